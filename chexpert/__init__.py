@@ -1,0 +1,14 @@
+"""chexpert: CheXpert experiments from a config, judged by AUROC and explained. Not a medical device."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chexpert.run import Loaded
+
+
+def load(path: str | Path) -> "Loaded":
+    """A trained model from a run folder or checkpoint: ``chexpert.load("outputs/...")``, see ``chexpert.run.load``."""
+    from chexpert import run  # torch takes seconds to import: not for those who only want a name
+
+    return run.load(path)

@@ -1,0 +1,224 @@
+"""The schema of the top level, and everything that can be wrong with a config before data or weights are read."""
+
+import difflib
+import inspect
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import hydra.utils
+from hydra.core.config_store import ConfigStore
+from hydra.experimental.callback import Callback
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from chexpert.observations import COMPETITION, OBSERVATIONS
+from chexpert.problem import ProblemError
+
+GROUPS: dict[str, tuple[str, ...]] = {"competition": COMPETITION, "all": OBSERVATIONS}
+"""Words for lists of observations."""
+
+TRUSTED = ("chexpert.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
+"""Where a ``_target_`` may point: a config must not be able to run just any code."""
+
+GIVEN = {
+    "data": ("observations", "labels", "seed"),
+    "model": ("outputs",),
+    "optimizer": ("params",),
+    "scheduler": ("optimizer", "total_steps"),
+    "trainer": ("callbacks", "logger"),
+}
+"""Arguments that run.py gives itself; every other one comes from the config."""
+
+
+GROUP_KEYS = ("data", "labels", "backbone", "model", "loss", "optimizer", "scheduler", "trainer", "explainer")
+"""Top-level keys that a config group fills."""
+
+
+@dataclass
+class ExplainConfig:
+    """Which views and observations are explained after fitting."""
+
+    views: list[str] | None = None
+    count: int = 4
+    top: int = 3
+    observations: Any = None
+
+
+@dataclass
+class Config:
+    """The top level of train.yaml; a key that is not here is refused."""
+
+    name: str = MISSING
+    seed: int = MISSING
+    observations: Any = MISSING
+    mean_over: Any = MISSING
+    pretrained: Any = MISSING
+    start_from: str | None = None
+    channels_last: bool = False
+    early_stopping: int | None = None
+    explain: ExplainConfig = field(default_factory=ExplainConfig)
+    data: Any = field(default_factory=dict)
+    labels: Any = field(default_factory=dict)
+    backbone: Any = field(default_factory=dict)
+    model: Any = field(default_factory=dict)
+    loss: Any = field(default_factory=dict)
+    optimizer: Any = field(default_factory=dict)
+    scheduler: Any = field(default_factory=dict)
+    trainer: Any = field(default_factory=dict)
+    explainer: Any = field(default_factory=dict)
+
+
+def make_schema() -> DictConfig:
+    """The schema, open below each group: there the Python signatures say which keys exist.
+
+    So ``data.batch_size=8`` needs no ``+`` although YAML does not restate the default, and ``data.batch_sise=8`` is
+    told by :func:`find_problems`.
+    """
+    schema = OmegaConf.structured(Config)
+    for group in GROUP_KEYS:
+        OmegaConf.set_struct(schema[group], False)
+    return schema
+
+
+ConfigStore.instance().store(name="schema", node=make_schema())
+
+
+class RunFolderCheck(Callback):
+    """A Hydra callback that tries the run folder before Hydra does, whose own error would be a traceback."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        check_folder(Path(config.hydra.run.dir))
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        check_folder(Path(config.hydra.sweep.dir))
+
+
+def check_folder(folder: Path) -> None:
+    """Exits with one message where the folder cannot be made, or already holds something."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            return
+        problem = ProblemError("the run folder is not empty", where=str(folder), mend="choose another hydra.run.dir")
+    except OSError as error:
+        mend = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
+        problem = ProblemError(f"the run folder cannot be made: {error.strerror}", where=str(folder), mend=mend)
+    sys.exit(f"error: {problem}")
+
+
+def resolve(cfg: DictConfig) -> dict[str, Any]:
+    """The config as plain containers, checked, with its words replaced by what they stand for.
+
+    Raises:
+        ProblemError: everything that is wrong, at once.
+    """
+    if cfg.get("pretrained") == "auto":
+        # Weights learned on photographs help on films, not on drawings that the config itself has made.
+        cfg.pretrained = not OmegaConf.is_dict(OmegaConf.select(cfg, "data.root"))
+    try:
+        plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        where, what = str(error.full_key), str(error).splitlines()[0]
+        raise ProblemError(what, where=where, mend=f"give it: {where}=...") from error
+    plain.pop("hydra", None)
+    for key in ("observations", "mean_over"):
+        plain[key] = expand(plain[key])
+    if isinstance(plain.get("explain"), dict) and plain["explain"].get("observations") is not None:
+        plain["explain"]["observations"] = expand(plain["explain"]["observations"])
+    problems = find_problems(plain)
+    if problems:
+        raise ProblemError("\n".join(problems))
+    return plain
+
+
+def expand(observations: Any) -> Any:
+    """The list for a word, and a list as it is.
+
+    >>> len(expand("all")), expand(["Edema"])
+    (14, ['Edema'])
+    """
+    return list(GROUPS[observations]) if isinstance(observations, str) and observations in GROUPS else observations
+
+
+def find_problems(cfg: dict[str, Any]) -> list[str]:
+    """Everything wrong with a plain config, each as one message with what, where and the mend."""
+    known = [f.name for f in fields(Config)]
+    problems = [_unknown(key, "the top level", known) for key in cfg if key not in known]
+    problems += _observation_problems(cfg)
+    for key, node in cfg.items():
+        problems += check_targets(node, key)
+    return [str(problem) for problem in problems]
+
+
+def check_targets(node: Any, where: str) -> Iterator[ProblemError | str]:
+    """Checks every ``_target_`` below a node: trusted, importable, its arguments bind, and what it says itself."""
+    if isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from check_targets(item, f"{where}[{index}]")
+    elif isinstance(node, dict):
+        if "_target_" in node:
+            yield from _check_target(node, where)
+        for key, value in node.items():
+            yield from check_targets(value, f"{where}.{key}")
+
+
+def _check_target(node: dict[str, Any], where: str) -> Iterator[ProblemError | str]:
+    target = str(node["_target_"])
+    if not target.startswith(TRUSTED):
+        yield ProblemError(f"_target_ {target} is not trusted", where=where, mend=f"one of {', '.join(TRUSTED)}*")
+        return
+    try:
+        built = hydra.utils.get_object(target)
+    except Exception as error:
+        yield ProblemError(f"_target_ {target} cannot be imported: {error}", where=where, mend="correct the name")
+        return
+    arguments = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
+    problems = list(_check_arguments(built, arguments, where))
+    yield from problems
+    if not problems and hasattr(built, "find_problems"):
+        yield from built.find_problems(**arguments)
+
+
+def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Iterator[ProblemError]:
+    parameters = inspect.signature(built).parameters
+    given = GIVEN.get(where, ())
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for key in arguments:
+        if key in given:
+            yield ProblemError(f"{key} is set by the run itself", where=f"{where}.{key}", mend="leave it out")
+        elif key not in parameters and not open_ended:
+            yield _unknown(key, f"{where} ({built.__name__})", [p for p in parameters if p not in given])
+    for key, parameter in parameters.items():
+        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if named and parameter.default is parameter.empty and key not in arguments and key not in given:
+            yield ProblemError(f"{key} is missing", where=where, mend=f"give it: {where}.{key}=...")
+
+
+def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
+    observations = cfg.get("observations")
+    explained = (cfg.get("explain") or {}).get("observations")
+    lists: dict[str, tuple[Any, Sequence[str]]] = {
+        "observations": (observations, OBSERVATIONS),
+        "mean_over": (cfg.get("mean_over"), observations if isinstance(observations, list) else OBSERVATIONS),
+        "explain.observations": (explained or observations, observations if isinstance(observations, list) else ()),
+    }
+    for key, (names, allowed) in lists.items():
+        if not isinstance(names, list) or not names:
+            mend = f"a list of names, or one of the words {', '.join(GROUPS)}"
+            yield ProblemError(f"no list of observations: {names!r}", where=key, mend=mend)
+            continue
+        for name in names:
+            if name not in allowed:
+                close = difflib.get_close_matches(str(name), allowed, n=1) or list(allowed)
+                yield ProblemError(f"no such observation: {name!r}", where=key, mend=f"did you mean {', '.join(close)}?")
+        if len(set(map(str, names))) < len(names):
+            yield ProblemError("an observation stands twice", where=key, mend="name each once")
+
+
+def _unknown(key: str, where: str, known: Sequence[str]) -> ProblemError:
+    close = difflib.get_close_matches(key, known, n=1)
+    mend = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+    return ProblemError(f"unknown key {key!r}", where=where, mend=mend)

@@ -1,0 +1,20 @@
+"""CheXpert as batches: tables, label policies, geometry, loaders, and the phantom that stands in for it."""
+
+from chexpert.data.augmentation import Augmentation
+from chexpert.data.datamodule import CheXpertDataModule
+from chexpert.data.dataset import Batch, ViewDataset
+from chexpert.data.labels import LabelPolicy
+from chexpert.data.phantom import find_phantom, write_phantom
+from chexpert.data.preprocessing import Preprocessing, read_gray
+
+__all__ = [
+    "Augmentation",
+    "Batch",
+    "CheXpertDataModule",
+    "LabelPolicy",
+    "Preprocessing",
+    "ViewDataset",
+    "find_phantom",
+    "read_gray",
+    "write_phantom",
+]

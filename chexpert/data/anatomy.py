@@ -1,0 +1,240 @@
+"""A drawn chest without findings: outlines in body coordinates, painted onto a pixel canvas.
+
+Body coordinates: `u` to the right of the picture, `v` downwards, the origin in the middle of the film, 1 = half of
+its short side. The patient's right is at `u < 0`, so the heart's apex points to `u > 0`. Layers are attenuations:
+they add up, and `chexpert.data.film` turns their sum into gray values.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Layer = NDArray[np.float32]
+Points = NDArray[np.float64]
+
+_SUBPIXEL = 4  # fractional bits of OpenCV's drawing coordinates
+
+
+def round_off(points: Points, times: int = 3) -> Points:
+    """Smooth a closed outline of (N, 2) corners by Chaikin's corner cutting; a corner given twice stays sharper."""
+    for _ in range(times):
+        after = np.roll(points, -1, axis=0)
+        points = np.stack([0.75 * points + 0.25 * after, 0.25 * points + 0.75 * after], 1).reshape(-1, 2)
+    return points
+
+
+def ribbon(line: Points, width: float) -> Points:
+    """Outline, (2N, 2), of a band of the given width around an open (N, 2) line."""
+    along = np.gradient(line, axis=0)
+    across = np.stack([-along[:, 1], along[:, 0]], 1) / np.linalg.norm(along, axis=1, keepdims=True)
+    return np.concatenate([line + across * width / 2, (line - across * width / 2)[::-1]])
+
+
+def ellipse(u: float, v: float, ru: float, rv: float) -> Points:
+    """Outline, (48, 2), of an upright ellipse."""
+    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+    return np.stack([u + ru * np.cos(angle), v + rv * np.sin(angle)], 1)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A film of `shape` (height, width) pixels and the similarity transform that puts the body onto it."""
+
+    shape: tuple[int, int]
+    rotation: float = 0.0  # radians
+    scale: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)  # body units
+
+    @property
+    def unit(self) -> float:
+        """Pixels in one body unit."""
+        return min(self.shape) / 2 * self.scale
+
+    @property
+    def _matrix(self) -> Points:
+        c, s = np.cos(self.rotation), np.sin(self.rotation)
+        return self.unit * np.array([[c, -s], [s, c]])
+
+    @property
+    def _origin(self) -> Points:
+        height, width = self.shape
+        return np.array([width, height]) / 2 + np.array(self.shift) * min(self.shape) / 2
+
+    @cached_property
+    def grid(self) -> tuple[Layer, Layer]:
+        """Body coordinates (u, v) of every pixel, each (H, W)."""
+        inverse = np.linalg.inv(self._matrix).astype(np.float32)
+        x = np.arange(self.shape[1], dtype=np.float32)[None] + np.float32(0.5 - self._origin[0])
+        y = np.arange(self.shape[0], dtype=np.float32)[:, None] + np.float32(0.5 - self._origin[1])
+        return inverse[0, 0] * x + inverse[0, 1] * y, inverse[1, 0] * x + inverse[1, 1] * y
+
+    def fill(self, outlines: list[Points], soft: float = 0.01) -> Layer:
+        """Paint closed outlines: (H, W) in [0, 1], edges blurred with a sigma of `soft` body units."""
+        small = max(1, int(soft * self.unit / 2))  # a wide blur needs no full resolution
+        return self._paint(outlines, soft, small, lambda image, p: cv2.fillPoly(image, [p], 255, 16, _SUBPIXEL))
+
+    def stroke(self, lines: list[Points], width: float, soft: float = 0.004) -> Layer:
+        """Paint open lines of the given width in body units (at least one pixel): (H, W) in [0, 1]."""
+        pixels = max(1, round(width * self.unit))
+        return self._paint(
+            lines, soft, 1, lambda image, p: cv2.polylines(image, [p], False, 255, pixels, 16, _SUBPIXEL)
+        )
+
+    def _paint(self, shapes: list[Points], soft: float, small: int, draw) -> Layer:
+        height, width = self.shape
+        image = np.zeros((-(-height // small), -(-width // small)), np.uint8)
+        for points in shapes:
+            pixels = (points @ self._matrix.T + self._origin) / small - 0.5
+            draw(image, np.round(pixels * 2**_SUBPIXEL).astype(np.int32))
+        layer = image.astype(np.float32) / 255
+        sigma = soft * self.unit / small
+        if sigma > 0.3:
+            layer = cv2.GaussianBlur(layer, (0, 0), sigma)
+        return layer if small == 1 else cv2.resize(layer, (width, height), interpolation=cv2.INTER_LINEAR)
+
+    def noise(self, rng: np.random.Generator, grain: float) -> Layer:
+        """Smooth noise, (H, W), of about unit variance; `grain` is the size of its blobs in body units."""
+        reach = 2 / grain  # the same blobs at every resolution
+        size = max(4, int(reach * max(self.shape) / min(self.shape)) + 2), max(4, int(reach) + 2)
+        coarse = rng.standard_normal((64, 64), np.float32)
+        coarse = coarse[: min(size[0], 64), : min(size[0], 64)]
+        side = max(self.shape)
+        return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)[: self.shape[0], : self.shape[1]]
+
+
+@dataclass(frozen=True)
+class Body:
+    """Measures of one patient at one study, in body units."""
+
+    width: float  # half width of the rib cage at the costophrenic angles
+    top: float  # v of the lung apices
+    domes: tuple[float, float]  # v of the right and the left diaphragm dome
+    heart_ratio: float  # cardiothoracic ratio without Cardiomegaly
+    air: float  # attenuation that the lungs lack
+    fat: float
+    knob: float  # radius of the aortic knob
+    slope: float  # how far the shoulders fall
+    breast: float  # 0 for none
+    bubble: float  # radius of the stomach's gas bubble
+    tilt: float  # how steeply the ribs fall
+
+
+def draw_body(patient: np.random.Generator, study: np.random.Generator, *, female: bool, supine: bool) -> Body:
+    """Draw a patient's measures and what changes from study to study (breath, exposure of the lungs).
+
+    An AP film of a lying patient has higher domes and a heart magnified by about 8 %, an honest nuisance.
+    """
+    breath = study.normal(0, 0.025) - 0.03 * supine
+    right = patient.normal(0.30, 0.03) + breath
+    return Body(
+        width=float(np.clip(patient.normal(0.69, 0.025), 0.62, 0.76)),
+        top=patient.normal(-0.77, 0.02),
+        domes=(right, right + patient.normal(0.045, 0.02)),
+        heart_ratio=float(np.clip(patient.normal(0.44, 0.025), 0.37, 0.50) * (1.06 if supine else 1.0)),
+        air=float(np.clip(patient.normal(0.78, 0.04) + study.normal(0, 0.03), 0.62, 0.92)),
+        fat=patient.uniform(0, 1),
+        knob=patient.normal(0.085, 0.012),
+        slope=patient.normal(0.22, 0.04),
+        breast=patient.uniform(0.3, 1) if female else 0.0,
+        bubble=patient.uniform(0.03, 0.10),
+        tilt=patient.normal(0.20, 0.03),
+    )
+
+
+def outline_lung(body: Body, side: int) -> Points:
+    """Outline of the right (`side` = -1, on the picture's left) or the left (+1) lung, as if there were no heart."""
+    w, top, dome = body.width, body.top, body.domes[(side + 1) // 2]
+    tip = (w, dome + 0.17)
+    corners = [
+        (0.13, top + 0.16), (0.18, top + 0.03), (0.29, top - 0.01), (0.42, top + 0.07),
+        (0.77 * w, top + 0.30), (0.91 * w, -0.14), (0.97 * w, 0.10), tip, tip, tip,
+        (0.93 * w, dome + 0.08), (0.78 * w, dome + 0.01), (0.55 * w, dome - 0.02), (0.33 * w, dome + 0.02),
+        (0.11, dome + 0.09), (0.13, 0.05), (0.13, -0.16), (0.12, -0.26), (0.15, -0.44),
+    ]  # fmt: skip
+    return round_off(np.array(corners)) * [side, 1]
+
+
+def outline_heart(body: Body, ratio: float) -> Points:
+    """Outline of a heart whose width is `ratio` of the inner width of the rib cage (the cardiothoracic ratio)."""
+    grown = ratio / 0.45
+    right, left = 0.30 * ratio * 2 * body.width, 0.70 * ratio * 2 * body.width
+    floor = max(body.domes) + 0.07
+    roof = -0.20 - 0.08 * (grown - 1)
+    corners = [
+        (-0.10, roof), (-0.80 * right, roof + 0.17), (-1.03 * right, 0.10), (-1.0 * right, floor - 0.12),
+        (-0.6 * right, floor + 0.02), (0.4 * left, floor + 0.05), (0.85 * left, floor + 0.02),
+        (1.03 * left, floor - 0.07), (1.03 * left, floor - 0.17), (0.83 * left, 0.06 - 0.06 * (grown - 1)),
+        (0.50 * left, roof + 0.08), (0.12, roof),
+    ]  # fmt: skip
+    return round_off(np.array(corners))
+
+
+def draw_ribs(canvas: Canvas, body: Body) -> Layer:
+    """Posterior ribs (nearly level, falling at the side) and the fainter anterior ones (running down to the middle)."""
+    t = np.linspace(0, 1, 24)
+    back, front = [], []
+    for k in range(10):
+        v = body.top + 0.06 + 0.128 * k
+        reach = body.width * np.clip(0.62 + 0.14 * k, 0, 1.03)
+        u = 0.06 + (reach - 0.06) * np.sin(t * np.pi / 2)
+        back += [np.stack([side * u, v - 0.07 * np.sin(t * 2.6) + body.tilt * t**3], 1) for side in (-1, 1)]
+        u = reach * (1.0 - 0.52 * t**1.3)
+        front += [np.stack([side * u, v + body.tilt + 0.26 * t], 1) for side in (-1, 1) if k < 7]
+    layer = canvas.fill([ribbon(line, 0.056) for line in back], 0.006)
+    layer -= 0.45 * canvas.fill([ribbon(line, 0.030) for line in back], 0.008)  # marrow between two bright rims
+    return layer + 0.45 * canvas.fill([ribbon(line, 0.060) for line in front], 0.012)
+
+
+def draw_vessels(canvas: Canvas, rng: np.random.Generator) -> Layer:
+    """Branching vessels that leave the two hila and thin out towards the chest wall."""
+    trees: list[list[Points]] = [[], [], []]
+    for side in (-1, 1):
+        for angle in np.linspace(-1.35, 1.5, 9) + rng.normal(0, 0.15, 9):
+            start = np.array([0.14 * side, -0.06 + 0.07 * angle]) + rng.normal(0, 0.02, 2)
+            _grow(trees, rng, start, angle, side, 0)
+    return sum(canvas.stroke(tree, w, 0.005) * f for tree, w, f in zip(trees, (0.022, 0.014, 0.008), (1, 0.7, 0.5)))
+
+
+def _grow(trees: list[list[Points]], rng: np.random.Generator, start: Points, angle: float, side: int, order: int):
+    length = (0.30, 0.22, 0.14)[order] * rng.uniform(0.7, 1.2)
+    angles = angle + np.cumsum(rng.normal(0, 0.20, 6))
+    steps = np.stack([side * np.cos(angles), np.sin(angles)], 1) * length / 6
+    line = np.concatenate([start[None], start + np.cumsum(steps, 0)])
+    trees[order].append(line)
+    if order < 2:
+        for turn in (-0.45, 0.4):
+            _grow(trees, rng, line[rng.integers(3, 7)], angle + turn + rng.normal(0, 0.15), side, order + 1)
+
+
+def draw_bones(canvas: Canvas, body: Body) -> Layer:
+    """Clavicles, shoulder blades, heads of the upper arms and the spine, (H, W)."""
+    t = np.linspace(0, 1, 20)
+    layer = np.zeros(canvas.shape, np.float32)
+    for side in (-1, 1):
+        rise = 0.15 + 0.3 * body.slope
+        collar = np.stack([side * (0.06 + 0.80 * t), body.top + 0.27 - rise * t - 0.05 * np.sin(2 * np.pi * t)], 1)
+        layer += 0.16 * canvas.fill([ribbon(collar, 0.06)], 0.007) - 0.07 * canvas.fill([ribbon(collar, 0.03)], 0.01)
+        blade = round_off(np.array([(0.66, -0.62), (0.92, -0.60), (0.80, -0.30), (0.68, 0.02), (0.63, -0.25)]))
+        layer += 0.05 * canvas.fill([blade * [side, 1]], 0.012)
+        layer += 0.14 * canvas.fill([ellipse(side * 1.02, body.top + body.slope + 0.02, 0.10, 0.11)], 0.02)
+    _, v = canvas.grid
+    spine = canvas.fill([np.array([(-0.075, -1.5), (0.075, -1.5), (0.095, 1.5), (-0.095, 1.5)])], 0.012)
+    return layer + spine * (0.13 + 0.035 * np.cos(v * np.float32(2 * np.pi / 0.13)))
+
+
+def draw_trunk(canvas: Canvas, body: Body) -> Layer:
+    """Soft tissue of neck, shoulders, arms, chest and belly, (H, W), thinner towards the edge."""
+    flank, fall = body.width + 0.10 + 0.08 * body.fat, body.top + body.slope
+    half = [
+        (0.24, -1.6), (0.24, body.top - 0.22), (0.42, body.top - 0.13), (0.95, fall - 0.26), (1.18, fall - 0.10),
+        (1.30, 0.3), (1.36, 1.0), (1.12, 1.0), (1.05, 0.2), (0.99, -0.10), (flank + 0.05, -0.14),
+        (flank, 0.2), (flank, 1.6),
+    ]  # fmt: skip
+    points = round_off(np.array(half + [(-u, v) for u, v in half[::-1]]))
+    edge = canvas.fill([points], 0.012)
+    depth = canvas.fill([points], 0.10)
+    middle = canvas.fill([ellipse(0, 0.2, 0.55, 1.1)], 0.22)
+    return edge * (0.45 + 0.45 * depth + (0.40 + 0.10 * body.fat) * middle)

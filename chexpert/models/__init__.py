@@ -1,0 +1,7 @@
+"""Networks that map a film to the logits of observations."""
+
+from chexpert.models.backbone import Backbone
+from chexpert.models.combined import Combined
+from chexpert.models.single import Single
+
+__all__ = ["Backbone", "Combined", "Single"]

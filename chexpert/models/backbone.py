@@ -1,0 +1,102 @@
+"""A timm network without its head."""
+
+from pathlib import Path
+
+import timm
+import torch
+from torch import nn
+
+from chexpert.models.weights import create_pretrained, load_weights
+from chexpert.problem import ProblemError
+
+
+class Backbone(nn.Module):
+    """A convolutional network up to its last feature map, which normalises its own input.
+
+    The gray statistics are buffers here and not a step of the loader, so that training, validation, explanation
+    and prediction cannot differ in them, and the members of a combined model can each have their own.
+
+    Args:
+        name: any timm model name.
+        pretrained: True takes timm's ImageNet weights (the stem summed to one channel), False none, and a path
+            the weights in that file: safetensors, a plain state dict, or a checkpoint of an earlier run.
+        frozen: keep the weights, and the statistics of normalisation layers, as they are.
+        mean: gray mean of the input in [0, 1]; by default what the weights were trained with.
+        std: gray standard deviation, likewise.
+        options: further arguments of ``timm.create_model``.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(
+        self,
+        name: str,
+        pretrained: bool | str = False,
+        frozen: bool = False,
+        mean: float | None = None,
+        std: float | None = None,
+        options: dict | None = None,
+    ) -> None:
+        super().__init__()
+        self.name, self.frozen = name, frozen
+        options = {"in_chans": 1, "num_classes": 0} | (options or {})
+        if pretrained is True:
+            self.net = create_pretrained(name, **options)
+        else:
+            self.net = timm.create_model(name, pretrained=False, **options)
+        if hasattr(self.net, "pre_logits"):
+            self.net.pre_logits = nn.Identity()  # VGG's 119 million weights between features and head
+        if isinstance(pretrained, str | Path):
+            load_weights(self.net, pretrained, name)
+        self.width: int = self.net.num_features
+        statistics = self.net.pretrained_cfg
+        self.register_buffer("mean", _gray(mean, statistics.get("mean", (0.449,))))
+        self.register_buffer("std", _gray(std, statistics.get("std", (0.226,))))
+        self.requires_grad_(not frozen)
+        self.train()
+
+    @staticmethod
+    def find_problems(name: str, pretrained: bool | str = False, **_: object) -> list[str]:
+        """What is wrong with these arguments, before anything is built."""
+        problems = []
+        if not timm.is_model(name):
+            close = timm.list_models(f"*{str(name)[:6]}*")[:8] or ["see timm.list_models()"]
+            what, mend = f"timm has no model {name!r}", "did you mean one of " + ", ".join(close)
+            problems.append(str(ProblemError(what, where="backbone name", mend=mend)))
+        if isinstance(pretrained, str) and not Path(pretrained).is_file():
+            what, mend = f"no such weight file: {pretrained}", "pretrained=true, false, or the path of a file"
+            problems.append(str(ProblemError(what, where=f"pretrained of backbone {name}", mend=mend)))
+        return problems
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (B, 1, H, W), uint8 or float in [0, 1], to the feature map (B, K, h, w) that pooling reads.
+
+        For DenseNet this is after the last ReLU, for EfficientNet after the 1x1 head convolution.
+        """
+        scale = 1 if images.is_floating_point() else 255
+        images = images.to(self.mean.dtype) / scale
+        return self._to_map(self.net.forward_features((images - self.mean) / self.std))
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """A frozen backbone stays in eval mode, or its batch statistics would drift."""
+        return super().train(mode and not self.frozen)
+
+    @property
+    def layer(self) -> str:
+        """Where the feature map is taken, for the caption of a picture."""
+        return f"{self.name}.forward_features"
+
+    def _to_map(self, features: torch.Tensor) -> torch.Tensor:
+        if features.ndim == 3:  # tokens of a transformer, (B, N, K), after class and register tokens
+            features = features[:, self.net.num_prefix_tokens :]
+            side = round(features.shape[1] ** 0.5)
+            return features.transpose(1, 2).unflatten(2, (side, side))
+        if features.shape[1] != self.width:  # channels last, as Swin gives them
+            return features.permute(0, 3, 1, 2)
+        return features
+
+
+def _gray(value: float | None, channels: tuple[float, ...]) -> torch.Tensor:
+    """One gray value for the three colour values of ImageNet; a gray film has equal channels."""
+    return torch.tensor(sum(channels) / len(channels) if value is None else float(value))

@@ -1,0 +1,64 @@
+"""Several backbones with their heads cut off, feeding one shared classifier."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from chexpert.models.backbone import Backbone
+from chexpert.problem import ProblemError
+
+
+class Combined(nn.Module):
+    """Concatenated pooled features of the members, one linear classifier.
+
+    In the original, VGG's flattened maps made 50,176 of the 56,064 features, so that the rest hardly counted. Here
+    every map is pooled, its vector brought to zero mean and unit variance (as ConvNeXt's head does) and weighted
+    by 1 / sqrt(K): each member speaks with the same energy, whatever its width K.
+
+    Args:
+        members: branch names and backbones, two or more. The names stand in logs, attributions and checkpoints.
+        outputs: number C of observations.
+        dropout: probability of dropping a pooled feature in training.
+    """
+
+    def __init__(self, members: Mapping[str, Backbone], outputs: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.members = nn.ModuleDict(members)
+        """The backbones by branch name."""
+        self.norms = nn.ModuleDict(
+            {name: nn.LayerNorm(member.width, elementwise_affine=False) for name, member in members.items()}
+        )
+        widths = [member.width for member in members.values()]
+        # Mean width in the numerator: logits start at the scale of a single model's.
+        self.gains = {name: (sum(widths) / len(widths) / member.width) ** 0.5 for name, member in members.items()}
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(sum(widths), outputs)
+
+    @staticmethod
+    def find_problems(members: Mapping[str, object], **_: object) -> list[str]:
+        """What is wrong with these arguments, before anything is built."""
+        problems = []
+        if len(members) < 2:
+            what = f"a combined model of {len(members)} member ({', '.join(members) or 'none'})"
+            mend = "add one: +backbone@model.members.resnet=resnet18, or take model=single"
+            problems.append(str(ProblemError(what, where="model.members", mend=mend)))
+        problems += [
+            str(ProblemError(f"a member's name has a dot: {name}", where="model.members", mend="use letters and _"))
+            for name in members
+            if "." in name
+        ]
+        return problems
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (B, 1, H, W), uint8 or float in [0, 1], to logits (B, C)."""
+        return self.classify(self.feature_maps(images))
+
+    def feature_maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The last feature map (B, K, h, w) of each member."""
+        return {name: member(images) for name, member in self.members.items()}
+
+    def classify(self, maps: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Logits (B, C) from feature maps: forward = classify of feature_maps."""
+        pooled = [self.norms[name](feature.mean((2, 3))) * self.gains[name] for name, feature in maps.items()]
+        return self.classifier(self.dropout(torch.cat(pooled, dim=1)))

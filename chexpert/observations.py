@@ -1,0 +1,36 @@
+"""The names of CheXpert's observations (Irvin et al. 2019, arxiv.org/abs/1901.07031), spelled as in its CSV files."""
+
+OBSERVATIONS = (
+    "No Finding",
+    "Enlarged Cardiomediastinum",
+    "Cardiomegaly",
+    "Lung Opacity",
+    "Lung Lesion",
+    "Edema",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Fracture",
+    "Support Devices",
+)
+"""All 14, in the order of the columns of train.csv."""
+
+COMPETITION = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
+"""The five by whose mean AUROC the competition ranks."""
+
+LOCALISED = (
+    "Enlarged Cardiomediastinum",
+    "Cardiomegaly",
+    "Lung Opacity",
+    "Lung Lesion",
+    "Edema",
+    "Consolidation",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Support Devices",
+)
+"""The ten that CheXlocalize drew masks for (it says Airspace Opacity for Lung Opacity)."""

@@ -1,0 +1,17 @@
+"""What a user can mend: the one exception that is shown without a traceback."""
+
+
+class ProblemError(Exception):
+    """Something wrong with the input, told in one message: what is wrong, where, and the mend.
+
+    >>> str(ProblemError("label '2' is not blank, -1, 0 or 1", where="train.csv, line 7", mend="correct the row"))
+    "label '2' is not blank, -1, 0 or 1\\n  where: train.csv, line 7\\n  mend:  correct the row"
+    """
+
+    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        lines = [what]
+        if where:
+            lines.append(f"  where: {where}")
+        if mend:
+            lines.append(f"  mend:  {mend}")
+        super().__init__("\n".join(lines))

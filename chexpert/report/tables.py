@@ -1,0 +1,45 @@
+"""What a run found, as plain text, from its folder alone."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from chexpert import rundir
+
+
+def describe(run: Path) -> str:
+    """Run folder, AUROC table with its yardstick, and the commands to look further."""
+    metrics = json.loads((run / rundir.METRICS).read_text())
+    lines = [auroc_table(metrics["valid"], "validation views, image level")]
+    if metrics["skipped"]:
+        lines.append(f"skipped: {len(metrics['skipped'])} views, listed in {run / rundir.METRICS}")
+    pictures = sorted((run / rundir.EXPLANATIONS).glob("*/sheet.png"))
+    lines += ["", f"run folder:    {run}"]
+    lines += [f"explanations:  {picture}" for picture in pictures]
+    lines += [
+        f"look further:  tensorboard --host 127.0.0.1 --logdir {run}",
+        f"use the model: python -c \"import chexpert; print(chexpert.load('{run}').observations)\"",
+    ]
+    return "\n".join(lines)
+
+
+def auroc_table(split: dict[str, Any], yardstick: str) -> str:
+    """AUROC per observation with positives and negatives; undefined is a dash.
+
+    >>> print(auroc_table({"n": 9, "auroc": {"Edema": {"value": 0.9, "positives": 4, "negatives": 5}},
+    ...     "auroc_mean": 0.9, "auroc_mean_over": ["Edema"]}, "made up"))
+    AUROC, made up, n = 9
+    Edema                         0.900   4 positive, 5 negative
+    mean over 1                   0.900   epoch chosen on the same views: optimistic
+    """
+    lines = [f"AUROC, {yardstick}, n = {split['n']}"]
+    for name, auroc in split["auroc"].items():
+        counts = f"{auroc['positives']} positive, {auroc['negatives']} negative"
+        lines.append(f"{name:<28}  {_figure(auroc['value'])}   {counts}")
+    over = f"mean over {len(split['auroc_mean_over'])}"
+    lines.append(f"{over:<28}  {_figure(split['auroc_mean'])}   epoch chosen on the same views: optimistic")
+    return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "    -" if value is None else f"{value:.3f}"

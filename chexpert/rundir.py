@@ -1,0 +1,72 @@
+"""Names and formats of every file that a run leaves behind: outputs/<name>/<time>/ (a sweep: one folder a job)."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+CONFIG = "config.yaml"
+CHECKPOINTS = "checkpoints"
+BEST = "best"
+LAST = "last"
+TENSORBOARD = "tensorboard"
+METRICS = "metrics.json"
+PREDICTIONS = "predictions"
+EXPLANATIONS = "explanations"
+MANIFEST = "manifest.json"
+
+
+def checkpoint(run: Path, name: str = BEST) -> Path:
+    """checkpoints/best.ckpt or checkpoints/last.ckpt."""
+    return run / CHECKPOINTS / f"{name}.ckpt"
+
+
+def predictions(run: Path, split: str) -> Path:
+    """predictions/valid.csv: Path and one probability column per observation, by name."""
+    return run / PREDICTIONS / f"{split}.csv"
+
+
+def explanation(run: Path, explainer: str, view: str, observation: str) -> Path:
+    """explanations/<explainer>/<view>/<observation>, for .png and .npz beside each other.
+
+    >>> explanation(Path("run"), "lime", "CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg", "Edema")
+    PosixPath('run/explanations/lime/patient1_study1_view1_frontal/Edema')
+    """
+    return run / EXPLANATIONS / explainer / view_name(view) / observation
+
+
+def view_name(path: str) -> str:
+    """The name of a view as CheXlocalize spells it, from its path.
+
+    >>> view_name("CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg")
+    'patient1_study1_view1_frontal'
+    """
+    return re.sub(r"[^\w.-]", "_", "_".join(Path(path).with_suffix("").parts[-3:]))
+
+
+def write_predictions(
+    path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]]
+) -> None:
+    """Writes (Path, C probabilities) rows; nine digits bring a float32 back to the last bit."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["Path", *observations])
+        writer.writerows([view, *(f"{p:.9g}" for p in probabilities)] for view, probabilities in rows)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes strict JSON: NaN, which JSON does not know, becomes null."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(_nullify(content), indent=2, allow_nan=False) + "\n")
+
+
+def _nullify(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _nullify(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_nullify(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

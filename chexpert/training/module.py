@@ -1,0 +1,102 @@
+"""What a training step and a validation step do, for any model that maps images to logits."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.trainer.states import TrainerFn
+from torch import nn
+
+from chexpert.data import Batch
+from chexpert.metrics import Auroc, MultilabelAuroc, auroc_mean
+from chexpert.problem import ProblemError
+
+
+class MultilabelModule(pl.LightningModule):
+    """Trains a model by a masked loss and judges it by AUROC.
+
+    Args:
+        model: images (B, 1, H, W) to logits (B, C).
+        observations: names of the C outputs.
+        mean_over: observations whose mean AUROC is ``val/auroc_mean``.
+        loss: of logits, targets and mask.
+        optimizer: constructor that takes the trainable parameters.
+        scheduler: constructor that takes the optimizer; one that asks for ``total_steps`` is stepped every batch,
+            any other every epoch.
+        card: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        observations: Sequence[str],
+        mean_over: Sequence[str],
+        loss: nn.Module,
+        optimizer: Callable[..., torch.optim.Optimizer],
+        scheduler: Callable[..., Any],
+        card: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.model, self.loss = model, loss
+        self.observations, self.mean_over = list(observations), list(mean_over)
+        self.make_optimizer, self.make_scheduler, self.card = optimizer, scheduler, card
+        self.auroc = MultilabelAuroc(observations)
+        self.paths: list[str] = []
+        """Paths of the judged views, in the order of ``auroc.rows()``."""
+        self.judged: dict[str, Auroc] = {}
+        """AUROC by observation, of the last validation."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.model(images)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor | None:
+        if not batch.paths:
+            return None  # every view of it was skipped
+        loss = self.loss(self(batch.images), batch.targets, batch.mask)
+        if not torch.isfinite(loss):
+            raise ProblemError(
+                f"the loss is {loss.item()} at epoch {self.current_epoch}, step {self.global_step}",
+                where=f"training batch {batch_idx}, with " + ", ".join(batch.paths[:4]) + ", ...",
+                mend="lower optimizer.lr, set trainer.gradient_clip_val, or take trainer.precision=32-true",
+            )
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.paths))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self.auroc.reset()
+        self.paths = []
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        if not batch.paths:
+            return
+        logits = self(batch.images)
+        loss = self.loss(logits, batch.targets, batch.mask)
+        self.log("val/loss", loss, batch_size=int(batch.mask.sum()), logger=self._fitting, sync_dist=True)
+        self.auroc.update(logits, batch.targets, batch.mask)
+        self.paths += batch.paths
+
+    def on_validation_epoch_end(self) -> None:
+        self.judged = self.auroc.compute()
+        mean, _ = auroc_mean(self.judged, self.mean_over)
+        values = {f"val/auroc/{name}": auroc.value for name, auroc in self.judged.items()}
+        self.log_dict(values, logger=self._fitting)
+        self.log("val/auroc_mean", mean, prog_bar=True, logger=self._fitting)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        if "total_steps" in inspect.signature(self.make_scheduler).parameters:
+            steps = int(self.trainer.estimated_stepping_batches)
+            scheduler, interval = self.make_scheduler(optimizer, total_steps=steps), "step"
+        else:
+            scheduler, interval = self.make_scheduler(optimizer), "epoch"
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["chexpert"] = self.card
+
+    @property
+    def _fitting(self) -> bool:
+        """False in the final validation, which judges the best weights again and has no place on the curves."""
+        return self.trainer.state.fn == TrainerFn.FITTING

@@ -1,0 +1,31 @@
+"""The door: ``python train.py``, ``python train.py model=combined data=small``, ``python train.py -m seed=0,1,2``."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+import chexpert.config  # noqa: F401  registers the schema
+from chexpert.problem import ProblemError
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> float:
+    """Runs one job and returns its mean AUROC, for a sweeper to rank."""
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    from chexpert.run import run  # after composing, so that --help and --cfg are quick
+
+    folder = Path(os.path.relpath(HydraConfig.get().runtime.output_dir))
+    try:
+        return run(cfg, folder)
+    except ProblemError as error:
+        # A problem raised in a loader's worker arrives with the worker's traceback before it.
+        sys.exit("error: " + str(error).rpartition("ProblemError: ")[2])
+
+
+if __name__ == "__main__":
+    main()
