@@ -203,7 +203,10 @@ def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
     lists: dict[str, tuple[Any, Sequence[str]]] = {
         "observations": (observations, OBSERVATIONS),
         "mean_over": (cfg.get("mean_over"), observations if isinstance(observations, list) else OBSERVATIONS),
-        "explain.observations": (explained or observations, observations if isinstance(observations, list) else ()),
+        "explain.observations": (
+            explained or observations,
+            observations if isinstance(observations, list) else (),
+        ),
     }
     for key, (names, allowed) in lists.items():
         if not isinstance(names, list) or not names:
@@ -213,7 +216,9 @@ def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
         for name in names:
             if name not in allowed:
                 close = difflib.get_close_matches(str(name), allowed, n=1) or list(allowed)
-                yield ProblemError(f"no such observation: {name!r}", where=key, mend=f"did you mean {', '.join(close)}?")
+                yield ProblemError(
+                    f"no such observation: {name!r}", where=key, mend=f"did you mean {', '.join(close)}?"
+                )
         if len(set(map(str, names))) < len(names):
             yield ProblemError("an observation stands twice", where=key, mend="name each once")
 

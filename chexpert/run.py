@@ -16,12 +16,12 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from torch import nn
 
 from chexpert import rundir
 from chexpert.config import check_targets, resolve
 from chexpert.data import CheXpertDataModule, Preprocessing
 from chexpert.explain import ExplainCallback
+from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.report import describe
 from chexpert.training import MultilabelModule, ResultsWriter, make_progress
@@ -51,7 +51,7 @@ def run(cfg: DictConfig, folder: Path) -> float:
         raise
 
 
-def fit(cfg: dict[str, Any], model: nn.Module, data: CheXpertDataModule, folder: Path) -> float:
+def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path) -> float:
     """Fits, judges the best weights and explains, with all that is left in ``folder``."""
     module = build_module(cfg, model, data.preprocessing)
     checkpoint = ModelCheckpoint(
@@ -62,7 +62,14 @@ def fit(cfg: dict[str, Any], model: nn.Module, data: CheXpertDataModule, folder:
     trainer = build(
         cfg["trainer"],
         "trainer",
-        callbacks=[make_progress(), LearningRateMonitor(), *early_stopping(cfg), checkpoint, results, explaining(cfg, folder)],
+        callbacks=[
+            make_progress(),
+            LearningRateMonitor(),
+            *early_stopping(cfg),
+            checkpoint,
+            results,
+            explaining(cfg, folder),
+        ],
         logger=TensorBoardLogger(folder, name=rundir.TENSORBOARD, version="", default_hp_metric=False),
     )
     OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
@@ -92,7 +99,7 @@ def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
         raise ProblemError(f"cannot be built: {reason}", where=where, mend=mend) from error
 
 
-def build_model(cfg: Mapping[str, Any]) -> nn.Module:
+def build_model(cfg: Mapping[str, Any]) -> Model:
     """The model of a config, with the weights of ``start_from`` where that is given."""
     model = build(cfg["model"], "model", outputs=len(cfg["observations"]))
     if cfg.get("start_from"):
@@ -113,7 +120,7 @@ def data_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
     return {"observations": cfg["observations"], "labels": labels, "seed": cfg["seed"]}
 
 
-def build_module(cfg: dict[str, Any], model: nn.Module, preprocessing: Preprocessing) -> MultilabelModule:
+def build_module(cfg: dict[str, Any], model: Model, preprocessing: Preprocessing) -> MultilabelModule:
     """The Lightning module, with the card that its checkpoints carry."""
     packages = ("torch", "timm", "pytorch-lightning", "chexpert")
     card = {
@@ -173,7 +180,7 @@ class Loaded:
         config: of the run that trained it.
     """
 
-    model: nn.Module
+    model: Model
     preprocessing: Preprocessing
     observations: list[str]
     config: dict[str, Any]
@@ -208,7 +215,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.T
     return card, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
 
 
-def load_state(model: nn.Module, state: Mapping[str, torch.Tensor], where: str) -> None:
+def load_state(model: Model, state: Mapping[str, torch.Tensor], where: str) -> None:
     """Loads weights that must fit entirely."""
     try:
         model.load_state_dict(state)

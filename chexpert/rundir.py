@@ -47,9 +47,7 @@ def view_name(path: str) -> str:
     return re.sub(r"[^\w.-]", "_", "_".join(Path(path).with_suffix("").parts[-3:]))
 
 
-def write_predictions(
-    path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]]
-) -> None:
+def write_predictions(path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]]) -> None:
     """Writes (Path, C probabilities) rows; nine digits bring a float32 back to the last bit."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:

@@ -5,6 +5,7 @@ its short side. The patient's right is at `u < 0`, so the heart's apex points to
 they add up, and `chexpert.data.film` turns their sum into gray values.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,11 +27,19 @@ def round_off(points: Points, times: int = 3) -> Points:
     return points
 
 
-def ribbon(line: Points, width: float) -> Points:
-    """Outline, (2N, 2), of a band of the given width around an open (N, 2) line."""
-    along = np.gradient(line, axis=0)
-    across = np.stack([-along[:, 1], along[:, 0]], 1) / np.linalg.norm(along, axis=1, keepdims=True)
-    return np.concatenate([line + across * width / 2, (line - across * width / 2)[::-1]])
+def bend(points: Points, times: int = 4) -> Points:
+    """Smooth an open line of (N, 2) corners in the same way; its ends stay where they are."""
+    for _ in range(times):
+        cut = np.stack([0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1)
+        points = np.concatenate([points[:1], cut.reshape(-1, 2), points[-1:]])
+    return points
+
+
+def ribbon(lines: Points, width: float) -> Points:
+    """Outlines, (..., 2N, 2), of bands of the given width around open (..., N, 2) lines."""
+    along = np.gradient(lines, axis=-2)
+    across = np.stack([-along[..., 1], along[..., 0]], -1) * (width / 2 / np.linalg.norm(along, axis=-1)[..., None])
+    return np.concatenate([lines + across, (lines - across)[..., ::-1, :]], -2)
 
 
 def ellipse(u: float, v: float, ru: float, rv: float) -> Points:
@@ -53,12 +62,12 @@ class Canvas:
         """Pixels in one body unit."""
         return min(self.shape) / 2 * self.scale
 
-    @property
+    @cached_property
     def _matrix(self) -> Points:
         c, s = np.cos(self.rotation), np.sin(self.rotation)
         return self.unit * np.array([[c, -s], [s, c]])
 
-    @property
+    @cached_property
     def _origin(self) -> Points:
         height, width = self.shape
         return np.array([width, height]) / 2 + np.array(self.shift) * min(self.shape) / 2
@@ -71,37 +80,37 @@ class Canvas:
         y = np.arange(self.shape[0], dtype=np.float32)[:, None] + np.float32(0.5 - self._origin[1])
         return inverse[0, 0] * x + inverse[0, 1] * y, inverse[1, 0] * x + inverse[1, 1] * y
 
-    def fill(self, outlines: list[Points], soft: float = 0.01) -> Layer:
+    def fill(self, outlines: Sequence[Points], soft: float = 0.01) -> Layer:
         """Paint closed outlines: (H, W) in [0, 1], edges blurred with a sigma of `soft` body units."""
         small = max(1, int(soft * self.unit / 2))  # a wide blur needs no full resolution
         return self._paint(outlines, soft, small, lambda image, p: cv2.fillPoly(image, [p], 255, 16, _SUBPIXEL))
 
-    def stroke(self, lines: list[Points], width: float, soft: float = 0.004) -> Layer:
+    def stroke(self, lines: Sequence[Points], width: float, soft: float = 0.004) -> Layer:
         """Paint open lines of the given width in body units (at least one pixel): (H, W) in [0, 1]."""
         pixels = max(1, round(width * self.unit))
         return self._paint(
             lines, soft, 1, lambda image, p: cv2.polylines(image, [p], False, 255, pixels, 16, _SUBPIXEL)
         )
 
-    def _paint(self, shapes: list[Points], soft: float, small: int, draw) -> Layer:
+    def _paint(
+        self, shapes: Sequence[Points], soft: float, small: int, draw: Callable[[NDArray[np.uint8], Points], object]
+    ) -> Layer:
         height, width = self.shape
         image = np.zeros((-(-height // small), -(-width // small)), np.uint8)
-        for points in shapes:
-            pixels = (points @ self._matrix.T + self._origin) / small - 0.5
-            draw(image, np.round(pixels * 2**_SUBPIXEL).astype(np.int32))
-        layer = image.astype(np.float32) / 255
+        pixels = ((np.concatenate(shapes) @ self._matrix.T + self._origin) / small - 0.5) * 2**_SUBPIXEL
+        ends = np.cumsum([len(points) for points in shapes])[:-1]
+        for points in np.split(np.rint(pixels).astype(np.int32), ends):
+            draw(image, points)
         sigma = soft * self.unit / small
+        layer = image.astype(np.float32) * np.float32(1 / 255)
         if sigma > 0.3:
             layer = cv2.GaussianBlur(layer, (0, 0), sigma)
         return layer if small == 1 else cv2.resize(layer, (width, height), interpolation=cv2.INTER_LINEAR)
 
     def noise(self, rng: np.random.Generator, grain: float) -> Layer:
-        """Smooth noise, (H, W), of about unit variance; `grain` is the size of its blobs in body units."""
-        reach = 2 / grain  # the same blobs at every resolution
-        size = max(4, int(reach * max(self.shape) / min(self.shape)) + 2), max(4, int(reach) + 2)
-        coarse = rng.standard_normal((64, 64), np.float32)
-        coarse = coarse[: min(size[0], 64), : min(size[0], 64)]
-        side = max(self.shape)
+        """Smooth noise, (H, W), of about unit variance, blobs of `grain` body units, the same at every resolution."""
+        side, blobs = max(self.shape), int(np.ceil(2.5 / grain))
+        coarse = rng.standard_normal((blobs, blobs), np.float32)
         return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)[: self.shape[0], : self.shape[1]]
 
 
@@ -134,7 +143,7 @@ def draw_body(patient: np.random.Generator, study: np.random.Generator, *, femal
         top=patient.normal(-0.77, 0.02),
         domes=(right, right + patient.normal(0.045, 0.02)),
         heart_ratio=float(np.clip(patient.normal(0.44, 0.025), 0.37, 0.50) * (1.06 if supine else 1.0)),
-        air=float(np.clip(patient.normal(0.78, 0.04) + study.normal(0, 0.03), 0.62, 0.92)),
+        air=float(np.clip(patient.normal(0.82, 0.04) + study.normal(0, 0.03), 0.66, 0.96)),
         fat=patient.uniform(0, 1),
         knob=patient.normal(0.085, 0.012),
         slope=patient.normal(0.22, 0.04),
@@ -174,55 +183,55 @@ def outline_heart(body: Body, ratio: float) -> Points:
 
 def draw_ribs(canvas: Canvas, body: Body) -> Layer:
     """Posterior ribs (nearly level, falling at the side) and the fainter anterior ones (running down to the middle)."""
-    t = np.linspace(0, 1, 24)
-    back, front = [], []
-    for k in range(10):
-        v = body.top + 0.06 + 0.128 * k
-        reach = body.width * np.clip(0.62 + 0.14 * k, 0, 1.03)
-        u = 0.06 + (reach - 0.06) * np.sin(t * np.pi / 2)
-        back += [np.stack([side * u, v - 0.07 * np.sin(t * 2.6) + body.tilt * t**3], 1) for side in (-1, 1)]
-        u = reach * (1.0 - 0.52 * t**1.3)
-        front += [np.stack([side * u, v + body.tilt + 0.26 * t], 1) for side in (-1, 1) if k < 7]
-    layer = canvas.fill([ribbon(line, 0.056) for line in back], 0.006)
-    layer -= 0.45 * canvas.fill([ribbon(line, 0.030) for line in back], 0.008)  # marrow between two bright rims
-    return layer + 0.45 * canvas.fill([ribbon(line, 0.060) for line in front], 0.012)
+    t, k = np.linspace(0, 1, 24), np.arange(10)[:, None]
+    level = body.top + 0.06 + 0.128 * k
+    reach = body.width * np.clip(0.62 + 0.14 * k, 0, 1.03)
+    back = np.stack(
+        [0.06 + (reach - 0.06) * np.sin(t * np.pi / 2), level - 0.07 * np.sin(t * 2.6) + body.tilt * t**3], -1
+    )
+    front = np.stack([reach * (1.0 - 0.52 * t**1.3), level + body.tilt + 0.26 * t], -1)[:7]
+    back, front = (np.concatenate([lines, lines * [-1, 1]]) for lines in (back, front))
+    layer = canvas.fill(ribbon(back, 0.056), 0.006)
+    layer -= 0.45 * canvas.fill(ribbon(back, 0.030), 0.008)  # marrow between two bright rims
+    return layer + 0.45 * canvas.fill(ribbon(front, 0.060), 0.012)
 
 
 def draw_vessels(canvas: Canvas, rng: np.random.Generator) -> Layer:
-    """Branching vessels that leave the two hila and thin out towards the chest wall."""
-    trees: list[list[Points]] = [[], [], []]
-    for side in (-1, 1):
-        for angle in np.linspace(-1.35, 1.5, 9) + rng.normal(0, 0.15, 9):
-            start = np.array([0.14 * side, -0.06 + 0.07 * angle]) + rng.normal(0, 0.02, 2)
-            _grow(trees, rng, start, angle, side, 0)
-    return sum(canvas.stroke(tree, w, 0.005) * f for tree, w, f in zip(trees, (0.022, 0.014, 0.008), (1, 0.7, 0.5)))
-
-
-def _grow(trees: list[list[Points]], rng: np.random.Generator, start: Points, angle: float, side: int, order: int):
-    length = (0.30, 0.22, 0.14)[order] * rng.uniform(0.7, 1.2)
-    angles = angle + np.cumsum(rng.normal(0, 0.20, 6))
-    steps = np.stack([side * np.cos(angles), np.sin(angles)], 1) * length / 6
-    line = np.concatenate([start[None], start + np.cumsum(steps, 0)])
-    trees[order].append(line)
-    if order < 2:
-        for turn in (-0.45, 0.4):
-            _grow(trees, rng, line[rng.integers(3, 7)], angle + turn + rng.normal(0, 0.15), side, order + 1)
+    """Branching vessels that leave the two hila and thin out towards the chest wall, (H, W) in [0, 1]."""
+    side = np.repeat([-1.0, 1.0], 9)
+    angle = np.tile(np.linspace(-1.35, 1.5, 9), 2) + rng.normal(0, 0.15, 18)
+    start = np.stack([0.14 * side, -0.06 + 0.07 * angle], 1) + rng.normal(0, 0.02, (18, 2))
+    layer = np.zeros(canvas.shape, np.float32)
+    for length, width, weight in ((0.30, 0.022, 1.0), (0.22, 0.014, 0.7), (0.14, 0.008, 0.5)):
+        turns = angle[:, None] + np.cumsum(rng.normal(0, 0.20, (len(angle), 6)), 1)
+        step = length / 6 * rng.uniform(0.7, 1.2, (len(angle), 1))
+        path = np.stack([side[:, None] * np.cos(turns), np.sin(turns)], -1) * step[..., None]
+        lines = np.concatenate([start[:, None], start[:, None] + np.cumsum(path, 1)], 1)
+        layer += np.float32(weight) * canvas.stroke(lines, width, 0.005)
+        fork = rng.integers(3, 7, len(angle))
+        start = np.repeat(lines[np.arange(len(angle)), fork], 2, axis=0)
+        angle = np.repeat(angle, 2) + np.tile([-0.45, 0.4], len(angle)) + rng.normal(0, 0.15, 2 * len(angle))
+        side = np.repeat(side, 2)
+    return np.minimum(layer, 1)
 
 
 def draw_bones(canvas: Canvas, body: Body) -> Layer:
     """Clavicles, shoulder blades, heads of the upper arms and the spine, (H, W)."""
     t = np.linspace(0, 1, 20)
-    layer = np.zeros(canvas.shape, np.float32)
-    for side in (-1, 1):
-        rise = 0.15 + 0.3 * body.slope
-        collar = np.stack([side * (0.06 + 0.80 * t), body.top + 0.27 - rise * t - 0.05 * np.sin(2 * np.pi * t)], 1)
-        layer += 0.16 * canvas.fill([ribbon(collar, 0.06)], 0.007) - 0.07 * canvas.fill([ribbon(collar, 0.03)], 0.01)
-        blade = round_off(np.array([(0.66, -0.62), (0.92, -0.60), (0.80, -0.30), (0.68, 0.02), (0.63, -0.25)]))
-        layer += 0.05 * canvas.fill([blade * [side, 1]], 0.012)
-        layer += 0.14 * canvas.fill([ellipse(side * 1.02, body.top + body.slope + 0.02, 0.10, 0.11)], 0.02)
+    rise = 0.15 + 0.3 * body.slope
+    collar = np.stack([0.06 + 0.80 * t, body.top + 0.27 - rise * t - 0.05 * np.sin(2 * np.pi * t)], 1)
+    blade = round_off(np.array([(0.66, -0.62), (0.92, -0.60), (0.80, -0.30), (0.68, 0.02), (0.63, -0.25)]))
+    arm = ellipse(1.02, body.top + body.slope + 0.02, 0.10, 0.11)
+    spine = np.array([(-0.075, -1.5), (0.075, -1.5), (0.095, 1.5), (-0.095, 1.5)])
     _, v = canvas.grid
-    spine = canvas.fill([np.array([(-0.075, -1.5), (0.075, -1.5), (0.095, 1.5), (-0.095, 1.5)])], 0.012)
-    return layer + spine * (0.13 + 0.035 * np.cos(v * np.float32(2 * np.pi / 0.13)))
+    layer = 0.16 * canvas.fill(_both(ribbon(collar, 0.06)), 0.007)
+    layer -= 0.07 * canvas.fill(_both(ribbon(collar, 0.03)), 0.010)
+    layer += 0.05 * canvas.fill(_both(blade), 0.012) + 0.14 * canvas.fill(_both(arm), 0.020)
+    return layer + canvas.fill([spine], 0.012) * (0.13 + 0.035 * np.cos(v * np.float32(2 * np.pi / 0.13)))
+
+
+def _both(outline: Points) -> list[Points]:
+    return [outline * [-1, 1], outline]
 
 
 def draw_trunk(canvas: Canvas, body: Body) -> Layer:
@@ -237,4 +246,17 @@ def draw_trunk(canvas: Canvas, body: Body) -> Layer:
     edge = canvas.fill([points], 0.012)
     depth = canvas.fill([points], 0.10)
     middle = canvas.fill([ellipse(0, 0.2, 0.55, 1.1)], 0.22)
-    return edge * (0.45 + 0.45 * depth + (0.40 + 0.10 * body.fat) * middle)
+    return edge * (0.28 + 0.40 * depth + (0.62 + 0.10 * body.fat) * middle)
+
+
+@dataclass(frozen=True)
+class Chest:
+    """A body on its canvas, with the lungs that most findings are confined to."""
+
+    canvas: Canvas
+    body: Body
+
+    @cached_property
+    def lungs(self) -> Layer:
+        """Both lungs as if there were no heart, (H, W) in [0, 1]."""
+        return self.canvas.fill([outline_lung(self.body, -1), outline_lung(self.body, 1)], 0.011)

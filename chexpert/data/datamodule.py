@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,13 @@ class CheXpertDataModule(pl.LightningDataModule):
         """What is wrong with these arguments, before anything is read; a root yet to be made is a mapping."""
         choices = {"variant": tuple(FOLDERS), "views": VIEWS, "fit": FITS, "on_missing": ON_MISSING}
         problems = [
-            str(ProblemError(f"unknown {key}: {options[key]!r}", where=f"data.{key}", mend=f"one of {', '.join(values)}"))
+            str(
+                ProblemError(
+                    f"unknown {key}: {options[key]!r}",
+                    where=f"data.{key}",
+                    mend=f"one of {', '.join(values)}",
+                )
+            )
             for key, values in choices.items()
             if key in options and options[key] not in values
         ]
@@ -117,7 +124,9 @@ class CheXpertDataModule(pl.LightningDataModule):
         """The selected views of a split whose files are there; under ``stop`` all of them must be."""
         frame = select_views(read_frame(folder / f"{split}.csv"), self.views)
         if frame.empty:
-            raise ProblemError(f"no {self.views} view in this split", where=f"{folder / split}.csv", mend="data.views=all")
+            raise ProblemError(
+                f"no {self.views} view in this split", where=f"{folder / split}.csv", mend="data.views=all"
+            )
         missing = [not file.is_file() for file in self._files(folder, frame)]
         absent = frame.loc[missing, "path"]
         if len(absent) and self.on_missing == "stop":
@@ -128,7 +137,10 @@ class CheXpertDataModule(pl.LightningDataModule):
             )
         if len(absent):
             self.skipped.update(absent)
-            print(f"skipped, missing: {len(absent)} images of {split}, the first {absent.iloc[0]}", file=sys.stderr)
+            print(
+                f"skipped, missing: {len(absent)} images of {split}, the first {absent.iloc[0]}",
+                file=sys.stderr,
+            )
         return frame[[not gone for gone in missing]].reset_index(drop=True)
 
     def _views(
@@ -141,7 +153,7 @@ class CheXpertDataModule(pl.LightningDataModule):
     ) -> ViewDataset:
         skip = self.on_missing == "skip"
         files = self._files(folder, frame)
-        return ViewDataset(frame["path"], files, targets, mask, self.preprocessing, augmentation, self.seed, skip)
+        return ViewDataset(list(frame["path"]), files, targets, mask, self.preprocessing, augmentation, self.seed, skip)
 
     def _files(self, folder: Path, frame: pd.DataFrame) -> list[Path]:
         return [folder / f"{key}.jpg" for key in frame["key"]]
@@ -158,6 +170,6 @@ class CheXpertDataModule(pl.LightningDataModule):
         )
 
 
-def _as_is(batch: Batch) -> Batch:
+def _as_is(batch: Any) -> Any:
     """ViewDataset hands out whole batches already."""
     return batch

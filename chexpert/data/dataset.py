@@ -68,7 +68,8 @@ class ViewDataset(Dataset):
         """The views of these keys in one batch, as torch's fetcher asks for them."""
         size = self.preprocessing.size
         images = np.empty((len(keys), 1, size, size), dtype=np.uint8)
-        rows, skipped = [], []
+        rows: list[int] = []
+        skipped: list[str] = []
         for epoch, row in keys:
             try:
                 images[len(rows), 0] = self._image(epoch, row)

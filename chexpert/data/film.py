@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes
 
 from chexpert.data.anatomy import (
     Body,
     Canvas,
+    Chest,
     Layer,
     draw_body,
     draw_bones,
@@ -66,12 +66,12 @@ def draw_film(film: Film, size: int, *, without: Collection[str] = ()) -> Layer:
     `without` switches findings off; everything else stays as it is, so two calls give an exact counterfactual.
     """
     severity = {name: 0.0 if name in without else film.severity.get(name, 0.0) for name in DRAWN}
-    canvas, body = _place(film, size)
-    thickness = _draw_chest(film, canvas, body, severity["Cardiomegaly"])
+    chest = _place(film, size)
+    thickness = _draw_chest(film, chest, severity["Cardiomegaly"])
     for name, paint in PAINTERS.items():
         if severity[name] > 0:
-            thickness += paint(canvas, body, film.stream(name, level="study"), severity[name])
-    return _expose(film, canvas, thickness)
+            thickness += paint(chest, film.stream(name, level="study"), severity[name])
+    return _expose(film, chest.canvas, thickness)
 
 
 def add_grain(film: Film, image: Layer) -> NDArray[np.uint8]:
@@ -85,24 +85,22 @@ def add_grain(film: Film, image: Layer) -> NDArray[np.uint8]:
 def draw_masks(film: Film, size: int) -> dict[str, NDArray[np.bool_]]:
     """Where each present finding changes the film by more than `VISIBLE`, one pixel wider: {name: (H, W)}.
 
-    Cardiomegaly: the difference is closed and filled, so that it holds the outline of the enlarged heart as
-    CheXlocalize's radiologists draw it, and not the widened margin alone.
+    Cardiomegaly: the convex hull of the difference. A wider heart changes its margins most; the hull of the two is
+    the whole enlarged heart, which is what CheXlocalize's radiologists outline.
     """
     present = [name for name in DRAWN if film.severity.get(name, 0.0) > 0]
     drawn = draw_film(film, size) if present else None
-    return {name: _mask(name, np.abs(drawn - draw_film(film, size, without=[name])), size) for name in present}
+    return {name: _mask(name, np.abs(drawn - draw_film(film, size, without=[name]))) for name in present}
 
 
-def _mask(name: str, change: Layer, size: int) -> NDArray[np.bool_]:
+def _mask(name: str, change: Layer) -> NDArray[np.bool_]:
     mask = (change > VISIBLE).astype(np.uint8)
     if name == "Cardiomegaly":
-        wide = 2 * round(0.10 * size) + 1
-        mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (wide, wide)))
-        mask = binary_fill_holes(mask).astype(np.uint8)
+        mask = cv2.fillConvexPoly(mask, cv2.convexHull(cv2.findNonZero(mask)), 1)
     return cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(bool)
 
 
-def _place(film: Film, size: int) -> tuple[Canvas, Body]:
+def _place(film: Film, size: int) -> Chest:
     rng = film.stream("view")
     long = round(size * rng.uniform(1.0, 1.22))
     shape = (size, long) if rng.random() < 0.6 else (long, size)
@@ -113,13 +111,13 @@ def _place(film: Film, size: int) -> tuple[Canvas, Body]:
         shift=(rng.normal(0, 0.03), rng.normal(0.03, 0.03)),
     )
     patient, study = film.stream("patient", level="patient"), film.stream("study", level="study")
-    return canvas, draw_body(patient, study, female=film.sex == "Female", supine=film.position == "AP")
+    return Chest(canvas, draw_body(patient, study, female=film.sex == "Female", supine=film.position == "AP"))
 
 
-def _draw_chest(film: Film, canvas: Canvas, body: Body, cardiomegaly: float) -> Layer:
+def _draw_chest(film: Film, chest: Chest, cardiomegaly: float) -> Layer:
+    canvas, body, lungs = chest.canvas, chest.body, chest.lungs
     ratio, depth = grow_heart(body, cardiomegaly)
     heart = canvas.fill([outline_heart(body, ratio)], 0.014)
-    lungs = canvas.fill([outline_lung(body, -1), outline_lung(body, 1)], 0.010)
     core = canvas.fill([outline_lung(body, -1), outline_lung(body, 1)], 0.08)
     knob = canvas.fill([ellipse(0.09, -0.36, body.knob, body.knob * 1.2)], 0.012)
     aired = lungs * (1 - np.maximum(heart, 0.8 * knob))
@@ -149,7 +147,7 @@ def _expose(film: Film, canvas: Canvas, thickness: Layer) -> Layer:
     """Gray values from attenuation. No constant here may depend on the picture: that would leak the findings."""
     rng = film.stream("marker")
     gain, gamma, veil = np.exp(rng.normal(0, 0.10)), np.exp(rng.normal(0, 0.15)), rng.uniform(0, 0.10)
-    image = (1 - np.exp(-1.5 * np.float32(gain) * thickness)) ** np.float32(gamma)
+    image = (1 - np.exp(-1.4 * np.float32(gain) * thickness)) ** np.float32(1.25 * gamma)
     image = np.float32(veil) + np.float32(0.97 - veil) * image
     image = _stamp(rng, canvas, image)
     return _collimate(rng, image)

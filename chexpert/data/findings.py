@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from chexpert.data.anatomy import Body, Canvas, Layer, Points, ellipse, outline_lung
+from chexpert.data.anatomy import Body, Chest, Layer, Points, bend, ellipse
 
 STRENGTH = {
-    "Atelectasis": 0.16,
+    "Atelectasis": 0.36,
     "Cardiomegaly": 0.10,
-    "Consolidation": 0.22,
-    "Edema": 0.14,
-    "Pleural Effusion": 0.22,
+    "Consolidation": 0.44,
+    "Edema": 0.20,
+    "Pleural Effusion": 0.46,
     "Support Devices": 0.40,
 }
 """Attenuation at severity 1 (Cardiomegaly: growth of the cardiothoracic ratio)."""
@@ -34,117 +34,111 @@ def grow_heart(body: Body, severity: float) -> tuple[float, float]:
     return body.heart_ratio + growth, 1 + 2.0 * growth
 
 
-def paint_effusion(canvas: Canvas, body: Body, rng: np.random.Generator, severity: float) -> Layer:
+def paint_effusion(chest: Chest, rng: np.random.Generator, severity: float) -> Layer:
     """Fluid at one or both bases with a meniscus that rises towards the chest wall and blunts the angle."""
     first = int(rng.choice([-1, 1]))
     both = rng.random() < 0.3
-    layer = np.zeros(canvas.shape, np.float32)
+    layer = np.zeros(chest.canvas.shape, np.float32)
     for side, share in ((first, 1.0), (-first, 0.7)):
         if side == first or both:
-            layer = np.maximum(layer, _pool(canvas, body, side, share * (0.25 + 0.75 * severity)))
+            layer = np.maximum(layer, _pool(chest, side, share * (0.25 + 0.75 * severity)))
     return dose("Pleural Effusion", severity) * layer
 
 
-def _pool(canvas: Canvas, body: Body, side: int, amount: float) -> Layer:
+def _pool(chest: Chest, side: int, amount: float) -> Layer:
     across = np.linspace(0.0, 1.0, 20)
-    bottom = body.domes[(side + 1) // 2] + 0.2
-    level = bottom - 0.06 - 0.36 * amount * (0.45 + 0.55 * across**3)
-    surface = np.stack([side * across * (body.width + 0.02), level], 1)
-    edge = np.array([(side * (body.width + 0.02), bottom), (0.0, bottom)])
-    fluid = canvas.fill([np.concatenate([surface, edge])], 0.02)
-    return fluid * canvas.fill([outline_lung(body, side)], 0.012)
+    bottom = chest.body.domes[(side + 1) // 2] + 0.2
+    level = bottom - 0.08 - 0.44 * amount * (0.45 + 0.55 * across**3)
+    surface = np.stack([side * across * (chest.body.width + 0.02), level], 1)
+    edge = np.array([(side * (chest.body.width + 0.02), bottom), (0.0, bottom)])
+    fluid = chest.canvas.fill([np.concatenate([surface, edge])], 0.02)
+    return fluid * chest.lungs
 
 
-def paint_edema(canvas: Canvas, body: Body, rng: np.random.Generator, severity: float) -> Layer:
+def paint_edema(chest: Chest, rng: np.random.Generator, severity: float) -> Layer:
     """Haze on both sides of the hila, mottled, with short level lines (Kerley B) at the lateral bases."""
-    u, v = canvas.grid
-    haze = np.zeros(canvas.shape, np.float32)
+    u, v = chest.canvas.grid
+    haze = np.zeros(chest.canvas.shape, np.float32)
     for side in (-1, 1):
         far = ((u - side * 0.30) / 0.27) ** 2 + ((v + 0.02) / 0.40) ** 2
         haze = np.maximum(haze, np.clip(1.3 * (1 - far), 0, 1))
-    mottle = np.clip(0.75 + 0.35 * canvas.noise(rng, 0.06), 0.1, 1.6)
+    mottle = np.clip(0.75 + 0.35 * chest.canvas.noise(rng, 0.06), 0.1, 1.6)
     lines = []
     for side in (-1, 1):
         for level in rng.uniform(0.0, 0.26, 4):
-            lines.append(np.array([(side * body.width * 0.80, level), (side * body.width * 0.93, level + 0.01)]))
-    return dose("Edema", severity) * (haze * mottle * _lungs(canvas, body) + 0.5 * canvas.stroke(lines, 0.008))
+            lines.append(np.array([(side * chest.body.width * 0.80, level), (side * chest.body.width * 0.93, level + 0.01)]))
+    return dose("Edema", severity) * (haze * mottle * chest.lungs + 0.5 * chest.canvas.stroke(lines, 0.008))
 
 
-def paint_consolidation(canvas: Canvas, body: Body, rng: np.random.Generator, severity: float) -> Layer:
+def paint_consolidation(chest: Chest, rng: np.random.Generator, severity: float) -> Layer:
     """One ragged patch somewhere in a lung."""
     side = int(rng.choice([-1, 1]))
-    u, v = canvas.grid
+    u, v = chest.canvas.grid
     at_u, at_v = side * rng.uniform(0.28, 0.52), rng.uniform(-0.42, 0.18)
-    ru, rv = rng.uniform(0.13, 0.21), rng.uniform(0.13, 0.23)
-    far = ((u - at_u) / ru) ** 2 + ((v - at_v) / rv) ** 2 + 0.30 * canvas.noise(rng, 0.10)
-    patch = np.clip(2.2 * (1 - far), 0, 1) * np.clip(0.85 + 0.2 * canvas.noise(rng, 0.05), 0.3, 1.3)
-    return dose("Consolidation", severity) * patch * _lungs(canvas, body)
+    ru, rv = rng.uniform(0.15, 0.23), rng.uniform(0.15, 0.26)
+    far = ((u - at_u) / ru) ** 2 + ((v - at_v) / rv) ** 2 + 0.30 * chest.canvas.noise(rng, 0.10)
+    patch = np.clip(2.2 * (1 - far), 0, 1) * np.clip(0.85 + 0.2 * chest.canvas.noise(rng, 0.05), 0.3, 1.3)
+    return dose("Consolidation", severity) * patch * chest.lungs
 
 
-def paint_atelectasis(canvas: Canvas, body: Body, rng: np.random.Generator, severity: float) -> Layer:
+def paint_atelectasis(chest: Chest, rng: np.random.Generator, severity: float) -> Layer:
     """One to three oblique bands above a dome with a faint wedge of collapsed lung between them."""
     side = int(rng.choice([-1, 1]))
-    dome = body.domes[(side + 1) // 2]
-    layer = np.zeros(canvas.shape, np.float32)
+    dome = chest.body.domes[(side + 1) // 2]
+    layer = np.zeros(chest.canvas.shape, np.float32)
     for _ in range(rng.integers(1, 4)):
         start = np.array([rng.uniform(0.16, 0.28), dome - rng.uniform(0.05, 0.24)])
         line = start + np.linspace(0, 1, 8)[:, None] * [rng.uniform(0.25, 0.36), rng.uniform(-0.05, 0.12)]
-        layer = np.maximum(layer, canvas.stroke([line * [side, 1]], rng.uniform(0.03, 0.05), 0.012))
+        layer = np.maximum(layer, chest.canvas.stroke([line * [side, 1]], rng.uniform(0.03, 0.05), 0.012))
     wedge = np.array([(0.12, dome - 0.22), (0.50, dome + 0.02), (0.12, dome + 0.08)]) * [side, 1]
-    layer = np.maximum(layer, 0.6 * canvas.fill([wedge], 0.02))
-    return dose("Atelectasis", severity) * layer * _lungs(canvas, body)
+    layer = np.maximum(layer, 0.6 * chest.canvas.fill([wedge], 0.02))
+    return dose("Atelectasis", severity) * layer * chest.lungs
 
 
-def paint_devices(canvas: Canvas, body: Body, rng: np.random.Generator, severity: float) -> Layer:
+def paint_devices(chest: Chest, rng: np.random.Generator, severity: float) -> Layer:
     """One to three of: pacemaker with lead, central line, breathing tube, monitor wires."""
     kinds = rng.permutation(4)[: rng.integers(1, 4)]
-    layer = np.zeros(canvas.shape, np.float32)
+    layer = np.zeros(chest.canvas.shape, np.float32)
     for kind in kinds:
-        layer = np.maximum(layer, (_pacemaker, _central_line, _tube, _wires)[kind](canvas, body, rng))
+        layer = np.maximum(layer, (_pacemaker, _central_line, _tube, _wires)[kind](chest, rng))
     return STRENGTH["Support Devices"] * layer
 
 
 def _curve(*points: tuple[float, float]) -> Points:
-    from scipy.interpolate import CubicSpline
-
-    return CubicSpline(np.linspace(0, 1, len(points)), np.array(points))(np.linspace(0, 1, 40))
+    return bend(np.array(points))
 
 
-def _pacemaker(canvas: Canvas, body: Body, rng: np.random.Generator) -> Layer:
+def _pacemaker(chest: Chest, rng: np.random.Generator) -> Layer:
     side = int(rng.choice([-1, 1], p=[0.2, 0.8]))
     u, v = side * rng.uniform(0.50, 0.62), rng.uniform(-0.52, -0.42)
     lead = _curve((u, v), (side * 0.25, -0.55), (-0.08, -0.35), (-0.10, 0.05), (rng.uniform(0.12, 0.24), 0.26))
-    return np.maximum(canvas.fill([ellipse(u, v, 0.095, 0.075)], 0.006), 0.6 * canvas.stroke([lead], 0.012))
+    return np.maximum(chest.canvas.fill([ellipse(u, v, 0.095, 0.075)], 0.006), 0.6 * chest.canvas.stroke([lead], 0.012))
 
 
-def _central_line(canvas: Canvas, body: Body, rng: np.random.Generator) -> Layer:
+def _central_line(chest: Chest, rng: np.random.Generator) -> Layer:
     side = int(rng.choice([-1, 1], p=[0.75, 0.25]))
     end = (-0.09, rng.uniform(-0.15, 0.05))
     line = _curve((side * rng.uniform(0.25, 0.6), -1.1), (side * 0.30, -0.75), (-0.07, -0.48), end)
-    return 0.5 * canvas.stroke([line], 0.012)
+    return 0.5 * chest.canvas.stroke([line], 0.012)
 
 
-def _tube(canvas: Canvas, body: Body, rng: np.random.Generator) -> Layer:
+def _tube(chest: Chest, rng: np.random.Generator) -> Layer:
     u = rng.normal(0, 0.012)
     line = _curve((u, -1.2), (u, -0.75), (u + 0.01, rng.uniform(-0.45, -0.34)))
-    return 0.45 * canvas.stroke([line], 0.024)
+    return 0.45 * chest.canvas.stroke([line], 0.024)
 
 
-def _wires(canvas: Canvas, body: Body, rng: np.random.Generator) -> Layer:
+def _wires(chest: Chest, rng: np.random.Generator) -> Layer:
     lines, pads = [], []
     for u, v in ((-0.55, -0.60), (0.55, -0.60), (0.58, 0.40)):
         u, v = u + rng.normal(0, 0.05), v + rng.normal(0, 0.05)
         bend = (u * rng.uniform(0.6, 1.2), v + rng.uniform(0.15, 0.4))
         lines.append(_curve((u, v), bend, (u + rng.normal(0, 0.2), 1.2)))
         pads.append(ellipse(u, v, 0.028, 0.028))
-    return np.maximum(0.8 * canvas.fill(pads, 0.005), 0.45 * canvas.stroke(lines, 0.010))
+    return np.maximum(0.8 * chest.canvas.fill(pads, 0.005), 0.45 * chest.canvas.stroke(lines, 0.010))
 
 
-def _lungs(canvas: Canvas, body: Body) -> Layer:
-    return canvas.fill([outline_lung(body, -1), outline_lung(body, 1)], 0.012)
-
-
-PAINTERS: dict[str, Callable[[Canvas, Body, np.random.Generator, float], Layer]] = {
+PAINTERS: dict[str, Callable[[Chest, np.random.Generator, float], Layer]] = {
     "Atelectasis": paint_atelectasis,
     "Consolidation": paint_consolidation,
     "Edema": paint_edema,

@@ -67,8 +67,13 @@ def read_frame(path: Path) -> pd.DataFrame:
     rows = _read_rows(path)
     table = pd.DataFrame(rows, columns=list(HEADER), dtype=str)
     places = table["Path"].str.extract(PLACE)
-    _refuse(path, table["Path"], places["patient"].isna(), "Path is not .../<split>/patientN/studyN/viewN_kind.jpg")
-    key = places["split"].str.cat([places["patient"], places["study"], places["view"]], sep="/")
+    _refuse(
+        path,
+        table["Path"],
+        places["patient"].isna(),
+        "Path is not .../<split>/patientN/studyN/viewN_kind.jpg",
+    )
+    key = places["split"] + "/" + places["patient"] + "/" + places["study"] + "/" + places["view"]
     _refuse(path, table["Path"], key.duplicated(), "this view is listed twice")
     frame = pd.DataFrame({"path": table["Path"], "key": key, **places})
     frame["projection"] = _projection(path, table)
@@ -104,7 +109,9 @@ def _read_rows(path: Path) -> list[list[str]]:
     for number, row in enumerate(rows, start=2):
         if len(row) != len(HEADER):
             raise ProblemError(
-                f"{len(row)} fields instead of {len(HEADER)}", where=f"{path}, line {number}", mend="correct the line"
+                f"{len(row)} fields instead of {len(HEADER)}",
+                where=f"{path}, line {number}",
+                mend="correct the line",
             )
     order = [header.index(name) for name in HEADER]
     return [[row[i] for i in order] for row in rows]

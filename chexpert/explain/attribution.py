@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import nn
+
+from chexpert.models import Model
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ class Explainer(Protocol):
 
     name: str
 
-    def __call__(self, model: nn.Module, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
+    def __call__(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
         """Explains the given outputs (indices of observations) for an image (1, H, W) uint8."""
         ...
 
 
 @contextmanager
-def explaining(model: nn.Module) -> Iterator[None]:
+def explaining(model: Model) -> Iterator[None]:
     """Evaluation mode with gradients allowed; modes of all submodules are restored, also after an error.
 
     Lightning's validation runs in inference mode, in which no gradient can be taken.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -110,13 +111,9 @@ class ExplainCallback(pl.Callback):
         path.parent.mkdir(parents=True, exist_ok=True)
         attribution = explanation.attribution
         members = {f"member_{name}": signed for name, signed in attribution.members.items()}
-        np.savez_compressed(
-            path.with_suffix(".npz"),
-            map=attribution.map,
-            signed=attribution.signed,
-            probability=explanation.probability,
-            **members,
-        )
+        arrays: dict[str, Any] = {"map": attribution.map, "signed": attribution.signed, **members}
+        arrays["probability"] = explanation.probability
+        np.savez_compressed(path.with_suffix(".npz"), **arrays)
         draw_picture(explanation).savefig(path.with_suffix(".png"), dpi=100)
         return {
             "view": explanation.view,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn.functional import interpolate
 
 from chexpert.explain.attribution import Attribution, explaining
+from chexpert.models import Model
 
 
 class GradCAM:
@@ -22,7 +22,7 @@ class GradCAM:
 
     name = "gradcam"
 
-    def __call__(self, model: nn.Module, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
+    def __call__(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
         """Attributions of the given outputs for one image (1, H, W) uint8."""
         with explaining(model):
             with torch.no_grad():
@@ -32,7 +32,7 @@ class GradCAM:
             return [self._attribute(model, maps, logits[output], image.shape[-2:]) for output in outputs]
 
     def _attribute(
-        self, model: nn.Module, maps: dict[str, torch.Tensor], logit: torch.Tensor, size: Sequence[int]
+        self, model: Model, maps: dict[str, torch.Tensor], logit: torch.Tensor, size: Sequence[int]
     ) -> Attribution:
         gradients = torch.autograd.grad(logit, list(maps.values()), retain_graph=True)
         signed = {
@@ -41,7 +41,7 @@ class GradCAM:
         }
         layers = {name: model.members[name].layer for name in maps}
         manifest = {"explainer": self.name, "layer": layers, "of": "logit"}
-        return Attribution(sum(signed.values()), signed if len(signed) > 1 else {}, manifest)
+        return Attribution(np.sum(list(signed.values()), axis=0), signed if len(signed) > 1 else {}, manifest)
 
 
 def weighted_sum(feature: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:

@@ -7,10 +7,10 @@ import torch
 from lime.lime_base import LimeBase
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import pairwise_distances
-from torch import nn
 
 from chexpert.explain.attribution import Attribution, explaining
 from chexpert.explain.superpixels import segment
+from chexpert.models import Model
 
 
 class Lime:
@@ -56,7 +56,7 @@ class Lime:
             if key in options and not (isinstance(options[key], int) and options[key] >= 1)  # type: ignore[operator]
         ]
 
-    def __call__(self, model: nn.Module, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
+    def __call__(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
         """Attributions of the given outputs for one image (1, H, W) uint8."""
         gray = image[0].cpu().numpy()
         segments = segment(gray, self.superpixels)
@@ -70,7 +70,7 @@ class Lime:
         shown[0] = 1
         return shown
 
-    def probe(self, model: nn.Module, image: torch.Tensor, segments: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    def probe(self, model: Model, image: torch.Tensor, segments: np.ndarray, shown: np.ndarray) -> np.ndarray:
         """Probabilities (samples, C) of the perturbed films, computed ``batch_size`` at a time."""
         device = image.device
         hidden = torch.from_numpy(gaussian_filter(image[0].cpu().numpy(), self.blur * image.shape[-1])).to(device)
@@ -113,7 +113,12 @@ def fit(shown: np.ndarray, probabilities: np.ndarray, kernel_width: float) -> tu
     base = LimeBase(lambda distance: np.sqrt(np.exp(-(distance**2) / kernel_width**2)))
     distances = pairwise_distances(shown, shown[:1], metric="cosine").ravel()
     _, pairs, r2, _ = base.explain_instance_with_data(
-        shown, probabilities[:, None], distances, label=0, num_features=shown.shape[1], feature_selection="none"
+        shown,
+        probabilities[:, None],
+        distances,
+        label=0,
+        num_features=shown.shape[1],
+        feature_selection="none",
     )
     weights = np.zeros(shown.shape[1])
     for index, weight in pairs:

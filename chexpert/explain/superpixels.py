@@ -23,7 +23,13 @@ def segment(gray: np.ndarray, count: int) -> np.ndarray:
     image = gray.astype("float32") / 255
     # compactness .05: on gray in [0, 1] skimage's default of 10 gives squares that ignore the film
     segments = slic(
-        image, n_segments=count, compactness=0.05, sigma=1, channel_axis=None, mask=find_body(gray), start_label=1
+        image,
+        n_segments=count,
+        compactness=0.05,
+        sigma=1,
+        channel_axis=None,
+        mask=find_body(gray),
+        start_label=1,
     )
     return np.unique(segments, return_inverse=True)[1].reshape(gray.shape) + (segments.min() > 0)
 

@@ -2,6 +2,7 @@
 
 from chexpert.models.backbone import Backbone
 from chexpert.models.combined import Combined
+from chexpert.models.model import Model
 from chexpert.models.single import Single
 
-__all__ = ["Backbone", "Combined", "Single"]
+__all__ = ["Backbone", "Combined", "Model", "Single"]

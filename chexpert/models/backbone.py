@@ -1,6 +1,7 @@
 """A timm network without its head."""
 
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -26,6 +27,7 @@ class Backbone(nn.Module):
         options: further arguments of ``timm.create_model``.
     """
 
+    net: Any
     mean: torch.Tensor
     std: torch.Tensor
 

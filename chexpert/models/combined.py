@@ -6,10 +6,11 @@ import torch
 from torch import nn
 
 from chexpert.models.backbone import Backbone
+from chexpert.models.model import Model
 from chexpert.problem import ProblemError
 
 
-class Combined(nn.Module):
+class Combined(Model):
     """Concatenated pooled features of the members, one linear classifier.
 
     In the original, VGG's flattened maps made 50,176 of the 56,064 features, so that the rest hardly counted. Here
@@ -23,9 +24,7 @@ class Combined(nn.Module):
     """
 
     def __init__(self, members: Mapping[str, Backbone], outputs: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.members = nn.ModuleDict(members)
-        """The backbones by branch name."""
+        super().__init__(members)
         self.norms = nn.ModuleDict(
             {name: nn.LayerNorm(member.width, elementwise_affine=False) for name, member in members.items()}
         )
@@ -50,15 +49,6 @@ class Combined(nn.Module):
         ]
         return problems
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (B, 1, H, W), uint8 or float in [0, 1], to logits (B, C)."""
-        return self.classify(self.feature_maps(images))
-
-    def feature_maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The last feature map (B, K, h, w) of each member."""
-        return {name: member(images) for name, member in self.members.items()}
-
-    def classify(self, maps: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Logits (B, C) from feature maps: forward = classify of feature_maps."""
+    def classify(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         pooled = [self.norms[name](feature.mean((2, 3))) * self.gains[name] for name, feature in maps.items()]
         return self.classifier(self.dropout(torch.cat(pooled, dim=1)))

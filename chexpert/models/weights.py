@@ -4,6 +4,7 @@ import logging
 import socket
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub.constants
 import safetensors.torch
@@ -13,10 +14,12 @@ from timm.models import adapt_input_conv
 
 from chexpert.problem import ProblemError
 
-WAYS_OUT = "pretrained=false trains from scratch; pretrained=PATH takes a file (safetensors, a state dict, a checkpoint)"
+WAYS_OUT = (
+    "pretrained=false trains from scratch; pretrained=PATH takes a file (safetensors, a state dict, a checkpoint)"
+)
 
 
-def create_pretrained(name: str, **options: object) -> torch.nn.Module:
+def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
     """timm's model with its ImageNet weights, from timm's cache or the network.
 
     Raises:
@@ -30,7 +33,9 @@ def create_pretrained(name: str, **options: object) -> torch.nn.Module:
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ProblemError(
-            f"the pretrained weights of {name} cannot be had: {reason}", where=f"backbone {name}", mend=WAYS_OUT
+            f"the pretrained weights of {name} cannot be had: {reason}",
+            where=f"backbone {name}",
+            mend=WAYS_OUT,
         ) from error
 
 

@@ -36,4 +36,7 @@ class PlainProgress(ProgressBar):
             if key in trainer.callback_metrics
         ]
         seconds = time.monotonic() - self._started
-        print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {seconds:.0f} s  " + "  ".join(figures), flush=True)
+        print(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {seconds:.0f} s  " + "  ".join(figures),
+            flush=True,
+        )

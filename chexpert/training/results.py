@@ -38,8 +38,9 @@ class ResultsWriter(pl.Callback):
             pl_module.observations,
             zip(pl_module.paths, probabilities.tolist(), strict=True),
         )
+        judged = summarise(pl_module)
         metrics = {
-            "valid": summarise(pl_module),
+            "valid": judged,
             "best_epoch": best_epoch(trainer),
             "seconds": round(time.monotonic() - self.started, 1),
             "skipped": sorted(getattr(trainer.datamodule, "skipped", [])),  # type: ignore[attr-defined]
@@ -51,8 +52,7 @@ class ResultsWriter(pl.Callback):
                 rows = mask[:, c]
                 if rows.any():
                     writer.add_pr_curve(f"valid/{name}", labels[rows, c], probabilities[rows, c], trainer.global_step)
-            mean = metrics["valid"]["auroc_mean"]
-            trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": mean})
+            trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": judged["auroc_mean"]})
 
 
 def summarise(module: MultilabelModule) -> dict[str, Any]:
