@@ -134,6 +134,15 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     return plain
 
 
+def find_notices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
+    """What a user chose that will have no effect; no error, since a sweep may choose it for other jobs."""
+    chosen = [override for override in overrides if override.startswith("backbone=")]
+    if chosen and "members" in cfg.model:
+        way = "choose its members: backbone@model.members.<name>=..."
+        return [f"{chosen[0]} has no effect on a combined model; {way}"]
+    return []
+
+
 def expand(observations: Any) -> Any:
     """The list for a word, and a list as it is.
 
@@ -213,12 +222,10 @@ def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
             mend = f"a list of names, or one of the words {', '.join(GROUPS)}"
             yield ProblemError(f"no list of observations: {names!r}", where=key, mend=mend)
             continue
-        for name in names:
-            if name not in allowed:
-                close = difflib.get_close_matches(str(name), allowed, n=1) or list(allowed)
-                yield ProblemError(
-                    f"no such observation: {name!r}", where=key, mend=f"did you mean {', '.join(close)}?"
-                )
+        if wrong := [name for name in names if name not in allowed]:
+            close = [c for name in wrong for c in difflib.get_close_matches(str(name), allowed, n=1)] or allowed
+            what = f"not among {'the outputs' if allowed is observations else 'CheXpert'}: {', '.join(map(str, wrong))}"
+            yield ProblemError(what, where=key, mend=f"did you mean {', '.join(map(str, close))}?")
         if len(set(map(str, names))) < len(names):
             yield ProblemError("an observation stands twice", where=key, mend="name each once")
 

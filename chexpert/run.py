@@ -1,7 +1,9 @@
 """From a config to a run folder: build, fit, judge the best weights, explain. The only place that instantiates."""
 
+import logging
 import platform
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -27,6 +29,10 @@ from chexpert.report import describe
 from chexpert.training import MultilabelModule, ResultsWriter, make_progress
 
 MONITOR = "val/auroc_mean"
+
+# Lightning tells what a run's own lines tell better, advertises, and warns of what is chosen on purpose.
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", message=".*does not have many workers.*|.*smaller than the logging interval.*")
 
 
 def run(cfg: DictConfig, folder: Path) -> float:
@@ -73,6 +79,7 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
         logger=TensorBoardLogger(folder, name=rundir.TENSORBOARD, version="", default_hp_metric=False),
     )
     OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
+    print(introduce(model, data, trainer, folder), flush=True)
     trainer.fit(module, datamodule=data)
     best = checkpoint.best_model_path or None
     trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
@@ -137,6 +144,21 @@ def build_module(cfg: dict[str, Any], model: Model, preprocessing: Preprocessing
         optimizer=build(cfg["optimizer"], "optimizer"),
         scheduler=build(cfg["scheduler"], "scheduler"),
         card=card,
+    )
+
+
+def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folder: Path) -> str:
+    """What is about to run, in three lines."""
+    assert data.train is not None
+    assert data.valid is not None
+    weights = [p.numel() for p in model.parameters()]
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    names = " + ".join(member.name for member in model.members.values())
+    return (
+        f"data:       {len(data.train)} training and {len(data.valid)} validation views ({data.views}) of {data.root}\n"
+        f"model:      {names}, {trained / 1e6:.1f} of {sum(weights) / 1e6:.1f} million weights trained, on "
+        f"{trainer.strategy.root_device} in {trainer.precision}\n"
+        f"run folder: {folder}"
     )
 
 

@@ -78,12 +78,11 @@ def read_rule(rule: Rule, name: str) -> tuple[float, float] | None:
     """
     if isinstance(rule, str) and rule in WORDS:
         return WORDS[rule]
-    if isinstance(rule, int | float) and not isinstance(rule, bool):
-        rule = [rule, rule]
-    if not isinstance(rule, str) and isinstance(rule, Sequence) and len(rule) == 2:
-        low, high = rule
-        if all(isinstance(x, int | float) for x in rule) and 0 <= low <= high <= 1:
-            return float(low), float(high)
+    bounds = rule if isinstance(rule, Sequence) and not isinstance(rule, str) else [rule, rule]
+    if len(bounds) == 2 and all(isinstance(x, int | float) and not isinstance(x, bool) for x in bounds):
+        low, high = (float(x) for x in bounds)
+        if 0 <= low <= high <= 1:
+            return low, high
     raise ProblemError(
         f"not a label rule: {rule!r}",
         where=name,
