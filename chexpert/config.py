@@ -155,11 +155,19 @@ def expand(observations: Any) -> Any:
 def find_problems(cfg: dict[str, Any]) -> list[str]:
     """Everything wrong with a plain config, each as one message with what, where and the mend."""
     known = [f.name for f in fields(Config)]
-    problems = [_unknown(key, "the top level", known) for key in cfg if key not in known]
+    problems: list[ProblemError | str] = [_unknown(key, "the top level", known) for key in cfg if key not in known]
     problems += _observation_problems(cfg)
-    for key, node in cfg.items():
+    nodes = {key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg}
+    nodes |= {f"explainer.{name}": node for name, node in (cfg.get("explainer") or {}).items()}
+    for key, node in nodes.items():
+        if not isinstance(node, dict) or "_target_" not in node:
+            group, _, name = key.partition(".")
+            mend = f"choose it too: {group}=" + (f"[...,{name}]" if name else "...")
+            problems.append(ProblemError("set, but not chosen", where=key, mend=mend))
         problems += check_targets(node, key)
-    return [str(problem) for problem in problems]
+    return list(
+        dict.fromkeys(str(problem) for problem in problems)
+    )  # an interpolated node is checked where it stands too
 
 
 def check_targets(node: Any, where: str) -> Iterator[ProblemError | str]:

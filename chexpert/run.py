@@ -3,8 +3,9 @@
 import logging
 import platform
 import shutil
+import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +33,13 @@ MONITOR = "val/auroc_mean"
 
 # Lightning tells what a run's own lines tell better, advertises, and warns of what is chosen on purpose.
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-warnings.filterwarnings("ignore", message=".*does not have many workers.*|.*smaller than the logging interval.*")
+for message in (
+    "does not have many workers",
+    "smaller than the logging interval",
+    "in eval mode at the start",
+    "LeafSpec",
+):
+    warnings.filterwarnings("ignore", message=f".*{message}")
 
 
 def run(cfg: DictConfig, folder: Path) -> float:
@@ -80,6 +87,8 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     )
     OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
     print(introduce(model, data, trainer, folder), flush=True)
+    for warning in find_undefined(data, cfg["mean_over"]):
+        print(f"warning: {warning}", file=sys.stderr)
     trainer.fit(module, datamodule=data)
     best = checkpoint.best_model_path or None
     trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
@@ -160,6 +169,22 @@ def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folde
         f"{trainer.strategy.root_device} in {trainer.precision}\n"
         f"run folder: {folder}"
     )
+
+
+def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> list[str]:
+    """The observations whose AUROC cannot be had from the validation labels."""
+    assert data.valid is not None
+    counts = {}
+    for name in mean_over:
+        column = data.observations.index(name)
+        labels = data.valid.targets[data.valid.mask[:, column], column]
+        counts[name] = int(labels.sum()), int((1 - labels).sum())
+    undefined = {name: count for name, count in counts.items() if 0 in count}
+    found = [
+        f"{name} has {positives} positive and {negatives} negative labels in validation: its AUROC is undefined"
+        for name, (positives, negatives) in undefined.items()
+    ]
+    return [*found, "so val/auroc_mean is undefined"] if len(undefined) == len(counts) else found
 
 
 def early_stopping(cfg: Mapping[str, Any]) -> list[pl.Callback]:

@@ -1,117 +1,14 @@
-"""A drawn chest without findings: outlines in body coordinates, painted onto a pixel canvas.
+"""A drawn chest without findings, in the body coordinates of `chexpert.data.canvas`.
 
-Body coordinates: `u` to the right of the picture, `v` downwards, the origin in the middle of the film, 1 = half of
-its short side. The patient's right is at `u < 0`, so the heart's apex points to `u > 0`. Layers are attenuations:
-they add up, and `chexpert.data.film` turns their sum into gray values.
+Layers are attenuations: they add up, and `chexpert.data.film` turns their sum into gray values.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Layer = NDArray[np.float32]
-Points = NDArray[np.float64]
-
-_SUBPIXEL = 4  # fractional bits of OpenCV's drawing coordinates
-
-
-def round_off(points: Points, times: int = 3) -> Points:
-    """Smooth a closed outline of (N, 2) corners by Chaikin's corner cutting; a corner given twice stays sharper."""
-    for _ in range(times):
-        after = np.roll(points, -1, axis=0)
-        points = np.stack([0.75 * points + 0.25 * after, 0.25 * points + 0.75 * after], 1).reshape(-1, 2)
-    return points
-
-
-def bend(points: Points, times: int = 4) -> Points:
-    """Smooth an open line of (N, 2) corners in the same way; its ends stay where they are."""
-    for _ in range(times):
-        cut = np.stack([0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]], 1)
-        points = np.concatenate([points[:1], cut.reshape(-1, 2), points[-1:]])
-    return points
-
-
-def ribbon(lines: Points, width: float) -> Points:
-    """Outlines, (..., 2N, 2), of bands of the given width around open (..., N, 2) lines."""
-    along = np.gradient(lines, axis=-2)
-    across = np.stack([-along[..., 1], along[..., 0]], -1) * (width / 2 / np.linalg.norm(along, axis=-1)[..., None])
-    return np.concatenate([lines + across, (lines - across)[..., ::-1, :]], -2)
-
-
-def ellipse(u: float, v: float, ru: float, rv: float) -> Points:
-    """Outline, (48, 2), of an upright ellipse."""
-    angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    return np.stack([u + ru * np.cos(angle), v + rv * np.sin(angle)], 1)
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """A film of `shape` (height, width) pixels and the similarity transform that puts the body onto it."""
-
-    shape: tuple[int, int]
-    rotation: float = 0.0  # radians
-    scale: float = 1.0
-    shift: tuple[float, float] = (0.0, 0.0)  # body units
-
-    @property
-    def unit(self) -> float:
-        """Pixels in one body unit."""
-        return min(self.shape) / 2 * self.scale
-
-    @cached_property
-    def _matrix(self) -> Points:
-        c, s = np.cos(self.rotation), np.sin(self.rotation)
-        return self.unit * np.array([[c, -s], [s, c]])
-
-    @cached_property
-    def _origin(self) -> Points:
-        height, width = self.shape
-        return np.array([width, height]) / 2 + np.array(self.shift) * min(self.shape) / 2
-
-    @cached_property
-    def grid(self) -> tuple[Layer, Layer]:
-        """Body coordinates (u, v) of every pixel, each (H, W)."""
-        inverse = np.linalg.inv(self._matrix).astype(np.float32)
-        x = np.arange(self.shape[1], dtype=np.float32)[None] + np.float32(0.5 - self._origin[0])
-        y = np.arange(self.shape[0], dtype=np.float32)[:, None] + np.float32(0.5 - self._origin[1])
-        return inverse[0, 0] * x + inverse[0, 1] * y, inverse[1, 0] * x + inverse[1, 1] * y
-
-    def fill(self, outlines: Sequence[Points], soft: float = 0.01) -> Layer:
-        """Paint closed outlines: (H, W) in [0, 1], edges blurred with a sigma of `soft` body units."""
-        small = max(1, int(soft * self.unit / 2))  # a wide blur needs no full resolution
-        return self._paint(outlines, soft, small, lambda image, p: cv2.fillPoly(image, [p], 255, 16, _SUBPIXEL))
-
-    def stroke(self, lines: Sequence[Points], width: float, soft: float = 0.004) -> Layer:
-        """Paint open lines of the given width in body units (at least one pixel): (H, W) in [0, 1]."""
-        pixels = max(1, round(width * self.unit))
-        return self._paint(
-            lines, soft, 1, lambda image, p: cv2.polylines(image, [p], False, 255, pixels, 16, _SUBPIXEL)
-        )
-
-    def _paint(
-        self, shapes: Sequence[Points], soft: float, small: int, draw: Callable[[NDArray[np.uint8], Points], object]
-    ) -> Layer:
-        height, width = self.shape
-        image = np.zeros((-(-height // small), -(-width // small)), np.uint8)
-        pixels = ((np.concatenate(shapes) @ self._matrix.T + self._origin) / small - 0.5) * 2**_SUBPIXEL
-        ends = np.cumsum([len(points) for points in shapes])[:-1]
-        for points in np.split(np.rint(pixels).astype(np.int32), ends):
-            draw(image, points)
-        sigma = soft * self.unit / small
-        layer = image.astype(np.float32) * np.float32(1 / 255)
-        if sigma > 0.3:
-            layer = cv2.GaussianBlur(layer, (0, 0), sigma)
-        return layer if small == 1 else cv2.resize(layer, (width, height), interpolation=cv2.INTER_LINEAR)
-
-    def noise(self, rng: np.random.Generator, grain: float) -> Layer:
-        """Smooth noise, (H, W), of about unit variance, blobs of `grain` body units, the same at every resolution."""
-        side, blobs = max(self.shape), int(np.ceil(2.5 / grain))
-        coarse = rng.standard_normal((blobs, blobs), np.float32)
-        return cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)[: self.shape[0], : self.shape[1]]
+from chexpert.data.canvas import Canvas, Layer, Points, ellipse, ribbon, round_off
 
 
 @dataclass(frozen=True)
@@ -142,7 +39,7 @@ def draw_body(patient: np.random.Generator, study: np.random.Generator, *, femal
         width=float(np.clip(patient.normal(0.69, 0.025), 0.62, 0.76)),
         top=patient.normal(-0.77, 0.02),
         domes=(right, right + patient.normal(0.045, 0.02)),
-        heart_ratio=float(np.clip(patient.normal(0.44, 0.025), 0.37, 0.50) * (1.06 if supine else 1.0)),
+        heart_ratio=float(np.clip(patient.normal(0.435, 0.022), 0.37, 0.50) * (1.06 if supine else 1.0)),
         air=float(np.clip(patient.normal(0.82, 0.04) + study.normal(0, 0.03), 0.66, 0.96)),
         fat=patient.uniform(0, 1),
         knob=patient.normal(0.085, 0.012),
@@ -226,7 +123,7 @@ def draw_bones(canvas: Canvas, body: Body) -> Layer:
     _, v = canvas.grid
     layer = 0.16 * canvas.fill(_both(ribbon(collar, 0.06)), 0.007)
     layer -= 0.07 * canvas.fill(_both(ribbon(collar, 0.03)), 0.010)
-    layer += 0.05 * canvas.fill(_both(blade), 0.012) + 0.14 * canvas.fill(_both(arm), 0.020)
+    layer += 0.08 * canvas.fill(_both(blade), 0.010) + 0.14 * canvas.fill(_both(arm), 0.020)
     return layer + canvas.fill([spine], 0.012) * (0.13 + 0.035 * np.cos(v * np.float32(2 * np.pi / 0.13)))
 
 
@@ -234,8 +131,11 @@ def _both(outline: Points) -> list[Points]:
     return [outline * [-1, 1], outline]
 
 
-def draw_trunk(canvas: Canvas, body: Body) -> Layer:
-    """Soft tissue of neck, shoulders, arms, chest and belly, (H, W), thinner towards the edge."""
+def draw_trunk(canvas: Canvas, body: Body, solid: Layer) -> Layer:
+    """Soft tissue of neck, shoulders, arms, chest and belly, (H, W), thinner towards the edge.
+
+    `solid` is 0 where there is lung: it lies before and behind what is under the diaphragm.
+    """
     flank, fall = body.width + 0.10 + 0.08 * body.fat, body.top + body.slope
     half = [
         (0.24, -1.6), (0.24, body.top - 0.22), (0.42, body.top - 0.13), (0.95, fall - 0.26), (1.18, fall - 0.10),
@@ -245,8 +145,19 @@ def draw_trunk(canvas: Canvas, body: Body) -> Layer:
     points = round_off(np.array(half + [(-u, v) for u, v in half[::-1]]))
     edge = canvas.fill([points], 0.012)
     depth = canvas.fill([points], 0.10)
-    middle = canvas.fill([ellipse(0, 0.2, 0.55, 1.1)], 0.22)
-    return edge * (0.28 + 0.40 * depth + (0.62 + 0.10 * body.fat) * middle)
+    middle = canvas.fill([ellipse(0, 0.2, 0.48, 1.2)], 0.22)
+    return edge * (0.28 + 0.40 * depth + (0.62 + 0.10 * body.fat) * middle + 0.22 * _draw_belly(canvas, body) * solid)
+
+
+def _draw_belly(canvas: Canvas, body: Body) -> Layer:
+    right, left = body.domes
+    w = body.width
+    top = [
+        (-1.4, right + 0.3), (-w, right + 0.14), (-0.8 * w, right + 0.02), (-0.5 * w, right - 0.01),
+        (-0.1, right + 0.06), (0.1, left + 0.06),
+        (0.5 * w, left - 0.01), (0.8 * w, left + 0.02), (w, left + 0.14), (1.4, left + 0.3),
+    ]  # fmt: skip
+    return canvas.fill([np.array([*top, (1.4, 1.8), (-1.4, 1.8)])], 0.03)
 
 
 @dataclass(frozen=True)
@@ -260,3 +171,9 @@ class Chest:
     def lungs(self) -> Layer:
         """Both lungs as if there were no heart, (H, W) in [0, 1]."""
         return self.canvas.fill([outline_lung(self.body, -1), outline_lung(self.body, 1)], 0.011)
+
+    @cached_property
+    def free_lungs(self) -> Layer:
+        """The lungs, and a fifth of them behind the heart (of its size without Cardiomegaly), (H, W) in [0, 1]."""
+        heart = self.canvas.fill([outline_heart(self.body, self.body.heart_ratio)], 0.014)
+        return self.lungs * (1 - 0.8 * heart)

@@ -14,18 +14,16 @@ from numpy.typing import NDArray
 
 from chexpert.data.anatomy import (
     Body,
-    Canvas,
     Chest,
-    Layer,
     draw_body,
     draw_bones,
     draw_ribs,
     draw_trunk,
     draw_vessels,
-    ellipse,
     outline_heart,
     outline_lung,
 )
+from chexpert.data.canvas import Canvas, Layer, ellipse
 from chexpert.data.findings import PAINTERS, grow_heart
 
 DRAWN = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion", "Support Devices")
@@ -89,14 +87,14 @@ def draw_masks(film: Film, size: int) -> dict[str, NDArray[np.bool_]]:
     the whole enlarged heart, which is what CheXlocalize's radiologists outline.
     """
     present = [name for name in DRAWN if film.severity.get(name, 0.0) > 0]
-    drawn = draw_film(film, size) if present else None
+    drawn = draw_film(film, size)
     return {name: _mask(name, np.abs(drawn - draw_film(film, size, without=[name]))) for name in present}
 
 
 def _mask(name: str, change: Layer) -> NDArray[np.bool_]:
     mask = (change > VISIBLE).astype(np.uint8)
     if name == "Cardiomegaly":
-        mask = cv2.fillConvexPoly(mask, cv2.convexHull(cv2.findNonZero(mask)), 1)
+        cv2.fillConvexPoly(mask, cv2.convexHull(cv2.findNonZero(mask)), 1)
     return cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(bool)
 
 
@@ -107,7 +105,7 @@ def _place(film: Film, size: int) -> Chest:
     canvas = Canvas(
         shape,
         rotation=float(np.deg2rad(rng.normal(0, 2))),
-        scale=rng.uniform(1.04, 1.24),
+        scale=rng.uniform(1.06, 1.20),
         shift=(rng.normal(0, 0.03), rng.normal(0.03, 0.03)),
     )
     patient, study = film.stream("patient", level="patient"), film.stream("study", level="study")
@@ -124,8 +122,8 @@ def _draw_chest(film: Film, chest: Chest, cardiomegaly: float) -> Layer:
     vessels = draw_vessels(canvas, film.stream("vessels", level="patient"))
     texture = film.stream("texture")
     mottle = 0.02 * canvas.noise(texture, 0.05) + 0.03 * canvas.noise(texture, 0.25)
-    layer = draw_trunk(canvas, body)
-    layer += 0.10 * depth * heart + (depth - 1) * 0.4 * heart
+    layer = draw_trunk(canvas, body, 1 - aired)
+    layer += (0.5 * depth - 0.45) * heart
     layer -= aired * (body.air * (0.62 + 0.38 * core) - 0.09 * vessels - mottle)
     layer += 0.13 * draw_ribs(canvas, body) * (0.25 + 0.75 * lungs) + draw_bones(canvas, body)
     layer += _draw_soft_parts(canvas, body)
@@ -133,10 +131,12 @@ def _draw_chest(film: Film, chest: Chest, cardiomegaly: float) -> Layer:
 
 
 def _draw_soft_parts(canvas: Canvas, body: Body) -> Layer:
-    right, left = body.domes
     windpipe = canvas.fill([np.array([(-0.035, -1.4), (0.035, -1.4), (0.03, -0.30), (-0.04, -0.30)])], 0.012)
-    bubble = canvas.fill([ellipse(0.36, left + 0.10 + body.bubble, 1.4 * body.bubble, 0.8 * body.bubble)], 0.012)
-    layer = -0.18 * windpipe - 0.35 * bubble
+    bubble = canvas.fill(
+        [ellipse(0.36, body.domes[1] + 0.10 + body.bubble, 1.4 * body.bubble, 0.8 * body.bubble)], 0.012
+    )
+    hila = canvas.fill([ellipse(-0.17, -0.07, 0.06, 0.12), ellipse(0.18, -0.13, 0.06, 0.10)], 0.03)
+    layer = 0.10 * hila - 0.25 * windpipe - 0.40 * bubble
     if body.breast:
         breasts = [ellipse(side * 0.47, 0.26, 0.30, 0.26) for side in (-1, 1)]
         layer += 0.12 * body.breast * canvas.fill(breasts, 0.04)
@@ -146,7 +146,7 @@ def _draw_soft_parts(canvas: Canvas, body: Body) -> Layer:
 def _expose(film: Film, canvas: Canvas, thickness: Layer) -> Layer:
     """Gray values from attenuation. No constant here may depend on the picture: that would leak the findings."""
     rng = film.stream("marker")
-    gain, gamma, veil = np.exp(rng.normal(0, 0.10)), np.exp(rng.normal(0, 0.15)), rng.uniform(0, 0.10)
+    gain, gamma, veil = np.exp(rng.normal(0, 0.10)), np.exp(rng.normal(0, 0.18)), rng.uniform(0, 0.10)
     image = (1 - np.exp(-1.4 * np.float32(gain) * thickness)) ** np.float32(1.25 * gamma)
     image = np.float32(veil) + np.float32(0.97 - veil) * image
     image = _stamp(rng, canvas, image)

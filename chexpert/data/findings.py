@@ -7,19 +7,20 @@ from collections.abc import Callable
 
 import numpy as np
 
-from chexpert.data.anatomy import Body, Chest, Layer, Points, bend, ellipse
+from chexpert.data.anatomy import Body, Chest
+from chexpert.data.canvas import Layer, Points, bend, ellipse
 
 STRENGTH = {
-    "Atelectasis": 0.36,
-    "Cardiomegaly": 0.10,
-    "Consolidation": 0.44,
-    "Edema": 0.20,
-    "Pleural Effusion": 0.46,
+    "Atelectasis": 0.75,
+    "Cardiomegaly": 0.13,
+    "Consolidation": 0.75,
+    "Edema": 0.22,
+    "Pleural Effusion": 0.62,
     "Support Devices": 0.40,
 }
 """Attenuation at severity 1 (Cardiomegaly: growth of the cardiothoracic ratio)."""
 
-FAINTEST = 0.4
+FAINTEST = 0.45
 """Share of the strength that is left at severity 0+: a positive film must show more than the mask's threshold."""
 
 
@@ -48,11 +49,11 @@ def paint_effusion(chest: Chest, rng: np.random.Generator, severity: float) -> L
 def _pool(chest: Chest, side: int, amount: float) -> Layer:
     across = np.linspace(0.0, 1.0, 20)
     bottom = chest.body.domes[(side + 1) // 2] + 0.2
-    level = bottom - 0.08 - 0.44 * amount * (0.45 + 0.55 * across**3)
+    level = bottom - 0.12 - 0.46 * amount * (0.40 + 0.60 * across**2)
     surface = np.stack([side * across * (chest.body.width + 0.02), level], 1)
     edge = np.array([(side * (chest.body.width + 0.02), bottom), (0.0, bottom)])
     fluid = chest.canvas.fill([np.concatenate([surface, edge])], 0.02)
-    return fluid * chest.lungs
+    return fluid * chest.free_lungs
 
 
 def paint_edema(chest: Chest, rng: np.random.Generator, severity: float) -> Layer:
@@ -60,14 +61,13 @@ def paint_edema(chest: Chest, rng: np.random.Generator, severity: float) -> Laye
     u, v = chest.canvas.grid
     haze = np.zeros(chest.canvas.shape, np.float32)
     for side in (-1, 1):
-        far = ((u - side * 0.30) / 0.27) ** 2 + ((v + 0.02) / 0.40) ** 2
-        haze = np.maximum(haze, np.clip(1.3 * (1 - far), 0, 1))
-    mottle = np.clip(0.75 + 0.35 * chest.canvas.noise(rng, 0.06), 0.1, 1.6)
-    lines = []
-    for side in (-1, 1):
-        for level in rng.uniform(0.0, 0.26, 4):
-            lines.append(np.array([(side * chest.body.width * 0.80, level), (side * chest.body.width * 0.93, level + 0.01)]))
-    return dose("Edema", severity) * (haze * mottle * chest.lungs + 0.5 * chest.canvas.stroke(lines, 0.008))
+        far = ((u - side * 0.32) / 0.26) ** 2 + ((v + 0.07) / 0.38) ** 2
+        haze = np.maximum(haze, np.clip(2.0 * (1 - far), 0, 1))
+    mottle = np.clip(0.8 + 0.3 * chest.canvas.noise(rng, 0.06), 0.2, 1.5)
+    w = chest.body.width
+    levels = [(side, level) for side in (-1, 1) for level in rng.uniform(0.0, 0.26, 4)]
+    lines = [np.array([(side * 0.80 * w, level), (side * 0.93 * w, level + 0.01)]) for side, level in levels]
+    return dose("Edema", severity) * (haze * mottle * chest.free_lungs + 0.5 * chest.canvas.stroke(lines, 0.008))
 
 
 def paint_consolidation(chest: Chest, rng: np.random.Generator, severity: float) -> Layer:
@@ -75,23 +75,23 @@ def paint_consolidation(chest: Chest, rng: np.random.Generator, severity: float)
     side = int(rng.choice([-1, 1]))
     u, v = chest.canvas.grid
     at_u, at_v = side * rng.uniform(0.28, 0.52), rng.uniform(-0.42, 0.18)
-    ru, rv = rng.uniform(0.15, 0.23), rng.uniform(0.15, 0.26)
+    ru, rv = rng.uniform(0.17, 0.25), rng.uniform(0.17, 0.28)
     far = ((u - at_u) / ru) ** 2 + ((v - at_v) / rv) ** 2 + 0.30 * chest.canvas.noise(rng, 0.10)
-    patch = np.clip(2.2 * (1 - far), 0, 1) * np.clip(0.85 + 0.2 * chest.canvas.noise(rng, 0.05), 0.3, 1.3)
-    return dose("Consolidation", severity) * patch * chest.lungs
+    patch = np.clip(1.6 * (1 - far), 0, 1) * np.clip(0.95 + 0.1 * chest.canvas.noise(rng, 0.05), 0.5, 1.2)
+    return dose("Consolidation", severity) * patch * chest.free_lungs
 
 
 def paint_atelectasis(chest: Chest, rng: np.random.Generator, severity: float) -> Layer:
-    """One to three oblique bands above a dome with a faint wedge of collapsed lung between them."""
+    """Two or three oblique bands above a dome with a faint wedge of collapsed lung between them."""
     side = int(rng.choice([-1, 1]))
     dome = chest.body.domes[(side + 1) // 2]
     layer = np.zeros(chest.canvas.shape, np.float32)
-    for _ in range(rng.integers(1, 4)):
-        start = np.array([rng.uniform(0.16, 0.28), dome - rng.uniform(0.05, 0.24)])
-        line = start + np.linspace(0, 1, 8)[:, None] * [rng.uniform(0.25, 0.36), rng.uniform(-0.05, 0.12)]
-        layer = np.maximum(layer, chest.canvas.stroke([line * [side, 1]], rng.uniform(0.03, 0.05), 0.012))
-    wedge = np.array([(0.12, dome - 0.22), (0.50, dome + 0.02), (0.12, dome + 0.08)]) * [side, 1]
-    layer = np.maximum(layer, 0.6 * chest.canvas.fill([wedge], 0.02))
+    for _ in range(rng.integers(2, 4)):
+        start = np.array([rng.uniform(0.25, 0.35), dome - rng.uniform(0.08, 0.32)])
+        line = start + np.linspace(0, 1, 8)[:, None] * [rng.uniform(0.26, 0.38), rng.uniform(-0.05, 0.12)]
+        layer = np.maximum(layer, chest.canvas.stroke([line * [side, 1]], rng.uniform(0.06, 0.085), 0.012))
+    wedge = np.array([(0.20, dome - 0.26), (0.62, dome + 0.04), (0.20, dome + 0.08)]) * [side, 1]
+    layer = np.maximum(layer, 0.7 * chest.canvas.fill([wedge], 0.02))
     return dose("Atelectasis", severity) * layer * chest.lungs
 
 

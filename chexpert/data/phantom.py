@@ -1,8 +1,6 @@
 """The phantom: a synthetic CheXpert, the project's default data. A score on it says nothing about patients.
 
-Two layers of labels. *Truth* is what was drawn; valid.csv holds it as 0.0 and 1.0, with exact masks. *Report* is
-what a labeller might have read from the report: blanks, -1 at borderline severity and a few errors; train.csv
-holds it. The files lie as CheXpert-v1.0-small and CheXlocalize lay them, so no other code knows of phantoms.
+Its files lie as CheXpert-v1.0-small and CheXlocalize lay theirs, so no other code needs to know of phantoms.
 """
 
 import csv
@@ -11,88 +9,27 @@ import multiprocessing
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pycocotools import mask as rle
+from rich.console import Console
 from rich.progress import track
-from scipy.special import ndtr
 
-from chexpert.data.film import DRAWN, Film, add_grain, draw_film, draw_masks, open_stream
+from chexpert.data.casebook import OPACITIES, Entry, plan_films
+from chexpert.data.film import Film, add_grain, draw_film, draw_masks
 from chexpert.data.frame import HEADER
-from chexpert.observations import OBSERVATIONS
 
-PREVALENCE = {
-    "Atelectasis": 0.30,
-    "Cardiomegaly": 0.28,
-    "Consolidation": 0.24,
-    "Edema": 0.26,
-    "Pleural Effusion": 0.32,
-    "Support Devices": 0.40,
-}
-"""Above CheXpert's for the rare ones, so that 240 films give a steady AUROC."""
+Masks = dict[str, dict[str, object]]
+"""Of one film, as CheXlocalize gives them: {observation: {"size": [height, width], "counts": COCO's RLE}}."""
 
-CORRELATION = {
-    ("Cardiomegaly", "Edema"): 0.25,
-    ("Cardiomegaly", "Pleural Effusion"): 0.15,
-    ("Edema", "Pleural Effusion"): 0.20,
-    ("Atelectasis", "Pleural Effusion"): 0.20,
-    ("Pleural Effusion", "Support Devices"): 0.20,
-    ("Edema", "Support Devices"): 0.15,
-}
-"""Of the latent normals; it makes phi about as in CheXpert's frontal rows (Cardiomegaly-Edema .17, and so on)."""
-
-UNCERTAIN = {
-    "Atelectasis": 0.15,
-    "Cardiomegaly": 0.036,
-    "Consolidation": 0.124,
-    "Edema": 0.058,
-    "Pleural Effusion": 0.052,
-    "Support Devices": 0.005,
-}
-"""Share of -1 in CheXpert's train.csv (223,414 rows)."""
-
-NEGATED = {
-    "Atelectasis": 0.01,
-    "Cardiomegaly": 0.06,
-    "Consolidation": 0.16,
-    "Edema": 0.13,
-    "Pleural Effusion": 0.28,
-    "Support Devices": 0.06,
-    "Enlarged Cardiomediastinum": 0.10,
-    "Lung Opacity": 0.06,
-    "Lung Lesion": 0.006,
-    "Pneumonia": 0.013,
-    "Pneumothorax": 0.25,
-    "Fracture": 0.011,
-    "Pleural Other": 0.001,
-}
-"""Share of 0 among the rows with 0 or blank, in CheXpert's train.csv."""
-
-ERRORS = 0.025  # share of report labels that say the opposite of the truth
-OPACITIES = ("Edema", "Consolidation", "Atelectasis")  # children of Lung Opacity (Irvin 2019, figure 1)
 VERSION = 1  # raise it when a film or a label changes, so that `find_phantom` draws anew
-FIRST_VALID = 64541  # patient ids as in CheXpert: train ends at patient64540
 MASKS = "gt_segmentations_valid.json"
-QUALITY = 92
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A film with the row that train.csv or valid.csv has for it."""
-
-    film: Film
-    row: dict[str, str]
-
-    @property
-    def key(self) -> str:
-        """Name of the view, e.g. `patient64541_study1_view1_frontal`, by which CheXlocalize lists its masks."""
-        film = self.film
-        return f"patient{film.patient:05}_study{film.study}_view{film.view}_frontal"
+QUALITY = 92  # of the JPEGs, 0-100
 
 
 def write_phantom(
@@ -109,7 +46,7 @@ def write_phantom(
     folder = Path(folder)
     draft = folder.with_name(f".{folder.name}-{os.getpid()}")
     try:
-        masks: dict[str, dict] = {}
+        masks: dict[str, Masks] = {}
         for split, count in (("train", train), ("valid", valid)):
             entries = plan_films(split, count, seed)
             write_table(draft / "CheXpert-v1.0-small" / f"{split}.csv", entries)
@@ -123,62 +60,19 @@ def write_phantom(
 
 
 def find_phantom(
-    parent: str | Path, *, train: int = 1200, valid: int = 240, size: int = 256, seed: int = 0, workers: int | None = None
+    parent: str | Path,
+    *,
+    train: int = 1200,
+    valid: int = 240,
+    size: int = 256,
+    seed: int = 0,
+    workers: int | None = None,
 ) -> Path:
     """The phantom of these arguments in a folder of its own under `parent`, written at the first call."""
     folder = Path(parent).expanduser() / f"phantom{VERSION}-{train}-{valid}-{size}px-seed{seed}"
     if (folder / MASKS).is_file():
         return folder
     return write_phantom(folder, train=train, valid=valid, size=size, seed=seed, workers=workers)
-
-
-def plan_films(split: str, count: int, seed: int) -> list[Entry]:
-    """Say what the films of a split will show and what their rows will say, in the order of the CSV file."""
-    entries: list[Entry] = []
-    patient = FIRST_VALID if split == "valid" else 1
-    while len(entries) < count:
-        entries += _plan_patient(seed, split, patient)
-        patient += 1
-    return entries[:count]
-
-
-def draw_margins(seed: int, split: str, patient: int, study: int) -> dict[str, float]:
-    """How far each finding is beyond its threshold: (0, 1] is its severity, below 0 it is absent.
-
-    A Gaussian copula: half of the variance stays with the patient, half is new at every study.
-    """
-    root = np.linalg.cholesky(_correlation())
-    kept, new = (
-        open_stream(seed, split, patient, number, 0, purpose="margins").standard_normal(len(DRAWN))
-        for number in (0, study)
-    )
-    rank = ndtr(root @ (np.sqrt(0.5) * kept + np.sqrt(0.5) * new))
-    return {name: float((r - 1) / PREVALENCE[name] + 1) for name, r in zip(DRAWN, rank, strict=True)}
-
-
-def label_truth(margins: Mapping[str, float]) -> dict[str, str]:
-    """All 14 labels as drawn, 0.0 or 1.0; three of them follow from the others."""
-    present = {name for name in DRAWN if margins[name] > 0}
-    if present & set(OPACITIES):
-        present.add("Lung Opacity")
-    if "Cardiomegaly" in present:
-        present.add("Enlarged Cardiomediastinum")
-    if not present - {"Support Devices"}:
-        present.add("No Finding")
-    return {name: "1.0" if name in present else "0.0" for name in OBSERVATIONS}
-
-
-def label_report(margins: Mapping[str, float], rng: np.random.Generator) -> dict[str, str]:
-    """All 14 labels as a report labeller would give them: 1.0, 0.0, -1.0 or blank."""
-    labels = {name: _report(name, margins[name], rng) for name in DRAWN}
-    if any(labels[name] == "1.0" for name in OPACITIES) and rng.random() < 0.6:
-        labels["Lung Opacity"] = "1.0"
-    if labels["Cardiomegaly"] == "1.0" and rng.random() < 0.08:  # CheXpert: 2,212 of 27,000 are 1 or -1
-        labels["Enlarged Cardiomediastinum"] = rng.choice(["1.0", "-1.0"], p=[0.85, 0.15])
-    pathology = {label for name, label in labels.items() if name != "Support Devices"}
-    labels["No Finding"] = "" if pathology & {"1.0", "-1.0"} else "1.0"
-    absent = {name: "0.0" if rng.random() < share else "" for name, share in NEGATED.items()}
-    return {name: labels.get(name, absent.get(name, "")) for name in OBSERVATIONS}
 
 
 def write_table(path: Path, entries: list[Entry]) -> None:
@@ -190,8 +84,8 @@ def write_table(path: Path, entries: list[Entry]) -> None:
         table.writerows(entry.row for entry in entries)
 
 
-def encode_masks(film: Film, size: int) -> dict[str, dict]:
-    """Masks of the findings on a film as CheXlocalize gives them: {observation: {size: [h, w], counts: RLE}}."""
+def encode_masks(film: Film, size: int) -> Masks:
+    """Masks of the findings on a film, and of the observations that follow from them."""
     masks = draw_masks(film, size)
     opacities = [masks[name] for name in OPACITIES if name in masks]
     if opacities:
@@ -201,56 +95,26 @@ def encode_masks(film: Film, size: int) -> dict[str, dict]:
     return {name: _encode(mask) for name, mask in masks.items()}
 
 
-def _correlation() -> np.ndarray:
-    matrix = np.eye(len(DRAWN))
-    for (one, other), value in CORRELATION.items():
-        i, j = DRAWN.index(one), DRAWN.index(other)
-        matrix[i, j] = matrix[j, i] = value
-    return matrix
-
-
-def _report(name: str, margin: float, rng: np.random.Generator) -> str:
-    doubt, error, negated = rng.random(3)
-    # A band around the threshold wide enough that doubt in 60 % of it makes the wanted share of -1.
-    if abs(margin) * PREVALENCE[name] < UNCERTAIN[name] / 0.6 / 2 and doubt < 0.6:
-        return "-1.0"
-    if (margin > 0) != (error < ERRORS):
-        return "1.0"
-    return "0.0" if negated < NEGATED[name] else ""
-
-
-def _plan_patient(seed: int, split: str, patient: int) -> Iterator[Entry]:
-    rng = open_stream(seed, split, patient, 0, 0, purpose="person")
-    sex = "Male" if rng.random() < 0.59 else "Female"
-    age = int(np.clip(rng.normal(60, 18), 18, 90))
-    studies = int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15])) if split == "train" else 1
-    for study in range(1, studies + 1):
-        margins = draw_margins(seed, split, patient, study)
-        visit = open_stream(seed, split, patient, study, 0, purpose="report")
-        position = "AP" if visit.random() < 0.75 else "PA"
-        labels = label_truth(margins) if split == "valid" else label_report(margins, visit)
-        severity = {name: max(0.0, margin) for name, margin in margins.items()}
-        film = Film(seed, split, patient, study, 1, sex, position, severity)
-        path = f"CheXpert-v1.0-small/{split}/patient{patient:05}/study{study}/view1_frontal.jpg"
-        place = {"Path": path, "Sex": sex, "Age": str(age), "Frontal/Lateral": "Frontal", "AP/PA": position}
-        yield Entry(film, place | labels)
-
-
-def _write_films(root: Path, entries: list[Entry], size: int, workers: int | None) -> Iterator[tuple[str, dict]]:
+def _write_films(root: Path, entries: list[Entry], size: int, workers: int | None) -> Iterator[tuple[str, Masks]]:
     write = partial(_write_film, root, size)
-    title = f"drawing the phantom, {entries[0].film.split}" if entries else ""
     workers = min(workers or os.cpu_count() or 1, -(-len(entries) // 8))  # a process pays for itself from 8 films on
-    shown = {"description": title, "total": len(entries), "disable": not sys.stderr.isatty()}
     if workers <= 1:
-        yield from track(map(write, entries), **shown)
+        yield from _show(map(write, entries), entries)
         return
     # Forking is fast and asks nothing of the caller's main module; only Linux does it safely.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with context.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from track(pool.imap(write, entries, chunksize=8), **shown)
+        yield from _show(pool.imap(write, entries, chunksize=8), entries)
 
 
-def _write_film(root: Path, size: int, entry: Entry) -> tuple[str, dict]:
+def _show(written: Iterable[tuple[str, Masks]], entries: list[Entry]) -> Iterable[tuple[str, Masks]]:
+    if not entries or not sys.stderr.isatty():
+        return written
+    title = f"drawing the phantom, {entries[0].film.split}"
+    return track(written, title, total=len(entries), console=Console(stderr=True))
+
+
+def _write_film(root: Path, size: int, entry: Entry) -> tuple[str, Masks]:
     path = root / entry.row["Path"]
     path.parent.mkdir(parents=True, exist_ok=True)
     image = add_grain(entry.film, draw_film(entry.film, size))
@@ -258,7 +122,7 @@ def _write_film(root: Path, size: int, entry: Entry) -> tuple[str, dict]:
     return entry.key, encode_masks(entry.film, size) if entry.film.split == "valid" else {}
 
 
-def _encode(mask: np.ndarray) -> dict:
+def _encode(mask: NDArray[np.bool_]) -> dict[str, object]:
     encoded = rle.encode(np.asfortranarray(mask, np.uint8))
     return {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
 

@@ -48,6 +48,10 @@ class ExplainCallback(pl.Callback):
         self.only, self.top = only, top
         self.views, self.count, self.seed = views, count, seed
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A view that is not there is told before training, not after it."""
+        self.choose(trainer.datamodule.valid)  # type: ignore[attr-defined]
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn != TrainerFn.VALIDATING or not trainer.is_global_zero or not self.explainers:
             return

@@ -61,7 +61,8 @@ class Lime:
         gray = image[0].cpu().numpy()
         segments = segment(gray, self.superpixels)
         shown = self.draw(int(segments.max()))
-        probabilities = self.probe(model, image, segments, shown)
+        hidden = torch.from_numpy(gaussian_filter(gray, self.blur * gray.shape[1])).to(image.device)
+        probabilities = self.probe(model, image, segments, shown, hidden)
         return [self._attribute(segments, shown, probabilities[:, output]) for output in outputs]
 
     def draw(self, count: int) -> np.ndarray:
@@ -70,13 +71,21 @@ class Lime:
         shown[0] = 1
         return shown
 
-    def probe(self, model: Model, image: torch.Tensor, segments: np.ndarray, shown: np.ndarray) -> np.ndarray:
-        """Probabilities (samples, C) of the perturbed films, computed ``batch_size`` at a time."""
-        device = image.device
-        hidden = torch.from_numpy(gaussian_filter(image[0].cpu().numpy(), self.blur * image.shape[-1])).to(device)
-        place = torch.from_numpy(segments).to(device)
-        keep = torch.from_numpy(shown.astype(bool)).to(device)
-        keep = torch.cat([torch.ones_like(keep[:, :1]), keep], dim=1)  # segment 0, outside the body, always shows
+    def probe(
+        self, model: Model, image: torch.Tensor, segments: np.ndarray, shown: np.ndarray, hidden: torch.Tensor
+    ) -> np.ndarray:
+        """Probabilities (samples, C) of the perturbed films, computed ``batch_size`` at a time.
+
+        Args:
+            model: images to logits.
+            image: (1, H, W) uint8.
+            segments: (H, W) superpixels from 1; 0 always shows.
+            shown: (samples, S) of 0 and 1.
+            hidden: (H, W) uint8, what stands in a superpixel that does not show.
+        """
+        place = torch.from_numpy(segments).to(image.device)
+        keep = torch.from_numpy(shown.astype(bool)).to(image.device)
+        keep = torch.cat([torch.ones_like(keep[:, :1]), keep], dim=1)
         rows = []
         with explaining(model), torch.no_grad():
             for some in keep.split(self.batch_size):

@@ -21,11 +21,11 @@ def segment(gray: np.ndarray, count: int) -> np.ndarray:
         (H, W) int64: 0 outside the body, 1 .. S inside. S can differ a little from ``count``.
     """
     image = gray.astype("float32") / 255
-    # compactness .05: on gray in [0, 1] skimage's default of 10 gives squares that ignore the film
+    # compactness .1: on gray in [0, 1] skimage's default of 10 gives squares that ignore the film
     segments = slic(
         image,
         n_segments=count,
-        compactness=0.05,
+        compactness=0.1,
         sigma=1,
         channel_axis=None,
         mask=find_body(gray),

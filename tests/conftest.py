@@ -1,0 +1,70 @@
+"""Tiny copies of CheXpert on disk, for any test that reads one."""
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from chexpert.data.frame import HEADER
+
+Row = dict[str, str]
+
+torch.set_num_threads(1)  # for tiny tensors threads cost more than they bring, ten times more beside another process
+
+
+@pytest.fixture
+def make_row() -> Callable[..., Row]:
+    """The cells of one view by column; a mapping replaces some of them. Unnamed labels are blank."""
+
+    def make(cells: Mapping[str, str] = {}, patient: int = 1, split: str = "train", view: str = "view1_frontal") -> Row:
+        kind = view.rsplit("_", 1)[1]
+        row = dict.fromkeys(HEADER, "") | {
+            "Path": f"CheXpert-v1.0-small/{split}/patient{patient:05d}/study1/{view}.jpg",
+            "Sex": "Female",
+            "Age": "60",
+            "Frontal/Lateral": kind.title(),
+            "AP/PA": "AP" if kind == "frontal" else "",
+        }
+        return row | dict(cells)
+
+    return make
+
+
+@pytest.fixture
+def write_table() -> Callable[..., Path]:
+    """Writes rows as a CSV file, the columns in the order of ``header``."""
+
+    def write(path: Path, rows: Iterable[Row], header: Sequence[str] = HEADER) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows([row[name] for name in header] for row in rows)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def write_chexpert(
+    tmp_path: Path, make_row: Callable[..., Row], write_table: Callable[..., Path]
+) -> Callable[..., Path]:
+    """Writes tables and gray JPEGs of 40 x 32 pixels, and returns the data root."""
+
+    def write(train: Sequence[Row], valid: Sequence[Row] | None = None, folder: str = "CheXpert-v1.0-small") -> Path:
+        rng = np.random.default_rng(0)
+        if valid is None:
+            valid = [make_row({"Edema": "1.0"}, split="valid")]
+        for split, rows in {"train": train, "valid": valid}.items():
+            write_table(tmp_path / folder / f"{split}.csv", rows)
+            for row in rows:
+                file = tmp_path / folder / row["Path"].split("/", 1)[1]
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(rng.integers(0, 256, (40, 32), dtype=np.uint8)).save(file)
+        return tmp_path
+
+    return write

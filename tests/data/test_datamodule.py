@@ -1,0 +1,220 @@
+"""CheXpert for Lightning, on copies of a few films."""
+
+import traceback
+
+import pytest
+import torch
+
+from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
+from chexpert.problem import ProblemError
+
+NAMES = ["Edema", "Fracture"]
+
+
+@pytest.fixture
+def rows(make_row):
+    return [make_row({"Edema": "1.0", "Fracture": "-1.0"}, patient=patient) for patient in range(5)]
+
+
+@pytest.fixture
+def make_data(write_chexpert, rows):
+    """A datamodule on a copy of ``train`` and ``valid`` rows; ``spoil(folder)`` may damage it before it is read."""
+
+    def make(train=rows, valid=None, *, spoil=None, **options):
+        root = write_chexpert(train, valid)
+        if spoil:
+            spoil(root / "CheXpert-v1.0-small")
+        options = {"labels": LabelPolicy("ones"), "size": 16, "batch_size": 2, "workers": 0} | options
+        data = CheXpertDataModule(root, NAMES, **options)
+        data.setup("fit")
+        return data
+
+    return make
+
+
+def film(split, patient):
+    return f"{split}/patient{patient:05d}/study1/view1_frontal.jpg"
+
+
+def remove(split, patient):
+    return lambda folder: (folder / film(split, patient)).unlink()
+
+
+def truncate(split, patient):
+    def spoil(folder):
+        path = folder / film(split, patient)
+        path.write_bytes(path.read_bytes()[:300])
+
+    return spoil
+
+
+def test_training_batches_hold_every_view_once(make_data, rows):
+    data = make_data()
+    batches = list(data.train_dataloader())
+    assert [len(batch.paths) for batch in batches] == [2, 2, 1]
+    assert sorted(path for batch in batches for path in batch.paths) == [row["Path"] for row in rows]
+
+
+def test_images_travel_as_uint8_without_normalisation(make_data):
+    batch = next(iter(make_data().train_dataloader()))
+    assert (batch.images.dtype, tuple(batch.images.shape)) == (torch.uint8, (2, 1, 16, 16))
+    assert batch.images.max() > 100
+
+
+def test_training_targets_follow_the_policy(make_data):
+    data = make_data(labels=LabelPolicy(0.25))
+    assert data.train.targets.tolist() == [[1, 0.25]] * 5
+    assert data.train.mask.all()
+
+
+def test_validation_takes_labels_as_they_are(make_data, make_row):
+    cells = [{"Edema": "1.0", "Fracture": "0.0"}, {"Edema": "-1.0", "Fracture": ""}]
+    valid = [make_row(cell, patient=n, split="valid") for n, cell in enumerate(cells)]
+    batch = next(iter(make_data(valid=valid).val_dataloader()))
+    assert batch.targets.tolist() == [[1, 0], [0, 0]]
+    assert batch.mask.tolist() == [[True, True], [False, False]]
+
+
+def test_only_training_is_augmented(make_data):
+    plain, moved = make_data(), make_data(augmentation=Augmentation(rotation=0, shift=0, scale=(1.2, 1.3)))
+    assert not torch.equal(moved.train[0, 0].images, plain.train[0, 0].images)
+    assert torch.equal(moved.valid[0, 0].images, plain.valid[0, 0].images)
+
+
+def test_validation_keeps_the_order_of_the_file(make_data, make_row):
+    valid = [make_row(patient=patient, split="valid") for patient in (3, 1, 2)]
+    paths = [path for batch in make_data(valid=valid).val_dataloader() for path in batch.paths]
+    assert paths == [row["Path"] for row in valid]
+
+
+def test_only_the_chosen_views_are_read(make_data, make_row, rows):
+    lateral = make_row(patient=9, view="view2_lateral")
+    assert len(make_data([*rows, lateral]).train) == 5
+    assert len(make_data([*rows, lateral], views="all").train) == 6
+
+
+def test_a_split_without_the_chosen_views_is_told(make_data):
+    with pytest.raises(ProblemError, match=r"no lateral view(?s:.*)data\.views=all"):
+        make_data(views="lateral")
+
+
+def test_workers_change_nothing(make_data):
+    alone, shared = (list(make_data(augmentation=Augmentation(), workers=n).train_dataloader()) for n in (0, 2))
+    assert [batch.paths for batch in alone] == [batch.paths for batch in shared]
+    assert all(torch.equal(a.images, b.images) for a, b in zip(alone, shared, strict=True))
+    assert all(torch.equal(a.targets, b.targets) for a, b in zip(alone, shared, strict=True))
+
+
+def test_another_epoch_has_another_order_and_another_augmentation(make_data):
+    loader = make_data(augmentation=Augmentation()).train_dataloader()
+    epochs = []
+    for epoch in (0, 1):
+        loader.sampler.set_epoch(epoch)
+        epochs.append(list(loader))
+    first, second = ({path: image for batch in batches for path, image in pairs(batch)} for batches in epochs)
+    assert list(first) != list(second)
+    assert all(not torch.equal(first[path], second[path]) for path in first)
+
+
+def pairs(batch):
+    return zip(batch.paths, batch.images, strict=True)
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_a_missing_image_stops_with_its_path(make_data, split):
+    with pytest.raises(ProblemError, match=rf"1 of \d listed images(?s:.*){film(split, 1)}(?s:.*)on_missing=skip"):
+        make_data(spoil=remove(split, 1))
+
+
+def test_a_missing_image_is_skipped_and_counted(make_data, capsys):
+    data = make_data(spoil=remove("train", 3), on_missing="skip")
+    gone = f"CheXpert-v1.0-small/{film('train', 3)}"
+    assert data.skipped == {gone}
+    assert gone not in data.train.paths
+    assert len(data.train) == 4
+    assert gone in capsys.readouterr().err
+
+
+def test_skipping_keeps_labels_beside_their_views(make_data, make_row):
+    train = [make_row({"Edema": label}, patient=n) for n, label in enumerate(["1.0", "0.0", "1.0"])]
+    data = make_data(train, spoil=remove("train", 0), on_missing="skip")
+    batch = data.train.__getitems__([(0, 0), (0, 1)])
+    assert [path[-38:] for path in batch.paths] == [film("train", 1)[-38:], film("train", 2)[-38:]]
+    assert batch.targets[:, 0].tolist() == [0, 1]
+
+
+def test_skipping_every_view_of_a_split_is_refused(make_data):
+    with pytest.raises(ProblemError, match=r"valid\.csv"):
+        make_data(spoil=remove("valid", 1), on_missing="skip")
+
+
+def test_a_truncated_image_stops_with_its_path(make_data):
+    with pytest.raises(ProblemError, match=film("train", 3)):
+        list(make_data(spoil=truncate("train", 3)).train_dataloader())
+
+
+def test_a_truncated_image_stops_a_worker_with_its_path(make_data):
+    with pytest.raises(ProblemError, match=film("train", 3)) as caught:
+        list(make_data(spoil=truncate("train", 3), workers=2).train_dataloader())
+    traceback.clear_frames(caught.tb)  # in a cycle with the loader, whose collection would wait 10 s for its workers
+
+
+def test_a_truncated_image_is_skipped_and_counted_once(make_data, capsys):
+    data = make_data(spoil=truncate("train", 3), on_missing="skip")
+    for _ in range(2):
+        for batch in data.train_dataloader():
+            data.on_after_batch_transfer(batch, 0)
+    gone = f"CheXpert-v1.0-small/{film('train', 3)}"
+    assert data.skipped == {gone}
+    assert capsys.readouterr().err.count(gone) == 1
+
+
+def test_a_second_setup_reads_nothing(make_data):
+    data = make_data()
+    train = data.train
+    (data.root / "CheXpert-v1.0-small" / "train.csv").unlink()
+    data.setup("validate")
+    assert data.train is train
+
+
+def test_good_arguments_have_no_problems(write_chexpert, rows):
+    assert CheXpertDataModule.find_problems(root=write_chexpert(rows), size=64, views="all", fit="pad") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "mend"),
+    [
+        ("variant", "tiny", "one of small, full"),
+        ("views", "front", "one of frontal, lateral, all"),
+        ("fit", "squeeze", "one of stretch, crop, pad"),
+        ("on_missing", "ignore", "one of stop, skip"),
+        ("size", 0, "at least 8"),
+        ("size", 224.5, "a whole number"),
+        ("batch_size", 0, "at least 1"),
+        ("workers", -1, "at least 0"),
+    ],
+)
+def test_a_wrong_argument_is_told_with_its_key_and_its_mend(write_chexpert, rows, key, value, mend):
+    (problem,) = CheXpertDataModule.find_problems(root=write_chexpert(rows), **{key: value})
+    assert repr(value) in problem
+    assert f"data.{key}" in problem
+    assert mend in problem
+
+
+def test_a_missing_root_is_told_with_the_ways_to_set_it():
+    (problem,) = CheXpertDataModule.find_problems(root=None)
+    assert "data.root=..." in problem
+    assert "CHEXPERT_ROOT" in problem
+
+
+def test_a_root_without_chexpert_is_told(tmp_path):
+    (problem,) = CheXpertDataModule.find_problems(root=tmp_path)
+    assert "no small CheXpert there" in problem
+
+
+def test_a_root_yet_to_be_made_is_not_looked_at():
+    assert CheXpertDataModule.find_problems(root={"_target_": "chexpert.data.find_phantom"}) == []
+
+
+def test_all_problems_are_told_at_once():
+    assert len(CheXpertDataModule.find_problems(root=None, size=0, views="front")) == 3

@@ -1,0 +1,37 @@
+import numpy as np
+
+from chexpert.explain.superpixels import find_body, segment
+
+
+def make_film() -> np.ndarray:
+    """A grainy bright body with two dark lungs on a black surround."""
+    film = np.zeros((192, 192), dtype=np.uint8)
+    film[20:180, 40:160] = 180
+    film[50:120, 56:90] = film[50:120, 110:144] = 60
+    grain = np.random.default_rng(0).integers(0, 20, film.shape)
+    return np.where(film > 0, film + grain, film).astype(np.uint8)
+
+
+def test_the_body_includes_the_lungs_and_leaves_the_black_surround_out():
+    body = find_body(make_film())
+    assert body[80, 70]
+    assert body[30, 100]
+    assert not body[2, 2]
+    assert not body[100, 10]
+
+
+def test_superpixels_number_from_1_without_gaps_and_0_is_outside():
+    segments = segment(make_film(), 30)
+    assert sorted(set(segments.ravel().tolist())) == list(range(segments.max() + 1))
+    assert 20 <= segments.max() <= 40
+    assert segments[2, 2] == 0
+    assert segments[80, 70] > 0
+
+
+def test_a_film_that_fills_the_picture_has_no_outside():
+    noise = np.random.default_rng(0).integers(100, 140, (64, 64)).astype(np.uint8)
+    assert segment(noise, 10).min() == 1
+
+
+def test_an_empty_film_is_one_body():
+    assert find_body(np.zeros((32, 32), dtype=np.uint8)).all()

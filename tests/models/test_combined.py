@@ -1,0 +1,106 @@
+"""Several members, one classifier."""
+
+import pytest
+import torch
+from torch import nn
+
+from chexpert.models import Backbone, Combined
+
+
+class Constant(nn.Module):
+    """A member whose every map has the same value all over each channel."""
+
+    def __init__(self, *values):
+        super().__init__()
+        self.width, self.values = len(values), torch.tensor(values)
+
+    def forward(self, images):
+        return self.values[None, :, None, None].expand(len(images), -1, 2, 2)
+
+
+@pytest.fixture
+def narrow_and_wide():
+    """Members of width 2 and 8, and a classifier that hands its input through."""
+    members = {"narrow": Constant(1.0, 3.0), "wide": Constant(*[10.0, 30.0] * 4)}
+    model = Combined(members, outputs=10).eval()
+    model.classifier.weight.data = torch.eye(10)
+    model.classifier.bias.data.zero_()
+    return model
+
+
+@pytest.fixture(scope="module")
+def combined():
+    return Combined({"first": Backbone("mnasnet_small"), "second": Backbone("test_resnet")}, outputs=3).eval()
+
+
+def test_the_classifier_is_as_wide_as_all_members(combined):
+    widths = [member.width for member in combined.members.values()]
+    assert combined.classifier.in_features == sum(widths)
+    assert len(set(widths)) == 2
+
+
+def test_there_is_a_logit_for_each_observation(combined):
+    assert tuple(combined(torch.zeros(2, 1, 64, 64)).shape) == (2, 3)
+
+
+def test_forward_is_classify_of_the_feature_maps(combined):
+    images = torch.rand(2, 1, 64, 64)
+    maps = combined.feature_maps(images)
+    assert list(maps) == ["first", "second"]
+    assert torch.equal(combined(images), combined.classify(maps))
+
+
+def test_uint8_and_float_images_give_equal_logits(combined):
+    images = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
+    assert torch.equal(combined(images), combined(images / 255))
+
+
+def test_a_members_gain_is_the_root_of_mean_width_over_its_own(narrow_and_wide):
+    assert narrow_and_wide.gains == pytest.approx({"narrow": 2.5**0.5, "wide": 0.625**0.5})
+
+
+def test_pooled_features_are_normalised_and_weighted(narrow_and_wide):
+    features = narrow_and_wide(torch.zeros(1, 1, 8, 8))[0].tolist()
+    assert features[:2] == pytest.approx([-(2.5**0.5), 2.5**0.5], rel=1e-4)
+    assert features[2:] == pytest.approx([-(0.625**0.5), 0.625**0.5] * 4, rel=1e-4)
+
+
+def test_every_member_speaks_with_the_same_energy(narrow_and_wide):
+    features = narrow_and_wide(torch.zeros(1, 1, 8, 8))[0]
+    energies = [(part**2).sum().item() for part in features.split([2, 8])]
+    assert energies == pytest.approx([5, 5], rel=1e-4)
+
+
+def test_the_order_of_the_maps_does_not_matter(narrow_and_wide):
+    maps = narrow_and_wide.feature_maps(torch.zeros(1, 1, 8, 8))
+    turned = dict(reversed(maps.items()))
+    assert torch.equal(narrow_and_wide.classify(turned), narrow_and_wide.classify(maps))
+
+
+def test_every_member_learns():
+    model = Combined({"first": Backbone("mnasnet_small"), "second": Backbone("test_resnet")}, outputs=3)
+    model(torch.rand(2, 1, 64, 64)).sum().backward()
+    stems = [next(member.net.parameters()) for member in model.members.values()]
+    assert [bool(stem.grad.abs().sum() > 0) for stem in stems] == [True, True]
+
+
+def test_a_frozen_member_stays_in_eval_mode_beside_a_trained_one():
+    members = {"frozen": Backbone("mnasnet_small", frozen=True), "trained": Backbone("mnasnet_small")}
+    model = Combined(members, outputs=3).train()
+    assert [member.training for member in model.members.values()] == [False, True]
+
+
+@pytest.mark.parametrize(("members", "count"), [({"only": None}, 1), ({}, 0)])
+def test_fewer_than_two_members_are_told_with_the_mend(members, count):
+    (problem,) = Combined.find_problems(members)
+    assert f"of {count} member" in problem
+    assert "+backbone@model.members.resnet=resnet18" in problem
+
+
+def test_a_dot_in_a_members_name_is_told():
+    (problem,) = Combined.find_problems({"a.b": None, "c": None})
+    assert "a.b" in problem
+
+
+def test_two_members_have_no_problems():
+    assert Combined.find_problems({"a": None, "b": None}) == []

@@ -1,0 +1,162 @@
+"""Weights from files of every origin, and where none can be had."""
+
+import os
+import pickle
+
+import huggingface_hub.constants
+import pytest
+import safetensors.torch
+import torch
+
+from chexpert.models import Backbone, Combined, Single, weights
+from chexpert.problem import ProblemError
+
+NAME = "mnasnet_small"
+STEM = "conv_stem.weight"
+
+
+@pytest.fixture
+def state():
+    """The weights of a network, other than a new one's."""
+    return Backbone(NAME).net.state_dict()
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Saves the content by torch and loads it into a new backbone."""
+
+    def load(content, name=NAME, **options):
+        torch.save(content, tmp_path / "weights.pt")
+        return Backbone(name, str(tmp_path / "weights.pt"), **options).net.state_dict()
+
+    return load
+
+
+def assert_same(found, expected):
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def with_prefix(prefix, state):
+    return {prefix + key: value for key, value in state.items()}
+
+
+def test_a_new_backbone_has_other_weights(state):
+    assert not torch.equal(Backbone(NAME).net.state_dict()[STEM], state[STEM])
+
+
+def test_a_plain_state_dict(load, state):
+    assert_same(load(state), state)
+
+
+def test_a_state_dict_of_data_parallel(load, state):
+    assert_same(load(with_prefix("module.", state)), state)
+
+
+def test_safetensors(tmp_path, state):
+    safetensors.torch.save_file(state, tmp_path / "weights.safetensors")
+    assert_same(Backbone(NAME, str(tmp_path / "weights.safetensors")).net.state_dict(), state)
+
+
+def test_a_lightning_checkpoint(load, state):
+    content = {"epoch": 3, "state_dict": with_prefix("model._members.backbone.net.", state)}
+    assert_same(load(content), state)
+
+
+def test_a_model_of_this_project(load):
+    model = Single(Backbone(NAME), outputs=3)
+    assert_same(
+        load({"state_dict": with_prefix("model.", model.state_dict())}), model.members["backbone"].net.state_dict()
+    )
+
+
+def test_one_member_of_a_combined_model(load):
+    model = Combined({"first": Backbone(NAME), "second": Backbone("test_resnet")}, outputs=3)
+    assert_same(load(model.state_dict()), model.members["first"].net.state_dict())
+
+
+def test_the_head_of_a_whole_network_is_left_alone(load, state):
+    assert_same(load(state | {"classifier.weight": torch.zeros(1000, 1280)}), state)
+
+
+def test_absent_step_counters_do_not_matter(load, state):
+    old = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
+    assert len(old) < len(state)
+    assert_same(load(old), state)
+
+
+def test_a_stem_of_three_channels_is_summed(load, state):
+    colour = torch.stack([state[STEM][:, 0] * share for share in (0.5, 0.25, 0.25)], dim=1)
+    found = load(state | {STEM: colour})
+    assert torch.allclose(found[STEM], state[STEM], atol=1e-6)
+
+
+def test_a_stem_behind_a_class_token_is_summed_too(load):
+    options = {"img_size": 64}
+    state = Backbone("test_vit", options=options).net.state_dict()
+    stem = "patch_embed.proj.weight"
+    found = load(state | {stem: state[stem].repeat(1, 3, 1, 1) / 3}, "test_vit", options=options)
+    assert torch.allclose(found[stem], state[stem], atol=1e-6)
+
+
+def test_another_architecture_is_refused(load):
+    with pytest.raises(ProblemError, match="its weights are not there"):
+        load(Backbone("test_resnet").net.state_dict())
+
+
+def test_another_width_is_refused_with_the_entry(load, state):
+    with pytest.raises(ProblemError, match=r"blocks\.0\.0\.conv_pw\.weight is \(1, 2, 1, 1\)"):
+        load(state | {"blocks.0.0.conv_pw.weight": torch.zeros(1, 2, 1, 1)})
+
+
+def test_two_members_of_one_architecture_are_ambiguous(load):
+    model = Combined({"first": Backbone(NAME), "second": Backbone(NAME)}, outputs=3)
+    with pytest.raises(ProblemError, match=r"2 times: .*first.*second"):
+        load(model.state_dict())
+
+
+class Touch:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, 2))])
+def test_code_in_a_file_is_refused_and_not_run(tmp_path, state, save):
+    path, marker = tmp_path / "weights.pt", tmp_path / "marker"
+    save(state | {"extra": Touch(marker)}, path)
+    with pytest.raises(ProblemError, match=r"safely(?s:.*)weights\.pt"):
+        Backbone(NAME, str(path))
+    assert not marker.exists()
+
+
+def test_the_code_in_such_a_file_would_run_otherwise(tmp_path):
+    torch.save(Touch(tmp_path / "marker"), tmp_path / "weights.pt")
+    torch.load(tmp_path / "weights.pt", weights_only=False)
+    assert (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"not weights"])
+def test_a_file_without_weights_is_refused(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ProblemError, match=name):
+        Backbone(NAME, str(tmp_path / name))
+
+
+@pytest.mark.parametrize("content", [{}, [1, 2], torch.zeros(3), {"state_dict": None}])
+def test_a_file_of_something_else_is_refused(load, content):
+    with pytest.raises(ProblemError, match="its weights are not there"):
+        load(content)
+
+
+def test_pretrained_weights_without_a_network_name_the_ways_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "_offline", lambda: True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)  # put back after the test
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ProblemError, match=rf"weights of {NAME} cannot be had(?s:.*)pretrained=false"):
+        Backbone(NAME, pretrained=True)

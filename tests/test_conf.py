@@ -1,0 +1,157 @@
+import inspect
+from pathlib import Path
+
+import hydra.utils
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from chexpert.config import find_notices, find_problems, resolve
+from chexpert.observations import COMPETITION, OBSERVATIONS
+from chexpert.problem import ProblemError
+
+CONF = Path(__file__).parents[1] / "conf"
+OPTIONS = sorted(
+    f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in ("experiment",)
+)
+RECIPES = sorted(path.stem for path in CONF.glob("experiment/*.yaml"))
+
+
+def make(*overrides: str):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """Both variants as empty tables: enough for every check that comes before reading."""
+    root = tmp_path_factory.mktemp("chexpert")
+    for name in ("CheXpert-v1.0-small", "CheXpert-v1.0"):
+        (root / name).mkdir()
+        (root / name / "train.csv").touch()
+    return root
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_without_a_problem(option, root, monkeypatch):
+    monkeypatch.setenv("CHEXPERT_ROOT", str(root))
+    assert resolve(make(option))["seed"] == 0
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_composes_without_a_problem_and_names_source_and_expectation(recipe, root, monkeypatch):
+    monkeypatch.setenv("CHEXPERT_ROOT", str(root))
+    cfg = resolve(make(f"experiment={recipe}"))
+    assert cfg["pretrained"] is True
+    text = (CONF / "experiment" / f"{recipe}.yaml").read_text()
+    assert "Published" in text
+    assert "Cost" in text
+
+
+def test_the_default_is_the_phantom_without_pretrained_weights():
+    cfg = resolve(make())
+    assert cfg["data"]["root"]["_target_"] == "chexpert.data.find_phantom"
+    assert cfg["pretrained"] is False
+    assert cfg["model"]["backbone"]["pretrained"] is False
+    assert cfg["observations"] == cfg["mean_over"] == list(COMPETITION)
+
+
+def test_real_films_take_imagenet_weights_by_default(root):
+    cfg = resolve(make("data=small", f"data.root={root}", "model=combined"))
+    assert cfg["model"]["members"]["densenet"]["pretrained"] is True
+
+
+def test_all_observations_by_one_word():
+    assert resolve(make("observations=all"))["observations"] == list(OBSERVATIONS)
+
+
+def test_members_are_added_swapped_and_dropped_from_the_command_line():
+    cfg = resolve(
+        make(
+            "model=combined",
+            "+backbone@model.members.resnet=resnet18",
+            "backbone@model.members.densenet=vgg19",
+            "~backbone@model.members.efficientnet",
+        )
+    )
+    assert {k: v["name"] for k, v in cfg["model"]["members"].items()} == {"densenet": "vgg19", "resnet": "resnet18"}
+
+
+def test_any_timm_name_works_by_override():
+    assert resolve(make("backbone.name=regnety_002"))["model"]["backbone"]["name"] == "regnety_002"
+
+
+def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
+    assert resolve(make("data.batch_size=8", "data.on_missing=skip"))["data"]["batch_size"] == 8
+
+
+@pytest.mark.parametrize(
+    ("override", "what"),
+    [
+        ("+foo=1", "unknown key 'foo'"),
+        ("data.batch_sise=8", "did you mean batch_size?"),
+        ("trainer.max_epoch=1", "did you mean max_epochs?"),
+        ("backbone.name=densenet12", "timm has no model 'densenet12'"),
+        ("observations=[Edema,Cardiomegali]", "did you mean Cardiomegaly?"),
+        ("observations=[]", "no list of observations"),
+        ("observations=[Edema,Edema]", "an observation stands twice"),
+        ("mean_over=[Fracture]", "not among the outputs: Fracture"),
+        ("data.views=side", "one of frontal, lateral, all"),
+        ("data.on_missing=guess", "one of stop, skip"),
+        ("data.workers=-1", "at least 0"),
+        ("labels.uncertain=maybe", "not a label rule"),
+        ("labels.uncertain=[0.9,0.1]", "not a label rule"),
+        ("explainer.lime.samples=0", "explainer.lime.samples"),
+        ("data.root=/no/such/folder", "the data root is not a folder"),
+        ("optimizer._target_=os.system", "os.system is not trusted"),
+        ("optimizer._target_=torch.optim.Adm", "cannot be imported"),
+        ("pretrained=/no/weights.pth", "no such weight file"),
+        ("data.seed=3", "set by the run itself"),
+        ("explainer.rise.samples=9", "set, but not chosen"),
+        ("explain.observations=[Fracture]", "not among the outputs"),
+    ],
+)
+def test_a_wrong_value_is_told_with_place_and_mend(override, what):
+    with pytest.raises(ProblemError) as caught:
+        resolve(make(override))
+    assert what in str(caught.value)
+    assert "where:" in str(caught.value)
+    assert "mend:" in str(caught.value)
+
+
+def test_a_combined_model_of_one_member_is_refused():
+    with pytest.raises(ProblemError, match="a combined model of 1 member"):
+        resolve(make("model=combined", "~backbone@model.members.densenet"))
+
+
+def test_a_missing_root_is_told_with_both_ways_to_give_it(monkeypatch):
+    monkeypatch.delenv("CHEXPERT_ROOT", raising=False)
+    with pytest.raises(ProblemError, match=r"data\.root=\.\.\., or set CHEXPERT_ROOT"):
+        resolve(make("data=small"))
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(ProblemError) as caught:
+        resolve(make("+foo=1", "data.views=side", "backbone.name=nonet", "trainer.max_epoch=1"))
+    assert str(caught.value).count("mend:") == 4
+
+
+def test_a_backbone_beside_a_combined_model_is_told_to_have_no_effect():
+    overrides = ["model=combined", "backbone=resnet18"]
+    assert "has no effect" in find_notices(make(*overrides), overrides)[0]
+    assert find_notices(make("backbone=resnet18"), ["backbone=resnet18"]) == []
+
+
+def test_yaml_does_not_restate_python_defaults():
+    for path in CONF.glob("*/*.yaml"):
+        node = OmegaConf.to_container(OmegaConf.load(path))
+        if "_target_" not in node:
+            continue
+        parameters = inspect.signature(hydra.utils.get_object(node["_target_"])).parameters
+        for key, value in node.items():
+            if key in parameters:
+                assert parameters[key].default != value, f"{path}: {key}"
+
+
+def test_find_problems_is_empty_for_a_good_config():
+    assert find_problems(resolve(make())) == []

@@ -1,0 +1,283 @@
+"""The main job, whole, through the real command; and what stops it."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+import chexpert
+from chexpert.data import write_phantom
+from chexpert.observations import COMPETITION
+from chexpert.problem import ProblemError
+from chexpert.run import run
+
+PROJECT = Path(__file__).parents[1]
+TINY = (
+    "data.size=64 data.batch_size=8 data.workers=0 trainer.max_epochs=1 trainer.accelerator=cpu pretrained=false "
+    "trainer.log_every_n_steps=1 backbone.name=mnasnet_small explain.count=2"
+).split()
+LIME = ["explainer.lime.samples=20", "explainer.lime.superpixels=8"]
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory) -> Path:
+    return write_phantom(tmp_path_factory.mktemp("data") / "phantom", train=40, valid=24, size=96, workers=1)
+
+
+def train(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(PROJECT / "train.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def start(folder: Path, phantom: Path, *overrides: str) -> float:
+    """One tiny job in this process."""
+    folder.mkdir(exist_ok=True)
+    lime = [] if any(override.startswith("explainer=") for override in overrides) else LIME
+    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+        cfg = compose("train", ["data=small", f"data.root={phantom}", *TINY, *lime, *overrides])
+    return run(cfg, folder)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, phantom) -> tuple[Path, str]:
+    """The run folder and the standard output of one run of the real command."""
+    folder = tmp_path_factory.mktemp("outputs") / "run"
+    done = train("data=small", f"data.root={phantom}", f"hydra.run.dir={folder}", *TINY, *LIME)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_every_artifact_lies_where_it_should(finished):
+    folder, _ = finished
+    for name in (
+        "config.yaml",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "metrics.json",
+        "predictions/valid.csv",
+    ):
+        assert (folder / name).is_file(), name
+    assert list((folder / "tensorboard").glob("events*"))
+    for explainer in ("gradcam", "lime"):
+        manifest = json.loads((folder / "explanations" / explainer / "manifest.json").read_text())
+        assert len(manifest) == 2 * 3  # views x most probable observations
+        for entry in manifest:
+            picture = Image.open(folder / entry["picture"])
+            assert picture.width > 400
+            stored = np.load(folder / entry["map"])
+            assert stored["map"].shape == (64, 64)
+            assert 0 <= stored["map"].min() <= stored["map"].max() <= 1
+            assert entry["truth"] in (0, 1)
+
+
+def test_metrics_have_the_fixed_format_and_equal_scikit_learn_on_the_written_predictions(finished, phantom):
+    folder, _ = finished
+    metrics = json.loads((folder / "metrics.json").read_text())
+    valid = metrics["valid"]
+    assert set(metrics) == {"valid", "best_epoch", "seconds", "skipped"}
+    assert valid["n"] == 24
+    assert metrics["best_epoch"] == 0
+    labels = {row["Path"]: row for row in csv.DictReader((phantom / "CheXpert-v1.0-small/valid.csv").open())}
+    rows = list(csv.DictReader((folder / "predictions" / "valid.csv").open()))
+    assert [row["Path"] for row in rows] == list(labels)
+    for name in COMPETITION:
+        truth = [float(labels[row["Path"]][name]) for row in rows]
+        expected = roc_auc_score(truth, [float(row[name]) for row in rows])
+        assert valid["auroc"][name]["value"] == pytest.approx(expected, abs=1e-6)
+        assert valid["auroc"][name]["positives"] == sum(truth)
+    values = [valid["auroc"][name]["value"] for name in COMPETITION]
+    assert valid["auroc_mean"] == pytest.approx(sum(values) / 5, abs=1e-9)
+    assert valid["auroc_mean_over"] == list(COMPETITION)
+
+
+def test_the_last_lines_say_where_to_look(finished):
+    folder, output = finished
+    assert "Pleural Effusion" in output
+    assert str(folder.name) in output
+    assert "tensorboard --host 127.0.0.1" in output
+
+
+def test_a_checkpoint_loads_in_one_call_and_predicts_what_the_run_wrote(finished, phantom):
+    folder, _ = finished
+    loaded = chexpert.load(folder)
+    row = next(csv.DictReader((folder / "predictions" / "valid.csv").open()))
+    with torch.no_grad():
+        logits = loaded.model(loaded.preprocessing(phantom / row["Path"])[None])
+    expected = [float(row[name]) for name in loaded.observations]
+    assert logits.sigmoid()[0].tolist() == pytest.approx(expected, abs=1e-6)
+    assert loaded.preprocessing.size == 64
+
+
+def test_tensorboard_has_losses_rates_auroc_curves_hparams_and_explanations(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tags: dict[str, set] = {}
+    for file in (finished[0] / "tensorboard").glob("events*"):
+        for kind, names in EventAccumulator(str(file)).Reload().Tags().items():
+            tags.setdefault(kind, set()).update(names if isinstance(names, list) else [])
+    assert {"train/loss", "val/loss", "val/auroc_mean", "val/auroc/Edema", "hparams/auroc_mean"} <= tags["scalars"]
+    assert any(tag.startswith("lr-") for tag in tags["scalars"])
+    assert {"explanations/gradcam", "explanations/lime"} <= tags["images"]
+    assert "valid/Edema" in tags["tensors"]
+
+
+def test_the_same_seed_gives_the_same_metrics_and_maps_whatever_the_workers(tmp_path, phantom):
+    start(tmp_path / "one", phantom)
+    start(tmp_path / "two", phantom, "data.workers=2")
+    one, two = ((tmp_path / name / "predictions/valid.csv").read_text() for name in ("one", "two"))
+    assert one == two
+    for path in (tmp_path / "one" / "explanations").rglob("*.npz"):
+        other = np.load(tmp_path / "two" / path.relative_to(tmp_path / "one"))
+        assert (np.load(path)["signed"] == other["signed"]).all()
+
+
+def test_a_combined_model_with_all_14_observations_leaves_every_artifact(tmp_path, phantom):
+    overrides = [
+        "model=combined",
+        "backbone@model.members.densenet=resnet18",
+        "model.members.efficientnet.name=mnasnet_small",
+        "observations=all",
+        "explain.observations=[Cardiomegaly]",
+    ]
+    start(tmp_path / "run", phantom, *overrides)
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())["valid"]
+    assert metrics["auroc"]["Fracture"] == {"value": None, "positives": 0, "negatives": 24}
+    assert metrics["auroc_mean_over"] == list(COMPETITION)
+    (entry, *_) = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())
+    assert set(entry["layer"]) == {"densenet", "efficientnet"}
+    assert {"member_densenet", "member_efficientnet"} <= set(np.load(tmp_path / "run" / entry["map"]))
+
+
+def test_a_member_starts_from_an_earlier_run_and_stays_frozen(tmp_path, phantom, finished):
+    overrides = [
+        "model=combined",
+        "backbone@model.members.densenet=resnet18",
+        "model.members.efficientnet.name=mnasnet_small",
+        f"model.members.efficientnet.pretrained={finished[0] / 'checkpoints/best.ckpt'}",
+        "model.members.efficientnet.frozen=true",
+        "explainer=[]",
+    ]
+    start(tmp_path / "run", phantom, *overrides)
+    before = chexpert.load(finished[0]).model.members["backbone"].state_dict()
+    after = chexpert.load(tmp_path / "run").model.members["efficientnet"].state_dict()
+    assert all((before[key] == after[key]).all() for key in before)
+
+
+def test_a_sweep_leaves_one_numbered_folder_a_job(tmp_path, phantom):
+    sweep = f"-m seed=0,1 explainer=[] hydra.sweep.dir={tmp_path}/sweep data=small data.root={phantom}".split()
+    done = train(*sweep, *TINY)
+    assert done.returncode == 0, done.stderr
+    for job in ("0", "1"):
+        assert (tmp_path / "sweep" / job / "metrics.json").is_file()
+
+
+def test_a_run_goes_on_where_no_observation_has_both_classes(tmp_path, phantom, capsys):
+    mean = start(tmp_path / "run", phantom, "observations=[Fracture]", "mean_over=[Fracture]", "explainer=[]")
+    assert np.isnan(mean)
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())["valid"]
+    assert metrics["auroc_mean"] is None
+    assert (tmp_path / "run/checkpoints/best.ckpt").is_file()
+    assert "undefined" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_judged_and_explained_again_without_training(tmp_path, phantom, finished):
+    view = "patient64541/study1/view1_frontal.jpg"
+    overrides = [f"start_from={finished[0]}", "trainer.max_epochs=0", f"explain.views=[{view}]", "explainer=[gradcam]"]
+    mean = start(tmp_path / "again", phantom, *overrides)
+    assert mean == pytest.approx(json.loads((finished[0] / "metrics.json").read_text())["valid"]["auroc_mean"])
+    assert [p.name for p in (tmp_path / "again/explanations/gradcam").iterdir() if p.is_dir()] == [
+        "patient64541_study1_view1_frontal"
+    ]
+
+
+def refuse(tmp_path: Path, phantom: Path, *overrides: str) -> str:
+    """The message of a job that must stop, leaving no folder behind."""
+    with pytest.raises(ProblemError) as caught:
+        start(tmp_path / "run", phantom, *overrides)
+    assert not (tmp_path / "run").exists()
+    return str(caught.value)
+
+
+@pytest.fixture
+def copy(tmp_path, phantom) -> Path:
+    return Path(shutil.copytree(phantom, tmp_path / "copy")) / "CheXpert-v1.0-small"
+
+
+def test_a_csv_without_a_column_is_refused(tmp_path, copy):
+    table = copy / "train.csv"
+    table.write_text(table.read_text().replace("Edema", "Oedema", 1))
+    assert "no column 'Edema'" in refuse(tmp_path, copy.parent)
+
+
+def test_a_strange_label_is_refused_with_its_line(tmp_path, copy):
+    table = copy / "train.csv"
+    lines = table.read_text().splitlines()
+    lines[4] = lines[4].rpartition(",")[0] + ",2.0"
+    table.write_text("\n".join(lines) + "\n")
+    message = refuse(tmp_path, copy.parent)
+    assert "line 5" in message
+    assert "Support Devices" in message
+
+
+def test_a_missing_image_is_refused_or_skipped_and_counted(tmp_path, copy):
+    gone = next(copy.glob("train/*/*/*.jpg"))
+    gone.unlink()
+    assert "missing" in refuse(tmp_path, copy.parent)
+    start(tmp_path / "run", copy.parent, "data.on_missing=skip", "explainer=[]")
+    skipped = json.loads((tmp_path / "run/metrics.json").read_text())["skipped"]
+    assert skipped == [f"CheXpert-v1.0-small/{gone.relative_to(copy)}"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, workers):
+    image = next(copy.glob("train/*/*/*.jpg"))
+    image.write_bytes(image.read_bytes()[:1500])
+    folder = tmp_path / "run"
+    done = train("data=small", f"data.root={copy.parent}", f"hydra.run.dir={folder}", *TINY, f"data.workers={workers}")
+    assert done.returncode == 1
+    assert str(image) in done.stderr
+    assert "data.on_missing=skip" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not folder.exists()
+
+
+def test_a_problem_of_the_config_stops_the_command_with_one_message(tmp_path):
+    done = train("data=small", "data.root=/no/such", "+foo=1", f"hydra.run.dir={tmp_path / 'run'}")
+    assert done.returncode == 1
+    assert "unknown key 'foo'" in done.stderr
+    assert "not a folder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_that_cannot_be_made_or_is_in_use_is_told(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for folder, what in ((tmp_path / "file" / "run", "cannot be made"), (tmp_path, "not empty")):
+        done = train(f"hydra.run.dir={folder}")
+        assert done.returncode == 1
+        assert what in done.stderr
+        assert "Traceback" not in done.stderr
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_checkpoint_of_other_observations_is_refused(tmp_path, phantom, finished):
+    assert "puts out" in refuse(tmp_path, phantom, f"start_from={finished[0]}", "observations=all")
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, phantom):
+    assert "no checkpoint" in refuse(tmp_path, phantom, f"start_from={phantom / 'CheXpert-v1.0-small/valid.csv'}")
+
+
+def test_a_view_to_explain_that_does_not_exist_is_refused_before_training(tmp_path, phantom):
+    assert "explain.views" in refuse(tmp_path, phantom, "explain.views=[patient1/study1/view1_frontal.jpg]")

@@ -1,0 +1,54 @@
+"""Files of a run folder."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chexpert import rundir
+
+
+def test_predictions_come_back_to_the_last_bit(tmp_path):
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 0x3F800001, (500, 2), dtype=np.uint32)  # every float32 from 0 to 1 alike
+    probabilities = bits.view(np.float32)
+    views = [f"train/patient{n}/study1/view1_frontal.jpg" for n in range(500)]
+    path = rundir.predictions(tmp_path, "valid")
+    rundir.write_predictions(path, ["Edema", "Fracture"], zip(views, probabilities.tolist(), strict=True))
+    with path.open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["Path", "Edema", "Fracture"]
+    assert [row[0] for row in rows] == views
+    assert (np.array([row[1:] for row in rows]).astype(np.float32) == probabilities).all()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_json_has_null_for_what_is_no_number(tmp_path, value):
+    rundir.write_json(tmp_path / "new" / "metrics.json", {"a": [1.5, {"b": value}], "c": (value, "NaN"), "d": None})
+    found = json.loads((tmp_path / "new" / "metrics.json").read_text())
+    assert found == {"a": [1.5, {"b": None}], "c": [None, "NaN"], "d": None}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.jpg", "patient64541_study1_view1_frontal"),
+        ("/data/CheXpert-v1.0/train/patient1/study2/view3_lateral.jpg", "patient1_study2_view3_lateral"),
+        ("my film (2).png", "my_film__2_"),
+    ],
+)
+def test_a_view_is_named_by_patient_study_and_view(path, name):
+    assert rundir.view_name(path) == name
+
+
+def test_files_have_their_places():
+    run = Path("run")
+    assert rundir.checkpoint(run) == Path("run/checkpoints/best.ckpt")
+    assert rundir.checkpoint(run, rundir.LAST) == Path("run/checkpoints/last.ckpt")
+    assert rundir.predictions(run, "valid") == Path("run/predictions/valid.csv")
+    view = "CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg"
+    expected = Path("run/explanations/lime/patient1_study1_view1_frontal/Lung Opacity")
+    assert rundir.explanation(run, "lime", view, "Lung Opacity") == expected

@@ -1,0 +1,180 @@
+"""Steps, schedules and figures, with a model of one linear layer."""
+
+import math
+from functools import partial
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR, StepLR
+from torch.utils.data import DataLoader
+
+from chexpert.data import Batch
+from chexpert.models import Backbone, Single
+from chexpert.problem import ProblemError
+from chexpert.training import MaskedBCE, MultilabelModule
+
+NAMES = ["Edema", "Fracture"]
+
+# Lightning minds a fit without validation, a step without a trainer, frozen parts, and its own use of torch.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*val_dataloader", "ignore:.*self.log", "ignore:.*in eval mode", "ignore:.*LeafSpec"
+)
+
+
+def make_batch(images, targets=None, mask=None, name="view"):
+    """A batch of 1 x 2 pixel images, which the identity turns into two logits each."""
+    images = torch.tensor(images, dtype=torch.float32)[:, None, None]
+    targets = torch.zeros(len(images), 2) if targets is None else torch.tensor(targets, dtype=torch.float32)
+    mask = torch.ones(len(images), 2) if mask is None else torch.tensor(mask)
+    return Batch(images, targets, mask.bool(), [f"{name}{n}" for n in range(len(images))], [])
+
+
+def make_module(model=None, scheduler=None, card=None):
+    model = model or nn.Sequential(nn.Flatten(), nn.Linear(2, 2))
+    optimizer = partial(torch.optim.SGD, lr=1.0)
+    scheduler = scheduler or partial(StepLR, step_size=1, gamma=0.5)
+    return MultilabelModule(model, NAMES, NAMES, MaskedBCE(), optimizer, scheduler, card or {})
+
+
+def identity():
+    """Hands two pixels through as logits."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
+    model[1].weight.data = torch.eye(2)
+    return model
+
+
+def make_trainer(**options):
+    quiet = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    return pl.Trainer(accelerator="cpu", max_epochs=2, num_sanity_val_steps=0, **quiet, **options)
+
+
+class Rates(pl.Callback):
+    """Notes the learning rate of each step."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+def load(*batches):
+    """A loader of these batches."""
+    return DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch)
+
+
+def fit_rates(scheduler):
+    """Learning rates of two epochs of three steps."""
+    rates, batch = Rates(), make_batch([[0, 1]])
+    make_trainer(callbacks=[rates]).fit(make_module(scheduler=scheduler), load(batch, batch, batch))
+    return rates.seen
+
+
+def linear(optimizer, total_steps, until=0.0):
+    return LambdaLR(optimizer, lambda step: 1 + (until - 1) * step / total_steps)
+
+
+def validate(*batches):
+    """The figures of a validation with logits equal to pixels, and its module."""
+    module, trainer = make_module(identity()), make_trainer()
+    trainer.validate(module, load(*batches), verbose=False)
+    return {key: value.item() for key, value in trainer.callback_metrics.items()}, module
+
+
+def test_a_scheduler_that_asks_for_total_steps_goes_on_every_step():
+    expected = [1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]
+    assert fit_rates(linear) == pytest.approx(expected)
+
+
+def test_a_scheduler_of_which_settings_are_given_is_asked_too():
+    assert fit_rates(partial(linear, until=0.5)) == pytest.approx([1, 11 / 12, 10 / 12, 9 / 12, 8 / 12, 7 / 12])
+
+
+def test_any_other_scheduler_goes_on_every_epoch():
+    assert fit_rates(partial(StepLR, step_size=1, gamma=0.5)) == [1, 1, 1, 0.5, 0.5, 0.5]
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_views():
+    batch = make_batch([[math.nan, 0]] * 5, name="CheXpert-v1.0-small/train/view")
+    with pytest.raises(ProblemError, match=r"loss is nan(?s:.*)batch 7(?s:.*)train/view0, .*train/view3, \.\.\."):
+        make_module(identity()).training_step(batch, 7)
+
+
+def test_a_finite_loss_is_the_losss_own():
+    batch = make_batch([[0, math.log(3)]], targets=[[1, 0]])
+    loss = make_module(identity()).training_step(batch, 0)
+    assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
+
+
+def test_a_batch_of_skipped_views_is_no_step():
+    empty = Batch(torch.zeros(0, 1, 1, 2), torch.zeros(0, 2), torch.zeros(0, 2).bool(), [], ["gone"])
+    assert make_module().training_step(empty, 0) is None
+
+
+def test_frozen_parameters_are_not_optimised():
+    model = Single(Backbone("mnasnet_small", frozen=True), outputs=2)
+    (group,) = make_module(model).configure_optimizers()["optimizer"].param_groups
+    assert [id(p) for p in group["params"]] == [id(model.head.weight), id(model.head.bias)]
+
+
+def test_a_fit_moves_the_trained_and_leaves_the_frozen():
+    model = Single(Backbone("mnasnet_small", frozen=True), outputs=2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    batch = make_batch([[0.5, 1.0]])._replace(images=torch.rand(1, 1, 32, 32))
+    make_trainer().fit(make_module(model), load(batch))
+    moved = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
+    assert moved == ["head.weight", "head.bias"]
+
+
+def test_validation_gives_each_observation_and_their_mean():
+    batches = [
+        make_batch([[0, 1], [1, 0]], targets=[[0, 0], [1, 1]]),
+        make_batch([[2, 3]], targets=[[0, 1]]),
+    ]
+    figures, _ = validate(*batches)
+    assert figures["val/auroc/Edema"] == 0.5  # logits 0, 1, 2 with labels 0, 1, 0
+    assert figures["val/auroc/Fracture"] == 0.5  # logits 1, 0, 3 with labels 0, 1, 1
+    assert figures["val/auroc_mean"] == 0.5
+
+
+def test_validation_loss_is_the_mean_over_all_unmasked_entries():
+    batches = [
+        make_batch([[0, 0], [0, 0]]),
+        make_batch([[math.log(3), 9]], mask=[[True, False]]),
+    ]
+    figures, _ = validate(*batches)
+    assert figures["val/loss"] == pytest.approx((4 * math.log(2) + math.log(4)) / 5)
+
+
+def test_an_undefined_auroc_leaves_the_mean_to_the_others():
+    figures, module = validate(make_batch([[0, 1], [1, 0]], targets=[[0, 1], [1, 1]]))
+    assert math.isnan(figures["val/auroc/Fracture"])
+    assert figures["val/auroc_mean"] == 1.0
+    assert module.judged["Fracture"][1:] == (2, 0)
+
+
+def test_judged_paths_stand_in_the_order_of_the_rows():
+    _, module = validate(make_batch([[0, 1], [2, 3]], name="a"), make_batch([[4, 5]], name="b"))
+    probabilities, _, _ = module.auroc.rows()
+    assert module.paths == ["a0", "a1", "b0"]
+    assert probabilities[:, 0].logit().tolist() == pytest.approx([0, 2, 4], abs=1e-4)
+
+
+def test_a_second_validation_starts_afresh():
+    module, trainer = make_module(identity()), make_trainer()
+    for _ in range(2):
+        trainer.validate(module, load(make_batch([[0, 1], [1, 0]])), verbose=False)
+    assert (len(module.paths), len(module.auroc.rows()[0])) == (2, 2)
+
+
+def test_a_checkpoint_carries_the_card():
+    checkpoint = {}
+    make_module(card={"observations": NAMES}).on_save_checkpoint(checkpoint)
+    assert checkpoint == {"chexpert": {"observations": NAMES}}
