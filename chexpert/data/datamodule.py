@@ -49,7 +49,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         size: int = 224,
         fit: str = "stretch",
         augmentation: Augmentation | None = None,
-        batch_size: int = 32,
+        batch_size: int = 16,
         workers: int = 2,
         on_missing: str = "stop",
         seed: int = 0,

@@ -11,10 +11,10 @@ from chexpert.data.anatomy import Body, Chest
 from chexpert.data.canvas import Layer, Points, bend, ellipse
 
 STRENGTH = {
-    "Atelectasis": 0.75,
+    "Atelectasis": 0.85,
     "Cardiomegaly": 0.13,
     "Consolidation": 0.75,
-    "Edema": 0.22,
+    "Edema": 0.20,
     "Pleural Effusion": 0.62,
     "Support Devices": 0.40,
 }
@@ -90,8 +90,8 @@ def paint_atelectasis(chest: Chest, rng: np.random.Generator, severity: float) -
         start = np.array([rng.uniform(0.25, 0.35), dome - rng.uniform(0.08, 0.32)])
         line = start + np.linspace(0, 1, 8)[:, None] * [rng.uniform(0.26, 0.38), rng.uniform(-0.05, 0.12)]
         layer = np.maximum(layer, chest.canvas.stroke([line * [side, 1]], rng.uniform(0.06, 0.085), 0.012))
-    wedge = np.array([(0.20, dome - 0.26), (0.62, dome + 0.04), (0.20, dome + 0.08)]) * [side, 1]
-    layer = np.maximum(layer, 0.7 * chest.canvas.fill([wedge], 0.02))
+    wedge = np.array([(0.12, dome - 0.28), (0.66, dome + 0.06), (0.12, dome + 0.08)]) * [side, 1]
+    layer = np.maximum(layer, 0.7 * chest.canvas.fill([wedge], 0.03))
     return dose("Atelectasis", severity) * layer * chest.lungs
 
 
