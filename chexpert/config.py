@@ -157,6 +157,15 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     known = [f.name for f in fields(Config)]
     problems: list[ProblemError | str] = [_unknown(key, "the top level", known) for key in cfg if key not in known]
     problems += _observation_problems(cfg)
+    problems += [
+        ProblemError(
+            f"{cfg['explain'][key]} is not possible",
+            where=f"explain.{key}",
+            mend="1 or more; none at all: explainer=[]",
+        )
+        for key in ("count", "top")
+        if cfg["explain"][key] < 1
+    ]
     nodes = {key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg}
     nodes |= {f"explainer.{name}": node for name, node in (cfg.get("explainer") or {}).items()}
     for key, node in nodes.items():

@@ -57,6 +57,7 @@ def run(cfg: DictConfig, folder: Path) -> float:
         model = build_model(plain)  # before any data is read: weights may not be had
         data = build(plain["data"], "data", **data_arguments(plain))
         data.setup("fit")
+        check_preprocessing(plain, data)
         return fit(plain, model, data, folder)
     except ProblemError:
         if not any(folder.glob(f"{rundir.CHECKPOINTS}/*.ckpt")):
@@ -70,7 +71,6 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     checkpoint = ModelCheckpoint(
         folder / rundir.CHECKPOINTS, filename=rundir.BEST, monitor=MONITOR, mode="max", save_last=True
     )
-    checkpoint.CHECKPOINT_NAME_LAST = rundir.LAST
     results = ResultsWriter(folder, flatten(cfg))
     trainer = build(
         cfg["trainer"],
@@ -128,6 +128,16 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
             )
         load_state(model, state, f"start_from={cfg['start_from']}")
     return model.to(memory_format=torch.channels_last) if cfg["channels_last"] else model
+
+
+def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:
+    """A run that only judges must show the model what it was trained on; one that trains may change the size."""
+    if not cfg.get("start_from") or cfg["trainer"].get("max_epochs") != 0:
+        return
+    trained = Preprocessing(**read_checkpoint(cfg["start_from"])[0]["preprocessing"])
+    if trained != data.preprocessing:
+        mend = f"data.size={trained.size} data.fit={trained.fit}"
+        raise ProblemError(f"trained on {trained}, judged on {data.preprocessing}", where="data", mend=mend)
 
 
 def data_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:

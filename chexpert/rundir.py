@@ -11,7 +11,7 @@ from typing import Any
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 BEST = "best"
-LAST = "last"
+LAST = "last"  # the name that Lightning gives it
 TENSORBOARD = "tensorboard"
 METRICS = "metrics.json"
 PREDICTIONS = "predictions"

@@ -107,6 +107,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("optimizer._target_=torch.optim.Adm", "cannot be imported"),
         ("pretrained=/no/weights.pth", "no such weight file"),
         ("data.seed=3", "set by the run itself"),
+        ("explain.count=0", "explain.count"),
         ("explainer.rise.samples=9", "set, but not chosen"),
         ("explain.observations=[Fracture]", "not among the outputs"),
     ],

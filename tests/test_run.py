@@ -22,10 +22,17 @@ from chexpert.problem import ProblemError
 from chexpert.run import run
 
 PROJECT = Path(__file__).parents[1]
-TINY = (
-    "data.size=64 data.batch_size=8 data.workers=0 trainer.max_epochs=1 trainer.accelerator=cpu pretrained=false "
-    "trainer.log_every_n_steps=1 backbone.name=mnasnet_small explain.count=2"
-).split()
+TINY = [
+    "data.size=64",
+    "data.batch_size=8",
+    "data.workers=0",
+    "trainer.max_epochs=1",
+    "trainer.accelerator=cpu",
+    "pretrained=false",
+    "trainer.log_every_n_steps=1",
+    "backbone.name=mnasnet_small",
+    "explain.count=2",
+]
 LIME = ["explainer.lime.samples=20", "explainer.lime.superpixels=8"]
 
 
@@ -199,6 +206,12 @@ def test_a_finished_run_is_judged_and_explained_again_without_training(tmp_path,
     assert [p.name for p in (tmp_path / "again/explanations/gradcam").iterdir() if p.is_dir()] == [
         "patient64541_study1_view1_frontal"
     ]
+
+
+def test_a_model_is_not_judged_at_another_size_than_it_was_trained_at(tmp_path, phantom, finished):
+    assert "data.size=64" in refuse(
+        tmp_path, phantom, f"start_from={finished[0]}", "trainer.max_epochs=0", "data.size=96"
+    )
 
 
 def refuse(tmp_path: Path, phantom: Path, *overrides: str) -> str:

@@ -59,7 +59,7 @@ class LabelPolicy:
             return low
         rows, columns = np.nonzero(where)
         views = keys.to_numpy()
-        units = [unit_draw(self.seed, views[r], observations[c]) for r, c in zip(rows, columns, strict=True)]
+        units = [unit_draw(self.seed, views[r], observations[int(c)]) for r, c in zip(rows, columns, strict=True)]
         return low + (high - low) * np.asarray(units, dtype="float32")
 
 

@@ -58,7 +58,10 @@ class ExplainCallback(pl.Callback):
         dataset: ViewDataset = trainer.datamodule.valid  # type: ignore[attr-defined]
         rows = self.choose(dataset)
         for name, explainer in self.explainers.items():
+            print(f"explaining {len(rows)} views by {name}", flush=True)
             explanations = [e for row in rows for e in self.explain(pl_module, explainer, dataset, row)]
+            if not explanations:
+                continue  # every view of them was unreadable, and is counted as skipped
             sheet = self.write(name, explanations)
             if isinstance(trainer.logger, TensorBoardLogger):
                 trainer.logger.experiment.add_figure(f"explanations/{name}", sheet, trainer.global_step)
@@ -106,7 +109,7 @@ class ExplainCallback(pl.Callback):
         """Writes pictures, raw maps and the manifest; returns the sheet."""
         entries = [self._write_one(explainer, explanation) for explanation in explanations]
         rundir.write_json(self.run / rundir.EXPLANATIONS / explainer / rundir.MANIFEST, entries)
-        sheet = draw_sheet(explanations, len(self.only) if self.only is not None else self.top)
+        sheet = draw_sheet(explanations)
         sheet.savefig(self.run / rundir.EXPLANATIONS / explainer / "sheet.png", dpi=100)
         return sheet
 

@@ -1,5 +1,6 @@
 """Pictures of attribution maps: observation, probability, truth, method and layer stand on each."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +59,10 @@ def draw_picture(explanation: Explanation) -> Figure:
     return figure
 
 
-def draw_sheet(explanations: Sequence[Explanation], columns: int) -> Figure:
+def draw_sheet(explanations: Sequence[Explanation]) -> Figure:
     """A grid of overlays, one row a view: its film, then its observations."""
-    views = list(dict.fromkeys(e.view for e in explanations))
+    views = Counter(e.view for e in explanations)
+    columns = max(views.values())
     figure = Figure(figsize=(2.6 * (columns + 1), 2.9 * len(views)), layout="constrained")
     axes = figure.subplots(len(views), columns + 1, squeeze=False)
     for axis in axes.flat:

@@ -72,6 +72,9 @@ class MultilabelModule(pl.LightningModule):
         if not batch.paths:
             return
         logits = self(batch.images)
+        if not torch.isfinite(logits).all():  # a ranking of NaN would still give a figure
+            where = f"validation batch {batch_idx}, with " + ", ".join(batch.paths[:4])
+            raise ProblemError("the model puts out NaN or infinity", where=where, mend="take trainer.precision=32-true")
         loss = self.loss(logits, batch.targets, batch.mask)
         self.log("val/loss", loss, batch_size=int(batch.mask.sum()), logger=self._fitting, sync_dist=True)
         self.auroc.update(logits, batch.targets, batch.mask)
