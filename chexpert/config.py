@@ -57,7 +57,7 @@ class Config:
     mean_over: Any = MISSING
     pretrained: Any = MISSING
     start_from: str | None = None
-    channels_last: bool = False
+    channels_last: bool = MISSING
     early_stopping: int | None = None
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)

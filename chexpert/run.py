@@ -27,7 +27,7 @@ from chexpert.explain import ExplainCallback
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.report import describe
-from chexpert.training import MultilabelModule, ResultsWriter, make_progress
+from chexpert.training import MultilabelModule, ResultsWriter, make_progress, native_precision
 
 MONITOR = "val/auroc_mean"
 
@@ -53,6 +53,8 @@ def run(cfg: DictConfig, folder: Path) -> float:
     """
     try:
         plain = resolve(cfg)
+        accelerator = plain["trainer"].get("accelerator", "auto")
+        plain["trainer"].setdefault("precision", native_precision(accelerator))  # config.yaml then tells it
         pl.seed_everything(plain["seed"], workers=True, verbose=False)
         model = build_model(plain)  # before any data is read: weights may not be had
         data = build(plain["data"], "data", **data_arguments(plain))

@@ -129,12 +129,11 @@ class CheXpertDataModule(pl.LightningDataModule):
             )
         missing = [not file.is_file() for file in self._files(folder, frame)]
         absent = frame.loc[missing, "path"]
-        if len(absent) and self.on_missing == "stop":
-            raise ProblemError(
-                f"{len(absent)} of {len(frame)} listed images are missing, the first: {absent.iloc[0]}",
-                where=str(folder / f"{split}.csv"),
-                mend="restore them, or leave such views out and count them: data.on_missing=skip",
-            )
+        if len(absent) and (self.on_missing == "stop" or len(absent) == len(frame)):
+            some = f"{len(absent)} of {len(frame)} listed images are missing, the first: {absent.iloc[0]}"
+            way_out = ", or leave such views out and count them: data.on_missing=skip"
+            mend = "restore them" + (way_out if self.on_missing == "stop" else "")
+            raise ProblemError(some, where=str(folder / f"{split}.csv"), mend=mend)
         if len(absent):
             self.skipped.update(absent)
             print(

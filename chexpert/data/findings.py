@@ -18,7 +18,13 @@ STRENGTH = {
     "Pleural Effusion": 0.62,
     "Support Devices": 0.40,
 }
-"""Attenuation at severity 1 (Cardiomegaly: growth of the cardiothoracic ratio)."""
+"""Attenuation at severity 1 (Cardiomegaly: growth of the cardiothoracic ratio).
+
+Set by trial so that a small network learns every finding but none to the end: resnet18 from scratch on the default
+phantom (seed 0) at 224 px, 7 epochs, AdamW 1e-3 with one cycle, -1 as 0.7 and blank as 0, ends at a validation AUROC
+of .83 Atelectasis, .93 Cardiomegaly, .83 Consolidation, .97 Edema, .89 Pleural Effusion, .89 in the mean. They were
+chosen on those 240 films, in one run each: another seed gives other figures.
+"""
 
 FAINTEST = 0.45
 """Share of the strength that is left at severity 0+: a positive film must show more than the mask's threshold."""

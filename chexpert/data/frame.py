@@ -41,7 +41,9 @@ def find_folder(root: str | Path, variant: str) -> Path:
             mend="give the folder that holds CheXpert: data.root=... or the environment variable CHEXPERT_ROOT",
         )
     candidates = [root / name for name in FOLDERS[variant]]
-    if any(root.resolve().as_posix().endswith(f"/{name}") for name in FOLDERS[variant]):
+    if any(
+        path.as_posix().endswith(f"/{name}") for path in (root.absolute(), root.resolve()) for name in FOLDERS[variant]
+    ):
         candidates.append(root)
     for folder in candidates:
         if (folder / "train.csv").is_file():

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from chexpert.problem import ProblemError
 
@@ -44,7 +44,8 @@ class Preprocessing:
         gray, matrix = _shrink(gray, matrix)
         if augment is not None:
             matrix = augment @ matrix
-        return cv2.warpAffine(gray, matrix[:2], (self.size, self.size), flags=cv2.INTER_LINEAR)
+        border = cv2.BORDER_REPLICATE if augment is None and self.fit != "pad" else cv2.BORDER_CONSTANT
+        return cv2.warpAffine(gray, matrix[:2], (self.size, self.size), flags=cv2.INTER_LINEAR, borderMode=border)
 
     def matrix(self, height: int, width: int) -> np.ndarray:
         """(3, 3) affine from film coordinates to model coordinates, (x, y) at pixel centres."""
@@ -82,7 +83,7 @@ def read_gray(path: str | Path) -> np.ndarray:
             return np.asarray(image.convert("L"))
     except FileNotFoundError as error:
         raise _unreadable("this image is missing", path) from error
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         raise _unreadable(f"this image cannot be read: {error}", path) from error
 
 
@@ -97,6 +98,6 @@ def _shrink(gray: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarra
     if factor < 2:
         return gray, matrix
     height, width = gray.shape[0] // factor, gray.shape[1] // factor
-    small = cv2.resize(gray[: height * factor, : width * factor], (width, height), interpolation=cv2.INTER_AREA)
-    middle = (factor - 1) / 2  # centre of the block that became pixel 0
-    return small, matrix @ np.array([[factor, 0, middle], [0, factor, middle], [0, 0, 1.0]])
+    small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
+    y, x = gray.shape[0] / height, gray.shape[1] / width  # a block's sides: the factor, and what is left over
+    return small, matrix @ np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1.0]])

@@ -79,4 +79,7 @@ class MultilabelAuroc(Metric):
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """All probabilities, labels and masks so far, (N, C) each."""
+        if not len(self.probabilities):
+            empty = torch.zeros(0, len(self.observations))
+            return empty, empty, empty.bool()
         return dim_zero_cat(self.probabilities), dim_zero_cat(self.labels), dim_zero_cat(self.mask)

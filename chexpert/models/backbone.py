@@ -91,7 +91,7 @@ class Backbone(nn.Module):
 
     def _to_map(self, features: torch.Tensor) -> torch.Tensor:
         if features.ndim == 3:  # tokens of a transformer, (B, N, K), after class and register tokens
-            features = features[:, self.net.num_prefix_tokens :]
+            features = features[:, getattr(self.net, "num_prefix_tokens", 0) :]
             side = round(features.shape[1] ** 0.5)
             return features.transpose(1, 2).unflatten(2, (side, side))
         if features.shape[1] != self.width:  # channels last, as Swin gives them

@@ -50,5 +50,5 @@ class Combined(Model):
         return problems
 
     def classify(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        pooled = [self.norms[name](feature.mean((2, 3))) * self.gains[name] for name, feature in maps.items()]
+        pooled = [self.norms[name](maps[name].mean((2, 3))) * self.gains[name] for name in self.norms]
         return self.classifier(self.dropout(torch.cat(pooled, dim=1)))

@@ -31,9 +31,8 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
     try:
         return timm.create_model(name, pretrained=True, **options)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise ProblemError(
-            f"the pretrained weights of {name} cannot be had: {reason}",
+            f"the pretrained weights of {name} cannot be had: {first_line(error)}",
             where=f"backbone {name}",
             mend=WAYS_OUT,
         ) from error
@@ -53,10 +52,9 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> None:
     wanted = net.state_dict()
     prefix = _find_prefix(found, list(wanted), f"{path} for backbone {name}")
     state = {key: found.get(prefix + key, value) for key, value in wanted.items()}
-    stem = next(iter(wanted))
-    channels = wanted[stem].shape[1]
-    if state[stem].ndim == 4 and state[stem].shape[1] != channels:
-        state[stem] = adapt_input_conv(channels, state[stem])
+    for key, value in wanted.items():
+        if value.ndim == state[key].ndim == 4 and (value.shape[1], state[key].shape[1]) == (1, 3):  # a stem
+            state[key] = adapt_input_conv(1, state[key])
     wrong = [key for key in wanted if state[key].shape != wanted[key].shape]
     if wrong:
         what = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"
@@ -71,10 +69,15 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
             return safetensors.torch.load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        what = f"no weight file that can be read safely: {str(error).strip().splitlines()[0]}"
+        what = f"no weight file that can be read safely: {first_line(error)}"
         raise ProblemError(what, where=str(path), mend="give a safetensors file or a plain state dict") from error
-    content = content.get("state_dict", content) if isinstance(content, dict) else {}
-    return {key: value for key, value in content.items() if isinstance(value, torch.Tensor)}
+    content = content.get("state_dict", content) if isinstance(content, dict) else None
+    return {key: value for key, value in (content or {}).items() if isinstance(value, torch.Tensor)}
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _find_prefix(found: dict[str, torch.Tensor], wanted: list[str], where: str) -> str:

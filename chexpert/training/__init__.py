@@ -2,7 +2,8 @@
 
 from chexpert.training.loss import MaskedBCE
 from chexpert.training.module import MultilabelModule
+from chexpert.training.precision import native_precision
 from chexpert.training.progress import make_progress
 from chexpert.training.results import ResultsWriter
 
-__all__ = ["MaskedBCE", "MultilabelModule", "ResultsWriter", "make_progress"]
+__all__ = ["MaskedBCE", "MultilabelModule", "ResultsWriter", "make_progress", "native_precision"]

@@ -71,7 +71,8 @@ class MultilabelModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not batch.paths:
             return
-        logits = self(batch.images)
+        with torch.autocast(self.device.type, enabled=False):  # float32, as explainers and chexpert.load compute
+            logits = self(batch.images)
         if not torch.isfinite(logits).all():  # a ranking of NaN would still give a figure
             where = f"validation batch {batch_idx}, with " + ", ".join(batch.paths[:4])
             raise ProblemError("the model puts out NaN or infinity", where=where, mend="take trainer.precision=32-true")

@@ -40,22 +40,30 @@ def test_rotation_keeps_the_centre_and_lengths(seed):
     assert matrix[:2, :2] @ matrix[:2, :2].T == pytest.approx(np.eye(2), abs=1e-12)
 
 
-@given(seed=seeds)
-def test_the_angle_stays_within_its_bound(seed):
-    matrix = draw(seed, rotation=7.0)
-    assert abs(math.degrees(math.atan2(matrix[1, 0], matrix[0, 0]))) <= 7
+def test_angles_fill_their_bounds():
+    matrices = [draw(seed, rotation=7.0) for seed in range(500)]
+    angles = [math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])) for matrix in matrices]
+    assert -7 <= min(angles) < -6.8
+    assert 6.8 < max(angles) <= 7
+
+
+def test_magnifications_fill_their_bounds():
+    scales = [math.sqrt(np.linalg.det(draw(seed, scale=(0.9, 1.1))[:2, :2])) for seed in range(500)]
+    assert 0.9 <= min(scales) < 0.902
+    assert 1.098 < max(scales) <= 1.1
 
 
 @given(seed=seeds)
-def test_the_magnification_stays_within_its_bounds(seed):
-    matrix = draw(seed, scale=(0.9, 1.1), rotation=7.0)
-    assert 0.9 <= math.sqrt(np.linalg.det(matrix[:2, :2])) <= 1.1
+def test_a_magnification_is_the_same_in_all_directions(seed):
+    linear = draw(seed, scale=(1.25, 1.25), rotation=30.0)[:2, :2]
+    assert linear @ linear.T == pytest.approx(1.25**2 * np.eye(2))
 
 
-@given(seed=seeds)
-def test_the_shift_is_a_share_of_the_side(seed):
-    shift = draw(seed, size=100, shift=0.05)[:2, 2]
-    assert np.abs(shift).max() <= 5
+def test_shifts_fill_their_share_of_the_side():
+    shifts = np.array([draw(seed, size=100, shift=0.05)[:2, 2] for seed in range(500)])
+    assert (np.abs(shifts) <= 5).all()
+    assert (shifts.max(axis=0) > 4.9).all()
+    assert (shifts.min(axis=0) < -4.9).all()
 
 
 def test_draws_are_a_function_of_the_generator():

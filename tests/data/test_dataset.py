@@ -33,10 +33,10 @@ def make_views(tmp_path):
 
 def test_a_batch_holds_its_rows_in_the_order_asked_for(make_views):
     views = make_views()
-    batch = views.__getitems__([(0, 4), (0, 1)])
-    assert batch.paths == ["view4", "view1"]
-    assert batch.targets[:, 0].tolist() == pytest.approx([0.4, 0.1])
-    assert batch.mask[:, 0].tolist() == [True, False]
+    batch = views.__getitems__([(0, 5), (0, 2)])
+    assert batch.paths == ["view5", "view2"]
+    assert batch.targets[:, 0].tolist() == pytest.approx([0.5, 0.2])
+    assert batch.mask[:, 0].tolist() == [False, True]
     assert batch.skipped == []
 
 

@@ -155,6 +155,16 @@ def test_unknown_sex_and_age_zero_are_kept(read, make_row):
     assert frame.loc[0, ["sex", "age"]].tolist() == ["Unknown", 0]
 
 
+def test_a_blank_age_is_nan(read, make_row):
+    assert np.isnan(read(make_row({"Age": ""})).loc[0, "age"])
+
+
+def test_a_spreadsheets_mark_before_the_header_is_passed_over(tmp_path, write_table, make_row):
+    path = write_table(tmp_path / "train.csv", [make_row()])
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert len(read_frame(path)) == 1
+
+
 def test_a_missing_table_is_told_with_its_path(tmp_path):
     with pytest.raises(ProblemError, match=r"valid\.csv"):
         read_frame(tmp_path / "valid.csv")

@@ -28,6 +28,12 @@ def test_halving_averages_blocks_of_four():
     assert Preprocessing(2).apply(film).tolist() == [[6, 16], [106, 206]]
 
 
+def test_a_bright_speck_is_averaged_over_its_block():
+    film = np.zeros((16, 16), dtype=np.uint8)
+    film[0, 0] = 192
+    assert Preprocessing(2).apply(film).tolist() == [[192 / 64, 0], [0, 0]]
+
+
 def test_a_film_of_the_right_size_is_left_as_it_is():
     film = noise(16, 16)
     for fit in ("stretch", "crop", "pad"):
@@ -109,7 +115,7 @@ def test_a_truncated_jpeg_is_refused_with_its_path(tmp_path, share):
 
 
 def test_a_missing_file_is_told_with_its_path(tmp_path):
-    with pytest.raises(ProblemError, match=r"missing(?s:.*)film\.jpg"):
+    with pytest.raises(ProblemError, match=r"this image is missing(?s:.*)film\.jpg"):
         read_gray(tmp_path / "film.jpg")
 
 

@@ -46,6 +46,15 @@ def test_tokens_become_a_map_in_reading_order():
     assert features[0, 0].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]]
 
 
+def test_a_map_with_channels_last_is_turned():
+    backbone = Backbone(SMALL)
+    features = torch.rand(1, 2, 3, backbone.width)
+    backbone.net.forward_features = lambda images: features
+    turned = backbone(torch.zeros(1, 1, 64, 96))
+    assert tuple(turned.shape) == (1, backbone.width, 2, 3)
+    assert torch.equal(turned[0, 7], features[0, :, :, 7])
+
+
 def test_vgg_leaves_out_the_layers_behind_its_last_map():
     backbone = Backbone("vgg11")
     assert sum(p.numel() for p in backbone.parameters()) < 10_000_000

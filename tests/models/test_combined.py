@@ -7,21 +7,22 @@ from torch import nn
 from chexpert.models import Backbone, Combined
 
 
-class Constant(nn.Module):
-    """A member whose every map has the same value all over each channel."""
+class Fixed(nn.Module):
+    """A member whose map has these means, and a ripple about them that grows from channel to channel."""
 
     def __init__(self, *values):
         super().__init__()
         self.width, self.values = len(values), torch.tensor(values)
 
     def forward(self, images):
-        return self.values[None, :, None, None].expand(len(images), -1, 2, 2)
+        ripple = torch.arange(self.width)[:, None, None] * torch.tensor([[-1.0, 1.0], [1.0, -1.0]])
+        return (self.values[:, None, None] + ripple).expand(len(images), -1, 2, 2)
 
 
 @pytest.fixture
 def narrow_and_wide():
     """Members of width 2 and 8, and a classifier that hands its input through."""
-    members = {"narrow": Constant(1.0, 3.0), "wide": Constant(*[10.0, 30.0] * 4)}
+    members = {"narrow": Fixed(1.0, 3.0), "wide": Fixed(*[10.0, 30.0] * 4)}
     model = Combined(members, outputs=10).eval()
     model.classifier.weight.data = torch.eye(10)
     model.classifier.bias.data.zero_()
@@ -63,6 +64,10 @@ def test_pooled_features_are_normalised_and_weighted(narrow_and_wide):
     features = narrow_and_wide(torch.zeros(1, 1, 8, 8))[0].tolist()
     assert features[:2] == pytest.approx([-(2.5**0.5), 2.5**0.5], rel=1e-4)
     assert features[2:] == pytest.approx([-(0.625**0.5), 0.625**0.5] * 4, rel=1e-4)
+
+
+def test_the_normalisation_has_no_weights_of_its_own(narrow_and_wide):
+    assert list(dict(narrow_and_wide.named_parameters())) == ["classifier.weight", "classifier.bias"]
 
 
 def test_every_member_speaks_with_the_same_energy(narrow_and_wide):

@@ -85,6 +85,18 @@ def test_absent_step_counters_do_not_matter(load, state):
     assert_same(load(old), state)
 
 
+def test_an_absent_entry_is_refused(load, state):
+    del state["blocks.0.0.conv_pw.weight"]
+    with pytest.raises(ProblemError, match="its weights are not there"):
+        load(state)
+
+
+def test_names_that_end_alike_are_told_apart(load):
+    state = Backbone("resnet18").net.state_dict()
+    assert {"conv1.weight", "layer1.0.conv1.weight"} < set(state)
+    assert_same(load(state, "resnet18"), state)
+
+
 def test_a_stem_of_three_channels_is_summed(load, state):
     colour = torch.stack([state[STEM][:, 0] * share for share in (0.5, 0.25, 0.25)], dim=1)
     found = load(state | {STEM: colour})
@@ -160,3 +172,4 @@ def test_pretrained_weights_without_a_network_name_the_ways_out(tmp_path, monkey
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ProblemError, match=rf"weights of {NAME} cannot be had(?s:.*)pretrained=false"):
         Backbone(NAME, pretrained=True)
+    assert huggingface_hub.constants.HF_HUB_OFFLINE  # or the hub would be asked five times
