@@ -6,7 +6,7 @@ READY := .venv/ready
 .PHONY: demo test check bench
 
 demo: $(READY)  ## train, judge and explain on the phantom
-	$(BIN)/python train.py name=demo
+	$(BIN)/python train.py experiment=demo
 
 test: $(READY)  ## the fast tests; slow ones: .venv/bin/pytest -m slow
 	$(BIN)/pytest

@@ -42,9 +42,9 @@ def test_every_option_composes_without_a_problem(option, root, monkeypatch):
 def test_every_recipe_composes_without_a_problem_and_names_source_and_expectation(recipe, root, monkeypatch):
     monkeypatch.setenv("CHEXPERT_ROOT", str(root))
     cfg = resolve(make(f"experiment={recipe}"))
-    assert cfg["pretrained"] is True
+    assert cfg["name"] == recipe
     text = (CONF / "experiment" / f"{recipe}.yaml").read_text()
-    assert "Published" in text
+    assert "Published" in text or "Expected" in text
     assert "Cost" in text
 
 

@@ -11,19 +11,19 @@ from chexpert.data.anatomy import Body, Chest
 from chexpert.data.canvas import Layer, Points, bend, ellipse
 
 STRENGTH = {
-    "Atelectasis": 0.85,
-    "Cardiomegaly": 0.13,
+    "Atelectasis": 0.75,
+    "Cardiomegaly": 0.14,
     "Consolidation": 0.75,
-    "Edema": 0.20,
-    "Pleural Effusion": 0.62,
+    "Edema": 0.165,
+    "Pleural Effusion": 0.50,
     "Support Devices": 0.40,
 }
 """Attenuation at severity 1 (Cardiomegaly: growth of the cardiothoracic ratio).
 
-Set by trial so that a small network learns every finding but none to the end: resnet18 from scratch on the default
-phantom (seed 0) at 224 px, 7 epochs, AdamW 1e-3 with one cycle, -1 as 0.7 and blank as 0, ends at a validation AUROC
-of .83 Atelectasis, .93 Cardiomegaly, .83 Consolidation, .97 Edema, .89 Pleural Effusion, .89 in the mean. They were
-chosen on those 240 films, in one run each: another seed gives other figures.
+Set by trial so that a small network learns every finding but none to the end: `python train.py experiment=demo`
+(resnet10t from scratch, 7 epochs, phantom and training of seed 0) ends at a validation AUROC of .92 Atelectasis, .86
+Cardiomegaly, .87 Consolidation, .92 Edema, .94 Pleural Effusion, .90 in the mean. They were chosen on those 240 films,
+in one run each: another seed gives other figures.
 """
 
 FAINTEST = 0.45

@@ -27,7 +27,7 @@ from chexpert.data.frame import HEADER
 Masks = dict[str, dict[str, object]]
 """Of one film, as CheXlocalize gives them: {observation: {"size": [height, width], "counts": COCO's RLE}}."""
 
-VERSION = 2  # raise it when a film or a label changes, so that `find_phantom` draws anew
+VERSION = 3  # raise it when a film or a label changes, so that `find_phantom` draws anew
 MASKS = "gt_segmentations_valid.json"
 QUALITY = 92  # of the JPEGs, 0-100
 
