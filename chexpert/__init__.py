@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chexpert.run import Loaded
+    from chexpert.build import Loaded
 
 
 def load(path: str | Path) -> "Loaded":
-    """A trained model from a run folder or checkpoint: ``chexpert.load("outputs/...")``, see ``chexpert.run.load``."""
-    from chexpert import run  # torch takes seconds to import: not for those who only want a name
+    """A trained model from a run folder or checkpoint: ``chexpert.load("outputs/...")``; see ``chexpert.build``."""
+    from chexpert import build  # torch takes seconds to import: not for those who only want a name
 
-    return run.load(path)
+    return build.load(path)

@@ -21,7 +21,10 @@ GROUPS: dict[str, tuple[str, ...]] = {"competition": COMPETITION, "all": OBSERVA
 """Words for lists of observations."""
 
 TRUSTED = ("chexpert.", "torch.nn.", "torch.optim.", "pytorch_lightning.")
-"""Where a ``_target_`` may point: a config must not be able to run just any code."""
+"""Where a class that a ``_target_`` names may be defined: a config must not be able to run just any code."""
+
+FUNCTIONS = ("chexpert.data.find_phantom",)
+"""The functions that a ``_target_`` may name."""
 
 GIVEN = {
     "data": ("observations", "labels", "seed"),
@@ -136,7 +139,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
 
 def find_notices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
     """What a user chose that will have no effect; no error, since a sweep may choose it for other jobs."""
-    chosen = [override for override in overrides if override.startswith("backbone=")]
+    chosen = [override for override in overrides if override.lstrip("+").startswith(("backbone=", "backbone."))]
     if chosen and "members" in cfg.model:
         way = "choose its members: backbone@model.members.<name>=..."
         return [f"{chosen[0]} has no effect on a combined model; {way}"]
@@ -166,6 +169,7 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
         for key in ("count", "top")
         if cfg["explain"][key] < 1
     ]
+    problems += _number_problems(cfg)
     nodes = {key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg}
     nodes |= {f"explainer.{name}": node for name, node in (cfg.get("explainer") or {}).items()}
     for key, node in nodes.items():
@@ -179,27 +183,32 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     )  # an interpolated node is checked where it stands too
 
 
-def check_targets(node: Any, where: str) -> Iterator[ProblemError | str]:
+def check_targets(node: Any, where: str, trusted: tuple[str, ...] = TRUSTED) -> Iterator[ProblemError | str]:
     """Checks every ``_target_`` below a node: trusted, importable, its arguments bind, and what it says itself."""
     if isinstance(node, list):
         for index, item in enumerate(node):
-            yield from check_targets(item, f"{where}[{index}]")
+            yield from check_targets(item, f"{where}[{index}]", trusted)
     elif isinstance(node, dict):
         if "_target_" in node:
-            yield from _check_target(node, where)
+            yield from _check_target(node, where, trusted)
         for key, value in node.items():
-            yield from check_targets(value, f"{where}.{key}")
+            yield from check_targets(value, f"{where}.{key}", trusted)
 
 
-def _check_target(node: dict[str, Any], where: str) -> Iterator[ProblemError | str]:
+def _check_target(node: dict[str, Any], where: str, trusted: tuple[str, ...]) -> Iterator[ProblemError | str]:
     target = str(node["_target_"])
-    if not target.startswith(TRUSTED):
-        yield ProblemError(f"_target_ {target} is not trusted", where=where, mend=f"one of {', '.join(TRUSTED)}*")
+    distrust = ProblemError(f"_target_ {target} is not trusted", where=where, mend=f"a class of {', '.join(trusted)}*")
+    if not target.startswith(trusted):
+        yield distrust
         return
     try:
         built = hydra.utils.get_object(target)
     except Exception as error:
         yield ProblemError(f"_target_ {target} cannot be imported: {error}", where=where, mend="correct the name")
+        return
+    # The object counts, not its spelling: a trusted module may have imported anything.
+    if target not in FUNCTIONS and not (inspect.isclass(built) and built.__module__.startswith(trusted)):
+        yield distrust
         return
     arguments = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
     problems = list(_check_arguments(built, arguments, where))
@@ -223,17 +232,32 @@ def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Itera
             yield ProblemError(f"{key} is missing", where=where, mend=f"give it: {where}.{key}=...")
 
 
+def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
+    trainer = cfg["trainer"]
+    if cfg["seed"] < 0:
+        yield ProblemError(f"{cfg['seed']} is not possible", where="seed", mend="0 or more")
+    epochs = trainer.get("max_epochs", 1)
+    if not isinstance(epochs, int) or epochs < 0:
+        yield ProblemError(f"{epochs!r} is not possible", where="trainer.max_epochs", mend="a whole number, 0 or more")
+    if trainer.get("devices", 1) != 1 or trainer.get("num_nodes", 1) != 1:
+        yield ProblemError("several devices are not supported yet", where="trainer.devices", mend="trainer.devices=1")
+    if ".." in Path(cfg["name"]).parts or Path(cfg["name"]).is_absolute():
+        yield ProblemError(f"{cfg['name']} leaves outputs/", where="name", mend="a plain name")
+    views = cfg["explain"]["views"]
+    if views is not None and len(set(views)) != max(1, len(views)):
+        mend = "name each view once; none at all: explainer=[]"
+        yield ProblemError("no view, or a view twice", where="explain.views", mend=mend)
+
+
 def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
     observations = cfg.get("observations")
     explained = (cfg.get("explain") or {}).get("observations")
     lists: dict[str, tuple[Any, Sequence[str]]] = {
         "observations": (observations, OBSERVATIONS),
         "mean_over": (cfg.get("mean_over"), observations if isinstance(observations, list) else OBSERVATIONS),
-        "explain.observations": (
-            explained or observations,
-            observations if isinstance(observations, list) else (),
-        ),
     }
+    if explained is not None:
+        lists["explain.observations"] = (explained, observations if isinstance(observations, list) else OBSERVATIONS)
     for key, (names, allowed) in lists.items():
         if not isinstance(names, list) or not names:
             mend = f"a list of names, or one of the words {', '.join(GROUPS)}"

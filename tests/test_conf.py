@@ -108,6 +108,15 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("pretrained=/no/weights.pth", "no such weight file"),
         ("data.seed=3", "set by the run itself"),
         ("explain.count=0", "explain.count"),
+        ("explain.views=[]", "explain.views"),
+        ("seed=-1", "-1 is not possible"),
+        ("trainer.max_epochs=abc", "trainer.max_epochs"),
+        ("trainer.devices=2", "several devices"),
+        ("name=../away", "leaves outputs/"),
+        ("pretrained=1", "1 is not possible"),
+        ("explainer.lime.blur=0", "explainer.lime.blur"),
+        ("optimizer._target_=chexpert.rundir.write_json", "is not trusted"),
+        ("optimizer._target_=chexpert.data.phantom.shutil.rmtree", "where:"),
         ("explainer.rise.samples=9", "set, but not chosen"),
         ("explain.observations=[Fracture]", "not among the outputs"),
     ],
@@ -138,6 +147,7 @@ def test_all_problems_are_told_at_once():
 
 
 def test_a_backbone_beside_a_combined_model_is_told_to_have_no_effect():
+    assert "has no effect" in find_notices(make("model=combined", "backbone.name=x"), ["backbone.name=x"])[0]
     overrides = ["model=combined", "backbone=resnet18"]
     assert "has no effect" in find_notices(make(*overrides), overrides)[0]
     assert find_notices(make("backbone=resnet18"), ["backbone=resnet18"]) == []

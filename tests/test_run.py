@@ -112,7 +112,7 @@ def test_the_last_lines_say_where_to_look(finished):
     folder, output = finished
     assert "Pleural Effusion" in output
     assert str(folder.name) in output
-    assert "tensorboard --host 127.0.0.1" in output
+    assert "-m tensorboard.main --host 127.0.0.1" in output
 
 
 def test_a_checkpoint_loads_in_one_call_and_predicts_what_the_run_wrote(finished, phantom):
@@ -282,6 +282,40 @@ def test_a_run_folder_that_cannot_be_made_or_is_in_use_is_told(tmp_path):
         assert what in done.stderr
         assert "Traceback" not in done.stderr
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("wrong", [["trainer.max_epoch=1"], ["data=smal"], ["sede=1"], ["explain.count=abc"]])
+def test_a_mistyped_argument_ends_the_command_without_a_traceback(tmp_path, wrong):
+    done = train(*wrong, f"hydra.run.dir={tmp_path / 'run'}")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        ("optimizer.lr=-1", "optimizer"),
+        ("optimizer.lr=abc", "optimizer"),
+        ("trainer.precision=foo", "trainer"),
+        ("backbone.name=vit_tiny_patch16_384", "data.size"),
+    ],
+)
+def test_a_value_that_a_constructor_refuses_is_told_before_data_is_read(
+    tmp_path, phantom, override, where, monkeypatch
+):
+    monkeypatch.setattr("chexpert.data.CheXpertDataModule.setup", lambda *_: pytest.fail("data was read"))
+    assert f"where: {where}" in refuse(tmp_path, phantom, override)
+
+
+def test_loading_a_checkpoint_runs_only_the_project_s_models(tmp_path, finished):
+    content = torch.load(finished[0] / "checkpoints/best.ckpt", weights_only=True)
+    target = {"_target_": "chexpert.rundir.write_json", "path": str(tmp_path / "owned"), "content": 1}
+    content["chexpert"]["config"]["model"]["backbone"] = target
+    torch.save(content, tmp_path / "evil.ckpt")
+    with pytest.raises(ProblemError, match="not trusted"):
+        chexpert.load(tmp_path / "evil.ckpt")
+    assert not (tmp_path / "owned").exists()
 
 
 def test_a_checkpoint_of_other_observations_is_refused(tmp_path, phantom, finished):

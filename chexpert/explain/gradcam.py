@@ -45,8 +45,12 @@ class GradCAM:
 
 
 def weighted_sum(feature: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    """Channels weighted by their mean gradient: (1, K, h, w) twice to (1, 1, h, w), signed."""
-    weights = gradient.mean((2, 3), keepdim=True)
+    """Channels weighted by their summed gradient: (1, K, h, w) twice to (1, 1, h, w), signed.
+
+    The paper takes the mean. Behind average pooling the sum is the gradient of the logit by the pooled feature,
+    whatever the size of the map, so that members with finer maps count as much as those with coarser ones.
+    """
+    weights = gradient.sum((2, 3), keepdim=True)
     return (weights * feature).sum(1, keepdim=True)
 
 

@@ -54,6 +54,10 @@ class Lime:
             f"{options[key]!r} is not possible\n  where: explainer.lime.{key}\n  mend:  a whole number, 1 or more"
             for key in ("samples", "superpixels", "batch_size")
             if key in options and not (isinstance(options[key], int) and options[key] >= 1)  # type: ignore[operator]
+        ] + [
+            f"{options[key]!r} is not possible\n  where: explainer.lime.{key}\n  mend:  a number above 0"
+            for key in ("kernel_width", "blur")
+            if key in options and not (isinstance(options[key], int | float) and options[key] > 0)  # type: ignore[operator]
         ]
 
     def __call__(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:

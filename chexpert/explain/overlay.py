@@ -1,5 +1,6 @@
 """Pictures of attribution maps: observation, probability, truth, method and layer stand on each."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from chexpert.explain.attribution import Attribution
 
@@ -45,18 +46,34 @@ class Explanation:
 def draw_picture(explanation: Explanation) -> Figure:
     """The film beside its overlay with the scale of the colours."""
     manifest = explanation.attribution.manifest
-    figure = Figure(figsize=(8, 4.4), layout="constrained")
-    plain, overlaid = figure.subplots(1, 2)
+    members = explanation.attribution.members
+    figure = Figure(figsize=(8, 4.4 + (2.2 if members else 0)), layout="constrained")
+    rows = figure.subfigures(2 if members else 1, 1, height_ratios=(2, 1)[: 2 if members else 1], squeeze=False)[:, 0]
+    top = rows[0]
+    plain, overlaid = top.subplots(1, 2)
     _show_film(plain, explanation.gray)
     plain.set_title("film as the model sees it", fontsize=9)
     image = _show_overlay(overlaid, explanation)
     layers = manifest["layer"]
     layer = " + ".join(layers.values()) if isinstance(layers, dict) else layers
-    overlaid.set_title(f"{manifest['explainer']}: {layer}"[:70], fontsize=9)
+    overlaid.set_title(textwrap.fill(f"{manifest['explainer']}: {layer}", 60), fontsize=9 if len(layer) < 120 else 6)
     figure.suptitle(explanation.title)
-    bar = figure.colorbar(image, ax=overlaid, fraction=0.046)
+    bar = top.colorbar(image, ax=overlaid, fraction=0.046)
     bar.set_label("positive evidence, share of its maximum")
+    if members:
+        _show_members(rows[1], explanation)
     return figure
+
+
+def _show_members(figure: SubFigure, explanation: Explanation) -> None:
+    """One small overlay a member, on the scale of the strongest, so that a silent member looks silent."""
+    members = explanation.attribution.members
+    greatest = max(float(signed.max()) for signed in members.values())
+    for axis, (name, signed) in zip(figure.subplots(1, len(members), squeeze=False)[0], members.items(), strict=True):
+        _show_film(axis, explanation.gray)
+        shares = np.maximum(signed, 0) / greatest if greatest > 0 else np.zeros_like(signed)
+        axis.imshow(shares, cmap=COLOURS, vmin=0, vmax=1, alpha=0.65 * shares)
+        axis.set_title(f"member {name}", fontsize=8)
 
 
 def draw_sheet(explanations: Sequence[Explanation]) -> Figure:

@@ -49,12 +49,11 @@ class Backbone(nn.Module):
             self.net = timm.create_model(name, pretrained=False, **options)
         if hasattr(self.net, "pre_logits"):
             self.net.pre_logits = nn.Identity()  # VGG's 119 million weights between features and head
-        if isinstance(pretrained, str | Path):
-            load_weights(self.net, pretrained, name)
+        own = load_weights(self.net, pretrained, name) if isinstance(pretrained, str | Path) else {}
         self.width: int = self.net.num_features
         statistics = self.net.pretrained_cfg
-        self.register_buffer("mean", _gray(mean, statistics.get("mean", (0.449,))))
-        self.register_buffer("std", _gray(std, statistics.get("std", (0.226,))))
+        self.register_buffer("mean", _gray(mean, own.get("mean", statistics.get("mean", (0.449,)))))
+        self.register_buffer("std", _gray(std, own.get("std", statistics.get("std", (0.226,)))))
         self.requires_grad_(not frozen)
         self.train()
 
@@ -66,6 +65,9 @@ class Backbone(nn.Module):
             close = timm.list_models(f"*{str(name)[:6]}*")[:8] or ["see timm.list_models()"]
             what, mend = f"timm has no model {name!r}", "did you mean one of " + ", ".join(close)
             problems.append(str(ProblemError(what, where="backbone name", mend=mend)))
+        if not isinstance(pretrained, bool | str):
+            what, mend = f"{pretrained!r} is not possible", "pretrained=true, false, or the path of a file"
+            problems.append(str(ProblemError(what, where=f"pretrained of backbone {name}", mend=mend)))
         if isinstance(pretrained, str) and not Path(pretrained).is_file():
             what, mend = f"no such weight file: {pretrained}", "pretrained=true, false, or the path of a file"
             problems.append(str(ProblemError(what, where=f"pretrained of backbone {name}", mend=mend)))

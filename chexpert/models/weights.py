@@ -26,6 +26,7 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
         ProblemError: the weights cannot be had; it names the ways out.
     """
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say the same five times
+    before = huggingface_hub.constants.HF_HUB_OFFLINE
     if _offline():
         huggingface_hub.constants.HF_HUB_OFFLINE = True  # a cached file still loads, a miss fails at once
     try:
@@ -36,14 +37,19 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
             where=f"backbone {name}",
             mend=WAYS_OUT,
         ) from error
+    finally:
+        huggingface_hub.constants.HF_HUB_OFFLINE = before
 
 
-def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> None:
+def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str, tuple[float, ...]]:
     """Loads a file into a headless network, wherever in the file its weights stand.
 
     Read are safetensors, plain state dicts and checkpoints (of this project, of Lightning, of DataParallel): the
     entries may carry any prefix; other entries (heads, other members) are left alone. A stem with three input
     channels is summed to one, as timm does.
+
+    Returns:
+        The gray ``mean`` and ``std`` beside the weights in a checkpoint of this project: they belong together.
 
     Raises:
         ProblemError: not a weight file; no weights of this network in it, or several; other shapes.
@@ -60,6 +66,8 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> None:
         what = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"
         raise ProblemError(f"weights of another shape: {what}", where=f"{path} for backbone {name}", mend=WAYS_OUT)
     net.load_state_dict(state)
+    beside = prefix.removesuffix("net.")
+    return {key: (float(found[beside + key]),) for key in ("mean", "std") if beside != prefix and beside + key in found}
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

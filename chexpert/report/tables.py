@@ -1,6 +1,8 @@
 """What a run found, as plain text, from its folder alone."""
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,13 @@ def describe(run: Path) -> str:
     lines = [auroc_table(metrics["valid"], "validation views, image level")]
     if metrics["skipped"]:
         lines.append(f"skipped: {len(metrics['skipped'])} views, listed in {run / rundir.METRICS}")
+    python = os.path.relpath(sys.executable)  # the environment need not be active
     pictures = sorted((run / rundir.EXPLANATIONS).glob("*/sheet.png"))
     lines += ["", f"run folder:    {run}"]
     lines += [f"explanations:  {picture}" for picture in pictures]
-    lines += [
-        f"look further:  tensorboard --host 127.0.0.1 --logdir {run}",
-        f"use the model: python -c \"import chexpert; print(chexpert.load('{run}').observations)\"",
-    ]
+    lines.append(f"look further:  {python} -m tensorboard.main --host 127.0.0.1 --logdir {run}")
+    if rundir.checkpoint(run).is_file():
+        lines.append(f"use the model: {python} -c \"import chexpert; print(chexpert.load('{run}').observations)\"")
     return "\n".join(lines)
 
 

@@ -1,9 +1,9 @@
 """Fitting a model: steps, losses, progress, and the figures that a run leaves behind."""
 
 from chexpert.training.loss import MaskedBCE
-from chexpert.training.module import MultilabelModule
+from chexpert.training.module import MultilabelModule, start_scheduler
 from chexpert.training.precision import native_precision
 from chexpert.training.progress import make_progress
 from chexpert.training.results import ResultsWriter
 
-__all__ = ["MaskedBCE", "MultilabelModule", "ResultsWriter", "make_progress", "native_precision"]
+__all__ = ["MaskedBCE", "MultilabelModule", "ResultsWriter", "make_progress", "native_precision", "start_scheduler"]

@@ -58,7 +58,7 @@ class MultilabelModule(pl.LightningModule):
         if not torch.isfinite(loss):
             raise ProblemError(
                 f"the loss is {loss.item()} at epoch {self.current_epoch}, step {self.global_step}",
-                where=f"training batch {batch_idx}, with " + ", ".join(batch.paths[:4]) + ", ...",
+                where=f"training batch {batch_idx}, with " + ", ".join(batch.paths),
                 mend="lower optimizer.lr, set trainer.gradient_clip_val, or take trainer.precision=32-true",
             )
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.paths))
@@ -74,7 +74,7 @@ class MultilabelModule(pl.LightningModule):
         with torch.autocast(self.device.type, enabled=False):  # float32, as explainers and chexpert.load compute
             logits = self(batch.images)
         if not torch.isfinite(logits).all():  # a ranking of NaN would still give a figure
-            where = f"validation batch {batch_idx}, with " + ", ".join(batch.paths[:4])
+            where = f"validation batch {batch_idx}, with " + ", ".join(batch.paths)
             raise ProblemError("the model puts out NaN or infinity", where=where, mend="take trainer.precision=32-true")
         loss = self.loss(logits, batch.targets, batch.mask)
         self.log("val/loss", loss, batch_size=int(batch.mask.sum()), logger=self._fitting, sync_dist=True)
@@ -90,11 +90,9 @@ class MultilabelModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
-        if "total_steps" in inspect.signature(self.make_scheduler).parameters:
-            steps = int(self.trainer.estimated_stepping_batches)
-            scheduler, interval = self.make_scheduler(optimizer, total_steps=steps), "step"
-        else:
-            scheduler, interval = self.make_scheduler(optimizer), "epoch"
+        scheduler, interval = start_scheduler(
+            self.make_scheduler, optimizer, lambda: int(self.trainer.estimated_stepping_batches)
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -104,3 +102,12 @@ class MultilabelModule(pl.LightningModule):
     def _fitting(self) -> bool:
         """False in the final validation, which judges the best weights again and has no place on the curves."""
         return self.trainer.state.fn == TrainerFn.FITTING
+
+
+def start_scheduler(
+    constructor: Callable[..., Any], optimizer: torch.optim.Optimizer, total_steps: Callable[[], int]
+) -> tuple[Any, str]:
+    """The scheduler, and whether it is stepped every "step" or every "epoch"."""
+    if "total_steps" in inspect.signature(constructor).parameters:
+        return constructor(optimizer, total_steps=total_steps()), "step"
+    return constructor(optimizer), "epoch"

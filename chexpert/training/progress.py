@@ -6,6 +6,8 @@ import time
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 
+FIGURES = {"train/loss": "train/loss (last batch)", "val/loss": "val/loss", "val/auroc_mean": "val/auroc_mean"}
+
 
 def make_progress() -> pl.Callback:
     """A rich bar on a terminal, plain lines otherwise."""
@@ -31,8 +33,8 @@ class PlainProgress(ProgressBar):
         if self._silent:
             return
         figures = [
-            f"{key} {float(trainer.callback_metrics[key]):.4f}"
-            for key in ("train/loss", "val/loss", "val/auroc_mean")
+            f"{name} {float(trainer.callback_metrics[key]):.4f}"
+            for key, name in FIGURES.items()
             if key in trainer.callback_metrics
         ]
         seconds = time.monotonic() - self._started

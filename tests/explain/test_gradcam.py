@@ -33,15 +33,16 @@ def test_equals_the_grad_cam_package_on_the_same_layer(name):
         cam(images, targets)
         grads = cam.activations_and_grads
         raw = cam.get_cam_image(images, theirs.layer, targets, grads.activations[0].numpy(), grads.gradients[0].numpy())
+    raw *= raw.size  # the package takes the mean gradient, this project the sum
     expected = interpolate(torch.tensor(raw)[None], size=(64, 64), mode="bilinear")[0, 0].numpy()
     (attribution,) = GradCAM()(model, image, [3])
     assert abs(attribution.signed - expected).max() <= 1e-5 * abs(expected).max()
 
 
-def test_channels_are_weighted_by_their_mean_gradient():
+def test_channels_are_weighted_by_their_summed_gradient():
     feature = torch.tensor([[[[1.0, 2.0]], [[3.0, 0.0]]]])  # two channels of 1 x 2
-    gradient = torch.tensor([[[[1.0, 3.0]], [[-1.0, -1.0]]]])  # means 2 and -1
-    assert weighted_sum(feature, gradient).tolist() == [[[[-1.0, 4.0]]]]
+    gradient = torch.tensor([[[[1.0, 3.0]], [[-1.0, -1.0]]]])  # sums 4 and -2
+    assert weighted_sum(feature, gradient).tolist() == [[[[-2.0, 8.0]]]]
 
 
 def test_one_forward_pass_serves_all_outputs_and_equals_single_calls(monkeypatch):
@@ -94,3 +95,21 @@ def test_the_map_is_read_after_the_last_relu_of_densenet_and_after_the_head_conv
         assert backbone(torch.zeros(1, 1, 64, 64, dtype=torch.uint8)).shape == (1, width, 2, 2)
         assert timm.create_model(name, num_classes=0).num_features == width
     assert Backbone("densenet121").eval()(torch.rand(1, 1, 64, 64)).min() >= 0
+
+
+def test_members_count_by_their_part_in_the_logit_whatever_the_grid_of_their_maps():
+    coarse, fine = Backbone("resnet10t"), Backbone("resnet10t", options={"output_stride": 8})
+    fine.load_state_dict(coarse.state_dict())
+    model = Combined({"coarse": coarse, "fine": fine}, outputs=1).eval()
+    image = torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8)
+    maps = model.feature_maps(image[None])
+    assert [m.shape[-1] for m in maps.values()] == [2, 8]
+    (attribution,) = GradCAM()(model, image, [0])
+    for name, feature in maps.items():  # the map's mean is gradient x pooled feature, by hand
+        pooled = {key: value.mean((2, 3), keepdim=True).detach() for key, value in maps.items()}
+        pooled[name].requires_grad_()
+        (gradient,) = torch.autograd.grad(model.classify(pooled)[0, 0], pooled[name])
+        expected = (gradient * feature.mean((2, 3), keepdim=True)).sum().item()
+        cam = weighted_sum(feature, gradient.expand_as(feature) / feature[0, 0].numel())
+        assert cam.mean().item() == pytest.approx(expected, rel=1e-4)
+        assert attribution.members[name].mean() == pytest.approx(expected, rel=0.2, abs=1e-4)  # upsampling bends it

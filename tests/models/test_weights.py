@@ -172,4 +172,14 @@ def test_pretrained_weights_without_a_network_name_the_ways_out(tmp_path, monkey
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ProblemError, match=rf"weights of {NAME} cannot be had(?s:.*)pretrained=false"):
         Backbone(NAME, pretrained=True)
-    assert huggingface_hub.constants.HF_HUB_OFFLINE  # or the hub would be asked five times
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE  # as it was before
+
+
+def test_the_gray_statistics_beside_the_weights_come_with_them(tmp_path):
+    source = Backbone("mnasnet_small", mean=0.2, std=0.1)
+    state = {f"model._members.backbone.{key}": value for key, value in source.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "best.ckpt")
+    loaded = Backbone("mnasnet_small", pretrained=str(tmp_path / "best.ckpt"))
+    assert loaded.mean.item() == pytest.approx(0.2)
+    assert loaded.std.item() == pytest.approx(0.1)
+    assert Backbone("mnasnet_small", pretrained=str(tmp_path / "best.ckpt"), mean=0.5).mean.item() == 0.5

@@ -67,6 +67,10 @@ def test_a_run_is_described_from_its_folder_alone(run):
     sheet = folder / "explanations" / "lime" / "sheet.png"
     sheet.parent.mkdir(parents=True)
     sheet.touch()
+    assert "chexpert.load" not in describe(folder)  # there is no checkpoint to load
+    best = folder / "checkpoints" / "best.ckpt"
+    best.parent.mkdir()
+    best.touch()
     text = describe(folder)
     assert text.startswith(auroc_table(SPLIT, "validation views, image level"))
     assert f"explanations:  {sheet}" in text

@@ -103,7 +103,7 @@ def test_any_other_scheduler_goes_on_every_epoch():
 
 def test_a_loss_that_is_no_number_stops_and_names_the_views():
     batch = make_batch([[math.nan, 0]] * 5, name="CheXpert-v1.0-small/train/view")
-    with pytest.raises(ProblemError, match=r"loss is nan(?s:.*)batch 7(?s:.*)train/view0, .*train/view3, \.\.\."):
+    with pytest.raises(ProblemError, match=r"loss is nan(?s:.*)batch 7(?s:.*)train/view0, .*train/view4"):
         make_module(identity()).training_step(batch, 7)
 
 
