@@ -78,7 +78,7 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     )
     patience = cfg["early_stopping"]
     stopping = [] if patience is None else [EarlyStopping(monitor, mode=mode, patience=patience)]
-    results = ResultsWriter(folder, flatten(cfg))
+    results = ResultsWriter(folder, flatten({key: cfg[key] for key in cfg if key != "backbone"}))  # the model has it
     trainer = build(
         cfg["trainer"],
         "trainer",
@@ -143,15 +143,17 @@ def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[s
 
 
 def flatten(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by dotted key, for TensorBoard's hparams.
+    """Settings by dotted key, for TensorBoard's hparams; a node is known by the name of its class.
 
-    >>> flatten({"optimizer": {"lr": 0.1}, "seed": 0})
-    {'optimizer.lr': 0.1, 'seed': 0}
+    >>> flatten({"optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}, "seed": 0})
+    {'optimizer': 'AdamW', 'optimizer.lr': 0.1, 'seed': 0}
     """
     flat: dict[str, Any] = {}
     for key, value in cfg.items():
-        if isinstance(value, Mapping):
+        if key == "_target_":
+            flat[prefix.removesuffix(".")] = str(value).rpartition(".")[2]
+        elif isinstance(value, Mapping):
             flat |= flatten(value, f"{prefix}{key}.")
-        else:
+        elif key != "_partial_":
             flat[f"{prefix}{key}"] = str(value) if isinstance(value, list) else value
     return flat

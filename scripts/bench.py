@@ -19,7 +19,7 @@ def make_cases(name: str, size: int) -> dict[str, Callable[[], object]]:
     from chexpert.data import Augmentation, Preprocessing, ViewDataset, find_phantom, read_gray
     from chexpert.explain import GradCAM
     from chexpert.models import Backbone, Single
-    from chexpert.training import MaskedBCE
+    from chexpert.training import MaskedBCE, native_precision
 
     root = find_phantom("outputs/phantom", train=BATCH, valid=BATCH, size=320)
     files = sorted(Path(root).glob("*/train/*/*/*.jpg"))
@@ -27,19 +27,22 @@ def make_cases(name: str, size: int) -> dict[str, Callable[[], object]]:
     paths = [str(file) for file in files]
     views = ViewDataset(paths, files, targets.numpy(), mask.numpy(), Preprocessing(size), Augmentation())
     keys = [(0, row) for row in range(BATCH)]
-    model = Single(Backbone(name), 5)
+    model = Single(Backbone(name), 5).to(memory_format=torch.channels_last)
+    bf16 = native_precision("cpu") == "bf16-mixed"  # as a run on this machine's CPU would have it
     optimizer, loss = torch.optim.AdamW(model.parameters()), MaskedBCE()
     images = views.__getitems__(keys).images
 
     def step() -> None:
         optimizer.zero_grad()
-        loss(model.train()(images), targets, mask).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits = model.train()(images)
+        loss(logits, targets, mask).backward()
         optimizer.step()
 
     return {
         f"decode {BATCH} films": lambda: [read_gray(file) for file in files],
         f"load and augment {BATCH} films": lambda: views.__getitems__(keys),
-        f"training step, {BATCH} films": step,
+        f"training step, {BATCH} films" + ", bf16" * bf16: step,
         "forward pass, 1 film": torch.inference_mode()(lambda: model.eval()(images[:1])),
         "Grad-CAM of 3 observations, 1 film": lambda: GradCAM()(model, images[0], [0, 1, 2]),
     }
