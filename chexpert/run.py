@@ -49,6 +49,8 @@ def run(cfg: DictConfig, folder: Path) -> float:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # a run's own lines say it better
     for message in EXPECTED:
         warnings.filterwarnings("ignore", message=f".*{message}")
+    if any(folder.iterdir()):  # nothing is overwritten here, and nothing of others is removed below
+        raise ProblemError("the run folder is not empty", where=str(folder), mend="choose another hydra.run.dir")
     try:
         plain = resolve(cfg)
         accelerator = plain["trainer"].get("accelerator", "auto")

@@ -318,6 +318,13 @@ def test_loading_a_checkpoint_runs_only_the_project_s_models(tmp_path, finished)
     assert not (tmp_path / "owned").exists()
 
 
+def test_a_folder_with_something_in_it_is_neither_overwritten_nor_removed(tmp_path, phantom):
+    (tmp_path / "thesis.txt").write_text("the only copy")
+    with pytest.raises(ProblemError, match="not empty"):
+        start(tmp_path, phantom)
+    assert (tmp_path / "thesis.txt").read_text() == "the only copy"
+
+
 def test_a_checkpoint_of_other_observations_is_refused(tmp_path, phantom, finished):
     assert "puts out" in refuse(tmp_path, phantom, f"start_from={finished[0]}", "observations=all")
 
