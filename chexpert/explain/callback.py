@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
@@ -105,7 +106,7 @@ class ExplainCallback(pl.Callback):
             return [self.observations.index(name) for name in self.only]
         return np.argsort(-probabilities, kind="stable")[: self.top].tolist()
 
-    def write(self, explainer: str, explanations: Sequence[Explanation]):  # type: ignore[no-untyped-def]
+    def write(self, explainer: str, explanations: Sequence[Explanation]) -> Figure:
         """Writes pictures, raw maps and the manifest; returns the sheet."""
         entries = [self._write_one(explainer, explanation) for explanation in explanations]
         rundir.write_json(self.run / rundir.EXPLANATIONS / explainer / rundir.MANIFEST, entries)

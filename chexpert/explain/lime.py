@@ -1,6 +1,7 @@
 """LIME (Ribeiro et al. 2016, arxiv.org/abs/1602.04938) for gray films, in bounded memory."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,16 +49,16 @@ class Lime:
         self.kernel_width, self.blur, self.seed = kernel_width, blur, seed
 
     @staticmethod
-    def find_problems(**options: object) -> list[str]:
+    def find_problems(**options: Any) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
         return [
             f"{options[key]!r} is not possible\n  where: explainer.lime.{key}\n  mend:  a whole number, 1 or more"
             for key in ("samples", "superpixels", "batch_size")
-            if key in options and not (isinstance(options[key], int) and options[key] >= 1)  # type: ignore[operator]
+            if key in options and not (isinstance(options[key], int) and options[key] >= 1)
         ] + [
             f"{options[key]!r} is not possible\n  where: explainer.lime.{key}\n  mend:  a number above 0"
             for key in ("kernel_width", "blur")
-            if key in options and not (isinstance(options[key], int | float) and options[key] > 0)  # type: ignore[operator]
+            if key in options and not (isinstance(options[key], int | float) and options[key] > 0)
         ]
 
     def __call__(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.image import AxesImage
 
 from chexpert.explain.attribution import Attribution
 
@@ -99,7 +100,7 @@ def _show_film(axis: Axes, gray: np.ndarray) -> None:
     axis.set_axis_off()
 
 
-def _show_overlay(axis: Axes, explanation: Explanation):  # type: ignore[no-untyped-def]
+def _show_overlay(axis: Axes, explanation: Explanation) -> AxesImage:
     """Opacity follows the evidence, so that the film stays readable where there is none."""
     _show_film(axis, explanation.gray)
     shares = explanation.attribution.map
