@@ -33,7 +33,7 @@ def make_data(write_chexpert, rows):
 
 
 def film(split, patient):
-    return f"{split}/patient{patient:05d}/study1/view1_frontal.jpg"
+    return f"{split}/patient{patient + 64540 * (split == 'valid'):05d}/study1/view1_frontal.jpg"
 
 
 def remove(split, patient):
@@ -63,8 +63,8 @@ def test_images_travel_as_uint8_without_normalisation(make_data):
 
 def test_training_targets_follow_the_policy(make_data):
     data = make_data(labels=LabelPolicy(0.25))
-    assert data.train.targets.tolist() == [[1, 0.25]] * 5
-    assert data.train.mask.all()
+    assert data.datasets["train"].targets.tolist() == [[1, 0.25]] * 5
+    assert data.datasets["train"].mask.all()
 
 
 def test_validation_takes_labels_as_they_are(make_data, make_row):
@@ -77,8 +77,8 @@ def test_validation_takes_labels_as_they_are(make_data, make_row):
 
 def test_only_training_is_augmented(make_data):
     plain, moved = make_data(), make_data(augmentation=Augmentation(rotation=0, shift=0, scale=(1.2, 1.3)))
-    assert not torch.equal(moved.train[0, 0].images, plain.train[0, 0].images)
-    assert torch.equal(moved.valid[0, 0].images, plain.valid[0, 0].images)
+    assert not torch.equal(moved.datasets["train"][0, 0].images, plain.datasets["train"][0, 0].images)
+    assert torch.equal(moved.datasets["valid"][0, 0].images, plain.datasets["valid"][0, 0].images)
 
 
 def test_validation_keeps_the_order_of_the_file(make_data, make_row):
@@ -89,8 +89,8 @@ def test_validation_keeps_the_order_of_the_file(make_data, make_row):
 
 def test_only_the_chosen_views_are_read(make_data, make_row, rows):
     lateral = make_row(patient=9, view="view2_lateral")
-    assert len(make_data([*rows, lateral]).train) == 5
-    assert len(make_data([*rows, lateral], views="all").train) == 6
+    assert len(make_data([*rows, lateral]).datasets["train"]) == 5
+    assert len(make_data([*rows, lateral], views="all").datasets["train"]) == 6
 
 
 def test_a_split_without_the_chosen_views_is_told(make_data):
@@ -136,15 +136,15 @@ def test_a_missing_image_is_skipped_and_counted(make_data, capsys):
     data = make_data(spoil=remove("train", 3), on_missing="skip")
     gone = f"CheXpert-v1.0-small/{film('train', 3)}"
     assert data.skipped == {gone}
-    assert gone not in data.train.paths
-    assert len(data.train) == 4
+    assert gone not in data.datasets["train"].paths
+    assert len(data.datasets["train"]) == 4
     assert gone in capsys.readouterr().err
 
 
 def test_skipping_keeps_labels_beside_their_views(make_data, make_row):
     train = [make_row({"Edema": label}, patient=n) for n, label in enumerate(["1.0", "0.0", "1.0"])]
     data = make_data(train, spoil=remove("train", 0), on_missing="skip")
-    batch = data.train.__getitems__([(0, 0), (0, 1)])
+    batch = data.datasets["train"].__getitems__([(0, 0), (0, 1)])
     assert batch.paths == [row["Path"] for row in train[1:]]
     assert batch.targets[:, 0].tolist() == [0, 1]
 
@@ -177,10 +177,10 @@ def test_a_truncated_image_is_skipped_and_counted_once(make_data, capsys):
 
 def test_a_second_setup_reads_nothing(make_data):
     data = make_data()
-    train = data.train
+    train = data.datasets["train"]
     (data.root / "CheXpert-v1.0-small" / "train.csv").unlink()
     data.setup("validate")
-    assert data.train is train
+    assert data.datasets["train"] is train
 
 
 def test_good_arguments_have_no_problems(write_chexpert, rows):
@@ -190,10 +190,13 @@ def test_good_arguments_have_no_problems(write_chexpert, rows):
 @pytest.mark.parametrize(
     ("key", "value", "mend"),
     [
-        ("variant", "tiny", "one of small, full"),
+        ("variant", "tiny", "one of auto, small, full, plus"),
         ("views", "front", "one of frontal, lateral, all"),
         ("fit", "squeeze", "one of stretch, crop, pad"),
         ("on_missing", "ignore", "one of stop, skip"),
+        ("labeller", "me", "one of null, chexbert, visualchexbert, impression, findings, report"),
+        ("dev", 1.5, "a share between 0 and 1"),
+        ("folds", 1, "at least 2"),
         ("size", 0, "at least 8"),
         ("size", 224.5, "a whole number"),
         ("batch_size", 0, "at least 1"),
@@ -215,7 +218,7 @@ def test_a_missing_root_is_told_with_the_ways_to_set_it():
 
 def test_a_root_without_chexpert_is_told(tmp_path):
     (problem,) = CheXpertDataModule.find_problems(root=tmp_path)
-    assert "no small CheXpert there" in problem
+    assert "no CheXpert there" in problem
 
 
 def test_a_root_yet_to_be_made_is_not_looked_at():
