@@ -1,11 +1,13 @@
 """CheXpert for Lightning, on copies of a few films."""
 
+import shutil
 import traceback
 
 import pytest
 import torch
 
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
+from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
 NAMES = ["Edema", "Fracture"]
@@ -20,13 +22,13 @@ def rows(make_row):
 def make_data(write_chexpert, rows):
     """A datamodule on a copy of ``train`` and ``valid`` rows; ``spoil(folder)`` may damage it before it is read."""
 
-    def make(train=rows, valid=None, *, spoil=None, **options):
+    def make(train=rows, valid=None, *, spoil=None, stage="fit", **options):
         root = write_chexpert(train, valid)
         if spoil:
             spoil(root / "CheXpert-v1.0-small")
         options = {"labels": LabelPolicy("ones"), "size": 16, "batch_size": 2, "workers": 0} | options
         data = CheXpertDataModule(root, NAMES, **options)
-        data.setup("fit")
+        data.setup(stage)
         return data
 
     return make
@@ -227,3 +229,70 @@ def test_a_root_yet_to_be_made_is_not_looked_at():
 
 def test_all_problems_are_told_at_once():
     assert len(CheXpertDataModule.find_problems(root=None, size=0, views="front")) == 3
+
+
+def test_a_development_split_is_held_out_of_training_by_patient(make_data, make_row):
+    train = [make_row(patient=n, view=f"view{v}_frontal") for n in range(40) for v in (1, 2)]
+    data = make_data(train, dev=0.3)
+    kept, held = (set(data.frames[split]["patient"]) for split in ("train", "dev"))
+    assert not kept & held
+    assert len(kept) + len(held) == 40
+    assert len(data.datasets["train"]) == 2 * len(kept)
+    assert (data.choosing, data.reported) == ("dev", ["dev", "valid"])
+
+
+def test_a_development_split_takes_labels_as_they_are(make_data, make_row):
+    train = [make_row({"Fracture": "-1.0"}, patient=n) for n in range(40)]
+    data = make_data(train, dev=0.3)
+    assert not data.datasets["dev"].mask.any()
+    assert data.datasets["train"].mask.all()
+
+
+def test_a_fold_is_held_out(make_data, make_row):
+    train = [make_row(patient=n) for n in range(40)]
+    held = [set(make_data(train, folds=3, fold=fold).frames["dev"]["patient"]) for fold in range(3)]
+    assert len(set.union(*held)) == sum(map(len, held)) == 40
+
+
+def test_without_a_development_split_the_epoch_is_chosen_on_valid(make_data):
+    assert (make_data().choosing, make_data().reported) == ("valid", ["valid"])
+
+
+def test_a_patient_in_two_splits_is_refused(make_data, make_row):
+    shared = make_row({"Path": "CheXpert-v1.0-small/valid/patient00001/study2/view1_frontal.jpg"}, split="valid")
+    with pytest.raises(ProblemError, match=r"1 patients are both in train and in valid, the first: patient00001"):
+        make_data(valid=[shared])
+
+
+def test_the_test_set_is_read_where_asked(make_data, make_row, write_table, tmp_path):
+    def add_test(folder):
+        row = make_row({"Edema": "1.0"}, split="test")
+        write_table(folder / "test_labels.csv", [row], ("Path", *OBSERVATIONS))
+        file = folder / row["Path"].split("/", 1)[1]
+        file.parent.mkdir(parents=True)
+        shutil.copy(folder / film("train", 1), file)
+
+    assert make_data(spoil=add_test, test=True).datasets["test"].targets.tolist() == [[1, 0]]
+
+
+def test_a_test_set_may_lie_in_another_copy(make_data, make_row, write_table, tmp_path):
+    row = make_row({"Edema": "1.0"}, split="test")
+    elsewhere = tmp_path / "elsewhere"
+    write_table(elsewhere / "CheXpert" / "test_labels.csv", [row], ("Path", *OBSERVATIONS))
+    with pytest.raises(ProblemError, match=r"1 of 1 listed images are missing(?s:.*)elsewhere"):
+        make_data(test=str(elsewhere))
+
+
+def test_only_judging_needs_no_training_table(make_data):
+    def remove_train(folder):
+        (folder / "train.csv").unlink()
+
+    data = make_data(spoil=remove_train, stage="validate")
+    assert list(data.datasets) == ["valid"]
+
+
+def test_both_ways_of_holding_out_are_refused(write_chexpert, rows):
+    problems = CheXpertDataModule.find_problems(root=write_chexpert(rows), dev=0.1, folds=5, fold=5)
+    assert len(problems) == 2
+    assert "both a development split and folds" in problems[0]
+    assert "there is no fold 5" in problems[1]
