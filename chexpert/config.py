@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,16 @@ FUNCTIONS = ("chexpert.data.find_phantom",)
 
 GIVEN = {
     "data": ("observations", "labels", "seed"),
-    "model": ("outputs",),
+    "model": ("outputs", "uncertain", "parents"),
     "optimizer": ("params",),
     "scheduler": ("optimizer", "total_steps"),
     "trainer": ("callbacks", "logger"),
 }
 """Arguments that run.py gives itself; every other one comes from the config."""
 
+
+SPLITS = ("valid", "train")
+"""Whose predictions a run can write."""
 
 GROUP_KEYS = ("data", "labels", "backbone", "model", "loss", "optimizer", "scheduler", "trainer", "explainer")
 """Top-level keys that a config group fills."""
@@ -62,6 +65,7 @@ class Config:
     start_from: str | None = None
     channels_last: bool = MISSING
     early_stopping: int | None = None
+    predict: Any = field(default_factory=lambda: ["valid"])
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)
     labels: Any = field(default_factory=dict)
@@ -172,30 +176,38 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     problems += _number_problems(cfg)
     nodes = {key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg}
     nodes |= {f"explainer.{name}": node for name, node in (cfg.get("explainer") or {}).items()}
+    outputs = {"observations": list(map(str, cfg["observations"])) if isinstance(cfg["observations"], list) else []}
     for key, node in nodes.items():
         if not isinstance(node, dict) or "_target_" not in node:
             group, _, name = key.partition(".")
             mend = f"choose it too: {group}=" + (f"[...,{name}]" if name else "...")
             problems.append(ProblemError("set, but not chosen", where=key, mend=mend))
-        problems += check_targets(node, key)
+        problems += check_targets(node, key, known=outputs if key == "labels" else {})
     return list(
         dict.fromkeys(str(problem) for problem in problems)
     )  # an interpolated node is checked where it stands too
 
 
-def check_targets(node: Any, where: str, trusted: tuple[str, ...] = TRUSTED) -> Iterator[ProblemError | str]:
-    """Checks every ``_target_`` below a node: trusted, importable, its arguments bind, and what it says itself."""
+def check_targets(
+    node: Any, where: str, trusted: tuple[str, ...] = TRUSTED, known: Mapping[str, Any] = {}
+) -> Iterator[ProblemError | str]:
+    """Checks every ``_target_`` below a node: trusted, importable, its arguments bind, and what it says itself.
+
+    What is ``known`` of the run is told to the node's own ``find_problems`` beside its arguments.
+    """
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from check_targets(item, f"{where}[{index}]", trusted)
     elif isinstance(node, dict):
         if "_target_" in node:
-            yield from _check_target(node, where, trusted)
+            yield from _check_target(node, where, trusted, known)
         for key, value in node.items():
             yield from check_targets(value, f"{where}.{key}", trusted)
 
 
-def _check_target(node: dict[str, Any], where: str, trusted: tuple[str, ...]) -> Iterator[ProblemError | str]:
+def _check_target(
+    node: dict[str, Any], where: str, trusted: tuple[str, ...], known: Mapping[str, Any]
+) -> Iterator[ProblemError | str]:
     target = str(node["_target_"])
     distrust = ProblemError(f"_target_ {target} is not trusted", where=where, mend=f"a class of {', '.join(trusted)}*")
     if not target.startswith(trusted):
@@ -214,7 +226,7 @@ def _check_target(node: dict[str, Any], where: str, trusted: tuple[str, ...]) ->
     problems = list(_check_arguments(built, arguments, where))
     yield from problems
     if not problems and hasattr(built, "find_problems"):
-        yield from built.find_problems(**arguments)
+        yield from built.find_problems(**arguments, **known)
 
 
 def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Iterator[ProblemError]:
@@ -243,6 +255,9 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
         yield ProblemError("several devices are not supported yet", where="trainer.devices", mend="trainer.devices=1")
     if ".." in Path(cfg["name"]).parts or Path(cfg["name"]).is_absolute():
         yield ProblemError(f"{cfg['name']} leaves outputs/", where="name", mend="a plain name")
+    splits = cfg["predict"]
+    if not isinstance(splits, list) or not set(map(str, splits)) <= set(SPLITS):
+        yield ProblemError(f"no list of splits: {splits!r}", where="predict", mend=f"of {', '.join(SPLITS)}")
     views = cfg["explain"]["views"]
     if views is not None and len(set(views)) != max(1, len(views)):
         mend = "name each view once; none at all: explainer=[]"

@@ -25,7 +25,7 @@ from chexpert.build import (
     try_out,
 )
 from chexpert.config import resolve
-from chexpert.data import CheXpertDataModule, Preprocessing
+from chexpert.data import CheXpertDataModule, Preprocessing, find_scarce
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.report import describe
@@ -80,7 +80,8 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     )
     patience = cfg["early_stopping"]
     stopping = [] if patience is None else [EarlyStopping(monitor, mode=mode, patience=patience)]
-    results = ResultsWriter(folder, flatten({key: cfg[key] for key in cfg if key != "backbone"}))  # the model has it
+    hparams = flatten({key: cfg[key] for key in cfg if key != "backbone"})  # the model has it
+    results = ResultsWriter(folder, hparams, valid="valid" in cfg["predict"])
     trainer = build(
         cfg["trainer"],
         "trainer",
@@ -101,11 +102,18 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
         print(f"warning: {what}", file=sys.stderr)
     if monitor != MONITOR:
         print(f"warning: so {MONITOR} is undefined, and the best epoch is chosen by {monitor}", file=sys.stderr)
+    for warning in find_warnings(data):
+        print(f"warning: {warning}", file=sys.stderr)
     trainer.fit(module, datamodule=data)
     best = checkpoint.best_model_path or None
     trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
+    mean = float(trainer.callback_metrics[MONITOR])
+    if "train" in cfg["predict"]:
+        batches = trainer.predict(module, datamodule=data, ckpt_path=best) or []
+        rows = (row for batch in batches for row in batch)
+        rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
     print(describe(folder))
-    return float(trainer.callback_metrics[MONITOR])
+    return mean
 
 
 def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:
@@ -131,6 +139,17 @@ def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folde
         f"{trainer.strategy.root_device} in {trainer.precision}\n"
         f"run folder: {folder}"
     )
+
+
+def find_warnings(data: CheXpertDataModule) -> list[str]:
+    """Observations of which the label policy leaves almost nothing to learn from on one side."""
+    assert data.train is not None
+    scarce = find_scarce(data.train.targets.numpy(), data.train.mask.numpy(), data.observations)
+    return [
+        f"{name} has {positives:,.0f} positive and {negatives:,.0f} negative labels to learn from: see labels.blank, "
+        "labels.uncertain"
+        for name, (positives, negatives) in scarce.items()
+    ]
 
 
 def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:

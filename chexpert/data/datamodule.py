@@ -1,11 +1,11 @@
 """CheXpert for Lightning: the train and valid splits of one copy of the data."""
 
+import copy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
@@ -16,6 +16,7 @@ from chexpert.data.dataset import Batch, ViewDataset, ViewSampler
 from chexpert.data.frame import FOLDERS, VIEWS, find_folder, read_frame, select_views
 from chexpert.data.labels import LabelPolicy, hard_labels
 from chexpert.data.preprocessing import FITS, Preprocessing
+from chexpert.data.targets import Targets
 from chexpert.problem import ProblemError
 
 ON_MISSING = ("stop", "skip")
@@ -101,9 +102,9 @@ class CheXpertDataModule(pl.LightningDataModule):
             return
         folder = find_folder(self.root, self.variant)
         frame = self._frame(folder, "train")
-        self.train = self._views(folder, frame, *self.labels.apply(frame, self.observations), self.augmentation)
+        self.train = self._views(folder, frame, self.labels.apply(frame, self.observations), self.augmentation)
         frame = self._frame(folder, "valid")
-        self.valid = self._views(folder, frame, *hard_labels(frame, self.observations), None)
+        self.valid = self._views(folder, frame, Targets(*hard_labels(frame, self.observations)), None)
 
     def train_dataloader(self) -> DataLoader:
         assert self.train is not None
@@ -112,6 +113,13 @@ class CheXpertDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader:
         assert self.valid is not None
         return self._loader(self.valid, shuffle=False)
+
+    def predict_dataloader(self) -> DataLoader:
+        """The training views as validation would show them: in file order, without augmentation."""
+        views = copy.copy(self.train)
+        assert views is not None
+        views.augmentation = None
+        return self._loader(views, shuffle=False)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Counts in the main process what the workers skipped, once a view."""
@@ -146,13 +154,20 @@ class CheXpertDataModule(pl.LightningDataModule):
         self,
         folder: Path,
         frame: pd.DataFrame,
-        targets: np.ndarray,
-        mask: np.ndarray,
+        targets: Targets,
         augmentation: Augmentation | None,
     ) -> ViewDataset:
-        skip = self.on_missing == "skip"
-        files = self._files(folder, frame)
-        return ViewDataset(list(frame["path"]), files, targets, mask, self.preprocessing, augmentation, self.seed, skip)
+        return ViewDataset(
+            list(frame["path"]),
+            self._files(folder, frame),
+            targets.values,
+            targets.mask,
+            self.preprocessing,
+            augmentation,
+            self.seed,
+            skip=self.on_missing == "skip",
+            draws=targets.draws,
+        )
 
     def _files(self, folder: Path, frame: pd.DataFrame) -> list[Path]:
         return [folder / f"{key}.jpg" for key in frame["key"]]

@@ -15,17 +15,18 @@ from chexpert.training.module import MultilabelModule
 
 
 class ResultsWriter(pl.Callback):
-    """Writes metrics.json, predictions/valid.csv, PR curves and hparams, once, after the final validation.
+    """Writes metrics.json, predictions, PR curves and hparams, once, after the final validation.
 
     It acts on the validation that is not part of a fit; that one judges the best weights.
 
     Args:
         run: the run folder.
         hparams: flat settings for TensorBoard's hparams page.
+        valid: write predictions/valid.csv too.
     """
 
-    def __init__(self, run: Path, hparams: dict[str, Any]) -> None:
-        self.run, self.hparams = run, hparams
+    def __init__(self, run: Path, hparams: dict[str, Any], valid: bool = True) -> None:
+        self.run, self.hparams, self.valid = run, hparams, valid
         self.started = time.monotonic()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -33,11 +34,12 @@ class ResultsWriter(pl.Callback):
             return
         assert isinstance(pl_module, MultilabelModule)
         probabilities, labels, mask = (rows.cpu() for rows in pl_module.auroc.rows())
-        rundir.write_predictions(
-            rundir.predictions(self.run, "valid"),
-            pl_module.observations,
-            zip(pl_module.paths, probabilities.tolist(), strict=True),
-        )
+        if self.valid:
+            rundir.write_predictions(
+                rundir.predictions(self.run, "valid"),
+                pl_module.observations,
+                zip(pl_module.paths, probabilities.tolist(), strict=True),
+            )
         judged = summarise(pl_module)
         metrics = {
             "valid": judged,

@@ -34,8 +34,13 @@ def uncertain(count, names=("Edema",), start=0):
 
 def apply(policy, rows):
     """Targets and mask of one column of labels."""
-    targets, mask = policy.apply(make_frame(rows), ["Edema"])
-    return targets[:, 0].tolist(), mask[:, 0].tolist()
+    targets = policy.apply(make_frame(rows), ["Edema"])
+    return targets.values[:, 0].tolist(), targets.mask[:, 0].tolist()
+
+
+def draw(policy, frame, names=("Edema",)):
+    """The target values of all rows."""
+    return policy.apply(frame, names).values
 
 
 @pytest.mark.parametrize(
@@ -67,7 +72,7 @@ def test_each_policy_for_blank_labels(rule, targets, mask):
 
 
 def test_draws_fill_their_bounds_evenly():
-    targets, _ = LabelPolicy(LSR).apply(uncertain(2000), ["Edema"])
+    targets = draw(LabelPolicy(LSR), uncertain(2000))
     assert 0.55 <= targets.min() < 0.551
     assert 0.849 < targets.max() <= np.float32(0.85)
     assert targets.mean() == pytest.approx(0.70, abs=0.01)
@@ -75,19 +80,19 @@ def test_draws_fill_their_bounds_evenly():
 
 def test_draws_differ_between_observations():
     names = ["Edema", "Fracture"]
-    targets, _ = LabelPolicy(LSR).apply(uncertain(20, names), names)
+    targets = draw(LabelPolicy(LSR), uncertain(20, names), names)
     assert (targets[:, 0] != targets[:, 1]).all()
 
 
 def test_draws_do_not_depend_on_which_observations_are_asked_for():
     frame = uncertain(5, ["Edema", "Fracture"])
-    both, _ = LabelPolicy(LSR).apply(frame, ["Edema", "Fracture"])
-    alone, _ = LabelPolicy(LSR).apply(frame, ["Fracture"])
+    both = draw(LabelPolicy(LSR), frame, ["Edema", "Fracture"])
+    alone = draw(LabelPolicy(LSR), frame, ["Fracture"])
     assert (alone[:, 0] == both[:, 1]).all()
 
 
 def test_draws_differ_between_seeds_and_repeat_with_one():
-    first, again, other = (LabelPolicy(LSR, seed=seed).apply(uncertain(20), ["Edema"])[0] for seed in (1, 1, 2))
+    first, again, other = (draw(LabelPolicy(LSR, seed=seed), uncertain(20)) for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).all()
 
@@ -95,9 +100,9 @@ def test_draws_differ_between_seeds_and_repeat_with_one():
 @given(order=st.permutations(range(8)), kept=st.integers(1, 8))
 def test_draws_do_not_depend_on_order_or_on_other_rows(order, kept):
     frame = uncertain(8)
-    targets, _ = LabelPolicy(LSR).apply(frame, ["Edema"])
+    targets = draw(LabelPolicy(LSR), frame)
     some = order[:kept]
-    shuffled, _ = LabelPolicy(LSR).apply(frame.iloc[some], ["Edema"])
+    shuffled = draw(LabelPolicy(LSR), frame.iloc[some])
     assert (shuffled == targets[some]).all()
 
 
@@ -105,8 +110,7 @@ def test_draws_are_the_same_for_the_small_and_the_full_copy(tmp_path, write_tabl
     rows = [make_row({"Edema": "-1.0"}, patient=patient) for patient in range(5)]
     full = [row | {"Path": row["Path"].replace("-small", "")} for row in rows]
     small, large = (
-        LabelPolicy(LSR).apply(read_frame(write_table(tmp_path / "train.csv", table)), ["Edema"])[0]
-        for table in (rows, full)
+        draw(LabelPolicy(LSR), read_frame(write_table(tmp_path / "train.csv", table))) for table in (rows, full)
     )
     assert (small == large).all()
 
@@ -133,7 +137,7 @@ def test_applying_a_policy_leaves_the_table_alone():
 @given(rows=st.lists(st.tuples(labels, labels, labels), max_size=6), rule=rules, blank=rules, seed=seeds)
 def test_a_policy_agrees_with_a_loop(rows, rule, blank, seed):
     names = OBSERVATIONS[:3]
-    targets, mask = LabelPolicy(rule, blank, seed).apply(make_frame(rows, names), names)
+    targets, mask, _ = vars(LabelPolicy(rule, blank, seed=seed).apply(make_frame(rows, names), names)).values()
     assert targets.shape == mask.shape == (len(rows), 3)
     assert (targets.dtype, mask.dtype) == (np.float32, bool)
     for row, seen, target in zip(rows, mask, targets, strict=True):

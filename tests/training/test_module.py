@@ -11,7 +11,8 @@ from torch.optim.lr_scheduler import LambdaLR, StepLR
 from torch.utils.data import DataLoader
 
 from chexpert.data import Batch
-from chexpert.models import Backbone, Single
+from chexpert.models import Backbone, Model, Single
+from chexpert.models.readout import Readout
 from chexpert.problem import ProblemError
 from chexpert.training import MaskedBCE, MultilabelModule
 
@@ -32,16 +33,30 @@ def make_batch(images, targets=None, mask=None, name="view"):
 
 
 def make_module(model=None, scheduler=None, card=None):
-    model = model or nn.Sequential(nn.Flatten(), nn.Linear(2, 2))
+    model = model or Pixels()
     optimizer = partial(torch.optim.SGD, lr=1.0)
     scheduler = scheduler or partial(StepLR, step_size=1, gamma=0.5)
     return MultilabelModule(model, NAMES, NAMES, MaskedBCE(), optimizer, scheduler, card or {})
 
 
+class Pixels(Model):
+    """A linear layer on two pixels; its readout may put out three raw logits."""
+
+    def __init__(self, readout=None):
+        super().__init__({}, readout or Readout(2))
+        self.head = nn.Linear(2, self.readout.width)
+
+    def feature_maps(self, images):
+        return {"x": images.flatten(1)}
+
+    def score(self, maps):
+        return self.head(maps["x"])
+
+
 def identity():
     """Hands two pixels through as logits."""
-    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
-    model[1].weight.data = torch.eye(2)
+    model = Pixels()
+    model.head.weight.data, model.head.bias.data = torch.eye(2), torch.zeros(2)
     return model
 
 

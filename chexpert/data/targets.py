@@ -1,0 +1,60 @@
+"""What the loss sees of each view, fixed or drawn anew in each epoch."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Uniform targets, each a function of seed, view, observation and, where it is asked for, epoch alone.
+
+    So a draw does not depend on the order of the rows, on other rows, on workers, or on the copy (small, full) in
+    which the view is read.
+
+    Args:
+        low: (N, C) lower bounds.
+        span: (N, C) high - low; 0 where nothing is drawn.
+        keys: of the N views.
+        observations: names of the C columns.
+        seed: of the draws.
+    """
+
+    low: np.ndarray
+    span: np.ndarray
+    keys: Sequence[str]
+    observations: Sequence[str]
+    seed: int
+
+    def fill(self, targets: np.ndarray, rows: Sequence[int], epoch: int | None = None) -> None:
+        """Writes the draws of n rows over their targets (n, C or more), in place."""
+        low, span = self.low[list(rows)], self.span[list(rows)]
+        n, c = np.nonzero(span)
+        places = zip(n.tolist(), c.tolist(), strict=True)
+        units = [unit_draw(self.seed, self.keys[rows[i]], self.observations[j], epoch) for i, j in places]
+        targets[n, c] = low[n, c] + span[n, c] * np.asarray(units)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Targets and mask of N views for C observations, U of them with a class of their own for "uncertain".
+
+    Args:
+        values: (N, C + U) float32 in [0, 1]. Column C + k is 1 where the k-th three-class observation is uncertain.
+        mask: (N, C + U) bool: False where there is nothing to learn. An entry of class "uncertain" is masked among
+            the first C columns: whether the finding is there was not said.
+        draws: what each epoch draws anew, or None.
+    """
+
+    values: np.ndarray
+    mask: np.ndarray
+    draws: Draws | None = None
+
+
+def unit_draw(seed: int, key: str, observation: str, epoch: int | None = None) -> float:
+    """A number in [0, 1) that is a function of its arguments alone."""
+    text = f"{seed}|{key}|{observation}" + ("" if epoch is None else f"|{epoch}")
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
