@@ -174,6 +174,8 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
         if cfg["explain"][key] < 1
     ]
     problems += _number_problems(cfg)
+    if not cfg.get("start_from"):
+        problems += _frozen_problems(cfg.get("model"), "model")
     nodes = {key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg}
     nodes |= {f"explainer.{name}": node for name, node in (cfg.get("explainer") or {}).items()}
     outputs = {"observations": list(map(str, cfg["observations"])) if isinstance(cfg["observations"], list) else []}
@@ -242,6 +244,17 @@ def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Itera
         named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         if named and parameter.default is parameter.empty and key not in arguments and key not in given:
             yield ProblemError(f"{key} is missing", where=where, mend=f"give it: {where}.{key}=...")
+
+
+def _frozen_problems(node: Any, where: str) -> Iterator[ProblemError]:
+    """Backbones that would stay as random as they begin."""
+    if not isinstance(node, dict):
+        return
+    if node.get("frozen") is True and not node.get("pretrained"):
+        mend = "give it weights: start_from=RUN, or pretrained=true or a file; or frozen=false"
+        yield ProblemError("a frozen backbone without trained weights", where=where, mend=mend)
+    for key, value in node.items():
+        yield from _frozen_problems(value, f"{where}.{key}")
 
 
 def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:

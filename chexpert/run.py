@@ -146,8 +146,7 @@ def find_warnings(data: CheXpertDataModule) -> list[str]:
     assert data.train is not None
     scarce = find_scarce(data.train.targets.numpy(), data.train.mask.numpy(), data.observations)
     return [
-        f"{name} has {positives:,.0f} positive and {negatives:,.0f} negative labels to learn from: see labels.blank, "
-        "labels.uncertain"
+        f"{name} has {positives:,.0f} positive and {negatives:,.0f} negative labels to learn from under this policy"
         for name, (positives, negatives) in scarce.items()
     ]
 

@@ -122,6 +122,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("model.uncertain=[0]", "set by the run itself"),
         ("predict=[test]", "of valid, train"),
         ("predict=valid", "of valid, train"),
+        ("backbone.frozen=true", "a frozen backbone without trained weights"),
         ("explainer.lime.samples=0", "explainer.lime.samples"),
         ("data.root=/no/such/folder", "the data root is not a folder"),
         ("optimizer._target_=os.system", "os.system is not trusted"),

@@ -59,7 +59,7 @@ def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], w
 def _read(file: Path) -> pd.DataFrame:
     """The table with views as its index."""
     try:
-        table = pd.read_csv(file, index_col="Path", float_precision="round_trip")
+        table = pd.read_csv(file, index_col="Path")
         table = table.apply(pd.to_numeric, errors="coerce")  # what is no number is told where it is wanted
         table.index = pd.Index([rundir.view_name(str(path)) for path in table.index])
     except (OSError, ValueError) as error:

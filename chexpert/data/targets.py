@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,20 +38,16 @@ class Draws:
         targets[n, c] = low[n, c] + span[n, c] * np.asarray(units)
 
 
-@dataclass(frozen=True)
-class Targets:
-    """Targets and mask of N views for C observations, U of them with a class of their own for "uncertain".
-
-    Args:
-        values: (N, C + U) float32 in [0, 1]. Column C + k is 1 where the k-th three-class observation is uncertain.
-        mask: (N, C + U) bool: False where there is nothing to learn. An entry of class "uncertain" is masked among
-            the first C columns: whether the finding is there was not said.
-        draws: what each epoch draws anew, or None.
-    """
+class Targets(NamedTuple):
+    """Targets of N views for C observations, U of them with a class of their own for "uncertain"."""
 
     values: np.ndarray
+    """(N, C + U) float32 in [0, 1]. Column C + k is 1 where the k-th three-class observation is uncertain."""
     mask: np.ndarray
+    """(N, C + U) bool: False where there is nothing to learn. An entry of class "uncertain" is masked among the first
+    C columns: whether the finding is there was not said."""
     draws: Draws | None = None
+    """What each epoch draws anew."""
 
 
 def unit_draw(seed: int, key: str, observation: str, epoch: int | None = None) -> float:
