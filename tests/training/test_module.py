@@ -128,6 +128,28 @@ def test_a_finite_loss_is_the_losss_own():
     assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
 
 
+def test_training_takes_questions_and_validation_takes_observations():
+    model = Pixels(Readout(2, uncertain=[1]))
+    model.head.weight.data.zero_()
+    model.head.bias.data = torch.tensor([0, math.log(3), math.log(4)])  # p ~ (1, 3, 4) for the second observation
+    certain = make_batch([[5, 5]], targets=[[0, 1, 0]], mask=[[True, True, True]])
+    unsure = make_batch([[5, 5]], targets=[[0, 0, 1]], mask=[[True, False, True]])
+    module = make_module(model)
+    assert module.training_step(certain, 0).item() == pytest.approx((math.log(2) - math.log(3 / 8)) / 3)
+    assert module.training_step(unsure, 0).item() == pytest.approx((math.log(2) - math.log(4 / 8)) / 2)
+    make_trainer().validate(module, load(make_batch([[5, 5]])), verbose=False)
+    assert module.auroc.rows()[0].tolist() == [pytest.approx([0.5, 0.75])]
+
+
+def test_predictions_are_probabilities_with_their_paths():
+    batches = [make_batch([[0, math.log(3)]], name="a"), make_batch([[0, 0], [1, 0]], name="b")]
+    empty = Batch(torch.zeros(0, 1, 1, 2), torch.zeros(0, 2), torch.zeros(0, 2).bool(), [], ["gone"])
+    found = make_trainer().predict(make_module(identity()), load(*batches, empty))
+    assert [path for rows in found for path, _ in rows] == ["a0", "b0", "b1"]
+    assert found[0] == [("a0", pytest.approx([0.5, 0.75]))]
+    assert found[2] == []
+
+
 def test_a_batch_of_skipped_views_is_no_step():
     empty = Batch(torch.zeros(0, 1, 1, 2), torch.zeros(0, 2), torch.zeros(0, 2).bool(), [], ["gone"])
     assert make_module().training_step(empty, 0) is None
