@@ -76,7 +76,9 @@ def check_input(model: Model, size: int) -> None:
 
 def build_model(cfg: Mapping[str, Any]) -> Model:
     """The model of a config, with the weights of ``start_from`` where that is given."""
-    model = build(cfg["model"], "model", outputs=len(cfg["observations"]))
+    labels, observations = build(cfg["labels"], "labels"), cfg["observations"]
+    readout = {"uncertain": labels.three_class(observations), "parents": labels.parents(observations)}
+    model = build(cfg["model"], "model", outputs=len(observations), **readout)
     if cfg.get("start_from"):
         card, state = read_checkpoint(cfg["start_from"])
         if card["observations"] != cfg["observations"]:
@@ -84,6 +86,12 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
                 f"the checkpoint puts out {card['observations']}, this run {cfg['observations']}",
                 where=f"start_from={cfg['start_from']}",
                 mend="set observations to the checkpoint's, or start its backbone only: pretrained=PATH",
+            )
+        if (trained := find_readout(card)) != readout:
+            raise ProblemError(
+                f"the checkpoint's outputs are read as {trained}, this run's as {readout}",
+                where=f"start_from={cfg['start_from']}",
+                mend="set labels to the checkpoint's, or start its backbone only: pretrained=PATH",
             )
         load_state(model, state, f"start_from={cfg['start_from']}")
     return model.to(memory_format=torch.channels_last) if cfg["channels_last"] else model
@@ -101,6 +109,7 @@ def build_module(cfg: dict[str, Any], model: Model, preprocessing: Preprocessing
     card = {
         "config": cfg,
         "observations": list(cfg["observations"]),
+        "readout": {"uncertain": model.readout.uncertain, "parents": model.readout.parents},
         "preprocessing": {"size": preprocessing.size, "fit": preprocessing.fit},
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
     }
@@ -153,7 +162,8 @@ def load(path: str | Path) -> Loaded:
     problems = [str(p) for p in check_targets(without_weights(config["model"]), "model", ("chexpert.models.",))]
     if problems:
         raise ProblemError("\n".join(problems), where=str(path))
-    model = build(without_weights(config["model"]), "model", outputs=len(card["observations"]))
+    given = {"outputs": len(card["observations"])} | find_readout(card)
+    model = build(without_weights(config["model"]), "model", **given)
     load_state(model, state, str(path))
     return Loaded(model.eval(), Preprocessing(**card["preprocessing"]), card["observations"], config)
 
@@ -170,6 +180,12 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.T
         what = f"no checkpoint of this project: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
         raise ProblemError(what, where=str(file), mend="give a run folder or its checkpoints/best.ckpt") from error
     return card, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
+
+
+def find_readout(card: Mapping[str, Any]) -> dict[str, Any]:
+    """How the outputs of a checkpoint are read; one from before there was a choice has plain logits."""
+    readout = card.get("readout", {})
+    return {"uncertain": readout.get("uncertain", []), "parents": readout.get("parents")}
 
 
 def load_state(model: Model, state: Mapping[str, torch.Tensor], where: str) -> None:

@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ FUNCTIONS = ("chexpert.data.find_phantom",)
 
 GIVEN = {
     "data": ("observations", "labels", "seed"),
-    "model": ("outputs",),
+    "model": ("outputs", "uncertain", "parents"),
     "optimizer": ("params",),
     "scheduler": ("optimizer", "total_steps"),
     "trainer": ("callbacks", "logger"),
@@ -66,6 +66,7 @@ class Config:
     early_stopping: int | None = None
     level: str = MISSING
     study_score: str = MISSING
+    predict_train: bool = MISSING
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)
     labels: Any = field(default_factory=dict)
@@ -174,32 +175,42 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
         if cfg["explain"][key] < 1
     ]
     problems += _number_problems(cfg)
+    if not cfg.get("start_from"):
+        problems += _frozen_problems(cfg.get("model"), "model")
     nodes = {key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg}
     nodes |= {f"explainer.{name}": node for name, node in (cfg.get("explainer") or {}).items()}
+    outputs = {"observations": list(map(str, cfg["observations"])) if isinstance(cfg["observations"], list) else []}
     for key, node in nodes.items():
         if not isinstance(node, dict) or "_target_" not in node:
             group, _, name = key.partition(".")
             mend = f"choose it too: {group}=" + (f"[...,{name}]" if name else "...")
             problems.append(ProblemError("set, but not chosen", where=key, mend=mend))
-        problems += check_targets(node, key)
+        problems += check_targets(node, key, known=outputs if key == "labels" else {})
     return list(
         dict.fromkeys(str(problem) for problem in problems)
     )  # an interpolated node is checked where it stands too
 
 
-def check_targets(node: Any, where: str, trusted: tuple[str, ...] = TRUSTED) -> Iterator[ProblemError | str]:
-    """Checks every ``_target_`` below a node: trusted, importable, its arguments bind, and what it says itself."""
+def check_targets(
+    node: Any, where: str, trusted: tuple[str, ...] = TRUSTED, known: Mapping[str, Any] = {}
+) -> Iterator[ProblemError | str]:
+    """Checks every ``_target_`` below a node: trusted, importable, its arguments bind, and what it says itself.
+
+    What is ``known`` of the run is told to the node's own ``find_problems`` beside its arguments.
+    """
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from check_targets(item, f"{where}[{index}]", trusted)
     elif isinstance(node, dict):
         if "_target_" in node:
-            yield from _check_target(node, where, trusted)
+            yield from _check_target(node, where, trusted, known)
         for key, value in node.items():
             yield from check_targets(value, f"{where}.{key}", trusted)
 
 
-def _check_target(node: dict[str, Any], where: str, trusted: tuple[str, ...]) -> Iterator[ProblemError | str]:
+def _check_target(
+    node: dict[str, Any], where: str, trusted: tuple[str, ...], known: Mapping[str, Any]
+) -> Iterator[ProblemError | str]:
     target = str(node["_target_"])
     distrust = ProblemError(f"_target_ {target} is not trusted", where=where, mend=f"a class of {', '.join(trusted)}*")
     if not target.startswith(trusted):
@@ -218,7 +229,7 @@ def _check_target(node: dict[str, Any], where: str, trusted: tuple[str, ...]) ->
     problems = list(_check_arguments(built, arguments, where))
     yield from problems
     if not problems and hasattr(built, "find_problems"):
-        yield from built.find_problems(**arguments)
+        yield from built.find_problems(**arguments, **known)
 
 
 def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Iterator[ProblemError]:
@@ -234,6 +245,17 @@ def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Itera
         named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         if named and parameter.default is parameter.empty and key not in arguments and key not in given:
             yield ProblemError(f"{key} is missing", where=where, mend=f"give it: {where}.{key}=...")
+
+
+def _frozen_problems(node: Any, where: str) -> Iterator[ProblemError]:
+    """Backbones that would stay as random as they begin."""
+    if not isinstance(node, dict):
+        return
+    if node.get("frozen") is True and not node.get("pretrained"):
+        mend = "give it weights: start_from=RUN, or pretrained=true or a file; or frozen=false"
+        yield ProblemError("a frozen backbone without trained weights", where=where, mend=mend)
+    for key, value in node.items():
+        yield from _frozen_problems(value, f"{where}.{key}")
 
 
 def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:

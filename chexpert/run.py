@@ -25,7 +25,7 @@ from chexpert.build import (
     try_out,
 )
 from chexpert.config import resolve
-from chexpert.data import CheXpertDataModule, Preprocessing
+from chexpert.data import CheXpertDataModule, Preprocessing, find_scarce
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.report import describe
@@ -60,7 +60,8 @@ def run(cfg: DictConfig, folder: Path) -> float:
         model = build_model(plain)  # before any data is read: weights may not be had
         data = build(plain["data"], "data", **data_arguments(plain))
         check_input(model, data.preprocessing.size)
-        data.setup("validate" if plain["trainer"].get("max_epochs") == 0 else "fit")
+        only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
+        data.setup("validate" if only_judged else "fit")
         check_preprocessing(plain, data)
         return fit(plain, model, data, folder)
     except Exception:
@@ -81,7 +82,8 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     )
     patience = cfg["early_stopping"]
     stopping = [] if patience is None else [EarlyStopping(monitor, mode=mode, patience=patience)]
-    results = ResultsWriter(folder, flatten({key: cfg[key] for key in cfg if key != "backbone"}))  # the model has it
+    hparams = flatten({key: cfg[key] for key in cfg if key != "backbone"})  # the model has it
+    results = ResultsWriter(folder, hparams)
     trainer = build(
         cfg["trainer"],
         "trainer",
@@ -103,11 +105,17 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     if monitor != MONITOR:
         print(f"warning: so {MONITOR} is undefined, and the best epoch is chosen by {monitor}", file=sys.stderr)
     if fitting:
+        for warning in find_warnings(data):
+            print(f"warning: {warning}", file=sys.stderr)
         trainer.fit(module, datamodule=data)
     best = checkpoint.best_model_path or None
     for split in data.reported:
         data.judged = split
         trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
+    if cfg["predict_train"]:
+        batches = trainer.predict(module, datamodule=data, ckpt_path=best) or []
+        rows = (row for batch in batches for row in batch)
+        rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
     print(describe(folder))
     return results.metrics[data.choosing if fitting else "valid"]["auroc_mean"]
 
@@ -134,6 +142,16 @@ def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folde
         f"{trainer.strategy.root_device} in {trainer.precision}\n"
         f"run folder: {folder}"
     )
+
+
+def find_warnings(data: CheXpertDataModule) -> list[str]:
+    """Observations of which the label policy leaves almost nothing to learn from on one side."""
+    train = data.datasets["train"]
+    scarce = find_scarce(train.targets.numpy(), train.mask.numpy(), data.observations)
+    return [
+        f"{name} has {positives:,.0f} positive and {negatives:,.0f} negative labels to learn from under this policy"
+        for name, (positives, negatives) in scarce.items()
+    ]
 
 
 def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:

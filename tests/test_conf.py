@@ -29,19 +29,30 @@ def root(tmp_path_factory) -> Path:
     for name in ("CheXpert-v1.0-small", "CheXpert-v1.0"):
         (root / name).mkdir()
         (root / name / "train.csv").touch()
+    (root / "predictions.csv").touch()
     return root
+
+
+def needs(option: str, root: Path) -> list[str]:
+    """What must be said beside an option that cannot do alone."""
+    beside = {
+        "labels=conditional": ["observations=all"],
+        "labels=self_trained": [f"labels.predictions={root / 'predictions.csv'}"],
+        "pham_stage2": ["start_from=outputs/stage1"],
+    }
+    return beside.get(option, [])
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_without_a_problem(option, root, monkeypatch):
     monkeypatch.setenv("CHEXPERT_ROOT", str(root / "CheXpert-v1.0" if option == "data=chexpert" else root))
-    assert resolve(make(option))["seed"] == 0
+    assert resolve(make(option, *needs(option, root)))["seed"] == 0
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_composes_without_a_problem_and_names_source_and_expectation(recipe, root, monkeypatch):
     monkeypatch.setenv("CHEXPERT_ROOT", str(root))
-    cfg = resolve(make(f"experiment={recipe}"))
+    cfg = resolve(make(f"experiment={recipe}", *needs(recipe, root)))
     assert cfg["name"] == recipe
     text = (CONF / "experiment" / f"{recipe}.yaml").read_text()
     assert "Published" in text or "Expected" in text
@@ -101,6 +112,15 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("data.workers=-1", "at least 0"),
         ("labels.uncertain=maybe", "not a label rule"),
         ("labels.uncertain=[0.9,0.1]", "not a label rule"),
+        ("labels.blank={default:ones,Oedema:zeros}", "no observation of CheXpert: 'Oedema'"),
+        ("labels.blank={Edema:zeros}", "no rule for Atelectasis, Cardiomegaly, Consolidation, Pleural Effusion"),
+        ("labels.blank={default:ones,Pleural Effusion:maybe}", "labels.blank.Pleural Effusion"),
+        ("labels.blank=three_class", "three_class is for uncertain labels"),
+        ("labels.uncertain=self_trained", "labels.predictions=RUN"),
+        ("labels=conditional", "mend:  observations=all"),
+        ("labels.conditional_rows=some", "one of positive_parents, all"),
+        ("model.uncertain=[0]", "set by the run itself"),
+        ("backbone.frozen=true", "a frozen backbone without trained weights"),
         ("explainer.lime.samples=0", "explainer.lime.samples"),
         ("data.root=/no/such/folder", "the data root is not a folder"),
         ("optimizer._target_=os.system", "os.system is not trusted"),
@@ -127,6 +147,24 @@ def test_a_wrong_value_is_told_with_place_and_mend(override, what):
     assert what in str(caught.value)
     assert "where:" in str(caught.value)
     assert "mend:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["labels=zeros", "labels.uncertain={default:zeros,Pleural Effusion:[0.5,0.9]}"],
+        ["labels=jfhealthcare", "labels.uncertain.Edema=zeros", "labels.uncertain.Consolidation=0.1"],
+        ["labels=best_per_observation", "labels.uncertain=ignore"],
+    ],
+)
+def test_rules_by_observation_come_from_the_command_line(overrides):
+    rules = resolve(make(*overrides))["labels"]["uncertain"]
+    expected = {
+        "labels=zeros": {"default": "zeros", "Pleural Effusion": [0.5, 0.9]},
+        "labels=jfhealthcare": {"default": "zeros", "Atelectasis": "ones", "Edema": "zeros", "Consolidation": 0.1},
+        "labels=best_per_observation": "ignore",
+    }
+    assert rules == expected[overrides[0]]
 
 
 def test_a_combined_model_of_one_member_is_refused():

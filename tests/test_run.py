@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 import chexpert
 from chexpert.data import write_phantom
-from chexpert.observations import COMPETITION
+from chexpert.observations import COMPETITION, PARENTS
 from chexpert.problem import ProblemError
 from chexpert.run import run
 
@@ -182,11 +182,89 @@ def test_a_member_starts_from_an_earlier_run_and_stays_frozen(tmp_path, phantom,
 
 
 def test_a_sweep_leaves_one_numbered_folder_a_job(tmp_path, phantom):
-    sweep = f"-m seed=0,1 explainer=[] hydra.sweep.dir={tmp_path}/sweep data=small data.root={phantom}".split()
+    sweep = f"-m labels=zeros,ones,ignore,lsr explainer=[] hydra.sweep.dir={tmp_path}/sweep".split()
+    sweep += ["data=small", f"data.root={phantom}"]
     done = train(*sweep, *TINY)
     assert done.returncode == 0, done.stderr
-    for job in ("0", "1"):
+    for job in ("0", "1", "2", "3"):
         assert (tmp_path / "sweep" / job / "metrics.json").is_file()
+
+
+def read_predictions(run: Path, split: str) -> dict[str, dict[str, float]]:
+    """Probabilities by observation, by path."""
+    rows = list(csv.DictReader((run / "predictions" / f"{split}.csv").open()))
+    return {row.pop("Path"): {name: float(p) for name, p in row.items()} for row in rows}
+
+
+def assert_loads(run: Path, phantom: Path, split: str = "valid") -> None:
+    """The loaded model gives the probabilities that the run wrote."""
+    loaded = chexpert.load(run)
+    path, expected = next(iter(read_predictions(run, split).items()))
+    with torch.no_grad():
+        logits = loaded.model(loaded.preprocessing(phantom / path)[None])
+    assert logits.sigmoid()[0].tolist() == pytest.approx(list(expected.values()), abs=1e-6)
+    assert list(expected) == loaded.observations
+
+
+def test_three_classes_leave_a_model_of_plain_observations(tmp_path, phantom):
+    start(tmp_path / "run", phantom, "labels=best_per_observation", "explainer=[gradcam]")
+    assert_loads(tmp_path / "run", phantom)
+    model = chexpert.load(tmp_path / "run").model
+    assert model.readout.uncertain == [COMPETITION.index("Cardiomegaly"), COMPETITION.index("Pleural Effusion")]
+    assert model.head.out_features == 7
+
+
+@pytest.fixture(scope="module")
+def stage1(tmp_path_factory, phantom) -> Path:
+    folder = tmp_path_factory.mktemp("pham") / "stage1"
+    start(folder, phantom, "experiment=pham_stage1", "explainer=[gradcam]")
+    return folder
+
+
+def test_conditional_probabilities_are_multiplied_wherever_the_model_is_used(stage1, phantom):
+    assert_loads(stage1, phantom)
+    for row in read_predictions(stage1, "valid").values():
+        assert all(row[child] <= row[parent] for child, parent in PARENTS.items())
+    (entry, *_) = json.loads((stage1 / "explanations/gradcam/manifest.json").read_text())
+    expected = read_predictions(stage1, "valid")[entry["view"]][entry["observation"]]
+    assert entry["probability"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_second_stage_moves_the_last_layer_alone(tmp_path, phantom, stage1):
+    start(tmp_path / "run", phantom, "experiment=pham_stage2", f"start_from={stage1}", "explainer=[]")
+    before, after = (chexpert.load(run).model for run in (stage1, tmp_path / "run"))
+    assert after.readout.parents == before.readout.parents
+    moved = [key for key, value in after.state_dict().items() if not torch.equal(value, before.state_dict()[key])]
+    assert moved == ["head.weight", "head.bias"]
+
+
+def test_a_second_run_learns_from_the_predictions_of_a_first(tmp_path, phantom):
+    start(tmp_path / "first", phantom, "labels=ignore", "predict_train=true", "explainer=[]")
+    assert_loads(tmp_path / "first", phantom, "train")
+    table = list(csv.DictReader((phantom / "CheXpert-v1.0-small/train.csv").open()))
+    assert list(read_predictions(tmp_path / "first", "train")) == [row["Path"] for row in table]
+    options = ["labels=self_trained", f"labels.predictions={tmp_path / 'first'}", "explainer=[]"]
+    assert start(tmp_path / "second", phantom, *options) > 0
+
+
+def test_a_model_is_not_read_otherwise_than_it_was_trained(tmp_path, phantom, stage1):
+    message = refuse(tmp_path, phantom, f"start_from={stage1}", "observations=all", "trainer.max_epochs=0")
+    assert "set labels to the checkpoint's" in message
+
+
+def test_a_checkpoint_from_before_there_were_readouts_loads(tmp_path, finished):
+    content = torch.load(finished[0] / "checkpoints/best.ckpt", weights_only=True)
+    del content["chexpert"]["readout"]
+    torch.save(content, tmp_path / "old.ckpt")
+    image = torch.randint(0, 256, (1, 1, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(chexpert.load(tmp_path / "old.ckpt").model(image), chexpert.load(finished[0]).model(image))
+
+
+def test_a_policy_that_leaves_almost_nothing_to_learn_from_is_told(tmp_path, phantom, capsys):
+    overrides = ["observations=[Edema,Fracture]", "mean_over=[Edema]", "explainer=[]"]
+    start(tmp_path / "run", phantom, *overrides)
+    assert "warning: Fracture has 0 positive and 40 negative labels to learn from" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_where_no_observation_has_both_classes(tmp_path, phantom, capsys):

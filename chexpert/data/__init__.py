@@ -3,7 +3,7 @@
 from chexpert.data.augmentation import Augmentation
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
-from chexpert.data.labels import LabelPolicy
+from chexpert.data.labels import LabelPolicy, find_scarce
 from chexpert.data.phantom import find_phantom, write_phantom
 from chexpert.data.preprocessing import Preprocessing, read_gray
 
@@ -15,6 +15,7 @@ __all__ = [
     "Preprocessing",
     "ViewDataset",
     "find_phantom",
+    "find_scarce",
     "read_gray",
     "write_phantom",
 ]

@@ -1,5 +1,6 @@
 """CheXpert for Lightning: the splits of one copy of the data."""
 
+import copy
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from chexpert.data.layout import LABELLERS, VARIANTS, Layout, find_layout
 from chexpert.data.plus import SECTIONS
 from chexpert.data.preprocessing import FITS, Preprocessing
 from chexpert.data.split import held_range, hold_out
+from chexpert.data.targets import Targets
 from chexpert.problem import ProblemError
 
 CHOICES = {
@@ -136,6 +138,12 @@ class CheXpertDataModule(pl.LightningDataModule):
         fitting = self.trainer is not None and self.trainer.state.fn == "fit"
         return self._loader(self.datasets[self.choosing if fitting else self.judged], shuffle=False)
 
+    def predict_dataloader(self) -> DataLoader:
+        """The training views as validation would show them: in file order, without augmentation."""
+        views = copy.copy(self.datasets["train"])
+        views.augmentation = None
+        return self._loader(views, shuffle=False)
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Counts in the main process what the workers skipped, once a view."""
         for path in set(batch.skipped) - self.skipped:
@@ -172,11 +180,18 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     def _add(self, name: str, frame: pd.DataFrame) -> None:
         self.frames[name] = frame
-        train = name == "train"
-        targets, mask = (self.labels.apply if train else hard_labels)(frame, self.observations)
-        augmentation, skip = self.augmentation if train else None, self.on_missing == "skip"
+        train, names = name == "train", self.observations
+        targets = self.labels.apply(frame, names) if train else Targets(*hard_labels(frame, names))
         self.datasets[name] = ViewDataset(
-            list(frame["path"]), list(frame["file"]), targets, mask, self.preprocessing, augmentation, self.seed, skip
+            list(frame["path"]),
+            list(frame["file"]),
+            targets.values,
+            targets.mask,
+            self.preprocessing,
+            self.augmentation if train else None,
+            self.seed,
+            skip=self.on_missing == "skip",
+            draws=targets.draws,
         )
 
     def _check_patients(self) -> None:

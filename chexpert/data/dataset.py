@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, Sampler
 
 from chexpert.data.augmentation import Augmentation
 from chexpert.data.preprocessing import Preprocessing, read_gray
+from chexpert.data.targets import Draws
 from chexpert.problem import ProblemError
 
 
@@ -19,9 +20,9 @@ class Batch(NamedTuple):
     images: torch.Tensor
     """(B, 1, H, W) uint8."""
     targets: torch.Tensor
-    """(B, C) float32 in [0, 1]; in validation {0, 1}, the labels as they are."""
+    """(B, C) float32 in [0, 1], in training (B, C + U); in validation {0, 1}, the labels as they are."""
     mask: torch.Tensor
-    """(B, C) bool: False where there is nothing to learn from or to judge by."""
+    """Likewise, bool: False where there is nothing to learn from or to judge by."""
     paths: list[str]
     """B paths as the CSV has them."""
     skipped: list[str]
@@ -34,12 +35,13 @@ class ViewDataset(Dataset):
     Args:
         paths: N paths as the CSV has them.
         files: N image files.
-        targets: (N, C) float32.
-        mask: (N, C) bool.
+        targets: (N, C) float32, in training (N, C + U) (see :class:`chexpert.data.targets.Targets`).
+        mask: likewise, bool.
         preprocessing: geometry of the input.
         augmentation: random geometry, or None.
         seed: of the augmentation.
         skip: leave unreadable images out of their batch and name them there, instead of raising.
+        draws: targets that each epoch draws anew.
     """
 
     def __init__(
@@ -52,11 +54,12 @@ class ViewDataset(Dataset):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         skip: bool = False,
+        draws: Draws | None = None,
     ) -> None:
         self.paths, self.files = list(paths), [str(file) for file in files]
         self.targets, self.mask = torch.tensor(targets), torch.tensor(mask)
         self.preprocessing, self.augmentation = preprocessing, augmentation
-        self.seed, self.skip = seed, skip
+        self.seed, self.skip, self.draws = seed, skip, draws
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -80,7 +83,10 @@ class ViewDataset(Dataset):
             else:
                 rows.append(row)
         paths = [self.paths[row] for row in rows]
-        return Batch(torch.from_numpy(images[: len(rows)]), self.targets[rows], self.mask[rows], paths, skipped)
+        targets = self.targets[rows]
+        if self.draws is not None:
+            self.draws.fill(targets.numpy(), rows, keys[0][0])  # a batch is of one epoch
+        return Batch(torch.from_numpy(images[: len(rows)]), targets, self.mask[rows], paths, skipped)
 
     def _image(self, epoch: int, row: int) -> np.ndarray:
         matrix = None

@@ -1,12 +1,13 @@
 """Several backbones with their heads cut off, feeding one shared classifier."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
 from chexpert.models.backbone import Backbone
 from chexpert.models.model import Model
+from chexpert.models.readout import Readout
 from chexpert.problem import ProblemError
 
 
@@ -21,10 +22,19 @@ class Combined(Model):
         members: branch names and backbones, two or more. The names stand in logs, attributions and checkpoints.
         outputs: number C of observations.
         dropout: probability of dropping a pooled feature in training.
+        uncertain: indices of the U observations for which "uncertain" is a class of its own in training.
+        parents: index of each observation's parent, -1 for a root, where probabilities are conditional on it.
     """
 
-    def __init__(self, members: Mapping[str, Backbone], outputs: int, dropout: float = 0.0) -> None:
-        super().__init__(members)
+    def __init__(
+        self,
+        members: Mapping[str, Backbone],
+        outputs: int,
+        dropout: float = 0.0,
+        uncertain: Sequence[int] = (),
+        parents: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(members, Readout(outputs, uncertain, parents))
         self.norms = nn.ModuleDict(
             {name: nn.LayerNorm(member.width, elementwise_affine=False) for name, member in members.items()}
         )
@@ -32,7 +42,7 @@ class Combined(Model):
         # Mean width in the numerator: logits start at the scale of a single model's.
         self.gains = {name: (sum(widths) / len(widths) / member.width) ** 0.5 for name, member in members.items()}
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(sum(widths), outputs)
+        self.classifier = nn.Linear(sum(widths), self.readout.width)
 
     @staticmethod
     def find_problems(members: Mapping[str, object], **_: object) -> list[str]:
@@ -49,6 +59,6 @@ class Combined(Model):
         ]
         return problems
 
-    def classify(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         pooled = [self.norms[name](maps[name].mean((2, 3))) * self.gains[name] for name in self.norms]
         return self.classifier(self.dropout(torch.cat(pooled, dim=1)))

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from chexpert.models.backbone import Backbone
+from chexpert.models.readout import Readout
 
 
 class Model(nn.Module, ABC):
@@ -14,11 +15,13 @@ class Model(nn.Module, ABC):
 
     Args:
         members: the backbones by branch name.
+        readout: from the classifier's raw logits to those of the C observations.
     """
 
-    def __init__(self, members: Mapping[str, Backbone]) -> None:
+    def __init__(self, members: Mapping[str, Backbone], readout: Readout) -> None:
         super().__init__()
         self._members = nn.ModuleDict(members)
+        self.readout = readout
 
     @property
     def members(self) -> dict[str, Backbone]:
@@ -33,6 +36,14 @@ class Model(nn.Module, ABC):
         """The last feature map (B, K, h, w) of each member."""
         return {name: member(images) for name, member in self.members.items()}
 
-    @abstractmethod
     def classify(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Logits (B, C) from feature maps."""
+        return self.readout(self.score(maps))
+
+    def training_logits(self, images: torch.Tensor) -> torch.Tensor:
+        """What the loss compares with targets: see :meth:`Readout.ask`. Logits (B, C + U) of images."""
+        return self.readout.ask(self.score(self.feature_maps(images)))
+
+    @abstractmethod
+    def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Raw logits (B, C + U) from feature maps: ``readout.width`` of them."""

@@ -1,12 +1,13 @@
 """One backbone and its head."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
 from chexpert.models.backbone import Backbone
 from chexpert.models.model import Model
+from chexpert.models.readout import Readout
 
 
 class Single(Model):
@@ -16,12 +17,21 @@ class Single(Model):
         backbone: the headless network; as a member it is called "backbone".
         outputs: number C of observations.
         dropout: probability of dropping a pooled feature in training.
+        uncertain: indices of the U observations for which "uncertain" is a class of its own in training.
+        parents: index of each observation's parent, -1 for a root, where probabilities are conditional on it.
     """
 
-    def __init__(self, backbone: Backbone, outputs: int, dropout: float = 0.0) -> None:
-        super().__init__({"backbone": backbone})
+    def __init__(
+        self,
+        backbone: Backbone,
+        outputs: int,
+        dropout: float = 0.0,
+        uncertain: Sequence[int] = (),
+        parents: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__({"backbone": backbone}, Readout(outputs, uncertain, parents))
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(backbone.width, outputs)
+        self.head = nn.Linear(backbone.width, self.readout.width)
 
-    def classify(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         return self.head(self.dropout(maps["backbone"].mean((2, 3))))

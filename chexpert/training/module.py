@@ -11,6 +11,7 @@ from torch import nn
 
 from chexpert.data import Batch
 from chexpert.metrics import Auroc, MultilabelAuroc, auroc_mean, find_study, multilabel_auroc, reduce_to_studies
+from chexpert.models import Model
 from chexpert.problem import ProblemError
 
 
@@ -18,7 +19,7 @@ class MultilabelModule(pl.LightningModule):
     """Trains a model by a masked loss and judges it by AUROC.
 
     Args:
-        model: images (B, 1, H, W) to logits (B, C).
+        model: images (B, 1, H, W) to logits (B, C), and by ``training_logits`` to those that the loss takes.
         observations: names of the C outputs.
         mean_over: observations whose mean AUROC is ``val/auroc_mean``.
         loss: of logits, targets and mask.
@@ -32,7 +33,7 @@ class MultilabelModule(pl.LightningModule):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Model,
         observations: Sequence[str],
         mean_over: Sequence[str],
         loss: nn.Module,
@@ -61,7 +62,7 @@ class MultilabelModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor | None:
         if not batch.paths:
             return None  # every view of it was skipped
-        loss = self.loss(self(batch.images), batch.targets, batch.mask)
+        loss = self.loss(self.model.training_logits(batch.images), batch.targets, batch.mask)
         if not torch.isfinite(loss):
             raise ProblemError(
                 f"the loss is {loss.item()} at epoch {self.current_epoch}, step {self.global_step}",
@@ -78,15 +79,27 @@ class MultilabelModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not batch.paths:
             return
-        with torch.autocast(self.device.type, enabled=False):  # float32, as explainers and chexpert.load compute
-            logits = self(batch.images)
-        if not torch.isfinite(logits).all():  # a ranking of NaN would still give a figure
-            where = f"validation batch {batch_idx}, with " + ", ".join(batch.paths)
-            raise ProblemError("the model puts out NaN or infinity", where=where, mend="take trainer.precision=32-true")
+        logits = self._judge(batch, f"validation batch {batch_idx}")
         loss = self.loss(logits, batch.targets, batch.mask)
         self.log("val/loss", loss, batch_size=int(batch.mask.sum()), logger=self._fitting, sync_dist=True)
         self.auroc.update(logits, batch.targets, batch.mask)
         self.paths += batch.paths
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[str, list[float]]]:
+        """Path and C probabilities of each view."""
+        if not batch.paths:
+            return []
+        probabilities = self._judge(batch, f"batch {batch_idx} to predict").sigmoid()
+        return list(zip(batch.paths, probabilities.tolist(), strict=True))
+
+    def _judge(self, batch: Batch, where: str) -> torch.Tensor:
+        """Logits (B, C) in float32, as explainers and chexpert.load compute them."""
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self(batch.images)
+        if not torch.isfinite(logits).all():  # a ranking of NaN would still give a figure
+            where = f"{where}, with " + ", ".join(batch.paths)
+            raise ProblemError("the model puts out NaN or infinity", where=where, mend="take trainer.precision=32-true")
+        return logits
 
     def on_validation_epoch_end(self) -> None:
         rows = self.auroc.rows()

@@ -69,6 +69,43 @@ def test_training_targets_follow_the_policy(make_data):
     assert data.datasets["train"].mask.all()
 
 
+def test_three_classes_append_their_targets(make_data):
+    batch = next(iter(make_data(labels=LabelPolicy("three_class")).train_dataloader()))
+    assert batch.targets.tolist() == [[1, 0, 0, 1]] * 2
+    assert batch.mask.tolist() == [[True, False, True, True]] * 2
+
+
+def fractures(data, epoch):
+    """The target of the uncertain label by path, as the loader hands it over in an epoch."""
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(epoch)
+    return {path: float(row[1]) for batch in loader for path, row in zip(batch.paths, batch.targets, strict=True)}
+
+
+def test_a_draw_is_for_good_unless_each_epoch_is_to_draw_anew(make_data):
+    once, anew = (make_data(labels=LabelPolicy([0, 1], redraw=redraw)) for redraw in (False, True))
+    assert fractures(once, 0) == fractures(once, 1)
+    first, second = fractures(anew, 0), fractures(anew, 1)
+    assert all(first[path] != second[path] for path in first)
+    assert fractures(anew, 0) == first
+    assert len(set(first.values())) == 5
+
+
+def test_a_new_draw_does_not_depend_on_workers_or_order(make_data):
+    policy = LabelPolicy([0, 1], redraw=True)
+    alone = fractures(make_data(labels=policy), 3)
+    assert fractures(make_data(labels=policy, workers=2), 3) == alone
+    assert fractures(make_data(labels=policy, seed=7), 3) == alone
+
+
+def test_training_views_are_predicted_in_file_order_without_augmentation(make_data, rows):
+    plain, moved = make_data(), make_data(augmentation=Augmentation())
+    batches = list(moved.predict_dataloader())
+    assert [path for batch in batches for path in batch.paths] == [row["Path"] for row in rows]
+    assert torch.equal(batches[0].images[0], plain.datasets["train"][0, 0].images[0])
+    assert moved.datasets["train"].augmentation is not None
+
+
 def test_validation_takes_labels_as_they_are(make_data, make_row):
     cells = [{"Edema": "1.0", "Fracture": "0.0"}, {"Edema": "-1.0", "Fracture": ""}]
     valid = [make_row(cell, patient=n, split="valid") for n, cell in enumerate(cells)]

@@ -7,13 +7,14 @@ from chexpert.explain import Lime
 from chexpert.explain.lime import fit
 from chexpert.explain.superpixels import segment
 from chexpert.models import Backbone, Combined, Model
+from chexpert.models.readout import Readout
 
 
 class Linear(Model):
     """A logit that is the mean gray of the left half, and one of the right half."""
 
     def __init__(self) -> None:
-        super().__init__({})
+        super().__init__({}, Readout(2))
         self.seen: list[int] = []
 
     def feature_maps(self, images):
@@ -21,7 +22,7 @@ class Linear(Model):
         assert not torch.is_grad_enabled()
         return {"x": images.float() / 255}
 
-    def classify(self, maps):
+    def score(self, maps):
         half = maps["x"].shape[-1] // 2
         return torch.stack([maps["x"][..., :half].mean((1, 2, 3)), maps["x"][..., half:].mean((1, 2, 3))], 1)
 

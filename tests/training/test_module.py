@@ -11,7 +11,8 @@ from torch.optim.lr_scheduler import LambdaLR, StepLR
 from torch.utils.data import DataLoader
 
 from chexpert.data import Batch
-from chexpert.models import Backbone, Single
+from chexpert.models import Backbone, Model, Single
+from chexpert.models.readout import Readout
 from chexpert.problem import ProblemError
 from chexpert.training import MaskedBCE, MultilabelModule
 
@@ -32,16 +33,30 @@ def make_batch(images, targets=None, mask=None, name="view"):
 
 
 def make_module(model=None, scheduler=None, card=None):
-    model = model or nn.Sequential(nn.Flatten(), nn.Linear(2, 2))
+    model = model or Pixels()
     optimizer = partial(torch.optim.SGD, lr=1.0)
     scheduler = scheduler or partial(StepLR, step_size=1, gamma=0.5)
     return MultilabelModule(model, NAMES, NAMES, MaskedBCE(), optimizer, scheduler, card or {})
 
 
+class Pixels(Model):
+    """A linear layer on two pixels; its readout may put out three raw logits."""
+
+    def __init__(self, readout=None):
+        super().__init__({}, readout or Readout(2))
+        self.head = nn.Linear(2, self.readout.width)
+
+    def feature_maps(self, images):
+        return {"x": images.flatten(1)}
+
+    def score(self, maps):
+        return self.head(maps["x"])
+
+
 def identity():
     """Hands two pixels through as logits."""
-    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
-    model[1].weight.data = torch.eye(2)
+    model = Pixels()
+    model.head.weight.data, model.head.bias.data = torch.eye(2), torch.zeros(2)
     return model
 
 
@@ -113,6 +128,28 @@ def test_a_finite_loss_is_the_losss_own():
     assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
 
 
+def test_training_takes_questions_and_validation_takes_observations():
+    model = Pixels(Readout(2, uncertain=[1]))
+    model.head.weight.data.zero_()
+    model.head.bias.data = torch.tensor([0, math.log(3), math.log(4)])  # p ~ (1, 3, 4) for the second observation
+    certain = make_batch([[5, 5]], targets=[[0, 1, 0]], mask=[[True, True, True]])
+    unsure = make_batch([[5, 5]], targets=[[0, 0, 1]], mask=[[True, False, True]])
+    module = make_module(model)
+    assert module.training_step(certain, 0).item() == pytest.approx((math.log(2) - math.log(3 / 8)) / 3)
+    assert module.training_step(unsure, 0).item() == pytest.approx((math.log(2) - math.log(4 / 8)) / 2)
+    make_trainer().validate(module, load(make_batch([[5, 5]])), verbose=False)
+    assert module.auroc.rows()[0].tolist() == [pytest.approx([0.5, 0.75])]
+
+
+def test_predictions_are_probabilities_with_their_paths():
+    batches = [make_batch([[0, math.log(3)]], name="a"), make_batch([[0, 0], [1, 0]], name="b")]
+    empty = Batch(torch.zeros(0, 1, 1, 2), torch.zeros(0, 2), torch.zeros(0, 2).bool(), [], ["gone"])
+    found = make_trainer().predict(make_module(identity()), load(*batches, empty))
+    assert [path for rows in found for path, _ in rows] == ["a0", "b0", "b1"]
+    assert found[0] == [("a0", pytest.approx([0.5, 0.75]))]
+    assert found[2] == []
+
+
 def test_a_batch_of_skipped_views_is_no_step():
     empty = Batch(torch.zeros(0, 1, 1, 2), torch.zeros(0, 2), torch.zeros(0, 2).bool(), [], ["gone"])
     assert make_module().training_step(empty, 0) is None
@@ -178,3 +215,16 @@ def test_a_checkpoint_carries_the_card():
     checkpoint = {}
     make_module(card={"observations": NAMES}).on_save_checkpoint(checkpoint)
     assert checkpoint == {"chexpert": {"observations": NAMES}}
+
+
+def test_at_study_level_the_greatest_score_of_a_study_is_judged():
+    views = make_batch([[0, 0], [3, 0], [1, 0], [2, 0]], targets=[[1, 0], [1, 0], [0, 0], [1, 0]])
+    studies = ["a/study1/view1", "a/study1/view2", "b/study1/view1", "c/study1/view1"]
+    judged = {}
+    for level in ("image", "study"):
+        module = make_module(identity())
+        module.level = level
+        make_trainer().validate(module, load(views._replace(paths=studies)), verbose=False)
+        judged[level] = module.judged["Edema"], module.judged_count
+    assert judged["image"] == ((pytest.approx(2 / 3), 3, 1), 4)  # of 0, 3 and 2 two are above 1
+    assert judged["study"] == ((1.0, 2, 1), 3)

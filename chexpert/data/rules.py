@@ -1,0 +1,84 @@
+"""The small language in which a config says what an uncertain or a blank label becomes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from chexpert.observations import OBSERVATIONS
+from chexpert.problem import ProblemError
+
+Bounds = tuple[float, float]
+"""Of a uniform draw in [0, 1]; equal for a fixed target."""
+
+Rule = str | float | Sequence[float]
+"""A word, one soft target in [0, 1], or the bounds [low, high] of a uniform draw."""
+
+Rules = Rule | Mapping[str, Rule]
+"""One rule for all observations, or a rule by observation with ``default`` for the rest."""
+
+FIXED: dict[str, Bounds] = {"zeros": (0.0, 0.0), "ones": (1.0, 1.0)}
+IGNORE, THREE_CLASS, SELF_TRAINED = "ignore", "three_class", "self_trained"
+WORDS = (*FIXED, IGNORE, THREE_CLASS, SELF_TRAINED)
+
+
+def read_rule(rule: Rule, where: str) -> Bounds | str:
+    """The bounds of a rule, or its word where it is not a matter of bounds.
+
+    >>> read_rule("ones", "labels.blank"), read_rule([0.55, 0.85], "labels.uncertain"), read_rule("ignore", "")
+    ((1.0, 1.0), (0.55, 0.85), 'ignore')
+
+    Raises:
+        ProblemError: not a rule.
+    """
+    if isinstance(rule, str) and rule in WORDS:
+        return FIXED.get(rule, rule)
+    bounds = rule if isinstance(rule, Sequence) and not isinstance(rule, str) else [rule, rule]
+    if len(bounds) == 2 and all(isinstance(x, int | float) and not isinstance(x, bool) for x in bounds):
+        low, high = (float(x) for x in bounds)
+        if 0 <= low <= high <= 1:
+            return low, high
+    mend = f"one of {', '.join(WORDS)}, a target in [0, 1], or the bounds [low, high] of a draw in [0, 1]"
+    raise ProblemError(f"not a label rule: {rule!r}", where=where, mend=mend)
+
+
+def read_rules(rules: Rules, where: str) -> dict[str, Bounds | str]:
+    """The rule of each observation; without a default, only of those that are named.
+
+    >>> read_rules({"default": "zeros", "Edema": 0.7}, "labels.uncertain")["Edema"]
+    (0.7, 0.7)
+
+    Raises:
+        ProblemError: the first thing that is wrong.
+    """
+    for problem in check_rules(rules, where):
+        raise problem
+    if not isinstance(rules, Mapping):
+        return dict.fromkeys(OBSERVATIONS, read_rule(rules, where))
+    read = {name: read_rule(rule, where) for name, rule in rules.items()}
+    rest = dict.fromkeys(OBSERVATIONS, read.pop("default")) if "default" in read else {}
+    return rest | read
+
+
+def check_rules(rules: Rules, where: str, observations: Sequence[str] = ()) -> Iterator[ProblemError]:
+    """Everything that is wrong with rules, and with them for these observations."""
+    named = rules if isinstance(rules, Mapping) else {"": rules}
+    for name, rule in named.items():
+        if name and name not in ("default", *OBSERVATIONS):
+            mend = f"default, or one of {', '.join(OBSERVATIONS)}"
+            yield ProblemError(f"no observation of CheXpert: {name!r}", where=where, mend=mend)
+        try:
+            read_rule(rule, f"{where}.{name}" if name else where)
+        except ProblemError as error:
+            yield error
+    lacking = [name for name in observations if not {"", "default", name} & named.keys()]
+    if lacking:
+        mend = "name them, or give the rest a rule: default"
+        yield ProblemError(f"no rule for {', '.join(lacking)}", where=where, mend=mend)
+
+
+def find_words(rules: Rules) -> set[str]:
+    """The words that stand in rules.
+
+    >>> sorted(find_words({"default": "zeros", "Edema": 0.7, "Fracture": "ignore"}))
+    ['ignore', 'zeros']
+    """
+    named = rules.values() if isinstance(rules, Mapping) else [rules]
+    return {rule for rule in named if isinstance(rule, str)}

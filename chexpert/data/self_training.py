@@ -1,0 +1,70 @@
+"""Targets from a first run's predictions (U-SelfTrained of Irvin et al. 2019), joined by view, never by order."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chexpert import rundir
+from chexpert.problem import ProblemError
+
+KEY = "labels.predictions"
+MEND = "a run of labels=ignore predict_train=true with the same data.views and observations writes them"
+
+
+def find_predictions(predictions: str | Path | None) -> Path:
+    """The file that is meant: a run folder's predictions/train.csv, or the file itself.
+
+    Raises:
+        ProblemError: none is named, or it is not there.
+    """
+    if predictions is None:
+        raise ProblemError("self_trained needs the predictions of a first run", where=KEY, mend=f"{KEY}=RUN; {MEND}")
+    path = Path(predictions)
+    file = rundir.predictions(path, "train") if path.is_dir() else path
+    if not file.is_file():
+        raise ProblemError(f"no predictions on the training views: {file}", where=KEY, mend=MEND)
+    return file
+
+
+def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], wanted: np.ndarray) -> np.ndarray:
+    """Probabilities of the wanted entries, in their order row by row.
+
+    Args:
+        file: Path and one probability column per observation.
+        keys: of the N views; patient, study and view count, so that copies of CheXpert have the same.
+        observations: names of C columns.
+        wanted: (N, C) bool.
+
+    Raises:
+        ProblemError: a wanted view or observation is not there, or has no probability.
+    """
+    table = _read(file)
+    absent = [name for name, some in zip(observations, wanted.T, strict=True) if some.any() and name not in table]
+    rows = np.flatnonzero(wanted.any(axis=1)).tolist()
+    views = [rundir.view_name(keys[row]) for row in rows]
+    places = table.index.get_indexer(pd.Index(views))
+    unseen = [view for view, place in zip(views, places, strict=True) if place < 0]
+    if absent or unseen:
+        what = [f"no column {name!r}" for name in absent]
+        what += [f"{len(unseen)} of {len(views)} views are not there, the first: {unseen[0]}"] if unseen else []
+        raise ProblemError("these predictions are of other data: " + "; ".join(what), where=str(file), mend=MEND)
+    found = table.reindex(columns=list(observations)).to_numpy(float)[places][wanted[rows]]
+    if not ((found >= 0) & (found <= 1)).all():
+        raise ProblemError("not all predictions are probabilities", where=str(file), mend=MEND)
+    return found
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """The table with views as its index."""
+    try:
+        table = pd.read_csv(file, index_col="Path")
+        table = table.apply(pd.to_numeric, errors="coerce")  # what is no number is told where it is wanted
+        table.index = pd.Index([rundir.view_name(str(path)) for path in table.index])
+    except (OSError, ValueError) as error:
+        raise ProblemError(f"the predictions cannot be read: {error}", where=str(file), mend=MEND) from error
+    if not table.index.is_unique:
+        twice = table.index[table.index.duplicated()][0]
+        raise ProblemError(f"a view stands twice: {twice}", where=str(file), mend=MEND)
+    return table
