@@ -5,6 +5,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,7 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
         data.judged = split
         trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
     if cfg["predict_train"]:
-        batches = trainer.predict(module, datamodule=data, ckpt_path=best) or []
-        rows = (row for batch in batches for row in batch)
+        rows = chain.from_iterable(trainer.predict(module, datamodule=data, ckpt_path=best) or [])
         rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
     print(describe(folder))
     return results.metrics[data.choosing if fitting else "valid"]["auroc_mean"]
