@@ -34,3 +34,13 @@ LOCALISED = (
     "Support Devices",
 )
 """The ten that CheXlocalize drew masks for (it says Airspace Opacity for Lung Opacity)."""
+
+PARENTS = {
+    "Cardiomegaly": "Enlarged Cardiomediastinum",
+    "Lung Lesion": "Lung Opacity",
+    "Edema": "Lung Opacity",
+    "Consolidation": "Lung Opacity",
+    "Pneumonia": "Consolidation",
+    "Atelectasis": "Lung Opacity",
+}
+"""What each observation is a kind of (Irvin et al. 2019, figure 1); the others are roots."""

@@ -236,14 +236,14 @@ def draw_sex(rng: np.random.Generator, patient: np.ndarray, images: np.ndarray) 
 def draw_age(rng: np.random.Generator, patient: np.ndarray, images: np.ndarray) -> np.ndarray:
     age = rng.integers(18, 90, len(patient))
     some = rng.permutation(np.flatnonzero(~np.isin(patient, NEWBORN)))
-    age[some[_choose(images[some], TRAIN["age"]["at_greatest"])]] = 90
+    age[some[_choose(images[some], TRAIN["age"]["at_90"])]] = 90
     age[np.isin(patient, NEWBORN)] = 0
     return age
 
 
 def draw_projection(rng: np.random.Generator) -> list[str]:
     views = TRAIN["views"]
-    words = ["AP"] * views["frontal_ap"] + ["PA"] * views["frontal_pa"] + ["LL"] * 16 + ["RL"]
+    words = [word for word in ("AP", "PA", "LL", "RL") for _ in range(views[f"frontal_{word.lower()}"])]
     return rng.permutation(words).tolist()
 
 
