@@ -63,6 +63,8 @@ PUBLISHED: dict[str, dict[str, Any]] = {
             "view3_lateral": 1_738,
         },
         "views_per_study": {"1": 153_647, "2": 32_215, "3": 1_779},
+        "first_patient": 1,
+        "last_patient": 64_540,  # with 64,540 patients: no number is left out
         "most_images_of_a_patient": 92,
         "studies_without_frontal": 16,
         "patients_without_frontal": 6,
@@ -83,8 +85,8 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         },
         "age": {"zero": 3, "from_1_to_17": 0, "greatest": 90, "at_90": 7_579},
     },
-    "valid": {"images": 234, "studies": 200, "patients": 200},
-    "test": {"images": 668, "studies": 500, "patients": 500},
+    "valid": {"images": 234, "studies": 200, "patients": 200, "first_patient": 64_541},
+    "test": {"images": 668, "studies": 500, "patients": 500, "first_patient": 64_741},
 }
 """By split, in the form of `chexpert.data.audit.count_split`."""
 
@@ -92,7 +94,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 def find_differences(counts: Mapping[str, Any], split: str) -> list[str]:
     """What differs between the counts of a split and the published ones; nothing where nothing was published.
 
-    >>> find_differences({"images": 234, "studies": 200, "patients": 199}, "valid")
+    >>> find_differences({"images": 234, "studies": 200, "patients": 199, "first_patient": 64541}, "valid")
     ['patients: 199, published 200']
     """
     return list(_compare(counts, PUBLISHED.get(split, {}), ""))

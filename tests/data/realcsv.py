@@ -115,7 +115,7 @@ def spread_labels(name: str) -> np.ndarray:
 def _share_out(margins: np.ndarray, count: int) -> dict[str, int]:
     """About what falls to a kind of study of each joint count."""
     total = TRAIN["images"]
-    most = {name: int(round(JOINT[name] * count / total)) for name in JOINT}
+    most = {name: round(JOINT[name] * count / total) for name in JOINT}
     uncertain = margins[:, UNCERTAIN]
     positive = {name: margins[INDEX[name], POSITIVE] for name in OBSERVATIONS}
     five, other = uncertain[FIVE], np.delete(uncertain, FIVE)

@@ -1,7 +1,7 @@
 """The audit of one copy of CheXpert: what is there, and what is wrong with it."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ def audit_copy(
         audit.defects += _check_table(audit, split, frame)
     audit.defects += consistency.find_shared_patients(audit.frames)
     if decode:
-        audit.defects += _check_images(audit, audit.layout, workers)
+        audit.defects += _check_images(audit, audit.layout, known or (), workers)
     if known is not None:
         audit.defects += compare_manifest(known, audit.hashes)
     return audit
@@ -115,9 +115,9 @@ def _check_table(audit: Audit, split: str, frame: pd.DataFrame) -> Iterator[Defe
         yield from consistency.find_scarce(counts)
 
 
-def _check_images(audit: Audit, layout: Layout, workers: int | None) -> Iterator[Defect]:
-    """Looks at every file that is listed or lies beside those that are."""
-    listed: list[pd.DataFrame] = []
+def _check_images(audit: Audit, layout: Layout, known: Iterable[str], workers: int | None) -> Iterator[Defect]:
+    """Looks at every file that is listed, lies beside those that are, or was known before."""
+    rows = [pd.DataFrame(columns=["key", "split", "file"], dtype=str)]
     for split, frame in audit.frames.items():
         try:
             files = layout.locate(frame)
@@ -126,16 +126,16 @@ def _check_images(audit: Audit, layout: Layout, workers: int | None) -> Iterator
             yield as_defect("layout", problem)
             continue
         yield from images.find_missing(frame, present.tolist())
-        listed.append(pd.DataFrame({"key": frame["key"], "split": split, "file": list(map(str, files))})[present])
-    if not listed:
-        return
-    table = pd.concat(listed, ignore_index=True)
-    unlisted = sorted(set(images.list_images(layout.folder, table["file"].tolist())) - set(table["file"]))
+        rows.append(pd.DataFrame({"key": frame["key"], "split": split, "file": list(map(str, files))})[present])
+    table = pd.concat(rows, ignore_index=True)
+    listed = set(table["file"])
+    unlisted = images.list_unlisted(layout.folder, listed)
     yield from images.find_unlisted(unlisted, layout.folder)
-    found = map_files(images.inspect_image, [*table["file"], *unlisted], "decoding images", workers)
-    audit.hashes |= _hash_tables(layout)
-    for file, image in zip([*table["file"], *unlisted], found, strict=True):
-        audit.hashes[os.path.relpath(file, layout.folder)] = image.sha256
+    others = sorted({*unlisted, *images.find_known(layout.folder, known)} - listed)
+    paths = [*table["file"], *others]
+    found = map_files(images.inspect_image, paths, "decoding images", workers)
+    hashes = {os.path.relpath(path, layout.folder): image.sha256 for path, image in zip(paths, found, strict=True)}
+    audit.hashes = {**hashes, **_hash_tables(layout)}
     columns = [column.name for column in fields(images.ImageFile)]
     audit.images = table.join(pd.DataFrame([asdict(image) for image in found[: len(table)]], columns=columns))
     for look in (images.find_unreadable, images.find_odd_images, images.find_shared_images):

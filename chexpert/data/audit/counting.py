@@ -17,11 +17,11 @@ def count_split(frame: pd.DataFrame) -> dict[str, Any]:
         frame: one row a view, as `chexpert.data.frame.read_frame` gives it.
 
     Returns:
-        ``images, studies, patients, frontals``; ``views`` by projection; ``view_files`` by name; ``views_per_study``;
-        ``labels`` (of all images), ``labels_of_frontals`` and ``labels_by_study`` (of each study's first view):
-        {observation: {positive, uncertain, negative, blank}}; ``rows_with`` an uncertain label or blanks throughout;
-        ``parents_of_positives``, the states of an observation's parent where it is positive itself; ``sex``; ``age`` in
-        years.
+        ``images, studies, patients, frontals``; the numbers of the ``first_patient`` and the ``last_patient``;
+        ``views`` by projection, ``view_files`` by name, ``views_per_study``; ``labels`` (of all images), ``labels_of_frontals``
+        and ``labels_by_study`` (of each study's first view): {observation: {positive, uncertain, negative, blank}};
+        ``rows_with`` an uncertain label or blanks throughout; ``parents_of_positives``, the states of an observation's
+        parent where it is positive itself; ``sex``; ``age`` in years.
     """
     study = name_studies(frame)
     frontal = frame["view"].str.endswith("frontal").to_numpy(bool)
@@ -34,6 +34,8 @@ def count_split(frame: pd.DataFrame) -> dict[str, Any]:
         "views": _count(frame["projection"]),
         "view_files": _count(frame["view"]),
         "views_per_study": _count(per_study.astype(str)),
+        "first_patient": _number(frame["patient"].min()),
+        "last_patient": _number(frame["patient"].max()),
         "most_images_of_a_patient": int(per_patient.max()) if len(frame) else 0,
         "studies_without_frontal": len(per_study) - study[frontal].nunique(),
         "patients_without_frontal": len(per_patient) - frame["patient"][frontal].nunique(),
@@ -89,6 +91,11 @@ def _describe_age(age: pd.Series) -> dict[str, float | None]:
 
 def _whole(age: pd.Series, statistic: str) -> float | None:
     return float(age.agg(statistic)) if len(age) else None
+
+
+def _number(patient: object) -> int | None:
+    """The number in patient00001; None of an empty split."""
+    return int(patient.removeprefix("patient")) if isinstance(patient, str) else None
 
 
 def _count(column: pd.Series) -> dict[str, int]:

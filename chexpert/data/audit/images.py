@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,17 +49,25 @@ def hash_file(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def list_images(folder: Path, listed: Sequence[str]) -> list[str]:
-    """Image files in the folders directly below `folder` in which the listed ones lie; links are not followed."""
+def list_unlisted(folder: Path, listed: Collection[str]) -> list[str]:
+    """Image files beside the listed ones: in the same folders directly below `folder`, however deep; no links."""
     start = len(str(folder)) + 1
-    tops = {path[start:].partition(os.sep) for path in listed}
-    found = [entry.path for entry in os.scandir(folder) if entry.is_file(follow_symlinks=False)]
-    if not any(separator == "" for _, separator, _ in tops):  # no image is listed at the top itself
-        found = []
-    for top in sorted({name for name, separator, _ in tops if separator}):
+    tops = {path[start:].partition(os.sep)[:2] for path in listed}
+    found = {str(path) for path in folder.iterdir()} if any(not slash for _, slash in tops) else set()
+    for top in (top for top, slash in tops if slash):
         for parent, _, names in os.walk(folder / top):
-            found += [os.path.join(parent, name) for name in names]
-    return [path for path in found if path.lower().endswith(SUFFIXES) and not os.path.islink(path)]
+            found |= {f"{parent}{os.sep}{name}" for name in names}
+    return sorted(path for path in found.difference(listed) if _is_plain_image(Path(path)))
+
+
+def find_known(folder: Path, names: Iterable[str]) -> list[str]:
+    """Images of a manifest that are there; a name that leads out of the folder is none of them."""
+    paths = [folder / name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return [str(path) for path in paths if _is_plain_image(path)]
+
+
+def _is_plain_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.is_symlink()
 
 
 def find_missing(frame: pd.DataFrame, present: Sequence[bool]) -> Iterator[Defect]:
