@@ -34,7 +34,7 @@ def root(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_without_a_problem(option, root, monkeypatch):
-    monkeypatch.setenv("CHEXPERT_ROOT", str(root))
+    monkeypatch.setenv("CHEXPERT_ROOT", str(root / "CheXpert-v1.0" if option == "data=chexpert" else root))
     assert resolve(make(option))["seed"] == 0
 
 

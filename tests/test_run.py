@@ -92,7 +92,7 @@ def test_metrics_have_the_fixed_format_and_equal_scikit_learn_on_the_written_pre
     folder, _ = finished
     metrics = json.loads((folder / "metrics.json").read_text())
     valid = metrics["valid"]
-    assert set(metrics) == {"valid", "best_epoch", "seconds", "skipped"}
+    assert set(metrics) == {"valid", "epoch_chosen_on", "best_epoch", "seconds", "skipped"}
     assert valid["n"] == 24
     assert metrics["best_epoch"] == 0
     labels = {row["Path"]: row for row in csv.DictReader((phantom / "CheXpert-v1.0-small/valid.csv").open())}
