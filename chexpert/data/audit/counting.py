@@ -18,10 +18,10 @@ def count_split(frame: pd.DataFrame) -> dict[str, Any]:
 
     Returns:
         ``images, studies, patients, frontals``; the numbers of the ``first_patient`` and the ``last_patient``;
-        ``views`` by projection, ``view_files`` by name, ``views_per_study``; ``labels`` (of all images), ``labels_of_frontals``
-        and ``labels_by_study`` (of each study's first view): {observation: {positive, uncertain, negative, blank}};
-        ``rows_with`` an uncertain label or blanks throughout; ``parents_of_positives``, the states of an observation's
-        parent where it is positive itself; ``sex``; ``age`` in years.
+        ``views`` by projection, ``view_files`` by name, ``views_per_study``; ``labels`` (of all images),
+        ``labels_of_frontals`` and ``labels_by_study`` (of each study's first view): {observation: {positive,
+        uncertain, negative, blank}}; ``rows_with`` an uncertain label or blanks throughout; ``parents_of_positives``,
+        the states of an observation's parent where it is positive itself; ``sex``; ``age`` in years.
     """
     study = name_studies(frame)
     frontal = frame["view"].str.endswith("frontal").to_numpy(bool)
