@@ -128,3 +128,28 @@ def test_another_labellers_labels_are_counted(copy, make_row, write_table):
     write_table(copy / FOLDER / "train_visualCheXbert.csv", rows)
     labels = audit_copy(copy, decode=False).counts["train"]["labels_by_labeller"]
     assert labels["visualchexbert"]["Edema"] == {"positive": 2, "uncertain": 0, "negative": 0, "blank": 0}
+
+
+def test_aimis_batches_are_audited_where_they_lie(copy):
+    source, train, valid = copy / FOLDER, "CheXpert-v1.0 batch 2 (train 1)", "CheXpert-v1.0 batch 1 (validate & csv)"
+    for old, new in (("train", train), ("valid", f"{valid}/valid"), ("train.csv", f"{valid}/train.csv")):
+        (copy / new).parent.mkdir(exist_ok=True)
+        (source / old).rename(copy / new)
+    (source / "valid.csv").rename(copy / valid / "valid.csv")
+    (copy / train / "patient00001/study1/view9_frontal.jpg").touch()
+    audit = audit_copy(copy, workers=1)
+    assert audit.passed
+    assert find(audit, "not_listed") == [(f"{train}/patient00001/study1/view9_frontal.jpg", "warning")]
+    assert f"{train}/patient00002/study1/view1_frontal.jpg" in audit.hashes
+    assert f"{valid}/train.csv" in audit.hashes
+
+
+def test_a_flat_copy_is_audited(copy):
+    source = copy / FOLDER
+    (source / "images").mkdir()
+    for file in sorted(source.glob("*/patient*/study1/*.jpg")):
+        file.rename(source / "images" / "_".join(file.parts[-3:]))
+    (source / "images/patient00009_study1_view1_frontal.jpg").touch()
+    audit = audit_copy(copy, workers=1)
+    assert audit.passed
+    assert find(audit, "not_listed") == [("images/patient00009_study1_view1_frontal.jpg", "warning")]
