@@ -80,7 +80,7 @@ def draw_prevalence(frames: Mapping[str, pd.DataFrame]) -> Figure:
     axes.grid(axis="x", color="#E5E5E5")
     axes.set_xlabel("% of images with a positive label (blank and uncertain count as not positive)")
     axes.set_title("Prevalence by split, 95 % intervals by Wilson")
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower right", ncols=3, frameon=False)
     strip(axes, "top", "right", "left")
     return figure
 

@@ -70,7 +70,7 @@ def draw_sex_and_age(frames: Mapping[str, pd.DataFrame]) -> Figure:
         axes.set_xticks(range(0, CAP + 1, 10))
         axes.set_ylabel("images")
         axes.yaxis.set_major_formatter("{x:,.0f}")
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
         axes.legend(frameon=False, loc="upper left", fontsize=9)
         strip(axes, "top", "right")
     axes.set_xlabel("age in years")
