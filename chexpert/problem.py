@@ -9,6 +9,7 @@ class ProblemError(Exception):
     """
 
     def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        self.what, self.where, self.mend = what, where, mend
         lines = [what]
         if where:
             lines.append(f"  where: {where}")

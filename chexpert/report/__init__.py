@@ -1,5 +1,7 @@
-"""What a run found, told from plain files: no model is needed."""
+"""What a run or an audit found, told from plain files and tables: no model is needed."""
 
+from chexpert.report.audit import describe_audit
+from chexpert.report.exploration import draw_exploration
 from chexpert.report.tables import auroc_table, describe
 
-__all__ = ["auroc_table", "describe"]
+__all__ = ["auroc_table", "describe", "describe_audit", "draw_exploration"]

@@ -1,0 +1,91 @@
+"""What is wrong with the tables of a copy: within a split, between splits, and against the published totals."""
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from chexpert.data.audit.counting import name_studies
+from chexpert.data.audit.defect import Defect
+from chexpert.data.labels import find_scarce, hard_labels
+from chexpert.data.published import PUBLISHED, find_differences
+from chexpert.observations import OBSERVATIONS, PARENTS
+
+# No pathologies: the first excludes them, and devices say nothing about them.
+PATHOLOGIES = tuple(name for name in OBSERVATIONS if name not in ("No Finding", "Support Devices"))
+RESTORE = "restore the table as Stanford gives it"
+
+
+def find_shared_patients(frames: Mapping[str, pd.DataFrame]) -> Iterator[Defect]:
+    """Patients who stand in two splits: a model would be judged on people whom it has seen."""
+    for (one, first), (two, second) in combinations(frames.items(), 2):
+        for patient in sorted(set(first["patient"]) & set(second["patient"])):
+            message = f"{patient} is in {one} and in {two}"
+            yield Defect("shared_patient", patient, message, f"remove the patient from {one}, or {RESTORE}")
+
+
+def find_label_conflicts(frame: pd.DataFrame) -> Iterator[Defect]:
+    """Studies whose views have different labels: CheXpert labels reports, and a study has one."""
+    study = name_studies(frame)
+    labels = frame[list(OBSERVATIONS)].fillna(2)  # blank is a state of its own
+    labels["study"] = study.to_numpy()
+    first = labels.groupby("study", sort=False)[list(OBSERVATIONS)].transform("first")
+    differs = labels[list(OBSERVATIONS)].to_numpy() != first.to_numpy()
+    rows = pd.DataFrame(differs, columns=list(OBSERVATIONS)).groupby(study.to_numpy(), sort=False).any()
+    for name, row in rows[rows.any(axis=1)].iterrows():
+        message = "its views differ in " + ", ".join(row.index[row])
+        yield Defect("label_conflict", str(name), message, f"give all views of the study one label, or {RESTORE}")
+
+
+def find_hierarchy_violations(frame: pd.DataFrame) -> Iterator[Defect]:
+    """Pairs of which the child is positive and the parent negative; CheXpert's own train.csv has them."""
+    for child, parent in PARENTS.items():
+        wrong = frame[(frame[child] == 1) & (frame[parent] == 0)]
+        if len(wrong):
+            message = f"{child} is positive and {parent} negative in {len(wrong):,} images"
+            mend = "let labels.propagate=true make the parents of positive children positive"
+            yield _warn("hierarchy", wrong["key"].iloc[0], message, mend)
+
+
+def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
+    """No Finding beside a pathology; or, in labels read from reports, other than positive or blank."""
+    none, pathologies = frame["No Finding"], frame[list(PATHOLOGIES)].to_numpy("float32")
+    cases = [("No Finding is positive beside a positive pathology", (none == 1) & (pathologies == 1).any(1))]
+    if (frame[list(OBSERVATIONS)] == -1).to_numpy().any():  # not the radiologists' labels of valid and test
+        cases.append(("No Finding is negative or uncertain, which CheXpert's labeller never says", none.isin([0, -1])))
+    for message, where in cases:
+        wrong = frame[where]
+        if len(wrong):
+            yield _warn("no_finding", wrong["key"].iloc[0], f"{message}, in {len(wrong):,} images", RESTORE)
+
+
+def find_scarce_labels(frame: pd.DataFrame) -> Iterator[Defect]:
+    """Observations of which a policy that ignores blanks would leave almost no negatives, or no positives."""
+    for name, (positives, negatives) in find_scarce(*hard_labels(frame, OBSERVATIONS), OBSERVATIONS).items():
+        if not positives + negatives:
+            yield _warn("no_labels", name, "nowhere 1 or 0", "leave it out: observations=[...]")
+            continue
+        kind = "few_negatives" if negatives < positives else "few_positives"
+        message = f"with its blanks ignored it has {positives:,.0f} positives and {negatives:,.0f} negatives"
+        yield _warn(kind, name, message, "give blanks a target: labels.blank=zeros")
+
+
+def compare_published(counts: Mapping[str, Any], split: str) -> Iterator[Defect]:
+    """Differences from the published totals, of a split that has about as many images (1 %)."""
+    if is_whole(counts, split):
+        for difference in find_differences(counts, split):
+            yield Defect("counts", split, difference, RESTORE)
+    else:
+        message = f"not the whole CheXpert: {counts['images']:,} of {PUBLISHED[split]['images']:,} images"
+        yield _warn("counts", split, message, "none needed, if a part or another data set is meant")
+
+
+def is_whole(counts: Mapping[str, Any], split: str) -> bool:
+    """Whether a split has as many images as the published one, within 1 %."""
+    return bool(np.isclose(counts["images"], PUBLISHED[split]["images"], rtol=0.01))
+
+
+def _warn(kind: str, where: str, message: str, mend: str) -> Defect:
+    return Defect(kind, where, message, mend, "warning")

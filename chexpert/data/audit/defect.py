@@ -1,0 +1,32 @@
+"""What an audit holds against a copy of the data."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from chexpert.problem import ProblemError
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One thing that is wrong (error) or that a reader of results should know (warning).
+
+    Attributes:
+        kind: a word to group by, e.g. ``missing``.
+        where: the split, view, file or line.
+        message: what is wrong.
+        mend: what can be done about it.
+        severity: an error fails the audit.
+    """
+
+    kind: str
+    where: str
+    message: str
+    mend: str
+    severity: Severity = "error"
+
+
+def as_defect(kind: str, problem: ProblemError) -> Defect:
+    """A problem that the reader told, as a defect."""
+    return Defect(kind, problem.where, problem.what, problem.mend)

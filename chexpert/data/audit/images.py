@@ -1,0 +1,130 @@
+"""What is wrong with the image files of a copy."""
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from chexpert.data.audit.defect import Defect
+from chexpert.data.preprocessing import read_gray
+from chexpert.problem import ProblemError
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+MOST_ASPECT = 2.0  # long side by short side; CheXpert's films have about 1.2
+MAJORITY = 0.9  # share of the films with one short side from which on that is how this copy was scaled
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """What a file turned out to be; without a picture the sides are 0 and `error` says why."""
+
+    sha256: str = ""
+    height: int = 0
+    width: int = 0
+    mode: str = ""  # Pillow's word; L is 8-bit gray
+    error: str = ""
+
+
+def inspect_image(path: str) -> ImageFile:
+    """Hashes a file and decodes it to its last pixel; nothing about the file raises."""
+    digest = ""
+    try:
+        digest = hash_file(path)
+        height, width = read_gray(path).shape
+        with Image.open(path) as image:
+            return ImageFile(digest, height, width, image.mode)
+    except ProblemError as problem:
+        return ImageFile(digest, error=problem.what)
+    except OSError as error:
+        return ImageFile(digest, error=f"this image cannot be read: {error}")
+
+
+def hash_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def list_unlisted(folder: Path, listed: Collection[str]) -> list[str]:
+    """Image files beside the listed ones: in the same folders directly below `folder`, however deep; no links."""
+    start = len(str(folder)) + 1
+    tops = {path[start:].partition(os.sep)[:2] for path in listed}
+    found = {str(path) for path in folder.iterdir()} if any(not slash for _, slash in tops) else set()
+    for top in (top for top, slash in tops if slash):
+        for parent, _, names in os.walk(folder / top):
+            found |= {f"{parent}{os.sep}{name}" for name in names}
+    return sorted(path for path in found.difference(listed) if _is_plain_image(Path(path)))
+
+
+def find_known(folder: Path, names: Iterable[str]) -> list[str]:
+    """Images of a manifest that are there; a name that leads out of the folder is none of them."""
+    paths = [folder / name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return [str(path) for path in paths if _is_plain_image(path)]
+
+
+def _is_plain_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.is_symlink()
+
+
+def find_missing(frame: pd.DataFrame, present: Sequence[bool]) -> Iterator[Defect]:
+    """Views that a table lists and no file holds."""
+    mend = "restore the file, or leave such views out and count them: data.on_missing=skip"
+    for key, there in zip(frame["key"], present, strict=True):
+        if not there:
+            yield Defect("missing", key, "this image is missing", mend)
+
+
+def find_unlisted(files: Iterable[str], folder: Path) -> Iterator[Defect]:
+    """Files that no table lists."""
+    for file in files:
+        mend = "remove it, or restore the table that lists it"
+        yield _warn("not_listed", os.path.relpath(file, folder), "no table lists this image", mend)
+
+
+def find_unreadable(images: pd.DataFrame) -> Iterator[Defect]:
+    """Files that Pillow refuses: truncated, no image, or too large.
+
+    Args:
+        images: one row a listed file that is there: `key`, `split` and the fields of `ImageFile`.
+    """
+    for key, error in images.loc[images["error"] != "", ["key", "error"]].itertuples(index=False):
+        yield Defect("unreadable", key, error, "restore the file, or leave it out: data.on_missing=skip")
+
+
+def find_odd_images(images: pd.DataFrame) -> Iterator[Defect]:
+    """Films of another size or shape than the others, and films that are not 8-bit gray; `images` as above."""
+    good = images[images["error"] == ""]
+    if good.empty:
+        return
+    sides = good[["height", "width"]]
+    short, aspect = sides.min(axis=1), sides.max(axis=1) / sides.min(axis=1)
+    usual = int(short.mode()[0])
+    if (short == usual).mean() >= MAJORITY:
+        wrong, what = short != usual, f"the short side of the others has {usual} pixels"
+    else:
+        wrong, what = short < short.median() / 2, f"half of the others have {int(short.median())} pixels or more"
+    mend = "see whether this is the film that it should be"
+    for row in good[wrong].itertuples():
+        yield _warn("size", str(row.key), f"{row.width} x {row.height} pixels; {what}", mend)
+    for row in good[aspect > MOST_ASPECT].itertuples():
+        yield _warn("aspect", str(row.key), f"{row.width} x {row.height} pixels: more than 2 to 1", mend)
+    for row in good[good["mode"] != "L"].itertuples():
+        yield _warn("not_gray", str(row.key), f"not 8-bit gray, but {row.mode}", "none needed: it is read as gray")
+
+
+def find_shared_images(images: pd.DataFrame) -> Iterator[Defect]:
+    """The same bytes in two splits, under whatever names; `images` as above."""
+    known = images[images["sha256"] != ""]
+    splits = known.groupby("sha256")["split"].transform("nunique")
+    for _, same in known[splits > 1].groupby("sha256", sort=False):
+        keys = sorted(same["key"])
+        mend = "restore both files, or remove one of the views from its table"
+        yield Defect("shared_image", keys[0], "the same image as " + ", ".join(keys[1:]), mend)
+
+
+def _warn(kind: str, where: str, message: str, mend: str) -> Defect:
+    return Defect(kind, where, message, mend, "warning")

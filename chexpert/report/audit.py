@@ -1,0 +1,116 @@
+"""What an audit found, as plain text, from its JSON alone."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+FIRST = 3  # problems of a kind that are told in full
+STATES = ("positive", "uncertain", "negative", "blank")
+
+
+def describe_audit(content: Mapping[str, Any]) -> str:
+    """What was found, the counts beside the published ones, the problems by kind, and the verdict last.
+
+    Args:
+        content: of the JSON that ``scripts/audit_data.py --json`` writes.
+    """
+    layout = content["layout"]
+    splits = {name: counts for name, counts in content.items() if name not in ("layout", "problems")}
+    lines = [f"{layout['name']} in {layout['folder']}" if layout else "no copy of CheXpert was found", ""]
+    if splits:
+        lines += [*_align(_compare_sizes(splits)), ""]
+    for name, counts in splits.items():
+        lines += [*_describe_split(name, counts), ""]
+    return "\n".join([*lines, *_describe_problems(content["problems"]), _judge(content["problems"])])
+
+
+def _compare_sizes(splits: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Sizes of the splits; beside them the published ones, of splits that claim to be whole."""
+    published = {name: counts["published"] for name, counts in splits.items() if counts.get("published")}
+    yield ["", *(cell for name in splits for cell in (name, "published") if cell in splits or name in published)]
+    for key in ("images", "studies", "patients"):
+        row = [(counts[key], *([published[name][key]] if name in published else [])) for name, counts in splits.items()]
+        yield [key, *(_spell(count) for pair in row for count in pair)]
+
+
+def _describe_split(name: str, counts: Mapping[str, Any]) -> Iterator[str]:
+    age = counts["age"]
+    years = f"{_spell(age['least'])} to {_spell(age['greatest'])} years, median {_spell(age['median'])}"
+    ages = f"{years}; 0 years: {age['zero']:,}, 90 years: {age['at_90']:,}" if age["known"] else "not given"
+    yield f"{name}, fingerprint {counts['fingerprint'][:16]}"
+    yield from _align(
+        [
+            ["  views", _list(counts["views"])],
+            ["  views per study", _list(counts["views_per_study"])],
+            ["  sex", _list(counts["sex"])],
+            ["  age", ages],
+        ],
+        left=2,
+    )
+    yield ""
+    yield from _align(_table_labels(counts))
+    if published := counts.get("published"):
+        differ = _differ(counts, published)
+        yield f"  {'all' if not any(differ) else differ.count(False)} of {len(differ)} published counts are met"
+
+
+def _table_labels(counts: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Label states of the images; where they differ from the published ones, these below."""
+    published = (counts.get("published") or {}).get("labels", {})
+    yield ["  labels of images", *STATES]
+    for name, states in counts["labels"].items():
+        yield [f"  {name}", *(_spell(states[state]) for state in STATES)]
+        if published and published[name] != states:
+            yield ["    published", *(_spell(published[name][state]) for state in STATES)]
+
+
+def _describe_problems(problems: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    kinds = defaultdict(list)
+    for problem in sorted(problems, key=lambda problem: problem["severity"]):  # errors first
+        kinds[problem["severity"], problem["kind"]].append(problem)
+    for (severity, kind), found in kinds.items():
+        yield f"{severity}: {kind}, {len(found):,}"
+        for problem in found[:FIRST]:
+            yield f"  {problem['where']}: {problem['message']}"
+        if len(found) > FIRST:
+            yield f"  ... and {len(found) - FIRST:,} more (all of them: --json OUT)"
+        for mend in dict.fromkeys(problem["mend"] for problem in found[:FIRST]):
+            yield f"  mend: {mend}"
+        yield ""
+
+
+def _judge(problems: Sequence[Mapping[str, str]]) -> str:
+    """The verdict in one line.
+
+    >>> _judge([{"severity": "warning"}])
+    'passed: no error, 1 warning'
+    """
+    errors = sum(problem["severity"] == "error" for problem in problems)
+    counts = [(errors, "error"), (len(problems) - errors, "warning")]
+    told = ", ".join(f"{n or 'no':,} {word}{'s' * (n > 1)}" if n else f"no {word}" for n, word in counts)
+    return f"{'failed' if errors else 'passed'}: {told}"
+
+
+def _differ(found: Any, published: Any) -> list[bool]:
+    """For each published count whether the found one differs."""
+    if not isinstance(published, Mapping):
+        return [found != published]
+    return [wrong for key, value in published.items() for wrong in _differ((found or {}).get(key), value)]
+
+
+def _align(rows: Sequence[Sequence[str]] | Iterator[list[str]], left: int = 1) -> list[str]:
+    """Rows in columns: the first `left` flush left, the others flush right."""
+    rows = list(rows)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(f"{cell:<{width}}" if i < left else f"{cell:>{width}}" for i, (cell, width) in cells).rstrip()
+        for cells in (enumerate(zip(row, widths, strict=True)) for row in rows)
+    ]
+
+
+def _list(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}: {count:,}" for name, count in counts.items())
+
+
+def _spell(count: float | None) -> str:
+    return "-" if count is None else f"{count:,.0f}"

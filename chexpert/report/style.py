@@ -1,0 +1,15 @@
+"""How pictures of data look: Okabe and Ito's colours, told apart without colour vision too, and few lines."""
+
+from matplotlib.axes import Axes
+
+STATES = {"positive": "#D55E00", "uncertain": "#F0C442", "negative": "#0072B2", "blank": "#DDDDDD"}
+SPLITS = {"train": "#0072B2", "valid": "#D55E00", "test": "#009E73"}
+SEXES = {"Female": "#CC79A7", "Male": "#0072B2"}
+PLAIN, OTHER = "#0072B2", "#999999"
+DPI = 120
+
+
+def strip(axes: Axes, *sides: str) -> None:
+    """Takes away the ticks, and the frame's lines at these sides."""
+    axes.spines[list(sides)].set_visible(False)
+    axes.tick_params(length=0)

@@ -1,0 +1,50 @@
+"""Audit a copy of CheXpert: what is there, how it differs from what was published, and what is wrong with it.
+
+Exit code 0: no error (warnings may be); 1: errors; 2: the command itself is wrong.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", type=Path, help="the folder above CheXpert-v1.0[-small], or that one itself")
+    parser.add_argument("--no-images", action="store_true", help="look at the tables only")
+    parser.add_argument("--variant", default="auto", help="small, full or plus, where several lie there")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write all counts and problems")
+    parser.add_argument("--manifest", type=Path, metavar="OUT", help="write the SHA-256 of every file")
+    parser.add_argument("--check", type=Path, metavar="MANIFEST", help="hold every file against its SHA-256")
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="draw the exploration as PNG files")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes; by default one for each processor")
+    given = parser.parse_args()
+    if given.no_images and (given.manifest or given.check):
+        parser.error("--manifest and --check read every file: leave out --no-images")
+    if not given.root.expanduser().is_dir():
+        parser.error(f"{given.root} is not a folder")
+
+    from chexpert import rundir  # after the parsing, so that --help is quick
+    from chexpert.data.audit import audit_copy, read_manifest, write_manifest
+    from chexpert.problem import ProblemError
+    from chexpert.report import describe_audit, draw_exploration
+
+    try:
+        known = read_manifest(given.check) if given.check else None
+        options = {"decode": not given.no_images, "known": known, "workers": given.workers}
+        audit = audit_copy(given.root, variant=given.variant, **options)
+    except ProblemError as problem:
+        sys.exit(str(problem))
+    content = audit.to_json()
+    if given.json:
+        rundir.write_json(given.json, content)
+    if given.manifest:
+        write_manifest(given.manifest, audit.hashes)
+    if given.figures:
+        draw_exploration(audit.frames, audit.images, given.figures)
+    print(describe_audit(content))
+    sys.exit(0 if audit.passed else 1)
+
+
+if __name__ == "__main__":
+    main()

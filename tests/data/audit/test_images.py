@@ -1,0 +1,128 @@
+"""What the audit finds wrong with image files."""
+
+import dataclasses
+import hashlib
+import struct
+import zlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from chexpert.data.audit import images
+from chexpert.data.audit.images import ImageFile, inspect_image
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A gray JPEG of 60 x 40 pixels."""
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "film.jpg")
+    return tmp_path / "film.jpg"
+
+
+def make_table(*rows, **columns):
+    """Of (key, width, height), as `find_odd_images` takes it."""
+    table = pd.DataFrame(rows, columns=["key", "width", "height"])
+    return table.assign(split="train", sha256=table["key"], mode="L", error="").assign(**columns)
+
+
+def test_a_film_is_hashed_and_measured(film):
+    digest = hashlib.sha256(film.read_bytes()).hexdigest()
+    assert inspect_image(str(film)) == ImageFile(digest, 40, 60, "L", "")
+
+
+def test_a_truncated_film_has_an_error_and_a_hash(film):
+    film.write_bytes(film.read_bytes()[:-200])
+    found = inspect_image(str(film))
+    assert found.error.startswith("this image cannot be read: ")
+    assert found.sha256 == hashlib.sha256(film.read_bytes()).hexdigest()
+    assert (found.height, found.width) == (0, 0)
+
+
+def test_a_folder_in_place_of_a_film_does_not_raise(tmp_path):
+    assert "cannot be read" in inspect_image(str(tmp_path)).error
+
+
+def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path):
+    chunks = [b"IHDR" + struct.pack(">IIBBBBB", 20_000, 20_000, 8, 0, 0, 0, 0), b"IDAT" + zlib.compress(b"")]
+    packed = [struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks]
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+    assert "400000000 pixels" in inspect_image(str(tmp_path / "bomb.png")).error
+
+
+def test_unreadable_films_are_errors():
+    table = make_table(("a", 60, 40), ("b", 0, 0), error=["", "this image cannot be read: truncated"])
+    (defect,) = images.find_unreadable(table)
+    assert (defect.kind, defect.where, defect.severity) == ("unreadable", "b", "error")
+
+
+def test_missing_files_are_errors():
+    (defect,) = images.find_missing(pd.DataFrame({"key": ["a", "b"]}), [True, False])
+    assert (defect.kind, defect.where, defect.severity) == ("missing", "b", "error")
+
+
+def test_the_short_side_of_nine_films_in_ten_is_the_rule():
+    table = make_table(*((f"film{i}", 390, 320) for i in range(9)), ("odd", 300, 390))
+    (defect,) = images.find_odd_images(table)
+    assert (defect.kind, defect.where, defect.severity) == ("size", "odd", "warning")
+    assert defect.message == "300 x 390 pixels; the short side of the others has 320 pixels"
+
+
+def test_films_of_many_sizes_have_no_rule_but_a_tiny_one_is_odd():
+    table = make_table(("a", 2828, 2320), ("b", 2022, 2022), ("c", 2500, 2100), ("tiny", 390, 320))
+    assert [(defect.kind, defect.where) for defect in images.find_odd_images(table)] == [("size", "tiny")]
+
+
+def test_a_strip_is_odd():
+    table = make_table(("a", 390, 320), ("strip", 641, 320))
+    assert [(defect.kind, defect.where) for defect in images.find_odd_images(table)] == [("aspect", "strip")]
+
+
+def test_a_colour_image_is_told():
+    table = make_table(("a", 390, 320), ("b", 390, 320), mode=["L", "RGB"])
+    (defect,) = images.find_odd_images(table)
+    assert (defect.kind, defect.where, defect.message) == ("not_gray", "b", "not 8-bit gray, but RGB")
+
+
+def test_the_same_bytes_in_two_splits_are_an_error():
+    rows = [(name, 390, 320) for name in ("train/a", "train/b", "valid/c", "valid/d")]
+    table = make_table(*rows, split=["train", "train", "valid", "valid"], sha256=["1", "2", "2", "3"])
+    (defect,) = images.find_shared_images(table)
+    assert (defect.kind, defect.where, defect.severity) == ("shared_image", "train/b", "error")
+    assert defect.message == "the same image as valid/c"
+
+
+def test_the_same_bytes_in_one_split_pass():
+    table = make_table(("train/a", 390, 320), ("train/b", 390, 320), sha256="1")
+    assert list(images.find_shared_images(table)) == []
+
+
+def test_images_beside_the_listed_ones_are_found_and_others_are_not(tmp_path):
+    names = ["train/p/a.jpg", "train/p/new.png", "train/p/notes.txt", "elsewhere/b.jpg", "top.jpg"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "train/p/link.jpg").symlink_to(tmp_path / "elsewhere/b.jpg")
+    found = images.list_unlisted(tmp_path, [str(tmp_path / "train/p/a.jpg")])
+    assert found == [str(tmp_path / "train/p/new.png")]
+
+
+def test_known_images_are_found_where_no_table_lists_them_but_none_outside(tmp_path):
+    (tmp_path / "copy/train").mkdir(parents=True)
+    for name in ("outside.jpg", "copy/train/a.jpg", "copy/train.csv"):
+        (tmp_path / name).touch()
+    names = ["train/a.jpg", "train/gone.jpg", "train.csv", "../outside.jpg", str(tmp_path / "outside.jpg")]
+    assert images.find_known(tmp_path / "copy", names) == [str(tmp_path / "copy/train/a.jpg")]
+
+
+def test_images_at_the_top_count_where_one_is_listed_there(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    assert images.list_unlisted(tmp_path, [str(tmp_path / "a.jpg")]) == [str(tmp_path / "b.jpg")]
+
+
+def test_the_columns_of_the_table_are_the_fields_of_an_image_file():
+    fields = {field.name for field in dataclasses.fields(ImageFile)}
+    assert fields <= set(make_table(("a", 1, 1)).columns)

@@ -1,0 +1,58 @@
+"""The manifest: written, read, compared."""
+
+import hashlib
+import shutil
+import subprocess
+
+import pytest
+
+from chexpert.data.audit.manifest import compare_manifest, read_manifest, write_manifest
+from chexpert.problem import ProblemError
+
+A, B = "a" * 64, "b" * 64
+
+
+def test_it_is_sorted_and_comes_back(tmp_path):
+    file = tmp_path / "manifest.txt"
+    write_manifest(file, {"valid.csv": B, "CheXpert-v1.0 batch 2 (train 1)/x.jpg": A})
+    assert file.read_text() == f"{A}  CheXpert-v1.0 batch 2 (train 1)/x.jpg\n{B}  valid.csv\n"
+    assert read_manifest(file) == {"CheXpert-v1.0 batch 2 (train 1)/x.jpg": A, "valid.csv": B}
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not installed")
+def test_sha256sum_reads_it(tmp_path):
+    (tmp_path / "train.csv").write_text("Path\n")
+    write_manifest(tmp_path / "m", {"train.csv": hashlib.sha256(b"Path\n").hexdigest()})
+    done = subprocess.run(["sha256sum", "-c", "m"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "train.csv: OK\n"
+
+
+@pytest.mark.parametrize("line", ["", "x  train.csv", f"{A} train.csv", f"{A[:-1]}  train.csv", f"{A}  "])
+def test_a_broken_line_is_told_with_its_number(tmp_path, line):
+    file = tmp_path / "m"
+    file.write_text(f"{A}  valid.csv\n{line}\n")
+    with pytest.raises(ProblemError, match="line 2"):
+        read_manifest(file)
+
+
+def test_a_file_twice_is_refused(tmp_path):
+    (tmp_path / "m").write_text(f"{A}  train.csv\n{B}  train.csv\n")
+    with pytest.raises(ProblemError, match="listed twice"):
+        read_manifest(tmp_path / "m")
+
+
+def test_an_empty_manifest_is_refused(tmp_path):
+    (tmp_path / "m").write_text("")
+    with pytest.raises(ProblemError, match="empty"):
+        read_manifest(tmp_path / "m")
+
+
+def test_changed_missing_and_new_files_are_errors():
+    known, found = {"same": A, "changed": A, "gone": A}, {"same": A, "changed": B, "new": B}
+    defects = {defect.where: defect for defect in compare_manifest(known, found)}
+    assert {name: defect.message for name, defect in defects.items()} == {
+        "changed": "changed since the manifest was written",
+        "gone": "missing, but in the manifest",
+        "new": "not in the manifest",
+    }
+    assert {defect.severity for defect in defects.values()} == {"error"}

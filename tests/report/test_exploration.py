@@ -1,0 +1,88 @@
+"""The pictures of an exploration: their numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from chexpert.observations import OBSERVATIONS
+from chexpert.report.exploration import draw_exploration
+from chexpert.report.label_figures import draw_co_occurrence, draw_label_states, draw_prevalence
+from chexpert.report.population_figures import draw_image_sizes, draw_sex_and_age, draw_views
+
+EDEMA, OPACITY = OBSERVATIONS.index("Edema"), OBSERVATIONS.index("Lung Opacity")
+
+
+@pytest.fixture
+def frame():
+    """Four images of two patients."""
+    labels = pd.DataFrame(np.nan, range(4), list(OBSERVATIONS), dtype="float32")
+    labels["Edema"] = [1, 1, -1, 0]
+    labels["Lung Opacity"] = [1, 0, 1, np.nan]
+    places = ["patient1/study1/view1_frontal", "patient1/study1/view2_lateral", "patient1/study2/view1_frontal"]
+    keys = [f"train/{place}" for place in [*places, "patient2/study1/view1_frontal"]]
+    return labels.assign(
+        key=keys,
+        patient=["patient1", "patient1", "patient1", "patient2"],
+        projection=["frontal_ap", "lateral", "frontal_ap", "frontal_pa"],
+        sex=["Female", "Female", "Female", "Male"],
+        age=[50.0, 50.0, 90.0, np.nan],
+    )
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_bars_of_label_states_are_shares_and_their_numbers_stand_beside(frame):
+    bars, table = draw_label_states(frame, "train").axes
+    widths = [bars.containers[state][EDEMA].get_width() for state in range(4)]
+    assert widths == [50, 25, 25, 0]
+    numbers = [column[1 + EDEMA] for column in np.array(texts(table)).reshape(4, 15)]
+    assert numbers == ["2", "1", "1", "0"]
+
+
+def test_co_occurrence_is_conditional_on_the_row(frame):
+    image = draw_co_occurrence(frame, "train").axes[0].images[0].get_array()
+    assert image[EDEMA, OPACITY] == 50  # of two positive for Edema one is positive for Lung Opacity
+    assert image[OPACITY, EDEMA] == 50
+    assert image.mask[EDEMA, EDEMA]
+    assert image.mask[OBSERVATIONS.index("Fracture")].all()  # never positive
+
+
+def test_views_are_counted_by_image_study_and_patient(frame):
+    projections, studies, patients = draw_views({"train": frame}).axes
+    assert texts(projections) == ["2 (50.0 %)", "1 (25.0 %)", "1 (25.0 %)"]
+    assert texts(studies) == ["2 (66.7 %)", "1 (33.3 %)"]
+    assert [bar.get_height() for bar in patients.patches] == [1, 0, 1]
+
+
+def test_ages_are_stacked_by_sex_and_unknown_ones_are_left_out(frame):
+    (axes,) = draw_sex_and_age({"train": frame}).axes
+    (female,) = axes.containers
+    assert {age: bar.get_height() for age, bar in enumerate(female) if bar.get_height()} == {50: 2, 90: 1}
+    assert axes.get_title() == "train: age at the study, n = 3 images; 1 at 90 (and over)"
+
+
+def test_prevalence_is_the_share_of_positives(frame):
+    (axes,) = draw_prevalence({"train": frame, "valid": frame[:1]}).axes
+    train, valid = (container.lines[0].get_xdata() for container in axes.containers)
+    assert (train[EDEMA], valid[EDEMA]) == (50, 100)
+
+
+def test_sizes_are_one_dot_each():
+    images = pd.DataFrame({"width": [390, 390, 320], "height": [320, 320, 320]})
+    (axes,) = draw_image_sizes(images).axes
+    assert sorted(map(tuple, axes.collections[0].get_offsets().tolist())) == [(320, 320), (390, 320)]
+    assert axes.get_title() == "Image sizes, n = 3 images; most often: 2 of 390 x 320"
+
+
+def test_what_there_is_is_drawn(frame, tmp_path):
+    bare = frame.assign(sex="", age=np.nan)
+    images = pd.DataFrame({"width": [390], "height": [320]})
+    files = draw_exploration({"test": bare, "valid": bare[:0]}, images, tmp_path / "figures")
+    names = {"label_states_test", "co_occurrence", "views", "prevalence", "image_sizes"}
+    assert {file.stem for file in files} == {file.stem for file in (tmp_path / "figures").iterdir()} == names
+
+
+def test_nothing_is_no_picture(tmp_path):
+    assert draw_exploration({}, None, tmp_path) == []

@@ -1,0 +1,62 @@
+"""The audit's command line."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts/audit_data.py"
+
+
+@pytest.fixture
+def root(write_chexpert, make_row):
+    return write_chexpert([make_row({"Edema": "1.0"})], [make_row({"Edema": "1.0"}, split="valid")])
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """The script in this process, given its arguments; its exit code comes back."""
+    spec = importlib.util.spec_from_file_location("audit_data", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["audit_data.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            script.main()
+        return exit_.value.code
+
+    return run
+
+
+def test_it_writes_what_it_is_asked_for(run, root, tmp_path_factory, capsys):
+    out = tmp_path_factory.mktemp("out")
+    assert run(root, "--json", out / "a.json", "--manifest", out / "m.txt", "--figures", out / "figures") == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("passed: no error")
+    assert json.loads((out / "a.json").read_text())["train"]["images"] == 1
+    assert len((out / "m.txt").read_text().splitlines()) == 4
+    assert (out / "figures/co_occurrence.png").stat().st_size > 10_000
+
+
+def test_an_error_is_told_and_ends_with_1(run, root, tmp_path_factory, capsys):
+    manifest = tmp_path_factory.mktemp("out") / "m.txt"
+    assert run(root, "--manifest", manifest) == 0
+    (root / "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg").unlink()
+    assert run(root, "--check", manifest) == 1
+    told = capsys.readouterr().out
+    assert "error: missing, 1" in told
+    assert "error: manifest, 1" in told
+    assert told.splitlines()[-1].startswith("failed: 2 errors")
+
+
+@pytest.mark.parametrize("arguments", [["no/such/folder"], [".", "--no-images", "--manifest", "m"], []])
+def test_misuse_ends_with_2(run, arguments, capsys):
+    assert run(*arguments) == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_a_broken_manifest_is_told(run, root, tmp_path, capsys):
+    (tmp_path / "m.txt").write_text("nonsense\n")
+    assert "line 1" in run(root, "--check", tmp_path / "m.txt")
