@@ -5,6 +5,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,7 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
     mean = float(trainer.callback_metrics[MONITOR])
     if "train" in cfg["predict"]:
-        batches = trainer.predict(module, datamodule=data, ckpt_path=best) or []
-        rows = (row for batch in batches for row in batch)
+        rows = chain.from_iterable(trainer.predict(module, datamodule=data, ckpt_path=best) or [])
         rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
     print(describe(folder))
     return mean

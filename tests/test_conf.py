@@ -119,6 +119,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("labels.uncertain=self_trained", "labels.predictions=RUN"),
         ("labels=conditional", "mend:  observations=all"),
         ("labels.conditional_rows=some", "one of positive_parents, all"),
+        ("labels.redraw=often", "mend:  true or false"),
         ("model.uncertain=[0]", "set by the run itself"),
         ("predict=[test]", "of valid, train"),
         ("predict=valid", "of valid, train"),

@@ -54,11 +54,11 @@ class LabelPolicy:
     def find_problems(
         uncertain: Rules,
         blank: Rules = "zeros",
+        conditional: bool = False,
         conditional_rows: str = "positive_parents",
         predictions: str | None = None,
         observations: Sequence[str] = (),
-        conditional: bool = False,
-        **_: Any,
+        **others: Any,
     ) -> list[str]:
         """What is wrong with these arguments, and with them for these observations, before anything is built."""
         problems = [*check_rules(uncertain, "labels.uncertain", observations)]
@@ -69,6 +69,12 @@ class LabelPolicy:
         if conditional_rows not in CONDITIONAL_ROWS:
             what, mend = f"unknown rows: {conditional_rows!r}", f"one of {', '.join(CONDITIONAL_ROWS)}"
             problems.append(ProblemError(what, where="labels.conditional_rows", mend=mend))
+        switches = {"conditional": conditional} | {key: others.get(key, False) for key in ("redraw", "propagate")}
+        problems += [
+            ProblemError(f"{value!r} is not possible", where=f"labels.{key}", mend="true or false")
+            for key, value in switches.items()
+            if not isinstance(value, bool)
+        ]
         checks: list[Callable[[], object]] = [lambda: find_parents(observations)] if conditional else []
         if SELF_TRAINED in find_words(uncertain) | find_words(blank):
             checks.append(lambda: find_predictions(predictions))
