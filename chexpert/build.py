@@ -121,6 +121,8 @@ def build_module(cfg: dict[str, Any], model: Model, preprocessing: Preprocessing
         optimizer=build(cfg["optimizer"], "optimizer"),
         scheduler=build(cfg["scheduler"], "scheduler"),
         card=card,
+        level=cfg["level"],
+        study_score=cfg["study_score"],
     )
 
 

@@ -36,8 +36,9 @@ GIVEN = {
 """Arguments that run.py gives itself; every other one comes from the config."""
 
 
-SPLITS = ("valid", "train")
-"""Whose predictions a run can write."""
+LEVELS, STUDY_SCORES = ("image", "study"), ("max", "mean")
+
+SPLITS = ("train", "dev", "valid", "test")
 
 GROUP_KEYS = ("data", "labels", "backbone", "model", "loss", "optimizer", "scheduler", "trainer", "explainer")
 """Top-level keys that a config group fills."""
@@ -65,6 +66,8 @@ class Config:
     start_from: str | None = None
     channels_last: bool = MISSING
     early_stopping: int | None = None
+    level: str = MISSING
+    study_score: str = MISSING
     predict: Any = field(default_factory=lambda: ["valid"])
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)
@@ -266,6 +269,9 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
         yield ProblemError(f"{epochs!r} is not possible", where="trainer.max_epochs", mend="a whole number, 0 or more")
     if trainer.get("devices", 1) != 1 or trainer.get("num_nodes", 1) != 1:
         yield ProblemError("several devices are not supported yet", where="trainer.devices", mend="trainer.devices=1")
+    for key, words in (("level", LEVELS), ("study_score", STUDY_SCORES)):
+        if cfg[key] not in words:
+            yield ProblemError(f"unknown {key}: {cfg[key]!r}", where=key, mend=f"one of {', '.join(words)}")
     if ".." in Path(cfg["name"]).parts or Path(cfg["name"]).is_absolute():
         yield ProblemError(f"{cfg['name']} leaves outputs/", where="name", mend="a plain name")
     splits = cfg["predict"]

@@ -42,7 +42,7 @@ def run(cfg: DictConfig, folder: Path) -> float:
     """Trains, judges and explains what the config says, into an empty folder.
 
     Returns:
-        The mean AUROC of the best weights on the validation split, for a sweeper to rank; NaN if undefined.
+        The mean AUROC of the best weights on the split that chose them, for a sweeper to rank; NaN if undefined.
 
     Raises:
         ProblemError: something the user can mend. The folder is then gone, unless it holds a checkpoint.
@@ -61,7 +61,8 @@ def run(cfg: DictConfig, folder: Path) -> float:
         model = build_model(plain)  # before any data is read: weights may not be had
         data = build(plain["data"], "data", **data_arguments(plain))
         check_input(model, data.preprocessing.size)
-        data.setup("fit")
+        judges_only = plain["trainer"].get("max_epochs") == 0 and "train" not in plain["predict"]
+        data.setup("validate" if judges_only else "fit")
         check_preprocessing(plain, data)
         return fit(plain, model, data, folder)
     except Exception:
@@ -73,6 +74,7 @@ def run(cfg: DictConfig, folder: Path) -> float:
 def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path) -> float:
     """Fits, judges the best weights and explains, with all that is left in ``folder``."""
     module = build_module(cfg, model, data.preprocessing)
+    fitting = "train" in data.datasets
     undefined = find_undefined(data, cfg["mean_over"])
     # An undefined mean has no best epoch: the loss then chooses.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
@@ -82,7 +84,7 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     patience = cfg["early_stopping"]
     stopping = [] if patience is None else [EarlyStopping(monitor, mode=mode, patience=patience)]
     hparams = flatten({key: cfg[key] for key in cfg if key != "backbone"})  # the model has it
-    results = ResultsWriter(folder, hparams, valid="valid" in cfg["predict"])
+    results = ResultsWriter(folder, hparams)
     trainer = build(
         cfg["trainer"],
         "trainer",
@@ -99,21 +101,23 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
     print(introduce(model, data, trainer, folder), flush=True)
     for name, (positives, negatives) in undefined.items():
-        what = f"{name} has {positives} positive and {negatives} negative labels in validation: its AUROC is undefined"
+        what = f"{name} has {positives} positive and {negatives} negative labels in {data.choosing}: no AUROC"
         print(f"warning: {what}", file=sys.stderr)
     if monitor != MONITOR:
         print(f"warning: so {MONITOR} is undefined, and the best epoch is chosen by {monitor}", file=sys.stderr)
-    for warning in find_warnings(data):
-        print(f"warning: {warning}", file=sys.stderr)
-    trainer.fit(module, datamodule=data)
+    if fitting:
+        for warning in find_warnings(data):
+            print(f"warning: {warning}", file=sys.stderr)
+        trainer.fit(module, datamodule=data)
     best = checkpoint.best_model_path or None
-    trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
-    mean = float(trainer.callback_metrics[MONITOR])
+    for split in data.reported:
+        data.judged = split
+        trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
     if "train" in cfg["predict"]:
         rows = chain.from_iterable(trainer.predict(module, datamodule=data, ckpt_path=best) or [])
         rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
     print(describe(folder))
-    return mean
+    return results.metrics[data.choosing if fitting else "valid"]["auroc_mean"]
 
 
 def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:
@@ -128,13 +132,12 @@ def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> Non
 
 def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folder: Path) -> str:
     """What is about to run, in three lines."""
-    assert data.train is not None
-    assert data.valid is not None
     weights = [p.numel() for p in model.parameters()]
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     names = " + ".join(member.name for member in model.members.values())
+    views = ", ".join(f"{len(dataset)} {split}" for split, dataset in data.datasets.items())
     return (
-        f"data:       {len(data.train)} training and {len(data.valid)} validation views ({data.views}) of {data.root}\n"
+        f"data:       {views} views ({data.views}) of {data.layout.name} in {data.layout.folder}\n"
         f"model:      {names}, {trained / 1e6:.1f} of {sum(weights) / 1e6:.1f} million weights trained, on "
         f"{trainer.strategy.root_device} in {trainer.precision}\n"
         f"run folder: {folder}"
@@ -143,8 +146,8 @@ def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folde
 
 def find_warnings(data: CheXpertDataModule) -> list[str]:
     """Observations of which the label policy leaves almost nothing to learn from on one side."""
-    assert data.train is not None
-    scarce = find_scarce(data.train.targets.numpy(), data.train.mask.numpy(), data.observations)
+    train = data.datasets["train"]
+    scarce = find_scarce(train.targets.numpy(), train.mask.numpy(), data.observations)
     return [
         f"{name} has {positives:,.0f} positive and {negatives:,.0f} negative labels to learn from under this policy"
         for name, (positives, negatives) in scarce.items()
@@ -152,12 +155,12 @@ def find_warnings(data: CheXpertDataModule) -> list[str]:
 
 
 def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Positive and negative validation labels of the observations that lack one of them."""
-    assert data.valid is not None
+    """Positive and negative labels, in the split that chooses the epoch, of the observations that lack one of them."""
+    chooses = data.datasets.get(data.choosing, data.datasets["valid"])
     counts = {}
     for name in mean_over:
         column = data.observations.index(name)
-        labels = data.valid.targets[data.valid.mask[:, column], column]
+        labels = chooses.targets[chooses.mask[:, column], column]
         counts[name] = int(labels.sum()), int((1 - labels).sum())
     return {name: count for name, count in counts.items() if 0 in count}
 

@@ -45,7 +45,7 @@ def needs(option: str, root: Path) -> list[str]:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_without_a_problem(option, root, monkeypatch):
-    monkeypatch.setenv("CHEXPERT_ROOT", str(root))
+    monkeypatch.setenv("CHEXPERT_ROOT", str(root / "CheXpert-v1.0" if option == "data=chexpert" else root))
     assert resolve(make(option, *needs(option, root)))["seed"] == 0
 
 
@@ -121,8 +121,8 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("labels.conditional_rows=some", "one of positive_parents, all"),
         ("labels.redraw=often", "mend:  true or false"),
         ("model.uncertain=[0]", "set by the run itself"),
-        ("predict=[test]", "of valid, train"),
-        ("predict=valid", "of valid, train"),
+        ("predict=[tset]", "of train, dev, valid, test"),
+        ("predict=valid", "of train, dev, valid, test"),
         ("backbone.frozen=true", "a frozen backbone without trained weights"),
         ("explainer.lime.samples=0", "explainer.lime.samples"),
         ("data.root=/no/such/folder", "the data root is not a folder"),

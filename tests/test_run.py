@@ -92,7 +92,7 @@ def test_metrics_have_the_fixed_format_and_equal_scikit_learn_on_the_written_pre
     folder, _ = finished
     metrics = json.loads((folder / "metrics.json").read_text())
     valid = metrics["valid"]
-    assert set(metrics) == {"valid", "best_epoch", "seconds", "skipped"}
+    assert set(metrics) == {"valid", "epoch_chosen_on", "best_epoch", "seconds", "skipped"}
     assert valid["n"] == 24
     assert metrics["best_epoch"] == 0
     labels = {row["Path"]: row for row in csv.DictReader((phantom / "CheXpert-v1.0-small/valid.csv").open())}
@@ -243,9 +243,12 @@ def test_a_second_run_learns_from_the_predictions_of_a_first(tmp_path, phantom):
     assert_loads(tmp_path / "first", phantom, "train")
     table = list(csv.DictReader((phantom / "CheXpert-v1.0-small/train.csv").open()))
     assert list(read_predictions(tmp_path / "first", "train")) == [row["Path"] for row in table]
-    options = ["labels=self_trained", f"labels.predictions={tmp_path / 'first'}", "predict=[train]", "explainer=[]"]
-    start(tmp_path / "second", phantom, *options)
-    assert not (tmp_path / "second/predictions/valid.csv").exists()
+    start(
+        tmp_path / "second", phantom, "labels=self_trained", f"labels.predictions={tmp_path / 'first'}", "explainer=[]"
+    )
+    again = ["labels=ignore", f"start_from={tmp_path / 'first'}", "trainer.max_epochs=0", "predict=[valid,train]"]
+    start(tmp_path / "again", phantom, *again, "explainer=[]")
+    assert read_predictions(tmp_path / "again", "train") == read_predictions(tmp_path / "first", "train")
 
 
 def test_a_model_is_not_read_otherwise_than_it_was_trained(tmp_path, phantom, stage1):
@@ -263,7 +266,7 @@ def test_a_checkpoint_from_before_there_were_readouts_loads(tmp_path, finished):
 
 
 def test_a_policy_that_leaves_almost_nothing_to_learn_from_is_told(tmp_path, phantom, capsys):
-    overrides = ["observations=[Edema,Fracture]", "mean_over=[Edema]", "trainer.max_epochs=0", "explainer=[]"]
+    overrides = ["observations=[Edema,Fracture]", "mean_over=[Edema]", "explainer=[]"]
     start(tmp_path / "run", phantom, *overrides)
     assert "warning: Fracture has 0 positive and 40 negative labels to learn from" in capsys.readouterr().err
 

@@ -1,8 +1,8 @@
-"""CheXpert for Lightning: the train and valid splits of one copy of the data."""
+"""CheXpert for Lightning: the splits of one copy of the data."""
 
 import copy
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +13,50 @@ from torch.utils.data import DataLoader
 
 from chexpert.data.augmentation import Augmentation
 from chexpert.data.dataset import Batch, ViewDataset, ViewSampler
-from chexpert.data.frame import FOLDERS, VIEWS, find_folder, read_frame, select_views
+from chexpert.data.files import find_present
+from chexpert.data.frame import VIEWS, select_views
 from chexpert.data.labels import LabelPolicy, hard_labels
+from chexpert.data.layout import LABELLERS, VARIANTS, Layout, find_layout
+from chexpert.data.plus import SECTIONS
 from chexpert.data.preprocessing import FITS, Preprocessing
+from chexpert.data.split import held_range, hold_out
 from chexpert.data.targets import Targets
 from chexpert.problem import ProblemError
 
-ON_MISSING = ("stop", "skip")
+CHOICES = {
+    "variant": VARIANTS,
+    "views": VIEWS,
+    "fit": FITS,
+    "on_missing": ("stop", "skip"),
+    "labeller": (None, *LABELLERS, *SECTIONS),
+}
 
 
 class CheXpertDataModule(pl.LightningDataModule):
-    """Train and validation views of CheXpert.
+    """The views of CheXpert by split.
+
+    Training views are those of train.csv, less the patients that are held out as ``dev``. The epoch is chosen on
+    ``dev`` where there is one, otherwise on ``valid``; ``valid`` and, where asked, ``test`` are what is reported.
 
     Args:
-        root: the folder above ``CheXpert-v1.0-small`` (or ``CheXpert-v1.0``, ``chexpert/v1.0[-small]``).
+        root: the folder above CheXpert's own, in any of the forms that :mod:`chexpert.data.layout` knows.
         observations: names of the C observations to learn, in the order of the model's outputs.
-        labels: policy for uncertain and blank training labels. Validation takes the labels as they are.
-        variant: ``small`` or ``full``.
+        labels: policy for uncertain and blank training labels. Other splits take the labels as they are.
+        variant: ``small``, ``full``, ``plus``, or ``auto`` where only one of them lies there.
+        labeller: whose labels train gets: None for those of train.csv, ``chexbert``, ``visualchexbert``; of CheXpert
+            Plus ``impression`` (its default), ``findings`` or ``report``.
         views: ``frontal``, ``lateral`` or ``all``.
+        dev: share of the training patients that is held out, in (0, 1).
+        folds: hold out one of this many folds of the training patients instead.
+        fold: which one, from 0.
+        test: report the test set too; a folder, where it lies in another copy.
         size: height and width of the model's input in pixels.
         fit: how a film becomes square: ``stretch``, ``crop`` or ``pad``.
         augmentation: random geometry for training.
         batch_size: views a step.
         workers: loader processes; 0 decodes in the main process.
         on_missing: ``stop`` at a missing or unreadable image, or ``skip`` and count it.
-        seed: of order and augmentation.
+        seed: of splits, order and augmentation.
     """
 
     def __init__(
@@ -45,8 +64,13 @@ class CheXpertDataModule(pl.LightningDataModule):
         root: str | Path,
         observations: Sequence[str],
         labels: LabelPolicy,
-        variant: str = "small",
+        variant: str = "auto",
+        labeller: str | None = None,
         views: str = "frontal",
+        dev: float | None = None,
+        folds: int | None = None,
+        fold: int = 0,
+        test: bool | str = False,
         size: int = 224,
         fit: str = "stretch",
         augmentation: Augmentation | None = None,
@@ -56,68 +80,67 @@ class CheXpertDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.root, self.variant, self.views = Path(root), variant, views
+        self.root, self.variant, self.labeller, self.views = Path(root), variant, labeller, views
         self.observations, self.labels, self.seed = list(observations), labels, seed
+        self.held, self.with_test = held_range(dev, folds, fold), test
         self.preprocessing, self.augmentation = Preprocessing(size, fit), augmentation
         self.batch_size, self.workers, self.on_missing = batch_size, workers, on_missing
         self.skipped: set[str] = set()
         """CSV paths of the views left out so far under ``on_missing=skip``."""
-        self.train: ViewDataset | None = None
-        self.valid: ViewDataset | None = None
+        self.frames: dict[str, pd.DataFrame] = {}
+        """The views of train, dev, valid and test, as far as there; ``file`` is the image's."""
+        self.datasets: dict[str, ViewDataset] = {}
+        self.judged = "valid"
+        """The split that the next validation judges outside of fitting."""
 
     @staticmethod
-    def find_problems(root: object = None, **options: object) -> list[str]:
+    def find_problems(root: object = None, **options: Any) -> list[str]:
         """What is wrong with these arguments, before anything is read; a root yet to be made is a mapping."""
-        choices = {"variant": tuple(FOLDERS), "views": VIEWS, "fit": FITS, "on_missing": ON_MISSING}
-        problems = [
-            str(
-                ProblemError(
-                    f"unknown {key}: {options[key]!r}",
-                    where=f"data.{key}",
-                    mend=f"one of {', '.join(values)}",
-                )
-            )
-            for key, values in choices.items()
-            if key in options and options[key] not in values
-        ]
-        for key, least in (("size", 8), ("batch_size", 1), ("workers", 0)):
-            value = options.get(key, least)
-            if not isinstance(value, int) or value < least:
-                mend = f"a whole number, at least {least}"
-                problems.append(str(ProblemError(f"{value!r} is not possible", where=f"data.{key}", mend=mend)))
-        variant = options.get("variant", "small")
+        problems = [*_find_unknown(options), *_find_wrong_numbers(options), *_find_wrong_parts(options)]
+        variant = options.get("variant", "auto")
         if root is None:
-            mend = "give the folder above CheXpert-v1.0[-small]: data.root=..., or set CHEXPERT_ROOT"
-            problems.append(str(ProblemError("where is CheXpert?", where="data.root", mend=mend)))
-        elif isinstance(root, str | Path) and variant in FOLDERS:
+            mend = "give the folder above CheXpert's own: data.root=..., or set CHEXPERT_ROOT"
+            problems.append(ProblemError("where is CheXpert?", where="data.root", mend=mend))
+        elif isinstance(root, str | Path) and variant in VARIANTS:
             try:
-                find_folder(root, str(variant))
+                find_layout(root, variant)
             except ProblemError as error:
-                problems.append(str(error))
-        return problems
+                problems.append(error)
+        return [str(problem) for problem in problems]
+
+    @property
+    def choosing(self) -> str:
+        """The split on which the epoch is chosen."""
+        return "valid" if self.held is None else "dev"
+
+    @property
+    def reported(self) -> list[str]:
+        """The splits that are judged by the best weights."""
+        return [name for name in ("dev", "valid", "test") if name in self.datasets]
 
     def setup(self, stage: str) -> None:
-        """Reads both tables and sees that their images are there. A second call reads nothing."""
-        if self.valid is not None:
+        """Reads the tables and sees that their images are there; train only to fit. A second call reads nothing."""
+        if self.datasets:
             return
-        folder = find_folder(self.root, self.variant)
-        frame = self._frame(folder, "train")
-        self.train = self._views(folder, frame, self.labels.apply(frame, self.observations), self.augmentation)
-        frame = self._frame(folder, "valid")
-        self.valid = self._views(folder, frame, Targets(*hard_labels(frame, self.observations)), None)
+        self.layout = find_layout(self.root, self.variant)
+        if stage == "fit":
+            self._setup_train()
+        self._add("valid", self._read(self.layout, "valid"))
+        if self.with_test:
+            layout = self.layout if self.with_test is True else find_layout(self.with_test)
+            self._add("test", self._read(layout, "test"))
+        self._check_patients()
 
     def train_dataloader(self) -> DataLoader:
-        assert self.train is not None
-        return self._loader(self.train, shuffle=True)
+        return self._loader(self.datasets["train"], shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        assert self.valid is not None
-        return self._loader(self.valid, shuffle=False)
+        fitting = self.trainer is not None and self.trainer.state.fn == "fit"
+        return self._loader(self.datasets[self.choosing if fitting else self.judged], shuffle=False)
 
     def predict_dataloader(self) -> DataLoader:
         """The training views as validation would show them: in file order, without augmentation."""
-        views = copy.copy(self.train)
-        assert views is not None
+        views = copy.copy(self.datasets["train"])
         views.augmentation = None
         return self._loader(views, shuffle=False)
 
@@ -128,49 +151,60 @@ class CheXpertDataModule(pl.LightningDataModule):
             print(f"skipped, cannot be read: {path}", file=sys.stderr)
         return batch
 
-    def _frame(self, folder: Path, split: str) -> pd.DataFrame:
+    def _setup_train(self) -> None:
+        train = self._read(self.layout, "train")
+        if self.held is not None:
+            train, dev = hold_out(train, *self.held, self.seed)
+            self._add("dev", dev)
+        self._add("train", train)
+
+    def _read(self, layout: Layout, name: str) -> pd.DataFrame:
         """The selected views of a split whose files are there; under ``stop`` all of them must be."""
-        frame = select_views(read_frame(folder / f"{split}.csv"), self.views)
+        frame = select_views(layout.read(name, self.labeller), self.views)
+        table = layout.tables[name]
         if frame.empty:
-            raise ProblemError(
-                f"no {self.views} view in this split", where=f"{folder / split}.csv", mend="data.views=all"
-            )
-        missing = [not file.is_file() for file in self._files(folder, frame)]
-        absent = frame.loc[missing, "path"]
-        if len(absent) and (self.on_missing == "stop" or len(absent) == len(frame)):
+            raise ProblemError(f"no {self.views} view in this split", where=str(table), mend="data.views=all")
+        frame = frame.assign(file=list(map(str, layout.locate(frame))))
+        present = find_present(layout.folder, frame["file"])
+        absent = frame.loc[~present, "path"]
+        if len(absent) and (self.on_missing == "stop" or not present.any()):
             some = f"{len(absent)} of {len(frame)} listed images are missing, the first: {absent.iloc[0]}"
             way_out = ", or leave such views out and count them: data.on_missing=skip"
             mend = "restore them" + (way_out if self.on_missing == "stop" else "")
-            raise ProblemError(some, where=str(folder / f"{split}.csv"), mend=mend)
+            raise ProblemError(some, where=str(table), mend=mend)
         if len(absent):
             self.skipped.update(absent)
-            print(
-                f"skipped, missing: {len(absent)} images of {split}, the first {absent.iloc[0]}",
-                file=sys.stderr,
-            )
-        return frame[[not gone for gone in missing]].reset_index(drop=True)
+            first = absent.iloc[0]
+            print(f"skipped, missing: {len(absent)} images of {name}, the first {first}", file=sys.stderr)
+        return frame[present].reset_index(drop=True)
 
-    def _views(
-        self,
-        folder: Path,
-        frame: pd.DataFrame,
-        targets: Targets,
-        augmentation: Augmentation | None,
-    ) -> ViewDataset:
-        return ViewDataset(
+    def _add(self, name: str, frame: pd.DataFrame) -> None:
+        self.frames[name] = frame
+        train = name == "train"
+        hard = Targets(*hard_labels(frame, self.observations))
+        targets, mask, draws = self.labels.apply(frame, self.observations) if train else hard
+        self.datasets[name] = ViewDataset(
             list(frame["path"]),
-            self._files(folder, frame),
-            targets.values,
-            targets.mask,
+            list(frame["file"]),
+            targets,
+            mask,
             self.preprocessing,
-            augmentation,
+            self.augmentation if train else None,
             self.seed,
             skip=self.on_missing == "skip",
-            draws=targets.draws,
+            draws=draws,
         )
 
-    def _files(self, folder: Path, frame: pd.DataFrame) -> list[Path]:
-        return [folder / f"{key}.jpg" for key in frame["key"]]
+    def _check_patients(self) -> None:
+        """Refuses a patient who is in two splits: what is learned of one film is known of the other."""
+        patients = {name: set(frame["patient"]) for name, frame in self.frames.items()}
+        names = list(patients)
+        for i, one in enumerate(names):
+            for other in names[i + 1 :]:
+                if shared := patients[one] & patients[other]:
+                    what = f"{len(shared)} patients are both in {one} and in {other}, the first: {min(shared)}"
+                    mend = "remove them from one of the two tables, or restore these"
+                    raise ProblemError(what, where=str(self.layout.folder), mend=mend)
 
     def _loader(self, views: ViewDataset, *, shuffle: bool) -> DataLoader:
         return DataLoader(
@@ -187,3 +221,31 @@ class CheXpertDataModule(pl.LightningDataModule):
 def _as_is(batch: Any) -> Any:
     """ViewDataset hands out whole batches already."""
     return batch
+
+
+def _find_unknown(options: dict[str, Any]) -> Iterator[ProblemError]:
+    for key, values in CHOICES.items():
+        if key in options and options[key] not in values:
+            mend = "one of " + ", ".join("null" if value is None else value for value in values)
+            yield ProblemError(f"unknown {key}: {options[key]!r}", where=f"data.{key}", mend=mend)
+
+
+def _find_wrong_numbers(options: dict[str, Any]) -> Iterator[ProblemError]:
+    for key, least in (("size", 8), ("batch_size", 1), ("workers", 0), ("folds", 2), ("fold", 0)):
+        value = options.get(key, least)
+        if value is None and key == "folds":
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            mend = f"a whole number, at least {least}"
+            yield ProblemError(f"{value!r} is not possible", where=f"data.{key}", mend=mend)
+
+
+def _find_wrong_parts(options: dict[str, Any]) -> Iterator[ProblemError]:
+    """What is wrong with the parts of the training set that are held out."""
+    dev, folds, fold = options.get("dev"), options.get("folds"), options.get("fold", 0)
+    if dev is not None and not (isinstance(dev, float) and 0 < dev < 1):
+        yield ProblemError(f"{dev!r} is not possible", where="data.dev", mend="a share between 0 and 1, such as 0.05")
+    if dev is not None and folds is not None:
+        yield ProblemError("both a development split and folds", where="data.dev, data.folds", mend="give one of them")
+    if isinstance(folds, int) and isinstance(fold, int) and fold >= folds:
+        yield ProblemError(f"there is no fold {fold}", where="data.fold", mend=f"0 to {folds - 1}")

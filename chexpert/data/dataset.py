@@ -47,7 +47,7 @@ class ViewDataset(Dataset):
     def __init__(
         self,
         paths: Sequence[str],
-        files: Sequence[Path],
+        files: Sequence[str | Path],
         targets: np.ndarray,
         mask: np.ndarray,
         preprocessing: Preprocessing,

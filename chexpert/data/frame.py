@@ -1,87 +1,80 @@
-"""From a CheXpert CSV to a tidy table: one row a view, columns by name, labels in {1, 0, -1, NaN}."""
+"""From CheXpert's tables to one tidy frame: one row a view, columns by name, labels in {1, 0, -1, NaN}."""
 
-import csv
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from chexpert.data.table import Table, read_table
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
-FOLDERS = {
-    "small": ("CheXpert-v1.0-small", "chexpert/v1.0-small"),
-    "full": ("CheXpert-v1.0", "chexpert/v1.0"),
-}
-"""Where each variant lies under the root: as Stanford unpacks it, and as ooodmt/MLMIP renamed it."""
-
-HEADER = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS)
+CIRCUMSTANCES = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
+HEADER = ("Path", *CIRCUMSTANCES, *OBSERVATIONS)
+SPLITS = ("train", "valid", "test")
 VIEWS = ("frontal", "lateral", "all")
 
 # CheXpert writes floats; integers are what a spreadsheet makes of them. Blank is not negative: it stays NaN.
 LABELS = {"": np.nan, "1.0": 1.0, "0.0": 0.0, "-1.0": -1.0, "1": 1.0, "0": 0.0, "-1": -1.0}
+SEXES = ("Male", "Female", "Unknown")  # Unknown: one patient
+AGES = frozenset(map(str, range(121)))  # CheXpert's own: 0 (three times), 18 to 90
+PROJECTIONS = {
+    "Frontal AP": "frontal_ap",
+    "Frontal PA": "frontal_pa",
+    "Frontal LL": "frontal_ll",  # 16 rows of train.csv
+    "Frontal RL": "frontal_rl",  # one row
+    "Lateral ": "lateral",
+}
 # Only these parts place a file: the prefix differs between copies, and the base name occurs 187,625 times.
 PLACE = re.compile(
-    r"(?:^|/)(?P<split>train|valid|test)/(?P<patient>patient\d+)/(?P<study>study\d+)/(?P<view>view\d+_[a-z]+)\.jpg$"
+    r"((?:.+/)?)(patient[0-9]{5})/(study[1-9][0-9]*)/(view[1-9][0-9]*_(?:frontal|lateral))\.jpg", re.DOTALL
 )
+# What stands before: no part of it may be empty, absolute, or lead upwards.
+HEAD = re.compile(r"(?P<prefix>(?:[A-Za-z0-9_-][A-Za-z0-9 ._&()-]*/)*?)(?:(?P<split>train|valid|test)/)?")
+STUDY = re.compile(r"^(?:CheXpert-v1\.0/)?test/(?P<patient>patient[0-9]{5})/(?P<study>study[1-9][0-9]*)$(?!\n)")
+EXPECTED = ".../<split>/patientNNNNN/studyN/viewN_kind.jpg"
+BATCH = re.compile(r"batch [1-4] \([^/]*\)")  # the one part of the prefix that may differ within a table
 
 
-def find_folder(root: str | Path, variant: str) -> Path:
-    """The folder of a variant that holds its CSV files, looked for under ``root`` and at ``root`` itself.
+def read_frame(path: Path, split: str | None = None) -> pd.DataFrame:
+    """Reads train.csv, valid.csv, test_labels.csv or a labeller's table, by column name, every row of it.
 
-    Raises:
-        ProblemError: no such root, or none of the variant's folders in it.
-    """
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        raise ProblemError(
-            "the data root is not a folder",
-            where=f"data.root={root}",
-            mend="give the folder that holds CheXpert: data.root=... or the environment variable CHEXPERT_ROOT",
-        )
-    candidates = [root / name for name in FOLDERS[variant]]
-    if any(
-        path.as_posix().endswith(f"/{name}") for path in (root.absolute(), root.resolve()) for name in FOLDERS[variant]
-    ):
-        candidates.append(root)
-    for folder in candidates:
-        if (folder / "train.csv").is_file():
-            return folder
-    raise ProblemError(
-        f"no {variant} CheXpert there: looked for train.csv in " + ", ".join(map(str, candidates)),
-        where=f"data.root={root}",
-        mend="point data.root at the folder above it, or choose another variant (data=small, data=full)",
-    )
-
-
-def read_frame(path: Path) -> pd.DataFrame:
-    """Reads train.csv or valid.csv, by column name, every row of it.
+    Args:
+        path: a CSV file of CheXpert's 19 columns; the four between Path and the labels may be wanting together.
+        split: what its rows belong to; by default what their paths say.
 
     Returns:
         One row a view, in file order: ``path`` (as the CSV has it), ``key`` (``train/patient.../study.../view``,
-        equal in every copy of CheXpert), ``split, patient, study, view``, ``projection`` (frontal_ap,
-        frontal_pa, frontal, lateral), ``sex``, ``age``, and the 14 observations as float in {1, 0, -1, NaN}.
+        equal in every copy of CheXpert), ``split, patient, study, view``, ``projection`` (frontal_ap, frontal_pa,
+        frontal_ll, frontal_rl, lateral; frontal where the table does not say), ``sex``, ``age`` (years; NaN where the
+        table does not say), and the 14 observations as float32 in {1, 0, -1, NaN}.
 
     Raises:
-        ProblemError: with file, line and column of the first thing that is not CheXpert.
+        ProblemError: with file, line, column and value of the first thing that is not CheXpert.
     """
-    rows = _read_rows(path)
-    table = pd.DataFrame(rows, columns=list(HEADER), dtype=str)
-    places = table["Path"].str.extract(PLACE)
-    _refuse(
-        path,
-        table["Path"],
-        places["patient"].isna(),
-        "Path is not .../<split>/patientN/studyN/viewN_kind.jpg",
-    )
-    key = places["split"] + "/" + places["patient"] + "/" + places["study"] + "/" + places["view"]
-    _refuse(path, table["Path"], key.duplicated(), "this view is listed twice")
-    frame = pd.DataFrame({"path": table["Path"], "key": key, **places})
-    frame["projection"] = _projection(path, table)
-    frame["sex"], frame["age"] = table["Sex"], pd.to_numeric(table["Age"], errors="coerce")
+    table = read_table(path, ("Path", *OBSERVATIONS), CIRCUMSTANCES)
+    places = _place(table, split)
+    columns = {"path": table["Path"], **places, **_circumstances(table, places["view"]), **read_labels(table)}
+    return pd.DataFrame(columns, index=table.text.index)
+
+
+def read_labels(table: Table) -> dict[str, np.ndarray]:
+    """The 14 observations of a table as (N,) float32 in {1, 0, -1, NaN}."""
     for name in OBSERVATIONS:
-        frame[name] = _labels(path, table[name])
+        table.allow(name, LABELS, "a label is not blank, -1, 0 or 1")
+    return {name: table[name].map(LABELS).to_numpy("float32") for name in OBSERVATIONS}
+
+
+def read_studies(path: Path) -> pd.DataFrame:
+    """Reads groundtruth.csv, the test set's labels by study: ``patient``, ``study`` and the 14 observations."""
+    table = read_table(path, ("Study", *OBSERVATIONS))
+    parts = table["Study"].str.extract(STUDY)
+    table.refuse("Study", parts["study"].isna(), "Study is not .../test/patientNNNNN/studyN")
+    frame = parts.assign(**read_labels(table))
+    table.refuse("Study", frame.duplicated(["patient", "study"]), "this study is listed twice")
     return frame
 
 
@@ -93,52 +86,41 @@ def select_views(frame: pd.DataFrame, views: str) -> pd.DataFrame:
     return frame[kind == views].reset_index(drop=True)
 
 
-def _read_rows(path: Path) -> list[list[str]]:
-    """The data rows with their columns in the order of HEADER; short and long lines are refused, not shifted."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header, *rows = csv.reader(file)
-    except (OSError, UnicodeDecodeError, csv.Error, ValueError) as error:
-        raise ProblemError(f"the table cannot be read: {error}", where=str(path), mend="restore the file") from error
-    missing, unknown = sorted(set(HEADER) - set(header)), sorted(set(header) - set(HEADER))
-    if missing or unknown or len(header) != len(HEADER):
-        found = [f"no column {name!r}" for name in missing] + [f"unknown column {name!r}" for name in unknown]
-        raise ProblemError(
-            "not CheXpert's columns: " + (", ".join(found) or "a column stands twice"),
-            where=f"{path}, line 1",
-            mend="restore CheXpert's own header (19 names, any order)",
-        )
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(HEADER):
-            raise ProblemError(
-                f"{len(row)} fields instead of {len(HEADER)}",
-                where=f"{path}, line {number}",
-                mend="correct the line",
-            )
-    order = [header.index(name) for name in HEADER]
-    return [[row[i] for i in order] for row in rows]
+def _place(table: Table, split: str | None) -> dict[str, Sequence[str]]:
+    """Key, split, patient, study and view of every row; one table has one prefix."""
+    found = [match.groups() if (match := PLACE.fullmatch(path)) else None for path in table["Path"]]
+    table.refuse("Path", [place is None for place in found], f"Path is not {EXPECTED}")
+    heads, *parts = zip(*filter(None, found), strict=True) if found else [()] * 4
+    read = {head: HEAD.fullmatch(head) for head in set(heads)}
+    splits = {head: (match["split"] or split or "") if match else "" for head, match in read.items()}
+    table.refuse("Path", [not splits[head] for head in heads], f"Path is not {EXPECTED}")
+    starts = {head: BATCH.sub("batch", match["prefix"]) for head, match in read.items() if match}
+    table.refuse("Path", [starts[head] != starts[heads[0]] for head in heads], "Path does not begin as that of line 2")
+    wanted = split or (splits[heads[0]] if heads else "")
+    table.refuse("Path", [splits[head] != wanted for head in heads], f"Path belongs to another split than {wanted}")
+    keys = pd.Series(["/".join((wanted, *place)) for place in zip(*parts, strict=True)], dtype="str")
+    table.refuse("Path", keys.duplicated(), "this view is listed twice")
+    return {
+        "key": list(keys),
+        "split": [wanted] * len(keys),
+        **dict(zip(("patient", "study", "view"), parts, strict=True)),
+    }
 
 
-def _labels(path: Path, column: pd.Series) -> pd.Series:
-    labels = column.map(LABELS)
-    _refuse(path, column, ~column.isin(list(LABELS)), f"a label of {column.name} is not blank, -1, 0 or 1")
-    return labels.astype("float32")
-
-
-def _projection(path: Path, table: pd.DataFrame) -> pd.Series:
-    kind = table["Frontal/Lateral"].str.lower()
-    _refuse(path, table["Frontal/Lateral"], ~kind.isin(["frontal", "lateral"]), "neither Frontal nor Lateral")
-    suffix = table["AP/PA"].str.lower().map({"ap": "_ap", "pa": "_pa"}).fillna("")
-    return kind + suffix.where(kind == "frontal", "")
-
-
-def _refuse(path: Path, column: pd.Series, wrong: pd.Series, what: str) -> None:
-    """Raises for the first wrong row: its line counts from 1 and the header is line 1."""
-    if wrong.any():
-        row = int(np.flatnonzero(wrong.to_numpy())[0])
-        more = int(wrong.sum()) - 1
-        raise ProblemError(
-            f"{what}: {column.iloc[row]!r}" + (f" (and {more} more such rows)" if more else ""),
-            where=f"{path}, line {row + 2}, column {column.name}",
-            mend="correct the row, or restore the file as Stanford gives it",
-        )
+def _circumstances(table: Table, views: Sequence[str]) -> dict[str, Any]:
+    """Projection, sex and age; a table has all four columns for them or none."""
+    kinds = pd.Series([view.partition("_")[2].title() for view in views], dtype="str")
+    given = [name for name in CIRCUMSTANCES if name in table]
+    if not given:
+        return {"projection": kinds.str.lower(), "sex": "", "age": np.nan}
+    if len(given) < len(CIRCUMSTANCES):
+        what = f"only {', '.join(given)} of the columns {', '.join(CIRCUMSTANCES)}"
+        raise ProblemError(what, where=f"{table.path}, line 1", mend="restore the others")
+    table.allow("Sex", SEXES, f"Sex is not one of {', '.join(SEXES)}")
+    table.allow("Age", AGES, "Age is not a whole number of years from 0 to 120")
+    table.allow("Frontal/Lateral", ("Frontal", "Lateral"), "neither Frontal nor Lateral")
+    stated = table["Frontal/Lateral"]
+    table.refuse("Frontal/Lateral", kinds != stated, "not what the name of the view says")
+    projection = (stated + " " + table["AP/PA"]).map(PROJECTIONS)
+    table.refuse("AP/PA", projection.isna(), "not AP, PA, LL or RL (blank for laterals)")
+    return {"projection": projection, "sex": table["Sex"], "age": table["Age"].astype("float64")}

@@ -21,7 +21,7 @@ from chexpert.problem import ProblemError
 class ExplainCallback(pl.Callback):
     """Leaves explanations/<explainer>/<view>/<observation>.png and .npz, a manifest and a sheet for each explainer.
 
-    It acts on the validation that is not part of a fit, after the results are written.
+    It acts on the validation of the valid split that is not part of a fit, after the results are written.
 
     Args:
         run: the run folder.
@@ -51,12 +51,15 @@ class ExplainCallback(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A view that is not there is told before training, not after it."""
-        self.choose(trainer.datamodule.valid)  # type: ignore[attr-defined]
+        self.choose(trainer.datamodule.datasets["valid"])  # type: ignore[attr-defined]
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn != TrainerFn.VALIDATING or not trainer.is_global_zero or not self.explainers:
             return
-        dataset: ViewDataset = trainer.datamodule.valid  # type: ignore[attr-defined]
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if data.judged != "valid":
+            return
+        dataset: ViewDataset = data.datasets["valid"]
         rows = self.choose(dataset)
         for name, explainer in self.explainers.items():
             print(f"explaining {len(rows)} views by {name}", flush=True)

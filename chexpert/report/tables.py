@@ -12,7 +12,13 @@ from chexpert import rundir
 def describe(run: Path) -> str:
     """Run folder, AUROC table with its yardstick, and the commands to look further."""
     metrics = json.loads((run / rundir.METRICS).read_text())
-    lines = [auroc_table(metrics["valid"], "validation views, image level")]
+    chosen = metrics["epoch_chosen_on"]
+    lines = []
+    for split in ("dev", "valid", "test"):
+        if split in metrics:
+            level = {"image": "single views", "study": "studies"}[metrics[split]["level"]]
+            note = "epoch chosen here: optimistic" if split == chosen else f"epoch chosen on {chosen}"
+            lines.append(auroc_table(metrics[split], f"{split} split, {level}", note))
     if metrics["skipped"]:
         lines.append(f"skipped: {len(metrics['skipped'])} views, listed in {run / rundir.METRICS}")
     python = os.path.relpath(sys.executable)  # the environment need not be active
@@ -25,21 +31,21 @@ def describe(run: Path) -> str:
     return "\n".join(lines)
 
 
-def auroc_table(split: dict[str, Any], yardstick: str) -> str:
+def auroc_table(split: dict[str, Any], yardstick: str, note: str) -> str:
     """AUROC per observation with positives and negatives; undefined is a dash.
 
     >>> print(auroc_table({"n": 9, "auroc": {"Edema": {"value": 0.9, "positives": 4, "negatives": 5}},
-    ...     "auroc_mean": 0.9, "auroc_mean_over": ["Edema"]}, "made up"))
+    ...     "auroc_mean": 0.9, "auroc_mean_over": ["Edema"]}, "made up", "epoch chosen on dev"))
     AUROC, made up, n = 9
     Edema                         0.900   4 positive, 5 negative
-    mean over 1                   0.900   epoch chosen on the same views: optimistic
+    mean over 1                   0.900   epoch chosen on dev
     """
     lines = [f"AUROC, {yardstick}, n = {split['n']}"]
     for name, auroc in split["auroc"].items():
         counts = f"{auroc['positives']} positive, {auroc['negatives']} negative"
         lines.append(f"{name:<28}  {_figure(auroc['value'])}   {counts}")
     over = f"mean over {len(split['auroc_mean_over'])}"
-    lines.append(f"{over:<28}  {_figure(split['auroc_mean'])}   epoch chosen on the same views: optimistic")
+    lines.append(f"{over:<28}  {_figure(split['auroc_mean'])}   {note}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
 from chexpert.data import Batch
-from chexpert.metrics import Auroc, MultilabelAuroc, auroc_mean
+from chexpert.metrics import Auroc, MultilabelAuroc, auroc_mean, find_study, multilabel_auroc, reduce_to_studies
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 
@@ -26,6 +26,8 @@ class MultilabelModule(pl.LightningModule):
         optimizer: constructor that takes the trainable parameters.
         scheduler: constructor that takes the optimizer; one that asks for ``total_steps`` is stepped every batch,
             any other every epoch.
+        level: ``image`` judges single views, ``study`` their studies.
+        study_score: ``max`` or ``mean`` over the views of a study.
         card: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.
     """
 
@@ -38,16 +40,21 @@ class MultilabelModule(pl.LightningModule):
         optimizer: Callable[..., torch.optim.Optimizer],
         scheduler: Callable[..., Any],
         card: dict[str, Any],
+        level: str = "image",
+        study_score: str = "max",
     ) -> None:
         super().__init__()
         self.model, self.loss = model, loss
         self.observations, self.mean_over = list(observations), list(mean_over)
         self.make_optimizer, self.make_scheduler, self.card = optimizer, scheduler, card
+        self.level, self.study_score = level, study_score
         self.auroc = MultilabelAuroc(observations)
         self.paths: list[str] = []
         """Paths of the judged views, in the order of ``auroc.rows()``."""
         self.judged: dict[str, Auroc] = {}
         """AUROC by observation, of the last validation."""
+        self.judged_count = 0
+        """The number of views or studies that it is of."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.model(images)
@@ -95,7 +102,11 @@ class MultilabelModule(pl.LightningModule):
         return logits
 
     def on_validation_epoch_end(self) -> None:
-        self.judged = self.auroc.compute()
+        rows = self.auroc.rows()
+        if self.level == "study":
+            rows = reduce_to_studies([find_study(path) for path in self.paths], *rows, self.study_score)
+        self.judged = dict(zip(self.observations, multilabel_auroc(*rows), strict=True))
+        self.judged_count = len(rows[0])
         mean, _ = auroc_mean(self.judged, self.mean_over)
         values = {f"val/auroc/{name}": auroc.value for name, auroc in self.judged.items()}
         self.log_dict(values, logger=self._fitting)

@@ -15,53 +15,58 @@ from chexpert.training.module import MultilabelModule
 
 
 class ResultsWriter(pl.Callback):
-    """Writes metrics.json, predictions, PR curves and hparams, once, after the final validation.
+    """Writes metrics.json, predictions/<split>.csv, PR curves and hparams, as the best weights judge each split.
 
-    It acts on the validation that is not part of a fit; that one judges the best weights.
+    It acts on the validations that are not part of a fit.
 
     Args:
         run: the run folder.
         hparams: flat settings for TensorBoard's hparams page.
-        valid: write predictions/valid.csv too.
     """
 
-    def __init__(self, run: Path, hparams: dict[str, Any], valid: bool = True) -> None:
-        self.run, self.hparams, self.valid = run, hparams, valid
+    def __init__(self, run: Path, hparams: dict[str, Any]) -> None:
+        self.run, self.hparams = run, hparams
         self.started = time.monotonic()
+        self.metrics: dict[str, Any] = {}
+        """The content of metrics.json so far."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn != TrainerFn.VALIDATING or not trainer.is_global_zero:
             return
         assert isinstance(pl_module, MultilabelModule)
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        split = data.judged
         probabilities, labels, mask = (rows.cpu() for rows in pl_module.auroc.rows())
-        if self.valid:
-            rundir.write_predictions(
-                rundir.predictions(self.run, "valid"),
-                pl_module.observations,
-                zip(pl_module.paths, probabilities.tolist(), strict=True),
-            )
+        rundir.write_predictions(
+            rundir.predictions(self.run, split),
+            pl_module.observations,
+            zip(pl_module.paths, probabilities.tolist(), strict=True),
+        )
         judged = summarise(pl_module)
-        metrics = {
-            "valid": judged,
+        self.metrics |= {
+            split: judged,
+            "epoch_chosen_on": data.choosing,
             "best_epoch": best_epoch(trainer),
             "seconds": round(time.monotonic() - self.started, 1),
-            "skipped": sorted(getattr(trainer.datamodule, "skipped", [])),  # type: ignore[attr-defined]
+            "skipped": sorted(data.skipped),
         }
-        rundir.write_json(self.run / rundir.METRICS, metrics)
+        rundir.write_json(self.run / rundir.METRICS, self.metrics)
         if isinstance(trainer.logger, TensorBoardLogger):
             writer = trainer.logger.experiment
             for c, name in enumerate(pl_module.observations):
                 rows = mask[:, c]
                 if rows.any():
-                    writer.add_pr_curve(f"valid/{name}", labels[rows, c], probabilities[rows, c], trainer.global_step)
-            trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": judged["auroc_mean"]})
+                    writer.add_pr_curve(f"{split}/{name}", labels[rows, c], probabilities[rows, c], trainer.global_step)
+            if split == data.choosing:  # settings are compared by what chooses, never by what is reported
+                trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": judged["auroc_mean"]})
 
 
 def summarise(module: MultilabelModule) -> dict[str, Any]:
     """The AUROC of the last validation with its support, as metrics.json holds it."""
     mean, over = auroc_mean(module.judged, module.mean_over)
     return {
-        "n": len(module.paths),
+        "level": module.level,
+        "n": module.judged_count,
         "auroc": {name: auroc._asdict() for name, auroc in module.judged.items()},
         "auroc_mean": mean,
         "auroc_mean_over": over,

@@ -1,11 +1,13 @@
 """CheXpert for Lightning, on copies of a few films."""
 
+import shutil
 import traceback
 
 import pytest
 import torch
 
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
+from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
 NAMES = ["Edema", "Fracture"]
@@ -20,20 +22,20 @@ def rows(make_row):
 def make_data(write_chexpert, rows):
     """A datamodule on a copy of ``train`` and ``valid`` rows; ``spoil(folder)`` may damage it before it is read."""
 
-    def make(train=rows, valid=None, *, spoil=None, **options):
+    def make(train=rows, valid=None, *, spoil=None, stage="fit", **options):
         root = write_chexpert(train, valid)
         if spoil:
             spoil(root / "CheXpert-v1.0-small")
         options = {"labels": LabelPolicy("ones"), "size": 16, "batch_size": 2, "workers": 0} | options
         data = CheXpertDataModule(root, NAMES, **options)
-        data.setup("fit")
+        data.setup(stage)
         return data
 
     return make
 
 
 def film(split, patient):
-    return f"{split}/patient{patient:05d}/study1/view1_frontal.jpg"
+    return f"{split}/patient{patient + 64540 * (split == 'valid'):05d}/study1/view1_frontal.jpg"
 
 
 def remove(split, patient):
@@ -63,8 +65,8 @@ def test_images_travel_as_uint8_without_normalisation(make_data):
 
 def test_training_targets_follow_the_policy(make_data):
     data = make_data(labels=LabelPolicy(0.25))
-    assert data.train.targets.tolist() == [[1, 0.25]] * 5
-    assert data.train.mask.all()
+    assert data.datasets["train"].targets.tolist() == [[1, 0.25]] * 5
+    assert data.datasets["train"].mask.all()
 
 
 def test_three_classes_append_their_targets(make_data):
@@ -100,8 +102,8 @@ def test_training_views_are_predicted_in_file_order_without_augmentation(make_da
     plain, moved = make_data(), make_data(augmentation=Augmentation())
     batches = list(moved.predict_dataloader())
     assert [path for batch in batches for path in batch.paths] == [row["Path"] for row in rows]
-    assert torch.equal(batches[0].images[0], plain.train[0, 0].images[0])
-    assert moved.train.augmentation is not None
+    assert torch.equal(batches[0].images[0], plain.datasets["train"][0, 0].images[0])
+    assert moved.datasets["train"].augmentation is not None
 
 
 def test_validation_takes_labels_as_they_are(make_data, make_row):
@@ -114,8 +116,8 @@ def test_validation_takes_labels_as_they_are(make_data, make_row):
 
 def test_only_training_is_augmented(make_data):
     plain, moved = make_data(), make_data(augmentation=Augmentation(rotation=0, shift=0, scale=(1.2, 1.3)))
-    assert not torch.equal(moved.train[0, 0].images, plain.train[0, 0].images)
-    assert torch.equal(moved.valid[0, 0].images, plain.valid[0, 0].images)
+    assert not torch.equal(moved.datasets["train"][0, 0].images, plain.datasets["train"][0, 0].images)
+    assert torch.equal(moved.datasets["valid"][0, 0].images, plain.datasets["valid"][0, 0].images)
 
 
 def test_validation_keeps_the_order_of_the_file(make_data, make_row):
@@ -126,8 +128,8 @@ def test_validation_keeps_the_order_of_the_file(make_data, make_row):
 
 def test_only_the_chosen_views_are_read(make_data, make_row, rows):
     lateral = make_row(patient=9, view="view2_lateral")
-    assert len(make_data([*rows, lateral]).train) == 5
-    assert len(make_data([*rows, lateral], views="all").train) == 6
+    assert len(make_data([*rows, lateral]).datasets["train"]) == 5
+    assert len(make_data([*rows, lateral], views="all").datasets["train"]) == 6
 
 
 def test_a_split_without_the_chosen_views_is_told(make_data):
@@ -173,15 +175,15 @@ def test_a_missing_image_is_skipped_and_counted(make_data, capsys):
     data = make_data(spoil=remove("train", 3), on_missing="skip")
     gone = f"CheXpert-v1.0-small/{film('train', 3)}"
     assert data.skipped == {gone}
-    assert gone not in data.train.paths
-    assert len(data.train) == 4
+    assert gone not in data.datasets["train"].paths
+    assert len(data.datasets["train"]) == 4
     assert gone in capsys.readouterr().err
 
 
 def test_skipping_keeps_labels_beside_their_views(make_data, make_row):
     train = [make_row({"Edema": label}, patient=n) for n, label in enumerate(["1.0", "0.0", "1.0"])]
     data = make_data(train, spoil=remove("train", 0), on_missing="skip")
-    batch = data.train.__getitems__([(0, 0), (0, 1)])
+    batch = data.datasets["train"].__getitems__([(0, 0), (0, 1)])
     assert batch.paths == [row["Path"] for row in train[1:]]
     assert batch.targets[:, 0].tolist() == [0, 1]
 
@@ -214,10 +216,10 @@ def test_a_truncated_image_is_skipped_and_counted_once(make_data, capsys):
 
 def test_a_second_setup_reads_nothing(make_data):
     data = make_data()
-    train = data.train
+    train = data.datasets["train"]
     (data.root / "CheXpert-v1.0-small" / "train.csv").unlink()
     data.setup("validate")
-    assert data.train is train
+    assert data.datasets["train"] is train
 
 
 def test_good_arguments_have_no_problems(write_chexpert, rows):
@@ -227,10 +229,13 @@ def test_good_arguments_have_no_problems(write_chexpert, rows):
 @pytest.mark.parametrize(
     ("key", "value", "mend"),
     [
-        ("variant", "tiny", "one of small, full"),
+        ("variant", "tiny", "one of auto, small, full, plus"),
         ("views", "front", "one of frontal, lateral, all"),
         ("fit", "squeeze", "one of stretch, crop, pad"),
         ("on_missing", "ignore", "one of stop, skip"),
+        ("labeller", "me", "one of null, chexbert, visualchexbert, impression, findings, report"),
+        ("dev", 1.5, "a share between 0 and 1"),
+        ("folds", 1, "at least 2"),
         ("size", 0, "at least 8"),
         ("size", 224.5, "a whole number"),
         ("batch_size", 0, "at least 1"),
@@ -252,7 +257,7 @@ def test_a_missing_root_is_told_with_the_ways_to_set_it():
 
 def test_a_root_without_chexpert_is_told(tmp_path):
     (problem,) = CheXpertDataModule.find_problems(root=tmp_path)
-    assert "no small CheXpert there" in problem
+    assert "no CheXpert there" in problem
 
 
 def test_a_root_yet_to_be_made_is_not_looked_at():
@@ -261,3 +266,70 @@ def test_a_root_yet_to_be_made_is_not_looked_at():
 
 def test_all_problems_are_told_at_once():
     assert len(CheXpertDataModule.find_problems(root=None, size=0, views="front")) == 3
+
+
+def test_a_development_split_is_held_out_of_training_by_patient(make_data, make_row):
+    train = [make_row(patient=n, view=f"view{v}_frontal") for n in range(40) for v in (1, 2)]
+    data = make_data(train, dev=0.3)
+    kept, held = (set(data.frames[split]["patient"]) for split in ("train", "dev"))
+    assert not kept & held
+    assert len(kept) + len(held) == 40
+    assert len(data.datasets["train"]) == 2 * len(kept)
+    assert (data.choosing, data.reported) == ("dev", ["dev", "valid"])
+
+
+def test_a_development_split_takes_labels_as_they_are(make_data, make_row):
+    train = [make_row({"Fracture": "-1.0"}, patient=n) for n in range(40)]
+    data = make_data(train, dev=0.3)
+    assert not data.datasets["dev"].mask.any()
+    assert data.datasets["train"].mask.all()
+
+
+def test_a_fold_is_held_out(make_data, make_row):
+    train = [make_row(patient=n) for n in range(40)]
+    held = [set(make_data(train, folds=3, fold=fold).frames["dev"]["patient"]) for fold in range(3)]
+    assert len(set.union(*held)) == sum(map(len, held)) == 40
+
+
+def test_without_a_development_split_the_epoch_is_chosen_on_valid(make_data):
+    assert (make_data().choosing, make_data().reported) == ("valid", ["valid"])
+
+
+def test_a_patient_in_two_splits_is_refused(make_data, make_row):
+    shared = make_row({"Path": "CheXpert-v1.0-small/valid/patient00001/study2/view1_frontal.jpg"}, split="valid")
+    with pytest.raises(ProblemError, match=r"1 patients are both in train and in valid, the first: patient00001"):
+        make_data(valid=[shared])
+
+
+def test_the_test_set_is_read_where_asked(make_data, make_row, write_table, tmp_path):
+    def add_test(folder):
+        row = make_row({"Edema": "1.0"}, split="test")
+        write_table(folder / "test_labels.csv", [row], ("Path", *OBSERVATIONS))
+        file = folder / row["Path"].split("/", 1)[1]
+        file.parent.mkdir(parents=True)
+        shutil.copy(folder / film("train", 1), file)
+
+    assert make_data(spoil=add_test, test=True).datasets["test"].targets.tolist() == [[1, 0]]
+
+
+def test_a_test_set_may_lie_in_another_copy(make_data, make_row, write_table, tmp_path):
+    row = make_row({"Edema": "1.0"}, split="test")
+    elsewhere = tmp_path / "elsewhere"
+    write_table(elsewhere / "CheXpert" / "test_labels.csv", [row], ("Path", *OBSERVATIONS))
+    with pytest.raises(ProblemError, match=r"1 of 1 listed images are missing(?s:.*)elsewhere"):
+        make_data(test=str(elsewhere))
+
+
+def test_only_judging_needs_no_training_table(make_data):
+    def remove_train(folder):
+        (folder / "train.csv").unlink()
+
+    data = make_data(spoil=remove_train, stage="validate")
+    assert list(data.datasets) == ["valid"]
+
+
+def test_both_ways_of_holding_out_are_refused(write_chexpert, rows):
+    problems = CheXpertDataModule.find_problems(root=write_chexpert(rows), dev=0.1, folds=5, fold=5)
+    assert len(problems) == 2
+    assert "both a development split and folds" in problems[0]
+    assert "there is no fold 5" in problems[1]

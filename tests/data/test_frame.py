@@ -5,23 +5,17 @@ import random
 import numpy as np
 import pytest
 
-from chexpert.data.frame import HEADER, find_folder, read_frame, select_views
+from chexpert.data.frame import CIRCUMSTANCES, HEADER, read_frame, read_studies, select_views
+from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
-
-LAYOUTS = [
-    ("small", "CheXpert-v1.0-small"),
-    ("small", "chexpert/v1.0-small"),
-    ("full", "CheXpert-v1.0"),
-    ("full", "chexpert/v1.0"),
-]
 
 
 @pytest.fixture
 def read(tmp_path, write_table):
     """Rows written as train.csv and read back."""
 
-    def read(*rows, header=HEADER):
-        return read_frame(write_table(tmp_path / "train.csv", rows, header))
+    def read(*rows, header=HEADER, split=None):
+        return read_frame(write_table(tmp_path / "train.csv", rows, header), split)
 
     return read
 
@@ -52,7 +46,7 @@ def test_a_row_names_its_view(read, make_row):
     assert frame.loc[0, list(expected)].to_dict() == expected
 
 
-@pytest.mark.parametrize("prefix", ["", "CheXpert-v1.0/", "/anywhere/else/"])
+@pytest.mark.parametrize("prefix", ["", "CheXpert-v1.0/", "chexpert/v1.0-small/", "CheXpert-v1.0 batch 2 (train 1)/"])
 def test_the_key_does_not_depend_on_the_prefix(read, make_row, prefix):
     row = make_row({"Path": f"{prefix}train/patient00003/study2/view1_frontal.jpg"})
     assert read(row).loc[0, "key"] == "train/patient00003/study2/view1_frontal"
@@ -95,7 +89,7 @@ def test_a_misspelled_column_is_told_with_the_missing_one(read, make_row):
 
 
 def test_a_column_that_stands_twice_is_refused(read, make_row):
-    with pytest.raises(ProblemError, match="a column stands twice"):
+    with pytest.raises(ProblemError, match="'Edema' stands twice"):
         read(make_row(), header=[*HEADER, "Edema"])
 
 
@@ -109,23 +103,70 @@ def test_a_line_of_another_length_is_refused_with_its_number(tmp_path, write_tab
 
 
 def test_a_view_listed_twice_is_refused(read, make_row):
-    with pytest.raises(ProblemError, match=r"listed twice(?s:.*)line 3, column Path"):
-        read(make_row(), make_row({"Path": "elsewhere/train/patient00001/study1/view1_frontal.jpg"}))
+    with pytest.raises(ProblemError, match=r"listed twice(?s:.*)line 4, column Path"):
+        read(make_row(), make_row(patient=2), make_row())
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "view1_frontal.jpg",
-        "CheXpert-v1.0-small/train/patient1/view1_frontal.jpg",
-        "CheXpert-v1.0-small/training/patient1/study1/view1_frontal.jpg",
-        "CheXpert-v1.0-small/train/patient1/study1/view1_frontal.png",
-        "CheXpert-v1.0-small/train/../patient1/study1/view1_frontal.jpg",
-    ],
-)
-def test_a_path_without_patient_study_and_view_is_refused(read, make_row, path):
-    with pytest.raises(ProblemError, match=r"Path is not(?s:.*)line 2, column Path"):
-        read(make_row({"Path": path}))
+HOSTILE = [
+    "/etc/passwd",
+    "/CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg",
+    "//server/train/patient00001/study1/view1_frontal.jpg",
+    "../train/patient00001/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small/../../train/patient00001/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small/train/../patient00001/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small/train/patient00001/../study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small/train/patient00001/study1/../view1_frontal.jpg",
+    "CheXpert-v1.0-small/./train/patient00001/study1/view1_frontal.jpg",
+    "./train/patient00001/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small//train/patient00001/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small/train//patient00001/study1/view1_frontal.jpg",
+    "~/train/patient00001/study1/view1_frontal.jpg",
+    "~root/train/patient00001/study1/view1_frontal.jpg",
+    "$HOME/train/patient00001/study1/view1_frontal.jpg",
+    "C:/train/patient00001/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small\\train\\patient00001\\study1\\view1_frontal.jpg",
+    "..\\train/patient00001/study1/view1_frontal.jpg",
+    "file:///train/patient00001/study1/view1_frontal.jpg",
+    "https://example.org/train/patient00001/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg/",
+    "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg ",
+    " CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg;id",
+    "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg\t",
+    "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg\u2028",
+    "CheXpert-v1.0-small/train/patient\u0660\u0660\u0660\u0660\u0661/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small/tr\u0430in/patient00001/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.png",
+    "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg.exe",
+    "CheXpert-v1.0-small/train/patient00001/study0/view1_frontal.jpg",
+    "CheXpert-v1.0-small/train/patient1/study1/view1_frontal.jpg",
+    "CheXpert-v1.0-small/training/patient00001/study1/view1_frontal.jpg",
+    "view1_frontal.jpg",
+    "",
+]
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+def test_a_hostile_or_malformed_path_is_refused(read, make_row, path):
+    with pytest.raises(ProblemError, match=r"Path (is not|does not begin)(?s:.*)line 3, column Path"):
+        read(make_row(patient=2), make_row({"Path": path}))
+
+
+def test_a_path_of_another_prefix_is_refused(read, make_row):
+    with pytest.raises(ProblemError, match=r"does not begin as that of line 2(?s:.*)line 3"):
+        read(make_row(), make_row({"Path": "CheXpart/train/patient00002/study1/view1_frontal.jpg"}))
+
+
+def test_aimis_batches_may_stand_in_the_paths(read, make_row):
+    folders = ["CheXpert-v1.0 batch 2 (train 1)", "CheXpert-v1.0 batch 3 (train 2)"]
+    paths = [f"{name}/patient0000{i}/study1/view1_frontal.jpg" for i, name in enumerate(folders)]
+    frame = read(*(make_row({"Path": path}) for path in paths), split="train")
+    assert list(frame["key"]) == [f"train/patient0000{i}/study1/view1_frontal" for i in (0, 1)]
+
+
+def test_a_row_of_another_split_is_refused(read, make_row):
+    with pytest.raises(ProblemError, match=r"another split than train(?s:.*)line 3"):
+        read(make_row(), make_row(split="valid"), split="train")
 
 
 @pytest.mark.parametrize(
@@ -133,16 +174,25 @@ def test_a_path_without_patient_study_and_view_is_refused(read, make_row, path):
     [
         ("Frontal", "AP", "frontal_ap"),
         ("Frontal", "PA", "frontal_pa"),
-        ("Frontal", "LL", "frontal"),
-        ("Frontal", "RL", "frontal"),
-        ("Frontal", "", "frontal"),
+        ("Frontal", "LL", "frontal_ll"),
+        ("Frontal", "RL", "frontal_rl"),
         ("Lateral", "", "lateral"),
-        ("Lateral", "AP", "lateral"),
     ],
 )
 def test_the_projection_is_of_both_columns(read, make_row, kind, suffix, projection):
-    row = make_row({"Frontal/Lateral": kind, "AP/PA": suffix})
+    row = make_row({"AP/PA": suffix}, view=f"view1_{kind.lower()}")
     assert read(row).loc[0, "projection"] == projection
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("Frontal", ""), ("Frontal", "A"), ("Lateral", "AP")])
+def test_another_projection_is_refused(read, make_row, kind, suffix):
+    with pytest.raises(ProblemError, match=r"line 2, column AP/PA"):
+        read(make_row({"AP/PA": suffix}, view=f"view1_{kind.lower()}"))
+
+
+def test_a_view_whose_name_says_otherwise_is_refused(read, make_row):
+    with pytest.raises(ProblemError, match=r"not what the name(?s:.*)line 2, column Frontal/Lateral"):
+        read(make_row({"Frontal/Lateral": "Lateral", "AP/PA": ""}))
 
 
 def test_neither_frontal_nor_lateral_is_refused(read, make_row):
@@ -155,8 +205,60 @@ def test_unknown_sex_and_age_zero_are_kept(read, make_row):
     assert frame.loc[0, ["sex", "age"]].tolist() == ["Unknown", 0]
 
 
-def test_a_blank_age_is_nan(read, make_row):
-    assert np.isnan(read(make_row({"Age": ""})).loc[0, "age"])
+@pytest.mark.parametrize(("column", "cell"), [("Age", ""), ("Age", "6O"), ("Age", "600"), ("Sex", "male"), ("Sex", "")])
+def test_another_sex_or_age_is_refused(read, make_row, column, cell):
+    with pytest.raises(ProblemError, match=rf"'{cell}'(?s:.*)line 3, column {column}"):
+        read(make_row(), make_row({column: cell}, patient=2))
+
+
+def test_a_table_without_sex_age_and_projection_leaves_them_open(read, make_row):
+    row = read(make_row(split="test"), header=("Path", *OBSERVATIONS)).loc[0]
+    assert (row["projection"], row["sex"]) == ("frontal", "")
+    assert np.isnan(row["age"])
+
+
+def test_some_of_these_columns_are_not_enough(read, make_row):
+    with pytest.raises(ProblemError, match="only Sex, Age of the columns"):
+        read(make_row(), header=("Path", *CIRCUMSTANCES[:2], *OBSERVATIONS))
+
+
+def test_windows_line_ends_are_read(tmp_path, write_table, make_row):
+    path = write_table(tmp_path / "train.csv", [make_row()])
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(read_frame(path)) == 1
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_last_line_may_end_without_a_line_break(tmp_path, write_table, make_row, end):
+    path = write_table(tmp_path / "train.csv", [make_row(), make_row(patient=2)])
+    path.write_text(path.read_text().rstrip("\n") + end)
+    assert len(read_frame(path)) == 2
+
+
+@pytest.mark.parametrize(("text", "what"), [("", "an empty line"), ('"', "a quote"), ("\r", "carriage"), ("\0", "NUL")])
+def test_what_no_table_of_chexpert_holds_is_refused_with_its_line(tmp_path, write_table, make_row, text, what):
+    path = write_table(tmp_path / "train.csv", [make_row()])
+    path.write_bytes(path.read_bytes() + text.encode() + b" \n" * (text == "\r") + b"\n")
+    with pytest.raises(ProblemError, match=rf"{what}(?s:.*)line 3"):
+        read_frame(path)
+
+
+def test_studies_are_read_with_their_labels(tmp_path):
+    path = tmp_path / "groundtruth.csv"
+    labels = ",".join(["1.0"] + ["0.0"] * 13)
+    path.write_text(f"Study,{','.join(OBSERVATIONS)}\nCheXpert-v1.0/test/patient64741/study1,{labels}")
+    row = read_studies(path).loc[0]
+    assert (row["patient"], row["study"], row["No Finding"], row["Edema"]) == ("patient64741", "study1", 1, 0)
+
+
+@pytest.mark.parametrize(
+    "study", ["/test/patient64741/study1", "../test/patient64741/study1", "test/patient64741/study1\t"]
+)
+def test_a_hostile_study_is_refused(tmp_path, study):
+    path = tmp_path / "groundtruth.csv"
+    path.write_text(f"Study,{','.join(OBSERVATIONS)}\n{study}{',0.0' * 14}\n")
+    with pytest.raises(ProblemError, match=r"Study is not(?s:.*)line 2, column Study"):
+        read_studies(path)
 
 
 def test_a_spreadsheets_mark_before_the_header_is_passed_over(tmp_path, write_table, make_row):
@@ -187,33 +289,3 @@ def test_views_are_selected(read, make_row, views, patients):
     selected = select_views(frame, views)
     assert list(selected["patient"]) == [f"patient{patient:05d}" for patient in patients]
     assert list(selected.index) == list(range(len(patients)))
-
-
-@pytest.mark.parametrize(("variant", "folder"), LAYOUTS)
-def test_the_folder_is_found_under_the_root(tmp_path, write_table, variant, folder):
-    write_table(tmp_path / folder / "train.csv", [])
-    assert find_folder(tmp_path, variant) == tmp_path / folder
-
-
-@pytest.mark.parametrize(("variant", "folder"), LAYOUTS)
-def test_the_root_may_be_the_folder_itself(tmp_path, write_table, variant, folder):
-    write_table(tmp_path / folder / "train.csv", [])
-    assert find_folder(tmp_path / folder, variant) == tmp_path / folder
-
-
-def test_the_root_may_be_a_link_with_the_folders_name(tmp_path, write_table):
-    write_table(tmp_path / "disk7" / "train.csv", [])
-    link = tmp_path / "CheXpert-v1.0-small"
-    link.symlink_to(tmp_path / "disk7")
-    assert find_folder(link, "small") == link
-
-
-def test_the_other_variant_is_not_taken(tmp_path, write_table):
-    write_table(tmp_path / "CheXpert-v1.0-small" / "train.csv", [])
-    with pytest.raises(ProblemError, match="no full CheXpert there"):
-        find_folder(tmp_path / "CheXpert-v1.0-small", "full")
-
-
-def test_a_root_that_does_not_exist_is_told(tmp_path):
-    with pytest.raises(ProblemError, match=r"not a folder(?s:.*)nowhere"):
-        find_folder(tmp_path / "nowhere", "small")

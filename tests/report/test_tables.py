@@ -8,6 +8,7 @@ from chexpert import rundir
 from chexpert.report.tables import auroc_table, describe
 
 SPLIT = {
+    "level": "image",
     "n": 9,
     "auroc": {
         "Edema": {"value": 0.91249, "positives": 4, "negatives": 5},
@@ -24,7 +25,9 @@ def run(tmp_path):
 
     def write(*skipped):
         split = SPLIT | {"auroc": SPLIT["auroc"] | {"Fracture": {"value": math.nan, "positives": 0, "negatives": 9}}}
-        rundir.write_json(tmp_path / rundir.METRICS, {"valid": split, "skipped": list(skipped)})
+        rundir.write_json(
+            tmp_path / rundir.METRICS, {"valid": split, "epoch_chosen_on": "valid", "skipped": list(skipped)}
+        )
         return tmp_path
 
     return write
@@ -32,7 +35,7 @@ def run(tmp_path):
 
 def cells():
     """The lines of the table as words."""
-    return [line.split() for line in auroc_table(SPLIT, "validation views").splitlines()]
+    return [line.split() for line in auroc_table(SPLIT, "made up", "chosen elsewhere").splitlines()]
 
 
 def test_a_defined_auroc_stands_with_its_counts():
@@ -44,7 +47,7 @@ def test_an_undefined_auroc_is_a_dash():
 
 
 def test_an_undefined_mean_is_a_dash():
-    table = auroc_table(SPLIT | {"auroc_mean": None, "auroc_mean_over": []}, "validation views")
+    table = auroc_table(SPLIT | {"auroc_mean": None, "auroc_mean_over": []}, "made up", "chosen elsewhere")
     assert table.splitlines()[-1].split()[:4] == ["mean", "over", "0", "-"]
 
 
@@ -53,11 +56,11 @@ def test_the_mean_tells_over_how_many():
 
 
 def test_the_yardstick_stands_above_the_table():
-    assert auroc_table(SPLIT, "validation views").splitlines()[0] == "AUROC, validation views, n = 9"
+    assert auroc_table(SPLIT, "made up", "chosen elsewhere").splitlines()[0] == "AUROC, made up, n = 9"
 
 
 def test_figures_stand_below_each_other():
-    lines = auroc_table(SPLIT, "validation views").splitlines()
+    lines = auroc_table(SPLIT, "made up", "chosen elsewhere").splitlines()
     assert lines[1].index("0.912") + 5 == lines[2].index("-   ") + 1
     assert lines[1].index("0.912") == lines[3].index("0.912")
 
@@ -72,7 +75,7 @@ def test_a_run_is_described_from_its_folder_alone(run):
     best.parent.mkdir()
     best.touch()
     text = describe(folder)
-    assert text.startswith(auroc_table(SPLIT, "validation views, image level"))
+    assert text.startswith(auroc_table(SPLIT, "valid split, single views", "epoch chosen here: optimistic"))
     assert f"explanations:  {sheet}" in text
     assert f"chexpert.load('{folder}')" in text
     assert "skipped" not in text
@@ -80,3 +83,13 @@ def test_a_run_is_described_from_its_folder_alone(run):
 
 def test_skipped_views_are_counted(run):
     assert "skipped: 2 views" in describe(run("a.jpg", "b.jpg"))
+
+
+def test_a_split_on_which_the_epoch_was_chosen_is_called_optimistic(tmp_path):
+    splits = {"dev": SPLIT, "valid": SPLIT | {"level": "study"}, "epoch_chosen_on": "dev", "skipped": []}
+    rundir.write_json(tmp_path / rundir.METRICS, splits)
+    lines = describe(tmp_path).splitlines()
+    assert lines[0] == "AUROC, dev split, single views, n = 9"
+    assert lines[3].endswith("epoch chosen here: optimistic")
+    assert lines[4] == "AUROC, valid split, studies, n = 9"
+    assert lines[7].endswith("epoch chosen on dev")

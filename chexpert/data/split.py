@@ -1,0 +1,43 @@
+"""Patients held out of the training set: a development split, or one of k folds.
+
+A patient is held out by a hash of seed and patient alone. So no patient is ever divided, and a patient stays where it
+is when rows are added, removed or reordered; shares are met on average, not exactly.
+"""
+
+import numpy as np
+import pandas as pd
+
+from chexpert.data.targets import unit_draw
+from chexpert.problem import ProblemError
+
+
+def place_patients(patients: pd.Series, seed: int) -> np.ndarray:
+    """A number in [0, 1) for each row, equal for all rows of a patient: (N,) float64."""
+    names, rows = np.unique(patients.to_numpy(dtype=str), return_inverse=True)
+    return np.array([unit_draw(seed, name, "split") for name in names])[rows]
+
+
+def hold_out(frame: pd.DataFrame, low: float, high: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows that are kept for training, and those of the patients placed in [low, high).
+
+    Raises:
+        ProblemError: one of the two has no row.
+    """
+    place = place_patients(frame["patient"], seed)
+    held = (low <= place) & (place < high)
+    if held.all() or not held.any():
+        what = f"holding out the patients placed in [{low:.3g}, {high:.3g}) leaves one side without a row"
+        mend = "hold out a larger or smaller share, or take another seed"
+        raise ProblemError(what, where="data.dev, data.folds", mend=mend)
+    return frame[~held].reset_index(drop=True), frame[held].reset_index(drop=True)
+
+
+def held_range(dev: float | None, folds: int | None, fold: int) -> tuple[float, float] | None:
+    """The range of patients that is held out: a share ``dev``, or fold number ``fold`` of ``folds``, or none.
+
+    >>> held_range(0.1, None, 0), held_range(None, 5, 1), held_range(None, None, 0)
+    ((0.0, 0.1), (0.2, 0.4), None)
+    """
+    if folds is not None:
+        return fold / folds, (fold + 1) / folds
+    return None if dev is None else (0.0, dev)
