@@ -38,8 +38,6 @@ GIVEN = {
 
 LEVELS, STUDY_SCORES = ("image", "study"), ("max", "mean")
 
-SPLITS = ("train", "dev", "valid", "test")
-
 GROUP_KEYS = ("data", "labels", "backbone", "model", "loss", "optimizer", "scheduler", "trainer", "explainer")
 """Top-level keys that a config group fills."""
 
@@ -68,7 +66,7 @@ class Config:
     early_stopping: int | None = None
     level: str = MISSING
     study_score: str = MISSING
-    predict: Any = field(default_factory=lambda: ["valid"])
+    predict_train: bool = MISSING
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)
     labels: Any = field(default_factory=dict)
@@ -274,9 +272,6 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
             yield ProblemError(f"unknown {key}: {cfg[key]!r}", where=key, mend=f"one of {', '.join(words)}")
     if ".." in Path(cfg["name"]).parts or Path(cfg["name"]).is_absolute():
         yield ProblemError(f"{cfg['name']} leaves outputs/", where="name", mend="a plain name")
-    splits = cfg["predict"]
-    if not isinstance(splits, list) or not set(map(str, splits)) <= set(SPLITS):
-        yield ProblemError(f"no list of splits: {splits!r}", where="predict", mend=f"of {', '.join(SPLITS)}")
     views = cfg["explain"]["views"]
     if views is not None and len(set(views)) != max(1, len(views)):
         mend = "name each view once; none at all: explainer=[]"

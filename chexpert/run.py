@@ -61,8 +61,8 @@ def run(cfg: DictConfig, folder: Path) -> float:
         model = build_model(plain)  # before any data is read: weights may not be had
         data = build(plain["data"], "data", **data_arguments(plain))
         check_input(model, data.preprocessing.size)
-        judges_only = plain["trainer"].get("max_epochs") == 0 and "train" not in plain["predict"]
-        data.setup("validate" if judges_only else "fit")
+        only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
+        data.setup("validate" if only_judged else "fit")
         check_preprocessing(plain, data)
         return fit(plain, model, data, folder)
     except Exception:
@@ -113,7 +113,7 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     for split in data.reported:
         data.judged = split
         trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
-    if "train" in cfg["predict"]:
+    if cfg["predict_train"]:
         rows = chain.from_iterable(trainer.predict(module, datamodule=data, ckpt_path=best) or [])
         rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
     print(describe(folder))

@@ -121,8 +121,6 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("labels.conditional_rows=some", "one of positive_parents, all"),
         ("labels.redraw=often", "mend:  true or false"),
         ("model.uncertain=[0]", "set by the run itself"),
-        ("predict=[tset]", "of train, dev, valid, test"),
-        ("predict=valid", "of train, dev, valid, test"),
         ("backbone.frozen=true", "a frozen backbone without trained weights"),
         ("explainer.lime.samples=0", "explainer.lime.samples"),
         ("data.root=/no/such/folder", "the data root is not a folder"),

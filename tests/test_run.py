@@ -239,16 +239,20 @@ def test_the_second_stage_moves_the_last_layer_alone(tmp_path, phantom, stage1):
 
 
 def test_a_second_run_learns_from_the_predictions_of_a_first(tmp_path, phantom):
-    start(tmp_path / "first", phantom, "labels=ignore", "predict=[valid,train]", "explainer=[]")
+    start(tmp_path / "first", phantom, "labels=ignore", "predict_train=true", "explainer=[]")
     assert_loads(tmp_path / "first", phantom, "train")
     table = list(csv.DictReader((phantom / "CheXpert-v1.0-small/train.csv").open()))
     assert list(read_predictions(tmp_path / "first", "train")) == [row["Path"] for row in table]
-    start(
-        tmp_path / "second", phantom, "labels=self_trained", f"labels.predictions={tmp_path / 'first'}", "explainer=[]"
-    )
-    again = ["labels=ignore", f"start_from={tmp_path / 'first'}", "trainer.max_epochs=0", "predict=[valid,train]"]
-    start(tmp_path / "again", phantom, *again, "explainer=[]")
-    assert read_predictions(tmp_path / "again", "train") == read_predictions(tmp_path / "first", "train")
+    options = ["labels=self_trained", f"labels.predictions={tmp_path / 'first'}", "explainer=[]"]
+    assert start(tmp_path / "second", phantom, *options) > 0
+
+
+def test_a_finished_run_predicts_on_training_views_without_training(tmp_path, phantom, finished):
+    options = [f"start_from={finished[0]}", "trainer.max_epochs=0", "predict_train=true", "explainer=[]"]
+    start(tmp_path / "run", phantom, *options)
+    assert len(read_predictions(tmp_path / "run", "train")) == 40
+    shutil.copytree(finished[0] / "checkpoints", tmp_path / "run/checkpoints")  # a run that only judges has none
+    assert_loads(tmp_path / "run", phantom, "train")
 
 
 def test_a_model_is_not_read_otherwise_than_it_was_trained(tmp_path, phantom, stage1):

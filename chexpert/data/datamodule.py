@@ -180,19 +180,18 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     def _add(self, name: str, frame: pd.DataFrame) -> None:
         self.frames[name] = frame
-        train = name == "train"
-        hard = Targets(*hard_labels(frame, self.observations))
-        targets, mask, draws = self.labels.apply(frame, self.observations) if train else hard
+        train, names = name == "train", self.observations
+        targets = self.labels.apply(frame, names) if train else Targets(*hard_labels(frame, names))
         self.datasets[name] = ViewDataset(
             list(frame["path"]),
             list(frame["file"]),
-            targets,
-            mask,
+            targets.values,
+            targets.mask,
             self.preprocessing,
             self.augmentation if train else None,
             self.seed,
             skip=self.on_missing == "skip",
-            draws=draws,
+            draws=targets.draws,
         )
 
     def _check_patients(self) -> None:

@@ -10,7 +10,7 @@ from chexpert import rundir
 from chexpert.problem import ProblemError
 
 KEY = "labels.predictions"
-MEND = "a run of labels=ignore predict=[valid,train] with the same data.views and observations writes them"
+MEND = "a run of labels=ignore predict_train=true with the same data.views and observations writes them"
 
 
 def find_predictions(predictions: str | Path | None) -> Path:

@@ -7,7 +7,7 @@ is when rows are added, removed or reordered; shares are met on average, not exa
 import numpy as np
 import pandas as pd
 
-from chexpert.data.targets import unit_draw
+from chexpert.data.draw import unit_draw
 from chexpert.problem import ProblemError
 
 

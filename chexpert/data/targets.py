@@ -1,11 +1,12 @@
 """What the loss sees of each view, fixed or drawn anew in each epoch."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+from chexpert.data.draw import unit_draw
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Draws:
         low, span = self.low[list(rows)], self.span[list(rows)]
         n, c = np.nonzero(span)
         places = zip(n.tolist(), c.tolist(), strict=True)
-        units = [unit_draw(self.seed, self.keys[rows[i]], self.observations[j], epoch) for i, j in places]
+        drawn_in = [] if epoch is None else [epoch]
+        units = [unit_draw(self.seed, self.keys[rows[i]], self.observations[j], *drawn_in) for i, j in places]
         targets[n, c] = low[n, c] + span[n, c] * np.asarray(units)
 
 
@@ -48,10 +50,3 @@ class Targets(NamedTuple):
     C columns: whether the finding is there was not said."""
     draws: Draws | None = None
     """What each epoch draws anew."""
-
-
-def unit_draw(seed: int, key: str, observation: str, epoch: int | None = None) -> float:
-    """A number in [0, 1) that is a function of its arguments alone."""
-    text = f"{seed}|{key}|{observation}" + ("" if epoch is None else f"|{epoch}")
-    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64

@@ -69,7 +69,7 @@ def test_missing_views_and_observations_are_told_in_one_message(run, frame):
     with pytest.raises(ProblemError) as caught:
         LabelPolicy("self_trained", predictions=file).apply(frame, NAMES)
     assert "no column 'Fracture'; 1 of 3 views are not there, the first: patient00003_study1_view1" in str(caught.value)
-    assert "predict=[valid,train]" in str(caught.value)
+    assert "predict_train=true" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ def test_a_run_folder_or_a_file_is_taken(run):
 @pytest.mark.parametrize("predictions", [None, "no/such/run"])
 def test_without_predictions_the_mend_is_told(predictions):
     (problem,) = LabelPolicy.find_problems("self_trained", predictions=predictions)
-    assert "predict=[valid,train]" in problem
+    assert "predict_train=true" in problem

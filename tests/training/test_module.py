@@ -215,3 +215,16 @@ def test_a_checkpoint_carries_the_card():
     checkpoint = {}
     make_module(card={"observations": NAMES}).on_save_checkpoint(checkpoint)
     assert checkpoint == {"chexpert": {"observations": NAMES}}
+
+
+def test_at_study_level_the_greatest_score_of_a_study_is_judged():
+    views = make_batch([[0, 0], [3, 0], [1, 0], [2, 0]], targets=[[1, 0], [1, 0], [0, 0], [1, 0]])
+    studies = ["a/study1/view1", "a/study1/view2", "b/study1/view1", "c/study1/view1"]
+    judged = {}
+    for level in ("image", "study"):
+        module = make_module(identity())
+        module.level = level
+        make_trainer().validate(module, load(views._replace(paths=studies)), verbose=False)
+        judged[level] = module.judged["Edema"], module.judged_count
+    assert judged["image"] == ((pytest.approx(2 / 3), 3, 1), 4)  # of 0, 3 and 2 two are above 1
+    assert judged["study"] == ((1.0, 2, 1), 3)
