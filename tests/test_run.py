@@ -247,6 +247,14 @@ def test_a_second_run_learns_from_the_predictions_of_a_first(tmp_path, phantom):
     assert start(tmp_path / "second", phantom, *options) > 0
 
 
+def test_a_finished_run_predicts_on_training_views_without_training(tmp_path, phantom, finished):
+    options = [f"start_from={finished[0]}", "trainer.max_epochs=0", "predict_train=true", "explainer=[]"]
+    start(tmp_path / "run", phantom, *options)
+    assert len(read_predictions(tmp_path / "run", "train")) == 40
+    shutil.copytree(finished[0] / "checkpoints", tmp_path / "run/checkpoints")  # a run that only judges has none
+    assert_loads(tmp_path / "run", phantom, "train")
+
+
 def test_a_model_is_not_read_otherwise_than_it_was_trained(tmp_path, phantom, stage1):
     message = refuse(tmp_path, phantom, f"start_from={stage1}", "observations=all", "trainer.max_epochs=0")
     assert "set labels to the checkpoint's" in message
