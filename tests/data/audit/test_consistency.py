@@ -83,7 +83,7 @@ def test_published_atelectasis_is_scarce_in_negatives_and_others_are_not():
 
 
 def test_an_observation_without_labels_is_told_once():
-    frame = pd.DataFrame(dict.fromkeys(OBSERVATIONS, [1.0, 0.0, -1.0, np.nan])).assign(
+    frame = pd.DataFrame({key: [1.0, 0.0, -1.0, np.nan] for key in OBSERVATIONS}).assign(
         Fracture=[-1, -1, np.nan, np.nan]
     )
     (defect,) = consistency.find_scarce_labels(frame)
