@@ -1,6 +1,7 @@
 """CheXpert as batches: tables, label policies, geometry, loaders, and the phantom that stands in for it."""
 
-from chexpert.data.augmentation import Augmentation
+from chexpert.data.augmentation import Augmentation, warp
+from chexpert.data.cache_build import open_cache
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy
@@ -15,6 +16,8 @@ __all__ = [
     "Preprocessing",
     "ViewDataset",
     "find_phantom",
+    "open_cache",
     "read_gray",
+    "warp",
     "write_phantom",
 ]
