@@ -103,8 +103,7 @@ def build_cache(
 ) -> None:
     """Writes the cache at ``path``, which appears complete or not at all."""
     partial = path.with_suffix(".partial")
-    partial.touch()
-    with partial.open("r+b") as file:
+    with _open(partial) as file:
         index, started = _take_up(file, key), time.monotonic()
         pending = np.flatnonzero(index["state"] != READY)
         _check_room(partial, len(pending) * key.size**2)
@@ -123,6 +122,11 @@ def build_cache(
         _seal(file, key, files, preprocessing, index)
     _publish(partial, path)
     print(f"cache: {len(pending):,} films decoded in {time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+def _open(partial: Path) -> BinaryIO:
+    """To read and write, made if missing, never emptied: another process may be writing to it."""
+    return os.fdopen(os.open(partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
 
 
 def _take_up(file: BinaryIO, key: CacheKey) -> np.ndarray:
@@ -152,9 +156,7 @@ def _write(
     file.flush()
 
 
-def _seal(
-    file: BinaryIO, key: CacheKey, files: Sequence[str], preprocessing: Preprocessing, index: np.ndarray
-) -> None:
+def _seal(file: BinaryIO, key: CacheKey, files: Sequence[str], preprocessing: Preprocessing, index: np.ndarray) -> None:
     if layout.make_key(files, preprocessing) != key:
         what = "image files were changed while they were decoded"
         raise ProblemError(what, where=file.name, mend="delete this file, and start again when they are at rest")
@@ -227,8 +229,7 @@ def _as_is(decoded: Decoded) -> Decoded:
 
 def _show(decoded: Iterable[Decoded], chunks: int, path: Path, key: CacheKey) -> Iterable[Decoded]:
     """With a bar and the time left on a terminal; a line in a log file."""
-    title = f"decoding {key.films:,} films into {path} ({key.length / 1e9:.2f} GB)"
+    print(f"cache: decoding {key.films:,} films into {path} ({key.length / 1e9:.2f} GB)", file=sys.stderr, flush=True)
     if sys.stderr.isatty():
-        return track(decoded, title, total=chunks, console=Console(stderr=True))
-    print(f"cache: {title}", file=sys.stderr, flush=True)
+        return track(decoded, "decoding", total=chunks, console=Console(stderr=True))
     return decoded

@@ -171,6 +171,4 @@ class CheXpertDataModule(pl.LightningDataModule):
         return [folder / f"{key}.jpg" for key in frame["key"]]
 
     def _loader(self, views: ViewDataset, *, shuffle: bool) -> ViewLoader:
-        return make_loader(
-            views, batch_size=self.batch_size, workers=self.workers, shuffle=shuffle, seed=self.seed
-        )
+        return make_loader(views, batch_size=self.batch_size, workers=self.workers, shuffle=shuffle, seed=self.seed)

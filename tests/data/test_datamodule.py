@@ -112,7 +112,9 @@ def test_neither_workers_nor_the_cache_change_anything(make_data, tmp_path, work
     options = {"workers": workers, "cache": tmp_path / "cache" if cached else None}
     plain, other = (make_data(augmentation=Augmentation(), **given) for given in ({}, options))
     for split in ("train_dataloader", "val_dataloader"):
-        first, second = ([data.on_after_batch_transfer(b, 0) for b in getattr(data, split)()] for data in (plain, other))
+        first, second = (
+            [data.on_after_batch_transfer(b, 0) for b in getattr(data, split)()] for data in (plain, other)
+        )
         assert [batch.paths for batch in first] == [batch.paths for batch in second]
         assert all(torch.equal(a.images, b.images) for a, b in zip(first, second, strict=True))
         assert all(torch.equal(a.targets, b.targets) for a, b in zip(first, second, strict=True))

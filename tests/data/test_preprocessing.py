@@ -22,7 +22,7 @@ def noise(*shape):
 
 def smooth(height, width):
     """Waves of about a tenth of the film: no detail that a resampling could lose."""
-    y, x = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     return (128 + 60 * np.sin(20 * x + 3 * y) + 60 * np.cos(17 * y)).astype(np.uint8)
 
 
