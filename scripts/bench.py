@@ -30,7 +30,7 @@ def make_cases(name: str, size: int) -> dict[str, Callable[[], object]]:
     model = Single(Backbone(name), 5).to(memory_format=torch.channels_last)
     bf16 = native_precision("cpu") == "bf16-mixed"  # as a run on this machine's CPU would have it
     optimizer, loss = torch.optim.AdamW(model.parameters()), MaskedBCE()
-    images = views.__getitems__(keys).images
+    images = views.read(keys).images
 
     def step() -> None:
         optimizer.zero_grad()
@@ -41,7 +41,7 @@ def make_cases(name: str, size: int) -> dict[str, Callable[[], object]]:
 
     return {
         f"decode {BATCH} films": lambda: [read_gray(file) for file in files],
-        f"load and augment {BATCH} films": lambda: views.__getitems__(keys),
+        f"load and augment {BATCH} films": lambda: views.read(keys),
         f"training step, {BATCH} films" + ", bf16" * bf16: step,
         "forward pass, 1 film": torch.inference_mode()(lambda: model.eval()(images[:1])),
         "Grad-CAM of 3 observations, 1 film": lambda: GradCAM()(model, images[0], [0, 1, 2]),

@@ -73,7 +73,7 @@ def make_key(files: Sequence[str], preprocessing: Preprocessing) -> CacheKey:
 
 def find_source(files: Sequence[str]) -> str:
     """The folder that the image files have in common."""
-    return os.path.dirname(os.path.commonprefix([min(files), max(files)]))  # noqa: PTH120
+    return os.path.commonpath([os.path.dirname(file) for file in (min(files), max(files))])  # noqa: PTH120
 
 
 def _stamp(file: str) -> str:
@@ -86,7 +86,7 @@ def _stamp(file: str) -> str:
 
 def write_header(key: CacheKey, source: str, index: np.ndarray) -> bytes:
     """The first 4,096 bytes of a complete cache."""
-    content = json.dumps({"key": asdict(key), "source": source, "index_crc": zlib.crc32(index)}).encode()
+    content = json.dumps({"key": asdict(key), "source": source, "index_crc": zlib.crc32(index.tobytes())}).encode()
     return f"{zlib.crc32(content):08x} ".encode() + content + b"\n" * (HEADER - 9 - len(content))
 
 
@@ -121,7 +121,7 @@ class DecodedCache:
             if path.stat().st_size != key.length:
                 raise ValueError(f"it has {path.stat().st_size:,} bytes instead of {key.length:,}")
             self.index = np.fromfile(path, INDEX, offset=key.index_start)
-            if zlib.crc32(self.index) != header["index_crc"]:
+            if zlib.crc32(self.index.tobytes()) != header["index_crc"]:
                 raise ValueError("its index is damaged")
             shape = (key.films, key.size, key.size)
             # An array of the plain class: memmap's own takes ten times longer to give out a row.
@@ -147,7 +147,7 @@ class DecodedCache:
             return False
         out[...] = self._films[row]
         if self._unchecked[row]:
-            if zlib.crc32(out) != self.index["crc"][row]:
+            if zlib.crc32(out.data) != self.index["crc"][row]:
                 raise damaged(self.path, f"film {row} is not what was written")
             self._unchecked[row] = False
         return True

@@ -106,8 +106,8 @@ def _decode(path: str | Path, size: int | None = None) -> Decoded:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
-            large = size is not None and min(width, height) >= 2 * size
-            drafted = image.draft("L", (size, size)) if large else None  # None as well where it is no JPEG
+            side = size or min(width, height)  # draft gives None where it is no JPEG, or less than twice too large
+            drafted = image.draft("L", (side, side)) if min(width, height) >= 2 * side else None
             reduced = round(width / drafted[1][2]) if drafted else 1
             return Decoded(_gray(image), height, width, reduced)
     except FileNotFoundError as error:

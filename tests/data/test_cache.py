@@ -89,8 +89,8 @@ def test_damage_is_not_skipped_as_an_unreadable_image(cache, files):
         views[0, 0]
 
 
-def key(files, preprocessing=Preprocessing(SIZE)):
-    return make_key([str(file) for file in files], preprocessing)
+def key(files, size=SIZE, fit="stretch"):
+    return make_key([str(file) for file in files], Preprocessing(size, fit))
 
 
 def touch(file):
@@ -115,7 +115,7 @@ def test_other_files_or_another_order_are_another_key(files):
 
 
 def test_another_geometry_is_another_key(files):
-    keys = {key(files, Preprocessing(size, fit)) for size in (8, 9) for fit in ("stretch", "crop", "pad")}
+    keys = {key(files, size, fit) for size in (8, 9) for fit in ("stretch", "crop", "pad")}
     assert len(keys) == 6
 
 

@@ -5,12 +5,14 @@ import os
 import shutil
 import time
 from collections import Counter, namedtuple
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from chexpert.data import CheXpertDataModule, LabelPolicy, Preprocessing, cache_build, open_cache
+from chexpert.data.cache_partial import PartialCache
 from chexpert.problem import ProblemError
 
 SIZE, COUNT = 8, 40  # three chunks
@@ -38,10 +40,10 @@ class Counted(Preprocessing):
     stop_at, delay = None, 0.0
 
     def read(self, path):
-        if os.path.basename(path) == type(self).stop_at:
+        if Path(path).name == self.stop_at:
             raise KeyboardInterrupt
         time.sleep(self.delay)
-        self.read_files[os.path.basename(path)] += 1
+        self.read_files[Path(path).name] += 1
         return super().read(path)
 
 
@@ -122,10 +124,10 @@ def test_an_interrupted_build_opens_as_nothing_and_is_taken_up_again(folder, fil
     assert len(again) == at % cache_build.CHUNK  # what was decoded in the chunk that was not written
 
 
-@pytest.mark.parametrize("step", ["_seal", "_publish"])
+@pytest.mark.parametrize("step", ["seal", "publish"])
 def test_a_build_interrupted_at_its_end_decodes_nothing_again(folder, films, counted, monkeypatch, step):
     with monkeypatch.context() as patch:
-        patch.setattr(cache_build, step, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(PartialCache, step, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             open_cache(folder, "train", films, counted)
     assert names(folder) == []
@@ -135,7 +137,7 @@ def test_a_build_interrupted_at_its_end_decodes_nothing_again(folder, films, cou
 
 def test_rows_that_did_not_reach_the_disk_are_decoded_again(folder, films, counted, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(cache_build, "_seal", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(PartialCache, "seal", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             open_cache(folder, "train", films, counted)
     (partial,) = folder.glob("*.partial")

@@ -32,6 +32,11 @@ def make_data(write_chexpert, rows):
     return make
 
 
+def finish(data, loader):
+    """The batches of an epoch as the model gets them."""
+    return [data.on_after_batch_transfer(batch, 0) for batch in loader]
+
+
 def film(split, patient):
     return f"{split}/patient{patient:05d}/study1/view1_frontal.jpg"
 
@@ -131,7 +136,7 @@ def test_another_epoch_has_another_order_and_another_augmentation(make_data):
     epochs = []
     for epoch in (0, 1):
         loader.sampler.set_epoch(epoch)
-        epochs.append([data.on_after_batch_transfer(batch, 0) for batch in loader])
+        epochs.append(finish(data, loader))
     first, second = ({path: image for batch in batches for path, image in pairs(batch)} for batches in epochs)
     assert list(first) != list(second)
     assert all(not torch.equal(first[path], second[path]) for path in first)

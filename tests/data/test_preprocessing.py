@@ -197,7 +197,7 @@ def test_a_film_less_than_twice_too_large_is_decoded_in_full(tmp_path):
 
 
 def mutate(content, rng):
-    """The file with a flipped bit, a zeroed or a missing stretch, other bytes, or its end cut off; and which of them."""
+    """The file with a flipped bit, a zeroed or missing stretch, or more bytes; or cut off, which is told as well."""
     content, place, kind = bytearray(content), int(rng.integers(2, len(content))), int(rng.integers(5))
     if kind == 0:
         content[place] ^= 1 << int(rng.integers(8))
