@@ -1,5 +1,7 @@
 """Views as batches."""
 
+import multiprocessing
+import re
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +109,33 @@ def test_a_loader_gets_the_problem_instead_of_an_exception(make_views):
     problem = make_views(broken=[1]).__getitems__([(0, 1)])
     assert isinstance(problem, ProblemError)
     assert "1.png" in str(problem)
+
+
+def private_memory():
+    """Bytes that this process does not share."""
+    return 1024 * int(re.search(r"Private_Dirty: +(\d+)", Path("/proc/self/smaps_rollup").read_text())[1])
+
+
+def read_all(views, pipe):
+    before = private_memory()
+    for row in range(len(views)):
+        views.paths[row], views.files[row]
+    pipe.send(private_memory() - before)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux only")
+def test_a_worker_copies_no_memory_by_reading_paths():
+    count = 100_000
+    paths = [f"CheXpert-v1.0-small/train/patient{n:05d}/study1/view1_frontal.jpg" for n in range(count)]
+    targets, mask = np.zeros((count, 1), dtype="float32"), np.ones((count, 1), dtype=bool)
+    views = ViewDataset(paths, paths, targets, mask, Preprocessing(SIZE))
+    del paths
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=read_all, args=(views, sender))
+    process.start()
+    copied = receiver.recv()
+    process.join()
+    assert copied < 2e6  # two lists of str: 12 MB
 
 
 def test_texts_are_a_sequence_of_str_in_one_array():
