@@ -68,13 +68,15 @@ class Preprocessing:
         return about((width - 1) / 2, (height - 1) / 2, np.diag([x, y, 1.0]), (self.size - 1) / 2)
 
     def _fit(self, film: Decoded) -> np.ndarray:
-        matrix = self.matrix(film.height, film.width) @ _blocks(film.reduced, film.reduced)
-        gray, matrix = _shrink(film.gray, matrix)
-        side = (self.size, self.size)
+        side = max(film.height, film.width) if self.fit == "pad" else min(film.height, film.width)
+        gray = _shrink(film.gray, side // (self.size * film.reduced))
+        out = (self.size, self.size)
         if self.fit == "stretch" and film.reduced == 1:  # the same map as the matrix says, in a third of the time
-            return cv2.resize(gray, side, interpolation=cv2.INTER_LINEAR)
+            return cv2.resize(gray, out, interpolation=cv2.INTER_LINEAR)
+        height, width = (film.reduced * a / b for a, b in zip(film.gray.shape, gray.shape, strict=True))  # of a block
+        matrix = self.matrix(film.height, film.width) @ _blocks(width, height)
         border = cv2.BORDER_CONSTANT if self.fit == "pad" else cv2.BORDER_REPLICATE
-        return cv2.warpAffine(gray, matrix[:2], side, flags=cv2.INTER_LINEAR, borderMode=border)
+        return cv2.warpAffine(gray, matrix[:2], out, flags=cv2.INTER_LINEAR, borderMode=border)
 
 
 def about(x: float, y: float, linear: np.ndarray, target: float) -> np.ndarray:
@@ -129,14 +131,11 @@ def _unreadable(what: str, path: str | Path) -> ProblemError:
     return ProblemError(what, where=str(path), mend=mend)
 
 
-def _shrink(gray: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Averages over whole pixel blocks first where the film is over twice too large: bilinear would alias."""
-    factor = int(1 / max(matrix[0, 0], matrix[1, 1]))
+def _shrink(gray: np.ndarray, factor: int) -> np.ndarray:
+    """Averages over whole pixel blocks where the film is over twice too large: bilinear would alias."""
     if factor < 2:
-        return gray, matrix
-    height, width = gray.shape[0] // factor, gray.shape[1] // factor
-    small = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
-    return small, matrix @ _blocks(gray.shape[1] / width, gray.shape[0] / height)  # the factor, and what is left over
+        return gray
+    return cv2.resize(gray, (gray.shape[1] // factor, gray.shape[0] // factor), interpolation=cv2.INTER_AREA)
 
 
 def _blocks(x: float, y: float) -> np.ndarray:
