@@ -28,7 +28,7 @@ def make_cases(films: int, large: int) -> dict[str, Callable[[], object]]:
     large_files = enlarge(files[:large])
     ours, cached = make_ours(files, BATCH), make_ours(files, BATCH, cache=CACHE)
     ours_large = make_ours(large_files, BATCH // 4, workers=2)  # a batch or more for each worker
-    drain = partial(deque, maxlen=0)  # a list would keep every batch, and measure the allocation of memory
+    drain: Callable[..., object] = partial(deque, maxlen=0)  # a list would measure the allocation of every batch
     return {
         "notebook": partial(drain, make_notebook(files, BATCH, 0)),
         "decode only": lambda: drain(read_gray(file) for file in files),

@@ -1,6 +1,5 @@
 """CheXpert for Lightning: the train and valid splits of one copy of the data."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -162,8 +161,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         skip = self.on_missing == "skip"
         files, cache = self._files(folder, frame), None
         if self.cache is not None:
-            split, workers = frame["split"].iloc[0], os.cpu_count() or 1
-            cache = open_cache(Path(self.cache), split, files, self.preprocessing, workers=workers, skip=skip)
+            cache = open_cache(Path(self.cache), frame["split"].iloc[0], files, self.preprocessing, skip=skip)
         shown = self.preprocessing, augmentation, self.seed, skip, cache
         return ViewDataset(list(frame["path"]), files, targets, mask, *shown)
 
