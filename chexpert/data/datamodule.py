@@ -161,7 +161,9 @@ class CheXpertDataModule(pl.LightningDataModule):
         skip = self.on_missing == "skip"
         files, cache = self._files(folder, frame), None
         if self.cache is not None:
-            cache = open_cache(Path(self.cache), frame["split"].iloc[0], files, self.preprocessing, skip=skip)
+            cache = open_cache(
+                Path(self.cache).expanduser(), frame["split"].iloc[0], files, self.preprocessing, skip=skip
+            )
         shown = self.preprocessing, augmentation, self.seed, skip, cache
         return ViewDataset(list(frame["path"]), files, targets, mask, *shown)
 
