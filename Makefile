@@ -18,6 +18,8 @@ check: $(READY)  ## style, types, who may import whom
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## speed and memory of loading, training and explaining on this machine
+	$(BIN)/python scripts/bench_loader.py
+	$(BIN)/python scripts/bench_memory.py
 	$(BIN)/python scripts/bench.py
 
 $(READY): pyproject.toml constraints.txt

@@ -24,8 +24,7 @@ def main(cfg: DictConfig) -> float:
     try:
         return run(cfg, folder)
     except ProblemError as error:
-        # A problem raised in a loader's worker arrives with the worker's traceback before it.
-        sys.exit("error: " + str(error).rpartition("ProblemError: ")[2])
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

@@ -421,3 +421,14 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, phantom):
 
 def test_a_view_to_explain_that_does_not_exist_is_refused_before_training(tmp_path, phantom):
     assert "explain.views" in refuse(tmp_path, phantom, "explain.views=[patient1/study1/view1_frontal.jpg]")
+
+
+@pytest.mark.slow
+def test_neither_the_cache_nor_workers_change_a_metric(tmp_path, phantom):
+    judged = []
+    for name, workers in (("plain", 0), ("built", 0), ("opened", 2)):
+        cache = [] if name == "plain" else [f"data.cache={tmp_path / 'cache'}"]
+        start(tmp_path / name, phantom, "explainer=[]", "trainer.max_epochs=2", f"data.workers={workers}", *cache)
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())["valid"]
+        judged.append((metrics, (tmp_path / name / "predictions" / "valid.csv").read_text()))
+    assert judged[0] == judged[1] == judged[2]

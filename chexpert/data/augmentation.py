@@ -3,7 +3,10 @@
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
+import torch
+from torch.nn.functional import affine_grid, grid_sample
 
 from chexpert.data.preprocessing import about
 
@@ -36,3 +39,38 @@ class Augmentation:
         matrix = about(middle, middle, linear, middle)
         matrix[:2, 2] += dx, dy
         return matrix
+
+
+def warp(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    """Moves each image by its matrix, on the device where they are; what comes from outside is black.
+
+    OpenCV on the CPU, where torch's ``grid_sample`` takes three times as long. The two agree within two gray levels.
+
+    Args:
+        images: (B, 1, H, W) uint8, H = W.
+        matrices: (B, 2, 3) float32, from a place (x, y) in the image, at pixel centres, to where it goes.
+
+    Returns:
+        (B, 1, H, W) uint8.
+    """
+    if not len(images):  # every view of the batch was skipped
+        return images
+    return _warp_each(images, matrices) if images.device.type == "cpu" else _warp_together(images, matrices)
+
+
+def _warp_each(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    moved = torch.empty_like(images)
+    for image, matrix, out in zip(images[:, 0].numpy(), matrices.double().numpy(), moved[:, 0].numpy(), strict=True):
+        cv2.warpAffine(image, matrix, image.shape[::-1], dst=out, flags=cv2.INTER_LINEAR)
+    return moved
+
+
+def _warp_together(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
+    linear, shift = matrices[:, :, :2], matrices[:, :, 2:]
+    back = torch.linalg.inv_ex(linear).inverse  # inv would wait for the device
+    # affine_grid counts from the middle of the image, in halves of its side.
+    half = (images.shape[-1] - 1) / 2
+    middle = back @ (half - shift) - half
+    theta = torch.cat([back, middle * (2 / images.shape[-1])], dim=2)
+    grid = affine_grid(theta, list(images.shape), align_corners=False)
+    return grid_sample(images.float(), grid, align_corners=False).round().to(torch.uint8)

@@ -6,17 +6,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
-import torch
-from torch.utils.data import DataLoader
 
-from chexpert.data.augmentation import Augmentation
-from chexpert.data.dataset import Batch, ViewDataset, ViewSampler
+from chexpert.data.augmentation import Augmentation, warp
+from chexpert.data.cache import CachePart, DecodedCache
+from chexpert.data.cache_build import open_cache
+from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.files import find_present
 from chexpert.data.frame import VIEWS, select_views
 from chexpert.data.labels import LabelPolicy, hard_labels
 from chexpert.data.layout import LABELLERS, VARIANTS, Layout, find_layout
+from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.data.plus import SECTIONS
 from chexpert.data.preprocessing import FITS, Preprocessing
 from chexpert.data.split import held_range, hold_out
@@ -57,6 +59,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         workers: loader processes; 0 decodes in the main process.
         on_missing: ``stop`` at a missing or unreadable image, or ``skip`` and count it.
         seed: of splits, order and augmentation.
+        cache: folder for the decoded films, 50 KB each at 224 px: later epochs and runs decode nothing. None: no cache.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         workers: int = 2,
         on_missing: str = "stop",
         seed: int = 0,
+        cache: str | Path | None = None,
     ) -> None:
         super().__init__()
         self.root, self.variant, self.labeller, self.views = Path(root), variant, labeller, views
@@ -85,10 +89,11 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.held, self.with_test = held_range(dev, folds, fold), test
         self.preprocessing, self.augmentation = Preprocessing(size, fit), augmentation
         self.batch_size, self.workers, self.on_missing = batch_size, workers, on_missing
+        self.cache = cache
         self.skipped: set[str] = set()
         """CSV paths of the views left out so far under ``on_missing=skip``."""
         self.frames: dict[str, pd.DataFrame] = {}
-        """The views of train, dev, valid and test, as far as there; ``file`` is the image's."""
+        """The views of train, dev, valid and test, as far as there; ``file``: the image, ``film``: its row in a cache."""
         self.datasets: dict[str, ViewDataset] = {}
         self.judged = "valid"
         """The split that the next validation judges outside of fitting."""
@@ -97,6 +102,7 @@ class CheXpertDataModule(pl.LightningDataModule):
     def find_problems(root: object = None, **options: Any) -> list[str]:
         """What is wrong with these arguments, before anything is read; a root yet to be made is a mapping."""
         problems = [*_find_unknown(options), *_find_wrong_numbers(options), *_find_wrong_parts(options)]
+        problems += _find_wrong_cache(options.get("cache"))
         variant = options.get("variant", "auto")
         if root is None:
             mend = "give the folder above CheXpert's own: data.root=..., or set CHEXPERT_ROOT"
@@ -125,38 +131,43 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.layout = find_layout(self.root, self.variant)
         if stage == "fit":
             self._setup_train()
-        self._add("valid", self._read(self.layout, "valid"))
+        layouts = {"valid": self.layout}
         if self.with_test:
-            layout = self.layout if self.with_test is True else find_layout(self.with_test)
-            self._add("test", self._read(layout, "test"))
+            layouts["test"] = self.layout if self.with_test is True else find_layout(self.with_test)
+        for name, layout in layouts.items():
+            frame = self._read(layout, name)
+            self._add(name, frame, self._open_cache(name, frame))
         self._check_patients()
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> ViewLoader:
         return self._loader(self.datasets["train"], shuffle=True)
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> ViewLoader:
         fitting = self.trainer is not None and self.trainer.state.fn == "fit"
         return self._loader(self.datasets[self.choosing if fitting else self.judged], shuffle=False)
 
-    def predict_dataloader(self) -> DataLoader:
+    def predict_dataloader(self) -> ViewLoader:
         """The training views as validation would show them: in file order, without augmentation."""
         views = copy.copy(self.datasets["train"])
         views.augmentation = None
         return self._loader(views, shuffle=False)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Counts in the main process what the workers skipped, once a view."""
+        """Augments on the device, and counts in the main process what the workers skipped, once a view."""
         for path in set(batch.skipped) - self.skipped:
             self.skipped.add(path)
             print(f"skipped, cannot be read: {path}", file=sys.stderr)
-        return batch
+        if batch.matrices is None:
+            return batch
+        return batch._replace(images=warp(batch.images, batch.matrices), matrices=None)
 
     def _setup_train(self) -> None:
         train = self._read(self.layout, "train")
+        films = self._open_cache("train", train)
         if self.held is not None:
             train, dev = hold_out(train, *self.held, self.seed)
-            self._add("dev", dev)
-        self._add("train", train)
+            self._add("dev", dev, films)
+        self._add("train", train, films)
 
     def _read(self, layout: Layout, name: str) -> pd.DataFrame:
         """The selected views of a split whose files are there; under ``stop`` all of them must be."""
@@ -176,9 +187,16 @@ class CheXpertDataModule(pl.LightningDataModule):
             self.skipped.update(absent)
             first = absent.iloc[0]
             print(f"skipped, missing: {len(absent)} images of {name}, the first {first}", file=sys.stderr)
-        return frame[present].reset_index(drop=True)
+        return frame[present].reset_index(drop=True).assign(film=np.arange(present.sum()))
 
-    def _add(self, name: str, frame: pd.DataFrame) -> None:
+    def _open_cache(self, name: str, frame: pd.DataFrame) -> DecodedCache | None:
+        """The cache of a split as it was read, before anything is held out of it: all folds share it."""
+        if self.cache is None:
+            return None
+        skip = self.on_missing == "skip"
+        return open_cache(Path(self.cache).expanduser(), name, list(frame["file"]), self.preprocessing, skip=skip)
+
+    def _add(self, name: str, frame: pd.DataFrame, films: DecodedCache | None) -> None:
         self.frames[name] = frame
         train, names = name == "train", self.observations
         targets = self.labels.apply(frame, names) if train else Targets(*hard_labels(frame, names))
@@ -192,6 +210,7 @@ class CheXpertDataModule(pl.LightningDataModule):
             self.seed,
             skip=self.on_missing == "skip",
             draws=targets.draws,
+            cache=films and CachePart(films, frame["film"].to_numpy()),
         )
 
     def _check_patients(self) -> None:
@@ -205,21 +224,8 @@ class CheXpertDataModule(pl.LightningDataModule):
                     mend = "remove them from one of the two tables, or restore these"
                     raise ProblemError(what, where=str(self.layout.folder), mend=mend)
 
-    def _loader(self, views: ViewDataset, *, shuffle: bool) -> DataLoader:
-        return DataLoader(
-            views,
-            batch_size=self.batch_size,
-            sampler=ViewSampler(len(views), shuffle=shuffle, seed=self.seed),
-            num_workers=self.workers,
-            collate_fn=_as_is,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=self.workers > 0,
-        )
-
-
-def _as_is(batch: Any) -> Any:
-    """ViewDataset hands out whole batches already."""
-    return batch
+    def _loader(self, views: ViewDataset, *, shuffle: bool) -> ViewLoader:
+        return make_loader(views, batch_size=self.batch_size, workers=self.workers, shuffle=shuffle, seed=self.seed)
 
 
 def _find_unknown(options: dict[str, Any]) -> Iterator[ProblemError]:
@@ -248,3 +254,9 @@ def _find_wrong_parts(options: dict[str, Any]) -> Iterator[ProblemError]:
         yield ProblemError("both a development split and folds", where="data.dev, data.folds", mend="give one of them")
     if isinstance(folds, int) and isinstance(fold, int) and fold >= folds:
         yield ProblemError(f"there is no fold {fold}", where="data.fold", mend=f"0 to {folds - 1}")
+
+
+def _find_wrong_cache(cache: object) -> Iterator[ProblemError]:
+    if cache is not None and (not isinstance(cache, str | Path) or not str(cache) or Path(cache).is_file()):
+        what, mend = f"{str(cache)!r} is no folder for the cache", "a folder, made if missing: outputs/cache"
+        yield ProblemError(what, where="data.cache", mend=mend)

@@ -1,15 +1,17 @@
-"""Views as batches, filled in one array each, and the order in which training sees them."""
+"""Views as batches, filled in one array each."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from chexpert.data.augmentation import Augmentation
-from chexpert.data.preprocessing import Preprocessing, read_gray
+from chexpert.data.cache import CachePart, DecodedCache
+from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.targets import Draws
 from chexpert.problem import ProblemError
 
@@ -27,6 +29,27 @@ class Batch(NamedTuple):
     """B paths as the CSV has them."""
     skipped: list[str]
     """Paths that could not be read and were left out under ``on_missing=skip``."""
+    matrices: torch.Tensor | None = None
+    """(B, 2, 3) float32, the drawn geometry, for ``warp`` on the device; None where there is none (left) to apply."""
+
+
+class Texts(Sequence[str]):
+    """N strings as one array. Of a list, forked workers would copy every page, by counting references to its items."""
+
+    def __init__(self, texts: Sequence[str | Path]) -> None:
+        self._encoded = np.array([os.fsencode(text) for text in texts], dtype=np.bytes_)
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> list[str]: ...
+    def __getitem__(self, row: int | slice) -> str | list[str]:
+        if isinstance(row, slice):
+            return [os.fsdecode(text) for text in self._encoded[row]]
+        return os.fsdecode(self._encoded[row])
 
 
 class ViewDataset(Dataset):
@@ -42,6 +65,7 @@ class ViewDataset(Dataset):
         seed: of the augmentation.
         skip: leave unreadable images out of their batch and name them there, instead of raising.
         draws: targets that each epoch draws anew.
+        cache: of these files in this geometry, in the same order. None decodes them each time.
     """
 
     def __init__(
@@ -55,61 +79,65 @@ class ViewDataset(Dataset):
         seed: int = 0,
         skip: bool = False,
         draws: Draws | None = None,
+        cache: DecodedCache | CachePart | None = None,
     ) -> None:
-        self.paths, self.files = list(paths), [str(file) for file in files]
+        self.paths, self.files = Texts(paths), Texts(files)
         self.targets, self.mask = torch.tensor(targets), torch.tensor(mask)
         self.preprocessing, self.augmentation = preprocessing, augmentation
-        self.seed, self.skip, self.draws = seed, skip, draws
+        self.seed, self.skip, self.draws, self.cache = seed, skip, draws, cache
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, key: tuple[int, int]) -> Batch:
-        return self.__getitems__([key])
+        return self.read([key])
 
-    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Batch:
-        """The views of these keys in one batch, as torch's fetcher asks for them."""
+    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Batch | ProblemError:
+        """As torch's fetcher asks for them in a worker, from where only a returned problem arrives as it is."""
+        try:
+            return self.read(keys)
+        except ProblemError as problem:
+            return problem
+
+    def read(self, keys: Sequence[tuple[int, int]]) -> Batch:
+        """The views of these keys (epoch, row) in one batch.
+
+        Raises:
+            ProblemError: an image cannot be read and ``skip`` is not set, or the cache is damaged.
+        """
         size = self.preprocessing.size
         images = np.empty((len(keys), 1, size, size), dtype=np.uint8)
-        rows: list[int] = []
+        kept: list[tuple[int, int]] = []
         skipped: list[str] = []
-        for epoch, row in keys:
-            try:
-                images[len(rows), 0] = self._image(epoch, row)
-            except ProblemError:
-                if not self.skip:
-                    raise
-                skipped.append(self.paths[row])
+        for key in keys:
+            if self._read(key[1], images[len(kept), 0]):
+                kept.append(key)
             else:
-                rows.append(row)
-        paths = [self.paths[row] for row in rows]
+                skipped.append(self.paths[key[1]])
+        rows = [row for _, row in kept]
         targets = self.targets[rows]
         if self.draws is not None:
             self.draws.fill(targets.numpy(), rows, keys[0][0])  # a batch is of one epoch
-        return Batch(torch.from_numpy(images[: len(rows)]), targets, self.mask[rows], paths, skipped)
+        paths, matrices = [self.paths[row] for row in rows], self._matrices(kept)
+        return Batch(torch.from_numpy(images[: len(rows)]), targets, self.mask[rows], paths, skipped, matrices)
 
-    def _image(self, epoch: int, row: int) -> np.ndarray:
-        matrix = None
-        if self.augmentation is not None:
-            rng = np.random.default_rng((self.seed, epoch, row))
-            matrix = self.augmentation.matrix(self.preprocessing.size, rng)
-        return self.preprocessing.apply(read_gray(self.files[row]), matrix)
+    def _read(self, row: int, out: np.ndarray) -> bool:
+        """Fills (size, size); False where the image cannot be read and may be skipped."""
+        if self.cache is not None and self.cache.read(row, out):
+            return True
+        try:
+            out[...] = self.preprocessing.read(self.files[row])
+        except ProblemError:
+            if not self.skip:
+                raise
+            return False
+        return True
 
-
-class ViewSampler(Sampler):
-    """Keys (epoch, row) in an order that is a function of seed and epoch, or in file order."""
-
-    def __init__(self, length: int, *, shuffle: bool, seed: int = 0) -> None:
-        self.length, self.shuffle, self.seed, self.epoch = length, shuffle, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        rows = range(self.length)
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.length) if self.shuffle else rows
-        return ((self.epoch, int(row)) for row in order)
+    def _matrices(self, keys: Sequence[tuple[int, int]]) -> torch.Tensor | None:
+        if self.augmentation is None:
+            return None
+        matrices = np.empty((len(keys), 2, 3), dtype=np.float32)
+        for out, key in zip(matrices, keys, strict=True):
+            rng = np.random.default_rng((self.seed, *key))
+            out[...] = self.augmentation.matrix(self.preprocessing.size, rng)[:2]
+        return torch.from_numpy(matrices)

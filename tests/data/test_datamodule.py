@@ -34,6 +34,11 @@ def make_data(write_chexpert, rows):
     return make
 
 
+def finish(data, loader):
+    """The batches of an epoch as the model gets them."""
+    return [data.on_after_batch_transfer(batch, 0) for batch in loader]
+
+
 def film(split, patient):
     return f"{split}/patient{patient + 64540 * (split == 'valid'):05d}/study1/view1_frontal.jpg"
 
@@ -116,8 +121,16 @@ def test_validation_takes_labels_as_they_are(make_data, make_row):
 
 def test_only_training_is_augmented(make_data):
     plain, moved = make_data(), make_data(augmentation=Augmentation(rotation=0, shift=0, scale=(1.2, 1.3)))
-    assert not torch.equal(moved.datasets["train"][0, 0].images, plain.datasets["train"][0, 0].images)
-    assert torch.equal(moved.datasets["valid"][0, 0].images, plain.datasets["valid"][0, 0].images)
+    trained, judged = moved.datasets["train"][0, 0], moved.datasets["valid"][0, 0]
+    assert not torch.equal(moved.on_after_batch_transfer(trained, 0).images, plain.datasets["train"][0, 0].images)
+    assert torch.equal(moved.on_after_batch_transfer(judged, 0).images, plain.datasets["valid"][0, 0].images)
+
+
+def test_a_batch_is_augmented_once(make_data):
+    data = make_data(augmentation=Augmentation())
+    batch = data.on_after_batch_transfer(data.datasets["train"][0, 0], 0)
+    assert batch.matrices is None
+    assert data.on_after_batch_transfer(batch, 0) is batch
 
 
 def test_validation_keeps_the_order_of_the_file(make_data, make_row):
@@ -137,19 +150,32 @@ def test_a_split_without_the_chosen_views_is_told(make_data):
         make_data(views="lateral")
 
 
-def test_workers_change_nothing(make_data):
-    alone, shared = (list(make_data(augmentation=Augmentation(), workers=n).train_dataloader()) for n in (0, 2))
-    assert [batch.paths for batch in alone] == [batch.paths for batch in shared]
-    assert all(torch.equal(a.images, b.images) for a, b in zip(alone, shared, strict=True))
-    assert all(torch.equal(a.targets, b.targets) for a, b in zip(alone, shared, strict=True))
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_neither_workers_nor_the_cache_change_anything(make_data, tmp_path, workers, cached):
+    options = {"workers": workers, "cache": tmp_path / "cache" if cached else None}
+    plain, other = (make_data(augmentation=Augmentation(), **given) for given in ({}, options))
+    for split in ("train_dataloader", "val_dataloader"):
+        first, second = (
+            [data.on_after_batch_transfer(b, 0) for b in getattr(data, split)()] for data in (plain, other)
+        )
+        assert [batch.paths for batch in first] == [batch.paths for batch in second]
+        assert all(torch.equal(a.images, b.images) for a, b in zip(first, second, strict=True))
+        assert all(torch.equal(a.targets, b.targets) for a, b in zip(first, second, strict=True))
+
+
+def test_the_cache_has_a_file_for_each_split(make_data, tmp_path):
+    make_data(cache=tmp_path / "cache")
+    assert sorted(file.name.split("-")[0] for file in (tmp_path / "cache").glob("*.films")) == ["train", "valid"]
 
 
 def test_another_epoch_has_another_order_and_another_augmentation(make_data):
-    loader = make_data(augmentation=Augmentation()).train_dataloader()
+    data = make_data(augmentation=Augmentation())
+    loader = data.train_dataloader()
     epochs = []
     for epoch in (0, 1):
         loader.sampler.set_epoch(epoch)
-        epochs.append(list(loader))
+        epochs.append(finish(data, loader))
     first, second = ({path: image for batch in batches for path, image in pairs(batch)} for batches in epochs)
     assert list(first) != list(second)
     assert all(not torch.equal(first[path], second[path]) for path in first)
@@ -183,7 +209,7 @@ def test_a_missing_image_is_skipped_and_counted(make_data, capsys):
 def test_skipping_keeps_labels_beside_their_views(make_data, make_row):
     train = [make_row({"Edema": label}, patient=n) for n, label in enumerate(["1.0", "0.0", "1.0"])]
     data = make_data(train, spoil=remove("train", 0), on_missing="skip")
-    batch = data.datasets["train"].__getitems__([(0, 0), (0, 1)])
+    batch = data.datasets["train"].read([(0, 0), (0, 1)])
     assert batch.paths == [row["Path"] for row in train[1:]]
     assert batch.targets[:, 0].tolist() == [0, 1]
 
@@ -240,6 +266,8 @@ def test_good_arguments_have_no_problems(write_chexpert, rows):
         ("size", 224.5, "a whole number"),
         ("batch_size", 0, "at least 1"),
         ("workers", -1, "at least 0"),
+        ("cache", True, "outputs/cache"),
+        ("cache", "", "outputs/cache"),
     ],
 )
 def test_a_wrong_argument_is_told_with_its_key_and_its_mend(write_chexpert, rows, key, value, mend):

@@ -1,4 +1,8 @@
-"""Views as batches, and their order."""
+"""Views as batches."""
+
+import multiprocessing
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +10,7 @@ import torch
 from PIL import Image
 
 from chexpert.data import Augmentation, Preprocessing, ViewDataset
-from chexpert.data.dataset import ViewSampler
+from chexpert.data.dataset import Texts
 from chexpert.problem import ProblemError
 
 SIZE = 16
@@ -33,7 +37,7 @@ def make_views(tmp_path):
 
 def test_a_batch_holds_its_rows_in_the_order_asked_for(make_views):
     views = make_views()
-    batch = views.__getitems__([(0, 5), (0, 2)])
+    batch = views.read([(0, 5), (0, 2)])
     assert batch.paths == ["view5", "view2"]
     assert batch.targets[:, 0].tolist() == pytest.approx([0.5, 0.2])
     assert batch.mask[:, 0].tolist() == [False, True]
@@ -47,43 +51,41 @@ def test_images_are_the_files_pixels_as_uint8(make_views):
     assert (batch.images[0, 0].numpy() == np.asarray(Image.open(views.files[3]))).all()
 
 
-def test_the_same_epoch_and_row_give_the_same_pixels(make_views):
-    first, again = (make_views(augmentation=Augmentation())[3, 2].images for _ in range(2))
+def test_the_same_epoch_and_row_give_the_same_geometry(make_views):
+    first, again = (make_views(augmentation=Augmentation())[3, 2].matrices for _ in range(2))
+    assert first.dtype == torch.float32
     assert torch.equal(first, again)
 
 
-@pytest.mark.parametrize(("seed", "epoch"), [(0, 4), (1, 3)])
-def test_another_epoch_or_seed_augments_otherwise(make_views, seed, epoch):
-    first = make_views(augmentation=Augmentation(), seed=0)[3, 2].images
-    assert not torch.equal(first, make_views(augmentation=Augmentation(), seed=seed)[epoch, 2].images)
+@pytest.mark.parametrize(("seed", "epoch", "row"), [(0, 4, 2), (1, 3, 2), (0, 3, 1)])
+def test_another_seed_epoch_or_row_augments_otherwise(make_views, seed, epoch, row):
+    first = make_views(augmentation=Augmentation(), seed=0)[3, 2].matrices
+    assert not torch.equal(first, make_views(augmentation=Augmentation(), seed=seed)[epoch, row].matrices)
 
 
-def test_each_row_is_augmented_otherwise(make_views):
+def test_without_augmentation_there_is_no_geometry(make_views):
+    assert make_views()[0, 2].matrices is None
+
+
+def test_images_wait_unmoved_for_the_device(make_views):
+    assert torch.equal(make_views(augmentation=Augmentation())[3, 2].images, make_views()[0, 2].images)
+
+
+def test_a_view_does_not_depend_on_the_rest_of_the_batch(make_views):
     views = make_views(augmentation=Augmentation())
-    views.files = [views.files[0]] * len(views)
-    batch = views.__getitems__([(0, 0), (0, 1)])
-    assert not torch.equal(batch.images[0], batch.images[1])
-
-
-def test_without_augmentation_epochs_do_not_differ(make_views):
-    views = make_views()
-    assert torch.equal(views[0, 2].images, views[7, 2].images)
-
-
-def test_pixels_do_not_depend_on_the_rest_of_the_batch(make_views):
-    views = make_views(augmentation=Augmentation())
-    alone = views[1, 5].images
-    assert torch.equal(views.__getitems__([(1, 0), (1, 5), (1, 2)]).images[1:2], alone)
+    alone, batch = views[1, 5], views.read([(1, 0), (1, 5), (1, 2)])
+    assert torch.equal(batch.images[1:2], alone.images)
+    assert torch.equal(batch.matrices[1:2], alone.matrices)
 
 
 def test_an_unreadable_image_stops_with_its_path(make_views):
     with pytest.raises(ProblemError, match=r"1\.png"):
-        make_views(broken=[1]).__getitems__([(0, 0), (0, 1)])
+        make_views(broken=[1]).read([(0, 0), (0, 1)])
 
 
 def test_skip_leaves_the_unreadable_out_and_names_it(make_views):
-    batch = make_views(broken=[1], skip=True).__getitems__([(0, 0), (0, 1), (0, 2)])
-    whole = make_views().__getitems__([(0, 0), (0, 2)])
+    batch = make_views(broken=[1], skip=True).read([(0, 0), (0, 1), (0, 2)])
+    whole = make_views().read([(0, 0), (0, 2)])
     assert (batch.paths, batch.skipped) == (["view0", "view2"], ["view1"])
     assert torch.equal(batch.images, whole.images)
     assert torch.equal(batch.targets, whole.targets)
@@ -91,31 +93,52 @@ def test_skip_leaves_the_unreadable_out_and_names_it(make_views):
 
 
 def test_a_batch_of_unreadable_images_is_empty(make_views):
-    batch = make_views(broken=[0, 1], skip=True).__getitems__([(0, 0), (0, 1)])
+    batch = make_views(broken=[0, 1], skip=True).read([(0, 0), (0, 1)])
     shapes = [tuple(part.shape) for part in (batch.images, batch.targets, batch.mask)]
     assert shapes == [(0, 1, SIZE, SIZE), (0, 1), (0, 1)]
     assert (batch.paths, batch.skipped) == ([], ["view0", "view1"])
 
 
-def keys(*, shuffle=True, seed=0, epoch=0, length=50):
-    sampler = ViewSampler(length, shuffle=shuffle, seed=seed)
-    sampler.set_epoch(epoch)
-    return list(sampler)
+def test_skipping_keeps_the_geometry_beside_its_view(make_views):
+    views = make_views(broken=[1], skip=True, augmentation=Augmentation())
+    matrices = views.read([(0, 0), (0, 1), (0, 2)]).matrices
+    assert torch.equal(matrices, torch.cat([views[0, 0].matrices, views[0, 2].matrices]))
 
 
-def test_a_shuffled_epoch_is_a_permutation():
-    assert sorted(keys(epoch=2)) == [(2, row) for row in range(50)]
-    assert keys(epoch=2) != sorted(keys(epoch=2))
+def test_a_loader_gets_the_problem_instead_of_an_exception(make_views):
+    problem = make_views(broken=[1]).__getitems__([(0, 1)])
+    assert isinstance(problem, ProblemError)
+    assert "1.png" in str(problem)
 
 
-def test_the_order_repeats_with_its_seed_and_epoch():
-    assert keys(seed=1, epoch=2) == keys(seed=1, epoch=2)
+def private_memory():
+    """Bytes that this process does not share."""
+    return 1024 * int(re.search(r"Private_Dirty: +(\d+)", Path("/proc/self/smaps_rollup").read_text())[1])
 
 
-@pytest.mark.parametrize(("seed", "epoch"), [(0, 1), (1, 0)])
-def test_another_seed_or_epoch_orders_otherwise(seed, epoch):
-    assert [row for _, row in keys()] != [row for _, row in keys(seed=seed, epoch=epoch)]
+def read_all(views, pipe):
+    before = private_memory()
+    for row in range(len(views)):
+        views.paths[row], views.files[row]
+    pipe.send(private_memory() - before)
 
 
-def test_without_shuffling_rows_keep_their_order():
-    assert keys(shuffle=False, epoch=3, length=4) == [(3, 0), (3, 1), (3, 2), (3, 3)]
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux only")
+def test_a_worker_copies_no_memory_by_reading_paths():
+    count = 100_000
+    paths = [f"CheXpert-v1.0-small/train/patient{n:05d}/study1/view1_frontal.jpg" for n in range(count)]
+    targets, mask = np.zeros((count, 1), dtype="float32"), np.ones((count, 1), dtype=bool)
+    views = ViewDataset(paths, paths, targets, mask, Preprocessing(SIZE))
+    del paths
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=read_all, args=(views, sender))
+    process.start()
+    copied = receiver.recv()
+    process.join()
+    assert copied < 2e6  # two lists of str: 12 MB
+
+
+def test_texts_are_a_sequence_of_str_in_one_array():
+    texts = Texts(["a", "patient00001/view1.jpg", Path("größe/\udcff")])
+    assert list(texts) == ["a", "patient00001/view1.jpg", "größe/\udcff"]
+    assert (len(texts), texts[1:], texts[-3]) == (3, ["patient00001/view1.jpg", "größe/\udcff"], "a")

@@ -3,12 +3,14 @@
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
+import scipy.ndimage
 import torch
-from PIL import Image
+from PIL import Image, ImageFile
 
-from chexpert.data.preprocessing import MAX_PIXELS, Preprocessing, read_gray
+from chexpert.data.preprocessing import FITS, MAX_PIXELS, Preprocessing, read_gray
 from chexpert.problem import ProblemError
 
 WIDE = np.array([[10, 20, 30, 40], [50, 60, 70, 80]], dtype=np.uint8)
@@ -16,6 +18,12 @@ WIDE = np.array([[10, 20, 30, 40], [50, 60, 70, 80]], dtype=np.uint8)
 
 def noise(*shape):
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def smooth(height, width):
+    """Waves of about a tenth of the film: no detail that a resampling could lose."""
+    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    return (128 + 60 * np.sin(20 * x + 3 * y) + 60 * np.cos(17 * y)).astype(np.uint8)
 
 
 def save(path, array, **options):
@@ -74,14 +82,15 @@ def test_a_uniform_film_stays_uniform_up_to_its_edges(fit, height, width, size):
     assert np.unique(Preprocessing(size, fit).apply(film)).tolist() == [200]
 
 
-def test_an_augmentation_that_does_nothing_changes_nothing():
-    film = noise(283, 233)
-    assert (Preprocessing(22).apply(film, np.eye(3)) == Preprocessing(22).apply(film)).all()
-
-
-def test_an_augmentation_acts_in_model_coordinates():
-    shift = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 1.0]])
-    assert Preprocessing(2).apply(WIDE, shift).tolist() == [[0, 15], [0, 55]]
+@pytest.mark.parametrize(("height", "width", "size"), [(390, 320, 224), (60, 63, 40), (39, 32, 64)])
+def test_stretching_is_the_map_that_the_matrix_says(height, width, size):
+    film = smooth(height, width)
+    y, x = np.indices((size, size))
+    back = np.linalg.inv(Preprocessing(size).matrix(height, width))
+    source = back @ np.stack([x.ravel(), y.ravel(), np.ones(size * size)])
+    places = [source[1].clip(0, height - 1).reshape(size, size), source[0].clip(0, width - 1).reshape(size, size)]
+    expected = scipy.ndimage.map_coordinates(film.astype(float), places, order=1)
+    assert np.abs(Preprocessing(size).apply(film) - expected).max() <= 1.0
 
 
 def test_a_file_becomes_one_uint8_channel(tmp_path):
@@ -131,9 +140,91 @@ def test_what_is_no_image_is_refused(tmp_path, content):
 def test_an_image_that_claims_too_many_pixels_is_refused(tmp_path, side):
     assert side * side > MAX_PIXELS
     path = save(tmp_path / "film.png", noise(4, 4))
-    content = bytearray(path.read_bytes())
-    content[16:24] = struct.pack(">II", side, side)  # IHDR: width and height, then a checksum after 17 bytes
-    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
-    path.write_bytes(content)
+    path.write_bytes(claim(path.read_bytes(), side))
     with pytest.raises(ProblemError, match="pixels"):
         read_gray(path)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_a_film_of_400_megapixels_is_refused_before_it_is_decoded(tmp_path, kind, monkeypatch):
+    path = save(tmp_path / f"film.{kind}", noise(16, 16))
+    path.write_bytes(claim(path.read_bytes(), 20_000))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("decoded"))
+    with pytest.raises(ProblemError, match="pixels"):
+        Preprocessing(8)(path)
+
+
+def claim(content, side):
+    """The same file with another size in its header."""
+    content = bytearray(content)
+    if content[:2] == b"\xff\xd8":
+        start = content.index(b"\xff\xc0") + 5  # SOF0: marker, length, precision, then height and width
+        content[start : start + 4] = struct.pack(">HH", side, side)
+    else:
+        content[16:24] = struct.pack(">II", side, side)  # IHDR: width and height, then a checksum after 17 bytes
+        content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    return bytes(content)
+
+
+def psnr(first, second):
+    return 10 * np.log10(255**2 / np.mean((first.astype(float) - second) ** 2))
+
+
+@pytest.mark.parametrize("size", [100, 160, 224])
+def test_a_large_jpeg_is_averaged_while_it_is_decoded(tmp_path, size):
+    grain = np.random.default_rng(0).normal(0, 4, (1411, 1163))  # odd sides: the last blocks are cut
+    path = save(tmp_path / "film.jpg", (smooth(1411, 1163) + grain).clip(0, 255).astype(np.uint8), quality=95)
+    area = cv2.resize(read_gray(path), (size, size), interpolation=cv2.INTER_AREA)
+    assert psnr(Preprocessing(size).read(path), area) >= 40
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize(("height", "width"), [(65, 71), (129, 201), (400, 393)])
+def test_averaging_while_decoding_moves_nothing(tmp_path, fit, height, width):
+    y, x = np.mgrid[:height, :width]
+    film = np.rint(100 * x / width + 150 * y / height)
+    path = save(tmp_path / "film.jpg", film.astype(np.uint8), quality=100)
+    y, x = np.mgrid[:16, :16]
+    source = np.linalg.inv(Preprocessing(16, fit).matrix(height, width)) @ [x.ravel(), y.ravel(), np.ones(256)]
+    within = np.abs(source[:2].T / [width, height] - 0.5).max(axis=1) < 0.45  # and no black of a padded film
+    expected = 100 * source[0] / width + 150 * source[1] / height
+    assert np.abs(Preprocessing(16, fit).read(path).ravel() - expected)[within].max() <= 1.5  # rounding, twice
+
+
+def test_a_film_less_than_twice_too_large_is_decoded_in_full(tmp_path):
+    path = save(tmp_path / "film.jpg", noise(60, 63))
+    assert (Preprocessing(32).read(path) == Preprocessing(32).apply(read_gray(path))).all()
+
+
+def mutate(content, rng):
+    """The file with a flipped bit, a zeroed or missing stretch, or more bytes; or cut off, which is told as well."""
+    content, place, kind = bytearray(content), int(rng.integers(2, len(content))), int(rng.integers(5))
+    if kind == 0:
+        content[place] ^= 1 << int(rng.integers(8))
+    elif kind == 1:
+        content[place : place + 200] = bytes(len(content[place : place + 200]))
+    elif kind == 2:
+        del content[place : place + int(rng.integers(1, 50))]
+    elif kind == 3:
+        content[place:place] = rng.bytes(int(rng.integers(1, 50)))
+    else:
+        del content[place:]
+    return bytes(content), kind == 4
+
+
+@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_a_damaged_jpeg_is_refused_or_gives_a_film_and_a_cut_one_its_own_pixels_or_none(tmp_path, count):
+    rng, path = np.random.default_rng(count), save(tmp_path / "film.jpg", smooth(96, 80), quality=92)
+    whole, film = path.read_bytes(), Preprocessing(24).read(path)
+    refused = 0
+    for _ in range(count):
+        content, cut = mutate(whole, rng)
+        path.write_bytes(content)
+        try:
+            read = Preprocessing(24).read(path)
+        except ProblemError:
+            refused += 1
+        else:
+            assert (read.shape, read.dtype) == ((24, 24), np.uint8)
+            assert not cut or (read == film).all()
+    assert refused > count / 5  # every cut one, and those without a header

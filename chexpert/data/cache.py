@@ -1,0 +1,175 @@
+"""Fitted films in one memory-mapped file: what stands in it, and how it is read and checked.
+
+The file: a header of 4,096 bytes (JSON, its CRC first), N x size x size bytes of gray, N entries of the index.
+"""
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import PIL
+from PIL import features
+
+from chexpert.data.preprocessing import Preprocessing
+from chexpert.problem import ProblemError
+
+VERSION = 1  # raise it when the layout changes, or when Preprocessing makes other pixels of a file
+HEADER = 4096
+INDEX = np.dtype([("state", "<u4"), ("crc", "<u4")])
+READY, UNREADABLE = 1, 2  # states of a row; 0 is one that was not tried yet
+
+
+@dataclass(frozen=True)
+class CacheKey:
+    """Everything that changes the bytes of a cache. Another key is another file, so no cache is ever out of date.
+
+    Attributes:
+        films: number of rows.
+        files: SHA-256 over path below their common folder, size and time of change of each image file, in order.
+        size: of the fitted films in pixels.
+        fit: how they were fitted.
+        code: version of the pixels and of the layout.
+        decoder: versions of the libraries that made the pixels.
+    """
+
+    films: int
+    files: str
+    size: int
+    fit: str
+    code: int
+    decoder: str
+
+    def name(self, split: str) -> str:
+        """train-224-stretch-0123456789abcdef.films."""
+        digest = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()
+        return f"{split}-{self.size}-{self.fit}-{digest[:16]}.films"
+
+    @property
+    def index_start(self) -> int:
+        return HEADER + self.films * self.size**2
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole file."""
+        return self.index_start + self.films * INDEX.itemsize
+
+
+def make_key(files: Sequence[str], preprocessing: Preprocessing) -> CacheKey:
+    """The key of these files as they lie there now."""
+    digest, above = hashlib.sha256(), len(find_source(files))
+    for file in files:
+        digest.update(os.fsencode(f"{file[above:]}\0{_stamp(file)}\n"))
+    jpeg = features.version("libjpeg_turbo") or features.version("jpg")
+    decoder = f"Pillow {PIL.__version__}, libjpeg {jpeg}, OpenCV {cv2.__version__}"
+    return CacheKey(len(files), digest.hexdigest(), preprocessing.size, preprocessing.fit, VERSION, decoder)
+
+
+def find_source(files: Sequence[str]) -> str:
+    """The folder that the image files have in common."""
+    return os.path.commonpath([os.path.dirname(file) for file in (min(files), max(files))])  # noqa: PTH120
+
+
+def _stamp(file: str) -> str:
+    try:
+        status = os.stat(file)  # noqa: PTH116  # a Path for each of 223,414 files takes a second more
+    except OSError:
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def write_header(key: CacheKey, source: str, index: np.ndarray) -> bytes:
+    """The first 4,096 bytes of a complete cache."""
+    content = json.dumps({"key": asdict(key), "source": source, "index_crc": zlib.crc32(index.tobytes())}).encode()
+    return f"{zlib.crc32(content):08x} ".encode() + content + b"\n" * (HEADER - 9 - len(content))
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header's JSON.
+
+    Raises:
+        ValueError: these bytes are no whole header.
+    """
+    with path.open("rb") as file:
+        crc, _, content = file.read(HEADER).rstrip(b"\n").partition(b" ")
+    if crc != f"{zlib.crc32(content):08x}".encode():
+        raise ValueError("its header is damaged")
+    return json.loads(content)
+
+
+class DecodedCache:
+    """A complete cache, opened. Every process maps the file anew, and copies nothing of it.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ProblemError: it is not what was written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            header = read_header(path)
+            self.key = key = CacheKey(**header["key"])
+            if path.stat().st_size != key.length:
+                raise ValueError(f"it has {path.stat().st_size:,} bytes instead of {key.length:,}")
+            self.index = np.fromfile(path, INDEX, offset=key.index_start)
+            if zlib.crc32(self.index.tobytes()) != header["index_crc"]:
+                raise ValueError("its index is damaged")
+            shape = (key.films, key.size, key.size)
+            # An array of the plain class: memmap's own takes ten times longer to give out a row.
+            self._films = np.asarray(np.memmap(path, np.uint8, "r", HEADER, shape))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise damaged(path, str(error)) from error
+        self._ready = self.index["state"] == READY
+        self._unchecked = self._ready.copy()
+
+    def __reduce__(self) -> tuple[type["DecodedCache"], tuple[Path]]:
+        return DecodedCache, (self.path,)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def read(self, row: int, out: np.ndarray) -> bool:
+        """Copies a film to ``out``, (size, size) uint8; False where its file could not be read for the cache.
+
+        Raises:
+            ProblemError: at the first reading of a row in this process, its bytes are not what was written.
+        """
+        if not self._ready[row]:
+            return False
+        out[...] = self._films[row]
+        if self._unchecked[row]:
+            if zlib.crc32(out.data) != self.index["crc"][row]:
+                raise damaged(self.path, f"film {row} is not what was written")
+            self._unchecked[row] = False
+        return True
+
+
+class CachePart:
+    """Some films of a cache, in an order of their own.
+
+    Args:
+        cache: of the films.
+        rows: of the cache; row n of the part is row ``rows[n]`` of it.
+    """
+
+    def __init__(self, cache: DecodedCache, rows: np.ndarray) -> None:
+        self.cache, self.rows = cache, rows
+
+    def read(self, row: int, out: np.ndarray) -> bool:
+        """As the cache reads."""
+        return self.cache.read(int(self.rows[row]), out)
+
+
+def damaged(path: Path, what: str) -> ProblemError:
+    """The problem of a file that cannot be trusted."""
+    mend = "delete this file, and the next run builds it anew; if it comes back, the disk or memory is failing"
+    return ProblemError(f"this cache of decoded films is damaged: {what}", where=str(path), mend=mend)

@@ -1,0 +1,178 @@
+"""Opens the cache of decoded films, and builds it where there is none that fits."""
+
+import errno
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from torch.utils.data import DataLoader, Dataset
+
+from chexpert.data.cache import UNREADABLE, CacheKey, DecodedCache, damaged, find_source, make_key, read_header
+from chexpert.data.cache_partial import PartialCache
+from chexpert.data.preprocessing import Preprocessing
+from chexpert.problem import ProblemError
+
+CHUNK = 16  # films a task
+NAMED = 5  # unreadable images that are named before the build stops
+
+
+def open_cache(
+    folder: Path,
+    split: str,
+    files: Sequence[str | Path],
+    preprocessing: Preprocessing,
+    *,
+    workers: int | None = None,
+    skip: bool = False,
+) -> DecodedCache:
+    """Opens the cache of these films, and builds it first where there is none.
+
+    Args:
+        folder: where caches lie; made if missing.
+        split: first word of the file's name.
+        files: N image files; row n of the cache is file n.
+        preprocessing: geometry of the films.
+        workers: processes that decode; None for one on each processor that this process may use.
+        skip: leave out what cannot be read, instead of raising.
+
+    Raises:
+        ProblemError: an image cannot be read, the disk is too small, or the file is damaged.
+    """
+    names = [str(Path(file).absolute()) for file in files]
+    key = make_key(names, preprocessing)
+    path = folder / key.name(split)
+    if not path.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tell_superseded(folder, split, key, find_source(names))
+            build_cache(path, key, names, preprocessing, workers=workers, skip=skip)
+        except OSError as error:
+            mend = "make room or mend the folder, choose another one, or leave it: data.cache=null"
+            raise ProblemError(f"the cache cannot be written: {error}", where=str(folder), mend=mend) from error
+    cache = DecodedCache(path)
+    if cache.key != key:
+        raise damaged(path, "it was written for other films")
+    for row in np.flatnonzero(cache.index["state"] == UNREADABLE):
+        if not skip:
+            preprocessing.read(names[row])  # raises what it is, unless it can be read by now
+    return cache
+
+
+def build_cache(
+    path: Path, key: CacheKey, files: Sequence[str], preprocessing: Preprocessing, *, workers: int | None, skip: bool
+) -> None:
+    """Writes the cache at ``path``, which appears complete or not at all."""
+    started = time.monotonic()
+    with PartialCache(path, key) as partial:
+        pending, unreadable = partial.pending, dict[int, str]()
+        _check_room(partial, len(pending) * key.size**2)
+        print(f"cache: decoding {len(pending):,} films into {path} ({key.length / 1e9:.1f} GB)", file=sys.stderr)
+        chunks = [pending[n : n + CHUNK] for n in range(0, len(pending), CHUNK)]
+        for rows, films, reasons in _show(decode(files, preprocessing, chunks, workers), len(chunks)):
+            unreadable |= reasons
+            if partial.overtaken or (len(unreadable) >= NAMED and not skip):
+                break
+            partial.write(rows, films, reasons)
+        if partial.overtaken:
+            partial.remove()
+            return
+        if unreadable and not skip:
+            raise _unreadable(files, unreadable)
+        if make_key(files, preprocessing) != key:
+            partial.remove()
+            raise ProblemError("image files were changed while they were decoded", where=find_source(files))
+        partial.seal(find_source(files))
+    partial.publish()
+    print(f"cache: {len(pending):,} films decoded in {time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+class Decoding(Dataset):
+    """Decodes chunks of rows: to them, their films (n, size, size), and why a row could not be read."""
+
+    def __init__(self, files: Sequence[str], preprocessing: Preprocessing) -> None:
+        self.files, self.preprocessing = files, preprocessing
+
+    def __getitem__(self, rows: np.ndarray) -> tuple[list[int], np.ndarray, dict[int, str]]:
+        films = np.zeros((len(rows), self.preprocessing.size, self.preprocessing.size), dtype=np.uint8)
+        reasons: dict[int, str] = {}
+        for row, film in zip(rows.tolist(), films, strict=True):
+            try:
+                film[...] = self.preprocessing.read(self.files[row])
+            except ProblemError as problem:
+                reasons[row] = str(problem).partition("\n")[0]
+        return rows.tolist(), films, reasons
+
+
+def decode(
+    files: Sequence[str], preprocessing: Preprocessing, chunks: list[np.ndarray], workers: int | None
+) -> DataLoader:
+    """Decodes chunks in order, in up to ``workers`` processes.
+
+    torch's loader rather than a pool: its workers end when this process is killed, and their death is noticed.
+    """
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(workers, len(chunks) // 4)  # a process pays for itself from some 64 films on
+    decoding = Decoding(files, preprocessing)
+    return DataLoader(
+        decoding, batch_size=None, sampler=chunks, num_workers=workers if workers > 1 else 0, collate_fn=_as_is
+    )
+
+
+def tell_superseded(folder: Path, split: str, key: CacheKey, source: str) -> None:
+    """Names earlier caches of the same films in the same geometry that this one replaces, and why."""
+    for old in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.films")):
+        try:
+            header = read_header(old)
+            before = CacheKey(**header["key"])
+        except (OSError, ValueError, TypeError, KeyError):
+            continue  # of another version, or damaged: nothing can be said about it
+        if header["source"] == source:
+            reason = _compare(before, key)
+            print(f"cache: built anew, since {reason}; if no other run needs it, delete {old}", file=sys.stderr)
+    for rest in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.partial")):
+        if rest.stem != Path(key.name(split)).stem:
+            print(f"cache: unfinished, and not for these films; if no run builds it, delete {rest}", file=sys.stderr)
+
+
+def _compare(before: CacheKey, now: CacheKey) -> str:
+    if before.films != now.films:
+        return f"there are {now.films:,} films instead of {before.films:,}"
+    if before.files != now.files:
+        return "image files were changed"
+    if before.decoder != now.decoder:
+        return f"{now.decoder} is installed instead of {before.decoder}"
+    return "this version of chexpert makes other pixels"
+
+
+def _check_room(partial: PartialCache, needed: int) -> None:
+    free = shutil.disk_usage(partial.path.parent).free
+    if needed > free:
+        if len(partial.pending) == partial.key.films:  # nothing is lost by it
+            partial.remove()
+        raise OSError(errno.ENOSPC, f"it needs {needed / 1e9:.1f} GB more, and {free / 1e9:.1f} GB are free")
+
+
+def _unreadable(files: Sequence[str], reasons: dict[int, str]) -> ProblemError:
+    some = "\n".join(f"    {files[row]}: {reason}" for row, reason in sorted(reasons.items())[:NAMED])
+    count = f"at least {NAMED}" if len(reasons) >= NAMED else len(reasons)
+    mend = "restore these files, or leave such views out and count them: data.on_missing=skip"
+    return ProblemError(f"{count} of {len(files):,} images cannot be read:\n{some}", where="data.cache", mend=mend)
+
+
+def _show(decoded: Iterable, chunks: int) -> Iterable:
+    """With a bar and the time left, on a terminal."""
+    if not sys.stderr.isatty():
+        return decoded
+    return track(decoded, "decoding", total=chunks, console=Console(stderr=True))
+
+
+def _as_is(decoded: Any) -> Any:
+    return decoded

@@ -1,0 +1,100 @@
+"""A cache under construction: the file beside its later place, which gets its name when it is complete.
+
+What a row holds follows from the key. So an interrupted build is taken up again, and two processes that build at once
+write the same bytes to the same places of one file.
+"""
+
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from chexpert.data.cache import HEADER, INDEX, READY, UNREADABLE, CacheKey, write_header
+
+
+class PartialCache:
+    """The unfinished file of a cache, open for writing.
+
+    Args:
+        path: of the complete cache.
+        key: of the complete cache.
+
+    Raises:
+        OSError: here and in every method, the disk is full or refuses.
+    """
+
+    def __init__(self, path: Path, key: CacheKey) -> None:
+        self.path, self.key, self.unfinished = path, key, path.with_suffix(".partial")
+        self._file = _open(self.unfinished)
+        self._file.truncate(key.length)  # what nobody has written is a hole of zeros: rows that were not tried
+        self._file.seek(key.index_start)
+        self._index = np.frombuffer(bytearray(self._file.read()), INDEX)
+        self._check_rows()
+
+    def __enter__(self) -> "PartialCache":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def pending(self) -> np.ndarray:
+        """Rows without a film; what could not be read is tried again."""
+        return np.flatnonzero(self._index["state"] != READY)
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether another process has finished the cache."""
+        return self.path.exists()
+
+    def write(self, rows: Sequence[int], films: np.ndarray, unreadable: Mapping[int, str]) -> None:
+        """Writes films (n, size, size), and only then that they are there."""
+        for row, film in zip(rows, films, strict=True):
+            self._file.seek(HEADER + row * self.key.size**2)
+            self._file.write(film)
+            self._index[row] = (UNREADABLE, 0) if row in unreadable else (READY, zlib.crc32(film))
+        self._file.flush()
+        for row in rows:
+            self._file.seek(self.key.index_start + row * INDEX.itemsize)
+            self._file.write(self._index[row].tobytes())
+        self._file.flush()
+
+    def seal(self, source: str) -> None:
+        """Writes the header, without which the file would not open."""
+        self._file.seek(0)
+        self._file.write(write_header(self.key, source, self._index))
+        self._file.seek(self.key.index_start)
+        self._file.write(self._index.tobytes())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def publish(self) -> None:
+        """Gives the file its name; when another process was faster, its file stays.
+
+        By a link, which a rename is not: it never puts a file that a third process has begun over a complete one.
+        """
+        try:
+            self.path.hardlink_to(self.unfinished)
+        except OSError:
+            if not self.overtaken:  # a file system without links
+                self.unfinished.replace(self.path)
+        self.remove()
+
+    def remove(self) -> None:
+        """Another process may have removed it already."""
+        self.unfinished.unlink(missing_ok=True)
+
+    def _check_rows(self) -> None:
+        """A row whose bytes did not reach the disk before the power failed counts as not tried."""
+        for row in np.flatnonzero(self._index["state"] == READY):
+            self._file.seek(HEADER + int(row) * self.key.size**2)
+            if zlib.crc32(self._file.read(self.key.size**2)) != self._index["crc"][row]:
+                self._index["state"][row] = 0
+
+
+def _open(path: Path) -> BinaryIO:
+    """To read and write, made if missing, never emptied: another process may be writing to it."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")

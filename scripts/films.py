@@ -1,0 +1,30 @@
+"""Films for the benchmarks, made at the first call and kept in outputs/bench."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from chexpert.data import find_phantom, read_gray
+
+FOLDER = Path("outputs/bench")
+CACHE = FOLDER / "cache"
+
+
+def find_films(count: int) -> list[Path]:
+    """Phantom films with a short side of 320 px, as in CheXpert-v1.0-small."""
+    return sorted(find_phantom(FOLDER, train=count, valid=8, size=320).glob("*/train/*/*/*.jpg"))
+
+
+def enlarge(files: Sequence[Path]) -> list[Path]:
+    """These films at the size of CheXpert-v1.0, 2,300 x 2,800, with grain: JPEGs of about 2 MB, as Stanford's are."""
+    large = [FOLDER / "v1.0-size" / f"{number}.jpg" for number in range(len(files))]
+    for number, (file, path) in enumerate(zip(files, large, strict=True)):
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            gray = cv2.resize(read_gray(file), (2300, 2800), interpolation=cv2.INTER_CUBIC)
+            grain = np.random.default_rng(number).normal(0, 4, gray.shape)
+            Image.fromarray((gray + grain).clip(0, 255).astype(np.uint8)).save(path, quality=95)
+    return large

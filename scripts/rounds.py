@@ -1,0 +1,50 @@
+"""What the benchmarks share. Cases take turns: a shared machine is not the same machine a minute later."""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+Seconds = dict[str, list[float]]
+
+
+def parse(description: str | None, **options: str | int) -> argparse.Namespace:
+    """The given options by their defaults, with --rounds and --json."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    for name, default in options.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default, help=" ")
+    parser.add_argument("--rounds", type=int, default=5, help="counted rounds, after one that is not")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the seconds of every round there")
+    return parser.parse_args()
+
+
+def take_turns(cases: Mapping[str, Callable[[], object]], rounds: int) -> Seconds:
+    """Seconds of each case in each round, after a round that is not counted."""
+    seconds: Seconds = {name: [] for name in cases}
+    for counted in [False] + [True] * rounds:
+        for name, case in cases.items():
+            started = time.perf_counter()
+            case()
+            if counted:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def spread(values: Sequence[float], digits: int = 1) -> str:
+    """Median [min .. max]."""
+    middle, low, high = (round(f(values), digits) for f in (statistics.median, min, max))
+    return f"{middle:>9} [{low} .. {high}]"
+
+
+def ratios(seconds: Seconds, slow: str, fast: str) -> list[float]:
+    """How many times faster, round by round."""
+    return [a / b for a, b in zip(seconds[slow], seconds[fast], strict=True)]
+
+
+def write(path: Path | None, content: Mapping[str, object]) -> None:
+    """Writes JSON where a path was given."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,132 @@
+"""The cache of fitted films: its key, what it gives out, and what it refuses."""
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from chexpert.data import Preprocessing, ViewDataset, open_cache
+from chexpert.data.cache import CacheKey, DecodedCache, make_key
+from chexpert.problem import ProblemError
+
+SIZE = 8
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Four films of noise."""
+    rng, files = np.random.default_rng(0), [tmp_path / "films" / f"patient{n}" / "view1.png" for n in range(4)]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        Image.fromarray(rng.integers(0, 256, (12, 10), dtype=np.uint8)).save(file)
+    return files
+
+
+@pytest.fixture
+def cache(tmp_path, files):
+    return open_cache(tmp_path / "cache", "train", files, Preprocessing(SIZE))
+
+
+def read(cache, row):
+    out = np.empty((cache.key.size, cache.key.size), dtype=np.uint8)
+    return out if cache.read(row, out) else None
+
+
+def test_a_row_is_the_film_as_preprocessing_fits_it(cache, files):
+    for row, file in enumerate(files):
+        assert (read(cache, row) == Preprocessing(SIZE).read(file)).all()
+
+
+def test_the_file_is_a_header_the_films_and_eight_bytes_a_film(cache):
+    assert len(cache) == 4
+    assert cache.path.stat().st_size == 4096 + 4 * SIZE * SIZE + 4 * 8
+
+
+def test_a_cache_in_another_process_is_mapped_not_copied(cache):
+    sent = pickle.dumps(cache)
+    assert len(sent) < 500
+    assert (read(pickle.loads(sent), 2) == read(cache, 2)).all()
+
+
+def test_a_changed_bit_anywhere_is_refused_with_the_file_and_a_mend(cache):
+    content = cache.path.read_bytes()
+    for place in range(0, len(content), 11):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        cache.path.write_bytes(changed)
+        with pytest.raises(ProblemError, match=rf"damaged(?s:.*){cache.path.name}(?s:.*)delete this file"):
+            [read(DecodedCache(cache.path), row) for row in range(4)]
+
+
+def test_a_changed_film_is_refused_whatever_the_other_rows_say(cache):
+    content = bytearray(cache.path.read_bytes())
+    content[4096 + 2 * SIZE * SIZE + 5] ^= 1
+    cache.path.write_bytes(content)
+    opened = DecodedCache(cache.path)
+    assert all(read(opened, row) is not None for row in (0, 1, 3))
+    for _ in range(2):
+        with pytest.raises(ProblemError, match="film 2 is not what was written"):
+            read(opened, 2)
+
+
+@pytest.mark.parametrize("change", [lambda c: c[:-1], lambda c: c + b"\0", lambda c: c[:4000], lambda c: b""])
+def test_a_file_of_another_length_is_refused(cache, change):
+    cache.path.write_bytes(change(cache.path.read_bytes()))
+    with pytest.raises(ProblemError, match="damaged"):
+        DecodedCache(cache.path)
+
+
+def test_damage_is_not_skipped_as_an_unreadable_image(cache, files):
+    content = bytearray(cache.path.read_bytes())
+    content[4096] ^= 1
+    cache.path.write_bytes(content)
+    targets, mask = np.zeros((4, 1), dtype="float32"), np.ones((4, 1), dtype=bool)
+    opened = DecodedCache(cache.path)
+    views = ViewDataset(list("abcd"), files, targets, mask, Preprocessing(SIZE), skip=True, cache=opened)
+    with pytest.raises(ProblemError, match="damaged"):
+        views[0, 0]
+
+
+def key(files, size=SIZE, fit="stretch"):
+    return make_key([str(file) for file in files], Preprocessing(size, fit))
+
+
+def touch(file):
+    os.utime(file, ns=(1, file.stat().st_mtime_ns + 1))
+
+
+def lengthen(file):
+    before = file.stat()
+    file.write_bytes(file.read_bytes() + b"\0")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [touch, lengthen, lambda file: file.unlink()])
+def test_a_changed_file_is_another_key(files, change):
+    before = key(files)
+    change(files[2])
+    assert key(files) != before
+
+
+def test_other_files_or_another_order_are_another_key(files):
+    assert len({key(files), key(files[:3]), key(files[::-1])}) == 3
+
+
+def test_another_geometry_is_another_key(files):
+    keys = {key(files, size, fit) for size in (8, 9) for fit in ("stretch", "crop", "pad")}
+    assert len(keys) == 6
+
+
+def test_a_moved_data_set_keeps_its_key(files, tmp_path):
+    before = key(files)
+    (tmp_path / "films").rename(tmp_path / "elsewhere")
+    assert key([tmp_path / "elsewhere" / file.relative_to(tmp_path / "films") for file in files]) == before
+
+
+@pytest.mark.parametrize("field", ["films", "files", "size", "fit", "code", "decoder"])
+def test_each_part_of_the_key_is_in_the_name(field):
+    parts = {"films": 1, "files": "", "size": 8, "fit": "pad", "code": 1, "decoder": ""}
+    other = parts | {field: parts[field] + type(parts[field])("1")}
+    assert CacheKey(**parts).name("train") != CacheKey(**other).name("train")
