@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from chexpert.data.phantom.body import Body, outline_heart, outline_lung
-from chexpert.data.phantom.canvas import Canvas, Layer, Points, ellipse, ribbon, round_off
+from chexpert.data.phantom.canvas import Canvas, Layer, Points, bend, ellipse, ribbon, round_off
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Chest:
     def texture(self) -> Layer:
         """What lung tissue itself shows, (H, W): vessels and fine mottle."""
         noise = self.canvas.noise(self.mottle, 0.05), self.canvas.noise(self.mottle, 0.25)
-        return 0.11 * draw_vessels(self.canvas, self.vessels) + 0.02 * noise[0] + 0.03 * noise[1]
+        return 0.10 * draw_vessels(self.canvas, self.vessels) + 0.02 * noise[0] + 0.03 * noise[1]
 
     @cached_property
     def lungs(self) -> Layer:
@@ -74,7 +74,7 @@ def draw_vessels(canvas: Canvas, rng: np.random.Generator) -> Layer:
     angle = np.tile(np.linspace(-1.35, 1.5, 9), 2) + rng.normal(0, 0.15, 18)
     start = np.stack([0.14 * side, -0.08 + 0.07 * angle], 1) + rng.normal(0, 0.02, (18, 2))
     drawn: list[tuple[Points, float, float]] = []
-    for length, width, ink in ((0.28, 0.024, 1.0), (0.22, 0.015, 0.75), (0.15, 0.009, 0.6), (0.10, 0.006, 0.5)):
+    for length, width, ink in ((0.20, 0.026, 1.0), (0.20, 0.016, 0.8), (0.17, 0.010, 0.65), (0.12, 0.006, 0.55)):
         turns = angle[:, None] + np.cumsum(rng.normal(0, 0.20, (len(angle), 6)), 1)
         step = length / 6 * rng.uniform(0.7, 1.2, (len(angle), 1))
         path = np.stack([side[:, None] * np.cos(turns), np.sin(turns)], -1) * step[..., None]
@@ -94,13 +94,13 @@ def draw_bones(canvas: Canvas, body: Body) -> Layer:
     rise = 0.15 + 0.3 * body.slope
     collar = np.stack([0.06 + 0.80 * t, body.top + 0.27 - rise * t - 0.05 * np.sin(2 * np.pi * t)], 1)
     blade = round_off(np.array([(0.66, -0.62), (0.92, -0.60), (0.80, -0.30), (0.68, 0.02), (0.63, -0.25)]))
-    ridge = np.array([(0.66, -0.60), (0.63, -0.25), (0.68, 0.02), (0.80, -0.30)])
+    ridge = bend(np.array([(0.74, -0.62), (0.64, -0.45), (0.64, -0.20), (0.68, 0.02), (0.80, -0.30)]))
     shoulder = body.top + body.slope
     arm = [ellipse(1.00, shoulder + 0.02, 0.095, 0.10)]
     shaft = [np.array([(0.97, shoulder + 0.05), (1.07, shoulder + 0.05), (1.20, 0.7), (1.12, 0.7)])]
     layer = 0.17 * canvas.fill(_both([ribbon(collar, 0.06)]), 0.007)
     layer -= 0.09 * canvas.fill(_both([ribbon(collar, 0.032)]), 0.008)
-    layer += 0.07 * canvas.fill(_both([blade]), 0.010) + 0.10 * canvas.stroke(_both([ridge]), 0.014, 0.006)
+    layer += 0.07 * canvas.fill(_both([blade]), 0.010) + 0.07 * canvas.stroke(_both([ridge]), 0.014, 0.008)
     return layer + 0.15 * canvas.fill(_both(arm + shaft), 0.014) + _draw_spine(canvas)
 
 
@@ -140,7 +140,7 @@ def draw_trunk(canvas: Canvas, body: Body) -> tuple[Layer, Layer]:
     edge = canvas.fill([points], 0.012)
     depth = canvas.fill([points], 0.10)
     middle = canvas.fill([ellipse(0, 0.2, 0.48, 1.2)], 0.22)
-    return edge * (0.28 + 0.40 * depth + (0.58 + 0.10 * body.fat) * middle), edge
+    return edge * (0.28 + 0.40 * depth + (0.50 + 0.10 * body.fat) * middle), edge
 
 
 def draw_belly(canvas: Canvas, body: Body) -> Layer:

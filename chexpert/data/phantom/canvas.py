@@ -82,7 +82,7 @@ class Canvas:
 
     def fill(self, outlines: Outlines, soft: float = 0.01) -> Layer:
         """Paint closed outlines: (H, W) in [0, 1], edges blurred with a sigma of `soft` body units."""
-        small = max(1, int(soft * self.unit / 2))  # a wide blur needs no full resolution
+        small = max(1, int(soft * self.unit / 1.25))  # a wide blur needs no full resolution
         return self._paint(outlines, soft, small, lambda image, p: cv2.fillPoly(image, [p], 255, 16, _SUBPIXEL))
 
     def stroke(
@@ -113,12 +113,12 @@ class Canvas:
         for points in np.split(np.rint(pixels).astype(np.int32), ends):
             draw(image, points)
         sigma = soft * self.unit / small
-        layer = image.astype(np.float32) * np.float32(1 / 255)
+        layer = cv2.multiply(image, 1 / 255, dtype=cv2.CV_32F)
         if sigma > 0.3:
-            layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), sigma), np.float32)
+            layer = cv2.GaussianBlur(layer, (0, 0), sigma)
         if small > 1:
-            layer = np.asarray(cv2.resize(layer, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-        return layer
+            layer = cv2.resize(layer, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(layer, np.float32)
 
     def noise(self, rng: np.random.Generator, grain: float) -> Layer:
         """Smooth noise, (H, W), of about unit variance, blobs of `grain` body units, the same at every resolution."""

@@ -38,8 +38,8 @@ def _stamp(rng: np.random.Generator, image: Layer, position: str) -> None:
     ink = np.zeros(image.shape, np.uint8)
     cv2.putText(ink, letter, at, cv2.FONT_HERSHEY_SIMPLEX, size, 242, max(1, round(2 * size)), cv2.LINE_AA)
     if position == "AP" and rng.random() < 0.5:
-        at = int(width * side) - round(8 * size), at[1] + round(16 * size)
-        cv2.putText(ink, "PORTABLE", at, cv2.FONT_HERSHEY_SIMPLEX, 0.32 * size, 242, 1, cv2.LINE_AA)
+        at = int(width * side) - round(24 * size), at[1] + round(16 * size)
+        cv2.putText(ink, "PORTABLE", at, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * size, 242, 1, cv2.LINE_AA)
     np.maximum(image, cv2.multiply(ink, 1 / 255, dtype=cv2.CV_32F), out=image)
 
 

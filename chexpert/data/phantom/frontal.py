@@ -72,7 +72,7 @@ class Frontal:
         """Everything that no finding changes."""
         chest = self.chest
         layer = self._trunk[0] + self._belly + draw_bones(chest.canvas, chest.body)
-        layer += np.float32(0.13 * chest.body.ribs) * chest.ribs * (0.25 + 0.75 * chest.lungs)
+        layer += np.float32(0.13 * chest.body.ribs) * chest.ribs * (0.40 + 0.60 * chest.lungs)
         parts = draw_soft_parts(chest.canvas, chest.body, self.film.stream("gas", level="study"))
         layer += parts
         return layer

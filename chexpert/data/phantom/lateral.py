@@ -29,7 +29,7 @@ class Lateral:
         heart = canvas.fill([_outline_heart(body, doses.get("Cardiomegaly", 0.0))], 0.022)
         layer = _draw_trunk(canvas, body) + _draw_bones(canvas, body)
         layer += (0.26 + doses.get("Cardiomegaly", 0.0)) * heart * lung
-        layer -= lung * (body.air * 1.05 - _draw_texture(canvas, self.film.stream("texture")))
+        layer -= lung * (body.air * 0.85 - _draw_texture(canvas, self.film.stream("texture")))
         layer += 0.12 * canvas.fill([_outline_dome(body, 0.05)], 0.016) * lung
         layer -= 0.20 * canvas.fill([_outline_windpipe()], 0.012)
         return layer + self._findings(lung, doses)
@@ -112,7 +112,7 @@ def _draw_texture(canvas: Canvas, rng: np.random.Generator) -> Layer:
     steps = np.stack([np.cos(bent), np.sin(bent)], -1) * rng.uniform(0.03, 0.07, (26, 1, 1))
     lines = np.array([0.05, -0.10]) + np.cumsum(steps, 1)
     hilum = canvas.fill([ellipse(0.05, -0.12, 0.075, 0.09)], 0.03)
-    return 0.07 * canvas.stroke(lines, 0.014, 0.006) + 0.16 * hilum + 0.03 * canvas.noise(rng, 0.06)
+    return 0.06 * canvas.stroke(lines, 0.012, 0.008) + 0.16 * hilum + 0.03 * canvas.noise(rng, 0.06)
 
 
 def _trace_spine() -> Points:

@@ -29,7 +29,7 @@ class Layout:
 
     def csv_path(self, place: str) -> str:
         """The Path of a view as the tables spell it; the test split's own tables always say CheXpert-v1.0."""
-        return f"{'CheXpert-v1.0' if place.startswith('test/') else self.prefix}/{place}.jpg"
+        return f"{'CheXpert-v1.0/' if place.startswith('test/') else self.prefix}{place}.jpg"
 
 
 def _in(folder: str, prefix: str) -> Layout:
@@ -51,19 +51,19 @@ def _file_chexlocalize(place: str) -> str:
 
 
 LAYOUTS = {
-    "small": _in("CheXpert-v1.0-small/", "CheXpert-v1.0-small"),
-    "full": _in("CheXpert-v1.0/", "CheXpert-v1.0"),
-    "mlmip": _in("chexpert/v1.0-small/", "CheXpert-v1.0-small"),
+    "small": _in("CheXpert-v1.0-small/", "CheXpert-v1.0-small/"),
+    "full": _in("CheXpert-v1.0/", "CheXpert-v1.0/"),
+    "mlmip": _in("chexpert/v1.0-small/", "CheXpert-v1.0-small/"),
     "aimi": Layout(
-        _file_aimi, "CheXpert-v1.0", {split: f"{FIRST_BATCH}/{name}" for split, name in _NAMES.items()}, ""
+        _file_aimi, "CheXpert-v1.0/", {split: f"{FIRST_BATCH}/{name}" for split, name in _NAMES.items()}, ""
     ),
-    "bare": _in("", "CheXpert-v1.0-small"),
+    "bare": _in("", "CheXpert-v1.0-small/"),
     "flat": Layout(
-        lambda place: f"images/{place.split('/', 1)[1].replace('/', '_')}.jpg", "CheXpert-v1.0-small", _NAMES, ""
+        lambda place: f"images/{place.split('/', 1)[1].replace('/', '_')}.jpg", "CheXpert-v1.0-small/", _NAMES, ""
     ),
     "chexlocalize": Layout(
         _file_chexlocalize,
-        "CheXpert-v1.0",
+        "CheXpert-v1.0/",
         {"valid": "CheXpert/val_labels.csv", "test": "CheXpert/test_labels.csv"},
         "",
     ),

@@ -19,7 +19,7 @@ class Options:
     """Everything that decides the bytes of a phantom.
 
     Args:
-        patients: in train; 400 have about 1,200 frontal films, a patient has 1 to 20 studies.
+        patients: in train; 370 have about 1,200 frontal films, a patient has 1 to 20 studies.
         valid: patients in valid, of one study each.
         test: patients in test, of one study each.
         size: short side of the films in pixels.
@@ -35,8 +35,8 @@ class Options:
         defects: of `DEFECTS`, planted after writing and listed in phantom/defects.json.
     """
 
-    patients: int = 400
-    valid: int = 236
+    patients: int = 370
+    valid: int = 240
     test: int = 0
     size: int = 256
     seed: int = 0
@@ -70,7 +70,7 @@ class Options:
         """A folder name of its own for every phantom: the plain numbers, and a digest of all other options.
 
         >>> Options(seed=3).name()
-        'phantom4-400-236-0-256px-seed3'
+        'phantom4-370-240-0-256px-seed3'
         """
         plain = f"phantom{VERSION}-{self.patients}-{self.valid}-{self.test}-{self.size}px-seed{self.seed}"
         named = ("patients", "valid", "test", "size", "seed")

@@ -29,7 +29,7 @@ NEGATED = {
     "Cardiomegaly": 0.06,
     "Consolidation": 0.156,
     "Edema": 0.13,
-    "Enlarged Cardiomediastinum": 0.108,
+    "Enlarged Cardiomediastinum": 0.13,
     "Fracture": 0.012,
     "Lung Lesion": 0.006,
     "Lung Opacity": 0.059,
@@ -87,9 +87,9 @@ def _read(name: str, margin: float, prevalence: float, rng: np.random.Generator)
 def _read_opacity(labels: Mapping[str, str], margins: Mapping[str, float], rng: np.random.Generator) -> str:
     named, doubt, negated = rng.random(3)
     if any(labels[name] == "1.0" for name in OPACITIES):
-        chance = 0.62
+        chance = 0.56
     elif any(labels[name] == "-1.0" or margins[name] > 0 for name in OPACITIES):
-        chance = 0.80
+        chance = 0.85
     else:
         chance = ERRORS
     if named < chance:

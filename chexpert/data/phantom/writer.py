@@ -23,6 +23,7 @@ from chexpert.data.phantom.masks import Masks, encode_masks
 from chexpert.data.phantom.options import VERSION, Options
 from chexpert.data.phantom.plus import write_plus
 from chexpert.data.phantom.tables import write_tables, write_truth
+from chexpert.problem import ProblemError
 
 QUALITY = 92  # of the JPEGs, 0-100
 MARK = "phantom/options.json"  # what a whole phantom holds at least
@@ -78,8 +79,10 @@ def plan_trees(options: Options) -> dict[str, Tree]:
         trees["reversed"] = plan(SPLITS[1:], 1 - options.shortcut)
     for name in options.counterfactuals:
         shown = [entry for entry in trees[""].get("valid", []) if entry.labels[name] == "1.0"]
+        if not shown:
+            raise ProblemError(f"no valid film shows {name}", where="counterfactuals", mend="more valid patients")
         trees[f"counterfactual/{name}"] = {"valid": [entry.without(name) for entry in shown]}
-    return {name: tree for name, tree in trees.items() if any(tree.values())}
+    return trees
 
 
 def _write_trees(root: Path, trees: Mapping[str, Tree], options: Options) -> None:
