@@ -18,7 +18,7 @@ from rich.progress import track
 from chexpert.data.phantom.casebook import Entry, plan_split
 from chexpert.data.phantom.defects import plant_files, plant_rows
 from chexpert.data.phantom.film import Drawing
-from chexpert.data.phantom.layouts import LAYOUTS, Layout
+from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.phantom.masks import Masks, encode_masks
 from chexpert.data.phantom.options import VERSION, Options
 from chexpert.data.phantom.plus import write_plus
@@ -96,7 +96,7 @@ def _write_trees(root: Path, trees: Mapping[str, Tree], options: Options) -> Non
 def _write_films(root: Path, trees: Mapping[str, Tree], options: Options, workers: int | None) -> None:
     """Write the images of all trees, and the masks of their valid and test splits."""
     jobs = {(name, e.place): e for name, tree in trees.items() for listed in tree.values() for e in listed}
-    write = partial(_write_film, root, LAYOUTS[options.layout], options.size)
+    write = partial(_write_film, root, options.layout, options.size)
     found: dict[Path, dict[str, Masks]] = {
         root / name / f"gt_segmentations_{split}.json": {}
         for name, tree in trees.items()
@@ -128,9 +128,9 @@ def _show(written: Iterator[Masks], total: int) -> Iterable[Masks]:
     return track(written, "drawing the phantom", total=total, console=Console(stderr=True))
 
 
-def _write_film(root: Path, layout: Layout, size: int, job: Job) -> Masks:
+def _write_film(root: Path, layout: str, size: int, job: Job) -> Masks:
     (tree, place), entry = job
-    path = root / tree / layout.file(place)
+    path = root / tree / LAYOUTS[layout].file(place)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing = Drawing(entry.film, size)
     jpeg = cv2.imencode(".jpg", drawing.develop(), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
