@@ -21,8 +21,8 @@ def make_cases(name: str, size: int) -> dict[str, Callable[[], object]]:
     from chexpert.models import Backbone, Single
     from chexpert.training import MaskedBCE, native_precision
 
-    root = find_phantom("outputs/phantom", train=BATCH, valid=BATCH, size=320)
-    files = sorted(Path(root).glob("*/train/*/*/*.jpg"))
+    root = find_phantom("outputs/phantom", patients=2 * BATCH, valid=1, size=320)
+    files = sorted(Path(root).glob("*/train/*/*/*_frontal.jpg"))[:BATCH]
     targets, mask = torch.zeros(BATCH, 5), torch.ones(BATCH, 5, dtype=torch.bool)
     paths = [str(file) for file in files]
     views = ViewDataset(paths, files, targets.numpy(), mask.numpy(), Preprocessing(size), Augmentation())

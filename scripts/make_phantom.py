@@ -21,7 +21,9 @@ def make_parser() -> argparse.ArgumentParser:
     add("--seed", type=int, metavar="S", help="another seed, other patients (0)")
     add("--layout", help="small (default), full, mlmip, aimi, bare, flat, chexlocalize or plus")
     add("--labellers", action="store_true", default=None, help="train_cheXbert.csv and train_visualCheXbert.csv too")
-    add("--as-chexpert", dest="enriched", action="store_false", default=None, help="rare findings as rare as CheXpert's")
+    add(
+        "--as-chexpert", dest="enriched", action="store_false", default=None, help="rare findings as rare as CheXpert's"
+    )
     add("--laterals", type=float, metavar="SHARE", help="of all views (0.145)")
     add("--strength", type=read_strength, nargs="+", metavar="FINDING=FACTOR", help="below 1 is harder to see")
     add("--shortcut", type=float, metavar="P", help="of devices with Cardiomegaly, 1 - P without; also two more valid")

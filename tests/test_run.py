@@ -38,7 +38,7 @@ LIME = ["explainer.lime.samples=20", "explainer.lime.superpixels=8"]
 
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory) -> Path:
-    return write_phantom(tmp_path_factory.mktemp("data") / "phantom", train=40, valid=24, size=96, workers=1)
+    return write_phantom(tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, size=96, workers=1)
 
 
 def train(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:

@@ -113,12 +113,13 @@ class Canvas:
         for points in np.split(np.rint(pixels).astype(np.int32), ends):
             draw(image, points)
         sigma = soft * self.unit / small
-        layer = cv2.multiply(image, 1 / 255, dtype=cv2.CV_32F)
+        layer = image.astype(np.float32)
+        layer *= np.float32(1 / 255)
         if sigma > 0.3:
-            layer = cv2.GaussianBlur(layer, (0, 0), sigma)
+            layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), sigma), np.float32)
         if small > 1:
-            layer = cv2.resize(layer, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(layer, np.float32)
+            layer = np.asarray(cv2.resize(layer, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+        return layer
 
     def noise(self, rng: np.random.Generator, grain: float) -> Layer:
         """Smooth noise, (H, W), of about unit variance, blobs of `grain` body units, the same at every resolution."""

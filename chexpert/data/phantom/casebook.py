@@ -74,8 +74,8 @@ class Entry:
 def number_patient(split: str, index: int) -> int:
     """The id of a split's patient, counted from 0; the same in every phantom.
 
-    CheXpert's ranges: train up to 64540, valid from 64541, test from 64741. Train goes round the three batches of AIMI's
-    copy, so that a small phantom has films in each. More than 200 valid patients go on beyond the test split's ids.
+    CheXpert's ranges: train up to 64540, valid from 64541, test from 64741. Train goes round the three batches of
+    AIMI's copy, so that a small phantom has films in each. Valid patients beyond 200 go on beyond the test split's.
 
     >>> [number_patient("train", index) for index in range(4)], number_patient("valid", 0), number_patient("test", 0)
     ([1, 21514, 43018, 2], 64541, 64741)

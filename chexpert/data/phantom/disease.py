@@ -70,9 +70,7 @@ def draw_margins(
         for number in (0, study)
     )
     rank = ndtr(_mixing() @ (np.sqrt(0.5) * kept + np.sqrt(0.5) * new))
-    margins = {
-        name: float((r - 1) / share(name, enriched) + 1) for name, r in zip(FINDINGS, rank, strict=True)
-    }
+    margins = {name: float((r - 1) / share(name, enriched) + 1) for name, r in zip(FINDINGS, rank, strict=True)}
     margins["Pneumonia"] = min(margins["Pneumonia"], margins["Consolidation"])
     if shortcut is not None:
         chance = shortcut if margins["Cardiomegaly"] > 0 else 1 - shortcut
@@ -99,4 +97,4 @@ def _mixing() -> NDArray[np.float64]:
     for (one, other), value in CORRELATION.items():
         i, j = FINDINGS.index(one), FINDINGS.index(other)
         matrix[i, j] = matrix[j, i] = value
-    return np.linalg.cholesky(matrix)
+    return np.asarray(np.linalg.cholesky(matrix), np.float64)

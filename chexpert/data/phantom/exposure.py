@@ -13,19 +13,19 @@ def expose(rng: np.random.Generator, thickness: Layer, position: str) -> Layer:
     No constant here may depend on the picture: that would leak the findings.
     """
     gain, gamma, veil = np.exp(rng.normal(0, 0.10)), np.exp(rng.normal(0, 0.18)), rng.uniform(0, 0.10)
-    passed = cv2.exp(thickness * np.float32(-1.4 * gain))
-    image = cv2.pow(np.subtract(1, passed, out=passed), 1.25 * gamma)
+    stopped = 1 - np.asarray(cv2.exp(thickness * np.float32(-1.4 * gain)), np.float32)
+    image: Layer = np.asarray(cv2.pow(stopped, 1.25 * gamma), np.float32)
     image *= np.float32(0.97 - veil)
     image += np.float32(veil)
     _stamp(rng, image, position)
     _collimate(rng, image)
-    return np.asarray(image, np.float32)
+    return image
 
 
 def add_grain(rng: np.random.Generator, image: Layer) -> NDArray[np.uint8]:
     """Add grain to an exposed film and quantise it: (H, W), 0-255."""
-    noise = cv2.GaussianBlur(rng.standard_normal(image.shape, np.float32), (0, 0), 0.7)
-    noise *= np.float32(rng.uniform(0.008, 0.022)) * cv2.sqrt(image)
+    noise = np.asarray(cv2.GaussianBlur(rng.standard_normal(image.shape, np.float32), (0, 0), 0.7), np.float32)
+    noise *= np.float32(rng.uniform(0.008, 0.022)) * np.sqrt(image)
     noise += image
     return np.asarray(cv2.convertScaleAbs(np.maximum(noise, 0), alpha=255), np.uint8)
 
@@ -40,7 +40,7 @@ def _stamp(rng: np.random.Generator, image: Layer, position: str) -> None:
     if position == "AP" and rng.random() < 0.5:
         at = int(width * side) - round(24 * size), at[1] + round(16 * size)
         cv2.putText(ink, "PORTABLE", at, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * size, 242, 1, cv2.LINE_AA)
-    np.maximum(image, cv2.multiply(ink, 1 / 255, dtype=cv2.CV_32F), out=image)
+    np.maximum(image, ink.astype(np.float32) * np.float32(1 / 255), out=image)
 
 
 def _collimate(rng: np.random.Generator, image: Layer) -> None:

@@ -84,7 +84,14 @@ def _outline_heart(body: Body, growth: float) -> Points:
 def _outline_dome(body: Body, drop: float) -> Points:
     """The far half of the diaphragm, a little higher than the near one."""
     dome = body.domes[0] - drop
-    top = [(-0.6, dome + 0.12), (-0.35, dome), (0.0, dome - 0.06), (0.3, dome + 0.04), (0.5, dome + 0.22), (0.6, dome + 0.36)]
+    top = [
+        (-0.6, dome + 0.12),
+        (-0.35, dome),
+        (0.0, dome - 0.06),
+        (0.3, dome + 0.04),
+        (0.5, dome + 0.22),
+        (0.6, dome + 0.36),
+    ]
     return np.array([*bend(np.array(top)), (0.6, 1.5), (-0.6, 1.5)])
 
 

@@ -1,6 +1,6 @@
 """How the files of a copy of CheXpert lie: one same phantom can be written as any of these.
 
-A *place* is `<split>/<patient>/<study>/<view>`, the same in every layout, e.g. `train/patient00001/study1/view1_frontal`.
+A *place* is `<split>/<patient>/<study>/<view>`, e.g. `train/patient00001/study1/view1_frontal`, in every layout.
 """
 
 from collections.abc import Callable, Mapping

@@ -55,4 +55,4 @@ def _row(entry: Entry) -> dict[str, str]:
 def _labels(entry: Entry, reader: str | None) -> dict[str, object]:
     labels = entry.readings.get(reader or "", entry.labels)
     values = {name: float(labels[name]) if labels[name] else None for name in OBSERVATIONS}
-    return {"path_to_image": f"{entry.place}.jpg"} | values
+    return {"path_to_image": f"{entry.place}.jpg", **values}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
@@ -133,10 +134,10 @@ def _write_film(root: Path, layout: str, size: int, job: Job) -> Masks:
     path = root / tree / LAYOUTS[layout].file(place)
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing = Drawing(entry.film, size)
-    jpeg = cv2.imencode(".jpg", drawing.develop(), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    encoded = cv2.imencode(".jpg", drawing.develop(), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
     if path.suffix == ".png":  # the same pixels in every layout
-        jpeg = cv2.imencode(".png", cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE))[1]
-    path.write_bytes(jpeg.tobytes())
+        encoded = cv2.imencode(".png", np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)))[1]
+    path.write_bytes(encoded.tobytes())
     return {} if entry.split == "train" or entry.film.lateral else encode_masks(drawing)
 
 

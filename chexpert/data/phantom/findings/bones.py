@@ -12,7 +12,7 @@ def paint_fracture(chest: Chest, rng: np.random.Generator, severity: float, dose
     side = int(rng.choice([-1, 1]))
     back, _ = trace_ribs(chest.body)
     rib, at = int(rng.integers(3, 8)), int(rng.integers(12, 17))
-    u, v = back[rib, at] * [side, 1]
+    u, v = (back[rib, at] * [side, 1]).tolist()  # floats: numpy's own would make every layer float64
     along = (back[rib, at + 1] - back[rib, at - 1]) * [side, 1]
     along /= np.linalg.norm(along)
     x, y = chest.canvas.grid

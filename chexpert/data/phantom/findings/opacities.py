@@ -49,5 +49,5 @@ def paint_lesion(chest: Chest, rng: np.random.Generator, severity: float, dose: 
     radius = rng.uniform(0.035, 0.055) + 0.035 * severity
     at_u, at_v = side * rng.uniform(0.30, 0.54), rng.uniform(-0.50, 0.12)
     u, v = chest.canvas.grid
-    depth = 1 - ((u - at_u) ** 2 + (v - at_v) ** 2) / radius**2
-    return dose * np.sqrt(np.clip(depth, 0, 1)) * chest.free_lungs
+    depth = np.clip(1 - ((u - at_u) ** 2 + (v - at_v) ** 2) / radius**2, 0, 1)
+    return np.float32(dose) * np.sqrt(depth) * chest.free_lungs
