@@ -11,6 +11,7 @@ from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
 VERSION = 4  # raise it when a film or a label changes, so that `find_phantom` draws anew
+_COUNTS = {"train": "patients", "valid": "valid", "test": "test"}
 DEFECTS = ("missing", "truncated", "duplicate", "shared")
 
 
@@ -64,6 +65,8 @@ class Options:
             _refuse_unless(factor > 0, f"strength[{name}]", factor, "a factor above 0")
         if self.shortcut is not None:
             _refuse_unless(0 <= self.shortcut <= 1, "shortcut", self.shortcut, "a probability")
+        drawn = [name for name in LAYOUTS[self.layout].tables if getattr(self, _COUNTS[name])]
+        _refuse_unless(bool(drawn), "patients, valid, test", 0, "at least one patient: there is nothing to draw")
         _refuse_unless("test" in LAYOUTS[self.layout].tables or not self.test, "test", self.test, "0 in this layout")
 
     def name(self) -> str:

@@ -90,7 +90,9 @@ def test_laterals_follow_their_share() -> None:
 
 
 def test_a_counterfactual_entry_lacks_the_finding_in_film_and_labels() -> None:
-    entry = next(e for e in plan_split("valid", Options()) if e.labels["Edema"] == e.labels["Pleural Effusion"] == "1.0")
+    entry = next(
+        e for e in plan_split("valid", Options()) if e.labels["Edema"] == e.labels["Pleural Effusion"] == "1.0"
+    )
     off = entry.without("Edema")
     assert off.labels["Edema"] == "0.0"
     assert off.film.severity["Edema"] == 0
