@@ -148,11 +148,13 @@ def draw_belly(canvas: Canvas, body: Body) -> Layer:
     right, left = body.domes
     w = body.width
     top = [
-        (-1.4, right + 0.3), (-w, right + 0.14), (-0.8 * w, right + 0.02), (-0.5 * w, right - 0.01),
+        (-w - 0.10, 1.8), (-w - 0.03, right + 0.34), (-w, right + 0.14), (-0.8 * w, right + 0.02),
+        (-0.5 * w, right - 0.01),
         (-0.1, right + 0.06), (0.1, left + 0.06),
-        (0.5 * w, left - 0.01), (0.8 * w, left + 0.02), (w, left + 0.14), (1.4, left + 0.3),
+        (0.5 * w, left - 0.01), (0.8 * w, left + 0.02), (w, left + 0.14),
+        (w + 0.03, left + 0.34), (w + 0.10, 1.8),
     ]  # fmt: skip
-    return canvas.fill([np.array([*top, (1.4, 1.8), (-1.4, 1.8)])], 0.03)
+    return canvas.fill([np.array(top)], 0.045)
 
 
 def draw_soft_parts(canvas: Canvas, body: Body, rng: np.random.Generator) -> Layer:

@@ -31,7 +31,7 @@ class Lateral:
         layer += (0.26 + doses.get("Cardiomegaly", 0.0)) * heart * lung
         layer -= lung * (body.air * 0.85 - _draw_texture(canvas, self.film.stream("texture")))
         layer += 0.12 * canvas.fill([_outline_dome(body, 0.05)], 0.016) * lung
-        layer -= 0.20 * canvas.fill([_outline_windpipe()], 0.012)
+        layer -= 0.14 * canvas.fill([_outline_windpipe()], 0.014)
         return layer + self._findings(lung, doses)
 
     def _findings(self, lung: Layer, doses: Mapping[str, float]) -> Layer:
@@ -141,7 +141,7 @@ def _draw_bones(canvas: Canvas, body: Body) -> Layer:
     ribs = np.stack([0.60 - 1.05 * t + 0 * k, body.top + 0.02 + 0.145 * k + 0.34 * t**1.2 + 0.02 * np.sin(9 * k)], -1)
     sternum = bend(np.array([(-0.24, -0.60), (-0.44, -0.36), (-0.56, -0.05), (-0.60, 0.16)]))
     layer = 0.12 * canvas.fill([ribbon(spine, 0.17)], 0.014) + 0.13 * canvas.fill(blocks, 0.008)
-    layer += 0.20 * canvas.fill([ribbon(sternum, 0.055)], 0.008)
+    layer += 0.16 * canvas.fill([ribbon(sternum, 0.05)], 0.014)
     return layer + 0.07 * canvas.fill(ribbon(ribs, 0.045), 0.007) - 0.035 * canvas.fill(ribbon(ribs, 0.024), 0.006)
 
 

@@ -95,6 +95,19 @@ def test_pneumothorax_lies_at_an_apex_and_effusion_at_a_base() -> None:
     assert heights["Pneumothorax"] < 0.4 < 0.5 < heights["Pleural Effusion"]
 
 
+def test_the_air_of_a_pneumothorax_has_no_lung_texture() -> None:
+    film = Film(1, "valid", 64541, 1, 1, "Male", "PA", {"Pneumothorax": 1.0}, {"Pneumothorax": 1.0})
+    drawing = Drawing(film, 256)
+    without = drawing.draw(["Pneumothorax"])
+    air = cv2.erode((without - drawing.image > 0.04).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+
+    def roughness(image: np.ndarray) -> float:
+        return float((image - cv2.GaussianBlur(image, (0, 0), 4))[air].std())
+
+    assert air.sum() > 500
+    assert roughness(drawing.image) < 0.85 * roughness(without)  # the ribs stay
+
+
 def test_a_film_is_the_same_scene_at_every_size() -> None:
     small, large = draw(*PAINTED, size=96).image, draw(*PAINTED, size=192).image
     shrunk = cv2.resize(large, small.shape[::-1], interpolation=cv2.INTER_AREA)

@@ -17,12 +17,13 @@ def paint_fracture(chest: Chest, rng: np.random.Generator, severity: float, dose
     along /= np.linalg.norm(along)
     x, y = chest.canvas.grid
     ahead = (x - u) * np.float32(along[0]) + (y - v) * np.float32(along[1])
-    near = np.clip(1.6 - 1.6 * ((x - u) ** 2 + (y - v) ** 2) / 0.11**2, 0, 1)
+    far = (x - u) ** 2 + (y - v) ** 2
+    near = np.clip(3 - 3 * far / 0.10**2, 0, 1)
     beyond = np.clip(ahead / 0.012 + 0.5, 0, 1)
     step = (0.030 + 0.015 * severity) * chest.canvas.unit
     moved = cv2.warpAffine(chest.ribs, np.array([[1, 0, 0], [0, 1, step]], np.float32), chest.ribs.shape[::-1])
     gap = np.exp(-((ahead / 0.012) ** 2))
-    broken = beyond * moved + (1 - beyond) * chest.ribs
-    broken *= 1 - gap
-    swelling = np.exp(-((x - u) ** 2 + (y - v) ** 2) / np.float32(0.05**2))
-    return dose * (near * (broken - chest.ribs) + 0.25 * swelling)
+    change = (beyond * moved + (1 - beyond) * chest.ribs) * (1 - gap) - chest.ribs
+    swelling = np.sqrt(np.clip(1 - far / 0.06**2, 0, 1))
+    # The bone that is gone cannot have stopped more than a rib does; what was moved or bled adds to what is there.
+    return dose * (near * np.where(change < 0, 0.30 * change, change) + 0.45 * swelling)

@@ -39,7 +39,7 @@ def paint_atelectasis(chest: Chest, rng: np.random.Generator, severity: float, d
         line = start + np.linspace(0, 1, 8)[:, None] * [rng.uniform(0.26, 0.38), rng.uniform(-0.05, 0.12)]
         layer = np.maximum(layer, chest.canvas.stroke([line * [side, 1]], rng.uniform(0.06, 0.085), 0.012))
     wedge = np.array([(0.12, dome - 0.28), (0.66, dome + 0.06), (0.12, dome + 0.08)]) * [side, 1]
-    layer = np.maximum(layer, 0.7 * chest.canvas.fill([wedge], 0.03))
+    layer = np.maximum(layer, 0.7 * chest.canvas.fill([wedge], 0.045))
     return dose * layer * chest.lungs
 
 
@@ -47,7 +47,7 @@ def paint_lesion(chest: Chest, rng: np.random.Generator, severity: float, dose: 
     """A sphere of one to three centimetres (a body unit is about 17 cm) somewhere in the free lung."""
     side = int(rng.choice([-1, 1]))
     radius = rng.uniform(0.035, 0.055) + 0.035 * severity
-    at_u, at_v = side * rng.uniform(0.30, 0.54), rng.uniform(-0.50, 0.12)
+    at_u, at_v = side * rng.uniform(0.36, 0.55), rng.uniform(-0.48, 0.04)
     u, v = chest.canvas.grid
     depth = np.clip(1 - ((u - at_u) ** 2 + (v - at_v) ** 2) / radius**2, 0, 1)
     return np.float32(dose) * np.sqrt(depth) * chest.free_lungs
