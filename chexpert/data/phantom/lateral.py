@@ -9,6 +9,7 @@ import numpy as np
 
 from chexpert.data.phantom.body import Body, draw_body
 from chexpert.data.phantom.canvas import Canvas, Layer, Points, bend, ellipse, ribbon, round_off
+from chexpert.data.phantom.findings.side import SIDE_PAINTERS
 from chexpert.data.phantom.frontal import place_body, place_canvas
 
 if TYPE_CHECKING:
@@ -32,30 +33,10 @@ class Lateral:
         layer -= lung * (body.air * 0.85 - _draw_texture(canvas, self.film.stream("texture")))
         layer += 0.12 * canvas.fill([_outline_dome(body, 0.05)], 0.016) * lung
         layer -= 0.14 * canvas.fill([_outline_windpipe()], 0.014)
-        return layer + self._findings(lung, doses)
-
-    def _findings(self, lung: Layer, doses: Mapping[str, float]) -> Layer:
-        canvas, (u, v) = self.canvas, self.canvas.grid
-        layer = np.zeros(canvas.shape, np.float32)
-        for name, much in doses.items():
-            rng = self.film.stream(name + ", lateral", level="study")
-            at_u, at_v = rng.uniform(-0.15, 0.42), rng.uniform(-0.35, 0.10)
-            if name == "Consolidation":
-                far = ((u - at_u) / 0.22) ** 2 + ((v - at_v) / 0.22) ** 2 + 0.3 * canvas.noise(rng, 0.10)
-                layer += 0.8 * much * np.clip(1.6 * (1 - far), 0, 1) * lung
-            elif name == "Lung Lesion":
-                far = ((u - at_u) ** 2 + (v - at_v) ** 2) / 0.07**2
-                layer += much * np.sqrt(np.clip(1 - far, 0, 1)) * lung
-            elif name == "Edema":
-                far = ((u - 0.05) / 0.42) ** 2 + ((v + 0.05) / 0.45) ** 2
-                layer += 1.4 * much * np.clip(1.5 * (1 - far), 0, 1) * (0.8 + 0.3 * canvas.noise(rng, 0.06)) * lung
-            elif name == "Atelectasis":
-                line = np.array([(0.05, 0.18), (0.45, 0.22 + rng.uniform(-0.06, 0.1))])
-                layer += 0.7 * much * canvas.stroke([line], 0.07, 0.014) * lung
-            elif name == "Pleural Effusion":
-                layer += 1.2 * much * canvas.fill([_outline_pool(self.body, much)], 0.02) * lung
-            elif name == "Support Devices":
-                layer += 0.45 * much * canvas.stroke(_trace_wires(rng), 0.012)
+        for name, paint in SIDE_PAINTERS.items():
+            if name in doses:
+                rng = self.film.stream(f"{name}, lateral", level="study")
+                layer += paint(canvas, body, rng, doses[name]) * (1 if name == "Support Devices" else lung)
         return layer
 
 
@@ -97,19 +78,6 @@ def _outline_dome(body: Body, drop: float) -> Points:
 
 def _outline_windpipe() -> Points:
     return np.array([(-0.03, -1.1), (0.04, -1.1), (0.11, -0.28), (0.05, -0.26)])
-
-
-def _outline_pool(body: Body, much: float) -> Points:
-    level = body.domes[0] + 0.22 - 0.55 * much
-    surface = [(0.70, level - 0.10), (0.50, level), (0.30, level + 0.03), (0.0, level + 0.06)]
-    return np.array([*bend(np.array(surface)), (0.0, 1.0), (0.70, 1.0)])
-
-
-def _trace_wires(rng: np.random.Generator) -> list[Points]:
-    ends = rng.normal(0, 0.08, 4)
-    lead = [(-0.45 + ends[0], -0.9), (-0.20, -0.5), (-0.05, -0.2), (-0.22, 0.18)]
-    wire = [(-0.62, -0.3 + ends[1]), (-0.50 + ends[2], 0.2), (-0.55 + ends[3], 1.2)]
-    return [bend(np.array(lead)), bend(np.array(wire))]
 
 
 def _draw_texture(canvas: Canvas, rng: np.random.Generator) -> Layer:

@@ -74,6 +74,8 @@ def test_films_and_masks_are_those_of_version_4(key: str) -> None:
     drawing = Drawing(entry.film, 128)
     mean, spread, areas = FILMS[key]
     image = drawing.develop()
-    assert (image.mean(), image.std()) == pytest.approx((mean, spread), abs=0.5)  # of 255
+    assert (image.mean(), image.std()) == pytest.approx(
+        (mean, spread), abs=1.5
+    )  # of 255; OpenCV 4 and 5 have other fonts
     found = {} if entry.film.lateral else {name: int(mask.sum()) for name, mask in drawing.masks().items()}
     assert found == pytest.approx(areas, rel=0.005, abs=3)  # pixels
