@@ -18,7 +18,7 @@ def _paint_atelectasis(canvas: Canvas, body: Body, rng: np.random.Generator, dos
 
 def _paint_consolidation(canvas: Canvas, body: Body, rng: np.random.Generator, dose: float) -> Layer:
     far = _distance(canvas, rng, 0.22) + 0.3 * canvas.noise(rng, 0.10)
-    return np.float32(0.8 * dose) * np.clip(1.6 * (1 - far), 0, 1)
+    return np.asarray(0.8 * dose * np.clip(1.6 * (1 - far), 0, 1), np.float32)
 
 
 def _paint_edema(canvas: Canvas, body: Body, rng: np.random.Generator, dose: float) -> Layer:
