@@ -245,7 +245,7 @@ def test_a_strange_label_is_refused_with_its_line(tmp_path, copy):
 
 
 def test_a_missing_image_is_refused_or_skipped_and_counted(tmp_path, copy):
-    gone = next(copy.glob("train/*/*/*.jpg"))
+    gone = next(copy.glob("train/*/*/*_frontal.jpg"))
     gone.unlink()
     assert "missing" in refuse(tmp_path, copy.parent)
     start(tmp_path / "run", copy.parent, "data.on_missing=skip", "explainer=[]")
@@ -255,7 +255,7 @@ def test_a_missing_image_is_refused_or_skipped_and_counted(tmp_path, copy):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, workers):
-    image = next(copy.glob("train/*/*/*.jpg"))
+    image = next(copy.glob("train/*/*/*_frontal.jpg"))
     image.write_bytes(image.read_bytes()[:1500])
     folder = tmp_path / "run"
     done = train("data=small", f"data.root={copy.parent}", f"hydra.run.dir={folder}", *TINY, f"data.workers={workers}")

@@ -27,8 +27,9 @@ def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Split
     splits = {split: list(entries) for split, entries in splits.items()}
     if "duplicate" in kinds:
         split = _first(splits, 1, "duplicate")
-        splits[split].append(splits[split][0])
-        planted.append(_name("duplicate", layout, splits[split][0]))
+        repeated = next(entry for entry in splits[split] if not entry.film.lateral)
+        splits[split].append(repeated)
+        planted.append(_name("duplicate", layout, repeated))
     if "shared" in kinds:
         if not (splits.get("train") and splits.get("valid")):
             raise ProblemError("a shared patient needs train and valid", where="defects", mend="leave out: shared")
@@ -41,11 +42,14 @@ def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Split
 
 
 def plant_files(root: Path, splits: Splits, layout: str, kinds: Sequence[str]) -> list[Defect]:
-    """Remove one written image and cut another to half of its bytes; say which."""
+    """Remove one written frontal film and cut another to half of its bytes; say which."""
     planted = []
-    for kind, place in (("missing", 1), ("truncated", 2)):
+    for kind, number in (("missing", 1), ("truncated", 2)):
         if kind in kinds:
-            defect = _name(kind, layout, splits[_first(splits, place + 1, kind)][place])
+            frontals = {
+                entry.place: entry for entry in splits[_first(splits, number + 1, kind)] if not entry.film.lateral
+            }
+            defect = _name(kind, layout, list(frontals.values())[number])
             file = root / defect.file
             if kind == "missing":
                 file.unlink()
@@ -56,11 +60,11 @@ def plant_files(root: Path, splits: Splits, layout: str, kinds: Sequence[str]) -
 
 
 def _first(splits: Splits, least: int, kind: str) -> str:
-    """The first split with enough films."""
+    """The first split with enough frontal films."""
     for split, entries in splits.items():
-        if len(entries) >= least:
+        if len({entry.place for entry in entries if not entry.film.lateral}) >= least:
             return split
-    raise ProblemError(f"too few films to plant: {kind}", where="defects", mend=f"at least {least} films in a split")
+    raise ProblemError(f"too few films to plant: {kind}", where="defects", mend=f"{least} frontal films in a split")
 
 
 def _name(kind: str, layout: str, entry: Entry) -> Defect:

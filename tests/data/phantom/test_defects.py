@@ -26,6 +26,7 @@ def test_each_defect_is_planted_once_and_listed(tmp_path: Path, layout: str) -> 
     phantom = write_phantom(tmp_path / "phantom", layout=layout, defects=DEFECTS, **OPTIONS)
     found = {defect["kind"]: defect for defect in json.loads((phantom / "phantom/defects.json").read_text())}
     assert set(found) == set(DEFECTS)
+    assert all("frontal" in defect["file"] for kind, defect in found.items() if kind != "shared")
 
     assert not (phantom / found["missing"]["file"]).exists()
     whole, cut = clean / found["truncated"]["file"], phantom / found["truncated"]["file"]
