@@ -6,7 +6,10 @@ from pathlib import Path
 
 def read_strength(text: str) -> tuple[str, float]:
     name, _, factor = text.rpartition("=")
-    return name, float(factor)
+    try:
+        return name, float(factor)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FINDING=FACTOR, as in Edema=0.5") from None
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -21,9 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--seed", type=int, metavar="S", help="another seed, other patients (0)")
     add("--layout", help="small (default), full, mlmip, aimi, bare, flat, chexlocalize or plus")
     add("--labellers", action="store_true", default=None, help="train_cheXbert.csv and train_visualCheXbert.csv too")
-    add(
-        "--as-chexpert", dest="enriched", action="store_false", default=None, help="rare findings as rare as CheXpert's"
-    )
+    add("--enriched", action=argparse.BooleanOptionalAction, help="rare competition findings more often (yes)")
     add("--laterals", type=float, metavar="SHARE", help="of all views (0.145)")
     add("--strength", type=read_strength, nargs="+", metavar="FINDING=FACTOR", help="below 1 is harder to see")
     add("--shortcut", type=float, metavar="P", help="of devices with Cardiomegaly, 1 - P without; also two more valid")
