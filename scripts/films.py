@@ -15,7 +15,8 @@ CACHE = FOLDER / "cache"
 
 def find_films(count: int) -> list[Path]:
     """Phantom films with a short side of 320 px, as in CheXpert-v1.0-small."""
-    return sorted(find_phantom(FOLDER, train=count, valid=8, size=320).glob("*/train/*/*/*.jpg"))
+    films = find_phantom(FOLDER, patients=count // 3, valid=1, size=320).glob("*/train/*/*/*.jpg")  # 3.8 a patient
+    return sorted(films)[:count]
 
 
 def enlarge(files: Sequence[Path]) -> list[Path]:

@@ -1,25 +1,59 @@
-"""Write a phantom: synthetic chest films with labels and masks, laid out as CheXpert-v1.0-small and CheXlocalize."""
+"""Write a phantom: synthetic chest films with labels and masks, laid out as any copy of CheXpert."""
 
 import argparse
 from pathlib import Path
 
 
+def read_strength(text: str) -> tuple[str, float]:
+    name, _, factor = text.rpartition("=")
+    try:
+        return name, float(factor)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FINDING=FACTOR, as in Edema=0.5") from None
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of `chexpert.data.phantom.Options`, which checks them; importing it here would make --help slow."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("out", type=Path, help="folder to make; it must not exist yet, or be empty")
+    add("--patients", type=int, metavar="N", help="in train, with report labels (370: about 1,200 frontal films)")
+    add("--valid", type=int, metavar="N", help="patients in valid, with true labels and masks (240)")
+    add("--test", type=int, metavar="N", help="patients in test (0)")
+    add("--size", type=int, metavar="PX", help="short side of the films (256)")
+    add("--seed", type=int, metavar="S", help="another seed, other patients (0)")
+    add("--layout", help="small (default), full, mlmip, aimi, bare, flat, chexlocalize or plus")
+    add("--labellers", action="store_true", default=None, help="train_cheXbert.csv and train_visualCheXbert.csv too")
+    add("--enriched", action=argparse.BooleanOptionalAction, help="rare competition findings more often (yes)")
+    add("--laterals", type=float, metavar="SHARE", help="of all views (0.145)")
+    add("--strength", type=read_strength, nargs="+", metavar="FINDING=FACTOR", help="below 1 is harder to see")
+    add("--shortcut", type=float, metavar="P", help="of devices with Cardiomegaly, 1 - P without; also two more valid")
+    add("--counterfactuals", nargs="+", metavar="FINDING", help="valid films that show it, drawn without it")
+    add("--defects", nargs="+", metavar="KIND", help="plant: missing, truncated, duplicate, shared")
+    add("--workers", type=int, metavar="W", help="processes; by default one for each processor")
+    add("--sheet", type=Path, metavar="PNG", help="a picture of films with their masks outlined")
+    return parser
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("out", type=Path, help="folder to make; it must not exist yet, or be empty")
-    parser.add_argument("--train", type=int, default=1200, metavar="N", help="films with report labels")
-    parser.add_argument("--valid", type=int, default=240, metavar="N", help="films with true labels and masks")
-    parser.add_argument("--size", type=int, default=256, metavar="PX", help="short side of the films")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="another seed, other patients")
-    parser.add_argument("--workers", type=int, metavar="W", help="processes; by default one for each processor")
-    given = parser.parse_args()
-    if given.out.is_dir() and any(given.out.iterdir()):
-        parser.error(f"{given.out} is not empty: name a new folder, or remove it first")
+    parser = make_parser()
+    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    out, sheet, workers = given.pop("out"), given.pop("sheet", None), given.pop("workers", None)
+    if out.is_dir() and any(out.iterdir()):
+        parser.error(f"{out} is not empty: name a new folder, or remove it first")
 
-    from chexpert.data.phantom import write_phantom  # after the parsing, so that --help is quick
+    from chexpert.data.phantom import Options, write_phantom  # after the parsing, so that --help is quick
+    from chexpert.data.phantom.sheet import write_sheet
+    from chexpert.problem import ProblemError
 
-    options = {"train": given.train, "valid": given.valid, "size": given.size, "seed": given.seed}
-    print(write_phantom(given.out, workers=given.workers, **options))
+    try:
+        given["strength"] = dict(given.get("strength", ()))
+        print(write_phantom(out, workers=workers, **given))
+        if sheet:
+            write_sheet(sheet, Options(**given))
+            print(sheet)
+    except ProblemError as error:
+        parser.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("pretrained=1", "1 is not possible"),
         ("explainer.lime.blur=0", "explainer.lime.blur"),
         ("optimizer._target_=chexpert.rundir.write_json", "is not trusted"),
-        ("optimizer._target_=chexpert.data.phantom.shutil.rmtree", "where:"),
+        ("optimizer._target_=chexpert.data.phantom.writer.shutil.rmtree", "where:"),
         ("explainer.rise.samples=9", "set, but not chosen"),
         ("explain.observations=[Fracture]", "not among the outputs"),
     ],

@@ -93,7 +93,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.skipped: set[str] = set()
         """CSV paths of the views left out so far under ``on_missing=skip``."""
         self.frames: dict[str, pd.DataFrame] = {}
-        """The views of train, dev, valid and test, as far as there; ``file``: the image, ``film``: its row in a cache."""
+        """The views of train, dev, valid, test, as far as there; ``file``: the image, ``film``: its row in a cache."""
         self.datasets: dict[str, ViewDataset] = {}
         self.judged = "valid"
         """The split that the next validation judges outside of fitting."""

@@ -32,8 +32,8 @@ LABELLERS = {"chexbert": "train_cheXbert.csv", "visualchexbert": "train_visualCh
 """Label files beside train.csv: Smit et al. 2020 (arxiv.org/abs/2004.09167), Jain et al. 2021 (2102.11467)."""
 
 BATCHES = re.compile(r"CheXpert-v1\.0 batch ([1-4]) \(.*\)")
-LAST_PATIENT = {2: 21513, 3: 43017, 4: 64540}
-"""The last patient of each batch of training images, as Stanford's AIMI distributes them since 2021."""
+FIRST_PATIENT = {4: 43018, 3: 21514, 2: 0}
+"""The first patient of each batch of training images, as Stanford's AIMI distributes them since 2021."""
 
 NESTED = "{split}/{patient}/{study}/{view}.jpg"
 FLAT = "{patient}_{study}_{view}.jpg"  # CheXlocalize's spelling of a view
@@ -88,11 +88,15 @@ class Layout:
 
     def _place(self, split: str, patient: str, study: str, view: str) -> str:
         return self.places[split].format(
-            split=split, patient=patient, study=study, view=view, batch=self._batch(patient) if self.batches else ""
+            split=split,
+            patient=patient,
+            study=study,
+            view=view,
+            batch=self._batch(split, patient) if self.batches else "",
         )
 
-    def _batch(self, patient: str) -> str:
-        number = next((n for n, last in LAST_PATIENT.items() if int(patient[7:]) <= last), 1)
+    def _batch(self, split: str, patient: str) -> str:
+        number = next(n for n, first in FIRST_PATIENT.items() if int(patient[7:]) >= first) if split == "train" else 1
         if number not in self.batches:
             what = f"batch {number} of CheXpert is not there, in which {patient} lies"
             raise ProblemError(what, where=str(self.folder), mend="unpack all four batches beside each other")

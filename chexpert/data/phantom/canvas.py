@@ -82,15 +82,26 @@ class Canvas:
 
     def fill(self, outlines: Outlines, soft: float = 0.01) -> Layer:
         """Paint closed outlines: (H, W) in [0, 1], edges blurred with a sigma of `soft` body units."""
-        small = max(1, int(soft * self.unit / 2))  # a wide blur needs no full resolution
+        small = max(1, int(soft * self.unit / 1.25))  # a wide blur needs no full resolution
         return self._paint(outlines, soft, small, lambda image, p: cv2.fillPoly(image, [p], 255, 16, _SUBPIXEL))
 
-    def stroke(self, lines: Outlines, width: float, soft: float = 0.004) -> Layer:
-        """Paint open lines of the given width in body units (at least one pixel): (H, W) in [0, 1]."""
-        pixels = max(1, round(width * self.unit))
-        return self._paint(
-            lines, soft, 1, lambda image, p: cv2.polylines(image, [p], False, 255, pixels, 16, _SUBPIXEL)
-        )
+    def stroke(
+        self, lines: Outlines, width: float | Sequence[float], soft: float = 0.004, ink: Sequence[float] | None = None
+    ) -> Layer:
+        """Paint open lines, (H, W) in [0, 1]: of one width in body units or each of its own, at least a pixel.
+
+        A line narrower than a pixel is a pixel wide and fainter, so that a film is the same scene at every size.
+        `ink` in [0, 1] is the strength of each line; a later line covers an earlier one.
+        """
+        wanted = np.broadcast_to(np.asarray(width, float) * self.unit, len(lines))
+        inks = 255 * np.minimum(wanted, 1) * (1.0 if ink is None else np.asarray(ink))
+        pens = iter(zip(inks.tolist(), np.maximum(1, np.rint(wanted)).astype(int).tolist(), strict=True))
+
+        def draw(image: NDArray[np.uint8], points: Points) -> None:
+            value, pixels = next(pens)
+            cv2.polylines(image, [points], False, value, pixels, 16, _SUBPIXEL)
+
+        return self._paint(lines, soft, 1, draw)
 
     def _paint(
         self, shapes: Outlines, soft: float, small: int, draw: Callable[[NDArray[np.uint8], Points], object]
@@ -102,7 +113,8 @@ class Canvas:
         for points in np.split(np.rint(pixels).astype(np.int32), ends):
             draw(image, points)
         sigma = soft * self.unit / small
-        layer = image.astype(np.float32) * np.float32(1 / 255)
+        layer = image.astype(np.float32)
+        layer *= np.float32(1 / 255)
         if sigma > 0.3:
             layer = np.asarray(cv2.GaussianBlur(layer, (0, 0), sigma), np.float32)
         if small > 1:

@@ -1,0 +1,72 @@
+"""Faults planted in a phantom, for readers and audits to find: one of each kind that is asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from chexpert.data.phantom.casebook import Entry
+from chexpert.data.phantom.layouts import LAYOUTS
+from chexpert.problem import ProblemError
+
+Splits = dict[str, list[Entry]]
+
+
+@dataclass(frozen=True)
+class Defect:
+    """What is wrong (`kind`), where it is listed (`split`, `path` as the table spells it), and the image (`file`)."""
+
+    kind: str
+    split: str
+    path: str
+    file: str
+
+
+def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Splits, list[Defect]]:
+    """The splits with the faults that are rows: a repeated one, and a valid patient's films listed in train too."""
+    planted: list[Defect] = []
+    splits = {split: list(entries) for split, entries in splits.items()}
+    if "duplicate" in kinds:
+        split = _first(splits, 1, "duplicate")
+        repeated = next(entry for entry in splits[split] if not entry.film.lateral)
+        splits[split].append(repeated)
+        planted.append(_name("duplicate", layout, repeated))
+    if "shared" in kinds:
+        if not (splits.get("train") and splits.get("valid")):
+            raise ProblemError("a shared patient needs train and valid", where="defects", mend="leave out: shared")
+        patient = splits["valid"][0].film.patient
+        shared = [replace(entry, split="train") for entry in splits["valid"] if entry.film.patient == patient]
+        shared = [replace(e, readings={**e.readings, "chexpert": e.readings["truth"]}) for e in shared]
+        splits["train"] += shared
+        planted += [_name("shared", layout, entry) for entry in shared]
+    return splits, planted
+
+
+def plant_files(root: Path, splits: Splits, layout: str, kinds: Sequence[str]) -> list[Defect]:
+    """Remove one written frontal film and cut another to half of its bytes; say which."""
+    planted = []
+    for kind, number in (("missing", 1), ("truncated", 2)):
+        if kind in kinds:
+            frontals = {
+                entry.place: entry for entry in splits[_first(splits, number + 1, kind)] if not entry.film.lateral
+            }
+            defect = _name(kind, layout, list(frontals.values())[number])
+            file = root / defect.file
+            if kind == "missing":
+                file.unlink()
+            else:
+                file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+            planted.append(defect)
+    return planted
+
+
+def _first(splits: Splits, least: int, kind: str) -> str:
+    """The first split with enough frontal films."""
+    for split, entries in splits.items():
+        if len({entry.place for entry in entries if not entry.film.lateral}) >= least:
+            return split
+    raise ProblemError(f"too few films to plant: {kind}", where="defects", mend=f"{least} frontal films in a split")
+
+
+def _name(kind: str, layout: str, entry: Entry) -> Defect:
+    lies = LAYOUTS[layout]
+    return Defect(kind, entry.split, lies.csv_path(entry.place), lies.file(entry.place))

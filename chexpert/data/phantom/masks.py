@@ -1,0 +1,31 @@
+"""Masks of a film in the format of CheXlocalize's gt_segmentations_*.json."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as rle
+
+from chexpert.data.phantom.film import Drawing, findings_of, join_masks
+from chexpert.observations import OBSERVATIONS
+
+Masks = dict[str, dict[str, object]]
+"""Of one film: {observation: {"size": [height, width], "counts": COCO's RLE}}."""
+
+_SPELLED = {"Lung Opacity": "Airspace Opacity"}  # CheXlocalize's word
+
+
+def encode_masks(drawing: Drawing) -> Masks:
+    """Masks of all observations that a frontal film shows; those of Irvin's tree are the union of their children."""
+    masks = drawing.masks()
+    listed: Masks = {}
+    for name in OBSERVATIONS:
+        if name == "Pneumonia" and not drawing.film.severity.get(name):
+            continue  # another consolidation
+        joined = join_masks(masks, findings_of(name))
+        if joined is not None:
+            listed[_SPELLED.get(name, name)] = _encode(joined)
+    return listed
+
+
+def _encode(mask: NDArray[np.bool_]) -> dict[str, object]:
+    encoded = rle.encode(np.asfortranarray(mask, np.uint8))
+    return {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")}

@@ -1,0 +1,49 @@
+"""A picture of many films at once, their findings outlined and named: what a phantom looks like at a glance."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from chexpert.data.phantom.casebook import Entry, plan_split
+from chexpert.data.phantom.film import Drawing
+from chexpert.data.phantom.findings import PAINTED
+from chexpert.data.phantom.options import Options
+
+COLUMNS = 6
+SHORT = {"Enlarged Cardiomediastinum": "Enl. Cardiomed."}
+COLOURS = (
+    (0, 158, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 114, 0), (0, 94, 213), (167, 121, 204),
+    (255, 255, 0), (120, 255, 120), (200, 120, 255), (255, 255, 255),
+)  # fmt: skip
+"""Of `PAINTED` in its order, blue green red; after Okabe and Ito, for colour-blind readers too."""
+
+
+def write_sheet(path: Path, options: Options, *, count: int = 24, side: int = 300) -> None:
+    """Write a PNG of the first films of valid (of train where there is none), each `side` pixels with its caption."""
+    entries = (plan_split("valid", options) or plan_split("train", options))[:count]
+    tiles = [_draw_tile(entry, options.size, side) for entry in entries]
+    tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
+    rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", np.vstack(rows))[1].tobytes())
+
+
+def _draw_tile(entry: Entry, size: int, side: int) -> NDArray[np.uint8]:
+    drawing = Drawing(entry.film, size)
+    image = cv2.cvtColor(drawing.develop(), cv2.COLOR_GRAY2BGR)
+    scale = side / max(image.shape[:2])
+    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    shown = [name for name in PAINTED if entry.film.severity[name] > 0]
+    for name, mask in {} if entry.film.lateral else drawing.masks().items():
+        large = cv2.resize(mask.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(image, outlines, -1, COLOURS[PAINTED.index(name)], 1, cv2.LINE_AA)
+    tile = np.zeros((side + 15 * 4, side, 3), np.uint8)
+    tile[: image.shape[0], : image.shape[1]] = image[:side, :side]
+    for number, name in enumerate(shown[:8] or ["no finding"]):
+        at = 4 + side // 2 * (number % 2), side + 13 + 14 * (number // 2)
+        colour = COLOURS[PAINTED.index(name)] if name in PAINTED else (160, 160, 160)
+        cv2.putText(tile, SHORT.get(name, name), at, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+    return tile

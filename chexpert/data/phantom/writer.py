@@ -1,0 +1,150 @@
+"""Writing a phantom to disk. Its files lie as a real copy's do, so no other code needs to know of phantoms."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from chexpert.data.phantom.casebook import Entry, plan_split
+from chexpert.data.phantom.defects import plant_files, plant_rows
+from chexpert.data.phantom.film import Drawing
+from chexpert.data.phantom.layouts import LAYOUTS
+from chexpert.data.phantom.masks import Masks, encode_masks
+from chexpert.data.phantom.options import VERSION, Options
+from chexpert.data.phantom.plus import write_plus
+from chexpert.data.phantom.tables import write_tables, write_truth
+from chexpert.problem import ProblemError
+
+QUALITY = 92  # of the JPEGs, 0-100
+MARK = "phantom/options.json"  # what a whole phantom holds at least
+
+SPLITS = ("train", "valid", "test")
+
+Tree = dict[str, list[Entry]]
+Job = tuple[tuple[str, str], Entry]  # (tree, place of the view), what to draw there
+
+
+def write_phantom(folder: Path, *, workers: int | None = None, **options: Any) -> Path:
+    """Write a phantom; every film and label follows from the seed and its own address.
+
+    The number of workers (None: one for each processor) changes nothing. The folder appears complete or not at all.
+
+    Args:
+        options: of `Options`.
+
+    Returns:
+        `folder`, which then holds the files of the layout; gt_segmentations_valid.json (and _test.json); phantom/ with
+        truth.csv, options.json and defects.json; independent/, reversed/ and counterfactual/ where asked for.
+    """
+    folder, wanted = Path(folder), Options(**options)
+    draft = folder.with_name(f".{folder.name}-{os.getpid()}")
+    try:
+        trees = plan_trees(wanted)
+        trees[""], planted = plant_rows(trees[""], wanted.layout, wanted.defects)
+        _write_trees(draft, trees, wanted)
+        _write_films(draft, trees, wanted, workers)
+        planted += plant_files(draft, trees[""], wanted.layout, wanted.defects)
+        (draft / "phantom").mkdir()
+        write_truth(draft / "phantom/truth.csv", [entry for entries in trees[""].values() for entry in entries])
+        if planted:
+            (draft / "phantom/defects.json").write_text(json.dumps([asdict(defect) for defect in planted], indent=1))
+        (draft / MARK).write_text(json.dumps({"version": VERSION} | asdict(wanted), indent=1))
+        _publish(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
+
+
+def plan_trees(options: Options) -> dict[str, Tree]:
+    """The copies of CheXpert in a phantom, by their folder under its root; its own is the empty name."""
+    layout = LAYOUTS[options.layout]
+
+    def plan(names: Iterable[str], shortcut: float | None = None) -> Tree:
+        tree = {name: plan_split(name, options, shortcut) for name in names if name in layout.tables}
+        return {name: entries for name, entries in tree.items() if entries}
+
+    trees = {"": plan(SPLITS)}
+    if options.shortcut is not None:
+        trees["independent"] = plan(SPLITS[1:], 0.5)
+        trees["reversed"] = plan(SPLITS[1:], 1 - options.shortcut)
+    for name in options.counterfactuals:
+        shown = [entry for entry in trees[""].get("valid", []) if entry.labels[name] == "1.0"]
+        if not shown:
+            raise ProblemError(f"no valid film shows {name}", where="counterfactuals", mend="more valid patients")
+        trees[f"counterfactual/{name}"] = {"valid": [entry.without(name) for entry in shown]}
+    return trees
+
+
+def _write_trees(root: Path, trees: Mapping[str, Tree], options: Options) -> None:
+    for name, tree in trees.items():
+        if options.layout == "plus":
+            write_plus(root / name, tree)
+        else:
+            write_tables(root / name, LAYOUTS[options.layout], tree, labellers=options.labellers)
+
+
+def _write_films(root: Path, trees: Mapping[str, Tree], options: Options, workers: int | None) -> None:
+    """Write the images of all trees, and the masks of their valid and test splits."""
+    jobs = {(name, e.place): e for name, tree in trees.items() for listed in tree.values() for e in listed}
+    write = partial(_write_film, root, options.layout, options.size)
+    found: dict[Path, dict[str, Masks]] = {
+        root / name / f"gt_segmentations_{split}.json": {}
+        for name, tree in trees.items()
+        for split in tree
+        if split != "train"
+    }
+    for ((name, _), entry), masks in zip(jobs.items(), _run(write, list(jobs.items()), workers), strict=True):
+        if masks:
+            found[root / name / f"gt_segmentations_{entry.split}.json"][entry.key] = masks
+    for path, listed in found.items():
+        path.write_text(json.dumps(listed))
+
+
+def _run(write: Callable[[Job], Masks], jobs: Sequence[Job], workers: int | None) -> Iterator[Masks]:
+    """Write the films in their order, with a bar on a terminal."""
+    workers = min(workers or os.cpu_count() or 1, -(-len(jobs) // 8))  # a process pays for itself from 8 films on
+    if workers <= 1:
+        yield from _show(map(write, jobs), len(jobs))
+        return
+    # Forking is fast and asks nothing of the caller's main module; only Linux does it safely.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    with context.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        yield from _show(pool.imap(write, jobs, chunksize=8), len(jobs))
+
+
+def _show(written: Iterator[Masks], total: int) -> Iterable[Masks]:
+    if not sys.stderr.isatty():
+        return written
+    return track(written, "drawing the phantom", total=total, console=Console(stderr=True))
+
+
+def _write_film(root: Path, layout: str, size: int, job: Job) -> Masks:
+    (tree, place), entry = job
+    path = root / tree / LAYOUTS[layout].file(place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    drawing = Drawing(entry.film, size)
+    encoded = cv2.imencode(".jpg", drawing.develop(), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    if path.suffix == ".png":  # the same pixels in every layout
+        encoded = cv2.imencode(".png", np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)))[1]
+    path.write_bytes(encoded.tobytes())
+    return {} if entry.split == "train" or entry.film.lateral else encode_masks(drawing)
+
+
+def _publish(draft: Path, folder: Path) -> None:
+    """Rename the finished draft; when another process was faster, its phantom stays."""
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not (folder / MARK).is_file():
+            raise

@@ -1,0 +1,198 @@
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as rle
+
+from chexpert.data.phantom import Options, find_phantom, write_phantom
+from chexpert.data.phantom.casebook import plan_split
+from chexpert.observations import OBSERVATIONS
+from chexpert.problem import ProblemError
+
+HEADER = (
+    "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,Lung Lesion,"
+    "Edema,Consolidation,Pneumonia,Atelectasis,Pneumothorax,Pleural Effusion,Pleural Other,Fracture,Support Devices"
+)
+SMALL = {"patients": 8, "valid": 14, "test": 3, "size": 64, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = SMALL | {"labellers": True, "shortcut": 0.9, "counterfactuals": ["Edema"]}
+    return write_phantom(tmp_path_factory.mktemp("a") / "phantom", workers=1, **options)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_split(phantom: Path, split: str) -> list[dict[str, str]]:
+    return read(phantom / "CheXpert-v1.0-small" / f"{split}.csv")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def pixels(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
+
+
+def test_tables_have_chexperts_header_and_spelling(phantom: Path) -> None:
+    for name in ("train", "valid", "train_cheXbert", "train_visualCheXbert"):
+        path = phantom / "CheXpert-v1.0-small" / f"{name}.csv"
+        assert path.read_text().splitlines()[0] == HEADER
+        found = {row[observation] for row in read(path) for observation in OBSERVATIONS}
+        assert found <= ({"1.0", "0.0"} if name in ("valid", "train_visualCheXbert") else {"1.0", "0.0", "-1.0", ""})
+
+
+def test_tables_list_exactly_the_films_that_lie_there(phantom: Path) -> None:
+    listed = [row["Path"] for split in ("train", "valid") for row in read_split(phantom, split)]
+    listed += [row["Path"].replace("v1.0/", "v1.0-small/") for row in read_split(phantom, "test_labels")]
+    written = (phantom / "CheXpert-v1.0-small").rglob("*.jpg")
+    assert sorted(listed) == sorted(str(path.relative_to(phantom)) for path in written)
+
+
+def test_labellers_label_the_same_films_otherwise(phantom: Path) -> None:
+    table, other, visual = (read_split(phantom, name) for name in ("train", "train_cheXbert", "train_visualCheXbert"))
+    assert [row["Path"] for row in table] == [row["Path"] for row in other] == [row["Path"] for row in visual]
+    assert table != other != visual
+
+
+def test_films_are_gray_jpegs_with_the_size_as_short_side(phantom: Path) -> None:
+    for path in phantom.rglob("*.jpg"):
+        image = pixels(path)
+        assert image.ndim == 2
+        assert min(image.shape) == 64
+
+
+def test_the_test_split_has_its_own_two_tables(phantom: Path) -> None:
+    rows = read_split(phantom, "test_labels")
+    assert list(rows[0]) == ["Path", *OBSERVATIONS]
+    assert rows[0]["Path"] == "CheXpert-v1.0/test/patient64741/study1/view1_frontal.jpg"
+    text = (phantom / "CheXpert-v1.0-small/groundtruth.csv").read_text()
+    assert not text.endswith("\n")
+    studies = read(phantom / "CheXpert-v1.0-small/groundtruth.csv")
+    assert [row["Study"] for row in studies] == [f"CheXpert-v1.0/test/patient{n}/study1" for n in (64741, 64742, 64743)]
+    assert {row["Edema"] for row in studies} <= {"0.0", "1.0"}
+
+
+def test_truth_of_train_lies_aside(phantom: Path) -> None:
+    truth = {row["Path"]: row for row in read(phantom / "phantom/truth.csv")}
+    entries = plan_split("train", Options(**SMALL, shortcut=0.9))
+    for entry in entries:
+        drawn = {name for name, severity in entry.film.severity.items() if severity > 0}
+        row = truth[f"{entry.place}.jpg"]
+        assert {name for name in drawn if row[name] != "1"} == set()
+    assert len(truth) == len(entries) + len(read_split(phantom, "valid")) + len(read_split(phantom, "test_labels"))
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_masks_decode_to_their_films_and_name_what_is_positive(phantom: Path, split: str) -> None:
+    masks = json.loads((phantom / f"gt_segmentations_{split}.json").read_text())
+    spelled = {"Lung Opacity": "Airspace Opacity"}
+    seen = set()
+    for row in read_split(phantom, {"valid": "valid", "test": "test_labels"}[split]):
+        place = row["Path"].split("/", 2)[2].removesuffix(".jpg")
+        key = place.replace("/", "_")
+        positive = {spelled.get(name, name) for name in OBSERVATIONS if row[name] == "1.0"} - {"No Finding"}
+        if key.endswith("lateral") or not positive:
+            assert key not in masks
+            continue
+        assert set(masks[key]) == positive
+        film = pixels(phantom / f"CheXpert-v1.0-small/{split}/{place}.jpg")
+        for mask in masks[key].values():
+            assert rle.decode(mask).shape == film.shape
+            assert rle.decode(mask).any()
+        seen.add(key)
+    assert set(masks) == seen
+
+
+def test_a_parents_mask_holds_its_childrens(phantom: Path) -> None:
+    masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
+    parents = {"Airspace Opacity": ("Edema", "Consolidation", "Atelectasis", "Lung Lesion")}
+    parents |= {"Enlarged Cardiomediastinum": ("Cardiomegaly",), "Consolidation": ("Pneumonia",)}
+    checked = 0
+    for found in masks.values():
+        decoded = {name: rle.decode(mask).astype(bool) for name, mask in found.items()}
+        for parent, children in parents.items():
+            for child in set(children) & set(decoded):
+                assert not np.any(decoded[child] & ~decoded[parent])
+                checked += 1
+    assert checked > 10
+
+
+def test_evaluation_trees_of_a_shortcut_differ_in_devices_only(phantom: Path) -> None:
+    matched = read_split(phantom, "valid")
+    for tree in ("independent", "reversed"):
+        rows = read_split(phantom / tree, "valid")
+        changed = 0
+        for one, two in zip(matched, rows, strict=True):
+            differ = {name for name in one if one[name] != two[name]}
+            assert differ <= {"Support Devices"}
+            same = np.array_equal(pixels(phantom / one["Path"]), pixels(phantom / tree / two["Path"]))
+            assert same == (not differ)
+            changed += bool(differ)
+        assert changed > 0
+        assert not (phantom / tree / "CheXpert-v1.0-small/train.csv").exists()
+        assert (phantom / tree / "CheXpert-v1.0-small/test_labels.csv").is_file()
+
+
+def test_a_counterfactual_tree_has_the_films_that_showed_it_without_it(phantom: Path) -> None:
+    shown = [row for row in read_split(phantom, "valid") if row["Edema"] == "1.0"]
+    off = read_split(phantom / "counterfactual/Edema", "valid")
+    assert [row["Path"] for row in off] == [row["Path"] for row in shown]
+    masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
+    for before, after in zip(shown, off, strict=True):
+        assert after["Edema"] == "0.0"
+        assert {name for name in before if before[name] != after[name]} <= {"Edema", "Lung Opacity", "No Finding"}
+        one, two = pixels(phantom / before["Path"]), pixels(phantom / "counterfactual/Edema" / after["Path"])
+        if after["Frontal/Lateral"] == "Frontal":
+            key = after["Path"].split("/", 2)[2].removesuffix(".jpg").replace("/", "_")
+            mask = rle.decode(masks[key]["Edema"])
+            near = cv2.dilate(mask, np.ones((17, 17), np.uint8))  # JPEG spreads a change over its blocks
+            change = np.abs(one.astype(int) - two)
+            assert change[near == 0].mean() < 1 < 4 < change[mask > 0].mean()
+
+
+def test_the_number_of_workers_changes_nothing(phantom: Path, tmp_path: Path) -> None:
+    options = SMALL | {"labellers": True, "shortcut": 0.9, "counterfactuals": ["Edema"]}
+    again = write_phantom(tmp_path / "again", workers=2, **options)
+    assert contents(again) == contents(phantom)
+
+
+def test_a_smaller_phantom_holds_the_first_of_the_larger_ones_films(phantom: Path, tmp_path: Path) -> None:
+    options = SMALL | {"patients": 3, "valid": 1, "test": 0}
+    few = write_phantom(tmp_path / "few", workers=1, shortcut=0.9, **options)
+    for path in (few / "CheXpert-v1.0-small").rglob("*.jpg"):
+        assert path.read_bytes() == (phantom / path.relative_to(few)).read_bytes()
+    rows = read_split(few, "train")
+    assert rows == read_split(phantom, "train")[: len(rows)]
+
+
+def test_a_failed_run_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("chexpert.data.phantom.writer.write_truth", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_phantom(tmp_path / "phantom", patients=1, valid=1, size=32, workers=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_counterfactual_of_what_no_film_shows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProblemError, match="no valid film shows Fracture"):
+        write_phantom(tmp_path / "phantom", patients=0, valid=1, size=32, workers=1, counterfactuals=["Fracture"])
+
+
+def test_find_writes_once_and_then_finds(tmp_path: Path) -> None:
+    folder = find_phantom(tmp_path, patients=2, valid=1, size=32, workers=1)
+    before = (folder / "phantom/options.json").stat().st_mtime_ns
+    assert find_phantom(tmp_path, patients=2, valid=1, size=32, workers=2) == folder
+    assert (folder / "phantom/options.json").stat().st_mtime_ns == before
