@@ -1,7 +1,7 @@
 """CheXpert as batches: tables, label policies, geometry, loaders, and the phantom that stands in for it."""
 
 from chexpert.data.augmentation import Augmentation, warp
-from chexpert.data.cache_build import open_cache
+from chexpert.data.cache import open_cache
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce

@@ -11,18 +11,16 @@ import pandas as pd
 import pytorch_lightning as pl
 
 from chexpert.data.augmentation import Augmentation, warp
-from chexpert.data.cache import CachePart, DecodedCache
-from chexpert.data.cache_build import open_cache
+from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.files import find_present
 from chexpert.data.frame import VIEWS, select_views
-from chexpert.data.labels import LabelPolicy, hard_labels
+from chexpert.data.labels import LabelPolicy, Targets, hard_labels
 from chexpert.data.layout import LABELLERS, VARIANTS, Layout, find_layout
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.data.plus import SECTIONS
 from chexpert.data.preprocessing import FITS, Preprocessing
 from chexpert.data.split import held_range, hold_out
-from chexpert.data.targets import Targets
 from chexpert.problem import ProblemError
 
 CHOICES = {

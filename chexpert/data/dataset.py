@@ -11,8 +11,8 @@ from torch.utils.data import Dataset
 
 from chexpert.data.augmentation import Augmentation
 from chexpert.data.cache import CachePart, DecodedCache
+from chexpert.data.labels import Draws
 from chexpert.data.preprocessing import Preprocessing
-from chexpert.data.targets import Draws
 from chexpert.problem import ProblemError
 
 
@@ -58,7 +58,7 @@ class ViewDataset(Dataset):
     Args:
         paths: N paths as the CSV has them.
         files: N image files.
-        targets: (N, C) float32, in training (N, C + U) (see :class:`chexpert.data.targets.Targets`).
+        targets: (N, C) float32, in training (N, C + U) (see :class:`chexpert.data.labels.Targets`).
         mask: likewise, bool.
         preprocessing: geometry of the input.
         augmentation: random geometry, or None.

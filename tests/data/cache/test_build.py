@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chexpert.data import CheXpertDataModule, LabelPolicy, Preprocessing, cache_build, open_cache
-from chexpert.data.cache_partial import PartialCache
+from chexpert.data import CheXpertDataModule, LabelPolicy, Preprocessing, open_cache
+from chexpert.data.cache import build
+from chexpert.data.cache.partial import PartialCache
 from chexpert.problem import ProblemError
 
 SIZE, COUNT = 8, 40  # three chunks
@@ -121,7 +122,7 @@ def test_an_interrupted_build_opens_as_nothing_and_is_taken_up_again(folder, fil
     assert is_right(open_cache(folder, "train", films, counted), films)
     assert names(folder, "partial") == []
     again = [name for name, times in counted.read_files.items() if times == 2]
-    assert len(again) == at % cache_build.CHUNK  # what was decoded in the chunk that was not written
+    assert len(again) == at % build.CHUNK  # what was decoded in the chunk that was not written
 
 
 @pytest.mark.parametrize("step", ["seal", "publish"])
@@ -175,7 +176,7 @@ def test_a_killed_build_leaves_nothing_that_opens_and_is_taken_up_again(folder, 
     assert (names(folder), len(names(folder, "partial"))) == ([], 1)
     monkeypatch.setattr(Counted, "delay", 0.0)
     assert is_right(open_cache(folder, "train", films, counted), films)
-    assert len(counted.read_files) == COUNT - cache_build.CHUNK
+    assert len(counted.read_files) == COUNT - build.CHUNK
     assert names(folder, "partial") == []
 
 
@@ -202,7 +203,7 @@ def test_a_build_stops_when_it_has_seen_enough_that_is_unreadable(folder, films,
         film.write_bytes(b"")
     with pytest.raises(ProblemError, match="at least 5 of 40"):
         open_cache(folder, "train", films, counted)
-    assert len(counted.read_files) == cache_build.CHUNK
+    assert len(counted.read_files) == build.CHUNK
 
 
 def test_unreadable_films_are_left_out_under_skip(folder, films):

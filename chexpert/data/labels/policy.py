@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chexpert.data.hierarchy import find_parents, propagate
-from chexpert.data.rules import SELF_TRAINED, THREE_CLASS, Rules, check_rules, find_words, read_rules
-from chexpert.data.self_training import find_predictions, read_targets
-from chexpert.data.targets import Draws, Targets
+from chexpert.data.labels.hierarchy import find_parents, propagate
+from chexpert.data.labels.rules import SELF_TRAINED, THREE_CLASS, Rules, check_rules, find_words, read_rules
+from chexpert.data.labels.self_training import find_predictions, read_targets
+from chexpert.data.labels.targets import Draws, Targets
 from chexpert.problem import ProblemError
 
 CONDITIONAL_ROWS = ("positive_parents", "all")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chexpert.data.rules import check_rules, read_rules
+from chexpert.data.labels.rules import check_rules, read_rules
 from chexpert.observations import COMPETITION, OBSERVATIONS
 from chexpert.problem import ProblemError
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from chexpert.data import Preprocessing, ViewDataset, open_cache
-from chexpert.data.cache import CacheKey, DecodedCache, make_key
+from chexpert.data.cache.films import CacheKey, DecodedCache, make_key
 from chexpert.problem import ProblemError
 
 SIZE = 8

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexpert.data.hierarchy import find_ancestors, find_parents, propagate
+from chexpert.data.labels.hierarchy import find_ancestors, find_parents, propagate
 from chexpert.observations import OBSERVATIONS, PARENTS
 from chexpert.problem import ProblemError
 

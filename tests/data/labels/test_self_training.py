@@ -8,7 +8,7 @@ import pytest
 
 from chexpert import rundir
 from chexpert.data import LabelPolicy
-from chexpert.data.self_training import find_predictions
+from chexpert.data.labels.self_training import find_predictions
 from chexpert.problem import ProblemError
 
 NAMES = ["Edema", "Fracture"]

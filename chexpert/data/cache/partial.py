@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from chexpert.data.cache import HEADER, INDEX, READY, UNREADABLE, CacheKey, write_header
+from chexpert.data.cache.films import HEADER, INDEX, READY, UNREADABLE, CacheKey, write_header
 
 
 class PartialCache:

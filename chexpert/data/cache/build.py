@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
-from chexpert.data.cache import UNREADABLE, CacheKey, DecodedCache, damaged, find_source, make_key, read_header
-from chexpert.data.cache_partial import PartialCache
+from chexpert.data.cache.films import UNREADABLE, CacheKey, DecodedCache, damaged, find_source, make_key, read_header
+from chexpert.data.cache.partial import PartialCache
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.problem import ProblemError
 
