@@ -99,6 +99,7 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
         logger=TensorBoardLogger(folder, name=rundir.TENSORBOARD, version="", default_hp_metric=False),
     )
     OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
+    rundir.write_json(folder / rundir.DATA, data.summarise())
     print(introduce(model, data, trainer, folder), flush=True)
     for name, (positives, negatives) in undefined.items():
         what = f"{name} has {positives} positive and {negatives} negative labels in {data.choosing}: no AUROC"

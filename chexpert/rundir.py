@@ -14,6 +14,7 @@ BEST = "best"
 LAST = "last"  # the name that Lightning gives it
 TENSORBOARD = "tensorboard"
 METRICS = "metrics.json"
+DATA = "data.json"
 PREDICTIONS = "predictions"
 EXPLANATIONS = "explanations"
 MANIFEST = "manifest.json"

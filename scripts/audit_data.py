@@ -25,7 +25,8 @@ def main() -> None:
         parser.error(f"{given.root} is not a folder")
 
     from chexpert import rundir  # after the parsing, so that --help is quick
-    from chexpert.data.audit import audit_copy, read_manifest, write_manifest
+    from chexpert.data.audit import audit_copy
+    from chexpert.data.manifest import read_manifest, write_manifest
     from chexpert.problem import ProblemError
     from chexpert.report import describe_audit, draw_exploration
 

@@ -18,9 +18,11 @@ from chexpert.data.frame import VIEWS, select_views
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
 from chexpert.data.layout import LABELLERS, VARIANTS, Layout, find_layout
 from chexpert.data.loader import ViewLoader, make_loader
+from chexpert.data.manifest import check_files, expect, read_manifest
 from chexpert.data.plus import SECTIONS
 from chexpert.data.preprocessing import FITS, Preprocessing
 from chexpert.data.split import held_range, hold_out
+from chexpert.data.summary import summarise_data
 from chexpert.problem import ProblemError
 
 CHOICES = {
@@ -57,6 +59,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         workers: loader processes; 0 decodes in the main process.
         on_missing: ``stop`` at a missing or unreadable image, or ``skip`` and count it.
         seed: of splits, order and augmentation.
+        manifest: file of SHA-256s, by ``audit_data.py ROOT --manifest``: what differs from it never reaches the model.
         cache: folder for the decoded films, 50 KB each at 224 px: later epochs and runs decode nothing. None: no cache.
     """
 
@@ -80,6 +83,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         on_missing: str = "stop",
         seed: int = 0,
         cache: str | Path | None = None,
+        manifest: str | Path | None = None,
     ) -> None:
         super().__init__()
         self.root, self.variant, self.labeller, self.views = Path(root), variant, labeller, views
@@ -87,7 +91,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.held, self.with_test = held_range(dev, folds, fold), test
         self.preprocessing, self.augmentation = Preprocessing(size, fit), augmentation
         self.batch_size, self.workers, self.on_missing = batch_size, workers, on_missing
-        self.cache = cache
+        self.cache, self.manifest = cache, manifest
         self.skipped: set[str] = set()
         """CSV paths of the views left out so far under ``on_missing=skip``."""
         self.frames: dict[str, pd.DataFrame] = {}
@@ -100,7 +104,7 @@ class CheXpertDataModule(pl.LightningDataModule):
     def find_problems(root: object = None, **options: Any) -> list[str]:
         """What is wrong with these arguments, before anything is read; a root yet to be made is a mapping."""
         problems = [*_find_unknown(options), *_find_wrong_numbers(options), *_find_wrong_parts(options)]
-        problems += _find_wrong_cache(options.get("cache"))
+        problems += _find_wrong_paths(options.get("cache"), options.get("manifest"))
         variant = options.get("variant", "auto")
         if root is None:
             mend = "give the folder above CheXpert's own: data.root=..., or set CHEXPERT_ROOT"
@@ -122,11 +126,17 @@ class CheXpertDataModule(pl.LightningDataModule):
         """The splits that are judged by the best weights."""
         return [name for name in ("dev", "valid", "test") if name in self.datasets]
 
+    def summarise(self) -> dict[str, Any]:
+        """Which data this is, for a run to keep."""
+        settings = {"views": self.views, "labeller": self.labeller, "manifest": self.manifest and str(self.manifest)}
+        return summarise_data(self.layout, self.frames, **settings)
+
     def setup(self, stage: str) -> None:
         """Reads the tables and sees that their images are there; train only to fit. A second call reads nothing."""
         if self.datasets:
             return
         self.layout = find_layout(self.root, self.variant)
+        self.known = read_manifest(Path(self.manifest).expanduser()) if self.manifest else None
         if stage == "fit":
             self._setup_train()
         layouts = {"valid": self.layout}
@@ -169,6 +179,8 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     def _read(self, layout: Layout, name: str) -> pd.DataFrame:
         """The selected views of a split whose files are there; under ``stop`` all of them must be."""
+        if self.known is not None:
+            check_files(self.known, layout.folder, layout.list_tables(name, self.labeller))
         frame = select_views(layout.read(name, self.labeller), self.views)
         table = layout.tables[name]
         if frame.empty:
@@ -185,14 +197,15 @@ class CheXpertDataModule(pl.LightningDataModule):
             self.skipped.update(absent)
             first = absent.iloc[0]
             print(f"skipped, missing: {len(absent)} images of {name}, the first {first}", file=sys.stderr)
-        return frame[present].reset_index(drop=True).assign(film=np.arange(present.sum()))
+        frame = frame[present].reset_index(drop=True).assign(film=np.arange(present.sum()))
+        return frame if self.known is None else frame.assign(sha256=expect(self.known, layout.folder, frame["file"]))
 
     def _open_cache(self, name: str, frame: pd.DataFrame) -> DecodedCache | None:
         """The cache of a split as it was read, before anything is held out of it: all folds share it."""
         if self.cache is None:
             return None
-        skip = self.on_missing == "skip"
-        return open_cache(Path(self.cache).expanduser(), name, list(frame["file"]), self.preprocessing, skip=skip)
+        skip, folder = self.on_missing == "skip", Path(self.cache).expanduser()
+        return open_cache(folder, name, list(frame["file"]), self.preprocessing, skip=skip, digests=_digests(frame))
 
     def _add(self, name: str, frame: pd.DataFrame, films: DecodedCache | None) -> None:
         self.frames[name] = frame
@@ -209,6 +222,7 @@ class CheXpertDataModule(pl.LightningDataModule):
             skip=self.on_missing == "skip",
             draws=targets.draws,
             cache=films and CachePart(films, frame["film"].to_numpy()),
+            digests=_digests(frame),
         )
 
     def _check_patients(self) -> None:
@@ -224,6 +238,10 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     def _loader(self, views: ViewDataset, *, shuffle: bool) -> ViewLoader:
         return make_loader(views, batch_size=self.batch_size, workers=self.workers, shuffle=shuffle, seed=self.seed)
+
+
+def _digests(frame: pd.DataFrame) -> list[str] | None:
+    return list(frame["sha256"]) if "sha256" in frame else None
 
 
 def _find_unknown(options: dict[str, Any]) -> Iterator[ProblemError]:
@@ -254,7 +272,10 @@ def _find_wrong_parts(options: dict[str, Any]) -> Iterator[ProblemError]:
         yield ProblemError(f"there is no fold {fold}", where="data.fold", mend=f"0 to {folds - 1}")
 
 
-def _find_wrong_cache(cache: object) -> Iterator[ProblemError]:
+def _find_wrong_paths(cache: object, manifest: object) -> Iterator[ProblemError]:
+    if manifest is not None and not (isinstance(manifest, str | Path) and Path(manifest).expanduser().is_file()):
+        mend = "write one: python scripts/audit_data.py ROOT --manifest FILE"
+        yield ProblemError(f"no manifest there: {manifest}", where="data.manifest", mend=mend)
     if cache is not None and (not isinstance(cache, str | Path) or not str(cache) or Path(cache).is_file()):
         what, mend = f"{str(cache)!r} is no folder for the cache", "a folder, made if missing: outputs/cache"
         yield ProblemError(what, where="data.cache", mend=mend)

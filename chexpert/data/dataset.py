@@ -66,6 +66,7 @@ class ViewDataset(Dataset):
         skip: leave unreadable images out of their batch and name them there, instead of raising.
         draws: targets that each epoch draws anew.
         cache: of these files in this geometry, in the same order. None decodes them each time.
+        digests: SHA-256 of each file, which it must have when it is read.
     """
 
     def __init__(
@@ -80,8 +81,10 @@ class ViewDataset(Dataset):
         skip: bool = False,
         draws: Draws | None = None,
         cache: DecodedCache | CachePart | None = None,
+        digests: Sequence[str] | None = None,
     ) -> None:
         self.paths, self.files = Texts(paths), Texts(files)
+        self.digests = None if digests is None else Texts(digests)
         self.targets, self.mask = torch.tensor(targets), torch.tensor(mask)
         self.preprocessing, self.augmentation = preprocessing, augmentation
         self.seed, self.skip, self.draws, self.cache = seed, skip, draws, cache
@@ -126,7 +129,7 @@ class ViewDataset(Dataset):
         if self.cache is not None and self.cache.read(row, out):
             return True
         try:
-            out[...] = self.preprocessing.read(self.files[row])
+            out[...] = self.preprocessing.read(self.files[row], self.digests[row] if self.digests else "")
         except ProblemError:
             if not self.skip:
                 raise

@@ -81,6 +81,14 @@ class Layout:
         frame = read_frame(self.tables[split], split)
         return frame if labeller is None or split != "train" else self._relabel(frame, labeller)
 
+    def list_tables(self, split: str, labeller: str | None = None) -> list[Path]:
+        """The files that :meth:`read` reads for a split."""
+        tables = [self.tables[split]] if split in self.tables else []
+        named = self.labellers.get(labeller or (plus.SECTIONS[0] if self.variant == "plus" else ""))
+        tables += [named] if named and (split == "train" or self.variant == "plus") else []
+        studies = [table.with_name(TABLES["test"][1]) for table in tables if split == "test"]
+        return tables + [path for path in studies if path.is_file() and path not in tables]
+
     def locate(self, frame: pd.DataFrame) -> list[Path]:
         """The image file of each row, whether it is there or not."""
         parts = zip(*(frame[name] for name in ("split", "patient", "study", "view")), strict=True)

@@ -1,5 +1,6 @@
 """The one way from an image file to what a model sees, for training, validation, explaining and prediction alike."""
 
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from chexpert.data.manifest import CHANGED
 from chexpert.problem import ProblemError
 
 MAX_PIXELS = 64_000_000  # CheXpert's largest films have about 7 million; a 388 kB PNG can claim 400 million
@@ -46,13 +48,15 @@ class Preprocessing:
         """The view in this file as the model takes it: (1, size, size) uint8."""
         return torch.from_numpy(self.read(path))[None]
 
-    def read(self, path: str | Path) -> np.ndarray:
+    def read(self, path: str | Path, sha256: str = "") -> np.ndarray:
         """The film in this file, fitted: (size, size) uint8. Augmentation and the decoded cache start from here.
+
+        Where its SHA-256 is given, the file must be what it was.
 
         Raises:
             ProblemError: as ``read_gray`` does.
         """
-        return self._fit(_decode(path, self.size))
+        return self._fit(_decode(path, self.size, sha256))
 
     def apply(self, gray: np.ndarray) -> np.ndarray:
         """Carries (H, W) uint8 to (size, size) uint8."""
@@ -97,14 +101,17 @@ def read_gray(path: str | Path) -> np.ndarray:
     return _decode(path).gray
 
 
-def _decode(path: str | Path, size: int | None = None) -> Decoded:
+def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Decoded:
     """Decodes a film; a JPEG at least twice larger than ``size`` both ways is averaged over blocks on the way.
 
     libjpeg averages 2 x 2, 4 x 4 or 8 x 8 pixels by leaving out the finer cosines of each block: half the time of a
     full decode of a film of v1.0, and over 40 dB from averaging its pixels.
     """
     try:
-        with Image.open(io.BytesIO(Path(path).read_bytes())) as image:
+        content = Path(path).read_bytes()
+        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+            raise ValueError(CHANGED)
+        with Image.open(io.BytesIO(content)) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
+from chexpert.data.manifest import hash_file, write_manifest
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
@@ -361,3 +362,84 @@ def test_both_ways_of_holding_out_are_refused(write_chexpert, rows):
     assert len(problems) == 2
     assert "both a development split and folds" in problems[0]
     assert "there is no fold 5" in problems[1]
+
+
+@pytest.fixture
+def write_known(tmp_path):
+    """Writes the manifest of the copy as it is, and returns its path."""
+
+    def write(folder):
+        files = [file for file in folder.rglob("*") if file.is_file()]
+        write_manifest(tmp_path / "manifest", {str(file.relative_to(folder)): hash_file(file) for file in files})
+
+    return write
+
+
+@pytest.fixture
+def manifested(make_data, write_known, tmp_path):
+    """A datamodule that holds its copy, damaged after the manifest was written, against this."""
+
+    def make(damage, **options):
+        def spoil(folder):
+            write_known(folder)
+            damage(folder)
+
+        return make_data(spoil=spoil, manifest=str(tmp_path / "manifest"), **options)
+
+    return make
+
+
+def change_film(folder):
+    """Another picture that decodes as well as the first."""
+    shutil.copy(folder / film("train", 2), folder / film("train", 3))
+
+
+def test_what_is_as_in_the_manifest_is_read(manifested):
+    assert len(list(manifested(lambda folder: None).train_dataloader())) == 3
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_changed_picture_never_reaches_a_model(manifested, tmp_path, cached):
+    with pytest.raises(ProblemError, match=rf"(?s){film('train', 3)}.*changed since|changed since.*{film('train', 3)}"):
+        list(manifested(change_film, cache=str(tmp_path / "cache") if cached else None).train_dataloader())
+
+
+def test_a_changed_picture_is_skipped_and_counted_where_that_is_wanted(manifested):
+    data = manifested(change_film, on_missing="skip")
+    finish(data, data.train_dataloader())
+    assert data.skipped == {f"CheXpert-v1.0-small/{film('train', 3)}"}
+
+
+def test_a_cache_without_a_manifest_does_not_serve_a_run_with_one(make_data, manifested, tmp_path):
+    list(make_data(cache=str(tmp_path / "cache"), spoil=change_film).train_dataloader())
+    with pytest.raises(ProblemError, match="changed since"):
+        list(manifested(change_film, cache=str(tmp_path / "cache")).train_dataloader())
+
+
+def test_a_changed_table_is_refused_even_if_it_is_valid(manifested):
+    def change_label(folder):
+        table = folder / "train.csv"
+        table.write_text(table.read_text().replace("-1.0", "1.0", 1))
+
+    with pytest.raises(ProblemError, match=r"changed since the manifest was written(?s:.*)train\.csv"):
+        manifested(change_label)
+
+
+def test_a_view_that_the_manifest_does_not_know_is_refused(manifested, tmp_path):
+    def forget(folder):
+        manifest = tmp_path / "manifest"
+        manifest.write_text("".join(line for line in manifest.open() if film("train", 3) not in line))
+
+    with pytest.raises(ProblemError, match=rf"1 of 5 files are not in the manifest, the first: {film('train', 3)}"):
+        manifested(forget)
+
+
+def test_a_run_keeps_which_data_it_has_seen(make_data, make_row):
+    data = make_data([make_row(patient=n) for n in range(40)], dev=0.3)
+    kept, again = data.summarise(), make_data([make_row(patient=n) for n in reversed(range(40))], dev=0.3).summarise()
+    assert kept["layout"] == "CheXpert-v1.0-small"
+    assert {name: split["fingerprint"] for name, split in kept["splits"].items()} == {
+        name: split["fingerprint"] for name, split in again["splits"].items()
+    }
+    counts = [[split[unit] for unit in ("images", "studies", "patients")] for split in kept["splits"].values()]
+    assert [sum(column) for column in zip(*counts, strict=True)] == [41, 41, 41]

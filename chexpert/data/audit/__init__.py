@@ -1,9 +1,9 @@
 """The audit: what a copy of CheXpert holds, against what was published, and what is wrong with it."""
 
 from chexpert.data.audit.audit import Audit, audit_copy
+from chexpert.data.audit.changes import compare_manifest
 from chexpert.data.audit.counting import count_labels, count_split
 from chexpert.data.audit.defect import Defect
-from chexpert.data.audit.manifest import compare_manifest, read_manifest, write_manifest
 
 __all__ = [
     "Audit",
@@ -12,6 +12,4 @@ __all__ = [
     "compare_manifest",
     "count_labels",
     "count_split",
-    "read_manifest",
-    "write_manifest",
 ]

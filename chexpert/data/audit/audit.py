@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 
 from chexpert.data.audit import consistency, images
+from chexpert.data.audit.changes import compare_manifest
 from chexpert.data.audit.counting import count_labels, count_split
 from chexpert.data.audit.defect import Defect, as_defect
-from chexpert.data.audit.manifest import compare_manifest
 from chexpert.data.audit.parallel import map_files
 from chexpert.data.files import find_present
 from chexpert.data.fingerprint import fingerprint
 from chexpert.data.layout import Layout, find_layout
+from chexpert.data.manifest import hash_file
 from chexpert.data.published import PUBLISHED
 from chexpert.problem import ProblemError
 
@@ -144,8 +145,5 @@ def _check_images(audit: Audit, layout: Layout, known: Iterable[str], workers: i
 
 
 def _hash_tables(layout: Layout) -> dict[str, str]:
-    tables = {*layout.tables.values(), *layout.labellers.values()}
-    if "test" in layout.tables:
-        studies = layout.tables["test"].with_name("groundtruth.csv")
-        tables |= {studies} if studies.is_file() else set()
-    return {os.path.relpath(path, layout.folder): images.hash_file(path) for path in tables}
+    tables = {path for split in layout.tables for path in layout.list_tables(split)} | {*layout.labellers.values()}
+    return {os.path.relpath(path, layout.folder): hash_file(path) for path in tables}

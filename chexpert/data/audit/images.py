@@ -1,6 +1,5 @@
 """What is wrong with the image files of a copy."""
 
-import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from chexpert.data.audit.defect import Defect
+from chexpert.data.manifest import hash_file
 from chexpert.data.preprocessing import read_gray
 from chexpert.problem import ProblemError
 
@@ -41,12 +41,6 @@ def inspect_image(path: str) -> ImageFile:
         return ImageFile(digest, error=problem.what)
     except OSError as error:
         return ImageFile(digest, error=f"this image cannot be read: {error}")
-
-
-def hash_file(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def list_unlisted(folder: Path, listed: Collection[str]) -> list[str]:

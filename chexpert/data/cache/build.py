@@ -31,6 +31,7 @@ def open_cache(
     *,
     workers: int | None = None,
     skip: bool = False,
+    digests: Sequence[str] | None = None,
 ) -> DecodedCache:
     """Opens the cache of these films, and builds it first where there is none.
 
@@ -41,32 +42,40 @@ def open_cache(
         preprocessing: geometry of the films.
         workers: processes that decode; None for one on each processor that this process may use.
         skip: leave out what cannot be read, instead of raising.
+        digests: SHA-256 of each file, which it must have.
 
     Raises:
         ProblemError: an image cannot be read, the disk is too small, or the file is damaged.
     """
     names = [str(Path(file).absolute()) for file in files]
-    key = make_key(names, preprocessing)
+    key = make_key(names, preprocessing, digests)
     path = folder / key.name(split)
     if not path.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
             tell_superseded(folder, split, key, find_source(names))
-            build_cache(path, key, names, preprocessing, workers=workers, skip=skip)
+            build_cache(path, key, names, preprocessing, workers=workers, skip=skip, digests=digests)
         except OSError as error:
             mend = "make room or mend the folder, choose another one, or leave it: data.cache=null"
             raise ProblemError(f"the cache cannot be written: {error}", where=str(folder), mend=mend) from error
     cache = DecodedCache(path)
     if cache.key != key:
         raise damaged(path, "it was written for other films")
-    for row in np.flatnonzero(cache.index["state"] == UNREADABLE):
-        if not skip:
-            preprocessing.read(names[row])  # raises what it is, unless it can be read by now
+    for row in np.flatnonzero(cache.index["state"] == UNREADABLE).tolist():
+        if not skip:  # raises what it is, unless it can be read by now
+            preprocessing.read(names[row], digests[row] if digests else "")
     return cache
 
 
 def build_cache(
-    path: Path, key: CacheKey, files: Sequence[str], preprocessing: Preprocessing, *, workers: int | None, skip: bool
+    path: Path,
+    key: CacheKey,
+    files: Sequence[str],
+    preprocessing: Preprocessing,
+    *,
+    workers: int | None,
+    skip: bool,
+    digests: Sequence[str] | None = None,
 ) -> None:
     """Writes the cache at ``path``, which appears complete or not at all."""
     started = time.monotonic()
@@ -75,7 +84,9 @@ def build_cache(
         _check_room(partial, len(pending) * key.size**2)
         print(f"cache: decoding {len(pending):,} films into {path} ({key.length / 1e9:.1f} GB)", file=sys.stderr)
         chunks = [pending[n : n + CHUNK] for n in range(0, len(pending), CHUNK)]
-        for rows, films, reasons in _show(decode(files, preprocessing, chunks, workers), len(chunks)):
+        for rows, films, reasons in _show(
+            decode(Decoding(files, preprocessing, digests), chunks, workers), len(chunks)
+        ):
             unreadable |= reasons
             if partial.overtaken or (len(unreadable) >= NAMED and not skip):
                 break
@@ -85,7 +96,7 @@ def build_cache(
             return
         if unreadable and not skip:
             raise _unreadable(files, unreadable)
-        if make_key(files, preprocessing) != key:
+        if make_key(files, preprocessing, digests) != key:
             partial.remove()
             raise ProblemError("image files were changed while they were decoded", where=find_source(files))
         partial.seal(find_source(files))
@@ -96,23 +107,23 @@ def build_cache(
 class Decoding(Dataset):
     """Decodes chunks of rows: to them, their films (n, size, size), and why a row could not be read."""
 
-    def __init__(self, files: Sequence[str], preprocessing: Preprocessing) -> None:
-        self.files, self.preprocessing = files, preprocessing
+    def __init__(
+        self, files: Sequence[str], preprocessing: Preprocessing, digests: Sequence[str] | None = None
+    ) -> None:
+        self.files, self.preprocessing, self.digests = files, preprocessing, digests or [""] * len(files)
 
     def __getitem__(self, rows: np.ndarray) -> tuple[list[int], np.ndarray, dict[int, str]]:
         films = np.zeros((len(rows), self.preprocessing.size, self.preprocessing.size), dtype=np.uint8)
         reasons: dict[int, str] = {}
         for row, film in zip(rows.tolist(), films, strict=True):
             try:
-                film[...] = self.preprocessing.read(self.files[row])
+                film[...] = self.preprocessing.read(self.files[row], self.digests[row])
             except ProblemError as problem:
                 reasons[row] = str(problem).partition("\n")[0]
         return rows.tolist(), films, reasons
 
 
-def decode(
-    files: Sequence[str], preprocessing: Preprocessing, chunks: list[np.ndarray], workers: int | None
-) -> DataLoader:
+def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) -> DataLoader:
     """Decodes chunks in order, in up to ``workers`` processes.
 
     torch's loader rather than a pool: its workers end when this process is killed, and their death is noticed.
@@ -120,7 +131,6 @@ def decode(
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = min(workers, len(chunks) // 4)  # a process pays for itself from some 64 films on
-    decoding = Decoding(files, preprocessing)
     return DataLoader(
         decoding, batch_size=None, sampler=chunks, num_workers=workers if workers > 1 else 0, collate_fn=_as_is
     )

@@ -61,11 +61,11 @@ class CacheKey:
         return self.index_start + self.films * INDEX.itemsize
 
 
-def make_key(files: Sequence[str], preprocessing: Preprocessing) -> CacheKey:
-    """The key of these files as they lie there now."""
+def make_key(files: Sequence[str], preprocessing: Preprocessing, digests: Sequence[str] | None = None) -> CacheKey:
+    """The key of these files as they lie there now, and of the SHA-256 that they must have."""
     digest, above = hashlib.sha256(), len(find_source(files))
-    for file in files:
-        digest.update(os.fsencode(f"{file[above:]}\0{_stamp(file)}\n"))
+    for file, sha256 in zip(files, digests or [""] * len(files), strict=True):
+        digest.update(os.fsencode(f"{file[above:]}\0{_stamp(file)}{sha256}\n"))
     jpeg = features.version("libjpeg_turbo") or features.version("jpg")
     decoder = f"Pillow {PIL.__version__}, libjpeg {jpeg}, OpenCV {cv2.__version__}"
     return CacheKey(len(files), digest.hexdigest(), preprocessing.size, preprocessing.fit, VERSION, decoder)

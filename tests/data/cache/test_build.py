@@ -40,12 +40,12 @@ class Counted(Preprocessing):
     read_files = Counter()
     stop_at, delay = None, 0.0
 
-    def read(self, path):
+    def read(self, path, sha256=""):
         if Path(path).name == self.stop_at:
             raise KeyboardInterrupt
         time.sleep(self.delay)
         self.read_files[Path(path).name] += 1
-        return super().read(path)
+        return super().read(path, sha256)
 
 
 @pytest.fixture
@@ -235,9 +235,9 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, films):
 
 def test_films_that_change_while_they_are_decoded_are_not_kept(folder, films, monkeypatch):
     class Changing(Preprocessing):
-        def read(self, path):
+        def read(self, path, sha256=""):
             os.utime(films[0], ns=(1, time.time_ns()))
-            return super().read(path)
+            return super().read(path, sha256)
 
     with pytest.raises(ProblemError, match="changed while they were decoded"):
         open_cache(folder, "train", films, Changing(SIZE))

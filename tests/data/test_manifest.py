@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from chexpert.data.audit.manifest import compare_manifest, read_manifest, write_manifest
+from chexpert.data.audit import compare_manifest
+from chexpert.data.manifest import read_manifest, write_manifest
 from chexpert.problem import ProblemError
 
 A, B = "a" * 64, "b" * 64

@@ -1,0 +1,20 @@
+"""What changed since a manifest was written."""
+
+from collections.abc import Iterator, Mapping
+
+from chexpert.data.audit.defect import Defect
+from chexpert.data.manifest import CHANGED
+
+
+def compare_manifest(known: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Defect]:
+    """What changed, is missing or is new, with {relative path: SHA-256} from the manifest and of the files."""
+    for name in sorted(known.keys() | found.keys()):
+        if name not in found:
+            message, mend = "missing, but in the manifest", "restore the file"
+        elif name not in known:
+            message, mend = "not in the manifest", "remove the file, or write the manifest again"
+        elif known[name] != found[name]:
+            message, mend = CHANGED, "restore the file"
+        else:
+            continue
+        yield Defect("manifest", name, message, mend)

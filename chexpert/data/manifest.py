@@ -1,0 +1,80 @@
+"""A manifest: the SHA-256 of every file, in the format of sha256sum, relative to the folder of the layout.
+
+`cd FOLDER && sha256sum -c MANIFEST` reads it too.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from chexpert.problem import ProblemError
+
+CHANGED = "changed since the manifest was written"
+WRITE = "write it again: audit_data.py ROOT --manifest FILE"
+LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
+
+
+def write_manifest(path: Path, hashes: Mapping[str, str]) -> None:
+    """Writes {relative path: SHA-256} sorted by path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes)), encoding="utf-8")
+
+
+def read_manifest(path: Path) -> dict[str, str]:
+    """{relative path: SHA-256} of a manifest.
+
+    Raises:
+        ProblemError: it cannot be read, or a line is not ``<64 hex digits>  <path>`` or names a file again.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProblemError(f"the manifest cannot be read: {error}", where=str(path), mend=WRITE) from error
+    hashes: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        match = LINE.fullmatch(line)
+        if match is None or match[2] in hashes:
+            what = f"not a line of a manifest: {line[:100]!r}" if match is None else f"listed twice: {match[2]}"
+            raise ProblemError(what, where=f"{path}, line {number}", mend=WRITE)
+        hashes[match[2]] = match[1]
+    if not hashes:
+        raise ProblemError("the manifest is empty", where=str(path), mend=WRITE)
+    return hashes
+
+
+def hash_file(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def expect(known: Mapping[str, str], folder: Path, files: Iterable[str | Path]) -> list[str]:
+    """The SHA-256 that a manifest has for each of these files.
+
+    Args:
+        known: {relative path: SHA-256}.
+        folder: to which the paths are relative.
+        files: below it.
+
+    Raises:
+        ProblemError: the manifest does not know all of them.
+    """
+    names = [os.path.relpath(file, folder) for file in files]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        what = f"{len(unknown)} of {len(names)} files are not in the manifest, the first: {unknown[0]}"
+        raise ProblemError(what, where="data.manifest", mend=f"take the manifest of this copy, or {WRITE}")
+    return [known[name] for name in names]
+
+
+def check_files(known: Mapping[str, str], folder: Path, files: Iterable[Path]) -> None:
+    """Refuses files that are not what they were when the manifest was written; arguments as above.
+
+    Raises:
+        ProblemError: a file changed, or is not known.
+    """
+    for file in files:
+        if [hash_file(file)] != expect(known, folder, [file]):
+            raise ProblemError(CHANGED, where=str(file), mend="restore the file")
