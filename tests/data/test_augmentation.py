@@ -110,8 +110,8 @@ def test_both_ways_agree_within_two_gray_levels_on_a_smooth_film():
     augmentation = Augmentation(rotation=30, shift=0.1, flip=0.5)
     matrices = stack(*(augmentation.matrix(96, np.random.default_rng(n)) for n in range(40)))
     each, together = (move(films, matrices).int() for move in WAYS)
-    inside = (each > 0) & (together > 0)  # at the black border a 1/32 of a pixel is a few levels
+    inside = _warp_together(torch.full_like(films, 255), matrices) == 255
     difference = (each - together).abs()
     assert inside.float().mean() > 0.7
-    assert difference[inside].max() <= 8
-    assert difference.float().quantile(0.99) <= 2
+    assert difference[inside].max() <= 2
+    assert difference.max() <= 10  # at the black border OpenCV 4 rounds to 1/32 of a pixel
