@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ LIME = ["explainer.lime.samples=20", "explainer.lime.superpixels=8"]
 
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory) -> Path:
-    return write_phantom(tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, size=96, workers=1)
+    return write_phantom(tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, test=8, size=96, workers=1)
 
 
 def train(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:
@@ -108,6 +109,32 @@ def test_metrics_have_the_fixed_format_and_equal_scikit_learn_on_the_written_pre
     values = [valid["auroc"][name]["value"] for name in COMPETITION]
     assert valid["auroc_mean"] == pytest.approx(sum(values) / 5, abs=1e-9)
     assert valid["auroc_mean_over"] == list(COMPETITION)
+
+
+def test_a_run_may_choose_on_held_out_patients_and_report_studies_of_valid_and_test(tmp_path, phantom, capsys):
+    options = ["data.dev=0.3", "data.test=true", "data.views=all", "level=study", "explainer=[gradcam]"]
+    mean = start(tmp_path / "run", phantom, *options)
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert metrics["epoch_chosen_on"] == "dev"
+    assert mean == pytest.approx(metrics["dev"]["auroc_mean"], abs=1e-9)
+    assert [(metrics[split]["level"], metrics[split]["n"]) for split in ("valid", "test")] == [
+        ("study", 24),
+        ("study", 8),
+    ]
+    data = json.loads((tmp_path / "run/data.json").read_text())
+    for split in ("dev", "valid", "test"):
+        assert len(read_predictions(tmp_path / "run", split)) == data["splits"][split]["images"]
+        assert metrics[split]["n"] == data["splits"][split]["studies"]
+    truth = {row["Study"]: row for row in csv.DictReader((phantom / "CheXpert-v1.0-small/groundtruth.csv").open())}
+    scores = defaultdict(list)
+    for path, row in read_predictions(tmp_path / "run", "test").items():
+        scores[path.rpartition("/")[0]].append(row["Pleural Effusion"])
+    labels = [float(truth[study]["Pleural Effusion"]) for study in scores]
+    expected = roc_auc_score(labels, [max(values) for values in scores.values()])
+    assert metrics["test"]["auroc"]["Pleural Effusion"]["value"] == pytest.approx(expected, abs=1e-6)
+    manifest = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())
+    assert all("/valid/" in entry["view"] for entry in manifest)
+    assert "AUROC, test split, studies, n = 8" in capsys.readouterr().out
 
 
 def test_the_last_lines_say_where_to_look(finished):

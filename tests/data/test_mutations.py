@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chexpert.data.frame import HEADER, read_frame
+from chexpert.data.manifest import check_files, hash_file
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
@@ -79,13 +80,19 @@ def mutate(lines, rng):
 
 
 @pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
-def test_a_damaged_table_is_refused_with_its_place_or_read_as_what_it_says(lines, tmp_path, count):
+def test_a_damaged_table_is_refused_or_read_as_what_it_says_but_never_with_a_manifest(lines, tmp_path, count):
     rng, path = random.Random(1), tmp_path / "train.csv"
+    whole = "\n".join(lines) + "\n"
+    path.write_text(whole)
+    known = {path.name: hash_file(path)}
     assert len(read_slowly("\n".join(lines))) == 50
     refused = 0
     for _ in range(count):
         text = mutate(lines, rng)
         path.write_text(text, newline="")
+        if text != whole:
+            with pytest.raises(ProblemError, match="changed since the manifest was written"):
+                check_files(known, tmp_path, [path])
         expected = read_slowly(text)
         if expected is None:
             with pytest.raises(ProblemError, match=r"train\.csv, line \d+"):
