@@ -26,7 +26,7 @@ from chexpert.build import (
     try_out,
 )
 from chexpert.config import resolve
-from chexpert.data import CheXpertDataModule, Preprocessing, find_scarce
+from chexpert.data import CheXpertDataModule, Preprocessing, check_studies, find_scarce
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.report import describe
@@ -64,6 +64,8 @@ def run(cfg: DictConfig, folder: Path) -> float:
         only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
         data.setup("validate" if only_judged else "fit")
         check_preprocessing(plain, data)
+        if plain["level"] == "study":
+            check_studies({split: data.frames[split] for split in data.reported})
         return fit(plain, model, data, folder)
     except Exception:
         if not any(folder.glob(f"{rundir.CHECKPOINTS}/*.ckpt")):
@@ -102,7 +104,9 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     rundir.write_json(folder / rundir.DATA, data.summarise())
     print(introduce(model, data, trainer, folder), flush=True)
     for name, (positives, negatives) in undefined.items():
-        what = f"{name} has {positives} positive and {negatives} negative labels in {data.choosing}: no AUROC"
+        what = (
+            f"{name} has {positives} positive and {negatives} negative labels in {data.choosing or 'valid'}: no AUROC"
+        )
         print(f"warning: {what}", file=sys.stderr)
     if monitor != MONITOR:
         print(f"warning: so {MONITOR} is undefined, and the best epoch is chosen by {monitor}", file=sys.stderr)
@@ -112,13 +116,13 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
         trainer.fit(module, datamodule=data)
     best = checkpoint.best_model_path or None
     for split in data.reported:
-        data.judged = split
+        data.judging = split
         trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
     if cfg["predict_train"]:
         rows = chain.from_iterable(trainer.predict(module, datamodule=data, ckpt_path=best) or [])
         rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
     print(describe(folder))
-    return results.metrics[data.choosing if fitting else "valid"]["auroc_mean"]
+    return results.metrics[data.choosing or "valid"]["auroc_mean"]
 
 
 def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:
@@ -157,7 +161,7 @@ def find_warnings(data: CheXpertDataModule) -> list[str]:
 
 def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Positive and negative labels, in the split that chooses the epoch, of the observations that lack one of them."""
-    chooses = data.datasets.get(data.choosing, data.datasets["valid"])
+    chooses = data.datasets[data.choosing or "valid"]
     counts = {}
     for name in mean_over:
         column = data.observations.index(name)

@@ -28,7 +28,8 @@ def root(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("chexpert")
     for name in ("CheXpert-v1.0-small", "CheXpert-v1.0"):
         (root / name).mkdir()
-        (root / name / "train.csv").touch()
+        for split in ("train", "valid"):
+            (root / name / f"{split}.csv").touch()
     (root / "predictions.csv").touch()
     return root
 

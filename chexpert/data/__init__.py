@@ -7,6 +7,7 @@ from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
 from chexpert.data.phantom import find_phantom, write_phantom
 from chexpert.data.preprocessing import Preprocessing, read_gray
+from chexpert.data.reading import check_studies
 
 __all__ = [
     "Augmentation",
@@ -15,6 +16,7 @@ __all__ = [
     "LabelPolicy",
     "Preprocessing",
     "ViewDataset",
+    "check_studies",
     "find_phantom",
     "find_scarce",
     "open_cache",

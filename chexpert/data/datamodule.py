@@ -2,43 +2,33 @@
 
 import copy
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
-from chexpert.data.files import find_present
-from chexpert.data.frame import VIEWS, select_views
+from chexpert.data.explore import find_layout
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
-from chexpert.data.layout import LABELLERS, VARIANTS, Layout, find_layout
 from chexpert.data.loader import ViewLoader, make_loader
-from chexpert.data.manifest import check_files, expect, read_manifest
-from chexpert.data.plus import SECTIONS
-from chexpert.data.preprocessing import FITS, Preprocessing
+from chexpert.data.manifest import read_manifest
+from chexpert.data.preprocessing import Preprocessing
+from chexpert.data.reading import SplitReader, check_patients
+from chexpert.data.settings import find_wrong_settings
 from chexpert.data.split import held_range, hold_out
-from chexpert.data.summary import summarise_data
-from chexpert.problem import ProblemError
-
-CHOICES = {
-    "variant": VARIANTS,
-    "views": VIEWS,
-    "fit": FITS,
-    "on_missing": ("stop", "skip"),
-    "labeller": (None, *LABELLERS, *SECTIONS),
-}
+from chexpert.data.summary import describe_source, summarise_split
 
 
 class CheXpertDataModule(pl.LightningDataModule):
     """The views of CheXpert by split.
 
     Training views are those of train.csv, less the patients that are held out as ``dev``. The epoch is chosen on
-    ``dev`` where there is one, otherwise on ``valid``; ``valid`` and, where asked, ``test`` are what is reported.
+    ``dev`` where there is one, otherwise on ``valid``; ``valid`` and, where asked, ``test`` are what is reported. They
+    are judged by their labels as they are, ``dev`` by labels read from reports, of which blanks count as negative.
 
     Args:
         root: the folder above CheXpert's own, in any of the forms that :mod:`chexpert.data.layout` knows.
@@ -46,11 +36,11 @@ class CheXpertDataModule(pl.LightningDataModule):
         labels: policy for uncertain and blank training labels. Other splits take the labels as they are.
         variant: ``small``, ``full``, ``plus``, or ``auto`` where only one of them lies there.
         labeller: whose labels train gets: None for those of train.csv, ``chexbert``, ``visualchexbert``; of CheXpert
-            Plus ``impression`` (its default), ``findings`` or ``report``.
+            Plus ``impression`` (its default), ``findings`` or ``report``, for valid too.
         views: ``frontal``, ``lateral`` or ``all``.
         dev: share of the training patients that is held out, in (0, 1).
         folds: hold out one of this many folds of the training patients instead.
-        fold: which one, from 0.
+        fold: which one, from 0; given with ``folds``.
         test: report the test set too; a folder, where it lies in another copy.
         size: height and width of the model's input in pixels.
         fit: how a film becomes square: ``stretch``, ``crop`` or ``pad``.
@@ -73,7 +63,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         views: str = "frontal",
         dev: float | None = None,
         folds: int | None = None,
-        fold: int = 0,
+        fold: int | None = None,
         test: bool | str = False,
         size: int = 224,
         fit: str = "stretch",
@@ -97,29 +87,20 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.frames: dict[str, pd.DataFrame] = {}
         """The views of train, dev, valid, test, as far as there; ``file``: the image, ``film``: its row in a cache."""
         self.datasets: dict[str, ViewDataset] = {}
-        self.judged = "valid"
+        self.sources: dict[str, dict[str, str]] = {}
+        """Copy, folder and label file of each split."""
+        self.judging = "valid"
         """The split that the next validation judges outside of fitting."""
 
     @staticmethod
     def find_problems(root: object = None, **options: Any) -> list[str]:
         """What is wrong with these arguments, before anything is read; a root yet to be made is a mapping."""
-        problems = [*_find_unknown(options), *_find_wrong_numbers(options), *_find_wrong_parts(options)]
-        problems += _find_wrong_paths(options.get("cache"), options.get("manifest"))
-        variant = options.get("variant", "auto")
-        if root is None:
-            mend = "give the folder above CheXpert's own: data.root=..., or set CHEXPERT_ROOT"
-            problems.append(ProblemError("where is CheXpert?", where="data.root", mend=mend))
-        elif isinstance(root, str | Path) and variant in VARIANTS:
-            try:
-                find_layout(root, variant)
-            except ProblemError as error:
-                problems.append(error)
-        return [str(problem) for problem in problems]
+        return [str(problem) for problem in find_wrong_settings(root, options)]
 
     @property
-    def choosing(self) -> str:
-        """The split on which the epoch is chosen."""
-        return "valid" if self.held is None else "dev"
+    def choosing(self) -> str | None:
+        """The split on which the epoch is chosen; None where nothing is trained."""
+        return None if "train" not in self.datasets else "dev" if "dev" in self.datasets else "valid"
 
     @property
     def reported(self) -> list[str]:
@@ -128,31 +109,38 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     def summarise(self) -> dict[str, Any]:
         """Which data this is, for a run to keep."""
-        settings = {"views": self.views, "labeller": self.labeller, "manifest": self.manifest and str(self.manifest)}
-        return summarise_data(self.layout, self.frames, **settings)
+        splits = {name: summarise_split(frame) | self.sources[name] for name, frame in self.frames.items()}
+        return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits}
 
     def setup(self, stage: str) -> None:
-        """Reads the tables and sees that their images are there; train only to fit. A second call reads nothing."""
-        if self.datasets:
+        """Reads the splits and sees that their images are there; train only to fit. A second call reads nothing."""
+        if "train" in self.datasets or (self.datasets and stage != "fit"):
             return
         self.layout = find_layout(self.root, self.variant)
-        self.known = read_manifest(Path(self.manifest).expanduser()) if self.manifest else None
-        if stage == "fit":
-            self._setup_train()
-        layouts = {"valid": self.layout}
+        known = read_manifest(Path(self.manifest).expanduser()) if self.manifest else None
+        layouts = dict.fromkeys(("train", "valid") if stage == "fit" else ("valid",), self.layout)
         if self.with_test:
-            layouts["test"] = self.layout if self.with_test is True else find_layout(self.with_test)
+            layouts["test"] = self.layout if self.with_test is True else find_layout(self.with_test, where="data.test")
+        frames: dict[str, pd.DataFrame] = {}
         for name, layout in layouts.items():
-            frame = self._read(layout, name)
-            self._add(name, frame, self._open_cache(name, frame))
-        self._check_patients()
+            reader = SplitReader(layout, self.views, self.labeller, known, skip=self.on_missing == "skip")
+            frames[name] = reader.read(name)
+            self.sources[name] = describe_source(layout, name, self.labeller)
+            self.skipped.update(reader.missing)
+        films = {name: self._open_cache(name, frame) for name, frame in frames.items()}
+        if stage == "fit" and self.held is not None:
+            frames["train"], frames["dev"] = hold_out(frames["train"], *self.held, self.seed)
+            films["dev"], self.sources["dev"] = films["train"], self.sources["train"]
+        check_patients(frames, self.layout.folder)
+        self.frames = frames
+        self.datasets = {name: self._make_views(name, frame, films[name]) for name, frame in frames.items()}
 
     def train_dataloader(self) -> ViewLoader:
         return self._loader(self.datasets["train"], shuffle=True)
 
     def val_dataloader(self) -> ViewLoader:
         fitting = self.trainer is not None and self.trainer.state.fn == "fit"
-        return self._loader(self.datasets[self.choosing if fitting else self.judged], shuffle=False)
+        return self._loader(self.datasets[(fitting and self.choosing) or self.judging], shuffle=False)
 
     def predict_dataloader(self) -> ViewLoader:
         """The training views as validation would show them: in file order, without augmentation."""
@@ -169,37 +157,6 @@ class CheXpertDataModule(pl.LightningDataModule):
             return batch
         return batch._replace(images=warp(batch.images, batch.matrices), matrices=None)
 
-    def _setup_train(self) -> None:
-        train = self._read(self.layout, "train")
-        films = self._open_cache("train", train)
-        if self.held is not None:
-            train, dev = hold_out(train, *self.held, self.seed)
-            self._add("dev", dev, films)
-        self._add("train", train, films)
-
-    def _read(self, layout: Layout, name: str) -> pd.DataFrame:
-        """The selected views of a split whose files are there; under ``stop`` all of them must be."""
-        if self.known is not None:
-            check_files(self.known, layout.folder, layout.list_tables(name, self.labeller))
-        frame = select_views(layout.read(name, self.labeller), self.views)
-        table = layout.tables[name]
-        if frame.empty:
-            raise ProblemError(f"no {self.views} view in this split", where=str(table), mend="data.views=all")
-        frame = frame.assign(file=list(map(str, layout.locate(frame))))
-        present = find_present(layout.folder, frame["file"])
-        absent = frame.loc[~present, "path"]
-        if len(absent) and (self.on_missing == "stop" or not present.any()):
-            some = f"{len(absent)} of {len(frame)} listed images are missing, the first: {absent.iloc[0]}"
-            way_out = ", or leave such views out and count them: data.on_missing=skip"
-            mend = "restore them" + (way_out if self.on_missing == "stop" else "")
-            raise ProblemError(some, where=str(table), mend=mend)
-        if len(absent):
-            self.skipped.update(absent)
-            first = absent.iloc[0]
-            print(f"skipped, missing: {len(absent)} images of {name}, the first {first}", file=sys.stderr)
-        frame = frame[present].reset_index(drop=True).assign(film=np.arange(present.sum()))
-        return frame if self.known is None else frame.assign(sha256=expect(self.known, layout.folder, frame["file"]))
-
     def _open_cache(self, name: str, frame: pd.DataFrame) -> DecodedCache | None:
         """The cache of a split as it was read, before anything is held out of it: all folds share it."""
         if self.cache is None:
@@ -207,11 +164,12 @@ class CheXpertDataModule(pl.LightningDataModule):
         skip, folder = self.on_missing == "skip", Path(self.cache).expanduser()
         return open_cache(folder, name, list(frame["file"]), self.preprocessing, skip=skip, digests=_digests(frame))
 
-    def _add(self, name: str, frame: pd.DataFrame, films: DecodedCache | None) -> None:
-        self.frames[name] = frame
+    def _make_views(self, name: str, frame: pd.DataFrame, films: DecodedCache | None) -> ViewDataset:
         train, names = name == "train", self.observations
-        targets = self.labels.apply(frame, names) if train else Targets(*hard_labels(frame, names))
-        self.datasets[name] = ViewDataset(
+        read_from_reports = name == "dev"  # its labels are those of train
+        judged = Targets(*hard_labels(frame, names, blank_is_negative=read_from_reports))
+        targets = self.labels.apply(frame, names) if train else judged
+        return ViewDataset(
             list(frame["path"]),
             list(frame["file"]),
             targets.values,
@@ -225,57 +183,9 @@ class CheXpertDataModule(pl.LightningDataModule):
             digests=_digests(frame),
         )
 
-    def _check_patients(self) -> None:
-        """Refuses a patient who is in two splits: what is learned of one film is known of the other."""
-        patients = {name: set(frame["patient"]) for name, frame in self.frames.items()}
-        names = list(patients)
-        for i, one in enumerate(names):
-            for other in names[i + 1 :]:
-                if shared := patients[one] & patients[other]:
-                    what = f"{len(shared)} patients are both in {one} and in {other}, the first: {min(shared)}"
-                    mend = "remove them from one of the two tables, or restore these"
-                    raise ProblemError(what, where=str(self.layout.folder), mend=mend)
-
     def _loader(self, views: ViewDataset, *, shuffle: bool) -> ViewLoader:
         return make_loader(views, batch_size=self.batch_size, workers=self.workers, shuffle=shuffle, seed=self.seed)
 
 
 def _digests(frame: pd.DataFrame) -> list[str] | None:
     return list(frame["sha256"]) if "sha256" in frame else None
-
-
-def _find_unknown(options: dict[str, Any]) -> Iterator[ProblemError]:
-    for key, values in CHOICES.items():
-        if key in options and options[key] not in values:
-            mend = "one of " + ", ".join("null" if value is None else value for value in values)
-            yield ProblemError(f"unknown {key}: {options[key]!r}", where=f"data.{key}", mend=mend)
-
-
-def _find_wrong_numbers(options: dict[str, Any]) -> Iterator[ProblemError]:
-    for key, least in (("size", 8), ("batch_size", 1), ("workers", 0), ("folds", 2), ("fold", 0)):
-        value = options.get(key, least)
-        if value is None and key == "folds":
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            mend = f"a whole number, at least {least}"
-            yield ProblemError(f"{value!r} is not possible", where=f"data.{key}", mend=mend)
-
-
-def _find_wrong_parts(options: dict[str, Any]) -> Iterator[ProblemError]:
-    """What is wrong with the parts of the training set that are held out."""
-    dev, folds, fold = options.get("dev"), options.get("folds"), options.get("fold", 0)
-    if dev is not None and not (isinstance(dev, float) and 0 < dev < 1):
-        yield ProblemError(f"{dev!r} is not possible", where="data.dev", mend="a share between 0 and 1, such as 0.05")
-    if dev is not None and folds is not None:
-        yield ProblemError("both a development split and folds", where="data.dev, data.folds", mend="give one of them")
-    if isinstance(folds, int) and isinstance(fold, int) and fold >= folds:
-        yield ProblemError(f"there is no fold {fold}", where="data.fold", mend=f"0 to {folds - 1}")
-
-
-def _find_wrong_paths(cache: object, manifest: object) -> Iterator[ProblemError]:
-    if manifest is not None and not (isinstance(manifest, str | Path) and Path(manifest).expanduser().is_file()):
-        mend = "write one: python scripts/audit_data.py ROOT --manifest FILE"
-        yield ProblemError(f"no manifest there: {manifest}", where="data.manifest", mend=mend)
-    if cache is not None and (not isinstance(cache, str | Path) or not str(cache) or Path(cache).is_file()):
-        what, mend = f"{str(cache)!r} is no folder for the cache", "a folder, made if missing: outputs/cache"
-        yield ProblemError(what, where="data.cache", mend=mend)

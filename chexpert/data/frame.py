@@ -28,10 +28,12 @@ PROJECTIONS = {
     "Frontal RL": "frontal_rl",  # one row
     "Lateral ": "lateral",
 }
-# Only these parts place a file: the prefix differs between copies, and the base name occurs 187,625 times.
+# Only these parts place a file, between / or, in a flat copy, _. The prefix differs between copies, and the base name
+# occurs 187,625 times.
 PLACE = re.compile(
-    r"((?:.+/)?)(patient[0-9]{5})/(study[1-9][0-9]*)/(view[1-9][0-9]*_(?:frontal|lateral))\.jpg", re.DOTALL
+    r"((?:.+/)?)(patient[0-9]{5})[/_](study[1-9][0-9]*)[/_](view[1-9][0-9]*_(?:frontal|lateral))\.jpg", re.DOTALL
 )
+VIEW = re.compile("view[1-9][0-9]*_(?:frontal|lateral)")
 # What stands before: no part of it may be empty, absolute, or lead upwards.
 HEAD = re.compile(r"(?P<prefix>(?:[A-Za-z0-9_-][A-Za-z0-9 ._&()-]*/)*?)(?:(?P<split>train|valid|test)/)?")
 STUDY = re.compile(r"^(?:CheXpert-v1\.0/)?test/(?P<patient>patient[0-9]{5})/(?P<study>study[1-9][0-9]*)$(?!\n)")

@@ -1,26 +1,30 @@
 """CheXpert Plus (Chambon et al. 2024, arxiv.org/abs/2405.19538): its table, and its labels as JSON lines.
 
-Only the columns that CheXpert has are read: reports, race, insurance and the like never enter the program.
+Only the columns that CheXpert has are kept: reports, race, insurance and the like never leave this file.
 """
 
+import csv
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from chexpert.data.frame import PROJECTIONS, SEXES
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
 SECTIONS = ("impression", "findings", "report")
 """Sections of the report that CheXbert labelled; CheXpert's own labels are of the impression."""
 
-COLUMNS = {"path_to_image": "path", "frontal_lateral": "kind", "ap_pa": "position", "age": "age", "sex": "sex"}
-PLACE = (
-    r"(?P<split>train|valid|test)/(?P<patient>patient[0-9]{5})/(?P<study>study[1-9][0-9]*)/"
-    r"(?P<view>view[1-9][0-9]*_(?:frontal|lateral))\.(?:jpg|png)"
+COLUMNS = ("path_to_image", "frontal_lateral", "ap_pa", "age", "sex", "split")
+PLACE = re.compile(
+    r"(train|valid|test)/(patient[0-9]{5})/(study[1-9][0-9]*)/(view[1-9][0-9]*_(frontal|lateral))\.(?:jpg|png)"
 )
+MEND = "restore the file as Stanford gives it"
 
 
 def find_table(root: Path) -> Path | None:
@@ -28,83 +32,128 @@ def find_table(root: Path) -> Path | None:
     return max(root.glob("df_chexpert_plus_*.csv"), default=None)
 
 
+def name_labels(section: str) -> str:
+    """Where the labels of a section lie, beside the table."""
+    return f"chexbert_labels/{section}_fixed.json"
+
+
 def find_labellers(root: Path) -> dict[str, Path]:
     """The label files by section of the report."""
-    found = {section: root / "chexbert_labels" / f"{section}_fixed.json" for section in SECTIONS}
+    found = {section: root / name_labels(section) for section in SECTIONS}
     return {section: path for section, path in found.items() if path.is_file()}
 
 
-def read_plus(table: Path, labellers: Mapping[str, Path], section: str | None, split: str) -> pd.DataFrame:
-    """The views of a split with CheXbert's labels of a section, as :func:`chexpert.data.frame.read_frame` gives them.
+def read_plus(table: Path, labels: Path, split: str) -> pd.DataFrame:
+    """The views of a split with the labels of a section, as :func:`chexpert.data.frame.read_frame` gives them.
 
     Raises:
-        ProblemError: a column, a label file or the labels of a view are missing, or something is not as it should be.
+        ProblemError: with file and line of what is not CheXpert Plus, or of a view without labels.
     """
-    frame = _read_views(table)
-    frame = frame[frame["split"] == split].reset_index(drop=True)
-    section = section or SECTIONS[0]
-    if section not in labellers:
-        what = f"no labels of {section!r} there; there is {', '.join(labellers) or 'none'}"
-        expected = f"chexbert_labels/{section}_fixed.json" if section in SECTIONS else f"one of {', '.join(SECTIONS)}"
-        raise ProblemError(what, where=f"data.labeller, {table.parent}", mend=f"expected {expected}")
-    labels = _read_labels(labellers[section])
-    keys = [path.rpartition(".")[0] for path in frame["path"]]
-    absent = [key for key in keys if key not in labels]
+    views = _read_views(table)
+    frame = views[views["split"] == split].reset_index(drop=True)
+    labelled = _read_labels(labels)
+    absent = [key for key in frame["key"] if key not in labelled]
     if absent:
-        what = f"no labels for {len(absent)} of {len(keys)} views, the first: {absent[0]}"
-        raise ProblemError(what, where=str(labellers[section]), mend="restore the file")
-    values = np.array([labels[key] for key in keys], dtype="float32").reshape(len(keys), len(OBSERVATIONS))
+        what = f"no labels for {len(absent)} of {len(frame)} views, the first: {absent[0]}"
+        raise ProblemError(what, where=str(labels), mend="restore the file")
+    values = np.array([labelled[key] for key in frame["key"]], dtype="float32").reshape(-1, len(OBSERVATIONS))
     return frame.assign(**{name: values[:, column] for column, name in enumerate(OBSERVATIONS)})
 
 
 def _read_views(table: Path) -> pd.DataFrame:
-    """One row a view without its labels; pandas reads it, for the reports hold commas, quotes and line breaks."""
+    """One row a view of every split, without labels."""
+    rows = [_read_view(cells, where) for cells, where in _read_rows(table)]
+    frame = pd.DataFrame(rows)
+    if len(frame) and frame["key"].duplicated().any():
+        twice = frame.loc[frame["key"].duplicated(), "key"].iloc[0]
+        raise ProblemError(f"this view is listed twice: {twice}", where=str(table), mend=MEND)
+    return frame
+
+
+def _read_rows(table: Path) -> Iterator[tuple[dict[str, str], str]]:
+    """The wanted cells of each record, and where it stands; the reports hold commas, quotes and line breaks."""
     try:
-        rows = pd.read_csv(table, usecols=list(COLUMNS), dtype=str, keep_default_na=False).rename(columns=COLUMNS)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        mend = "restore the file as Stanford gives it"
-        raise ProblemError(f"the table cannot be read: {error}", where=str(table), mend=mend) from error
-    places = rows["path"].str.extract(f"^{PLACE}$")
-    kinds = rows["kind"].str.lower()
-    age = pd.to_numeric(rows["age"].replace("", "nan"), errors="coerce")
-    _refuse(table, rows, "path", places["view"].isna(), "not <split>/patientNNNNN/studyN/viewN_kind.jpg")
-    _refuse(table, rows, "path", rows["path"].duplicated(), "this view is listed twice")
-    _refuse(table, rows, "kind", kinds != places["view"].str.partition("_")[2], "not what the name of the view says")
-    _refuse(table, rows, "age", age.isna() & (rows["age"] != ""), "not a number of years")
-    position = rows["position"].str.lower().where(kinds == "frontal", "")
-    projection = kinds + ("_" + position).where(position.isin(["ap", "pa", "ll", "rl"]), "")
-    key = rows["path"].str.rpartition(".")[0]
-    return pd.DataFrame(
-        {"path": rows["path"], "key": key, **places, "projection": projection, "sex": rows["sex"], "age": age}
-    )
+        with table.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            lacking = [name for name in COLUMNS if header.count(name) != 1]
+            if lacking:
+                what = f"not the columns of CheXpert Plus: {', '.join(lacking)} wanting, or twice there"
+                raise ProblemError(what, where=f"{table}, line 1", mend=MEND)
+            places = [header.index(name) for name in COLUMNS]
+            for cells in reader:
+                where = f"{table}, record ending in line {reader.line_num}"
+                if len(cells) != len(header):
+                    raise ProblemError(f"{len(cells)} fields instead of {len(header)}", where=where, mend=MEND)
+                yield {name: cells[place] for name, place in zip(COLUMNS, places, strict=True)}, where
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ProblemError(f"the table cannot be read: {error}", where=str(table), mend=MEND) from error
 
 
-def _refuse(table: Path, rows: pd.DataFrame, column: str, wrong: pd.Series, what: str) -> None:
-    if wrong.any():
-        first = int(np.flatnonzero(wrong.to_numpy())[0])
-        name = next(name for name, short in COLUMNS.items() if short == column)
-        where = f"{table}, record {first + 1}, column {name}"
-        raise ProblemError(f"{what}: {rows[column].iloc[first]!r}", where=where, mend="restore the file")
+def _read_view(cells: dict[str, str], where: str) -> dict[str, Any]:
+    """The row of a record.
+
+    Raises:
+        ProblemError: a value that is not CheXpert's.
+    """
+
+    def require(fits: object, column: str, what: str) -> None:
+        if not fits:
+            raise ProblemError(f"{what}: {cells[column]!r}", where=f"{where}, column {column}", mend=MEND)
+
+    match = PLACE.fullmatch(cells["path_to_image"])
+    require(match, "path_to_image", "not <split>/patientNNNNN/studyN/viewN_kind.jpg")
+    assert match
+    split, patient, study, view, kind = match.groups()
+    require(cells["split"] == split, "split", "not the split of the path")
+    require(cells["frontal_lateral"] == kind.title(), "frontal_lateral", "not what the name of the view says")
+    require(cells["sex"] in (*SEXES, ""), "sex", f"sex is not one of {', '.join(SEXES)}")
+    age = re.fullmatch(r"([0-9]{1,3})(?:\.0)?", cells["age"])
+    require((age and int(age[1]) <= 120) or not cells["age"], "age", "age is not a whole number of years from 0 to 120")
+    position = cells["ap_pa"] if kind == "frontal" else ""
+    projection = PROJECTIONS.get(f"{kind.title()} {position}", "" if position else kind)
+    require(projection, "ap_pa", "not AP, PA, LL, RL or blank")
+    key = "/".join((split, patient, study, view))
+    place = {
+        "path": cells["path_to_image"],
+        "key": key,
+        "split": split,
+        "patient": patient,
+        "study": study,
+        "view": view,
+    }
+    return place | {"projection": projection, "sex": cells["sex"], "age": float(age[1]) if age else np.nan}
 
 
 def _read_labels(path: Path) -> dict[str, list[float]]:
-    """The 14 labels by place of the view; null is blank."""
+    """The 14 labels by key of the view; null is blank."""
     labels: dict[str, list[float]] = {}
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            where = f"{path}, line {number}"
-            try:
-                entry = json.loads(line)
-                values = [np.nan if entry[name] is None else float(entry[name]) for name in OBSERVATIONS]
-                place = str(entry["path_to_image"]).rpartition(".")[0]
-            except (ValueError, TypeError, KeyError) as error:
-                what = f"not a view's labels: {type(error).__name__} {error}"
-                raise ProblemError(what, where=where, mend="restore the file") from error
-            for name, value in zip(OBSERVATIONS, values, strict=True):
-                if value not in (-1, 0, 1) and not np.isnan(value):
-                    what = f"a label of {name} is not null, -1, 0 or 1: {value}"
-                    raise ProblemError(what, where=where, mend="restore the file")
-            if place in labels:
-                raise ProblemError(f"this view is listed twice: {place}", where=where, mend="restore the file")
-            labels[place] = values
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProblemError(f"the labels cannot be read: {error}", where=str(path), mend=MEND) from error
+    for number, line in enumerate(lines, start=1):
+        where = f"{path}, line {number}"
+        try:
+            entry = json.loads(line, parse_constant=_refuse_constant)
+            key = str(entry["path_to_image"]).rpartition(".")[0]
+            values = [_read_label(entry[name], name) for name in OBSERVATIONS]
+        except (ValueError, TypeError, KeyError) as error:
+            what = f"not a view's labels: {type(error).__name__} {error}"
+            raise ProblemError(what, where=where, mend=MEND) from error
+        if key in labels:
+            raise ProblemError(f"this view is listed twice: {key}", where=where, mend=MEND)
+        labels[key] = values
     return labels
+
+
+def _read_label(value: object, name: str) -> float:
+    if value is None:
+        return np.nan
+    if isinstance(value, int | float) and not isinstance(value, bool) and value in (-1, 0, 1):
+        return float(value)
+    raise ValueError(f"{name} is not null, -1, 0 or 1: {value!r}")
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"no label: {name}")

@@ -32,12 +32,12 @@ def hold_out(frame: pd.DataFrame, low: float, high: float, seed: int) -> tuple[p
     return frame[~held].reset_index(drop=True), frame[held].reset_index(drop=True)
 
 
-def held_range(dev: float | None, folds: int | None, fold: int) -> tuple[float, float] | None:
+def held_range(dev: float | None, folds: int | None, fold: int | None) -> tuple[float, float] | None:
     """The range of patients that is held out: a share ``dev``, or fold number ``fold`` of ``folds``, or none.
 
-    >>> held_range(0.1, None, 0), held_range(None, 5, 1), held_range(None, None, 0)
+    >>> held_range(0.1, None, None), held_range(None, 5, 1), held_range(None, None, None)
     ((0.0, 0.1), (0.2, 0.4), None)
     """
-    if folds is not None:
+    if folds is not None and fold is not None:
         return fold / folds, (fold + 1) / folds
     return None if dev is None else (0.0, dev)

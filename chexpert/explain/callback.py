@@ -57,7 +57,7 @@ class ExplainCallback(pl.Callback):
         if trainer.state.fn != TrainerFn.VALIDATING or not trainer.is_global_zero or not self.explainers:
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if data.judged != "valid":
+        if data.judging != "valid":
             return
         dataset: ViewDataset = data.datasets["valid"]
         rows = self.choose(dataset)

@@ -37,9 +37,12 @@ def reduce_to_studies(
     Raises:
         ProblemError: the views of a study have different labels.
     """
-    places = {study: place for place, study in enumerate(dict.fromkeys(studies))}
+    first_rows: dict[str, int] = {}
+    for row, study in enumerate(studies):
+        first_rows.setdefault(study, row)
+    places = {study: place for place, study in enumerate(first_rows)}
     rows = torch.tensor([places[study] for study in studies], device=labels.device)
-    firsts = torch.tensor([studies.index(study) for study in places], device=labels.device)
+    firsts = torch.tensor(list(first_rows.values()), device=labels.device)
     differ = (mask != mask[firsts][rows]) | (mask & (labels != labels[firsts][rows]))
     if differ.any():
         study = studies[int(differ.any(1).nonzero()[0])]

@@ -17,8 +17,10 @@ def describe(run: Path) -> str:
     for split in ("dev", "valid", "test"):
         if split in metrics:
             level = {"image": "single views", "study": "studies"}[metrics[split]["level"]]
+            labels = f"labels of {metrics[split]['labels']}" + ", blank as negative" * (split == "dev")
             note = "epoch chosen here: optimistic" if split == chosen else f"epoch chosen on {chosen}"
-            lines.append(auroc_table(metrics[split], f"{split} split, {level}", note))
+            note = note if chosen else "nothing was trained, no epoch chosen"
+            lines.append(auroc_table(metrics[split], f"{split} split, {level}, {labels}", note))
     if metrics["skipped"]:
         lines.append(f"skipped: {len(metrics['skipped'])} views, listed in {run / rundir.METRICS}")
     python = os.path.relpath(sys.executable)  # the environment need not be active

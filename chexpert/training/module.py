@@ -53,8 +53,8 @@ class MultilabelModule(pl.LightningModule):
         """Paths of the judged views, in the order of ``auroc.rows()``."""
         self.judged: dict[str, Auroc] = {}
         """AUROC by observation, of the last validation."""
-        self.judged_count = 0
-        """The number of views or studies that it is of."""
+        self.judged_rows: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = self.auroc.rows()
+        """Probabilities, labels and mask that it is of, one row a view or a study."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.model(images)
@@ -106,7 +106,7 @@ class MultilabelModule(pl.LightningModule):
         if self.level == "study":
             rows = reduce_to_studies([find_study(path) for path in self.paths], *rows, self.study_score)
         self.judged = dict(zip(self.observations, multilabel_auroc(*rows), strict=True))
-        self.judged_count = len(rows[0])
+        self.judged_rows = rows
         mean, _ = auroc_mean(self.judged, self.mean_over)
         values = {f"val/auroc/{name}": auroc.value for name, auroc in self.judged.items()}
         self.log_dict(values, logger=self._fitting)

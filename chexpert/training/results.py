@@ -35,14 +35,12 @@ class ResultsWriter(pl.Callback):
             return
         assert isinstance(pl_module, MultilabelModule)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        split = data.judged
-        probabilities, labels, mask = (rows.cpu() for rows in pl_module.auroc.rows())
+        split = data.judging
+        views = pl_module.auroc.rows()[0].tolist()
         rundir.write_predictions(
-            rundir.predictions(self.run, split),
-            pl_module.observations,
-            zip(pl_module.paths, probabilities.tolist(), strict=True),
+            rundir.predictions(self.run, split), pl_module.observations, zip(pl_module.paths, views, strict=True)
         )
-        judged = summarise(pl_module)
+        judged = summarise(pl_module) | {"labels": data.sources[split]["labels"]}
         self.metrics |= {
             split: judged,
             "epoch_chosen_on": data.choosing,
@@ -53,11 +51,12 @@ class ResultsWriter(pl.Callback):
         rundir.write_json(self.run / rundir.METRICS, self.metrics)
         if isinstance(trainer.logger, TensorBoardLogger):
             writer = trainer.logger.experiment
+            probabilities, labels, mask = (rows.cpu() for rows in pl_module.judged_rows)
             for c, name in enumerate(pl_module.observations):
                 rows = mask[:, c]
                 if rows.any():
                     writer.add_pr_curve(f"{split}/{name}", labels[rows, c], probabilities[rows, c], trainer.global_step)
-            if split == data.choosing:  # settings are compared by what chooses, never by what is reported
+            if split == (data.choosing or "valid"):  # settings are compared by what chooses, never by what is reported
                 trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": judged["auroc_mean"]})
 
 
@@ -66,7 +65,7 @@ def summarise(module: MultilabelModule) -> dict[str, Any]:
     mean, over = auroc_mean(module.judged, module.mean_over)
     return {
         "level": module.level,
-        "n": module.judged_count,
+        "n": len(module.judged_rows[0]),
         "auroc": {name: auroc._asdict() for name, auroc in module.judged.items()},
         "auroc_mean": mean,
         "auroc_mean_over": over,

@@ -307,11 +307,50 @@ def test_a_development_split_is_held_out_of_training_by_patient(make_data, make_
     assert (data.choosing, data.reported) == ("dev", ["dev", "valid"])
 
 
-def test_a_development_split_takes_labels_as_they_are(make_data, make_row):
-    train = [make_row({"Fracture": "-1.0"}, patient=n) for n in range(40)]
+def test_blanks_of_a_development_split_are_judged_as_negative(make_data, make_row):
+    train = [make_row({"Edema": "1.0", "Fracture": ("-1.0", "")[n % 2]}, patient=n) for n in range(40)]
     data = make_data(train, dev=0.3)
-    assert not data.datasets["dev"].mask.any()
+    patients = data.frames["dev"]["patient"].str[7:].astype(int).to_numpy()
+    dev = data.datasets["dev"]
+    assert dev.targets.tolist() == [[1, 0]] * len(patients)
+    assert dev.mask[:, 1].tolist() == (patients % 2 == 1).tolist()
     assert data.datasets["train"].mask.all()
+    assert data.sources["dev"]["labels"] == "train.csv"
+
+
+def test_a_refused_setup_is_refused_again(make_data, make_row, write_chexpert, rows):
+    shared = make_row({"Path": "CheXpert-v1.0-small/valid/patient00001/study2/view1_frontal.jpg"}, split="valid")
+    data = CheXpertDataModule(write_chexpert(rows, [shared]), NAMES, LabelPolicy("ones"), size=16, workers=0)
+    for _ in range(2):
+        with pytest.raises(ProblemError, match="both in train and in valid"):
+            data.setup("fit")
+
+
+def test_training_is_read_after_judging_alone(make_data):
+    data = make_data(stage="validate")
+    assert data.choosing is None
+    data.setup("fit")
+    assert (data.choosing, list(data.datasets)) == ("valid", ["train", "valid"])
+
+
+@pytest.mark.parametrize(
+    ("options", "where", "mend"),
+    [
+        ({"fold": 3}, "data.folds", "give both"),
+        ({"folds": 3}, "data.fold", "give both"),
+        ({"folds": 3, "fold": 3}, "data.fold", "0 to 2"),
+        ({"test": True}, "small", "expected test_labels.csv or groundtruth.csv there"),
+        ({"test": "/no/such"}, "data.test=/no/such", "give the folder"),
+        ({"test": 3}, "data.test", "true, false, or a folder"),
+        ({"labeller": "chexbert"}, "data.labeller", "put train_cheXbert.csv beside train.csv"),
+        ({"labeller": "impression"}, "data.labeller", "one of chexbert, visualchexbert"),
+        ({"manifest": "/no/such"}, "data.manifest", "audit_data.py"),
+    ],
+)
+def test_what_the_copy_or_the_settings_lack_is_told_before_reading(write_chexpert, rows, options, where, mend):
+    (problem,) = CheXpertDataModule.find_problems(root=write_chexpert(rows), **options)
+    assert where in problem
+    assert mend in problem
 
 
 def test_a_fold_is_held_out(make_data, make_row):
@@ -358,10 +397,9 @@ def test_only_judging_needs_no_training_table(make_data):
 
 
 def test_both_ways_of_holding_out_are_refused(write_chexpert, rows):
-    problems = CheXpertDataModule.find_problems(root=write_chexpert(rows), dev=0.1, folds=5, fold=5)
-    assert len(problems) == 2
+    problems = CheXpertDataModule.find_problems(root=write_chexpert(rows), dev=0.1, folds=5, fold=1)
+    assert len(problems) == 1
     assert "both a development split and folds" in problems[0]
-    assert "there is no fold 5" in problems[1]
 
 
 @pytest.fixture
@@ -437,7 +475,7 @@ def test_a_view_that_the_manifest_does_not_know_is_refused(manifested, tmp_path)
 def test_a_run_keeps_which_data_it_has_seen(make_data, make_row):
     data = make_data([make_row(patient=n) for n in range(40)], dev=0.3)
     kept, again = data.summarise(), make_data([make_row(patient=n) for n in reversed(range(40))], dev=0.3).summarise()
-    assert kept["layout"] == "CheXpert-v1.0-small"
+    assert kept["splits"]["valid"]["layout"] == "CheXpert-v1.0-small"
     assert {name: split["fingerprint"] for name, split in kept["splits"].items()} == {
         name: split["fingerprint"] for name, split in again["splits"].items()
     }

@@ -1,11 +1,8 @@
 """In which form CheXpert lies there, and where the image of a view is."""
 
-import json
-
-import numpy as np
 import pytest
 
-from chexpert.data.layout import find_layout
+from chexpert.data.explore import find_layout
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
@@ -205,71 +202,32 @@ def test_a_split_that_is_not_there_is_told(write_tables):
         find_layout(write_tables("CheXpert-v1.0-small")).read("test")
 
 
-PLUS = "path_to_image,path_to_dcm,frontal_lateral,ap_pa,age,sex,race,report,split"
+def test_a_flat_copy_may_have_flat_paths_too(write_tables, write_table, make_row):
+    root = write_tables(".")
+    name = "images/patient00001_study1_view1_frontal.jpg"
+    (root / "images").mkdir()
+    (root / name).touch()
+    write_table(root / "train.csv", [make_row({"Path": name})])
+    assert place(find_layout(root)) == name
 
 
-@pytest.fixture
-def plus(tmp_path):
-    """CheXpert Plus with one view a split; the report has commas, quotes and line breaks."""
-    rows = [
-        f'{FIRST}.jpg,a.dcm,Frontal,AP,61.0,Female,Other,"IMPRESSION: ""none"",\nno change",train',
-        "valid/patient64541/study1/view2_lateral.jpg,b.dcm,Lateral,,44.0,Male,Other,text,valid",
-    ]
-    (tmp_path / "df_chexpert_plus_240401.csv").write_text("\n".join([PLUS, *rows]) + "\n")
-    (tmp_path / "PNG").mkdir()
-    for section, edema in {"impression": 1.0, "report": None}.items():
-        path = tmp_path / "chexbert_labels" / f"{section}_fixed.json"
-        path.parent.mkdir(exist_ok=True)
-        views = [f"{FIRST}.jpg", "valid/patient64541/study1/view2_lateral.jpg"]
-        entries = [{"path_to_image": view} | dict.fromkeys(OBSERVATIONS) | {"Edema": edema} for view in views]
-        path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    return tmp_path
+def test_a_stray_file_makes_no_flat_copy(write_tables):
+    root = write_tables(".")
+    for name in (f"{FIRST}.jpg", "patient00001_study1_view1_frontal.jpg"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    assert place(find_layout(root)) == f"{FIRST}.jpg"
 
 
-def test_chexpert_plus_is_read_with_the_labels_of_the_impression(plus):
-    layout = find_layout(plus)
-    assert (layout.name, layout.variant) == ("CheXpert Plus", "plus")
-    row = layout.read("train").loc[0]
-    assert (row["key"], row["projection"], row["sex"], row["age"], row["Edema"]) == (
-        FIRST,
-        "frontal_ap",
-        "Female",
-        61,
-        1,
-    )
-    assert np.isnan(row["Fracture"])
-    assert layout.locate(layout.read("train")) == [plus / "PNG" / f"{FIRST}.png"]
-    assert layout.read("valid").loc[0, "projection"] == "lateral"
+def test_one_folder_by_two_names_is_one_copy(write_tables):
+    root = write_tables("CheXpert-v1.0-small")
+    (root / "chexpert").mkdir()
+    (root / "chexpert" / "v1.0-small").symlink_to(root / "CheXpert-v1.0-small")
+    assert find_layout(root).name == "CheXpert-v1.0-small"
 
 
-def test_the_section_that_chexbert_labelled_can_be_chosen(plus):
-    assert np.isnan(find_layout(plus).read("train", "report").loc[0, "Edema"])
-    with pytest.raises(ProblemError, match=r"no labels of 'findings' there(?s:.*)findings_fixed\.json"):
-        find_layout(plus).read("train", "findings")
-
-
-def test_no_column_of_the_reports_is_read(plus):
-    assert not {"report", "race"} & set(find_layout(plus).read("train").columns)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "what"),
-    [
-        ("Frontal,", "Lateral,", "not what the name of the view says"),
-        (FIRST, "../../etc/patient00001/study1/view1_frontal", "not <split>/patientNNNNN"),
-        ("61.0", "old", "not a number of years"),
-    ],
-)
-def test_a_wrong_row_of_plus_is_told(plus, old, new, what):
-    table = plus / "df_chexpert_plus_240401.csv"
-    table.write_text(table.read_text().replace(old, new, 1))
-    with pytest.raises(ProblemError, match=rf"{what}(?s:.*)record 1"):
-        find_layout(plus).read("train")
-
-
-@pytest.mark.parametrize(("old", "new", "what"), [("1.0", "0.5", "a label of Edema"), ("{", "", "not a view's labels")])
-def test_a_wrong_label_of_plus_is_told_with_its_line(plus, old, new, what):
-    path = plus / "chexbert_labels" / "impression_fixed.json"
-    path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(ProblemError, match=rf"{what}(?s:.*)impression_fixed\.json, line 1"):
-        find_layout(plus).read("train")
+def test_an_odd_file_beside_the_views_of_a_study_is_refused(test_set):
+    (test_set / "CheXpert" / "test_labels.csv").unlink()
+    (test_set / "CheXpert/test/patient64741/study1/view1_frontal_old.jpg").touch()
+    with pytest.raises(ProblemError, match=r"no name of a view(?s:.*)view1_frontal_old"):
+        find_layout(test_set).read("test")

@@ -8,6 +8,7 @@ from chexpert import rundir
 from chexpert.report.tables import auroc_table, describe
 
 SPLIT = {
+    "labels": "valid.csv",
     "level": "image",
     "n": 9,
     "auroc": {
@@ -75,7 +76,9 @@ def test_a_run_is_described_from_its_folder_alone(run):
     best.parent.mkdir()
     best.touch()
     text = describe(folder)
-    assert text.startswith(auroc_table(SPLIT, "valid split, single views", "epoch chosen here: optimistic"))
+    assert text.startswith(
+        auroc_table(SPLIT, "valid split, single views, labels of valid.csv", "epoch chosen here: optimistic")
+    )
     assert f"explanations:  {sheet}" in text
     assert f"chexpert.load('{folder}')" in text
     assert "skipped" not in text
@@ -86,10 +89,20 @@ def test_skipped_views_are_counted(run):
 
 
 def test_a_split_on_which_the_epoch_was_chosen_is_called_optimistic(tmp_path):
-    splits = {"dev": SPLIT, "valid": SPLIT | {"level": "study"}, "epoch_chosen_on": "dev", "skipped": []}
+    splits = {
+        "dev": SPLIT | {"labels": "train.csv"},
+        "valid": SPLIT | {"level": "study"},
+        "epoch_chosen_on": "dev",
+        "skipped": [],
+    }
     rundir.write_json(tmp_path / rundir.METRICS, splits)
     lines = describe(tmp_path).splitlines()
-    assert lines[0] == "AUROC, dev split, single views, n = 9"
+    assert lines[0] == "AUROC, dev split, single views, labels of train.csv, blank as negative, n = 9"
     assert lines[3].endswith("epoch chosen here: optimistic")
-    assert lines[4] == "AUROC, valid split, studies, n = 9"
+    assert lines[4] == "AUROC, valid split, studies, labels of valid.csv, n = 9"
     assert lines[7].endswith("epoch chosen on dev")
+
+
+def test_where_nothing_was_trained_no_epoch_was_chosen(tmp_path):
+    rundir.write_json(tmp_path / rundir.METRICS, {"valid": SPLIT, "epoch_chosen_on": None, "skipped": []})
+    assert describe(tmp_path).splitlines()[3].endswith("nothing was trained, no epoch chosen")

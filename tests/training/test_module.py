@@ -225,6 +225,6 @@ def test_at_study_level_the_greatest_score_of_a_study_is_judged():
         module = make_module(identity())
         module.level = level
         make_trainer().validate(module, load(views._replace(paths=studies)), verbose=False)
-        judged[level] = module.judged["Edema"], module.judged_count
+        judged[level] = module.judged["Edema"], len(module.judged_rows[0])
     assert judged["image"] == ((pytest.approx(2 / 3), 3, 1), 4)  # of 0, 3 and 2 two are above 1
     assert judged["study"] == ((1.0, 2, 1), 3)

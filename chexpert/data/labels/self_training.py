@@ -21,6 +21,8 @@ def find_predictions(predictions: str | Path | None) -> Path:
     """
     if predictions is None:
         raise ProblemError("self_trained needs the predictions of a first run", where=KEY, mend=f"{KEY}=RUN; {MEND}")
+    if not isinstance(predictions, str | Path):
+        raise ProblemError(f"{predictions!r} is not possible", where=KEY, mend=f"a run folder or a file; {MEND}")
     path = Path(predictions)
     file = rundir.predictions(path, "train") if path.is_dir() else path
     if not file.is_file():

@@ -1,0 +1,150 @@
+"""In which form CheXpert lies under a root."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from chexpert.data import plus
+from chexpert.data.frame import SPLITS
+from chexpert.data.layout import FLAT, LABELLERS, NESTED, TABLES, Layout
+from chexpert.problem import ProblemError
+
+VARIANTS = ("auto", "small", "full", "plus")
+NAMED: dict[str, str | None] = {
+    "CheXpert-v1.0-small": "small",
+    "chexpert/v1.0-small": "small",  # as ooodmt/MLMIP renames them
+    "CheXpert-v1.0": "full",
+    "chexpert/v1.0": "full",
+    "CheXpert": None,  # of the valid and test sets, as they come with CheXlocalize
+}
+"""Folders under the root, and the variant that each holds; None where only its tables tell."""
+
+BATCHES = re.compile(r"CheXpert-v1\.0 batch ([1-4]) \(.*\)")
+
+
+def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root") -> Layout:
+    """Finds out in which form CheXpert lies under a root.
+
+    Args:
+        root: the folder above CheXpert's own, or that one itself.
+        variant: ``small``, ``full`` or ``plus`` where both lie there, or ``auto``.
+        where: the key that gave the root, for messages.
+
+    Raises:
+        ProblemError: none of the forms that are known, none of the wanted variant, or more than one.
+    """
+    root = Path(root).expanduser().absolute()  # not resolved: a link's own name may tell the variant
+    if not root.is_dir():
+        mend = (
+            f"give the folder that holds CheXpert: {where}=... (data.root: or the environment variable CHEXPERT_ROOT)"
+        )
+        raise ProblemError("the data root is not a folder", where=f"{where}={root}", mend=mend)
+    found = [layout for explore in EXPLORERS for layout in explore(root)]
+    wanted = [layout for layout in found if variant in ("auto", layout.variant)]
+    wanted = [layout for layout in wanted if "train" in layout.tables] or wanted  # the others only hold what is judged
+    wanted = list({layout.folder.resolve(): layout for layout in reversed(wanted)}.values())[::-1]  # one by two names
+    if len(wanted) == 1:
+        return wanted[0]
+    names = "; ".join(f"{layout.name} ({layout.variant}) in {layout.folder}" for layout in wanted or found)
+    if wanted:
+        mend = "choose one: data=small, data=full, or give its own folder"
+        raise ProblemError(f"several copies of CheXpert: {names}", where=f"{where}={root}", mend=mend)
+    kind = "" if variant == "auto" else f"{variant} "
+    looked = f"; found: {names}" if found else f"; looked for {', '.join(NAMED)}, AIMI's batches and train.csv itself"
+    mend = "point data.root at the folder above CheXpert's own, or choose another variant (data=small, data=full)"
+    raise ProblemError(f"no {kind}CheXpert there{looked}", where=f"{where}={root}", mend=mend)
+
+
+def _explore_named(root: Path) -> Iterator[Layout]:
+    """CheXpert-v1.0[-small] and its other spellings under the root."""
+    for name, variant in NAMED.items():
+        yield from _open_folder(root / name, name, variant)
+
+
+def _explore_root(root: Path) -> Iterator[Layout]:
+    """The root itself: a folder with one of the known names, or a bare or flat copy with any name."""
+    for spelled in (root, root.resolve()):
+        for name, variant in NAMED.items():
+            if spelled.as_posix().endswith(f"/{name}"):
+                yield from _open_folder(root, name, variant)
+                return
+    yield from _open_folder(root, "copy without CheXpert's folder name", None)
+
+
+def _explore_batches(root: Path) -> Iterator[Layout]:
+    """AIMI's four folders: patients by id range, no train/ level, the tables in the first folder or beside them."""
+    batches = _find_batches(root)
+    folders = [root / batches[1], root] if 1 in batches else [root]
+    tables = {split: path for folder in reversed(folders) for split, path in _find_tables(folder).items()}
+    if not batches or not tables:
+        return
+    labellers = {name: path for folder in folders for name, path in _find_labellers(folder).items()}
+    places = dict.fromkeys(SPLITS, "{batch}/" + NESTED)
+    if not any((root / name / "train").is_dir() for name in batches.values()):
+        places["train"] = "{batch}/{patient}/{study}/{view}.jpg"
+    yield Layout("CheXpert-v1.0 in AIMI's batches", "full", root, tables, places, labellers, batches)
+
+
+def _explore_plus(root: Path) -> Iterator[Layout]:
+    """CheXpert Plus: one table for both splits, labels as JSON, PNG images."""
+    if table := plus.find_table(root):
+        folder = next((root / name for name in ("PNG/PNG", "PNG") if (root / name).is_dir()), root / "PNG")
+        places = dict.fromkeys(SPLITS, NESTED.replace(".jpg", ".png"))
+        splits = dict.fromkeys(("train", "valid"), table)
+        yield Layout("CheXpert Plus", "plus", folder, splits, places, plus.find_labellers(root))
+
+
+EXPLORERS: tuple[Callable[[Path], Iterator[Layout]], ...] = (
+    _explore_named,
+    _explore_batches,
+    _explore_plus,
+    _explore_root,
+)
+
+
+def _open_folder(folder: Path, name: str, variant: str | None) -> Iterator[Layout]:
+    """A folder with tables and nested or flat images; a variant that no name tells is told by the tables' paths."""
+    tables = _find_tables(folder)
+    if not tables or _find_batches(folder):
+        return
+    nested = next(folder.glob("*/patient*/study*/view*.*"), None)  # a stray file makes no flat copy of a nested one
+    flat = None if nested else _find_flat(folder)
+    places = dict.fromkeys(SPLITS, flat or NESTED)
+    if not (folder / "valid").is_dir() and (folder / "val").is_dir():
+        places["valid"] = NESTED.replace("{split}", "val")
+    variant = variant or ("small" if _is_small(tables) else "full")
+    kind = f"flat {name}" if flat else name
+    yield Layout(kind, variant, folder, tables, places, _find_labellers(folder))
+
+
+def _find_batches(folder: Path) -> dict[int, str]:
+    if not folder.is_dir():
+        return {}
+    found = [match for entry in folder.iterdir() if (match := BATCHES.fullmatch(entry.name)) and entry.is_dir()]
+    return {int(match[1]): match[0] for match in found}
+
+
+def _find_tables(folder: Path) -> dict[str, Path]:
+    found = {
+        split: next((folder / name for name in names if (folder / name).is_file()), None)
+        for split, names in TABLES.items()
+    }
+    return {split: path for split, path in found.items() if path}
+
+
+def _find_labellers(folder: Path) -> dict[str, Path]:
+    return {name: folder / file for name, file in LABELLERS.items() if (folder / file).is_file()}
+
+
+def _find_flat(folder: Path) -> str | None:
+    """The template of a flat copy, all images of which lie in one folder."""
+    for prefix in ("images", "."):
+        if (folder / prefix).is_dir() and next((folder / prefix).glob("patient*_study*_view*.jpg"), None):
+            return FLAT if prefix == "." else f"{prefix}/{FLAT}"
+    return None
+
+
+def _is_small(tables: Mapping[str, Path]) -> bool:
+    """Whether the first path of the first table says so."""
+    with next(iter(tables.values())).open(encoding="utf-8", errors="replace") as file:
+        return any("v1.0-small/" in line for line in [file.readline(), file.readline()])
