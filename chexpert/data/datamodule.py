@@ -108,8 +108,9 @@ class CheXpertDataModule(pl.LightningDataModule):
         return [name for name in ("dev", "valid", "test") if name in self.datasets]
 
     def summarise(self) -> dict[str, Any]:
-        """Which data this is, for a run to keep."""
-        splits = {name: summarise_split(frame) | self.sources[name] for name, frame in self.frames.items()}
+        """Which data this is, for a run to keep, less what was skipped so far."""
+        kept = {name: frame[~frame["path"].isin(self.skipped)] for name, frame in self.frames.items()}
+        splits = {name: summarise_split(frame) | self.sources[name] for name, frame in kept.items()}
         return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits}
 
     def setup(self, stage: str) -> None:

@@ -1,9 +1,8 @@
 """Views as batches, filled in one array each."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from chexpert.data.augmentation import Augmentation
 from chexpert.data.cache import CachePart, DecodedCache
 from chexpert.data.labels import Draws
 from chexpert.data.preprocessing import Preprocessing
+from chexpert.data.texts import Texts
 from chexpert.problem import ProblemError
 
 
@@ -31,25 +31,6 @@ class Batch(NamedTuple):
     """Paths that could not be read and were left out under ``on_missing=skip``."""
     matrices: torch.Tensor | None = None
     """(B, 2, 3) float32, the drawn geometry, for ``warp`` on the device; None where there is none (left) to apply."""
-
-
-class Texts(Sequence[str]):
-    """N strings as one array. Of a list, forked workers would copy every page, by counting references to its items."""
-
-    def __init__(self, texts: Sequence[str | Path]) -> None:
-        self._encoded = np.array([os.fsencode(text) for text in texts], dtype=np.bytes_)
-
-    def __len__(self) -> int:
-        return len(self._encoded)
-
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[str]: ...
-    def __getitem__(self, row: int | slice) -> str | list[str]:
-        if isinstance(row, slice):
-            return [os.fsdecode(text) for text in self._encoded[row]]
-        return os.fsdecode(self._encoded[row])
 
 
 class ViewDataset(Dataset):

@@ -142,7 +142,8 @@ def _shrink(gray: np.ndarray, factor: int) -> np.ndarray:
     """Averages over whole pixel blocks where the film is over twice too large: bilinear would alias."""
     if factor < 2:
         return gray
-    return cv2.resize(gray, (gray.shape[1] // factor, gray.shape[0] // factor), interpolation=cv2.INTER_AREA)
+    height, width = (max(1, side // factor) for side in gray.shape)
+    return cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _blocks(x: float, y: float) -> np.ndarray:

@@ -481,3 +481,12 @@ def test_a_run_keeps_which_data_it_has_seen(make_data, make_row):
     }
     counts = [[split[unit] for unit in ("images", "studies", "patients")] for split in kept["splits"].values()]
     assert [sum(column) for column in zip(*counts, strict=True)] == [41, 41, 41]
+
+
+def test_what_was_skipped_is_not_among_the_data_that_a_run_has_seen(make_data):
+    data = make_data(spoil=truncate("train", 3), on_missing="skip")
+    before = data.summarise()["splits"]["train"]
+    finish(data, data.train_dataloader())
+    after = data.summarise()["splits"]["train"]
+    assert (before["images"], after["images"]) == (5, 4)
+    assert before["fingerprint"] != after["fingerprint"]

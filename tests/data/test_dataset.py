@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from chexpert.data import Augmentation, Preprocessing, ViewDataset
-from chexpert.data.dataset import Texts
+from chexpert.data.texts import Texts
 from chexpert.problem import ProblemError
 
 SIZE = 16

@@ -232,3 +232,12 @@ def test_a_damaged_jpeg_is_refused_or_read_but_never_if_cut_nor_with_a_manifest(
             assert (read.shape, read.dtype) == ((24, 24), np.uint8)
             assert not cut or (read == film).all()
     assert refused > count / 5  # every cut one, and those without a header
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("shape", [(3, 3000), (3000, 1), (1, 1)])
+def test_a_film_of_any_shape_is_fitted(tmp_path, fit, shape):
+    path = save(tmp_path / "thin.png", np.full(shape, 200, np.uint8))
+    film = Preprocessing(224, fit).read(path)
+    assert film.shape == (224, 224)
+    assert film.max() >= 199 or fit == "pad"  # a film of a hundredth of a pixel is nowhere to be seen

@@ -32,7 +32,7 @@ class CacheKey:
 
     Attributes:
         films: number of rows.
-        files: SHA-256 over path below their common folder, size and time of change of each image file, in order.
+        files: SHA-256 over path below their common folder, size and times of change of each image file, in order.
         size: of the fitted films in pixels.
         fit: how they were fitted.
         code: version of the pixels and of the layout.
@@ -81,7 +81,7 @@ def _stamp(file: str) -> str:
         status = os.stat(file)  # noqa: PTH116  # a Path for each of 223,414 files takes a second more
     except OSError:
         return "missing"
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"  # only the last cannot be set back
 
 
 def write_header(key: CacheKey, source: str, index: np.ndarray) -> bytes:

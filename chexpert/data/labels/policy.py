@@ -11,6 +11,7 @@ from chexpert.data.labels.hierarchy import find_parents, propagate
 from chexpert.data.labels.rules import SELF_TRAINED, THREE_CLASS, Rules, check_rules, find_words, read_rules
 from chexpert.data.labels.self_training import find_predictions, read_targets
 from chexpert.data.labels.targets import Draws, Targets
+from chexpert.data.texts import Texts
 from chexpert.problem import ProblemError
 
 CONDITIONAL_ROWS = ("positive_parents", "all")
@@ -107,7 +108,7 @@ class LabelPolicy:
         mask = ~np.isnan(low)
         values = np.where(mask, low, 0).astype("float32")
         span = np.where(mask, high - low, 0)
-        draws = Draws(low, span, keys, list(observations), self.seed) if span.any() else None
+        draws = Draws(low, span, Texts(keys), list(observations), self.seed) if span.any() else None
         if draws is not None:
             draws.fill(values, range(len(frame)))
         third = self.three_class(observations)
