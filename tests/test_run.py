@@ -466,3 +466,18 @@ def test_neither_the_cache_nor_workers_change_a_metric(tmp_path, phantom):
         metrics = json.loads((tmp_path / name / "metrics.json").read_text())["valid"]
         judged.append((metrics, (tmp_path / name / "predictions" / "valid.csv").read_text()))
     assert judged[0] == judged[1] == judged[2]
+
+
+def test_views_of_a_study_that_contradict_each_other_are_told_before_training(tmp_path, phantom):
+    shutil.copytree(phantom, tmp_path / "data")
+    table = tmp_path / "data/CheXpert-v1.0-small/valid.csv"
+    rows = list(csv.DictReader(table.open()))
+    lateral = next(row for row in rows if row["Frontal/Lateral"] == "Lateral")
+    lateral["Fracture"] = str(1 - float(lateral["Fracture"]))
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, lateral, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    message = refuse(tmp_path, tmp_path / "data", "level=study", "data.views=all")
+    assert "the views of a study have different labels" in message
+    assert lateral["Path"].split("/")[2] in message
