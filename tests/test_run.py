@@ -134,7 +134,7 @@ def test_a_run_may_choose_on_held_out_patients_and_report_studies_of_valid_and_t
     assert metrics["test"]["auroc"]["Pleural Effusion"]["value"] == pytest.approx(expected, abs=1e-6)
     manifest = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())
     assert all("/valid/" in entry["view"] for entry in manifest)
-    assert "AUROC, test split, studies, n = 8" in capsys.readouterr().out
+    assert "AUROC, test split, studies, labels of test_labels.csv, n = 8" in capsys.readouterr().out
 
 
 def test_the_last_lines_say_where_to_look(finished):
