@@ -121,7 +121,9 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     if cfg["predict_train"]:
         rows = chain.from_iterable(trainer.predict(module, datamodule=data, ckpt_path=best) or [])
         rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
-    rundir.write_json(folder / rundir.DATA, data.summarise())  # again: by now it is known what cannot be read
+    results.metrics["skipped"] = sorted(data.skipped)  # again: by now it is known what cannot be read
+    rundir.write_json(folder / rundir.METRICS, results.metrics)
+    rundir.write_json(folder / rundir.DATA, data.summarise())
     print(describe(folder))
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
 

@@ -1,5 +1,6 @@
 """Targets from a first run's predictions (U-SelfTrained of Irvin et al. 2019), joined by view, never by order."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], w
         observations: names of C columns.
         wanted: (N, C) bool.
 
+    Returns:
+        One probability for each wanted entry; NaN for a view that the first run says it could not read.
+
     Raises:
         ProblemError: a wanted view or observation is not there, or has no probability.
     """
@@ -47,15 +51,25 @@ def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], w
     rows = np.flatnonzero(wanted.any(axis=1)).tolist()
     views = [rundir.view_name(keys[row]) for row in rows]
     places = table.index.get_indexer(pd.Index(views))
-    unseen = [view for view, place in zip(views, places, strict=True) if place < 0]
+    skipped = _read_skipped(file)
+    unseen = [view for view, place in zip(views, places, strict=True) if place < 0 and view not in skipped]
     if absent or unseen:
         what = [f"no column {name!r}" for name in absent]
         what += [f"{len(unseen)} of {len(views)} views are not there, the first: {unseen[0]}"] if unseen else []
         raise ProblemError("these predictions are of other data: " + "; ".join(what), where=str(file), mend=MEND)
     found = table.reindex(columns=list(observations)).to_numpy(float)[places][wanted[rows]]
-    if not ((found >= 0) & (found <= 1)).all():
+    missing = np.repeat(places < 0, wanted[rows].sum(axis=1))
+    found[missing] = np.nan
+    if not (missing | ((found >= 0) & (found <= 1))).all():
         raise ProblemError("not all predictions are probabilities", where=str(file), mend=MEND)
     return found
+
+
+def _read_skipped(file: Path) -> set[str]:
+    """Views that the run of these predictions could not read, as its metrics.json lists them."""
+    metrics = file.parent.parent / rundir.METRICS
+    listed = json.loads(metrics.read_text()).get("skipped", []) if metrics.is_file() else []
+    return {rundir.view_name(path) for path in listed}
 
 
 def _read(file: Path) -> pd.DataFrame:

@@ -64,6 +64,14 @@ def test_only_the_observations_and_views_that_are_asked_for_must_be_there(run, f
     assert policy.apply(frame, NAMES)[0][3].tolist() == pytest.approx([0.03, 0])
 
 
+def test_a_view_that_the_first_run_could_not_read_is_masked(run, frame):
+    file = rewrite(run, lambda text: re.sub(".*patient00003.*\n", "", text))
+    rundir.write_json(run / rundir.METRICS, {"skipped": [f"CheXpert-v1.0/{KEYS[3]}.jpg"]})
+    targets, mask, _ = LabelPolicy("self_trained", predictions=file).apply(frame, NAMES)
+    assert mask.tolist() == [[True, True]] * 3 + [[False, False]]
+    assert targets[:2].tolist() == np.array([[0, 1], [0, 0.11]], "float32").tolist()
+
+
 def test_missing_views_and_observations_are_told_in_one_message(run, frame):
     file = drop(run, "patient00003")
     with pytest.raises(ProblemError) as caught:
