@@ -4,7 +4,7 @@ import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,6 @@ def run(cfg: DictConfig, folder: Path) -> float:
 def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path) -> float:
     """Fits, judges the best weights and explains, with all that is left in ``folder``."""
     module = build_module(cfg, model, data.preprocessing)
-    fitting = "train" in data.datasets
     undefined = find_undefined(data, cfg["mean_over"])
     # An undefined mean has no best epoch: the loss then chooses.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
@@ -103,29 +102,28 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
     rundir.write_json(folder / rundir.DATA, data.summarise())
     print(introduce(model, data, trainer, folder), flush=True)
-    for name, (positives, negatives) in undefined.items():
-        what = (
-            f"{name} has {positives} positive and {negatives} negative labels in {data.choosing or 'valid'}: no AUROC"
-        )
-        print(f"warning: {what}", file=sys.stderr)
-    if monitor != MONITOR:
-        print(f"warning: so {MONITOR} is undefined, and the best epoch is chosen by {monitor}", file=sys.stderr)
-    if fitting:
-        for warning in find_warnings(data):
-            print(f"warning: {warning}", file=sys.stderr)
+    for warning in find_warnings(data, undefined, monitor):
+        print(f"warning: {warning}", file=sys.stderr)
+    if "train" in data.datasets:
         trainer.fit(module, datamodule=data)
     best = checkpoint.best_model_path or None
-    for split in data.reported:
-        data.judging = split
-        trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
+    judge(trainer, module, data, best)
     if cfg["predict_train"]:
-        rows = chain.from_iterable(trainer.predict(module, datamodule=data, ckpt_path=best) or [])
+        batches = trainer.predict(module, datamodule=data, ckpt_path=best) or []
+        rows = chain.from_iterable(batches)
         rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
     results.metrics["skipped"] = sorted(data.skipped)  # again: by now it is known what cannot be read
     rundir.write_json(folder / rundir.METRICS, results.metrics)
     rundir.write_json(folder / rundir.DATA, data.summarise())
     print(describe(folder))
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
+
+
+def judge(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:
+    """Judges the best weights, or where nothing was trained those that the module has, on every split."""
+    for split in data.reported:
+        data.judging = split
+        trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False)
 
 
 def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:
@@ -152,14 +150,17 @@ def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folde
     )
 
 
-def find_warnings(data: CheXpertDataModule) -> list[str]:
-    """Observations of which the label policy leaves almost nothing to learn from on one side."""
-    train = data.datasets["train"]
-    scarce = find_scarce(train.targets.numpy(), train.mask.numpy(), data.observations)
-    return [
-        f"{name} has {positives:,.0f} positive and {negatives:,.0f} negative labels to learn from under this policy"
-        for name, (positives, negatives) in scarce.items()
-    ]
+def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, int]], monitor: str) -> Iterator[str]:
+    """What a user should know before training: figures that cannot be, labels that are too few."""
+    split = data.choosing or "valid"
+    for name, (positives, negatives) in undefined.items():
+        yield f"{name} has {positives} positive and {negatives} negative labels in {split}: its AUROC is undefined"
+    if monitor != MONITOR:
+        yield f"so {MONITOR} is undefined, and the best epoch is chosen by {monitor}"
+    if train := data.datasets.get("train"):
+        scarce = find_scarce(train.targets.numpy(), train.mask.numpy(), data.observations)
+        for name, (yes, no) in scarce.items():
+            yield f"{name} has {yes:,.0f} positive and {no:,.0f} negative labels to learn from under this policy"
 
 
 def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:

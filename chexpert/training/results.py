@@ -41,10 +41,11 @@ class ResultsWriter(pl.Callback):
             rundir.predictions(self.run, split), pl_module.observations, zip(pl_module.paths, views, strict=True)
         )
         judged = summarise(pl_module) | {"labels": data.sources[split]["labels"]}
+        epoch = best_epoch(trainer)
         self.metrics |= {
             split: judged,
-            "epoch_chosen_on": data.choosing,
-            "best_epoch": best_epoch(trainer),
+            "epoch_chosen_on": None if epoch is None else data.choosing,
+            "best_epoch": epoch,
             "seconds": round(time.monotonic() - self.started, 1),
             "skipped": sorted(data.skipped),
         }
