@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from chexpert.observations import STATES
+
 FIRST = 3  # problems of a kind that are told in full
-STATES = ("positive", "uncertain", "negative", "blank")
 
 
 def describe_audit(content: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chexpert.data.audit.counting import name_studies
-from chexpert.data.audit.defect import Defect
+from chexpert.data.audit.defect import Defect, warn
 from chexpert.data.labels import find_scarce, hard_labels
 from chexpert.data.published import PUBLISHED, find_differences
 from chexpert.observations import OBSERVATIONS, PARENTS
@@ -46,7 +46,7 @@ def find_hierarchy_violations(frame: pd.DataFrame) -> Iterator[Defect]:
         if len(wrong):
             message = f"{child} is positive and {parent} negative in {len(wrong):,} images"
             mend = "let labels.propagate=true make the parents of positive children positive"
-            yield _warn("hierarchy", wrong["key"].iloc[0], message, mend)
+            yield warn("hierarchy", wrong["key"].iloc[0], message, mend)
 
 
 def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
@@ -58,18 +58,18 @@ def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
     for message, where in cases:
         wrong = frame[where]
         if len(wrong):
-            yield _warn("no_finding", wrong["key"].iloc[0], f"{message}, in {len(wrong):,} images", RESTORE)
+            yield warn("no_finding", wrong["key"].iloc[0], f"{message}, in {len(wrong):,} images", RESTORE)
 
 
 def find_scarce_labels(frame: pd.DataFrame) -> Iterator[Defect]:
     """Observations of which a policy that ignores blanks would leave almost no negatives, or no positives."""
     for name, (positives, negatives) in find_scarce(*hard_labels(frame, OBSERVATIONS), OBSERVATIONS).items():
         if not positives + negatives:
-            yield _warn("no_labels", name, "nowhere 1 or 0", "leave it out: observations=[...]")
+            yield warn("no_labels", name, "nowhere 1 or 0", "leave it out: observations=[...]")
             continue
         kind = "few_negatives" if negatives < positives else "few_positives"
         message = f"with its blanks ignored it has {positives:,.0f} positives and {negatives:,.0f} negatives"
-        yield _warn(kind, name, message, "give blanks a target: labels.blank=zeros")
+        yield warn(kind, name, message, "give blanks a target: labels.blank=zeros")
 
 
 def compare_published(counts: Mapping[str, Any], split: str) -> Iterator[Defect]:
@@ -79,13 +79,9 @@ def compare_published(counts: Mapping[str, Any], split: str) -> Iterator[Defect]
             yield Defect("counts", split, difference, RESTORE)
     else:
         message = f"not the whole CheXpert: {counts['images']:,} of {PUBLISHED[split]['images']:,} images"
-        yield _warn("counts", split, message, "none needed, if a part or another data set is meant")
+        yield warn("counts", split, message, "none needed, if a part or another data set is meant")
 
 
 def is_whole(counts: Mapping[str, Any], split: str) -> bool:
     """Whether a split has as many images as the published one, within 1 %."""
     return bool(np.isclose(counts["images"], PUBLISHED[split]["images"], rtol=0.01))
-
-
-def _warn(kind: str, where: str, message: str, mend: str) -> Defect:
-    return Defect(kind, where, message, mend, "warning")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from chexpert.data.audit.defect import Defect
+from chexpert.data.audit.defect import Defect, warn
 from chexpert.data.manifest import hash_file
 from chexpert.data.preprocessing import read_gray
 from chexpert.problem import ProblemError
@@ -76,7 +76,7 @@ def find_unlisted(files: Iterable[str], folder: Path) -> Iterator[Defect]:
     """Files that no table lists."""
     for file in files:
         mend = "remove it, or restore the table that lists it"
-        yield _warn("not_listed", os.path.relpath(file, folder), "no table lists this image", mend)
+        yield warn("not_listed", os.path.relpath(file, folder), "no table lists this image", mend)
 
 
 def find_unreadable(images: pd.DataFrame) -> Iterator[Defect]:
@@ -103,11 +103,11 @@ def find_odd_images(images: pd.DataFrame) -> Iterator[Defect]:
         wrong, what = short < short.median() / 2, f"half of the others have {int(short.median())} pixels or more"
     mend = "see whether this is the film that it should be"
     for row in good[wrong].itertuples():
-        yield _warn("size", str(row.key), f"{row.width} x {row.height} pixels; {what}", mend)
+        yield warn("size", str(row.key), f"{row.width} x {row.height} pixels; {what}", mend)
     for row in good[aspect > MOST_ASPECT].itertuples():
-        yield _warn("aspect", str(row.key), f"{row.width} x {row.height} pixels: more than 2 to 1", mend)
+        yield warn("aspect", str(row.key), f"{row.width} x {row.height} pixels: more than 2 to 1", mend)
     for row in good[good["mode"] != "L"].itertuples():
-        yield _warn("not_gray", str(row.key), f"not 8-bit gray, but {row.mode}", "none needed: it is read as gray")
+        yield warn("not_gray", str(row.key), f"not 8-bit gray, but {row.mode}", "none needed: it is read as gray")
 
 
 def find_shared_images(images: pd.DataFrame) -> Iterator[Defect]:
@@ -118,7 +118,3 @@ def find_shared_images(images: pd.DataFrame) -> Iterator[Defect]:
         keys = sorted(same["key"])
         mend = "restore both files, or remove one of the views from its table"
         yield Defect("shared_image", keys[0], "the same image as " + ", ".join(keys[1:]), mend)
-
-
-def _warn(kind: str, where: str, message: str, mend: str) -> Defect:
-    return Defect(kind, where, message, mend, "warning")
