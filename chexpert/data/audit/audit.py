@@ -11,7 +11,7 @@ import pandas as pd
 from chexpert.data.audit import consistency, images
 from chexpert.data.audit.changes import compare_manifest
 from chexpert.data.audit.counting import count_labels, count_split
-from chexpert.data.audit.defect import Defect, as_defect
+from chexpert.data.audit.defect import Defect, as_defect, warn
 from chexpert.data.audit.parallel import map_files
 from chexpert.data.explore import find_layout
 from chexpert.data.files import find_present
@@ -28,7 +28,8 @@ class Audit:
 
     Attributes:
         layout: the copy; None where no copy, or more than one, lies under the root.
-        frames: the splits that could be read.
+        frames: the splits that could be read and have a row.
+        unread: the splits whose tables could not be read, or had no row.
         counts: by split, of `count_split`; with the fingerprint, and with the published totals where the split claims
             to be the whole one.
         defects: what is wrong, in the order in which it was looked for.
@@ -38,6 +39,7 @@ class Audit:
 
     layout: Layout | None = None
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
     defects: list[Defect] = field(default_factory=list)
     images: pd.DataFrame | None = None
@@ -91,11 +93,16 @@ def audit_copy(
 def _read_tables(audit: Audit, layout: Layout) -> Iterator[Defect]:
     for split in layout.tables:
         try:
-            frame = audit.frames[split] = layout.read(split)
+            frame = layout.read(split)
         except ProblemError as problem:
+            audit.unread.append(split)
             yield as_defect("table", problem)
-        else:
-            audit.counts[split] = {**count_split(frame), "fingerprint": fingerprint(frame)}
+            continue
+        if frame.empty:
+            yield _tell_empty(audit, layout, split)
+            continue
+        audit.frames[split] = frame
+        audit.counts[split] = {**count_split(frame), "fingerprint": fingerprint(frame)}
     for labeller in layout.labellers if "train" in audit.frames else ():
         try:
             labels = count_labels(layout.read("train", labeller))
@@ -103,6 +110,15 @@ def _read_tables(audit: Audit, layout: Layout) -> Iterator[Defect]:
             yield as_defect("table", problem)
         else:
             audit.counts["train"].setdefault("labels_by_labeller", {})[labeller] = labels
+
+
+def _tell_empty(audit: Audit, layout: Layout, split: str) -> Defect:
+    """A table of its own lost its rows; the one of CheXpert Plus may be a part that has none of a split."""
+    told = (f"no row of {split}", "restore the table")
+    if layout.variant == "plus":
+        return warn("table", str(layout.tables[split]), *told)
+    audit.unread.append(split)
+    return Defect("table", str(layout.tables[split]), *told)
 
 
 def _check_table(audit: Audit, split: str, frame: pd.DataFrame) -> Iterator[Defect]:

@@ -1,6 +1,7 @@
 """The audit of whole copies on disk."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from chexpert.data.audit import audit_copy
 from chexpert.data.fingerprint import fingerprint
+from chexpert.data.phantom import write_phantom
 
 FOLDER = "CheXpert-v1.0-small"
 
@@ -86,6 +88,22 @@ def test_a_broken_table_is_told_with_its_line_and_the_other_is_audited(copy):
     assert "train.csv, line 3" in where
     assert severity == "error"
     assert set(audit.counts) == {"valid"}
+
+
+def test_a_table_without_a_row_is_an_error_and_the_other_is_audited(copy):
+    table = copy / FOLDER / "train.csv"
+    table.write_text(table.read_text().partition("\n")[0] + "\n")
+    audit = audit_copy(copy, workers=1)
+    assert find(audit, "table") == [(str(table), "error")]
+    assert set(audit.counts) == {"valid"}
+
+
+def test_a_chexpert_plus_with_one_split_alone_is_audited(tmp_path):
+    audit = audit_copy(write_phantom(tmp_path / "plus", patients=0, valid=1, size=32, layout="plus"), workers=1)
+    assert set(audit.counts) == {"valid"}
+    ((where, severity),) = find(audit, "table")
+    assert (Path(where).name, severity) == ("df_chexpert_plus_240401.csv", "warning")
+    assert audit.passed
 
 
 def test_no_copy_is_an_error(tmp_path):
