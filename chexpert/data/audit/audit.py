@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from chexpert.data.audit import consistency, images
+from chexpert.data.audit import consistency, images, lost
 from chexpert.data.audit.changes import compare_manifest
 from chexpert.data.audit.counting import count_labels, count_split
 from chexpert.data.audit.defect import Defect, as_defect, warn
@@ -20,6 +20,8 @@ from chexpert.data.layout import Layout
 from chexpert.data.manifest import hash_file
 from chexpert.data.published import PUBLISHED
 from chexpert.problem import ProblemError
+
+FOLDERS = ("train", "valid", "val", "test")  # looked through whether a table lists anything there or not
 
 
 @dataclass
@@ -79,6 +81,7 @@ def audit_copy(
     except ProblemError as problem:
         audit.defects.append(as_defect("layout", problem))
         return audit
+    audit.defects += lost.find_lost_tables(audit.layout)
     audit.defects += _read_tables(audit, audit.layout)
     for split, frame in audit.frames.items():
         audit.defects += _check_table(audit, split, frame)
@@ -148,8 +151,13 @@ def _check_images(audit: Audit, layout: Layout, known: Iterable[str], workers: i
         rows.append(pd.DataFrame({"key": frame["key"], "split": split, "file": list(map(str, files))})[present])
     table = pd.concat(rows, ignore_index=True)
     listed = set(table["file"])
-    unlisted = images.list_unlisted(layout.folder, listed)
-    yield from images.find_unlisted(unlisted, layout.folder)
+    unlisted = images.list_unlisted(layout.folder, listed, (*FOLDERS, *layout.batches.values()))
+    if audit.unread:
+        message = "images that no table lists are not looked for: a table could not be read"
+        yield warn("not_listed", ", ".join(audit.unread), message, "mend the table first")
+    else:
+        patients = {patient for frame in audit.frames.values() for patient in frame["patient"].unique()}
+        yield from lost.find_unlisted(layout, unlisted, patients)
     others = sorted({*unlisted, *images.find_known(layout.folder, known)} - listed)
     paths = [*table["file"], *others]
     found = map_files(images.inspect_image, paths, "decoding images", workers)

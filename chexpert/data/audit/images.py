@@ -43,10 +43,12 @@ def inspect_image(path: str) -> ImageFile:
         return ImageFile(digest, error=f"this image cannot be read: {error}")
 
 
-def list_unlisted(folder: Path, listed: Collection[str]) -> list[str]:
-    """Image files beside the listed ones: in the same folders directly below `folder`, however deep; no links."""
+def list_unlisted(folder: Path, listed: Collection[str], tops: Iterable[str] = ()) -> list[str]:
+    """Image files that are not listed: in the folders `tops` directly below `folder`, however deep, and in those of the
+    listed ones; no links."""
     start = len(str(folder)) + 1
-    tops = {path[start:].partition(os.sep)[:2] for path in listed}
+    known = {(top, os.sep) for top in tops if not (folder / top).is_symlink()}
+    tops = known | {path[start:].partition(os.sep)[:2] for path in listed}
     found = {str(path) for path in folder.iterdir()} if any(not slash for _, slash in tops) else set()
     for top in (top for top, slash in tops if slash):
         for parent, _, names in os.walk(folder / top):
@@ -70,13 +72,6 @@ def find_missing(frame: pd.DataFrame, present: Sequence[bool]) -> Iterator[Defec
     for key, there in zip(frame["key"], present, strict=True):
         if not there:
             yield Defect("missing", key, "this image is missing", mend)
-
-
-def find_unlisted(files: Iterable[str], folder: Path) -> Iterator[Defect]:
-    """Files that no table lists."""
-    for file in files:
-        mend = "remove it, or restore the table that lists it"
-        yield warn("not_listed", os.path.relpath(file, folder), "no table lists this image", mend)
 
 
 def find_unreadable(images: pd.DataFrame) -> Iterator[Defect]:

@@ -167,7 +167,7 @@ def test_a_flat_copy_is_audited(copy):
     (source / "images").mkdir()
     for file in sorted(source.glob("*/patient*/study1/*.jpg")):
         file.rename(source / "images" / "_".join(file.parts[-3:]))
-    (source / "images/patient00009_study1_view1_frontal.jpg").touch()
+    (source / "images/patient00001_study9_view1_frontal.jpg").touch()
     audit = audit_copy(copy, workers=1)
     assert audit.passed
-    assert find(audit, "not_listed") == [("images/patient00009_study1_view1_frontal.jpg", "warning")]
+    assert find(audit, "not_listed") == [("images/patient00001_study9_view1_frontal.jpg", "warning")]
