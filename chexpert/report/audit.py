@@ -45,6 +45,7 @@ def _describe_split(name: str, counts: Mapping[str, Any]) -> Iterator[str]:
             ["  views per study", _list(counts["views_per_study"])],
             ["  sex", _list(counts["sex"])],
             ["  age", ages],
+            *_describe_labellers(counts.get("labels_by_labeller", {})),
         ],
         left=2,
     )
@@ -53,6 +54,12 @@ def _describe_split(name: str, counts: Mapping[str, Any]) -> Iterator[str]:
     if published := counts.get("published"):
         differ = _differ(counts, published)
         yield f"  {'all' if not any(differ) else differ.count(False)} of {len(differ)} published counts are met"
+
+
+def _describe_labellers(labellers: Mapping[str, Any]) -> Iterator[list[str]]:
+    """How many labels of each state the other labellers gave, over all observations."""
+    for name, labels in labellers.items():
+        yield [f"  labels by {name}", _list({state: sum(row[state] for row in labels.values()) for state in STATES})]
 
 
 def _table_labels(counts: Mapping[str, Any]) -> Iterator[list[str]]:

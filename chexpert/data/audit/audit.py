@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +106,22 @@ def _read_tables(audit: Audit, layout: Layout) -> Iterator[Defect]:
             continue
         audit.frames[split] = frame
         audit.counts[split] = {**count_split(frame), "fingerprint": fingerprint(frame)}
-    for labeller in layout.labellers if "train" in audit.frames else ():
+    if "train" in audit.frames:
+        yield from _read_labellers(audit, layout)
+
+
+def _read_labellers(audit: Audit, layout: Layout) -> Iterator[Defect]:
+    """Counts and checks the labels of other labellers; what is wrong with them is told by their name."""
+    others = [name for name, path in layout.labellers.items() if path != layout.find_labels("train")]
+    for labeller in others:
         try:
-            labels = count_labels(layout.read("train", labeller))
+            frame = layout.read("train", labeller)
         except ProblemError as problem:
             yield as_defect("table", problem)
-        else:
-            audit.counts["train"].setdefault("labels_by_labeller", {})[labeller] = labels
+            continue
+        audit.counts["train"].setdefault("labels_by_labeller", {})[labeller] = count_labels(frame)
+        for defect in consistency.find_contradictions(frame):
+            yield replace(defect, where=f"{labeller}: {defect.where}")
 
 
 def _tell_empty(audit: Audit, layout: Layout, split: str) -> Defect:
@@ -130,10 +139,8 @@ def _check_table(audit: Audit, split: str, frame: pd.DataFrame) -> Iterator[Defe
         whole = consistency.is_whole(counts, split)
         yield from consistency.compare_published(counts, split)
         counts["published"] = PUBLISHED[split] if whole else None
-    yield from consistency.find_label_conflicts(frame)
-    yield from consistency.find_impossible_no_finding(frame)
+    yield from consistency.find_contradictions(frame)
     if split == "train":
-        yield from consistency.find_hierarchy_violations(frame)
         yield from consistency.find_scarce_labels(frame)
 
 

@@ -22,8 +22,14 @@ def find_shared_patients(frames: Mapping[str, pd.DataFrame]) -> Iterator[Defect]
     """Patients who stand in two splits: a model would be judged on people whom it has seen."""
     for (one, first), (two, second) in combinations(frames.items(), 2):
         for patient in sorted(set(first["patient"]) & set(second["patient"])):
-            message = f"{patient} is in {one} and in {two}"
+            message = f"in {one} and in {two}"
             yield Defect("shared_patient", patient, message, f"remove the patient from {one}, or {RESTORE}")
+
+
+def find_contradictions(frame: pd.DataFrame) -> Iterator[Defect]:
+    """Labels that contradict each other: of a study's views, of a child and its parent, of No Finding and others."""
+    for find in (find_label_conflicts, find_hierarchy_violations, find_impossible_no_finding):
+        yield from find(frame)
 
 
 def find_label_conflicts(frame: pd.DataFrame) -> Iterator[Defect]:

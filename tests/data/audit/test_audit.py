@@ -148,6 +148,28 @@ def test_another_labellers_labels_are_counted(copy, make_row, write_table):
     assert labels["visualchexbert"]["Edema"] == {"positive": 2, "uncertain": 0, "negative": 0, "blank": 0}
 
 
+def test_another_labellers_table_is_checked_as_the_first(write_chexpert, make_row, write_table):
+    views = ("view1_frontal", "view2_frontal")
+    root = write_chexpert([make_row({"Edema": "1.0"}, view=view) for view in views])
+    cells = ({"Edema": "1.0", "Lung Opacity": "0.0"}, {"Edema": "-1.0", "Lung Opacity": "0.0"})
+    rows = [make_row(labels, view=view) for labels, view in zip(cells, views, strict=True)]
+    write_table(root / FOLDER / "train_cheXbert.csv", rows)
+    audit = audit_copy(root, decode=False)
+    assert find(audit, "label_conflict") == [("chexbert: train/patient00001/study1", "error")]
+    assert find(audit, "hierarchy") == [(f"chexbert: {view(1)}", "warning")]
+
+
+def test_sections_of_chexpert_plus_are_checked_but_the_first_once(tmp_path):
+    audit = audit_copy(write_phantom(tmp_path / "plus", patients=2, valid=1, size=32, layout="plus"), decode=False)
+    assert set(audit.counts["train"]["labels_by_labeller"]) == {"findings", "report"}
+
+
+def test_the_hierarchy_is_checked_in_every_split(write_chexpert, make_row):
+    labels = {"Edema": "1.0", "Lung Opacity": "0.0"}
+    root = write_chexpert([make_row()], [make_row(labels, split="valid")])
+    assert find(audit_copy(root, decode=False), "hierarchy") == [(view(64541, "valid"), "warning")]
+
+
 def test_aimis_batches_are_audited_where_they_lie(copy):
     source, train, valid = copy / FOLDER, "CheXpert-v1.0 batch 2 (train 1)", "CheXpert-v1.0 batch 1 (validate & csv)"
     for old, new in (("train", train), ("valid", f"{valid}/valid"), ("train.csv", f"{valid}/train.csv")):
