@@ -22,7 +22,8 @@ def describe_audit(content: Mapping[str, Any]) -> str:
         lines += [*_align(_compare_sizes(splits)), ""]
     for name, counts in splits.items():
         lines += [*_describe_split(name, counts), ""]
-    return "\n".join([*lines, *_describe_problems(content["problems"]), _judge(content["problems"])])
+    text = "\n".join([*lines, *_describe_problems(content["problems"]), _judge(content["problems"])])
+    return text.encode("utf-8", "backslashreplace").decode()  # names of files may hold bytes that no terminal takes
 
 
 def _compare_sizes(splits: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -1,5 +1,6 @@
 """The audit of whole copies on disk."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -119,6 +120,7 @@ def test_a_link_that_leaves_the_root_is_an_error(copy, tmp_path_factory):
     film.symlink_to(elsewhere)
     audit = audit_copy(copy, workers=1)
     assert find(audit, "layout") == [(str(film), "error")]
+    assert find(audit, "not_listed") == [("train", "warning")]
 
 
 def test_hashes_cover_tables_and_images(copy):
@@ -139,6 +141,14 @@ def test_a_changed_byte_is_found_by_the_manifest(copy, changed):
     content[-2] ^= 1
     file.write_bytes(content)
     assert find(audit_copy(copy, workers=1, known=known), "manifest") == [(changed, "error")]
+
+
+def test_whatever_a_manifest_names_in_the_copy_is_checked(copy):
+    (copy / FOLDER / "notes.txt").write_text("ours\n")
+    known = audit_copy(copy, workers=1).hashes | {"notes.txt": hashlib.sha256(b"ours\n").hexdigest()}
+    assert find(audit_copy(copy, workers=1, known=known), "manifest") == []
+    (copy / FOLDER / "notes.txt").write_text("others\n")
+    assert find(audit_copy(copy, workers=1, known=known), "manifest") == [("notes.txt", "error")]
 
 
 def test_another_labellers_labels_are_counted(copy, make_row, write_table):
