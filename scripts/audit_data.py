@@ -5,30 +5,9 @@ Exit code 0: no error (warnings may be); 1: errors; 2: the command itself is wro
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 VARIANTS = ("auto", "small", "full", "plus")  # as chexpert.data.explore has them; importing it makes --help slow
-
-
-def count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
-    return int(text)
-
-
-def find_wrong_targets(json: Path | None, manifest: Path | None, figures: Path | None) -> Iterator[str]:
-    """What could not be written after a long audit: a file in place of a folder, or the other way round."""
-    for target, kind in ((json, "file"), (manifest, "file"), (figures, "folder")):
-        if target and target.exists() and target.is_dir() != (kind == "folder"):
-            yield f"{target} is no {kind}"
-        for above in target.parents if target else ():
-            if above.exists() and not above.is_dir():
-                yield f"{above} is no folder"
-    given = [target.absolute() for target in (json, manifest, figures) if target]
-    files = [target.absolute() for target in (json, manifest) if target]
-    if len(set(given)) < len(given) or any(file in place.parents for file in files for place in given):
-        yield "--json, --manifest and --figures need a place each"
 
 
 def main() -> None:
@@ -40,14 +19,14 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, metavar="OUT", help="write the SHA-256 of every file")
     parser.add_argument("--check", type=Path, metavar="MANIFEST", help="hold every file against its SHA-256")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="draw the exploration as PNG files")
-    parser.add_argument("--workers", type=count, metavar="N", help="processes; by default one for each processor")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes; by default one for each processor")
     given = parser.parse_args()
     if given.no_images and (given.manifest or given.check):
         parser.error("--manifest and --check read every file: leave out --no-images")
+    if given.workers is not None and given.workers < 1:
+        parser.error(f"--workers {given.workers}: a whole number, at least 1")
     if not given.root.expanduser().is_dir():
         parser.error(f"{given.root} is not a folder")
-    for wrong in find_wrong_targets(given.json, given.manifest, given.figures):
-        parser.error(wrong)
 
     from chexpert import rundir  # after the parsing, so that --help is quick
     from chexpert.data.audit import audit_copy
@@ -55,6 +34,8 @@ def main() -> None:
     from chexpert.problem import ProblemError
     from chexpert.report import describe_audit, draw_exploration
 
+    for wrong in rundir.find_clashes([given.json, given.manifest], [given.figures]):
+        parser.error(wrong)
     try:
         known = read_manifest(given.check) if given.check else None
         options = {"decode": not given.no_images, "known": known, "workers": given.workers}

@@ -87,7 +87,7 @@ def test_results_may_lie_in_one_folder(run, root, tmp_path_factory):
 
 
 def test_the_variants_are_those_that_are_known(run):
-    assert run.__globals__["SCRIPT"].read_text().count(f"VARIANTS = {VARIANTS!r}".replace("'", '"')) == 1
+    assert run.__globals__["SCRIPT"].read_text().count("VARIANTS = " + repr(VARIANTS).replace("'", '"')) == 1
 
 
 def test_the_report_is_told_even_if_a_file_cannot_be_written(run, root, tmp_path_factory, capsys, monkeypatch):

@@ -32,7 +32,7 @@ def find_lost_tables(layout: Layout) -> Iterator[Defect]:
             mend = "restore the table, or remove the images"
             yield Defect("no_table", split, f"images in {held[0]}, and no table that lists them", mend)
         elif split != "test":
-            yield warn("no_table", split, f"no {split} table", "none needed, if a part is meant")
+            yield warn("no_table", split, f"no {split} table", "if the whole CheXpert is meant, restore the table")
 
 
 def find_unlisted(layout: Layout, files: Iterable[str], patients: Collection[str]) -> Iterator[Defect]:
