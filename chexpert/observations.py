@@ -1,5 +1,8 @@
 """The names of CheXpert's observations (Irvin et al. 2019, arxiv.org/abs/1901.07031), spelled as in its CSV files."""
 
+STATES = ("positive", "uncertain", "negative", "blank")
+"""Of a label: 1, -1, 0 and nothing; tables of counts have this order."""
+
 OBSERVATIONS = (
     "No Finding",
     "Enlarged Cardiomediastinum",

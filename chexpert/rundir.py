@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,26 @@ def view_name(path: str) -> str:
     'patient1_study1_view1_frontal'
     """
     return re.sub(r"[^\w.-]", "_", "_".join(Path(path).with_suffix("").parts[-3:]))
+
+
+def find_clashes(files: Iterable[Path | None], folders: Iterable[Path | None]) -> Iterator[str]:
+    """Why files and folders could not be written, before the work that fills them; None is one that is not wanted.
+
+    >>> list(find_clashes([Path("/a/b"), Path("/a/b/c")], [None]))
+    ['/a/b cannot be a file and the folder of another']
+    """
+    kinds = ((files, "file"), (folders, "folder"))
+    wanted = [(path.absolute(), kind) for paths, kind in kinds for path in paths if path]
+    places = [path for path, _ in wanted]
+    for path, kind in wanted:
+        if path.exists() and path.is_dir() == (kind == "file"):
+            yield f"{path} is there, but no {kind}"
+        if blocked := next((above for above in path.parents if above.exists() and not above.is_dir()), None):
+            yield f"{blocked} is no folder"
+        if places.count(path) > 1:
+            yield f"{path} is asked for twice"
+        if kind == "file" and any(path in place.parents for place in places):
+            yield f"{path} cannot be a file and the folder of another"
 
 
 def write_predictions(path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]]) -> None:

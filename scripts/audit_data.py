@@ -7,12 +7,14 @@ import argparse
 import sys
 from pathlib import Path
 
+VARIANTS = ("auto", "small", "full", "plus")  # as chexpert.data.explore has them; importing it makes --help slow
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="the folder above CheXpert-v1.0[-small], or that one itself")
     parser.add_argument("--no-images", action="store_true", help="look at the tables only")
-    parser.add_argument("--variant", default="auto", help="small, full or plus, where several lie there")
+    parser.add_argument("--variant", default="auto", choices=VARIANTS, help="where several copies lie there")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all counts and problems")
     parser.add_argument("--manifest", type=Path, metavar="OUT", help="write the SHA-256 of every file")
     parser.add_argument("--check", type=Path, metavar="MANIFEST", help="hold every file against its SHA-256")
@@ -21,6 +23,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.no_images and (given.manifest or given.check):
         parser.error("--manifest and --check read every file: leave out --no-images")
+    if given.workers is not None and given.workers < 1:
+        parser.error(f"--workers {given.workers}: a whole number, at least 1")
     if not given.root.expanduser().is_dir():
         parser.error(f"{given.root} is not a folder")
 
@@ -30,6 +34,8 @@ def main() -> None:
     from chexpert.problem import ProblemError
     from chexpert.report import describe_audit, draw_exploration
 
+    for wrong in rundir.find_clashes([given.json, given.manifest], [given.figures]):
+        parser.error(wrong)
     try:
         known = read_manifest(given.check) if given.check else None
         options = {"decode": not given.no_images, "known": known, "workers": given.workers}
@@ -37,13 +43,16 @@ def main() -> None:
     except ProblemError as problem:
         sys.exit(str(problem))
     content = audit.to_json()
-    if given.json:
-        rundir.write_json(given.json, content)
-    if given.manifest:
-        write_manifest(given.manifest, audit.hashes)
-    if given.figures:
-        draw_exploration(audit.frames, audit.images, given.figures)
-    print(describe_audit(content))
+    print(describe_audit(content), flush=True)  # first: whatever becomes of the files, it was worth the wait
+    try:
+        if given.json:
+            rundir.write_json(given.json, content)
+        if given.manifest:
+            write_manifest(given.manifest, audit.hashes)
+        if given.figures:
+            draw_exploration(audit.frames, audit.images, given.figures)
+    except (ProblemError, OSError) as problem:
+        sys.exit(str(problem))
     sys.exit(0 if audit.passed else 1)
 
 

@@ -11,6 +11,28 @@ import pytest
 from chexpert import rundir
 
 
+def test_places_of_their_own_clash_with_nothing(tmp_path):
+    files = [tmp_path / "a.json", tmp_path / "new/m.txt", None]
+    assert list(rundir.find_clashes(files, [tmp_path, tmp_path / "new/figures"])) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "folders", "what"),
+    [
+        (["folder"], [], "is there, but no file"),
+        ([], ["file"], "is there, but no folder"),
+        (["file/a"], [], "is no folder"),
+        (["a"], ["a"], "is asked for twice"),
+        (["a"], ["a/b"], "cannot be a file and the folder of another"),
+    ],
+)
+def test_what_could_not_be_written_is_told(tmp_path, files, folders, what):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    told = rundir.find_clashes(*([tmp_path / name for name in names] for names in (files, folders)))
+    assert any(what in clash for clash in told)
+
+
 def test_predictions_come_back_to_the_last_bit(tmp_path):
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 0x3F800001, (500, 2), dtype=np.uint32)  # every float32 from 0 to 1 alike

@@ -14,6 +14,9 @@ from chexpert.problem import ProblemError
 
 CIRCUMSTANCES = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 HEADER = ("Path", *CIRCUMSTANCES, *OBSERVATIONS)
+TEXT = ("path", "key", "split", "patient", "study", "view", "projection", "sex")
+"""The columns of a frame that are strings, of a frame without a row too."""
+
 SPLITS = ("train", "valid", "test")
 VIEWS = ("frontal", "lateral", "all")
 
@@ -60,7 +63,7 @@ def read_frame(path: Path, split: str | None = None) -> pd.DataFrame:
     table = read_table(path, ("Path", *OBSERVATIONS), CIRCUMSTANCES)
     places = _place(table, split)
     columns = {"path": table["Path"], **places, **_circumstances(table, places["view"]), **read_labels(table)}
-    return pd.DataFrame(columns, index=table.text.index)
+    return pd.DataFrame(columns, index=table.text.index).astype(dict.fromkeys(TEXT, "str"))
 
 
 def read_labels(table: Table) -> dict[str, np.ndarray]:

@@ -17,9 +17,16 @@ LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
 def write_manifest(path: Path, hashes: Mapping[str, str]) -> None:
-    """Writes {relative path: SHA-256} sorted by path."""
+    """Writes {relative path: SHA-256} sorted by path; the bytes of a name come back, whatever they are.
+
+    Raises:
+        ProblemError: a name has a line break, which the format does not allow.
+    """
+    if broken := sorted(name for name in hashes if "\n" in name):
+        what = f"a line break in the name of a file: {broken[0]!r}"
+        raise ProblemError(what, where=str(path), mend="rename the file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes)), encoding="utf-8")
+    path.write_bytes(os.fsencode("".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))))
 
 
 def read_manifest(path: Path) -> dict[str, str]:
@@ -29,18 +36,18 @@ def read_manifest(path: Path) -> dict[str, str]:
         ProblemError: it cannot be read, or a line is not ``<64 hex digits>  <path>`` or names a file again.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = os.fsdecode(path.read_bytes()).removesuffix("\n").split("\n")
+    except OSError as error:
         raise ProblemError(f"the manifest cannot be read: {error}", where=str(path), mend=WRITE) from error
     hashes: dict[str, str] = {}
+    if lines == [""]:
+        raise ProblemError("the manifest is empty", where=str(path), mend=WRITE)
     for number, line in enumerate(lines, start=1):
         match = LINE.fullmatch(line)
         if match is None or match[2] in hashes:
-            what = f"not a line of a manifest: {line[:100]!r}" if match is None else f"listed twice: {match[2]}"
+            what = f"not a line of a manifest: {line[:100]!r}" if match is None else f"listed twice: {match[2]!r}"
             raise ProblemError(what, where=f"{path}, line {number}", mend=WRITE)
         hashes[match[2]] = match[1]
-    if not hashes:
-        raise ProblemError("the manifest is empty", where=str(path), mend=WRITE)
     return hashes
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chexpert.data.frame import PROJECTIONS, SEXES
+from chexpert.data.frame import PROJECTIONS, SEXES, TEXT
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
@@ -63,8 +63,8 @@ def read_plus(table: Path, labels: Path, split: str) -> pd.DataFrame:
 def _read_views(table: Path) -> pd.DataFrame:
     """One row a view of every split, without labels."""
     rows = [_read_view(cells, where) for cells, where in _read_rows(table)]
-    frame = pd.DataFrame(rows)
-    if len(frame) and frame["key"].duplicated().any():
+    frame = pd.DataFrame(rows, columns=[*TEXT, "age"]).astype(dict.fromkeys(TEXT, "str"))
+    if frame["key"].duplicated().any():
         twice = frame.loc[frame["key"].duplicated(), "key"].iloc[0]
         raise ProblemError(f"this view is listed twice: {twice}", where=str(table), mend=MEND)
     return frame

@@ -30,6 +30,8 @@ class Decoded(NamedTuple):
     width: int
     """Columns in the file."""
     reduced: int = 1
+    mode: str = "L"
+    """Pillow's word for the kind of pixels in the file; L is 8-bit gray."""
 
 
 @dataclass(frozen=True)
@@ -102,27 +104,35 @@ def read_gray(path: str | Path) -> np.ndarray:
 
 
 def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Decoded:
-    """Decodes a film; a JPEG at least twice larger than ``size`` both ways is averaged over blocks on the way.
-
-    libjpeg averages 2 x 2, 4 x 4 or 8 x 8 pixels by leaving out the finer cosines of each block: half the time of a
-    full decode of a film of v1.0, and over 40 dB from averaging its pixels.
-    """
+    """Decodes the film in a file, which must have the SHA-256 if one is given; ``size`` as ``decode`` takes it."""
     try:
         content = Path(path).read_bytes()
         if sha256 and hashlib.sha256(content).hexdigest() != sha256:
             raise ValueError(CHANGED)
-        with Image.open(io.BytesIO(content)) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
-            side = size or min(width, height)  # draft gives None where it is no JPEG, or less than twice too large
-            drafted = image.draft("L", (side, side)) if min(width, height) >= 2 * side else None
-            reduced = round(width / drafted[1][2]) if drafted else 1
-            return Decoded(_gray(image), height, width, reduced)
+        return decode(content, size)
     except FileNotFoundError as error:
         raise _unreadable("this image is missing", path) from error
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         raise _unreadable(f"this image cannot be read: {error}", path) from error
+
+
+def decode(content: bytes, size: int | None = None) -> Decoded:
+    """Decodes a film; a JPEG at least twice larger than ``size`` both ways is averaged over blocks on the way.
+
+    libjpeg averages 2 x 2, 4 x 4 or 8 x 8 pixels by leaving out the finer cosines of each block: half the time of a
+    full decode of a film of v1.0, and over 40 dB from averaging its pixels.
+
+    Raises:
+        Exception: of almost any kind, by Pillow's plugins, where the content is damaged or no image.
+    """
+    with Image.open(io.BytesIO(content)) as image:
+        (width, height), mode = image.size, image.mode
+        if width * height > MAX_PIXELS:
+            raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+        side = size or min(width, height)  # draft gives None where it is no JPEG, or less than twice too large
+        drafted = image.draft("L", (side, side)) if min(width, height) >= 2 * side else None
+        reduced = round(width / drafted[1][2]) if drafted else 1
+        return Decoded(_gray(image), height, width, reduced, mode)
 
 
 def _gray(image: Image.Image) -> np.ndarray:

@@ -7,8 +7,7 @@ mlmed/torchxrayvision's copy of the CheXpert-v1.0-small train.csv; valid and tes
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-STATES = ("positive", "uncertain", "negative", "blank")
-"""Of a label: 1, -1, 0 and nothing; in the order of the tables below."""
+from chexpert.observations import STATES
 
 # Images, then studies: 1, -1, 0, blank.
 _LABELS = {

@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from chexpert.observations import STATES
+
 FIRST = 3  # problems of a kind that are told in full
-STATES = ("positive", "uncertain", "negative", "blank")
 
 
 def describe_audit(content: Mapping[str, Any]) -> str:
@@ -21,7 +22,8 @@ def describe_audit(content: Mapping[str, Any]) -> str:
         lines += [*_align(_compare_sizes(splits)), ""]
     for name, counts in splits.items():
         lines += [*_describe_split(name, counts), ""]
-    return "\n".join([*lines, *_describe_problems(content["problems"]), _judge(content["problems"])])
+    text = "\n".join([*lines, *_describe_problems(content["problems"]), _judge(content["problems"])])
+    return text.encode("utf-8", "backslashreplace").decode()  # names of files may hold bytes that no terminal takes
 
 
 def _compare_sizes(splits: Mapping[str, Any]) -> Iterator[list[str]]:
@@ -44,6 +46,7 @@ def _describe_split(name: str, counts: Mapping[str, Any]) -> Iterator[str]:
             ["  views per study", _list(counts["views_per_study"])],
             ["  sex", _list(counts["sex"])],
             ["  age", ages],
+            *_describe_labellers(counts.get("labels_by_labeller", {})),
         ],
         left=2,
     )
@@ -52,6 +55,12 @@ def _describe_split(name: str, counts: Mapping[str, Any]) -> Iterator[str]:
     if published := counts.get("published"):
         differ = _differ(counts, published)
         yield f"  {'all' if not any(differ) else differ.count(False)} of {len(differ)} published counts are met"
+
+
+def _describe_labellers(labellers: Mapping[str, Any]) -> Iterator[list[str]]:
+    """How many labels of each state the other labellers gave, over all observations."""
+    for name, labels in labellers.items():
+        yield [f"  labels by {name}", _list({state: sum(row[state] for row in labels.values()) for state in STATES})]
 
 
 def _table_labels(counts: Mapping[str, Any]) -> Iterator[list[str]]:

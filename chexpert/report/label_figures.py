@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chexpert.observations import OBSERVATIONS
-from chexpert.report.style import SPLITS, STATES, strip
+from chexpert.observations import OBSERVATIONS, STATES
+from chexpert.report.style import COLOURS, SPLITS, strip
 
 
 def draw_label_states(frame: pd.DataFrame, split: str) -> Figure:
@@ -18,7 +18,7 @@ def draw_label_states(frame: pd.DataFrame, split: str) -> Figure:
     figure = Figure(figsize=(11, 5.6), layout="constrained")
     axes, table = figure.subplots(1, 2, width_ratios=(3, 2), sharey=True)
     rows, left = np.arange(len(OBSERVATIONS)), np.zeros(len(OBSERVATIONS))
-    for (name, colour), count in zip(STATES.items(), counts, strict=True):
+    for (name, colour), count in zip(COLOURS.items(), counts, strict=True):
         share = 100 * count / len(frame)
         axes.barh(rows, share, left=left, color=colour, label=name, height=0.75)
         left += share

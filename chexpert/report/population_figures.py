@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from chexpert.report.style import OTHER, PLAIN, SEXES, strip
 
+MANY = 1000  # patients in a bar, beside which a bar of one could not be seen
 CAP = 90  # years: CheXpert's oldest patients all have this age
 
 
@@ -21,18 +22,26 @@ def draw_views(frames: Mapping[str, pd.DataFrame]) -> Figure:
         studies = frame["key"].str.rpartition("/")[0]
         per_study, per_patient = studies.value_counts(), frame["patient"].value_counts()
         _draw_bars(axes[0], frame["projection"].value_counts(), f"{split}: {len(frame):,} images by projection")
+        axes[0].set(xlabel="images", ylabel="projection")
         _draw_bars(axes[1], per_study.value_counts().sort_index(), f"{len(per_study):,} studies by number of views")
+        axes[1].set(xlabel="studies", ylabel="views of a study")
         _draw_images_per_patient(axes[2], per_patient.to_numpy())
     return figure
 
 
 def _draw_images_per_patient(axes: Axes, counts: np.ndarray) -> None:
-    axes.hist(counts, bins=[0.5 + i for i in range(counts.max() + 1)], color=PLAIN, log=True, rwidth=0.9)
+    heights = np.bincount(counts)[1:]
+    axes.bar(np.arange(1, len(heights) + 1), heights, 0.9, color=PLAIN)
     axes.set_title(f"{len(counts):,} patients by images (most: {counts.max()})", fontsize=10)
     axes.set_xlim(0.3, max(counts.max(), 4) + 0.7)
-    axes.set_ylim(bottom=0.6)
+    axes.set(xlabel="images of a patient", ylabel="patients")
+    if heights.max() >= MANY:
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.6)
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    axes.yaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     strip(axes, "top", "right")
 
@@ -68,6 +77,7 @@ def draw_sex_and_age(frames: Mapping[str, pd.DataFrame]) -> Figure:
         axes.set_title(f"{split}: age at the study, n = {len(frame):,} images{more}", fontsize=10)
         axes.set_xlim(-2, max(CAP + 2, len(bottom)))
         axes.set_xticks(range(0, CAP + 1, 10))
+        axes.set_ylim(0, 1.25 * bottom.max())  # room for the legend
         axes.set_ylabel("images")
         axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))

@@ -2,7 +2,9 @@
 
 from matplotlib.axes import Axes
 
-STATES = {"positive": "#D55E00", "uncertain": "#F0C442", "negative": "#0072B2", "blank": "#DDDDDD"}
+from chexpert.observations import STATES
+
+COLOURS = dict(zip(STATES, ("#D55E00", "#F0C442", "#0072B2", "#DDDDDD"), strict=True))
 SPLITS = {"train": "#0072B2", "valid": "#D55E00", "test": "#009E73"}
 SEXES = {"Female": "#CC79A7", "Male": "#0072B2"}
 PLAIN, OTHER = "#0072B2", "#999999"

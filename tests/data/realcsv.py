@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from chexpert.data.published import PUBLISHED, STATES
-from chexpert.observations import COMPETITION, OBSERVATIONS
+from chexpert.data.published import PUBLISHED
+from chexpert.observations import COMPETITION, OBSERVATIONS, STATES
 
 TRAIN = PUBLISHED["train"]
 POSITIVE, UNCERTAIN, NEGATIVE, BLANK = range(4)

@@ -25,6 +25,13 @@ def test_the_first_row_is_kept(read, make_row):
     assert list(frame["patient"]) == ["patient00007", "patient00008"]
 
 
+@pytest.mark.parametrize("header", [HEADER, ("Path", *OBSERVATIONS)])
+def test_a_table_without_rows_has_the_columns_of_the_others(read, make_row, header):
+    empty, full = read(header=header), read(make_row(), header=header)
+    assert len(empty) == 0
+    assert empty.dtypes.equals(full.dtypes)
+
+
 def test_columns_are_read_by_name_in_any_order(read, make_row):
     row = make_row({"Edema": "1.0", "Fracture": "0.0", "Pneumonia": "-1.0"})
     shuffled = random.Random(0).sample(HEADER, len(HEADER))

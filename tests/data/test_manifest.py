@@ -1,6 +1,7 @@
 """The manifest: written, read, compared."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 
@@ -42,10 +43,33 @@ def test_a_file_twice_is_refused(tmp_path):
         read_manifest(tmp_path / "m")
 
 
+def test_any_name_comes_back_but_one_with_a_line_break(tmp_path):
+    odd = {os.fsdecode(b"caf\xe9.jpg"): A, "a\x0bb\x85c\u2028d.jpg": B, " e\r.jpg": A}
+    write_manifest(tmp_path / "m", odd)
+    assert read_manifest(tmp_path / "m") == odd
+    with pytest.raises(ProblemError, match=r"line break in the name of a file: 'a\\nb\.jpg'"):
+        write_manifest(tmp_path / "n", {"a\nb.jpg": A})
+    assert not (tmp_path / "n").exists()
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not installed")
+def test_sha256sum_reads_odd_bytes_too(tmp_path):
+    name = os.fsdecode(b"caf\xe9.jpg")
+    (tmp_path / name).write_text("Path\n")
+    write_manifest(tmp_path / "m", {name: hashlib.sha256(b"Path\n").hexdigest()})
+    subprocess.run(["sha256sum", "--strict", "-c", "m"], cwd=tmp_path, capture_output=True, check=True)
+
+
 def test_an_empty_manifest_is_refused(tmp_path):
     (tmp_path / "m").write_text("")
     with pytest.raises(ProblemError, match="empty"):
         read_manifest(tmp_path / "m")
+
+
+@pytest.mark.parametrize("name", ["../train.csv", "/etc/hosts", "a/../../b.jpg"])
+def test_a_name_outside_the_copy_is_said_not_to_be_checked(name):
+    (defect,) = compare_manifest({name: A}, {})
+    assert (defect.where, defect.message) == (name, "not checked: it lies outside of the copy")
 
 
 def test_changed_missing_and_new_files_are_errors():

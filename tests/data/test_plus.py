@@ -3,9 +3,11 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from chexpert.data.explore import find_layout
+from chexpert.data.plus import read_plus
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
@@ -51,6 +53,16 @@ def test_the_section_that_chexbert_labelled_can_be_chosen(plus):
     assert np.isnan(find_layout(plus).read("train", "report").loc[0, "Edema"])
     with pytest.raises(ProblemError, match=r"no labels of 'findings' in this CheXpert Plus(?s:.*)findings_fixed\.json"):
         find_layout(plus).read("train", "findings")
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_a_split_without_rows_has_the_columns_of_the_others(plus, split):
+    table = plus / "df_chexpert_plus_240401.csv"
+    table.write_text(f"{PLUS}\n" if split == "valid" else table.read_text())
+    empty = read_plus(table, plus / "chexbert_labels/impression_fixed.json", split)
+    full = pd.DataFrame({"key": ["a"]})
+    assert len(empty) == 0
+    assert {empty[name].dtype for name in ("key", "split", "patient", "study", "view", "sex")} == {full["key"].dtype}
 
 
 def test_no_column_of_the_reports_is_read(plus):

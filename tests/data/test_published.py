@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from chexpert.data.published import PUBLISHED, STATES, find_differences
-from chexpert.observations import OBSERVATIONS
+from chexpert.data.published import PUBLISHED, find_differences
+from chexpert.observations import OBSERVATIONS, STATES
 
 TRAIN = PUBLISHED["train"]
 

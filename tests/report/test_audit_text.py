@@ -97,6 +97,18 @@ def test_without_a_copy_only_the_problem_is_told():
     assert text.splitlines()[0] == "no copy of CheXpert was found"
 
 
+def test_a_file_name_with_odd_bytes_can_be_printed():
+    text = describe_audit(make_content([make_problem(where="caf\udce9.jpg")]))
+    assert "  caf\\udce9.jpg: this image is missing" in text.splitlines()
+
+
+def test_the_labels_of_another_labeller_are_one_line():
+    content = make_content()
+    content["valid"]["labels_by_labeller"] = {"chexbert": make_counts()["labels"]}
+    line = "  labels by chexbert  positive: 14, uncertain: 28, negative: 42, blank: 56"
+    assert line in describe_audit(content).splitlines()
+
+
 def test_a_split_without_ages_says_so():
     content = make_content()
     content["valid"]["age"] |= {"known": 0, "least": None}

@@ -63,6 +63,24 @@ def test_ages_are_stacked_by_sex_and_unknown_ones_are_left_out(frame):
     assert axes.get_title() == "train: age at the study, n = 3 images; 1 at 90 (and over)"
 
 
+def test_the_tallest_age_has_room_above(frame):
+    (axes,) = draw_sex_and_age({"train": frame}).axes
+    assert axes.get_ylim() == (0, 2 * 1.25)
+
+
+def test_the_panels_of_views_say_what_their_axes_count(frame):
+    projections, studies, patients = draw_views({"train": frame}).axes
+    assert (projections.get_xlabel(), studies.get_xlabel()) == ("images", "studies")
+    assert (projections.get_ylabel(), studies.get_ylabel()) == ("projection", "views of a study")
+    assert (patients.get_xlabel(), patients.get_ylabel()) == ("images of a patient", "patients")
+
+
+@pytest.mark.parametrize(("patients", "scale"), [(20, "linear"), (2000, "log")])
+def test_only_many_patients_need_a_log_axis(frame, patients, scale):
+    many = pd.concat([frame] * patients).assign(patient=[f"p{i // 2}" for i in range(4 * patients)])
+    assert draw_views({"train": many}).axes[2].get_yscale() == scale
+
+
 def test_prevalence_is_the_share_of_positives(frame):
     (axes,) = draw_prevalence({"train": frame, "valid": frame[:1]}).axes
     train, valid = (container.lines[0].get_xdata() for container in axes.containers)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from chexpert import rundir
+from chexpert.data.explore import VARIANTS
+
 SCRIPT = Path(__file__).parents[2] / "scripts/audit_data.py"
 
 
@@ -51,10 +54,46 @@ def test_an_error_is_told_and_ends_with_1(run, root, tmp_path_factory, capsys):
     assert told.splitlines()[-1].startswith("failed: 2 errors")
 
 
-@pytest.mark.parametrize("arguments", [["no/such/folder"], [".", "--no-images", "--manifest", "m"], []])
-def test_misuse_ends_with_2(run, arguments, capsys):
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no/such/folder"],
+        [".", "--no-images", "--manifest", "m"],
+        [],
+        [".", "--json", "folder"],
+        [".", "--manifest", "folder"],
+        [".", "--figures", "file"],
+        [".", "--json", "file/a.json"],
+        [".", "--figures", "file/deep/figures"],
+        [".", "--json", "new", "--manifest", "new"],
+        [".", "--json", "new", "--figures", "new/figures"],
+        [".", "--workers", "0"],
+        [".", "--workers", "-1"],
+        [".", "--workers", "two"],
+        [".", "--variant", "large"],
+    ],
+)
+def test_misuse_ends_with_2(run, arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
     assert run(*arguments) == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_results_may_lie_in_one_folder(run, root, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out")
+    assert run(root, "--json", out / "a.json", "--manifest", out / "m.txt", "--figures", out) == 0
+
+
+def test_the_variants_are_those_that_are_known(run):
+    assert run.__globals__["SCRIPT"].read_text().count("VARIANTS = " + repr(VARIANTS).replace("'", '"')) == 1
+
+
+def test_the_report_is_told_even_if_a_file_cannot_be_written(run, root, tmp_path_factory, capsys, monkeypatch):
+    monkeypatch.setattr(rundir, "write_json", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
+    assert run(root, "--json", tmp_path_factory.mktemp("out") / "a.json") == "no space left"
+    assert capsys.readouterr().out.splitlines()[-1].startswith("passed")
 
 
 def test_a_broken_manifest_is_told(run, root, tmp_path, capsys):

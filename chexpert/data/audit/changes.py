@@ -1,6 +1,8 @@
 """What changed since a manifest was written."""
 
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from chexpert.data.audit.defect import Defect
 from chexpert.data.manifest import CHANGED
@@ -9,7 +11,9 @@ from chexpert.data.manifest import CHANGED
 def compare_manifest(known: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Defect]:
     """What changed, is missing or is new, with {relative path: SHA-256} from the manifest and of the files."""
     for name in sorted(known.keys() | found.keys()):
-        if name not in found:
+        if name not in found and _is_outside(name):
+            message, mend = "not checked: it lies outside of the copy", "remove the line, or check it by itself"
+        elif name not in found:
             message, mend = "missing, but in the manifest", "restore the file"
         elif name not in known:
             message, mend = "not in the manifest", "remove the file, or write the manifest again"
@@ -18,3 +22,7 @@ def compare_manifest(known: Mapping[str, str], found: Mapping[str, str]) -> Iter
         else:
             continue
         yield Defect("manifest", name, message, mend)
+
+
+def _is_outside(name: str) -> bool:
+    return Path(name).is_absolute() or os.path.normpath(name).startswith("..")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chexpert.data.audit.counting import name_studies
-from chexpert.data.audit.defect import Defect
+from chexpert.data.audit.defect import Defect, warn
 from chexpert.data.labels import find_scarce, hard_labels
 from chexpert.data.published import PUBLISHED, find_differences
 from chexpert.observations import OBSERVATIONS, PARENTS
@@ -22,8 +22,14 @@ def find_shared_patients(frames: Mapping[str, pd.DataFrame]) -> Iterator[Defect]
     """Patients who stand in two splits: a model would be judged on people whom it has seen."""
     for (one, first), (two, second) in combinations(frames.items(), 2):
         for patient in sorted(set(first["patient"]) & set(second["patient"])):
-            message = f"{patient} is in {one} and in {two}"
+            message = f"in {one} and in {two}"
             yield Defect("shared_patient", patient, message, f"remove the patient from {one}, or {RESTORE}")
+
+
+def find_contradictions(frame: pd.DataFrame) -> Iterator[Defect]:
+    """Labels that contradict each other: of a study's views, of a child and its parent, of No Finding and others."""
+    for find in (find_label_conflicts, find_hierarchy_violations, find_impossible_no_finding):
+        yield from find(frame)
 
 
 def find_label_conflicts(frame: pd.DataFrame) -> Iterator[Defect]:
@@ -46,7 +52,7 @@ def find_hierarchy_violations(frame: pd.DataFrame) -> Iterator[Defect]:
         if len(wrong):
             message = f"{child} is positive and {parent} negative in {len(wrong):,} images"
             mend = "let labels.propagate=true make the parents of positive children positive"
-            yield _warn("hierarchy", wrong["key"].iloc[0], message, mend)
+            yield warn("hierarchy", wrong["key"].iloc[0], message, mend)
 
 
 def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
@@ -58,34 +64,30 @@ def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
     for message, where in cases:
         wrong = frame[where]
         if len(wrong):
-            yield _warn("no_finding", wrong["key"].iloc[0], f"{message}, in {len(wrong):,} images", RESTORE)
+            yield warn("no_finding", wrong["key"].iloc[0], f"{message}, in {len(wrong):,} images", RESTORE)
 
 
 def find_scarce_labels(frame: pd.DataFrame) -> Iterator[Defect]:
     """Observations of which a policy that ignores blanks would leave almost no negatives, or no positives."""
     for name, (positives, negatives) in find_scarce(*hard_labels(frame, OBSERVATIONS), OBSERVATIONS).items():
         if not positives + negatives:
-            yield _warn("no_labels", name, "nowhere 1 or 0", "leave it out: observations=[...]")
+            yield warn("no_labels", name, "nowhere 1 or 0", "leave it out: observations=[...]")
             continue
         kind = "few_negatives" if negatives < positives else "few_positives"
         message = f"with its blanks ignored it has {positives:,.0f} positives and {negatives:,.0f} negatives"
-        yield _warn(kind, name, message, "give blanks a target: labels.blank=zeros")
+        yield warn(kind, name, message, "give blanks a target: labels.blank=zeros")
 
 
 def compare_published(counts: Mapping[str, Any], split: str) -> Iterator[Defect]:
-    """Differences from the published totals, of a split that has about as many images (1 %)."""
+    """Differences from the published totals, of a split that claims to be the whole one."""
     if is_whole(counts, split):
         for difference in find_differences(counts, split):
             yield Defect("counts", split, difference, RESTORE)
     else:
         message = f"not the whole CheXpert: {counts['images']:,} of {PUBLISHED[split]['images']:,} images"
-        yield _warn("counts", split, message, "none needed, if a part or another data set is meant")
+        yield warn("counts", split, message, "if the whole CheXpert is meant, the file is cut: restore it")
 
 
 def is_whole(counts: Mapping[str, Any], split: str) -> bool:
-    """Whether a split has as many images as the published one, within 1 %."""
-    return bool(np.isclose(counts["images"], PUBLISHED[split]["images"], rtol=0.01))
-
-
-def _warn(kind: str, where: str, message: str, mend: str) -> Defect:
-    return Defect(kind, where, message, mend, "warning")
+    """Whether a split has the images, studies and patients of the published one, each within 1 %."""
+    return all(np.isclose(counts[key], PUBLISHED[split][key], rtol=0.01) for key in ("images", "studies", "patients"))

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chexpert.data.published import STATES
-from chexpert.observations import COMPETITION, OBSERVATIONS, PARENTS
+from chexpert.observations import COMPETITION, OBSERVATIONS, PARENTS, STATES
 
 
 def count_split(frame: pd.DataFrame) -> dict[str, Any]:

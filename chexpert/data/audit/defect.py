@@ -30,3 +30,8 @@ class Defect:
 def as_defect(kind: str, problem: ProblemError) -> Defect:
     """A problem that the reader told, as a defect."""
     return Defect(kind, problem.where, problem.what, problem.mend)
+
+
+def warn(kind: str, where: str, message: str, mend: str) -> Defect:
+    """Something that does not fail the audit."""
+    return Defect(kind, where, message, mend, "warning")

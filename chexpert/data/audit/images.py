@@ -1,17 +1,15 @@
 """What is wrong with the image files of a copy."""
 
+import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
 
-from chexpert.data.audit.defect import Defect
-from chexpert.data.manifest import hash_file
-from chexpert.data.preprocessing import read_gray
-from chexpert.problem import ProblemError
+from chexpert.data.audit.defect import Defect, warn
+from chexpert.data.preprocessing import decode
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MOST_ASPECT = 2.0  # long side by short side; CheXpert's films have about 1.2
@@ -30,38 +28,51 @@ class ImageFile:
 
 
 def inspect_image(path: str) -> ImageFile:
-    """Hashes a file and decodes it to its last pixel; nothing about the file raises."""
+    """Hashes a file and decodes the same bytes to the last pixel; nothing about the file raises."""
     digest = ""
     try:
-        digest = hash_file(path)
-        height, width = read_gray(path).shape
-        with Image.open(path) as image:
-            return ImageFile(digest, height, width, image.mode)
-    except ProblemError as problem:
-        return ImageFile(digest, error=problem.what)
-    except OSError as error:
+        content = Path(path).read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        film = decode(content)
+    except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         return ImageFile(digest, error=f"this image cannot be read: {error}")
+    return ImageFile(digest, film.height, film.width, film.mode)
 
 
-def list_unlisted(folder: Path, listed: Collection[str]) -> list[str]:
-    """Image files beside the listed ones: in the same folders directly below `folder`, however deep; no links."""
+def list_unlisted(folder: Path, listed: Collection[str], tops: Iterable[str] = ()) -> list[str]:
+    """Image files that are not listed: in the folders `tops` directly below `folder`, however deep, and in those of the
+    listed ones; no links."""
     start = len(str(folder)) + 1
-    tops = {path[start:].partition(os.sep)[:2] for path in listed}
-    found = {str(path) for path in folder.iterdir()} if any(not slash for _, slash in tops) else set()
-    for top in (top for top, slash in tops if slash):
+    places = {(top, os.sep) for top in tops if not (folder / top).is_symlink()}
+    places |= {path[start:].partition(os.sep)[:2] for path in listed}
+    found = {str(path) for path in folder.iterdir()} if any(not slash for _, slash in places) else set()
+    for top in (top for top, slash in places if slash):
         for parent, _, names in os.walk(folder / top):
             found |= {f"{parent}{os.sep}{name}" for name in names}
-    return sorted(path for path in found.difference(listed) if _is_plain_image(Path(path)))
+    return sorted(path for path in found.difference(listed) if is_image(path) and _is_plain(Path(path)))
 
 
 def find_known(folder: Path, names: Iterable[str]) -> list[str]:
-    """Images of a manifest that are there; a name that leads out of the folder is none of them."""
-    paths = [folder / name for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
-    return [str(path) for path in paths if _is_plain_image(path)]
+    """Files of a manifest that are there; what leads out of the folder, by name or link, is none of them."""
+    home = folder.resolve()
+    paths = [folder / name for name in names]  # an absolute name replaces the folder
+    return [str(path) for path in paths if _is_file(path) and path.resolve().is_relative_to(home)]
 
 
-def _is_plain_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file() and not path.is_symlink()
+def is_image(path: str) -> bool:
+    """Whether the name says that a file is an image."""
+    return path.lower().endswith(SUFFIXES)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no name that this file system takes
+        return False
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def find_missing(frame: pd.DataFrame, present: Sequence[bool]) -> Iterator[Defect]:
@@ -70,13 +81,6 @@ def find_missing(frame: pd.DataFrame, present: Sequence[bool]) -> Iterator[Defec
     for key, there in zip(frame["key"], present, strict=True):
         if not there:
             yield Defect("missing", key, "this image is missing", mend)
-
-
-def find_unlisted(files: Iterable[str], folder: Path) -> Iterator[Defect]:
-    """Files that no table lists."""
-    for file in files:
-        mend = "remove it, or restore the table that lists it"
-        yield _warn("not_listed", os.path.relpath(file, folder), "no table lists this image", mend)
 
 
 def find_unreadable(images: pd.DataFrame) -> Iterator[Defect]:
@@ -103,11 +107,11 @@ def find_odd_images(images: pd.DataFrame) -> Iterator[Defect]:
         wrong, what = short < short.median() / 2, f"half of the others have {int(short.median())} pixels or more"
     mend = "see whether this is the film that it should be"
     for row in good[wrong].itertuples():
-        yield _warn("size", str(row.key), f"{row.width} x {row.height} pixels; {what}", mend)
+        yield warn("size", str(row.key), f"{row.width} x {row.height} pixels; {what}", mend)
     for row in good[aspect > MOST_ASPECT].itertuples():
-        yield _warn("aspect", str(row.key), f"{row.width} x {row.height} pixels: more than 2 to 1", mend)
+        yield warn("aspect", str(row.key), f"{row.width} x {row.height} pixels: more than 2 to 1", mend)
     for row in good[good["mode"] != "L"].itertuples():
-        yield _warn("not_gray", str(row.key), f"not 8-bit gray, but {row.mode}", "none needed: it is read as gray")
+        yield warn("not_gray", str(row.key), f"not 8-bit gray, but {row.mode}", "none needed: it is read as gray")
 
 
 def find_shared_images(images: pd.DataFrame) -> Iterator[Defect]:
@@ -118,7 +122,3 @@ def find_shared_images(images: pd.DataFrame) -> Iterator[Defect]:
         keys = sorted(same["key"])
         mend = "restore both files, or remove one of the views from its table"
         yield Defect("shared_image", keys[0], "the same image as " + ", ".join(keys[1:]), mend)
-
-
-def _warn(kind: str, where: str, message: str, mend: str) -> Defect:
-    return Defect(kind, where, message, mend, "warning")

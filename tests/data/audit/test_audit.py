@@ -1,6 +1,8 @@
 """The audit of whole copies on disk."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 
 from chexpert.data.audit import audit_copy
 from chexpert.data.fingerprint import fingerprint
+from chexpert.data.phantom import write_phantom
 
 FOLDER = "CheXpert-v1.0-small"
 
@@ -88,6 +91,22 @@ def test_a_broken_table_is_told_with_its_line_and_the_other_is_audited(copy):
     assert set(audit.counts) == {"valid"}
 
 
+def test_a_table_without_a_row_is_an_error_and_the_other_is_audited(copy):
+    table = copy / FOLDER / "train.csv"
+    table.write_text(table.read_text().partition("\n")[0] + "\n")
+    audit = audit_copy(copy, workers=1)
+    assert find(audit, "table") == [(str(table), "error")]
+    assert set(audit.counts) == {"valid"}
+
+
+def test_a_chexpert_plus_with_one_split_alone_is_audited(tmp_path):
+    audit = audit_copy(write_phantom(tmp_path / "plus", patients=0, valid=1, size=32, layout="plus"), workers=1)
+    assert set(audit.counts) == {"valid"}
+    ((where, severity),) = find(audit, "table")
+    assert (Path(where).name, severity) == ("df_chexpert_plus_240401.csv", "warning")
+    assert audit.passed
+
+
 def test_no_copy_is_an_error(tmp_path):
     audit = audit_copy(tmp_path)
     assert [defect.kind for defect in audit.defects] == ["layout"]
@@ -101,6 +120,7 @@ def test_a_link_that_leaves_the_root_is_an_error(copy, tmp_path_factory):
     film.symlink_to(elsewhere)
     audit = audit_copy(copy, workers=1)
     assert find(audit, "layout") == [(str(film), "error")]
+    assert find(audit, "not_listed") == [("train", "warning")]
 
 
 def test_hashes_cover_tables_and_images(copy):
@@ -123,11 +143,41 @@ def test_a_changed_byte_is_found_by_the_manifest(copy, changed):
     assert find(audit_copy(copy, workers=1, known=known), "manifest") == [(changed, "error")]
 
 
+def test_whatever_a_manifest_names_in_the_copy_is_checked(copy):
+    (copy / FOLDER / "notes.txt").write_text("ours\n")
+    known = audit_copy(copy, workers=1).hashes | {"notes.txt": hashlib.sha256(b"ours\n").hexdigest()}
+    assert find(audit_copy(copy, workers=1, known=known), "manifest") == []
+    (copy / FOLDER / "notes.txt").write_text("others\n")
+    assert find(audit_copy(copy, workers=1, known=known), "manifest") == [("notes.txt", "error")]
+
+
 def test_another_labellers_labels_are_counted(copy, make_row, write_table):
     rows = [make_row({"Edema": "1.0"}), make_row({"Edema": "1.0"}, patient=2)]
     write_table(copy / FOLDER / "train_visualCheXbert.csv", rows)
     labels = audit_copy(copy, decode=False).counts["train"]["labels_by_labeller"]
     assert labels["visualchexbert"]["Edema"] == {"positive": 2, "uncertain": 0, "negative": 0, "blank": 0}
+
+
+def test_another_labellers_table_is_checked_as_the_first(write_chexpert, make_row, write_table):
+    views = ("view1_frontal", "view2_frontal")
+    root = write_chexpert([make_row({"Edema": "1.0"}, view=view) for view in views])
+    cells = ({"Edema": "1.0", "Lung Opacity": "0.0"}, {"Edema": "-1.0", "Lung Opacity": "0.0"})
+    rows = [make_row(labels, view=view) for labels, view in zip(cells, views, strict=True)]
+    write_table(root / FOLDER / "train_cheXbert.csv", rows)
+    audit = audit_copy(root, decode=False)
+    assert find(audit, "label_conflict") == [("chexbert: train/patient00001/study1", "error")]
+    assert find(audit, "hierarchy") == [(f"chexbert: {view(1)}", "warning")]
+
+
+def test_sections_of_chexpert_plus_are_checked_but_the_first_once(tmp_path):
+    audit = audit_copy(write_phantom(tmp_path / "plus", patients=2, valid=1, size=32, layout="plus"), decode=False)
+    assert set(audit.counts["train"]["labels_by_labeller"]) == {"findings", "report"}
+
+
+def test_the_hierarchy_is_checked_in_every_split(write_chexpert, make_row):
+    labels = {"Edema": "1.0", "Lung Opacity": "0.0"}
+    root = write_chexpert([make_row()], [make_row(labels, split="valid")])
+    assert find(audit_copy(root, decode=False), "hierarchy") == [(view(64541, "valid"), "warning")]
 
 
 def test_aimis_batches_are_audited_where_they_lie(copy):
@@ -149,7 +199,7 @@ def test_a_flat_copy_is_audited(copy):
     (source / "images").mkdir()
     for file in sorted(source.glob("*/patient*/study1/*.jpg")):
         file.rename(source / "images" / "_".join(file.parts[-3:]))
-    (source / "images/patient00009_study1_view1_frontal.jpg").touch()
+    (source / "images/patient00001_study9_view1_frontal.jpg").touch()
     audit = audit_copy(copy, workers=1)
     assert audit.passed
-    assert find(audit, "not_listed") == [("images/patient00009_study1_view1_frontal.jpg", "warning")]
+    assert find(audit, "not_listed") == [("images/patient00001_study9_view1_frontal.jpg", "warning")]

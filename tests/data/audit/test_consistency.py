@@ -17,7 +17,7 @@ def test_a_patient_in_two_splits_is_an_error(make_frame):
     frames = {"train": make_frame((ONE, {}), (OTHER, {})), "valid": make_frame((TWO, {}), split="valid")}
     (defect,) = consistency.find_shared_patients(frames)
     assert (defect.kind, defect.where, defect.severity) == ("shared_patient", "patient00001", "error")
-    assert defect.message == "patient00001 is in train and in valid"
+    assert defect.message == "in train and in valid"
 
 
 def test_splits_without_a_common_patient_pass(make_frame):
@@ -93,9 +93,18 @@ def test_an_observation_without_labels_is_told_once():
 def test_a_part_of_chexpert_is_a_warning(make_frame):
     (defect,) = consistency.compare_published(count_split(make_frame((ONE, {}))), "train")
     assert (defect.severity, defect.message) == ("warning", "not the whole CheXpert: 1 of 223,414 images")
+    assert "none needed" not in defect.mend
 
 
 def test_a_whole_that_differs_is_an_error():
-    counts = PUBLISHED["valid"] | {"images": 233}
-    (defect,) = consistency.compare_published(counts, "valid")
-    assert (defect.severity, defect.message) == ("error", "images: 233, published 234")
+    counts = PUBLISHED["valid"] | {"images": 233, "patients": 199}
+    defects = list(consistency.compare_published(counts, "valid"))
+    assert {defect.severity for defect in defects} == {"error"}
+    assert [defect.message for defect in defects] == ["images: 233, published 234", "patients: 199, published 200"]
+
+
+@pytest.mark.parametrize("key", ["images", "studies", "patients"])
+def test_a_part_with_one_size_of_the_whole_by_chance_is_a_warning(key):
+    counts = {name: 0.9 * size for name, size in PUBLISHED["valid"].items()} | {key: PUBLISHED["valid"][key]}
+    assert not consistency.is_whole(counts, "valid")
+    assert [defect.severity for defect in consistency.compare_published(counts, "valid")] == ["warning"]

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,18 @@ def make_table(*rows, **columns):
 def test_a_film_is_hashed_and_measured(film):
     digest = hashlib.sha256(film.read_bytes()).hexdigest()
     assert inspect_image(str(film)) == ImageFile(digest, 40, 60, "L", "")
+
+
+def test_a_film_is_read_once(film, monkeypatch):
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: (read(path), path.unlink())[0])
+    assert inspect_image(str(film)).width == 60
+    assert not film.exists()
+
+
+def test_the_mode_is_that_of_the_file(tmp_path):
+    Image.new("RGB", (6, 4)).save(tmp_path / "film.png")
+    assert inspect_image(str(tmp_path / "film.png")).mode == "RGB"
 
 
 def test_a_truncated_film_has_an_error_and_a_hash(film):
@@ -109,12 +122,14 @@ def test_images_beside_the_listed_ones_are_found_and_others_are_not(tmp_path):
     assert found == [str(tmp_path / "train/p/new.png")]
 
 
-def test_known_images_are_found_where_no_table_lists_them_but_none_outside(tmp_path):
+def test_files_of_a_manifest_are_found_where_they_lie_in_the_copy_but_none_outside(tmp_path):
     (tmp_path / "copy/train").mkdir(parents=True)
     for name in ("outside.jpg", "copy/train/a.jpg", "copy/train.csv"):
         (tmp_path / name).touch()
     names = ["train/a.jpg", "train/gone.jpg", "train.csv", "../outside.jpg", str(tmp_path / "outside.jpg")]
-    assert images.find_known(tmp_path / "copy", names) == [str(tmp_path / "copy/train/a.jpg")]
+    (tmp_path / "copy/link.jpg").symlink_to(tmp_path / "outside.jpg")
+    found = images.find_known(tmp_path / "copy", [*names, "link.jpg"])
+    assert found == [str(tmp_path / "copy" / name) for name in ("train/a.jpg", "train.csv")]
 
 
 def test_images_at_the_top_count_where_one_is_listed_there(tmp_path):

@@ -1,0 +1,70 @@
+"""The image files of a copy: looked for, hashed, decoded and checked."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+
+import pandas as pd
+
+from chexpert.data.audit import images
+from chexpert.data.audit.defect import Defect, as_defect, warn
+from chexpert.data.audit.lost import find_unlisted
+from chexpert.data.audit.parallel import map_files
+from chexpert.data.audit.result import Audit
+from chexpert.data.files import find_present
+from chexpert.data.layout import Layout
+from chexpert.data.manifest import hash_file
+from chexpert.problem import ProblemError
+
+FOLDERS = ("train", "valid", "val", "test")  # looked through whether a table lists anything there or not
+COLUMNS = [column.name for column in fields(images.ImageFile)]
+
+
+def check_films(audit: Audit, layout: Layout, known: Iterable[str], workers: int | None) -> Iterator[Defect]:
+    """Looks at every file that is listed, lies beside those that are, or was known before."""
+    rows = [pd.DataFrame(columns=["key", "split", "file"], dtype=str)]
+    for split, frame in audit.frames.items():
+        try:
+            files = layout.locate(frame)
+            present = find_present(layout.folder, files)
+        except ProblemError as problem:  # a link that leads out of the root, a pipe, no such batch
+            audit.unread.append(split)
+            yield as_defect("layout", problem)
+            continue
+        yield from images.find_missing(frame, present.tolist())
+        rows.append(pd.DataFrame({"key": frame["key"], "split": split, "file": list(map(str, files))})[present])
+    table = pd.concat(rows, ignore_index=True)
+    listed = set(table["file"])
+    unlisted = images.list_unlisted(layout.folder, listed, (*FOLDERS, *layout.batches.values()))
+    yield from _tell_unlisted(audit, layout, unlisted)
+    further = [name for name in known if f"{layout.folder}{os.sep}{name}" not in listed]
+    named = {*images.find_known(layout.folder, further)} - listed
+    found = _inspect(audit, layout, [*table["file"], *sorted({*unlisted, *filter(images.is_image, named)})], workers)
+    _hash_others(audit, layout, named)
+    audit.images = table.join(pd.DataFrame([asdict(image) for image in found[: len(table)]], columns=COLUMNS))
+    for look in (images.find_unreadable, images.find_odd_images, images.find_shared_images):
+        yield from look(audit.images)
+
+
+def _tell_unlisted(audit: Audit, layout: Layout, unlisted: Sequence[str]) -> Iterator[Defect]:
+    if audit.unread:
+        message = "images that no table lists are not told: a table, or the place of its images, could not be read"
+        yield warn("not_listed", ", ".join(audit.unread), message, "mend that first")
+    else:
+        patients = {patient for frame in audit.frames.values() for patient in frame["patient"].unique()}
+        yield from find_unlisted(layout, unlisted, patients)
+
+
+def _inspect(audit: Audit, layout: Layout, paths: Sequence[str], workers: int | None) -> list[images.ImageFile]:
+    found = map_files(images.inspect_image, paths, "decoding images", workers)
+    audit.hashes |= {os.path.relpath(path, layout.folder): film.sha256 for path, film in zip(paths, found, strict=True)}
+    return found
+
+
+def _hash_others(audit: Audit, layout: Layout, named: Collection[str]) -> None:
+    """Hashes the tables, and what a manifest names beside images."""
+    tables = {path for split in layout.tables for path in layout.list_tables(split)} | {*layout.labellers.values()}
+    for path in {*map(str, tables), *named}:
+        name = os.path.relpath(path, layout.folder)
+        if name not in audit.hashes:
+            audit.hashes[name] = hash_file(path)

@@ -1,0 +1,53 @@
+"""Tables that are not there or were cut, by what the image folders hold and no table lists."""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from chexpert.data.audit.defect import Defect, warn
+from chexpert.data.frame import SPLITS
+from chexpert.data.layout import Layout
+
+PATIENT = re.compile(r"(?:(.*)/)?(patient[0-9]{5})[/_].*")
+
+
+def list_folders(layout: Layout, split: str) -> list[Path]:
+    """The folders below which only films of this split lie; of a flat copy none."""
+    above, _, below = layout.places[split].partition("{patient}")
+    if not below.startswith("/"):
+        return []
+    names = [name for number, name in layout.batches.items() if (number > 1) == (split == "train")]
+    return [layout.folder / above.format(split=split, batch=name) for name in names or [""]]
+
+
+def find_lost_tables(layout: Layout) -> Iterator[Defect]:
+    """Splits without a table: an error beside their films, else a warning where a training needs one."""
+    for split in SPLITS:
+        if split in layout.tables:
+            continue
+        held = [folder for folder in list_folders(layout, split) if next(folder.glob("patient*"), None)]
+        if held:
+            mend = "restore the table, or remove the images"
+            yield Defect("no_table", split, f"images in {held[0]}, and no table that lists them", mend)
+        elif split != "test":
+            yield warn("no_table", split, f"no {split} table", "if the whole CheXpert is meant, restore the table")
+
+
+def find_unlisted(layout: Layout, files: Iterable[str], patients: Collection[str]) -> Iterator[Defect]:
+    """Files that no table lists; and, by folder, those of patients who have no row anywhere: their table was cut.
+
+    A table that lost some of a patient's rows alone is not told from stray files, but by its counts if it is whole.
+    """
+    strangers = defaultdict(list)
+    lost = {str(folder) for split in set(SPLITS) - set(layout.tables) for folder in list_folders(layout, split)}
+    for file in files:
+        name = os.path.relpath(file, layout.folder)
+        yield warn("not_listed", name, "no table lists this image", "remove it, or restore the table that lists it")
+        match = PATIENT.fullmatch(name.replace(os.sep, "/"))
+        if match and match[2] not in patients and str(layout.folder / (match[1] or "")) not in lost:
+            strangers[match[1] or "."].append(match[2])
+    for folder, found in strangers.items():
+        message = f"{len(found):,} images of {len(set(found)):,} patients who have no row in any table: it was cut"
+        yield Defect("cut_table", folder, message, "restore the table, or, if a part is meant, remove the other images")

@@ -1,0 +1,43 @@
+"""What an audit found."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from chexpert.data.audit.defect import Defect
+from chexpert.data.layout import Layout
+
+
+@dataclass
+class Audit:
+    """What an audit found.
+
+    Attributes:
+        layout: the copy; None where no copy, or more than one, lies under the root.
+        frames: the splits that could be read and have a row.
+        unread: the splits whose tables could not be read, had no row, or list images that lie elsewhere.
+        counts: by split, of `count_split`; with the fingerprint, and with the published totals where the split claims
+            to be the whole one.
+        defects: what is wrong, in the order in which it was looked for.
+        images: one row a listed image that is there: key, split and the fields of `ImageFile`.
+        hashes: SHA-256 of the tables and of every image file that lies there, by path relative to the layout's folder.
+    """
+
+    layout: Layout | None = None
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    defects: list[Defect] = field(default_factory=list)
+    images: pd.DataFrame | None = None
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether there is no error; warnings do not count."""
+        return all(defect.severity != "error" for defect in self.defects)
+
+    def to_json(self) -> dict[str, Any]:
+        """{"layout": .., "<split>": {"images": .., "labels": {..}, ..}, "problems": [{"kind", "where", ..}]}."""
+        layout = self.layout and {"name": self.layout.name, "folder": str(self.layout.folder)}
+        return {"layout": layout, **self.counts, "problems": [asdict(defect) for defect in self.defects]}

@@ -1,0 +1,68 @@
+"""The tables of a copy: read, counted and checked one by one."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pandas as pd
+
+from chexpert.data.audit import consistency
+from chexpert.data.audit.counting import count_labels, count_split
+from chexpert.data.audit.defect import Defect, as_defect, warn
+from chexpert.data.audit.result import Audit
+from chexpert.data.fingerprint import fingerprint
+from chexpert.data.layout import Layout
+from chexpert.data.published import PUBLISHED
+from chexpert.problem import ProblemError
+
+
+def read_tables(audit: Audit, layout: Layout) -> Iterator[Defect]:
+    """Adds frames and counts to an audit, and tells of tables that give none."""
+    for split in layout.tables:
+        try:
+            frame = layout.read(split)
+        except ProblemError as problem:
+            audit.unread.append(split)
+            yield as_defect("table", problem)
+            continue
+        if frame.empty:
+            yield _tell_empty(audit, layout, split)
+            continue
+        audit.frames[split] = frame
+        audit.counts[split] = {**count_split(frame), "fingerprint": fingerprint(frame)}
+    if "train" in audit.frames:
+        yield from _read_labellers(audit, layout)
+
+
+def _read_labellers(audit: Audit, layout: Layout) -> Iterator[Defect]:
+    """Counts and checks the labels of other labellers; what is wrong with them is told by their name."""
+    others = [name for name, path in layout.labellers.items() if path != layout.find_labels("train")]
+    for labeller in others:
+        try:
+            frame = layout.read("train", labeller)
+        except ProblemError as problem:
+            yield as_defect("table", problem)
+            continue
+        audit.counts["train"].setdefault("labels_by_labeller", {})[labeller] = count_labels(frame)
+        for defect in consistency.find_contradictions(frame):
+            yield replace(defect, where=f"{labeller}: {defect.where}")
+
+
+def _tell_empty(audit: Audit, layout: Layout, split: str) -> Defect:
+    """A table of its own lost its rows; the one of CheXpert Plus may be a part that has none of a split."""
+    told = (f"no row of {split}", "restore the table")
+    if layout.variant == "plus":
+        return warn("table", str(layout.tables[split]), *told)
+    audit.unread.append(split)
+    return Defect("table", str(layout.tables[split]), *told)
+
+
+def check_table(audit: Audit, split: str, frame: pd.DataFrame) -> Iterator[Defect]:
+    """Holds a split against the published totals, and its labels against each other."""
+    counts = audit.counts[split]
+    if audit.layout and audit.layout.variant != "plus":  # CheXpert Plus counts otherwise: no totals by split are known
+        whole = consistency.is_whole(counts, split)
+        yield from consistency.compare_published(counts, split)
+        counts["published"] = PUBLISHED[split] if whole else None
+    yield from consistency.find_contradictions(frame)
+    if split == "train":
+        yield from consistency.find_scarce_labels(frame)
