@@ -12,12 +12,12 @@ from chexpert.data.audit import consistency, images
 from chexpert.data.audit.changes import compare_manifest
 from chexpert.data.audit.counting import count_labels, count_split
 from chexpert.data.audit.defect import Defect, as_defect
-from chexpert.data.audit.parallel import map_files
 from chexpert.data.explore import find_layout
 from chexpert.data.files import find_present
 from chexpert.data.fingerprint import fingerprint
 from chexpert.data.layout import Layout
 from chexpert.data.manifest import hash_file
+from chexpert.data.parallel import map_files
 from chexpert.data.published import PUBLISHED
 from chexpert.problem import ProblemError
 

@@ -1,11 +1,9 @@
 """Writing a phantom to disk. Its files lie as a real copy's do, so no other code needs to know of phantoms."""
 
 import json
-import multiprocessing
 import os
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,9 +11,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
+from chexpert.data.parallel import map_files
 from chexpert.data.phantom.casebook import Entry, plan_split
 from chexpert.data.phantom.defects import plant_files, plant_rows
 from chexpert.data.phantom.film import Drawing
@@ -26,6 +23,7 @@ from chexpert.data.phantom.plus import write_plus
 from chexpert.data.phantom.tables import write_tables, write_truth
 from chexpert.problem import ProblemError
 
+CHUNK = 8  # films that a process draws at a time; it pays for itself from that many on
 QUALITY = 92  # of the JPEGs, 0-100
 MARK = "phantom/options.json"  # what a whole phantom holds at least
 
@@ -104,29 +102,12 @@ def _write_films(root: Path, trees: Mapping[str, Tree], options: Options, worker
         for split in tree
         if split != "train"
     }
-    for ((name, _), entry), masks in zip(jobs.items(), _run(write, list(jobs.items()), workers), strict=True):
+    drawn = map_files(write, list(jobs.items()), "drawing the phantom", workers, chunk=CHUNK)
+    for ((name, _), entry), masks in zip(jobs.items(), drawn, strict=True):
         if masks:
             found[root / name / f"gt_segmentations_{entry.split}.json"][entry.key] = masks
     for path, listed in found.items():
         path.write_text(json.dumps(listed))
-
-
-def _run(write: Callable[[Job], Masks], jobs: Sequence[Job], workers: int | None) -> Iterator[Masks]:
-    """Write the films in their order, with a bar on a terminal."""
-    workers = min(workers or os.cpu_count() or 1, -(-len(jobs) // 8))  # a process pays for itself from 8 films on
-    if workers <= 1:
-        yield from _show(map(write, jobs), len(jobs))
-        return
-    # Forking is fast and asks nothing of the caller's main module; only Linux does it safely.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with context.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from _show(pool.imap(write, jobs, chunksize=8), len(jobs))
-
-
-def _show(written: Iterator[Masks], total: int) -> Iterable[Masks]:
-    if not sys.stderr.isatty():
-        return written
-    return track(written, "drawing the phantom", total=total, console=Console(stderr=True))
 
 
 def _write_film(root: Path, layout: str, size: int, job: Job) -> Masks:

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 from pathlib import Path
 
 import cv2
@@ -196,3 +197,15 @@ def test_find_writes_once_and_then_finds(tmp_path: Path) -> None:
     before = (folder / "phantom/options.json").stat().st_mtime_ns
     assert find_phantom(tmp_path, patients=2, valid=1, size=32, workers=2) == folder
     assert (folder / "phantom/options.json").stat().st_mtime_ns == before
+
+
+def die(*_: object) -> None:
+    os._exit(1)
+
+
+@pytest.mark.timeout(30)
+def test_a_killed_worker_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chexpert.data.phantom.writer._write_film", die)
+    with pytest.raises(ProblemError, match="ended from outside"):
+        write_phantom(tmp_path / "phantom", patients=0, valid=20, size=32, workers=2)
+    assert list(tmp_path.iterdir()) == []
