@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from typing import Any
 
 from chexpert.data.phantom.findings import PAINTED
 from chexpert.data.phantom.layouts import LAYOUTS
@@ -68,6 +69,10 @@ class Options:
         drawn = [name for name in LAYOUTS[self.layout].tables if getattr(self, _COUNTS[name])]
         _refuse_unless(bool(drawn), "patients, valid, test", 0, "at least one patient: there is nothing to draw")
         _refuse_unless("test" in LAYOUTS[self.layout].tables or not self.test, "test", self.test, "0 in this layout")
+
+    def record(self) -> dict[str, Any]:
+        """Version and options, as JSON gives them back."""
+        return dict(json.loads(json.dumps({"version": VERSION} | asdict(self))))
 
     def name(self) -> str:
         """A folder name of its own for every phantom: the plain numbers, and a digest of all other options.
