@@ -33,14 +33,17 @@ def write_sheet(path: Path, options: Options, *, count: int = 24, side: int = 30
 def choose_films(options: Options, count: int) -> list[Entry]:
     """The first films of valid, then test, then train, as far as a phantom has them.
 
-    Among them are the first lateral and the first frontal film of each painted finding, however late they come.
+    Among them are a lateral and a frontal film of each painted finding, however late they come: of the first split that
+    shows it, the film with the fewest other findings.
     """
     splits = [name for name in ("valid", "test", "train") if name in LAYOUTS[options.layout].tables]
-    films = [entry for name in splits for entry in plan_split(name, options)]
-    sought = {kind: number for number, entry in reversed(list(enumerate(films))) for kind in _kinds(entry)}
+    films = [(order, entry) for order, name in enumerate(splits) for entry in plan_split(name, options)]
+    kinds = [_kinds(entry) for _, entry in films]
+    clearest = sorted(range(len(films)), key=lambda number: (films[number][0], len(kinds[number])))
+    sought = {kind: number for number in reversed(clearest) for kind in kinds[number]}
     needed = sorted(set(sought.values()))[:count]
     others = [number for number in range(len(films)) if number not in needed][: count - len(needed)]
-    return [films[number] for number in sorted(needed + others)]
+    return [films[number][1] for number in sorted(needed + others)]
 
 
 def _kinds(entry: Entry) -> list[str]:
