@@ -39,8 +39,6 @@ def main() -> None:
     parser = make_parser()
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     out, sheet, workers = given.pop("out"), given.pop("sheet", None), given.pop("workers", None)
-    if out.is_dir() and any(out.iterdir()):
-        parser.error(f"{out} is not empty: name a new folder, or remove it first")
 
     from chexpert.data.phantom import Options, write_phantom  # after the parsing, so that --help is quick
     from chexpert.data.phantom.sheet import write_sheet
@@ -52,7 +50,7 @@ def main() -> None:
         if sheet:
             write_sheet(sheet, Options(**given))
             print(sheet)
-    except ProblemError as error:
+    except (ProblemError, OSError) as error:  # a full disk, a picture that cannot be written
         parser.exit(2, f"{error}\n")
 
 

@@ -9,11 +9,11 @@ import pandas as pd
 from chexpert.data.audit import images
 from chexpert.data.audit.defect import Defect, as_defect, warn
 from chexpert.data.audit.lost import find_unlisted
-from chexpert.data.audit.parallel import map_files
 from chexpert.data.audit.result import Audit
 from chexpert.data.files import find_present
 from chexpert.data.layout import Layout
 from chexpert.data.manifest import hash_file
+from chexpert.data.parallel import map_files
 from chexpert.problem import ProblemError
 
 FOLDERS = ("train", "valid", "val", "test")  # looked through whether a table lists anything there or not

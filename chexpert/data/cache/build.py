@@ -1,21 +1,19 @@
 """Opens the cache of decoded films, and builds it where there is none that fits."""
 
 import errno
-import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 from torch.utils.data import DataLoader, Dataset
 
 from chexpert.data.cache.films import UNREADABLE, CacheKey, DecodedCache, damaged, find_source, make_key, read_header
 from chexpert.data.cache.partial import PartialCache
+from chexpert.data.parallel import count_processors, watch
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.problem import ProblemError
 
@@ -84,9 +82,8 @@ def build_cache(
         _check_room(partial, len(pending) * key.size**2)
         print(f"cache: decoding {len(pending):,} films into {path} ({key.length / 1e9:.1f} GB)", file=sys.stderr)
         chunks = [pending[n : n + CHUNK] for n in range(0, len(pending), CHUNK)]
-        for rows, films, reasons in _show(
-            decode(Decoding(files, preprocessing, digests), chunks, workers), len(chunks)
-        ):
+        decoded = decode(Decoding(files, preprocessing, digests), chunks, workers)
+        for rows, films, reasons in watch(decoded, "decoding films", len(pending), each=CHUNK):
             unreadable |= reasons
             if partial.overtaken or (len(unreadable) >= NAMED and not skip):
                 break
@@ -128,8 +125,7 @@ def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) ->
 
     torch's loader rather than a pool: its workers end when this process is killed, and their death is noticed.
     """
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = count_processors() if workers is None else workers
     workers = min(workers, len(chunks) // 4)  # a process pays for itself from some 64 films on
     return DataLoader(
         decoding, batch_size=None, sampler=chunks, num_workers=workers if workers > 1 else 0, collate_fn=_as_is
@@ -175,13 +171,6 @@ def _unreadable(files: Sequence[str], reasons: dict[int, str]) -> ProblemError:
     count = f"at least {NAMED}" if len(reasons) >= NAMED else len(reasons)
     mend = "restore these files, or leave such views out and count them: data.on_missing=skip"
     return ProblemError(f"{count} of {len(files):,} images cannot be read:\n{some}", where="data.cache", mend=mend)
-
-
-def _show(decoded: Iterable, chunks: int) -> Iterable:
-    """With a bar and the time left, on a terminal."""
-    if not sys.stderr.isatty():
-        return decoded
-    return track(decoded, "decoding", total=chunks, console=Console(stderr=True))
 
 
 def _as_is(decoded: Any) -> Any:

@@ -41,22 +41,25 @@ def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Split
     return splits, planted
 
 
-def plant_files(root: Path, splits: Splits, layout: str, kinds: Sequence[str]) -> list[Defect]:
-    """Remove one written frontal film and cut another to half of its bytes; say which."""
-    planted = []
+def choose_files(splits: Splits, layout: str, kinds: Sequence[str]) -> list[Defect]:
+    """The faults that are files: one frontal film to be missing, another one to be truncated."""
+    chosen = []
     for kind, number in (("missing", 1), ("truncated", 2)):
         if kind in kinds:
-            frontals = {
-                entry.place: entry for entry in splits[_first(splits, number + 1, kind)] if not entry.film.lateral
-            }
-            defect = _name(kind, layout, list(frontals.values())[number])
-            file = root / defect.file
-            if kind == "missing":
-                file.unlink()
-            else:
-                file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-            planted.append(defect)
-    return planted
+            listed = splits[_first(splits, number + 1, kind)]
+            frontals = {entry.place: entry for entry in listed if not entry.film.lateral}
+            chosen.append(_name(kind, layout, list(frontals.values())[number]))
+    return chosen
+
+
+def damage_files(root: Path, chosen: Sequence[Defect]) -> None:
+    """Remove the written films that are to be missing, and cut the truncated ones to half of their bytes."""
+    for defect in chosen:
+        file = root / defect.file
+        if defect.kind == "missing":
+            file.unlink()
+        else:
+            file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
 def _first(splits: Splits, least: int, kind: str) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from chexpert.data.phantom.draft import MARK
 from chexpert.data.phantom.options import Options
-from chexpert.data.phantom.writer import MARK, write_phantom
+from chexpert.data.phantom.writer import write_phantom
 
 
 def find_phantom(

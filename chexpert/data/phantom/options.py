@@ -1,9 +1,11 @@
 """What can be asked of a phantom."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from math import inf
+from typing import Any
 
 from chexpert.data.phantom.findings import PAINTED
 from chexpert.data.phantom.layouts import LAYOUTS
@@ -12,6 +14,13 @@ from chexpert.problem import ProblemError
 
 VERSION = 4  # raise it when a film or a label changes, so that `find_phantom` draws anew
 _COUNTS = {"train": "patients", "valid": "valid", "test": "test"}
+_RANGES = {
+    "patients": (0, 64_513),  # more would share their numbers, by `number_patient`
+    "valid": (0, 10_200),
+    "test": (0, 20_499),
+    "size": (16, 4_096),  # CheXpert's largest films have some 2,800 pixels
+    "seed": (0, 2**63 - 1),
+}
 DEFECTS = ("missing", "truncated", "duplicate", "shared")
 
 
@@ -51,23 +60,36 @@ class Options:
     defects: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        for name, kind in (("strength", dict), ("counterfactuals", tuple), ("defects", tuple)):
-            object.__setattr__(self, name, kind(getattr(self, name)))  # a config may hold lists of its own kind
+        for name, (low, high) in _RANGES.items():
+            fine = _is(int, value := getattr(self, name)) and low <= value <= high
+            _refuse_unless(fine, name, value, f"a whole number from {low} to {high}")
+        for name in ("labellers", "enriched"):
+            _refuse_unless(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
+        _refuse_unless(_is(float, self.laterals) and 0 <= self.laterals < 0.5, "laterals", self.laterals, "below 0.5")
+        tie = self.shortcut
+        _refuse_unless(tie is None or (_is(float, tie) and 0 <= tie <= 1), "shortcut", tie, "a probability")
         _refuse_unknown("layout", [self.layout], tuple(LAYOUTS))
-        _refuse_unknown("defects", self.defects, DEFECTS)
-        _refuse_unknown("strength", self.strength, PAINTED)
-        _refuse_unknown("counterfactuals", self.counterfactuals, OBSERVATIONS[1:])
-        least = {"patients": 0, "valid": 0, "test": 0, "size": 16, "seed": 0}
-        for name, low in least.items():
-            _refuse_unless(getattr(self, name) >= low, name, getattr(self, name), f"a whole number, at least {low}")
-        _refuse_unless(0 <= self.laterals < 0.5, "laterals", self.laterals, "a share below 0.5")
-        for name, factor in self.strength.items():
-            _refuse_unless(factor > 0, f"strength[{name}]", factor, "a factor above 0")
-        if self.shortcut is not None:
-            _refuse_unless(0 <= self.shortcut <= 1, "shortcut", self.shortcut, "a probability")
+        self._check_lists()
         drawn = [name for name in LAYOUTS[self.layout].tables if getattr(self, _COUNTS[name])]
         _refuse_unless(bool(drawn), "patients, valid, test", 0, "at least one patient: there is nothing to draw")
         _refuse_unless("test" in LAYOUTS[self.layout].tables or not self.test, "test", self.test, "0 in this layout")
+
+    def _check_lists(self) -> None:
+        for name, known in (("counterfactuals", OBSERVATIONS[1:]), ("defects", DEFECTS)):
+            given = getattr(self, name)
+            _refuse_unless(isinstance(given, Sequence) and not isinstance(given, str), name, given, "a list")
+            _refuse_unknown(name, given, known)
+            object.__setattr__(self, name, tuple(given))  # a config may hold lists of its own kind
+        _refuse_unless(isinstance(self.strength, Mapping), "strength", self.strength, "factors by finding")
+        _refuse_unknown("strength", self.strength, PAINTED)
+        for name, factor in self.strength.items():
+            fine = _is(float, factor) and 0 < factor < inf
+            _refuse_unless(fine, f"strength[{name}]", factor, "a factor above 0")
+        object.__setattr__(self, "strength", dict(self.strength))
+
+    def record(self) -> dict[str, Any]:
+        """Version and options, as JSON gives them back."""
+        return dict(json.loads(json.dumps({"version": VERSION} | asdict(self))))
 
     def name(self) -> str:
         """A folder name of its own for every phantom: the plain numbers, and a digest of all other options.
@@ -84,7 +106,12 @@ class Options:
         return f"{plain}-{self.layout}-{sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()[:10]}"
 
 
-def _refuse_unknown(option: str, given: Sequence[str] | Mapping[str, float], known: Sequence[str]) -> None:
+def _is(kind: type, value: object) -> bool:
+    """Whether it is a number, whole if `kind` is int; true and false are none, though Python takes them for 1 and 0."""
+    return isinstance(value, kind | int) and not isinstance(value, bool)
+
+
+def _refuse_unknown(option: str, given: Iterable[object], known: Sequence[str]) -> None:
     for value in given:
         if value not in known:
             raise ProblemError(f"unknown {option}: {value!r}", where="the phantom", mend=f"one of {', '.join(known)}")

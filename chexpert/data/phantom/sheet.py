@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from chexpert.data.phantom.casebook import Entry, plan_split
 from chexpert.data.phantom.film import Drawing
 from chexpert.data.phantom.findings import PAINTED
+from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.phantom.options import Options
 
 COLUMNS = 6
@@ -21,13 +22,33 @@ COLOURS = (
 
 
 def write_sheet(path: Path, options: Options, *, count: int = 24, side: int = 300) -> None:
-    """Write a PNG of the first films of valid (of train where there is none), each `side` pixels with its caption."""
-    entries = (plan_split("valid", options) or plan_split("train", options))[:count]
-    tiles = [_draw_tile(entry, options.size, side) for entry in entries]
+    """Write a PNG of the films that `choose_films` names, each `side` pixels with its caption."""
+    tiles = [_draw_tile(entry, options.size, side) for entry in choose_films(options, count)]
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % COLUMNS)
     rows = [np.hstack(tiles[start : start + COLUMNS]) for start in range(0, len(tiles), COLUMNS)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(".png", np.vstack(rows))[1].tobytes())
+
+
+def choose_films(options: Options, count: int) -> list[Entry]:
+    """The first films of valid, then test, then train, as far as a phantom has them.
+
+    Among them are a lateral and a frontal film of each painted finding, however late they come: of the first split that
+    shows it, the film with the fewest other findings.
+    """
+    splits = [name for name in ("valid", "test", "train") if name in LAYOUTS[options.layout].tables]
+    films = [(order, entry) for order, name in enumerate(splits) for entry in plan_split(name, options)]
+    kinds = [_kinds(entry) for _, entry in films]
+    clearest = sorted(range(len(films)), key=lambda number: (films[number][0], len(kinds[number])))
+    sought = {kind: number for number in reversed(clearest) for kind in kinds[number]}
+    needed = sorted(set(sought.values()))[:count]
+    others = [number for number in range(len(films)) if number not in needed][: count - len(needed)]
+    return [films[number][1] for number in sorted(needed + others)]
+
+
+def _kinds(entry: Entry) -> list[str]:
+    """What a sheet should show of each film: that it is a lateral, or its findings."""
+    return ["lateral"] if entry.film.lateral else [name for name in PAINTED if entry.film.severity[name] > 0]
 
 
 def _draw_tile(entry: Entry, size: int, side: int) -> NDArray[np.uint8]:

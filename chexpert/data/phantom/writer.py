@@ -1,11 +1,7 @@
 """Writing a phantom to disk. Its files lie as a real copy's do, so no other code needs to know of phantoms."""
 
 import json
-import multiprocessing
-import os
-import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,21 +9,21 @@ from typing import Any
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
+from chexpert.data.parallel import map_files
 from chexpert.data.phantom.casebook import Entry, plan_split
-from chexpert.data.phantom.defects import plant_files, plant_rows
+from chexpert.data.phantom.defects import choose_files, damage_files, plant_rows
+from chexpert.data.phantom.draft import lies_there, open_draft
 from chexpert.data.phantom.film import Drawing
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.phantom.masks import Masks, encode_masks
-from chexpert.data.phantom.options import VERSION, Options
+from chexpert.data.phantom.options import Options
 from chexpert.data.phantom.plus import write_plus
 from chexpert.data.phantom.tables import write_tables, write_truth
 from chexpert.problem import ProblemError
 
+CHUNK = 8  # films that a process draws at a time; it pays for itself from that many on
 QUALITY = 92  # of the JPEGs, 0-100
-MARK = "phantom/options.json"  # what a whole phantom holds at least
 
 SPLITS = ("train", "valid", "test")
 
@@ -41,28 +37,30 @@ def write_phantom(folder: Path, *, workers: int | None = None, **options: Any) -
     The number of workers (None: one for each processor) changes nothing. The folder appears complete or not at all.
 
     Args:
+        folder: a new or empty one; or this very phantom, which then stays as it is.
         options: of `Options`.
+
+    Raises:
+        ProblemError: what is asked for is not possible, or something else lies in the folder; nothing is drawn then.
 
     Returns:
         `folder`, which then holds the files of the layout; gt_segmentations_valid.json (and _test.json); phantom/ with
         truth.csv, options.json and defects.json; independent/, reversed/ and counterfactual/ where asked for.
     """
     folder, wanted = Path(folder), Options(**options)
-    draft = folder.with_name(f".{folder.name}-{os.getpid()}")
-    try:
-        trees = plan_trees(wanted)
-        trees[""], planted = plant_rows(trees[""], wanted.layout, wanted.defects)
+    if lies_there(folder, wanted.record()):
+        return folder
+    trees = plan_trees(wanted)
+    trees[""], planted = plant_rows(trees[""], wanted.layout, wanted.defects)
+    damaged = choose_files(trees[""], wanted.layout, wanted.defects)
+    with open_draft(folder, wanted.record()) as draft:
         _write_trees(draft, trees, wanted)
         _write_films(draft, trees, wanted, workers)
-        planted += plant_files(draft, trees[""], wanted.layout, wanted.defects)
-        (draft / "phantom").mkdir()
+        damage_files(draft, damaged)
         write_truth(draft / "phantom/truth.csv", [entry for entries in trees[""].values() for entry in entries])
-        if planted:
-            (draft / "phantom/defects.json").write_text(json.dumps([asdict(defect) for defect in planted], indent=1))
-        (draft / MARK).write_text(json.dumps({"version": VERSION} | asdict(wanted), indent=1))
-        _publish(draft, folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        if planted + damaged:
+            defects = [asdict(defect) for defect in planted + damaged]
+            (draft / "phantom/defects.json").write_text(json.dumps(defects, indent=1))
     return folder
 
 
@@ -104,29 +102,12 @@ def _write_films(root: Path, trees: Mapping[str, Tree], options: Options, worker
         for split in tree
         if split != "train"
     }
-    for ((name, _), entry), masks in zip(jobs.items(), _run(write, list(jobs.items()), workers), strict=True):
+    drawn = map_files(write, list(jobs.items()), "drawing the phantom", workers, chunk=CHUNK)
+    for ((name, _), entry), masks in zip(jobs.items(), drawn, strict=True):
         if masks:
             found[root / name / f"gt_segmentations_{entry.split}.json"][entry.key] = masks
     for path, listed in found.items():
         path.write_text(json.dumps(listed))
-
-
-def _run(write: Callable[[Job], Masks], jobs: Sequence[Job], workers: int | None) -> Iterator[Masks]:
-    """Write the films in their order, with a bar on a terminal."""
-    workers = min(workers or os.cpu_count() or 1, -(-len(jobs) // 8))  # a process pays for itself from 8 films on
-    if workers <= 1:
-        yield from _show(map(write, jobs), len(jobs))
-        return
-    # Forking is fast and asks nothing of the caller's main module; only Linux does it safely.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with context.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from _show(pool.imap(write, jobs, chunksize=8), len(jobs))
-
-
-def _show(written: Iterator[Masks], total: int) -> Iterable[Masks]:
-    if not sys.stderr.isatty():
-        return written
-    return track(written, "drawing the phantom", total=total, console=Console(stderr=True))
 
 
 def _write_film(root: Path, layout: str, size: int, job: Job) -> Masks:
@@ -139,12 +120,3 @@ def _write_film(root: Path, layout: str, size: int, job: Job) -> Masks:
         encoded = cv2.imencode(".png", np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)))[1]
     path.write_bytes(encoded.tobytes())
     return {} if entry.split == "train" or entry.film.lateral else encode_masks(drawing)
-
-
-def _publish(draft: Path, folder: Path) -> None:
-    """Rename the finished draft; when another process was faster, its phantom stays."""
-    try:
-        draft.rename(folder)
-    except OSError:
-        if not (folder / MARK).is_file():
-            raise

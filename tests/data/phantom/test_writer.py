@@ -1,5 +1,7 @@
 import csv
 import json
+import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle
 
-from chexpert.data.phantom import Options, find_phantom, write_phantom
+from chexpert.data.phantom import Options, find_phantom, write_phantom, writer
 from chexpert.data.phantom.casebook import plan_split
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
@@ -196,3 +198,101 @@ def test_find_writes_once_and_then_finds(tmp_path: Path) -> None:
     before = (folder / "phantom/options.json").stat().st_mtime_ns
     assert find_phantom(tmp_path, patients=2, valid=1, size=32, workers=2) == folder
     assert (folder / "phantom/options.json").stat().st_mtime_ns == before
+
+
+def die(*_: object) -> None:
+    os._exit(1)
+
+
+@pytest.mark.timeout(30)
+def test_a_killed_worker_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chexpert.data.phantom.writer._write_film", die)
+    with pytest.raises(ProblemError, match="ended from outside"):
+        write_phantom(tmp_path / "phantom", patients=0, valid=20, size=32, workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test that draws a film."""
+    monkeypatch.setattr("chexpert.data.phantom.writer._write_films", lambda *_: pytest.fail("films were drawn"))
+
+
+TINY = {"patients": 1, "valid": 1, "size": 32, "workers": 1}
+
+
+def test_another_phantom_is_refused_before_drawing_and_stays(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    folder = write_phantom(tmp_path / "phantom", **TINY)
+    before = contents(tmp_path)
+    request.getfixturevalue("undrawn")
+    with pytest.raises(ProblemError, match="holds another phantom"):
+        write_phantom(folder, **TINY, seed=1)
+    assert contents(tmp_path) == before
+
+
+def test_an_equal_phantom_is_taken_as_it_is(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    options = TINY | {"strength": {"Edema": 0.5, "Fracture": 2}, "counterfactuals": ()}
+    folder = write_phantom(tmp_path / "phantom", **options)
+    request.getfixturevalue("undrawn")
+    other_order = options | {"strength": {"Fracture": 2.0, "Edema": 0.5}, "counterfactuals": []}
+    assert write_phantom(folder, **other_order) == folder
+
+
+@pytest.mark.parametrize(("stored", "fine"), [(None, True), ({"seed": 1}, False)])
+def test_when_two_build_at_once_the_faster_ones_phantom_stays_if_it_is_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: dict[str, int] | None, fine: bool
+) -> None:
+    folder = tmp_path / "phantom"
+    draw = writer._write_films
+
+    def be_slower(*arguments: object) -> None:
+        monkeypatch.setattr(writer, "_write_films", draw)
+        write_phantom(folder, **TINY, **(stored or {}))
+        os.utime(folder, (1, 1))
+        draw(*arguments)
+
+    monkeypatch.setattr(writer, "_write_films", be_slower)
+    monkeypatch.setattr(os, "getpid", iter(range(1, 9)).__next__)  # the other builder is another process
+    with nullcontext() if fine else pytest.raises(ProblemError, match="holds another phantom"):
+        write_phantom(folder, **TINY)
+    assert folder.stat().st_mtime == 1
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("file", "is not an empty folder"),
+        ("full", "is not an empty folder"),
+        ("file/phantom", "cannot be made"),
+        (f"{'x' * 300}/phantom", "cannot be made"),
+        ("x" * 300, "cannot be made"),
+        ("..", "has no name of its own"),
+    ],
+)
+def test_a_place_where_no_phantom_can_lie_is_refused_before_drawing(tmp_path: Path, out: str, message: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/notes.txt").touch()
+    with pytest.raises(ProblemError, match=message):
+        write_phantom(tmp_path / out, **TINY)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "notes.txt"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_working_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ProblemError, match="has no name of its own"):
+        write_phantom(Path(), **TINY)
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "phantom").mkdir()
+    assert (write_phantom(tmp_path / "phantom", **TINY) / "phantom/options.json").is_file()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_defect_that_needs_more_films_is_refused_before_drawing(tmp_path: Path) -> None:
+    with pytest.raises(ProblemError, match="too few films to plant: truncated"):
+        write_phantom(tmp_path / "phantom", **TINY | {"patients": 0}, defects=["truncated"])

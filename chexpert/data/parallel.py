@@ -1,4 +1,4 @@
-"""Work on many files in several processes, with its progress and an estimate on stderr."""
+"""Work on many items in several processes, with its progress and an estimate on stderr."""
 
 import multiprocessing
 import os
@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 from rich.console import Console
@@ -14,45 +15,68 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from chexpert.problem import ProblemError
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
+Tell = Callable[[int], object]  # called with how many items are done
 
 CHUNK = 32  # files that a process takes at a time
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 
 
 def map_files(
-    function: Callable[[str], Result], files: Sequence[str], title: str, workers: int | None = None
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    title: str,
+    workers: int | None = None,
+    *,
+    chunk: int = CHUNK,
 ) -> list[Result]:
-    """`function` of every file, in the order of `files`.
+    """`function` of every item, in the order of `items`.
 
     Args:
         function: of a module, so that a process can find it. What it raises ends the work.
-        files: paths.
+        items: paths, or what else says which file to read or write.
         title: of the progress bar.
         workers: processes; None for one for each processor that this one may use.
+        chunk: items that a process takes at a time; fewer than two chunks are done in this process.
 
     Raises:
         ProblemError: a process was ended from outside, mostly for want of memory.
     """
-    workers = min(workers or _count_processors(), -(-len(files) // CHUNK))
+    workers = min(workers or count_processors(), -(-len(items) // chunk))
     if workers <= 1:
-        return list(watch(map(function, files), title, len(files)))
+        return list(watch(map(function, items), title, len(items)))
     # Forking is fast and asks nothing of the caller's main module; only Linux does it safely.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with ProcessPoolExecutor(workers, context) as pool:
         try:
-            return list(watch(pool.map(function, files, chunksize=CHUNK), title, len(files)))
+            return list(watch(pool.map(function, items, chunksize=chunk), title, len(items)))
         except BrokenProcessPool as error:
             mend = "ask for fewer workers, or free some memory"
             raise ProblemError("a process was ended from outside", where=title, mend=mend) from error
 
 
-def watch(results: Iterable[Result], title: str, total: int) -> Iterator[Result]:
-    """Passes the results on and shows how far they are: a bar on a terminal, else a line now and then."""
-    yield from (_show_bar if sys.stderr.isatty() else _print_lines)(results, title, total)
+def count_processors() -> int:
+    """Processors that this process may use; a container may grant fewer than there are."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _show_bar(results: Iterable[Result], title: str, total: int) -> Iterator[Result]:
+def watch(results: Iterable[Result], title: str, total: int, *, each: int = 1) -> Iterator[Result]:
+    """Passes the results on and shows how far they are: a bar on a terminal, else a line now and then.
+
+    Args:
+        total: items in all.
+        each: items in a result; the last one may have fewer.
+    """
+    with (_show_bar if sys.stderr.isatty() else _print_lines)(title, total) as tell:
+        for number, result in enumerate(results, start=1):
+            yield result
+            tell(min(number * each, total))
+
+
+@contextmanager
+def _show_bar(title: str, total: int) -> Iterator[Tell]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -62,20 +86,19 @@ def _show_bar(results: Iterable[Result], title: str, total: int) -> Iterator[Res
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield from progress.track(results, total=total, description=title)
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.update(task, completed=done)
 
 
-def _print_lines(results: Iterable[Result], title: str, total: int) -> Iterator[Result]:
+def _print_lines(title: str, total: int) -> AbstractContextManager[Tell]:
     started = told = time.monotonic()
-    for done, result in enumerate(results, start=1):
-        yield result
+
+    def tell(done: int) -> None:
+        nonlocal told
         now = time.monotonic()
         if now - told >= LINE_EVERY:
             told = now
             left = (now - started) / done * (total - done)
             print(f"{title}: {done:,} of {total:,}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
 
-
-def _count_processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux: a container may grant fewer than there are
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return nullcontext(tell)

@@ -1,0 +1,75 @@
+"""Where a phantom comes to lie: its folder appears complete or not at all, and never in place of anything else."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chexpert.problem import ProblemError
+
+MARK = "phantom/options.json"  # what a whole phantom holds at least: its record
+
+Record = Mapping[str, Any]  # version and options, as JSON gives them back
+
+
+def lies_there(folder: Path, record: Record) -> bool:
+    """Whether the phantom of this record lies in a folder.
+
+    Raises:
+        ProblemError: another one or anything else lies there, or no folder can have this name.
+    """
+    if folder.name in ("", ".."):
+        raise _refuse(folder, "has no name of its own")
+    try:
+        stored, taken = _read_record(folder), folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
+    except OSError as error:
+        raise _refuse(folder, f"cannot be made: {error.strerror}") from error
+    if taken and stored != record:
+        raise _refuse(folder, "is not an empty folder" if stored is None else "holds another phantom")
+    return taken
+
+
+@contextmanager
+def open_draft(folder: Path, record: Record) -> Iterator[Path]:
+    """A new folder beside `folder`, with phantom/ in it, that takes its place at the end; nothing is left on an error.
+
+    When another process was faster, its phantom stays, which must be the same.
+    """
+    target = folder.resolve()  # of a link: renaming would not follow it
+    draft = target.with_name(f".{target.name}-{os.getpid()}")
+    try:
+        _make(draft / Path(MARK).parent, folder)
+        yield draft
+        (draft / MARK).write_text(json.dumps(record, indent=1))
+        try:
+            draft.rename(target)
+        except OSError:
+            if not lies_there(folder, record):
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _make(draft: Path, folder: Path) -> None:
+    shutil.rmtree(draft.parent, ignore_errors=True)  # of a killed process that had the same number
+    try:
+        draft.mkdir(parents=True)
+    except OSError as error:
+        raise _refuse(folder, f"cannot be made: {error.strerror}") from error
+
+
+def _read_record(folder: Path) -> Any:
+    """None where no phantom lies."""
+    try:
+        return json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:  # damaged: nobody knows which one it is
+        return {}
+
+
+def _refuse(folder: Path, why: str) -> ProblemError:
+    return ProblemError(f"this place {why}", where=str(folder), mend="name a new folder, or remove it first")
