@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -48,12 +49,24 @@ def map_files(
         return list(watch(map(function, items), title, len(items)))
     # Forking is fast and asks nothing of the caller's main module; only Linux does it safely.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
         try:
             return list(watch(pool.map(function, items, chunksize=chunk), title, len(items)))
         except BrokenProcessPool as error:
             mend = "ask for fewer workers, or free some memory"
             raise ProblemError("a process was ended from outside", where=title, mend=mend) from error
+
+
+def _end_with_parent() -> None:
+    """Lets this process end when the one that started it is killed; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch_over() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch_over, daemon=True).start()
 
 
 def count_processors() -> int:

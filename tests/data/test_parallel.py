@@ -1,6 +1,10 @@
 """Work in several processes."""
 
+import multiprocessing
 import os
+import signal
+import sys
+import time
 
 import pytest
 
@@ -31,6 +35,37 @@ def test_several_workers_are_other_processes():
 def test_a_killed_worker_is_told_and_does_not_hang():
     with pytest.raises(ProblemError, match="ended from outside"):
         parallel.map_files(die, FILES, "test", 2)
+
+
+def note_process(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(0.01)
+
+
+def is_running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="starts processes by forking")
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    work = (note_process, [tmp_path] * 10_000, "test", 2)
+    parent = multiprocessing.get_context("fork").Process(target=parallel.map_files, args=work)
+    parent.start()
+    deadline = time.monotonic() + 20
+    while len(workers := [int(file.name) for file in tmp_path.iterdir()]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    parent.kill()
+    parent.join()
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    left = [worker for worker in workers if is_running(worker)]
+    for worker in left:
+        os.kill(worker, signal.SIGKILL)
+    assert (len(workers), left) == (2, [])
 
 
 def test_without_a_terminal_a_line_now_and_then(monkeypatch, capsys):
