@@ -128,11 +128,11 @@ class CheXpertDataModule(pl.LightningDataModule):
             frames[name] = reader.read(name)
             self.sources[name] = describe_source(layout, name, self.labeller)
             self.skipped.update(reader.missing)
+        check_patients(frames, self.layout.folder)
         films = {name: self._open_cache(name, frame) for name, frame in frames.items()}
         if stage == "fit" and self.held is not None:
             frames["train"], frames["dev"] = hold_out(frames["train"], *self.held, self.seed)
             films["dev"], self.sources["dev"] = films["train"], self.sources["train"]
-        check_patients(frames, self.layout.folder)
         self.frames = frames
         self.datasets = {name: self._make_views(name, frame, films[name]) for name, frame in frames.items()}
 
@@ -167,9 +167,10 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     def _make_views(self, name: str, frame: pd.DataFrame, films: DecodedCache | None) -> ViewDataset:
         train, names = name == "train", self.observations
-        read_from_reports = name == "dev"  # its labels are those of train
-        judged = Targets(*hard_labels(frame, names, blank_is_negative=read_from_reports))
-        targets = self.labels.apply(frame, names) if train else judged
+        if train:
+            targets = self.labels.apply(frame, names)
+        else:  # labels of dev are read from reports, as those of train are
+            targets = Targets(*hard_labels(frame, names, blank_is_negative=name == "dev"))
         return ViewDataset(
             list(frame["path"]),
             list(frame["file"]),
