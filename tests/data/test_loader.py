@@ -43,9 +43,14 @@ def test_a_problem_in_a_worker_is_told_as_it_was_said_there(tmp_path, workers):
         Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(file)
     files[3].unlink()
     views = ViewDataset(list("abcd"), files, np.zeros((4, 1), "float32"), np.ones((4, 1), bool), Preprocessing(8))
-    loader, seen = make_loader(views, batch_size=2, workers=workers, shuffle=False, seed=0), []
+    seen = []
+
+    def load():
+        for batch in make_loader(views, batch_size=2, workers=workers, shuffle=False, seed=0):
+            seen.append(batch.paths)
+
     with pytest.raises(ProblemError) as caught:
-        seen.extend(batch.paths for batch in loader)
+        load()
     traceback.clear_frames(caught.tb)  # in a cycle with the loader, whose collection would wait 10 s for its workers
     assert seen == [["a", "b"]]
     assert str(caught.value).startswith("this image is missing\n")
