@@ -86,7 +86,9 @@ def random_policy(rng):
     """Rules of every form, for all observations or mixed, and every switch."""
 
     def rules(words):
-        one = lambda: words[rng.integers(len(words))]  # noqa: E731
+        def one():
+            return words[rng.integers(len(words))]
+
         if rng.random() < 0.3:
             return one()
         some = [name for name in OBSERVATIONS if rng.random() < 0.5]
