@@ -31,7 +31,7 @@ def make_cases(name: str, size: int) -> dict[str, Callable[[], object]]:
     return {
         f"training step, {BATCH} films" + ", bf16" * bf16: step,
         "forward pass, 1 film": torch.inference_mode()(lambda: model.eval()(images[:1])),
-        "Grad-CAM of 3 observations, 1 film": lambda: GradCAM()(model, images[0], [0, 1, 2]),
+        "Grad-CAM of 3 observations, 1 film": lambda: GradCAM()(model, images[:1], [[0, 1, 2]]),
     }
 
 

@@ -38,7 +38,7 @@ def lime_memory(names: str, size: int, samples: int) -> float:
     members = {name: Backbone(name) for name in names.split(",")}
     model = Combined(members, 5) if len(members) > 1 else Single(members[names], 5)
     film = torch.randint(60, 200, (1, size, size), dtype=torch.uint8)
-    Lime(samples=samples)(model, film, [0, 1, 2])
+    Lime(samples=samples)(model, film[None], [[0, 1, 2]])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 

@@ -90,7 +90,7 @@ class ExplainCallback(pl.Callback):
         with torch.no_grad():
             probabilities = model(image[None])[0].float().sigmoid().cpu().numpy()  # type: ignore[operator]
         outputs = self.pick(probabilities)
-        attributions = explainer(model, image, outputs)  # type: ignore[arg-type]
+        (attributions,) = explainer(model, image[None], [outputs])  # type: ignore[arg-type]
         return [
             Explanation(
                 view=batch.paths[0],

@@ -9,7 +9,7 @@ from lime.lime_base import LimeBase
 from scipy.ndimage import gaussian_filter
 from sklearn.metrics import pairwise_distances
 
-from chexpert.explain.attribution import Attribution, explaining
+from chexpert.explain.attribution import Attribution, check_request, explaining
 from chexpert.explain.superpixels import segment
 from chexpert.models import Model
 
@@ -61,8 +61,16 @@ class Lime:
             if key in options and not (isinstance(options[key], int | float) and options[key] > 0)
         ]
 
-    def __call__(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
-        """Attributions of the given outputs for one image (1, H, W) uint8."""
+    def passes(self, outputs: int) -> int:
+        """One a sample, whatever the number of outputs."""
+        return self.samples
+
+    def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
+        """Attributions for views (B, 1, H, W) uint8 of the outputs listed for each."""
+        check_request(model, images, outputs)
+        return [self._explain(model, image, own) for image, own in zip(images, outputs, strict=True)]
+
+    def _explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
         gray = image[0].cpu().numpy()
         segments = segment(gray, self.superpixels)
         shown = self.draw(int(segments.max()))

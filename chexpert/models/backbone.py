@@ -80,23 +80,54 @@ class Backbone(nn.Module):
         """
         scale = 1 if images.is_floating_point() else 255
         images = images.to(self.mean.dtype) / scale
-        return self._to_map(self.net.forward_features((images - self.mean) / self.std))
+        return self.to_map(self.net.forward_features((images - self.mean) / self.std))
+
+    def tap(self, images: torch.Tensor, stride: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the last stage of this many pixels a cell puts out, as a leaf, and the last feature map made from it.
+
+        Gradients are kept from the leaf on, whatever the mode around. ``to_map`` makes a map of the leaf.
+
+        Raises:
+            ProblemError: the network has no such stage.
+        """
+        leaves: list[torch.Tensor] = []
+
+        def cut(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+            torch.set_grad_enabled(True)
+            leaves.append(output.detach().requires_grad_())
+            return leaves[-1].clone()  # a ReLU that works in place must not change the leaf
+
+        hook = self.net.get_submodule(self._find_stage(stride)).register_forward_hook(cut)
+        try:
+            with torch.no_grad():
+                last = self(images)
+        finally:
+            hook.remove()
+        return leaves[-1], last
 
     def train(self, mode: bool = True) -> "Backbone":
         """A frozen backbone stays in eval mode, or its batch statistics would drift."""
         return super().train(mode and not self.frozen)
 
-    @property
-    def layer(self) -> str:
-        """Where the feature map is taken, for the caption of a picture."""
-        return f"{self.name}.forward_features"
+    def layer_at(self, stride: int | None = None) -> str:
+        """Where a feature map is taken, for the caption of a picture."""
+        return f"{self.name}.{'forward_features' if stride is None else self._find_stage(stride)}"
 
-    def _to_map(self, features: torch.Tensor) -> torch.Tensor:
+    def _find_stage(self, stride: int) -> str:
+        """Name of the last stage of this many pixels a cell."""
+        stages = {info["reduction"]: info["module"] for info in self.net.feature_info}
+        if stride not in stages:
+            mend = f"one of {', '.join(map(str, stages))}, or null for the last map"
+            raise ProblemError(f"{self.name} has no stage of stride {stride}", where="explainer stride", mend=mend)
+        return stages[stride]
+
+    def to_map(self, features: torch.Tensor) -> torch.Tensor:
+        """What a stage puts out, or its gradient, as (B, K, h, w): tokens and channels-last are turned."""
         if features.ndim == 3:  # tokens of a transformer, (B, N, K), after class and register tokens
             features = features[:, getattr(self.net, "num_prefix_tokens", 0) :]
             side = round(features.shape[1] ** 0.5)
             return features.transpose(1, 2).unflatten(2, (side, side))
-        if features.shape[1] != self.width:  # channels last, as Swin gives them
+        if getattr(self.net, "output_fmt", "NCHW") == "NHWC":  # as Swin gives them
             return features.permute(0, 3, 1, 2)
         return features
 

@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from chexpert.explain import GradCAM
-from chexpert.explain.gradcam import weighted_sum
 from chexpert.models import Backbone, Combined, Single
 
 
@@ -35,23 +34,23 @@ def test_equals_the_grad_cam_package_on_the_same_layer(name):
         raw = cam.get_cam_image(images, theirs.layer, targets, grads.activations[0].numpy(), grads.gradients[0].numpy())
     raw *= raw.size  # the package takes the mean gradient, this project the sum
     expected = interpolate(torch.tensor(raw)[None], size=(64, 64), mode="bilinear")[0, 0].numpy()
-    (attribution,) = GradCAM()(model, image, [3])
+    ((attribution,),) = GradCAM()(model, image[None], [[3]])
     assert abs(attribution.signed - expected).max() <= 1e-5 * abs(expected).max()
 
 
 def test_channels_are_weighted_by_their_summed_gradient():
     feature = torch.tensor([[[[1.0, 2.0]], [[3.0, 0.0]]]])  # two channels of 1 x 2
     gradient = torch.tensor([[[[1.0, 3.0]], [[-1.0, -1.0]]]])  # sums 4 and -2
-    assert weighted_sum(feature, gradient).tolist() == [[[[-2.0, 8.0]]]]
+    assert GradCAM().combine(feature, gradient).tolist() == [[[-2.0, 8.0]]]
 
 
 def test_one_forward_pass_serves_all_outputs_and_equals_single_calls(monkeypatch):
     model = Single(Backbone("resnet18"), outputs=4)
     image = torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8)
-    singles = [GradCAM()(model, image, [k])[0].signed for k in range(4)]
+    singles = [GradCAM()(model, image[None], [[k]])[0][0].signed for k in range(4)]
     calls = []
     monkeypatch.setattr(model, "feature_maps", lambda x, f=model.feature_maps: calls.append(1) or f(x))
-    together = GradCAM()(model, image, range(4))
+    (together,) = GradCAM()(model, image[None], [range(4)])
     assert len(calls) == 1
     for single, attribution in zip(singles, together, strict=True):
         assert abs(single - attribution.signed).max() < 1e-6
@@ -59,7 +58,7 @@ def test_one_forward_pass_serves_all_outputs_and_equals_single_calls(monkeypatch
 
 def test_a_combined_map_is_the_sum_of_its_members_maps():
     model = Combined({"a": Backbone("resnet18"), "b": Backbone("mnasnet_small")}, outputs=2)
-    (attribution,) = GradCAM()(model, torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8), [1])
+    ((attribution,),) = GradCAM()(model, torch.randint(0, 256, (1, 1, 64, 64), dtype=torch.uint8), [[1]])
     assert set(attribution.members) == {"a", "b"}
     assert abs(attribution.signed - attribution.members["a"] - attribution.members["b"]).max() < 1e-6
     assert attribution.manifest["layer"] == {"a": "resnet18.forward_features", "b": "mnasnet_small.forward_features"}
@@ -68,9 +67,9 @@ def test_a_combined_map_is_the_sum_of_its_members_maps():
 def test_it_works_on_frozen_weights_and_under_inference_mode():
     model = Single(Backbone("resnet18", frozen=True), outputs=2)
     image = torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8)
-    (outside,) = GradCAM()(model, image, [0])
+    ((outside,),) = GradCAM()(model, image[None], [[0]])
     with torch.inference_mode():
-        (inside,) = GradCAM()(model, image.clone(), [0])
+        ((inside,),) = GradCAM()(model, image[None].clone(), [[0]])
     assert (inside.signed == outside.signed).all()
 
 
@@ -79,9 +78,9 @@ def test_modes_gradients_and_statistics_are_as_before_also_after_an_error():
     model.head.eval()
     state = {key: value.clone() for key, value in model.state_dict().items()}
     image = torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8)
-    GradCAM()(model, image, [0])
-    with pytest.raises(IndexError):
-        GradCAM()(model, image, [7])
+    GradCAM()(model, image[None], [[0]])
+    with pytest.raises(ValueError, match="outputs 0 to 1"):
+        GradCAM()(model, image[None], [[7]])
     assert model.training
     assert not model.head.training
     assert all(p.grad is None for p in model.parameters())
@@ -104,12 +103,12 @@ def test_members_count_by_their_part_in_the_logit_whatever_the_grid_of_their_map
     image = torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8)
     maps = model.feature_maps(image[None])
     assert [m.shape[-1] for m in maps.values()] == [2, 8]
-    (attribution,) = GradCAM()(model, image, [0])
+    ((attribution,),) = GradCAM()(model, image[None], [[0]])
     for name, feature in maps.items():  # the map's mean is gradient x pooled feature, by hand
         pooled = {key: value.mean((2, 3), keepdim=True).detach() for key, value in maps.items()}
         pooled[name].requires_grad_()
         (gradient,) = torch.autograd.grad(model.classify(pooled)[0, 0], pooled[name])
         expected = (gradient * feature.mean((2, 3), keepdim=True)).sum().item()
-        cam = weighted_sum(feature, gradient.expand_as(feature) / feature[0, 0].numel())
+        cam = GradCAM().combine(feature, gradient.expand_as(feature) / feature[0, 0].numel())
         assert cam.mean().item() == pytest.approx(expected, rel=1e-4)
         assert attribution.members[name].mean() == pytest.approx(expected, rel=0.2, abs=1e-4)  # upsampling bends it

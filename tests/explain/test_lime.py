@@ -65,20 +65,20 @@ def test_equals_the_lime_package_on_the_same_segments_and_perturbations(image):
 
 
 def test_weights_point_at_the_half_that_the_output_reads(image):
-    left, right = Lime(samples=200, superpixels=12)(Linear(), image, [0, 1])
+    ((left, right),) = Lime(samples=200, superpixels=12)(Linear(), image[None], [[0, 1]])
     assert left.signed[20:30, 8:18].mean() > 5 * abs(left.signed[40:50, 44:54]).mean()
     assert right.signed[40:50, 44:54].mean() > 5 * abs(right.signed[20:30, 8:18]).mean()
 
 
 def test_one_pass_of_bounded_batches_serves_all_outputs(image):
     model = Linear()
-    Lime(samples=50, superpixels=12, batch_size=16)(model, image, [0, 1])
+    Lime(samples=50, superpixels=12, batch_size=16)(model, image[None], [[0, 1]])
     assert model.seen == [16, 16, 16, 2]
 
 
 def test_the_same_seed_gives_the_same_map_and_batches_do_not_matter(image):
     def explain(**options):
-        return Lime(samples=60, superpixels=12, **options)(Linear(), image, [0])[0].signed
+        return Lime(samples=60, superpixels=12, **options)(Linear(), image[None], [[0]])[0][0].signed
 
     assert (explain(seed=1) == explain(seed=1)).all()
     assert abs(explain(seed=1, batch_size=7) - explain(seed=1, batch_size=60)).max() < 1e-6
@@ -88,7 +88,7 @@ def test_the_same_seed_gives_the_same_map_and_batches_do_not_matter(image):
 def test_it_runs_on_a_combined_model_and_restores_its_mode():
     model = Combined({"a": Backbone("resnet18"), "b": Backbone("mnasnet_small")}, outputs=2).train()
     image = torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8)
-    (attribution,) = Lime(samples=24, superpixels=8)(model, image, [0])
+    ((attribution,),) = Lime(samples=24, superpixels=8)(model, image[None], [[0]])
     assert attribution.signed.shape == (64, 64)
     assert attribution.manifest["samples"] == 24
     assert model.training

@@ -49,7 +49,7 @@ def test_tokens_become_a_map_in_reading_order():
 def test_a_map_with_channels_last_is_turned():
     backbone = Backbone(SMALL)
     features = torch.rand(1, 2, 3, backbone.width)
-    backbone.net.forward_features = lambda images: features
+    backbone.net.forward_features, backbone.net.output_fmt = (lambda images: features), "NHWC"
     turned = backbone(torch.zeros(1, 1, 64, 96))
     assert tuple(turned.shape) == (1, backbone.width, 2, 3)
     assert torch.equal(turned[0, 7], features[0, :, :, 7])
