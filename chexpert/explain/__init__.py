@@ -2,7 +2,23 @@
 
 from chexpert.explain.attribution import Attribution, Explainer
 from chexpert.explain.callback import ExplainCallback
+from chexpert.explain.eigencam import EigenCAM
 from chexpert.explain.gradcam import GradCAM
+from chexpert.explain.gradcam_plus_plus import GradCAMPlusPlus
+from chexpert.explain.hirescam import HiResCAM
+from chexpert.explain.layercam import LayerCAM
 from chexpert.explain.lime import Lime
+from chexpert.explain.scorecam import ScoreCAM
 
-__all__ = ["Attribution", "ExplainCallback", "Explainer", "GradCAM", "Lime"]
+__all__ = [
+    "Attribution",
+    "EigenCAM",
+    "ExplainCallback",
+    "Explainer",
+    "GradCAM",
+    "GradCAMPlusPlus",
+    "HiResCAM",
+    "LayerCAM",
+    "Lime",
+    "ScoreCAM",
+]

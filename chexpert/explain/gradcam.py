@@ -2,10 +2,10 @@
 
 import torch
 
-from chexpert.explain.cam import Cam
+from chexpert.explain.cam import GradientCam
 
 
-class GradCAM(Cam):
+class GradCAM(GradientCam):
     """Channels weighted by their summed gradient.
 
     The paper takes the mean. Behind average pooling the sum is the gradient of the logit by the pooled feature,
