@@ -162,9 +162,11 @@ class Backbone(nn.Module):
     def _find_grid(self, tokens: int) -> tuple[int, int]:
         """Rows and columns of the patches that the tokens stand for."""
         embed = getattr(self.net, "patch_embed", None)
-        grid = getattr(embed, "grid_size", None) or (isqrt(tokens), isqrt(tokens))
+        made_for = getattr(embed, "grid_size", None) or (0, 0)
+        square = isqrt(tokens), isqrt(tokens)  # films are square; some networks take them in any size
+        grid = made_for if prod(made_for) == tokens else square
         if prod(grid) != tokens:
-            what = f"{self.name} puts out {tokens} tokens, and its patches are {grid[0]} x {grid[1]}"
+            what = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
             raise ProblemError(what, where="backbone name", mend="a network that keeps one token for each patch")
         return tuple(grid)
 
