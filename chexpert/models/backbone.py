@@ -101,8 +101,8 @@ class Backbone(nn.Module):
 
         def cut(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
             torch.set_grad_enabled(True)
-            leaves.append(output.detach().clone().requires_grad_())
-            return leaves[-1].clone()  # what works in place behind it must change neither the leaf nor its values
+            leaves.append(output.detach().requires_grad_())
+            return leaves[-1].clone()  # what works in place behind it, as many a ReLU, must not change the leaf
 
         hook = self.net.get_submodule(self._find_stage(stride)).register_forward_hook(cut)
         try:

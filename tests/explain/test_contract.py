@@ -14,6 +14,7 @@ import torch
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
+from chexpert.explain import LayerCAM
 from chexpert.models import Backbone, Combined, Model, Single
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -106,6 +107,24 @@ def test_everything_is_as_before_also_after_an_error_in_the_middle(name, backbon
         explainer(model, images, [[0]])
     assert describe(model) == before
     assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("backbone", FAST)
+def test_everything_is_as_before_when_a_finer_map_is_traced_also_after_an_error(backbone, monkeypatch):
+    model, explainer, images = copy.deepcopy(make_backbone(backbone)), LayerCAM(stride=16), make_images(1)
+    prepare(model)
+    before = describe(model)
+
+    def fail(features):
+        raise BrokenError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model.members["backbone"], "to_map", fail)
+        with pytest.raises(BrokenError):
+            explainer(model, images, [[0]])
+    assert describe(model) == before
+    explainer(model, images, [[0]])
+    assert describe(model) == before
 
 
 @pytest.fixture(params=["single", "combined"])
