@@ -1,15 +1,35 @@
 """Figures that judge a model: functions of arrays, with thin shells for Lightning."""
 
 from chexpert.metrics.auroc import Auroc, MultilabelAuroc, auroc_mean, multilabel_auroc
-from chexpert.metrics.segmentations import Segmentations
+from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means
+from chexpert.metrics.localization import chance, grid_ceiling, hit, normalise_hit, rank_accuracy, relevance_mass
+from chexpert.metrics.maps import LocalMap, find_maps, write_map
+from chexpert.metrics.overlap import iou, segment_above, segment_otsu
+from chexpert.metrics.segmentations import Segmentations, write_segmentations
 from chexpert.metrics.study import find_study, reduce_to_studies
 
 __all__ = [
     "Auroc",
+    "Interval",
+    "LocalMap",
     "MultilabelAuroc",
     "Segmentations",
     "auroc_mean",
+    "bootstrap_mean",
+    "bootstrap_means",
+    "chance",
+    "find_maps",
     "find_study",
+    "grid_ceiling",
+    "hit",
+    "iou",
     "multilabel_auroc",
+    "normalise_hit",
+    "rank_accuracy",
     "reduce_to_studies",
+    "relevance_mass",
+    "segment_above",
+    "segment_otsu",
+    "write_map",
+    "write_segmentations",
 ]
