@@ -19,7 +19,8 @@ class IntegratedGradients(Perturbing):
 
     Args:
         steps: points on the way, in the middle of as many equal pieces.
-        fill: the baseline, see :func:`chexpert.explain.fills.fill_film`.
+        fill: the baseline, see :func:`chexpert.explain.fills.fill_film`; black is the film before any exposure, and far
+            enough from every film that the logit gains something on the way.
         memory: MiB that a forward and backward pass may take for its activations.
         batch_size: films a pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """
@@ -28,7 +29,7 @@ class IntegratedGradients(Perturbing):
     counts = (*Perturbing.counts, "steps")
 
     def __init__(
-        self, steps: int = 64, fill: str = "blur", memory: float = MEMORY, batch_size: int | None = None
+        self, steps: int = 64, fill: str = "black", memory: float = MEMORY, batch_size: int | None = None
     ) -> None:
         super().__init__(fill, memory, batch_size)
         self.steps = steps

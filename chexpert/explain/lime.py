@@ -48,7 +48,7 @@ class Lime(Perturbing):
         superpixels: int = 50,
         segments: str = "slic",
         of: str = "logit",
-        fill: str = "blur",
+        fill: str = "local",
         kernel_width: float = 0.25,
         seed: int = 0,
         memory: float = MEMORY,
@@ -105,13 +105,15 @@ def hide_superpixels(image: torch.Tensor, hidden: torch.Tensor, segments: np.nda
         shown: (samples, S), which superpixels each film shows.
     """
     place = torch.from_numpy(segments.ravel()).to(image.device)
-    keep = torch.from_numpy(np.pad(shown.astype(bool), ((0, 0), (1, 0)), constant_values=True)).to(image.device)
+    keep = torch.from_numpy(np.pad(shown.T.astype(bool), ((1, 0), (0, 0)), constant_values=True)).to(image.device)
     film, fill = image.flatten(), hidden.flatten()
     mask = torch.empty(0, dtype=torch.bool, device=image.device)
 
     def write(start: int, buffer: torch.Tensor) -> None:
-        torch.index_select(keep[start : start + len(buffer)], 1, place, out=mask.resize_(len(buffer), len(place)))
-        torch.where(mask, film, fill, out=buffer.view(len(buffer), -1))
+        # (HW, films): whole rows are copied for each pixel, ten times as fast as picking within (films, HW)
+        some = keep[:, start : start + len(buffer)].contiguous()
+        torch.index_select(some, 0, place, out=mask.resize_(len(place), len(buffer)))
+        torch.where(mask.T, film, fill, out=buffer.view(len(buffer), -1))
 
     return write
 

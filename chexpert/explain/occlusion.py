@@ -29,7 +29,7 @@ class Occlusion(Perturbing):
         self,
         patch: float = 0.125,
         stride: float = 0.0625,
-        fill: str = "blur",
+        fill: str = "local",
         memory: float = MEMORY,
         batch_size: int | None = None,
     ) -> None:

@@ -35,7 +35,7 @@ class Rise(Perturbing):
         self,
         samples: int = 1000,
         cells: int = 8,
-        fill: str = "blur",
+        fill: str = "local",
         seed: int = 0,
         memory: float = MEMORY,
         batch_size: int | None = None,
