@@ -6,8 +6,12 @@ from chexpert.explain.eigencam import EigenCAM
 from chexpert.explain.gradcam import GradCAM
 from chexpert.explain.gradcam_plus_plus import GradCAMPlusPlus
 from chexpert.explain.hirescam import HiResCAM
+from chexpert.explain.integrated_gradients import IntegratedGradients
 from chexpert.explain.layercam import LayerCAM
 from chexpert.explain.lime import Lime
+from chexpert.explain.occlusion import Occlusion
+from chexpert.explain.random_map import RandomMap
+from chexpert.explain.rise import Rise
 from chexpert.explain.scorecam import ScoreCAM
 
 __all__ = [
@@ -18,7 +22,11 @@ __all__ = [
     "GradCAM",
     "GradCAMPlusPlus",
     "HiResCAM",
+    "IntegratedGradients",
     "LayerCAM",
     "Lime",
+    "Occlusion",
+    "RandomMap",
+    "Rise",
     "ScoreCAM",
 ]

@@ -16,7 +16,7 @@ def fill_film(gray: np.ndarray, kind: str) -> np.ndarray:
 
     No fill is neutral: what hides a finding must neither keep it nor put in another.
 
-    ``blur``: the film without its fine structure; a large bright finding stays, fainter.
+    ``blur``: the film without its fine structure; a large finding stays, fainter, so that hiding it changes little.
     ``mean``: the mean gray of the body, everywhere. ``local``: the mean of a ring around each pixel, so that the
     finding itself does not count. ``black``: air, which looks like a pneumothorax.
 
