@@ -26,7 +26,8 @@ def localize_segmentations(
     Raises:
         ProblemError: a view's masks differ in size, or the files have no view in common.
     """
-    return {name: score(tally, None, replicates, seed) for name, tally in tally_segmentations(truth, predicted).items()}
+    tallies = tally_segmentations(truth, predicted)
+    return {name: score(tally, None, replicates=replicates, seed=seed) for name, tally in tallies.items()}
 
 
 def localize_maps(
@@ -61,9 +62,8 @@ def localize_maps(
     if tune_on:
         tallies = tally_maps(truth, files, lambda name: [choices[name].threshold], watch)
     tuned_on = (tune_on[0].where if tune_on else HERE) if "tuned" in (threshold, cutoff) else None
-    return {
-        name: score(tally, choices[name], replicates, seed) | {"tuned_on": tuned_on} for name, tally in tallies.items()
-    }
+    options = {"replicates": replicates, "seed": seed}
+    return {name: score(tally, choices[name], tuned_on, **options) for name, tally in tallies.items()}
 
 
 def write_segmented(

@@ -12,7 +12,9 @@ Table = dict[str, dict[str, Any]]
 """Figures by observation; undefined is NaN, what does not apply None."""
 
 
-def score(tally: Tally, choice: Choice | None, replicates: int = 1000, seed: int = 0) -> dict[str, Any]:
+def score(
+    tally: Tally, choice: Choice | None, tuned_on: str | None = None, *, replicates: int = 1000, seed: int = 0
+) -> dict[str, Any]:
     """The figures of one observation.
 
     Images are drawn anew for the intervals from all those of the ground truth, of ``miou_all`` from those that only the
@@ -38,6 +40,7 @@ def score(tally: Tally, choice: Choice | None, replicates: int = 1000, seed: int
         "threshold": threshold,
         "probability_cutoff": cutoff if choice else None,
         "tuned_images": tuned_images,
+        "tuned_on": tuned_on,
     }
 
 

@@ -128,8 +128,8 @@ def count_map(local: LocalMap, mask: np.ndarray | None, thresholds: Sequence[Thr
     large = upsample(local.map, local.height, local.width)
     predicted, shared = [], []
     for segmentation in segment(large, thresholds):
-        predicted.append(int(segmentation.sum()))
-        shared.append(0 if mask is None else int((segmentation & mask).sum()))
+        predicted.append(int(np.count_nonzero(segmentation)))
+        shared.append(0 if mask is None else int(np.count_nonzero(segmentation & mask)))
     return Counted(predicted, shared, local.probability, math.nan if mask is None else hit(large, mask))
 
 

@@ -132,7 +132,12 @@ def _read(path: str | Path, value: str, score: str = "") -> list[tuple[str, floa
     try:
         with Path(path).open(newline="") as file:
             rows = list(csv.DictReader(file))
-        return [(SPELLED.get(r["task"], r["task"]), float(r[value]), float(r[score]) if score else 0.0) for r in rows]
+        if not rows:
+            raise ValueError("no rows")
+        return [
+            (SPELLED.get(r["task"], str.strip(r["task"])), float(r[value]), float(r[score]) if score else 0.0)
+            for r in rows
+        ]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ProblemError(f"cannot be read as a table: {error!r}", where=str(path), mend=mend) from error
 

@@ -42,6 +42,6 @@ def _notes(table: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         for figure, head in FIGURES.items():
             prefix = "" if figure == "miou" else f"{figure}_"
             if (count := figures[f"{prefix}undefined_replicates"]) and figures[f"{prefix}images"]:
-                yield f"note: {name}, {head}: {count} replicates drew none of its images, and were left out"
+                yield f"note: {name}, {head}: replicates without any of its images, left out: {count}"
     if any(figures.get("tuned_images") is not None for figures in table.values()):
         yield f"tuned on: {next(iter(table.values()))['tuned_on']}"

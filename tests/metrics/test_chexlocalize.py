@@ -193,6 +193,15 @@ def test_counts_say_what_each_figure_rests_on(tmp_path):
     assert (found["missed"], found["false_positives"]) == (2, 2)
 
 
+def test_images_of_the_prediction_alone_are_not_drawn_for_the_figures_that_leave_them_out():
+    mask = {EDEMA: encode(np.eye(4))}
+    found = localize_segmentations(
+        Segmentations({"a": mask}, "gt.json"), Segmentations({"a": mask, "b": mask, "c": mask}, "pred.json")
+    )[EDEMA]
+    assert (found["miou"], found["undefined_replicates"]) == (1.0, 0)
+    assert found["miou_all"] == pytest.approx(1 / 3)
+
+
 def test_all_localised_observations_that_occur_are_scored_and_no_others(tmp_path):
     mask = encode(np.eye(4))
     truth = Segmentations({"a": {"Airspace Opacity": mask, "Fracture": mask}}, "gt.json")
