@@ -2,7 +2,23 @@
 
 from chexpert.explain.attribution import Attribution, Explainer
 from chexpert.explain.callback import ExplainCallback
+from chexpert.explain.choice import choose_rows, find_views
 from chexpert.explain.gradcam import GradCAM
 from chexpert.explain.lime import Lime
+from chexpert.explain.masks import find_masks
+from chexpert.explain.session import explain_views
+from chexpert.explain.view import View, open_view
 
-__all__ = ["Attribution", "ExplainCallback", "Explainer", "GradCAM", "Lime"]
+__all__ = [
+    "Attribution",
+    "ExplainCallback",
+    "Explainer",
+    "GradCAM",
+    "Lime",
+    "View",
+    "choose_rows",
+    "explain_views",
+    "find_masks",
+    "find_views",
+    "open_view",
+]

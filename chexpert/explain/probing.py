@@ -1,6 +1,7 @@
 """The logits of many changed versions of one film, in bounded memory."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import finalize
@@ -71,6 +72,15 @@ class Probe:
                 continue
             done += len(films)
             yield logits
+
+
+def estimate_seconds(model: Model, like: torch.Tensor, passes: int) -> float:
+    """Seconds that so many forward passes of a film like this one (1, H, W) take, by one that is timed."""
+    with explaining(model), torch.inference_mode():
+        for _ in range(2):  # the first one warms up
+            started = time.perf_counter()
+            model(like[None]).cpu()  # waits for an accelerator
+    return (time.perf_counter() - started) * passes
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
