@@ -47,9 +47,14 @@ class Explanation:
 
     @property
     def layer(self) -> str:
-        """Where in the model, or in the film, the explainer worked."""
-        layer = self.attribution.manifest["layer"]
-        return " + ".join(layer.values()) if isinstance(layer, dict) else str(layer)
+        """Where in the model, or in the film, the explainer worked: what members have in common is said once."""
+        layers = self.attribution.manifest["layer"]
+        if not isinstance(layers, dict):
+            return str(layers)
+        names, _, places = zip(*(layer.partition(".") for layer in layers.values()), strict=True)
+        if len(layers) > 1 and len(set(places)) == 1:
+            return f"{places[0]} of {', '.join(names)}"
+        return ", ".join(layers.values())
 
     @property
     def unit(self) -> str:
@@ -59,6 +64,6 @@ class Explanation:
         """
         manifest = self.attribution.manifest
         of = str(manifest.get("of", "logit"))
-        if " " in of:
-            return of
+        if of == "nothing":
+            return "nothing: a control"
         return f"share of the {of}" if isinstance(manifest["layer"], dict) else f"change of the {of}"
