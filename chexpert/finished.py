@@ -125,15 +125,14 @@ def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: st
 
 def open_images(images: Sequence[str], loaded: Loaded) -> list[View]:
     """The views in image files, each of a name of its own."""
-    names: dict[str, str] = {}
-    for image in images:
-        name = rundir.view_name(image)
-        if name in names:
-            what = f"{names[name]} and {image} would both be called {name}"
-            raise ProblemError(
-                what, where="images", mend="give each image once, or explain them in two calls with --out"
-            )
-        names[name] = image
+    for kind, keys in (
+        ("the same file", [str(Path(image).resolve()) for image in images]),
+        ("of one name in the explanations", [rundir.view_name(image) for image in images]),
+    ):
+        for row, key in enumerate(keys):
+            if (first := keys.index(key)) < row:
+                mend = "give each image once; two of one name in two calls with --out"
+                raise ProblemError(f"{images[first]} and {images[row]} are {kind}", where="images", mend=mend)
     return [open_view(image, image, loaded.preprocessing) for image in images]
 
 

@@ -7,7 +7,7 @@ import torch
 from chexpert import rundir
 from chexpert.explain import explain_views
 from chexpert.explain.attribution import Attribution
-from chexpert.explain.session import predict
+from chexpert.explain.session import attribute, predict
 from chexpert.models import Model
 from chexpert.models.readout import Readout
 
@@ -54,15 +54,16 @@ def views(make_view):
     return [make_view((40, 32), "pad", path, truth={"Edema": 1}) for path in paths]
 
 
-def test_batches_of_views_go_to_the_explainer_with_the_most_probable_observations_first(tmp_path, views):
-    explainer = Signs()
-    explain_views(Gray(), {"signs": explainer}, views, NAMES, tmp_path, top=2)
-    assert explainer.asked == [[[1, 2]] * 8, [[1, 2]] * 2]
+def test_batches_of_views_go_to_the_explainer_each_with_its_own_outputs(views):
+    explainer, outputs = Signs(), [[k % 3, 2] for k in range(10)]
+    attributions = attribute(Gray(), explainer, views, outputs)
+    assert explainer.asked == [outputs[:8], outputs[8:]]
+    assert [[a.signed[0, 0] + 1 for a in own] for own in attributions] == outputs
 
 
 def test_probabilities_are_computed_once_for_all_explainers(tmp_path, views):
     model = Gray()
-    explain_views(model, {"one": Signs(), "two": Signs()}, views[:2], NAMES, tmp_path)
+    explain_views(model, {"one": Signs(), "two": Signs()}, views[:2], NAMES, tmp_path, top=1)
     assert model.seen == [2, 1, 1, 1, 1]  # the views, then one that is timed for each explainer, after a warm-up
 
 
