@@ -4,8 +4,12 @@ from chexpert.explain.attribution import Attribution, Explainer
 from chexpert.explain.callback import ExplainCallback
 from chexpert.explain.choice import choose_rows, find_views
 from chexpert.explain.gradcam import GradCAM
+from chexpert.explain.integrated_gradients import IntegratedGradients
 from chexpert.explain.lime import Lime
 from chexpert.explain.masks import find_masks
+from chexpert.explain.occlusion import Occlusion
+from chexpert.explain.random_map import RandomMap
+from chexpert.explain.rise import Rise
 from chexpert.explain.session import explain_views
 from chexpert.explain.view import View, open_view
 
@@ -14,7 +18,11 @@ __all__ = [
     "ExplainCallback",
     "Explainer",
     "GradCAM",
+    "IntegratedGradients",
     "Lime",
+    "Occlusion",
+    "RandomMap",
+    "Rise",
     "View",
     "choose_rows",
     "explain_views",
