@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
+from scipy.ndimage import uniform_filter
 
 from chexpert.explain.pictures.page import Bar
 
 LEAST = 0.02
 """A map whose greatest positive value is below this share of its scale shows no positive evidence."""
 
-OPAQUE = 0.8
+SPOT, OPAQUE = 1 / 32, 0.8
 
 
 def make_colours() -> ListedColormap:
@@ -39,14 +40,17 @@ COLOURS, DISAGREEMENT = make_colours(), make_fading_colours()
 
 @dataclass(frozen=True)
 class Scale:
-    """The raw value that has the full colour, of either sign."""
+    """The raw value that has the full colour, of either sign; what is beyond it has the same."""
 
     limit: float
 
     @classmethod
     def of(cls, maps: Iterable[np.ndarray]) -> "Scale":
-        """The scale on which none of these signed maps is cut off."""
-        return cls(max((float(np.abs(signed).max()) for signed in maps), default=0.0))
+        """The scale of these signed maps: their greatest magnitude, averaged over a square of ``SPOT`` of the side.
+
+        Without the average single pixels of a speckled map (integrated gradients) would leave nothing else to be seen.
+        """
+        return cls(max((_greatest(np.abs(signed)) for signed in maps), default=0.0))
 
     def shares(self, signed: np.ndarray) -> np.ndarray:
         """A raw map in [-1, 1]."""
@@ -59,3 +63,7 @@ class Scale:
     def is_silent(self, signed: np.ndarray) -> bool:
         """Whether nothing in the map speaks for the observation; what there is would be noise if it was stretched."""
         return not float(signed.max()) > LEAST * self.limit
+
+
+def _greatest(magnitude: np.ndarray) -> float:
+    return float(uniform_filter(magnitude.astype("float64"), max(1, round(SPOT * magnitude.shape[-1]))).max())

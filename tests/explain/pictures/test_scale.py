@@ -10,6 +10,14 @@ def test_all_maps_of_a_view_share_the_scale_of_the_greatest_of_either_sign():
     assert scale.shares(np.array([[2.0, -4.0, 0.0]])).tolist() == [[0.5, -1.0, 0.0]]
 
 
+def test_a_single_pixel_does_not_set_the_scale_but_a_spot_does():
+    signed = np.full((64, 64), 0.1)
+    signed[20, 20] = -2.1
+    assert Scale.of([signed]).limit == pytest.approx((2.1 + 3 * 0.1) / 4)  # the mean of 2 x 2 pixels
+    signed[20:22, 20:22] = -2.1
+    assert Scale.of([signed]).limit == pytest.approx(2.1)
+
+
 @pytest.mark.parametrize(("greatest", "silent"), [(-1.0, True), (0.0, True), (0.019, True), (0.021, False)])
 def test_a_map_below_2_percent_of_its_scale_shows_no_positive_evidence(greatest, silent):
     assert Scale(1.0).is_silent(np.array([[-1.0, greatest]])) is silent
