@@ -82,12 +82,14 @@ def test_every_artifact_lies_where_it_should(finished):
         manifest = json.loads((folder / "explanations" / explainer / "manifest.json").read_text())
         assert len(manifest) == 2 * 3  # views x most probable observations
         for entry in manifest:
-            picture = Image.open(folder / entry["picture"])
+            picture = Image.open(folder / "explanations" / entry["picture"])
             assert picture.width > 400
-            stored = np.load(folder / entry["map"])
+            stored = np.load(folder / "explanations" / entry["map"])
             assert stored["map"].shape == (64, 64)
             assert 0 <= stored["map"].min() <= stored["map"].max() <= 1
             assert entry["truth"] in (0, 1)
+            assert (folder / "explanations/views" / f"{Path(entry['picture']).parent.name}.png").is_file()
+        assert (folder / "explanations" / explainer / "sheet.png").is_file()
 
 
 def test_metrics_have_the_fixed_format_and_equal_scikit_learn_on_the_written_predictions(finished, phantom):
@@ -192,7 +194,8 @@ def test_a_combined_model_with_all_14_observations_leaves_every_artifact(tmp_pat
     assert metrics["auroc_mean_over"] == list(COMPETITION)
     (entry, *_) = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())
     assert set(entry["layer"]) == {"densenet", "efficientnet"}
-    assert {"member_densenet", "member_efficientnet"} <= set(np.load(tmp_path / "run" / entry["map"]))
+    stored = np.load(tmp_path / "run/explanations" / entry["map"])
+    assert {"members_densenet", "members_efficientnet"} <= set(stored)
 
 
 def test_a_member_starts_from_an_earlier_run_and_stays_frozen(tmp_path, phantom, finished):
@@ -323,9 +326,8 @@ def test_a_finished_run_is_judged_and_explained_again_without_training(tmp_path,
     overrides = [f"start_from={finished[0]}", "trainer.max_epochs=0", f"explain.views=[{view}]", "explainer=[gradcam]"]
     mean = start(tmp_path / "again", phantom, *overrides)
     assert mean == pytest.approx(json.loads((finished[0] / "metrics.json").read_text())["valid"]["auroc_mean"])
-    assert [p.name for p in (tmp_path / "again/explanations/gradcam").iterdir() if p.is_dir()] == [
-        "patient64541_study1_view1_frontal"
-    ]
+    folders = {path.name for path in (tmp_path / "again/explanations/gradcam").iterdir() if path.is_dir()}
+    assert folders == {"maps", "patient64541_study1_view1_frontal"}
 
 
 def test_a_model_is_not_judged_at_another_size_than_it_was_trained_at(tmp_path, phantom, finished):
@@ -455,6 +457,18 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, phantom):
 
 def test_a_view_to_explain_that_does_not_exist_is_refused_before_training(tmp_path, phantom):
     assert "explain.views" in refuse(tmp_path, phantom, "explain.views=[patient1/study1/view1_frontal.jpg]")
+
+
+def test_masks_that_do_not_fit_the_films_are_refused_before_training(tmp_path, phantom, copy, monkeypatch):
+    masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
+    for observations in masks.values():
+        for item in observations.values():
+            item["size"] = [48, 48 * item["size"][0] * item["size"][1] // 48**2 + 1]
+    (copy / "gt_segmentations_val.json").write_text(json.dumps(masks))
+    monkeypatch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("it trained"))
+    message = refuse(tmp_path, copy.parent, "explain.count=24")
+    assert "the mask of" in message
+    assert "explain.masks=false" in message
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from chexpert.explain.attribution import Attribution, Explainer
 from chexpert.explain.callback import ExplainCallback
+from chexpert.explain.choice import choose_rows, find_views
 from chexpert.explain.eigencam import EigenCAM
 from chexpert.explain.gradcam import GradCAM
 from chexpert.explain.gradcam_plus_plus import GradCAMPlusPlus
@@ -9,10 +10,13 @@ from chexpert.explain.hirescam import HiResCAM
 from chexpert.explain.integrated_gradients import IntegratedGradients
 from chexpert.explain.layercam import LayerCAM
 from chexpert.explain.lime import Lime
+from chexpert.explain.masks import find_masks
 from chexpert.explain.occlusion import Occlusion
 from chexpert.explain.random_map import RandomMap
 from chexpert.explain.rise import Rise
 from chexpert.explain.scorecam import ScoreCAM
+from chexpert.explain.session import explain_views
+from chexpert.explain.view import View, open_view
 
 __all__ = [
     "Attribution",
@@ -29,4 +33,10 @@ __all__ = [
     "RandomMap",
     "Rise",
     "ScoreCAM",
+    "View",
+    "choose_rows",
+    "explain_views",
+    "find_masks",
+    "find_views",
+    "open_view",
 ]

@@ -1,5 +1,7 @@
 """From the model's coordinates back to the film, as it lies in its file: crop and resize undone."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch.nn.functional import grid_sample
@@ -26,3 +28,27 @@ def carry_back(maps: np.ndarray, matrix: np.ndarray, height: int, width: int) ->
     flat = torch.from_numpy(np.ascontiguousarray(maps, dtype="float32").reshape(1, -1, h, w))
     back = grid_sample(flat, torch.from_numpy(grid[None].astype("float32")), padding_mode="border", align_corners=False)
     return (back[0].numpy() * seen).reshape(*lead, height, width)
+
+
+def carry_to(maps: np.ndarray, matrix: np.ndarray, film: Sequence[int], size: Sequence[int]) -> np.ndarray:
+    """Likewise, to a film (H, W) that was resized to ``size`` (h, w): (..., h, w)."""
+    (height, width), (h, w) = film, size
+    return carry_back(maps, matrix @ resize_matrix(h, w, height, width), h, w)
+
+
+def carry_whole(maps: np.ndarray, matrix: np.ndarray, film: Sequence[int]) -> np.ndarray:
+    """Maps over the whole film (H, W), a pixel as large as the model's: (..., h, w).
+
+    Where the film was stretched that is the maps as they are, otherwise they have the film's proportions.
+    """
+    height, width = film
+    h, w = max(1, round(height * matrix[1, 1])), max(1, round(width * matrix[0, 0]))
+    if np.allclose(matrix @ resize_matrix(h, w, height, width), np.eye(3), atol=1e-6) and maps.shape[-2:] == (h, w):
+        return maps
+    return carry_to(maps, matrix, film, (h, w))
+
+
+def resize_matrix(height: int, width: int, to_height: int, to_width: int) -> np.ndarray:
+    """(3, 3) affine, (x, y) at pixel centres, that a film follows when its borders are stretched to another size."""
+    x, y = to_width / width, to_height / height
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1.0]])

@@ -13,6 +13,9 @@ from chexpert.explain.geometry import carry_back
 from chexpert.metrics import Segmentations
 from chexpert.problem import ProblemError
 
+LEAST_SIDE = 32  # pixels: films are scaled down to hundreds, icons and dots are smaller
+FILM = "give the JPEG or PNG of a film, 8 or 16 bits of gray or colour"
+
 
 @dataclass(frozen=True)
 class View:
@@ -50,8 +53,14 @@ def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View
     Raises:
         ProblemError: the file is missing or cannot be read as a film.
     """
-    film = read_gray(file)
-    image = torch.from_numpy(preprocessing.read(file))[None]
+    try:
+        film = read_gray(file)
+        image = torch.from_numpy(preprocessing.read(file))[None]
+    except ProblemError as problem:
+        raise ProblemError(problem.what, where=problem.where, mend=FILM) from problem
+    if min(film.shape) < LEAST_SIDE:
+        what = f"an image of {film.shape[1]} x {film.shape[0]} pixels is no film"
+        raise ProblemError(what, where=str(file), mend=FILM)
     return View(path, image, film, preprocessing.matrix(*film.shape))
 
 
@@ -79,5 +88,5 @@ def find_view(
 def _check_size(mask: np.ndarray, film: np.ndarray, path: str, observation: str) -> None:
     if mask.shape != film.shape:
         what = f"the mask of {observation} has {mask.shape[0]} x {mask.shape[1]} pixels, the film {film.shape[0]} x"
-        mend = "give the masks of this copy: those of v1.0 do not fit v1.0-small"
+        mend = "give the masks of this copy (those of v1.0 do not fit v1.0-small), or none: explain.masks=false"
         raise ProblemError(f"{what} {film.shape[1]}", where=path, mend=mend)

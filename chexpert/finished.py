@@ -1,0 +1,160 @@
+"""What can be asked of a finished run: to explain its views, or any films, again or by other explainers."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from chexpert import rundir
+from chexpert.build import Loaded, build, load
+from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_problems
+from chexpert.data import CheXpertDataModule, LabelPolicy
+from chexpert.explain import View, choose_rows, explain_views, find_masks, find_views, open_view
+from chexpert.problem import ProblemError
+
+
+def explain_run(
+    run: Path,
+    images: Sequence[str],
+    explainers: Sequence[str],
+    conf: Path,
+    *,
+    observations: Sequence[str] | None = None,
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Path:
+    """Explains images, or the validation views that the run's own ``explain`` chooses, by the run's best weights.
+
+    Args:
+        run: the run folder, or a checkpoint.
+        images: image files; none for validation views of the run's data.
+        explainers: names of files in conf/explainer; where the run had that explainer, it keeps its settings.
+        conf: the folder of configs.
+        observations: explain these of every view.
+        out: a new folder for the explanations; by default that of the run.
+        overrides: explainer.<name>.<setting>=<value> and explain.<setting>=<value>.
+
+    Returns:
+        The folder of the explanations.
+
+    Raises:
+        ProblemError: something the user can mend; nothing is then written.
+    """
+    folder = find_folder(run, out)
+    loaded = load(run)
+    nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)
+    only = choose_observations(observations or choice["observations"], loaded.observations)
+    built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
+    views = open_images(images, loaded) if images else open_valid(loaded, choice)
+    model = loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    explain_views(model, built, views, loaded.observations, folder, only=only, top=choice["top"])
+    return folder
+
+
+def choose_observations(names: Any, known: Sequence[str]) -> list[str] | None:
+    """The observations of a list, or of one of the config's words for lists; None where none were chosen."""
+    if names is None:
+        return None
+    words = [names] if isinstance(names, str) else names
+    names = [name for word in words for name in GROUPS.get(word, (word,))]
+    check_names(names, known, "an output of the model", "observations")
+    return names
+
+
+def find_folder(run: Path, out: Path | None) -> Path:
+    """Where the explanations go: a folder that is not there yet, or empty."""
+    folder = out or (run if run.is_dir() else run.parent.parent) / rundir.EXPLANATIONS
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        mend = "give a new folder: --out FOLDER"
+        raise ProblemError("there are explanations already, and nothing is overwritten", where=str(folder), mend=mend)
+    if blocked := next((above for above in folder.absolute().parents if above.exists() and not above.is_dir()), None):
+        raise ProblemError(f"{blocked} is no folder", where=str(folder), mend="give another: --out FOLDER")
+    return folder
+
+
+def compose_settings(
+    config: Mapping[str, Any], explainers: Sequence[str], conf: Path, overrides: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The nodes ``explainer`` and ``explain`` as plain containers: from conf, then the run, then the overrides."""
+    check_names(explainers, sorted(path.stem for path in (conf / "explainer").glob("*.yaml")), "an explainer")
+    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+        cfg = compose("train", [f"explainer=[{','.join(explainers)}]", f"seed={config['seed']}"])
+    OmegaConf.resolve(cfg.explainer)
+    own = {name: node for name, node in config["explainer"].items() if name in explainers}
+    try:
+        settings = OmegaConf.merge(
+            OmegaConf.create({"explainer": cfg.explainer, "explain": OmegaConf.structured(ExplainConfig)}),
+            OmegaConf.create({"explainer": own, "explain": config["explain"]}),
+            OmegaConf.from_dotlist(list(overrides)),
+        )
+    except OmegaConfBaseException as error:
+        what, mend = str(error).splitlines()[0], "see explain in conf/train.yaml"
+        raise ProblemError(what, where=" ".join(overrides) or "the run's config", mend=mend) from error
+    plain: dict[str, Any] = OmegaConf.to_container(settings)  # type: ignore[assignment]
+    check_settings(plain["explainer"], plain["explain"], explainers)
+    return plain["explainer"], plain["explain"]
+
+
+def check_settings(nodes: Mapping[str, Any], choice: Mapping[str, Any], explainers: Sequence[str]) -> None:
+    """Refuses settings that cannot be, all at once."""
+    problems = list(map(str, find_explain_problems(choice)))
+    for name, node in nodes.items():
+        if name not in explainers:
+            problem = ProblemError("set, but not chosen", where=f"explainer.{name}", mend=f"--explainer ... {name}")
+            problems.append(str(problem))
+        else:
+            problems += map(str, check_targets(node, f"explainer.{name}"))
+    if problems:
+        raise ProblemError("\n".join(problems))
+
+
+def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: str = "--explainer") -> None:
+    """Refuses a name that is not known, and one that stands twice."""
+    if wrong := [name for name in names if name not in known]:
+        close = [match for name in wrong for match in difflib.get_close_matches(name, known, n=1)]
+        mend = f"did you mean {', '.join(close)}?" if close else f"one of {', '.join(known)}"
+        raise ProblemError(f"not {kind}: {', '.join(wrong)}", where=where, mend=mend)
+    if len(set(names)) < len(names):
+        raise ProblemError(f"twice the same: {', '.join(names)}", where=where, mend="name each once")
+
+
+def open_images(images: Sequence[str], loaded: Loaded) -> list[View]:
+    """The views in image files, each of a name of its own."""
+    for kind, keys in (
+        ("the same file", [str(Path(image).resolve()) for image in images]),
+        ("of one name in the explanations", [rundir.view_name(image) for image in images]),
+    ):
+        for row, key in enumerate(keys):
+            if (first := keys.index(key)) < row:
+                mend = "give each image once; two of one name in two calls with --out"
+                raise ProblemError(f"{images[first]} and {images[row]} are {kind}", where="images", mend=mend)
+    return [open_view(image, image, loaded.preprocessing) for image in images]
+
+
+def open_valid(loaded: Loaded, choice: Mapping[str, Any]) -> list[View]:
+    """The validation views of the run's data that its ``explain`` chooses, with labels and masks."""
+    data = open_data(loaded)
+    dataset, masks = data.datasets["valid"], find_masks(choice["masks"], data.layout.folder)
+    rows = choose_rows(dataset, choice["views"], choice["count"], loaded.config["seed"])
+    return find_views(dataset, rows, loaded.observations, masks)
+
+
+def open_data(loaded: Loaded) -> CheXpertDataModule:
+    """The validation views of the data that a run was trained on."""
+    # what only training and judging need may be gone: label files, the test set, the decoded films
+    node = loaded.config["data"] | {"test": False, "cache": None}
+    try:
+        if problems := list(map(str, check_targets(node, "data"))):
+            raise ProblemError("\n".join(problems))
+        given = {"observations": loaded.observations, "seed": loaded.config["seed"]}
+        data: CheXpertDataModule = build(node, "data", labels=LabelPolicy("ignore"), **given)
+        data.setup("validate")
+    except ProblemError as problem:
+        what = f"the data of the run cannot be read: {problem.what}"
+        raise ProblemError(what, where=problem.where, mend="restore them, or give images to explain") from problem
+    return data
