@@ -172,6 +172,17 @@ def test_frozen_weights_and_inference_mode_change_nothing(model, explainer):
     assert (inside.signed == expected.signed).all()
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("stride", [None, 16])
+@pytest.mark.parametrize("backbone", FAST)
+def test_a_map_is_the_same_on_a_gpu(backbone, stride, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    model, explainer = make_backbone(backbone), LayerCAM(stride=stride)
+    ((expected,),) = explainer(model, make_images(1), [[1]])
+    ((ours,),) = explainer(copy.deepcopy(model).to("cuda"), make_images(1).to("cuda"), [[1]])
+    assert abs(ours.signed - expected.signed).max() <= 1e-3 * abs(expected.signed).max()
+
+
 @pytest.mark.parametrize(
     ("images", "outputs", "message"),
     [
