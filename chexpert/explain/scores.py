@@ -13,16 +13,8 @@ from chexpert.explain.road import probe_road
 from chexpert.explain.sanity import between_observations
 from chexpert.explain.scored import limit
 from chexpert.explain.view import View
-from chexpert.metrics import judge_curves
-from chexpert.metrics.localization import (
-    chance,
-    contains_cell,
-    hit,
-    iou,
-    rank_accuracy,
-    relevance_mass,
-    segment_otsu,
-)
+from chexpert.metrics import chance, hit, iou, judge_curves, rank_accuracy, relevance_mass, segment_otsu
+from chexpert.metrics.localization import contains_cell
 from chexpert.models import Model
 
 Row = dict[str, float]
@@ -94,17 +86,15 @@ def score_maps(
     """A row of figures for each map, without those of the sanity check."""
     curved, roaded = limit(outputs, CURVES), limit(outputs, ROADS)
     scored = []
-    for view, own, maps, positive, curves, roads in zip(
-        views, outputs, attributions, predicted, curved, roaded, strict=False
-    ):
+    for row, (view, own, maps) in enumerate(zip(views, outputs, attributions, strict=True)):
         signed = {c: attribution.signed for c, attribution in zip(own, maps, strict=True)}
-        rows: dict[int, Row] = {
+        figures: dict[int, Row] = {
             c: {"between": rho, "evidence": float(attribution.has_evidence)}
             | locate(view, observations[c], attribution, found)
-            for c, rho, attribution, found in zip(own, between_observations(maps), maps, positive, strict=True)
+            for c, rho, attribution, found in zip(own, between_observations(maps), maps, predicted[row], strict=True)
         }
-        for kind, chosen in ((probing.curves, curves), (probing.road, roads)):
-            for c, row in zip(chosen, kind(view, [signed[c] for c in chosen], chosen), strict=True):
-                rows[c] |= row
-        scored.append([rows[c] for c in own])
+        for probe, chosen in ((probing.curves, curved[row]), (probing.road, roaded[row])):
+            for c, found in zip(chosen, probe(view, [signed[c] for c in chosen], chosen), strict=True):
+                figures[c] |= found
+        scored.append([figures[c] for c in own])
     return scored

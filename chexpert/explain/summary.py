@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chexpert.explain.sanity import MOST_ALIKE
-from chexpert.metrics.bootstrap import bootstrap_mean
-from chexpert.metrics.localization import normalise_hit
+from chexpert.metrics import bootstrap_mean, normalise_hit
 
 DEFINITIONS = {
     "n": "views with the observation present that were explained; each figure has its own n",
