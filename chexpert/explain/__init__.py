@@ -6,8 +6,10 @@ from chexpert.explain.gradcam import GradCAM
 from chexpert.explain.integrated_gradients import IntegratedGradients
 from chexpert.explain.lime import Lime
 from chexpert.explain.occlusion import Occlusion
+from chexpert.explain.quality import score_explainers
 from chexpert.explain.random_map import RandomMap
 from chexpert.explain.rise import Rise
+from chexpert.explain.scored import choose_scored
 
 __all__ = [
     "Attribution",
@@ -19,4 +21,6 @@ __all__ = [
     "Occlusion",
     "RandomMap",
     "Rise",
+    "choose_scored",
+    "score_explainers",
 ]

@@ -41,7 +41,7 @@ def divide(net: nn.Module) -> list[list[str]]:
     places = {name: place for place, (name, _) in enumerate(net.named_modules())}
     ends = [
         max((place for name, place in places.items() if f"{name}.".startswith(f"{info['module']}.")), default=-1)
-        for info in net.feature_info[:-1]  # type: ignore[union-attr, index]
+        for info in net.feature_info[:-1]  # type: ignore[index]
     ]
     stages: list[list[str]] = [[] for _ in range(len(ends) + 1)]
     for name, _ in net.named_parameters():

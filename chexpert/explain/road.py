@@ -7,7 +7,7 @@ import torch
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
-from chexpert.explain.faithfulness import rank_pixels
+from chexpert.explain.curves import rank_pixels
 from chexpert.explain.probing import Probe
 from chexpert.models import Model
 

@@ -26,8 +26,8 @@ def choose_scored(present: np.ndarray, per_observation: int, seed: int) -> list[
     Returns:
         Rows, in the order in which they are to be scored.
 
-    >>> choose_scored(np.array([[1, 0], [1, 1], [0, 0]], dtype=bool), 1, seed=0)
-    [1]
+    >>> sorted(choose_scored(np.array([[1, 0], [1, 1], [0, 0]], dtype=bool), 2, seed=0))
+    [0, 1]
     """
     waiting = np.random.default_rng(seed).permutation(len(present)).tolist()
     counts = np.zeros(present.shape[1], dtype=int)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+WIDTHS = (27, 6, 22, 24, 24, 10, 7)
+VERDICTS = {True: "ok", False: "FAIL", None: ""}
+
 HOW_TO_READ = (
     "hit: peak in the finding, 0 at chance and 1 at the grid's ceiling. mass/area: evidence in the finding over its",
     "area, 1 at chance. gap: insertion - deletion above a random map's, 0 at chance. sanity: rank correlation with the",
@@ -36,31 +39,29 @@ def find_flags(where: str, figures: Mapping[str, Any]) -> list[str]:
     if gap["value"] is not None and gap["value"] < 0:
         flags.append("the model follows a random map more than this one")
     if sanity["passed"] is False:
-        flags.append("maps stay alike when the weights are shuffled: they do not show what was learned")
+        flags.append("maps stay alike when the weights are shuffled")
     if figures["without_evidence"]:
         flags.append(f"{figures['without_evidence']} of {figures['n']} maps have no positive evidence")
     return [f"warning: {where}: {flag}" for flag in flags]
 
 
 def _block(name: str, scored: Mapping[str, Any]) -> str:
-    header = (
-        f"{'explained by ' + name:<27} {'AUROC':>5}  {'hit':<23} {'mass/area':<17} {'gap':<21} {'sanity':<11} reason"
-    )
-    return "\n".join([header, *(_row(*item) for item in scored["observations"].items())])
+    rows = [_cells(*item) for item in scored["observations"].items()]
+    titles = (name, "AUROC", "hit", "mass/area", "gap", "sanity", "reason")
+    return "\n".join("".join(map(str.ljust, cells, WIDTHS)).rstrip() for cells in (titles, *rows))
 
 
-def _row(observation: str, figures: Mapping[str, Any]) -> str:
+def _cells(observation: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
     top = figures["sanity"]["top_block"]["value"]
-    verdict = {True: "passed", False: "FAILED", None: ""}[figures["sanity"]["passed"]]
-    cells = (
-        f"{observation:<27} {_number(figures['auroc'], 3):>5} ",
-        f"{_interval(figures['hit_normalised']):<23}",
-        f"{_interval(figures['relevance_over_area'], 1):<17}",
-        f"{_interval(figures['gap_over_random']):<21}",
-        f"{_number(top)} {verdict}".ljust(11),
+    return (
+        observation,
+        _number(figures["auroc"], 3),
+        _interval(figures["hit_normalised"]),
+        _interval(figures["relevance_over_area"], 1),
+        _interval(figures["gap_over_random"]),
+        f"{_number(top)} {VERDICTS[figures['sanity']['passed']]}".rstrip(),
         _share(figures["right_for_the_right_reason"]),
     )
-    return " ".join(cells).rstrip()
 
 
 def _number(value: float | None, digits: int = 2) -> str:
@@ -86,4 +87,4 @@ def _interval(figure: Mapping[str, Any], digits: int = 2) -> str:
 
 def _share(figure: Mapping[str, Any]) -> str:
     """How many of how many."""
-    return "-" if figure["value"] is None else f"{round(figure['value'] * figure['n'])} of {figure['n']}"
+    return "-" if figure["value"] is None else f"{round(figure['value'] * figure['n'])}/{figure['n']}"
