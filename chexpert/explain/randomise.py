@@ -63,9 +63,9 @@ def randomise(model: Model, names: Collection[str], images: torch.Tensor, seed: 
         images: (B, 1, H, W) uint8, on which statistics are measured.
         seed: of the shuffle.
     """
-    copy = deepcopy(model).eval()
     generator = torch.Generator().manual_seed(seed)
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():  # copied in inference mode, weights would allow no gradient
+        copy = deepcopy(model).eval()
         for name, parameter in copy.named_parameters():
             if name in names:
                 order = torch.randperm(parameter.numel(), generator=generator).to(parameter.device)

@@ -93,6 +93,12 @@ def test_the_model_is_as_before(model):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+def test_it_works_where_lightning_validates(model):
+    with torch.inference_mode():
+        rows = check(model, GradCAM(), 1000)
+    assert -1 <= rows[0][0]["cascade_5"] <= 1
+
+
 def test_a_map_is_compared_with_each_other_map_of_its_view():
     up = np.arange(6.0).reshape(2, 3)
     maps = [Attribution(signed) for signed in (up, up * 2, -up, np.zeros((2, 3)))]
