@@ -12,9 +12,11 @@ from chexpert.explain.layercam import LayerCAM
 from chexpert.explain.lime import Lime
 from chexpert.explain.masks import find_masks
 from chexpert.explain.occlusion import Occlusion
+from chexpert.explain.quality import score_explainers
 from chexpert.explain.random_map import RandomMap
 from chexpert.explain.rise import Rise
 from chexpert.explain.scorecam import ScoreCAM
+from chexpert.explain.scored import choose_scored
 from chexpert.explain.session import explain_views
 from chexpert.explain.view import View, open_view
 
@@ -35,8 +37,10 @@ __all__ = [
     "ScoreCAM",
     "View",
     "choose_rows",
+    "choose_scored",
     "explain_views",
     "find_masks",
     "find_views",
     "open_view",
+    "score_explainers",
 ]

@@ -1,15 +1,19 @@
 """Figures that judge a model: functions of arrays, with thin shells for Lightning."""
 
+from chexpert.metrics.agreement import spearman
 from chexpert.metrics.auroc import Auroc, MultilabelAuroc, auroc_mean, multilabel_auroc
 from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means
+from chexpert.metrics.faithfulness import Faithfulness, curve_area, judge_curves
 from chexpert.metrics.localization import chance, grid_ceiling, hit, normalise_hit, rank_accuracy, relevance_mass
 from chexpert.metrics.maps import LocalMap, find_maps, write_map
+from chexpert.metrics.operating_point import youden_threshold, youden_thresholds
 from chexpert.metrics.overlap import iou, segment_above, segment_otsu
 from chexpert.metrics.segmentations import Segmentations, write_segmentations
 from chexpert.metrics.study import find_study, reduce_to_studies
 
 __all__ = [
     "Auroc",
+    "Faithfulness",
     "Interval",
     "LocalMap",
     "MultilabelAuroc",
@@ -18,11 +22,13 @@ __all__ = [
     "bootstrap_mean",
     "bootstrap_means",
     "chance",
+    "curve_area",
     "find_maps",
     "find_study",
     "grid_ceiling",
     "hit",
     "iou",
+    "judge_curves",
     "multilabel_auroc",
     "normalise_hit",
     "rank_accuracy",
@@ -30,6 +36,9 @@ __all__ = [
     "relevance_mass",
     "segment_above",
     "segment_otsu",
+    "spearman",
     "write_map",
     "write_segmentations",
+    "youden_threshold",
+    "youden_thresholds",
 ]

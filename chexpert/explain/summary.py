@@ -1,0 +1,85 @@
+"""Figures of an observation over its maps, with intervals, as they stand in explanations/quality.json."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chexpert.explain.sanity import MOST_ALIKE
+from chexpert.metrics import bootstrap_mean, normalise_hit
+
+DEFINITIONS = {
+    "n": "views with the observation present that were explained; each figure has its own n",
+    "without_evidence": "maps in which no pixel speaks for the observation: no hit or miss, but never right",
+    "hit_rate": "peak of the map inside the mask, on the film",
+    "chance": "hit rate of a peak anywhere: the mask's share of the film",
+    "ceiling": "share of masks that contain the centre of a cell of the explainer's grid",
+    "hit_normalised": "(hit_rate - chance) / (ceiling - chance)",
+    "relevance_mass": "share of the positive evidence inside the mask",
+    "relevance_over_area": "mean relevance mass over the masks' mean share of the film",
+    "rank_accuracy": "share of the map's highest pixels, as many as the mask has, inside the mask",
+    "iou": "overlap of the mask with the map's Otsu segmentation",
+    "deletion": "area under the logit, from the blurred film (0) to the film (1), as the map's pixels are hidden",
+    "insertion": "the same as they are shown; both undefined where the film's logit is not .5 above the blurred one's",
+    "gap": "insertion - deletion",
+    "gap_over_random": "this gap less that of a random smooth map, view by view",
+    "gap_logit_over_random": "the same in logits, defined for every view",
+    "road": "logit with the least relevant pixels imputed less that with the most relevant, mean of 20 to 80 %",
+    "sanity": f"rank correlation with the maps after shuffling weights from the top; passed: |mean| <= {MOST_ALIKE}",
+    "between_observations": "rank correlation with the view's maps of other observations",
+    "right_for_the_right_reason": "share of true positives (Youden threshold, with a mask) whose map peaks in the mask",
+}
+
+
+def summarise(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """The figures of one observation, from the rows of its maps."""
+    hits = [row for row in rows if not math.isnan(row.get("hit", math.nan))]
+    by_chance, ceiling = mean(hits, "chance"), mean(hits, "reachable")
+    area = mean([row for row in rows if not math.isnan(row.get("mass", math.nan))], "chance")
+    plain = ("rank_accuracy", "iou", "insertion", "deletion", "gap", "gap_over_random", "gap_logit_over_random", "road")
+    return {
+        "n": len(rows),
+        "without_evidence": sum(row["evidence"] == 0 for row in rows),
+        "hit_rate": interval(rows, "hit"),
+        "chance": or_none(by_chance),
+        "ceiling": or_none(ceiling),
+        "hit_normalised": interval(rows, "hit", lambda rate: normalise_hit(rate, by_chance, ceiling)),
+        "relevance_mass": interval(rows, "mass"),
+        "area": or_none(area),
+        "relevance_over_area": interval(rows, "mass", lambda mass: mass / area if area > 0 else math.nan),
+        **{key: interval(rows, key) for key in plain},
+        "sanity": judge_sanity(rows),
+        "between_observations": interval(rows, "between"),
+        "right_for_the_right_reason": interval(rows, "right"),
+    }
+
+
+def judge_sanity(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Whether maps change with the weights: after the top block, and block by block down to the stem."""
+    top = interval(rows, "top_block")
+    depths = sorted({int(key.rpartition("_")[2]) for row in rows for key in row if key.startswith("cascade_")})
+    return {
+        "top_block": top,
+        "top_block_size": or_none(mean(rows, "top_block_size")),
+        "cascade": [top["value"], *(or_none(mean(rows, f"cascade_{depth}")) for depth in depths)] if depths else [],
+        "passed": None if top["value"] is None else abs(top["value"]) <= MOST_ALIKE,
+    }
+
+
+def interval(
+    rows: Sequence[Mapping[str, float]], key: str, scale: Callable[[float], float] = lambda value: value
+) -> dict[str, Any]:
+    """Mean of a figure over the rows in which it is defined, with its interval, each carried to another scale."""
+    found = bootstrap_mean([row.get(key, math.nan) for row in rows])
+    ends = {name: or_none(scale(getattr(found, name))) for name in ("value", "ci_low", "ci_high")}
+    return {**ends, "n": found.n}
+
+
+def mean(rows: Sequence[Mapping[str, float]], key: str) -> float:
+    """Mean over the rows in which a figure is defined; NaN if there is none."""
+    defined = [row[key] for row in rows if not math.isnan(row.get(key, math.nan))]
+    return sum(defined) / len(defined) if defined else math.nan
+
+
+def or_none(value: float) -> float | None:
+    """JSON's word for undefined."""
+    return value if math.isfinite(value) else None
