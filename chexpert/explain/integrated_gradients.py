@@ -26,7 +26,7 @@ class IntegratedGradients(Perturbing):
     """
 
     name = "integrated_gradients"
-    counts = (*Perturbing.counts, "steps")
+    counts = ("steps",)
 
     def __init__(
         self, steps: int = 64, fill: str = "black", memory: float = MEMORY, batch_size: int | None = None

@@ -38,7 +38,7 @@ class Lime(Perturbing):
     """
 
     name = "lime"
-    counts = (*Perturbing.counts, "samples", "superpixels")
+    counts = ("samples", "superpixels")
     positives = (*Perturbing.positives, "kernel_width")
     choices = {**Perturbing.choices, "segments": ("slic", "quickshift"), "of": ("logit", "probability")}
 

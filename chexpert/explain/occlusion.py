@@ -1,5 +1,6 @@
 """Occlusion (Zeiler & Fergus 2014, arxiv.org/abs/1311.2901): a patch slides over the film."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ class Occlusion(Perturbing):
 
     Args:
         patch: side of the patch as a share of the film's.
-        stride: steps of the patch, likewise; at most ``patch``, or pixels would be left out.
+        stride: steps of the patch, likewise; one above ``patch`` would leave pixels out, and is taken as ``patch``.
         fill: what is hidden becomes this, see :func:`chexpert.explain.fills.fill_film`.
         memory: MiB that a forward pass may take for its activations.
         batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
@@ -39,7 +40,7 @@ class Occlusion(Perturbing):
     @property
     def places(self) -> int:
         """Positions of the patch along a side."""
-        return round((1 - self.patch) / self.stride) + 1
+        return math.ceil((1 - self.patch) / self.stride - 1e-9) + 1
 
     def passes(self, outputs: int) -> int:
         """One a position, and one for the film itself."""
@@ -69,7 +70,7 @@ def place_patches(patch: float, places: int, height: int, width: int) -> list[tu
     """Windows of evenly placed patches, the first and the last of each row and column at the film's border."""
 
     def along(side: int) -> list[slice]:
-        size = max(1, round(patch * side))
+        size = math.ceil(patch * side)  # not less, or there were gaps where patches only touch
         return [slice(start, start + size) for start in np.linspace(0, side - size, places).round().astype(int)]
 
     return [(row, column) for row in along(height) for column in along(width)]

@@ -1,7 +1,7 @@
 """What the explainers share that change a film and watch the logits."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ class Perturbing(ABC):
 
     name: str
     # which arguments are what, for find_problems
-    counts: tuple[str, ...] = ("batch_size",)
+    counts: tuple[str, ...] = ()
     shares: tuple[str, ...] = ()
     positives: tuple[str, ...] = ("memory",)
     choices: Mapping[str, tuple[str, ...]] = {"fill": FILLS}
@@ -37,16 +37,18 @@ class Perturbing(ABC):
     @classmethod
     def find_problems(cls, **options: Any) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
-        rules: list[tuple[Iterable[str], Callable[[Any], bool], str]] = [
-            (cls.counts, lambda value: isinstance(value, int) and value >= 1, "a whole number, 1 or more"),
-            (cls.shares, lambda value: isinstance(value, int | float) and 0 < value <= 1, "above 0, at most 1"),
-            (cls.positives, lambda value: isinstance(value, int | float) and value > 0, "a number above 0"),
-        ] + [([key], known.__contains__, "one of " + ", ".join(known)) for key, known in cls.choices.items()]
+        rules: list[tuple[Sequence[str], Callable[[Any], bool], str]] = [
+            (cls.counts, is_count, "a whole number, 1 or more"),
+            (["batch_size"], lambda value: value is None or is_count(value), "a whole number, or null"),
+            (cls.shares, lambda value: is_positive(value) and value <= 1, "a number above 0, at most 1"),
+            (cls.positives, is_positive, "a number above 0"),
+            *(([key], known.__contains__, "one of " + ", ".join(known)) for key, known in cls.choices.items()),
+        ]
         return [
             str(ProblemError(f"{options[key]!r} is not possible", where=f"explainer.{cls.name}.{key}", mend=mend))
             for keys, fits, mend in rules
             for key in keys
-            if options.get(key) is not None and not fits(options[key])
+            if key in options and not fits(options[key])
         ]
 
     def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
@@ -70,3 +72,13 @@ class Perturbing(ABC):
         """A signed map (H, W) with its manifest."""
         manifest = {"explainer": self.name, "layer": "input", "of": "logit", "fill": self.fill} | settings
         return Attribution(signed.astype("float32"), {}, manifest)
+
+
+def is_count(value: Any) -> bool:
+    """Whether this is a whole number, 1 or more."""
+    return isinstance(value, int) and value >= 1
+
+
+def is_positive(value: Any) -> bool:
+    """Whether this is a number above 0."""
+    return isinstance(value, int | float) and value > 0

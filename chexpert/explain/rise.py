@@ -29,7 +29,7 @@ class Rise(Perturbing):
     """
 
     name = "rise"
-    counts = (*Perturbing.counts, "samples", "cells")
+    counts = ("samples", "cells")
 
     def __init__(
         self,

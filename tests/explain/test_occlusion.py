@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from known_answers import Weighted, make_weights
 from scipy.stats import spearmanr
@@ -14,6 +15,15 @@ def test_every_pixel_is_covered_and_the_corners_by_one_patch():
     assert cover.min() == 1
     assert cover[0, 0] == cover[-1, -1] == cover[0, -1] == 1
     assert cover.max() <= 9
+
+
+@pytest.mark.parametrize(("patch", "stride"), [(0.3, 0.3), (0.1, 0.1), (0.125, 0.0625), (0.07, 0.5), (1, 0.5)])
+def test_no_pixel_is_left_out_whatever_patch_stride_and_size(patch, stride):
+    for height, width in ((64, 64), (34, 51)):
+        cover = np.zeros((height, width))
+        for window in place_patches(patch, Occlusion(patch, stride).places, height, width):
+            cover[window] += 1
+        assert cover.min() >= 1
 
 
 def test_a_pixel_gets_the_mean_drop_over_the_patches_that_cover_it():
