@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from chexpert import rundir
@@ -13,6 +12,7 @@ from chexpert.explain.explanation import Explanation
 from chexpert.explain.geometry import carry_whole
 from chexpert.explain.pictures import draw_explainer_sheet, draw_picture, find_scale
 from chexpert.explain.pictures.scale import Scale
+from chexpert.metrics import LocalMap, write_map
 
 
 def write_explainer(folder: Path, name: str, views: Sequence[Sequence[Explanation]]) -> Figure:
@@ -28,7 +28,7 @@ def write_explainer(folder: Path, name: str, views: Sequence[Sequence[Explanatio
     return sheet
 
 
-def write_map(path: Path, explanation: Explanation) -> None:
+def leave_map(path: Path, explanation: Explanation) -> None:
     """Writes a map as scripts/localize.py reads it, and beside it what the explainer found.
 
     ``map`` (h, w) in [0, 1] lies over the whole film of ``height`` x ``width`` pixels; ``signed`` and ``members_*``
@@ -36,24 +36,17 @@ def write_map(path: Path, explanation: Explanation) -> None:
     """
     view, attribution = explanation.view, explanation.attribution
     height, width = view.film.shape
-    arrays: dict[str, Any] = {f"members_{name}": signed for name, signed in attribution.members.items()}
-    arrays |= {
-        "map": positive_share(carry_whole(attribution.signed, view.matrix, view.film.shape)),
-        "probability": explanation.probability,
-        "width": width,
-        "height": height,
-        "signed": attribution.signed,
-        "matrix": view.matrix,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)
+    whole = positive_share(carry_whole(attribution.signed, view.matrix, view.film.shape))
+    members = {f"members_{name}": signed for name, signed in attribution.members.items()}
+    local = LocalMap(whole, explanation.probability, width, height)
+    write_map(path, local, signed=attribution.signed, matrix=view.matrix, **members)
 
 
 def _write(folder: Path, name: str, explanation: Explanation, scale: Scale) -> dict[str, Any]:
     """Writes picture and map; returns what the manifest says of them, their places relative to the folder."""
     place = name, explanation.view.path, explanation.observation
     picture, path = rundir.picture(folder, *place), rundir.attribution_map(folder, *place)
-    write_map(path, explanation)
+    leave_map(path, explanation)
     picture.parent.mkdir(parents=True, exist_ok=True)
     draw_picture(explanation, scale).savefig(picture)
     height, width = explanation.view.film.shape

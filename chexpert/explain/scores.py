@@ -13,7 +13,7 @@ from chexpert.explain.road import probe_road
 from chexpert.explain.sanity import between_observations
 from chexpert.explain.scored import limit
 from chexpert.explain.view import View
-from chexpert.metrics import chance, hit, iou, judge_curves, rank_accuracy, relevance_mass, segment_otsu
+from chexpert.metrics import chance, expected_hit, iou, judge_curves, rank_accuracy, relevance_mass, segment_otsu
 from chexpert.metrics.localization import contains_cell
 from chexpert.models import Model
 
@@ -29,7 +29,7 @@ def locate(view: View, observation: str, attribution: Attribution, predicted: bo
     if mask is None or not mask.any():
         return {}
     on_film = view.carry_back(attribution.map)
-    peaks = hit(on_film, mask)
+    peaks = expected_hit(on_film, mask)
     return {
         "hit": peaks,
         "chance": chance(mask),
@@ -38,7 +38,7 @@ def locate(view: View, observation: str, attribution: Attribution, predicted: bo
         "rank_accuracy": rank_accuracy(on_film, mask),
         "iou": iou(segment_otsu(on_film), mask, true_positives_only=True),
         # a map without evidence has no peak, and so none in the finding
-        "right": float(peaks == 1) if predicted else math.nan,
+        "right": (0.0 if math.isnan(peaks) else peaks) if predicted else math.nan,
     }
 
 

@@ -48,7 +48,7 @@ def explain_views(
     sheets, explained = {}, {}
     for name, explainer in explainers.items():
         print(announce(name, model, explainer, views, outputs), flush=True)
-        found = attribute(model, explainer, views, outputs)
+        found = explain_batches(model, explainer, images, outputs)
         explained[name] = [
             [
                 Explanation(view, observations[output], float(row[output]), name, attribution)
@@ -83,17 +83,6 @@ def choose_outputs(
     if only is not None:
         return [observations.index(name) for name in only]
     return np.argsort(-probabilities, kind="stable")[:top].tolist()
-
-
-def attribute(
-    model: Model, explainer: Explainer, views: Sequence[View], outputs: Sequence[Sequence[int]]
-) -> list[list[Attribution]]:
-    """One attribution for each output of each view."""
-    attributions: list[list[Attribution]] = []
-    for images in _batches(model, views):
-        own = outputs[len(attributions) : len(attributions) + len(images)]
-        attributions += explainer(model, images, own)
-    return attributions
 
 
 def announce(

@@ -10,7 +10,7 @@ from chexpert.metrics import bootstrap_mean, normalise_hit
 DEFINITIONS = {
     "n": "views with the observation present that were explained; each figure has its own n",
     "without_evidence": "maps in which no pixel speaks for the observation: no hit or miss, but never right",
-    "hit_rate": "peak of the map inside the mask, on the film",
+    "hit_rate": "peak of the map inside the mask, on the film; of a flat peak the share inside",
     "chance": "hit rate of a peak anywhere: the mask's share of the film",
     "ceiling": "share of masks that contain the centre of a cell of the explainer's grid",
     "hit_normalised": "(hit_rate - chance) / (ceiling - chance)",

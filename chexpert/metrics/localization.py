@@ -25,6 +25,19 @@ def hit(map: np.ndarray, mask: np.ndarray) -> float:
     return float(mask.flat[map.argmax()]) if high > low and mask.any() else math.nan
 
 
+def expected_hit(map: np.ndarray, mask: np.ndarray) -> float:
+    """:func:`hit` where a peak may be flat: the share of the map's highest pixels that lies in the mask, in [0, 1].
+
+    What a draw among equal peaks hits on average. A superpixel is flat, and so is an upsampled map at its border: the
+    first of their pixels is an edge, and says nothing of the explainer.
+
+    >>> expected_hit(np.array([[0.1, 0.9, 0.9]]), np.array([[True, True, False]]))
+    0.5
+    """
+    low, high = _range(map, mask)
+    return float(mask[map == high].mean()) if high > low and mask.any() else math.nan
+
+
 def chance(mask: np.ndarray) -> float:
     """The hit rate of a peak anywhere: the mask's share of the film."""
     return float(mask.mean())

@@ -73,11 +73,10 @@ def _find_wrong(read: LocalMap) -> str | None:
     return None
 
 
-def write_map(folder: Path, view: str, observation: str, local: LocalMap) -> Path:
-    """Writes <view>_<observation>_map.npz into a folder, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{view}_{observation}{ENDING}"
-    np.savez_compressed(path, **local._asdict())
+def write_map(path: Path, local: LocalMap, **beside: np.ndarray) -> Path:
+    """Writes a map, and what else its maker keeps ``beside`` it; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, **local._asdict(), **beside)  # type: ignore[arg-type]
     return path
 
 

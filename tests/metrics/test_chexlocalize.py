@@ -70,7 +70,7 @@ class Case:
 
     def files(self, folder):
         for view, (map, (height, width)) in self.maps.items():
-            write_map(folder, view, EDEMA, LocalMap(map, self.probability[view], width, height))
+            write_map(folder / f"{view}_{EDEMA}_map.npz", LocalMap(map, self.probability[view], width, height))
         return find_maps(folder, LOCALISED)[0]
 
     def table(self, folder, *settings, **options):
@@ -157,7 +157,7 @@ def test_what_is_tuned_on_one_set_is_applied_to_another(tmp_path):
 def test_where_nothing_can_be_tuned_the_first_candidate_is_taken_and_told(tmp_path):
     case = Case(0)
     elsewhere = Segmentations({"a": {OPACITY: encode(np.ones((4, 4)))}}, "other.json"), tmp_path / "other"
-    write_map(elsewhere[1], "a", OPACITY, LocalMap(np.eye(4), 0.5, 4, 4))
+    write_map(elsewhere[1] / f"a_{OPACITY}_map.npz", LocalMap(np.eye(4), 0.5, 4, 4))
     files = find_maps(elsewhere[1], LOCALISED)[0]
     found = case.table(tmp_path / "own", "tuned", tune_on=(elsewhere[0], files))
     assert (found["threshold"], found["tuned_images"]) == (0.2, 0)
@@ -165,7 +165,7 @@ def test_where_nothing_can_be_tuned_the_first_candidate_is_taken_and_told(tmp_pa
 
 def test_a_constant_map_is_no_hit_nor_a_miss_and_has_no_segmentation(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.ones((4, 6)))}}, "gt.json")
-    write_map(tmp_path, "a", EDEMA, LocalMap(np.full((2, 2), 0.4), 0.9, 6, 4))
+    write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.full((2, 2), 0.4), 0.9, 6, 4))
     found = localize_maps(truth, find_maps(tmp_path, LOCALISED)[0], replicates=20)[EDEMA]
     assert math.isnan(found["hit_rate"])
     assert math.isnan(found["miou"])
@@ -185,7 +185,7 @@ def test_counts_say_what_each_figure_rests_on(tmp_path):
     truth = {"a": np.eye(4), "b": np.eye(4), "c": np.zeros((4, 4)), "d": np.eye(4)}
     listed = Segmentations({view: {EDEMA: encode(mask)} for view, mask in truth.items()}, "gt.json")
     for view in "abce":  # d has no map, e no mask
-        write_map(tmp_path, view, EDEMA, LocalMap(np.eye(4), {"b": 0.1}.get(view, 0.9), 4, 4))
+        write_map(tmp_path / f"{view}_{EDEMA}_map.npz", LocalMap(np.eye(4), {"b": 0.1}.get(view, 0.9), 4, 4))
     found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0], 0.5, 0.3, replicates=20)[EDEMA]
     assert (found["miou"], found["images"]) == (1.0, 1)
     assert (found["miou_all"], found["miou_all_images"]) == (0.2, 5)
@@ -205,7 +205,7 @@ def test_images_of_the_prediction_alone_are_not_drawn_for_the_figures_that_leave
 def test_all_localised_observations_that_occur_are_scored_and_no_others(tmp_path):
     mask = encode(np.eye(4))
     truth = Segmentations({"a": {"Airspace Opacity": mask, "Fracture": mask}}, "gt.json")
-    write_map(tmp_path, "a", "Support Devices", LocalMap(np.eye(4), 0.9, 4, 4))
+    write_map(tmp_path / f"a_Support Devices_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
     assert list(localize_maps(truth, find_maps(tmp_path, LOCALISED)[0])) == [OPACITY, "Support Devices"]
 
 
@@ -225,7 +225,7 @@ def test_one_map_of_a_films_size_is_in_memory_at_a_time(tmp_path, monkeypatch):
 
 def test_a_map_of_a_film_of_another_size_is_told(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.eye(4))}}, "gt.json")
-    write_map(tmp_path, "a", EDEMA, LocalMap(np.eye(4), 0.9, 8, 4))
+    write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.9, 8, 4))
     with pytest.raises(ProblemError, match="masks of another size than the image: a has 4 x 8 pixels here, 4 x 4 in"):
         localize_maps(truth, find_maps(tmp_path, LOCALISED)[0])
 
@@ -238,6 +238,6 @@ def test_segmentations_of_another_size_are_told():
 
 def test_maps_of_other_views_alone_are_told(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.eye(4))}}, "gt.json")
-    write_map(tmp_path, "b", EDEMA, LocalMap(np.eye(4), 0.9, 4, 4))
+    write_map(tmp_path / f"b_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
     with pytest.raises(ProblemError, match=r"none of the views is in gt\.json"):
         localize_maps(truth, find_maps(tmp_path, LOCALISED)[0])

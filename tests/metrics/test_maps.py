@@ -12,7 +12,7 @@ LOCAL = LocalMap(np.eye(3, dtype="float32"), 0.25, 70, 50)
 
 
 def test_what_is_written_is_found_and_reads_back(tmp_path):
-    path = write_map(tmp_path, VIEW, "Edema", LOCAL)
+    path = write_map(tmp_path / f"{VIEW}_Edema_map.npz", LOCAL)
     assert path.name == "patient1_study1_view1_frontal_Edema_map.npz"
     files, notes = find_maps(tmp_path, LOCALISED)
     assert (files, notes) == ([(path, VIEW, "Edema")], [])
@@ -22,22 +22,22 @@ def test_what_is_written_is_found_and_reads_back(tmp_path):
 
 
 def test_maps_are_found_in_any_depth_in_the_order_of_views(tmp_path):
-    write_map(tmp_path / "b", "patient1", "Edema", LOCAL)
-    write_map(tmp_path / "a/deep", "patient2", "Edema", LOCAL)
-    write_map(tmp_path, "patient1", "Atelectasis", LOCAL)
+    write_map(tmp_path / "b" / f"patient1_Edema_map.npz", LOCAL)
+    write_map(tmp_path / "a/deep" / f"patient2_Edema_map.npz", LOCAL)
+    write_map(tmp_path / f"patient1_Atelectasis_map.npz", LOCAL)
     found = [file[1:] for file in find_maps(tmp_path, LOCALISED)[0]]
     assert found == [("patient1", "Atelectasis"), ("patient1", "Edema"), ("patient2", "Edema")]
 
 
 @pytest.mark.parametrize("name", ["Lung Opacity", "Airspace Opacity"])
 def test_either_spelling_is_read(tmp_path, name):
-    write_map(tmp_path, VIEW, name, LOCAL)
+    write_map(tmp_path / f"{VIEW}_{name}_map.npz", LOCAL)
     assert find_maps(tmp_path, LOCALISED)[0][0].observation == "Lung Opacity"
 
 
 def test_other_observations_are_ignored_with_a_note(tmp_path):
     for name in ("Edema", "Pneumonia", "Cough"):
-        write_map(tmp_path, VIEW, name, LOCAL)
+        write_map(tmp_path / f"{VIEW}_{name}_map.npz", LOCAL)
     files, notes = find_maps(tmp_path, LOCALISED)
     assert [file.observation for file in files] == ["Edema"]
     assert notes == [
@@ -47,8 +47,8 @@ def test_other_observations_are_ignored_with_a_note(tmp_path):
 
 
 def test_two_maps_of_the_same_are_told(tmp_path):
-    write_map(tmp_path / "gradcam", VIEW, "Airspace Opacity", LOCAL)
-    write_map(tmp_path / "lime", VIEW, "Lung Opacity", LOCAL)
+    write_map(tmp_path / "gradcam" / f"{VIEW}_Airspace Opacity_map.npz", LOCAL)
+    write_map(tmp_path / "lime" / f"{VIEW}_Lung Opacity_map.npz", LOCAL)
     with pytest.raises(ProblemError, match=f"two maps of {VIEW}, Lung Opacity"):
         find_maps(tmp_path, LOCALISED)
 
@@ -80,7 +80,7 @@ def read(path):
     ],
 )
 def test_what_is_no_map_is_told_with_its_file(tmp_path, changed, what):
-    path = write_map(tmp_path, VIEW, "Edema", LOCAL)
+    path = write_map(tmp_path / f"{VIEW}_Edema_map.npz", LOCAL)
     np.savez(path, **(LOCAL._asdict() | changed))
     with pytest.raises(ProblemError, match=what) as problem:
         read(path)
@@ -88,7 +88,7 @@ def test_what_is_no_map_is_told_with_its_file(tmp_path, changed, what):
 
 
 def test_a_missing_array_is_told(tmp_path):
-    path = write_map(tmp_path, VIEW, "Edema", LOCAL)
+    path = write_map(tmp_path / f"{VIEW}_Edema_map.npz", LOCAL)
     np.savez(path, map=LOCAL.map)
     with pytest.raises(ProblemError, match="probability"):
         read(path)
@@ -96,7 +96,7 @@ def test_a_missing_array_is_told(tmp_path):
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "other"])
 def test_a_damaged_file_is_told(tmp_path, damage):
-    path = write_map(tmp_path, VIEW, "Edema", LOCAL)
+    path = write_map(tmp_path / f"{VIEW}_Edema_map.npz", LOCAL)
     whole = path.read_bytes()
     path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "other": b"no zip at all"}[damage])
     with pytest.raises(ProblemError, match="no map"):
