@@ -46,7 +46,8 @@ class Probing:
     """Curves and ROAD of several explainers; the control's curves are shared, and made once a view."""
 
     def __init__(self, model: Model, seed: int) -> None:
-        self.model, self.probe, self.control = model, Probe(title="curves"), RandomMap(seed)
+        self.model, self.probe = model, Probe(title="curves")
+        self.control = RandomMap(seed + 1)  # not the very map of an explainer "random", whose gap would be exactly 0
         self._controls: dict[str, np.ndarray] = {}
 
     def curves(self, view: View, maps: Sequence[np.ndarray], outputs: Sequence[int]) -> list[Row]:

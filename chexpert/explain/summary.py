@@ -7,6 +7,8 @@ from typing import Any
 from chexpert.explain.sanity import MOST_ALIKE
 from chexpert.metrics import bootstrap_mean, normalise_hit
 
+LEAST_MAPS = 5  # below it the check is neither passed nor failed
+
 DEFINITIONS = {
     "n": "views with the observation present that were explained; each figure has its own n",
     "without_evidence": "maps in which no pixel speaks for the observation: no hit or miss, but never right",
@@ -61,7 +63,7 @@ def judge_sanity(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         "top_block": top,
         "top_block_size": or_none(mean(rows, "top_block_size")),
         "cascade": [top["value"], *(or_none(mean(rows, f"cascade_{depth}")) for depth in depths)] if depths else [],
-        "passed": None if top["value"] is None else abs(top["value"]) <= MOST_ALIKE,
+        "passed": abs(top["value"]) <= MOST_ALIKE if top["n"] >= LEAST_MAPS else None,
     }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 WIDTHS = (27, 6, 22, 24, 24, 10, 7)
+LEAST_MAPS = 5  # below it a mean is no ground for a warning
 VERDICTS = {True: "ok", False: "FAIL", None: ""}
 
 HOW_TO_READ = (
@@ -34,9 +35,9 @@ def find_flags(where: str, figures: Mapping[str, Any]) -> list[str]:
     """What a reader must not overlook of one explainer's maps of one observation."""
     hit, gap, sanity = figures["hit_normalised"], figures["gap_over_random"], figures["sanity"]
     flags = []
-    if hit["value"] is not None and hit["value"] < 0:
+    if hit["n"] >= LEAST_MAPS and hit["value"] is not None and hit["value"] < 0:
         flags.append("peaks in the finding less often than chance")
-    if gap["value"] is not None and gap["value"] < 0:
+    if gap["n"] >= LEAST_MAPS and gap["value"] < 0:
         flags.append("the model follows a random map more than this one")
     if sanity["passed"] is False:
         flags.append("maps stay alike when the weights are shuffled")

@@ -110,6 +110,8 @@ def test_a_random_map_is_neither_and_stays_the_same_without_the_weights(views):
     assert abs(found["gap_over_random"]["value"]) < 0.4
     assert found["sanity"]["passed"] is False
     assert found["sanity"]["top_block"]["value"] == 1
+    few = figures(content, "random", "Pleural Effusion")["sanity"]
+    assert (few["top_block"]["n"], few["passed"]) == (3, None)
 
 
 def test_without_masks_what_needs_them_is_none_and_the_rest_is_there(views):

@@ -78,5 +78,10 @@ def test_what_must_not_be_overlooked_is_a_warning_of_its_own(change, flag):
     assert quality_table(make(Edema=EDEMA | change)).splitlines()[-1] == f"warning: gradcam, Edema: {flag}"
 
 
+def test_two_maps_are_no_ground_for_a_warning():
+    few = {"hit_normalised": over(-0.1, -0.1, -0.1, 2), "gap_over_random": over(-0.1, -0.2, 0.1, 2)}
+    assert "warning" not in quality_table(make(Edema=EDEMA | few))
+
+
 def test_a_good_run_has_no_warning():
     assert "warning" not in quality_table(make(Edema=EDEMA))
