@@ -136,7 +136,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("trainer.devices=2", "several devices"),
         ("name=../away", "leaves outputs/"),
         ("pretrained=1", "1 is not possible"),
-        ("explainer.lime.blur=0", "explainer.lime.blur"),
+        ("explainer.lime.fill=white", "explainer.lime.fill"),
         ("optimizer._target_=chexpert.rundir.write_json", "is not trusted"),
         ("optimizer._target_=chexpert.data.phantom.writer.shutil.rmtree", "where:"),
         ("explainer.rise.samples=9", "set, but not chosen"),

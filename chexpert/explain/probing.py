@@ -1,21 +1,24 @@
 """The logits of many changed versions of one film, in bounded memory."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
-from typing import Any
-from weakref import finalize
+from typing import TypeVar
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from chexpert.data.parallel import watch
 from chexpert.explain.attribution import explaining
+from chexpert.explain.memory import is_out_of_memory, peak_bytes
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 
 Write = Callable[[int, torch.Tensor], None]
 """Fills a buffer (n, 1, H, W) with the films ``start`` .. ``start + n - 1``."""
 
+Result = TypeVar("Result")
+
+MEMORY = 512  # MiB of activations by default
 MOST = {"cpu": 16}  # films a forward pass: on a CPU larger batches leave the cache, and are slower
 MOST_ELSEWHERE = 256
 MANY = 200
@@ -33,7 +36,7 @@ class Probe:
         title: of the progress bar, which is shown for ``MANY`` films or more.
     """
 
-    def __init__(self, memory: float = 512, batch_size: int | None = None, title: str = "probing") -> None:
+    def __init__(self, memory: float = MEMORY, batch_size: int | None = None, title: str = "probing") -> None:
         self.memory, self.batch_size, self.title = memory, batch_size, title
 
     def __call__(self, model: Model, count: int, write: Write, like: torch.Tensor) -> torch.Tensor:
@@ -43,76 +46,58 @@ class Probe:
             ProblemError: memory does not suffice for a single film.
         """
         with explaining(model), torch.inference_mode():
-            size = min(count, self.batch_size or self._fit(model, like))
+            size = min(count, self.batch_size or self.fit(like, lambda: model(like[None])))
             buffer = torch.empty(size, *like.shape, dtype=like.dtype, device=like.device)
-            chunks = self._run(model, count, write, buffer)
-            return torch.cat(list(watch(chunks, self.title, count, each=size) if count >= MANY else chunks))
 
-    def _fit(self, model: Model, like: torch.Tensor) -> int:
-        need = peak_bytes(lambda: model(like[None]))
+            def run(start: int, films: int) -> torch.Tensor:
+                write(start, buffer[:films])
+                return model(buffer[:films]).float().cpu()
+
+            return torch.cat(list(self.chunks(count, size, run)))
+
+    def fit(self, like: torch.Tensor, once: Callable[[], object]) -> int:
+        """How many films of the kind of ``like`` go into the memory, when ``once`` does for one what will be done."""
         most = MOST.get(like.device.type, MOST_ELSEWHERE)
-        return max(1, min(most, int(self.memory * 2**20 / need)))
+        return max(1, min(most, int(self.memory * 2**20 / peak_bytes(once))))
 
-    def _run(self, model: Model, count: int, write: Write, buffer: torch.Tensor) -> Iterator[torch.Tensor]:
-        done, size = 0, len(buffer)
+    def chunks(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
+        """What ``run(start, films)`` gives for one chunk after another, ``count`` films in all, with its progress."""
+        results = self._halving(count, size, run)
+        return watch(results, self.title, count, each=size) if count >= MANY else results
+
+    def _halving(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
+        done = 0
         while done < count:
-            films = buffer[: min(size, count - done)]
-            write(done, films)
+            films = min(size, count - done)
             try:
-                logits = model(films).float().cpu()
+                result = run(done, films)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                if size == 1:
+                if films == 1:
                     mend = "a smaller data.size, a smaller model, or another device"
                     raise ProblemError("no memory for one film", where=self.title, mend=mend) from error
-                size //= 2
+                size = films // 2
                 print(f"{self.title}: out of memory, going on with {size} films a pass", file=sys.stderr)
                 continue
-            done += len(films)
-            yield logits
+            done += films
+            yield result
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether memory ran out, on an accelerator or on the CPU (which has no exception of its own)."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def estimate_seconds(model: Model, like: torch.Tensor, passes: int) -> float:
+    """About how long this many forward passes will take: a full chunk is timed, after one that is not.
 
-
-def peak_bytes(function: Callable[[], Any]) -> int:
-    """Most bytes of tensors that were alive at once of those that ``function`` made.
-
-    Counted operation by operation, since the process's own size says little on a CPU: freed memory is kept and used
-    again. What a kernel takes for itself is not seen.
+    Args:
+        model: as it will be used, on its device.
+        like: (1, H, W) uint8, a film of the size that will be used.
+        passes: forward passes of one film, summed over views.
     """
-    with _Tracker() as tracker:
-        function()
-    return max(1, tracker.peak)
-
-
-class _Tracker(TorchDispatchMode):
-    """Counts the bytes of storages from the operation that made them until they are freed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alive = self.peak = 0
-        self._known: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in made if isinstance(made, tuple | list) else (made,):
-            if isinstance(tensor, torch.Tensor):
-                self._count(tensor.untyped_storage())
-        return made
-
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        place, size = storage.data_ptr(), storage.nbytes()
-        if place in self._known:
-            return  # a view, or changed in place
-        self._known.add(place)
-        self.alive += size
-        self.peak = max(self.peak, self.alive)
-        finalize(storage, self._free, place, size)
-
-    def _free(self, place: int, size: int) -> None:
-        self._known.discard(place)
-        self.alive -= size
+    if passes == 0:
+        return 0.0
+    with explaining(model), torch.inference_mode():
+        size = min(passes, Probe().fit(like, lambda: model(like[None])))
+        films = like.expand(size, *like.shape)
+        model(films).cpu()
+        started = time.perf_counter()
+        model(films).cpu()  # the copy waits for an accelerator
+        return (time.perf_counter() - started) / size * passes

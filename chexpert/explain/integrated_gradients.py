@@ -1,0 +1,87 @@
+"""Integrated gradients (Sundararajan et al. 2017, arxiv.org/abs/1703.01365)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from chexpert.explain.attribution import Attribution, explaining
+from chexpert.explain.perturbing import Perturbing
+from chexpert.explain.probing import MEMORY
+from chexpert.models import Model
+
+
+class IntegratedGradients(Perturbing):
+    """The gradient of the logit by each pixel, averaged on the way from a baseline to the film, times the difference.
+
+    The pixels then add up to what the logit gained on that way. ``completeness_error`` in the manifest says how far
+    they miss it, as a share of it: too few steps.
+
+    Args:
+        steps: points on the way, in the middle of as many equal pieces.
+        fill: the baseline, see :func:`chexpert.explain.fills.fill_film`.
+        memory: MiB that a forward and backward pass may take for its activations.
+        batch_size: films a pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
+    """
+
+    name = "integrated_gradients"
+    counts = (*Perturbing.counts, "steps")
+
+    def __init__(
+        self, steps: int = 64, fill: str = "blur", memory: float = MEMORY, batch_size: int | None = None
+    ) -> None:
+        super().__init__(fill, memory, batch_size)
+        self.steps = steps
+
+    def passes(self, outputs: int) -> int:
+        """A forward pass a step, and a backward one for each output; two for the ends."""
+        return self.steps * (1 + 2 * outputs) + 2
+
+    def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
+        """One view (1, H, W) uint8."""
+        with explaining(model), without_weights(model):
+            film, baseline = image.float() / 255, self.hide(image)[None].float() / 255
+            way = film - baseline
+            with torch.no_grad():
+                ends = model(torch.stack([baseline, film]))[:, list(outputs)].double()
+            signed = self._integrate(model, baseline, way, outputs) * way
+        gained, sums = ends[1] - ends[0], signed.double().sum((1, 2, 3))
+        errors = ((sums - gained).abs() / gained.abs()).tolist()
+        return [
+            self.attribute(own[0].cpu().numpy(), steps=self.steps, completeness_error=error)
+            for own, error in zip(signed, errors, strict=True)
+        ]
+
+    def _integrate(
+        self, model: Model, baseline: torch.Tensor, way: torch.Tensor, outputs: Sequence[int]
+    ) -> torch.Tensor:
+        """(C, 1, H, W): the mean gradient of each output over the steps."""
+
+        def run(start: int, films: int) -> torch.Tensor:
+            done = (torch.arange(start, start + films, device=way.device) + 0.5) / self.steps
+            points = (baseline + done.view(-1, 1, 1, 1) * way).requires_grad_()
+            logits = model(points)
+            gradients = [
+                torch.autograd.grad(logits[:, output].sum(), points, retain_graph=output != outputs[-1])[0].sum(0)
+                for output in outputs
+            ]
+            return torch.stack(gradients)
+
+        size = min(self.steps, self.probe.batch_size or self.probe.fit(way, lambda: run(0, 1)))
+        return (
+            sum(self.probe.chunks(self.steps, size, run), torch.zeros(len(outputs), *way.shape, device=way.device))
+            / self.steps
+        )
+
+
+@contextmanager
+def without_weights(model: Model) -> Iterator[None]:
+    """No gradient by any weight, so that nothing is kept for it."""
+    needed = [weight for weight in model.parameters() if weight.requires_grad]
+    for weight in needed:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in needed:
+            weight.requires_grad_()

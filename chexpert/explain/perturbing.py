@@ -1,0 +1,72 @@
+"""What the explainers share that change a film and watch the logits."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from chexpert.explain.attribution import Attribution, check_request
+from chexpert.explain.fills import FILLS, fill_film
+from chexpert.explain.probing import MEMORY, Probe
+from chexpert.models import Model
+from chexpert.problem import ProblemError
+
+
+class Perturbing(ABC):
+    """Hides regions of a film; one set of perturbed films serves all outputs of a view.
+
+    Args:
+        fill: what stands where a region is hidden, see :func:`chexpert.explain.fills.fill_film`.
+        memory: MiB that a forward pass may take for its activations.
+        batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
+    """
+
+    name: str
+    # which arguments are what, for find_problems
+    counts: tuple[str, ...] = ("batch_size",)
+    shares: tuple[str, ...] = ()
+    positives: tuple[str, ...] = ("memory",)
+    choices: Mapping[str, tuple[str, ...]] = {"fill": FILLS}
+
+    def __init__(self, fill: str, memory: float = MEMORY, batch_size: int | None = None) -> None:
+        self.fill = fill
+        self.probe = Probe(memory, batch_size, title=self.name)
+
+    @classmethod
+    def find_problems(cls, **options: Any) -> list[str]:
+        """What is wrong with these arguments, before anything is built."""
+        rules: list[tuple[Iterable[str], Callable[[Any], bool], str]] = [
+            (cls.counts, lambda value: isinstance(value, int) and value >= 1, "a whole number, 1 or more"),
+            (cls.shares, lambda value: isinstance(value, int | float) and 0 < value <= 1, "above 0, at most 1"),
+            (cls.positives, lambda value: isinstance(value, int | float) and value > 0, "a number above 0"),
+        ] + [([key], known.__contains__, "one of " + ", ".join(known)) for key, known in cls.choices.items()]
+        return [
+            str(ProblemError(f"{options[key]!r} is not possible", where=f"explainer.{cls.name}.{key}", mend=mend))
+            for keys, fits, mend in rules
+            for key in keys
+            if options.get(key) is not None and not fits(options[key])
+        ]
+
+    def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
+        """Attributions for views (B, 1, H, W) uint8 of the outputs listed for each."""
+        check_request(model, images, outputs)
+        return [self.explain(model, image, own) if own else [] for image, own in zip(images, outputs, strict=True)]
+
+    @abstractmethod
+    def passes(self, outputs: int) -> int:
+        """Forward passes of a view."""
+
+    @abstractmethod
+    def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
+        """One view (1, H, W) uint8."""
+
+    def hide(self, image: torch.Tensor) -> torch.Tensor:
+        """(H, W) uint8, on the device of ``image`` (1, H, W): what shows where the film is hidden."""
+        return torch.from_numpy(fill_film(image[0].cpu().numpy(), self.fill)).to(image.device)
+
+    def attribute(self, signed: np.ndarray, **settings: Any) -> Attribution:
+        """A signed map (H, W) with its manifest."""
+        manifest = {"explainer": self.name, "layer": "input", "of": "logit", "fill": self.fill} | settings
+        return Attribution(signed.astype("float32"), {}, manifest)
