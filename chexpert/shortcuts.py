@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from chexpert.build import Loaded, build, data_arguments
 from chexpert.data import CheXpertDataModule
 from chexpert.data.explore import find_layout
-from chexpert.data.metadata import read_known
+from chexpert.data.metadata import measure_ties, read_known
 from chexpert.explain import Explainer
 from chexpert.explain.shortcut import GEOMETRY, Case, Evidence, Search, draw_films, find_suspects, read_cases
 from chexpert.metrics import Segmentations
 from chexpert.metrics.baseline import compare_baselines
+from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
 MASKS = "gt_segmentations_valid.json"
@@ -58,8 +59,10 @@ def find_shortcuts(
     for split in ("independent", "reversed"):
         if (data.root / split).is_dir():
             splits[split] = _read(open_data(loaded.config, data.root / split), loaded)
-    suspects = find_suspects(splits["matched"], {name for masks in given for name in _list_names(masks)})
-    evidence = Evidence(splits, {name: _read_without(data.root, loaded, name) for name in suspects})
+    suspects = find_suspects(splits["matched"], set().union(*(masks.observations() for masks in given)))
+    labelled = [name for name in suspects if name in OBSERVATIONS and "train" in data.datasets]
+    without = {name: _read_without(data.root, loaded, name) for name in suspects}
+    evidence = Evidence(splits, without, {name: measure_ties(data, name) for name in labelled})
     search = Search(loaded.model, loaded.observations, evidence, seed)
     content = search.run(asked, suspects, explainer)
     content |= {"root": str(data.root), "seed": seed, "geometry": GEOMETRY}
@@ -103,10 +106,6 @@ def _read_without(root: Path, loaded: Loaded, suspect: str) -> dict[str, np.ndar
         return {}
     valid = open_data(loaded.config, folder).datasets["valid"]
     return {case.name: case.film for case in read_cases(valid, loaded.observations)}
-
-
-def _list_names(masks: Segmentations) -> set[str]:
-    return {name for view in masks for name in masks.masks(view)}
 
 
 def _draw(search: Search, explainer: Explainer, pairs: Sequence[Mapping[str, Any]]) -> Figure | None:

@@ -50,6 +50,21 @@ def read_known(data: CheXpertDataModule, split: str, most: int | None = None, se
     return KnownViews(names, describe_metadata(frame.iloc[kept]), np.array(gray).reshape(-1, len(GRAY)), labels)
 
 
+def measure_ties(data: CheXpertDataModule, observation: str) -> dict[str, float]:
+    """Phi of each observation that the run learns with another one of the 14, over the training views.
+
+    A blank counts as negative for the other one, whose uncertain labels are left out; NaN where nothing varies.
+    """
+    dataset, column = data.datasets["train"], data.frames["train"][observation].to_numpy()
+    ties = {}
+    for c, name in enumerate(data.observations):
+        known = dataset.mask[:, c].numpy() & (column != -1)
+        pair = np.stack([dataset.targets[:, c].numpy()[known] > 0.5, column[known] == 1]).astype("float64")
+        varies = pair.size and (pair.min(1) < pair.max(1)).all()
+        ties[name] = float(np.corrcoef(pair)[0, 1]) if varies else float("nan")
+    return ties
+
+
 def describe_metadata(frame: pd.DataFrame) -> np.ndarray:
     """(N, 7) float of a frame's rows, ``METADATA``: ones and zeros, and years; an unknown age is told as 0."""
     sex, age, projection = frame["sex"], frame["age"], frame["projection"]

@@ -4,6 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 HOW = {"counterfactual": "drawn without", "above_control": "filled, less controls"}
+DEGREES = {0.5: " heavily", 0.25: "", 0: " slightly"}
+"""By the least effect, in standard deviations of the logit."""
+NOTED = 0.25
+"""Effect from which on a confusion is told."""
 LACKING = {
     "films": "too few films",
     "effect": "too small or too unsure",
@@ -49,14 +53,21 @@ def _accuse(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:
     how = {"counterfactual": "the same film is drawn without it", "above_control": "its region is filled"}[pair["by"]]
     moved = "falls" if effect["value"] > 0 else "rises"
     size = spell({key: sign_free(effect, key) for key in ("value", "ci_low", "ci_high")})
-    reasons = [f"they come together (phi {pair['ties']['matched']:.2f})"]
+    reasons = [f"they come together ({_tell_tie(pair)})"]
     reasons += [f"the logit {moved} by {size} of its standard deviation when {how} ({effect['n']} films)"]
     if pair["auroc_fall"]:
         splits = ", ".join(f"{spell(own)} {split}" for split, own in aurocs.items())
         reasons.append(f"AUROC {splits} (fall {spell(pair['auroc_fall'])})")
     if pair["mass_over_area"]:
         reasons.append(f"the map has {spell(pair['mass_over_area'], 1)} times the evidence there that an even one has")
-    return f"{name} leans on {suspect}: " + "; ".join(reasons) + "."
+    degree = next(word for least, word in DEGREES.items() if abs(effect["value"]) >= least)
+    return f"{name} leans{degree} on {suspect}: " + "; ".join(reasons) + "."
+
+
+def _tell_tie(pair: Mapping[str, Any]) -> str:
+    split, where = ("train", "the training labels") if "train" in pair["ties"] else ("matched", "these films")
+    phi = pair["ties"][split]
+    return f"phi {phi:.2f} in {where}" if _is_number(phi) else f"phi undefined in {where}"
 
 
 def sign_free(effect: Mapping[str, float], key: str) -> float:
@@ -80,10 +91,15 @@ def _warn(content: Mapping[str, Any]) -> Iterator[str]:
 def _note_confusions(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What moves a logit without coming with the finding: it costs AUROC on every split, but gains none."""
     for pair in pairs:
-        if not pair["tied"] and not pair["finding"] and pair["lacking"] in (["tie"], ["tie", "auroc"]):
+        if (
+            not pair["tied"]
+            and not pair["finding"]
+            and pair["lacking"] in (["tie"], ["tie", "auroc"])
+            and abs(pair["effect"]["value"]) >= NOTED
+        ):
             yield (
                 f"note: {pair['suspect']} moves {pair['observation']}, by {spell(pair['effect'])}, but does not come "
-                f"with it in these films (phi {pair['ties']['matched']:.2f}): a confusion, no shortcut"
+                f"with it ({_tell_tie(pair)}): a confusion, no shortcut"
             )
 
 

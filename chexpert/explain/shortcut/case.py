@@ -1,7 +1,7 @@
 """A view as the model sees it, with the regions that were outlined on it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,21 +43,27 @@ def read_cases(
     Raises:
         ProblemError: a mask is of another size than its film, or a file knows none of the views.
     """
-    listed: dict[str, dict] = {}
-    for masks in outlined:
-        for name in masks:
-            listed[name] = listed.get(name, {}) | masks.listed[name]
-    joined = Segmentations(listed, ", ".join(masks.where for masks in outlined))
-    cases = (find_view(dataset, row, observations, joined) for row in range(len(dataset)))
     seen: set[str] = set()
-    for view in filter(None, cases):
-        seen.add(view.name)
-        yield to_case(view, dataset.preprocessing)
-    for masks in outlined:
-        if not seen & set(masks):
-            what = f"regions of {len(masks)} views, but of none of these {len(seen)}"
+    for row in range(len(dataset)):
+        view = find_view(dataset, row, observations)
+        if view is not None:
+            seen.add(view.name)
+            masks = {name: mask for file in outlined for name, mask in _find_masks(file, view).items()}
+            yield to_case(replace(view, masks=masks), dataset.preprocessing)
+    for file in outlined:
+        if not seen & set(file):
+            what = f"regions of {len(file)} views, but of none of these {len(seen)}"
             mend = f"names as {min(seen, default='patient64541_study1_view1_frontal')}"
-            raise ProblemError(what, where=masks.where, mend=mend)
+            raise ProblemError(what, where=file.where, mend=mend)
+
+
+def _find_masks(file: Segmentations, view: View) -> dict[str, np.ndarray]:
+    size = file.size(view.name)
+    if size is not None and size != view.film.shape:
+        what = f"regions of {size[0]} x {size[1]} pixels, the film has {view.film.shape[0]} x {view.film.shape[1]}"
+        mend = "outline the films of this copy: those of v1.0 and v1.0-small differ"
+        raise ProblemError(what, where=f"{file.where}, {view.name}", mend=mend)
+    return file.masks(view.name)
 
 
 def to_case(view: View, preprocessing: Preprocessing) -> Case:

@@ -27,10 +27,12 @@ class Evidence:
         splits: cases of ``matched``, as the model was trained, and where there are such of ``independent`` and
             ``reversed``, in which what is suspected comes with other films.
         without: by suspect and name of the view the film (S, S) uint8 drawn without the suspect.
+        learned_ties: by suspect and observation phi of the two in the training labels, of suspects that have such.
     """
 
     splits: Mapping[str, Sequence[Case]]
     without: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    learned_ties: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class Search:
@@ -79,7 +81,7 @@ class Search:
 
     def _choose(self, explainer: Explainer, outputs: int) -> list[Case]:
         """As many cases as can be explained in bearable time."""
-        count = max(LEAST_MAPS, MOST_PASSES // explainer.passes(outputs))
+        count = max(LEAST_MAPS, MOST_PASSES // max(1, explainer.passes(outputs)))
         drawn = np.random.default_rng(self.seed).permutation(len(self.cases))[:count]
         return [self.cases[row] for row in sorted(drawn)]
 
@@ -98,6 +100,8 @@ class Search:
         kinds = ("counterfactual", "inpainted", "control")
         changes = {kind: getattr(effects, kind)[:, output] for kind in kinds}
         ties = {split: find_tie(cases, name, suspect) for split, cases in self.evidence.splits.items()}
+        if suspect in self.evidence.learned_ties:
+            ties["train"] = self.evidence.learned_ties[suspect][name]
         fall = self._fall(name) if "reversed" in ties else None
         told = judge_pair(changes, float(self.logits["matched"][:, output].std()), ties, fall)
         overlap = find_overlap(self.cases, name, suspect)
