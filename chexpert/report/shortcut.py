@@ -90,13 +90,9 @@ def _warn(content: Mapping[str, Any]) -> Iterator[str]:
 
 def _note_confusions(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What moves a logit without coming with the finding: it costs AUROC on every split, but gains none."""
-    for pair in pairs:
-        if (
-            not pair["tied"]
-            and not pair["finding"]
-            and pair["lacking"] in (["tie"], ["tie", "auroc"])
-            and abs(pair["effect"]["value"]) >= NOTED
-        ):
+    untied = [pair for pair in pairs if _is_tested(pair) and pair["lacking"] in (["tie"], ["tie", "auroc"])]
+    for pair in untied:
+        if abs(pair["effect"]["value"]) >= NOTED:
             yield (
                 f"note: {pair['suspect']} moves {pair['observation']}, by {spell(pair['effect'])}, but does not come "
                 f"with it ({_tell_tie(pair)}): a confusion, no shortcut"
