@@ -39,8 +39,8 @@ def change(content, **pair):
 def test_a_culprit_is_named_with_its_reasons_in_numbers(content):
     assert describe_shortcuts(content).splitlines()[2] == (
         "Cardiomegaly leans heavily on Support Devices: they come together (phi 0.50 in the training labels); "
-        "the logit falls by 0.60 [0.50, 0.70] of its standard deviation when the same film is drawn without it (40 films); "
-        "AUROC 0.95 [0.85, 1.05] matched, 0.88 [0.78, 0.98] independent, 0.80 [0.70, 0.90] reversed "
+        "the logit falls by 0.60 [0.50, 0.70] of its standard deviation when the same film is drawn without it "
+        "(40 films); AUROC 0.95 [0.85, 1.05] matched, 0.88 [0.78, 0.98] independent, 0.80 [0.70, 0.90] reversed "
         "(fall 0.15 [0.05, 0.25]); the map has 2.0 [1.9, 2.1] times the evidence there that an even one has."
     )
 
