@@ -51,10 +51,12 @@ def draw_films(search: Search, explainer: Explainer, observation: str, suspect: 
         row[0].contour(case.regions[suspect], [0.5], colors="cyan", linewidths=0.8)
         _overlay(row[1], model, explainer, case, output)
         _show(row[2], films[1], f"filled\np = {next(probabilities):.2f}")
-        _show_or_not(row[3], films[2] if controls else None, "a control filled", probabilities)
+        _show_or_not(
+            row[3], films[2] if controls else None, "a control filled", "the body has no room for one", probabilities
+        )
         if controls:
             row[3].contour(controls[0], [0.5], colors="orange", linewidths=0.8)
-        _show_or_not(row[4], without.get(case.name), "drawn without it", probabilities)
+        _show_or_not(row[4], without.get(case.name), "drawn without it", "no such film", probabilities)
     figure.suptitle(f"{observation}, with {suspect} (outlined) and without")
     return figure
 
@@ -65,10 +67,10 @@ def _show(axis: Axes, film: np.ndarray, title: str) -> None:
     axis.set_axis_off()
 
 
-def _show_or_not(axis: Axes, film: np.ndarray | None, title: str, probabilities: Iterator[float]) -> None:
+def _show_or_not(axis: Axes, film: np.ndarray | None, title: str, lacking: str, probabilities: Iterator[float]) -> None:
     if film is None:
         axis.set_axis_off()
-        axis.text(0.5, 0.5, f"{title}:\nnone here", ha="center", va="center", fontsize=9)
+        axis.text(0.5, 0.5, f"{title}:\n{lacking}", ha="center", va="center", fontsize=9)
     else:
         _show(axis, film, f"{title}\np = {next(probabilities):.2f}")
 
