@@ -18,6 +18,7 @@ DATA = "data.json"
 PREDICTIONS = "predictions"
 EXPLANATIONS = "explanations"
 MANIFEST = "manifest.json"
+QUALITY = "quality.json"
 
 
 def checkpoint(run: Path, name: str = BEST) -> Path:

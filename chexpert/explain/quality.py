@@ -9,9 +9,11 @@ import numpy as np
 import torch
 
 from chexpert.explain.attribution import Explainer
-from chexpert.explain.sanity import check_sanity
+from chexpert.explain.sanity import check_sanity, count_passes
+from chexpert.explain.curves import STEPS
 from chexpert.explain.scored import affordable, explain_batches, limit
-from chexpert.explain.scores import Probing, Row, score_maps
+from chexpert.explain.scores import CURVES, Probing, Row, score_maps
+from chexpert.explain.session import announce, stack
 from chexpert.explain.summary import DEFINITIONS, or_none, summarise
 from chexpert.explain.view import View
 from chexpert.models import Model
@@ -50,8 +52,7 @@ def score_explainers(
         ``observations`` by name, with the figures of ``DEFINITIONS``; a mean over views is ``{"value", "ci_low",
         "ci_high", "n"}``, 95 % by bootstrap over views.
     """
-    device = next(model.parameters()).device
-    views = [replace(view, image=view.image.to(device)) for view in views]
+    views = [replace(view, image=image) for view, image in zip(views, stack(model, views), strict=True)]
     outputs = limit(
         [[c for c, o in enumerate(observations) if view.truth.get(o) == 1] for view in views], per_observation
     )
@@ -62,10 +63,21 @@ def score_explainers(
     for name, explainer in explainers.items():
         count = affordable(explainer, outputs, passes)
         asked = views[:count], outputs[:count]
+        print(f"scoring {name}: {estimate(model, explainer, *asked, passes)}", flush=True)
         rows, seconds = score_explainer(model, explainer, *asked, predicted, observations, probing, passes)
         figures = {o: {"auroc": or_none(aurocs[o])} | summarise(rows[c]) for c, o in enumerate(observations)}
         scored[name] = {"views": count, **seconds, "observations": figures}
     return head | {"definitions": DEFINITIONS, "explainers": scored}
+
+
+def estimate(
+    model: Model, explainer: Explainer, views: Sequence[View], outputs: Sequence[Sequence[int]], passes: int
+) -> str:
+    """What is about to start, and about how long it will take."""
+    if not views:
+        return f"no view within explain.passes={passes}"
+    images, curved = stack(model, views), sum(map(len, limit(outputs, CURVES)))
+    return announce(model, explainer, images, outputs, more=curved * 2 * STEPS + count_passes(explainer, outputs, passes))
 
 
 def score_explainer(
@@ -80,7 +92,7 @@ def score_explainer(
 ) -> tuple[list[list[Row]], dict[str, float]]:
     """The rows of each observation's maps by one explainer, and the seconds that it took."""
     begun = time.perf_counter()
-    images = torch.stack([view.image for view in views]) if views else torch.empty(0)
+    images = stack(model, views)
     attributions = explain_batches(model, explainer, images, outputs)
     explained = time.perf_counter()
     scored = score_maps(views, outputs, attributions, observations, predicted, probing)

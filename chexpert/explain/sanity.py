@@ -73,8 +73,7 @@ def check_sanity(
     size ``top_block_size`` are means over the seeds; ``cascade_2`` is that after two blocks, and so on.
     """
     blocks = find_blocks(model)
-    cost = max((explainer.passes(len(own)) for own in outputs), default=0)
-    runs = passes // SHARE // max(cost, 1)
+    runs = passes // SHARE // max(_cost(explainer, outputs), 1)
     count = min(len(outputs), VIEWS, runs)
     if not count:
         return [[{} for _ in own] for own in outputs]
@@ -97,6 +96,16 @@ def check_sanity(
         else [{} for _ in own]
         for row, own in enumerate(outputs)
     ]
+
+
+def count_passes(explainer: Explainer, outputs: Sequence[Sequence[int]], passes: int) -> int:
+    """About how many forward passes :func:`check_sanity` takes: no more than its share of them."""
+    return min(passes // SHARE, VIEWS * (SEEDS + 3) * _cost(explainer, outputs))
+
+
+def _cost(explainer: Explainer, outputs: Sequence[Sequence[int]]) -> int:
+    """Forward passes of the dearest view."""
+    return max((explainer.passes(len(own)) for own in outputs), default=0)
 
 
 def _mean_over_seeds(rhos: Sequence[float]) -> dict[str, float]:

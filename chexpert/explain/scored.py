@@ -8,7 +8,7 @@ import torch
 from chexpert.explain.attribution import Attribution, Explainer
 from chexpert.models import Model
 
-BATCH = 8
+BATCH = 8  # views: enough to share a forward pass, few enough to fit
 
 
 def choose_scored(present: np.ndarray, per_observation: int, seed: int) -> list[int]:

@@ -1,6 +1,6 @@
 """A session: some explainers over some views, and all that it leaves."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +8,14 @@ import torch
 from matplotlib.figure import Figure
 
 from chexpert import rundir
-from chexpert.explain.attribution import Attribution, Explainer, explaining
+from chexpert.explain.attribution import Explainer, explaining
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.leaving import write_explainer
 from chexpert.explain.pictures import draw_view_sheet
 from chexpert.explain.probing import estimate_seconds
+from chexpert.explain.scored import BATCH, explain_batches
 from chexpert.explain.view import View
 from chexpert.models import Model
-
-AT_ONCE = 8  # views: enough to share a forward pass, few enough to fit
 
 
 def explain_views(
@@ -43,11 +42,12 @@ def explain_views(
     Returns:
         The sheets by their place in the folder: "<explainer>", and "views/<view>" where there are several explainers.
     """
-    probabilities = predict(model, views)
+    images = stack(model, views)
+    probabilities = predict(model, images)
     outputs = [choose_outputs(row, observations, only, top) for row in probabilities]
     sheets, explained = {}, {}
     for name, explainer in explainers.items():
-        print(announce(name, model, explainer, views, outputs), flush=True)
+        print(f"{name}: {announce(model, explainer, images, outputs)}", flush=True)
         found = explain_batches(model, explainer, images, outputs)
         explained[name] = [
             [
@@ -66,10 +66,16 @@ def explain_views(
     return sheets
 
 
-def predict(model: Model, views: Sequence[View]) -> np.ndarray:
-    """Probabilities (N, C) float32 of the views."""
+def stack(model: Model, views: Sequence[View]) -> torch.Tensor:
+    """The views (V, 1, S, S) uint8, on the model's device."""
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    return torch.stack([view.image for view in views]).to(device)
+
+
+def predict(model: Model, images: torch.Tensor) -> np.ndarray:
+    """Probabilities (V, C) float32 of views (V, 1, S, S) uint8."""
     with explaining(model), torch.no_grad():
-        return np.concatenate([model(images).float().sigmoid().cpu().numpy() for images in _batches(model, views)])
+        return torch.cat([model(some).float().sigmoid().cpu() for some in images.split(BATCH)]).numpy()
 
 
 def choose_outputs(
@@ -86,14 +92,11 @@ def choose_outputs(
 
 
 def announce(
-    name: str, model: Model, explainer: Explainer, views: Sequence[View], outputs: Sequence[Sequence[int]]
+    model: Model, explainer: Explainer, images: torch.Tensor, outputs: Sequence[Sequence[int]], more: int = 0
 ) -> str:
-    """What is about to start, and how long the model will take: "lime: 4 views, about 35 s"."""
-    passes = sum(explainer.passes(len(own)) for own in outputs)
-    (like, *_) = next(_batches(model, views[:1]))
-    seconds = estimate_seconds(model, like, passes)
-    counted = f"{len(views)} view{'s' * (len(views) > 1)}"
-    return f"{name}: {counted}, {say_duration(seconds)}"
+    """What is about to start, and how long the model will take, with ``more`` passes: "4 views, about 35 s"."""
+    passes = sum(explainer.passes(len(own)) for own in outputs) + more
+    return f"{len(images)} view{'s' * (len(images) > 1)}, {say_duration(estimate_seconds(model, images[0], passes))}"
 
 
 def say_duration(seconds: float) -> str:
@@ -105,9 +108,3 @@ def say_duration(seconds: float) -> str:
     if seconds < 1.5:
         return "about a second"
     return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"
-
-
-def _batches(model: Model, views: Sequence[View]) -> Iterator[torch.Tensor]:
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    for start in range(0, len(views), AT_ONCE):
-        yield torch.stack([view.image for view in views[start : start + AT_ONCE]]).to(device)

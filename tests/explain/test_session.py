@@ -7,7 +7,8 @@ import torch
 from chexpert import rundir
 from chexpert.explain import explain_views
 from chexpert.explain.attribution import Attribution
-from chexpert.explain.session import attribute, predict
+from chexpert.explain.scored import explain_batches
+from chexpert.explain.session import predict, stack
 from chexpert.models import Model
 from chexpert.models.readout import Readout
 
@@ -56,7 +57,7 @@ def views(make_view):
 
 def test_batches_of_views_go_to_the_explainer_each_with_its_own_outputs(views):
     explainer, outputs = Signs(), [[k % 3, 2] for k in range(10)]
-    attributions = attribute(Gray(), explainer, views, outputs)
+    attributions = explain_batches(Gray(), explainer, stack(Gray(), views), outputs)
     assert explainer.asked == [outputs[:8], outputs[8:]]
     assert [[a.signed[0, 0] + 1 for a in own] for own in attributions] == outputs
 
@@ -86,7 +87,7 @@ def test_a_map_lies_over_the_whole_film_with_what_is_needed_to_compare_it_with_a
     assert stored["map"].dtype == np.float32
     assert stored["map"] == pytest.approx(1, abs=1e-6)
     assert (int(stored["height"]), int(stored["width"])) == (40, 32)
-    assert stored["probability"] == pytest.approx(predict(Gray(), views[:1])[0, 2])
+    assert stored["probability"] == pytest.approx(predict(Gray(), stack(Gray(), views[:1]))[0, 2])
     assert stored["signed"].shape == stored["members_half"].shape == (16, 16)
     assert (stored["matrix"] == views[0].matrix).all()
 
