@@ -14,7 +14,8 @@ from chexpert import rundir
 from chexpert.build import Loaded, build, load
 from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_problems
 from chexpert.data import CheXpertDataModule, LabelPolicy
-from chexpert.explain import View, choose_rows, explain_views, find_masks, find_views, open_view
+from chexpert.explain import Judging, Rows, View, choose_rows, explain_views, find_masks, find_views, open_view
+from chexpert.models import Model
 from chexpert.problem import ProblemError
 
 
@@ -50,9 +51,14 @@ def explain_run(
     nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)
     only = choose_observations(observations or choice["observations"], loaded.observations)
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
-    views = open_images(images, loaded) if images else open_valid(loaded, choice)
+    data = None if images else open_data(loaded)
+    views = choose_views(data, loaded, choice) if data else open_images(images, loaded)
     model = loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
     explain_views(model, built, views, loaded.observations, folder, only=only, top=choice["top"])
+    if data and choice["score"]:
+        judge = Judging(choice["score"], choice["passes"], loaded.config["seed"])
+        masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)
+        judge(model, built, data.datasets["valid"], rows, loaded.observations, masks, folder)
     return folder
 
 
@@ -136,12 +142,21 @@ def open_images(images: Sequence[str], loaded: Loaded) -> list[View]:
     return [open_view(image, image, loaded.preprocessing) for image in images]
 
 
-def open_valid(loaded: Loaded, choice: Mapping[str, Any]) -> list[View]:
+def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, Any]) -> list[View]:
     """The validation views of the run's data that its ``explain`` chooses, with labels and masks."""
-    data = open_data(loaded)
     dataset, masks = data.datasets["valid"], find_masks(choice["masks"], data.layout.folder)
     rows = choose_rows(dataset, choice["views"], choice["count"], loaded.config["seed"])
     return find_views(dataset, rows, loaded.observations, masks)
+
+
+def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
+    """Probabilities, labels and mask (N, C) of the validation views that can be read."""
+    device, rows = next(model.parameters()).device, []
+    with torch.inference_mode():
+        for batch in data.val_dataloader():
+            rows.append((model(batch.images.to(device)).float().sigmoid().cpu(), batch.targets, batch.mask))
+    probabilities, labels, mask = (torch.cat(parts) for parts in zip(*rows, strict=True))
+    return probabilities, labels, mask
 
 
 def open_data(loaded: Loaded) -> CheXpertDataModule:

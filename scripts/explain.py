@@ -4,6 +4,7 @@ python scripts/explain.py outputs/RUN film.jpg --explainer gradcam lime --out ex
 """
 
 import argparse
+import json
 import re
 import sys
 from pathlib import Path
@@ -23,7 +24,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
     add("images", nargs="*", metavar="IMAGE", help="films (JPEG, PNG); by default validation views of the run's data")
     names = ", ".join(sorted(path.stem for path in (CONF / "explainer").glob("*.yaml")))
-    add("--explainer", nargs="+", default=["gradcam"], metavar="NAME", help=f"gradcam (the default) or others: {names}")
+    add(
+        "--explainer",
+        nargs="+",
+        default=["hirescam"],
+        metavar="NAME",
+        help=f"hirescam (the default) or others: {names}",
+    )
     add("--observations", nargs="+", metavar="NAME", help="by default the most probable ones of each view")
     add("--out", type=Path, metavar="FOLDER", help="a new folder; by default RUN/explanations")
     return parser
@@ -34,8 +41,10 @@ def main() -> None:
     overrides = [argument for argument in sys.argv[1:] if SETTING.match(argument)]
     given = parser.parse_intermixed_args([argument for argument in sys.argv[1:] if argument not in overrides])
 
+    from chexpert import rundir
     from chexpert.finished import explain_run  # after the parsing, so that --help is quick
     from chexpert.problem import ProblemError
+    from chexpert.report import quality_table
 
     try:
         folder = explain_run(
@@ -44,6 +53,8 @@ def main() -> None:
         )  # fmt: skip
     except (ProblemError, OSError) as error:  # a full disk, a folder that may not be written
         parser.exit(2, f"error: {error}\n")
+    if (quality := folder / rundir.QUALITY).is_file():
+        print(quality_table(json.loads(quality.read_text())), f"figures:       {quality}", sep="\n")
     sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png")]
     print("\n".join(f"explanations:  {sheet}" for sheet in sorted(sheets)))
 

@@ -8,6 +8,7 @@ from chexpert.explain.gradcam import GradCAM
 from chexpert.explain.gradcam_plus_plus import GradCAMPlusPlus
 from chexpert.explain.hirescam import HiResCAM
 from chexpert.explain.integrated_gradients import IntegratedGradients
+from chexpert.explain.judging import Judging, Rows
 from chexpert.explain.layercam import LayerCAM
 from chexpert.explain.lime import Lime
 from chexpert.explain.masks import find_masks
@@ -29,11 +30,13 @@ __all__ = [
     "GradCAMPlusPlus",
     "HiResCAM",
     "IntegratedGradients",
+    "Judging",
     "LayerCAM",
     "Lime",
     "Occlusion",
     "RandomMap",
     "Rise",
+    "Rows",
     "ScoreCAM",
     "View",
     "choose_rows",

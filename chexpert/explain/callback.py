@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from matplotlib.figure import Figure
@@ -11,10 +12,13 @@ from pytorch_lightning.trainer.states import TrainerFn
 from chexpert import rundir
 from chexpert.data import CheXpertDataModule
 from chexpert.explain.attribution import Explainer
+from chexpert.explain.cam import Cam
 from chexpert.explain.choice import choose_rows, find_views
+from chexpert.explain.judging import Judging
 from chexpert.explain.masks import find_masks
 from chexpert.explain.session import explain_views
 from chexpert.explain.view import View
+from chexpert.models import Model
 
 SMALL = 60  # dots an inch, of the sheets in TensorBoard
 
@@ -55,10 +59,13 @@ class ExplainCallback(pl.Callback):
         self.run, self.explainers, self.observations = run, explainers, list(observations)
         self.only, self.top = only, top
         self.views, self.count, self.seed = views, count, seed
-        self.masks, self.scored, self.passes = masks, score, passes
+        self.masks, self.judge = masks, Judging(score, passes, seed)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A view that is not there, or masks that do not fit, are told before training, not after it."""
+        """A view or a layer that is not there, or masks that do not fit, are told before training, not after it."""
+        for explainer in self.explainers.values():
+            if isinstance(explainer, Cam):
+                explainer.check(pl_module.model)  # type: ignore[arg-type]
         if self.explainers:
             self.find(trainer.datamodule)  # type: ignore[attr-defined]
 
@@ -69,10 +76,15 @@ class ExplainCallback(pl.Callback):
         if data.judging != "valid" or not (views := self.find(data)):
             return
         folder = self.run / rundir.EXPLANATIONS
-        chosen = {"only": self.only, "top": self.top}
-        sheets = explain_views(pl_module.model, self.explainers, views, self.observations, folder, **chosen)  # type: ignore[arg-type]
+        model: Model = pl_module.model  # type: ignore[assignment]
+        names = self.observations
+        sheets = explain_views(model, self.explainers, views, names, folder, only=self.only, top=self.top)
+        rows = pl_module.auroc.rows()  # type: ignore[union-attr, operator]
+        dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
+        quality = self.judge(model, self.explainers, dataset, rows, names, masks, folder)
         if isinstance(trainer.logger, TensorBoardLogger):
             show_sheets(trainer.logger, sheets, trainer.global_step)
+            show_quality(trainer.logger, quality or {"explainers": {}}, trainer.global_step)
 
     def find(self, data: CheXpertDataModule) -> list[View]:
         """The views to explain."""
@@ -88,11 +100,11 @@ def show_sheets(logger: TensorBoardLogger, sheets: Mapping[str, Figure], step: i
         logger.experiment.add_figure(f"explanations/{place}", sheet, step)
 
 
-def show_figures(
-    logger: TensorBoardLogger, figures: Mapping[str, Mapping[str, Mapping[str, float]]], step: int
-) -> None:
-    """Figures by explainer, figure and observation, as scalars explain/<explainer>/<figure>/<observation>."""
-    for explainer, kinds in figures.items():
-        for kind, observations in kinds.items():
-            for observation, value in observations.items():
-                logger.experiment.add_scalar(f"explain/{explainer}/{kind}/{observation}", value, step)
+def show_quality(logger: TensorBoardLogger, quality: Mapping[str, Any], step: int) -> None:
+    """The figures of quality.json that have a value, as scalars explain/<explainer>/<figure>/<observation>."""
+    for explainer, scored in quality["explainers"].items():
+        for observation, figures in scored["observations"].items():
+            for kind, figure in figures.items():
+                value = figure.get("value") if isinstance(figure, Mapping) else figure
+                if value is not None:
+                    logger.experiment.add_scalar(f"explain/{explainer}/{kind}/{observation}", value, step)

@@ -45,6 +45,15 @@ class Cam(ABC):
     def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
         """Attributions for views (B, 1, H, W) uint8 of the outputs listed for each."""
 
+    def check(self, model: Model) -> None:
+        """Told before training.
+
+        Raises:
+            ProblemError: a member has no stage of this stride.
+        """
+        for member in model.members.values():
+            member.layer_at(self.stride)
+
     def describe(self, model: Model, images: torch.Tensor, maps: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """The manifest, of maps as :meth:`chexpert.models.Model.trace` gives them."""
         grids = [list(as_map(model, name, traced).shape[-2:]) for name, traced in maps.items()]

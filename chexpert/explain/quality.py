@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from chexpert.explain.attribution import Explainer
-from chexpert.explain.sanity import check_sanity, count_passes
 from chexpert.explain.curves import STEPS
+from chexpert.explain.sanity import check_sanity, count_passes
 from chexpert.explain.scored import affordable, explain_batches, limit
 from chexpert.explain.scores import CURVES, Probing, Row, score_maps
 from chexpert.explain.session import announce, stack
@@ -77,7 +76,9 @@ def estimate(
     if not views:
         return f"no view within explain.passes={passes}"
     images, curved = stack(model, views), sum(map(len, limit(outputs, CURVES)))
-    return announce(model, explainer, images, outputs, more=curved * 2 * STEPS + count_passes(explainer, outputs, passes))
+    return announce(
+        model, explainer, images, outputs, more=curved * 2 * STEPS + count_passes(explainer, outputs, passes)
+    )
 
 
 def score_explainer(

@@ -4,7 +4,15 @@ from chexpert.metrics.agreement import spearman
 from chexpert.metrics.auroc import Auroc, MultilabelAuroc, auroc_mean, multilabel_auroc
 from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means
 from chexpert.metrics.faithfulness import Faithfulness, curve_area, judge_curves
-from chexpert.metrics.localization import chance, expected_hit, grid_ceiling, hit, normalise_hit, rank_accuracy, relevance_mass
+from chexpert.metrics.localization import (
+    chance,
+    expected_hit,
+    grid_ceiling,
+    hit,
+    normalise_hit,
+    rank_accuracy,
+    relevance_mass,
+)
 from chexpert.metrics.maps import LocalMap, find_maps, write_map
 from chexpert.metrics.operating_point import youden_threshold, youden_thresholds
 from chexpert.metrics.overlap import iou, segment_above, segment_otsu

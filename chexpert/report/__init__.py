@@ -3,12 +3,7 @@
 from chexpert.report.audit import describe_audit
 from chexpert.report.exploration import draw_exploration
 from chexpert.report.localization import describe_localization
-<<<<<<< HEAD
 from chexpert.report.quality import quality_table
-from chexpert.report.tables import auroc_table, describe
-
-__all__ = ["auroc_table", "describe", "describe_audit", "describe_localization", "draw_exploration", "quality_table"]
-=======
 from chexpert.report.shortcut import describe_shortcuts
 from chexpert.report.tables import auroc_table, describe
 
@@ -19,5 +14,5 @@ __all__ = [
     "describe_localization",
     "describe_shortcuts",
     "draw_exploration",
+    "quality_table",
 ]
->>>>>>> shortcuts

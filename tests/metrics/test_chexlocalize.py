@@ -205,7 +205,7 @@ def test_images_of_the_prediction_alone_are_not_drawn_for_the_figures_that_leave
 def test_all_localised_observations_that_occur_are_scored_and_no_others(tmp_path):
     mask = encode(np.eye(4))
     truth = Segmentations({"a": {"Airspace Opacity": mask, "Fracture": mask}}, "gt.json")
-    write_map(tmp_path / f"a_Support Devices_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
+    write_map(tmp_path / "a_Support Devices_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
     assert list(localize_maps(truth, find_maps(tmp_path, LOCALISED)[0])) == [OPACITY, "Support Devices"]
 
 

@@ -22,9 +22,9 @@ def test_what_is_written_is_found_and_reads_back(tmp_path):
 
 
 def test_maps_are_found_in_any_depth_in_the_order_of_views(tmp_path):
-    write_map(tmp_path / "b" / f"patient1_Edema_map.npz", LOCAL)
-    write_map(tmp_path / "a/deep" / f"patient2_Edema_map.npz", LOCAL)
-    write_map(tmp_path / f"patient1_Atelectasis_map.npz", LOCAL)
+    write_map(tmp_path / "b" / "patient1_Edema_map.npz", LOCAL)
+    write_map(tmp_path / "a/deep" / "patient2_Edema_map.npz", LOCAL)
+    write_map(tmp_path / "patient1_Atelectasis_map.npz", LOCAL)
     found = [file[1:] for file in find_maps(tmp_path, LOCALISED)[0]]
     assert found == [("patient1", "Atelectasis"), ("patient1", "Edema"), ("patient2", "Edema")]
 

@@ -28,7 +28,9 @@ def run(monkeypatch, tmp_path):
     listed = {view: {"Lung Opacity": encode(mask)} for view, mask in zip(VIEWS, MASKS, strict=True)}
     write_segmentations(Path("gt.json"), listed)
     for view, mask in zip(VIEWS, MASKS, strict=True):
-        write_map(Path("maps") / f"{view}_Airspace Opacity_map.npz", LocalMap(mask + np.linspace(0, 0.1, 9), 0.6, 9, 12))
+        write_map(
+            Path("maps") / f"{view}_Airspace Opacity_map.npz", LocalMap(mask + np.linspace(0, 0.1, 9), 0.6, 9, 12)
+        )
 
     def run(arguments):
         monkeypatch.setattr(sys, "argv", ["localize.py", *arguments.split()])
