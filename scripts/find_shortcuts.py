@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="data to look at (the run's own)")
     parser.add_argument("--regions", type=Path, metavar="JSON", help="outlines of suspects, as CheXlocalize has masks")
     parser.add_argument("--observations", nargs="+", metavar="NAME", help="to judge (all of the model's)")
-    parser.add_argument("--explainer", default="gradcam", choices=sorted(path.stem for path in CONF.glob("*.yaml")))
+    parser.add_argument("--explainer", default="hirescam", choices=sorted(path.stem for path in CONF.glob("*.yaml")))
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the report (RUN/shortcuts)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
     given = parser.parse_args()

@@ -89,9 +89,10 @@ class Masks:
 
     def regress(self, changes: torch.Tensor) -> torch.Tensor:
         """(C, H, W): the slope of changes (samples, C) of mean 0 with each pixel's mask."""
-        covariance, total, square, chunk = torch.zeros(changes.shape[1], *self.size), 0.0, 0.0, 16
+        covariance, total, square, chunk = torch.zeros(changes.shape[1], *self.size, dtype=torch.double), 0.0, 0.0, 16
         for start in range(0, len(changes), chunk):
-            masks, some = self(start, start + chunk), changes[start : start + chunk]
+            # double: logits differ by little, and the order of a sum must not show
+            masks, some = self(start, start + chunk).double(), changes[start : start + chunk].double()
             covariance += torch.einsum("nc,nhw->chw", some, masks)
             total, square = total + masks.mean((1, 2)).sum().item(), square + (masks**2).mean((1, 2)).sum().item()
         count = len(changes)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chexpert.explain.attribution import Explainer
-from chexpert.explain.overlay import COLOURS
+from chexpert.explain.pictures.scale import COLOURS, Scale
 from chexpert.explain.shortcut.case import Case
 from chexpert.explain.shortcut.effects import compute_logits
 from chexpert.explain.shortcut.inpainting import grow, inpaint, place_controls
@@ -76,8 +76,8 @@ def _show_or_not(axis: Axes, film: np.ndarray | None, title: str, lacking: str, 
 
 
 def _overlay(axis: Axes, model: Model, explainer: Explainer, case: Case, output: int) -> None:
-    """Opacity follows the evidence, so that the film stays readable where there is none."""
+    """The map of the film as it is, red for the observation and blue against it."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     ((attribution,),) = explainer(model, torch.from_numpy(case.film)[None, None].to(device), [[output]])
     _show(axis, case.film, explainer.name if attribution.has_evidence else f"{explainer.name}\nno positive evidence")
-    axis.imshow(attribution.map, cmap=COLOURS, vmin=0, vmax=1, alpha=0.65 * attribution.map)
+    axis.imshow(Scale.of([attribution.signed]).shares(attribution.signed), cmap=COLOURS, vmin=-1, vmax=1)
