@@ -52,7 +52,7 @@ class ExplainConfig:
     observations: Any = None
     masks: Any = None
     score: int = 32
-    passes: int = 20000
+    passes: int = 5000
 
 
 @dataclass

@@ -53,7 +53,7 @@ class ExplainCallback(pl.Callback):
         count: int = 4,
         masks: str | bool | None = None,
         score: int = 32,
-        passes: int = 20000,
+        passes: int = 5000,
         seed: int = 0,
     ) -> None:
         self.run, self.explainers, self.observations = run, explainers, list(observations)

@@ -9,7 +9,7 @@ from chexpert.explain.fills import fill_film
 from chexpert.explain.probing import Probe
 from chexpert.models import Model
 
-STEPS = 20
+STEPS = 10
 SEED = 0  # of the order among pixels that a map holds equal
 
 

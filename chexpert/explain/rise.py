@@ -56,7 +56,8 @@ class Rise(Perturbing):
             for row, mask in enumerate(masks(start, start + len(buffer))):
                 buffer[row, 0] = torch.lerp(hidden, film, mask.to(film.device)).round()
 
-        logits = self.probe(model, self.samples, write, image)[:, list(outputs)]
+        # double: logits differ by little, and the order of a sum must not show
+        logits = self.probe(model, self.samples, write, image).double()[:, list(outputs)]
         signed = masks.regress(logits - logits.mean(0)).numpy()
         settings = {"samples": self.samples, "cells": self.cells, "seed": self.seed}
         return [self.attribute(own, **settings) for own in signed]
@@ -91,7 +92,6 @@ class Masks:
         """(C, H, W): the slope of changes (samples, C) of mean 0 with each pixel's mask."""
         covariance, total, square, chunk = torch.zeros(changes.shape[1], *self.size, dtype=torch.double), 0.0, 0.0, 16
         for start in range(0, len(changes), chunk):
-            # double: logits differ by little, and the order of a sum must not show
             masks, some = self(start, start + chunk).double(), changes[start : start + chunk].double()
             covariance += torch.einsum("nc,nhw->chw", some, masks)
             total, square = total + masks.mean((1, 2)).sum().item(), square + (masks**2).mean((1, 2)).sum().item()

@@ -19,7 +19,7 @@ from chexpert.models import Model
 
 Row = dict[str, float]
 
-CURVES = 12  # maps of an observation that get deletion and insertion curves: 38 films each
+CURVES = 8  # maps of an observation that get deletion and insertion curves: 18 films each
 ROADS = 8  # likewise ROAD: 8 films and 8 sparse systems each
 
 
