@@ -60,10 +60,12 @@ class Explanation:
     def unit(self) -> str:
         """What the raw numbers of the map are.
 
-        A cell of a CAM holds its part of the logit; other explainers change the film and see what the output does.
+        Gradient CAMs multiply what a cell holds by what the logit makes of it; of the last map the mean is
+        the logit less its bias. Others change the film, or what is seen of it, and watch the output.
         """
         manifest = self.attribution.manifest
         of = str(manifest.get("of", "logit"))
         if of == "nothing":
             return "nothing: a control"
-        return f"share of the {of}" if isinstance(manifest["layer"], dict) else f"change of the {of}"
+        gradients = isinstance(manifest["layer"], dict) and "channels" not in manifest
+        return f"activation x gradient of the {of}" if gradients else f"change of the {of}"

@@ -27,7 +27,7 @@ def test_a_picture_names_observation_probability_truth_explainer_layer_view_scal
     assert "Edema, p = 0.25, truly present" in text
     assert "patient1_study1_view1_frontal" in text
     assert "gradcam: resnet18.layer4" in text
-    assert "share of the logit" in text
+    assert "activation x gradient of the logit" in text
     assert "-2 0 +2" in text
     assert "outlines" not in text
 
