@@ -105,15 +105,17 @@ def hide_superpixels(image: torch.Tensor, hidden: torch.Tensor, segments: np.nda
         shown: (samples, S), which superpixels each film shows.
     """
     place = torch.from_numpy(segments.ravel()).to(image.device)
-    keep = torch.from_numpy(np.pad(shown.T.astype(bool), ((1, 0), (0, 0)), constant_values=True)).to(image.device)
-    film, fill = image.flatten(), hidden.flatten()
-    mask = torch.empty(0, dtype=torch.bool, device=image.device)
+    keep = torch.from_numpy(np.pad(shown.T.astype("uint8"), ((1, 0), (0, 0)), constant_values=1) * 255).to(image.device)
+    fill = hidden.flatten()
+    change = image.flatten() ^ fill
+    mask = torch.empty(0, dtype=torch.uint8, device=image.device)
 
     def write(start: int, buffer: torch.Tensor) -> None:
         # (HW, films): whole rows are copied for each pixel, ten times as fast as picking within (films, HW)
         some = keep[:, start : start + len(buffer)].contiguous()
         torch.index_select(some, 0, place, out=mask.resize_(len(place), len(buffer)))
-        torch.where(mask.T, film, fill, out=buffer.view(len(buffer), -1))
+        # all bits of a pixel or none, then in place: a third of the time of choosing between two films
+        buffer.view(len(buffer), -1).copy_(mask.T).bitwise_and_(change).bitwise_xor_(fill)
 
     return write
 
