@@ -13,7 +13,7 @@ from chexpert.explain.sanity import check_sanity, count_passes
 from chexpert.explain.scored import affordable, explain_batches, limit
 from chexpert.explain.scores import CURVES, Probing, Row, score_maps
 from chexpert.explain.session import announce, stack
-from chexpert.explain.summary import DEFINITIONS, or_none, summarise
+from chexpert.explain.summary import DEFINITIONS, judge_sanity, or_none, summarise
 from chexpert.explain.view import View
 from chexpert.models import Model
 
@@ -48,8 +48,8 @@ def score_explainers(
 
     Returns:
         Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
-        ``observations`` by name, with the figures of ``DEFINITIONS``; a mean over views is ``{"value", "ci_low",
-        "ci_high", "n"}``, 95 % by bootstrap over views.
+        ``sanity`` over all observations together, and ``observations`` by name, with the figures of
+        ``DEFINITIONS``; a mean over views is ``{"value", "ci_low", "ci_high", "n"}``, 95 % by bootstrap over views.
     """
     views = [replace(view, image=image) for view, image in zip(views, stack(model, views), strict=True)]
     outputs = limit(
@@ -65,7 +65,8 @@ def score_explainers(
         print(f"scoring {name}: {estimate(model, explainer, *asked, passes)}", flush=True)
         rows, seconds = score_explainer(model, explainer, *asked, predicted, observations, probing, passes)
         figures = {o: {"auroc": or_none(aurocs[o])} | summarise(rows[c]) for c, o in enumerate(observations)}
-        scored[name] = {"views": count, **seconds, "observations": figures}
+        pooled = judge_sanity([row for own in rows for row in own])
+        scored[name] = {"views": count, **seconds, "sanity": pooled, "observations": figures}
     return head | {"definitions": DEFINITIONS, "explainers": scored}
 
 

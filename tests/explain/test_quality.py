@@ -54,6 +54,13 @@ class Oracle:
         return Attribution(signed, {}, {"grid": [8, 8]})
 
 
+class Unmoved(Oracle):
+    """Shows the masks whatever the weights."""
+
+    def draw(self, model, c):
+        return super().draw(Squares(), c)
+
+
 def make_view(row: int, present: list[str]) -> View:
     film = np.random.default_rng(row).integers(60, 70, (32, 32)).astype(np.uint8)
     masks = {}
@@ -112,6 +119,16 @@ def test_a_random_map_is_neither_and_stays_the_same_without_the_weights(views):
     assert found["sanity"]["top_block"]["value"] == 1
     few = figures(content, "random", "Pleural Effusion")["sanity"]
     assert (few["top_block"]["n"], few["passed"]) == (3, None)
+
+
+def test_maps_of_all_observations_together_give_a_dear_explainer_its_verdict(views):
+    shown = [*views[1::2], *views[::2]]  # three views with two observations each come first
+    content = score(shown, {"dear": Unmoved(cost=100)}, passes=300)
+    assert [figures(content, "dear", name)["sanity"]["passed"] for name in NAMES] == [None, None]
+    pooled = content["explainers"]["dear"]["sanity"]
+    assert (pooled["top_block_size"]["n"], pooled["passed"]) == (4, None)
+    pooled = score(shown, {"dear": Unmoved(cost=100)}, passes=1500)["explainers"]["dear"]["sanity"]
+    assert (pooled["top_block_size"]["n"], pooled["passed"]) == (6, False)
 
 
 def test_without_masks_what_needs_them_is_none_and_the_rest_is_there(views):
