@@ -11,6 +11,7 @@ LEAST_MAPS = 5  # below it the check is neither passed nor failed
 
 DEFINITIONS = {
     "n": "views with the observation present that were explained; each figure has its own n",
+    "true_positives": "those that the model predicts (Youden threshold); curves, gaps and road are of the first",
     "without_evidence": "maps in which no pixel speaks for the observation: no hit or miss, but never right",
     "hit_rate": "peak of the map inside the mask, on the film; of a flat peak the share inside",
     "chance": "hit rate of a peak anywhere: the mask's share of the film",
@@ -40,6 +41,7 @@ def summarise(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     plain = ("rank_accuracy", "iou", "insertion", "deletion", "gap", "gap_over_random", "gap_logit_over_random", "road")
     return {
         "n": len(rows),
+        "true_positives": sum(row["predicted"] == 1 for row in rows),
         "without_evidence": sum(row["evidence"] == 0 for row in rows),
         "hit_rate": interval(rows, "hit"),
         "chance": or_none(by_chance),

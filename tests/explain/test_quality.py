@@ -145,6 +145,20 @@ def test_only_what_was_predicted_can_be_right_for_the_right_reason(views):
     assert [figures(content, observation=name)["right_for_the_right_reason"]["n"] for name in NAMES] == [0, 0]
 
 
+def test_curves_and_road_are_of_true_positives_alone(views):
+    content = score(views, {"oracle": Oracle()}, cutoffs=(0.5, 0.85))
+    for name, right in zip(NAMES, (6, 0), strict=True):
+        found = figures(content, observation=name)
+        assert found["true_positives"] == right
+        assert found["gap"]["n"] == found["gap_over_random"]["n"] == found["road"]["n"] == right
+    assert figures(content, observation="Pleural Effusion")["hit_rate"]["n"] == 3
+
+
+def test_what_does_not_ask_the_model_is_a_control(views):
+    scored = score(views, {"random": RandomMap(), "oracle": Oracle()})["explainers"]
+    assert [scored[name]["control"] for name in ("random", "oracle")] == [True, False]
+
+
 def test_a_dear_explainer_gets_the_first_views_and_says_so(views):
     content = score(views, {"oracle": Oracle(), "dear": Oracle(cost=100)}, passes=250)
     assert [content["explainers"][name]["views"] for name in ("oracle", "dear")] == [6, 2]

@@ -40,7 +40,8 @@ Fracture                   -     -                     -                      - 
 
 
 def make(**observations):
-    return {"explainers": {"gradcam": {"sanity": {"passed": True}, "observations": copy.deepcopy(observations)}}}
+    scored = {"control": False, "sanity": {"passed": True}, "observations": copy.deepcopy(observations)}
+    return {"explainers": {"gradcam": scored}}
 
 
 def test_it_shows_each_figure_with_its_interval_and_n_and_undefined_as_a_dash():
@@ -86,6 +87,12 @@ def test_the_verdict_on_all_observations_together_stands_above_the_rows(passed, 
     assert title in lines[0]
     flag = "warning: gradcam: maps stay alike when the weights are shuffled"
     assert (flag in lines) == (passed is False)
+
+
+def test_a_control_is_there_to_do_badly_and_gets_no_warning():
+    content = make(Edema=EDEMA | {"gap_over_random": over(-0.1, -0.2, 0.1, 9), "without_evidence": 3})
+    content["explainers"]["gradcam"] |= {"control": True, "sanity": {"passed": False}}
+    assert "warning" not in quality_table(content)
 
 
 def test_two_maps_are_no_ground_for_a_warning():
