@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chexpert.explain.attribution import Explainer
-from chexpert.explain.curves import STEPS
+from chexpert.explain.curves import CUTS
 from chexpert.explain.sanity import check_sanity, count_passes
 from chexpert.explain.scored import affordable, explain_batches, limit
 from chexpert.explain.scores import CURVES, Probing, Row, score_maps, true_positives
@@ -86,7 +86,7 @@ def estimate(
         return f"no view within explain.passes={passes}"
     images, curved = stack(model, views), sum(map(len, limit(right, CURVES)))
     return announce(
-        model, explainer, images, outputs, more=curved * 2 * STEPS + count_passes(explainer, outputs, passes)
+        model, explainer, images, outputs, more=curved * 2 * (len(CUTS) + 1) + count_passes(explainer, outputs, passes)
     )
 
 

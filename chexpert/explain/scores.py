@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chexpert.explain.attribution import Attribution
-from chexpert.explain.curves import probe_curves
+from chexpert.explain.curves import SHARES, probe_curves
 from chexpert.explain.probing import Probe
 from chexpert.explain.random_map import RandomMap
 from chexpert.explain.road import probe_road
@@ -69,7 +69,7 @@ class Probing:
 
 def gaps(curves: np.ndarray, control: np.ndarray) -> Row:
     """Areas under a map's deletion and insertion curve (2, T), and its gap over that of a random map."""
-    own, by_chance = judge_curves(*curves), judge_curves(*control)
+    own, by_chance = judge_curves(*curves, SHARES), judge_curves(*control, SHARES)
     return own._asdict() | {
         "gap_over_random": own.gap - by_chance.gap,
         "gap_logit_over_random": own.gap_logit - by_chance.gap_logit,
