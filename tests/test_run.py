@@ -170,6 +170,25 @@ def test_tensorboard_has_losses_rates_auroc_curves_hparams_and_explanations(fini
     assert "valid/Edema" in tags["tensors"]
 
 
+def test_explainers_are_judged_in_a_file_the_table_and_tensorboard(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, output = finished
+    scored = json.loads((folder / "explanations/quality.json").read_text())["explainers"]
+    assert {name: list(own["observations"]) for name, own in scored.items()} == {
+        "gradcam": list(COMPETITION),
+        "lime": list(COMPETITION),
+    }
+    files = (folder / "tensorboard").glob("events*")
+    tags = {tag for file in files for tag in EventAccumulator(str(file)).Reload().Tags()["scalars"]}
+    for name, own in scored.items():
+        assert re.search(rf"^{name} +AUROC +hit +mass/area +gap +sanity", output, re.MULTILINE)
+        hits = {o: figures["hit_rate"]["value"] for o, figures in own["observations"].items()}
+        assert any(value is not None for value in hits.values())
+        for observation, value in hits.items():
+            assert (f"explain/{name}/hit_rate/{observation}" in tags) == (value is not None)
+
+
 def test_the_same_seed_gives_the_same_metrics_and_maps_whatever_the_workers(tmp_path, phantom):
     start(tmp_path / "one", phantom)
     start(tmp_path / "two", phantom, "data.workers=2")
@@ -324,10 +343,12 @@ def test_a_run_goes_on_where_no_observation_has_both_classes(tmp_path, phantom, 
 def test_a_finished_run_is_judged_and_explained_again_without_training(tmp_path, phantom, finished):
     view = "patient64541/study1/view1_frontal.jpg"
     overrides = [f"start_from={finished[0]}", "trainer.max_epochs=0", f"explain.views=[{view}]", "explainer=[gradcam]"]
+    overrides.append("explain.score=0")
     mean = start(tmp_path / "again", phantom, *overrides)
     assert mean == pytest.approx(json.loads((finished[0] / "metrics.json").read_text())["valid"]["auroc_mean"])
     folders = {path.name for path in (tmp_path / "again/explanations/gradcam").iterdir() if path.is_dir()}
     assert folders == {"maps", "patient64541_study1_view1_frontal"}
+    assert not (tmp_path / "again/explanations/quality.json").exists()
 
 
 def test_a_model_is_not_judged_at_another_size_than_it_was_trained_at(tmp_path, phantom, finished):

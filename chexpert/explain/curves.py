@@ -9,7 +9,10 @@ from chexpert.explain.fills import fill_film
 from chexpert.explain.probing import Probe
 from chexpert.models import Model
 
-STEPS = 10
+CUTS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+"""Shares of the film that are hidden or shown: close where maps differ, a finding is a few hundredths of a film."""
+
+SHARES = (0.0, *CUTS, 1.0)
 SEED = 0  # of the order among pixels that a map holds equal
 
 
@@ -38,12 +41,12 @@ def probe_curves(
         fill: what is hidden becomes this, see :func:`chexpert.explain.fills.fill_film`.
 
     Returns:
-        (M, 2, STEPS + 1, C): by map the deletion curve, from the full film to the hidden one, and the insertion
-        curve, from the hidden film to the full one.
+        (M, 2, T, C), T the number of ``SHARES``: by map the deletion curve, from the full film to the hidden one, and
+        the insertion curve, from the hidden film to the full one.
     """
     hidden = torch.from_numpy(fill_film(image[0].cpu().numpy(), fill)).to(image.device)
     ranks = [torch.from_numpy(rank_pixels(signed)).to(image.device) for signed in maps]
-    cuts = [round(image.numel() * step / STEPS) for step in range(1, STEPS)]
+    cuts = [round(image.numel() * share) for share in CUTS]
     # (ranks, cut): what shows below the cut and above it is film or fill; the two ends are the same for all maps
     changed = [(own, cut, inserted) for own in ranks for inserted in (False, True) for cut in cuts]
 
@@ -57,6 +60,6 @@ def probe_curves(
 
     logits = probe(model, len(changed) + 2, write, image).numpy()
     full, wiped = (np.broadcast_to(logits[end], (len(maps), 2, 1, logits.shape[1])) for end in (0, 1))
-    inner = logits[2:].reshape(len(maps), 2, STEPS - 1, -1)
+    inner = logits[2:].reshape(len(maps), 2, len(CUTS), -1)
     starts = np.concatenate([full[:, :1], wiped[:, :1]], axis=1)
     return np.concatenate([starts, inner, starts[:, ::-1]], axis=2)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from chexpert.explain.attribution import Explainer
-from chexpert.explain.curves import STEPS
+from chexpert.explain.curves import CUTS
 from chexpert.explain.sanity import check_sanity, count_passes
 from chexpert.explain.scored import affordable, explain_batches, limit
-from chexpert.explain.scores import CURVES, Probing, Row, score_maps
+from chexpert.explain.scores import CURVES, Probing, Row, score_maps, true_positives
 from chexpert.explain.session import announce, stack
-from chexpert.explain.summary import DEFINITIONS, or_none, summarise
+from chexpert.explain.summary import DEFINITIONS, judge_sanity, or_none, summarise
 from chexpert.explain.view import View
 from chexpert.models import Model
 
@@ -48,8 +48,9 @@ def score_explainers(
 
     Returns:
         Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
-        ``observations`` by name, with the figures of ``DEFINITIONS``; a mean over views is ``{"value", "ci_low",
-        "ci_high", "n"}``, 95 % by bootstrap over views.
+        ``control`` (it does not ask the model), ``sanity`` over all observations together, and ``observations`` by
+        name, with the figures of ``DEFINITIONS``; a mean over views is ``{"value", "ci_low", "ci_high", "n"}``, 95 %
+        by bootstrap over views.
     """
     views = [replace(view, image=image) for view, image in zip(views, stack(model, views), strict=True)]
     outputs = limit(
@@ -62,22 +63,30 @@ def score_explainers(
     for name, explainer in explainers.items():
         count = affordable(explainer, outputs, passes)
         asked = views[:count], outputs[:count]
-        print(f"scoring {name}: {estimate(model, explainer, *asked, passes)}", flush=True)
-        rows, seconds = score_explainer(model, explainer, *asked, predicted, observations, probing, passes)
+        right = true_positives(outputs, predicted)[:count]
+        print(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}", flush=True)
+        rows, seconds = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
         figures = {o: {"auroc": or_none(aurocs[o])} | summarise(rows[c]) for c, o in enumerate(observations)}
-        scored[name] = {"views": count, **seconds, "observations": figures}
+        pooled = judge_sanity([row for own in rows for row in own])
+        control = not any(explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
+        scored[name] = {"views": count, "control": control, **seconds, "sanity": pooled, "observations": figures}
     return head | {"definitions": DEFINITIONS, "explainers": scored}
 
 
 def estimate(
-    model: Model, explainer: Explainer, views: Sequence[View], outputs: Sequence[Sequence[int]], passes: int
+    model: Model,
+    explainer: Explainer,
+    views: Sequence[View],
+    outputs: Sequence[Sequence[int]],
+    right: Sequence[Sequence[int]],
+    passes: int,
 ) -> str:
-    """What is about to start, and about how long it will take."""
+    """What is about to start, and about how long it will take; ``right`` are the outputs that are true positives."""
     if not views:
         return f"no view within explain.passes={passes}"
-    images, curved = stack(model, views), sum(map(len, limit(outputs, CURVES)))
+    images, curved = stack(model, views), sum(map(len, limit(right, CURVES)))
     return announce(
-        model, explainer, images, outputs, more=curved * 2 * STEPS + count_passes(explainer, outputs, passes)
+        model, explainer, images, outputs, more=curved * 2 * (len(CUTS) + 1) + count_passes(explainer, outputs, passes)
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chexpert.explain.attribution import Attribution
-from chexpert.explain.curves import probe_curves
+from chexpert.explain.curves import SHARES, probe_curves
 from chexpert.explain.probing import Probe
 from chexpert.explain.random_map import RandomMap
 from chexpert.explain.road import probe_road
@@ -19,7 +19,7 @@ from chexpert.models import Model
 
 Row = dict[str, float]
 
-CURVES = 8  # maps of an observation that get deletion and insertion curves: 18 films each
+CURVES = 8  # true positives of an observation that get deletion and insertion curves: 18 films each
 ROADS = 8  # likewise ROAD: 8 films and 8 sparse systems each
 
 
@@ -69,11 +69,20 @@ class Probing:
 
 def gaps(curves: np.ndarray, control: np.ndarray) -> Row:
     """Areas under a map's deletion and insertion curve (2, T), and its gap over that of a random map."""
-    own, by_chance = judge_curves(*curves), judge_curves(*control)
+    own, by_chance = judge_curves(*curves, SHARES), judge_curves(*control, SHARES)
     return own._asdict() | {
         "gap_over_random": own.gap - by_chance.gap,
         "gap_logit_over_random": own.gap_logit - by_chance.gap_logit,
     }
+
+
+def true_positives(outputs: Sequence[Sequence[int]], predicted: Sequence[Sequence[bool]]) -> list[list[int]]:
+    """Those of each view's outputs, all of them present, that the model predicts.
+
+    >>> true_positives([[0, 1], [1]], [[False, True], [True]])
+    [[1], [1]]
+    """
+    return [[c for c, found in zip(*own, strict=True) if found] for own in zip(outputs, predicted, strict=True)]
 
 
 def score_maps(
@@ -84,13 +93,17 @@ def score_maps(
     predicted: Sequence[Sequence[bool]],
     probing: Probing,
 ) -> list[list[Row]]:
-    """A row of figures for each map, without those of the sanity check."""
-    curved, roaded = limit(outputs, CURVES), limit(outputs, ROADS)
+    """A row of figures for each map, without those of the sanity check.
+
+    Curves and ROAD are of true positives alone: what a model does not see, its output cannot follow.
+    """
+    right = true_positives(outputs, predicted)
+    curved, roaded = limit(right, CURVES), limit(right, ROADS)
     scored = []
     for row, (view, own, maps) in enumerate(zip(views, outputs, attributions, strict=True)):
         signed = {c: attribution.signed for c, attribution in zip(own, maps, strict=True)}
         figures: dict[int, Row] = {
-            c: {"between": rho, "evidence": float(attribution.has_evidence)}
+            c: {"between": rho, "evidence": float(attribution.has_evidence), "predicted": float(found)}
             | locate(view, observations[c], attribution, found)
             for c, rho, attribution, found in zip(own, between_observations(maps), maps, predicted[row], strict=True)
         }

@@ -1,7 +1,7 @@
 """Figures of an observation over its maps, with intervals, as they stand in explanations/quality.json."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from chexpert.explain.sanity import MOST_ALIKE
@@ -11,6 +11,7 @@ LEAST_MAPS = 5  # below it the check is neither passed nor failed
 
 DEFINITIONS = {
     "n": "views with the observation present that were explained; each figure has its own n",
+    "true_positives": "those that the model predicts (Youden threshold); curves, gaps and road are of the first",
     "without_evidence": "maps in which no pixel speaks for the observation: no hit or miss, but never right",
     "hit_rate": "peak of the map inside the mask, on the film; of a flat peak the share inside",
     "chance": "hit rate of a peak anywhere: the mask's share of the film",
@@ -26,7 +27,7 @@ DEFINITIONS = {
     "gap_over_random": "this gap less that of a random smooth map, view by view",
     "gap_logit_over_random": "the same in logits, defined for every view",
     "road": "logit with the least relevant pixels imputed less that with the most relevant, mean of 20 to 80 %",
-    "sanity": f"rank correlation with the maps after shuffling weights from the top; passed: |mean| <= {MOST_ALIKE}",
+    "sanity": f"rank correlation with the maps after shuffling weights from the top; passed: mean size <= {MOST_ALIKE}",
     "between_observations": "rank correlation with the view's maps of other observations",
     "right_for_the_right_reason": "share of true positives (Youden threshold, with a mask) whose map peaks in the mask",
 }
@@ -40,6 +41,7 @@ def summarise(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     plain = ("rank_accuracy", "iou", "insertion", "deletion", "gap", "gap_over_random", "gap_logit_over_random", "road")
     return {
         "n": len(rows),
+        "true_positives": sum(row["predicted"] == 1 for row in rows),
         "without_evidence": sum(row["evidence"] == 0 for row in rows),
         "hit_rate": interval(rows, "hit"),
         "chance": or_none(by_chance),
@@ -56,14 +58,19 @@ def summarise(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def judge_sanity(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """Whether maps change with the weights: after the top block, and block by block down to the stem."""
-    top = interval(rows, "top_block")
+    """Whether maps change with the weights: after the top block, and block by block down to the stem.
+
+    The size counts: maps of another sign are no less alike, and signs that come by chance would cancel out.
+    """
+    top, size = interval(rows, "top_block"), interval(rows, "top_block_size")
     depths = sorted({int(key.rpartition("_")[2]) for row in rows for key in row if key.startswith("cascade_")})
+    deeper = [[row.get(f"cascade_{depth}", math.nan) for row in rows] for depth in depths]
     return {
         "top_block": top,
-        "top_block_size": or_none(mean(rows, "top_block_size")),
-        "cascade": [top["value"], *(or_none(mean(rows, f"cascade_{depth}")) for depth in depths)] if depths else [],
-        "passed": abs(top["value"]) <= MOST_ALIKE if top["n"] >= LEAST_MAPS else None,
+        "top_block_size": size,
+        "cascade": [top["value"], *(_plain_mean(rhos) for rhos in deeper)] if depths else [],
+        "cascade_size": [size["value"], *(_plain_mean(map(abs, rhos)) for rhos in deeper)] if depths else [],
+        "passed": size["value"] <= MOST_ALIKE if size["n"] >= LEAST_MAPS else None,
     }
 
 
@@ -80,6 +87,12 @@ def mean(rows: Sequence[Mapping[str, float]], key: str) -> float:
     """Mean over the rows in which a figure is defined; NaN if there is none."""
     defined = [row[key] for row in rows if not math.isnan(row.get(key, math.nan))]
     return sum(defined) / len(defined) if defined else math.nan
+
+
+def _plain_mean(values: Iterable[float]) -> float | None:
+    """Mean of the defined values; None if there is none."""
+    defined = [value for value in values if not math.isnan(value)]
+    return sum(defined) / len(defined) if defined else None
 
 
 def or_none(value: float) -> float | None:

@@ -63,9 +63,19 @@ def bootstrap_means(values: ArrayLike, replicates: int = 1000, seed: int = 0) ->
 
 
 def _interval(values: np.ndarray, means: np.ndarray) -> Interval:
-    values, ordered = values[np.isfinite(values)], np.sort(means[np.isfinite(means)])
-    undefined = len(means) - len(ordered)
-    if not len(values) or not len(ordered):
+    values, replicates = values[np.isfinite(values)], means[np.isfinite(means)]
+    undefined = len(means) - len(replicates)
+    if not len(values) or not len(replicates):
         return Interval(float(values.mean()) if len(values) else math.nan, math.nan, math.nan, len(values), undefined)
-    low, high = (max(int(share * len(ordered)) - 1, 0) for share in ENDS)
-    return Interval(float(values.mean()), float(ordered[low]), float(ordered[high]), len(values), undefined)
+    return Interval(float(values.mean()), *find_ends(replicates), len(values), undefined)
+
+
+def find_ends(replicates: np.ndarray) -> tuple[float, float]:
+    """Both ends of an interval, from one or more replicates, all defined: the 25th and the 975th of 1000.
+
+    >>> find_ends(np.arange(1.0, 1001.0))
+    (25.0, 975.0)
+    """
+    ordered = np.sort(replicates)
+    low, high = (float(ordered[max(int(share * len(ordered)) - 1, 0)]) for share in ENDS)
+    return low, high

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from chexpert.metrics.bootstrap import ENDS, Interval
+from chexpert.metrics.bootstrap import Interval, find_ends
 
 
 class RankedScores:
@@ -45,5 +45,4 @@ class RankedScores:
         value, replicates = float(values[0]), values[1:][np.isfinite(values[1:])]
         if math.isnan(value) or not len(replicates):
             return Interval(value, math.nan, math.nan, self.n, len(values) - 1 - len(replicates))
-        low, high = np.quantile(replicates, ENDS).tolist()
-        return Interval(value, low, high, self.n, len(values) - 1 - len(replicates))
+        return Interval(value, *find_ends(replicates), self.n, len(values) - 1 - len(replicates))

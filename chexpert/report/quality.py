@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-WIDTHS = (27, 6, 22, 24, 24, 10, 7)
+WIDTHS = (26, 5, 21, 22, 22, 11, 7)
 LEAST_MAPS = 5  # below it a mean is no ground for a warning
+ALIKE = "maps stay alike when the weights are shuffled"
 VERDICTS = {True: "ok", False: "FAIL", None: ""}
 
 HOW_TO_READ = (
     "hit: peak in the finding, 0 at chance and 1 at the grid's ceiling. mass/area: evidence in the finding over its",
-    "area, 1 at chance. gap: insertion - deletion above a random map's, 0 at chance. sanity: rank correlation with the",
-    "maps of shuffled weights, to pass within +-.3. reason: true positives whose map peaks in the finding.",
+    "area, 1 at chance. gap: insertion - deletion above a random map's, 0 at chance. sanity: mean size of the rank",
+    "correlation with the maps of shuffled weights, to pass at most .3; above the rows, of all observations together.",
+    "reason: true positives whose map peaks in the finding.",
     "[95 % interval over views], n views; a dash is undefined: no masks, too few views, or no evidence.",
 )
 
@@ -22,13 +24,16 @@ def quality_table(content: Mapping[str, Any]) -> str:
         content: what :func:`chexpert.explain.quality.score_explainers` returned, or its file holds.
     """
     blocks = [_block(name, scored) for name, scored in content["explainers"].items()]
-    flags = [
-        flag
-        for name, scored in content["explainers"].items()
-        for observation, figures in scored["observations"].items()
-        for flag in find_flags(f"{name}, {observation}", figures)
-    ]
+    flags = [flag for item in content["explainers"].items() for flag in _flags(*item)]
     return "\n".join([*blocks, *HOW_TO_READ, *flags])
+
+
+def _flags(name: str, scored: Mapping[str, Any]) -> list[str]:
+    """Those of the explainer, then of its observations; none of a control, which is there to do badly."""
+    if scored["control"]:
+        return []
+    each = [flag for o, figures in scored["observations"].items() for flag in find_flags(f"{name}, {o}", figures)]
+    return [f"warning: {name}: {ALIKE}", *each] if scored["sanity"]["passed"] is False else each
 
 
 def find_flags(where: str, figures: Mapping[str, Any]) -> list[str]:
@@ -40,7 +45,7 @@ def find_flags(where: str, figures: Mapping[str, Any]) -> list[str]:
     if gap["n"] >= LEAST_MAPS and gap["value"] < 0:
         flags.append("the model follows a random map more than this one")
     if sanity["passed"] is False:
-        flags.append("maps stay alike when the weights are shuffled")
+        flags.append(ALIKE)
     if figures["without_evidence"]:
         flags.append(f"{figures['without_evidence']} of {figures['n']} maps have no positive evidence")
     return [f"warning: {where}: {flag}" for flag in flags]
@@ -48,19 +53,20 @@ def find_flags(where: str, figures: Mapping[str, Any]) -> list[str]:
 
 def _block(name: str, scored: Mapping[str, Any]) -> str:
     rows = [_cells(*item) for item in scored["observations"].items()]
-    titles = (name, "AUROC", "hit", "mass/area", "gap", "sanity", "reason")
-    return "\n".join("".join(map(str.ljust, cells, WIDTHS)).rstrip() for cells in (titles, *rows))
+    sanity = f"sanity {VERDICTS[scored['sanity']['passed']]}".rstrip()
+    titles = (name, "AUROC", "hit", "mass/area", "gap", sanity, "reason")
+    return "\n".join(" ".join(map(str.ljust, cells, WIDTHS)).rstrip() for cells in (titles, *rows))
 
 
 def _cells(observation: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
-    top = figures["sanity"]["top_block"]["value"]
+    alike = figures["sanity"]["top_block_size"]["value"]
     return (
         observation,
         _number(figures["auroc"], 3),
         _interval(figures["hit_normalised"]),
         _interval(figures["relevance_over_area"], 1),
         _interval(figures["gap_over_random"]),
-        f"{_number(top)} {VERDICTS[figures['sanity']['passed']]}".rstrip(),
+        f"{_number(alike)} {VERDICTS[figures['sanity']['passed']]}".rstrip(),
         _share(figures["right_for_the_right_reason"]),
     )
 

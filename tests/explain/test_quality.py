@@ -54,6 +54,13 @@ class Oracle:
         return Attribution(signed, {}, {"grid": [8, 8]})
 
 
+class Unmoved(Oracle):
+    """Shows the masks whatever the weights."""
+
+    def draw(self, model, c):
+        return super().draw(Squares(), c)
+
+
 def make_view(row: int, present: list[str]) -> View:
     film = np.random.default_rng(row).integers(60, 70, (32, 32)).astype(np.uint8)
     masks = {}
@@ -114,6 +121,16 @@ def test_a_random_map_is_neither_and_stays_the_same_without_the_weights(views):
     assert (few["top_block"]["n"], few["passed"]) == (3, None)
 
 
+def test_maps_of_all_observations_together_give_a_dear_explainer_its_verdict(views):
+    shown = [*views[1::2], *views[::2]]  # three views with two observations each come first
+    content = score(shown, {"dear": Unmoved(cost=100)}, passes=300)
+    assert [figures(content, "dear", name)["sanity"]["passed"] for name in NAMES] == [None, None]
+    pooled = content["explainers"]["dear"]["sanity"]
+    assert (pooled["top_block_size"]["n"], pooled["passed"]) == (4, None)
+    pooled = score(shown, {"dear": Unmoved(cost=100)}, passes=1500)["explainers"]["dear"]["sanity"]
+    assert (pooled["top_block_size"]["n"], pooled["passed"]) == (6, False)
+
+
 def test_without_masks_what_needs_them_is_none_and_the_rest_is_there(views):
     bare = [View(view.path, view.image, view.film, view.matrix, view.truth) for view in views]
     found = figures(score(bare, {"oracle": Oracle()}))
@@ -126,6 +143,20 @@ def test_without_masks_what_needs_them_is_none_and_the_rest_is_there(views):
 def test_only_what_was_predicted_can_be_right_for_the_right_reason(views):
     content = score(views, {"oracle": Oracle()}, cutoffs=(0.95, float("nan")))
     assert [figures(content, observation=name)["right_for_the_right_reason"]["n"] for name in NAMES] == [0, 0]
+
+
+def test_curves_and_road_are_of_true_positives_alone(views):
+    content = score(views, {"oracle": Oracle()}, cutoffs=(0.5, 0.85))
+    for name, right in zip(NAMES, (6, 0), strict=True):
+        found = figures(content, observation=name)
+        assert found["true_positives"] == right
+        assert found["gap"]["n"] == found["gap_over_random"]["n"] == found["road"]["n"] == right
+    assert figures(content, observation="Pleural Effusion")["hit_rate"]["n"] == 3
+
+
+def test_what_does_not_ask_the_model_is_a_control(views):
+    scored = score(views, {"random": RandomMap(), "oracle": Oracle()})["explainers"]
+    assert [scored[name]["control"] for name in ("random", "oracle")] == [True, False]
 
 
 def test_a_dear_explainer_gets_the_first_views_and_says_so(views):

@@ -8,7 +8,8 @@ import torch
 
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.gradcam import GradCAM
-from chexpert.explain.sanity import between_observations, check_sanity
+from chexpert.explain.sanity import between_observations, check_sanity, count_passes
+from chexpert.explain.summary import judge_sanity
 from chexpert.models import Backbone, Single
 
 IMAGES = torch.randint(0, 256, (3, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -72,7 +73,7 @@ def test_every_block_is_reached_and_every_map_has_its_row(model):
         (5 * 20, [3] * 3, 2),
         (5 * 3, [3], 2),
         (5 * 2, [2], 2),
-        (4, [], 0),
+        (4, [2], 2),  # two views even beyond its share
     ],
 )
 def test_a_dear_explainer_gets_fewer_blocks_then_fewer_seeds_then_fewer_views(model, passes, calls, keys):
@@ -83,6 +84,32 @@ def test_a_dear_explainer_gets_fewer_blocks_then_fewer_seeds_then_fewer_views(mo
     assert explainer.asked == calls
     assert len(rows[0][0]) == keys
     assert len(rows) == 3
+
+
+class Signs(Edges):
+    """Shows the film, or its negative where the logit is below the median: its sign alone depends on the weights."""
+
+    def __call__(self, model, images, outputs):
+        logits = model(images).detach()
+        signs = torch.sign(logits - logits.median(0).values)
+        return [[Attribution((signs[row, c] * images[row, 0]).numpy()) for c in own] for row, own in enumerate(outputs)]
+
+
+def test_a_map_that_changes_its_sign_alone_fails(model):
+    images = torch.randint(0, 256, (16, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    explainer, outputs = Signs(), [[0, 1, 2]] * 16
+    checked = check_sanity(model, explainer, images, outputs, explainer(model, images, outputs), 10000)
+    found = judge_sanity([row for own in checked for row in own])
+    assert abs(found["top_block"]["value"]) < 0.3
+    assert found["top_block_size"]["value"] > 0.9
+    assert found["passed"] is False
+    assert max(map(abs, found["cascade"])) < 0.3
+    assert min(found["cascade_size"]) > 0.9
+
+
+def test_what_a_dear_explainer_takes_beyond_its_share_is_announced():
+    assert count_passes(Edges(cost=100), OUTPUTS, 250) == 200
+    assert count_passes(Edges(cost=1), OUTPUTS, 250) == 50
 
 
 def test_the_model_is_as_before(model):

@@ -18,7 +18,7 @@ EDEMA = {
     "hit_normalised": over(0.5, 0.25, 1.0, 32),
     "relevance_over_area": over(12.34, 9.9, 15.0, 32),
     "gap_over_random": over(1.0, -0.25, 2.0, 12),
-    "sanity": {"top_block": over(-0.26, -0.4, -0.1, 16), "passed": True},
+    "sanity": {"top_block_size": over(0.26, 0.1, 0.4, 16), "passed": True},
     "right_for_the_right_reason": over(0.75, 0.5, 0.9, 28),
 }
 NOTHING = {
@@ -28,19 +28,20 @@ NOTHING = {
     "hit_normalised": over(None),
     "relevance_over_area": over(None),
     "gap_over_random": over(None),
-    "sanity": {"top_block": over(None), "passed": None},
+    "sanity": {"top_block_size": over(None), "passed": None},
     "right_for_the_right_reason": over(None),
 }
 
 
 TABLE = """\
-gradcam                    AUROC hit                   mass/area               gap                     sanity    reason
-Edema                      .923  .50 [.25, 1.00] 32    12.3 [9.9, 15.0] 32     1.00 [-.25, 2.00] 12    -.26 ok   21/28
-Fracture                   -     -                     -                       -                       -         -"""
+gradcam                    AUROC hit                   mass/area              gap                    sanity ok   reason
+Edema                      .923  .50 [.25, 1.00] 32    12.3 [9.9, 15.0] 32    1.00 [-.25, 2.00] 12   .26 ok      21/28
+Fracture                   -     -                     -                      -                      -           -"""
 
 
 def make(**observations):
-    return {"explainers": {"gradcam": {"observations": copy.deepcopy(observations)}}}
+    scored = {"control": False, "sanity": {"passed": True}, "observations": copy.deepcopy(observations)}
+    return {"explainers": {"gradcam": scored}}
 
 
 def test_it_shows_each_figure_with_its_interval_and_n_and_undefined_as_a_dash():
@@ -51,14 +52,14 @@ def test_it_shows_each_figure_with_its_interval_and_n_and_undefined_as_a_dash():
 def test_no_line_is_longer_than_120_columns():
     wide = EDEMA | {
         "hit_normalised": over(-0.55, -0.77, -0.33, 200),
-        "relevance_over_area": over(112.34, 99.93, 154.04, 200),
-        "gap_over_random": over(-1.25, -2.25, -0.25, 200),
-        "sanity": {"top_block": over(-0.96), "passed": False},
+        "relevance_over_area": over(99.93, 88.34, 104.04, 200),
+        "gap_over_random": over(-1.25, -2.25, -1.25, 8),
+        "sanity": {"top_block_size": over(0.96), "passed": False},
         "right_for_the_right_reason": over(1.0, 1.0, 1.0, 200),
         "without_evidence": 3,
     }
     content = make(**{"Enlarged Cardiomediastinum": wide})["explainers"]["gradcam"]
-    table = quality_table({"explainers": {"integrated_gradients": content}})
+    table = quality_table({"explainers": {"integrated_gradients": content | {"sanity": {"passed": False}}}})
     assert max(map(len, table.splitlines())) <= 120
 
 
@@ -68,7 +69,7 @@ def test_no_line_is_longer_than_120_columns():
         ({"hit_normalised": over(-0.1, -0.2, 0.1, 9)}, "peaks in the finding less often than chance"),
         ({"gap_over_random": over(-0.1, -0.2, 0.1, 9)}, "the model follows a random map more than this one"),
         (
-            {"sanity": {"top_block": over(0.8, 0.7, 0.9, 9), "passed": False}},
+            {"sanity": {"top_block_size": over(0.8, 0.7, 0.9, 9), "passed": False}},
             "maps stay alike when the weights are shuffled",
         ),
         ({"without_evidence": 3}, "3 of 32 maps have no positive evidence"),
@@ -76,6 +77,22 @@ def test_no_line_is_longer_than_120_columns():
 )
 def test_what_must_not_be_overlooked_is_a_warning_of_its_own(change, flag):
     assert quality_table(make(Edema=EDEMA | change)).splitlines()[-1] == f"warning: gradcam, Edema: {flag}"
+
+
+@pytest.mark.parametrize(("passed", "title"), [(True, "sanity ok "), (False, "sanity FAIL "), (None, "sanity      ")])
+def test_the_verdict_on_all_observations_together_stands_above_the_rows(passed, title):
+    content = make(Edema=EDEMA)
+    content["explainers"]["gradcam"]["sanity"]["passed"] = passed
+    lines = quality_table(content).splitlines()
+    assert title in lines[0]
+    flag = "warning: gradcam: maps stay alike when the weights are shuffled"
+    assert (flag in lines) == (passed is False)
+
+
+def test_a_control_is_there_to_do_badly_and_gets_no_warning():
+    content = make(Edema=EDEMA | {"gap_over_random": over(-0.1, -0.2, 0.1, 9), "without_evidence": 3})
+    content["explainers"]["gradcam"] |= {"control": True, "sanity": {"passed": False}}
+    assert "warning" not in quality_table(content)
 
 
 def test_two_maps_are_no_ground_for_a_warning():
