@@ -32,6 +32,8 @@ class Counted(NamedTuple):
 class Tally:
     """One observation over N views: those of the ground truth, and those that only the prediction knows.
 
+    ``given`` are the views that have a prediction, ``listed`` those of the ground truth.
+
     Args:
         truth: the masks; a view without one does not have the finding.
         observation: in CheXpert's spelling.
@@ -52,6 +54,7 @@ class Tally:
         self.views = sorted({*truth, *counted})
         rows = [counted.get(view, empty) for view in self.views]
         self.listed = np.array([view in truth for view in self.views])
+        self.given = np.array([view in counted for view in self.views])
         self.truth = np.array([truth.area(view, observation) for view in self.views])
         self.pixels = np.array([math.prod(truth.size(view) or (1,)) for view in self.views])
         self.predicted, self.shared, self.probability, self.hit = map(np.array, zip(*rows, strict=True))
@@ -91,7 +94,7 @@ def tally_maps(
     thresholds: Callable[[str], Sequence[Threshold]],
     watch: Watch = iter,
 ) -> dict[str, Tally]:
-    """The tally of each localised observation that has a mask or a map.
+    """The tally of each localised observation that has a mask or a map; without maps it has the threshold None.
 
     Args:
         truth: the masks.
@@ -109,7 +112,7 @@ def tally_maps(
         local = read_fitting(truth, file)
         mask = truth.mask(file.view, file.observation)
         counted[file.observation][file.view] = count_map(local, mask, thresholds(file.observation))
-    return {name: Tally(truth, name, counted[name], thresholds(name)) for name in names}
+    return {name: Tally(truth, name, maps, thresholds(name) if maps else [None]) for name, maps in counted.items()}
 
 
 def read_fitting(truth: Segmentations, file: MapFile) -> LocalMap:

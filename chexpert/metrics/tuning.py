@@ -26,7 +26,10 @@ Candidate = TypeVar("Candidate", float, Threshold)
 
 
 class Choice(NamedTuple):
-    """What an observation is segmented by; ``tuned_images`` is how many the choice rests on, None if it was given."""
+    """What an observation is segmented by.
+
+    Of ``tuned_images``, images with a map, the choice rests on so many; None if it was given.
+    """
 
     threshold: Threshold
     cutoff: float
@@ -58,12 +61,12 @@ def choose(tally: Tally | None, name: str, threshold: Setting, cutoff: Setting) 
     cutoffs = CUTOFFS if cutoff == "tuned" else [_find(cutoff, name) if isinstance(cutoff, Mapping) else float(cutoff)]
     if "tuned" not in (threshold, cutoff):
         return Choice(thresholds[0], cutoffs[0])
-    if tally is None:
+    if tally is None or not tally.given.any():
         return Choice(thresholds[0], cutoffs[0], 0)
     best = _best(thresholds, lambda each: tally.ious(each, 0, true_positives_only=True))
     best_cutoff = _best(cutoffs, lambda each: tally.ious(best, each, true_positives_only=False))
     judged = tally.ious(best, best_cutoff, true_positives_only=cutoff != "tuned")
-    return Choice(best, best_cutoff, int(np.isfinite(judged).sum()))
+    return Choice(best, best_cutoff, int((np.isfinite(judged) & tally.given).sum()))
 
 
 def _best(candidates: Sequence[Candidate], ious: Callable[[Candidate], np.ndarray]) -> Candidate:

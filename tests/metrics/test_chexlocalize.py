@@ -163,6 +163,18 @@ def test_where_nothing_can_be_tuned_the_first_candidate_is_taken_and_told(tmp_pa
     assert (found["threshold"], found["tuned_images"]) == (0.2, 0)
 
 
+def test_views_without_a_map_are_nothing_to_tune_on(tmp_path):
+    mask = encode(np.eye(4))
+    write_map(tmp_path / f"a_{OPACITY}_map.npz", LocalMap(np.eye(4), 0.5, 4, 4))
+    other = Segmentations({"a": {OPACITY: mask, EDEMA: mask}}, "other.json"), find_maps(tmp_path, LOCALISED)[0]
+    found = Case(0).table(tmp_path / "own", "tuned", "tuned", tune_on=other)
+    assert (found["threshold"], found["probability_cutoff"], found["tuned_images"]) == (0.2, 0.0, 0)
+    write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.5, 4, 4))
+    listed = Segmentations({view: {EDEMA: mask} for view in "abcd"}, "other.json")
+    found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0][:1], "tuned", "tuned", replicates=20)[EDEMA]
+    assert found["tuned_images"] == 1
+
+
 def test_a_constant_map_is_no_hit_nor_a_miss_and_has_no_segmentation(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.ones((4, 6)))}}, "gt.json")
     write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.full((2, 2), 0.4), 0.9, 6, 4))
