@@ -90,6 +90,8 @@ def find_maps(folder: str | Path, observations: Collection[str]) -> tuple[list[M
     Raises:
         ProblemError: no such folder, no map in it, or two of the same view and observation.
     """
+    if not Path(folder).is_dir():
+        raise ProblemError("no such folder", where=str(folder), mend="give the folder of the maps")
     named = [_parse(path) for path in sorted(Path(folder).rglob(f"*{ENDING}"))]
     files = sorted((file for file in named if file.observation in observations), key=lambda f: (f.view, f.observation))
     mend = f"name maps <patient>_<study>_<view>_<observation>{ENDING}"

@@ -55,6 +55,8 @@ def test_two_maps_of_the_same_are_told(tmp_path):
 
 def test_a_folder_without_maps_is_told(tmp_path):
     with pytest.raises(ProblemError, match="no maps"):
+        find_maps(tmp_path, LOCALISED)
+    with pytest.raises(ProblemError, match="no such folder"):
         find_maps(tmp_path / "absent", LOCALISED)
 
 
