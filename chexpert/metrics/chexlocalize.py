@@ -97,23 +97,32 @@ def localize(
     """What scripts/localize.py does with its options: the table, and notes on files that were left aside.
 
     Raises:
+        ValueError: segmentations and maps are both given, or neither.
         ProblemError: a file is missing, damaged or does not fit the others.
         OSError: the segmentations cannot be written.
     """
+    if (segmentations is None) == (maps is None):
+        raise ValueError("localize() scores either segmentations or maps")
     truth = Segmentations.read(ground_truth)
-    if segmentations:
+    notes = truth.note_unknown()
+    if segmentations is not None:
         predicted = Segmentations.read(segmentations)
-        notes = [*_note_views(truth, predicted, "prediction"), *_note_unpredicted(truth, predicted)]
+        notes += [
+            *predicted.note_unknown(),
+            *_note_views(truth, predicted, "prediction"),
+            *_note_unpredicted(truth, predicted),
+        ]
         return localize_segmentations(truth, predicted, bootstrap, seed), notes
     settings = read_threshold(threshold), read_cutoff(probability_cutoff)
-    files, notes = find_maps(maps or ".", LOCALISED)
+    files, ignored = find_maps(maps, LOCALISED)  # type: ignore[arg-type]
     tune_on = None
     if tune_ground_truth and tune_maps:
         tune_on = Segmentations.read(tune_ground_truth), find_maps(tune_maps, LOCALISED)[0]
+        notes += tune_on[0].note_unknown() if tune_ground_truth != ground_truth else []
     table = localize_maps(truth, files, *settings, tune_on=tune_on, replicates=bootstrap, seed=seed, watch=watch)
     if save_segmentations:
         write_segmented(save_segmentations, truth, files, table, watch)
-    return table, [*notes, *_note_views(truth, [file.view for file in files], "map")]
+    return table, [*notes, *ignored, *_note_views(truth, [file.view for file in files], "map")]
 
 
 def _note_views(truth: Segmentations, views: Iterable[str], what: str) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from chexpert.metrics import LocalMap, Segmentations, find_maps, overlap, write_map
-from chexpert.metrics.chexlocalize import localize_maps, localize_segmentations
+from chexpert.metrics.chexlocalize import localize, localize_maps, localize_segmentations
 from chexpert.metrics.runlengths import encode
 from chexpert.observations import LOCALISED
 from chexpert.problem import ProblemError
@@ -246,6 +246,12 @@ def test_segmentations_of_another_size_are_told():
     truth, other = (Segmentations({"a": {EDEMA: encode(np.eye(side))}}, f"{side}.json") for side in (4, 5))
     with pytest.raises(ProblemError, match="masks of another size than the image: a has 5 x 5"):
         localize_segmentations(truth, other)
+
+
+def test_what_is_scored_must_be_given(tmp_path):
+    for given in ({}, {"maps": tmp_path, "segmentations": tmp_path}):
+        with pytest.raises(ValueError, match="either segmentations or maps"):
+            localize(tmp_path / "gt.json", **given)
 
 
 def test_maps_of_other_views_alone_are_told(tmp_path):

@@ -115,6 +115,16 @@ def test_what_the_maps_do_not_cover_is_noted(run, capsys):
     } <= set(notes)
 
 
+def test_misspelled_observations_of_either_file_are_noted(run, capsys):
+    for name, wrong in (("gt.json", "Edma"), ("pred.json", "Lung opacity")):
+        write_segmentations(Path(name), {VIEWS[0]: {"Edema": encode(MASKS[0]), wrong: encode(MASKS[0])}})
+    assert run("--ground-truth gt.json --segmentations pred.json --out out.json") == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "note: 1 mask ignored in gt.json: 'Edma' is not an observation of CheXpert; Edema?",
+        "note: 1 mask ignored in pred.json: 'Lung opacity' is not an observation of CheXpert; Lung Opacity?",
+    ]
+
+
 def test_views_without_a_prediction_are_noted(run, capsys):
     write_segmentations(Path("pred.json"), {view: {"Edema": encode(MASKS[0])} for view in (VIEWS[0], "patient9")})
     assert run("--ground-truth gt.json --segmentations pred.json --out out.json") == 0
