@@ -15,10 +15,10 @@ def describe_localization(table: Mapping[str, Mapping[str, Any]]) -> str:
     bare = [name for name, figures in table.items() if figures.get("maps") == 0]
     told = {name: figures for name, figures in table.items() if name not in bare}
     heads = "".join(f"{head:<20}   n  " for head in FIGURES.values())
-    lines = [f"{'':<28}{heads}segmented"]
+    lines = [f"{'':<28}{heads}chance  segmented"]
     for name, figures in told.items():
         cells = "".join(_cell(figures, figure) for figure in FIGURES)
-        lines.append(f"{name:<28}{cells}{_settings(figures)}".rstrip())
+        lines.append(f"{name:<28}{cells}{_chance(figures['chance'])}  {_settings(figures)}".rstrip())
     return "\n".join([*lines, *([f"note: no maps: {', '.join(bare)}"] if bare else []), *_notes(told)])
 
 
@@ -28,6 +28,10 @@ def _cell(figures: Mapping[str, Any], figure: str) -> str:
     if value is None or math.isnan(value):
         return f"{'    -':<20}{images:>4}  "
     return f"{value:.3f} [{figures[f'{prefix}ci_low']:.3f}, {figures[f'{prefix}ci_high']:.3f}]{images:>4}  "
+
+
+def _chance(value: float | None) -> str:
+    return f"{'-':>6}" if value is None or math.isnan(value) else f"{value:>6.3f}"
 
 
 def _settings(figures: Mapping[str, Any]) -> str:
