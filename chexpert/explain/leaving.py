@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from chexpert import rundir
@@ -32,14 +33,19 @@ def leave_map(path: Path, explanation: Explanation) -> None:
     """Writes a map as scripts/localize.py reads it, and beside it what the explainer found.
 
     ``map`` (h, w) in [0, 1] lies over the whole film of ``height`` x ``width`` pixels; ``signed`` and ``members_*``
-    are raw and in model coordinates, where ``matrix`` leads from the film.
+    are raw and in model coordinates, of ``shape``, where ``matrix`` leads from the film and the cells of ``grid`` lie.
+    ``view`` and ``observation`` say whose map it is, should the file be renamed.
     """
     view, attribution = explanation.view, explanation.attribution
     height, width = view.film.shape
     whole = positive_share(carry_whole(attribution.signed, view.matrix, view.film.shape))
     members = {f"members_{name}": signed for name, signed in attribution.members.items()}
-    local = LocalMap(whole, explanation.probability, width, height)
-    write_map(path, local, signed=attribution.signed, matrix=view.matrix, **members)
+    grid = attribution.manifest.get("grid")
+    local = LocalMap(
+        whole, explanation.probability, width, height, grid and tuple(grid), view.matrix, attribution.signed.shape
+    )
+    whose = {"view": np.array(rundir.view_name(view.path)), "observation": np.array(explanation.observation)}
+    write_map(path, local, signed=attribution.signed, **whose, **members)
 
 
 def _write(folder: Path, name: str, explanation: Explanation, scale: Scale) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """CheXlocalize's table from files: masks against segmentations, or against attribution maps."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,13 +57,13 @@ def localize_maps(
         ProblemError: a map is damaged or of another film, or a setting lacks an observation.
     """
     tallies = tally_maps(*(tune_on or (truth, files)), list_thresholds(threshold), watch)
-    names = LOCALISED if tune_on else tallies
-    choices = {name: choose(tallies.get(name), name, threshold, cutoff) for name in names}
+    mapped = {file.observation for file in files}
+    choices = {name: choose(tallies.get(name), name, threshold, cutoff) for name in LOCALISED if name in mapped}
     if tune_on:
         tallies = tally_maps(truth, files, lambda name: [choices[name].threshold], watch)
     tuned_on = (tune_on[0].where if tune_on else HERE) if "tuned" in (threshold, cutoff) else None
     options = {"replicates": replicates, "seed": seed}
-    return {name: score(tally, choices[name], tuned_on, **options) for name, tally in tallies.items()}
+    return {name: score(tally, choices.get(name), tuned_on, **options) for name, tally in tallies.items()}
 
 
 def write_segmented(
@@ -97,18 +97,45 @@ def localize(
     """What scripts/localize.py does with its options: the table, and notes on files that were left aside.
 
     Raises:
+        ValueError: segmentations and maps are both given, or neither.
         ProblemError: a file is missing, damaged or does not fit the others.
         OSError: the segmentations cannot be written.
     """
+    if (segmentations is None) == (maps is None):
+        raise ValueError("localize() scores either segmentations or maps")
     truth = Segmentations.read(ground_truth)
-    if segmentations:
-        return localize_segmentations(truth, Segmentations.read(segmentations), bootstrap, seed), []
+    notes = truth.note_unknown()
+    if segmentations is not None:
+        predicted = Segmentations.read(segmentations)
+        notes += [
+            *predicted.note_unknown(),
+            *_note_views(truth, predicted, "prediction"),
+            *_note_unpredicted(truth, predicted),
+        ]
+        return localize_segmentations(truth, predicted, bootstrap, seed), notes
     settings = read_threshold(threshold), read_cutoff(probability_cutoff)
-    files, notes = find_maps(maps or ".", LOCALISED)
+    files, ignored = find_maps(maps, LOCALISED)  # type: ignore[arg-type]
     tune_on = None
     if tune_ground_truth and tune_maps:
         tune_on = Segmentations.read(tune_ground_truth), find_maps(tune_maps, LOCALISED)[0]
+        notes += tune_on[0].note_unknown() if tune_ground_truth != ground_truth else []
     table = localize_maps(truth, files, *settings, tune_on=tune_on, replicates=bootstrap, seed=seed, watch=watch)
     if save_segmentations:
         write_segmented(save_segmentations, truth, files, table, watch)
-    return table, notes
+    return table, [*notes, *ignored, *_note_views(truth, [file.view for file in files], "map")]
+
+
+def _note_views(truth: Segmentations, views: Iterable[str], what: str) -> list[str]:
+    others = [view for view in views if view not in truth]
+    told = f"{_count(len(others), what)} of views that the ground truth does not list, e.g. "
+    return [told + min(others)] if others else []
+
+
+def _note_unpredicted(truth: Segmentations, predicted: Segmentations) -> list[str]:
+    missing = [view for view in truth if view not in predicted]
+    told = f"{len(missing)} of {_count(len(truth), 'view')} have no prediction, taken as empty, e.g. "
+    return [told + min(missing)] if missing else []
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -1,5 +1,6 @@
 """Masks in the format of CheXlocalize (Saporta et al. 2022): JSON of COCO run lengths by view and observation."""
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 from pycocotools import mask as rle
 
 from chexpert.metrics.runlengths import RunLengths, check
-from chexpert.observations import CHEXLOCALIZE
+from chexpert.observations import CHEXLOCALIZE, LOCALISED, OBSERVATIONS
 from chexpert.problem import ProblemError
 
 SPELLED = {theirs: ours for ours, theirs in CHEXLOCALIZE.items()}
@@ -76,6 +77,26 @@ class Segmentations:
     def observations(self) -> set[str]:
         """All that some view lists."""
         return {name for masks in self.listed.values() for name in masks}
+
+    def note_unknown(self) -> list[str]:
+        """A note on each name that is no observation of CheXpert, with the one that may be meant.
+
+        Raises:
+            ProblemError: none of CheXlocalize's ten observations is named.
+        """
+        found = self.observations()
+        if not found & {*LOCALISED}:
+            named = f"its names: {', '.join(sorted(found)) or 'none'}"
+            mend = f"name observations as CheXpert does: {', '.join(LOCALISED)}"
+            raise ProblemError(f"none of the ten localised observations; {named}", where=self.where, mend=mend)
+        return [self._note(name) for name in sorted(found - {*OBSERVATIONS})]
+
+    def _note(self, name: str) -> str:
+        count = sum(name in masks for masks in self.listed.values())
+        close = difflib.get_close_matches(name, [*LOCALISED, *SPELLED], n=1)
+        meant = f"; {close[0]}?" if close else ""
+        ignored = f"{count} mask{'s' * (count > 1)} ignored in {self.where}"
+        return f"{ignored}: {name!r} is not an observation of CheXpert{meant}"
 
     def size(self, view: str) -> tuple[int, int] | None:
         """(height, width) of a view's film; None where it lists no mask."""

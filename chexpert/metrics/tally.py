@@ -9,28 +9,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chexpert.metrics.localization import hit
+from chexpert.metrics.localization import contains_cell, hit
 from chexpert.metrics.maps import LocalMap, MapFile
 from chexpert.metrics.overlap import Threshold, ious, segment, upsample
 from chexpert.metrics.segmentations import Segmentations
 from chexpert.observations import LOCALISED
 from chexpert.problem import ProblemError
 
+COPY = "give the masks of this copy: those of v1.0 do not fit v1.0-small"
+
 Watch = Callable[[Sequence[MapFile]], Iterable[MapFile]]
 """Gives the files on, one by one; a progress bar, for example."""
 
 
 class Counted(NamedTuple):
-    """A prediction for one view: its pixels at each threshold, and those of them that lie in the true mask."""
+    """A prediction for one view: its pixels at each threshold, and those of them that lie in the true mask.
+
+    ``reachable`` says whether a map of this grid can hit the mask; NaN where no grid is known.
+    """
 
     predicted: Sequence[int]
     shared: Sequence[int]
     probability: float = math.nan
     hit: float = math.nan
+    reachable: float = math.nan
 
 
 class Tally:
     """One observation over N views: those of the ground truth, and those that only the prediction knows.
+
+    ``given`` are the views that have a prediction, ``listed`` those of the ground truth.
 
     Args:
         truth: the masks; a view without one does not have the finding.
@@ -52,9 +60,10 @@ class Tally:
         self.views = sorted({*truth, *counted})
         rows = [counted.get(view, empty) for view in self.views]
         self.listed = np.array([view in truth for view in self.views])
+        self.given = np.array([view in counted for view in self.views])
         self.truth = np.array([truth.area(view, observation) for view in self.views])
         self.pixels = np.array([math.prod(truth.size(view) or (1,)) for view in self.views])
-        self.predicted, self.shared, self.probability, self.hit = map(np.array, zip(*rows, strict=True))
+        self.predicted, self.shared, self.probability, self.hit, self.reachable = map(np.array, zip(*rows, strict=True))
 
     def ious(self, threshold: Threshold | None, cutoff: float, *, true_positives_only: bool) -> np.ndarray:
         """(N,) IoU of each view; where the probability is below the cut-off the predicted mask is empty."""
@@ -73,7 +82,7 @@ def tally_segmentations(truth: Segmentations, predicted: Segmentations) -> dict[
     _check_views(truth, predicted, predicted.where)
     for view in predicted:
         if predicted.size(view):
-            _check_size(truth, view, predicted.size(view), predicted.where)
+            _check_size(truth, view, predicted.size(view), predicted.where, COPY)
     return {
         name: Tally(truth, name, {view: _count_shared(truth, predicted, view, name) for view in predicted}, [None])
         for name in _localised(truth.observations() | predicted.observations())
@@ -91,7 +100,7 @@ def tally_maps(
     thresholds: Callable[[str], Sequence[Threshold]],
     watch: Watch = iter,
 ) -> dict[str, Tally]:
-    """The tally of each localised observation that has a mask or a map.
+    """The tally of each localised observation that has a mask or a map; without maps it has the threshold None.
 
     Args:
         truth: the masks.
@@ -109,7 +118,7 @@ def tally_maps(
         local = read_fitting(truth, file)
         mask = truth.mask(file.view, file.observation)
         counted[file.observation][file.view] = count_map(local, mask, thresholds(file.observation))
-    return {name: Tally(truth, name, counted[name], thresholds(name)) for name in names}
+    return {name: Tally(truth, name, maps, thresholds(name) if maps else [None]) for name, maps in counted.items()}
 
 
 def read_fitting(truth: Segmentations, file: MapFile) -> LocalMap:
@@ -119,7 +128,9 @@ def read_fitting(truth: Segmentations, file: MapFile) -> LocalMap:
         ProblemError: it was not, or it is damaged.
     """
     local = file.read()
-    _check_size(truth, file.view, (local.height, local.width), str(file.path))
+    _check_size(
+        truth, file.view, (local.height, local.width), str(file.path), f"{COPY}; or this is the map of another view"
+    )
     return local
 
 
@@ -130,7 +141,10 @@ def count_map(local: LocalMap, mask: np.ndarray | None, thresholds: Sequence[Thr
     for segmentation in segment(large, thresholds):
         predicted.append(int(np.count_nonzero(segmentation)))
         shared.append(0 if mask is None else int(np.count_nonzero(segmentation & mask)))
-    return Counted(predicted, shared, local.probability, math.nan if mask is None else hit(large, mask))
+    if mask is None:
+        return Counted(predicted, shared, local.probability)
+    reachable = contains_cell(mask, local.grid, local.matrix, local.shape) if local.grid else math.nan
+    return Counted(predicted, shared, local.probability, hit(large, mask), reachable)
 
 
 def _localised(found: Collection[str]) -> list[str]:
@@ -143,9 +157,8 @@ def _check_views(truth: Segmentations, views: Iterable[str], where: str) -> None
         raise ProblemError(f"none of the views is in {truth.where}", where=where, mend=mend)
 
 
-def _check_size(truth: Segmentations, view: str, size: tuple[int, int] | None, where: str) -> None:
+def _check_size(truth: Segmentations, view: str, size: tuple[int, int] | None, where: str, mend: str) -> None:
     known = truth.size(view)
     if known and size and known != size:
         sizes = f"{size[0]} x {size[1]} pixels here, {known[0]} x {known[1]} in {truth.where}"
-        mend = "give the masks of this copy: those of v1.0 do not fit v1.0-small"
         raise ProblemError(f"masks of another size than the image: {view} has {sizes}", where=where, mend=mend)

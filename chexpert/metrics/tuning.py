@@ -26,7 +26,10 @@ Candidate = TypeVar("Candidate", float, Threshold)
 
 
 class Choice(NamedTuple):
-    """What an observation is segmented by; ``tuned_images`` is how many the choice rests on, None if it was given."""
+    """What an observation is segmented by.
+
+    Of ``tuned_images``, images with a map, the choice rests on so many; None if it was given.
+    """
 
     threshold: Threshold
     cutoff: float
@@ -58,12 +61,12 @@ def choose(tally: Tally | None, name: str, threshold: Setting, cutoff: Setting) 
     cutoffs = CUTOFFS if cutoff == "tuned" else [_find(cutoff, name) if isinstance(cutoff, Mapping) else float(cutoff)]
     if "tuned" not in (threshold, cutoff):
         return Choice(thresholds[0], cutoffs[0])
-    if tally is None:
+    if tally is None or not tally.given.any():
         return Choice(thresholds[0], cutoffs[0], 0)
     best = _best(thresholds, lambda each: tally.ious(each, 0, true_positives_only=True))
     best_cutoff = _best(cutoffs, lambda each: tally.ious(best, each, true_positives_only=False))
     judged = tally.ious(best, best_cutoff, true_positives_only=cutoff != "tuned")
-    return Choice(best, best_cutoff, int(np.isfinite(judged).sum()))
+    return Choice(best, best_cutoff, int((np.isfinite(judged) & tally.given).sum()))
 
 
 def _best(candidates: Sequence[Candidate], ious: Callable[[Candidate], np.ndarray]) -> Candidate:
@@ -83,7 +86,7 @@ def read_threshold(text: str) -> Setting:
     Raises:
         ProblemError: it is none of them.
     """
-    return text if text in ("otsu", "tuned") else _read_setting(text, read_thresholds)  # type: ignore[return-value]
+    return text if text in ("otsu", "tuned") else _read_setting(text, read_thresholds, "otsu, tuned")  # type: ignore[return-value]
 
 
 def read_cutoff(text: str) -> Setting:
@@ -92,13 +95,16 @@ def read_cutoff(text: str) -> Setting:
     Raises:
         ProblemError: it is none of them.
     """
-    return "tuned" if text == "tuned" else _read_setting(text, read_cutoffs)
+    return "tuned" if text == "tuned" else _read_setting(text, read_cutoffs, "tuned")
 
 
-def _read_setting(text: str, read: Callable[[str], dict[str, float]]) -> Setting:
+def _read_setting(text: str, read: Callable[[str], dict[str, float]], words: str) -> Setting:
     try:
         figure = float(text)
     except ValueError:
+        if not Path(text).exists():
+            what = f"{text} is not {words}, a figure in [0, 1], or a file: no such file"
+            raise ProblemError(what, mend="correct its spelling") from None
         return read(text)
     if not 0 <= figure <= 1:
         raise ProblemError(f"{text} is not possible", mend="a threshold or cut-off in [0, 1]")
@@ -122,7 +128,7 @@ def read_cutoffs(path: str | Path) -> dict[str, float]:
     """
     best: dict[str, tuple[float, float]] = {}
     for name, cutoff, miou in _read(path, "prob_threshold", "mIoU"):
-        if name not in best or miou > best[name][1]:
+        if not math.isnan(miou) and (name not in best or miou > best[name][1]):
             best[name] = cutoff, miou
     return {name: cutoff for name, (cutoff, _) in best.items()}
 
@@ -131,15 +137,23 @@ def _read(path: str | Path, value: str, score: str = "") -> list[tuple[str, floa
     mend = f"a table with the columns {', '.join(filter(None, [value, score, 'task']))}"
     try:
         with Path(path).open(newline="") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows = [_read_row(row, reader.line_num, value, score) for row in reader]
         if not rows:
             raise ValueError("no rows")
-        return [
-            (SPELLED.get(r["task"], str.strip(r["task"])), float(r[value]), float(r[score]) if score else 0.0)
-            for r in rows
-        ]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ProblemError(f"cannot be read as a table: {error!r}", where=str(path), mend=mend) from error
+        return rows
+    except (OSError, ValueError, csv.Error) as error:
+        raise ProblemError(f"cannot be read as a table: {error}", where=str(path), mend=mend) from error
+
+
+def _read_row(row: Mapping[str, str], number: int, value: str, score: str) -> tuple[str, float, float]:
+    try:
+        task, figure = row["task"].strip(), float(row[value])
+        if not 0 <= figure <= 1:
+            raise ValueError(f"{value} {figure} is not in [0, 1]")
+        return SPELLED.get(task, task), figure, float(row[score]) if score else 0.0
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"row {number}: {error}") from error
 
 
 def _find(setting: Mapping[str, float], name: str) -> float:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from chexpert.explain import explain_views
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.scored import explain_batches
 from chexpert.explain.session import predict, stack
+from chexpert.metrics import find_maps
 from chexpert.models import Model
 from chexpert.models.readout import Readout
 
@@ -82,7 +84,11 @@ def test_what_starts_is_told_with_the_time_it_takes(tmp_path, views, capsys, mon
 def test_a_map_lies_over_the_whole_film_with_what_is_needed_to_compare_it_with_a_mask(tmp_path, views):
     explain_views(Gray(), {"signs": Signs()}, views[:1], NAMES, tmp_path, only=["Pneumonia"])
     stored = np.load(tmp_path / "signs/maps/patient0_study1_view1_frontal_Pneumonia_map.npz")
-    assert set(stored) == {"map", "probability", "width", "height", "signed", "members_half", "matrix"}
+    assert set(stored) == {
+        *("map", "probability", "width", "height", "signed", "members_half", "matrix", "shape"),
+        *("view", "observation"),
+    }
+    assert (str(stored["view"]), str(stored["observation"])) == ("patient0_study1_view1_frontal", "Pneumonia")
     assert stored["map"].shape == (16, 13)  # 40 x 32 were padded to a square of 16
     assert stored["map"].dtype == np.float32
     assert stored["map"] == pytest.approx(1, abs=1e-6)
@@ -90,6 +96,18 @@ def test_a_map_lies_over_the_whole_film_with_what_is_needed_to_compare_it_with_a
     assert stored["probability"] == pytest.approx(predict(Gray(), stack(Gray(), views[:1]))[0, 2])
     assert stored["signed"].shape == stored["members_half"].shape == (16, 16)
     assert (stored["matrix"] == views[0].matrix).all()
+
+
+def test_a_map_that_was_upsampled_says_of_which_grid(tmp_path, views):
+    class Coarse(Signs):
+        def __call__(self, model, images, outputs):
+            found = super().__call__(model, images, outputs)
+            return [[replace(one, manifest=one.manifest | {"grid": [4, 2]}) for one in own] for own in found]
+
+    explain_views(Gray(), {"coarse": Coarse()}, views[:1], NAMES, tmp_path, only=["Edema"])
+    read = find_maps(tmp_path, NAMES)[0][0].read()
+    assert (read.grid, read.shape) == ((4, 2), (16, 16))
+    assert (read.matrix == views[0].matrix).all()
 
 
 def test_the_manifest_says_of_each_map_what_it_is_and_where(tmp_path, views):

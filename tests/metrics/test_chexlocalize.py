@@ -9,7 +9,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from chexpert.metrics import LocalMap, Segmentations, find_maps, overlap, write_map
-from chexpert.metrics.chexlocalize import localize_maps, localize_segmentations
+from chexpert.metrics.chexlocalize import localize, localize_maps, localize_segmentations
 from chexpert.metrics.runlengths import encode
 from chexpert.observations import LOCALISED
 from chexpert.problem import ProblemError
@@ -163,6 +163,18 @@ def test_where_nothing_can_be_tuned_the_first_candidate_is_taken_and_told(tmp_pa
     assert (found["threshold"], found["tuned_images"]) == (0.2, 0)
 
 
+def test_views_without_a_map_are_nothing_to_tune_on(tmp_path):
+    mask = encode(np.eye(4))
+    write_map(tmp_path / f"a_{OPACITY}_map.npz", LocalMap(np.eye(4), 0.5, 4, 4))
+    other = Segmentations({"a": {OPACITY: mask, EDEMA: mask}}, "other.json"), find_maps(tmp_path, LOCALISED)[0]
+    found = Case(0).table(tmp_path / "own", "tuned", "tuned", tune_on=other)
+    assert (found["threshold"], found["probability_cutoff"], found["tuned_images"]) == (0.2, 0.0, 0)
+    write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.5, 4, 4))
+    listed = Segmentations({view: {EDEMA: mask} for view in "abcd"}, "other.json")
+    found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0][:1], "tuned", "tuned", replicates=20)[EDEMA]
+    assert found["tuned_images"] == 1
+
+
 def test_a_constant_map_is_no_hit_nor_a_miss_and_has_no_segmentation(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.ones((4, 6)))}}, "gt.json")
     write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.full((2, 2), 0.4), 0.9, 6, 4))
@@ -226,14 +238,49 @@ def test_one_map_of_a_films_size_is_in_memory_at_a_time(tmp_path, monkeypatch):
 def test_a_map_of_a_film_of_another_size_is_told(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.eye(4))}}, "gt.json")
     write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.9, 8, 4))
-    with pytest.raises(ProblemError, match="masks of another size than the image: a has 4 x 8 pixels here, 4 x 4 in"):
+    with pytest.raises(
+        ProblemError, match="masks of another size than the image: a has 4 x 8 pixels here, 4 x 4 in"
+    ) as told:
         localize_maps(truth, find_maps(tmp_path, LOCALISED)[0])
+    assert "masks of this copy" in told.value.mend
+    assert "the map of another view" in told.value.mend
+
+
+def test_the_hit_rate_lies_between_chance_and_what_the_grid_can_reach(tmp_path):
+    truth = {"a": blob((8, 8), 0.25, 0.25, 2), "b": np.eye(8) * (np.arange(8) == 0), "c": blob((8, 8), 0.75, 0.75, 2)}
+    listed = Segmentations({view: {EDEMA: encode(mask)} for view, mask in truth.items()}, "gt.json")
+    peak = np.float32([[1, 0], [0, 0]])
+    for view in truth:
+        write_map(tmp_path / f"{view}_{EDEMA}_map.npz", LocalMap(peak, 0.9, 8, 8, (2, 2)))
+    found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0], replicates=20)[EDEMA]
+    ceiling, chance = 2 / 3, np.mean([mask.mean() for mask in truth.values()])
+    assert found["hit_rate_ceiling"] == pytest.approx(ceiling)
+    assert found["hit_rate_normalised"] == pytest.approx((found["hit_rate"] - chance) / (ceiling - chance))
+    write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(peak, 0.9, 8, 8))
+    found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0], replicates=20)[EDEMA]
+    assert math.isnan(found["hit_rate_ceiling"])
+    assert math.isnan(found["hit_rate_normalised"])
+
+
+def test_the_grid_of_a_map_that_was_carried_back_lies_where_its_matrix_leads(tmp_path):
+    listed = Segmentations({"a": {EDEMA: encode(blob((8, 8), 0.5, 0.5, 0.5))}}, "gt.json")  # the pixel 4, 4
+    for half, reached in ((np.diag([0.5, 0.5, 1]), 0), (np.array([[1, 0, -3], [0, 1, -3], [0, 0, 1]]), 1)):
+        local = LocalMap(np.eye(4), 0.9, 8, 8, (2, 2), half, (2, 2))
+        write_map(tmp_path / f"a_{EDEMA}_map.npz", local)
+        found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0], replicates=20)[EDEMA]
+        assert found["hit_rate_ceiling"] == reached
 
 
 def test_segmentations_of_another_size_are_told():
     truth, other = (Segmentations({"a": {EDEMA: encode(np.eye(side))}}, f"{side}.json") for side in (4, 5))
     with pytest.raises(ProblemError, match="masks of another size than the image: a has 5 x 5"):
         localize_segmentations(truth, other)
+
+
+def test_what_is_scored_must_be_given(tmp_path):
+    for given in ({}, {"maps": tmp_path, "segmentations": tmp_path}):
+        with pytest.raises(ValueError, match="either segmentations or maps"):
+            localize(tmp_path / "gt.json", **given)
 
 
 def test_maps_of_other_views_alone_are_told(tmp_path):

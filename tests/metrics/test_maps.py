@@ -8,7 +8,7 @@ from chexpert.observations import LOCALISED
 from chexpert.problem import ProblemError
 
 VIEW = "patient1_study1_view1_frontal"
-LOCAL = LocalMap(np.eye(3, dtype="float32"), 0.25, 70, 50)
+LOCAL = LocalMap(np.eye(3, dtype="float32"), 0.25, 70, 50, (3, 2), np.diag([0.5, 0.25, 1]), (9, 8))
 
 
 def test_what_is_written_is_found_and_reads_back(tmp_path):
@@ -18,7 +18,23 @@ def test_what_is_written_is_found_and_reads_back(tmp_path):
     assert (files, notes) == ([(path, VIEW, "Edema")], [])
     read = files[0].read()
     assert (read.map == LOCAL.map).all()
-    assert read[1:] == (0.25, 70, 50)
+    assert (*read[1:5], read.shape) == (0.25, 70, 50, (3, 2), (9, 8))
+    assert (read.matrix == LOCAL.matrix).all()
+
+
+def test_a_map_needs_no_grid(tmp_path):
+    path = write_map(tmp_path / f"{VIEW}_Edema_map.npz", LocalMap(*LOCAL[:4]))
+    assert read(path)[1:] == (0.25, 70, 50, None, None, None)
+
+
+@pytest.mark.parametrize("named", [f"{VIEW}_Edema", "patient2_study1_view1_frontal_Lung Opacity"])
+def test_a_map_that_says_it_is_anothers_is_told(tmp_path, named):
+    whose = {"view": np.array(VIEW), "observation": np.array("Lung Opacity")}
+    assert read(write_map(tmp_path / "own" / f"{VIEW}_Airspace Opacity_map.npz", LOCAL, **whose))
+    path = write_map(tmp_path / "renamed" / f"{named}_map.npz", LOCAL, **whose)
+    told = f"this is the map of {VIEW}, Lung Opacity, named as {', '.join(named.rsplit('_', 1))}"
+    with pytest.raises(ProblemError, match=told):
+        read(path)
 
 
 def test_maps_are_found_in_any_depth_in_the_order_of_views(tmp_path):
@@ -55,6 +71,8 @@ def test_two_maps_of_the_same_are_told(tmp_path):
 
 def test_a_folder_without_maps_is_told(tmp_path):
     with pytest.raises(ProblemError, match="no maps"):
+        find_maps(tmp_path, LOCALISED)
+    with pytest.raises(ProblemError, match="no such folder"):
         find_maps(tmp_path / "absent", LOCALISED)
 
 
@@ -77,6 +95,12 @@ def read(path):
         ({"probability": "high"}, "probability high"),
         ({"width": 0}, "width 0"),
         ({"height": 2.5}, "height 2.5"),
+        ({"grid": np.array([3])}, "no map"),
+        ({"grid": 3}, "no map"),
+        ({"grid": np.array([0, 3])}, "0 x 3 cells"),
+        ({"matrix": np.eye(2)}, "the matrix"),
+        ({"matrix": np.zeros((3, 3))}, "the matrix"),
+        ({"matrix": np.full((3, 3), np.nan)}, "the matrix"),
     ],
 )
 def test_what_is_no_map_is_told_with_its_file(tmp_path, changed, what):

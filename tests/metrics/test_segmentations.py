@@ -74,6 +74,21 @@ def test_one_observation_under_both_names_is_told():
         make(Airspace_Opacity=MASK, Lung_Opacity=MASK)
 
 
+def test_names_that_are_not_known_are_noted_with_what_may_be_meant():
+    masks = make(Edma=MASK, Edema=MASK, Airspace_opacity=MASK, Cough=MASK, Fracture=MASK)
+    assert masks.note_unknown() == [
+        "1 mask ignored in gt.json: 'Airspace opacity' is not an observation of CheXpert; Airspace Opacity?",
+        "1 mask ignored in gt.json: 'Cough' is not an observation of CheXpert",
+        "1 mask ignored in gt.json: 'Edma' is not an observation of CheXpert; Edema?",
+    ]
+
+
+@pytest.mark.parametrize("masks", [{"Edma": MASK}, {"Fracture": MASK}, {}])
+def test_a_file_without_any_of_the_ten_is_told(masks):
+    with pytest.raises(ProblemError, match=r"none of the ten"):
+        make(**masks).note_unknown()
+
+
 @pytest.mark.parametrize("text", ["[]", "{", '{"view": []}', '"text"'])
 def test_another_file_is_told(tmp_path, text):
     (tmp_path / "gt.json").write_text(text)

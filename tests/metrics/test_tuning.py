@@ -55,6 +55,28 @@ def test_what_is_no_setting_is_told(read):
         read_cutoff("otsu")
 
 
+def test_a_misspelled_word_is_told_what_could_be_given():
+    with pytest.raises(ProblemError, match=r"ostu is not otsu, tuned, a figure in \[0, 1\], or a file: no such file"):
+        read_threshold("ostu")
+    with pytest.raises(ProblemError, match=r"otsu is not tuned, a figure in \[0, 1\], or a file: no such file"):
+        read_cutoff("otsu")
+
+
+@pytest.mark.parametrize("figure", ["nan", "inf", "1.2", "-0.1", "high", ""])
+def test_a_figure_of_a_table_that_is_not_possible_is_told_with_its_row(write, figure):
+    for read, text in (
+        (read_threshold, f"threshold,task\n0.4,Edema\n{figure},Atelectasis\n"),
+        (read_cutoff, f"prob_threshold,mIoU,task\n0.4,0.1,Edema\n{figure},0.2,Edema\n"),
+    ):
+        with pytest.raises(ProblemError, match="row 3: "):
+            read(write(text))
+
+
+def test_an_undefined_miou_never_wins(write):
+    rows = ["0.1,nan,Edema", "0.2,0.3,Edema", "0.3,nan,Edema", "0.4,nan,Atelectasis"]
+    assert read_cutoff(write("\n".join(["prob_threshold,mIoU,task", *rows]))) == {"Edema": 0.2}
+
+
 def test_an_observation_that_a_table_lacks_is_told():
     with pytest.raises(ProblemError, match="no Atelectasis"):
         list_thresholds({"Edema": 0.2})("Atelectasis")

@@ -13,6 +13,7 @@ FIGURES = {
     "hit_rate": math.nan,
     "hit_rate_images": 0,
     "hit_rate_undefined_replicates": 1000,
+    "chance": 0.125,
     "constant_maps": 0,
     "threshold": 0.4,
     "probability_cutoff": 0.1,
@@ -22,7 +23,7 @@ FIGURES = {
 
 
 def test_a_figure_has_its_interval_and_images_and_an_undefined_one_is_a_dash():
-    wanted = "Edema 0.300 [0.200, 0.400] 7 0.250 [0.200, 0.400] 7 - 0 > 0.4, p >= 0.1"
+    wanted = "Edema 0.300 [0.200, 0.400] 7 0.250 [0.200, 0.400] 7 - 0 0.125 > 0.4, p >= 0.1"
     _, line = describe_localization({"Edema": FIGURES}).splitlines()
     assert line.split() == wanted.split()
 

@@ -63,7 +63,7 @@ def test_what_is_saved_scores_as_the_maps_did(run):
     one, other = read("maps.json")["Lung Opacity"], read("pred_out.json")["Lung Opacity"]
     assert {key for key in one if one[key] != other[key]} == {
         *("hit_rate", "hit_rate_ci_low", "hit_rate_ci_high", "hit_rate_images", "hit_rate_undefined_replicates"),
-        *("chance", "threshold", "probability_cutoff"),
+        *("chance", "threshold", "probability_cutoff", "maps", "without_map"),
     }
     assert other["hit_rate"] is None
 
@@ -96,6 +96,49 @@ def test_tables_of_settings_are_applied(run):
     found = read("out.json")["Lung Opacity"]
     assert (found["threshold"], found["probability_cutoff"], found["missed"]) == (0.95, 0.7, 3)
     assert (found["miou"], found["miou_all"]) == (None, 0.0)
+
+
+def test_what_the_maps_do_not_cover_is_noted(run, capsys):
+    one = {"Lung Opacity": encode(MASKS[0]), "Edema": encode(MASKS[1])}
+    write_segmentations(Path("gt.json"), {VIEWS[0]: one, VIEWS[1]: one, "patient9_study1_view1_frontal": one})
+    assert run("--ground-truth gt.json --maps maps --out out.json") == 0
+    found = read("out.json")
+    assert [found[name]["maps"] for name in ("Lung Opacity", "Edema")] == [4, 0]
+    assert [found[name]["without_map"] for name in ("Lung Opacity", "Edema")] == [1, 3]
+    assert {found["Edema"][figure] for figure in ("miou", "miou_all", "hit_rate", "threshold")} == {None}
+    _, row, *notes = capsys.readouterr().out.splitlines()
+    assert row.startswith("Lung Opacity")
+    assert {
+        "note: no maps: Edema",
+        "note: Lung Opacity: 1 of 3 masks have no map, counted as misses",
+        f"note: 2 maps of views that the ground truth does not list, e.g. {VIEWS[2]}",
+    } <= set(notes)
+
+
+def test_misspelled_observations_of_either_file_are_noted(run, capsys):
+    for name, wrong in (("gt.json", "Edma"), ("pred.json", "Lung opacity")):
+        write_segmentations(Path(name), {VIEWS[0]: {"Edema": encode(MASKS[0]), wrong: encode(MASKS[0])}})
+    assert run("--ground-truth gt.json --segmentations pred.json --out out.json") == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "note: 1 mask ignored in gt.json: 'Edma' is not an observation of CheXpert; Edema?",
+        "note: 1 mask ignored in pred.json: 'Lung opacity' is not an observation of CheXpert; Lung Opacity?",
+    ]
+
+
+def test_views_without_a_prediction_are_noted(run, capsys):
+    write_segmentations(Path("pred.json"), {view: {"Edema": encode(MASKS[0])} for view in (VIEWS[0], "patient9")})
+    assert run("--ground-truth gt.json --segmentations pred.json --out out.json") == 0
+    notes = capsys.readouterr().out.splitlines()[-2:]
+    assert notes == [
+        "note: 1 prediction of views that the ground truth does not list, e.g. patient9",
+        f"note: 3 of 4 views have no prediction, taken as empty, e.g. {VIEWS[1]}",
+    ]
+
+
+def test_of_a_table_a_row_is_asked_for_only_where_there_is_a_map(run):
+    write_segmentations(Path("gt.json"), {VIEWS[0]: {name: encode(MASKS[0]) for name in ("Lung Opacity", "Edema")}})
+    Path("t.csv").write_text("threshold,task\n0.5,Airspace Opacity\n")
+    assert run("--ground-truth gt.json --maps maps --threshold t.csv --out out.json") == 0
 
 
 @pytest.mark.parametrize(
