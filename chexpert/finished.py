@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -72,15 +73,30 @@ def choose_observations(names: Any, known: Sequence[str]) -> list[str] | None:
     return names
 
 
-def find_folder(run: Path, out: Path | None) -> Path:
-    """Where the explanations go: a folder that is not there yet, or empty."""
-    folder = out or (run if run.is_dir() else run.parent.parent) / rundir.EXPLANATIONS
+def find_folder(run: Path, out: Path | None, name: str = rundir.EXPLANATIONS) -> Path:
+    """Where explanations, or others of this ``name``, go: a folder that is not there yet, or empty."""
+    folder = out or (run if run.is_dir() else run.parent.parent) / name
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         mend = "give a new folder: --out FOLDER"
-        raise ProblemError("there are explanations already, and nothing is overwritten", where=str(folder), mend=mend)
+        raise ProblemError(f"there are {name} already, and nothing is overwritten", where=str(folder), mend=mend)
     if blocked := next((above for above in folder.absolute().parents if above.exists() and not above.is_dir()), None):
         raise ProblemError(f"{blocked} is no folder", where=str(folder), mend="give another: --out FOLDER")
     return folder
+
+
+def try_folder(folder: Path) -> None:
+    """Makes a folder and a passing file in it, before the work that fills it.
+
+    Raises:
+        ProblemError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        raise ProblemError(what, where=str(folder), mend="give another: --out FOLDER") from error
 
 
 def compose_settings(

@@ -30,6 +30,11 @@ def describe_shortcuts(content: Mapping[str, Any]) -> str:
     return "\n".join(lines).rstrip()
 
 
+def count_tested(pairs: Sequence[Mapping[str, Any]]) -> int:
+    """How many of the pairs say anything: enough films, and a suspect that is neither a finding nor tied by anatomy."""
+    return sum(map(_is_tested, pairs))
+
+
 def _conclude(content: Mapping[str, Any]) -> Iterator[str]:
     """One sentence a culprit; one in all where there is none."""
     culprits = [pair for pair in content["pairs"] if pair["alarm"]]
