@@ -15,7 +15,18 @@ from chexpert import rundir
 from chexpert.build import Loaded, build, load
 from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_problems
 from chexpert.data import CheXpertDataModule, LabelPolicy
-from chexpert.explain import Judging, Rows, View, choose_rows, explain_views, find_masks, find_views, open_view
+from chexpert.explain import (
+    Explainer,
+    Judging,
+    Rows,
+    View,
+    choose_rows,
+    explain_views,
+    find_masks,
+    find_views,
+    open_view,
+)
+from chexpert.explain.cam import Cam
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 
@@ -52,15 +63,28 @@ def explain_run(
     nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)
     only = choose_observations(observations or choice["observations"], loaded.observations)
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
+    check_layers(built, loaded.model)
     data = None if images else open_data(loaded)
     views = choose_views(data, loaded, choice) if data else open_images(images, loaded)
-    model = loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model = place(loaded.model)
     explain_views(model, built, views, loaded.observations, folder, only=only, top=choice["top"])
     if data and choice["score"]:
         judge = Judging(choice["score"], choice["passes"], loaded.config["seed"])
         masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)
         judge(model, built, data.datasets["valid"], rows, loaded.observations, masks, folder)
     return folder
+
+
+def place(model: Model) -> Model:
+    """The model on the GPU, where there is one."""
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def check_layers(explainers: Mapping[str, Explainer], model: Model) -> None:
+    """Refuses layers that the model lacks, before the first explainer has written anything."""
+    for explainer in explainers.values():
+        if isinstance(explainer, Cam):
+            explainer.check(model)
 
 
 def choose_observations(names: Any, known: Sequence[str]) -> list[str] | None:
@@ -162,7 +186,11 @@ def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, 
     """The validation views of the run's data that its ``explain`` chooses, with labels and masks."""
     dataset, masks = data.datasets["valid"], find_masks(choice["masks"], data.layout.folder)
     rows = choose_rows(dataset, choice["views"], choice["count"], loaded.config["seed"])
-    return find_views(dataset, rows, loaded.observations, masks)
+    views = find_views(dataset, rows, loaded.observations, masks)
+    if not views:
+        what, mend = f"none of the {len(rows)} chosen views can be read", "choose others, or more: explain.count=N"
+        raise ProblemError(what, where="explain.views", mend=mend)
+    return views
 
 
 def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
