@@ -15,6 +15,7 @@ from chexpert import rundir
 from chexpert.build import Loaded, build, load
 from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_problems
 from chexpert.data import CheXpertDataModule, LabelPolicy
+from chexpert.data.explore import find_layout
 from chexpert.explain import (
     Explainer,
     Judging,
@@ -203,17 +204,31 @@ def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
     return probabilities, labels, mask
 
 
-def open_data(loaded: Loaded) -> CheXpertDataModule:
-    """The validation views of the data that a run was trained on."""
+def open_data(
+    loaded: Loaded, root: Path | None = None, *, mend: str = "restore them, or give images to explain",
+    learned: bool = False,
+) -> CheXpertDataModule:  # fmt: skip
+    """The validation views of the data that a run was trained on, or of another copy read in the same way.
+
+    Args:
+        loaded: the run's model.
+        root: of the other copy.
+        mend: what to do where the run's own data are gone.
+        learned: with the training views as the run learned them, where the copy has such.
+    """
     # what only training and judging need may be gone: label files, the test set, the decoded films
     node = loaded.config["data"] | {"test": False, "cache": None}
+    node |= {"root": str(root), "manifest": None} if root else {}
     try:
         if problems := list(map(str, check_targets(node, "data"))):
             raise ProblemError("\n".join(problems))
+        labels = build(loaded.config["labels"], "labels") if learned else LabelPolicy("ignore")
         given = {"observations": loaded.observations, "seed": loaded.config["seed"]}
-        data: CheXpertDataModule = build(node, "data", labels=LabelPolicy("ignore"), **given)
-        data.setup("validate")
+        data: CheXpertDataModule = build(node, "data", labels=labels, **given)
+        data.setup("fit" if learned and "train" in find_layout(data.root, data.variant).tables else "validate")
     except ProblemError as problem:
+        if root:
+            raise
         what = f"the data of the run cannot be read: {problem.what}"
-        raise ProblemError(what, where=problem.where, mend="restore them, or give images to explain") from problem
+        raise ProblemError(what, where=problem.where, mend=mend) from problem
     return data
