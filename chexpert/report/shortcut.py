@@ -8,6 +8,8 @@ DEGREES = {0.5: " heavily", 0.25: "", 0: " slightly"}
 """By the least effect, in standard deviations of the logit."""
 NOTED = 0.25
 """Effect from which on a confusion is told."""
+SHOWN = 3
+"""Times the evidence of an even map from which on a map shows a suspect; maps are coarse, and spill over small ones."""
 LACKING = {
     "films": "too few films",
     "effect": "too small or too unsure",
@@ -63,8 +65,9 @@ def _accuse(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:
     if pair["auroc_fall"]:
         splits = ", ".join(f"{spell(own)} {split}" for split, own in aurocs.items())
         reasons.append(f"AUROC {splits} (fall {spell(pair['auroc_fall'])})")
-    if pair["mass_over_area"]:
-        reasons.append(f"the map has {spell(pair['mass_over_area'], 1)} times the evidence there that an even one has")
+    if (mass := pair["mass_over_area"]) and _is_number(mass["value"]):
+        shown = f"the map has {spell(mass, 1)} times the evidence there that an even one has"
+        reasons.append(shown if mass["value"] >= SHOWN else f"the map hardly shows it ({mass['value']:.1f} times)")
     degree = next(word for least, word in DEGREES.items() if abs(effect["value"]) >= least)
     return f"{name} leans{degree} on {suspect}: " + "; ".join(reasons) + "."
 
@@ -84,9 +87,14 @@ def sign_free(effect: Mapping[str, float], key: str) -> float:
 
 def _warn(content: Mapping[str, Any]) -> Iterator[str]:
     for name, own in content["baselines"].items():
-        if own["reached"]:
-            reach = " and ".join(f"{SETS[kind]} reach ({spell(own[kind])})" for kind in own["reached"])
-            yield f"warning: {name}: the model's AUROC, {spell(own['model'])}, is not above what {reach}"
+        positives = content["aurocs"][name]["matched"]["positives"]
+        for kind in own["reached"]:
+            above = own["above"][kind]
+            yield (
+                f"{'note' if (above['value'] or 0) > 0 else 'warning'}: {name}: the model's AUROC, "
+                f"{spell(own['model'])}, is not shown to be above what {SETS[kind]} reach ({spell(own[kind])}): "
+                f"difference {spell(above)}, {positives} positive films"
+            )
     for name, places in content["places"].items():
         outside = places["outside the body"]
         if outside and (outside["ci_low"] or 0) > 1:
