@@ -67,6 +67,7 @@ def find_shortcuts(
     evidence = Evidence(splits, without, {name: measure_ties(data, name) for name in labelled})
     search = Search(loaded.model, loaded.observations, evidence, seed)
     content = search.run(asked, suspects, explainer)
+    content["unlisted"] = sum(len({case.name for case in splits["matched"]} - set(file)) for file in given)
     content |= {"root": str(data.root), "seed": seed, "geometry": GEOMETRY}
     content["baselines"] = judge(data, asked, search.logits["matched"], seed)
     return content, _draw(search, explainer, content["pairs"])

@@ -95,6 +95,7 @@ def test_the_same_seed_gives_the_same_figures(loaded, found):
 def test_regions_of_any_name_are_suspects_beside_the_phantoms_own(loaded, outline):
     content, _ = find_shortcuts(loaded, RandomMap(), regions=outline("side marker"), observations=["Edema"])
     assert [pair["suspect"] for pair in content["pairs"]] == ["Support Devices", "side marker"]
+    assert content["unlisted"] == content["views"] - len(json.loads(outline().read_text()))
 
 
 def test_data_without_masks_and_training_films_still_tell_where_the_evidence_lies(loaded, root, tmp_path):

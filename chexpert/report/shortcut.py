@@ -13,7 +13,7 @@ SHOWN = 3
 LACKING = {
     "films": "too few films",
     "effect": "too small or too unsure",
-    "tie": "does not come with the finding",
+    "tie": "does not surely come with the finding",
     "auroc": "AUROC does not fall without it",
 }
 SETS = {"metadata": "metadata", "gray": "gray statistics", "both": "both together"}
@@ -25,7 +25,10 @@ def describe_shortcuts(content: Mapping[str, Any]) -> str:
     Args:
         content: of the shortcut.json that ``scripts/find_shortcuts.py`` writes.
     """
-    lines = [f"{content['views']} valid films of {content['root']}, model of {content['run']}", ""]
+    lines = [f"{content['views']} valid films of {content['root']}, model of {content['run']}"]
+    if unlisted := content.get("unlisted"):
+        lines.append(f"{unlisted} of them are not in the file of regions, and count as without what it outlines")
+    lines.append("")
     lines += [*_conclude(content), *_note_confusions(content["pairs"]), *_warn(content), ""]
     lines += [*_tell_pairs(content["pairs"]), *_tell_splits(content["aurocs"])]
     lines += [*_tell_places(content), *_tell_baselines(content["baselines"])]
@@ -75,6 +78,8 @@ def _accuse(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:
 def _tell_tie(pair: Mapping[str, Any]) -> str:
     split, where = ("train", "the training labels") if "train" in pair["ties"] else ("matched", "these films")
     phi = pair["ties"][split]
+    if split == "matched" and _is_number(phi) and "tie" in pair:
+        return f"phi {spell(pair['tie'])} in {where}"
     return f"phi {phi:.2f} in {where}" if _is_number(phi) else f"phi undefined in {where}"
 
 

@@ -101,3 +101,13 @@ def test_what_is_undefined_is_a_dash_and_what_is_missing_is_told(content):
 def test_evidence_outside_the_body_is_noted(content):
     content["places"]["Cardiomegaly"]["outside the body"] = interval(1.5)
     assert "note: Cardiomegaly: outside the body the map has 1.5 [1.4, 1.6] times" in describe_shortcuts(content)
+
+
+def test_films_that_the_region_file_does_not_list_are_counted(content):
+    content["unlisted"] = 12
+    assert describe_shortcuts(content).splitlines()[1].startswith("12 of them are not in the file of regions")
+
+
+def test_a_tie_on_the_films_themselves_is_told_with_its_interval(content):
+    text = change(content, alarm=True, ties={"matched": 0.5}, tie=interval(0.5))
+    assert "they come together (phi 0.50 [0.40, 0.60] in these films)" in text

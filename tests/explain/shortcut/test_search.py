@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chexpert.explain.shortcut import Evidence, Search, draw_films, find_suspects
-from chexpert.explain.shortcut.search import find_overlap, find_tie
+from chexpert.explain.shortcut.search import bootstrap_tie, find_overlap, find_tie
 
 HEARTS, DEVICES = "Cardiomegaly", "Support Devices"
 
@@ -101,6 +101,16 @@ def test_overlap_and_tie_of_made_cases(make_cases):
     assert np.isnan(find_tie(cases, HEARTS, "marker"))
     assert find_overlap(cases, HEARTS, DEVICES) == 0
     assert find_overlap(cases, HEARTS, HEARTS) == 1
+
+
+def test_a_tie_has_an_interval_over_the_films(make_cases):
+    cases = make_cases(20, 10)
+    tie, few = bootstrap_tie(cases, HEARTS, DEVICES), bootstrap_tie(cases[:12], HEARTS, DEVICES)
+    pairs = [(case.labels[HEARTS], DEVICES in case.regions) for case in cases]
+    assert tie.value == pytest.approx(np.corrcoef(np.transpose(pairs))[0, 1])
+    assert tie.ci_high - tie.ci_low == pytest.approx(2 * 1.96 * (1 - tie.value**2) / 60**0.5, rel=0.15)
+    assert np.isnan(few.value)
+    assert bootstrap_tie([], HEARTS, DEVICES).n == 0
 
 
 def test_the_picture_has_five_columns_and_says_both_probabilities(reads_device, make_cases, without_device, even_map):
