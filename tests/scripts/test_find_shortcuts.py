@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 import chexpert
 from chexpert import shortcuts
+from chexpert.data import write_phantom
+from chexpert.models import Backbone, Single
 from chexpert.problem import ProblemError
 
 SCRIPT = Path(__file__).parents[2] / "scripts/find_shortcuts.py"
@@ -114,3 +117,29 @@ def test_a_full_disk_ends_with_2(run, found, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Path, "write_text", fill)
     assert run(tmp_path) == 2
     assert "No space left" in capsys.readouterr().err
+
+
+def test_the_whole_way_from_a_checkpoint_on_a_tiny_phantom(run, tmp_path, capsys):
+    root = write_phantom(tmp_path / "phantom", patients=4, valid=12, size=64, shortcut=0.85, workers=1)
+    torch.manual_seed(0)
+    backbone = {"_target_": "chexpert.models.Backbone", "name": "mnasnet_small"}
+    config = {
+        "seed": 0,
+        "observations": ["Edema"],
+        "labels": {"_target_": "chexpert.data.LabelPolicy", "uncertain": "ones"},
+        "model": {"_target_": "chexpert.models.Single", "backbone": backbone},
+        "explain": {"masks": None},
+        "data": {"_target_": "chexpert.data.CheXpertDataModule", "root": str(root), "size": 64, "workers": 0},
+    }
+    card = {"config": config, "observations": ["Edema"], "preprocessing": {"size": 64, "fit": "crop"}}
+    state = {f"model.{key}": value for key, value in Single(Backbone("mnasnet_small"), outputs=1).state_dict().items()}
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    torch.save({"chexpert": card, "state_dict": state}, tmp_path / "run/checkpoints/best.ckpt")
+    code = run(tmp_path / "run", "--explainer", "random")
+    written = json.loads((tmp_path / "run/shortcuts/shortcut.json").read_text())
+    (pair,) = written["pairs"]
+    assert code == (3 if "films" in pair["lacking"] else int(pair["alarm"]))
+    assert (pair["suspect"], written["views"]) == ("Support Devices", 12)
+    assert list(written["aurocs"]["Edema"]) == ["matched", "independent", "reversed"]
+    assert (tmp_path / "run/shortcuts/films.png").is_file()
+    assert (tmp_path / "run/shortcuts/report.txt").read_text() == capsys.readouterr().out

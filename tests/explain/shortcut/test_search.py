@@ -113,13 +113,19 @@ def test_a_tie_has_an_interval_over_the_films(make_cases):
     assert bootstrap_tie([], HEARTS, DEVICES).n == 0
 
 
-def test_the_picture_has_five_columns_and_says_both_probabilities(reads_device, make_cases, without_device, even_map):
+def test_the_picture_has_five_columns_and_says_both_probabilities_and_the_truth(
+    reads_device, make_cases, without_device, even_map
+):
     search = Search(reads_device, [HEARTS], Evidence({"matched": make_cases(26, 4)}, without_device))
     search.run([HEARTS], [DEVICES], even_map)
     figure = draw_films(search, even_map, HEARTS, DEVICES, "counterfactual")
     titles = [axes.get_title() for axes in figure.axes]
     assert len(titles) == 20
-    assert float(titles[0][-4:]) == pytest.approx(0.85, abs=0.011)  # 1 / (1 + exp(-(4 * 240 / 255 - 2)))
+    probability, truth = titles[0].split("p = ")[1].split(", ")
+    assert truth == "has it"  # the label of the first film
+    assert float(probability) == pytest.approx(0.85, abs=0.011)  # 1 / (1 + exp(-(4 * 240 / 255 - 2)))
+    assert figure.get_suptitle().endswith("the 4 of 30 films on which it mattered most")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["the map: for the observation", "against it"]
     assert titles[4].startswith("drawn without it")
     assert float(titles[4][-4:]) == pytest.approx(0.39, abs=0.011)  # of gray 100
 
