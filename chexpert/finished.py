@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import torch
@@ -14,7 +15,19 @@ from chexpert import rundir
 from chexpert.build import Loaded, build, load
 from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_problems
 from chexpert.data import CheXpertDataModule, LabelPolicy
-from chexpert.explain import Judging, Rows, View, choose_rows, explain_views, find_masks, find_views, open_view
+from chexpert.data.explore import find_layout
+from chexpert.explain import (
+    Explainer,
+    Judging,
+    Rows,
+    View,
+    choose_rows,
+    explain_views,
+    find_masks,
+    find_views,
+    open_view,
+)
+from chexpert.explain.cam import Cam
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 
@@ -51,15 +64,28 @@ def explain_run(
     nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)
     only = choose_observations(observations or choice["observations"], loaded.observations)
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
+    check_layers(built, loaded.model)
     data = None if images else open_data(loaded)
     views = choose_views(data, loaded, choice) if data else open_images(images, loaded)
-    model = loaded.model.to("cuda" if torch.cuda.is_available() else "cpu")
+    model = place(loaded.model)
     explain_views(model, built, views, loaded.observations, folder, only=only, top=choice["top"])
     if data and choice["score"]:
         judge = Judging(choice["score"], choice["passes"], loaded.config["seed"])
         masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)
         judge(model, built, data.datasets["valid"], rows, loaded.observations, masks, folder)
     return folder
+
+
+def place(model: Model) -> Model:
+    """The model on the GPU, where there is one."""
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def check_layers(explainers: Mapping[str, Explainer], model: Model) -> None:
+    """Refuses layers that the model lacks, before the first explainer has written anything."""
+    for explainer in explainers.values():
+        if isinstance(explainer, Cam):
+            explainer.check(model)
 
 
 def choose_observations(names: Any, known: Sequence[str]) -> list[str] | None:
@@ -72,15 +98,30 @@ def choose_observations(names: Any, known: Sequence[str]) -> list[str] | None:
     return names
 
 
-def find_folder(run: Path, out: Path | None) -> Path:
-    """Where the explanations go: a folder that is not there yet, or empty."""
-    folder = out or (run if run.is_dir() else run.parent.parent) / rundir.EXPLANATIONS
+def find_folder(run: Path, out: Path | None, name: str = rundir.EXPLANATIONS) -> Path:
+    """Where explanations, or others of this ``name``, go: a folder that is not there yet, or empty."""
+    folder = out or (run if run.is_dir() else run.parent.parent) / name
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         mend = "give a new folder: --out FOLDER"
-        raise ProblemError("there are explanations already, and nothing is overwritten", where=str(folder), mend=mend)
+        raise ProblemError(f"there are {name} already, and nothing is overwritten", where=str(folder), mend=mend)
     if blocked := next((above for above in folder.absolute().parents if above.exists() and not above.is_dir()), None):
         raise ProblemError(f"{blocked} is no folder", where=str(folder), mend="give another: --out FOLDER")
     return folder
+
+
+def try_folder(folder: Path) -> None:
+    """Makes a folder and a passing file in it, before the work that fills it.
+
+    Raises:
+        ProblemError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        raise ProblemError(what, where=str(folder), mend="give another: --out FOLDER") from error
 
 
 def compose_settings(
@@ -146,7 +187,11 @@ def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, 
     """The validation views of the run's data that its ``explain`` chooses, with labels and masks."""
     dataset, masks = data.datasets["valid"], find_masks(choice["masks"], data.layout.folder)
     rows = choose_rows(dataset, choice["views"], choice["count"], loaded.config["seed"])
-    return find_views(dataset, rows, loaded.observations, masks)
+    views = find_views(dataset, rows, loaded.observations, masks)
+    if not views:
+        what, mend = f"none of the {len(rows)} chosen views can be read", "choose others, or more: explain.count=N"
+        raise ProblemError(what, where="explain.views", mend=mend)
+    return views
 
 
 def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
@@ -159,17 +204,31 @@ def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
     return probabilities, labels, mask
 
 
-def open_data(loaded: Loaded) -> CheXpertDataModule:
-    """The validation views of the data that a run was trained on."""
+def open_data(
+    loaded: Loaded, root: Path | None = None, *, mend: str = "restore them, or give images to explain",
+    learned: bool = False,
+) -> CheXpertDataModule:  # fmt: skip
+    """The validation views of the data that a run was trained on, or of another copy read in the same way.
+
+    Args:
+        loaded: the run's model.
+        root: of the other copy.
+        mend: what to do where the run's own data are gone.
+        learned: with the training views as the run learned them, where the copy has such.
+    """
     # what only training and judging need may be gone: label files, the test set, the decoded films
     node = loaded.config["data"] | {"test": False, "cache": None}
+    node |= {"root": str(root), "manifest": None} if root else {}
     try:
         if problems := list(map(str, check_targets(node, "data"))):
             raise ProblemError("\n".join(problems))
+        labels = build(loaded.config["labels"], "labels") if learned else LabelPolicy("ignore")
         given = {"observations": loaded.observations, "seed": loaded.config["seed"]}
-        data: CheXpertDataModule = build(node, "data", labels=LabelPolicy("ignore"), **given)
-        data.setup("validate")
+        data: CheXpertDataModule = build(node, "data", labels=labels, **given)
+        data.setup("fit" if learned and "train" in find_layout(data.root, data.variant).tables else "validate")
     except ProblemError as problem:
+        if root:
+            raise
         what = f"the data of the run cannot be read: {problem.what}"
-        raise ProblemError(what, where=problem.where, mend="restore them, or give images to explain") from problem
+        raise ProblemError(what, where=problem.where, mend=mend) from problem
     return data

@@ -17,6 +17,7 @@ METRICS = "metrics.json"
 DATA = "data.json"
 PREDICTIONS = "predictions"
 EXPLANATIONS = "explanations"
+SHORTCUTS = "shortcuts"
 MANIFEST = "manifest.json"
 QUALITY = "quality.json"
 

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from chexpert.build import Loaded, build, data_arguments
+from chexpert.build import Loaded
 from chexpert.data import CheXpertDataModule
-from chexpert.data.explore import find_layout
 from chexpert.data.metadata import measure_ties, read_known
-from chexpert.explain import Explainer
+from chexpert.explain import Explainer, find_masks
 from chexpert.explain.shortcut import GEOMETRY, Case, Evidence, Search, draw_films, find_suspects, read_cases
+from chexpert.finished import open_data, place
 from chexpert.metrics import Segmentations
 from chexpert.metrics.baseline import compare_baselines
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
-MASKS = "gt_segmentations_valid.json"
+GONE = "restore them, or give another copy: --root FOLDER"
 LEARNED = 2000  # training films for the baselines: more hardly move a regression on a dozen numbers
 
 
@@ -54,30 +54,23 @@ def find_shortcuts(
         mend = f"of {', '.join(loaded.observations)}"
         raise ProblemError(f"the model has no output {', '.join(unknown)}", where="--observations", mend=mend)
     given = [Segmentations.read(regions)] if regions else []
-    data = open_data(loaded.config, root)
-    splits = {"matched": _read(data, loaded, given)}
+    place(loaded.model)
+    data = open_data(loaded, root, mend=GONE, learned=True)
+    chosen = None if root else loaded.config.get("explain", {}).get("masks")
+    splits = {"matched": _read(data, loaded, chosen, given)}
     for split in ("independent", "reversed"):
         if (data.root / split).is_dir():
-            splits[split] = _read(open_data(loaded.config, data.root / split), loaded)
+            splits[split] = _read(open_data(loaded, data.root / split), loaded)
     suspects = find_suspects(splits["matched"], set().union(*(masks.observations() for masks in given)))
     labelled = [name for name in suspects if name in OBSERVATIONS and "train" in data.datasets]
     without = {name: _read_without(data.root, loaded, name) for name in suspects}
     evidence = Evidence(splits, without, {name: measure_ties(data, name) for name in labelled})
     search = Search(loaded.model, loaded.observations, evidence, seed)
     content = search.run(asked, suspects, explainer)
+    content["unlisted"] = sum(len({case.name for case in splits["matched"]} - set(file)) for file in given)
     content |= {"root": str(data.root), "seed": seed, "geometry": GEOMETRY}
     content["baselines"] = judge(data, asked, search.logits["matched"], seed)
     return content, _draw(search, explainer, content["pairs"])
-
-
-def open_data(config: Mapping[str, Any], root: Path | None) -> CheXpertDataModule:
-    """The data of a run, or another copy read in the same way, with its training films where it has such."""
-    node = dict(config["data"]) | {"cache": None, "test": False}
-    if root:
-        node |= {"root": str(root), "manifest": None}
-    data: CheXpertDataModule = build(node, "data", **data_arguments(config))
-    data.setup("fit" if "train" in find_layout(data.root, data.variant).tables else "validate")
-    return data
 
 
 def judge(data: CheXpertDataModule, asked: Sequence[str], logits: np.ndarray, seed: int) -> dict[str, Any]:
@@ -93,10 +86,12 @@ def judge(data: CheXpertDataModule, asked: Sequence[str], logits: np.ndarray, se
     }
 
 
-def _read(data: CheXpertDataModule, loaded: Loaded, given: Sequence[Segmentations] = ()) -> list[Case]:
-    """The valid cases of a root with the masks that lie in it, and those given."""
-    own = [Segmentations.read(data.root / MASKS)] if (data.root / MASKS).is_file() else []
-    return list(read_cases(data.datasets["valid"], loaded.observations, [*own, *given]))
+def _read(
+    data: CheXpertDataModule, loaded: Loaded, chosen: str | bool | None = None, given: Sequence[Segmentations] = ()
+) -> list[Case]:
+    """The valid cases of a root with the masks ``chosen`` as the config has it, and those given."""
+    own = find_masks(chosen, data.layout.folder)
+    return list(read_cases(data.datasets["valid"], loaded.observations, [*([own] if own else []), *given]))
 
 
 def _read_without(root: Path, loaded: Loaded, suspect: str) -> dict[str, np.ndarray]:
@@ -104,7 +99,7 @@ def _read_without(root: Path, loaded: Loaded, suspect: str) -> dict[str, np.ndar
     folder = root / "counterfactual" / suspect
     if not folder.is_dir():
         return {}
-    valid = open_data(loaded.config, folder).datasets["valid"]
+    valid = open_data(loaded, folder).datasets["valid"]
     return {case.name: case.film for case in read_cases(valid, loaded.observations)}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,6 +95,7 @@ def test_the_same_seed_gives_the_same_figures(loaded, found):
 def test_regions_of_any_name_are_suspects_beside_the_phantoms_own(loaded, outline):
     content, _ = find_shortcuts(loaded, RandomMap(), regions=outline("side marker"), observations=["Edema"])
     assert [pair["suspect"] for pair in content["pairs"]] == ["Support Devices", "side marker"]
+    assert content["unlisted"] == content["views"] - len(json.loads(outline().read_text()))
 
 
 def test_data_without_masks_and_training_films_still_tell_where_the_evidence_lies(loaded, root, tmp_path):
@@ -122,3 +124,32 @@ def test_regions_of_other_films_are_refused(loaded, outline):
 def test_an_output_that_the_model_lacks_is_told(loaded):
     with pytest.raises(ProblemError, match="no output Fracture"):
         find_shortcuts(loaded, RandomMap(), observations=["Fracture"])
+
+
+def test_masks_are_found_wherever_explanations_find_them(loaded, root, tmp_path):
+    masks, moved = root / "gt_segmentations_valid.json", tmp_path / "mine.json"
+    chosen = replace(loaded, config=loaded.config | {"explain": {"masks": str(moved)}})
+    inside = root / "CheXpert-v1.0-small" / masks.name
+    masks.rename(moved)
+    try:
+        assert list(find_shortcuts(chosen, RandomMap(), observations=["Edema"])[0]["suspects"]) == ["Support Devices"]
+        shutil.copy(moved, inside)
+        assert list(find_shortcuts(loaded, RandomMap(), observations=["Edema"])[0]["suspects"]) == ["Support Devices"]
+    finally:
+        inside.unlink(missing_ok=True)
+        shutil.move(moved, masks)
+
+
+def test_data_that_are_gone_are_told_as_where_a_run_is_explained(loaded, tmp_path):
+    gone = loaded.config | {"data": loaded.config["data"] | {"root": str(tmp_path / "gone")}}
+    with pytest.raises(ProblemError, match="the data of the run cannot be read") as told:
+        find_shortcuts(replace(loaded, config=gone), RandomMap())
+    assert "--root FOLDER" in str(told.value)
+
+
+def test_the_model_works_where_explanations_are_made(loaded, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    moved = []
+    monkeypatch.setattr(loaded.model, "to", moved.append)
+    find_shortcuts(loaded, RandomMap(), observations=["Edema"])
+    assert moved == ["cuda"]

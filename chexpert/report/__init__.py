@@ -4,11 +4,12 @@ from chexpert.report.audit import describe_audit
 from chexpert.report.exploration import draw_exploration
 from chexpert.report.localization import describe_localization
 from chexpert.report.quality import quality_table
-from chexpert.report.shortcut import describe_shortcuts
+from chexpert.report.shortcut import count_tested, describe_shortcuts
 from chexpert.report.tables import auroc_table, describe
 
 __all__ = [
     "auroc_table",
+    "count_tested",
     "describe",
     "describe_audit",
     "describe_localization",

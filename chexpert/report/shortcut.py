@@ -8,10 +8,12 @@ DEGREES = {0.5: " heavily", 0.25: "", 0: " slightly"}
 """By the least effect, in standard deviations of the logit."""
 NOTED = 0.25
 """Effect from which on a confusion is told."""
+SHOWN = 3
+"""Times the evidence of an even map from which on a map shows a suspect; maps are coarse, and spill over small ones."""
 LACKING = {
     "films": "too few films",
     "effect": "too small or too unsure",
-    "tie": "does not come with the finding",
+    "tie": "does not surely come with the finding",
     "auroc": "AUROC does not fall without it",
 }
 SETS = {"metadata": "metadata", "gray": "gray statistics", "both": "both together"}
@@ -23,11 +25,19 @@ def describe_shortcuts(content: Mapping[str, Any]) -> str:
     Args:
         content: of the shortcut.json that ``scripts/find_shortcuts.py`` writes.
     """
-    lines = [f"{content['views']} valid films of {content['root']}, model of {content['run']}", ""]
+    lines = [f"{content['views']} valid films of {content['root']}, model of {content['run']}"]
+    if unlisted := content.get("unlisted"):
+        lines.append(f"{unlisted} of them are not in the file of regions, and count as without what it outlines")
+    lines.append("")
     lines += [*_conclude(content), *_note_confusions(content["pairs"]), *_warn(content), ""]
     lines += [*_tell_pairs(content["pairs"]), *_tell_splits(content["aurocs"])]
     lines += [*_tell_places(content), *_tell_baselines(content["baselines"])]
     return "\n".join(lines).rstrip()
+
+
+def count_tested(pairs: Sequence[Mapping[str, Any]]) -> int:
+    """How many of the pairs say anything: enough films, and a suspect that is neither a finding nor tied by anatomy."""
+    return sum(map(_is_tested, pairs))
 
 
 def _conclude(content: Mapping[str, Any]) -> Iterator[str]:
@@ -58,8 +68,9 @@ def _accuse(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:
     if pair["auroc_fall"]:
         splits = ", ".join(f"{spell(own)} {split}" for split, own in aurocs.items())
         reasons.append(f"AUROC {splits} (fall {spell(pair['auroc_fall'])})")
-    if pair["mass_over_area"]:
-        reasons.append(f"the map has {spell(pair['mass_over_area'], 1)} times the evidence there that an even one has")
+    if (mass := pair["mass_over_area"]) and _is_number(mass["value"]):
+        shown = f"the map has {spell(mass, 1)} times the evidence there that an even one has"
+        reasons.append(shown if mass["value"] >= SHOWN else f"the map hardly shows it ({mass['value']:.1f} times)")
     degree = next(word for least, word in DEGREES.items() if abs(effect["value"]) >= least)
     return f"{name} leans{degree} on {suspect}: " + "; ".join(reasons) + "."
 
@@ -67,6 +78,8 @@ def _accuse(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:
 def _tell_tie(pair: Mapping[str, Any]) -> str:
     split, where = ("train", "the training labels") if "train" in pair["ties"] else ("matched", "these films")
     phi = pair["ties"][split]
+    if split == "matched" and _is_number(phi) and "tie" in pair:
+        return f"phi {spell(pair['tie'])} in {where}"
     return f"phi {phi:.2f} in {where}" if _is_number(phi) else f"phi undefined in {where}"
 
 
@@ -79,9 +92,14 @@ def sign_free(effect: Mapping[str, float], key: str) -> float:
 
 def _warn(content: Mapping[str, Any]) -> Iterator[str]:
     for name, own in content["baselines"].items():
-        if own["reached"]:
-            reach = " and ".join(f"{SETS[kind]} reach ({spell(own[kind])})" for kind in own["reached"])
-            yield f"warning: {name}: the model's AUROC, {spell(own['model'])}, is not above what {reach}"
+        positives = content["aurocs"][name]["matched"]["positives"]
+        for kind in own["reached"]:
+            above = own["above"][kind]
+            yield (
+                f"{'note' if (above['value'] or 0) > 0 else 'warning'}: {name}: the model's AUROC, "
+                f"{spell(own['model'])}, is not shown to be above what {SETS[kind]} reach ({spell(own[kind])}): "
+                f"difference {spell(above)}, {positives} positive films"
+            )
     for name, places in content["places"].items():
         outside = places["outside the body"]
         if outside and (outside["ci_low"] or 0) > 1:

@@ -16,9 +16,9 @@ def content():
     pair = {
         "observation": "Cardiomegaly", "suspect": "Support Devices", "by": "counterfactual", "effect": interval(0.6),
         "lacking": [], "alarm": True, "tied": False, "finding": False, "ties": {"matched": 0.7, "train": 0.5},
-        "auroc_fall": interval(0.15), "mass_over_area": interval(2.0),
+        "auroc_fall": interval(0.15), "mass_over_area": interval(3.2),
     }  # fmt: skip
-    aurocs = {"matched": interval(0.95), "independent": interval(0.88), "reversed": interval(0.8)}
+    aurocs = {"matched": interval(0.95) | {"positives": 30}, "independent": interval(0.88), "reversed": interval(0.8)}
     own = {"model": interval(0.95), "metadata": interval(0.6), "gray": interval(0.7), "both": interval(0.7)}
     return {
         "run": "outputs/mine", "root": "data", "views": 200, "explainer": "gradcam", "geometry": "made up",
@@ -41,7 +41,7 @@ def test_a_culprit_is_named_with_its_reasons_in_numbers(content):
         "Cardiomegaly leans heavily on Support Devices: they come together (phi 0.50 in the training labels); "
         "the logit falls by 0.60 [0.50, 0.70] of its standard deviation when the same film is drawn without it "
         "(40 films); AUROC 0.95 [0.85, 1.05] matched, 0.88 [0.78, 0.98] independent, 0.80 [0.70, 0.90] reversed "
-        "(fall 0.15 [0.05, 0.25]); the map has 2.0 [1.9, 2.1] times the evidence there that an even one has."
+        "(fall 0.15 [0.05, 0.25]); the map has 3.2 [3.1, 3.3] times the evidence there that an even one has."
     )
 
 
@@ -75,10 +75,19 @@ def test_other_findings_and_kin_raise_no_alarm(content):
     assert "tied by anatomy" in change(content, tied=True)
 
 
-def test_a_model_that_is_not_above_metadata_is_warned_of(content):
-    content["baselines"]["Cardiomegaly"]["reached"] = ["metadata"]
-    warning = "warning: Cardiomegaly: the model's AUROC, 0.95 [0.85, 1.05], is not above what metadata reach (0.60 "
-    assert warning in describe_shortcuts(content)
+def test_a_map_that_hardly_shows_the_culprit_is_no_reason(content):
+    text = change(content, alarm=True, mass_over_area=interval(1.4))
+    assert "the map hardly shows it (1.4 times)." in text
+    assert "times the evidence there" not in text
+
+
+@pytest.mark.parametrize(("above", "kind"), [(-0.02, "warning"), (0.0, "warning"), (0.05, "note")])
+def test_a_model_that_is_not_shown_to_be_above_metadata_is_told_by_how_much(content, above, kind):
+    content["baselines"]["Cardiomegaly"] |= {"reached": ["metadata"], "above": {"metadata": interval(above)}}
+    text = describe_shortcuts(content)
+    assert f"{kind}: Cardiomegaly: the model's AUROC, 0.95 [0.85, 1.05], is not shown to be above what" in text
+    assert f"metadata reach (0.60 [0.50, 0.70]): difference {above:.2f} [" in text
+    assert "], 30 positive films" in text
 
 
 def test_what_is_undefined_is_a_dash_and_what_is_missing_is_told(content):
@@ -92,3 +101,13 @@ def test_what_is_undefined_is_a_dash_and_what_is_missing_is_told(content):
 def test_evidence_outside_the_body_is_noted(content):
     content["places"]["Cardiomegaly"]["outside the body"] = interval(1.5)
     assert "note: Cardiomegaly: outside the body the map has 1.5 [1.4, 1.6] times" in describe_shortcuts(content)
+
+
+def test_films_that_the_region_file_does_not_list_are_counted(content):
+    content["unlisted"] = 12
+    assert describe_shortcuts(content).splitlines()[1].startswith("12 of them are not in the file of regions")
+
+
+def test_a_tie_on_the_films_themselves_is_told_with_its_interval(content):
+    text = change(content, alarm=True, ties={"matched": 0.5}, tie=interval(0.5))
+    assert "they come together (phi 0.50 [0.40, 0.60] in these films)" in text

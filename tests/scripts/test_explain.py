@@ -106,8 +106,10 @@ def test_nothing_is_overwritten(explain, run, capsys):
         ("run film.png run/../film.png", "film.png and run/../film.png are the same file"),
         ("run film.png film.png", "are the same file"),
         ("run film.png film.jpg", "film.png and film.jpg are of one name"),
-        ("run run/checkpoints/best.ckpt", "cannot be read"),
-        ("nowhere film.png", "no checkpoint"),
+        ("run run/checkpoints/best.ckpt", "its content is of no known format"),
+        ("nowhere film.png", "no checkpoint of this name"),
+        (". film.png", "no checkpoint in checkpoints"),
+        ("run film.png --explainer hirescam gradcam explainer.gradcam.stride=7", "7"),
         ("run film.png explain.cuont=3", "cuont"),
         ("run film.png explain.count=0", "where: explain.count"),
         ("run film.png explainer.lime.samples=3", "set, but not chosen"),
@@ -122,6 +124,8 @@ def test_what_cannot_be_is_one_message_and_exit_code_2(explain, run, capsys, arg
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.out == ""
+    assert "BytesIO" not in captured.err
+    assert "Error:" not in captured.err
     assert not (run / "explanations").exists()
 
 
@@ -130,6 +134,16 @@ def test_where_the_data_are_gone_images_can_still_be_explained(explain, run, cap
     assert explain("run") == 2
     assert "or give images to explain" in capsys.readouterr().err
     assert explain("run", "film.png") is None
+
+
+def test_where_no_view_can_be_read_that_is_told(explain, run, capsys):
+    for film in (run.parent / "CheXpert-v1.0-small/valid").rglob("*.jpg"):
+        film.write_bytes(b"no film")
+    content = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
+    content["chexpert"]["config"]["data"] |= {"on_missing": "skip"}
+    torch.save(content, run / "checkpoints/best.ckpt")
+    assert explain("run") == 2
+    assert "none of the 1 chosen views can be read" in capsys.readouterr().err
 
 
 def test_a_config_may_not_name_a_class_that_is_not_trusted(explain, run, capsys):

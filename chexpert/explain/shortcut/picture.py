@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.pictures.scale import COLOURS, Scale
@@ -16,6 +17,7 @@ from chexpert.explain.shortcut.search import Search
 from chexpert.models import Model
 
 FILMS = 4
+TRUTHS = {1: "has it", 0: "has it not", None: "no label"}
 
 
 def draw_films(search: Search, explainer: Explainer, observation: str, suspect: str, by: str) -> Figure:
@@ -47,7 +49,8 @@ def draw_films(search: Search, explainer: Explainer, observation: str, suspect: 
         films += [without[case.name]] if case.name in without else []
         logits = compute_logits(model, films, "picture")[:, output].astype("float64")
         probabilities = iter((1 / (1 + np.exp(-logits))).tolist())
-        _show(row[0], case.film, f"{'_'.join(case.name.split('_')[:2])}\np = {next(probabilities):.2f}")
+        truth = TRUTHS[case.labels.get(observation)]
+        _show(row[0], case.film, f"{'_'.join(case.name.split('_')[:2])}\np = {next(probabilities):.2f}, {truth}")
         row[0].contour(case.regions[suspect], [0.5], colors="cyan", linewidths=0.8)
         _overlay(row[1], model, explainer, case, output)
         _show(row[2], films[1], f"filled\np = {next(probabilities):.2f}")
@@ -57,7 +60,12 @@ def draw_films(search: Search, explainer: Explainer, observation: str, suspect: 
         if controls:
             row[3].contour(controls[0], [0.5], colors="orange", linewidths=0.8)
         _show_or_not(row[4], without.get(case.name), "drawn without it", "no such film", probabilities)
-    figure.suptitle(f"{observation}, with {suspect} (outlined) and without")
+    count = np.isfinite(changes[:, output]).sum()
+    which = f"the {len(some)} of {count} films on which it mattered most"
+    figure.suptitle(f"{observation}, with {suspect} (outlined) and without: {which}")
+    ends = zip(("the map: for the observation", "against it"), (1.0, 0.0), strict=True)
+    patches = [Patch(color=COLOURS(end), label=label) for label, end in ends]
+    figure.legend(handles=patches, loc="outside lower center", ncols=2, fontsize=9)
     return figure
 
 

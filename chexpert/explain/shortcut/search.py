@@ -11,12 +11,13 @@ from chexpert.explain.shortcut.case import FINDINGS, Case
 from chexpert.explain.shortcut.effects import Effects, compute_logits, measure_effects
 from chexpert.explain.shortcut.mass import PLACES, measure_mass
 from chexpert.explain.shortcut.verdict import MOST_OVERLAP, is_kin, judge_pair
-from chexpert.metrics.bootstrap import Interval, bootstrap_mean
+from chexpert.metrics.bootstrap import ENDS, Interval, bootstrap_mean
 from chexpert.metrics.rank import RankedScores
 from chexpert.models import Model
 
 MOST_PASSES = 20_000  # forward passes that explaining may take, less than 20 films apart
 LEAST_MAPS = 20
+REPLICATES = 1000
 
 
 @dataclass(frozen=True)
@@ -103,13 +104,14 @@ class Search:
         if suspect in self.evidence.learned_ties:
             ties["train"] = self.evidence.learned_ties[suspect][name]
         fall = self._fall(name) if "reversed" in ties else None
-        told = judge_pair(changes, float(self.logits["matched"][:, output].std()), ties, fall)
+        tie = bootstrap_tie(self.cases, name, suspect, self.seed)
+        told = judge_pair(changes, float(self.logits["matched"][:, output].std()), ties, fall, tie)
         overlap = find_overlap(self.cases, name, suspect)
         told["tied"] = is_kin(name, suspect) or overlap > MOST_OVERLAP
         told["finding"] = suspect in FINDINGS
         told["alarm"] = told["alarm"] and not told["tied"] and not told["finding"]
         return {
-            "observation": name, "suspect": suspect, **told, "overlap": overlap, "ties": ties,
+            "observation": name, "suspect": suspect, **told, "overlap": overlap, "ties": ties, "tie": tie._asdict(),
             "auroc_fall": fall and fall._asdict(), "mass_over_area": mass.get((output, suspect)),
         }  # fmt: skip
 
@@ -142,10 +144,24 @@ class Search:
 
 def find_tie(cases: Sequence[Case], name: str, suspect: str) -> float:
     """Phi of an observation and the presence of a suspect, in [-1, 1]; NaN where one of them does not vary."""
+    return bootstrap_tie(cases, name, suspect).value
+
+
+def bootstrap_tie(cases: Sequence[Case], name: str, suspect: str, seed: int = 0) -> Interval:
+    """Phi as :func:`find_tie` has it, with its interval over the labelled films."""
     known = [(case.labels[name], suspect in case.regions) for case in cases if name in case.labels]
     pairs = np.array(known, "float64").reshape(-1, 2)
-    varies = len(pairs) and (pairs.min(0) < pairs.max(0)).all()
-    return float(np.corrcoef(pairs.T)[0, 1]) if varies else float("nan")
+    films = len(pairs)
+    if not films:
+        return Interval(np.nan, np.nan, np.nan, 0, REPLICATES)
+    drawn = np.random.default_rng(seed).multinomial(films, np.full(films, 1 / films), REPLICATES)
+    shares = np.vstack([np.ones(films), drawn]) / films  # the first row is the films themselves
+    (one, other), both = (shares @ pairs).T, shares @ pairs.prod(1)
+    spread = np.sqrt((one * (1 - one) * other * (1 - other)).clip(0))
+    phi = np.divide(both - one * other, spread, out=np.full(len(spread), np.nan), where=spread > 1e-9)
+    defined = phi[1:][np.isfinite(phi[1:])]
+    low, high = np.quantile(defined, ENDS) if len(defined) else (np.nan, np.nan)
+    return Interval(float(phi[0]), float(low), float(high), films, REPLICATES - len(defined))
 
 
 def find_overlap(cases: Sequence[Case], name: str, suspect: str) -> float:

@@ -22,7 +22,11 @@ MOST_OVERLAP = 0.25
 
 
 def judge_pair(
-    changes: Mapping[str, np.ndarray], spread: float, ties: Mapping[str, float], fall: Interval | None
+    changes: Mapping[str, np.ndarray],
+    spread: float,
+    ties: Mapping[str, float],
+    fall: Interval | None,
+    tie: Interval | None = None,
 ) -> dict[str, Any]:
     """Whether an observation leans on a suspect, with the figures that say so.
 
@@ -37,6 +41,8 @@ def judge_pair(
         spread: standard deviation of the logit over the split.
         ties: phi of observation and suspect by split; that of ``train`` counts where it is known, else of ``matched``.
         fall: of the AUROC from the matched to the reversed split, None where there is none.
+        tie: phi of ``matched`` with its interval, which must be beyond 0 where ``train`` is not known: the films of a
+            valid split are few.
     """
     alone = changes["inpainted"] / spread
     told = {
@@ -50,10 +56,11 @@ def judge_pair(
     effect = told[by[0]]
     split_tie = ties.get("reversed", np.nan) - ties.get("matched", np.nan)
     opposed = len({told[name].value > 0 for name in by}) > 1
+    unsure = "train" not in ties and tie is not None and not is_material(tie, 0)
     lacks = {
         "films": effect.n < LEAST_FILMS,
         "effect": opposed or not all(is_material(told[name], LEAST_EFFECT[name]) for name in by),
-        "tie": not ties.get("train", ties["matched"]) * np.sign(effect.value) >= LEAST_TIE,
+        "tie": not ties.get("train", ties["matched"]) * np.sign(effect.value) >= LEAST_TIE or unsure,
         "auroc": fall is not None and abs(split_tie) >= LEAST_TIE and not _agrees(effect, split_tie, fall),
     }
     lacking = [name for name, lacks_it in lacks.items() if lacks_it]

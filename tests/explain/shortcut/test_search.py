@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chexpert.explain.shortcut import Evidence, Search, draw_films, find_suspects
-from chexpert.explain.shortcut.search import find_overlap, find_tie
+from chexpert.explain.shortcut.search import bootstrap_tie, find_overlap, find_tie
 
 HEARTS, DEVICES = "Cardiomegaly", "Support Devices"
 
@@ -103,13 +103,29 @@ def test_overlap_and_tie_of_made_cases(make_cases):
     assert find_overlap(cases, HEARTS, HEARTS) == 1
 
 
-def test_the_picture_has_five_columns_and_says_both_probabilities(reads_device, make_cases, without_device, even_map):
+def test_a_tie_has_an_interval_over_the_films(make_cases):
+    cases = make_cases(20, 10)
+    tie, few = bootstrap_tie(cases, HEARTS, DEVICES), bootstrap_tie(cases[:12], HEARTS, DEVICES)
+    pairs = [(case.labels[HEARTS], DEVICES in case.regions) for case in cases]
+    assert tie.value == pytest.approx(np.corrcoef(np.transpose(pairs))[0, 1])
+    assert tie.ci_high - tie.ci_low == pytest.approx(2 * 1.96 * (1 - tie.value**2) / 60**0.5, rel=0.15)
+    assert np.isnan(few.value)
+    assert bootstrap_tie([], HEARTS, DEVICES).n == 0
+
+
+def test_the_picture_has_five_columns_and_says_both_probabilities_and_the_truth(
+    reads_device, make_cases, without_device, even_map
+):
     search = Search(reads_device, [HEARTS], Evidence({"matched": make_cases(26, 4)}, without_device))
     search.run([HEARTS], [DEVICES], even_map)
     figure = draw_films(search, even_map, HEARTS, DEVICES, "counterfactual")
     titles = [axes.get_title() for axes in figure.axes]
     assert len(titles) == 20
-    assert float(titles[0][-4:]) == pytest.approx(0.85, abs=0.011)  # 1 / (1 + exp(-(4 * 240 / 255 - 2)))
+    probability, truth = titles[0].split("p = ")[1].split(", ")
+    assert truth == "has it"  # the label of the first film
+    assert float(probability) == pytest.approx(0.85, abs=0.011)  # 1 / (1 + exp(-(4 * 240 / 255 - 2)))
+    assert figure.get_suptitle().endswith("the 4 of 30 films on which it mattered most")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["the map: for the observation", "against it"]
     assert titles[4].startswith("drawn without it")
     assert float(titles[4][-4:]) == pytest.approx(0.39, abs=0.011)  # of gray 100
 

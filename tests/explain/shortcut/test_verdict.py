@@ -8,12 +8,12 @@ MISSING = np.full(20, np.nan)
 TIED = {"matched": 0.5}
 
 
-def judge(inpainted=0.0, control=0.0, counterfactual=None, ties=TIED, fall=None, films=20):
+def judge(inpainted=0.0, control=0.0, counterfactual=None, ties=TIED, fall=None, films=20, tie=None):
     def make(change):
         return MISSING[:films] if change is None else np.full(films, change)
 
     changes = {"inpainted": make(inpainted), "control": make(control), "counterfactual": make(counterfactual)}
-    return judge_pair(changes, 2.0, ties, fall)
+    return judge_pair(changes, 2.0, ties, fall, tie)
 
 
 def test_effects_are_in_standard_deviations_of_the_logit():
@@ -54,6 +54,14 @@ def test_a_tie_that_is_undefined_is_none():
 def test_the_tie_in_training_counts_where_it_is_known():
     assert judge(inpainted=1.0, ties={"matched": 0.5, "train": 0.1})["lacking"] == ["tie"]
     assert judge(inpainted=1.0, ties={"matched": 0.1, "train": 0.5})["alarm"]
+
+
+def test_a_tie_on_few_films_must_be_sure_unless_training_knows_it():
+    sure, unsure = Interval(0.5, 0.1, 0.8, 20, 0), Interval(0.5, -0.1, 0.9, 20, 0)
+    assert judge(inpainted=1.0, tie=sure)["alarm"]
+    assert judge(inpainted=1.0, tie=unsure)["lacking"] == ["tie"]
+    assert judge(inpainted=1.0, tie=unsure, ties={"matched": 0.5, "train": 0.5})["alarm"]
+    assert judge(counterfactual=-1.0, ties={"matched": -0.5}, tie=Interval(-0.5, -0.8, -0.1, 20, 0))["alarm"]
 
 
 def test_the_auroc_must_fall_where_the_tie_changes():
