@@ -74,8 +74,9 @@ class GradientCam(Cam):
     matter, and no in-place ReLU can change what is read.
 
     For a combined model each member's map is already weighted by the gradient through the shared classifier, so a
-    member that does not count does not show. All maps are densities: they do not depend on the number of cells, so
-    that a member with a fine map counts as much as one with a coarse map.
+    member that does not count does not show, see :meth:`chexpert.models.Model.weigh`. All maps are densities: they do
+    not depend on the number of cells, so that a member with a fine map counts as much as one with a coarse map. The
+    means of the members' maps of the last layer by Grad-CAM and HiRes-CAM add up to the logit less the bias.
     """
 
     @abstractmethod

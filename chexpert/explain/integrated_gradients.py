@@ -10,12 +10,17 @@ from chexpert.explain.perturbing import Perturbing
 from chexpert.explain.probing import MEMORY
 from chexpert.models import Model
 
+ENOUGH = 0.02  # of the gain: what the pixels may miss
+MOST_STEPS = 4
+
 
 class IntegratedGradients(Perturbing):
     """The gradient of the logit by each pixel, averaged on the way from a baseline to the film, times the difference.
 
-    The pixels then add up to what the logit gained on that way. ``completeness_error`` in the manifest says how far
-    they miss it, as a share of it: too few steps.
+    The pixels then add up to what the logit gained on that way. An output whose pixels miss it by more than ``ENOUGH``
+    of it is explained again with twice the steps, up to ``MOST_STEPS`` times those given. The manifest has the
+    ``steps`` taken, ``completeness_error`` as a share of the gain (null where the logit gained nothing) and
+    ``completeness_error_logit`` in logits.
 
     Args:
         steps: points on the way, in the middle of as many equal pieces.
@@ -35,7 +40,7 @@ class IntegratedGradients(Perturbing):
         self.steps = steps
 
     def passes(self, outputs: int) -> int:
-        """A forward pass a step, and a backward one for each output; two for the ends."""
+        """A forward pass a step, and a backward one for each output; two for the ends. More where steps are doubled."""
         return self.steps * (1 + 2 * outputs) + 2
 
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
@@ -45,21 +50,30 @@ class IntegratedGradients(Perturbing):
             way = film - baseline
             with torch.no_grad():
                 ends = model(torch.stack([baseline, film]))[:, list(outputs)].double()
-            signed = self._integrate(model, baseline, way, outputs) * way
-        gained, sums = ends[1] - ends[0], signed.double().sum((1, 2, 3))
-        errors = ((sums - gained).abs() / gained.abs()).tolist()
-        return [
-            self.attribute(own[0].cpu().numpy(), steps=self.steps, completeness_error=error)
-            for own, error in zip(signed, errors, strict=True)
-        ]
+            gained = dict(zip(outputs, (ends[1] - ends[0]).tolist(), strict=True))
+            found: dict[int, Attribution] = {}
+            steps, left = self.steps, list(gained)
+            while left:
+                signed = self._integrate(model, baseline, way, left, steps) * way
+                found |= {c: self._describe(own[0], gained[c], steps) for c, own in zip(left, signed, strict=True)}
+                steps *= 2
+                left = [c for c in left if misses(found[c], gained[c])] if steps <= MOST_STEPS * self.steps else []
+        return [found[output] for output in outputs]
+
+    def _describe(self, signed: torch.Tensor, gained: float, steps: int) -> Attribution:
+        error = abs(signed.double().sum().item() - gained)
+        share = error / abs(gained) if gained else None
+        return self.attribute(
+            signed.cpu().numpy(), steps=steps, completeness_error=share, completeness_error_logit=error
+        )
 
     def _integrate(
-        self, model: Model, baseline: torch.Tensor, way: torch.Tensor, outputs: Sequence[int]
+        self, model: Model, baseline: torch.Tensor, way: torch.Tensor, outputs: Sequence[int], steps: int
     ) -> torch.Tensor:
         """(C, 1, H, W): the mean gradient of each output over the steps."""
 
         def run(start: int, films: int) -> torch.Tensor:
-            done = (torch.arange(start, start + films, device=way.device) + 0.5) / self.steps
+            done = (torch.arange(start, start + films, device=way.device) + 0.5) / steps
             points = (baseline + done.view(-1, 1, 1, 1) * way).requires_grad_()
             logits = model(points)
             gradients = [
@@ -68,11 +82,15 @@ class IntegratedGradients(Perturbing):
             ]
             return torch.stack(gradients)
 
-        size = min(self.steps, self.probe.batch_size or self.probe.fit(way, lambda: run(0, 1)))
+        size = min(steps, self.probe.batch_size or self.probe.fit(way, lambda: run(0, 1)))
         return (
-            sum(self.probe.chunks(self.steps, size, run), torch.zeros(len(outputs), *way.shape, device=way.device))
-            / self.steps
+            sum(self.probe.chunks(steps, size, run), torch.zeros(len(outputs), *way.shape, device=way.device)) / steps
         )
+
+
+def misses(attribution: Attribution, gained: float) -> bool:
+    """Whether the pixels add up to something else than what the logit gained."""
+    return bool(attribution.manifest["completeness_error_logit"] > ENOUGH * abs(gained))
 
 
 @contextmanager

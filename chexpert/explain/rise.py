@@ -11,13 +11,18 @@ from chexpert.explain.perturbing import Perturbing
 from chexpert.explain.probing import MEMORY
 from chexpert.models import Model
 
+FLOOR = 0.25  # share of the mean variance over the pixels
+
 
 class Rise(Perturbing):
     """How the logit rises and falls with what a pixel shows, over random masks.
 
     The paper averages masks weighted by the probability. Here the mean logit is taken off first and the result
-    divided by the variance of the masks: the regression of the logit on the pixel. So the map is signed, and does not
-    depend on how much the masks show on average.
+    divided by the masks' variance at the pixel: the regression of the logit on the pixel. So the map is signed, and
+    does not depend on how much the masks show on average.
+
+    The grid reaches a cell beyond the film, so that no pixel lies in the outer half of a cell, where enlarging only
+    repeats it: masks would vary more at the film's border, and noise would have its peaks there.
 
     Args:
         samples: masked films. The paper takes 4,000 and more; noise falls with their square root.
@@ -75,7 +80,7 @@ class Masks:
 
     def __init__(self, samples: int, cells: int, size: Sequence[int], seed: int) -> None:
         rng = np.random.default_rng(seed)
-        self.grids = torch.from_numpy(rng.integers(0, 2, (samples, cells + 1, cells + 1), dtype=np.uint8))
+        self.grids = torch.from_numpy(rng.integers(0, 2, (samples, cells + 3, cells + 3), dtype=np.uint8))
         self.size = tuple(size)
         self.steps = [-(-side // cells) for side in size]  # pixels a cell
         self.shifts = np.stack([rng.integers(0, step, samples) for step in self.steps], axis=1)
@@ -85,16 +90,18 @@ class Masks:
         height, width = self.size
         full = [step * self.grids.shape[-1] for step in self.steps]
         large = interpolate(self.grids[start:end, None].float(), full, mode="bilinear", align_corners=False)[:, 0]
-        shifts = self.shifts[start:end]
+        shifts = self.shifts[start:end] + self.steps  # past the outermost cells
         return torch.stack([m[y : y + height, x : x + width] for m, (y, x) in zip(large, shifts, strict=True)])
 
     def regress(self, changes: torch.Tensor) -> torch.Tensor:
         """(C, H, W): the slope of changes (samples, C) of mean 0 with each pixel's mask."""
-        covariance, total, square, chunk = torch.zeros(changes.shape[1], *self.size, dtype=torch.double), 0.0, 0.0, 16
+        covariance = torch.zeros(changes.shape[1], *self.size, dtype=torch.double)
+        total, square, chunk = torch.zeros_like(covariance[0]), torch.zeros_like(covariance[0]), 16
         for start in range(0, len(changes), chunk):
             masks, some = self(start, start + chunk).double(), changes[start : start + chunk].double()
             covariance += torch.einsum("nc,nhw->chw", some, masks)
-            total, square = total + masks.mean((1, 2)).sum().item(), square + (masks**2).mean((1, 2)).sum().item()
+            total, square = total + masks.sum(0), square + masks.square().sum(0)
         count = len(changes)
         variance = square / count - (total / count) ** 2
-        return covariance / count / variance
+        # of few masks some pixel may have next to none: it cannot say more than the others
+        return covariance / count / torch.maximum(variance, FLOOR * variance.mean())

@@ -39,7 +39,8 @@ class Model(nn.Module, ABC):
     def trace(self, images: torch.Tensor, stride: int | None = None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Feature maps by member, and the logits (B, C) computed from them, for gradients of the one by the other.
 
-        The network below the maps keeps no graph. To be called where gradients are allowed.
+        The network below the maps keeps no graph, and above them gradients are those of :meth:`weigh`. To be called
+        where gradients are allowed.
 
         Args:
             images: (B, 1, H, W), uint8 or float in [0, 1].
@@ -53,7 +54,7 @@ class Model(nn.Module, ABC):
                 taps = {name: member.tap(images, stride) for name, member in self.members.items()}
                 traced = {name: tapped for name, (tapped, _) in taps.items()}
                 last = {name: final for name, (_, final) in taps.items()}
-        return traced, self.classify(last)
+        return traced, self.readout(self.weigh(last))
 
     def classify(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Logits (B, C) from feature maps."""
@@ -66,3 +67,7 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Raw logits (B, C + U) from feature maps: ``readout.width`` of them."""
+
+    def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What :meth:`score` gives, linear in the maps: gradient times map adds up to the logit less the bias."""
+        return self.score(maps)

@@ -66,12 +66,32 @@ def test_by_grad_cam_plus_plus_two_equal_members_are_each_half_or_more_of_the_me
     assert mean_spearman([both.signed, one.signed]) > 0.99
 
 
+@pytest.mark.parametrize("explainer", [GradCAM(), HiResCAM(), EigenCAM()], ids=lambda e: e.name)
+@pytest.mark.parametrize("combined", [True, False], ids=["combined", "single"])
+def test_maps_add_up_to_the_logit_less_the_bias(explainer, combined, backbone):
+    torch.manual_seed(4)
+    members = {"coarse": backbone, "fine": Backbone("resnet10t", options={"output_stride": 8})}
+    model = (Combined(members, outputs=2) if combined else Single(backbone, outputs=2)).eval()
+    bias = (model.classifier if combined else model.head).bias
+    (attributions,) = explainer(model, IMAGES, [[0, 1]])
+    found = [attribution.signed.mean(dtype="float64") for attribution in attributions]  # maps are densities
+    with torch.no_grad():
+        assert found == pytest.approx((model(IMAGES)[0] - bias).tolist(), rel=1e-4)
+    assert all(abs(own.mean()) > 1e-3 for attribution in attributions for own in attribution.members.values())
+
+
+def test_tracing_gives_the_logits_of_the_model_to_the_last_bit(twins):
+    with torch.no_grad():
+        assert torch.equal(twins.trace(IMAGES)[1], twins(IMAGES))
+
+
 @pytest.mark.parametrize("explainer", LINEAR, ids=lambda e: f"{e.name}-{e.stride}")
 def test_equal_members_equal_a_single_model_whose_head_has_the_weights_that_the_normalisation_leaves(
     explainer, twins, alone, backbone
 ):
     pooled = backbone(IMAGES).mean((2, 3)).detach().requires_grad_()
-    (weights,) = torch.autograd.grad(alone.classifier(alone.norms["only"](pooled))[0, 1], pooled)
+    normed = (pooled - pooled.mean()) / (pooled.detach().var(correction=0) + alone.norms["only"].eps).sqrt()
+    (weights,) = torch.autograd.grad(alone.classifier(normed)[0, 1], pooled)
     single = Single(backbone, outputs=2).eval()
     single.head.weight.data[1] = weights[0]
     assert_same(explain(explainer, twins).signed, explain(explainer, single).signed)

@@ -52,7 +52,7 @@ def test_members_count_by_their_part_in_the_logit_whatever_the_grid_of_their_map
     for name, feature in maps.items():  # the map's mean is gradient x pooled feature, by hand
         pooled = {key: value.mean((2, 3), keepdim=True).detach() for key, value in maps.items()}
         pooled[name].requires_grad_()
-        (gradient,) = torch.autograd.grad(model.classify(pooled)[0, 0], pooled[name])
+        (gradient,) = torch.autograd.grad(model.weigh(pooled)[0, 0], pooled[name])
         expected = (gradient * feature.mean((2, 3), keepdim=True)).sum().item()
         cam = GradCAM().combine(feature, gradient.expand_as(feature) / feature[0, 0].numel())
         assert cam.mean().item() == pytest.approx(expected, abs=1e-5 * abs(cam).max().item())

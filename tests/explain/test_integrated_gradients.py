@@ -77,3 +77,40 @@ def test_it_runs_under_inference_mode_on_a_combined_model_and_restores_everythin
 
 def test_passes_count_a_backward_one_twice():
     assert IntegratedGradients(steps=10).passes(outputs=3) == 10 * (1 + 3 * 2) + 2
+
+
+class Bent(Model):
+    """A random convolution, ReLU and a steep tanh."""
+
+    def __init__(self, steep: float = 4) -> None:
+        super().__init__({}, Readout(6))
+        torch.manual_seed(0)
+        self.convolution, self.head, self.steep = torch.nn.Conv2d(1, 16, 5), torch.nn.Linear(16, 6), steep
+
+    def feature_maps(self, images):
+        images = images if images.is_floating_point() else images.float() / 255
+        return {"x": self.convolution(images).relu()}
+
+    def score(self, maps):
+        return self.head((self.steep * maps["x"]).tanh().mean((2, 3)))
+
+
+def test_64_steps_are_enough_for_a_random_network():
+    (attributions,) = IntegratedGradients(steps=64)(Bent(), IMAGE[None], [range(6)])
+    assert all(attribution.manifest["completeness_error"] <= 0.02 for attribution in attributions)
+
+
+def test_steps_are_doubled_at_most_twice_for_the_outputs_that_miss_and_the_manifest_says_so():
+    (attributions,) = IntegratedGradients(steps=1)(Bent(), IMAGE[None], [range(6)])
+    taken = [attribution.manifest["steps"] for attribution in attributions]
+    assert set(taken) <= {1, 2, 4}
+    assert max(taken) > 1
+    missed = [attribution.manifest["completeness_error"] > 0.02 for attribution in attributions]
+    assert [steps for steps, miss in zip(taken, missed, strict=True) if miss] == [4] * sum(missed)
+
+
+def test_a_logit_that_gains_nothing_has_no_share_to_miss():
+    ((attribution,),) = IntegratedGradients(steps=2)(Square(), torch.zeros_like(IMAGE)[None], [[0]])
+    assert attribution.manifest["completeness_error"] is None
+    assert attribution.manifest["completeness_error_logit"] == 0
+    assert attribution.manifest["steps"] == 2

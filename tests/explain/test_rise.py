@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from known_answers import Weighted, make_weights
 from scipy.ndimage import gaussian_filter
@@ -27,8 +28,25 @@ def test_the_regression_is_that_of_numpy():
     changes = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
     changes -= changes.mean(0)
     all_masks = masks(0, 40).numpy()
-    expected = np.einsum("nc,nhw->chw", changes.numpy(), all_masks) / 40 / all_masks.var()
+    expected = np.einsum("nc,nhw->chw", changes.numpy(), all_masks) / 40 / all_masks.var(0)
     assert np.allclose(masks.regress(changes), expected, atol=1e-5)
+
+
+def test_masks_vary_at_the_border_as_they_do_inside():
+    variance = Masks(4000, 4, (16, 16), seed=0)(0, 4000).var(0)
+    border = torch.ones(16, 16, dtype=torch.bool)
+    border[2:-2, 2:-2] = False
+    assert variance[border].mean() == pytest.approx(variance[~border].mean().item(), rel=0.03)
+
+
+def test_noise_peaks_at_the_border_no_more_often_than_chance():
+    peaks = []
+    for seed in range(100):
+        masks = Masks(100, 16, (32, 32), seed)
+        noise = torch.randn(100, 1, generator=torch.Generator().manual_seed(seed))
+        peak = masks.regress(noise - noise.mean(0)).argmax().item()
+        peaks.append(not (2 <= peak // 32 < 30 and 2 <= peak % 32 < 30))
+    assert np.mean(peaks) <= 1 - (28 / 32) ** 2 + 0.1
 
 
 def test_it_ranks_the_regions_of_a_linear_model_as_its_weights_do():
