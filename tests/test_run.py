@@ -176,6 +176,7 @@ def test_explainers_are_judged_in_a_file_the_table_and_tensorboard(finished):
     folder, output = finished
     scored = json.loads((folder / "explanations/quality.json").read_text())["explainers"]
     assert {name: list(own["observations"]) for name, own in scored.items()} == {
+        "hirescam": list(COMPETITION),
         "gradcam": list(COMPETITION),
         "lime": list(COMPETITION),
     }

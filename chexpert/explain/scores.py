@@ -69,7 +69,7 @@ class Probing:
 
 def gaps(curves: np.ndarray, control: np.ndarray) -> Row:
     """Areas under a map's deletion and insertion curve (2, T), and its gap over that of a random map."""
-    own, by_chance = judge_curves(*curves, SHARES), judge_curves(*control, SHARES)
+    own, by_chance = (judge_curves(deletion, insertion, SHARES) for deletion, insertion in (curves, control))
     return own._asdict() | {
         "gap_over_random": own.gap - by_chance.gap,
         "gap_logit_over_random": own.gap_logit - by_chance.gap_logit,

@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from chexpert.explain.sanity import MOST_ALIKE
-from chexpert.metrics import bootstrap_mean, normalise_hit
+import numpy as np
 
-LEAST_MAPS = 5  # below it the check is neither passed nor failed
+from chexpert.explain.sanity import MOST_ALIKE
+from chexpert.metrics import Interval, bootstrap_mean, bootstrap_of_means, normalise_hit
+
+LEAST_MAPS = 5  # below it a mean has no interval, and the check is neither passed nor failed
 
 DEFINITIONS = {
     "n": "views with the observation present that were explained; each figure has its own n",
@@ -46,10 +48,10 @@ def summarise(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         "hit_rate": interval(rows, "hit"),
         "chance": or_none(by_chance),
         "ceiling": or_none(ceiling),
-        "hit_normalised": interval(rows, "hit", lambda rate: normalise_hit(rate, by_chance, ceiling)),
+        "hit_normalised": joint_interval(rows, ("hit", "chance", "reachable"), normalise),
         "relevance_mass": interval(rows, "mass"),
         "area": or_none(area),
-        "relevance_over_area": interval(rows, "mass", lambda mass: mass / area if area > 0 else math.nan),
+        "relevance_over_area": joint_interval(rows, ("mass", "chance"), over_area),
         **{key: interval(rows, key) for key in plain},
         "sanity": judge_sanity(rows),
         "between_observations": interval(rows, "between"),
@@ -74,13 +76,35 @@ def judge_sanity(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     }
 
 
-def interval(
-    rows: Sequence[Mapping[str, float]], key: str, scale: Callable[[float], float] = lambda value: value
+def interval(rows: Sequence[Mapping[str, float]], key: str) -> dict[str, Any]:
+    """Mean of a figure over the rows in which it is defined, with its interval."""
+    return _tell(bootstrap_mean([row.get(key, math.nan) for row in rows]))
+
+
+def joint_interval(
+    rows: Sequence[Mapping[str, float]], keys: Sequence[str], combine: Callable[[np.ndarray], np.ndarray]
 ) -> dict[str, Any]:
-    """Mean of a figure over the rows in which it is defined, with its interval, each carried to another scale."""
-    found = bootstrap_mean([row.get(key, math.nan) for row in rows])
-    ends = {name: or_none(scale(getattr(found, name))) for name in ("value", "ci_low", "ci_high")}
-    return {**ends, "n": found.n}
+    """A figure made of several means; in each replicate all of them are of the rows that it drew."""
+    values = np.array([[row.get(key, math.nan) for key in keys] for row in rows]).reshape(-1, len(keys))
+    found = bootstrap_of_means(values, combine)
+    return _tell(found) | {"undefined_replicates": found.undefined_replicates}
+
+
+def normalise(means: np.ndarray) -> np.ndarray:
+    """:func:`chexpert.metrics.normalise_hit` of mean hits, chances and ceilings (R, 3)."""
+    return np.array([normalise_hit(*own) for own in means.tolist()])
+
+
+def over_area(means: np.ndarray) -> np.ndarray:
+    """Mean relevance mass over mean area, of (R, 2)."""
+    mass, area = means.T
+    return np.divide(mass, area, out=np.full(len(means), math.nan), where=area > 0)
+
+
+def _tell(found: Interval) -> dict[str, Any]:
+    """An interval for quality.json: without ends below ``LEAST_MAPS``, where equal ones would read as certainty."""
+    low, high = (found.ci_low, found.ci_high) if found.n >= LEAST_MAPS else (math.nan, math.nan)
+    return {"value": or_none(found.value), "ci_low": or_none(low), "ci_high": or_none(high), "n": found.n}
 
 
 def mean(rows: Sequence[Mapping[str, float]], key: str) -> float:

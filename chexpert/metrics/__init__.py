@@ -2,7 +2,7 @@
 
 from chexpert.metrics.agreement import spearman
 from chexpert.metrics.auroc import Auroc, MultilabelAuroc, auroc_mean, multilabel_auroc
-from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means
+from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means, bootstrap_of_means
 from chexpert.metrics.faithfulness import Faithfulness, curve_area, judge_curves
 from chexpert.metrics.localization import (
     chance,
@@ -29,6 +29,7 @@ __all__ = [
     "auroc_mean",
     "bootstrap_mean",
     "bootstrap_means",
+    "bootstrap_of_means",
     "chance",
     "curve_area",
     "expected_hit",

@@ -1,6 +1,7 @@
 """How far a mean over images would move with other images: percentile intervals by the bootstrap."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,36 @@ def bootstrap_mean(values: ArrayLike, replicates: int = 1000, seed: int = 0) -> 
     (1.0, 1.0, 1.0, 2)
     """
     return bootstrap_means(np.asarray(values, "float64")[:, None], replicates, seed)[0]
+
+
+def bootstrap_of_means(
+    values: ArrayLike, combine: Callable[[np.ndarray], np.ndarray], replicates: int = 1000, seed: int = 0
+) -> Interval:
+    """A figure made of several means, such as their ratio, which all move with the images.
+
+    Args:
+        values: (N, K); an image counts where all its K values are defined.
+        combine: K means, (R, K), to the figure (R,); NaN where undefined.
+        replicates: how many; those in which the figure is undefined are left out and counted.
+        seed: of the drawing.
+
+    >>> bootstrap_of_means([[1, 2], [2, 4]], lambda means: means[:, 0] / means[:, 1])[:4]
+    (0.5, 0.5, 0.5, 2)
+    """
+    columns = np.asarray(values, "float64")
+    complete = np.isfinite(columns).all(1)
+    count = int(complete.sum())
+    if not count:
+        return Interval(math.nan, math.nan, math.nan, 0, replicates)
+    value = float(combine(columns[complete].mean(0)[None])[0])
+    # every image is drawn, complete or not, as for a mean: then both are of the same replicates
+    drawn = np.random.default_rng(seed).multinomial(len(columns), np.full(len(columns), 1 / len(columns)), replicates)
+    counts = drawn[:, complete].astype("float64")
+    counts = counts[counts.sum(1) > 0]
+    found = combine(counts @ columns[complete] / counts.sum(1, keepdims=True))
+    found = found[np.isfinite(found)]
+    ends = find_ends(found) if math.isfinite(value) and len(found) else (math.nan, math.nan)
+    return Interval(value, *ends, count, replicates - len(found))
 
 
 def bootstrap_means(values: ArrayLike, replicates: int = 1000, seed: int = 0) -> list[Interval]:
