@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 from torch.nn.functional import interpolate
 
 from chexpert.explain.attribution import Attribution, check_request, explaining
+from chexpert.metrics import spearman
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 
@@ -137,7 +137,5 @@ def mean_spearman(maps: Sequence[np.ndarray]) -> float | None:
     >>> mean_spearman([np.array([[1, 2, 3]]), np.array([[3, 2, 1]])])
     -1.0
     """
-    if any(np.ptp(values) == 0 for values in maps):
-        return None
-    correlations = np.corrcoef([rankdata(values) for values in maps])
-    return float(np.mean([correlations[pair] for pair in combinations(range(len(maps)), 2)]))
+    mean = float(np.mean([spearman(*pair) for pair in combinations(maps, 2)]))
+    return None if np.isnan(mean) else mean

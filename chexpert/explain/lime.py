@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.local_model import draw, fit
 from chexpert.explain.perturbing import Perturbing
 from chexpert.explain.probing import MEMORY, Write
 from chexpert.explain.superpixels import quickshift, segment
+from chexpert.metrics import spearman
 from chexpert.models import Model
 
 
@@ -38,7 +38,8 @@ class Lime(Perturbing):
     """
 
     name = "lime"
-    counts = ("samples", "superpixels")
+    counts = ("superpixels",)
+    halved = ("samples",)
     positives = (*Perturbing.positives, "kernel_width")
     choices = {**Perturbing.choices, "segments": ("slic", "quickshift"), "of": ("logit", "probability")}
 
@@ -88,8 +89,8 @@ class Lime(Perturbing):
             self.attribute(
                 np.append(0, weights[:, rank])[segments],
                 **settings,
-                r2=float(r2[rank]),
-                stability=correlate(*(half[:, rank] for half in halves)),
+                r2=or_none(r2[rank]),
+                stability=or_none(spearman(*(half[:, rank] for half in halves))),
             )
             for rank in range(values.shape[1])
         ]
@@ -120,6 +121,6 @@ def hide_superpixels(image: torch.Tensor, hidden: torch.Tensor, segments: np.nda
     return write
 
 
-def correlate(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation; NaN where one of them is constant."""
-    return float("nan") if np.ptp(a) == 0 or np.ptp(b) == 0 else float(spearmanr(a, b).statistic)
+def or_none(figure: float) -> float | None:
+    """A figure for a manifest, which knows no NaN: null where it is undefined."""
+    return float(figure) if np.isfinite(figure) else None

@@ -26,6 +26,7 @@ class Perturbing(ABC):
     name: str
     # which arguments are what, for find_problems
     counts: tuple[str, ...] = ()
+    halved: tuple[str, ...] = ()
     shares: tuple[str, ...] = ()
     positives: tuple[str, ...] = ("memory",)
     choices: Mapping[str, tuple[str, ...]] = {"fill": FILLS}
@@ -39,6 +40,8 @@ class Perturbing(ABC):
         """What is wrong with these arguments, before anything is built."""
         rules: list[tuple[Sequence[str], Callable[[Any], bool], str]] = [
             (cls.counts, is_count, "a whole number, 1 or more"),
+            (cls.halved, lambda value: is_count(value) and value >= 2, "a whole number, 2 or more"),
+            (["seed"], lambda value: value == 0 or is_count(value), "a whole number, 0 or more"),
             (["batch_size"], lambda value: value is None or is_count(value), "a whole number, or null"),
             (cls.shares, lambda value: is_positive(value) and value <= 1, "a number above 0, at most 1"),
             (cls.positives, is_positive, "a number above 0"),

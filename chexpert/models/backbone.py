@@ -126,8 +126,14 @@ class Backbone(nn.Module):
         Seen in a pass of the first of the images (B, 1, H, W), in evaluation mode, once: it is the network's nature.
         """
         if stride not in self._sides:
-            with torch.no_grad(), ActivationWatch() as watch:
-                self._follow(watch, images[:1], stride)
+            training = {module: module.training for module in self.modules()}
+            self.eval()  # or batch statistics would drift
+            try:
+                with torch.no_grad(), ActivationWatch() as watch:
+                    self._follow(watch, images[:1], stride)
+            finally:
+                for module, mode in training.items():
+                    module.training = mode
             self._sides[stride] = watch.side
         return self._sides[stride]
 

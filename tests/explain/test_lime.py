@@ -171,8 +171,8 @@ def spy(method, results):
 
 @pytest.mark.parametrize(
     "option",
-    [{"samples": 0}, {"superpixels": 2.5}, {"fill": "white"}, {"segments": "grid"}, {"of": "softmax"},
-     {"kernel_width": 0}, {"memory": -1}, {"batch_size": 0}],
+    [{"samples": 0}, {"samples": 1}, {"seed": -1}, {"superpixels": 2.5}, {"fill": "white"}, {"segments": "grid"},
+     {"of": "softmax"}, {"kernel_width": 0}, {"memory": -1}, {"batch_size": 0}],
 )  # fmt: skip
 def test_a_wrong_argument_is_told_by_its_key(option):
     (problem,) = Lime.find_problems(**option)

@@ -158,3 +158,12 @@ def test_a_missing_weight_file_is_told():
 @pytest.mark.parametrize("pretrained", [True, False])
 def test_good_arguments_have_no_problems(pretrained):
     assert Backbone.find_problems(SMALL, pretrained=pretrained) == []
+
+
+@pytest.mark.parametrize("stride", [None, 16])
+def test_looking_for_the_activation_leaves_statistics_and_modes_alone(stride):
+    backbone = Backbone(SMALL).train()
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    backbone.activation_side(torch.rand(1, 1, 64, 64), stride)
+    assert all(torch.equal(value, before[name]) for name, value in backbone.state_dict().items())
+    assert all(module.training for module in backbone.modules())
