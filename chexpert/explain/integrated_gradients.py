@@ -7,7 +7,6 @@ import torch
 
 from chexpert.explain.attribution import Attribution, explaining
 from chexpert.explain.perturbing import Perturbing
-from chexpert.explain.probing import MEMORY
 from chexpert.models import Model
 
 ENOUGH = 0.02  # of the gain: what the pixels may miss
@@ -34,7 +33,7 @@ class IntegratedGradients(Perturbing):
     counts = ("steps",)
 
     def __init__(
-        self, steps: int = 64, fill: str = "black", memory: float = MEMORY, batch_size: int | None = None
+        self, steps: int = 64, fill: str = "black", memory: float | None = None, batch_size: int | None = None
     ) -> None:
         super().__init__(fill, memory, batch_size)
         self.steps = steps

@@ -8,7 +8,7 @@ import torch
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.local_model import draw, fit
 from chexpert.explain.perturbing import Perturbing
-from chexpert.explain.probing import MEMORY, Write
+from chexpert.explain.probing import Write
 from chexpert.explain.superpixels import quickshift, segment
 from chexpert.metrics import spearman
 from chexpert.models import Model
@@ -33,7 +33,7 @@ class Lime(Perturbing):
         fill: what is hidden becomes this, see :func:`chexpert.explain.fills.fill_film`.
         kernel_width: of the exponential kernel on the cosine distance, as in the package.
         seed: of the perturbations.
-        memory: MiB that a forward pass may take for its activations.
+        memory: MiB that a forward pass may take for its activations; see :func:`chexpert.explain.probing.find_memory`.
         batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """
 
@@ -52,7 +52,7 @@ class Lime(Perturbing):
         fill: str = "local",
         kernel_width: float = 0.25,
         seed: int = 0,
-        memory: float = MEMORY,
+        memory: float | None = None,
         batch_size: int | None = None,
     ) -> None:
         super().__init__(fill, memory, batch_size)

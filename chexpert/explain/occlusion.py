@@ -8,7 +8,6 @@ import torch
 
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.perturbing import Perturbing
-from chexpert.explain.probing import MEMORY
 from chexpert.models import Model
 
 
@@ -19,7 +18,7 @@ class Occlusion(Perturbing):
         patch: side of the patch as a share of the film's.
         stride: steps of the patch, likewise; one above ``patch`` would leave pixels out, and is taken as ``patch``.
         fill: what is hidden becomes this, see :func:`chexpert.explain.fills.fill_film`.
-        memory: MiB that a forward pass may take for its activations.
+        memory: MiB that a forward pass may take for its activations; see :func:`chexpert.explain.probing.find_memory`.
         batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """
 
@@ -31,7 +30,7 @@ class Occlusion(Perturbing):
         patch: float = 0.125,
         stride: float = 0.0625,
         fill: str = "local",
-        memory: float = MEMORY,
+        memory: float | None = None,
         batch_size: int | None = None,
     ) -> None:
         super().__init__(fill, memory, batch_size)

@@ -9,7 +9,7 @@ import torch
 
 from chexpert.explain.attribution import Attribution, check_request
 from chexpert.explain.fills import FILLS, fill_film
-from chexpert.explain.probing import MEMORY, Probe
+from chexpert.explain.probing import Probe
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 
@@ -31,7 +31,7 @@ class Perturbing(ABC):
     positives: tuple[str, ...] = ("memory",)
     choices: Mapping[str, tuple[str, ...]] = {"fill": FILLS}
 
-    def __init__(self, fill: str, memory: float = MEMORY, batch_size: int | None = None) -> None:
+    def __init__(self, fill: str, memory: float | None = None, batch_size: int | None = None) -> None:
         self.fill = fill
         self.probe = Probe(memory, batch_size, title=self.name)
 

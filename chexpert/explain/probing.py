@@ -18,10 +18,10 @@ Write = Callable[[int, torch.Tensor], None]
 
 Result = TypeVar("Result")
 
-MEMORY = 512  # MiB of activations by default
 MOST = {"cpu": 16}  # films a forward pass: on a CPU larger batches leave the cache, and are slower
 MOST_ELSEWHERE = 256
 MANY = 200
+FEW = 50  # forward passes that are not worth an estimate
 
 
 class Probe:
@@ -31,12 +31,12 @@ class Probe:
     out all the same. It changes nothing but speed and memory; neither grows with the number of films.
 
     Args:
-        memory: MiB that a forward pass may take for its activations.
+        memory: MiB that a forward pass may take for its activations; by default see :func:`find_memory`.
         batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
         title: of the progress bar, which is shown for ``MANY`` films or more.
     """
 
-    def __init__(self, memory: float = MEMORY, batch_size: int | None = None, title: str = "probing") -> None:
+    def __init__(self, memory: float | None = None, batch_size: int | None = None, title: str = "probing") -> None:
         self.memory, self.batch_size, self.title = memory, batch_size, title
 
     def __call__(self, model: Model, count: int, write: Write, like: torch.Tensor) -> torch.Tensor:
@@ -58,7 +58,8 @@ class Probe:
     def fit(self, like: torch.Tensor, once: Callable[[], object]) -> int:
         """How many films of the kind of ``like`` go into the memory, when ``once`` does for one what will be done."""
         most = MOST.get(like.device.type, MOST_ELSEWHERE)
-        return max(1, min(most, int(self.memory * 2**20 / peak_bytes(once))))
+        memory = find_memory(like.device) if self.memory is None else self.memory
+        return max(1, min(most, int(memory * 2**20 / peak_bytes(once))))
 
     def chunks(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
         """What ``run(start, films)`` gives for one chunk after another, ``count`` films in all, with its progress."""
@@ -84,20 +85,32 @@ class Probe:
             yield result
 
 
+def find_memory(device: torch.device) -> float:
+    """MiB for the activations of a forward pass: half of what is free on a CUDA device, elsewhere 256."""
+    return torch.cuda.mem_get_info(device)[0] / 2**21 if device.type == "cuda" else 256.0
+
+
 def estimate_seconds(model: Model, like: torch.Tensor, passes: int) -> float:
-    """About how long this many forward passes will take: a full chunk is timed, after one that is not.
+    """About how long this many forward passes will take: a full chunk is timed, after one that is not; 0 for a few.
 
     Args:
         model: as it will be used, on its device.
         like: (1, H, W) uint8, a film of the size that will be used.
         passes: forward passes of one film, summed over views.
     """
-    if passes == 0:
+    if passes < FEW:
         return 0.0
     with explaining(model), torch.inference_mode():
         size = min(passes, Probe().fit(like, lambda: model(like[None])))
-        films = like.expand(size, *like.shape)
-        model(films).cpu()
-        started = time.perf_counter()
-        model(films).cpu()  # the copy waits for an accelerator
-        return (time.perf_counter() - started) / size * passes
+        while True:
+            films = like.expand(size, *like.shape)
+            try:
+                model(films).cpu()
+                started = time.perf_counter()
+                model(films).cpu()  # the copy waits for an accelerator
+            except RuntimeError as error:
+                if size == 1 or not is_out_of_memory(error):
+                    raise
+                size //= 2
+            else:
+                return (time.perf_counter() - started) / size * passes

@@ -102,6 +102,8 @@ def score_explainer(
 ) -> tuple[list[list[Row]], dict[str, float]]:
     """The rows of each observation's maps by one explainer, and the seconds that it took."""
     begun = time.perf_counter()
+    if not views:  # not even one is within the passes
+        return [[] for _ in observations], {}
     images = stack(model, views)
     attributions = explain_batches(model, explainer, images, outputs)
     explained = time.perf_counter()

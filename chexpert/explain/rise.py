@@ -8,7 +8,6 @@ from torch.nn.functional import interpolate
 
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.perturbing import Perturbing
-from chexpert.explain.probing import MEMORY
 from chexpert.models import Model
 
 FLOOR = 0.25  # share of the mean variance over the pixels
@@ -29,7 +28,7 @@ class Rise(Perturbing):
         cells: of the coarse random grid along a side, which is enlarged bilinearly and shifted at random.
         fill: what is hidden becomes this, see :func:`chexpert.explain.fills.fill_film`; the paper's is black.
         seed: of the masks.
-        memory: MiB that a forward pass may take for its activations.
+        memory: MiB that a forward pass may take for its activations; see :func:`chexpert.explain.probing.find_memory`.
         batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """
 
@@ -42,7 +41,7 @@ class Rise(Perturbing):
         cells: int = 8,
         fill: str = "local",
         seed: int = 0,
-        memory: float = MEMORY,
+        memory: float | None = None,
         batch_size: int | None = None,
     ) -> None:
         super().__init__(fill, memory, batch_size)
