@@ -20,6 +20,8 @@ check: $(READY)  ## style, types, who may import whom
 bench: $(READY)  ## speed and memory of loading, training and explaining on this machine
 	$(BIN)/python scripts/bench_loader.py
 	$(BIN)/python scripts/bench_memory.py
+	$(BIN)/python scripts/bench_explain.py
+	$(BIN)/python scripts/bench_explain_memory.py
 	$(BIN)/python scripts/bench.py
 
 $(READY): pyproject.toml constraints.txt

@@ -172,6 +172,10 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.T
     """The card and the model's weights of a checkpoint of this project, by torch's safe loading."""
     path = Path(path)
     file = rundir.checkpoint(path) if path.is_dir() else path
+    if not file.exists():
+        where = f"in {file.parent}" if path.is_dir() else "of this name"
+        mend = "give a run folder that has finished an epoch, or a checkpoint"
+        raise ProblemError(f"no checkpoint {where}", where=str(path), mend=mend)
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
         card, state = content["chexpert"], content["state_dict"]

@@ -50,6 +50,9 @@ class ExplainConfig:
     count: int = 4
     top: int = 3
     observations: Any = None
+    masks: Any = None
+    score: int = 32
+    passes: int = 5000
 
 
 @dataclass
@@ -165,15 +168,7 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     known = [f.name for f in fields(Config)]
     problems: list[ProblemError | str] = [_unknown(key, "the top level", known) for key in cfg if key not in known]
     problems += _observation_problems(cfg)
-    problems += [
-        ProblemError(
-            f"{cfg['explain'][key]} is not possible",
-            where=f"explain.{key}",
-            mend="1 or more; none at all: explainer=[]",
-        )
-        for key in ("count", "top")
-        if cfg["explain"][key] < 1
-    ]
+    problems += find_explain_problems(cfg["explain"])
     problems += _number_problems(cfg)
     if not cfg.get("start_from"):
         problems += _frozen_problems(cfg.get("model"), "model")
@@ -272,10 +267,24 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
             yield ProblemError(f"unknown {key}: {cfg[key]!r}", where=key, mend=f"one of {', '.join(words)}")
     if ".." in Path(cfg["name"]).parts or Path(cfg["name"]).is_absolute():
         yield ProblemError(f"{cfg['name']} leaves outputs/", where="name", mend="a plain name")
-    views = cfg["explain"]["views"]
+
+
+def find_explain_problems(explain: Mapping[str, Any]) -> Iterator[ProblemError]:
+    """What is wrong with the choice of what is explained and scored."""
+    for key in ("count", "top", "passes"):
+        if explain[key] < 1:
+            mend = "1 or more; none at all: " + ("explain.score=0" if key == "passes" else "explainer=[]")
+            yield ProblemError(f"{explain[key]} is not possible", where=f"explain.{key}", mend=mend)
+    if explain["score"] < 0:
+        mend = "the views an observation that are scored; 0: none"
+        yield ProblemError(f"{explain['score']} is not possible", where="explain.score", mend=mend)
+    views, masks = explain["views"], explain["masks"]
     if views is not None and len(set(views)) != max(1, len(views)):
         mend = "name each view once; none at all: explainer=[]"
         yield ProblemError("no view, or a view twice", where="explain.views", mend=mend)
+    if not (masks is None or masks is False or (isinstance(masks, str) and Path(masks).is_file())):
+        mend = "a file of masks as CheXlocalize distributes it, null (the one beside the data) or false (none)"
+        yield ProblemError(f"no masks: {masks!r}", where="explain.masks", mend=mend)
 
 
 def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:

@@ -36,7 +36,10 @@ LOCALISED = (
     "Pleural Effusion",
     "Support Devices",
 )
-"""The ten that CheXlocalize drew masks for (it says Airspace Opacity for Lung Opacity)."""
+"""The ten that CheXlocalize drew masks for."""
+
+CHEXLOCALIZE = {"Lung Opacity": "Airspace Opacity"}
+"""What CheXlocalize calls otherwise in its files."""
 
 PARENTS = {
     "Cardiomegaly": "Enlarged Cardiomediastinum",

@@ -17,7 +17,9 @@ METRICS = "metrics.json"
 DATA = "data.json"
 PREDICTIONS = "predictions"
 EXPLANATIONS = "explanations"
+SHORTCUTS = "shortcuts"
 MANIFEST = "manifest.json"
+QUALITY = "quality.json"
 
 
 def checkpoint(run: Path, name: str = BEST) -> Path:
@@ -30,22 +32,42 @@ def predictions(run: Path, split: str) -> Path:
     return run / PREDICTIONS / f"{split}.csv"
 
 
-def explanation(run: Path, explainer: str, view: str, observation: str) -> Path:
-    """explanations/<explainer>/<view>/<observation>, for .png and .npz beside each other.
+def picture(explanations: Path, explainer: str, view: str, observation: str) -> Path:
+    """<explainer>/<view>/<observation>.png below the folder of explanations.
 
-    >>> explanation(Path("run"), "lime", "CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg", "Edema")
-    PosixPath('run/explanations/lime/patient1_study1_view1_frontal/Edema')
+    >>> picture(Path("explanations"), "lime", "CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg", "Edema")
+    PosixPath('explanations/lime/patient1_study1_view1_frontal/Edema.png')
     """
-    return run / EXPLANATIONS / explainer / view_name(view) / observation
+    return explanations / explainer / view_name(view) / f"{observation}.png"
+
+
+def attribution_map(explanations: Path, explainer: str, view: str, observation: str) -> Path:
+    """<explainer>/maps/<view>_<observation>_map.npz: the folder is what scripts/localize.py reads.
+
+    >>> attribution_map(Path("explanations"), "lime", "valid/patient1/study1/view1_frontal.jpg", "Edema").name
+    'patient1_study1_view1_frontal_Edema_map.npz'
+    """
+    return explanations / explainer / "maps" / f"{view_name(view)}_{observation}_map.npz"
+
+
+def explainer_sheet(explanations: Path, explainer: str) -> Path:
+    """<explainer>/sheet.png: all explained views of an explainer."""
+    return explanations / explainer / "sheet.png"
+
+
+def view_sheet(explanations: Path, view: str) -> Path:
+    """views/<view>.png: all explainers of a view."""
+    return explanations / "views" / f"{view_name(view)}.png"
 
 
 def view_name(path: str) -> str:
-    """The name of a view as CheXlocalize spells it, from its path.
+    """The name of a view as CheXlocalize spells it, from its path; that of any image file likewise.
 
-    >>> view_name("CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg")
-    'patient1_study1_view1_frontal'
+    >>> view_name("CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg"), view_name("../film.png")
+    ('patient1_study1_view1_frontal', 'film')
     """
-    return re.sub(r"[^\w.-]", "_", "_".join(Path(path).with_suffix("").parts[-3:]))
+    parts = [part for part in Path(path).with_suffix("").parts if part not in ("/", "..")]
+    return re.sub(r"[^\w.-]", "_", "_".join(parts[-3:]))
 
 
 def find_clashes(files: Iterable[Path | None], folders: Iterable[Path | None]) -> Iterator[str]:

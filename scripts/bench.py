@@ -1,4 +1,4 @@
-"""Speed of a training step and of explaining on this machine; scripts/bench_loader.py and bench_memory.py have more."""
+"""Speed of a training step and a forward pass on this machine; the other scripts/bench_*.py have more."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,9 @@ BATCH = 8
 
 
 def make_cases(name: str, size: int) -> dict[str, Callable[[], object]]:
-    """What is timed, by name; each case handles BATCH films, or one film where it explains."""
+    """What is timed, by name."""
     import torch
 
-    from chexpert.explain import GradCAM
     from chexpert.models import Backbone, Single
     from chexpert.training import MaskedBCE, native_precision
 
@@ -31,7 +30,6 @@ def make_cases(name: str, size: int) -> dict[str, Callable[[], object]]:
     return {
         f"training step, {BATCH} films" + ", bf16" * bf16: step,
         "forward pass, 1 film": torch.inference_mode()(lambda: model.eval()(images[:1])),
-        "Grad-CAM of 3 observations, 1 film": lambda: GradCAM()(model, images[0], [0, 1, 2]),
     }
 
 

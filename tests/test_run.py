@@ -34,6 +34,7 @@ TINY = [
     "trainer.log_every_n_steps=1",
     "backbone.name=mnasnet_small",
     "explain.count=2",
+    "explain.score=6",
 ]
 LIME = ["explainer.lime.samples=20", "explainer.lime.superpixels=8"]
 
@@ -50,11 +51,11 @@ def train(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:
 
 
 def start(folder: Path, phantom: Path, *overrides: str) -> float:
-    """One tiny job in this process."""
+    """One tiny job in this process; its explainers are not scored unless that is asked for."""
     folder.mkdir(exist_ok=True)
     lime = [] if any(override.startswith("explainer=") for override in overrides) else LIME
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-        cfg = compose("train", ["data=small", f"data.root={phantom}", *TINY, *lime, *overrides])
+        cfg = compose("train", ["data=small", f"data.root={phantom}", *TINY, "explain.score=0", *lime, *overrides])
     return run(cfg, folder)
 
 
@@ -82,12 +83,14 @@ def test_every_artifact_lies_where_it_should(finished):
         manifest = json.loads((folder / "explanations" / explainer / "manifest.json").read_text())
         assert len(manifest) == 2 * 3  # views x most probable observations
         for entry in manifest:
-            picture = Image.open(folder / entry["picture"])
+            picture = Image.open(folder / "explanations" / entry["picture"])
             assert picture.width > 400
-            stored = np.load(folder / entry["map"])
+            stored = np.load(folder / "explanations" / entry["map"])
             assert stored["map"].shape == (64, 64)
             assert 0 <= stored["map"].min() <= stored["map"].max() <= 1
             assert entry["truth"] in (0, 1)
+            assert (folder / "explanations/views" / f"{Path(entry['picture']).parent.name}.png").is_file()
+        assert (folder / "explanations" / explainer / "sheet.png").is_file()
 
 
 def test_metrics_have_the_fixed_format_and_equal_scikit_learn_on_the_written_predictions(finished, phantom):
@@ -168,6 +171,26 @@ def test_tensorboard_has_losses_rates_auroc_curves_hparams_and_explanations(fini
     assert "valid/Edema" in tags["tensors"]
 
 
+def test_explainers_are_judged_in_a_file_the_table_and_tensorboard(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, output = finished
+    scored = json.loads((folder / "explanations/quality.json").read_text())["explainers"]
+    assert {name: list(own["observations"]) for name, own in scored.items()} == {
+        "hirescam": list(COMPETITION),
+        "gradcam": list(COMPETITION),
+        "lime": list(COMPETITION),
+    }
+    files = (folder / "tensorboard").glob("events*")
+    tags = {tag for file in files for tag in EventAccumulator(str(file)).Reload().Tags()["scalars"]}
+    for name, own in scored.items():
+        assert re.search(rf"^{name} +AUROC +hit +mass/area +gap +sanity", output, re.MULTILINE)
+        hits = {o: figures["hit_rate"]["value"] for o, figures in own["observations"].items()}
+        assert any(value is not None for value in hits.values())
+        for observation, value in hits.items():
+            assert (f"explain/{name}/hit_rate/{observation}" in tags) == (value is not None)
+
+
 def test_the_same_seed_gives_the_same_metrics_and_maps_whatever_the_workers(tmp_path, phantom):
     start(tmp_path / "one", phantom)
     start(tmp_path / "two", phantom, "data.workers=2")
@@ -192,7 +215,8 @@ def test_a_combined_model_with_all_14_observations_leaves_every_artifact(tmp_pat
     assert metrics["auroc_mean_over"] == list(COMPETITION)
     (entry, *_) = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())
     assert set(entry["layer"]) == {"densenet", "efficientnet"}
-    assert {"member_densenet", "member_efficientnet"} <= set(np.load(tmp_path / "run" / entry["map"]))
+    stored = np.load(tmp_path / "run/explanations" / entry["map"])
+    assert {"members_densenet", "members_efficientnet"} <= set(stored)
 
 
 def test_a_member_starts_from_an_earlier_run_and_stays_frozen(tmp_path, phantom, finished):
@@ -321,11 +345,12 @@ def test_a_run_goes_on_where_no_observation_has_both_classes(tmp_path, phantom, 
 def test_a_finished_run_is_judged_and_explained_again_without_training(tmp_path, phantom, finished):
     view = "patient64541/study1/view1_frontal.jpg"
     overrides = [f"start_from={finished[0]}", "trainer.max_epochs=0", f"explain.views=[{view}]", "explainer=[gradcam]"]
+    overrides.append("explain.score=0")
     mean = start(tmp_path / "again", phantom, *overrides)
     assert mean == pytest.approx(json.loads((finished[0] / "metrics.json").read_text())["valid"]["auroc_mean"])
-    assert [p.name for p in (tmp_path / "again/explanations/gradcam").iterdir() if p.is_dir()] == [
-        "patient64541_study1_view1_frontal"
-    ]
+    folders = {path.name for path in (tmp_path / "again/explanations/gradcam").iterdir() if path.is_dir()}
+    assert folders == {"maps", "patient64541_study1_view1_frontal"}
+    assert not (tmp_path / "again/explanations/quality.json").exists()
 
 
 def test_a_model_is_not_judged_at_another_size_than_it_was_trained_at(tmp_path, phantom, finished):
@@ -455,6 +480,18 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, phantom):
 
 def test_a_view_to_explain_that_does_not_exist_is_refused_before_training(tmp_path, phantom):
     assert "explain.views" in refuse(tmp_path, phantom, "explain.views=[patient1/study1/view1_frontal.jpg]")
+
+
+def test_masks_that_do_not_fit_the_films_are_refused_before_training(tmp_path, phantom, copy, monkeypatch):
+    masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
+    for observations in masks.values():
+        for item in observations.values():
+            item["size"] = [48, 48 * item["size"][0] * item["size"][1] // 48**2 + 1]
+    (copy / "gt_segmentations_val.json").write_text(json.dumps(masks))
+    monkeypatch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("it trained"))
+    message = refuse(tmp_path, copy.parent, "explain.count=24")
+    assert "the mask of" in message
+    assert "explain.masks=false" in message
 
 
 @pytest.mark.slow

@@ -60,6 +60,8 @@ def test_json_has_null_for_what_is_no_number(tmp_path, value):
         ("CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.jpg", "patient64541_study1_view1_frontal"),
         ("/data/CheXpert-v1.0/train/patient1/study2/view3_lateral.jpg", "patient1_study2_view3_lateral"),
         ("my film (2).png", "my_film__2_"),
+        ("/film.png", "film"),
+        ("../../film.png", "film"),
     ],
 )
 def test_a_view_is_named_by_patient_study_and_view(path, name):
@@ -72,5 +74,10 @@ def test_files_have_their_places():
     assert rundir.checkpoint(run, rundir.LAST) == Path("run/checkpoints/last.ckpt")
     assert rundir.predictions(run, "valid") == Path("run/predictions/valid.csv")
     view = "CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg"
-    expected = Path("run/explanations/lime/patient1_study1_view1_frontal/Lung Opacity")
-    assert rundir.explanation(run, "lime", view, "Lung Opacity") == expected
+    folder = Path("explanations")
+    place = folder, "lime", view, "Lung Opacity"
+    name = "patient1_study1_view1_frontal"
+    assert rundir.picture(*place) == folder / "lime" / name / "Lung Opacity.png"
+    assert rundir.attribution_map(*place) == folder / "lime/maps" / f"{name}_Lung Opacity_map.npz"
+    assert rundir.explainer_sheet(folder, "lime") == folder / "lime/sheet.png"
+    assert rundir.view_sheet(folder, view) == folder / "views" / f"{name}.png"

@@ -33,3 +33,22 @@ def test_the_demo_learns_every_finding_but_none_to_the_end(tmp_path):
     judged = start(tmp_path / "run", "experiment=demo", "explainer=[]", f"data.root.parent={tmp_path / 'phantom'}")
     assert judged["auroc_mean"] >= 0.85
     assert all(0.80 <= auroc["value"] <= 0.97 for auroc in judged["auroc"].values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_maps_of_the_demo_point_at_findings_that_the_model_learned(tmp_path):
+    options = ["explainer=[hirescam,gradcam,random]", "explain.score=100", f"data.root.parent={tmp_path / 'phantom'}"]
+    start(tmp_path / "run", "experiment=demo", *options)
+    scored = json.loads((tmp_path / "run/explanations/quality.json").read_text())["explainers"]
+    learned = [
+        figures
+        for figures in scored["hirescam"]["observations"].values()
+        if figures["auroc"] is not None and figures["auroc"] >= 0.8 and (figures["ceiling"] or 0) >= 0.9
+    ]
+    assert learned
+    for figures in learned:
+        assert figures["hit_normalised"]["value"] >= 0.5
+        assert figures["relevance_over_area"]["value"] >= 2
+        assert figures["gap_over_random"]["value"] >= 0.10
+    assert scored["gradcam"]["sanity"]["passed"]

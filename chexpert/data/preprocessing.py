@@ -9,7 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from chexpert.data.manifest import CHANGED
 from chexpert.problem import ProblemError
@@ -112,6 +112,8 @@ def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Deco
         return decode(content, size)
     except FileNotFoundError as error:
         raise _unreadable("this image is missing", path) from error
+    except UnidentifiedImageError as error:  # whose own words tell of a buffer, not of the file
+        raise _unreadable("this image cannot be read: its content is of no known format", path) from error
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         raise _unreadable(f"this image cannot be read: {error}", path) from error
 

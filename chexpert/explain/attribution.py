@@ -39,6 +39,11 @@ class Attribution:
         """False where no pixel speaks for the observation."""
         return bool(self.signed.max() > 0)
 
+    @property
+    def disagreement(self) -> np.ndarray | None:
+        """(H, W) standard deviation over the members' raw maps; None for a single model."""
+        return np.std(list(self.members.values()), axis=0) if self.members else None
+
 
 def positive_share(signed: np.ndarray) -> np.ndarray:
     """Positive part over its maximum, in [0, 1]; zeros stay zeros.
@@ -51,13 +56,36 @@ def positive_share(signed: np.ndarray) -> np.ndarray:
 
 
 class Explainer(Protocol):
-    """Explains the outputs of a model, one attribution an output. ``name`` is its folder in the run."""
+    """Explains outputs of a model for a batch of views. ``name`` is its folder in the run."""
 
     name: str
 
-    def __call__(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
-        """Explains the given outputs (indices of observations) for an image (1, H, W) uint8."""
+    def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
+        """Explains views (B, 1, H, W) uint8; ``outputs`` names, for each of them, the logits to explain.
+
+        Returns:
+            For each view one attribution an output, in the order asked for.
+        """
         ...
+
+    def passes(self, outputs: int) -> int:
+        """Forward passes that a view with this many outputs takes, a backward one counted as two: what it costs."""
+        ...
+
+
+def check_request(model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> None:
+    """One list of outputs for each view: a shorter list would leave views silently unexplained.
+
+    Raises:
+        ValueError: the request does not fit the images or the model.
+    """
+    if images.ndim != 4 or images.shape[1] != 1 or images.dtype != torch.uint8:
+        raise ValueError(f"views must be (B, 1, H, W) uint8, not {tuple(images.shape)} {images.dtype}")
+    if len(outputs) != len(images):
+        raise ValueError(f"{len(images)} views, but outputs for {len(outputs)}")
+    known = range(model.readout.outputs)
+    if wrong := sorted({output for own in outputs for output in own if output not in known}):
+        raise ValueError(f"the model has outputs 0 to {len(known) - 1}, not {wrong}")
 
 
 @contextmanager

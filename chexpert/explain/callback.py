@@ -1,25 +1,30 @@
-"""Explains a few validation views once the best weights have been judged."""
+"""Explains validation views once the best weights have been judged."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
-import torch
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
 from chexpert import rundir
-from chexpert.data import ViewDataset
+from chexpert.data import CheXpertDataModule
 from chexpert.explain.attribution import Explainer
-from chexpert.explain.overlay import Explanation, draw_picture, draw_sheet
-from chexpert.problem import ProblemError
+from chexpert.explain.cam import Cam
+from chexpert.explain.choice import choose_rows, find_views
+from chexpert.explain.judging import Judging
+from chexpert.explain.masks import find_masks
+from chexpert.explain.session import explain_views
+from chexpert.explain.view import View
+from chexpert.models import Model
+
+SMALL = 60  # dots an inch, of the sheets in TensorBoard
 
 
 class ExplainCallback(pl.Callback):
-    """Leaves explanations/<explainer>/<view>/<observation>.png and .npz, a manifest and a sheet for each explainer.
+    """Leaves explanations/ in the run; see :mod:`chexpert.rundir` for what lies in it.
 
     It acts on the validation of the valid split that is not part of a fit, after the results are written.
 
@@ -31,6 +36,9 @@ class ExplainCallback(pl.Callback):
         top: how many of the most probable observations.
         views: paths of validation views; by default ``count`` of them, drawn by seed among those with a finding.
         count: how many views are drawn.
+        masks: a file of masks; None for that of the copy of the data, if there is one; False for none.
+        score: views showing an observation on which each explainer is scored for it; 0 scores none.
+        passes: forward passes that an explainer may spend on scored views.
         seed: of the draw.
     """
 
@@ -43,105 +51,60 @@ class ExplainCallback(pl.Callback):
         top: int = 3,
         views: Sequence[str] | None = None,
         count: int = 4,
+        masks: str | bool | None = None,
+        score: int = 32,
+        passes: int = 5000,
         seed: int = 0,
     ) -> None:
         self.run, self.explainers, self.observations = run, explainers, list(observations)
         self.only, self.top = only, top
         self.views, self.count, self.seed = views, count, seed
+        self.masks, self.judge = masks, Judging(score, passes, seed)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A view that is not there is told before training, not after it."""
-        self.choose(trainer.datamodule.datasets["valid"])  # type: ignore[attr-defined]
+        """A view or a layer that is not there, or masks that do not fit, are told before training, not after it."""
+        for explainer in self.explainers.values():
+            if isinstance(explainer, Cam):
+                explainer.check(pl_module.model)  # type: ignore[arg-type]
+        if self.explainers:
+            self.find(trainer.datamodule)  # type: ignore[attr-defined]
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn != TrainerFn.VALIDATING or not trainer.is_global_zero or not self.explainers:
             return
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if data.judging != "valid":
+        if data.judging != "valid" or not (views := self.find(data)):
             return
-        dataset: ViewDataset = data.datasets["valid"]
-        rows = self.choose(dataset)
-        for name, explainer in self.explainers.items():
-            print(f"explaining {len(rows)} views by {name}", flush=True)
-            explanations = [e for row in rows for e in self.explain(pl_module, explainer, dataset, row)]
-            if not explanations:
-                continue  # every view of them was unreadable, and is counted as skipped
-            sheet = self.write(name, explanations)
-            if isinstance(trainer.logger, TensorBoardLogger):
-                trainer.logger.experiment.add_figure(f"explanations/{name}", sheet, trainer.global_step)
+        folder = self.run / rundir.EXPLANATIONS
+        model: Model = pl_module.model  # type: ignore[assignment]
+        names = self.observations
+        sheets = explain_views(model, self.explainers, views, names, folder, only=self.only, top=self.top)
+        rows = pl_module.auroc.rows()  # type: ignore[union-attr, operator]
+        dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
+        quality = self.judge(model, self.explainers, dataset, rows, names, masks, folder)
+        if isinstance(trainer.logger, TensorBoardLogger):
+            show_sheets(trainer.logger, sheets, trainer.global_step)
+            show_quality(trainer.logger, quality or {"explainers": {}}, trainer.global_step)
 
-    def choose(self, dataset: ViewDataset) -> list[int]:
-        """Rows of the views to explain."""
-        if self.views is not None:
-            return [find_view(dataset, path) for path in self.views]
-        found = np.flatnonzero((dataset.targets.numpy() == 1).any(1))
-        candidates = found if len(found) >= self.count else np.arange(len(dataset))
-        count = min(self.count, len(candidates))
-        return sorted(np.random.default_rng(self.seed).choice(candidates, count, replace=False).tolist())
-
-    def explain(
-        self, module: pl.LightningModule, explainer: Explainer, dataset: ViewDataset, row: int
-    ) -> list[Explanation]:
-        """The chosen observations of one view, most probable first."""
-        batch = dataset[(0, row)]
-        if not batch.paths:
-            return []  # unreadable, and counted as such
-        image, model = batch.images[0].to(module.device), module.model
-        with torch.no_grad():
-            probabilities = model(image[None])[0].float().sigmoid().cpu().numpy()  # type: ignore[operator]
-        outputs = self.pick(probabilities)
-        attributions = explainer(model, image, outputs)  # type: ignore[arg-type]
-        return [
-            Explanation(
-                view=batch.paths[0],
-                gray=batch.images[0, 0].numpy(),
-                observation=self.observations[output],
-                probability=float(probabilities[output]),
-                truth=int(batch.targets[0, output]) if batch.mask[0, output] else None,
-                attribution=attribution,
-            )
-            for output, attribution in zip(outputs, attributions, strict=True)
-        ]
-
-    def pick(self, probabilities: np.ndarray) -> list[int]:
-        """Indices of the observations to explain."""
-        if self.only is not None:
-            return [self.observations.index(name) for name in self.only]
-        return np.argsort(-probabilities, kind="stable")[: self.top].tolist()
-
-    def write(self, explainer: str, explanations: Sequence[Explanation]) -> Figure:
-        """Writes pictures, raw maps and the manifest; returns the sheet."""
-        entries = [self._write_one(explainer, explanation) for explanation in explanations]
-        rundir.write_json(self.run / rundir.EXPLANATIONS / explainer / rundir.MANIFEST, entries)
-        sheet = draw_sheet(explanations)
-        sheet.savefig(self.run / rundir.EXPLANATIONS / explainer / "sheet.png", dpi=100)
-        return sheet
-
-    def _write_one(self, explainer: str, explanation: Explanation) -> dict:
-        path = rundir.explanation(self.run, explainer, explanation.view, explanation.observation)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        attribution = explanation.attribution
-        members = {f"member_{name}": signed for name, signed in attribution.members.items()}
-        arrays: dict[str, Any] = {"map": attribution.map, "signed": attribution.signed, **members}
-        arrays["probability"] = explanation.probability
-        np.savez_compressed(path.with_suffix(".npz"), **arrays)
-        draw_picture(explanation).savefig(path.with_suffix(".png"), dpi=100)
-        return {
-            "view": explanation.view,
-            "observation": explanation.observation,
-            "probability": explanation.probability,
-            "truth": explanation.truth,
-            "positive_evidence": attribution.has_evidence,
-            "picture": str(path.with_suffix(".png").relative_to(self.run)),
-            "map": str(path.with_suffix(".npz").relative_to(self.run)),
-            **attribution.manifest,
-        }
+    def find(self, data: CheXpertDataModule) -> list[View]:
+        """The views to explain."""
+        dataset = data.datasets["valid"]
+        rows = choose_rows(dataset, self.views, self.count, self.seed)
+        return find_views(dataset, rows, self.observations, find_masks(self.masks, data.layout.folder))
 
 
-def find_view(dataset: ViewDataset, path: str) -> int:
-    """The row of a path given in full or from the patient's folder on."""
-    rows = [row for row, listed in enumerate(dataset.paths) if listed == path or listed.endswith("/" + path)]
-    if len(rows) != 1:
-        what = f"{'several' if rows else 'no'} validation views of this path: {path}"
-        raise ProblemError(what, where="explain.views", mend="give Path values of valid.csv, of the chosen data.views")
-    return rows[0]
+def show_sheets(logger: TensorBoardLogger, sheets: Mapping[str, Figure], step: int) -> None:
+    """Small copies of the sheets."""
+    for place, sheet in sheets.items():
+        sheet.set_dpi(SMALL)
+        logger.experiment.add_figure(f"explanations/{place}", sheet, step)
+
+
+def show_quality(logger: TensorBoardLogger, quality: Mapping[str, Any], step: int) -> None:
+    """The figures of quality.json that have a value, as scalars explain/<explainer>/<figure>/<observation>."""
+    for explainer, scored in quality["explainers"].items():
+        for observation, figures in scored["observations"].items():
+            for kind, figure in figures.items():
+                value = figure.get("value") if isinstance(figure, Mapping) else figure
+                if value is not None:
+                    logger.experiment.add_scalar(f"explain/{explainer}/{kind}/{observation}", value, step)

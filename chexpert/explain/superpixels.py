@@ -2,16 +2,14 @@
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
+from skimage import segmentation
 from skimage.filters import threshold_otsu
-from skimage.segmentation import slic
 
 LEAST_BODY = 0.2  # share of the picture; below it the mask has missed, and the whole picture is taken
 
 
 def segment(gray: np.ndarray, count: int) -> np.ndarray:
     """Divides the body in a film into about ``count`` superpixels by SLIC on the gray channel.
-
-    lime's quickshift works in Lab colour and lets the resolution decide the number of segments.
 
     Args:
         gray: (H, W) uint8.
@@ -22,7 +20,7 @@ def segment(gray: np.ndarray, count: int) -> np.ndarray:
     """
     image = gray.astype("float32") / 255
     # compactness .1: on gray in [0, 1] skimage's default of 10 gives squares that ignore the film
-    segments = slic(
+    segments = segmentation.slic(
         image,
         n_segments=count,
         compactness=0.1,
@@ -32,6 +30,15 @@ def segment(gray: np.ndarray, count: int) -> np.ndarray:
         start_label=1,
     )
     return np.unique(segments, return_inverse=True)[1].reshape(gray.shape) + (segments.min() > 0)
+
+
+def quickshift(gray: np.ndarray) -> np.ndarray:
+    """(H, W) int64 segments from 1, over the whole picture: what the lime package takes by default.
+
+    It works in Lab colour, to which the gray of (H, W) uint8 is repeated; the resolution decides how many there are.
+    """
+    colour = np.repeat(gray[..., None], 3, axis=2)
+    return segmentation.quickshift(colour, kernel_size=4, max_dist=200, ratio=0.2) + 1
 
 
 def find_body(gray: np.ndarray) -> np.ndarray:

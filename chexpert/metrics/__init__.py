@@ -1,6 +1,54 @@
 """Figures that judge a model: functions of arrays, with thin shells for Lightning."""
 
+from chexpert.metrics.agreement import spearman
 from chexpert.metrics.auroc import Auroc, MultilabelAuroc, auroc_mean, multilabel_auroc
+from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means, bootstrap_of_means
+from chexpert.metrics.faithfulness import Faithfulness, curve_area, judge_curves
+from chexpert.metrics.localization import (
+    chance,
+    expected_hit,
+    grid_ceiling,
+    hit,
+    normalise_hit,
+    rank_accuracy,
+    relevance_mass,
+)
+from chexpert.metrics.maps import LocalMap, find_maps, write_map
+from chexpert.metrics.operating_point import youden_threshold, youden_thresholds
+from chexpert.metrics.overlap import iou, segment_above, segment_otsu
+from chexpert.metrics.segmentations import Segmentations, write_segmentations
 from chexpert.metrics.study import find_study, reduce_to_studies
 
-__all__ = ["Auroc", "MultilabelAuroc", "auroc_mean", "find_study", "multilabel_auroc", "reduce_to_studies"]
+__all__ = [
+    "Auroc",
+    "Faithfulness",
+    "Interval",
+    "LocalMap",
+    "MultilabelAuroc",
+    "Segmentations",
+    "auroc_mean",
+    "bootstrap_mean",
+    "bootstrap_means",
+    "bootstrap_of_means",
+    "chance",
+    "curve_area",
+    "expected_hit",
+    "find_maps",
+    "find_study",
+    "grid_ceiling",
+    "hit",
+    "iou",
+    "judge_curves",
+    "multilabel_auroc",
+    "normalise_hit",
+    "rank_accuracy",
+    "reduce_to_studies",
+    "relevance_mass",
+    "segment_above",
+    "segment_otsu",
+    "spearman",
+    "write_map",
+    "write_segmentations",
+    "youden_threshold",
+    "youden_thresholds",
+]

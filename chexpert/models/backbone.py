@@ -1,5 +1,6 @@
 """A timm network without its head."""
 
+from math import isqrt, prod
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import timm
 import torch
 from torch import nn
 
+from chexpert.models.activation import ActivationWatch
 from chexpert.models.weights import create_pretrained, load_weights
 from chexpert.problem import ProblemError
 
@@ -54,6 +56,7 @@ class Backbone(nn.Module):
         statistics = self.net.pretrained_cfg
         self.register_buffer("mean", _gray(mean, own.get("mean", statistics.get("mean", (0.449,)))))
         self.register_buffer("std", _gray(std, own.get("std", statistics.get("std", (0.226,)))))
+        self._sides: dict[int | None, str] = {}
         self.requires_grad_(not frozen)
         self.train()
 
@@ -77,28 +80,109 @@ class Backbone(nn.Module):
         """Images (B, 1, H, W), uint8 or float in [0, 1], to the feature map (B, K, h, w) that pooling reads.
 
         For DenseNet this is after the last ReLU, for EfficientNet after the 1x1 head convolution.
+
+        Raises:
+            ProblemError: a transformer that was made for another size.
         """
+        self._check_size(*images.shape[-2:])
         scale = 1 if images.is_floating_point() else 255
         images = images.to(self.mean.dtype) / scale
-        return self._to_map(self.net.forward_features((images - self.mean) / self.std))
+        return self.to_map(self.net.forward_features((images - self.mean) / self.std))
+
+    def tap(self, images: torch.Tensor, stride: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the last stage of this many pixels a cell puts out, as a leaf, and the last feature map made from it.
+
+        Gradients are kept from the leaf on, whatever the mode around. ``to_map`` makes a map of the leaf.
+
+        Raises:
+            ProblemError: the network has no such stage.
+        """
+        leaves: list[torch.Tensor] = []
+
+        def cut(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+            torch.set_grad_enabled(True)
+            leaves.append(output.detach().requires_grad_())
+            return leaves[-1].clone()  # what works in place behind it, as many a ReLU, must not change the leaf
+
+        hook = self.net.get_submodule(self._find_stage(stride)).register_forward_hook(cut)
+        try:
+            with torch.no_grad():
+                last = self(images)
+        finally:
+            hook.remove()
+        return leaves[-1], last
 
     def train(self, mode: bool = True) -> "Backbone":
         """A frozen backbone stays in eval mode, or its batch statistics would drift."""
         return super().train(mode and not self.frozen)
 
-    @property
-    def layer(self) -> str:
-        """Where the feature map is taken, for the caption of a picture."""
-        return f"{self.name}.forward_features"
+    def layer_at(self, stride: int | None = None) -> str:
+        """Where a feature map is taken, for the caption of a picture."""
+        return f"{self.name}.{'forward_features' if stride is None else self._find_stage(stride)}"
 
-    def _to_map(self, features: torch.Tensor) -> torch.Tensor:
+    def activation_side(self, images: torch.Tensor, stride: int | None = None) -> str:
+        """On which side of its activation a feature map is read: ``after``, ``before`` or ``none``.
+
+        Seen in a pass of the first of the images (B, 1, H, W), in evaluation mode, once: it is the network's nature.
+        """
+        if stride not in self._sides:
+            training = {module: module.training for module in self.modules()}
+            self.eval()  # or batch statistics would drift
+            try:
+                with torch.no_grad(), ActivationWatch() as watch:
+                    self._follow(watch, images[:1], stride)
+            finally:
+                for module, mode in training.items():
+                    module.training = mode
+            self._sides[stride] = watch.side
+        return self._sides[stride]
+
+    def _follow(self, watch: ActivationWatch, images: torch.Tensor, stride: int | None) -> None:
+        if stride is None:
+            watch.follow(self(images))
+            return
+        stage = self.net.get_submodule(self._find_stage(stride))
+        hook = stage.register_forward_hook(lambda module, inputs, output: watch.follow(output))
+        try:
+            self(images)
+        finally:
+            hook.remove()
+
+    def _find_stage(self, stride: int) -> str:
+        """Name of the last stage of this many pixels a cell."""
+        stages = {info["reduction"]: info["module"] for info in self.net.feature_info}
+        if stride not in stages:
+            mend = f"one of {', '.join(map(str, stages))}, or null for the last map"
+            raise ProblemError(f"{self.name} has no stage of stride {stride}", where="explainer stride", mend=mend)
+        return stages[stride]
+
+    def to_map(self, features: torch.Tensor) -> torch.Tensor:
+        """What a stage puts out, or its gradient, as (B, K, h, w): tokens and channels-last are turned."""
         if features.ndim == 3:  # tokens of a transformer, (B, N, K), after class and register tokens
             features = features[:, getattr(self.net, "num_prefix_tokens", 0) :]
-            side = round(features.shape[1] ** 0.5)
-            return features.transpose(1, 2).unflatten(2, (side, side))
-        if features.shape[1] != self.width:  # channels last, as Swin gives them
+            return features.transpose(1, 2).unflatten(2, self._find_grid(features.shape[1]))
+        if getattr(self.net, "output_fmt", "NCHW") == "NHWC":  # as Swin gives them
             return features.permute(0, 3, 1, 2)
         return features
+
+    def _find_grid(self, tokens: int) -> tuple[int, int]:
+        """Rows and columns of the patches that the tokens stand for."""
+        embed = getattr(self.net, "patch_embed", None)
+        made_for = getattr(embed, "grid_size", None) or (0, 0)
+        square = isqrt(tokens), isqrt(tokens)  # films are square; some networks take them in any size
+        grid = made_for if prod(made_for) == tokens else square
+        if prod(grid) != tokens:
+            what = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
+            raise ProblemError(what, where="backbone name", mend="a network that keeps one token for each patch")
+        return tuple(grid)
+
+    def _check_size(self, height: int, width: int) -> None:
+        embed = getattr(self.net, "patch_embed", None)
+        size = getattr(embed, "img_size", None) if getattr(embed, "strict_img_size", False) else None
+        if size and tuple(size) != (height, width):
+            what = f"{self.name} takes films of {size[0]} x {size[1]} pixels, not {height} x {width}"
+            mend = f"data.size={size[0]}, or backbone.options={{img_size: {height}}}"
+            raise ProblemError(what, where="backbone options", mend=mend)
 
 
 def _gray(value: float | None, channels: tuple[float, ...]) -> torch.Tensor:

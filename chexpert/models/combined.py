@@ -1,6 +1,7 @@
 """Several backbones with their heads cut off, feeding one shared classifier."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -60,5 +61,23 @@ class Combined(Model):
         return problems
 
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        pooled = [self.norms[name](maps[name].mean((2, 3))) * self.gains[name] for name in self.norms]
-        return self.classifier(self.dropout(torch.cat(pooled, dim=1)))
+        return self._read({name: norm(maps[name].mean((2, 3))) for name, norm in self.norms.items()})
+
+    def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What :meth:`score` gives, to the last bit, while each norm's standard deviation counts as a constant.
+
+        A norm's output does not change with the size of its input. So by the true gradient every member's map of
+        the last layer would add up to 0, whatever the logit, and evidence would always stand beside its contrary.
+        """
+        return self._read({name: hold_scale(norm, maps[name].mean((2, 3))) for name, norm in self.norms.items()})
+
+    def _read(self, normed: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        features = torch.cat([normed[name] * self.gains[name] for name in self.norms], dim=1)
+        return self.classifier(self.dropout(features))
+
+
+def hold_scale(norm: Any, pooled: torch.Tensor) -> torch.Tensor:
+    """A LayerNorm of (B, K) with the gradient of centring and dividing by a constant."""
+    centred = pooled - pooled.mean(1, keepdim=True)
+    scaled = centred / (centred.detach().square().mean(1, keepdim=True) + norm.eps).sqrt()
+    return norm(pooled).detach() + (scaled - scaled.detach())

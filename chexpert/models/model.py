@@ -36,6 +36,26 @@ class Model(nn.Module, ABC):
         """The last feature map (B, K, h, w) of each member."""
         return {name: member(images) for name, member in self.members.items()}
 
+    def trace(self, images: torch.Tensor, stride: int | None = None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Feature maps by member, and the logits (B, C) computed from them, for gradients of the one by the other.
+
+        The network below the maps keeps no graph, and above them gradients are those of :meth:`weigh`. To be called
+        where gradients are allowed.
+
+        Args:
+            images: (B, 1, H, W), uint8 or float in [0, 1].
+            stride: take the last map of this many pixels a cell, and not the last map of all; see
+                :meth:`Backbone.tap`.
+        """
+        with torch.no_grad():
+            if stride is None:
+                traced = last = {name: m.detach().requires_grad_() for name, m in self.feature_maps(images).items()}
+            else:
+                taps = {name: member.tap(images, stride) for name, member in self.members.items()}
+                traced = {name: tapped for name, (tapped, _) in taps.items()}
+                last = {name: final for name, (_, final) in taps.items()}
+        return traced, self.readout(self.weigh(last))
+
     def classify(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Logits (B, C) from feature maps."""
         return self.readout(self.score(maps))
@@ -47,3 +67,7 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Raw logits (B, C + U) from feature maps: ``readout.width`` of them."""
+
+    def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What :meth:`score` gives, linear in the maps: gradient times map adds up to the logit less the bias."""
+        return self.score(maps)

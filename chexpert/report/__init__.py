@@ -2,6 +2,18 @@
 
 from chexpert.report.audit import describe_audit
 from chexpert.report.exploration import draw_exploration
+from chexpert.report.localization import describe_localization
+from chexpert.report.quality import quality_table
+from chexpert.report.shortcut import count_tested, describe_shortcuts
 from chexpert.report.tables import auroc_table, describe
 
-__all__ = ["auroc_table", "describe", "describe_audit", "draw_exploration"]
+__all__ = [
+    "auroc_table",
+    "count_tested",
+    "describe",
+    "describe_audit",
+    "describe_localization",
+    "describe_shortcuts",
+    "draw_exploration",
+    "quality_table",
+]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert import rundir
+from chexpert.report.quality import quality_table
 
 
 def describe(run: Path) -> str:
@@ -21,6 +22,9 @@ def describe(run: Path) -> str:
             note = "epoch chosen here: optimistic" if split == chosen else f"epoch chosen on {chosen}"
             note = note if chosen else "nothing was trained, no epoch chosen"
             lines.append(auroc_table(metrics[split], f"{split} split, {level}, {labels}", note))
+    quality = run / rundir.EXPLANATIONS / rundir.QUALITY
+    if quality.is_file():
+        lines += ["", f"explanations, {quality}", quality_table(json.loads(quality.read_text()))]
     if metrics["skipped"]:
         lines.append(f"skipped: {len(metrics['skipped'])} views, listed in {run / rundir.METRICS}")
     python = os.path.relpath(sys.executable)  # the environment need not be active

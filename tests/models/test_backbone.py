@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from chexpert.models import Backbone
+from chexpert.problem import ProblemError
 
 SMALL = "mnasnet_small"
 SWIN = {"img_size": 64, "embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2)}
@@ -46,10 +47,39 @@ def test_tokens_become_a_map_in_reading_order():
     assert features[0, 0].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]]
 
 
+def test_tokens_of_a_film_that_is_no_square_become_a_map_of_its_shape():
+    backbone = Backbone("test_vit", options={"img_size": [32, 96]}).eval()
+    tokens = torch.arange(13.0)[None, :, None].expand(1, 13, 64)  # the class token, then 2 x 6 patches
+    backbone.net.forward_features = lambda images: tokens
+    features = backbone(torch.zeros(1, 1, 32, 96))
+    assert features[0, 0].tolist() == [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]]
+
+
+def test_a_network_that_takes_films_of_any_size_gives_a_map_of_theirs():
+    backbone = Backbone("test_vit", options={"img_size": 64}).eval()
+    assert tuple(backbone(torch.zeros(1, 1, 96, 96)).shape) == (1, 64, 6, 6)
+
+
+def test_tokens_that_are_no_grid_are_told():
+    backbone = Backbone("test_vit", options={"img_size": 64})
+    backbone.net.forward_features = lambda images: torch.zeros(1, 11, 64)
+    with pytest.raises(ProblemError, match="puts out 10 tokens, and its patches are 4 x 4"):
+        backbone(torch.zeros(1, 1, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("vit_tiny_patch16_224", {"img_size": 64}), ("swin_tiny_patch4_window7_224", SWIN)]
+)
+def test_a_film_of_a_size_that_a_transformer_was_not_made_for_is_told_with_the_mend(name, options):
+    message = rf"{name} takes films of 64 x 64 pixels, not 96 x 96(.|\n)*img_size: 96"
+    with pytest.raises(ProblemError, match=message):
+        Backbone(name, options=options)(torch.zeros(1, 1, 96, 96))
+
+
 def test_a_map_with_channels_last_is_turned():
     backbone = Backbone(SMALL)
     features = torch.rand(1, 2, 3, backbone.width)
-    backbone.net.forward_features = lambda images: features
+    backbone.net.forward_features, backbone.net.output_fmt = (lambda images: features), "NHWC"
     turned = backbone(torch.zeros(1, 1, 64, 96))
     assert tuple(turned.shape) == (1, backbone.width, 2, 3)
     assert torch.equal(turned[0, 7], features[0, :, :, 7])
@@ -128,3 +158,12 @@ def test_a_missing_weight_file_is_told():
 @pytest.mark.parametrize("pretrained", [True, False])
 def test_good_arguments_have_no_problems(pretrained):
     assert Backbone.find_problems(SMALL, pretrained=pretrained) == []
+
+
+@pytest.mark.parametrize("stride", [None, 16])
+def test_looking_for_the_activation_leaves_statistics_and_modes_alone(stride):
+    backbone = Backbone(SMALL).train()
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    backbone.activation_side(torch.rand(1, 1, 64, 64), stride)
+    assert all(torch.equal(value, before[name]) for name, value in backbone.state_dict().items())
+    assert all(module.training for module in backbone.modules())

@@ -5,12 +5,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as rle
 
 from chexpert.data.phantom.film import Drawing, findings_of, join_masks
-from chexpert.observations import OBSERVATIONS
+from chexpert.observations import CHEXLOCALIZE, OBSERVATIONS
 
 Masks = dict[str, dict[str, object]]
 """Of one film: {observation: {"size": [height, width], "counts": COCO's RLE}}."""
-
-_SPELLED = {"Lung Opacity": "Airspace Opacity"}  # CheXlocalize's word
 
 
 def encode_masks(drawing: Drawing) -> Masks:
@@ -22,7 +20,7 @@ def encode_masks(drawing: Drawing) -> Masks:
             continue  # another consolidation
         joined = join_masks(masks, findings_of(name))
         if joined is not None:
-            listed[_SPELLED.get(name, name)] = _encode(joined)
+            listed[CHEXLOCALIZE.get(name, name)] = _encode(joined)
     return listed
 
 

@@ -1,0 +1,71 @@
+"""An attribution with what a reader of it must know."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chexpert.explain.attribution import Attribution
+from chexpert.explain.view import View
+
+TRUTHS = {1: "present", 0: "absent", None: "not labelled"}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a model gave an observation of a view its probability, by one explainer.
+
+    Attributes:
+        view: what was explained.
+        observation: name of the explained output.
+        probability: of that observation, in [0, 1].
+        explainer: its name in the run.
+        attribution: the explainer's result.
+    """
+
+    view: View
+    observation: str
+    probability: float
+    explainer: str
+    attribution: Attribution
+
+    @property
+    def truth(self) -> int | None:
+        """The label as it is: 1, 0, or None where it is blank, uncertain or not known."""
+        return self.view.truth.get(self.observation)
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """(H, W) bool, where the finding was outlined on the film; None where that is not known."""
+        mask = self.view.masks.get(self.observation)
+        return mask if mask is not None and mask.any() else None
+
+    @property
+    def title(self) -> str:
+        """Observation, probability and true label: "Edema", "p = 0.31, truly absent" in two lines."""
+        truth = TRUTHS[self.truth]
+        return f"{self.observation}\np = {self.probability:.2f}, {truth if self.truth is None else f'truly {truth}'}"
+
+    @property
+    def layer(self) -> str:
+        """Where in the model, or in the film, the explainer worked: what members have in common is said once."""
+        layers = self.attribution.manifest["layer"]
+        if not isinstance(layers, dict):
+            return str(layers)
+        names, _, places = zip(*(layer.partition(".") for layer in layers.values()), strict=True)
+        if len(layers) > 1 and len(set(places)) == 1:
+            return f"{places[0]} of {', '.join(names)}"
+        return ", ".join(layers.values())
+
+    @property
+    def unit(self) -> str:
+        """What the raw numbers of the map are.
+
+        Gradient CAMs multiply what a cell holds by what the logit makes of it; of the last map the mean is
+        the logit less its bias. Others change the film, or what is seen of it, and watch the output.
+        """
+        manifest = self.attribution.manifest
+        of = str(manifest.get("of", "logit"))
+        if of == "nothing":
+            return "nothing: a control"
+        gradients = isinstance(manifest["layer"], dict) and "channels" not in manifest
+        return f"activation x gradient of the {of}" if gradients else f"change of the {of}"

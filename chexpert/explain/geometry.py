@@ -1,0 +1,54 @@
+"""From the model's coordinates back to the film, as it lies in its file: crop and resize undone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.nn.functional import grid_sample
+
+
+def carry_back(maps: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Maps (..., h, w) in model coordinates to (..., H, W) on the film, bilinear.
+
+    What the model did not see of the film is 0: nothing there spoke. For a film that was stretched this is bilinear
+    upsampling with align_corners=False, as CheXlocalize does it.
+
+    Args:
+        maps: in the coordinates that ``matrix`` leads to.
+        matrix: (3, 3) affine from film coordinates to those of the maps, (x, y) at pixel centres: for maps as large
+            as the input :meth:`chexpert.data.Preprocessing.matrix`.
+        height: H, of the film.
+        width: W, likewise.
+    """
+    *lead, h, w = maps.shape
+    x = (matrix[0, 0] * np.arange(width) + matrix[0, 2]).astype("float64")
+    y = (matrix[1, 1] * np.arange(height) + matrix[1, 2]).astype("float64")
+    seen = ((y >= -0.5) & (y <= h - 0.5))[:, None] & ((x >= -0.5) & (x <= w - 0.5))[None]
+    grid = np.stack(np.broadcast_arrays((2 * x + 1)[None] / w - 1, (2 * y + 1)[:, None] / h - 1), axis=-1)
+    flat = torch.from_numpy(np.ascontiguousarray(maps, dtype="float32").reshape(1, -1, h, w))
+    back = grid_sample(flat, torch.from_numpy(grid[None].astype("float32")), padding_mode="border", align_corners=False)
+    return (back[0].numpy() * seen).reshape(*lead, height, width)
+
+
+def carry_to(maps: np.ndarray, matrix: np.ndarray, film: Sequence[int], size: Sequence[int]) -> np.ndarray:
+    """Likewise, to a film (H, W) that was resized to ``size`` (h, w): (..., h, w)."""
+    (height, width), (h, w) = film, size
+    return carry_back(maps, matrix @ resize_matrix(h, w, height, width), h, w)
+
+
+def carry_whole(maps: np.ndarray, matrix: np.ndarray, film: Sequence[int]) -> np.ndarray:
+    """Maps over the whole film (H, W), a pixel as large as the model's: (..., h, w).
+
+    Where the film was stretched that is the maps as they are, otherwise they have the film's proportions.
+    """
+    height, width = film
+    h, w = max(1, round(height * matrix[1, 1])), max(1, round(width * matrix[0, 0]))
+    if np.allclose(matrix @ resize_matrix(h, w, height, width), np.eye(3), atol=1e-6) and maps.shape[-2:] == (h, w):
+        return maps
+    return carry_to(maps, matrix, film, (h, w))
+
+
+def resize_matrix(height: int, width: int, to_height: int, to_width: int) -> np.ndarray:
+    """(3, 3) affine, (x, y) at pixel centres, that a film follows when its borders are stretched to another size."""
+    x, y = to_width / width, to_height / height
+    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1.0]])

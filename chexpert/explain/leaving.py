@@ -1,0 +1,70 @@
+"""What an explainer leaves in the folder of explanations: pictures, maps, a manifest and a sheet."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from chexpert import rundir
+from chexpert.explain.attribution import positive_share
+from chexpert.explain.explanation import Explanation
+from chexpert.explain.geometry import carry_whole
+from chexpert.explain.pictures import draw_explainer_sheet, draw_picture, find_scale
+from chexpert.explain.pictures.scale import Scale
+from chexpert.metrics import LocalMap, write_map
+
+
+def write_explainer(folder: Path, name: str, views: Sequence[Sequence[Explanation]]) -> Figure:
+    """Writes all that is left of one explainer; returns its sheet."""
+    entries = []
+    for explanations in views:
+        scale = find_scale(explanations)
+        for explanation in explanations:
+            entries.append(_write(folder, name, explanation, scale))
+    rundir.write_json(folder / name / rundir.MANIFEST, entries)
+    sheet = draw_explainer_sheet(views)
+    sheet.savefig(rundir.explainer_sheet(folder, name))
+    return sheet
+
+
+def leave_map(path: Path, explanation: Explanation) -> None:
+    """Writes a map as scripts/localize.py reads it, and beside it what the explainer found.
+
+    ``map`` (h, w) in [0, 1] lies over the whole film of ``height`` x ``width`` pixels; ``signed`` and ``members_*``
+    are raw and in model coordinates, of ``shape``, where ``matrix`` leads from the film and the cells of ``grid`` lie.
+    ``view`` and ``observation`` say whose map it is, should the file be renamed.
+    """
+    view, attribution = explanation.view, explanation.attribution
+    height, width = view.film.shape
+    whole = positive_share(carry_whole(attribution.signed, view.matrix, view.film.shape))
+    members = {f"members_{name}": signed for name, signed in attribution.members.items()}
+    grid = attribution.manifest.get("grid")
+    local = LocalMap(
+        whole, explanation.probability, width, height, grid and tuple(grid), view.matrix, attribution.signed.shape
+    )
+    whose = {"view": np.array(rundir.view_name(view.path)), "observation": np.array(explanation.observation)}
+    write_map(path, local, signed=attribution.signed, **whose, **members)
+
+
+def _write(folder: Path, name: str, explanation: Explanation, scale: Scale) -> dict[str, Any]:
+    """Writes picture and map; returns what the manifest says of them, their places relative to the folder."""
+    place = name, explanation.view.path, explanation.observation
+    picture, path = rundir.picture(folder, *place), rundir.attribution_map(folder, *place)
+    leave_map(path, explanation)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    draw_picture(explanation, scale).savefig(picture)
+    height, width = explanation.view.film.shape
+    return {
+        "view": explanation.view.path,
+        "observation": explanation.observation,
+        "probability": explanation.probability,
+        "truth": explanation.truth,
+        "width": width,
+        "height": height,
+        "positive_evidence": not scale.is_silent(explanation.attribution.signed),
+        "picture": str(picture.relative_to(folder)),
+        "map": str(path.relative_to(folder)),
+        **explanation.attribution.manifest,
+    }

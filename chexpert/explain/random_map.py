@@ -1,0 +1,53 @@
+"""A control: a map that knows nothing of the film or the model. What it reaches, any explainer reaches by chance."""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from chexpert.explain.attribution import Attribution, check_request
+from chexpert.models import Model
+
+SMOOTH = 0.05  # standard deviation as a share of the side: blobs about as large as those of a CAM
+
+
+class RandomMap:
+    """Smooth noise that wraps around, so that its peak falls on each pixel with the same probability.
+
+    The hit rate on a mask is thus the share of the picture that it covers.
+
+    Args:
+        seed: of the noise; the gray values of the film and the output count too, so that no two maps are the same.
+    """
+
+    name = "random"
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def passes(self, outputs: int) -> int:
+        """None: the model is not asked."""
+        return 0
+
+    def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
+        """Attributions for views (B, 1, H, W) uint8 of the outputs listed for each."""
+        check_request(model, images, outputs)
+        return [
+            [self._draw(image[0].cpu().numpy(), output) for output in own]
+            for image, own in zip(images, outputs, strict=True)
+        ]
+
+    def _draw(self, gray: np.ndarray, output: int) -> Attribution:
+        rng = np.random.default_rng([self.seed, zlib.crc32(gray.tobytes()), output])
+        manifest = {"explainer": self.name, "layer": "none", "of": "nothing", "seed": self.seed}
+        return Attribution(smooth_noise(rng, *gray.shape), {}, manifest)
+
+
+def smooth_noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """(H, W) float32 of mean 0 and variance 1: white noise filtered by a Gaussian on a torus."""
+    y, x = np.fft.fftfreq(height) * height, np.fft.rfftfreq(width) * width  # cycles a side
+    passed = np.exp(-2 * (np.pi * SMOOTH) ** 2 * (y[:, None] ** 2 + x**2))
+    passed[0, 0] = 0
+    noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((height, width))) * passed, (height, width))
+    return (noise / noise.std()).astype("float32")

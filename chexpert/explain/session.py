@@ -1,0 +1,110 @@
+"""A session: some explainers over some views, and all that it leaves."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from chexpert import rundir
+from chexpert.explain.attribution import Explainer, explaining
+from chexpert.explain.explanation import Explanation
+from chexpert.explain.leaving import write_explainer
+from chexpert.explain.pictures import draw_view_sheet
+from chexpert.explain.probing import estimate_seconds
+from chexpert.explain.scored import BATCH, explain_batches
+from chexpert.explain.view import View
+from chexpert.models import Model
+
+
+def explain_views(
+    model: Model,
+    explainers: Mapping[str, Explainer],
+    views: Sequence[View],
+    observations: Sequence[str],
+    folder: Path,
+    *,
+    only: Sequence[str] | None = None,
+    top: int = 3,
+) -> dict[str, Figure]:
+    """Explains the views and writes pictures, maps, manifests and sheets, each explainer's when it is done.
+
+    Args:
+        model: on the device where it is to work.
+        explainers: by name.
+        views: one or more.
+        observations: names of the C outputs.
+        folder: for explanations; see :mod:`chexpert.rundir`.
+        only: explain these observations of every view; by default its ``top`` most probable ones.
+        top: how many of the most probable observations.
+
+    Returns:
+        The sheets by their place in the folder: "<explainer>", and "views/<view>" where there are several explainers.
+    """
+    images = stack(model, views)
+    probabilities = predict(model, images)
+    outputs = [choose_outputs(row, observations, only, top) for row in probabilities]
+    sheets, explained = {}, {}
+    for name, explainer in explainers.items():
+        print(f"{name}: {announce(model, explainer, images, outputs)}", flush=True)
+        found = explain_batches(model, explainer, images, outputs)
+        explained[name] = [
+            [
+                Explanation(view, observations[output], float(row[output]), name, attribution)
+                for output, attribution in zip(own, attributions, strict=True)
+            ]
+            for view, row, own, attributions in zip(views, probabilities, outputs, found, strict=True)
+        ]
+        sheets[name] = write_explainer(folder, name, explained[name])
+    for methods in zip(*explained.values(), strict=True):
+        sheet = draw_view_sheet(dict(zip(explained, methods, strict=True)))
+        path = rundir.view_sheet(folder, methods[0][0].view.path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet.savefig(path)
+        sheets[f"views/{path.stem}"] = sheet
+    return sheets
+
+
+def stack(model: Model, views: Sequence[View]) -> torch.Tensor:
+    """The views (V, 1, S, S) uint8, on the model's device."""
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    return torch.stack([view.image for view in views]).to(device)
+
+
+def predict(model: Model, images: torch.Tensor) -> np.ndarray:
+    """Probabilities (V, C) float32 of views (V, 1, S, S) uint8."""
+    with explaining(model), torch.no_grad():
+        return torch.cat([model(some).float().sigmoid().cpu() for some in images.split(BATCH)]).numpy()
+
+
+def choose_outputs(
+    probabilities: np.ndarray, observations: Sequence[str], only: Sequence[str] | None, top: int
+) -> list[int]:
+    """Indices of the observations to explain, of one view's probabilities (C,): the most probable first, or ``only``.
+
+    >>> choose_outputs(np.array([0.2, 0.9, 0.5]), ["Edema", "Fracture", "Pneumonia"], None, 2)
+    [1, 2]
+    """
+    if only is not None:
+        return [observations.index(name) for name in only]
+    return np.argsort(-probabilities, kind="stable")[:top].tolist()
+
+
+def announce(
+    model: Model, explainer: Explainer, images: torch.Tensor, outputs: Sequence[Sequence[int]], more: int = 0
+) -> str:
+    """What is about to start, and how long the model will take, with ``more`` passes: "4 views, about 35 s"."""
+    passes = sum(explainer.passes(len(own)) for own in outputs) + more
+    return f"{len(images)} view{'s' * (len(images) > 1)}, {say_duration(estimate_seconds(model, images[0], passes))}"
+
+
+def say_duration(seconds: float) -> str:
+    """A duration as an estimate.
+
+    >>> say_duration(0.3), say_duration(34.6), say_duration(400)
+    ('about a second', 'about 35 s', 'about 7 min')
+    """
+    if seconds < 1.5:
+        return "about a second"
+    return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"

@@ -1,0 +1,92 @@
+"""A view to be explained, with all that is known of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from chexpert import rundir
+from chexpert.data import Preprocessing, ViewDataset, read_gray
+from chexpert.explain.geometry import carry_back
+from chexpert.metrics import Segmentations
+from chexpert.problem import ProblemError
+
+LEAST_SIDE = 32  # pixels: films are scaled down to hundreds, icons and dots are smaller
+FILM = "give the JPEG or PNG of a film, 8 or 16 bits of gray or colour"
+
+
+@dataclass(frozen=True)
+class View:
+    """One film.
+
+    Attributes:
+        path: as the CSV has it, or of the image file.
+        image: (1, S, S) uint8, what the model sees.
+        film: (H, W) uint8, the film as it lies in its file.
+        matrix: (3, 3) affine from film coordinates to the model's.
+        truth: 1 or 0 by observation; one that is blank or uncertain is not in it.
+        masks: (H, W) bool by observation, where a finding was outlined.
+    """
+
+    path: str
+    image: torch.Tensor
+    film: np.ndarray
+    matrix: np.ndarray
+    truth: Mapping[str, int] = field(default_factory=dict)
+    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """patient64541_study1_view1_frontal, as CheXlocalize spells it."""
+        return rundir.view_name(self.path)
+
+    def carry_back(self, maps: np.ndarray) -> np.ndarray:
+        """Maps (..., S, S) in model coordinates to (..., H, W) on the film."""
+        return carry_back(maps, self.matrix, *self.film.shape)
+
+
+def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View:
+    """The view in an image file, of which nothing else is known.
+
+    Raises:
+        ProblemError: the file is missing or cannot be read as a film.
+    """
+    try:
+        film = read_gray(file)
+        image = torch.from_numpy(preprocessing.read(file))[None]
+    except ProblemError as problem:
+        raise ProblemError(problem.what, where=problem.where, mend=FILM) from problem
+    if min(film.shape) < LEAST_SIDE:
+        what = f"an image of {film.shape[1]} x {film.shape[0]} pixels is no film"
+        raise ProblemError(what, where=str(file), mend=FILM)
+    return View(path, image, film, preprocessing.matrix(*film.shape))
+
+
+def find_view(
+    dataset: ViewDataset, row: int, observations: Sequence[str], masks: Segmentations | None = None
+) -> View | None:
+    """The view in a row of a data set, with its labels and masks; None where it cannot be read and may be skipped.
+
+    Raises:
+        ProblemError: a mask is of another size than the film.
+    """
+    batch = dataset[(0, row)]
+    if not batch.paths:
+        return None
+    film = read_gray(dataset.files[row])
+    labels, known = batch.targets[0].tolist(), batch.mask[0].tolist()
+    truth = {name: int(labels[c]) for c, name in enumerate(observations) if known[c]}
+    path = batch.paths[0]
+    outlined = masks.masks(rundir.view_name(path)) if masks else {}
+    for name, mask in outlined.items():
+        _check_size(mask, film, path, name)
+    return View(path, batch.images[0], film, dataset.preprocessing.matrix(*film.shape), truth, outlined)
+
+
+def _check_size(mask: np.ndarray, film: np.ndarray, path: str, observation: str) -> None:
+    if mask.shape != film.shape:
+        what = f"the mask of {observation} has {mask.shape[0]} x {mask.shape[1]} pixels, the film {film.shape[0]} x"
+        mend = "give the masks of this copy (those of v1.0 do not fit v1.0-small), or none: explain.masks=false"
+        raise ProblemError(f"{what} {film.shape[1]}", where=path, mend=mend)

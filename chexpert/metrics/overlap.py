@@ -1,0 +1,91 @@
+"""Segmentations made of attribution maps, and their overlap with masks, as CheXlocalize has them.
+
+Source: Saporta et al. 2022, doi.org/10.1038/s42256-022-00536-x, and the code of rajpurkarlab/cheXlocalize.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+Threshold = float | Literal["otsu"]
+"""Of a map in [0, 1]; ``otsu`` finds one for each map and fills holes."""
+
+
+def iou(predicted: np.ndarray, truth: np.ndarray, *, true_positives_only: bool) -> float:
+    """Intersection over union of two bool masks, see :func:`ious`.
+
+    >>> iou(np.array([1, 1, 0], bool), np.array([0, 1, 1], bool), true_positives_only=True)
+    0.3333333333333333
+    """
+    if predicted.shape != truth.shape:
+        raise ValueError(f"masks of {predicted.shape} and {truth.shape} cannot be laid over each other")
+    areas = (np.count_nonzero(each) for each in (predicted & truth, predicted, truth))
+    return float(ious(*map(np.array, areas), true_positives_only=true_positives_only))
+
+
+def ious(
+    intersection: np.ndarray, predicted: np.ndarray, truth: np.ndarray, *, true_positives_only: bool
+) -> np.ndarray:
+    """IoU from areas, float64 in [0, 1], in either of CheXlocalize's conventions.
+
+    Args:
+        intersection: areas in pixels, of any shape.
+        predicted: likewise, of the predicted masks.
+        truth: likewise, of the true ones.
+        true_positives_only: NaN unless both masks have a pixel. Otherwise NaN only if neither has one: a false
+            positive and a miss are 0.
+    """
+    union = np.asarray(predicted + truth - intersection, "float64")
+    defined = (predicted > 0) & (truth > 0) if true_positives_only else union > 0
+    return np.divide(intersection, union, out=np.full(union.shape, math.nan), where=defined)
+
+
+def upsample(map: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A map (h, w) to (height, width) float32, bilinear with align_corners=False."""
+    stacked = torch.from_numpy(np.ascontiguousarray(map, "float32"))[None, None]
+    return interpolate(stacked, (height, width), mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def segment_otsu(map: np.ndarray) -> np.ndarray:
+    """(H, W) bool: above the threshold by Otsu (1979) on the map in 256 steps, holes filled.
+
+    A single pixel that touches no other is dropped: CheXlocalize redraws the contours, and has none for it. A
+    constant map has no segmentation: all False.
+    """
+    return next(segment(map, ["otsu"]))
+
+
+def segment_above(map: np.ndarray, threshold: float) -> np.ndarray:
+    """(H, W) bool: where the map, stretched to [0, 1], is above the threshold. A constant map: all False."""
+    return next(segment(map, [threshold]))
+
+
+def segment(map: np.ndarray, thresholds: Iterable[Threshold]) -> Iterator[np.ndarray]:
+    """The segmentation of a map at each threshold in turn; stretching, the dear part on a large film, is done once."""
+    stretched = _stretch(map)
+    for threshold in thresholds:
+        yield _otsu(stretched) if threshold == "otsu" else stretched > threshold
+
+
+def _stretch(map: np.ndarray) -> np.ndarray:
+    """float32 in [0, 1]; a constant map becomes 0, below any threshold."""
+    stretched = np.asarray(map, "float32") - np.float32(map.min())
+    high = stretched.max()
+    return np.divide(stretched, high, out=stretched) if high > 0 else stretched
+
+
+def _otsu(stretched: np.ndarray) -> np.ndarray:
+    steps = (stretched * np.float32(255)).astype(np.uint8)  # cut off, not rounded
+    _, above = cv2.threshold(steps, 0, 1, cv2.THRESH_OTSU)
+    contours, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    filled = np.zeros_like(above)
+    return cv2.drawContours(filled, _drop_points(contours), -1, 1, cv2.FILLED).astype(bool)
+
+
+def _drop_points(contours: Sequence[np.ndarray]) -> list[np.ndarray]:
+    return [contour for contour in contours if len(contour) > 1]

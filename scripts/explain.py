@@ -1,0 +1,63 @@
+"""Explain a finished run on its validation views, or on any films.
+
+python scripts/explain.py outputs/RUN film.jpg --explainer gradcam lime --out explained explainer.lime.samples=200
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+CONF = Path(__file__).parents[1] / "conf"
+SETTING = re.compile(r"(explainer|explain)\.[\w.]+=")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Settings (explainer.lime.samples=200) may stand anywhere; they are taken out before this parses."""
+    parser = argparse.ArgumentParser(
+        usage="%(prog)s RUN [IMAGE ...] [--explainer NAME ...] [--observations NAME ...] [--out FOLDER] [KEY=VALUE]",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
+    add("images", nargs="*", metavar="IMAGE", help="films (JPEG, PNG); by default validation views of the run's data")
+    names = ", ".join(sorted(path.stem for path in (CONF / "explainer").glob("*.yaml")))
+    add(
+        "--explainer",
+        nargs="+",
+        default=["hirescam"],
+        metavar="NAME",
+        help=f"hirescam (the default) or others: {names}",
+    )
+    add("--observations", nargs="+", metavar="NAME", help="by default the most probable ones of each view")
+    add("--out", type=Path, metavar="FOLDER", help="a new folder; by default RUN/explanations")
+    return parser
+
+
+def main() -> None:
+    parser = make_parser()
+    overrides = [argument for argument in sys.argv[1:] if SETTING.match(argument)]
+    given = parser.parse_intermixed_args([argument for argument in sys.argv[1:] if argument not in overrides])
+
+    from chexpert import rundir
+    from chexpert.finished import explain_run  # after the parsing, so that --help is quick
+    from chexpert.problem import ProblemError
+    from chexpert.report import quality_table
+
+    try:
+        folder = explain_run(
+            given.run, given.images, given.explainer, CONF,
+            observations=given.observations, out=given.out, overrides=overrides,
+        )  # fmt: skip
+    except (ProblemError, OSError) as error:  # a full disk, a folder that may not be written
+        parser.exit(2, f"error: {error}\n")
+    if (quality := folder / rundir.QUALITY).is_file():
+        print(quality_table(json.loads(quality.read_text())), f"figures:       {quality}", sep="\n")
+    sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png")]
+    print("\n".join(f"explanations:  {sheet}" for sheet in sorted(sheets)))
+
+
+if __name__ == "__main__":
+    main()

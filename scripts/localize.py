@@ -1,0 +1,60 @@
+"""Score segmentations or attribution maps against masks as CheXlocalize does: mIoU and hit rate with intervals.
+
+Maps: <patient>_<study>_<view>_<observation>_map.npz with map (h, w), probability, width and height of the film.
+Exit code 2: the command or one of its files is wrong.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--ground-truth", type=Path, required=True, metavar="GT.json", help="masks: gt_segmentations_*.json")
+    predicted = parser.add_mutually_exclusive_group(required=True)
+    predicted.add_argument("--segmentations", type=Path, metavar="PRED.json", help="predicted masks")
+    predicted.add_argument("--maps", type=Path, metavar="DIR", help="attribution maps, in any depth of folders")
+    add("--threshold", metavar="T", help="otsu (default), tuned, a figure for maps in [0, 1], or a tuning_results.csv")
+    add("--probability-cutoff", metavar="P", help="no mask below: a figure, tuned, or a probability_tuning_results.csv")
+    add("--tune-ground-truth", type=Path, metavar="GT.json", help="tune on these masks, not on the images scored")
+    add("--tune-maps", type=Path, metavar="DIR", help="and these maps")
+    add("--save-segmentations", type=Path, metavar="PRED.json", help="write what the maps were segmented to")
+    add("--bootstrap", type=int, metavar="N", help="replicates of the intervals (1000)")
+    add("--seed", type=int, help="of the bootstrap (0)")
+    add("--out", type=Path, required=True, metavar="OUT.json", help="all figures; what is undefined is null")
+    return parser
+
+
+def main() -> None:
+    parser = make_parser()
+    given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    if "segmentations" in given and given.keys() & {"threshold", "probability_cutoff", "save_segmentations"}:
+        parser.error("--threshold, --probability-cutoff and --save-segmentations are for --maps")
+    tuned = "tuned" in (given.get("threshold"), given.get("probability_cutoff"))
+    if ("tune_maps" in given, "tune_ground_truth" in given) not in ((False, False), (tuned, tuned)):
+        parser.error("--tune-ground-truth and --tune-maps go together, with a threshold or cut-off that is tuned")
+    if given.get("bootstrap", 1) < 1 or given.get("seed", 0) < 0:
+        parser.error("--bootstrap is at least 1, --seed at least 0")
+    from rich.progress import Console, track  # after the parsing, so that --help is quick
+
+    from chexpert import rundir
+    from chexpert.metrics.chexlocalize import localize
+    from chexpert.problem import ProblemError
+    from chexpert.report import describe_localization
+
+    read = {given.get(name) for name in ("ground_truth", "segmentations", "tune_ground_truth")}  # may be the same
+    written, folders = [given["out"], given.get("save_segmentations")], {given.get("maps"), given.get("tune_maps")}
+    for wrong in rundir.find_clashes([*read, *written], folders):
+        parser.error(wrong)
+    out = given.pop("out")
+    try:
+        table, notes = localize(**given, watch=lambda maps: track(maps, "maps", console=Console(stderr=True)))
+        print(describe_localization(table), *notes, sep="\nnote: ", flush=True)
+        rundir.write_json(out, table)
+    except (ProblemError, OSError) as problem:
+        parser.exit(2, f"{problem}\n")
+
+
+if __name__ == "__main__":
+    main()

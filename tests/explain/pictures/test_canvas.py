@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from chexpert.explain.pictures.canvas import LONGEST, Canvas
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((40, 32), (40, 32)), ((2828, 2320), (512, 420))])
+def test_a_film_is_reduced_in_its_own_proportions_where_it_is_larger_than_a_picture(make_view, shape, expected):
+    canvas = Canvas.of(make_view(shape))
+    assert canvas.film.shape == expected
+    assert max(expected) <= LONGEST
+    assert canvas.size(2.0) == pytest.approx((2 * expected[1] / expected[0], 2))
+
+
+def test_a_map_lies_on_a_reduced_film_as_on_the_film_itself(make_view):
+    view = make_view((1024, 840), "crop")
+    signed = np.random.default_rng(0).normal(size=(16, 16)).astype("float32")
+    placed, whole = Canvas.of(view).place(signed), view.carry_back(signed)
+    halved = whole.reshape(512, 2, 420, 2).mean((1, 3))
+    assert abs(placed - halved)[47:-47].max() < 0.05  # where bilinear pieces meet
+    assert (placed[:45] == 0).all()  # cut off
+
+
+def test_the_outline_of_a_mask_runs_around_it_also_at_the_edge_and_for_one_pixel(make_view):
+    canvas = Canvas.of(make_view((40, 32)))
+    mask = np.zeros((40, 32), dtype=bool)
+    mask[10:20, 5:15] = True
+    (line,) = canvas.outline(mask)
+    assert (line.min(0).tolist(), line.max(0).tolist()) == ([4.5, 9.5], [14.5, 19.5])  # x, y
+    mask[:] = False
+    mask[39, 31] = True
+    (line,) = canvas.outline(mask)
+    assert (line[0] == line[-1]).all()
+    assert line.mean(0) == pytest.approx([31, 39], abs=0.3)
+
+
+def test_the_outline_follows_a_film_that_is_reduced(make_view):
+    canvas = Canvas.of(make_view((1024, 1024)))
+    mask = np.zeros((1024, 1024), dtype=bool)
+    mask[200:400, 600:800] = True
+    (line,) = canvas.outline(mask)
+    assert line.min(0).tolist() == [299.5, 99.5]
+    assert line.max(0).tolist() == [399.5, 199.5]

@@ -1,0 +1,102 @@
+"""Made films on which it is known where everything lies, and models that read one place of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from chexpert.explain import Attribution
+from chexpert.explain.shortcut import Case
+from chexpert.models import Model
+from chexpert.models.readout import Readout
+
+SIDE = 64
+HEART = (slice(34, 50), slice(24, 44))
+DEVICE = (slice(14, 20), slice(12, 18))
+HEARTS, DEVICES = "Cardiomegaly", "Support Devices"
+
+
+class Reader(Model):
+    """Its logit of Cardiomegaly is the mean gray of one place, from -2 to 2."""
+
+    def __init__(self, place: tuple[slice, slice]) -> None:
+        super().__init__({}, Readout(1))
+        self.place = place
+
+    def feature_maps(self, images):
+        return {"x": images.float() / 255}
+
+    def score(self, maps):
+        return 4 * maps["x"][:, 0, *self.place].mean((1, 2))[:, None] - 2
+
+
+class EvenMap:
+    """An explainer to which everything speaks alike."""
+
+    name = "even"
+
+    def passes(self, outputs):
+        return 1
+
+    def __call__(self, model, images, outputs):
+        even = np.ones(images.shape[-2:], dtype="float32")
+        return [[Attribution(even) for _ in own] for own in outputs]
+
+
+def mark(place):
+    region = np.zeros((SIDE, SIDE), dtype=bool)
+    region[place] = True
+    return region
+
+
+def draw(index: int, large: bool, device: bool) -> np.ndarray:
+    """A body of gray 100 within black, a heart that is brighter where it is large, and a device or none."""
+    noise = np.random.default_rng(index).integers(-12, 13, (SIDE, SIDE))
+    film = np.zeros((SIDE, SIDE))
+    film[4:60, 6:58] = 100
+    film[HEART] = 180 if large else 150
+    if device:
+        film[DEVICE] = 240
+    return (film + noise).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def make_cases():
+    """60 views, half of them with a large heart; ``with_heart`` and ``without`` of 30 show the device."""
+
+    def make(with_heart: int, without: int) -> list[Case]:
+        cases = []
+        for index in range(60):
+            large = index % 2 == 0
+            device = index // 2 < (with_heart if large else without)
+            regions = ({HEARTS: mark(HEART)} if large else {}) | ({DEVICES: mark(DEVICE)} if device else {})
+            body = mark((slice(4, 60), slice(6, 58)))
+            cases.append(Case(f"view{index}", draw(index, large, device), {HEARTS: int(large)}, regions, body))
+        return cases
+
+    return make
+
+
+@pytest.fixture
+def without_device():
+    """The same films drawn without the device."""
+    return {DEVICES: {f"view{index}": draw(index, index % 2 == 0, device=False) for index in range(60)}}
+
+
+@pytest.fixture
+def reads_device():
+    return Reader(DEVICE).eval()
+
+
+@pytest.fixture
+def reads_heart():
+    return Reader(HEART).eval()
+
+
+@pytest.fixture
+def even_map():
+    return EvenMap()
+
+
+@pytest.fixture
+def film():
+    return torch.from_numpy(draw(0, large=True, device=True)).numpy()

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+
+from chexpert.explain.shortcut import Evidence, Search, draw_films, find_suspects
+from chexpert.explain.shortcut.search import bootstrap_tie, find_overlap, find_tie
+
+HEARTS, DEVICES = "Cardiomegaly", "Support Devices"
+
+
+@pytest.fixture
+def judge(even_map):
+    """The one pair of a search on these splits."""
+
+    def judge(model, splits, without=None):
+        search = Search(model, [HEARTS], Evidence(splits, without or {}))
+        (pair,) = search.run([HEARTS], [DEVICES], even_map)["pairs"]
+        return pair
+
+    return judge
+
+
+def test_a_model_that_reads_only_the_device_is_named_by_filling_it(judge, reads_device, make_cases):
+    pair = judge(reads_device, {"matched": make_cases(26, 4)})
+    assert pair["alarm"]
+    assert pair["by"] == "above_control"
+    # the device's 36 pixels fall from 240 to the 100 around them: 4 * 140 / 255 of the logit
+    assert pair["inpainted"]["value"] == pytest.approx(4 * 140 / 255 / spread(reads_device, make_cases(26, 4)), rel=0.1)
+    assert pair["control"]["value"] == pytest.approx(0, abs=0.05)
+
+
+def test_a_model_that_reads_only_the_device_is_named_by_films_drawn_without_it(
+    judge, reads_device, make_cases, without_device
+):
+    pair = judge(reads_device, {"matched": make_cases(26, 4)}, without_device)
+    assert pair["alarm"]
+    assert pair["by"] == "counterfactual"
+    assert pair["effect"]["n"] == 30
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_a_model_that_reads_only_the_heart_is_not(judge, reads_heart, make_cases, without_device, drawn):
+    splits = {"matched": make_cases(26, 4), "reversed": make_cases(4, 26)}
+    pair = judge(reads_heart, splits, without_device if drawn else {})
+    assert not pair["alarm"]
+    assert "effect" in pair["lacking"]
+    assert pair["auroc_fall"]["value"] == 0
+
+
+def test_the_fall_of_the_auroc_confirms_the_device(judge, reads_device, make_cases):
+    pair = judge(reads_device, {"matched": make_cases(26, 4), "reversed": make_cases(4, 26)})
+    assert pair["alarm"]
+    assert pair["auroc_fall"]["value"] > 0.5
+    assert pair["ties"]["matched"] == pytest.approx(22 / 30)
+    assert pair["ties"]["reversed"] == pytest.approx(-22 / 30)
+
+
+def test_a_device_that_does_not_come_with_the_finding_confuses_but_is_no_shortcut(judge, reads_device, make_cases):
+    pair = judge(reads_device, {"matched": make_cases(15, 15)})
+    assert pair["lacking"] == ["tie"]
+
+
+def test_auroc_of_each_split_is_judged_on_its_own_films(reads_heart, make_cases, even_map):
+    splits = {"matched": make_cases(26, 4), "independent": make_cases(15, 15)[:20]}
+    aurocs = Search(reads_heart, [HEARTS], Evidence(splits)).run([HEARTS], [DEVICES], even_map)["aurocs"][HEARTS]
+    assert (aurocs["matched"]["n"], aurocs["matched"]["positives"]) == (60, 30)
+    assert (aurocs["independent"]["n"], aurocs["independent"]["positives"]) == (20, 10)
+
+
+def test_an_even_map_has_its_area_everywhere(reads_heart, make_cases, even_map):
+    content = Search(reads_heart, [HEARTS], Evidence({"matched": make_cases(26, 4)})).run([HEARTS], [DEVICES], even_map)
+    values = [content["pairs"][0]["mass_over_area"], *content["places"][HEARTS].values()]
+    assert [interval["value"] for interval in values] == pytest.approx([1, 1, 1, 1])
+
+
+def test_a_finding_of_the_same_kind_or_in_the_same_place_is_no_suspect(reads_device, make_cases, even_map):
+    cases = make_cases(26, 4)
+    for case in cases:
+        if DEVICES in case.regions:
+            case.regions["Enlarged Cardiomediastinum"] = case.regions[DEVICES]
+            case.regions["box"] = case.regions[DEVICES]
+            case.regions.setdefault(HEARTS, case.regions[DEVICES])
+    suspects = ["Enlarged Cardiomediastinum", "box"]
+    pairs = Search(reads_device, [HEARTS], Evidence({"matched": cases})).run([HEARTS], suspects, even_map)["pairs"]
+    assert [(pair["tied"], pair["alarm"]) for pair in pairs] == [(True, False), (False, True)]
+    for case in cases:
+        if "box" in case.regions:
+            case.regions[HEARTS] = case.regions["box"]
+    (pair,) = Search(reads_device, [HEARTS], Evidence({"matched": cases})).run([HEARTS], ["box"], even_map)["pairs"]
+    assert (pair["tied"], pair["alarm"]) == (True, False)
+
+
+def test_findings_are_suspects_only_where_they_are_named(make_cases):
+    cases = make_cases(26, 4)
+    assert find_suspects(cases) == [DEVICES]
+    assert find_suspects(cases, {HEARTS, "marker"}) == [HEARTS, DEVICES]
+
+
+def test_overlap_and_tie_of_made_cases(make_cases):
+    cases = make_cases(30, 0)
+    assert find_tie(cases, HEARTS, DEVICES) == pytest.approx(1)
+    assert np.isnan(find_tie(cases, HEARTS, "marker"))
+    assert find_overlap(cases, HEARTS, DEVICES) == 0
+    assert find_overlap(cases, HEARTS, HEARTS) == 1
+
+
+def test_a_tie_has_an_interval_over_the_films(make_cases):
+    cases = make_cases(20, 10)
+    tie, few = bootstrap_tie(cases, HEARTS, DEVICES), bootstrap_tie(cases[:12], HEARTS, DEVICES)
+    pairs = [(case.labels[HEARTS], DEVICES in case.regions) for case in cases]
+    assert tie.value == pytest.approx(np.corrcoef(np.transpose(pairs))[0, 1])
+    assert tie.ci_high - tie.ci_low == pytest.approx(2 * 1.96 * (1 - tie.value**2) / 60**0.5, rel=0.15)
+    assert np.isnan(few.value)
+    assert bootstrap_tie([], HEARTS, DEVICES).n == 0
+
+
+def test_the_picture_has_five_columns_and_says_both_probabilities_and_the_truth(
+    reads_device, make_cases, without_device, even_map
+):
+    search = Search(reads_device, [HEARTS], Evidence({"matched": make_cases(26, 4)}, without_device))
+    search.run([HEARTS], [DEVICES], even_map)
+    figure = draw_films(search, even_map, HEARTS, DEVICES, "counterfactual")
+    titles = [axes.get_title() for axes in figure.axes]
+    assert len(titles) == 20
+    probability, truth = titles[0].split("p = ")[1].split(", ")
+    assert truth == "has it"  # the label of the first film
+    assert float(probability) == pytest.approx(0.85, abs=0.011)  # 1 / (1 + exp(-(4 * 240 / 255 - 2)))
+    assert figure.get_suptitle().endswith("the 4 of 30 films on which it mattered most")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["the map: for the observation", "against it"]
+    assert titles[4].startswith("drawn without it")
+    assert float(titles[4][-4:]) == pytest.approx(0.39, abs=0.011)  # of gray 100
+
+
+def spread(model, cases):
+    import torch
+
+    with torch.no_grad():
+        return model(torch.stack([torch.from_numpy(case.film)[None] for case in cases]))[:, 0].numpy().std()

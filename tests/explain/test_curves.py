@@ -1,0 +1,71 @@
+"""Deletion and insertion of a model that adds up pixels, where every curve is known."""
+
+import numpy as np
+import pytest
+import torch
+
+from chexpert.explain.curves import CUTS, SHARES, probe_curves, rank_pixels
+from chexpert.explain.probing import Probe
+from chexpert.metrics import judge_curves
+from chexpert.models import Model
+from chexpert.models.readout import Readout
+
+
+class Sum(Model):
+    """Two logits: the mean gray over 255 of the film, and of its left half."""
+
+    def __init__(self) -> None:
+        super().__init__({}, Readout(2))
+        self.seen = 0
+
+    def feature_maps(self, images):
+        self.seen += len(images)
+        return {"x": images.float() / 255}
+
+    def score(self, maps):
+        half = maps["x"].shape[-1] // 2
+        return torch.stack([maps["x"].mean((1, 2, 3)), maps["x"][..., :half].mean((1, 2, 3))], 1)
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    """(1, 20, 20): a white left half, hidden by black."""
+    film = torch.zeros(1, 20, 20, dtype=torch.uint8)
+    film[:, :, :10] = 255
+    return film
+
+
+LEFT = np.repeat([[1.0, -1.0]], 10, axis=1).repeat(20, axis=0).astype("float32")
+
+
+def test_the_curves_of_a_model_that_adds_up_pixels_are_straight_lines(image):
+    (deletion, insertion), _ = probe_curves(Sum(), image, [LEFT, -LEFT], Probe(), fill="black")
+    falling = np.maximum(1 - 2 * np.array(SHARES), 0)
+    assert deletion[:, 1] == pytest.approx(falling, abs=1e-6)
+    assert insertion[:, 1] == pytest.approx(1 - falling, abs=1e-6)
+
+
+def test_a_right_map_gains_and_its_negative_loses_as_much(image):
+    right, wrong = probe_curves(Sum(), image, [LEFT, -LEFT], Probe(), fill="black")
+    # .5 but for the corner at half of the film, which both curves cut by a triangle of .2 x .2 / 4
+    assert judge_curves(*right[..., 1], SHARES).gap == pytest.approx(0.48)
+    assert judge_curves(*wrong[..., 1], SHARES).gap == pytest.approx(-0.48)
+
+
+def test_a_map_that_says_nothing_has_no_gap_wherever_the_evidence_lies(image):
+    ((deletion, insertion),) = probe_curves(Sum(), image, [np.zeros((20, 20))], Probe(), fill="black")
+    assert judge_curves(deletion[:, 1], insertion[:, 1], SHARES).gap == pytest.approx(0, abs=0.05)
+
+
+def test_all_maps_of_a_film_share_its_two_ends_and_all_outputs_every_pass(image):
+    model = Sum()
+    assert probe_curves(model, image, [LEFT, -LEFT, LEFT], Probe(batch_size=7)).shape == (3, 2, len(SHARES), 2)
+    assert model.seen == 2 + 3 * 2 * len(CUTS)
+
+
+def test_pixels_are_ranked_by_the_signed_map_and_ties_are_drawn_once_for_all():
+    ranks = rank_pixels(np.array([[-5.0, 2.0], [0.0, 7.0]]))
+    assert ranks.tolist() == [[3, 1], [2, 0]]
+    flat = rank_pixels(np.zeros((30, 30)))
+    assert (flat == rank_pixels(np.ones((30, 30)))).all()
+    assert abs(flat[:15].mean() - flat[15:].mean()) < 60  # by position it would be 450

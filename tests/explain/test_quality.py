@@ -1,0 +1,195 @@
+"""The whole scoring, on films whose findings are bright squares and a model that adds up what lies in them."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from chexpert import rundir
+from chexpert.explain.attribution import Attribution
+from chexpert.explain.quality import score_explainers
+from chexpert.explain.random_map import RandomMap
+from chexpert.explain.view import View
+from chexpert.models import Model
+from chexpert.models.readout import Readout
+
+NAMES = ["Edema", "Pleural Effusion"]
+PLACES = {"Edema": np.s_[4:12, 4:12], "Pleural Effusion": np.s_[20:28, 18:26]}
+
+
+class Squares(Model):
+    """A logit of an observation: weight x the mean gray of its square."""
+
+    def __init__(self) -> None:
+        super().__init__({}, Readout(2))
+        self.weight = torch.nn.Parameter(torch.tensor([3.0, 0.0, 0.0, 3.0, 1.0, -2.0]))
+
+    def feature_maps(self, images):
+        return {"x": images.float() / 64}
+
+    def score(self, maps):
+        film = maps["x"][:, 0]
+        means = [film[:, rows, columns].mean((1, 2)) for rows, columns in PLACES.values()]
+        return torch.stack(means, 1) @ self.weight[:4].view(2, 2)
+
+
+class Oracle:
+    """Shows the masks; its negative with ``sign=-1``."""
+
+    name = "oracle"
+
+    def __init__(self, sign: int = 1, cost: int = 1) -> None:
+        self.sign, self.cost = sign, cost
+
+    def passes(self, outputs):
+        return self.cost
+
+    def __call__(self, model, images, outputs):
+        return [[self.draw(model, c) for c in own] for own in outputs]
+
+    def draw(self, model, c):
+        signed = np.zeros((32, 32), dtype="float32")
+        signed[PLACES[NAMES[c]]] = float(model.weight[3 * c].detach()) * self.sign
+        return Attribution(signed, {}, {"grid": [8, 8]})
+
+
+class Unmoved(Oracle):
+    """Shows the masks whatever the weights."""
+
+    def draw(self, model, c):
+        return super().draw(Squares(), c)
+
+
+def make_view(row: int, present: list[str]) -> View:
+    film = np.random.default_rng(row).integers(60, 70, (32, 32)).astype(np.uint8)
+    masks = {}
+    for name in present:
+        film[PLACES[name]] = 250
+        masks[name] = np.zeros((32, 32), dtype=bool)
+        masks[name][PLACES[name]] = True
+    image = torch.from_numpy(film)[None]
+    return View(f"p{row}/study1/view1.jpg", image, film, np.eye(3), {n: int(n in present) for n in NAMES}, masks)
+
+
+@pytest.fixture
+def views() -> list[View]:
+    return [make_view(row, NAMES[: 1 + row % 2]) for row in range(6)]
+
+
+def score(views, explainers, passes=1000, per_observation=32, cutoffs=(0.5, 0.5)):
+    probabilities = np.tile([0.9, 0.8], (len(views), 1))
+    aurocs = dict(zip(NAMES, [0.9, float("nan")], strict=True))
+    return score_explainers(
+        Squares(), explainers, views, probabilities, NAMES, aurocs, dict(zip(NAMES, cutoffs, strict=True)),
+        per_observation=per_observation, passes=passes, seed=0,
+    )  # fmt: skip
+
+
+def figures(content, name="oracle", observation="Edema"):
+    return content["explainers"][name]["observations"][observation]
+
+
+def test_an_oracle_is_right_faithful_and_local(views):
+    found = figures(score(views, {"oracle": Oracle()}))
+    for key in ("hit_rate", "hit_normalised", "relevance_mass", "rank_accuracy", "right_for_the_right_reason"):
+        assert found[key].items() >= {"value": 1, "ci_low": 1, "ci_high": 1, "n": 6}.items()
+    assert found["hit_normalised"]["undefined_replicates"] == 0
+    assert found["iou"]["value"] > 0.95
+    assert (found["n"], found["ceiling"], found["without_evidence"], found["auroc"]) == (6, 1, 0, 0.9)
+    assert found["chance"] == found["area"] == 64 / 1024
+    assert found["relevance_over_area"]["value"] == 16
+    assert found["gap_over_random"]["ci_low"] > 0.5
+    assert found["gap_logit_over_random"]["ci_low"] > 2
+    assert found["road"]["ci_low"] > 2
+
+
+def test_a_map_against_the_finding_is_counted_and_never_right(views):
+    found = figures(score(views, {"oracle": Oracle(sign=-1)}))
+    assert found["without_evidence"] == 6
+    assert (found["hit_rate"]["value"], found["hit_rate"]["n"]) == (None, 0)
+    assert (found["right_for_the_right_reason"]["value"], found["right_for_the_right_reason"]["n"]) == (0, 6)
+    assert found["gap_over_random"]["ci_high"] < -0.5
+
+
+def test_a_random_map_is_neither_and_stays_the_same_without_the_weights(views):
+    content = score(views, {"random": RandomMap(seed=1)})
+    found = figures(content, "random")
+    assert abs(found["gap_over_random"]["value"]) < 0.4
+    assert found["sanity"]["passed"] is False
+    assert found["sanity"]["top_block"]["value"] == 1
+    few = figures(content, "random", "Pleural Effusion")["sanity"]
+    assert (few["top_block"]["n"], few["passed"]) == (3, None)
+
+
+def test_maps_of_all_observations_together_give_a_dear_explainer_its_verdict(views):
+    shown = [*views[1::2], *views[::2]]  # three views with two observations each come first
+    content = score(shown, {"dear": Unmoved(cost=100)}, passes=300)
+    assert [figures(content, "dear", name)["sanity"]["passed"] for name in NAMES] == [None, None]
+    pooled = content["explainers"]["dear"]["sanity"]
+    assert (pooled["top_block_size"]["n"], pooled["passed"]) == (4, None)
+    pooled = score(shown, {"dear": Unmoved(cost=100)}, passes=1500)["explainers"]["dear"]["sanity"]
+    assert (pooled["top_block_size"]["n"], pooled["passed"]) == (6, False)
+
+
+def test_without_masks_what_needs_them_is_none_and_the_rest_is_there(views):
+    bare = [View(view.path, view.image, view.film, view.matrix, view.truth) for view in views]
+    found = figures(score(bare, {"oracle": Oracle()}))
+    for key in ("hit_rate", "hit_normalised", "relevance_mass", "relevance_over_area", "right_for_the_right_reason"):
+        assert (found[key]["value"], found[key]["n"]) == (None, 0)
+    assert found["chance"] is found["ceiling"] is found["area"] is None
+    assert found["gap"]["n"] == 6
+
+
+def test_only_what_was_predicted_can_be_right_for_the_right_reason(views):
+    content = score(views, {"oracle": Oracle()}, cutoffs=(0.95, float("nan")))
+    assert [figures(content, observation=name)["right_for_the_right_reason"]["n"] for name in NAMES] == [0, 0]
+
+
+def test_curves_and_road_are_of_true_positives_alone(views):
+    content = score(views, {"oracle": Oracle()}, cutoffs=(0.5, 0.85))
+    for name, right in zip(NAMES, (6, 0), strict=True):
+        found = figures(content, observation=name)
+        assert found["true_positives"] == right
+        assert found["gap"]["n"] == found["gap_over_random"]["n"] == found["road"]["n"] == right
+    assert figures(content, observation="Pleural Effusion")["hit_rate"]["n"] == 3
+
+
+def test_what_does_not_ask_the_model_is_a_control(views):
+    scored = score(views, {"random": RandomMap(), "oracle": Oracle()})["explainers"]
+    assert [scored[name]["control"] for name in ("random", "oracle")] == [True, False]
+
+
+def test_a_dear_explainer_gets_the_first_views_and_says_so(views):
+    content = score(views, {"oracle": Oracle(), "dear": Oracle(cost=100)}, passes=250)
+    assert [content["explainers"][name]["views"] for name in ("oracle", "dear")] == [6, 2]
+    assert figures(content, "dear")["hit_rate"]["n"] == 2
+
+
+def test_no_more_maps_of_an_observation_are_scored_than_asked_for(views):
+    content = score(views, {"oracle": Oracle()}, per_observation=2)
+    assert [figures(content, observation=name)["n"] for name in NAMES] == [2, 2]
+
+
+def test_an_observation_that_is_nowhere_present_has_empty_figures(views):
+    found = figures(score(views[::2], {"oracle": Oracle()}), observation="Pleural Effusion")
+    assert found["n"] == 0
+    assert found["auroc"] is found["hit_rate"]["value"] is found["sanity"]["passed"] is None
+
+
+def test_what_one_explainer_gets_does_not_depend_on_the_others(views):
+    alone = score(views, {"oracle": Oracle()})
+    beside = score(views, {"random": RandomMap(), "oracle": Oracle()})
+    assert figures(alone) == figures(beside)
+
+
+def test_maps_of_a_view_are_compared_with_each_other(views):
+    found = figures(score(views, {"oracle": Oracle()}))["between_observations"]
+    assert found["n"] == 3
+    assert found["value"] == pytest.approx(-64 / (1024 - 64))
+
+
+def test_it_can_be_written_and_read_as_it_is(views, tmp_path):
+    content = score(views, {"oracle": Oracle()})
+    rundir.write_json(tmp_path / "quality.json", content)
+    assert json.loads((tmp_path / "quality.json").read_text()) == content

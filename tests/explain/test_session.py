@@ -1,0 +1,138 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from chexpert import rundir
+from chexpert.explain import explain_views
+from chexpert.explain.attribution import Attribution
+from chexpert.explain.scored import explain_batches
+from chexpert.explain.session import predict, stack
+from chexpert.metrics import find_maps
+from chexpert.models import Model
+from chexpert.models.readout import Readout
+
+NAMES = ["Edema", "Fracture", "Pneumonia"]
+
+
+class Gray(Model):
+    """Logits that are multiples of the film's mean gray; it counts its forward passes."""
+
+    def __init__(self) -> None:
+        super().__init__({}, Readout(3))
+        self.seen: list[int] = []
+
+    def feature_maps(self, images):
+        self.seen.append(len(images))
+        return {"x": images.float() / 255}
+
+    def score(self, maps):
+        return maps["x"].mean((1, 2, 3))[:, None] * torch.tensor([1.0, 3.0, 2.0])
+
+
+class Signs:
+    """Says of output k that the whole film speaks for it with k - 1, and notes what it was asked."""
+
+    name = "signs"
+
+    def __init__(self) -> None:
+        self.asked: list[list[list[int]]] = []
+
+    def passes(self, outputs):
+        return 5 * outputs
+
+    def __call__(self, model, images, outputs):
+        self.asked.append([list(own) for own in outputs])
+        size = images.shape[-2:]
+        manifest = {"explainer": "signs", "layer": "input", "of": "logit", "samples": 5}
+        member = {"half": np.full(size, 0.5, dtype="float32")}
+        return [[Attribution(np.full(size, k - 1, "float32"), member, manifest) for k in own] for own in outputs]
+
+
+@pytest.fixture
+def views(make_view):
+    paths = [f"CheXpert-v1.0-small/valid/patient{k}/study1/view1_frontal.jpg" for k in range(10)]
+    return [make_view((40, 32), "pad", path, truth={"Edema": 1}) for path in paths]
+
+
+def test_batches_of_views_go_to_the_explainer_each_with_its_own_outputs(views):
+    explainer, outputs = Signs(), [[k % 3, 2] for k in range(10)]
+    attributions = explain_batches(Gray(), explainer, stack(Gray(), views), outputs)
+    assert explainer.asked == [outputs[:8], outputs[8:]]
+    assert [[a.signed[0, 0] + 1 for a in own] for own in attributions] == outputs
+
+
+def test_probabilities_are_computed_once_for_all_explainers(tmp_path, views, monkeypatch):
+    monkeypatch.setattr("chexpert.explain.session.estimate_seconds", lambda *_: 0)
+    model = Gray()
+    explain_views(model, {"one": Signs(), "two": Signs()}, views[:2], NAMES, tmp_path, top=1)
+    assert model.seen == [2]
+
+
+def test_what_starts_is_told_with_the_time_it_takes(tmp_path, views, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "chexpert.explain.session.estimate_seconds", lambda m, like, n: asked.append((like.shape, n)) or 35
+    )
+    explain_views(Gray(), {"signs": Signs()}, views[:2], NAMES, tmp_path, only=["Edema"])
+    assert capsys.readouterr().out == "signs: 2 views, about 35 s\n"
+    assert asked == [((1, 16, 16), 10)]
+
+
+def test_a_map_lies_over_the_whole_film_with_what_is_needed_to_compare_it_with_a_mask(tmp_path, views):
+    explain_views(Gray(), {"signs": Signs()}, views[:1], NAMES, tmp_path, only=["Pneumonia"])
+    stored = np.load(tmp_path / "signs/maps/patient0_study1_view1_frontal_Pneumonia_map.npz")
+    assert set(stored) == {
+        *("map", "probability", "width", "height", "signed", "members_half", "matrix", "shape"),
+        *("view", "observation"),
+    }
+    assert (str(stored["view"]), str(stored["observation"])) == ("patient0_study1_view1_frontal", "Pneumonia")
+    assert stored["map"].shape == (16, 13)  # 40 x 32 were padded to a square of 16
+    assert stored["map"].dtype == np.float32
+    assert stored["map"] == pytest.approx(1, abs=1e-6)
+    assert (int(stored["height"]), int(stored["width"])) == (40, 32)
+    assert stored["probability"] == pytest.approx(predict(Gray(), stack(Gray(), views[:1]))[0, 2])
+    assert stored["signed"].shape == stored["members_half"].shape == (16, 16)
+    assert (stored["matrix"] == views[0].matrix).all()
+
+
+def test_a_map_that_was_upsampled_says_of_which_grid(tmp_path, views):
+    class Coarse(Signs):
+        def __call__(self, model, images, outputs):
+            found = super().__call__(model, images, outputs)
+            return [[replace(one, manifest=one.manifest | {"grid": [4, 2]}) for one in own] for own in found]
+
+    explain_views(Gray(), {"coarse": Coarse()}, views[:1], NAMES, tmp_path, only=["Edema"])
+    read = find_maps(tmp_path, NAMES)[0][0].read()
+    assert (read.grid, read.shape) == ((4, 2), (16, 16))
+    assert (read.matrix == views[0].matrix).all()
+
+
+def test_the_manifest_says_of_each_map_what_it_is_and_where(tmp_path, views):
+    explain_views(Gray(), {"signs": Signs()}, views[:2], NAMES, tmp_path)
+    entries = json.loads((tmp_path / "signs" / rundir.MANIFEST).read_text())
+    assert [entry["observation"] for entry in entries] == ["Fracture", "Pneumonia", "Edema"] * 2
+    assert [entry["positive_evidence"] for entry in entries[:3]] == [False, True, False]
+    assert [entry["truth"] for entry in entries[:3]] == [None, None, 1]
+    assert {(entry["height"], entry["width"], entry["samples"]) for entry in entries} == {(40, 32, 5)}
+    assert all((tmp_path / entry[key]).is_file() for entry in entries for key in ("picture", "map"))
+
+
+def test_there_is_a_sheet_for_each_explainer_and_for_each_view(tmp_path, views):
+    sheets = explain_views(Gray(), {"one": Signs(), "two": Signs()}, views[:2], NAMES, tmp_path, top=1)
+    expected = ["one", "two", "views/patient0_study1_view1_frontal", "views/patient1_study1_view1_frontal"]
+    assert list(sheets) == expected
+    found = sorted(
+        str(path.relative_to(tmp_path))
+        for path in tmp_path.rglob("*.png")
+        if len(path.relative_to(tmp_path).parts) == 2
+    )
+    assert found == ["one/sheet.png", "two/sheet.png", *(f"{name}.png" for name in expected[2:])]
+
+
+def test_the_model_keeps_its_mode(tmp_path, views):
+    model = Gray().train()
+    explain_views(model, {"signs": Signs()}, views[:1], NAMES, tmp_path)
+    assert model.training
