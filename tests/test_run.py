@@ -486,7 +486,7 @@ def test_masks_that_do_not_fit_the_films_are_refused_before_training(tmp_path, p
     masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
     for observations in masks.values():
         for item in observations.values():
-            item["size"] = [2 * item["size"][0], item["size"][1] // 2]  # as many pixels, on films of another shape
+            item["size"] = item["size"][::-1]  # as many pixels, on a film that lies on its side
     (copy / "gt_segmentations_val.json").write_text(json.dumps(masks))
     monkeypatch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("it trained"))
     message = refuse(tmp_path, copy.parent, "explain.count=24")
