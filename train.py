@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import chexpert.config
@@ -20,11 +21,16 @@ def main(cfg: DictConfig) -> float:
     for notice in chexpert.config.find_notices(cfg, HydraConfig.get().overrides.task):
         print(f"note: {notice}", file=sys.stderr)
 
-    folder = Path(os.path.relpath(HydraConfig.get().runtime.output_dir))
+    hydra_cfg = HydraConfig.get()
+    sweep = hydra_cfg.mode == RunMode.MULTIRUN
+    folder = Path(os.path.relpath(hydra_cfg.runtime.output_dir))
     try:
-        return run(cfg, folder)
+        return run(cfg, folder, hydra_cfg.overrides.task, keep_failed=sweep)
     except ProblemError as error:
-        sys.exit(f"error: {error}")
+        if not sweep:
+            sys.exit(f"error: {error}")
+        print(f"error in job {hydra_cfg.job.num}: {error}", file=sys.stderr)
+        raise  # the other jobs of the sweep go on; Hydra ends it with this once they are done
 
 
 if __name__ == "__main__":

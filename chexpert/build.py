@@ -1,10 +1,8 @@
 """From nodes of a config, or from a checkpoint, to objects. The only place that instantiates."""
 
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from chexpert.data import Preprocessing
 from chexpert.explain import ExplainCallback
 from chexpert.models import Model
 from chexpert.problem import ProblemError
+from chexpert.state import list_versions
 from chexpert.training import MultilabelModule, start_scheduler
 
 
@@ -105,13 +104,12 @@ def data_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
 
 def build_module(cfg: dict[str, Any], model: Model, preprocessing: Preprocessing) -> MultilabelModule:
     """The Lightning module, with the card that its checkpoints carry."""
-    packages = ("torch", "timm", "pytorch-lightning", "chexpert")
     card = {
         "config": cfg,
         "observations": list(cfg["observations"]),
         "readout": {"uncertain": model.readout.uncertain, "parents": model.readout.parents},
         "preprocessing": {"size": preprocessing.size, "fit": preprocessing.fit},
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+        "versions": list_versions(),
     }
     return MultilabelModule(
         model,

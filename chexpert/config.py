@@ -14,6 +14,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from chexpert.metrics.calibration import METHODS
 from chexpert.observations import COMPETITION, OBSERVATIONS
 from chexpert.problem import ProblemError
 
@@ -70,6 +71,8 @@ class Config:
     level: str = MISSING
     study_score: str = MISSING
     predict_train: bool = MISSING
+    calibration: str | None = None
+    keep: int = MISSING
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)
     labels: Any = field(default_factory=dict)
@@ -262,9 +265,11 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
         yield ProblemError(f"{epochs!r} is not possible", where="trainer.max_epochs", mend="a whole number, 0 or more")
     if trainer.get("devices", 1) != 1 or trainer.get("num_nodes", 1) != 1:
         yield ProblemError("several devices are not supported yet", where="trainer.devices", mend="trainer.devices=1")
-    for key, words in (("level", LEVELS), ("study_score", STUDY_SCORES)):
+    if cfg["keep"] < 1:
+        yield ProblemError(f"{cfg['keep']} is not possible", where="keep", mend="1 or more")
+    for key, words in (("level", LEVELS), ("study_score", STUDY_SCORES), ("calibration", (None, *METHODS))):
         if cfg[key] not in words:
-            yield ProblemError(f"unknown {key}: {cfg[key]!r}", where=key, mend=f"one of {', '.join(words)}")
+            yield ProblemError(f"unknown {key}: {cfg[key]!r}", where=key, mend=f"one of {', '.join(map(str, words))}")
     if ".." in Path(cfg["name"]).parts or Path(cfg["name"]).is_absolute():
         yield ProblemError(f"{cfg['name']} leaves outputs/", where="name", mend="a plain name")
 

@@ -41,6 +41,14 @@ LOCALISED = (
 CHEXLOCALIZE = {"Lung Opacity": "Airspace Opacity"}
 """What CheXlocalize calls otherwise in its files."""
 
+SPELLINGS = {
+    "Airspace Opacity": "Lung Opacity",
+    "Effusion": "Pleural Effusion",
+    "Enlarged Cardiom.": "Enlarged Cardiomediastinum",
+    "Enlarged Cardiomed.": "Enlarged Cardiomediastinum",
+}
+"""Of an observation in the files of others: CheXlocalize, torchxrayvision, tables of papers."""
+
 PARENTS = {
     "Cardiomegaly": "Enlarged Cardiomediastinum",
     "Lung Lesion": "Lung Opacity",
@@ -50,3 +58,19 @@ PARENTS = {
     "Atelectasis": "Lung Opacity",
 }
 """What each observation is a kind of (Irvin et al. 2019, figure 1); the others are roots."""
+
+
+def find_observation(name: str) -> str | None:
+    """The observation that a column is named after, whatever its case, blanks and dashes; None where there is none.
+
+    >>> find_observation("pleural_effusion"), find_observation("Airspace Opacity"), find_observation("Edma")
+    ('Pleural Effusion', 'Lung Opacity', None)
+    """
+    return _KNOWN.get(_letters(name))
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+_KNOWN = {_letters(name): name for name in OBSERVATIONS} | {_letters(key): name for key, name in SPELLINGS.items()}

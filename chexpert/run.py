@@ -4,7 +4,7 @@ import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, Mode
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from chexpert import rundir
+from chexpert.announce import MONITOR, find_undefined, find_warnings, introduce
 from chexpert.build import (
     build,
     build_model,
@@ -25,27 +26,33 @@ from chexpert.build import (
     read_checkpoint,
     try_out,
 )
+from chexpert.conclude import conclude
 from chexpert.config import resolve
-from chexpert.data import CheXpertDataModule, Preprocessing, check_studies, find_scarce
+from chexpert.data import CheXpertDataModule, Preprocessing, check_studies
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.report import describe
+from chexpert.state import telling_state
 from chexpert.training import ResultsWriter, make_progress, native_precision
-
-MONITOR = "val/auroc_mean"
 
 # Lightning warns of what is chosen on purpose here.
 EXPECTED = ("does not have many workers", "smaller than the logging interval", "in eval mode at the start", "LeafSpec")
 
 
-def run(cfg: DictConfig, folder: Path) -> float:
+def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, keep_failed: bool = False) -> float:
     """Trains, judges and explains what the config says, into an empty folder.
+
+    Args:
+        cfg: as Hydra composed it.
+        folder: of the run.
+        overrides: what was chosen on the command line, for the run to tell.
+        keep_failed: leave the folder, with its state, also where nothing was trained: a sweep counts its failed jobs.
 
     Returns:
         The mean AUROC of the best weights on the split that chose them, for a sweeper to rank; NaN if undefined.
 
     Raises:
-        ProblemError: something the user can mend. The folder is then gone, unless it holds a checkpoint.
+        ProblemError: something the user can mend. The folder is then gone, unless it holds a checkpoint or is kept.
     """
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # a run's own lines say it better
     for message in EXPECTED:
@@ -53,24 +60,30 @@ def run(cfg: DictConfig, folder: Path) -> float:
     if any(folder.iterdir()):  # nothing is overwritten here, and nothing of others is removed below
         raise ProblemError("the run folder is not empty", where=str(folder), mend="choose another hydra.run.dir")
     try:
-        plain = resolve(cfg)
-        accelerator = plain["trainer"].get("accelerator", "auto")
-        plain["trainer"].setdefault("precision", native_precision(accelerator))  # config.yaml then tells it
-        pl.seed_everything(plain["seed"], workers=True, verbose=False)
-        try_out(plain)
-        model = build_model(plain)  # before any data is read: weights may not be had
-        data = build(plain["data"], "data", **data_arguments(plain))
-        check_input(model, data.preprocessing.size)
-        only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
-        data.setup("validate" if only_judged else "fit")
-        check_preprocessing(plain, data)
-        if plain["level"] == "study":
-            check_studies({split: data.frames[split] for split in data.reported})
-        return fit(plain, model, data, folder)
+        with telling_state(folder, overrides):
+            return work(cfg, folder)
     except Exception:
-        if not any(folder.glob(f"{rundir.CHECKPOINTS}/*.ckpt")):
+        if not keep_failed and not any(folder.glob(f"{rundir.CHECKPOINTS}/*.ckpt")):
             shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def work(cfg: DictConfig, folder: Path) -> float:
+    """Builds and tries everything, then fits; see :func:`run`."""
+    plain = resolve(cfg)
+    accelerator = plain["trainer"].get("accelerator", "auto")
+    plain["trainer"].setdefault("precision", native_precision(accelerator))  # config.yaml then tells it
+    pl.seed_everything(plain["seed"], workers=True, verbose=False)
+    try_out(plain)
+    model = build_model(plain)  # before any data is read: weights may not be had
+    data = build(plain["data"], "data", **data_arguments(plain))
+    check_input(model, data.preprocessing.size)
+    only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
+    data.setup("validate" if only_judged else "fit")
+    check_preprocessing(plain, data)
+    if plain["level"] == "study":
+        check_studies({split: data.frames[split] for split in data.reported})
+    return fit(plain, model, data, folder)
 
 
 def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path) -> float:
@@ -82,6 +95,7 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     checkpoint = ModelCheckpoint(
         folder / rundir.CHECKPOINTS, filename=rundir.BEST, monitor=monitor, mode=mode, save_last=True
     )
+    further = [] if cfg["keep"] == 1 else [keep_best(folder, cfg["keep"], monitor, mode)]
     patience = cfg["early_stopping"]
     stopping = [] if patience is None else [EarlyStopping(monitor, mode=mode, patience=patience)]
     hparams = flatten({key: cfg[key] for key in cfg if key != "backbone"})  # the model has it
@@ -90,10 +104,11 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
         cfg["trainer"],
         "trainer",
         callbacks=[
-            make_progress(),
+            *make_progress(),
             LearningRateMonitor(),
             *stopping,
             checkpoint,
+            *further,
             results,
             explaining(cfg, folder),
         ],
@@ -115,8 +130,18 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     results.metrics["skipped"] = sorted(data.skipped)  # again: by now it is known what cannot be read
     rundir.write_json(folder / rundir.METRICS, results.metrics)
     rundir.write_json(folder / rundir.DATA, data.summarise())
+    conclude(folder, cfg)
     print(describe(folder))
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
+
+
+def keep_best(folder: Path, count: int, monitor: str, mode: str) -> ModelCheckpoint:
+    """Keeps the weights of the best epochs, their figure in the name, for an ensemble of them."""
+    figure = monitor.rpartition("/")[2]
+    name = f"epoch={{epoch:02d}}-{figure}={{{monitor}:.5f}}"
+    return ModelCheckpoint(
+        folder / rundir.CHECKPOINTS, name, monitor, mode=mode, save_top_k=count, auto_insert_metric_name=False
+    )
 
 
 def judge(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:
@@ -134,44 +159,6 @@ def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> Non
     if trained != data.preprocessing:
         mend = f"data.size={trained.size} data.fit={trained.fit}"
         raise ProblemError(f"trained on {trained}, judged on {data.preprocessing}", where="data", mend=mend)
-
-
-def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folder: Path) -> str:
-    """What is about to run, in three lines."""
-    weights = [p.numel() for p in model.parameters()]
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    names = " + ".join(member.name for member in model.members.values())
-    views = ", ".join(f"{len(dataset)} {split}" for split, dataset in data.datasets.items())
-    return (
-        f"data:       {views} views ({data.views}) of {data.layout.name} in {data.layout.folder}\n"
-        f"model:      {names}, {trained / 1e6:.1f} of {sum(weights) / 1e6:.1f} million weights trained, on "
-        f"{trainer.strategy.root_device} in {trainer.precision}\n"
-        f"run folder: {folder}"
-    )
-
-
-def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, int]], monitor: str) -> Iterator[str]:
-    """What a user should know before training: figures that cannot be, labels that are too few."""
-    split = data.choosing or "valid"
-    for name, (positives, negatives) in undefined.items():
-        yield f"{name} has {positives} positive and {negatives} negative labels in {split}: its AUROC is undefined"
-    if monitor != MONITOR:
-        yield f"so {MONITOR} is undefined, and the best epoch is chosen by {monitor}"
-    if train := data.datasets.get("train"):
-        scarce = find_scarce(train.targets.numpy(), train.mask.numpy(), data.observations)
-        for name, (yes, no) in scarce.items():
-            yield f"{name} has {yes:,.0f} positive and {no:,.0f} negative labels to learn from under this policy"
-
-
-def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Positive and negative labels, in the split that chooses the epoch, of the observations that lack one of them."""
-    chooses = data.datasets[data.choosing or "valid"]
-    counts = {}
-    for name in mean_over:
-        column = data.observations.index(name)
-        labels = chooses.targets[chooses.mask[:, column], column]
-        counts[name] = int(labels.sum()), int((1 - labels).sum())
-    return {name: count for name, count in counts.items() if 0 in count}
 
 
 def flatten(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

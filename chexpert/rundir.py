@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 BEST = "best"
@@ -16,6 +18,12 @@ TENSORBOARD = "tensorboard"
 METRICS = "metrics.json"
 DATA = "data.json"
 PREDICTIONS = "predictions"
+LABELS = "labels"
+EVALUATION = "evaluation"
+CALIBRATION = "calibration.json"
+STATE = "state.json"
+REPORT = "report.html"
+FILMS = "films"
 EXPLANATIONS = "explanations"
 SHORTCUTS = "shortcuts"
 MANIFEST = "manifest.json"
@@ -30,6 +38,16 @@ def checkpoint(run: Path, name: str = BEST) -> Path:
 def predictions(run: Path, split: str) -> Path:
     """predictions/valid.csv: Path and one probability column per observation, by name."""
     return run / PREDICTIONS / f"{split}.csv"
+
+
+def labels(run: Path, split: str) -> Path:
+    """labels/valid.csv: what a split was judged by, in CheXpert's columns; blank where there is no label."""
+    return run / LABELS / f"{split}.csv"
+
+
+def evaluation(run: Path, split: str) -> Path:
+    """evaluation/valid.json: what scripts/evaluate.py writes, of the run's own predictions."""
+    return run / EVALUATION / f"{split}.json"
 
 
 def picture(explanations: Path, explainer: str, view: str, observation: str) -> Path:
@@ -92,17 +110,33 @@ def find_clashes(files: Iterable[Path | None], folders: Iterable[Path | None]) -
 
 def write_predictions(path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]]) -> None:
     """Writes (Path, C probabilities) rows; nine digits bring a float32 back to the last bit."""
+    write_table(path, ["Path", *observations], ([view, *map(_digits, figures)] for view, figures in rows))
+
+
+def as_written(probabilities: np.ndarray) -> np.ndarray:
+    """(N, C) float64: what is read from a file to which these float32 were written."""
+    return np.array([[float(_digits(p)) for p in row] for row in probabilities.tolist()]).reshape(probabilities.shape)
+
+
+def _digits(probability: float) -> str:
+    return f"{probability:.9g}"
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Writes a CSV file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["Path", *observations])
-        writer.writerows([view, *(f"{p:.9g}" for p in probabilities)] for view, probabilities in rows)
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def write_json(path: Path, content: Any) -> None:
     """Writes strict JSON: NaN, which JSON does not know, becomes null."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_nullify(content), indent=2, allow_nan=False) + "\n")
+    part = path.with_name(f"{path.name}.part")  # whoever reads beside a run sees the old or the new, never a half
+    part.write_text(json.dumps(_nullify(content), indent=2, allow_nan=False) + "\n")
+    part.replace(path)
 
 
 def _nullify(content: Any) -> Any:

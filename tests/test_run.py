@@ -119,6 +119,7 @@ def test_a_run_may_choose_on_held_out_patients_and_report_studies_of_valid_and_t
     mean = start(tmp_path / "run", phantom, *options)
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     assert metrics["epoch_chosen_on"] == "dev"
+    assert_concluded(tmp_path / "run", metrics)
     assert mean == pytest.approx(metrics["dev"]["auroc_mean"], abs=1e-9)
     assert [(metrics[split]["level"], metrics[split]["n"]) for split in ("valid", "test")] == [
         ("study", 24),
@@ -137,7 +138,23 @@ def test_a_run_may_choose_on_held_out_patients_and_report_studies_of_valid_and_t
     assert metrics["test"]["auroc"]["Pleural Effusion"]["value"] == pytest.approx(expected, abs=1e-6)
     manifest = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())
     assert all("/valid/" in entry["view"] for entry in manifest)
-    assert "AUROC, test split, studies, labels of test_labels.csv, n = 8" in capsys.readouterr().out
+    assert "AUROC, test split, labels of test_labels.csv, studies (max over views), n = 8" in capsys.readouterr().out
+
+
+def assert_concluded(run: Path, metrics: dict) -> None:
+    """Thresholds and calibration were chosen on dev alone, and the evaluations say what metrics.json says."""
+    calibration = json.loads((run / "calibration.json").read_text())
+    assert (calibration["method"], calibration["fitted_on"]) == ("platt", "dev")
+    assert list(calibration["levels"]) == ["study", "image"]
+    for split in ("dev", "valid", "test"):
+        told = json.loads((run / "evaluation" / f"{split}.json").read_text())
+        assert {name: own["value"] for name, own in told["auroc"].items()} == {
+            name: own["value"] for name, own in metrics[split]["auroc"].items()
+        }
+        assert told["auroc_mean"]["value"] == metrics[split]["auroc_mean"]
+        assert (told["split"], told["level"], told["n"]) == (split, "study", metrics[split]["n"])
+        assert (told["operating_points"] is None) == (split == "dev")
+        assert (told["groups"] == {}) == (split == "dev")
 
 
 def test_the_last_lines_say_where_to_look(finished):
@@ -234,13 +251,17 @@ def test_a_member_starts_from_an_earlier_run_and_stays_frozen(tmp_path, phantom,
     assert all((before[key] == after[key]).all() for key in before)
 
 
-def test_a_sweep_leaves_one_numbered_folder_a_job(tmp_path, phantom):
-    sweep = f"-m labels=zeros,ones,ignore,lsr explainer=[] hydra.sweep.dir={tmp_path}/sweep".split()
+def test_a_sweep_leaves_one_numbered_folder_a_job_and_goes_on_after_one_that_failed(tmp_path, phantom):
+    sweep = f"-m optimizer.lr=1e-3,-1 labels=zeros,lsr explainer=[] hydra.sweep.dir={tmp_path}/sweep".split()
     sweep += ["data=small", f"data.root={phantom}"]
     done = train(*sweep, *TINY)
-    assert done.returncode == 0, done.stderr
-    for job in ("0", "1", "2", "3"):
-        assert (tmp_path / "sweep" / job / "metrics.json").is_file()
+    assert done.returncode != 0
+    assert "error in job 2: cannot be built: Invalid learning rate: -1" in done.stderr
+    states = [json.loads((tmp_path / "sweep" / job / "state.json").read_text()) for job in "0123"]
+    assert [state["state"] for state in states] == ["finished", "finished", "failed", "failed"]
+    assert [(tmp_path / "sweep" / job / "metrics.json").is_file() for job in "0123"] == [True, True, False, False]
+    assert states[2]["why"].startswith("cannot be built: Invalid learning rate: -1")
+    assert "optimizer.lr=-1" in states[3]["overrides"]
 
 
 def read_predictions(run: Path, split: str) -> dict[str, dict[str, float]]:

@@ -20,7 +20,7 @@ from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.reading import SplitReader, check_patients
 from chexpert.data.settings import find_wrong_settings
 from chexpert.data.split import held_range, hold_out
-from chexpert.data.summary import describe_source, summarise_split
+from chexpert.data.summary import describe_source, summarise_split, write_labels
 
 
 class CheXpertDataModule(pl.LightningDataModule):
@@ -112,6 +112,10 @@ class CheXpertDataModule(pl.LightningDataModule):
         kept = {name: frame[~frame["path"].isin(self.skipped)] for name, frame in self.frames.items()}
         splits = {name: summarise_split(frame) | self.sources[name] for name, frame in kept.items()}
         return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits}
+
+    def write_labels(self, path: Path, split: str, views: Sequence[str]) -> None:
+        """Writes what these views (their CSV paths) of a split are judged by, in CheXpert's columns."""
+        write_labels(path, self.frames[split], self.datasets[split], self.observations, views)
 
     def setup(self, stage: str) -> None:
         """Reads the splits and sees that their images are there; train only to fit. A second call reads nothing."""

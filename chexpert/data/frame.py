@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chexpert.data.table import Table, read_table
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
+from chexpert.table import Table, read_table
 
 CIRCUMSTANCES = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 HEADER = ("Path", *CIRCUMSTANCES, *OBSERVATIONS)

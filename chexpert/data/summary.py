@@ -1,11 +1,20 @@
-"""Which data a run has seen, as its data.json says it."""
+"""Which data a run has seen, as its data.json and labels/<split>.csv say it."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from chexpert import rundir
+from chexpert.data.dataset import ViewDataset
 from chexpert.data.fingerprint import fingerprint
+from chexpert.data.frame import HEADER
 from chexpert.data.layout import Layout
+from chexpert.observations import OBSERVATIONS
+
+LABEL = {1.0: "1.0", 0.0: "0.0"}  # otherwise there is none
 
 
 def describe_source(layout: Layout, split: str, labeller: str | None) -> dict[str, str]:
@@ -26,3 +35,29 @@ def summarise_split(frame: pd.DataFrame) -> dict[str, Any]:
         "patients": int(frame["patient"].nunique()),
         "fingerprint": fingerprint(frame),
     }
+
+
+def write_labels(
+    path: Path, frame: pd.DataFrame, dataset: ViewDataset, observations: Sequence[str], views: Sequence[str]
+) -> None:
+    """Writes the labels by which views are judged, with what is known of each view, in CheXpert's columns.
+
+    Args:
+        path: of the file.
+        frame: the rows of the split.
+        dataset: of the same rows, with the labels as they are judged.
+        observations: names of the dataset's C columns; of the others, uncertain labels are left blank.
+        views: CSV paths of those that were judged, in the order of the file.
+    """
+    columns = {name: np.where(frame[name] == -1, np.nan, frame[name]) for name in OBSERVATIONS}
+    judged = np.where(dataset.mask, dataset.targets, np.nan)
+    columns |= dict(zip(observations, judged.T, strict=True))
+    kinds = frame["projection"].str.partition("_")
+    text = {name: [LABEL.get(value, "") for value in values.tolist()] for name, values in columns.items()}
+    ages = ["" if np.isnan(age) else f"{age:.0f}" for age in frame["age"]]
+    told = pd.DataFrame(
+        {"Path": frame["path"], "Sex": frame["sex"], "Age": ages, "Frontal/Lateral": kinds[0].str.title()}
+        | {"AP/PA": kinds[2].str.upper()} | text
+    )  # fmt: skip
+    rows = told[list(HEADER)].set_index("Path", drop=False).loc[list(views)]
+    rundir.write_table(path, HEADER, rows.itertuples(index=False))

@@ -63,9 +63,9 @@ class Judging:
         views = find_views(dataset, choose_scored(present, self.score, self.seed), observations, masks)
         if not views:
             return None
-        probabilities, labels, mask = (rows.cpu() for rows in judged)
+        probabilities, labels, mask = (rows.cpu().numpy() for rows in judged)
         aurocs = [auroc.value for auroc in multilabel_auroc(probabilities, labels, mask)]
-        cutoffs = youden_thresholds(probabilities.numpy(), labels.numpy(), mask.numpy())
+        cutoffs = youden_thresholds(probabilities, labels, mask)
         figures = score_explainers(
             model,
             explainers,

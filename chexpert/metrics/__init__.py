@@ -1,9 +1,10 @@
-"""Figures that judge a model: functions of arrays, with thin shells for Lightning."""
+"""Figures that judge a model: functions of arrays, without torch."""
 
 from chexpert.metrics.agreement import spearman
-from chexpert.metrics.auroc import Auroc, MultilabelAuroc, auroc_mean, multilabel_auroc
+from chexpert.metrics.auroc import Auroc, auroc, auroc_mean, multilabel_auroc
 from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means, bootstrap_of_means
 from chexpert.metrics.faithfulness import Faithfulness, curve_area, judge_curves
+from chexpert.metrics.intervals import logit_interval, mean_auroc_interval, percentile_interval
 from chexpert.metrics.localization import (
     chance,
     expected_hit,
@@ -17,15 +18,15 @@ from chexpert.metrics.maps import LocalMap, find_maps, write_map
 from chexpert.metrics.operating_point import youden_threshold, youden_thresholds
 from chexpert.metrics.overlap import iou, segment_above, segment_otsu
 from chexpert.metrics.segmentations import Segmentations, write_segmentations
-from chexpert.metrics.study import find_study, reduce_to_studies
+from chexpert.metrics.study import find_study, number_studies, reduce_labels, reduce_scores, reduce_to_studies
 
 __all__ = [
     "Auroc",
     "Faithfulness",
     "Interval",
     "LocalMap",
-    "MultilabelAuroc",
     "Segmentations",
+    "auroc",
     "auroc_mean",
     "bootstrap_mean",
     "bootstrap_means",
@@ -39,9 +40,15 @@ __all__ = [
     "hit",
     "iou",
     "judge_curves",
+    "logit_interval",
+    "mean_auroc_interval",
     "multilabel_auroc",
     "normalise_hit",
+    "number_studies",
+    "percentile_interval",
     "rank_accuracy",
+    "reduce_labels",
+    "reduce_scores",
     "reduce_to_studies",
     "relevance_mass",
     "segment_above",

@@ -1,6 +1,12 @@
 """From which probability on an observation counts as predicted."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
+
+SPECIFICITY = 0.9
+"""That ``specificity_0.9`` keeps: one false alarm in ten films without the finding."""
 
 
 def youden_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -17,14 +23,57 @@ def youden_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
     >>> youden_threshold(np.array([0.25, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
     0.3
     """
+    # J + 1 times both counts: in whole numbers, equally good thresholds are equal to the last bit
+    return _best_threshold(probabilities, labels, lambda found, cleared, up, down: found * down + cleared * up)
+
+
+def f1_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The threshold with the highest F1 score, else as :func:`youden_threshold`.
+
+    >>> f1_threshold(np.array([0.25, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+    0.3
+    """
+    return _best_threshold(
+        probabilities, labels, lambda found, clear, up, down: 2 * found / (found + up + down - clear)
+    )
+
+
+def specificity_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The lowest threshold that keeps a specificity of ``SPECIFICITY``, the highest if none does; see above.
+
+    >>> specificity_threshold(np.array([0.25, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])).__round__(3)
+    0.6
+    """
+
+    def keep(found: np.ndarray, cleared: np.ndarray, up: int, down: int) -> np.ndarray:
+        kept = cleared >= SPECIFICITY * down
+        return np.where(kept, 2.0 + found / up, cleared / down)
+
+    return _best_threshold(probabilities, labels, keep)
+
+
+RULES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "youden": youden_threshold,
+    "f1": f1_threshold,
+    f"specificity_{SPECIFICITY}": specificity_threshold,
+}
+"""By name: of probabilities (N,) and labels (N,) in {0, 1}."""
+
+
+def _best_threshold(
+    probabilities: np.ndarray, labels: np.ndarray, judge: Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
+) -> float:
+    """The lowest of the best thresholds.
+
+    ``judge`` tells how good each is from the positives found, the negatives cleared, and how many there are of each.
+    """
     positive, negative = (np.sort(probabilities[labels == label]) for label in (1, 0))
     if not len(positive) or not len(negative):
-        return float("nan")
+        return math.nan
     thresholds = np.unique(probabilities)
     found = len(positive) - np.searchsorted(positive, thresholds)
     cleared = np.searchsorted(negative, thresholds)
-    # J + 1 times both counts: in whole numbers, equally good thresholds are equal to the last bit
-    best = int(np.argmax(found * len(negative) + cleared * len(positive)))
+    best = int(np.argmax(judge(found, cleared, len(positive), len(negative))))
     lower, upper = float(thresholds[best - 1]) if best else 0.0, float(thresholds[best])
     middle = (lower + upper) / 2
     return middle if middle > lower else upper  # between neighbouring floats there is none

@@ -9,8 +9,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-import torch
-from torch.nn.functional import interpolate
 
 Threshold = float | Literal["otsu"]
 """Of a map in [0, 1]; ``otsu`` finds one for each map and fills holes."""
@@ -47,6 +45,9 @@ def ious(
 
 def upsample(map: np.ndarray, height: int, width: int) -> np.ndarray:
     """A map (h, w) to (height, width) float32, bilinear with align_corners=False."""
+    import torch  # takes seconds: not for those who only want a figure
+    from torch.nn.functional import interpolate
+
     stacked = torch.from_numpy(np.ascontiguousarray(map, "float32"))[None, None]
     return interpolate(stacked, (height, width), mode="bilinear", align_corners=False)[0, 0].numpy()
 

@@ -2,54 +2,95 @@
 
 from collections.abc import Sequence
 
-import torch
+import numpy as np
+from numpy.typing import ArrayLike
 
 from chexpert.problem import ProblemError
 
-SCORES = {"max": "amax", "mean": "mean"}
-"""How the views of a study make its score (Irvin et al. 2019 take the maximum), and torch's word for it."""
+SCORES = ("max", "mean")
+"""How the views of a study make its score; Irvin et al. 2019 take the maximum."""
 
 
 def find_study(path: str) -> str:
-    """The study of a view's path.
+    """The study of a view's path; an image without a folder is one of its own.
 
     >>> find_study("CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg")
     'CheXpert-v1.0/valid/patient64541/study1'
     """
-    return path.rpartition("/")[0]
+    return path.rpartition("/")[0] or path
 
 
-def reduce_to_studies(
-    studies: Sequence[str], probabilities: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor, score: str = "max"
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Joins the rows of each study, in the order in which studies first appear.
+def number_studies(studies: Sequence[str]) -> tuple[np.ndarray, list[str]]:
+    """(N,) int: of each row the number of its study, in the order in which studies first appear; and their names.
+
+    >>> number_studies(["b", "a", "b"])
+    (array([0, 1, 0]), ['b', 'a'])
+    """
+    places: dict[str, int] = {}
+    rows = np.array([places.setdefault(study, len(places)) for study in studies], dtype=np.int64)
+    return rows, list(places)
+
+
+def reduce_scores(rows: np.ndarray, scores: np.ndarray, score: str = "max") -> np.ndarray:
+    """(S, C) float: the scores of S studies.
 
     Args:
-        studies: N names.
-        probabilities: (N, C) float.
-        labels: (N, C) in {0, 1}, equal within a study: they are read from one report, or agreed on for one study.
-        mask: (N, C) bool, False where there is no label.
+        rows: (N,) int, of each view the number of its study.
+        scores: (N, C) float of the views.
         score: ``max`` or ``mean`` over the views.
+    """
+    count = int(rows.max(initial=-1)) + 1
+    if score == "max":
+        joined = np.full((count, scores.shape[1]), -np.inf)
+        np.maximum.at(joined, rows, scores)
+        return joined
+    sums = np.zeros((count, scores.shape[1]))
+    np.add.at(sums, rows, scores)
+    return sums / np.bincount(rows, minlength=count)[:, None]
 
-    Returns:
-        Probabilities, labels and mask, (S, C) each.
+
+def reduce_labels(rows: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """(S, C): the labels of S studies, equal within a study: read from one report, or agreed on for one study.
+
+    Args:
+        rows: (N,) int, of each view the number of its study.
+        labels: (N, C) in {0, 1, NaN}.
+        names: of the S studies.
 
     Raises:
         ProblemError: the views of a study have different labels.
     """
-    first_rows: dict[str, int] = {}
-    for row, study in enumerate(studies):
-        first_rows.setdefault(study, row)
-    places = {study: place for place, study in enumerate(first_rows)}
-    rows = torch.tensor([places[study] for study in studies], device=labels.device)
-    firsts = torch.tensor(list(first_rows.values()), device=labels.device)
-    differ = (mask != mask[firsts][rows]) | (mask & (labels != labels[firsts][rows]))
+    _, firsts = np.unique(rows, return_index=True)
+    reduced = labels[firsts]
+    own = reduced[rows]
+    differ = ~((labels == own) | (np.isnan(labels) & np.isnan(own))).all(1)
     if differ.any():
-        study = studies[int(differ.any(1).nonzero()[0])]
         raise ProblemError(
-            "the views of a study have different labels", where=study, mend="correct them, or level=image"
+            "the views of a study have different labels",
+            where=names[rows[np.argmax(differ)]],
+            mend="correct them, or judge single views: level=image",
         )
-    index = rows[:, None].expand_as(probabilities)
-    joined = torch.zeros(len(places), probabilities.shape[1], dtype=probabilities.dtype, device=probabilities.device)
-    joined.scatter_reduce_(0, index, probabilities, SCORES[score], include_self=False)
-    return joined, labels[firsts], mask[firsts]
+    return reduced
+
+
+def reduce_to_studies(
+    studies: Sequence[str], scores: ArrayLike, labels: ArrayLike, mask: ArrayLike, score: str = "max"
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Joins the rows of each study, in the order in which studies first appear.
+
+    Args:
+        studies: N names.
+        scores: (N, C) float.
+        labels: (N, C) in {0, 1}.
+        mask: (N, C) bool, False where there is no label.
+        score: ``max`` or ``mean`` over the views.
+
+    Returns:
+        Scores, labels and mask, (S, C) each.
+
+    Raises:
+        ProblemError: the views of a study have different labels.
+    """
+    rows, names = number_studies(studies)
+    told = reduce_labels(rows, np.where(np.asarray(mask, bool), np.asarray(labels, "float64"), np.nan), names)
+    return reduce_scores(rows, np.asarray(scores, "float64"), score), np.nan_to_num(told), ~np.isnan(told)

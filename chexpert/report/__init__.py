@@ -1,17 +1,18 @@
 """What a run or an audit found, told from plain files and tables: no model is needed."""
 
 from chexpert.report.audit import describe_audit
+from chexpert.report.evaluation import describe_evaluation
 from chexpert.report.exploration import draw_exploration
 from chexpert.report.localization import describe_localization
 from chexpert.report.quality import quality_table
 from chexpert.report.shortcut import count_tested, describe_shortcuts
-from chexpert.report.tables import auroc_table, describe
+from chexpert.report.tables import describe
 
 __all__ = [
-    "auroc_table",
     "count_tested",
     "describe",
     "describe_audit",
+    "describe_evaluation",
     "describe_localization",
     "describe_shortcuts",
     "draw_exploration",

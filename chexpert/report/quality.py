@@ -14,6 +14,7 @@ HOW_TO_READ = (
     "correlation with the maps of shuffled weights, to pass at most .3; above the rows, of all observations together.",
     "reason: true positives whose map peaks in the finding.",
     "[95 % interval over views], n views; a dash is undefined: no masks, too few views, or no evidence.",
+    "All of single views of the valid split; AUROC over all labelled ones, its interval by scripts/evaluate.py.",
 )
 
 

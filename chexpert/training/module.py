@@ -4,15 +4,27 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
+from chexpert import rundir
 from chexpert.data import Batch
-from chexpert.metrics import Auroc, MultilabelAuroc, auroc_mean, find_study, multilabel_auroc, reduce_to_studies
+from chexpert.metrics import (
+    Auroc,
+    Interval,
+    auroc_mean,
+    find_study,
+    mean_auroc_interval,
+    multilabel_auroc,
+    number_studies,
+    reduce_to_studies,
+)  # fmt: skip
 from chexpert.models import Model
 from chexpert.problem import ProblemError
+from chexpert.training.auroc import MultilabelAuroc
 
 
 class MultilabelModule(pl.LightningModule):
@@ -53,7 +65,8 @@ class MultilabelModule(pl.LightningModule):
         """Paths of the judged views, in the order of ``auroc.rows()``."""
         self.judged: dict[str, Auroc] = {}
         """AUROC by observation, of the last validation."""
-        self.judged_rows: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = self.auroc.rows()
+        empty = np.zeros((0, len(self.observations)))
+        self.judged_rows = empty, empty, empty.astype(bool)
         """Probabilities, labels and mask that it is of, one row a view or a study."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -102,15 +115,25 @@ class MultilabelModule(pl.LightningModule):
         return logits
 
     def on_validation_epoch_end(self) -> None:
-        rows = self.auroc.rows()
+        probabilities, labels, mask = (part.cpu().numpy() for part in self.auroc.rows())
+        rows = rundir.as_written(probabilities), labels, mask  # figures of the file that is left, to the last digit
         if self.level == "study":
-            rows = reduce_to_studies([find_study(path) for path in self.paths], *rows, self.study_score)
+            rows = reduce_to_studies([find_study(path) for path in self.paths], *rows, score=self.study_score)
         self.judged = dict(zip(self.observations, multilabel_auroc(*rows), strict=True))
         self.judged_rows = rows
         mean, _ = auroc_mean(self.judged, self.mean_over)
         values = {f"val/auroc/{name}": auroc.value for name, auroc in self.judged.items()}
         self.log_dict(values, logger=self._fitting)
-        self.log("val/auroc_mean", mean, prog_bar=True, logger=self._fitting)
+        self.log("val/auroc_mean", mean, logger=self._fitting)  # not on the bar: no bare mean is printed
+
+    def find_mean(self) -> tuple[Interval, list[str]]:
+        """The mean AUROC of the last validation with a 95 % interval over studies, and what it is over."""
+        _, over = auroc_mean(self.judged, self.mean_over)
+        columns = [self.observations.index(name) for name in over]
+        scores, labels, mask = (rows[:, columns] for rows in self.judged_rows)
+        views = number_studies([find_study(path) for path in self.paths])[0]
+        studies = views if self.level == "image" else np.arange(len(scores))
+        return mean_auroc_interval(scores, labels, mask, studies), over
 
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])

@@ -1,4 +1,4 @@
-"""Progress without a terminal: one plain line an epoch, for log files."""
+"""Progress: a bar on a terminal, and one line an epoch in any case, for people and for log files."""
 
 import sys
 import time
@@ -6,39 +6,46 @@ import time
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 
-FIGURES = {"train/loss": "train/loss (last batch)", "val/loss": "val/loss", "val/auroc_mean": "val/auroc_mean"}
+from chexpert.training.module import MultilabelModule
+
+LOSSES = {"train/loss": "train/loss (last batch)", "val/loss": "val/loss"}
+ROWS = {"image": "single views", "study": "studies"}
 
 
-def make_progress() -> pl.Callback:
-    """A rich bar on a terminal, plain lines otherwise."""
-    return RichProgressBar() if sys.stdout.isatty() else PlainProgress()
+def make_progress() -> list[pl.Callback]:
+    """The lines, with a rich bar on a terminal."""
+    return [RichProgressBar() if sys.stdout.isatty() else NoBar(), EpochLines()]
 
 
-class PlainProgress(ProgressBar):
-    """Prints epoch, seconds, losses and mean AUROC after each epoch."""
+def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float) -> str:
+    """Seconds, losses, and the mean AUROC with its yardstick: interval, split, rows, and what it is over."""
+    metrics = trainer.callback_metrics
+    parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {seconds:.0f} s"]
+    parts += [f"{name} {float(metrics[key]):.4f}" for key, name in LOSSES.items() if key in metrics]
+    if "val/auroc_mean" in metrics:
+        mean, over = module.find_mean()
+        split = trainer.datamodule.choosing  # type: ignore[attr-defined]
+        rows = f"{split}, {len(module.judged_rows[0])} {ROWS[module.level]}, mean over {len(over)}"
+        parts.append(f"val/auroc_mean {mean.value:.3f} [{mean.ci_low:.3f}, {mean.ci_high:.3f}] ({rows})")
+    return "  ".join(parts)
 
-    def disable(self) -> None:
-        """Lightning calls this on other ranks than the first."""
-        self._silent = True
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._silent = False
-        self._started = time.monotonic()
+class EpochLines(pl.Callback):
+    """Prints a line after each epoch."""
+
+    _started = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._silent:
-            return
-        figures = [
-            f"{name} {float(trainer.callback_metrics[key]):.4f}"
-            for key, name in FIGURES.items()
-            if key in trainer.callback_metrics
-        ]
-        seconds = time.monotonic() - self._started
-        print(
-            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {seconds:.0f} s  " + "  ".join(figures),
-            flush=True,
-        )
+        if trainer.is_global_zero:
+            assert isinstance(pl_module, MultilabelModule)
+            print(describe_epoch(trainer, pl_module, time.monotonic() - self._started), flush=True)
+
+
+class NoBar(ProgressBar):
+    """Stands where Lightning would put a bar of its own."""
+
+    def disable(self) -> None:
+        """Lightning calls this on other ranks than the first."""

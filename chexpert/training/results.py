@@ -13,6 +13,15 @@ from chexpert import rundir
 from chexpert.metrics import auroc_mean
 from chexpert.training.module import MultilabelModule
 
+LAYOUT = {
+    "AUROC": {"mean": ["Multiline", ["^val/auroc_mean$"]], "by observation": ["Multiline", ["^val/auroc/"]]},
+    "loss": {
+        "training and validation": ["Multiline", ["^(train|val)/loss$"]],
+        "learning rate": ["Multiline", ["^lr-"]],
+    },
+}
+"""What TensorBoard's custom scalars show: each chart by the tags that it draws."""
+
 
 class ResultsWriter(pl.Callback):
     """Writes metrics.json, predictions/<split>.csv, PR curves and hparams, as the best weights judge each split.
@@ -30,6 +39,10 @@ class ResultsWriter(pl.Callback):
         self.metrics: dict[str, Any] = {}
         """The content of metrics.json so far."""
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
+            trainer.logger.experiment.add_custom_scalars(LAYOUT)
+
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn != TrainerFn.VALIDATING or not trainer.is_global_zero:
             return
@@ -40,6 +53,7 @@ class ResultsWriter(pl.Callback):
         rundir.write_predictions(
             rundir.predictions(self.run, split), pl_module.observations, zip(pl_module.paths, views, strict=True)
         )
+        data.write_labels(rundir.labels(self.run, split), split, pl_module.paths)
         judged = summarise(pl_module) | {"labels": data.sources[split]["labels"]}
         epoch = best_epoch(trainer)
         self.metrics |= {
@@ -52,7 +66,7 @@ class ResultsWriter(pl.Callback):
         rundir.write_json(self.run / rundir.METRICS, self.metrics)
         if isinstance(trainer.logger, TensorBoardLogger):
             writer = trainer.logger.experiment
-            probabilities, labels, mask = (rows.cpu() for rows in pl_module.judged_rows)
+            probabilities, labels, mask = pl_module.judged_rows
             for c, name in enumerate(pl_module.observations):
                 rows = mask[:, c]
                 if rows.any():

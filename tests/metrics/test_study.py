@@ -1,7 +1,7 @@
 """From views to studies."""
 
+import numpy as np
 import pytest
-import torch
 
 from chexpert.config import STUDY_SCORES
 from chexpert.metrics import reduce_to_studies
@@ -9,32 +9,32 @@ from chexpert.metrics.study import SCORES
 from chexpert.problem import ProblemError
 
 STUDIES = ["b", "a", "b", "b"]
-PROBABILITIES = torch.tensor([[0.1, 0.9], [0.5, 0.25], [0.4, 0.3], [0.1, 0.6]])
-LABELS = torch.tensor([[1.0, 0], [0, 0], [1, 0], [1, 0]])
-MASK = torch.tensor([[True, True], [True, False], [True, True], [True, True]])
+PROBABILITIES = np.array([[0.1, 0.9], [0.5, 0.25], [0.4, 0.3], [0.1, 0.6]])
+LABELS = np.array([[1.0, 0], [0, 0], [1, 0], [1, 0]])
+MASK = np.array([[True, True], [True, False], [True, True], [True, True]])
 
 
 @pytest.mark.parametrize(
     ("score", "expected"), [("max", [[0.4, 0.9], [0.5, 0.25]]), ("mean", [[0.2, 0.6], [0.5, 0.25]])]
 )
 def test_a_study_has_the_greatest_or_the_mean_score_of_its_views(score, expected):
-    probabilities, labels, mask = reduce_to_studies(STUDIES, PROBABILITIES, LABELS, MASK, score)
-    assert torch.allclose(probabilities, torch.tensor(expected))
+    probabilities, labels, mask = reduce_to_studies(STUDIES, PROBABILITIES, LABELS, MASK, score=score)
+    assert np.allclose(probabilities, np.array(expected))
     assert labels.tolist() == [[1, 0], [0, 0]]
     assert mask.tolist() == [[True, True], [True, False]]
 
 
 @pytest.mark.parametrize(("part", "place"), [("labels", (2, 1)), ("mask", (3, 0))])
 def test_views_of_a_study_with_different_labels_are_refused(part, place):
-    rows = {"labels": LABELS.clone(), "mask": MASK.clone()}
+    rows = {"labels": LABELS.copy(), "mask": MASK.copy()}
     rows[part][place] = not rows[part][place]
     with pytest.raises(ProblemError, match=r"different labels\n.*b"):
         reduce_to_studies(STUDIES, PROBABILITIES, **rows)
 
 
 def test_a_label_behind_the_mask_does_not_matter():
-    labels = torch.tensor([[1.0], [0.0]])
-    _, _, mask = reduce_to_studies(["a", "a"], labels, labels, torch.zeros(2, 1, dtype=torch.bool))
+    labels = np.array([[1.0], [0.0]])
+    _, _, mask = reduce_to_studies(["a", "a"], labels, labels, np.zeros((2, 1), bool))
     assert mask.tolist() == [[False]]
 
 

@@ -1,0 +1,153 @@
+"""All figures of scores against labels, each with its interval, from one drawing of studies."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chexpert.evaluation.figures import Sample, judge_calibration, judge_point, tell
+from chexpert.evaluation.groups import judge_groups
+from chexpert.evaluation.join import read_judged
+from chexpert.evaluation.judged import Judged
+from chexpert.metrics import auroc_mean
+from chexpert.metrics.operating_point import RULES
+from chexpert.metrics.resampling import draw_studies
+from chexpert.observations import COMPETITION, find_observation
+from chexpert.problem import ProblemError
+
+Points = Mapping[str, Mapping[str, float]]
+"""Thresholds by observation and rule."""
+
+
+def evaluate(
+    judged: Judged,
+    *,
+    mean_over: Sequence[str] = COMPETITION,
+    replicates: int = 1000,
+    seed: int = 0,
+    operating_points: Points | None = None,
+    chosen_on: str | None = None,
+    group_by: Sequence[str] = (),
+) -> dict[str, Any]:
+    """What scripts/evaluate.py writes and evaluation/<split>.json holds; undefined figures are NaN, with their counts.
+
+    Args:
+        judged: N rows.
+        mean_over: the mean AUROC is over those of these that are defined; ``over`` says which.
+        replicates: of the bootstrap; each draws studies with replacement, for all figures at once.
+        seed: of the drawing.
+        operating_points: thresholds, chosen on other rows; without them no sensitivity is told.
+        chosen_on: what they were chosen on.
+        group_by: names of groups to judge apart.
+
+    Raises:
+        ProblemError: a group that the labels do not tell.
+    """
+    counts = draw_studies(judged.studies, replicates, seed)
+    samples = {sample.observation: sample for sample in take_samples(judged, counts)}
+    mean, over = judge_mean(samples, mean_over)
+    why = explain_scale(judged.scores)
+    return {
+        "level": judged.level,
+        "views": judged.views if judged.level == "study" else None,
+        "n": len(judged.names),
+        "studies": int(judged.studies.max()) + 1,
+        "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"},
+        "auroc": {name: sample.auroc() for name, sample in samples.items()},
+        "auroc_mean": mean | {"over": over},
+        "auprc": {name: sample.auprc() for name, sample in samples.items()},
+        "calibration": None if why else {name: judge_calibration(sample) for name, sample in samples.items()},
+        "not_probabilities": why,
+        "operating_points": judge_points(samples, operating_points),
+        "operating_points_chosen_on": chosen_on,
+        "groups": {name: judge_groups(judged, name, counts, over, calibrated=not why) for name in group_by},
+        "left_out": {side: list(names) for side, names in judged.left_out.items()},
+        "not_judged": {side: list(names) for side, names in judged.not_judged.items()},
+    }
+
+
+def evaluate_files(
+    predictions: Path,
+    labels: Path,
+    *,
+    level: str = "study",
+    views: str = "max",
+    mean_over: Sequence[str] | None = None,
+    tuning: tuple[Path, Path] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """:func:`evaluate` of files.
+
+    Args:
+        predictions: scores by name.
+        labels: of the same rows.
+        level: ``study`` or ``image``.
+        views: ``max`` or ``mean`` over the views of a study.
+        mean_over: names in any spelling; by default the competition's.
+        tuning: predictions and labels of other studies, on which thresholds are chosen.
+        options: further ones of :func:`evaluate`.
+
+    Raises:
+        ProblemError: the files do not fit, or a name is unknown.
+    """
+    judged = read_judged(predictions, labels, level, views)
+    if tuning:
+        chosen = read_judged(*tuning, level, views)
+        check_apart(judged, chosen)
+        options |= {"operating_points": choose_operating_points(chosen), "chosen_on": str(tuning[0])}
+    return evaluate(judged, mean_over=find_names(mean_over or COMPETITION, judged, asked=bool(mean_over)), **options)
+
+
+def find_names(names: Sequence[str], judged: Judged, *, asked: bool) -> list[str]:
+    """Observations by their names in CheXpert; those that were asked for must be judged."""
+    found = [find_observation(name) or name for name in names]
+    if asked and (unknown := [name for name in found if name not in judged.observations]):
+        mend = f"some of {', '.join(judged.observations)}"
+        raise ProblemError(f"not judged here: {', '.join(unknown)}", where="--mean-over", mend=mend)
+    return found
+
+
+def choose_operating_points(judged: Judged) -> dict[str, dict[str, float]]:
+    """Thresholds by observation and rule: Youden's, F1's, and that of a fixed specificity; NaN without both classes."""
+    columns = {name: judged.column(name)[:2] for name in judged.observations}
+    return {name: {rule: find(*column) for rule, find in RULES.items()} for name, column in columns.items()}
+
+
+def check_apart(reported: Judged, chosen: Judged) -> None:
+    """Refuses to choose thresholds on studies that are reported: their sensitivity would be optimistic."""
+    if shared := set(reported.study_names()) & set(chosen.study_names()):
+        what = f"{len(shared)} of the studies to choose thresholds on are reported"
+        raise ProblemError(what, where=min(shared), mend="choose them on other studies, as a development split")
+
+
+def take_samples(judged: Judged, counts: np.ndarray) -> Iterator[Sample]:
+    """Of each observation the rows that have a label, and how often they were drawn."""
+    for c, name in enumerate(judged.observations):
+        known = np.isfinite(judged.labels[:, c])
+        drawn = counts if known.all() else counts[:, known]
+        yield Sample(name, judged.scores[known, c], judged.labels[known, c], drawn)
+
+
+def judge_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The mean AUROC over those that are defined, and which these are."""
+    _, over = auroc_mean({name: sample.value for name, sample in samples.items()},
+                         [name for name in mean_over if name in samples])  # fmt: skip
+    return tell(Sample.mean([samples[name] for name in over])), over
+
+
+def judge_points(samples: Mapping[str, Sample], points: Points | None) -> dict[str, Any] | None:
+    """Sensitivity and specificity at thresholds that were chosen elsewhere."""
+    if points is None:
+        return None
+    return {
+        name: {rule: judge_point(sample, threshold) for rule, threshold in points[name].items()}
+        for name, sample in samples.items()
+        if name in points
+    }
+
+
+def explain_scale(scores: np.ndarray) -> str | None:
+    """Why scores are no probabilities, which rank all the same; None where they may be."""
+    low, high = float(scores.min()), float(scores.max())
+    return None if low >= 0 and high <= 1 else f"scores from {low:.4g} to {high:.4g} are no probabilities"

@@ -1,0 +1,94 @@
+"""The same figures in parts of the rows: by sex, age, view, devices, or whatever else the labels tell."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from chexpert.evaluation.figures import Sample, judge_calibration, tell
+from chexpert.evaluation.judged import Judged
+from chexpert.metrics import percentile_interval
+from chexpert.metrics.resampling import weighted_means
+from chexpert.problem import ProblemError
+
+LEAST = 10
+"""Positives and negatives of an observation below which a part is small: no gap is read from it."""
+
+
+def judge_groups(
+    judged: Judged, group: str, counts: np.ndarray, over: Sequence[str], *, calibrated: bool
+) -> dict[str, Any]:
+    """AUROC, prevalence and calibration in each part of a group, and the largest gap between two parts.
+
+    Args:
+        judged: N rows.
+        group: its name.
+        counts: (R, N), how often each row was drawn.
+        over: what the mean is over, where it is defined in the part.
+        calibrated: whether scores are probabilities.
+
+    Raises:
+        ProblemError: nothing is known of this group.
+    """
+    known = [name for name, values in judged.groups.items() if any(values)]
+    if group not in known:
+        mend = f"one of {', '.join(sorted(known))}" if known else "give labels with Sex, Age, ... columns"
+        raise ProblemError(f"nothing is known of {group!r} in the labels", where="group", mend=mend)
+    values = np.array(judged.groups[group])
+    parts = {part: _take(judged, counts, values == part) for part in sorted(set(values) - {""})}
+    rows = {part: _judge(samples, int((values == part).sum()), over, calibrated) for part, samples in parts.items()}
+    return {"rows": rows, "unknown": int((values == "").sum()), "largest_gap": find_largest_gap(parts)}
+
+
+def find_largest_gap(parts: Mapping[str, Mapping[str, Sample]]) -> dict[str, Any] | None:
+    """The largest difference of AUROC between two parts that are not small, of ``compared`` ones.
+
+    The largest of several differences is larger than its own size by chance: its interval is not corrected for that.
+    """
+    gaps = list(_find_gaps(parts))
+    if not gaps:
+        return None
+    observation, high, low = max(gaps, key=lambda gap: gap[1][1].value.value - gap[2][1].value.value)
+    (high_name, best), (low_name, worst) = high, low
+    value = best.value.value - worst.value.value
+    found = percentile_interval(value, best.aurocs - worst.aurocs, len(best.scores) + len(worst.scores))
+    return {"observation": observation, "high": high_name, "low": low_name} | tell(found) | {"compared": len(gaps)}
+
+
+def _find_gaps(
+    parts: Mapping[str, Mapping[str, Sample]],
+) -> Iterator[tuple[str, tuple[str, Sample], tuple[str, Sample]]]:
+    for observation in next(iter(parts.values()), {}):
+        told = [(name, own[observation]) for name, own in parts.items() if own[observation].rarer >= LEAST]
+        for pair in combinations(told, 2):
+            low, high = sorted(pair, key=lambda part: part[1].value.value)
+            yield observation, high, low
+
+
+def _take(judged: Judged, counts: np.ndarray, rows: np.ndarray) -> dict[str, Sample]:
+    samples = {}
+    for c, name in enumerate(judged.observations):
+        known = rows & np.isfinite(judged.labels[:, c])
+        samples[name] = Sample(name, judged.scores[known, c], judged.labels[known, c], counts[:, known])
+    return samples
+
+
+def _judge(samples: Mapping[str, Sample], n: int, over: Sequence[str], calibrated: bool) -> dict[str, Any]:
+    used = [name for name in over if samples[name].rarer]
+    figures = {
+        "n": n,
+        "small": any(samples[name].rarer < LEAST for name in over),
+        "auroc": {name: sample.auroc() | {"small": sample.rarer < LEAST} for name, sample in samples.items()},
+        "auroc_mean": tell(Sample.mean([samples[name] for name in used])) | {"over": used},
+        "prevalence": {name: _prevalence(sample) for name, sample in samples.items()},
+    }
+    if calibrated:
+        figures["ece"] = {name: judge_calibration(sample)["ece"] for name, sample in samples.items()}
+    return figures
+
+
+def _prevalence(sample: Sample) -> dict[str, Any]:
+    return tell(
+        percentile_interval(sample.prevalence, weighted_means(sample.labels, sample.counts), len(sample.labels))
+    )

@@ -1,0 +1,41 @@
+"""Names that may leave, and what stands for the others: nothing that identifies a patient goes into an output."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from pathlib import Path
+
+# CheXpert's own names are no one's: they were given when the data were de-identified.
+PUBLIC = re.compile(
+    r"(?:CheXpert-v1\.0(?:-small)?/)?(?:(?:train|valid|test)/)?patient[0-9]{5}/study[1-9][0-9]*"
+    r"(?:/view[1-9][0-9]*_(?:frontal|lateral)\.(?:jpg|png|dcm))?"
+)
+SALT = "ids.salt"
+
+
+def is_public(name: str) -> bool:
+    """Whether a path or study is one of CheXpert's own.
+
+    >>> is_public("CheXpert-v1.0/valid/patient64541/study1"), is_public("ward 3/DOE^JANE.dcm")
+    (True, False)
+    """
+    return PUBLIC.fullmatch(name) is not None
+
+
+def hash_name(name: str, salt: str) -> str:
+    """Twelve hexadecimal digits that stand for a name, and cannot be led back to it without the salt.
+
+    >>> hash_name("ward 3/DOE^JANE.dcm", "a")
+    'id-a1497aa4f99d'
+    """
+    return "id-" + hmac.new(salt.encode(), name.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
+
+
+def read_salt(folder: Path) -> str:
+    """The salt of a folder, drawn when it is first asked for. Keep it to yourself: whoever has it can try names."""
+    path = folder / SALT
+    if not path.is_file():
+        path.write_text(secrets.token_hex(16) + "\n")
+        path.chmod(0o600)
+    return path.read_text().strip()

@@ -1,0 +1,108 @@
+"""From scores to probabilities that mean what they say: temperature, Platt's sigmoid, isotonic regression."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+Parameters = dict[str, Any]
+"""Plain numbers, to be kept as JSON."""
+
+LEAST = 1e-7
+"""Nearest that a probability comes to 0 and 1, about where float32 has no further number below 1."""
+BINS = 15
+"""Of a reliability diagram and its error, as in Guo et al. 2017."""
+FLATTEST = 1e-3
+"""Least slope: a calibration may not turn the order of the scores around, however bad they are."""
+STEEPEST = 1e3
+
+
+def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> Parameters:
+    """One slope on the logit (Guo et al. 2017, arxiv.org/abs/1706.04599; their temperature is one over it)."""
+    slope, _ = _fit_sigmoid(to_logits(scores), labels, shift=False)
+    return {"slope": slope, "intercept": 0.0}
+
+
+def fit_platt(scores: np.ndarray, labels: np.ndarray) -> Parameters:
+    """Slope and intercept on the logit (Platt 1999), with his softened targets, which keep both finite."""
+    slope, intercept = _fit_sigmoid(to_logits(scores), labels, shift=True)
+    return {"slope": slope, "intercept": intercept}
+
+
+def fit_isotonic(scores: np.ndarray, labels: np.ndarray) -> Parameters:
+    """The best steps that never fall (Zadrozny and Elkan 2002), linear between their ends; scores may become ties."""
+    from sklearn.isotonic import IsotonicRegression  # takes a second
+
+    fitted = IsotonicRegression(y_min=0, y_max=1).fit(scores, labels)
+    return {"scores": fitted.X_thresholds_.tolist(), "probabilities": fitted.y_thresholds_.tolist()}
+
+
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Parameters]] = {
+    "temperature": fit_temperature,
+    "platt": fit_platt,
+    "isotonic": fit_isotonic,
+}
+"""By name: of scores (N,) in [0, 1] and labels (N,) in {0, 1}, of which both are there."""
+
+
+def calibrate(scores: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """Calibrated probabilities of scores in [0, 1], in their shape.
+
+    >>> calibrate(np.array([0.5, 0.8]), {"slope": 0.0, "intercept": 0.0})
+    array([0.5, 0.5])
+    """
+    if "slope" in parameters:
+        return expit(parameters["slope"] * to_logits(scores) + parameters["intercept"])
+    return np.interp(scores, parameters["scores"], parameters["probabilities"])
+
+
+def to_logits(scores: np.ndarray) -> np.ndarray:
+    """Log odds, finite also for 0 and 1."""
+    inside = np.clip(scores, LEAST, 1 - LEAST)
+    return np.log(inside) - np.log1p(-inside)
+
+
+def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(R,): mean distance between score and share of positives over ``BINS`` bins of equal width, by their rows.
+
+    It is never negative, so chance alone makes it larger than 0, in a replicate of drawn rows even more.
+
+    Args:
+        scores: (N,) in [0, 1].
+        labels: (N,) in {0, 1}.
+        counts: (R, N), how often each row was drawn.
+
+    >>> expected_calibration_error(np.array([.1, .1, .9]), np.array([0, 1, 1.0]), np.ones((1, 3))).round(4)
+    array([0.3])
+    """
+    places = find_bins(scores)
+    gaps = counts * (scores - labels)
+    summed = np.stack([gaps[:, places == place].sum(1) for place in np.unique(places)], axis=1)
+    total = counts.sum(1)
+    return np.divide(np.abs(summed).sum(1), total, out=np.full(len(total), math.nan), where=total > 0)
+
+
+def find_bins(scores: np.ndarray) -> np.ndarray:
+    """(N,) int: the bin of each score in [0, 1]; a score of 1 lies in the last."""
+    return np.minimum((scores * BINS).astype(int), BINS - 1)
+
+
+def _fit_sigmoid(logits: np.ndarray, labels: np.ndarray, *, shift: bool) -> tuple[float, float]:
+    """Slope and intercept of the least cross-entropy; the problem is convex."""
+    positives = labels.sum()
+    negatives = len(labels) - positives
+    targets = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2)) if shift else labels
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        told = weights[0] * logits + weights[1]
+        error = expit(told) - targets
+        return float((np.logaddexp(0, told) - targets * told).mean()), np.array([(error * logits).mean(), error.mean()])
+
+    bounds = [(FLATTEST, STEEPEST), (None, None) if shift else (0.0, 0.0)]
+    slope, intercept = minimize(loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-12).x
+    if not math.isfinite(slope + intercept):
+        raise ValueError("the calibration did not converge")
+    return float(slope), float(intercept)

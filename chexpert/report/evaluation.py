@@ -1,0 +1,109 @@
+"""What an evaluation found, as plain text; every figure has its yardstick and its interval."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+ROWS = {"image": "single views", "study": "studies"}
+SHOWN = 5
+"""Names of left out rows that are printed."""
+
+
+def describe_evaluation(content: Mapping[str, Any], yardstick: str, note: str = "") -> str:
+    """The tables of one evaluation.
+
+    Args:
+        content: of evaluation/<split>.json, or of scripts/evaluate.py.
+        yardstick: what was judged by what.
+        note: how the epoch was chosen, if it was.
+    """
+    parts = [
+        _head(content, yardstick),
+        *_rows(content, note),
+        *_points(content),
+        *_groups(content),
+        *_left_out(content),
+    ]
+    return "\n".join(parts)
+
+
+def format_figure(figure: Mapping[str, Any], digits: int = 3) -> str:
+    """A figure with its interval; undefined is a dash.
+
+    >>> format_figure({"value": 0.9, "ci_low": 0.85, "ci_high": 0.94})
+    '0.900 [0.850, 0.940]'
+    >>> format_figure({"value": None, "ci_low": None, "ci_high": None})
+    '-'
+    """
+    if figure["value"] is None:
+        return "-"
+    ends = ["-" if figure[end] is None else f"{figure[end]:.{digits}f}" for end in ("ci_low", "ci_high")]
+    return f"{figure['value']:.{digits}f} [{', '.join(ends)}]"
+
+
+def describe_level(content: Mapping[str, Any]) -> str:
+    """What a row is, and how the score of a study is made.
+
+    >>> describe_level({"level": "study", "views": "max"}), describe_level({"level": "image"})
+    ('studies (max over views)', 'single views')
+    """
+    return ROWS[content["level"]] + (f" ({content['views']} over views)" if content["level"] == "study" else "")
+
+
+def _head(content: Mapping[str, Any], yardstick: str) -> str:
+    bootstrap = content["bootstrap"]
+    interval = f"[95 % interval, {bootstrap['replicates']:,} drawings of {content['studies']:,} studies]"
+    return f"AUROC, {yardstick}, {describe_level(content)}, n = {content['n']:,}, {interval}"
+
+
+def _rows(content: Mapping[str, Any], note: str) -> Iterator[str]:
+    for name, auroc in content["auroc"].items():
+        counts = f"{auroc['positives']:,} positive, {auroc['negatives']:,} negative"
+        precision = content["auprc"][name]
+        chance = "-" if precision["prevalence"] is None else f"{precision['prevalence']:.3f}"
+        told = [f"AUPRC {format_figure(precision)}, at chance {chance}"]
+        if content["calibration"]:
+            told += [f"{kind} {format_figure(content['calibration'][name][key])}"
+                     for kind, key in (("Brier", "brier"), ("ECE", "ece"))]  # fmt: skip
+        yield f"{name:<26}  {format_figure(auroc):<20}  {counts}; {'; '.join(told)}"
+    over = content["auroc_mean"]["over"]
+    yield f"{f'mean over {len(over)}':<26}  {format_figure(content['auroc_mean']):<20}  {note}".rstrip()
+    if content["not_probabilities"]:
+        yield f"no Brier score and no ECE: {content['not_probabilities']}"
+
+
+def _points(content: Mapping[str, Any]) -> Iterator[str]:
+    if not content["operating_points"]:
+        return
+    yield f"sensitivity / specificity, thresholds chosen on {content['operating_points_chosen_on']}"
+    for name, rules in content["operating_points"].items():
+        for rule, point in rules.items():
+            threshold = "-" if point["threshold"] is None else f"{point['threshold']:.3f}"
+            pair = " / ".join(format_figure(point[key], 2) for key in ("sensitivity", "specificity"))
+            yield f"{name:<26}  {rule:<15} {threshold:>6}  {pair}"
+
+
+def _groups(content: Mapping[str, Any]) -> Iterator[str]:
+    for group, found in content["groups"].items():
+        parts = [
+            f"{part} {format_figure(own['auroc_mean'])} of {len(own['auroc_mean']['over'])}, n = {own['n']:,}"
+            + ", small" * own["small"]
+            for part, own in found["rows"].items()
+        ]
+        yield f"mean AUROC by {group}: " + "; ".join(parts)
+        yield f"  {describe_gap(found['largest_gap'])}"
+
+
+def describe_gap(gap: Mapping[str, Any] | None) -> str:
+    """The largest gap of a group, in words."""
+    if gap is None:
+        return "no gap is told: each observation has fewer than 10 positives or negatives in all parts but one"
+    pair = f"{gap['observation']}, {gap['high']} above {gap['low']}"
+    return f"largest gap of {gap['compared']}: {pair} by {format_figure(gap)}"
+
+
+def _left_out(content: Mapping[str, Any]) -> Iterator[str]:
+    for kind, what in (("left_out", "rows"), ("not_judged", "observations")):
+        for side, names in content[kind].items():
+            if names:
+                more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+                yield f"left out: {len(names)} {what} that only the {side} have: {', '.join(names[:SHOWN])}{more}"

@@ -1,0 +1,62 @@
+"""Judge predictions against labels: AUROC, AUPRC, calibration, groups, each with a 95 % interval over studies.
+
+P.csv: Path or Study, and one column of scores an observation; L.csv: the same rows, labels 1, 0 or blank, in any order.
+Sensitivity and specificity need thresholds chosen on other studies: --tune-predictions and --tune-labels.
+Exit code 2: the command or one of its files is wrong.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--predictions", type=Path, required=True, metavar="P.csv", help="scores of views (Path) or studies (Study)")
+    add(
+        "--labels",
+        type=Path,
+        required=True,
+        metavar="L.csv",
+        help="what is true of them; Sex, Age, ... may stand there",
+    )
+    add("--out", type=Path, required=True, metavar="OUT.json", help="all figures; what is undefined is null")
+    add("--level", choices=("study", "image"), default="study", help="what is judged (study)")
+    add("--views", choices=("max", "mean"), default="max", help="score of a study from its views (max)")
+    add("--mean-over", nargs="+", metavar="NAME", help="the mean AUROC is over these (the competition's five)")
+    add("--bootstrap", type=int, default=1000, metavar="N", help="replicates of the intervals (1000)")
+    add("--seed", type=int, default=0, help="of the bootstrap (0)")
+    add("--group-by", nargs="+", default=(), metavar="G", help="sex, age, view, ap_pa, devices, any column of L.csv")
+    add("--tune-predictions", type=Path, metavar="P.csv", help="choose thresholds on these predictions")
+    add("--tune-labels", type=Path, metavar="L.csv", help="and these labels")
+    return parser
+
+
+def main() -> None:
+    parser = make_parser()
+    given = parser.parse_args()
+    if given.bootstrap < 2 or given.seed < 0:
+        parser.error("--bootstrap is at least 2, --seed at least 0")
+    if bool(given.tune_predictions) != bool(given.tune_labels):
+        parser.error("--tune-predictions and --tune-labels go together")
+    from chexpert import rundir  # after the parsing, so that --help is quick
+    from chexpert.evaluation import evaluate_files
+    from chexpert.problem import ProblemError
+    from chexpert.report import describe_evaluation
+
+    tuning = (given.tune_predictions, given.tune_labels) if given.tune_predictions else None
+    for wrong in rundir.find_clashes({given.predictions, given.labels, *(tuning or ()), given.out}, ()):
+        parser.error(wrong)
+    try:
+        content = evaluate_files(
+            given.predictions, given.labels, level=given.level, views=given.views, mean_over=given.mean_over,
+            replicates=given.bootstrap, seed=given.seed, group_by=given.group_by, tuning=tuning,
+        )  # fmt: skip
+        print(describe_evaluation(content, f"{given.predictions} by the labels of {given.labels}"), flush=True)
+        rundir.write_json(given.out, content)
+    except (ProblemError, OSError) as problem:
+        parser.exit(2, f"{problem}\n")
+
+
+if __name__ == "__main__":
+    main()

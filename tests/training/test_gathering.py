@@ -1,0 +1,75 @@
+"""The AUROC that a validation gathers over its batches."""
+
+import math
+
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from chexpert.metrics import Auroc
+from chexpert.training.auroc import MultilabelAuroc
+
+NAMES = ["Edema", "Fracture"]
+
+
+def column(*values, dtype=torch.float32):
+    return torch.tensor(values, dtype=dtype)[:, None]
+
+
+def update(batches):
+    """One metric over several (logits, labels) batches of one observation, with nothing masked."""
+    metric = MultilabelAuroc(["Edema"])
+    for logits, labels in batches:
+        metric.update(logits, labels, torch.ones_like(labels, dtype=torch.bool))
+    return metric.compute()["Edema"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_logits_of_half_precision_keep_their_order(dtype):
+    logits = column(9.0, 9.5, dtype=dtype)
+    assert logits.sigmoid().unique().numel() == 1  # both 1.0 in half precision: a tie, were it not for float32
+    assert update([(logits, column(0, 1))]) == Auroc(1.0, 1, 1)
+
+
+def test_several_batches_are_judged_as_one():
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = torch.randn(30, 1, generator=generator), torch.randint(0, 2, (30, 1), generator=generator)
+    several = update(zip(logits.split(7), labels.split(7), strict=True))
+    assert several == update([(logits, labels)])
+    assert several.value == pytest.approx(roc_auc_score(labels[:, 0], logits[:, 0]), abs=1e-6)
+
+
+def test_logits_that_look_like_probabilities_are_still_logits():
+    logits, labels = column(0.2, 0.9, -3.0, 0.95), column(0, 1, 1, 0)
+    batches = zip(logits.split(2), labels.split(2), strict=True)
+    assert update(batches) == update([(logits, labels)]) == Auroc(0.25, 2, 2)
+
+
+def test_observations_are_judged_by_name():
+    metric = MultilabelAuroc(NAMES)
+    metric.update(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([[0, 0], [1, 1]]), torch.ones(2, 2).bool())
+    assert metric.compute() == {"Edema": Auroc(1.0, 1, 1), "Fracture": Auroc(0.0, 1, 1)}
+
+
+def test_rows_are_probabilities_in_the_order_they_came():
+    metric = MultilabelAuroc(["Edema"])
+    for logit in (0.0, math.log(3)):
+        metric.update(column(logit), column(1), column(True, dtype=torch.bool))
+    probabilities, labels, mask = metric.rows()
+    assert probabilities[:, 0].tolist() == pytest.approx([0.5, 0.75])
+    assert (labels[:, 0].tolist(), mask[:, 0].tolist()) == ([1, 1], [True, True])
+
+
+def test_a_reset_forgets_what_came_before():
+    metric = MultilabelAuroc(["Edema"])
+    for labels in (column(0, 1), column(1, 0)):
+        metric.reset()
+        metric.update(column(0.0, 1.0), labels, torch.ones(2, 1, dtype=torch.bool))
+    assert metric.compute()["Edema"] == Auroc(0.0, 1, 1)
+
+
+@pytest.mark.filterwarnings("ignore:.*called before the ``update``")
+def test_no_batch_at_all_is_undefined():
+    auroc = MultilabelAuroc(["Edema"]).compute()["Edema"]
+    assert math.isnan(auroc.value)
+    assert (auroc.positives, auroc.negatives) == (0, 0)
