@@ -16,6 +16,8 @@ from chexpert.problem import ProblemError
 
 KEYS = ("Path", "Study")
 """The column that names the rows: views or studies."""
+INDEX = re.compile(r"(?:Unnamed: \d+)?")
+"""The column of row numbers that pandas leaves, and what it calls one without a name."""
 PATIENT = re.compile(r"(?:^|/)(patient\d+/study\d+(?:/.*)?)$")
 """What is the same of a view or study in every copy of CheXpert; before it stand the copy's folder and the split."""
 
@@ -68,6 +70,7 @@ class Cells:
         if len(rows) < 2:
             raise ProblemError("no row in the table" if rows else "the file is empty", where=str(path), mend="fill it")
         (_, self.header), *body = rows
+        self.unnamed = [name for name in self.header if INDEX.fullmatch(name)]
         self.lines = [line for line, _ in body]
         for line, row in body:
             if len(row) != len(self.header):
@@ -129,7 +132,7 @@ def read_predictions(path: Path) -> Named:
     """
     cells = Cells(path)
     key, found = cells.key(), cells.observations()
-    if unknown := [column for column in cells.header if column != key and column not in found.values()]:
+    if unknown := [name for name in cells.header if name not in (key, *found.values(), *cells.unnamed)]:
         raise ProblemError(f"unknown observation: {', '.join(map(repr, unknown))}", where=f"{path}, line 1",
                            mend=suggest(unknown))  # fmt: skip
     if not found:
@@ -159,7 +162,9 @@ def read_labels(path: Path) -> Named:
         if wrong.any():
             mend = "0, 1 or blank; an uncertain label judges nothing: leave it blank"
             cells.refuse(int(wrong.argmax()), found[name], "not a label to judge by", mend)
-    others = {name: values for name, values in cells.columns.items() if name != key and name not in found.values()}
+    others = {
+        name: values for name, values in cells.columns.items() if name not in (key, *found.values(), *cells.unnamed)
+    }
     return Named(path, key, cells.columns[key], columns, find_circumstances(others, columns))
 
 

@@ -2,12 +2,21 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
+from torchmetrics.functional.classification import binary_calibration_error
 
-from chexpert.metrics.calibration import METHODS, calibrate, fit_platt, fit_temperature, to_logits
+from chexpert.metrics.calibration import (
+    METHODS,
+    calibrate,
+    expected_calibration_error,
+    fit_platt,
+    fit_temperature,
+    to_logits,
+)
 
 WARPS = {
     "temperature": lambda p: expit(3 * to_logits(p)),
@@ -16,11 +25,23 @@ WARPS = {
 }
 
 
-def expected_error(scores, labels, bins=15):
-    """The expected calibration error by its definition, bin by bin."""
-    place = np.minimum((scores * bins).astype(int), bins - 1)
-    gaps = [abs(scores[place == b].sum() - labels[place == b].sum()) for b in range(bins)]
-    return sum(gaps) / len(scores)
+def expected_error(scores, labels):
+    return expected_calibration_error(scores, labels, np.ones((1, len(scores))))[0]
+
+
+def test_the_expected_error_equals_that_of_torchmetrics():
+    rng = np.random.default_rng(0)
+    scores, labels = rng.random(300), rng.integers(0, 2, 300).astype("float64")
+    counts = rng.integers(0, 3, (4, 300)).astype("float64")
+    for row, found in zip(counts.astype(int), expected_calibration_error(scores, labels, counts), strict=True):
+        drawn = (torch.tensor(np.repeat(own, row)) for own in (scores, labels.astype(int)))
+        assert found == pytest.approx(float(binary_calibration_error(*drawn, n_bins=15)), abs=1e-6)
+
+
+def test_an_error_of_hand_made_bins():
+    """Bins of a fifteenth: .1 and .1 with one positive in two, 1.0 with none in one."""
+    scores, labels = np.array([0.1, 0.1, 1.0]), np.array([0, 1, 0.0])
+    assert expected_error(scores, labels) == pytest.approx((2 * 0.4 + 1 * 1.0) / 3)
 
 
 @pytest.mark.parametrize("method", METHODS)

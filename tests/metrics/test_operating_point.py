@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_curve
+from sklearn.metrics import f1_score, roc_curve
 
 from chexpert.metrics import youden_threshold, youden_thresholds
+from chexpert.metrics.operating_point import f1_threshold, specificity_threshold
 
 
 @pytest.mark.parametrize("case", range(50))
@@ -42,3 +43,19 @@ def test_each_observation_is_judged_over_its_own_labelled_views():
     labels = np.array([[0, 1], [1, 0], [0, 1]])
     mask = np.array([[1, 0], [1, 1], [0, 1]])
     assert youden_thresholds(probabilities, labels, mask) == pytest.approx([0.45, 0.35])
+
+
+@pytest.mark.parametrize("case", range(30))
+def test_no_threshold_has_a_better_f1(case):
+    rng = np.random.default_rng(case)
+    probabilities, labels = rng.random(30).round(1 + case % 3), np.r_[0, 1, rng.integers(0, 2, 28)]
+    found = f1_score(labels, probabilities >= f1_threshold(probabilities, labels))
+    assert found == pytest.approx(max(f1_score(labels, probabilities >= t) for t in np.unique(probabilities)))
+
+
+def test_a_specificity_is_kept_at_the_highest_sensitivity():
+    probabilities, labels = np.arange(20) / 20, np.array([0] * 9 + [1] + [0] * 1 + [1] * 9)
+    threshold = specificity_threshold(probabilities, labels)  # ten negatives: one may lie above it
+    assert threshold == pytest.approx(0.425)
+    assert (probabilities[labels == 0] < threshold).mean() == 0.9
+    assert (probabilities[labels == 1] >= threshold).mean() == 1

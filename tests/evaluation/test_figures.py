@@ -1,0 +1,142 @@
+"""Figures of judged rows against an independent library."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, roc_auc_score
+
+from chexpert.evaluation import Judged, check_apart, choose_operating_points, evaluate
+from chexpert.problem import ProblemError
+
+NAMES = ["Edema", "Fracture"]
+
+
+def make_judged(n=200, seed=0, *, scale=1.0, **groups):
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((n, 2)) < [0.4, 0.2]).astype("float64")
+    labels[rng.random((n, 2)) < 0.1] = math.nan
+    scores = scale / (1 + np.exp(-rng.normal(size=(n, 2)) - np.nan_to_num(labels)))
+    names = [f"s{row}" for row in range(n)]
+    return Judged(names, np.arange(n), NAMES, scores, labels, "study", "max", groups)
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return make_judged()
+
+
+@pytest.fixture(scope="module")
+def content(judged):
+    points = choose_operating_points(make_judged(seed=1))
+    return evaluate(judged, mean_over=NAMES, replicates=200, operating_points=points, chosen_on="dev")
+
+
+@pytest.mark.parametrize("c", [0, 1])
+def test_figures_equal_those_of_scikit_learn(judged, content, c):
+    known = np.isfinite(judged.labels[:, c])
+    labels, scores, name = judged.labels[known, c], judged.scores[known, c], NAMES[c]
+    auroc = content["auroc"][name]
+    assert auroc["value"] == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+    assert (auroc["positives"], auroc["negatives"]) == (labels.sum(), (1 - labels).sum())
+    assert content["auprc"][name]["value"] == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
+    assert content["auprc"][name]["prevalence"] == pytest.approx(labels.mean())
+    assert content["calibration"][name]["brier"]["value"] == pytest.approx(brier_score_loss(labels, scores))
+    for point in content["operating_points"][name].values():
+        (tn, fp), (fn, tp) = confusion_matrix(labels, scores >= point["threshold"])
+        assert point["sensitivity"]["value"] == pytest.approx(tp / (tp + fn))
+        assert point["specificity"]["value"] == pytest.approx(tn / (tn + fp))
+
+
+def test_every_interval_holds_its_figure(content):
+    def walk(node):
+        if isinstance(node, dict):
+            if "ci_low" in node:
+                assert node["ci_low"] <= node["value"] <= node["ci_high"], node
+            for value in node.values():
+                walk(value)
+
+    walk({key: content[key] for key in ("auroc", "auroc_mean", "auprc", "operating_points")})
+
+
+def test_the_mean_is_over_the_defined_of_those_asked_for(judged):
+    labels = judged.labels.copy()
+    labels[:, 1] = 0
+    absent = Judged(judged.names, judged.studies, NAMES, judged.scores, labels, "study", "max")
+    content = evaluate(absent, mean_over=[*NAMES, "Cardiomegaly"])
+    assert content["auroc_mean"]["over"] == ["Edema"]
+    assert content["auroc_mean"]["value"] == content["auroc"]["Edema"]["value"]
+    assert math.isnan(content["auroc"]["Fracture"]["value"])
+    assert content["auroc"]["Fracture"]["positives"] == 0
+    assert math.isnan(content["auprc"]["Fracture"]["value"])
+
+
+def test_bootstrap_and_delong_agree_on_single_studies():
+    auroc = evaluate(make_judged(1000), replicates=2000)["auroc"]["Edema"]
+    assert auroc["ci_low"] == pytest.approx(auroc["delong_low"], abs=0.004)
+    assert auroc["ci_high"] == pytest.approx(auroc["delong_high"], abs=0.004)
+
+
+def test_studies_are_drawn_not_views():
+    views = make_judged(400)
+    studies = Judged(views.names, np.arange(400) // 20, NAMES, views.scores, views.labels, "image", "max")
+    told = [evaluate(one)["auroc"]["Edema"] for one in (views, studies)]
+    assert told[0]["value"] == told[1]["value"]
+    assert told[0]["ci_low"] != told[1]["ci_low"]
+    assert evaluate(studies)["studies"] == 20
+
+
+def test_scores_that_are_no_probabilities_rank_but_are_not_calibrated():
+    content = evaluate(make_judged(scale=3.0), replicates=10)
+    assert content["calibration"] is None
+    assert content["not_probabilities"].startswith("scores from 0.")
+    assert content["auroc"]["Edema"]["value"] == evaluate(make_judged(), replicates=10)["auroc"]["Edema"]["value"]
+
+
+def test_no_sensitivity_without_thresholds_from_elsewhere(judged):
+    assert evaluate(judged, replicates=10)["operating_points"] is None
+
+
+def test_thresholds_may_not_be_chosen_on_the_reported_studies(judged):
+    with pytest.raises(ProblemError, match="200 of the studies"):
+        check_apart(judged, judged)
+
+
+def test_groups_are_judged_apart_and_the_largest_gap_is_named():
+    sex = ["Female", "Male", "", "Female"] * 100
+    judged = make_judged(400, sex=sex)
+    found = evaluate(judged, mean_over=NAMES, group_by=["sex"], replicates=100)["groups"]["sex"]
+    assert {part: own["n"] for part, own in found["rows"].items()} == {"Female": 200, "Male": 100}
+    assert found["unknown"] == 100
+    values = {}
+    for part in ("Female", "Male"):
+        for c, name in enumerate(NAMES):
+            known = (np.array(sex) == part) & np.isfinite(judged.labels[:, c])
+            values[name, part] = roc_auc_score(judged.labels[known, c], judged.scores[known, c])
+            own = found["rows"][part]
+            assert own["auroc"][name]["value"] == pytest.approx(values[name, part], abs=1e-12)
+            assert own["prevalence"][name]["value"] == pytest.approx(judged.labels[known, c].mean())
+    gaps = {name: values[name, "Female"] - values[name, "Male"] for name in NAMES}
+    largest = max(gaps, key=lambda name: abs(gaps[name]))
+    gap = found["largest_gap"]
+    assert (gap["observation"], gap["compared"]) == (largest, 2)
+    assert gap["value"] == pytest.approx(abs(gaps[largest]), abs=1e-12)
+    assert (gap["high"], gap["low"]) == (("Female", "Male") if gaps[largest] > 0 else ("Male", "Female"))
+
+
+def test_a_small_part_is_marked_and_no_gap_is_read_from_it():
+    judged = make_judged(100, ward=["A"] * 95 + ["B"] * 5)
+    found = evaluate(judged, mean_over=NAMES, group_by=["ward"], replicates=10)["groups"]["ward"]
+    assert found["rows"]["B"]["small"]
+    assert found["rows"]["B"]["auroc"]["Fracture"]["small"]
+    assert found["largest_gap"] is None
+
+
+def test_a_group_that_nobody_knows_is_told(judged):
+    with pytest.raises(ProblemError, match="nothing is known of 'sex'"):
+        evaluate(judged, group_by=["sex"])
+
+
+def test_the_same_seed_gives_the_same_figures(judged):
+    one, other, third = (evaluate(judged, replicates=50, seed=seed)["auroc"] for seed in (1, 1, 2))
+    assert one == other != third

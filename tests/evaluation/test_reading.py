@@ -1,0 +1,157 @@
+"""Files of predictions and labels: joined by name in any order and spelling; what is wrong is told with its line."""
+
+import re
+
+import numpy as np
+import pytest
+
+from chexpert.evaluation import read_judged, read_labels, read_predictions
+from chexpert.problem import ProblemError
+
+PREDICTIONS = """Path,Edema,Cardiomegaly
+CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg,0.5,0.1
+CheXpert-v1.0/valid/patient64541/study1/view2_lateral.jpg,0.25,0.75
+CheXpert-v1.0/valid/patient64542/study1/view1_frontal.jpg,0.125,0.2
+"""
+LABELS = """Study,Cardiomegaly,Edema,Fracture
+valid/patient64542/study1,1.0,,0.0
+valid/patient64541/study1,0.0,1.0,1.0
+valid/patient64543/study1,0.0,0.0,0.0"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Writes texts to predictions and labels."""
+
+    def write(predictions=PREDICTIONS, labels=LABELS):
+        paths = tmp_path / "p.csv", tmp_path / "l.csv"
+        for path, text in zip(paths, (predictions, labels), strict=True):
+            path.write_text(text)
+        return paths
+
+    return write
+
+
+def test_views_are_joined_with_the_labels_of_their_studies(files):
+    judged = read_judged(*files())
+    assert judged.names == ["CheXpert-v1.0/valid/patient64541/study1", "CheXpert-v1.0/valid/patient64542/study1"]
+    assert judged.observations == ["Edema", "Cardiomegaly"]
+    assert judged.scores.tolist() == [[0.5, 0.75], [0.125, 0.2]]  # the maximum over views
+    assert np.nan_to_num(judged.labels, nan=-9).tolist() == [[1, 0], [-9, 1]]
+
+
+def test_the_mean_over_views_is_another_score(files):
+    assert read_judged(*files(), views="mean").scores[0].tolist() == pytest.approx([0.375, 0.425])
+
+
+def test_what_one_side_lacks_is_left_out_and_told(files):
+    judged = read_judged(*files())
+    assert judged.left_out == {"predictions": [], "labels": ["valid/patient64543/study1"]}
+    assert judged.not_judged == {"predictions": [], "labels": ["Fracture"]}
+
+
+def test_any_order_of_rows_and_columns_gives_the_same(files):
+    header, *rows = PREDICTIONS.splitlines()
+    turned = "\n".join(",".join([cells[0], *cells[:0:-1]]) for cells in (r.split(",") for r in [header, *rows[::-1]]))
+    one, other = read_judged(*files()), read_judged(*files(turned))
+    assert other.names == one.names[::-1]
+    assert other.scores[::-1, ::-1].tolist() == one.scores.tolist()
+
+
+def test_views_are_judged_singly_with_studies_to_draw(files):
+    labels = """Path,Edema
+small/valid/patient64541/study1/view1_frontal.jpg,1
+small/valid/patient64541/study1/view2_lateral.jpg,1
+small/valid/patient64542/study1/view1_frontal.jpg,0
+"""
+    judged = read_judged(*files(labels=labels), level="image")
+    assert (len(judged.names), judged.studies.tolist()) == (3, [0, 0, 1])
+
+
+@pytest.mark.parametrize("spelling", ["pleural_effusion", "Pleural Effusion", "Effusion", "PLEURAL EFFUSION"])
+def test_known_spellings_are_one_observation(files, spelling):
+    paths = files(f"Study,{spelling}\nvalid/patient1/study1,2.5\n")
+    assert list(read_predictions(paths[0]).columns) == ["Pleural Effusion"]
+
+
+def test_scores_of_any_scale_and_a_column_of_row_numbers_are_read(files):
+    paths = files(",Study,Edema\n0,a,-17.5\n1,b,1e3\n")
+    assert read_predictions(paths[0]).columns["Edema"].tolist() == [-17.5, 1000]
+
+
+def test_circumstances_become_groups(files):
+    labels = """Path,Sex,Age,Frontal/Lateral,AP/PA,Support Devices,Edema,Race
+a/view1_frontal.jpg,Female,61,Frontal,AP,1,1,A
+b/view1_frontal.jpg,Unknown,0,Lateral,,0,0,B
+"""
+    assert read_labels(files(labels=labels)[1]).groups == {
+        "sex": ["Female", ""],
+        "age": ["60 to 79", ""],
+        "view": ["Frontal", "Lateral"],
+        "ap_pa": ["AP", ""],
+        "devices": ["with devices", "without devices"],
+        "race": ["A", "B"],
+    }
+
+
+def test_a_group_that_views_of_a_study_differ_in_is_mixed(files):
+    labels = """Path,Frontal/Lateral,AP/PA,Edema
+v/patient1/study1/view1_frontal.jpg,Frontal,AP,1
+v/patient1/study1/view2_lateral.jpg,Lateral,,1
+"""
+    predictions = "Path,Edema\nv/patient1/study1/view1_frontal.jpg,1\nv/patient1/study1/view2_lateral.jpg,0\n"
+    assert read_judged(*files(predictions, labels)).groups == {"view": ["mixed"], "ap_pa": ["AP"]}
+
+
+P1 = "Study,Edema\na,0.5\nb,0.7\n"
+L1 = "Study,Edema\na,1\nb,0\n"
+
+
+@pytest.mark.parametrize(
+    ("predictions", "labels", "what", "where"),
+    [
+        ("", L1, "the file is empty", "p.csv"),
+        ("Study,Edema\n", L1, "no row", "p.csv"),
+        (P1, "", "the file is empty", "l.csv"),
+        (P1, "Study,Edema\nc,1\n", "no Study is in both", "p.csv and .*l.csv"),
+        (P1, "Study,Fracture\na,1\n", "no observation is in both", "p.csv and .*l.csv"),
+        (P1 + "a,0.1\n", L1, "this row stands twice: 'a'", "p.csv, line 4, column Study"),
+        (P1, L1 + "b,0\n", "this row stands twice: 'b'", "l.csv, line 4, column Study"),
+        ("Study,Edema\na,0.5\nb,high\n", L1, "not a finite number: 'high'", "p.csv, line 3, column Edema"),
+        ("Study,Edema\na,nan\n", L1, "not a finite number: 'nan'", "p.csv, line 2, column Edema"),
+        ("Study,Edema\na,inf\n", L1, "not a finite number: 'inf'", "p.csv, line 2, column Edema"),
+        ("Study,Edema\na,\n", L1, "not a finite number: ''", "p.csv, line 2, column Edema"),
+        (P1, "Study,Edema\na,2\nb,0\n", "not a label to judge by: '2'", "l.csv, line 2, column Edema"),
+        (P1, "Study,Edema\na,1\nb,-1.0\n", "not a label to judge by: '-1.0'", "l.csv, line 3, column Edema"),
+        ("Study,Edma\na,0.5\n", L1, "unknown observation: 'Edma'", "p.csv, line 1"),
+        ("Study,Edema,edema\na,1,1\n", L1, "are both Edema", "p.csv, line 1"),
+        ("Study,Edema,Edema\na,1,1\n", L1, "stand twice: Edema", "p.csv, line 1"),
+        ("Study,Path,Edema\na,a,1\n", L1, "both Path and Study", "p.csv, line 1"),
+        ("Name,Edema\na,1\n", L1, "no column that names the rows", "p.csv, line 1"),
+        ("Study,Edema\na,0.5,7\n", L1, "3 fields instead of 2", "p.csv, line 2"),
+        ("Study,Edema\na\n", L1, "1 fields instead of 2", "p.csv, line 2"),
+        ("Study\na\n", L1, "no observation", "p.csv, line 1"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(files, predictions, labels, what, where):
+    with pytest.raises(ProblemError) as told:
+        read_judged(*files(predictions, labels))
+    assert what in told.value.what
+    assert re.search(where, told.value.where)
+    assert told.value.mend
+
+
+def test_studies_cannot_be_judged_as_views(files):
+    with pytest.raises(ProblemError, match="single views"):
+        read_judged(*files(P1, L1), level="image")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ProblemError, match="cannot be read"):
+        read_predictions(tmp_path / "none.csv")
+
+
+def test_views_of_a_study_with_different_labels_are_refused(files):
+    labels = "Path,Edema\na/1.jpg,1\na/2.jpg,0\n"
+    with pytest.raises(ProblemError, match="different labels"):
+        read_judged(*files("Path,Edema\na/1.jpg,1\na/2.jpg,0\n", labels))

@@ -1,0 +1,63 @@
+"""Replicates of the bootstrap, each held against an independent library on the rows that it drew."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from chexpert.metrics.resampling import draw_studies, weighted_aurocs, weighted_average_precisions, weighted_means
+
+
+@pytest.fixture(params=[1, 6], ids=["ties", "few ties"])
+def rows(request):
+    rng = np.random.default_rng(request.param)
+    labels = (rng.random(60) < 0.3).astype("float64")
+    return (rng.normal(size=60) + labels).round(request.param), labels, draw_studies(np.arange(60), 50, seed=7)
+
+
+def repeat(counts):
+    return [np.repeat(np.arange(counts.shape[1]), row.astype(int)) for row in counts]
+
+
+@pytest.mark.parametrize(
+    ("figure", "theirs"),
+    [(weighted_aurocs, roc_auc_score), (weighted_average_precisions, average_precision_score)],
+)
+def test_a_replicate_is_the_figure_of_the_rows_it_drew(rows, figure, theirs):
+    scores, labels, counts = rows
+    expected = [theirs(labels[drawn], scores[drawn]) for drawn in repeat(counts)]
+    assert figure(scores, labels, counts) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_replicate_of_one_class_is_undefined():
+    counts = np.array([[2.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    assert np.isnan(weighted_aurocs([0.1, 0.2], [0, 1], counts)).tolist() == [True, True, False]
+    assert np.isnan(weighted_average_precisions([0.1, 0.2], [0, 1], counts)).tolist() == [True, False, False]
+
+
+def test_views_of_a_study_are_drawn_together():
+    counts = draw_studies([0, 1, 0, 2], replicates=200, seed=1)
+    assert (counts[:, 0] == counts[:, 2]).all()
+    assert (counts[:, [0, 1, 3]].sum(1) == 3).all()  # as many studies as there are
+    assert counts.mean() == pytest.approx(1, abs=0.1)
+
+
+def test_the_same_seed_draws_the_same_studies():
+    assert (draw_studies(np.arange(9), 5, seed=3) == draw_studies(np.arange(9), 5, seed=3)).all()
+    assert (draw_studies(np.arange(9), 5, seed=3) != draw_studies(np.arange(9), 5, seed=4)).any()
+
+
+def test_chunks_of_replicates_change_nothing(rows, monkeypatch):
+    scores, labels, counts = rows
+    whole = weighted_aurocs(scores, labels, counts)
+    monkeypatch.setattr("chexpert.metrics.resampling.CHUNK", 60 * 7)
+    assert (weighted_aurocs(scores, labels, counts) == whole).all()
+
+
+def test_a_mean_of_hand_made_counts():
+    means = weighted_means([1.0, 4.0], np.array([[1.0, 1.0], [3.0, 0.0], [0.0, 0.0]]))
+    assert means[:2].tolist() == [2.5, 1.0]
+    assert np.isnan(means[2])
+
+
+def test_no_row_is_undefined():
+    assert np.isnan(weighted_aurocs([], [], np.zeros((3, 0)))).all()

@@ -1,0 +1,101 @@
+"""scripts/evaluate.py as a user calls it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+STUDIES = [f"CheXpert-v1.0/test/patient{64741 + row}/study1" for row in range(60)]
+NAMES = ["Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion"]
+
+
+def evaluate(*arguments):
+    command = [sys.executable, "scripts/evaluate.py", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def write(path, names, columns, values, key="Study"):
+    lines = [",".join([key, *columns])]
+    lines += [",".join([name, *(f"{value:.9g}" for value in row)]) for name, row in zip(names, values, strict=True)]
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = (rng.random((60, 5)) < 0.3).astype("float64")
+    scores = (rng.random((60, 5)) + labels).round(2) / 2
+    truth = write(tmp_path / "groundtruth.csv", STUDIES, NAMES, labels)
+    return tmp_path, truth, scores, labels
+
+
+def test_shuffled_predictions_of_studies_give_the_same_file(files):
+    folder, truth, scores, labels = files
+    plain = write(folder / "plain.csv", STUDIES, NAMES, scores)
+    order = np.random.default_rng(1).permutation(60)
+    shuffled = write(folder / "shuffled.csv", [STUDIES[row] for row in order], NAMES[::-1], scores[order][:, ::-1])
+    found = []
+    for path in (plain, shuffled):
+        done = evaluate("--predictions", path, "--labels", truth, "--out", path.with_suffix(".json"), "--bootstrap", 50)
+        assert done.returncode == 0, done.stderr
+        assert "studies (max over views), n = 60" in done.stdout
+        found.append(json.loads(path.with_suffix(".json").read_text()))
+    for c, name in enumerate(NAMES):
+        expected = roc_auc_score(labels[:, c], scores[:, c])
+        assert found[0]["auroc"][name]["value"] == found[1]["auroc"][name]["value"] == pytest.approx(expected, abs=1e-9)
+    assert found[0]["auroc_mean"]["over"] == NAMES
+
+
+def test_images_and_missing_studies_are_told(files):
+    folder, truth, scores, labels = files
+    views = [f"{study}/view{view}_frontal.jpg" for study in STUDIES[:50] for view in (1, 2)] + [
+        "x/patient1/study9/v.jpg"
+    ]
+    rows = np.vstack([np.repeat(scores[:50], 2, axis=0) * np.tile([[1.0], [0.5]], (50, 1)), scores[:1]])
+    path, out = write(folder / "images.csv", views, NAMES, rows, key="Path"), folder / "out.json"
+    done = evaluate("--predictions", path, "--labels", truth, "--out", out, "--bootstrap", 50)
+    assert done.returncode == 0, done.stderr
+    assert "left out: 1 rows that only the predictions have: x/patient1/study9" in done.stdout
+    assert "left out: 10 rows that only the labels have" in done.stdout
+    told = json.loads(out.read_text())
+    assert (told["n"], len(told["left_out"]["labels"])) == (50, 10)
+    expected = roc_auc_score(labels[:50, 3], scores[:50, 3])
+    assert told["auroc"]["Edema"]["value"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_thresholds_come_from_other_studies(files):
+    folder, truth, scores, labels = files
+    plain = write(folder / "plain.csv", STUDIES, NAMES, scores)
+    others = [study.replace("test", "valid").replace("patient", "patient1") for study in STUDIES]
+    tuning = write(folder / "tp.csv", others, NAMES, scores), write(folder / "tl.csv", others, NAMES, labels)
+    arguments = ["--predictions", plain, "--labels", truth, "--out", folder / "o.json", "--bootstrap", 20]
+    done = evaluate(*arguments, "--tune-predictions", tuning[0], "--tune-labels", tuning[1])
+    assert done.returncode == 0, done.stderr
+    assert f"thresholds chosen on {tuning[0]}" in done.stdout
+    done = evaluate(*arguments, "--tune-predictions", plain, "--tune-labels", truth)
+    assert done.returncode == 2
+    assert "60 of the studies to choose thresholds on are reported" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bootstrap", "1"], "--bootstrap is at least 2"),
+        (["--tune-labels", "x"], "go together"),
+        (["--mean-over", "Fracture"], "not judged here: Fracture"),
+        (["--group-by", "sex"], "nothing is known of 'sex'"),
+        (["--level", "image"], "single views"),
+    ],
+)
+def test_a_wrong_call_ends_with_one_message_and_writes_nothing(files, arguments, message):
+    folder, truth, scores, _ = files
+    plain, out = write(folder / "plain.csv", STUDIES, NAMES, scores), folder / "out.json"
+    done = evaluate("--predictions", plain, "--labels", truth, "--out", out, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
