@@ -17,9 +17,10 @@ check: $(READY)  ## style, types, who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## speed and memory of loading, training and explaining on this machine
+bench: $(READY)  ## speed and memory of loading, training, judging and explaining on this machine
 	$(BIN)/python scripts/bench_loader.py
 	$(BIN)/python scripts/bench_memory.py
+	$(BIN)/python scripts/bench_evaluate.py
 	$(BIN)/python scripts/bench_explain.py
 	$(BIN)/python scripts/bench_explain_memory.py
 	$(BIN)/python scripts/bench.py

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert import rundir
-from chexpert.evaluation import Judged, choose_operating_points, evaluate, read_run
-from chexpert.evaluation.calibration import Calibration
+from chexpert.evaluation import Calibration, Judged, choose_operating_points, evaluate, judge_calibrated, read_run
 from chexpert.problem import ProblemError
 
 GROUPS = ("sex", "age", "view", "ap_pa", "devices")
@@ -19,31 +18,35 @@ def conclude(folder: Path, cfg: Mapping[str, Any]) -> None:
     """Leaves calibration.json, where there is a split to fit it on, and the evaluation of each judged split."""
     metrics = json.loads((folder / rundir.METRICS).read_text())
     splits = [split for split in SPLITS if split in metrics]
-    level, views, chosen = cfg["level"], cfg["study_score"], find_development(splits)
-    points: dict[str, Any] = {}
-    if chosen:
-        if cfg["calibration"]:
-            judged = list(read_levels(folder, chosen, level, views))
-            Calibration.fit(cfg["calibration"], chosen, judged).write(folder / rundir.CALIBRATION)
-        points = choose_operating_points(read_run(folder, chosen, level, views))
+    judged = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
+    chosen = find_development(splits)
+    fitted = fit_calibration(folder, cfg["calibration"], chosen, judged)
     for split in splits:
-        judged_here = read_run(folder, split, level, views)
-        content = evaluate(
-            judged_here,
-            mean_over=cfg["mean_over"],
-            seed=cfg["seed"],
-            operating_points=points if chosen and split != chosen else None,
-            chosen_on=chosen if split != chosen else None,
-            group_by=() if split == "dev" else find_groups(judged_here),
-        )
+        told: dict[str, Any] = {"group_by": () if split == "dev" else find_groups(judged[split])}
+        if chosen and split != chosen:  # what is chosen on a split is not judged there
+            told |= {"operating_points": choose_operating_points(judged[chosen]), "chosen_on": chosen}
+        content = evaluate(judged[split], mean_over=cfg["mean_over"], seed=cfg["seed"], **told)
+        apart = fitted if split != chosen else None
+        content["calibrated"] = judge_calibrated(judged[split], apart, cfg["seed"]) if apart else None
         rundir.write_json(rundir.evaluation(folder, split), content | describe_split(split, metrics))
 
 
-def read_levels(folder: Path, split: str, level: str, views: str) -> Iterator[Judged]:
+def fit_calibration(
+    folder: Path, method: str | None, chosen: str | None, judged: Mapping[str, Judged]
+) -> Calibration | None:
+    """Fits and leaves calibration.json, where there is a split to fit it on and a method is wanted."""
+    if not chosen or not method:
+        return None
+    fitted = Calibration.fit(method, chosen, list(read_levels(folder, chosen, judged[chosen])))
+    fitted.write(folder / rundir.CALIBRATION)
+    return fitted
+
+
+def read_levels(folder: Path, split: str, judged: Judged) -> Iterator[Judged]:
     """A split at the run's own level, and at the other one where its labels allow that."""
-    yield read_run(folder, split, level, views)
+    yield judged
     try:
-        yield read_run(folder, split, "study" if level == "image" else "image", views)
+        yield read_run(folder, split, "study" if judged.level == "image" else "image", judged.views)
     except ProblemError as problem:  # views of one study with different labels: nobody judges them by study
         print(f"note: no calibration for studies: {problem.what}", file=sys.stderr)
 

@@ -155,6 +155,7 @@ def assert_concluded(run: Path, metrics: dict) -> None:
         assert (told["split"], told["level"], told["n"]) == (split, "study", metrics[split]["n"])
         assert (told["operating_points"] is None) == (split == "dev")
         assert (told["groups"] == {}) == (split == "dev")
+        assert (told["calibrated"] is None) == (split == "dev")
 
 
 def test_the_last_lines_say_where_to_look(finished):

@@ -1,11 +1,13 @@
 """From files of predictions and labels to figures that can be defended; no model and no torch is needed."""
 
+from chexpert.evaluation.calibration import Calibration, judge_calibrated
 from chexpert.evaluation.evaluate import Points, check_apart, choose_operating_points, evaluate, evaluate_files
 from chexpert.evaluation.join import join, read_judged, read_run
 from chexpert.evaluation.judged import Judged
 from chexpert.evaluation.tables import Named, read_labels, read_predictions, strip_copy, to_studies
 
 __all__ = [
+    "Calibration",
     "Judged",
     "Named",
     "Points",
@@ -14,6 +16,7 @@ __all__ = [
     "evaluate",
     "evaluate_files",
     "join",
+    "judge_calibrated",
     "read_judged",
     "read_labels",
     "read_predictions",

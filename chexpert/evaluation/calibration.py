@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chexpert import rundir
+from chexpert.evaluation.figures import judge_calibration, take_samples
 from chexpert.evaluation.judged import Judged
 from chexpert.metrics.calibration import METHODS, Parameters, calibrate
+from chexpert.metrics.resampling import draw_studies
 from chexpert.problem import ProblemError
 
 
@@ -67,6 +69,18 @@ class Calibration:
             what = f"no calibration of {', '.join(missing)} at level {level}: {self.fitted_on} lacked a class of it"
             raise ProblemError(what, where=rundir.CALIBRATION, mend="leave them out, or take the raw probabilities")
         return np.column_stack([calibrate(scores[:, c], fitted[name]) for c, name in enumerate(observations)])
+
+
+def judge_calibrated(judged: Judged, calibration: Calibration, seed: int = 0) -> dict[str, Any]:
+    """Brier score and calibration error after calibration, of the observations that were fitted, with its yardstick."""
+    fitted = calibration.levels.get(judged.level, {})
+    names = [name for name in judged.observations if fitted.get(name)]
+    columns = [list(judged.observations).index(name) for name in names]
+    scores = calibration.apply(judged.scores[:, columns], names, judged.level)
+    told = replace(judged, observations=names, scores=scores, labels=judged.labels[:, columns])
+    samples = take_samples(told, draw_studies(judged.studies, seed=seed))
+    figures = {sample.observation: judge_calibration(sample) for sample in samples}
+    return {"method": calibration.method, "fitted_on": calibration.fitted_on, "figures": figures}
 
 
 def _fit(method: str, judged: Judged, name: str) -> dict[str, Any] | None:

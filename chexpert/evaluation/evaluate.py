@@ -1,12 +1,12 @@
 """All figures of scores against labels, each with its interval, from one drawing of studies."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chexpert.evaluation.figures import Sample, judge_calibration, judge_point, tell
+from chexpert.evaluation.figures import Sample, judge_calibration, judge_point, take_samples, tell
 from chexpert.evaluation.groups import judge_groups
 from chexpert.evaluation.join import read_judged
 from chexpert.evaluation.judged import Judged
@@ -119,14 +119,6 @@ def check_apart(reported: Judged, chosen: Judged) -> None:
     if shared := set(reported.study_names()) & set(chosen.study_names()):
         what = f"{len(shared)} of the studies to choose thresholds on are reported"
         raise ProblemError(what, where=min(shared), mend="choose them on other studies, as a development split")
-
-
-def take_samples(judged: Judged, counts: np.ndarray) -> Iterator[Sample]:
-    """Of each observation the rows that have a label, and how often they were drawn."""
-    for c, name in enumerate(judged.observations):
-        known = np.isfinite(judged.labels[:, c])
-        drawn = counts if known.all() else counts[:, known]
-        yield Sample(name, judged.scores[known, c], judged.labels[known, c], drawn)
 
 
 def judge_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

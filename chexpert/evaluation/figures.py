@@ -1,13 +1,14 @@
 """The figures of one observation, each with its interval over drawn studies."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from chexpert.evaluation.judged import Judged
 from chexpert.metrics import Auroc, Interval, auroc, logit_interval, percentile_interval
 from chexpert.metrics.calibration import expected_calibration_error
 from chexpert.metrics.delong import delong_interval
@@ -90,6 +91,14 @@ class Sample:
         value = float(np.mean([sample.value.value for sample in samples]))
         replicates = np.mean([sample.aurocs for sample in samples], axis=0)
         return logit_interval(value, replicates, max(len(sample.scores) for sample in samples))
+
+
+def take_samples(judged: Judged, counts: np.ndarray) -> Iterator[Sample]:
+    """Of each observation the rows that have a label, and how often they were drawn."""
+    for c, name in enumerate(judged.observations):
+        known = np.isfinite(judged.labels[:, c])
+        drawn = counts if known.all() else counts[:, known]
+        yield Sample(name, judged.scores[known, c], judged.labels[known, c], drawn)
 
 
 def tell(interval: Interval) -> dict[str, Any]:

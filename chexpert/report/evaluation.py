@@ -8,22 +8,22 @@ SHOWN = 5
 """Names of left out rows that are printed."""
 
 
-def describe_evaluation(content: Mapping[str, Any], yardstick: str, note: str = "") -> str:
-    """The tables of one evaluation.
+def describe_evaluation(content: Mapping[str, Any], yardstick: str) -> str:
+    """All tables of one evaluation.
 
     Args:
         content: of evaluation/<split>.json, or of scripts/evaluate.py.
         yardstick: what was judged by what.
-        note: how the epoch was chosen, if it was.
     """
-    parts = [
-        _head(content, yardstick),
-        *_rows(content, note),
-        *_points(content),
-        *_groups(content),
-        *_left_out(content),
-    ]
-    return "\n".join(parts)
+    parts = [*_precisions(content), *_calibration(content), *_points(content), *_groups(content), *_left_out(content)]
+    return "\n".join([describe_aurocs(content, yardstick), *parts])
+
+
+def describe_aurocs(content: Mapping[str, Any], yardstick: str, note: str = "") -> str:
+    """The table of AUROCs of one evaluation; ``note`` is how the epoch was chosen, if it was."""
+    over = content["auroc_mean"]["over"]
+    mean = f"{f'mean over {len(over)}':<26}  {format_figure(content['auroc_mean']):<20}  {note}".rstrip()
+    return "\n".join([_head(content, yardstick), *_aurocs(content), mean])
 
 
 def format_figure(figure: Mapping[str, Any], digits: int = 3) -> str:
@@ -55,20 +55,30 @@ def _head(content: Mapping[str, Any], yardstick: str) -> str:
     return f"AUROC, {yardstick}, {describe_level(content)}, n = {content['n']:,}, {interval}"
 
 
-def _rows(content: Mapping[str, Any], note: str) -> Iterator[str]:
+def _aurocs(content: Mapping[str, Any]) -> Iterator[str]:
     for name, auroc in content["auroc"].items():
         counts = f"{auroc['positives']:,} positive, {auroc['negatives']:,} negative"
-        precision = content["auprc"][name]
-        chance = "-" if precision["prevalence"] is None else f"{precision['prevalence']:.3f}"
-        told = [f"AUPRC {format_figure(precision)}, at chance {chance}"]
-        if content["calibration"]:
-            told += [f"{kind} {format_figure(content['calibration'][name][key])}"
-                     for kind, key in (("Brier", "brier"), ("ECE", "ece"))]  # fmt: skip
-        yield f"{name:<26}  {format_figure(auroc):<20}  {counts}; {'; '.join(told)}"
-    over = content["auroc_mean"]["over"]
-    yield f"{f'mean over {len(over)}':<26}  {format_figure(content['auroc_mean']):<20}  {note}".rstrip()
+        yield f"{name:<26}  {format_figure(auroc):<20}  {counts}"
+
+
+def _precisions(content: Mapping[str, Any]) -> Iterator[str]:
+    yield "AUPRC, and what it is at chance"
+    for name, found in content["auprc"].items():
+        chance = "-" if found["prevalence"] is None else f"{found['prevalence']:.3f}"
+        yield f"{name:<26}  {format_figure(found):<20}  {chance}"
+
+
+def _calibration(content: Mapping[str, Any]) -> Iterator[str]:
     if content["not_probabilities"]:
         yield f"no Brier score and no ECE: {content['not_probabilities']}"
+        return
+    calibrated = content.get("calibrated") or {"figures": {}}
+    after = f", ECE by {calibrated['method']} fitted on {calibrated['fitted_on']}" if calibrated["figures"] else ""
+    yield f"Brier score, expected calibration error (ECE){after}"
+    for name, found in content["calibration"].items():
+        cells = [found["brier"], found["ece"]]
+        cells += [calibrated["figures"][name]["ece"]] if name in calibrated["figures"] else []
+        yield f"{name:<26}  " + "  ".join(f"{format_figure(cell):<20}" for cell in cells).rstrip()
 
 
 def _points(content: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from chexpert import rundir
-from chexpert.report.evaluation import describe_evaluation
+from chexpert.report.evaluation import describe_aurocs
 from chexpert.report.quality import quality_table
 
 
@@ -21,7 +21,7 @@ def describe(run: Path) -> str:
             note = "epoch chosen here: optimistic" if split == chosen else f"epoch chosen on {chosen}"
             note = note if chosen else "nothing was trained, no epoch chosen"
             content = json.loads(rundir.evaluation(run, split).read_text())
-            lines.append(describe_evaluation(content, f"{split} split, {labels}", note))
+            lines.append(describe_aurocs(content, f"{split} split, {labels}", note))
     quality = run / rundir.EXPLANATIONS / rundir.QUALITY
     if quality.is_file():
         lines += ["", f"explanations, {quality}", quality_table(json.loads(quality.read_text()))]
