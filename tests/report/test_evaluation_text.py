@@ -14,7 +14,7 @@ NAMES = ["Edema", "Fracture"]
 def judged():
     rng = np.random.default_rng(0)
     labels = (rng.random((120, 2)) < 0.4).astype("float64")
-    scores = (rng.random((120, 2)) + labels) / 2
+    scores = (2 * rng.random((120, 2)) + labels) / 3
     names = [f"s{row}" for row in range(120)]
     groups, lost = {"sex": ["Female", "Male"] * 60}, {"predictions": [], "labels": [f"t{row}" for row in range(7)]}
     return Judged(names, np.arange(120), NAMES, scores, labels, "study", "max", groups, lost)
