@@ -68,6 +68,11 @@ def attribution_map(explanations: Path, explainer: str, view: str, observation: 
     return explanations / explainer / "maps" / f"{view_name(view)}_{observation}_map.npz"
 
 
+def film(explanations: Path, view: str) -> Path:
+    """films/<view>.jpg: the explained film, gray, no larger than a picture needs it."""
+    return explanations / FILMS / f"{view_name(view)}.jpg"
+
+
 def explainer_sheet(explanations: Path, explainer: str) -> Path:
     """<explainer>/sheet.png: all explained views of an explainer."""
     return explanations / explainer / "sheet.png"

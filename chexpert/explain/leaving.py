@@ -6,23 +6,30 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
+from skimage.measure import approximate_polygon
 
 from chexpert import rundir
 from chexpert.explain.attribution import positive_share
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.geometry import carry_whole
 from chexpert.explain.pictures import draw_explainer_sheet, draw_picture, find_scale
+from chexpert.explain.pictures.canvas import Canvas
 from chexpert.explain.pictures.scale import Scale
 from chexpert.metrics import LocalMap, write_map
+
+QUALITY = 85  # of the JPEG film: 20 to 40 KB at 512 px
+LOOSE = 0.7  # pixels by which an outline may leave its border, for a tenth of the points
 
 
 def write_explainer(folder: Path, name: str, views: Sequence[Sequence[Explanation]]) -> Figure:
     """Writes all that is left of one explainer; returns its sheet."""
     entries = []
     for explanations in views:
-        scale = find_scale(explanations)
+        scale, canvas = find_scale(explanations), Canvas.of(explanations[0].view)
+        leave_film(folder, canvas)
         for explanation in explanations:
-            entries.append(_write(folder, name, explanation, scale))
+            entries.append(_write(folder, name, explanation, scale, canvas))
     rundir.write_json(folder / name / rundir.MANIFEST, entries)
     sheet = draw_explainer_sheet(views)
     sheet.savefig(rundir.explainer_sheet(folder, name))
@@ -48,7 +55,21 @@ def leave_map(path: Path, explanation: Explanation) -> None:
     write_map(path, local, signed=attribution.signed, **whose, **members)
 
 
-def _write(folder: Path, name: str, explanation: Explanation, scale: Scale) -> dict[str, Any]:
+def leave_film(folder: Path, canvas: Canvas) -> None:
+    """Writes the film that maps are shown over, without any of its file's metadata."""
+    path = rundir.film(folder, canvas.view.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(canvas.film).save(path, quality=QUALITY)
+
+
+def trace_outline(canvas: Canvas, mask: np.ndarray | None) -> list[list[list[float]]]:
+    """The borders of a mask (H, W) as closed lines of (x, y) in shares of the film's width and height."""
+    height, width = canvas.film.shape
+    lines = [] if mask is None else [approximate_polygon(line, LOOSE) for line in canvas.outline(mask)]
+    return [((line + 0.5) / (width, height)).round(4).tolist() for line in lines]
+
+
+def _write(folder: Path, name: str, explanation: Explanation, scale: Scale, canvas: Canvas) -> dict[str, Any]:
     """Writes picture and map; returns what the manifest says of them, their places relative to the folder."""
     place = name, explanation.view.path, explanation.observation
     picture, path = rundir.picture(folder, *place), rundir.attribution_map(folder, *place)
@@ -63,6 +84,9 @@ def _write(folder: Path, name: str, explanation: Explanation, scale: Scale) -> d
         "truth": explanation.truth,
         "width": width,
         "height": height,
+        "film": str(rundir.film(folder, explanation.view.path).relative_to(folder)),
+        "outline": trace_outline(canvas, explanation.mask),
+        "scale": scale.limit,
         "positive_evidence": not scale.is_silent(explanation.attribution.signed),
         "picture": str(picture.relative_to(folder)),
         "map": str(path.relative_to(folder)),

@@ -8,6 +8,15 @@ LEAST_MAPS = 5  # below it a mean is no ground for a warning
 ALIKE = "maps stay alike when the weights are shuffled"
 VERDICTS = {True: "ok", False: "FAIL", None: ""}
 
+HEADS = ("AUROC", "Hit", "Mass / area", "Gap", "Sanity", "Right reason")
+MEANINGS = {
+    "AUROC": "of the observation over all labelled single views; its interval is in the first table",
+    "Hit": "peak of the map in the finding: 0 at chance, 1 at the ceiling of the explainer's grid",
+    "Mass / area": "evidence in the finding over its area: 1 at chance",
+    "Gap": "insertion less deletion, above that of a random map: 0 at chance",
+    "Sanity": "mean size of the rank correlation with the maps of shuffled weights: at most .3 to pass",
+    "Right reason": "true positives whose map peaks in the finding, of those with an outline",
+}
 HOW_TO_READ = (
     "hit: peak in the finding, 0 at chance and 1 at the grid's ceiling. mass/area: evidence in the finding over its",
     "area, 1 at chance. gap: insertion - deletion above a random map's, 0 at chance. sanity: mean size of the rank",
@@ -27,6 +36,21 @@ def quality_table(content: Mapping[str, Any]) -> str:
     blocks = [_block(name, scored) for name, scored in content["explainers"].items()]
     flags = [flag for item in content["explainers"].items() for flag in _flags(*item)]
     return "\n".join([*blocks, *HOW_TO_READ, *flags])
+
+
+def list_quality(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The same for a page: of each explainer its name, whether it is a control, the sanity verdict, heads and rows."""
+    return [
+        {
+            "explainer": name,
+            "control": scored["control"],
+            "sanity": VERDICTS[scored["sanity"]["passed"]],
+            "heads": HEADS,
+            "meanings": list(MEANINGS.items()),
+            "rows": [_cells(*item) for item in scored["observations"].items()],
+        }
+        for name, scored in content["explainers"].items()
+    ]
 
 
 def _flags(name: str, scored: Mapping[str, Any]) -> list[str]:

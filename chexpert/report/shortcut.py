@@ -40,11 +40,16 @@ def count_tested(pairs: Sequence[Mapping[str, Any]]) -> int:
     return sum(map(_is_tested, pairs))
 
 
+def describe_culprits(content: Mapping[str, Any]) -> list[str]:
+    """One sentence a culprit."""
+    culprits = [pair for pair in content["pairs"] if pair["alarm"]]
+    return [_accuse(pair, content["aurocs"][pair["observation"]]) for pair in culprits]
+
+
 def _conclude(content: Mapping[str, Any]) -> Iterator[str]:
     """One sentence a culprit; one in all where there is none."""
-    culprits = [pair for pair in content["pairs"] if pair["alarm"]]
-    for pair in culprits:
-        yield _accuse(pair, content["aurocs"][pair["observation"]])
+    culprits = describe_culprits(content)
+    yield from culprits
     tested = {p["suspect"]: content["suspects"][p["suspect"]]["views"] for p in content["pairs"] if _is_tested(p)}
     names = ", ".join(f"{name} ({views} films)" for name, views in tested.items())
     if not culprits and names:

@@ -8,6 +8,8 @@ COLOURS = dict(zip(STATES, ("#D55E00", "#F0C442", "#0072B2", "#DDDDDD"), strict=
 SPLITS = {"train": "#0072B2", "valid": "#D55E00", "test": "#009E73"}
 SEXES = {"Female": "#CC79A7", "Male": "#0072B2"}
 PLAIN, OTHER = "#0072B2", "#999999"
+SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+"""Of a few lines beside each other; a page may show them lighter on a dark ground."""
 DPI = 120
 
 

@@ -1,0 +1,59 @@
+"""How a model does in parts of its rows: sex, age, view, devices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from chexpert.report.evaluation import describe_gap
+from chexpert.report.forest import Row, draw_forest
+
+TITLES = {
+    "sex": "Sex",
+    "age": "Age in years",
+    "view": "View",
+    "ap_pa": "Projection",
+    "devices": "Support devices",
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group and its parts.
+
+    Attributes:
+        title: of the group.
+        parts: figures by part, as the evaluation has them.
+        over: how many observations the mean is over where all are defined.
+        unknown: rows of which it is not known.
+        gap: the largest difference, in words.
+    """
+
+    title: str
+    parts: Mapping[str, Mapping[str, Any]]
+    over: int
+    unknown: int
+    gap: str
+
+
+def list_groups(content: Mapping[str, Any]) -> list[Group]:
+    """The groups of an evaluation."""
+    over = len(content["auroc_mean"]["over"])
+    return [
+        Group(TITLES.get(name, name), own["rows"], over, own.get("unknown", 0), describe_gap(own["largest_gap"]))
+        for name, own in content.get("groups", {}).items()
+    ]
+
+
+def draw_groups(content: Mapping[str, Any], groups: list[Group], where: str, key: str) -> Markup:
+    """The mean AUROC of each part beside that of all rows; means over fewer observations are not drawn."""
+    rows = [Row("All rows", content["auroc_mean"])]
+    for group in groups:
+        rows.append(Row(group.title, None))
+        for part, own in group.parts.items():
+            complete = len(own["auroc_mean"]["over"]) == group.over
+            figure = own["auroc_mean"] if complete else {"value": None}
+            rows.append(Row(f"{part}  (n = {own['n']:,})", figure, quiet=own["small"]))
+    across = f"mean AUROC over {len(content['auroc_mean']['over'])}, 95 % interval"
+    return draw_forest(rows, across, f"Mean AUROC by group, {where}", key)

@@ -1,0 +1,162 @@
+"""What a run folder holds, whatever its age: what is missing is told, with the way to it, and stops nothing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chexpert import rundir
+from chexpert.evaluation import Judged, read_run
+from chexpert.evaluation.calibration import Calibration
+from chexpert.problem import ProblemError
+
+SPLITS = ("test", "valid", "dev")
+"""The furthest from what was trained and chosen on first."""
+
+NEEDED = {"level", "n", "studies", "bootstrap", "auroc", "auroc_mean", "auprc"}
+"""Keys without which a file is no evaluation."""
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Something that the report has to do without: what, and a command or setting that brings it."""
+
+    what: str
+    mend: str
+
+
+@dataclass
+class Record:
+    """The files of a run, read.
+
+    Attributes:
+        run: the folder.
+        metrics: metrics.json.
+        config: config.yaml in plain containers; empty where it is missing, as the following.
+        state: state.json.
+        data: data.json.
+        evaluations: evaluation/<split>.json by split.
+        judged: scores and labels by split.
+        calibration: calibration.json.
+        quality: explanations/quality.json.
+        lacks: what is missing.
+    """
+
+    run: Path
+    metrics: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    judged: dict[str, Judged] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    quality: dict[str, Any] = field(default_factory=dict)
+    lacks: list[Lack] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, run: Path) -> "Record":
+        """Reads a run folder.
+
+        Raises:
+            ProblemError: nothing was judged there.
+        """
+        metrics = read_json(run / rundir.METRICS)
+        if not any(split in metrics for split in SPLITS):
+            mend = "give the folder of a run that was judged: outputs/<name>/<time>"
+            raise ProblemError("no figures of a run", where=str(run / rundir.METRICS), mend=mend)
+        record = cls(run, metrics)
+        record._read_settings()
+        for split in record.splits:
+            record._read_split(split)
+        record._read_calibration()
+        record.quality = read_json(run / rundir.EXPLANATIONS / rundir.QUALITY)
+        return record
+
+    @property
+    def splits(self) -> list[str]:
+        """Those that were judged, the one to report first."""
+        return [split for split in SPLITS if split in self.metrics]
+
+    @property
+    def chosen_on(self) -> str | None:
+        """The split that chose the epoch."""
+        return self.metrics.get("epoch_chosen_on")
+
+    def level(self, split: str) -> tuple[str, str]:
+        """``image`` or ``study``, and ``max`` or ``mean`` over views."""
+        content = self.evaluations.get(split, {})
+        level = content.get("level") or self.metrics[split].get("level") or self.config.get("level", "image")
+        return level, content.get("views") or self.config.get("study_score", "max")
+
+    def lack(self, what: str, mend: str) -> None:
+        """Notes what is missing."""
+        self.lacks.append(Lack(what, mend))
+
+    def _read_settings(self) -> None:
+        self.config = read_yaml(self.run / rundir.CONFIG)
+        self.state, self.data = read_json(self.run / rundir.STATE), read_json(self.run / rundir.DATA)
+        told = {
+            rundir.CONFIG: (self.config, "settings and label policy"),
+            rundir.STATE: (self.state, "command, versions and outcome"),
+            rundir.DATA: (self.data, "counts and fingerprints of the data"),
+        }
+        for name, (content, what) in told.items():
+            if not content:
+                self.lack(f"{what}: no readable {name} in the run", "runs of this version write it")
+
+    def _read_split(self, split: str) -> None:
+        predictions, labels = rundir.predictions(self.run, split), rundir.labels(self.run, split)
+        path = rundir.evaluation(self.run, split)
+        content = read_json(path)
+        if content.keys() >= NEEDED:
+            self.evaluations[split] = content
+        else:
+            what = f"intervals, AUPRC, calibration and groups of the {split} split: no readable {_short(path)}"
+            given = f"--predictions RUN/{_short(predictions)} --labels {f'RUN/{_short(labels)}'}"
+            given = given if labels.is_file() else given.replace(f"RUN/{_short(labels)}", "LABELS.csv")
+            level = f"--level {self.level(split)[0]} --out RUN/{_short(path)}"
+            self.lack(what, f"python scripts/evaluate.py {given} {level}, then make this report again")
+        try:
+            self.judged[split] = read_run(self.run, split, *self.level(split))
+        except ProblemError:
+            why = "not there" if not labels.is_file() or not predictions.is_file() else "of no use together"
+            what = f"curves and reliability of the {split} split: {_short(predictions)} and {_short(labels)} are {why}"
+            self.lack(what, "put the labels there (Path and the observations), then make this report again")
+
+    def _read_calibration(self) -> None:
+        path = self.run / rundir.CALIBRATION
+        if not path.is_file():
+            what = (
+                "calibrated probabilities: nothing was fitted, as no split was left to fit it on, or none was asked for"
+            )
+            self.lack(what, "a run with data.dev=0.1 calibration=platt")
+            return
+        try:
+            self.calibration = Calibration.read(path)
+        except ProblemError:
+            self.lack(f"calibrated probabilities: {rundir.CALIBRATION} cannot be read", "run again")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of JSON holds; nothing where it is missing or broken."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Likewise of YAML."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return dict(content) if isinstance(content, Mapping) else {}
+
+
+def _short(path: Path) -> str:
+    return "/".join(path.parts[-2:])

@@ -1,0 +1,133 @@
+"""A run in two sentences, and what a reader must not overlook."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from chexpert import rundir
+from chexpert.report.evaluation import describe_gap, format_figure
+from chexpert.report.quality import ALIKE, find_flags
+from chexpert.report.record import Record, read_json
+from chexpert.report.shortcut import describe_culprits
+from chexpert.report.yardstick import describe_choice, describe_labels, describe_rows
+
+CHANCE = 0.5
+UNSURE = 0.2
+"""Width from which on an interval of AUROC is called wide."""
+
+
+def conclude_in_two(record: Record) -> tuple[str, str]:
+    """What was reached by which yardstick, and what matters most besides."""
+    return tell_mean(record), next(find_warnings(record), None) or tell_weakest(record)
+
+
+def tell_mean(record: Record) -> str:
+    """The mean AUROC with its interval and all that it is measured by; never without an interval."""
+    split = record.splits[0]
+    content = record.evaluations.get(split)
+    where = f"{describe_rows(record, split)}, {describe_labels(record, split)}"
+    if not content:
+        return f"No mean AUROC is told, as it has no interval yet ({where}); {describe_choice(record, split)}."
+    mean = content["auroc_mean"]
+    if mean["value"] is None:
+        return f"The mean AUROC is undefined ({where}); {describe_choice(record, split)}."
+    names = ", ".join(mean["over"])
+    return f"Mean AUROC over {names}: {format_figure(mean)} ({where}); {describe_choice(record, split)}."
+
+
+def tell_weakest(record: Record) -> str:
+    """The observation that is ranked worst."""
+    split = record.splits[0]
+    defined = {name: f for name, f in find_aurocs(record, split).items() if f["value"] is not None}
+    if not defined:
+        return "No observation has both classes there, so no AUROC is defined."
+    name = min(defined, key=lambda name: defined[name]["value"])
+    told = format_figure(defined[name]) if "ci_low" in defined[name] else f"{defined[name]['value']:.3f}, no interval"
+    return f"The weakest is {name}: AUROC {told}, {count_classes(defined[name])}."
+
+
+def find_warnings(record: Record) -> Iterator[str]:
+    """What a reader must not overlook, the gravest first."""
+    if record.state.get("state") == "failed":
+        yield "The run failed before it was done: what is told here is what it had left by then."
+    yield from find_shortcuts(record)
+    yield from find_undefined(record)
+    yield from find_chance(record)
+    yield from find_insane(record)
+    yield from find_uncalibrated(record)
+    yield from find_gaps(record)
+    yield from find_quality_flags(record)
+
+
+def find_aurocs(record: Record, split: str) -> dict[str, dict[str, Any]]:
+    """By observation, with intervals where there are any."""
+    return (record.evaluations.get(split) or record.metrics[split])["auroc"]
+
+
+def count_classes(figure: dict[str, Any]) -> str:
+    """Support of an AUROC."""
+    return f"{figure['positives']:,} positive, {figure['negatives']:,} negative"
+
+
+def find_shortcuts(record: Record) -> Iterator[str]:
+    """What scripts/find_shortcuts.py accuses, where it was run."""
+    content = read_json(record.run / rundir.SHORTCUTS / "shortcut.json")
+    if content:
+        yield from describe_culprits(content)
+
+
+def find_undefined(record: Record) -> Iterator[str]:
+    """Observations without both classes."""
+    split = record.splits[0]
+    for name, figure in find_aurocs(record, split).items():
+        if figure["value"] is None:
+            yield f"{name} is not judged: {count_classes(figure)} in the {split} split, its AUROC is undefined."
+
+
+def find_chance(record: Record) -> Iterator[str]:
+    """Observations that are not shown to be ranked better than by chance."""
+    for name, figure in find_aurocs(record, record.splits[0]).items():
+        low = figure.get("ci_low")
+        if figure["value"] is not None and low is not None and low <= CHANCE:
+            told = f"AUROC {format_figure(figure)}, {count_classes(figure)}"
+            yield f"{name} is not shown to be ranked better than by chance: {told}."
+
+
+def find_insane(record: Record) -> Iterator[str]:
+    """Explainers whose maps hardly depend on what was learned."""
+    for name, scored in record.quality.get("explainers", {}).items():
+        if not scored["control"] and scored["sanity"]["passed"] is False:
+            yield f"Maps by {name} are no evidence: {ALIKE}."
+
+
+def find_uncalibrated(record: Record) -> Iterator[str]:
+    """The observation whose raw scores are worst as probabilities, where that is sure."""
+    split = record.splits[0]
+    found = record.evaluations.get(split, {}).get("calibration") or {}
+    known = {name: own["ece"] for name, own in found.items() if own["ece"]["ci_low"] is not None}
+    if known:
+        name = max(known, key=lambda name: known[name]["value"])
+        if known[name]["ci_low"] > 0.05:
+            fitted = f"; calibrated on {record.calibration.fitted_on}, see below" if record.calibration else ""
+            yield (
+                f"Raw scores are no probabilities, {name}'s least of all: expected calibration error "
+                f"{format_figure(known[name])} on the {split} split{fitted}."
+            )
+
+
+def find_gaps(record: Record) -> Iterator[str]:
+    """The largest gap of each group whose interval leaves out 0."""
+    split = record.splits[0]
+    for group, found in record.evaluations.get(split, {}).get("groups", {}).items():
+        gap = found["largest_gap"]
+        if gap and gap["ci_low"] is not None and gap["ci_low"] > 0:
+            yield f"By {group}, {describe_gap(gap)} in AUROC ({split} split)."
+
+
+def find_quality_flags(record: Record) -> Iterator[str]:
+    """Of each explainer and observation; none of a control."""
+    for name, scored in record.quality.get("explainers", {}).items():
+        for observation, figures in [] if scored["control"] else scored["observations"].items():
+            for flag in find_flags(f"{name}, {observation}", figures):
+                if ALIKE not in flag:
+                    yield f"{flag.removeprefix('warning: ')}."
