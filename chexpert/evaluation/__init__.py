@@ -1,6 +1,7 @@
 """From files of predictions and labels to figures that can be defended; no model and no torch is needed."""
 
 from chexpert.evaluation.calibration import Calibration, judge_calibrated
+from chexpert.evaluation.comparing import compare
 from chexpert.evaluation.evaluate import Points, check_apart, choose_operating_points, evaluate, evaluate_files
 from chexpert.evaluation.join import join, read_judged, read_run
 from chexpert.evaluation.judged import Judged
@@ -13,6 +14,7 @@ __all__ = [
     "Points",
     "check_apart",
     "choose_operating_points",
+    "compare",
     "evaluate",
     "evaluate_files",
     "join",

@@ -1,6 +1,7 @@
 """What a run or an audit found, told from plain files and tables: no model is needed."""
 
 from chexpert.report.audit import describe_audit
+from chexpert.report.comparison import describe_comparison, write_comparison
 from chexpert.report.evaluation import describe_evaluation
 from chexpert.report.exploration import draw_exploration
 from chexpert.report.localization import describe_localization
@@ -13,10 +14,12 @@ __all__ = [
     "count_tested",
     "describe",
     "describe_audit",
+    "describe_comparison",
     "describe_evaluation",
     "describe_localization",
     "describe_shortcuts",
     "draw_exploration",
     "quality_table",
+    "write_comparison",
     "write_report",
 ]

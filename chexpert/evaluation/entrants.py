@@ -1,0 +1,121 @@
+"""Who is compared: finished runs and files of predictions; of a sweep also those that are not there yet, and why."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chexpert import rundir
+from chexpert.evaluation.settings import read_settings
+from chexpert.evaluation.tables import Named, read_labels, read_predictions
+from chexpert.problem import ProblemError
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One model's predictions.
+
+    Attributes:
+        name: of the run folder or file.
+        predictions: its scores.
+        labels: what it was judged by; None of a file of predictions alone.
+        settings: of its config, by dotted key.
+        yardstick: what its metrics.json says of the split: ``level``, ``views``, ``labels_of``, ``epoch_chosen_on``.
+    """
+
+    name: str
+    predictions: Named
+    labels: Named | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    yardstick: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A run without figures: ``state`` is running or failed or unknown, ``why`` in one line."""
+
+    name: str
+    state: str
+    why: str
+
+
+def find_entrants(paths: Sequence[Path], split: str) -> tuple[list[Entrant], list[Absent]]:
+    """The entrants of runs, sweeps (folders of runs) and CSV files, and the runs that have no figures.
+
+    Raises:
+        ProblemError: a path is neither, or is given twice, or no entrant is left.
+    """
+    entrants: list[Entrant] = []
+    absent: list[Absent] = []
+    for path in paths:
+        for place in [path] if path.is_file() else find_runs(path):
+            found = read_file(place) if place.is_file() else read_run_folder(place, split)
+            (entrants if isinstance(found, Entrant) else absent).append(found)  # type: ignore[arg-type]
+    names = [entrant.name for entrant in entrants]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ProblemError("given twice", where=", ".join(twice), mend="name each once")
+    if not entrants:
+        told = "; ".join(f"{one.name} {one.state}: {one.why}" for one in absent)
+        where = ", ".join(map(str, paths))
+        raise ProblemError(f"nothing to compare{told and ': ' + told}", where=where, mend="give finished runs")
+    return entrants, absent
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The run folder itself, or the runs below it in the order of their numbers."""
+    marks = (rundir.STATE, rundir.METRICS, rundir.CONFIG)
+    if any((folder / mark).is_file() for mark in marks):
+        return [folder]
+    runs = {path.parent for mark in marks for path in folder.rglob(mark)}
+    if not runs:
+        what = "no run" if folder.is_dir() else "no such file or folder"
+        raise ProblemError(what, where=str(folder), mend="give run folders, folders of them, or predictions.csv")
+    return sorted(runs, key=lambda run: [int(part) if part.isdigit() else part for part in _numbers(run)])
+
+
+def _numbers(path: Path) -> list[str]:
+    """Texts and numbers in turn, so that job 10 comes after job 9."""
+    return re.split(r"(\d+)", str(path))
+
+
+def read_file(path: Path) -> Entrant:
+    """A file of predictions."""
+    return Entrant(str(path), read_predictions(path))
+
+
+def read_run_folder(run: Path, split: str) -> Entrant | Absent:
+    """A run's predictions on a split; a run that has none says how it stands."""
+    files = rundir.predictions(run, split), rundir.labels(run, split), run / rundir.METRICS, run / rundir.CONFIG
+    state = read_json(run / rundir.STATE)
+    if state.get("state", "finished") != "finished":  # a run from before there were states is taken by its files
+        return Absent(str(run), state["state"], state.get("why") or f"since {state.get('started', 'an unknown time')}")
+    if missing := [str(path.relative_to(run)) for path in files if not path.is_file()]:
+        return Absent(str(run), state.get("state", "unknown"), f"no {', '.join(missing)}")
+    metrics = read_json(run / rundir.METRICS)
+    judged, settings = metrics.get(split, {}), read_settings(run / rundir.CONFIG)
+    yardstick = {
+        "level": judged.get("level"),
+        "views": settings.get("study_score", "max"),
+        "labels_of": judged.get("labels"),
+        "epoch_chosen_on": metrics.get("epoch_chosen_on"),
+    }
+    return Entrant(str(run), read_predictions(files[0]), read_labels(files[1]), settings, yardstick)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file holds; nothing where it is not there.
+
+    Raises:
+        ProblemError: it is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ProblemError(f"damaged: {error}", where=str(path), mend="run it again, or leave it out") from error
+    if not isinstance(content, dict):
+        raise ProblemError("no mapping", where=str(path), mend="run it again, or leave it out")
+    return content

@@ -1,0 +1,67 @@
+"""How the settings of runs differ, and which runs are the same but for their seed or fold."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chexpert.problem import ProblemError
+
+CHANCE = ("seed", "fold")
+"""Last parts of keys that make another draw of the same configuration."""
+PLACES = ("name", "data.root", "data.cache", "data.workers")
+"""Keys that change no figure."""
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A config.yaml by dotted key; lists stay whole.
+
+    Raises:
+        ProblemError: it cannot be read.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        what = f"the config cannot be read: {str(error).splitlines()[0]}"
+        raise ProblemError(what, where=str(path), mend="restore it, or leave the run out") from error
+    return flatten(content or {})
+
+
+def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key.
+
+    >>> flatten({"optimizer": {"lr": 0.1}, "observations": ["Edema"]})
+    {'optimizer.lr': 0.1, 'observations': ['Edema']}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def find_differences(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Keys in which not all agree, but for those that change no figure; a key that one lacks counts.
+
+    >>> find_differences([{"a": 1, "b": 2, "name": "x"}, {"a": 1, "b": 3}])
+    ['b']
+    """
+    keys = dict.fromkeys(key for own in settings for key in own)
+    missing = object()
+    return [
+        key for key in keys
+        if key not in PLACES and any(own.get(key, missing) != settings[0].get(key, missing) for own in settings)
+    ]  # fmt: skip
+
+
+def gather(settings: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """Places of the runs of each configuration, which differ by seed and fold alone; one without settings is its own.
+
+    >>> gather([{"lr": 1, "seed": 0}, {"lr": 2, "seed": 0}, {"lr": 1, "seed": 1}, {}])
+    [[0, 2], [1], [3]]
+    """
+    groups: dict[Any, list[int]] = {}
+    for place, own in enumerate(settings):
+        kept = {key: value for key, value in own.items() if key not in PLACES and key.split(".")[-1] not in CHANCE}
+        groups.setdefault(repr(sorted(kept.items())) if own else place, []).append(place)
+    return list(groups.values())

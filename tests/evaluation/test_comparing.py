@@ -1,0 +1,173 @@
+"""Models compared on the same rows, and what cannot be compared."""
+
+import math
+
+import numpy as np
+import pytest
+from made_runs import LABELS, STUDIES, make_run, make_scores
+from sklearn.metrics import roc_auc_score
+
+from chexpert import rundir
+from chexpert.evaluation import compare
+from chexpert.observations import COMPETITION
+from chexpert.problem import ProblemError
+from chexpert.report import describe_comparison, write_comparison
+
+
+def mean_auroc(scores):
+    return float(np.mean([roc_auc_score(LABELS[:, c], scores[:, c]) for c in range(5)]))
+
+
+def test_runs_are_ranked_by_what_scikit_learn_says(tmp_path):
+    runs = [make_run(tmp_path / name, skill) for name, skill in (("a", 0.5), ("b", 1.5), ("c", 1.0))]
+    content = compare(runs, replicates=100)
+    assert [model["name"] for model in content["models"]] == [str(runs[1]), str(runs[2]), str(runs[0])]
+    for model, skill in zip(content["models"], (1.5, 1.0, 0.5), strict=True):
+        assert model["figure"]["value"] == pytest.approx(mean_auroc(make_scores(skill)), abs=1e-9)
+        assert model["figure"]["ci_low"] < model["figure"]["value"] < model["figure"]["ci_high"]
+    assert content["models"][0]["reference"]
+    expected = mean_auroc(make_scores(1.5)) - mean_auroc(make_scores(0.5))
+    assert content["models"][2]["reference_has_more"]["value"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_ranking_by_an_observation_has_delong_beside_it(tmp_path):
+    runs = [make_run(tmp_path / name, skill, seed=seed) for name, skill, seed in (("a", 0.4, 1), ("b", 1.2, 2))]
+    best, other = compare(runs, by="edema", replicates=500)["models"]
+    c = list(COMPETITION).index("Edema")
+    assert best["figure"]["value"] == pytest.approx(roc_auc_score(LABELS[:, c], make_scores(1.2, 2)[:, c]), abs=1e-9)
+    assert best["over"] == ["Edema"]
+    assert other["reference_has_more"]["p"] == pytest.approx(other["delong_p"], abs=0.03)
+
+
+def test_equal_models_do_not_differ(tmp_path):
+    _, second = compare([make_run(tmp_path / "a"), make_run(tmp_path / "b")], replicates=50)["models"]
+    more = second["reference_has_more"]
+    assert (more["value"], more["ci_low"], more["ci_high"]) == (0, 0, 0)
+    assert math.isnan(more["p"])
+
+
+def test_a_sweep_of_12_with_2_failed_is_compared_while_it_runs_and_after(tmp_path):
+    for job in range(9):
+        make_run(tmp_path / str(job), 0.5 + job / 10, optimizer={"lr": job})
+    make_run(tmp_path / "9", state="failed", why="the loss is nan at epoch 0")
+    make_run(tmp_path / "10", state="failed", why="cannot be built")
+    make_run(tmp_path / "11", state="running")
+    during = compare([tmp_path], replicates=20)
+    assert [model["name"] for model in during["models"]] == [str(tmp_path / str(job)) for job in range(8, -1, -1)]
+    assert [(one["name"].rpartition("/")[2], one["state"], one["why"]) for one in during["absent"]] == [
+        ("9", "failed", "the loss is nan at epoch 0"),
+        ("10", "failed", "cannot be built"),
+        ("11", "running", "since 2026-11-25T10:00:00+00:00"),
+    ]
+    assert during["differing_settings"] == ["optimizer.lr"]
+    for path in (tmp_path / "11").iterdir():
+        path.unlink()
+    (tmp_path / "11").rmdir()
+    make_run(tmp_path / "11", 2.5, optimizer={"lr": 11})
+    after = compare([tmp_path], replicates=20)
+    assert after["models"][0]["name"] == str(tmp_path / "11")
+    assert (len(after["models"]), len(after["absent"])) == (10, 2)
+
+
+def test_a_run_whose_files_are_not_there_yet_is_told(tmp_path):
+    make_run(tmp_path / "a")
+    run = make_run(tmp_path / "b")
+    rundir.predictions(run, "valid").unlink()
+    assert compare([tmp_path], replicates=10)["absent"] == [
+        {"name": str(run), "state": "finished", "why": "no predictions/valid.csv"}
+    ]
+
+
+def test_seeds_and_folds_of_one_configuration_are_gathered(tmp_path):
+    for seed in range(3):
+        make_run(tmp_path / f"a{seed}", 1.0, seed=seed, data={"fold": seed})
+    make_run(tmp_path / "other", 1.0, optimizer={"lr": 7})
+    content = compare([tmp_path], replicates=10)
+    values = [mean_auroc(make_scores(1.0, seed)) for seed in range(3)]
+    (group,) = content["configurations"]
+    assert group["runs"] == [str(tmp_path / f"a{seed}") for seed in range(3)]
+    assert (group["n"], group["mean"]) == (3, pytest.approx(np.mean(values), abs=1e-9))
+    assert group["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-9)
+
+
+def test_files_of_predictions_are_judged_by_given_labels(tmp_path):
+    run = make_run(tmp_path / "a", 1.0)
+    rows = zip(STUDIES[::-1], make_scores(0.3)[::-1].tolist(), strict=True)
+    file = tmp_path / "p.csv"
+    rundir.write_table(file, ["Study", *COMPETITION], ([name, *map(repr, row)] for name, row in rows))
+    content = compare([run, file], labels=rundir.labels(run, "valid"), replicates=10)
+    assert content["models"][1]["figure"]["value"] == pytest.approx(mean_auroc(make_scores(0.3)), abs=1e-9)
+    with pytest.raises(ProblemError, match="has no labels"):
+        compare([run, file], replicates=10)
+
+
+def test_only_rows_that_all_have_are_compared_and_the_others_counted(tmp_path):
+    run, cut = make_run(tmp_path / "a"), make_run(tmp_path / "b", 2.0)
+    path = rundir.predictions(cut, "valid")
+    path.write_text("\n".join(path.read_text().splitlines()[:101]) + "\n")
+    content = compare([run, cut], replicates=10)
+    assert content["n"] == 100
+    assert {model["name"]: model["left_out"] for model in content["models"]} == {str(run): 20, str(cut): 0}
+    expected = np.mean([roc_auc_score(LABELS[:100, c], make_scores(1.0)[:100, c]) for c in range(5)])
+    assert content["models"][1]["figure"]["value"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_other_observations_are_refused_unless_what_all_have_is_compared(tmp_path):
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", observations=COMPETITION[:3])]
+    with pytest.raises(ProblemError, match=r"no Edema, Pleural Effusion\n.*/b"):
+        compare(runs, replicates=10)
+    assert compare(runs, mean_over=["atelectasis"], replicates=10)["models"][0]["over"] == ["Atelectasis"]
+
+
+def test_other_labels_are_refused(tmp_path):
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b")]
+    path = rundir.labels(runs[1], "valid")
+    header, first, *rest = path.read_text().splitlines()
+    cells = first.split(",")
+    cells[1] = "1.0" if cells[1] == "0.0" else "0.0"
+    path.write_text("\n".join([header, ",".join(cells), *rest]))
+    with pytest.raises(ProblemError, match=r"1 rows have other labels, first patient64541/study1\n.*/a and .*/b"):
+        compare(runs, replicates=10)
+
+
+def test_no_shared_row_is_refused(tmp_path):
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b")]
+    for path in (rundir.predictions(runs[1], "valid"), rundir.labels(runs[1], "valid")):
+        path.write_text(path.read_text().replace("patient6", "patient7"))
+    with pytest.raises(ProblemError, match="no row is shared by all"):
+        compare(runs, replicates=10)
+
+
+@pytest.mark.parametrize(("by", "message"), [("auc", "nothing to rank by: auc"), ("Fracture", "nothing to rank by")])
+def test_an_unknown_figure_is_told(tmp_path, by, message):
+    with pytest.raises(ProblemError, match=message):
+        compare([make_run(tmp_path / "a")], by=by, replicates=10)
+
+
+def test_nothing_to_compare_is_told(tmp_path):
+    with pytest.raises(ProblemError, match="no such file or folder"):
+        compare([tmp_path / "none"])
+    make_run(tmp_path / "a", state="failed", why="no data")
+    with pytest.raises(ProblemError, match=r"nothing to compare: .*/a failed: no data"):
+        compare([tmp_path])
+    run = make_run(tmp_path / "b")
+    with pytest.raises(ProblemError, match="given twice"):
+        compare([run, run])
+
+
+def test_a_comparison_is_told_with_its_yardstick_and_written_in_four_forms(tmp_path):
+    for seed in range(2):
+        make_run(tmp_path / "sweep" / str(seed), 1.0, seed=seed, chosen="valid")
+    make_run(tmp_path / "sweep/2", state="failed", why="<script>alert(1)</script>")
+    content = compare([tmp_path / "sweep"], replicates=20)
+    text = describe_comparison(content)
+    assert text.splitlines()[0].startswith("mean AUROC over 5 (Atelectasis, ")
+    assert "valid split, studies (max over views), n = 120 that all have, [95 % interval, 20 drawings" in text
+    assert "its epoch was chosen on these rows: optimistic" in text
+    assert "one configuration, 2 seeds or folds: mean 0." in text
+    paths = write_comparison(tmp_path / "out", content)
+    csv, markdown, page, _ = (path.read_text() for path in paths)
+    assert csv.splitlines()[1].startswith(f"1,{content['models'][0]['name']},valid,study,120,0.")
+    assert "| rank | model | figure |" in markdown
+    assert "<script>alert" not in page + markdown
+    assert "&lt;script&gt;alert(1)" in page
