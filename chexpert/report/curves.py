@@ -12,7 +12,7 @@ from chexpert.evaluation import Judged
 from chexpert.report.drawing import FAINT, INK, draw
 from chexpert.report.style import PLAIN
 
-SIZE = (2.9, 2.75)  # inches
+SIZE = (2.15, 2.05)  # inches: two of them beside each other on a phone
 RULE = "youden"
 MARK = "#D55E00"
 
@@ -56,7 +56,7 @@ def draw_roc(scores: np.ndarray, labels: np.ndarray, point: Mapping[str, Any] | 
         axes.plot(wrong, right, color=PLAIN)
         if point and point["sensitivity"]["value"] is not None and point["specificity"]["value"] is not None:
             place = 1 - point["specificity"]["value"], point["sensitivity"]["value"]
-            axes.plot(*place, "P", color=MARK, markersize=8, zorder=3)
+            axes.plot(*place, "P", color=MARK, markersize=7, markeredgewidth=0, zorder=3)
         frame(axes, "1 - specificity", "sensitivity")
 
     return draw(key, f"ROC curve: {title}", SIZE, paint)
@@ -67,10 +67,11 @@ def draw_pr(scores: np.ndarray, labels: np.ndarray, title: str, key: str) -> Mar
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, _ = precision_recall_curve(labels, scores, drop_intermediate=True)
+    found = recall > 0  # before the first true one is found, precision is 0, or by convention 1
 
     def paint(axes: Axes) -> None:
         axes.plot([0, 1], [labels.mean()] * 2, color=INK, alpha=FAINT, linewidth=1)
-        axes.plot(recall, precision, color=PLAIN, drawstyle="steps-post")
+        axes.plot(recall[found], precision[found], color=PLAIN, drawstyle="steps-post")
         frame(axes, "recall", "precision")
 
     return draw(key, f"Precision-recall curve: {title}", SIZE, paint)

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from chexpert.report.drawing import FAINT, INK, draw, show_text
 from chexpert.report.style import OTHER, PLAIN
 
-WIDTH, ROW, REST = 5.4, 0.235, 0.55  # inches: of the chart, of a row, and of what stands below them
+WIDTH, ROW, REST = 4.8, 0.235, 0.55  # inches: of the chart, of a row, and of what stands below them
 LONGEST = 30  # letters of a name
 
 
@@ -44,7 +44,7 @@ def draw_forest(rows: Sequence[Row], across: str, title: str, key: str, middle: 
                 ends = [row.figure[end] for end in ("ci_low", "ci_high")]
                 if None not in ends:
                     axes.plot(ends, [place, place], color=colour, linewidth=2, solid_capstyle="round")
-                axes.plot(row.figure["value"], place, "o", color=colour, markersize=5.5)
+                axes.plot(row.figure["value"], place, "o", color=colour, markersize=5.5, markeredgewidth=0)
         axes.set_yticks(places, [shorten(row.name) for row in rows])
         for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
             tick.set_alpha(0.6 if row.quiet else 1)

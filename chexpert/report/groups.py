@@ -6,6 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from chexpert.evaluation.circumstances import BANDS
 from chexpert.report.evaluation import describe_gap
 from chexpert.report.forest import Row, draw_forest
 
@@ -16,6 +17,8 @@ TITLES = {
     "ap_pa": "Projection",
     "devices": "Support devices",
 }
+
+AGES = [name for *_, name in BANDS]
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,29 @@ def list_groups(content: Mapping[str, Any]) -> list[Group]:
     """The groups of an evaluation."""
     over = len(content["auroc_mean"]["over"])
     return [
-        Group(TITLES.get(name, name), own["rows"], over, own.get("unknown", 0), describe_gap(own["largest_gap"]))
+        Group(TITLES.get(name, name), sort(own["rows"]), over, own.get("unknown", 0), tell(own))
         for name, own in content.get("groups", {}).items()
     ]
+
+
+def sort(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Bands of age from young to old, other parts as they are."""
+    return dict(sorted(parts.items(), key=lambda item: AGES.index(item[0]) if item[0] in AGES else -1))
+
+
+def tell(group: Mapping[str, Any]) -> str:
+    """What there is between the parts."""
+    if len(group["rows"]) == 1:
+        return f"nothing to compare: all rows of which it is known are of one part, {next(iter(group['rows']))}"
+    return describe_gap(group["largest_gap"])
 
 
 def draw_groups(content: Mapping[str, Any], groups: list[Group], where: str, key: str) -> Markup:
     """The mean AUROC of each part beside that of all rows; means over fewer observations are not drawn."""
     rows = [Row("All rows", content["auroc_mean"])]
     for group in groups:
+        if len(group.parts) < 2:
+            continue
         rows.append(Row(group.title, None))
         for part, own in group.parts.items():
             complete = len(own["auroc_mean"]["over"]) == group.over

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-
 LONGEST = 224  # pixels: maps are coarse, and a film is shown a few hundred pixels wide
 ZERO = 127
 """Index of the colour of no evidence; there are as many on both sides of it."""

@@ -70,7 +70,8 @@ def write_settings(record: Record, names: Names) -> str:
 def list_done(record: Record) -> Iterator[str]:
     """What was done to get at the figures."""
     first = record.splits[0]
-    yield f"Judged: the {', '.join(record.splits)} split{'s' * (len(record.splits) > 1)}. The verdict is of {first}."
+    judged = " and ".join(record.splits)
+    yield f"Judged: the {judged} split{'s' * (len(record.splits) > 1)}; the verdict is of {first}."
     yield f"Selection: {describe_choice(record, first)}" + _epoch(record) + "."
     content = record.evaluations.get(first, {})
     if chosen := content.get("operating_points_chosen_on"):

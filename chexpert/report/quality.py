@@ -8,9 +8,7 @@ LEAST_MAPS = 5  # below it a mean is no ground for a warning
 ALIKE = "maps stay alike when the weights are shuffled"
 VERDICTS = {True: "ok", False: "FAIL", None: ""}
 
-HEADS = ("AUROC", "Hit", "Mass / area", "Gap", "Sanity", "Right reason")
 MEANINGS = {
-    "AUROC": "of the observation over all labelled single views; its interval is in the first table",
     "Hit": "peak of the map in the finding: 0 at chance, 1 at the ceiling of the explainer's grid",
     "Mass / area": "evidence in the finding over its area: 1 at chance",
     "Gap": "insertion less deletion, above that of a random map: 0 at chance",
@@ -39,18 +37,23 @@ def quality_table(content: Mapping[str, Any]) -> str:
 
 
 def list_quality(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The same for a page: of each explainer its name, whether it is a control, the sanity verdict, heads and rows."""
+    """The same for a page: of each explainer its name, whether it is a control, the sanity verdict, and rows."""
     return [
         {
             "explainer": name,
             "control": scored["control"],
             "sanity": VERDICTS[scored["sanity"]["passed"]],
-            "heads": HEADS,
-            "meanings": list(MEANINGS.items()),
-            "rows": [_cells(*item) for item in scored["observations"].items()],
+            "rows": {observation: _figures(own) for observation, own in scored["observations"].items()},
         }
         for name, scored in content["explainers"].items()
     ]
+
+
+def _figures(figures: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """In the order of ``MEANINGS``."""
+    alike = figures["sanity"]["top_block_size"]
+    keys = ("hit_normalised", "relevance_over_area", "gap_over_random")
+    return [*(figures[key] for key in keys), alike, figures["right_for_the_right_reason"]]
 
 
 def _flags(name: str, scored: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """What a run folder holds, whatever its age: what is missing is told, with the way to it, and stops nothing."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,26 @@ from chexpert import rundir
 from chexpert.evaluation import Judged, read_run
 from chexpert.evaluation.calibration import Calibration
 from chexpert.problem import ProblemError
+from chexpert.report.evaluation import describe_evaluation
+from chexpert.report.quality import quality_table
 
 SPLITS = ("test", "valid", "dev")
 """The furthest from what was trained and chosen on first."""
 
-NEEDED = {"level", "n", "studies", "bootstrap", "auroc", "auroc_mean", "auprc"}
-"""Keys without which a file is no evaluation."""
+BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What reading a file raises that is of another form than this version writes."""
+CONFIG = {"name": str, "labels": dict, "data": dict, "level": str, "study_score": str}
+STATE = {
+    "state": str,
+    "why": str,
+    "command": str,
+    "overrides": list,
+    "versions": dict,
+    "started": str,
+    "seconds": float,
+}
+DATA = {"splits": dict}
+METRICS = {"skipped": list, "best_epoch": int, "seconds": float, "epoch_chosen_on": str}
 
 
 @dataclass(frozen=True)
@@ -63,8 +77,8 @@ class Record:
         Raises:
             ProblemError: nothing was judged there.
         """
-        metrics = read_json(run / rundir.METRICS)
-        if not any(split in metrics for split in SPLITS):
+        metrics = keep(read_json(run / rundir.METRICS), METRICS | dict.fromkeys(SPLITS, dict))
+        if not any({"n", "auroc"} <= metrics.get(split, {}).keys() for split in SPLITS):
             mend = "give the folder of a run that was judged: outputs/<name>/<time>"
             raise ProblemError("no figures of a run", where=str(run / rundir.METRICS), mend=mend)
         record = cls(run, metrics)
@@ -72,13 +86,13 @@ class Record:
         for split in record.splits:
             record._read_split(split)
         record._read_calibration()
-        record.quality = read_json(run / rundir.EXPLANATIONS / rundir.QUALITY)
+        record._read_quality()
         return record
 
     @property
     def splits(self) -> list[str]:
         """Those that were judged, the one to report first."""
-        return [split for split in SPLITS if split in self.metrics]
+        return [split for split in SPLITS if {"n", "auroc"} <= self.metrics.get(split, {}).keys()]
 
     @property
     def chosen_on(self) -> str | None:
@@ -96,8 +110,9 @@ class Record:
         self.lacks.append(Lack(what, mend))
 
     def _read_settings(self) -> None:
-        self.config = read_yaml(self.run / rundir.CONFIG)
-        self.state, self.data = read_json(self.run / rundir.STATE), read_json(self.run / rundir.DATA)
+        self.config = keep(read_yaml(self.run / rundir.CONFIG), CONFIG)
+        self.state = keep(read_json(self.run / rundir.STATE), STATE)
+        self.data = keep(read_json(self.run / rundir.DATA), DATA)
         told = {
             rundir.CONFIG: (self.config, "settings and label policy"),
             rundir.STATE: (self.state, "command, versions and outcome"),
@@ -111,7 +126,7 @@ class Record:
         predictions, labels = rundir.predictions(self.run, split), rundir.labels(self.run, split)
         path = rundir.evaluation(self.run, split)
         content = read_json(path)
-        if content.keys() >= NEEDED:
+        if fits(content, lambda: describe_evaluation(content, "")):
             self.evaluations[split] = content
         else:
             what = f"intervals, AUPRC, calibration and groups of the {split} split: no readable {_short(path)}"
@@ -126,6 +141,14 @@ class Record:
             what = f"curves and reliability of the {split} split: {_short(predictions)} and {_short(labels)} are {why}"
             self.lack(what, "put the labels there (Path and the observations), then make this report again")
 
+    def _read_quality(self) -> None:
+        path = self.run / rundir.EXPLANATIONS / rundir.QUALITY
+        content = read_json(path)
+        if fits(content, lambda: quality_table(content)):
+            self.quality = content
+        elif path.is_file():
+            self.lack(f"quality of explanations: {_short(path)} has another form than this version writes", "run again")
+
     def _read_calibration(self) -> None:
         path = self.run / rundir.CALIBRATION
         if not path.is_file():
@@ -138,6 +161,25 @@ class Record:
             self.calibration = Calibration.read(path)
         except ProblemError:
             self.lack(f"calibrated probabilities: {rundir.CALIBRATION} cannot be read", "run again")
+
+
+def keep(content: dict[str, Any], kinds: Mapping[str, type]) -> dict[str, Any]:
+    """A mapping without the entries that are of another kind than they should be.
+
+    >>> keep({"seconds": 3, "why": [], "more": []}, {"seconds": float, "why": str})
+    {'seconds': 3, 'more': []}
+    """
+    wide = {name: (int, float) if kind is float else kind for name, kind in kinds.items()}
+    return {name: value for name, value in content.items() if isinstance(value, wide.get(name, object))}
+
+
+def fits(content: dict[str, Any], tell: Callable[[], object]) -> bool:
+    """Whether a file has the form that this version writes: it can be told from the first to the last figure."""
+    try:
+        tell()
+    except BROKEN:
+        return False
+    return bool(content)
 
 
 def read_json(path: Path) -> dict[str, Any]:

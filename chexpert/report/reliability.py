@@ -18,7 +18,7 @@ from chexpert.report.curves import SIZE, frame
 from chexpert.report.drawing import FAINT, INK, draw
 
 BEFORE, AFTER = "#D55E00", "#0072B2"
-LARGEST = 70  # square points of the dot that stands for all rows
+LARGEST = 60  # square points of the dot that stands for all rows
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from chexpert.report.groups import draw_groups, list_groups
 from chexpert.report.names import Names
 from chexpert.report.page import read_script, render_page
 from chexpert.report.performance import judge_performance
-from chexpert.report.quality import list_quality
-from chexpert.report.record import Record
+from chexpert.report.quality import MEANINGS, list_quality
+from chexpert.report.record import BROKEN, Record
 from chexpert.report.reliability import judge_reliability
 from chexpert.report.training_curves import draw_training
 from chexpert.report.verdict import conclude_in_two, find_aurocs, find_warnings
@@ -46,7 +46,7 @@ def make_page(record: Record, names: Names) -> str:
     return render_page(
         "run.html",
         read_script("gallery.js"),
-        title=f"Report of {record.config.get('name', 'a run')}",
+        title=f"Report of the run {record.config['name']}" if "name" in record.config else "Report of a run",
         record=record,
         names=names,
         fig=format_figure,
@@ -83,7 +83,7 @@ class Parts:
     def _try(self, name: str, make: Callable[[], Any]) -> Any:
         try:
             return make()
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except BROKEN as error:
             what = f"{name}: a file of the run has another form than this version writes ({type(error).__name__})"
             self.record.lack(what, "make the report with the version that made the run, or run again")
             return None
@@ -128,7 +128,9 @@ class Parts:
 
     def quality(self) -> Any:
         """Scores of the explainers."""
-        return list_quality(self.record.quality) if self.record.quality else None
+        if not self.record.quality:
+            return None
+        return {"explainers": list_quality(self.record.quality), "meanings": MEANINGS}
 
     def gallery(self) -> Any:
         """Films with their maps."""

@@ -15,7 +15,7 @@ from chexpert import rundir
 from chexpert.report.drawing import FAINT, INK, draw, show_text
 from chexpert.report.style import SERIES
 
-SIZE = (4.6, 2.9)  # inches
+SIZE = (4.4, 3.0)  # inches
 MOST = 400  # points of a line
 FEW = 5  # lines that colours can tell apart
 BOUNDS = {"scalars": 0, "images": 1, "tensors": 1, "histograms": 1, "compressedHistograms": 1}
@@ -81,14 +81,24 @@ def draw_lines(lines: Mapping[str, Line], up: str, title: str, best: int | None,
         looks = zip(cycle(SERIES), cycle(("-", "--", ":")), strict=False)
         for (name, (epochs, values)), (colour, style) in zip(lines.items(), looks, strict=False):
             marker = "o" if len(epochs) <= 12 else None
-            axes.plot(epochs, values, style, color=colour, marker=marker, markersize=3.5, label=show_text(name))
+            axes.plot(
+                epochs,
+                values,
+                style,
+                color=colour,
+                marker=marker,
+                markersize=4,
+                markeredgewidth=0,
+                label=show_text(name),
+            )
         if best is not None:
             axes.axvline(best, color=INK, alpha=2 * FAINT, linewidth=1, linestyle=(0, (4, 3)), label="judged")
         axes.set(xlabel="epochs", ylabel=up)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter("{x:.4g}")
         axes.grid(axis="y", color=INK, alpha=FAINT / 2, linewidth=0.6)
         if len(lines) <= FEW:
-            axes.legend(fontsize=8, loc="best")
+            axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=8)
 
     return draw(key, title, SIZE, paint)
 

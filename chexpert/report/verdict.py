@@ -1,6 +1,5 @@
 """A run in two sentences, and what a reader must not overlook."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +11,10 @@ from chexpert.report.shortcut import describe_culprits
 from chexpert.report.yardstick import describe_choice, describe_labels, describe_rows
 
 CHANCE = 0.5
-UNSURE = 0.2
-"""Width from which on an interval of AUROC is called wide."""
+POOR = 0.05
+"""Calibration error that is told of, where its interval is above it."""
+NAMES = {"ap_pa": "projection", "devices": "support devices"}
+"""Of groups."""
 
 
 def conclude_in_two(record: Record) -> tuple[str, str]:
@@ -107,7 +108,7 @@ def find_uncalibrated(record: Record) -> Iterator[str]:
     known = {name: own["ece"] for name, own in found.items() if own["ece"]["ci_low"] is not None}
     if known:
         name = max(known, key=lambda name: known[name]["value"])
-        if known[name]["ci_low"] > 0.05:
+        if known[name]["ci_low"] > POOR:
             fitted = f"; calibrated on {record.calibration.fitted_on}, see below" if record.calibration else ""
             yield (
                 f"Raw scores are no probabilities, {name}'s least of all: expected calibration error "
@@ -121,7 +122,7 @@ def find_gaps(record: Record) -> Iterator[str]:
     for group, found in record.evaluations.get(split, {}).get("groups", {}).items():
         gap = found["largest_gap"]
         if gap and gap["ci_low"] is not None and gap["ci_low"] > 0:
-            yield f"By {group}, {describe_gap(gap)} in AUROC ({split} split)."
+            yield f"By {NAMES.get(group, group)}: {describe_gap(gap)} in AUROC ({split} split)."
 
 
 def find_quality_flags(record: Record) -> Iterator[str]:
