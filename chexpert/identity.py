@@ -32,6 +32,24 @@ def hash_name(name: str, salt: str) -> str:
     return "id-" + hmac.new(salt.encode(), name.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
 
 
+def find_public(path: str) -> str | None:
+    """CheXpert's own name of the view or study that lies at a path; None where it is no copy of CheXpert's.
+
+    >>> find_public("/data/DOE^JANE/CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg")
+    'CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg'
+    """
+    parts = path.split("/")
+    tails = ("/".join(parts[start:]) for start in range(max(0, len(parts) - 5), len(parts)))
+    return next((tail for tail in tails if is_public(tail)), None)
+
+
+def name_safely(path: str, salt: str | None) -> str:
+    """What an output calls a file: CheXpert's own name, else its hash; the path itself where there is no salt."""
+    if salt is None:
+        return path
+    return find_public(path) or hash_name(path, salt)
+
+
 def read_salt(folder: Path) -> str:
     """The salt of a folder, drawn when it is first asked for. Keep it to yourself: whoever has it can try names."""
     path = folder / SALT

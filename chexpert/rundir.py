@@ -113,9 +113,11 @@ def find_clashes(files: Iterable[Path | None], folders: Iterable[Path | None]) -
             yield f"{path} cannot be a file and the folder of another"
 
 
-def write_predictions(path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]]) -> None:
-    """Writes (Path, C probabilities) rows; nine digits bring a float32 back to the last bit."""
-    write_table(path, ["Path", *observations], ([view, *map(_digits, figures)] for view, figures in rows))
+def write_predictions(
+    path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]], key: str = "Path"
+) -> None:
+    """Writes rows of a Path, or another ``key``, and C probabilities; nine digits keep a float32 to the last bit."""
+    write_table(path, [key, *observations], ([view, *map(_digits, figures)] for view, figures in rows))
 
 
 def as_written(probabilities: np.ndarray) -> np.ndarray:

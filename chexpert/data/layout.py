@@ -112,9 +112,9 @@ class Layout:
     def locate(self, frame: pd.DataFrame) -> list[Path]:
         """The image file of each row, whether it is there or not."""
         parts = zip(*(frame[name] for name in ("split", "patient", "study", "view")), strict=True)
-        return [self.folder / self._place(*part) for part in parts]
+        return [self.folder / self.place(*part) for part in parts]
 
-    def _place(self, split: str, patient: str, study: str, view: str) -> str:
+    def place(self, split: str, patient: str, study: str, view: str) -> str:
         return self.places[split].format(
             split=split,
             patient=patient,
@@ -144,7 +144,7 @@ class Layout:
         return pd.DataFrame(views).merge(truth, on=["patient", "study"], how="left")
 
     def _list_views(self, patient: str, study: str) -> Iterator[dict[str, object]]:
-        pattern = self._place("test", patient, study, "view*")
+        pattern = self.place("test", patient, study, "view*")
         found = sorted(self.folder.glob(pattern))
         odd = [file for file in found if not VIEW.fullmatch(file.stem[file.stem.rindex("view") :])]
         if odd:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from chexpert.data.dicom import decode_dicom, is_dicom
 from chexpert.data.manifest import CHANGED
 from chexpert.problem import ProblemError
 
@@ -127,6 +128,9 @@ def decode(content: bytes, size: int | None = None) -> Decoded:
     Raises:
         Exception: of almost any kind, by Pillow's plugins, where the content is damaged or no image.
     """
+    if is_dicom(content):
+        gray = decode_dicom(content, MAX_PIXELS)
+        return Decoded(gray, *gray.shape)
     with Image.open(io.BytesIO(content)) as image:
         (width, height), mode = image.size, image.mode
         if width * height > MAX_PIXELS:
@@ -138,11 +142,16 @@ def decode(content: bytes, size: int | None = None) -> Decoded:
 
 
 def _gray(image: Image.Image) -> np.ndarray:
-    if image.mode == "I;16":  # convert("L") would saturate: keep the high byte
-        return (np.asarray(image) >> 8).astype(np.uint8)
+    if image.mode == "I;16":
+        return _narrow(np.asarray(image))
     if image.mode not in ("L", "LA", "RGB", "RGBA", "P", "1"):
         raise ValueError(f"image mode {image.mode}")
     return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """The upper 8 of the bits that the brightest pixel needs: films have 10 to 16, and convert("L") would saturate."""
+    return (values >> max(0, int(values.max(initial=0)).bit_length() - 8)).astype(np.uint8)
 
 
 def _unreadable(what: str, path: str | Path) -> ProblemError:

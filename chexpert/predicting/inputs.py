@@ -1,0 +1,131 @@
+"""Which films are to be predicted: those of a table, a folder, or named one by one."""
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chexpert.data.dicom import is_dicom
+from chexpert.data.explore import find_layout
+from chexpert.data.files import find_present
+from chexpert.identity import find_public, is_public
+from chexpert.problem import ProblemError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")
+
+
+@dataclass(frozen=True)
+class Film:
+    """One image to predict.
+
+    Attributes:
+        name: in the input, or as CheXpert has it; not yet safe to be written down.
+        file: where it lies; None where it was not found.
+    """
+
+    name: str
+    file: str | None
+
+    @property
+    def study(self) -> str:
+        """CheXpert's study; any other film is a study of its own, as nothing tells which belong together."""
+        return self.name.rpartition("/")[0] if is_public(self.name) else self.name
+
+
+def find_films(inputs: Sequence[Path], roots: Sequence[Path]) -> list[Film]:
+    """The films of one table (.csv), one folder, or several files, in the order of the input, folders sorted.
+
+    Args:
+        inputs: as given.
+        roots: folders in which the paths of a table are looked for, the first that has them.
+
+    Raises:
+        ProblemError: an input is not there, a table is none, or nothing is left.
+    """
+    first = inputs[0]
+    if len(inputs) > 1 and (wrong := [path for path in inputs if not path.is_file() or path.suffix == ".csv"]):
+        raise ProblemError(
+            "one table, one folder, or image files", where=str(wrong[0]), mend="give one input at a time"
+        )
+    if not first.exists():
+        raise ProblemError("no such file or folder", where=str(first), mend="give a table, a folder or image files")
+    if first.suffix == ".csv":
+        films = list(read_films(first, roots))
+    elif first.is_dir():
+        films = [Film(find_public(str(path)) or str(path), str(path)) for path in list_folder(first)]
+    else:
+        films = [Film(find_public(str(path)) or str(path), str(path)) for path in inputs]
+    names = [film.name for film in films]
+    if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
+        raise ProblemError(f"given twice: {twice}", where=str(first), mend="keep one of each")
+    if not films:
+        raise ProblemError("no film", where=str(first), mend=f"files that end in {', '.join(SUFFIXES)}, or are DICOM")
+    return films
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """All films below a folder, also DICOM files without an ending."""
+    found = (Path(above) / name for above, _, names in os.walk(folder) for name in names)
+    return sorted(
+        path for path in found if path.suffix.lower() in SUFFIXES or (not path.suffix and _starts_dicom(path))
+    )
+
+
+def _starts_dicom(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return is_dicom(file.read(132))
+
+
+def read_films(table: Path, roots: Sequence[Path]) -> Iterator[Film]:
+    """The films of a table with the one column Path, as CheXpert's competition gives it (others are not read)."""
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ProblemError(f"the table cannot be read: {error}", where=str(table), mend="give a CSV file") from error
+    if not rows or "Path" not in rows[0]:
+        raise ProblemError("no column Path, or no row", where=str(table), mend="name the films by Path, a row each")
+    names = [row["Path"] for row in rows]
+    for line, name in enumerate(names, start=2):
+        if not name or name.startswith("/") or ".." in name.split("/"):
+            mend = "paths in a table are relative to --root"
+            raise ProblemError(f"not a path below a root: {name!r}", where=f"{table}, line {line}", mend=mend)
+    files = place(names, roots)
+    return (Film(name, files[name]) for name in names)
+
+
+def place(names: Sequence[str], roots: Sequence[Path]) -> dict[str, str | None]:
+    """The file of each name: below a root as it stands there, without the copy's folder, or where the layout has it."""
+    placed: dict[str, str | None] = dict.fromkeys(names)
+    for root in roots:
+        for guess in (_as_given, _without_copy, _by_layout):
+            left = [name for name, file in placed.items() if file is None]
+            candidates = guess(root, left) if left else {}
+            present = find_present(root, candidates.values())
+            placed |= {name: file for (name, file), there in zip(candidates.items(), present, strict=True) if there}
+    return placed
+
+
+def _as_given(root: Path, names: Sequence[str]) -> dict[str, str]:
+    return {name: str(root / name) for name in names}
+
+
+def _without_copy(root: Path, names: Sequence[str]) -> dict[str, str]:
+    return {name: str(root / name.partition("/")[2]) for name in names if name.startswith("CheXpert")}
+
+
+def _by_layout(root: Path, names: Sequence[str]) -> dict[str, str]:
+    """Where this form of CheXpert (AIMI's batches, flat, ...) has a view."""
+    try:
+        layout = find_layout(root)
+    except ProblemError:  # no copy of CheXpert: then these films are not there
+        return {}
+    found = {}
+    for name in names:
+        parts = name.split("/")
+        if is_public(name) and len(parts) >= 4 and parts[-4] in layout.places:
+            found[name] = str(layout.folder / layout.place(parts[-4], parts[-3], parts[-2], Path(parts[-1]).stem))
+    return found

@@ -1,0 +1,193 @@
+"""From a run and films to a table of probabilities, as the competition asked for it: one row a study."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from chexpert import rundir
+from chexpert.build import Loaded, build, load
+from chexpert.data import ViewDataset
+from chexpert.data.loader import ViewLoader, make_loader
+from chexpert.evaluation import Calibration
+from chexpert.finished import place
+from chexpert.identity import name_safely, read_salt
+from chexpert.metrics import number_studies, reduce_scores
+from chexpert.observations import COMPETITION
+from chexpert.predicting.inputs import Film, find_films
+from chexpert.predicting.journal import Journal, find_key
+from chexpert.problem import ProblemError
+
+Watch = Callable[[ViewLoader], Iterable[Any]]
+"""Goes through the batches, and tells how far it is."""
+FORMULA = ("=", "+", "-", "@", "\t")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the films.
+
+    Attributes:
+        output: the table that was written.
+        films: how many were predicted, resumed ones included.
+        rows: of the table.
+        resumed: how many had been predicted before.
+        failed: of each film that could not be read its name in the input, and why.
+        incomplete: studies that lack a failed view and are scored by the others; by the names in the input.
+    """
+
+    output: Path
+    films: int
+    rows: int
+    resumed: int
+    failed: Mapping[str, str]
+    incomplete: Sequence[str]
+
+
+def predict(
+    run: Path,
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    level: str = "study",
+    calibrated: bool = False,
+    observations: str = "competition",
+    root: Path | None = None,
+    ids: str = "hash",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    watch: Watch = iter,
+) -> Outcome:
+    """Predicts films by the best weights of a run.
+
+    Args:
+        run: the run folder, or a checkpoint.
+        inputs: one table with the column Path, one folder, or image files.
+        output: a new CSV file.
+        level: ``study``: one row a study, the maximum over its views; ``image``: one row a film.
+        calibrated: probabilities by the run's calibration.json.
+        observations: ``competition``: the five; ``all`` that the model knows.
+        root: of the paths in a table; by default the run's data root, then the table's folder.
+        ids: ``hash``: names other than CheXpert's own become salted hashes; ``path``: they stay.
+        batch_size: films a pass; by default as in training.
+        workers: loader processes; likewise.
+        watch: shows progress.
+
+    Raises:
+        ProblemError: something the user can mend; a film that cannot be read is none, see :class:`Outcome`.
+    """
+    if output.exists():
+        raise ProblemError("it is there already, and nothing is overwritten", where=str(output), mend="give a new file")
+    loaded = load(run)
+    names = choose_observations(loaded.observations, observations)
+    calibration = Calibration.read(find_run(run) / rundir.CALIBRATION) if calibrated else None
+    films = find_films(inputs, find_roots(loaded, inputs[0], root))
+    data = loaded.config["data"]
+    batch_size, workers = (
+        batch_size or data.get("batch_size", 16),
+        data.get("workers", 2) if workers is None else workers,
+    )
+    key = find_key(rundir.checkpoint(run) if run.is_dir() else run, films)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with Journal(output, key, len(loaded.observations)) as journal:
+        resumed = len(journal.done)
+        left = [n for n, film in enumerate(films) if film.file and n not in journal.done]
+        for batch in run_model(loaded, films, left, batch_size, workers, watch):
+            journal.add(batch)
+        done = sorted(journal.done)
+        kept, lost = [films[n] for n in done], [film for n, film in enumerate(films) if n not in journal.done]
+        failed = {film.name: explain_failure(loaded, film) for film in lost}
+        if not kept:
+            first, why = next(iter(failed.items()))
+            raise ProblemError(f"no film can be read, the first: {why}", where=first, mend="give JPEG, PNG or DICOM")
+        probabilities = rundir.as_written(np.array([journal.done[n] for n in done]))
+        columns = [loaded.observations.index(name) for name in names]
+        rows = reduce(kept, probabilities[:, columns], level, names, calibration)
+        salt = read_salt(find_run(run)) if ids == "hash" else None
+        write(output, level, names, ((name_safely(name, salt), row) for name, row in rows))
+        journal.remove()
+    incomplete = {film.study for film in lost} & {film.study for film in kept} if level == "study" else ()
+    return Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete))
+
+
+def find_run(run: Path) -> Path:
+    """The run folder of a run or checkpoint."""
+    return run if run.is_dir() else run.parent.parent
+
+
+def choose_observations(known: Sequence[str], which: str) -> list[str]:
+    """The columns of the output."""
+    if which == "all":
+        return list(known)
+    if missing := [name for name in COMPETITION if name not in known]:
+        what = f"the model does not know {', '.join(missing)}, which the competition asks for"
+        raise ProblemError(what, where="--observations competition", mend="take what it knows: --observations all")
+    return list(COMPETITION)
+
+
+def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
+    """Where the paths of a table may lie."""
+    if first.suffix != ".csv":
+        return []
+    if root:
+        return [root.absolute()]
+    own = loaded.config["data"].get("root")
+    own = build(own, "data.root") if isinstance(own, Mapping) and first.suffix == ".csv" else own
+    places = [Path(own).expanduser()] if own else []
+    return [place.absolute() for place in [*places, first.parent] if place.is_dir()]
+
+
+def run_model(
+    loaded: Loaded, films: Sequence[Film], left: Sequence[int], batch_size: int, workers: int, watch: Watch
+) -> Iterator[dict[int, list[float]]]:
+    """Probabilities of the films with these numbers, a batch at a time; those that cannot be read are left out."""
+    if not left:
+        return
+    nothing = np.zeros((len(left), 0), dtype=np.float32)
+    files = [str(films[number].file) for number in left]
+    views = ViewDataset([str(n) for n in left], files, nothing, nothing.astype(bool), loaded.preprocessing, skip=True)
+    loader = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
+    model = place(loaded.model)
+    if loaded.config["channels_last"]:  # as it was judged: another memory format adds up in another order
+        model = model.to(memory_format=torch.channels_last)
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        for batch in watch(loader):
+            if batch.paths:
+                probabilities = model(batch.images.to(device)).float().sigmoid().cpu()
+                yield dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True))
+
+
+def reduce(
+    films: Sequence[Film], scores: np.ndarray, level: str, names: Sequence[str], calibration: Calibration | None
+) -> list[tuple[str, list[float]]]:
+    """Names and probabilities (C) of the rows of the table."""
+    rows = [film.name for film in films]
+    if level == "study":
+        numbers, rows = number_studies([film.study for film in films])
+        scores = reduce_scores(numbers, scores)
+    if calibration:
+        scores = calibration.apply(scores, names, level)
+    return list(zip(rows, scores.tolist(), strict=True))
+
+
+def write(output: Path, level: str, names: Sequence[str], rows: Iterable[tuple[str, list[float]]]) -> None:
+    """Writes the table, whole or not at all; a name that a spreadsheet would take for a formula gets an apostrophe."""
+    safe = (("'" + name if name.startswith(FORMULA) else name, row) for name, row in rows)
+    part = output.with_name(f"{output.name}.new")
+    rundir.write_predictions(part, names, safe, key="Study" if level == "study" else "Path")
+    part.replace(output)
+
+
+def explain_failure(loaded: Loaded, film: Film) -> str:
+    """Why a film could not be read."""
+    if film.file is None:
+        return "this image is missing"
+    try:
+        loaded.preprocessing.read(film.file)
+    except ProblemError as problem:
+        return problem.what
+    return "it could not be read before, and can be now: run it again"

@@ -1,0 +1,56 @@
+"""Probabilities of any films by a trained model: predict.py RUN INPUT OUTPUT.csv
+
+INPUT: a table with the column Path (CheXpert's competition: one row a study, the maximum over its views), a folder, or
+image files (JPEG, PNG of 8 or 16 bits, DICOM). Films other than CheXpert's are one study each, and are called by salted
+hashes, in the order of the input. Run again, a command that was stopped goes on where it was.
+Exit code 1: some films could not be read; they are listed. 2: the command or one of its files is wrong.
+Not a medical device.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
+    add("input", type=Path, nargs="+", metavar="INPUT", help="one table, one folder, or image files")
+    add("output", type=Path, metavar="OUTPUT.csv", help="a new file")
+    add("--calibrated", action="store_true", help="by the calibration that the run keeps")
+    add("--level", choices=("study", "image"), default="study", help="one row a study (default) or a film")
+    add("--observations", choices=("competition", "all"), default="competition", help="the five, or all that it knows")
+    add("--root", type=Path, help="of the paths in a table (the run's data root, else the table's folder)")
+    add("--ids", choices=("hash", "path"), default="hash", help="path: keep names as they are, patients' too")
+    add("--batch-size", type=int, metavar="N", help="films a pass (as in training)")
+    add("--workers", type=int, metavar="N", help="processes that read films (as in training)")
+    return parser
+
+
+def main() -> None:
+    parser = make_parser()
+    given = vars(parser.parse_args())
+    if (given["batch_size"] or 1) < 1 or (given["workers"] or 0) < 0:
+        parser.error("--batch-size is at least 1, --workers at least 0")
+    from rich.progress import Console, track  # after the parsing, so that --help is quick
+
+    from chexpert.predicting import predict
+    from chexpert.problem import ProblemError
+
+    console = Console(stderr=True)
+    try:
+        outcome = predict(given.pop("run"), given.pop("input"), given.pop("output"),
+                          watch=lambda batches: track(batches, "films", console=console), **given)  # fmt: skip
+    except (ProblemError, OSError) as problem:
+        parser.exit(2, f"error: {problem}\n")
+    print(f"{outcome.output}: {outcome.rows} rows of {outcome.films} films ({outcome.resumed} predicted before)")
+    for name in outcome.incomplete:
+        print(f"scored without a view that could not be read: {name}", file=sys.stderr)
+    for name, why in outcome.failed.items():
+        print(f"not predicted: {name}: {why}", file=sys.stderr)
+    sys.exit(1 if outcome.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
