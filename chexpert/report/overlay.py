@@ -2,8 +2,10 @@
 
 import base64
 import io
+import zlib
 from functools import cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from matplotlib import colormaps
@@ -13,6 +15,8 @@ LONGEST = 224  # pixels: maps are coarse, and a film is shown a few hundred pixe
 ZERO = 127
 """Index of the colour of no evidence; there are as many on both sides of it."""
 OPAQUE = 0.85
+UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, BadZipFile, zlib.error)
+"""What a damaged archive of arrays raises."""
 
 
 def draw_overlay(path: Path, scale: float | None) -> tuple[str, tuple[int, int]] | None:
@@ -27,7 +31,7 @@ def draw_overlay(path: Path, scale: float | None) -> tuple[str, tuple[int, int]]
             stored = {name: file[name] for name in ("map", "signed", "matrix", "width", "height") if name in file}
         film = int(stored["width"]), int(stored["height"])
         raw = spread(stored["signed"], stored["matrix"], film) if "matrix" in stored else stored["map"]
-    except (OSError, ValueError, KeyError, EOFError):
+    except UNREADABLE:
         return None
     limit = scale or float(np.abs(raw).max()) or 1.0
     return encode(np.clip(raw / limit, -1, 1)), film

@@ -9,8 +9,7 @@ from typing import Any
 import yaml
 
 from chexpert import rundir
-from chexpert.evaluation import Judged, read_run
-from chexpert.evaluation.calibration import Calibration
+from chexpert.evaluation import Calibration, Judged, read_run
 from chexpert.problem import ProblemError
 from chexpert.report.evaluation import describe_evaluation
 from chexpert.report.quality import quality_table

@@ -8,12 +8,8 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from chexpert.evaluation import Judged
-from chexpert.evaluation.calibration import Calibration
-from chexpert.evaluation.figures import Sample, judge_calibration
+from chexpert.evaluation import Calibration, Judged, judge_calibrated
 from chexpert.metrics.calibration import find_bins
-from chexpert.metrics.resampling import draw_studies
-from chexpert.problem import ProblemError
 from chexpert.report.curves import SIZE, frame
 from chexpert.report.drawing import FAINT, INK, draw
 
@@ -39,39 +35,39 @@ class Reliability:
 
 
 def judge_reliability(
-    judged: Judged, calibration: Calibration | None, bootstrap: Mapping[str, Any], where: str, key: str
+    judged: Judged, content: Mapping[str, Any], calibration: Calibration | None, where: str, key: str
 ) -> list[Reliability]:
     """Diagrams and figures of scores in [0, 1].
 
     Args:
         judged: scores and labels.
+        content: their evaluation.
         calibration: fitted on other rows; None where there is none.
-        bootstrap: ``replicates`` and ``seed`` of the intervals.
         where: the yardstick.
         key: of the SVG's ids.
     """
-    counts = draw_studies(judged.studies, bootstrap["replicates"], bootstrap["seed"])
+    calibrated = find_calibrated(judged, content, calibration) if calibration else {}
     found = []
     for c, name in enumerate(judged.observations):
         scores, labels, _ = judged.column(name)
         if not len(scores):
             continue
         told = {"before": scores}
-        if calibration and (after := apply(calibration, scores, name, judged.level)) is not None:
-            told["after"] = after
-        drawn = counts[:, np.isfinite(judged.labels[:, c])]
-        figures = {when: judge_calibration(Sample(name, own, labels, drawn)) for when, own in told.items()}
+        if calibration and name in calibrated:
+            told["after"] = calibration.apply(scores[:, None], [name], judged.level)[:, 0]
         diagram = draw_diagram(told, labels, f"{name}, {where}", f"{key}-{c}")
-        found.append(Reliability(name, diagram, figures["before"], figures.get("after")))
+        found.append(Reliability(name, diagram, content["calibration"][name], calibrated.get(name)))
     return found
 
 
-def apply(calibration: Calibration, scores: np.ndarray, name: str, level: str) -> np.ndarray | None:
-    """(N,) calibrated probabilities; None of an observation or level that was not fitted."""
-    try:
-        return calibration.apply(scores[:, None], [name], level)[:, 0]
-    except ProblemError:
-        return None
+def find_calibrated(judged: Judged, content: Mapping[str, Any], calibration: Calibration) -> Mapping[str, Any]:
+    """Brier score and ECE by observation after calibration: as the run judged them, or judged now."""
+    if told := content.get("calibrated"):
+        return told["figures"]
+    fitted = calibration.levels.get(judged.level, {})
+    if not any(fitted.get(name) for name in judged.observations):
+        return {}
+    return judge_calibrated(judged, calibration, content["bootstrap"]["seed"])["figures"]
 
 
 def draw_diagram(told: Mapping[str, np.ndarray], labels: np.ndarray, title: str, key: str) -> Markup:

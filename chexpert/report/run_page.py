@@ -108,7 +108,7 @@ class Parts:
             return None
         if calibration and calibration.fitted_on == self.split:
             calibration = None  # it would look better than it is
-        return judge_reliability(self.judged, calibration, self.content["bootstrap"], self.where, "reliability")
+        return judge_reliability(self.judged, self.content, calibration, self.where, "reliability")
 
     def training(self) -> Any:
         """Loss and AUROC by epoch."""

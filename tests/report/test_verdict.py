@@ -1,0 +1,66 @@
+"""Two sentences, to the letter, and which of the warnings comes first."""
+
+import pytest
+
+from chexpert.report.record import Record
+from chexpert.report.verdict import conclude_in_two, find_warnings
+
+
+def figure(value, low, high):
+    return {"value": value, "ci_low": low, "ci_high": high, "positives": 30, "negatives": 70}
+
+
+NOTHING = {"value": None, "ci_low": None, "ci_high": None, "positives": 0, "negatives": 100}
+
+
+@pytest.fixture
+def record(tmp_path):
+    split = {"level": "study", "n": 100, "labels": "valid.csv", "auroc": {}}
+    content = {
+        "level": "study", "views": "max", "n": 100, "studies": 100, "bootstrap": {"replicates": 1000, "seed": 0},
+        "auroc": {"Edema": figure(0.9, 0.8, 0.95), "Fracture": figure(0.7, 0.6, 0.8)},
+        "auroc_mean": {"value": 0.8, "ci_low": 0.75, "ci_high": 0.85, "over": ["Edema", "Fracture"]},
+        "calibration": {name: {"ece": figure(0.03, 0.02, 0.06)} for name in ("Edema", "Fracture")}, "groups": {},
+    }  # fmt: skip
+    return Record(tmp_path, {"valid": split, "epoch_chosen_on": "valid"}, evaluations={"valid": content})
+
+
+def test_a_sound_run_names_its_mean_and_its_weakest(record):
+    assert conclude_in_two(record) == (
+        "Mean AUROC over Edema, Fracture: 0.800 [0.750, 0.850] (valid split, studies (max over views), n = 100, labels "
+        "of valid.csv); the epoch was chosen on this same valid split, so the figure is optimistic.",
+        "The weakest is Fracture: AUROC 0.700 [0.600, 0.800], 30 positive, 70 negative.",
+    )
+
+
+def test_the_gravest_warning_comes_first(record):
+    content = record.evaluations["valid"]
+    content["calibration"]["Edema"]["ece"] = figure(0.2, 0.1, 0.3)
+    gap = {"observation": "Edema", "high": "Male", "low": "Female", "compared": 4, **figure(0.2, 0.1, 0.3)}
+    content["groups"] = {"sex": {"largest_gap": gap}}
+    content["auroc"] |= {"Pneumonia": NOTHING, "Fracture": figure(0.6, 0.4, 0.8)}
+    insane = {"control": False, "sanity": {"passed": False}, "observations": {}}
+    control = insane | {"control": True}
+    record.quality = {"explainers": {"random": control, "lime": insane}}
+    record.state = {"state": "failed"}
+    assert list(find_warnings(record)) == [
+        "The run failed before it was done: what is told here is what it had left by then.",
+        "Pneumonia is not judged: 0 positive, 100 negative in the valid split, its AUROC is undefined.",
+        "Fracture is not shown to be ranked better than by chance: AUROC 0.600 [0.400, 0.800], 30 positive, "
+        "70 negative.",
+        "Maps by lime are no evidence: maps stay alike when the weights are shuffled.",
+        "Raw scores are no probabilities, Edema's least of all: expected calibration error 0.200 [0.100, 0.300] on the "
+        "valid split.",
+        "By sex: largest gap of 4: Edema, Male above Female by 0.200 [0.100, 0.300] in AUROC (valid split).",
+    ]
+    assert conclude_in_two(record)[1] == next(find_warnings(record))
+
+
+def test_without_intervals_no_mean_is_told(record):
+    record.metrics["valid"] |= {"auroc": {"Edema": {"value": 0.9, "positives": 3, "negatives": 4}}, "auroc_mean": 0.9}
+    record.evaluations.clear()
+    assert conclude_in_two(record) == (
+        "No mean AUROC is told, as it has no interval yet (valid split, studies (max over views), n = 100, labels of "
+        "valid.csv); the epoch was chosen on this same valid split, so the figure is optimistic.",
+        "The weakest is Edema: AUROC 0.900, no interval, 3 positive, 4 negative.",
+    )
