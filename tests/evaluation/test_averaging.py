@@ -1,0 +1,69 @@
+"""Averages of predictions, by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chexpert.evaluation.averaging import average, share_below
+from chexpert.evaluation.tables import Named
+from chexpert.problem import ProblemError
+
+A = "CheXpert-v1.0-small/valid/patient00001/study1/view1_frontal.jpg"
+B = "CheXpert-v1.0-small/valid/patient00002/study1/view1_frontal.jpg"
+C = "CheXpert-v1.0-small/valid/patient00003/study1/view1_frontal.jpg"
+
+
+def make(name, rows, key="Path", **columns):
+    return Named(Path(name), key, list(rows), {one.replace("_", " "): np.array(own) for one, own in columns.items()})
+
+
+def test_the_mean_takes_rows_by_name_in_the_order_of_the_first_member():
+    first = make("one.csv", (A, B, C), Edema=[0.1, 0.2, 0.3])
+    other = make("two.csv", (C, A, B), Edema=[0.9, 0.5, 0.0])
+    told = average({"Edema": [first, other]})
+    assert told.names == [A, B, C]
+    assert told.columns["Edema"].tolist() == pytest.approx([0.3, 0.1, 0.6], abs=1e-15)
+
+
+def test_rows_are_the_same_in_another_copy_of_the_data():
+    other = make("two.csv", [name.replace("-small", "") for name in (B, A)], Edema=[1.0, 0.0])
+    assert average({"Edema": [make("one.csv", (A, B), Edema=[0.0, 0.5]), other]}).columns["Edema"].tolist() == [0, 0.75]
+
+
+def test_ranks_put_ties_at_their_middle_and_forget_scale():
+    # of 4 rows: shares below .5/4, 1.5/4, 2.5/4, 3.5/4; the tied two share (1.5 + 2.5) / 2 / 4
+    assert share_below(np.array([5.0, -3.0, 1.0, 1.0])).tolist() == [0.875, 0.125, 0.5, 0.5]
+    assert share_below(np.array([7.0])).tolist() == [0.5]
+    first = make("one.csv", (A, B, C), Edema=[0.1, 0.2, 0.2])  # 1/6, 4/6, 4/6
+    other = make("two.csv", (A, B, C), Edema=[-40.0, 900.0, 0.0])  # 1/6, 5/6, 3/6
+    told = average({"Edema": [first, other]}, "rank").columns["Edema"]
+    assert told.tolist() == pytest.approx([2 / 12, 9 / 12, 7 / 12], abs=1e-15)
+
+
+def test_each_observation_has_members_of_its_own():
+    first = make("one.csv", (A, B), Edema=[0.2, 0.4], Consolidation=[0.1, 0.1])
+    other = make("two.csv", (A, B), Consolidation=[0.3, 0.5])
+    told = average({"Edema": [first], "Consolidation": [first, other]}).columns
+    assert told["Edema"].tolist() == [0.2, 0.4]
+    assert told["Consolidation"].tolist() == pytest.approx([0.2, 0.3], abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (make("two.csv", (B,), Edema=[0.1]), "members of different rows: the second lacks 1 of the first's 2"),
+        (make("two.csv", (C,), Edema=[0.1]), "members without one row in common"),
+        (make("two.csv", (A, B), Fracture=[0.1, 0.2]), "no Edema"),
+        (make("two.csv", (A, B), Edema=[0.1, 1.2]), "scores outside"),
+    ],
+)
+def test_what_has_no_average_is_refused_by_the_names_of_the_files(other, message):
+    with pytest.raises(ProblemError, match=message) as problem:
+        average({"Edema": [make("one.csv", (A, B), Edema=[0.1, 0.2]), other]})
+    assert "two.csv" in problem.value.where
+
+
+def test_scores_that_are_all_no_probabilities_have_a_mean():
+    pair = [make(f"{name}.csv", (A, B), Edema=own) for name, own in (("one", [-2.0, 2.0]), ("two", [0.0, 4.0]))]
+    assert average({"Edema": pair}).columns["Edema"].tolist() == [-1.0, 3.0]
