@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chexpert import rundir
-from chexpert.report.evaluation import describe_gap, format_figure
+from chexpert.report.evaluation import format_figure
 from chexpert.report.quality import ALIKE, find_flags
 from chexpert.report.record import Record, read_json
 from chexpert.report.shortcut import describe_culprits
@@ -109,10 +109,10 @@ def find_uncalibrated(record: Record) -> Iterator[str]:
     if known:
         name = max(known, key=lambda name: known[name]["value"])
         if known[name]["ci_low"] > POOR:
-            fitted = f"; calibrated on {record.calibration.fitted_on}, see below" if record.calibration else ""
+            mend = f"; for those calibrated on {record.calibration.fitted_on} see below" if record.calibration else ""
             yield (
-                f"Raw scores are no probabilities, {name}'s least of all: expected calibration error "
-                f"{format_figure(known[name])} on the {split} split{fitted}."
+                f"Raw scores cannot be read as probabilities, {name}'s least of all: expected calibration error "
+                f"{format_figure(known[name])} on the {split} split{mend}."
             )
 
 
@@ -122,7 +122,9 @@ def find_gaps(record: Record) -> Iterator[str]:
     for group, found in record.evaluations.get(split, {}).get("groups", {}).items():
         gap = found["largest_gap"]
         if gap and gap["ci_low"] is not None and gap["ci_low"] > 0:
-            yield f"By {NAMES.get(group, group)}: {describe_gap(gap)} in AUROC ({split} split)."
+            pair = f"{gap['observation']}, {gap['high']} above {gap['low']} by {format_figure(gap)}"
+            what = f"Largest gap in AUROC by {NAMES.get(group, group)}, of {gap['compared']} compared"
+            yield f"{what}: {pair} ({split} split)."
 
 
 def find_quality_flags(record: Record) -> Iterator[str]:

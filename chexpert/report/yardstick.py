@@ -34,7 +34,7 @@ def describe_choice(record: Record, split: str) -> str:
 
 
 def describe_interval(content: Mapping[str, Any]) -> str:
-    """What the ends of an interval are: "95 % interval, 1,000 drawings of 239 studies"."""
+    """What the ends of an interval are: "95 % interval, 1,000 drawings of 239 studies", with a blank that holds."""
     if not content:
         return "without intervals"
-    return f"95 % interval, {content['bootstrap']['replicates']:,} drawings of {content['studies']:,} studies"
+    return f"95\u00a0% interval, {content['bootstrap']['replicates']:,} drawings of {content['studies']:,} studies"

@@ -49,9 +49,9 @@ def test_the_gravest_warning_comes_first(record):
         "Fracture is not shown to be ranked better than by chance: AUROC 0.600 [0.400, 0.800], 30 positive, "
         "70 negative.",
         "Maps by lime are no evidence: maps stay alike when the weights are shuffled.",
-        "Raw scores are no probabilities, Edema's least of all: expected calibration error 0.200 [0.100, 0.300] on the "
-        "valid split.",
-        "By sex: largest gap of 4: Edema, Male above Female by 0.200 [0.100, 0.300] in AUROC (valid split).",
+        "Raw scores cannot be read as probabilities, Edema's least of all: expected calibration error 0.200 "
+        "[0.100, 0.300] on the valid split.",
+        "Largest gap in AUROC by sex, of 4 compared: Edema, Male above Female by 0.200 [0.100, 0.300] (valid split).",
     ]
     assert conclude_in_two(record)[1] == next(find_warnings(record))
 

@@ -1,0 +1,39 @@
+"""What is left for the report: the film, and where the finding was outlined."""
+
+import numpy as np
+import torch
+from PIL import Image
+
+from chexpert import rundir
+from chexpert.explain.leaving import leave_film, trace_outline
+from chexpert.explain.pictures.canvas import Canvas
+from chexpert.explain.view import View
+
+
+def make_canvas(height: int, width: int) -> Canvas:
+    film = np.tile(np.linspace(0, 255, width).astype("uint8"), (height, 1))
+    return Canvas.of(View("ward/film.png", torch.zeros(1, 8, 8, dtype=torch.uint8), film, np.eye(3)))
+
+
+def test_the_film_is_left_gray_at_the_size_of_a_picture_without_metadata(tmp_path):
+    leave_film(tmp_path, make_canvas(1024, 768))
+    path = rundir.film(tmp_path, "ward/film.png")
+    assert path.relative_to(tmp_path).as_posix() == "films/ward_film.jpg"
+    with Image.open(path) as image:
+        assert (image.mode, image.size) == ("L", (384, 512))
+        assert set(image.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+        assert abs(np.asarray(image)[10].astype(int) - np.linspace(0, 255, 384)).max() <= 4
+
+
+def test_an_outline_is_closed_lines_in_shares_of_the_film():
+    mask = np.zeros((100, 200), bool)
+    mask[20:40, 50:150] = True
+    (line,) = trace_outline(make_canvas(100, 200), mask)
+    assert line[0] == line[-1]
+    across, down = np.array(line).T
+    assert np.allclose((across.min(), across.max(), down.min(), down.max()), (0.25, 0.75, 0.2, 0.4), atol=0.006)
+    assert len(line) <= 9
+
+
+def test_without_a_mask_there_is_no_outline():
+    assert trace_outline(make_canvas(10, 10), None) == []
