@@ -28,6 +28,7 @@ from chexpert.explain import (
     open_view,
 )
 from chexpert.explain.cam import Cam
+from chexpert.identity import name_safely, read_salt
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 
@@ -40,6 +41,7 @@ def explain_run(
     *,
     observations: Sequence[str] | None = None,
     out: Path | None = None,
+    ids: str = "hash",
     overrides: Sequence[str] = (),
 ) -> Path:
     """Explains images, or the validation views that the run's own ``explain`` chooses, by the run's best weights.
@@ -51,6 +53,7 @@ def explain_run(
         conf: the folder of configs.
         observations: explain these of every view.
         out: a new folder for the explanations; by default that of the run.
+        ids: ``hash``: image files other than CheXpert's own are called by salted hashes; ``path``: by their names.
         overrides: explainer.<name>.<setting>=<value> and explain.<setting>=<value>.
 
     Returns:
@@ -66,7 +69,8 @@ def explain_run(
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
     check_layers(built, loaded.model)
     data = None if images else open_data(loaded)
-    views = choose_views(data, loaded, choice) if data else open_images(images, loaded)
+    salt = read_salt(find_home(run)) if images and ids == "hash" else None
+    views = choose_views(data, loaded, choice) if data else open_images(images, loaded, salt)
     model = place(loaded.model)
     explain_views(model, built, views, loaded.observations, folder, only=only, top=choice["top"])
     if data and choice["score"]:
@@ -100,13 +104,18 @@ def choose_observations(names: Any, known: Sequence[str]) -> list[str] | None:
 
 def find_folder(run: Path, out: Path | None, name: str = rundir.EXPLANATIONS) -> Path:
     """Where explanations, or others of this ``name``, go: a folder that is not there yet, or empty."""
-    folder = out or (run if run.is_dir() else run.parent.parent) / name
+    folder = out or find_home(run) / name
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         mend = "give a new folder: --out FOLDER"
         raise ProblemError(f"there are {name} already, and nothing is overwritten", where=str(folder), mend=mend)
     if blocked := next((above for above in folder.absolute().parents if above.exists() and not above.is_dir()), None):
         raise ProblemError(f"{blocked} is no folder", where=str(folder), mend="give another: --out FOLDER")
     return folder
+
+
+def find_home(run: Path) -> Path:
+    """The run folder of a run or of one of its checkpoints."""
+    return run if run.is_dir() else run.absolute().parent.parent
 
 
 def try_folder(folder: Path) -> None:
@@ -170,17 +179,17 @@ def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: st
         raise ProblemError(f"twice the same: {', '.join(names)}", where=where, mend="name each once")
 
 
-def open_images(images: Sequence[str], loaded: Loaded) -> list[View]:
-    """The views in image files, each of a name of its own."""
+def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:
+    """The views in image files, each of a name of its own; with a salt, of a safe one."""
     for kind, keys in (
         ("the same file", [str(Path(image).resolve()) for image in images]),
-        ("of one name in the explanations", [rundir.view_name(image) for image in images]),
+        ("of one name in the explanations", [rundir.view_name(name_safely(image, salt)) for image in images]),
     ):
         for row, key in enumerate(keys):
             if (first := keys.index(key)) < row:
                 mend = "give each image once; two of one name in two calls with --out"
                 raise ProblemError(f"{images[first]} and {images[row]} are {kind}", where="images", mend=mend)
-    return [open_view(image, image, loaded.preprocessing) for image in images]
+    return [open_view(name_safely(image, salt), image, loaded.preprocessing) for image in images]
 
 
 def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, Any]) -> list[View]:
@@ -206,7 +215,7 @@ def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
 
 def open_data(
     loaded: Loaded, root: Path | None = None, *, mend: str = "restore them, or give images to explain",
-    learned: bool = False,
+    learned: bool = False, test: bool = False,
 ) -> CheXpertDataModule:  # fmt: skip
     """The validation views of the data that a run was trained on, or of another copy read in the same way.
 
@@ -215,9 +224,11 @@ def open_data(
         root: of the other copy.
         mend: what to do where the run's own data are gone.
         learned: with the training views as the run learned them, where the copy has such.
+        test: with the test set, where the run had it or else beside the other views.
     """
     # what only training and judging need may be gone: label files, the test set, the decoded films
-    node = loaded.config["data"] | {"test": False, "cache": None}
+    node = loaded.config["data"] | {"cache": None}
+    node["test"] = test and (node.get("test") or True)
     node |= {"root": str(root), "manifest": None} if root else {}
     try:
         if problems := list(map(str, check_targets(node, "data"))):

@@ -14,6 +14,7 @@ CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 BEST = "best"
 LAST = "last"  # the name that Lightning gives it
+KEPT = re.compile(r"epoch=(\d+)-(auroc_mean|loss)=(-?\d+\.\d+|nan|-?inf)(?:-v\d+)?\.ckpt")
 TENSORBOARD = "tensorboard"
 METRICS = "metrics.json"
 DATA = "data.json"
@@ -33,6 +34,21 @@ QUALITY = "quality.json"
 def checkpoint(run: Path, name: str = BEST) -> Path:
     """checkpoints/best.ckpt or checkpoints/last.ckpt."""
     return run / CHECKPOINTS / f"{name}.ckpt"
+
+
+def kept_checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of the best epochs, best first: those that ``keep`` names by their figure, or else best.ckpt.
+
+    The figure is an AUROC, or where none was defined a loss, of which less is better; one that is NaN comes last.
+    """
+    found = [(match, path) for path in (run / CHECKPOINTS).glob("*.ckpt") if (match := KEPT.fullmatch(path.name))]
+    ranked = sorted(found, key=lambda pair: _order(*pair[0].groups()))
+    return [path for _, path in ranked] or [path for path in [checkpoint(run)] if path.is_file()]
+
+
+def _order(epoch: str, figure: str, value: str) -> tuple[bool, float, int]:
+    number = float(value)
+    return math.isnan(number), number if figure == "loss" else -number, int(epoch)
 
 
 def predictions(run: Path, split: str) -> Path:

@@ -1,0 +1,59 @@
+"""Who is averaged: checkpoints of runs and files of predictions, and how each was chosen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from chexpert import rundir
+from chexpert.evaluation.entrants import read_json
+from chexpert.observations import find_observation
+from chexpert.problem import ProblemError
+
+
+def read_lists(path: Path) -> dict[str, list[Path]]:
+    """The members of each observation, from a YAML file: ``Edema: [outputs/one, outputs/two]``.
+
+    Raises:
+        ProblemError: it is no such file.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        what = f"the lists of members cannot be read: {' '.join(str(error).split())}"
+        raise ProblemError(what, where=str(path), mend="give a YAML file") from error
+    lists: dict[str, list[Path]] = {}
+    for name, own in content.items() if isinstance(content, dict) else [(content, None)]:
+        observation = find_observation(str(name))
+        if not observation or observation in lists or not own or not isinstance(own, list):
+            mend = "one line an observation of CheXpert, each once: Edema: [RUN, CHECKPOINT, PREDICTIONS.csv]"
+            raise ProblemError(f"no list of members of an observation: {name!r}", where=str(path), mend=mend)
+        lists[observation] = [Path(str(member)).expanduser() for member in own]
+    return lists
+
+
+def find_members(paths: Sequence[Path], top_k: int | None) -> list[Path]:
+    """Checkpoints and files of predictions, each once."""
+    found = [file for path in paths for file in (find_checkpoints(path, top_k) if path.is_dir() else [path])]
+    if twice := sorted({str(file) for file in found if found.count(file) > 1}):
+        raise ProblemError("a member is given twice", where=", ".join(twice), mend="name each once")
+    return found
+
+
+def find_checkpoints(run: Path, top_k: int | None) -> list[Path]:
+    """The best checkpoints of a run, best first."""
+    found = rundir.kept_checkpoints(run)[:top_k]
+    if not found:
+        mend = "give runs that have finished an epoch (of a sweep: SWEEP/*), checkpoints, or files of predictions"
+        raise ProblemError("no checkpoint in this folder", where=str(run), mend=mend)
+    return found
+
+
+def find_choice(member: Path) -> str | None:
+    """The split on which the epoch of a run's checkpoint, or of its predictions, was chosen; None if not recorded."""
+    return read_json(member.parent.parent / rundir.METRICS).get("epoch_chosen_on")
+
+
+def find_split(member: Path, split: str) -> str | None:
+    """The split that a member's scores are of: that of the checkpoints, or what a run's own predictions are called."""
+    return split if member.suffix != ".csv" else member.stem if member.parent.name == rundir.PREDICTIONS else None

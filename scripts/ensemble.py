@@ -1,0 +1,61 @@
+"""Average the best checkpoints of runs, or files of predictions, into one file that evaluate.py and compare.py read.
+
+    ensemble.py outputs/a outputs/b --top-k 10 --out ensemble.csv      10 checkpoints of each; train with keep=10
+    ensemble.py one.csv two.csv --average rank --out ensemble.csv      on different scales
+    ensemble.py --members members.yaml --out ensemble.csv              Edema: [outputs/a], Consolidation: [outputs/b]
+Exit code 2: the command or one of its files is wrong.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("paths", nargs="*", type=Path, metavar="RUN|CHECKPOINT|P.csv", help="members of every observation")
+    add("--members", type=Path, metavar="FILE.yaml", help="instead, of each observation its own list of members")
+    add("--out", type=Path, required=True, metavar="OUT.csv", help="a new file")
+    add("--top-k", type=int, metavar="K", help="best checkpoints of each run (all that it kept)")
+    add("--average", choices=("mean", "rank"), default="mean", help="of scores (mean), or of ranks over the rows")
+    add("--split", choices=("dev", "valid", "test"), default="valid", help="of the runs' data (valid)")
+    add("--level", choices=("image", "study"), default="image", help="one row a view (image) or a study")
+    add("--views", choices=("max", "mean"), default="max", help="a member's score of a study from its views (max)")
+    return parser
+
+
+def main() -> None:
+    parser = make_parser()
+    given = parser.parse_args()
+    if bool(given.paths) == bool(given.members):
+        parser.error("give either members, or --members with a list of them for each observation")
+    if given.top_k is not None and given.top_k < 1:
+        parser.error("--top-k is at least 1")
+    if given.out.exists():
+        parser.error(f"{given.out} is there already, and nothing is overwritten")
+    from rich.progress import Console, track  # after the parsing, so that --help is quick
+
+    from chexpert import rundir
+    from chexpert.ensembling import describe_ensemble, ensemble, read_lists
+    from chexpert.problem import ProblemError
+
+    for wrong in rundir.find_clashes([given.out], ()):
+        parser.error(wrong)
+    try:
+        made = ensemble(
+            read_lists(given.members) if given.members else given.paths, top_k=given.top_k, split=given.split,
+            how=given.average, level=given.level, views=given.views,
+            watch=lambda batches: track(batches, "films", console=Console(stderr=True)),
+        )  # fmt: skip
+        print(describe_ensemble(made), flush=True)
+        told = made.predictions
+        rows = zip(told.names, zip(*told.columns.values(), strict=True), strict=True)
+        rundir.write_predictions(given.out, list(told.columns), rows, key=told.key)
+        labels = made.labels or "LABELS.csv"
+        print(f"judge it:      evaluate.py --predictions {given.out} --labels {labels} --out FIGURES.json")
+    except (ProblemError, OSError) as problem:
+        parser.exit(2, f"{problem}\n")
+
+
+if __name__ == "__main__":
+    main()
