@@ -23,9 +23,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Point:
-    """An observation at a threshold."""
+    """An observation at a threshold, and by what rule that was chosen."""
 
-    observation: str
     rule: str
     threshold: float | None
     sensitivity: Mapping[str, Any]
@@ -44,7 +43,7 @@ class Performance:
         interval: what its ends are.
         lines: one an observation.
         mean: None where it has no interval.
-        points: sensitivity and specificity.
+        points: sensitivity and specificity by observation, of each the same rules.
         points_chosen_on: where their thresholds come from.
         note: why there is no calibration.
     """
@@ -56,7 +55,7 @@ class Performance:
     interval: str
     lines: list[Line]
     mean: Mapping[str, Any] | None
-    points: list[Point]
+    points: dict[str, list[Point]]
     points_chosen_on: str | None
     note: str | None
 
@@ -89,10 +88,12 @@ def list_lines(content: Mapping[str, Any]) -> list[Line]:
     ]
 
 
-def list_points(points: Mapping[str, Any]) -> list[Point]:
+def list_points(points: Mapping[str, Any]) -> dict[str, list[Point]]:
     """Rows of the table of thresholds."""
-    return [
-        Point(name, RULES.get(rule, rule), own["threshold"], own["sensitivity"], own["specificity"])
+    return {
+        name: [
+            Point(RULES.get(rule, rule), own["threshold"], own["sensitivity"], own["specificity"])
+            for rule, own in rules.items()
+        ]
         for name, rules in points.items()
-        for rule, own in rules.items()
-    ]
+    }

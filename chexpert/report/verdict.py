@@ -11,6 +11,8 @@ from chexpert.report.shortcut import describe_culprits
 from chexpert.report.yardstick import describe_choice, describe_labels, describe_rows
 
 CHANCE = 0.5
+FEW = 2
+"""Observations of which a sentence tells the figures."""
 POOR = 0.05
 """Calibration error that is told of, where its interval is above it."""
 NAMES = {"ap_pa": "projection", "devices": "support devices"}
@@ -80,18 +82,30 @@ def find_shortcuts(record: Record) -> Iterator[str]:
 def find_undefined(record: Record) -> Iterator[str]:
     """Observations without both classes."""
     split = record.splits[0]
-    for name, figure in find_aurocs(record, split).items():
-        if figure["value"] is None:
-            yield f"{name} is not judged: {count_classes(figure)} in the {split} split, its AUROC is undefined."
+    found = {name: figure for name, figure in find_aurocs(record, split).items() if figure["value"] is None}
+    if found:
+        told = gather({name: count_classes(figure) for name, figure in found.items()})
+        yield f"Not judged, as the {split} split lacks a class, so that AUROC is undefined: {told}."
 
 
 def find_chance(record: Record) -> Iterator[str]:
     """Observations that are not shown to be ranked better than by chance."""
-    for name, figure in find_aurocs(record, record.splits[0]).items():
+    split, unsure = record.splits[0], {}
+    for name, figure in find_aurocs(record, split).items():
         low = figure.get("ci_low")
         if figure["value"] is not None and low is not None and low <= CHANCE:
-            told = f"AUROC {format_figure(figure)}, {count_classes(figure)}"
-            yield f"{name} is not shown to be ranked better than by chance: {told}."
+            unsure[name] = f"AUROC {format_figure(figure)}, {count_classes(figure)}"
+    if unsure:
+        yield f"Not shown to be ranked better than by chance on the {split} split: {gather(unsure)}."
+
+
+def gather(told: dict[str, str]) -> str:
+    """Names with what is told of them where they are few; many have it in the table below.
+
+    >>> gather({"Edema": "0 positive"}), gather(dict.fromkeys("ABC", "long"))
+    ('Edema (0 positive)', 'A, B, C')
+    """
+    return ", ".join(f"{name} ({text})" for name, text in told.items()) if len(told) <= FEW else ", ".join(told)
 
 
 def find_insane(record: Record) -> Iterator[str]:
@@ -128,9 +142,12 @@ def find_gaps(record: Record) -> Iterator[str]:
 
 
 def find_quality_flags(record: Record) -> Iterator[str]:
-    """Of each explainer and observation; none of a control."""
+    """Of each explainer, with the observations that have it; none of a control."""
     for name, scored in record.quality.get("explainers", {}).items():
+        flags: dict[str, list[str]] = {}
         for observation, figures in [] if scored["control"] else scored["observations"].items():
-            for flag in find_flags(f"{name}, {observation}", figures):
-                if ALIKE not in flag:
-                    yield f"{flag.removeprefix('warning: ')}."
+            for flag in find_flags("", figures):
+                flags.setdefault(flag.removeprefix("warning: : "), []).append(observation)
+        for flag, observations in flags.items():
+            if flag != ALIKE:
+                yield f"Maps by {name} of {', '.join(observations)}: {flag}."

@@ -45,9 +45,10 @@ def test_the_gravest_warning_comes_first(record):
     record.state = {"state": "failed"}
     assert list(find_warnings(record)) == [
         "The run failed before it was done: what is told here is what it had left by then.",
-        "Pneumonia is not judged: 0 positive, 100 negative in the valid split, its AUROC is undefined.",
-        "Fracture is not shown to be ranked better than by chance: AUROC 0.600 [0.400, 0.800], 30 positive, "
-        "70 negative.",
+        "Not judged, as the valid split lacks a class, so that AUROC is undefined: Pneumonia (0 positive, "
+        "100 negative).",
+        "Not shown to be ranked better than by chance on the valid split: Fracture (AUROC 0.600 [0.400, 0.800], "
+        "30 positive, 70 negative).",
         "Maps by lime are no evidence: maps stay alike when the weights are shuffled.",
         "Raw scores cannot be read as probabilities, Edema's least of all: expected calibration error 0.200 "
         "[0.100, 0.300] on the valid split.",
