@@ -22,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
-    add("images", nargs="*", metavar="IMAGE", help="films (JPEG, PNG); by default validation views of the run's data")
+    add("images", nargs="*", metavar="IMAGE", help="films (JPEG, PNG, DICOM); by default validation views of its data")
     names = ", ".join(sorted(path.stem for path in (CONF / "explainer").glob("*.yaml")))
     add(
         "--explainer",
@@ -33,6 +33,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--observations", nargs="+", metavar="NAME", help="by default the most probable ones of each view")
     add("--out", type=Path, metavar="FOLDER", help="a new folder; by default RUN/explanations")
+    add("--ids", choices=("hash", "path"), default="hash", help="path: call films by their names, patients' too")
     return parser
 
 
@@ -49,7 +50,7 @@ def main() -> None:
     try:
         folder = explain_run(
             given.run, given.images, given.explainer, CONF,
-            observations=given.observations, out=given.out, overrides=overrides,
+            observations=given.observations, out=given.out, ids=given.ids, overrides=overrides,
         )  # fmt: skip
     except (ProblemError, OSError) as error:  # a full disk, a folder that may not be written
         parser.exit(2, f"error: {error}\n")

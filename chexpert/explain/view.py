@@ -14,7 +14,7 @@ from chexpert.metrics import Segmentations
 from chexpert.problem import ProblemError
 
 LEAST_SIDE = 32  # pixels: films are scaled down to hundreds, icons and dots are smaller
-FILM = "give the JPEG or PNG of a film, 8 or 16 bits of gray or colour"
+FILM = "give the JPEG, PNG or DICOM of a film, 8 or 16 bits of gray or colour"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from chexpert.build import Loaded, build, load
 from chexpert.data import ViewDataset
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.evaluation import Calibration
-from chexpert.finished import place
+from chexpert.finished import find_home, place
 from chexpert.identity import name_safely, read_salt
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.observations import COMPETITION
@@ -83,7 +83,7 @@ def predict(
         raise ProblemError("it is there already, and nothing is overwritten", where=str(output), mend="give a new file")
     loaded = load(run)
     names = choose_observations(loaded.observations, observations)
-    calibration = Calibration.read(find_run(run) / rundir.CALIBRATION) if calibrated else None
+    calibration = Calibration.read(find_home(run) / rundir.CALIBRATION) if calibrated else None
     films = find_films(inputs, find_roots(loaded, inputs[0], root))
     data = loaded.config["data"]
     batch_size, workers = (
@@ -106,16 +106,11 @@ def predict(
         probabilities = rundir.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
         rows = reduce(kept, probabilities[:, columns], level, names, calibration)
-        salt = read_salt(find_run(run)) if ids == "hash" else None
+        salt = read_salt(find_home(run)) if ids == "hash" else None
         write(output, level, names, ((name_safely(name, salt), row) for name, row in rows))
         journal.remove()
     incomplete = {film.study for film in lost} & {film.study for film in kept} if level == "study" else ()
     return Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete))
-
-
-def find_run(run: Path) -> Path:
-    """The run folder of a run or checkpoint."""
-    return run if run.is_dir() else run.parent.parent
 
 
 def choose_observations(known: Sequence[str], which: str) -> list[str]:

@@ -97,5 +97,5 @@ def test_an_image_that_is_no_film_is_told_with_what_would_be_one(tmp_path, image
     with pytest.raises(ProblemError, match=what) as caught:
         open_view("film", file, Preprocessing(16))
     assert str(file) in str(caught.value)
-    assert "JPEG or PNG of a film" in str(caught.value)
+    assert "JPEG, PNG or DICOM of a film" in str(caught.value)
     assert "on_missing" not in str(caught.value)

@@ -77,7 +77,7 @@ def test_a_finished_run_is_explained_on_its_validation_views_as_its_own_settings
 
 def test_films_are_explained_by_several_explainers_with_the_run_s_settings_and_overrides(explain, run, capsys):
     arguments = ["run", "film.png", "--explainer", "gradcam", "lime", "explainer.lime.superpixels=6", "--out", "new"]
-    assert explain(*arguments, "--observations", "Pleural Effusion", "Edema") is None
+    assert explain(*arguments, "--ids", "path", "--observations", "Pleural Effusion", "Edema") is None
     entries = read_manifest(run.parent / "new", "lime")
     assert [entry["observation"] for entry in entries] == ["Pleural Effusion", "Edema"]
     assert {(entry["view"], entry["samples"], entry["width"]) for entry in entries} == {("film.png", 12, 70)}
@@ -85,6 +85,13 @@ def test_films_are_explained_by_several_explainers_with_the_run_s_settings_and_o
     assert (run.parent / "new/views/film.png").is_file()
     assert "lime: 1 view, about" in capsys.readouterr().out
     assert not (run / "explanations").exists()
+
+
+def test_a_film_that_is_not_chexpert_s_is_called_by_a_hash(explain, run):
+    assert explain("run", "film.png", "--out", "new") is None
+    (entry,) = read_manifest(run.parent / "new")
+    assert entry["view"].startswith("id-")
+    assert not [path for path in (run.parent / "new").rglob("*") if path.stem == "film"]
 
 
 def test_nothing_is_overwritten(explain, run, capsys):
@@ -105,7 +112,7 @@ def test_nothing_is_overwritten(explain, run, capsys):
         ("run none.png", "this image is missing"),
         ("run film.png run/../film.png", "film.png and run/../film.png are the same file"),
         ("run film.png film.png", "are the same file"),
-        ("run film.png film.jpg", "film.png and film.jpg are of one name"),
+        ("run film.png film.jpg --ids path", "film.png and film.jpg are of one name"),
         ("run run/checkpoints/best.ckpt", "its content is of no known format"),
         ("nowhere film.png", "no checkpoint of this name"),
         (". film.png", "no checkpoint in checkpoints"),

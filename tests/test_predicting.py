@@ -1,0 +1,243 @@
+"""Predictions of any films by a finished run."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from chexpert import rundir
+from chexpert.data import write_phantom
+from chexpert.evaluation import evaluate, read_judged
+from chexpert.identity import is_public
+from chexpert.predicting import predict
+from chexpert.problem import ProblemError
+
+sys.path += [str(Path(__file__).parent / "data"), str(Path(__file__).parent)]
+from test_dicom import make_dicom
+from test_run import start
+
+SPLIT = ["level=study", "data.views=all", "data.dev=0.3", "explainer=[]", "calibration=temperature"]
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory):
+    return write_phantom(tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, size=96, workers=1)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, phantom):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    start(folder, phantom, *SPLIT)
+    return folder
+
+
+@pytest.fixture
+def table(run, tmp_path):
+    """The valid views as the competition names them."""
+    paths = [row["Path"] for row in read(rundir.predictions(run, "valid"))]
+    path = tmp_path / "input.csv"
+    path.write_text("\n".join(["Path", *paths]) + "\n")
+    return path
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_predictions_of_the_valid_views_are_the_run_s_own_to_the_last_digit(run, table, tmp_path):
+    outcome = predict(run, [table], tmp_path / "out.csv")
+    metrics = json.loads((run / "metrics.json").read_text())["valid"]
+    assert (outcome.rows, outcome.failed) == (metrics["n"], {})
+    content = evaluate(read_judged(tmp_path / "out.csv", rundir.labels(run, "valid")), replicates=10)
+    assert {name: own["value"] for name, own in content["auroc"].items()} == {
+        name: own["value"] for name, own in metrics["auroc"].items()
+    }
+    assert content["auroc_mean"]["value"] == metrics["auroc_mean"]
+    predict(run, [table], tmp_path / "views.csv", level="image")
+    assert (tmp_path / "views.csv").read_text() == rundir.predictions(run, "valid").read_text()
+
+
+def test_calibration_is_applied_at_its_level(run, table, tmp_path):
+    calibration = json.loads((run / "calibration.json").read_text())
+    for level in ("study", "image"):
+        predict(run, [table], tmp_path / f"{level}.csv", level=level)
+        predict(run, [table], tmp_path / f"{level}-c.csv", level=level, calibrated=True)
+        for raw, told in zip(read(tmp_path / f"{level}.csv"), read(tmp_path / f"{level}-c.csv"), strict=True):
+            slope, p = calibration["levels"][level]["Edema"]["slope"], float(raw["Edema"])
+            expected = 1 / (1 + ((1 - p) / p) ** slope)
+            assert float(told["Edema"]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_bad_film_stops_nothing_and_its_study_is_scored_by_its_other_view(run, phantom, table, tmp_path):
+    studies = [row["Path"].rpartition("/")[0] for row in read(table)]
+    study = next(study for study in studies if studies.count(study) == 2)
+    names = [row["Path"] for row in read(table) if row["Path"].startswith(f"{study}/")]
+    root = tmp_path / "copy"
+    for row in read(table):
+        target = root / row["Path"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(b"no film" if row["Path"] == names[0] else (phantom / row["Path"]).read_bytes())
+    (root / read(table)[-1]["Path"]).unlink()
+    outcome = predict(run, [table], tmp_path / "out.csv", root=root)
+    assert {name: why.partition(":")[0] for name, why in outcome.failed.items()} == {
+        names[0]: "this image cannot be read",
+        read(table)[-1]["Path"]: "this image is missing",
+    }
+    assert study in outcome.incomplete
+    predict(run, [table], tmp_path / "views.csv", level="image", root=root)
+    single = next(row for row in read(tmp_path / "views.csv") if row["Path"] == names[1])
+    assert next(row for row in read(tmp_path / "out.csv") if row["Study"] == study)["Edema"] == single["Edema"]
+
+
+def test_a_killed_command_goes_on_where_it_was(run, table, tmp_path):
+    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+    predict(run, [table], whole)
+    code = (
+        "import sys, time; from pathlib import Path; from chexpert.predicting import predict\n"
+        "def slow(batches):\n for batch in batches:\n  yield batch\n  print('batch', flush=True); time.sleep(1)\n"
+        "predict(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), watch=slow, workers=0)"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", code, str(run), str(table), str(cut)], stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # as the tests have it: two threads add up in another order
+    )  # fmt: skip
+    started.stdout.readline()
+    started.stdout.readline()
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    assert not cut.exists()
+    outcome = predict(run, [table], cut)
+    assert outcome.resumed >= 8
+    assert cut.read_text() == whole.read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.csv", "input.csv", "whole.csv"]
+
+
+def test_another_model_s_unfinished_predictions_are_never_mixed_in(run, table, tmp_path):
+    part = tmp_path / "out.csv.part"
+    part.write_text(json.dumps({"key": "another"}) + "\n")
+    with pytest.raises(ProblemError, match="another model's"):
+        predict(run, [table], tmp_path / "out.csv")
+    assert part.read_text() == json.dumps({"key": "another"}) + "\n"
+
+
+def test_an_output_that_is_there_is_not_overwritten(run, table, tmp_path):
+    (tmp_path / "out.csv").write_text("mine")
+    with pytest.raises(ProblemError, match="nothing is overwritten"):
+        predict(run, [table], tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("Name\na.jpg\n", "no column Path"),
+        ("Path\n", "no column Path, or no row"),
+        ("Path\n/etc/passwd\n", "not a path below a root"),
+        ("Path\na/../../b.jpg\n", "not a path below a root"),
+        ("Path\na.jpg\na.jpg\n", "given twice: a.jpg"),
+        ("Path\na.jpg\n", "no film can be read, the first: this image is missing"),
+    ],
+)
+def test_a_wrong_table_is_told(run, tmp_path, text, what):
+    path = tmp_path / "input.csv"
+    path.write_text(text)
+    with pytest.raises(ProblemError, match=what):
+        predict(run, [path], tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_link_out_of_the_root_is_refused(run, tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/film.jpg").symlink_to("/etc/passwd")
+    (tmp_path / "input.csv").write_text("Path\nfilm.jpg\n")
+    with pytest.raises(ProblemError, match="leads out"):
+        predict(run, [tmp_path / "input.csv"], tmp_path / "out.csv", root=tmp_path / "root")
+
+
+def test_a_folder_of_any_kinds_of_films_is_one_study_a_film_under_a_hash(run, tmp_path):
+    rng, folder = np.random.default_rng(0), tmp_path / "ward"
+    gray = rng.integers(0, 256, (80, 70), dtype=np.uint8)
+    folder.mkdir()
+    Image.fromarray(gray).save(folder / "a.png")
+    Image.fromarray(gray).save(folder / "b.jpg")
+    Image.fromarray(gray.astype(np.uint16) << 4).save(folder / "c.png")
+    make_dicom(folder / "IM0001", gray.astype(np.uint16) << 4)
+    (folder / "notes.txt").write_text("no film")
+    outcome = predict(run, [folder], tmp_path / "out.csv")
+    assert (outcome.films, outcome.rows) == (4, 4)
+    rows = read(tmp_path / "out.csv")
+    assert all(row["Study"].startswith("id-") for row in rows)
+    values = [float(row["Edema"]) for row in rows]  # IM0001, a.png, b.jpg, c.png
+    assert values[1] == values[3]
+    assert values[0] == pytest.approx(values[1], abs=0.02)  # stretched to its own darkest and brightest
+    predict(run, [folder / "a.png", folder / "b.jpg"], tmp_path / "named.csv", ids="path")
+    assert [row["Study"] for row in read(tmp_path / "named.csv")] == [str(folder / "a.png"), str(folder / "b.jpg")]
+
+
+def test_a_name_that_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(run, tmp_path):
+    Image.fromarray(np.zeros((70, 70), np.uint8)).save(tmp_path / "=cmd.png")
+    (tmp_path / "input.csv").write_text("Path\n=cmd.png\n")
+    predict(run, [tmp_path / "input.csv"], tmp_path / "out.csv", ids="path", level="image")
+    assert read(tmp_path / "out.csv")[0]["Path"] == "'=cmd.png"
+
+
+NAMES = [f"{family}^{given}" for family in ("DOEX", "MUSTERX", "ROSSIX", "TANAKAX", "DUPONTX") for given in
+         ("JANEX", "MAXX", "ADAX", "LEEX", "NOAX")]  # fmt: skip
+IDS = [f"MRN{9_000_000 + 7919 * number}" for number in range(25)]
+
+
+def test_no_name_or_id_of_50_is_in_anything_that_is_left(run, tmp_path):
+    """In headers and paths of DICOM files, by predict.py and explain.py; searched in all files, also zipped ones."""
+    ward = tmp_path / "ward"
+    for number, (name, mrn) in enumerate(zip(NAMES, IDS, strict=True)):
+        pixels = np.random.default_rng(number).integers(0, 4096, (64, 64)).astype(np.uint16)
+        path = ward / name.replace("^", "_") / f"{mrn}.dcm"
+        make_dicom(path, pixels, PatientName=name, PatientID=mrn, AccessionNumber=mrn, InstitutionName=f"{name} ward",
+                   ReferringPhysicianName=name, ImageComments=mrn)  # fmt: skip
+    (ward / "DOEX_JANEX" / "broken.dcm").write_bytes(b"no film")
+    out = tmp_path / "out"
+    script = [sys.executable, "scripts/predict.py", str(run), str(ward), str(out / "p.csv")]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "broken.dcm" in done.stderr  # on the user's own terminal
+    film = next(ward.glob("*/MRN*.dcm"))
+    script = [sys.executable, "scripts/explain.py", str(run), str(film), "--out", str(out / "explained")]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [(path, secret) for folder in (run, out) for path in folder.rglob("*") for secret in find_secrets(path)]
+    assert found == []
+    assert len(read(out / "p.csv")) == 25
+
+
+def find_secrets(path):
+    secrets = [part for name in NAMES for part in name.split("^")] + IDS
+    yield from (secret for secret in secrets if secret.lower() in str(path.name).lower())
+    if path.is_file():
+        content = [path.read_bytes()]
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as file:
+                content += [file.read(name) for name in file.namelist()]
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                content.append(repr(image.info).encode())
+        codes = ("utf-8", "utf-16-le", "utf-16-be")
+        yield from (secret for secret in secrets for code in codes for own in content if secret.encode(code) in own)
+
+
+def test_the_hash_needs_the_salt_that_stays_in_the_run_folder(run, tmp_path):
+    Image.fromarray(np.zeros((70, 70), np.uint8)).save(tmp_path / "a.png")
+    outs = [tmp_path / f"{number}.csv" for number in range(2)]
+    for out in outs:
+        predict(run, [tmp_path / "a.png"], out)
+    assert outs[0].read_text() == outs[1].read_text()
+    assert len((run / "ids.salt").read_text().strip()) == 32
+    assert not is_public("a.png")
