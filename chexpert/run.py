@@ -135,11 +135,15 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
 
 
-def keep_best(folder: Path, count: int, monitor: str, mode: str) -> ModelCheckpoint:
+class KeptCheckpoints(ModelCheckpoint):
+    """Beside the one of the best epoch: Lightning knows callbacks apart by their class."""
+
+
+def keep_best(folder: Path, count: int, monitor: str, mode: str) -> KeptCheckpoints:
     """Keeps the weights of the best epochs, their figure in the name, for an ensemble of them."""
     figure = monitor.rpartition("/")[2]
     name = f"epoch={{epoch:02d}}-{figure}={{{monitor}:.5f}}"
-    return ModelCheckpoint(
+    return KeptCheckpoints(
         folder / rundir.CHECKPOINTS, name, monitor, mode=mode, save_top_k=count, auto_insert_metric_name=False
     )
 
