@@ -35,26 +35,29 @@ def draw_forest(rows: Sequence[Row], across: str, title: str, key: str, middle: 
         middle: where the line is drawn.
     """
 
-    def paint(axes: Axes) -> None:
-        places = np.arange(len(rows))
-        axes.axvline(middle, color=INK, alpha=2 * FAINT, linewidth=1, linestyle=(0, (4, 3)))
-        for place, row in zip(places, rows, strict=True):
-            if row.figure and row.figure["value"] is not None:
-                colour = OTHER if row.quiet else PLAIN
-                ends = [row.figure[end] for end in ("ci_low", "ci_high")]
-                if None not in ends:
-                    axes.plot(ends, [place, place], color=colour, linewidth=2, solid_capstyle="round")
-                axes.plot(row.figure["value"], place, "o", color=colour, markersize=5.5, markeredgewidth=0)
-        axes.set_yticks(places, [shorten(row.name) for row in rows])
-        for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
-            tick.set_alpha(0.6 if row.quiet else 1)
-            tick.set_fontweight("bold" if row.figure is None else "normal")
-        axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=across)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color=INK, alpha=FAINT / 2, linewidth=0.6)
+    size = (WIDTH, ROW * len(rows) + REST)
+    return draw(key, title, size, lambda axes: paint_forest(axes, rows, across, middle))
 
-    return draw(key, title, (WIDTH, ROW * len(rows) + REST), paint)
+
+def paint_forest(axes: Axes, rows: Sequence[Row], across: str, middle: float = 0.5) -> None:
+    """What :func:`draw_forest` draws, on any axes."""
+    places = np.arange(len(rows))
+    axes.axvline(middle, color=INK, alpha=2 * FAINT, linewidth=1, linestyle=(0, (4, 3)))
+    for place, row in zip(places, rows, strict=True):
+        if row.figure and row.figure["value"] is not None:
+            colour = OTHER if row.quiet else PLAIN
+            ends = [row.figure[end] for end in ("ci_low", "ci_high")]
+            if None not in ends:
+                axes.plot(ends, [place, place], color=colour, linewidth=2, solid_capstyle="round")
+            axes.plot(row.figure["value"], place, "o", color=colour, markersize=5.5, markeredgewidth=0)
+    axes.set_yticks(places, [shorten(row.name) for row in rows])
+    for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
+        tick.set_alpha(0.6 if row.quiet else 1)
+        tick.set_fontweight("bold" if row.figure is None else "normal")
+    axes.set(ylim=(len(rows) - 0.4, -0.6), xlabel=across)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=INK, alpha=FAINT / 2, linewidth=0.6)
 
 
 def shorten(name: str) -> str:

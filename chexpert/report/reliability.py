@@ -72,17 +72,18 @@ def find_calibrated(judged: Judged, content: Mapping[str, Any], calibration: Cal
 
 def draw_diagram(told: Mapping[str, np.ndarray], labels: np.ndarray, title: str, key: str) -> Markup:
     """Share of positives over mean probability, a dot a bin, as large as its rows are many."""
+    return draw(key, f"Reliability diagram: {title}", SIZE, lambda axes: paint_diagram(axes, told, labels))
 
-    def paint(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=INK, alpha=FAINT, linewidth=1)
-        for when, colour, marker in (("before", BEFORE, "D"), ("after", AFTER, "o")):
-            if when in told:
-                across, up, rows = bin_up(told[when], labels)
-                axes.plot(across, up, color=colour, linewidth=1, alpha=0.7)
-                axes.scatter(across, up, 6 + LARGEST * rows / len(labels), color=colour, marker=marker, linewidths=0)
-        frame(axes, "probability told", "share of positives")
 
-    return draw(key, f"Reliability diagram: {title}", SIZE, paint)
+def paint_diagram(axes: Axes, told: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
+    """What :func:`draw_diagram` draws, on any axes."""
+    axes.plot([0, 1], [0, 1], color=INK, alpha=FAINT, linewidth=1)
+    for when, colour, marker in (("before", BEFORE, "D"), ("after", AFTER, "o")):
+        if when in told:
+            across, up, rows = bin_up(told[when], labels)
+            axes.plot(across, up, color=colour, linewidth=1, alpha=0.7)
+            axes.scatter(across, up, 6 + LARGEST * rows / len(labels), color=colour, marker=marker, linewidths=0)
+    frame(axes, "probability told", "share of positives")
 
 
 def bin_up(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -30,6 +30,7 @@ def describe(run: Path) -> str:
     python = os.path.relpath(sys.executable)  # the environment need not be active
     pictures = sorted((run / rundir.EXPLANATIONS).glob("*/sheet.png"))
     lines += ["", f"run folder:    {run}"]
+    lines += [f"report:        {run / rundir.REPORT}"] if (run / rundir.REPORT).is_file() else []
     lines += [f"explanations:  {picture}" for picture in pictures]
     lines.append(f"look further:  {python} -m tensorboard.main --host 127.0.0.1 --logdir {run}")
     if rundir.checkpoint(run).is_file():
