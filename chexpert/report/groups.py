@@ -46,6 +46,7 @@ def list_groups(content: Mapping[str, Any]) -> list[Group]:
     return [
         Group(TITLES.get(name, name), sort(own["rows"]), over, own.get("unknown", 0), tell(own))
         for name, own in content.get("groups", {}).items()
+        if own["rows"]
     ]
 
 

@@ -15,6 +15,7 @@ from hostile import HOSTILE, make_hostile_run
 from made_run import make_run
 
 from chexpert import rundir
+from chexpert.evaluation import evaluate_files
 from chexpert.identity import hash_name
 from chexpert.problem import ProblemError
 from chexpert.report import write_report
@@ -173,6 +174,20 @@ def test_a_run_from_before_evaluations_gets_a_page_without_a_mean(copy):
     assert "Mean over" not in page
     assert "scripts/evaluate.py --predictions RUN/predictions/valid.csv --labels LABELS.csv --level image" in page
     assert "0.750" in page
+    assert_tame(page)
+
+
+def test_an_old_run_gets_its_intervals_by_evaluating_its_files(copy):
+    shutil.rmtree(copy / "evaluation")
+    given = (copy / "predictions/valid.csv", copy / "labels/valid.csv")
+    content = evaluate_files(
+        *given, level="image", mean_over=["Edema", "Cardiomegaly"], replicates=20, group_by=["sex"]
+    )
+    rundir.write_json(copy / "evaluation/valid.json", content)
+    page = write_report(copy).read_text()
+    assert "Mean AUROC over Edema, Cardiomegaly: " in page
+    assert "20 drawings of 60 studies" in page
+    assert "no thresholds were chosen on other rows" in page
     assert_tame(page)
 
 
