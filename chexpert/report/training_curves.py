@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from chexpert import rundir
 from chexpert.report.drawing import FAINT, INK, draw, show_text
-from chexpert.report.style import SERIES
+from chexpert.report.style import OTHER, SERIES
 
 SIZE = (4.4, 3.0)  # inches
 MOST = 400  # points of a line
@@ -49,7 +49,7 @@ def draw_training(run: Path, best_epoch: int | None, split: str) -> list[Trainin
     rates = {tag: line for tag, line in lines.items() if tag.startswith("lr-")}
     charts = [
         ("Loss", "loss", losses),
-        (f"AUROC of each observation on the {split} split", "AUROC", aurocs),
+        (f"AUROC on the {split} split, a line an observation", "AUROC", aurocs),
         ("Learning rate", "learning rate", rates),
     ]
     return [
@@ -78,7 +78,8 @@ def draw_lines(lines: Mapping[str, Line], up: str, title: str, best: int | None,
     """Lines over epochs; a few have a legend, of more only the bundle is seen. The judged epoch is marked."""
 
     def paint(axes: Axes) -> None:
-        looks = zip(cycle(SERIES), cycle(("-", "--", ":")), strict=False)
+        colours = SERIES if len(lines) <= FEW else (OTHER,)
+        looks = zip(cycle(colours), cycle(("-", "--", ":")), strict=False)
         for (name, (epochs, values)), (colour, style) in zip(lines.items(), looks, strict=False):
             marker = "o" if len(epochs) <= 12 else None
             axes.plot(

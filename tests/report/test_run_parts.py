@@ -37,7 +37,7 @@ def test_training_is_told_over_epochs(run):
     assert np.allclose(losses, 1 - 0.1 * np.arange(8), atol=1e-6)
     assert lines["val/loss"][0].tolist() == [1, 2]
     titles = [curve.title for curve in draw_training(run, 1, "dev")]
-    assert titles == ["Loss", "AUROC of each observation on the dev split", "Learning rate"]
+    assert titles == ["Loss", "AUROC on the dev split, a line an observation", "Learning rate"]
 
 
 def test_no_event_files_no_curves(tmp_path):
