@@ -31,7 +31,7 @@ from chexpert.config import resolve
 from chexpert.data import CheXpertDataModule, Preprocessing, check_studies
 from chexpert.models import Model
 from chexpert.problem import ProblemError
-from chexpert.report import describe
+from chexpert.report import describe, write_report
 from chexpert.state import telling_state
 from chexpert.training import ResultsWriter, make_progress, native_precision
 
@@ -61,11 +61,14 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, keep_fa
         raise ProblemError("the run folder is not empty", where=str(folder), mend="choose another hydra.run.dir")
     try:
         with telling_state(folder, overrides):
-            return work(cfg, folder)
+            mean = work(cfg, folder)
     except Exception:
         if not keep_failed and not any(folder.glob(f"{rundir.CHECKPOINTS}/*.ckpt")):
             shutil.rmtree(folder, ignore_errors=True)
         raise
+    write_report(folder)  # once the run's state says that it is finished
+    print(describe(folder))
+    return mean
 
 
 def work(cfg: DictConfig, folder: Path) -> float:
@@ -131,7 +134,6 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     rundir.write_json(folder / rundir.METRICS, results.metrics)
     rundir.write_json(folder / rundir.DATA, data.summarise())
     conclude(folder, cfg)
-    print(describe(folder))
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
 
 

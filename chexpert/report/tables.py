@@ -33,6 +33,7 @@ def describe(run: Path) -> str:
     lines += [f"report:        {run / rundir.REPORT}"] if (run / rundir.REPORT).is_file() else []
     lines += [f"explanations:  {picture}" for picture in pictures]
     lines.append(f"look further:  {python} -m tensorboard.main --host 127.0.0.1 --logdir {run}")
+    lines.append("               and open http://127.0.0.1:6006/#custom_scalars: each AUROC beside the mean")
     if rundir.checkpoint(run).is_file():
         lines.append(f"use the model: {python} -c \"import chexpert; print(chexpert.load('{run}').observations)\"")
     return "\n".join(lines)
