@@ -84,6 +84,7 @@ def test_development_splits_of_other_patients_are_no_ensemble(runs):
 def test_figures_on_the_films_that_chose_the_epoch_are_called_optimistic(runs):
     made = describe_ensemble(ensemble([runs[0]], split="dev"))
     assert "epochs of 2 of 2 members were chosen on these same films" in made
+    assert "last.ckpt  the last epoch" in describe_ensemble(ensemble([rundir.checkpoint(runs[0], "last")]))
     told = describe_ensemble(ensemble([runs[0]], split="valid", top_k=3))
     assert "optimistic" not in told
     assert f"{runs[0]} kept only 2" in told

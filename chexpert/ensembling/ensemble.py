@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chexpert import rundir
-from chexpert.ensembling.members import find_checkpoints, find_choice, find_members, find_split
+from chexpert.ensembling.members import (
+    describe_choice,
+    find_checkpoints,
+    find_choice,
+    find_members,
+    find_run,
+    find_split,
+)
 from chexpert.ensembling.passes import Watch, read_members
 from chexpert.evaluation import Named, to_studies
 from chexpert.evaluation.averaging import average
@@ -82,8 +89,8 @@ def find_short(paths: Sequence[Path], top_k: int | None) -> dict[Path, int]:
 
 def find_labels(files: Sequence[Path], split: str) -> Path | None:
     """The labels that a run among the members was judged by on the rows of the ensemble."""
-    named = [(file.parent.parent, find_split(file, split)) for file in files]
-    found = [rundir.labels(run, own) for run, own in named if own]
+    named = [(find_run(file), find_split(file, split)) for file in files]
+    found = [rundir.labels(run, own) for run, own in named if run and own]
     return next((path for path in found if path.is_file()), None)
 
 
@@ -111,8 +118,7 @@ def describe_ensemble(made: Ensemble) -> str:
     told, files = made.predictions, list(made.chosen_on)
     rows = "studies" if told.key == "Study" else "single views"
     lines = [f"ensemble:      {made.how} of {len(files)} member{'s' * (len(files) > 1)}, {len(told.names):,} {rows}"]
-    for file, chosen in made.chosen_on.items():
-        lines.append(f"  {file}  " + (f"epoch chosen on {chosen}" if chosen else "how it was chosen is not recorded"))
+    lines += [f"  {file}  {describe_choice(file, chosen)}" for file, chosen in made.chosen_on.items()]
     if any(len(paths) < len(files) for paths in made.members.values()):
         lines += [f"  {name}: {', '.join(map(str, paths))}" for name, paths in made.members.items()]
     return "\n".join([*lines, *(f"note: {note}" for note in list_notes(made))])

@@ -49,11 +49,28 @@ def find_checkpoints(run: Path, top_k: int | None) -> list[Path]:
     return found
 
 
+def find_run(member: Path) -> Path | None:
+    """The run that a checkpoint or a file of predictions lies in."""
+    return member.parent.parent if member.parent.name in (rundir.CHECKPOINTS, rundir.PREDICTIONS) else None
+
+
 def find_choice(member: Path) -> str | None:
     """The split on which the epoch of a run's checkpoint, or of its predictions, was chosen; None if not recorded."""
-    return read_json(member.parent.parent / rundir.METRICS).get("epoch_chosen_on")
+    run = None if member.stem == rundir.LAST else find_run(member)  # the last epoch is not chosen
+    return read_json(run / rundir.METRICS).get("epoch_chosen_on") if run else None
 
 
 def find_split(member: Path, split: str) -> str | None:
     """The split that a member's scores are of: that of the checkpoints, or what a run's own predictions are called."""
-    return split if member.suffix != ".csv" else member.stem if member.parent.name == rundir.PREDICTIONS else None
+    return split if member.suffix != ".csv" else member.stem if find_run(member) else None
+
+
+def describe_choice(member: Path, chosen: str | None) -> str:
+    """How the epoch of a member was chosen, in words.
+
+    >>> describe_choice(Path("checkpoints/last.ckpt"), None), describe_choice(Path("checkpoints/best.ckpt"), "dev")
+    ('the last epoch', 'epoch chosen on dev')
+    """
+    if member.name == f"{rundir.LAST}.ckpt":
+        return "the last epoch"
+    return f"epoch chosen on {chosen}" if chosen else "how it was chosen is not recorded"
