@@ -11,16 +11,8 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from chexpert import rundir
 from chexpert.metrics import auroc_mean
+from chexpert.training.layout import make_layout, order
 from chexpert.training.module import MultilabelModule
-
-LAYOUT = {
-    "AUROC": {"mean": ["Multiline", ["^val/auroc_mean$"]], "by observation": ["Multiline", ["^val/auroc/"]]},
-    "loss": {
-        "training and validation": ["Multiline", ["^(train|val)/loss$"]],
-        "learning rate": ["Multiline", ["^lr-"]],
-    },
-}
-"""What TensorBoard's custom scalars show: each chart by the tags that it draws."""
 
 
 class ResultsWriter(pl.Callback):
@@ -41,7 +33,9 @@ class ResultsWriter(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
-            trainer.logger.experiment.add_custom_scalars(LAYOUT)
+            assert isinstance(pl_module, MultilabelModule)
+            layout = make_layout(order(pl_module.observations, pl_module.mean_over))
+            trainer.logger.experiment.add_custom_scalars(layout)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn != TrainerFn.VALIDATING or not trainer.is_global_zero:

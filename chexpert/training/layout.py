@@ -1,0 +1,39 @@
+"""What TensorBoard's page "Custom scalars" shows of a training, from the top: charts by the tags that they draw."""
+
+import re
+from collections.abc import Sequence
+
+Layout = dict[str, dict[str, list]]
+"""Charts by category and title, as ``add_custom_scalars`` takes them."""
+
+
+def make_layout(observations: Sequence[str]) -> Layout:
+    """The mean AUROC first, beside it each observation; a chart shows one tag, so that the lines in it are runs.
+
+    Args:
+        observations: in the order of their charts; the first screen holds about the first five.
+    """
+    return {
+        "AUROC": {
+            "mean": chart("val/auroc_mean"),
+            **{name: chart(f"val/auroc/{name}") for name in observations},
+        },
+        "loss": {
+            "training and validation": chart("train/loss", "val/loss"),
+            "learning rate": ["Multiline", ["^lr-"]],
+        },
+    }
+
+
+def order(observations: Sequence[str], first: Sequence[str]) -> list[str]:
+    """Those that the mean is over first.
+
+    >>> order(["Fracture", "Edema"], ["Edema"])
+    ['Edema', 'Fracture']
+    """
+    return sorted(observations, key=lambda name: name not in first)
+
+
+def chart(*tags: str) -> list:
+    """A chart of these tags, to the letter."""
+    return ["Multiline", [f"^{re.escape(tag)}$" for tag in tags]]

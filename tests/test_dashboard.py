@@ -1,0 +1,95 @@
+"""What TensorBoard shows of a finished run."""
+
+import csv
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+from torch.utils.tensorboard import SummaryWriter
+
+sys.path.insert(0, str(Path(__file__).parent / "evaluation"))
+from made_runs import make_run
+
+from chexpert import rundir
+from chexpert.conclude import conclude
+from chexpert.dashboard import show_evaluation
+from chexpert.observations import COMPETITION
+
+CONFIG = {"level": "study", "study_score": "max", "mean_over": COMPETITION, "seed": 0, "calibration": "platt"}
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """A run with a development split and sexes, and its events."""
+    folder = make_run(tmp_path_factory.mktemp("made") / "run", 1.5)
+    for make in (rundir.predictions, rundir.labels):
+        text = make(folder, "valid").read_text()
+        make(folder, "dev").write_text(text.replace("valid/patient6", "train/patient1"))
+    labels = rundir.labels(folder, "valid")
+    header, *rows = csv.reader(labels.read_text().splitlines())
+    sexes = (["Female", "Male"] * len(rows))[: len(rows)]
+    rundir.write_table(labels, [*header, "Sex"], [[*row, sex] for row, sex in zip(rows, sexes, strict=True)])
+    metrics = json.loads((folder / rundir.METRICS).read_text())
+    metrics |= {"dev": metrics["valid"] | {"labels": "train.csv"}, "best_epoch": 3}
+    rundir.write_json(folder / rundir.METRICS, metrics)
+    conclude(folder, CONFIG)
+    with SummaryWriter(str(folder / rundir.TENSORBOARD)) as training:  # its layout is the older one
+        training.add_custom_scalars({"old": {}})
+    show_evaluation(folder)
+    return folder, EventAccumulator(str(folder / rundir.TENSORBOARD), size_guidance={"scalars": 0}).Reload()
+
+
+def read(folder, split="valid"):
+    return json.loads(rundir.evaluation(folder, split).read_text())
+
+
+def test_scalars_are_those_of_the_evaluation_at_the_best_epoch(shown):
+    folder, events = shown
+    content = read(folder)
+    expected = {
+        "auroc/valid/mean": content["auroc_mean"],
+        "auroc/valid/Edema": content["auroc"]["Edema"],
+        "calibration/valid/ece_before/Edema": content["calibration"]["Edema"]["ece"],
+        "calibration/valid/ece_after/Edema": content["calibrated"]["figures"]["Edema"]["ece"],
+        "groups/valid/sex/Female": content["groups"]["sex"]["rows"]["Female"]["auroc_mean"],
+        "auroc/dev/mean": read(folder, "dev")["auroc_mean"],
+    }
+    for tag, figure in expected.items():
+        (event,) = events.Scalars(tag)
+        assert (event.step, event.value) == (3, pytest.approx(figure["value"], abs=1e-6))
+
+
+def test_each_split_has_its_pictures(shown):
+    assert sorted(shown[1].Tags()["images"]) == [
+        "auroc/dev",
+        "auroc/valid",
+        "calibration/dev",
+        "calibration/valid",
+        "groups/valid",
+    ]
+
+
+def test_the_layout_begins_with_each_auroc_beside_the_mean(shown):
+    _, events = shown
+    layout = Layout()
+    layout.ParseFromString(events.Tensors("custom_scalars__config__")[-1].tensor_proto.string_val[0])
+    charts = {category.title: {own.title: own.multiline.tag for own in category.chart} for category in layout.category}
+    assert list(charts) == ["AUROC", "loss", "the best epoch"]
+    assert list(charts["AUROC"]) == ["mean", *COMPETITION]
+    (tag,) = charts["AUROC"]["Pleural Effusion"]
+    assert re.search(tag, "val/auroc/Pleural Effusion")
+    assert not re.search(tag, "val/auroc/Pleural Effusion 2")
+    scalars = events.Tags()["scalars"]
+    for title, tags in charts["the best epoch"].items():
+        assert all(any(re.search(tag, own) for own in scalars) for tag in tags), title
+    assert "valid split: mean AUROC, Sex" in charts["the best epoch"]
+
+
+def test_no_patient_is_named(shown):
+    folder, _ = shown
+    for path in (folder / rundir.TENSORBOARD).iterdir():
+        assert b"patient" not in path.read_bytes()
