@@ -28,6 +28,7 @@ from chexpert.build import (
 )
 from chexpert.conclude import conclude
 from chexpert.config import resolve
+from chexpert.dashboard import show_evaluation
 from chexpert.data import CheXpertDataModule, Preprocessing, check_studies
 from chexpert.models import Model
 from chexpert.problem import ProblemError
@@ -134,6 +135,7 @@ def fit(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Pat
     rundir.write_json(folder / rundir.METRICS, results.metrics)
     rundir.write_json(folder / rundir.DATA, data.summarise())
     conclude(folder, cfg)
+    show_evaluation(folder)
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
 
 
