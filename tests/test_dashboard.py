@@ -65,11 +65,11 @@ def test_scalars_are_those_of_the_evaluation_at_the_best_epoch(shown):
 
 def test_each_split_has_its_pictures(shown):
     assert sorted(shown[1].Tags()["images"]) == [
-        "auroc/dev",
-        "auroc/valid",
-        "calibration/dev",
-        "calibration/valid",
-        "groups/valid",
+        "auroc/Intervals/dev",
+        "auroc/Intervals/valid",
+        "calibration/Reliability/dev",
+        "calibration/Reliability/valid",
+        "groups/Intervals/valid",
     ]
 
 

@@ -186,7 +186,7 @@ def test_tensorboard_has_losses_rates_auroc_curves_hparams_and_explanations(fini
     assert {"train/loss", "val/loss", "val/auroc_mean", "val/auroc/Edema", "hparams/auroc_mean"} <= tags["scalars"]
     assert any(tag.startswith("lr-") for tag in tags["scalars"])
     assert {"explanations/gradcam", "explanations/lime"} <= tags["images"]
-    assert {"auroc/valid", "calibration/valid", "groups/valid"} <= tags["images"]
+    assert {"auroc/Intervals/valid", "calibration/Reliability/valid", "groups/Intervals/valid"} <= tags["images"]
     assert {"auroc/valid/mean", "calibration/valid/ece_before/Edema"} <= tags["scalars"]
     assert "valid/Edema" in tags["tensors"]
 

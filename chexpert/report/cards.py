@@ -22,6 +22,8 @@ ACROSS = 3  # of them in a row
 def draw_figures(folder: Path, split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Figure]]:
     """Tags and figures of a split: AUROCs and groups with intervals, reliability diagrams.
 
+    TensorBoard sorts capitals first: the figures of all splits stand before the scalars ``auroc/dev/Edema``.
+
     Args:
         folder: of the run.
         split: which.
@@ -34,16 +36,16 @@ def draw_figures(folder: Path, split: str, content: Mapping[str, Any]) -> Iterat
         Row(name, aurocs[name], aurocs[name].get("small", False))
         for name in sorted(aurocs, key=lambda name: name not in mean["over"])
     ]
-    yield f"auroc/{split}", draw_rows(rows, f"AUROC, 95 % interval\n{where}")
+    yield f"auroc/Intervals/{split}", draw_rows(rows, f"AUROC, 95 % interval\n{where}")
     if content["groups"]:
         across = f"mean AUROC over {len(mean['over'])}, 95 % interval\n{where}"
-        yield f"groups/{split}", draw_rows(list_rows(content), across)
+        yield f"groups/Intervals/{split}", draw_rows(list_rows(content), across)
     if content["calibration"]:
         fitted = folder / rundir.CALIBRATION
         calibration = Calibration.read(fitted) if content.get("calibrated") and fitted.is_file() else None
         judged = read_run(folder, split, content["level"], content["views"] or "max")
         if np.isfinite(judged.labels).any():
-            yield f"calibration/{split}", draw_reliability(judged, calibration, where)
+            yield f"calibration/Reliability/{split}", draw_reliability(judged, calibration, where)
 
 
 def list_rows(content: Mapping[str, Any]) -> list[Row]:
