@@ -2,7 +2,7 @@
 
     compare.py outputs/sweep                                 a sweep, also while it runs or with failed jobs
     compare.py RUN RUN P.csv --labels L.csv --by Edema       by one observation; files need the labels of their rows
-    compare.py RUN --split test --leaderboard FOLDER         among CheXpert's public entries and radiologists
+    compare.py RUN --leaderboard FOLDER                      among CheXpert's public entries and radiologists
 Exit code 2: the command or one of its files is wrong.
 """
 
@@ -14,7 +14,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("paths", nargs="+", type=Path, metavar="RUN|SWEEP|P.csv", help="run folders, folders of runs, predictions")
-    add("--split", default="valid", help="of the runs: dev, valid or test (valid)")
+    add("--split", help="of the runs: dev, valid or test (valid; beside a leaderboard test)")
     add("--level", choices=("image", "study"), help="what is judged (as the runs have it; of files: study)")
     add("--views", choices=("max", "mean"), help="score of a study from its views (as the runs have it)")
     add("--by", default="auroc_mean", metavar="FIGURE", help="auroc_mean (default) or an observation")

@@ -51,7 +51,7 @@ def find_entrants(paths: Sequence[Path], split: str) -> tuple[list[Entrant], lis
     absent: list[Absent] = []
     for path in paths:
         for place in [path] if path.is_file() else find_runs(path):
-            found = read_file(place) if place.is_file() else read_run_folder(place, split)
+            found = read_file(place) if place.is_file() else read_run_folder(place, split, alone=place == path)
             (entrants if isinstance(found, Entrant) else absent).append(found)  # type: ignore[arg-type]
     names = [entrant.name for entrant in entrants]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -85,8 +85,26 @@ def read_file(path: Path) -> Entrant:
     return Entrant(str(path), read_predictions(path))
 
 
-def read_run_folder(run: Path, split: str) -> Entrant | Absent:
-    """A run's predictions on a split; a run that has none says how it stands."""
+def read_run_folder(run: Path, split: str, *, alone: bool = True) -> Entrant | Absent:
+    """A run's predictions on a split; a run that has none says how it stands.
+
+    Args:
+        run: its folder.
+        split: which.
+        alone: it was named itself; a damaged one of a sweep is left out instead, so that the others are compared.
+
+    Raises:
+        ProblemError: a file of it is damaged.
+    """
+    try:
+        return _read_run_folder(run, split)
+    except ProblemError as problem:
+        if alone:
+            raise
+        return Absent(str(run), "unreadable", f"{problem.what}, {problem.where}")
+
+
+def _read_run_folder(run: Path, split: str) -> Entrant | Absent:
     files = rundir.predictions(run, split), rundir.labels(run, split), run / rundir.METRICS, run / rundir.CONFIG
     state = read_json(run / rundir.STATE)
     if state.get("state", "finished") != "finished":  # a run from before there were states is taken by its files

@@ -27,7 +27,8 @@ class Lineup:
         labels: (N, C) in {1, 0, NaN}.
         level: ``image`` or ``study``.
         views: ``max`` or ``mean`` over the views of a study.
-        left_out: of each model, how many of its judged rows not all others have.
+        left_out: of each model, how many of its rows not all others have, or have no label.
+        labels_left_out: how many labelled rows not all models have.
     """
 
     names: Sequence[str]
@@ -39,6 +40,7 @@ class Lineup:
     level: str
     views: str
     left_out: Sequence[int]
+    labels_left_out: int
 
 
 def line_up(
@@ -72,8 +74,14 @@ def line_up(
     return Lineup(
         [entrant.name for entrant in entrants], shared, number_studies(studies)[0], over,
         np.stack([scores for scores, _ in picked]), picked[0][1], level, views,
-        [len(own.names) - len(shared) for own in judged],
+        [count(own, "predictions") - len(shared) for own in judged],
+        max(count(own, "labels") for own in judged) - len(shared),
     )  # fmt: skip
+
+
+def count(judged: Judged, side: str) -> int:
+    """Rows of one side, ``predictions`` or ``labels``, before they were joined."""
+    return len(judged.names) + len(judged.left_out[side])
 
 
 def judge(entrant: Entrant, labels: Named | None, level: str, views: str) -> Judged:

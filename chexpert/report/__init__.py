@@ -1,7 +1,8 @@
 """What a run or an audit found, told from plain files and tables: no model is needed."""
 
 from chexpert.report.audit import describe_audit
-from chexpert.report.comparison import describe_comparison, write_comparison
+from chexpert.report.comparison import describe_comparison
+from chexpert.report.comparison_files import write_comparison
 from chexpert.report.evaluation import describe_evaluation
 from chexpert.report.exploration import draw_exploration
 from chexpert.report.localization import describe_localization

@@ -108,6 +108,7 @@ def test_only_rows_that_all_have_are_compared_and_the_others_counted(tmp_path):
     content = compare([run, cut], replicates=10)
     assert content["n"] == 100
     assert {model["name"]: model["left_out"] for model in content["models"]} == {str(run): 20, str(cut): 0}
+    assert content["labels_left_out"] == 20
     expected = np.mean([roc_auc_score(LABELS[:100, c], make_scores(1.0)[:100, c]) for c in range(5)])
     assert content["models"][1]["figure"]["value"] == pytest.approx(expected, abs=1e-9)
 
@@ -162,7 +163,7 @@ def test_a_comparison_is_told_with_its_yardstick_and_written_in_four_forms(tmp_p
     content = compare([tmp_path / "sweep"], replicates=20)
     text = describe_comparison(content)
     assert text.splitlines()[0].startswith("mean AUROC over 5 (Atelectasis, ")
-    assert "valid split, studies (max over views), n = 120 that all have, [95 % interval, 20 drawings" in text
+    assert "valid split, studies (max over views), labels of valid.csv, n = 120 that all have, [95 % interval, 20" in text
     assert "its epoch was chosen on these rows: optimistic" in text
     assert "one configuration, 2 seeds or folds: mean 0." in text
     paths = write_comparison(tmp_path / "out", content)

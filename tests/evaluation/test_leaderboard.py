@@ -43,7 +43,7 @@ def value(scores):
 
 
 def test_entries_have_the_aurocs_of_scikit_learn_by_name(tmp_path, board):
-    content = compare([make_run(tmp_path / "run", 1.1)], leaderboard=board, replicates=20)
+    content = compare([make_run(tmp_path / "run", 1.1)], split="valid", leaderboard=board, replicates=20)
     found = {model["name"]: model for model in content["models"]}
     assert len(found) == 11
     for k, skill in enumerate(SKILLS):
@@ -56,7 +56,7 @@ def test_entries_have_the_aurocs_of_scikit_learn_by_name(tmp_path, board):
 
 def test_the_run_is_placed_among_them_and_differences_are_from_it(tmp_path, board):
     run = make_run(tmp_path / "run", 1.1, seed=42)
-    content = compare([run], leaderboard=board, replicates=200)
+    content = compare([run], split="valid", leaderboard=board, replicates=200)
     own = value(make_scores(1.1, 42))
     values = [value(make_scores(skill, k)) for k, skill in enumerate(SKILLS)]
     rank = content["ranks"][str(run)]
@@ -73,7 +73,7 @@ def test_the_run_is_placed_among_them_and_differences_are_from_it(tmp_path, boar
 
 def test_readers_lie_where_their_counts_say_and_below_the_curve_or_not(tmp_path, board):
     run = make_run(tmp_path / "run", 1.1, seed=42)
-    judged = compare([run], leaderboard=board, replicates=10)["readers"][str(run)]
+    judged = compare([run], split="valid", leaderboard=board, replicates=10)["readers"][str(run)]
     scores, below = make_scores(1.1, 42), {}
     for c, name in enumerate(COMPETITION):
         below[name] = 0
@@ -106,7 +106,7 @@ def test_a_file_of_views_and_missing_studies_on_either_side(tmp_path, board):
     expected = np.mean([roc_auc_score(LABELS[:100, c], scores[:100, c]) for c in range(5)])
     own = next(model for model in content["models"] if model["reference"])
     assert own["figure"]["value"] == pytest.approx(expected, abs=1e-6)
-    assert own["left_out"] == 0
+    assert (own["left_out"], content["labels_left_out"]) == (1, 20)
     text = describe_comparison(content)
     assert "rank of " in text
     assert "readers below the ROC curve of " in text
@@ -114,4 +114,4 @@ def test_a_file_of_views_and_missing_studies_on_either_side(tmp_path, board):
 
 def test_a_folder_of_another_layout_is_told(tmp_path):
     with pytest.raises(ProblemError, match="public test labels"):
-        compare([make_run(tmp_path / "run")], leaderboard=tmp_path)
+        compare([make_run(tmp_path / "run")], split="valid", leaderboard=tmp_path)

@@ -1,0 +1,93 @@
+"""Models on the same rows from the best on, each with what it lacks to the best, or to one that is given."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chexpert.evaluation.entrants import Entrant
+from chexpert.evaluation.figures import tell
+from chexpert.evaluation.lineup import Lineup
+from chexpert.evaluation.settings import gather
+from chexpert.metrics import auroc, logit_interval
+from chexpert.metrics.delong import delong_test
+from chexpert.metrics.intervals import auroc_replicates
+from chexpert.metrics.paired import adjust_holm, paired_interval, paired_p
+from chexpert.metrics.resampling import draw_studies
+
+
+def draw_aurocs(lineup: Lineup, replicates: int, seed: int) -> np.ndarray:
+    """(M, 1 + R, C): AUROCs of the rows themselves and of each replicate, the same draws for every model."""
+    drawn = draw_studies(lineup.studies, replicates, seed)
+    counts = np.vstack([np.ones((1, len(lineup.rows))), drawn])
+    return np.stack([auroc_replicates(scores, lineup.labels, counts) for scores in lineup.scores])
+
+
+def rank(
+    lineup: Lineup,
+    entrants: Sequence[Entrant],
+    aurocs: np.ndarray,
+    place: Sequence[int],
+    reference: int | None = None,
+) -> list[dict[str, Any]]:
+    """The models from the best on, each with its figures and what the reference, by default the best, has more.
+
+    The best of several is best partly by chance: differences from it are larger than those to be met again.
+    """
+    over = [c for c in place if not np.isnan(aurocs[:, 0, c]).any()]
+    figures = aurocs[:, :, over].mean(2) if over else np.full(aurocs.shape[:2], math.nan)
+    order = sorted(range(len(entrants)), key=lambda m: (math.isnan(figures[m, 0]), -figures[m, 0]))
+    against, n = order[0] if reference is None else reference, len(lineup.rows)
+    models = [
+        {
+            "name": entrants[m].name,
+            "figure": tell(logit_interval(float(figures[m, 0]), figures[m, 1:], n)),
+            "over": [lineup.observations[c] for c in over],
+            "auroc": {name: _tell_auroc(lineup, aurocs, m, c) for c, name in enumerate(lineup.observations)},
+            "reference": m == against,
+            "reference_has_more": _tell_difference(figures[against] - figures[m], n),
+            "delong_p": _delong(lineup, against, m, over),
+            "left_out": lineup.left_out[m],
+            "settings": entrants[m].settings,
+            **entrants[m].yardstick,
+        }
+        for m in order
+    ]
+    others = [model["reference_has_more"] for model in models if not model["reference"]]
+    for difference, p in zip(others, adjust_holm([other["p"] for other in others]), strict=True):
+        difference["p_holm"] = p
+    return models
+
+
+def _tell_auroc(lineup: Lineup, aurocs: np.ndarray, m: int, c: int) -> dict[str, Any]:
+    known = np.isfinite(lineup.labels[:, c])
+    found = auroc(lineup.scores[m, known, c], lineup.labels[known, c])
+    rarer = min(found.positives, found.negatives)
+    return tell(logit_interval(found.value, aurocs[m, 1:, c], int(known.sum()), rarer))
+
+
+def _tell_difference(differences: np.ndarray, n: int) -> dict[str, Any]:
+    value, replicates = float(differences[0]), differences[1:]
+    return tell(paired_interval(value, replicates, n)) | {"p": paired_p(value, replicates), "p_holm": math.nan}
+
+
+def _delong(lineup: Lineup, best: int, m: int, over: Sequence[int]) -> float | None:
+    """DeLong's p beside the bootstrap's, where there is one AUROC of independent rows to test."""
+    if len(over) != 1 or m == best or len(set(lineup.studies)) < len(lineup.rows):
+        return None
+    known = np.isfinite(lineup.labels[:, over[0]])
+    return delong_test(lineup.scores[[best, m]][:, known, over[0]], lineup.labels[known, over[0]])
+
+
+def gather_configurations(entrants: Sequence[Entrant], models: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and spread over the seeds and folds of one configuration; those of one run alone are left to the table."""
+    values = {model["name"]: model["figure"]["value"] for model in models}
+    gathered = []
+    for places in gather([one.settings for one in entrants]):
+        own = [values[entrants[place].name] for place in places]
+        if len(own) > 1:
+            names = [entrants[place].name for place in places]
+            spread = {"n": len(own), "mean": float(np.mean(own)), "sd": float(np.std(own, ddof=1))}
+            gathered.append({"runs": names} | spread | {"low": min(own), "high": max(own)})
+    return sorted(gathered, key=lambda group: -group["mean"])

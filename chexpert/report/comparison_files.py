@@ -1,0 +1,95 @@
+"""A comparison of models as CSV, Markdown, a page and JSON."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chexpert import rundir
+from chexpert.report.comparison import (
+    describe_notes,
+    describe_yardstick,
+    name_all,
+    ranking,
+    reader_rows,
+    setting_rows,
+    show,
+)
+from chexpert.report.forest import Row, draw_forest
+from chexpert.report.page import render_page
+
+FILES = ("comparison.csv", "comparison.md", "comparison.html", "comparison.json")
+
+
+def write_comparison(folder: Path, content: Mapping[str, Any]) -> list[Path]:
+    """Writes the comparison as CSV, Markdown, HTML and JSON; returns the files."""
+    paths = [folder / name for name in FILES]
+    header, *rows = list(list_figures(content))
+    rundir.write_table(paths[0], header, rows)
+    paths[1].write_text(to_markdown(content), encoding="utf-8")
+    paths[2].write_text(to_page(content), encoding="utf-8")
+    rundir.write_json(paths[3], content)
+    return paths
+
+
+def to_page(content: Mapping[str, Any]) -> str:
+    """One self-contained HTML file."""
+    shown, yardstick = name_all(content), describe_yardstick(content)
+    rows = [Row(shown[model["name"]], model["figure"]) for model in content["models"]]
+    figure = "mean AUROC" if content["by"] == "auroc_mean" else f"AUROC of {content['by']}"
+    return render_page(
+        "comparison.html",
+        title="Models compared",
+        yardstick=yardstick,
+        content=content,
+        shown=shown,
+        ranking=ranking(content),
+        forest=draw_forest(rows, f"{figure}, 95 % interval", f"{figure} of each model", "ranking"),
+        notes=list(describe_notes(content)),
+        readers=list(reader_rows(content)),
+        settings=setting_rows(content),
+    )
+
+
+def list_figures(content: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    """Header and rows of the CSV: every figure in full, nothing rounded."""
+    observations, keys = list(content["observations"]), content["differing_settings"]
+    ends = ("value", "ci_low", "ci_high")
+    names = ["figure", *observations, "reference_has_more"]
+    yield ["rank", "model", "split", "level", "n", *(f"{name} {end}" for name in names for end in ends),
+           "p", "p_holm", "delong_p", "left_out", *keys]  # fmt: skip
+    for place, model in enumerate(content["models"], start=1):
+        figures = [model["figure"], *(model["auroc"][name] for name in observations), model["reference_has_more"]]
+        more = model["reference_has_more"]
+        numbers = [_full(figure[end]) for figure in figures for end in ends] + [
+            _full(p) for p in (more["p"], more["p_holm"], model["delong_p"])
+        ]
+        settings = [show(model["settings"][key]) if key in model["settings"] else "" for key in keys]
+        where = [content["split"] or "", content["level"], str(content["n"])]
+        yield [str(place), model["name"], *where, *numbers, str(model["left_out"]), *settings]
+
+
+def _full(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else repr(float(value))
+
+
+def to_markdown(content: Mapping[str, Any]) -> str:
+    """The comparison for a README or an issue."""
+    lines = ["# Models compared", "", describe_yardstick(content), "", *_table(ranking(content)), ""]
+    lines += [f"- {_escape(note)}" for note in describe_notes(content)]
+    readers, settings = list(reader_rows(content)), setting_rows(content)
+    if readers:
+        lines += ["", "## Readers: sensitivity / specificity", "", *(f"- {_escape('  '.join(row))}" for row in readers)]
+    if settings:
+        lines += ["", "## Settings that differ", "", *_table(settings)]
+    return "\n".join([*lines, "", "Not a medical device: for research only.", ""])
+
+
+def _table(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    header, *rows = table
+    for cells in (header, ["---"] * len(header), *rows):
+        yield "| " + " | ".join(map(_escape, cells)) + " |"
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").splitlines())
