@@ -38,7 +38,7 @@ def draw_figures(folder: Path, split: str, content: Mapping[str, Any]) -> Iterat
     ]
     yield f"auroc/Intervals/{split}", draw_rows(rows, f"AUROC, 95 % interval\n{where}")
     if content["groups"]:
-        across = f"mean AUROC over {len(mean['over'])}, 95 % interval\n{where}"
+        across = f"mean AUROC over {len(mean['over'])}, 95 % interval; gray: small\n{where}"
         yield f"groups/Intervals/{split}", draw_rows(list_rows(content), across)
     if content["calibration"]:
         fitted = folder / rundir.CALIBRATION
