@@ -110,7 +110,19 @@ def _judge_point(told: np.ndarray, truth: np.ndarray, scores: np.ndarray) -> dic
     n = {"n": int(known.sum())}
     if len(set(truth)) < 2:
         return {"sensitivity": math.nan, "specificity": math.nan, "below": None} | n
-    sensitivity, specificity = float(told[truth == 1].mean()), float(1 - told[truth == 0].mean())
+    found, alarms = int(told[truth == 1].sum()), int(told[truth == 0].sum())
+    positives, negatives = int((truth == 1).sum()), int((truth == 0).sum())
+    point = {"sensitivity": found / positives, "specificity": 1 - alarms / negatives}
+    return point | {"below": found < find_reached(truth, scores, alarms) - 1e-9} | n
+
+
+def find_reached(truth: np.ndarray, scores: np.ndarray, alarms: int) -> float:
+    """How many positives a model finds at so many false alarms; where its ROC curve is upright, at its upper end.
+
+    >>> find_reached(np.array([1, 1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.6, 0.5]), 0)
+    2.0
+    """
     false, true, _ = roc_curve(truth, scores, drop_intermediate=False)
-    reached = float(np.interp(1 - specificity + 1e-12, false, true))  # where the curve is upright, its upper end
-    return {"sensitivity": sensitivity, "specificity": specificity, "below": sensitivity < reached} | n
+    alarmed, found = np.rint(false * (truth == 0).sum()), np.rint(true * (truth == 1).sum())
+    there = alarmed == alarms
+    return float(found[there].max() if there.any() else np.interp(alarms, alarmed, found))

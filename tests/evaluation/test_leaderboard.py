@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from made_runs import LABELS, STUDIES, make_run, make_scores
+from made_board import COUNT, ENTRIES, READERS, STUDIES, TRUTH, make_scores, write_board, write_scores
+from made_runs import make_run
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
@@ -12,106 +13,118 @@ from chexpert.observations import COMPETITION
 from chexpert.problem import ProblemError
 from chexpert.report import describe_comparison
 
-SKILLS = np.linspace(0.2, 2.0, 10)
-READINGS = np.random.default_rng(5).random((3, 120, 5)) < np.where(LABELS == 1, 0.7, 0.2)
-ROWS = [study.replace("-small/valid", "/test") for study in STUDIES]
+OWN = make_scores(1.7, 42)
 
 
-def write(path, columns, rows, order):
-    """A table of these studies, columns by name, in another order and without a final newline."""
-    lines = [",".join(["Study", *columns])]
-    lines += [",".join([ROWS[row], *(f"{rows[row][name]:.9g}" for name in columns)]) for row in order]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines))
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
+    return write_board(tmp_path_factory.mktemp("board"))
 
 
-@pytest.fixture
-def board(tmp_path):
-    rng = np.random.default_rng(1)
-    tables = {"groundtruth": LABELS}
-    tables |= {f"example_models/predictions/standard/team{k}": make_scores(s, k) for k, s in enumerate(SKILLS)}
-    tables |= {f"radiologists/benchmark_radiologists/bc{k}": READINGS[k].astype(float) for k in range(3)}
-    for name, values in tables.items():
-        rows = [dict(zip(COMPETITION, row, strict=True)) | {"Airspace Opacity": 0.0} for row in values]
-        columns = list(rng.permutation([*COMPETITION, "Airspace Opacity"]))
-        write(tmp_path / "board" / f"{name}.csv", columns, rows, rng.permutation(120))
-    return tmp_path / "board"
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory, board):
+    path = write_scores(tmp_path_factory.mktemp("own") / "own.csv", OWN)
+    return compare([path], leaderboard=board, replicates=200)
 
 
-def value(scores):
-    return np.mean([roc_auc_score(LABELS[:, c], scores[:, c]) for c in range(5)])
+def value(scores, rows=slice(None)):
+    return float(np.mean([roc_auc_score(TRUTH[name][rows], scores[name][rows]) for name in COMPETITION]))
 
 
-def test_entries_have_the_aurocs_of_scikit_learn_by_name(tmp_path, board):
-    content = compare([make_run(tmp_path / "run", 1.1)], split="valid", leaderboard=board, replicates=20)
-    found = {model["name"]: model for model in content["models"]}
-    assert len(found) == 11
-    for k, skill in enumerate(SKILLS):
-        scores = make_scores(skill, k)
-        for c, name in enumerate(COMPETITION):
-            expected = roc_auc_score(LABELS[:, c], scores[:, c])
-            assert found[f"team{k}"]["auroc"][name]["value"] == pytest.approx(expected, abs=1e-6)
-        assert found[f"team{k}"]["figure"]["value"] == pytest.approx(value(scores), abs=1e-6)
+def test_entries_have_the_aurocs_of_scikit_learn(placed):
+    found = {model["name"]: model for model in placed["models"]}
+    assert (len(found), placed["n"], placed["level"]) == (11, 500, "study")
+    for entry, scores in ENTRIES.items():
+        assert found[entry]["figure"]["value"] == pytest.approx(value(scores), abs=1e-9)
+        for name in COMPETITION:
+            expected = roc_auc_score(TRUTH[name], scores[name])
+            assert found[entry]["auroc"][name]["value"] == pytest.approx(expected, abs=1e-9)
 
 
-def test_the_run_is_placed_among_them_and_differences_are_from_it(tmp_path, board):
-    run = make_run(tmp_path / "run", 1.1, seed=42)
-    content = compare([run], split="valid", leaderboard=board, replicates=200)
-    own = value(make_scores(1.1, 42))
-    values = [value(make_scores(skill, k)) for k, skill in enumerate(SKILLS)]
-    rank = content["ranks"][str(run)]
-    assert (rank["value"], rank["of"]) == (rankdata([-own, *[-v for v in values]])[0], 11)
+def test_the_model_is_placed_among_them_and_differences_are_from_it(placed):
+    ((name, rank),) = placed["ranks"].items()
+    own, values = value(OWN), {entry: value(scores) for entry, scores in ENTRIES.items()}
+    assert (rank["value"], rank["of"]) == (rankdata([-own, *(-other for other in values.values())])[0], 11)
     assert 1 <= rank["ci_low"] <= rank["value"] <= rank["ci_high"] <= 11
-    for model in content["models"]:
-        if model["reference"]:
-            assert model["name"] == str(run)
-        else:
-            expected = own - values[int(model["name"].removeprefix("team"))]
-            assert model["reference_has_more"]["value"] == pytest.approx(expected, abs=1e-6)
-            assert model["reference_has_more"]["p_holm"] >= model["reference_has_more"]["p"]
+    assert [model["name"] for model in placed["models"] if model["reference"]] == [name]
+    for model in placed["models"]:
+        if not model["reference"]:
+            more = model["reference_has_more"]
+            assert more["value"] == pytest.approx(own - values[model["name"]], abs=1e-9)
+            assert more["ci_low"] < more["value"] < more["ci_high"]
+            assert more["p_holm"] >= more["p"]
 
 
-def test_readers_lie_where_their_counts_say_and_below_the_curve_or_not(tmp_path, board):
-    run = make_run(tmp_path / "run", 1.1, seed=42)
-    judged = compare([run], split="valid", leaderboard=board, replicates=10)["readers"][str(run)]
-    scores, below = make_scores(1.1, 42), {}
-    for c, name in enumerate(COMPETITION):
-        below[name] = 0
-        for k in range(3):
-            point, truth = judged["points"][f"bc{k}"][name], LABELS[:, c]
-            assert point["sensitivity"] == pytest.approx(READINGS[k, truth == 1, c].mean())
-            assert point["specificity"] == pytest.approx(1 - READINGS[k, truth == 0, c].mean())
-            allowed = (
-                scores[truth == 0, c]
-                >= np.sort(scores[truth == 0, c])[::-1][round((1 - point["specificity"]) * (truth == 0).sum()) - 1]
-            )  # as many false alarms as the reader's
-            threshold = scores[truth == 0, c][allowed].min()
-            lower = scores[truth == 0, c][~allowed].max(initial=0)
-            reached = (scores[truth == 1, c] > lower).mean()  # down to just above the next false alarm
-            assert point["below"] == (point["sensitivity"] < reached)
-            assert threshold > lower
+def reach(scores, truth, alarms):
+    """Positives found at so many false alarms, by trying every threshold; between two the line of the curve."""
+    thresholds = [np.inf, *np.unique(scores)[::-1]]
+    steps = [[((scores >= t) & (truth == c)).sum() for c in (0, 1)] for t in thresholds]
+    (false, lower), (beyond, upper) = (
+        max(step for step in steps if step[0] <= alarms),
+        min((step for step in steps if step[0] > alarms), default=[COUNT + 1, 0]),
+    )
+    return lower if false == alarms else lower + (upper - lower) * (alarms - false) / (beyond - false)
+
+
+def test_readers_lie_where_their_counts_say_and_below_the_curve_or_not(placed):
+    (judged,) = placed["readers"].values()
+    below = dict.fromkeys(COMPETITION, 0)
+    for name in COMPETITION:
+        for reader, readings in READERS.items():
+            point, truth, told = judged["points"][reader][name], TRUTH[name], readings[name]
+            assert point["sensitivity"] == pytest.approx(told[truth == 1].mean())
+            assert point["specificity"] == pytest.approx(1 - told[truth == 0].mean())
+            assert point["below"] == (told[truth == 1].sum() < reach(OWN[name], truth, told[truth == 0].sum()))
             below[name] += point["below"]
     assert judged["below"] == below
     assert judged["below_mean"] == pytest.approx(np.mean(list(below.values())))
 
 
-def test_a_file_of_views_and_missing_studies_on_either_side(tmp_path, board):
-    path = tmp_path / "views.csv"
-    scores = make_scores(1.1, 42)
-    views = [(f"{ROWS[row]}/view{view}_frontal.jpg", scores[row] * view / 2) for row in range(100) for view in (2, 1)]
-    views.append(("CheXpert-v1.0/test/patient99999/study1/view1_frontal.jpg", scores[0]))
-    rundir.write_predictions(path, COMPETITION, ((name, row.tolist()) for name, row in views))
+def test_a_point_on_an_upright_part_of_the_curve_is_below_its_upper_end(tmp_path):
+    """Two in three found at no false alarm; a model that finds all three at none is above."""
+    rows = [f"p{row}/s" for row in range(6)]
+    truth, perfect = {"Edema": [1.0, 1, 1, 0, 0, 0]}, {"Edema": [0.9, 0.8, 0.7, 0.3, 0.2, 0.1]}
+    write_scores(tmp_path / "board/groundtruth.csv", truth, rows)
+    write_scores(tmp_path / "board/example_models/predictions/standard/a.csv", perfect, rows)
+    readings = {"low": [1.0, 1, 0, 0, 0, 0], "same": [1.0, 1, 1, 0, 0, 0]}
+    for reader, told in readings.items():
+        write_scores(tmp_path / f"board/radiologists/benchmark_radiologists/{reader}.csv", {"Edema": told}, rows)
+    path = write_scores(tmp_path / "own.csv", perfect, rows)
+    judged = compare([path], leaderboard=tmp_path / "board", replicates=5)["readers"][str(path)]
+    assert {reader: own["Edema"]["below"] for reader, own in judged["points"].items()} == {"low": True, "same": False}
+
+
+def test_single_views_and_studies_missing_on_either_side(tmp_path, board):
+    """The larger of two views counts; the last hundred studies are missing, and one has no truth."""
+    names = [f"{study}/view{view}_frontal.jpg" for study in STUDIES[:400] for view in (1, 2)]
+    names.append("CheXpert-v1.0/test/patient99999/study1/view1_frontal.jpg")
+    columns = {name: [*(OWN[name][row] / part for row in range(400) for part in (2, 1)), 0.5] for name in COMPETITION}
+    path = write_scores(tmp_path / "views.csv", columns, names, key="Path")
     content = compare([path], leaderboard=board, replicates=10)
-    assert content["n"] == 100
-    expected = np.mean([roc_auc_score(LABELS[:100, c], scores[:100, c]) for c in range(5)])
-    own = next(model for model in content["models"] if model["reference"])
-    assert own["figure"]["value"] == pytest.approx(expected, abs=1e-6)
-    assert (own["left_out"], content["labels_left_out"]) == (1, 20)
+    assert content["n"] == 400
+    found = {model["name"]: model for model in content["models"]}
+    assert found[str(path)]["figure"]["value"] == pytest.approx(value(OWN, slice(400)), abs=1e-9)
+    assert found["team3"]["figure"]["value"] == pytest.approx(value(ENTRIES["team3"], slice(400)), abs=1e-9)
+    assert (found[str(path)]["left_out"], found["team3"]["left_out"], content["labels_left_out"]) == (1, 100, 100)
     text = describe_comparison(content)
-    assert "rank of " in text
-    assert "readers below the ROC curve of " in text
+    for told in ("rank of ", "readers below the ROC curve of ", "left out of team3: 100 rows", "groundtruth.csv"):
+        assert told in text
+
+
+def test_a_run_judged_by_image_is_placed_by_study_on_the_test_split(tmp_path, board):
+    run = make_run(tmp_path / "run")
+    names = [f"{study}/view1_frontal.jpg" for study in STUDIES]
+    write_scores(rundir.predictions(run, "test"), OWN, names, key="Path")
+    write_scores(rundir.labels(run, "test"), {name: 1 - TRUTH[name] for name in COMPETITION}, names, key="Path")
+    rundir.write_json(
+        run / rundir.METRICS, {"test": {"level": "image", "labels": "other.csv"}, "epoch_chosen_on": "dev"}
+    )
+    content = compare([run], leaderboard=board, replicates=10)
+    own = next(model for model in content["models"] if model["reference"])
+    assert own["figure"]["value"] == pytest.approx(value(OWN), abs=1e-9)
+    assert (content["split"], content["level"], content["n"]) == ("test", "study", COUNT)
 
 
 def test_a_folder_of_another_layout_is_told(tmp_path):
     with pytest.raises(ProblemError, match="public test labels"):
-        compare([make_run(tmp_path / "run")], split="valid", leaderboard=tmp_path)
+        compare([write_scores(tmp_path / "own.csv", OWN)], leaderboard=tmp_path)
