@@ -1,5 +1,6 @@
 """Models compared on the same rows, and what cannot be compared."""
 
+import json
 import math
 
 import numpy as np
@@ -76,6 +77,40 @@ def test_a_run_whose_files_are_not_there_yet_is_told(tmp_path):
     assert compare([tmp_path], replicates=10)["absent"] == [
         {"name": str(run), "state": "finished", "why": "no predictions/valid.csv"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("config.yaml", "optimizer: {lr: [", "the config cannot be read"),
+        ("metrics.json", '{"valid": {', "damaged: Expecting"),
+        ("state.json", "", "damaged: Expecting"),
+        ("predictions/valid.csv", "Path,Edema\na/b.jpg,x", "not a finite number"),
+        ("labels/valid.csv", "Path,Edema\na/b.jpg", "1 fields instead of 2"),
+    ],
+)
+def test_a_damaged_run_is_told_and_stops_no_sweep(tmp_path, name, text, told):
+    runs = [make_run(tmp_path / "sweep" / str(job), job + 0.5) for job in range(3)]
+    (runs[1] / name).write_text(text)
+    content = compare([tmp_path / "sweep"], replicates=5)
+    (absent,) = content["absent"]
+    assert (absent["name"], absent["state"]) == (str(runs[1]), "unreadable")
+    assert told in absent["why"]
+    assert name in absent["why"]
+    with pytest.raises(ProblemError, match=told):
+        compare(runs, replicates=5)
+
+
+def test_runs_of_different_levels_need_to_be_told_which(tmp_path):
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", study_score="mean")]
+    metrics = json.loads((runs[1] / rundir.METRICS).read_text())
+    rundir.write_json(runs[1] / rundir.METRICS, metrics | {"valid": {"level": "image"}})
+    with pytest.raises(ProblemError, match=r"runs of different level: image, study\n.*/b \(image\)"):
+        compare(runs, replicates=5)
+    with pytest.raises(ProblemError, match="runs of different views: max, mean"):
+        compare(runs, level="study", replicates=5)
+    content = compare(runs, level="image", replicates=5)
+    assert (content["level"], content["views"], content["n"]) == ("image", None, 120)
 
 
 def test_seeds_and_folds_of_one_configuration_are_gathered(tmp_path):
@@ -163,7 +198,9 @@ def test_a_comparison_is_told_with_its_yardstick_and_written_in_four_forms(tmp_p
     content = compare([tmp_path / "sweep"], replicates=20)
     text = describe_comparison(content)
     assert text.splitlines()[0].startswith("mean AUROC over 5 (Atelectasis, ")
-    assert "valid split, studies (max over views), labels of valid.csv, n = 120 that all have, [95 % interval, 20" in text
+    assert (
+        "valid split, studies (max over views), labels of valid.csv, n = 120 that all have, [95 % interval, 20" in text
+    )
     assert "its epoch was chosen on these rows: optimistic" in text
     assert "one configuration, 2 seeds or folds: mean 0." in text
     paths = write_comparison(tmp_path / "out", content)
