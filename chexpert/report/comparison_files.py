@@ -6,15 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from chexpert import rundir
-from chexpert.report.comparison import (
-    describe_notes,
-    describe_yardstick,
-    name_all,
-    ranking,
-    reader_rows,
-    setting_rows,
-    show,
-)
+from chexpert.report.comparison import describe_notes, describe_yardstick
+from chexpert.report.comparison_tables import auroc_table, name_all, ranking, reader_tables, setting_rows, show
 from chexpert.report.forest import Row, draw_forest
 from chexpert.report.page import render_page
 
@@ -46,7 +39,7 @@ def to_page(content: Mapping[str, Any]) -> str:
         ranking=ranking(content),
         forest=draw_forest(rows, f"{figure}, 95 % interval", f"{figure} of each model", "ranking"),
         notes=list(describe_notes(content)),
-        readers=list(reader_rows(content)),
+        readers=reader_tables(content),
         settings=setting_rows(content),
     )
 
@@ -77,11 +70,14 @@ def to_markdown(content: Mapping[str, Any]) -> str:
     """The comparison for a README or an issue."""
     lines = ["# Models compared", "", describe_yardstick(content), "", *_table(ranking(content)), ""]
     lines += [f"- {_escape(note)}" for note in describe_notes(content)]
-    readers, settings = list(reader_rows(content)), setting_rows(content)
-    if readers:
-        lines += ["", "## Readers: sensitivity / specificity", "", *(f"- {_escape('  '.join(row))}" for row in readers)]
-    if settings:
-        lines += ["", "## Settings that differ", "", *_table(settings)]
+    tables = {
+        "AUROC by observation": [auroc_table(content)],
+        "Readers: sensitivity / specificity": reader_tables(content),
+        "Settings that differ": [setting_rows(content)],
+    }
+    for title, found in tables.items():
+        for table in filter(None, found):
+            lines += ["", f"## {title}", "", *_table(table)]
     return "\n".join([*lines, "", "Not a medical device: for research only.", ""])
 
 

@@ -128,3 +128,14 @@ def test_a_run_judged_by_image_is_placed_by_study_on_the_test_split(tmp_path, bo
 def test_a_folder_of_another_layout_is_told(tmp_path):
     with pytest.raises(ProblemError, match="public test labels"):
         compare([write_scores(tmp_path / "own.csv", OWN)], leaderboard=tmp_path)
+
+
+def test_readers_are_told_in_one_table(placed):
+    text = describe_comparison(placed)
+    (judged,) = placed["readers"].values()
+    point = judged["points"]["bc6"]["Edema"]
+    told = f"{point['sensitivity']:.2f} / {point['specificity']:.2f}{' below' if point['below'] else ''}"
+    row = next(line for line in text.splitlines() if line.startswith("bc6 "))
+    assert told in row
+    counts = next(line for line in text.splitlines() if line.startswith("below the ROC curve"))
+    assert [int(part) for part in counts.replace(" of 3", "").split()[-5:]] == [judged["below"][n] for n in COMPETITION]
