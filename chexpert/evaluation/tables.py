@@ -91,6 +91,7 @@ class Cells:
         if len(found) != 1:
             what = "both Path and Study" if found else "no column that names the rows"
             raise ProblemError(what, where=f"{self.path}, line 1", mend="name the rows by Path or by Study")
+        self.columns[found[0]] = [name.strip() for name in self.columns[found[0]]]
         seen: set[str] = set()
         for row, name in enumerate(map(strip_copy, self.columns[found[0]])):
             if not name or name in seen:

@@ -1,5 +1,6 @@
 """What an evaluation found, as plain text; every figure has its yardstick and its interval."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,10 +35,20 @@ def format_figure(figure: Mapping[str, Any], digits: int = 3) -> str:
     >>> format_figure({"value": None, "ci_low": None, "ci_high": None})
     '-'
     """
-    if figure["value"] is None:
+    if is_undefined(figure["value"]):
         return "-"
-    ends = ["-" if figure[end] is None else f"{figure[end]:.{digits}f}" for end in ("ci_low", "ci_high")]
+    ends = [format_number(figure[end], digits) for end in ("ci_low", "ci_high")]
     return f"{figure['value']:.{digits}f} [{', '.join(ends)}]"
+
+
+def format_number(value: float | None, digits: int = 3) -> str:
+    """A number; undefined is a dash."""
+    return "-" if is_undefined(value) else f"{value:.{digits}f}"
+
+
+def is_undefined(value: float | None) -> bool:
+    """NaN, or null where it was read from JSON."""
+    return value is None or math.isnan(value)
 
 
 def describe_level(content: Mapping[str, Any]) -> str:
@@ -64,8 +75,7 @@ def _aurocs(content: Mapping[str, Any]) -> Iterator[str]:
 def _precisions(content: Mapping[str, Any]) -> Iterator[str]:
     yield "AUPRC, and what it is at chance"
     for name, found in content["auprc"].items():
-        chance = "-" if found["prevalence"] is None else f"{found['prevalence']:.3f}"
-        yield f"{name:<26}  {format_figure(found):<20}  {chance}"
+        yield f"{name:<26}  {format_figure(found):<20}  {format_number(found['prevalence'])}"
 
 
 def _calibration(content: Mapping[str, Any]) -> Iterator[str]:
@@ -87,7 +97,7 @@ def _points(content: Mapping[str, Any]) -> Iterator[str]:
     yield f"sensitivity / specificity, thresholds chosen on {content['operating_points_chosen_on']}"
     for name, rules in content["operating_points"].items():
         for rule, point in rules.items():
-            threshold = "-" if point["threshold"] is None else f"{point['threshold']:.3f}"
+            threshold = format_number(point["threshold"])
             pair = " / ".join(format_figure(point[key], 2) for key in ("sensitivity", "specificity"))
             yield f"{name:<26}  {rule:<15} {threshold:>6}  {pair}"
 

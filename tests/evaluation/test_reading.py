@@ -79,6 +79,10 @@ def test_scores_of_any_scale_and_a_column_of_row_numbers_are_read(files):
     assert read_predictions(paths[0]).columns["Edema"].tolist() == [-17.5, 1000]
 
 
+def test_blanks_around_a_name_do_not_matter(files):
+    assert read_judged(*files("Study,Edema\n a ,0.5\nb,0.7\n", "Study,Edema\na,1\n b,0\n")).names == ["a", "b"]
+
+
 def test_circumstances_become_groups(files):
     labels = """Path,Sex,Age,Frontal/Lateral,AP/PA,Support Devices,Edema,Race
 a/view1_frontal.jpg,Female,61,Frontal,AP,1,1,A

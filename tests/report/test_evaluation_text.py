@@ -57,3 +57,10 @@ def test_scores_that_are_no_probabilities_say_so(judged):
 def test_levels_and_gaps_in_words():
     assert describe_level({"level": "study", "views": "mean"}) == "studies (mean over views)"
     assert describe_gap(None).startswith("no gap is told")
+
+
+def test_an_undefined_figure_is_a_dash_whether_it_was_read_or_just_computed(judged):
+    absent = Judged(judged.names, judged.studies, NAMES, judged.scores, judged.labels * [1, 0], "study", "max")
+    text = describe_evaluation(evaluate(absent, mean_over=NAMES, replicates=10), "made up")
+    assert "nan" not in text
+    assert "Fracture                    -                     0 positive, 120 negative" in text
