@@ -125,7 +125,7 @@ def describe_lineup(lineup: Lineup, by: str, absent: Sequence[Absent], replicate
         "n": len(lineup.rows),
         "studies": int(lineup.studies.max()) + 1,
         "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"},
-        "by": by,
+        "by": find_observation(by) or by,
         "observations": counts,
         "labels_left_out": lineup.labels_left_out,
         "absent": [{"name": one.name, "state": one.state, "why": one.why} for one in absent],

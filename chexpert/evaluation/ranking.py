@@ -42,7 +42,7 @@ def rank(
     models = [
         {
             "name": entrants[m].name,
-            "figure": tell(logit_interval(float(figures[m, 0]), figures[m, 1:], n)),
+            "figure": _tell_figure(lineup, aurocs, figures, m, over),
             "over": [lineup.observations[c] for c in over],
             "auroc": {name: _tell_auroc(lineup, aurocs, m, c) for c, name in enumerate(lineup.observations)},
             "reference": m == against,
@@ -58,6 +58,14 @@ def rank(
     for difference, p in zip(others, adjust_holm([other["p"] for other in others]), strict=True):
         difference["p_holm"] = p
     return models
+
+
+def _tell_figure(
+    lineup: Lineup, aurocs: np.ndarray, figures: np.ndarray, m: int, over: Sequence[int]
+) -> dict[str, Any]:
+    if len(over) == 1:  # whose interval knows how rare its rarer class is
+        return _tell_auroc(lineup, aurocs, m, over[0])
+    return tell(logit_interval(float(figures[m, 0]), figures[m, 1:], len(lineup.rows)))
 
 
 def _tell_auroc(lineup: Lineup, aurocs: np.ndarray, m: int, c: int) -> dict[str, Any]:

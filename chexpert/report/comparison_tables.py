@@ -37,13 +37,14 @@ def ranking(content: Mapping[str, Any]) -> Table:
     shown = name_all(content)
     reference = next(model["name"] for model in content["models"] if model["reference"])
     epochs = any(model.get("epoch_chosen_on") for model in content["models"])
-    header = ["rank", "model", "figure", f"{shown[reference]} has more", "p", "p (Holm)"]
+    alone = len(content["models"]) == 1
+    header = ["rank", "model", "figure"] + ([] if alone else [f"{shown[reference]} has more", "p", "p (Holm)"])
     rows = [header + ["epoch chosen on"] * epochs]
     for place, model in enumerate(content["models"], start=1):
         more = model["reference_has_more"]
         told = [format_figure(more), format_p(more["p"]), format_p(more["p_holm"])]
         cells = [str(place), shown[model["name"]], format_figure(model["figure"])]
-        cells += ["", "", ""] if model["reference"] else told
+        cells += [] if alone else ["", "", ""] if model["reference"] else told
         rows.append(cells + [model.get("epoch_chosen_on") or "-"] * epochs)
     return rows
 

@@ -37,6 +37,7 @@ def test_ranking_by_an_observation_has_delong_beside_it(tmp_path):
     c = list(COMPETITION).index("Edema")
     assert best["figure"]["value"] == pytest.approx(roc_auc_score(LABELS[:, c], make_scores(1.2, 2)[:, c]), abs=1e-9)
     assert best["over"] == ["Edema"]
+    assert best["figure"] == best["auroc"]["Edema"]
     assert other["reference_has_more"]["p"] == pytest.approx(other["delong_p"], abs=0.03)
 
 
