@@ -29,7 +29,8 @@ def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:
         scores = np.stack([line_up(member, first, observation) for member in own])
         if how == "mean":
             check_scales(scores, [member.path for member in own], observation)
-        columns[observation] = np.mean([share_below(row) for row in scores] if how == "rank" else scores, axis=0)
+        told = np.stack([share_below(row) for row in scores]) if how == "rank" else scores
+        columns[observation] = np.sort(told, axis=0).mean(axis=0)  # whoever comes first, it adds up to the same
     return Named(first.path, first.key, first.names, columns)
 
 

@@ -26,6 +26,14 @@ def test_the_mean_takes_rows_by_name_in_the_order_of_the_first_member():
     assert told.columns["Edema"].tolist() == pytest.approx([0.3, 0.1, 0.6], abs=1e-15)
 
 
+@pytest.mark.parametrize("how", ["mean", "rank"])
+def test_the_order_of_the_members_makes_no_difference_to_the_last_digit(how):
+    rng = np.random.default_rng(0)
+    members = [make(f"{n}.csv", map(str, range(500)), Edema=rng.random(500)) for n in range(7)]
+    told = average({"Edema": members}, how).columns["Edema"]
+    assert told.tolist() == average({"Edema": members[::-1]}, how).columns["Edema"].tolist()
+
+
 def test_rows_are_the_same_in_another_copy_of_the_data():
     other = make("two.csv", [name.replace("-small", "") for name in (B, A)], Edema=[1.0, 0.0])
     assert average({"Edema": [make("one.csv", (A, B), Edema=[0.0, 0.5]), other]}).columns["Edema"].tolist() == [0, 0.75]
