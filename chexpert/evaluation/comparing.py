@@ -10,7 +10,7 @@ import numpy as np
 from chexpert.evaluation.entrants import Absent, Entrant, find_entrants
 from chexpert.evaluation.leaderboard import find_entries, judge_rank, judge_readers, read_readers
 from chexpert.evaluation.lineup import Lineup, line_up
-from chexpert.evaluation.ranking import draw_aurocs, gather_configurations, rank
+from chexpert.evaluation.ranking import draw_aurocs, find_defined, gather_configurations, rank
 from chexpert.evaluation.settings import find_differences
 from chexpert.evaluation.tables import Named, read_labels
 from chexpert.observations import find_observation
@@ -69,7 +69,7 @@ def compare(
     content["configurations"] = gather_configurations(entrants, content["models"])
     if leaderboard:
         readers, own = read_readers(leaderboard), list(enumerate(lineup.names[: len(found)]))
-        content["ranks"] = {name: judge_rank(aurocs, m, place) for m, name in own}
+        content["ranks"] = {name: judge_rank(aurocs, m, find_defined(aurocs, place)) for m, name in own}
         content["readers"] = {name: judge_readers(lineup, m, readers) for m, name in own}
     return content
 

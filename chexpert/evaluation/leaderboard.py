@@ -60,14 +60,14 @@ def judge_rank(aurocs: np.ndarray, model: int, place: Sequence[int]) -> dict[str
     Args:
         aurocs: (M, 1 + R, C), of the rows themselves and of the replicates.
         model: which.
-        place: the columns.
+        place: the columns, each defined on the rows themselves.
     """
+    if not place:
+        return {"value": math.nan, "ci_low": math.nan, "ci_high": math.nan, "of": len(aurocs)}
     figures = aurocs[:, :, list(place)].mean(2)
     ranks = 1 + (figures > figures[model]).sum(0).astype("float64")
     defined = np.isfinite(figures).all(0)
-    if not defined[0] or not defined[1:].any():
-        return {"value": math.nan, "ci_low": math.nan, "ci_high": math.nan, "of": len(aurocs)}
-    low, high = find_ends(ranks[1:][defined[1:]])
+    low, high = find_ends(ranks[1:][defined[1:]]) if defined[1:].any() else (1, len(aurocs))
     return {"value": int(ranks[0]), "ci_low": int(low), "ci_high": int(high), "of": len(aurocs)}
 
 

@@ -24,6 +24,11 @@ def draw_aurocs(lineup: Lineup, replicates: int, seed: int) -> np.ndarray:
     return np.stack([auroc_replicates(scores, lineup.labels, counts) for scores in lineup.scores])
 
 
+def find_defined(aurocs: np.ndarray, columns: Sequence[int]) -> list[int]:
+    """Those of the columns whose AUROC is defined; aurocs as :func:`draw_aurocs` has them."""
+    return [c for c in columns if np.isfinite(aurocs[:, 0, c]).all()]
+
+
 def rank(
     lineup: Lineup,
     entrants: Sequence[Entrant],
@@ -35,7 +40,7 @@ def rank(
 
     The best of several is best partly by chance: differences from it are larger than those to be met again.
     """
-    over = [c for c in place if not np.isnan(aurocs[:, 0, c]).any()]
+    over = find_defined(aurocs, place)
     figures = aurocs[:, :, over].mean(2) if over else np.full(aurocs.shape[:2], math.nan)
     order = sorted(range(len(entrants)), key=lambda m: (math.isnan(figures[m, 0]), -figures[m, 0]))
     against, n = order[0] if reference is None else reference, len(lineup.rows)

@@ -49,8 +49,8 @@ def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
     for one in content["absent"]:
         yield f"not compared: {shown[one['name']]}, {one['state']}: {one['why']}"
     for name, rank in content.get("ranks", {}).items():
-        ends = f"95 % interval {rank['ci_low']} to {rank['ci_high']}"
-        yield f"rank of {shown[name]}: {rank['value']} of {rank['of']}, {ends}"
+        told = f"{rank['value']} of {rank['of']}, 95 % interval {rank['ci_low']} to {rank['ci_high']}"
+        yield f"rank of {shown[name]}: {told if content['models'][0]['over'] else 'no AUROC is defined'}"
     for name, judged in content.get("readers", {}).items():
         if judged["readers"]:
             told = f"{judged['below_mean']:.1f} of {judged['readers']} on average over the observations"

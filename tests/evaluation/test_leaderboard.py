@@ -125,6 +125,22 @@ def test_a_run_judged_by_image_is_placed_by_study_on_the_test_split(tmp_path, bo
     assert (content["split"], content["level"], content["n"]) == ("test", "study", COUNT)
 
 
+def test_an_observation_without_positives_is_left_out_of_figure_and_rank(tmp_path, board):
+    """Of the first studies none has a consolidation."""
+    rows = [row for row in range(COUNT) if not TRUTH["Consolidation"][row]][:200]
+    path = write_scores(tmp_path / "own.csv", OWN, rows=rows)
+    content = compare([path], leaderboard=board, replicates=50)
+    over = [name for name in COMPETITION if name != "Consolidation"]
+    assert content["models"][0]["over"] == over
+
+    def mean(scores):
+        return np.mean([roc_auc_score(TRUTH[name][rows], scores[name][rows]) for name in over])
+
+    better = sum(mean(scores) > mean(OWN) for scores in ENTRIES.values())
+    assert content["ranks"][str(path)]["value"] == 1 + better
+    assert content["readers"][str(path)]["points"]["bc4"]["Consolidation"]["below"] is None
+
+
 def test_a_folder_of_another_layout_is_told(tmp_path):
     with pytest.raises(ProblemError, match="public test labels"):
         compare([write_scores(tmp_path / "own.csv", OWN)], leaderboard=tmp_path)

@@ -45,6 +45,7 @@ def test_p_agrees_with_delong_on_independent_rows():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("n", "positives"), [(500, 100), (200, 40), (500, 29)])
 def test_of_models_that_do_not_differ_4_to_6_in_100_are_said_to(n, positives):
     labels = (np.arange(n) < positives).astype("float64")

@@ -52,6 +52,7 @@ def test_a_wrong_call_ends_with_one_message(arguments, message):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_sweep_of_12_jobs_of_which_2_fail_compares_while_it_runs_and_after(tmp_path):
     """Through the real command: five rates with two seeds each, and one that cannot be."""
     phantom = write_phantom(tmp_path / "phantom", patients=20, valid=60, test=8, size=96, workers=1)
