@@ -1,9 +1,12 @@
 """The report in a browser: it works, by keyboard too, asks for nothing, and runs nothing that it was not made with."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from hostile import make_hostile_run
+from made_run import make_run
 
 from chexpert.report import write_report
 
@@ -11,16 +14,27 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory) -> Path:
-    from made_run import make_run
+def browser():
+    """A headless Chromium that tells what it was asked to load: its console and its requests are recorded."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(shutil.which("chromedriver"))  # otherwise selenium asks the network for one
+    driver = webdriver.Chrome(options=options, service=service)
+    driver.set_page_load_timeout(60)
+    yield driver
+    driver.quit()
 
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
     return write_report(make_run(tmp_path_factory.mktemp("outputs") / "run"))
 
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory) -> Path:
-    from hostile import make_hostile_run
-
     return write_report(make_hostile_run(tmp_path_factory.mktemp("outputs") / "run"), "path")
 
 
