@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 
 from chexpert import rundir
@@ -73,6 +74,17 @@ def test_films_are_read_once_for_models_that_see_them_alike(runs):
     one, two = (rundir.checkpoint(folder) for folder in runs)
     assert find_input(one, "valid") == find_input(two, "valid")
     assert find_input(one, "dev") != find_input(two, "dev")  # another seed holds other patients out
+
+
+def test_a_model_of_another_size_sees_films_of_its_own(runs, tmp_path):
+    small, large = rundir.checkpoint(runs[0]), tmp_path / "large.ckpt"
+    content = torch.load(small, weights_only=True)
+    content["chexpert"]["preprocessing"]["size"] = content["chexpert"]["config"]["data"]["size"] = 96
+    torch.save(content, large)
+    assert find_input(small, "valid") != find_input(large, "valid")
+    one, two, both = (scores(ensemble(paths)) for paths in ([small], [large], [small, large]))
+    assert one != two
+    assert both == [(a + b) / 2 for a, b in zip(one, two, strict=True)]
 
 
 def test_development_splits_of_other_patients_are_no_ensemble(runs):
