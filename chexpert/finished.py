@@ -114,8 +114,9 @@ def find_folder(run: Path, out: Path | None, name: str = rundir.EXPLANATIONS) ->
 
 
 def find_home(run: Path) -> Path:
-    """The run folder of a run or of one of its checkpoints."""
-    return run if run.is_dir() else run.absolute().parent.parent
+    """The run folder of a run or of one of its checkpoints; the folder of a checkpoint that lies elsewhere."""
+    above = run.absolute().parent
+    return run if run.is_dir() else above.parent if above.name == rundir.CHECKPOINTS else above
 
 
 def try_folder(folder: Path) -> None:

@@ -31,7 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     parser = make_parser()
     given = vars(parser.parse_args())
-    if (given["batch_size"] or 1) < 1 or (given["workers"] or 0) < 0:
+    if (1 if given["batch_size"] is None else given["batch_size"]) < 1 or (given["workers"] or 0) < 0:
         parser.error("--batch-size is at least 1, --workers at least 0")
     from rich.progress import Console, track  # after the parsing, so that --help is quick
 
@@ -39,6 +39,8 @@ def main() -> None:
     from chexpert.problem import ProblemError
 
     console = Console(stderr=True)
+    if given["ids"] == "path":
+        print("note: --ids path: names stay in the output as they are, those of patients too", file=sys.stderr)
     try:
         outcome = predict(given.pop("run"), given.pop("input"), given.pop("output"),
                           watch=lambda batches: track(batches, "films", console=console), **given)  # fmt: skip

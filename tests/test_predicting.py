@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from chexpert import rundir
@@ -152,7 +153,7 @@ def test_a_wrong_table_is_told(run, tmp_path, text, what):
     path.write_text(text)
     with pytest.raises(ProblemError, match=what):
         predict(run, [path], tmp_path / "out.csv")
-    assert not (tmp_path / "out.csv").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["input.csv"]  # nor a journal that refuses the next call
 
 
 def test_a_link_out_of_the_root_is_refused(run, tmp_path):
@@ -188,6 +189,17 @@ def test_a_name_that_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(run, t
     (tmp_path / "input.csv").write_text("Path\n=cmd.png\n")
     predict(run, [tmp_path / "input.csv"], tmp_path / "out.csv", ids="path", level="image")
     assert read(tmp_path / "out.csv")[0]["Path"] == "'=cmd.png"
+
+
+def test_a_model_of_nan_writes_no_table(run, table, tmp_path):
+    content = torch.load(rundir.checkpoint(run), weights_only=True)
+    for values in content["state_dict"].values():
+        if values.is_floating_point():
+            values.fill_(float("nan"))
+    torch.save(content, tmp_path / "nan.ckpt")
+    with pytest.raises(ProblemError, match="NaN or infinity"):
+        predict(tmp_path / "nan.ckpt", [table], tmp_path / "out.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.salt", "input.csv", "nan.ckpt"]
 
 
 NAMES = [f"{family}^{given}" for family in ("DOEX", "MUSTERX", "ROSSIX", "TANAKAX", "DUPONTX") for given in

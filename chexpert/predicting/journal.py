@@ -34,7 +34,10 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Where nothing was predicted, nothing is left that would stand in the way of the next call."""
         self.file.close()
+        if not self.done:
+            self.path.unlink(missing_ok=True)
 
     def add(self, rows: Mapping[int, Sequence[float]]) -> None:
         """Keeps the probabilities of further films."""

@@ -85,6 +85,7 @@ def predict(
     names = choose_observations(loaded.observations, observations)
     calibration = Calibration.read(find_home(run) / rundir.CALIBRATION) if calibrated else None
     films = find_films(inputs, find_roots(loaded, inputs[0], root))
+    salt = read_salt(find_home(run)) if ids == "hash" else None
     data = loaded.config["data"]
     batch_size, workers = (
         batch_size or data.get("batch_size", 16),
@@ -106,7 +107,6 @@ def predict(
         probabilities = rundir.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
         rows = reduce(kept, probabilities[:, columns], level, names, calibration)
-        salt = read_salt(find_home(run)) if ids == "hash" else None
         write(output, level, names, ((name_safely(name, salt), row) for name, row in rows))
         journal.remove()
     incomplete = {film.study for film in lost} & {film.study for film in kept} if level == "study" else ()
@@ -153,6 +153,9 @@ def run_model(
         for batch in watch(loader):
             if batch.paths:
                 probabilities = model(batch.images.to(device)).float().sigmoid().cpu()
+                if not probabilities.isfinite().all():
+                    mend = "take another checkpoint of the run"
+                    raise ProblemError("the model puts out NaN or infinity", where="the checkpoint", mend=mend)
                 yield dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True))
 
 
