@@ -33,17 +33,14 @@ def main() -> None:
     given = vars(parser.parse_args())
     if (1 if given["batch_size"] is None else given["batch_size"]) < 1 or (given["workers"] or 0) < 0:
         parser.error("--batch-size is at least 1, --workers at least 0")
-    from rich.progress import Console, track  # after the parsing, so that --help is quick
-
-    from chexpert.predicting import predict
+    from chexpert.predicting import predict, show_progress  # after the parsing, so that --help is quick
     from chexpert.problem import ProblemError
 
-    console = Console(stderr=True)
     if given["ids"] == "path":
         print("note: --ids path: names stay in the output as they are, those of patients too", file=sys.stderr)
     try:
         outcome = predict(given.pop("run"), given.pop("input"), given.pop("output"),
-                          watch=lambda batches: track(batches, "films", console=console), **given)  # fmt: skip
+                          watch=show_progress, **given)  # fmt: skip
     except (ProblemError, OSError) as problem:
         parser.exit(2, f"error: {problem}\n")
     print(f"{outcome.output}: {outcome.rows} rows of {outcome.films} films ({outcome.resumed} predicted before)")

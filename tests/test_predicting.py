@@ -19,6 +19,7 @@ from chexpert.data import write_phantom
 from chexpert.evaluation import evaluate, read_judged
 from chexpert.identity import is_public
 from chexpert.predicting import predict
+from chexpert.predicting.progress import print_progress
 from chexpert.problem import ProblemError
 
 sys.path += [str(Path(__file__).parent / "data"), str(Path(__file__).parent)]
@@ -91,7 +92,7 @@ def test_a_bad_film_stops_nothing_and_its_study_is_scored_by_its_other_view(run,
     outcome = predict(run, [table], tmp_path / "out.csv", root=root)
     assert {name: why.partition(":")[0] for name, why in outcome.failed.items()} == {
         names[0]: "this image cannot be read",
-        read(table)[-1]["Path"]: "this image is missing",
+        read(table)[-1]["Path"]: "this image is missing, or no plain file",
     }
     assert study in outcome.incomplete
     predict(run, [table], tmp_path / "views.csv", level="image", root=root)
@@ -144,7 +145,9 @@ def test_an_output_that_is_there_is_not_overwritten(run, table, tmp_path):
         ("Path\n", "no column Path, or no row"),
         ("Path\n/etc/passwd\n", "not a path below a root"),
         ("Path\na/../../b.jpg\n", "not a path below a root"),
+        ("Path\na\0.jpg\n", "not a path below a root"),
         ("Path\na.jpg\na.jpg\n", "given twice: a.jpg"),
+        ("Path\na/patient00001/study1/view1_frontal.jpg\nb/patient00001/study1/view1_frontal.jpg\n", "given twice"),
         ("Path\na.jpg\n", "no film can be read, the first: this image is missing"),
     ],
 )
@@ -191,6 +194,31 @@ def test_a_name_that_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(run, t
     assert read(tmp_path / "out.csv")[0]["Path"] == "'=cmd.png"
 
 
+def test_a_pipe_in_a_folder_is_listed_and_does_not_hold_up_the_others(run, tmp_path):
+    folder = tmp_path / "ward"
+    folder.mkdir()
+    os.mkfifo(folder / "a.png")
+    Image.fromarray(np.zeros((70, 70), np.uint8)).save(folder / "b.png")
+    outcome = predict(run, [folder], tmp_path / "out.csv")
+    assert (outcome.films, list(outcome.failed)) == (1, [str(folder / "a.png")])
+
+
+def test_a_study_with_more_folders_before_it_is_still_one_study_under_its_public_name(run, phantom, table, tmp_path):
+    paths = [row["Path"] for row in read(table)]
+    for path in paths:
+        (tmp_path / "DOE" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "DOE" / path).write_bytes((phantom / path).read_bytes())
+    (tmp_path / "deep.CSV").write_text("\n".join(["Path", *(f"DOE/{path}" for path in paths)]) + "\n")
+    predict(run, [table], tmp_path / "plain.csv")
+    predict(run, [tmp_path / "deep.CSV"], tmp_path / "out.csv", root=tmp_path)
+    assert (tmp_path / "out.csv").read_text() == (tmp_path / "plain.csv").read_text()
+
+
+def test_a_log_has_lines_of_how_far_it_is(capsys):
+    assert list(print_progress(["a", "b", "c"], seconds=100)) == ["a", "b", "c"]
+    assert capsys.readouterr().err == "3 of 3 batches, 0 s\n"
+
+
 def test_a_model_of_nan_writes_no_table(run, table, tmp_path):
     content = torch.load(rundir.checkpoint(run), weights_only=True)
     for values in content["state_dict"].values():
@@ -214,7 +242,7 @@ def test_no_name_or_id_of_50_is_in_anything_that_is_left(run, tmp_path):
         pixels = np.random.default_rng(number).integers(0, 4096, (64, 64)).astype(np.uint16)
         path = ward / name.replace("^", "_") / f"{mrn}.dcm"
         make_dicom(path, pixels, PatientName=name, PatientID=mrn, AccessionNumber=mrn, InstitutionName=f"{name} ward",
-                   ReferringPhysicianName=name, ImageComments=mrn)  # fmt: skip
+                   ReferringPhysicianName=name, ImageComments=mrn, private=f"{name} {mrn}")  # fmt: skip
     (ward / "DOEX_JANEX" / "broken.dcm").write_bytes(b"no film")
     out = tmp_path / "out"
     script = [sys.executable, "scripts/predict.py", str(run), str(ward), str(out / "p.csv")]

@@ -34,7 +34,7 @@ def decode_dicom(content: bytes, max_pixels: int) -> np.ndarray:
         raise ImportError("DICOM needs pydicom: pip install 'chexpert[dicom]'") from error
     header = pydicom.dcmread(io.BytesIO(content))
     _check(header, max_pixels)
-    gray = _scale(_show(header))
+    gray = _scale(_show(header), _find_film(header))
     return 255 - gray if header.PhotometricInterpretation == "MONOCHROME1" else gray
 
 
@@ -58,6 +58,17 @@ def _show(header: Any) -> np.ndarray:
     return np.asarray(apply_voi_lut(values, header), "float64")
 
 
-def _scale(values: np.ndarray) -> np.ndarray:
-    low, high = float(values.min()), float(values.max())
-    return np.round((values - low) * (255 / (high - low or 1))).astype(np.uint8)
+def _find_film(header: Any) -> np.ndarray:
+    """(H, W) bool: the pixels that are not padding, whose value may lie far below all others."""
+    stored, padding = header.pixel_array, header.get("PixelPaddingValue")
+    if padding is None:
+        return np.ones(stored.shape, dtype=bool)
+    ends = sorted((int(padding), int(header.get("PixelPaddingRangeLimit", padding))))
+    film = (stored < ends[0]) | (stored > ends[1])
+    return film if film.any() else ~film
+
+
+def _scale(values: np.ndarray, film: np.ndarray) -> np.ndarray:
+    """Stretched over the grays from the film's darkest to its brightest pixel; padding is cut off at them."""
+    low, high = float(values[film].min()), float(values[film].max())
+    return np.round((values.clip(low, high) - low) * (255 / (high - low or 1))).astype(np.uint8)

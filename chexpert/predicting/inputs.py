@@ -21,7 +21,7 @@ class Film:
 
     Attributes:
         name: in the input, or as CheXpert has it; not yet safe to be written down.
-        file: where it lies; None where it was not found.
+        file: where it lies; None where it was not found, or is no plain file (a pipe would block).
     """
 
     name: str
@@ -29,8 +29,8 @@ class Film:
 
     @property
     def study(self) -> str:
-        """CheXpert's study; any other film is a study of its own, as nothing tells which belong together."""
-        return self.name.rpartition("/")[0] if is_public(self.name) else self.name
+        """CheXpert's study, as the name spells it; any other film is its own: nothing tells which belong together."""
+        return self.name.rpartition("/")[0] if find_public(self.name) else self.name
 
 
 def find_films(inputs: Sequence[Path], roots: Sequence[Path]) -> list[Film]:
@@ -44,19 +44,16 @@ def find_films(inputs: Sequence[Path], roots: Sequence[Path]) -> list[Film]:
         ProblemError: an input is not there, a table is none, or nothing is left.
     """
     first = inputs[0]
-    if len(inputs) > 1 and (wrong := [path for path in inputs if not path.is_file() or path.suffix == ".csv"]):
-        raise ProblemError(
-            "one table, one folder, or image files", where=str(wrong[0]), mend="give one input at a time"
-        )
-    if not first.exists():
-        raise ProblemError("no such file or folder", where=str(first), mend="give a table, a folder or image files")
-    if first.suffix == ".csv":
+    if len(inputs) > 1 and (wrong := [path for path in inputs if path.is_dir() or is_table(path)]):
+        what = "one table, one folder, or image files"
+        raise ProblemError(what, where=str(wrong[0]), mend="give one input at a time")
+    if gone := next((path for path in inputs if not path.exists()), None):
+        raise ProblemError("no such file or folder", where=str(gone), mend="give a table, a folder or image files")
+    if is_table(first):
         films = list(read_films(first, roots))
-    elif first.is_dir():
-        films = [Film(find_public(str(path)) or str(path), str(path)) for path in list_folder(first)]
     else:
-        films = [Film(find_public(str(path)) or str(path), str(path)) for path in inputs]
-    names = [film.name for film in films]
+        films = [open_film(path) for path in (list_folder(first) if first.is_dir() else inputs)]
+    names = [find_public(film.name) or film.name for film in films]
     if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
         raise ProblemError(f"given twice: {twice}", where=str(first), mend="keep one of each")
     if not films:
@@ -64,9 +61,27 @@ def find_films(inputs: Sequence[Path], roots: Sequence[Path]) -> list[Film]:
     return films
 
 
+def is_table(path: Path) -> bool:
+    """Whether an input is a table, by its name."""
+    return path.suffix.lower() == ".csv"
+
+
+def open_film(path: Path) -> Film:
+    """The film in a file: called as CheXpert calls it, else by its path."""
+    return Film(find_public(str(path)) or str(path), str(path) if path.is_file() else None)
+
+
 def list_folder(folder: Path) -> list[Path]:
-    """All films below a folder, also DICOM files without an ending."""
-    found = (Path(above) / name for above, _, names in os.walk(folder) for name in names)
+    """All films below a folder, also DICOM files without an ending.
+
+    Raises:
+        OSError: a folder in it cannot be listed.
+    """
+
+    def stop(error: OSError) -> None:  # os.walk would leave its films out and not say so
+        raise error
+
+    found = (Path(above) / name for above, _, names in os.walk(folder, onerror=stop) for name in names)
     return sorted(
         path for path in found if path.suffix.lower() in SUFFIXES or (not path.suffix and _starts_dicom(path))
     )
@@ -75,8 +90,11 @@ def list_folder(folder: Path) -> list[Path]:
 def _starts_dicom(path: Path) -> bool:
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        return is_dicom(file.read(132))
+    try:
+        with path.open("rb") as file:
+            return is_dicom(file.read(132))
+    except OSError:  # it may be a film, and is then listed with those that cannot be read
+        return True
 
 
 def read_films(table: Path, roots: Sequence[Path]) -> Iterator[Film]:
@@ -90,7 +108,7 @@ def read_films(table: Path, roots: Sequence[Path]) -> Iterator[Film]:
         raise ProblemError("no column Path, or no row", where=str(table), mend="name the films by Path, a row each")
     names = [row["Path"] for row in rows]
     for line, name in enumerate(names, start=2):
-        if not name or name.startswith("/") or ".." in name.split("/"):
+        if not name or name.startswith("/") or ".." in name.split("/") or "\0" in name:
             mend = "paths in a table are relative to --root"
             raise ProblemError(f"not a path below a root: {name!r}", where=f"{table}, line {line}", mend=mend)
     files = place(names, roots)

@@ -17,7 +17,7 @@ from chexpert.finished import find_home, place
 from chexpert.identity import name_safely, read_salt
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.observations import COMPETITION
-from chexpert.predicting.inputs import Film, find_films
+from chexpert.predicting.inputs import Film, find_films, is_table
 from chexpert.predicting.journal import Journal, find_key
 from chexpert.problem import ProblemError
 
@@ -125,12 +125,12 @@ def choose_observations(known: Sequence[str], which: str) -> list[str]:
 
 def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
     """Where the paths of a table may lie."""
-    if first.suffix != ".csv":
+    if not is_table(first):
         return []
     if root:
         return [root.absolute()]
     own = loaded.config["data"].get("root")
-    own = build(own, "data.root") if isinstance(own, Mapping) and first.suffix == ".csv" else own
+    own = build(own, "data.root") if isinstance(own, Mapping) else own
     places = [Path(own).expanduser()] if own else []
     return [place.absolute() for place in [*places, first.parent] if place.is_dir()]
 
@@ -183,7 +183,7 @@ def write(output: Path, level: str, names: Sequence[str], rows: Iterable[tuple[s
 def explain_failure(loaded: Loaded, film: Film) -> str:
     """Why a film could not be read."""
     if film.file is None:
-        return "this image is missing"
+        return "this image is missing, or no plain file"
     try:
         loaded.preprocessing.read(film.file)
     except ProblemError as problem:

@@ -15,8 +15,8 @@ from chexpert.problem import ProblemError
 RAMP = np.linspace(0, 4095, 40 * 50).reshape(40, 50).astype(np.uint16)
 
 
-def make_dicom(path, pixels=RAMP, **tags):
-    """A film of 12 bits with these tags."""
+def make_dicom(path, pixels=RAMP, private=None, **tags):
+    """A film of 12 bits with these tags, and a private one."""
     header = Dataset()
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -28,6 +28,8 @@ def make_dicom(path, pixels=RAMP, **tags):
     header.PixelData = pixels.tobytes()
     for name, value in tags.items():
         setattr(header, name, value)
+    if private:
+        header.private_block(0x0011, "A MAKER", create=True).add_new(0x01, "LO", private)
     path.parent.mkdir(parents=True, exist_ok=True)
     pydicom.dcmwrite(path, header, enforce_file_format=True)
     return path
@@ -62,6 +64,15 @@ def test_a_voi_lut_is_applied(tmp_path):
 
 def test_a_film_without_contrast_is_black(tmp_path):
     assert read_gray(make_dicom(tmp_path / "film.dcm", np.full((40, 50), 7, np.uint16))).max() == 0
+
+
+def test_padding_does_not_narrow_the_grays_of_the_film(tmp_path):
+    pixels = RAMP // 2 + 1000  # 1000 to 3047
+    pixels[:5] = 0
+    gray = read_gray(make_dicom(tmp_path / "film.dcm", pixels, PixelPaddingValue=0))
+    low, high = pixels[5:].min(), pixels[5:].max()
+    assert np.abs(gray[5:] - (pixels[5:] - low) / (high - low) * 255).max() <= 1
+    assert gray[:5].max() == 0
 
 
 def test_the_name_of_the_file_does_not_matter(tmp_path):

@@ -1,0 +1,30 @@
+"""How far a prediction is: a bar on a terminal, else a line from time to time, as a log file is read."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+
+from chexpert.data.loader import ViewLoader
+
+SECONDS = 10.0
+"""Between two lines."""
+
+
+def show_progress(batches: ViewLoader) -> Iterable[Any]:
+    """Goes through the batches, and tells on the error stream how far it is."""
+    console = Console(stderr=True)
+    return track(batches, "films", console=console) if console.is_terminal else print_progress(batches)
+
+
+def print_progress(batches: ViewLoader, seconds: float = SECONDS) -> Iterator[Any]:
+    """Likewise by lines, at least ``seconds`` apart, the last one always."""
+    started = told = time.monotonic()
+    for number, batch in enumerate(batches, start=1):
+        yield batch
+        if (now := time.monotonic()) - told >= seconds or number == len(batches):
+            told = now
+            print(f"{number} of {len(batches)} batches, {now - started:.0f} s", file=sys.stderr, flush=True)
