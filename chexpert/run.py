@@ -30,6 +30,7 @@ from chexpert.conclude import conclude
 from chexpert.config import resolve
 from chexpert.dashboard import show_evaluation
 from chexpert.data import CheXpertDataModule, Preprocessing, check_studies
+from chexpert.identity import is_private
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.report import describe, write_report
@@ -64,7 +65,9 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, keep_fa
         with telling_state(folder, overrides):
             mean = work(cfg, folder)
     except Exception:
-        if not keep_failed and not any(folder.glob(f"{rundir.CHECKPOINTS}/*.ckpt")):
+        if (folder / rundir.METRICS).is_file():  # it was judged before it failed
+            write_report(folder)
+        elif not keep_failed and not any(folder.glob(f"{rundir.CHECKPOINTS}/*.ckpt")):
             shutil.rmtree(folder, ignore_errors=True)
         raise
     write_report(folder)  # once the run's state says that it is finished
@@ -172,7 +175,8 @@ def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> Non
 def flatten(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Settings by dotted key, for TensorBoard's hparams; a node is known by the name of its class.
 
-    >>> flatten({"optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}, "seed": 0})
+    >>> flatten({"optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}, "data": {"root": "DOE"},
+    ...     "seed": 0})
     {'optimizer': 'AdamW', 'optimizer.lr': 0.1, 'seed': 0}
     """
     flat: dict[str, Any] = {}
@@ -181,6 +185,6 @@ def flatten(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             flat[prefix.removesuffix(".")] = str(value).rpartition(".")[2]
         elif isinstance(value, Mapping):
             flat |= flatten(value, f"{prefix}{key}.")
-        elif key != "_partial_":
+        elif key != "_partial_" and not is_private(f"{prefix}{key}", value):  # what names files is not for TensorBoard
             flat[f"{prefix}{key}"] = str(value) if isinstance(value, list) else value
     return flat

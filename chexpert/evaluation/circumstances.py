@@ -6,6 +6,7 @@ import numpy as np
 
 BANDS = ((1, 40, "under 40"), (40, 60, "40 to 59"), (60, 80, "60 to 79"), (80, 200, "80 and over"))
 """Of age in years; CheXpert's 0 means that it is not known, and its 90 is 90 or more."""
+AGES = [name for *_, name in BANDS]
 COLUMNS = {"Sex": "sex", "Frontal/Lateral": "view", "AP/PA": "ap_pa"}
 """CheXpert's columns by the name of the group."""
 DEVICES = "Support Devices"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chexpert.evaluation.circumstances import AGES
 from chexpert.evaluation.figures import Sample, judge_calibration, tell
 from chexpert.evaluation.judged import Judged
 from chexpert.metrics import percentile_interval
@@ -36,7 +37,7 @@ def judge_groups(
         mend = f"one of {', '.join(sorted(known))}" if known else "give labels with Sex, Age, ... columns"
         raise ProblemError(f"nothing is known of {group!r} in the labels", where="group", mend=mend)
     values = np.array(judged.groups[group])
-    parts = {part: _take(judged, counts, values == part) for part in sorted(set(values) - {""})}
+    parts = {part: _take(judged, counts, values == part) for part in sorted(set(values) - {""}, key=_order)}
     rows = {part: _judge(samples, int((values == part).sum()), over, calibrated) for part, samples in parts.items()}
     return {"rows": rows, "unknown": int((values == "").sum()), "largest_gap": find_largest_gap(parts)}
 
@@ -64,6 +65,11 @@ def _find_gaps(
         for pair in combinations(told, 2):
             low, high = sorted(pair, key=lambda part: part[1].value.value)
             yield observation, high, low
+
+
+def _order(part: str) -> tuple[int, str]:
+    """Ages from the young to the old, others by name."""
+    return (AGES.index(part) if part in AGES else 0), part
 
 
 def _take(judged: Judged, counts: np.ndarray, rows: np.ndarray) -> dict[str, Sample]:

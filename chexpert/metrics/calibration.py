@@ -81,7 +81,7 @@ def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, counts: n
     places = find_bins(scores)
     gaps = counts * (scores - labels)
     summed = np.stack([gaps[:, places == place].sum(1) for place in np.unique(places)], axis=1)
-    total = counts.sum(1)
+    total = counts.sum(1, dtype="float64")
     return np.divide(np.abs(summed).sum(1), total, out=np.full(len(total), math.nan), where=total > 0)
 
 

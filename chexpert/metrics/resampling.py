@@ -15,7 +15,7 @@ CHUNK = 4_000_000
 
 
 def draw_studies(studies: ArrayLike, replicates: int = 1000, seed: int = 0) -> np.ndarray:
-    """(R, N) float64: how often each row is drawn when whole studies are drawn with replacement.
+    """(R, N) uint16, for its size: how often each row is drawn when whole studies are drawn with replacement.
 
     Views of one study are no independent evidence: drawn singly, they would make intervals too narrow.
 
@@ -30,9 +30,9 @@ def draw_studies(studies: ArrayLike, replicates: int = 1000, seed: int = 0) -> n
     rows = np.asarray(studies)
     count = int(rows.max(initial=-1)) + 1
     if not count:
-        return np.zeros((replicates, 0))
+        return np.zeros((replicates, 0), np.uint16)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), replicates)
-    return drawn[:, rows].astype("float64")
+    return drawn.astype(np.uint16)[:, rows]
 
 
 def weighted_aurocs(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ def weighted_average_precisions(scores: ArrayLike, labels: ArrayLike, counts: np
 
 def weighted_means(values: ArrayLike, counts: np.ndarray) -> np.ndarray:
     """(R,) float64: the mean of (N,) values in each replicate; NaN where it drew no row."""
-    return _divide(counts @ np.asarray(values, "float64"), counts.sum(1))
+    return _divide(counts @ np.asarray(values, "float64"), counts.sum(1, dtype="float64"))
 
 
 def _by_score(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -73,7 +73,7 @@ def _by_score(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> Itera
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, int)
     step = max(1, CHUNK // max(1, len(order)))
     for start in range(0, max(1, len(counts)), step):
-        drawn = counts[start : start + step][:, order]
+        drawn = counts[start : start + step][:, order].astype("float64")
         ups, downs = drawn * yes, drawn * ~yes
         if len(starts) < len(order):
             ups, downs = (np.add.reduceat(part, starts, axis=1) for part in (ups, downs))

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from chexpert import rundir
+from chexpert.identity import is_private
 from chexpert.report.comparison import describe_notes, describe_yardstick
 from chexpert.report.comparison_tables import auroc_table, name_all, ranking, reader_tables, setting_rows, show
 from chexpert.report.forest import Row, draw_forest
+from chexpert.report.names import HIDDEN, names_file
 from chexpert.report.page import render_page
 
 FILES = ("comparison.csv", "comparison.md", "comparison.html", "comparison.json")
@@ -16,13 +18,36 @@ FILES = ("comparison.csv", "comparison.md", "comparison.html", "comparison.json"
 
 def write_comparison(folder: Path, content: Mapping[str, Any]) -> list[Path]:
     """Writes the comparison as CSV, Markdown, HTML and JSON; returns the files."""
-    paths = [folder / name for name in FILES]
+    paths, content = [folder / name for name in FILES], pass_on(content)
     header, *rows = list(list_figures(content))
     rundir.write_table(paths[0], header, rows)
     paths[1].write_text(to_markdown(content), encoding="utf-8")
     paths[2].write_text(to_page(content), encoding="utf-8")
     rundir.write_json(paths[3], content)
     return paths
+
+
+def pass_on(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The comparison as it may leave this machine: files by their last names, settings that name files by a word."""
+    shown = name_all(content)
+
+    def tell(one: Mapping[str, Any]) -> dict[str, Any]:
+        settings = {key: HIDDEN if is_private(key, value) or names_file(str(value)) else value
+                    for key, value in one.get("settings", {}).items()}  # fmt: skip
+        why = {"why": HIDDEN if names_file(one["why"]) else one["why"]} if "why" in one else {"settings": settings}
+        return {**one, "name": shown[one["name"]], **why}
+
+    placed = {
+        key: {shown[name]: own for name, own in content[key].items()} for key in ("ranks", "readers") if key in content
+    }
+    return {
+        **content,
+        **placed,
+        "labels_of": [Path(name).name for name in content["labels_of"]],
+        "models": list(map(tell, content["models"])),
+        "absent": list(map(tell, content["absent"])),
+        "configurations": [{**own, "runs": [shown[name] for name in own["runs"]]} for own in content["configurations"]],
+    }
 
 
 def to_page(content: Mapping[str, Any]) -> str:
@@ -68,7 +93,7 @@ def _full(value: float | None) -> str:
 
 def to_markdown(content: Mapping[str, Any]) -> str:
     """The comparison for a README or an issue."""
-    lines = ["# Models compared", "", describe_yardstick(content), "", *_table(ranking(content)), ""]
+    lines = ["# Models compared", "", _escape(describe_yardstick(content)), "", *_table(ranking(content)), ""]
     lines += [f"- {_escape(note)}" for note in describe_notes(content)]
     tables = {
         "AUROC by observation": [auroc_table(content)],

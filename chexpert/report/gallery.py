@@ -103,7 +103,8 @@ def read_manifest(path: Path) -> Iterator[Mapping[str, Any]]:
     except (OSError, ValueError):
         return
     for entry in content if isinstance(content, list) else []:
-        if isinstance(entry, Mapping) and {"view", "observation", "probability"} <= set(entry):
+        known = isinstance(entry, Mapping) and {"view", "observation", "probability"} <= set(entry)
+        if known and isinstance(entry["probability"], int | float):
             yield entry
 
 

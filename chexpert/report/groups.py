@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from chexpert.evaluation.circumstances import BANDS
+from chexpert.evaluation.circumstances import AGES
 from chexpert.report.evaluation import describe_gap
 from chexpert.report.forest import Row, draw_forest
 
@@ -17,8 +17,6 @@ TITLES = {
     "ap_pa": "Projection",
     "devices": "Support devices",
 }
-
-AGES = [name for *_, name in BANDS]
 
 
 @dataclass(frozen=True)

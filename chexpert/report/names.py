@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chexpert.identity import hash_name, read_salt
+from chexpert.identity import hash_name, is_private, read_salt
 
 KINDS = ("hash", "path")
 HIDDEN = "[a path]"
@@ -46,11 +46,13 @@ class Names:
             return {str(name): self.settings(own, str(name)) for name, own in value.items()}
         if isinstance(value, list):
             return [self.film(str(own)) if key == "views" else self.settings(own, key) for own in value]
+        if self.hashed and is_private(key, value):
+            return HIDDEN
         return self.path(value) if isinstance(value, str) else value
 
     def _override(self, word: str) -> str:
         key, equals, value = word.partition("=")
-        if self.hashed and (key.lstrip("+~") == "explain.views" and value not in ("", "null")):
+        if self.hashed and equals and is_private(key, value):
             return f"{key}={HIDDEN}"
         return key + equals + self.path(value) if equals else self.path(word)
 

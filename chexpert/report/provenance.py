@@ -23,11 +23,11 @@ def list_data(record: Record, names: Names) -> list[dict[str, Any]]:
     return rows
 
 
-def list_label_rules(record: Record) -> list[tuple[str, str]]:
+def list_label_rules(record: Record, names: Names) -> list[tuple[str, str]]:
     """What -1 and blank became in training."""
     policy = {key: value for key, value in record.config.get("labels", {}).items() if key != "_target_"}
     told = {"uncertain": "uncertain (-1)", "blank": "blank"}
-    return [(told.get(key, key), _spell(value)) for key, value in policy.items()]
+    return [(told.get(key, key), _spell(value)) for key, value in names.settings(policy).items()]
 
 
 def list_facts(record: Record, names: Names) -> list[tuple[str, str]]:

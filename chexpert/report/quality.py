@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-WIDTHS = (26, 5, 21, 22, 22, 11, 7)
+WIDTHS = (26, 21, 22, 22, 11, 7)
 LEAST_MAPS = 5  # below it a mean is no ground for a warning
 ALIKE = "maps stay alike when the weights are shuffled"
 VERDICTS = {True: "ok", False: "FAIL", None: ""}
@@ -21,7 +21,7 @@ HOW_TO_READ = (
     "correlation with the maps of shuffled weights, to pass at most .3; above the rows, of all observations together.",
     "reason: true positives whose map peaks in the finding.",
     "[95 % interval over views], n views; a dash is undefined: no masks, too few views, or no evidence.",
-    "All of single views of the valid split; AUROC over all labelled ones, its interval by scripts/evaluate.py.",
+    "All of single views of the valid split.",
 )
 
 
@@ -82,7 +82,7 @@ def find_flags(where: str, figures: Mapping[str, Any]) -> list[str]:
 def _block(name: str, scored: Mapping[str, Any]) -> str:
     rows = [_cells(*item) for item in scored["observations"].items()]
     sanity = f"sanity {VERDICTS[scored['sanity']['passed']]}".rstrip()
-    titles = (name, "AUROC", "hit", "mass/area", "gap", sanity, "reason")
+    titles = (name, "hit", "mass/area", "gap", sanity, "reason")
     return "\n".join(" ".join(map(str.ljust, cells, WIDTHS)).rstrip() for cells in (titles, *rows))
 
 
@@ -90,7 +90,6 @@ def _cells(observation: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
     alike = figures["sanity"]["top_block_size"]["value"]
     return (
         observation,
-        _number(figures["auroc"], 3),
         _interval(figures["hit_normalised"]),
         _interval(figures["relevance_over_area"], 1),
         _interval(figures["gap_over_random"]),

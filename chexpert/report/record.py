@@ -131,7 +131,8 @@ class Record:
             what = f"intervals, AUPRC, calibration and groups of the {split} split: no readable {_short(path)}"
             given = f"--predictions RUN/{_short(predictions)} --labels {f'RUN/{_short(labels)}'}"
             given = given if labels.is_file() else given.replace(f"RUN/{_short(labels)}", "LABELS.csv")
-            level = f"--level {self.level(split)[0]} --out RUN/{_short(path)}"
+            level, views = self.level(split)
+            level = f"--level {level} --views {views} --group-by sex age view --out RUN/{_short(path)}"
             self.lack(what, f"python scripts/evaluate.py {given} {level}, then make this report again")
         try:
             self.judged[split] = read_run(self.run, split, *self.level(split))

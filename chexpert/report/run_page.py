@@ -7,7 +7,6 @@ from typing import Any
 from chexpert import rundir
 from chexpert.report import provenance
 from chexpert.report.curves import draw_curves
-from chexpert.report.evaluation import format_figure
 from chexpert.report.forest import Row, draw_forest
 from chexpert.report.gallery import read_gallery
 from chexpert.report.groups import draw_groups, list_groups
@@ -49,7 +48,6 @@ def make_page(record: Record, names: Names) -> str:
         title=f"Report of the run {record.config['name']}" if "name" in record.config else "Report of a run",
         record=record,
         names=names,
-        fig=format_figure,
         verdict=verdict,
         warnings=[warning for warning in find_warnings(record) if warning not in verdict],
         where=describe_rows(record, record.splits[0]),
@@ -140,5 +138,7 @@ class Parts:
             return None
         if None in found.films:
             what = "films beneath the maps: this run did not keep them"
-            self.record.lack(what, "python scripts/explain.py RUN, then make this report again")
+            self.record.lack(
+                what, "move explanations/ away, python scripts/explain.py RUN, then make this report again"
+            )
         return found

@@ -25,7 +25,8 @@ def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float
     if "val/auroc_mean" in metrics:
         mean, over = module.find_mean()
         split = trainer.datamodule.choosing  # type: ignore[attr-defined]
-        rows = f"{split}, {len(module.judged_rows[0])} {ROWS[module.level]}, mean over {len(over)}"
+        kind = ROWS[module.level] + (f" ({module.study_score} over views)" if module.level == "study" else "")
+        rows = f"{split}, {len(module.judged_rows[0])} {kind}, mean over {len(over)}"
         parts.append(f"val/auroc_mean {mean.value:.3f} [{mean.ci_low:.3f}, {mean.ci_high:.3f}] ({rows})")
     return "  ".join(parts)
 

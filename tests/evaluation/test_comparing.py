@@ -206,7 +206,17 @@ def test_a_comparison_is_told_with_its_yardstick_and_written_in_four_forms(tmp_p
     assert "one configuration, 2 seeds or folds: mean 0." in text
     paths = write_comparison(tmp_path / "out", content)
     csv, markdown, page, _ = (path.read_text() for path in paths)
-    assert csv.splitlines()[1].startswith(f"1,{content['models'][0]['name']},valid,study,120,0.")
+    assert csv.splitlines()[1].startswith(("1,sweep/0,valid,study,120,0.", "1,sweep/1,valid,study,120,0."))
     assert "| rank | model | figure |" in markdown
     assert "<script>alert" not in page + markdown
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_what_is_written_names_no_folder_above_the_runs_and_no_file_in_settings(tmp_path):
+    for job in range(2):
+        make_run(tmp_path / "DOE_1950/sweep" / str(job), 1.0, seed=job, labels={"predictions": f"DOE{job}"})
+    make_run(tmp_path / "DOE_1950/sweep/2", state="failed", why="no file /home/DOE/a.jpg")
+    for path in write_comparison(tmp_path / "out", compare([tmp_path / "DOE_1950"], replicates=10)):
+        text = path.read_text()
+        assert "DOE" not in text
+        assert "[a path]" in text or path.suffix == ".md"

@@ -39,3 +39,17 @@ def test_a_folder_that_cannot_be_written_to_has_a_salt_for_once(tmp_path):
 def test_another_kind_is_refused(tmp_path):
     with pytest.raises(ValueError, match="hash or path"):
         Names("plain", tmp_path)
+
+
+def test_settings_that_name_files_are_hidden_whatever_they_look_like(tmp_path):
+    names = Names("hash", tmp_path)
+    config = {"data": {"root": "DOE_1950", "views": "frontal"}, "labels": {"predictions": "DOE"}, "pretrained": "auto"}
+    assert names.settings(config) == {
+        "data": {"root": "[a path]", "views": "frontal"},
+        "labels": {"predictions": "[a path]"},
+        "pretrained": "auto",
+    }
+    told = names.command(["train.py", "data.root=DOE_1950", "hydra.run.dir=DOE", "+explain.views=[DOE]", "seed=1"])
+    assert "DOE" not in told
+    assert told.endswith("seed=1")
+    assert Names("path", tmp_path).settings(config) == config

@@ -113,7 +113,7 @@ def test_what_was_done_and_where_it_comes_from(run, record):
         "Calibration (platt) was fitted on the dev split.",
     ]
     assert undone[0] == "The test set was not judged."
-    assert list_label_rules(record) == [("uncertain (-1)", "drawn between 0.55 and 0.85")]
+    assert list_label_rules(record, Names("hash", run)) == [("uncertain (-1)", "drawn between 0.55 and 0.85")]
     facts = dict(list_facts(record, Names("path", run)))
     assert facts["Command"] == "python train.py data.root=/data/ward 3/DOE^JANE seed=3"
     assert (facts["Wall time"], facts["torch"], facts["Outcome"]) == ("2 min 5 s", "2.10.0", "finished")
