@@ -12,6 +12,22 @@ PUBLIC = re.compile(
     r"(?:/view[1-9][0-9]*_(?:frontal|lateral)\.(?:jpg|png|dcm))?"
 )
 SALT = "ids.salt"
+PRIVATE = (
+    "root",
+    "parent",
+    "cache",
+    "manifest",
+    "masks",
+    "predictions",
+    "pretrained",
+    "start_from",
+    "test",
+    "dir",
+    "views",
+)
+"""Last parts of the keys of settings that name files or films, whatever their values look like."""
+WORDS = ("auto", "true", "false", "null", "", "frontal", "lateral", "all")
+"""Values of such keys that name none."""
 
 
 def is_public(name: str) -> bool:
@@ -30,6 +46,17 @@ def hash_name(name: str, salt: str) -> str:
     'id-a1497aa4f99d'
     """
     return "id-" + hmac.new(salt.encode(), name.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
+
+
+def is_private(key: str, value: object) -> bool:
+    """Whether a setting may name a file or film.
+
+    >>> is_private("data.root", "DOE_1950"), is_private("pretrained", "auto"), is_private("optimizer.lr", 0.1)
+    (True, False, False)
+    """
+    texts = value if isinstance(value, list | tuple) else [value]
+    named = any(isinstance(text, str) and text.lower() not in WORDS for text in texts)
+    return named and key.lstrip("+~").rpartition(".")[2] in PRIVATE
 
 
 def find_public(path: str) -> str | None:

@@ -195,7 +195,7 @@ def test_nothing_to_compare_is_told(tmp_path):
 def test_a_comparison_is_told_with_its_yardstick_and_written_in_four_forms(tmp_path):
     for seed in range(2):
         make_run(tmp_path / "sweep" / str(seed), 1.0, seed=seed, chosen="valid")
-    make_run(tmp_path / "sweep/2", state="failed", why="<script>alert(1)</script>")
+    make_run(tmp_path / "sweep/2", state="failed", why="<script>alert(1)")
     content = compare([tmp_path / "sweep"], replicates=20)
     text = describe_comparison(content)
     assert text.splitlines()[0].startswith("mean AUROC over 5 (Atelectasis, ")
