@@ -23,7 +23,7 @@ from chexpert.problem import ProblemError
 
 Watch = Callable[[ViewLoader], Iterable[Any]]
 """Goes through the batches, and tells how far it is."""
-FORMULA = ("=", "+", "-", "@", "\t")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -173,11 +173,21 @@ def reduce(
 
 
 def write(output: Path, level: str, names: Sequence[str], rows: Iterable[tuple[str, list[float]]]) -> None:
-    """Writes the table, whole or not at all; a name that a spreadsheet would take for a formula gets an apostrophe."""
-    safe = (("'" + name if name.startswith(FORMULA) else name, row) for name, row in rows)
+    """Writes the table, whole or not at all."""
+    safe = ((spell(name), row) for name, row in rows)
     part = output.with_name(f"{output.name}.new")
     rundir.write_predictions(part, names, safe, key="Study" if level == "study" else "Path")
     part.replace(output)
+
+
+def spell(name: str) -> str:
+    """A name as a table can hold it: in UTF-8, and with an apostrophe where a spreadsheet would take it for a formula.
+
+    >>> spell("=cmd.png"), spell(b"\\xff.png".decode(errors="surrogateescape"))
+    ("'=cmd.png", '\\\\udcff.png')
+    """
+    told = name.encode("utf-8", "backslashreplace").decode()
+    return "'" + told if told.startswith(FORMULA) else told
 
 
 def explain_failure(loaded: Loaded, film: Film) -> str:
