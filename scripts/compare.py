@@ -31,8 +31,8 @@ def main() -> None:
     parser = make_parser()
     given = vars(parser.parse_args())
     out, replicates = given.pop("out"), given.pop("bootstrap")
-    if replicates < 2 or given["seed"] < 0:
-        parser.error("--bootstrap is at least 2, --seed at least 0")
+    if replicates < 10 or given["seed"] < 0:
+        parser.error("--bootstrap is at least 10, --seed at least 0")
     from chexpert import rundir  # after the parsing, so that --help is quick
     from chexpert.evaluation import compare
     from chexpert.problem import ProblemError

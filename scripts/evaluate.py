@@ -35,8 +35,8 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     parser = make_parser()
     given = parser.parse_args()
-    if given.bootstrap < 2 or given.seed < 0:
-        parser.error("--bootstrap is at least 2, --seed at least 0")
+    if given.bootstrap < 10 or given.seed < 0:
+        parser.error("--bootstrap is at least 10, --seed at least 0")
     if bool(given.tune_predictions) != bool(given.tune_labels):
         parser.error("--tune-predictions and --tune-labels go together")
     from chexpert import rundir  # after the parsing, so that --help is quick
@@ -45,7 +45,8 @@ def main() -> None:
     from chexpert.report import describe_evaluation
 
     tuning = (given.tune_predictions, given.tune_labels) if given.tune_predictions else None
-    for wrong in rundir.find_clashes({given.predictions, given.labels, *(tuning or ()), given.out}, ()):
+    read = {path.resolve() for path in (given.predictions, given.labels, *(tuning or ()))}  # may be the same
+    for wrong in rundir.find_clashes([*read, given.out.resolve()], ()):
         parser.error(wrong)
     try:
         content = evaluate_files(

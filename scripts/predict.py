@@ -20,6 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("output", type=Path, metavar="OUTPUT.csv", help="a new file")
     add("--calibrated", action="store_true", help="by the calibration that the run keeps")
     add("--level", choices=("study", "image"), default="study", help="one row a study (default) or a film")
+    add("--views", choices=("max", "mean"), default="max", help="score of a study from its views (max)")
     add("--observations", choices=("competition", "all"), default="competition", help="the five, or all that it knows")
     add("--root", type=Path, help="of the paths in a table (the run's data root, else the table's folder)")
     add("--ids", choices=("hash", "path"), default="hash", help="path: keep names as they are, patients' too")

@@ -116,8 +116,8 @@ def test_ranks_of_files_on_different_scales(tmp_path):
     one = write(tmp_path / "one.csv", {view(1): [0.1, 0.5], view(2): [0.2, 0.5]})
     two = write(tmp_path / "two.csv", {view(2): [9.0, -1.0], view(1): [-9.0, 1.0]})
     made = ensemble([one, two], how="rank")
-    assert scores(made) == [0.25, 0.75]
-    assert scores(made, FLUID) == [(0.5 + 0.75) / 2, (0.5 + 0.25) / 2]
+    assert scores(made) == [1, 2]
+    assert scores(made, FLUID) == [(1.5 + 2) / 2, (1.5 + 1) / 2]
     told = describe_ensemble(made)
     assert "how it was chosen is not recorded" in told
     assert "no probabilities" in told

@@ -19,6 +19,7 @@ from chexpert.data import write_phantom
 from chexpert.evaluation import evaluate, read_judged
 from chexpert.identity import is_public
 from chexpert.predicting import predict
+from chexpert.predicting.journal import Journal
 from chexpert.predicting.progress import print_progress
 from chexpert.problem import ProblemError
 
@@ -129,6 +130,23 @@ def test_another_model_s_unfinished_predictions_are_never_mixed_in(run, table, t
     with pytest.raises(ProblemError, match="another model's"):
         predict(run, [table], tmp_path / "out.csv")
     assert part.read_text() == json.dumps({"key": "another"}) + "\n"
+
+
+@pytest.mark.parametrize("line", ["5", "null", "[[1],0.5,0.5]", "[9,0.1,0.1]", '[0,"a","b"]', "[1,0.5,0.5", "\xff"])
+def test_damaged_lines_of_a_journal_are_done_again(tmp_path, line):
+    with Journal(tmp_path / "out.csv", "key", 3, 2) as journal:
+        journal.add({0: [0.5, 0.25]})
+    with (tmp_path / "out.csv.part").open("a") as file:
+        file.write(f"{line}\n")
+    with Journal(tmp_path / "out.csv", "key", 3, 2) as journal:
+        assert journal.done == {0: [0.5, 0.25]}
+
+
+def test_calibration_is_of_the_best_weights_and_of_the_run_s_own_studies(run, table, tmp_path):
+    with pytest.raises(ProblemError, match="best weights"):
+        predict(run / "checkpoints/last.ckpt", [table], tmp_path / "out.csv", calibrated=True)
+    with pytest.raises(ProblemError, match="max over the views"):
+        predict(run, [table], tmp_path / "out.csv", calibrated=True, views="mean")
 
 
 def test_an_output_that_is_there_is_not_overwritten(run, table, tmp_path):

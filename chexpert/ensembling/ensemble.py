@@ -131,6 +131,6 @@ def list_notes(made: Ensemble) -> list[str]:
         what = f"epochs of {len(made.optimistic)} of {len(made.chosen_on)} members were chosen on these same films"
         notes.append(f"{what}: figures of the ensemble on them are optimistic")
     if made.how == "rank":
-        notes.append("scores are mean ranks over the rows of this file, in [0, 1]: no probabilities, and not to be "
+        notes.append("scores are mean ranks over the rows of this file, from 1 on: no probabilities, and not to be "
                      "compared with those of another file")  # fmt: skip
     return notes

@@ -35,7 +35,8 @@ def read_lists(path: Path) -> dict[str, list[Path]]:
 def find_members(paths: Sequence[Path], top_k: int | None) -> list[Path]:
     """Checkpoints and files of predictions, each once."""
     found = [file for path in paths for file in (find_checkpoints(path, top_k) if path.is_dir() else [path])]
-    if twice := sorted({str(file) for file in found if found.count(file) > 1}):
+    places = [file.resolve() for file in found]
+    if twice := sorted({str(file) for file, place in zip(found, places, strict=True) if places.count(place) > 1}):
         raise ProblemError("a member is given twice", where=", ".join(twice), mend="name each once")
     return found
 

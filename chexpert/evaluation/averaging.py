@@ -17,8 +17,8 @@ def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:
 
     Args:
         members: by observation; each member has the same rows, in any order.
-        how: ``mean`` of the scores; ``rank``: of each member the share of rows that it scores lower, so that members
-            on different scales weigh the same.
+        how: ``mean`` of the scores; ``rank``: of the ranks of a member's rows, from 1 on and equal ones in the middle,
+            so that members on different scales weigh the same, and nobody takes the result for probabilities.
 
     Raises:
         ProblemError: members of different rows, or whose scores are not on one scale.
@@ -29,18 +29,9 @@ def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:
         scores = np.stack([line_up(member, first, observation) for member in own])
         if how == "mean":
             check_scales(scores, [member.path for member in own], observation)
-        told = np.stack([share_below(row) for row in scores]) if how == "rank" else scores
+        told = np.stack([rankdata(row) for row in scores]) if how == "rank" else scores
         columns[observation] = np.sort(told, axis=0).mean(axis=0)  # whoever comes first, it adds up to the same
     return Named(first.path, first.key, first.names, columns)
-
-
-def share_below(scores: np.ndarray) -> np.ndarray:
-    """(N,) in (0, 1): of each row the share of rows with a lower score, equal ones and itself counting half.
-
-    >>> share_below(np.array([0.9, 0.1, 0.5, 0.5]))
-    array([0.875, 0.125, 0.5  , 0.5  ])
-    """
-    return (rankdata(scores) - 0.5) / len(scores)
 
 
 def line_up(member: Named, first: Named, observation: str) -> np.ndarray:

@@ -49,8 +49,11 @@ class Calibration:
     def read(cls, path: Path) -> "Calibration":
         """Reads what :meth:`write` has written."""
         try:
-            return cls(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError) as error:
+            found = cls(**json.loads(path.read_text()))
+            if not all(isinstance(level, dict) for level in found.levels.values()):
+                raise ValueError("its levels are damaged")
+            return found
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             mend = "choose a run with a development split (data.dev=0.1) and calibration=platt"
             raise ProblemError(f"no calibration: {error}", where=str(path), mend=mend) from error
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from chexpert.problem import ProblemError
+
 BANDS = ((1, 40, "under 40"), (40, 60, "40 to 59"), (60, 80, "60 to 79"), (80, 200, "80 and over"))
 """Of age in years; CheXpert's 0 means that it is not known, and its 90 is 90 or more."""
 AGES = [name for *_, name in BANDS]
-COLUMNS = {"Sex": "sex", "Frontal/Lateral": "view", "AP/PA": "ap_pa"}
-"""CheXpert's columns by the name of the group."""
+COLUMNS = {"frontal/lateral": "view", "ap/pa": "ap_pa"}
+"""CheXpert's columns, in small letters, by the name of the group, where that is another."""
 DEVICES = "Support Devices"
 UNKNOWN = ("", "unknown", "nan")
 
@@ -20,13 +22,13 @@ def find_circumstances(columns: Mapping[str, Sequence[str]], labels: Mapping[str
         columns: N texts of each column that is no observation; any will do, besides CheXpert's own.
         labels: (N,) in {1, 0, NaN} by observation.
     """
-    groups = {}
+    groups: dict[str, list[str]] = {}
     for name, values in columns.items():
-        if name == "Age":
-            groups["age"] = [find_band(value) for value in values]
-        else:
-            known = ["" if value.strip().lower() in UNKNOWN else value.strip() for value in values]
-            groups[COLUMNS.get(name, name.lower())] = known
+        group = COLUMNS.get(name.lower(), name.lower())
+        if group in groups:
+            raise ProblemError(f"two columns for the group {group!r}", where=f"column {name}", mend="drop one")
+        known = ["" if value.strip().lower() in UNKNOWN else value.strip() for value in values]
+        groups[group] = [find_band(value) for value in known] if group == "age" else known
     if DEVICES in labels:
         groups["devices"] = [{1.0: "with devices", 0.0: "without devices"}.get(label, "") for label in labels[DEVICES]]
     return groups

@@ -88,7 +88,7 @@ def describe_labels(entrants: Sequence[Entrant], known: Named | None) -> list[st
 
 def find_all(names: Sequence[str] | None) -> list[str] | None:
     """Observations by CheXpert's names, whatever spelling they are asked for in."""
-    return [find_observation(name) or name for name in names] if names else None
+    return list(dict.fromkeys(find_observation(name) or name for name in names)) if names else None
 
 
 def agree(entrants: Sequence[Entrant], key: str, otherwise: str) -> str:

@@ -53,7 +53,7 @@ def find_entrants(paths: Sequence[Path], split: str) -> tuple[list[Entrant], lis
         for place in [path] if path.is_file() else find_runs(path):
             found = read_file(place) if place.is_file() else read_run_folder(place, split, alone=place == path)
             (entrants if isinstance(found, Entrant) else absent).append(found)  # type: ignore[arg-type]
-    names = [entrant.name for entrant in entrants]
+    names = [str(Path(entrant.name).resolve()) for entrant in entrants]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ProblemError("given twice", where=", ".join(twice), mend="name each once")
     if not entrants:
@@ -112,7 +112,11 @@ def _read_run_folder(run: Path, split: str) -> Entrant | Absent:
     if missing := [str(path.relative_to(run)) for path in files if not path.is_file()]:
         return Absent(str(run), state.get("state", "unknown"), f"no {', '.join(missing)}")
     metrics = read_json(run / rundir.METRICS)
-    judged, settings = metrics.get(split, {}), read_settings(run / rundir.CONFIG)
+    judged, settings = metrics.get(split), read_settings(run / rundir.CONFIG)
+    if not isinstance(judged, dict):
+        raise ProblemError(
+            f"no figures of the {split} split", where=str(files[2]), mend="run it again, or leave it out"
+        )
     yardstick = {
         "level": judged.get("level"),
         "views": settings.get("study_score", "max"),

@@ -61,7 +61,9 @@ def evaluate(
         "not_probabilities": why,
         "operating_points": judge_points(samples, operating_points),
         "operating_points_chosen_on": chosen_on,
-        "groups": {name: judge_groups(judged, name, counts, over, calibrated=not why) for name in group_by},
+        "groups": {
+            name: judge_groups(judged, name, counts, over, calibrated=not why) for name in map(str.lower, group_by)
+        },
         "left_out": {side: list(names) for side, names in judged.left_out.items()},
         "not_judged": {side: list(names) for side, names in judged.not_judged.items()},
     }
@@ -101,7 +103,7 @@ def evaluate_files(
 
 def find_names(names: Sequence[str], judged: Judged, *, asked: bool) -> list[str]:
     """Observations by their names in CheXpert; those that were asked for must be judged."""
-    found = [find_observation(name) or name for name in names]
+    found = list(dict.fromkeys(find_observation(name) or name for name in names))
     if asked and (unknown := [name for name in found if name not in judged.observations]):
         mend = f"some of {', '.join(judged.observations)}"
         raise ProblemError(f"not judged here: {', '.join(unknown)}", where="--mean-over", mend=mend)
@@ -125,7 +127,8 @@ def judge_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tuple
     """The mean AUROC over those that are defined, and which these are."""
     _, over = auroc_mean({name: sample.value for name, sample in samples.items()},
                          [name for name in mean_over if name in samples])  # fmt: skip
-    return tell(Sample.mean([samples[name] for name in over])), over
+    found = Sample.mean([samples[name] for name in over])
+    return tell(found) | {"undefined_replicates": found.undefined_replicates}, over
 
 
 def judge_points(samples: Mapping[str, Sample], points: Points | None) -> dict[str, Any] | None:

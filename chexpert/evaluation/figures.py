@@ -12,6 +12,7 @@ from chexpert.evaluation.judged import Judged
 from chexpert.metrics import Auroc, Interval, auroc, logit_interval, percentile_interval
 from chexpert.metrics.calibration import expected_calibration_error
 from chexpert.metrics.delong import delong_interval
+from chexpert.metrics.intervals import bound_extreme
 from chexpert.metrics.resampling import weighted_aurocs, weighted_average_precisions, weighted_means
 
 
@@ -90,7 +91,8 @@ class Sample:
             return Interval(math.nan, math.nan, math.nan, 0, 0)
         value = float(np.mean([sample.value.value for sample in samples]))
         replicates = np.mean([sample.aurocs for sample in samples], axis=0)
-        return logit_interval(value, replicates, max(len(sample.scores) for sample in samples))
+        rows = max(len(sample.scores) for sample in samples)
+        return logit_interval(value, replicates, rows, rarest=min(sample.rarer for sample in samples))
 
 
 def take_samples(judged: Judged, counts: np.ndarray) -> Iterator[Sample]:
@@ -112,7 +114,14 @@ def judge_calibration(sample: Sample) -> dict[str, Any]:
         nothing = tell(Interval(math.nan, math.nan, math.nan, 0, 0))
         return {"brier": nothing, "ece": nothing}
     brier = sample.resample(lambda scores, labels, counts: weighted_means((scores - labels) ** 2, counts))
-    return {"brier": tell(brier), "ece": tell(sample.resample(expected_calibration_error))}
+    return {"brier": tell(brier), "ece": tell(_judge_error(sample))}
+
+
+def _judge_error(sample: Sample) -> Interval:
+    """The calibration error with the spread of drawn rows about it, in which it is larger than in the rows themselves."""
+    value = float(expected_calibration_error(sample.scores, sample.labels, np.ones((1, len(sample.scores))))[0])
+    drawn = expected_calibration_error(sample.scores, sample.labels, sample.counts)
+    return percentile_interval(value, np.maximum(drawn - np.nanmean(drawn) + value, 0), len(sample.scores))
 
 
 def judge_point(sample: Sample, threshold: float) -> dict[str, Any]:
@@ -128,5 +137,7 @@ def judge_point(sample: Sample, threshold: float) -> dict[str, Any]:
 def _share(right: np.ndarray, rows: np.ndarray, sample: Sample, threshold: float) -> dict[str, Any]:
     if math.isnan(threshold) or not rows.any():
         return tell(Interval(math.nan, math.nan, math.nan, 0, 0))
-    replicates = weighted_means(right[rows], sample.counts[:, rows])
-    return tell(percentile_interval(float(right[rows].mean()), replicates, int(rows.sum())))
+    value, count = float(right[rows].mean()), int(rows.sum())
+    if value in (0, 1):  # every replicate is alike
+        return {"value": value} | dict(zip(("ci_low", "ci_high"), bound_extreme(value, count), strict=True))
+    return tell(percentile_interval(value, weighted_means(right[rows], sample.counts[:, rows]), count))

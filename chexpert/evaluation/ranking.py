@@ -9,7 +9,7 @@ import numpy as np
 from chexpert.evaluation.entrants import Entrant
 from chexpert.evaluation.figures import tell
 from chexpert.evaluation.lineup import Lineup
-from chexpert.evaluation.settings import gather
+from chexpert.evaluation.settings import find_draw, gather
 from chexpert.metrics import auroc, logit_interval
 from chexpert.metrics.delong import delong_test
 from chexpert.metrics.intervals import auroc_replicates
@@ -97,7 +97,9 @@ def gather_configurations(entrants: Sequence[Entrant], models: Sequence[Mapping[
     """Mean and spread over the seeds and folds of one configuration; those of one run alone are left to the table."""
     values = {model["name"]: model["figure"]["value"] for model in models}
     gathered = []
-    for places in gather([one.settings for one in entrants]):
+    for every in gather([one.settings for one in entrants]):
+        draws = {find_draw(entrants[place].settings): place for place in reversed(every)}  # a copy is no other draw
+        places = sorted(draws.values())
         own = [values[entrants[place].name] for place in places]
         if len(own) > 1:
             names = [entrants[place].name for place in places]

@@ -8,8 +8,8 @@ import yaml
 
 from chexpert.problem import ProblemError
 
-CHANCE = ("seed", "fold")
-"""Last parts of keys that make another draw of the same configuration."""
+CHANCE = ("seed", "data.fold")
+"""Keys that make another draw of the same configuration."""
 PLACES = ("name", "data.root", "data.cache", "data.workers")
 """Keys that change no figure."""
 
@@ -22,10 +22,12 @@ def read_settings(path: Path) -> dict[str, Any]:
     """
     try:
         content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         what = f"the config cannot be read: {str(error).splitlines()[0]}"
         raise ProblemError(what, where=str(path), mend="restore it, or leave the run out") from error
-    return flatten(content or {})
+    if not isinstance(content, dict):
+        raise ProblemError("no mapping", where=str(path), mend="restore it, or leave the run out")
+    return flatten(content)
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -62,6 +64,17 @@ def gather(settings: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     """
     groups: dict[Any, list[int]] = {}
     for place, own in enumerate(settings):
-        kept = {key: value for key, value in own.items() if key not in PLACES and key.split(".")[-1] not in CHANCE}
+        kept = {key: value for key, value in own.items() if key not in PLACES and not _is_chance(key, value, own)}
         groups.setdefault(repr(sorted(kept.items())) if own else place, []).append(place)
     return list(groups.values())
+
+
+def _is_chance(key: str, value: Any, own: Mapping[str, Any]) -> bool:
+    """Whether a setting is the seed or fold, or repeats the run's seed; that of the phantom makes other data."""
+    repeats = key.endswith(".seed") and key != "data.root.seed" and value == own.get("seed")
+    return key in CHANCE or repeats
+
+
+def find_draw(own: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Seed and fold of a run."""
+    return tuple(own.get(key) for key in CHANCE)

@@ -18,6 +18,7 @@ KEYS = ("Path", "Study")
 """The column that names the rows: views or studies."""
 INDEX = re.compile(r"(?:Unnamed: \d+)?")
 """The column of row numbers that pandas leaves, and what it calls one without a name."""
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 PATIENT = re.compile(r"(?:^|/)(patient\d+/study\d+(?:/.*)?)$")
 """What is the same of a view or study in every copy of CheXpert; before it stand the copy's folder and the split."""
 
@@ -52,7 +53,7 @@ def strip_copy(name: str) -> str:
     >>> strip_copy("CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.jpg"), strip_copy("ward/film.png")
     ('patient64541/study1/view1_frontal.jpg', 'ward/film.png')
     """
-    found = PATIENT.search(name)
+    found = PATIENT.search(name.rstrip("/"))
     return found[1] if found else name
 
 
@@ -104,12 +105,12 @@ class Cells:
         cells = self.columns[column]
         values = np.empty(len(cells))
         for row, cell in enumerate(cells):
-            try:
-                values[row] = blank if blank is not None and not cell.strip() else float(cell)
-            except ValueError:
-                values[row] = np.inf
-            if np.isinf(values[row]) or (np.isnan(values[row]) and cell.strip()):
+            if blank is not None and not cell.strip():
+                values[row] = blank
+            elif not NUMBER.fullmatch(cell.strip()) or np.isinf(found := float(cell)):
                 self.refuse(row, column, "not a finite number", "correct the cell")
+            else:
+                values[row] = found
         return values
 
     def observations(self) -> dict[str, str]:
@@ -176,7 +177,9 @@ def to_studies(rows: Named, views: str = "max", *, labels: bool = False) -> Name
     """
     if rows.key == "Study":
         return rows
-    numbers, names = number_studies([find_study(name) for name in rows.names])
+    studies = [find_study(name) for name in rows.names]
+    numbers, _ = number_studies(list(map(strip_copy, studies)))  # views of one study may be spelled as of two copies
+    names = [studies[row] for row in np.unique(numbers, return_index=True)[1]]
     stacked = np.column_stack(list(rows.columns.values()))
     reduced = reduce_labels(numbers, stacked, names) if labels else reduce_scores(numbers, stacked, views)
     groups = {group: _share(values, numbers, len(names)) for group, values in rows.groups.items()}

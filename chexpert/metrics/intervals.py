@@ -17,7 +17,9 @@ def percentile_interval(value: float, replicates: np.ndarray, n: int) -> Interva
     return _interval(value, replicates, n, find_ends)
 
 
-def logit_interval(value: float, replicates: np.ndarray, n: int, rarer: float = math.inf) -> Interval:
+def logit_interval(
+    value: float, replicates: np.ndarray, n: int, rarer: float = math.inf, rarest: float | None = None
+) -> Interval:
     """The replicates' standard deviation, laid off on the scale of log odds, where a share's errors are even.
 
     Of an AUROC the ends between which 95 % of the replicates lie are too narrow: docs/decisions.md has coverages.
@@ -27,23 +29,33 @@ def logit_interval(value: float, replicates: np.ndarray, n: int, rarer: float = 
         replicates: (R,) of drawn rows; NaN where undefined.
         n: rows.
         rarer: rows of the rarer class; the error is known only as well as they tell it (Student's t).
+        rarest: of a mean, that of the rarest class of all, for a value of 0 or 1.
 
     >>> [round(end, 3) for end in logit_interval(0.8, np.array([0.7, 0.8, 0.9]), 30)[1:3]]
     [0.54, 0.932]
     """
+    if value in (0, 1):
+        extreme = rarest if rarest is not None else min(rarer, n)
+        return _interval(value, replicates, n, lambda defined: bound_extreme(value, extreme))
     return _interval(value, replicates, n, lambda defined: lay_off(value, float(defined.std(ddof=1)), rarer))
 
 
-def lay_off(value: float, error: float, rarer: float = math.inf) -> tuple[float, float]:
-    """Ends of a 95 % interval about a share, from its standard error; see :func:`logit_interval`.
+def bound_extreme(value: float, rows: float) -> tuple[float, float]:
+    """Ends of a 95 % interval about a share of 0 or 1, whose replicates are all alike (Clopper and Pearson 1934).
 
-    A share of 0 or 1 has no log odds: its replicates are all alike, and it is its own interval.
+    Of an AUROC, where each row of the rarer class is in order with all others, these are the rows that tell.
 
-    >>> lay_off(1.0, 0.0)
-    (1.0, 1.0)
+    >>> [round(end, 3) for end in bound_extreme(1.0, 3)]
+    [0.292, 1.0]
     """
+    reach = 0.025 ** (1 / max(rows, 1)) if math.isfinite(rows) else 1.0
+    return (reach, 1.0) if value == 1 else (0.0, 1 - reach)
+
+
+def lay_off(value: float, error: float, rarer: float = math.inf) -> tuple[float, float]:
+    """Ends of a 95 % interval about a share, from its standard error; see :func:`logit_interval`."""
     if not 0 < value < 1:
-        return value, value
+        return bound_extreme(value, rarer)
     reach = stdtrit(max(rarer - 1, 1), 0.975) if math.isfinite(rarer) else ndtri(0.975)
     middle, error = math.log(value / (1 - value)), error / (value * (1 - value))
     return float(expit(middle - reach * error)), float(expit(middle + reach * error))

@@ -12,12 +12,15 @@ SCORES = ("max", "mean")
 
 
 def find_study(path: str) -> str:
-    """The study of a view's path; an image without a folder is one of its own.
+    """The study of a view's path: the folder, if it is called one; any other image is a study of its own.
+
+    A folder of thousands of films is no study: drawn as one, they would have intervals of no width.
 
     >>> find_study("CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg")
     'CheXpert-v1.0/valid/patient64541/study1'
     """
-    return path.rpartition("/")[0] or path
+    folder = path.rpartition("/")[0]
+    return folder if folder.rpartition("/")[2].lower().startswith("study") else path
 
 
 def number_studies(studies: Sequence[str]) -> tuple[np.ndarray, list[str]]:

@@ -16,11 +16,13 @@ class Journal:
     Args:
         output: beside which it lies, as ``<output>.part``.
         key: of what makes a probability what it is; a journal of another key is refused.
+        films: how many there are.
         width: how many probabilities a film has.
     """
 
-    def __init__(self, output: Path, key: str, width: int) -> None:
-        self.path, self.key, self.width = output.with_name(f"{output.name}.part"), key, width
+    def __init__(self, output: Path, key: str, films: int, width: int) -> None:
+        self.path, self.key = output.with_name(f"{output.name}.part"), key
+        self.films, self.width = films, width
         self.done: dict[int, list[float]] = {}
 
     def __enter__(self) -> "Journal":
@@ -28,9 +30,11 @@ class Journal:
         known = self.path.is_file()
         if known:
             self._read()
-        self.file = self.path.open("w")
+        aside = self.path.with_name(f"{self.path.name}.new")  # a kill here loses nothing
+        self.file = aside.open("w")
         self.file.write(json.dumps({"key": self.key}) + "\n")
         self._write(self.done)
+        aside.replace(self.path)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,17 +58,25 @@ class Journal:
         self.file.flush()
 
     def _read(self) -> None:
-        head, *lines = self.path.read_text().splitlines() or [""]
+        head, *lines = self.path.read_text(errors="replace").splitlines() or [""]
+        if not head:
+            return  # killed before it held anything
         if head != json.dumps({"key": self.key}):
             what = "another model's, input's or option's unfinished predictions lie there"
             raise ProblemError(what, where=str(self.path), mend="remove the file, or give another output")
         for line in lines:
-            try:
-                number, *row = json.loads(line)
-            except ValueError:
-                continue
-            if len(row) == self.width:
-                self.done[number] = row
+            if row := self._parse(line):
+                self.done[row[0]] = row[1:]
+
+    def _parse(self, line: str) -> list[Any] | None:
+        """Number and probabilities of a film; None where the line is damaged: the film is then done again."""
+        try:
+            row = json.loads(line)
+        except ValueError:
+            return None
+        whole = isinstance(row, list) and len(row) == 1 + self.width and type(row[0]) is int
+        known = whole and 0 <= row[0] < self.films and all(type(p) is float and 0 <= p <= 1 for p in row[1:])
+        return row if known else None
 
 
 def find_key(checkpoint: Path, films: Iterable[Film], **options: Any) -> str:

@@ -53,6 +53,7 @@ def predict(
     output: Path,
     *,
     level: str = "study",
+    views: str = "max",
     calibrated: bool = False,
     observations: str = "competition",
     root: Path | None = None,
@@ -67,7 +68,8 @@ def predict(
         run: the run folder, or a checkpoint.
         inputs: one table with the column Path, one folder, or image files.
         output: a new CSV file.
-        level: ``study``: one row a study, the maximum over its views; ``image``: one row a film.
+        level: ``study``: one row a study; ``image``: one row a film.
+        views: ``max`` (the competition's rule) or ``mean`` over the views of a study.
         calibrated: probabilities by the run's calibration.json.
         observations: ``competition``: the five; ``all`` that the model knows.
         root: of the paths in a table; by default the run's data root, then the table's folder.
@@ -83,7 +85,7 @@ def predict(
         raise ProblemError("it is there already, and nothing is overwritten", where=str(output), mend="give a new file")
     loaded = load(run)
     names = choose_observations(loaded.observations, observations)
-    calibration = Calibration.read(find_home(run) / rundir.CALIBRATION) if calibrated else None
+    calibration = read_calibration(run, level, views) if calibrated else None
     films = find_films(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if ids == "hash" else None
     data = loaded.config["data"]
@@ -93,7 +95,7 @@ def predict(
     )
     key = find_key(rundir.checkpoint(run) if run.is_dir() else run, films)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with Journal(output, key, len(loaded.observations)) as journal:
+    with Journal(output, key, len(films), len(loaded.observations)) as journal:
         resumed = len(journal.done)
         left = [n for n, film in enumerate(films) if film.file and n not in journal.done]
         for batch in run_model(loaded, films, left, batch_size, workers, watch):
@@ -106,11 +108,27 @@ def predict(
             raise ProblemError(f"no film can be read, the first: {why}", where=first, mend="give JPEG, PNG or DICOM")
         probabilities = rundir.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
-        rows = reduce(kept, probabilities[:, columns], level, names, calibration)
+        rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
         write(output, level, names, ((name_safely(name, salt), row) for name, row in rows))
         journal.remove()
     incomplete = {film.study for film in lost} & {film.study for film in kept} if level == "study" else ()
     return Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete))
+
+
+def read_calibration(run: Path, level: str, views: str) -> Calibration:
+    """The calibration of a run, which is of its best weights, and of studies as it made their scores.
+
+    Raises:
+        ProblemError: there is none, or it is of other scores.
+    """
+    if run.is_file() and run.name != rundir.checkpoint(run).name:
+        mend = f"predict by the run, or by {rundir.BEST}.ckpt"
+        raise ProblemError("the calibration is of the run's best weights", where=str(run), mend=mend)
+    found = Calibration.read(find_home(run) / rundir.CALIBRATION)
+    if level == "study" and found.views != views:
+        what = f"the calibration is of the {found.views} over the views of a study"
+        raise ProblemError(what, where=f"--views {views}", mend=f"--views {found.views}")
+    return found
 
 
 def choose_observations(known: Sequence[str], which: str) -> list[str]:
@@ -130,7 +148,8 @@ def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
     if root:
         return [root.absolute()]
     own = loaded.config["data"].get("root")
-    own = build(own, "data.root") if isinstance(own, Mapping) else own
+    if isinstance(own, Mapping):  # the phantom, which would be drawn where it is not
+        own = build(own, "data.root") if Path(own.get("parent", "")).is_dir() else None
     places = [Path(own).expanduser()] if own else []
     return [place.absolute() for place in [*places, first.parent] if place.is_dir()]
 
@@ -160,13 +179,18 @@ def run_model(
 
 
 def reduce(
-    films: Sequence[Film], scores: np.ndarray, level: str, names: Sequence[str], calibration: Calibration | None
+    films: Sequence[Film],
+    scores: np.ndarray,
+    level: str,
+    views: str,
+    names: Sequence[str],
+    calibration: Calibration | None,
 ) -> list[tuple[str, list[float]]]:
     """Names and probabilities (C) of the rows of the table."""
     rows = [film.name for film in films]
     if level == "study":
         numbers, rows = number_studies([film.study for film in films])
-        scores = reduce_scores(numbers, scores)
+        scores = reduce_scores(numbers, scores, views)
     if calibration:
         scores = calibration.apply(scores, names, level)
     return list(zip(rows, scores.tolist(), strict=True))

@@ -220,3 +220,28 @@ def test_what_is_written_names_no_folder_above_the_runs_and_no_file_in_settings(
         text = path.read_text()
         assert "DOE" not in text
         assert "[a path]" in text or path.suffix == ".md"
+
+
+def test_copies_of_one_run_are_no_further_seeds(tmp_path):
+    for name in "abc":
+        make_run(tmp_path / name, 1.0, seed=3)
+    assert compare([tmp_path], replicates=10)["configurations"] == []
+    with pytest.raises(ProblemError, match="given twice"):
+        compare([tmp_path / "a", tmp_path / "b/../a"], replicates=10)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.yaml", b"hello"),
+        ("config.yaml", b"- 1"),
+        ("config.yaml", b"\xff\xfe"),
+        ("metrics.json", b'{"valid": 3}'),
+    ],
+)
+def test_a_damaged_job_is_told_and_stops_no_sweep(tmp_path, file, content):
+    for name in "ab":
+        make_run(tmp_path / name)
+    (tmp_path / "b" / file).write_bytes(content)
+    (absent,) = compare([tmp_path], replicates=10)["absent"]
+    assert (absent["name"], absent["state"]) == (str(tmp_path / "b"), "unreadable")

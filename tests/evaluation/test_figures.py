@@ -140,3 +140,31 @@ def test_a_group_that_nobody_knows_is_told(judged):
 def test_the_same_seed_gives_the_same_figures(judged):
     one, other, third = (evaluate(judged, replicates=50, seed=seed)["auroc"] for seed in (1, 1, 2))
     assert one == other != third
+
+
+def test_a_perfect_figure_of_few_rows_claims_no_certainty():
+    labels = np.array([[1.0], [1.0], [1.0], [0.0], [0.0], [0.0], [0.0]])
+    judged = Judged(list("abcdefg"), np.arange(7), ["Edema"], labels / 2, labels, "study", "max")
+    content = evaluate(judged, mean_over=["Edema"], replicates=50, operating_points={"Edema": {"youden": 0.25}})
+    lowest = 0.025 ** (1 / 3)  # three positives, all in order
+    for figure in (content["auroc"]["Edema"], content["auroc_mean"]):
+        assert (figure["value"], figure["ci_low"], figure["ci_high"]) == (1, pytest.approx(lowest), 1)
+    point = content["operating_points"]["Edema"]["youden"]
+    assert point["sensitivity"]["ci_low"] == pytest.approx(lowest)
+    assert point["specificity"]["ci_low"] == pytest.approx(0.025 ** (1 / 4))
+
+
+def test_the_calibration_error_lies_in_its_interval_also_where_scores_are_calibrated():
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        scores = rng.random((235, 1))
+        judged = Judged([f"s{n}" for n in range(235)], np.arange(235), ["Edema"], scores,
+                        (rng.random((235, 1)) < scores).astype(float), "study", "max")  # fmt: skip
+        ece = evaluate(judged, replicates=200)["calibration"]["Edema"]["ece"]
+        assert ece["ci_low"] <= ece["value"] <= ece["ci_high"]
+
+
+def test_an_observation_counts_once_in_the_mean():
+    from chexpert.evaluation.evaluate import find_names
+
+    assert find_names(["Edema", "edema"], make_judged(), asked=True) == ["Edema"]

@@ -98,6 +98,12 @@ b/view1_frontal.jpg,Unknown,0,Lateral,,0,0,B
     }
 
 
+def test_groups_go_by_name_whatever_their_case_and_may_not_stand_twice(files):
+    assert read_labels(files(labels="Study,age,SEX,Edema\na,33,F,1\n")[1]).groups == {"age": ["under 40"], "sex": ["F"]}
+    with pytest.raises(ProblemError, match="two columns for the group 'site'"):
+        read_labels(files(labels="Study,Site,site,Edema\na,x,y,1\n")[1])
+
+
 def test_a_group_that_views_of_a_study_differ_in_is_mixed(files):
     labels = """Path,Frontal/Lateral,AP/PA,Edema
 v/patient1/study1/view1_frontal.jpg,Frontal,AP,1
@@ -122,6 +128,7 @@ L1 = "Study,Edema\na,1\nb,0\n"
         (P1 + "a,0.1\n", L1, "this row stands twice: 'a'", "p.csv, line 4, column Study"),
         (P1, L1 + "b,0\n", "this row stands twice: 'b'", "l.csv, line 4, column Study"),
         ("Study,Edema\na,0.5\nb,high\n", L1, "not a finite number: 'high'", "p.csv, line 3, column Edema"),
+        ("Study,Edema\na,0_9\n", L1, "not a finite number: '0_9'", "p.csv, line 2, column Edema"),
         ("Study,Edema\na,nan\n", L1, "not a finite number: 'nan'", "p.csv, line 2, column Edema"),
         ("Study,Edema\na,inf\n", L1, "not a finite number: 'inf'", "p.csv, line 2, column Edema"),
         ("Study,Edema\na,\n", L1, "not a finite number: ''", "p.csv, line 2, column Edema"),
@@ -156,6 +163,19 @@ def test_a_file_that_is_not_there_is_told(tmp_path):
 
 
 def test_views_of_a_study_with_different_labels_are_refused(files):
-    labels = "Path,Edema\na/1.jpg,1\na/2.jpg,0\n"
+    labels = "Path,Edema\nstudy1/1.jpg,1\nstudy1/2.jpg,0\n"
     with pytest.raises(ProblemError, match="different labels"):
-        read_judged(*files("Path,Edema\na/1.jpg,1\na/2.jpg,0\n", labels))
+        read_judged(*files("Path,Edema\nstudy1/1.jpg,1\nstudy1/2.jpg,0\n", labels))
+
+
+def test_a_folder_of_films_is_no_study(files):
+    rows = "Path,Edema\n" + "".join(f"images/{number}.png,{number % 2}\n" for number in range(6))
+    for level in ("image", "study"):
+        assert read_judged(*files(rows, rows), level=level).studies.tolist() == list(range(6))
+
+
+def test_views_of_a_study_may_be_spelled_as_of_two_copies(files):
+    rows = "Path,Edema\nCheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg,0.9\n"
+    judged = read_judged(*files(rows + "CheXpert-v1.0/valid/patient1/study1/view2_lateral.jpg,0.2\n",
+                                "Study,Edema\nvalid/patient1/study1/,1\n"))  # fmt: skip
+    assert judged.scores.tolist() == [[0.9]]

@@ -42,7 +42,7 @@ def test_a_sweep_is_ranked_and_written(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["none"], "no such file or folder"), (["none", "--bootstrap", "1"], "at least 2"), ([], "required")],
+    [(["none"], "no such file or folder"), (["none", "--bootstrap", "1"], "at least 10"), ([], "required")],
 )
 def test_a_wrong_call_ends_with_one_message(arguments, message):
     done = compare(*arguments)

@@ -84,7 +84,7 @@ def test_thresholds_come_from_other_studies(files):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--bootstrap", "1"], "--bootstrap is at least 2"),
+        (["--bootstrap", "1"], "--bootstrap is at least 10"),
         (["--tune-labels", "x"], "go together"),
         (["--mean-over", "Fracture"], "not judged here: Fracture"),
         (["--group-by", "sex"], "nothing is known of 'sex'"),
@@ -99,3 +99,13 @@ def test_a_wrong_call_ends_with_one_message_and_writes_nothing(files, arguments,
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not out.exists()
+
+
+def test_an_input_is_never_overwritten(files):
+    folder, truth, scores, _ = files
+    plain = write(folder / "plain.csv", STUDIES, NAMES, scores)
+    before = plain.read_text()
+    done = evaluate("--predictions", plain, "--labels", truth, "--out", folder / "x/../plain.csv")
+    assert done.returncode == 2
+    assert "is asked for twice" in done.stderr
+    assert plain.read_text() == before
