@@ -118,7 +118,7 @@ def judge_calibration(sample: Sample) -> dict[str, Any]:
 
 
 def _judge_error(sample: Sample) -> Interval:
-    """The calibration error with the spread of drawn rows about it; in them it is larger than in the rows themselves."""
+    """The calibration error with the spread of drawn rows about it; in those it is larger than in the rows."""
     value = float(expected_calibration_error(sample.scores, sample.labels, np.ones((1, len(sample.scores))))[0])
     drawn = expected_calibration_error(sample.scores, sample.labels, sample.counts)
     return percentile_interval(value, np.maximum(drawn - np.nanmean(drawn) + value, 0), len(sample.scores))
