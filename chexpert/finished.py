@@ -85,6 +85,12 @@ def place(model: Model) -> Model:
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def prepare(loaded: Loaded) -> Model:
+    """The model where it is to run, in the memory format in which it was judged: another one adds up otherwise."""
+    model = place(loaded.model)
+    return model.to(memory_format=torch.channels_last) if loaded.config["channels_last"] else model
+
+
 def check_layers(explainers: Mapping[str, Explainer], model: Model) -> None:
     """Refuses layers that the model lacks, before the first explainer has written anything."""
     for explainer in explainers.values():

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from chexpert import rundir
-from chexpert.build import Loaded, load, read_checkpoint
+from chexpert.build import load, read_checkpoint
 from chexpert.data import CheXpertDataModule
 from chexpert.evaluation import Named, read_predictions
-from chexpert.finished import open_data, place
+from chexpert.finished import open_data, prepare
 from chexpert.problem import ProblemError
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
@@ -75,9 +75,3 @@ def predict(checkpoints: Sequence[Path], data: CheXpertDataModule, watch: Watch)
         if not np.isfinite(scores).all():
             raise ProblemError("the model puts out NaN or infinity", where=str(path), mend="leave it out")
         yield path, Named(path, "Path", names, dict(zip(one.observations, scores.T, strict=True)))
-
-
-def prepare(loaded: Loaded) -> torch.nn.Module:
-    """The model where it is to run, in the memory format in which it was judged: another one adds up otherwise."""
-    model = place(loaded.model)
-    return model.to(memory_format=torch.channels_last) if loaded.config["channels_last"] else model

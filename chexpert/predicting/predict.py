@@ -13,7 +13,7 @@ from chexpert.build import Loaded, build, load
 from chexpert.data import ViewDataset
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.evaluation import Calibration
-from chexpert.finished import find_home, place
+from chexpert.finished import find_home, prepare
 from chexpert.identity import name_safely, read_salt
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.observations import COMPETITION
@@ -164,9 +164,7 @@ def run_model(
     files = [str(films[number].file) for number in left]
     views = ViewDataset([str(n) for n in left], files, nothing, nothing.astype(bool), loaded.preprocessing, skip=True)
     loader = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
-    model = place(loaded.model)
-    if loaded.config["channels_last"]:  # as it was judged: another memory format adds up in another order
-        model = model.to(memory_format=torch.channels_last)
+    model = prepare(loaded)
     device = next(model.parameters()).device
     with torch.inference_mode():
         for batch in watch(loader):

@@ -10,9 +10,10 @@ from matplotlib.lines import Line2D
 
 from chexpert import rundir
 from chexpert.evaluation import Calibration, Judged, read_run
+from chexpert.report.evaluation import describe_level
 from chexpert.report.forest import REST, ROW, Row, paint_forest
-from chexpert.report.groups import TITLES, sort
-from chexpert.report.reliability import AFTER, BEFORE, paint_diagram
+from chexpert.report.groups import list_groups, list_rows
+from chexpert.report.reliability import AFTER, BEFORE, paint_diagram, tell_before_and_after
 
 DPI, WIDTH = 100, 4.2  # dots an inch, inches: about as wide as a card, for TensorBoard shrinks by leaving dots out
 PANEL = 1.6  # inches of a reliability diagram
@@ -29,7 +30,7 @@ def draw_figures(folder: Path, split: str, content: Mapping[str, Any]) -> Iterat
         split: which.
         content: its evaluation.
     """
-    where = f"{split} split, n = {content['n']:,} {'studies' if content['level'] == 'study' else 'views'}"
+    where = f"{split} split, {describe_level(content)}, n = {content['n']:,}"
     mean, aurocs = content["auroc_mean"], content["auroc"]
     rows = [Row(f"mean of {len(mean['over'])}", mean)]
     rows += [
@@ -39,25 +40,13 @@ def draw_figures(folder: Path, split: str, content: Mapping[str, Any]) -> Iterat
     yield f"auroc/Intervals/{split}", draw_rows(rows, f"AUROC, 95 % interval\n{where}")
     if content["groups"]:
         across = f"mean AUROC over {len(mean['over'])}, 95 % interval; gray: small\n{where}"
-        yield f"groups/Intervals/{split}", draw_rows(list_rows(content), across)
+        yield f"groups/Intervals/{split}", draw_rows(list_rows(content, list_groups(content)), across)
     if content["calibration"]:
         fitted = folder / rundir.CALIBRATION
         calibration = Calibration.read(fitted) if content.get("calibrated") and fitted.is_file() else None
         judged = read_run(folder, split, content["level"], content["views"] or "max")
         if np.isfinite(judged.labels).any():
             yield f"calibration/Reliability/{split}", draw_reliability(judged, calibration, where)
-
-
-def list_rows(content: Mapping[str, Any]) -> list[Row]:
-    """The parts of each group beneath its title; a mean over fewer observations is not drawn."""
-    over = content["auroc_mean"]["over"]
-    rows = [Row("all", content["auroc_mean"])]
-    for group, own in content["groups"].items():
-        rows.append(Row(TITLES.get(group, group), None))
-        for part, figures in sort(own["rows"]).items():
-            figure = figures["auroc_mean"] if figures["auroc_mean"]["over"] == over else {"value": None}
-            rows.append(Row(f"{part}  (n = {figures['n']:,})", figure, quiet=figures["small"]))
-    return rows
 
 
 def draw_rows(rows: Sequence[Row], across: str) -> Figure:
@@ -86,12 +75,3 @@ def draw_reliability(judged: Judged, calibration: Calibration | None, where: str
     lines = [Line2D([], [], color=colour, label=label) for label, colour in colours.items()]
     figure.legend(handles=lines, loc="outside upper center", ncols=2, fontsize=8)
     return figure
-
-
-def tell_before_and_after(
-    scores: np.ndarray, name: str, level: str, calibration: Calibration | None
-) -> dict[str, np.ndarray]:
-    """The scores of one observation, and calibrated where that was fitted."""
-    if not calibration or not calibration.levels.get(level, {}).get(name):
-        return {"before": scores}
-    return {"before": scores, "after": calibration.apply(scores[:, None], [name], level)[:, 0]}

@@ -60,8 +60,8 @@ def tell(group: Mapping[str, Any]) -> str:
     return describe_gap(group["largest_gap"])
 
 
-def draw_groups(content: Mapping[str, Any], groups: list[Group], where: str, key: str) -> Markup:
-    """The mean AUROC of each part beside that of all rows; means over fewer observations are not drawn."""
+def list_rows(content: Mapping[str, Any], groups: list[Group]) -> list[Row]:
+    """The mean AUROC of each part beside that of all rows; means over fewer observations are left blank."""
     rows = [Row("All rows", content["auroc_mean"])]
     for group in groups:
         if len(group.parts) < 2:
@@ -71,5 +71,10 @@ def draw_groups(content: Mapping[str, Any], groups: list[Group], where: str, key
             complete = len(own["auroc_mean"]["over"]) == group.over
             figure = own["auroc_mean"] if complete else {"value": None}
             rows.append(Row(f"{part}  (n = {own['n']:,})", figure, quiet=own["small"]))
+    return rows
+
+
+def draw_groups(content: Mapping[str, Any], groups: list[Group], where: str, key: str) -> Markup:
+    """The groups beneath each other."""
     across = f"mean AUROC over {len(content['auroc_mean']['over'])}, 95 % interval"
-    return draw_forest(rows, across, f"Mean AUROC by group, {where}", key)
+    return draw_forest(list_rows(content, groups), across, f"Mean AUROC by group, {where}", key)

@@ -52,12 +52,19 @@ def judge_reliability(
         scores, labels, _ = judged.column(name)
         if not len(scores):
             continue
-        told = {"before": scores}
-        if calibration and name in calibrated:
-            told["after"] = calibration.apply(scores[:, None], [name], judged.level)[:, 0]
+        told = tell_before_and_after(scores, name, judged.level, calibration)
         diagram = draw_diagram(told, labels, f"{name}, {where}", f"{key}-{c}")
         found.append(Reliability(name, diagram, content["calibration"][name], calibrated.get(name)))
     return found
+
+
+def tell_before_and_after(
+    scores: np.ndarray, name: str, level: str, calibration: Calibration | None
+) -> dict[str, np.ndarray]:
+    """The scores of one observation, and calibrated where that was fitted."""
+    if not calibration or not calibration.levels.get(level, {}).get(name):
+        return {"before": scores}
+    return {"before": scores, "after": calibration.apply(scores[:, None], [name], level)[:, 0]}
 
 
 def find_calibrated(judged: Judged, content: Mapping[str, Any], calibration: Calibration) -> Mapping[str, Any]:
