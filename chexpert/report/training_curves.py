@@ -1,6 +1,7 @@
 """How a run learned, from the event files that TensorBoard reads; no torch is needed."""
 
 import math
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle
@@ -65,6 +66,7 @@ def read_lines(folder: Path) -> dict[str, Line]:
         return {}
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # takes half a second
 
+    logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it tells each event file that it opens
     events = EventAccumulator(str(folder), size_guidance=BOUNDS)
     events.Reload()
     wanted = [tag for tag in events.Tags()["scalars"] if tag.startswith(("train/", "val/", "lr-"))]
