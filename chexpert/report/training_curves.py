@@ -1,7 +1,7 @@
 """How a run learned, from the event files that TensorBoard reads; no torch is needed."""
 
-import math
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import cycle
