@@ -15,6 +15,7 @@ from chexpert.report.drawing import FAINT, INK, draw
 
 BEFORE, AFTER = "#D55E00", "#0072B2"
 LARGEST = 60  # square points of the dot that stands for all rows
+LEAST = 5  # rows of a bin that the line goes through: a share of fewer swings between 0 and 1
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def paint_diagram(axes: Axes, told: Mapping[str, np.ndarray], labels: np.ndarray
     for when, colour, marker in (("before", BEFORE, "D"), ("after", AFTER, "o")):
         if when in told:
             across, up, rows = bin_up(told[when], labels)
-            axes.plot(across, up, color=colour, linewidth=1, alpha=0.7)
+            many = rows >= LEAST
+            axes.plot(across[many], up[many], color=colour, linewidth=1, alpha=0.7)
             axes.scatter(across, up, 6 + LARGEST * rows / len(labels), color=colour, marker=marker, linewidths=0)
     frame(axes, "probability told", "share of positives")
 
