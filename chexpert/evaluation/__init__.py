@@ -4,7 +4,7 @@ from chexpert.evaluation.calibration import Calibration, judge_calibrated
 from chexpert.evaluation.comparing import compare
 from chexpert.evaluation.evaluate import Points, check_apart, choose_operating_points, evaluate, evaluate_files
 from chexpert.evaluation.join import join, read_judged, read_run
-from chexpert.evaluation.judged import Judged
+from chexpert.evaluation.judged import Judged, describe_level
 from chexpert.evaluation.tables import Named, read_labels, read_predictions, strip_copy, to_studies
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "check_apart",
     "choose_operating_points",
     "compare",
+    "describe_level",
     "evaluate",
     "evaluate_files",
     "join",

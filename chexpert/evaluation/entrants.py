@@ -47,12 +47,13 @@ def find_entrants(paths: Sequence[Path], split: str) -> tuple[list[Entrant], lis
     Raises:
         ProblemError: a path is neither, or is given twice, or no entrant is left.
     """
-    entrants: list[Entrant] = []
-    absent: list[Absent] = []
-    for path in paths:
-        for place in [path] if path.is_file() else find_runs(path):
-            found = read_file(place) if place.is_file() else read_run_folder(place, split, alone=place == path)
-            (entrants if isinstance(found, Entrant) else absent).append(found)  # type: ignore[arg-type]
+    found = [
+        read_file(place) if place.is_file() else read_run_folder(place, split, alone=place == path)
+        for path in paths
+        for place in ([path] if path.is_file() else find_runs(path))
+    ]
+    entrants = [one for one in found if isinstance(one, Entrant)]
+    absent = [one for one in found if isinstance(one, Absent)]
     names = [str(Path(entrant.name).resolve()) for entrant in entrants]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ProblemError("given twice", where=", ".join(twice), mend="name each once")

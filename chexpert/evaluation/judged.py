@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from chexpert.evaluation.tables import strip_copy
 from chexpert.metrics import find_study
+
+ROWS = {"image": "single views", "study": "studies"}
+"""What is judged, by level, in words."""
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,12 @@ class Judged:
     def study_names(self) -> list[str]:
         """Of each row the name of its study."""
         return [strip_copy(name if self.level == "study" else find_study(name)) for name in self.names]
+
+
+def describe_level(content: Mapping[str, Any]) -> str:
+    """What a row is, and how the score of a study is made.
+
+    >>> describe_level({"level": "study", "views": "max"}), describe_level({"level": "image"})
+    ('studies (max over views)', 'single views')
+    """
+    return ROWS[content["level"]] + (f" ({content['views']} over views)" if content["level"] == "study" else "")

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from chexpert import rundir
-from chexpert.evaluation import Calibration, Judged, read_run
-from chexpert.report.evaluation import describe_level
+from chexpert.evaluation import Calibration, Judged, describe_level, read_run
 from chexpert.report.forest import REST, ROW, Row, paint_forest
 from chexpert.report.groups import list_groups, list_rows
 from chexpert.report.reliability import AFTER, BEFORE, paint_diagram, tell_before_and_after

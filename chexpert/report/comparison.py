@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from chexpert.evaluation import describe_level
 from chexpert.report.comparison_tables import align, auroc_table, name_all, ranking, reader_tables, setting_rows
-from chexpert.report.evaluation import describe_level
 
 LEVEL = 0.05
 

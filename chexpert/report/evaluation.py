@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-ROWS = {"image": "single views", "study": "studies"}
+from chexpert.evaluation import describe_level
+
 SHOWN = 5
 """Names of left out rows that are printed."""
 
@@ -49,15 +50,6 @@ def format_number(value: float | None, digits: int = 3) -> str:
 def is_undefined(value: float | None) -> bool:
     """NaN, or null where it was read from JSON."""
     return value is None or math.isnan(value)
-
-
-def describe_level(content: Mapping[str, Any]) -> str:
-    """What a row is, and how the score of a study is made.
-
-    >>> describe_level({"level": "study", "views": "max"}), describe_level({"level": "image"})
-    ('studies (max over views)', 'single views')
-    """
-    return ROWS[content["level"]] + (f" ({content['views']} over views)" if content["level"] == "study" else "")
 
 
 def _head(content: Mapping[str, Any], yardstick: str) -> str:

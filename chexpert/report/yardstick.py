@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chexpert.report.evaluation import ROWS
+from chexpert.evaluation import describe_level
 from chexpert.report.record import Record
 
 
 def describe_rows(record: Record, split: str) -> str:
     """Split, level, views and number of rows: "valid split, single views, n = 242"."""
     level, views = record.level(split)
-    over = f" ({views} over views)" if level == "study" else ""
+    rows = describe_level({"level": level, "views": views})
     n = (record.evaluations.get(split) or record.metrics[split])["n"]
-    return f"{split} split, {ROWS[level]}{over}, n = {n:,}"
+    return f"{split} split, {rows}, n = {n:,}"
 
 
 def describe_labels(record: Record, split: str) -> str:

@@ -6,10 +6,10 @@ import time
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 
+from chexpert.evaluation import describe_level
 from chexpert.training.module import MultilabelModule
 
 LOSSES = {"train/loss": "train/loss (last batch)", "val/loss": "val/loss"}
-ROWS = {"image": "single views", "study": "studies"}
 
 
 def make_progress() -> list[pl.Callback]:
@@ -25,7 +25,7 @@ def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float
     if "val/auroc_mean" in metrics:
         mean, over = module.find_mean()
         split = trainer.datamodule.choosing  # type: ignore[attr-defined]
-        kind = ROWS[module.level] + (f" ({module.study_score} over views)" if module.level == "study" else "")
+        kind = describe_level({"level": module.level, "views": module.study_score})
         rows = f"{split}, {len(module.judged_rows[0])} {kind}, mean over {len(over)}"
         parts.append(f"val/auroc_mean {mean.value:.3f} [{mean.ci_low:.3f}, {mean.ci_high:.3f}] ({rows})")
     return "  ".join(parts)

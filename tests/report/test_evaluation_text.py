@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from chexpert.evaluation import Judged, choose_operating_points, evaluate
+from chexpert.evaluation import Judged, choose_operating_points, describe_level, evaluate
 from chexpert.report import describe_evaluation
-from chexpert.report.evaluation import describe_gap, describe_level
+from chexpert.report.evaluation import describe_gap
 
 NAMES = ["Edema", "Fracture"]
 
