@@ -9,6 +9,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from torchmetrics.functional.classification import binary_calibration_error
 
+from chexpert.config import CALIBRATIONS
 from chexpert.metrics.calibration import (
     METHODS,
     calibrate,
@@ -90,3 +91,7 @@ def test_perfectly_separated_scores_stay_probabilities():
     for fit in METHODS.values():
         told = calibrate(np.array([0.0, 1.0]), fit(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1.0])))
         assert np.isfinite(told).all()
+
+
+def test_a_config_may_name_every_method_and_no_other():
+    assert set(CALIBRATIONS) == set(METHODS)

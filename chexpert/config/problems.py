@@ -1,0 +1,120 @@
+"""Everything that can be wrong with a config before data or weights are read."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from chexpert.config.schema import GROUP_KEYS, Config
+from chexpert.config.targets import check_targets
+from chexpert.config.unknown import tell_unknown
+from chexpert.observations import COMPETITION, OBSERVATIONS
+from chexpert.problem import ProblemError
+
+GROUPS: dict[str, tuple[str, ...]] = {"competition": COMPETITION, "all": OBSERVATIONS}
+"""Words for lists of observations."""
+
+LEVELS, STUDY_SCORES = ("image", "study"), ("max", "mean")
+CALIBRATIONS = ("platt", "temperature", "isotonic")  # as chexpert.metrics.calibration has them, which loads scipy
+
+
+def expand(observations: Any) -> Any:
+    """The list for a word, and a list as it is.
+
+    >>> len(expand("all")), expand(["Edema"])
+    (14, ['Edema'])
+    """
+    return list(GROUPS[observations]) if isinstance(observations, str) and observations in GROUPS else observations
+
+
+def find_problems(cfg: dict[str, Any]) -> list[str]:
+    """Everything wrong with a plain config, each as one message with what, where and the mend."""
+    known = [f.name for f in fields(Config)]
+    problems: list[ProblemError | str] = [tell_unknown(key, "the top level", known) for key in cfg if key not in known]
+    problems += _observation_problems(cfg)
+    problems += find_explain_problems(cfg["explain"])
+    problems += _number_problems(cfg)
+    if not cfg.get("start_from"):
+        problems += _frozen_problems(cfg.get("model"), "model")
+    nodes = {key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg}
+    nodes |= {f"explainer.{name}": node for name, node in (cfg.get("explainer") or {}).items()}
+    outputs = {"observations": list(map(str, cfg["observations"])) if isinstance(cfg["observations"], list) else []}
+    for key, node in nodes.items():
+        if not isinstance(node, dict) or "_target_" not in node:
+            group, _, name = key.partition(".")
+            mend = f"choose it too: {group}=" + (f"[...,{name}]" if name else "...")
+            problems.append(ProblemError("set, but not chosen", where=key, mend=mend))
+        problems += check_targets(node, key, known=outputs if key == "labels" else {})
+    return list(
+        dict.fromkeys(str(problem) for problem in problems)
+    )  # an interpolated node is checked where it stands too
+
+
+def _frozen_problems(node: Any, where: str) -> Iterator[ProblemError]:
+    """Backbones that would stay as random as they begin."""
+    if not isinstance(node, dict):
+        return
+    if node.get("frozen") is True and not node.get("pretrained"):
+        mend = "give it weights: start_from=RUN, or pretrained=true or a file; or frozen=false"
+        yield ProblemError("a frozen backbone without trained weights", where=where, mend=mend)
+    for key, value in node.items():
+        yield from _frozen_problems(value, f"{where}.{key}")
+
+
+def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
+    trainer = cfg["trainer"]
+    if cfg["seed"] < 0:
+        yield ProblemError(f"{cfg['seed']} is not possible", where="seed", mend="0 or more")
+    epochs = trainer.get("max_epochs", 1)
+    if not isinstance(epochs, int) or epochs < 0:
+        yield ProblemError(f"{epochs!r} is not possible", where="trainer.max_epochs", mend="a whole number, 0 or more")
+    if trainer.get("devices", 1) != 1 or trainer.get("num_nodes", 1) != 1:
+        yield ProblemError("several devices are not supported yet", where="trainer.devices", mend="trainer.devices=1")
+    if cfg["keep"] < 1:
+        yield ProblemError(f"{cfg['keep']} is not possible", where="keep", mend="1 or more")
+    for key, words in (("level", LEVELS), ("study_score", STUDY_SCORES), ("calibration", (None, *CALIBRATIONS))):
+        if cfg[key] not in words:
+            yield ProblemError(f"unknown {key}: {cfg[key]!r}", where=key, mend=f"one of {', '.join(map(str, words))}")
+    if ".." in Path(cfg["name"]).parts or Path(cfg["name"]).is_absolute():
+        yield ProblemError(f"{cfg['name']} leaves outputs/", where="name", mend="a plain name")
+
+
+def find_explain_problems(explain: Mapping[str, Any]) -> Iterator[ProblemError]:
+    """What is wrong with the choice of what is explained and scored."""
+    for key in ("count", "top", "passes"):
+        if explain[key] < 1:
+            mend = "1 or more; none at all: " + ("explain.score=0" if key == "passes" else "explainer=[]")
+            yield ProblemError(f"{explain[key]} is not possible", where=f"explain.{key}", mend=mend)
+    if explain["score"] < 0:
+        mend = "the views an observation that are scored; 0: none"
+        yield ProblemError(f"{explain['score']} is not possible", where="explain.score", mend=mend)
+    views, masks = explain["views"], explain["masks"]
+    if views is not None and len(set(views)) != max(1, len(views)):
+        mend = "name each view once; none at all: explainer=[]"
+        yield ProblemError("no view, or a view twice", where="explain.views", mend=mend)
+    if not (masks is None or masks is False or (isinstance(masks, str) and Path(masks).is_file())):
+        mend = "a file of masks as CheXlocalize distributes it, null (the one beside the data) or false (none)"
+        yield ProblemError(f"no masks: {masks!r}", where="explain.masks", mend=mend)
+
+
+def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
+    observations = cfg.get("observations")
+    explained = (cfg.get("explain") or {}).get("observations")
+    lists: dict[str, tuple[Any, Sequence[str]]] = {
+        "observations": (observations, OBSERVATIONS),
+        "mean_over": (cfg.get("mean_over"), observations if isinstance(observations, list) else OBSERVATIONS),
+    }
+    if explained is not None:
+        lists["explain.observations"] = (explained, observations if isinstance(observations, list) else OBSERVATIONS)
+    for key, (names, allowed) in lists.items():
+        if not isinstance(names, list) or not names:
+            mend = f"a list of names, or one of the words {', '.join(GROUPS)}"
+            yield ProblemError(f"no list of observations: {names!r}", where=key, mend=mend)
+            continue
+        if wrong := [name for name in names if name not in allowed]:
+            close = [c for name in wrong for c in difflib.get_close_matches(str(name), allowed, n=1)] or allowed
+            what = f"not among {'the outputs' if allowed is observations else 'CheXpert'}: {', '.join(map(str, wrong))}"
+            yield ProblemError(what, where=key, mend=f"did you mean {', '.join(map(str, close))}?")
+        if len(set(map(str, names))) < len(names):
+            yield ProblemError("an observation stands twice", where=key, mend="name each once")

@@ -1,0 +1,44 @@
+"""From what Hydra composed to plain containers that were checked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from chexpert.config.problems import expand, find_problems
+from chexpert.problem import ProblemError
+
+
+def resolve(cfg: DictConfig) -> dict[str, Any]:
+    """The config as plain containers, checked, with its words replaced by what they stand for.
+
+    Raises:
+        ProblemError: everything that is wrong, at once.
+    """
+    if cfg.get("pretrained") == "auto":
+        # Weights learned on photographs help on films, not on drawings that the config itself has made.
+        cfg.pretrained = not OmegaConf.is_dict(OmegaConf.select(cfg, "data.root"))
+    try:
+        plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        where, what = str(error.full_key), str(error).splitlines()[0]
+        raise ProblemError(what, where=where, mend=f"give it: {where}=...") from error
+    plain.pop("hydra", None)
+    for key in ("observations", "mean_over"):
+        plain[key] = expand(plain[key])
+    if isinstance(plain.get("explain"), dict) and plain["explain"].get("observations") is not None:
+        plain["explain"]["observations"] = expand(plain["explain"]["observations"])
+    problems = find_problems(plain)
+    if problems:
+        raise ProblemError("\n".join(problems))
+    return plain
+
+
+def find_notices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
+    """What a user chose that will have no effect; no error, since a sweep may choose it for other jobs."""
+    chosen = [override for override in overrides if override.lstrip("+").startswith(("backbone=", "backbone."))]
+    if chosen and "members" in cfg.model:
+        way = "choose its members: backbone@model.members.<name>=..."
+        return [f"{chosen[0]} has no effect on a combined model; {way}"]
+    return []

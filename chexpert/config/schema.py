@@ -1,0 +1,63 @@
+"""The schema of the top level: a key that is not here is refused."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+GROUP_KEYS = ("data", "labels", "backbone", "model", "loss", "optimizer", "scheduler", "trainer", "explainer")
+"""Top-level keys that a config group fills."""
+
+
+@dataclass
+class ExplainConfig:
+    """Which views and observations are explained after fitting."""
+
+    views: list[str] | None = None
+    count: int = 4
+    top: int = 3
+    observations: Any = None
+    masks: Any = None
+    score: int = 32
+    passes: int = 5000
+
+
+@dataclass
+class Config:
+    """The top level of train.yaml; a key that is not here is refused."""
+
+    name: str = MISSING
+    seed: int = MISSING
+    observations: Any = MISSING
+    mean_over: Any = MISSING
+    pretrained: Any = MISSING
+    start_from: str | None = None
+    channels_last: bool = MISSING
+    early_stopping: int | None = None
+    level: str = MISSING
+    study_score: str = MISSING
+    predict_train: bool = MISSING
+    calibration: str | None = None
+    keep: int = MISSING
+    explain: ExplainConfig = field(default_factory=ExplainConfig)
+    data: Any = field(default_factory=dict)
+    labels: Any = field(default_factory=dict)
+    backbone: Any = field(default_factory=dict)
+    model: Any = field(default_factory=dict)
+    loss: Any = field(default_factory=dict)
+    optimizer: Any = field(default_factory=dict)
+    scheduler: Any = field(default_factory=dict)
+    trainer: Any = field(default_factory=dict)
+    explainer: Any = field(default_factory=dict)
+
+
+def make_schema() -> DictConfig:
+    """The schema, open below each group: there the Python signatures say which keys exist.
+
+    So ``data.batch_size=8`` needs no ``+`` although YAML does not restate the default, and ``data.batch_sise=8`` is
+    told by :func:`find_problems`.
+    """
+    schema = OmegaConf.structured(Config)
+    for group in GROUP_KEYS:
+        OmegaConf.set_struct(schema[group], False)
+    return schema

@@ -1,0 +1,12 @@
+"""A key that nobody knows, and the one that was probably meant."""
+
+import difflib
+from collections.abc import Sequence
+
+from chexpert.problem import ProblemError
+
+
+def tell_unknown(key: str, where: str, known: Sequence[str]) -> ProblemError:
+    close = difflib.get_close_matches(key, known, n=1)
+    mend = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+    return ProblemError(f"unknown key {key!r}", where=where, mend=mend)
