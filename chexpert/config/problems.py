@@ -69,8 +69,14 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
     epochs = trainer.get("max_epochs", 1)
     if not isinstance(epochs, int) or epochs < 0:
         yield ProblemError(f"{epochs!r} is not possible", where="trainer.max_epochs", mend="a whole number, 0 or more")
-    if trainer.get("devices", 1) != 1 or trainer.get("num_nodes", 1) != 1:
-        yield ProblemError("several devices are not supported yet", where="trainer.devices", mend="trainer.devices=1")
+    devices = trainer.get("devices", 1)
+    if (
+        devices != "auto"
+        and not (isinstance(devices, list) and devices)
+        and (not isinstance(devices, int) or devices < 1)
+    ):
+        mend = "how many, a list of their numbers, or auto: all"
+        yield ProblemError(f"{devices!r} is not possible", where="trainer.devices", mend=mend)
     if cfg["save_minutes"] <= 0:
         yield ProblemError(f"{cfg['save_minutes']} is not possible", where="save_minutes", mend="minutes above 0")
     if cfg["keep"] < 1:

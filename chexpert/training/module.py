@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,10 @@ class MultilabelModule(pl.LightningModule):
         self.auroc = MultilabelAuroc(observations)
         self.paths: list[str] = []
         """Paths of the judged views, in the order of ``auroc.rows()``."""
+        self.rows: list[int] = []
+        """Their rows in the file."""
+        self.losses: list[torch.Tensor] = []
+        """Mean loss of each batch, and over how many labels."""
         self.judged: dict[str, Auroc] = {}
         """AUROC by observation, of the last validation."""
         empty = np.zeros((0, len(self.observations)))
@@ -82,21 +87,33 @@ class MultilabelModule(pl.LightningModule):
                 where=f"training batch {batch_idx}, with " + ", ".join(batch.paths),
                 mend="lower optimizer.lr, set trainer.gradient_clip_val, or take trainer.precision=32-true",
             )
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.paths))
+        loss = self._weigh(loss, batch.mask)
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.paths), sync_dist=True)
         return loss
+
+    def _weigh(self, loss: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """A loss whose mean over the processes is that of the whole batch: they may have unlike numbers of labels."""
+        if self.trainer.world_size == 1:
+            return loss
+        own = mask.sum().float()
+        total = own.clone()
+        torch.distributed.all_reduce(total)
+        return loss * (own * self.trainer.world_size / total.clamp(min=1))
 
     def on_validation_epoch_start(self) -> None:
         self.auroc.reset()
-        self.paths = []
+        self.paths, self.rows = [], []
+        self.losses = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not batch.paths:
             return
         logits = self._judge(batch, f"validation batch {batch_idx}")
         loss = self.loss(logits, batch.targets, batch.mask)
-        self.log("val/loss", loss, batch_size=int(batch.mask.sum()), logger=self._fitting, sync_dist=True)
+        self.losses.append(torch.stack([loss.float(), batch.mask.sum().float()]))  # fetched once, at the end
         self.auroc.update(logits, batch.targets, batch.mask)
         self.paths += batch.paths
+        self.rows += batch.rows
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[str, list[float]]]:
         """Path and C probabilities of each view."""
@@ -115,6 +132,7 @@ class MultilabelModule(pl.LightningModule):
         return logits
 
     def on_validation_epoch_end(self) -> None:
+        loss = self._gather()
         probabilities, labels, mask = (part.cpu().numpy() for part in self.auroc.rows())
         rows = rundir.as_written(probabilities), labels, mask  # figures of the file that is left, to the last digit
         if self.level == "study":
@@ -123,8 +141,25 @@ class MultilabelModule(pl.LightningModule):
         self.judged_rows = rows
         mean, _ = auroc_mean(self.judged, self.mean_over)
         values = {f"val/auroc/{name}": auroc.value for name, auroc in self.judged.items()}
-        self.log_dict(values, logger=self._fitting)
+        self.log_dict(values | {"val/loss": loss}, logger=self._fitting)
         self.log("val/auroc_mean", mean, logger=self._fitting)  # not on the bar: no bare mean is printed
+
+    def _gather(self) -> float:
+        """Brings together what the processes have judged, in the order of the file, and returns the mean loss."""
+        losses = torch.stack(self.losses).double().cpu() if self.losses else torch.zeros(1, 2, dtype=torch.float64)
+        if self.trainer.world_size > 1:
+            own = losses, self.rows, self.paths, *(part.cpu() for part in self.auroc.rows())
+            shares: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(shares, own)
+            parts = list(zip(*shares, strict=True))
+            losses, self.rows = torch.cat(parts[0]), list(chain(*parts[1]))
+            order = sorted(range(len(self.rows)), key=self.rows.__getitem__)
+            paths = list(chain(*parts[2]))
+            self.paths = [paths[place] for place in order]
+            self.auroc.reset()
+            probabilities, labels, mask = (torch.cat(part)[order] for part in parts[3:])
+            self.auroc.take(probabilities, labels, mask)
+        return float((losses[:, 0] * losses[:, 1]).sum() / losses[:, 1].sum().clamp(min=1))
 
     def find_mean(self) -> tuple[Interval, list[str]]:
         """The mean AUROC of the last validation with a 95 % interval over studies, and what it is over."""
