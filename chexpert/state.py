@@ -11,6 +11,11 @@ from typing import Any
 
 from chexpert import rundir
 
+
+class PrunedError(Exception):
+    """A search stopped this job, since others do better at its epoch: no failure, and no result."""
+
+
 PACKAGES = ("torch", "timm", "pytorch-lightning", "chexpert")
 
 
@@ -21,7 +26,7 @@ def list_versions() -> dict[str, str]:
 
 @contextmanager
 def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
-    """Keeps state.json while a run works in a folder: ``running``, then ``finished``, or ``failed`` and why.
+    """Keeps state.json while a run works: ``running``, then ``finished``, ``failed`` or ``pruned``, and why.
 
     Args:
         folder: of the run.
@@ -42,7 +47,7 @@ def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
         yield
     except BaseException as error:  # told and raised again: also when it was interrupted
         why = (str(error) or type(error).__name__).partition("\n")[0]
-        told |= {"state": "failed", "why": why}
+        told |= {"state": "pruned" if isinstance(error, PrunedError) else "failed", "why": why}
         raise
     else:
         told["state"] = "finished"

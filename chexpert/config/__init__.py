@@ -7,6 +7,7 @@ from chexpert.config.problems import CALIBRATIONS, GROUPS, LEVELS, STUDY_SCORES,
 from chexpert.config.resolving import find_notices, resolve
 from chexpert.config.schema import ExplainConfig, make_schema
 from chexpert.config.targets import check_targets
+from chexpert.search import register
 
 __all__ = [
     "CALIBRATIONS",
@@ -22,4 +23,5 @@ __all__ = [
     "resolve",
 ]
 
+register()
 ConfigStore.instance().store(name="schema", node=make_schema())

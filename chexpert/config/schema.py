@@ -39,6 +39,7 @@ class Config:
     predict_train: bool = MISSING
     calibration: str | None = None
     keep: int = MISSING
+    trial: Any = None
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)
     labels: Any = field(default_factory=dict)
