@@ -142,13 +142,14 @@ def hand_over(settings: Settings, place: str, trial: FrozenTrial) -> str:
 def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
     """Runs a batch of jobs. Where the launcher itself fails, as it does when a worker is killed, one after the other.
 
-    Those of the batch that are finished are not repeated then: a run knows its folder.
+    The killed worker's is then known, and the others go on where they were.
     """
     try:
         return launcher.launch(jobs, initial_job_idx=first)
     except Exception as error:
         if len(jobs) > 1:
-            return [result for place, job in enumerate(jobs) for result in launch(launcher, [job], first + place)]
+            again = [[[*job, "++resume=auto"]] for job in jobs]
+            return [result for place, job in enumerate(again) for result in launch(launcher, job, first + place)]
         return [JobReturn(status=JobStatus.FAILED, _return_value=error)]
 
 
