@@ -22,6 +22,9 @@ class RunFolder(Callback):
     def __init__(self) -> None:
         self._held = ExitStack()
 
+    def __reduce__(self) -> Any:
+        return RunFolder, ()  # launchers send callbacks to other processes, which hold no folder
+
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         if config.get("resume") == "auto":
             point(config.hydra.run, rundir.STATE, lambda parent: find_unfinished_runs(parent, settle(config)))
