@@ -24,8 +24,8 @@ def test_a_run_is_running_until_it_is_finished(tmp_path):
 
 def test_a_job_that_a_search_stopped_is_pruned_and_not_failed(tmp_path):
     with pytest.raises(PrunedError), telling_state(tmp_path):
-        raise PrunedError("val/auroc_mean 0.500 after epoch 1/9")
-    assert (read(tmp_path)["state"], read(tmp_path)["why"]) == ("pruned", "val/auroc_mean 0.500 after epoch 1/9")
+        raise PrunedError("auroc_mean 0.500 after epoch 1 of 9")
+    assert (read(tmp_path)["state"], read(tmp_path)["why"]) == ("pruned", "auroc_mean 0.500 after epoch 1 of 9")
 
 
 def test_a_job_waits_for_one_that_outlived_its_sweep(tmp_path, capsys):

@@ -32,8 +32,8 @@ class TrialReporter(pl.Callback):
         value = float(trainer.callback_metrics[self.monitor])
         poor = trainer.is_global_zero and self.report(trainer.current_epoch, value)
         if trainer.strategy.broadcast(poor):  # all processes of a job end together
-            place = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-            raise PrunedError(f"{self.monitor} {value:.3f} after {place}")
+            figure, epoch = self.monitor.rpartition("/")[2], trainer.current_epoch + 1
+            raise PrunedError(f"{figure} {value:.3f} after epoch {epoch} of {trainer.max_epochs}")
 
     def report(self, epoch: int, value: float) -> bool:
         """Tells the trial; whether the job is to end. An epoch that is trained again is told again."""

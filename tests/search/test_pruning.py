@@ -43,7 +43,7 @@ def read_trial(place):
 def test_a_job_above_the_median_of_the_others_goes_on_and_one_below_ends(place):
     reporter = TrialReporter(place, "search", 5, "median", MONITOR)
     end_epoch(reporter, 0, 0.81)
-    with pytest.raises(PrunedError, match=r"val/auroc_mean 0\.850 after epoch 2/9"):
+    with pytest.raises(PrunedError, match=r"auroc_mean 0\.850 after epoch 2 of 9"):
         end_epoch(reporter, 1, 0.85)
     assert read_trial(place).intermediate_values == {0: 0.81, 1: 0.85}
 

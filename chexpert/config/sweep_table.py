@@ -1,0 +1,37 @@
+"""The table of a sweep: written after each job and at the end, and printed there."""
+
+import atexit
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+
+class SweepTable(Callback):
+    """A Hydra callback that leaves table.csv and table.md in the sweep folder; see chexpert.report.sweep."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Hydra tells no callback of a sweep that ends with a failed job: so the table comes when Python ends."""
+        atexit.register(tell, Path(config.hydra.sweep.dir))
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        if config.hydra.mode == RunMode.MULTIRUN:
+            from chexpert.report.sweep import write_sweep
+
+            write_sweep(Path(config.hydra.sweep.dir))
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        atexit.unregister(tell)
+        tell(Path(config.hydra.sweep.dir))
+
+
+def tell(sweep: Path) -> None:
+    """Writes and prints the table of a sweep that has jobs."""
+    from chexpert.report.sweep import describe_sweep, read_sweep, write_sweep
+
+    if read_sweep(sweep):
+        write_sweep(sweep)
+        print(describe_sweep(sweep), flush=True)
