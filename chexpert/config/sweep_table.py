@@ -14,8 +14,10 @@ class SweepTable(Callback):
     """A Hydra callback that leaves table.csv and table.md in the sweep folder; see chexpert.report.sweep."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Hydra tells no callback of a sweep that ends with a failed job: so the table comes when Python ends."""
-        atexit.register(tell, Path(config.hydra.sweep.dir))
+        """Hydra tells no callback of a sweep that ends with a failed job: its table comes when Python ends."""
+        from chexpert.report.sweep import tell_sweep  # Python at its end imports nothing
+
+        atexit.register(tell_sweep, Path(config.hydra.sweep.dir))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         if config.hydra.mode == RunMode.MULTIRUN:
@@ -24,14 +26,7 @@ class SweepTable(Callback):
             write_sweep(Path(config.hydra.sweep.dir))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        atexit.unregister(tell)
-        tell(Path(config.hydra.sweep.dir))
+        from chexpert.report.sweep import tell_sweep
 
-
-def tell(sweep: Path) -> None:
-    """Writes and prints the table of a sweep that has jobs."""
-    from chexpert.report.sweep import describe_sweep, read_sweep, write_sweep
-
-    if read_sweep(sweep):
-        write_sweep(sweep)
-        print(describe_sweep(sweep), flush=True)
+        atexit.unregister(tell_sweep)
+        tell_sweep(Path(config.hydra.sweep.dir))

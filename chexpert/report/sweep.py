@@ -124,12 +124,19 @@ def pass_on(job: Job) -> Job:
 
 
 def describe_sweep(sweep: Path) -> str:
-    """The table for the terminal."""
-    jobs = read_sweep(sweep)
-    lines = ["", f"sweep {sweep}, {len(jobs)} jobs: {NOTE}", *align(sweep_table(jobs)), ""]
-    return "\n".join(
-        [*lines, f"written:  {sweep / CSV} and {MARKDOWN}", f"compare:  python scripts/compare.py {sweep}"]
-    )
+    """The table for the terminal; nothing of a sweep without jobs."""
+    if not (jobs := read_sweep(sweep)):
+        return ""
+    lines = [f"sweep {sweep}, {len(jobs)} jobs: {NOTE}", *align(sweep_table(jobs)), ""]
+    lines += [f"written:  {sweep / CSV} and {MARKDOWN}", f"compare:  python scripts/compare.py {sweep}"]
+    return "\n".join(lines)
+
+
+def tell_sweep(sweep: Path) -> None:
+    """Writes and prints the table of a sweep that has jobs."""
+    if told := describe_sweep(sweep):
+        write_sweep(sweep)
+        print(told, flush=True)
 
 
 def write_sweep(sweep: Path) -> None:
