@@ -37,6 +37,7 @@ def fit(
     cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Path | None
 ) -> float:
     """Fits, judges the best weights and explains, with all that is left in ``folder``."""
+    trial = cfg.pop("trial")  # whose trial of a search the run is, is no part of its configuration
     if cfg["trainer"].get("sync_batchnorm"):
         model = synchronise_batch_norm(model)
     module = build_module(cfg, model, data.preprocessing)
@@ -60,6 +61,7 @@ def fit(
             *further,
             results,
             explaining(cfg, folder),
+            *report_to(trial),
             LastCheckpoint(rundir.checkpoint(folder, rundir.LAST), stopper, cfg["save_minutes"]),
         ],
         logger=make_logger(folder, last),
@@ -102,6 +104,15 @@ def gather(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[
         for views in zip_longest(*step):  # a batch was shared out view by view
             rows += [view for view in views if view is not None]
     return rows
+
+
+def report_to(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
+    """What tells the trial of a search how its job does; nothing where the run is no such job."""
+    if trial is None:
+        return []
+    from chexpert.search.pruning import TrialReporter  # an extra: only a search needs Optuna
+
+    return [TrialReporter(**trial, monitor=MONITOR)]
 
 
 def make_logger(folder: Path, last: Path | None) -> TensorBoardLogger:

@@ -20,11 +20,12 @@ MAY_CHANGE = (
     "trainer.max_epochs",
     "trainer.num_nodes",
     "trainer.strategy",
+    "trial",
 )
 """Settings that the figures do not depend on, and how long to train; every other one makes another run."""
 
 
-PLACE = ("resume", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
+PLACE = ("resume", "trial", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
 
 
 def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank, launch
 from chexpert.report import describe, write_report
 from chexpert.resume import find_changes, read_config, read_state, strip_place
-from chexpert.state import telling_state
+from chexpert.state import PrunedError, telling_state, wait_for
 from chexpert.stopping import REQUEUE, Stopped, Stopper, heeding_signals, requeue
 from chexpert.training import RESUME, clean, native_precision
 
@@ -65,10 +65,13 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
     Raises:
         ProblemError: something the user can mend. The folder is then gone, unless it holds a checkpoint or is kept.
         Stopped: by a signal; ``resume`` goes on from there.
+        PrunedError: a search has no use for this run.
     """
     quiet()
     if find_rank():  # of the processes that torchrun or srun has started, the first tells of the run
         return follow(cfg, folder)
+    if sweep:
+        wait_for(folder)
     new = not any(folder.iterdir())
     mean = None if new else take_up(cfg, folder, sweep=sweep)
     agree(f"{folder.name}: to do", lambda: "nothing" if mean is not None else "work")
@@ -106,6 +109,8 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
     if sweep and told["state"] == "failed":
         mend = f"once it is mended: python train.py resume={folder}"
         raise ProblemError(f"failed before: {told['why']}", where=str(folder), mend=mend)
+    if sweep and told["state"] == "pruned":
+        raise PrunedError(told["why"])
     before, now = read_config(folder), resolve(cfg)
     if before is None:
         return None  # it did not come so far

@@ -6,7 +6,9 @@ from chexpert.config.folder import RunFolder
 from chexpert.config.problems import CALIBRATIONS, GROUPS, LEVELS, STUDY_SCORES, find_explain_problems, find_problems
 from chexpert.config.resolving import find_notices, resolve
 from chexpert.config.schema import ExplainConfig, make_schema
+from chexpert.config.sweep_table import SweepTable
 from chexpert.config.targets import check_targets
+from chexpert.search import register
 
 __all__ = [
     "CALIBRATIONS",
@@ -15,6 +17,7 @@ __all__ = [
     "STUDY_SCORES",
     "ExplainConfig",
     "RunFolder",
+    "SweepTable",
     "check_targets",
     "find_explain_problems",
     "find_notices",
@@ -22,4 +25,5 @@ __all__ = [
     "resolve",
 ]
 
+register()
 ConfigStore.instance().store(name="schema", node=make_schema())

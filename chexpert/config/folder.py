@@ -23,6 +23,9 @@ class RunFolder(Callback):
     def __init__(self) -> None:
         self._held = ExitStack()
 
+    def __reduce__(self) -> Any:
+        return RunFolder, ()  # launchers send callbacks to other processes, which hold no folder
+
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         with read_write(config.hydra):
             config.hydra.run.dir = agree("run folder", lambda: choose_folder(config))

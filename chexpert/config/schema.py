@@ -41,6 +41,7 @@ class Config:
     resume: str | None = None
     save_minutes: float = MISSING
     keep: int = MISSING
+    trial: Any = None
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)
     labels: Any = field(default_factory=dict)
