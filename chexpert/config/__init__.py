@@ -6,20 +6,24 @@ from chexpert.config.folder import RunFolderCheck
 from chexpert.config.problems import CALIBRATIONS, GROUPS, LEVELS, STUDY_SCORES, find_explain_problems, find_problems
 from chexpert.config.resolving import find_notices, resolve
 from chexpert.config.schema import ExplainConfig, make_schema
-from chexpert.config.targets import check_targets
+from chexpert.config.targets import PARTIAL, TARGET, check_targets, find_target, walk
 
 __all__ = [
     "CALIBRATIONS",
     "GROUPS",
     "LEVELS",
+    "PARTIAL",
     "STUDY_SCORES",
+    "TARGET",
     "ExplainConfig",
     "RunFolderCheck",
     "check_targets",
     "find_explain_problems",
     "find_notices",
     "find_problems",
+    "find_target",
     "resolve",
+    "walk",
 ]
 
 ConfigStore.instance().store(name="schema", node=make_schema())
