@@ -1,6 +1,7 @@
 """From nodes of a config, or from a checkpoint, to objects. The only place that instantiates."""
 
 import copy
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +76,11 @@ def try_out(cfg: Mapping[str, Any]) -> None:
     build(cfg["trainer"], "trainer", logger=False, callbacks=[])
     for name, node in cfg["explainer"].items():
         build(node, f"explainer.{name}")
+
+
+def takes_total_steps(scheduler: Mapping[str, Any]) -> bool:
+    """Whether this scheduler lays its rates out for the whole training."""
+    return "total_steps" in inspect.signature(find_target(scheduler, "scheduler")).parameters
 
 
 def check_input(model: Model, size: int) -> None:
