@@ -18,6 +18,8 @@ OFFLINE = Path(__file__).parent / "offline"
 ATTEMPTS = Path(tempfile.mkstemp(prefix="chexpert-sockets-")[1])
 os.environ["CHEXPERT_CLOSED_SOCKETS"] = str(ATTEMPTS)
 os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])])
+for proxy in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[proxy]  # one on this machine would lead out
 sys.path.insert(0, str(OFFLINE))
 sys.modules.pop("sitecustomize", None)  # a distribution's own
 import sitecustomize  # noqa: E402, F401 - closes the sockets of this process
