@@ -27,6 +27,7 @@ from chexpert.training import (
     LastCheckpoint,
     ResultsWriter,
     WholeCheckpointIO,
+    count_targets,
     keep_best,
     make_progress,
 )  # fmt: skip
@@ -36,7 +37,9 @@ def fit(
     cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Path | None
 ) -> float:
     """Fits, judges the best weights and explains, with all that is left in ``folder``."""
-    module = build_module(cfg, model, data.preprocessing)
+    learned = data.datasets.get("train")
+    counts = None if learned is None else count_targets(learned.targets, learned.mask)
+    module = build_module(cfg, model, data.preprocessing, counts)
     undefined = find_undefined(data, cfg["mean_over"])
     # An undefined mean has no best epoch: the loss then chooses.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")

@@ -45,7 +45,7 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
             group, _, name = key.partition(".")
             mend = f"choose it too: {group}=" + (f"[...,{name}]" if name else "...")
             problems.append(ProblemError("set, but not chosen", where=key, mend=mend))
-        problems += check_targets(node, key, known=outputs if key == "labels" else {})
+        problems += check_targets(node, key, known=outputs if key in ("labels", "loss") else {})
     return list(
         dict.fromkeys(str(problem) for problem in problems)
     )  # an interpolated node is checked where it stands too

@@ -33,6 +33,8 @@ class Config:
     pretrained: Any = MISSING
     start_from: str | None = None
     channels_last: bool = MISSING
+    backbone_lr_factor: float = MISSING
+    unfreeze_epoch: int = MISSING
     early_stopping: int | None = None
     level: str = MISSING
     study_score: str = MISSING

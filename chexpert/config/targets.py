@@ -18,6 +18,7 @@ FUNCTIONS = ("chexpert.data.find_phantom",)
 GIVEN = {
     "data": ("observations", "labels", "seed"),
     "model": ("outputs", "uncertain", "parents"),
+    "loss": ("observations", "counts"),
     "optimizer": ("params",),
     "scheduler": ("optimizer", "total_steps"),
     "trainer": ("callbacks", "logger", "plugins"),
