@@ -57,6 +57,7 @@ def try_out(cfg: Mapping[str, Any]) -> None:
         optimizer = start_optimizer(build(cfg["optimizer"], "optimizer"), [], [nn.Parameter(torch.zeros(1))], duals)
     with told(cfg["scheduler"], "scheduler"):
         start_scheduler(build(cfg["scheduler"], "scheduler"), optimizer, lambda: 100)
+    averaging(cfg)
     build(cfg["trainer"], "trainer", logger=False, callbacks=[])
     for name, node in cfg["explainer"].items():
         build(node, f"explainer.{name}")
@@ -140,6 +141,11 @@ def build_module(
         backbone_lr_factor=cfg["backbone_lr_factor"],
         unfreeze_epoch=cfg["unfreeze_epoch"],
     )
+
+
+def averaging(cfg: Mapping[str, Any]) -> list[Any]:
+    """The callback that averages weights, where one is chosen."""
+    return [build(cfg["averaging"], "averaging")] if cfg["averaging"] else []
 
 
 def explaining(cfg: Mapping[str, Any], folder: Path) -> ExplainCallback:

@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from chexpert import rundir
 from chexpert.announce import MONITOR, find_undefined, find_warnings, introduce
-from chexpert.build import build, build_module, explaining
+from chexpert.build import averaging, build, build_module, explaining
 from chexpert.conclude import conclude
 from chexpert.dashboard import show_evaluation
 from chexpert.data import CheXpertDataModule
@@ -55,6 +55,7 @@ def fit(
         callbacks=[
             *make_progress(),
             LearningRateMonitor(),
+            *averaging(cfg),
             *stopping,
             checkpoint,
             *further,

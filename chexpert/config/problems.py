@@ -37,7 +37,9 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     problems += _number_problems(cfg)
     if not cfg.get("start_from"):
         problems += _frozen_problems(cfg.get("model"), "model")
-    nodes = {key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg}
+    nodes = {
+        key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg and (cfg[key] or key != "averaging")
+    }
     nodes |= {f"explainer.{name}": node for name, node in (cfg.get("explainer") or {}).items()}
     outputs = {"observations": list(map(str, cfg["observations"])) if isinstance(cfg["observations"], list) else []}
     for key, node in nodes.items():

@@ -5,7 +5,18 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-GROUP_KEYS = ("data", "labels", "backbone", "model", "loss", "optimizer", "scheduler", "trainer", "explainer")
+GROUP_KEYS = (
+    "data",
+    "labels",
+    "backbone",
+    "model",
+    "loss",
+    "optimizer",
+    "scheduler",
+    "averaging",
+    "trainer",
+    "explainer",
+)
 """Top-level keys that a config group fills."""
 
 
@@ -51,6 +62,7 @@ class Config:
     loss: Any = field(default_factory=dict)
     optimizer: Any = field(default_factory=dict)
     scheduler: Any = field(default_factory=dict)
+    averaging: Any = field(default_factory=dict)
     trainer: Any = field(default_factory=dict)
     explainer: Any = field(default_factory=dict)
 

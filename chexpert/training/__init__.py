@@ -1,6 +1,7 @@
 """Fitting a model: steps, losses, progress, and the figures that a run leaves behind."""
 
 from chexpert.training.auc_margin import AUCMarginLoss
+from chexpert.training.averaging import EMA, SWA
 from chexpert.training.focal import AsymmetricLoss, FocalLoss
 from chexpert.training.groups import start_optimizer
 from chexpert.training.keeping import BestCheckpoint, keep_best
@@ -16,8 +17,10 @@ from chexpert.training.storing import WholeCheckpointIO, clean
 from chexpert.training.weighted import WeightedBCE
 
 __all__ = [
+    "EMA",
     "PESG",
     "RESUME",
+    "SWA",
     "AUCMarginLoss",
     "AsymmetricLoss",
     "BestCheckpoint",

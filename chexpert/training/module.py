@@ -155,7 +155,7 @@ class MultilabelModule(pl.LightningModule):
             backbone.freeze(self.current_epoch < self.unfreeze_epoch)
             backbone.train(self.training)
 
-    def configure_optimizers(self) -> Any:
+    def start_optimizer(self) -> torch.optim.Optimizer:
         """Of all that is ever trained; what has no gradient yet is left alone by optimizers."""
         for backbone in self.trained:
             backbone.freeze(False)
@@ -163,7 +163,10 @@ class MultilabelModule(pl.LightningModule):
         duals: list[nn.Parameter] = getattr(self.loss, "dual_parameters", list)()
         apart = {id(p) for p in (*backbones, *duals)}
         others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
-        optimizer = start_optimizer(self.make_optimizer, backbones, others, duals, self.backbone_lr_factor)
+        return start_optimizer(self.make_optimizer, backbones, others, duals, self.backbone_lr_factor)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.start_optimizer()
         scheduler, interval = start_scheduler(
             self.make_scheduler, optimizer, lambda: int(self.trainer.estimated_stepping_batches)
         )
