@@ -24,6 +24,7 @@ from chexpert.stopping import Stopper
 from chexpert.training import (
     RESUME,
     BestCheckpoint,
+    EveryCheckpoint,
     LastCheckpoint,
     ResultsWriter,
     WholeCheckpointIO,
@@ -45,6 +46,7 @@ def fit(
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
     checkpoint = BestCheckpoint(folder, monitor, mode)
     further = [] if cfg["keep"] == 1 else [keep_best(folder, cfg["keep"], monitor, mode)]
+    every = [] if cfg["keep_every"] is None else [EveryCheckpoint(folder, cfg["keep_every"])]
     patience = cfg["early_stopping"]
     stopping = [] if patience is None else [EarlyStopping(monitor, mode=mode, patience=patience)]
     hparams = flatten({key: cfg[key] for key in cfg if key != "backbone"})  # the model has it
@@ -59,6 +61,7 @@ def fit(
             *stopping,
             checkpoint,
             *further,
+            *every,
             results,
             explaining(cfg, folder),
             LastCheckpoint(rundir.checkpoint(folder, rundir.LAST), stopper, cfg["save_minutes"]),

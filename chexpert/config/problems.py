@@ -8,6 +8,7 @@ from typing import Any
 
 from chexpert.config.schema import GROUP_KEYS, Config
 from chexpert.config.targets import check_targets
+from chexpert.config.training import find_training_problems
 from chexpert.config.unknown import tell_unknown
 from chexpert.observations import COMPETITION, OBSERVATIONS
 from chexpert.problem import ProblemError
@@ -35,6 +36,7 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     problems += _observation_problems(cfg)
     problems += find_explain_problems(cfg["explain"])
     problems += _number_problems(cfg)
+    problems += find_training_problems(cfg)
     if not cfg.get("start_from"):
         problems += _frozen_problems(cfg.get("model"), "model")
     nodes = {

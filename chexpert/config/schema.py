@@ -54,6 +54,8 @@ class Config:
     resume: str | None = None
     save_minutes: float = MISSING
     keep: int = MISSING
+    keep_every: int | None = None
+    recipe: Any = None
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)
     labels: Any = field(default_factory=dict)

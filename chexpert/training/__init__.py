@@ -4,7 +4,7 @@ from chexpert.training.auc_margin import AUCMarginLoss
 from chexpert.training.averaging import EMA, SWA
 from chexpert.training.focal import AsymmetricLoss, FocalLoss
 from chexpert.training.groups import start_optimizer
-from chexpert.training.keeping import BestCheckpoint, keep_best
+from chexpert.training.keeping import BestCheckpoint, EveryCheckpoint, keep_best
 from chexpert.training.loss import MaskedBCE, count_targets
 from chexpert.training.module import MultilabelModule, start_scheduler
 from chexpert.training.pesg import PESG
@@ -24,6 +24,7 @@ __all__ = [
     "AUCMarginLoss",
     "AsymmetricLoss",
     "BestCheckpoint",
+    "EveryCheckpoint",
     "FocalLoss",
     "LastCheckpoint",
     "MaskedBCE",
