@@ -36,7 +36,14 @@ from chexpert.stopping import REQUEUE, Stopped, Stopper, heeding_signals, requeu
 from chexpert.training import RESUME, clean, native_precision
 
 # Lightning warns of what is chosen on purpose here.
-EXPECTED = ("does not have many workers", "smaller than the logging interval", "in eval mode at the start", "LeafSpec")
+EXPECTED = (
+    "does not have many workers",
+    "smaller than the logging interval",
+    "in eval mode at the start",
+    "LeafSpec",
+    "exists and is not empty",
+    "dataloader is not resumable",
+)
 
 
 def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: bool = False) -> float:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from chexpert.data import write_phantom
 from chexpert.data.frame import HEADER
 
 Row = dict[str, str]
@@ -69,3 +70,9 @@ def write_chexpert(
         return tmp_path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory) -> Path:
+    """A tiny phantom: 39 frontal training views, 24 validation views, 8 test views of 96 pixels."""
+    return write_phantom(tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, test=8, size=96, workers=1)

@@ -47,7 +47,7 @@ class BestCheckpoint(ModelCheckpoint):
         paths = {key: self._place(state_dict[key]) if state_dict[key] else "" for key in keys}
         models = {self._place(name): score for name, score in state_dict["best_k_models"].items()}
         super().load_state_dict(state_dict | paths | {"dirpath": self.dirpath, "best_k_models": models})
-        self._at = state_dict["at"]
+        self.current_score, self._at = state_dict["current_score"], state_dict["at"]
         return None
 
     def _place(self, name: str) -> str:
