@@ -49,7 +49,7 @@ def fit(
     every = [] if cfg["keep_every"] is None else [EveryCheckpoint(folder, cfg["keep_every"])]
     patience = cfg["early_stopping"]
     stopping = [] if patience is None else [EarlyStopping(monitor, mode=mode, patience=patience)]
-    hparams = flatten({key: cfg[key] for key in cfg if key != "backbone"})  # the model has it
+    hparams = flatten({key: cfg[key] for key in cfg if key not in ("backbone", "recipe")})  # the model has it
     results = ResultsWriter(folder, hparams)
     trainer = build(
         cfg["trainer"],
