@@ -137,6 +137,8 @@ def settle(cfg: DictConfig) -> dict[str, Any]:
     trainer.setdefault("precision", native_precision(trainer.get("accelerator", "auto")))
     if find_rank() is not None or count_devices(trainer) > 1:
         trainer.setdefault("strategy", "ddp")
+        if plain["unfreeze_epoch"] and trainer["strategy"] == "ddp":
+            trainer["strategy"] = "ddp_find_unused_parameters_true"  # it waits for every gradient otherwise
     return plain
 
 

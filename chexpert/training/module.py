@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from chexpert import rundir
 from chexpert.data import Batch
@@ -26,6 +27,7 @@ from chexpert.metrics import (
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.training.auroc import MultilabelAuroc
+from chexpert.training.groups import start_optimizer
 
 
 class MultilabelModule(pl.LightningModule):
@@ -41,6 +43,8 @@ class MultilabelModule(pl.LightningModule):
             any other every epoch.
         level: ``image`` judges single views, ``study`` their studies.
         study_score: ``max`` or ``mean`` over the views of a study.
+        backbone_lr_factor: learning rate of the backbones over that of the classifier.
+        unfreeze_epoch: the backbones are frozen in the epochs before this one.
         card: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.
     """
 
@@ -55,12 +59,17 @@ class MultilabelModule(pl.LightningModule):
         card: dict[str, Any],
         level: str = "image",
         study_score: str = "max",
+        backbone_lr_factor: float = 1.0,
+        unfreeze_epoch: int = 0,
     ) -> None:
         super().__init__()
         self.model, self.loss = model, loss
         self.observations, self.mean_over = list(observations), list(mean_over)
         self.make_optimizer, self.make_scheduler, self.card = optimizer, scheduler, card
         self.level, self.study_score = level, study_score
+        self.backbone_lr_factor, self.unfreeze_epoch = backbone_lr_factor, unfreeze_epoch
+        self.trained = [backbone for backbone in model.members.values() if not backbone.frozen]
+        """The backbones that are not frozen for good."""
         self.auroc = MultilabelAuroc(observations)
         self.paths: list[str] = []
         """Paths of the judged views, in the order of ``auroc.rows()``."""
@@ -170,12 +179,34 @@ class MultilabelModule(pl.LightningModule):
         studies = views if self.level == "image" else np.arange(len(scores))
         return mean_auroc_interval(scores, labels, mask, studies, replicates=200), over  # each epoch: seconds count
 
+    def on_train_start(self) -> None:
+        self._freeze()  # a run that goes on within an epoch has no start of it
+
+    def on_train_epoch_start(self) -> None:
+        self._freeze()
+
+    def _freeze(self) -> None:
+        for backbone in self.trained:
+            backbone.freeze(self.current_epoch < self.unfreeze_epoch)
+            backbone.train(self.training)
+
+    def start_optimizer(self) -> torch.optim.Optimizer:
+        """Of all that is ever trained; what has no gradient yet is left alone by optimizers."""
+        for backbone in self.trained:
+            backbone.freeze(False)
+        backbones = [p for backbone in self.trained for p in backbone.parameters()]
+        duals: list[nn.Parameter] = getattr(self.loss, "dual_parameters", list)()
+        apart = {id(p) for p in (*backbones, *duals)}
+        others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
+        return start_optimizer(self.make_optimizer, backbones, others, duals, self.backbone_lr_factor)
+
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        optimizer = self.start_optimizer()
         scheduler, interval = start_scheduler(
             self.make_scheduler, optimizer, lambda: int(self.trainer.estimated_stepping_batches)
         )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
+        schedule = {"scheduler": scheduler, "interval": interval, "monitor": "val/auroc_mean"}  # of a plateau
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["chexpert"] = self.card
@@ -192,4 +223,8 @@ def start_scheduler(
     """The scheduler, and whether it is stepped every "step" or every "epoch"."""
     if "total_steps" in inspect.signature(constructor).parameters:
         return constructor(optimizer, total_steps=total_steps()), "step"
-    return constructor(optimizer), "epoch"
+    scheduler = constructor(optimizer)
+    if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "max":
+        what = "the plateau is one of val/auroc_mean, of which more is better"
+        raise ProblemError(what, where="scheduler.mode", mend="scheduler.mode=max")
+    return scheduler, "epoch"
