@@ -121,6 +121,7 @@ def build_module(cfg: dict[str, Any], model: Model, preprocessing: Preprocessing
         card=card,
         level=cfg["level"],
         study_score=cfg["study_score"],
+        compiled=cfg["compile"],
     )
 
 

@@ -35,7 +35,7 @@ from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.report import describe, write_report
 from chexpert.state import telling_state
-from chexpert.training import ResultsWriter, make_progress, native_precision
+from chexpert.training import ResultsWriter, choose_precision, make_progress
 
 # Lightning warns of what is chosen on purpose here.
 EXPECTED = ("does not have many workers", "smaller than the logging interval", "in eval mode at the start", "LeafSpec")
@@ -78,11 +78,11 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, keep_fa
 def work(cfg: DictConfig, folder: Path) -> float:
     """Builds and tries everything, then fits; see :func:`run`."""
     plain = resolve(cfg)
-    accelerator = plain["trainer"].get("accelerator", "auto")
-    plain["trainer"].setdefault("precision", native_precision(accelerator))  # config.yaml then tells it
     pl.seed_everything(plain["seed"], workers=True, verbose=False)
     try_out(plain)
     model = build_model(plain)  # before any data is read: weights may not be had
+    accelerator = plain["trainer"].get("accelerator", "auto")
+    plain["trainer"].setdefault("precision", choose_precision(model, accelerator))  # config.yaml then tells it
     data = build(plain["data"], "data", **data_arguments(plain))
     check_input(model, data.preprocessing.size)
     only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]

@@ -33,6 +33,7 @@ class Config:
     pretrained: Any = MISSING
     start_from: str | None = None
     channels_last: bool = MISSING
+    compile: bool = MISSING
     early_stopping: int | None = None
     level: str = MISSING
     study_score: str = MISSING

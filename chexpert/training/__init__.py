@@ -2,8 +2,16 @@
 
 from chexpert.training.loss import MaskedBCE
 from chexpert.training.module import MultilabelModule, start_scheduler
-from chexpert.training.precision import native_precision
+from chexpert.training.precision import choose_precision, native_precision
 from chexpert.training.progress import make_progress
 from chexpert.training.results import ResultsWriter
 
-__all__ = ["MaskedBCE", "MultilabelModule", "ResultsWriter", "make_progress", "native_precision", "start_scheduler"]
+__all__ = [
+    "MaskedBCE",
+    "MultilabelModule",
+    "ResultsWriter",
+    "choose_precision",
+    "make_progress",
+    "native_precision",
+    "start_scheduler",
+]

@@ -25,6 +25,9 @@ from chexpert.metrics import (
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.training.auroc import MultilabelAuroc
+from chexpert.training.compiling import compile_function
+from chexpert.training.finite import LossWatch, Step, check_weights
+from chexpert.training.fused import fuse
 
 
 class MultilabelModule(pl.LightningModule):
@@ -41,6 +44,7 @@ class MultilabelModule(pl.LightningModule):
         level: ``image`` judges single views, ``study`` their studies.
         study_score: ``max`` or ``mean`` over the views of a study.
         card: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.
+        compiled: the model's part of a training step goes through torch.compile.
     """
 
     def __init__(
@@ -54,12 +58,15 @@ class MultilabelModule(pl.LightningModule):
         card: dict[str, Any],
         level: str = "image",
         study_score: str = "max",
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.loss = model, loss
         self.observations, self.mean_over = list(observations), list(mean_over)
         self.make_optimizer, self.make_scheduler, self.card = optimizer, scheduler, card
         self.level, self.study_score = level, study_score
+        self.compiled = compile_function(model.training_logits) if compiled else None
+        self.watch = LossWatch()
         self.auroc = MultilabelAuroc(observations)
         self.paths: list[str] = []
         """Paths of the judged views, in the order of ``auroc.rows()``."""
@@ -75,15 +82,21 @@ class MultilabelModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor | None:
         if not batch.paths:
             return None  # every view of it was skipped
-        loss = self.loss(self.model.training_logits(batch.images), batch.targets, batch.mask)
-        if not torch.isfinite(loss):
-            raise ProblemError(
-                f"the loss is {loss.item()} at epoch {self.current_epoch}, step {self.global_step}",
-                where=f"training batch {batch_idx}, with " + ", ".join(batch.paths),
-                mend="lower optimizer.lr, set trainer.gradient_clip_val, or take trainer.precision=32-true",
-            )
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.paths))
+        logits = (self.compiled or self.model.training_logits)(batch.images)
+        loss = self.loss(logits, batch.targets, batch.mask)
+        self.watch.see(loss, Step(self.current_epoch, self.global_step, batch_idx, batch.paths))
+        if self._logs:  # on any other step Lightning's log would cost, and write nothing
+            self.log("train/loss", loss, batch_size=len(batch.paths))
         return loss
+
+    def check_finite(self) -> None:
+        """To be called before weights are saved: on a GPU the last loss may not have been looked at.
+
+        Raises:
+            ProblemError: the last loss, or a weight, is NaN or infinite.
+        """
+        self.watch.settle()
+        check_weights(dict(self.model.named_parameters()), f"after step {self.global_step}")
 
     def on_validation_epoch_start(self) -> None:
         self.auroc.reset()
@@ -136,14 +149,23 @@ class MultilabelModule(pl.LightningModule):
         return mean_auroc_interval(scores, labels, mask, studies, replicates=200), over  # each epoch: seconds count
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        precision = str(self.trainer.precision) if self._trainer else ""
+        make = fuse(self.make_optimizer, self.device.type, precision)
+        optimizer = make([p for p in self.parameters() if p.requires_grad])
         scheduler, interval = start_scheduler(
             self.make_scheduler, optimizer, lambda: int(self.trainer.estimated_stepping_batches)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.check_finite()
         checkpoint["chexpert"] = self.card
+
+    @property
+    def _logs(self) -> bool:
+        """Whether this is one of the steps that are logged, as Lightning counts them."""
+        every = self._trainer.log_every_n_steps if self._trainer else 0  # type: ignore[attr-defined]
+        return every > 0 and (self.global_step + 1) % every == 0
 
     @property
     def _fitting(self) -> bool:
