@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import chexpert.config
+import chexpert.resume
 from chexpert.problem import ProblemError
 
 
@@ -25,7 +26,7 @@ def main(cfg: DictConfig) -> float:
     sweep = hydra_cfg.mode == RunMode.MULTIRUN
     folder = Path(os.path.relpath(hydra_cfg.runtime.output_dir))
     try:
-        return run(cfg, folder, hydra_cfg.overrides.task, keep_failed=sweep)
+        return run(cfg, folder, hydra_cfg.overrides.task, sweep=sweep)
     except ProblemError as error:
         if not sweep:
             sys.exit(f"error: {error}")
@@ -34,4 +35,8 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    try:
+        sys.argv[1:] = chexpert.resume.replay(sys.argv[1:])
+    except ProblemError as error:
+        sys.exit(f"error: {error}")
     main()

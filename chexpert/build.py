@@ -1,5 +1,6 @@
 """From nodes of a config, or from a checkpoint, to objects. The only place that instantiates."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,11 @@ def try_out(cfg: Mapping[str, Any]) -> None:
     build(cfg["trainer"], "trainer", logger=False, callbacks=[])
     for name, node in cfg["explainer"].items():
         build(node, f"explainer.{name}")
+
+
+def takes_total_steps(scheduler: Mapping[str, Any]) -> bool:
+    """Whether this scheduler lays its rates out for the whole training."""
+    return "total_steps" in inspect.signature(hydra.utils.get_object(scheduler["_target_"])).parameters
 
 
 def check_input(model: Model, size: int) -> None:

@@ -23,10 +23,13 @@ LABELS = "labels"
 EVALUATION = "evaluation"
 CALIBRATION = "calibration.json"
 STATE = "state.json"
+SWEEP = "sweep.json"
 REPORT = "report.html"
 FILMS = "films"
 EXPLANATIONS = "explanations"
 SHORTCUTS = "shortcuts"
+PART = ".part"
+"""What a file is called while it is written, after its own name."""
 MANIFEST = "manifest.json"
 QUALITY = "quality.json"
 
@@ -157,7 +160,7 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
 def write_json(path: Path, content: Any) -> None:
     """Writes strict JSON: NaN, which JSON does not know, becomes null."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")  # whoever reads beside a run sees the old or the new, never a half
+    part = path.with_name(path.name + PART)  # whoever reads beside a run sees the old or the new, never a half
     part.write_text(json.dumps(_nullify(content), indent=2, allow_nan=False) + "\n")
     part.replace(path)
 

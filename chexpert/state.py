@@ -1,15 +1,20 @@
 """What a run folder says of its run while it runs and afterwards, so that sweeps and comparisons know."""
 
+import fcntl
+import json
+import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from chexpert import rundir
+from chexpert.problem import ProblemError
+from chexpert.stopping import Stopped
 
 PACKAGES = ("torch", "timm", "pytorch-lightning", "chexpert")
 
@@ -21,31 +26,89 @@ def list_versions() -> dict[str, str]:
 
 @contextmanager
 def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
-    """Keeps state.json while a run works in a folder: ``running``, then ``finished``, or ``failed`` and why.
+    """Keeps state.json while a run works in a folder, which no other run can do meanwhile.
+
+    It says ``running``, then ``finished``, ``stopped`` by which signal, or ``failed`` and why. A run that goes on keeps
+    when it began and adds up its seconds.
 
     Args:
         folder: of the run.
         overrides: what was chosen on the command line.
+
+    Raises:
+        ProblemError: a run works in this folder.
     """
-    started = time.monotonic()
-    told: dict[str, Any] = {
-        "state": "running",
-        "why": None,
-        "command": " ".join(["python train.py", *overrides]),
-        "overrides": list(overrides),
-        "versions": list_versions(),
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "seconds": None,
-    }
-    rundir.write_json(folder / rundir.STATE, told)
+    with alone(folder):
+        started = time.monotonic()
+        path = folder / rundir.STATE
+        before = json.loads(path.read_text()) if path.is_file() else {}
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        told: dict[str, Any] = {
+            "state": "running",
+            "why": None,
+            "command": " ".join(["python train.py", *overrides]),
+            "overrides": list(overrides),
+            "versions": list_versions(),
+            "started": before.get("started", now),
+            "resumed": [*before.get("resumed", []), now] if before else [],
+            "seconds": before.get("seconds"),
+        }
+        rundir.write_json(path, told)
+        try:
+            yield
+        except BaseException as error:  # told and raised again: also when it was interrupted
+            why = (str(error) or type(error).__name__).partition("\n")[0]
+            told |= {"state": "stopped" if isinstance(error, Stopped) else "failed", "why": why}
+            raise
+        else:
+            told["state"] = "finished"
+        finally:
+            told["seconds"] = round((before.get("seconds") or 0) + time.monotonic() - started, 1)
+            with suppress(OSError):  # a full disk: what is wrong was said, and is not to be covered by this
+                rundir.write_json(path, told)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds a folder for this process; the system lets go of it when the process dies, however it does.
+
+    Raises:
+        ProblemError: another process holds it.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        mend = "wait for it, stop it, or take another hydra.run.dir"
+        raise ProblemError("a run is working in this folder", where=str(folder), mend=mend) from error
+    except OSError:
+        pass  # some network file systems cannot lock a folder
+    forks.append(handle)
     try:
         yield
-    except BaseException as error:  # told and raised again: also when it was interrupted
-        why = (str(error) or type(error).__name__).partition("\n")[0]
-        told |= {"state": "failed", "why": why}
-        raise
-    else:
-        told["state"] = "finished"
     finally:
-        told["seconds"] = round(time.monotonic() - started, 1)
-        rundir.write_json(folder / rundir.STATE, told)
+        forks.remove(handle)
+        os.close(handle)
+
+
+forks: list[int] = []
+"""What a forked process, such as a loader's, must not hold on to when this one is gone."""
+
+
+def _let_go() -> None:
+    for handle in forks:
+        os.close(handle)
+    forks.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a run works in this folder."""
+    try:
+        with alone(folder):
+            return False
+    except ProblemError:
+        return True

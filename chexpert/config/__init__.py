@@ -2,7 +2,7 @@
 
 from hydra.core.config_store import ConfigStore
 
-from chexpert.config.folder import RunFolderCheck
+from chexpert.config.folder import RunFolder
 from chexpert.config.problems import CALIBRATIONS, GROUPS, LEVELS, STUDY_SCORES, find_explain_problems, find_problems
 from chexpert.config.resolving import find_notices, resolve
 from chexpert.config.schema import ExplainConfig, make_schema
@@ -14,7 +14,7 @@ __all__ = [
     "LEVELS",
     "STUDY_SCORES",
     "ExplainConfig",
-    "RunFolderCheck",
+    "RunFolder",
     "check_targets",
     "find_explain_problems",
     "find_notices",

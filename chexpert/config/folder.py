@@ -1,32 +1,83 @@
-"""The run folder, tried before Hydra makes it."""
+"""The run folder: chosen anew or gone on with, and tried before Hydra makes it, whose own error is a traceback."""
 
 import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, read_write
 
+from chexpert import rundir
+from chexpert.config.resolving import resolve
 from chexpert.problem import ProblemError
+from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, strip_place
+from chexpert.state import alone, is_running
 
 
-class RunFolderCheck(Callback):
-    """A Hydra callback that tries the run folder before Hydra does, whose own error would be a traceback."""
+class RunFolder(Callback):
+    """A Hydra callback that points the run or the sweep to its folder; ``resume=auto`` to the newest unfinished one."""
+
+    def __init__(self) -> None:
+        self._held = ExitStack()
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        check_folder(Path(config.hydra.run.dir))
+        if config.get("resume") == "auto":
+            point(config.hydra.run, rundir.STATE, lambda parent: find_unfinished_runs(parent, settle(config)))
+        check_folder(Path(config.hydra.run.dir), resumed=bool(config.get("resume")))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        check_folder(Path(config.hydra.sweep.dir))
+        overrides = strip_place([*config.hydra.overrides.task, *config.hydra.overrides.hydra])
+        if config.get("resume") == "auto":
+            point(config.hydra.sweep, rundir.SWEEP, lambda parent: find_unfinished_sweeps(parent, overrides))
+        folder = Path(config.hydra.sweep.dir)
+        check_folder(folder, resumed=bool(config.get("resume")))
+        before = read_state(folder, rundir.SWEEP).get("overrides", overrides)
+        if before != overrides:
+            was = f"this sweep was started with {' '.join(before)}"
+            sys.exit(f"error: {ProblemError(was, where=str(folder), mend='take another hydra.sweep.dir')}")
+        try:
+            self._held.enter_context(alone(folder))
+        except ProblemError as problem:
+            sys.exit(f"error: {problem}")
+        rundir.write_json(folder / rundir.SWEEP, {"state": "running", "overrides": overrides})
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Hydra comes here where no job has failed."""
+        path = Path(config.hydra.sweep.dir) / rundir.SWEEP
+        rundir.write_json(path, read_state(path.parent, rundir.SWEEP) | {"state": "finished"})
+        self._held.close()
 
 
-def check_folder(folder: Path) -> None:
-    """Exits with one message where the folder cannot be made, or already holds something."""
+def point(node: DictConfig, kind: str, find: Any) -> None:
+    """Sets ``node.dir`` to the first unfinished run or sweep that nobody works on; where there is none it stays."""
+    folder = Path(node.dir)
+    if read_state(folder, kind):
+        return  # it was named, and it is there
+    candidates: Iterable[Path] = find(folder.parent)
+    if found := next((path for path in candidates if not is_running(path)), None):
+        print(f"going on with {found}", flush=True)
+        with read_write(node):
+            node.dir = str(found)
+
+
+def settle(config: DictConfig) -> dict[str, Any]:
+    """The run's own part of what Hydra composed, resolved; where something is wrong with it, the run will say so."""
+    try:
+        return resolve(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+    except ProblemError:
+        return {}
+
+
+def check_folder(folder: Path, *, resumed: bool = False) -> None:
+    """Exits with one message where the folder cannot be made, or holds something and is not gone on with."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not any(folder.iterdir()):
+        if resumed or not any(folder.iterdir()):
             return
-        problem = ProblemError("the run folder is not empty", where=str(folder), mend="choose another hydra.run.dir")
+        mend = "choose another hydra.run.dir (a sweep: hydra.sweep.dir), or go on with what lies there: resume=auto"
+        problem = ProblemError("the run folder is not empty", where=str(folder), mend=mend)
     except OSError as error:
         mend = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
         problem = ProblemError(f"the run folder cannot be made: {error.strerror}", where=str(folder), mend=mend)

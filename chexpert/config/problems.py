@@ -71,6 +71,8 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
         yield ProblemError(f"{epochs!r} is not possible", where="trainer.max_epochs", mend="a whole number, 0 or more")
     if trainer.get("devices", 1) != 1 or trainer.get("num_nodes", 1) != 1:
         yield ProblemError("several devices are not supported yet", where="trainer.devices", mend="trainer.devices=1")
+    if cfg["save_minutes"] <= 0:
+        yield ProblemError(f"{cfg['save_minutes']} is not possible", where="save_minutes", mend="minutes above 0")
     if cfg["keep"] < 1:
         yield ProblemError(f"{cfg['keep']} is not possible", where="keep", mend="1 or more")
     for key, words in (("level", LEVELS), ("study_score", STUDY_SCORES), ("calibration", (None, *CALIBRATIONS))):

@@ -39,6 +39,8 @@ class Config:
     study_score: str = MISSING
     predict_train: bool = MISSING
     calibration: str | None = None
+    resume: str | None = None
+    save_minutes: float = MISSING
     keep: int = MISSING
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)

@@ -20,7 +20,7 @@ GIVEN = {
     "model": ("outputs", "uncertain", "parents"),
     "optimizer": ("params",),
     "scheduler": ("optimizer", "total_steps"),
-    "trainer": ("callbacks", "logger"),
+    "trainer": ("callbacks", "logger", "plugins"),
 }
 """Arguments that run.py gives itself; every other one comes from the config."""
 

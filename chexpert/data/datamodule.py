@@ -14,7 +14,7 @@ from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.explore import find_layout
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
-from chexpert.data.loader import ViewLoader, make_loader
+from chexpert.data.loader import ALONE, BEGIN, Share, Start, ViewLoader, make_loader
 from chexpert.data.manifest import read_manifest
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.reading import SplitReader, check_patients
@@ -45,8 +45,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         size: height and width of the model's input in pixels.
         fit: how a film becomes square: ``stretch``, ``crop`` or ``pad``.
         augmentation: random geometry for training.
-        batch_size: views a step.
-        workers: loader processes; 0 decodes in the main process.
+        batch_size: views a step, on all devices together.
+        workers: loader processes, of each device; 0 decodes in the main process.
         on_missing: ``stop`` at a missing or unreadable image, or ``skip`` and count it.
         seed: of splits, order and augmentation.
         manifest: file of SHA-256s, by ``audit_data.py ROOT --manifest``: what differs from it never reaches the model.
@@ -91,6 +91,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         """Copy, folder and label file of each split."""
         self.judging = "valid"
         """The split that the next validation judges outside of fitting."""
+        self.start = BEGIN
+        """Where training goes on."""
 
     @staticmethod
     def find_problems(root: object = None, **options: Any) -> list[str]:
@@ -141,7 +143,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.datasets = {name: self._make_views(name, frame, films[name]) for name, frame in frames.items()}
 
     def train_dataloader(self) -> ViewLoader:
-        return self._loader(self.datasets["train"], shuffle=True)
+        return self._loader(self.datasets["train"], shuffle=True, start=self.start)
 
     def val_dataloader(self) -> ViewLoader:
         fitting = self.trainer is not None and self.trainer.state.fn == "fit"
@@ -189,8 +191,17 @@ class CheXpertDataModule(pl.LightningDataModule):
             digests=_digests(frame),
         )
 
-    def _loader(self, views: ViewDataset, *, shuffle: bool) -> ViewLoader:
-        return make_loader(views, batch_size=self.batch_size, workers=self.workers, shuffle=shuffle, seed=self.seed)
+    def _loader(self, views: ViewDataset, *, shuffle: bool, start: Start = BEGIN) -> ViewLoader:
+        share = Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE
+        return make_loader(
+            views,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            shuffle=shuffle,
+            seed=self.seed,
+            share=share,
+            start=start,
+        )
 
 
 def _digests(frame: pd.DataFrame) -> list[str] | None:

@@ -31,10 +31,14 @@ class Batch(NamedTuple):
     """Paths that could not be read and were left out under ``on_missing=skip``."""
     matrices: torch.Tensor | None = None
     """(B, 2, 3) float32, the drawn geometry, for ``warp`` on the device; None where there is none (left) to apply."""
+    rows: Sequence[int] = ()
+    """B rows of the split, which tell the order of the file where several processes judge."""
 
 
 class ViewDataset(Dataset):
     """Views of one split. A key is (epoch, row), so that augmentation depends on seed, epoch and row alone.
+
+    A row below 0 stands for ``~row`` and is masked throughout.
 
     Args:
         paths: N paths as the CSV has them.
@@ -94,16 +98,19 @@ class ViewDataset(Dataset):
         kept: list[tuple[int, int]] = []
         skipped: list[str] = []
         for key in keys:
-            if self._read(key[1], images[len(kept), 0]):
-                kept.append(key)
+            epoch, row = key[0], max(key[1], ~key[1])
+            if self._read(row, images[len(kept), 0]):
+                kept.append((epoch, row))
             else:
-                skipped.append(self.paths[key[1]])
+                skipped.append(self.paths[row])
         rows = [row for _, row in kept]
-        targets = self.targets[rows]
+        targets, mask = self.targets[rows], self.mask[rows]
+        if keys and keys[0][1] < 0:
+            mask = torch.zeros_like(mask)
         if self.draws is not None:
             self.draws.fill(targets.numpy(), rows, keys[0][0])  # a batch is of one epoch
         paths, matrices = [self.paths[row] for row in rows], self._matrices(kept)
-        return Batch(torch.from_numpy(images[: len(rows)]), targets, self.mask[rows], paths, skipped, matrices)
+        return Batch(torch.from_numpy(images[: len(rows)]), targets, mask, paths, skipped, matrices, rows)
 
     def _read(self, row: int, out: np.ndarray) -> bool:
         """Fills (size, size); False where the image cannot be read and may be skipped."""

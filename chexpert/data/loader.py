@@ -1,7 +1,8 @@
 """The order in which training sees the views, and the loader that carries them from its workers."""
 
 from collections.abc import Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,8 +15,8 @@ from chexpert.problem import ProblemError
 class ViewSampler(Sampler):
     """Keys (epoch, row) in an order that is a function of seed and epoch, or in file order."""
 
-    def __init__(self, length: int, *, shuffle: bool, seed: int = 0) -> None:
-        self.length, self.shuffle, self.seed, self.epoch = length, shuffle, seed, 0
+    def __init__(self, length: int, *, shuffle: bool, seed: int = 0, epoch: int = 0) -> None:
+        self.length, self.shuffle, self.seed, self.epoch = length, shuffle, seed, epoch
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
@@ -30,6 +31,55 @@ class ViewSampler(Sampler):
         return ((self.epoch, int(row)) for row in order)
 
 
+class Share(NamedTuple):
+    """Which part of each batch a process takes, of several that train one model together."""
+
+    rank: int = 0
+    world: int = 1
+
+
+class Start(NamedTuple):
+    """Where training goes on: an epoch, and how many of its batches were done before."""
+
+    epoch: int = 0
+    batches: int = 0
+
+
+ALONE, BEGIN = Share(), Start()
+
+
+class ViewBatches(Sampler):
+    """The batches of a process. They are cut before they are shared out, so the steps are the same for any number.
+
+    Args:
+        sampler: the order.
+        batch_size: views a step, of all processes together.
+        share: which part of each batch is this process's.
+        start: leave out what was done of this epoch; ``len`` does not change by it.
+    """
+
+    def __init__(self, sampler: ViewSampler, batch_size: int, share: Share = ALONE, start: Start = BEGIN) -> None:
+        self.sampler, self.batch_size, self.share, self.start = sampler, batch_size, share, start
+
+    def __len__(self) -> int:
+        return -(-len(self.sampler) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        keys = iter(self.sampler)
+        done = self.start.batches if self.sampler.epoch == self.start.epoch else 0
+        keys = islice(keys, done * self.batch_size, None)
+        while batch := list(islice(keys, self.batch_size)):
+            yield self._take(batch)
+
+    def _take(self, batch: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """This process's part. In training it is never empty: the processes wait for each other in every step."""
+        mine = batch[self.share.rank :: self.share.world]
+        if mine or not self.sampler.shuffle:
+            return mine
+        epoch, row = batch[0]
+        return [(epoch, ~row)]  # a stand-in, masked: nothing is learned from a view twice
+
+
 class ViewLoader(DataLoader):
     """Batches of a ViewDataset. What a worker found wrong is raised here, as it was said there.
 
@@ -37,22 +87,43 @@ class ViewLoader(DataLoader):
     """
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        for batch in super().__iter__():
-            if isinstance(batch, ProblemError):
-                raise batch
-            yield batch
+        try:
+            for batch in super().__iter__():
+                if isinstance(batch, ProblemError):
+                    raise batch
+                yield batch
+        except RuntimeError as error:
+            if isinstance(error, ProblemError) or "DataLoader worker" not in str(error):
+                raise
+            what = f"a loader process died: {str(error).partition(chr(10))[0]}"
+            mend = (
+                "is memory short? fewer of them (data.workers=0: none) or smaller batches; then go on with resume=RUN"
+            )
+            raise ProblemError(what, where="data.workers", mend=mend) from error
 
 
-def make_loader(views: ViewDataset, *, batch_size: int, workers: int, shuffle: bool, seed: int) -> ViewLoader:
-    """Loads views in ``workers`` processes, or in this one if 0."""
+def make_loader(
+    views: ViewDataset,
+    *,
+    batch_size: int,
+    workers: int,
+    shuffle: bool,
+    seed: int,
+    share: Share = ALONE,
+    start: Start = BEGIN,
+) -> ViewLoader:
+    """Loads views in ``workers`` processes, or in this one if 0; see :class:`ViewBatches`."""
+    sampler = ViewSampler(len(views), shuffle=shuffle, seed=seed, epoch=start.epoch)
     return ViewLoader(
         views,
-        batch_size=batch_size,
-        sampler=ViewSampler(len(views), shuffle=shuffle, seed=seed),
+        batch_sampler=ViewBatches(sampler, batch_size, share, start),
         num_workers=workers,
         collate_fn=_as_is,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
+        generator=torch.Generator().manual_seed(
+            seed
+        ),  # or each epoch would draw from the state that dropout draws from
     )
 
 

@@ -84,7 +84,7 @@ def test_three_classes_append_their_targets(make_data):
 def fractures(data, epoch):
     """The target of the uncertain label by path, as the loader hands it over in an epoch."""
     loader = data.train_dataloader()
-    loader.sampler.set_epoch(epoch)
+    loader.batch_sampler.sampler.set_epoch(epoch)
     return {path: float(row[1]) for batch in loader for path, row in zip(batch.paths, batch.targets, strict=True)}
 
 
@@ -175,7 +175,7 @@ def test_another_epoch_has_another_order_and_another_augmentation(make_data):
     loader = data.train_dataloader()
     epochs = []
     for epoch in (0, 1):
-        loader.sampler.set_epoch(epoch)
+        loader.batch_sampler.sampler.set_epoch(epoch)
         epochs.append(finish(data, loader))
     first, second = ({path: image for batch in batches for path, image in pairs(batch)} for batches in epochs)
     assert list(first) != list(second)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from chexpert.data import Preprocessing, ViewDataset
-from chexpert.data.loader import ViewSampler, make_loader
+from chexpert.data.loader import Share, Start, ViewBatches, ViewSampler, make_loader
 from chexpert.problem import ProblemError
 
 
@@ -56,3 +56,58 @@ def test_a_problem_in_a_worker_is_told_as_it_was_said_there(tmp_path, workers):
     assert str(caught.value).startswith("this image is missing\n")
     assert os.fspath(files[3]) in str(caught.value)
     assert "Traceback" not in str(caught.value)
+
+
+def batches(length=10, size=4, *, shuffle=True, **options):
+    return list(ViewBatches(ViewSampler(length, shuffle=shuffle), size, **options))
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_processes_share_every_batch_out_and_cover_it(world):
+    whole = batches()
+    shares = [batches(share=Share(rank, world)) for rank in range(world)]
+    for step, batch in enumerate(whole):
+        parts = [key for share in shares for key in share[step] if key[1] >= 0]
+        assert sorted(parts) == sorted(batch)
+
+
+def test_a_process_without_a_view_takes_one_that_is_masked():
+    # 10 views in batches of 4: the last has 2 for 3 processes.
+    last = batches()[-1]
+    assert batches(share=Share(2, 3))[-1] == [(0, ~last[0][1])]
+
+
+def test_in_judging_it_takes_none():
+    assert batches(shuffle=False, share=Share(2, 3))[-1] == []
+
+
+@pytest.mark.parametrize("world", [1, 2])
+@pytest.mark.parametrize("done", [0, 1, 2, 3])
+def test_an_epoch_goes_on_behind_the_batches_that_were_done(done, world):
+    share = Share(0, world)
+    resumed = ViewBatches(ViewSampler(10, shuffle=True), 4, share, Start(0, done))
+    assert list(resumed) == batches(share=share)[done:]
+    assert len(resumed) == 3  # as Lightning counts the whole epoch
+    resumed.sampler.set_epoch(1)
+    assert len(list(resumed)) == 3
+
+
+def test_a_stand_in_is_masked_and_a_view_is_not(tmp_path):
+    file = tmp_path / "a.png"
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(file)
+    views = ViewDataset(["a"], [file], np.ones((1, 1), "float32"), np.ones((1, 1), bool), Preprocessing(8))
+    assert views.read([(0, 0)]).mask.all()
+    stand_in = views.read([(0, ~0)])
+    assert stand_in.paths == ["a"]
+    assert not stand_in.mask.any()
+
+
+def test_a_dead_worker_is_one_message(tmp_path):
+    class Dying(ViewDataset):
+        def read(self, keys):
+            os._exit(1)
+
+    views = Dying(["a"], ["a.png"], np.ones((1, 1), "float32"), np.ones((1, 1), bool), Preprocessing(8))
+    with pytest.raises(ProblemError, match="a loader process died") as caught:
+        next(iter(make_loader(views, batch_size=1, workers=1, shuffle=True, seed=0)))
+    assert "data.workers" in str(caught.value)

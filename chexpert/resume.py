@@ -1,0 +1,120 @@
+"""Which run or sweep is gone on with, and whether it is still the same one; from files alone."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chexpert import rundir
+from chexpert.problem import ProblemError
+
+MAY_CHANGE = (
+    "resume",
+    "save_minutes",
+    "data.cache",
+    "data.workers",
+    "trainer.devices",
+    "trainer.enable_progress_bar",
+    "trainer.max_epochs",
+    "trainer.num_nodes",
+    "trainer.strategy",
+)
+"""Settings that the figures do not depend on, and how long to train; every other one makes another run."""
+
+
+PLACE = ("resume", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
+
+
+def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The settings that make ``now`` another configuration than ``before``.
+
+    >>> find_changes({"seed": 0, "data": {"workers": 2}}, {"seed": 1, "data": {"workers": 0}})
+    ['seed: 0 before, 1 now']
+    """
+    old, new = dict(_leaves(before)), dict(_leaves(now))
+    keys = sorted(
+        key for key in old.keys() | new.keys() if not any(f"{key}.".startswith(f"{may}.") for may in MAY_CHANGE)
+    )
+    if "trainer.precision" not in new:
+        keys = [key for key in keys if key != "trainer.precision"]  # the device chooses it later
+    return [f"{key}: {_tell(old, key)} before, {_tell(new, key)} now" for key in keys if old.get(key) != new.get(key)]
+
+
+def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping) and node:
+        for key, value in node.items():
+            yield from _leaves(value, f"{prefix}.{key}".removeprefix("."))
+    else:
+        yield prefix, node
+
+
+def _tell(leaves: Mapping[str, Any], key: str) -> str:
+    return str(leaves[key]) if key in leaves else "not set"
+
+
+def read_config(run: Path) -> dict[str, Any] | None:
+    """The config of a run folder; None where it did not come so far."""
+    path = run / rundir.CONFIG
+    return yaml.safe_load(path.read_text()) if path.is_file() else None
+
+
+def read_state(folder: Path, name: str = rundir.STATE) -> dict[str, Any]:
+    """What a run folder says of its run, or with ``rundir.SWEEP`` a sweep's of its sweep; empty where it does not."""
+    path = folder / name
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def replay(arguments: Sequence[str]) -> list[str]:
+    """The command line with that of the run or sweep put in that ``resume=PATH`` names; others come back as they are.
+
+    What is given beside it replaces what was given then.
+
+    Raises:
+        ProblemError: no run or sweep lies there.
+    """
+    named = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
+    if not named or named[-1] in ("auto", "null", ""):
+        return list(arguments)
+    folder = Path(named[-1])
+    sweep = (folder / rundir.SWEEP).is_file()
+    told = read_state(folder, rundir.SWEEP if sweep else rundir.STATE)
+    if not told:
+        mend = "give a folder below outputs/ that has a state.json, or resume=auto"
+        raise ProblemError("no run and no sweep of this project lies there", where=f"resume={folder}", mend=mend)
+    replaced = {_find_key(argument) for argument in arguments}
+    kept = [override for override in told["overrides"] if _find_key(override) not in replaced]
+    place = [f"hydra.sweep.dir={folder}"] if sweep else [f"hydra.run.dir={folder}"]
+    multirun = ["--multirun"] if sweep and not {"-m", "--multirun"} & set(arguments) else []
+    return [*multirun, *kept, *arguments, *place]
+
+
+def _find_key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def find_unfinished_runs(parent: Path, config: Mapping[str, Any]) -> Iterator[Path]:
+    """The unfinished runs below a folder that have this configuration, the newest first."""
+    for folder, told in _newest(parent, rundir.STATE):
+        before = read_config(folder)
+        if told["state"] != "finished" and before is not None and not find_changes(before, config):
+            yield folder
+
+
+def find_unfinished_sweeps(parent: Path, overrides: Sequence[str]) -> Iterator[Path]:
+    """The unfinished sweeps below a folder that were started with these overrides, the newest first."""
+    for folder, told in _newest(parent, rundir.SWEEP):
+        if told["state"] != "finished" and told["overrides"] == overrides:
+            yield folder
+
+
+def strip_place(overrides: Sequence[str]) -> list[str]:
+    """The overrides that say what is run, and not where or what is gone on with."""
+    return [override for override in overrides if _find_key(override) not in PLACE]
+
+
+def _newest(parent: Path, name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    folders = sorted((path.parent for path in parent.glob(f"*/{name}")), key=lambda folder: folder.name, reverse=True)
+    for folder in folders:
+        yield folder, read_state(folder, name)

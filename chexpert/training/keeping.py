@@ -1,0 +1,80 @@
+"""Which checkpoints stay: the best epoch's, and where asked those of the best few."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from chexpert import rundir
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """The weights of the best epoch as best.ckpt.
+
+    Its state names files without their folder, so that a run may be moved and tells no path of a machine.
+
+    Args:
+        run: the run folder.
+        monitor: the figure that chooses.
+        mode: ``max`` or ``min``.
+        name: of the file, as :class:`ModelCheckpoint` takes it.
+        count: how many are kept.
+    """
+
+    def __init__(self, run: Path, monitor: str, mode: str, name: str = rundir.BEST, count: int = 1) -> None:
+        super().__init__(
+            run / rundir.CHECKPOINTS,
+            name,
+            monitor,
+            mode=mode,
+            save_top_k=count,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,  # a run that was killed writes its files again
+        )
+        self._at: int | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        state = super().state_dict()
+        paths = {key: Path(state[key]).name for key in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        named = {Path(path).name: score for path, score in self.best_k_models.items()}
+        return state | paths | {"dirpath": None, "best_k_models": named, "at": self._at}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict.get("dirpath") is not None:  # of a checkpoint from before names had no folder
+            return super().load_state_dict(state_dict)
+        keys = ("best_model_path", "kth_best_model_path", "last_model_path")
+        paths = {key: self._place(state_dict[key]) if state_dict[key] else "" for key in keys}
+        models = {self._place(name): score for name, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(state_dict | paths | {"dirpath": self.dirpath, "best_k_models": models})
+        self._at = state_dict["at"]
+        return None
+
+    def _place(self, name: str) -> str:
+        return str(Path(self.dirpath or "") / name)
+
+    def _save_checkpoint(self, trainer: Any, filepath: str) -> None:
+        self._at = trainer.global_step
+        super()._save_checkpoint(trainer, filepath)
+
+    def forget_overtaken(self) -> None:
+        """Lets the next epoch be the best where best.ckpt is of an epoch that is trained again.
+
+        A run that was killed between writing best.ckpt and last.ckpt goes on from before. Its score would be that of
+        weights which are gone; on a device that computes the same twice the same epoch wins again.
+        """
+        path = Path(self.best_model_path)
+        if not self.best_model_path or not path.is_file():
+            return
+        if torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"] != self._at:
+            self.best_k_models, self.best_model_score, self.kth_best_model_path = {}, None, ""
+
+
+class KeptCheckpoints(BestCheckpoint):
+    """Beside the one of the best epoch: Lightning knows callbacks apart by their class."""
+
+
+def keep_best(run: Path, count: int, monitor: str, mode: str) -> KeptCheckpoints:
+    """Keeps the weights of the best epochs, their figure in the name, for an ensemble of them."""
+    figure = monitor.rpartition("/")[2]
+    return KeptCheckpoints(run, monitor, mode, f"epoch={{epoch:02d}}-{figure}={{{monitor}:.5f}}", count)

@@ -1,0 +1,186 @@
+"""A run that stops anywhere goes on as if it had not: last.ckpt, with the place and the random states in it."""
+
+import random
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
+from pytorch_lightning.trainer.states import TrainerFn
+
+from chexpert.data import Start
+from chexpert.stopping import Stopped, Stopper
+from chexpert.training.keeping import BestCheckpoint
+
+RESUME = "resume"
+"""Where a checkpoint holds what Lightning leaves out."""
+
+
+class LastCheckpoint(Checkpoint):
+    """Writes last.ckpt after each epoch, every so many minutes, and when the run is stopped or fails between steps.
+
+    Lightning saves no random state and does not go on exactly where an epoch was left. It is to stand last among the
+    callbacks, whose state is then as the next step finds it.
+
+    Args:
+        path: of last.ckpt.
+        stopper: whether a signal came.
+        minutes: between two checkpoints within an epoch.
+    """
+
+    def __init__(self, path: Path, stopper: Stopper, minutes: float = 10) -> None:
+        self.path, self.stopper, self.minutes = path, stopper, minutes
+        self._saved = time.monotonic()
+        self._place = ""
+        """Where training is: in a "step", "between" two, in "validation", at the end of an "epoch"; "" elsewhere."""
+        self._resumed: Mapping[str, Any] | None = None
+
+    # What a run leaves
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.stopper.deferring = True
+        self._saved = time.monotonic()
+        self._step_plateaus(trainer)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        loop = trainer.fit_loop.epoch_loop
+        if loop._should_accumulate():
+            return  # gradients that are gathered are in no checkpoint
+        assert trainer.fit_loop._data_fetcher is not None
+        self._place = "validation" if loop._should_check_val_fx(trainer.fit_loop._data_fetcher) else "between"
+        if self._stops(trainer) or time.monotonic() - self._saved > 60 * self.minutes:
+            self.save(trainer)
+        self._stop(trainer)
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        if self._place == "validation" and self._stops(trainer):
+            self.save(trainer)
+            self._stop(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._place = ""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._place = "epoch"
+        self.save(trainer)
+        self._stop(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._place, self.stopper.deferring = "", False
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """What was trained until now is kept, unless it was already or a step was under way."""
+        self.stopper.deferring = False
+        if self._place in ("between", "validation") and not isinstance(exception, Stopped):
+            self.save(trainer)
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Writes last.ckpt of where training is."""
+        place, self._place = self._place, ""  # where this fails it is not tried again
+        self._saving = place
+        trainer.save_checkpoint(self.path)
+        self._place, self._saving, self._saved = place, "", time.monotonic()
+
+    _saving = ""
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        if not self._saving:
+            return  # one of the best, from which no run goes on
+        loops = checkpoint["loops"]["fit_loop"]
+        done = loops["epoch_loop.batch_progress"]["current"]["ready"]
+        ended = self._saving == "epoch"
+        settle(loops, validated=self._saving != "validation")
+        checkpoint[RESUME] = {
+            "epoch": trainer.current_epoch + ended,
+            "batches": 0 if ended else done,
+            "steps": trainer.global_step,
+            "random": collect_random(),
+            "plateau": find_plateau_figures(trainer) if ended else [],
+            "threads": torch.get_num_threads(),
+        }
+
+    # What a run takes up
+
+    def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        self._resumed = checkpoint[RESUME]
+        trainer.datamodule.start = Start(self._resumed["epoch"], self._resumed["batches"])  # type: ignore[attr-defined]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._resumed is None:
+            return
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, EarlyStopping) and callback.stopped_epoch:
+                trainer.should_stop = True
+            if isinstance(callback, BestCheckpoint):
+                callback.forget_overtaken()
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        self._place = "step"
+        if self._resumed is not None:
+            restore_random(self._resumed["random"])
+            self._resumed = None
+
+    def _step_plateaus(self, trainer: pl.Trainer) -> None:
+        """Lightning steps these behind the last place where a checkpoint is saved."""
+        figures = iter(self._resumed["plateau"] if self._resumed else [])
+        for config in trainer.lr_scheduler_configs:
+            if config.reduce_on_plateau and (figure := next(figures, None)) is not None:
+                config.scheduler.step(figure)
+
+    def _stops(self, trainer: pl.Trainer) -> bool:
+        """Whether this process may stop alone."""
+        return self.stopper.requested is not None and trainer.world_size == 1
+
+    def _stop(self, trainer: pl.Trainer) -> None:
+        if self._stops(trainer):
+            self.stopper.stop_if_asked()
+
+
+def settle(loops: dict[str, Any], *, validated: bool) -> None:
+    """Turns the progress of Lightning's loops into: the step is done, its validation is still to come or is not.
+
+    A save within the hooks of a step finds it half counted, and Lightning then leaves out the rest of the epoch.
+    """
+    trained = loops["epoch_loop.batch_progress"]
+    if validated and trained["total"]["completed"] < trained["total"]["processed"]:
+        loops["epoch_loop.state_dict"]["_batches_that_stepped"] += 1  # a validation counts the step when it is over
+    for count in ("total", "current"):
+        trained[count]["completed"] = trained[count]["processed"]
+    if not validated:
+        judged = loops["epoch_loop.val_loop.batch_progress"]
+        for count in ("total", "current"):  # begun and not done: Lightning then runs it from its first batch
+            judged[count] |= {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+
+
+def find_plateau_figures(trainer: pl.Trainer) -> list[float | None]:
+    """What each plateau scheduler will be stepped with at the end of this epoch."""
+    plateaus = [config for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
+    figures = [trainer.callback_metrics.get(str(config.monitor)) for config in plateaus]
+    return [None if figure is None else float(figure) for figure in figures]
+
+
+def collect_random() -> dict[str, Any]:
+    """The random states of this process as plain containers."""
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global state, whoever uses it
+    return {
+        "python": random.getstate(),
+        "numpy": [kind, np.asarray(keys).tolist(), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_random(states: Mapping[str, Any]) -> None:
+    """Undoes :func:`collect_random`; a device that was not there keeps its own state."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    np.random.set_state(tuple(states["numpy"]))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] and torch.cuda.device_count() == len(states["cuda"]):
+        torch.cuda.set_rng_state_all(states["cuda"])
