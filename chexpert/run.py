@@ -27,6 +27,7 @@ from chexpert.build import (
 )
 from chexpert.config import resolve
 from chexpert.data import CheXpertDataModule, Preprocessing, check_studies
+from chexpert.features import use_features
 from chexpert.fitting import fit
 from chexpert.problem import ProblemError
 from chexpert.report import describe, write_report
@@ -123,7 +124,8 @@ def work(cfg: DictConfig, folder: Path, stopper: Stopper) -> float:
     # Before any data is read: weights may not be had.
     model = build_model(plain if last is None else without_weights(plain))
     accelerator = plain["trainer"].get("accelerator", "auto")
-    plain["trainer"].setdefault("precision", choose_precision(model, accelerator))  # config.yaml then tells it
+    precision = "32-true" if plain["features"] else choose_precision(model, accelerator)  # a classifier alone is small
+    plain["trainer"].setdefault("precision", precision)  # config.yaml then tells it
     data = build(plain["data"], "data", **data_arguments(plain))
     check_input(model, data.preprocessing.size)
     only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
@@ -131,6 +133,7 @@ def work(cfg: DictConfig, folder: Path, stopper: Stopper) -> float:
     check_preprocessing(plain, data)
     if plain["level"] == "study":
         check_studies({split: data.frames[split] for split in data.reported})
+    use_features(plain, model, data)
     return fit(plain, model, data, folder, stopper, last)
 
 

@@ -34,6 +34,7 @@ class Config:
     start_from: str | None = None
     channels_last: bool = MISSING
     compile: bool = MISSING
+    features: str | None = None
     early_stopping: int | None = None
     level: str = MISSING
     study_score: str = MISSING

@@ -3,7 +3,7 @@
 from chexpert.training.keeping import BestCheckpoint, keep_best
 from chexpert.training.loss import MaskedBCE
 from chexpert.training.module import MultilabelModule, start_scheduler
-from chexpert.training.precision import choose_precision, native_precision
+from chexpert.training.precision import choose_precision, find_device, native_precision
 from chexpert.training.progress import make_progress
 from chexpert.training.results import ResultsWriter
 from chexpert.training.resuming import RESUME, LastCheckpoint
@@ -19,6 +19,7 @@ __all__ = [
     "WholeCheckpointIO",
     "choose_precision",
     "clean",
+    "find_device",
     "keep_best",
     "make_progress",
     "native_precision",
