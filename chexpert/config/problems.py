@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from chexpert.config.features import find_feature_problems
 from chexpert.config.schema import GROUP_KEYS, Config
 from chexpert.config.targets import check_targets
 from chexpert.config.training import find_training_problems
@@ -37,6 +38,7 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     problems += find_explain_problems(cfg["explain"])
     problems += _number_problems(cfg)
     problems += find_training_problems(cfg)
+    problems += find_feature_problems(cfg)
     if not cfg.get("start_from"):
         problems += _frozen_problems(cfg.get("model"), "model")
     nodes = {

@@ -46,6 +46,8 @@ class Config:
     channels_last: bool = MISSING
     backbone_lr_factor: float = MISSING
     unfreeze_epoch: int = MISSING
+    compile: bool = MISSING
+    features: str | None = None
     early_stopping: int | None = None
     level: str = MISSING
     study_score: str = MISSING
