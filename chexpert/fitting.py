@@ -77,6 +77,8 @@ def fit(
         use_distributed_sampler=False,  # the loader shares every batch out
     )
     ignore_signals(trainer)
+    if trainer.world_size > 1:
+        module.leave_out_unused(data.preprocessing.size)
     if trainer.is_global_zero:
         OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
         rundir.write_json(folder / rundir.DATA, data.summarise())

@@ -61,7 +61,9 @@ def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
         raise Stopped(stopped.sigval) from stopped
     except ChildFailedError as failed:
         rank, failure = failed.get_first_failure()
-        kind, _, text = failure.message.partition(": ")
+        told: Any = failure.message  # a mapping where the process could tell its error, a text where it could not
+        message = told["message"] if isinstance(told, Mapping) else told
+        kind, _, text = message.partition(": ")
         if kind == ProblemError.__name__:
             raise ProblemError(text) from failed
         mend = "its error stands above; go on with resume=RUN once it is mended"

@@ -47,6 +47,7 @@ EXPECTED = (
     "exists and is not empty",
     "dataloader is not resumable",
     "It is recommended to use `self.log",
+    "You are using a custom batch sampler",
 )
 
 

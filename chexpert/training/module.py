@@ -217,6 +217,15 @@ class MultilabelModule(pl.LightningModule):
         make = fuse(self.make_optimizer, self.device.type, precision)
         return start_optimizer(make, backbones, others, duals, self.backbone_lr_factor)
 
+    def leave_out_unused(self, size: int) -> None:
+        """Tells the other processes not to wait for gradients that never come: of parts behind the last feature map."""
+        self.eval()
+        self.model.training_logits(torch.zeros(1, 1, size, size, dtype=torch.uint8)).sum().backward()
+        self.train()
+        model = self.model.named_parameters()
+        self._ddp_params_and_buffers_to_ignore = [f"model.{name}" for name, weight in model if weight.grad is None]
+        self.zero_grad()
+
     def configure_optimizers(self) -> Any:
         optimizer = self.start_optimizer()
         scheduler, interval = start_scheduler(
