@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +64,24 @@ def _tell(leaves: Mapping[str, Any], key: str) -> str:
 def read_config(run: Path) -> dict[str, Any] | None:
     """The config of a run folder; None where it did not come so far."""
     path = run / rundir.CONFIG
-    return yaml.safe_load(path.read_text()) if path.is_file() else None
+    return _read(path, yaml.safe_load) if path.is_file() else None
 
 
 def read_state(folder: Path, name: str = rundir.STATE) -> dict[str, Any]:
     """What a run folder says of its run, or with ``rundir.SWEEP`` a sweep's of its sweep; empty where it does not."""
     path = folder / name
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return _read(path, json.loads) if path.is_file() else {}
+
+
+def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    try:
+        content = parse(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        what = f"it cannot be read: {str(error).partition(chr(10))[0]}"
+        raise ProblemError(what, where=str(path), mend="take it from a copy, or begin another run") from error
+    if not isinstance(content, dict):
+        raise ProblemError("it is damaged: no mapping", where=str(path), mend="take it from a copy")
+    return content
 
 
 def replay(arguments: Sequence[str]) -> list[str]:

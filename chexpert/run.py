@@ -80,7 +80,8 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
     if mean is not None:
         return mean
     try:
-        with heeding_signals() as stopper, telling_state(folder, strip_place(overrides)):
+        patient = find_rank() is not None
+        with heeding_signals(patient=patient) as stopper, telling_state(folder, strip_place(overrides)):
             mean = share_out(settle(cfg), folder, stopper)
     except Stopped as stopped:
         print(f"{stopped}; go on with: python train.py resume={folder}", file=sys.stderr)

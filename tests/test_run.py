@@ -425,7 +425,8 @@ def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, wo
     assert str(image) in done.stderr
     assert "data.on_missing=skip" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not folder.exists()
+    assert json.loads((folder / "state.json").read_text())["state"] == "failed"
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["last.ckpt"]  # what was trained until then
 
 
 def test_a_problem_of_the_config_stops_the_command_with_one_message(tmp_path):
