@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from chexpert import rundir
 from chexpert.config.resolving import resolve
 from chexpert.problem import ProblemError
-from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, strip_place
+from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, same_sweep, strip_place
 from chexpert.state import alone, is_running
 
 
@@ -37,7 +37,7 @@ class RunFolder(Callback):
         folder = Path(config.hydra.sweep.dir)
         check_folder(folder, resumed=bool(config.get("resume")))
         before = read_state(folder, rundir.SWEEP).get("overrides", overrides)
-        if before != overrides:
+        if not same_sweep(before, overrides):
             was = f"this sweep was started with {' '.join(before)}"
             sys.exit(f"error: {ProblemError(was, where=str(folder), mend='take another hydra.sweep.dir')}")
         try:

@@ -147,7 +147,6 @@ class LastCheckpoint(Checkpoint):
         return self.stopper.requested is not None and trainer.world_size == 1
 
 
-
 def settle(loops: dict[str, Any], *, to_validate: bool, validated: bool) -> None:
     """Turns the progress of Lightning's loops into: so many steps are done, and the next validation is to come or not.
 
