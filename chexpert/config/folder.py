@@ -6,12 +6,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from chexpert import rundir
 from chexpert.config.resolving import resolve
 from chexpert.problem import ProblemError
+from chexpert.ranks import agree, find_rank
 from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, same_sweep, strip_place
 from chexpert.state import alone, is_running
 
@@ -26,11 +28,13 @@ class RunFolder(Callback):
         return RunFolder, ()  # launchers send callbacks to other processes, which hold no folder
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        if config.get("resume") == "auto":
-            point(config.hydra.run, rundir.STATE, lambda parent: find_unfinished_runs(parent, settle(config)))
-        check_folder(Path(config.hydra.run.dir), resumed=bool(config.get("resume")))
+        with read_write(config.hydra):
+            config.hydra.run.dir = agree("run folder", lambda: choose_folder(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        if find_rank() is not None:
+            mend = "start the sweep alone: its jobs start their processes, or are started by hydra/launcher"
+            sys.exit(f"error: {ProblemError('torchrun and srun cannot start a sweep', mend=mend)}")
         overrides = strip_place([*config.hydra.overrides.task, *config.hydra.overrides.hydra])
         if config.get("resume") == "auto":
             point(config.hydra.sweep, rundir.SWEEP, lambda parent: find_unfinished_sweeps(parent, overrides))
@@ -45,12 +49,23 @@ class RunFolder(Callback):
         except ProblemError as problem:
             sys.exit(f"error: {problem}")
         rundir.write_json(folder / rundir.SWEEP, {"state": "running", "overrides": overrides})
+        with read_write(config.hydra.overrides):  # of which each job's config is composed anew, wherever it runs
+            place = QuotedString(str(folder), Quote.single).with_quotes()
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={place}")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Hydra comes here where no job has failed."""
         path = Path(config.hydra.sweep.dir) / rundir.SWEEP
         rundir.write_json(path, read_state(path.parent, rundir.SWEEP) | {"state": "finished"})
         self._held.close()
+
+
+def choose_folder(config: DictConfig) -> str:
+    """The folder of a run, which can be worked in."""
+    if config.get("resume") == "auto":
+        point(config.hydra.run, rundir.STATE, lambda parent: find_unfinished_runs(parent, settle(config)))
+    check_folder(Path(config.hydra.run.dir), resumed=bool(config.get("resume")))
+    return config.hydra.run.dir
 
 
 def point(node: DictConfig, kind: str, find: Any) -> None:

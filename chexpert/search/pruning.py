@@ -6,7 +6,7 @@ import optuna
 import pytorch_lightning as pl
 
 from chexpert.search.study import make_pruner, open_storage
-from chexpert.state import PrunedError
+from chexpert.stopping import PrunedError
 
 
 class TrialReporter(pl.Callback):

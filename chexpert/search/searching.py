@@ -18,7 +18,7 @@ from chexpert.resume import strip_place
 from chexpert.search.result import ERROR, describe_best, describe_trial, write_best
 from chexpert.search.space import Space, parse_space
 from chexpert.search.study import check_name, count_trials, make_pruner, make_sampler, open_storage
-from chexpert.state import PrunedError
+from chexpert.stopping import PrunedError
 
 DIRECTIONS = ("maximize", "minimize")
 

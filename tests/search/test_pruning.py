@@ -7,7 +7,7 @@ import pytest
 
 from chexpert.search.pruning import TrialReporter
 from chexpert.search.study import open_storage
-from chexpert.state import PrunedError
+from chexpert.stopping import PrunedError
 
 MONITOR = "val/auroc_mean"
 
