@@ -32,6 +32,8 @@ REPEATED = re.compile(
 """What of Hydra's own is repeated: the choice of a launcher and its numbers, the sweeper and its search space."""
 
 PLACE = ("resume", "trial", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
+MANNER = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs")
+"""How a sweep is worked off, and how long a search lasts: this may change where it goes on."""
 
 
 def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -137,8 +139,18 @@ def find_unfinished_runs(parent: Path, config: Mapping[str, Any]) -> Iterator[Pa
 def find_unfinished_sweeps(parent: Path, overrides: Sequence[str]) -> Iterator[Path]:
     """The unfinished sweeps below a folder that were started with these overrides, the newest first."""
     for folder, told in _newest(parent, rundir.SWEEP):
-        if told["state"] != "finished" and told["overrides"] == overrides:
+        if told["state"] != "finished" and same_sweep(told["overrides"], overrides):
             yield folder
+
+
+def same_sweep(before: Sequence[str], now: Sequence[str]) -> bool:
+    """Whether these overrides make the same jobs.
+
+    >>> same_sweep(["seed=0,1", "hydra.launcher.n_jobs=2"], ["seed=0,1"]), same_sweep(["seed=0,1"], ["seed=0,2"])
+    (True, False)
+    """
+    old, new = ([one for one in overrides if not one.startswith(MANNER)] for overrides in (before, now))
+    return old == new
 
 
 def strip_place(overrides: Sequence[str]) -> list[str]:

@@ -33,8 +33,8 @@ from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank, launch
 from chexpert.report import describe, write_report
 from chexpert.resume import find_changes, read_config, read_state, strip_place
-from chexpert.state import PrunedError, telling_state, wait_for
-from chexpert.stopping import REQUEUE, Stopped, Stopper, heeding_signals, requeue
+from chexpert.state import telling_state, wait_for
+from chexpert.stopping import REQUEUE, PrunedError, Stopped, Stopper, heeding_signals, requeue
 from chexpert.stored import read_checkpoint, without_weights
 from chexpert.training import RESUME, choose_precision, clean
 

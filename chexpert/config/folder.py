@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
@@ -13,7 +14,7 @@ from chexpert import rundir
 from chexpert.config.resolving import resolve
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, find_rank
-from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, strip_place
+from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, same_sweep, strip_place
 from chexpert.state import alone, is_running
 
 
@@ -36,6 +37,9 @@ class RunFolder(Callback):
             folder = choose_sweep_folder(config, overrides)
             self._held.enter_context(alone(folder))
             rundir.write_json(folder / rundir.SWEEP, {"state": "running", "overrides": overrides})
+        with read_write(config.hydra.overrides):  # of which each job's config is composed anew, wherever it runs
+            place = QuotedString(str(folder), Quote.single).with_quotes()
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={place}")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Hydra comes here where no job has failed."""
@@ -79,7 +83,7 @@ def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     folder = Path(config.hydra.sweep.dir)
     check_folder(folder, resumed=bool(config.get("resume")))
     before = read_state(folder, rundir.SWEEP).get("overrides", overrides)
-    if before != overrides:
+    if not same_sweep(before, overrides):
         was = f"this sweep was started with {' '.join(before)}"
         raise ProblemError(was, where=str(folder), mend="take another hydra.sweep.dir")
     return folder

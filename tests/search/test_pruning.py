@@ -7,7 +7,7 @@ import pytest
 
 from chexpert.search.pruning import TrialReporter
 from chexpert.search.study import open_storage
-from chexpert.state import PrunedError
+from chexpert.stopping import PrunedError
 
 MONITOR = "val/auroc_mean"
 
@@ -46,6 +46,11 @@ def test_a_job_above_the_median_of_the_others_goes_on_and_one_below_ends(place):
     with pytest.raises(PrunedError, match=r"auroc_mean 0\.850 after epoch 2 of 9"):
         end_epoch(reporter, 1, 0.85)
     assert read_trial(place).intermediate_values == {0: 0.81, 1: 0.85}
+
+
+def test_a_job_that_has_trained_to_its_end_is_judged(place):
+    end_epoch(TrialReporter(place, "search", 5, "median", MONITOR), 8, 0.1)
+    assert read_trial(place).intermediate_values == {8: 0.1}
 
 
 def test_an_epoch_that_is_trained_again_after_a_kill_is_told_again(place):
