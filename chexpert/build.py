@@ -19,7 +19,7 @@ from chexpert.explain import ExplainCallback
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.state import list_versions
-from chexpert.training import MultilabelModule, start_scheduler
+from chexpert.training import MultilabelModule, start_optimizer, start_scheduler
 
 
 def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
@@ -68,11 +68,13 @@ def told(node: Mapping[str, Any], where: str) -> Iterator[None]:
 
 def try_out(cfg: Mapping[str, Any]) -> None:
     """Builds on stand-ins what is otherwise built late, so that a wrong value is told before anything is read."""
+    loss = build_loss(cfg)
     with told(cfg["optimizer"], "optimizer"):
-        optimizer = build(cfg["optimizer"], "optimizer")([nn.Parameter(torch.zeros(1))])
+        duals = [nn.Parameter(torch.zeros(1))] if hasattr(loss, "dual_parameters") else []
+        optimizer = start_optimizer(build(cfg["optimizer"], "optimizer"), [], [nn.Parameter(torch.zeros(1))], duals)
     with told(cfg["scheduler"], "scheduler"):
         start_scheduler(build(cfg["scheduler"], "scheduler"), optimizer, lambda: 100)
-    build(cfg["loss"], "loss")
+    averaging(cfg)
     build(cfg["trainer"], "trainer", logger=False, callbacks=[])
     for name, node in cfg["explainer"].items():
         build(node, f"explainer.{name}")
@@ -125,8 +127,17 @@ def data_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
     return {"observations": cfg["observations"], "labels": labels, "seed": cfg["seed"]}
 
 
-def build_module(cfg: dict[str, Any], model: Model, preprocessing: Preprocessing) -> MultilabelModule:
-    """The Lightning module, with the card that its checkpoints carry."""
+def build_loss(cfg: Mapping[str, Any], counts: torch.Tensor | None = None) -> nn.Module:
+    """The loss, with what it asks for: ``observations``, and ``counts`` of positives and negatives (2, C + U)."""
+    given = {"observations": cfg["observations"], "counts": counts}
+    asked = inspect.signature(find_target(cfg["loss"], "loss")).parameters
+    return build(cfg["loss"], "loss", **{key: value for key, value in given.items() if key in asked})
+
+
+def build_module(
+    cfg: dict[str, Any], model: Model, preprocessing: Preprocessing, counts: torch.Tensor | None = None
+) -> MultilabelModule:
+    """The Lightning module, with the card that its checkpoints carry; ``counts``: see :func:`build_loss`."""
     card = {
         "config": cfg,
         "observations": list(cfg["observations"]),
@@ -138,13 +149,21 @@ def build_module(cfg: dict[str, Any], model: Model, preprocessing: Preprocessing
         model,
         cfg["observations"],
         cfg["mean_over"],
-        loss=build(cfg["loss"], "loss"),
+        loss=build_loss(cfg, counts),
         optimizer=build(cfg["optimizer"], "optimizer"),
         scheduler=build(cfg["scheduler"], "scheduler"),
         card=card,
         level=cfg["level"],
         study_score=cfg["study_score"],
+        backbone_lr_factor=cfg["backbone_lr_factor"],
+        unfreeze_epoch=cfg["unfreeze_epoch"],
+        compiled=cfg["compile"],
     )
+
+
+def averaging(cfg: Mapping[str, Any]) -> list[Any]:
+    """The callback that averages weights, where one is chosen."""
+    return [build(cfg["averaging"], "averaging")] if cfg["averaging"] else []
 
 
 def explaining(cfg: Mapping[str, Any], folder: Path) -> ExplainCallback:

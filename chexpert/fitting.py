@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from chexpert import rundir
 from chexpert.announce import MONITOR, find_undefined, find_warnings, introduce
-from chexpert.build import build, build_module, explaining
+from chexpert.build import averaging, build, build_module, explaining
 from chexpert.conclude import conclude
 from chexpert.dashboard import show_evaluation
 from chexpert.data import CheXpertDataModule
@@ -25,9 +25,11 @@ from chexpert.stopping import Stopper
 from chexpert.training import (
     RESUME,
     BestCheckpoint,
+    EveryCheckpoint,
     LastCheckpoint,
     ResultsWriter,
     WholeCheckpointIO,
+    count_targets,
     keep_best,
     make_progress,
 )  # fmt: skip
@@ -40,15 +42,18 @@ def fit(
     trial = cfg.pop("trial")  # whose trial of a search the run is, is no part of its configuration
     if cfg["trainer"].get("sync_batchnorm"):
         model = synchronise_batch_norm(model)
-    module = build_module(cfg, model, data.preprocessing)
+    learned = data.datasets.get("train")
+    counts = None if learned is None else count_targets(learned.targets, learned.mask)
+    module = build_module(cfg, model, data.preprocessing, counts)
     undefined = find_undefined(data, cfg["mean_over"])
     # An undefined mean has no best epoch: the loss then chooses.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
     checkpoint = BestCheckpoint(folder, monitor, mode)
     further = [] if cfg["keep"] == 1 else [keep_best(folder, cfg["keep"], monitor, mode)]
+    every = [] if cfg["keep_every"] is None else [EveryCheckpoint(folder, cfg["keep_every"])]
     patience = cfg["early_stopping"]
     stopping = [] if patience is None else [EarlyStopping(monitor, mode=mode, patience=patience)]
-    hparams = flatten({key: cfg[key] for key in cfg if key != "backbone"})  # the model has it
+    hparams = flatten({key: cfg[key] for key in cfg if key not in ("backbone", "recipe")})  # the model has it
     results = ResultsWriter(folder, hparams)
     trainer = build(
         {key: value for key, value in cfg["trainer"].items() if key != "sync_batchnorm"},
@@ -56,9 +61,11 @@ def fit(
         callbacks=[
             *make_progress(),
             LearningRateMonitor(),
+            *averaging(cfg),
             *stopping,
             checkpoint,
             *further,
+            *every,
             results,
             explaining(cfg, folder),
             *report_to(trial),

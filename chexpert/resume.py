@@ -12,6 +12,7 @@ from chexpert import rundir
 from chexpert.problem import ProblemError
 
 MAY_CHANGE = (
+    "recipe",
     "resume",
     "save_minutes",
     "data.cache",

@@ -28,14 +28,16 @@ from chexpert.build import (
 )
 from chexpert.config import resolve
 from chexpert.data import CheXpertDataModule, Preprocessing, check_studies
+from chexpert.features import use_features
 from chexpert.fitting import fit
+from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank, launch
 from chexpert.report import describe, write_report
 from chexpert.resume import find_changes, read_config, read_state, strip_place
 from chexpert.state import PrunedError, telling_state, wait_for
 from chexpert.stopping import REQUEUE, Stopped, Stopper, heeding_signals, requeue
-from chexpert.training import RESUME, clean, native_precision
+from chexpert.training import RESUME, choose_precision, clean
 
 # Lightning warns of what is chosen on purpose here.
 EXPECTED = (
@@ -131,12 +133,13 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
 
 
 def settle(cfg: DictConfig) -> dict[str, Any]:
-    """The config as plain containers, checked, with what the devices decide in it: config.yaml then tells it."""
+    """The config as plain containers, checked, and how several devices work together."""
     plain = resolve(cfg)
     trainer = plain["trainer"]
-    trainer.setdefault("precision", native_precision(trainer.get("accelerator", "auto")))
     if find_rank() is not None or count_devices(trainer) > 1:
         trainer.setdefault("strategy", "ddp")
+        if plain["unfreeze_epoch"] and trainer["strategy"] == "ddp":
+            trainer["strategy"] = "ddp_find_unused_parameters_true"  # it waits for every gradient otherwise
     return plain
 
 
@@ -184,8 +187,9 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     last = find_last(folder)
     # Before any data is read: weights may not be had.
     model = build_model(plain if last is None else without_weights(plain))
+    choose_settings(plain, model, folder if last else None)
     only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
-    data = prepare(plain, "validate" if only_judged else "fit", folder)
+    data = prepare(plain, model, "validate" if only_judged else "fit", folder)
     check_input(model, data.preprocessing.size)
     check_preprocessing(plain, data)
     if plain["level"] == "study":
@@ -193,13 +197,24 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     return fit(plain, model, data, folder, stopper, last)
 
 
-def prepare(plain: dict[str, Any], stage: str, folder: Path) -> CheXpertDataModule:
+def choose_settings(plain: dict[str, Any], model: Model, before: Path | None) -> None:
+    """Sets what is left to the model and its device, or as it was ``before``; config.yaml then tells it."""
+    trainer = plain["trainer"]
+    chosen = choose_precision(model, trainer.get("accelerator", "auto"))
+    if plain["features"]:
+        chosen = "32-true"  # a classifier alone is small
+    config = before and read_config(before)
+    trainer.setdefault("precision", config["trainer"]["precision"] if config else chosen)
+
+
+def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> CheXpertDataModule:
     """Reads the data. The first process does so before the others: it may draw a phantom or fill a cache."""
     made: list[CheXpertDataModule] = []
 
     def make() -> str:
         data = build(plain["data"], "data", **data_arguments(plain))
         data.setup(stage)
+        use_features(plain, model, data)
         made.append(data)
         return "there"
 

@@ -56,6 +56,7 @@ ROOMS: Mapping[str, Room] = {
 GIVEN = {
     "data": ("observations", "labels", "seed"),
     "model": ("outputs", "uncertain", "parents"),
+    "loss": ("observations", "counts"),
     "optimizer": ("params",),
     "scheduler": ("optimizer", "total_steps"),
     "trainer": ("callbacks", "logger", "plugins"),

@@ -119,6 +119,11 @@ class Backbone(nn.Module):
             hook.remove()
         return leaves[-1], last
 
+    def freeze(self, frozen: bool = True) -> None:
+        """Keeps weights and statistics as they are from now on, or lets them be trained once ``train`` is called."""
+        self.frozen = frozen
+        self.requires_grad_(not frozen)
+
     def train(self, mode: bool = True) -> "Backbone":
         """A frozen backbone stays in eval mode, or its batch statistics would drift."""
         return super().train(mode and not self.frozen)

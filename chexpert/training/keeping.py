@@ -74,6 +74,31 @@ class KeptCheckpoints(BestCheckpoint):
     """Beside the one of the best epoch: Lightning knows callbacks apart by their class."""
 
 
+class EveryCheckpoint(ModelCheckpoint):
+    """The weights after every ``steps`` optimizer steps, all of which stay; no figure is known at that point.
+
+    For an ensemble of checkpoints by their AUROC, as Irvin et al. 2019 took it, validate as often
+    (trainer.val_check_interval) and set ``keep``.
+    """
+
+    def __init__(self, run: Path, steps: int) -> None:
+        super().__init__(
+            run / rundir.CHECKPOINTS,
+            rundir.EVERY,
+            save_top_k=-1,
+            every_n_train_steps=steps,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,  # a run that was killed writes its files again
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: which files there are depends on the steps alone, and a run may be moved."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        pass
+
+
 def keep_best(run: Path, count: int, monitor: str, mode: str) -> KeptCheckpoints:
     """Keeps the weights of the best epochs, their figure in the name, for an ensemble of them."""
     figure = monitor.rpartition("/")[2]

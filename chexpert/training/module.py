@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from chexpert import rundir
 from chexpert.data import Batch
@@ -26,6 +27,10 @@ from chexpert.metrics import (
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.training.auroc import MultilabelAuroc
+from chexpert.training.compiling import compile_function
+from chexpert.training.finite import LossWatch, Step, check_weights
+from chexpert.training.fused import fuse
+from chexpert.training.groups import start_optimizer
 
 
 class MultilabelModule(pl.LightningModule):
@@ -41,7 +46,10 @@ class MultilabelModule(pl.LightningModule):
             any other every epoch.
         level: ``image`` judges single views, ``study`` their studies.
         study_score: ``max`` or ``mean`` over the views of a study.
+        backbone_lr_factor: learning rate of the backbones over that of the classifier.
+        unfreeze_epoch: the backbones are frozen in the epochs before this one.
         card: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.
+        compiled: the model's part of a training step goes through torch.compile.
     """
 
     def __init__(
@@ -55,12 +63,20 @@ class MultilabelModule(pl.LightningModule):
         card: dict[str, Any],
         level: str = "image",
         study_score: str = "max",
+        backbone_lr_factor: float = 1.0,
+        unfreeze_epoch: int = 0,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.loss = model, loss
         self.observations, self.mean_over = list(observations), list(mean_over)
         self.make_optimizer, self.make_scheduler, self.card = optimizer, scheduler, card
         self.level, self.study_score = level, study_score
+        self.backbone_lr_factor, self.unfreeze_epoch = backbone_lr_factor, unfreeze_epoch
+        self.trained = [backbone for backbone in model.members.values() if not backbone.frozen]
+        """The backbones that are not frozen for good."""
+        self.compiled = compile_function(model.training_logits) if compiled else None
+        self.watch = LossWatch()
         self.auroc = MultilabelAuroc(observations)
         self.paths: list[str] = []
         """Paths of the judged views, in the order of ``auroc.rows()``."""
@@ -78,27 +94,35 @@ class MultilabelModule(pl.LightningModule):
         return self.model(images)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor | None:
-        if not batch.paths:
-            return None  # every view of it was skipped
-        loss = self.loss(self.model.training_logits(batch.images), batch.targets, batch.mask)
-        if not torch.isfinite(loss):
-            raise ProblemError(
-                f"the loss is {loss.item()} at epoch {self.current_epoch}, step {self.global_step}",
-                where=f"training batch {batch_idx}, with " + ", ".join(batch.paths),
-                mend="lower optimizer.lr, set trainer.gradient_clip_val, or take trainer.precision=32-true",
-            )
+        if not batch.paths:  # every view of it was skipped
+            if self._alone:
+                return None
+            batch = stand_in(batch)
+        logits = (self.compiled or self.model.training_logits)(batch.images)
+        loss = self.loss(logits, batch.targets, batch.mask)
+        self.watch.see(loss, Step(self.current_epoch, self.global_step, batch_idx, batch.paths))
         loss = self._weigh(loss, batch.mask)
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.paths), sync_dist=True)
+        if self._logs:  # on any other step Lightning's log would cost, and write nothing
+            self.log("train/loss", loss, batch_size=len(batch.paths), sync_dist=True)
         return loss
 
     def _weigh(self, loss: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """A loss whose mean over the processes is that of the whole batch: they may have unlike numbers of labels."""
-        if self.trainer.world_size == 1:
+        if self._alone:
             return loss
         own = mask.sum().float()
         total = own.clone()
         torch.distributed.all_reduce(total)
         return loss * (own * self.trainer.world_size / total.clamp(min=1))
+
+    def check_finite(self) -> None:
+        """To be called before weights are saved: on a GPU the last loss may not have been looked at.
+
+        Raises:
+            ProblemError: the last loss, or a weight, is NaN or infinite.
+        """
+        self.watch.settle()
+        check_weights(dict(self.model.named_parameters()), f"after step {self.global_step}")
 
     def on_validation_epoch_start(self) -> None:
         self.auroc.reset()
@@ -147,7 +171,7 @@ class MultilabelModule(pl.LightningModule):
     def _gather(self) -> float:
         """Brings together what the processes have judged, in the order of the file, and returns the mean loss."""
         losses = torch.stack(self.losses).double().cpu() if self.losses else torch.zeros(1, 2, dtype=torch.float64)
-        if self.trainer.world_size > 1:
+        if not self._alone:
             own = losses, self.rows, self.paths, *(part.cpu() for part in self.auroc.rows())
             shares: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(shares, own)
@@ -170,20 +194,62 @@ class MultilabelModule(pl.LightningModule):
         studies = views if self.level == "image" else np.arange(len(scores))
         return mean_auroc_interval(scores, labels, mask, studies, replicates=200), over  # each epoch: seconds count
 
+    def on_train_start(self) -> None:
+        self._freeze()  # a run that goes on within an epoch has no start of it
+
+    def on_train_epoch_start(self) -> None:
+        self._freeze()
+
+    def _freeze(self) -> None:
+        for backbone in self.trained:
+            backbone.freeze(self.current_epoch < self.unfreeze_epoch)
+            backbone.train(self.training)
+
+    def start_optimizer(self) -> torch.optim.Optimizer:
+        """Of all that is ever trained; what has no gradient yet is left alone by optimizers."""
+        for backbone in self.trained:
+            backbone.freeze(False)
+        backbones = [p for backbone in self.trained for p in backbone.parameters()]
+        duals: list[nn.Parameter] = getattr(self.loss, "dual_parameters", list)()
+        apart = {id(p) for p in (*backbones, *duals)}
+        others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
+        precision = str(self.trainer.precision) if self._trainer else ""
+        make = fuse(self.make_optimizer, self.device.type, precision)
+        return start_optimizer(make, backbones, others, duals, self.backbone_lr_factor)
+
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        optimizer = self.start_optimizer()
         scheduler, interval = start_scheduler(
             self.make_scheduler, optimizer, lambda: int(self.trainer.estimated_stepping_batches)
         )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": interval}}
+        schedule = {"scheduler": scheduler, "interval": interval, "monitor": "val/auroc_mean"}  # of a plateau
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.check_finite()
         checkpoint["chexpert"] = self.card
+
+    @property
+    def _logs(self) -> bool:
+        """Whether this is one of the steps that are logged, as Lightning counts them."""
+        every = self._trainer.log_every_n_steps if self._trainer else 0  # type: ignore[attr-defined]
+        return every > 0 and (self.global_step + 1) % every == 0
+
+    @property
+    def _alone(self) -> bool:
+        """No other process trains the same model."""
+        return not self._trainer or self._trainer.world_size == 1
 
     @property
     def _fitting(self) -> bool:
         """False in the final validation, which judges the best weights again and has no place on the curves."""
         return self.trainer.state.fn == TrainerFn.FITTING
+
+
+def stand_in(batch: Batch) -> Batch:
+    """An empty film that is masked: the other processes wait for this one in every step."""
+    images, targets, mask = (part.new_zeros(1, *part.shape[1:]) for part in batch[:3])
+    return batch._replace(images=images, targets=targets, mask=mask)
 
 
 def start_scheduler(
@@ -192,4 +258,8 @@ def start_scheduler(
     """The scheduler, and whether it is stepped every "step" or every "epoch"."""
     if "total_steps" in inspect.signature(constructor).parameters:
         return constructor(optimizer, total_steps=total_steps()), "step"
-    return constructor(optimizer), "epoch"
+    scheduler = constructor(optimizer)
+    if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "max":
+        what = "the plateau is one of val/auroc_mean, of which more is better"
+        raise ProblemError(what, where="scheduler.mode", mend="scheduler.mode=max")
+    return scheduler, "epoch"
