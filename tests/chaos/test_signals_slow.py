@@ -94,7 +94,7 @@ def test_a_signal_ends_a_run_in_order_and_it_goes_on(films, undisturbed, tmp_pat
 @pytest.mark.parametrize("signum", CODES, ids=lambda signum: signum.name)
 def test_the_real_command_ends_with_the_shells_code(tmp_path, signum):
     films, folder = make_films(tmp_path), tmp_path / "run"
-    process = begin(films, folder, tmp_path / "tmp", "save_minutes=1000")
+    process = begin(films, folder, tmp_path / "tmp", "save_minutes=1000", "backbone.name=mnasnet_small")
     assert wait_for(lambda: list(folder.glob("tensorboard/events*")), process)
     time.sleep(1)
     sent = time.monotonic()
