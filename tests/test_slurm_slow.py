@@ -77,8 +77,7 @@ def checkout(tmp_path) -> Path:
     folder.mkdir()
     for name in ("train.py", "conf", "chexpert"):
         (folder / name).symlink_to(PROJECT / name)
-    (folder / ".venv").mkdir()
-    (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    (folder / ".venv").symlink_to(sys.prefix)
     return folder
 
 
