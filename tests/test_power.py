@@ -9,9 +9,9 @@ from test_resume import undisturbed as undisturbed  # a fixture
 from test_run import start
 
 from chexpert import rundir
-from chexpert.build import read_checkpoint
 from chexpert.problem import ProblemError
 from chexpert.stopping import Stopped
+from chexpert.stored import read_checkpoint
 
 POWER = [
     ["averaging=ema", "keep_every=3"],
