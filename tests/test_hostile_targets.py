@@ -108,7 +108,7 @@ ELSEWHERE = [
     ("trainer.profiler", node("pytorch_lightning.profilers.SimpleProfiler", dirpath=MARKER)),
     ("trainer.plugins", [MKDIR]),
     ("trainer.strategy", node("pytorch_lightning.strategies.DDPStrategy", ddp_comm_hook=MKDIR)),
-    ("trainer.gradient_clip_val", [[MKDIR]]),
+    ("trainer.limit_val_batches", [[MKDIR]]),
     ("loss", node("torch.nn.BCEWithLogitsLoss", weight=MKDIR)),
     ("data.root", MKDIR),
     ("data.root.parent", MKDIR),
