@@ -1,4 +1,7 @@
-"""Speed of a training step in float32 and bfloat16, in both memory formats, of one or more backbones on this device."""
+"""Speed of a training step in float32 and bfloat16, in both memory formats, of one or more backbones on this device.
+
+Goal for DenseNet-121 on a CPU that has bfloat16: both together 2 times.
+"""
 
 from collections.abc import Callable
 
