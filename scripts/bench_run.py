@@ -39,13 +39,16 @@ def main() -> None:
     films = given.epochs * sum(",Frontal," in line for line in lines)
     notebook = f"{SCRIPTS}/notebook.py", str(root), "--backbone", given.backbone, "--epochs", str(given.epochs)
     cases = {OURS: partial(train, given.backbone, given.epochs), THEIRS: partial(call, *notebook)}
-    seconds = take_turns(cases, given.rounds)
+    seconds = take_turns(cases, given.rounds, given.clock)
     print(f"{given.backbone}, {films} films trained on or judged, {given.rounds} rounds: images/s, median [min .. max]")
     for name, values in seconds.items():
         print(f"  {name:<30} {spread([films / value for value in values])}")
     found = ratios(seconds, THEIRS, OURS)
     print(f"  {'as fast as the loop':<30} {spread(found, 2)} times, goal {GOAL} or more")
-    write(given.json, {"backbone": given.backbone, "films": films, "seconds": seconds, "ratios": found})
+    write(
+        given.json,
+        {"clock": given.clock, "backbone": given.backbone, "films": films, "seconds": seconds, "ratios": found},
+    )
 
 
 if __name__ == "__main__":

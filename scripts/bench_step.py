@@ -25,22 +25,30 @@ def make_cases(name: str, size: int, batch: int, steps: int, precision: str) -> 
 
 def main() -> None:
     given = parse(__doc__, backbone="densenet121", size=224, batch=8, steps=8, free_steps=300)
-    from ready import make_model  # after the parsing, so that --help is quick
-    from steps import WARM
+    import steps as ways  # after the parsing, so that --help is quick
+    from ready import make_model
 
     from chexpert.training import choose_precision
 
+    ways.CLOCK = given.clock
     precision = choose_precision(make_model(given.backbone), "cpu")
-    content: dict[str, object] = {"backbone": given.backbone, "size": given.size, "precision": precision}
+    content: dict[str, object] = {
+        "clock": given.clock,
+        "backbone": given.backbone,
+        "size": given.size,
+        "precision": precision,
+    }
     for name, steps, kind in ((FREE, given.free_steps, "32-true"), (given.backbone, given.steps, precision)):
-        seconds = take_turns(make_cases(name, given.size if name else 8, given.batch, steps, kind), given.rounds)
+        seconds = take_turns(
+            make_cases(name, given.size if name else 8, given.batch, steps, kind), given.rounds, given.clock
+        )
         print(
             f"{name or 'a network that costs nothing'}, {given.batch} films, {kind}, {given.rounds} rounds: ms a step"
         )
         for case, values in seconds.items():
-            print(f"  {case:<34} {spread([1000 * value / (steps - WARM) for value in values], 2)}")
+            print(f"  {case:<34} {spread([1000 * value / (steps - ways.WARM) for value in values], 2)}")
         pairs = zip(seconds["this project"], seconds["bare Lightning"], strict=True)
-        added = [1000 * (own - bare) / (steps - WARM) for own, bare in pairs]
+        added = [1000 * (own - bare) / (steps - ways.WARM) for own, bare in pairs]
         share = ratios(seconds, "plain loop", "this project")
         print(f"  {'more than bare Lightning, ms':<34} {spread(added, 2)}" + f", goal {GOAL_MS} or less" * (not name))
         print(f"  {'as fast as the plain loop':<34} {spread(share, 3)}" + f", goal {GOAL} or more" * bool(name))

@@ -3,7 +3,6 @@
 import io
 import logging
 import tempfile
-import time
 import warnings
 from collections.abc import Iterable
 from contextlib import redirect_stdout
@@ -14,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import TensorBoardLogger
-from rounds import Timed
+from rounds import Timed, read_clock
 
 from chexpert.data import Batch
 from chexpert.models import Model
@@ -23,6 +22,7 @@ from chexpert.stopping import Stopper
 from chexpert.training import BestCheckpoint, LastCheckpoint, MaskedBCE, MultilabelModule, ResultsWriter, make_progress
 
 WARM = 2  # steps that are not counted
+CLOCK = "wall"
 
 
 class Clock(pl.Callback):
@@ -40,7 +40,7 @@ def now() -> float:
     """Seconds, once the device has done all that it was asked for."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter()
+    return read_clock(CLOCK)
 
 
 class Bare(pl.LightningModule):
