@@ -1,37 +1,56 @@
 """From nodes of a config, or from a checkpoint, to objects. The only place that instantiates."""
 
+import copy
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hydra.utils
 import torch
-from hydra.errors import InstantiationException
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from chexpert import rundir
-from chexpert.config import check_targets
+from chexpert.config import PARTIAL, TARGET, check_targets, find_target, walk
 from chexpert.data import Preprocessing
 from chexpert.explain import ExplainCallback
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.state import list_versions
-from chexpert.training import MultilabelModule, start_scheduler
+from chexpert.stored import FORMAT, find_readout, load_state, read_checkpoint, without_weights
+from chexpert.training import MultilabelModule, start_optimizer, start_scheduler
 
 
 def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
-    """Instantiates a config node that was checked, together with what the run gives.
+    """Instantiates a config node, together with what the run gives.
+
+    Not by Hydra's ``instantiate``, which resolves interpolations once more and calls what its own list does not block:
+    here every ``_target_`` of the node is found on the positive list before the first one is called.
 
     Raises:
-        ProblemError: the constructor refused its arguments.
+        ProblemError: a ``_target_`` is not on the list, or the constructor refused its arguments.
     """
+    targets = {place: find_target(inner, place) for place, inner in walk(node, where)}
+    if where not in targets:
+        raise ProblemError("nothing to build: no _target_", where=where, mend="choose one of its config group")
     with told(node, where):
-        factory = hydra.utils.instantiate(dict(node), _partial_=True, _convert_="all")
-        return factory if node.get("_partial_") else factory(**given)
+        factory = partial(targets[where], **_fill_all(node, where, targets))
+        return factory if node.get(PARTIAL) else factory(**given)
+
+
+def _fill_all(node: Mapping[str, Any], where: str, targets: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a node, with objects for the nodes among them."""
+    return {key: _fill(value, f"{where}.{key}", targets) for key, value in node.items() if key not in (TARGET, PARTIAL)}
+
+
+def _fill(value: Any, where: str, targets: Mapping[str, Any]) -> Any:
+    if not isinstance(value, Mapping):
+        return copy.deepcopy(value)
+    filled = _fill_all(value, where, targets)
+    if where not in targets:
+        return filled
+    return partial(targets[where], **filled) if value.get(PARTIAL) else targets[where](**filled)
 
 
 @contextmanager
@@ -41,21 +60,21 @@ def told(node: Mapping[str, Any], where: str) -> Iterator[None]:
         yield
     except ProblemError:
         raise
-    except (InstantiationException, MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error.__cause__, ProblemError):
-            raise error.__cause__ from error
-        reason = str(error.__cause__ or error).strip()
-        mend = f"see the arguments of {node['_target_']}"
+    except Exception as error:
+        reason = str(error).strip() or type(error).__name__
+        mend = f"see the arguments of {node[TARGET]}"
         raise ProblemError(f"cannot be built: {reason}", where=where, mend=mend) from error
 
 
 def try_out(cfg: Mapping[str, Any]) -> None:
     """Builds on stand-ins what is otherwise built late, so that a wrong value is told before anything is read."""
+    loss = build_loss(cfg)
     with told(cfg["optimizer"], "optimizer"):
-        optimizer = build(cfg["optimizer"], "optimizer")([nn.Parameter(torch.zeros(1))])
+        duals = [nn.Parameter(torch.zeros(1))] if hasattr(loss, "dual_parameters") else []
+        optimizer = start_optimizer(build(cfg["optimizer"], "optimizer"), [], [nn.Parameter(torch.zeros(1))], duals)
     with told(cfg["scheduler"], "scheduler"):
         start_scheduler(build(cfg["scheduler"], "scheduler"), optimizer, lambda: 100)
-    build(cfg["loss"], "loss")
+    averaging(cfg)
     build(cfg["trainer"], "trainer", logger=False, callbacks=[])
     for name, node in cfg["explainer"].items():
         build(node, f"explainer.{name}")
@@ -63,7 +82,7 @@ def try_out(cfg: Mapping[str, Any]) -> None:
 
 def takes_total_steps(scheduler: Mapping[str, Any]) -> bool:
     """Whether this scheduler lays its rates out for the whole training."""
-    return "total_steps" in inspect.signature(hydra.utils.get_object(scheduler["_target_"])).parameters
+    return "total_steps" in inspect.signature(find_target(scheduler, "scheduler")).parameters
 
 
 def check_input(model: Model, size: int) -> None:
@@ -108,9 +127,19 @@ def data_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
     return {"observations": cfg["observations"], "labels": labels, "seed": cfg["seed"]}
 
 
-def build_module(cfg: dict[str, Any], model: Model, preprocessing: Preprocessing) -> MultilabelModule:
-    """The Lightning module, with the card that its checkpoints carry."""
+def build_loss(cfg: Mapping[str, Any], counts: torch.Tensor | None = None) -> nn.Module:
+    """The loss, with what it asks for: ``observations``, and ``counts`` of positives and negatives (2, C + U)."""
+    given = {"observations": cfg["observations"], "counts": counts}
+    asked = inspect.signature(find_target(cfg["loss"], "loss")).parameters
+    return build(cfg["loss"], "loss", **{key: value for key, value in given.items() if key in asked})
+
+
+def build_module(
+    cfg: dict[str, Any], model: Model, preprocessing: Preprocessing, counts: torch.Tensor | None = None
+) -> MultilabelModule:
+    """The Lightning module, with the card that its checkpoints carry; ``counts``: see :func:`build_loss`."""
     card = {
+        "format": FORMAT,
         "config": cfg,
         "observations": list(cfg["observations"]),
         "readout": {"uncertain": model.readout.uncertain, "parents": model.readout.parents},
@@ -121,14 +150,21 @@ def build_module(cfg: dict[str, Any], model: Model, preprocessing: Preprocessing
         model,
         cfg["observations"],
         cfg["mean_over"],
-        loss=build(cfg["loss"], "loss"),
+        loss=build_loss(cfg, counts),
         optimizer=build(cfg["optimizer"], "optimizer"),
         scheduler=build(cfg["scheduler"], "scheduler"),
         card=card,
         level=cfg["level"],
         study_score=cfg["study_score"],
+        backbone_lr_factor=cfg["backbone_lr_factor"],
+        unfreeze_epoch=cfg["unfreeze_epoch"],
         compiled=cfg["compile"],
     )
+
+
+def averaging(cfg: Mapping[str, Any]) -> list[Any]:
+    """The callback that averages weights, where one is chosen."""
+    return [build(cfg["averaging"], "averaging")] if cfg["averaging"] else []
 
 
 def explaining(cfg: Mapping[str, Any], folder: Path) -> ExplainCallback:
@@ -157,57 +193,19 @@ class Loaded:
 
 
 def load(path: str | Path) -> Loaded:
-    """Loads the best checkpoint of a run folder, or a checkpoint file, without running code from it.
+    """Loads the best checkpoint of a run folder, or a file of weights, without running code from it.
+
+    A .safetensors file needs its card beside it, the .json file of the same name.
 
     Raises:
         ProblemError: no such checkpoint, or none of this project.
     """
     card, state = read_checkpoint(path)
     config = card["config"]
-    problems = [str(p) for p in check_targets(without_weights(config["model"]), "model", ("chexpert.models.",))]
+    problems = [str(p) for p in check_targets(without_weights(config["model"]), "model")]
     if problems:
         raise ProblemError("\n".join(problems), where=str(path))
     given = {"outputs": len(card["observations"])} | find_readout(card)
     model = build(without_weights(config["model"]), "model", **given)
     load_state(model, state, str(path))
     return Loaded(model.eval(), Preprocessing(**card["preprocessing"]), card["observations"], config)
-
-
-def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """The card and the model's weights of a checkpoint of this project, by torch's safe loading."""
-    path = Path(path)
-    file = rundir.checkpoint(path) if path.is_dir() else path
-    if not file.exists():
-        where = f"in {file.parent}" if path.is_dir() else "of this name"
-        mend = "give a run folder that has finished an epoch, or a checkpoint"
-        raise ProblemError(f"no checkpoint {where}", where=str(path), mend=mend)
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-        card, state = content["chexpert"], content["state_dict"]
-        _ = card["observations"], card["preprocessing"], card["config"]["model"]
-    except Exception as error:
-        what = f"no checkpoint of this project: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise ProblemError(what, where=str(file), mend="give a run folder or its checkpoints/best.ckpt") from error
-    return card, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
-
-
-def find_readout(card: Mapping[str, Any]) -> dict[str, Any]:
-    """How the outputs of a checkpoint are read; one from before there was a choice has plain logits."""
-    readout = card.get("readout", {})
-    return {"uncertain": readout.get("uncertain", []), "parents": readout.get("parents")}
-
-
-def load_state(model: Model, state: Mapping[str, torch.Tensor], where: str) -> None:
-    """Loads weights that must fit entirely."""
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        what = "these weights belong to another model: " + " ".join(str(error).split())[:300]
-        raise ProblemError(what, where=where, mend="choose the model and backbone of that run") from error
-
-
-def without_weights(node: Any) -> Any:
-    """The node of a model that loads nothing: the checkpoint's own weights follow."""
-    if isinstance(node, dict):
-        return {key: False if key == "pretrained" else without_weights(value) for key, value in node.items()}
-    return node

@@ -1,8 +1,9 @@
 """Fits a model with all that a run wants beside it, judges the best weights, and leaves the figures."""
 
+import math
 import sys
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,22 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from chexpert import rundir
 from chexpert.announce import MONITOR, find_undefined, find_warnings, introduce
-from chexpert.build import build, build_module, explaining
+from chexpert.build import averaging, build, build_module, explaining
 from chexpert.conclude import conclude
 from chexpert.dashboard import show_evaluation
 from chexpert.data import CheXpertDataModule
 from chexpert.identity import is_private
-from chexpert.models import Model
+from chexpert.models import Model, synchronise_batch_norm
 from chexpert.stopping import Stopper
+from chexpert.stored import pass_on
 from chexpert.training import (
     RESUME,
     BestCheckpoint,
+    EveryCheckpoint,
     LastCheckpoint,
     ResultsWriter,
     WholeCheckpointIO,
+    count_targets,
     keep_best,
     make_progress,
 )  # fmt: skip
@@ -36,52 +40,89 @@ def fit(
     cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Path | None
 ) -> float:
     """Fits, judges the best weights and explains, with all that is left in ``folder``."""
-    module = build_module(cfg, model, data.preprocessing)
+    trial = cfg.pop("trial")  # whose trial of a search the run is, is no part of its configuration
+    if cfg["trainer"].get("sync_batchnorm"):
+        model = synchronise_batch_norm(model)
+    learned = data.datasets.get("train")
+    counts = None if learned is None else count_targets(learned.targets, learned.mask)
+    module = build_module(cfg, model, data.preprocessing, counts)
     undefined = find_undefined(data, cfg["mean_over"])
     # An undefined mean has no best epoch: the loss then chooses.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
     checkpoint = BestCheckpoint(folder, monitor, mode)
     further = [] if cfg["keep"] == 1 else [keep_best(folder, cfg["keep"], monitor, mode)]
+    every = [] if cfg["keep_every"] is None else [EveryCheckpoint(folder, cfg["keep_every"])]
     patience = cfg["early_stopping"]
     stopping = [] if patience is None else [EarlyStopping(monitor, mode=mode, patience=patience)]
-    hparams = flatten({key: cfg[key] for key in cfg if key != "backbone"})  # the model has it
+    hparams = flatten({key: cfg[key] for key in cfg if key not in ("backbone", "recipe")})  # the model has it
     results = ResultsWriter(folder, hparams)
     trainer = build(
-        cfg["trainer"],
+        {key: value for key, value in cfg["trainer"].items() if key != "sync_batchnorm"},
         "trainer",
         callbacks=[
             *make_progress(),
             LearningRateMonitor(),
+            *averaging(cfg),
             *stopping,
             checkpoint,
             *further,
+            *every,
             results,
             explaining(cfg, folder),
+            *report_to(trial),
             LastCheckpoint(rundir.checkpoint(folder, rundir.LAST), stopper, cfg["save_minutes"]),
         ],
         logger=make_logger(folder, last),
         plugins=[WholeCheckpointIO()],
+        use_distributed_sampler=False,  # the loader shares every batch out
     )
     ignore_signals(trainer)
-    OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
-    rundir.write_json(folder / rundir.DATA, data.summarise())
-    print(introduce(model, data, trainer, folder), flush=True)
-    for warning in find_warnings(data, undefined, monitor):
-        print(f"warning: {warning}", file=sys.stderr)
+    if trainer.is_global_zero:
+        OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
+        rundir.write_json(folder / rundir.DATA, data.summarise())
+        print(introduce(model, data, trainer, folder), flush=True)
+        for warning in find_warnings(data, undefined, monitor):
+            print(f"warning: {warning}", file=sys.stderr)
     if "train" in data.datasets:
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     best = checkpoint.best_model_path or None
-    judge(trainer, module, data, best)
     if cfg["predict_train"]:
-        batches = trainer.predict(module, datamodule=data, ckpt_path=best, weights_only=True) or []
-        rows = chain.from_iterable(batches)
-        rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
+        rows = gather(trainer, trainer.predict(module, datamodule=data, ckpt_path=best, weights_only=True) or [])
+        if trainer.is_global_zero:
+            rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
+    judge(trainer, module, data, best)
+    if not trainer.is_global_zero:
+        return math.nan
     results.metrics["skipped"] = sorted(data.skipped)  # again: by now it is known what cannot be read
     rundir.write_json(folder / rundir.METRICS, results.metrics)
     rundir.write_json(folder / rundir.DATA, data.summarise())
+    if best:
+        pass_on(folder)
     conclude(folder, cfg)
     show_evaluation(folder)
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
+
+
+def gather(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:
+    """Predictions of all processes in the order of the file."""
+    shares: list[Any] = [list(batches)]
+    if trainer.world_size > 1:
+        shares = [None] * trainer.world_size
+        torch.distributed.all_gather_object(shares, list(batches))
+    rows = []
+    for step in zip_longest(*shares, fillvalue=()):
+        for views in zip_longest(*step):  # a batch was shared out view by view
+            rows += [view for view in views if view is not None]
+    return rows
+
+
+def report_to(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
+    """What tells the trial of a search how its job does; nothing where the run is no such job."""
+    if trial is None:
+        return []
+    from chexpert.search.pruning import TrialReporter  # an extra: only a search needs Optuna
+
+    return [TrialReporter(**trial, monitor=MONITOR)]
 
 
 def make_logger(folder: Path, last: Path | None) -> TensorBoardLogger:
@@ -96,8 +137,11 @@ def ignore_signals(trainer: pl.Trainer) -> None:
 
 
 def judge(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:
-    """Judges the best weights, or where nothing was trained those that the module has, on every split."""
-    for split in data.reported:
+    """Judges the best weights, or where nothing was trained those that the module has, on every split.
+
+    Of several processes only the first explains, after the valid split: the others are done with that one.
+    """
+    for split in sorted(data.reported, key="valid".__eq__):
         data.judging = split
         trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
 

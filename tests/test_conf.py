@@ -40,6 +40,7 @@ def needs(option: str, root: Path) -> list[str]:
         "labels=conditional": ["observations=all"],
         "labels=self_trained": [f"labels.predictions={root / 'predictions.csv'}"],
         "pham_stage2": ["start_from=outputs/stage1"],
+        "libauc_stage2": ["start_from=outputs/stage1"],
     }
     return beside.get(option, [])
 
@@ -55,9 +56,14 @@ def test_every_recipe_composes_without_a_problem_and_names_source_and_expectatio
     monkeypatch.setenv("CHEXPERT_ROOT", str(root))
     cfg = resolve(make(f"experiment={recipe}", *needs(recipe, root)))
     assert cfg["name"] == recipe
-    text = (CONF / "experiment" / f"{recipe}.yaml").read_text()
-    assert "Published" in text or "Expected" in text
-    assert "Cost" in text
+    told = cfg["recipe"]
+    assert told.keys() - {"after"} == {"source", "expected", "tolerance", "of", "cost"}
+    assert told.get("after") in (None, *RECIPES)
+    assert told["of"].keys() == {"split", "labels", "level", "epoch_chosen_on", "checkpoints"}
+    assert told["of"]["level"] == cfg["level"]
+    assert (told["expected"] is None) == (told["tolerance"] is None)
+    assert told["expected"] is None or 0.5 < told["expected"] < 1 > told["tolerance"] > 0
+    assert all(isinstance(told[key], str) for key in ("source", "cost"))
 
 
 def test_the_default_is_the_phantom_without_pretrained_weights():
@@ -124,9 +130,16 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("model.uncertain=[0]", "set by the run itself"),
         ("backbone.frozen=true", "a frozen backbone without trained weights"),
         ("explainer.lime.samples=0", "explainer.lime.samples"),
+        ("backbone_lr_factor=0", "backbone_lr_factor"),
+        ("unfreeze_epoch=-1", "an epoch, from 0"),
+        ("unfreeze_epoch=5", "the training ends after 5 epochs"),
+        ("keep_every=0", "1 or more steps, or null"),
+        ("averaging.decay=0.5", "mend:  choose it too: averaging=..."),
+        ("trainer.gradient_clip_val=0", "a number above 0, or null"),
+        ("trainer.gradient_clip_algorithm=value", "no gradient is clipped without a bound"),
         ("data.root=/no/such/folder", "the data root is not a folder"),
         ("optimizer._target_=os.system", "os.system is not trusted"),
-        ("optimizer._target_=torch.optim.Adm", "cannot be imported"),
+        ("optimizer._target_=torch.optim.Adm", "did you mean Adam?"),
         ("pretrained=/no/weights.pth", "no such weight file"),
         ("data.seed=3", "set by the run itself"),
         ("explain.count=0", "explain.count"),
@@ -153,6 +166,27 @@ def test_a_wrong_value_is_told_with_place_and_mend(override, what):
     assert what in str(caught.value)
     assert "where:" in str(caught.value)
     assert "mend:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "what"),
+    [
+        (["averaging=swa", "averaging.start_epoch=5"], "before anything is averaged"),
+        (["backbone.frozen=true", "backbone.pretrained=true", "unfreeze_epoch=1"], "no backbone is trained"),
+        (["backbone.frozen=true", "backbone.pretrained=true", "backbone_lr_factor=0.1"], "no backbone is trained"),
+        (
+            ["trainer.gradient_clip_val=1", "trainer.precision=16-mixed", "optimizer.fused=true"],
+            "cannot clip gradients",
+        ),
+        (["unfreeze_epoch=1", "trainer.devices=2"], "ddp_find_unused_parameters_true"),
+        (["loss=weighted_bce", "loss.pos_weight={Edema:2}"], "no weight for Atelectasis, Cardiomegaly"),
+        (["loss=weighted_bce", "loss.pos_weight=often"], "auto, batch, a number"),
+        (["scheduler=warmup_cosine", "scheduler.warmup=2"], "scheduler.warmup"),
+    ],
+)
+def test_choices_that_contradict_each_other_are_told(overrides, what):
+    with pytest.raises(ProblemError, match=what):
+        resolve(make(*overrides))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import chexpert
-from chexpert.data import write_phantom
 from chexpert.observations import COMPETITION, PARENTS
 from chexpert.problem import ProblemError
 from chexpert.run import run
@@ -37,11 +36,6 @@ TINY = [
     "explain.score=6",
 ]
 LIME = ["explainer.lime.samples=20", "explainer.lime.superpixels=8"]
-
-
-@pytest.fixture(scope="session")
-def phantom(tmp_path_factory) -> Path:
-    return write_phantom(tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, test=8, size=96, workers=1)
 
 
 def train(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:

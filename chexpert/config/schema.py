@@ -5,7 +5,18 @@ from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-GROUP_KEYS = ("data", "labels", "backbone", "model", "loss", "optimizer", "scheduler", "trainer", "explainer")
+GROUP_KEYS = (
+    "data",
+    "labels",
+    "backbone",
+    "model",
+    "loss",
+    "optimizer",
+    "scheduler",
+    "averaging",
+    "trainer",
+    "explainer",
+)
 """Top-level keys that a config group fills."""
 
 
@@ -33,6 +44,8 @@ class Config:
     pretrained: Any = MISSING
     start_from: str | None = None
     channels_last: bool = MISSING
+    backbone_lr_factor: float = MISSING
+    unfreeze_epoch: int = MISSING
     compile: bool = MISSING
     features: str | None = None
     early_stopping: int | None = None
@@ -43,6 +56,9 @@ class Config:
     resume: str | None = None
     save_minutes: float = MISSING
     keep: int = MISSING
+    keep_every: int | None = None
+    recipe: Any = None
+    trial: Any = None
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)
     labels: Any = field(default_factory=dict)
@@ -51,6 +67,7 @@ class Config:
     loss: Any = field(default_factory=dict)
     optimizer: Any = field(default_factory=dict)
     scheduler: Any = field(default_factory=dict)
+    averaging: Any = field(default_factory=dict)
     trainer: Any = field(default_factory=dict)
     explainer: Any = field(default_factory=dict)
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
+from timm.layers import convert_sync_batchnorm
 from torch import nn
 
 from chexpert.models.backbone import Backbone
@@ -79,3 +80,11 @@ class Model(nn.Module, ABC):
     def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """What :meth:`score` gives, linear in the maps: gradient times map adds up to the logit less the bias."""
         return self.score(maps)
+
+
+def synchronise_batch_norm(model: Model) -> Model:
+    """The model with batch statistics over all devices in training; weights and their names stay.
+
+    Lightning's own conversion drops the activations that timm keeps inside its normalisation layers.
+    """
+    return convert_sync_batchnorm(model)

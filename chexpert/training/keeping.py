@@ -47,7 +47,7 @@ class BestCheckpoint(ModelCheckpoint):
         paths = {key: self._place(state_dict[key]) if state_dict[key] else "" for key in keys}
         models = {self._place(name): score for name, score in state_dict["best_k_models"].items()}
         super().load_state_dict(state_dict | paths | {"dirpath": self.dirpath, "best_k_models": models})
-        self._at = state_dict["at"]
+        self.current_score, self._at = state_dict["current_score"], state_dict["at"]
         return None
 
     def _place(self, name: str) -> str:
@@ -72,6 +72,31 @@ class BestCheckpoint(ModelCheckpoint):
 
 class KeptCheckpoints(BestCheckpoint):
     """Beside the one of the best epoch: Lightning knows callbacks apart by their class."""
+
+
+class EveryCheckpoint(ModelCheckpoint):
+    """The weights after every ``steps`` optimizer steps, all of which stay; no figure is known at that point.
+
+    For an ensemble of checkpoints by their AUROC, as Irvin et al. 2019 took it, validate as often
+    (trainer.val_check_interval) and set ``keep``.
+    """
+
+    def __init__(self, run: Path, steps: int) -> None:
+        super().__init__(
+            run / rundir.CHECKPOINTS,
+            rundir.EVERY,
+            save_top_k=-1,
+            every_n_train_steps=steps,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,  # a run that was killed writes its files again
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: which files there are depends on the steps alone, and a run may be moved."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        pass
 
 
 def keep_best(run: Path, count: int, monitor: str, mode: str) -> KeptCheckpoints:

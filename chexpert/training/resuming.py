@@ -1,8 +1,9 @@
 """A run that stops anywhere goes on as if it had not: last.ckpt, with the place and the random states in it."""
 
 import random
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from chexpert.training.keeping import BestCheckpoint
 
 RESUME = "resume"
 """Where a checkpoint holds what Lightning leaves out."""
+
+KEPT = {"state_dict", "epoch", "global_step", "pytorch-lightning_version"}
+"""What of Lightning's own stays in a checkpoint from which no training goes on."""
 
 
 class LastCheckpoint(Checkpoint):
@@ -37,6 +41,8 @@ class LastCheckpoint(Checkpoint):
         self._saved = time.monotonic()
         self._place = ""
         """Where training is: in a "step", "between" two, in "validation", at the end of an "epoch"; "" elsewhere."""
+        self._validated = False
+        """Whether the last step was followed by a validation within the epoch."""
         self._resumed: Mapping[str, Any] | None = None
 
     # What a run leaves
@@ -44,7 +50,20 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.stopper.deferring = True
         self._saved = time.monotonic()
-        self._step_plateaus(trainer)
+        if self._resumed is not None:
+            step_plateaus(trainer, self._resumed["plateau"])
+            self._restore_random(trainer, self._resumed)  # and again before the next step, if there is one
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Here the step before has been logged: a run stops now rather than at its end."""
+        if self._stops(trainer):
+            if self._place == "between":
+                self.save(trainer)
+            raise Stopped(self.stopper.requested or signal.SIGTERM)
+        self._place = "step"
+        if self._resumed is not None:
+            self._restore_random(trainer, self._resumed)
+            self._resumed = None
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         loop = trainer.fit_loop.epoch_loop
@@ -52,22 +71,25 @@ class LastCheckpoint(Checkpoint):
             return  # gradients that are gathered are in no checkpoint
         assert trainer.fit_loop._data_fetcher is not None
         self._place = "validation" if loop._should_check_val_fx(trainer.fit_loop._data_fetcher) else "between"
-        if self._stops(trainer) or time.monotonic() - self._saved > 60 * self.minutes:
+        self._validated = False
+        due = time.monotonic() - self._saved > 60 * self.minutes
+        if agree(trainer, due, every=50):
             self.save(trainer)
-        self._stop(trainer)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         if self._place == "validation" and self._stops(trainer):
             self.save(trainer)
-            self._stop(trainer)
+            raise Stopped(self.stopper.requested or signal.SIGTERM)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._place = ""
+        ended = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
+        self._place, self._validated = "" if ended or self._place != "validation" else "between", True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._place = "epoch"
         self.save(trainer)
-        self._stop(trainer)
+        if self._stops(trainer, every=1):
+            raise Stopped(self.stopper.requested or signal.SIGTERM)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._place, self.stopper.deferring = "", False
@@ -75,7 +97,8 @@ class LastCheckpoint(Checkpoint):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """What was trained until now is kept, unless it was already or a step was under way."""
         self.stopper.deferring = False
-        if self._place in ("between", "validation") and not isinstance(exception, Stopped):
+        alone = trainer.world_size == 1  # of several processes the others may not have come to this
+        if alone and self._place in ("between", "validation") and not isinstance(exception, Stopped):
             self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
@@ -88,17 +111,19 @@ class LastCheckpoint(Checkpoint):
     _saving = ""
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        if not self._saving:
-            return  # one of the best, from which no run goes on
+        if not self._saving:  # one of the best, from which no run goes on: a third of the size without the rest
+            for key in checkpoint.keys() - KEPT:
+                del checkpoint[key]
+            return
         loops = checkpoint["loops"]["fit_loop"]
-        done = loops["epoch_loop.batch_progress"]["current"]["ready"]
+        done = loops["epoch_loop.batch_progress"]["current"]["processed"]
         ended = self._saving == "epoch"
-        settle(loops, validated=self._saving != "validation")
+        settle(loops, to_validate=self._saving == "validation", validated=self._validated and not ended)
         checkpoint[RESUME] = {
             "epoch": trainer.current_epoch + ended,
             "batches": 0 if ended else done,
             "steps": trainer.global_step,
-            "random": collect_random(),
+            "random": gather(trainer, collect_random()),
             "plateau": find_plateau_figures(trainer) if ended else [],
             "threads": torch.get_num_threads(),
         }
@@ -120,42 +145,47 @@ class LastCheckpoint(Checkpoint):
             if isinstance(callback, BestCheckpoint):
                 callback.forget_overtaken()
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        self._place = "step"
-        if self._resumed is not None:
-            restore_random(self._resumed["random"])
-            self._resumed = None
+    def _restore_random(self, trainer: pl.Trainer, resumed: Mapping[str, Any]) -> None:
+        """Each process its own state; where there are more of them than before, they have only their seed."""
+        if trainer.global_rank < len(resumed["random"]):
+            restore_random(resumed["random"][trainer.global_rank])
 
-    def _step_plateaus(self, trainer: pl.Trainer) -> None:
-        """Lightning steps these behind the last place where a checkpoint is saved."""
-        figures = iter(self._resumed["plateau"] if self._resumed else [])
-        for config in trainer.lr_scheduler_configs:
-            if config.reduce_on_plateau and (figure := next(figures, None)) is not None:
-                config.scheduler.step(figure)
-
-    def _stops(self, trainer: pl.Trainer) -> bool:
-        """Whether this process may stop alone."""
-        return self.stopper.requested is not None and trainer.world_size == 1
-
-    def _stop(self, trainer: pl.Trainer) -> None:
-        if self._stops(trainer):
-            self.stopper.stop_if_asked()
+    def _stops(self, trainer: pl.Trainer, every: int = 10) -> bool:
+        """Whether the run is to stop now: all of its processes, if a signal came to one of them."""
+        return agree(trainer, self.stopper.requested is not None, every)
 
 
-def settle(loops: dict[str, Any], *, validated: bool) -> None:
-    """Turns the progress of Lightning's loops into: the step is done, its validation is still to come or is not.
+def agree(trainer: pl.Trainer, wanted: bool, every: int) -> bool:
+    """Whether one of the processes wants something, asked every so many batches, since they wait for each other."""
+    if trainer.world_size == 1:
+        return wanted
+    if trainer.fit_loop.epoch_loop.batch_idx % every:
+        return False
+    votes = torch.tensor(float(wanted), device=trainer.strategy.root_device)
+    torch.distributed.all_reduce(votes)
+    return bool(votes)
 
-    A save within the hooks of a step finds it half counted, and Lightning then leaves out the rest of the epoch.
+
+def settle(loops: dict[str, Any], *, to_validate: bool, validated: bool) -> None:
+    """Turns the progress of Lightning's loops into: so many steps are done, and the next validation is to come or not.
+
+    A save within the hooks of a step finds it half counted, and Lightning would then leave out the rest of the epoch.
+
+    Args:
+        loops: the state of the fit loop, changed in place.
+        to_validate: the validation behind the last step is to be run from its first batch.
+        validated: it has been run, within the epoch. Lightning passes it over then, and counts the step once more.
     """
-    trained = loops["epoch_loop.batch_progress"]
-    if validated and trained["total"]["completed"] < trained["total"]["processed"]:
-        loops["epoch_loop.state_dict"]["_batches_that_stepped"] += 1  # a validation counts the step when it is over
+    trained, steps = loops["epoch_loop.batch_progress"], loops["epoch_loop.state_dict"]
+    if not to_validate and trained["total"]["completed"] < trained["total"]["processed"]:
+        steps["_batches_that_stepped"] += 1  # a validation counts the step when it is over
+    steps["_batches_that_stepped"] -= validated
     for count in ("total", "current"):
-        trained[count]["completed"] = trained[count]["processed"]
-    if not validated:
-        judged = loops["epoch_loop.val_loop.batch_progress"]
-        for count in ("total", "current"):  # begun and not done: Lightning then runs it from its first batch
-            judged[count] |= {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+        trained[count] |= dict.fromkeys(("ready", "started", "completed"), trained[count]["processed"])
+    judged = loops["epoch_loop.val_loop.batch_progress"]
+    if to_validate:  # begun and not done
+        judged["current"] |= {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+    judged["total"] = dict(judged["current"])
 
 
 def find_plateau_figures(trainer: pl.Trainer) -> list[float | None]:
@@ -163,6 +193,23 @@ def find_plateau_figures(trainer: pl.Trainer) -> list[float | None]:
     plateaus = [config for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
     figures = [trainer.callback_metrics.get(str(config.monitor)) for config in plateaus]
     return [None if figure is None else float(figure) for figure in figures]
+
+
+def step_plateaus(trainer: pl.Trainer, figures: Sequence[float | None]) -> None:
+    """The step of the epoch that was ended: Lightning takes it behind the last place where a checkpoint is saved."""
+    plateaus: list[Any] = [config.scheduler for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
+    for scheduler, figure in zip(plateaus, figures, strict=False):
+        if figure is not None:
+            scheduler.step(figure)
+
+
+def gather(trainer: pl.Trainer, states: dict[str, Any]) -> list[dict[str, Any]]:
+    """The states of all processes by rank."""
+    if trainer.world_size == 1:
+        return [states]
+    gathered: list[dict[str, Any]] = [{} for _ in range(trainer.world_size)]
+    torch.distributed.all_gather_object(gathered, states)
+    return gathered
 
 
 def collect_random() -> dict[str, Any]:

@@ -1,0 +1,78 @@
+"""Choices of how to train that contradict each other or come to nothing."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from chexpert.problem import ProblemError
+
+
+def find_training_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
+    """What is wrong with rates, freezing, averaging, clipping and checkpoints, beside what their classes say."""
+    yield from _backbone_problems(cfg)
+    yield from _averaging_problems(cfg)
+    yield from _clipping_problems(cfg)
+    if cfg["keep_every"] is not None and cfg["keep_every"] < 1:
+        yield ProblemError(f"{cfg['keep_every']} is not possible", where="keep_every", mend="1 or more steps, or null")
+
+
+def _backbone_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
+    factor, epoch, epochs = cfg["backbone_lr_factor"], cfg["unfreeze_epoch"], _count_epochs(cfg)
+    if not 0 < factor < float("inf"):
+        mend = "above 0; backbones that are not trained at all: backbone.frozen=true"
+        yield ProblemError(f"{factor} is not possible", where="backbone_lr_factor", mend=mend)
+    if epoch < 0:
+        yield ProblemError(f"{epoch} is not possible", where="unfreeze_epoch", mend="an epoch, from 0")
+    if epochs and epoch >= epochs:
+        mend = "an earlier epoch; backbones that are not trained at all: backbone.frozen=true"
+        yield ProblemError(f"the training ends after {epochs} epochs", where="unfreeze_epoch", mend=mend)
+    frozen = list(_find_frozen(cfg.get("model")))
+    if frozen and all(frozen):
+        for key, usual in (("backbone_lr_factor", 1), ("unfreeze_epoch", 0)):
+            if cfg[key] != usual:
+                mend = f"{key}={usual}, or frozen=false of the backbone or of a member"
+                yield ProblemError("no backbone is trained: all are frozen", where=key, mend=mend)
+    strategy = str(cfg["trainer"].get("strategy", "auto"))
+    if epoch and cfg["trainer"].get("devices", 1) != 1 and "find_unused" not in strategy:
+        mend = "trainer.strategy=ddp_find_unused_parameters_true"
+        yield ProblemError("several devices wait for gradients of frozen backbones", where="unfreeze_epoch", mend=mend)
+
+
+def _averaging_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
+    start, epochs = (cfg["averaging"] or {}).get("start_epoch"), _count_epochs(cfg)
+    if isinstance(start, int) and epochs and start >= epochs:
+        what = f"the training ends after {epochs} epochs, before anything is averaged"
+        yield ProblemError(what, where="averaging.start_epoch", mend=f"an epoch from 0 to {epochs - 1}")
+
+
+def _clipping_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
+    trainer = cfg["trainer"]
+    clip, where = trainer.get("gradient_clip_val"), "trainer.gradient_clip_val"
+    if clip is None:
+        if trainer.get("gradient_clip_algorithm") is not None:
+            mend = "trainer.gradient_clip_val=1"
+            yield ProblemError(
+                "no gradient is clipped without a bound", where="trainer.gradient_clip_algorithm", mend=mend
+            )
+        return
+    if isinstance(clip, bool) or not isinstance(clip, int | float) or clip <= 0:
+        yield ProblemError(f"{clip!r} is not possible", where=where, mend="a number above 0, or null")
+    if trainer.get("precision") in (16, "16", "16-mixed") and (cfg["optimizer"] or {}).get("fused"):
+        mend = "optimizer.fused=false, or trainer.precision=bf16-mixed"
+        yield ProblemError(
+            "a fused optimizer in float16 cannot clip gradients: it scales them itself", where=where, mend=mend
+        )
+
+
+def _count_epochs(cfg: Mapping[str, Any]) -> int:
+    """Epochs of training; 0 where nothing is trained, or nobody knows how long."""
+    epochs = cfg["trainer"].get("max_epochs")
+    return epochs if isinstance(epochs, int) and epochs > 0 else 0
+
+
+def _find_frozen(node: Any) -> Iterator[bool]:
+    """Of each backbone below a model, whether it is frozen."""
+    if isinstance(node, Mapping):
+        if str(node.get("_target_", "")).endswith(".Backbone"):
+            yield node.get("frozen") is True
+        for value in node.values():
+            yield from _find_frozen(value)

@@ -1,0 +1,254 @@
+"""A run that was stopped anywhere goes on to the same bits as one that was not."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_run import PROJECT, TINY, start, train
+
+from chexpert.data import ViewDataset
+from chexpert.problem import ProblemError
+from chexpert.state import alone
+from chexpert.stopping import Stopped
+from chexpert.training import MaskedBCE, MultilabelModule
+
+SHORT = ["trainer.max_epochs=2", "explainer=[]", "model.dropout=0.3", "calibration=null", "save_minutes=1000"]
+
+
+def read(folder: Path, name: str) -> dict:
+    """What of a checkpoint must be the same."""
+    content = torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    del content["chexpert"]  # it holds the config, in which workers may differ
+    return content
+
+
+def same(one, other) -> bool:
+    """Equal to the bit, whatever the nesting."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def find_differences(one, other, at="") -> list[str]:
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return [found for key in one for found in find_differences(one[key], other[key], f"{at}/{key}")]
+    return [] if same(one, other) else [at]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, phantom):
+    """Folders of whole runs by their options."""
+    done: dict[tuple[str, ...], Path] = {}
+
+    def get(*options: str) -> Path:
+        if options not in done:
+            done[options] = tmp_path_factory.mktemp("whole")
+            start(done[options], phantom, *SHORT, *options)
+        return done[options]
+
+    return get
+
+
+def stop_at(monkeypatch, step: str, count: int, signum: int = signal.SIGTERM) -> None:
+    """Sends a signal in the count-th call of a step of the module, as it would come from outside."""
+    calls = []
+    original = getattr(MultilabelModule, step)
+
+    def stepping(self, batch, batch_idx):
+        calls.append(batch_idx)
+        if len(calls) == count:
+            os.kill(os.getpid(), signum)
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(MultilabelModule, step, stepping)
+
+
+def check_equal(folder: Path, whole: Path) -> None:
+    for name in ("last", "best"):
+        assert find_differences(read(folder, name), read(whole, name)) == [], name
+    for name in ("metrics.json", "predictions/valid.csv"):
+        ours, theirs = ((run / name).read_text() for run in (folder, whole))
+        if name == "metrics.json":
+            ours, theirs = ({k: v for k, v in json.loads(text).items() if k != "seconds"} for text in (ours, theirs))
+        assert ours == theirs, name
+
+
+# 39 training views in batches of 8: 5 steps an epoch. 24 validation views: 3, and 2 in the sanity check before.
+@pytest.mark.parametrize(
+    ("step", "count"),
+    [("training_step", n) for n in (1, 3, 5, 6, 10)] + [("validation_step", n) for n in (3, 5, 6, 8)],
+)
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, phantom, undisturbed, monkeypatch, step, count):
+    whole = undisturbed()
+    with monkeypatch.context() as patch:
+        stop_at(patch, step, count)
+        with pytest.raises(Stopped) as stopped:
+            start(tmp_path, phantom, *SHORT)
+    assert stopped.value.code == 143
+    assert json.loads((tmp_path / "state.json").read_text())["state"] == "stopped"
+    start(tmp_path, phantom, *SHORT, "resume=auto")
+    check_equal(tmp_path, whole)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["data.workers=2"],
+        ["trainer.accumulate_grad_batches=2"],
+        ["scheduler=step", "optimizer=sgd"],
+        ["scheduler=plateau", "scheduler.patience=0"],
+        ["early_stopping=1", "trainer.max_epochs=4"],
+        ["keep=2"],
+        ["trainer.val_check_interval=2"],
+        ["trainer.check_val_every_n_epoch=2"],
+        ["trainer.limit_train_batches=3"],
+        ["model=combined", "backbone@model.members.densenet=resnet10t", "labels=ignore"],
+    ],
+    ids=lambda options: options[0].replace("=", "-"),
+)
+@pytest.mark.parametrize("count", [2, 6])
+def test_whatever_is_trained_goes_on(tmp_path, phantom, undisturbed, monkeypatch, options, count):
+    whole = undisturbed(*options)
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", count)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT, *options)
+    start(tmp_path, phantom, *SHORT, *options, "resume=auto")
+    check_equal(tmp_path, whole)
+
+
+def test_workers_may_change_and_the_bits_stay(tmp_path, phantom, undisturbed, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 7)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT, "data.workers=2")
+    start(tmp_path, phantom, *SHORT, "resume=auto")
+    check_equal(tmp_path, undisturbed())
+
+
+def test_a_failure_between_steps_leaves_what_was_trained(tmp_path, phantom, undisturbed, monkeypatch):
+    """An unreadable film in the second epoch: mended, the run goes on from the step before it."""
+    original = ViewDataset.read
+    with monkeypatch.context() as patch:
+        patch.setattr(ViewDataset, "read", lambda self, keys: original(self, keys) if keys[0][0] < 1 else fail())
+        with pytest.raises(ProblemError, match="unreadable"):
+            start(tmp_path, phantom, *SHORT)
+    assert json.loads((tmp_path / "state.json").read_text())["state"] == "failed"
+    start(tmp_path, phantom, *SHORT, "resume=auto")
+    check_equal(tmp_path, undisturbed())
+
+
+def fail():
+    raise ProblemError("unreadable")
+
+
+def test_a_loss_that_is_nan_leaves_no_nan(tmp_path, phantom, undisturbed, monkeypatch):
+    original, calls = MaskedBCE.forward, []
+
+    def forward(self, *rows):
+        calls.append(1)
+        return original(self, *rows) * (math.nan if len(calls) == 12 else 1)  # 2 sanity, 5, 3 of validation, then 2
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MaskedBCE, "forward", forward)
+        with pytest.raises(ProblemError, match="the loss is nan at epoch 1, step 6") as caught:
+            start(tmp_path, phantom, *SHORT)
+    assert "patient" in str(caught.value)
+    weights = read(tmp_path, "last")["state_dict"].values()
+    assert all(torch.isfinite(values.float()).all() for values in weights)
+    start(tmp_path, phantom, *SHORT, "resume=auto")
+    check_equal(tmp_path, undisturbed())
+
+
+def test_another_configuration_is_refused_with_the_difference(tmp_path, phantom, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 2)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT)
+    with pytest.raises(ProblemError, match="seed: 0 before, 1 now") as caught:
+        start(tmp_path, phantom, *SHORT, "seed=1", "resume=auto")
+    assert "optimizer.lr" not in str(caught.value)
+    with pytest.raises(ProblemError, match="laid out for all its epochs"):
+        start(tmp_path, phantom, *SHORT, "trainer.max_epochs=3", "resume=auto")
+
+
+def test_a_finished_run_is_not_repeated_but_may_be_trained_on(tmp_path, phantom, undisturbed, capsys):
+    options = ["scheduler=constant", "optimizer.lr=1e-3"]
+    mean = start(tmp_path, phantom, *SHORT, *options, "trainer.max_epochs=1")
+    written = (tmp_path / "checkpoints/last.ckpt").stat().st_mtime
+    assert start(tmp_path, phantom, *SHORT, *options, "trainer.max_epochs=1", "resume=auto") == mean
+    assert "finished before" in capsys.readouterr().out
+    assert (tmp_path / "checkpoints/last.ckpt").stat().st_mtime == written
+    start(tmp_path, phantom, *SHORT, *options, "resume=auto")
+    check_equal(tmp_path, undisturbed(*options))
+
+
+def test_a_folder_in_use_is_refused(tmp_path, phantom):
+    """The lock is the system's: it is gone with the process, however that ends."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
+    )
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(ProblemError, match="a run is working in this folder"), alone(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    with alone(tmp_path):
+        pass
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from chexpert.state import alone
+with alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_curves_go_on_without_a_step_twice(tmp_path, phantom, undisturbed, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 7)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT)
+    start(tmp_path, phantom, *SHORT, "resume=auto")
+    for tag in ("train/loss", "val/loss", "val/auroc_mean", "lr-AdamW"):
+        assert read_curve(tmp_path, tag) == read_curve(undisturbed(), tag), tag
+
+
+def read_curve(run: Path, tag: str) -> list[tuple[int, float]]:
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+@pytest.mark.parametrize("way", ["path", "auto"])
+def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undisturbed, way):
+    """Killed without warning in its second epoch; the settings of the run need not be given again."""
+    folder = tmp_path / "outputs" / "run"
+    given = ["data=small", f"data.root={phantom}", *TINY, *SHORT]
+    command = [sys.executable, str(PROJECT / "train.py"), *given, f"hydra.run.dir={folder}"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True
+    ) as running:
+        while not next(running.stdout).startswith("epoch 1"):
+            pass
+        running.kill()
+    again = [f"resume={folder}"] if way == "path" else [*given, "resume=auto", f"hydra.run.dir={folder.parent}/new"]
+    done = train(*again, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+    check_equal(folder, undisturbed())
+    state = json.loads((folder / "state.json").read_text())
+    assert (state["state"], len(state["resumed"])) == ("finished", 1)

@@ -1,0 +1,177 @@
+"""Rates by group, and backbones that are frozen for a while."""
+
+from functools import partial
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.optim.lr_scheduler import ConstantLR
+from torch.utils.data import DataLoader
+
+from chexpert.data import Batch
+from chexpert.models import Backbone, Combined, Single
+from chexpert.training import MaskedBCE, MultilabelModule, OneCycle, start_optimizer
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*self.log", "ignore:.*LeafSpec", "ignore:.*in eval mode")
+NAMES = ["Edema", "Fracture"]
+STEPS = 2
+
+
+def make_module(model, scheduler=None, **options):
+    optimizer = partial(torch.optim.AdamW, lr=0.01, weight_decay=0.1)
+    scheduler = scheduler or partial(ConstantLR, factor=1.0)
+    return MultilabelModule(model, NAMES, NAMES, MaskedBCE(), optimizer, scheduler, {}, **options)
+
+
+def fit(module, *callbacks, epochs=3, **options):
+    draw = torch.Generator().manual_seed(0)
+    batches = [
+        Batch(torch.rand(2, 1, 32, 32, generator=draw), torch.eye(2), torch.ones(2, 2).bool(), ["a", "b"], [])
+        for _ in range(STEPS)
+    ]
+    loader = DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch)
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    options = quiet | {"accelerator": "cpu", "num_sanity_val_steps": 0, "limit_val_batches": 0} | options
+    trainer = pl.Trainer(max_epochs=epochs, callbacks=[*callbacks], **options)
+    trainer.fit(module, loader, loader, ckpt_path=None)
+    return trainer
+
+
+def single():
+    torch.manual_seed(0)
+    return Single(Backbone("mnasnet_small"), outputs=2)
+
+
+def test_backbones_learn_at_their_factor_of_the_rate():
+    groups = make_module(single(), backbone_lr_factor=0.1).start_optimizer().param_groups
+    assert [(group["name"], group["lr"]) for group in groups] == [("backbones", pytest.approx(1e-3)), ("others", 0.01)]
+
+
+def test_every_trained_parameter_is_in_one_group():
+    members = {"thawed": Backbone("mnasnet_small"), "frozen": Backbone("mnasnet_small", frozen=True)}
+    model = Combined(members, outputs=2)
+    for factor in (1.0, 0.3):
+        optimizer = make_module(model, backbone_lr_factor=factor, unfreeze_epoch=1).start_optimizer()
+        found = [id(p) for group in optimizer.param_groups for p in group["params"]]
+        expected = {id(p) for name, p in model.named_parameters() if "frozen" not in name}
+        assert len(found) == len(set(found))
+        assert set(found) == expected
+
+
+class Rates(pl.Callback):
+    """The rates of each step, by group."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_start(self, trainer, pl_module, *_):
+        self.seen.append([group["lr"] for group in trainer.optimizers[0].param_groups])
+
+
+def test_a_schedule_keeps_the_factor_at_every_step():
+    rates = Rates()
+    fit(make_module(single(), OneCycle, backbone_lr_factor=0.1), rates)
+    assert len(rates.seen) == 3 * STEPS
+    assert all(backbones == pytest.approx(0.1 * others) for backbones, others in rates.seen)
+    assert max(others for _, others in rates.seen) > 0.005
+
+
+class Weights(pl.Callback):
+    """The backbone's state and mode at the end of each epoch."""
+
+    def __init__(self):
+        self.states, self.modes = [], []
+
+    def on_train_batch_end(self, trainer, pl_module, *_):
+        (backbone,) = pl_module.model.members.values()
+        self.modes.append(backbone.net.training)
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        (backbone,) = pl_module.model.members.values()
+        self.states.append({name: value.clone() for name, value in backbone.state_dict().items()})
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_backbones_are_frozen_with_their_statistics_until_the_epoch_and_then_trained():
+    model, weights = single(), Weights()
+    before = {name: value.clone() for name, value in model.members["backbone"].state_dict().items()}
+    head = model.head.weight.detach().clone()
+    fit(make_module(model, unfreeze_epoch=2), weights, limit_val_batches=1)
+    assert weights.modes == [False] * 2 * STEPS + [True] * STEPS
+    assert same(before, weights.states[1])  # weights and statistics; nor has weight decay moved them
+    assert not same(before, weights.states[2])
+    assert not torch.equal(model.head.weight, head)
+
+
+def test_while_they_are_frozen_no_gradient_is_computed_and_the_optimizer_holds_nothing_of_them():
+    module = make_module(single(), unfreeze_epoch=1)
+    trainer = fit(module, epochs=1)
+    state = trainer.optimizers[0].state
+    assert {id(p) for p in state} == {id(p) for p in module.model.head.parameters()}
+    assert all(p.grad is None for p in module.model.members["backbone"].parameters())
+
+
+def test_a_backbone_frozen_for_good_stays_so():
+    model = Single(Backbone("mnasnet_small", frozen=True), outputs=2)
+    weights = Weights()
+    fit(make_module(model, unfreeze_epoch=1), weights)
+    assert same(weights.states[0], weights.states[2])
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_a_resumed_run_is_frozen_as_its_epoch_says(epoch, tmp_path):
+    """The state depends on the epoch alone, also where a fit begins within it, without a start of the epoch."""
+    module = make_module(single(), unfreeze_epoch=1)
+    module.start_optimizer()
+    module._trainer = type("Trainer", (), {"current_epoch": epoch})()
+    module.on_train_start()
+    (backbone,) = module.model.members.values()
+    assert backbone.net.training == backbone.training == (epoch == 1)
+    assert all(p.requires_grad == (epoch == 1) for p in backbone.parameters())
+
+
+def test_one_rate_for_all_is_one_group_without_a_name():
+    parts = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    (group,) = start_optimizer(partial(torch.optim.SGD, lr=0.1), parts[:1], parts[1:]).param_groups
+    assert "name" not in group
+
+
+# Flags of the trainer
+
+
+def follow(module, **options):
+    """The norm of what each step changed, by plain gradient descent at rate 1."""
+
+    class Moves(pl.Callback):
+        last, seen = None, []
+
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            now = torch.cat([p.detach().flatten() for p in pl_module.parameters()])
+            if self.last is not None:
+                self.seen.append(float((now - self.last).norm()))
+            self.last = now
+
+    moves = Moves()
+    module.make_optimizer = partial(torch.optim.SGD, lr=1.0)
+    fit(module, moves, epochs=2, **options)
+    return moves.seen
+
+
+def test_gradients_are_clipped_to_their_norm():
+    assert max(follow(make_module(single()))) > 1e-2
+    assert max(follow(make_module(single()), gradient_clip_val=1e-3)) <= 1e-3 * (1 + 1e-3)
+
+
+def test_accumulated_gradients_move_the_weights_every_second_step():
+    moves = follow(make_module(single()), accumulate_grad_batches=2)
+    assert [move > 0 for move in moves] == [True, False, True]
+
+
+def test_accumulated_steps_are_what_a_schedule_counts():
+    rates = Rates()
+    trainer = fit(make_module(single(), OneCycle), rates, epochs=4, accumulate_grad_batches=2)
+    assert trainer.lr_scheduler_configs[0].scheduler.total_steps == 4
+    assert rates.seen[0] == rates.seen[1] != rates.seen[2]
