@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+BENCHES := start loader memory step precision run gpu evaluate explain explain_memory
 
 .PHONY: demo test check bench
 
@@ -17,13 +18,9 @@ check: $(READY)  ## style, types, who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## speed and memory of loading, training, judging and explaining on this machine
-	$(BIN)/python scripts/bench_loader.py
-	$(BIN)/python scripts/bench_memory.py
-	$(BIN)/python scripts/bench_evaluate.py
-	$(BIN)/python scripts/bench_explain.py
-	$(BIN)/python scripts/bench_explain_memory.py
-	$(BIN)/python scripts/bench.py
+bench: $(READY)  ## ratios of interleaved runs on this machine, and outputs/bench/*.json; a quarter of an hour and more
+	for name in $(BENCHES); do $(BIN)/python scripts/bench_$$name.py --json outputs/bench/$$name.json || exit; done
+	$(BIN)/python scripts/bench.py --json outputs/bench/bench.json
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -12,12 +12,12 @@ def make_cases(name: str, size: int) -> dict[str, Callable[[], object]]:
     import torch
 
     from chexpert.models import Backbone, Single
-    from chexpert.training import MaskedBCE, native_precision
+    from chexpert.training import MaskedBCE, choose_precision
 
     images = torch.randint(0, 256, (BATCH, 1, size, size), dtype=torch.uint8)
     targets, mask = torch.zeros(BATCH, 5), torch.ones(BATCH, 5, dtype=torch.bool)
     model = Single(Backbone(name), 5).to(memory_format=torch.channels_last)
-    bf16 = native_precision("cpu") == "bf16-mixed"  # as a run on this machine's CPU would have it
+    bf16 = choose_precision(model, "cpu") == "bf16-mixed"  # as a run on this machine's CPU would have it
     optimizer, loss = torch.optim.AdamW(model.parameters()), MaskedBCE()
 
     def step() -> None:

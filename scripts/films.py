@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from chexpert.data import find_phantom, read_gray
+from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, find_phantom, read_gray
+from chexpert.observations import COMPETITION
 
 FOLDER = Path("outputs/bench")
 CACHE = FOLDER / "cache"
@@ -29,3 +30,21 @@ def enlarge(files: Sequence[Path]) -> list[Path]:
             grain = np.random.default_rng(number).normal(0, 4, gray.shape)
             Image.fromarray((gray + grain).clip(0, 255).astype(np.uint8)).save(path, quality=95)
     return large
+
+
+def make_data(films: int, size: int, batch: int, workers: int) -> CheXpertDataModule:
+    """Phantom films from the cache, augmented as a run augments them."""
+    root = find_phantom(FOLDER, patients=films // 3, valid=1, size=320)  # as find_films draws them
+    labels = LabelPolicy((0.55, 0.85))
+    data = CheXpertDataModule(
+        root,
+        COMPETITION,
+        labels,
+        cache=CACHE,
+        augmentation=Augmentation(),
+        size=size,
+        batch_size=batch,
+        workers=workers,
+    )
+    data.setup("fit")
+    return data

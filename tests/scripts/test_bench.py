@@ -1,0 +1,55 @@
+"""What the benchmarks share, and what they say where they cannot run."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def rounds(monkeypatch):
+    monkeypatch.syspath_prepend(PROJECT / "scripts")
+    import rounds
+
+    return rounds
+
+
+def bench(name, *arguments, cwd=PROJECT):
+    command = [sys.executable, str(PROJECT / f"scripts/bench_{name}.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def test_cases_take_turns_and_the_first_round_does_not_count(rounds):
+    order = []
+    seconds = rounds.take_turns({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2)
+    assert order == ["a", "b"] * 3
+    assert [len(values) for values in seconds.values()] == [2, 2]
+
+
+def test_a_case_may_be_its_own_clock(rounds):
+    assert rounds.take_turns({"a": lambda: rounds.Timed(2.5)}, rounds=1) == {"a": [2.5]}
+
+
+def test_make_bench_runs_every_benchmark_that_needs_no_data():
+    (names,) = (line for line in (PROJECT / "Makefile").read_text().splitlines() if line.startswith("BENCHES"))
+    there = {path.stem.removeprefix("bench_") for path in PROJECT.glob("scripts/bench_*.py")}
+    assert set(names.split(":=")[1].split()) == there - {"audit"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_its_benchmark_says_that_it_was_not_run():
+    done = bench("gpu")
+    assert (done.returncode, done.stdout) == (0, "no GPU: not run\n")
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_a_gpu_runs_whole_on_a_cpu(tmp_path):
+    tiny = "--device", "cpu", "--models", "resnet10t@64", "--films", 60, "--batch", 8, "--workers", 1, "--rounds", 1
+    done = bench("gpu", *tiny, "--json", tmp_path / "gpu.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads((tmp_path / "gpu.json").read_text())) == ["resnet10t@64"]
