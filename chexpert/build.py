@@ -1,20 +1,19 @@
 """From nodes of a config, or from a checkpoint, to objects. The only place that instantiates."""
 
+import copy
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import hydra.utils
 import torch
-from hydra.errors import InstantiationException
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from chexpert import rundir
-from chexpert.config import check_targets
+from chexpert.config import PARTIAL, TARGET, check_targets, find_target, walk
 from chexpert.data import Preprocessing
 from chexpert.explain import ExplainCallback
 from chexpert.models import Model
@@ -24,14 +23,34 @@ from chexpert.training import MultilabelModule, start_optimizer, start_scheduler
 
 
 def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
-    """Instantiates a config node that was checked, together with what the run gives.
+    """Instantiates a config node, together with what the run gives.
+
+    Not by Hydra's ``instantiate``, which resolves interpolations once more and calls what its own list does not block:
+    here every ``_target_`` of the node is found on the positive list before the first one is called.
 
     Raises:
-        ProblemError: the constructor refused its arguments.
+        ProblemError: a ``_target_`` is not on the list, or the constructor refused its arguments.
     """
+    targets = {place: find_target(inner, place) for place, inner in walk(node, where)}
+    if where not in targets:
+        raise ProblemError("nothing to build: no _target_", where=where, mend="choose one of its config group")
     with told(node, where):
-        factory = hydra.utils.instantiate(dict(node), _partial_=True, _convert_="all")
-        return factory if node.get("_partial_") else factory(**given)
+        factory = partial(targets[where], **_fill_all(node, where, targets))
+        return factory if node.get(PARTIAL) else factory(**given)
+
+
+def _fill_all(node: Mapping[str, Any], where: str, targets: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a node, with objects for the nodes among them."""
+    return {key: _fill(value, f"{where}.{key}", targets) for key, value in node.items() if key not in (TARGET, PARTIAL)}
+
+
+def _fill(value: Any, where: str, targets: Mapping[str, Any]) -> Any:
+    if not isinstance(value, Mapping):
+        return copy.deepcopy(value)
+    filled = _fill_all(value, where, targets)
+    if where not in targets:
+        return filled
+    return partial(targets[where], **filled) if value.get(PARTIAL) else targets[where](**filled)
 
 
 @contextmanager
@@ -41,11 +60,9 @@ def told(node: Mapping[str, Any], where: str) -> Iterator[None]:
         yield
     except ProblemError:
         raise
-    except (InstantiationException, MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
-        if isinstance(error.__cause__, ProblemError):
-            raise error.__cause__ from error
-        reason = str(error.__cause__ or error).strip()
-        mend = f"see the arguments of {node['_target_']}"
+    except Exception as error:
+        reason = str(error).strip() or type(error).__name__
+        mend = f"see the arguments of {node[TARGET]}"
         raise ProblemError(f"cannot be built: {reason}", where=where, mend=mend) from error
 
 
@@ -65,7 +82,7 @@ def try_out(cfg: Mapping[str, Any]) -> None:
 
 def takes_total_steps(scheduler: Mapping[str, Any]) -> bool:
     """Whether this scheduler lays its rates out for the whole training."""
-    return "total_steps" in inspect.signature(hydra.utils.get_object(scheduler["_target_"])).parameters
+    return "total_steps" in inspect.signature(find_target(scheduler, "scheduler")).parameters
 
 
 def check_input(model: Model, size: int) -> None:
@@ -113,7 +130,7 @@ def data_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
 def build_loss(cfg: Mapping[str, Any], counts: torch.Tensor | None = None) -> nn.Module:
     """The loss, with what it asks for: ``observations``, and ``counts`` of positives and negatives (2, C + U)."""
     given = {"observations": cfg["observations"], "counts": counts}
-    asked = inspect.signature(hydra.utils.get_object(cfg["loss"]["_target_"])).parameters
+    asked = inspect.signature(find_target(cfg["loss"], "loss")).parameters
     return build(cfg["loss"], "loss", **{key: value for key, value in given.items() if key in asked})
 
 
@@ -140,6 +157,7 @@ def build_module(
         study_score=cfg["study_score"],
         backbone_lr_factor=cfg["backbone_lr_factor"],
         unfreeze_epoch=cfg["unfreeze_epoch"],
+        compiled=cfg["compile"],
     )
 
 
@@ -181,7 +199,7 @@ def load(path: str | Path) -> Loaded:
     """
     card, state = read_checkpoint(path)
     config = card["config"]
-    problems = [str(p) for p in check_targets(without_weights(config["model"]), "model", ("chexpert.models.",))]
+    problems = [str(p) for p in check_targets(without_weights(config["model"]), "model")]
     if problems:
         raise ProblemError("\n".join(problems), where=str(path))
     given = {"outputs": len(card["observations"])} | find_readout(card)
@@ -201,7 +219,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.T
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
         card, state = content["chexpert"], content["state_dict"]
-        _ = card["observations"], card["preprocessing"], card["config"]["model"]
+        _ = card["observations"], card["preprocessing"], card["config"]["model"][TARGET]
     except Exception as error:
         what = f"no checkpoint of this project: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
         raise ProblemError(what, where=str(file), mend="give a run folder or its checkpoints/best.ckpt") from error

@@ -1,8 +1,9 @@
 """Fits a model with all that a run wants beside it, judges the best weights, and leaves the figures."""
 
+import math
 import sys
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from chexpert.conclude import conclude
 from chexpert.dashboard import show_evaluation
 from chexpert.data import CheXpertDataModule
 from chexpert.identity import is_private
-from chexpert.models import Model
+from chexpert.models import Model, synchronise_batch_norm
 from chexpert.stopping import Stopper
 from chexpert.training import (
     RESUME,
@@ -38,6 +39,9 @@ def fit(
     cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Path | None
 ) -> float:
     """Fits, judges the best weights and explains, with all that is left in ``folder``."""
+    trial = cfg.pop("trial")  # whose trial of a search the run is, is no part of its configuration
+    if cfg["trainer"].get("sync_batchnorm"):
+        model = synchronise_batch_norm(model)
     learned = data.datasets.get("train")
     counts = None if learned is None else count_targets(learned.targets, learned.mask)
     module = build_module(cfg, model, data.preprocessing, counts)
@@ -52,7 +56,7 @@ def fit(
     hparams = flatten({key: cfg[key] for key in cfg if key not in ("backbone", "recipe")})  # the model has it
     results = ResultsWriter(folder, hparams)
     trainer = build(
-        cfg["trainer"],
+        {key: value for key, value in cfg["trainer"].items() if key != "sync_batchnorm"},
         "trainer",
         callbacks=[
             *make_progress(),
@@ -64,31 +68,58 @@ def fit(
             *every,
             results,
             explaining(cfg, folder),
+            *report_to(trial),
             LastCheckpoint(rundir.checkpoint(folder, rundir.LAST), stopper, cfg["save_minutes"]),
         ],
         logger=make_logger(folder, last),
         plugins=[WholeCheckpointIO()],
+        use_distributed_sampler=False,  # the loader shares every batch out
     )
     ignore_signals(trainer)
-    OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
-    rundir.write_json(folder / rundir.DATA, data.summarise())
-    print(introduce(model, data, trainer, folder), flush=True)
-    for warning in find_warnings(data, undefined, monitor):
-        print(f"warning: {warning}", file=sys.stderr)
+    if trainer.is_global_zero:
+        OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
+        rundir.write_json(folder / rundir.DATA, data.summarise())
+        print(introduce(model, data, trainer, folder), flush=True)
+        for warning in find_warnings(data, undefined, monitor):
+            print(f"warning: {warning}", file=sys.stderr)
     if "train" in data.datasets:
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     best = checkpoint.best_model_path or None
-    judge(trainer, module, data, best)
     if cfg["predict_train"]:
-        batches = trainer.predict(module, datamodule=data, ckpt_path=best, weights_only=True) or []
-        rows = chain.from_iterable(batches)
-        rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
+        rows = gather(trainer, trainer.predict(module, datamodule=data, ckpt_path=best, weights_only=True) or [])
+        if trainer.is_global_zero:
+            rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
+    judge(trainer, module, data, best)
+    if not trainer.is_global_zero:
+        return math.nan
     results.metrics["skipped"] = sorted(data.skipped)  # again: by now it is known what cannot be read
     rundir.write_json(folder / rundir.METRICS, results.metrics)
     rundir.write_json(folder / rundir.DATA, data.summarise())
     conclude(folder, cfg)
     show_evaluation(folder)
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
+
+
+def gather(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:
+    """Predictions of all processes in the order of the file."""
+    shares: list[Any] = [list(batches)]
+    if trainer.world_size > 1:
+        shares = [None] * trainer.world_size
+        torch.distributed.all_gather_object(shares, list(batches))
+    rows = []
+    for step in zip_longest(*shares, fillvalue=()):
+        for views in zip_longest(*step):  # a batch was shared out view by view
+            rows += [view for view in views if view is not None]
+    return rows
+
+
+def report_to(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
+    """What tells the trial of a search how its job does; nothing where the run is no such job."""
+    if trial is None:
+        return []
+    from chexpert.search.pruning import TrialReporter  # an extra: only a search needs Optuna
+
+    return [TrialReporter(**trial, monitor=MONITOR)]
 
 
 def make_logger(folder: Path, last: Path | None) -> TensorBoardLogger:
@@ -103,8 +134,11 @@ def ignore_signals(trainer: pl.Trainer) -> None:
 
 
 def judge(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:
-    """Judges the best weights, or where nothing was trained those that the module has, on every split."""
-    for split in data.reported:
+    """Judges the best weights, or where nothing was trained those that the module has, on every split.
+
+    Of several processes only the first explains, after the valid split: the others are done with that one.
+    """
+    for split in sorted(data.reported, key="valid".__eq__):
         data.judging = split
         trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
 

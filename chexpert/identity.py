@@ -16,6 +16,7 @@ PRIVATE = (
     "root",
     "parent",
     "cache",
+    "features",
     "manifest",
     "masks",
     "predictions",

@@ -1,6 +1,7 @@
 """Which run or sweep is gone on with, and whether it is still the same one; from files alone."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,16 @@ MAY_CHANGE = (
     "trainer.max_epochs",
     "trainer.num_nodes",
     "trainer.strategy",
+    "trial",
 )
 """Settings that the figures do not depend on, and how long to train; every other one makes another run."""
 
+REPEATED = re.compile(
+    r"\+*hydra[/.](sweeper|launcher)=\w+|\+*hydra\.(sweeper\.[\w.]+=[^$]*|launcher\.\w+=[\w.]+|job\.num=\d+)"
+)
+"""What of Hydra's own is repeated: the choice of a launcher and its numbers, the sweeper and its search space."""
 
-PLACE = ("resume", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
+PLACE = ("resume", "trial", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
 
 
 def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -73,7 +79,7 @@ def replay(arguments: Sequence[str]) -> list[str]:
     What is given beside it replaces what was given then.
 
     Raises:
-        ProblemError: no run or sweep lies there.
+        ProblemError: no run or sweep lies there, or its command line is not one that a file may repeat.
     """
     named = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
     if not named or named[-1] in ("auto", "null", ""):
@@ -86,9 +92,23 @@ def replay(arguments: Sequence[str]) -> list[str]:
         raise ProblemError("no run and no sweep of this project lies there", where=f"resume={folder}", mend=mend)
     replaced = {_find_key(argument) for argument in arguments}
     kept = [override for override in told["overrides"] if _find_key(override) not in replaced]
+    check_repeated(kept, folder)
     place = [f"hydra.sweep.dir={folder}"] if sweep else [f"hydra.run.dir={folder}"]
     multirun = ["--multirun"] if sweep and not {"-m", "--multirun"} & set(arguments) else []
     return [*multirun, *kept, *arguments, *place]
+
+
+def check_repeated(overrides: Sequence[str], folder: Path) -> None:
+    """Refuses what a folder's file may not put in the command line: Hydra's own nodes and options can run any code.
+
+    Raises:
+        ProblemError: such an override; typed beside ``resume`` it is the user's own.
+    """
+    for override in map(str, overrides):
+        hydras = override.startswith("-") or "hydra" in override.partition("=")[0]
+        if hydras and not (REPEATED.fullmatch(override) and "_target_" not in override):
+            mend = f"if it is yours, type it again: resume={folder} '{override}'"
+            raise ProblemError(f"{override} is not repeated from a file", where=str(folder), mend=mend)
 
 
 def _find_key(override: str) -> str:

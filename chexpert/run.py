@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import os
 import shutil
 import sys
 import warnings
@@ -27,13 +28,16 @@ from chexpert.build import (
 )
 from chexpert.config import resolve
 from chexpert.data import CheXpertDataModule, Preprocessing, check_studies
+from chexpert.features import use_features
 from chexpert.fitting import fit
+from chexpert.models import Model
 from chexpert.problem import ProblemError
+from chexpert.ranks import agree, count_devices, find_rank, launch
 from chexpert.report import describe, write_report
 from chexpert.resume import find_changes, read_config, read_state, strip_place
-from chexpert.state import telling_state
+from chexpert.state import PrunedError, telling_state, wait_for
 from chexpert.stopping import REQUEUE, Stopped, Stopper, heeding_signals, requeue
-from chexpert.training import RESUME, clean, native_precision
+from chexpert.training import RESUME, choose_precision, clean
 
 # Lightning warns of what is chosen on purpose here.
 EXPECTED = (
@@ -43,6 +47,7 @@ EXPECTED = (
     "LeafSpec",
     "exists and is not empty",
     "dataloader is not resumable",
+    "It is recommended to use `self.log",
 )
 
 
@@ -62,16 +67,21 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
     Raises:
         ProblemError: something the user can mend. The folder is then gone, unless it holds a checkpoint or is kept.
         Stopped: by a signal; ``resume`` goes on from there.
+        PrunedError: a search has no use for this run.
     """
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # a run's own lines say it better
-    for message in EXPECTED:
-        warnings.filterwarnings("ignore", message=f".*{message}")
+    quiet()
+    if find_rank():  # of the processes that torchrun or srun has started, the first tells of the run
+        return follow(cfg, folder)
+    if sweep:
+        wait_for(folder)
     new = not any(folder.iterdir())
-    if not new and (mean := take_up(cfg, folder, sweep=sweep)) is not None:
+    mean = None if new else take_up(cfg, folder, sweep=sweep)
+    agree(f"{folder.name}: to do", lambda: "nothing" if mean is not None else "work")
+    if mean is not None:
         return mean
     try:
         with heeding_signals() as stopper, telling_state(folder, strip_place(overrides)):
-            mean = work(cfg, folder, stopper)
+            mean = share_out(settle(cfg), folder, stopper)
     except Stopped as stopped:
         print(f"{stopped}; go on with: python train.py resume={folder}", file=sys.stderr)
         if stopped.signal == REQUEUE:
@@ -101,6 +111,8 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
     if sweep and told["state"] == "failed":
         mend = f"once it is mended: python train.py resume={folder}"
         raise ProblemError(f"failed before: {told['why']}", where=str(folder), mend=mend)
+    if sweep and told["state"] == "pruned":
+        raise PrunedError(told["why"])
     before, now = read_config(folder), resolve(cfg)
     if before is None:
         return None  # it did not come so far
@@ -120,25 +132,96 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
     return None
 
 
-def work(cfg: DictConfig, folder: Path, stopper: Stopper) -> float:
-    """Builds and tries everything, then fits; see :func:`run`."""
+def settle(cfg: DictConfig) -> dict[str, Any]:
+    """The config as plain containers, checked, and how several devices work together."""
     plain = resolve(cfg)
+    trainer = plain["trainer"]
+    if find_rank() is not None or count_devices(trainer) > 1:
+        trainer.setdefault("strategy", "ddp")
+        if plain["unfreeze_epoch"] and trainer["strategy"] == "ddp":
+            trainer["strategy"] = "ddp_find_unused_parameters_true"  # it waits for every gradient otherwise
+    return plain
+
+
+def share_out(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
+    """Works here, or where several devices are asked for in a process for each of them."""
     clean(folder)
-    accelerator = plain["trainer"].get("accelerator", "auto")
-    plain["trainer"].setdefault("precision", native_precision(accelerator))  # config.yaml then tells it
+    count = count_devices(plain["trainer"])
+    if find_rank() is None and plain["trainer"].get("num_nodes", 1) > 1:
+        mend = "start it on each of them by torchrun or srun: docs/cluster.md"
+        raise ProblemError("one process cannot start others on other machines", where="trainer.num_nodes", mend=mend)
+    if find_rank() is not None or count == 1:
+        return work(plain, folder, stopper)
+    return launch(work_as_rank, count, plain, folder)
+
+
+def follow(cfg: DictConfig, folder: Path) -> float:
+    """Works beside the first process, which tells of the run."""
+    if agree(f"{folder.name}: to do", str) == "nothing":
+        return math.nan
+    return work_as_rank(settle(cfg), folder)
+
+
+def work_as_rank(plain: dict[str, Any], folder: Path) -> float:
+    """Works as one of several processes."""
+    quiet()
+    if plain["trainer"].get("accelerator") == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // count_devices(plain["trainer"])))
+    with heeding_signals(patient=True) as stopper:
+        return work(plain, folder, stopper)
+
+
+def quiet() -> None:
+    """Keeps back what libraries say: a run's own lines say it better."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
+    for message in EXPECTED:
+        warnings.filterwarnings("ignore", message=f".*{message}")
+
+
+def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
+    """Builds and tries everything, then fits; see :func:`run`."""
     pl.seed_everything(plain["seed"], workers=True, verbose=False)
     try_out(plain)
     last = find_last(folder)
     # Before any data is read: weights may not be had.
     model = build_model(plain if last is None else without_weights(plain))
-    data = build(plain["data"], "data", **data_arguments(plain))
-    check_input(model, data.preprocessing.size)
+    choose_settings(plain, model, folder if last else None)
     only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
-    data.setup("validate" if only_judged else "fit")
+    data = prepare(plain, model, "validate" if only_judged else "fit", folder)
+    check_input(model, data.preprocessing.size)
     check_preprocessing(plain, data)
     if plain["level"] == "study":
         check_studies({split: data.frames[split] for split in data.reported})
     return fit(plain, model, data, folder, stopper, last)
+
+
+def choose_settings(plain: dict[str, Any], model: Model, before: Path | None) -> None:
+    """Sets what is left to the model and its device, or as it was ``before``; config.yaml then tells it."""
+    trainer = plain["trainer"]
+    chosen = choose_precision(model, trainer.get("accelerator", "auto"))
+    if plain["features"]:
+        chosen = "32-true"  # a classifier alone is small
+    config = before and read_config(before)
+    trainer.setdefault("precision", config["trainer"]["precision"] if config else chosen)
+
+
+def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> CheXpertDataModule:
+    """Reads the data. The first process does so before the others: it may draw a phantom or fill a cache."""
+    made: list[CheXpertDataModule] = []
+
+    def make() -> str:
+        data = build(plain["data"], "data", **data_arguments(plain))
+        data.setup(stage)
+        use_features(plain, model, data)
+        made.append(data)
+        return "there"
+
+    agree(f"{folder.name}: data", make)
+    if not made:
+        make()
+    return made[0]
 
 
 def find_last(folder: Path) -> Path | None:

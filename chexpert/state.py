@@ -16,6 +16,12 @@ from chexpert import rundir
 from chexpert.problem import ProblemError
 from chexpert.stopping import Stopped
 
+
+class PrunedError(Exception):
+    """A search stopped this job, since others do better at its epoch: no failure, and no result."""
+
+
+ENDS: dict[type, str] = {Stopped: "stopped", PrunedError: "pruned"}
 PACKAGES = ("torch", "timm", "pytorch-lightning", "chexpert")
 
 
@@ -28,8 +34,8 @@ def list_versions() -> dict[str, str]:
 def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
     """Keeps state.json while a run works in a folder, which no other run can do meanwhile.
 
-    It says ``running``, then ``finished``, ``stopped`` by which signal, or ``failed`` and why. A run that goes on keeps
-    when it began and adds up its seconds.
+    It says ``running``, then ``finished``, ``stopped`` by which signal, ``pruned``, or ``failed`` and why. A run that
+    goes on keeps when it began and adds up its seconds.
 
     Args:
         folder: of the run.
@@ -58,7 +64,7 @@ def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
             yield
         except BaseException as error:  # told and raised again: also when it was interrupted
             why = (str(error) or type(error).__name__).partition("\n")[0]
-            told |= {"state": "stopped" if isinstance(error, Stopped) else "failed", "why": why}
+            told |= {"state": ENDS.get(type(error), "failed"), "why": why}
             raise
         else:
             told["state"] = "finished"
@@ -112,3 +118,11 @@ def is_running(folder: Path) -> bool:
             return False
     except ProblemError:
         return True
+
+
+def wait_for(folder: Path, seconds: float = 2) -> None:
+    """Returns once no process works in this folder: the jobs of a sweep go on where the sweep itself was killed."""
+    if is_running(folder):
+        print(f"waiting for the job that still runs in {folder}", flush=True)
+    while is_running(folder):
+        time.sleep(seconds)

@@ -25,9 +25,15 @@ class Stopped(SystemExit):
 
 
 class Stopper:
-    """Raises :class:`Stopped` on a signal, or notes it while the work cannot stop just anywhere."""
+    """Raises :class:`Stopped` on a signal, or notes it while the work cannot stop just anywhere.
 
-    def __init__(self) -> None:
+    Args:
+        patient: a second signal is noted only, too: one of several processes gets each from the terminal and from the
+            process that started it.
+    """
+
+    def __init__(self, *, patient: bool = False) -> None:
+        self.patient = patient
         self.requested: signal.Signals | None = None
         """The signal that came while it was noted only."""
         self.deferring = False
@@ -35,7 +41,7 @@ class Stopper:
 
     def handle(self, signum: int, frame: FrameType | None = None) -> None:
         """As a signal handler."""
-        if self.deferring and self.requested is None:
+        if self.deferring and (self.patient or self.requested is None):
             self.requested = signal.Signals(signum)
             return
         raise Stopped(signum)
@@ -47,9 +53,9 @@ class Stopper:
 
 
 @contextmanager
-def heeding_signals() -> Iterator[Stopper]:
+def heeding_signals(*, patient: bool = False) -> Iterator[Stopper]:
     """Lets SIGTERM, SIGINT and under SLURM the requeue signal stop the work within; handlers return as they were."""
-    stopper = Stopper()
+    stopper = Stopper(patient=patient)
     if threading.current_thread() is not threading.main_thread():  # Python hands signals to no other
         yield stopper
         return

@@ -1,6 +1,5 @@
 """Speed of explaining on this machine against the packages grad-cam and lime; for memory bench_explain_memory.py."""
 
-from explainers import make_cams, make_limes
 from rounds import parse, ratios, spread, take_turns, write
 
 # What is compared: the goal for the ratio of the first to the second, under a name.
@@ -13,6 +12,8 @@ GOALS = {
 
 def main() -> None:
     given = parse(__doc__, backbone="densenet121", size=224, batch=4, samples=1000)
+    from explainers import make_cams, make_limes  # after the parsing, so that --help is quick
+
     cases = make_cams(given.backbone, given.size, given.batch) | make_limes(given.size, given.samples)
     seconds = take_turns(cases, given.rounds)
     print(f"{given.backbone} at {given.size} px, {given.batch} films, {given.samples} samples: ms [min .. max]")

@@ -4,12 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-import torch
-from films import CACHE, enlarge, find_films
-from loaders import make_notebook, make_ours, make_ready
 from rounds import parse, ratios, spread, take_turns, write
-
-from chexpert.data import read_gray
 
 BATCH = 32
 # What is compared: the goal for the ratio of the first to the second, under a name.
@@ -24,6 +19,13 @@ GOALS = {
 
 def make_cases(films: int, large: int) -> dict[str, Callable[[], object]]:
     """What is timed, by name; each case loads all of its films once."""
+    import torch  # after the parsing, so that --help is quick
+    from films import CACHE, enlarge, find_films
+    from loaders import make_notebook, make_ours, make_ready
+
+    from chexpert.data import read_gray
+
+    torch.set_num_threads(1)
     files = find_films(films)
     large_files = enlarge(files[:large])
     ours, cached = make_ours(files, BATCH), make_ours(files, BATCH, cache=CACHE)
@@ -43,7 +45,6 @@ def make_cases(films: int, large: int) -> dict[str, Callable[[], object]]:
 
 def main() -> None:
     given = parse(__doc__, films=2000, large=40)
-    torch.set_num_threads(1)
     seconds = take_turns(make_cases(given.films, given.large), given.rounds)
     print(f"{given.films} films and {given.large} of v1.0's size, {given.rounds} rounds: median [min .. max]")
     for name, values in seconds.items():

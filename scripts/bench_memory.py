@@ -4,8 +4,6 @@ import multiprocessing
 import re
 from pathlib import Path
 
-from films import CACHE, find_films
-from loaders import make_ours
 from rounds import parse, write
 
 EPOCHS = 10
@@ -16,6 +14,9 @@ def worker_memory(rows: int, films: int, *, cached: bool) -> list[float]:
 
     Not their resident size: it counts the mapped cache, and what they share with their parent until they write to it.
     """
+    from films import CACHE, find_films  # after the parsing, so that --help is quick
+    from loaders import make_ours
+
     files = (find_films(films) * -(-rows // films))[:rows]
     loader, memory = make_ours(files, 32, cache=CACHE if cached else None, workers=2), list[float]()
     for _ in range(EPOCHS):

@@ -7,6 +7,7 @@ Exit code 0: none was found; 1: a shortcut is named; 2: the command itself is wr
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 CONF = Path(__file__).parents[1] / "conf/explainer"
 
@@ -42,7 +43,8 @@ def main() -> None:
     try:
         out = find_folder(given.run, given.out, rundir.SHORTCUTS)
         node = OmegaConf.merge({"seed": given.seed}, OmegaConf.load(CONF / f"{given.explainer}.yaml"))
-        explainer = build(node[given.explainer], f"explainer.{given.explainer}")
+        nodes: Any = OmegaConf.to_container(node, resolve=True)
+        explainer = build(nodes[given.explainer], f"explainer.{given.explainer}")
         loaded = chexpert.load(given.run)
         try_folder(out)
         content, picture = find_shortcuts(loaded, explainer, given.root, given.regions, given.observations, given.seed)

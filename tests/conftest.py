@@ -1,6 +1,9 @@
-"""Tiny copies of CheXpert on disk, for any test that reads one."""
+"""Closed sockets for all tests, and tiny copies of CheXpert on disk for any that reads one."""
 
 import csv
+import os
+import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,9 +15,28 @@ from PIL import Image
 from chexpert.data import write_phantom
 from chexpert.data.frame import HEADER
 
+OFFLINE = Path(__file__).parent / "offline"
+ATTEMPTS = Path(tempfile.mkstemp(prefix="chexpert-sockets-")[1])
+os.environ["CHEXPERT_CLOSED_SOCKETS"] = str(ATTEMPTS)
+os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])])
+for proxy in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[proxy]  # one on this machine would lead out
+sys.path.insert(0, str(OFFLINE))
+sys.modules.pop("sitecustomize", None)  # a distribution's own
+import sitecustomize  # noqa: E402, F401 - closes the sockets of this process
+
 Row = dict[str, str]
 
 torch.set_num_threads(1)  # for tiny tensors threads cost more than they bring, ten times more beside another process
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Says who reached for a network."""
+    attempts = ATTEMPTS.read_text().splitlines()
+    terminalreporter.write_line(f"attempts to reach a network: {len(attempts)}")
+    for attempt in sorted(set(attempts)):
+        terminalreporter.write_line(f"  {attempt}")
+    ATTEMPTS.unlink()
 
 
 @pytest.fixture

@@ -139,7 +139,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("trainer.gradient_clip_algorithm=value", "no gradient is clipped without a bound"),
         ("data.root=/no/such/folder", "the data root is not a folder"),
         ("optimizer._target_=os.system", "os.system is not trusted"),
-        ("optimizer._target_=torch.optim.Adm", "cannot be imported"),
+        ("optimizer._target_=torch.optim.Adm", "did you mean Adam?"),
         ("pretrained=/no/weights.pth", "no such weight file"),
         ("data.seed=3", "set by the run itself"),
         ("explain.count=0", "explain.count"),

@@ -1,11 +1,13 @@
 """What a run folder says of its run."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
 from chexpert.problem import ProblemError
-from chexpert.state import telling_state
+from chexpert.state import PrunedError, telling_state, wait_for
 
 
 def read(folder):
@@ -18,6 +20,26 @@ def test_a_run_is_running_until_it_is_finished(tmp_path):
         assert (during["state"], during["seconds"]) == ("running", None)
         assert during["command"] == "python train.py model=combined seed=1"
     assert read(tmp_path) == during | {"state": "finished", "seconds": pytest.approx(0, abs=1)}
+
+
+def test_a_job_that_a_search_stopped_is_pruned_and_not_failed(tmp_path):
+    with pytest.raises(PrunedError), telling_state(tmp_path):
+        raise PrunedError("auroc_mean 0.500 after epoch 1 of 9")
+    assert (read(tmp_path)["state"], read(tmp_path)["why"]) == ("pruned", "auroc_mean 0.500 after epoch 1 of 9")
+
+
+def test_a_job_waits_for_one_that_outlived_its_sweep(tmp_path, capsys):
+    code = (
+        "import sys, time; from pathlib import Path; from chexpert.state import alone\nwith alone(Path(sys.argv[1])): "
+    )
+    code += "print(flush=True); time.sleep(.5); Path(sys.argv[1], 'done').touch()"
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as other:
+        other.stdout.readline()
+        wait_for(tmp_path, 0.05)
+        assert (tmp_path / "done").is_file()
+    assert capsys.readouterr().out == f"waiting for the job that still runs in {tmp_path}\n"
+    wait_for(tmp_path)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

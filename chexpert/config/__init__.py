@@ -6,20 +6,28 @@ from chexpert.config.folder import RunFolder
 from chexpert.config.problems import CALIBRATIONS, GROUPS, LEVELS, STUDY_SCORES, find_explain_problems, find_problems
 from chexpert.config.resolving import find_notices, resolve
 from chexpert.config.schema import ExplainConfig, make_schema
-from chexpert.config.targets import check_targets
+from chexpert.config.sweep_table import SweepTable
+from chexpert.config.targets import PARTIAL, TARGET, check_targets, find_target, walk
+from chexpert.search import register
 
 __all__ = [
     "CALIBRATIONS",
     "GROUPS",
     "LEVELS",
+    "PARTIAL",
     "STUDY_SCORES",
+    "TARGET",
     "ExplainConfig",
     "RunFolder",
+    "SweepTable",
     "check_targets",
     "find_explain_problems",
     "find_notices",
     "find_problems",
+    "find_target",
     "resolve",
+    "walk",
 ]
 
+register()
 ConfigStore.instance().store(name="schema", node=make_schema())

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 from chexpert import rundir
 from chexpert.config.resolving import resolve
 from chexpert.problem import ProblemError
+from chexpert.ranks import agree, find_rank
 from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, strip_place
 from chexpert.state import alone, is_running
 
@@ -22,12 +23,17 @@ class RunFolder(Callback):
     def __init__(self) -> None:
         self._held = ExitStack()
 
+    def __reduce__(self) -> Any:
+        return RunFolder, ()  # launchers send callbacks to other processes, which hold no folder
+
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        if config.get("resume") == "auto":
-            point(config.hydra.run, rundir.STATE, lambda parent: find_unfinished_runs(parent, settle(config)))
-        check_folder(Path(config.hydra.run.dir), resumed=bool(config.get("resume")))
+        with read_write(config.hydra):
+            config.hydra.run.dir = agree("run folder", lambda: choose_folder(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        if find_rank() is not None:
+            mend = "start the sweep alone: its jobs start their processes, or are started by hydra/launcher"
+            sys.exit(f"error: {ProblemError('torchrun and srun cannot start a sweep', mend=mend)}")
         overrides = strip_place([*config.hydra.overrides.task, *config.hydra.overrides.hydra])
         if config.get("resume") == "auto":
             point(config.hydra.sweep, rundir.SWEEP, lambda parent: find_unfinished_sweeps(parent, overrides))
@@ -48,6 +54,14 @@ class RunFolder(Callback):
         path = Path(config.hydra.sweep.dir) / rundir.SWEEP
         rundir.write_json(path, read_state(path.parent, rundir.SWEEP) | {"state": "finished"})
         self._held.close()
+
+
+def choose_folder(config: DictConfig) -> str:
+    """The folder of a run, which can be worked in."""
+    if config.get("resume") == "auto":
+        point(config.hydra.run, rundir.STATE, lambda parent: find_unfinished_runs(parent, settle(config)))
+    check_folder(Path(config.hydra.run.dir), resumed=bool(config.get("resume")))
+    return config.hydra.run.dir
 
 
 def point(node: DictConfig, kind: str, find: Any) -> None:

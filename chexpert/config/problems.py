@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from chexpert.config.features import find_feature_problems
 from chexpert.config.schema import GROUP_KEYS, Config
 from chexpert.config.targets import check_targets
 from chexpert.config.training import find_training_problems
@@ -37,6 +38,7 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     problems += find_explain_problems(cfg["explain"])
     problems += _number_problems(cfg)
     problems += find_training_problems(cfg)
+    problems += find_feature_problems(cfg)
     if not cfg.get("start_from"):
         problems += _frozen_problems(cfg.get("model"), "model")
     nodes = {
@@ -73,8 +75,14 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
     epochs = trainer.get("max_epochs", 1)
     if not isinstance(epochs, int) or epochs < 0:
         yield ProblemError(f"{epochs!r} is not possible", where="trainer.max_epochs", mend="a whole number, 0 or more")
-    if trainer.get("devices", 1) != 1 or trainer.get("num_nodes", 1) != 1:
-        yield ProblemError("several devices are not supported yet", where="trainer.devices", mend="trainer.devices=1")
+    devices = trainer.get("devices", 1)
+    if (
+        devices != "auto"
+        and not (isinstance(devices, list) and devices)
+        and (not isinstance(devices, int) or devices < 1)
+    ):
+        mend = "how many, a list of their numbers, or auto: all"
+        yield ProblemError(f"{devices!r} is not possible", where="trainer.devices", mend=mend)
     if cfg["save_minutes"] <= 0:
         yield ProblemError(f"{cfg['save_minutes']} is not possible", where="save_minutes", mend="minutes above 0")
     if cfg["keep"] < 1:

@@ -46,6 +46,8 @@ class Config:
     channels_last: bool = MISSING
     backbone_lr_factor: float = MISSING
     unfreeze_epoch: int = MISSING
+    compile: bool = MISSING
+    features: str | None = None
     early_stopping: int | None = None
     level: str = MISSING
     study_score: str = MISSING
@@ -56,6 +58,7 @@ class Config:
     keep: int = MISSING
     keep_every: int | None = None
     recipe: Any = None
+    trial: Any = None
     explain: ExplainConfig = field(default_factory=ExplainConfig)
     data: Any = field(default_factory=dict)
     labels: Any = field(default_factory=dict)

@@ -13,6 +13,7 @@ from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.explore import find_layout
+from chexpert.data.features import Features, FeatureViews, Pool, open_features
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
 from chexpert.data.loader import ALONE, BEGIN, Share, Start, ViewLoader, make_loader
 from chexpert.data.manifest import read_manifest
@@ -91,6 +92,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         """Copy, folder and label file of each split."""
         self.judging = "valid"
         """The split that the next validation judges outside of fitting."""
+        self.features: dict[str, Features] = {}
+        """What loaders give in the place of films, by split."""
         self.start = BEGIN
         """Where training goes on."""
 
@@ -143,17 +146,15 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.datasets = {name: self._make_views(name, frame, films[name]) for name, frame in frames.items()}
 
     def train_dataloader(self) -> ViewLoader:
-        return self._loader(self.datasets["train"], shuffle=True, start=self.start)
+        return self._loader("train", shuffle=True, start=self.start)
 
     def val_dataloader(self) -> ViewLoader:
         fitting = self.trainer is not None and self.trainer.state.fn == "fit"
-        return self._loader(self.datasets[(fitting and self.choosing) or self.judging], shuffle=False)
+        return self._loader((fitting and self.choosing) or self.judging, shuffle=False)
 
     def predict_dataloader(self) -> ViewLoader:
         """The training views as validation would show them: in file order, without augmentation."""
-        views = copy.copy(self.datasets["train"])
-        views.augmentation = None
-        return self._loader(views, shuffle=False)
+        return self._loader("train", shuffle=False, augmented=False)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augments on the device, and counts in the main process what the workers skipped, once a view."""
@@ -163,6 +164,23 @@ class CheXpertDataModule(pl.LightningDataModule):
         if batch.matrices is None:
             return batch
         return batch._replace(images=warp(batch.images, batch.matrices), matrices=None)
+
+    def use_features(self, folder: Path, members: str, width: int, pool: Pool) -> None:
+        """Lets loaders give the features that ``pool`` computes, as :func:`open_features` keeps them in ``folder``.
+
+        Views of train and those held out of it share a file, whatever the fold.
+        """
+        frames = {name: frame for name, frame in self.frames.items() if name != "dev"}
+        if "dev" in self.frames:
+            frames["train"] = pd.concat([self.frames["train"], self.frames["dev"]]).sort_values("film")
+        for name, frame in frames.items():
+            cache = self.datasets[name].cache
+            views = self._make_views("plain", frame, cache.cache if isinstance(cache, CachePart) else None)
+            loading = {"batch_size": self.batch_size, "workers": self.workers}
+            path = open_features(folder, name, views, members, width, pool, **loading)
+            for split in ("train", "dev") if name == "train" else (name,):
+                if split in self.frames:
+                    self.features[split] = Features(path, self.frames[split]["film"].to_numpy())
 
     def _open_cache(self, name: str, frame: pd.DataFrame) -> DecodedCache | None:
         """The cache of a split as it was read, before anything is held out of it: all folds share it."""
@@ -191,12 +209,16 @@ class CheXpertDataModule(pl.LightningDataModule):
             digests=_digests(frame),
         )
 
-    def _loader(self, views: ViewDataset, *, shuffle: bool, start: Start = BEGIN) -> ViewLoader:
+    def _loader(self, split: str, *, shuffle: bool, start: Start = BEGIN, augmented: bool = True) -> ViewLoader:
+        views = copy.copy(self.datasets[split])
+        views.augmentation = views.augmentation if augmented else None
+        if features := self.features.get(split):
+            views = FeatureViews(views, features)
         share = Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE
         return make_loader(
             views,
             batch_size=self.batch_size,
-            workers=self.workers,
+            workers=0 if features else self.workers,  # features are there at once
             shuffle=shuffle,
             seed=self.seed,
             share=share,

@@ -20,7 +20,7 @@ class Batch(NamedTuple):
     """What the loader hands over. Images travel as one uint8 channel; the device makes them float."""
 
     images: torch.Tensor
-    """(B, 1, H, W) uint8."""
+    """(B, 1, H, W) uint8; or (B, D) float32, the pooled features of frozen members that stand for the films."""
     targets: torch.Tensor
     """(B, C) float32 in [0, 1], in training (B, C + U); in validation {0, 1}, the labels as they are."""
     mask: torch.Tensor
@@ -93,13 +93,12 @@ class ViewDataset(Dataset):
         Raises:
             ProblemError: an image cannot be read and ``skip`` is not set, or the cache is damaged.
         """
-        size = self.preprocessing.size
-        images = np.empty((len(keys), 1, size, size), dtype=np.uint8)
+        images = self._make_room(len(keys))
         kept: list[tuple[int, int]] = []
         skipped: list[str] = []
         for key in keys:
             epoch, row = key[0], max(key[1], ~key[1])
-            if self._read(row, images[len(kept), 0]):
+            if self._read(row, images[len(kept)]):
                 kept.append((epoch, row))
             else:
                 skipped.append(self.paths[row])
@@ -112,8 +111,13 @@ class ViewDataset(Dataset):
         paths, matrices = [self.paths[row] for row in rows], self._matrices(kept)
         return Batch(torch.from_numpy(images[: len(rows)]), targets, mask, paths, skipped, matrices, rows)
 
-    def _read(self, row: int, out: np.ndarray) -> bool:
-        """Fills (size, size); False where the image cannot be read and may be skipped."""
+    def _make_room(self, views: int) -> np.ndarray:
+        size = self.preprocessing.size
+        return np.empty((views, 1, size, size), dtype=np.uint8)
+
+    def _read(self, row: int, film: np.ndarray) -> bool:
+        """Fills (1, size, size); False where the image cannot be read and may be skipped."""
+        out = film[0]
         if self.cache is not None and self.cache.read(row, out):
             return True
         try:

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from chexpert.explain.attribution import Attribution, check_request, explaining
+from chexpert.explain.attribution import Attribution, Explainer, check_request, explaining
 from chexpert.metrics import spearman
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 
 
-class Cam(ABC):
+class Cam(Explainer, ABC):
     """A map made of the channels of a network's feature map; of each member's, for a combined model.
 
     The last map is taken where pooling reads it: behind the last activation, where the network has one there. The

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from chexpert.explain.attribution import Attribution, check_request
+from chexpert.explain.attribution import Attribution, Explainer, check_request
 from chexpert.explain.fills import FILLS, fill_film
 from chexpert.explain.probing import Probe
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 
 
-class Perturbing(ABC):
+class Perturbing(Explainer, ABC):
     """Hides regions of a film; one set of perturbed films serves all outputs of a view.
 
     Args:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from chexpert.explain.attribution import Attribution, check_request
+from chexpert.explain.attribution import Attribution, Explainer, check_request
 from chexpert.models import Model
 
 SMOOTH = 0.05  # standard deviation as a share of the side: blobs about as large as those of a CAM
 
 
-class RandomMap:
+class RandomMap(Explainer):
     """Smooth noise that wraps around, so that its peak falls on each pixel with the same probability.
 
     The hit rate on a mask is thus the share of the picture that it covers.

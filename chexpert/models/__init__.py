@@ -2,7 +2,7 @@
 
 from chexpert.models.backbone import Backbone
 from chexpert.models.combined import Combined
-from chexpert.models.model import Model
+from chexpert.models.model import Model, synchronise_batch_norm
 from chexpert.models.single import Single
 
-__all__ = ["Backbone", "Combined", "Model", "Single"]
+__all__ = ["Backbone", "Combined", "Model", "Single", "synchronise_batch_norm"]

@@ -12,6 +12,9 @@ from chexpert.models.activation import ActivationWatch
 from chexpert.models.weights import create_pretrained, load_weights
 from chexpert.problem import ProblemError
 
+WEIGHT_OPTIONS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
+"""Arguments by which timm would load weights past the safe loading of this project."""
+
 
 class Backbone(nn.Module):
     """A convolutional network up to its last feature map, which normalises its own input.
@@ -26,7 +29,7 @@ class Backbone(nn.Module):
         frozen: keep the weights, and the statistics of normalisation layers, as they are.
         mean: gray mean of the input in [0, 1]; by default what the weights were trained with.
         std: gray standard deviation, likewise.
-        options: further arguments of ``timm.create_model``.
+        options: further arguments of ``timm.create_model``, but none that names weights.
     """
 
     net: Any
@@ -61,9 +64,13 @@ class Backbone(nn.Module):
         self.train()
 
     @staticmethod
-    def find_problems(name: str, pretrained: bool | str = False, **_: object) -> list[str]:
+    def find_problems(name: str, pretrained: bool | str = False, options: dict | None = None, **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
-        problems = []
+        problems = [
+            str(ProblemError(f"{key} is not an option", where=f"options of backbone {name}", mend="pretrained=PATH"))
+            for key in options or {}
+            if key in WEIGHT_OPTIONS
+        ]
         if not timm.is_model(name):
             close = timm.list_models(f"*{str(name)[:6]}*")[:8] or ["see timm.list_models()"]
             what, mend = f"timm has no model {name!r}", "did you mean one of " + ", ".join(close)

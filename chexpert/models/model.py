@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import torch
+from timm.layers import convert_sync_batchnorm
 from torch import nn
 
 from chexpert.models.backbone import Backbone
@@ -29,12 +30,20 @@ class Model(nn.Module, ABC):
         return dict(self._members.items())  # type: ignore[arg-type]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (B, 1, H, W), uint8 or float in [0, 1], to logits (B, C)."""
+        """Images (B, 1, H, W), uint8 or float in [0, 1], or what :meth:`pool` makes of them, to logits (B, C)."""
         return self.classify(self.feature_maps(images))
 
     def feature_maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The last feature map (B, K, h, w) of each member."""
+        """The last feature map (B, K, h, w) of each member; pooled features (B, D) stand for maps of one cell."""
+        if images.ndim == 2:
+            widths = [member.width for member in self.members.values()]
+            parts = images[:, :, None, None].split(widths, dim=1)
+            return dict(zip(self.members, parts, strict=True))
         return {name: member(images) for name, member in self.members.items()}
+
+    def pool(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (B, 1, H, W) to the pooled features (B, D) of all members side by side, which give the same logits."""
+        return torch.cat([map_.mean((2, 3)) for map_ in self.feature_maps(images).values()], dim=1)
 
     def trace(self, images: torch.Tensor, stride: int | None = None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Feature maps by member, and the logits (B, C) computed from them, for gradients of the one by the other.
@@ -71,3 +80,11 @@ class Model(nn.Module, ABC):
     def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """What :meth:`score` gives, linear in the maps: gradient times map adds up to the logit less the bias."""
         return self.score(maps)
+
+
+def synchronise_batch_norm(model: Model) -> Model:
+    """The model with batch statistics over all devices in training; weights and their names stay.
+
+    Lightning's own conversion drops the activations that timm keeps inside its normalisation layers.
+    """
+    return convert_sync_batchnorm(model)

@@ -93,7 +93,7 @@ def _full(value: float | None) -> str:
 
 def to_markdown(content: Mapping[str, Any]) -> str:
     """The comparison for a README or an issue."""
-    lines = ["# Models compared", "", _escape(describe_yardstick(content)), "", *_table(ranking(content)), ""]
+    lines = ["# Models compared", "", _escape(describe_yardstick(content)), "", *markdown_table(ranking(content)), ""]
     lines += [f"- {_escape(note)}" for note in describe_notes(content)]
     tables = {
         "AUROC by observation": [auroc_table(content)],
@@ -102,11 +102,12 @@ def to_markdown(content: Mapping[str, Any]) -> str:
     }
     for title, found in tables.items():
         for table in filter(None, found):
-            lines += ["", f"## {title}", "", *_table(table)]
+            lines += ["", f"## {title}", "", *markdown_table(table)]
     return "\n".join([*lines, "", "Not a medical device: for research only.", ""])
 
 
-def _table(table: Sequence[Sequence[str]]) -> Iterator[str]:
+def markdown_table(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table in Markdown."""
     header, *rows = table
     for cells in (header, ["---"] * len(header), *rows):
         yield "| " + " | ".join(map(_escape, cells)) + " |"

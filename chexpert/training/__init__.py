@@ -8,7 +8,7 @@ from chexpert.training.keeping import BestCheckpoint, EveryCheckpoint, keep_best
 from chexpert.training.loss import MaskedBCE, count_targets
 from chexpert.training.module import MultilabelModule, start_scheduler
 from chexpert.training.pesg import PESG
-from chexpert.training.precision import native_precision
+from chexpert.training.precision import choose_precision, find_device, native_precision
 from chexpert.training.progress import make_progress
 from chexpert.training.results import ResultsWriter
 from chexpert.training.resuming import RESUME, LastCheckpoint
@@ -34,8 +34,10 @@ __all__ = [
     "WarmupCosine",
     "WeightedBCE",
     "WholeCheckpointIO",
+    "choose_precision",
     "clean",
     "count_targets",
+    "find_device",
     "keep_best",
     "make_progress",
     "native_precision",

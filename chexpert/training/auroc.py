@@ -29,7 +29,11 @@ class MultilabelAuroc(Metric):
 
     def update(self, logits: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> None:
         """Takes logits (B, C) of any precision; probabilities are kept in float32."""
-        self.probabilities.append(logits.float().sigmoid())
+        self.take(logits.float().sigmoid(), labels, mask)
+
+    def take(self, probabilities: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> None:
+        """Takes probabilities (B, C) as they are."""
+        self.probabilities.append(probabilities)
         self.labels.append(labels)
         self.mask.append(mask)
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ from chexpert.metrics import (
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.training.auroc import MultilabelAuroc
+from chexpert.training.compiling import compile_function
+from chexpert.training.finite import LossWatch, Step, check_weights
+from chexpert.training.fused import fuse
 from chexpert.training.groups import start_optimizer
 
 
@@ -45,6 +49,7 @@ class MultilabelModule(pl.LightningModule):
         backbone_lr_factor: learning rate of the backbones over that of the classifier.
         unfreeze_epoch: the backbones are frozen in the epochs before this one.
         card: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.
+        compiled: the model's part of a training step goes through torch.compile.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class MultilabelModule(pl.LightningModule):
         study_score: str = "max",
         backbone_lr_factor: float = 1.0,
         unfreeze_epoch: int = 0,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.loss = model, loss
@@ -69,9 +75,15 @@ class MultilabelModule(pl.LightningModule):
         self.backbone_lr_factor, self.unfreeze_epoch = backbone_lr_factor, unfreeze_epoch
         self.trained = [backbone for backbone in model.members.values() if not backbone.frozen]
         """The backbones that are not frozen for good."""
+        self.compiled = compile_function(model.training_logits) if compiled else None
+        self.watch = LossWatch()
         self.auroc = MultilabelAuroc(observations)
         self.paths: list[str] = []
         """Paths of the judged views, in the order of ``auroc.rows()``."""
+        self.rows: list[int] = []
+        """Their rows in the file."""
+        self.losses: list[torch.Tensor] = []
+        """Mean loss of each batch, and over how many labels."""
         self.judged: dict[str, Auroc] = {}
         """AUROC by observation, of the last validation."""
         empty = np.zeros((0, len(self.observations)))
@@ -82,30 +94,50 @@ class MultilabelModule(pl.LightningModule):
         return self.model(images)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor | None:
-        if not batch.paths:
-            return None  # every view of it was skipped
-        loss = self.loss(self.model.training_logits(batch.images), batch.targets, batch.mask)
-        if not torch.isfinite(loss):
-            raise ProblemError(
-                f"the loss is {loss.item()} at epoch {self.current_epoch}, step {self.global_step}",
-                where=f"training batch {batch_idx}, with " + ", ".join(batch.paths),
-                mend="lower optimizer.lr, set trainer.gradient_clip_val, or take trainer.precision=32-true",
-            )
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.paths))
+        if not batch.paths:  # every view of it was skipped
+            if self._alone:
+                return None
+            batch = stand_in(batch)
+        logits = (self.compiled or self.model.training_logits)(batch.images)
+        loss = self.loss(logits, batch.targets, batch.mask)
+        self.watch.see(loss, Step(self.current_epoch, self.global_step, batch_idx, batch.paths))
+        loss = self._weigh(loss, batch.mask)
+        if self._logs:  # on any other step Lightning's log would cost, and write nothing
+            self.log("train/loss", loss, batch_size=len(batch.paths), sync_dist=True)
         return loss
+
+    def _weigh(self, loss: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """A loss whose mean over the processes is that of the whole batch: they may have unlike numbers of labels."""
+        if self._alone:
+            return loss
+        own = mask.sum().float()
+        total = own.clone()
+        torch.distributed.all_reduce(total)
+        return loss * (own * self.trainer.world_size / total.clamp(min=1))
+
+    def check_finite(self) -> None:
+        """To be called before weights are saved: on a GPU the last loss may not have been looked at.
+
+        Raises:
+            ProblemError: the last loss, or a weight, is NaN or infinite.
+        """
+        self.watch.settle()
+        check_weights(dict(self.model.named_parameters()), f"after step {self.global_step}")
 
     def on_validation_epoch_start(self) -> None:
         self.auroc.reset()
-        self.paths = []
+        self.paths, self.rows = [], []
+        self.losses = []
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not batch.paths:
             return
         logits = self._judge(batch, f"validation batch {batch_idx}")
         loss = self.loss(logits, batch.targets, batch.mask)
-        self.log("val/loss", loss, batch_size=int(batch.mask.sum()), logger=self._fitting, sync_dist=True)
+        self.losses.append(torch.stack([loss.float(), batch.mask.sum().float()]))  # fetched once, at the end
         self.auroc.update(logits, batch.targets, batch.mask)
         self.paths += batch.paths
+        self.rows += batch.rows
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[str, list[float]]]:
         """Path and C probabilities of each view."""
@@ -124,6 +156,7 @@ class MultilabelModule(pl.LightningModule):
         return logits
 
     def on_validation_epoch_end(self) -> None:
+        loss = self._gather()
         probabilities, labels, mask = (part.cpu().numpy() for part in self.auroc.rows())
         rows = rundir.as_written(probabilities), labels, mask  # figures of the file that is left, to the last digit
         if self.level == "study":
@@ -132,8 +165,25 @@ class MultilabelModule(pl.LightningModule):
         self.judged_rows = rows
         mean, _ = auroc_mean(self.judged, self.mean_over)
         values = {f"val/auroc/{name}": auroc.value for name, auroc in self.judged.items()}
-        self.log_dict(values, logger=self._fitting)
+        self.log_dict(values | {"val/loss": loss}, logger=self._fitting)
         self.log("val/auroc_mean", mean, logger=self._fitting)  # not on the bar: no bare mean is printed
+
+    def _gather(self) -> float:
+        """Brings together what the processes have judged, in the order of the file, and returns the mean loss."""
+        losses = torch.stack(self.losses).double().cpu() if self.losses else torch.zeros(1, 2, dtype=torch.float64)
+        if not self._alone:
+            own = losses, self.rows, self.paths, *(part.cpu() for part in self.auroc.rows())
+            shares: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(shares, own)
+            parts = list(zip(*shares, strict=True))
+            losses, self.rows = torch.cat(parts[0]), list(chain(*parts[1]))
+            order = sorted(range(len(self.rows)), key=self.rows.__getitem__)
+            paths = list(chain(*parts[2]))
+            self.paths = [paths[place] for place in order]
+            self.auroc.reset()
+            probabilities, labels, mask = (torch.cat(part)[order] for part in parts[3:])
+            self.auroc.take(probabilities, labels, mask)
+        return float((losses[:, 0] * losses[:, 1]).sum() / losses[:, 1].sum().clamp(min=1))
 
     def find_mean(self) -> tuple[Interval, list[str]]:
         """The mean AUROC of the last validation with a 95 % interval over studies, and what it is over."""
@@ -163,7 +213,9 @@ class MultilabelModule(pl.LightningModule):
         duals: list[nn.Parameter] = getattr(self.loss, "dual_parameters", list)()
         apart = {id(p) for p in (*backbones, *duals)}
         others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
-        return start_optimizer(self.make_optimizer, backbones, others, duals, self.backbone_lr_factor)
+        precision = str(self.trainer.precision) if self._trainer else ""
+        make = fuse(self.make_optimizer, self.device.type, precision)
+        return start_optimizer(make, backbones, others, duals, self.backbone_lr_factor)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.start_optimizer()
@@ -174,12 +226,30 @@ class MultilabelModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.check_finite()
         checkpoint["chexpert"] = self.card
+
+    @property
+    def _logs(self) -> bool:
+        """Whether this is one of the steps that are logged, as Lightning counts them."""
+        every = self._trainer.log_every_n_steps if self._trainer else 0  # type: ignore[attr-defined]
+        return every > 0 and (self.global_step + 1) % every == 0
+
+    @property
+    def _alone(self) -> bool:
+        """No other process trains the same model."""
+        return not self._trainer or self._trainer.world_size == 1
 
     @property
     def _fitting(self) -> bool:
         """False in the final validation, which judges the best weights again and has no place on the curves."""
         return self.trainer.state.fn == TrainerFn.FITTING
+
+
+def stand_in(batch: Batch) -> Batch:
+    """An empty film that is masked: the other processes wait for this one in every step."""
+    images, targets, mask = (part.new_zeros(1, *part.shape[1:]) for part in batch[:3])
+    return batch._replace(images=images, targets=targets, mask=mask)
 
 
 def start_scheduler(

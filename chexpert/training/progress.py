@@ -2,6 +2,8 @@
 
 import sys
 import time
+from math import isfinite
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
@@ -9,19 +11,19 @@ from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 from chexpert.evaluation import describe_level
 from chexpert.training.module import MultilabelModule
 
-LOSSES = {"train/loss": "train/loss (last batch)", "val/loss": "val/loss"}
-
 
 def make_progress() -> list[pl.Callback]:
     """The lines, with a rich bar on a terminal."""
-    return [RichProgressBar() if sys.stdout.isatty() else NoBar(), EpochLines()]
+    return [Bar() if sys.stdout.isatty() else NoBar(), EpochLines()]
 
 
 def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float) -> str:
     """Seconds, losses, and the mean AUROC with its yardstick: interval, split, rows, and what it is over."""
     metrics = trainer.callback_metrics
     parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {seconds:.0f} s"]
-    parts += [f"{name} {float(metrics[key]):.4f}" for key, name in LOSSES.items() if key in metrics]
+    module.watch.settle()
+    parts += [f"train/loss (last batch) {module.watch.value:.4f}"] if isfinite(module.watch.value) else []
+    parts += [f"val/loss {float(metrics['val/loss']):.4f}"] if "val/loss" in metrics else []
     if "val/auroc_mean" in metrics:
         mean, over = module.find_mean()
         split = trainer.datamodule.choosing  # type: ignore[attr-defined]
@@ -43,6 +45,14 @@ class EpochLines(pl.Callback):
         if trainer.is_global_zero:
             assert isinstance(pl_module, MultilabelModule)
             print(describe_epoch(trainer, pl_module, time.monotonic() - self._started), flush=True)
+
+
+class Bar(RichProgressBar):
+    """Shows the last loss that was looked at anyway: a logged one would stop the device at every step."""
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        assert isinstance(pl_module, MultilabelModule)
+        return super().get_metrics(trainer, pl_module) | {"train/loss": round(pl_module.watch.value, 4)}
 
 
 class NoBar(ProgressBar):

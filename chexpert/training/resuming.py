@@ -1,6 +1,7 @@
 """A run that stops anywhere goes on as if it had not: last.ckpt, with the place and the random states in it."""
 
 import random
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -51,17 +52,17 @@ class LastCheckpoint(Checkpoint):
         self._saved = time.monotonic()
         if self._resumed is not None:
             step_plateaus(trainer, self._resumed["plateau"])
-            restore_random(self._resumed["random"])  # and again before the next step, if there is one
+            self._restore_random(trainer, self._resumed)  # and again before the next step, if there is one
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Here the step before has been logged: a run stops now rather than at its end."""
         if self._stops(trainer):
             if self._place == "between":
                 self.save(trainer)
-            self.stopper.stop_if_asked()
+            raise Stopped(self.stopper.requested or signal.SIGTERM)
         self._place = "step"
         if self._resumed is not None:
-            restore_random(self._resumed["random"])
+            self._restore_random(trainer, self._resumed)
             self._resumed = None
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
@@ -71,13 +72,14 @@ class LastCheckpoint(Checkpoint):
         assert trainer.fit_loop._data_fetcher is not None
         self._place = "validation" if loop._should_check_val_fx(trainer.fit_loop._data_fetcher) else "between"
         self._validated = False
-        if time.monotonic() - self._saved > 60 * self.minutes:
+        due = time.monotonic() - self._saved > 60 * self.minutes
+        if agree(trainer, due, every=50):
             self.save(trainer)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         if self._place == "validation" and self._stops(trainer):
             self.save(trainer)
-            self.stopper.stop_if_asked()
+            raise Stopped(self.stopper.requested or signal.SIGTERM)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         ended = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
@@ -86,8 +88,8 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._place = "epoch"
         self.save(trainer)
-        if self._stops(trainer):
-            self.stopper.stop_if_asked()
+        if self._stops(trainer, every=1):
+            raise Stopped(self.stopper.requested or signal.SIGTERM)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._place, self.stopper.deferring = "", False
@@ -95,7 +97,8 @@ class LastCheckpoint(Checkpoint):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """What was trained until now is kept, unless it was already or a step was under way."""
         self.stopper.deferring = False
-        if self._place in ("between", "validation") and not isinstance(exception, Stopped):
+        alone = trainer.world_size == 1  # of several processes the others may not have come to this
+        if alone and self._place in ("between", "validation") and not isinstance(exception, Stopped):
             self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
@@ -120,7 +123,7 @@ class LastCheckpoint(Checkpoint):
             "epoch": trainer.current_epoch + ended,
             "batches": 0 if ended else done,
             "steps": trainer.global_step,
-            "random": collect_random(),
+            "random": gather(trainer, collect_random()),
             "plateau": find_plateau_figures(trainer) if ended else [],
             "threads": torch.get_num_threads(),
         }
@@ -142,10 +145,25 @@ class LastCheckpoint(Checkpoint):
             if isinstance(callback, BestCheckpoint):
                 callback.forget_overtaken()
 
-    def _stops(self, trainer: pl.Trainer) -> bool:
-        """Whether this process may stop alone."""
-        return self.stopper.requested is not None and trainer.world_size == 1
+    def _restore_random(self, trainer: pl.Trainer, resumed: Mapping[str, Any]) -> None:
+        """Each process its own state; where there are more of them than before, they have only their seed."""
+        if trainer.global_rank < len(resumed["random"]):
+            restore_random(resumed["random"][trainer.global_rank])
 
+    def _stops(self, trainer: pl.Trainer, every: int = 10) -> bool:
+        """Whether the run is to stop now: all of its processes, if a signal came to one of them."""
+        return agree(trainer, self.stopper.requested is not None, every)
+
+
+def agree(trainer: pl.Trainer, wanted: bool, every: int) -> bool:
+    """Whether one of the processes wants something, asked every so many batches, since they wait for each other."""
+    if trainer.world_size == 1:
+        return wanted
+    if trainer.fit_loop.epoch_loop.batch_idx % every:
+        return False
+    votes = torch.tensor(float(wanted), device=trainer.strategy.root_device)
+    torch.distributed.all_reduce(votes)
+    return bool(votes)
 
 
 def settle(loops: dict[str, Any], *, to_validate: bool, validated: bool) -> None:
@@ -183,6 +201,15 @@ def step_plateaus(trainer: pl.Trainer, figures: Sequence[float | None]) -> None:
     for scheduler, figure in zip(plateaus, figures, strict=False):
         if figure is not None:
             scheduler.step(figure)
+
+
+def gather(trainer: pl.Trainer, states: dict[str, Any]) -> list[dict[str, Any]]:
+    """The states of all processes by rank."""
+    if trainer.world_size == 1:
+        return [states]
+    gathered: list[dict[str, Any]] = [{} for _ in range(trainer.world_size)]
+    torch.distributed.all_gather_object(gathered, states)
+    return gathered
 
 
 def collect_random() -> dict[str, Any]:

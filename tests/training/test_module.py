@@ -60,14 +60,14 @@ def identity():
     return model
 
 
-def make_trainer(**options):
+def make_trainer(max_epochs=2, **options):
     quiet = {
         "logger": False,
         "enable_checkpointing": False,
         "enable_progress_bar": False,
         "enable_model_summary": False,
     }
-    return pl.Trainer(accelerator="cpu", max_epochs=2, num_sanity_val_steps=0, **quiet, **options)
+    return pl.Trainer(accelerator="cpu", max_epochs=max_epochs, num_sanity_val_steps=0, **quiet, **options)
 
 
 class Rates(pl.Callback):
@@ -126,6 +126,41 @@ def test_a_finite_loss_is_the_losss_own():
     batch = make_batch([[0, math.log(3)]], targets=[[1, 0]])
     loss = make_module(identity()).training_step(batch, 0)
     assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
+
+
+def test_a_fit_stops_before_the_step_of_a_loss_that_is_no_number():
+    good, bad = make_batch([[0, 1]]), make_batch([[math.nan, 0]], name="bad")
+    weights = []
+    for batches in ([good, good], [good, good, bad, good]):
+        torch.manual_seed(0)
+        module = make_module()
+        if len(batches) > 2:
+            with pytest.raises(ProblemError, match=r"epoch 0, step 2(?s:.*)batch 2, with bad0"):
+                make_trainer(max_epochs=1).fit(module, load(*batches))
+        else:
+            make_trainer(max_epochs=1).fit(module, load(*batches))
+        weights.append(module.model.head.weight.tolist())
+    assert weights[0] == weights[1]
+
+
+def test_weights_that_are_no_numbers_are_not_saved():
+    module = make_module()
+    module.model.head.bias.data[0] = math.inf
+    with pytest.raises(ProblemError, match=r"infinite: head\.bias"):
+        module.on_save_checkpoint({})
+
+
+def test_only_the_steps_that_log_do_so(monkeypatch):
+    module, batch, logged = make_module(), make_batch([[0, 1]]), []
+    monkeypatch.setattr(module, "log", lambda name, *_, **__: logged.append((name, module.global_step)))
+    make_trainer(max_epochs=1, log_every_n_steps=3).fit(module, load(*[batch] * 7))
+    assert logged == [("train/loss", 2), ("train/loss", 5)]
+
+
+def test_compiling_leaves_the_keys_of_a_checkpoint():
+    args = NAMES, NAMES, MaskedBCE(), partial(torch.optim.SGD, lr=1.0), partial(StepLR, step_size=1), {}
+    compiled, plain = MultilabelModule(Pixels(), *args, compiled=True), MultilabelModule(Pixels(), *args)
+    assert list(compiled.state_dict()) == list(plain.state_dict())
 
 
 def test_training_takes_questions_and_validation_takes_observations():

@@ -1,0 +1,153 @@
+"""Pooled features of films, computed once: one file a split, keyed by all that changes them."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from chexpert.data.cache.films import make_key
+from chexpert.data.dataset import Batch, ViewDataset
+from chexpert.data.loader import make_loader
+from chexpert.data.parallel import watch
+from chexpert.problem import ProblemError
+
+VERSION = 1  # raise it when the layout changes, or when Model.pool makes other features of a film
+
+Pool = Callable[[torch.Tensor], torch.Tensor]
+"""Images (B, 1, H, W) uint8 to features (B, D) float32."""
+
+
+class Features:
+    """A complete file of features: N records of a CRC and D float32. A film that could not be read is NaN throughout.
+
+    Args:
+        path: of the file, an array as ``numpy.load`` reads it.
+        rows: of the file that row n of these features is, all of them by default.
+
+    Raises:
+        ProblemError: it is not what was written.
+    """
+
+    def __init__(self, path: Path, rows: Sequence[int] | np.ndarray | None = None) -> None:
+        self.path = path
+        try:
+            self._records = np.asarray(np.load(path, mmap_mode="r"))
+            self.width: int = self._records["values"].shape[1]
+        except (OSError, ValueError, IndexError, EOFError) as error:
+            raise self._damaged(str(error)) from error
+        self.rows = np.arange(len(self._records)) if rows is None else np.asarray(rows)
+        self._unchecked = np.ones(len(self._records), bool)
+
+    def read(self, row: int, out: np.ndarray) -> bool:
+        """Fills (D,) float32; False where the film could not be read.
+
+        Raises:
+            ProblemError: at the first reading of a row in this process, its bytes are not what was written.
+        """
+        place = int(self.rows[row])
+        out[...] = self._records["values"][place]
+        if self._unchecked[place]:
+            if zlib.crc32(out.tobytes()) != self._records["crc"][place]:
+                raise self._damaged(f"row {place} is not what was written")
+            self._unchecked[place] = False
+        return not np.isnan(out[0])
+
+    def _damaged(self, what: str) -> ProblemError:
+        mend = "delete this file, and the next run builds it anew"
+        return ProblemError(f"these features are damaged: {what}", where=str(self.path), mend=mend)
+
+
+class FeatureViews(ViewDataset):
+    """The views of a dataset, with features in the place of films: ``Batch.images`` is (B, D) float32."""
+
+    def __init__(self, views: ViewDataset, features: Features) -> None:
+        vars(self).update(vars(views))
+        self.features, self.augmentation = features, None
+
+    def _make_room(self, views: int) -> np.ndarray:
+        return np.empty((views, self.features.width), dtype=np.float32)
+
+    def _read(self, row: int, film: np.ndarray) -> bool:
+        if self.features.read(row, film):
+            return True
+        if not self.skip:  # says what is wrong with the film
+            self.preprocessing.read(self.files[row], self.digests[row] if self.digests else "")
+        return False
+
+
+def open_features(
+    folder: Path, split: str, views: ViewDataset, members: str, width: int, pool: Pool, **loading: int
+) -> Path:
+    """The file of the features of these views, which is computed first where there is none.
+
+    Args:
+        folder: where such files lie; made if missing.
+        split: first word of the file's name.
+        views: without augmentation.
+        members: digest of the weights.
+        width: D.
+        pool: what computes the features.
+        loading: ``batch_size`` and ``workers``.
+
+    Raises:
+        ProblemError: a film cannot be read, its features are no numbers, or the disk refuses.
+    """
+    films = make_key([str(Path(file).absolute()) for file in views.files], views.preprocessing, views.digests)
+    key = json.dumps([asdict(films), members, width, torch.__version__, VERSION])
+    path = folder / f"{split}-{width}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+    if not path.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_features(path, views, width, pool, **loading)
+        except OSError as error:
+            mend = "make room or mend the folder, choose another one, or leave it: features=null"
+            raise ProblemError(f"the features cannot be written: {error}", where=str(folder), mend=mend) from error
+    return path
+
+
+def write_features(
+    path: Path, views: ViewDataset, width: int, pool: Pool, *, batch_size: int = 16, workers: int = 0
+) -> None:
+    """Computes the features of all views into ``path``, which appears complete or not at all."""
+    record = np.dtype([("crc", "<u4"), ("values", "<f4", (width,))])
+    size, free = len(views) * record.itemsize, shutil.disk_usage(path.parent).free
+    if size > free:
+        raise OSError(f"they take {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")
+    print(f"features: of {len(views):,} films into {path} ({size / 1e9:.2f} GB)", file=sys.stderr)
+    batches = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # two processes that build at once write the same
+    header = {"descr": np.lib.format.dtype_to_descr(record), "fortran_order": False, "shape": (len(views),)}
+    try:
+        with partial.open("wb") as file:
+            np.lib.format.write_array_header_2_0(file, header)
+            for batch in watch(batches, "computing features", len(views), each=batch_size):
+                values = compute(batch, views, width, pool)
+                records = np.empty(len(values), record)
+                records["values"], records["crc"] = values, [zlib.crc32(row.tobytes()) for row in values]
+                file.write(records.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def compute(batch: Batch, views: ViewDataset, width: int, pool: Pool) -> np.ndarray:
+    """Features (n, D) of a batch in the order that was asked for, NaN where a film was skipped."""
+    values = np.full((len(batch.paths) + len(batch.skipped), width), np.nan, dtype=np.float32)
+    if not batch.paths:
+        return values
+    start = min([batch.rows[0], *(views.paths.index(path) for path in batch.skipped)])
+    values[[row - start for row in batch.rows]] = features = pool(batch.images).numpy()
+    if not np.isfinite(features).all():  # they would be taken for films that cannot be read
+        where = ", ".join(batch.paths)
+        raise ProblemError("the members put out NaN or infinity", where=where, mend="give them other weights")
+    return values

@@ -1,0 +1,133 @@
+"""The processes that train one model together: started here, or found to be started by torchrun or srun."""
+
+import os
+import signal
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chexpert.problem import ProblemError
+from chexpert.stopping import REQUEUE, Stopped, under_slurm
+
+PATIENCE = 1800
+"""Seconds that the other processes wait for what the first decides; it may be drawing a phantom or filling a cache."""
+
+
+def find_rank() -> int | None:
+    """Which of the processes this is that torchrun or srun have started; None where it is alone."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ["RANK"])
+    if under_slurm() and int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_PROCID" in os.environ:
+        return int(os.environ["SLURM_PROCID"])
+    return None
+
+
+def count_devices(trainer: Mapping[str, Any]) -> int:
+    """How many devices of this machine a trainer's settings ask for."""
+    devices = trainer.get("devices", 1)
+    if isinstance(devices, list):
+        return len(devices)
+    if devices == "auto":
+        import torch
+
+        on_gpu = trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda")
+        return max(1, torch.cuda.device_count()) if on_gpu else 1
+    return int(devices)
+
+
+def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
+    """Runs a function in ``count`` processes of this machine, and returns what the first gives back.
+
+    Torch's elastic agent starts them; where one dies, it ends the others. They find each other by its environment
+    variables, as under torchrun, so that a job of a sweep trains on several devices like any other run.
+
+    Raises:
+        ProblemError: what one of them has raised, or that one of them has died.
+        Stopped: by a signal, which they got too.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    heeded = [signal.SIGTERM, signal.SIGINT] + [REQUEUE] * under_slurm()
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ",".join(signum.name for signum in heeded)
+    handlers = {signum: signal.getsignal(signum) for signum in heeded}
+    name = uuid.uuid4().hex
+    config = LaunchConfig(1, 1, count, run_id=name, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0)
+    config.local_addr = "127.0.0.1"  # the name of a machine need not resolve
+    try:
+        return elastic_launch(config, _tell_errors)(function, *arguments)[0]
+    except SignalException as stopped:
+        raise Stopped(stopped.sigval) from stopped
+    except ChildFailedError as failed:
+        rank, failure = failed.get_first_failure()
+        kind, _, text = failure.message.partition(": ")
+        if kind == ProblemError.__name__:
+            raise ProblemError(text) from failed
+        mend = "its error stands above; go on with resume=RUN once it is mended"
+        raise ProblemError(
+            f"process {rank} has died: {failure.message}", where="trainer.devices", mend=mend
+        ) from failed
+    finally:
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler)
+
+
+def _tell_errors(function: Callable[..., Any], *arguments: Any) -> Any:
+    """In a started process: what it raises is told to the one that started it."""
+    from torch.distributed.elastic.multiprocessing.errors import record
+
+    return record(function)(*arguments)
+
+
+class Agreement:
+    """What the first of several processes decides for all, before they train together.
+
+    Their clocks differ, and only the first may look whether a folder is empty.
+    """
+
+    def __init__(self, rank: int) -> None:
+        from datetime import timedelta
+
+        from torch.distributed import TCPStore
+
+        self.rank = rank
+        address, port, hosted = find_meeting_point()
+        self._store = TCPStore(
+            address,
+            port,
+            is_master=rank == 0 and not hosted,
+            timeout=timedelta(seconds=PATIENCE),
+            wait_for_workers=False,
+        )
+
+    def decide(self, question: str, answer: Callable[[], str]) -> str:
+        """What the first process answers to a question."""
+        key = f"chexpert/{question}"
+        if self.rank == 0:
+            self._store.set(key, answer())
+        return self._store.get(key).decode()
+
+
+def find_meeting_point() -> tuple[str, int, bool]:
+    """Address and port where the processes meet, and whether the agent of torchrun keeps a store there already."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        hosted = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+        return os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]) + (not hosted), hosted
+    from lightning_fabric.plugins.environments import SLURMEnvironment
+
+    slurm = SLURMEnvironment(auto_requeue=False)
+    return slurm.main_address, slurm.main_port + 1, False
+
+
+_agreements: dict[int, Agreement] = {}
+
+
+def agree(question: str, answer: Callable[[], str]) -> str:
+    """What the first of the processes answers; alone, one's own answer. Each question is asked once in a job."""
+    rank = find_rank()
+    if rank is None:
+        return answer()
+    if rank not in _agreements:
+        _agreements[rank] = Agreement(rank)  # kept: where the first process hosts the store it is to stay
+    return _agreements[rank].decide(question, answer)

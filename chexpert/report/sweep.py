@@ -1,0 +1,154 @@
+"""The table of a sweep: each job with its state, its figure and what it was tried with, from the jobs' files."""
+
+import math
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chexpert import rundir
+from chexpert.evaluation.entrants import read_json
+from chexpert.identity import is_private
+from chexpert.problem import ProblemError
+from chexpert.report.comparison_files import markdown_table
+from chexpert.report.comparison_tables import Table, align
+from chexpert.report.evaluation import format_figure
+from chexpert.report.names import HIDDEN, names_file
+
+CSV, MARKDOWN = "table.csv", "table.md"
+NOTE = "auroc_mean with its 95 % interval, on the split that chose each job's epoch: optimistic, as is the best of many"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep.
+
+    Attributes:
+        name: of its folder.
+        state: running, finished, stopped, pruned, failed or unreadable.
+        why: it is not finished; empty where it is.
+        split: that its figure is of.
+        figure: its mean AUROC: ``value``, ``ci_low`` and ``ci_high``; None where there is none.
+        overrides: what it was started with, by key.
+        seconds: that it took so far.
+    """
+
+    name: str
+    state: str
+    why: str = ""
+    split: str = ""
+    figure: Mapping[str, Any] | None = None
+    overrides: Mapping[str, str] | None = None
+    seconds: float | None = None
+
+    @property
+    def value(self) -> float:
+        """What it is ranked by; NaN where that is undefined or the job is not finished."""
+        value = self.figure["value"] if self.figure and self.state == "finished" else None
+        return math.nan if value is None else value
+
+
+def read_sweep(sweep: Path) -> list[Job]:
+    """The jobs of a sweep, the best first, those without a figure last and by their numbers."""
+    folders = [path.parent for path in sweep.glob(f"*/{rundir.STATE}")]
+    jobs = map(read_job, sorted(folders, key=lambda folder: (folder.name.zfill(9), folder.name)))
+    return sorted(jobs, key=lambda job: math.inf if math.isnan(job.value) else -job.value)
+
+
+def read_job(folder: Path) -> Job:
+    """One job; a damaged file is told as its state, and hides no other job."""
+    try:
+        told, metrics = read_json(folder / rundir.STATE), read_json(folder / rundir.METRICS)
+        split = metrics.get("epoch_chosen_on") or "valid"
+        figure = read_json(rundir.evaluation(folder, split)).get("auroc_mean")
+        if not figure and split in metrics:  # judged, but not evaluated yet
+            figure = {"value": metrics[split]["auroc_mean"], "ci_low": None, "ci_high": None}
+        pairs = (override.partition("=") for override in told["overrides"])
+        overrides = {key.lstrip("+"): value for key, _, value in pairs}
+        why = told["why"] or ""
+        return Job(folder.name, told["state"], why, split if figure else "", figure, overrides, told["seconds"])
+    except ProblemError as problem:
+        return Job(folder.name, "unreadable", f"{problem.what}, {problem.where}")
+    except (KeyError, TypeError, AttributeError) as error:
+        return Job(folder.name, "unreadable", f"{type(error).__name__}: {error}")
+
+
+def find_differing(jobs: Sequence[Job]) -> list[str]:
+    """Keys of the overrides in which not all jobs agree."""
+    told = [job.overrides for job in jobs if job.overrides is not None]
+    keys = dict.fromkeys(key for own in told for key in own)
+    return [key for key in keys if len({own.get(key) for own in told}) > 1]
+
+
+def sweep_table(jobs: Sequence[Job]) -> Table:
+    """Header and rows to read."""
+    keys = find_differing(jobs)
+    rows = [
+        [
+            *_place(place, job),
+            *(format_figure(job.figure) if job.figure else "-", job.split or "-"),
+            *_settings(job, keys),
+            "-" if job.seconds is None else f"{job.seconds:.0f}",
+            job.why,
+        ]
+        for place, job in enumerate(jobs, start=1)
+    ]
+    return [["rank", "job", "state", "auroc_mean", "split", *keys, "seconds", "why"], *rows]
+
+
+def list_jobs(jobs: Sequence[Job]) -> Iterator[list[str]]:
+    """Header and rows of the CSV: every figure in full, undefined is empty."""
+    keys, ends = find_differing(jobs), ("value", "ci_low", "ci_high")
+    yield ["rank", "job", "state", "auroc_mean", "ci_low", "ci_high", "split", "seconds", "why", *keys]
+    for place, job in enumerate(jobs, start=1):
+        figures = [(job.figure or {}).get(end) for end in ends]
+        numbers = ["" if number is None else repr(number) for number in (*figures, job.seconds)]
+        yield [*_place(place, job), *numbers[:3], job.split, numbers[3], job.why, *_settings(job, keys)]
+
+
+def _place(place: int, job: Job) -> list[str]:
+    return ["" if math.isnan(job.value) else str(place), job.name, job.state]
+
+
+def _settings(job: Job, keys: Sequence[str]) -> list[str]:
+    return [(job.overrides or {}).get(key, "") for key in keys]
+
+
+def pass_on(job: Job) -> Job:
+    """The job as it may leave this machine: what names files is hidden."""
+    shown = {key: HIDDEN if is_private(key, value) or names_file(value) else value
+             for key, value in (job.overrides or {}).items()}  # fmt: skip
+    why = HIDDEN if names_file(job.why) else job.why
+    return Job(job.name, job.state, why, job.split, job.figure, shown, job.seconds)
+
+
+def describe_sweep(sweep: Path) -> str:
+    """The table for the terminal; nothing of a sweep without jobs."""
+    if not (jobs := read_sweep(sweep)):
+        return ""
+    lines = [f"sweep {sweep}, {len(jobs)} jobs: {NOTE}", *align(sweep_table(jobs)), ""]
+    lines += [f"written:  {sweep / CSV} and {MARKDOWN}", f"compare:  python scripts/compare.py {sweep}"]
+    return "\n".join(lines)
+
+
+def tell_sweep(sweep: Path) -> None:
+    """Writes and prints the table of a sweep that has jobs."""
+    if told := describe_sweep(sweep):
+        write_sweep(sweep)
+        print(told, flush=True)
+
+
+def write_sweep(sweep: Path) -> None:
+    """Writes table.csv and table.md as the jobs' files are now; several processes may do so at once.
+
+    Each looks again after it has written, so that whoever writes last has seen all that was there before.
+    """
+    written: list[list[str]] = []
+    part = sweep / f".table-{secrets.token_hex(4)}.part"
+    while (rows := list(list_jobs(jobs := list(map(pass_on, read_sweep(sweep)))))) != written:
+        rundir.write_table(part, rows[0], rows[1:])
+        part.replace(sweep / CSV)
+        part.write_text("\n".join(["# Sweep", "", NOTE, "", *markdown_table(sweep_table(jobs)), ""]), encoding="utf-8")
+        part.replace(sweep / MARKDOWN)
+        written = rows

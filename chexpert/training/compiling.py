@@ -1,0 +1,29 @@
+"""A function through torch.compile."""
+
+from collections.abc import Callable
+
+import torch
+
+from chexpert.problem import ProblemError
+
+
+def compile_function(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The function, compiled at its first call; that takes minutes. A model keeps its state dict.
+
+    Raises:
+        ProblemError: at a call, it cannot be compiled here.
+    """
+    from torch._dynamo.exc import TorchDynamoException  # takes seconds to import
+
+    compiled = torch.compile(function)
+
+    def call(images: torch.Tensor) -> torch.Tensor:
+        try:
+            return compiled(images)
+        except TorchDynamoException as error:  # of the tracer as of its backends
+            reason = str(error).strip().partition("\n")[0]
+            raise ProblemError(
+                f"the model cannot be compiled: {reason}", where="compile", mend="compile=false"
+            ) from error
+
+    return call

@@ -1,0 +1,118 @@
+"""The table of a sweep, from jobs that were made up."""
+
+import csv
+import json
+import multiprocessing
+
+import pytest
+
+from chexpert import rundir
+from chexpert.report.sweep import describe_sweep, read_sweep, write_sweep
+
+
+def make_job(sweep, name, state="finished", *, value=None, why=None, overrides=(), seconds=9.6, split="valid"):
+    folder = sweep / name
+    told = {"state": state, "why": why, "overrides": list(overrides), "seconds": seconds}
+    rundir.write_json(folder / "state.json", told)
+    if value is not None:
+        metrics = {"epoch_chosen_on": split, split: {"auroc_mean": value}}
+        rundir.write_json(folder / "metrics.json", metrics)
+        figure = {"value": value, "ci_low": value - 0.1, "ci_high": value + 0.1}
+        rundir.write_json(folder / f"evaluation/{split}.json", {"auroc_mean": figure})
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    make_job(tmp_path, "0", value=0.5, overrides=["+seed=0", "labels=ones", "name=x"])
+    make_job(tmp_path, "1", "failed", why="lower the rate", overrides=["+seed=1", "labels=ones", "name=x"])
+    make_job(tmp_path, "2", value=0.75, overrides=["+seed=2", "labels=ones", "name=x"], split="dev")
+    make_job(tmp_path, "10", "running", overrides=["+seed=3", "name=x"], seconds=None)
+    make_job(tmp_path, "9", "pruned", why="auroc_mean 0.4 after epoch 1 of 9", value=0.875, overrides=["+seed=4"])
+    return tmp_path
+
+
+def test_jobs_are_ranked_with_what_they_differ_in_and_those_without_a_figure_come_last(sweep):
+    write_sweep(sweep)
+    rows = list(csv.DictReader((sweep / "table.csv").open()))
+    assert [(row["rank"], row["job"], row["state"]) for row in rows] == [
+        ("1", "2", "finished"),
+        ("2", "0", "finished"),
+        ("", "1", "failed"),
+        ("", "9", "pruned"),
+        ("", "10", "running"),
+    ]
+    assert rows[0] == {
+        "rank": "1", "job": "2", "state": "finished", "auroc_mean": "0.75", "ci_low": "0.65", "ci_high": "0.85",
+        "split": "dev", "seconds": "9.6", "why": "", "seed": "2", "labels": "ones", "name": "x",
+    }  # fmt: skip
+    assert (rows[2]["why"], rows[2]["auroc_mean"], rows[2]["split"]) == ("lower the rate", "", "")
+    assert rows[4]["labels"] == rows[4]["seconds"] == ""
+
+
+def test_the_terminal_shows_the_same_rounded(sweep):
+    lines = [line.split() for line in describe_sweep(sweep).splitlines()]
+    assert ["2", "0", "finished", "0.500", "[0.400,", "0.600]", "valid", "0", "ones", "x", "10"] in lines
+    assert ["1", "failed", "-", "-", "1", "ones", "x", "10", "lower", "the", "rate"] in lines
+
+
+def test_settings_that_all_share_are_no_column(tmp_path):
+    for name in "01":
+        make_job(tmp_path, name, value=0.5, overrides=["labels=ones", f"seed={name}"])
+    write_sweep(tmp_path)
+    header = (tmp_path / "table.md").read_text().splitlines()[4]
+    assert header == "| rank | job | state | auroc_mean | split | seed | seconds | why |"
+
+
+def test_a_job_that_is_judged_but_not_evaluated_yet_shows_its_figure_alone(tmp_path):
+    make_job(tmp_path, "0", "running", value=0.5)
+    (tmp_path / "0/evaluation/valid.json").unlink()
+    assert " 0.500 [-, -] " in describe_sweep(tmp_path)
+    assert read_sweep(tmp_path)[0].split == "valid"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"overrides": 3}'])
+def test_a_damaged_job_is_told_and_hides_no_other(sweep, content):
+    (sweep / "2/state.json").write_text(content)
+    jobs = read_sweep(sweep)
+    assert [job.name for job in jobs] == ["0", "1", "2", "9", "10"]
+    assert jobs[2].state == "unreadable"
+    assert jobs[2].why
+    write_sweep(sweep)
+
+
+def test_an_undefined_figure_is_not_ranked(tmp_path):
+    make_job(tmp_path, "0", value=0.5)
+    undefined = {"auroc_mean": {"value": None, "ci_low": None, "ci_high": None}}
+    (tmp_path / "0/evaluation/valid.json").write_text(json.dumps(undefined))
+    make_job(tmp_path, "1", value=0.25)
+    assert [job.name for job in read_sweep(tmp_path)] == ["1", "0"]
+
+
+def test_what_names_files_stays_on_this_machine(tmp_path):
+    make_job(tmp_path, "0", "failed", why="no film at ward/DOE.jpg", overrides=["start_from=DOE_1950", "seed=0"])
+    make_job(tmp_path, "1", overrides=["start_from=null", "seed=1"])
+    write_sweep(tmp_path)
+    for name in ("table.csv", "table.md"):
+        text = (tmp_path / name).read_text()
+        assert "DOE" not in text
+        assert "[a path]" in text
+    assert "DOE.jpg" in describe_sweep(tmp_path)
+
+
+def finish(sweep, name):
+    make_job(sweep, name, value=0.5)
+    write_sweep(sweep)
+
+
+def test_jobs_that_end_at_once_leave_one_whole_table_of_all(tmp_path):
+    for name in "01234567":
+        make_job(tmp_path, name, "running")
+    forked = multiprocessing.get_context("fork")
+    jobs = [forked.Process(target=finish, args=(tmp_path, name)) for name in "01234567"]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join()
+    rows = list(csv.DictReader((tmp_path / "table.csv").open()))
+    assert [(row["job"], row["state"]) for row in rows] == [(name, "finished") for name in "01234567"]
+    assert not list(tmp_path.glob(".table*"))

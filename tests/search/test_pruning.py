@@ -1,0 +1,70 @@
+"""A job that reports to its trial, and ends where the others did better."""
+
+from types import SimpleNamespace
+
+import optuna
+import pytest
+
+from chexpert.search.pruning import TrialReporter
+from chexpert.search.study import open_storage
+from chexpert.state import PrunedError
+
+MONITOR = "val/auroc_mean"
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A study in which five trials are finished, at .8 after their first epoch and .9 after their second."""
+    place = f"journal:{tmp_path}/study.log"
+    study = optuna.create_study(study_name="search", storage=open_storage(place), direction="maximize")
+    for _ in range(5):
+        trial = study.ask()
+        for epoch, value in enumerate((0.8, 0.9)):
+            trial.report(value, epoch)
+        study.tell(trial, 0.9)
+    study.ask()
+    return place
+
+
+def end_epoch(reporter, epoch, value, *, rank=0, others=None):
+    """As Lightning would; ``others`` is what the first process told the rest."""
+    strategy = SimpleNamespace(broadcast=lambda own: own if others is None else others)
+    metrics = {} if value is None else {MONITOR: value}
+    trainer = SimpleNamespace(
+        callback_metrics=metrics, current_epoch=epoch, max_epochs=9, strategy=strategy, is_global_zero=rank == 0
+    )
+    reporter.on_train_epoch_end(trainer, None)
+
+
+def read_trial(place):
+    return optuna.load_study(study_name="search", storage=open_storage(place)).trials[5]
+
+
+def test_a_job_above_the_median_of_the_others_goes_on_and_one_below_ends(place):
+    reporter = TrialReporter(place, "search", 5, "median", MONITOR)
+    end_epoch(reporter, 0, 0.81)
+    with pytest.raises(PrunedError, match=r"auroc_mean 0\.850 after epoch 2 of 9"):
+        end_epoch(reporter, 1, 0.85)
+    assert read_trial(place).intermediate_values == {0: 0.81, 1: 0.85}
+
+
+def test_an_epoch_that_is_trained_again_after_a_kill_is_told_again(place):
+    for _ in range(2):
+        end_epoch(TrialReporter(place, "search", 5, "median", MONITOR), 0, 0.81)
+    assert read_trial(place).intermediate_values == {0: 0.81}
+
+
+def test_without_a_pruner_a_job_reports_and_goes_on(place):
+    reporter = TrialReporter(place, "search", 5, "none", MONITOR)
+    end_epoch(reporter, 0, 0.1)
+    end_epoch(reporter, 1, None)
+    end_epoch(reporter, 2, float("nan"))
+    assert read_trial(place).intermediate_values == {0: 0.1, 2: pytest.approx(float("nan"), nan_ok=True)}
+
+
+def test_another_process_of_the_job_reports_nothing_and_ends_with_the_first(place):
+    reporter = TrialReporter(place, "search", 5, "median", MONITOR)
+    with pytest.raises(PrunedError):
+        end_epoch(reporter, 0, 0.99, rank=1, others=True)
+    end_epoch(reporter, 0, 0.1, rank=1, others=False)
+    assert read_trial(place).intermediate_values == {}

@@ -1,0 +1,56 @@
+"""Hydra's sweeps as what Optuna draws from."""
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from chexpert.problem import ProblemError
+from chexpert.search.space import list_values, parse_space
+
+
+@pytest.mark.parametrize(
+    ("sweep", "expected"),
+    [
+        ("interval(1e-5, 1e-3)", FloatDistribution(1e-5, 1e-3)),
+        ("tag(log, interval(1e-5, 1e-3))", FloatDistribution(1e-5, 1e-3, log=True)),
+        ("interval(8, 64)", FloatDistribution(8, 64)),
+        ("interval(0, 0.5)", FloatDistribution(0, 0.5)),
+        ("tag(log, int(interval(8, 64)))", IntDistribution(8, 64, log=True)),
+        ("int(interval(1, 5))", IntDistribution(1, 5)),
+        ("range(8, 33, 8)", IntDistribution(8, 32, step=8)),
+        ("range(10)", IntDistribution(0, 9)),
+        ("range(5, 0, -2)", IntDistribution(1, 5, step=2)),
+        ("range(0.1, 0.35, 0.1)", FloatDistribution(0.1, 0.3, step=0.1)),
+        ("choice(8, '16 x', true)", CategoricalDistribution(["8", r"16\ x", "True"])),
+        ("zeros,ones", CategoricalDistribution(["zeros", "ones"])),
+        ("[a,b],[c]", CategoricalDistribution(["[a,b]", "[c]"])),
+    ],
+)
+def test_a_sweep_is_drawn_from_as_hydra_spells_it(sweep, expected):
+    assert parse_space({}, [f"key={sweep}"]) == ({"key": expected}, [])
+
+
+def test_what_is_given_once_is_fixed_and_the_command_line_replaces_what_yaml_says():
+    params = {"optimizer.lr": "interval(0.1, 1)", "labels": "choice(zeros, ones)", "seed": 3}
+    space, fixed = parse_space(params, ["labels=lsr", "+x@y='a b'", "~data.size", "optimizer.lr=interval(0, 0.5)"])
+    assert space == {"optimizer.lr": FloatDistribution(0, 0.5)}
+    assert fixed == ["labels=lsr", "seed=3", "+x@y='a b'", "~data.size"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["seed=0"]])
+def test_a_search_without_anything_to_search_says_how(arguments):
+    with pytest.raises(ProblemError, match="nothing to search"):
+        parse_space({}, arguments)
+
+
+@pytest.mark.parametrize("sweep", ["interval(2, 1)", "range(3, 3)", "tag(log, interval(0, 1))"])
+def test_an_empty_interval_is_told_with_its_override(sweep):
+    with pytest.raises(ProblemError, match="cannot be searched") as caught:
+        parse_space({}, [f"optimizer.lr={sweep}"])
+    assert caught.value.where == f"optimizer.lr={sweep}"
+
+
+def test_the_values_of_a_grid_are_those_of_a_sweep():
+    space, _ = parse_space({}, ["a=range(1, 6, 2)", "b=range(0.1, 0.35, 0.1)", "c=x,y", "d=interval(0.0, 1.0)"])
+    assert [list_values(key, space[key]) for key in "abc"] == [[1, 3, 5], [0.1, 0.2, 0.3], ["x", "y"]]
+    with pytest.raises(ProblemError, match="a grid has no intervals"):
+        list_values("d", space["d"])

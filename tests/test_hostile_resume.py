@@ -1,0 +1,54 @@
+"""A run folder of a stranger: what its state.json may put in the command line, and what it may not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chexpert import rundir
+from chexpert.problem import ProblemError
+from chexpert.resume import replay
+
+
+def leave(folder: Path, *overrides: str, name: str = rundir.STATE) -> str:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(json.dumps({"state": "stopped", "overrides": overrides}))
+    return f"resume={folder}"
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "+hydra.callbacks.evil={_target_:os.mkdir,path:x}",
+        "hydra.callbacks.run_folder._target_=os.system",
+        "++hydra.callbacks.run_folder.x=1",
+        "hydra.launcher._target_=os.system",
+        "hydra.launcher.setup=[touch x]",
+        "hydra.sweeper._target_=os.system",
+        "hydra.sweeper.params={_target_:os.mkdir}",
+        "hydra.sweeper.study=${oc.env:HOME}",
+        "hydra/job_logging=evil",
+        "hydra.job_logging.handlers.x={class:logging.FileHandler,filename:x}",
+        "hydra.searchpath=[file:///tmp/evil]",
+        "hydra.job.env_set.LD_PRELOAD=/tmp/evil.so",
+        "hydra.run.dir=/etc",
+        "+labels@hydra.callbacks.x=ones",
+        "~hydra.callbacks",
+        "--config-dir=/tmp/evil",
+        "-cd/tmp/evil",
+        "--multirun",
+    ],
+)
+@pytest.mark.parametrize("name", [rundir.STATE, rundir.SWEEP])
+def test_hydras_own_nodes_and_options_are_not_repeated_from_a_file(tmp_path, override, name):
+    resume = leave(tmp_path / "run", "seed=1", override, name=name)
+    with pytest.raises(ProblemError, match="is not repeated from a file"):
+        replay([resume])
+    assert override in replay([resume, override])  # typed, it is the user's own
+
+
+def test_what_is_chosen_of_a_sweep_is_repeated(tmp_path):
+    overrides = ["seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra/sweeper=optuna",
+                 "hydra.sweeper.n_trials=30", "hydra.sweeper.params.lr='interval(1e-5, 1e-2)'"]  # fmt: skip
+    resume = leave(tmp_path / "sweep", *overrides, name=rundir.SWEEP)
+    assert replay([resume])[1:-2] == overrides
