@@ -17,6 +17,6 @@ def compose_recipe(conf: Path, name: str) -> dict[str, Any]:
     """
     known = sorted(path.stem for path in (conf / "experiment").glob("*.yaml"))
     if name not in known:
-        raise ProblemError(f"no recipe {name!r}", where=str(conf / "experiment"), mend=f"one of {', '.join(known)}")
+        raise ProblemError(f"no recipe {name!r}", where="conf/experiment", mend=f"one of {', '.join(known)}")
     with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
         return to_plain(compose("train", [f"experiment={name}"]))

@@ -17,12 +17,13 @@ WITHIN, OUTSIDE, NOT_COMPARABLE = "within", "outside", "not comparable"
 
 NO_MATTER = (
     "backbone",  # the model repeats it, or has members of its own
-    "calibration", "channels_last", "data.cache", "data.manifest", "data.on_missing", "data.root", "data.test",
-    "data.workers", "explain", "explainer", "keep", "keep_every", "labels.seed", "name", "predict_train", "recipe",
-    "resume", "save_minutes", "seed", "start_from", "trainer.accelerator", "trainer.benchmark",
-    "trainer.deterministic", "trainer.devices", "trainer.enable_checkpointing", "trainer.enable_model_summary",
-    "trainer.enable_progress_bar", "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.precision",
-    "trainer.strategy",
+    "calibration", "channels_last", "compile", "data.cache", "data.manifest", "data.on_missing", "data.root",
+    "data.test", "data.workers", "explain", "explainer", "features", "keep", "keep_every", "labels.seed", "name",
+    "optimizer.foreach", "optimizer.fused", "predict_train", "recipe", "resume", "save_minutes", "seed",
+    "start_from", "trainer.accelerator", "trainer.benchmark", "trainer.deterministic", "trainer.devices",
+    "trainer.enable_checkpointing", "trainer.enable_model_summary", "trainer.enable_progress_bar",
+    "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.precision", "trainer.strategy",
+    "trainer.sync_batchnorm",
 )  # fmt: skip
 """Settings that cannot change the figure by more than another seed would; ``start_from`` is judged apart."""
 
@@ -81,7 +82,7 @@ def reproduce(
         reasons.append("nothing is published after this stage alone")
     if reasons:
         return Reproduction(NOT_COMPARABLE, told, figure, tuple(dict.fromkeys(reasons)))
-    inside = abs(figure["value"] - told["expected"]) <= told["tolerance"]
+    inside = abs(figure["value"] - told["expected"]) <= told["tolerance"] + 1e-9  # 0.81 - 0.03 is 0.78
     return Reproduction(WITHIN if inside else OUTSIDE, told, figure)
 
 
