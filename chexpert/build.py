@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from chexpert import rundir
 from chexpert.config import PARTIAL, TARGET, check_targets, find_target, walk
 from chexpert.data import Preprocessing
 from chexpert.explain import ExplainCallback
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.state import list_versions
+from chexpert.stored import FORMAT, find_readout, load_state, read_checkpoint, without_weights
 from chexpert.training import MultilabelModule, start_optimizer, start_scheduler
 
 
@@ -139,6 +139,7 @@ def build_module(
 ) -> MultilabelModule:
     """The Lightning module, with the card that its checkpoints carry; ``counts``: see :func:`build_loss`."""
     card = {
+        "format": FORMAT,
         "config": cfg,
         "observations": list(cfg["observations"]),
         "readout": {"uncertain": model.readout.uncertain, "parents": model.readout.parents},
@@ -192,7 +193,9 @@ class Loaded:
 
 
 def load(path: str | Path) -> Loaded:
-    """Loads the best checkpoint of a run folder, or a checkpoint file, without running code from it.
+    """Loads the best checkpoint of a run folder, or a file of weights, without running code from it.
+
+    A .safetensors file needs its card beside it, the .json file of the same name.
 
     Raises:
         ProblemError: no such checkpoint, or none of this project.
@@ -206,43 +209,3 @@ def load(path: str | Path) -> Loaded:
     model = build(without_weights(config["model"]), "model", **given)
     load_state(model, state, str(path))
     return Loaded(model.eval(), Preprocessing(**card["preprocessing"]), card["observations"], config)
-
-
-def read_checkpoint(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """The card and the model's weights of a checkpoint of this project, by torch's safe loading."""
-    path = Path(path)
-    file = rundir.checkpoint(path) if path.is_dir() else path
-    if not file.exists():
-        where = f"in {file.parent}" if path.is_dir() else "of this name"
-        mend = "give a run folder that has finished an epoch, or a checkpoint"
-        raise ProblemError(f"no checkpoint {where}", where=str(path), mend=mend)
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-        card, state = content["chexpert"], content["state_dict"]
-        _ = card["observations"], card["preprocessing"], card["config"]["model"][TARGET]
-    except Exception as error:
-        what = f"no checkpoint of this project: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise ProblemError(what, where=str(file), mend="give a run folder or its checkpoints/best.ckpt") from error
-    return card, {k.removeprefix("model."): v for k, v in state.items() if k.startswith("model.")}
-
-
-def find_readout(card: Mapping[str, Any]) -> dict[str, Any]:
-    """How the outputs of a checkpoint are read; one from before there was a choice has plain logits."""
-    readout = card.get("readout", {})
-    return {"uncertain": readout.get("uncertain", []), "parents": readout.get("parents")}
-
-
-def load_state(model: Model, state: Mapping[str, torch.Tensor], where: str) -> None:
-    """Loads weights that must fit entirely."""
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        what = "these weights belong to another model: " + " ".join(str(error).split())[:300]
-        raise ProblemError(what, where=where, mend="choose the model and backbone of that run") from error
-
-
-def without_weights(node: Any) -> Any:
-    """The node of a model that loads nothing: the checkpoint's own weights follow."""
-    if isinstance(node, dict):
-        return {key: False if key == "pretrained" else without_weights(value) for key, value in node.items()}
-    return node

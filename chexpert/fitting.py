@@ -22,6 +22,7 @@ from chexpert.data import CheXpertDataModule
 from chexpert.identity import is_private
 from chexpert.models import Model, synchronise_batch_norm
 from chexpert.stopping import Stopper
+from chexpert.stored import pass_on
 from chexpert.training import (
     RESUME,
     BestCheckpoint,
@@ -95,6 +96,8 @@ def fit(
     results.metrics["skipped"] = sorted(data.skipped)  # again: by now it is known what cannot be read
     rundir.write_json(folder / rundir.METRICS, results.metrics)
     rundir.write_json(folder / rundir.DATA, data.summarise())
+    if best:
+        pass_on(folder)
     conclude(folder, cfg)
     show_evaluation(folder)
     return results.metrics[data.choosing or "valid"]["auroc_mean"]

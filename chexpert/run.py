@@ -21,10 +21,8 @@ from chexpert.build import (
     build_model,
     check_input,
     data_arguments,
-    read_checkpoint,
     takes_total_steps,
     try_out,
-    without_weights,
 )
 from chexpert.config import resolve
 from chexpert.data import CheXpertDataModule, Preprocessing, check_studies
@@ -37,6 +35,7 @@ from chexpert.report import describe, write_report
 from chexpert.resume import find_changes, read_config, read_state, strip_place
 from chexpert.state import PrunedError, telling_state, wait_for
 from chexpert.stopping import REQUEUE, Stopped, Stopper, heeding_signals, requeue
+from chexpert.stored import read_checkpoint, without_weights
 from chexpert.training import RESUME, choose_precision, clean
 
 # Lightning warns of what is chosen on purpose here.

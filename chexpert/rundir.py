@@ -17,6 +17,7 @@ LAST = "last"  # the name that Lightning gives it
 KEPT = re.compile(r"epoch=(\d+)-(auroc_mean|loss)=(-?\d+\.\d+|nan|-?inf)(?:-v\d+)?\.ckpt")
 EVERY = "step={step:07d}"
 """The checkpoints of ``keep_every``: no figure chose them, so ``kept_checkpoints`` does not rank them."""
+SAFETENSORS = ".safetensors"
 TENSORBOARD = "tensorboard"
 METRICS = "metrics.json"
 DATA = "data.json"

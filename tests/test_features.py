@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from test_run import phantom, start  # noqa: F401 - a fixture
+from test_run import start
 
 from chexpert.build import load
 from chexpert.features import digest_members, use_features
@@ -27,7 +27,7 @@ def weights_of(folder):
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory, phantom):  # noqa: F811
+def begun(tmp_path_factory, phantom):
     """A run whose weights others start from."""
     folder = tmp_path_factory.mktemp("begun")
     start(folder, phantom, "explainer=[]")
@@ -35,7 +35,7 @@ def begun(tmp_path_factory, phantom):  # noqa: F811
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory, phantom, begun):  # noqa: F811
+def pair(tmp_path_factory, phantom, begun):
     """A run on films, and the same on features."""
     folder, common = tmp_path_factory.mktemp("pair"), [*FROZEN, *EDGES, f"start_from={begun}"]
     for name, features in (("films", "null"), ("features", folder / "cache")):
@@ -63,7 +63,7 @@ def test_the_checkpoint_holds_the_whole_model(pair):
     assert torch.equal(*(state["_members.backbone.net.conv_stem.weight"] for state in states))
 
 
-def test_all_folds_share_the_features_and_other_weights_do_not(pair, phantom, begun, tmp_path):  # noqa: F811
+def test_all_folds_share_the_features_and_other_weights_do_not(pair, phantom, begun, tmp_path):
     before = sorted(path.name for path in (pair / "cache").iterdir())
     assert [name.split("-")[0] for name in before] == ["train", "valid"]
     start(
@@ -80,7 +80,7 @@ def test_all_folds_share_the_features_and_other_weights_do_not(pair, phantom, be
     assert digest_members(models[0]) != digest_members(models[1])
 
 
-def test_a_film_is_explained_as_ever(phantom, begun, pair, tmp_path):  # noqa: F811
+def test_a_film_is_explained_as_ever(phantom, begun, pair, tmp_path):
     chosen = [option for option in FROZEN if not option.startswith("explainer")]
     start(
         tmp_path / "run", phantom, *chosen, "explainer=[gradcam]", f"start_from={begun}", f"features={pair / 'cache'}"
@@ -88,7 +88,7 @@ def test_a_film_is_explained_as_ever(phantom, begun, pair, tmp_path):  # noqa: F
     assert len(json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())) == 6
 
 
-def test_what_stands_against_it_is_told_at_once(phantom, tmp_path):  # noqa: F811
+def test_what_stands_against_it_is_told_at_once(phantom, tmp_path):
     with pytest.raises(ProblemError) as caught:
         start(tmp_path / "run", phantom, f"features={tmp_path}")
     assert "data.augmentation=null" in str(caught.value)

@@ -15,7 +15,6 @@ import yaml
 from hydra import compose, initialize_config_dir
 
 import chexpert
-from chexpert.build import read_checkpoint
 from chexpert.data.cache import DecodedCache
 from chexpert.ensembling.passes import find_input
 from chexpert.metrics.maps import MapFile
@@ -23,6 +22,7 @@ from chexpert.models import Backbone
 from chexpert.problem import ProblemError
 from chexpert.resume import read_config
 from chexpert.run import find_last, run
+from chexpert.stored import read_checkpoint
 from chexpert.training import WholeCheckpointIO
 
 CONF = Path(__file__).parents[1] / "conf"

@@ -10,10 +10,10 @@ from test_resume import undisturbed as undisturbed  # a fixture
 from test_run import start
 
 from chexpert import rundir
-from chexpert.build import read_checkpoint
 from chexpert.observations import COMPETITION
 from chexpert.problem import ProblemError
 from chexpert.stopping import Stopped
+from chexpert.stored import read_checkpoint
 from chexpert.training import AUCMarginLoss
 
 POWER = [

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from chexpert import rundir
-from chexpert.build import load, read_checkpoint
+from chexpert.build import load
 from chexpert.data import CheXpertDataModule
 from chexpert.evaluation import Named, read_predictions
 from chexpert.finished import open_data, prepare
 from chexpert.problem import ProblemError
+from chexpert.stored import read_checkpoint
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
 """Goes through batches, and tells how far it is."""

@@ -1,0 +1,116 @@
+"""Trained weights in files: the checkpoints of a run, and what is passed on of them, each with its card."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from chexpert import rundir
+from chexpert.config import TARGET
+from chexpert.models import Model
+from chexpert.problem import ProblemError
+
+FORMAT = 1
+"""Of the card. 0: from before it was counted; 1: counted. Older ones load, newer ones do not."""
+
+Stored = tuple[dict[str, Any], dict[str, torch.Tensor]]
+"""A card and a model's weights."""
+
+
+def read_checkpoint(path: str | Path) -> Stored:
+    """The card and the model's weights of a checkpoint of this project, by torch's safe loading or from safetensors.
+
+    Raises:
+        ProblemError: there is none, it is none of this project, or a newer version wrote it.
+    """
+    path = Path(path)
+    file = rundir.checkpoint(path) if path.is_dir() else path
+    if not file.exists():
+        where = f"in {file.parent}" if path.is_dir() else "of this name"
+        mend = "give a run folder that has finished an epoch, or a checkpoint"
+        raise ProblemError(f"no checkpoint {where}", where=str(path), mend=mend)
+    try:
+        card, weights = _read_safetensors(file) if file.suffix == rundir.SAFETENSORS else _read_torch(file)
+        _ = card["observations"], card["preprocessing"], card["config"]["model"][TARGET]
+        number = int(card.get("format", 0))
+    except Exception as error:
+        what = f"no checkpoint of this project: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        raise ProblemError(what, where=str(file), mend="give a run folder or its checkpoints/best.ckpt") from error
+    if number > FORMAT:
+        what = f"a newer version of chexpert wrote this checkpoint (format {number}; this one reads up to {FORMAT})"
+        raise ProblemError(what, where=str(file), mend="update chexpert")
+    return card, weights
+
+
+def _read_torch(file: Path) -> Stored:
+    content = torch.load(file, map_location="cpu", weights_only=True)
+    state = content["state_dict"]
+    weights = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
+    return content["chexpert"], rename_members(weights)
+
+
+def rename_members(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The names of a model's weights as they are now; the first version called a member's ``backbone`` or ``members``.
+
+    >>> list(rename_members({"backbone.net.w": 1, "members.a.net.w": 1, "head.bias": 1}))
+    ['_members.backbone.net.w', '_members.a.net.w', 'head.bias']
+    """
+    return {re.sub(r"^(members\.|(?=backbone\.))", "_members.", name): weight for name, weight in weights.items()}
+
+
+def _read_safetensors(file: Path) -> Stored:
+    return json.loads(file.with_suffix(".json").read_text()), load_file(file)
+
+
+def pass_on(run: Path) -> Path:
+    """Leaves the best weights as best.safetensors, with a card in JSON: what is needed to use them, and no more.
+
+    The card has no path, no split and no setting of the training, so that the two files can be given to others.
+
+    Raises:
+        ProblemError: they cannot be written.
+    """
+    card, weights = read_checkpoint(run)
+    path = rundir.checkpoint(run).with_suffix(rundir.SAFETENSORS)
+    told = {
+        "format": FORMAT,
+        "config": {"model": without_weights(card["config"]["model"])},
+        **{key: card[key] for key in ("observations", "readout", "preprocessing", "versions")},
+        "note": "Research software: not a medical device.",
+    }
+    part = path.with_name(path.name + rundir.PART)
+    try:
+        part.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
+        part.replace(path)
+        rundir.write_json(path.with_suffix(".json"), told)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise ProblemError(f"the weights cannot be written: {error}", where=str(path), mend="make room") from error
+    return path
+
+
+def find_readout(card: Mapping[str, Any]) -> dict[str, Any]:
+    """How the outputs of a checkpoint are read; one from before there was a choice has plain logits."""
+    readout = card.get("readout", {})
+    return {"uncertain": readout.get("uncertain", []), "parents": readout.get("parents")}
+
+
+def load_state(model: Model, state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Loads weights that must fit entirely."""
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        what = "these weights belong to another model: " + " ".join(str(error).split())[:300]
+        raise ProblemError(what, where=where, mend="choose the model and backbone of that run") from error
+
+
+def without_weights(node: Any) -> Any:
+    """The node of a model that loads nothing: the checkpoint's own weights follow."""
+    if isinstance(node, dict):
+        return {key: False if key == "pretrained" else without_weights(value) for key, value in node.items()}
+    return node
