@@ -88,6 +88,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._place = "epoch"
         self.save(trainer)
+        trainer.fit_loop._restarting = False  # or the epoch in which a run goes on would not step a plateau at its end
         if self._stops(trainer, every=1):
             raise Stopped(self.stopper.requested or signal.SIGTERM)
 
