@@ -259,9 +259,9 @@ def test_a_sweep_leaves_one_numbered_folder_a_job_and_goes_on_after_one_that_fai
     assert [(tmp_path / "sweep" / job / "metrics.json").is_file() for job in "0123"] == [True, True, False, False]
     assert states[2]["why"].startswith("cannot be built: Invalid learning rate: -1")
     assert "optimizer.lr=-1" in states[3]["overrides"]
-    told = [line.split()[:3] for line in (tmp_path / "sweep/table.csv").read_text().replace(",", " ").splitlines()]
-    assert {job: state for _, job, state in told[1:3]} == {"0": "finished", "1": "finished"}
-    assert told[3:] == [["2", "failed", "cannot"], ["3", "failed", "cannot"]]
+    rows = {row["job"]: row for row in csv.DictReader((tmp_path / "sweep/table.csv").open())}
+    assert [rows[job]["state"] for job in "0123"] == ["finished", "finished", "failed", "failed"]
+    assert [rows[job]["why"] for job in "23"] == ["cannot be built: Invalid learning rate: -1"] * 2
     assert f"written:  {tmp_path}/sweep/table.csv" in done.stdout  # though Hydra ends with the error of a job
 
 
