@@ -2,7 +2,7 @@
 
 from hydra.core.config_store import ConfigStore
 
-from chexpert.config.folder import RunFolder
+from chexpert.config.folder import RunFolder, repeat
 from chexpert.config.problems import CALIBRATIONS, GROUPS, LEVELS, STUDY_SCORES, find_explain_problems, find_problems
 from chexpert.config.recipes import compose_recipe
 from chexpert.config.resolving import find_notices, resolve
@@ -27,6 +27,7 @@ __all__ = [
     "find_notices",
     "find_problems",
     "find_target",
+    "repeat",
     "resolve",
     "walk",
 ]

@@ -14,7 +14,7 @@ from chexpert import rundir
 from chexpert.config.resolving import resolve
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, find_rank
-from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, same_sweep, strip_place
+from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, replay, same_sweep, strip_place
 from chexpert.state import alone, is_running
 
 
@@ -55,6 +55,12 @@ def telling_problems() -> Iterator[None]:
         yield
     except ProblemError as problem:
         sys.exit(f"error: {problem}")
+
+
+def repeat(arguments: Sequence[str]) -> list[str]:
+    """The command line with that of the run or sweep in it that ``resume=PATH`` names; see :func:`resume.replay`."""
+    with telling_problems():
+        return replay(arguments)
 
 
 def choose_folder(config: DictConfig) -> str:
