@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import optuna
 import pytest
 
+from chexpert.ranks import launch
 from chexpert.search.pruning import TrialReporter
 from chexpert.search.study import open_storage
 from chexpert.stopping import PrunedError
@@ -73,3 +74,13 @@ def test_another_process_of_the_job_reports_nothing_and_ends_with_the_first(plac
         end_epoch(reporter, 0, 0.99, rank=1, others=True)
     end_epoch(reporter, 0, 0.1, rank=1, others=False)
     assert read_trial(place).intermediate_values == {}
+
+
+def be_pruned():
+    raise PrunedError("auroc_mean 0.4 after epoch 1 of 9")
+
+
+@pytest.mark.slow
+def test_a_job_of_several_processes_is_pruned_too():
+    with pytest.raises(PrunedError, match=r"^auroc_mean 0\.4 after epoch 1 of 9"):
+        launch(be_pruned, 2)
