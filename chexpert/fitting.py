@@ -18,7 +18,7 @@ from chexpert.announce import MONITOR, find_undefined, find_warnings, introduce
 from chexpert.build import averaging, build, build_module, explaining
 from chexpert.conclude import conclude
 from chexpert.dashboard import show_evaluation
-from chexpert.data import CheXpertDataModule
+from chexpert.data import CheXpertDataModule, telling_dead_workers
 from chexpert.identity import is_private
 from chexpert.models import Model, synchronise_batch_norm
 from chexpert.stopping import Stopper
@@ -66,7 +66,8 @@ def fit(
         for warning in find_warnings(data, undefined, monitor):
             print(f"warning: {warning}", file=sys.stderr)
     if "train" in data.datasets:
-        trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
+        with telling_dead_workers():
+            trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     weights = best.best_model_path or None
     if cfg["predict_train"]:
         predict_train(trainer, module, data, weights, folder)

@@ -24,7 +24,7 @@ for node in $(seq 1 $((SLURM_JOB_NUM_NODES - 1))); do SLURM_NODEID=$node SLURM_P
 SLURM_NODEID=0 SLURM_PROCID=0 exec "$@"
 """,
     "scontrol": """
-if [ "$1" = show ]; then echo localhost; else echo "$@" >> "$FAKE_SLURM/scontrol"; fi
+if [ "$1" = show ]; then echo localhost; else echo "$@" >> "$FAKE_SLURM/calls"; fi
 """,
     "sinfo": "exit 0",
 }
@@ -106,7 +106,7 @@ def test_at_the_end_of_its_time_a_job_saves_asks_to_be_requeued_and_then_goes_on
     process.send_signal(signal.SIGUSR1)
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 128 + signal.SIGUSR1, said[-3000:]
-    assert (slurm / "scontrol").read_text() == "requeue 4711\n"
+    assert (slurm / "calls").read_text() == "requeue 4711\n"
     told = json.loads((folder / "state.json").read_text())
     assert (told["state"], told["why"]) == ("stopped", "stopped by SIGUSR1")
     process = submit(checkout, films, "trainer.max_epochs=40")

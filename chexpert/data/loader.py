@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -88,19 +89,24 @@ class ViewLoader(DataLoader):
     """
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        try:
+        with telling_dead_workers():
             for batch in super().__iter__():
                 if isinstance(batch, ProblemError):
                     raise batch
                 yield batch
-        except RuntimeError as error:
-            if isinstance(error, ProblemError) or "DataLoader worker" not in str(error):
-                raise
-            what = f"a loader process died: {str(error).partition(chr(10))[0]}"
-            mend = (
-                "is memory short? fewer of them (data.workers=0: none) or smaller batches; then go on with resume=RUN"
-            )
-            raise ProblemError(what, where="data.workers", mend=mend) from error
+
+
+@contextmanager
+def telling_dead_workers() -> Iterator[None]:
+    """Turns the death of a loader process into one message; it interrupts the main process wherever that is."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, ProblemError) or "DataLoader worker" not in str(error):
+            raise
+        what = f"a loader process died: {str(error).partition(chr(10))[0]}"
+        mend = "is memory short? fewer of them (data.workers=0: none) or smaller batches; then go on with resume=RUN"
+        raise ProblemError(what, where="data.workers", mend=mend) from error
 
 
 def make_loader(

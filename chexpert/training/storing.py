@@ -49,9 +49,10 @@ def write_whole(path: Path, content: Mapping[str, Any]) -> None:
         part.replace(path)
         sync(path.parent)
     except (OSError, RuntimeError, zipfile.BadZipFile) as error:
+        reason = find_reason(path.parent, error)  # while the part still takes the room that there is
         part.unlink(missing_ok=True)
         raise ProblemError(
-            f"the checkpoint {path.name} cannot be saved: {find_reason(path.parent, error)}",
+            f"the checkpoint {path.name} cannot be saved: {reason}",
             where=str(path.parent),
             mend="make room or make it writable; the checkpoint before is intact, go on from it with resume=RUN",
         ) from error
@@ -87,6 +88,8 @@ def find_reason(folder: Path, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     free = shutil.disk_usage(folder).free / 1e6 if folder.is_dir() else 0
+    if folder.is_dir() and free < 1:
+        return "no space left on the disk"
     return f"{str(error).partition(chr(10))[0][:120]} ({free:.0f} MB are free there)"
 
 

@@ -11,21 +11,18 @@ from harness import begin, digest, find_differences, find_log, find_unreadable, 
 from test_run import start
 
 from chexpert.data import write_phantom
-from chexpert.explain import GradCAM
+from chexpert.explain import GradCAM, HiResCAM
 from chexpert.stopping import Stopped
 from chexpert.training import MultilabelModule
 
-SHORT = ["trainer.max_epochs=2", "explainer=[gradcam]", "model.dropout=0.3", "save_minutes=1000"]
+SHORT = ["trainer.max_epochs=2", "explainer=[gradcam,hirescam]", "model.dropout=0.3", "save_minutes=1000"]
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
-TRAINING, JUDGING, EXPLAINING = (
-    (MultilabelModule, "training_step"),
-    (MultilabelModule, "validation_step"),
-    (GradCAM, "__call__"),
-)
+TRAINING, JUDGING = (MultilabelModule, "training_step"), (MultilabelModule, "validation_step")
 MOMENTS = [
     *((TRAINING, count) for count in (1, 2, 3, 5)),
-    *((JUDGING, count) for count in (1, 2, 4, 8)),  # of the first epoch, of the second, of the best weights
-    *((EXPLAINING, count) for count in (1, 2)),
+    *((JUDGING, count) for count in (1, 2, 4, 8)),  # 1 and 2: the trial before training
+    ((GradCAM, "__call__"), 1),
+    ((HiResCAM, "__call__"), 1),
 ]
 
 
@@ -82,8 +79,9 @@ def test_a_signal_ends_a_run_in_order_and_it_goes_on(films, undisturbed, tmp_pat
     assert caught.value.code == CODES[signum]
     assert seconds <= 10
     assert find_unreadable(folder) == []
-    left = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"]
-    assert left >= signaller.trained - 1
+    if signaller.trained > 1:
+        left = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"]
+        assert left >= signaller.trained - 1
     assert list(folder.rglob("*.part")) == []
     start(folder, films, *SHORT, f"resume={folder}")
     assert find_differences(digest(folder), undisturbed) == []
@@ -99,6 +97,7 @@ def test_the_real_command_ends_with_the_shells_code(tmp_path, signum):
     time.sleep(1)
     sent = time.monotonic()
     process.send_signal(signum)
+    assert wait_for(lambda: '"stopped"' in (folder / "state.json").read_text(), process)
+    assert time.monotonic() - sent <= 10  # and then Python takes its modules apart, seconds on a busy machine
     assert process.wait(60) == CODES[signum], find_log(tmp_path / "tmp").read_text()[-2000:]
-    assert time.monotonic() - sent <= 10
     finish(begin(films, folder, tmp_path / "tmp", resume=True), tmp_path / "tmp")
