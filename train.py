@@ -10,7 +10,6 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import chexpert.config
-import chexpert.resume
 from chexpert.problem import ProblemError
 
 
@@ -35,8 +34,5 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    try:
-        sys.argv[1:] = chexpert.resume.replay(sys.argv[1:])
-    except ProblemError as error:
-        sys.exit(f"error: {error}")
+    sys.argv[1:] = chexpert.config.repeat(sys.argv[1:])
     main()

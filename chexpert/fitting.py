@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from chexpert.training import (
     BestCheckpoint,
     EveryCheckpoint,
     LastCheckpoint,
+    MultilabelModule,
     ResultsWriter,
     WholeCheckpointIO,
     count_targets,
@@ -35,48 +36,29 @@ from chexpert.training import (
     make_progress,
 )  # fmt: skip
 
+NO_HPARAMS = ("backbone", "recipe")
+"""A single model's backbone stands in the model too; a recipe says what to expect."""
+
 
 def fit(
     cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Path | None
 ) -> float:
-    """Fits, judges the best weights and explains, with all that is left in ``folder``."""
+    """Fits, judges the best weights and explains, with all that is left in ``folder``; goes on from ``last``.
+
+    Of several processes the first leaves it and has the mean AUROC; the others have NaN.
+    """
     trial = cfg.pop("trial")  # whose trial of a search the run is, is no part of its configuration
-    if cfg["trainer"].get("sync_batchnorm"):
-        model = synchronise_batch_norm(model)
-    learned = data.datasets.get("train")
-    counts = None if learned is None else count_targets(learned.targets, learned.mask)
-    module = build_module(cfg, model, data.preprocessing, counts)
     undefined = find_undefined(data, cfg["mean_over"])
     # An undefined mean has no best epoch: the loss then chooses.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
-    checkpoint = BestCheckpoint(folder, monitor, mode)
-    further = [] if cfg["keep"] == 1 else [keep_best(folder, cfg["keep"], monitor, mode)]
-    every = [] if cfg["keep_every"] is None else [EveryCheckpoint(folder, cfg["keep_every"])]
-    patience = cfg["early_stopping"]
-    stopping = [] if patience is None else [EarlyStopping(monitor, mode=mode, patience=patience)]
-    hparams = flatten({key: cfg[key] for key in cfg if key not in ("backbone", "recipe")})  # the model has it
-    results = ResultsWriter(folder, hparams)
-    trainer = build(
-        {key: value for key, value in cfg["trainer"].items() if key != "sync_batchnorm"},
-        "trainer",
-        callbacks=[
-            *make_progress(),
-            LearningRateMonitor(),
-            *averaging(cfg),
-            *stopping,
-            checkpoint,
-            *further,
-            *every,
-            results,
-            explaining(cfg, folder),
-            *report_to(trial),
-            LastCheckpoint(rundir.checkpoint(folder, rundir.LAST), stopper, cfg["save_minutes"]),
-        ],
-        logger=make_logger(folder, last),
-        plugins=[WholeCheckpointIO()],
-        use_distributed_sampler=False,  # the loader shares every batch out
+    best = BestCheckpoint(folder, monitor, mode)
+    results = ResultsWriter(folder, flatten({key: cfg[key] for key in cfg if key not in NO_HPARAMS}))
+    saver = LastCheckpoint(rundir.checkpoint(folder, rundir.LAST), stopper, cfg["save_minutes"])
+    chosen = choose_callbacks(cfg, folder, monitor, mode)
+    trainer = make_trainer(
+        cfg["trainer"], folder, last, [*chosen, best, results, explaining(cfg, folder), *report_to(trial), saver]
     )
-    ignore_signals(trainer)
+    module = make_module(cfg, model, data, several=trainer.world_size > 1)
     if trainer.is_global_zero:
         OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
         rundir.write_json(folder / rundir.DATA, data.summarise())
@@ -85,22 +67,69 @@ def fit(
             print(f"warning: {warning}", file=sys.stderr)
     if "train" in data.datasets:
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
-    best = checkpoint.best_model_path or None
+    weights = best.best_model_path or None
     if cfg["predict_train"]:
-        rows = gather(trainer, trainer.predict(module, datamodule=data, ckpt_path=best, weights_only=True) or [])
-        if trainer.is_global_zero:
-            rundir.write_predictions(rundir.predictions(folder, "train"), cfg["observations"], rows)
-    judge(trainer, module, data, best)
+        predict_train(trainer, module, data, weights, folder)
+    judge(trainer, module, data, weights)
     if not trainer.is_global_zero:
         return math.nan
     results.metrics["skipped"] = sorted(data.skipped)  # again: by now it is known what cannot be read
     rundir.write_json(folder / rundir.METRICS, results.metrics)
     rundir.write_json(folder / rundir.DATA, data.summarise())
-    if best:
+    if weights:
         pass_on(folder)
     conclude(folder, cfg)
     show_evaluation(folder)
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
+
+
+def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: str) -> list[pl.Callback]:
+    """What the config asks for while a model is fitted."""
+    chosen = [*make_progress(), LearningRateMonitor(), *averaging(cfg)]
+    if cfg["early_stopping"] is not None:
+        chosen.append(EarlyStopping(monitor, mode=mode, patience=cfg["early_stopping"]))
+    if cfg["keep"] > 1:
+        chosen.append(keep_best(folder, cfg["keep"], monitor, mode))
+    if cfg["keep_every"] is not None:
+        chosen.append(EveryCheckpoint(folder, cfg["keep_every"]))
+    return chosen
+
+
+def make_trainer(
+    node: Mapping[str, Any], folder: Path, last: Path | None, callbacks: Sequence[pl.Callback]
+) -> pl.Trainer:
+    """Lightning's trainer, whose own handlers are kept out: a signal ends it with exit code 0 and no checkpoint."""
+    trainer = build(
+        {key: value for key, value in node.items() if key != "sync_batchnorm"},
+        "trainer",
+        callbacks=list(callbacks),
+        logger=make_logger(folder, last),
+        plugins=[WholeCheckpointIO()],
+        use_distributed_sampler=False,  # the loader shares every batch out
+    )
+    trainer._signal_connector.register_signal_handlers = lambda: None
+    return trainer
+
+
+def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, several: bool) -> MultilabelModule:
+    """What Lightning trains, ready for ``several`` processes."""
+    if cfg["trainer"].get("sync_batchnorm"):
+        model = synchronise_batch_norm(model)
+    learned = data.datasets.get("train")
+    counts = None if learned is None else count_targets(learned.targets, learned.mask)
+    module = build_module(cfg, model, data.preprocessing, counts)
+    if several:
+        module.leave_out_unused(data.preprocessing.size)
+    return module
+
+
+def predict_train(
+    trainer: pl.Trainer, module: MultilabelModule, data: CheXpertDataModule, weights: str | None, folder: Path
+) -> None:
+    """Leaves predictions of the training views."""
+    rows = gather(trainer, trainer.predict(module, datamodule=data, ckpt_path=weights, weights_only=True) or [])
+    if trainer.is_global_zero:
+        rundir.write_predictions(rundir.predictions(folder, "train"), module.observations, rows)
 
 
 def gather(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:
@@ -129,11 +158,6 @@ def make_logger(folder: Path, last: Path | None) -> TensorBoardLogger:
     """TensorBoard's files; what was logged beyond the place where a run goes on is logged again."""
     step = last and torch.load(last, map_location="cpu", weights_only=True, mmap=True)[RESUME]["steps"]
     return TensorBoardLogger(folder, name=rundir.TENSORBOARD, version="", default_hp_metric=False, purge_step=step)
-
-
-def ignore_signals(trainer: pl.Trainer) -> None:
-    """Keeps Lightning's handlers out: they end a run with exit code 0 and no checkpoint, and requeue on their own."""
-    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
 
 
 def judge(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chexpert.problem import ProblemError
-from chexpert.stopping import REQUEUE, Stopped, under_slurm
+from chexpert.stopping import REQUEUE, PrunedError, Stopped, under_slurm
 
 PATIENCE = 1800
 """Seconds that the other processes wait for what the first decides; it may be drawing a phantom or filling a cache."""
@@ -43,6 +43,7 @@ def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
 
     Raises:
         ProblemError: what one of them has raised, or that one of them has died.
+        PrunedError: a search has no use for what they train.
         Stopped: by a signal, which they got too.
     """
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -61,13 +62,14 @@ def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
         raise Stopped(stopped.sigval) from stopped
     except ChildFailedError as failed:
         rank, failure = failed.get_first_failure()
-        kind, _, text = failure.message.partition(": ")
-        if kind == ProblemError.__name__:
-            raise ProblemError(text) from failed
+        told: Any = failure.message  # a mapping where the process could tell its error, a text where it could not
+        message = told["message"] if isinstance(told, Mapping) else told
+        kind, _, text = message.partition(": ")
+        if known := {error.__name__: error for error in (ProblemError, PrunedError)}.get(kind):
+            raise known(text) from failed
         mend = "its error stands above; go on with resume=RUN once it is mended"
-        raise ProblemError(
-            f"process {rank} has died: {failure.message}", where="trainer.devices", mend=mend
-        ) from failed
+        what = f"process {rank} has died: {message}"
+        raise ProblemError(what, where="trainer.devices", mend=mend) from failed
     finally:
         for signum, handler in handlers.items():
             signal.signal(signum, handler)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ REPEATED = re.compile(
 """What of Hydra's own is repeated: the choice of a launcher and its numbers, the sweeper and its search space."""
 
 PLACE = ("resume", "trial", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
+MANNER = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs")
+"""How a sweep is worked off, and how long a search lasts: this may change where it goes on."""
 
 
 def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -64,13 +66,24 @@ def _tell(leaves: Mapping[str, Any], key: str) -> str:
 def read_config(run: Path) -> dict[str, Any] | None:
     """The config of a run folder; None where it did not come so far."""
     path = run / rundir.CONFIG
-    return yaml.safe_load(path.read_text()) if path.is_file() else None
+    return _read(path, yaml.safe_load) if path.is_file() else None
 
 
 def read_state(folder: Path, name: str = rundir.STATE) -> dict[str, Any]:
     """What a run folder says of its run, or with ``rundir.SWEEP`` a sweep's of its sweep; empty where it does not."""
     path = folder / name
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return _read(path, json.loads) if path.is_file() else {}
+
+
+def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
+    try:
+        content = parse(path.read_text())
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        what = f"it cannot be read: {str(error).partition(chr(10))[0]}"
+        raise ProblemError(what, where=str(path), mend="take it from a copy, or begin another run") from error
+    if not isinstance(content, dict):
+        raise ProblemError("it is damaged: no mapping", where=str(path), mend="take it from a copy")
+    return content
 
 
 def replay(arguments: Sequence[str]) -> list[str]:
@@ -126,8 +139,18 @@ def find_unfinished_runs(parent: Path, config: Mapping[str, Any]) -> Iterator[Pa
 def find_unfinished_sweeps(parent: Path, overrides: Sequence[str]) -> Iterator[Path]:
     """The unfinished sweeps below a folder that were started with these overrides, the newest first."""
     for folder, told in _newest(parent, rundir.SWEEP):
-        if told["state"] != "finished" and told["overrides"] == overrides:
+        if told["state"] != "finished" and same_sweep(told["overrides"], overrides):
             yield folder
+
+
+def same_sweep(before: Sequence[str], now: Sequence[str]) -> bool:
+    """Whether these overrides make the same jobs.
+
+    >>> same_sweep(["seed=0,1", "hydra.launcher.n_jobs=2"], ["seed=0,1"]), same_sweep(["seed=0,1"], ["seed=0,2"])
+    (True, False)
+    """
+    old, new = ([one for one in overrides if not one.startswith(MANNER)] for overrides in (before, now))
+    return old == new
 
 
 def strip_place(overrides: Sequence[str]) -> list[str]:

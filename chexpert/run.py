@@ -33,8 +33,8 @@ from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank, launch
 from chexpert.report import describe, write_report
 from chexpert.resume import find_changes, read_config, read_state, strip_place
-from chexpert.state import PrunedError, telling_state, wait_for
-from chexpert.stopping import REQUEUE, Stopped, Stopper, heeding_signals, requeue
+from chexpert.state import telling_state, wait_for
+from chexpert.stopping import REQUEUE, PrunedError, Stopped, Stopper, heeding_signals, requeue
 from chexpert.stored import read_checkpoint, without_weights
 from chexpert.training import RESUME, choose_precision, clean
 
@@ -47,6 +47,7 @@ EXPECTED = (
     "exists and is not empty",
     "dataloader is not resumable",
     "It is recommended to use `self.log",
+    "You are using a custom batch sampler",
 )
 
 
@@ -79,7 +80,8 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
     if mean is not None:
         return mean
     try:
-        with heeding_signals() as stopper, telling_state(folder, strip_place(overrides)):
+        patient = find_rank() is not None
+        with heeding_signals(patient=patient) as stopper, telling_state(folder, strip_place(overrides)):
             mean = share_out(settle(cfg), folder, stopper)
     except Stopped as stopped:
         print(f"{stopped}; go on with: python train.py resume={folder}", file=sys.stderr)

@@ -14,12 +14,7 @@ from typing import Any
 
 from chexpert import rundir
 from chexpert.problem import ProblemError
-from chexpert.stopping import Stopped
-
-
-class PrunedError(Exception):
-    """A search stopped this job, since others do better at its epoch: no failure, and no result."""
-
+from chexpert.stopping import PrunedError, Stopped
 
 ENDS: dict[type, str] = {Stopped: "stopped", PrunedError: "pruned"}
 PACKAGES = ("torch", "timm", "pytorch-lightning", "chexpert")

@@ -20,8 +20,15 @@ class Stopped(SystemExit):
         super().__init__(128 + signum)
         self.signal = signal.Signals(signum)
 
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        return Stopped, (int(self.signal),)  # a job of a sweep may be another process, which sends what it raised
+
     def __str__(self) -> str:
         return f"stopped by {self.signal.name}"
+
+
+class PrunedError(Exception):
+    """A search stopped this job, since others do better at its epoch: no failure, and no result."""
 
 
 class Stopper:

@@ -150,7 +150,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("explain.passes=0", "none at all: explain.score=0"),
         ("seed=-1", "-1 is not possible"),
         ("trainer.max_epochs=abc", "trainer.max_epochs"),
-        ("trainer.devices=2", "several devices"),
+        ("trainer.devices=0", "0 is not possible"),
         ("name=../away", "leaves outputs/"),
         ("pretrained=1", "1 is not possible"),
         ("explainer.lime.fill=white", "explainer.lime.fill"),

@@ -16,6 +16,7 @@ from hydra import compose, initialize_config_dir
 
 import chexpert
 from chexpert.data.cache import DecodedCache
+from chexpert.data.features import Features
 from chexpert.ensembling.passes import find_input
 from chexpert.metrics.maps import MapFile
 from chexpert.models import Backbone
@@ -170,6 +171,12 @@ def test_a_cache_of_films_is_never_unpickled(tmp_path, marker):
         path.write_bytes(content)
         with pytest.raises(ProblemError, match="damaged"):
             DecodedCache(path)
+
+
+def test_a_file_of_features_is_never_unpickled(tmp_path, marker):
+    np.save(tmp_path / "features.npy", np.array([Touch(marker)], dtype=object))
+    with pytest.raises(ProblemError, match="damaged"):
+        Features(tmp_path / "features.npy")
 
 
 def test_a_map_file_is_never_unpickled(tmp_path, marker):

@@ -1,10 +1,12 @@
 """Configs that would run code: all are refused with one message, and nothing was called."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -108,7 +110,7 @@ ELSEWHERE = [
     ("trainer.profiler", node("pytorch_lightning.profilers.SimpleProfiler", dirpath=MARKER)),
     ("trainer.plugins", [MKDIR]),
     ("trainer.strategy", node("pytorch_lightning.strategies.DDPStrategy", ddp_comm_hook=MKDIR)),
-    ("trainer.gradient_clip_val", [[MKDIR]]),
+    ("trainer.limit_val_batches", [[MKDIR]]),
     ("loss", node("torch.nn.BCEWithLogitsLoss", weight=MKDIR)),
     ("data.root", MKDIR),
     ("data.root.parent", MKDIR),
@@ -225,6 +227,16 @@ def test_a_hostile_model_in_a_checkpoint_is_refused_and_nothing_is_called(card, 
     path = save(card, tmp_path_factory.mktemp("stranger") / "best.ckpt", where, value)
     with pytest.raises(ProblemError, match=r"where: (?s:.*)best\.ckpt"):
         chexpert.load(path)
+
+
+@pytest.mark.parametrize("value", [MKDIR, *ALIASES[:4]], ids=str)
+def test_a_hostile_card_beside_safetensors_is_refused_too(card, marker, tmp_path_factory, value):
+    folder = tmp_path_factory.mktemp("stranger")
+    content = torch.load(save(card, folder / "best.ckpt", "model", value), weights_only=True)
+    safetensors.torch.save_file(content["state_dict"], folder / "best.safetensors")
+    (folder / "best.json").write_text(json.dumps(content["chexpert"]))
+    with pytest.raises(ProblemError, match="not trusted"):
+        chexpert.load(folder / "best.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, phantom, undisturbed, 
     ],
     ids=lambda options: options[0].replace("=", "-"),
 )
-@pytest.mark.parametrize("count", [2, 6])
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 6])
 def test_whatever_is_trained_goes_on(tmp_path, phantom, undisturbed, monkeypatch, options, count):
     whole = undisturbed(*options)
     with monkeypatch.context() as patch:

@@ -259,6 +259,10 @@ def test_a_sweep_leaves_one_numbered_folder_a_job_and_goes_on_after_one_that_fai
     assert [(tmp_path / "sweep" / job / "metrics.json").is_file() for job in "0123"] == [True, True, False, False]
     assert states[2]["why"].startswith("cannot be built: Invalid learning rate: -1")
     assert "optimizer.lr=-1" in states[3]["overrides"]
+    rows = {row["job"]: row for row in csv.DictReader((tmp_path / "sweep/table.csv").open())}
+    assert [rows[job]["state"] for job in "0123"] == ["finished", "finished", "failed", "failed"]
+    assert [rows[job]["why"] for job in "23"] == ["cannot be built: Invalid learning rate: -1"] * 2
+    assert f"written:  {tmp_path}/sweep/table.csv" in done.stdout  # though Hydra ends with the error of a job
 
 
 def read_predictions(run: Path, split: str) -> dict[str, dict[str, float]]:
@@ -425,7 +429,8 @@ def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, wo
     assert str(image) in done.stderr
     assert "data.on_missing=skip" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not folder.exists()
+    assert json.loads((folder / "state.json").read_text())["state"] == "failed"
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["last.ckpt"]  # what was trained until then
 
 
 def test_a_problem_of_the_config_stops_the_command_with_one_message(tmp_path):

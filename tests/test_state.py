@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from chexpert.problem import ProblemError
-from chexpert.state import PrunedError, telling_state, wait_for
+from chexpert.state import telling_state, wait_for
+from chexpert.stopping import PrunedError
 
 
 def read(folder):

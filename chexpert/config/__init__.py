@@ -2,8 +2,9 @@
 
 from hydra.core.config_store import ConfigStore
 
-from chexpert.config.folder import RunFolder
+from chexpert.config.folder import RunFolder, repeat
 from chexpert.config.problems import CALIBRATIONS, GROUPS, LEVELS, STUDY_SCORES, find_explain_problems, find_problems
+from chexpert.config.recipes import compose_recipe
 from chexpert.config.resolving import find_notices, resolve
 from chexpert.config.schema import ExplainConfig, make_schema
 from chexpert.config.sweep_table import SweepTable
@@ -21,10 +22,12 @@ __all__ = [
     "RunFolder",
     "SweepTable",
     "check_targets",
+    "compose_recipe",
     "find_explain_problems",
     "find_notices",
     "find_problems",
     "find_target",
+    "repeat",
     "resolve",
     "walk",
 ]

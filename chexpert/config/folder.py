@@ -1,11 +1,12 @@
 """The run folder: chosen anew or gone on with, and tried before Hydra makes it, whose own error is a traceback."""
 
 import sys
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
@@ -13,7 +14,7 @@ from chexpert import rundir
 from chexpert.config.resolving import resolve
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, find_rank
-from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, strip_place
+from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, replay, same_sweep, strip_place
 from chexpert.state import alone, is_running
 
 
@@ -27,27 +28,18 @@ class RunFolder(Callback):
         return RunFolder, ()  # launchers send callbacks to other processes, which hold no folder
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        with read_write(config.hydra):
+        with telling_problems(), read_write(config.hydra):
             config.hydra.run.dir = agree("run folder", lambda: choose_folder(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        if find_rank() is not None:
-            mend = "start the sweep alone: its jobs start their processes, or are started by hydra/launcher"
-            sys.exit(f"error: {ProblemError('torchrun and srun cannot start a sweep', mend=mend)}")
         overrides = strip_place([*config.hydra.overrides.task, *config.hydra.overrides.hydra])
-        if config.get("resume") == "auto":
-            point(config.hydra.sweep, rundir.SWEEP, lambda parent: find_unfinished_sweeps(parent, overrides))
-        folder = Path(config.hydra.sweep.dir)
-        check_folder(folder, resumed=bool(config.get("resume")))
-        before = read_state(folder, rundir.SWEEP).get("overrides", overrides)
-        if before != overrides:
-            was = f"this sweep was started with {' '.join(before)}"
-            sys.exit(f"error: {ProblemError(was, where=str(folder), mend='take another hydra.sweep.dir')}")
-        try:
+        with telling_problems():
+            folder = choose_sweep_folder(config, overrides)
             self._held.enter_context(alone(folder))
-        except ProblemError as problem:
-            sys.exit(f"error: {problem}")
-        rundir.write_json(folder / rundir.SWEEP, {"state": "running", "overrides": overrides})
+            rundir.write_json(folder / rundir.SWEEP, {"state": "running", "overrides": overrides})
+        with read_write(config.hydra.overrides):  # of which each job's config is composed anew, wherever it runs
+            place = QuotedString(str(folder), Quote.single).with_quotes()
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={place}")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Hydra comes here where no job has failed."""
@@ -56,21 +48,59 @@ class RunFolder(Callback):
         self._held.close()
 
 
+@contextmanager
+def telling_problems() -> Iterator[None]:
+    """Ends the command with one message: Hydra makes a warning of what a callback raises, and goes on."""
+    try:
+        yield
+    except ProblemError as problem:
+        sys.exit(f"error: {problem}")
+
+
+def repeat(arguments: Sequence[str]) -> list[str]:
+    """The command line with that of the run or sweep in it that ``resume=PATH`` names; see :func:`resume.replay`."""
+    with telling_problems():
+        return replay(arguments)
+
+
 def choose_folder(config: DictConfig) -> str:
-    """The folder of a run, which can be worked in."""
+    """The folder of a run, which can be worked in.
+
+    Raises:
+        ProblemError: it cannot.
+    """
     if config.get("resume") == "auto":
         point(config.hydra.run, rundir.STATE, lambda parent: find_unfinished_runs(parent, settle(config)))
     check_folder(Path(config.hydra.run.dir), resumed=bool(config.get("resume")))
     return config.hydra.run.dir
 
 
-def point(node: DictConfig, kind: str, find: Any) -> None:
+def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
+    """The folder of a sweep with these overrides, likewise.
+
+    Raises:
+        ProblemError: it cannot be worked in, or not by these processes.
+    """
+    if find_rank() is not None:
+        mend = "start the sweep alone: its jobs start their processes, or are started by hydra/launcher"
+        raise ProblemError("torchrun and srun cannot start a sweep", mend=mend)
+    if config.get("resume") == "auto":
+        point(config.hydra.sweep, rundir.SWEEP, lambda parent: find_unfinished_sweeps(parent, overrides))
+    folder = Path(config.hydra.sweep.dir)
+    check_folder(folder, resumed=bool(config.get("resume")))
+    before = read_state(folder, rundir.SWEEP).get("overrides", overrides)
+    if not same_sweep(before, overrides):
+        was = f"this sweep was started with {' '.join(before)}"
+        raise ProblemError(was, where=str(folder), mend="take another hydra.sweep.dir")
+    return folder
+
+
+def point(node: DictConfig, kind: str, find: Callable[[Path], Iterable[Path]]) -> None:
     """Sets ``node.dir`` to the first unfinished run or sweep that nobody works on; where there is none it stays."""
     folder = Path(node.dir)
     if read_state(folder, kind):
         return  # it was named, and it is there
-    candidates: Iterable[Path] = find(folder.parent)
-    if found := next((path for path in candidates if not is_running(path)), None):
+    if found := next((path for path in find(folder.parent) if not is_running(path)), None):
         print(f"going on with {found}", flush=True)
         with read_write(node):
             node.dir = str(found)
@@ -84,15 +114,18 @@ def settle(config: DictConfig) -> dict[str, Any]:
         return {}
 
 
-def check_folder(folder: Path, *, resumed: bool = False) -> None:
-    """Exits with one message where the folder cannot be made, or holds something and is not gone on with."""
+def check_folder(folder: Path, *, resumed: bool) -> None:
+    """Makes a folder.
+
+    Raises:
+        ProblemError: it cannot be made, or it holds something and is not gone on with.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if resumed or not any(folder.iterdir()):
-            return
-        mend = "choose another hydra.run.dir (a sweep: hydra.sweep.dir), or go on with what lies there: resume=auto"
-        problem = ProblemError("the run folder is not empty", where=str(folder), mend=mend)
+        used = any(folder.iterdir())
     except OSError as error:
         mend = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
-        problem = ProblemError(f"the run folder cannot be made: {error.strerror}", where=str(folder), mend=mend)
-    sys.exit(f"error: {problem}")
+        raise ProblemError(f"the run folder cannot be made: {error.strerror}", where=str(folder), mend=mend) from error
+    if used and not resumed:
+        mend = "choose another hydra.run.dir (a sweep: hydra.sweep.dir), or go on with what lies there: resume=auto"
+        raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)

@@ -16,6 +16,19 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         ProblemError: everything that is wrong, at once.
     """
+    plain = to_plain(cfg)
+    problems = find_problems(plain)
+    if problems:
+        raise ProblemError("\n".join(problems))
+    return plain
+
+
+def to_plain(cfg: DictConfig) -> dict[str, Any]:
+    """What :func:`resolve` gives, unchecked.
+
+    Raises:
+        ProblemError: a value is missing.
+    """
     if cfg.get("pretrained") == "auto":
         # Weights learned on photographs help on films, not on drawings that the config itself has made.
         cfg.pretrained = not OmegaConf.is_dict(OmegaConf.select(cfg, "data.root"))
@@ -29,9 +42,6 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         plain[key] = expand(plain[key])
     if isinstance(plain.get("explain"), dict) and plain["explain"].get("observations") is not None:
         plain["explain"]["observations"] = expand(plain["explain"]["observations"])
-    problems = find_problems(plain)
-    if problems:
-        raise ProblemError("\n".join(problems))
     return plain
 
 

@@ -5,6 +5,7 @@ from chexpert.evaluation.comparing import compare
 from chexpert.evaluation.evaluate import Points, check_apart, choose_operating_points, evaluate, evaluate_files
 from chexpert.evaluation.join import join, read_judged, read_run
 from chexpert.evaluation.judged import Judged, describe_level
+from chexpert.evaluation.reproducing import Reproduction, reproduce
 from chexpert.evaluation.tables import Named, read_labels, read_predictions, strip_copy, to_studies
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Judged",
     "Named",
     "Points",
+    "Reproduction",
     "check_apart",
     "choose_operating_points",
     "compare",
@@ -24,6 +26,7 @@ __all__ = [
     "read_labels",
     "read_predictions",
     "read_run",
+    "reproduce",
     "strip_copy",
     "to_studies",
 ]

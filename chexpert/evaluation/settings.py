@@ -42,6 +42,11 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+def changes_nothing(key: str) -> bool:
+    """Whether a setting changes no figure; a recipe's own words tell of it, and are none."""
+    return key in PLACES or key.startswith("recipe.") or key == "recipe"
+
+
 def find_differences(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     """Keys in which not all agree, but for those that change no figure; a key that one lacks counts.
 
@@ -52,7 +57,7 @@ def find_differences(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     missing = object()
     return [
         key for key in keys
-        if key not in PLACES and any(own.get(key, missing) != settings[0].get(key, missing) for own in settings)
+        if not changes_nothing(key) and any(own.get(key, missing) != settings[0].get(key, missing) for own in settings)
     ]  # fmt: skip
 
 
@@ -64,7 +69,9 @@ def gather(settings: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     """
     groups: dict[Any, list[int]] = {}
     for place, own in enumerate(settings):
-        kept = {key: value for key, value in own.items() if key not in PLACES and not _is_chance(key, value, own)}
+        kept = {
+            key: value for key, value in own.items() if not changes_nothing(key) and not _is_chance(key, value, own)
+        }
         groups.setdefault(repr(sorted(kept.items())) if own else place, []).append(place)
     return list(groups.values())
 

@@ -7,6 +7,7 @@ from chexpert.report.evaluation import describe_evaluation
 from chexpert.report.exploration import draw_exploration
 from chexpert.report.localization import describe_localization
 from chexpert.report.quality import quality_table
+from chexpert.report.reproduction import describe_reproduction
 from chexpert.report.run_page import write_report
 from chexpert.report.shortcut import count_tested, describe_shortcuts
 from chexpert.report.tables import describe
@@ -18,6 +19,7 @@ __all__ = [
     "describe_comparison",
     "describe_evaluation",
     "describe_localization",
+    "describe_reproduction",
     "describe_shortcuts",
     "draw_exploration",
     "quality_table",

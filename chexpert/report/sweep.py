@@ -17,7 +17,10 @@ from chexpert.report.evaluation import format_figure
 from chexpert.report.names import HIDDEN, names_file
 
 CSV, MARKDOWN = "table.csv", "table.md"
-NOTE = "auroc_mean with its 95 % interval, on the split that chose each job's epoch: optimistic, as is the best of many"
+NOTE = (
+    "auroc_mean with its 95 % interval, over so many observations as are defined there, "
+    "on the split that chose each job's epoch: optimistic, as is the best of many"
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Job:
         state: running, finished, stopped, pruned, failed or unreadable.
         why: it is not finished; empty where it is.
         split: that its figure is of.
-        figure: its mean AUROC: ``value``, ``ci_low`` and ``ci_high``; None where there is none.
+        figure: its mean AUROC: ``value``, ``ci_low``, ``ci_high``, and ``over`` which observations; None without one.
         overrides: what it was started with, by key.
         seconds: that it took so far.
     """
@@ -63,7 +66,8 @@ def read_job(folder: Path) -> Job:
         split = metrics.get("epoch_chosen_on") or "valid"
         figure = read_json(rundir.evaluation(folder, split)).get("auroc_mean")
         if not figure and split in metrics:  # judged, but not evaluated yet
-            figure = {"value": metrics[split]["auroc_mean"], "ci_low": None, "ci_high": None}
+            mean, over = metrics[split]["auroc_mean"], metrics[split]["auroc_mean_over"]
+            figure = {"value": mean, "ci_low": None, "ci_high": None, "over": over}
         pairs = (override.partition("=") for override in told["overrides"])
         overrides = {key.lstrip("+"): value for key, _, value in pairs}
         why = told["why"] or ""
@@ -87,24 +91,25 @@ def sweep_table(jobs: Sequence[Job]) -> Table:
     rows = [
         [
             *_place(place, job),
-            *(format_figure(job.figure) if job.figure else "-", job.split or "-"),
+            *((format_figure(job.figure), str(len(job.figure["over"])), job.split) if job.figure else ("-", "-", "-")),
             *_settings(job, keys),
             "-" if job.seconds is None else f"{job.seconds:.0f}",
             job.why,
         ]
         for place, job in enumerate(jobs, start=1)
     ]
-    return [["rank", "job", "state", "auroc_mean", "split", *keys, "seconds", "why"], *rows]
+    return [["rank", "job", "state", "auroc_mean", "over", "split", *keys, "seconds", "why"], *rows]
 
 
 def list_jobs(jobs: Sequence[Job]) -> Iterator[list[str]]:
     """Header and rows of the CSV: every figure in full, undefined is empty."""
     keys, ends = find_differing(jobs), ("value", "ci_low", "ci_high")
-    yield ["rank", "job", "state", "auroc_mean", "ci_low", "ci_high", "split", "seconds", "why", *keys]
+    yield ["rank", "job", "state", "auroc_mean", "ci_low", "ci_high", "over", "split", "seconds", "why", *keys]
     for place, job in enumerate(jobs, start=1):
         figures = [(job.figure or {}).get(end) for end in ends]
         numbers = ["" if number is None else repr(number) for number in (*figures, job.seconds)]
-        yield [*_place(place, job), *numbers[:3], job.split, numbers[3], job.why, *_settings(job, keys)]
+        over = str(len(job.figure["over"])) if job.figure else ""
+        yield [*_place(place, job), *numbers[:3], over, job.split, numbers[3], job.why, *_settings(job, keys)]
 
 
 def _place(place: int, job: Job) -> list[str]:

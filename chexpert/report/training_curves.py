@@ -66,7 +66,7 @@ def read_lines(folder: Path) -> dict[str, Line]:
         return {}
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # takes half a second
 
-    logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it tells each event file that it opens
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells what it opens, and of a run that went on
     events = EventAccumulator(str(folder), size_guidance=BOUNDS)
     events.Reload()
     wanted = [tag for tag in events.Tags()["scalars"] if tag.startswith(("train/", "val/", "lr-"))]

@@ -51,8 +51,9 @@ def tell_weakest(record: Record) -> str:
 
 def find_warnings(record: Record) -> Iterator[str]:
     """What a reader must not overlook, the gravest first."""
-    if record.state.get("state") == "failed":
-        yield "The run failed before it was done: what is told here is what it had left by then."
+    if (state := record.state.get("state")) in ("failed", "stopped"):
+        ended = "was " * (state == "stopped") + str(state)
+        yield f"The run {ended} before it was done: what is told here is what it had left by then."
     yield from find_shortcuts(record)
     yield from find_undefined(record)
     yield from find_chance(record)

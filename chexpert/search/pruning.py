@@ -6,7 +6,7 @@ import optuna
 import pytorch_lightning as pl
 
 from chexpert.search.study import make_pruner, open_storage
-from chexpert.state import PrunedError
+from chexpert.stopping import PrunedError
 
 
 class TrialReporter(pl.Callback):
@@ -31,7 +31,8 @@ class TrialReporter(pl.Callback):
             return  # an epoch without validation
         value = float(trainer.callback_metrics[self.monitor])
         poor = trainer.is_global_zero and self.report(trainer.current_epoch, value)
-        if trainer.strategy.broadcast(poor):  # all processes of a job end together
+        last = trainer.current_epoch + 1 == trainer.max_epochs  # what is trained to the end may as well be judged
+        if trainer.strategy.broadcast(poor) and not last:  # all processes of a job end together
             figure, epoch = self.monitor.rpartition("/")[2], trainer.current_epoch + 1
             raise PrunedError(f"{figure} {value:.3f} after epoch {epoch} of {trainer.max_epochs}")
 

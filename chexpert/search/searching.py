@@ -14,10 +14,11 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from chexpert.problem import ProblemError
+from chexpert.resume import strip_place
 from chexpert.search.result import ERROR, describe_best, describe_trial, write_best
 from chexpert.search.space import Space, parse_space
 from chexpert.search.study import check_name, count_trials, make_pruner, make_sampler, open_storage
-from chexpert.state import PrunedError
+from chexpert.stopping import PrunedError
 
 DIRECTIONS = ("maximize", "minimize")
 
@@ -65,15 +66,15 @@ def search(settings: Settings, arguments: Sequence[str], sweeper: Any) -> float:
     folder = Path(sweeper.config.hydra.sweep.dir)
     folder.mkdir(parents=True, exist_ok=True)
     place = settings.storage or f"sqlite:///{folder.absolute()}/study.db"
-    study = open_study(settings, open_storage(place), [f"{key}: {space[key]}" for key in space] + fixed)
+    study = open_study(settings, open_storage(place), [f"{key}: {space[key]}" for key in space] + strip_place(fixed))
     OmegaConf.save(sweeper.config, folder / "multirun.yaml")
     for batch in make_batches(study, settings, space, total):
         jobs = [[*overrides_of(trial), *fixed, hand_over(settings, place, trial)] for trial in batch]
         sweeper.validate_batch_is_legal(jobs)
         for trial, job in zip(batch, launch(sweeper.launcher, jobs, batch[0].number), strict=True):
             tell(study, trial, job)
-        write_best(folder, study, fixed)
-    print(describe_best(folder, study, fixed), flush=True)
+        write_best(folder, study, strip_place(fixed))
+    print(describe_best(folder, study, strip_place(fixed)), flush=True)
     return study.best_value
 
 
@@ -86,7 +87,7 @@ def open_study(settings: Settings, storage: BaseStorage, told: list[str]) -> opt
     study = optuna.create_study(
         study_name=settings.study_name, storage=storage, direction=settings.direction, load_if_exists=True
     )
-    told = [f"direction: {settings.direction}", *(line for line in told if not line.startswith("resume="))]
+    told = [f"direction: {settings.direction}", *told]
     known = study.user_attrs.get("search", told)
     if differ := sorted({*known} ^ {*told}):
         mend = (

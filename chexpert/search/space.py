@@ -27,7 +27,7 @@ def parse_space(
         ProblemError: nothing is searched, or an interval is empty.
     """
     parser = OverridesParser.create(config_loader=config_loader)
-    lines = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    lines = [f"{key}={'null' if value is None else value}" for key, value in params.items()] + [*arguments]
     overrides = {override.get_key_element(): override for override in parser.parse_overrides(lines)}
     searched = {key: override for key, override in overrides.items() if override.is_sweep_override()}
     if not searched:

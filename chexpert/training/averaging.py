@@ -37,6 +37,10 @@ class Averaging(WeightAveraging):
         else:
             self._average_model = None  # or a validation of the best weights would judge the last average
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert self._average_model is not None
+        self._average_model.to(pl_module.device)  # it was made before the module was moved to its device
+
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._follow(pl_module)
         super().on_validation_epoch_start(trainer, pl_module)

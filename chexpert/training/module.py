@@ -172,7 +172,8 @@ class MultilabelModule(pl.LightningModule):
         """Brings together what the processes have judged, in the order of the file, and returns the mean loss."""
         losses = torch.stack(self.losses).double().cpu() if self.losses else torch.zeros(1, 2, dtype=torch.float64)
         if not self._alone:
-            own = losses, self.rows, self.paths, *(part.cpu() for part in self.auroc.rows())
+            skipped: set[str] = self.trainer.datamodule.skipped  # type: ignore[attr-defined]
+            own = losses, self.rows, self.paths, skipped, *(part.cpu() for part in self.auroc.rows())
             shares: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(shares, own)
             parts = list(zip(*shares, strict=True))
@@ -180,8 +181,9 @@ class MultilabelModule(pl.LightningModule):
             order = sorted(range(len(self.rows)), key=self.rows.__getitem__)
             paths = list(chain(*parts[2]))
             self.paths = [paths[place] for place in order]
+            skipped.update(*parts[3])
             self.auroc.reset()
-            probabilities, labels, mask = (torch.cat(part)[order] for part in parts[3:])
+            probabilities, labels, mask = (torch.cat(part)[order] for part in parts[4:])
             self.auroc.take(probabilities, labels, mask)
         return float((losses[:, 0] * losses[:, 1]).sum() / losses[:, 1].sum().clamp(min=1))
 
@@ -216,6 +218,15 @@ class MultilabelModule(pl.LightningModule):
         precision = str(self.trainer.precision) if self._trainer else ""
         make = fuse(self.make_optimizer, self.device.type, precision)
         return start_optimizer(make, backbones, others, duals, self.backbone_lr_factor)
+
+    def leave_out_unused(self, size: int) -> None:
+        """Tells the other processes not to wait for gradients that never come: of parts behind the last feature map."""
+        self.eval()
+        self.model.training_logits(torch.zeros(1, 1, size, size, dtype=torch.uint8)).sum().backward()
+        self.train()
+        model = self.model.named_parameters()
+        self._ddp_params_and_buffers_to_ignore = [f"model.{name}" for name, weight in model if weight.grad is None]
+        self.zero_grad()
 
     def configure_optimizers(self) -> Any:
         optimizer = self.start_optimizer()

@@ -1,13 +1,11 @@
 """A run that stops anywhere goes on as if it had not: last.ckpt, with the place and the random states in it."""
 
-import random
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping
@@ -16,9 +14,14 @@ from pytorch_lightning.trainer.states import TrainerFn
 from chexpert.data import Start
 from chexpert.stopping import Stopped, Stopper
 from chexpert.training.keeping import BestCheckpoint
+from chexpert.training.loops import find_plateau_figures, settle, step_plateaus
+from chexpert.training.randomness import gather_random, restore_random
 
 RESUME = "resume"
 """Where a checkpoint holds what Lightning leaves out."""
+
+ASKED = 10
+"""Batches after which several processes ask each other, since each time they wait for one another."""
 
 KEPT = {"state_dict", "epoch", "global_step", "pytorch-lightning_version"}
 """What of Lightning's own stays in a checkpoint from which no training goes on."""
@@ -56,10 +59,10 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         """Here the step before has been logged: a run stops now rather than at its end."""
-        if self._stops(trainer):
+        if self._place != "step" and self._stops(trainer, trainer.fit_loop.epoch_loop.batch_idx):
             if self._place == "between":
                 self.save(trainer)
-            raise Stopped(self.stopper.requested or signal.SIGTERM)
+            self._stop()
         self._place = "step"
         if self._resumed is not None:
             self._restore_random(trainer, self._resumed)
@@ -68,18 +71,20 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         loop = trainer.fit_loop.epoch_loop
         if loop._should_accumulate():
-            return  # gradients that are gathered are in no checkpoint
+            return  # gradients that are gathered are in no checkpoint: the step goes on
         assert trainer.fit_loop._data_fetcher is not None
         self._place = "validation" if loop._should_check_val_fx(trainer.fit_loop._data_fetcher) else "between"
         self._validated = False
         due = time.monotonic() - self._saved > 60 * self.minutes
-        if agree(trainer, due, every=50):
+        if agree(trainer, due, loop.batch_idx):
             self.save(trainer)
 
-    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        if self._place == "validation" and self._stops(trainer):
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: Any
+    ) -> None:
+        if self._place == "validation" and self._stops(trainer, batch_idx):
             self.save(trainer)
-            raise Stopped(self.stopper.requested or signal.SIGTERM)
+            self._stop()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         ended = trainer.fit_loop.epoch_loop.batch_progress.is_last_batch
@@ -88,8 +93,9 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._place = "epoch"
         self.save(trainer)
-        if self._stops(trainer, every=1):
-            raise Stopped(self.stopper.requested or signal.SIGTERM)
+        trainer.fit_loop._restarting = False  # or the epoch in which a run goes on would not step a plateau at its end
+        if self._stops(trainer, 0):
+            self._stop()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._place, self.stopper.deferring = "", False
@@ -123,7 +129,7 @@ class LastCheckpoint(Checkpoint):
             "epoch": trainer.current_epoch + ended,
             "batches": 0 if ended else done,
             "steps": trainer.global_step,
-            "random": gather(trainer, collect_random()),
+            "random": gather_random(trainer),
             "plateau": find_plateau_figures(trainer) if ended else [],
             "threads": torch.get_num_threads(),
         }
@@ -150,84 +156,20 @@ class LastCheckpoint(Checkpoint):
         if trainer.global_rank < len(resumed["random"]):
             restore_random(resumed["random"][trainer.global_rank])
 
-    def _stops(self, trainer: pl.Trainer, every: int = 10) -> bool:
+    def _stops(self, trainer: pl.Trainer, batch: int) -> bool:
         """Whether the run is to stop now: all of its processes, if a signal came to one of them."""
-        return agree(trainer, self.stopper.requested is not None, every)
+        return agree(trainer, self.stopper.requested is not None, batch)
+
+    def _stop(self) -> NoReturn:
+        raise Stopped(self.stopper.requested or signal.SIGTERM)  # the signal may have come to another process
 
 
-def agree(trainer: pl.Trainer, wanted: bool, every: int) -> bool:
-    """Whether one of the processes wants something, asked every so many batches, since they wait for each other."""
+def agree(trainer: pl.Trainer, wanted: bool, batch: int) -> bool:
+    """Whether one of the processes wants something; several are asked every few batches."""
     if trainer.world_size == 1:
         return wanted
-    if trainer.fit_loop.epoch_loop.batch_idx % every:
+    if batch % ASKED:
         return False
     votes = torch.tensor(float(wanted), device=trainer.strategy.root_device)
     torch.distributed.all_reduce(votes)
     return bool(votes)
-
-
-def settle(loops: dict[str, Any], *, to_validate: bool, validated: bool) -> None:
-    """Turns the progress of Lightning's loops into: so many steps are done, and the next validation is to come or not.
-
-    A save within the hooks of a step finds it half counted, and Lightning would then leave out the rest of the epoch.
-
-    Args:
-        loops: the state of the fit loop, changed in place.
-        to_validate: the validation behind the last step is to be run from its first batch.
-        validated: it has been run, within the epoch. Lightning passes it over then, and counts the step once more.
-    """
-    trained, steps = loops["epoch_loop.batch_progress"], loops["epoch_loop.state_dict"]
-    if not to_validate and trained["total"]["completed"] < trained["total"]["processed"]:
-        steps["_batches_that_stepped"] += 1  # a validation counts the step when it is over
-    steps["_batches_that_stepped"] -= validated
-    for count in ("total", "current"):
-        trained[count] |= dict.fromkeys(("ready", "started", "completed"), trained[count]["processed"])
-    judged = loops["epoch_loop.val_loop.batch_progress"]
-    if to_validate:  # begun and not done
-        judged["current"] |= {"ready": 1, "started": 1, "processed": 0, "completed": 0}
-    judged["total"] = dict(judged["current"])
-
-
-def find_plateau_figures(trainer: pl.Trainer) -> list[float | None]:
-    """What each plateau scheduler will be stepped with at the end of this epoch."""
-    plateaus = [config for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
-    figures = [trainer.callback_metrics.get(str(config.monitor)) for config in plateaus]
-    return [None if figure is None else float(figure) for figure in figures]
-
-
-def step_plateaus(trainer: pl.Trainer, figures: Sequence[float | None]) -> None:
-    """The step of the epoch that was ended: Lightning takes it behind the last place where a checkpoint is saved."""
-    plateaus: list[Any] = [config.scheduler for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
-    for scheduler, figure in zip(plateaus, figures, strict=False):
-        if figure is not None:
-            scheduler.step(figure)
-
-
-def gather(trainer: pl.Trainer, states: dict[str, Any]) -> list[dict[str, Any]]:
-    """The states of all processes by rank."""
-    if trainer.world_size == 1:
-        return [states]
-    gathered: list[dict[str, Any]] = [{} for _ in range(trainer.world_size)]
-    torch.distributed.all_gather_object(gathered, states)
-    return gathered
-
-
-def collect_random() -> dict[str, Any]:
-    """The random states of this process as plain containers."""
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global state, whoever uses it
-    return {
-        "python": random.getstate(),
-        "numpy": [kind, np.asarray(keys).tolist(), *rest],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def restore_random(states: Mapping[str, Any]) -> None:
-    """Undoes :func:`collect_random`; a device that was not there keeps its own state."""
-    version, internal, gauss = states["python"]
-    random.setstate((version, tuple(internal), gauss))
-    np.random.set_state(tuple(states["numpy"]))  # noqa: NPY002
-    torch.set_rng_state(states["torch"])
-    if states["cuda"] and torch.cuda.device_count() == len(states["cuda"]):
-        torch.cuda.set_rng_state_all(states["cuda"])

@@ -15,9 +15,9 @@ def make_job(sweep, name, state="finished", *, value=None, why=None, overrides=(
     told = {"state": state, "why": why, "overrides": list(overrides), "seconds": seconds}
     rundir.write_json(folder / "state.json", told)
     if value is not None:
-        metrics = {"epoch_chosen_on": split, split: {"auroc_mean": value}}
+        metrics = {"epoch_chosen_on": split, split: {"auroc_mean": value, "auroc_mean_over": ["Edema"]}}
         rundir.write_json(folder / "metrics.json", metrics)
-        figure = {"value": value, "ci_low": value - 0.1, "ci_high": value + 0.1}
+        figure = {"value": value, "ci_low": value - 0.1, "ci_high": value + 0.1, "over": ["Edema"]}
         rundir.write_json(folder / f"evaluation/{split}.json", {"auroc_mean": figure})
 
 
@@ -43,7 +43,7 @@ def test_jobs_are_ranked_with_what_they_differ_in_and_those_without_a_figure_com
     ]
     assert rows[0] == {
         "rank": "1", "job": "2", "state": "finished", "auroc_mean": "0.75", "ci_low": "0.65", "ci_high": "0.85",
-        "split": "dev", "seconds": "9.6", "why": "", "seed": "2", "labels": "ones", "name": "x",
+        "over": "1", "split": "dev", "seconds": "9.6", "why": "", "seed": "2", "labels": "ones", "name": "x",
     }  # fmt: skip
     assert (rows[2]["why"], rows[2]["auroc_mean"], rows[2]["split"]) == ("lower the rate", "", "")
     assert rows[4]["labels"] == rows[4]["seconds"] == ""
@@ -51,8 +51,8 @@ def test_jobs_are_ranked_with_what_they_differ_in_and_those_without_a_figure_com
 
 def test_the_terminal_shows_the_same_rounded(sweep):
     lines = [line.split() for line in describe_sweep(sweep).splitlines()]
-    assert ["2", "0", "finished", "0.500", "[0.400,", "0.600]", "valid", "0", "ones", "x", "10"] in lines
-    assert ["1", "failed", "-", "-", "1", "ones", "x", "10", "lower", "the", "rate"] in lines
+    assert ["2", "0", "finished", "0.500", "[0.400,", "0.600]", "1", "valid", "0", "ones", "x", "10"] in lines
+    assert ["1", "failed", "-", "-", "-", "1", "ones", "x", "10", "lower", "the", "rate"] in lines
 
 
 def test_settings_that_all_share_are_no_column(tmp_path):
@@ -60,7 +60,7 @@ def test_settings_that_all_share_are_no_column(tmp_path):
         make_job(tmp_path, name, value=0.5, overrides=["labels=ones", f"seed={name}"])
     write_sweep(tmp_path)
     header = (tmp_path / "table.md").read_text().splitlines()[4]
-    assert header == "| rank | job | state | auroc_mean | split | seed | seconds | why |"
+    assert header == "| rank | job | state | auroc_mean | over | split | seed | seconds | why |"
 
 
 def test_a_job_that_is_judged_but_not_evaluated_yet_shows_its_figure_alone(tmp_path):
@@ -82,7 +82,7 @@ def test_a_damaged_job_is_told_and_hides_no_other(sweep, content):
 
 def test_an_undefined_figure_is_not_ranked(tmp_path):
     make_job(tmp_path, "0", value=0.5)
-    undefined = {"auroc_mean": {"value": None, "ci_low": None, "ci_high": None}}
+    undefined = {"auroc_mean": {"value": None, "ci_low": None, "ci_high": None, "over": []}}
     (tmp_path / "0/evaluation/valid.json").write_text(json.dumps(undefined))
     make_job(tmp_path, "1", value=0.25)
     assert [job.name for job in read_sweep(tmp_path)] == ["1", "0"]

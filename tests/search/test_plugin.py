@@ -1,11 +1,19 @@
 """The sweeper as Hydra finds it, by a tiny app through the real launchers."""
 
+import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from chexpert.config import RunFolder
+from chexpert.stopping import Stopped
 
 PROJECT = Path(__file__).parents[2]
 APP = """
@@ -58,6 +66,23 @@ def test_what_a_user_can_mend_is_told_in_one_message(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("error: a grid has no intervals")
     assert "Traceback" not in done.stderr
+
+
+def test_a_sweep_that_goes_on_tells_its_jobs_its_folder_and_is_sent_to_other_processes(tmp_path):
+    (tmp_path / "it's/1").mkdir(parents=True)
+    overrides = {"task": ["seed=0,1", "resume=auto"], "hydra": ["hydra.launcher.n_jobs=4"]}
+    (tmp_path / "it's/1/sweep.json").write_text(json.dumps({"state": "running", "overrides": ["seed=0,1"]}))
+    sweep = {"sweep": {"dir": f"{tmp_path}/it's/2"}, "overrides": overrides}
+    config = OmegaConf.create({"resume": "auto", "hydra": sweep})
+    callback = RunFolder()
+    callback.on_multirun_start(config)
+    assert config.hydra.sweep.dir == f"{tmp_path}/it's/1"
+    override = OverridesParser.create().parse_override(config.hydra.overrides.hydra[-1])
+    assert (override.key_or_group, override.value()) == ("hydra.sweep.dir", f"{tmp_path}/it's/1")
+    assert isinstance(pickle.loads(pickle.dumps(callback)), RunFolder)
+    assert pickle.loads(pickle.dumps(Stopped(15))).code == 143
+    with pytest.raises(SystemExit):
+        RunFolder().on_multirun_start(config)  # the first one holds it
 
 
 def test_composing_a_config_imports_neither_optuna_nor_torch():

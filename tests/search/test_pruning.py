@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import optuna
 import pytest
 
+from chexpert.ranks import launch
 from chexpert.search.pruning import TrialReporter
 from chexpert.search.study import open_storage
-from chexpert.state import PrunedError
+from chexpert.stopping import PrunedError
 
 MONITOR = "val/auroc_mean"
 
@@ -48,6 +49,11 @@ def test_a_job_above_the_median_of_the_others_goes_on_and_one_below_ends(place):
     assert read_trial(place).intermediate_values == {0: 0.81, 1: 0.85}
 
 
+def test_a_job_that_has_trained_to_its_end_is_judged(place):
+    end_epoch(TrialReporter(place, "search", 5, "median", MONITOR), 8, 0.1)
+    assert read_trial(place).intermediate_values == {8: 0.1}
+
+
 def test_an_epoch_that_is_trained_again_after_a_kill_is_told_again(place):
     for _ in range(2):
         end_epoch(TrialReporter(place, "search", 5, "median", MONITOR), 0, 0.81)
@@ -68,3 +74,13 @@ def test_another_process_of_the_job_reports_nothing_and_ends_with_the_first(plac
         end_epoch(reporter, 0, 0.99, rank=1, others=True)
     end_epoch(reporter, 0, 0.1, rank=1, others=False)
     assert read_trial(place).intermediate_values == {}
+
+
+def be_pruned():
+    raise PrunedError("auroc_mean 0.4 after epoch 1 of 9")
+
+
+@pytest.mark.slow
+def test_a_job_of_several_processes_is_pruned_too():
+    with pytest.raises(PrunedError, match=r"^auroc_mean 0\.4 after epoch 1 of 9"):
+        launch(be_pruned, 2)

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from chexpert.problem import ProblemError
 from chexpert.search.searching import Settings, search
 from chexpert.search.study import mix, open_storage
-from chexpert.state import PrunedError
+from chexpert.stopping import PrunedError
 
 SETTINGS = {"n_trials": 6, "n_jobs": 2, "direction": "maximize", "sampler": "tpe", "seed": 0, "pruner": "median",
             "storage": None, "study_name": "search", "params": {}}  # fmt: skip

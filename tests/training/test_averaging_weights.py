@@ -136,6 +136,14 @@ def test_what_does_not_change_is_the_same_to_the_last_bit():
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_the_average_lives_where_the_weights_do():
+    average = EMA()
+    _, module = fit(epochs=0)
+    average.setup(None, module, "fit")  # before Lightning moves the module
+    average.on_fit_start(None, module.to("meta"))
+    assert {value.device.type for value in average._average_model.state_dict().values()} == {"meta"}
+
+
 @pytest.mark.parametrize("average", [EMA, partial(SWA, 1), partial(SWA, 9)])
 def test_a_checkpoint_holds_what_was_judged(average, tmp_path):
     watch = Watch()

@@ -15,7 +15,9 @@ from chexpert.models.readout import Readout
 from chexpert.problem import ProblemError
 from chexpert.training import MaskedBCE, MultilabelModule, OneCycle, WarmupCosine, start_scheduler
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*lr_scheduler.step", "ignore:.*LeafSpec", "ignore:.*in eval mode")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*lr_scheduler.step", "ignore:.*self.log", "ignore:.*LeafSpec", "ignore:.*in eval mode"
+)
 
 
 def make_optimizer(*rates):

@@ -1,0 +1,43 @@
+"""Where Lightning's loops are, told so that they go on from there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+
+
+def settle(loops: dict[str, Any], *, to_validate: bool, validated: bool) -> None:
+    """Turns the progress of Lightning's loops into: so many steps are done, and the next validation is to come or not.
+
+    A save within the hooks of a step finds it half counted, and Lightning would then leave out the rest of the epoch.
+
+    Args:
+        loops: the state of the fit loop, changed in place.
+        to_validate: the validation behind the last step is to be run from its first batch.
+        validated: it has been run, within the epoch. Lightning passes it over then, and counts the step once more.
+    """
+    trained, steps = loops["epoch_loop.batch_progress"], loops["epoch_loop.state_dict"]
+    if not to_validate and trained["total"]["completed"] < trained["total"]["processed"]:
+        steps["_batches_that_stepped"] += 1  # a validation counts the step when it is over
+    steps["_batches_that_stepped"] -= validated
+    for count in ("total", "current"):
+        trained[count] |= dict.fromkeys(("ready", "started", "completed"), trained[count]["processed"])
+    judged = loops["epoch_loop.val_loop.batch_progress"]
+    if to_validate:  # begun and not done
+        judged["current"] |= {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+    judged["total"] = dict(judged["current"])
+
+
+def find_plateau_figures(trainer: pl.Trainer) -> list[float | None]:
+    """What each plateau scheduler will be stepped with at the end of this epoch."""
+    plateaus = [config for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
+    figures = [trainer.callback_metrics.get(str(config.monitor)) for config in plateaus]
+    return [None if figure is None else float(figure) for figure in figures]
+
+
+def step_plateaus(trainer: pl.Trainer, figures: Sequence[float | None]) -> None:
+    """The step of the epoch that was ended: Lightning takes it behind the last place where a checkpoint is saved."""
+    plateaus: list[Any] = [config.scheduler for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
+    for scheduler, figure in zip(plateaus, figures, strict=False):
+        if figure is not None:
+            scheduler.step(figure)

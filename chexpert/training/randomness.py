@@ -1,0 +1,40 @@
+"""The random states that training draws from."""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+
+def gather_random(trainer: pl.Trainer) -> list[dict[str, Any]]:
+    """The states of all processes by rank."""
+    states = collect_random()
+    if trainer.world_size == 1:
+        return [states]
+    gathered: list[dict[str, Any]] = [{} for _ in range(trainer.world_size)]
+    torch.distributed.all_gather_object(gathered, states)
+    return gathered
+
+
+def collect_random() -> dict[str, Any]:
+    """The random states of this process as plain containers."""
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global state, whoever uses it
+    return {
+        "python": random.getstate(),
+        "numpy": [kind, np.asarray(keys).tolist(), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,  # of this process's own device
+    }
+
+
+def restore_random(states: Mapping[str, Any]) -> None:
+    """Undoes :func:`collect_random`; a device that was not there keeps its own state."""
+    version, internal, gauss = states["python"]
+    random.setstate((version, tuple(internal), gauss))
+    np.random.set_state(tuple(states["numpy"]))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])

@@ -1,0 +1,72 @@
+"""kill -9 at any moment, also within the write of a checkpoint, with outputs and TMPDIR on two file systems."""
+
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from harness import (
+    begin,
+    digest,
+    find_differences,
+    find_parts,
+    find_unreadable,
+    finish,
+    kill_at_random,
+    kill_in_a_write,
+    make_films,
+)  # fmt: skip
+
+MEMORY = Path("/dev/shm")
+KILLS = 4
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory) -> Path:
+    return make_films(tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(films, tmp_path_factory) -> tuple[dict[str, str], float]:
+    """What a run without trouble leaves, and the seconds that its work takes."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    process = begin(films, folder, folder.parent / "tmp")
+    while process.poll() is None and not (folder / "config.yaml").exists():
+        time.sleep(0.05)
+    started = time.monotonic()
+    finish(process, folder.parent / "tmp")
+    return digest(folder), time.monotonic() - started
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(films, undisturbed, tmp_path, seed, request):
+    expected, seconds = undisturbed
+    dice = random.Random(seed)
+    memory = MEMORY / f"chexpert-chaos-{time.time_ns()}"
+    memory.mkdir()
+    request.addfinalizer(lambda: shutil.rmtree(memory, ignore_errors=True))
+    assert memory.stat().st_dev != tmp_path.stat().st_dev
+    places = [(memory / "run", tmp_path / "tmp"), (tmp_path / "run", memory / "tmp")]
+    folder, temporary = places[seed % 2]
+    inside = 0
+    for number in range(KILLS):
+        process = begin(films, folder, temporary, resume=number > 0)
+        at_write = number < 2
+        inside += (
+            kill_in_a_write(process, folder, dice)
+            if at_write
+            else kill_at_random(process, folder, dice, seconds / (1 + number))
+        )
+        assert find_unreadable(folder) == []
+    process = begin(films, folder, temporary, resume=True)
+    finish(process, temporary)
+    print(f"chain {seed}: {KILLS} kills, {inside} within a write, {folder} with TMPDIR {temporary}")
+    assert find_parts(folder) == []
+    assert list(folder.rglob("*.part")) == []
+    assert list(temporary.iterdir()) == []
+    assert find_unreadable(folder) == []
+    assert find_differences(digest(folder), expected) == []
+    assert inside >= 1
