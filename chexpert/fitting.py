@@ -3,9 +3,9 @@
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import zip_longest
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -24,7 +24,6 @@ from chexpert.models import Model, synchronise_batch_norm
 from chexpert.stopping import Stopper
 from chexpert.stored import pass_on
 from chexpert.training import (
-    RESUME,
     BestCheckpoint,
     EveryCheckpoint,
     LastCheckpoint,
@@ -36,12 +35,20 @@ from chexpert.training import (
     make_progress,
 )  # fmt: skip
 
+
+class Last(NamedTuple):
+    """The checkpoint from which a run goes on, and how many steps it has behind it."""
+
+    path: Path
+    steps: int
+
+
 NO_HPARAMS = ("backbone", "recipe")
 """A single model's backbone stands in the model too; a recipe says what to expect."""
 
 
 def fit(
-    cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Path | None
+    cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Last | None
 ) -> float:
     """Fits, judges the best weights and explains, with all that is left in ``folder``; goes on from ``last``.
 
@@ -60,14 +67,14 @@ def fit(
     )
     module = make_module(cfg, model, data, several=trainer.world_size > 1)
     if trainer.is_global_zero:
-        OmegaConf.save(OmegaConf.create(cfg), folder / rundir.CONFIG)
+        rundir.write_text(folder / rundir.CONFIG, OmegaConf.to_yaml(OmegaConf.create(cfg)))
         rundir.write_json(folder / rundir.DATA, data.summarise())
         print(introduce(model, data, trainer, folder), flush=True)
         for warning in find_warnings(data, undefined, monitor):
             print(f"warning: {warning}", file=sys.stderr)
     if "train" in data.datasets:
         with telling_dead_workers():
-            trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
+            trainer.fit(module, datamodule=data, ckpt_path=last and last.path, weights_only=True)
     weights = best.best_model_path or None
     if cfg["predict_train"]:
         predict_train(trainer, module, data, weights, folder)
@@ -97,7 +104,7 @@ def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: s
 
 
 def make_trainer(
-    node: Mapping[str, Any], folder: Path, last: Path | None, callbacks: Sequence[pl.Callback]
+    node: Mapping[str, Any], folder: Path, last: Last | None, callbacks: Sequence[pl.Callback]
 ) -> pl.Trainer:
     """Lightning's trainer, whose own handlers are kept out: a signal ends it with exit code 0 and no checkpoint."""
     trainer = build(
@@ -134,16 +141,12 @@ def predict_train(
 
 
 def gather(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:
-    """Predictions of all processes in the order of the file."""
-    shares: list[Any] = [list(batches)]
+    """Paths and probabilities of all processes, in the order of the file."""
+    shares: list[Any] = [list(chain.from_iterable(batches))]
     if trainer.world_size > 1:
         shares = [None] * trainer.world_size
-        torch.distributed.all_gather_object(shares, list(batches))
-    rows = []
-    for step in zip_longest(*shares, fillvalue=()):
-        for views in zip_longest(*step):  # a batch was shared out view by view
-            rows += [view for view in views if view is not None]
-    return rows
+        torch.distributed.all_gather_object(shares, list(chain.from_iterable(batches)))
+    return [(path, values) for _, path, values in sorted(chain.from_iterable(shares))]
 
 
 def report_to(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
@@ -155,9 +158,9 @@ def report_to(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
     return [TrialReporter(**trial, monitor=MONITOR)]
 
 
-def make_logger(folder: Path, last: Path | None) -> TensorBoardLogger:
+def make_logger(folder: Path, last: Last | None) -> TensorBoardLogger:
     """TensorBoard's files; what was logged beyond the place where a run goes on is logged again."""
-    step = last and torch.load(last, map_location="cpu", weights_only=True, mmap=True)[RESUME]["steps"]
+    step = last and last.steps
     return TensorBoardLogger(folder, name=rundir.TENSORBOARD, version="", default_hp_metric=False, purge_step=step)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from chexpert.problem import ProblemError
 from chexpert.stopping import REQUEUE, PrunedError, Stopped, under_slurm
 
-PATIENCE = 1800
-"""Seconds that the other processes wait for what the first decides; it may be drawing a phantom or filling a cache."""
+PATIENCE = 86400
+"""Seconds that the others wait for what the first process decides: it may be filling a cache. They see when it dies."""
+
+GRACE = "250"
+"""Seconds after a signal until the agent kills: a few steps and a checkpoint."""
 
 
 def find_rank() -> int | None:
@@ -51,6 +55,7 @@ def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     heeded = [signal.SIGTERM, signal.SIGINT] + [REQUEUE] * under_slurm()
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", GRACE)
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ",".join(signum.name for signum in heeded)
     handlers = {signum: signal.getsignal(signum) for signum in heeded}
     name = uuid.uuid4().hex
@@ -82,6 +87,9 @@ def _tell_errors(function: Callable[..., Any], *arguments: Any) -> Any:
     return record(function)(*arguments)
 
 
+REFUSED = "refused"
+
+
 class Agreement:
     """What the first of several processes decides for all, before they train together.
 
@@ -104,11 +112,18 @@ class Agreement:
         )
 
     def decide(self, question: str, answer: Callable[[], str]) -> str:
-        """What the first process answers to a question."""
-        key = f"chexpert/{question}"
+        """What the first process answers to a question. Where it cannot, it tells why, and the others end quietly."""
+        key = f"chexpert/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}/{question}"
         if self.rank == 0:
-            self._store.set(key, answer())
-        return self._store.get(key).decode()
+            try:
+                self._store.set(key, answer())
+            except BaseException:
+                self._store.set(key, REFUSED)
+                raise
+        answered = self._store.get(key).decode()
+        if answered == REFUSED:
+            sys.exit(1)
+        return answered
 
 
 def find_meeting_point() -> tuple[str, int, bool]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -161,4 +162,10 @@ def strip_place(overrides: Sequence[str]) -> list[str]:
 def _newest(parent: Path, name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     folders = sorted((path.parent for path in parent.glob(f"*/{name}")), key=lambda folder: folder.name, reverse=True)
     for folder in folders:
-        yield folder, read_state(folder, name)
+        try:
+            told = read_state(folder, name)
+        except ProblemError as problem:  # of another run; this one can do without it
+            print(f"note: passed over: {problem.where}: {problem.what}", file=sys.stderr)
+            continue
+        if {"state", "overrides"} <= told.keys():
+            yield folder, told

@@ -1,5 +1,6 @@
 """From a config to a run folder: build, fit, judge the best weights, explain."""
 
+import errno
 import json
 import logging
 import math
@@ -7,7 +8,8 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +29,13 @@ from chexpert.build import (
 from chexpert.config import resolve
 from chexpert.data import CheXpertDataModule, Preprocessing, check_studies
 from chexpert.features import use_features
-from chexpert.fitting import fit
+from chexpert.fitting import Last, fit
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank, launch
 from chexpert.report import describe, write_report
 from chexpert.resume import find_changes, read_config, read_state, strip_place
-from chexpert.state import telling_state, wait_for
+from chexpert.state import alone, telling_state, wait_for
 from chexpert.stopping import REQUEUE, PrunedError, Stopped, Stopper, heeding_signals, requeue
 from chexpert.stored import read_checkpoint, without_weights
 from chexpert.training import RESUME, choose_precision, clean
@@ -74,29 +76,46 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
         return follow(cfg, folder)
     if sweep:
         wait_for(folder)
-    new = not any(folder.iterdir())
-    mean = None if new else take_up(cfg, folder, sweep=sweep)
-    agree(f"{folder.name}: to do", lambda: "nothing" if mean is not None else "work")
-    if mean is not None:
-        return mean
-    try:
+    with alone(folder):
+        new = rundir.is_empty(folder)
+        found: list[float | None] = []
+
+        def look() -> str:
+            found.append(None if new else take_up(cfg, folder, sweep=sweep))
+            return "work" if found[0] is None else "nothing"
+
+        agree(f"{folder.name}: to do", look)
+        if found[0] is not None:
+            return found[0]
         patient = find_rank() is not None
-        with heeding_signals(patient=patient) as stopper, telling_state(folder, strip_place(overrides)):
-            mean = share_out(settle(cfg), folder, stopper)
+        with ending(folder, discard=new and not sweep), heeding_signals(patient=patient) as stopper:
+            with telling_state(folder, strip_place(overrides)):
+                mean = share_out(settle(cfg), folder, stopper)
+            write_report(folder)  # once the run's state says that it is finished
+    print(describe(folder))
+    return mean
+
+
+@contextmanager
+def ending(folder: Path, *, discard: bool) -> Iterator[None]:
+    """Sees to what is left of a run that did not finish; ``discard``: nothing, unless it holds a checkpoint."""
+    try:
+        yield
     except Stopped as stopped:
         print(f"{stopped}; go on with: python train.py resume={folder}", file=sys.stderr)
         if stopped.signal == REQUEUE:
             requeue()
         raise
-    except Exception:
+    except Exception as error:
         if (folder / rundir.METRICS).is_file():  # it was judged before it failed
-            write_report(folder)
-        elif new and not sweep and not any(folder.glob(f"{rundir.CHECKPOINTS}/*.ckpt")):
+            with suppress(Exception):  # what went wrong first is told
+                write_report(folder)
+        elif discard and not any(folder.glob(f"{rundir.CHECKPOINTS}/*.ckpt")):
             shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            mend = "make room there; then go on with resume=RUN"
+            raise ProblemError(f"cannot be written: {error.strerror}", where=str(folder), mend=mend) from error
         raise
-    write_report(folder)  # once the run's state says that it is finished
-    print(describe(folder))
-    return mean
 
 
 def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
@@ -185,9 +204,9 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     """Builds and tries everything, then fits; see :func:`run`."""
     pl.seed_everything(plain["seed"], workers=True, verbose=False)
     try_out(plain)
-    last = find_last(folder)
-    # Before any data is read: weights may not be had.
-    model = build_model(plain if last is None else without_weights(plain))
+    last = find_last(folder, plain["trainer"].get("max_epochs"))
+    # Before any data is read: weights may not be had. One that goes on has them all in its checkpoint.
+    model = build_model(plain if last is None else without_weights(plain) | {"start_from": None})
     choose_settings(plain, model, folder if last else None)
     only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
     data = prepare(plain, model, "validate" if only_judged else "fit", folder)
@@ -225,20 +244,25 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
     return made[0]
 
 
-def find_last(folder: Path) -> Path | None:
+def find_last(folder: Path, epochs: int | None) -> Last | None:
     """The checkpoint from which a run goes on.
 
     Raises:
-        ProblemError: it cannot be read, or tells no place.
+        ProblemError: it cannot be read, tells no place, or has been trained for more epochs than that.
     """
     path = rundir.checkpoint(folder, rundir.LAST)
     if not path.is_file():
         return None
     read_checkpoint(path)
-    if RESUME not in torch.load(path, map_location="cpu", weights_only=True, mmap=True):
+    place = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get(RESUME)
+    if place is None:
         mend = f"begin a new run from its weights: start_from={folder}"
         raise ProblemError("an older version left this checkpoint, without its place", where=str(path), mend=mend)
-    return path
+    begun = place["epoch"] + (place["batches"] > 0)
+    if epochs is not None and begun > epochs:
+        mend = f"trainer.max_epochs={begun} or more"
+        raise ProblemError(f"it is in epoch {begun} already", where="trainer.max_epochs", mend=mend)
+    return Last(path, place["steps"])
 
 
 def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ EVALUATION = "evaluation"
 CALIBRATION = "calibration.json"
 STATE = "state.json"
 SWEEP = "sweep.json"
+LOCK = ".lock"
 REPORT = "report.html"
 FILMS = "films"
 EXPLANATIONS = "explanations"
@@ -35,6 +37,11 @@ PART = ".part"
 """What a file is called while it is written, after its own name."""
 MANIFEST = "manifest.json"
 QUALITY = "quality.json"
+
+
+def is_empty(run: Path) -> bool:
+    """Whether a folder holds nothing, but for the file by which some file systems lock it."""
+    return all(path.name == LOCK for path in run.iterdir())
 
 
 def checkpoint(run: Path, name: str = BEST) -> Path:
@@ -162,9 +169,17 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
 
 def write_json(path: Path, content: Any) -> None:
     """Writes strict JSON: NaN, which JSON does not know, becomes null."""
+    write_text(path, json.dumps(_nullify(content), indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text whole: whoever reads beside a run, or after a power cut, sees the old or the new, never a half."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + PART)  # whoever reads beside a run sees the old or the new, never a half
-    part.write_text(json.dumps(_nullify(content), indent=2, allow_nan=False) + "\n")
+    part = path.with_name(path.name + PART)
+    with part.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
 
 

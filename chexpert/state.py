@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,7 +28,7 @@ def list_versions() -> dict[str, str]:
 
 @contextmanager
 def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
-    """Keeps state.json while a run works in a folder, which no other run can do meanwhile.
+    """Keeps state.json while a run works in a folder.
 
     It says ``running``, then ``finished``, ``stopped`` by which signal, ``pruned``, or ``failed`` and why. A run that
     goes on keeps when it began and adds up its seconds.
@@ -35,38 +36,34 @@ def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
     Args:
         folder: of the run.
         overrides: what was chosen on the command line.
-
-    Raises:
-        ProblemError: a run works in this folder.
     """
-    with alone(folder):
-        started = time.monotonic()
-        path = folder / rundir.STATE
-        before = json.loads(path.read_text()) if path.is_file() else {}
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        told: dict[str, Any] = {
-            "state": "running",
-            "why": None,
-            "command": " ".join(["python train.py", *overrides]),
-            "overrides": list(overrides),
-            "versions": list_versions(),
-            "started": before.get("started", now),
-            "resumed": [*before.get("resumed", []), now] if before else [],
-            "seconds": before.get("seconds"),
-        }
-        rundir.write_json(path, told)
-        try:
-            yield
-        except BaseException as error:  # told and raised again: also when it was interrupted
-            why = (str(error) or type(error).__name__).partition("\n")[0]
-            told |= {"state": ENDS.get(type(error), "failed"), "why": why}
-            raise
-        else:
-            told["state"] = "finished"
-        finally:
-            told["seconds"] = round((before.get("seconds") or 0) + time.monotonic() - started, 1)
-            with suppress(OSError):  # a full disk: what is wrong was said, and is not to be covered by this
-                rundir.write_json(path, told)
+    started = time.monotonic()
+    path = folder / rundir.STATE
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    now = datetime.now().astimezone().isoformat(timespec="seconds")
+    told: dict[str, Any] = {
+        "state": "running",
+        "why": None,
+        "command": " ".join(["python train.py", *overrides]),
+        "overrides": list(overrides),
+        "versions": list_versions(),
+        "started": before.get("started", now),
+        "resumed": [*before.get("resumed", []), now] if before else [],
+        "seconds": before.get("seconds"),
+    }
+    rundir.write_json(path, told)
+    try:
+        yield
+    except BaseException as error:  # told and raised again: also when it was interrupted
+        why = (str(error) or type(error).__name__).partition("\n")[0]
+        told |= {"state": ENDS.get(type(error), "failed"), "why": why}
+        raise
+    else:
+        told["state"] = "finished"
+    finally:
+        told["seconds"] = round((before.get("seconds") or 0) + time.monotonic() - started, 1)
+        with suppress(OSError):  # a full disk: what is wrong was said, and is not to be covered by this
+            rundir.write_json(path, told)
 
 
 @contextmanager
@@ -76,31 +73,45 @@ def alone(folder: Path) -> Iterator[None]:
     Raises:
         ProblemError: another process holds it.
     """
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
+    handle = lock(folder)
+    if handle is None:
         mend = "wait for it, stop it, or take another hydra.run.dir"
-        raise ProblemError("a run is working in this folder", where=str(folder), mend=mend) from error
-    except OSError:
-        pass  # some network file systems cannot lock a folder
-    forks.append(handle)
+        raise ProblemError("a run is working in this folder", where=str(folder), mend=mend)
+    _held.append(handle)
     try:
         yield
     finally:
-        forks.remove(handle)
+        _held.remove(handle)
         os.close(handle)
 
 
-forks: list[int] = []
+def lock(folder: Path) -> int | None:
+    """A handle with the lock of a folder on it, None where another process has that.
+
+    NFS locks no folder, but a file in it; where there are no locks at all, nothing is held, which is said.
+    """
+    for path, flags in ((folder, os.O_RDONLY), (folder / rundir.LOCK, os.O_RDWR | os.O_CREAT)):
+        handle = os.open(path, flags)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        except OSError as error:
+            last, reason = handle, error.strerror
+    print(f"note: {folder} cannot be locked ({reason}): start no second run in it", file=sys.stderr)
+    return last
+
+
+_held: list[int] = []
 """What a forked process, such as a loader's, must not hold on to when this one is gone."""
 
 
 def _let_go() -> None:
-    for handle in forks:
+    for handle in _held:
         os.close(handle)
-    forks.clear()
+    _held.clear()
 
 
 os.register_at_fork(after_in_child=_let_go)

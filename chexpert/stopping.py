@@ -53,11 +53,6 @@ class Stopper:
             return
         raise Stopped(signum)
 
-    def stop_if_asked(self) -> None:
-        """Where the work can stop."""
-        if self.requested is not None:
-            raise Stopped(self.requested)
-
 
 @contextmanager
 def heeding_signals(*, patient: bool = False) -> Iterator[Stopper]:

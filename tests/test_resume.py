@@ -3,9 +3,11 @@
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,12 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_run import PROJECT, TINY, start, train
 
+from chexpert import fitting
 from chexpert.data import ViewDataset
 from chexpert.problem import ProblemError
 from chexpert.state import alone
 from chexpert.stopping import Stopped
-from chexpert.training import MaskedBCE, MultilabelModule
+from chexpert.training import LastCheckpoint, MaskedBCE, MultilabelModule
 
 SHORT = ["trainer.max_epochs=2", "explainer=[]", "model.dropout=0.3", "calibration=null", "save_minutes=1000"]
 
@@ -252,3 +255,73 @@ def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undistur
     check_equal(folder, undisturbed())
     state = json.loads((folder / "state.json").read_text())
     assert (state["state"], len(state["resumed"])) == ("finished", 1)
+
+
+# Each write of last.ckpt within an epoch, as by save_minutes: what a kill leaves there goes on.
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["trainer.accumulate_grad_batches=2", "trainer.val_check_interval=3"],
+        ["scheduler=plateau", "scheduler.patience=0", "trainer.val_check_interval=2"],
+        pytest.param(["averaging=ema", "keep=2", "trainer.max_epochs=3"], marks=pytest.mark.slow),
+    ],
+    ids=["plain", "accumulation", "plateau", "ema"],
+)
+def test_a_run_goes_on_from_every_write(tmp_path, phantom, monkeypatch, options):
+    whole, copies = tmp_path / "whole", tmp_path / "copies"
+    original = LastCheckpoint.save
+
+    def save(self, trainer):
+        original(self, trainer)
+        shutil.copytree(whole, copies / f"{len(list(copies.glob('*'))):02d}")
+
+    copies.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(LastCheckpoint, "save", save)
+        start(whole, phantom, *SHORT, "save_minutes=1e-9", *options)
+    assert len(list(copies.iterdir())) > 5
+    for copy in sorted(copies.iterdir()):
+        start(copy, phantom, *SHORT, "save_minutes=1e-9", "resume=auto", *options)
+        for name in ("last", "best"):
+            found = find_differences(read(copy, name), read(whole, name))
+            assert [place for place in found if "scheduler_progress" not in place] == [], (copy.name, name)
+        assert sorted(path.name for path in (copy / "checkpoints").iterdir()) == sorted(
+            path.name for path in (whole / "checkpoints").iterdir()
+        )
+
+
+def test_what_early_stopping_decided_in_the_first_epoch_stays_decided(tmp_path, phantom, monkeypatch):
+    options = ["trainer.val_check_interval=2", "early_stopping=0", "optimizer.lr=0", "trainer.max_epochs=3"]
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "judge", lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # it is trained, not judged
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT, *options)
+    steps = read(tmp_path, "last")["global_step"]
+    assert 0 < steps < 5
+    start(tmp_path, phantom, *SHORT, *options, "resume=auto")
+    assert read(tmp_path, "last")["global_step"] == steps
+
+
+def test_checkpoints_that_stay_do_not_name_the_best_epoch(tmp_path, phantom):
+    start(tmp_path, phantom, *SHORT, "keep_every=1", "keep=2", "trainer.max_epochs=3")
+    epoch = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)["epoch"]
+    assert json.loads((tmp_path / "metrics.json").read_text())["best_epoch"] == epoch
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("line", ["run folder", pytest.param("epoch 1", marks=pytest.mark.slow)])
+def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(tmp_path, phantom, signum, line):
+    """As a terminal and batch systems send it; the loader's processes must not end the run in their way."""
+    given = ["data=small", f"data.root={phantom}", *TINY, *SHORT, "data.workers=2", "trainer.max_epochs=50"]
+    command = [sys.executable, str(PROJECT / "train.py"), *given, f"hydra.run.dir={tmp_path}/run"]
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **piped) as running:
+        while not next(running.stdout).startswith(line):
+            pass
+        time.sleep(2)  # into the trial validation, or the next epoch
+        os.killpg(running.pid, signum)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == 128 + signum, told
+    assert f"stopped by {signum.name}; go on with" in told
+    assert "Traceback" not in told

@@ -70,7 +70,7 @@ def choose_folder(config: DictConfig) -> str:
         ProblemError: it cannot.
     """
     if config.get("resume") == "auto":
-        point(config.hydra.run, rundir.STATE, lambda parent: find_unfinished_runs(parent, settle(config)))
+        point(config.hydra.run, rundir.STATE, lambda parent: find_unfinished_runs(parent, resolve_run(config)))
     check_folder(Path(config.hydra.run.dir), resumed=bool(config.get("resume")))
     return config.hydra.run.dir
 
@@ -106,7 +106,7 @@ def point(node: DictConfig, kind: str, find: Callable[[Path], Iterable[Path]]) -
             node.dir = str(found)
 
 
-def settle(config: DictConfig) -> dict[str, Any]:
+def resolve_run(config: DictConfig) -> dict[str, Any]:
     """The run's own part of what Hydra composed, resolved; where something is wrong with it, the run will say so."""
     try:
         return resolve(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
@@ -122,7 +122,7 @@ def check_folder(folder: Path, *, resumed: bool) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        used = any(folder.iterdir())
+        used = not rundir.is_empty(folder)
     except OSError as error:
         mend = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
         raise ProblemError(f"the run folder cannot be made: {error.strerror}", where=str(folder), mend=mend) from error

@@ -75,6 +75,10 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
     epochs = trainer.get("max_epochs", 1)
     if not isinstance(epochs, int) or epochs < 0:
         yield ProblemError(f"{epochs!r} is not possible", where="trainer.max_epochs", mend="a whole number, 0 or more")
+    for key in ("max_steps", "min_steps", "max_time"):
+        if trainer.get(key) not in (None, -1):
+            mend = "trainer.max_epochs, with trainer.limit_train_batches for less than an epoch"
+            yield ProblemError("the length of a run is counted in epochs", where=f"trainer.{key}", mend=mend)
     devices = trainer.get("devices", 1)
     if (
         devices != "auto"

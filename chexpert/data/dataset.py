@@ -106,7 +106,7 @@ class ViewDataset(Dataset):
         targets, mask = self.targets[rows], self.mask[rows]
         if keys and keys[0][1] < 0:
             mask = torch.zeros_like(mask)
-        if self.draws is not None:
+        if self.draws is not None and keys:
             self.draws.fill(targets.numpy(), rows, keys[0][0])  # a batch is of one epoch
         paths, matrices = [self.paths[row] for row in rows], self._matrices(kept)
         return Batch(torch.from_numpy(images[: len(rows)]), targets, mask, paths, skipped, matrices, rows)

@@ -1,6 +1,9 @@
 """The order in which training sees the views, and the loader that carries them from its workers."""
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -126,6 +129,7 @@ def make_loader(
         batch_sampler=ViewBatches(sampler, batch_size, share, start),
         num_workers=workers,
         collate_fn=_as_is,
+        worker_init_fn=heed_parent_only,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
         # A process that was itself spawned, as several that train together are, would spawn these: seconds each.
@@ -134,6 +138,22 @@ def make_loader(
             seed
         ),  # or each epoch would draw from the state that dropout draws from
     )
+
+
+def heed_parent_only(worker: int = 0) -> None:
+    """A terminal and a batch system signal every process of a job; only the one that trains says when loading ends."""
+    for signum in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(signum, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process on a SIGTERM of its parent's; one of anybody else's is not for it."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def _as_is(batch: Any) -> Any:

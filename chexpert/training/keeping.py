@@ -57,6 +57,13 @@ class BestCheckpoint(ModelCheckpoint):
         self._at = trainer.global_step
         super()._save_checkpoint(trainer, filepath)
 
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch, from 0, of the best weights; None where nothing was trained."""
+        if not self.best_model_path:
+            return None
+        return int(torch.load(self.best_model_path, map_location="cpu", weights_only=True, mmap=True)["epoch"])
+
     def forget_overtaken(self) -> None:
         """Lets the next epoch be the best where best.ckpt is of an epoch that is trained again.
 
@@ -64,10 +71,14 @@ class BestCheckpoint(ModelCheckpoint):
         weights which are gone; on a device that computes the same twice the same epoch wins again.
         """
         path = Path(self.best_model_path)
-        if not self.best_model_path or not path.is_file():
-            return
-        if torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"] != self._at:
-            self.best_k_models, self.best_model_score, self.kth_best_model_path = {}, None, ""
+        if self.best_model_path and not (path.is_file() and read_step(path) == self._at):
+            self.best_k_models, self.best_model_score = {}, None
+            self.best_model_path = self.kth_best_model_path = ""
+
+
+def read_step(path: Path) -> int:
+    """The optimizer steps behind the weights of a checkpoint."""
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"]
 
 
 class KeptCheckpoints(BestCheckpoint):

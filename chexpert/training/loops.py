@@ -1,12 +1,13 @@
 """Where Lightning's loops are, told so that they go on from there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 
-def settle(loops: dict[str, Any], *, to_validate: bool, validated: bool) -> None:
+def restate(loops: dict[str, Any], *, to_validate: bool, validated: bool) -> None:
     """Turns the progress of Lightning's loops into: so many steps are done, and the next validation is to come or not.
 
     A save within the hooks of a step finds it half counted, and Lightning would then leave out the rest of the epoch.
@@ -33,6 +34,12 @@ def find_plateau_figures(trainer: pl.Trainer) -> list[float | None]:
     plateaus = [config for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
     figures = [trainer.callback_metrics.get(str(config.monitor)) for config in plateaus]
     return [None if figure is None else float(figure) for figure in figures]
+
+
+def show_metrics(trainer: pl.Trainer, metrics: Mapping[str, float]) -> None:
+    """Lets callbacks see the figures that were logged last: Lightning keeps them in no checkpoint."""
+    shown = trainer._logger_connector._callback_metrics
+    shown.update({name: torch.tensor(value) for name, value in metrics.items()})
 
 
 def step_plateaus(trainer: pl.Trainer, figures: Sequence[float | None]) -> None:

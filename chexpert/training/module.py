@@ -122,7 +122,7 @@ class MultilabelModule(pl.LightningModule):
             ProblemError: the last loss, or a weight, is NaN or infinite.
         """
         self.watch.settle()
-        check_weights(dict(self.model.named_parameters()), f"after step {self.global_step}")
+        check_weights(self.state_dict(), f"after step {self.global_step}")
 
     def on_validation_epoch_start(self) -> None:
         self.auroc.reset()
@@ -139,12 +139,12 @@ class MultilabelModule(pl.LightningModule):
         self.paths += batch.paths
         self.rows += batch.rows
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[str, list[float]]]:
-        """Path and C probabilities of each view."""
+    def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[int, str, list[float]]]:
+        """Row, path and C probabilities of each view."""
         if not batch.paths:
             return []
         probabilities = self._judge(batch, f"batch {batch_idx} to predict").sigmoid()
-        return list(zip(batch.paths, probabilities.tolist(), strict=True))
+        return list(zip(batch.rows, batch.paths, probabilities.tolist(), strict=True))
 
     def _judge(self, batch: Batch, where: str) -> torch.Tensor:
         """Logits (B, C) in float32, as explainers and chexpert.load compute them."""

@@ -24,7 +24,7 @@ def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float
     module.watch.settle()
     parts += [f"train/loss (last batch) {module.watch.value:.4f}"] if isfinite(module.watch.value) else []
     parts += [f"val/loss {float(metrics['val/loss']):.4f}"] if "val/loss" in metrics else []
-    if "val/auroc_mean" in metrics:
+    if "val/auroc_mean" in metrics and module.judged:  # a run that goes on behind a validation has not seen it
         mean, over = module.find_mean()
         split = trainer.datamodule.choosing  # type: ignore[attr-defined]
         kind = describe_level({"level": module.level, "views": module.study_score})

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
 from chexpert import rundir
 from chexpert.metrics import auroc_mean
+from chexpert.training.keeping import BestCheckpoint
 from chexpert.training.layout import make_layout, order
 from chexpert.training.module import MultilabelModule
 
@@ -49,7 +49,7 @@ class ResultsWriter(pl.Callback):
         )
         data.write_labels(rundir.labels(self.run, split), split, pl_module.paths)
         judged = summarise(pl_module) | {"labels": data.sources[split]["labels"]}
-        epoch = best_epoch(trainer)
+        epoch = find_best(trainer).best_epoch
         self.metrics |= {
             split: judged,
             "epoch_chosen_on": None if epoch is None else data.choosing,
@@ -81,10 +81,7 @@ def summarise(module: MultilabelModule) -> dict[str, Any]:
     }
 
 
-def best_epoch(trainer: pl.Trainer) -> int | None:
-    """The epoch, from 0, whose weights are judged; None where nothing was trained."""
-    checkpoint = trainer.checkpoint_callback
-    path = getattr(checkpoint, "best_model_path", "")
-    if not path:
-        return None
-    return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["epoch"])
+def find_best(trainer: pl.Trainer) -> BestCheckpoint:
+    """The callback that keeps the best weights; there may be others of its kind, and before it."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+    return next(callback for callback in callbacks if type(callback) is BestCheckpoint)

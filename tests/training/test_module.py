@@ -146,7 +146,7 @@ def test_a_fit_stops_before_the_step_of_a_loss_that_is_no_number():
 def test_weights_that_are_no_numbers_are_not_saved():
     module = make_module()
     module.model.head.bias.data[0] = math.inf
-    with pytest.raises(ProblemError, match=r"infinite: head\.bias"):
+    with pytest.raises(ProblemError, match=r"infinite: model\.head\.bias"):
         module.on_save_checkpoint({})
 
 
