@@ -1,5 +1,6 @@
 """The order in which training sees the views, and the loader that carries them from its workers."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -127,6 +128,8 @@ def make_loader(
         collate_fn=_as_is,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
+        # A process that was itself spawned, as several that train together are, would spawn these: seconds each.
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         generator=torch.Generator().manual_seed(
             seed
         ),  # or each epoch would draw from the state that dropout draws from

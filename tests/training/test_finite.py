@@ -4,8 +4,11 @@ import math
 
 import pytest
 import torch
+from test_module import load, make_batch, make_module, make_trainer
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from chexpert.problem import ProblemError
+from chexpert.training import finite
 from chexpert.training.finite import LossWatch, Step, check_weights, fetch
 
 
@@ -54,6 +57,27 @@ def test_weights_that_are_no_numbers_are_named():
     check_weights({"fine": torch.ones(2), "count": torch.tensor(3)}, "here")
     with pytest.raises(ProblemError, match=r"infinite: a, c(?s:.*)here"):
         check_weights({"a": torch.tensor([1, math.nan]), "b": torch.ones(1), "c": torch.tensor(math.inf)}, "here")
+
+
+class Reads(TorchDispatchMode):
+    """Counts where the host asks a tensor for its number: what a device would have to be waited for."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.filterwarnings("ignore:.*val_dataloader", "ignore:.*in eval mode", "ignore:.*LeafSpec")
+def test_a_training_step_reads_no_number_but_the_last_loss(monkeypatch):
+    monkeypatch.setattr(finite, "fetch", lambda loss: lambda: 0.5)
+    counts, batch = [], make_batch([[0, 1]])
+    for steps in (1, 6):
+        with Reads() as reads:
+            make_trainer(max_epochs=1, log_every_n_steps=100).fit(make_module(), load(*[batch] * steps))
+        counts.append(reads.count)
+    assert counts[0] == counts[1]  # Lightning's, before the first step
 
 
 @pytest.mark.gpu

@@ -239,6 +239,14 @@ def test_judged_paths_stand_in_the_order_of_the_rows():
     assert probabilities[:, 0].logit().tolist() == pytest.approx([0, 2, 4], abs=1e-4)
 
 
+def test_an_epoch_sees_each_training_and_each_validation_batch_once(monkeypatch):
+    module, batch, seen = make_module(identity()), make_batch([[0, 1], [1, 0]]), []
+    score = module.model.score
+    monkeypatch.setattr(module.model, "score", lambda maps: seen.append(module.training) or score(maps))
+    make_trainer(max_epochs=2).fit(module, load(*[batch] * 5), load(*[batch] * 3))
+    assert seen == ([True] * 5 + [False] * 3) * 2
+
+
 def test_a_second_validation_starts_afresh():
     module, trainer = make_module(identity()), make_trainer()
     for _ in range(2):
