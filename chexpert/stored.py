@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def pass_on(run: Path) -> Path:
         part.replace(path)
         rundir.write_json(path.with_suffix(".json"), told)
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # nor can anything be removed from a disk that can only be read
+            part.unlink(missing_ok=True)
         raise ProblemError(f"the weights cannot be written: {error}", where=str(path), mend="make room") from error
     return path
 

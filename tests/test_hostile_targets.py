@@ -123,6 +123,7 @@ ELSEWHERE = [
     ("evil", MKDIR),
     ("optimizer.lr", f"${{oc.create:{{_target_:os.mkdir,path:{MARKER}}}}}"),
     ("optimizer.lr", f"\\${{oc.create:{{_target_:os.mkdir,path:{MARKER}}}}}"),
+    ("optimizer.betas", [0.9, f"\\${{oc.create:{{_target_:os.mkdir,path:{MARKER}}}}}"]),
     ("optimizer._target_", "${oc.env:HOSTILE}"),
     ("optimizer._target_", "\\${oc.env:HOSTILE}"),
     ("scheduler._target_", "${explainer.lime._target_}"),

@@ -148,9 +148,21 @@ def _check_values(node: Mapping[str, Any], where: str) -> Iterator[ProblemError]
     if not isinstance(node.get(PARTIAL, True), bool):
         yield ProblemError(f"{node[PARTIAL]!r} is not possible", where=f"{where}.{PARTIAL}", mend="true or false")
     for key, value in node.items():
-        if isinstance(value, str) and "${" in value:  # an escaped one, which whoever reads config.yaml would resolve
+        for text in filter(lambda text: "${" in text, _texts(value)):  # escaped: a reader of config.yaml may resolve it
             mend = "write the value itself, or an interpolation without a backslash"
-            yield ProblemError(f"{value!r} was not resolved", where=f"{where}.{key}", mend=mend)
+            yield ProblemError(f"{text!r} was not resolved", where=f"{where}.{key}", mend=mend)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The strings in an argument, less those of nodes, which are checked where they stand."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping) and TARGET not in value:
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Iterator[ProblemError]:

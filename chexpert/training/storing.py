@@ -4,6 +4,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +51,21 @@ def write_whole(path: Path, content: Mapping[str, Any]) -> None:
         sync(path.parent)
     except (OSError, RuntimeError, zipfile.BadZipFile) as error:
         reason = find_reason(path.parent, error)  # while the part still takes the room that there is
-        part.unlink(missing_ok=True)
+        discard(part)
         raise ProblemError(
             f"the checkpoint {path.name} cannot be saved: {reason}",
             where=str(path.parent),
             mend="make room or make it writable; the checkpoint before is intact, go on from it with resume=RUN",
         ) from error
     except BaseException:  # interrupted: nothing half-made stays
-        part.unlink(missing_ok=True)
+        discard(part)
         raise
+
+
+def discard(part: Path) -> None:
+    """Removes a part; where nothing can be removed either, what was wrong with the write is told, and not this."""
+    with suppress(OSError):
+        part.unlink(missing_ok=True)
 
 
 def verify(path: Path) -> None:
