@@ -210,7 +210,6 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     choose_settings(plain, model, folder if last else None)
     only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
     data = prepare(plain, model, "validate" if only_judged else "fit", folder)
-    check_input(model, data.preprocessing.size)
     check_preprocessing(plain, data)
     if plain["level"] == "study":
         check_studies({split: data.frames[split] for split in data.reported})
@@ -233,6 +232,7 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
 
     def make() -> str:
         data = build(plain["data"], "data", **data_arguments(plain))
+        check_input(model, data.preprocessing.size)
         data.setup(stage)
         use_features(plain, model, data)
         made.append(data)

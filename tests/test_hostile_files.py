@@ -118,7 +118,7 @@ def test_a_malicious_pickle_is_refused(run_folder, marker, write, load):
 def test_a_run_does_not_go_on_from_one(run_folder, marker, write):
     write(run_folder / "checkpoints/last.ckpt", marker)
     with pytest.raises(ProblemError, match="no checkpoint of this project"):
-        find_last(run_folder)
+        find_last(run_folder, None)
 
 
 @pytest.mark.parametrize("write", PICKLES, ids=[each.__name__ for each in PICKLES])
