@@ -18,7 +18,7 @@ check: $(READY)  ## style, types, who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## ratios of interleaved runs on this machine, and outputs/bench/*.json; a quarter of an hour and more
+bench: $(READY)  ## ratios of interleaved runs on this machine, and outputs/bench/*.json; an hour and more
 	for name in $(BENCHES); do $(BIN)/python scripts/bench_$$name.py --json outputs/bench/$$name.json || exit; done
 	$(BIN)/python scripts/bench.py --json outputs/bench/bench.json
 

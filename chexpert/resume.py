@@ -28,7 +28,8 @@ MAY_CHANGE = (
 """Settings that the figures do not depend on, and how long to train; every other one makes another run."""
 
 REPEATED = re.compile(
-    r"\+*hydra[/.](sweeper|launcher)=\w+|\+*hydra\.(sweeper\.[\w.]+=[^$]*|launcher\.\w+=[\w.]+|job\.num=\d+)"
+    r"\+*hydra[/.](sweeper|launcher)=\w+|"
+    r"\+*hydra\.(sweeper\.(?!storage)[\w.]+=[^$]*|launcher\.[\w.]+=[\w.,:@-]*|job\.num=\d+)"
 )
 """What of Hydra's own is repeated: the choice of a launcher and its numbers, the sweeper and its search space."""
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 REQUEUE = signal.SIGUSR1
-"""What ``sbatch --signal=USR1@120`` sends that long before the time is over."""
+"""What ``sbatch --signal=USR1@300`` sends that long before the time is over."""
 
 
 class Stopped(SystemExit):

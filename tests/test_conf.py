@@ -178,7 +178,6 @@ def test_a_wrong_value_is_told_with_place_and_mend(override, what):
             ["trainer.gradient_clip_val=1", "trainer.precision=16-mixed", "optimizer.fused=true"],
             "cannot clip gradients",
         ),
-        (["unfreeze_epoch=1", "trainer.devices=2"], "ddp_find_unused_parameters_true"),
         (["loss=weighted_bce", "loss.pos_weight={Edema:2}"], "no weight for Atelectasis, Cardiomegaly"),
         (["loss=weighted_bce", "loss.pos_weight=often"], "auto, batch, a number"),
         (["scheduler=warmup_cosine", "scheduler.warmup=2"], "scheduler.warmup"),

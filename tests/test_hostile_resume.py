@@ -27,6 +27,7 @@ def leave(folder: Path, *overrides: str, name: str = rundir.STATE) -> str:
         "hydra.sweeper._target_=os.system",
         "hydra.sweeper.params={_target_:os.mkdir}",
         "hydra.sweeper.study=${oc.env:HOME}",
+        "hydra.sweeper.storage=postgresql://elsewhere/trials",
         "hydra/job_logging=evil",
         "hydra.job_logging.handlers.x={class:logging.FileHandler,filename:x}",
         "hydra.searchpath=[file:///tmp/evil]",
@@ -49,6 +50,7 @@ def test_hydras_own_nodes_and_options_are_not_repeated_from_a_file(tmp_path, ove
 
 def test_what_is_chosen_of_a_sweep_is_repeated(tmp_path):
     overrides = ["seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra/sweeper=optuna",
+                 "hydra.launcher.partition=gpu-a100",
                  "hydra.sweeper.n_trials=30", "hydra.sweeper.params.lr='interval(1e-5, 1e-2)'"]  # fmt: skip
     resume = leave(tmp_path / "sweep", *overrides, name=rundir.SWEEP)
     assert replay([resume])[1:-2] == overrides

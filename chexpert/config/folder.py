@@ -36,6 +36,8 @@ class RunFolder(Callback):
         with telling_problems():
             folder = choose_sweep_folder(config, overrides)
             self._held.enter_context(alone(folder))
+            for part in folder.glob(f"*{rundir.PART}"):  # of a table, where the sweep was killed
+                part.unlink(missing_ok=True)
             rundir.write_json(folder / rundir.SWEEP, {"state": "running", "overrides": overrides})
         with read_write(config.hydra.overrides):  # of which each job's config is composed anew, wherever it runs
             place = QuotedString(str(folder), Quote.single).with_quotes()

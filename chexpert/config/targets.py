@@ -61,7 +61,7 @@ GIVEN = {
     "scheduler": ("optimizer", "total_steps"),
     "trainer": ("callbacks", "logger", "plugins"),
 }
-"""Arguments that run.py gives itself; every other one comes from the config."""
+"""Arguments that the run gives itself; every other one comes from the config."""
 
 
 def walk(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -31,10 +31,6 @@ def _backbone_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
             if cfg[key] != usual:
                 mend = f"{key}={usual}, or frozen=false of the backbone or of a member"
                 yield ProblemError("no backbone is trained: all are frozen", where=key, mend=mend)
-    strategy = str(cfg["trainer"].get("strategy", "auto"))
-    if epoch and cfg["trainer"].get("devices", 1) != 1 and "find_unused" not in strategy:
-        mend = "trainer.strategy=ddp_find_unused_parameters_true"
-        yield ProblemError("several devices wait for gradients of frozen backbones", where="unfreeze_epoch", mend=mend)
 
 
 def _averaging_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:

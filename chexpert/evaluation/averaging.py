@@ -9,8 +9,6 @@ from scipy.stats import rankdata
 from chexpert.evaluation.tables import Named, strip_copy
 from chexpert.problem import ProblemError
 
-AVERAGES = ("mean", "rank")
-
 
 def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:
     """The average of one or more members of each observation, in the rows and names of the first one.

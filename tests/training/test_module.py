@@ -178,7 +178,7 @@ def test_training_takes_questions_and_validation_takes_observations():
 
 def test_predictions_are_probabilities_with_their_paths():
     batches = [make_batch([[0, math.log(3)]], name="a"), make_batch([[0, 0], [1, 0]], name="b")]
-    batches = [batch._replace(rows=range(len(batch.paths))) for batch in batches]
+    batches = [batch._replace(rows=list(range(len(batch.paths)))) for batch in batches]
     empty = Batch(torch.zeros(0, 1, 1, 2), torch.zeros(0, 2), torch.zeros(0, 2).bool(), [], ["gone"])
     found = make_trainer().predict(make_module(identity()), load(*batches, empty))
     assert [path for rows in found for _, path, _ in rows] == ["a0", "b0", "b1"]
