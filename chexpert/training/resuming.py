@@ -141,7 +141,7 @@ class LastCheckpoint(Checkpoint):
             "random": gather_random(trainer),
             "plateau": find_plateau_figures(trainer) if ended else [],
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
-            "skipped": sorted(trainer.datamodule.skipped),  # type: ignore[attr-defined]
+            "skipped": sorted(getattr(trainer.datamodule, "skipped", ())),  # type: ignore[attr-defined]
             "threads": torch.get_num_threads(),
         }
 
