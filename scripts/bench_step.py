@@ -30,6 +30,8 @@ def main() -> None:
 
     from chexpert.training import choose_precision
 
+    if min(given.steps, given.free_steps) <= ways.WARM:
+        raise SystemExit(f"error: more than {ways.WARM} steps are needed: the first {ways.WARM} are not counted")
     ways.CLOCK = given.clock
     precision = choose_precision(make_model(given.backbone), "cpu")
     content: dict[str, object] = {
