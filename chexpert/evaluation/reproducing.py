@@ -1,12 +1,12 @@
 """Whether a run reproduces the figure of a recipe, from its files alone."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from chexpert import rundir
+from chexpert.evaluation.entrants import read_json
 from chexpert.evaluation.settings import flatten, read_settings
 from chexpert.problem import ProblemError
 
@@ -68,14 +68,14 @@ def reproduce(
     told, settings = recipe["recipe"], read_settings(run / rundir.CONFIG)
     if not told:
         raise ProblemError("this recipe says nothing of what is expected", mend="one with a mapping `recipe`")
-    metrics = read(run / rundir.METRICS)
+    metrics = read_json(run / rundir.METRICS)
     reasons = [
         *find_unlike(recipe, settings),
         *check_start(told, settings, find_recipe),
-        *check_data(told, settings, read(run / rundir.DATA)),
-        *check_outcome(told, metrics, read(run / rundir.STATE)),
+        *check_data(told, settings, read_json(run / rundir.DATA)),
+        *check_outcome(told, metrics, read_json(run / rundir.STATE)),
     ]
-    figures = read(evaluation or rundir.evaluation(run, told["of"]["split"]))
+    figures = read_json(evaluation or rundir.evaluation(run, told["of"]["split"]))
     reasons += check_yardstick(recipe, figures, given=evaluation is not None)
     figure = figures.get("auroc_mean") or {}
     if told["expected"] is None:
@@ -163,21 +163,6 @@ def check_yardstick(recipe: Recipe, figures: Mapping[str, Any], *, given: bool) 
     over = figures.get("auroc_mean", {}).get("over")
     if sorted(over or ()) != sorted(recipe["mean_over"]):
         yield f"the mean is over {', '.join(over or ())}, and not over {', '.join(recipe['mean_over'])}"
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A JSON file of a run; empty where there is none.
-
-    Raises:
-        ProblemError: it is damaged.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ProblemError(f"cannot be read: {error}", where=str(path), mend="restore it, or run again") from error
-    return content if isinstance(content, dict) else {}
 
 
 def _spell(settings: Mapping[str, Any], key: str) -> str:
