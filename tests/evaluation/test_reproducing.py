@@ -181,7 +181,7 @@ def test_without_figures_or_a_run_it_says_so(tmp_path):
     with pytest.raises(ProblemError, match="the config cannot be read"):
         reproduce(RECIPE, tmp_path / "nothing")
     (run / rundir.METRICS).write_text("{")
-    with pytest.raises(ProblemError, match="cannot be read"):
+    with pytest.raises(ProblemError, match="damaged"):
         reproduce(RECIPE, run)
 
 
