@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +17,7 @@ from chexpert import rundir
 from chexpert.announce import MONITOR, find_undefined, find_warnings, introduce
 from chexpert.build import averaging, build, build_module, explaining
 from chexpert.conclude import conclude
+from chexpert.continuing import Last
 from chexpert.dashboard import show_evaluation
 from chexpert.data import CheXpertDataModule, telling_dead_workers
 from chexpert.identity import is_private
@@ -34,14 +35,6 @@ from chexpert.training import (
     keep_best,
     make_progress,
 )  # fmt: skip
-
-
-class Last(NamedTuple):
-    """The checkpoint from which a run goes on, and how many steps it has behind it."""
-
-    path: Path
-    steps: int
-
 
 NO_HPARAMS = ("backbone", "recipe")
 """A single model's backbone stands in the model too; a recipe says what to expect."""

@@ -1,14 +1,13 @@
 """From a config to a run folder: build, fit, judge the best weights, explain."""
 
 import errno
-import json
 import logging
 import math
 import os
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,27 +17,19 @@ import torch
 from omegaconf import DictConfig
 
 from chexpert import rundir
-from chexpert.build import (
-    build,
-    build_model,
-    check_input,
-    data_arguments,
-    takes_total_steps,
-    try_out,
-)
-from chexpert.config import resolve
-from chexpert.data import CheXpertDataModule, Preprocessing, check_studies
-from chexpert.features import use_features
-from chexpert.fitting import Last, fit
-from chexpert.models import Model
+from chexpert.build import build_model, try_out
+from chexpert.continuing import find_last, take_up
+from chexpert.data import check_studies
+from chexpert.fitting import fit
+from chexpert.preparing import check_preprocessing, choose_settings, prepare, settle
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank, launch
 from chexpert.report import describe, write_report
-from chexpert.resume import find_changes, read_config, read_state, strip_place
+from chexpert.resume import strip_place
 from chexpert.state import alone, telling_state, wait_for
-from chexpert.stopping import REQUEUE, PrunedError, Stopped, Stopper, heeding_signals, requeue
-from chexpert.stored import read_checkpoint, without_weights
-from chexpert.training import RESUME, choose_precision, clean
+from chexpert.stopping import REQUEUE, Stopped, Stopper, heeding_signals, requeue
+from chexpert.stored import without_weights
+from chexpert.training import clean
 
 # Lightning warns of what is chosen on purpose here.
 EXPECTED = (
@@ -118,51 +109,6 @@ def ending(folder: Path, *, discard: bool) -> Iterator[None]:
         raise
 
 
-def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
-    """The mean AUROC of a run that is finished, None where it is to go on.
-
-    Raises:
-        ProblemError: nothing is to go on with, or it is another run that lies there.
-    """
-    told = read_state(folder)
-    if not cfg.get("resume") or not told:
-        mend = "choose another hydra.run.dir" + ", or go on with what lies there: resume=auto" * bool(told)
-        raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)
-    if sweep and told["state"] == "failed":
-        mend = f"once it is mended: python train.py resume={folder}"
-        raise ProblemError(f"failed before: {told['why']}", where=str(folder), mend=mend)
-    if sweep and told["state"] == "pruned":
-        raise PrunedError(told["why"])
-    before, now = read_config(folder), resolve(cfg)
-    if before is None:
-        return None  # it did not come so far
-    if changes := find_changes(before, now):
-        mend = "give the settings that it had, or start another run: without resume"
-        what = "this run had another configuration: " + "; ".join(changes)
-        raise ProblemError(what, where=str(folder), mend=mend)
-    epochs = [config["trainer"].get("max_epochs") for config in (before, now)]
-    if told["state"] == "finished" and epochs[0] == epochs[1]:
-        print(f"finished before: {folder}")
-        metrics = json.loads((folder / rundir.METRICS).read_text())
-        mean = metrics[metrics["epoch_chosen_on"] or "valid"]["auroc_mean"]
-        return math.nan if mean is None else mean
-    if epochs[0] != epochs[1] and takes_total_steps(now["scheduler"]):
-        mend = f"trainer.max_epochs={epochs[0]}, or another run with a scheduler that knows no end, such as constant"
-        raise ProblemError("its learning rates were laid out for all its epochs", where="trainer.max_epochs", mend=mend)
-    return None
-
-
-def settle(cfg: DictConfig) -> dict[str, Any]:
-    """The config as plain containers, checked, and how several devices work together."""
-    plain = resolve(cfg)
-    trainer = plain["trainer"]
-    if find_rank() is not None or count_devices(trainer) > 1:
-        trainer.setdefault("strategy", "ddp")
-        if plain["unfreeze_epoch"] and trainer["strategy"] == "ddp":
-            trainer["strategy"] = "ddp_find_unused_parameters_true"  # it waits for every gradient otherwise
-    return plain
-
-
 def share_out(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     """Works here, or where several devices are asked for in a process for each of them."""
     clean(folder)
@@ -214,62 +160,3 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     if plain["level"] == "study":
         check_studies({split: data.frames[split] for split in data.reported})
     return fit(plain, model, data, folder, stopper, last)
-
-
-def choose_settings(plain: dict[str, Any], model: Model, before: Path | None) -> None:
-    """Sets what is left to the model and its device, or as it was ``before``; config.yaml then tells it."""
-    trainer = plain["trainer"]
-    chosen = choose_precision(model, trainer.get("accelerator", "auto"))
-    if plain["features"]:
-        chosen = "32-true"  # a classifier alone is small
-    config = before and read_config(before)
-    trainer.setdefault("precision", config["trainer"]["precision"] if config else chosen)
-
-
-def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> CheXpertDataModule:
-    """Reads the data. The first process does so before the others: it may draw a phantom or fill a cache."""
-    made: list[CheXpertDataModule] = []
-
-    def make() -> str:
-        data = build(plain["data"], "data", **data_arguments(plain))
-        check_input(model, data.preprocessing.size)
-        data.setup(stage)
-        use_features(plain, model, data)
-        made.append(data)
-        return "there"
-
-    agree(f"{folder.name}: data", make)
-    if not made:
-        make()
-    return made[0]
-
-
-def find_last(folder: Path, epochs: int | None) -> Last | None:
-    """The checkpoint from which a run goes on.
-
-    Raises:
-        ProblemError: it cannot be read, tells no place, or has been trained for more epochs than that.
-    """
-    path = rundir.checkpoint(folder, rundir.LAST)
-    if not path.is_file():
-        return None
-    read_checkpoint(path)
-    place = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get(RESUME)
-    if place is None:
-        mend = f"begin a new run from its weights: start_from={folder}"
-        raise ProblemError("an older version left this checkpoint, without its place", where=str(path), mend=mend)
-    begun = place["epoch"] + (place["batches"] > 0)
-    if epochs is not None and begun > epochs:
-        mend = f"trainer.max_epochs={begun} or more"
-        raise ProblemError(f"it is in epoch {begun} already", where="trainer.max_epochs", mend=mend)
-    return Last(path, place["steps"])
-
-
-def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:
-    """A run that only judges must show the model what it was trained on; one that trains may change the size."""
-    if not cfg.get("start_from") or cfg["trainer"].get("max_epochs") != 0:
-        return
-    trained = Preprocessing(**read_checkpoint(cfg["start_from"])[0]["preprocessing"])
-    if trained != data.preprocessing:
-        mend = f"data.size={trained.size} data.fit={trained.fit}"
-        raise ProblemError(f"trained on {trained}, judged on {data.preprocessing}", where="data", mend=mend)

@@ -14,6 +14,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 import chexpert
+from chexpert.continuing import find_last
 from chexpert.data.cache import DecodedCache
 from chexpert.data.features import Features
 from chexpert.ensembling.passes import find_input
@@ -21,7 +22,7 @@ from chexpert.metrics.maps import MapFile
 from chexpert.models import Backbone
 from chexpert.problem import ProblemError
 from chexpert.resume import read_config
-from chexpert.run import find_last, run
+from chexpert.run import run
 from chexpert.stored import read_checkpoint
 from chexpert.training import WholeCheckpointIO
 

@@ -1,0 +1,80 @@
+"""Whether what lies in a run folder is to go on, and from which checkpoint."""
+
+import json
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from omegaconf import DictConfig
+
+from chexpert import rundir
+from chexpert.build import takes_total_steps
+from chexpert.config import resolve
+from chexpert.problem import ProblemError
+from chexpert.resume import find_changes, read_config, read_state
+from chexpert.stopping import PrunedError
+from chexpert.stored import read_checkpoint
+from chexpert.training import RESUME
+
+
+class Last(NamedTuple):
+    """The checkpoint from which a run goes on, and how many steps it has behind it."""
+
+    path: Path
+    steps: int
+
+
+def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
+    """The mean AUROC of a run that is finished, None where it is to go on.
+
+    Raises:
+        ProblemError: nothing is to go on with, or it is another run that lies there.
+    """
+    told = read_state(folder)
+    if not cfg.get("resume") or not told:
+        mend = "choose another hydra.run.dir" + ", or go on with what lies there: resume=auto" * bool(told)
+        raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)
+    if sweep and told["state"] == "failed":
+        mend = f"once it is mended: python train.py resume={folder}"
+        raise ProblemError(f"failed before: {told['why']}", where=str(folder), mend=mend)
+    if sweep and told["state"] == "pruned":
+        raise PrunedError(told["why"])
+    before, now = read_config(folder), resolve(cfg)
+    if before is None:
+        return None  # it did not come so far
+    if changes := find_changes(before, now):
+        mend = "give the settings that it had, or start another run: without resume"
+        what = "this run had another configuration: " + "; ".join(changes)
+        raise ProblemError(what, where=str(folder), mend=mend)
+    epochs = [config["trainer"].get("max_epochs") for config in (before, now)]
+    if told["state"] == "finished" and epochs[0] == epochs[1]:
+        print(f"finished before: {folder}")
+        metrics = json.loads((folder / rundir.METRICS).read_text())
+        mean = metrics[metrics["epoch_chosen_on"] or "valid"]["auroc_mean"]
+        return math.nan if mean is None else mean
+    if epochs[0] != epochs[1] and takes_total_steps(now["scheduler"]):
+        mend = f"trainer.max_epochs={epochs[0]}, or another run with a scheduler that knows no end, such as constant"
+        raise ProblemError("its learning rates were laid out for all its epochs", where="trainer.max_epochs", mend=mend)
+    return None
+
+
+def find_last(folder: Path, epochs: int | None) -> Last | None:
+    """The checkpoint from which a run goes on.
+
+    Raises:
+        ProblemError: it cannot be read, tells no place, or has been trained for more epochs than that.
+    """
+    path = rundir.checkpoint(folder, rundir.LAST)
+    if not path.is_file():
+        return None
+    read_checkpoint(path)
+    place = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get(RESUME)
+    if place is None:
+        mend = f"begin a new run from its weights: start_from={folder}"
+        raise ProblemError("an older version left this checkpoint, without its place", where=str(path), mend=mend)
+    begun = place["epoch"] + (place["batches"] > 0)
+    if epochs is not None and begun > epochs:
+        mend = f"trainer.max_epochs={begun} or more"
+        raise ProblemError(f"it is in epoch {begun} already", where="trainer.max_epochs", mend=mend)
+    return Last(path, place["steps"])

@@ -1,0 +1,67 @@
+"""What a run settles before it fits: its devices, its precision, its data."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from chexpert.build import build, check_input, data_arguments
+from chexpert.config import resolve
+from chexpert.data import CheXpertDataModule, Preprocessing
+from chexpert.features import use_features
+from chexpert.models import Model
+from chexpert.problem import ProblemError
+from chexpert.ranks import agree, count_devices, find_rank
+from chexpert.resume import read_config
+from chexpert.stored import read_checkpoint
+from chexpert.training import choose_precision
+
+
+def settle(cfg: DictConfig) -> dict[str, Any]:
+    """The config as plain containers, checked, and how several devices work together."""
+    plain = resolve(cfg)
+    trainer = plain["trainer"]
+    if find_rank() is not None or count_devices(trainer) > 1:
+        trainer.setdefault("strategy", "ddp")
+        if plain["unfreeze_epoch"] and trainer["strategy"] == "ddp":
+            trainer["strategy"] = "ddp_find_unused_parameters_true"  # it waits for every gradient otherwise
+    return plain
+
+
+def choose_settings(plain: dict[str, Any], model: Model, before: Path | None) -> None:
+    """Sets what is left to the model and its device, or as it was ``before``; config.yaml then tells it."""
+    trainer = plain["trainer"]
+    chosen = choose_precision(model, trainer.get("accelerator", "auto"))
+    if plain["features"]:
+        chosen = "32-true"  # a classifier alone is small
+    config = before and read_config(before)
+    trainer.setdefault("precision", config["trainer"]["precision"] if config else chosen)
+
+
+def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> CheXpertDataModule:
+    """Reads the data. The first process does so before the others: it may draw a phantom or fill a cache."""
+    made: list[CheXpertDataModule] = []
+
+    def make() -> str:
+        data = build(plain["data"], "data", **data_arguments(plain))
+        check_input(model, data.preprocessing.size)
+        data.setup(stage)
+        use_features(plain, model, data)
+        made.append(data)
+        return "there"
+
+    agree(f"{folder.name}: data", make)
+    if not made:
+        make()
+    return made[0]
+
+
+def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:
+    """A run that only judges must show the model what it was trained on; one that trains may change the size."""
+    if not cfg.get("start_from") or cfg["trainer"].get("max_epochs") != 0:
+        return
+    trained = Preprocessing(**read_checkpoint(cfg["start_from"])[0]["preprocessing"])
+    if trained != data.preprocessing:
+        mend = f"data.size={trained.size} data.fit={trained.fit}"
+        raise ProblemError(f"trained on {trained}, judged on {data.preprocessing}", where="data", mend=mend)
