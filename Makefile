@@ -10,7 +10,7 @@ demo: $(READY)  ## train, judge and explain on the phantom
 	$(BIN)/python train.py experiment=demo
 
 test: $(READY)  ## the fast tests; slow ones: .venv/bin/pytest -m slow
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: $(READY)  ## style, types, who may import whom
 	$(BIN)/ruff check .

@@ -16,8 +16,10 @@ from chexpert.data import write_phantom
 from chexpert.data.frame import HEADER
 
 OFFLINE = Path(__file__).parent / "offline"
-ATTEMPTS = Path(tempfile.mkstemp(prefix="chexpert-sockets-")[1])
-os.environ["CHEXPERT_CLOSED_SOCKETS"] = str(ATTEMPTS)
+WORKER = "PYTEST_XDIST_WORKER" in os.environ  # writes into the file of the process that has started it
+if not WORKER:
+    os.environ["CHEXPERT_CLOSED_SOCKETS"] = tempfile.mkstemp(prefix="chexpert-sockets-")[1]
+ATTEMPTS = Path(os.environ["CHEXPERT_CLOSED_SOCKETS"])
 os.environ["PYTHONPATH"] = os.pathsep.join([str(OFFLINE), *filter(None, [os.environ.get("PYTHONPATH")])])
 for proxy in [name for name in os.environ if name.lower().endswith("_proxy")]:
     del os.environ[proxy]  # one on this machine would lead out
@@ -32,6 +34,8 @@ torch.set_num_threads(1)  # for tiny tensors threads cost more than they bring, 
 
 def pytest_terminal_summary(terminalreporter) -> None:
     """Says who reached for a network."""
+    if WORKER:
+        return
     attempts = ATTEMPTS.read_text().splitlines()
     terminalreporter.write_line(f"attempts to reach a network: {len(attempts)}")
     for attempt in sorted(set(attempts)):

@@ -134,6 +134,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("unfreeze_epoch=-1", "an epoch, from 0"),
         ("unfreeze_epoch=5", "the training ends after 5 epochs"),
         ("keep_every=0", "1 or more steps, or null"),
+        ("early_stopping=-1", "0 or more epochs, or null"),
         ("averaging.decay=0.5", "mend:  choose it too: averaging=..."),
         ("trainer.gradient_clip_val=0", "a number above 0, or null"),
         ("trainer.gradient_clip_algorithm=value", "no gradient is clipped without a bound"),

@@ -7,12 +7,15 @@ from chexpert.problem import ProblemError
 
 
 def find_training_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
-    """What is wrong with rates, freezing, averaging, clipping and checkpoints, beside what their classes say."""
+    """What is wrong with rates, freezing, averaging, clipping, stopping and checkpoints, beside what classes say."""
     yield from _backbone_problems(cfg)
     yield from _averaging_problems(cfg)
     yield from _clipping_problems(cfg)
     if cfg["keep_every"] is not None and cfg["keep_every"] < 1:
         yield ProblemError(f"{cfg['keep_every']} is not possible", where="keep_every", mend="1 or more steps, or null")
+    if cfg["early_stopping"] is not None and cfg["early_stopping"] < 0:
+        mend = "0 or more epochs, or null"
+        yield ProblemError(f"{cfg['early_stopping']} is not possible", where="early_stopping", mend=mend)
 
 
 def _backbone_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:

@@ -1,5 +1,6 @@
 """Pooled features of films, computed once: one file a split, keyed by all that changes them."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import shutil
 import sys
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -121,12 +123,15 @@ def write_features(
     size, free = len(views) * record.itemsize, shutil.disk_usage(path.parent).free
     if size > free:
         raise OSError(f"they take {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")
+    clear_rests(path)
     print(f"features: of {len(views):,} films into {path} ({size / 1e9:.2f} GB)", file=sys.stderr)
     batches = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
     partial = path.with_suffix(f".{os.getpid()}.partial")  # two processes that build at once write the same
     header = {"descr": np.lib.format.dtype_to_descr(record), "fortran_order": False, "shape": (len(views),)}
     try:
         with partial.open("wb") as file:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
             np.lib.format.write_array_header_2_0(file, header)
             for batch in watch(batches, "computing features", len(views), each=batch_size):
                 values = compute(batch, views, width, pool)
@@ -138,6 +143,14 @@ def write_features(
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def clear_rests(path: Path) -> None:
+    """Removes what killed processes have left of this file: one that still works holds a lock on its own."""
+    for rest in path.parent.glob(f"{path.stem}.*.partial"):
+        with suppress(OSError), rest.open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            rest.unlink()
 
 
 def compute(batch: Batch, views: ViewDataset, width: int, pool: Pool) -> np.ndarray:

@@ -6,13 +6,13 @@ from chexpert.training.focal import AsymmetricLoss, FocalLoss
 from chexpert.training.groups import start_optimizer
 from chexpert.training.keeping import BestCheckpoint, EveryCheckpoint, keep_best
 from chexpert.training.loss import MaskedBCE, count_targets
-from chexpert.training.module import MultilabelModule, start_scheduler
+from chexpert.training.module import MultilabelModule
 from chexpert.training.pesg import PESG
 from chexpert.training.precision import choose_precision, find_device, native_precision
 from chexpert.training.progress import make_progress
 from chexpert.training.results import ResultsWriter
 from chexpert.training.resuming import RESUME, LastCheckpoint
-from chexpert.training.schedules import OneCycle, WarmupCosine
+from chexpert.training.schedules import OneCycle, WarmupCosine, start_scheduler
 from chexpert.training.storing import WholeCheckpointIO, clean
 from chexpert.training.weighted import WeightedBCE
 

@@ -1,36 +1,22 @@
 """What a training step and a validation step do, for any model that maps images to logits."""
 
-import inspect
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from chexpert import rundir
 from chexpert.data import Batch
-from chexpert.metrics import (
-    Auroc,
-    Interval,
-    auroc_mean,
-    find_study,
-    mean_auroc_interval,
-    multilabel_auroc,
-    number_studies,
-    reduce_to_studies,
-)  # fmt: skip
 from chexpert.models import Model
 from chexpert.problem import ProblemError
-from chexpert.training.auroc import MultilabelAuroc
 from chexpert.training.compiling import compile_function
 from chexpert.training.finite import LossWatch, Step, check_weights
 from chexpert.training.fused import fuse
 from chexpert.training.groups import start_optimizer
+from chexpert.training.schedules import start_scheduler
+from chexpert.training.validation import Validation
 
 
 class MultilabelModule(pl.LightningModule):
@@ -69,26 +55,14 @@ class MultilabelModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.loss = model, loss
-        self.observations, self.mean_over = list(observations), list(mean_over)
+        self.observations = list(observations)
         self.make_optimizer, self.make_scheduler, self.card = optimizer, scheduler, card
-        self.level, self.study_score = level, study_score
         self.backbone_lr_factor, self.unfreeze_epoch = backbone_lr_factor, unfreeze_epoch
         self.trained = [backbone for backbone in model.members.values() if not backbone.frozen]
         """The backbones that are not frozen for good."""
         self.compiled = compile_function(model.training_logits) if compiled else None
         self.watch = LossWatch()
-        self.auroc = MultilabelAuroc(observations)
-        self.paths: list[str] = []
-        """Paths of the judged views, in the order of ``auroc.rows()``."""
-        self.rows: list[int] = []
-        """Their rows in the file."""
-        self.losses: list[torch.Tensor] = []
-        """Mean loss of each batch, and over how many labels."""
-        self.judged: dict[str, Auroc] = {}
-        """AUROC by observation, of the last validation."""
-        empty = np.zeros((0, len(self.observations)))
-        self.judged_rows = empty, empty, empty.astype(bool)
-        """Probabilities, labels and mask that it is of, one row a view or a study."""
+        self.validation = Validation(observations, mean_over, level, study_score)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.model(images)
@@ -125,19 +99,13 @@ class MultilabelModule(pl.LightningModule):
         check_weights(self.state_dict(), f"after step {self.global_step}")
 
     def on_validation_epoch_start(self) -> None:
-        self.auroc.reset()
-        self.paths, self.rows = [], []
-        self.losses = []
+        self.validation.begin()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not batch.paths:
             return
         logits = self._judge(batch, f"validation batch {batch_idx}")
-        loss = self.loss(logits, batch.targets, batch.mask)
-        self.losses.append(torch.stack([loss.float(), batch.mask.sum().float()]))  # fetched once, at the end
-        self.auroc.update(logits, batch.targets, batch.mask)
-        self.paths += batch.paths
-        self.rows += batch.rows
+        self.validation.see(batch, logits, self.loss(logits, batch.targets, batch.mask))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[int, str, list[float]]]:
         """Row, path and C probabilities of each view."""
@@ -156,45 +124,13 @@ class MultilabelModule(pl.LightningModule):
         return logits
 
     def on_validation_epoch_end(self) -> None:
-        loss = self._gather()
-        probabilities, labels, mask = (part.cpu().numpy() for part in self.auroc.rows())
-        rows = rundir.as_written(probabilities), labels, mask  # figures of the file that is left, to the last digit
-        if self.level == "study":
-            rows = reduce_to_studies([find_study(path) for path in self.paths], *rows, score=self.study_score)
-        self.judged = dict(zip(self.observations, multilabel_auroc(*rows), strict=True))
-        self.judged_rows = rows
-        mean, _ = auroc_mean(self.judged, self.mean_over)
-        values = {f"val/auroc/{name}": auroc.value for name, auroc in self.judged.items()}
-        self.log_dict(values | {"val/loss": loss}, logger=self._fitting)
-        self.log("val/auroc_mean", mean, logger=self._fitting)  # not on the bar: no bare mean is printed
-
-    def _gather(self) -> float:
-        """Brings together what the processes have judged, in the order of the file, and returns the mean loss."""
-        losses = torch.stack(self.losses).double().cpu() if self.losses else torch.zeros(1, 2, dtype=torch.float64)
         if not self._alone:
-            skipped: set[str] = self.trainer.datamodule.skipped  # type: ignore[attr-defined]
-            own = losses, self.rows, self.paths, skipped, *(part.cpu() for part in self.auroc.rows())
-            shares: list[Any] = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(shares, own)
-            parts = list(zip(*shares, strict=True))
-            losses, self.rows = torch.cat(parts[0]), list(chain(*parts[1]))
-            order = sorted(range(len(self.rows)), key=self.rows.__getitem__)
-            paths = list(chain(*parts[2]))
-            self.paths = [paths[place] for place in order]
-            skipped.update(*parts[3])
-            self.auroc.reset()
-            probabilities, labels, mask = (torch.cat(part)[order] for part in parts[4:])
-            self.auroc.take(probabilities, labels, mask)
-        return float((losses[:, 0] * losses[:, 1]).sum() / losses[:, 1].sum().clamp(min=1))
-
-    def find_mean(self) -> tuple[Interval, list[str]]:
-        """The mean AUROC of the last validation with a 95 % interval over studies, and what it is over."""
-        _, over = auroc_mean(self.judged, self.mean_over)
-        columns = [self.observations.index(name) for name in over]
-        scores, labels, mask = (rows[:, columns] for rows in self.judged_rows)
-        views = number_studies([find_study(path) for path in self.paths])[0]
-        studies = views if self.level == "image" else np.arange(len(scores))
-        return mean_auroc_interval(scores, labels, mask, studies, replicates=200), over  # each epoch: seconds count
+            self.validation.gather(self.trainer.world_size, self.trainer.datamodule.skipped)  # type: ignore[attr-defined]
+        loss = self.validation.conclude()
+        values = {f"val/auroc/{name}": auroc.value for name, auroc in self.validation.auroc.items()}
+        self.log_dict(values | {"val/loss": loss}, logger=self._fitting)
+        mean, _ = self.validation.find_mean()
+        self.log("val/auroc_mean", mean, logger=self._fitting)  # not on the bar: no bare mean is printed
 
     def on_train_start(self) -> None:
         self._freeze()  # a run that goes on within an epoch has no start of it
@@ -261,16 +197,3 @@ def stand_in(batch: Batch) -> Batch:
     """An empty film that is masked: the other processes wait for this one in every step."""
     images, targets, mask = (part.new_zeros(1, *part.shape[1:]) for part in batch[:3])
     return batch._replace(images=images, targets=targets, mask=mask)
-
-
-def start_scheduler(
-    constructor: Callable[..., Any], optimizer: torch.optim.Optimizer, total_steps: Callable[[], int]
-) -> tuple[Any, str]:
-    """The scheduler, and whether it is stepped every "step" or every "epoch"."""
-    if "total_steps" in inspect.signature(constructor).parameters:
-        return constructor(optimizer, total_steps=total_steps()), "step"
-    scheduler = constructor(optimizer)
-    if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "max":
-        what = "the plateau is one of val/auroc_mean, of which more is better"
-        raise ProblemError(what, where="scheduler.mode", mend="scheduler.mode=max")
-    return scheduler, "epoch"

@@ -24,11 +24,12 @@ def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float
     module.watch.settle()
     parts += [f"train/loss (last batch) {module.watch.value:.4f}"] if isfinite(module.watch.value) else []
     parts += [f"val/loss {float(metrics['val/loss']):.4f}"] if "val/loss" in metrics else []
-    if "val/auroc_mean" in metrics and module.judged:  # a run that goes on behind a validation has not seen it
-        mean, over = module.find_mean()
+    seen = module.validation
+    if "val/auroc_mean" in metrics and seen.auroc:  # a run that goes on behind a validation has not seen it
+        mean, (_, over) = seen.find_interval(), seen.find_mean()
         split = trainer.datamodule.choosing  # type: ignore[attr-defined]
-        kind = describe_level({"level": module.level, "views": module.study_score})
-        rows = f"{split}, {len(module.judged_rows[0])} {kind}, mean over {len(over)}"
+        kind = describe_level({"level": seen.level, "views": seen.study_score})
+        rows = f"{split}, {len(seen.judged[0])} {kind}, mean over {len(over)}"
         parts.append(f"val/auroc_mean {mean.value:.3f} [{mean.ci_low:.3f}, {mean.ci_high:.3f}] ({rows})")
     return "  ".join(parts)
 

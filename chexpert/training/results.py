@@ -9,10 +9,10 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
 from chexpert import rundir
-from chexpert.metrics import auroc_mean
 from chexpert.training.keeping import BestCheckpoint
 from chexpert.training.layout import make_layout, order
 from chexpert.training.module import MultilabelModule
+from chexpert.training.validation import Validation
 
 
 class ResultsWriter(pl.Callback):
@@ -34,7 +34,7 @@ class ResultsWriter(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
             assert isinstance(pl_module, MultilabelModule)
-            layout = make_layout(order(pl_module.observations, pl_module.mean_over))
+            layout = make_layout(order(pl_module.observations, pl_module.validation.mean_over))
             trainer.logger.experiment.add_custom_scalars(layout)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -43,12 +43,11 @@ class ResultsWriter(pl.Callback):
         assert isinstance(pl_module, MultilabelModule)
         data = trainer.datamodule  # type: ignore[attr-defined]
         split = data.judging
-        views = pl_module.auroc.rows()[0].tolist()
-        rundir.write_predictions(
-            rundir.predictions(self.run, split), pl_module.observations, zip(pl_module.paths, views, strict=True)
-        )
-        data.write_labels(rundir.labels(self.run, split), split, pl_module.paths)
-        judged = summarise(pl_module) | {"labels": data.sources[split]["labels"]}
+        seen = pl_module.validation
+        views = zip(seen.paths, seen.views.rows()[0].tolist(), strict=True)
+        rundir.write_predictions(rundir.predictions(self.run, split), seen.observations, views)
+        data.write_labels(rundir.labels(self.run, split), split, seen.paths)
+        judged = summarise(seen) | {"labels": data.sources[split]["labels"]}
         epoch = find_best(trainer).best_epoch
         self.metrics |= {
             split: judged,
@@ -60,8 +59,8 @@ class ResultsWriter(pl.Callback):
         rundir.write_json(self.run / rundir.METRICS, self.metrics)
         if isinstance(trainer.logger, TensorBoardLogger):
             writer = trainer.logger.experiment
-            probabilities, labels, mask = pl_module.judged_rows
-            for c, name in enumerate(pl_module.observations):
+            probabilities, labels, mask = seen.judged
+            for c, name in enumerate(seen.observations):
                 rows = mask[:, c]
                 if rows.any():
                     writer.add_pr_curve(f"{split}/{name}", labels[rows, c], probabilities[rows, c], trainer.global_step)
@@ -69,13 +68,13 @@ class ResultsWriter(pl.Callback):
                 trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": judged["auroc_mean"]})
 
 
-def summarise(module: MultilabelModule) -> dict[str, Any]:
-    """The AUROC of the last validation with its support, as metrics.json holds it."""
-    mean, over = auroc_mean(module.judged, module.mean_over)
+def summarise(validation: Validation) -> dict[str, Any]:
+    """The AUROC with its support, as metrics.json holds it."""
+    mean, over = validation.find_mean()
     return {
-        "level": module.level,
-        "n": len(module.judged_rows[0]),
-        "auroc": {name: auroc._asdict() for name, auroc in module.judged.items()},
+        "level": validation.level,
+        "n": len(validation.judged[0]),
+        "auroc": {name: auroc._asdict() for name, auroc in validation.auroc.items()},
         "auroc_mean": mean,
         "auroc_mean_over": over,
     }

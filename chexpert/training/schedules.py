@@ -1,10 +1,12 @@
 """Learning rates over the steps of a whole training, from each parameter group's own rate."""
 
+import inspect
+from collections.abc import Callable
 from math import cos, pi
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
 from chexpert.problem import ProblemError
 
@@ -68,3 +70,16 @@ class WarmupCosine(LambdaLR):
             )
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < top
         ]
+
+
+def start_scheduler(
+    constructor: Callable[..., Any], optimizer: Optimizer, total_steps: Callable[[], int]
+) -> tuple[Any, str]:
+    """The scheduler, and whether it is stepped every "step" or every "epoch"."""
+    if "total_steps" in inspect.signature(constructor).parameters:
+        return constructor(optimizer, total_steps=total_steps()), "step"
+    scheduler = constructor(optimizer)
+    if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "max":
+        what = "the plateau is one of val/auroc_mean, of which more is better"
+        raise ProblemError(what, where="scheduler.mode", mend="scheduler.mode=max")
+    return scheduler, "epoch"

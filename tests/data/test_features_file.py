@@ -1,5 +1,7 @@
 """The file of pooled features: whole or absent, keyed by what changes them, checked when read."""
 
+import fcntl
+
 import numpy as np
 import pytest
 import torch
@@ -114,3 +116,15 @@ def test_a_folder_that_cannot_be_is_told(make_views, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ProblemError, match=r"cannot be written(?s:.*)features=null"):
         write(tmp_path / "file", make_views())
+
+
+def test_what_a_killed_process_left_is_gone_and_what_another_writes_stays(make_views, tmp_path):
+    folder, views = tmp_path / "cache", make_views()
+    path = write(folder, views)
+    path.unlink()
+    left, written = path.with_suffix(".1.partial"), path.with_suffix(".2.partial")
+    left.write_bytes(b"half")
+    with written.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        write(folder, views)
+        assert (left.exists(), written.exists()) == (False, True)

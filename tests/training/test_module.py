@@ -173,7 +173,7 @@ def test_training_takes_questions_and_validation_takes_observations():
     assert module.training_step(certain, 0).item() == pytest.approx((math.log(2) - math.log(3 / 8)) / 3)
     assert module.training_step(unsure, 0).item() == pytest.approx((math.log(2) - math.log(4 / 8)) / 2)
     make_trainer().validate(module, load(make_batch([[5, 5]])), verbose=False)
-    assert module.auroc.rows()[0].tolist() == [pytest.approx([0.5, 0.75])]
+    assert module.validation.views.rows()[0].tolist() == [pytest.approx([0.5, 0.75])]
 
 
 def test_predictions_are_probabilities_with_their_paths():
@@ -230,13 +230,13 @@ def test_an_undefined_auroc_leaves_the_mean_to_the_others():
     figures, module = validate(make_batch([[0, 1], [1, 0]], targets=[[0, 1], [1, 1]]))
     assert math.isnan(figures["val/auroc/Fracture"])
     assert figures["val/auroc_mean"] == 1.0
-    assert module.judged["Fracture"][1:] == (2, 0)
+    assert module.validation.auroc["Fracture"][1:] == (2, 0)
 
 
 def test_judged_paths_stand_in_the_order_of_the_rows():
     _, module = validate(make_batch([[0, 1], [2, 3]], name="a"), make_batch([[4, 5]], name="b"))
-    probabilities, _, _ = module.auroc.rows()
-    assert module.paths == ["a0", "a1", "b0"]
+    probabilities, _, _ = module.validation.views.rows()
+    assert module.validation.paths == ["a0", "a1", "b0"]
     assert probabilities[:, 0].logit().tolist() == pytest.approx([0, 2, 4], abs=1e-4)
 
 
@@ -252,7 +252,7 @@ def test_a_second_validation_starts_afresh():
     module, trainer = make_module(identity()), make_trainer()
     for _ in range(2):
         trainer.validate(module, load(make_batch([[0, 1], [1, 0]])), verbose=False)
-    assert (len(module.paths), len(module.auroc.rows()[0])) == (2, 2)
+    assert (len(module.validation.paths), len(module.validation.views.rows()[0])) == (2, 2)
 
 
 def test_a_checkpoint_carries_the_card():
@@ -267,8 +267,8 @@ def test_at_study_level_the_greatest_score_of_a_study_is_judged():
     judged = {}
     for level in ("image", "study"):
         module = make_module(identity())
-        module.level = level
+        module.validation.level = level
         make_trainer().validate(module, load(views._replace(paths=studies)), verbose=False)
-        judged[level] = module.judged["Edema"], len(module.judged_rows[0])
+        judged[level] = module.validation.auroc["Edema"], len(module.validation.judged[0])
     assert judged["image"] == ((pytest.approx(2 / 3), 3, 1), 4)  # of 0, 3 and 2 two are above 1
     assert judged["study"] == ((1.0, 2, 1), 3)
