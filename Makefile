@@ -1,6 +1,7 @@
 # Each target makes .venv when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
+PROCESSES ?= auto
 READY := .venv/ready
 BENCHES := start loader memory step precision run gpu evaluate explain explain_memory
 
@@ -9,8 +10,9 @@ BENCHES := start loader memory step precision run gpu evaluate explain explain_m
 demo: $(READY)  ## train, judge and explain on the phantom
 	$(BIN)/python train.py experiment=demo
 
-test: $(READY)  ## the fast tests; slow ones: .venv/bin/pytest -m slow
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# Four processes at most, since each takes 1 GB; the tests of a file share what is slow to make, so they stay together.
+test: $(READY)  ## the fast tests, PROCESSES=1 one after another; slow ones: .venv/bin/pytest -m slow
+	$(BIN)/pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile
 
 check: $(READY)  ## style, types, who may import whom
 	$(BIN)/ruff check .

@@ -1,6 +1,5 @@
 """Whether what lies in a run folder is to go on, and from which checkpoint."""
 
-import json
 import math
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from omegaconf import DictConfig
 from chexpert import rundir
 from chexpert.build import takes_total_steps
 from chexpert.config import resolve
+from chexpert.evaluation.entrants import read_json
 from chexpert.problem import ProblemError
 from chexpert.resume import find_changes, read_config, read_state
 from chexpert.stopping import PrunedError
@@ -30,6 +30,7 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
 
     Raises:
         ProblemError: nothing is to go on with, or it is another run that lies there.
+        PrunedError: a search had no use for it.
     """
     told = read_state(folder)
     if not cfg.get("resume") or not told:
@@ -49,8 +50,11 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
         raise ProblemError(what, where=str(folder), mend=mend)
     epochs = [config["trainer"].get("max_epochs") for config in (before, now)]
     if told["state"] == "finished" and epochs[0] == epochs[1]:
+        metrics = read_json(folder / rundir.METRICS)
+        if "epoch_chosen_on" not in metrics:
+            mend = "run it anew: delete the folder"
+            raise ProblemError("a finished run without its figures", where=str(folder / rundir.METRICS), mend=mend)
         print(f"finished before: {folder}")
-        metrics = json.loads((folder / rundir.METRICS).read_text())
         mean = metrics[metrics["epoch_chosen_on"] or "valid"]["auroc_mean"]
         return math.nan if mean is None else mean
     if epochs[0] != epochs[1] and takes_total_steps(now["scheduler"]):

@@ -7,6 +7,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several test processes share the cores, with all that they start
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -26,6 +31,9 @@ for proxy in [name for name in os.environ if name.lower().endswith("_proxy")]:
 sys.path.insert(0, str(OFFLINE))
 sys.modules.pop("sitecustomize", None)  # a distribution's own
 import sitecustomize  # noqa: E402, F401 - closes the sockets of this process
+
+hypothesis.settings.register_profile("project", deadline=None)  # other tests run beside: time says nothing
+hypothesis.settings.load_profile("project")
 
 Row = dict[str, str]
 

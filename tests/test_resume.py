@@ -199,6 +199,20 @@ def test_a_finished_run_is_not_repeated_but_may_be_trained_on(tmp_path, phantom,
     check_equal(tmp_path, undisturbed(*options))
 
 
+@pytest.mark.parametrize(
+    ("figures", "message"), [("{", "damaged"), ("{}", "a finished run without its figures"), (None, "without its")]
+)
+def test_a_finished_run_without_readable_figures_is_told(figures, message, tmp_path, phantom, capsys):
+    options = [*SHORT, "trainer.max_epochs=0", "trainer.accelerator=cpu"]
+    start(tmp_path, phantom, *options)
+    (tmp_path / "metrics.json").unlink()
+    if figures is not None:
+        (tmp_path / "metrics.json").write_text(figures)
+    with pytest.raises(ProblemError, match=message):
+        start(tmp_path, phantom, *options, "resume=auto")
+    assert "finished before" not in capsys.readouterr().out
+
+
 def test_a_folder_in_use_is_refused(tmp_path, phantom):
     """The lock is the system's: it is gone with the process, however that ends."""
     holder = subprocess.Popen(

@@ -1,11 +1,12 @@
 """Pooled features of films, computed once: one file a split, keyed by all that changes them."""
 
-import fcntl
 import hashlib
 import json
 import os
+import platform
 import shutil
 import sys
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +23,9 @@ from chexpert.data.parallel import watch
 from chexpert.problem import ProblemError
 
 VERSION = 1  # raise it when the layout changes, or when Model.pool makes other features of a film
+
+IDLE = 600
+"""Seconds after which a file that nothing was written to may be a leftover: containers share names and numbers."""
 
 Pool = Callable[[torch.Tensor], torch.Tensor]
 """Images (B, 1, H, W) uint8 to features (B, D) float32."""
@@ -105,6 +109,7 @@ def open_features(
     films = make_key([str(Path(file).absolute()) for file in views.files], views.preprocessing, views.digests)
     key = json.dumps([asdict(films), members, width, torch.__version__, VERSION])
     path = folder / f"{split}-{width}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+    clear_leftovers(folder)
     if not path.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -123,15 +128,12 @@ def write_features(
     size, free = len(views) * record.itemsize, shutil.disk_usage(path.parent).free
     if size > free:
         raise OSError(f"they take {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")
-    clear_rests(path)
     print(f"features: of {len(views):,} films into {path} ({size / 1e9:.2f} GB)", file=sys.stderr)
     batches = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
-    partial = path.with_suffix(f".{os.getpid()}.partial")  # two processes that build at once write the same
+    partial = path.with_suffix(f".{platform.node()}.{os.getpid()}.partial")  # each its own; the last one stays
     header = {"descr": np.lib.format.dtype_to_descr(record), "fortran_order": False, "shape": (len(views),)}
     try:
         with partial.open("wb") as file:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX)
             np.lib.format.write_array_header_2_0(file, header)
             for batch in watch(batches, "computing features", len(views), each=batch_size):
                 values = compute(batch, views, width, pool)
@@ -145,12 +147,24 @@ def write_features(
         partial.unlink(missing_ok=True)
 
 
-def clear_rests(path: Path) -> None:
-    """Removes what killed processes have left of this file: one that still works holds a lock on its own."""
-    for rest in path.parent.glob(f"{path.stem}.*.partial"):
-        with suppress(OSError), rest.open("rb+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            rest.unlink()
+def clear_leftovers(folder: Path) -> None:
+    """Removes what processes of this machine that were killed have left; one that works writes with every batch."""
+    for partial in folder.glob(f"*.{platform.node()}.*.partial"):
+        with suppress(FileNotFoundError):  # its process has just finished it
+            idle = time.time() - partial.stat().st_mtime
+            if idle > IDLE and not is_alive(int(partial.suffixes[-2][1:])):
+                partial.unlink()
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def compute(batch: Batch, views: ViewDataset, width: int, pool: Pool) -> np.ndarray:

@@ -79,7 +79,7 @@ class ExplainCallback(pl.Callback):
         model: Model = pl_module.model  # type: ignore[assignment]
         names = self.observations
         sheets = explain_views(model, self.explainers, views, names, folder, only=self.only, top=self.top)
-        rows = pl_module.validation.views.rows()  # type: ignore[union-attr, operator]
+        rows = pl_module.validation.scores.rows()  # type: ignore[union-attr, operator]
         dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
         quality = self.judge(model, self.explainers, dataset, rows, names, masks, folder)
         if isinstance(trainer.logger, TensorBoardLogger):

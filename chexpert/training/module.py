@@ -125,7 +125,8 @@ class MultilabelModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         if not self._alone:
-            self.validation.gather(self.trainer.world_size, self.trainer.datamodule.skipped)  # type: ignore[attr-defined]
+            skipped: set[str] = self.trainer.datamodule.skipped  # type: ignore[attr-defined]
+            skipped |= self.validation.gather(self.trainer.world_size, skipped)
         loss = self.validation.conclude()
         values = {f"val/auroc/{name}": auroc.value for name, auroc in self.validation.auroc.items()}
         self.log_dict(values | {"val/loss": loss}, logger=self._fitting)

@@ -26,7 +26,7 @@ def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float
     parts += [f"val/loss {float(metrics['val/loss']):.4f}"] if "val/loss" in metrics else []
     seen = module.validation
     if "val/auroc_mean" in metrics and seen.auroc:  # a run that goes on behind a validation has not seen it
-        mean, (_, over) = seen.find_interval(), seen.find_mean()
+        mean, over = seen.find_interval()
         split = trainer.datamodule.choosing  # type: ignore[attr-defined]
         kind = describe_level({"level": seen.level, "views": seen.study_score})
         rows = f"{split}, {len(seen.judged[0])} {kind}, mean over {len(over)}"

@@ -44,8 +44,8 @@ class ResultsWriter(pl.Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         split = data.judging
         seen = pl_module.validation
-        views = zip(seen.paths, seen.views.rows()[0].tolist(), strict=True)
-        rundir.write_predictions(rundir.predictions(self.run, split), seen.observations, views)
+        scores = zip(seen.paths, seen.scores.rows()[0].tolist(), strict=True)
+        rundir.write_predictions(rundir.predictions(self.run, split), seen.observations, scores)
         data.write_labels(rundir.labels(self.run, split), split, seen.paths)
         judged = summarise(seen) | {"labels": data.sources[split]["labels"]}
         epoch = find_best(trainer).best_epoch

@@ -41,14 +41,14 @@ class Validation(nn.Module):
         super().__init__()
         self.observations, self.mean_over = list(observations), list(mean_over)
         self.level, self.study_score = level, study_score
-        self.views = MultilabelAuroc(observations)
+        self.scores = MultilabelAuroc(observations)
         """Probabilities, labels and mask of single views."""
         self.paths: list[str] = []
-        """Their paths, in the order of ``views.rows()``."""
-        self.places: list[int] = []
+        """Their paths, in the order of ``scores.rows()``."""
+        self.rows: list[int] = []
         """Their rows in the file."""
         self.losses: list[torch.Tensor] = []
-        """Mean loss of each batch, and over how many labels."""
+        """(1, 2) of each batch: its mean loss, and over how many labels."""
         self.auroc: dict[str, Auroc] = {}
         """By observation, once it is concluded."""
         empty = np.zeros((0, len(self.observations)))
@@ -57,52 +57,53 @@ class Validation(nn.Module):
 
     def begin(self) -> None:
         """Forgets the views and the losses of the one before."""
-        self.views.reset()
-        self.paths, self.places, self.losses = [], [], []
+        self.scores.reset()
+        self.paths, self.rows, self.losses = [], [], []
 
     def see(self, batch: Batch, logits: torch.Tensor, loss: torch.Tensor) -> None:
         """Takes the logits (B, C) of a batch and its mean loss, and fetches nothing from a device."""
-        self.losses.append(torch.stack([loss.float(), batch.mask.sum().float()]))
-        self.views.update(logits, batch.targets, batch.mask)
+        self.losses.append(torch.stack([loss.float(), batch.mask.sum().float()])[None])
+        self.scores.update(logits, batch.targets, batch.mask)
         self.paths += batch.paths
-        self.places += batch.rows
+        self.rows += batch.rows
 
-    def gather(self, processes: int, skipped: set[str]) -> None:
-        """Brings together what several processes have seen, in the order of the file; ``skipped`` grows by theirs."""
-        own = self._stack_losses(), self.places, self.paths, skipped, *(part.cpu() for part in self.views.rows())
+    def gather(self, processes: int, skipped: set[str]) -> set[str]:
+        """Brings together what several processes have seen, in the order of the file, and what each had to skip."""
+        own = self._join_losses(), self.rows, self.paths, skipped, *(part.cpu() for part in self.scores.rows())
         shares: list[Any] = [None] * processes
         torch.distributed.all_gather_object(shares, own)
-        losses, places, paths, lost, *rows = zip(*shares, strict=True)
-        self.losses = list(torch.cat(losses))
-        found = list(zip(chain(*places), chain(*paths), strict=True))
-        order = sorted(range(len(found)), key=lambda view: found[view][0])
-        self.places, self.paths = [found[view][0] for view in order], [found[view][1] for view in order]
-        skipped.update(*lost)
-        self.views.reset()
-        self.views.take(*(torch.cat(part)[order] for part in rows))
+        losses, rows, paths, lost, *scores = zip(*shares, strict=True)
+        self.losses = list(losses)
+        views = list(zip(chain(*rows), chain(*paths), strict=True))
+        order = sorted(range(len(views)), key=lambda view: views[view][0])
+        self.rows, self.paths = [views[view][0] for view in order], [views[view][1] for view in order]
+        self.scores.reset()
+        self.scores.take(*(torch.cat(part)[order] for part in scores))
+        return set().union(*lost)
 
     def conclude(self) -> float:
         """Computes the AUROC, and returns the mean loss over all labels."""
-        probabilities, labels, mask = (part.cpu().numpy() for part in self.views.rows())
+        probabilities, labels, mask = (part.cpu().numpy() for part in self.scores.rows())
         rows = rundir.as_written(probabilities), labels, mask  # figures of the file that is left, to the last digit
         if self.level == "study":
             rows = reduce_to_studies([find_study(path) for path in self.paths], *rows, score=self.study_score)
         self.judged = rows
         self.auroc = dict(zip(self.observations, multilabel_auroc(*rows), strict=True))
-        losses = self._stack_losses()
+        losses = self._join_losses()
         return float((losses[:, 0] * losses[:, 1]).sum() / losses[:, 1].sum().clamp(min=1))
 
     def find_mean(self) -> tuple[float, list[str]]:
         """The mean AUROC, and over which observations it is: an undefined one is left out."""
         return auroc_mean(self.auroc, self.mean_over)
 
-    def find_interval(self) -> Interval:
-        """The mean AUROC with a 95 % interval over studies."""
-        columns = [self.observations.index(name) for name in self.find_mean()[1]]
+    def find_interval(self) -> tuple[Interval, list[str]]:
+        """The mean AUROC with a 95 % interval over studies, and over which observations it is."""
+        _, over = self.find_mean()
+        columns = [self.observations.index(name) for name in over]
         scores, labels, mask = (rows[:, columns] for rows in self.judged)
         views = number_studies([find_study(path) for path in self.paths])[0]
         studies = views if self.level == "image" else np.arange(len(scores))
-        return mean_auroc_interval(scores, labels, mask, studies, replicates=200)  # each epoch: seconds count
+        return mean_auroc_interval(scores, labels, mask, studies, replicates=200), over  # each epoch: seconds count
 
-    def _stack_losses(self) -> torch.Tensor:
-        return torch.stack(self.losses).double().cpu() if self.losses else torch.zeros(1, 2, dtype=torch.float64)
+    def _join_losses(self) -> torch.Tensor:
+        return torch.cat(self.losses).double().cpu() if self.losses else torch.zeros(1, 2, dtype=torch.float64)

@@ -1,6 +1,9 @@
 """The file of pooled features: whole or absent, keyed by what changes them, checked when read."""
 
-import fcntl
+import os
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -121,10 +124,14 @@ def test_a_folder_that_cannot_be_is_told(make_views, tmp_path):
 def test_what_a_killed_process_left_is_gone_and_what_another_writes_stays(make_views, tmp_path):
     folder, views = tmp_path / "cache", make_views()
     path = write(folder, views)
-    path.unlink()
-    left, written = path.with_suffix(".1.partial"), path.with_suffix(".2.partial")
-    left.write_bytes(b"half")
-    with written.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        write(folder, views)
-        assert (left.exists(), written.exists()) == (False, True)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    owners = {"left": ended.pid, "just written": ended.pid, "of a process that works": os.getpid()}
+    files = {name: folder / f"{name}.{platform.node()}.{owner}.partial" for name, owner in owners.items()}
+    files["of another machine"] = folder / f"x.elsewhere.{ended.pid}.partial"
+    for name, file in files.items():
+        file.write_bytes(b"half")
+        if name != "just written":
+            os.utime(file, (0, 0))
+    assert write(folder, views, never) == path
+    assert [name for name, file in files.items() if not file.exists()] == ["left"]

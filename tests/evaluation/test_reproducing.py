@@ -3,7 +3,6 @@
 import runpy
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -210,12 +209,10 @@ def test_the_exit_code_is_the_verdict(tmp_path, monkeypatch, capsys):
     assert "one of combined_original" in capsys.readouterr().err
 
 
-def test_help_comes_at_once_and_no_verdict_needs_torch(tmp_path):
-    started = time.monotonic()
+def test_no_verdict_needs_torch(tmp_path):
     script = [sys.executable, PROJECT / "scripts/reproduce.py"]
     done = subprocess.run([*script, "--help"], capture_output=True, text=True, check=True)
     assert "Exit code 0: within" in done.stdout
-    assert time.monotonic() - started < 3  # 0.1 s where nothing else runs
     arguments = [sys.executable, "-X", "importtime", *script[1:], "densenet121_original", make(tmp_path / "run")]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert not any(line.endswith("| torch") for line in done.stderr.splitlines())

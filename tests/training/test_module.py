@@ -173,7 +173,7 @@ def test_training_takes_questions_and_validation_takes_observations():
     assert module.training_step(certain, 0).item() == pytest.approx((math.log(2) - math.log(3 / 8)) / 3)
     assert module.training_step(unsure, 0).item() == pytest.approx((math.log(2) - math.log(4 / 8)) / 2)
     make_trainer().validate(module, load(make_batch([[5, 5]])), verbose=False)
-    assert module.validation.views.rows()[0].tolist() == [pytest.approx([0.5, 0.75])]
+    assert module.validation.scores.rows()[0].tolist() == [pytest.approx([0.5, 0.75])]
 
 
 def test_predictions_are_probabilities_with_their_paths():
@@ -235,7 +235,7 @@ def test_an_undefined_auroc_leaves_the_mean_to_the_others():
 
 def test_judged_paths_stand_in_the_order_of_the_rows():
     _, module = validate(make_batch([[0, 1], [2, 3]], name="a"), make_batch([[4, 5]], name="b"))
-    probabilities, _, _ = module.validation.views.rows()
+    probabilities, _, _ = module.validation.scores.rows()
     assert module.validation.paths == ["a0", "a1", "b0"]
     assert probabilities[:, 0].logit().tolist() == pytest.approx([0, 2, 4], abs=1e-4)
 
@@ -252,7 +252,7 @@ def test_a_second_validation_starts_afresh():
     module, trainer = make_module(identity()), make_trainer()
     for _ in range(2):
         trainer.validate(module, load(make_batch([[0, 1], [1, 0]])), verbose=False)
-    assert (len(module.validation.paths), len(module.validation.views.rows()[0])) == (2, 2)
+    assert (len(module.validation.paths), len(module.validation.scores.rows()[0])) == (2, 2)
 
 
 def test_a_checkpoint_carries_the_card():

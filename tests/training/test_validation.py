@@ -1,0 +1,95 @@
+"""What a validation gathers over batches and processes, and what it concludes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from chexpert.data import Batch
+from chexpert.metrics import mean_auroc_interval
+from chexpert.training.validation import Validation
+
+NAMES = ["Edema", "Fracture"]
+
+
+def make_batch(rows, targets, name="patient{}/study1/view1"):
+    targets = torch.tensor(targets, dtype=torch.float32)
+    images, paths = torch.zeros(len(rows), 1, 1, 1), [name.format(row) for row in rows]
+    return Batch(images, targets, torch.ones_like(targets, dtype=torch.bool), paths, [], rows=rows)
+
+
+def see(*batches, **options):
+    """A validation that has seen (batch, logits, loss)."""
+    validation = Validation(NAMES, NAMES, **options)
+    validation.begin()
+    for batch, logits, loss in batches:
+        validation.see(batch, torch.tensor(logits), torch.tensor(loss))
+    return validation
+
+
+def gather(monkeypatch, own, *others, skipped=()):
+    """As if each of the validations were another process; returns what was skipped."""
+    parts = []
+
+    def collect(shares, part):
+        parts.append(part)
+        shares[:] = parts if len(parts) == len(shares) else [part] * len(shares)
+
+    monkeypatch.setattr(torch.distributed, "all_gather_object", collect)
+    count = len(others) + 1
+    for number, other in enumerate(others):
+        other.gather(count, {f"gone{number}"})
+    return own.gather(count, set(skipped))
+
+
+FIRST = make_batch([0, 2], [[0, 1], [1, 0]]), [[0.0, 3.0], [2.0, 1.0]], 1.0
+SECOND = make_batch([1], [[1, 0]]), [[1.0, 2.0]], 4.0
+
+
+def test_two_processes_are_one(monkeypatch):
+    own, other = see(SECOND), see(FIRST)
+    skipped = gather(monkeypatch, own, other, skipped={"gone"})
+    assert skipped == {"gone", "gone0"}
+    assert own.paths == [f"patient{row}/study1/view1" for row in range(3)]
+    assert own.scores.rows()[0].logit()[:, 0].tolist() == pytest.approx([0, 1, 2], abs=1e-5)
+    assert own.scores.rows()[1].tolist() == [[0, 1], [1, 0], [1, 0]]
+    assert own.conclude() == pytest.approx((4 * 1 + 2 * 4) / 6)  # over labels
+    assert own.auroc == {"Edema": (1.0, 2, 1), "Fracture": (1.0, 1, 2)}
+
+
+def test_a_process_may_have_seen_nothing(monkeypatch):
+    own = see(FIRST)
+    gather(monkeypatch, own, see())
+    assert own.conclude() == 1.0
+    assert (own.rows, len(own.judged[0])) == ([0, 2], 2)
+
+
+def test_nothing_at_all_is_undefined():
+    validation = see()
+    assert validation.conclude() == 0
+    assert math.isnan(validation.find_mean()[0])
+
+
+def test_it_has_no_weights_and_leaves_nothing_in_a_checkpoint():
+    validation = see(FIRST)
+    assert (list(validation.parameters()), dict(validation.state_dict())) == ([], {})
+
+
+def test_an_interval_is_over_what_is_defined():
+    batch = make_batch([0, 1, 2, 3], [[0, 1], [1, 1], [0, 1], [1, 1]])  # nobody without a fracture
+    validation = see((batch, [[0.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0]], 1.0))
+    validation.conclude()
+    interval, over = validation.find_interval()
+    assert over == ["Edema"]
+    edema, studies = [part[:, :1] for part in validation.judged], np.arange(4)
+    assert interval == mean_auroc_interval(*edema, studies, replicates=200)
+
+
+def test_studies_are_judged_by_the_mean_of_their_views_where_asked():
+    batch = make_batch([0, 1, 2], [[1, 0], [1, 0], [0, 1]])._replace(paths=["a/study1/1", "a/study1/2", "b/study1/1"])
+    seen = batch, [[-4.0, 0.0], [4.0, 0.0], [2.0, 1.0]], 1.0
+    for score, expected in (("mean", 0.0), ("max", 1.0)):  # .5 and .982 against .881
+        validation = see(seen, level="study", study_score=score)
+        validation.conclude()
+        assert validation.auroc["Edema"] == (expected, 1, 1)
