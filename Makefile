@@ -10,7 +10,7 @@ BENCHES := start loader memory step precision run gpu evaluate explain explain_m
 demo: $(READY)  ## train, judge and explain on the phantom
 	$(BIN)/python train.py experiment=demo
 
-# Four processes at most, since each takes 1 GB; the tests of a file share what is slow to make, so they stay together.
+# Four processes at most, since each has torch in memory; the tests of a file share what is slow to make, so they stay together.
 test: $(READY)  ## the fast tests, PROCESSES=1 one after another; slow ones: .venv/bin/pytest -m slow
 	$(BIN)/pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile
 

@@ -150,7 +150,7 @@ def write_features(
 def clear_leftovers(folder: Path) -> None:
     """Removes what processes of this machine that were killed have left; one that works writes with every batch."""
     for partial in folder.glob(f"*.{platform.node()}.*.partial"):
-        with suppress(FileNotFoundError):  # its process has just finished it
+        with suppress(OSError):  # just finished by its process, or in a folder that is only read here
             idle = time.time() - partial.stat().st_mtime
             if idle > IDLE and not is_alive(int(partial.suffixes[-2][1:])):
                 partial.unlink()
@@ -162,8 +162,8 @@ def is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
-        return True
+    except PermissionError:
+        pass  # somebody else's
     return True
 
 

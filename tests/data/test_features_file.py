@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,3 +136,20 @@ def test_what_a_killed_process_left_is_gone_and_what_another_writes_stays(make_v
             os.utime(file, (0, 0))
     assert write(folder, views, never) == path
     assert [name for name, file in files.items() if not file.exists()] == ["left"]
+
+
+def test_a_leftover_that_may_not_be_removed_stops_nobody(make_views, tmp_path, monkeypatch):
+    folder, views = tmp_path / "cache", make_views()
+    path = write(folder, views)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = folder / f"left.{platform.node()}.{ended.pid}.partial"
+    left.write_bytes(b"half")
+    os.utime(left, (0, 0))
+
+    def refuse(file, missing_ok=False):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert write(folder, views, never) == path
+    assert left.exists()
