@@ -1,16 +1,31 @@
 """Signals end a run in order: at once, or in training after the step that is under way and its checkpoint."""
 
+import _thread
+import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from multiprocessing.process import BaseProcess
 from types import FrameType
 
 REQUEUE = signal.SIGUSR1
 """What ``sbatch --signal=USR1@300`` sends that long before the time is over."""
+
+
+PATIENCE = 3.0
+"""Seconds that a wait for another process, or for a disk, may last after a signal."""
+
+IDLE = 6
+"""Seconds without work after which a signal ends a process that waits within a library."""
+
+BUSY = 0.1
+"""Seconds of a processor in one second: with fewer a process does nothing, even where many share the machine."""
 
 
 class Stopped(SystemExit):
@@ -45,13 +60,56 @@ class Stopper:
         """The signal that came while it was noted only."""
         self.deferring = False
         """Whether a signal is noted only; a second one stops at once all the same."""
+        self.bell: socket.socket | None = None
+        """Where the system leaves the numbers of signals that Python has not handled yet."""
+        self._wait: object | None = None
+        self._overdue = False
 
     def handle(self, signum: int, frame: FrameType | None = None) -> None:
         """As a signal handler."""
-        if self.deferring and (self.patient or self.requested is None):
+        self.listen(taking=True)
+        overdue, self._overdue = self._overdue and self._wait is not None, False
+        if self.deferring and not overdue and (self.patient or self.requested is None):
             self.requested = signal.Signals(signum)
+            self._limit()
             return
+        end_children()
         raise Stopped(signum)
+
+    def listen(self, *, taking: bool = False) -> bytes:
+        """Signals that were not handled; ``taking``: they are now."""
+        try:
+            return self.bell.recv(65536, 0 if taking else socket.MSG_PEEK) if self.bell else b""
+        except BlockingIOError:
+            return b""
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Within, another process or a disk is waited for: a noted signal stops this process all the same, later."""
+        self._wait = object()
+        self._limit()
+        try:
+            yield
+        finally:
+            self._wait = None
+
+    def _limit(self) -> None:
+        if self._wait is not None and self.requested is not None:
+            timer = threading.Timer(PATIENCE, self._expire, [self._wait])
+            timer.daemon = True
+            timer.start()
+
+    def _expire(self, wait: object) -> None:
+        """In another thread: lets the main one handle the signal anew, if it still waits for the same."""
+        if self._wait is wait and self.requested is not None:
+            self._overdue = True
+            # Sent to the thread itself: one sent to the process may leave it waiting. Windows wakes it by itself.
+            send = getattr(signal, "pthread_kill", lambda _, signum: _thread.interrupt_main(signum))
+            send(threading.main_thread().ident, self.requested)
+
+
+_current: list[Stopper] = []
+"""Of the work under way, the innermost last."""
 
 
 @contextmanager
@@ -63,11 +121,74 @@ def heeding_signals(*, patient: bool = False) -> Iterator[Stopper]:
         return
     heeded = [signal.SIGTERM, signal.SIGINT] + [REQUEUE] * under_slurm()
     before = {signum: signal.signal(signum, stopper.handle) for signum in heeded}
+    _current.append(stopper)
     try:
-        yield stopper
+        with watching(stopper, heeded):
+            yield stopper
     finally:
+        _current.remove(stopper)
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def waiting() -> AbstractContextManager[None]:
+    """As :meth:`Stopper.waiting`, of whoever heeds signals now."""
+    return _current[-1].waiting() if _current else nullcontext()
+
+
+@contextmanager
+def watching(stopper: Stopper, heeded: Sequence[int]) -> Iterator[None]:
+    """Ends this process where a signal finds it waiting within a library, which keeps signals from Python.
+
+    Such are a look-up of a name, a download and the meeting of processes that train together.
+    """
+    stopper.bell, ringing = socket.socketpair()
+    stopper.bell.setblocking(False)
+    ringing.setblocking(False)
+    over = threading.Event()
+    thread = threading.Thread(target=_watch, args=(stopper, heeded, over), daemon=True)
+    with stopper.bell, ringing:
+        before = signal.set_wakeup_fd(ringing.fileno(), warn_on_full_buffer=False)
+        thread.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            over.set()
+            thread.join()
+
+
+def _watch(stopper: Stopper, heeded: Sequence[int], over: threading.Event) -> None:
+    """Ends this process once it has done nothing for some seconds after a signal. One that computes is let do so.
+
+    One of several may have noted the signal, and then wait for another that has ended or hangs.
+    """
+    idle, used = 0, time.process_time()
+    while not over.wait(1):
+        came = next((signum for signum in stopper.listen() if signum in heeded), None)
+        if stopper.patient:
+            came = came or stopper.requested
+        now = time.process_time()
+        idle, used = idle + 1 if came and now - used < BUSY else 0, now
+        if came and idle >= IDLE:
+            print(f"stopped by {signal.Signals(came).name} while it waited", file=sys.stderr, flush=True)
+            end_children()
+            os._exit(128 + came)
+
+
+def end_children(spared: Sequence[BaseProcess] = ()) -> None:
+    """Ends the processes that were started to help this one, but for some; one that hangs would be waited for."""
+    children = [child for child in multiprocessing.active_children() if child not in spared]
+    for child in children:
+        child.terminate()
+    until = time.monotonic() + 1
+    for child in children:
+        child.join(max(0.0, until - time.monotonic()))
+    if left := [child for child in children if child.is_alive()]:
+        if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise that they were killed
+        for child in left:
+            child.kill()
 
 
 def under_slurm() -> bool:

@@ -5,10 +5,11 @@ from chexpert.data.cache import open_cache
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
-from chexpert.data.loader import Start, telling_dead_workers
+from chexpert.data.loader import Start
 from chexpert.data.phantom import find_phantom, write_phantom
 from chexpert.data.preprocessing import Preprocessing, read_gray
 from chexpert.data.reading import check_studies
+from chexpert.data.workers import telling_dead_workers
 
 __all__ = [
     "Augmentation",

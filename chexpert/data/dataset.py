@@ -13,6 +13,7 @@ from chexpert.data.cache import CachePart, DecodedCache
 from chexpert.data.labels import Draws
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.texts import Texts
+from chexpert.data.workers import PAGE
 from chexpert.problem import ProblemError
 
 
@@ -110,6 +111,11 @@ class ViewDataset(Dataset):
             self.draws.fill(targets.numpy(), rows, keys[0][0])  # a batch is of one epoch
         paths, matrices = [self.paths[row] for row in rows], self._matrices(kept)
         return Batch(torch.from_numpy(images[: len(rows)]), targets, mask, paths, skipped, matrices, rows)
+
+    def measure(self, views: int) -> int:
+        """Bytes of memory that a batch of so many views takes, each tensor of it whole pages."""
+        images = self._make_room(1).nbytes * views
+        return sum(-(-size // PAGE) * PAGE for size in (images, 4 * self.targets[0].numel() * views, PAGE, PAGE))
 
     def _make_room(self, views: int) -> np.ndarray:
         size = self.preprocessing.size

@@ -1,20 +1,16 @@
 """The order in which training sees the views, and the loader that carries them from its workers."""
 
-import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
 from chexpert.data.dataset import Batch, ViewDataset
-from chexpert.problem import ProblemError
+from chexpert.data.workers import STALL, WatchedLoader, begin_worker, check_shared_memory, hand_over
 
 
 class ViewSampler(Sampler):
@@ -56,6 +52,8 @@ ALONE, BEGIN = Share(), Start()
 class ViewBatches(Sampler):
     """The batches of a process. They are cut before they are shared out, so the steps are the same for any number.
 
+    In training, one view that is left over joins the batch before it: BatchNorm learns nothing from a single value.
+
     Args:
         sampler: the order.
         batch_size: views a step, of all processes together.
@@ -66,15 +64,27 @@ class ViewBatches(Sampler):
     def __init__(self, sampler: ViewSampler, batch_size: int, share: Share = ALONE, start: Start = BEGIN) -> None:
         self.sampler, self.batch_size, self.share, self.start = sampler, batch_size, share, start
 
+    @property
+    def joins(self) -> bool:
+        """Whether the last view joins the batch before it."""
+        views = len(self.sampler)
+        return self.sampler.shuffle and views % self.batch_size == 1 and views > self.batch_size > 1
+
+    @property
+    def most(self) -> int:
+        """Views in the largest batch of this process."""
+        return -(-(self.batch_size + self.joins) // self.share.world)
+
     def __len__(self) -> int:
-        return -(-len(self.sampler) // self.batch_size)
+        return -(-len(self.sampler) // self.batch_size) - self.joins
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         keys = iter(self.sampler)
         done = self.start.batches if self.sampler.epoch == self.start.epoch else 0
         keys = islice(keys, done * self.batch_size, None)
-        while batch := list(islice(keys, self.batch_size)):
-            yield self._take(batch)
+        for number in range(done, len(self)):
+            last = number == len(self) - 1
+            yield self._take(list(islice(keys, self.batch_size + (last and self.joins))))
 
     def _take(self, batch: list[tuple[int, int]]) -> list[tuple[int, int]]:
         """This process's part. In training it is never empty: the processes wait for each other in every step."""
@@ -85,31 +95,17 @@ class ViewBatches(Sampler):
         return [(epoch, ~row)]  # a stand-in, masked: nothing is learned from a view twice
 
 
-class ViewLoader(DataLoader):
+class ViewLoader(WatchedLoader):
     """Batches of a ViewDataset. What a worker found wrong is raised here, as it was said there.
 
     A worker's exception would otherwise come with the worker's traceback in its text.
     """
 
-    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        with telling_dead_workers():
-            for batch in super().__iter__():
-                if isinstance(batch, ProblemError):
-                    raise batch
-                yield batch
-
-
-@contextmanager
-def telling_dead_workers() -> Iterator[None]:
-    """Turns the death of a loader process into one message; it interrupts the main process wherever that is."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, ProblemError) or "DataLoader worker" not in str(error):
-            raise
-        what = f"a loader process died: {str(error).partition(chr(10))[0]}"
-        mend = "is memory short? fewer of them (data.workers=0: none) or smaller batches; then go on with resume=RUN"
-        raise ProblemError(what, where="data.workers", mend=mend) from error
+    def _begin(self) -> Iterator[Batch]:
+        if self._iterator is None:  # later its processes hold what they have read ahead
+            batches: ViewBatches = self.batch_sampler  # type: ignore[assignment]
+            check_shared_memory(self.dataset.measure(batches.most), self.num_workers, len(batches))
+        return super()._begin()
 
 
 def make_loader(
@@ -128,8 +124,9 @@ def make_loader(
         views,
         batch_sampler=ViewBatches(sampler, batch_size, share, start),
         num_workers=workers,
-        collate_fn=_as_is,
-        worker_init_fn=heed_parent_only,
+        timeout=STALL if workers else 0,
+        collate_fn=hand_over,
+        worker_init_fn=begin_worker,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
         # A process that was itself spawned, as several that train together are, would spawn these: seconds each.
@@ -138,24 +135,3 @@ def make_loader(
             seed
         ),  # or each epoch would draw from the state that dropout draws from
     )
-
-
-def heed_parent_only(worker: int = 0) -> None:
-    """A terminal and a batch system signal every process of a job; only the one that trains says when loading ends."""
-    for signum in (signal.SIGINT, signal.SIGUSR1):
-        signal.signal(signum, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Ends this process on a SIGTERM of its parent's; one of anybody else's is not for it."""
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
-    os._exit(0)
-
-
-def _as_is(batch: Any) -> Any:
-    """ViewDataset hands out whole batches already."""
-    return batch

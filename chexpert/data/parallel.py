@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +13,9 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from chexpert.data.workers import outlive_no_parent, telling_lack
 from chexpert.problem import ProblemError
+from chexpert.stopping import end_children
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,24 +50,16 @@ def map_files(
         return list(watch(map(function, items), title, len(items)))
     # Forking is fast and asks nothing of the caller's main module; only Linux does it safely.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+    others = multiprocessing.active_children()
+    with telling_lack(title), ProcessPoolExecutor(workers, context, initializer=outlive_no_parent) as pool:
         try:
             return list(watch(pool.map(function, items, chunksize=chunk), title, len(items)))
         except BrokenProcessPool as error:
             mend = "ask for fewer workers, or free some memory"
             raise ProblemError("a process was ended from outside", where=title, mend=mend) from error
-
-
-def _end_with_parent() -> None:
-    """Lets this process end when the one that started it is killed; it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch_over() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch_over, daemon=True).start()
+        except BaseException:  # the pool would wait for what they have begun: on a slow disk for ever
+            end_children(others)
+            raise
 
 
 def count_processors() -> int:

@@ -112,7 +112,7 @@ class LastCheckpoint(Checkpoint):
         """What was trained until now is kept, unless it was already or a step was under way."""
         self.stopper.deferring = False
         alone = trainer.world_size == 1  # of several processes the others may not have come to this
-        if alone and self._place in ("between", "validation") and not isinstance(exception, Stopped):
+        if alone and self._place in ("between", "validation"):
             try:
                 self.save(trainer)
             except Exception as error:  # what is told is what went wrong first
@@ -177,6 +177,7 @@ class LastCheckpoint(Checkpoint):
         return agree(trainer, self.stopper.requested is not None, count)
 
     def _stop(self) -> NoReturn:
+        self._place = ""  # saved, or there is nothing to save
         raise Stopped(self.stopper.requested or signal.SIGTERM)  # the signal may have come to another process
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from chexpert.data.cache.films import UNREADABLE, CacheKey, DecodedCache, damaged, find_source, make_key, read_header
 from chexpert.data.cache.partial import PartialCache
 from chexpert.data.parallel import count_processors, watch
 from chexpert.data.preprocessing import Preprocessing
+from chexpert.data.workers import STALL, WatchedLoader, begin_worker
 from chexpert.problem import ProblemError
 
 CHUNK = 16  # films a task
@@ -120,15 +121,22 @@ class Decoding(Dataset):
         return rows.tolist(), films, reasons
 
 
-def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) -> DataLoader:
+def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) -> WatchedLoader:
     """Decodes chunks in order, in up to ``workers`` processes.
 
     torch's loader rather than a pool: its workers end when this process is killed, and their death is noticed.
     """
     workers = count_processors() if workers is None else workers
     workers = min(workers, len(chunks) // 4)  # a process pays for itself from some 64 films on
-    return DataLoader(
-        decoding, batch_size=None, sampler=chunks, num_workers=workers if workers > 1 else 0, collate_fn=_as_is
+    workers = workers if workers > 1 else 0
+    return WatchedLoader(
+        decoding,
+        batch_size=None,
+        sampler=chunks,
+        num_workers=workers,
+        collate_fn=_as_is,
+        worker_init_fn=begin_worker,
+        timeout=STALL if workers else 0,
     )
 
 

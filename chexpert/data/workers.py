@@ -1,0 +1,189 @@
+"""The processes that read images: what they heed, the memory by which they hand over, and how their end is told."""
+
+import errno
+import multiprocessing
+import multiprocessing.queues
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, get_worker_info
+
+from chexpert.problem import ProblemError
+from chexpert.stopping import end_children, waiting
+
+SHARED = Path("/dev/shm")
+"""Where Linux keeps the memory that processes share; a container has 64 MiB of it unless it was started with more."""
+PAGE = 4096
+AHEAD = 2  # batches that each process reads ahead: torch's own number
+STALL = 1800
+"""Seconds without a batch after which a process counts as hanging: a network share may be away for minutes."""
+FEW = {errno.ENOSPC, errno.ENOENT, errno.ENOSYS, errno.EACCES, errno.EROFS}
+"""What the system says where semaphores, which lie in /dev/shm too, cannot be made."""
+
+
+class WatchedLoader(DataLoader):
+    """A loader that waits for no process in vain: what goes wrong in one comes out here as one message.
+
+    A signal ends the wait for a batch, also where the run would go on to the end of its step.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        with telling_dead_workers():
+            batches = self._begin()
+            while True:
+                with waiting():
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                if isinstance(batch, ProblemError):
+                    raise batch
+                yield batch
+
+    def _begin(self) -> Iterator[Any]:
+        """Starts the processes."""
+        with telling_lack("data.workers"):
+            return super().__iter__()
+
+
+@contextmanager
+def telling_dead_workers() -> Iterator[None]:
+    """Turns the death of a loader process into one message; it interrupts the main process wherever that is."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        end_children()  # torch gives each that hangs five seconds
+        raise
+    except RuntimeError as error:
+        if isinstance(error, ProblemError) or not str(error).startswith("DataLoader"):
+            raise
+        first = str(error).partition("\n")[0]
+        if "timed out" in first:
+            end_children()
+            what, mend = (
+                f"no batch came for {STALL // 60} minutes",
+                "is the disk or the network share away? once it is back",
+            )
+            raise ProblemError(what, where="data.workers", mend=f"{mend}, go on with resume=RUN") from error
+        what = f"a loader process died: {first}"
+        mend = "is memory short? fewer of them (data.workers=0: none) or smaller batches; then go on with resume=RUN"
+        raise ProblemError(what, where="data.workers", mend=mend) from error
+
+
+@contextmanager
+def telling_lack(where: str) -> Iterator[None]:
+    """Tells why processes cannot be started."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FEW and sys.platform == "linux":
+            raise too_small(where) from error
+        mend = "fewer of them (data.workers=0: none), or a higher limit on processes, open files or memory"
+        raise ProblemError(f"no process can be started: {error.strerror}", where=where, mend=mend) from error
+
+
+def check_shared_memory(batch: int, workers: int, batches: int) -> None:
+    """Sees that what processes read ahead can lie in shared memory: a run would end at its fullest otherwise.
+
+    Args:
+        batch: bytes of one.
+        workers: processes.
+        batches: of an epoch.
+
+    Raises:
+        ProblemError: it cannot.
+    """
+    if not workers or not (sys.platform == "linux" and SHARED.is_dir()):
+        return
+    needed = batch * min(workers * AHEAD + 1, batches)  # and one that is learned from
+    free = _measure()[1]
+    if needed > free:
+        fitting = max(0, (free // batch - 1) // AHEAD)
+        raise too_small("data.workers", needed, fitting)
+
+
+def too_small(where: str, needed: int = 0, fitting: int = 0) -> ProblemError:
+    """The problem of a /dev/shm in which images, or the processes' semaphores, find no room."""
+    size, free = _measure()
+    told = f"{size / 2**20:.0f} MiB, of which {free / 2**20:.1f} are free"
+    what = f"/dev/shm is too small for what processes hand over: it has {told}"
+    what += f", and {needed / 2**20:.1f} are needed" * bool(needed)
+    gib = -(-2 * needed // 2**30) or 1
+    mend = f"data.workers={fitting}, or smaller batches; in a container give it more: docker run --shm-size={gib}g, "
+    return ProblemError(what, where=where, mend=mend + "or --ipc=host; a run with a checkpoint goes on by resume=RUN")
+
+
+def _measure() -> tuple[int, int]:
+    """Bytes in all and free."""
+    try:
+        found = os.statvfs(SHARED)
+    except OSError:  # there is none
+        return 0, 0
+    return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+
+def hand_over(batch: Any) -> Any:
+    """Moves a batch's tensors to shared memory, in a loader process.
+
+    The thread that feeds the queue would do it otherwise, and lose what goes wrong there: the run waited for ever.
+    """
+    if get_worker_info() is None or isinstance(batch, ProblemError):
+        return batch
+    try:
+        for part in batch:
+            if isinstance(part, torch.Tensor):
+                part.share_memory_()
+    except RuntimeError as error:
+        if "No space left" in str(error):
+            return too_small("data.workers")
+        what = f"a loader process cannot hand over its batch: {str(error).partition(chr(10))[0]}"
+        return ProblemError(what, where="data.workers", mend="data.workers=0, and go on with resume=RUN")
+    return batch
+
+
+def begin_worker(worker: int = 0) -> None:
+    """Lets a process heed its parent only, and end where it can hand nothing over: its end is seen."""
+    heed_parent_only()
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_telling)  # type: ignore[method-assign]
+
+
+def _end_telling(error: Exception, item: object) -> None:
+    print(f"a loader process cannot hand over: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
+def heed_parent_only() -> None:
+    """A terminal and a batch system signal every process of a job; only the one that trains says when loading ends."""
+    signal.set_wakeup_fd(-1)  # a signal here is none of the parent's
+    for name in ("SIGINT", "SIGUSR1"):
+        if hasattr(signal, name):  # Windows has the first only
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Ends this process on a SIGTERM of its parent's; one of anybody else's is not for it."""
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
+
+
+def outlive_no_parent() -> None:
+    """Lets a process of a pool end when the one that started it is killed; it would wait for work for ever."""
+    heed_parent_only()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch_over() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch_over, daemon=True).start()

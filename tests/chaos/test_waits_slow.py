@@ -1,0 +1,269 @@
+"""Processes that answer no more: a signal ends every wait for them, and a /dev/shm that is too small is told."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from harness import PROJECT, begin, digest, find_differences, find_log, find_unreadable, finish, make_films, wait_for
+
+from chexpert.data import write_phantom
+
+ENDS = {signal.SIGTERM: {143, -15}, signal.SIGINT: {130, -2}}  # by our own hand, or by the system's
+SECONDS = 10
+FEW = ["data.workers=2", "save_minutes=1000"]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.skipif(sys.platform != "linux", reason="/proc")]
+signals = pytest.mark.parametrize("signum", ENDS, ids=lambda signum: signum.name)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory) -> Path:
+    return make_films(tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Path:
+    """Images that take a while."""
+    folder = tmp_path_factory.mktemp("many") / "phantom"
+    return write_phantom(folder, patients=150, valid=200, test=8, size=320, workers=2)
+
+
+@pytest.fixture(scope="module")
+def trained(films, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    finish(begin(films, folder / "run", folder / "tmp", "trainer.max_epochs=1"), folder / "tmp")
+    return folder / "run"
+
+
+def find_children(process: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{process}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def freeze(processes: Sequence[int]) -> None:
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+
+
+def call(tmp_path: Path, *command: object) -> subprocess.Popen:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    with (tmp_path / "call.log").open("w") as log:
+        arguments = [sys.executable, *map(str, command)]
+        return subprocess.Popen(arguments, cwd=PROJECT, env=environment, stdout=log, stderr=log)
+
+
+def end(process: subprocess.Popen, signum: int, log: Path) -> None:
+    """Signals a process that waits; it is to end in time, and to leave nobody behind."""
+    children = find_children(process.pid)
+    began = time.monotonic()
+    process.send_signal(signum)
+    try:
+        code = process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = None
+    seconds = time.monotonic() - began
+    print(f"{signum.name}: {seconds:.1f} s, code {code}; {log.read_text()[-300:]}")
+    for child in children:  # a frozen one looks for its parent only when it goes on
+        try:
+            os.kill(child, signal.SIGCONT)
+        except ProcessLookupError:
+            continue
+    assert code in ENDS[signum], log.read_text()[-3000:]
+    assert seconds <= SECONDS
+    until = time.monotonic() + SECONDS
+    while any(is_alive(child) for child in children) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not [child for child in children if is_alive(child)]
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@signals
+def test_training_that_waits_for_frozen_loaders_ends_with_its_last_step_and_goes_on(films, tmp_path, signum):
+    folder = tmp_path / "run"
+    process = begin(films, folder, tmp_path / "tmp", *FEW)
+    assert wait_for(lambda: (folder / "checkpoints/last.ckpt").exists(), process)
+    time.sleep(0.2)
+    freeze(find_children(process.pid))
+    time.sleep(1)
+    end(process, signum, find_log(tmp_path / "tmp"))
+    assert '"stopped"' in (folder / "state.json").read_text()
+    assert find_unreadable(folder) == []
+    assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] >= 9
+    finish(begin(films, folder, tmp_path / "tmp", resume=True), tmp_path / "tmp")
+    whole = begin(films, tmp_path / "whole", tmp_path / "whole_tmp", "save_minutes=1000")
+    finish(whole, tmp_path / "whole_tmp")
+    assert find_differences(digest(folder), digest(tmp_path / "whole")) == []
+
+
+@signals
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_disk_that_answers_no_more_is_no_longer_waited_for(tmp_path, signum, workers):
+    """Reading a pipe into which nobody writes waits as long as reading from a share that is away."""
+    films, folder = make_films(tmp_path), tmp_path / "run"
+    process = begin(films, folder, tmp_path / "tmp", f"data.workers={workers}", "save_minutes=1000")
+    assert wait_for(lambda: (folder / "checkpoints/last.ckpt").exists(), process)
+    for file in films.glob("*/train/**/*.jpg"):
+        file.unlink()
+        os.mkfifo(file)
+    time.sleep(3)
+    end(process, signum, find_log(tmp_path / "tmp"))
+    assert find_unreadable(folder) == []
+    assert '"stopped"' in (folder / "state.json").read_text()
+
+
+@signals
+@pytest.mark.parametrize("what", ["validation", "cache"])
+def test_a_run_that_does_not_train_yet_ends(many, tmp_path, signum, what):
+    """It judges, or fills its cache, when its processes freeze."""
+    options = ["trainer.max_epochs=0"] if what == "validation" else [f"data.cache={tmp_path / 'cache'}"]
+    process = begin(many, tmp_path / "run", tmp_path / "tmp", "data.workers=2", "data.size=320", *options)
+    assert wait_for(lambda: find_children(process.pid), process)
+    freeze(find_children(process.pid))
+    time.sleep(1)
+    end(process, signum, find_log(tmp_path / "tmp"))
+
+
+COMMANDS = {
+    "predict": lambda run, films, out: ["scripts/predict.py", run, films, out / "p.csv", "--workers", 2, "--level", "image"],
+    "audit": lambda run, films, out: ["scripts/audit_data.py", films],
+    "phantom": lambda run, films, out: ["scripts/make_phantom.py", out / "new", "--patients", 500],
+    "explain": lambda run, films, out: ["scripts/explain.py", run, "--explainer", "gradcam", "--out", out / "e"],
+    "ensemble": lambda run, films, out: ["scripts/ensemble.py", run / "checkpoints/best.ckpt", "--out", out / "e"],
+}
+
+
+@signals
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_whose_processes_freeze_ends(trained, many, tmp_path, signum, command):
+    process = call(tmp_path, *COMMANDS[command](trained, many, tmp_path))
+    if not wait_for(lambda: find_children(process.pid), process):
+        pytest.fail((tmp_path / "call.log").read_text())
+    freeze(find_children(process.pid))
+    time.sleep(1)
+    end(process, signum, tmp_path / "call.log")
+
+
+@signals
+@pytest.mark.parametrize("frozen", ["loader", "process"])
+def test_of_two_processes_that_train_together_one_hangs(films, tmp_path, signum, frozen):
+    folder = tmp_path / "run"
+    together = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.precision=32-true"]
+    process = begin(films, folder, tmp_path / "tmp", *FEW, *together)
+    assert wait_for(lambda: (folder / "checkpoints/last.ckpt").exists(), process)
+    ranks = [child for child in find_children(process.pid) if find_children(child)]
+    assert len(ranks) == 2
+    freeze([ranks[1]] if frozen == "process" else find_children(ranks[1]))
+    time.sleep(2)
+    end(process, signum, find_log(tmp_path / "tmp"))
+    assert find_unreadable(folder) == []
+
+
+@signals
+def test_a_run_ends_that_waits_within_a_library(films, tmp_path, signum):
+    """A look-up of a name that is not answered keeps every signal from Python; so does a wait in C."""
+    waits = "import ctypes, chexpert.run; chexpert.run.try_out = lambda cfg: ctypes.CDLL(None).sem_wait(bytes(64)); "
+    options = [f"hydra.run.dir={tmp_path / 'run'}", f"data.root={films}", "data=small", "pretrained=false"]
+    code = f"{waits}import runpy, sys; sys.argv[1:] = {options!r}; runpy.run_path('train.py', run_name='__main__')"
+    process = call(tmp_path, "-c", code)
+    assert wait_for(lambda: (tmp_path / "run/state.json").exists(), process)
+    time.sleep(1)
+    end(process, signum, tmp_path / "call.log")
+
+
+@signals
+def test_a_job_of_a_sweep_that_waits_for_another_process_ends(films, tmp_path, signum):
+    (tmp_path / "sweep/0").mkdir(parents=True)
+    hold = "import sys, time; from pathlib import Path; from chexpert.state import alone\n"
+    hold += "with alone(Path(sys.argv[1])): print(flush=True); time.sleep(300)"
+    with subprocess.Popen([sys.executable, "-c", hold, tmp_path / "sweep/0"], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        options = ["-m", f"hydra.sweep.dir={tmp_path / 'sweep'}", f"data.root={films}", "data=small", "seed=0,1"]
+        process = call(tmp_path, "train.py", *options, "resume=auto")
+        log = tmp_path / "call.log"
+        assert wait_for(lambda: "waiting for the job" in log.read_text(), process), log.read_text()
+        time.sleep(1)
+        end(process, signum, log)
+        other.kill()
+
+
+# Memory that is shared
+
+
+def shared(size: str, script: str, tmp_path: Path) -> subprocess.CompletedProcess:
+    """Runs a script with a /dev/shm of its own."""
+    if os.geteuid() or not shutil.which("unshare"):
+        pytest.skip("a /dev/shm of its own takes root and unshare")
+    mount = f"mount -t tmpfs -o size={size} tmpfs /dev/shm || exit 77\n"
+    told = {"capture_output": True, "text": True, "cwd": PROJECT, "timeout": 240, "check": False}
+    done = subprocess.run(["unshare", "-m", "bash", "-c", mount + script], **told)
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip(f"a /dev/shm of its own cannot be mounted here: {done.stderr.strip()}")
+    return done
+
+
+def spell(films: Path, folder: Path, *options: str) -> str:
+    base = [f"data.root={films}", "data=small", "trainer.max_epochs=20", "trainer.accelerator=cpu", "pretrained=false"]
+    base += ["backbone=resnet10t", "explainer=[]", "data.batch_size=16", "data.workers=2", "save_minutes=1000"]
+    return " ".join([sys.executable, "train.py", f"hydra.run.dir={folder}", *map(repr, [*base, *options])])
+
+
+def test_too_little_shared_memory_is_told_before_a_step(films, tmp_path):
+    done = shared("4m", spell(films, tmp_path / "run", "data.size=320"), tmp_path)
+    assert done.returncode == 1
+    for word in ("/dev/shm", "4 MiB", "data.workers=", "--shm-size", "--ipc=host"):
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()  # nothing was trained
+
+
+def test_shared_memory_that_others_fill_ends_a_run_that_goes_on_later(films, tmp_path):
+    folder = tmp_path / "run"
+    fill = f"""
+    {spell(films, folder, "data.size=96")} &
+    while ! test -f {folder}/checkpoints/last.ckpt; do sleep .1; done
+    sleep 1
+    head -c 100m /dev/zero > /dev/shm/full 2> /dev/null
+    wait $!
+    """
+    began = time.monotonic()
+    done = shared("64m", fill, tmp_path)
+    print(f"{time.monotonic() - began:.1f} s in all: {done.stderr}")
+    assert done.returncode == 1
+    assert "/dev/shm" in done.stderr
+    assert "64 MiB" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert find_unreadable(folder) == []
+    before = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"]
+    again = f"{sys.executable} train.py resume={folder} data.workers=0 trainer.max_epochs=20"
+    done = subprocess.run(again.split(), cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] > before
+
+
+def test_shared_memory_without_room_for_a_semaphore_is_told(trained, films, tmp_path):
+    script = f"""
+    head -c 1m /dev/zero > /dev/shm/full 2> /dev/null
+    {sys.executable} scripts/make_phantom.py {tmp_path}/new --patients 500
+    {sys.executable} scripts/predict.py {trained} {films} {tmp_path}/p.csv --workers 2
+    """
+    done = shared("64k", script, tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("/dev/shm") == 2
+    assert "Traceback" not in done.stderr
