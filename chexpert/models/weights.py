@@ -150,7 +150,7 @@ def _describe_lack(found: Mapping[str, torch.Tensor], needed: Set[str], count: C
         return f"its weights are not there: none of {len(needed)} names; the file has {_show(sorted(found))}"
     best = max(count, key=lambda prefix: count[prefix])
     names = [key.removeprefix(best) for key in found if key.startswith(best)]
-    missing = sorted(needed.difference(names))
+    missing = sorted(needed - set(names))
     other = sorted(name for name in names if name not in needed and not name.endswith("num_batches_tracked"))
     under = f"under {best!r} " if best else ""
     return (
