@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from chexpert import rundir
 from chexpert.build import takes_total_steps
 from chexpert.config import resolve
+from chexpert.data import CheXpertDataModule, list_differences
 from chexpert.evaluation.entrants import read_json
 from chexpert.problem import ProblemError
 from chexpert.resume import find_changes, read_config, read_state
@@ -61,6 +62,22 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
         mend = f"trainer.max_epochs={epochs[0]}, or another run with a scheduler that knows no end, such as constant"
         raise ProblemError("its learning rates were laid out for all its epochs", where="trainer.max_epochs", mend=mend)
     return None
+
+
+def check_data(folder: Path, data: CheXpertDataModule) -> None:
+    """Sees that these are the data that the run in a folder has seen, wherever they lie now.
+
+    Raises:
+        ProblemError: they are others.
+    """
+    before = read_json(folder / rundir.DATA).get("splits", {})
+    if not before:
+        return
+    lost = read_json(folder / rundir.METRICS).get("skipped", [])  # where it was evaluated, data.json leaves these out
+    found = [list_differences(before, data.summarise(gone)["splits"]) for gone in ((), lost)]
+    if all(found):
+        mend = "give the data that it has seen, wherever they lie: data.root=...; or start another run: without resume"
+        raise ProblemError("this run has seen other data: " + "; ".join(found[0]), where=str(data.root), mend=mend)
 
 
 def find_last(folder: Path, epochs: int | None) -> Last | None:

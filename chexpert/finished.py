@@ -28,7 +28,7 @@ from chexpert.explain import (
     open_view,
 )
 from chexpert.explain.cam import Cam
-from chexpert.identity import name_safely, read_salt
+from chexpert.identity import name_safely, read_salt, shorten
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 
@@ -188,15 +188,16 @@ def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: st
 
 def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:
     """The views in image files, each of a name of its own; with a salt, of a safe one."""
+    called = [name_safely(image if salt is None else shorten(images)[image], salt) for image in images]
     for kind, keys in (
         ("the same file", [str(Path(image).resolve()) for image in images]),
-        ("of one name in the explanations", [rundir.view_name(name_safely(image, salt)) for image in images]),
+        ("of one name in the explanations", list(map(rundir.view_name, called))),
     ):
         for row, key in enumerate(keys):
             if (first := keys.index(key)) < row:
                 mend = "give each image once; two of one name in two calls with --out"
                 raise ProblemError(f"{images[first]} and {images[row]} are {kind}", where="images", mend=mend)
-    return [open_view(name_safely(image, salt), image, loaded.preprocessing) for image in images]
+    return [open_view(name, image, loaded.preprocessing) for name, image in zip(called, images, strict=True)]
 
 
 def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, Any]) -> list[View]:

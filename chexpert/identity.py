@@ -4,6 +4,8 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 # CheXpert's own names are no one's: they were given when the data were de-identified.
@@ -76,6 +78,17 @@ def name_safely(path: str, salt: str | None) -> str:
     if salt is None:
         return path
     return find_public(path) or hash_name(path, salt)
+
+
+def shorten(names: Sequence[str]) -> dict[str, str]:
+    """What of each name is hashed: that of its file where no other has it, so that no folder matters; else the name.
+
+    >>> shorten(["ward/a.png", "ward/b.png", "x/b.png"])
+    {'ward/a.png': 'a.png', 'ward/b.png': 'ward/b.png', 'x/b.png': 'x/b.png'}
+    """
+    files = [name.rpartition("/")[2] for name in names]
+    count = Counter(files)
+    return {name: file if count[file] == 1 else name for name, file in zip(names, files, strict=True)}
 
 
 def read_salt(folder: Path) -> str:

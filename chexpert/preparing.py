@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from chexpert.build import build, check_input, data_arguments
 from chexpert.config import resolve
+from chexpert.continuing import check_data
 from chexpert.data import CheXpertDataModule, Preprocessing
 from chexpert.features import use_features
 from chexpert.models import Model
@@ -47,6 +48,7 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
         data = build(plain["data"], "data", **data_arguments(plain))
         check_input(model, data.preprocessing.size)
         data.setup(stage)
+        check_data(folder, data)
         use_features(plain, model, data)
         made.append(data)
         return "there"

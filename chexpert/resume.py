@@ -27,6 +27,9 @@ MAY_CHANGE = (
 )
 """Settings that the figures do not depend on, and how long to train; every other one makes another run."""
 
+PATHS = ("data.root", "data.root.parent", "data.test", "data.manifest", "features", "labels.predictions", "start_from")
+"""Settings that name files, as every ``pretrained`` does: where these lie may change, what they hold may not."""
+
 REPEATED = re.compile(
     r"\+*hydra[/.](sweeper|launcher)=\w+|"
     r"\+*hydra\.(sweeper\.(?!storage)[\w.]+=[^$]*|launcher\.[\w.]+=[\w.,:@-]*|job\.num=\d+)"
@@ -50,7 +53,25 @@ def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     )
     if "trainer.precision" not in new:
         keys = [key for key in keys if key != "trainer.precision"]  # the device chooses it later
+    keys = [key for key in keys if not _is_moved(key, old.get(key), new.get(key))]
     return [f"{key}: {_tell(old, key)} before, {_tell(new, key)} now" for key in keys if old.get(key) != new.get(key)]
+
+
+def _is_moved(key: str, before: Any, now: Any) -> bool:
+    """Whether a setting names a file or folder, before and now; ``data.test`` may be true: beside the other splits."""
+    named = key in PATHS or key.rpartition(".")[2] == "pretrained"
+    return named and all(isinstance(path, str) or (path is True and key == "data.test") for path in (before, now))
+
+
+def list_moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Where the files that a configuration names lay before and lie now, by setting, if that is another place.
+
+    >>> list_moved({"data": {"root": "a"}, "seed": 0}, {"data": {"root": "b"}, "seed": 0})
+    {'data.root': ('a', 'b')}
+    """
+    old, new = dict(_leaves(before)), dict(_leaves(now))
+    moved = [key for key in old if old[key] != new.get(key) and _is_moved(key, old[key], new.get(key))]
+    return {key: (str(old[key]), str(new[key])) for key in moved}
 
 
 def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -96,7 +117,7 @@ def replay(arguments: Sequence[str]) -> list[str]:
     Raises:
         ProblemError: no run or sweep lies there, or its command line is not one that a file may repeat.
     """
-    named = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
+    named = [argument.partition("=")[2].strip("'\"") for argument in arguments if argument.startswith("resume=")]
     if not named or named[-1] in ("auto", "null", ""):
         return list(arguments)
     folder = Path(named[-1])
@@ -134,25 +155,50 @@ def find_unfinished_runs(parent: Path, config: Mapping[str, Any]) -> Iterator[Pa
     """The unfinished runs below a folder that have this configuration, the newest first."""
     for folder, told in _newest(parent, rundir.STATE):
         before = read_config(folder)
-        if told["state"] != "finished" and before is not None and not find_changes(before, config):
+        if told["state"] == "finished" or before is None or find_changes(before, config):
+            continue
+        if not any(map(_still_there, list_moved(before, config).values())):  # or it is another dataset that is meant
             yield folder
+
+
+def _still_there(moved: tuple[str, str]) -> bool:
+    return moved[0] == "True" or Path(moved[0].strip("'\"")).expanduser().exists()
 
 
 def find_unfinished_sweeps(parent: Path, overrides: Sequence[str]) -> Iterator[Path]:
     """The unfinished sweeps below a folder that were started with these overrides, the newest first."""
     for folder, told in _newest(parent, rundir.SWEEP):
-        if told["state"] != "finished" and same_sweep(told["overrides"], overrides):
+        moved = find_moved_overrides(told["overrides"], overrides)
+        there = any(_still_there((one.partition("=")[2], "")) for one in moved)
+        if told["state"] != "finished" and same_sweep(told["overrides"], overrides) and not there:
             yield folder
 
 
 def same_sweep(before: Sequence[str], now: Sequence[str]) -> bool:
-    """Whether these overrides make the same jobs.
+    """Whether these overrides make the same jobs; of files, which the jobs compare themselves, wherever these lie.
 
     >>> same_sweep(["seed=0,1", "hydra.launcher.n_jobs=2"], ["seed=0,1"]), same_sweep(["seed=0,1"], ["seed=0,2"])
     (True, False)
+    >>> same_sweep(["data.root=a", "seed=0,1"], ["seed=0,1", "data.root=b"])
+    True
     """
-    old, new = ([one for one in overrides if not one.startswith(MANNER)] for overrides in (before, now))
+    old, new = (
+        [one for one in overrides if not one.startswith(MANNER) and not _names_a_place(one)]
+        for overrides in (before, now)
+    )
     return old == new
+
+
+def find_moved_overrides(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """The overrides of a sweep that named a place which its overrides name no more."""
+    return [override for override in before if _names_a_place(override) and override not in now]
+
+
+def _names_a_place(override: str) -> bool:
+    """Whether an override gives one path to all jobs."""
+    key, value = _find_key(override), override.partition("=")[2]
+    named = key in PATHS or key.rpartition(".")[2] == "pretrained"
+    return named and value.lower() not in ("true", "false", "auto", "null", "") and not set(value) & set(",(){}")
 
 
 def strip_place(overrides: Sequence[str]) -> list[str]:

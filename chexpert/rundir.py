@@ -15,8 +15,9 @@ CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 BEST = "best"
 LAST = "last"  # the name that Lightning gives it
-KEPT = re.compile(r"epoch=(\d+)-(auroc_mean|loss)=(-?\d+\.\d+|nan|-?inf)(?:-v\d+)?\.ckpt")
-EVERY = "step={step:07d}"
+KEPT = re.compile(r"epoch[=-](\d+)-(auroc_mean|loss)[=-](-?\d+\.\d+|nan|-?inf)(?:-v\d+)?\.ckpt")
+"""A kept checkpoint; names had ``=`` in the place of some hyphens, which Hydra's command line refuses."""
+EVERY = "step-{step:07d}"
 """The checkpoints of ``keep_every``: no figure chose them, so ``kept_checkpoints`` does not rank them."""
 SAFETENSORS = ".safetensors"
 TENSORBOARD = "tensorboard"
@@ -54,9 +55,19 @@ def kept_checkpoints(run: Path) -> list[Path]:
 
     The figure is an AUROC, or where none was defined a loss, of which less is better; one that is NaN comes last.
     """
-    found = [(match, path) for path in (run / CHECKPOINTS).glob("*.ckpt") if (match := KEPT.fullmatch(path.name))]
+    files = sorted((run / CHECKPOINTS).glob("*.ckpt"))
+    found = [(match, path) for path in files if (match := KEPT.fullmatch(path.name))]
     ranked = sorted(found, key=lambda pair: _order(*pair[0].groups()))
     return [path for _, path in ranked] or [path for path in [checkpoint(run)] if path.is_file()]
+
+
+def old_name(path: Path) -> Path:
+    """The name that a kept checkpoint had while names were written with ``=``.
+
+    >>> old_name(Path("step-0000002.ckpt")).name, old_name(Path("epoch-03-loss--0.50000.ckpt")).name
+    ('step=0000002.ckpt', 'epoch=03-loss=-0.50000.ckpt')
+    """
+    return path.with_name(re.sub(r"(epoch|step|auroc_mean|loss)-", r"\1=", path.name))
 
 
 def _order(epoch: str, figure: str, value: str) -> tuple[bool, float, int]:

@@ -41,7 +41,8 @@ def read_checkpoint(path: str | Path) -> Stored:
         number = int(card.get("format", 0))
     except Exception as error:
         what = f"no checkpoint of this project: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        raise ProblemError(what, where=str(file), mend="give a run folder or its checkpoints/best.ckpt") from error
+        mend = "give a run folder or its checkpoints/best.ckpt; a backbone's weights of other origin: pretrained=PATH"
+        raise ProblemError(what, where=str(file), mend=mend) from error
     if number > FORMAT:
         what = f"a newer version of chexpert wrote this checkpoint (format {number}; this one reads up to {FORMAT})"
         raise ProblemError(what, where=str(file), mend="update chexpert")

@@ -24,6 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--bootstrap", type=int, default=1000, metavar="N", help="replicates of the intervals (1000)")
     add("--seed", type=int, default=0, help="of the bootstrap (0)")
     add("--out", type=Path, metavar="FOLDER", help="write comparison.csv, .md, .html and .json there")
+    add("--hashed-by", nargs="+", type=Path, default=(), metavar="RUN", help="runs whose predictions hash names")
     return parser
 
 

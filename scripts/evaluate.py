@@ -1,6 +1,7 @@
 """Judge predictions against labels: AUROC, AUPRC, calibration, groups, each with a 95 % interval over studies.
 
 P.csv: Path or Study, and one column of scores an observation; L.csv: the same rows, labels 1, 0 or blank, in any order.
+Your own images are joined by file name, hashed ones by the salt of the run that predicted them.
 Sensitivity and specificity need thresholds chosen on other studies: --tune-predictions and --tune-labels.
 Exit code 2: the command or one of its files is wrong.
 """
@@ -29,6 +30,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--group-by", nargs="+", default=(), metavar="G", help="sex, age, view, ap_pa, devices, any column of L.csv")
     add("--tune-predictions", type=Path, metavar="P.csv", help="choose thresholds on these predictions")
     add("--tune-labels", type=Path, metavar="L.csv", help="and these labels")
+    add("--hashed-by", nargs="+", type=Path, default=(), metavar="RUN", help="the run whose predictions hash names")
     return parser
 
 
@@ -52,6 +54,7 @@ def main() -> None:
         content = evaluate_files(
             given.predictions, given.labels, level=given.level, views=given.views, mean_over=given.mean_over,
             replicates=given.bootstrap, seed=given.seed, group_by=given.group_by, tuning=tuning,
+            hashed_by=given.hashed_by,
         )  # fmt: skip
         print(describe_evaluation(content, f"{given.predictions} by the labels of {given.labels}"), flush=True)
         rundir.write_json(given.out, content)

@@ -8,6 +8,7 @@ Not a medical device.
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -39,12 +40,16 @@ def main() -> None:
 
     if given["ids"] == "path":
         print("note: --ids path: names stay in the output as they are, those of patients too", file=sys.stderr)
+    run = given["run"]
     try:
         outcome = predict(given.pop("run"), given.pop("input"), given.pop("output"),
                           watch=show_progress, **given)  # fmt: skip
     except (ProblemError, OSError) as problem:
         parser.exit(2, f"error: {problem}\n")
     print(f"{outcome.output}: {outcome.rows} rows of {outcome.films} films ({outcome.resumed} predicted before)")
+    if outcome.hashed:
+        options = ["--predictions", outcome.output, "--labels", "LABELS.csv", "--hashed-by", run, "--out", "OUT.json"]
+        print(f"evaluate them: python scripts/evaluate.py {shlex.join(map(str, options))}")
     for name in outcome.incomplete:
         print(f"scored without a view that could not be read: {name}", file=sys.stderr)
     for name, why in outcome.failed.items():

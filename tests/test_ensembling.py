@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from chexpert.ensembling.members import find_members
 from chexpert.ensembling.passes import find_input
 from chexpert.problem import ProblemError
 from chexpert.run import run
+from chexpert.training.keeping import remove_old
 
 CONF = Path(__file__).parents[1] / "conf"
 TINY = ["data=small", "data.size=64", "data.batch_size=8", "data.workers=0", "trainer.max_epochs=2", "explainer=[]",
@@ -157,15 +159,31 @@ def test_lists_that_are_none_are_refused_by_file(tmp_path, content):
 
 
 def test_the_best_checkpoints_of_each_run_are_taken_in_the_order_of_their_figures(tmp_path):
-    names = ["epoch=00-auroc_mean=0.71000", "epoch=01-auroc_mean=0.80000", "epoch=02-auroc_mean=nan",
-             "epoch=03-auroc_mean=0.80000", "best", "last"]  # fmt: skip
-    losses = ["epoch=00-loss=0.41000", "epoch=10-loss=0.39000", "best", "last"]
+    names = ["epoch=00-auroc_mean=0.71000", "epoch=01-auroc_mean=0.80000", "epoch-02-auroc_mean-nan",
+             "epoch-03-auroc_mean-0.80000", "best", "last", "step-0000002"]  # fmt: skip
+    losses = ["epoch-00-loss-0.41000", "epoch-10-loss--0.39000", "best", "last"]
     for folder, own in (("auroc", names), ("loss", losses), ("single", ["best", "last"])):
         (tmp_path / folder / "checkpoints").mkdir(parents=True)
         for name in own:
             (tmp_path / folder / "checkpoints" / f"{name}.ckpt").touch()
     found = find_members([tmp_path / folder for folder in ("auroc", "loss", "single")], 3)
     assert [path.stem for path in found] == [names[1], names[3], names[0], losses[1], losses[0], "best"]
+
+
+@pytest.mark.parametrize(
+    ("name", "older"),
+    [
+        ("step-0000002", "step=0000002"),
+        ("epoch-03-auroc_mean-0.91234", "epoch=03-auroc_mean=0.91234"),
+        ("epoch-03-loss--0.5", "epoch=03-loss=-0.5"),
+    ],
+)
+def test_a_checkpoint_written_again_replaces_the_one_of_its_older_name(tmp_path, name, older):
+    for stem in (name, older, "best"):
+        (tmp_path / f"{stem}.ckpt").touch()
+    remove_old(SimpleNamespace(is_global_zero=True), str(tmp_path / f"{name}.ckpt"))
+    remove_old(SimpleNamespace(is_global_zero=True), str(tmp_path / "best.ckpt"))
+    assert {path.stem for path in tmp_path.iterdir()} == {name, "best"}
 
 
 def test_a_folder_without_checkpoints_and_a_member_given_twice_are_refused(tmp_path):

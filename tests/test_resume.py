@@ -188,6 +188,22 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path, phantom,
         start(tmp_path, phantom, *SHORT, "trainer.max_epochs=3", "resume=auto")
 
 
+def test_data_may_move_and_are_known_by_what_they_hold(tmp_path, phantom, undisturbed, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 7)
+        with pytest.raises(Stopped):
+            start(tmp_path / "run", phantom, *SHORT)
+    shutil.copytree(phantom, tmp_path / "moved")
+    shutil.copytree(phantom, tmp_path / "other")
+    table = tmp_path / "other/CheXpert-v1.0-small/train.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(ProblemError, match=r"train: 39 images.* before, 38 images") as caught:
+        start(tmp_path / "run", phantom, *SHORT, f"data.root={tmp_path / 'other'}", "resume=auto")
+    assert caught.value.where == str(tmp_path / "other")
+    start(tmp_path / "run", phantom, *SHORT, f"data.root={tmp_path / 'moved'}", "resume=auto")
+    check_equal(tmp_path / "run", undisturbed())
+
+
 def test_a_finished_run_is_not_repeated_but_may_be_trained_on(tmp_path, phantom, undisturbed, capsys):
     options = ["scheduler=constant", "optimizer.lr=1e-3"]
     mean = start(tmp_path, phantom, *SHORT, *options, "trainer.max_epochs=1")

@@ -2,6 +2,7 @@
 
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import open_cache
+from chexpert.data.content import list_differences
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
@@ -22,6 +23,7 @@ __all__ = [
     "check_studies",
     "find_phantom",
     "find_scarce",
+    "list_differences",
     "open_cache",
     "read_gray",
     "telling_dead_workers",

@@ -2,7 +2,7 @@
 
 import copy
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import CachePart, DecodedCache, open_cache
+from chexpert.data.content import identify
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.explore import find_layout
 from chexpert.data.features import Features, FeatureViews, Pool, open_features
@@ -112,10 +113,13 @@ class CheXpertDataModule(pl.LightningDataModule):
         """The splits that are judged by the best weights."""
         return [name for name in ("dev", "valid", "test") if name in self.datasets]
 
-    def summarise(self) -> dict[str, Any]:
-        """Which data this is, for a run to keep, less what was skipped so far."""
-        kept = {name: frame[~frame["path"].isin(self.skipped)] for name, frame in self.frames.items()}
+    def summarise(self, skipped: Iterable[str] = ()) -> dict[str, Any]:
+        """Which data this is, for a run to keep, less what was skipped so far, or is known to be ``skipped``."""
+        gone = self.skipped | set(skipped)
+        kept = {name: frame[~frame["path"].isin(gone)] for name, frame in self.frames.items()}
         splits = {name: summarise_split(frame) | self.sources[name] for name, frame in kept.items()}
+        for name, split in splits.items():
+            split["content"] = identify(self.frames[name], self.datasets[name])
         return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits}
 
     def write_labels(self, path: Path, split: str, views: Sequence[str]) -> None:

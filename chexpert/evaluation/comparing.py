@@ -31,6 +31,7 @@ def compare(
     leaderboard: Path | None = None,
     replicates: int = 1000,
     seed: int = 0,
+    hashed_by: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Compares runs, sweeps and files of predictions on the rows that all have.
 
@@ -45,6 +46,7 @@ def compare(
         leaderboard: a folder in the layout of CheXpert's public test labels, whose entries and readers join in.
         replicates: of the bootstrap; each draws studies with replacement, for all models at once.
         seed: of the drawing.
+        hashed_by: runs that hashed the names in files of predictions.
 
     Raises:
         ProblemError: what is given cannot be compared.
@@ -56,7 +58,7 @@ def compare(
     entrants = judge_alike([*found, *(board.entries if board else [])], known)
     level = level or ("study" if board else agree(found, "level", "study"))
     views = views or (agree(found, "views", "max") if level == "study" else "max")
-    lineup = line_up(entrants, known, level, views, find_all(mean_over))
+    lineup = line_up(entrants, known, level, views, find_all(mean_over), hashed_by)
     place = choose_figure(by, lineup)
     aurocs = draw_aurocs(lineup, replicates, seed)
     runs = [one for one in found if one.settings]

@@ -77,6 +77,7 @@ def evaluate_files(
     views: str = "max",
     mean_over: Sequence[str] | None = None,
     tuning: tuple[Path, Path] | None = None,
+    hashed_by: Sequence[Path] = (),
     **options: Any,
 ) -> dict[str, Any]:
     """:func:`evaluate` of files.
@@ -88,14 +89,15 @@ def evaluate_files(
         views: ``max`` or ``mean`` over the views of a study.
         mean_over: names in any spelling; by default the competition's.
         tuning: predictions and labels of other studies, on which thresholds are chosen.
+        hashed_by: runs that hashed the names of the predictions.
         options: further ones of :func:`evaluate`.
 
     Raises:
         ProblemError: the files do not fit, or a name is unknown.
     """
-    judged = read_judged(predictions, labels, level, views)
+    judged = read_judged(predictions, labels, level, views, hashed_by)
     if tuning:
-        chosen = read_judged(*tuning, level, views)
+        chosen = read_judged(*tuning, level, views, hashed_by)
         check_apart(judged, chosen)
         options |= {"operating_points": choose_operating_points(chosen), "chosen_on": str(tuning[0])}
     return evaluate(judged, mean_over=find_names(mean_over or COMPETITION, judged, asked=bool(mean_over)), **options)

@@ -7,17 +7,24 @@ import numpy as np
 
 from chexpert import rundir
 from chexpert.evaluation.judged import Judged
+from chexpert.evaluation.renaming import HASHED, rename
 from chexpert.evaluation.tables import Named, read_labels, read_predictions, strip_copy, to_studies
 from chexpert.metrics import find_study, number_studies
 from chexpert.problem import ProblemError
 
 
-def join(predictions: Named, labels: Named, level: str = "study", views: str = "max") -> Judged:
+def join(
+    predictions: Named, labels: Named, level: str = "study", views: str = "max", hashed_by: Sequence[Path] = ()
+) -> Judged:
     """The rows and observations that both have, in the order of the predictions.
 
+    Images other than CheXpert's are joined by their file name too, or by its hash: see :func:`rename`.
+
     Raises:
-        ProblemError: images are asked for where one side has studies, or no row or observation is shared.
+        ProblemError: images are asked for where one side has studies, no row or observation is shared, or a file name
+            could be one of several.
     """
+    predictions = rename(predictions, labels, hashed_by)
     if level == "study":
         predictions, labels = to_studies(predictions, views), to_studies(labels, labels=True)
     for side in (predictions, labels):
@@ -27,7 +34,9 @@ def join(predictions: Named, labels: Named, level: str = "study", views: str = "
     theirs, mine = labels.places, predictions.places
     rows = [row for name, row in mine.items() if name in theirs]
     if not rows:
-        mend = "give the labels of these films"
+        mend = f"give the labels of these images: here {predictions.names[0]!r}, there {labels.names[0]!r}"
+        if any(map(HASHED.fullmatch, predictions.names)):
+            mend = "names are hashed: --hashed-by RUN, the run that predicted them, or predict again with --ids path"
         raise ProblemError(f"no {predictions.key} is in both", where=where, mend=mend)
     observations = [name for name in predictions.columns if name in labels.columns]
     if not observations:
@@ -53,9 +62,11 @@ def _missing(names: Sequence[str], others: Container[str]) -> list[str]:
     return [name for name in names if strip_copy(name) not in others]
 
 
-def read_judged(predictions: Path, labels: Path, level: str = "study", views: str = "max") -> Judged:
+def read_judged(
+    predictions: Path, labels: Path, level: str = "study", views: str = "max", hashed_by: Sequence[Path] = ()
+) -> Judged:
     """Two files, joined."""
-    return join(read_predictions(predictions), read_labels(labels), level, views)
+    return join(read_predictions(predictions), read_labels(labels), level, views, hashed_by)
 
 
 def read_run(run: Path, split: str, level: str, views: str = "max") -> Judged:

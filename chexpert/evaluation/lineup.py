@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -44,7 +45,12 @@ class Lineup:
 
 
 def line_up(
-    entrants: Sequence[Entrant], labels: Named | None, level: str, views: str, over: Sequence[str] | None = None
+    entrants: Sequence[Entrant],
+    labels: Named | None,
+    level: str,
+    views: str,
+    over: Sequence[str] | None = None,
+    hashed_by: Sequence[Path] = (),
 ) -> Lineup:
     """Brings the models to the rows that all have.
 
@@ -54,11 +60,12 @@ def line_up(
         level: ``image`` or ``study``.
         views: ``max`` or ``mean`` over the views of a study.
         over: observations to compare; by default those of the competition that the first has.
+        hashed_by: runs that hashed the names in files of predictions.
 
     Raises:
         ProblemError: labels are missing or contradict each other, no row is shared, an observation is missing.
     """
-    judged = [judge(entrant, labels, level, views) for entrant in entrants]
+    judged = [judge(entrant, labels, level, views, hashed_by) for entrant in entrants]
     over = list(over) if over else choose_observations(judged[0])
     for entrant, own in zip(entrants, judged, strict=True):
         check_observations(entrant, own, over, choose=choose_observations(own))
@@ -84,13 +91,13 @@ def count(judged: Judged, side: str) -> int:
     return len(judged.names) + len(judged.left_out[side])
 
 
-def judge(entrant: Entrant, labels: Named | None, level: str, views: str) -> Judged:
+def judge(entrant: Entrant, labels: Named | None, level: str, views: str, hashed_by: Sequence[Path] = ()) -> Judged:
     """One model's scores beside its labels."""
     known = entrant.labels or labels
     if known is None:
         mend = "give the labels of these films: --labels L.csv"
         raise ProblemError("a file of predictions has no labels", where=entrant.name, mend=mend)
-    return join(entrant.predictions, known, level, views)
+    return join(entrant.predictions, known, level, views, hashed_by)
 
 
 def choose_observations(judged: Judged) -> list[str]:

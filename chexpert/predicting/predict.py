@@ -14,7 +14,7 @@ from chexpert.data import ViewDataset
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.evaluation import Calibration
 from chexpert.finished import find_home, prepare
-from chexpert.identity import name_safely, read_salt
+from chexpert.identity import name_safely, read_salt, shorten
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.observations import COMPETITION
 from chexpert.predicting.inputs import Film, find_films, is_table
@@ -45,6 +45,8 @@ class Outcome:
     resumed: int
     failed: Mapping[str, str]
     incomplete: Sequence[str]
+    hashed: bool = False
+    """Whether names in the table are hashes."""
 
 
 def predict(
@@ -109,10 +111,20 @@ def predict(
         probabilities = rundir.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
         rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
-        write(output, level, names, ((name_safely(name, salt), row) for name, row in rows))
+        called = call(films, inputs, salt)
+        write(output, level, names, ((called.get(name) or name_safely(name, salt), row) for name, row in rows))
         journal.remove()
     incomplete = {film.study for film in lost} & {film.study for film in kept} if level == "study" else ()
-    return Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete))
+    return Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete), bool(called))
+
+
+def call(films: Sequence[Film], inputs: Sequence[Path], salt: str | None) -> dict[str, str]:
+    """What the output calls images other than CheXpert's where names are hashed, whatever folder was typed."""
+    own = [film.name for film in films if film.study == film.name]
+    if salt is None:
+        return {}
+    short = shorten([name.removeprefix(f"{inputs[0]}/") if inputs[0].is_dir() else name for name in own])
+    return {name: name_safely(short_name, salt) for name, short_name in zip(own, short.values(), strict=True)}
 
 
 def read_calibration(run: Path, level: str, views: str) -> Calibration:

@@ -56,6 +56,7 @@ class BestCheckpoint(ModelCheckpoint):
     def _save_checkpoint(self, trainer: Any, filepath: str) -> None:
         self._at = trainer.global_step
         super()._save_checkpoint(trainer, filepath)
+        remove_old(trainer, filepath)
 
     @property
     def best_epoch(self) -> int | None:
@@ -109,8 +110,19 @@ class EveryCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         pass
 
+    def _save_checkpoint(self, trainer: Any, filepath: str) -> None:
+        super()._save_checkpoint(trainer, filepath)
+        remove_old(trainer, filepath)
+
+
+def remove_old(trainer: Any, filepath: str) -> None:
+    """Removes the same checkpoint under its older name: a run that was killed writes its files again."""
+    old = rundir.old_name(Path(filepath))
+    if trainer.is_global_zero and old.name != Path(filepath).name:
+        old.unlink(missing_ok=True)
+
 
 def keep_best(run: Path, count: int, monitor: str, mode: str) -> KeptCheckpoints:
     """Keeps the weights of the best epochs, their figure in the name, for an ensemble of them."""
     figure = monitor.rpartition("/")[2]
-    return KeptCheckpoints(run, monitor, mode, f"epoch={{epoch:02d}}-{figure}={{{monitor}:.5f}}", count)
+    return KeptCheckpoints(run, monitor, mode, f"epoch-{{epoch:02d}}-{figure}-{{{monitor}:.5f}}", count)

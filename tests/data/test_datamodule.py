@@ -1,12 +1,13 @@
 """CheXpert for Lightning, on copies of a few films."""
 
+import json
 import shutil
 import traceback
 
 import pytest
 import torch
 
-from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
+from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, list_differences
 from chexpert.data.manifest import hash_file, write_manifest
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
@@ -481,6 +482,29 @@ def test_a_run_keeps_which_data_it_has_seen(make_data, make_row):
     }
     counts = [[split[unit] for unit in ("images", "studies", "patients")] for split in kept["splits"].values()]
     assert [sum(column) for column in zip(*counts, strict=True)] == [41, 41, 41]
+
+
+def test_other_data_of_equal_labels_are_told_apart(make_data, tmp_path):
+    before = make_data().summarise()["splits"]
+    assert list_differences(before, make_data().summarise()["splits"]) == []
+    policies = LabelPolicy("ones", blank="ones"), LabelPolicy("zeros", blank="zeros")
+    one, other = (make_data(labels=policy).summarise()["splits"] for policy in policies)
+    assert list_differences(one, other) == ["train: other targets for the same labels"]
+    mixed = json.loads(json.dumps(before))
+    mixed["train"]["content"]["order"] = "0"
+    assert list_differences(mixed, before) == ["train: the same rows in another order"]
+    images = mixed["valid"]["content"]["images"]
+    images |= dict.fromkeys(images, "0")
+    assert list_differences({"valid": mixed["valid"]}, before)[0].startswith(
+        "valid: of 1 images that were compared 1 have"
+    )
+    del before["train"]["content"]  # as an older version left it
+    assert list_differences({"train": before["train"]}, mixed) == []
+
+
+def test_a_repaired_image_is_no_other_data(make_data):
+    one = make_data(spoil=truncate("train", 3)).summarise()["splits"]
+    assert list_differences(one, make_data().summarise()["splits"]) == []
 
 
 def test_what_was_skipped_is_not_among_the_data_that_a_run_has_seen(make_data):

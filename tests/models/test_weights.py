@@ -2,6 +2,10 @@
 
 import os
 import pickle
+import re
+import shlex
+import sys
+from argparse import Namespace
 
 import huggingface_hub.constants
 import pytest
@@ -58,6 +62,56 @@ def test_safetensors(tmp_path, state):
     assert_same(Backbone(NAME, str(tmp_path / "weights.safetensors")).net.state_dict(), state)
 
 
+@pytest.mark.parametrize("key", ["model", "net", "state_dict", "model_state_dict", "weights", "network"])
+@pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "encoder.", "_orig_mod.", "module._orig_mod.encoder."])
+def test_weights_one_level_down_under_any_prefix(load, state, key, prefix):
+    assert_same(load({"epoch": 3, key: with_prefix(prefix, state), "optimizer": {"state": {0: torch.zeros(3)}}}), state)
+
+
+def test_a_mapping_within_itself_ends(load, state):
+    content = {"model": state}
+    content["again"] = content
+    with pytest.raises(ProblemError, match="times"):
+        load(content)
+
+
+def test_weights_two_levels_down(load, state):
+    assert_same(load({"algorithm": {"model": state}}), state)
+
+
+def test_names_within_a_network_whose_parts_were_compiled(load, state):
+    assert_same(load({key.replace("blocks.0.", "blocks.0._orig_mod."): value for key, value in state.items()}), state)
+
+
+def test_a_checkpoint_of_timms_training(load, state, capsys):
+    """Its arguments are an argparse.Namespace, and its averaged weights stand beside the others."""
+    averaged = {key: torch.zeros_like(value) for key, value in state.items()}
+    content = {"epoch": 3, "arch": NAME, "args": Namespace(lr=0.1, amp=True), "state_dict": state}
+    assert_same(load(content), state)
+    assert capsys.readouterr().err == ""
+    assert_same(load(content | {"state_dict_ema": averaged}), state)
+    assert "state_dict_ema would fit too" in capsys.readouterr().err
+
+
+def test_several_networks_without_a_state_dict_are_named_and_can_be_taken_apart(tmp_path, load, state, monkeypatch):
+    averaged = {key: value + 1 for key, value in state.items()}
+    with pytest.raises(ProblemError, match=r"2 times: \['model_ema\.', 'model\.'\]") as caught:
+        load({"model_ema": with_prefix("module.", averaged), "model": state} | {"model_ema": averaged})
+    command = shlex.split(caught.value.mend.removeprefix("save one of them alone: ").partition("; then")[0])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", command[2:])
+    exec(command[2], {})
+    assert_same(Backbone(NAME, str(tmp_path / "one.pt")).net.state_dict(), averaged)
+
+
+def test_densenet_under_torchvisions_older_names(load):
+    state = Backbone("densenet121").net.state_dict()
+    older = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", key): value for key, value in state.items()}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in older
+    content = {"epoch": 1, "state_dict": with_prefix("module.densenet121.", older)}
+    assert_same(load(content | {"best_loss": 0.5}, "densenet121"), state)
+
+
 def test_a_lightning_checkpoint(load, state):
     content = {"epoch": 3, "state_dict": with_prefix("model._members.backbone.net.", state)}
     assert_same(load(content), state)
@@ -86,9 +140,15 @@ def test_absent_step_counters_do_not_matter(load, state):
 
 
 def test_an_absent_entry_is_refused(load, state):
-    del state["blocks.0.0.conv_pw.weight"]
-    with pytest.raises(ProblemError, match="its weights are not there"):
-        load(state)
+    value = state.pop("blocks.0.0.conv_pw.weight")
+    with pytest.raises(ProblemError, match=r"'model\.' 1 of \d+ are missing \(blocks.0.0.conv_pw.weight\), 1 .*conv_x"):
+        load({"model": state | {"blocks.0.0.conv_x.weight": value}})
+
+
+@pytest.mark.parametrize(("content", "word"), [({"epoch": 3}, "no tensor"), ({"a": torch.zeros(1)}, "the file has a")])
+def test_a_file_without_any_of_the_names_says_what_it_has(load, content, word):
+    with pytest.raises(ProblemError, match=f"its weights are not there: .*{word}"):
+        load(content)
 
 
 def test_names_that_end_alike_are_told_apart(load):

@@ -1,0 +1,99 @@
+"""A user's own images in predictions and in labels: by the name of the file, where that says which is meant.
+
+CheXpert's own names are never joined so: ``view1_frontal.jpg`` occurs in nearly every study.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from chexpert.evaluation.tables import PATIENT, Named
+from chexpert.identity import SALT, hash_name, shorten
+from chexpert.problem import ProblemError
+
+HASHED = re.compile(r"id-[0-9a-f]{12}")
+ENDING = re.compile(r"\.(?:jpe?g|png|dcm|dicom|ima|tiff?|bmp|webp|jp2|j2k)$", re.IGNORECASE)
+"""An ending that one side may lack."""
+
+
+def rename(predictions: Named, labels: Named, hashed_by: Sequence[Path] = ()) -> Named:
+    """The predictions under the labels' names, where both mean one image but spell it in two ways.
+
+    A row is joined by its file name, with or without its ending, or where ``predict.py`` has hashed that, by the hash.
+
+    Args:
+        predictions: of which some are not found among the labels.
+        labels: as their file names them.
+        hashed_by: runs whose salt the names may be hashed by; without them, those beside the predictions and below
+            outputs/ are tried.
+
+    Raises:
+        ProblemError: a name could be one of several.
+    """
+    left = [name for name in predictions.names if not PATIENT.search(name) and name not in set(labels.names)]
+    free = [name for name in labels.names if not PATIENT.search(name) and name not in set(predictions.names)]
+    if not left or not free:
+        return predictions
+    found = dict(_match_files([name for name in left if not HASHED.fullmatch(name)], free))
+    if hashed := {name for name in left if HASHED.fullmatch(name)}:
+        found |= match_hashes(hashed, free, hashed_by or find_salted(predictions.path))
+    if len(set(found.values())) < len(found):
+        twice = next(name for name in found.values() if list(found.values()).count(name) > 1)
+        _refuse(twice, [name for name in found if found[name] == twice], str(predictions.path))
+    return replace(predictions, names=[found.get(name, name) for name in predictions.names])
+
+
+def _match_files(names: Sequence[str], others: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each name with the one other that has the same file name, and the same folders as far as both give them."""
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for other in others:
+        by_stem[ENDING.sub("", _split(other)[-1])].append(other)
+    for name in names:
+        same = [other for other in by_stem[ENDING.sub("", _split(name)[-1])] if _agree(name, other)]
+        if len(same) > 1:
+            _refuse(name, same, "the labels")
+        if same:
+            yield name, same[0]
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether two paths end alike, as far as the shorter one goes; an ending may be absent on one side."""
+    mine, theirs = _split(one), _split(other)
+    depth = min(len(mine), len(theirs))
+    folders = mine[-depth:-1] == theirs[-depth:-1]
+    ends = {bool(ENDING.search(mine[-1])), bool(ENDING.search(theirs[-1]))}
+    return folders and (mine[-1] == theirs[-1] or len(ends) == 2)
+
+
+def _split(name: str) -> list[str]:
+    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+
+
+def _refuse(name: str, candidates: Sequence[str], where: str) -> None:
+    what = f"{name} could be {' or '.join(candidates[:3])}: the file name alone does not say which"
+    raise ProblemError(what, where=where, mend="give their folders too, in both tables alike (predict.py --ids path)")
+
+
+def match_hashes(hashed: set[str], names: Sequence[str], runs: Iterable[Path]) -> dict[str, str]:
+    """The names behind hashes, by the first of the runs whose salt leads to some."""
+    short = shorten(names)
+    for run in runs:  # or one of its checkpoints
+        files = [folder / SALT for folder in (run, *list(run.absolute().parents)[: 2 * run.is_file()])]
+        salt = next((file.read_text().strip() for file in files if file.is_file()), "")
+        if not salt:
+            continue
+        spelled: Mapping[str, str] = {hash_name(form, salt): name for name in names for form in (name, short[name])}
+        if found := {own: spelled[own] for own in hashed if own in spelled}:
+            return found
+    return {}
+
+
+def find_salted(predictions: Path) -> list[Path]:
+    """Run folders whose salt may have hashed the names of a file: around it, and below outputs/ there or here."""
+    here = predictions.absolute().parent
+    near = [here, *list(here.parents)[:2], *(path.parent for path in sorted(here.glob(f"*/{SALT}")))]
+    above = dict.fromkeys(path for folder in (Path.cwd(), here) for path in (folder, *folder.parents[:2]))
+    found = (path.glob(f"outputs/{depth}/{SALT}") for path in above for depth in ("*", "*/*", "*/*/*"))
+    return [*near, *(salt.parent for salts in found for salt in sorted(salts))]

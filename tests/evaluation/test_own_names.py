@@ -1,0 +1,117 @@
+"""A user's own images meet their labels by file name, hashed or not, and never by guessing."""
+
+import pytest
+
+from chexpert.evaluation import compare, evaluate_files, read_judged
+from chexpert.identity import SALT, hash_name
+from chexpert.problem import ProblemError
+
+VALUES = ("0.9", "0.2", "0.1")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Writes predictions and labels of the same rows under two spellings; returns both paths."""
+
+    def write(names, labels, key="Study"):
+        for file, head, own, cells in (("p.csv", key, names, VALUES), ("l.csv", "Path", labels, "100")):
+            rows = [f"{name},{cell}\n" for name, cell in zip(own, cells, strict=False)]
+            (tmp_path / file).write_text(f"{head},Edema\n{''.join(rows)}")
+        return tmp_path / "p.csv", tmp_path / "l.csv"
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["films/a.png", "films/b.png"], ["a.png", "b.png"]),
+        (["/data/x/a.png", "/data/x/b.png"], ["x/a.png", "x/b.png"]),
+        (["a.png", "b.png"], ["films/a.png", "films/b.png"]),
+        (["films/a.png", "films/b.dcm"], ["a", "b"]),
+        (["a", "b"], ["films/a.JPG", "films/b.tiff"]),
+        (["p1/scan.png", "p2/scan.png"], ["p1/scan.png", "p2/scan.png"]),
+        (["films/p1/scan.png", "films/p2/scan.png"], ["p1/scan.png", "p2/scan.png"]),
+        (["films\\a.png", "./films/b.png"], ["a.png", "b.png"]),
+        (["1.2.840.10008", "1.2.840.10009"], ["1.2.840.10008", "1.2.840.10009"]),
+    ],
+)
+@pytest.mark.parametrize("key", ["Study", "Path"])
+@pytest.mark.parametrize("level", ["study", "image"])
+def test_spellings_of_one_file_meet(files, names, labels, key, level):
+    if (key, level) == ("Study", "image"):
+        return
+    judged = read_judged(*files(names, labels, key), level=level)
+    assert judged.scores[:, 0].tolist() == [0.9, 0.2]
+    assert judged.labels[:, 0].tolist() == [1, 0]
+    assert judged.left_out == {"predictions": [], "labels": []}
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "both"),
+    [
+        (["p1/scan.png", "p2/scan.png"], ["scan.png"], ("p1/scan.png", "p2/scan.png")),
+        (["scan.png"], ["p1/scan.png", "p2/scan.png"], ("p1/scan.png", "p2/scan.png")),
+        (["films/a.png", "films/a.dcm"], ["a"], ("films/a.png", "films/a.dcm")),
+    ],
+)
+def test_a_name_that_could_be_two_is_refused_with_both(files, names, labels, both):
+    with pytest.raises(ProblemError) as caught:
+        read_judged(*files(names, labels))
+    assert all(name in caught.value.what for name in both)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("a.png", "a.jpg"),
+        ("x/a.png", "y/a.png"),
+        ("CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg", "view1_frontal.jpg"),
+        ("view1_frontal.jpg", "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg"),
+    ],
+)
+def test_what_may_be_another_image_does_not_meet(files, name, label):
+    with pytest.raises(ProblemError, match="is in both"):
+        read_judged(*files([name], [label], "Path"))
+
+
+def salted(folder, salt):
+    folder.mkdir(parents=True)
+    (folder / SALT).write_text(salt + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("place", ["run", "../elsewhere/run"])
+def test_hashed_names_meet_by_the_salt_of_their_run(tmp_path, files, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    run = salted(tmp_path / place, "secret")
+    names = ["p1/scan.png", "p2/scan.png", "b.png"]
+    predictions, labels = files([hash_name(name, "secret") for name in names], [*names[:2], "films/b.png"])
+    if place != "run":
+        with pytest.raises(ProblemError, match="is in both") as caught:
+            read_judged(predictions, labels)
+        assert "--hashed-by RUN" in caught.value.mend
+    given = [] if place == "run" else [run]
+    content = evaluate_files(predictions, labels, hashed_by=given, mean_over=["Edema"], replicates=10)
+    assert content["auroc"]["Edema"]["value"] == 1
+    assert content["n"] == 3
+
+
+def test_runs_below_outputs_are_tried(tmp_path, files, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    salted(tmp_path / "outputs/x/2026", "other")
+    salted(tmp_path / "outputs/y/2026/3", "secret")
+    judged = read_judged(*files([hash_name("a.png", "secret"), hash_name("b.png", "secret")], ["a.png", "b.png"]))
+    assert judged.labels[:, 0].tolist() == [1, 0]
+
+
+def test_files_of_two_runs_are_compared_by_the_names_of_the_labels(tmp_path, files):
+    predictions, labels = files(["films/a.png", "films/b.png"], ["a.png", "b.png"])
+    runs = [salted(tmp_path / name, name) for name in "xy"]
+    hashed = []
+    for name in "xy":
+        hashed.append(tmp_path / f"{name}.csv")
+        rows = [f"{hash_name(file, name)},{score}\n" for file, score in (("b.png", 0.3), ("a.png", 0.6))]
+        hashed[-1].write_text("Study,Edema\n" + "".join(rows))
+    content = compare([predictions, *hashed], labels=labels, replicates=10, hashed_by=runs)
+    assert [model["left_out"] for model in content["models"]] == [0, 0, 0]

@@ -1,0 +1,78 @@
+"""A run or sweep whose data, weights or predictions lie elsewhere now; known by what they hold, not by their path."""
+
+import json
+
+import pytest
+import yaml
+
+from chexpert import rundir
+from chexpert.resume import find_changes, find_unfinished_runs, find_unfinished_sweeps, same_sweep
+
+CONFIG = {"data": {"root": "old", "size": 64}, "model": {"backbone": {"pretrained": False}}, "seed": 0}
+
+
+def leave(folder, config=None, overrides=(), name=rundir.STATE):
+    folder.mkdir(parents=True)
+    (folder / name).write_text(json.dumps({"state": "stopped", "overrides": list(overrides)}))
+    if config:
+        (folder / rundir.CONFIG).write_text(yaml.safe_dump(config))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "same"),
+    [
+        ({"data": {"root": "a"}}, {"data": {"root": "b"}}, True),
+        ({"data": {"root": {"parent": "a", "seed": 0}}}, {"data": {"root": {"parent": "b", "seed": 0}}}, True),
+        ({"data": {"root": {"parent": "a", "seed": 0}}}, {"data": {"root": {"parent": "a", "seed": 1}}}, False),
+        ({"data": {"test": True}}, {"data": {"test": "b"}}, True),
+        ({"data": {"test": False}}, {"data": {"test": "b"}}, False),
+        ({"data": {"manifest": "a"}}, {"data": {"manifest": "b"}}, True),
+        ({"data": {"manifest": "a"}}, {"data": {"manifest": None}}, False),
+        ({"labels": {"predictions": "a"}}, {"labels": {"predictions": "b"}}, True),
+        ({"features": "a"}, {"features": "b"}, True),
+        ({"features": "a"}, {"features": None}, False),
+        ({"start_from": "a"}, {"start_from": "b"}, True),
+        ({"start_from": "a"}, {"start_from": None}, False),
+        ({"model": {"x": {"pretrained": "a"}}}, {"model": {"x": {"pretrained": "b"}}}, True),
+        (
+            {"model": {"members": {"x": {"pretrained": "a"}}}},
+            {"model": {"members": {"x": {"pretrained": True}}}},
+            False,
+        ),
+    ],
+)
+def test_files_may_lie_elsewhere_but_not_be_given_up_or_added(before, now, same):
+    assert (find_changes(before, now) == []) is same
+
+
+def test_resume_auto_takes_a_run_of_another_root_only_where_that_root_is_gone(tmp_path):
+    run = leave(tmp_path / "runs/1", CONFIG | {"data": {"root": str(tmp_path / "old"), "size": 64}})
+    now = CONFIG | {"data": {"root": str(tmp_path / "new"), "size": 64}}
+    assert list(find_unfinished_runs(tmp_path / "runs", now)) == [run]
+    (tmp_path / "old").mkdir()
+    assert list(find_unfinished_runs(tmp_path / "runs", now)) == []
+
+
+def test_resume_auto_takes_a_sweep_of_another_root_only_where_that_root_is_gone(tmp_path):
+    overrides = [f"data.root={tmp_path}/old", "seed=0,1"]
+    sweep = leave(tmp_path / "sweeps/1", None, overrides, rundir.SWEEP)
+    now = ["seed=0,1", f"data.root={tmp_path}/new"]
+    assert list(find_unfinished_sweeps(tmp_path / "sweeps", now)) == [sweep]
+    (tmp_path / "old").mkdir()
+    assert list(find_unfinished_sweeps(tmp_path / "sweeps", now)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "same"),
+    [
+        (["pretrained=a.safetensors", "seed=0,1"], ["seed=0,1", "pretrained=b.safetensors"], True),
+        (["pretrained=false"], ["pretrained=true"], False),
+        (["pretrained=a,b"], ["pretrained=a,c"], False),
+        (["data.root=a,b"], ["data.root=b,a"], False),
+        (["seed=0,1", "optimizer.lr=1,2"], ["optimizer.lr=1,2", "seed=0,1"], False),
+        (["start_from=a"], ["start_from=b"], True),
+    ],
+)
+def test_a_sweep_is_known_by_what_makes_its_jobs(before, now, same):
+    assert same_sweep(before, now) is same

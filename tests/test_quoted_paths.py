@@ -1,0 +1,63 @@
+"""Paths that Hydra's grammar does not read, as the command line is given them."""
+
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from chexpert.config.paths import quote_paths
+
+
+def read(argument):
+    """What Hydra makes of the value of an argument."""
+    override = OverridesParser.create().parse_override(quote_paths([argument])[0])
+    if override.is_sweep_override():
+        return [value.text for value in override.value().list]
+    return override.value()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "outputs/k/checkpoints/step=0000002.ckpt",
+        "outputs/k/checkpoints/epoch=03-auroc_mean=0.91234.ckpt",
+        "outputs/x/lr=0.1,seed=1",
+        "outputs/a b/(c)",
+        "outputs/été/it's",
+        "outputs/plain/2026-11-28",
+    ],
+)
+def test_a_path_reaches_the_config_as_it_was_typed(path):
+    assert read(f"start_from={path}") == path
+
+
+@pytest.mark.parametrize("name", ["a,b", "a, b (c) [d] {e}=f", "choice(1)", "x=1"])
+def test_a_folder_that_is_there_is_one_path(tmp_path, name):
+    (tmp_path / name).mkdir()
+    assert read(f"data.root={tmp_path}/{name}") == f"{tmp_path}/{name}"
+
+
+def test_folders_that_are_there_make_a_sweep(tmp_path):
+    folders = [f"{tmp_path}/seed={seed}" for seed in (1, 2)]
+    for folder in folders:
+        Path(folder).mkdir()
+    assert read(f"start_from={','.join(folders)}") == folders
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "-m",
+        "seed=0,1",
+        "data.root=a/b,c/d",
+        "'data.root=a/b'",
+        "data.root='a/b=c'",
+        "optimizer.lr=tag(log, interval(1e-6, 1e-1))",
+        "labels.predictions=choice(a/b,c/d)",
+        "hydra.run.dir=outputs/${now:%Y}/x",
+        "data.root=[a/b",
+        "explain.views=[a/b=c]",
+    ],
+)
+def test_what_hydra_reads_or_nobody_does_stays(argument):
+    assert quote_paths([argument]) == [argument]
