@@ -1,6 +1,7 @@
 """What can be asked of a finished run: to explain its views, or any films, again or by other explainers."""
 
 import difflib
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -31,6 +32,7 @@ from chexpert.explain.cam import Cam
 from chexpert.identity import name_safely, read_salt
 from chexpert.models import Model
 from chexpert.problem import ProblemError
+from chexpert.synthetic import TRAINED
 
 
 def explain_run(
@@ -64,6 +66,8 @@ def explain_run(
     """
     folder = find_folder(run, out)
     loaded = load(run)
+    if loaded.synthetic:
+        print(f"note: the model was {TRAINED}", file=sys.stderr)
     nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)
     only = choose_observations(observations or choice["observations"], loaded.observations)
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}

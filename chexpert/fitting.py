@@ -118,7 +118,7 @@ def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, 
         model = synchronise_batch_norm(model)
     learned = data.datasets.get("train")
     counts = None if learned is None else count_targets(learned.targets, learned.mask)
-    module = build_module(cfg, model, data.preprocessing, counts)
+    module = build_module(cfg, model, data.preprocessing, counts, synthetic=data.synthetic)
     if several:
         module.leave_out_unused(data.preprocessing.size)
     return module
