@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 
 from chexpert.data import CheXpertDataModule, find_scarce
 from chexpert.models import Model
+from chexpert.report.names import name_folder
 from chexpert.synthetic import NOTE
 
 MONITOR = "val/auroc_mean"
@@ -14,13 +15,14 @@ MONITOR = "val/auroc_mean"
 
 
 def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folder: Path) -> str:
-    """What is about to run, in three lines."""
+    """What is about to run, in a few lines."""
     weights = [p.numel() for p in model.parameters()]
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     names = " + ".join(member.name for member in model.members.values())
     note = f"            {NOTE}\n" if data.synthetic else ""
     views = ", ".join(f"{len(dataset)} {split}" for split, dataset in data.datasets.items())
     return (
+        f"run:        {name_folder(folder)}\n"
         f"data:       {views} views ({data.views}) of {data.layout.name} in {data.layout.folder}\n{note}"
         f"model:      {names}, {trained / 1e6:.1f} of {sum(weights) / 1e6:.1f} million weights trained, on "
         f"{trainer.strategy.root_device} in {trainer.precision}\n"

@@ -29,7 +29,7 @@ from chexpert.explain import (
     open_view,
 )
 from chexpert.explain.cam import Cam
-from chexpert.identity import name_safely, read_salt
+from chexpert.identity import HASH, HASHED, name_safely, read_salt
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.synthetic import TRAINED
@@ -77,6 +77,8 @@ def explain_run(
     views = choose_views(data, loaded, choice) if data else open_images(images, loaded, salt)
     model = place(loaded.model)
     explain_views(model, built, views, loaded.observations, folder, only=only, top=choice["top"])
+    if salt and any(view.path.startswith(HASH) for view in views):
+        rundir.write_text(folder / rundir.IDS, f"{HASHED}\n")
     if data and choice["score"]:
         judge = Judging(choice["score"], choice["passes"], loaded.config["seed"])
         masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)

@@ -5,6 +5,7 @@ Exit code 2: the command or one of its files is wrong.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 
@@ -55,7 +56,7 @@ def main() -> None:
         table, notes = localize(**given, watch=lambda maps: track(maps, "maps", console=Console(stderr=True)))
         print(describe_localization(table), *notes, *synthetic, sep="\nnote: ", flush=True)
         rundir.write_json(out, table)
-        print(f"written: {', '.join(str(path) for path in written if path)}")
+        print("written:", *filter(None, written), file=sys.stderr)  # stdout is the report
     except (ProblemError, OSError) as problem:
         parser.exit(2, f"{problem}\n")
 

@@ -82,8 +82,8 @@ def list_figures(content: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     observations, keys, shown = list(content["observations"]), content["differing_settings"], name_all(content)
     ends = ("value", "ci_low", "ci_high")
     names = ["figure", *observations, "reference_has_more"]
-    yield ["rank", "model", "split", "level", "n", "synthetic", *(f"{name} {end}" for name in names for end in ends),
-           "p", "p_holm", "delong_p", "left_out", *keys]  # fmt: skip
+    yield ["rank", "model", "split", "level", "n", *(f"{name} {end}" for name in names for end in ends),
+           "p", "p_holm", "delong_p", "left_out", "synthetic", *keys]  # fmt: skip
     for place, model in enumerate(content["models"], start=1):
         figures = [model["figure"], *(model["auroc"][name] for name in observations), model["reference_has_more"]]
         more = model["reference_has_more"]
@@ -92,8 +92,8 @@ def list_figures(content: Mapping[str, Any]) -> Iterator[Sequence[str]]:
         ]
         settings = [show(model["settings"][key]) if key in model["settings"] else "" for key in keys]
         synthetic = str(model["name"] in content["synthetic"]).lower()
-        where = [content["split"] or "", content["level"], str(content["n"]), synthetic]
-        yield [str(place), shown[model["name"]], *where, *numbers, str(model["left_out"]), *settings]
+        where = [content["split"] or "", content["level"], str(content["n"])]
+        yield [str(place), shown[model["name"]], *where, *numbers, str(model["left_out"]), synthetic, *settings]
 
 
 def _full(value: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from chexpert.evaluation.settings import PLACES
 from chexpert.identity import hash_name, is_private, read_salt
-from chexpert.resume import PLACE
+from chexpert.resume import PLACE, read_state
 
 KINDS = ("hash", "path")
 HIDDEN = "[a path]"
@@ -71,6 +71,12 @@ def name_run(overrides: Sequence[str]) -> str:
     told = [hide_override(word.lstrip("+")) for word in overrides if not _is_omitted(word)]
     name = ", ".join(told) or "defaults"
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 3].rstrip(' ,')}..."
+
+
+def name_folder(run: Path) -> str:
+    """Name the run in a folder by the overrides that its state.json holds; without them by the folder."""
+    overrides = read_state(run).get("overrides")
+    return name_run(list(map(str, overrides))) if isinstance(overrides, list) else run.name
 
 
 def name_runs(runs: Sequence[Sequence[str]]) -> list[str]:
