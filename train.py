@@ -29,7 +29,10 @@ def main(cfg: DictConfig) -> float:
     except ProblemError as error:
         if not sweep:
             sys.exit(f"error: {error}")
-        print(f"error in job {hydra_cfg.job.num}: {error}", file=sys.stderr)
+        from chexpert.report.names import name_run
+
+        name = name_run(hydra_cfg.overrides.task)
+        print(f"error in job {hydra_cfg.job.num} ({name}): {error}", file=sys.stderr)
         raise  # the other jobs of the sweep go on; Hydra ends it with this once they are done
 
 

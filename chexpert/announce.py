@@ -7,19 +7,23 @@ import pytorch_lightning as pl
 
 from chexpert.data import CheXpertDataModule, find_scarce
 from chexpert.models import Model
+from chexpert.report.names import name_folder
+from chexpert.synthetic import NOTE
 
 MONITOR = "val/auroc_mean"
 """By which the best epoch is chosen, where it is defined."""
 
 
 def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folder: Path) -> str:
-    """What is about to run, in three lines."""
+    """What is about to run, in a few lines."""
     weights = [p.numel() for p in model.parameters()]
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     names = " + ".join(member.name for member in model.members.values())
+    note = f"            {NOTE}\n" if data.synthetic else ""
     views = ", ".join(f"{len(dataset)} {split}" for split, dataset in data.datasets.items())
     return (
-        f"data:       {views} views ({data.views}) of {data.layout.name} in {data.layout.folder}\n"
+        f"run:        {name_folder(folder)}\n"
+        f"data:       {views} views ({data.views}) of {data.layout.name} in {data.layout.folder}\n{note}"
         f"model:      {names}, {trained / 1e6:.1f} of {sum(weights) / 1e6:.1f} million weights trained, on "
         f"{trainer.strategy.root_device} in {trainer.precision}\n"
         f"run folder: {folder}"

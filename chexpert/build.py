@@ -19,6 +19,7 @@ from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.state import list_versions
 from chexpert.stored import FORMAT, find_readout, load_state, read_checkpoint, without_weights
+from chexpert.synthetic import is_synthetic_card
 from chexpert.training import MultilabelModule, start_optimizer, start_scheduler
 
 
@@ -135,7 +136,12 @@ def build_loss(cfg: Mapping[str, Any], counts: torch.Tensor | None = None) -> nn
 
 
 def build_module(
-    cfg: dict[str, Any], model: Model, preprocessing: Preprocessing, counts: torch.Tensor | None = None
+    cfg: dict[str, Any],
+    model: Model,
+    preprocessing: Preprocessing,
+    counts: torch.Tensor | None = None,
+    *,
+    synthetic: bool = False,
 ) -> MultilabelModule:
     """The Lightning module, with the card that its checkpoints carry; ``counts``: see :func:`build_loss`."""
     card = {
@@ -145,6 +151,7 @@ def build_module(
         "readout": {"uncertain": model.readout.uncertain, "parents": model.readout.parents},
         "preprocessing": {"size": preprocessing.size, "fit": preprocessing.fit},
         "versions": list_versions(),
+        "synthetic": synthetic,
     }
     return MultilabelModule(
         model,
@@ -184,12 +191,14 @@ class Loaded:
         preprocessing: from an image file to (1, H, W) uint8.
         observations: names of the C outputs.
         config: of the run that trained it.
+        synthetic: whether it was trained on synthetic images.
     """
 
     model: Model
     preprocessing: Preprocessing
     observations: list[str]
     config: dict[str, Any]
+    synthetic: bool = False
 
 
 def load(path: str | Path) -> Loaded:
@@ -208,4 +217,5 @@ def load(path: str | Path) -> Loaded:
     given = {"outputs": len(card["observations"])} | find_readout(card)
     model = build(without_weights(config["model"]), "model", **given)
     load_state(model, state, str(path))
-    return Loaded(model.eval(), Preprocessing(**card["preprocessing"]), card["observations"], config)
+    preprocessing, observations = Preprocessing(**card["preprocessing"]), card["observations"]
+    return Loaded(model.eval(), preprocessing, observations, config, is_synthetic_card(card))

@@ -66,6 +66,7 @@ def find_groups(judged: Judged) -> list[str]:
 
 
 def describe_split(split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The yardstick that a run adds to an evaluation: which split, whose labels, how the epoch was chosen."""
+    """What a run adds to an evaluation: which split, whose labels, how the epoch was chosen, if it is synthetic."""
     chosen = metrics["epoch_chosen_on"]
-    return {"split": split, "labels_of": metrics[split]["labels"], "epoch_chosen_on": chosen}
+    synthetic = bool(metrics[split].get("synthetic"))
+    return {"split": split, "labels_of": metrics[split]["labels"], "epoch_chosen_on": chosen, "synthetic": synthetic}

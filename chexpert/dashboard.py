@@ -11,6 +11,8 @@ from chexpert import rundir
 from chexpert.report.cards import draw_figures
 from chexpert.report.drawing import SETTINGS
 from chexpert.report.groups import TITLES
+from chexpert.report.names import name_folder
+from chexpert.synthetic import NOTE, is_synthetic_path
 from chexpert.training.layout import Layout, chart, make_layout, order
 
 
@@ -28,6 +30,7 @@ def show_evaluation(folder: Path) -> None:
     step = json.loads((folder / rundir.METRICS).read_text()).get("best_epoch") or 0
     contents = {path.stem: json.loads(path.read_text()) for path in sorted((folder / rundir.EVALUATION).glob("*.json"))}
     with SummaryWriter(str(folder / rundir.TENSORBOARD)) as writer, rc_context(SETTINGS):
+        writer.add_text("run", describe_run(folder), step)
         for split, content in contents.items():
             for tag, value in list_scalars(split, content):
                 writer.add_scalar(tag, value, step)
@@ -35,6 +38,11 @@ def show_evaluation(folder: Path) -> None:
                 writer.add_figure(tag, figure, step)
         if contents:
             writer.add_custom_scalars(lay_out(contents))
+
+
+def describe_run(folder: Path) -> str:
+    """The run by its overrides, which TensorBoard calls by its folder, and whether its images are synthetic."""
+    return f"{name_folder(folder)} ({folder.name})" + f"\n\n{NOTE}" * is_synthetic_path(folder)
 
 
 def list_scalars(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:

@@ -1,6 +1,7 @@
 """What can be asked of a finished run: to explain its views, or any films, again or by other explainers."""
 
 import difflib
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -28,9 +29,10 @@ from chexpert.explain import (
     open_view,
 )
 from chexpert.explain.cam import Cam
-from chexpert.identity import name_safely, read_salt, shorten
+from chexpert.identity import HASH, HASHED, name_safely, read_salt, shorten
 from chexpert.models import Model
 from chexpert.problem import ProblemError
+from chexpert.synthetic import TRAINED
 
 
 def explain_run(
@@ -64,6 +66,8 @@ def explain_run(
     """
     folder = find_folder(run, out)
     loaded = load(run)
+    if loaded.synthetic:
+        print(f"note: the model was {TRAINED}", file=sys.stderr)
     nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)
     only = choose_observations(observations or choice["observations"], loaded.observations)
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
@@ -73,6 +77,8 @@ def explain_run(
     views = choose_views(data, loaded, choice) if data else open_images(images, loaded, salt)
     model = place(loaded.model)
     explain_views(model, built, views, loaded.observations, folder, only=only, top=choice["top"])
+    if salt and any(view.path.startswith(HASH) for view in views):
+        rundir.write_text(folder / rundir.IDS, f"{HASHED}\n")
     if data and choice["score"]:
         judge = Judging(choice["score"], choice["passes"], loaded.config["seed"])
         masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)

@@ -22,6 +22,7 @@ from chexpert.dashboard import show_evaluation
 from chexpert.data import CheXpertDataModule, telling_dead_workers
 from chexpert.identity import is_private
 from chexpert.models import Model, synchronise_batch_norm
+from chexpert.report.names import name_folder
 from chexpert.stopping import Stopper
 from chexpert.stored import pass_on
 from chexpert.training import (
@@ -52,7 +53,8 @@ def fit(
     # An undefined mean has no best epoch: the loss then chooses.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
     best = BestCheckpoint(folder, monitor, mode)
-    results = ResultsWriter(folder, flatten({key: cfg[key] for key in cfg if key not in NO_HPARAMS}))
+    settings = flatten({key: cfg[key] for key in cfg if key not in NO_HPARAMS})
+    results = ResultsWriter(folder, {"run": name_folder(folder)} | settings)
     saver = LastCheckpoint(rundir.checkpoint(folder, rundir.LAST), stopper, cfg["save_minutes"])
     chosen = choose_callbacks(cfg, folder, monitor, mode)
     trainer = make_trainer(
@@ -118,7 +120,7 @@ def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, 
         model = synchronise_batch_norm(model)
     learned = data.datasets.get("train")
     counts = None if learned is None else count_targets(learned.targets, learned.mask)
-    module = build_module(cfg, model, data.preprocessing, counts)
+    module = build_module(cfg, model, data.preprocessing, counts, synthetic=data.synthetic)
     if several:
         module.leave_out_unused(data.preprocessing.size)
     return module

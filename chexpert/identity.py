@@ -14,6 +14,12 @@ PUBLIC = re.compile(
     r"(?:/view[1-9][0-9]*_(?:frontal|lateral)\.(?:jpg|png|dcm))?"
 )
 SALT = "ids.salt"
+HASH = "id-"
+HASHED = (
+    f"id-... is a hash of the image's file name (of its path where two have one name), keyed by the file {SALT} of the "
+    "run folder; the order is that of the input (files of a folder are sorted); --ids path shows the paths"
+)
+"""What a reader of hashed names must know."""
 PRIVATE = (
     "root",
     "parent",
@@ -48,7 +54,7 @@ def hash_name(name: str, salt: str) -> str:
     >>> hash_name("ward 3/DOE^JANE.dcm", "a")
     'id-a1497aa4f99d'
     """
-    return "id-" + hmac.new(salt.encode(), name.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
+    return HASH + hmac.new(salt.encode(), name.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
 
 
 def is_private(key: str, value: object) -> bool:

@@ -38,6 +38,8 @@ PART = ".part"
 """What a file is called while it is written, after its own name."""
 MANIFEST = "manifest.json"
 QUALITY = "quality.json"
+IDS = "ids.txt"
+"""How the hashes of the explained images are made; only where there are any."""
 
 
 def is_empty(run: Path) -> bool:

@@ -17,6 +17,7 @@ from chexpert.metrics import Segmentations
 from chexpert.metrics.baseline import compare_baselines
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
+from chexpert.synthetic import is_phantom
 
 GONE = "restore them, or give another copy: --root FOLDER"
 LEARNED = 2000  # training films for the baselines: more hardly move a regression on a dozen numbers
@@ -68,7 +69,7 @@ def find_shortcuts(
     search = Search(loaded.model, loaded.observations, evidence, seed)
     content = search.run(asked, suspects, explainer)
     content["unlisted"] = sum(len({case.name for case in splits["matched"]} - set(file)) for file in given)
-    content |= {"root": str(data.root), "seed": seed, "geometry": GEOMETRY}
+    content |= {"root": str(data.root), "seed": seed, "geometry": GEOMETRY, "synthetic": is_phantom(data.layout.folder)}
     content["baselines"] = judge(data, asked, search.logits["matched"], seed)
     return content, _draw(search, explainer, content["pairs"])
 

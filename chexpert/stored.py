@@ -15,6 +15,7 @@ from chexpert import rundir
 from chexpert.config import TARGET
 from chexpert.models import Model
 from chexpert.problem import ProblemError
+from chexpert.synthetic import TRAINED, is_synthetic_card
 
 FORMAT = 1
 """Of the card. 0: from before it was counted; 1: counted. Older ones load, newer ones do not."""
@@ -78,12 +79,13 @@ def pass_on(run: Path) -> Path:
         ProblemError: they cannot be written.
     """
     card, weights = read_checkpoint(run)
-    path = rundir.checkpoint(run).with_suffix(rundir.SAFETENSORS)
+    path, synthetic = rundir.checkpoint(run).with_suffix(rundir.SAFETENSORS), is_synthetic_card(card)
     told = {
         "format": FORMAT,
         "config": {"model": without_weights(card["config"]["model"])},
         **{key: card[key] for key in ("observations", "readout", "preprocessing", "versions")},
-        "note": "Research software: not a medical device.",
+        "synthetic": synthetic,
+        "note": "Research software: not a medical device." + f" The model was {TRAINED}." * synthetic,
     }
     part = path.with_name(path.name + rundir.PART)
     try:

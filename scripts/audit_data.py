@@ -34,6 +34,9 @@ def main() -> None:
     from chexpert.problem import ProblemError
     from chexpert.report import describe_audit, draw_exploration
 
+    def tell(path: Path, what: str) -> None:  # not to stdout, where the verdict stands last
+        print(f"written: {path}, {what}", file=sys.stderr)
+
     for wrong in rundir.find_clashes([given.json, given.manifest], [given.figures]):
         parser.error(wrong)
     try:
@@ -47,10 +50,13 @@ def main() -> None:
     try:
         if given.json:
             rundir.write_json(given.json, content)
+            tell(given.json, "all counts and problems")
         if given.manifest:
             write_manifest(given.manifest, audit.hashes)
+            tell(given.manifest, f"SHA-256 of {len(audit.hashes):,} files; later: --check {given.manifest}")
         if given.figures:
-            draw_exploration(audit.frames, audit.images, given.figures)
+            drawn = draw_exploration(audit.frames, audit.images, given.figures)
+            tell(given.figures, f"{len(drawn)} PNG files")
     except (ProblemError, OSError) as problem:
         sys.exit(str(problem))
     sys.exit(0 if audit.passed else 1)

@@ -51,6 +51,7 @@ def main() -> None:
         told = made.predictions
         rows = zip(told.names, zip(*told.columns.values(), strict=True), strict=True)
         rundir.write_predictions(given.out, list(told.columns), rows, key=told.key)
+        print(f"written:       {given.out}")
         labels = made.labels or "LABELS.csv"
         print(f"judge it:      evaluate.py --predictions {given.out} --labels {labels} --out FIGURES.json")
     except (ProblemError, OSError) as problem:

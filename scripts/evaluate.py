@@ -7,6 +7,7 @@ Exit code 2: the command or one of its files is wrong.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 
@@ -58,6 +59,7 @@ def main() -> None:
         )  # fmt: skip
         print(describe_evaluation(content, f"{given.predictions} by the labels of {given.labels}"), flush=True)
         rundir.write_json(given.out, content)
+        print(f"written: {given.out}", file=sys.stderr)  # stdout is the report
     except (ProblemError, OSError) as problem:
         parser.exit(2, f"{problem}\n")
 

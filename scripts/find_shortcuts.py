@@ -57,6 +57,7 @@ def main() -> None:
     except (ProblemError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
     print(text)
+    print("written:", *sorted(out.iterdir()), file=sys.stderr)  # stdout is the report
     alarm = any(pair["alarm"] for pair in content["pairs"])
     sys.exit(1 if alarm else 0 if count_tested(content["pairs"]) else 3)
 

@@ -5,6 +5,7 @@ Exit code 2: the command or one of its files is wrong.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 
@@ -42,6 +43,7 @@ def main() -> None:
     from chexpert.metrics.chexlocalize import localize
     from chexpert.problem import ProblemError
     from chexpert.report import describe_localization
+    from chexpert.synthetic import NOTE, is_synthetic_path
 
     read = {given.get(name) for name in ("ground_truth", "segmentations", "tune_ground_truth")}  # may be the same
     written, folders = [given["out"], given.get("save_segmentations")], {given.get("maps"), given.get("tune_maps")}
@@ -49,9 +51,12 @@ def main() -> None:
         parser.error(wrong)
     out = given.pop("out")
     try:
+        places = [path for name in ("ground_truth", "maps") if (path := given.get(name))]
+        synthetic = [NOTE] if any(map(is_synthetic_path, places)) else []
         table, notes = localize(**given, watch=lambda maps: track(maps, "maps", console=Console(stderr=True)))
-        print(describe_localization(table), *notes, sep="\nnote: ", flush=True)
+        print(describe_localization(table), *notes, *synthetic, sep="\nnote: ", flush=True)
         rundir.write_json(out, table)
+        print("written:", *filter(None, written), file=sys.stderr)  # stdout is the report
     except (ProblemError, OSError) as problem:
         parser.exit(2, f"{problem}\n")
 

@@ -41,15 +41,16 @@ def main() -> None:
     out, sheet, workers = given.pop("out"), given.pop("sheet", None), given.pop("workers", None)
 
     from chexpert.data.phantom import Options, write_phantom  # after the parsing, so that --help is quick
+    from chexpert.data.phantom.contents import describe_contents
     from chexpert.data.phantom.sheet import write_sheet
     from chexpert.problem import ProblemError
 
     try:
         given["strength"] = dict(given.get("strength", ()))
-        print(write_phantom(out, workers=workers, **given))
+        print(*describe_contents(write_phantom(out, workers=workers, **given), Options(**given)), sep="\n")
         if sheet:
             write_sheet(sheet, Options(**given))
-            print(sheet)
+            print(f"written: {sheet}, some of its images with their masks outlined")
     except (ProblemError, OSError) as error:  # a full disk, a picture that cannot be written
         parser.exit(2, f"{error}\n")
 

@@ -30,7 +30,7 @@ def main() -> None:
         path = write_report(given.run, given.ids, given.out)
     except (ProblemError, OSError) as problem:
         parser.exit(2, f"{problem}\n")
-    print(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

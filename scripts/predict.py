@@ -35,8 +35,10 @@ def main() -> None:
     given = vars(parser.parse_args())
     if (1 if given["batch_size"] is None else given["batch_size"]) < 1 or (given["workers"] or 0) < 0:
         parser.error("--batch-size is at least 1, --workers at least 0")
+    from chexpert.identity import HASHED
     from chexpert.predicting import predict, show_progress  # after the parsing, so that --help is quick
     from chexpert.problem import ProblemError
+    from chexpert.synthetic import TRAINED
 
     if given["ids"] == "path":
         print("note: --ids path: names stay in the output as they are, those of patients too", file=sys.stderr)
@@ -46,10 +48,14 @@ def main() -> None:
                           watch=show_progress, **given)  # fmt: skip
     except (ProblemError, OSError) as problem:
         parser.exit(2, f"error: {problem}\n")
-    print(f"{outcome.output}: {outcome.rows} rows of {outcome.films} films ({outcome.resumed} predicted before)")
+    before = f" ({outcome.resumed} predicted before)"
+    print(f"written: {outcome.output}, {outcome.rows} rows of {outcome.films} films{before}")
     if outcome.hashed:
+        print(f"note: {HASHED}", file=sys.stderr)
         options = ["--predictions", outcome.output, "--labels", "LABELS.csv", "--hashed-by", run, "--out", "OUT.json"]
         print(f"evaluate them: python scripts/evaluate.py {shlex.join(map(str, options))}")
+    if outcome.synthetic:
+        print(f"note: the model was {TRAINED}", file=sys.stderr)
     for name in outcome.incomplete:
         print(f"scored without a view that could not be read: {name}", file=sys.stderr)
     for name, why in outcome.failed.items():

@@ -1,6 +1,7 @@
 """From what Hydra composed to plain containers that were checked."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -8,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from chexpert.config.problems import expand, find_problems
 from chexpert.problem import ProblemError
+from chexpert.synthetic import is_phantom
 
 
 def resolve(cfg: DictConfig) -> dict[str, Any]:
@@ -30,8 +32,9 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
         ProblemError: a value is missing.
     """
     if cfg.get("pretrained") == "auto":
-        # Weights learned on photographs help on films, not on drawings that the config itself has made.
-        cfg.pretrained = not OmegaConf.is_dict(OmegaConf.select(cfg, "data.root"))
+        # Weights learned on photographs help on X-rays, not on the drawings of a phantom.
+        root = OmegaConf.select(cfg, "data.root")
+        cfg.pretrained = not (OmegaConf.is_dict(root) or (root is not None and is_phantom(Path(str(root)))))
     try:
         plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:

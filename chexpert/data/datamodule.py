@@ -89,8 +89,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.frames: dict[str, pd.DataFrame] = {}
         """The views of train, dev, valid, test, as far as there; ``file``: the image, ``film``: its row in a cache."""
         self.datasets: dict[str, ViewDataset] = {}
-        self.sources: dict[str, dict[str, str]] = {}
-        """Copy, folder and label file of each split."""
+        self.sources: dict[str, dict[str, Any]] = {}
+        """Copy, folder and label file of each split, and whether its images are synthetic."""
         self.judging = "valid"
         """The split that the next validation judges outside of fitting."""
         self.features: dict[str, Features] = {}
@@ -112,6 +112,11 @@ class CheXpertDataModule(pl.LightningDataModule):
     def reported(self) -> list[str]:
         """The splits that are judged by the best weights."""
         return [name for name in ("dev", "valid", "test") if name in self.datasets]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the training images are synthetic, or where there are none the validation images."""
+        return bool(self.sources["train" if "train" in self.sources else "valid"]["synthetic"])
 
     def summarise(self, skipped: Iterable[str] = ()) -> dict[str, Any]:
         """Which data this is, for a run to keep, less what was skipped so far, or is known to be ``skipped``."""

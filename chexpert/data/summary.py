@@ -13,14 +13,16 @@ from chexpert.data.fingerprint import fingerprint
 from chexpert.data.frame import HEADER
 from chexpert.data.layout import Layout
 from chexpert.observations import OBSERVATIONS
+from chexpert.synthetic import is_phantom
 
 LABEL = {1.0: "1.0", 0.0: "0.0"}  # otherwise there is none
 
 
-def describe_source(layout: Layout, split: str, labeller: str | None) -> dict[str, str]:
-    """Where a split was read, and whose labels it has."""
+def describe_source(layout: Layout, split: str, labeller: str | None) -> dict[str, Any]:
+    """Where a split was read, whose labels it has, and whether its images are synthetic."""
     labels = layout.find_labels(split, labeller).name
-    return {"layout": layout.name, "folder": str(layout.folder), "labels": labels}
+    synthetic = is_phantom(layout.folder)
+    return {"layout": layout.name, "folder": str(layout.folder), "labels": labels, "synthetic": synthetic}
 
 
 def summarise_split(frame: pd.DataFrame) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from chexpert.ensembling.passes import Watch, read_members
 from chexpert.evaluation import Named, to_studies
 from chexpert.evaluation.averaging import average
 from chexpert.problem import ProblemError
+from chexpert.synthetic import NOTE, is_synthetic_path
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ def list_notes(made: Ensemble) -> list[str]:
     if made.optimistic:
         what = f"epochs of {len(made.optimistic)} of {len(made.chosen_on)} members were chosen on these same films"
         notes.append(f"{what}: figures of the ensemble on them are optimistic")
+    if any(map(is_synthetic_path, made.chosen_on)):
+        notes.append(NOTE)
     if made.how == "rank":
         notes.append("scores are mean ranks over the rows of this file, from 1 on: no probabilities, and not to be "
                      "compared with those of another file")  # fmt: skip

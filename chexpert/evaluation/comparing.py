@@ -1,7 +1,7 @@
 """Which of several models is best, by how much, and whether that is more than chance."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from chexpert.evaluation.settings import find_differences
 from chexpert.evaluation.tables import Named, read_labels
 from chexpert.observations import find_observation
 from chexpert.problem import ProblemError
+from chexpert.synthetic import is_synthetic_path
 
 MEAN = "auroc_mean"
 
@@ -66,6 +67,7 @@ def compare(
         "split": split if runs else None,
         "labels_of": describe_labels(found, known),
         "models": rank(lineup, entrants, aurocs, place, reference=0 if board else None),
+        "synthetic": [one.name for one in entrants if one.synthetic or (labels and is_synthetic_path(labels))],
         "differing_settings": find_differences([one.settings for one in runs]) if runs else [],
     }
     content["configurations"] = gather_configurations(entrants, content["models"])
@@ -130,5 +132,5 @@ def describe_lineup(lineup: Lineup, by: str, absent: Sequence[Absent], replicate
         "by": find_observation(by) or by,
         "observations": counts,
         "labels_left_out": lineup.labels_left_out,
-        "absent": [{"name": one.name, "state": one.state, "why": one.why} for one in absent],
+        "absent": list(map(asdict, absent)),
     }

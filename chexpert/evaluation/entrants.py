@@ -11,6 +11,7 @@ from chexpert import rundir
 from chexpert.evaluation.settings import read_settings
 from chexpert.evaluation.tables import Named, read_labels, read_predictions
 from chexpert.problem import ProblemError
+from chexpert.synthetic import is_synthetic_path
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Entrant:
         labels: what it was judged by; None of a file of predictions alone.
         settings: of its config, by dotted key.
         yardstick: what its metrics.json says of the split: ``level``, ``views``, ``labels_of``, ``epoch_chosen_on``.
+        overrides: what was chosen on its command line; None where that is not recorded.
+        synthetic: whether its images are.
     """
 
     name: str
@@ -30,6 +33,8 @@ class Entrant:
     labels: Named | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     yardstick: dict[str, Any] = field(default_factory=dict)
+    overrides: Sequence[str] | None = None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Absent:
     name: str
     state: str
     why: str
+    overrides: Sequence[str] | None = None
 
 
 def find_entrants(paths: Sequence[Path], split: str) -> tuple[list[Entrant], list[Absent]]:
@@ -83,7 +89,7 @@ def _numbers(path: Path) -> list[str]:
 
 def read_file(path: Path) -> Entrant:
     """A file of predictions."""
-    return Entrant(str(path), read_predictions(path))
+    return Entrant(str(path), read_predictions(path), synthetic=is_synthetic_path(path))
 
 
 def read_run_folder(run: Path, split: str, *, alone: bool = True) -> Entrant | Absent:
@@ -109,9 +115,10 @@ def _read_run_folder(run: Path, split: str) -> Entrant | Absent:
     files = rundir.predictions(run, split), rundir.labels(run, split), run / rundir.METRICS, run / rundir.CONFIG
     state = read_json(run / rundir.STATE)
     if state.get("state", "finished") != "finished":  # a run from before there were states is taken by its files
-        return Absent(str(run), state["state"], state.get("why") or f"since {state.get('started', 'an unknown time')}")
+        why = state.get("why") or f"since {state.get('started', 'an unknown time')}"
+        return Absent(str(run), state["state"], why, read_overrides(state))
     if missing := [str(path.relative_to(run)) for path in files if not path.is_file()]:
-        return Absent(str(run), state.get("state", "unknown"), f"no {', '.join(missing)}")
+        return Absent(str(run), state.get("state", "unknown"), f"no {', '.join(missing)}", read_overrides(state))
     metrics = read_json(run / rundir.METRICS)
     judged, settings = metrics.get(split), read_settings(run / rundir.CONFIG)
     if not isinstance(judged, dict):
@@ -124,7 +131,14 @@ def _read_run_folder(run: Path, split: str) -> Entrant | Absent:
         "labels_of": judged.get("labels"),
         "epoch_chosen_on": metrics.get("epoch_chosen_on"),
     }
-    return Entrant(str(run), read_predictions(files[0]), read_labels(files[1]), settings, yardstick)
+    told = read_overrides(state), is_synthetic_path(files[1])
+    return Entrant(str(run), read_predictions(files[0]), read_labels(files[1]), settings, yardstick, *told)
+
+
+def read_overrides(state: dict[str, Any]) -> list[str] | None:
+    """What was chosen on the command line, of a state.json."""
+    overrides = state.get("overrides")
+    return list(map(str, overrides)) if isinstance(overrides, list) else None
 
 
 def read_json(path: Path) -> dict[str, Any]:

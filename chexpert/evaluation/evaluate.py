@@ -15,6 +15,7 @@ from chexpert.metrics.operating_point import RULES
 from chexpert.metrics.resampling import draw_studies
 from chexpert.observations import COMPETITION, find_observation
 from chexpert.problem import ProblemError
+from chexpert.synthetic import is_synthetic_path
 
 Points = Mapping[str, Mapping[str, float]]
 """Thresholds by observation and rule."""
@@ -100,7 +101,9 @@ def evaluate_files(
         chosen = read_judged(*tuning, level, views, hashed_by)
         check_apart(judged, chosen)
         options |= {"operating_points": choose_operating_points(chosen), "chosen_on": str(tuning[0])}
-    return evaluate(judged, mean_over=find_names(mean_over or COMPETITION, judged, asked=bool(mean_over)), **options)
+    synthetic = is_synthetic_path(predictions) or is_synthetic_path(labels)
+    names = find_names(mean_over or COMPETITION, judged, asked=bool(mean_over))
+    return evaluate(judged, mean_over=names, **options) | {"synthetic": synthetic}
 
 
 def find_names(names: Sequence[str], judged: Judged, *, asked: bool) -> list[str]:

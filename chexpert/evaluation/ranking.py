@@ -55,6 +55,7 @@ def rank(
             "delong_p": _delong(lineup, against, m, over),
             "left_out": lineup.left_out[m],
             "settings": entrants[m].settings,
+            "overrides": entrants[m].overrides,
             **entrants[m].yardstick,
         }
         for m in order

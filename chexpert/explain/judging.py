@@ -16,6 +16,7 @@ from chexpert.explain.scored import choose_scored
 from chexpert.explain.session import predict, stack
 from chexpert.metrics import Segmentations, multilabel_auroc, youden_thresholds
 from chexpert.models import Model
+from chexpert.synthetic import is_phantom
 
 Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Probabilities, labels and mask of all views of the split, (N, C) each."""
@@ -78,6 +79,7 @@ class Judging:
             passes=self.passes,
             seed=self.seed,
         )
-        content = {"split": "valid", "masks": masks and masks.where} | figures
+        head = {"split": "valid", "masks": masks and masks.where, "synthetic": is_phantom(Path(dataset.files[0]))}
+        content = head | figures
         rundir.write_json(folder / rundir.QUALITY, content)
         return content

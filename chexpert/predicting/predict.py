@@ -14,7 +14,7 @@ from chexpert.data import ViewDataset
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.evaluation import Calibration
 from chexpert.finished import find_home, prepare
-from chexpert.identity import name_safely, read_salt, shorten
+from chexpert.identity import HASH, name_safely, read_salt, shorten
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.observations import COMPETITION
 from chexpert.predicting.inputs import Film, find_films, is_table
@@ -37,6 +37,8 @@ class Outcome:
         resumed: how many had been predicted before.
         failed: of each film that could not be read its name in the input, and why.
         incomplete: studies that lack a failed view and are scored by the others; by the names in the input.
+        hashed: whether a row is called by a hash.
+        synthetic: whether the model was trained on synthetic images.
     """
 
     output: Path
@@ -47,6 +49,7 @@ class Outcome:
     incomplete: Sequence[str]
     hashed: bool = False
     """Whether names in the table are hashes."""
+    synthetic: bool = False
 
 
 def predict(
@@ -115,7 +118,8 @@ def predict(
         write(output, level, names, ((called.get(name) or name_safely(name, salt), row) for name, row in rows))
         journal.remove()
     incomplete = {film.study for film in lost} & {film.study for film in kept} if level == "study" else ()
-    return Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete), bool(called))
+    hashed = salt is not None and any(name_safely(name, salt).startswith(HASH) for name, _ in rows)
+    return Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete), hashed, loaded.synthetic)
 
 
 def call(films: Sequence[Film], inputs: Sequence[Path], salt: str | None) -> dict[str, str]:

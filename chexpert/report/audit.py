@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chexpert.observations import STATES
+from chexpert.synthetic import NOTE
 
 FIRST = 3  # problems of a kind that are told in full
 
@@ -18,6 +19,8 @@ def describe_audit(content: Mapping[str, Any]) -> str:
     layout = content["layout"]
     splits = {name: counts for name, counts in content.items() if name not in ("layout", "problems")}
     lines = [f"{layout['name']} in {layout['folder']}" if layout else "no copy of CheXpert was found", ""]
+    if layout and layout.get("synthetic"):
+        lines.insert(1, NOTE)
     if splits:
         lines += [*_align(_compare_sizes(splits)), ""]
     for name, counts in splits.items():

@@ -13,6 +13,7 @@ from chexpert.evaluation import Calibration, Judged, describe_level, read_run
 from chexpert.report.forest import REST, ROW, Row, paint_forest
 from chexpert.report.groups import list_groups, list_rows
 from chexpert.report.reliability import AFTER, BEFORE, paint_diagram, tell_before_and_after
+from chexpert.synthetic import WORDS
 
 DPI, WIDTH = 100, 4.2  # dots an inch, inches: about as wide as a card, for TensorBoard shrinks by leaving dots out
 PANEL = 1.6  # inches of a reliability diagram
@@ -30,6 +31,7 @@ def draw_figures(folder: Path, split: str, content: Mapping[str, Any]) -> Iterat
         content: its evaluation.
     """
     where = f"{split} split, {describe_level(content)}, n = {content['n']:,}"
+    where += f", {WORDS}" if content.get("synthetic") else ""
     mean, aurocs = content["auroc_mean"], content["auroc"]
     rows = [Row(f"mean of {len(mean['over'])}", mean)]
     rows += [

@@ -6,6 +6,7 @@ from typing import Any
 
 from chexpert.evaluation import describe_level
 from chexpert.report.comparison_tables import align, auroc_table, name_all, ranking, reader_tables, setting_rows
+from chexpert.synthetic import WORDS
 
 LEVEL = 0.05
 
@@ -25,9 +26,10 @@ def describe_yardstick(content: Mapping[str, Any]) -> str:
     over = content["models"][0]["over"]
     of = f" over {len(over)} ({', '.join(over)})" if content["by"] == "auroc_mean" else ""
     labels = f", labels of {' and '.join(content['labels_of'])}" if content["labels_of"] else ""
+    synthetic = f"{WORDS}, " if len(content["synthetic"]) == len(content["models"]) else ""
     bootstrap = content["bootstrap"]
     return (
-        f"{figure}{of}, {split}{describe_level(content)}{labels}, n = {content['n']:,} that all have, "
+        f"{figure}{of}, {synthetic}{split}{describe_level(content)}{labels}, n = {content['n']:,} that all have, "
         f"[95 % interval, {bootstrap['replicates']:,} drawings of {content['studies']:,} studies, the same for all]"
     )
 
@@ -40,6 +42,8 @@ def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
     for model in content["models"]:
         if model.get("epoch_chosen_on") and model["epoch_chosen_on"] == content["split"]:
             yield f"{shown[model['name']]}: its epoch was chosen on these rows: optimistic"
+    if 0 < len(content["synthetic"]) < len(content["models"]):
+        yield f"{WORDS}, and not those of the others: {', '.join(shown[name] for name in content['synthetic'])}"
     for group in content["configurations"]:
         runs = ", ".join(shown[name] for name in group["runs"])
         yield (

@@ -6,11 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from chexpert import rundir
-from chexpert.identity import is_private
 from chexpert.report.comparison import describe_notes, describe_yardstick
-from chexpert.report.comparison_tables import auroc_table, name_all, ranking, reader_tables, setting_rows, show
+from chexpert.report.comparison_tables import (
+    auroc_table,
+    name_all,
+    name_folders,
+    ranking,
+    reader_tables,
+    setting_rows,
+    show,
+)
 from chexpert.report.forest import Row, draw_forest
-from chexpert.report.names import HIDDEN, names_file
+from chexpert.report.names import HIDDEN, hide_override, hide_value, names_file
 from chexpert.report.page import render_page
 
 FILES = ("comparison.csv", "comparison.md", "comparison.html", "comparison.json")
@@ -29,13 +36,13 @@ def write_comparison(folder: Path, content: Mapping[str, Any]) -> list[Path]:
 
 def pass_on(content: Mapping[str, Any]) -> dict[str, Any]:
     """The comparison as it may leave this machine: files by their last names, settings that name files by a word."""
-    shown = name_all(content)
+    shown = name_folders(content)
 
     def tell(one: Mapping[str, Any]) -> dict[str, Any]:
-        settings = {key: HIDDEN if is_private(key, value) or names_file(str(value)) else value
-                    for key, value in one.get("settings", {}).items()}  # fmt: skip
+        settings = {key: hide_value(key, value) for key, value in one.get("settings", {}).items()}
         why = {"why": HIDDEN if names_file(one["why"]) else one["why"]} if "why" in one else {"settings": settings}
-        return {**one, "name": shown[one["name"]], **why}
+        told = one.get("overrides")
+        return {**one, "name": shown[one["name"]], "overrides": told and list(map(hide_override, told)), **why}
 
     placed = {
         key: {shown[name]: own for name, own in content[key].items()} for key in ("ranks", "readers") if key in content
@@ -46,6 +53,7 @@ def pass_on(content: Mapping[str, Any]) -> dict[str, Any]:
         "labels_of": [Path(name).name for name in content["labels_of"]],
         "models": list(map(tell, content["models"])),
         "absent": list(map(tell, content["absent"])),
+        "synthetic": [shown[name] for name in content["synthetic"]],
         "configurations": [{**own, "runs": [shown[name] for name in own["runs"]]} for own in content["configurations"]],
     }
 
@@ -71,11 +79,11 @@ def to_page(content: Mapping[str, Any]) -> str:
 
 def list_figures(content: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     """Header and rows of the CSV: every figure in full, nothing rounded."""
-    observations, keys = list(content["observations"]), content["differing_settings"]
+    observations, keys, shown = list(content["observations"]), content["differing_settings"], name_all(content)
     ends = ("value", "ci_low", "ci_high")
     names = ["figure", *observations, "reference_has_more"]
     yield ["rank", "model", "split", "level", "n", *(f"{name} {end}" for name in names for end in ends),
-           "p", "p_holm", "delong_p", "left_out", *keys]  # fmt: skip
+           "p", "p_holm", "delong_p", "left_out", "synthetic", *keys]  # fmt: skip
     for place, model in enumerate(content["models"], start=1):
         figures = [model["figure"], *(model["auroc"][name] for name in observations), model["reference_has_more"]]
         more = model["reference_has_more"]
@@ -83,8 +91,9 @@ def list_figures(content: Mapping[str, Any]) -> Iterator[Sequence[str]]:
             _full(p) for p in (more["p"], more["p_holm"], model["delong_p"])
         ]
         settings = [show(model["settings"][key]) if key in model["settings"] else "" for key in keys]
+        synthetic = str(model["name"] in content["synthetic"]).lower()
         where = [content["split"] or "", content["level"], str(content["n"])]
-        yield [str(place), model["name"], *where, *numbers, str(model["left_out"]), *settings]
+        yield [str(place), shown[model["name"]], *where, *numbers, str(model["left_out"]), synthetic, *settings]
 
 
 def _full(value: float | None) -> str:

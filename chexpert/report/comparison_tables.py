@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.report.evaluation import format_figure
+from chexpert.report.names import name_runs
 
 Table = list[list[str]]
 
@@ -27,9 +28,17 @@ def name_apart(names: Sequence[str]) -> dict[str, str]:
     return {name: str(Path(name).relative_to(shared)) for name in names}
 
 
-def name_all(content: Mapping[str, Any]) -> dict[str, str]:
-    """Names to show, of the models and of those that could not be compared."""
+def name_folders(content: Mapping[str, Any]) -> dict[str, str]:
+    """Folders and files of the models and of those that could not be compared, as short as they stay apart."""
     return name_apart([one["name"] for one in (*content["models"], *content["absent"])])
+
+
+def name_all(content: Mapping[str, Any]) -> dict[str, str]:
+    """Names to show: of a run its overrides and its folder, where it recorded them."""
+    folders = name_folders(content)
+    runs = [one for one in (*content["models"], *content["absent"]) if one.get("overrides") is not None]
+    names = name_runs([one["overrides"] for one in runs])
+    return folders | {one["name"]: f"{name} ({folders[one['name']]})" for one, name in zip(runs, names, strict=True)}
 
 
 def ranking(content: Mapping[str, Any]) -> Table:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chexpert.evaluation import describe_level
+from chexpert.synthetic import WORDS
 
 SHOWN = 5
 """Names of left out rows that are printed."""
@@ -55,7 +56,8 @@ def is_undefined(value: float | None) -> bool:
 def _head(content: Mapping[str, Any], yardstick: str) -> str:
     bootstrap = content["bootstrap"]
     interval = f"[95 % interval, {bootstrap['replicates']:,} drawings of {content['studies']:,} studies]"
-    return f"AUROC, {yardstick}, {describe_level(content)}, n = {content['n']:,}, {interval}"
+    synthetic = f"{WORDS}, " if content.get("synthetic") else ""
+    return f"AUROC, {synthetic}{yardstick}, {describe_level(content)}, n = {content['n']:,}, {interval}"
 
 
 def _aurocs(content: Mapping[str, Any]) -> Iterator[str]:

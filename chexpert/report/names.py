@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chexpert.evaluation.settings import PLACES
 from chexpert.identity import hash_name, is_private, read_salt
+from chexpert.resume import PLACE, read_state
 
 KINDS = ("hash", "path")
 HIDDEN = "[a path]"
+LONGEST = 60
+"""Characters of the name of a run, which stands beside its folder."""
+OMITTED = (*PLACES, *PLACE, "features", "save_minutes", "trainer.enable_progress_bar")
+"""Settings that no run is named by: where things lie, and how the work is done."""
 HUB = ("hf-hub:", "hf_hub:")
 PATH_LIKE = re.compile(r"[/\\]|^~|\.(?:jpe?g|png|dcm|dicom|csv|npz|ckpt)\b", re.IGNORECASE)
 
@@ -51,10 +57,52 @@ class Names:
         return self.path(value) if isinstance(value, str) else value
 
     def _override(self, word: str) -> str:
-        key, equals, value = word.partition("=")
-        if self.hashed and equals and is_private(key, value):
-            return f"{key}={HIDDEN}"
-        return key + equals + self.path(value) if equals else self.path(word)
+        return hide_override(word) if self.hashed else word
+
+
+def name_run(overrides: Sequence[str]) -> str:
+    """Name a run by its overrides, at most ``LONGEST`` characters; paths are hidden, and settings of place left out.
+
+    >>> name_run(["model=combined", "+seed=1", "hydra.run.dir=/home/me/run", "data.root=/data"]), name_run([])
+    ('model=combined, seed=1', 'defaults')
+    >>> name_run(["start_from=outputs/one"])
+    'start_from=[a path]'
+    """
+    told = [hide_override(word.lstrip("+")) for word in overrides if not _is_omitted(word)]
+    name = ", ".join(told) or "defaults"
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3].rstrip(' ,')}..."
+
+
+def name_folder(run: Path) -> str:
+    """Name the run in a folder by the overrides that its state.json holds; without them by the folder."""
+    overrides = read_state(run).get("overrides")
+    return name_run(list(map(str, overrides))) if isinstance(overrides, list) else run.name
+
+
+def name_runs(runs: Sequence[Sequence[str]]) -> list[str]:
+    """Name several runs: what not all of them have comes first, since the end may be cut off.
+
+    >>> name_runs([["trainer.max_epochs=1", "seed=0"], ["trainer.max_epochs=1", "seed=1"]])
+    ['seed=0, trainer.max_epochs=1', 'seed=1, trainer.max_epochs=1']
+    """
+    shared = set(runs[0]).intersection(*runs[1:]) if runs else set()
+    return [name_run(sorted(own, key=shared.__contains__)) for own in runs]
+
+
+def hide_override(override: str) -> str:
+    """An override whose value does not name a file, or has a word in its place."""
+    key, equals, value = override.partition("=")
+    return key + equals + str(hide_value(key, value)) if equals else str(hide_value("", key))
+
+
+def hide_value(key: str, value: Any) -> Any:
+    """A setting's value, or a word where it may name a file."""
+    return HIDDEN if is_private(key, value) or names_file(str(value)) else value
+
+
+def _is_omitted(override: str) -> bool:
+    key = override.lstrip("+~").partition("=")[0]
+    return key in OMITTED or key.startswith(("hydra.", "hydra/"))
 
 
 def names_file(text: str) -> bool:

@@ -7,7 +7,8 @@ import yaml
 
 from chexpert.report.names import Names
 from chexpert.report.record import Record
-from chexpert.report.yardstick import describe_choice
+from chexpert.report.yardstick import describe_choice, is_synthetic
+from chexpert.synthetic import WORDS
 
 SHOWN = 200
 """Names of skipped films, and of rows left out, that are listed."""
@@ -18,8 +19,10 @@ def list_data(record: Record, names: Names) -> list[dict[str, Any]]:
     rows = []
     for split, own in record.data.get("splits", {}).items():
         place = own["folder"] if not names.hashed and "folder" in own else ""
-        rows.append({"split": split, "place": place} | {key: own.get(key) for key in
-                    ("images", "studies", "patients", "layout", "labels", "fingerprint")})  # fmt: skip
+        told = {key: own.get(key) for key in ("images", "studies", "patients", "layout", "labels", "fingerprint")}
+        if is_synthetic(record, split):
+            told["layout"] = f"{WORDS}, laid out as {told['layout']}" if told["layout"] else WORDS
+        rows.append({"split": split, "place": place} | told)
     return rows
 
 
@@ -95,8 +98,8 @@ def list_undone(record: Record) -> Iterator[str]:
         yield "No thresholds were chosen on other rows, so no sensitivity and no specificity is told."
     if not record.calibration:
         yield "No calibration was fitted: the scores are as the model puts them out."
-    if _is_phantom(record):
-        yield "No patient was imaged: the films are synthetic, and a figure on them says nothing about patients."
+    if is_synthetic(record):
+        yield "No patient was imaged: the images are synthetic, and no result on them says anything about patients."
     else:
         yield "No data of another hospital was judged."
     yield "Intervals and gaps are not corrected for how many of them are looked at."
@@ -128,11 +131,6 @@ def list_left_out(record: Record, names: Names) -> list[tuple[str, int, list[str
 def _epoch(record: Record) -> str:
     best = record.metrics.get("best_epoch")
     return "" if best is None else f"; its weights are those of epoch {best + 1}"
-
-
-def _is_phantom(record: Record) -> bool:
-    root = record.config.get("data", {}).get("root")
-    return isinstance(root, dict) and str(root.get("_target_", "")).endswith("find_phantom")
 
 
 def _spell(value: Any) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from chexpert.synthetic import NOTE
+
 WIDTHS = (26, 21, 22, 22, 11, 7)
 LEAST_MAPS = 5  # below it a mean is no ground for a warning
 ALIKE = "maps stay alike when the weights are shuffled"
@@ -33,7 +35,7 @@ def quality_table(content: Mapping[str, Any]) -> str:
     """
     blocks = [_block(name, scored) for name, scored in content["explainers"].items()]
     flags = [flag for item in content["explainers"].items() for flag in _flags(*item)]
-    return "\n".join([*blocks, *HOW_TO_READ, *flags])
+    return "\n".join([*blocks, *HOW_TO_READ, *([NOTE] if content.get("synthetic") else []), *flags])
 
 
 def list_quality(content: Mapping[str, Any]) -> list[dict[str, Any]]:

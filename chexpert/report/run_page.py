@@ -10,7 +10,7 @@ from chexpert.report.curves import draw_curves
 from chexpert.report.forest import Row, draw_forest
 from chexpert.report.gallery import read_gallery
 from chexpert.report.groups import draw_groups, list_groups
-from chexpert.report.names import Names
+from chexpert.report.names import Names, name_run
 from chexpert.report.page import read_script, render_page
 from chexpert.report.performance import judge_performance
 from chexpert.report.quality import MEANINGS, list_quality
@@ -19,6 +19,11 @@ from chexpert.report.reliability import judge_reliability
 from chexpert.report.training_curves import draw_training
 from chexpert.report.verdict import conclude_in_two, find_aurocs, find_warnings
 from chexpert.report.yardstick import describe_interval, describe_rows
+
+HASHED = (
+    "Images are named by hashes: id-... is a hash of the image's path in the label file or as it was given, keyed by "
+    "the file ids.salt of the run folder; lists keep the order of the input."
+)
 
 
 def write_report(run: Path, ids: str = "hash", out: Path | None = None) -> Path:
@@ -46,6 +51,7 @@ def make_page(record: Record, names: Names) -> str:
         "run.html",
         read_script("gallery.js"),
         title=f"Report of the run {record.config['name']}" if "name" in record.config else "Report of a run",
+        called=name_run(list(map(str, record.state["overrides"]))) if "overrides" in record.state else "",
         record=record,
         names=names,
         verdict=verdict,
@@ -54,6 +60,7 @@ def make_page(record: Record, names: Names) -> str:
         tables=[judge_performance(record, split, names.path) for split in record.splits],
         parts=Parts(record, names).make(),
         provenance=provenance,
+        hashed=HASHED,
     )
 
 

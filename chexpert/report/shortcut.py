@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from chexpert.synthetic import WORDS
+
 HOW = {"counterfactual": "drawn without", "above_control": "filled, less controls"}
 DEGREES = {0.5: " heavily", 0.25: "", 0: " slightly"}
 """By the least effect, in standard deviations of the logit."""
@@ -25,7 +27,8 @@ def describe_shortcuts(content: Mapping[str, Any]) -> str:
     Args:
         content: of the shortcut.json that ``scripts/find_shortcuts.py`` writes.
     """
-    lines = [f"{content['views']} valid films of {content['root']}, model of {content['run']}"]
+    synthetic = f", {WORDS}" if content.get("synthetic") else ""
+    lines = [f"{content['views']} valid films of {content['root']}{synthetic}, model of {content['run']}"]
     if unlisted := content.get("unlisted"):
         lines.append(f"{unlisted} of them are not in the file of regions, and count as without what it outlines")
     lines.append("")

@@ -3,18 +3,18 @@
 import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from chexpert import rundir
 from chexpert.evaluation.entrants import read_json
-from chexpert.identity import is_private
 from chexpert.problem import ProblemError
 from chexpert.report.comparison_files import markdown_table
 from chexpert.report.comparison_tables import Table, align
 from chexpert.report.evaluation import format_figure
-from chexpert.report.names import HIDDEN, names_file
+from chexpert.report.names import HIDDEN, hide_value, names_file
+from chexpert.synthetic import WORDS, is_synthetic_path
 
 CSV, MARKDOWN = "table.csv", "table.md"
 NOTE = (
@@ -35,6 +35,7 @@ class Job:
         figure: its mean AUROC: ``value``, ``ci_low``, ``ci_high``, and ``over`` which observations; None without one.
         overrides: what it was started with, by key.
         seconds: that it took so far.
+        synthetic: whether its images are.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Job:
     figure: Mapping[str, Any] | None = None
     overrides: Mapping[str, str] | None = None
     seconds: float | None = None
+    synthetic: bool = False
 
     @property
     def value(self) -> float:
@@ -71,11 +73,19 @@ def read_job(folder: Path) -> Job:
         pairs = (override.partition("=") for override in told["overrides"])
         overrides = {key.lstrip("+"): value for key, _, value in pairs}
         why = told["why"] or ""
-        return Job(folder.name, told["state"], why, split if figure else "", figure, overrides, told["seconds"])
+        figures = (split if figure else "", figure, overrides, told["seconds"], is_synthetic_path(folder))
+        return Job(folder.name, told["state"], why, *figures)
     except ProblemError as problem:
         return Job(folder.name, "unreadable", f"{problem.what}, {problem.where}")
     except (KeyError, TypeError, AttributeError) as error:
         return Job(folder.name, "unreadable", f"{type(error).__name__}: {error}")
+
+
+def describe_figures(jobs: Sequence[Job]) -> str:
+    """What the numbers of the table are, and which are of synthetic images."""
+    synthetic = [job.name for job in jobs if job.synthetic]
+    which = "" if len(synthetic) == len(jobs) else f" (jobs {', '.join(synthetic)})"
+    return f"{WORDS}{which}; {NOTE}" if synthetic else NOTE
 
 
 def find_differing(jobs: Sequence[Job]) -> list[str]:
@@ -104,12 +114,16 @@ def sweep_table(jobs: Sequence[Job]) -> Table:
 def list_jobs(jobs: Sequence[Job]) -> Iterator[list[str]]:
     """Header and rows of the CSV: every figure in full, undefined is empty."""
     keys, ends = find_differing(jobs), ("value", "ci_low", "ci_high")
-    yield ["rank", "job", "state", "auroc_mean", "ci_low", "ci_high", "over", "split", "seconds", "why", *keys]
+    told = any(job.synthetic for job in jobs)
+    yield ["rank", "job", "state", "auroc_mean", "ci_low", "ci_high", "over", "split", "seconds", "why", *keys] + (
+        ["synthetic"] * told
+    )
     for place, job in enumerate(jobs, start=1):
         figures = [(job.figure or {}).get(end) for end in ends]
         numbers = ["" if number is None else repr(number) for number in (*figures, job.seconds)]
         over = str(len(job.figure["over"])) if job.figure else ""
-        yield [*_place(place, job), *numbers[:3], over, job.split, numbers[3], job.why, *_settings(job, keys)]
+        settings = _settings(job, keys) + [str(job.synthetic).lower()] * told
+        yield [*_place(place, job), *numbers[:3], over, job.split, numbers[3], job.why, *settings]
 
 
 def _place(place: int, job: Job) -> list[str]:
@@ -122,17 +136,16 @@ def _settings(job: Job, keys: Sequence[str]) -> list[str]:
 
 def pass_on(job: Job) -> Job:
     """The job as it may leave this machine: what names files is hidden."""
-    shown = {key: HIDDEN if is_private(key, value) or names_file(value) else value
-             for key, value in (job.overrides or {}).items()}  # fmt: skip
+    shown = {key: hide_value(key, value) for key, value in (job.overrides or {}).items()}
     why = HIDDEN if names_file(job.why) else job.why
-    return Job(job.name, job.state, why, job.split, job.figure, shown, job.seconds)
+    return replace(job, why=why, overrides=shown)
 
 
 def describe_sweep(sweep: Path) -> str:
     """The table for the terminal; nothing of a sweep without jobs."""
     if not (jobs := read_sweep(sweep)):
         return ""
-    lines = [f"sweep {sweep}, {len(jobs)} jobs: {NOTE}", *align(sweep_table(jobs)), ""]
+    lines = [f"sweep {sweep}, {len(jobs)} jobs: {describe_figures(jobs)}", *align(sweep_table(jobs)), ""]
     lines += [f"written:  {sweep / CSV} and {MARKDOWN}", f"compare:  python scripts/compare.py {sweep}"]
     return "\n".join(lines)
 
@@ -154,6 +167,7 @@ def write_sweep(sweep: Path) -> None:
     while (rows := list(list_jobs(jobs := list(map(pass_on, read_sweep(sweep)))))) != written:
         rundir.write_table(part, rows[0], rows[1:])
         part.replace(sweep / CSV)
-        part.write_text("\n".join(["# Sweep", "", NOTE, "", *markdown_table(sweep_table(jobs)), ""]), encoding="utf-8")
+        lines = ["# Sweep", "", describe_figures(jobs), "", *markdown_table(sweep_table(jobs)), ""]
+        part.write_text("\n".join(lines), encoding="utf-8")
         part.replace(sweep / MARKDOWN)
         written = rows

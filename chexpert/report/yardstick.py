@@ -5,14 +5,20 @@ from typing import Any
 
 from chexpert.evaluation import describe_level
 from chexpert.report.record import Record
+from chexpert.synthetic import WORDS, is_synthetic_run
 
 
 def describe_rows(record: Record, split: str) -> str:
-    """Split, level, views and number of rows: "valid split, single views, n = 242"."""
+    """Split, level, views and number of rows, and if they are synthetic: "valid split, single views, n = 242"."""
     level, views = record.level(split)
     rows = describe_level({"level": level, "views": views})
     n = (record.evaluations.get(split) or record.metrics[split])["n"]
-    return f"{split} split, {rows}, n = {n:,}"
+    return f"{split} split, {rows}, n = {n:,}" + f", {WORDS}" * is_synthetic(record, split)
+
+
+def is_synthetic(record: Record, split: str | None = None) -> bool:
+    """Whether the images of a split, or of any, are synthetic."""
+    return is_synthetic_run(record.data, record.config, split)
 
 
 def describe_labels(record: Record, split: str) -> str:

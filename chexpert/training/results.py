@@ -47,7 +47,7 @@ class ResultsWriter(pl.Callback):
         scores = zip(seen.paths, seen.scores.rows()[0].tolist(), strict=True)
         rundir.write_predictions(rundir.predictions(self.run, split), seen.observations, scores)
         data.write_labels(rundir.labels(self.run, split), split, seen.paths)
-        judged = summarise(seen) | {"labels": data.sources[split]["labels"]}
+        judged = summarise(seen) | {key: data.sources[split][key] for key in ("labels", "synthetic")}
         epoch = find_best(trainer).best_epoch
         self.metrics |= {
             split: judged,

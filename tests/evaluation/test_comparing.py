@@ -76,7 +76,7 @@ def test_a_run_whose_files_are_not_there_yet_is_told(tmp_path):
     run = make_run(tmp_path / "b")
     rundir.predictions(run, "valid").unlink()
     assert compare([tmp_path], replicates=10)["absent"] == [
-        {"name": str(run), "state": "finished", "why": "no predictions/valid.csv"}
+        {"name": str(run), "state": "finished", "why": "no predictions/valid.csv", "overrides": None}
     ]
 
 

@@ -72,7 +72,7 @@ def test_a_finished_run_is_explained_on_its_validation_views_as_its_own_settings
     (entry,) = read_manifest(run / "explanations")
     assert "/valid/" in entry["view"]
     assert entry["truth"] in (1, None)  # Edema is, Pleural Effusion is not labelled
-    assert "explanations:  run/explanations/hirescam/sheet.png" in capsys.readouterr().out
+    assert "written:       run/explanations/hirescam/sheet.png" in capsys.readouterr().out
 
 
 def test_films_are_explained_by_several_explainers_with_the_run_s_settings_and_overrides(explain, run, capsys):

@@ -34,7 +34,12 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., objec
 def test_a_phantom_of_the_test_split_alone_with_its_sheet(make, tmp_path: Path, capsys) -> None:
     only_test = ("--patients", "0", "--valid", "0", "--test", "4", "--size", "32", "--workers", "1")
     assert make("ph", *only_test, "--sheet", "x.png") is None
-    assert capsys.readouterr() == ("ph\nx.png\n", "")
+    told, errors = capsys.readouterr()
+    assert errors == ""
+    assert told.startswith("written: ph, synthetic")
+    assert "ph/CheXpert-v1.0-small/test_labels.csv: test, " in told
+    assert "ph/gt_segmentations_test.json: masks of test" in told
+    assert told.splitlines()[-1].startswith("written: x.png")
     assert cv2.imread("x.png") is not None
     assert len(list((tmp_path / "ph").rglob("*.jpg"))) >= 4
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from chexpert.data.audit.defect import Defect
 from chexpert.data.layout import Layout
+from chexpert.synthetic import is_phantom
 
 
 @dataclass
@@ -39,5 +40,6 @@ class Audit:
 
     def to_json(self) -> dict[str, Any]:
         """{"layout": .., "<split>": {"images": .., "labels": {..}, ..}, "problems": [{"kind", "where", ..}]}."""
-        layout = self.layout and {"name": self.layout.name, "folder": str(self.layout.folder)}
+        found = self.layout
+        layout = found and {"name": found.name, "folder": str(found.folder), "synthetic": is_phantom(found.folder)}
         return {"layout": layout, **self.counts, "problems": [asdict(defect) for defect in self.defects]}

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.problem import ProblemError
-
-MARK = "phantom/options.json"  # what a whole phantom holds at least: its record
+from chexpert.synthetic import MARK
 
 Record = Mapping[str, Any]  # version and options, as JSON gives them back
 

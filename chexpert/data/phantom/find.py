@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chexpert.data.phantom.draft import MARK
 from chexpert.data.phantom.options import Options
 from chexpert.data.phantom.writer import write_phantom
+from chexpert.synthetic import MARK
 
 
 def find_phantom(
