@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-REQUEUE = signal.SIGUSR1
-"""What ``sbatch --signal=USR1@300`` sends that long before the time is over."""
+REQUEUE = getattr(signal, "SIGUSR1", None)
+"""What ``sbatch --signal=USR1@300`` sends that long before the time is over; None on Windows, where no SLURM is."""
 
 
 class Stopped(SystemExit):
@@ -72,7 +72,7 @@ def heeding_signals(*, patient: bool = False) -> Iterator[Stopper]:
 
 def under_slurm() -> bool:
     """Whether this is a job of SLURM."""
-    return "SLURM_JOB_ID" in os.environ
+    return REQUEUE is not None and "SLURM_JOB_ID" in os.environ
 
 
 def requeue() -> None:

@@ -55,7 +55,7 @@ def main() -> None:
     except (ProblemError, OSError) as error:  # a full disk, a folder that may not be written
         parser.exit(2, f"error: {error}\n")
     if (quality := folder / rundir.QUALITY).is_file():
-        print(quality_table(json.loads(quality.read_text())), f"figures:       {quality}", sep="\n")
+        print(quality_table(json.loads(quality.read_text(encoding="utf-8"))), f"figures:       {quality}", sep="\n")
     sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png")]
     print("\n".join(f"explanations:  {sheet}" for sheet in sorted(sheets)))
 
