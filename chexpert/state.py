@@ -1,5 +1,6 @@
 """What a run folder says of its run while it runs and afterwards, so that sweeps and comparisons know."""
 
+import errno
 import json
 import os
 import platform
@@ -115,8 +116,10 @@ def find_lock() -> tuple[Callable[[int], object], bool]:
 
 
 def _lock_first_byte(handle: int) -> None:
-    import msvcrt
-
+    try:
+        import msvcrt
+    except ImportError as error:
+        raise OSError(errno.ENOTSUP, "this system has no locks") from error
     try:
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
     except PermissionError as error:

@@ -13,11 +13,12 @@ from chexpert.problem import ProblemError
 
 
 def join(predictions: Named, labels: Named, level: str = "study", views: str = "max") -> Judged:
-    """The rows and observations that both have, in the order of the predictions.
+    """The rows and observations that both have, in the order of their names.
 
     Raises:
         ProblemError: images are asked for where one side has studies, or no row or observation is shared.
     """
+    predictions, labels = predictions.in_order(), labels.in_order()
     if level == "study":
         predictions, labels = to_studies(predictions, views), to_studies(labels, labels=True)
     for side in (predictions, labels):

@@ -77,7 +77,6 @@ class PartialCache:
 
         By a link, which a rename is not: it never puts a file that a third process has begun over a complete one.
         """
-        self._file.close()  # Windows renames and removes no open file
         try:
             self.path.hardlink_to(self.unfinished)
         except OSError:
@@ -87,7 +86,7 @@ class PartialCache:
 
     def remove(self) -> None:
         """Another process may have removed it already, or on Windows still have it open: it then does so itself."""
-        self._file.close()
+        self._file.close()  # Windows removes no open file
         with suppress(PermissionError):
             self.unfinished.unlink(missing_ok=True)
 
