@@ -20,7 +20,7 @@ from chexpert.problem import ProblemError
 from chexpert.state import list_versions
 from chexpert.stored import FORMAT, find_readout, load_state, read_checkpoint, without_weights
 from chexpert.synthetic import is_synthetic_card
-from chexpert.training import MultilabelModule, start_optimizer, start_scheduler
+from chexpert.training import MultilabelModule, find_device, start_optimizer, start_scheduler
 
 
 def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
@@ -119,7 +119,17 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
                 mend="set labels to the checkpoint's, or start its backbone only: pretrained=PATH",
             )
         load_state(model, state, f"start_from={cfg['start_from']}")
-    return model.to(memory_format=torch.channels_last) if cfg["channels_last"] else model
+    return lay_out(model, cfg)
+
+
+def lay_out(model: Model, cfg: Mapping[str, Any]) -> Model:
+    """The model in the memory format that the config asks for, but on Apple's MPS.
+
+    There gradients of batch normalisation are wrong in ``channels_last``, by orders of magnitude and without an error:
+    github.com/pytorch/pytorch/issues/175189.
+    """
+    wrong = find_device(cfg["trainer"].get("accelerator", "auto")) == "mps"
+    return model.to(memory_format=torch.channels_last) if cfg["channels_last"] and not wrong else model
 
 
 def data_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ SPLITS = ("dev", "valid", "test")
 
 def conclude(folder: Path, cfg: Mapping[str, Any]) -> None:
     """Leaves calibration.json, where there is a split to fit it on, and the evaluation of each judged split."""
-    metrics = json.loads((folder / rundir.METRICS).read_text())
+    metrics = json.loads((folder / rundir.METRICS).read_text(encoding="utf-8"))
     splits = [split for split in SPLITS if split in metrics]
     judged = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
     chosen = find_development(splits)

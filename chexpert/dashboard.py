@@ -27,8 +27,11 @@ def show_evaluation(folder: Path) -> None:
     """
     from torch.utils.tensorboard import SummaryWriter  # takes a second
 
-    step = json.loads((folder / rundir.METRICS).read_text()).get("best_epoch") or 0
-    contents = {path.stem: json.loads(path.read_text()) for path in sorted((folder / rundir.EVALUATION).glob("*.json"))}
+    step = json.loads((folder / rundir.METRICS).read_text(encoding="utf-8")).get("best_epoch") or 0
+    contents = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((folder / rundir.EVALUATION).glob("*.json"))
+    }
     with SummaryWriter(str(folder / rundir.TENSORBOARD)) as writer, rc_context(SETTINGS):
         writer.add_text("run", describe_run(folder), step)
         for split, content in contents.items():

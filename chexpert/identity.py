@@ -101,6 +101,6 @@ def read_salt(folder: Path) -> str:
     """The salt of a folder, drawn when it is first asked for. Keep it to yourself: whoever has it can try names."""
     path = folder / SALT
     if not path.is_file():
-        path.write_text(secrets.token_hex(16) + "\n")
+        path.write_text(secrets.token_hex(16) + "\n", encoding="utf-8")
         path.chmod(0o600)
-    return path.read_text().strip()
+    return path.read_text(encoding="utf-8").strip()

@@ -100,7 +100,7 @@ def read_state(folder: Path, name: str = rundir.STATE) -> dict[str, Any]:
 
 def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     try:
-        content = parse(path.read_text())
+        content = parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         what = f"it cannot be read: {str(error).partition(chr(10))[0]}"
         raise ProblemError(what, where=str(path), mend="take it from a copy, or begin another run") from error

@@ -1,12 +1,12 @@
 """What a run folder says of its run while it runs and afterwards, so that sweeps and comparisons know."""
 
-import fcntl
+import errno
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
@@ -39,7 +39,7 @@ def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
     """
     started = time.monotonic()
     path = folder / rundir.STATE
-    before = json.loads(path.read_text()) if path.is_file() else {}
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     told: dict[str, Any] = {
         "state": "running",
@@ -88,12 +88,14 @@ def alone(folder: Path) -> Iterator[None]:
 def lock(folder: Path) -> int | None:
     """A handle with the lock of a folder on it, None where another process has that.
 
-    NFS locks no folder, but a file in it; where there are no locks at all, nothing is held, which is said.
+    NFS and Windows lock no folder, but a file in it; where there are no locks at all, nothing is held, which is said.
     """
-    for path, flags in ((folder, os.O_RDONLY), (folder / rundir.LOCK, os.O_RDWR | os.O_CREAT)):
+    hold, on_folders = find_lock()
+    places = ((folder, os.O_RDONLY), (folder / rundir.LOCK, os.O_RDWR | os.O_CREAT))
+    for path, flags in places if on_folders else places[1:]:
         handle = os.open(path, flags)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            hold(handle)
             return handle
         except BlockingIOError:
             os.close(handle)
@@ -102,6 +104,26 @@ def lock(folder: Path) -> int | None:
             last, reason = handle, error.strerror
     print(f"note: {folder} cannot be locked ({reason}): start no second run in it", file=sys.stderr)
     return last
+
+
+def find_lock() -> tuple[Callable[[int], object], bool]:
+    """What locks an open file, or raises BlockingIOError where another process has it; and whether it locks folders."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return _lock_first_byte, False
+    return lambda handle: fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB), True
+
+
+def _lock_first_byte(handle: int) -> None:
+    try:
+        import msvcrt
+    except ImportError as error:
+        raise OSError(errno.ENOTSUP, "this system has no locks") from error
+    try:
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except PermissionError as error:
+        raise BlockingIOError from error
 
 
 _held: list[int] = []
@@ -114,7 +136,8 @@ def _let_go() -> None:
     _held.clear()
 
 
-os.register_at_fork(after_in_child=_let_go)
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def is_running(folder: Path) -> bool:

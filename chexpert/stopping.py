@@ -14,8 +14,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-REQUEUE = signal.SIGUSR1
-"""What ``sbatch --signal=USR1@300`` sends that long before the time is over."""
+REQUEUE = getattr(signal, "SIGUSR1", None)
+"""What ``sbatch --signal=USR1@300`` sends that long before the time is over; None on Windows, where no SLURM is."""
 
 
 PATIENCE = 3.0
@@ -193,7 +193,7 @@ def end_children(spared: Sequence[BaseProcess] = ()) -> None:
 
 def under_slurm() -> bool:
     """Whether this is a job of SLURM."""
-    return "SLURM_JOB_ID" in os.environ
+    return REQUEUE is not None and "SLURM_JOB_ID" in os.environ
 
 
 def requeue() -> None:

@@ -67,7 +67,7 @@ def rename_members(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tenso
 
 
 def _read_safetensors(file: Path) -> Stored:
-    return json.loads(file.with_suffix(".json").read_text()), load_file(file)
+    return json.loads(file.with_suffix(".json").read_text(encoding="utf-8")), load_file(file)
 
 
 def pass_on(run: Path) -> Path:

@@ -1,7 +1,6 @@
 """Peak memory of explaining by LIME on this machine: it must not grow with the samples, and large models must fit."""
 
 import multiprocessing
-import resource
 import sys
 
 from rounds import parse, write
@@ -11,6 +10,8 @@ SIX = "densenet121,densenet169,densenet201,mnasnet_100,vgg19,vgg19_bn"  # conf/m
 
 def explain(names: str, size: int, samples: int) -> float:
     """Peak MiB of a process that builds a model, combined where several are named, and explains one film."""
+    import resource  # Windows has none
+
     import torch
 
     from chexpert.explain import Lime

@@ -22,7 +22,10 @@ def worker_memory(rows: int, films: int, *, cached: bool) -> list[float]:
     for _ in range(EPOCHS):
         for _batch in loader:
             pass
-        rollups = [Path(f"/proc/{worker.pid}/smaps_rollup").read_text() for worker in multiprocessing.active_children()]
+        rollups = [
+            Path(f"/proc/{worker.pid}/smaps_rollup").read_text(encoding="utf-8")
+            for worker in multiprocessing.active_children()
+        ]
         memory.append(sum(int(re.findall(r"Private_Dirty: +(\d+)", rollup)[0]) for rollup in rollups) / 1024)
     return memory
 

@@ -34,7 +34,9 @@ def main() -> None:
 
     root = find_phantom("outputs/phantom")
     lines = [
-        line for split in ("train", "valid") for line in next(root.glob(f"*/{split}.csv")).read_text().splitlines()
+        line
+        for split in ("train", "valid")
+        for line in next(root.glob(f"*/{split}.csv")).read_text(encoding="utf-8").splitlines()
     ]
     films = given.epochs * sum(",Frontal," in line for line in lines)
     notebook = f"{SCRIPTS}/notebook.py", str(root), "--backbone", given.backbone, "--epochs", str(given.epochs)

@@ -17,7 +17,7 @@ def call(*command: str) -> None:
 
 def main() -> None:
     given = parse(__doc__)
-    scripts = [path for path in sorted(SCRIPTS.glob("*.py")) if "__main__" in path.read_text()]
+    scripts = [path for path in sorted(SCRIPTS.glob("*.py")) if "__main__" in path.read_text(encoding="utf-8")]
     cases = {EMPTY: partial(call, "-c", "pass")}
     cases |= {"train.py --cfg job": partial(call, f"{SCRIPTS.parent}/train.py", "--cfg", "job")}
     cases |= {f"{path.name} --help": partial(call, str(path), "--help") for path in scripts}

@@ -55,9 +55,9 @@ def main() -> None:
     except (ProblemError, OSError) as error:  # a full disk, a folder that may not be written
         parser.exit(2, f"error: {error}\n")
     if (quality := folder / rundir.QUALITY).is_file():
-        print(quality_table(json.loads(quality.read_text())), f"written:       {quality}", sep="\n")
+        print(quality_table(json.loads(quality.read_text(encoding="utf-8"))), f"written:       {quality}", sep="\n")
     if (ids := folder / rundir.IDS).is_file():
-        print(ids.read_text(), end="")
+        print(ids.read_text(encoding="utf-8"), end="")
     sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png")]
     print("\n".join(f"written:       {sheet}" for sheet in sorted(sheets)))
 

@@ -51,7 +51,7 @@ def main() -> None:
         content = {"run": str(given.run), **content}
         rundir.write_json(out / "shortcut.json", content)
         text = describe_shortcuts(content)
-        (out / "report.txt").write_text(text + "\n")
+        (out / "report.txt").write_text(text + "\n", encoding="utf-8")
         if picture:
             picture.savefig(out / "films.png", dpi=100)
     except (ProblemError, OSError) as error:

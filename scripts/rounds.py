@@ -63,4 +63,4 @@ def write(path: Path | None, content: Mapping[str, object]) -> None:
     """Writes JSON where a path was given."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2) + "\n")
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -18,7 +18,7 @@ def read_lists(path: Path) -> dict[str, list[Path]]:
         ProblemError: it is no such file.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         what = f"the lists of members cannot be read: {' '.join(str(error).split())}"
         raise ProblemError(what, where=str(path), mend="give a YAML file") from error

@@ -49,7 +49,7 @@ class Calibration:
     def read(cls, path: Path) -> "Calibration":
         """Reads what :meth:`write` has written."""
         try:
-            found = cls(**json.loads(path.read_text()))
+            found = cls(**json.loads(path.read_text(encoding="utf-8")))
             if not all(isinstance(level, dict) for level in found.levels.values()):
                 raise ValueError("its levels are damaged")
             return found

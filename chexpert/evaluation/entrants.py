@@ -150,7 +150,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ProblemError(f"damaged: {error}", where=str(path), mend="run it again, or leave it out") from error
     if not isinstance(content, dict):

@@ -16,7 +16,7 @@ from chexpert.problem import ProblemError
 def join(
     predictions: Named, labels: Named, level: str = "study", views: str = "max", hashed_by: Sequence[Path] = ()
 ) -> Judged:
-    """The rows and observations that both have, in the order of the predictions.
+    """The rows and observations that both have, in the order of their names.
 
     Images other than CheXpert's are joined by their file name too, or by its hash: see :func:`rename`.
 
@@ -24,7 +24,7 @@ def join(
         ProblemError: images are asked for where one side has studies, no row or observation is shared, or a file name
             could be one of several.
     """
-    predictions = rename(predictions, labels, hashed_by)
+    predictions, labels = rename(predictions, labels, hashed_by).in_order(), labels.in_order()
     if level == "study":
         predictions, labels = to_studies(predictions, views), to_studies(labels, labels=True)
     for side in (predictions, labels):

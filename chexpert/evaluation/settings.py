@@ -21,7 +21,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         ProblemError: it cannot be read.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         what = f"the config cannot be read: {str(error).splitlines()[0]}"
         raise ProblemError(what, where=str(path), mend="restore it, or leave the run out") from error

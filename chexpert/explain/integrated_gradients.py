@@ -48,7 +48,7 @@ class IntegratedGradients(Perturbing):
             film, baseline = image.float() / 255, self.hide(image)[None].float() / 255
             way = film - baseline
             with torch.no_grad():
-                ends = model(torch.stack([baseline, film]))[:, list(outputs)].double()
+                ends = model(torch.stack([baseline, film]))[:, list(outputs)].cpu().double()  # not every device has it
             gained = dict(zip(outputs, (ends[1] - ends[0]).tolist(), strict=True))
             found: dict[int, Attribution] = {}
             steps, left = self.steps, list(gained)
@@ -60,7 +60,7 @@ class IntegratedGradients(Perturbing):
         return [found[output] for output in outputs]
 
     def _describe(self, signed: torch.Tensor, gained: float, steps: int) -> Attribution:
-        error = abs(signed.double().sum().item() - gained)
+        error = abs(signed.cpu().double().sum().item() - gained)
         share = error / abs(gained) if gained else None
         return self.attribute(
             signed.cpu().numpy(), steps=steps, completeness_error=share, completeness_error_logit=error

@@ -10,8 +10,9 @@ from torch.utils._pytree import tree_leaves
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether memory ran out, on an accelerator or on the CPU (which has no exception of its own)."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether memory ran out, on an accelerator or on the CPU (which, as MPS, has no exception of its own)."""
+    told = ("can't allocate memory", "MPS backend out of memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in told)
 
 
 def peak_bytes(function: Callable[[], Any]) -> int:

@@ -47,7 +47,7 @@ class Segmentations:
             ProblemError: no such file, or not of this format.
         """
         try:
-            return cls(json.loads(Path(path).read_text()), str(path))
+            return cls(json.loads(Path(path).read_text(encoding="utf-8")), str(path))
         except (OSError, ValueError) as error:
             raise ProblemError(f"no masks: {error}", where=str(path), mend=MEND) from error
 
@@ -127,4 +127,4 @@ def write_segmentations(path: Path, masks: Mapping[str, Mapping[str, RunLengths]
     """Writes {view: {observation: encoded mask}} as CheXlocalize spells it (Lung Opacity: ``Airspace Opacity``)."""
     spelled = {view: {CHEXLOCALIZE.get(n, n): item for n, item in own.items()} for view, own in masks.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(spelled) + "\n")
+    path.write_text(json.dumps(spelled) + "\n", encoding="utf-8")

@@ -136,7 +136,7 @@ def read_cutoffs(path: str | Path) -> dict[str, float]:
 def _read(path: str | Path, value: str, score: str = "") -> list[tuple[str, float, float]]:
     mend = f"a table with the columns {', '.join(filter(None, [value, score, 'task']))}"
     try:
-        with Path(path).open(newline="") as file:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             rows = [_read_row(row, reader.line_num, value, score) for row in reader]
         if not rows:

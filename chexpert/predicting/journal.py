@@ -31,10 +31,11 @@ class Journal:
         if known:
             self._read()
         aside = self.path.with_name(f"{self.path.name}.new")  # a kill here loses nothing
-        self.file = aside.open("w")
-        self.file.write(json.dumps({"key": self.key}) + "\n")
-        self._write(self.done)
-        aside.replace(self.path)
+        with aside.open("w", encoding="utf-8") as self.file:
+            self.file.write(json.dumps({"key": self.key}) + "\n")
+            self._write(self.done)
+        aside.replace(self.path)  # once it is closed: Windows renames no open file
+        self.file = self.path.open("a", encoding="utf-8")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,7 +59,7 @@ class Journal:
         self.file.flush()
 
     def _read(self) -> None:
-        head, *lines = self.path.read_text(errors="replace").splitlines() or [""]
+        head, *lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
         if not head:
             return  # killed before it held anything
         if head != json.dumps({"key": self.key}):

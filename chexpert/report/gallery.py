@@ -99,7 +99,7 @@ def read_gallery(run: Path, names: Names) -> Gallery:
 def read_manifest(path: Path) -> Iterator[Mapping[str, Any]]:
     """The entries of a manifest that name a view and an observation."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
     for entry in content if isinstance(content, list) else []:

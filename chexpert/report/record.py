@@ -185,7 +185,7 @@ def fits(content: dict[str, Any], tell: Callable[[], object]) -> bool:
 def read_json(path: Path) -> dict[str, Any]:
     """What a file of JSON holds; nothing where it is missing or broken."""
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -194,7 +194,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Likewise of YAML."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return dict(content) if isinstance(content, Mapping) else {}

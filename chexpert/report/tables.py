@@ -12,7 +12,7 @@ from chexpert.report.quality import quality_table
 
 def describe(run: Path) -> str:
     """Run folder, AUROC table with its yardstick, and the commands to look further."""
-    metrics = json.loads((run / rundir.METRICS).read_text())
+    metrics = json.loads((run / rundir.METRICS).read_text(encoding="utf-8"))
     chosen = metrics["epoch_chosen_on"]
     lines = []
     for split in ("dev", "valid", "test"):
@@ -20,11 +20,11 @@ def describe(run: Path) -> str:
             labels = f"labels of {metrics[split]['labels']}" + ", blank as negative" * (split == "dev")
             note = "epoch chosen here: optimistic" if split == chosen else f"epoch chosen on {chosen}"
             note = note if chosen else "nothing was trained, no epoch chosen"
-            content = json.loads(rundir.evaluation(run, split).read_text())
+            content = json.loads(rundir.evaluation(run, split).read_text(encoding="utf-8"))
             lines.append(describe_aurocs(content, f"{split} split, {labels}", note))
     quality = run / rundir.EXPLANATIONS / rundir.QUALITY
     if quality.is_file():
-        lines += ["", f"explanations, {quality}", quality_table(json.loads(quality.read_text()))]
+        lines += ["", f"explanations, {quality}", quality_table(json.loads(quality.read_text(encoding="utf-8")))]
     if metrics["skipped"]:
         lines.append(f"skipped: {len(metrics['skipped'])} views, listed in {run / rundir.METRICS}")
     python = os.path.relpath(sys.executable)  # the environment need not be active

@@ -45,7 +45,7 @@ def write_best(folder: Path, study: optuna.Study, fixed: Sequence[str]) -> None:
     """Leaves best.yaml, whole: it is written again after each batch."""
     if content := summarise_best(study, fixed):
         part = folder / f"{BEST}.part"
-        part.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        part.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
         part.replace(folder / BEST)
 
 

@@ -30,12 +30,12 @@ def native_precision(accelerator: str = "auto") -> str:
 
 
 def find_device(accelerator: str = "auto") -> str:
-    """The type of device on which Lightning will train: cuda, cpu, or the accelerator's name where it is another."""
+    """The type of device on which Lightning will train: cuda, mps, cpu, or the accelerator's name if it is another."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "cuda"
-    if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
-        return "cpu"
-    return accelerator
+    if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        return "mps"
+    return "cpu" if accelerator == "auto" else accelerator
 
 
 def depthwise_share(model: nn.Module) -> float:

@@ -22,7 +22,8 @@ def gather_random(trainer: pl.Trainer) -> list[dict[str, Any]]:
 def collect_random() -> dict[str, Any]:
     """The random states of this process as plain containers."""
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global state, whoever uses it
-    return {
+    apple = {"mps": torch.mps.get_rng_state()} if torch.backends.mps.is_available() else {}
+    return apple | {
         "python": random.getstate(),
         "numpy": [kind, np.asarray(keys).tolist(), *rest],
         "torch": torch.get_rng_state(),
@@ -38,3 +39,5 @@ def restore_random(states: Mapping[str, Any]) -> None:
     torch.set_rng_state(states["torch"])
     if states["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])
+    if "mps" in states and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(states["mps"])

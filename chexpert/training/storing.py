@@ -81,7 +81,10 @@ def verify(path: Path) -> None:
 
 def sync(folder: Path) -> None:
     """Makes a rename last, where the system can sync a folder."""
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # Windows opens no folder
     try:
         os.fsync(handle)
     except OSError:

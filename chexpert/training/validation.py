@@ -106,4 +106,5 @@ class Validation(nn.Module):
         return mean_auroc_interval(scores, labels, mask, studies, replicates=200), over  # each epoch: seconds count
 
     def _join_losses(self) -> torch.Tensor:
-        return torch.cat(self.losses).double().cpu() if self.losses else torch.zeros(1, 2, dtype=torch.float64)
+        """On the CPU first: not every device has float64."""
+        return torch.cat(self.losses).cpu().double() if self.losses else torch.zeros(1, 2, dtype=torch.float64)

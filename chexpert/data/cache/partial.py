@@ -7,6 +7,7 @@ write the same bytes to the same places of one file.
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -84,8 +85,10 @@ class PartialCache:
         self.remove()
 
     def remove(self) -> None:
-        """Another process may have removed it already."""
-        self.unfinished.unlink(missing_ok=True)
+        """Another process may have removed it already, or on Windows still have it open: it then does so itself."""
+        self._file.close()  # Windows removes no open file
+        with suppress(PermissionError):
+            self.unfinished.unlink(missing_ok=True)
 
     def _check_rows(self) -> None:
         """A row whose bytes did not reach the disk before the power failed counts as not tried."""

@@ -68,7 +68,7 @@ def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], w
 def _read_skipped(file: Path) -> set[str]:
     """Views that the run of these predictions could not read, as its metrics.json lists them."""
     metrics = file.parent.parent / rundir.METRICS
-    listed = json.loads(metrics.read_text()).get("skipped", []) if metrics.is_file() else []
+    listed = json.loads(metrics.read_text(encoding="utf-8")).get("skipped", []) if metrics.is_file() else []
     return {rundir.view_name(path) for path in listed}
 
 

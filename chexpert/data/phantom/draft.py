@@ -42,7 +42,7 @@ def open_draft(folder: Path, record: Record) -> Iterator[Path]:
     try:
         _make(draft / Path(MARK).parent, folder)
         yield draft
-        (draft / MARK).write_text(json.dumps(record, indent=1))
+        (draft / MARK).write_text(json.dumps(record, indent=1), encoding="utf-8")
         try:
             draft.rename(target)
         except OSError:

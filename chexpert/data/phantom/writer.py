@@ -60,7 +60,7 @@ def write_phantom(folder: Path, *, workers: int | None = None, **options: Any) -
         write_truth(draft / "phantom/truth.csv", [entry for entries in trees[""].values() for entry in entries])
         if planted + damaged:
             defects = [asdict(defect) for defect in planted + damaged]
-            (draft / "phantom/defects.json").write_text(json.dumps(defects, indent=1))
+            (draft / "phantom/defects.json").write_text(json.dumps(defects, indent=1), encoding="utf-8")
     return folder
 
 
@@ -107,7 +107,7 @@ def _write_films(root: Path, trees: Mapping[str, Tree], options: Options, worker
         if masks:
             found[root / name / f"gt_segmentations_{entry.split}.json"][entry.key] = masks
     for path, listed in found.items():
-        path.write_text(json.dumps(listed))
+        path.write_text(json.dumps(listed), encoding="utf-8")
 
 
 def _write_film(root: Path, layout: str, size: int, job: Job) -> Masks:

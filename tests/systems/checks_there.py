@@ -1,0 +1,140 @@
+"""Each loss, optimizer, average, validation and explainer on the pretended device; prints {check: error or null}."""
+
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pretended_device
+import torch
+from hydra.utils import get_object, instantiate
+from omegaconf import OmegaConf
+
+from chexpert.data import Batch
+from chexpert.data.augmentation import warp
+from chexpert.explain.curves import probe_curves
+from chexpert.explain.probing import Probe
+from chexpert.explain.road import probe_road
+from chexpert.explain.sanity import check_sanity
+from chexpert.models import Backbone, Combined, Single
+from chexpert.training import count_targets, start_optimizer
+from chexpert.training.averaging import EMA
+from chexpert.training.finite import LossWatch, Step, check_weights
+from chexpert.training.validation import Validation
+
+CONF = Path(__file__).parents[2] / "conf"
+CHEAP = {"samples": 12, "superpixels": 6, "channels": 3, "steps": 2, "patch": 1.0}
+NAMES = ["Edema", "Fracture"]
+IMAGES = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+TARGETS = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+MASK = torch.tensor([[True, True], [True, False]])
+
+
+def there(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to(pretended_device.NAME)
+
+
+def make(node: str, name: str, **given: object) -> object:
+    cfg = OmegaConf.merge({"seed": 0, "trainer": {"max_epochs": 1}}, OmegaConf.load(CONF / node / f"{name}.yaml"))
+    cfg = cfg.get(name, cfg.get(node, cfg))
+    known = inspect.signature(get_object(cfg["_target_"])).parameters
+    kept = {key: value for key, value in (CHEAP | given).items() if key in known}
+    return instantiate(OmegaConf.create({key: cfg[key] for key in cfg if key not in ("seed", "trainer")}), **kept)
+
+
+def validate() -> None:
+    validation = Validation(NAMES, NAMES)
+    validation.begin()
+    paths = [f"CheXpert-v1.0/valid/patient{n}/study1/view1_frontal.jpg" for n in range(2)]
+    batch = Batch(there(IMAGES), there(TARGETS), there(MASK), paths, [], rows=[0, 1])
+    validation.see(batch, there(torch.tensor([[2.0, 0.0], [-1.0, 0.0]])), there(torch.tensor(0.5)))
+    shares: list[object] = []
+
+    def collect(found: list, own: object) -> None:
+        found[:] = [own]
+        shares.append(own)
+
+    torch.distributed.all_gather_object = collect
+    validation.gather(1, set())
+    assert validation.conclude() == 0.5
+    assert validation.auroc["Edema"].value == 1.0
+
+
+def be_refused() -> None:
+    """The device itself: were it not strict, the other checks would show nothing."""
+    ones = there(torch.ones(3))
+    tries = ones.double, lambda: there(torch.ones(3).double()), lambda: ones + torch.ones(3), ones.numpy
+    for refused in (*tries, lambda: ones.sum(dtype=torch.float64)):
+        try:
+            refused()
+        except (TypeError, RuntimeError):
+            continue
+        raise AssertionError("not refused")
+    assert ones.cpu().double().sum() == 3
+
+
+def train(name: str, optimizer: str) -> None:
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64 * 64, 2)).to(pretended_device.NAME)
+    loss = make("loss", name, observations=NAMES, counts=count_targets(TARGETS, MASK)).to(pretended_device.NAME)
+    duals = getattr(loss, "dual_parameters", list)()
+    step = start_optimizer(make("optimizer", optimizer), [], [*model.parameters()], duals)
+    for number in range(3):
+        value = loss(model(there(IMAGES.float())), there(TARGETS), there(MASK))
+        value.backward()
+        LossWatch().see(value, Step(0, number, number, []))
+        step.step()
+    check_weights(model.state_dict(), "here")
+
+
+def average() -> None:
+    weights = [there(torch.zeros(3))]
+    EMA(0.9)._kwargs["multi_avg_fn"](weights, [there(torch.ones(3))], there(torch.tensor(3)))
+    assert 0 < float(weights[0][0]) < 1
+
+
+def explain(name: str) -> None:
+    model = MODELS[name == "hirescam"]
+    explainer = make("explainer", name)
+    found = explainer(model, there(IMAGES), [[0, 1], [1]])
+    assert [len(own) for own in found] == [2, 1]
+    assert all(np.isfinite(one.signed).all() and one.signed.dtype == np.float32 for own in found for one in own)
+    if name == "gradcam":
+        check_sanity(model, explainer, there(IMAGES), [[0, 1], [1]], found, 60)
+
+
+def score() -> None:
+    image, maps = there(IMAGES[0]), [np.random.default_rng(0).random((64, 64)).astype("float32")]
+    assert np.isfinite(probe_curves(MODELS[0], image, maps, Probe())).all()
+    assert len(probe_road(MODELS[0], image, maps, [0], Probe())) == 1
+
+
+def find_checks() -> Iterator[tuple[str, Callable[[], object]]]:
+    for name in sorted(path.stem for path in CONF.glob("loss/*.yaml")):
+        yield f"loss {name}", partial(train, name, "pesg" if name == "auc_margin" else "adamw")
+    for name in sorted(path.stem for path in CONF.glob("optimizer/*.yaml")):
+        yield f"optimizer {name}", partial(train, "auc_margin" if name == "pesg" else "bce", name)
+    for name in sorted(path.stem for path in CONF.glob("explainer/*.yaml")):
+        yield f"explainer {name}", partial(explain, name)
+    yield "refusals", be_refused
+    yield "validation", validate
+    yield "average", average
+    yield "scores of maps", score
+    yield "augmentation", lambda: warp(there(IMAGES), there(torch.eye(2, 3).expand(2, 2, 3).contiguous()))
+
+
+if __name__ == "__main__":
+    pretended_device.register()
+    torch.manual_seed(0)
+    members = {name: Backbone("resnet10t") for name in "ab"}
+    MODELS = [one.to(pretended_device.NAME).eval() for one in (Single(Backbone("resnet10t"), 2), Combined(members, 2))]
+    told: dict[str, str | None] = {}
+    for title, check in find_checks():
+        try:
+            check()
+            told[title] = None
+        except Exception as error:
+            told[title] = f"{type(error).__name__}: {error}"
+    json.dump(told, sys.stdout)
