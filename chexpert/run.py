@@ -79,7 +79,7 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
         if found[0] is not None:
             return found[0]
         patient = find_rank() is not None
-        with ending(folder, discard=new and not sweep), heeding_signals(patient=patient) as stopper:
+        with ending(folder, discard=new and not sweep, sweep=sweep), heeding_signals(patient=patient) as stopper:
             with telling_state(folder, strip_place(overrides)):
                 mean = share_out(settle(cfg), folder, stopper)
             write_report(folder)  # once the run's state says that it is finished
@@ -88,12 +88,14 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
 
 
 @contextmanager
-def ending(folder: Path, *, discard: bool) -> Iterator[None]:
+def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None]:
     """Sees to what is left of a run that did not finish; ``discard``: nothing, unless it holds a checkpoint."""
     try:
         yield
     except Stopped as stopped:
-        print(f"{stopped}; go on with: python train.py resume={folder}", file=sys.stderr)
+        print(
+            f"{stopped}; go on with: python train.py resume={find_whole(folder) if sweep else folder}", file=sys.stderr
+        )
         if stopped.signal == REQUEUE:
             requeue()
         raise
@@ -107,6 +109,11 @@ def ending(folder: Path, *, discard: bool) -> Iterator[None]:
             mend = "make room there; then go on with resume=RUN"
             raise ProblemError(f"cannot be written: {error.strerror}", where=str(folder), mend=mend) from error
         raise
+
+
+def find_whole(job: Path) -> Path:
+    """The folder of the sweep that a job is of: gone on with, it finishes the job and works off those that are left."""
+    return next((above for above in job.parents if (above / rundir.SWEEP).is_file()), job)
 
 
 def share_out(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:

@@ -112,3 +112,36 @@ def test_a_search_that_was_killed_goes_on_with_the_trials_it_would_have_made(tmp
 
 def read_trials(sweep: Path) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name="search", storage=f"sqlite:///{sweep}/study.db").trials
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda signum: signum.name)
+@pytest.mark.parametrize("manner", [[], ["hydra/launcher=local"], ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3"]])
+def test_a_sweep_that_is_interrupted_names_the_command_that_finishes_it(tmp_path, phantom, manner, signum):
+    values = "interval(1e-4, 1e-2)" if "hydra/sweeper=optuna" in manner else "1e-3,2e-3,3e-3"
+    sweep, log = tmp_path / "sweep", tmp_path / "log"
+    options = ["-m", *manner, *SMALL, f"data.root={phantom}", f"hydra.sweep.dir={sweep}", f"optimizer.lr={values}"]
+    with log.open("w") as said:
+        command = [sys.executable, str(PROJECT / "train.py"), *options, "trainer.max_epochs=3"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        parent = subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stdout=said, stderr=said, start_new_session=True
+        )
+    while parent.poll() is None and not (sweep / "1/checkpoints/last.ckpt").exists():
+        time.sleep(0.05)
+    if signum == signal.SIGINT:
+        os.killpg(parent.pid, signum)  # as a terminal does
+    else:
+        parent.send_signal(signum)
+    code = parent.wait(60)
+    told = log.read_text()
+    print(f"code {code}: {told[-1500:]}")
+    assert code == 128 + signum
+    commands = {line.partition("go on with: ")[2] for line in told.splitlines() if "go on with: " in line}
+    assert [Path(PROJECT / one.partition("resume=")[2]).resolve() for one in commands] == [sweep]
+    assert "Traceback" not in told
+    assert read_states(sweep).keys() < {"0", "1", "2"} or any(
+        state["state"] != "finished" for state in read_states(sweep).values()
+    )
+    done = train(*commands.pop().split()[2:])
+    assert done.returncode == 0, done.stderr
+    assert {job: state["state"] for job, state in read_states(sweep).items()} == dict.fromkeys("012", "finished")

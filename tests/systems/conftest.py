@@ -1,0 +1,3 @@
+"""Tests that imitate other systems; what lies in without_posix/ is for their own interpreters."""
+
+collect_ignore = ["without_posix"]
