@@ -1,6 +1,7 @@
 """Score segmentations or attribution maps against masks as CheXlocalize does: mIoU and hit rate with intervals.
 
-Maps: <patient>_<study>_<view>_<observation>_map.npz with map (h, w), probability, width and height of the film.
+Maps: <patient>_<study>_<view>_<observation>_map.npz with map (h, w), probability, width and height of the film;
+or the .pkl files that CheXlocalize's own code writes, of which nothing is run.
 Exit code 2: the command or one of its files is wrong.
 """
 

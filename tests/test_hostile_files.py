@@ -188,6 +188,48 @@ def test_a_map_file_is_never_unpickled(tmp_path, marker):
             MapFile(tmp_path / name, "x", "Edema").read()
 
 
+@pytest.mark.parametrize("write", PICKLES, ids=[each.__name__ for each in PICKLES])
+def test_a_map_of_chexlocalize_runs_nothing(tmp_path, marker, write):
+    path = tmp_path / "patient1_study1_view1_frontal_Edema_map.pkl"
+    write(path, marker)
+    with pytest.raises(ProblemError, match="no map") as caught:
+        MapFile(path, "patient1_study1_view1_frontal", "Edema").read()
+    assert caught.value.where == str(path)
+
+
+class Within:
+    """A tensor whose numbers are a file of torch.save that holds code."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+
+    def __reduce__(self) -> tuple[Callable, tuple]:
+        return torch.storage._load_from_bytes, (self.content,)
+
+
+@pytest.mark.parametrize("write", PICKLES, ids=[each.__name__ for each in PICKLES])
+def test_nor_do_the_numbers_of_a_tensor_in_it(tmp_path, marker, write):
+    write(tmp_path / "x", marker)
+    path = tmp_path / "a_Edema_map.pkl"
+    content = {"map": Within((tmp_path / "x").read_bytes()), "prob": 0.5, "cxr_dims": (4, 4)}
+    path.write_bytes(pickle.dumps(content))
+    with pytest.raises(ProblemError, match="no map"):
+        MapFile(path, "a", "Edema").read()
+
+
+@pytest.mark.parametrize("call", ["os system", "builtins eval", "torch load", "builtins getattr", "numpy load",
+                                  "numpy.core.multiarray fromfile", "torch._utils _import_dotted_name"])  # fmt: skip
+@pytest.mark.parametrize("protocol", [0, 4])
+def test_no_other_name_is_looked_up(tmp_path, call, protocol):
+    path = tmp_path / "a_Edema_map.pkl"
+    module, name = call.split()
+    old = f"c{module}\n{name}\n.".encode()
+    new = b"\x80\x04" + b"".join(b"\x8c" + bytes([len(t)]) + t.encode() for t in (module, name)) + b"\x93."
+    path.write_bytes(old if protocol == 0 else new)
+    with pytest.raises(ProblemError, match=f"it would call {module}.{name}"):
+        MapFile(path, "a", "Edema").read()
+
+
 def test_yaml_of_a_run_folder_makes_no_objects(run_folder, marker):
     (run_folder / "config.yaml").write_text(f"x: !!python/object/apply:os.mkdir ['{marker}']\n")
     with pytest.raises(ProblemError):

@@ -117,7 +117,9 @@ def localize(
     files, ignored = find_maps(maps, LOCALISED)  # type: ignore[arg-type]
     tune_on = None
     if tune_ground_truth and tune_maps:
-        tune_on = Segmentations.read(tune_ground_truth), find_maps(tune_maps, LOCALISED)[0]
+        tuning, aside = find_maps(tune_maps, LOCALISED)
+        tune_on = Segmentations.read(tune_ground_truth), tuning
+        ignored = [*ignored, *(f"{tune_maps}: {note}" for note in aside if tune_maps != maps)]
         notes += tune_on[0].note_unknown() if tune_ground_truth != ground_truth else []
     table = localize_maps(truth, files, *settings, tune_on=tune_on, replicates=bootstrap, seed=seed, watch=watch)
     if save_segmentations:

@@ -1,4 +1,4 @@
-"""Attribution maps as files: <patient>_<study>_<view>_<observation>_map.npz, the names that CheXlocalize uses."""
+"""Attribution maps as files: <patient>_<study>_<view>_<observation>_map.npz, or CheXlocalize's own .pkl."""
 
 import re
 import zipfile
@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chexpert.metrics.pickled_maps import read_pickled
 from chexpert.metrics.segmentations import SPELLED
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
 
-ENDING = "_map.npz"
-NAME = re.compile(r"(?P<view>.+)_(?P<observation>[^_]+)_map\.npz")
+ENDINGS = ("_map.npz", "_map.pkl")
+"""Of this project's maps, and of those that CheXlocalize's own code writes."""
+NAME = re.compile(r"(?P<view>.+)_(?P<observation>[^_]+)_map\.(?:npz|pkl)")
 BROKEN = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 """What numpy raises for a file that is no sound .npz."""
 
@@ -57,6 +59,8 @@ class MapFile(NamedTuple):
             ProblemError: it is damaged, what it holds is not a map of a film, or it says that it is another's.
         """
         mend = "write it by chexpert.metrics.write_map"
+        if self.path.suffix == ".pkl":
+            return self._read_pickled()
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 probability, width, height = (file[name].item() for name in ("probability", "width", "height"))
@@ -69,6 +73,19 @@ class MapFile(NamedTuple):
         if wrong := _find_wrong(read):
             raise ProblemError(wrong, where=str(self.path), mend=mend)
         self._check_name(*said)
+        return read
+
+    def _read_pickled(self) -> LocalMap:
+        """One of CheXlocalize's own."""
+        mend = f"write it as {self.path.stem}.npz by chexpert.metrics.write_map, or take it out of the folder"
+        try:
+            found = read_pickled(self.path)
+        except (OSError, ValueError) as error:
+            raise ProblemError(f"no map: {error}", where=str(self.path), mend=mend) from error
+        read = LocalMap(found.map, found.probability, found.width, found.height)
+        if wrong := _find_wrong(read):
+            raise ProblemError(wrong, where=str(self.path), mend=mend)
+        self._check_name(None, found.task)
         return read
 
     def _check_name(self, view: str | None, observation: str | None) -> None:
@@ -121,22 +138,32 @@ def find_maps(folder: str | Path, observations: Collection[str]) -> tuple[list[M
     """
     if not Path(folder).is_dir():
         raise ProblemError("no such folder", where=str(folder), mend="give the folder of the maps")
-    named = [_parse(path) for path in sorted(Path(folder).rglob(f"*{ENDING}"))]
+    there = sorted(path for path in Path(folder).rglob("*") if not path.is_dir())
+    named = [_parse(path) for path in there if path.name.endswith(ENDINGS)]
+    others = _note_others([path for path in there if not path.name.endswith(ENDINGS)])
     files = sorted((file for file in named if file.observation in observations), key=lambda f: (f.view, f.observation))
-    mend = f"name maps <patient>_<study>_<view>_<observation>{ENDING}"
+    notes = [*_note_ignored([file for file in named if file.observation not in observations]), *others]
+    mend = f"name maps <patient>_<study>_<view>_<observation>{ENDINGS[0]} (or .pkl, CheXlocalize's own)"
     if not files:
-        raise ProblemError("no maps of the wanted observations", where=str(folder), mend=mend)
+        what = "; ".join(["no maps of the wanted observations", *notes])
+        raise ProblemError(what, where=str(folder), mend=mend)
     for one, other in pairwise(files):
         if one[1:] == other[1:]:
             what = f"two maps of {one.view}, {one.observation}"
             raise ProblemError(what, where=f"{one.path} and {other.path}", mend="one folder for each explainer")
-    return files, _note_ignored([file for file in named if file.observation not in observations])
+    return files, notes
 
 
 def _parse(path: Path) -> MapFile:
     found = NAME.fullmatch(path.name)
     name = found["observation"] if found else ""
     return MapFile(path, found["view"] if found else path.name, SPELLED.get(name, name))
+
+
+def _note_others(paths: Sequence[Path]) -> list[str]:
+    """One note on all files that are no maps by their names."""
+    names = ", ".join(path.name for path in paths[:3]) + ", ..." * (len(paths) > 3)
+    return [f"{len(paths)} file{'s' * (len(paths) > 1)} left aside, no maps by name: {names}"] if paths else []
 
 
 def _note_ignored(files: Sequence[MapFile]) -> list[str]:
