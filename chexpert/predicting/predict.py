@@ -1,7 +1,7 @@
 """From a run and films to a table of probabilities, as the competition asked for it: one row a study."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from chexpert import rundir
 from chexpert.build import Loaded, build, load
 from chexpert.data import ViewDataset
 from chexpert.data.loader import ViewLoader, make_loader
+from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.evaluation import Calibration
 from chexpert.finished import find_home, prepare
 from chexpert.identity import name_safely, read_salt
@@ -45,6 +46,10 @@ class Outcome:
     resumed: int
     failed: Mapping[str, str]
     incomplete: Sequence[str]
+    flagged: Mapping[str, str]
+    """Of each film that is predicted but should be looked at its name in the input, and why."""
+    aside: Mapping[str, str]
+    """Of each file that is no image, and was left aside, its name and what it is."""
 
 
 def predict(
@@ -86,7 +91,7 @@ def predict(
     loaded = load(run)
     names = choose_observations(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
-    films = find_films(inputs, find_roots(loaded, inputs[0], root))
+    films, aside = find_films(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if ids == "hash" else None
     data = loaded.config["data"]
     batch_size, workers = (
@@ -98,21 +103,24 @@ def predict(
     with Journal(output, key, len(films), len(loaded.observations)) as journal:
         resumed = len(journal.done)
         left = [n for n, film in enumerate(films) if film.file and n not in journal.done]
-        for batch in run_model(loaded, films, left, batch_size, workers, watch):
-            journal.add(batch)
+        for batch, flagged in run_model(loaded, films, left, batch_size, workers, watch):
+            journal.add(batch, flagged)
         done = sorted(journal.done)
         kept, lost = [films[n] for n in done], [film for n, film in enumerate(films) if n not in journal.done]
         failed = {film.name: explain_failure(loaded, film) for film in lost}
         if not kept:
             first, why = next(iter(failed.items()))
-            raise ProblemError(f"no film can be read, the first: {why}", where=first, mend="give JPEG, PNG or DICOM")
+            raise ProblemError(
+                f"no film can be read, the first: {why}", where=first, mend="give images: JPEG, PNG or DICOM"
+            )
         probabilities = rundir.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
         rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
         write(output, level, names, ((name_safely(name, salt), row) for name, row in rows))
         journal.remove()
     incomplete = {film.study for film in lost} & {film.study for film in kept} if level == "study" else ()
-    return Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete))
+    flags = {films[n].name: why for n, why in sorted(journal.flagged.items())}
+    return Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete), flags, aside)
 
 
 def read_calibration(run: Path, level: str, views: str) -> Calibration:
@@ -156,13 +164,17 @@ def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
 
 def run_model(
     loaded: Loaded, films: Sequence[Film], left: Sequence[int], batch_size: int, workers: int, watch: Watch
-) -> Iterator[dict[int, list[float]]]:
-    """Probabilities of the films with these numbers, a batch at a time; those that cannot be read are left out."""
+) -> Iterator[tuple[dict[int, list[float]], dict[int, str]]]:
+    """Probabilities of the films with these numbers, a batch at a time, and why some of them should be looked at.
+
+    Those that cannot be read are left out.
+    """
     if not left:
         return
     nothing = np.zeros((len(left), 0), dtype=np.float32)
     files = [str(films[number].file) for number in left]
-    views = ViewDataset([str(n) for n in left], files, nothing, nothing.astype(bool), loaded.preprocessing, skip=True)
+    fitting = replace(loaded.preprocessing, least=LEAST_SIDE)
+    views = ViewDataset([str(n) for n in left], files, nothing, nothing.astype(bool), fitting, skip=True)
     loader = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
     model = prepare(loaded)
     device = next(model.parameters()).device
@@ -173,7 +185,10 @@ def run_model(
                 if not probabilities.isfinite().all():
                     mend = "take another checkpoint of the run"
                     raise ProblemError("the model puts out NaN or infinity", where="the checkpoint", mend=mend)
-                yield dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True))
+                flagged: dict[int, str] = {}
+                for name, why in batch.flagged:
+                    flagged[int(name)] = "; ".join(filter(None, [flagged.get(int(name)), why]))
+                yield dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True)), flagged
 
 
 def reduce(
@@ -215,9 +230,9 @@ def spell(name: str) -> str:
 def explain_failure(loaded: Loaded, film: Film) -> str:
     """Why a film could not be read."""
     if film.file is None:
-        return "this image is missing, or no plain file"
+        return film.why
     try:
-        loaded.preprocessing.read(film.file)
+        replace(loaded.preprocessing, least=LEAST_SIDE).read(film.file)
     except ProblemError as problem:
         return problem.what
     return "it could not be read before, and can be now: run it again"
