@@ -76,6 +76,8 @@ def fit(
     judge(trainer, module, data, weights)
     if not trainer.is_global_zero:
         return math.nan
+    if data.flagged:
+        results.metrics["flagged"] = data.flagged
     results.metrics["skipped"] = sorted(data.skipped)  # again: by now it is known what cannot be read
     rundir.write_json(folder / rundir.METRICS, results.metrics)
     rundir.write_json(folder / rundir.DATA, data.summarise())

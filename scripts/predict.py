@@ -1,9 +1,11 @@
 """Probabilities of any films by a trained model: predict.py RUN INPUT OUTPUT.csv
 
 INPUT: a table with the column Path (CheXpert's competition: one row a study, the maximum over its views), a folder, or
-image files (JPEG, PNG of 8 or 16 bits, DICOM). Films other than CheXpert's are one study each, and are called by salted
-hashes, in the order of the input. Run again, a command that was stopped goes on where it was.
-Exit code 1: some films could not be read; they are listed. 2: the command or one of its files is wrong.
+image files: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM. The content of a file decides, not its name. Images other
+than CheXpert's are one study each, and are called by salted hashes, in the order of the input. Run again, a command
+that was stopped goes on where it was.
+Listed at the end are images that should be looked at (no contrast, no radiograph), and files that are no images.
+Exit code 1: some images could not be read; they are listed. 2: the command or one of its files is wrong.
 Not a medical device.
 """
 
@@ -56,6 +58,12 @@ def main() -> None:
         print(f"evaluate them: python scripts/evaluate.py {shlex.join(map(str, options))}")
     if outcome.synthetic:
         print(f"note: the model was {TRAINED}", file=sys.stderr)
+    for name, why in outcome.flagged.items():
+        print(f"flagged: {name}: {why}", file=sys.stderr)
+    if outcome.aside:
+        print(f"left aside: {len(outcome.aside)} files that are no images", file=sys.stderr)
+    for name, what in outcome.aside.items():
+        print(f"left aside: {name}: {what}", file=sys.stderr)
     for name in outcome.incomplete:
         print(f"scored without a view that could not be read: {name}", file=sys.stderr)
     for name, why in outcome.failed.items():

@@ -86,6 +86,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.cache, self.manifest = cache, manifest
         self.skipped: set[str] = set()
         """CSV paths of the views left out so far under ``on_missing=skip``."""
+        self.flagged: dict[str, str] = {}
+        """CSV paths of the views that were read so far and should be looked at, and why."""
         self.frames: dict[str, pd.DataFrame] = {}
         """The views of train, dev, valid, test, as far as there; ``file``: the image, ``film``: its row in a cache."""
         self.datasets: dict[str, ViewDataset] = {}
@@ -170,6 +172,10 @@ class CheXpertDataModule(pl.LightningDataModule):
         for path in set(batch.skipped) - self.skipped:
             self.skipped.add(path)
             print(f"skipped, cannot be read: {path}", file=sys.stderr)
+        for path, why in batch.flagged:
+            if path not in self.flagged:
+                self.flagged[path] = why
+                print(f"{why} ({len(self.flagged)} so far): {path}", file=sys.stderr)
         if batch.matrices is None:
             return batch
         return batch._replace(images=warp(batch.images, batch.matrices), matrices=None)

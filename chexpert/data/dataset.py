@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from chexpert.data.augmentation import Augmentation
 from chexpert.data.cache import CachePart, DecodedCache
+from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.labels import Draws
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.texts import Texts
@@ -34,6 +35,8 @@ class Batch(NamedTuple):
     """(B, 2, 3) float32, the drawn geometry, for ``warp`` on the device; None where there is none (left) to apply."""
     rows: Sequence[int] = ()
     """B rows of the split, which tell the order of the file where several processes judge."""
+    flagged: Sequence[tuple[str, str]] = ()
+    """Paths of views that were read all the same, and why they should be looked at: no contrast, no radiograph."""
 
 
 class ViewDataset(Dataset):
@@ -97,12 +100,15 @@ class ViewDataset(Dataset):
         images = self._make_room(len(keys))
         kept: list[tuple[int, int]] = []
         skipped: list[str] = []
+        flagged: list[tuple[str, str]] = []
         for key in keys:
             epoch, row = key[0], max(key[1], ~key[1])
-            if self._read(row, images[len(kept)]):
-                kept.append((epoch, row))
-            else:
+            notes = self._read(row, images[len(kept)])
+            if notes is None:
                 skipped.append(self.paths[row])
+                continue
+            kept.append((epoch, row))
+            flagged += [(self.paths[row], note) for note in notes]
         rows = [row for _, row in kept]
         targets, mask = self.targets[rows], self.mask[rows]
         if keys and keys[0][1] < 0:
@@ -110,7 +116,7 @@ class ViewDataset(Dataset):
         if self.draws is not None and keys:
             self.draws.fill(targets.numpy(), rows, keys[0][0])  # a batch is of one epoch
         paths, matrices = [self.paths[row] for row in rows], self._matrices(kept)
-        return Batch(torch.from_numpy(images[: len(rows)]), targets, mask, paths, skipped, matrices, rows)
+        return Batch(torch.from_numpy(images[: len(rows)]), targets, mask, paths, skipped, matrices, rows, flagged)
 
     def measure(self, views: int) -> int:
         """Bytes of memory that a batch of so many views takes, each tensor of it whole pages."""
@@ -121,18 +127,18 @@ class ViewDataset(Dataset):
         size = self.preprocessing.size
         return np.empty((views, 1, size, size), dtype=np.uint8)
 
-    def _read(self, row: int, film: np.ndarray) -> bool:
-        """Fills (1, size, size); False where the image cannot be read and may be skipped."""
+    def _read(self, row: int, film: np.ndarray) -> tuple[str, ...] | None:
+        """Fills (1, size, size), and gives notes on the image; None where it cannot be read and may be skipped."""
         out = film[0]
         if self.cache is not None and self.cache.read(row, out):
-            return True
+            return () if has_contrast(out) else (NO_CONTRAST,)
         try:
-            out[...] = self.preprocessing.read(self.files[row], self.digests[row] if self.digests else "")
+            out[...], notes = self.preprocessing.read_noted(self.files[row], self.digests[row] if self.digests else "")
         except ProblemError:
             if not self.skip:
                 raise
-            return False
-        return True
+            return None
+        return notes
 
     def _matrices(self, keys: Sequence[tuple[int, int]]) -> torch.Tensor | None:
         if self.augmentation is None:

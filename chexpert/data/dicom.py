@@ -1,74 +1,186 @@
-"""The film in a DICOM file, as its header says that it is shown; nothing else of the header is kept."""
+"""The image in a DICOM file, as its header says that it is shown; nothing else of the header is kept."""
 
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-MAGIC = slice(128, 132)
-"""Where a DICOM file says what it is."""
+from chexpert.data.filetypes import DICOMDIR
+from chexpert.data.gray import has_contrast, scale, to_gray
+
+INSTALL = "pip install -e '.[dicom]' in the folder of this project"
+
+RADIOGRAPHS = frozenset(("CR", "DX", "DR", "RG", "RF", "SC", "OT", ""))
+"""Modalities that may hold a chest radiograph: computed, digital and film; fluoroscopy; scanned, other, not said."""
+
+TINT = 8
+"""Of 255: by how much the channels of a gray image may differ, that JPEG has turned into colors and back."""
+
+Notes = tuple[str, ...]
 
 
-def is_dicom(content: bytes) -> bool:
-    """Whether a file's content is DICOM, whatever its name.
+def decode_dicom(content: bytes, max_pixels: int) -> tuple[np.ndarray, Notes]:
+    """(H, W) uint8, and what should be known of it.
 
-    >>> is_dicom(bytes(128) + b"DICM..."), is_dicom(b"JPEG")
-    (True, False)
-    """
-    return content[MAGIC] == b"DICM"
-
-
-def decode_dicom(content: bytes, max_pixels: int) -> np.ndarray:
-    """(H, W) uint8: the pixels by modality LUT, then VOI LUT or window, from their least (black) to their greatest.
-
+    Modality LUT, then the first VOI LUT or window that leaves something visible, else the ends of ``gray.find_ends``.
     MONOCHROME1 shows its least value white and is inverted (DICOM PS3.3, C.7.6.3.1.2).
 
     Raises:
-        ValueError: several frames, colour, or too many pixels.
-        ImportError: pydicom is not there.
-        Exception: of almost any kind, by pydicom, where the content is damaged or of a compression that it lacks.
+        ValueError: no image, several frames, colors, or too many pixels.
+        ImportError: pydicom or the decoder of its compression is not installed.
+        Exception: of almost any kind, by pydicom, where the content is damaged.
+    """
+    header = read_header(content)
+    _check(header, max_pixels)
+    stored = _read_pixels(header)
+    values = _apply_modality(stored, header)
+    image = _find_image(stored, header)
+    gray, notes = _show(values, image, header)
+    gray = 255 - gray if header.PhotometricInterpretation == "MONOCHROME1" else gray.copy()
+    if image is not None:
+        gray[~image] = 0  # as viewers show it, on MONOCHROME1 too
+    return gray, (*_describe(header), *notes)
+
+
+def read_header(content: bytes, **options: Any) -> Any:
+    """The data set in a DICOM file, with or without a preamble.
+
+    Raises:
+        ImportError: pydicom is not installed.
     """
     try:
         import pydicom
+        from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
     except ImportError as error:
-        raise ImportError("DICOM needs pydicom: pip install 'chexpert[dicom]'") from error
-    header = pydicom.dcmread(io.BytesIO(content))
-    _check(header, max_pixels)
-    gray = _scale(_show(header), _find_film(header))
-    return 255 - gray if header.PhotometricInterpretation == "MONOCHROME1" else gray
+        raise ImportError(f"DICOM needs pydicom: {INSTALL}") from error
+    header = pydicom.dcmread(io.BytesIO(content), force=content[128:132] != b"DICM", **options)
+    if "TransferSyntaxUID" not in header.file_meta:
+        implicit = header.original_encoding[0]
+        header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    return header
 
 
 def _check(header: Any, max_pixels: int) -> None:
-    """Refuses what is no single gray film, before its pixels are unpacked."""
+    """Refuses what is no single gray image, before its pixels are unpacked."""
     kind, frames = header.get("PhotometricInterpretation"), int(header.get("NumberOfFrames") or 1)
-    if "Rows" not in header:
-        raise ValueError("a DICOM file without a picture")
+    if header.file_meta.get("MediaStorageSOPClassUID") == DICOMDIR.decode():
+        raise ValueError("a DICOMDIR, the list of the files on a CD")
+    if "Rows" not in header or kind is None:
+        raise ValueError(f"a DICOM file without an image (modality {header.get('Modality') or 'not given'})")
     if header.Rows * header.Columns > max_pixels:
         raise ValueError(f"{header.Columns} x {header.Rows} pixels, more than {max_pixels:,}")
     if frames > 1:
-        raise ValueError(f"{frames} frames: a film has one")
-    if kind not in ("MONOCHROME1", "MONOCHROME2"):
-        raise ValueError(f"{kind} pixels: a film is gray")
+        raise ValueError(f"{frames} frames: a radiograph has one")
+    if kind not in ("MONOCHROME1", "MONOCHROME2", "RGB") and not kind.startswith("YBR_"):
+        raise ValueError(f"{kind} pixels: a radiograph is gray")
+    _check_decoder(header.file_meta.TransferSyntaxUID)
 
 
-def _show(header: Any) -> np.ndarray:
-    from pydicom.pixels import apply_modality_lut, apply_voi_lut
+def _check_decoder(syntax: Any) -> None:
+    """Refuses a compression for which no decoder is installed, by the line that installs it."""
+    from pydicom.pixels import get_decoder
 
-    values = apply_modality_lut(header.pixel_array, header)
-    return np.asarray(apply_voi_lut(values, header), "float64")
+    if not syntax.is_compressed or not syntax.is_encapsulated:
+        return
+    try:
+        there = get_decoder(syntax).is_available
+    except NotImplementedError as error:
+        raise ValueError(f"its pixels are compressed as {syntax.name}, which is not read") from error
+    if not there:
+        raise ImportError(f"its pixels are compressed as {syntax.name}, which needs a decoder: {INSTALL}")
 
 
-def _find_film(header: Any) -> np.ndarray:
-    """(H, W) bool: the pixels that are not padding, whose value may lie far below all others."""
-    stored, padding = header.pixel_array, header.get("PixelPaddingValue")
+def _read_pixels(header: Any) -> np.ndarray:
+    """(H, W) as stored; of three equal channels one."""
+    pixels = header.pixel_array
+    if pixels.ndim == 2:
+        return pixels
+    low, high = pixels.min(axis=2), pixels.max(axis=2)
+    if int((high - low).max()) > TINT:
+        raise ValueError(f"{header.PhotometricInterpretation} pixels of different colors: a radiograph is gray")
+    return pixels[..., 1]
+
+
+def _apply_modality(stored: np.ndarray, header: Any) -> np.ndarray:
+    from pydicom.pixels import apply_modality_lut
+
+    if not header.get("ModalityLUTSequence"):
+        slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
+        if (1 if slope is None else slope, intercept or 0) == (1, 0):  # values of 8 bits stay such
+            return stored
+        header.RescaleSlope, header.RescaleIntercept = 1 if slope is None else slope, intercept or 0
+    return np.asarray(apply_modality_lut(stored, header))
+
+
+def _find_image(stored: np.ndarray, header: Any) -> np.ndarray | None:
+    """(H, W) bool: the pixels that are not padding, whose value may lie far below all others; None for all."""
+    padding = header.get("PixelPaddingValue")
     if padding is None:
-        return np.ones(stored.shape, dtype=bool)
-    ends = sorted((int(padding), int(header.get("PixelPaddingRangeLimit", padding))))
-    film = (stored < ends[0]) | (stored > ends[1])
-    return film if film.any() else ~film
+        return None
+    limit = header.get("PixelPaddingRangeLimit")
+    # Its kind of number is that of the pixels, whatever the header says: -2000 is also written as 63536.
+    ends = np.array([padding, padding if limit is None else limit]).astype(stored.dtype)
+    image = (stored < ends.min()) | (stored > ends.max())
+    return image if image.any() else None
 
 
-def _scale(values: np.ndarray, film: np.ndarray) -> np.ndarray:
-    """Stretched over the grays from the film's darkest to its brightest pixel; padding is cut off at them."""
-    low, high = float(values[film].min()), float(values[film].max())
-    return np.round((values.clip(low, high) - low) * (255 / (high - low or 1))).astype(np.uint8)
+def _show(values: np.ndarray, image: np.ndarray | None, header: Any) -> tuple[np.ndarray, Notes]:
+    """The values by the first LUT or window under which something is visible, else between their ends."""
+    notes: Notes = ()
+    for gray in _apply_windows(values, header):
+        if has_contrast(gray if image is None else gray[image][None]):
+            return gray, notes
+        notes = ("its window leaves nothing visible, and is not applied",)
+    gray = to_gray(values, image)
+    return gray, notes if has_contrast(gray) else ()
+
+
+def _apply_windows(values: np.ndarray, header: Any) -> Iterator[np.ndarray]:
+    """The values by each VOI LUT and window of the header, as far as they have a meaning (PS3.3, C.11.2.1.2)."""
+    for number, item in enumerate(header.get("VOILUTSequence") or ()):
+        yield _apply_lut(values, header, number, item)
+    function = str(header.get("VOILUTFunction") or "LINEAR").upper()
+    for center, width in zip(_list(header, "WindowCenter"), _list(header, "WindowWidth"), strict=False):
+        if np.isfinite([center, width]).all() and (
+            width > 0 if function in ("LINEAR_EXACT", "SIGMOID") else width >= 1
+        ):
+            yield apply_window(values, center, width, function)
+
+
+def apply_window(values: np.ndarray, center: float, width: float, function: str = "LINEAR") -> np.ndarray:
+    """(H, W) uint8: values by a window, black to white (DICOM PS3.3, C.11.2.1.2.1, C.11.2.1.3.1 and C.11.2.1.3.2)."""
+    values = values.astype("float64")
+    if function == "SIGMOID":
+        return np.round(255 / (1 + np.exp((-4 * (values - center) / width).clip(-700, 700)))).astype(np.uint8)
+    if function != "LINEAR_EXACT":
+        center, width = center - 0.5, width - 1
+    if width == 0:
+        return np.where(values > center, 255, 0).astype(np.uint8)
+    return scale(values, (center - width / 2, center + width / 2))
+
+
+def _apply_lut(values: np.ndarray, header: Any, number: int, item: Any) -> np.ndarray:
+    """By a VOI LUT, from 0 to the greatest number of the bits that its entries need: some headers claim more."""
+    from pydicom.pixels import apply_voi
+
+    shown = apply_voi(np.round(values).astype("int64"), header, index=number)
+    entries = np.frombuffer(item.LUTData, "<u2") if isinstance(item.LUTData, bytes) else np.asarray(item.LUTData)
+    return scale(shown, (0, 2 ** max(8, int(entries.max()).bit_length()) - 1))
+
+
+def _list(header: Any, name: str) -> list[float]:
+    value = header.get(name)
+    many = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else value
+    return [float(one) for one in many if one not in (None, "")]
+
+
+def _describe(header: Any) -> Iterator[str]:
+    """What should be known of an image that is read all the same."""
+    modality = str(header.get("Modality") or "").upper()
+    if modality not in RADIOGRAPHS:
+        yield f"no radiograph: modality {modality}"
+    pixel = next((sides for name in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing")
+                  if len(sides := _list(header, name)) == 2), [1.0, 1.0])  # fmt: skip
+    if min(pixel) > 0 and max(pixel) > 1.01 * min(pixel):
+        yield f"pixels that are not square, {pixel[0]:g} to {pixel[1]:g}, are read as if they were"

@@ -81,12 +81,12 @@ class FeatureViews(ViewDataset):
     def _make_room(self, views: int) -> np.ndarray:
         return np.empty((views, self.features.width), dtype=np.float32)
 
-    def _read(self, row: int, film: np.ndarray) -> bool:
+    def _read(self, row: int, film: np.ndarray) -> tuple[str, ...] | None:
         if self.features.read(row, film):
-            return True
+            return ()
         if not self.skip:  # says what is wrong with the film
             self.preprocessing.read(self.files[row], self.digests[row] if self.digests else "")
-        return False
+        return None
 
 
 def open_features(
@@ -136,6 +136,8 @@ def write_features(
         with partial.open("wb") as file:
             np.lib.format.write_array_header_2_0(file, header)
             for batch in watch(batches, "computing features", len(views), each=batch_size):
+                for name, why in batch.flagged:  # the only time that the images are looked at
+                    print(f"{why}: {name}", file=sys.stderr)
                 values = compute(batch, views, width, pool)
                 records = np.empty(len(values), record)
                 records["values"], records["crc"] = values, [zlib.crc32(row.tobytes()) for row in values]

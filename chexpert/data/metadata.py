@@ -1,13 +1,14 @@
 """What is known of a view without looking for a finding: metadata, and statistics of its gray."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from chexpert.data.datamodule import CheXpertDataModule
+from chexpert.data.decoding import read_size
 
 METADATA = ("male", "sex unknown", "age", "age unknown", "AP", "PA", "lateral")
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
@@ -43,7 +44,9 @@ def read_known(data: CheXpertDataModule, split: str, most: int | None = None, se
         if batch.paths:  # otherwise unreadable, and may be skipped
             kept.append(row)
             names.append(batch.paths[0])
-            gray.append(describe_gray(batch.images[0, 0].numpy(), Image.open(dataset.files[row]).size))
+            gray.append(
+                describe_gray(batch.images[0, 0].numpy(), read_size(Path(dataset.files[row]).read_bytes())[::-1])
+            )
     count = len(data.observations)
     values, known = dataset.targets[kept, :count].numpy(), dataset.mask[kept, :count].numpy()
     labels = np.where(known, (values > 0.5).astype("float64"), np.nan)

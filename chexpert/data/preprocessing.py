@@ -1,38 +1,23 @@
 """The one way from an image file to what a model sees, for training, validation, explaining and prediction alike."""
 
 import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 
-from chexpert.data.dicom import decode_dicom, is_dicom
+from chexpert.data.decoding import Decoded, decode
+from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.manifest import CHANGED
 from chexpert.problem import ProblemError
 
-MAX_PIXELS = 64_000_000  # CheXpert's largest films have about 7 million; a 388 kB PNG can claim 400 million
 FITS = ("stretch", "crop", "pad")
+LEAST_SIDE = 32
+"""Pixels: images are scaled down to hundreds; icons and dots, which are smaller, are not predicted or explained."""
 
 cv2.setNumThreads(0)  # the loader's workers are the parallelism; OpenCV's own threads fight with them
-
-
-class Decoded(NamedTuple):
-    """A film as it comes from its file."""
-
-    gray: np.ndarray
-    """(H, W) uint8; each pixel stands for a block of ``reduced`` x ``reduced`` pixels of the file."""
-    height: int
-    """Rows in the file."""
-    width: int
-    """Columns in the file."""
-    reduced: int = 1
-    mode: str = "L"
-    """Pillow's word for the kind of pixels in the file; L is 8-bit gray."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +27,12 @@ class Preprocessing:
     Attributes:
         size: height and width of the input in pixels.
         fit: ``stretch`` both sides to ``size``; ``crop`` the middle square; ``pad`` to a square with black.
+        least: refuse an image with a side of fewer pixels.
     """
 
     size: int = 224
     fit: str = "stretch"
+    least: int = 1
 
     def __call__(self, path: str | Path) -> torch.Tensor:
         """The view in this file as the model takes it: (1, size, size) uint8."""
@@ -59,7 +46,15 @@ class Preprocessing:
         Raises:
             ProblemError: as ``read_gray`` does.
         """
-        return self._fit(_decode(path, self.size, sha256))
+        return self.read_noted(path, sha256)[0]
+
+    def read_noted(self, path: str | Path, sha256: str = "") -> tuple[np.ndarray, tuple[str, ...]]:
+        """As ``read``, and what should be known of the image: no contrast, no radiograph, ..."""
+        image = _decode(path, self.size, sha256)
+        if min(image.height, image.width) < self.least:
+            what = f"{image.width} x {image.height} pixels: a radiograph has at least {self.least} on each side"
+            raise _unreadable(f"this image is too small: {what}", path)
+        return self._fit(image), image.notes if has_contrast(image.gray) else (*image.notes, NO_CONTRAST)
 
     def apply(self, gray: np.ndarray) -> np.ndarray:
         """Carries (H, W) uint8 to (size, size) uint8."""
@@ -113,45 +108,10 @@ def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Deco
         return decode(content, size)
     except FileNotFoundError as error:
         raise _unreadable("this image is missing", path) from error
-    except UnidentifiedImageError as error:  # whose own words tell of a buffer, not of the file
-        raise _unreadable("this image cannot be read: its content is of no known format", path) from error
+    except IsADirectoryError as error:
+        raise _unreadable("this is a folder, and no image", path) from error
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         raise _unreadable(f"this image cannot be read: {error}", path) from error
-
-
-def decode(content: bytes, size: int | None = None) -> Decoded:
-    """Decodes a film; a JPEG at least twice larger than ``size`` both ways is averaged over blocks on the way.
-
-    libjpeg averages 2 x 2, 4 x 4 or 8 x 8 pixels by leaving out the finer cosines of each block: half the time of a
-    full decode of a film of v1.0, and over 40 dB from averaging its pixels.
-
-    Raises:
-        Exception: of almost any kind, by Pillow's plugins, where the content is damaged or no image.
-    """
-    if is_dicom(content):
-        gray = decode_dicom(content, MAX_PIXELS)
-        return Decoded(gray, *gray.shape)
-    with Image.open(io.BytesIO(content)) as image:
-        (width, height), mode = image.size, image.mode
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
-        side = size or min(width, height)  # draft gives None where it is no JPEG, or less than twice too large
-        drafted = image.draft("L", (side, side)) if min(width, height) >= 2 * side else None
-        reduced = round(width / drafted[1][2]) if drafted else 1
-        return Decoded(_gray(image), height, width, reduced, mode)
-
-
-def _gray(image: Image.Image) -> np.ndarray:
-    if image.mode == "I;16":
-        return _narrow(np.asarray(image))
-    if image.mode not in ("L", "LA", "RGB", "RGBA", "P", "1"):
-        raise ValueError(f"image mode {image.mode}")
-    return np.asarray(image if image.mode == "L" else image.convert("L"))
-
-
-def _narrow(values: np.ndarray) -> np.ndarray:
-    """The upper 8 of the bits that the brightest pixel needs: films have 10 to 16, and convert("L") would saturate."""
-    return (values >> max(0, int(values.max(initial=0)).bit_length() - 8)).astype(np.uint8)
 
 
 def _unreadable(what: str, path: str | Path) -> ProblemError:

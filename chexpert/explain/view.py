@@ -1,7 +1,8 @@
 """A view to be explained, with all that is known of it."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,12 @@ import torch
 
 from chexpert import rundir
 from chexpert.data import Preprocessing, ViewDataset, read_gray
+from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.explain.geometry import carry_back
 from chexpert.metrics import Segmentations
 from chexpert.problem import ProblemError
 
-LEAST_SIDE = 32  # pixels: films are scaled down to hundreds, icons and dots are smaller
-FILM = "give the JPEG, PNG or DICOM of a film, 8 or 16 bits of gray or colour"
+FILM = "give the JPEG, PNG, TIFF or DICOM of a radiograph"
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,12 @@ def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View
         ProblemError: the file is missing or cannot be read as a film.
     """
     try:
-        film = read_gray(file)
-        image = torch.from_numpy(preprocessing.read(file))[None]
+        gray, notes = replace(preprocessing, least=LEAST_SIDE).read_noted(file)
+        film, image = read_gray(file), torch.from_numpy(gray)[None]
     except ProblemError as problem:
         raise ProblemError(problem.what, where=problem.where, mend=FILM) from problem
-    if min(film.shape) < LEAST_SIDE:
-        what = f"an image of {film.shape[1]} x {film.shape[0]} pixels is no film"
-        raise ProblemError(what, where=str(file), mend=FILM)
+    for note in notes:
+        print(f"flagged: {file}: {note}", file=sys.stderr)
     return View(path, image, film, preprocessing.matrix(*film.shape))
 
 

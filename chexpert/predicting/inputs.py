@@ -2,17 +2,17 @@
 
 import csv
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chexpert.data.dicom import is_dicom
 from chexpert.data.explore import find_layout
 from chexpert.data.files import find_present
+from chexpert.data.filetypes import IMAGE_ENDINGS, UNKNOWN, recognize_file
 from chexpert.identity import find_public, is_public
 from chexpert.problem import ProblemError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".dcm", ".dicom")
+NAMED = 5  # files that are named where there is no image
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,12 @@ class Film:
     Attributes:
         name: in the input, or as CheXpert has it; not yet safe to be written down.
         file: where it lies; None where it was not found, or is no plain file (a pipe would block).
+        why: it has no file, where there is another reason.
     """
 
     name: str
     file: str | None
+    why: str = "this image is missing, or no plain file"
 
     @property
     def study(self) -> str:
@@ -33,8 +35,10 @@ class Film:
         return self.name.rpartition("/")[0] if find_public(self.name) else self.name
 
 
-def find_films(inputs: Sequence[Path], roots: Sequence[Path]) -> list[Film]:
+def find_films(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[Film], dict[str, str]]:
     """The films of one table (.csv), one folder, or several files, in the order of the input, folders sorted.
+
+    And what was left aside, since it is no image: its name, and what it is.
 
     Args:
         inputs: as given.
@@ -49,16 +53,18 @@ def find_films(inputs: Sequence[Path], roots: Sequence[Path]) -> list[Film]:
         raise ProblemError(what, where=str(wrong[0]), mend="give one input at a time")
     if gone := next((path for path in inputs if not path.exists()), None):
         raise ProblemError("no such file or folder", where=str(gone), mend="give a table, a folder or image files")
+    aside: dict[str, str] = {}
     if is_table(first):
         films = list(read_films(first, roots))
     else:
-        films = [open_film(path) for path in (list_folder(first) if first.is_dir() else inputs)]
+        films = list(open_films(list_folder(first) if first.is_dir() else inputs, first, aside))
     names = [find_public(film.name) or film.name for film in films]
     if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
         raise ProblemError(f"given twice: {twice}", where=str(first), mend="keep one of each")
     if not films:
-        raise ProblemError("no film", where=str(first), mend=f"files that end in {', '.join(SUFFIXES)}, or are DICOM")
-    return films
+        what = "no image" + "".join(f"; {name} is {kind}" for name, kind in list(aside.items())[:NAMED])
+        raise ProblemError(what, where=str(first), mend="give images: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or DICOM")
+    return films, aside
 
 
 def is_table(path: Path) -> bool:
@@ -66,13 +72,36 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def open_film(path: Path) -> Film:
-    """The film in a file: called as CheXpert calls it, else by its path."""
-    return Film(find_public(str(path)) or str(path), str(path) if path.is_file() else None)
+def open_films(paths: Iterable[Path], top: Path, aside: dict[str, str]) -> Iterator[Film]:
+    """The film in each file that may be an image, by its content; what is none is put ``aside``, with what it is.
+
+    Args:
+        paths: of files, and of links to folders.
+        top: hidden is what has a name with a dot below it.
+        aside: is filled while the films are taken.
+    """
+    for path in paths:
+        name = find_public(str(path)) or str(path)
+        if not path.is_file():
+            linked = path.is_symlink() and path.is_dir()
+            yield Film(name, None, "a link to a folder, which is not followed") if linked else Film(name, None)
+            continue
+        try:
+            what, image = recognize_file(path)
+        except OSError as error:  # it may be a film, and is then listed with those that cannot be read
+            yield Film(name, None, f"this image cannot be read: {error}")
+            continue
+        hidden = top.is_dir() and any(part.startswith(".") for part in path.relative_to(top).parts)
+        if not image:
+            aside[name] = what
+        elif hidden and what == UNKNOWN and path.suffix.lower() not in IMAGE_ENDINGS:
+            aside[name] = "hidden, and of no known format"
+        else:
+            yield Film(name, None, "hidden: give the file itself, or rename it") if hidden else Film(name, str(path))
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """All films below a folder, also DICOM files without an ending.
+    """All files below a folder, and links to folders in it, which nothing follows.
 
     Raises:
         OSError: a folder in it cannot be listed.
@@ -81,20 +110,11 @@ def list_folder(folder: Path) -> list[Path]:
     def stop(error: OSError) -> None:  # os.walk would leave its films out and not say so
         raise error
 
-    found = (Path(above) / name for above, _, names in os.walk(folder, onerror=stop) for name in names)
-    return sorted(
-        path for path in found if path.suffix.lower() in SUFFIXES or (not path.suffix and _starts_dicom(path))
-    )
-
-
-def _starts_dicom(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            return is_dicom(file.read(132))
-    except OSError:  # it may be a film, and is then listed with those that cannot be read
-        return True
+    found: list[Path] = []
+    for above, folders, names in os.walk(folder, onerror=stop):
+        found += [Path(above) / name for name in names]
+        found += [path for name in folders if (path := Path(above) / name).is_symlink()]
+    return sorted(found)
 
 
 def read_films(table: Path, roots: Sequence[Path]) -> Iterator[Film]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from chexpert.predicting.inputs import Film
@@ -24,6 +25,8 @@ class Journal:
         self.path, self.key = output.with_name(f"{output.name}.part"), key
         self.films, self.width = films, width
         self.done: dict[int, list[float]] = {}
+        self.flagged: dict[int, str] = {}
+        """Of films that are done, why they should be looked at."""
 
     def __enter__(self) -> "Journal":
         """Reads what is there; a last line that was cut off is done again."""
@@ -33,7 +36,7 @@ class Journal:
         aside = self.path.with_name(f"{self.path.name}.new")  # a kill here loses nothing
         with aside.open("w", encoding="utf-8") as self.file:
             self.file.write(json.dumps({"key": self.key}) + "\n")
-            self._write(self.done)
+            self._write(self.done, self.flagged)
         aside.replace(self.path)  # once it is closed: Windows renames no open file
         self.file = self.path.open("a", encoding="utf-8")
         return self
@@ -44,17 +47,19 @@ class Journal:
         if not self.done:
             self.path.unlink(missing_ok=True)
 
-    def add(self, rows: Mapping[int, Sequence[float]]) -> None:
-        """Keeps the probabilities of further films."""
+    def add(self, rows: Mapping[int, Sequence[float]], flagged: Mapping[int, str] = MappingProxyType({})) -> None:
+        """Keeps the probabilities of further films, and why some of them should be looked at."""
         self.done |= {number: list(row) for number, row in rows.items()}
-        self._write(rows)
+        self.flagged |= flagged
+        self._write(rows, flagged)
 
     def remove(self) -> None:
         """Once the output is written."""
         self.file.close()
         self.path.unlink()
 
-    def _write(self, rows: Mapping[int, Sequence[float]]) -> None:
+    def _write(self, rows: Mapping[int, Sequence[float]], flagged: Mapping[int, str]) -> None:
+        self.file.writelines(f"{json.dumps({'film': number, 'flag': why})}\n" for number, why in flagged.items())
         self.file.writelines(f"{json.dumps([number, *row])}\n" for number, row in rows.items())
         self.file.flush()
 
@@ -68,6 +73,8 @@ class Journal:
         for line in lines:
             if row := self._parse(line):
                 self.done[row[0]] = row[1:]
+            elif flag := _parse_flag(line):
+                self.flagged |= flag
 
     def _parse(self, line: str) -> list[Any] | None:
         """Number and probabilities of a film; None where the line is damaged: the film is then done again."""
@@ -78,6 +85,15 @@ class Journal:
         whole = isinstance(row, list) and len(row) == 1 + self.width and type(row[0]) is int
         known = whole and 0 <= row[0] < self.films and all(type(p) is float and 0 <= p <= 1 for p in row[1:])
         return row if known else None
+
+
+def _parse_flag(line: str) -> dict[int, str]:
+    """The flag of a film; none where the line is damaged, whose film is then done again."""
+    try:
+        told = json.loads(line)
+        return {int(told["film"]): str(told["flag"])}
+    except (ValueError, TypeError, KeyError):
+        return {}
 
 
 def find_key(checkpoint: Path, films: Iterable[Film], **options: Any) -> str:

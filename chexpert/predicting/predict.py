@@ -1,7 +1,7 @@
 """From a run and films to a table of probabilities, as the competition asked for it: one row a study."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from chexpert import rundir
 from chexpert.build import Loaded, build, load
 from chexpert.data import ViewDataset
 from chexpert.data.loader import ViewLoader, make_loader
+from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.evaluation import Calibration
 from chexpert.finished import find_home, prepare
 from chexpert.identity import HASH, name_safely, read_salt, shorten
@@ -47,6 +48,10 @@ class Outcome:
     resumed: int
     failed: Mapping[str, str]
     incomplete: Sequence[str]
+    flagged: Mapping[str, str]
+    """Of each film that is predicted but should be looked at its name in the input, and why."""
+    aside: Mapping[str, str]
+    """Of each file that is no image, and was left aside, its name and what it is."""
     hashed: bool = False
     """Whether names in the table are hashes."""
     synthetic: bool = False
@@ -91,7 +96,7 @@ def predict(
     loaded = load(run)
     names = choose_observations(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
-    films = find_films(inputs, find_roots(loaded, inputs[0], root))
+    films, aside = find_films(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if ids == "hash" else None
     data = loaded.config["data"]
     batch_size, workers = (
@@ -103,14 +108,16 @@ def predict(
     with Journal(output, key, len(films), len(loaded.observations)) as journal:
         resumed = len(journal.done)
         left = [n for n, film in enumerate(films) if film.file and n not in journal.done]
-        for batch in run_model(loaded, films, left, batch_size, workers, watch):
-            journal.add(batch)
+        for batch, flagged in run_model(loaded, films, left, batch_size, workers, watch):
+            journal.add(batch, flagged)
         done = sorted(journal.done)
         kept, lost = [films[n] for n in done], [film for n, film in enumerate(films) if n not in journal.done]
         failed = {film.name: explain_failure(loaded, film) for film in lost}
         if not kept:
             first, why = next(iter(failed.items()))
-            raise ProblemError(f"no film can be read, the first: {why}", where=first, mend="give JPEG, PNG or DICOM")
+            raise ProblemError(
+                f"no film can be read, the first: {why}", where=first, mend="give images: JPEG, PNG or DICOM"
+            )
         probabilities = rundir.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
         rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
@@ -119,7 +126,9 @@ def predict(
         journal.remove()
     incomplete = {film.study for film in lost} & {film.study for film in kept} if level == "study" else ()
     hashed = salt is not None and any(name_safely(name, salt).startswith(HASH) for name, _ in rows)
-    return Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete), hashed, loaded.synthetic)
+    flags = {films[n].name: why for n, why in sorted(journal.flagged.items())}
+    found = Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete), flags, aside)
+    return replace(found, hashed=hashed, synthetic=loaded.synthetic)
 
 
 def call(films: Sequence[Film], inputs: Sequence[Path], salt: str | None) -> dict[str, str]:
@@ -172,13 +181,17 @@ def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
 
 def run_model(
     loaded: Loaded, films: Sequence[Film], left: Sequence[int], batch_size: int, workers: int, watch: Watch
-) -> Iterator[dict[int, list[float]]]:
-    """Probabilities of the films with these numbers, a batch at a time; those that cannot be read are left out."""
+) -> Iterator[tuple[dict[int, list[float]], dict[int, str]]]:
+    """Probabilities of the films with these numbers, a batch at a time, and why some of them should be looked at.
+
+    Those that cannot be read are left out.
+    """
     if not left:
         return
     nothing = np.zeros((len(left), 0), dtype=np.float32)
     files = [str(films[number].file) for number in left]
-    views = ViewDataset([str(n) for n in left], files, nothing, nothing.astype(bool), loaded.preprocessing, skip=True)
+    fitting = replace(loaded.preprocessing, least=LEAST_SIDE)
+    views = ViewDataset([str(n) for n in left], files, nothing, nothing.astype(bool), fitting, skip=True)
     loader = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
     model = prepare(loaded)
     device = next(model.parameters()).device
@@ -189,7 +202,10 @@ def run_model(
                 if not probabilities.isfinite().all():
                     mend = "take another checkpoint of the run"
                     raise ProblemError("the model puts out NaN or infinity", where="the checkpoint", mend=mend)
-                yield dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True))
+                flagged: dict[int, str] = {}
+                for name, why in batch.flagged:
+                    flagged[int(name)] = "; ".join(filter(None, [flagged.get(int(name)), why]))
+                yield dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True)), flagged
 
 
 def reduce(
@@ -231,9 +247,9 @@ def spell(name: str) -> str:
 def explain_failure(loaded: Loaded, film: Film) -> str:
     """Why a film could not be read."""
     if film.file is None:
-        return "this image is missing, or no plain file"
+        return film.why
     try:
-        loaded.preprocessing.read(film.file)
+        replace(loaded.preprocessing, least=LEAST_SIDE).read(film.file)
     except ProblemError as problem:
         return problem.what
     return "it could not be read before, and can be now: run it again"

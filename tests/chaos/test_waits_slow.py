@@ -141,9 +141,6 @@ def test_a_run_that_does_not_train_yet_ends(many, tmp_path, signum, what):
 
 COMMANDS = {
     "predict": lambda run, films, out: [
-<<<<<<< HEAD
-        *("scripts/predict.py", run, films, out / "p.csv", "--workers", 2, "--level", "image")
-=======
         "scripts/predict.py",
         run,
         films,
@@ -152,7 +149,6 @@ COMMANDS = {
         2,
         "--level",
         "image",
->>>>>>> k-wait
     ],
     "audit": lambda run, films, out: ["scripts/audit_data.py", films],
     "phantom": lambda run, films, out: ["scripts/make_phantom.py", out / "new", "--patients", 500],

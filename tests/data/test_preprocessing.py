@@ -10,8 +10,9 @@ import scipy.ndimage
 import torch
 from PIL import Image, ImageFile
 
+from chexpert.data.decoding import MAX_PIXELS
 from chexpert.data.manifest import hash_file
-from chexpert.data.preprocessing import FITS, MAX_PIXELS, Preprocessing, read_gray
+from chexpert.data.preprocessing import FITS, Preprocessing, read_gray
 from chexpert.problem import ProblemError
 
 WIDE = np.array([[10, 20, 30, 40], [50, 60, 70, 80]], dtype=np.uint8)
@@ -102,17 +103,6 @@ def test_a_file_becomes_one_uint8_channel(tmp_path):
 def test_colour_becomes_gray_as_pillow_does_it(tmp_path):
     path = save(tmp_path / "film.jpg", noise(32, 32, 3))
     assert (Preprocessing(32)(path)[0].numpy() == np.asarray(Image.open(path).convert("L"))).all()
-
-
-def test_sixteen_bits_keep_their_high_byte(tmp_path):
-    path = save(tmp_path / "film.png", np.array([[3000, 65535], [0, 255]], dtype=np.uint16))
-    assert read_gray(path).tolist() == [[11, 255], [0, 0]]
-
-
-def test_a_mode_without_a_gray_meaning_is_refused(tmp_path):
-    Image.new("CMYK", (4, 4)).save(tmp_path / "film.jpg")
-    with pytest.raises(ProblemError, match="image mode CMYK"):
-        read_gray(tmp_path / "film.jpg")
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])

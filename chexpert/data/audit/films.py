@@ -42,7 +42,14 @@ def check_films(audit: Audit, layout: Layout, known: Iterable[str], workers: int
     found = _inspect(audit, layout, [*table["file"], *sorted({*unlisted, *filter(images.is_image, named)})], workers)
     _hash_others(audit, layout, named)
     audit.images = table.join(pd.DataFrame([asdict(image) for image in found[: len(table)]], columns=COLUMNS))
-    for look in (images.find_unreadable, images.find_odd_images, images.find_shared_images):
+    looks = (
+        images.find_unreadable,
+        images.find_blank,
+        images.find_noted,
+        images.find_odd_images,
+        images.find_shared_images,
+    )
+    for look in looks:
         yield from look(audit.images)
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from chexpert.data.audit.defect import Defect, warn
-from chexpert.data.preprocessing import decode
+from chexpert.data.decoding import decode
+from chexpert.data.filetypes import recognize_file
+from chexpert.data.gray import NO_CONTRAST, has_contrast
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MOST_ASPECT = 2.0  # long side by short side; CheXpert's films have about 1.2
@@ -25,6 +27,8 @@ class ImageFile:
     width: int = 0
     mode: str = ""  # Pillow's word; L is 8-bit gray
     error: str = ""
+    contrast: bool = True  # whether anything can be seen
+    notes: str = ""  # what else should be known
 
 
 def inspect_image(path: str) -> ImageFile:
@@ -36,12 +40,13 @@ def inspect_image(path: str) -> ImageFile:
         film = decode(content)
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         return ImageFile(digest, error=f"this image cannot be read: {error}")
-    return ImageFile(digest, film.height, film.width, film.mode)
+    notes = "; ".join(film.notes)
+    return ImageFile(digest, film.height, film.width, film.mode, contrast=has_contrast(film.gray), notes=notes)
 
 
 def list_unlisted(folder: Path, listed: Collection[str], tops: Iterable[str] = ()) -> list[str]:
-    """Image files that are not listed: in the folders `tops` directly below `folder`, however deep, and in those of the
-    listed ones; no links."""
+    """Image files, by their content, that are not listed: in the folders `tops` directly below `folder`, however deep,
+    and in those of the listed ones; no links."""
     start = len(str(folder)) + 1
     places = {(top, os.sep) for top in tops if not (folder / top).is_symlink()}
     places |= {path[start:].partition(os.sep)[:2] for path in listed}
@@ -49,7 +54,7 @@ def list_unlisted(folder: Path, listed: Collection[str], tops: Iterable[str] = (
     for top in (top for top, slash in places if slash):
         for parent, _, names in os.walk(folder / top):
             found |= {f"{parent}{os.sep}{name}" for name in names}
-    return sorted(path for path in found.difference(listed) if is_image(path) and _is_plain(Path(path)))
+    return sorted(path for path in found.difference(listed) if _is_plain(Path(path)) and _may_be_image(path))
 
 
 def find_known(folder: Path, names: Iterable[str]) -> list[str]:
@@ -62,6 +67,13 @@ def find_known(folder: Path, names: Iterable[str]) -> list[str]:
 def is_image(path: str) -> bool:
     """Whether the name says that a file is an image."""
     return path.lower().endswith(SUFFIXES)
+
+
+def _may_be_image(path: str) -> bool:
+    try:
+        return recognize_file(Path(path)).image
+    except OSError:  # an image may be in it
+        return True
 
 
 def _is_file(path: Path) -> bool:
@@ -91,6 +103,18 @@ def find_unreadable(images: pd.DataFrame) -> Iterator[Defect]:
     """
     for key, error in images.loc[images["error"] != "", ["key", "error"]].itertuples(index=False):
         yield Defect("unreadable", key, error, "restore the file, or leave it out: data.on_missing=skip")
+
+
+def find_blank(images: pd.DataFrame) -> Iterator[Defect]:
+    """Files in which nothing is to be seen; `images` as above."""
+    for key in images.loc[(images["error"] == "") & ~images["contrast"].astype(bool), "key"]:
+        yield Defect("no_contrast", str(key), NO_CONTRAST, "restore the file, or remove its row from the table")
+
+
+def find_noted(images: pd.DataFrame) -> Iterator[Defect]:
+    """Files that are read although something speaks against it; `images` as above."""
+    for key, notes in images.loc[images["notes"] != "", ["key", "notes"]].itertuples(index=False):
+        yield warn("header", str(key), str(notes), "see whether this is the image that it should be")
 
 
 def find_odd_images(images: pd.DataFrame) -> Iterator[Defect]:

@@ -20,7 +20,7 @@ from PIL import features
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.problem import ProblemError
 
-VERSION = 1  # raise it when the layout changes, or when Preprocessing makes other pixels of a file
+VERSION = 2  # raise it when the layout changes, or when Preprocessing makes other pixels of a file
 HEADER = 4096
 INDEX = np.dtype([("state", "<u4"), ("crc", "<u4")])
 READY, UNREADABLE = 1, 2  # states of a row; 0 is one that was not tried yet

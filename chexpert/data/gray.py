@@ -1,0 +1,60 @@
+"""The gray scale of an image: which values become black and white where 8 bits do not say so."""
+
+import cv2
+import numpy as np
+
+ENDS = (0.001, 0.999)
+"""Shares of the pixels below black and above white. One hot pixel, a dead line's end or a lead letter is less than a
+thousandth of a radiograph, and would otherwise take the gray scale for itself; anatomy is more."""
+
+LEAST_CONTRAST = 8
+"""Of 256 grays, between the ends. A radiograph has over 100; in fewer than 8 nothing is seen, and a JPEG of one gray
+value may have two or three."""
+
+NO_CONTRAST = "no contrast: one gray value"
+
+Ends = tuple[float, float]
+
+
+def to_gray(values: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
+    """(H, W) uint8: 8-bit values as they are, others between their ends.
+
+    Args:
+        values: (H, W), of any kind of numbers.
+        image: (H, W) bool, where they are not padding.
+    """
+    return values if values.dtype == np.uint8 else scale(values, find_ends(values, image))
+
+
+def find_ends(values: np.ndarray, image: np.ndarray | None = None) -> Ends:
+    """The values that become black and white, by ``ENDS``: those of pixels, and at least one pixel lies beyond each.
+
+    >>> find_ends(np.array([[0, 5, 6, 7, 4095]]))
+    (5.0, 7.0)
+    """
+    inner = (values if image is None else values[image]).ravel()
+    if inner.dtype.kind == "f":
+        inner = inner[np.isfinite(inner)]
+    last = len(inner) - 1
+    if last < 2:
+        return (float(inner.min()), float(inner.max())) if len(inner) else (0.0, 0.0)
+    low, high = int(np.ceil(ENDS[0] * last)), int(ENDS[1] * last)
+    ordered = np.partition(inner, (low, high))
+    return float(ordered[low]), float(ordered[high])
+
+
+def scale(values: np.ndarray, ends: Ends) -> np.ndarray:
+    """(H, W) uint8: the first of the ends is black, the second white; black throughout where they are the same."""
+    low, high = ends
+    gray = np.nan_to_num(values.astype("float64"), nan=low).clip(low, high)
+    return np.round((gray - low) * (255 / (high - low or 1))).astype(np.uint8)
+
+
+def has_contrast(gray: np.ndarray) -> bool:
+    """Whether anything can be seen in (H, W) uint8: its ends are ``LEAST_CONTRAST`` grays apart."""
+    if int(gray.max()) - int(gray.min()) < LEAST_CONTRAST:
+        return False
+    counts = cv2.calcHist([np.ascontiguousarray(gray)], [0], None, [256], [0, 256]).ravel()
+    last = gray.size - 1
+    low, high = np.searchsorted(counts.cumsum(dtype="float64"), [np.ceil(ENDS[0] * last) + 1, int(ENDS[1] * last) + 1])
+    return bool(high - low >= LEAST_CONTRAST)

@@ -1,0 +1,215 @@
+"""Gray values of image files of every kind, against the values that were written."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from test_dicom import make_dicom
+
+from chexpert.data import Preprocessing, read_gray
+from chexpert.data.decoding import decode, read_size
+from chexpert.data.gray import NO_CONTRAST, has_contrast
+from chexpert.problem import ProblemError
+
+RNG = np.random.default_rng(0)
+FILM = RNG.integers(0, 256, (40, 50), dtype=np.uint8)
+DEEP = np.linspace(0, 4095, 40 * 50).reshape(40, 50).astype(np.uint16)
+
+
+def encode(image, kind="PNG", **options):
+    file = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def gray(content):
+    return decode(content).gray
+
+
+def encode_deep(pixels, color):
+    """A PNG of 16 bits with these channels, which Pillow does not write."""
+    height, width = pixels.shape[:2]
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 16, color, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("orientation", range(10))  # 0 and 9 do not exist
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_exif_turns_an_image_as_pillow_does(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content, plain = encode(FILM, kind, exif=exif), Image.fromarray(gray(encode(FILM, kind)))
+    plain.getexif()[0x0112] = orientation
+    shown = ImageOps.exif_transpose(plain)
+    image = decode(content)
+    assert np.array_equal(image.gray, np.asarray(shown))
+    assert (image.width, image.height) == shown.size
+    assert read_size(content) == image.gray.shape == ((50, 40) if 5 <= orientation <= 8 else (40, 50))
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_turned_image_is_fitted_as_the_same_image_saved_upright(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    (tmp_path / "a.jpg").write_bytes(encode(RNG.integers(0, 256, (131, 97), dtype=np.uint8), "JPEG", exif=exif))
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")))
+    for size in (16, 64):
+        assert np.array_equal(Preprocessing(size).read(tmp_path / "a.jpg"), Preprocessing(size).apply(upright))
+
+
+def test_8_bit_jpegs_are_pillow_s_pixels_to_the_bit():
+    content = encode(FILM, "JPEG")
+    assert np.array_equal(gray(content), np.asarray(Image.open(io.BytesIO(content))))
+    large = encode(RNG.integers(0, 256, (390, 320), dtype=np.uint8), "JPEG")
+    reduced = Image.open(io.BytesIO(large))
+    reduced.draft("L", (160, 160))
+    assert np.array_equal(decode(large, 160).gray, np.asarray(reduced))
+
+
+@pytest.mark.parametrize("low", [0, 60, 250])
+def test_8_bits_are_never_rescaled(low):
+    narrow = FILM // 52 + low
+    assert np.array_equal(gray(encode(narrow)), narrow)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_16_bit_values_fill_the_grays_whatever_bits_they_use(bits):
+    values = np.linspace(0, 2**bits - 1, 2000).reshape(40, 50)
+    assert np.abs(gray(encode(values.astype(np.uint16))) - values / (2**bits - 1) * 255).max() <= 1
+
+
+def test_hot_pixels_leave_the_others_as_they_are_and_png_and_dicom_are_equal(tmp_path):
+    plain, hot = DEEP // 4 + 500, DEEP // 4 + 500
+    hot[7, 7], hot[9, 9] = 65535, 0
+    shown = {}
+    for name, values in (("plain", plain), ("hot", hot)):
+        dicom = make_dicom(tmp_path / f"{name}.dcm", values, BitsStored=16, HighBit=15)
+        shown[name] = read_gray(dicom)
+        assert np.array_equal(gray(encode(values)), shown[name])
+        assert np.array_equal(gray(encode_deep(np.stack([values] * 3, 2), 2)), shown[name])
+        assert np.array_equal(gray(encode(values, "TIFF")), shown[name])
+    assert (shown["hot"][7, 7], shown["hot"][9, 9]) == (255, 0)
+    change = np.abs(shown["hot"].astype(int) - shown["plain"])
+    change[[7, 9], [7, 9]] = 0
+    assert change.max() <= 1
+
+
+@pytest.mark.parametrize(("color", "channels"), [(2, 3), (6, 4)])
+def test_16_bit_color_keeps_values_of_12_bits(color, channels):
+    pixels = np.stack([DEEP] * 3 + [np.full_like(DEEP, 65535)] * (channels - 3), 2)
+    assert np.array_equal(gray(encode_deep(pixels, color)), gray(encode(DEEP)))
+
+
+def test_16_bit_color_is_weighted_as_pillow_weights_8_bit_color():
+    pixels = RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    deep = gray(encode_deep(pixels.astype(np.uint16) * 257, 2)).astype(float)
+    plain = np.asarray(Image.fromarray(pixels).convert("L")).astype(float)
+    assert np.corrcoef(deep.ravel(), plain.ravel())[0, 1] > 0.9999
+
+
+def test_a_truncated_16_bit_color_png_is_refused():
+    content = encode_deep(np.stack([DEEP] * 3, 2), 2)
+    with pytest.raises(OSError, match="truncated"):
+        gray(content[:-200])
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("I", "TIFF"), ("F", "TIFF"), ("I;16", "TIFF"), ("I;16", "PNG")])
+def test_wide_numbers_fill_the_grays(mode, kind):
+    image = Image.fromarray({"I": np.int32, "F": np.float32}.get(mode, np.uint16)(DEEP))
+    assert image.mode == mode
+    assert np.abs(gray(encode(image, kind)) - DEEP / 4095 * 255).max() <= 1
+
+
+def test_a_16_bit_tiff_whose_white_is_zero_is_turned_around():
+    content = encode(DEEP, "TIFF", tiffinfo={262: 0})
+    assert np.array_equal(gray(content), 255 - gray(encode(DEEP, "TIFF")))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "CMYK", "1"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_modes_are_the_gray_that_pillow_makes_of_them(mode, kind):
+    image = Image.fromarray(RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)).convert(mode)
+    if (mode, kind) == ("CMYK", "PNG"):
+        pytest.skip("PNG has no CMYK")
+    expected = image.convert("RGB").convert("L") if mode in ("CMYK", "P") else image.convert("L")
+    assert np.array_equal(gray(encode(image, kind)), np.asarray(expected))
+
+
+@pytest.mark.parametrize("size", [None, 12])
+def test_a_cmyk_jpeg_is_the_right_way_round(size):
+    """Adobe's and Pillow's are stored inverted, and read as such."""
+    film = np.tile(np.linspace(0, 255, 50).astype(np.uint8), (40, 1))
+    content = encode(Image.fromarray(film).convert("RGB").convert("CMYK"), "JPEG", quality=100)
+    shown = decode(content, size)
+    assert shown.mode == "CMYK"
+    assert np.abs(shown.gray.astype(int) - film[:: shown.reduced, :: shown.reduced]).max() <= 6 * shown.reduced
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_hidden_pixels_are_black(mode):
+    alpha = np.where(np.arange(50) < 25, 0, 255).astype(np.uint8) * np.ones((40, 1), np.uint8)
+    image = Image.fromarray(FILM).convert(mode)
+    image.putalpha(Image.fromarray(alpha))
+    assert np.array_equal(gray(encode(image)), np.where(alpha, FILM, 0))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_a_transparent_color_of_a_palette_is_black(kind):
+    image = Image.fromarray(np.where(FILM < 128, 0, 1).astype(np.uint8)).convert("P")
+    image.putpalette([200, 200, 200, 90, 90, 90])
+    assert np.array_equal(gray(encode(image, kind, transparency=0)), np.where(FILM < 128, 0, 90))
+
+
+def test_a_transparent_gray_is_black():
+    assert np.array_equal(gray(encode(FILM, transparency=77)), np.where(FILM == 77, 0, FILM))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_several_frames_are_refused(kind):
+    frames = [Image.fromarray(FILM), Image.fromarray(255 - FILM)]
+    content = encode(frames[0], kind, save_all=True, append_images=frames[1:])
+    with pytest.raises(ValueError, match="2 frames"):
+        decode(content)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "WEBP", "JPEG2000", "PPM", "GIF"])
+def test_lossless_formats_are_read(kind):
+    assert np.array_equal(gray(encode(FILM, kind, **({"lossless": True} if kind == "WEBP" else {}))), FILM)
+
+
+def test_a_format_that_could_start_a_program_is_not_read(tmp_path):
+    (tmp_path / "film.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(ProblemError, match="PostScript"):
+        read_gray(tmp_path / "film.jpg")
+
+
+@pytest.mark.parametrize("value", [0, 7, 128, 255])
+def test_one_gray_value_has_no_contrast(value):
+    blank = np.full((40, 50), value, np.uint8)
+    assert not has_contrast(blank)
+    blank[3, 3] = 255 - value
+    assert not has_contrast(blank)  # nor by a hot pixel
+    blank[:, 10:] = (value + 8) % 256
+    assert has_contrast(blank)
+
+
+def test_images_too_small_are_refused_where_asked(tmp_path):
+    Image.fromarray(FILM[:31]).save(tmp_path / "a.png")
+    with pytest.raises(ProblemError, match="50 x 31"):
+        Preprocessing(16, least=32).read(tmp_path / "a.png")
+    assert Preprocessing(16).read(tmp_path / "a.png").shape == (16, 16)
+
+
+def test_an_image_without_contrast_is_noted(tmp_path):
+    Image.fromarray(np.full((40, 50), 9, np.uint16)).save(tmp_path / "a.png")
+    assert Preprocessing(16).read_noted(tmp_path / "a.png")[1] == (NO_CONTRAST,)
+    Image.fromarray(FILM).save(tmp_path / "a.png")
+    assert Preprocessing(16).read_noted(tmp_path / "a.png")[1] == ()
