@@ -5,7 +5,7 @@ from chexpert.data.cache import open_cache
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
-from chexpert.data.loader import Start
+from chexpert.data.loader import Start, joins_last
 from chexpert.data.phantom import find_phantom, write_phantom
 from chexpert.data.preprocessing import Preprocessing, read_gray
 from chexpert.data.reading import check_studies
@@ -22,6 +22,7 @@ __all__ = [
     "check_studies",
     "find_phantom",
     "find_scarce",
+    "joins_last",
     "open_cache",
     "read_gray",
     "telling_dead_workers",

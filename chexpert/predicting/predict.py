@@ -10,7 +10,7 @@ import torch
 
 from chexpert import rundir
 from chexpert.build import Loaded, build, load
-from chexpert.data import ViewDataset
+from chexpert.data import ViewDataset, telling_dead_workers
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.evaluation import Calibration
 from chexpert.finished import find_home, prepare
@@ -47,6 +47,7 @@ class Outcome:
     incomplete: Sequence[str]
 
 
+@telling_dead_workers()
 def predict(
     run: Path,
     inputs: Sequence[Path],
