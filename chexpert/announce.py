@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from chexpert.data import CheXpertDataModule, find_scarce
+from chexpert.data import CheXpertDataModule, find_scarce, joins_last
 from chexpert.models import Model
 from chexpert.report.names import name_folder
 from chexpert.synthetic import NOTE
@@ -41,6 +41,15 @@ def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, i
         scarce = find_scarce(train.targets.numpy(), train.mask.numpy(), data.observations)
         for name, (yes, no) in scarce.items():
             yield f"{name} has {yes:,.0f} positive and {no:,.0f} negative labels to learn from under this policy"
+
+
+def find_notes(data: CheXpertDataModule) -> Iterator[str]:
+    """What is done otherwise than the settings say."""
+    if (train := data.datasets.get("train")) and joins_last(len(train), data.batch_size):
+        yield (
+            f"one of {len(train):,} training images is left over behind batches of {data.batch_size}: "
+            "it joins the batch before it, since BatchNorm learns nothing from a single value"
+        )
 
 
 def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from chexpert import rundir
 from chexpert.build import Loaded, build, load
 from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_problems
-from chexpert.data import CheXpertDataModule, LabelPolicy
+from chexpert.data import CheXpertDataModule, LabelPolicy, telling_dead_workers
 from chexpert.data.explore import find_layout
 from chexpert.explain import (
     Explainer,
@@ -217,6 +217,7 @@ def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, 
     return views
 
 
+@telling_dead_workers()
 def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
     """Probabilities, labels and mask (N, C) of the validation views that can be read."""
     device, rows = next(model.parameters()).device, []

@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from chexpert import rundir
-from chexpert.announce import MONITOR, find_undefined, find_warnings, introduce
+from chexpert.announce import MONITOR, find_notes, find_undefined, find_warnings, introduce
 from chexpert.build import averaging, build, build_module, explaining
 from chexpert.conclude import conclude
 from chexpert.continuing import Last
@@ -41,6 +41,7 @@ NO_HPARAMS = ("backbone", "recipe")
 """A single model's backbone stands in the model too; a recipe says what to expect."""
 
 
+@telling_dead_workers()
 def fit(
     cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Last | None
 ) -> float:
@@ -67,9 +68,10 @@ def fit(
         print(introduce(model, data, trainer, folder), flush=True)
         for warning in find_warnings(data, undefined, monitor):
             print(f"warning: {warning}", file=sys.stderr)
+        for note in find_notes(data):
+            print(f"note: {note}", file=sys.stderr)
     if "train" in data.datasets:
-        with telling_dead_workers():
-            trainer.fit(module, datamodule=data, ckpt_path=last and last.path, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=last and last.path, weights_only=True)
     weights = best.best_model_path or None
     if cfg["predict_train"]:
         predict_train(trainer, module, data, weights, folder)

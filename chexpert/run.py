@@ -93,9 +93,8 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
     try:
         yield
     except Stopped as stopped:
-        print(
-            f"{stopped}; go on with: python train.py resume={find_whole(folder) if sweep else folder}", file=sys.stderr
-        )
+        whole = find_sweep(folder) if sweep else folder
+        print(f"{stopped}; go on with: python train.py resume={whole}", file=sys.stderr)
         if stopped.signal == REQUEUE:
             requeue()
         raise
@@ -111,7 +110,7 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
         raise
 
 
-def find_whole(job: Path) -> Path:
+def find_sweep(job: Path) -> Path:
     """The folder of the sweep that a job is of: gone on with, it finishes the job and works off those that are left."""
     return next((above for above in job.parents if (above / rundir.SWEEP).is_file()), job)
 

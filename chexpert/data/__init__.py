@@ -6,7 +6,7 @@ from chexpert.data.content import list_differences
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
-from chexpert.data.loader import Start
+from chexpert.data.loader import Start, joins_last
 from chexpert.data.phantom import find_phantom, write_phantom
 from chexpert.data.preprocessing import Preprocessing, read_gray
 from chexpert.data.reading import check_studies
@@ -23,6 +23,7 @@ __all__ = [
     "check_studies",
     "find_phantom",
     "find_scarce",
+    "joins_last",
     "list_differences",
     "open_cache",
     "read_gray",

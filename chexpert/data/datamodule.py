@@ -47,7 +47,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         size: height and width of the model's input in pixels.
         fit: how a film becomes square: ``stretch``, ``crop`` or ``pad``.
         augmentation: random geometry for training.
-        batch_size: views a step, on all devices together.
+        batch_size: views a step, on all devices together; a single training view that is left over at the end of an
+            epoch joins the batch before it.
         workers: loader processes, of each device; 0 decodes in the main process.
         on_missing: ``stop`` at a missing or unreadable image, or ``skip`` and count it.
         seed: of splits, order and augmentation.

@@ -20,6 +20,7 @@ from chexpert.data.cache.films import make_key
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.loader import make_loader
 from chexpert.data.parallel import watch
+from chexpert.data.workers import telling_dead_workers
 from chexpert.problem import ProblemError
 
 VERSION = 1  # raise it when the layout changes, or when Model.pool makes other features of a film
@@ -89,6 +90,7 @@ class FeatureViews(ViewDataset):
         return None
 
 
+@telling_dead_workers()
 def open_features(
     folder: Path, split: str, views: ViewDataset, members: str, width: int, pool: Pool, **loading: int
 ) -> Path:

@@ -49,6 +49,15 @@ class Start(NamedTuple):
 ALONE, BEGIN = Share(), Start()
 
 
+def joins_last(views: int, batch_size: int) -> bool:
+    """Whether one view is left over behind whole batches, and another batch is there that it can join.
+
+    >>> joins_last(17, 16), joins_last(18, 16), joins_last(1, 16), joins_last(3, 1)
+    (True, False, False, False)
+    """
+    return views > batch_size > 1 and views % batch_size == 1
+
+
 class ViewBatches(Sampler):
     """The batches of a process. They are cut before they are shared out, so the steps are the same for any number.
 
@@ -67,8 +76,7 @@ class ViewBatches(Sampler):
     @property
     def joins(self) -> bool:
         """Whether the last view joins the batch before it."""
-        views = len(self.sampler)
-        return self.sampler.shuffle and views % self.batch_size == 1 and views > self.batch_size > 1
+        return self.sampler.shuffle and joins_last(len(self.sampler), self.batch_size)
 
     @property
     def most(self) -> int:

@@ -115,9 +115,9 @@ def too_small(where: str, needed: int = 0, fitting: int = 0) -> ProblemError:
     what = f"/dev/shm is too small for what processes hand over: it has {told}"
     what += f", and {needed / 2**20:.1f} are needed" * bool(needed)
     gib = -(-2 * needed // 2**30) or 1
-    fewer = (
-        f"data.workers={fitting}, or smaller batches" if where == "data.workers" else "--workers 1 (or data.workers=0)"
-    )
+    fewer = "--workers 1 (or data.workers=0)"
+    if where == "data.workers":
+        fewer = f"data.workers={fitting}, or smaller batches"
     mend = f"{fewer}; in a container give it more: docker run --shm-size={gib}g, or --ipc=host"
     return ProblemError(what, where=where, mend=f"{mend}; a run with a checkpoint goes on by resume=RUN")
 

@@ -10,7 +10,7 @@ import torch
 
 from chexpert import rundir
 from chexpert.build import load
-from chexpert.data import CheXpertDataModule
+from chexpert.data import CheXpertDataModule, telling_dead_workers
 from chexpert.evaluation import Named, read_predictions
 from chexpert.finished import open_data, prepare
 from chexpert.problem import ProblemError
@@ -63,7 +63,7 @@ def predict(checkpoints: Sequence[Path], data: CheXpertDataModule, watch: Watch)
     models = [prepare(one) for one in loaded]
     names: list[str] = []
     rows: list[list[np.ndarray]] = [[] for _ in models]
-    with torch.inference_mode():
+    with telling_dead_workers(), torch.inference_mode():
         for batch in watch(data.val_dataloader()):
             if not batch.paths:
                 continue

@@ -10,7 +10,7 @@ import torch
 
 from chexpert import rundir
 from chexpert.build import Loaded, build, load
-from chexpert.data import ViewDataset
+from chexpert.data import ViewDataset, telling_dead_workers
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.evaluation import Calibration
@@ -57,6 +57,7 @@ class Outcome:
     synthetic: bool = False
 
 
+@telling_dead_workers()
 def predict(
     run: Path,
     inputs: Sequence[Path],

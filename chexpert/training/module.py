@@ -1,5 +1,6 @@
 """What a training step and a validation step do, for any model that maps images to logits."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -72,13 +73,34 @@ class MultilabelModule(pl.LightningModule):
             if self._alone:
                 return None
             batch = stand_in(batch)
-        logits = (self.compiled or self.model.training_logits)(batch.images)
+        logits = self._learn(batch)
+        if logits is None:
+            return None
         loss = self.loss(logits, batch.targets, batch.mask)
         self.watch.see(loss, Step(self.current_epoch, self.global_step, batch_idx, batch.paths))
         loss = self._weigh(loss, batch.mask)
         if self._logs:  # on any other step Lightning's log would cost, and write nothing
             self.log("train/loss", loss, batch_size=len(batch.paths), sync_dist=True)
         return loss
+
+    def _learn(self, batch: Batch) -> torch.Tensor | None:
+        """Logits of a training step; None where the one image that others were skipped beside teaches nothing.
+
+        Raises:
+            ProblemError: BatchNorm is given a single value, of which it cannot learn.
+        """
+        try:
+            return (self.compiled or self.model.training_logits)(batch.images)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            if batch.skipped and self._alone:
+                told = "no step: it is alone in its batch, and BatchNorm learns nothing from one value"
+                print(f"note: {', '.join(batch.paths)}: {told}", file=sys.stderr)
+                return None
+            what = f"BatchNorm cannot learn from one image of {batch.images.shape[-1]} px: its last map has one cell"
+            mend = "two images or more on each device (data.batch_size), larger ones (data.size), or frozen backbones"
+            raise ProblemError(what, where="data.batch_size", mend=mend) from error
 
     def _weigh(self, loss: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """A loss whose mean over the processes is that of the whole batch: they may have unlike numbers of labels."""

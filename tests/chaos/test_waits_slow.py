@@ -147,8 +147,6 @@ COMMANDS = {
         out / "p.csv",
         "--workers",
         2,
-        "--level",
-        "image",
     ],
     "audit": lambda run, films, out: ["scripts/audit_data.py", films],
     "phantom": lambda run, films, out: ["scripts/make_phantom.py", out / "new", "--patients", 500],
@@ -186,7 +184,10 @@ def test_of_two_processes_that_train_together_one_hangs(films, tmp_path, signum,
 @signals
 def test_a_run_ends_that_waits_within_a_library(films, tmp_path, signum):
     """A look-up of a name that is not answered keeps every signal from Python; so does a wait in C."""
-    waits = "import ctypes, chexpert.run; chexpert.run.try_out = lambda cfg: ctypes.CDLL(None).sem_wait(bytes(64)); "
+    waits = "import ctypes, chexpert.run\nlock = ctypes.CDLL(None).pthread_mutex_lock\n"
+    waits += "mutex = ctypes.create_string_buffer(64)\n"
+    waits += "def wait(): lock(mutex); lock(mutex)\n"
+    waits += "chexpert.run.try_out = lambda cfg: wait(); "
     options = [f"hydra.run.dir={tmp_path / 'run'}", f"data.root={films}", "data=small", "pretrained=false"]
     code = f"{waits}import runpy, sys; sys.argv[1:] = {options!r}; runpy.run_path('train.py', run_name='__main__')"
     process = call(tmp_path, "-c", code)
@@ -228,7 +229,7 @@ def shared(size: str, script: str, tmp_path: Path) -> subprocess.CompletedProces
 
 
 def spell(films: Path, folder: Path, *options: str) -> str:
-    base = [f"data.root={films}", "data=small", "trainer.max_epochs=20", "trainer.accelerator=cpu", "pretrained=false"]
+    base = [f"data.root={films}", "data=small", "trainer.max_epochs=8", "trainer.accelerator=cpu", "pretrained=false"]
     base += ["backbone=resnet10t", "explainer=[]", "data.batch_size=16", "data.workers=2", "save_minutes=1000"]
     return " ".join([sys.executable, "train.py", f"hydra.run.dir={folder}", *map(repr, [*base, *options])])
 
@@ -247,7 +248,6 @@ def test_shared_memory_that_others_fill_ends_a_run_that_goes_on_later(films, tmp
     fill = f"""
     {spell(films, folder, "data.size=96")} &
     while ! test -f {folder}/checkpoints/last.ckpt; do sleep .1; done
-    sleep 1
     head -c 100m /dev/zero > /dev/shm/full 2> /dev/null
     wait $!
     """
@@ -260,7 +260,7 @@ def test_shared_memory_that_others_fill_ends_a_run_that_goes_on_later(films, tmp
     assert "Traceback" not in done.stderr
     assert find_unreadable(folder) == []
     before = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"]
-    again = f"{sys.executable} train.py resume={folder} data.workers=0 trainer.max_epochs=20"
+    again = f"{sys.executable} train.py resume={folder} data.workers=0"
     done = subprocess.run(again.split(), cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] > before

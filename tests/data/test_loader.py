@@ -1,13 +1,16 @@
 """The order of the views, and how they come out of a worker."""
 
+import errno
 import os
 import traceback
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 
-from chexpert.data import Preprocessing, ViewDataset
+from chexpert.data import Preprocessing, ViewDataset, workers
 from chexpert.data.loader import Share, Start, ViewBatches, ViewSampler, make_loader
 from chexpert.problem import ProblemError
 
@@ -36,8 +39,8 @@ def test_without_shuffling_rows_keep_their_order():
     assert keys(shuffle=False, epoch=3, length=4) == [(3, 0), (3, 1), (3, 2), (3, 3)]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_problem_in_a_worker_is_told_as_it_was_said_there(tmp_path, workers):
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_problem_in_a_worker_is_told_as_it_was_said_there(tmp_path, count):
     files = [tmp_path / f"{n}.png" for n in range(4)]
     for file in files:
         Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(file)
@@ -46,7 +49,7 @@ def test_a_problem_in_a_worker_is_told_as_it_was_said_there(tmp_path, workers):
     seen = []
 
     def load():
-        for batch in make_loader(views, batch_size=2, workers=workers, shuffle=False, seed=0):
+        for batch in make_loader(views, batch_size=2, workers=count, shuffle=False, seed=0):
             seen.append(batch.paths)
 
     with pytest.raises(ProblemError) as caught:
@@ -90,6 +93,72 @@ def test_an_epoch_goes_on_behind_the_batches_that_were_done(done, world):
     assert len(resumed) == 3  # as Lightning counts the whole epoch
     resumed.sampler.set_epoch(1)
     assert len(list(resumed)) == 3
+
+
+@pytest.mark.parametrize(("length", "sizes"), [(9, [4, 5]), (10, [4, 4, 2]), (5, [5]), (1, [1])])
+def test_a_view_that_is_left_over_joins_the_batch_before_it(length, sizes):
+    found = batches(length)
+    assert [len(batch) for batch in found] == sizes
+    assert sorted(row for batch in found for _, row in batch) == list(range(length))
+    assert [len(batch) for batch in batches(9, shuffle=False)] == [4, 4, 1]
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_it_joins_also_where_an_epoch_goes_on(done):
+    resumed = ViewBatches(ViewSampler(9, shuffle=True), 4, start=Start(0, done))
+    assert list(resumed) == batches(9)[done:]
+    assert len(resumed) == 2
+
+
+def make_views(tmp_path, count=8, size=8, kind=ViewDataset):
+    files = [tmp_path / f"{n}.png" for n in range(count)]
+    for file in files:
+        Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(file)
+    ones = np.ones((count, 1))
+    return kind(list(map(str, files)), files, ones.astype("float32"), ones.astype(bool), Preprocessing(size))
+
+
+# Eight images of 64 x 64 px, in batches of 4: each takes four pages and three more for labels, mask and geometry.
+@pytest.mark.parametrize(("free", "fits"), [(2 * 7 * 4096, True), (2 * 7 * 4096 - 1, False)])
+def test_what_is_read_ahead_must_find_room_in_shared_memory(tmp_path, monkeypatch, free, fits):
+    monkeypatch.setattr(workers, "_measure", lambda: (1 << 20, free))
+    loader = make_loader(make_views(tmp_path, size=64), batch_size=4, workers=2, shuffle=False, seed=0)
+    if fits:
+        assert len(list(loader)) == 2
+        return
+    with pytest.raises(ProblemError) as caught:
+        next(iter(loader))
+    for word in ("/dev/shm", "1 MiB", "data.workers=0", "--shm-size", "--ipc=host"):
+        assert word in str(caught.value)
+
+
+def test_memory_that_runs_out_in_a_worker_is_told_here(tmp_path, monkeypatch):
+    def refuse(tensor):
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", refuse)
+    with pytest.raises(ProblemError, match="/dev/shm") as caught:
+        next(iter(make_loader(make_views(tmp_path), batch_size=4, workers=1, shuffle=False, seed=0)))
+    traceback.clear_frames(caught.tb)
+
+
+class Unsendable(ViewDataset):
+    def read(self, keys):
+        return super().read(keys)._replace(paths=[lambda: 0])
+
+
+def test_a_batch_that_cannot_be_sent_ends_its_process_and_is_told(tmp_path):
+    with pytest.raises(ProblemError, match="a loader process died"):
+        next(iter(make_loader(make_views(tmp_path, kind=Unsendable), batch_size=4, workers=1, shuffle=False, seed=0)))
+
+
+def test_semaphores_without_room_are_told(tmp_path, monkeypatch):
+    def refuse(loader):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(DataLoader, "__iter__", refuse)
+    with pytest.raises(ProblemError, match="/dev/shm"):
+        next(iter(make_loader(make_views(tmp_path), batch_size=4, workers=1, shuffle=False, seed=0)))
 
 
 def test_a_stand_in_is_masked_and_a_view_is_not(tmp_path):

@@ -272,3 +272,22 @@ def test_at_study_level_the_greatest_score_of_a_study_is_judged():
         judged[level] = module.validation.auroc["Edema"], len(module.validation.judged[0])
     assert judged["image"] == ((pytest.approx(2 / 3), 3, 1), 4)  # of 0, 3 and 2 two are above 1
     assert judged["study"] == ((1.0, 2, 1), 3)
+
+
+class Normed(Pixels):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+
+    def score(self, maps):
+        return super().score({"x": self.norm(maps["x"])})
+
+
+def test_one_image_of_which_batch_norm_cannot_learn_is_one_message(capsys):
+    """Beside images that were skipped it makes no step, which is said."""
+    module, batch = make_module(Normed()), make_batch([[1.0, 2.0]])
+    with pytest.raises(ProblemError, match="BatchNorm") as caught:
+        module.training_step(batch, 0)
+    assert "data.batch_size" in str(caught.value)
+    assert module.training_step(batch._replace(skipped=["lost"]), 0) is None
+    assert "view0" in capsys.readouterr().err
