@@ -224,11 +224,8 @@ def test_the_content_of_every_file_in_a_folder_decides(run, tmp_path):
         "empty": b"",
     }.items():
         (folder / name).write_bytes(content)
-    listed = (
-        make_dicom(tmp_path / "DICOMDIR")
-        .read_bytes()
-        .replace(b"1.2.840.10008.5.1.4.1.1.1.1", b"1.2.840.10008.1.3.10\0\0\0\0\0\0\0")
-    )
+    listed = make_dicom(tmp_path / "film.dcm").read_bytes()
+    listed = listed.replace(b"1.2.840.10008.5.1.4.1.1.1.1", b"1.2.840.10008.1.3.10".ljust(27, b"\0"))
     (folder / "DICOMDIR").write_bytes(listed)
     outcome = predict(run, [folder], tmp_path / "good.csv")
     assert (outcome.films, outcome.failed, outcome.flagged) == (8, {}, {})
