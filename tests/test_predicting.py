@@ -27,6 +27,7 @@ sys.path += [str(Path(__file__).parent / "data"), str(Path(__file__).parent)]
 from test_dicom import make_dicom
 from test_run import start
 
+GRAY = np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8)
 SPLIT = ["level=study", "data.views=all", "data.dev=0.3", "explainer=[]", "calibration=temperature"]
 
 
@@ -205,8 +206,71 @@ def test_a_folder_of_any_kinds_of_films_is_one_study_a_film_under_a_hash(run, tm
     assert [row["Study"] for row in read(tmp_path / "named.csv")] == [str(folder / "a.png"), str(folder / "b.jpg")]
 
 
+def test_the_content_of_every_file_in_a_folder_decides(run, tmp_path):
+    """Images whatever they are called; what is none is named and fails nothing; what may be one fails."""
+    folder, image = tmp_path / "ward", Image.fromarray(GRAY)
+    (folder / "sub").mkdir(parents=True)
+    make_dicom(folder / "CR.1.2.840.113619", GRAY.astype(np.uint16) << 4)
+    make_dicom(folder / "sub/1.IMA", GRAY.astype(np.uint16) << 4)
+    for name in ("a.tif", "b.bmp", "c.webp", "d.jp2", "e.JPG", "f"):
+        image.save(folder / name, {"f": "PNG", "d.jp2": "JPEG2000"}.get(name))
+    for name, content in {
+        "notes.txt": b"none",
+        "table.csv": b"Path\na.jpg\n",
+        "._e.JPG": b"\0\x05\x16\x07" + bytes(80),
+        "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(80),
+        ".DS_Store": b"\0\0\0\x01Bud1" + bytes(80),
+        "films.zip": b"PK\x03\x04" + bytes(80),
+        "empty": b"",
+    }.items():
+        (folder / name).write_bytes(content)
+    listed = make_dicom(tmp_path / "film.dcm").read_bytes()
+    listed = listed.replace(b"1.2.840.10008.5.1.4.1.1.1.1", b"1.2.840.10008.1.3.10".ljust(27, b"\0"))
+    (folder / "DICOMDIR").write_bytes(listed)
+    outcome = predict(run, [folder], tmp_path / "good.csv")
+    assert (outcome.films, outcome.failed, outcome.flagged) == (8, {}, {})
+    aside = {Path(name).name: what for name, what in outcome.aside.items()}
+    assert aside.keys() == {
+        "notes.txt", "table.csv", "._e.JPG", "Thumbs.db", ".DS_Store", "films.zip", "empty", "DICOMDIR"
+    }  # fmt: skip
+    assert "zip" in aside["films.zip"]
+    image.save(folder / ".hidden.png")
+    image.save(folder / "moving.gif", save_all=True, append_images=[Image.fromarray(255 - GRAY)])
+    (folder / "g.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(80))
+    (folder / "broken.png").write_bytes(b"no image")
+    (folder / "IM2").write_bytes(bytes(range(256)) * 3)
+    (folder / "elsewhere").symlink_to(tmp_path)
+    Image.fromarray(GRAY[:1, :1]).save(folder / "dot.png")
+    outcome = predict(run, [folder], tmp_path / "bad.csv")
+    failed = {Path(name).name: why for name, why in outcome.failed.items()}
+    assert outcome.films == 8
+    assert failed.keys() == {".hidden.png", "moving.gif", "g.heic", "broken.png", "IM2", "elsewhere", "dot.png"}
+    assert "2 frames" in failed["moving.gif"]
+    assert "HEIC" in failed["g.heic"]
+    assert "1 x 1 pixels" in failed["dot.png"]
+
+
+def test_what_should_be_looked_at_is_flagged_also_after_a_stop(run, tmp_path):
+    folder = tmp_path / "ward"
+    folder.mkdir()
+    Image.fromarray(np.full((70, 70), 7, np.uint8)).save(folder / "blank.png")
+    make_dicom(folder / "ct.dcm", GRAY.astype(np.uint16) << 4, Modality="CT")
+    Image.fromarray(GRAY).save(folder / "good.png")
+    outcome = predict(run, [folder], tmp_path / "out.csv")
+    flagged = {Path(name).name: why for name, why in outcome.flagged.items()}
+    assert flagged.keys() == {"blank.png", "ct.dcm"}
+    assert "contrast" in flagged["blank.png"]
+    assert "CT" in flagged["ct.dcm"]
+    with Journal(tmp_path / "b.csv", "key", 3, 1) as journal:
+        journal.add({0: [0.5]}, {0: "no contrast"})
+    with Journal(tmp_path / "b.csv", "key", 3, 1) as journal:
+        pass
+    with Journal(tmp_path / "b.csv", "key", 3, 1) as journal:
+        assert (journal.done, journal.flagged) == ({0: [0.5]}, {0: "no contrast"})
+
+
 def test_a_name_that_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(run, tmp_path):
-    Image.fromarray(np.zeros((70, 70), np.uint8)).save(tmp_path / "=cmd.png")
+    Image.fromarray(GRAY[:70, :70]).save(tmp_path / "=cmd.png")
     (tmp_path / "input.csv").write_text("Path\n=cmd.png\n")
     predict(run, [tmp_path / "input.csv"], tmp_path / "out.csv", ids="path", level="image")
     assert read(tmp_path / "out.csv")[0]["Path"] == "'=cmd.png"
@@ -216,7 +280,7 @@ def test_a_pipe_in_a_folder_is_listed_and_does_not_hold_up_the_others(run, tmp_p
     folder = tmp_path / "ward"
     folder.mkdir()
     os.mkfifo(folder / "a.png")
-    Image.fromarray(np.zeros((70, 70), np.uint8)).save(folder / "b.png")
+    Image.fromarray(GRAY[:70, :70]).save(folder / "b.png")
     outcome = predict(run, [folder], tmp_path / "out.csv")
     assert (outcome.films, list(outcome.failed)) == (1, [str(folder / "a.png")])
 
@@ -292,7 +356,7 @@ def find_secrets(path):
 
 
 def test_the_hash_needs_the_salt_that_stays_in_the_run_folder(run, tmp_path):
-    Image.fromarray(np.zeros((70, 70), np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(GRAY[:70, :70]).save(tmp_path / "a.png")
     outs = [tmp_path / f"{number}.csv" for number in range(2)]
     for out in outs:
         predict(run, [tmp_path / "a.png"], out)

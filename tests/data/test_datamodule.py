@@ -4,8 +4,10 @@ import json
 import shutil
 import traceback
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, list_differences
 from chexpert.data.manifest import hash_file, write_manifest
@@ -126,6 +128,15 @@ def test_only_training_is_augmented(make_data):
     trained, judged = moved.datasets["train"][0, 0], moved.datasets["valid"][0, 0]
     assert not torch.equal(moved.on_after_batch_transfer(trained, 0).images, plain.datasets["train"][0, 0].images)
     assert torch.equal(moved.on_after_batch_transfer(judged, 0).images, plain.datasets["valid"][0, 0].images)
+
+
+def test_a_film_without_contrast_is_told_and_counted_once(make_data, capsys):
+    data = make_data()
+    Image.fromarray(np.zeros((40, 32), np.uint8)).save(data.datasets["train"].files[0])
+    for _ in range(2):
+        data.on_after_batch_transfer(data.datasets["train"][0, 0], 0)
+    assert list(data.flagged) == [data.datasets["train"].paths[0]]
+    assert capsys.readouterr().err.count("contrast") == 1
 
 
 def test_a_batch_is_augmented_once(make_data):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from chexpert.data import Augmentation, Preprocessing, ViewDataset
+from chexpert.data import Augmentation, Preprocessing, ViewDataset, open_cache
 from chexpert.data.texts import Texts
 from chexpert.problem import ProblemError
 
@@ -142,3 +142,16 @@ def test_texts_are_a_sequence_of_str_in_one_array():
     texts = Texts(["a", "patient00001/view1.jpg", Path("größe/\udcff")])
     assert list(texts) == ["a", "patient00001/view1.jpg", "größe/\udcff"]
     assert (len(texts), texts[1:], texts[-3]) == (3, ["patient00001/view1.jpg", "größe/\udcff"], "a")
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_views_without_contrast_are_flagged_also_from_a_cache(tmp_path, cached):
+    files = [tmp_path / f"{name}.png" for name in "ab"]
+    Image.fromarray(np.full((SIZE, SIZE), 7, np.uint8)).save(files[0])
+    Image.fromarray(np.arange(SIZE * SIZE).astype(np.uint8).reshape(SIZE, SIZE)).save(files[1])
+    cache = open_cache(tmp_path / "cache", "train", files, Preprocessing(SIZE), workers=0) if cached else None
+    nothing = np.zeros((2, 1), dtype="float32")
+    views = ViewDataset(["a", "b"], files, nothing, nothing.astype(bool), Preprocessing(SIZE), cache=cache)
+    batch = views.read([(0, 0), (0, 1)])
+    assert [name for name, _ in batch.flagged] == ["a"]
+    assert batch.paths == ["a", "b"]

@@ -86,8 +86,8 @@ def test_a_view_that_cannot_be_read_is_left_out_where_that_is_allowed(copy):
     ("image", "what"),
     [
         (None, "missing"),
-        (Image.new("CMYK", (64, 64)), "image mode CMYK"),
-        (Image.new("L", (64, 31)), "64 x 31 pixels is no film"),
+        (Image.new("LAB", (64, 64)), "image mode LAB"),
+        (Image.new("L", (64, 31)), "64 x 31 pixels"),
     ],
 )
 def test_an_image_that_is_no_film_is_told_with_what_would_be_one(tmp_path, image, what):
@@ -97,5 +97,5 @@ def test_an_image_that_is_no_film_is_told_with_what_would_be_one(tmp_path, image
     with pytest.raises(ProblemError, match=what) as caught:
         open_view("film", file, Preprocessing(16))
     assert str(file) in str(caught.value)
-    assert "JPEG, PNG or DICOM of a film" in str(caught.value)
+    assert "JPEG, PNG, TIFF or DICOM" in str(caught.value)
     assert "on_missing" not in str(caught.value)

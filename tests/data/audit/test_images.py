@@ -26,7 +26,9 @@ def film(tmp_path):
 def make_table(*rows, **columns):
     """Of (key, width, height), as `find_odd_images` takes it."""
     table = pd.DataFrame(rows, columns=["key", "width", "height"])
-    return table.assign(split="train", sha256=table["key"], mode="L", error="").assign(**columns)
+    return table.assign(split="train", sha256=table["key"], mode="L", error="", contrast=True, notes="").assign(
+        **columns
+    )
 
 
 def test_a_film_is_hashed_and_measured(film):
@@ -69,6 +71,25 @@ def test_unreadable_films_are_errors():
     table = make_table(("a", 60, 40), ("b", 0, 0), error=["", "this image cannot be read: truncated"])
     (defect,) = images.find_unreadable(table)
     assert (defect.kind, defect.where, defect.severity) == ("unreadable", "b", "error")
+
+
+def test_films_in_which_nothing_is_seen_are_errors_and_odd_headers_warnings(tmp_path):
+    Image.fromarray(np.full((40, 32), 255, np.uint8)).save(tmp_path / "white.jpg")
+    assert not inspect_image(str(tmp_path / "white.jpg")).contrast
+    table = make_table(("a", 60, 40), ("b", 60, 40), contrast=[True, False], notes=["no radiograph: modality CT", ""])
+    (defect,) = images.find_blank(table)
+    assert (defect.kind, defect.where, defect.severity) == ("no_contrast", "b", "error")
+    (defect,) = images.find_noted(table)
+    assert (defect.kind, defect.where, defect.severity) == ("header", "a", "warning")
+
+
+def test_unlisted_images_are_known_by_their_content(tmp_path):
+    (tmp_path / "train/p").mkdir(parents=True)
+    Image.new("L", (6, 4)).save(tmp_path / "train/p/CR.1.2.840", "PNG")
+    (tmp_path / "train/p/._a.jpg").write_bytes(b"\0\x05\x16\x07" + bytes(80))
+    (tmp_path / "train/p/notes").write_text("text")
+    listed = [str(tmp_path / "train/p/a.jpg")]
+    assert images.list_unlisted(tmp_path, listed) == [str(tmp_path / "train/p/CR.1.2.840")]
 
 
 def test_missing_files_are_errors():
