@@ -1,8 +1,6 @@
 """The door: ``python train.py``, ``python train.py model=combined data=small``, ``python train.py -m seed=0,1,2``."""
 
-import os
 import sys
-from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -11,6 +9,8 @@ from omegaconf import DictConfig
 
 import chexpert.config
 from chexpert.problem import ProblemError
+from chexpert.rundir import shorten
+from chexpert.terminal import open_streams
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -18,12 +18,13 @@ def main(cfg: DictConfig) -> float:
     """Runs one job and returns its mean AUROC, for a sweeper to rank."""
     from chexpert.run import run  # after composing, so that --help and --cfg are quick
 
+    open_streams()  # a launcher may run a job in a process of its own
     for notice in chexpert.config.find_notices(cfg, HydraConfig.get().overrides.task):
         print(f"note: {notice}", file=sys.stderr)
 
     hydra_cfg = HydraConfig.get()
     sweep = hydra_cfg.mode == RunMode.MULTIRUN
-    folder = Path(os.path.relpath(hydra_cfg.runtime.output_dir))
+    folder = shorten(hydra_cfg.runtime.output_dir)
     try:
         return run(cfg, folder, hydra_cfg.overrides.task, sweep=sweep)
     except ProblemError as error:
@@ -37,5 +38,6 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    open_streams()
     sys.argv[1:] = chexpert.config.repeat(sys.argv[1:])
     main()

@@ -1,5 +1,7 @@
 """What a user can mend: the one exception that is shown without a traceback."""
 
+from chexpert.terminal import show
+
 
 class ProblemError(Exception):
     """Something wrong with the input, told in one message: what is wrong, where, and the mend.
@@ -9,6 +11,7 @@ class ProblemError(Exception):
     """
 
     def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
+        what, where, mend = (show(str(text)).replace("\r", r"\r") for text in (what, where, mend))
         self.what, self.where, self.mend = what, where, mend
         lines = [what]
         if where:

@@ -9,6 +9,7 @@ from typing import Any
 
 from chexpert.problem import ProblemError
 from chexpert.stopping import REQUEUE, PrunedError, Stopped, under_slurm
+from chexpert.terminal import open_streams
 
 PATIENCE = 86400
 """Seconds that the others wait for what the first process decides: it may be filling a cache. They see when it dies."""
@@ -84,6 +85,7 @@ def _tell_errors(function: Callable[..., Any], *arguments: Any) -> Any:
     """In a started process: what it raises is told to the one that started it."""
     from torch.distributed.elastic.multiprocessing.errors import record
 
+    open_streams()
     return record(function)(*arguments)
 
 

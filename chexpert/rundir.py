@@ -47,6 +47,14 @@ def is_empty(run: Path) -> bool:
     return all(path.name == LOCK for path in run.iterdir())
 
 
+def shorten(path: str) -> Path:
+    """A path as seen from here, which on Windows it is not from another drive."""
+    try:
+        return Path(os.path.relpath(path))
+    except ValueError:
+        return Path(path)
+
+
 def checkpoint(run: Path, name: str = BEST) -> Path:
     """checkpoints/best.ckpt or checkpoints/last.ckpt."""
     return run / CHECKPOINTS / f"{name}.ckpt"

@@ -7,6 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from chexpert.terminal import open_streams
+
 VARIANTS = ("auto", "small", "full", "plus")  # as chexpert.data.explore has them; importing it makes --help slow
 
 
@@ -63,4 +65,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

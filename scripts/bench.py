@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from rounds import parse, spread, take_turns, write
 
+from chexpert.terminal import open_streams
+
 BATCH = 8
 
 
@@ -43,4 +45,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

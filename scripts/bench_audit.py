@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from chexpert.terminal import open_streams
+
 FILMS = 200
 
 
@@ -57,4 +59,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from rounds import parse, ratios, spread, take_turns, write
 
+from chexpert.terminal import open_streams
+
 OBSERVATIONS = 5
 
 
@@ -46,4 +48,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

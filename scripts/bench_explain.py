@@ -2,6 +2,8 @@
 
 from rounds import parse, ratios, spread, take_turns, write
 
+from chexpert.terminal import open_streams
+
 # What is compared: the goal for the ratio of the first to the second, under a name.
 GOALS = {
     "Grad-CAM, times as fast as grad-cam": ("grad-cam, once an observation", "Grad-CAM", "6 or more"),
@@ -26,4 +28,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -5,6 +5,8 @@ import sys
 
 from rounds import parse, write
 
+from chexpert.terminal import open_streams
+
 SIX = "densenet121,densenet169,densenet201,mnasnet_100,vgg19,vgg19_bn"  # conf/model/combined_six.yaml
 
 
@@ -43,4 +45,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -11,6 +11,8 @@ from typing import Any
 
 from rounds import parse, ratios, spread, take_turns, write
 
+from chexpert.terminal import open_streams
+
 MODELS = "densenet121@224,densenet121@320,efficientnet_b0@224,efficientnet_b4@320,densenet121+efficientnet_b0@224"
 READY, WHOLE, LOADER = "step on ready batches", "whole run from the cache", "loader alone"
 
@@ -56,4 +58,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -6,6 +6,8 @@ from functools import partial
 
 from rounds import parse, ratios, spread, take_turns, write
 
+from chexpert.terminal import open_streams
+
 BATCH = 32
 # What is compared: the goal for the ratio of the first to the second, under a name.
 GOALS = {
@@ -57,4 +59,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rounds import parse, write
 
+from chexpert.terminal import open_streams
+
 EPOCHS = 10
 
 
@@ -40,4 +42,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

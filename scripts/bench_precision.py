@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from rounds import parse, ratios, spread, take_turns, write
 
+from chexpert.terminal import open_streams
+
 PLAIN = "float32"
 # Name of a case: whether it is autocast to bfloat16, and whether its memory format is channels_last.
 MODES = {PLAIN: (False, False), "channels_last": (False, True), "bfloat16": (True, False), "both": (True, True)}
@@ -56,4 +58,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from rounds import parse, ratios, spread, take_turns, write
 
+from chexpert.terminal import open_streams
+
 SCRIPTS = Path(__file__).parent
 OURS, THEIRS, GOAL = "python train.py", "notebook's loop", 2
 
@@ -54,4 +56,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

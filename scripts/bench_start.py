@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rounds import parse, ratios, spread, take_turns, write
 
+from chexpert.terminal import open_streams
+
 SCRIPTS = Path(__file__).parent
 EMPTY, GOALS = "python -c pass", {True: 2, False: 1}
 
@@ -30,4 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

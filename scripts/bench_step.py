@@ -6,6 +6,8 @@ from typing import Any
 
 from rounds import parse, ratios, spread, take_turns, write
 
+from chexpert.terminal import open_streams
+
 FREE, GOAL_MS, GOAL = "", 0.7, 0.97
 
 
@@ -59,4 +61,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -9,6 +9,8 @@ Exit code 2: the command or one of its files is wrong.
 import argparse
 from pathlib import Path
 
+from chexpert.terminal import open_streams
+
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -59,4 +61,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

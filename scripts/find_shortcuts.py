@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from chexpert.terminal import open_streams
+
 CONF = Path(__file__).parents[1] / "conf/explainer"
 
 
@@ -63,4 +65,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -9,6 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from chexpert.terminal import open_streams
+
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -63,4 +65,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

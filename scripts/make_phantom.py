@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from chexpert.terminal import open_streams
+
 
 def read_strength(text: str) -> tuple[str, float]:
     name, _, factor = text.rpartition("=")
@@ -56,4 +58,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -7,6 +7,8 @@ Exit code 2: there is nothing to report.
 import argparse
 from pathlib import Path
 
+from chexpert.terminal import open_streams
+
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -34,4 +36,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

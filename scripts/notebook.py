@@ -6,6 +6,8 @@ Float32, batches of 8 colour films by Pillow, no loader processes, a loss that i
 import argparse
 from pathlib import Path
 
+from chexpert.terminal import open_streams
+
 COLUMNS = ["Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion"]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
@@ -69,4 +71,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -14,6 +14,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from chexpert.terminal import open_streams
+
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -72,4 +74,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

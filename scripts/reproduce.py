@@ -11,6 +11,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from chexpert.terminal import open_streams
+
 CONF = Path(__file__).parents[1] / "conf"
 CODES = {"within": 0, "outside": 1, "not comparable": 3}
 
@@ -44,4 +46,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    open_streams()
     main()

@@ -1,7 +1,6 @@
 """What a run found, as plain text, from its folder alone."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -27,7 +26,7 @@ def describe(run: Path) -> str:
         lines += ["", f"explanations, {quality}", quality_table(json.loads(quality.read_text(encoding="utf-8")))]
     if metrics["skipped"]:
         lines.append(f"skipped: {len(metrics['skipped'])} views, listed in {run / rundir.METRICS}")
-    python = os.path.relpath(sys.executable)  # the environment need not be active
+    python = rundir.shorten(sys.executable)  # the environment need not be active
     pictures = sorted((run / rundir.EXPLANATIONS).glob("*/sheet.png"))
     lines += ["", f"run folder:    {run}"]
     lines += [f"report:        {run / rundir.REPORT}"] if (run / rundir.REPORT).is_file() else []

@@ -1,0 +1,66 @@
+"""What a terminal, a file or a pipe is given: text that it can take, and no codes from names or messages."""
+
+import errno
+import os
+import re
+import sys
+from typing import TextIO
+
+CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+"""Colours and movements of the cursor, as torch writes them into a message."""
+CONTROLS = re.compile("[^\t\n\r -~\xa0-\u2029\u202f-\u2065\u206a-\U0010ffff]|[\ud800-\udfff]")
+"""What shows nothing and may do something: control characters, turns of the direction of writing, broken bytes."""
+
+
+def show(text: str) -> str:
+    r"""A text without a terminal's codes; other control characters are spelled out.
+
+    >>> print(show("\x1b[1mbold\x1b[0m, \x07 and \x1b]0;title"))
+    bold, \x07 and \x1b]0;title
+    """
+    return CONTROLS.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), CODES.sub("", text))
+
+
+class Shown:
+    """A stream that shows texts by :func:`show`, and drops what is left once its reader has gone, as ``head`` does.
+
+    Args:
+        stream: writes; what it cannot encode it spells out.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.rich_proxied_file = stream  # to which rich writes, with codes where that is a terminal
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.rich_proxied_file, name)
+
+    def write(self, text: str) -> int:
+        """As of any stream."""
+        try:
+            self.rich_proxied_file.write(show(text))
+        except OSError as error:
+            self._drop(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """As of any stream."""
+        try:
+            self.rich_proxied_file.flush()
+        except OSError as error:
+            self._drop(error)
+
+    def _drop(self, error: OSError) -> None:
+        if error.errno not in (errno.EPIPE, errno.EINVAL):  # the latter is Windows' word for it
+            raise error
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.rich_proxied_file.fileno())
+        os.close(nowhere)
+
+
+def open_streams() -> None:
+    """Lets stdout and stderr take any text; to be called first where a command starts, or a process of one."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, Shown):
+            stream.reconfigure(errors="backslashreplace")
+            setattr(sys, name, Shown(stream))
