@@ -2,6 +2,11 @@
 
 import sys
 
+from chexpert.commandline import answer
+
+if __name__ == "__main__":  # before Hydra, whose import alone takes longer than an answer
+    sys.argv[1:] = answer(sys.argv[1:], Path(__file__).parent / "conf")
+
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode

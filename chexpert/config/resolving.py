@@ -41,11 +41,24 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
         where, what = str(error.full_key), str(error).splitlines()[0]
         raise ProblemError(what, where=where, mend=f"give it: {where}=...") from error
     plain.pop("hydra", None)
+    if isinstance(plain.get("labels"), dict):
+        _fill_rules(plain["labels"])
     for key in ("observations", "mean_over"):
         plain[key] = expand(plain[key])
     if isinstance(plain.get("explain"), dict) and plain["explain"].get("observations") is not None:
         plain["explain"]["observations"] = expand(plain["explain"]["observations"])
     return plain
+
+
+def _fill_rules(labels: dict[str, Any]) -> None:
+    """Gives rules by observation the rest of their option, in place: ``labels.uncertain.Edema=ones`` alone names one.
+
+    An option of one rule has it as ``default`` too, which is no argument of the policy: a rule that is typed for one
+    observation takes the place of the one rule, and nothing else would remember that.
+    """
+    default, rules = labels.pop("default", None), labels.get("uncertain")
+    if default is not None and isinstance(rules, dict):
+        labels["uncertain"] = {"default": default} | rules
 
 
 def find_notices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from chexpert.commandline import GIVEN
 from chexpert.config.unknown import tell_unknown
 from chexpert.problem import ProblemError
 
@@ -52,16 +53,6 @@ ROOMS: Mapping[str, Room] = {
     "explainer.*": Room(("chexpert.explain",), ("chexpert.explain.Explainer",)),
 }
 """The positive list, by place. A config, typed or carried by a checkpoint, must not be able to run any other code."""
-
-GIVEN = {
-    "data": ("observations", "labels", "seed"),
-    "model": ("outputs", "uncertain", "parents"),
-    "loss": ("observations", "counts"),
-    "optimizer": ("params",),
-    "scheduler": ("optimizer", "total_steps"),
-    "trainer": ("callbacks", "logger", "plugins"),
-}
-"""Arguments that the run gives itself; every other one comes from the config."""
 
 
 def walk(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,0 +1,168 @@
+"""Keys that are typed: those of this project, those of others, and near ones."""
+
+import re
+from collections.abc import Mapping
+
+from chexpert.commandline.meaning import Answer, find_near
+from chexpert.commandline.names import find_name, normalise, translate
+from chexpert.commandline.settings import Settings, list_networks
+
+KEY = re.compile(r"(?P<sign>[+~]{0,2})(?P<key>[^=]*)(?P<equals>=?)(?P<value>.*)", re.DOTALL)
+OPEN = ("_target_", "_partial_", "_recursive_", "_convert_")
+
+
+def check_key(setting: str, settings: Settings, chosen: Mapping[str, object]) -> Answer | None:
+    """What is wrong with the key of a setting, None for nothing that is seen here."""
+    match = KEY.fullmatch(setting)
+    assert match
+    sign, key, equals, value = match.groups()
+    if setting == "-m":
+        return Answer("a sweep is asked for by -m", meant=["-m"])
+    if sign == "~" or key.partition("@")[0].startswith("hydra") or "@" in key:
+        return None
+    if not equals:
+        return _check_word(setting, settings)
+    if key in settings.groups or key in settings.top or key == "explain":
+        plus = sign and key in settings.top
+        return Answer("this key is there, and takes no +", meant=[f"{key}={value}"]) if plus else None
+    if key == "trial":
+        return None
+    first, dot, rest = key.partition(".")
+    return _check_inner(first, rest, value, settings, chosen) if dot else _check_flat(key, value, settings, chosen)
+
+
+def _check_word(word: str, settings: Settings) -> Answer | None:
+    """A word without a value."""
+    groups = [group for group, options in settings.groups.items() if word in options]
+    what = "a setting is key=value"
+    if word in ("train", "fit", "run"):
+        return Answer(f"{what}; train.py trains", meant=[])
+    if len(groups) == 1 or "backbone" in groups:
+        return Answer(what, meant=[f"{'backbone' if 'backbone' in groups else groups[0]}={word}"])
+    if groups:
+        return Answer(what, hint=" or ".join(f"{group}={word}" for group in groups))
+    if word in list_networks():
+        return Answer(what, meant=[f"backbone.name={word}"])
+    if "/" in word:
+        return Answer(
+            what, hint=f"data.root={word}, resume={word} (a run to go on with) or start_from={word} (its weights)"
+        )
+    near = find_near(word, [*settings.groups, *settings.top])
+    return Answer(what, hint=f"{near[0]}=..." if near else "python train.py --help")
+
+
+def _check_flat(key: str, value: str, settings: Settings, chosen: Mapping[str, object]) -> Answer:
+    """A key of the top level that is not there."""
+    what = f"unknown key {key!r}"
+    target = find_name(key)
+    if target:
+        return _translate(what, key, target, value, settings)
+    places = [f"{group}.{key}" for group in settings.groups if group != "explainer" and _takes(group, key, settings)]
+    places += [name for name in settings.top if name.endswith(f".{key}")]
+    fitting = [
+        place
+        for place in places
+        if key in settings.list_keys(place.partition(".")[0], str(chosen.get(place.partition(".")[0])))
+    ]
+    places = fitting or places
+    if len(places) == 1:
+        group = places[0].partition(".")[0]
+        beside = [] if fitting or group in ("explain",) else [f"{group}={settings.find_options(group, key)[0]}"]
+        return Answer(what, meant=[*beside, f"{places[0]}={value}"])
+    if places:
+        return Answer(what, hint=" or ".join(f"{place}={value}" for place in places))
+    near = find_near(key, [*settings.groups, *(name for name in settings.top if "." not in name)], 0.7)
+    if near:
+        return Answer(what, meant=[f"{near[0]}={value}"])
+    if other := find_near(normalise(key), _list_names(), 0.75):
+        target = find_name(other[0])
+        assert target
+        return _translate(what, other[0], target, value, settings)
+    return Answer(what, hint="python train.py --help lists all keys")
+
+
+def _list_names() -> list[str]:
+    from chexpert.commandline.names import PLAIN
+
+    return [name for name in PLAIN if len(name) > 3]
+
+
+def _translate(what: str, key: str, target: str, value: str, settings: Settings) -> Answer:
+    meant = translate(key, target, value)
+    hint = "" if meant else _hint_of(target, settings)
+    return Answer(what, meant=meant, hint=hint)
+
+
+def _hint_of(target: str, settings: Settings) -> str:
+    if target == "scheduler.warmup":
+        return "scheduler=warmup_cosine scheduler.warmup=0.05: a share of all steps"
+    if target in settings.groups:
+        return f"{target}= one of {', '.join(settings.groups[target])}"
+    return f"{target}=..."
+
+
+def _takes(group: str, key: str, settings: Settings) -> bool:
+    return bool(settings.find_options(group, key))
+
+
+def _check_inner(first: str, rest: str, value: str, settings: Settings, chosen: Mapping[str, object]) -> Answer | None:
+    """A key with a dot."""
+    what = f"unknown key '{first}.{rest}'"
+    groups = [*settings.groups, "explain"]
+    if first not in groups:
+        target = find_name(first) if find_name(first) in groups else None
+        near = [target] if target else find_near(first, groups, 0.7)
+        return (
+            Answer(what, meant=[f"{near[0]}.{rest}={value}"])
+            if near
+            else Answer(what, hint="groups are " + ", ".join(groups))
+        )
+    key = rest.partition(".")[0]
+    if first == "explain":
+        near = find_near(rest, [name.partition(".")[2] for name in settings.top if "." in name])
+        return (
+            Answer(what, meant=[f"explain.{near[0]}={value}"]) if near else Answer(what, hint="python train.py --help")
+        )
+    if first == "labels" and " " in rest:
+        return Answer("a key has no space", meant=[f"labels.{key}={{{rest.partition('.')[2]}: {value}}}"])
+    if first in ("explainer", "experiment", "model") or key in OPEN or f"{first}._target_" in chosen:
+        return None
+    options = settings.find_options(first, key)
+    if options:
+        return _check_chosen(first, key, rest, value, options, settings, chosen)
+    if first == "labels" and key == "default":
+        return None
+    if any(settings.takes_any(first, option) for option in settings.list_nodes(first)) and first != "loss":
+        return None
+    return _find_inner(what, first, rest, value, settings)
+
+
+def _find_inner(what: str, group: str, key: str, value: str, settings: Settings) -> Answer:
+    """The key that was meant by an unknown one of a group."""
+    target = find_name(key)
+    if target and target.startswith(f"{group}."):
+        return Answer(what, meant=translate(key, target, value))
+    known = {name for option in settings.list_nodes(group) for name in settings.list_keys(group, option)}
+    near = find_near(key, known)
+    if near:
+        return Answer(what, meant=[f"{group}.{near[0]}={value}"])
+    if target:
+        return _translate(what, key, target, value, settings)
+    return Answer(what, hint=f"known are {', '.join(sorted(known))}")
+
+
+def _check_chosen(
+    group: str, key: str, rest: str, value: str, options: list[str], settings: Settings, chosen: Mapping[str, object]
+) -> Answer | None:
+    """A key of another option than the one that is chosen."""
+    option = chosen.get(group)
+    if option is None:
+        shown = "|".join(options)
+        meant = [f"{group}={options[0]}", f"{group}.{rest}={value}"] if len(options) == 1 else None
+        return Answer(f"no {group} is chosen", meant=meant, hint="" if meant else f"choose one: {group}={shown}")
+    if option not in settings.list_nodes(group) or option in options or settings.takes_any(group, str(option)):
+        return None
+    what = f"{group}={option} has no {key}"
+    if len(options) == 1:
+        return Answer(what, meant=[f"{group}={options[0]}", f"{group}.{rest}={value}"])
+    return Answer(what, hint=f"it is of {group}=" + f", {group}=".join(options))

@@ -1,0 +1,32 @@
+"""What was meant: an answer to a setting, and near names."""
+
+import difflib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Answer(NamedTuple):
+    """What is wrong with a setting.
+
+    Attributes:
+        what: is wrong.
+        where: the words as they were typed.
+        meant: the settings in its place; None where that is not clear.
+        hint: what else to say.
+    """
+
+    what: str
+    where: str = ""
+    meant: list[str] | None = None
+    hint: str = ""
+
+
+def find_near(word: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
+    """The known names that are most like a word, in any case, the nearest first.
+
+    >>> find_near("Densnet121", ["densenet121", "vgg19"])
+    ['densenet121']
+    """
+    lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), lower, n=3, cutoff=cutoff)
+    return [lower[name] for name in near]

@@ -1,0 +1,231 @@
+"""Values that are typed: options of groups, ``none``, nothing at all, several of them, and what is no number."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from chexpert.commandline.meaning import Answer, find_near
+from chexpert.commandline.settings import Settings, list_networks
+from chexpert.commandline.sources import Argument
+from chexpert.commandline.words import spell, split_commas, walk_values
+
+NONE = ("none", "None", "NONE", "nil", "Null_")
+LISTS = ("observations", "mean_over", "explain.views", "explain.observations", "trainer.devices", "labels.uncertain")
+READ_BY_HYDRA = re.compile(r"""^\s*(?:[\[{'"]|\$\{|\w+\()""")
+
+
+def check_value(setting: str, settings: Settings, chosen: Mapping[str, object], *, sweep: bool) -> Answer | None:
+    """What is wrong with the value of a setting whose key is known."""
+    key, _, value = setting.partition("=")
+    plain = key.lstrip("+")
+    group = plain.partition("@")[0]
+    if key.startswith("~") or plain.startswith("hydra"):
+        return None
+    if value.strip() in ("", "''", '""'):
+        return Answer("an empty value: a variable that is not set?", hint=f"a value, or {plain}=null for none")
+    checks = [
+        _check_several(key, value, settings, sweep),
+        _check_group(key, group, value, settings) if group in settings.groups else None,
+        _check_none(key, value, group, settings),
+        _check_kind(plain, key, value, settings, chosen),
+        _check_letters(key, value),
+    ]
+    return next(filter(None, checks), None)
+
+
+def _check_several(key: str, value: str, settings: Settings, sweep: bool) -> Answer | None:
+    """Values between commas, which is a sweep."""
+    if re.fullmatch(r"\(.*,.*\)", value):
+        return Answer("a list stands in square brackets", meant=[f"{key}=[{value[1:-1]}]"])
+    parts = split_commas(value)
+    if len(parts) == 1 or ("(" in value and re.match(r"\w+\(", value)):
+        return None
+    if not all(part.strip() for part in parts):
+        kept = ",".join(part for part in parts if part.strip())
+        return Answer("a comma too many", meant=[f"{key}={kept}"])
+    if sweep:
+        return None
+    listed = f"{key}=[{','.join(part.strip() for part in parts)}]"
+    if key in LISTS or key == "explainer" or _is_list(key, settings):
+        return Answer("a list stands in square brackets", meant=[listed])
+    return Answer("several values are a sweep, which is asked for by -m", meant=["-m", f"{key}={value}"])
+
+
+def _is_list(key: str, settings: Settings) -> bool:
+    found = find_argument(key, settings)
+    return found is not None and (
+        found.default.startswith(("(", "[")) or bool(re.match("(?i)tuple|list", found.annotation))
+    )
+
+
+def find_argument(key: str, settings: Settings) -> Argument | None:
+    """The argument of a class that a dotted key sets, of the first option that has it."""
+    group, _, name = key.partition(".")
+    if group == "explainer":
+        explainer, _, name = name.partition(".")
+        return settings.list_keys(group, explainer).get(name)
+    options = settings.find_options(group, name) if name else []
+    return settings.list_keys(group, options[0]).get(name) if options else None
+
+
+def _check_group(key: str, group: str, value: str, settings: Settings) -> Answer | None:
+    """The options that are chosen from a group."""
+    wrong = [word for word in _list_options(value) if word not in settings.groups[group]]
+    if not wrong:
+        return None
+    if group == "explainer" and value.strip("[]").lower() in ("none", "null", "false", "no", "off", "0"):
+        return Answer("no explainers are an empty list", meant=[f"{key}=[]"])
+    if len(wrong) > 1 or "@" in key or group != key.lstrip("+"):
+        near = [name for word in wrong for name in find_near(word, settings.groups[group])[:1]]
+        return Answer(_tell(wrong, group), hint="did you mean " + ", ".join(near) if near else _list(group, settings))
+    return _find_option(group, wrong[0], value, settings)
+
+
+def _list_options(value: str) -> Iterator[str]:
+    for word in walk_values(value):
+        yield from (part.strip(" '\"") for part in split_commas(word.strip("[]")) if part.strip())
+
+
+def _tell(words: list[str], group: str) -> str:
+    return f"no option of {group}: {', '.join(words)}"
+
+
+def _list(group: str, settings: Settings) -> str:
+    return f"{group}= one of {', '.join(settings.groups[group])}" + "; any timm name: backbone.name=..." * (
+        group == "backbone"
+    )
+
+
+def _find_option(group: str, word: str, value: str, settings: Settings) -> Answer:
+    """The option that was meant by a word that is none of the group."""
+    what, options = _tell([word], group), settings.groups[group]
+    alone = value.strip() == word
+    if word.lower() in ("none", "null", "no", "off", "false"):
+        nothing = {"averaging": [], "experiment": [], "scheduler": ["scheduler=constant"]}  # Hydra takes no null here
+        return Answer(what, meant=nothing.get(group), hint="" if group in nothing else _list(group, settings))
+    same = [
+        option for option in options if _shorten(option) == _shorten(word) or _has_class(group, option, word, settings)
+    ]
+    other = [name for name, known in settings.groups.items() if word in known and name != group]
+    near = same[:1] or ([] if other else find_near(word, options))
+    if near:
+        hint = "any timm name: backbone.name=..." if group == "backbone" else ""
+        also = f"{', '.join(near[1:])}" if near[1:] else ""
+        if group in ("backbone", "model") and word in list_networks():
+            return Answer(what, meant=[f"backbone.name={word}"])
+        return Answer(
+            what, meant=[f"{group}={value.replace(word, near[0])}"], hint="; ".join(filter(None, [also, hint]))
+        )
+    if other and alone:
+        return Answer(what, meant=[f"{other[0]}={word}"], hint=_also(word, options))
+    if group == "data" and alone and "/" in word:
+        return Answer(what, meant=["data=chexpert", f"data.root={word}"])
+    if group in ("backbone", "model", "experiment") and alone:
+        return _find_network(group, what, word, settings)
+    return Answer(what, hint=_list(group, settings))
+
+
+def _also(word: str, options: list[str]) -> str:
+    near = find_near(word, options)
+    return f"the option {near[0]}" if near else ""
+
+
+def _shorten(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+def _has_class(group: str, option: str, word: str, settings: Settings) -> bool:
+    """Whether a word is the class of an option, as torch calls it."""
+    target = str(settings.list_nodes(group).get(option, {}).get("_target_", ""))
+    return group not in ("backbone", "data", "labels", "trainer") and target.rpartition(".")[2].lower() == word.lower()
+
+
+def _find_network(group: str, what: str, word: str, settings: Settings) -> Answer:
+    networks = list_networks()
+    if word in networks or word.startswith(("timm/", "hf-hub:", "hf_hub:")) or word.partition(".")[0] in networks:
+        return Answer(what, meant=[f"backbone.name={spell(word)}"])
+    if near := find_near(word, settings.groups["backbone"]):
+        return Answer(what, meant=[f"backbone={near[0]}"], hint="any timm name: backbone.name=...")
+    if near := find_near(word, networks):
+        return Answer(what, meant=[f"backbone.name={near[0]}"])
+    return Answer(what, hint=_list(group, settings))
+
+
+def _check_none(key: str, value: str, group: str, settings: Settings) -> Answer | None:
+    """``None`` is a word; nothing is null."""
+    if value.strip() not in NONE or group in settings.groups:
+        return None
+    return Answer(f"{value} is a word here; nothing is null", meant=[f"{key}=null"])
+
+
+def _check_kind(plain: str, key: str, value: str, settings: Settings, chosen: Mapping[str, object]) -> Answer | None:
+    """Words where numbers, or true and false, are meant; a list where rules by observation stand."""
+    if plain == "labels.uncertain" and value.startswith("["):
+        return _check_bounds(value, settings, chosen)
+    if plain in ("observations", "mean_over", "explain.observations") and re.fullmatch(r"[A-Z][A-Za-z ]+", value):
+        return Answer("a list of names, or competition, or all", meant=[f"{key}=[{value}]"])
+    if plain == "resume" and value.lower() in ("true", "yes", "on", "last"):
+        return Answer("auto, or the folder of a run or sweep", meant=[f"{key}=auto"])
+    if plain == "backbone.name":
+        return _check_network(value, settings)
+    found = settings.top.get(plain) or find_argument(plain, settings)
+    if found is None or READ_BY_HYDRA.match(value):
+        return None
+    if plain == "pretrained" and value.lower() in ("yes", "no", "on", "off", "imagenet"):
+        meant = "false" if value.lower() in ("no", "off") else "true"
+        return Answer("true, false, or the path of a file", meant=[f"{key}={meant}"])
+    kind = "number" if is_number(found.default) else "truth" if found.default.lower() in ("true", "false") else ""
+    for word in walk_values(value):
+        if kind == "truth" and "str" not in found.annotation and word.lower() in ("yes", "on", "no", "off"):
+            meant = "true" if word.lower() in ("yes", "on") else "false"
+            return Answer("true or false", meant=[f"{key}={value.replace(word, meant)}"])
+        if kind == "number" and not re.search("str", found.annotation) and not is_number(word) and word != "null":
+            return Answer(f"a number is needed: {word!r}", hint=f"a number, such as {plain}={found.default}")
+    return None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number, as Hydra reads it.
+
+    >>> is_number("1e-3"), is_number("inf"), is_number("high"), is_number("True")
+    (True, True, False, False)
+    """
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_bounds(value: str, settings: Settings, chosen: Mapping[str, object]) -> Answer | None:
+    node = settings.read_option("labels", str(chosen.get("labels")))
+    if not isinstance(node.get("uncertain"), dict):
+        return None
+    what = f"labels={chosen['labels']} has rules by observation, and these are bounds of one rule"
+    return Answer(
+        what,
+        meant=None,
+        hint=f"labels=lsr 'labels.uncertain={value}'; beside the others: 'labels.uncertain={{default: {value}}}'",
+    )
+
+
+def _check_network(value: str, settings: Settings) -> Answer | None:
+    networks = list_networks()
+    for word in walk_values(value):
+        base = word.partition(".")[0]
+        if not re.fullmatch(r"\w+", base) or base in networks or not networks:
+            continue
+        near = find_near(base, networks)
+        meant = [f"backbone.name={value.replace(word, near[0])}"] if near else None
+        also = f"{', '.join(near[1:])}" if near[1:] else ""
+        return Answer(f"timm has no model {word!r}", meant=meant, hint=also)
+    return None
+
+
+def _check_letters(key: str, value: str) -> Answer | None:
+    """Letters that Hydra does not read without quotes."""
+    if READ_BY_HYDRA.match(value) or value.startswith("~"):
+        return None
+    parts = [part if READ_BY_HYDRA.match(part) or part.startswith("~") else spell(part) for part in split_commas(value)]
+    if parts == split_commas(value):
+        return None
+    return Answer("Hydra reads these letters in quotes only", meant=[f"{key}={','.join(parts)}"])

@@ -1,0 +1,187 @@
+"""What people type first, and the command that each is answered with: it must be one that runs."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+import chexpert.config  # noqa: F401 - registers the schema
+from chexpert.commandline import Settings, check
+from chexpert.commandline.words import split_commas
+from chexpert.problem import ProblemError
+
+PROJECT = Path(__file__).parents[2]
+SETTINGS = Settings(PROJECT / "conf")
+
+MEANT = {
+    "epochs=3": "trainer.max_epochs=3",
+    "+epochs=3": "trainer.max_epochs=3",
+    "lr=1e-3": "optimizer.lr=1e-3",
+    "epochs=3 learning_rate=1e-3 batch_size=32": "trainer.max_epochs=3 optimizer.lr=1e-3 data.batch_size=32",
+    "--epochs 3 --lr=1e-3 -b 32 -j 4": "trainer.max_epochs=3 optimizer.lr=1e-3 data.batch_size=32 data.workers=4",
+    "epochs = 3 lr= 1e-3": "trainer.max_epochs=3 optimizer.lr=1e-3",
+    "train epochs=3": "trainer.max_epochs=3",
+    "imgsz=320": "data.size=320",
+    "--gpus 1": "trainer=gpu",
+    "gpus=0,1": "trainer.devices=[0,1]",
+    "device=cuda:0": "trainer=gpu",
+    "device=cpu": "trainer=cpu",
+    "--amp": "trainer.precision=16-mixed",
+    "wd=1e-4": "optimizer.weight_decay=1e-4",
+    "momentum=.9": "optimizer=sgd optimizer.momentum=.9",
+    "dropout=.3": "model.dropout=.3",
+    "patience=3": "early_stopping=3",
+    "arch=resnet34": "backbone.name=resnet34",
+    "arch=densnet121": "backbone=densenet121",
+    "dataset=/data/x": "data=chexpert data.root=/data/x",
+    "data_dir=/data/x": "data.root=/data/x",
+    "weights=imagenet": "pretrained=true",
+    "--no-pretrained": "pretrained=false",
+    "checkpoint=/x/best.ckpt": "start_from=/x/best.ckpt",
+    "--resume": "resume=auto",
+    "uncertainty=U-Ones": "labels=ones",
+    "cache=none": "data.cache=null",
+    "scale=0.9,1.1": "data.augmentation.scale=[0.9,1.1]",
+    "random_state=1": "seed=1",
+    "max_steps=9": "trainer.max_steps=9",
+    "backbon=resnet18": "backbone=resnet18",
+    "trainer.epochs=4": "trainer.max_epochs=4",
+    "data.batchsize=4": "data.batch_size=4",
+    "optim.lr=1e-3": "optimizer.lr=1e-3",
+    "--config-name densenet121_original": "experiment=densenet121_original",
+    "'data.root=/a (1)'": "'data.root=\"/a (1)\"'",
+    "data.root=/données": "'data.root=\"/données\"'",
+    "start_from=/x/step=100.ckpt": "'start_from=\"/x/step=100.ckpt\"'",
+    "data.root=/my data": "'data.root=/my data'",
+    "observations=[Edema, Pleural Effusion]": "'observations=[Edema,Pleural Effusion]'",
+    "observations=Edema": "observations=[Edema]",
+    "'optimizer.betas=(0.9,0.99)'": "optimizer.betas=[0.9,0.99]",
+    "-m labels=zeros, ones": "-m labels=zeros,ones",
+    "-m seed=0,1 2": "-m seed=0,1,2",
+    "-m seed=0,1,": "-m seed=0,1",
+    "seed=0,1": "-m seed=0,1",
+    "--sweep seed=0,1": "-m seed=0,1",
+    "backbone=densnet121": "backbone=densenet121",
+    "model=densenet121": "backbone=densenet121",
+    "model=resnet34": "backbone.name=resnet34",
+    "backbone=resnet34": "backbone.name=resnet34",
+    "backbone.name=densenet12": "backbone.name=densenet121",
+    "densenet121": "backbone=densenet121",
+    "explainer=none": "explainer=[]",
+    "averaging=none": "",
+    "averaging=null seed=1": "seed=1",
+    "scheduler=null": "scheduler=constant",
+    "optimizer=SGD": "optimizer=sgd",
+    "scheduler=CosineAnnealingLR": "scheduler=cosine",
+    "loss.pos_weight=auto": "loss=weighted_bce loss.pos_weight=auto",
+    "averaging.decay=.99": "averaging=ema averaging.decay=.99",
+    "calibration=None": "calibration=null",
+    "pretrained=yes": "pretrained=true",
+    "compile=yes": "compile=true",
+    "'labels.uncertain.Pleural Effusion=ones'": "'labels.uncertain={Pleural Effusion: ones}'",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("typed", MEANT)
+def test_the_answer_is_the_command_that_was_meant_and_hydra_takes_it(typed):
+    with pytest.raises(ProblemError) as caught:
+        check(shlex.split(typed), SETTINGS)
+    lines = [line for line in str(caught.value).splitlines() if "python train.py" in line]
+    meant = shlex.split(lines[-1].partition("python train.py")[2])
+    assert meant == shlex.split(MEANT[typed])
+    assert check(meant, SETTINGS) == meant
+    assert compose_each(meant)
+
+
+def compose_each(arguments: list[str]) -> int:
+    """How many jobs Hydra makes of these arguments; only first values where they are a sweep."""
+    overrides = [argument for argument in arguments if argument != "-m"]
+    if "-m" in arguments:
+        overrides = [f"{key}={split_commas(value)[0]}" for key, _, value in (one.partition("=") for one in overrides)]
+    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+        return len(compose("train", overrides))
+
+
+@pytest.mark.parametrize(
+    ("typed", "where", "word"),
+    [
+        ("start_from=", "start_from=", "start_from=null"),
+        ("data.root=", "data.root=", "data.root=null"),
+        ("resume=''", "resume=", "resume=null"),
+        ("optimizer.lr=high", "optimizer.lr=high", "a number"),
+        ("lr=high", "lr=high", "a number"),
+        ("seed=a", "seed=a", "a number"),
+        ("warmup=5", "warmup=5", "scheduler.warmup=0.05"),
+        ("backbon=x", "backbon=x", "backbone.name=..."),
+        ("model=nothing_like_it", "model=nothing_like_it", "combined_six"),
+        ("labels=jfhealthcare labels.uncertain=[0,0.3]", "labels.uncertain=[0,0.3]", "labels=lsr"),
+        ("optimizer.momentum=.9", "optimizer.momentum=.9", "optimizer=sgd"),
+        ("foo=1", "foo=1", "--help"),
+        ("foo.bar=1", "foo.bar=1", "groups are"),
+        ("/data/x", "/data/x", "data.root=/data/x"),
+    ],
+)
+def test_what_is_not_clear_is_told_with_its_place_and_changes_nothing(typed, where, word):
+    with pytest.raises(ProblemError) as caught:
+        check(shlex.split(typed), SETTINGS)
+    assert caught.value.where == where
+    assert word in caught.value.mend
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "-m hydra/sweeper=optuna 'optimizer.lr=tag(log, interval(1e-5, 1e-2))' labels=zeros,ones,lsr",
+        "-m hydra/launcher=local seed=0,1 hydra.launcher.n_jobs=2",
+        "-m 'observations=[Edema],[Atelectasis]' 'mean_over=[Edema],[Atelectasis]' 'seed=range(3)'",
+        "-m 'labels.uncertain=zeros,[0.5,0.9]' data.folds=5 data.fold=0,1,2,3,4",
+        "model=combined +backbone@model.members.resnet=resnet18 '~backbone@model.members.densenet'",
+        "model=combined model.members.densenet.frozen=true model.members.densenet.pretrained=/x/best.ckpt",
+        "backbone.name=hf-hub:timm/resnet50.a1_in1k backbone.options={drop_rate:0.1}",
+        "labels.uncertain.Edema=ones 'labels.blank={default: zeros, Edema: ones}'",
+        "labels=jfhealthcare 'labels.uncertain={default: [0,0.3]}' loss=weighted_bce loss.pos_weight=3",
+        "optimizer._target_=torch.optim.RMSprop optimizer.alpha=.9 scheduler=plateau scheduler.patience=2",
+        "explainer=[lime,rise] explainer.lime.samples=100 explain.views=[a/b.jpg] explain.masks=false",
+        "trainer=ddp trainer.devices=[0,1] trainer.limit_train_batches=.1 trainer.precision=bf16-mixed",
+        "data=small data.root=/a/b data.augmentation=null data.test=/c data.dev=.1",
+        "data.augmentation.scale=[1,1] data.augmentation.flip=0.5 name=a-b.c seed=0 resume=auto",
+        "experiment=libauc_stage2 start_from=outputs/x/2026-01-01_00-00-00 optimizer.epoch_decay=0",
+        "--cfg job --resolve hydra.run.dir=/x trainer.max_time=null pretrained=false",
+        "'data.root=\"/a (1)\"' 'data.root=${oc.env:HOME}' --info defaults",
+    ],
+)
+def test_what_hydra_takes_passes_as_it_is(typed):
+    assert check(shlex.split(typed), SETTINGS) == shlex.split(typed)
+
+
+def test_every_option_of_every_group_passes():
+    for group, options in SETTINGS.groups.items():
+        for option in options:
+            for typed in (
+                (f"{group}={option}", f"{group}=[{option}]") if group == "explainer" else (f"{group}={option}",)
+            ):
+                assert check([typed], SETTINGS) == [typed]
+
+
+def test_the_home_folder_is_meant_by_a_tilde_as_in_a_shell(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    typed = ["data.root=~/data", "start_from=~", "-m", "data.cache=~/a,~/b", "~averaging"]
+    meant = ["data.root=/home/me/data", "start_from=/home/me", "-m", "data.cache=/home/me/a,/home/me/b", "~averaging"]
+    assert check(typed, SETTINGS) == meant
+    monkeypatch.setenv("HOME", "/home/me (1)")
+    assert check(["data.root=~/data"], SETTINGS) == ['data.root="/home/me (1)/data"']
+
+
+def test_the_real_command_answers_before_hydra_with_exit_code_1():
+    ask = "import sys, runpy; sys.argv = ['train.py', 'epochs=3']; runpy.run_path('train.py', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", ask], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line}
+    assert done.returncode == 1
+    assert "trainer.max_epochs=3" in done.stderr
+    assert not {"torch", "hydra", "omegaconf", "numpy"} & loaded
