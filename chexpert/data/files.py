@@ -2,12 +2,18 @@
 
 import os
 import stat
-from collections.abc import Iterable
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from chexpert.problem import ProblemError
+
+ENDINGS = (".jpg", ".jpeg", ".png")
+"""Of the images of CheXpert's copies, in small letters."""
 
 
 def find_present(folder: Path, files: Iterable[str | Path]) -> np.ndarray:
@@ -43,3 +49,54 @@ def find_present(folder: Path, files: Iterable[str | Path]) -> np.ndarray:
         return True
 
     return np.array([check(str(file)) for file in files], dtype=bool)
+
+
+def find_images(
+    folder: Path, files: Sequence[str], endings: Sequence[str] | None = None
+) -> tuple[list[str], np.ndarray]:
+    """The image files that are meant, and which of them are there: (N,) bool.
+
+    Copies are scaled and saved in other formats: where a file is not there, the one of the same stem is taken.
+
+    Args:
+        folder: as :func:`find_present` takes it.
+        files: N files below it.
+        endings: of these files, where a table lists others.
+
+    Raises:
+        ProblemError: as there; or a file is not there, and several have its stem.
+    """
+    found = [os.path.splitext(file)[0] + ending for file, ending in zip(files, endings or (), strict=False)] or [*files]
+    present, list_stems, others = find_present(folder, found), cache(_list_stems), []
+    for row in np.flatnonzero(~present).tolist():
+        above, name = os.path.split(found[row])
+        if same := list_stems(above).get(os.path.splitext(name)[0]):
+            found[row] = _choose(same)
+            others.append(row)
+    if others:
+        present[others] = find_present(folder, [found[row] for row in others])
+        first = os.path.relpath(found[others[0]], folder)
+        print(f"note: {folder}: {len(others):,} images end otherwise than listed, the first {first}", file=sys.stderr)
+    return found, present
+
+
+def _choose(same: Sequence[str]) -> str:
+    """The one file of a stem."""
+    if len(same) > 1:
+        names = " and ".join(os.path.basename(path) for path in same)
+        mend = "keep one of them in this folder, or give its ending in the table's Path"
+        raise ProblemError(f"several images of one view: {names}", where=os.path.dirname(same[0]), mend=mend)
+    return same[0]
+
+
+def _list_stems(folder: str) -> dict[str, list[str]]:
+    """The images in a folder by stem."""
+    found = defaultdict(list)
+    try:
+        for name in sorted(os.listdir(folder)):
+            stem, ending = os.path.splitext(name)
+            if ending.lower() in ENDINGS:
+                found[stem].append(f"{folder}{os.sep}{name}")
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    return found

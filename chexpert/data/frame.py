@@ -1,7 +1,7 @@
 """From CheXpert's tables to one tidy frame: one row a view, columns by name, labels in {1, 0, -1, NaN}."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
+from chexpert.records import AROUND, BLANKS, LABELS
 from chexpert.table import Table, read_table
 
 CIRCUMSTANCES = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
@@ -20,10 +21,12 @@ TEXT = ("path", "key", "split", "patient", "study", "view", "projection", "sex")
 SPLITS = ("train", "valid", "test")
 VIEWS = ("frontal", "lateral", "all")
 
-# CheXpert writes floats; integers are what a spreadsheet makes of them. Blank is not negative: it stays NaN.
-LABELS = {"": np.nan, "1.0": 1.0, "0.0": 0.0, "-1.0": -1.0, "1": 1.0, "0": 0.0, "-1": -1.0}
+VALUES = {"": np.nan, "1.0": 1.0, "0.0": 0.0, "-1.0": -1.0}
+"""Labels as CheXpert writes them. Blank is not negative: it stays NaN."""
 SEXES = ("Male", "Female", "Unknown")  # Unknown: one patient
-AGES = frozenset(map(str, range(121)))  # CheXpert's own: 0 (three times), 18 to 90
+AGES = {f"{age}{end}": str(age) for age in range(121) for end in ("", ".0")}  # CheXpert's: 0 (three times), 18 to 90
+KINDS = ("Frontal", "Lateral")
+POSITIONS = BLANKS | {name: name for name in ("AP", "PA", "LL", "RL")}
 PROJECTIONS = {
     "Frontal AP": "frontal_ap",
     "Frontal PA": "frontal_pa",
@@ -34,12 +37,19 @@ PROJECTIONS = {
 # Only these parts place a file, between / or, in a flat copy, _. The prefix differs between copies, and the base name
 # occurs 187,625 times.
 PLACE = re.compile(
-    r"((?:.+/)?)(patient[0-9]{5})[/_](study[1-9][0-9]*)[/_](view[1-9][0-9]*_(?:frontal|lateral))\.jpg", re.DOTALL
+    r"((?:[^\\]+/)?)(patient[0-9]{5})[/_](study[1-9][0-9]*)[/_](view[1-9][0-9]*_(?:frontal|lateral))"
+    r"(\.(?i:jpe?g|png))",
+    re.DOTALL,
 )
 VIEW = re.compile("view[1-9][0-9]*_(?:frontal|lateral)")
-# What stands before: no part of it may be empty, absolute, or lead upwards.
-HEAD = re.compile(r"(?P<prefix>(?:[A-Za-z0-9_-][A-Za-z0-9 ._&()-]*/)*?)(?:(?P<split>train|valid|test)/)?")
-STUDY = re.compile(r"^(?:CheXpert-v1\.0/)?test/(?P<patient>patient[0-9]{5})/(?P<study>study[1-9][0-9]*)$(?!\n)")
+# What stands before. It places nothing, so it may be of another machine; but it leads upwards at its beginning only.
+_PART = r"(?:(?!\.{1,2}/)[\w.(+=@#-][\w .&()+=@#%~'\[\]-]*/)"
+_BEFORE = rf"(?:(?:\./)?{_PART}*?|(?:(?:[A-Za-z]:)?/|(?:\./)?(?:\.\./)+){_PART}+?)"
+HEAD = re.compile(rf"(?P<prefix>{_BEFORE})(?:(?P<split>train|valid|val|test)/)?")
+OWN = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9 ._&()-]*/)*")
+"""Prefixes that name a copy, and stay; of any other one nothing tells more than CheXpert's own name in it."""
+NAMED = re.compile(r"CheXpert-v1\.0(?:-small)?/$")
+STUDY = re.compile(rf"^{_BEFORE}test/(?P<patient>patient[0-9]{{5}})/(?P<study>study[1-9][0-9]*)$(?!\n)")
 EXPECTED = ".../<split>/patientNNNNN/studyN/viewN_kind.jpg"
 BATCH = re.compile(r"batch [1-4] \([^/]*\)")  # the one part of the prefix that may differ within a table
 
@@ -52,34 +62,36 @@ def read_frame(path: Path, split: str | None = None) -> pd.DataFrame:
         split: what its rows belong to; by default what their paths say.
 
     Returns:
-        One row a view, in file order: ``path`` (as the CSV has it), ``key`` (``train/patient.../study.../view``,
-        equal in every copy of CheXpert), ``split, patient, study, view``, ``projection`` (frontal_ap, frontal_pa,
-        frontal_ll, frontal_rl, lateral; frontal where the table does not say), ``sex``, ``age`` (years; NaN where the
-        table does not say), and the 14 observations as float32 in {1, 0, -1, NaN}.
+        One row a view, in file order: ``path`` (as the CSV has it; without the folders of another machine, and ending
+        in .jpg), ``key`` (``train/patient.../study.../view``, equal in every copy of CheXpert), ``split, patient, study,
+        view``, ``projection`` (frontal_ap, frontal_pa, frontal_ll, frontal_rl, lateral; frontal where the table does
+        not say), ``sex``, ``age`` (years; NaN where the table does not say), the 14 observations as float32 in {1, 0,
+        -1, NaN}; and ``ending``, that of the listed file, where one is not .jpg.
 
     Raises:
         ProblemError: with file, line, column and value of the first thing that is not CheXpert.
     """
     table = read_table(path, ("Path", *OBSERVATIONS), CIRCUMSTANCES)
     places = _place(table, split)
-    columns = {"path": table["Path"], **places, **_circumstances(table, places["view"]), **read_labels(table)}
+    columns = {**places, **_circumstances(table, places["view"]), **read_labels(table)}
+    table.notes.tell()
     return pd.DataFrame(columns, index=table.text.index).astype(dict.fromkeys(TEXT, "str"))
 
 
 def read_labels(table: Table) -> dict[str, np.ndarray]:
     """The 14 observations of a table as (N,) float32 in {1, 0, -1, NaN}."""
-    for name in OBSERVATIONS:
-        table.allow(name, LABELS, "a label is not blank, -1, 0 or 1")
-    return {name: table[name].map(LABELS).to_numpy("float32") for name in OBSERVATIONS}
+    what = "a label is not blank, -1, 0 or 1"
+    return {name: table.tidy(name, LABELS, what).map(VALUES).to_numpy("float32") for name in OBSERVATIONS}
 
 
 def read_studies(path: Path) -> pd.DataFrame:
     """Reads groundtruth.csv, the test set's labels by study: ``patient``, ``study`` and the 14 observations."""
     table = read_table(path, ("Study", *OBSERVATIONS))
-    parts = table["Study"].str.extract(STUDY)
+    parts = table["Study"].str.strip(AROUND).str.replace("\\", "/").str.removesuffix("/").str.extract(STUDY)
     table.refuse("Study", parts["study"].isna(), "Study is not .../test/patientNNNNN/studyN")
     frame = parts.assign(**read_labels(table))
     table.refuse("Study", frame.duplicated(["patient", "study"]), "this study is listed twice")
+    table.notes.tell()
     return frame
 
 
@@ -92,24 +104,56 @@ def select_views(frame: pd.DataFrame, views: str) -> pd.DataFrame:
 
 
 def _place(table: Table, split: str | None) -> dict[str, Sequence[str]]:
-    """Key, split, patient, study and view of every row; one table has one prefix."""
-    found = [match.groups() if (match := PLACE.fullmatch(path)) else None for path in table["Path"]]
-    table.refuse("Path", [place is None for place in found], f"Path is not {EXPECTED}")
-    heads, *parts = zip(*filter(None, found), strict=True) if found else [()] * 4
+    """Path, key, split, patient, study and view of every row; one table has one prefix."""
+    paths = table["Path"].to_numpy("object").tolist()
+    found = [PLACE.fullmatch(path) for path in paths]
+    for row in (row for row, match in enumerate(found) if match is None):
+        paths[row] = paths[row].strip(AROUND).replace("\\", "/")
+        found[row] = PLACE.fullmatch(paths[row])
+    table.refuse("Path", [match is None for match in found], f"Path is not {EXPECTED}")
+    heads, *parts, endings = zip(*(match.groups() for match in found if match), strict=True) if found else [()] * 5
     read = {head: HEAD.fullmatch(head) for head in set(heads)}
-    splits = {head: (match["split"] or split or "") if match else "" for head, match in read.items()}
+    splits = {head: _name_split(match, split) if match else "" for head, match in read.items()}
     table.refuse("Path", [not splits[head] for head in heads], f"Path is not {EXPECTED}")
     starts = {head: BATCH.sub("batch", match["prefix"]) for head, match in read.items() if match}
     table.refuse("Path", [starts[head] != starts[heads[0]] for head in heads], "Path does not begin as that of line 2")
     wanted = split or (splits[heads[0]] if heads else "")
     table.refuse("Path", [splits[head] != wanted for head in heads], f"Path belongs to another split than {wanted}")
-    keys = pd.Series(["/".join((wanted, *place)) for place in zip(*parts, strict=True)], dtype="str")
-    table.refuse("Path", keys.duplicated(), "this view is listed twice")
+    keys = ["/".join((wanted, *place)) for place in zip(*parts, strict=True)]
+    table.refuse("Path", pd.Series(keys, dtype="str").duplicated(), "this view is listed twice")
     return {
-        "key": list(keys),
+        "path": _name_views(table, paths, heads, endings, keys),
+        "key": keys,
         "split": [wanted] * len(keys),
         **dict(zip(("patient", "study", "view"), parts, strict=True)),
+        **({"ending": endings} if {*endings} - {".jpg"} else {}),
     }
+
+
+def _name_split(match: re.Match[str], split: str | None) -> str:
+    return "valid" if match["split"] == "val" else match["split"] or split or ""
+
+
+def _name_views(
+    table: Table, paths: list[str], heads: Sequence[str], endings: Sequence[str], keys: Sequence[str]
+) -> list[str]:
+    """Each view as CheXpert names it: what leads to it on one machine, and how it was saved there, is no part of it."""
+    foreign = {head: (found[0] if (found := NAMED.search(starts)) else "") for head, starts in _find_foreign(heads)}
+    if not foreign and not {*endings} - {".jpg"}:
+        return paths
+    for row, (head, ending) in enumerate(zip(heads, endings, strict=True)):
+        if head in foreign or ending != ".jpg":
+            table.notes.add("paths with other folders or another ending", f"line {table.lines[row]}: {paths[row]!r}")
+            stem = foreign[head] + keys[row] if head in foreign else paths[row].removesuffix(ending)
+            paths[row] = f"{stem}.jpg"
+    return paths
+
+
+def _find_foreign(heads: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Heads that lead to a folder of one machine, with their prefix."""
+    for head in {*heads}:
+        if not OWN.fullmatch(head) and (match := HEAD.fullmatch(head)):
+            yield head, match["prefix"]
 
 
 def _circumstances(table: Table, views: Sequence[str]) -> dict[str, Any]:
@@ -121,11 +165,11 @@ def _circumstances(table: Table, views: Sequence[str]) -> dict[str, Any]:
     if len(given) < len(CIRCUMSTANCES):
         what = f"only {', '.join(given)} of the columns {', '.join(CIRCUMSTANCES)}"
         raise ProblemError(what, where=f"{table.path}, line 1", mend="restore the others")
-    table.allow("Sex", SEXES, f"Sex is not one of {', '.join(SEXES)}")
-    table.allow("Age", AGES, "Age is not a whole number of years from 0 to 120")
-    table.allow("Frontal/Lateral", ("Frontal", "Lateral"), "neither Frontal nor Lateral")
-    stated = table["Frontal/Lateral"]
+    sex = table.tidy("Sex", {name: name for name in SEXES}, f"Sex is not one of {', '.join(SEXES)}")
+    age = table.tidy("Age", AGES, "Age is not a whole number of years from 0 to 120")
+    stated = table.tidy("Frontal/Lateral", {kind: kind for kind in KINDS}, "neither Frontal nor Lateral")
     table.refuse("Frontal/Lateral", kinds != stated, "not what the name of the view says")
-    projection = (stated + " " + table["AP/PA"]).map(PROJECTIONS)
-    table.refuse("AP/PA", projection.isna(), "not AP, PA, LL or RL (blank for laterals)")
-    return {"projection": projection, "sex": table["Sex"], "age": table["Age"].astype("float64")}
+    what = "not AP, PA, LL or RL (blank for laterals)"
+    projection = (stated + " " + table.tidy("AP/PA", POSITIONS, what)).map(PROJECTIONS)
+    table.refuse("AP/PA", projection.isna(), what)
+    return {"projection": projection, "sex": sex, "age": age.astype("float64")}

@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 
 from chexpert.data import plus
+from chexpert.data.files import ENDINGS, find_images
 from chexpert.data.frame import VIEW, read_frame, read_studies
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
+from chexpert.records import Notes
 
 TABLES = {
     "train": ("train.csv",),
-    "valid": ("valid.csv", "val_labels.csv"),  # the second as CheXlocalize distributes it
+    "valid": ("valid.csv", "val.csv", "val_labels.csv"),  # the last as CheXlocalize distributes it
     "test": ("test_labels.csv", "groundtruth.csv"),
 }
 LABELLERS = {"chexbert": "train_cheXbert.csv", "visualchexbert": "train_visualCheXbert.csv"}
@@ -114,6 +116,11 @@ class Layout:
         parts = zip(*(frame[name] for name in ("split", "patient", "study", "view")), strict=True)
         return [self.folder / self.place(*part) for part in parts]
 
+    def find(self, frame: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+        """The image file of each row, whatever its ending, and whether it is there."""
+        endings = list(frame["ending"]) if "ending" in frame else None
+        return find_images(self.folder, list(map(str, self.locate(frame))), endings)
+
     def place(self, split: str, patient: str, study: str, view: str) -> str:
         return self.places[split].format(
             split=split,
@@ -144,8 +151,8 @@ class Layout:
         return pd.DataFrame(views).merge(truth, on=["patient", "study"], how="left")
 
     def _list_views(self, patient: str, study: str) -> Iterator[dict[str, object]]:
-        pattern = self.place("test", patient, study, "view*")
-        found = sorted(self.folder.glob(pattern))
+        pattern = self.place("test", patient, study, "view*").rpartition(".")[0] + ".*"
+        found = sorted(file for file in self.folder.glob(pattern) if file.suffix.lower() in ENDINGS)
         odd = [file for file in found if not VIEW.fullmatch(file.stem[file.stem.rindex("view") :])]
         if odd:
             raise ProblemError("no name of a view: viewN_kind.jpg", where=str(odd[0]), mend="remove or rename the file")
@@ -165,10 +172,14 @@ class Layout:
 def _relabel(frame: pd.DataFrame, table: Path, labels: Path) -> pd.DataFrame:
     """The same views with the labels of another labeller."""
     other = read_frame(labels, "train").set_index("key")
-    difference = set(frame["key"]) ^ set(other.index)
-    if difference:
-        what = f"{len(difference)} views are only in one of the two tables, the first: {min(difference)}"
+    absent = sorted(set(frame["key"]) - set(other.index))
+    if absent:
+        what = f"no labels for {len(absent)} of {len(frame)} views, the first: {absent[0]}"
         raise ProblemError(what, where=f"{labels} and {table}", mend="take both from the same distribution")
+    notes = Notes(labels)
+    if further := len(other) - len(frame):
+        notes.add(f"rows passed over, whose views {table.name} does not list", count=further)
+    notes.tell()
     names = list(OBSERVATIONS)
     return frame.assign(**dict(zip(names, other.loc[frame["key"], names].to_numpy().T, strict=True)))
 

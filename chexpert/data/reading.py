@@ -52,12 +52,13 @@ class SplitReader:
         if frame.empty:
             what = f"no {self.views} view in this split"
             raise ProblemError(what, where=str(layout.tables[split]), mend="data.views=all")
-        frame = self._keep_present(split, frame.assign(file=list(map(str, layout.locate(frame)))))
+        frame = self._keep_present(split, frame)
         return frame if self.known is None else frame.assign(sha256=expect(self.known, layout.folder, frame["file"]))
 
     def _keep_present(self, split: str, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows whose images are there; without ``skip`` all of them must be."""
-        present = find_present(self.layout.folder, frame["file"])
+        files, present = self.layout.find(frame)
+        frame = frame.assign(file=files)
         absent = list(frame.loc[~present, "path"])
         if absent and (not self.skip or not present.any()):
             what = f"{len(absent)} of {len(frame)} listed images are missing in this {self.layout.name}, the first: "

@@ -1,6 +1,7 @@
 """Reading CheXpert's tables and finding its folder."""
 
 import random
+import re
 
 import numpy as np
 import pytest
@@ -68,9 +69,11 @@ def test_labels_are_read_as_floats_and_as_integers(read, make_row, cell, label):
     assert read(make_row({"Edema": cell})).loc[0, "Edema"] == label
 
 
-@pytest.mark.parametrize("cell", ["2", "0.5", "nan", " 1.0", "-0.0"])
+@pytest.mark.parametrize(
+    "cell", ["2", "0.5", "-0.0", "1e0", "+1", "-1.", "1_0", "\u0661", "True", "-", "?", "- 1.0", "1.0000000"]
+)
 def test_another_label_is_refused_with_file_line_and_column(read, make_row, cell):
-    with pytest.raises(ProblemError, match=rf"'{cell}'(?s:.*)train\.csv, line 3, column Edema"):
+    with pytest.raises(ProblemError, match=rf"'{re.escape(cell)}'(?s:.*)train\.csv, line 3, column Edema"):
         read(make_row(), make_row({"Edema": cell}, patient=2))
 
 
@@ -84,20 +87,16 @@ def test_a_missing_column_is_named(read, make_row):
         read(make_row(), header=[name for name in HEADER if name != "Edema"])
 
 
-def test_an_unknown_column_is_named(read, make_row):
-    with pytest.raises(ProblemError, match="unknown column 'Note'"):
-        read(make_row({"Note": "x"}), header=[*HEADER, "Note"])
-
-
 def test_a_misspelled_column_is_told_with_the_missing_one(read, make_row):
-    header = ["edema" if name == "Edema" else name for name in HEADER]
-    with pytest.raises(ProblemError, match="no column 'Edema', unknown column 'edema'"):
-        read(make_row({"edema": ""}), header=header)
+    header = ["Edma" if name == "Edema" else name for name in HEADER]
+    with pytest.raises(ProblemError, match="no column 'Edema', unknown column 'Edma'"):
+        read(make_row({"Edma": ""}), header=header)
 
 
 def test_a_column_that_stands_twice_is_refused(read, make_row):
-    with pytest.raises(ProblemError, match="'Edema' stands twice"):
-        read(make_row(), header=[*HEADER, "Edema"])
+    for again in ("Edema", "edema", "Edema.1"):
+        with pytest.raises(ProblemError, match="'Edema' stands twice"):
+            read(make_row({again: ""}), header=[*HEADER, again])
 
 
 @pytest.mark.parametrize(("tail", "fields"), [(",", 20), ("", 18)])
@@ -131,19 +130,14 @@ HOSTILE = [
     "~root/train/patient00001/study1/view1_frontal.jpg",
     "$HOME/train/patient00001/study1/view1_frontal.jpg",
     "C:/train/patient00001/study1/view1_frontal.jpg",
-    "CheXpert-v1.0-small\\train\\patient00001\\study1\\view1_frontal.jpg",
     "..\\train/patient00001/study1/view1_frontal.jpg",
     "file:///train/patient00001/study1/view1_frontal.jpg",
     "https://example.org/train/patient00001/study1/view1_frontal.jpg",
     "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg/",
-    "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg ",
-    " CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg",
     "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg;id",
-    "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg\t",
     "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg\u2028",
     "CheXpert-v1.0-small/train/patient\u0660\u0660\u0660\u0660\u0661/study1/view1_frontal.jpg",
     "CheXpert-v1.0-small/tr\u0430in/patient00001/study1/view1_frontal.jpg",
-    "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.png",
     "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg.exe",
     "CheXpert-v1.0-small/train/patient00001/study0/view1_frontal.jpg",
     "CheXpert-v1.0-small/train/patient1/study1/view1_frontal.jpg",
@@ -242,7 +236,7 @@ def test_the_last_line_may_end_without_a_line_break(tmp_path, write_table, make_
     assert len(read_frame(path)) == 2
 
 
-@pytest.mark.parametrize(("text", "what"), [("", "an empty line"), ('"', "a quote"), ("\r", "carriage"), ("\0", "NUL")])
+@pytest.mark.parametrize(("text", "what"), [('"', "a quote"), ("\r", "carriage"), ("\0", "NUL")])
 def test_what_no_table_of_chexpert_holds_is_refused_with_its_line(tmp_path, write_table, make_row, text, what):
     path = write_table(tmp_path / "train.csv", [make_row()])
     path.write_bytes(path.read_bytes() + text.encode() + b" \n" * (text == "\r") + b"\n")
@@ -259,7 +253,7 @@ def test_studies_are_read_with_their_labels(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "study", ["/test/patient64741/study1", "../test/patient64741/study1", "test/patient64741/study1\t"]
+    "study", ["/test/patient64741/study1", "../test/patient64741/study1", "a/../test/patient64741/study1"]
 )
 def test_a_hostile_study_is_refused(tmp_path, study):
     path = tmp_path / "groundtruth.csv"

@@ -132,11 +132,22 @@ def test_another_labellers_labels_are_joined_by_view(write_tables, tmp_path, wri
     assert frame.loc[0, "age"] == 33
 
 
-def test_labels_of_other_views_are_refused(write_tables, write_table, make_row):
+def test_a_view_without_a_label_of_the_other_labeller_is_refused(write_tables, write_table, make_row):
     root = write_tables("CheXpert-v1.0-small")
     write_table(root / "CheXpert-v1.0-small" / "train_visualCheXbert.csv", [make_row(patient=2)])
-    with pytest.raises(ProblemError, match=r"2 views are only in one of the two(?s:.*)visualCheXbert"):
+    with pytest.raises(ProblemError, match=r"no labels for 1 of 1 views(?s:.*)visualCheXbert"):
         find_layout(root).read("train", "visualchexbert")
+
+
+def test_a_whole_label_file_beside_a_part_of_the_table_is_read_for_its_rows(
+    write_tables, write_table, make_row, capsys
+):
+    root = write_tables("CheXpert-v1.0-small")
+    rows = [make_row({"Edema": "-1.0"}, patient=patient) for patient in range(9)]
+    write_table(root / "CheXpert-v1.0-small" / "train_cheXbert.csv", rows)
+    frame = find_layout(root).read("train", "chexbert")
+    assert (frame["patient"].tolist(), frame["Edema"].tolist()) == (["patient00001"], [-1])
+    assert "8 rows passed over" in capsys.readouterr().err
 
 
 def test_a_labeller_that_is_not_there_is_told_with_its_file(write_tables):

@@ -10,7 +10,6 @@ from chexpert.data.audit import images
 from chexpert.data.audit.defect import Defect, as_defect, warn
 from chexpert.data.audit.lost import find_unlisted
 from chexpert.data.audit.result import Audit
-from chexpert.data.files import find_present
 from chexpert.data.layout import Layout
 from chexpert.data.manifest import hash_file
 from chexpert.data.parallel import map_files
@@ -25,18 +24,17 @@ def check_films(audit: Audit, layout: Layout, known: Iterable[str], workers: int
     rows = [pd.DataFrame(columns=["key", "split", "file"], dtype=str)]
     for split, frame in audit.frames.items():
         try:
-            files = layout.locate(frame)
-            present = find_present(layout.folder, files)
+            files, present = layout.find(frame)
         except ProblemError as problem:  # a link that leads out of the root, a pipe, no such batch
             audit.unread.append(split)
             yield as_defect("layout", problem)
             continue
         yield from images.find_missing(frame, present.tolist())
-        rows.append(pd.DataFrame({"key": frame["key"], "split": split, "file": list(map(str, files))})[present])
+        rows.append(pd.DataFrame({"key": frame["key"], "split": split, "file": files})[present])
     table = pd.concat(rows, ignore_index=True)
     listed = set(table["file"])
     unlisted = images.list_unlisted(layout.folder, listed, (*FOLDERS, *layout.batches.values()))
-    yield from _tell_unlisted(audit, layout, unlisted)
+    yield from _tell_unlisted(audit, layout, unlisted, listed)
     further = [name for name in known if f"{layout.folder}{os.sep}{name}" not in listed]
     named = {*images.find_known(layout.folder, further)} - listed
     found = _inspect(audit, layout, [*table["file"], *sorted({*unlisted, *filter(images.is_image, named)})], workers)
@@ -53,13 +51,13 @@ def check_films(audit: Audit, layout: Layout, known: Iterable[str], workers: int
         yield from look(audit.images)
 
 
-def _tell_unlisted(audit: Audit, layout: Layout, unlisted: Sequence[str]) -> Iterator[Defect]:
+def _tell_unlisted(audit: Audit, layout: Layout, unlisted: Sequence[str], listed: Collection[str]) -> Iterator[Defect]:
     if audit.unread:
         message = "images that no table lists are not told: a table, or the place of its images, could not be read"
         yield warn("not_listed", ", ".join(audit.unread), message, "mend that first")
     else:
         patients = {patient for frame in audit.frames.values() for patient in frame["patient"].unique()}
-        yield from find_unlisted(layout, unlisted, patients)
+        yield from find_unlisted(layout, unlisted, patients, listed)
 
 
 def _inspect(audit: Audit, layout: Layout, paths: Sequence[str], workers: int | None) -> list[images.ImageFile]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from chexpert.data.audit.defect import Defect, warn
 from chexpert.data.frame import SPLITS
-from chexpert.data.layout import Layout
+from chexpert.data.layout import TABLES, Layout
 
+LIST = "restore the table that lists it; if none should, move it out of the copy's folders"
 PATIENT = re.compile(r"(?:(.*)/)?(patient[0-9]{5})[/_].*")
 
 
@@ -29,25 +30,35 @@ def find_lost_tables(layout: Layout) -> Iterator[Defect]:
             continue
         held = [folder for folder in list_folders(layout, split) if next(folder.glob("patient*"), None)]
         if held:
-            mend = "restore the table, or remove the images"
+            mend = f"restore the table ({' or '.join(TABLES[split])}), or move the images out of the copy"
             yield Defect("no_table", split, f"images in {held[0]}, and no table that lists them", mend)
         elif split != "test":
             yield warn("no_table", split, f"no {split} table", "if the whole CheXpert is meant, restore the table")
 
 
-def find_unlisted(layout: Layout, files: Iterable[str], patients: Collection[str]) -> Iterator[Defect]:
+def find_unlisted(
+    layout: Layout, files: Iterable[str], patients: Collection[str], listed: Collection[str]
+) -> Iterator[Defect]:
     """Files that no table lists; and, by folder, those of patients who have no row anywhere: their table was cut.
+
+    A second file of a listed view, with another ending, is told as what it is.
 
     A table that lost some of a patient's rows alone is not told from stray files, but by its counts if it is whole.
     """
-    strangers = defaultdict(list)
+    strangers, stems = defaultdict(list), {os.path.splitext(path)[0]: path for path in listed}
     lost = {str(folder) for split in set(SPLITS) - set(layout.tables) for folder in list_folders(layout, split)}
     for file in files:
         name = os.path.relpath(file, layout.folder)
-        yield warn("not_listed", name, "no table lists this image", "remove it, or restore the table that lists it")
+        if stem := stems.get(os.path.splitext(file)[0]):
+            message = f"another file of a listed view: {os.path.basename(stem)} is what is read"
+            yield warn("not_listed", name, message, "none needed: this one is never read")
+            continue
+        yield warn("not_listed", name, "no table lists this image", LIST)
         match = PATIENT.fullmatch(name.replace(os.sep, "/"))
         if match and match[2] not in patients and str(layout.folder / (match[1] or "")) not in lost:
             strangers[match[1] or "."].append(match[2])
     for folder, found in strangers.items():
         message = f"{len(found):,} images of {len(set(found)):,} patients who have no row in any table: it was cut"
-        yield Defect("cut_table", folder, message, "restore the table, or, if a part is meant, remove the other images")
+        yield Defect(
+            "cut_table", folder, message, "restore the table; if a part is meant, let only its images lie there"
+        )
