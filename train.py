@@ -1,10 +1,13 @@
 """The door: ``python train.py``, ``python train.py model=combined data=small``, ``python train.py -m seed=0,1,2``."""
 
 import sys
+from pathlib import Path
 
 from chexpert.commandline import answer
+from chexpert.terminal import open_streams
 
 if __name__ == "__main__":  # before Hydra, whose import alone takes longer than an answer
+    open_streams()
     sys.argv[1:] = answer(sys.argv[1:], Path(__file__).parent / "conf")
 
 import hydra
@@ -15,7 +18,6 @@ from omegaconf import DictConfig
 import chexpert.config
 from chexpert.problem import ProblemError
 from chexpert.rundir import shorten
-from chexpert.terminal import open_streams
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -43,6 +45,5 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
-    open_streams()
     sys.argv[1:] = chexpert.config.repeat(sys.argv[1:])
     main()

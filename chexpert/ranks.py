@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chexpert.problem import ProblemError
-from chexpert.stopping import REQUEUE, PrunedError, Stopped, under_slurm
+from chexpert.stopping import PrunedError, Stopped, list_heeded, under_slurm
 from chexpert.terminal import open_streams
 
 PATIENCE = 86400
@@ -55,7 +55,7 @@ def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    heeded = [signal.SIGTERM, signal.SIGINT] + [REQUEUE] * under_slurm()
+    heeded = list_heeded()
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", GRACE)
     os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ",".join(signum.name for signum in heeded)
     handlers = {signum: signal.getsignal(signum) for signum in heeded}

@@ -15,7 +15,7 @@ COMMAS = "pd.read_csv(FILE, sep={!r}{}).to_csv(NEW, index=False)"
 SEPARATORS = {";": ("semicolons", ', decimal=","'), "\t": ("tabs", "")}
 
 BLANK = ("", "nan", "NaN", "NA", "N/A", "n/a", "null", "NULL", "None", "<NA>")
-"""What pandas, NumPy, R, SQL and JSON write for nothing. No other word, no dash and no question mark: these say more."""
+"""What pandas, NumPy, R, SQL and JSON write for nothing. No other word, dash or question mark: these say more."""
 BLANKS = dict.fromkeys(BLANK, "")
 _ZEROS = ["", *("." + "0" * count for count in range(1, 7))]
 LABELS = BLANKS | {f"{digit}{zeros}": f"{digit}.0" for digit in ("1", "0", "-1") for zeros in _ZEROS}

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-REQUEUE = getattr(signal, "SIGUSR1", None)
+REQUEUE: signal.Signals | None = getattr(signal, "SIGUSR1", None)
 """What ``sbatch --signal=USR1@300`` sends that long before the time is over; None on Windows, where no SLURM is."""
 
 
@@ -112,6 +112,11 @@ _current: list[Stopper] = []
 """Of the work under way, the innermost last."""
 
 
+def list_heeded() -> list[signal.Signals]:
+    """The signals that end a run; under SLURM the requeue signal too."""
+    return [signal.SIGTERM, signal.SIGINT] + ([REQUEUE] if REQUEUE is not None and under_slurm() else [])
+
+
 @contextmanager
 def heeding_signals(*, patient: bool = False) -> Iterator[Stopper]:
     """Lets SIGTERM, SIGINT and under SLURM the requeue signal stop the work within; handlers return as they were."""
@@ -119,7 +124,7 @@ def heeding_signals(*, patient: bool = False) -> Iterator[Stopper]:
     if threading.current_thread() is not threading.main_thread():  # Python hands signals to no other
         yield stopper
         return
-    heeded = [signal.SIGTERM, signal.SIGINT] + [REQUEUE] * under_slurm()
+    heeded = list_heeded()
     before = {signum: signal.signal(signum, stopper.handle) for signum in heeded}
     _current.append(stopper)
     try:

@@ -112,7 +112,8 @@ class ViewLoader(WatchedLoader):
     def _begin(self) -> Iterator[Batch]:
         if self._iterator is None:  # later its processes hold what they have read ahead
             batches: ViewBatches = self.batch_sampler  # type: ignore[assignment]
-            check_shared_memory(self.dataset.measure(batches.most), self.num_workers, len(batches))
+            views: ViewDataset = self.dataset  # type: ignore[assignment]
+            check_shared_memory(views.measure(batches.most), self.num_workers, len(batches))
         return super()._begin()
 
 

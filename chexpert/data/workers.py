@@ -153,7 +153,7 @@ def hand_over(batch: Any) -> Any:
 def begin_worker(worker: int = 0) -> None:
     """Lets a process heed its parent only, and end where it can hand nothing over: its end is seen."""
     heed_parent_only()
-    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_telling)  # type: ignore[method-assign]
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_telling)  # type: ignore[attr-defined]
 
 
 def _end_telling(error: Exception, item: object) -> None:

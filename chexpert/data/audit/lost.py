@@ -45,12 +45,12 @@ def find_unlisted(
 
     A table that lost some of a patient's rows alone is not told from stray files, but by its counts if it is whole.
     """
-    strangers, stems = defaultdict(list), {os.path.splitext(path)[0]: path for path in listed}
+    strangers, stems = defaultdict(list), {path.rpartition(".")[0]: path for path in listed}
     lost = {str(folder) for split in set(SPLITS) - set(layout.tables) for folder in list_folders(layout, split)}
     for file in files:
         name = os.path.relpath(file, layout.folder)
-        if stem := stems.get(os.path.splitext(file)[0]):
-            message = f"another file of a listed view: {os.path.basename(stem)} is what is read"
+        if stem := stems.get(file.rpartition(".")[0]):
+            message = f"another file of a listed view: {Path(stem).name} is what is read"
             yield warn("not_listed", name, message, "none needed: this one is never read")
             continue
         yield warn("not_listed", name, "no table lists this image", LIST)
