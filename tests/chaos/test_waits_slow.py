@@ -6,19 +6,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from harness import PROJECT, begin, digest, find_differences, find_log, find_unreadable, finish, make_films, wait_for
+from harness import PROJECT, begin, digest, find_differences, find_log, find_unreadable, finish, make_films
+from harness import wait_for as wait_briefly
 
 from chexpert.data import write_phantom
 
 ENDS = {signal.SIGTERM: {143, -15}, signal.SIGINT: {130, -2}}  # by our own hand, or by the system's
 SECONDS = 10
 FEW = ["data.workers=2", "save_minutes=1000"]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.skipif(sys.platform != "linux", reason="/proc")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.skipif(sys.platform != "linux", reason="/proc")]
 signals = pytest.mark.parametrize("signum", ENDS, ids=lambda signum: signum.name)
 
 
@@ -29,9 +30,9 @@ def films(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> Path:
-    """Images that take a while."""
+    """Enough images for several processes."""
     folder = tmp_path_factory.mktemp("many") / "phantom"
-    return write_phantom(folder, patients=150, valid=200, test=8, size=320, workers=2)
+    return write_phantom(folder, patients=50, valid=40, test=8, size=96, workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,27 @@ def trained(films, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     finish(begin(films, folder / "run", folder / "tmp", "trainer.max_epochs=1"), folder / "tmp")
     return folder / "run"
+
+
+@pytest.fixture(autouse=True)
+def none_left(monkeypatch) -> Iterator[None]:
+    """What a test that fails has started goes on otherwise, or waits frozen."""
+    original, started = subprocess.Popen, []
+
+    def start(*arguments, **options):
+        started.append(original(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    yield
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.wait(30)
+
+
+def wait_for(what: Callable[[], object], process: subprocess.Popen) -> bool:
+    return wait_briefly(what, process, 400)
 
 
 def find_children(process: int) -> list[int]:
@@ -132,7 +154,7 @@ def test_a_disk_that_answers_no_more_is_no_longer_waited_for(tmp_path, signum, w
 def test_a_run_that_does_not_train_yet_ends(many, tmp_path, signum, what):
     """It judges, or fills its cache, when its processes freeze."""
     options = ["trainer.max_epochs=0"] if what == "validation" else [f"data.cache={tmp_path / 'cache'}"]
-    process = begin(many, tmp_path / "run", tmp_path / "tmp", "data.workers=2", "data.size=320", *options)
+    process = begin(many, tmp_path / "run", tmp_path / "tmp", "data.workers=2", *options)
     assert wait_for(lambda: find_children(process.pid), process)
     freeze(find_children(process.pid))
     time.sleep(1)
