@@ -46,8 +46,7 @@ def decode(content: bytes, size: int | None = None) -> Decoded:
     """
     if is_dicom(content):
         gray, notes = decode_dicom(content, MAX_PIXELS)
-        height, width = gray.shape
-        return Decoded(gray, height, width, notes=notes)
+        return Decoded(gray, gray.shape[0], gray.shape[1], notes=notes)
     with _open(content) as image:
         (width, height), mode = image.size, image.mode
         if width * height > MAX_PIXELS:
@@ -60,8 +59,8 @@ def decode(content: bytes, size: int | None = None) -> Decoded:
         drafted = image.draft("L", (side, side)) if large else None
         reduced = round(width / drafted[1][2]) if drafted else 1
         gray = turn(_gray(image, content), orientation)
-        if reduced == 1:
-            height, width = gray.shape  # as it is shown
+        if reduced == 1:  # it may lie on its side in the file
+            height, width = gray.shape
         return Decoded(gray, height, width, reduced, mode)
 
 
