@@ -109,3 +109,15 @@ def test_an_input_is_never_overwritten(files):
     assert done.returncode == 2
     assert "is asked for twice" in done.stderr
     assert plain.read_text() == before
+
+
+def test_a_reader_that_has_gone_loses_no_file(files):
+    folder, truth, scores, _ = files
+    predictions, out = write(folder / "p.csv", STUDIES, NAMES, scores), folder / "out.json"
+    asked = ["--predictions", predictions, "--labels", truth, "--out", out, "--bootstrap", 50]
+    command = [sys.executable, "scripts/evaluate.py", *map(str, asked)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
+        done.stdout.close()
+        assert done.stderr.read() == b""
+    assert done.returncode == 0
+    assert json.loads(out.read_text())["n"] == 60

@@ -1,0 +1,151 @@
+"""What Windows lacks of Python's library is missed by no module, and by no command on one process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from chexpert import rundir, state
+from chexpert.data import features
+from chexpert.data.phantom import write_phantom
+from chexpert.problem import ProblemError
+from chexpert.training.storing import sync
+
+PROJECT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+SMALL = ["backbone=resnet10t", "backbone.pretrained=false", "data.size=64", "data.workers=0", "data.batch_size=4",
+         "trainer.max_epochs=1", "trainer.accelerator=cpu", "explainer=[hirescam]", "explain.count=1",
+         "explain.score=0"]  # fmt: skip
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+from pathlib import Path
+import chexpert
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/scripts"]
+names = [found.name for found in pkgutil.walk_packages(chexpert.__path__, "chexpert.")]
+names += ["train", *(path.stem for path in Path(sys.argv[1], "scripts").glob("*.py"))]
+for name in names:
+    importlib.import_module(name)
+print(len(names))
+"""
+
+
+def start(*arguments, folder, without="without_posix", **environment):
+    path = os.pathsep.join([*([str(HERE / without)] if without else []), str(PROJECT)])
+    command = [sys.executable, "-W", "ignore", *map(str, arguments)]
+    env = os.environ | {"PYTHONPATH": path} | environment
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def test_every_module_can_be_imported_without_posix(tmp_path):
+    done = start("-c", IMPORT_ALL, PROJECT, folder=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout) > 200
+
+
+def test_a_state_can_be_told_where_nothing_forks(tmp_path):
+    code = (
+        "import os; del os.register_at_fork; import chexpert.state, chexpert.stopping; print(chexpert.stopping.REQUEUE)"
+    )
+    assert start("-c", code, folder=tmp_path).stdout == "None\n"
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """A lock as Windows has it: on a byte of a file."""
+    import fcntl
+
+    module = ModuleType("msvcrt")
+
+    def locking(handle, mode, count):
+        assert (mode, count) == (2, 1)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PermissionError(13, "Permission denied") from error
+
+    module.locking, module.LK_NBLCK = locking, 2
+    monkeypatch.setitem(sys.modules, "msvcrt", module)
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    real = os.open
+
+    def refuse_folders(path, *options):
+        if Path(path).is_dir():
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *options)
+
+    monkeypatch.setattr(os, "open", refuse_folders)
+
+
+def test_a_run_folder_is_held_by_a_file_in_it_where_folders_cannot_be(windows, tmp_path, capsys):
+    with state.alone(tmp_path):
+        with pytest.raises(ProblemError), state.alone(tmp_path):
+            pass
+        assert state.is_running(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [rundir.LOCK]
+        assert rundir.is_empty(tmp_path)
+    assert not state.is_running(tmp_path)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_that_cannot_be_opened_is_not_synced(windows, tmp_path):
+    sync(tmp_path)
+
+
+def test_no_lock_at_all_is_said(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with state.alone(tmp_path):
+        assert "cannot be locked" in capsys.readouterr().err
+
+
+def test_on_windows_no_process_is_sent_what_is_ctrl_c_there(monkeypatch):
+    monkeypatch.setattr(features.os, "name", "nt")
+    monkeypatch.setattr(features.os, "kill", lambda *_: pytest.fail("killed"))
+    assert not features.is_alive(os.getpid())
+
+
+def test_a_path_on_another_drive_stays_as_it_is(monkeypatch):
+    def refuse(path):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(rundir.os.path, "relpath", refuse)
+    assert rundir.shorten("/outputs/a") == Path("/outputs/a")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("without", "environment"),
+    [
+        ("without_posix", {}),
+        (None, {"PYTHONIOENCODING": "ascii"}),
+        (None, {"PYTHONIOENCODING": "cp1252"}),
+        (None, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
+    ],
+)
+def test_a_run_predicts_and_is_judged_on_another_system_and_under_names_of_any_script(tmp_path, without, environment):
+    folder = tmp_path / "Röntgen 胸"
+    folder.mkdir()
+    write_phantom(folder / "Bilder ä", patients=6, valid=6)
+    options = {"folder": folder, "without": without} | environment
+    chosen = [*SMALL, "data.root='Bilder ä'", "hydra.run.dir='Läufe/胸'"]
+    done = start(PROJECT / "train.py", *chosen, **options)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    run = folder / "Läufe/胸"
+    assert json.loads((run / "state.json").read_text(encoding="utf-8"))["state"] == "finished"
+    (folder / "Bilder ä/胸 1.jpg").write_bytes(next(folder.glob("Bilder ä/*/valid/*/*/*.jpg")).read_bytes())
+    out = folder / "prädiktion.csv"
+    done = start(PROJECT / "scripts/predict.py", run, "Bilder ä/胸 1.jpg", out, "--ids", "path", **options)
+    assert done.returncode == 0, done.stderr
+    assert "胸 1.jpg" in out.read_text(encoding="utf-8")
+    judged = ["--predictions", run / "predictions/valid.csv", "--labels", run / "labels/valid.csv"]
+    done = start(PROJECT / "scripts/evaluate.py", *judged, "--out", folder / "胸.json", **options)
+    assert (done.returncode, (folder / "胸.json").is_file()) == (0, True), done.stderr
+    for script in (["compare.py", run, "--out", folder / "vgl ä"], ["make_report.py", run, "--out", folder / "ä.html"],
+                   ["audit_data.py", "Bilder ä", "--json", folder / "ä.json", "--manifest", folder / "ä.txt"],
+                   ["ensemble.py", run, "--out", folder / "ä.csv"]):  # fmt: skip
+        done = start(PROJECT / "scripts" / script[0], *script[1:], **options)
+        assert "Traceback" not in done.stderr, (script, done.stderr)
+        assert done.returncode == 0, (script, done.stderr)

@@ -1,0 +1,72 @@
+"""What a terminal, a file and a pipe are given."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chexpert.problem import ProblemError
+from chexpert.terminal import show
+
+START = "from chexpert.terminal import open_streams; open_streams(); "
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess:
+    env = os.environ | environment
+    return subprocess.run([sys.executable, "-c", START + code], capture_output=True, env=env, check=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[1mbold\x1b[0m", "bold"),
+        ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
+        ("\x1b]52;c;aGk=\x1b\\", r"\x1b]52;c;aGk=\x1b\ ".strip()),
+        ("a\x9b2Jb\x7f\x00", r"a\x9b2Jb\x7f\x00"),
+        ("up\x1b[1A\x1b[2Kover", "upover"),
+        ("x\u202egnp.exe", r"x\u202egnp.exe"),
+        ("\udcff.jpg", r"\udcff.jpg"),
+        ("tab\tline\nÄdem, 胸, 🫁, e\u0301", "tab\tline\nÄdem, 胸, 🫁, e\u0301"),
+    ],
+)
+def test_codes_go_and_other_control_characters_are_spelled_out(text, shown):
+    assert show(text) == shown
+    assert show(shown) == shown
+
+
+def test_a_problem_holds_no_code_of_a_name():
+    error = ProblemError("no\x1b[31m file", where="a\rb\x1b]0;t\x07.csv", mend="x\x00")
+    assert (error.what, error.where, error.mend) == ("no file", r"a\rb\x1b]0;t\x07.csv", r"x\x00")
+    assert not set("\x1b\r\x07\x00") & set(str(error))
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_what_an_encoding_lacks_is_spelled_out_on_both_streams(encoding):
+    done = run("import sys; print('胸'); print('胸', file=sys.stderr); sys.exit('胸')", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stdout.split(), done.stderr.split()) == (1, [rb"\u80f8"], [rb"\u80f8"] * 2)
+
+
+def test_a_reader_that_has_gone_stops_nothing(tmp_path):
+    code = START + "[print('x' * 1000, flush=True) for _ in range(300)]; open('done', 'w').close()"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}) as command:  # fmt: skip
+        command.stdout.readline()
+        command.stdout.close()
+        assert command.stderr.read() == b""
+    assert (command.returncode, (tmp_path / "done").is_file()) == (0, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
+def test_on_a_terminal_rich_has_its_colours_and_a_name_has_no_codes():
+    ours, theirs = os.openpty()
+    code = "import sys; from rich.console import Console; print('\\x1b[31mname\\x07', file=sys.stderr); "
+    code += "Console(stderr=True).print('[red]bar')"
+    env = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm"}
+    subprocess.run([sys.executable, "-c", START + code], stderr=theirs, env=env, check=True)
+    os.close(theirs)
+    told = os.read(ours, 1000)
+    os.close(ours)
+    assert told.startswith(rb"name\x07")
+    assert b"\x1b[31mbar\x1b[0m" in told
