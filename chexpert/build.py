@@ -2,7 +2,8 @@
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from chexpert.config import PARTIAL, TARGET, check_targets, find_target, walk
 from chexpert.data import Preprocessing
@@ -68,17 +70,39 @@ def told(node: Mapping[str, Any], where: str) -> Iterator[None]:
 
 
 def try_out(cfg: Mapping[str, Any]) -> None:
-    """Builds on stand-ins what is otherwise built late, so that a wrong value is told before anything is read."""
+    """Builds on stand-ins what is otherwise built late, so that a wrong value is told before anything is read.
+
+    Raises:
+        ProblemError: all that cannot be built.
+    """
+    problems = []
+    explainers = [partial(build, node, f"explainer.{name}") for name, node in cfg["explainer"].items()]
+    trainer = partial(build, cfg["trainer"], "trainer", logger=False, callbacks=[])
+    attempts: list[Callable[[], Any]] = [partial(try_rates, cfg), partial(averaging, cfg), trainer, *explainers]
+    for attempt in attempts:
+        try:
+            attempt()
+        except ProblemError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise ProblemError("\n".join(problems))
+
+
+def try_rates(cfg: Mapping[str, Any], steps: int = 100) -> None:
+    """Builds loss, optimizer and scheduler for this many steps, and sees the scheduler over an epoch.
+
+    Raises:
+        ProblemError: one of them cannot be built, or has no rate for the second epoch.
+    """
     loss = build_loss(cfg)
     with told(cfg["optimizer"], "optimizer"):
         duals = [nn.Parameter(torch.zeros(1))] if hasattr(loss, "dual_parameters") else []
         optimizer = start_optimizer(build(cfg["optimizer"], "optimizer"), [], [nn.Parameter(torch.zeros(1))], duals)
-    with told(cfg["scheduler"], "scheduler"):
-        start_scheduler(build(cfg["scheduler"], "scheduler"), optimizer, lambda: 100)
-    averaging(cfg)
-    build(cfg["trainer"], "trainer", logger=False, callbacks=[])
-    for name, node in cfg["explainer"].items():
-        build(node, f"explainer.{name}")
+    with told(cfg["scheduler"], "scheduler"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of a scheduler that is stepped without its optimizer
+        scheduler, when = start_scheduler(build(cfg["scheduler"], "scheduler"), optimizer, lambda: steps)
+        if when == "epoch" and cfg["trainer"].get("max_epochs") != 0:
+            scheduler.step(*[0.5] * isinstance(scheduler, ReduceLROnPlateau))
 
 
 def takes_total_steps(scheduler: Mapping[str, Any]) -> bool:
@@ -103,7 +127,8 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
     """The model of a config, with the weights of ``start_from`` where that is given."""
     labels, observations = build(cfg["labels"], "labels"), cfg["observations"]
     readout = {"uncertain": labels.three_class(observations), "parents": labels.parents(observations)}
-    model = build(cfg["model"], "model", outputs=len(observations), **readout)
+    node = without_weights(cfg["model"]) if cfg.get("start_from") else cfg["model"]  # all weights are that run's
+    model = build(node, "model", outputs=len(observations), **readout)
     if cfg.get("start_from"):
         card, state = read_checkpoint(cfg["start_from"])
         if card["observations"] != cfg["observations"]:

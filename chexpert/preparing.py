@@ -1,19 +1,20 @@
 """What a run settles before it fits: its devices, its precision, its data."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from chexpert.build import build, check_input, data_arguments
-from chexpert.config import resolve
+from chexpert.config import find_short_problems, resolve
 from chexpert.continuing import check_data
 from chexpert.data import CheXpertDataModule, Preprocessing
 from chexpert.features import use_features
 from chexpert.models import Model
 from chexpert.problem import ProblemError
-from chexpert.ranks import agree, count_devices, find_rank
+from chexpert.ranks import agree, check_devices, count_devices, find_rank
 from chexpert.resume import read_config
 from chexpert.stored import read_checkpoint
 from chexpert.training import choose_precision
@@ -23,6 +24,7 @@ def settle(cfg: DictConfig) -> dict[str, Any]:
     """The config as plain containers, checked, and how several devices work together."""
     plain = resolve(cfg)
     trainer = plain["trainer"]
+    check_devices(trainer)
     if find_rank() is not None or count_devices(trainer) > 1:
         trainer.setdefault("strategy", "ddp")
         if plain["unfreeze_epoch"] and trainer["strategy"] == "ddp":
@@ -47,6 +49,7 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
     def make() -> str:
         data = build(plain["data"], "data", **data_arguments(plain))
         check_input(model, data.preprocessing.size)
+        data.on_read = partial(check_lengths, plain)
         data.setup(stage)
         check_data(folder, data)
         use_features(plain, model, data)
@@ -57,6 +60,16 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
     if not made:
         make()
     return made[0]
+
+
+def check_lengths(plain: Mapping[str, Any], views: Mapping[str, int]) -> None:
+    """Whether these views are enough for what the settings count.
+
+    Raises:
+        ProblemError: all that come to nothing.
+    """
+    if problems := list(find_short_problems(plain, views)):
+        raise ProblemError("\n".join(map(str, problems)))
 
 
 def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from chexpert.config import find_notices, find_problems, resolve
+from chexpert.build import try_out
+from chexpert.config import find_notices, find_problems, find_short_problems, resolve
 from chexpert.observations import COMPETITION, OBSERVATIONS
 from chexpert.problem import ProblemError
 
@@ -15,6 +16,9 @@ OPTIONS = sorted(
     f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.parent.name not in ("experiment",)
 )
 RECIPES = sorted(path.stem for path in CONF.glob("experiment/*.yaml"))
+
+
+OVER, FEW = ["trainer.check_val_every_n_epoch=null"], ["trainer.limit_train_batches=3"]
 
 
 def make(*overrides: str):
@@ -159,6 +163,41 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("optimizer._target_=chexpert.data.phantom.writer.shutil.rmtree", "where:"),
         ("explainer.rise.samples=9", "set, but not chosen"),
         ("explain.observations=[Fracture]", "not among the outputs"),
+        ("observations=[Edema]", "mean_over='[Edema]'"),
+        ("observations=[EDEMA]", "did you mean Edema?"),
+        ("observations=Edema", "observations='[Edema]'"),
+        ("start_from=''", "start_from=null"),
+        ("resume=''", "resume=null"),
+        ("pretrained=''", "pretrained=null"),
+        ("features=''", "features=null"),
+        ("data.root=''", "data.root=null"),
+        ("data.cache=''", "data.cache=null"),
+        ("data.test=''", "data.test=null"),
+        ("data.manifest=''", "data.manifest=null"),
+        ("name=''", "name=null"),
+        ("optimizer.lr=high", "a number is needed: 'high'"),
+        ("optimizer.lr=nan", "where: optimizer.lr"),
+        ("optimizer.lr=inf", "a finite number"),
+        ("optimizer.betas=[.9,nan]", "where: optimizer.betas[1]"),
+        ("model.dropout=some", "a number is needed: 'some'"),
+        ("trainer.limit_train_batches=half", "a number is needed: 'half'"),
+        ("trainer.inference_mode=maybe", "true or false"),
+        ("loss.pos_weight=auto", "unknown key 'pos_weight'"),
+        ("data.size=0", "at least 8"),
+        ("data.size=[320,390]", "at least 8"),
+        ("data.dev=1", "a share between 0 and 1"),
+        ("seed=4294967296", "up to 4294967295"),
+        ("trainer.limit_train_batches=0", "trainer.max_epochs=0"),
+        ("trainer.limit_train_batches=1.5", "a share of them"),
+        ("trainer.limit_val_batches=0", "trainer.limit_val_batches"),
+        ("trainer.val_check_interval=0", "trainer.val_check_interval"),
+        ("trainer.val_check_interval=1.5", "trainer.val_check_interval"),
+        ("trainer.check_val_every_n_epoch=6", "there are 5 epochs"),
+        ("trainer.check_val_every_n_epoch=0", "trainer.check_val_every_n_epoch"),
+        ("trainer.fast_dev_run=true", "trainer=debug"),
+        ("trainer.barebones=true", "trainer.barebones"),
+        ("trainer.enable_checkpointing=false", "trainer.enable_checkpointing"),
+        ("trainer.use_distributed_sampler=true", "set by the run itself"),
     ],
 )
 def test_a_wrong_value_is_told_with_place_and_mend(override, what):
@@ -187,6 +226,69 @@ def test_a_wrong_value_is_told_with_place_and_mend(override, what):
 def test_choices_that_contradict_each_other_are_told(overrides, what):
     with pytest.raises(ProblemError, match=what):
         resolve(make(*overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where"),
+    [
+        (["scheduler=step", "scheduler.step_size=0"], "scheduler"),
+        (["scheduler=cosine", "scheduler.T_max=0"], "scheduler"),
+        (["scheduler.pct_start=2"], "scheduler"),
+        (["optimizer.lr=-1"], "optimizer"),
+        (["trainer.precision=fp17"], "trainer"),
+        (["optimizer.lr=-1", "trainer.precision=fp17"], "trainer"),
+    ],
+)
+def test_what_cannot_be_built_is_told_together_before_data_are_read(overrides, where):
+    with pytest.raises(ProblemError) as caught:
+        try_out(resolve(make(*overrides)))
+    assert f"where: {where}" in str(caught.value)
+    assert str(caught.value).count("where:") == len([one for one in overrides if not one.startswith("scheduler=")])
+
+
+def test_every_scheduler_has_a_rate_for_the_second_epoch():
+    for option in ("onecycle", "warmup_cosine", "cosine", "step", "constant", "plateau"):
+        try_out(resolve(make(f"scheduler={option}")))
+    try_out(resolve(make("scheduler=cosine", "trainer.max_epochs=0")))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "views", "where"),
+    [
+        (["trainer.val_check_interval=4"], {"train": 64, "valid": 8}, ""),
+        (["trainer.val_check_interval=4"], {"train": 49, "valid": 8, "dev": 3}, ""),
+        (["trainer.val_check_interval=5"], {"train": 64, "valid": 8}, "trainer.val_check_interval"),
+        ([*OVER, "trainer.val_check_interval=21"], {"train": 64, "valid": 8}, "trainer.val_check_interval"),
+        ([*OVER, "trainer.val_check_interval=20"], {"train": 64, "valid": 8}, ""),
+        ([*FEW, "trainer.val_check_interval=4"], {"train": 64, "valid": 8}, "trainer.val_check_interval"),
+        (["trainer.limit_train_batches=0.1"], {"train": 64, "valid": 8}, "trainer.limit_train_batches"),
+        (["trainer.limit_val_batches=0.5"], {"train": 64, "valid": 16}, "trainer.limit_val_batches"),
+        (["trainer.limit_val_batches=0.5"], {"train": 64, "dev": 16, "valid": 99}, "trainer.limit_val_batches"),
+        (["experiment=libauc_stage1", "data=phantom"], {"train": 39, "valid": 24}, "trainer.val_check_interval"),
+        (["data.batch_size=999", "trainer.accumulate_grad_batches=9"], {"train": 39, "valid": 24}, ""),
+        (["trainer.val_check_interval=9"], {"valid": 24}, ""),
+    ],
+)  # fmt: skip
+def test_what_counts_batches_is_held_to_the_views_that_are_there(overrides, views, where):
+    assert [problem.where for problem in find_short_problems(resolve(make(*overrides)), views)] == [where] * bool(where)
+
+
+@pytest.mark.parametrize("option", ["lsr", "lsr_zeros", "zeros", "ones", "ignore", "three_class", "conditional"])
+def test_a_rule_for_one_observation_takes_the_place_of_the_one_rule_there(option):
+    beside = ["observations=all"] * (option == "conditional")
+    plain = resolve(make(f"labels={option}", *beside))["labels"]
+    one = resolve(make(f"labels={option}", "labels.uncertain.Edema=ones", *beside))["labels"]
+    assert one.pop("uncertain") == {"default": plain.pop("uncertain"), "Edema": "ones"}
+    assert one == plain
+    both = resolve(make(f"labels={option}", "labels.uncertain={default: zeros, Edema: ones}", *beside))["labels"]
+    assert both["uncertain"] == {"default": "zeros", "Edema": "ones"}
+    assert resolve(make(f"labels={option}", "labels.uncertain=[0,0.3]", *beside))["labels"]["uncertain"] == [0, 0.3]
+
+
+def test_the_one_rule_of_an_option_is_no_mapping_as_before():
+    assert resolve(make())["labels"] == {
+        "_target_": "chexpert.data.LabelPolicy", "uncertain": [0.55, 0.85], "seed": 0
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

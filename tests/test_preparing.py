@@ -1,10 +1,13 @@
 """What a run settles before it fits."""
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
-from chexpert import preparing
+from chexpert import build, preparing
 from chexpert.models import Backbone, Single
+from chexpert.problem import ProblemError
+from chexpert.ranks import check_devices
 
 
 def settle(monkeypatch, unfreeze_epoch=0, **trainer):
@@ -40,3 +43,42 @@ def test_a_run_that_goes_on_keeps_its_precision(tmp_path):
     plain = {"trainer": {"accelerator": "cpu"}, "features": None}
     preparing.choose_settings(plain, Single(Backbone("mnasnet_small"), outputs=2), tmp_path)
     assert plain["trainer"]["precision"] == "64-true"
+
+
+@pytest.mark.parametrize(
+    ("trainer", "gpus", "where"),
+    [
+        ({"accelerator": "gpu"}, 0, "trainer.accelerator=gpu"),
+        ({"accelerator": "cuda"}, 0, "trainer.accelerator=cuda"),
+        ({"accelerator": "mps"}, 1, "trainer.accelerator=mps"),
+        ({"accelerator": "gpu", "devices": 3}, 2, "trainer.devices=3"),
+        ({"devices": [0, 2]}, 2, "trainer.devices=[0, 2]"),
+        ({"devices": 2}, 2, ""),
+        ({"devices": 3}, 0, ""),
+        ({"accelerator": "cpu", "devices": 3}, 2, ""),
+        ({"devices": "auto"}, 2, ""),
+    ],
+)
+def test_devices_that_are_not_there_are_told_with_those_that_are(trainer, gpus, where, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    if not where:
+        check_devices(trainer)
+        return
+    with pytest.raises(ProblemError, match="a CPU") as caught:
+        check_devices(trainer)
+    assert caught.value.where == where
+
+
+def test_a_model_that_starts_from_a_run_asks_for_no_other_weights(monkeypatch):
+    card = {"observations": ["Edema"], "readout": {"uncertain": [], "parents": None}}
+    monkeypatch.setattr(build, "read_checkpoint", lambda path: (card, {}))
+    monkeypatch.setattr(build, "load_state", lambda model, state, where: None)
+    node = {"_target_": "chexpert.models.Single", "backbone": {"_target_": "chexpert.models.Backbone"}}
+    node["backbone"] |= {"name": "mnasnet_small", "pretrained": True}  # of which timm has no weights
+    labels = {"_target_": "chexpert.data.LabelPolicy", "uncertain": "zeros"}
+    cfg = {"labels": labels, "observations": ["Edema"], "model": node, "channels_last": False, "start_from": "RUN"}
+    assert build.build_model(cfg).members["backbone"].name == "mnasnet_small"
+    assert node["backbone"]["pretrained"] is True
+    with pytest.raises(ProblemError):
+        build.build_model(cfg | {"start_from": None})

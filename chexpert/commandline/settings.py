@@ -17,7 +17,7 @@ GIVEN = {
     "loss": ("observations", "counts"),
     "optimizer": ("params",),
     "scheduler": ("optimizer", "total_steps"),
-    "trainer": ("callbacks", "logger", "plugins"),
+    "trainer": ("callbacks", "logger", "plugins", "use_distributed_sampler"),
 }
 """Arguments that the run gives itself; every other one comes from the config."""
 

@@ -131,11 +131,11 @@ def _read_docs(found: Found) -> dict[str, str]:
     tree = _parse(found.module)
     for node in tree.body if tree else ():  # as torch writes the docs of its optimizers
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == f"{found.node.name}.__doc__":
-            texts.append("".join(map(_read_text, ast.walk(node.value))))
+            texts.append("".join(filter(None, map(_find_text, ast.walk(node.value)))))
     return {name: line for text in reversed(texts) for name, line in _split_docs(text)}
 
 
-def _read_text(node: ast.AST) -> str:
+def _find_text(node: ast.AST) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 

@@ -3,6 +3,7 @@
 from hydra.core.config_store import ConfigStore
 
 from chexpert.config.folder import RunFolder, repeat
+from chexpert.config.lengths import find_short_problems
 from chexpert.config.problems import CALIBRATIONS, GROUPS, LEVELS, STUDY_SCORES, find_explain_problems, find_problems
 from chexpert.config.recipes import compose_recipe
 from chexpert.config.resolving import find_notices, resolve
@@ -26,6 +27,7 @@ __all__ = [
     "find_explain_problems",
     "find_notices",
     "find_problems",
+    "find_short_problems",
     "find_target",
     "repeat",
     "resolve",

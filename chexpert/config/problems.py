@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.config.features import find_feature_problems
+from chexpert.config.lengths import find_length_problems
 from chexpert.config.schema import GROUP_KEYS, Config
 from chexpert.config.targets import check_targets
 from chexpert.config.training import find_training_problems
 from chexpert.config.unknown import tell_unknown
+from chexpert.config.values import find_value_problems
 from chexpert.observations import COMPETITION, OBSERVATIONS
 from chexpert.problem import ProblemError
 
@@ -34,9 +36,11 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     """Everything wrong with a plain config, each as one message with what, where and the mend."""
     known = [f.name for f in fields(Config)]
     problems: list[ProblemError | str] = [tell_unknown(key, "the top level", known) for key in cfg if key not in known]
+    problems += find_value_problems({key: value for key, value in cfg.items() if key != "recipe"})
     problems += _observation_problems(cfg)
     problems += find_explain_problems(cfg["explain"])
     problems += _number_problems(cfg)
+    problems += find_length_problems(cfg["trainer"])
     problems += find_training_problems(cfg)
     problems += find_feature_problems(cfg)
     if not cfg.get("start_from"):
@@ -70,8 +74,8 @@ def _frozen_problems(node: Any, where: str) -> Iterator[ProblemError]:
 
 def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
     trainer = cfg["trainer"]
-    if cfg["seed"] < 0:
-        yield ProblemError(f"{cfg['seed']} is not possible", where="seed", mend="0 or more")
+    if not 0 <= cfg["seed"] < 2**32:
+        yield ProblemError(f"{cfg['seed']} is not possible", where="seed", mend=f"0 or more, up to {2**32 - 1}")
     epochs = trainer.get("max_epochs", 1)
     if not isinstance(epochs, int) or epochs < 0:
         yield ProblemError(f"{epochs!r} is not possible", where="trainer.max_epochs", mend="a whole number, 0 or more")
@@ -128,11 +132,30 @@ def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
     for key, (names, allowed) in lists.items():
         if not isinstance(names, list) or not names:
             mend = f"a list of names, or one of the words {', '.join(GROUPS)}"
+            mend = f"{key}='[{names}]'" if names in allowed else mend
             yield ProblemError(f"no list of observations: {names!r}", where=key, mend=mend)
             continue
         if wrong := [name for name in names if name not in allowed]:
-            close = [c for name in wrong for c in difflib.get_close_matches(str(name), allowed, n=1)] or allowed
-            what = f"not among {'the outputs' if allowed is observations else 'CheXpert'}: {', '.join(map(str, wrong))}"
-            yield ProblemError(what, where=key, mend=f"did you mean {', '.join(map(str, close))}?")
+            told = "the outputs" if allowed is observations else "CheXpert"
+            what = f"not among {told}: {', '.join(map(str, wrong))}"
+            yield ProblemError(what, where=key, mend=_find_names(key, wrong, allowed, cfg))
         if len(set(map(str, names))) < len(names):
             yield ProblemError("an observation stands twice", where=key, mend="name each once")
+
+
+def _find_names(key: str, wrong: Sequence[Any], allowed: Sequence[str], cfg: Mapping[str, Any]) -> str:
+    """The names that are meant; where the default of ``mean_over`` asks for more than the model is to put out, those."""
+    if key == "mean_over" and list(cfg[key]) == list(COMPETITION):
+        return f"observations is what the model puts out; the mean is of these: {write_list(key, allowed)}"
+    lower = {name.lower(): name for name in allowed}
+    close = [lower[c] for name in wrong for c in difflib.get_close_matches(str(name).lower(), lower, n=1)]
+    return f"did you mean {', '.join(close or allowed)}?"
+
+
+def write_list(key: str, names: Sequence[str]) -> str:
+    """A list as it is typed.
+
+    >>> write_list("mean_over", ["Edema", "Pleural Effusion"])
+    "mean_over='[Edema,Pleural Effusion]'"
+    """
+    return f"{key}='[{','.join(names)}]'"

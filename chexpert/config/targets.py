@@ -11,6 +11,7 @@ from typing import Any
 
 from chexpert.commandline import GIVEN
 from chexpert.config.unknown import tell_unknown
+from chexpert.config.values import find_kind_problem
 from chexpert.problem import ProblemError
 
 TARGET, PARTIAL = "_target_", "_partial_"
@@ -156,15 +157,23 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
+def _takes_nothing(built: Any) -> bool:
+    """Whether a module has torch's own constructor, whose signature takes anything and which refuses it all."""
+    return inspect.isclass(built) and built.__init__.__module__ == "torch.nn.modules.module"
+
+
 def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Iterator[ProblemError]:
     parameters = inspect.signature(built).parameters
     given = GIVEN.get(where, ())
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for key in arguments:
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values()) and not _takes_nothing(built)
+    for key, value in arguments.items():
         if key in given:
             yield ProblemError(f"{key} is set by the run itself", where=f"{where}.{key}", mend="leave it out")
         elif key not in parameters and not open_ended:
-            yield tell_unknown(key, f"{where} ({built.__name__})", [p for p in parameters if p not in given])
+            known = [p for p, one in parameters.items() if p not in given and one.kind is not one.VAR_KEYWORD]
+            yield tell_unknown(key, f"{where} ({built.__name__})", [p for p in known if p != "args"])
+        elif key in parameters and (problem := find_kind_problem(parameters[key], value, f"{where}.{key}")):
+            yield problem
     for key, parameter in parameters.items():
         named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         if named and parameter.default is parameter.empty and key not in arguments and key not in given:

@@ -8,5 +8,11 @@ from chexpert.problem import ProblemError
 
 def tell_unknown(key: str, where: str, known: Sequence[str]) -> ProblemError:
     close = difflib.get_close_matches(key, known, n=1)
-    mend = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+    mend = (
+        f"did you mean {close[0]}?"
+        if close
+        else f"known are {', '.join(sorted(known))}"
+        if known
+        else "leave it out: there is none"
+    )
     return ProblemError(f"unknown key {key!r}", where=where, mend=mend)

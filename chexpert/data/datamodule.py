@@ -2,7 +2,7 @@
 
 import copy
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         """The split that the next validation judges outside of fitting."""
         self.features: dict[str, Features] = {}
         """What loaders give in the place of films, by split."""
+        self.on_read: Callable[[dict[str, int]], None] = lambda views: None
+        """Told how many views each split has, before any image is read."""
         self.start = BEGIN
         """Where training goes on."""
 
@@ -150,9 +152,12 @@ class CheXpertDataModule(pl.LightningDataModule):
             self.sources[name] = describe_source(layout, name, self.labeller)
             self.skipped.update(reader.missing)
         check_patients(frames, self.layout.folder)
-        films = {name: self._open_cache(name, frame) for name, frame in frames.items()}
+        whole = dict(frames)
         if stage == "fit" and self.held is not None:
             frames["train"], frames["dev"] = hold_out(frames["train"], *self.held, self.seed)
+        self.on_read({name: len(frame) for name, frame in frames.items()})
+        films = {name: self._open_cache(name, frame) for name, frame in whole.items()}
+        if "dev" in frames:
             films["dev"], self.sources["dev"] = films["train"], self.sources["train"]
         self.frames = frames
         self.datasets = {name: self._make_views(name, frame, films[name]) for name, frame in frames.items()}

@@ -53,6 +53,10 @@ class Calibration:
             if not all(isinstance(level, dict) for level in found.levels.values()):
                 raise ValueError("its levels are damaged")
             return found
+        except FileNotFoundError as error:
+            what = "this run has no calibration: it held no split out to fit one on, or was told to fit none"
+            mend = "leave it out, or choose a run with data.dev=0.1 (or data.test=true) and calibration=platt"
+            raise ProblemError(what, where=str(path), mend=mend) from error
         except (OSError, ValueError, TypeError, AttributeError) as error:
             mend = "choose a run with a development split (data.dev=0.1) and calibration=platt"
             raise ProblemError(f"no calibration: {error}", where=str(path), mend=mend) from error
