@@ -14,7 +14,7 @@ from torch import nn
 
 from chexpert.config import PARTIAL, TARGET, check_targets, find_target, walk
 from chexpert.data import Preprocessing
-from chexpert.explain import ExplainCallback
+from chexpert.explain import ExplainCallback, Explainer
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.state import list_versions
@@ -76,8 +76,7 @@ def try_out(cfg: Mapping[str, Any]) -> None:
         start_scheduler(build(cfg["scheduler"], "scheduler"), optimizer, lambda: 100)
     averaging(cfg)
     build(cfg["trainer"], "trainer", logger=False, callbacks=[])
-    for name, node in cfg["explainer"].items():
-        build(node, f"explainer.{name}")
+    build_explainers(cfg)
 
 
 def takes_total_steps(scheduler: Mapping[str, Any]) -> bool:
@@ -167,12 +166,16 @@ def averaging(cfg: Mapping[str, Any]) -> list[Any]:
     return [build(cfg["averaging"], "averaging")] if cfg["averaging"] else []
 
 
+def build_explainers(cfg: Mapping[str, Any]) -> dict[str, Explainer]:
+    """The explainers by name."""
+    return {name: build(node, f"explainer.{name}") for name, node in cfg["explainer"].items()}
+
+
 def explaining(cfg: Mapping[str, Any], folder: Path) -> ExplainCallback:
     """The callback that explains, with its explainers by name."""
-    explainers = {name: build(node, f"explainer.{name}") for name, node in cfg["explainer"].items()}
     options = dict(cfg["explain"])
     only = options.pop("observations")
-    return ExplainCallback(folder, explainers, cfg["observations"], only, seed=cfg["seed"], **options)
+    return ExplainCallback(folder, build_explainers(cfg), cfg["observations"], only, seed=cfg["seed"], **options)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
 from chexpert.data.loader import Start, telling_dead_workers
 from chexpert.data.phantom import find_phantom, write_phantom
-from chexpert.data.preprocessing import Preprocessing, read_gray
+from chexpert.data.preprocessing import Preprocessing, read_gray, read_size
 from chexpert.data.reading import check_studies
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "find_scarce",
     "open_cache",
     "read_gray",
+    "read_size",
     "telling_dead_workers",
     "warp",
     "write_phantom",

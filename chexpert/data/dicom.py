@@ -1,6 +1,7 @@
 """The film in a DICOM file, as its header says that it is shown; nothing else of the header is kept."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,14 @@ def decode_dicom(content: bytes, max_pixels: int) -> np.ndarray:
     _check(header, max_pixels)
     gray = _scale(_show(header), _find_film(header))
     return 255 - gray if header.PhotometricInterpretation == "MONOCHROME1" else gray
+
+
+def size_of_dicom(path: str | Path) -> tuple[int, int]:
+    """(height, width) of a DICOM file, from its header."""
+    import pydicom
+
+    header = pydicom.dcmread(path, stop_before_pixels=True)
+    return int(header.Rows), int(header.Columns)
 
 
 def _check(header: Any, max_pixels: int) -> None:

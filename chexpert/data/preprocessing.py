@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from chexpert.data.dicom import decode_dicom, is_dicom
+from chexpert.data.dicom import decode_dicom, is_dicom, size_of_dicom
 from chexpert.data.manifest import CHANGED
 from chexpert.problem import ProblemError
 
 MAX_PIXELS = 64_000_000  # CheXpert's largest films have about 7 million; a 388 kB PNG can claim 400 million
+ORIENTATION = 0x0112
+"""By which EXIF says how a camera was held."""
 FITS = ("stretch", "crop", "pad")
 
 cv2.setNumThreads(0)  # the loader's workers are the parallelism; OpenCV's own threads fight with them
@@ -102,6 +104,20 @@ def read_gray(path: str | Path) -> np.ndarray:
         ProblemError: the file is missing, truncated, no image, too large, or of a kind without a gray meaning.
     """
     return _decode(path).gray
+
+
+def read_size(path: str | Path) -> tuple[int, int] | None:
+    """(height, width) as :func:`read_gray` gives it, from the file's header; None of what cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(132)
+        if is_dicom(start):
+            return size_of_dicom(path)
+        with Image.open(path) as image:
+            turned = image.getexif().get(ORIENTATION, 1) != 1
+            return read_gray(path).shape if turned else image.size[::-1]  # type: ignore[return-value]
+    except Exception:  # what is wrong with it is told where it is read
+        return None
 
 
 def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Decoded:
