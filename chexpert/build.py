@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from chexpert.config import PARTIAL, TARGET, check_targets, find_target, walk
 from chexpert.data import Preprocessing
-from chexpert.explain import ExplainCallback
+from chexpert.explain import ExplainCallback, Explainer
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.state import list_versions
@@ -209,12 +209,16 @@ def averaging(cfg: Mapping[str, Any]) -> list[Any]:
     return [build(cfg["averaging"], "averaging")] if cfg["averaging"] else []
 
 
+def build_explainers(cfg: Mapping[str, Any]) -> dict[str, Explainer]:
+    """The explainers by name."""
+    return {name: build(node, f"explainer.{name}") for name, node in cfg["explainer"].items()}
+
+
 def explaining(cfg: Mapping[str, Any], folder: Path) -> ExplainCallback:
     """The callback that explains, with its explainers by name."""
-    explainers = {name: build(node, f"explainer.{name}") for name, node in cfg["explainer"].items()}
     options = dict(cfg["explain"])
     only = options.pop("observations")
-    return ExplainCallback(folder, explainers, cfg["observations"], only, seed=cfg["seed"], **options)
+    return ExplainCallback(folder, build_explainers(cfg), cfg["observations"], only, seed=cfg["seed"], **options)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Whether what lies in a run folder is to go on, and from which checkpoint."""
 
 import math
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from chexpert.config import resolve
 from chexpert.data import CheXpertDataModule, list_differences
 from chexpert.evaluation.entrants import read_json
 from chexpert.problem import ProblemError
-from chexpert.resume import find_changes, read_config, read_state
+from chexpert.resume import find_changes, find_later_changes, read_config, read_state
 from chexpert.stopping import PrunedError
 from chexpert.stored import read_checkpoint
 from chexpert.training import RESUME
@@ -49,6 +50,8 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
         mend = "give the settings that it had, or start another run: without resume"
         what = "this run had another configuration: " + "; ".join(changes)
         raise ProblemError(what, where=str(folder), mend=mend)
+    for change in find_later_changes(before, now):
+        print(f"note: {change}", file=sys.stderr)
     epochs = [config["trainer"].get("max_epochs") for config in (before, now)]
     if told["state"] == "finished" and epochs[0] == epochs[1]:
         metrics = read_json(folder / rundir.METRICS)
@@ -56,6 +59,9 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
             mend = "run it anew: delete the folder"
             raise ProblemError("a finished run without its figures", where=str(folder / rundir.METRICS), mend=mend)
         print(f"finished before: {folder}")
+        if find_later_changes(before, now):
+            mend = f"python scripts/explain.py {folder} --out FOLDER"
+            print(f"note: nothing is calibrated or explained again; explain by: {mend}", file=sys.stderr)
         mean = metrics[metrics["epoch_chosen_on"] or "valid"]["auroc_mean"]
         return math.nan if mean is None else mean
     if epochs[0] != epochs[1] and takes_total_steps(now["scheduler"]):

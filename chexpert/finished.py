@@ -19,6 +19,7 @@ from chexpert.data import CheXpertDataModule, LabelPolicy, telling_dead_workers
 from chexpert.data.explore import find_layout
 from chexpert.explain import (
     Explainer,
+    Failures,
     Judging,
     Rows,
     View,
@@ -45,7 +46,7 @@ def explain_run(
     out: Path | None = None,
     ids: str = "hash",
     overrides: Sequence[str] = (),
-) -> Path:
+) -> tuple[Path, Failures]:
     """Explains images, or the validation views that the run's own ``explain`` chooses, by the run's best weights.
 
     Args:
@@ -59,7 +60,7 @@ def explain_run(
         overrides: explainer.<name>.<setting>=<value> and explain.<setting>=<value>.
 
     Returns:
-        The folder of the explanations.
+        The folder of the explanations, and which explainers failed; the others have left theirs.
 
     Raises:
         ProblemError: something the user can mend; nothing is then written.
@@ -76,14 +77,18 @@ def explain_run(
     salt = read_salt(find_home(run)) if images and ids == "hash" else None
     views = choose_views(data, loaded, choice) if data else open_images(images, loaded, salt)
     model = place(loaded.model)
-    explain_views(model, built, views, loaded.observations, folder, only=only, top=choice["top"])
+    failures = Failures(folder)
+    more: dict[str, Any] = {"only": only, "top": choice["top"], "failures": failures}
+    explain_views(model, built, views, loaded.observations, folder, **more)
     if salt and any(view.path.startswith(HASH) for view in views):
         rundir.write_text(folder / rundir.IDS, f"{HASHED}\n")
     if data and choice["score"]:
         judge = Judging(choice["score"], choice["passes"], loaded.config["seed"])
         masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)
-        judge(model, built, data.datasets["valid"], rows, loaded.observations, masks, folder)
-    return folder
+        left = {name: explainer for name, explainer in built.items() if name not in failures}
+        judge(model, left, data.datasets["valid"], rows, loaded.observations, masks, folder, failures)
+    failures.write()
+    return folder, failures
 
 
 def place(model: Model) -> Model:

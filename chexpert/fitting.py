@@ -20,8 +20,10 @@ from chexpert.conclude import conclude
 from chexpert.continuing import Last
 from chexpert.dashboard import show_evaluation
 from chexpert.data import CheXpertDataModule, telling_dead_workers
+from chexpert.explain import ExplainCallback
 from chexpert.identity import is_private
 from chexpert.models import Model, synchronise_batch_norm
+from chexpert.report import write_report
 from chexpert.report.names import name_folder
 from chexpert.stopping import Stopper
 from chexpert.stored import pass_on
@@ -58,9 +60,9 @@ def fit(
     results = ResultsWriter(folder, {"run": name_folder(folder)} | settings)
     saver = LastCheckpoint(rundir.checkpoint(folder, rundir.LAST), stopper, cfg["save_minutes"])
     chosen = choose_callbacks(cfg, folder, monitor, mode)
-    trainer = make_trainer(
-        cfg["trainer"], folder, last, [*chosen, best, results, explaining(cfg, folder), *report_to(trial), saver]
-    )
+    explainers = explaining(cfg, folder)
+    trainer = make_trainer(cfg["trainer"], folder, last, [*chosen, best, results, explainers, *report_to(trial), saver])
+    explainers.check(data)
     module = make_module(cfg, model, data, several=trainer.world_size > 1)
     if trainer.is_global_zero:
         rundir.write_text(folder / rundir.CONFIG, OmegaConf.to_yaml(OmegaConf.create(cfg)))
@@ -87,7 +89,17 @@ def fit(
         pass_on(folder)
     conclude(folder, cfg)
     show_evaluation(folder)
+    explain(explainers, trainer, model, folder)
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
+
+
+def explain(explainers: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path) -> None:
+    """Explains last, when all that training gave is left, with a report: whatever fails here takes nothing of it."""
+    if not explainers.explainers:
+        return
+    write_report(folder)
+    failures = explainers.explain(trainer, model)
+    print("\n".join(failures.tell(folder, explainers.explainers)), end="\n" * bool(failures), file=sys.stderr)
 
 
 def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: str) -> list[pl.Callback]:

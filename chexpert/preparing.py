@@ -7,10 +7,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from chexpert.build import build, check_input, data_arguments
+from chexpert.build import build, build_explainers, check_input, data_arguments
 from chexpert.config import find_short_problems, resolve
 from chexpert.continuing import check_data
 from chexpert.data import CheXpertDataModule, Preprocessing
+from chexpert.explain import try_explainers
 from chexpert.features import use_features
 from chexpert.models import Model
 from chexpert.problem import ProblemError
@@ -49,6 +50,7 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
     def make() -> str:
         data = build(plain["data"], "data", **data_arguments(plain))
         check_input(model, data.preprocessing.size)
+        try_explainers(model, build_explainers(plain), data.preprocessing.size)
         data.on_read = partial(check_lengths, plain)
         data.setup(stage)
         check_data(folder, data)

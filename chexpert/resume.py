@@ -12,7 +12,11 @@ import yaml
 from chexpert import rundir
 from chexpert.problem import ProblemError
 
+AFTER = ("calibration", "explain", "explainer")
+"""Settings of what is done once the best weights have been judged."""
+
 MAY_CHANGE = (
+    *AFTER,
     "recipe",
     "resume",
     "save_minutes",
@@ -39,6 +43,19 @@ REPEATED = re.compile(
 PLACE = ("resume", "trial", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
 MANNER = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs")
 """How a sweep is worked off, and how long a search lasts: this may change where it goes on."""
+
+
+def find_later_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is other than before of the settings that training and judging do not know."""
+    parts = [{key: config.get(key) for key in AFTER} for config in (before, now)]
+    old, new = (dict(_leaves(part)) for part in parts)
+    return [
+        f"{key}: {_tell(old, key)} before, {_tell(new, key)} now" for key in sorted(old | new) if _differ(key, old, new)
+    ]
+
+
+def _differ(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return key not in old or key not in new or old[key] != new[key]
 
 
 def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

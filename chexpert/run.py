@@ -82,9 +82,20 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
         with ending(folder, discard=new and not sweep, sweep=sweep), heeding_signals(patient=patient) as stopper:
             with telling_state(folder, strip_place(overrides)):
                 mean = share_out(settle(cfg), folder, stopper)
-            write_report(folder)  # once the run's state says that it is finished
+            renew_report(folder)  # once the run's state says that it is finished
     print(describe(folder))
     return mean
+
+
+def renew_report(folder: Path) -> None:
+    """Writes the report with the explanations; where there is no room for it, the one before them stands."""
+    try:
+        write_report(folder)
+    except OSError as error:
+        if not (folder / rundir.REPORT).is_file():
+            raise
+        mend = f"python scripts/make_report.py {folder}"
+        print(f"warning: the report is without explanations ({error.strerror}): {mend}", file=sys.stderr)
 
 
 @contextmanager

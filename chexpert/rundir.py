@@ -40,6 +40,8 @@ MANIFEST = "manifest.json"
 QUALITY = "quality.json"
 IDS = "ids.txt"
 """How the hashes of the explained images are made; only where there are any."""
+FAILED = "failed.json"
+"""Which explainers failed, and why."""
 
 
 def is_empty(run: Path) -> bool:
@@ -197,11 +199,15 @@ def write_text(path: Path, text: str) -> None:
     """Writes a text whole: whoever reads beside a run, or after a power cut, sees the old or the new, never a half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + PART)
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)  # a full disk needs its room
+        raise
 
 
 def _nullify(content: Any) -> Any:

@@ -50,7 +50,7 @@ def main() -> None:
     from chexpert.report import quality_table
 
     try:
-        folder = explain_run(
+        folder, failures = explain_run(
             given.run, given.images, given.explainer, CONF,
             observations=given.observations, out=given.out, ids=given.ids, overrides=overrides,
         )  # fmt: skip
@@ -62,6 +62,8 @@ def main() -> None:
         print(ids.read_text(encoding="utf-8"), end="")
     sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png")]
     print("\n".join(f"written:       {sheet}" for sheet in sorted(sheets)))
+    if failures:
+        parser.exit(1, "".join(f"error: {name} failed: {why}\n" for name, why in failures.items()))
 
 
 if __name__ == "__main__":

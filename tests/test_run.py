@@ -18,6 +18,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import chexpert
+from chexpert import rundir
 from chexpert.observations import COMPETITION, PARENTS
 from chexpert.problem import ProblemError
 from chexpert.run import run
@@ -515,6 +516,72 @@ def test_masks_that_do_not_fit_the_films_are_refused_before_training(tmp_path, p
     message = refuse(tmp_path, copy.parent, "explain.count=24")
     assert "the mask of" in message
     assert "explain.masks=false" in message
+
+
+def test_masks_of_scored_views_are_checked_before_training_and_may_be_left_out_on_resume(
+    tmp_path, phantom, copy, monkeypatch, capsys
+):
+    masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
+    scored = dict.fromkeys(list(masks)[1:], masks.popitem()[1])
+    for item in [item for own in scored.values() for item in own.values()]:
+        item["size"] = item["size"][::-1] if item["size"][0] != item["size"][1] else [48, 192]
+    (copy / "gt_segmentations_val.json").write_text(json.dumps(scored))
+    options = ["explainer=[hirescam]", "explain.count=1", "explain.score=6"]
+    with monkeypatch.context() as patch:
+        patch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("it trained"))
+        message = refuse(tmp_path, copy.parent, *options)
+    assert "the mask of" in message
+    assert "explain.masks=false" in message
+    with monkeypatch.context() as patch:  # a run of before they were checked: it stops once it has trained
+        patch.setattr("chexpert.fitting.judge", lambda *_: (_ for _ in ()).throw(RuntimeError("stopped here")))
+        patch.setattr("chexpert.explain.ExplainCallback.check", lambda *_: None)
+        with pytest.raises(RuntimeError):
+            start(tmp_path / "run", copy.parent, *options)
+    start(tmp_path / "run", copy.parent, *options, "explain.masks=false", "resume=auto")
+    assert "explain.masks: None before, False now" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run/state.json").read_text())["state"] == "finished"
+    assert json.loads((tmp_path / "run/explanations/quality.json").read_text())["masks"] is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no such layer"), OSError(28, "No space left on device")])
+def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_others(
+    tmp_path, phantom, monkeypatch, capsys, error
+):
+    def fail(*_: object) -> None:
+        assert (tmp_path / "run/metrics.json").is_file()
+        assert (tmp_path / "run/evaluation/valid.json").is_file()
+        assert (tmp_path / "run/report.html").is_file()
+        raise error
+
+    monkeypatch.setattr("chexpert.preparing.try_explainers", lambda *_: None)
+    monkeypatch.setattr("chexpert.explain.GradCAM.__call__", fail)
+    mean = start(tmp_path / "run", phantom, "explainer=[gradcam,hirescam]", "explain.score=6")
+    run = tmp_path / "run"
+    told = capsys.readouterr()
+    assert f"{mean:.3f}"[1:] in told.out
+    assert f"scripts/explain.py {run} --explainer gradcam --out {run}/explanations-gradcam" in told.err
+    assert json.loads((run / "state.json").read_text())["state"] == "finished"
+    assert json.loads((run / "explanations/failed.json").read_text()).keys() == {"gradcam"}
+    assert not (run / "explanations/gradcam").exists()
+    assert (run / "explanations/hirescam/sheet.png").is_file()
+    assert [*json.loads((run / "explanations/quality.json").read_text())["explainers"]] == ["hirescam"]
+    assert "--explainer gradcam" in (run / "report.html").read_text()
+
+
+def test_a_full_disk_while_explaining_leaves_the_figures_and_the_report(tmp_path, phantom, monkeypatch, capsys):
+    write = rundir.write_text
+
+    def full(path: Path, text: str) -> None:
+        if (tmp_path / "run/explanations/films").exists():
+            raise OSError(28, "No space left on device")
+        write(path, text)
+
+    monkeypatch.setattr(rundir, "write_text", full)
+    start(tmp_path / "run", phantom, "explainer=[hirescam]")
+    assert "No space left" in capsys.readouterr().err
+    assert (tmp_path / "run/report.html").stat().st_size > 10_000
+    assert not (tmp_path / "run/explanations/hirescam").exists()
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["valid"]["n"] > 0
 
 
 @pytest.mark.slow

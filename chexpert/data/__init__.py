@@ -8,7 +8,7 @@ from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
 from chexpert.data.loader import Start, joins_last
 from chexpert.data.phantom import find_phantom, write_phantom
-from chexpert.data.preprocessing import Preprocessing, read_gray
+from chexpert.data.preprocessing import Preprocessing, get_size, read_gray
 from chexpert.data.reading import check_studies
 from chexpert.data.workers import telling_dead_workers
 
@@ -23,6 +23,7 @@ __all__ = [
     "check_studies",
     "find_phantom",
     "find_scarce",
+    "get_size",
     "joins_last",
     "list_differences",
     "open_cache",

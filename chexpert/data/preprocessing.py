@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from chexpert.data.decoding import Decoded, decode
+from chexpert.data.decoding import Decoded, decode, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.manifest import CHANGED
 from chexpert.problem import ProblemError
@@ -97,6 +97,14 @@ def read_gray(path: str | Path) -> np.ndarray:
         ProblemError: the file is missing, truncated, no image, too large, or of a kind without a gray meaning.
     """
     return _decode(path).gray
+
+
+def get_size(path: str | Path) -> tuple[int, int] | None:
+    """(height, width) as :func:`read_gray` gives it, from the file's header; None of what cannot be read."""
+    try:
+        return read_size(Path(path).read_bytes())
+    except Exception:  # what is wrong with it is told where it is read
+        return None
 
 
 def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Decoded:

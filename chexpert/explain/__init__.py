@@ -4,6 +4,7 @@ from chexpert.explain.attribution import Attribution, Explainer
 from chexpert.explain.callback import ExplainCallback
 from chexpert.explain.choice import choose_rows, find_views
 from chexpert.explain.eigencam import EigenCAM
+from chexpert.explain.failing import Failures
 from chexpert.explain.gradcam import GradCAM
 from chexpert.explain.gradcam_plus_plus import GradCAMPlusPlus
 from chexpert.explain.hirescam import HiResCAM
@@ -19,6 +20,7 @@ from chexpert.explain.rise import Rise
 from chexpert.explain.scorecam import ScoreCAM
 from chexpert.explain.scored import choose_scored
 from chexpert.explain.session import explain_views
+from chexpert.explain.trying import try_explainers
 from chexpert.explain.view import View, open_view
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "EigenCAM",
     "ExplainCallback",
     "Explainer",
+    "Failures",
     "GradCAM",
     "GradCAMPlusPlus",
     "HiResCAM",
@@ -46,4 +49,5 @@ __all__ = [
     "find_views",
     "open_view",
     "score_explainers",
+    "try_explainers",
 ]

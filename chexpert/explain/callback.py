@@ -12,10 +12,10 @@ from pytorch_lightning.trainer.states import TrainerFn
 from chexpert import rundir
 from chexpert.data import CheXpertDataModule
 from chexpert.explain.attribution import Explainer
-from chexpert.explain.cam import Cam
 from chexpert.explain.choice import choose_rows, find_views
-from chexpert.explain.judging import Judging
-from chexpert.explain.masks import find_masks
+from chexpert.explain.failing import Failures
+from chexpert.explain.judging import Judging, Rows
+from chexpert.explain.masks import check_masks, find_masks
 from chexpert.explain.session import explain_views
 from chexpert.explain.view import View
 from chexpert.models import Model
@@ -26,7 +26,8 @@ SMALL = 60  # dots an inch, of the sheets in TensorBoard
 class ExplainCallback(pl.Callback):
     """Leaves explanations/ in the run; see :mod:`chexpert.rundir` for what lies in it.
 
-    It acts on the validation of the valid split that is not part of a fit, after the results are written.
+    It hears the validation of the valid split that is not part of a fit; ``explain`` is called once the run's figures
+    and its report are written, so that nothing is lost to it.
 
     Args:
         run: the run folder.
@@ -60,30 +61,42 @@ class ExplainCallback(pl.Callback):
         self.only, self.top = only, top
         self.views, self.count, self.seed = views, count, seed
         self.masks, self.judge = masks, Judging(score, passes, seed)
+        self.rows: Rows | None = None
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A view or a layer that is not there, or masks that do not fit, are told before training, not after it."""
-        for explainer in self.explainers.values():
-            if isinstance(explainer, Cam):
-                explainer.check(pl_module.model)  # type: ignore[arg-type]
+    def check(self, data: CheXpertDataModule) -> None:
+        """A view that is not there, or masks that do not fit, are told before training, not after it."""
         if self.explainers:
-            self.find(trainer.datamodule)  # type: ignore[attr-defined]
+            dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
+            shown = choose_rows(dataset, self.views, self.count, self.seed)
+            if masks:
+                check_masks(dataset, [*shown, *self.judge.choose(dataset)], masks)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.state.fn != TrainerFn.VALIDATING or not trainer.is_global_zero or not self.explainers:
+        """Keeps what the best weights say of the valid split: explaining waits until all else of the run is left."""
+        if trainer.state.fn == TrainerFn.VALIDATING and trainer.datamodule.judging == "valid":  # type: ignore[attr-defined]
+            self.rows = pl_module.validation.scores.rows()  # type: ignore[union-attr, operator]
+
+    def explain(self, trainer: pl.Trainer, model: Model) -> Failures:
+        """Explains and scores; whatever fails is noted, told, and costs nothing else."""
+        failures = Failures(self.run / rundir.EXPLANATIONS)
+        if self.explainers and self.rows is not None:
+            with failures.catching(*self.explainers):
+                self._explain(trainer, model.to(trainer.strategy.root_device), failures)
+            failures.write()
+        return failures
+
+    def _explain(self, trainer: pl.Trainer, model: Model, failures: Failures) -> None:
+        data, names, folder = trainer.datamodule, self.observations, failures.folder  # type: ignore[attr-defined]
+        if not (views := self.find(data)):
             return
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        if data.judging != "valid" or not (views := self.find(data)):
-            return
-        folder = self.run / rundir.EXPLANATIONS
-        model: Model = pl_module.model  # type: ignore[assignment]
-        names = self.observations
-        sheets = explain_views(model, self.explainers, views, names, folder, only=self.only, top=self.top)
-        rows = pl_module.validation.scores.rows()  # type: ignore[union-attr, operator]
-        dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
-        quality = self.judge(model, self.explainers, dataset, rows, names, masks, folder)
+        chosen = {"only": self.only, "top": self.top, "failures": failures}
+        sheets = explain_views(model, self.explainers, views, names, folder, **chosen)  # type: ignore[arg-type]
         if isinstance(trainer.logger, TensorBoardLogger):
             show_sheets(trainer.logger, sheets, trainer.global_step)
+        left = {name: explainer for name, explainer in self.explainers.items() if name not in failures}
+        dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
+        quality = self.judge(model, left, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
+        if isinstance(trainer.logger, TensorBoardLogger):
             show_quality(trainer.logger, quality or {"explainers": {}}, trainer.global_step)
 
     def find(self, data: CheXpertDataModule) -> list[View]:

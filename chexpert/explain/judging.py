@@ -11,6 +11,7 @@ from chexpert import rundir
 from chexpert.data import ViewDataset
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.choice import find_views
+from chexpert.explain.failing import Failures
 from chexpert.explain.quality import score_explainers
 from chexpert.explain.scored import choose_scored
 from chexpert.explain.session import predict, stack
@@ -36,6 +37,11 @@ class Judging:
     passes: int
     seed: int
 
+    def choose(self, dataset: ViewDataset) -> list[int]:
+        """Rows of the views that are scored."""
+        present = ((dataset.targets == 1) & dataset.mask).numpy()
+        return choose_scored(present, self.score, self.seed)
+
     def __call__(
         self,
         model: Model,
@@ -45,6 +51,7 @@ class Judging:
         observations: list[str],
         masks: Segmentations | None,
         folder: Path,
+        failures: Failures | None = None,
     ) -> dict[str, Any] | None:
         """Scores explainers on views that show a finding.
 
@@ -56,12 +63,12 @@ class Judging:
             observations: names of the C outputs.
             masks: of these views, where there are any.
             folder: of the explanations.
+            failures: notes the explainers that fail; see :func:`chexpert.explain.quality.score_explainers`.
 
         Returns:
             What quality.json holds; None where no view shows a finding, or none is to be scored.
         """
-        present = ((dataset.targets == 1) & dataset.mask).numpy()
-        views = find_views(dataset, choose_scored(present, self.score, self.seed), observations, masks)
+        views = find_views(dataset, self.choose(dataset), observations, masks)
         if not views:
             return None
         probabilities, labels, mask = (rows.cpu().numpy() for rows in judged)
@@ -78,6 +85,7 @@ class Judging:
             per_observation=self.score,
             passes=self.passes,
             seed=self.seed,
+            failures=failures,
         )
         head = {"split": "valid", "masks": masks and masks.where, "synthetic": is_phantom(Path(dataset.files[0]))}
         content = head | figures

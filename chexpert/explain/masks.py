@@ -1,9 +1,14 @@
 """Which masks a run's views have."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from chexpert import rundir
+from chexpert.data import ViewDataset, get_size
 from chexpert.metrics import Segmentations
+from chexpert.problem import ProblemError
 
+OTHER_SIZE = "give the masks of this copy (those of v1.0 do not fit v1.0-small), or none: explain.masks=false"
 NAMES = ("gt_segmentations_valid.json", "gt_segmentations_val.json")  # the second as CheXlocalize distributes it
 
 
@@ -22,3 +27,20 @@ def find_masks(chosen: str | bool | None, copy: Path) -> Segmentations | None:
         places = [folder / name for folder in (copy, copy.parent) for name in NAMES]
         chosen = next((str(place) for place in places if place.is_file()), False)
     return Segmentations.read(chosen) if isinstance(chosen, str) else None
+
+
+def check_masks(dataset: ViewDataset, rows: Iterable[int], masks: Segmentations) -> None:
+    """Compares the masks of these rows with their images, of which only the headers are read.
+
+    Raises:
+        ProblemError: a mask is of another size than its image.
+    """
+    sizes = {row: masks.size(rundir.view_name(dataset.paths[row])) for row in set(rows)}
+    outlined = {row: size for row, size in sizes.items() if size}
+    found = {row: get_size(dataset.files[row]) for row in outlined}
+    wrong = sorted(row for row, size in found.items() if size and size != outlined[row])
+    if wrong:
+        (height, width), (rows_, columns) = outlined[wrong[0]], found[wrong[0]] or (0, 0)
+        what = f"the mask of {dataset.paths[wrong[0]]} has {height} x {width} pixels, its image {rows_} x {columns}"
+        more = f"; so it is with {len(wrong)} of the {len(outlined)} views that are explained and have masks"
+        raise ProblemError(what + more, where=masks.where, mend=OTHER_SIZE)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.curves import CUTS
+from chexpert.explain.failing import Failures
 from chexpert.explain.sanity import check_sanity, count_passes
 from chexpert.explain.scored import affordable, explain_batches, limit
 from chexpert.explain.scores import CURVES, Probing, Row, score_maps, true_positives
@@ -30,6 +32,7 @@ def score_explainers(
     per_observation: int,
     passes: int,
     seed: int,
+    failures: Failures | None = None,
 ) -> dict[str, Any]:
     """Explains the observations that are present in some views, and judges the maps.
 
@@ -45,6 +48,7 @@ def score_explainers(
         per_observation: most maps of an observation that are scored.
         passes: forward passes that an explainer may spend on these views; a dear one gets the first of them only.
         seed: of the random maps.
+        failures: notes the explainers that fail, and the others go on; without it, the first failure ends all.
 
     Returns:
         Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
@@ -59,8 +63,8 @@ def score_explainers(
     predicted = [[probabilities[row, c] >= cutoffs[observations[c]] for c in own] for row, own in enumerate(outputs)]
     probing = Probing(model, seed)
     head = {"views": len(views), "per_observation": per_observation, "passes": passes, "seed": seed}
-    scored = {}
-    for name, explainer in explainers.items():
+
+    def score(name: str, explainer: Explainer) -> dict[str, Any]:
         count = affordable(explainer, outputs, passes)
         asked = views[:count], outputs[:count]
         right = true_positives(outputs, predicted)[:count]
@@ -69,7 +73,12 @@ def score_explainers(
         figures = {o: {"auroc": or_none(aurocs[o])} | summarise(rows[c]) for c, o in enumerate(observations)}
         pooled = judge_sanity([row for own in rows for row in own])
         control = not any(explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
-        scored[name] = {"views": count, "control": control, **seconds, "sanity": pooled, "observations": figures}
+        return {"views": count, "control": control, **seconds, "sanity": pooled, "observations": figures}
+
+    scored = {}
+    for name, explainer in explainers.items():
+        with nullcontext() if failures is None else failures.catching(name):
+            scored[name] = score(name, explainer)
     return head | {"definitions": DEFINITIONS, "explainers": scored}
 
 

@@ -1,6 +1,7 @@
 """A session: some explainers over some views, and all that it leaves."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from chexpert import rundir
 from chexpert.explain.attribution import Explainer, explaining
 from chexpert.explain.explanation import Explanation
+from chexpert.explain.failing import Failures
 from chexpert.explain.leaving import write_explainer
 from chexpert.explain.pictures import draw_view_sheet
 from chexpert.explain.probing import estimate_seconds
@@ -27,6 +29,7 @@ def explain_views(
     *,
     only: Sequence[str] | None = None,
     top: int = 3,
+    failures: Failures | None = None,
 ) -> dict[str, Figure]:
     """Explains the views and writes pictures, maps, manifests and sheets, each explainer's when it is done.
 
@@ -38,6 +41,7 @@ def explain_views(
         folder: for explanations; see :mod:`chexpert.rundir`.
         only: explain these observations of every view; by default its ``top`` most probable ones.
         top: how many of the most probable observations.
+        failures: notes the explainers that fail, and the others go on; without it, the first failure ends all.
 
     Returns:
         The sheets by their place in the folder: "<explainer>", and "views/<view>" where there are several explainers.
@@ -47,16 +51,18 @@ def explain_views(
     outputs = [choose_outputs(row, observations, only, top) for row in probabilities]
     sheets, explained = {}, {}
     for name, explainer in explainers.items():
-        print(f"{name}: {announce(model, explainer, images, outputs)}", flush=True)
-        found = explain_batches(model, explainer, images, outputs)
-        explained[name] = [
-            [
-                Explanation(view, observations[output], float(row[output]), name, attribution)
-                for output, attribution in zip(own, attributions, strict=True)
+        with nullcontext() if failures is None else failures.catching(name, half=folder / name):
+            print(f"{name}: {announce(model, explainer, images, outputs)}", flush=True)
+            found = explain_batches(model, explainer, images, outputs)
+            own = [
+                [
+                    Explanation(view, observations[output], float(row[output]), name, attribution)
+                    for output, attribution in zip(wanted, attributions, strict=True)
+                ]
+                for view, row, wanted, attributions in zip(views, probabilities, outputs, found, strict=True)
             ]
-            for view, row, own, attributions in zip(views, probabilities, outputs, found, strict=True)
-        ]
-        sheets[name] = write_explainer(folder, name, explained[name])
+            sheets[name] = write_explainer(folder, name, own)
+            explained[name] = own
     for methods in zip(*explained.values(), strict=True):
         sheet = draw_view_sheet(dict(zip(explained, methods, strict=True)))
         path = rundir.view_sheet(folder, methods[0][0].view.path)

@@ -12,6 +12,7 @@ from chexpert import rundir
 from chexpert.data import Preprocessing, ViewDataset, read_gray
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.explain.geometry import carry_back
+from chexpert.explain.masks import OTHER_SIZE
 from chexpert.metrics import Segmentations
 from chexpert.problem import ProblemError
 
@@ -88,5 +89,4 @@ def find_view(
 def _check_size(mask: np.ndarray, film: np.ndarray, path: str, observation: str) -> None:
     if mask.shape != film.shape:
         what = f"the mask of {observation} has {mask.shape[0]} x {mask.shape[1]} pixels, the film {film.shape[0]} x"
-        mend = "give the masks of this copy (those of v1.0 do not fit v1.0-small), or none: explain.masks=false"
-        raise ProblemError(f"{what} {film.shape[1]}", where=path, mend=mend)
+        raise ProblemError(f"{what} {film.shape[1]}", where=path, mend=OTHER_SIZE)

@@ -86,6 +86,7 @@ class Record:
             record._read_split(split)
         record._read_calibration()
         record._read_quality()
+        record._read_failures()
         return record
 
     @property
@@ -148,6 +149,12 @@ class Record:
             self.quality = content
         elif path.is_file():
             self.lack(f"quality of explanations: {_short(path)} has another form than this version writes", "run again")
+
+    def _read_failures(self) -> None:
+        for name, why in read_json(self.run / rundir.EXPLANATIONS / rundir.FAILED).items():
+            folder = f"RUN/{rundir.EXPLANATIONS}-{name}"
+            mend = f"python scripts/explain.py RUN --explainer {name} --out {folder}"
+            self.lack(f"explanations by {name}, which failed: {why}", mend)
 
     def _read_calibration(self) -> None:
         path = self.run / rundir.CALIBRATION

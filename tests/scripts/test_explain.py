@@ -153,6 +153,14 @@ def test_where_no_view_can_be_read_that_is_told(explain, run, capsys):
     assert "none of the 1 chosen views can be read" in capsys.readouterr().err
 
 
+def test_an_explainer_that_fails_leaves_the_others_theirs_and_exit_code_1(explain, run, capsys, monkeypatch):
+    monkeypatch.setattr("chexpert.explain.GradCAM.combine", lambda *_: 1 / 0)
+    assert explain("run", "--explainer", "gradcam", "hirescam", "explain.score=0") == 1
+    assert "gradcam" in capsys.readouterr().err
+    assert len(read_manifest(run / "explanations")) == 1
+    assert json.loads((run / "explanations/failed.json").read_text()).keys() == {"gradcam"}
+
+
 def test_a_config_may_not_name_a_class_that_is_not_trusted(explain, run, capsys):
     file = run / "checkpoints/best.ckpt"
     content = torch.load(file, weights_only=True)
