@@ -74,11 +74,16 @@ def test_a_model_that_starts_from_a_run_asks_for_no_other_weights(monkeypatch):
     card = {"observations": ["Edema"], "readout": {"uncertain": [], "parents": None}}
     monkeypatch.setattr(build, "read_checkpoint", lambda path: (card, {}))
     monkeypatch.setattr(build, "load_state", lambda model, state, where: None)
+
+    def refuse(name, **options):
+        raise ProblemError("weights are asked for", where=name)
+
+    monkeypatch.setattr("chexpert.models.backbone.create_pretrained", refuse)
     node = {"_target_": "chexpert.models.Single", "backbone": {"_target_": "chexpert.models.Backbone"}}
-    node["backbone"] |= {"name": "mnasnet_small", "pretrained": True}  # of which timm has no weights
+    node["backbone"] |= {"name": "mnasnet_small", "pretrained": True}
     labels = {"_target_": "chexpert.data.LabelPolicy", "uncertain": "zeros"}
     cfg = {"labels": labels, "observations": ["Edema"], "model": node, "channels_last": False, "start_from": "RUN"}
     assert build.build_model(cfg).members["backbone"].name == "mnasnet_small"
     assert node["backbone"]["pretrained"] is True
-    with pytest.raises(ProblemError):
+    with pytest.raises(ProblemError, match="weights are asked for"):
         build.build_model(cfg | {"start_from": None})

@@ -144,7 +144,7 @@ def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
 
 
 def _find_names(key: str, wrong: Sequence[Any], allowed: Sequence[str], cfg: Mapping[str, Any]) -> str:
-    """The names that are meant; where the default of ``mean_over`` asks for more than the model puts out, those."""
+    """The names that are meant; all outputs where it is the default of ``mean_over`` that asks for others."""
     if key == "mean_over" and list(cfg[key]) == list(COMPETITION):
         return f"observations is what the model puts out; the mean is of these: {write_list(key, allowed)}"
     lower = {name.lower(): name for name in allowed}

@@ -42,3 +42,11 @@ def test_a_level_that_was_not_fitted_is_refused():
 def test_no_file_says_how_to_get_one(tmp_path):
     with pytest.raises(ProblemError, match=r"data\.dev"):
         Calibration.read(tmp_path / "calibration.json")
+
+
+def test_a_run_without_one_is_told_what_to_do(tmp_path):
+    with pytest.raises(ProblemError) as caught:
+        Calibration.read(tmp_path / "calibration.json")
+    assert caught.value.where == str(tmp_path / "calibration.json")
+    assert "data.dev=0.1" in caught.value.mend
+    assert "Errno" not in str(caught.value)
