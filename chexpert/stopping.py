@@ -8,8 +8,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-REQUEUE = getattr(signal, "SIGUSR1", None)
+REQUEUE: Any = getattr(signal, "SIGUSR1", None)
 """What ``sbatch --signal=USR1@300`` sends that long before the time is over; None on Windows, where no SLURM is."""
 
 
