@@ -34,6 +34,8 @@ REPORT = "report.html"
 FILMS = "films"
 EXPLANATIONS = "explanations"
 SHORTCUTS = "shortcuts"
+ESCAPE = "surrogateescape"
+"""For text that is written: a name of a file that is no UTF-8 keeps its bytes."""
 PART = ".part"
 """What a file is called while it is written, after its own name."""
 MANIFEST = "manifest.json"
@@ -184,7 +186,7 @@ def _digits(probability: float) -> str:
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Writes a CSV file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors=ESCAPE) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
@@ -200,7 +202,7 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + PART)
     try:
-        with part.open("w", encoding="utf-8") as file:
+        with part.open("w", encoding="utf-8", errors=ESCAPE) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

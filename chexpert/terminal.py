@@ -58,9 +58,16 @@ class Shown:
 
 
 def open_streams() -> None:
-    """Lets stdout and stderr take any text; to be called first where a command starts, or a process of one."""
+    """Lets stdout and stderr take any text; to be called first where a command starts, or a process of one.
+
+    A command with an argument that is no text ends here: TensorBoard, YAML and HTML could not take it.
+    """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and not isinstance(stream, Shown):
             stream.reconfigure(errors="backslashreplace")
             setattr(sys, name, Shown(stream))
+    if broken := [argument for argument in sys.argv if any("\ud800" <= letter <= "\udfff" for letter in argument)]:
+        what = f"error: not readable in this system's encoding, {sys.getfilesystemencoding()}: {broken[0]}"
+        print(f"{what}\n  mend:  set PYTHONUTF8=1, or rename it", file=sys.stderr)
+        sys.exit(2)

@@ -70,3 +70,11 @@ def test_on_a_terminal_rich_has_its_colours_and_a_name_has_no_codes():
     os.close(ours)
     assert told.startswith(rb"name\x07")
     assert b"\x1b[31mbar\x1b[0m" in told
+
+
+@pytest.mark.parametrize(("utf8", "code"), [("0", 2), ("1", 0)])
+def test_an_argument_that_the_system_cannot_decode_ends_a_command_with_one_message(utf8, code):
+    env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": utf8, "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", START, "dätä".encode()]
+    done = subprocess.run(command, capture_output=True, env=env, check=False)
+    assert (done.returncode, b"PYTHONUTF8=1" in done.stderr) == (code, code == 2)

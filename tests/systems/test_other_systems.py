@@ -122,7 +122,6 @@ def test_a_path_on_another_drive_stays_as_it_is(monkeypatch):
         ("without_posix", {}),
         (None, {"PYTHONIOENCODING": "ascii"}),
         (None, {"PYTHONIOENCODING": "cp1252"}),
-        (None, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
     ],
 )
 def test_a_run_predicts_and_is_judged_on_another_system_and_under_names_of_any_script(tmp_path, without, environment):
