@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytorch_lightning as pl
@@ -93,7 +94,7 @@ def ending(folder: Path, *, discard: bool) -> Iterator[None]:
     try:
         yield
     except Stopped as stopped:
-        print(f"{stopped}; go on with: python train.py resume={folder}", file=sys.stderr)
+        print(f"{stopped}; go on with: python train.py {quote(f'resume={folder}')}", file=sys.stderr)
         if stopped.signal == REQUEUE:
             requeue()
         raise

@@ -52,7 +52,7 @@ def read_pickled(path: Path) -> PickledMap:
 
 def _flatten(found: np.ndarray) -> np.ndarray:
     """(h, w) of (1, 1, h, w)."""
-    return found.reshape(found.shape[-2:]) if found.ndim > 2 and math.prod(found.shape[:-2]) == 1 else found
+    return found.reshape(found.shape[-2:]) if found.ndim > 2 and set(found.shape[:-2]) == {1} else found
 
 
 class PlainUnpickler(pickle.Unpickler):
@@ -133,9 +133,9 @@ def _view(numbers: Any, offset: int, size: tuple[int, ...], stride: tuple[int, .
     """A copy of what a tensor shows of its numbers, all of which must be there."""
     if not isinstance(numbers, np.ndarray) or len(size) != len(stride) or min(offset, *size, *stride, 0) < 0:
         raise pickle.UnpicklingError("a tensor of no sense")
-    if math.prod(size) > numbers.size or (
-        math.prod(size) and offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) >= numbers.size
-    ):
+    count = math.prod(size)
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if count > numbers.size or (count and last >= numbers.size):
         raise pickle.UnpicklingError("a tensor larger than its numbers")
     steps = [step * numbers.itemsize for step in stride]
     return np.lib.stride_tricks.as_strided(numbers[offset:], size, steps).copy()
