@@ -3,6 +3,7 @@
 import math
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import torch
@@ -39,7 +40,7 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
         mend = "choose another hydra.run.dir" + ", or go on with what lies there: resume=auto" * bool(told)
         raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)
     if sweep and told["state"] == "failed":
-        mend = f"once it is mended: python train.py resume={folder}"
+        mend = f"once it is mended: python train.py {quote(f'resume={folder}')}"
         raise ProblemError(f"failed before: {told['why']}", where=str(folder), mend=mend)
     if sweep and told["state"] == "pruned":
         raise PrunedError(told["why"])
@@ -98,7 +99,7 @@ def find_last(folder: Path, epochs: int | None) -> Last | None:
     read_checkpoint(path)
     place = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get(RESUME)
     if place is None:
-        mend = f"begin a new run from its weights: start_from={folder}"
+        mend = f"begin a new run from its weights: {quote(f'start_from={folder}')}"
         raise ProblemError("an older version left this checkpoint, without its place", where=str(path), mend=mend)
     begun = place["epoch"] + (place["batches"] > 0)
     if epochs is not None and begun > epochs:

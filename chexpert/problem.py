@@ -19,3 +19,12 @@ class ProblemError(Exception):
         if mend:
             lines.append(f"  mend:  {mend}")
         super().__init__("\n".join(lines))
+
+
+def advise_extra(extra: str) -> str:
+    """How an optional dependency is installed: from the checkout, since the package is in no registry.
+
+    >>> advise_extra("sweep")
+    "pip install -e '.[sweep]' in the project's folder"
+    """
+    return f"pip install -e '.[{extra}]' in the project's folder"

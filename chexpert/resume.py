@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -160,7 +161,7 @@ def check_repeated(overrides: Sequence[str], folder: Path) -> None:
     for override in map(str, overrides):
         hydras = override.startswith("-") or "hydra" in override.partition("=")[0]
         if hydras and not (REPEATED.fullmatch(override) and "_target_" not in override):
-            mend = f"if it is yours, type it again: resume={folder} '{override}'"
+            mend = f"if it is yours, type it again: {quote(f'resume={folder}')} {quote(override)}"
             raise ProblemError(f"{override} is not repeated from a file", where=str(folder), mend=mend)
 
 

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytorch_lightning as pl
@@ -105,7 +106,7 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
         yield
     except Stopped as stopped:
         whole = find_sweep(folder) if sweep else folder
-        print(f"{stopped}; go on with: python train.py resume={whole}", file=sys.stderr)
+        print(f"{stopped}; go on with: python train.py {quote(f'resume={whole}')}", file=sys.stderr)
         if stopped.signal == REQUEUE:
             requeue()
         raise

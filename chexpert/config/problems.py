@@ -66,7 +66,8 @@ def _frozen_problems(node: Any, where: str) -> Iterator[ProblemError]:
     if not isinstance(node, dict):
         return
     if node.get("frozen") is True and not node.get("pretrained"):
-        mend = "give it weights: start_from=RUN, or pretrained=true or a file; or frozen=false"
+        key = "backbone" if where == "model.backbone" else where
+        mend = f"give it weights: start_from=RUN, or {key}.pretrained=true or a file; or {key}.frozen=false"
         yield ProblemError("a frozen backbone without trained weights", where=where, mend=mend)
     for key, value in node.items():
         yield from _frozen_problems(value, f"{where}.{key}")

@@ -32,7 +32,7 @@ def _backbone_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
     if frozen and all(frozen):
         for key, usual in (("backbone_lr_factor", 1), ("unfreeze_epoch", 0)):
             if cfg[key] != usual:
-                mend = f"{key}={usual}, or frozen=false of the backbone or of a member"
+                mend = f"{key}={usual}, or backbone.frozen=false (of a member model.members.NAME.frozen=false)"
                 yield ProblemError("no backbone is trained: all are frozen", where=key, mend=mend)
 
 

@@ -29,7 +29,9 @@ def join(
         predictions, labels = to_studies(predictions, views), to_studies(labels, labels=True)
     for side in (predictions, labels):
         if level == "image" and side.key == "Study":
-            raise ProblemError("studies, where single views are to be judged", where=str(side.path), mend="level=study")
+            raise ProblemError(
+                "studies, where single views are to be judged", where=str(side.path), mend="--level study"
+            )
     where = f"{predictions.path} and {labels.path}"
     theirs, mine = labels.places, predictions.places
     rows = [row for name, row in mine.items() if name in theirs]

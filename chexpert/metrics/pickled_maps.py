@@ -52,7 +52,7 @@ def read_pickled(path: Path) -> PickledMap:
 
 def _flatten(found: np.ndarray) -> np.ndarray:
     """(h, w) of (1, 1, h, w)."""
-    return found.reshape(found.shape[-2:]) if found.ndim > 2 and math.prod(found.shape[:-2]) == 1 else found
+    return found.reshape(found.shape[-2:]) if found.ndim > 2 and set(found.shape[:-2]) == {1} else found
 
 
 class PlainUnpickler(pickle.Unpickler):

@@ -71,7 +71,7 @@ def reduce_labels(rows: np.ndarray, labels: np.ndarray, names: Sequence[str]) ->
         raise ProblemError(
             "the views of a study have different labels",
             where=names[rows[np.argmax(differ)]],
-            mend="correct them, or judge single views: level=image",
+            mend="correct them, or judge single views: level=image (of files: --level image)",
         )
     return reduced
 

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from chexpert import rundir
@@ -146,7 +147,7 @@ def describe_sweep(sweep: Path) -> str:
     if not (jobs := read_sweep(sweep)):
         return ""
     lines = [f"sweep {sweep}, {len(jobs)} jobs: {describe_figures(jobs)}", *align(sweep_table(jobs)), ""]
-    lines += [f"written:  {sweep / CSV} and {MARKDOWN}", f"compare:  python scripts/compare.py {sweep}"]
+    lines += [f"written:  {sweep / CSV} and {MARKDOWN}", f"compare:  python scripts/compare.py {quote(str(sweep))}"]
     return "\n".join(lines)
 
 

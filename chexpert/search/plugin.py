@@ -8,7 +8,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from chexpert.problem import ProblemError
+from chexpert.problem import ProblemError, advise_extra
 
 
 class OptunaSweeper(Sweeper):
@@ -34,7 +34,7 @@ class OptunaSweeper(Sweeper):
         try:
             from chexpert.search.searching import Settings, search  # only now: Optuna takes a second to import
         except ImportError as error:
-            sys.exit(f"error: a search needs Optuna: {error}\n  mend:  pip install -e '.[sweep]'")
+            sys.exit(f"error: a search needs Optuna: {error}\n  mend:  {advise_extra('sweep')}")
         try:
             return search(Settings(**self.settings), arguments, self)
         except ProblemError as error:
