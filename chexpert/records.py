@@ -4,7 +4,7 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ COMMAS = "pd.read_csv(FILE, sep={!r}{}).to_csv(NEW, index=False)"
 SEPARATORS = {";": ("semicolons", ', decimal=","'), "\t": ("tabs", "")}
 
 BLANK = ("", "nan", "NaN", "NA", "N/A", "n/a", "null", "NULL", "None", "<NA>")
-"""What pandas, NumPy, R, SQL and JSON write for nothing. No other word, dash or question mark: these say more."""
+"""What pandas, NumPy, R, SQL and JSON write for nothing. No other word, no dash: these may say more."""
 BLANKS = dict.fromkeys(BLANK, "")
 _ZEROS = ["", *("." + "0" * count for count in range(1, 7))]
 LABELS = BLANKS | {f"{digit}{zeros}": f"{digit}.0" for digit in ("1", "0", "-1") for zeros in _ZEROS}
@@ -143,16 +143,19 @@ def read_text(path: Path, notes: Notes) -> str:
 
 def decode(content: bytes, path: Path, notes: Notes) -> str:
     """The text of bytes in UTF-8, or in what their byte order mark says."""
-    for start, (what, mend) in NO_CSV.items():
-        if content.startswith(start):
-            raise ProblemError(f"no CSV file, but {what}", where=str(path), mend=mend)
-    for mark, encoding in WIDE.items():
-        if content.startswith(mark):
-            notes.add(f"file in {encoding.upper()}")
-            return content.decode(encoding)
-    return content.decode("utf-8-sig")
+    encoding = find_encoding(content[:4], path)
+    if encoding != "utf-8-sig":
+        notes.add(f"file in {encoding.upper()}")
+    return content.decode(encoding)
 
 
-def find_spelling(cell: str, spellings: Mapping[str, str]) -> str | None:
-    """What a cell stands for, by a list of spellings; None where it is none of them."""
-    return spellings.get(cell.strip(AROUND))
+def find_encoding(start: bytes, path: Path) -> str:
+    """The encoding that the first bytes of a file tell.
+
+    Raises:
+        ProblemError: they are those of no text.
+    """
+    for mark, (what, mend) in NO_CSV.items():
+        if start.startswith(mark):
+            raise ProblemError(f"no text, but {what}", where=str(path), mend=mend)
+    return next((encoding for mark, encoding in WIDE.items() if start.startswith(mark)), "utf-8-sig")

@@ -19,6 +19,7 @@ from chexpert.data import write_phantom
 from chexpert.evaluation import evaluate, read_judged
 from chexpert.identity import is_public
 from chexpert.predicting import predict
+from chexpert.predicting.inputs import read_films
 from chexpert.predicting.journal import Journal
 from chexpert.predicting.progress import print_progress
 from chexpert.problem import ProblemError
@@ -164,7 +165,7 @@ def test_an_output_that_is_there_is_not_overwritten(run, table, tmp_path):
         ("Path\n", "no column Path, or no row"),
         ("Path\n/etc/passwd\n", "not a path below a root"),
         ("Path\na/../../b.jpg\n", "not a path below a root"),
-        ("Path\na\0.jpg\n", "not a path below a root"),
+        ("Path\na\0.jpg\n", "a NUL character"),
         ("Path\na.jpg\na.jpg\n", "given twice: a.jpg"),
         ("Path\na/patient00001/study1/view1_frontal.jpg\nb/patient00001/study1/view1_frontal.jpg\n", "given twice"),
         ("Path\na.jpg\n", "no film can be read, the first: this image is missing"),
@@ -176,6 +177,22 @@ def test_a_wrong_table_is_told(run, tmp_path, text, what):
     with pytest.raises(ProblemError, match=what):
         predict(run, [path], tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["input.csv"]  # nor a journal that refuses the next call
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/kaggle/input/x/valid/patient64541/study1/view1_frontal.jpg",
+        "..\\input\\valid\\patient64541\\study1\\view1_frontal.JPG",
+        "CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.png",
+        '"valid/patient64541/study1/view1_frontal.jpg"',
+    ],
+)
+def test_a_table_of_another_machine_is_read_as_that_of_this_one(phantom, tmp_path, path):
+    (tmp_path / "input.csv").write_text(f",Path\r\n0,{path}\r\n\r\n", newline="")
+    (film,) = read_films(tmp_path / "input.csv", [phantom])
+    assert film.file.endswith("/valid/patient64541/study1/view1_frontal.jpg")
+    assert film.study.endswith("valid/patient64541/study1")
 
 
 def test_a_link_out_of_the_root_is_refused(run, tmp_path):

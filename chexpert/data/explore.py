@@ -1,10 +1,11 @@
 """In which form CheXpert lies under a root."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from chexpert.data import plus
+from chexpert.data.files import ENDINGS
 from chexpert.data.frame import SPLITS
 from chexpert.data.layout import FLAT, LABELLERS, NESTED, TABLES, Layout
 from chexpert.problem import ProblemError
@@ -19,6 +20,13 @@ NAMED: dict[str, str | None] = {
 }
 """Folders under the root, and the variant that each holds; None where only its tables tell."""
 
+DISGUISED = re.compile(r"(train|valid|val|test)\w*(?:\.csv\.(?:gz|zip|bz2|xz|zst)|\.(?:xlsx?|ods|tsv|parquet|feather))")
+"""Names of tables that are no CSV files yet."""
+DEPTH = 2
+"""How many folders below the root a copy of another name may lie."""
+
+SMALL = re.compile("chexpert.*small", re.IGNORECASE)
+BARE = "copy without CheXpert's folder name"
 BATCHES = re.compile(r"CheXpert-v1\.0 batch ([1-4]) \(.*\)")
 
 
@@ -41,6 +49,10 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
         raise ProblemError("the data root is not a folder", where=f"{where}={root}", mend=mend)
     found = [layout for explore in EXPLORERS for layout in explore(root)]
     wanted = [layout for layout in found if variant in ("auto", layout.variant)]
+    if not wanted:
+        others = [layout for layout in _explore_below(root) if layout.folder not in [known.folder for known in found]]
+        found += others
+        wanted = [layout for layout in others if variant in ("auto", layout.variant)]
     wanted = [layout for layout in wanted if "train" in layout.tables] or wanted  # the others only hold what is judged
     wanted = list({layout.folder.resolve(): layout for layout in reversed(wanted)}.values())[::-1]  # one by two names
     if len(wanted) == 1:
@@ -52,6 +64,8 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
     kind = "" if variant == "auto" else f"{variant} "
     looked = f"; found: {names}" if found else f"; looked for {', '.join(NAMED)}, AIMI's batches and train.csv itself"
     mend = "point data.root at the folder above CheXpert's own, or choose another variant (data=small, data=full)"
+    if disguised := _find_disguised(root):
+        mend = f"{disguised} is no CSV file: unpack or save it as {disguised.name.partition('.')[0]}.csv"
     raise ProblemError(f"no {kind}CheXpert there{looked}", where=f"{where}={root}", mend=mend)
 
 
@@ -68,7 +82,33 @@ def _explore_root(root: Path) -> Iterator[Layout]:
             if spelled.as_posix().endswith(f"/{name}"):
                 yield from _open_folder(root, name, variant)
                 return
-    yield from _open_folder(root, "copy without CheXpert's folder name", None)
+    yield from _open_folder(root, BARE, None)
+
+
+def _explore_below(root: Path, depth: int = DEPTH) -> Iterator[Layout]:
+    """Copies in folders of any name (archive, CheXpert-v1.0-small-224) with a table in CheXpert's columns."""
+    if any((root / split).is_dir() for split in SPLITS):  # images: their folders are not looked through
+        return
+    for folder in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        tables = _find_tables(folder)
+        if tables and all(map(_has_columns, tables.values())):
+            yield from _open_folder(folder, BARE, None)
+        elif depth > 1:
+            yield from _explore_below(folder, depth - 1)
+
+
+def _has_columns(table: Path) -> bool:
+    """Whether a file begins with the header of a table of CheXpert."""
+    with table.open("rb") as file:
+        header = file.readline(10_000).replace(b"\0", b"").lower()  # a NUL is half of each letter in UTF-16
+    return (b"path" in header or b"study" in header) and b"edema" in header
+
+
+def _find_disguised(root: Path) -> Path | None:
+    folders = [folder for folder in (root, *(root / name for name in NAMED)) if folder.is_dir()]
+    return next(
+        (path for folder in folders for path in sorted(folder.iterdir()) if DISGUISED.fullmatch(path.name)), None
+    )
 
 
 def _explore_batches(root: Path) -> Iterator[Layout]:
@@ -112,7 +152,7 @@ def _open_folder(folder: Path, name: str, variant: str | None) -> Iterator[Layou
     places = dict.fromkeys(SPLITS, flat or NESTED)
     if not (folder / "valid").is_dir() and (folder / "val").is_dir():
         places["valid"] = NESTED.replace("{split}", "val")
-    variant = variant or ("small" if _is_small(tables) else "full")
+    variant = variant or ("small" if _is_small(tables) or SMALL.match(folder.name) else "full")
     kind = f"flat {name}" if flat else name
     yield Layout(kind, variant, folder, tables, places, _find_labellers(folder))
 
@@ -125,11 +165,16 @@ def _find_batches(folder: Path) -> dict[int, str]:
 
 
 def _find_tables(folder: Path) -> dict[str, Path]:
-    found = {
-        split: next((folder / name for name in names if (folder / name).is_file()), None)
-        for split, names in TABLES.items()
-    }
+    found = {split: _find_file(folder, names) for split, names in TABLES.items()}
     return {split: path for split, path in found.items() if path}
+
+
+def _find_file(folder: Path, names: Sequence[str]) -> Path | None:
+    """The first of these files that is there, else one of such a name in other letters (Train.csv)."""
+    if exact := next((folder / name for name in names if (folder / name).is_file()), None):
+        return exact
+    tables = sorted(folder.glob("*.[cC][sS][vV]")) if folder.is_dir() else []
+    return next((path for path in tables if path.name.lower() in names and path.is_file()), None)
 
 
 def _find_labellers(folder: Path) -> dict[str, Path]:
@@ -139,9 +184,13 @@ def _find_labellers(folder: Path) -> dict[str, Path]:
 def _find_flat(folder: Path) -> str | None:
     """The template of a flat copy, all images of which lie in one folder."""
     for prefix in ("images", "."):
-        if (folder / prefix).is_dir() and next((folder / prefix).glob("patient*_study*_view*.jpg"), None):
+        if (folder / prefix).is_dir() and _holds_images(folder / prefix):
             return FLAT if prefix == "." else f"{prefix}/{FLAT}"
     return None
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(path.suffix.lower() in ENDINGS for path in folder.glob("patient*_study*_view*.*"))
 
 
 def _is_small(tables: Mapping[str, Path]) -> bool:

@@ -64,9 +64,9 @@ def read_frame(path: Path, split: str | None = None) -> pd.DataFrame:
     Returns:
         One row a view, in file order: ``path`` (as the CSV has it; without the folders of another machine, and ending
         in .jpg), ``key`` (``train/patient.../study.../view``, equal in every copy of CheXpert), ``split, patient,
-        study, view``, ``projection`` (frontal_ap, frontal_pa, frontal_ll, frontal_rl, lateral; frontal where the
-        table does not say), ``sex``, ``age`` (years; NaN where the table does not say), the 14 observations as float32
-        in {1, 0, -1, NaN}; and ``ending``, that of the listed file, where one is not .jpg.
+        study, view``, ``projection`` (frontal_ap, frontal_pa, frontal_ll, frontal_rl, lateral; frontal where the table
+        does not say), ``sex``, ``age`` (years; NaN where the table does not say), the 14 observations as float32 in
+        {1, 0, -1, NaN}; and ``ending``, that of the listed file, where one is not .jpg.
 
     Raises:
         ProblemError: with file, line, column and value of the first thing that is not CheXpert.

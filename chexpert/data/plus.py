@@ -8,22 +8,24 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
 
-from chexpert.data.frame import PROJECTIONS, SEXES, TEXT
+from chexpert.data.frame import HEAD, PROJECTIONS, SEXES, TEXT
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
+from chexpert.records import AROUND, BLANKS, Notes, decode, find_encoding
 
 SECTIONS = ("impression", "findings", "report")
 """Sections of the report that CheXbert labelled; CheXpert's own labels are of the impression."""
 
 COLUMNS = ("path_to_image", "frontal_lateral", "ap_pa", "age", "sex", "split")
 PLACE = re.compile(
-    r"(train|valid|test)/(patient[0-9]{5})/(study[1-9][0-9]*)/(view[1-9][0-9]*_(frontal|lateral))\.(?:jpg|png)"
+    r"(train|valid|test)/(patient[0-9]{5})/(study[1-9][0-9]*)/(view[1-9][0-9]*_(frontal|lateral))\.(?i:jpe?g|png)"
 )
+PREFIX = re.compile(HEAD.pattern.partition("(?:(?P<split>")[0])
 MEND = "restore the file as Stanford gives it"
 
 
@@ -39,8 +41,12 @@ def name_labels(section: str) -> str:
 
 def find_labellers(root: Path) -> dict[str, Path]:
     """The label files by section of the report."""
-    found = {section: root / name_labels(section) for section in SECTIONS}
-    return {section: path for section, path in found.items() if path.is_file()}
+    found: dict[str, Path] = {}
+    for section in SECTIONS:
+        beside = Path(name_labels(section)).name
+        path = next((root / name for name in (name_labels(section), beside) if (root / name).is_file()), None)
+        found |= {section: path} if path else {}
+    return found
 
 
 def read_plus(table: Path, labels: Path, split: str) -> pd.DataFrame:
@@ -73,7 +79,7 @@ def _read_views(table: Path) -> pd.DataFrame:
 def _read_rows(table: Path) -> Iterator[tuple[dict[str, str], str]]:
     """The wanted cells of each record, and where it stands; the reports hold commas, quotes and line breaks."""
     try:
-        with table.open(newline="", encoding="utf-8") as file:
+        with open_text(table) as file:
             reader = csv.reader(file, strict=True)
             header = next(reader, [])
             lacking = [name for name in COLUMNS if header.count(name) != 1]
@@ -83,11 +89,21 @@ def _read_rows(table: Path) -> Iterator[tuple[dict[str, str], str]]:
             places = [header.index(name) for name in COLUMNS]
             for cells in reader:
                 where = f"{table}, record ending in line {reader.line_num}"
+                if not any(cell.strip(AROUND) for cell in cells):
+                    continue
                 if len(cells) != len(header):
                     raise ProblemError(f"{len(cells)} fields instead of {len(header)}", where=where, mend=MEND)
-                yield {name: cells[place] for name, place in zip(COLUMNS, places, strict=True)}, where
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+                tidied = (cells[place].strip(AROUND) for place in places)
+                yield {name: BLANKS.get(cell, cell) for name, cell in zip(COLUMNS, tidied, strict=True)}, where
+    except (OSError, UnicodeError, csv.Error) as error:
         raise ProblemError(f"the table cannot be read: {error}", where=str(table), mend=MEND) from error
+
+
+def open_text(path: Path) -> TextIO:
+    """A file of text, opened with the encoding that its first bytes tell."""
+    with path.open("rb") as file:
+        encoding = find_encoding(file.read(4), path)
+    return path.open(newline="", encoding=encoding)
 
 
 def _read_view(cells: dict[str, str], where: str) -> dict[str, Any]:
@@ -101,7 +117,7 @@ def _read_view(cells: dict[str, str], where: str) -> dict[str, Any]:
         if not fits:
             raise ProblemError(f"{what}: {cells[column]!r}", where=f"{where}, column {column}", mend=MEND)
 
-    match = PLACE.fullmatch(cells["path_to_image"])
+    match = find_place(cells["path_to_image"])
     require(match, "path_to_image", "not <split>/patientNNNNN/studyN/viewN_kind.jpg")
     assert match
     split, patient, study, view, kind = match.groups()
@@ -115,7 +131,7 @@ def _read_view(cells: dict[str, str], where: str) -> dict[str, Any]:
     require(projection, "ap_pa", "not AP, PA, LL, RL or blank")
     key = "/".join((split, patient, study, view))
     place = {
-        "path": cells["path_to_image"],
+        "path": f"{key}.jpg",
         "key": key,
         "split": split,
         "patient": patient,
@@ -125,18 +141,26 @@ def _read_view(cells: dict[str, str], where: str) -> dict[str, Any]:
     return place | {"projection": projection, "sex": cells["sex"], "age": float(age[1]) if age else np.nan}
 
 
+def find_place(path: str) -> re.Match[str] | None:
+    """Split, patient, study, view and kind in a path, whatever folders lead to them on another machine."""
+    path = path.strip(AROUND).replace("\\", "/")
+    head = re.match(r"(.*?)(?=(?:train|valid|test)/patient)", path)
+    return PLACE.fullmatch(path[head.end() :]) if head and (PREFIX.fullmatch(head[1]) or not head[1]) else None
+
+
 def _read_labels(path: Path) -> dict[str, list[float]]:
-    """The 14 labels by key of the view; null is blank."""
+    """The 14 labels by key of the view; null and NaN are blank."""
     labels: dict[str, list[float]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = decode(path.read_bytes(), path, Notes(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ProblemError(f"the labels cannot be read: {error}", where=str(path), mend=MEND) from error
-    for number, line in enumerate(lines, start=1):
-        where = f"{path}, line {number}"
+    for entry, where in _read_entries(text, path):
         try:
-            entry = json.loads(line, parse_constant=_refuse_constant)
-            key = str(entry["path_to_image"]).rpartition(".")[0]
+            place = find_place(str(entry["path_to_image"]))
+            if place is None:
+                raise ValueError(f"not a view of CheXpert: {entry['path_to_image']!r}")
+            key = "/".join(place.groups()[:4])
             values = [_read_label(entry[name], name) for name in OBSERVATIONS]
         except (ValueError, TypeError, KeyError) as error:
             what = f"not a view's labels: {type(error).__name__} {error}"
@@ -147,6 +171,33 @@ def _read_labels(path: Path) -> dict[str, list[float]]:
     return labels
 
 
+def _read_entries(text: str, path: Path) -> Iterator[tuple[Any, str]]:
+    """The views of JSON lines, or of one JSON array, and where each stands."""
+    try:
+        number, where = 0, str(path)
+        if text.lstrip().startswith("["):
+            for number, entry in enumerate(_parse(text), start=1):
+                yield entry, f"{path}, entry {number}"
+            return
+        for number, line in enumerate(text.splitlines(), start=1):
+            where = f"{path}, line {number}"
+            if line.strip():
+                yield _parse(line), where
+    except ValueError as error:
+        raise ProblemError(f"not a view's labels: {error}", where=where, mend=MEND) from error
+
+
+def _parse(text: str) -> Any:
+    return json.loads(text, parse_constant=_read_constant, object_pairs_hook=_refuse_twice)
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entry = dict(pairs)
+    if len(entry) < len(pairs):
+        raise ValueError("a name stands twice in a view")
+    return entry
+
+
 def _read_label(value: object, name: str) -> float:
     if value is None:
         return np.nan
@@ -155,5 +206,7 @@ def _read_label(value: object, name: str) -> float:
     raise ValueError(f"{name} is not null, -1, 0 or 1: {value!r}")
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"no label: {name}")
+def _read_constant(name: str) -> None:
+    """Python and pandas write NaN for nothing."""
+    if name != "NaN":
+        raise ValueError(f"no label: {name}")

@@ -1,6 +1,5 @@
 """Files of predictions and of labels, by column name; whatever is wrong in them is told with its file and line."""
 
-import csv
 import difflib
 import re
 from collections.abc import Sequence
@@ -13,14 +12,16 @@ from chexpert.evaluation.circumstances import find_circumstances
 from chexpert.metrics import find_study, number_studies, reduce_labels, reduce_scores
 from chexpert.observations import OBSERVATIONS, find_observation
 from chexpert.problem import ProblemError
+from chexpert.records import LABELS, NUMBER, read_records
 
-KEYS = ("Path", "Study")
-"""The column that names the rows: views or studies."""
-INDEX = re.compile(r"(?:Unnamed: \d+)?")
-"""The column of row numbers that pandas leaves, and what it calls one without a name."""
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-PATIENT = re.compile(r"(?:^|/)(patient\d+/study\d+(?:/.*)?)$")
-"""What is the same of a view or study in every copy of CheXpert; before it stand the copy's folder and the split."""
+KEYS = {"path": "Path", "study": "Study", "study_id": "Study"}
+"""The column that names the rows, views or studies, in small letters; the last is MIMIC-CXR's."""
+IDS = re.compile(r"(?:Unnamed: \d+)?|index|level_\d+|subject_id", re.IGNORECASE)
+"""Columns that number the rows, as pandas leaves and calls them, or the patients: no groups."""
+PATIENT = re.compile(r"(?:^|/)(?:(patient\d+/study\d+(?:/.*?)?)(?:\.(?i:jpe?g|png))?|p\d{8}/(s\d{8}(?:/.*)?))$")
+"""What is the same of a view or study in every copy of CheXpert or MIMIC-CXR; before it stand the folder and split."""
+OWN_STUDY = re.compile(r"s?([0-9]{8})(?:\.0)?")
+"""A study of MIMIC-CXR, as its tables or folders number it."""
 
 
 @dataclass(frozen=True)
@@ -60,70 +61,68 @@ def _count_through(name: str) -> tuple[list[str | int], str]:
 
 
 def strip_copy(name: str) -> str:
-    """A view or study without the copy and the split it lies in; any other name as it is.
+    """A view or study without the copy, the split it lies in and the ending; any other name as it is.
 
     >>> strip_copy("CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.jpg"), strip_copy("ward/film.png")
-    ('patient64541/study1/view1_frontal.jpg', 'ward/film.png')
+    ('patient64541/study1/view1_frontal', 'ward/film.png')
     """
-    found = PATIENT.search(name.rstrip("/"))
-    return found[1] if found else name
+    found = PATIENT.search(name.replace("\\", "/").rstrip("/"))
+    return found[1] or found[2] if found else name
 
 
 class Cells:
     """A CSV file as text by column, of which each line has as many fields as the header."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                reader = csv.reader(file, strict=True)
-                rows = [(reader.line_num, row) for row in reader if row]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ProblemError(f"the table cannot be read: {error}", where=str(path), mend="give a CSV file") from error
-        if len(rows) < 2:
-            raise ProblemError("no row in the table" if rows else "the file is empty", where=str(path), mend="fill it")
-        (_, self.header), *body = rows
-        self.unnamed = [name for name in self.header if INDEX.fullmatch(name)]
-        self.lines = [line for line, _ in body]
-        for line, row in body:
-            if len(row) != len(self.header):
-                what = f"{len(row)} fields instead of {len(self.header)}"
-                raise ProblemError(what, where=f"{path}, line {line}", mend="correct the line")
-        self.columns = dict(zip(self.header, map(list, zip(*(row for _, row in body), strict=True)), strict=False))
-        if twice := sorted({name for name in self.header if self.header.count(name) > 1}):
+        records = read_records(path)
+        self.path, self.header, self.lines, self.notes = path, records.header, records.lines, records.notes
+        if not records.rows:
+            empty = records.header == [""]
+            raise ProblemError("the file is empty" if empty else "no row in the table", where=str(path), mend="fill it")
+        self.unnamed = [name for name in self.header if IDS.fullmatch(name)]
+        if twice := sorted({name for name in self.header if self.header.count(name) > 1 and name not in self.unnamed}):
             raise ProblemError(f"columns stand twice: {', '.join(twice)}", where=f"{path}, line 1", mend="drop one")
+        self.columns = {name: records.column(name) for name in self.header}
 
     def refuse(self, row: int, column: str, what: str, mend: str) -> None:
         """Raises for a cell."""
         told = f"{what}: {self.columns[column][row]!r}"
         raise ProblemError(told, where=f"{self.path}, line {self.lines[row]}, column {column}", mend=mend)
 
-    def key(self) -> str:
-        """The column that names the rows; each name stands once."""
-        found = [key for key in KEYS if key in self.columns]
+    def key(self) -> tuple[str, str]:
+        """The column that names the rows, and whether by Path or by Study; each name stands once."""
+        found = [name for name in self.header if name.lower() in KEYS]
         if len(found) != 1:
             what = "both Path and Study" if found else "no column that names the rows"
             raise ProblemError(what, where=f"{self.path}, line 1", mend="name the rows by Path or by Study")
-        self.columns[found[0]] = [name.strip() for name in self.columns[found[0]]]
+        if found[0].lower() == "study_id":
+            own = [OWN_STUDY.fullmatch(name) for name in self.columns[found[0]]]
+            names = zip(self.columns[found[0]], own, strict=True)
+            self.columns[found[0]] = [f"s{match[1]}" if match else name for name, match in names]
         seen: set[str] = set()
         for row, name in enumerate(map(strip_copy, self.columns[found[0]])):
             if not name or name in seen:
                 self.refuse(row, found[0], "this row stands twice" if name else "no name", "keep one row of each")
             seen.add(name)
-        return found[0]
+        return found[0], KEYS[found[0].lower()]
 
-    def numbers(self, column: str, blank: float | None = None) -> np.ndarray:
-        """(N,) float64; ``blank`` is what an empty cell means, where it may be empty."""
+    def numbers(self, column: str) -> np.ndarray:
+        """(N,) float64."""
         cells = self.columns[column]
         values = np.empty(len(cells))
         for row, cell in enumerate(cells):
-            if blank is not None and not cell.strip():
-                values[row] = blank
-            elif not NUMBER.fullmatch(cell.strip()) or np.isinf(found := float(cell)):
+            if not NUMBER.fullmatch(cell) or np.isinf(found := float(cell)):
                 self.refuse(row, column, "not a finite number", "correct the cell")
-            else:
-                values[row] = found
+            values[row] = found
         return values
+
+    def labels(self, column: str) -> np.ndarray:
+        """(N,) float64 in {1, 0, NaN}."""
+        read = [LABELS.get(cell) for cell in self.columns[column]]
+        if wrong := [row for row, label in enumerate(read) if label in (None, "-1.0")]:
+            mend = "0, 1 or blank; an uncertain label judges nothing: leave it blank"
+            self.refuse(wrong[0], column, "not a label to judge by", mend)
+        return np.array([float(label or "nan") for label in read])
 
     def observations(self) -> dict[str, str]:
         """The columns that are named after an observation, by its name in CheXpert."""
@@ -145,18 +144,29 @@ def read_predictions(path: Path) -> Named:
         ProblemError: a column that is no observation, a row that stands twice, a score that is no finite number.
     """
     cells = Cells(path)
-    key, found = cells.key(), cells.observations()
-    if unknown := [name for name in cells.header if name not in (key, *found.values(), *cells.unnamed)]:
-        raise ProblemError(f"unknown observation: {', '.join(map(repr, unknown))}", where=f"{path}, line 1",
-                           mend=suggest(unknown))  # fmt: skip
+    (name, key), found = cells.key(), cells.observations()
+    others = [column for column in cells.header if column not in (name, *found.values(), *cells.unnamed)]
+    if close := [column for column in others if find_close(column)]:
+        raise ProblemError(f"unknown observation: {', '.join(map(repr, close))}", where=f"{path}, line 1",
+                           mend=suggest(close))  # fmt: skip
+    if others:
+        cells.notes.add(f"other columns passed over: {', '.join(map(repr, others))}", count=len(others))
+    cells.notes.tell()
     if not found:
         raise ProblemError("no observation", where=f"{path}, line 1", mend=f"columns named {', '.join(OBSERVATIONS)}")
-    return Named(path, key, cells.columns[key], {name: cells.numbers(column) for name, column in found.items()})
+    scores = {observation: cells.numbers(column) for observation, column in found.items()}
+    return Named(path, key, cells.columns[name], scores)
+
+
+def find_close(name: str) -> list[str]:
+    """The observation that a column may mean, if one is near; part of a name is near, too."""
+    near = [observation for observation in OBSERVATIONS if observation.lower() in name.lower().replace("_", " ")]
+    return near[-1:] or difflib.get_close_matches(name.title(), OBSERVATIONS, n=1)
 
 
 def suggest(unknown: Sequence[str]) -> str:
     """How to mend the names of columns."""
-    close = [match for name in unknown for match in difflib.get_close_matches(name, OBSERVATIONS, n=1)]
+    close = [match for name in unknown for match in find_close(name)]
     return f"did you mean {', '.join(close)}?" if close else f"drop it; known are {', '.join(OBSERVATIONS)}"
 
 
@@ -167,19 +177,14 @@ def read_labels(path: Path) -> Named:
         ProblemError: no observation, a row that stands twice, another label.
     """
     cells = Cells(path)
-    key, found = cells.key(), cells.observations()
+    (name, key), found = cells.key(), cells.observations()
     if not found:
         raise ProblemError("no observation", where=f"{path}, line 1", mend=f"columns named {', '.join(OBSERVATIONS)}")
-    columns = {name: cells.numbers(column, blank=np.nan) for name, column in found.items()}
-    for name, values in columns.items():
-        wrong = np.isfinite(values) & (values != 0) & (values != 1)
-        if wrong.any():
-            mend = "0, 1 or blank; an uncertain label judges nothing: leave it blank"
-            cells.refuse(int(wrong.argmax()), found[name], "not a label to judge by", mend)
-    others = {
-        name: values for name, values in cells.columns.items() if name not in (key, *found.values(), *cells.unnamed)
-    }
-    return Named(path, key, cells.columns[key], columns, find_circumstances(others, columns))
+    columns = {observation: cells.labels(column) for observation, column in found.items()}
+    cells.notes.tell()
+    others = [column for column in cells.header if column not in (name, *found.values(), *cells.unnamed)]
+    groups = find_circumstances({column: cells.columns[column] for column in others}, columns)
+    return Named(path, key, cells.columns[name], columns, groups)
 
 
 def to_studies(rows: Named, views: str = "max", *, labels: bool = False) -> Named:

@@ -1,5 +1,6 @@
 """From views to studies, the competition's unit: one row a study, its score the maximum over its views."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,6 +8,8 @@ from numpy.typing import ArrayLike
 
 from chexpert.problem import ProblemError
 
+MIMIC = re.compile(r"s[0-9]{8}")
+"""A study's folder in MIMIC-CXR."""
 SCORES = ("max", "mean")
 """How the views of a study make its score; Irvin et al. 2019 take the maximum."""
 
@@ -20,7 +23,8 @@ def find_study(path: str) -> str:
     'CheXpert-v1.0/valid/patient64541/study1'
     """
     folder = path.rpartition("/")[0]
-    return folder if folder.rpartition("/")[2].lower().startswith("study") else path
+    name = folder.rpartition("/")[2].lower()
+    return folder if name.startswith("study") or MIMIC.fullmatch(name) else path
 
 
 def number_studies(studies: Sequence[str]) -> tuple[np.ndarray, list[str]]:

@@ -1,6 +1,5 @@
 """Thresholds and probability cut-offs, one an observation: chosen on a set of films, or read from a table."""
 
-import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from chexpert.metrics.overlap import Threshold
 from chexpert.metrics.segmentations import SPELLED
 from chexpert.metrics.tally import Tally
 from chexpert.problem import ProblemError
+from chexpert.records import read_records
 
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 """Of a map in [0, 1]; those that CheXlocalize tries."""
@@ -135,15 +135,16 @@ def read_cutoffs(path: str | Path) -> dict[str, float]:
 
 def _read(path: str | Path, value: str, score: str = "") -> list[tuple[str, float, float]]:
     mend = f"a table with the columns {', '.join(filter(None, [value, score, 'task']))}"
+    records = read_records(Path(path))
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = [_read_row(row, reader.line_num, value, score) for row in reader]
+        named = [dict(zip(records.header, row, strict=True)) for row in records.rows]
+        rows = [_read_row(row, line, value, score) for row, line in zip(named, records.lines, strict=True)]
         if not rows:
             raise ValueError("no rows")
-        return rows
-    except (OSError, ValueError, csv.Error) as error:
+    except ValueError as error:
         raise ProblemError(f"cannot be read as a table: {error}", where=str(path), mend=mend) from error
+    records.notes.tell()
+    return rows
 
 
 def _read_row(row: Mapping[str, str], number: int, value: str, score: str) -> tuple[str, float, float]:
@@ -152,7 +153,7 @@ def _read_row(row: Mapping[str, str], number: int, value: str, score: str) -> tu
         if not 0 <= figure <= 1:
             raise ValueError(f"{value} {figure} is not in [0, 1]")
         return SPELLED.get(task, task), figure, float(row[score]) if score else 0.0
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise ValueError(f"row {number}: {error}") from error
 
 

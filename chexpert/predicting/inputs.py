@@ -1,16 +1,16 @@
 """Which films are to be predicted: those of a table, a folder, or named one by one."""
 
-import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from chexpert.data.explore import find_layout
-from chexpert.data.files import find_present
+from chexpert.data.files import find_images
 from chexpert.data.filetypes import IMAGE_ENDINGS, UNKNOWN, recognize_file
 from chexpert.identity import find_public, is_public
 from chexpert.problem import ProblemError
+from chexpert.records import read_records
 
 NAMED = 5  # files that are named where there is no image
 
@@ -119,20 +119,29 @@ def list_folder(folder: Path) -> list[Path]:
 
 def read_films(table: Path, roots: Sequence[Path]) -> Iterator[Film]:
     """The films of a table with the one column Path, as CheXpert's competition gives it (others are not read)."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ProblemError(f"the table cannot be read: {error}", where=str(table), mend="give a CSV file") from error
-    if not rows or "Path" not in rows[0]:
+    records = read_records(table)
+    column = next((name for name in records.header if name.lower() == "path"), None)
+    if not records.rows or column is None:
         raise ProblemError("no column Path, or no row", where=str(table), mend="name the films by Path, a row each")
-    names = [row["Path"] for row in rows]
-    for line, name in enumerate(names, start=2):
-        if not name or name.startswith("/") or ".." in name.split("/") or "\0" in name:
+    records.notes.tell()
+    names = [name if _is_below(name) else find_own(name) or name for name in records.column(column)]
+    for line, name in zip(records.lines, names, strict=True):
+        if not _is_below(name):
             mend = "paths in a table are relative to --root"
             raise ProblemError(f"not a path below a root: {name!r}", where=f"{table}, line {line}", mend=mend)
     files = place(names, roots)
     return (Film(name, files[name]) for name in names)
+
+
+def _is_below(name: str) -> bool:
+    return bool(name) and not name.startswith("/") and ".." not in name.split("/") and "\\" not in name
+
+
+def find_own(path: str) -> str | None:
+    """CheXpert's own name of a view, whatever leads to it on another machine and however it was saved there."""
+    stem, dot, ending = path.replace("\\", "/").rpartition(".")
+    name = f"{stem}.{ending.lower().replace('jpeg', 'jpg')}" if dot else path
+    return find_public(name)
 
 
 def place(names: Sequence[str], roots: Sequence[Path]) -> dict[str, str | None]:
@@ -142,8 +151,9 @@ def place(names: Sequence[str], roots: Sequence[Path]) -> dict[str, str | None]:
         for guess in (_as_given, _without_copy, _by_layout):
             left = [name for name, file in placed.items() if file is None]
             candidates = guess(root, left) if left else {}
-            present = find_present(root, candidates.values())
-            placed |= {name: file for (name, file), there in zip(candidates.items(), present, strict=True) if there}
+            files, present = find_images(root, list(candidates.values()))
+            found = zip(candidates, files, present, strict=True)
+            placed |= {name: file for name, file, there in found if there}
     return placed
 
 

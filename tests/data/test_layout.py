@@ -139,9 +139,7 @@ def test_a_view_without_a_label_of_the_other_labeller_is_refused(write_tables, w
         find_layout(root).read("train", "visualchexbert")
 
 
-def test_a_whole_label_file_beside_a_part_of_the_table_is_read_for_its_rows(
-    write_tables, write_table, make_row, capsys
-):
+def test_a_whole_label_file_beside_a_part_is_read_for_its_rows(write_tables, write_table, make_row, capsys):
     root = write_tables("CheXpert-v1.0-small")
     rows = [make_row({"Edema": "-1.0"}, patient=patient) for patient in range(9)]
     write_table(root / "CheXpert-v1.0-small" / "train_cheXbert.csv", rows)
@@ -242,3 +240,62 @@ def test_an_odd_file_beside_the_views_of_a_study_is_refused(test_set):
     (test_set / "CheXpert/test/patient64741/study1/view1_frontal_old.jpg").touch()
     with pytest.raises(ProblemError, match=r"no name of a view(?s:.*)view1_frontal_old"):
         find_layout(test_set).read("test")
+
+
+@pytest.mark.parametrize("folder", ["archive", "CheXpert-v1.0-small-224", "chexpert/CheXpert-v1.0-small", "a/b"])
+def test_a_folder_of_any_name_is_found_below_the_root(write_tables, folder):
+    layout = find_layout(write_tables(folder))
+    assert (layout.folder.name, layout.variant) == (folder.rpartition("/")[2], "small")
+
+
+def test_two_folders_of_other_names_are_both_named(write_tables):
+    write_tables("one")
+    with pytest.raises(ProblemError, match=r"several copies(?s:.*)/one;(?s:.*)/two"):
+        find_layout(write_tables("two"))
+
+
+def test_a_folder_with_another_train_table_is_no_copy(write_tables, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/train.csv").write_text("image,cat\na.jpg,1\n")
+    assert find_layout(write_tables("archive")).folder.name == "archive"
+
+
+def test_known_names_go_before_others(write_tables):
+    write_tables("archive")
+    assert find_layout(write_tables("CheXpert-v1.0-small")).name == "CheXpert-v1.0-small"
+
+
+def test_tables_may_be_in_capitals_or_called_val(write_tables):
+    root = write_tables("CheXpert-v1.0-small")
+    for old, new in (("train.csv", "Train.CSV"), ("valid.csv", "val.csv")):
+        (root / "CheXpert-v1.0-small" / old).rename(root / "CheXpert-v1.0-small" / new)
+    layout = find_layout(root)
+    assert {split: path.name for split, path in layout.tables.items()} == {"train": "Train.CSV", "valid": "val.csv"}
+
+
+@pytest.mark.parametrize("name", ["train.csv.gz", "train.xlsx", "train.tsv"])
+def test_a_table_that_is_not_unpacked_is_named(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(ProblemError, match="no CheXpert") as told:
+        find_layout(tmp_path)
+    assert name in told.value.mend
+
+
+def test_a_flat_copy_may_be_of_png(write_tables):
+    root = write_tables(".")
+    (root / "images").mkdir()
+    (root / "images/patient00001_study1_view1_frontal.png").touch()
+    layout = find_layout(root)
+    files, present = layout.find(layout.read("train"))
+    assert (present.all(), files[0].endswith(".png")) == (True, True)
+
+
+def test_the_views_of_a_study_may_be_png(test_set):
+    expected = find_layout(test_set).read("test")["key"].tolist()
+    (test_set / "CheXpert" / "test_labels.csv").unlink()
+    for file in (test_set / "CheXpert" / "test").rglob("*.jpg"):
+        file.rename(file.with_suffix(".png"))
+    layout = find_layout(test_set)
+    frame = layout.read("test")
+    assert frame["key"].tolist() == expected
+    assert layout.find(frame)[1].all()

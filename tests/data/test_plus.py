@@ -110,7 +110,8 @@ def test_a_table_without_its_columns_is_told(plus):
         ("1.0", "0.5", "Edema is not null, -1, 0 or 1: 0.5"),
         ("1.0", "true", "Edema is not null, -1, 0 or 1: True"),
         ("1.0", '"1"', "Edema is not null, -1, 0 or 1: '1'"),
-        ("1.0", "NaN", "no label: NaN"),
+        ("1.0", "Infinity", "no label: Infinity"),
+        ('"Edema": 1.0', '"Edema": 1.0, "Edema": 0.0', "stands twice"),
         ("{", "", "not a view's labels"),
     ],
 )
@@ -133,3 +134,20 @@ def test_a_view_without_labels_is_told(plus):
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
     with pytest.raises(ProblemError, match=f"no labels for 1 of 1 views, the first: {FIRST}"):
         find_layout(plus).read("train")
+
+
+def test_one_json_array_with_nan_beside_the_table_is_the_same(plus):
+    expected = find_layout(plus).read("train")
+    path = plus / "chexbert_labels" / "impression_fixed.json"
+    lines = path.read_text().replace("null", "NaN").replace(FIRST, f"/data/PNG/{FIRST}").splitlines()
+    (plus / path.name).write_text("\ufeff[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    path.unlink()
+    pd.testing.assert_frame_equal(find_layout(plus).read("train"), expected)
+
+
+def test_a_table_through_pandas_is_the_same(plus):
+    expected = find_layout(plus).read("valid")
+    table = plus / "df_chexpert_plus_240401.csv"
+    pd.read_csv(table).to_csv(table, na_rep="nan")
+    table.write_bytes(table.read_bytes().replace(b"\nvalid", b"\nx").decode().encode("utf-16") + b"\n\0")
+    pd.testing.assert_frame_equal(find_layout(plus).read("valid"), expected)

@@ -134,6 +134,7 @@ L1 = "Study,Edema\na,1\nb,0\n"
         ("Study,Edema\na,\n", L1, "not a finite number: ''", "p.csv, line 2, column Edema"),
         (P1, "Study,Edema\na,2\nb,0\n", "not a label to judge by: '2'", "l.csv, line 2, column Edema"),
         (P1, "Study,Edema\na,1\nb,-1.0\n", "not a label to judge by: '-1.0'", "l.csv, line 3, column Edema"),
+        ("Study,Edema,edema_prob\na,0.5,0.5\n", L1, "unknown observation: 'edema_prob'", "p.csv, line 1"),
         ("Study,Edma\na,0.5\n", L1, "unknown observation: 'Edma'", "p.csv, line 1"),
         ("Study,Edema,edema\na,1,1\n", L1, "are both Edema", "p.csv, line 1"),
         ("Study,Edema,Edema\na,1,1\n", L1, "stand twice: Edema", "p.csv, line 1"),
@@ -179,3 +180,31 @@ def test_views_of_a_study_may_be_spelled_as_of_two_copies(files):
     judged = read_judged(*files(rows + "CheXpert-v1.0/valid/patient1/study1/view2_lateral.jpg,0.2\n",
                                 "Study,Edema\nvalid/patient1/study1/,1\n"))  # fmt: skip
     assert judged.scores.tolist() == [[0.9]]
+
+
+def respell(text, mark=""):
+    """As pandas and a spreadsheet save it."""
+    rows = ["".join(f'"{cell}",' for cell in line.split(",")) for line in text.strip().splitlines()]
+    return mark + "".join(f"{number or ''},{row}x\r\n" for number, row in enumerate(rows)) + "\r\n,,,,\r\n"
+
+
+def test_harmless_spellings_of_both_files_give_the_same(files, capsys):
+    one = read_judged(*files())
+    labels = respell(LABELS).replace('""', '"nan"').replace("valid/", "D:\\data\\valid\\")
+    other = read_judged(*files(respell(PREDICTIONS, "\ufeff"), labels))
+    assert np.array_equal(other.scores, one.scores)
+    assert np.array_equal(other.labels, one.labels, equal_nan=True)
+    assert "1 other columns passed over: 'x'" in capsys.readouterr().err
+
+
+def test_a_view_is_the_same_whatever_its_ending(files):
+    rows = "Path,Edema\nvalid/patient1/study1/view1_frontal.png,1\nvalid/patient2/study1/view1_frontal.JPEG,0\n"
+    names = rows.replace(".png", ".jpg").replace(".JPEG", ".jpg")
+    assert read_judged(*files(rows, names), level="image").scores.tolist() == [[1], [0]]
+
+
+def test_mimics_studies_are_joined_by_number(files):
+    labels = "subject_id,study_id,Edema\n10000032,50414267,1.0\n10000032,53189527.0,\n"
+    predictions = "Path,Edema\nfiles/p10/p10000032/s50414267/a.jpg,0.5\nfiles/p10/p10000032/s50414267/b.jpg,0.7\n"
+    judged = read_judged(*files(predictions, labels))
+    assert (judged.scores.tolist(), judged.labels.tolist(), judged.groups) == ([[0.7]], [[1]], {})

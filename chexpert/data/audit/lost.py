@@ -45,11 +45,11 @@ def find_unlisted(
 
     A table that lost some of a patient's rows alone is not told from stray files, but by its counts if it is whole.
     """
-    strangers, stems = defaultdict(list), {path.rpartition(".")[0]: path for path in listed}
+    strangers, stems = defaultdict(list), {str(Path(path).with_suffix("")): path for path in listed}
     lost = {str(folder) for split in set(SPLITS) - set(layout.tables) for folder in list_folders(layout, split)}
     for file in files:
         name = os.path.relpath(file, layout.folder)
-        if stem := stems.get(file.rpartition(".")[0]):
+        if stem := stems.get(str(Path(file).with_suffix(""))):
             message = f"another file of a listed view: {Path(stem).name} is what is read"
             yield warn("not_listed", name, message, "none needed: this one is never read")
             continue
@@ -59,6 +59,5 @@ def find_unlisted(
             strangers[match[1] or "."].append(match[2])
     for folder, found in strangers.items():
         message = f"{len(found):,} images of {len(set(found)):,} patients who have no row in any table: it was cut"
-        yield Defect(
-            "cut_table", folder, message, "restore the table; if a part is meant, let only its images lie there"
-        )
+        mend = "restore the table; if a part is meant, move the other images out of the copy"
+        yield Defect("cut_table", folder, message, mend)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from chexpert import rundir
 from chexpert.problem import ProblemError
+from chexpert.records import NUMBER, read_records
 
 KEY = "labels.predictions"
 MEND = "a run of labels=ignore predict_train=true with the same data.views and observations writes them"
@@ -74,13 +75,20 @@ def _read_skipped(file: Path) -> set[str]:
 
 def _read(file: Path) -> pd.DataFrame:
     """The table with views as its index."""
-    try:
-        table = pd.read_csv(file, index_col="Path")
-        table = table.apply(pd.to_numeric, errors="coerce")  # what is no number is told where it is wanted
-        table.index = pd.Index([rundir.view_name(str(path)) for path in table.index])
-    except (OSError, ValueError) as error:
-        raise ProblemError(f"the predictions cannot be read: {error}", where=str(file), mend=MEND) from error
+    records = read_records(file)
+    if records.header.count("Path") != 1:
+        what = "the predictions cannot be read: no column Path, or two"
+        raise ProblemError(what, where=f"{file}, line 1", mend=MEND)
+    names = [rundir.view_name(path.replace("\\", "/")) for path in records.column("Path")]
+    columns = {name: list(map(_read_number, records.column(name))) for name in {*records.header} - {"Path"}}
+    table = pd.DataFrame(columns, index=pd.Index(names, dtype="str"))
+    records.notes.tell()
     if not table.index.is_unique:
         twice = table.index[table.index.duplicated()][0]
         raise ProblemError(f"a view stands twice: {twice}", where=str(file), mend=MEND)
     return table
+
+
+def _read_number(cell: str) -> float:
+    """NaN for what is no number: it is told where it is wanted."""
+    return float(cell) if NUMBER.fullmatch(cell) else np.nan
