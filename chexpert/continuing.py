@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
@@ -28,8 +29,10 @@ class Last(NamedTuple):
     steps: int
 
 
-def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
+def take_up(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Sequence[str] = ()) -> float | None:
     """The mean AUROC of a run that is finished, None where it is to go on.
+
+    A job of a sweep that failed is not tried again by the same overrides.
 
     Raises:
         ProblemError: nothing is to go on with, or it is another run that lies there.
@@ -39,7 +42,7 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool) -> float | None:
     if not cfg.get("resume") or not told:
         mend = "choose another hydra.run.dir" + ", or go on with what lies there: resume=auto" * bool(told)
         raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)
-    if sweep and told["state"] == "failed":
+    if sweep and told["state"] == "failed" and list(overrides) == told["overrides"]:  # others may do better
         mend = f"once it is mended: python train.py {quote(f'resume={folder}')}"
         raise ProblemError(f"failed before: {told['why']}", where=str(folder), mend=mend)
     if sweep and told["state"] == "pruned":

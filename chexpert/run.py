@@ -73,7 +73,7 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
         found: list[float | None] = []
 
         def look() -> str:
-            found.append(None if new else take_up(cfg, folder, sweep=sweep))
+            found.append(None if new else take_up(cfg, folder, sweep=sweep, overrides=strip_place(overrides)))
             return "work" if found[0] is None else "nothing"
 
         agree(f"{folder.name}: to do", look)
