@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import FrameType
 
 REQUEUE: signal.Signals | None = getattr(signal, "SIGUSR1", None)
@@ -168,21 +169,37 @@ def _watch(stopper: Stopper, heeded: Sequence[int], over: threading.Event) -> No
 
     One of several may have noted the signal, and then wait for another that has ended or hangs.
     """
-    idle, used = 0, time.process_time()
+    idle, used = 0, measure_work()
     while not over.wait(1):
         came = next((signum for signum in stopper.listen() if signum in heeded), None)
         if stopper.patient:
             came = came or stopper.requested
-        now = time.process_time()
+        now = measure_work()
         idle, used = idle + 1 if came and now - used < BUSY else 0, now
-        if came and idle >= IDLE:
+        if came and idle >= IDLE and end_children():
+            idle = IDLE - 2  # what waited for them goes on
+        elif came and idle >= IDLE:
             print(f"stopped by {signal.Signals(came).name} while it waited", file=sys.stderr, flush=True)
             end_children()
             os._exit(128 + came)
 
 
-def end_children(spared: Sequence[BaseProcess] = ()) -> None:
-    """Ends the processes that were started to help this one, but for some; one that hangs would be waited for."""
+def measure_work() -> float:
+    """Seconds of processors that this process and those it has started have used; on Linux, else its own alone."""
+    used = time.process_time()
+    for child in multiprocessing.active_children():
+        with suppress(OSError, IndexError, ValueError):
+            fields = Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()
+            used += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return used
+
+
+def end_children(spared: Sequence[BaseProcess] = ()) -> bool:
+    """Ends the processes that were started to help this one, but for some; one that hangs would be waited for.
+
+    Returns:
+        Whether there were any.
+    """
     children = [child for child in multiprocessing.active_children() if child not in spared]
     for child in children:
         child.terminate()
@@ -194,6 +211,7 @@ def end_children(spared: Sequence[BaseProcess] = ()) -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise that they were killed
         for child in left:
             child.kill()
+    return bool(children)
 
 
 def under_slurm() -> bool:

@@ -38,7 +38,7 @@ def many(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trained(films, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    finish(begin(films, folder / "run", folder / "tmp", "trainer.max_epochs=1"), folder / "tmp")
+    finish(begin(films, folder / "run", folder / "tmp", "trainer.max_epochs=1", "data.workers=2"), folder / "tmp")
     return folder / "run"
 
 
@@ -71,6 +71,13 @@ def find_children(process: int) -> list[int]:
         return []
 
 
+def find_lasting(process: int) -> list[int]:
+    """Children that were there a moment ago: a program that is just being started would freeze with its parent."""
+    before = find_children(process)
+    time.sleep(0.3)
+    return [child for child in find_children(process) if child in before]
+
+
 def freeze(processes: Sequence[int]) -> None:
     for process in processes:
         os.kill(process, signal.SIGSTOP)
@@ -86,6 +93,7 @@ def call(tmp_path: Path, *command: object) -> subprocess.Popen:
 def end(process: subprocess.Popen, signum: int, log: Path) -> None:
     """Signals a process that waits; it is to end in time, and to leave nobody behind."""
     children = find_children(process.pid)
+    children += [grandchild for child in children for grandchild in find_children(child)]
     began = time.monotonic()
     process.send_signal(signum)
     try:
@@ -121,7 +129,7 @@ def test_training_that_waits_for_frozen_loaders_ends_with_its_last_step_and_goes
     process = begin(films, folder, tmp_path / "tmp", *FEW)
     assert wait_for(lambda: (folder / "checkpoints/last.ckpt").exists(), process)
     time.sleep(0.2)
-    freeze(find_children(process.pid))
+    freeze(find_lasting(process.pid))
     time.sleep(1)
     end(process, signum, find_log(tmp_path / "tmp"))
     assert '"stopped"' in (folder / "state.json").read_text()
@@ -155,8 +163,8 @@ def test_a_run_that_does_not_train_yet_ends(many, tmp_path, signum, what):
     """It judges, or fills its cache, when its processes freeze."""
     options = ["trainer.max_epochs=0"] if what == "validation" else [f"data.cache={tmp_path / 'cache'}"]
     process = begin(many, tmp_path / "run", tmp_path / "tmp", "data.workers=2", *options)
-    assert wait_for(lambda: find_children(process.pid), process)
-    freeze(find_children(process.pid))
+    assert wait_for(lambda: find_lasting(process.pid), process)
+    freeze(find_lasting(process.pid))
     time.sleep(1)
     end(process, signum, find_log(tmp_path / "tmp"))
 
@@ -181,9 +189,9 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_whose_processes_freeze_ends(trained, many, tmp_path, signum, command):
     process = call(tmp_path, *COMMANDS[command](trained, many, tmp_path))
-    if not wait_for(lambda: find_children(process.pid), process):
+    if not wait_for(lambda: find_lasting(process.pid), process):
         pytest.fail((tmp_path / "call.log").read_text())
-    freeze(find_children(process.pid))
+    freeze(find_lasting(process.pid))
     time.sleep(1)
     end(process, signum, tmp_path / "call.log")
 
@@ -222,11 +230,18 @@ def test_a_run_ends_that_waits_within_a_library(films, tmp_path, signum):
 def test_a_job_of_a_sweep_that_waits_for_another_process_ends(films, tmp_path, signum):
     (tmp_path / "sweep/0").mkdir(parents=True)
     hold = "import sys, time; from pathlib import Path; from chexpert.state import alone\n"
-    hold += "with alone(Path(sys.argv[1])): print(flush=True); time.sleep(300)"
+    hold += "with alone(Path(sys.argv[1])): print(flush=True); time.sleep(3000)"
     with subprocess.Popen([sys.executable, "-c", hold, tmp_path / "sweep/0"], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        options = ["-m", f"hydra.sweep.dir={tmp_path / 'sweep'}", f"data.root={films}", "data=small", "seed=0,1"]
+        options = [
+            "-m",
+            f"hydra.sweep.dir={tmp_path / 'sweep'}",
+            f"data.root={films}",
+            "data=small",
+            "pretrained=false",
+            "seed=0,1",
+        ]
         process = call(tmp_path, "train.py", *options, "resume=auto")
         log = tmp_path / "call.log"
         assert wait_for(lambda: "waiting for the job" in log.read_text(), process), log.read_text()
