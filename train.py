@@ -37,10 +37,9 @@ def main(cfg: DictConfig) -> float:
     except ProblemError as error:
         if not sweep:
             sys.exit(f"error: {error}")
-        from chexpert.report.names import name_run
+        from chexpert.report.names import name_folder
 
-        name = name_run(hydra_cfg.overrides.task)
-        print(f"error in job {hydra_cfg.job.num} ({name}): {error}", file=sys.stderr)
+        print(f"error in job {hydra_cfg.job.num} ({name_folder(folder)}): {error}", file=sys.stderr)
         raise  # the other jobs of the sweep go on; Hydra ends it with this once they are done
 
 

@@ -16,7 +16,7 @@ from made_runs import make_run
 
 from chexpert import rundir
 from chexpert.conclude import conclude
-from chexpert.dashboard import show_evaluation
+from chexpert.dashboard import describe_run, show_evaluation
 from chexpert.observations import COMPETITION
 
 CONFIG = {"level": "study", "study_score": "max", "mean_over": COMPETITION, "seed": 0, "calibration": "platt"}
@@ -93,3 +93,13 @@ def test_no_patient_is_named(shown):
     folder, _ = shown
     for path in (folder / rundir.TENSORBOARD).iterdir():
         assert b"patient" not in path.read_bytes()
+
+
+def test_the_run_is_named_by_its_overrides(shown, tmp_path):
+    _, events = shown
+    assert "run/text_summary" in events.Tags()["tensors"]
+    rundir.write_json(tmp_path / "state.json", {"overrides": ["model=combined", "pretrained=/data/DOE"]})
+    rundir.write_json(tmp_path / "data.json", {"splits": {"train": {"synthetic": True}}})
+    told = describe_run(tmp_path)
+    assert told.startswith(f"model=combined, pretrained=[a path] ({tmp_path.name})")
+    assert "synthetic" in told

@@ -60,6 +60,7 @@ def read(path):
 
 def test_predictions_of_the_valid_views_are_the_run_s_own_to_the_last_digit(run, table, tmp_path):
     outcome = predict(run, [table], tmp_path / "out.csv")
+    assert (outcome.synthetic, outcome.hashed) == (True, False)
     metrics = json.loads((run / "metrics.json").read_text())["valid"]
     assert (outcome.rows, outcome.failed) == (metrics["n"], {})
     content = evaluate(read_judged(tmp_path / "out.csv", rundir.labels(run, "valid")), replicates=10)

@@ -5,7 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chexpert.evaluation import describe_level
-from chexpert.report.comparison_tables import align, auroc_table, name_all, ranking, reader_tables, setting_rows
+from chexpert.report.comparison_tables import (
+    align,
+    auroc_table,
+    list_runs,
+    name_all,
+    ranking,
+    reader_tables,
+    setting_rows,
+)
+from chexpert.report.names import find_common, hide_override
 from chexpert.synthetic import WORDS
 
 LEVEL = 0.05
@@ -37,6 +46,8 @@ def describe_yardstick(content: Mapping[str, Any]) -> str:
 def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
     """What must be known to read the table."""
     shown = name_all(content)
+    if common := find_common([one["overrides"] for one in list_runs(content)]):
+        yield f"in common: {', '.join(map(hide_override, common))}"
     yield from describe_differences(content["models"], shown)
     yield from _left_out(content, shown)
     for model in content["models"]:

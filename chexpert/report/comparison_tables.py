@@ -36,9 +36,14 @@ def name_folders(content: Mapping[str, Any]) -> dict[str, str]:
 def name_all(content: Mapping[str, Any]) -> dict[str, str]:
     """Names to show: of a run its overrides and its folder, where it recorded them."""
     folders = name_folders(content)
-    runs = [one for one in (*content["models"], *content["absent"]) if one.get("overrides") is not None]
+    runs = list_runs(content)
     names = name_runs([one["overrides"] for one in runs])
     return folders | {one["name"]: f"{name} ({folders[one['name']]})" for one, name in zip(runs, names, strict=True)}
+
+
+def list_runs(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those that recorded their overrides."""
+    return [one for one in (*content["models"], *content["absent"]) if one.get("overrides") is not None]
 
 
 def ranking(content: Mapping[str, Any]) -> Table:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chexpert import rundir
 from chexpert.evaluation.settings import PLACES
 from chexpert.identity import hash_name, is_private, read_salt
+from chexpert.problem import ProblemError
 from chexpert.resume import PLACE, read_state
 
 KINDS = ("hash", "path")
@@ -74,19 +76,36 @@ def name_run(overrides: Sequence[str]) -> str:
 
 
 def name_folder(run: Path) -> str:
-    """Name the run in a folder by the overrides that its state.json holds; without them by the folder."""
-    overrides = read_state(run).get("overrides")
-    return name_run(list(map(str, overrides))) if isinstance(overrides, list) else run.name
+    """Name the run in a folder: a job of a sweep by what its sweep varies; without a readable state.json by its folder.
+
+    The rest of a job's overrides stands in the sweep's own, word for word.
+    """
+    try:
+        overrides = read_state(run).get("overrides")
+        common = read_state(run.parent, rundir.SWEEP).get("overrides")
+    except ProblemError:
+        return run.name
+    if not isinstance(overrides, list):
+        return run.name
+    own = [word for word in map(str, overrides) if not isinstance(common, list) or word not in common]
+    return name_run(own or list(map(str, overrides)))
 
 
 def name_runs(runs: Sequence[Sequence[str]]) -> list[str]:
-    """Name several runs: what not all of them have comes first, since the end may be cut off.
+    """Name several runs by what they do not have in common; see :func:`find_common`.
 
-    >>> name_runs([["trainer.max_epochs=1", "seed=0"], ["trainer.max_epochs=1", "seed=1"]])
-    ['seed=0, trainer.max_epochs=1', 'seed=1, trainer.max_epochs=1']
+    >>> name_runs([["trainer.max_epochs=1", "seed=0"], ["trainer.max_epochs=1"]]), name_runs([["seed=0"], []])
+    (['seed=0', 'nothing else'], ['seed=0', 'defaults'])
     """
-    shared = set(runs[0]).intersection(*runs[1:]) if runs else set()
-    return [name_run(sorted(own, key=shared.__contains__)) for own in runs]
+    common = find_common(runs)
+    left = [[word for word in own if word not in common and not _is_omitted(word)] for own in runs]
+    return [name_run(own) if own or not common else "nothing else" for own in left]
+
+
+def find_common(runs: Sequence[Sequence[str]]) -> list[str]:
+    """The overrides that all of several runs have, without those that no run is named by; none of a single run."""
+    shared = set(runs[0]).intersection(*runs[1:]) if len(runs) > 1 else set()
+    return [word for word in (runs[0] if runs else ()) if word in shared and not _is_omitted(word)]
 
 
 def hide_override(override: str) -> str:

@@ -10,7 +10,7 @@ from chexpert.report.curves import draw_curves
 from chexpert.report.forest import Row, draw_forest
 from chexpert.report.gallery import read_gallery
 from chexpert.report.groups import draw_groups, list_groups
-from chexpert.report.names import Names, name_run
+from chexpert.report.names import Names, name_folder
 from chexpert.report.page import read_script, render_page
 from chexpert.report.performance import judge_performance
 from chexpert.report.quality import MEANINGS, list_quality
@@ -50,7 +50,7 @@ def make_page(record: Record, names: Names) -> str:
         "run.html",
         read_script("gallery.js"),
         title=f"Report of the run {record.config['name']}" if "name" in record.config else "Report of a run",
-        called=name_run(list(map(str, record.state["overrides"]))) if "overrides" in record.state else "",
+        called=name_folder(record.run) if "overrides" in record.state else "",
         record=record,
         names=names,
         verdict=verdict,

@@ -245,3 +245,27 @@ def test_a_damaged_job_is_told_and_stops_no_sweep(tmp_path, file, content):
     (tmp_path / "b" / file).write_bytes(content)
     (absent,) = compare([tmp_path], replicates=10)["absent"]
     assert (absent["name"], absent["state"]) == (str(tmp_path / "b"), "unreadable")
+
+
+def test_runs_are_named_by_their_overrides_with_the_folder_and_no_path_leaves(tmp_path):
+    for job, own in enumerate((["model=combined"], ["model=combined", "start_from=/data/DOE"])):
+        run = make_run(tmp_path / "sweep" / str(job), 0.5 + job, start=job)
+        rundir.write_json(run / "state.json", {"state": "finished", "overrides": [*own, "data.root=/data/DOE"]})
+        rundir.write_json(run / "data.json", {"splits": {"valid": {"synthetic": not job}}})
+    content = compare([tmp_path], replicates=20)
+    told = describe_comparison(content)
+    assert "start_from=[a path] (sweep/1)" in told
+    assert "nothing else (sweep/0)" in told
+    assert "in common: model=combined" in told
+    assert "synthetic images, and not those of the others: nothing else (sweep/0)" in told
+    for path in write_comparison(tmp_path / "out", content):
+        text = path.read_text()
+        assert "sweep/1" in text
+        assert "DOE" not in text
+        assert "synthetic" in text
+
+
+def test_a_comparison_on_a_phantom_says_so_above(tmp_path):
+    for name in "ab":
+        rundir.write_json(make_run(tmp_path / name) / "data.json", {"splits": {"valid": {"synthetic": True}}})
+    assert "synthetic images" in describe_comparison(compare([tmp_path], replicates=20)).splitlines()[0]

@@ -2,8 +2,9 @@
 
 import pytest
 
+from chexpert import rundir
 from chexpert.identity import hash_name
-from chexpert.report.names import HIDDEN, Names
+from chexpert.report.names import HIDDEN, LONGEST, Names, find_common, name_folder, name_run, name_runs
 
 
 @pytest.fixture
@@ -53,3 +54,28 @@ def test_settings_that_name_files_are_hidden_whatever_they_look_like(tmp_path):
     assert "DOE" not in told
     assert told.endswith("seed=1")
     assert Names("path", tmp_path).settings(config) == config
+
+
+def test_a_run_is_named_by_its_overrides_and_no_place_or_path(tmp_path):
+    words = ["model=combined", "+seed=1", "name=x", "data.root=/data/DOE", "hydra.run.dir=/home/DOE", "pretrained=DOE"]
+    assert name_run(words) == "model=combined, seed=1, pretrained=[a path]"
+    assert name_run(["name=x", "resume=auto"]) == "defaults"
+    assert len(name_run([f"labels.uncertain.Edema=0.{n}" for n in range(9)])) == LONGEST
+
+
+def test_a_job_is_named_by_what_its_sweep_varies(tmp_path):
+    rundir.write_json(tmp_path / rundir.SWEEP, {"overrides": ["data=small", "seed=0,1"]})
+    rundir.write_json(tmp_path / "1/state.json", {"overrides": ["data=small", "seed=1"]})
+    assert name_folder(tmp_path / "1") == "seed=1"
+    (tmp_path / "1/state.json").write_text("{")
+    assert name_folder(tmp_path / "1") == "1"
+    (tmp_path / rundir.SWEEP).unlink()
+    rundir.write_json(tmp_path / "1/state.json", {"overrides": ["data=small", "seed=1"]})
+    assert name_folder(tmp_path / "1") == "data=small, seed=1"
+
+
+def test_runs_beside_each_other_are_named_by_what_differs():
+    runs = [["data=small", "seed=0"], ["data=small", "seed=1", "data.root=/a"], ["data=small"]]
+    assert name_runs(runs) == ["seed=0", "seed=1", "nothing else"]
+    assert find_common(runs) == ["data=small"]
+    assert name_runs([["data=small"]]) == ["data=small"]

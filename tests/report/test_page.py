@@ -90,6 +90,24 @@ def test_the_verdict_names_its_yardstick(run, page):
     ) in page
 
 
+def test_a_phantom_s_page_says_synthetic_in_verdict_and_data_table(page, copy):
+    assert "synthetic" not in page
+    data = json.loads((copy / "data.json").read_text())
+    data["splits"]["valid"]["synthetic"] = True
+    (copy / "data.json").write_text(json.dumps(data))
+    told = write_report(copy).read_text()
+    verdict, table = (
+        re.search(rf'<section id="{part}".*?</section>', told, re.DOTALL)[0] for part in ("verdict", "data")
+    )
+    assert "synthetic images" in verdict
+    assert "synthetic images, laid out as CheXpert-v1.0-small" in table
+
+
+def test_hashed_names_are_explained_where_they_stand(page, copy):
+    assert "keyed by the file ids.salt" in re.search(r'<section id="explanations".*?</section>', page, re.DOTALL)[0]
+    assert "ids.salt" not in write_report(copy, ids="path").read_text()
+
+
 def test_each_observation_has_its_figures_with_intervals_and_counts(run, page):
     content = json.loads((run / "evaluation/valid.json").read_text())
     edema, auprc = content["auroc"]["Edema"], content["auprc"]["Edema"]

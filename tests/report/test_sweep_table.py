@@ -116,3 +116,14 @@ def test_jobs_that_end_at_once_leave_one_whole_table_of_all(tmp_path):
     rows = list(csv.DictReader((tmp_path / "table.csv").open()))
     assert [(row["job"], row["state"]) for row in rows] == [(name, "finished") for name in "01234567"]
     assert not list(tmp_path.glob(".table*"))
+
+
+def test_synthetic_images_are_told_of_all_jobs_or_of_some(tmp_path):
+    for name in "01":
+        make_job(tmp_path, name, value=0.5)
+    rundir.write_json(tmp_path / "1/data.json", {"splits": {"valid": {"synthetic": True}}})
+    assert "synthetic images (jobs 1); " in describe_sweep(tmp_path).splitlines()[0]
+    write_sweep(tmp_path)
+    assert [row["synthetic"] for row in csv.DictReader((tmp_path / "table.csv").open())] == ["false", "true"]
+    rundir.write_json(tmp_path / "0/data.json", {"splits": {"valid": {"synthetic": True}}})
+    assert "jobs: synthetic images; " in describe_sweep(tmp_path).splitlines()[0]

@@ -99,3 +99,13 @@ def test_the_report_is_told_even_if_a_file_cannot_be_written(run, root, tmp_path
 def test_a_broken_manifest_is_told(run, root, tmp_path, capsys):
     (tmp_path / "m.txt").write_text("nonsense\n")
     assert "line 1" in run(root, "--check", tmp_path / "m.txt")
+
+
+def test_it_says_what_it_wrote_and_where_the_verdict_is_last(run, root, tmp_path_factory, capsys):
+    out = tmp_path_factory.mktemp("out")
+    run(root, "--json", out / "a.json", "--manifest", out / "m.txt", "--figures", out / "figures")
+    told, noted = capsys.readouterr()
+    assert told.splitlines()[-1].startswith("passed")
+    assert [line.split(",")[0] for line in noted.splitlines() if line.startswith("written: ")] == [
+        f"written: {out / name}" for name in ("a.json", "m.txt", "figures")
+    ]

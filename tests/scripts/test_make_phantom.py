@@ -63,3 +63,18 @@ def test_what_cannot_be_is_one_message_and_exit_code_2(make, tmp_path: Path, cap
 def test_a_sheet_that_cannot_be_written_is_told(make, capsys) -> None:
     assert make("ph", *TINY, "--sheet", "file/x.png") == 2
     assert "file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        ((), "python train.py data=small data.root=ph"),
+        (("--layout", "aimi"), "python train.py data=full data.root=ph"),
+        (("--layout", "plus"), "python train.py data=chexpert data.root=ph"),
+        (("--patients", "0"), "python train.py data=small data.root=ph start_from=RUN trainer.max_epochs=0"),
+        (("--defects", "missing"), "python scripts/audit_data.py ph"),
+    ],
+)
+def test_the_command_that_uses_it_is_the_last_line(make, capsys, arguments, command) -> None:
+    assert make("ph", "--patients", "1", "--valid", "2", "--size", "16", "--workers", "1", *arguments) is None
+    assert capsys.readouterr().out.splitlines()[-1] == f"use it:  {command}"
