@@ -60,7 +60,16 @@ def test_safetensors_load_to_the_same_model(run):
 
 def test_their_card_holds_no_path_and_no_setting_of_the_training(run):
     card = json.loads(pass_on(run).with_suffix(".json").read_text())
-    assert card.keys() == {"format", "config", "observations", "readout", "preprocessing", "versions", "note"}
+    assert card.keys() == {
+        "format",
+        "config",
+        "observations",
+        "readout",
+        "preprocessing",
+        "versions",
+        "note",
+        "synthetic",
+    }
     assert card["config"].keys() == {"model"}
     assert "phantom20" not in json.dumps(card)  # the data's root
     assert "not a medical device" in card["note"]
