@@ -16,7 +16,8 @@ def find_value_problems(node: Any, where: str = "") -> Iterator[ProblemError]:
     """Every empty text and every NaN or infinity below a node of a config."""
     if isinstance(node, Mapping):
         for key, value in node.items():
-            yield from find_value_problems(value, f"{where}.{key}".lstrip("."))
+            if not str(key).startswith("_"):  # _target_: told by the positive list
+                yield from find_value_problems(value, f"{where}.{key}".lstrip("."))
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from find_value_problems(value, f"{where}[{index}]")
@@ -32,6 +33,8 @@ def find_kind_problem(parameter: inspect.Parameter, value: Any, where: str) -> P
     default, written = parameter.default, inspect.formatannotation(parameter.annotation)
     words = set(re.findall(r"\w+", written.lower()))
     number = isinstance(default, int | float) and not isinstance(default, bool) and "str" not in words
+    if isinstance(value, str) and "${" in value:
+        return None  # told as what was not resolved
     if isinstance(value, str) and (number or (words and words <= NUMBERS and words != {"bool"})):
         return ProblemError(f"a number is needed: {value!r}", where=where, mend="a number, without quotes or a word")
     if isinstance(default, bool) and words == {"bool"} and not isinstance(value, bool):
