@@ -17,6 +17,7 @@ SOURCES = [
     *sorted((PROJECT / "scripts").glob("*.py")),
     PROJECT / "train.py",
 ]
+DOCKER = {"--shm-size", "--ipc"}
 SCRIPT = re.compile(r"(?<![\w/.-])((?:scripts/)?[a-z_]+\.py)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 SETTING = re.compile(r"(?<![\w./$<-])\+?([a-z_]+(?:[@.][a-z_]+)*)=(?=[\w'\"\[{./(]|\.\.\.)")
@@ -65,7 +66,9 @@ def read_options() -> set[str]:
     scripts = [ast.walk(ast.parse(path.read_text())) for path in (PROJECT / "scripts").glob("*.py")]
     named = [node.args[0] for nodes in scripts for node in nodes if isinstance(node, ast.Call) and node.args]
     texts = {node.value for node in named if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return {text for text in texts if OPTION.fullmatch(text)} | {"--multirun", "--cfg", "--config-dir", "--help"}
+    return (
+        {text for text in texts if OPTION.fullmatch(text)} | {"--multirun", "--cfg", "--config-dir", "--help"} | DOCKER
+    )
 
 
 def test_there_are_hints():

@@ -83,6 +83,7 @@ def test_a_model_that_starts_from_a_run_asks_for_no_other_weights(monkeypatch):
     node["backbone"] |= {"name": "mnasnet_small", "pretrained": True}
     labels = {"_target_": "chexpert.data.LabelPolicy", "uncertain": "zeros"}
     cfg = {"labels": labels, "observations": ["Edema"], "model": node, "channels_last": False, "start_from": "RUN"}
+    cfg["trainer"] = {"accelerator": "cpu"}
     assert build.build_model(cfg).members["backbone"].name == "mnasnet_small"
     assert node["backbone"]["pretrained"] is True
     with pytest.raises(ProblemError, match="weights are asked for"):

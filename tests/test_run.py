@@ -133,7 +133,10 @@ def test_a_run_may_choose_on_held_out_patients_and_report_studies_of_valid_and_t
     assert metrics["test"]["auroc"]["Pleural Effusion"]["value"] == pytest.approx(expected, abs=1e-6)
     manifest = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())
     assert all("/valid/" in entry["view"] for entry in manifest)
-    assert "AUROC, test split, labels of test_labels.csv, studies (max over views), n = 8" in capsys.readouterr().out
+    assert (
+        "AUROC, synthetic images, test split, labels of test_labels.csv, studies (max over views), n = 8"
+        in capsys.readouterr().out
+    )
 
 
 def assert_concluded(run: Path, metrics: dict) -> None:
@@ -254,7 +257,8 @@ def test_a_sweep_leaves_one_numbered_folder_a_job_and_goes_on_after_one_that_fai
     sweep += ["data=small", f"data.root={phantom}"]
     done = train(*sweep, *TINY)
     assert done.returncode != 0
-    assert "error in job 2: cannot be built: Invalid learning rate: -1" in done.stderr
+    assert "error in job 2 (optimizer.lr=-1, labels=zeros, " in done.stderr
+    assert "cannot be built: Invalid learning rate: -1" in done.stderr
     states = [json.loads((tmp_path / "sweep" / job / "state.json").read_text()) for job in "0123"]
     assert [state["state"] for state in states] == ["finished", "finished", "failed", "failed"]
     assert [(tmp_path / "sweep" / job / "metrics.json").is_file() for job in "0123"] == [True, True, False, False]
@@ -435,12 +439,12 @@ def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, wo
 
 
 def test_a_problem_of_the_config_stops_the_command_with_one_message(tmp_path):
-    done = train("data=small", "data.root=/no/such", "+foo=1", f"hydra.run.dir={tmp_path / 'run'}")
-    assert done.returncode == 1
-    assert "unknown key 'foo'" in done.stderr
-    assert "not a folder" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "run").exists()
+    for wrong, what in (("+foo=1", "unknown key 'foo'"), ("level=patient", "not a folder")):
+        done = train("data=small", "data.root=/no/such", wrong, f"hydra.run.dir={tmp_path / 'run'}")
+        assert done.returncode == 1
+        assert what in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "run").exists()
 
 
 def test_a_run_folder_that_cannot_be_made_or_is_in_use_is_told(tmp_path):

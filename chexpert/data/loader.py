@@ -72,16 +72,11 @@ class ViewBatches(Sampler):
 
     def __init__(self, sampler: ViewSampler, batch_size: int, share: Share = ALONE, start: Start = BEGIN) -> None:
         self.sampler, self.batch_size, self.share, self.start = sampler, batch_size, share, start
-
-    @property
-    def joins(self) -> bool:
+        # Attributes, not properties: Lightning's wrapper for prediction has the attributes alone.
+        self.joins = sampler.shuffle and joins_last(len(sampler), batch_size)
         """Whether the last view joins the batch before it."""
-        return self.sampler.shuffle and joins_last(len(self.sampler), self.batch_size)
-
-    @property
-    def most(self) -> int:
+        self.most = -(-(batch_size + self.joins) // share.world)
         """Views in the largest batch of this process."""
-        return -(-(self.batch_size + self.joins) // self.share.world)
 
     def __len__(self) -> int:
         return -(-len(self.sampler) // self.batch_size) - self.joins

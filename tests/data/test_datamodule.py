@@ -62,7 +62,7 @@ def truncate(split, patient):
 def test_training_batches_hold_every_view_once(make_data, rows):
     data = make_data()
     batches = list(data.train_dataloader())
-    assert [len(batch.paths) for batch in batches] == [2, 2, 1]
+    assert [len(batch.paths) for batch in batches] == [2, 3]  # one that is left over joins the batch before it
     assert sorted(path for batch in batches for path in batch.paths) == [row["Path"] for row in rows]
 
 
@@ -445,7 +445,7 @@ def change_film(folder):
 
 
 def test_what_is_as_in_the_manifest_is_read(manifested):
-    assert len(list(manifested(lambda folder: None).train_dataloader())) == 3
+    assert sum(len(batch.paths) for batch in manifested(lambda folder: None).train_dataloader()) == 5
 
 
 @pytest.mark.parametrize("cached", [False, True])

@@ -92,7 +92,7 @@ def test_what_cannot_change_the_figure_may_differ(key, value, tmp_path):
         ("model.backbone.name", "resnet18", "model.backbone.name: densenet121 in the recipe, resnet18 in the run"),
         ("pretrained", False, "pretrained: True in the recipe, False in the run"),
         ("start_from", "outputs/x", "start_from: none in the recipe, outputs/x in the run"),
-        ("data.root", {"_target_": "chexpert.data.find_phantom"}, "a phantom's"),
+        ("data.root", {"_target_": "chexpert.data.find_phantom"}, "synthetic"),
     ],
 )
 def test_what_can_change_it_is_listed_and_not_comparable(key, value, reason, tmp_path):

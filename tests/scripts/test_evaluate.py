@@ -118,6 +118,6 @@ def test_a_reader_that_has_gone_loses_no_file(files):
     command = [sys.executable, "scripts/evaluate.py", *map(str, asked)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
         done.stdout.close()
-        assert done.stderr.read() == b""
+        assert done.stderr.read().decode() == f"written: {out}\n"
     assert done.returncode == 0
     assert json.loads(out.read_text())["n"] == 60

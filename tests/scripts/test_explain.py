@@ -113,7 +113,7 @@ def test_nothing_is_overwritten(explain, run, capsys):
         ("run film.png run/../film.png", "film.png and run/../film.png are the same file"),
         ("run film.png film.png", "are the same file"),
         ("run film.png film.jpg --ids path", "film.png and film.jpg are of one name"),
-        ("run run/checkpoints/best.ckpt", "its content is of no known format"),
+        ("run run/checkpoints/best.ckpt", "its content is a zip archive"),
         ("nowhere film.png", "no checkpoint of this name"),
         (". film.png", "no checkpoint in checkpoints"),
         ("run film.png --explainer hirescam gradcam explainer.gradcam.stride=7", "7"),
