@@ -41,7 +41,7 @@ def name_labels(section: str) -> str:
 
 def find_labellers(root: Path) -> dict[str, Path]:
     """The label files by section of the report."""
-    found = {}
+    found: dict[str, Path] = {}
     for section in SECTIONS:
         beside = Path(name_labels(section)).name
         path = next((root / name for name in (name_labels(section), beside) if (root / name).is_file()), None)
