@@ -9,6 +9,8 @@ from chexpert.commandline.sources import Argument
 from chexpert.commandline.words import spell, split_commas, walk_values
 
 NONE = ("none", "None", "NONE", "nil", "Null_")
+NEEDED = ("name", "data.root")
+"""Settings that cannot be null."""
 LISTS = ("observations", "mean_over", "explain.views", "explain.observations", "trainer.devices", "labels.uncertain")
 READ_BY_HYDRA = re.compile(r"""^\s*(?:[\[{'"]|\$\{|\w+\()""")
 
@@ -21,7 +23,10 @@ def check_value(setting: str, settings: Settings, chosen: Mapping[str, object], 
     if key.startswith("~") or plain.startswith("hydra"):
         return None
     if value.strip() in ("", "''", '""'):
-        return Answer("an empty value: a variable that is not set?", hint=f"a value, or {plain}=null for none")
+        return Answer(
+            "an empty value: a variable that is not set?",
+            hint="a value" + f", or {plain}=null for none" * (plain not in NEEDED),
+        )
     checks = [
         _check_several(key, value, settings, sweep),
         _check_group(key, group, value, settings) if group in settings.groups else None,

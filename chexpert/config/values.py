@@ -22,7 +22,7 @@ def find_value_problems(node: Any, where: str = "") -> Iterator[ProblemError]:
         for index, value in enumerate(node):
             yield from find_value_problems(value, f"{where}[{index}]")
     elif isinstance(node, str) and not node.strip():
-        mend = f"a value (is a variable not set?), or {where}=null for none"
+        mend = "a value (is a variable not set?); null where there may be none"
         yield ProblemError("an empty value", where=where, mend=mend)
     elif isinstance(node, float) and not math.isfinite(node):
         yield ProblemError(f"{node} is not possible", where=where, mend="a finite number")
