@@ -36,7 +36,7 @@ def test_of_a_table_of_cutoffs_the_first_of_the_best_is_taken(write):
 @pytest.mark.parametrize("text", ["", "task\nEdema\n", "threshold,task\nhigh,Edema\n", "threshold,task\n0.5\n"])
 def test_a_table_of_another_form_is_told(write, text):
     path = write(text)
-    with pytest.raises(ProblemError, match=r"columns threshold, task") as problem:
+    with pytest.raises(ProblemError, match=r"columns threshold, task|fields instead of") as problem:
         read_threshold(path)
     assert path in str(problem.value)
 
