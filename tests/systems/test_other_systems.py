@@ -116,6 +116,7 @@ def test_a_path_on_another_drive_stays_as_it_is(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("without", "environment"),
     [
