@@ -30,7 +30,7 @@ from chexpert.explain import (
     open_view,
 )
 from chexpert.explain.cam import Cam
-from chexpert.identity import HASH, HASHED, name_safely, read_salt, shorten
+from chexpert.identity import HASH_NOTE, is_hash, name_safely, read_salt, shorten
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.synthetic import TRAINED
@@ -80,8 +80,8 @@ def explain_run(
     failures = Failures(folder)
     more: dict[str, Any] = {"only": only, "top": choice["top"], "failures": failures}
     explain_views(model, built, views, loaded.observations, folder, **more)
-    if salt and any(view.path.startswith(HASH) for view in views):
-        rundir.write_text(folder / rundir.IDS, f"{HASHED}\n")
+    if salt and any(is_hash(view.path) for view in views):
+        rundir.write_text(folder / rundir.IDS, f"{HASH_NOTE}\n")
     if data and choice["score"]:
         judge = Judging(choice["score"], choice["passes"], loaded.config["seed"])
         masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)

@@ -14,8 +14,8 @@ PUBLIC = re.compile(
     r"(?:/view[1-9][0-9]*_(?:frontal|lateral)\.(?:jpg|png|dcm))?"
 )
 SALT = "ids.salt"
-HASH = "id-"
-HASHED = (
+HASH = re.compile(r"id-[0-9a-f]{12}")
+HASH_NOTE = (
     f"id-... is a hash of the image's file name (of its path where two have one name), keyed by the file {SALT} of the "
     "run folder; the order is that of the input (files of a folder are sorted); --ids path shows the paths"
 )
@@ -54,7 +54,12 @@ def hash_name(name: str, salt: str) -> str:
     >>> hash_name("ward 3/DOE^JANE.dcm", "a")
     'id-a1497aa4f99d'
     """
-    return HASH + hmac.new(salt.encode(), name.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
+    return "id-" + hmac.new(salt.encode(), name.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:12]
+
+
+def is_hash(name: str) -> bool:
+    """Whether a name is one of :func:`hash_name`."""
+    return HASH.fullmatch(name) is not None
 
 
 def is_private(key: str, value: object) -> bool:

@@ -39,7 +39,7 @@ def main() -> None:
     given = vars(parser.parse_args())
     if (1 if given["batch_size"] is None else given["batch_size"]) < 1 or (given["workers"] or 0) < 0:
         parser.error("--batch-size is at least 1, --workers at least 0")
-    from chexpert.identity import HASHED
+    from chexpert.identity import HASH_NOTE
     from chexpert.predicting import predict, show_progress  # after the parsing, so that --help is quick
     from chexpert.problem import ProblemError
     from chexpert.synthetic import TRAINED
@@ -55,7 +55,7 @@ def main() -> None:
     before = f" ({outcome.resumed} predicted before)"
     print(f"written: {outcome.output}, {outcome.rows} rows of {outcome.films} films{before}")
     if outcome.hashed:
-        print(f"note: {HASHED}", file=sys.stderr)
+        print(f"note: {HASH_NOTE}", file=sys.stderr)
         options = ["--predictions", outcome.output, "--labels", "LABELS.csv", "--hashed-by", run, "--out", "OUT.json"]
         print(f"evaluate them: python scripts/evaluate.py {shlex.join(map(str, options))}")
     if outcome.synthetic:

@@ -14,7 +14,7 @@ NAMES: Mapping[str, str] = {
     "data.batch_size": "batch_size batch batchsize bs b train_batch_size batch_size_train "
     "per_device_train_batch_size",
     "data.workers": "workers num_workers n_workers worker j nproc num_proc dataloader_num_workers",
-    "data.size": "size image_size img_size imgsz input_size resolution img im_size crop_size image_resize img",
+    "data.size": "size image_size img_size imgsz input_size resolution img im_size crop_size image_resize",
     "data.root": "root data_dir data_root data_path datadir "
     "dataset_path dataset_dir dataset_root path input_dir chexpert_root",
     "data": "dataset data_set dataset_name",

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from chexpert.data.dicom import decode_dicom, read_header
 from chexpert.data.filetypes import HEAD, is_dicom, recognize
@@ -111,7 +112,7 @@ def _gray(image: Image.Image, content: bytes) -> np.ndarray:
         return np.asarray(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image)
-        inverse = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]  # white is 0
+        inverse = isinstance(image, TiffImageFile) and image.tag_v2.get(PHOTOMETRIC_INTERPRETATION) == 0  # white is 0
         return 255 - to_gray(values) if inverse else to_gray(values)
     if is_deep(image, content):
         return _gray_of_deep(image, content)
@@ -131,12 +132,12 @@ def is_deep(image: Image.Image, content: bytes) -> bool:
     """Whether an image has channels of 16 bits, of which Pillow gives the upper 8: nothing of a film of 12 bits."""
     if image.format == "PNG":
         return content[24] == 16  # IHDR
-    return image.format == "TIFF" and max(image.tag_v2.get(258, (1,))) > 8  # type: ignore[attr-defined]
+    return isinstance(image, TiffImageFile) and max(image.tag_v2.get(BITSPERSAMPLE, (1,))) > 8
 
 
 def _gray_of_deep(image: Image.Image, content: bytes) -> np.ndarray:
     """OpenCV's reading of 16-bit channels; Pillow's comes first, since it refuses what is truncated."""
-    if image.format == "TIFF" and image.tag_v2.get(274, PLAIN) != PLAIN:  # type: ignore[attr-defined]
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(ExifTags.Base.Orientation, PLAIN) != PLAIN:
         raise ValueError("a TIFF of 16-bit color that is turned")
     image.load()
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -153,6 +153,7 @@ def hand_over(batch: Any) -> Any:
 def begin_worker(worker: int = 0) -> None:
     """Lets a process heed its parent only, and end where it can hand nothing over: its end is seen."""
     heed_parent_only()
+    # Python's own hook for what fails in a queue's thread, which otherwise prints it and goes on.
     multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_telling)  # type: ignore[attr-defined]
 
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from chexpert import rundir
 from chexpert.evaluation.judged import Judged
-from chexpert.evaluation.renaming import HASHED, rename
+from chexpert.evaluation.renaming import rename
 from chexpert.evaluation.tables import Named, read_labels, read_predictions, strip_copy, to_studies
+from chexpert.identity import is_hash
 from chexpert.metrics import find_study, number_studies
 from chexpert.problem import ProblemError
 
@@ -37,7 +38,7 @@ def join(
     rows = [row for name, row in mine.items() if name in theirs]
     if not rows:
         mend = f"give the labels of these images: here {predictions.names[0]!r}, there {labels.names[0]!r}"
-        if any(map(HASHED.fullmatch, predictions.names)):
+        if any(map(is_hash, predictions.names)):
             mend = "names are hashed: --hashed-by RUN, the run that predicted them, or predict again with --ids path"
         raise ProblemError(f"no {predictions.key} is in both", where=where, mend=mend)
     observations = [name for name in predictions.columns if name in labels.columns]

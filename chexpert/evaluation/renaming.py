@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from chexpert.evaluation.tables import PATIENT, Named
-from chexpert.identity import SALT, hash_name, shorten
+from chexpert.identity import SALT, hash_name, is_hash, shorten
 from chexpert.problem import ProblemError
 
-HASHED = re.compile(r"id-[0-9a-f]{12}")
 ENDING = re.compile(r"\.(?:jpe?g|png|dcm|dicom|ima|tiff?|bmp|webp|jp2|j2k)$", re.IGNORECASE)
 """An ending that one side may lack."""
 
@@ -36,8 +35,8 @@ def rename(predictions: Named, labels: Named, hashed_by: Sequence[Path] = ()) ->
     free = [name for name in labels.names if not PATIENT.search(name) and name not in set(predictions.names)]
     if not left or not free:
         return predictions
-    found = dict(_match_files([name for name in left if not HASHED.fullmatch(name)], free))
-    if hashed := {name for name in left if HASHED.fullmatch(name)}:
+    found = dict(_match_files([name for name in left if not is_hash(name)], free))
+    if hashed := {name for name in left if is_hash(name)}:
         found |= match_hashes(hashed, free, hashed_by or find_salted(predictions.path))
     if len(set(found.values())) < len(found):
         twice = next(name for name in found.values() if list(found.values()).count(name) > 1)

@@ -15,7 +15,7 @@ from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.evaluation import Calibration
 from chexpert.finished import find_home, prepare
-from chexpert.identity import HASH, name_safely, read_salt, shorten
+from chexpert.identity import is_hash, name_safely, read_salt, shorten
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.observations import COMPETITION
 from chexpert.predicting.inputs import Film, find_films, is_table
@@ -53,7 +53,6 @@ class Outcome:
     aside: Mapping[str, str]
     """Of each file that is no image, and was left aside, its name and what it is."""
     hashed: bool = False
-    """Whether names in the table are hashes."""
     synthetic: bool = False
 
 
@@ -122,18 +121,27 @@ def predict(
         probabilities = rundir.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
         rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
-        called = call(films, inputs, salt)
-        write(output, level, names, ((called.get(name) or name_safely(name, salt), row) for name, row in rows))
+        own = hash_own_names(films, inputs, salt)
+        named = [(own.get(name) or name_safely(name, salt), row) for name, row in rows]
+        write(output, level, names, named)
         journal.remove()
     incomplete = {film.study for film in lost} & {film.study for film in kept} if level == "study" else ()
-    hashed = salt is not None and any(name_safely(name, salt).startswith(HASH) for name, _ in rows)
-    flags = {films[n].name: why for n, why in sorted(journal.flagged.items())}
-    found = Outcome(output, len(kept), len(rows), resumed, failed, sorted(incomplete), flags, aside)
-    return replace(found, hashed=hashed, synthetic=loaded.synthetic)
+    return Outcome(
+        output=output,
+        films=len(kept),
+        rows=len(named),
+        resumed=resumed,
+        failed=failed,
+        incomplete=sorted(incomplete),
+        flagged={films[n].name: why for n, why in sorted(journal.flagged.items())},
+        aside=aside,
+        hashed=salt is not None and any(is_hash(name) for name, _ in named),
+        synthetic=loaded.synthetic,
+    )
 
 
-def call(films: Sequence[Film], inputs: Sequence[Path], salt: str | None) -> dict[str, str]:
-    """What the output calls images other than CheXpert's where names are hashed, whatever folder was typed."""
+def hash_own_names(films: Sequence[Film], inputs: Sequence[Path], salt: str | None) -> dict[str, str]:
+    """The hashes of images other than CheXpert's, the same whatever folder was typed; none where names stay."""
     own = [film.name for film in films if film.study == film.name]
     if salt is None:
         return {}
