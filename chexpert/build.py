@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from chexpert.config import PARTIAL, TARGET, check_targets, find_target, walk
 from chexpert.data import Preprocessing
 from chexpert.explain import ExplainCallback, Explainer
-from chexpert.models import Model
+from chexpert.models import Model, fitting_sizes
 from chexpert.problem import ProblemError
 from chexpert.state import list_versions
 from chexpert.stored import FORMAT, find_readout, load_state, read_checkpoint, without_weights
@@ -111,16 +112,29 @@ def takes_total_steps(scheduler: Mapping[str, Any]) -> bool:
 
 
 def check_input(model: Model, size: int) -> None:
-    """One empty film through the model: some networks take only certain sizes, or give no feature map."""
+    """Two images through the model: some networks take only certain sizes, or never see the last rows of others.
+
+    Raises:
+        ProblemError: the model cannot take images of this size, or sees less than all of them.
+    """
     model.eval()
+    edged = torch.zeros(1, 1, size, size)
+    edged[..., -1, :] = edged[..., :, -1] = torch.nan  # passes through weights of any value, zeros included
     try:
         with torch.no_grad():
             model(torch.zeros(1, 1, size, size, dtype=torch.uint8))
+            maps = model.feature_maps(edged)
+    except ProblemError:
+        raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        what = f"the model cannot take a film of {size} px: {reason}"
+        what = f"the model cannot take an image of {size} px: {reason}"
         raise ProblemError(what, where="data.size", mend="another data.size, or another backbone") from error
     model.train()
+    if blind := [model.members[name] for name, map_ in maps.items() if not map_.isnan().any()]:
+        fits = fitting_sizes(size, math.lcm(*(member.cell for member in blind)))
+        what = f"the last row and column of {size} px are never seen by {', '.join(member.name for member in blind)}"
+        raise ProblemError(what, where="data.size", mend=" or ".join(f"data.size={fit}" for fit in fits))
 
 
 def build_model(cfg: Mapping[str, Any]) -> Model:

@@ -43,14 +43,23 @@ def choose_settings(plain: dict[str, Any], model: Model, before: Path | None) ->
     trainer.setdefault("precision", config["trainer"]["precision"] if config else chosen)
 
 
+def try_model(plain: Mapping[str, Any], model: Model) -> None:
+    """Sees that the model takes images of the config's size, and that the chosen explainers explain it.
+
+    Raises:
+        ProblemError: it does not, or one of them cannot.
+    """
+    size = plain["data"].get("size", Preprocessing.size)
+    check_input(model, size)
+    try_explainers(model, build_explainers(plain), size)
+
+
 def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> CheXpertDataModule:
     """Reads the data. The first process does so before the others: it may draw a phantom or fill a cache."""
     made: list[CheXpertDataModule] = []
 
     def make() -> str:
         data = build(plain["data"], "data", **data_arguments(plain))
-        check_input(model, data.preprocessing.size)
-        try_explainers(model, build_explainers(plain), data.preprocessing.size)
         data.on_read = partial(check_lengths, plain)
         data.setup(stage)
         check_data(folder, data)

@@ -22,7 +22,7 @@ from chexpert.build import build_model, try_out
 from chexpert.continuing import find_last, take_up
 from chexpert.data import check_studies
 from chexpert.fitting import fit
-from chexpert.preparing import check_preprocessing, choose_settings, prepare, settle
+from chexpert.preparing import check_preprocessing, choose_settings, prepare, settle, try_model
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank, launch
 from chexpert.report import describe, write_report
@@ -172,6 +172,7 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     # Before any data is read: weights may not be had. One that goes on has them all in its checkpoint.
     model = build_model(plain if last is None else without_weights(plain) | {"start_from": None})
     choose_settings(plain, model, folder if last else None)
+    try_model(plain, model)
     only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
     data = prepare(plain, model, "validate" if only_judged else "fit", folder)
     check_preprocessing(plain, data)

@@ -37,28 +37,37 @@ def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: int)
     if not failed:
         return
     whys = "; ".join(f"{name}: {why}" for name, why in failed.items())
-    works = [kind.name for kind in KINDS if not find_fault(model, kind(), size)]
+    last = [name for name in failed if (own := of_last(explainers[name])) and not find_fault(model, own, size)]
+    works = [kind.name for kind in KINDS if kind.name not in failed and not find_fault(model, kind(), size)]
+    mends = [f"explainer.{name}.stride=null, its map of the last layer" for name in last]
     what = f"the model ({describe_maps(model, size)}) cannot be explained by {whys}"
-    mend = f"works for this model: explainer=[{','.join(works)}]; or another backbone or data.size"
-    raise ProblemError(what, where="explainer", mend=mend)
+    mends += [f"explainer=[{','.join(works)}], which explain this model", "another backbone or data.size"]
+    raise ProblemError(what, where="explainer", mend="; or ".join(mends))
 
 
 def find_fault(model: Model, explainer: Explainer, size: int) -> str:
-    """Why an explainer gives no map of an image of this size; empty where it does.
-
-    Raises:
-        ProblemError: the model has no layer of the explainer's stride.
-    """
-    if isinstance(explainer, Cam):
-        explainer.check(model)
+    """Why an explainer gives no map of an image of this size; empty where it does."""
     device = next(model.parameters()).device
     try:
+        if isinstance(explainer, Cam):
+            explainer.check(model)
         found = cheapen(explainer)(model, draw_ramp(size).to(device), [[0]])[0][0]
+    except ProblemError as problem:
+        return problem.what
     except Exception as error:
         return f"{type(error).__name__}: {error}".partition("\n")[0]
     if prod(found.manifest.get("grid") or (2,)) == 1:
         return "its map has one cell, which tells of no place"
     return "" if np.isfinite(found.signed).all() else "its map is not finite"
+
+
+def of_last(explainer: Explainer) -> Explainer | None:
+    """The same explainer of the network's last map; None where it is already, or where it reads no map."""
+    if not isinstance(explainer, Cam) or explainer.stride is None:
+        return None
+    other = copy.copy(explainer)
+    other.stride = None
+    return other
 
 
 def cheapen(explainer: Explainer) -> Explainer:

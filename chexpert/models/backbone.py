@@ -6,6 +6,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers import PatchEmbed
 from torch import nn
 
 from chexpert.models.activation import ActivationWatch
@@ -56,6 +57,7 @@ class Backbone(nn.Module):
             self.net.pre_logits = nn.Identity()  # VGG's 119 million weights between features and head
         own = load_weights(self.net, pretrained, name) if isinstance(pretrained, str | Path) else {}
         self.width: int = self.net.num_features
+        self._patches = next((module for module in self.net.modules() if isinstance(module, PatchEmbed)), None)
         statistics = self.net.pretrained_cfg
         self.register_buffer("mean", _gray(mean, own.get("mean", statistics.get("mean", (0.449,)))))
         self.register_buffer("std", _gray(std, own.get("std", statistics.get("std", (0.226,)))))
@@ -105,8 +107,13 @@ class Backbone(nn.Module):
             ProblemError: the network has no such stage.
         """
         leaves: list[torch.Tensor] = []
+        stage = self.layer_at(stride)
 
         def cut(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+            if not isinstance(output, torch.Tensor):  # HRNet's branches, TNT's tokens of two kinds
+                raise ProblemError(
+                    f"{stage} puts out several maps", where="explainer stride", mend="null: the last map"
+                )
             torch.set_grad_enabled(True)
             leaves.append(output.detach().requires_grad_())
             return leaves[-1].clone()  # what works in place behind it, as many a ReLU, must not change the leaf
@@ -162,39 +169,70 @@ class Backbone(nn.Module):
 
     def _find_stage(self, stride: int) -> str:
         """Name of the last stage of this many pixels a cell."""
-        stages = {info["reduction"]: info["module"] for info in self.net.feature_info}
+        modules = {name for name, _ in self.net.named_modules()}
+        told = getattr(self.net, "feature_info", [])  # of some networks by names that they do not have
+        stages = {info["reduction"]: info["module"] for info in told if info["module"] in modules}
         if stride not in stages:
-            mend = f"one of {', '.join(map(str, stages))}, or null for the last map"
+            mend = ", ".join(["null for the last map", *map(str, stages)])
             raise ProblemError(f"{self.name} has no stage of stride {stride}", where="explainer stride", mend=mend)
         return stages[stride]
 
     def to_map(self, features: torch.Tensor) -> torch.Tensor:
         """What a stage puts out, or its gradient, as (B, K, h, w): tokens and channels-last are turned."""
-        if features.ndim == 3:  # tokens of a transformer, (B, N, K), after class and register tokens
-            features = features[:, getattr(self.net, "num_prefix_tokens", 0) :]
-            return features.transpose(1, 2).unflatten(2, self._find_grid(features.shape[1]))
+        if features.ndim == 3:  # tokens of a transformer, (B, N, K)
+            before, grid = self._find_grid(features.shape[1])
+            return features[:, before:].transpose(1, 2).unflatten(2, grid)
         if getattr(self.net, "output_fmt", "NCHW") == "NHWC":  # as Swin gives them
             return features.permute(0, 3, 1, 2)
         return features
 
-    def _find_grid(self, tokens: int) -> tuple[int, int]:
-        """Rows and columns of the patches that the tokens stand for."""
-        embed = getattr(self.net, "patch_embed", None)
-        made_for = getattr(embed, "grid_size", None) or (0, 0)
-        square = isqrt(tokens), isqrt(tokens)  # films are square; some networks take them in any size
-        grid = made_for if prod(made_for) == tokens else square
-        if prod(grid) != tokens:
-            what = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
-            raise ProblemError(what, where="backbone name", mend="a network that keeps one token for each patch")
-        return tuple(grid)
+    def _find_grid(self, tokens: int) -> tuple[int, tuple[int, int]]:
+        """How many class and register tokens come first, and rows and columns of the patches behind them."""
+        made_for = tuple(getattr(self._patches, "grid_size", None) or (0, 0))
+        for before in (getattr(self.net, "num_prefix_tokens", 0), 0):  # CaiT, XCiT: a stage has no class token yet
+            left = tokens - before
+            square = isqrt(left), isqrt(left)  # films are square; some networks take them in any size
+            grid = made_for if prod(made_for) == left else square
+            if prod(grid) == left:
+                return before, grid
+        what = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
+        raise ProblemError(what, where="backbone name", mend="a network that keeps one token for each patch")
+
+    @property
+    def cell(self) -> int:
+        """Pixels of the side of a patch, or of a cell of the last map: a multiple of it leaves no row over."""
+        if self._patches is not None:
+            return max(self._patches.patch_size)
+        return max((info["reduction"] for info in getattr(self.net, "feature_info", [])), default=32)
 
     def _check_size(self, height: int, width: int) -> None:
-        embed = getattr(self.net, "patch_embed", None)
-        size = getattr(embed, "img_size", None) if getattr(embed, "strict_img_size", False) else None
+        """Patches that do not fill the image would leave its last rows unseen, and stretch every map."""
+        if self._patches is None:
+            return
+        patch = self._patches.patch_size
+        if height % patch[0] or width % patch[1]:
+            what = f"patches of {patch[0]} x {patch[1]} pixels ({self.name}) do not fill images of {height} x {width}"
+            mend = " or ".join(f"data.size={fit} {_say_size(fit)}" for fit in fitting_sizes(height, patch[0]))
+            raise ProblemError(what, where="data.size", mend=mend)
+        size = self._patches.img_size if self._patches.strict_img_size else None
         if size and tuple(size) != (height, width):
             what = f"{self.name} takes films of {size[0]} x {size[1]} pixels, not {height} x {width}"
-            mend = f"data.size={size[0]}, or backbone.options={{img_size: {height}}}"
+            mend = f"data.size={size[0]}, or {_say_size(height)}"
             raise ProblemError(what, where="backbone options", mend=mend)
+
+
+def fitting_sizes(size: int, cell: int) -> list[int]:
+    """The multiples of a cell next to a size, below and above.
+
+    >>> fitting_sizes(320, 14)
+    [308, 322]
+    """
+    below = size // cell * cell
+    return [fit for fit in (below, below + cell) if fit]
+
+
+def _say_size(size: int) -> str:
+    return f"+backbone.options.img_size={size}"
 
 
 def _gray(value: float | None, channels: tuple[float, ...]) -> torch.Tensor:

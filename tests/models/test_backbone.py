@@ -60,10 +60,29 @@ def test_a_network_that_takes_films_of_any_size_gives_a_map_of_theirs():
     assert tuple(backbone(torch.zeros(1, 1, 96, 96)).shape) == (1, 64, 6, 6)
 
 
+def test_tokens_without_the_class_token_become_a_map_too():
+    backbone = Backbone("test_vit", options={"img_size": 64})  # as CaiT's and XCiT's stages give them
+    tokens = torch.arange(16.0)[None, :, None].expand(1, 16, 64)
+    assert backbone.to_map(tokens)[0, 0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]
+
+
+def test_a_stage_of_several_maps_is_refused():
+    backbone = Backbone("test_vit", options={"img_size": 64})
+    backbone.net.blocks[-1].register_forward_hook(lambda module, inputs, output: (output, output))
+    with pytest.raises(ProblemError, match="puts out several maps"):
+        backbone.tap(torch.zeros(1, 1, 64, 64), 16)
+
+
+def test_a_stage_that_the_network_does_not_have_is_none(seen):
+    seen.net.feature_info = [{"reduction": 16, "module": "block.3"}]
+    with pytest.raises(ProblemError, match="no stage of stride 16"):
+        seen.layer_at(16)
+
+
 def test_tokens_that_are_no_grid_are_told():
     backbone = Backbone("test_vit", options={"img_size": 64})
     backbone.net.forward_features = lambda images: torch.zeros(1, 11, 64)
-    with pytest.raises(ProblemError, match="puts out 10 tokens, and its patches are 4 x 4"):
+    with pytest.raises(ProblemError, match="puts out 11 tokens, and its patches are 4 x 4"):
         backbone(torch.zeros(1, 1, 64, 64))
 
 
@@ -71,7 +90,7 @@ def test_tokens_that_are_no_grid_are_told():
     ("name", "options"), [("vit_tiny_patch16_224", {"img_size": 64}), ("swin_tiny_patch4_window7_224", SWIN)]
 )
 def test_a_film_of_a_size_that_a_transformer_was_not_made_for_is_told_with_the_mend(name, options):
-    message = rf"{name} takes films of 64 x 64 pixels, not 96 x 96(.|\n)*img_size: 96"
+    message = rf"{name} takes films of 64 x 64 pixels, not 96 x 96(.|\n)*options.img_size=96"
     with pytest.raises(ProblemError, match=message):
         Backbone(name, options=options)(torch.zeros(1, 1, 96, 96))
 
@@ -86,7 +105,7 @@ def test_a_map_with_channels_last_is_turned():
 
 
 def test_vgg_leaves_out_the_layers_behind_its_last_map():
-    backbone = Backbone("vgg11")
+    backbone = Backbone("vgg11", options={"mlp_ratio": 0.01})  # the layers left out have few weights to draw
     assert sum(p.numel() for p in backbone.parameters()) < 10_000_000
     assert tuple(backbone.eval()(torch.zeros(1, 1, 64, 64)).shape) == (1, 512, 2, 2)
 
