@@ -129,7 +129,8 @@ def check_input(model: Model, size: int) -> None:
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         what = f"the model cannot take an image of {size} px: {reason}"
-        raise ProblemError(what, where="data.size", mend="another data.size, or another backbone") from error
+        sizes = ", ".join(f"data.size={member.made_for} ({member.name})" for member in model.members.values())
+        raise ProblemError(what, where="data.size", mend=f"{sizes}, or another backbone") from error
     model.train()
     if blind := [model.members[name] for name, map_ in maps.items() if not map_.isnan().any()]:
         fits = fitting_sizes(size, math.lcm(*(member.cell for member in blind)))

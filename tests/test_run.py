@@ -8,7 +8,10 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -45,13 +48,32 @@ def train(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
-def start(folder: Path, phantom: Path, *overrides: str) -> float:
-    """One tiny job in this process; its explainers are not scored unless that is asked for."""
+def start(folder: Path, phantom: Path, *overrides: str, drawn: bool = False) -> float:
+    """One tiny job in this process; its explainers are not scored, and its figures not drawn, unless that is asked for.
+
+    Drawing takes four times as long as all the rest of such a job.
+    """
     folder.mkdir(exist_ok=True)
     lime = [] if any(override.startswith("explainer=") for override in overrides) else LIME
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
         cfg = compose("train", ["data=small", f"data.root={phantom}", *TINY, "explain.score=0", *lime, *overrides])
-    return run(cfg, folder)
+    with nullcontext() if drawn else leaving_figures_out():
+        return run(cfg, folder)
+
+
+@contextmanager
+def leaving_figures_out() -> Iterator[None]:
+    """An empty report, and no figures in TensorBoard."""
+
+    def leave_empty(folder: Path) -> None:
+        (folder / rundir.REPORT).touch()
+
+    with (
+        mock.patch("chexpert.run.write_report", leave_empty),
+        mock.patch("chexpert.fitting.write_report", leave_empty),
+        mock.patch("chexpert.fitting.show_evaluation"),
+    ):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -559,7 +581,7 @@ def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_ot
 
     monkeypatch.setattr("chexpert.preparing.try_explainers", lambda *_: None)
     monkeypatch.setattr("chexpert.explain.GradCAM.__call__", fail)
-    mean = start(tmp_path / "run", phantom, "explainer=[gradcam,hirescam]", "explain.score=6")
+    mean = start(tmp_path / "run", phantom, "explainer=[gradcam,hirescam]", "explain.score=6", drawn=True)
     run = tmp_path / "run"
     told = capsys.readouterr()
     assert f"{mean:.3f}"[1:] in told.out
@@ -581,7 +603,7 @@ def test_a_full_disk_while_explaining_leaves_the_figures_and_the_report(tmp_path
         write(path, text)
 
     monkeypatch.setattr(rundir, "write_text", full)
-    start(tmp_path / "run", phantom, "explainer=[hirescam]")
+    start(tmp_path / "run", phantom, "explainer=[hirescam]", drawn=True)
     assert "No space left" in capsys.readouterr().err
     assert (tmp_path / "run/report.html").stat().st_size > 10_000
     assert not (tmp_path / "run/explanations/hirescam").exists()

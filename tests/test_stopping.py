@@ -43,6 +43,7 @@ def test_stopping_ends_the_processes_that_help_even_those_that_hang():
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
     child.start()
     os.kill(child.pid, signal.SIGSTOP)
+    os.waitpid(child.pid, os.WUNTRACED)  # until it has stopped, or SIGTERM may be there first
     with heeding_signals(), pytest.raises(Stopped):
         send()
     child.join(5)

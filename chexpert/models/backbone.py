@@ -178,7 +178,14 @@ class Backbone(nn.Module):
         return stages[stride]
 
     def to_map(self, features: torch.Tensor) -> torch.Tensor:
-        """What a stage puts out, or its gradient, as (B, K, h, w): tokens and channels-last are turned."""
+        """What a stage puts out, or its gradient, as (B, K, h, w): tokens and channels-last are turned.
+
+        Raises:
+            ProblemError: these are several maps, or tokens that are no grid.
+        """
+        if not isinstance(features, torch.Tensor):  # CoaT, CrossViT
+            what = f"{self.name} puts out several maps and no last one"
+            raise ProblemError(what, where="backbone name", mend="another backbone")
         if features.ndim == 3:  # tokens of a transformer, (B, N, K)
             before, grid = self._find_grid(features.shape[1])
             return features[:, before:].transpose(1, 2).unflatten(2, grid)
@@ -197,6 +204,11 @@ class Backbone(nn.Module):
                 return before, grid
         what = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
         raise ProblemError(what, where="backbone name", mend="a network that keeps one token for each patch")
+
+    @property
+    def made_for(self) -> int:
+        """Height in pixels of the images that timm's weights were trained on."""
+        return int(self.net.pretrained_cfg.get("input_size", (1, 224, 224))[1])
 
     @property
     def cell(self) -> int:

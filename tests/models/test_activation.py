@@ -141,7 +141,5 @@ def test_traced_logits_are_the_models(stride):
 
 
 def test_a_stage_that_a_network_lacks_is_told_with_those_that_it_has():
-    with pytest.raises(
-        ProblemError, match=r"no stage of stride 5(.|\n)*null for the last map, 2, 4, 8, 16, 32"
-    ):
+    with pytest.raises(ProblemError, match=r"no stage of stride 5(.|\n)*null for the last map, 2, 4, 8, 16, 32"):
         Single(make("resnet18"), 1).trace(IMAGES, 5)
