@@ -6,6 +6,7 @@ Untrained weights, the input size that timm states, one image of a gray ramp, a 
 import sys
 import warnings
 
+import timm
 import torch
 
 from chexpert.build import check_input
@@ -20,8 +21,9 @@ FINE = 16
 
 
 def describe(name: str) -> str:
-    """The row of a network: name, size, last map, and what explains it; or why it is refused."""
+    """The row of a network: family, name, size, last map, and what explains it; or why it is refused."""
     torch.manual_seed(0)
+    start = f"| {family(name)} | {name}"
     try:
         model = Single(Backbone(name), 1).eval()
         size = model.members["backbone"].made_for
@@ -29,10 +31,15 @@ def describe(name: str) -> str:
         model.eval()
         shape = describe_maps(model, size).partition(": ")[2]
     except ProblemError as problem:
-        return f"| {name} | | | refused: {problem.what} | | |"
+        return f"{start} | | | refused: {problem.what} | | |"
     faults = [find_fault(model, kind(), size) for kind in KINDS]
     fine = find_fault(model, HiResCAM(stride=FINE), size)
-    return f"| {name} | {size} | {shape} | {tell(faults[:CAMS])} | {tell([fine])} | {tell(faults[CAMS:])} |"
+    return f"{start} | {size} | {shape} | {tell(faults[:CAMS])} | {tell([fine])} | {tell(faults[CAMS:])} |"
+
+
+def family(name: str) -> str:
+    """The module of timm that has this network."""
+    return timm.model_entrypoint(name).__module__.rpartition(".")[2]
 
 
 def tell(faults: list[str]) -> str:

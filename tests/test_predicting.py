@@ -350,7 +350,7 @@ def test_no_name_or_id_of_50_is_in_anything_that_is_left(run, tmp_path):
     assert done.returncode == 1, done.stderr
     assert "broken.dcm" in done.stderr  # on the user's own terminal
     film = next(ward.glob("*/MRN*.dcm"))
-    few = "--explainer gradcam lime explainer.lime.samples=20".split()
+    few = ["--explainer", "gradcam", "lime", "explainer.lime.samples=20"]
     script = [sys.executable, "scripts/explain.py", str(run), str(film), "--out", str(out / "explained"), *few]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
