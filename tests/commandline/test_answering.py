@@ -109,7 +109,7 @@ def compose_each(arguments: list[str]) -> int:
     ("typed", "where", "word"),
     [
         ("start_from=", "start_from=", "start_from=null"),
-        ("data.root=", "data.root=", "data.root=null"),
+        ("data.root=", "data.root=", "a value"),
         ("resume=''", "resume=", "resume=null"),
         ("optimizer.lr=high", "optimizer.lr=high", "a number"),
         ("lr=high", "lr=high", "a number"),
