@@ -10,14 +10,14 @@ from chexpert.commandline.meaning import Answer
 from chexpert.commandline.reference import write_reference
 from chexpert.commandline.settings import Settings
 from chexpert.commandline.values import check_value
-from chexpert.commandline.words import Typed, read_words, spell, split_commas
+from chexpert.commandline.words import Typed, read_words, split_commas
 from chexpert.problem import ProblemError
 
 HELP = {"--help", "-h", "help", "-help", "--h"}
 
 
 def answer(arguments: Sequence[str], conf: Path) -> list[str]:
-    """The arguments for Hydra: as they were typed, with ``~`` for the home folder as shells have it.
+    """The arguments for Hydra: its own options, and the settings with ``~`` for the home folder as shells have it.
 
     Ends the process with the reference where help is asked for, and with one message where something cannot be run.
     """
@@ -49,7 +49,7 @@ def check(arguments: Sequence[str], settings: Settings) -> list[str]:
         else:
             meant.append(expand_home(setting))
     if not answers:
-        return restore(arguments, typed, meant)
+        return [*typed.options, *meant]
     raise tell(answers, meant, typed)
 
 
@@ -99,7 +99,6 @@ def expand_home(setting: str) -> str:
     """
     key, equals, value = setting.partition("=")
     parts = [_expand(part) if part.startswith("~") else part for part in split_commas(value)]
-    parts = [spell(new) if new != old else old for new, old in zip(parts, split_commas(value), strict=True)]
     return f"{key}{equals}{','.join(parts)}"
 
 
@@ -108,12 +107,6 @@ def _expand(path: str) -> str:
         return str(Path(path).expanduser())
     except RuntimeError:  # nobody of this name
         return path
-
-
-def restore(arguments: Sequence[str], typed: Typed, meant: Sequence[str]) -> list[str]:
-    """What was typed, in its order, with what was expanded in it."""
-    new = {words: setting for (_, words), setting in zip(typed.settings, meant, strict=True)}
-    return [new.get(argument, argument) for argument in arguments]
 
 
 def tell(answers: Sequence[Answer], meant: Sequence[str], typed: Typed) -> ProblemError:

@@ -6,8 +6,18 @@ from collections.abc import Mapping
 from chexpert.commandline.meaning import Answer, find_near
 from chexpert.commandline.names import find_name, normalise, translate
 from chexpert.commandline.settings import Settings, list_networks
+from chexpert.commandline.sources import is_installed
+from chexpert.problem import advise_extra
 
 KEY = re.compile(r"(?P<sign>[+~]{0,2})(?P<key>[^=]*)(?P<equals>=?)(?P<value>.*)", re.DOTALL)
+PLUGINS = {
+    **dict.fromkeys(("local", "joblib"), ("hydra_plugins.hydra_joblib_launcher", "sweep")),
+    **dict.fromkeys(
+        ("slurm", "slurm_local", "submitit_slurm", "submitit_local"), ("hydra_plugins.hydra_submitit_launcher", "slurm")
+    ),
+    "optuna": ("optuna", "sweep"),
+}
+"""The module that each launcher and sweeper needs, and the extra that installs it."""
 OPEN = ("_target_", "_partial_", "_recursive_", "_convert_")
 
 
@@ -18,7 +28,9 @@ def check_key(setting: str, settings: Settings, chosen: Mapping[str, object]) ->
     sign, key, equals, value = match.groups()
     if setting == "-m":
         return Answer("a sweep is asked for by -m", meant=["-m"])
-    if sign == "~" or key.partition("@")[0].startswith("hydra") or "@" in key:
+    if key in ("hydra/launcher", "hydra/sweeper"):
+        return _check_plugin(key, value)
+    if sign == "~" or key.startswith("hydra") or "@" in key:
         return None
     if not equals:
         return _check_word(setting, settings)
@@ -29,6 +41,15 @@ def check_key(setting: str, settings: Settings, chosen: Mapping[str, object]) ->
         return None
     first, dot, rest = key.partition(".")
     return _check_inner(first, rest, value, settings, chosen) if dot else _check_flat(key, value, settings, chosen)
+
+
+def _check_plugin(key: str, name: str) -> Answer | None:
+    """A launcher or sweeper that has to be installed first; Hydra itself would list those that are."""
+    if name not in PLUGINS:
+        near = find_near(name, PLUGINS)
+        return Answer(f"no {key} of this name", meant=[f"{key}={near[0]}"]) if near and name != "basic" else None
+    module, extra = PLUGINS[name]
+    return None if is_installed(module) else Answer(f"{key}={name} is not installed", hint=advise_extra(extra))
 
 
 def _check_word(word: str, settings: Settings) -> Answer | None:

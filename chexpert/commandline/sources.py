@@ -90,6 +90,14 @@ def _read(module: str) -> str:
     return ""
 
 
+def is_installed(module: str) -> bool:
+    """Whether a module can be imported, as far as its place tells."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor what is above it
+        return False
+
+
 def _find_function(found: Found) -> tuple[ast.FunctionDef, Found] | None:
     """The function that takes the arguments, of the class itself or of the first base that has one."""
     if isinstance(found.node, ast.FunctionDef):

@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from chexpert import rundir
-from chexpert.config.paths import quote_paths
+from chexpert.config.paths import quote_values
 from chexpert.config.resolving import resolve
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, find_rank
@@ -63,7 +63,8 @@ def telling_problems() -> Iterator[None]:
 def repeat(arguments: Sequence[str]) -> list[str]:
     """The command line with that of the run or sweep in it that ``resume=PATH`` names; see :func:`resume.replay`."""
     with telling_problems():
-        return quote_paths(replay(arguments))
+        whole = replay(arguments)
+        return quote_values(sorted(whole, key=lambda one: not one.startswith("-")))  # Hydra reads no option in between
 
 
 def choose_folder(config: DictConfig) -> str:
