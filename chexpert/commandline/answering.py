@@ -11,6 +11,7 @@ from chexpert.commandline.reference import write_reference
 from chexpert.commandline.settings import Settings
 from chexpert.commandline.values import check_value
 from chexpert.commandline.words import Typed, read_words, split_commas
+from chexpert.observations import COMPETITION
 from chexpert.problem import ProblemError
 
 HELP = {"--help", "-h", "help", "-help", "--h"}
@@ -50,7 +51,7 @@ def check(arguments: Sequence[str], settings: Settings) -> list[str]:
             meant.append(expand_home(setting))
     if not answers:
         return [*typed.options, *meant]
-    raise tell(answers, meant, typed)
+    raise tell(answers, add_mean(meant), typed)
 
 
 def find_choices(typed: Typed, settings: Settings) -> dict[str, str]:
@@ -107,6 +108,19 @@ def _expand(path: str) -> str:
         return str(Path(path).expanduser())
     except RuntimeError:  # nobody of this name
         return path
+
+
+def add_mean(meant: list[str]) -> list[str]:
+    """What is meant, with the mean over the same list where the usual one has observations that are not in it.
+
+    >>> add_mean(["observations=[Edema]", "seed=1"])
+    ['observations=[Edema]', 'seed=1', 'mean_over=[Edema]']
+    """
+    value = dict(one.partition("=")[::2] for one in meant).get("observations", "")
+    one_list = value.startswith("[") and len(split_commas(value)) == 1
+    if not one_list or any(one.startswith("mean_over=") for one in meant) or all(name in value for name in COMPETITION):
+        return meant
+    return [*meant, f"mean_over={value}"]
 
 
 def tell(answers: Sequence[Answer], meant: Sequence[str], typed: Typed) -> ProblemError:

@@ -117,6 +117,8 @@ def _translate(what: str, key: str, target: str, value: str, settings: Settings)
 def _hint_of(target: str, settings: Settings) -> str:
     if target == "scheduler.warmup":
         return "scheduler=warmup_cosine scheduler.warmup=0.05: a share of all steps"
+    if target == "trainer.max_epochs":
+        return f"{target}=... counts epochs; less than one: trainer.limit_train_batches=..."
     if target in settings.groups:
         return f"{target}= one of {', '.join(settings.groups[target])}"
     return f"{target}=..."

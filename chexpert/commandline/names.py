@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 
 NAMES: Mapping[str, str] = {
-    "trainer.max_epochs": "epochs epoch max_epochs max_epoch num_epochs n_epochs nb_epoch nepochs num_train_epochs e",
+    "trainer.max_epochs": "epochs epoch max_epochs max_epoch num_epochs n_epochs nb_epoch nepochs num_train_epochs e "
+    "max_steps num_steps total_steps steps max_iter iterations iters",
     "optimizer.lr": "lr learning_rate lr0 initial_lr init_lr base_lr rate",
     "optimizer.weight_decay": "wd weight_decay decay l2",
     "optimizer.momentum": "momentum",
@@ -169,6 +170,11 @@ def _augmentation(name: str, value: str) -> list[str] | None:
     return ["data.augmentation=null"] if value.lower() in OFF else None
 
 
+def _epochs(name: str, value: str) -> list[str] | None:
+    """The length of a run is counted in epochs here, and in steps elsewhere."""
+    return [f"trainer.max_epochs={value}"] if value and "step" not in name and "iter" not in name else None
+
+
 def _share(name: str, value: str) -> list[str] | None:
     """A warm-up is a share of the steps here, and a number of epochs or steps elsewhere."""
     return ["scheduler=warmup_cosine", f"scheduler.warmup={value}"] if re.fullmatch(r"0?\.\d+", value) else None
@@ -188,6 +194,7 @@ def _views(name: str, value: str) -> list[str] | None:
 
 
 SPECIAL: Mapping[str, Callable[[str, str], list[str] | None]] = {
+    "trainer.max_epochs": _epochs,
     "trainer.devices": _devices,
     "trainer.accelerator": _accelerator,
     "trainer.precision": _precision,
