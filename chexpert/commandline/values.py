@@ -10,8 +10,8 @@ from chexpert.commandline.sources import Argument
 from chexpert.commandline.words import close_brackets, split_commas, walk_values
 
 NONE = ("none", "None", "NONE", "nil", "Null_")
-NEEDED = ("name", "data.root")
-"""Settings that cannot be null."""
+NOTHING = {"pretrained": "false", "data.test": "false", "calibration": "null", "explainer": "[]"}
+"""Words for none, where the default or annotation does not say that it is null."""
 LISTS = ("observations", "mean_over", "explain.views", "explain.observations", "trainer.devices", "labels.uncertain")
 READ_BY_HYDRA = re.compile(r"""^\s*(?:[\[{'"]|\$\{|\w+\()""")
 
@@ -24,10 +24,10 @@ def check_value(setting: str, settings: Settings, chosen: Mapping[str, object], 
     if key.startswith("~") or plain.startswith("hydra"):
         return None
     if value.strip() in ("", "''", '""'):
-        return Answer(
-            "an empty value: a variable that is not set?",
-            hint="a value" + f", or {plain}=null for none" * (plain not in NEEDED),
-        )
+        found = settings.top.get(plain) or find_argument(plain, settings)
+        none = NOTHING.get(plain) or ("null" if found and _can_be_null(found) else "")
+        hint = f"{plain}=..." + f", or {plain}={none} for none" * bool(none)
+        return Answer("an empty value: a variable that is not set?", hint=hint)
     closed = close_brackets(value)
     if closed != value and (READ_BY_HYDRA.match(value) or value.endswith(("]", "}"))):
         return Answer("brackets or quotes that do not match", meant=[f"{key}={closed}"])
@@ -38,6 +38,10 @@ def check_value(setting: str, settings: Settings, chosen: Mapping[str, object], 
         _check_kind(plain, key, value, settings, chosen),
     ]
     return next(filter(None, checks), None)
+
+
+def _can_be_null(found: Argument) -> bool:
+    return found.default in ("null", "None") or "None" in found.annotation
 
 
 def _check_several(key: str, value: str, settings: Settings, sweep: bool) -> Answer | None:

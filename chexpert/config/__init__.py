@@ -4,7 +4,15 @@ from hydra.core.config_store import ConfigStore
 
 from chexpert.config.folder import RunFolder, repeat
 from chexpert.config.lengths import find_short_problems
-from chexpert.config.problems import CALIBRATIONS, GROUPS, LEVELS, STUDY_SCORES, find_explain_problems, find_problems
+from chexpert.config.problems import (
+    CALIBRATIONS,
+    GROUPS,
+    LEVELS,
+    STUDY_SCORES,
+    find_checkpoint,
+    find_explain_problems,
+    find_problems,
+)
 from chexpert.config.recipes import compose_recipe
 from chexpert.config.resolving import find_notices, resolve
 from chexpert.config.schema import ExplainConfig, make_schema
@@ -24,6 +32,7 @@ __all__ = [
     "SweepTable",
     "check_targets",
     "compose_recipe",
+    "find_checkpoint",
     "find_explain_problems",
     "find_notices",
     "find_problems",

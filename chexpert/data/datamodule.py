@@ -21,7 +21,7 @@ from chexpert.data.manifest import read_manifest
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.reading import SplitReader, check_patients
 from chexpert.data.settings import find_wrong_settings
-from chexpert.data.split import held_range, hold_out
+from chexpert.data.split import check_folds, held_range, hold_out
 from chexpert.data.summary import describe_source, summarise_split, write_labels
 
 
@@ -81,7 +81,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         super().__init__()
         self.root, self.variant, self.labeller, self.views = Path(root), variant, labeller, views
         self.observations, self.labels, self.seed = list(observations), labels, seed
-        self.held, self.with_test = held_range(dev, folds, fold), test
+        self.held, self.folds, self.with_test = held_range(dev, folds, fold), folds, test
         self.preprocessing, self.augmentation = Preprocessing(size, fit), augmentation
         self.batch_size, self.workers, self.on_missing = batch_size, workers, on_missing
         self.cache, self.manifest = cache, manifest
@@ -154,6 +154,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         check_patients(frames, self.layout.folder)
         whole = dict(frames)
         if stage == "fit" and self.held is not None:
+            check_folds(frames["train"], self.folds)
             frames["train"], frames["dev"] = hold_out(frames["train"], *self.held, self.seed)
         self.on_read({name: len(frame) for name, frame in frames.items()})
         films = {name: self._open_cache(name, frame) for name, frame in whole.items()}

@@ -56,7 +56,7 @@ MEANT = {
     "optim.lr=1e-3": "optimizer.lr=1e-3",
     "--config-name densenet121_original": "experiment=densenet121_original",
     "'observations=[Edema'": "observations=[Edema] mean_over=[Edema]",
-    "'observations=[Edema, Pleural Effusion' mean_over=[Edema]": "'observations=[Edema, Pleural Effusion]' mean_over=[Edema]",
+    "'observations=[Edema, Fracture' mean_over=[Edema]": "'observations=[Edema, Fracture]' mean_over=[Edema]",
     "observations=[Edema, Pleural Effusion": "'observations=[Edema,Pleural Effusion]' "
     "'mean_over=[Edema,Pleural Effusion]'",
     "'observations=Edema]'": "observations=[Edema] mean_over=[Edema]",
@@ -120,7 +120,12 @@ def compose_first(arguments: list[str]) -> list[str]:
     ("typed", "where", "word"),
     [
         ("start_from=", "start_from=", "start_from=null"),
-        ("data.root=", "data.root=", "a value"),
+        ("data.root=", "data.root=", "data.root=..."),
+        ("pretrained=", "pretrained=", "pretrained=false"),
+        ("data.test=", "data.test=", "data.test=false"),
+        ("data.cache=", "data.cache=", "data.cache=null"),
+        ("calibration=", "calibration=", "calibration=null"),
+        ("seed=", "seed=", "seed=..."),
         ("resume=''", "resume=", "resume=null"),
         ("optimizer.lr=high", "optimizer.lr=high", "a number"),
         ("lr=high", "lr=high", "a number"),
@@ -234,3 +239,10 @@ def test_the_real_command_answers_before_hydra_with_exit_code_1():
     assert done.returncode == 1
     assert "trainer.max_epochs=3" in done.stderr
     assert not {"torch", "hydra", "omegaconf", "numpy"} & loaded
+
+
+@pytest.mark.parametrize("key", ["data.root", "name", "seed", "optimizer.lr", "data.size"])
+def test_what_must_be_given_is_not_answered_by_null(key):
+    with pytest.raises(ProblemError) as caught:
+        check([f"{key}="], SETTINGS)
+    assert "null" not in caught.value.mend
