@@ -215,6 +215,8 @@ def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, 
     """The validation views of the run's data that its ``explain`` chooses, with labels and masks."""
     dataset, masks = data.datasets["valid"], find_masks(choice["masks"], data.layout.folder)
     rows = choose_rows(dataset, choice["views"], choice["count"], loaded.config["seed"])
+    if choice["views"] is None and choice["count"] > len(rows):
+        print(f"note: explain.count={choice['count']}, and valid has {len(rows):,} views", file=sys.stderr)
     views = find_views(dataset, rows, loaded.observations, masks)
     if not views:
         what, mend = f"none of the {len(rows)} chosen views can be read", "choose others, or more: explain.count=N"
