@@ -90,7 +90,9 @@ def pass_on(run: Path) -> Path:
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # nor can anything be removed from a disk that can only be read
             part.unlink(missing_ok=True)
-        raise ProblemError(f"the weights cannot be written: {error}", where=str(path), mend="make room") from error
+        raise ProblemError(
+            f"the weights cannot be written: {error}", where=str(path), mend="make room, or make it writable"
+        ) from error
     return path
 
 

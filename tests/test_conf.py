@@ -126,6 +126,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("labels.uncertain=[0.9,0.1]", "not a label rule"),
         ("labels.blank={default:ones,Oedema:zeros}", "no observation of CheXpert: 'Oedema'"),
         ("labels.blank={Edema:zeros}", "no rule for Atelectasis, Cardiomegaly, Consolidation, Pleural Effusion"),
+        ("labels.blank={Edema:zeros}", "labels.blank.default=zeros"),
         ("labels.blank={default:ones,Pleural Effusion:maybe}", "labels.blank.Pleural Effusion"),
         ("labels.blank=three_class", "three_class is for uncertain labels"),
         ("labels.uncertain=self_trained", "labels.predictions=RUN"),
@@ -396,3 +397,23 @@ def test_what_follows_from_one_wrong_list_is_not_told_too():
     with pytest.raises(ProblemError) as caught:
         resolve(make("observations=[Edma]"))
     assert str(caught.value).count("where:") == 1
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["labels.blank={Edema:zeros}", "labels.blank.default=zeros"],
+        ["explainer=[hirescam,gradcam,lime,rise]", "explainer.rise.samples=100"],
+        ["features=f", "data.augmentation=null", "backbone.frozen=true", "backbone.pretrained=true"],
+        ["unfreeze_epoch=0", "backbone.frozen=true", "pretrained=true"],
+        ["model=combined", "unfreeze_epoch=0", "model.members.densenet.frozen=true", "pretrained=true"],
+        ["loss=auc_margin", "optimizer=pesg"],
+        ["data.augmentation=null"],
+        ["trainer.accelerator=auto"],
+        ["observations=[Edema]", "mean_over=[Edema]"],
+        ["backbone.name=vit_tiny_patch16_224", "backbone.options={img_size:64}", "data.size=64"],
+        ["labels=conditional", "observations=all"],
+    ],
+)
+def test_what_hints_advise_is_not_refused(overrides):
+    try_out(resolve(make(*overrides)))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 NAMES: Mapping[str, str] = {
     "trainer.max_epochs": "epochs epoch max_epochs max_epoch num_epochs n_epochs nb_epoch nepochs num_train_epochs e "
-    "max_steps num_steps total_steps steps max_iter iterations iters",
+    "max_steps min_steps num_steps total_steps steps max_iter iterations iters max_time",
     "optimizer.lr": "lr learning_rate lr0 initial_lr init_lr base_lr rate",
     "optimizer.weight_decay": "wd weight_decay decay l2",
     "optimizer.momentum": "momentum",
@@ -41,6 +41,7 @@ NAMES: Mapping[str, str] = {
     "observations": "classes targets pathologies tasks findings label_names class_names",
     "early_stopping": "patience early_stop early_stopping_patience earlystopping",
     "trainer.precision": "precision amp fp16 bf16 half mixed_precision",
+    "trainer.limit_train_batches": "overfit_batches overfit limit_batches",
     "trainer.devices": "devices gpus num_gpus n_gpus ngpus ngpu num_devices gpu_ids gpu",
     "trainer.accelerator": "device accelerator cuda cpu mps",
     "trainer.gradient_clip_val": "clip_grad grad_clip gradient_clip "
@@ -172,7 +173,7 @@ def _augmentation(name: str, value: str) -> list[str] | None:
 
 def _epochs(name: str, value: str) -> list[str] | None:
     """The length of a run is counted in epochs here, and in steps elsewhere."""
-    return [f"trainer.max_epochs={value}"] if value and "step" not in name and "iter" not in name else None
+    return [f"trainer.max_epochs={value}"] if value and not re.search("step|iter|time", name) else None
 
 
 def _share(name: str, value: str) -> list[str] | None:

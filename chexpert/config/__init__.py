@@ -12,12 +12,14 @@ from chexpert.config.problems import (
     find_checkpoint,
     find_explain_problems,
     find_problems,
+    write_list,
 )
 from chexpert.config.recipes import compose_recipe
 from chexpert.config.resolving import find_notices, resolve
 from chexpert.config.schema import ExplainConfig, make_schema
 from chexpert.config.sweep_table import SweepTable
 from chexpert.config.targets import PARTIAL, TARGET, check_targets, find_target, walk
+from chexpert.config.unknown import tell_unknown
 from chexpert.search import register
 
 __all__ = [
@@ -40,7 +42,9 @@ __all__ = [
     "find_target",
     "repeat",
     "resolve",
+    "tell_unknown",
     "walk",
+    "write_list",
 ]
 
 register()

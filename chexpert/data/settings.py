@@ -29,7 +29,7 @@ def find_wrong_settings(root: object, options: Mapping[str, Any]) -> Iterator[Pr
     yield from _find_wrong_paths(options)
     augmentation = options.get("augmentation")
     if augmentation is not None and not isinstance(augmentation, Mapping):
-        mend = "null for none, or one of its settings: data.augmentation.rotation=5"
+        mend = "leave it out, or data.augmentation=null for none"
         yield ProblemError(f"{augmentation!r} is not possible", where="data.augmentation", mend=mend)
     if root is None:
         mend = "give the folder above CheXpert's own: data.root=..., or set CHEXPERT_ROOT"

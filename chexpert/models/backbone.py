@@ -193,7 +193,7 @@ class Backbone(nn.Module):
         size = getattr(embed, "img_size", None) if getattr(embed, "strict_img_size", False) else None
         if size and tuple(size) != (height, width):
             what = f"{self.name} takes films of {size[0]} x {size[1]} pixels, not {height} x {width}"
-            mend = f"data.size={size[0]}, or backbone.options={{img_size: {height}}}"
+            mend = f"data.size={size[0]}, or backbone.options={{img_size:{height}}}"
             raise ProblemError(what, where="backbone options", mend=mend)
 
 
