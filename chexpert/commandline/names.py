@@ -114,13 +114,8 @@ def _devices(name: str, value: str) -> list[str] | None:
         return ["trainer=gpu"]
     if not value.isdigit():
         return None
-    return (
-        ["trainer=cpu"]
-        if value == "0"
-        else ["trainer=gpu"]
-        if value == "1"
-        else ["trainer=gpu", f"trainer.devices={value}"]
-    )
+    known = {"0": ["trainer=cpu"], "1": ["trainer=gpu"]}
+    return known.get(value, ["trainer=gpu", f"trainer.devices={value}"])
 
 
 def _accelerator(name: str, value: str) -> list[str] | None:
@@ -190,10 +185,6 @@ def _weight(name: str, value: str) -> list[str] | None:
     return ["loss=weighted_bce", f"loss.pos_weight={word}"] if value else None
 
 
-def _views(name: str, value: str) -> list[str] | None:
-    return [f"data.views={value.lower()}"] if value else None
-
-
 SPECIAL: Mapping[str, Callable[[str, str], list[str] | None]] = {
     "trainer.max_epochs": _epochs,
     "trainer.devices": _devices,
@@ -208,7 +199,6 @@ SPECIAL: Mapping[str, Callable[[str, str], list[str] | None]] = {
     "backbone.frozen": _switch("backbone.frozen=true", "backbone.frozen=false"),
     "compile": _switch("compile=true", "compile=false"),
     "data.augmentation": _augmentation,
-    "data.views": _views,
     "scheduler.warmup": _share,
     "optimizer.momentum": _momentum,
     "loss.pos_weight": _weight,

@@ -58,7 +58,8 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
     variants = "data=small, data=full" if where.startswith("data.") else "--variant small, --variant full"
     names = "; ".join(f"{layout.name} ({layout.variant}) in {layout.folder}" for layout in wanted or found)
     if wanted:
-        mend = f"choose one: {variants}, or give its own folder"
+        mend = f"give its own folder: {where}=..." if where.startswith("data.") else "give its own folder"
+        mend += f", or choose one: {variants}" * (len({layout.variant for layout in wanted}) > 1)
         raise ProblemError(f"several copies of CheXpert: {names}", where=f"{where}={root}", mend=mend)
     kind = "" if variant == "auto" else f"{variant} "
     looked = f"; found: {names}" if found else f"; looked for {', '.join(NAMED)}, AIMI's batches and train.csv itself"
