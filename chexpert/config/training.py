@@ -23,7 +23,7 @@ def _rate_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
     rate = (cfg["optimizer"] or {}).get("lr")
     if isinstance(rate, int | float) and not isinstance(rate, bool) and rate <= 0 and _count_epochs(cfg):
         mend = "a number above 0, such as 3e-4; to train nothing: trainer.max_epochs=0"
-        yield ProblemError(f"{rate} is not possible", where="optimizer.lr", mend=mend)
+        yield ProblemError(f"a learning rate of {rate} is not possible", where="optimizer.lr", mend=mend)
 
 
 def _backbone_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:

@@ -96,4 +96,4 @@ def find_dropout_problems(dropout: object) -> list[str]:
     if isinstance(dropout, int | float) and not isinstance(dropout, bool) and 0 <= dropout < 1:
         return []
     mend = "a probability from 0 to below 1, such as 0.3"
-    return [str(ProblemError(f"{dropout!r} is not possible", where="model.dropout", mend=mend))]
+    return [str(ProblemError(f"a dropout of {dropout!r} is not possible", where="model.dropout", mend=mend))]
