@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -43,8 +44,11 @@ def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, i
             yield f"{name} has {yes:,.0f} positive and {no:,.0f} negative labels to learn from under this policy"
 
 
-def find_notes(data: CheXpertDataModule) -> Iterator[str]:
+def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str]:
     """What is done otherwise than the settings say."""
+    explain, there = cfg["explain"], len(data.datasets["valid"])
+    if cfg["explainer"] and explain["views"] is None and explain["count"] > there:
+        yield f"explain.count={explain['count']}, and valid has {there:,} views: all of them are explained"
     if (train := data.datasets.get("train")) and joins_last(len(train), data.batch_size):
         yield (
             f"one of {len(train):,} training images is left over behind batches of {data.batch_size}: "

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from chexpert.config import PARTIAL, TARGET, check_targets, find_target, walk
+from chexpert.config import PARTIAL, TARGET, check_targets, find_target, walk, write_list
 from chexpert.data import Preprocessing
 from chexpert.explain import ExplainCallback, Explainer
 from chexpert.models import Model, fitting_sizes
@@ -37,7 +37,11 @@ def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
     """
     targets = {place: find_target(inner, place) for place, inner in walk(node, where)}
     if where not in targets:
-        raise ProblemError("nothing to build: no _target_", where=where, mend="choose one of its config group")
+        raise ProblemError(
+            "nothing to build: no _target_",
+            where=where,
+            mend=f"choose it: {where}=OPTION; python train.py --help lists them",
+        )
     with told(node, where):
         factory = partial(targets[where], **_fill_all(node, where, targets))
         return factory if node.get(PARTIAL) else factory(**given)
@@ -150,13 +154,15 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
             raise ProblemError(
                 f"the checkpoint puts out {card['observations']}, this run {cfg['observations']}",
                 where=f"start_from={cfg['start_from']}",
-                mend="set observations to the checkpoint's, or start its backbone only: pretrained=PATH",
+                mend=f"{write_list('observations', card['observations'])}, with mean_over among them; or only its "
+                "backbone: start_from=null pretrained=RUN/checkpoints/best.ckpt",
             )
         if (trained := find_readout(card)) != readout:
             raise ProblemError(
                 f"the checkpoint's outputs are read as {trained}, this run's as {readout}",
                 where=f"start_from={cfg['start_from']}",
-                mend="set labels to the checkpoint's, or start its backbone only: pretrained=PATH",
+                mend="labels=... as that run had them; or only its backbone: start_from=null "
+                "pretrained=RUN/checkpoints/best.ckpt",
             )
         load_state(model, state, f"start_from={cfg['start_from']}")
     return lay_out(model, cfg)

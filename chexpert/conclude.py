@@ -38,6 +38,9 @@ def fit_calibration(
     if not chosen or not method:
         return None
     fitted = Calibration.fit(method, chosen, list(read_levels(folder, chosen, judged[chosen])))
+    if not any(any(level.values()) for level in fitted.levels.values()):
+        print(f"warning: no calibration: {chosen} has no observation with positives and negatives", file=sys.stderr)
+        return None
     fitted.write(folder / rundir.CALIBRATION)
     return fitted
 

@@ -40,7 +40,8 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Sequence[s
     """
     told = read_state(folder)
     if not cfg.get("resume") or not told:
-        mend = "choose another hydra.run.dir" + ", or go on with what lies there: resume=auto" * bool(told)
+        mend = "choose another: hydra.run.dir=..."
+        mend += f", or go on with what lies there: python train.py {quote(f'resume={folder}')}" * bool(told)
         raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)
     if sweep and told["state"] == "failed" and list(overrides) == told["overrides"]:  # others may do better
         mend = f"once it is mended: python train.py {quote(f'resume={folder}')}"

@@ -27,7 +27,7 @@ def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule)
         return
     trained = [name for name, member in model.members.items() if any(p.requires_grad for p in member.parameters())]
     if trained:
-        mend = "freeze it (frozen: true), or features=null"
+        mend = "model.members.NAME.frozen=true (of model=single backbone.frozen=true), or features=null"
         raise ProblemError(f"these members are trained: {', '.join(trained)}", where="features", mend=mend)
     device = torch.device(find_device(cfg["trainer"].get("accelerator", "auto")))
     width = sum(member.width for member in model.members.values())

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from chexpert import rundir
 from chexpert.build import Loaded, build, load
-from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_problems
+from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_problems, tell_unknown
 from chexpert.data import CheXpertDataModule, LabelPolicy, telling_dead_workers
 from chexpert.data.explore import find_layout
 from chexpert.explain import (
@@ -167,9 +167,11 @@ def compose_settings(
             OmegaConf.from_dotlist(list(overrides)),
         )
     except OmegaConfBaseException as error:
-        what, mend = str(error).splitlines()[0], "see explain in conf/train.yaml"
+        what, mend = str(error).splitlines()[0], "python train.py --help lists the settings explain... and explainer..."
         raise ProblemError(what, where=" ".join(overrides) or "the run's config", mend=mend) from error
     plain: dict[str, Any] = OmegaConf.to_container(settings)  # type: ignore[assignment]
+    if other := [key for key in plain if key not in ("explainer", "explain")]:
+        raise tell_unknown(other[0], "the settings of scripts/explain.py", ["explainer", "explain"])
     check_settings(plain["explainer"], plain["explain"], explainers)
     return plain["explainer"], plain["explain"]
 
@@ -179,7 +181,8 @@ def check_settings(nodes: Mapping[str, Any], choice: Mapping[str, Any], explaine
     problems = list(map(str, find_explain_problems(choice)))
     for name, node in nodes.items():
         if name not in explainers:
-            problem = ProblemError("set, but not chosen", where=f"explainer.{name}", mend=f"--explainer ... {name}")
+            mend = f"choose it too, or leave it out: --explainer {' '.join([*explainers, name])}"
+            problem = ProblemError("set, but not chosen", where=f"explainer.{name}", mend=mend)
             problems.append(str(problem))
         else:
             problems += map(str, check_targets(node, f"explainer.{name}"))
@@ -215,6 +218,8 @@ def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, 
     """The validation views of the run's data that its ``explain`` chooses, with labels and masks."""
     dataset, masks = data.datasets["valid"], find_masks(choice["masks"], data.layout.folder)
     rows = choose_rows(dataset, choice["views"], choice["count"], loaded.config["seed"])
+    if choice["views"] is None and choice["count"] > len(rows):
+        print(f"note: explain.count={choice['count']}, and valid has {len(rows):,} views", file=sys.stderr)
     views = find_views(dataset, rows, loaded.observations, masks)
     if not views:
         what, mend = f"none of the {len(rows)} chosen views can be read", "choose others, or more: explain.count=N"

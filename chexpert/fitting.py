@@ -70,7 +70,7 @@ def fit(
         print(introduce(model, data, trainer, folder), flush=True)
         for warning in find_warnings(data, undefined, monitor):
             print(f"warning: {warning}", file=sys.stderr)
-        for note in find_notes(data):
+        for note in find_notes(data, cfg):
             print(f"note: {note}", file=sys.stderr)
     if "train" in data.datasets:
         trainer.fit(module, datamodule=data, ckpt_path=last and last.path, weights_only=True)
@@ -84,6 +84,11 @@ def fit(
         results.metrics["flagged"] = data.flagged
     results.metrics["skipped"] = sorted(data.skipped)  # again: by now it is known what cannot be read
     rundir.write_json(folder / rundir.METRICS, results.metrics)
+    for kind, lines in data.lines.items():
+        if lines.more:
+            print(
+                f"note: {lines.count:,} images were {kind}: {folder / rundir.METRICS} lists them all", file=sys.stderr
+            )
     rundir.write_json(folder / rundir.DATA, data.summarise())
     if weights:
         pass_on(folder)

@@ -15,7 +15,7 @@ from chexpert.explain import try_explainers
 from chexpert.features import use_features
 from chexpert.models import Model
 from chexpert.problem import ProblemError
-from chexpert.ranks import agree, check_devices, count_devices, find_rank
+from chexpert.ranks import agree, count_devices, find_rank
 from chexpert.resume import read_config
 from chexpert.stored import read_checkpoint
 from chexpert.training import choose_precision
@@ -25,7 +25,6 @@ def settle(cfg: DictConfig) -> dict[str, Any]:
     """The config as plain containers, checked, and how several devices work together."""
     plain = resolve(cfg)
     trainer = plain["trainer"]
-    check_devices(trainer)
     if find_rank() is not None or count_devices(trainer) > 1:
         trainer.setdefault("strategy", "ddp")
         if plain["unfreeze_epoch"] and trainer["strategy"] == "ddp":

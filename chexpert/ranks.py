@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from chexpert.problem import ProblemError
@@ -40,28 +40,25 @@ def count_devices(trainer: Mapping[str, Any]) -> int:
     return int(devices)
 
 
-def check_devices(trainer: Mapping[str, Any]) -> None:
-    """Whether this machine has the devices that a trainer's settings ask for.
-
-    Raises:
-        ProblemError: it has not; Lightning's own words name no way out.
-    """
+def find_device_problems(trainer: Mapping[str, Any]) -> Iterator[ProblemError]:
+    """The devices that a trainer's settings ask for and this machine has not; Lightning's words name no way out."""
     import torch
 
     accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", 1)
     gpus, mps = torch.cuda.device_count(), torch.backends.mps.is_available()
     has = [f"{gpus} CUDA device{'s' * (gpus != 1)}"] * bool(gpus) + ["one of Apple's (mps)"] * mps + ["a CPU"]
     there = f"this machine has {' and '.join(has)}"
-    mend = "trainer=cpu, or leave trainer out: it takes what there is"
-    wanted = {"gpu": gpus or mps, "cuda": gpus, "mps": mps}.get(accelerator, True)
-    if not wanted:
-        raise ProblemError(f"no such device: {there}", where=f"trainer.accelerator={accelerator}", mend=mend)
+    mend = "trainer.accelerator=cpu, or auto, which takes what there is"
+    wanted = {"auto": True, "cpu": True, "gpu": gpus or mps, "cuda": gpus, "mps": mps}
+    if not wanted.get(accelerator):
+        yield ProblemError(f"no such device: {there}", where=f"trainer.accelerator={accelerator}", mend=mend)
+        return
     if accelerator not in ("gpu", "cuda") and not (accelerator == "auto" and gpus):
         return  # processes on a CPU may be as many as one likes
     numbers = devices if isinstance(devices, list) else range(devices) if isinstance(devices, int) else []
     if gpus and any(isinstance(number, int) and number >= gpus for number in numbers):
         mend = f"trainer.devices={gpus}, auto (all), or numbers from 0 to {gpus - 1}"
-        raise ProblemError(f"too many devices: {there}", where=f"trainer.devices={devices}", mend=mend)
+        yield ProblemError(f"too many devices: {there}", where=f"trainer.devices={devices}", mend=mend)
 
 
 def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:

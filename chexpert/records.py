@@ -131,7 +131,9 @@ def read_text(path: Path, notes: Notes) -> str:
     try:
         text = decode(path.read_bytes(), path, notes)
     except (OSError, UnicodeDecodeError) as error:
-        raise ProblemError(f"the table cannot be read: {error}", where=str(path), mend="restore the file") from error
+        raise ProblemError(
+            f"the table cannot be read: {error}", where=str(path), mend="check its path; save it as CSV in UTF-8"
+        ) from error
     if "\r" in text:
         text = text.replace("\r\r\n", "\n").replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
     for character, name in (("\r", "a stray carriage return"), ("\0", "a NUL character")):

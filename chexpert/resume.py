@@ -142,7 +142,7 @@ def replay(arguments: Sequence[str]) -> list[str]:
     sweep = (folder / rundir.SWEEP).is_file()
     told = read_state(folder, rundir.SWEEP if sweep else rundir.STATE)
     if not told:
-        mend = "give a folder below outputs/ that has a state.json, or resume=auto"
+        mend = f"give a folder below outputs/ that has a {rundir.STATE} or {rundir.SWEEP}, or resume=auto"
         raise ProblemError("no run and no sweep of this project lies there", where=f"resume={folder}", mend=mend)
     replaced = {_find_key(argument) for argument in arguments}
     kept = [override for override in told["overrides"] if _find_key(override) not in replaced]

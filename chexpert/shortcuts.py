@@ -52,7 +52,7 @@ def find_shortcuts(
     """
     asked = list(observations or loaded.observations)
     if unknown := [name for name in asked if name not in loaded.observations]:
-        mend = f"of {', '.join(loaded.observations)}"
+        mend = f"some of {', '.join(loaded.observations)}"
         raise ProblemError(f"the model has no output {', '.join(unknown)}", where="--observations", mend=mend)
     given = [Segmentations.read(regions)] if regions else []
     place(loaded.model)

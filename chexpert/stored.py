@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from chexpert import rundir
-from chexpert.config import TARGET
+from chexpert.config import TARGET, find_checkpoint
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.synthetic import TRAINED, is_synthetic_card
@@ -30,12 +30,7 @@ def read_checkpoint(path: str | Path) -> Stored:
     Raises:
         ProblemError: there is none, it is none of this project, or a newer version wrote it.
     """
-    path = Path(path)
-    file = rundir.checkpoint(path) if path.is_dir() else path
-    if not file.exists():
-        where = f"in {file.parent}" if path.is_dir() else "of this name"
-        mend = "give a run folder that has finished an epoch, or a checkpoint"
-        raise ProblemError(f"no checkpoint {where}", where=str(path), mend=mend)
+    file = find_checkpoint(path)
     try:
         card, weights = _read_safetensors(file) if file.suffix == rundir.SAFETENSORS else _read_torch(file)
         _ = card["observations"], card["preprocessing"], card["config"]["model"][TARGET]
@@ -95,7 +90,9 @@ def pass_on(run: Path) -> Path:
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # nor can anything be removed from a disk that can only be read
             part.unlink(missing_ok=True)
-        raise ProblemError(f"the weights cannot be written: {error}", where=str(path), mend="make room") from error
+        raise ProblemError(
+            f"the weights cannot be written: {error}", where=str(path), mend="make room, or make it writable"
+        ) from error
     return path
 
 

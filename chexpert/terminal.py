@@ -57,6 +57,31 @@ class Shown:
         os.close(nowhere)
 
 
+class FirstLines:
+    """Prints the first lines of a kind: thousands of them would hide all else that a run prints.
+
+    Args:
+        rest: where all of them are listed.
+        most: lines that are printed.
+    """
+
+    def __init__(self, rest: str, most: int = 10) -> None:
+        self.rest, self.most, self.count = rest, most, 0
+
+    @property
+    def more(self) -> bool:
+        """Whether there were more than were printed."""
+        return self.count > self.most
+
+    def print(self, line: str) -> None:
+        """Prints a line to stderr, or counts it."""
+        self.count += 1
+        if not self.more:
+            print(line, file=sys.stderr)
+        elif self.count == self.most + 1:
+            print(f"... and more, not printed; {self.rest}", file=sys.stderr)
+
+
 def open_streams() -> None:
     """Lets stdout and stderr take any text; to be called first where a command starts, or a process of one.
 

@@ -7,6 +7,7 @@ Exit code 2: the command or one of its files is wrong.
 """
 
 import argparse
+import shlex
 from pathlib import Path
 
 from chexpert.terminal import open_streams
@@ -54,8 +55,8 @@ def main() -> None:
         rows = zip(told.names, zip(*told.columns.values(), strict=True), strict=True)
         rundir.write_predictions(given.out, list(told.columns), rows, key=told.key)
         print(f"written:       {given.out}")
-        labels = made.labels or "LABELS.csv"
-        print(f"judge it:      evaluate.py --predictions {given.out} --labels {labels} --out FIGURES.json")
+        options = ["--predictions", given.out, "--labels", made.labels or "LABELS.csv", "--out", "FIGURES.json"]
+        print(f"judge it:      python scripts/evaluate.py {shlex.join(map(str, options))}")
     except (ProblemError, OSError) as problem:
         parser.exit(2, f"{problem}\n")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from chexpert.terminal import open_streams
 
 CONF = Path(__file__).parents[1] / "conf"
-SETTING = re.compile(r"(explainer|explain)\.[\w.]+=")
+SETTING = re.compile(r"[a-z]\w*\.[\w.]+=")
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -41,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     parser = make_parser()
-    overrides = [argument for argument in sys.argv[1:] if SETTING.match(argument)]
+    overrides = [argument for argument in sys.argv[1:] if SETTING.match(argument) and not Path(argument).exists()]
     given = parser.parse_intermixed_args([argument for argument in sys.argv[1:] if argument not in overrides])
 
     from chexpert import rundir

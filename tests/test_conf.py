@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from chexpert.build import try_out
-from chexpert.config import find_notices, find_problems, find_short_problems, resolve
+from chexpert.config import find_notices, find_problems, find_short_problems, resolve, resolving
 from chexpert.observations import COMPETITION, OBSERVATIONS
 from chexpert.problem import ProblemError
 
@@ -43,8 +43,8 @@ def needs(option: str, root: Path) -> list[str]:
     beside = {
         "labels=conditional": ["observations=all"],
         "labels=self_trained": [f"labels.predictions={root / 'predictions.csv'}"],
-        "pham_stage2": ["start_from=outputs/stage1"],
-        "libauc_stage2": ["start_from=outputs/stage1"],
+        "pham_stage2": [f"start_from={root / 'predictions.csv'}"],
+        "libauc_stage2": [f"start_from={root / 'predictions.csv'}"],
     }
     return beside.get(option, [])
 
@@ -52,6 +52,7 @@ def needs(option: str, root: Path) -> list[str]:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_without_a_problem(option, root, monkeypatch):
     monkeypatch.setenv("CHEXPERT_ROOT", str(root / "CheXpert-v1.0" if option == "data=chexpert" else root))
+    monkeypatch.setattr(resolving, "find_device_problems", lambda trainer: [])  # trainer=gpu
     assert resolve(make(option, *needs(option, root)))["seed"] == 0
 
 
@@ -125,6 +126,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("labels.uncertain=[0.9,0.1]", "not a label rule"),
         ("labels.blank={default:ones,Oedema:zeros}", "no observation of CheXpert: 'Oedema'"),
         ("labels.blank={Edema:zeros}", "no rule for Atelectasis, Cardiomegaly, Consolidation, Pleural Effusion"),
+        ("labels.blank={Edema:zeros}", "labels.blank.default=zeros"),
         ("labels.blank={default:ones,Pleural Effusion:maybe}", "labels.blank.Pleural Effusion"),
         ("labels.blank=three_class", "three_class is for uncertain labels"),
         ("labels.uncertain=self_trained", "labels.predictions=RUN"),
@@ -139,7 +141,20 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("unfreeze_epoch=5", "the training ends after 5 epochs"),
         ("keep_every=0", "1 or more steps, or null"),
         ("early_stopping=-1", "0 or more epochs, or null"),
-        ("averaging.decay=0.5", "mend:  choose it too: averaging=..."),
+        ("averaging.decay=0.5", "mend:  choose it too: averaging=OPTION"),
+        ("explainer.rise.samples=100", "mend:  choose it too: explainer=[hirescam,gradcam,lime,rise]"),
+        ("explainer.limes.samples=100", "did you mean lime?"),
+        ("explainer.lime.sample=100", "did you mean samples?"),
+        ("model.drop=0.1", "did you mean dropout?"),
+        ("model.dropout=1", "where: model.dropout"),
+        ("model.dropout=often", "where: model.dropout"),
+        ("optimizer.lr=0", "where: optimizer.lr"),
+        ("optimizer.lr=-1", "where: optimizer.lr"),
+        ("data.augmentation=true", "where: data.augmentation"),
+        ("start_from=/no/run", "where: start_from=/no/run"),
+        ("observations=edema", "mend:  observations='[Edema]'"),
+        ("calibration=beta", "mend:  one of null, platt, temperature, isotonic"),
+        ("trainer.accelerator=tpu", "where: trainer.accelerator=tpu"),
         ("trainer.gradient_clip_val=0", "a number above 0, or null"),
         ("trainer.gradient_clip_algorithm=value", "no gradient is clipped without a bound"),
         ("data.root=/no/such/folder", "the data root is not a folder"),
@@ -151,7 +166,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("explain.views=[]", "explain.views"),
         ("explain.masks=/no/masks.json", "no masks: '/no/masks.json'"),
         ("explain.masks=true", "null (the one beside the data) or false (none)"),
-        ("explain.score=-1", "0: none"),
+        ("explain.score=-1", "0 for none"),
         ("explain.passes=0", "none at all: explain.score=0"),
         ("seed=-1", "-1 is not possible"),
         ("trainer.max_epochs=abc", "trainer.max_epochs"),
@@ -166,15 +181,15 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("observations=[Edema]", "mean_over='[Edema]'"),
         ("observations=[EDEMA]", "did you mean Edema?"),
         ("observations=Edema", "observations='[Edema]'"),
-        ("start_from=''", "start_from=null"),
-        ("resume=''", "resume=null"),
-        ("pretrained=''", "pretrained=null"),
-        ("features=''", "features=null"),
-        ("data.root=''", "data.root=null"),
-        ("data.cache=''", "data.cache=null"),
-        ("data.test=''", "data.test=null"),
-        ("data.manifest=''", "data.manifest=null"),
-        ("name=''", "name=null"),
+        ("start_from=''", "where: start_from"),
+        ("resume=''", "where: resume"),
+        ("pretrained=''", "where: pretrained"),
+        ("features=''", "where: features"),
+        ("data.root=''", "where: data.root"),
+        ("data.cache=''", "where: data.cache"),
+        ("data.test=''", "where: data.test"),
+        ("data.manifest=''", "where: data.manifest"),
+        ("name=''", "where: name"),
         ("optimizer.lr=high", "a number is needed: 'high'"),
         ("optimizer.lr=nan", "where: optimizer.lr"),
         ("optimizer.lr=inf", "a finite number"),
@@ -234,9 +249,9 @@ def test_choices_that_contradict_each_other_are_told(overrides, what):
         (["scheduler=step", "scheduler.step_size=0"], "scheduler"),
         (["scheduler=cosine", "scheduler.T_max=0"], "scheduler"),
         (["scheduler.pct_start=2"], "scheduler"),
-        (["optimizer.lr=-1"], "optimizer"),
+        (["optimizer.weight_decay=-1"], "optimizer"),
         (["trainer.precision=fp17"], "trainer"),
-        (["optimizer.lr=-1", "trainer.precision=fp17"], "trainer"),
+        (["optimizer.weight_decay=-1", "trainer.precision=fp17"], "trainer"),
     ],
 )
 def test_what_cannot_be_built_is_told_together_before_data_are_read(overrides, where):
@@ -346,3 +361,59 @@ def test_yaml_does_not_restate_python_defaults():
 
 def test_find_problems_is_empty_for_a_good_config():
     assert find_problems(resolve(make())) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["early_stopping=3"], False),
+        (["early_stopping=4"], True),
+        (["early_stopping=0", "trainer.max_epochs=3"], False),
+        (["early_stopping=0", "trainer.max_epochs=2"], True),
+        (["early_stopping=50", "trainer.max_epochs=0"], False),
+        (["early_stopping=50", "trainer.val_check_interval=0.1"], False),
+        (["early_stopping=2", "trainer.check_val_every_n_epoch=2"], True),
+    ],
+)
+def test_early_stopping_that_can_never_matter_is_noted(overrides, told):
+    assert [notice.startswith("early_stopping=") for notice in find_notices(make(*overrides), overrides)] == [
+        True
+    ] * told
+
+
+def test_devices_and_all_else_are_told_together(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(ProblemError) as caught:
+        resolve(make("trainer=gpu", "model.dropout=2", "level=film", "start_from=/no/run"))
+    for where in ("trainer.accelerator=gpu", "model.dropout", "level", "start_from=/no/run"):
+        assert f"where: {where}" in str(caught.value)
+
+
+def test_a_run_that_goes_on_needs_no_weights_to_start_from():
+    assert resolve(make("start_from=/no/run", "resume=auto"))["start_from"] == "/no/run"
+
+
+def test_what_follows_from_one_wrong_list_is_not_told_too():
+    with pytest.raises(ProblemError) as caught:
+        resolve(make("observations=[Edma]"))
+    assert str(caught.value).count("where:") == 1
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["labels.blank={Edema:zeros}", "labels.blank.default=zeros"],
+        ["explainer=[hirescam,gradcam,lime,rise]", "explainer.rise.samples=100"],
+        ["features=f", "data.augmentation=null", "backbone.frozen=true", "backbone.pretrained=true"],
+        ["unfreeze_epoch=0", "backbone.frozen=true", "pretrained=true"],
+        ["model=combined", "unfreeze_epoch=0", "model.members.densenet.frozen=true", "pretrained=true"],
+        ["loss=auc_margin", "optimizer=pesg"],
+        ["data.augmentation=null"],
+        ["trainer.accelerator=auto"],
+        ["observations=[Edema]", "mean_over=[Edema]"],
+        ["backbone.name=vit_tiny_patch16_224", "backbone.options={img_size:64}", "data.size=64"],
+        ["labels=conditional", "observations=all"],
+    ],
+)
+def test_what_hints_advise_is_not_refused(overrides):
+    try_out(resolve(make(*overrides)))

@@ -3,13 +3,19 @@
 import ast
 import inspect
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
 import pytorch_lightning as pl
 
+from chexpert import rundir
+from chexpert.config.folder import check_folder
 from chexpert.config.schema import Config, ExplainConfig
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
+from chexpert.problem import ProblemError
+from chexpert.resume import replay
 
 PROJECT = Path(__file__).parents[1]
 SOURCES = [
@@ -104,3 +110,30 @@ def is_setting(key: str) -> bool:
         if rest and key.startswith(f"{above}.") and (above, rest) != ("data", "augmentation"):
             return key.removeprefix(f"{above}.").partition(".")[0] in inspect.signature(kind).parameters
     return True
+
+
+def test_a_folder_that_is_no_run_is_not_to_be_gone_on_with(tmp_path):
+    (tmp_path / "x").touch()
+    with pytest.raises(ProblemError) as caught:
+        check_folder(tmp_path, resumed=False)
+    assert "resume" not in caught.value.mend
+
+
+@pytest.mark.parametrize("name", [rundir.STATE, rundir.SWEEP])
+def test_a_run_and_a_sweep_are_gone_on_with_by_the_command_that_is_told(tmp_path, name):
+    rundir.write_json(tmp_path / name, {"state": "stopped", "overrides": ["seed=1"]})
+    with pytest.raises(ProblemError) as caught:
+        check_folder(tmp_path, resumed=False)
+    told = shlex.split(caught.value.mend.partition("python train.py ")[2])
+    assert "seed=1" in replay(told)
+
+
+def test_no_command_of_a_hint_has_a_bare_script_name():
+    """It must run where it is typed, in the project's folder."""
+    bare = re.compile(r"(?<![\w./])(?:[a-z_]+)\.py (?:[A-Z]|--)")
+    allowed = ("predict.py --ids",)  # an option, not a command
+    assert [
+        (where, hint)
+        for where, hint in HINTS
+        if bare.search(hint) and not any(one in hint for one in allowed) and "python " not in hint
+    ] == []

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from chexpert.config.paths import quote_paths
+from chexpert.config.paths import quote_values
+from chexpert.problem import ProblemError
 
 
 def read(argument):
     """What Hydra makes of the value of an argument."""
-    override = OverridesParser.create().parse_override(quote_paths([argument])[0])
+    override = OverridesParser.create().parse_override(quote_values([argument])[0])
     if override.is_sweep_override():
         return [value.text for value in override.value().list]
     return override.value()
@@ -50,14 +51,37 @@ def test_folders_that_are_there_make_a_sweep(tmp_path):
         "-m",
         "seed=0,1",
         "data.root=a/b,c/d",
-        "'data.root=a/b'",
         "data.root='a/b=c'",
         "optimizer.lr=tag(log, interval(1e-6, 1e-1))",
         "labels.predictions=choice(a/b,c/d)",
         "hydra.run.dir=outputs/${now:%Y}/x",
-        "data.root=[a/b",
-        "explain.views=[a/b=c]",
     ],
 )
-def test_what_hydra_reads_or_nobody_does_stays(argument):
-    assert quote_paths([argument]) == [argument]
+def test_what_hydra_reads_stays(argument):
+    assert quote_values([argument]) == [argument]
+
+
+@pytest.mark.parametrize(
+    ("typed", "read_as"),
+    [
+        ("name=röntgen", "röntgen"),
+        ("data.root=/daten/Röntgen (1)", "/daten/Röntgen (1)"),
+        ("name=a=b", "a=b"),
+        ("name=run(1)", "run(1)"),
+        ("name=it's", "it's"),
+    ],
+)
+def test_letters_that_hydra_does_not_take_without_quotes_are_read(typed, read_as):
+    assert read(typed) == read_as
+
+
+def test_in_a_sweep_each_value_is_quoted_by_itself():
+    quoted = quote_values(["-m", "data.root=/a,/données", "seed=0,1"])
+    assert quoted == ["-m", "data.root=/a,'/données'", "seed=0,1"]
+
+
+@pytest.mark.parametrize("typed", ["explain.views=[a/b=c]", "data.root='a", "seed", "data.root={a,b}}"])
+def test_what_hydra_reads_in_no_way_is_told_with_its_place(typed):
+    with pytest.raises(ProblemError) as caught:
+        quote_values([typed])
+    assert caught.value.where == typed

@@ -280,15 +280,15 @@ def test_a_sweep_leaves_one_numbered_folder_a_job_and_goes_on_after_one_that_fai
     done = train(*sweep, *TINY)
     assert done.returncode != 0
     assert "error in job 2 (optimizer.lr=-1, labels=zeros, " in done.stderr
-    assert "cannot be built: Invalid learning rate: -1" in done.stderr
+    assert "a learning rate of -1 is not possible" in done.stderr
     states = [json.loads((tmp_path / "sweep" / job / "state.json").read_text()) for job in "0123"]
     assert [state["state"] for state in states] == ["finished", "finished", "failed", "failed"]
     assert [(tmp_path / "sweep" / job / "metrics.json").is_file() for job in "0123"] == [True, True, False, False]
-    assert states[2]["why"].startswith("cannot be built: Invalid learning rate: -1")
+    assert states[2]["why"].startswith("a learning rate of -1 is not possible")
     assert "optimizer.lr=-1" in states[3]["overrides"]
     rows = {row["job"]: row for row in csv.DictReader((tmp_path / "sweep/table.csv").open())}
     assert [rows[job]["state"] for job in "0123"] == ["finished", "finished", "failed", "failed"]
-    assert [rows[job]["why"] for job in "23"] == ["cannot be built: Invalid learning rate: -1"] * 2
+    assert [rows[job]["why"] for job in "23"] == ["a learning rate of -1 is not possible"] * 2
     assert f"written:  {tmp_path}/sweep/table.csv" in done.stdout  # though Hydra ends with the error of a job
 
 

@@ -51,7 +51,7 @@ def test_a_launcher_runs_a_sweep_of_four_of_which_one_fails(tmp_path, phantom, l
     assert {job: row["state"] for job, row in rows.items()} == {
         "0": "finished", "1": "finished", "2": "failed", "3": "finished",
     }  # fmt: skip
-    assert rows["2"]["why"] == "cannot be built: Invalid learning rate: -1"
+    assert rows["2"]["why"] == "a learning rate of -1 is not possible"
     for job in "013":
         evaluation = json.loads((tmp_path / "sweep" / job / "evaluation/valid.json").read_text())
         assert float(rows[job]["auroc_mean"]) == evaluation["auroc_mean"]["value"]
@@ -76,7 +76,7 @@ def test_a_sweep_of_thirty_whose_parent_was_killed_finishes_and_repeats_nothing(
     failed = [row for row in rows if row["state"] == "failed"]
     assert len(rows) == 30
     assert sum(row["state"] == "finished" for row in rows) == 25
-    assert [row["why"] for row in failed] == ["cannot be built: Invalid learning rate: -1"] * 5
+    assert [row["why"] for row in failed] == ["a learning rate of -1 is not possible"] * 5
     assert {row["optimizer.lr"] for row in failed} == {"-1"}
     values = [float(row["auroc_mean"]) for row in rows if row["state"] == "finished"]
     assert values == sorted(values, reverse=True)

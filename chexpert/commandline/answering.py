@@ -10,14 +10,15 @@ from chexpert.commandline.meaning import Answer
 from chexpert.commandline.reference import write_reference
 from chexpert.commandline.settings import Settings
 from chexpert.commandline.values import check_value
-from chexpert.commandline.words import Typed, read_words, spell, split_commas
+from chexpert.commandline.words import Typed, read_words, split_commas
+from chexpert.observations import COMPETITION
 from chexpert.problem import ProblemError
 
 HELP = {"--help", "-h", "help", "-help", "--h"}
 
 
 def answer(arguments: Sequence[str], conf: Path) -> list[str]:
-    """The arguments for Hydra: as they were typed, with ``~`` for the home folder as shells have it.
+    """The arguments for Hydra: its own options, and the settings with ``~`` for the home folder as shells have it.
 
     Ends the process with the reference where help is asked for, and with one message where something cannot be run.
     """
@@ -49,8 +50,8 @@ def check(arguments: Sequence[str], settings: Settings) -> list[str]:
         else:
             meant.append(expand_home(setting))
     if not answers:
-        return restore(arguments, typed, meant)
-    raise tell(answers, meant, typed)
+        return [*typed.options, *meant]
+    raise tell(answers, add_mean(meant), typed)
 
 
 def find_choices(typed: Typed, settings: Settings) -> dict[str, str]:
@@ -99,7 +100,6 @@ def expand_home(setting: str) -> str:
     """
     key, equals, value = setting.partition("=")
     parts = [_expand(part) if part.startswith("~") else part for part in split_commas(value)]
-    parts = [spell(new) if new != old else old for new, old in zip(parts, split_commas(value), strict=True)]
     return f"{key}{equals}{','.join(parts)}"
 
 
@@ -110,10 +110,17 @@ def _expand(path: str) -> str:
         return path
 
 
-def restore(arguments: Sequence[str], typed: Typed, meant: Sequence[str]) -> list[str]:
-    """What was typed, in its order, with what was expanded in it."""
-    new = {words: setting for (_, words), setting in zip(typed.settings, meant, strict=True)}
-    return [new.get(argument, argument) for argument in arguments]
+def add_mean(meant: list[str]) -> list[str]:
+    """What is meant, with the mean over the same list where the usual one has observations that are not in it.
+
+    >>> add_mean(["observations=[Edema]", "seed=1"])
+    ['observations=[Edema]', 'seed=1', 'mean_over=[Edema]']
+    """
+    value = dict(one.partition("=")[::2] for one in meant).get("observations", "")
+    one_list = value.startswith("[") and len(split_commas(value)) == 1
+    if not one_list or any(one.startswith("mean_over=") for one in meant) or all(name in value for name in COMPETITION):
+        return meant
+    return [*meant, f"mean_over={value}"]
 
 
 def tell(answers: Sequence[Answer], meant: Sequence[str], typed: Typed) -> ProblemError:

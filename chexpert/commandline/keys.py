@@ -4,10 +4,20 @@ import re
 from collections.abc import Mapping
 
 from chexpert.commandline.meaning import Answer, find_near
-from chexpert.commandline.names import find_name, normalise, translate
+from chexpert.commandline.names import PLAIN, find_name, normalise, translate
 from chexpert.commandline.settings import Settings, list_networks
+from chexpert.commandline.sources import is_installed
+from chexpert.problem import advise_extra
 
 KEY = re.compile(r"(?P<sign>[+~]{0,2})(?P<key>[^=]*)(?P<equals>=?)(?P<value>.*)", re.DOTALL)
+PLUGINS = {
+    **dict.fromkeys(("local", "joblib"), ("hydra_plugins.hydra_joblib_launcher", "sweep")),
+    **dict.fromkeys(
+        ("slurm", "slurm_local", "submitit_slurm", "submitit_local"), ("hydra_plugins.hydra_submitit_launcher", "slurm")
+    ),
+    "optuna": ("optuna", "sweep"),
+}
+"""The module that each launcher and sweeper needs, and the extra that installs it."""
 OPEN = ("_target_", "_partial_", "_recursive_", "_convert_")
 
 
@@ -18,7 +28,9 @@ def check_key(setting: str, settings: Settings, chosen: Mapping[str, object]) ->
     sign, key, equals, value = match.groups()
     if setting == "-m":
         return Answer("a sweep is asked for by -m", meant=["-m"])
-    if sign == "~" or key.partition("@")[0].startswith("hydra") or "@" in key:
+    if key in ("hydra/launcher", "hydra/sweeper"):
+        return _check_plugin(key, value)
+    if sign == "~" or key.startswith("hydra") or "@" in key:
         return None
     if not equals:
         return _check_word(setting, settings)
@@ -27,8 +39,16 @@ def check_key(setting: str, settings: Settings, chosen: Mapping[str, object]) ->
         return Answer("this key is there, and takes no +", meant=[f"{key}={value}"]) if plus else None
     if key == "trial":
         return None
-    first, dot, rest = key.partition(".")
-    return _check_inner(first, rest, value, settings, chosen) if dot else _check_flat(key, value, settings, chosen)
+    return (_check_inner if "." in key else _check_flat)(key, value, settings, chosen)
+
+
+def _check_plugin(key: str, name: str) -> Answer | None:
+    """A launcher or sweeper that has to be installed first; Hydra itself would list those that are."""
+    if name not in PLUGINS:
+        near = find_near(name, PLUGINS)
+        return Answer(f"no {key} of this name", meant=[f"{key}={near[0]}"]) if near and name != "basic" else None
+    module, extra = PLUGINS[name]
+    return None if is_installed(module) else Answer(f"{key}={name} is not installed", hint=advise_extra(extra))
 
 
 def _check_word(word: str, settings: Settings) -> Answer | None:
@@ -57,7 +77,9 @@ def _check_flat(key: str, value: str, settings: Settings, chosen: Mapping[str, o
     target = find_name(key)
     if target:
         return _translate(what, key, target, value, settings)
-    places = [f"{group}.{key}" for group in settings.groups if group != "explainer" and _takes(group, key, settings)]
+    places = [
+        f"{group}.{key}" for group in settings.groups if group != "explainer" and settings.find_options(group, key)
+    ]
     places += [name for name in settings.top if name.endswith(f".{key}")]
     fitting = [
         place
@@ -74,17 +96,11 @@ def _check_flat(key: str, value: str, settings: Settings, chosen: Mapping[str, o
     near = find_near(key, [*settings.groups, *(name for name in settings.top if "." not in name)], 0.7)
     if near:
         return Answer(what, meant=[f"{near[0]}={value}"])
-    if other := find_near(normalise(key), _list_names(), 0.75):
+    if other := find_near(normalise(key), (name for name in PLAIN if len(name) > 3), 0.75):
         target = find_name(other[0])
         assert target
         return _translate(what, other[0], target, value, settings)
     return Answer(what, hint="python train.py --help lists all keys")
-
-
-def _list_names() -> list[str]:
-    from chexpert.commandline.names import PLAIN
-
-    return [name for name in PLAIN if len(name) > 3]
 
 
 def _translate(what: str, key: str, target: str, value: str, settings: Settings) -> Answer:
@@ -96,45 +112,33 @@ def _translate(what: str, key: str, target: str, value: str, settings: Settings)
 def _hint_of(target: str, settings: Settings) -> str:
     if target == "scheduler.warmup":
         return "scheduler=warmup_cosine scheduler.warmup=0.05: a share of all steps"
+    if target == "trainer.max_epochs":
+        return f"{target}=... counts epochs; less than one: trainer.limit_train_batches=..."
     if target in settings.groups:
         return f"{target}= one of {', '.join(settings.groups[target])}"
     return f"{target}=..."
 
 
-def _takes(group: str, key: str, settings: Settings) -> bool:
-    return bool(settings.find_options(group, key))
-
-
-def _check_inner(first: str, rest: str, value: str, settings: Settings, chosen: Mapping[str, object]) -> Answer | None:
+def _check_inner(key: str, value: str, settings: Settings, chosen: Mapping[str, object]) -> Answer | None:
     """A key with a dot."""
-    what = f"unknown key '{first}.{rest}'"
+    what = f"unknown key {key!r}"
+    first, _, rest = key.partition(".")
     groups = [*settings.groups, "explain"]
     if first not in groups:
         target = find_name(first) if find_name(first) in groups else None
         near = [target] if target else find_near(first, groups, 0.7)
-        return (
-            Answer(what, meant=[f"{near[0]}.{rest}={value}"])
-            if near
-            else Answer(what, hint="groups are " + ", ".join(groups))
-        )
-    key = rest.partition(".")[0]
-    if first == "explain":
-        near = find_near(rest, [name.partition(".")[2] for name in settings.top if "." in name])
-        return (
-            Answer(what, meant=[f"explain.{near[0]}={value}"]) if near else Answer(what, hint="python train.py --help")
-        )
+        if not near:
+            return Answer(what, hint="groups are " + ", ".join(groups))
+        return Answer(what, meant=[f"{near[0]}.{rest}={value}"])
+    name, _, inner = rest.partition(".")
     if first == "labels" and " " in rest:
-        return Answer("a key has no space", meant=[f"labels.{key}={{{rest.partition('.')[2]}: {value}}}"])
-    if first in ("explainer", "experiment", "model") or key in OPEN or f"{first}._target_" in chosen:
-        return None
-    options = settings.find_options(first, key)
-    if options:
-        return _check_chosen(first, key, rest, value, options, settings, chosen)
-    if first == "labels" and key == "default":
-        return None
-    if any(settings.takes_any(first, option) for option in settings.list_nodes(first)) and first != "loss":
-        return None
-    return _find_inner(what, first, rest, value, settings)
+        return Answer("a key has no space", meant=[f"labels.{name}={{{inner}: {value}}}"])
+    if first in ("explainer", "experiment", "model") or name in OPEN or f"{first}._target_" in chosen:
+        return None  # whose classes say themselves what is wrong
+    if options := settings.find_options(first, name):
+        return _check_chosen(first, name, rest, value, options, settings, chosen)
+    open_ended = any(settings.takes_any(first, option) for option in settings.list_nodes(first)) and first != "loss"
+    return None if open_ended or key == "labels.default" else _find_inner(what, first, rest, value, settings)
 
 
 def _find_inner(what: str, group: str, key: str, value: str, settings: Settings) -> Answer:
@@ -143,8 +147,8 @@ def _find_inner(what: str, group: str, key: str, value: str, settings: Settings)
     if target and target.startswith(f"{group}."):
         return Answer(what, meant=translate(key, target, value))
     known = {name for option in settings.list_nodes(group) for name in settings.list_keys(group, option)}
-    near = find_near(key, known)
-    if near:
+    known |= {name.removeprefix("explain.") for name in settings.top if name.startswith(f"{group}.")}
+    if near := find_near(key, known):
         return Answer(what, meant=[f"{group}.{near[0]}={value}"])
     if target:
         return _translate(what, key, target, value, settings)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Mapping
 
 NAMES: Mapping[str, str] = {
-    "trainer.max_epochs": "epochs epoch max_epochs max_epoch num_epochs n_epochs nb_epoch nepochs num_train_epochs e",
+    "trainer.max_epochs": "epochs epoch max_epochs max_epoch num_epochs n_epochs nb_epoch nepochs num_train_epochs e "
+    "max_steps min_steps num_steps total_steps steps max_iter iterations iters max_time",
     "optimizer.lr": "lr learning_rate lr0 initial_lr init_lr base_lr rate",
     "optimizer.weight_decay": "wd weight_decay decay l2",
     "optimizer.momentum": "momentum",
@@ -40,6 +41,7 @@ NAMES: Mapping[str, str] = {
     "observations": "classes targets pathologies tasks findings label_names class_names",
     "early_stopping": "patience early_stop early_stopping_patience earlystopping",
     "trainer.precision": "precision amp fp16 bf16 half mixed_precision",
+    "trainer.limit_train_batches": "overfit_batches overfit limit_batches",
     "trainer.devices": "devices gpus num_gpus n_gpus ngpus ngpu num_devices gpu_ids gpu",
     "trainer.accelerator": "device accelerator cuda cpu mps",
     "trainer.gradient_clip_val": "clip_grad grad_clip gradient_clip "
@@ -112,13 +114,8 @@ def _devices(name: str, value: str) -> list[str] | None:
         return ["trainer=gpu"]
     if not value.isdigit():
         return None
-    return (
-        ["trainer=cpu"]
-        if value == "0"
-        else ["trainer=gpu"]
-        if value == "1"
-        else ["trainer=gpu", f"trainer.devices={value}"]
-    )
+    known = {"0": ["trainer=cpu"], "1": ["trainer=gpu"]}
+    return known.get(value, ["trainer=gpu", f"trainer.devices={value}"])
 
 
 def _accelerator(name: str, value: str) -> list[str] | None:
@@ -169,6 +166,11 @@ def _augmentation(name: str, value: str) -> list[str] | None:
     return ["data.augmentation=null"] if value.lower() in OFF else None
 
 
+def _epochs(name: str, value: str) -> list[str] | None:
+    """The length of a run is counted in epochs here, and in steps elsewhere."""
+    return [f"trainer.max_epochs={value}"] if value and not re.search("step|iter|time", name) else None
+
+
 def _share(name: str, value: str) -> list[str] | None:
     """A warm-up is a share of the steps here, and a number of epochs or steps elsewhere."""
     return ["scheduler=warmup_cosine", f"scheduler.warmup={value}"] if re.fullmatch(r"0?\.\d+", value) else None
@@ -183,11 +185,8 @@ def _weight(name: str, value: str) -> list[str] | None:
     return ["loss=weighted_bce", f"loss.pos_weight={word}"] if value else None
 
 
-def _views(name: str, value: str) -> list[str] | None:
-    return [f"data.views={value.lower()}"] if value else None
-
-
 SPECIAL: Mapping[str, Callable[[str, str], list[str] | None]] = {
+    "trainer.max_epochs": _epochs,
     "trainer.devices": _devices,
     "trainer.accelerator": _accelerator,
     "trainer.precision": _precision,
@@ -200,7 +199,6 @@ SPECIAL: Mapping[str, Callable[[str, str], list[str] | None]] = {
     "backbone.frozen": _switch("backbone.frozen=true", "backbone.frozen=false"),
     "compile": _switch("compile=true", "compile=false"),
     "data.augmentation": _augmentation,
-    "data.views": _views,
     "scheduler.warmup": _share,
     "optimizer.momentum": _momentum,
     "loss.pos_weight": _weight,

@@ -53,30 +53,49 @@ def is_open_ended(target: str) -> bool:
 @cache
 def find_definition(module: str, name: str) -> Found | None:
     """Where a name of a module is defined, followed through imports."""
-    tree = _parse(module)
-    if tree is None:
-        return None
-    for node in tree.body:
-        if isinstance(node, Definition) and node.name == name:
-            return Found(node, module)
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return find_definition(node.module, alias.name)
+    text = _read(module)
+    if statement := _cut(text, rf"(?:@.*\n)*(?:class|def) {name}\b"):
+        return Found(_parse(statement, text, name), module)
+    for source, names in re.findall(r"^from ([\w.]+) import (\([^)]*\)|.*)", text, re.MULTILINE):
+        if match := re.search(rf"(?:(\w+) as )?\b{name}\b(?! as)", names):
+            return find_definition(source, match[1] or name)
     return None
+
+
+def _cut(text: str, start: str) -> str:
+    """The statement of the top level that begins so; empty where there is none."""
+    match = re.search(rf"^{start}.*\n(?:(?:[ \t)#].*)?\n)*", text, re.MULTILINE)
+    return match[0] if match else ""
+
+
+def _parse(statement: str, text: str, name: str) -> Definition:
+    """A definition, of a class up to the end of its ``__init__``: the whole of a long module takes 20 times as long."""
+    head = re.match(r".*?^    def __init__\b.*?(?=^    (?:@|def|async)\b|\Z)", statement, re.DOTALL | re.MULTILINE)
+    try:
+        tree = ast.parse(head[0] if head else statement)
+    except SyntaxError:  # a text of several lines that begins where a statement does
+        tree = ast.parse(text)
+    return next(node for node in tree.body if isinstance(node, Definition) and node.name == name)
 
 
 @cache
-def _parse(module: str) -> ast.Module | None:
+def _read(module: str) -> str:
+    """The source of a module, empty where it cannot be found."""
     package, *inner = module.split(".")
-    if not package:
-        return None
-    spec = importlib.util.find_spec(package)  # of a package on top: imports nothing
+    spec = importlib.util.find_spec(package) if package else None  # of a package on top: imports nothing
     for folder in (spec and spec.submodule_search_locations) or ():
         for path in (Path(folder, *inner).with_suffix(".py"), Path(folder, *inner, "__init__.py")):
-            if (inner and path.is_file()) or (path.name == "__init__.py" and path.is_file()):
-                return ast.parse(path.read_text(encoding="utf-8"))
-    return None
+            if path.is_file() and (inner or path.name == "__init__.py"):
+                return path.read_text(encoding="utf-8")
+    return ""
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module can be imported, as far as its place tells."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor what is above it
+        return False
 
 
 def _find_function(found: Found) -> tuple[ast.FunctionDef, Found] | None:
@@ -128,10 +147,9 @@ def _read_docs(found: Found) -> dict[str, str]:
     """The first sentence on each argument."""
     texts = [ast.get_docstring(found.node) or ""]
     texts += [ast.get_docstring(node) or "" for node in found.node.body if isinstance(node, ast.FunctionDef)][:1]
-    tree = _parse(found.module)
-    for node in tree.body if tree else ():  # as torch writes the docs of its optimizers
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == f"{found.node.name}.__doc__":
-            texts.append("".join(filter(None, map(_find_text, ast.walk(node.value)))))
+    # As torch writes the docs of its optimizers.
+    assigned = _cut(_read(found.module), rf"{found.node.name}\.__doc__ =")
+    texts.append("".join(map(_find_text, ast.walk(ast.parse(assigned)))))
     return {name: line for text in reversed(texts) for name, line in _split_docs(text)}
 
 

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from chexpert.commandline.meaning import Answer, find_near
 from chexpert.commandline.settings import Settings, list_networks
 from chexpert.commandline.sources import Argument
-from chexpert.commandline.words import spell, split_commas, walk_values
+from chexpert.commandline.words import close_brackets, split_commas, walk_values
 
 NONE = ("none", "None", "NONE", "nil", "Null_")
-NEEDED = ("name", "data.root")
-"""Settings that cannot be null."""
+NOTHING = {"pretrained": "false", "data.test": "false", "calibration": "null", "explainer": "[]"}
+"""Words for none, where the default or annotation does not say that it is null."""
 LISTS = ("observations", "mean_over", "explain.views", "explain.observations", "trainer.devices", "labels.uncertain")
 READ_BY_HYDRA = re.compile(r"""^\s*(?:[\[{'"]|\$\{|\w+\()""")
 
@@ -23,18 +24,24 @@ def check_value(setting: str, settings: Settings, chosen: Mapping[str, object], 
     if key.startswith("~") or plain.startswith("hydra"):
         return None
     if value.strip() in ("", "''", '""'):
-        return Answer(
-            "an empty value: a variable that is not set?",
-            hint="a value" + f", or {plain}=null for none" * (plain not in NEEDED),
-        )
+        found = settings.top.get(plain) or find_argument(plain, settings)
+        none = NOTHING.get(plain) or ("null" if found and _can_be_null(found) else "")
+        hint = f"{plain}=..." + f", or {plain}={none} for none" * bool(none)
+        return Answer("an empty value: a variable that is not set?", hint=hint)
+    closed = close_brackets(value)
+    if closed != value and (READ_BY_HYDRA.match(value) or value.endswith(("]", "}"))):
+        return Answer("brackets or quotes that do not match", meant=[f"{key}={closed}"])
     checks = [
         _check_several(key, value, settings, sweep),
         _check_group(key, group, value, settings) if group in settings.groups else None,
         _check_none(key, value, group, settings),
         _check_kind(plain, key, value, settings, chosen),
-        _check_letters(key, value),
     ]
     return next(filter(None, checks), None)
+
+
+def _can_be_null(found: Argument) -> bool:
+    return found.default in ("null", "None") or "None" in found.annotation
 
 
 def _check_several(key: str, value: str, settings: Settings, sweep: bool) -> Answer | None:
@@ -42,7 +49,7 @@ def _check_several(key: str, value: str, settings: Settings, sweep: bool) -> Ans
     if re.fullmatch(r"\(.*,.*\)", value):
         return Answer("a list stands in square brackets", meant=[f"{key}=[{value[1:-1]}]"])
     parts = split_commas(value)
-    if len(parts) == 1 or ("(" in value and re.match(r"\w+\(", value)):
+    if len(parts) == 1 or re.match(r"\w+\(", value) or ("/" in value and Path(value).exists()):
         return None
     if not all(part.strip() for part in parts):
         kept = ",".join(part for part in parts if part.strip())
@@ -147,7 +154,7 @@ def _has_class(group: str, option: str, word: str, settings: Settings) -> bool:
 def _find_network(group: str, what: str, word: str, settings: Settings) -> Answer:
     networks = list_networks()
     if word in networks or word.startswith(("timm/", "hf-hub:", "hf_hub:")) or word.partition(".")[0] in networks:
-        return Answer(what, meant=[f"backbone.name={spell(word)}"])
+        return Answer(what, meant=[f"backbone.name={word}"])
     if near := find_near(word, settings.groups["backbone"]):
         return Answer(what, meant=[f"backbone={near[0]}"], hint="any timm name: backbone.name=...")
     if near := find_near(word, networks):
@@ -224,13 +231,3 @@ def _check_network(value: str, settings: Settings) -> Answer | None:
         also = f"{', '.join(near[1:])}" if near[1:] else ""
         return Answer(f"timm has no model {word!r}", meant=meant, hint=also)
     return None
-
-
-def _check_letters(key: str, value: str) -> Answer | None:
-    """Letters that Hydra does not read without quotes."""
-    if READ_BY_HYDRA.match(value) or value.startswith("~"):
-        return None
-    parts = [part if READ_BY_HYDRA.match(part) or part.startswith("~") else spell(part) for part in split_commas(value)]
-    if parts == split_commas(value):
-        return None
-    return Answer("Hydra reads these letters in quotes only", meant=[f"{key}={','.join(parts)}"])

@@ -8,6 +8,8 @@ ALONE = ("--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", 
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-dir", "-cd", "--experimental-rerun")
 CHOSEN = ("--config-name", "-cn")
 SWEEP = ("-m", "--multirun")
+QUOTES = ("'", '"')
+CLOSING = {"(": ")", "[": "]", "{": "}", "'": "'", '"': '"'}
 MEANT_SWEEP = ("-multirun", "--sweep", "--multi-run", "--multi_run", "--multi", "-M", "-sweep")
 
 
@@ -15,7 +17,7 @@ class Typed(NamedTuple):
     """What was typed: Hydra's own options, and the settings as they were meant, each with the words it stood in.
 
     Attributes:
-        options: Hydra's.
+        options: Hydra's, each one word.
         settings: each with its words.
         torn: those words that the shell has taken for several.
     """
@@ -47,9 +49,10 @@ def read_words(arguments: Sequence[str]) -> Typed:
         elif word in ALONE:
             options.append(word)
         elif name in WITH_VALUE and not (name in ("--cfg", "-c") and _is_file(value or "".join(words[:1]))):
-            options += [word] if value else [word, *_take(words, 1)]
+            options.append("=".join([word] if value else [word, *_take(words, 1)]))
         elif name in ("--info", "-i"):
-            options += [word, *(_take(words, 1) if words and "=" not in words[0] and words[0][:1] != "-" else [])]
+            given = words and "=" not in words[0] and words[0][:1] != "-"
+            options.append(word if value else f"{word}={_take(words, 1)[0] if given else 'all'}")
         elif re.match(r"--?[A-Za-z]", word):
             settings.append(_read_flag(word, words))
         elif "=" in word.strip()[1:]:
@@ -130,17 +133,27 @@ def split_commas(value: str) -> list[str]:
     return parts
 
 
-def spell(value: str) -> str:
-    """A text as Hydra reads it: in quotes where it has letters that Hydra does not take without.
+def close_brackets(value: str) -> str:
+    """A value with the brackets and quotes that it lacks, and without those of which nothing is open.
 
-    >>> spell("/my data"), spell("/data (1)")
-    ('/my data', '"/data (1)"')
+    >>> close_brackets("[Edema"), close_brackets("{Pleural Effusion: [0.5,1}"), close_brackets("['a]']")
+    ('[Edema]', '{Pleural Effusion: [0.5,1]}', "['a]']")
+    >>> close_brackets("tag(log, interval(1e-5, 1e-2)"), close_brackets("Edema]")
+    ('tag(log, interval(1e-5, 1e-2))', 'Edema')
     """
-    if re.fullmatch(r"[\w/\\+.$%*@?|: -]+", value, re.ASCII):
-        return value
-    if not re.search(r'["\\]', value):
-        return f'"{value}"'
-    return "'" + value.replace("'", "\\'") + "'"
+    closed, wanted = "", ""
+    for letter in value:
+        if closed.endswith("\\") or (wanted[:1] in QUOTES and letter != wanted[:1]):
+            pass
+        elif letter in wanted:
+            inner, _, wanted = wanted.partition(letter)
+            closed += inner
+        elif letter in CLOSING:
+            wanted = CLOSING[letter] + wanted
+        elif letter in ")]}":
+            continue
+        closed += letter
+    return closed + wanted
 
 
 def walk_values(value: str) -> Iterator[str]:

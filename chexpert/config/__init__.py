@@ -4,12 +4,22 @@ from hydra.core.config_store import ConfigStore
 
 from chexpert.config.folder import RunFolder, repeat
 from chexpert.config.lengths import find_short_problems
-from chexpert.config.problems import CALIBRATIONS, GROUPS, LEVELS, STUDY_SCORES, find_explain_problems, find_problems
+from chexpert.config.problems import (
+    CALIBRATIONS,
+    GROUPS,
+    LEVELS,
+    STUDY_SCORES,
+    find_checkpoint,
+    find_explain_problems,
+    find_problems,
+    write_list,
+)
 from chexpert.config.recipes import compose_recipe
 from chexpert.config.resolving import find_notices, resolve
 from chexpert.config.schema import ExplainConfig, make_schema
 from chexpert.config.sweep_table import SweepTable
 from chexpert.config.targets import PARTIAL, TARGET, check_targets, find_target, walk
+from chexpert.config.unknown import tell_unknown
 from chexpert.search import register
 
 __all__ = [
@@ -24,6 +34,7 @@ __all__ = [
     "SweepTable",
     "check_targets",
     "compose_recipe",
+    "find_checkpoint",
     "find_explain_problems",
     "find_notices",
     "find_problems",
@@ -31,7 +42,9 @@ __all__ = [
     "find_target",
     "repeat",
     "resolve",
+    "tell_unknown",
     "walk",
+    "write_list",
 ]
 
 register()

@@ -17,6 +17,8 @@ def find_feature_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
         if node.get("frozen") is not True:
             key = "backbone" if where == "model.backbone" else where
             what, mend = "a backbone that is trained gives other features after every step", f"{key}.frozen=true"
+            if not (node.get("pretrained") or cfg.get("start_from")):
+                mend += f" with trained weights ({key}.pretrained=true or a file, or start_from=RUN)"
             yield ProblemError(what, where=f"features, {where}", mend=f"{mend}, or features=null")
 
 

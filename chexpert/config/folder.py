@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -11,7 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from chexpert import rundir
-from chexpert.config.paths import quote_paths
+from chexpert.config.paths import quote_values
 from chexpert.config.resolving import resolve
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, find_rank
@@ -63,7 +64,8 @@ def telling_problems() -> Iterator[None]:
 def repeat(arguments: Sequence[str]) -> list[str]:
     """The command line with that of the run or sweep in it that ``resume=PATH`` names; see :func:`resume.replay`."""
     with telling_problems():
-        return quote_paths(replay(arguments))
+        whole = replay(arguments)
+        return quote_values(sorted(whole, key=lambda one: not one.startswith("-")))  # Hydra reads no option in between
 
 
 def choose_folder(config: DictConfig) -> str:
@@ -94,7 +96,8 @@ def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     before = read_state(folder, rundir.SWEEP).get("overrides", overrides)
     if not same_sweep(before, overrides):
         was = f"this sweep was started with {' '.join(before)}"
-        raise ProblemError(was, where=str(folder), mend="take another hydra.sweep.dir")
+        mend = f"another hydra.sweep.dir=..., or go on with that one: python train.py {quote(f'resume={folder}')}"
+        raise ProblemError(was, where=str(folder), mend=mend)
     return folder
 
 
@@ -130,5 +133,7 @@ def check_folder(folder: Path, *, resumed: bool) -> None:
         mend = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
         raise ProblemError(f"the run folder cannot be made: {error.strerror}", where=str(folder), mend=mend) from error
     if used and not resumed:
-        mend = "choose another hydra.run.dir (a sweep: hydra.sweep.dir), or go on with what lies there: resume=auto"
+        mend = "choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
+        if read_state(folder) or read_state(folder, rundir.SWEEP):
+            mend += f", or go on with what lies there: python train.py {quote(f'resume={folder}')}"
         raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)

@@ -27,7 +27,7 @@ def find_length_problems(trainer: Mapping[str, Any]) -> Iterator[ProblemError]:
     for key, mend in (
         ("fast_dev_run", "trainer=debug: one short epoch, which leaves a checkpoint"),
         ("barebones", "leave it out: a run leaves its figures"),
-        ("overfit_batches", "trainer.limit_train_batches"),
+        ("overfit_batches", "leave it out, and take trainer.limit_train_batches=4 for four batches of each epoch"),
     ):
         if trainer.get(key):
             yield ProblemError("nothing would be left to judge", where=f"trainer.{key}", mend=mend)

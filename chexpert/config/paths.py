@@ -1,4 +1,4 @@
-"""Paths on the command line that Hydra's grammar reads as something else, such as outputs/x/seed=1."""
+"""Values on the command line that Hydra's grammar does not read, such as outputs/x/seed=1 or röntgen, in quotes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,27 +7,38 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
+from chexpert.problem import ProblemError
 
-def quote_paths(arguments: Sequence[str]) -> list[str]:
-    """The command line with quotes around the paths that Hydra would refuse or take for a list of values.
 
-    >>> quote_paths(["seed=0,1", "start_from=outputs/k/checkpoints/step=0000002.ckpt", "-m"])
-    ['seed=0,1', "start_from='outputs/k/checkpoints/step=0000002.ckpt'", '-m']
+def quote_values(arguments: Sequence[str]) -> list[str]:
+    """The command line with quotes around the values that Hydra would refuse, or take for a list of values.
+
+    >>> quote_values(["-m", "seed=0,1", "name=röntgen", "start_from=outputs/k/checkpoints/step=0000002.ckpt"])
+    ['-m', 'seed=0,1', "name='röntgen'", "start_from='outputs/k/checkpoints/step=0000002.ckpt'"]
+
+    Raises:
+        ProblemError: a value that Hydra does not read in quotes either, or that was meant as a list or mapping.
     """
-    return [_quote(argument) for argument in arguments]
+    sweep = bool({"-m", "--multirun"} & set(arguments))
+    return [one if one.startswith("-") else _quote(one, sweep=sweep) for one in arguments]
 
 
-def _quote(argument: str) -> str:
+def _quote(argument: str, *, sweep: bool) -> str:
     key, _, value = argument.partition("=")
-    if argument.startswith("-") or "/" not in value or value[0] in "'\"[{$":
+    there = "/" in value and _exists(value)
+    readable, several = _parse(argument)
+    if readable and not (several and there):
         return argument
-    whole, parts = f"{key}={_spell(value)}", value.split(",")
-    if len(parts) > 1 and not _exists(value) and all(map(_exists, parts)):
-        return f"{key}={','.join(map(_spell, parts))}"  # a sweep over folders
-    readable, sweep = _parse(argument)
-    if readable:
-        return whole if sweep and _exists(value) else argument
-    return whole if _exists(value) or (_parse(whole)[0] and not set(value) & set("[{")) else argument
+    parts = value.split(",")
+    if len(parts) > 1 and not there and (sweep or all(map(_exists, parts))):
+        parts = [part if _parse(f"{key}={part}")[0] else _spell(part) for part in parts]
+        quoted = f"{key}={','.join(parts)}"
+    else:
+        quoted = f"{key}={_spell(value)}"
+    if not (key and value and _parse(quoted)[0]) or (value[:1] in ("[", "{", "'", '"') and not there):
+        mend = "a list is [a,b], rules are {a: b}, and a text with other letters stands in quotes of its own"
+        raise ProblemError("Hydra cannot read this setting", where=argument, mend=f"{mend}: '{key}=\"...\"'")
+    return quoted
 
 
 def _spell(value: str) -> str:
@@ -35,7 +46,7 @@ def _spell(value: str) -> str:
 
 
 def _exists(path: str) -> bool:
-    return Path(path).expanduser().exists()
+    return bool(path) and Path(path).expanduser().exists()
 
 
 def _parse(argument: str) -> tuple[bool, bool]:

@@ -6,10 +6,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from chexpert import rundir
 from chexpert.config.features import find_feature_problems
 from chexpert.config.lengths import find_length_problems
 from chexpert.config.schema import GROUP_KEYS, Config
-from chexpert.config.targets import check_targets
+from chexpert.config.targets import ROOMS, check_targets
 from chexpert.config.training import find_training_problems
 from chexpert.config.unknown import tell_unknown
 from chexpert.config.values import find_value_problems
@@ -45,6 +46,8 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     problems += find_feature_problems(cfg)
     if not cfg.get("start_from"):
         problems += _frozen_problems(cfg.get("model"), "model")
+    elif not cfg.get("resume"):  # which has all weights in its own checkpoint
+        problems += _start_problems(cfg["start_from"])
     nodes = {
         key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg and (cfg[key] or key != "averaging")
     }
@@ -52,13 +55,48 @@ def find_problems(cfg: dict[str, Any]) -> list[str]:
     outputs = {"observations": list(map(str, cfg["observations"])) if isinstance(cfg["observations"], list) else []}
     for key, node in nodes.items():
         if not isinstance(node, dict) or "_target_" not in node:
-            group, _, name = key.partition(".")
-            mend = f"choose it too: {group}=" + (f"[...,{name}]" if name else "...")
-            problems.append(ProblemError("set, but not chosen", where=key, mend=mend))
+            problems.append(_not_chosen(key, nodes))
         problems += check_targets(node, key, known=outputs if key in ("labels", "loss") else {})
     return list(
         dict.fromkeys(str(problem) for problem in problems)
     )  # an interpolated node is checked where it stands too
+
+
+def _not_chosen(key: str, nodes: Mapping[str, Any]) -> ProblemError:
+    """The problem of a group of which only single settings are given."""
+    group, _, name = key.partition(".")
+    if group != "explainer":
+        return ProblemError("set, but not chosen", where=key, mend=f"choose it too: {group}=OPTION")
+    known = ROOMS["explainer.*"].list_names()
+    if name not in known:
+        return tell_unknown(name, "explainer", known)
+    chosen = [
+        one.partition(".")[2] for one, node in nodes.items() if one.startswith("explainer.") and "_target_" in node
+    ]
+    mend = f"choose it too: explainer=[{','.join([*chosen, name])}]"
+    return ProblemError("set, but not chosen", where=key, mend=mend)
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint that is meant: that of a run folder, or the file itself.
+
+    Raises:
+        ProblemError: there is none.
+    """
+    path = Path(path)
+    file = rundir.checkpoint(path) if path.is_dir() else path
+    if not file.exists():
+        where = f"in {file.parent}" if path.is_dir() else "of this name"
+        mend = "give a run folder that has finished an epoch, or a checkpoint"
+        raise ProblemError(f"no checkpoint {where}", where=str(path), mend=mend)
+    return file
+
+
+def _start_problems(path: str) -> Iterator[ProblemError]:
+    try:
+        find_checkpoint(path)
+    except ProblemError as problem:
+        yield ProblemError(problem.what, where=f"start_from={path}", mend=problem.mend)
 
 
 def _frozen_problems(node: Any, where: str) -> Iterator[ProblemError]:
@@ -82,7 +120,7 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
         yield ProblemError(f"{epochs!r} is not possible", where="trainer.max_epochs", mend="a whole number, 0 or more")
     for key in ("max_steps", "min_steps", "max_time"):
         if trainer.get(key) not in (None, -1):
-            mend = "trainer.max_epochs, with trainer.limit_train_batches for less than an epoch"
+            mend = "trainer.max_epochs=..., and for less than an epoch trainer.limit_train_batches=..."
             yield ProblemError("the length of a run is counted in epochs", where=f"trainer.{key}", mend=mend)
     devices = trainer.get("devices", 1)
     if (
@@ -98,7 +136,11 @@ def _number_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
         yield ProblemError(f"{cfg['keep']} is not possible", where="keep", mend="1 or more")
     for key, words in (("level", LEVELS), ("study_score", STUDY_SCORES), ("calibration", (None, *CALIBRATIONS))):
         if cfg[key] not in words:
-            yield ProblemError(f"unknown {key}: {cfg[key]!r}", where=key, mend=f"one of {', '.join(map(str, words))}")
+            yield ProblemError(
+                f"unknown {key}: {cfg[key]!r}",
+                where=key,
+                mend=f"one of {', '.join(str(word or 'null') for word in words)}",
+            )
     if ".." in Path(cfg["name"]).parts or Path(cfg["name"]).is_absolute():
         yield ProblemError(f"{cfg['name']} leaves outputs/", where="name", mend="a plain name")
 
@@ -110,7 +152,7 @@ def find_explain_problems(explain: Mapping[str, Any]) -> Iterator[ProblemError]:
             mend = "1 or more; none at all: " + ("explain.score=0" if key == "passes" else "explainer=[]")
             yield ProblemError(f"{explain[key]} is not possible", where=f"explain.{key}", mend=mend)
     if explain["score"] < 0:
-        mend = "the views an observation that are scored; 0: none"
+        mend = "how many views of each observation are scored, 0 for none"
         yield ProblemError(f"{explain['score']} is not possible", where="explain.score", mend=mend)
     views, masks = explain["views"], explain["masks"]
     if views is not None and len(set(views)) != max(1, len(views)):
@@ -124,6 +166,7 @@ def find_explain_problems(explain: Mapping[str, Any]) -> Iterator[ProblemError]:
 def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
     observations = cfg.get("observations")
     explained = (cfg.get("explain") or {}).get("observations")
+    wrong_outputs = False
     lists: dict[str, tuple[Any, Sequence[str]]] = {
         "observations": (observations, OBSERVATIONS),
         "mean_over": (cfg.get("mean_over"), observations if isinstance(observations, list) else OBSERVATIONS),
@@ -132,11 +175,15 @@ def _observation_problems(cfg: dict[str, Any]) -> Iterator[ProblemError]:
         lists["explain.observations"] = (explained, observations if isinstance(observations, list) else OBSERVATIONS)
     for key, (names, allowed) in lists.items():
         if not isinstance(names, list) or not names:
-            mend = f"a list of names, or one of the words {', '.join(GROUPS)}"
-            mend = f"{key}='[{names}]'" if names in allowed else mend
+            near = [name for name in allowed if isinstance(names, str) and name.lower() == names.lower()]
+            mend = write_list(key, near) if near else f"a list of names, or one of the words {', '.join(GROUPS)}"
             yield ProblemError(f"no list of observations: {names!r}", where=key, mend=mend)
+            wrong_outputs |= key == "observations"
+            continue
+        if wrong_outputs:  # which the others have to be among
             continue
         if wrong := [name for name in names if name not in allowed]:
+            wrong_outputs |= key == "observations"
             told = "the outputs" if allowed is observations else "CheXpert"
             what = f"not among {told}: {', '.join(map(str, wrong))}"
             yield ProblemError(what, where=key, mend=_find_names(key, wrong, allowed, cfg))
@@ -150,7 +197,7 @@ def _find_names(key: str, wrong: Sequence[Any], allowed: Sequence[str], cfg: Map
         return f"observations is what the model puts out; the mean is of these: {write_list(key, allowed)}"
     lower = {name.lower(): name for name in allowed}
     close = [lower[c] for name in wrong for c in difflib.get_close_matches(str(name).lower(), lower, n=1)]
-    return f"did you mean {', '.join(close or allowed)}?"
+    return f"did you mean {', '.join(close)}?" if close else f"some of {', '.join(allowed)}"
 
 
 def write_list(key: str, names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from chexpert.config.problems import expand, find_problems
 from chexpert.problem import ProblemError
+from chexpert.ranks import find_device_problems
 from chexpert.synthetic import is_phantom
 
 
@@ -19,7 +20,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         ProblemError: everything that is wrong, at once.
     """
     plain = to_plain(cfg)
-    problems = find_problems(plain)
+    problems = [*find_problems(plain), *map(str, find_device_problems(plain["trainer"]))]
     if problems:
         raise ProblemError("\n".join(problems))
     return plain
@@ -64,7 +65,23 @@ def _fill_rules(labels: dict[str, Any]) -> None:
 def find_notices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
     """What a user chose that will have no effect; no error, since a sweep may choose it for other jobs."""
     chosen = [override for override in overrides if override.lstrip("+").startswith(("backbone=", "backbone."))]
+    notices = []
     if chosen and "members" in cfg.model:
         way = "choose its members: backbone@model.members.<name>=..."
-        return [f"{chosen[0]} has no effect on a combined model; {way}"]
-    return []
+        notices.append(f"{chosen[0]} has no effect on a combined model; {way}")
+    patience, validations = cfg.early_stopping, _count_validations(cfg.trainer)
+    if patience is not None and 0 < validations < max(1, patience) + 2:  # the first sets the figure to be beaten
+        way = f"early_stopping={validations - 2} or less, or more of trainer.max_epochs" if validations > 2 else ""
+        way = way or "it needs trainer.max_epochs=3 or more"
+        notices.append(f"early_stopping={patience} never ends this run before its {validations} validations; {way}")
+    return notices
+
+
+def _count_validations(trainer: DictConfig) -> int:
+    """Validations of a whole training; 0 where that depends on the data, or nothing is trained."""
+    every, interval, epochs = (
+        trainer.get(key) for key in ("check_val_every_n_epoch", "val_check_interval", "max_epochs")
+    )
+    if interval not in (None, 1.0) or not isinstance(epochs, int) or not isinstance(every, int | None) or every == 0:
+        return 0
+    return epochs // (every or 1)

@@ -29,6 +29,12 @@ class Room:
     modules: tuple[str, ...]
     kinds: tuple[str, ...]
 
+    def list_names(self) -> list[str]:
+        """The settings' names of what may stand there, of explainers."""
+        places = (vars(importlib.import_module(module)) for module in self.modules)
+        found = [value for place in places for value in place.values() if _is_one(value, self)]
+        return sorted({name for value in found if isinstance(name := getattr(value, "name", None), str)})
+
     def __str__(self) -> str:
         return f"a {' or '.join(kind.rpartition('.')[2] for kind in self.kinds)} of {' or '.join(self.modules)}"
 

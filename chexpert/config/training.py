@@ -8,6 +8,7 @@ from chexpert.problem import ProblemError
 
 def find_training_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
     """What is wrong with rates, freezing, averaging, clipping, stopping and checkpoints, beside what classes say."""
+    yield from _rate_problems(cfg)
     yield from _backbone_problems(cfg)
     yield from _averaging_problems(cfg)
     yield from _clipping_problems(cfg)
@@ -18,21 +19,30 @@ def find_training_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
         yield ProblemError(f"{cfg['early_stopping']} is not possible", where="early_stopping", mend=mend)
 
 
+def _rate_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
+    rate = (cfg["optimizer"] or {}).get("lr")
+    if isinstance(rate, int | float) and not isinstance(rate, bool) and rate <= 0 and _count_epochs(cfg):
+        mend = "a number above 0, such as 3e-4; to train nothing: trainer.max_epochs=0"
+        yield ProblemError(f"a learning rate of {rate} is not possible", where="optimizer.lr", mend=mend)
+
+
 def _backbone_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
     factor, epoch, epochs = cfg["backbone_lr_factor"], cfg["unfreeze_epoch"], _count_epochs(cfg)
+    single = "members" not in (cfg.get("model") or {})
+    untrained = f"{'backbone' if single else 'model.members.NAME'}.frozen=true"
     if not 0 < factor < float("inf"):
-        mend = "above 0; backbones that are not trained at all: backbone.frozen=true"
+        mend = f"above 0; a backbone that is not trained at all: backbone_lr_factor=1 {untrained}"
         yield ProblemError(f"{factor} is not possible", where="backbone_lr_factor", mend=mend)
     if epoch < 0:
         yield ProblemError(f"{epoch} is not possible", where="unfreeze_epoch", mend="an epoch, from 0")
     if epochs and epoch >= epochs:
-        mend = "an earlier epoch; backbones that are not trained at all: backbone.frozen=true"
+        mend = f"an earlier epoch; a backbone that is not trained at all: unfreeze_epoch=0 {untrained}"
         yield ProblemError(f"the training ends after {epochs} epochs", where="unfreeze_epoch", mend=mend)
     frozen = list(_find_frozen(cfg.get("model")))
     if frozen and all(frozen):
         for key, usual in (("backbone_lr_factor", 1), ("unfreeze_epoch", 0)):
             if cfg[key] != usual:
-                mend = f"{key}={usual}, or backbone.frozen=false (of a member model.members.NAME.frozen=false)"
+                mend = f"{key}={usual}, or {untrained.replace('true', 'false')}"
                 yield ProblemError("no backbone is trained: all are frozen", where=key, mend=mend)
 
 

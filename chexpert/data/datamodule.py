@@ -1,7 +1,6 @@
 """CheXpert for Lightning: the splits of one copy of the data."""
 
 import copy
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from chexpert.data.manifest import read_manifest
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.reading import SplitReader, check_patients
 from chexpert.data.settings import find_wrong_settings
-from chexpert.data.split import held_range, hold_out
+from chexpert.data.split import check_folds, held_range, hold_out
 from chexpert.data.summary import describe_source, summarise_split, write_labels
+from chexpert.terminal import FirstLines
 
 
 class CheXpertDataModule(pl.LightningDataModule):
@@ -81,7 +81,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         super().__init__()
         self.root, self.variant, self.labeller, self.views = Path(root), variant, labeller, views
         self.observations, self.labels, self.seed = list(observations), labels, seed
-        self.held, self.with_test = held_range(dev, folds, fold), test
+        self.held, self.folds, self.with_test = held_range(dev, folds, fold), folds, test
         self.preprocessing, self.augmentation = Preprocessing(size, fit), augmentation
         self.batch_size, self.workers, self.on_missing = batch_size, workers, on_missing
         self.cache, self.manifest = cache, manifest
@@ -89,6 +89,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         """CSV paths of the views left out so far under ``on_missing=skip``."""
         self.flagged: dict[str, str] = {}
         """CSV paths of the views that were read so far and should be looked at, and why."""
+        self.lines = {kind: FirstLines(f"metrics.json lists them all under {kind}") for kind in ("skipped", "flagged")}
+        """What is printed of both."""
         self.frames: dict[str, pd.DataFrame] = {}
         """The views of train, dev, valid, test, as far as there; ``file``: the image, ``film``: its row in a cache."""
         self.datasets: dict[str, ViewDataset] = {}
@@ -154,6 +156,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         check_patients(frames, self.layout.folder)
         whole = dict(frames)
         if stage == "fit" and self.held is not None:
+            check_folds(frames["train"], self.folds)
             frames["train"], frames["dev"] = hold_out(frames["train"], *self.held, self.seed)
         self.on_read({name: len(frame) for name, frame in frames.items()})
         films = {name: self._open_cache(name, frame) for name, frame in whole.items()}
@@ -177,11 +180,11 @@ class CheXpertDataModule(pl.LightningDataModule):
         """Augments on the device, and counts in the main process what the workers skipped, once a view."""
         for path in set(batch.skipped) - self.skipped:
             self.skipped.add(path)
-            print(f"skipped, cannot be read: {path}", file=sys.stderr)
+            self.lines["skipped"].print(f"skipped, cannot be read: {path}")
         for path, why in batch.flagged:
             if path not in self.flagged:
                 self.flagged[path] = why
-                print(f"{why} ({len(self.flagged)} so far): {path}", file=sys.stderr)
+                self.lines["flagged"].print(f"{why}: {path}")
         if batch.matrices is None:
             return batch
         return batch._replace(images=warp(batch.images, batch.matrices), matrices=None)

@@ -43,9 +43,7 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
     """
     root = Path(root).expanduser().absolute()  # not resolved: a link's own name may tell the variant
     if not root.is_dir():
-        mend = (
-            f"give the folder that holds CheXpert: {where}=... (data.root: or the environment variable CHEXPERT_ROOT)"
-        )
+        mend = "give the folder that holds CheXpert" + f": {where}=..., or set CHEXPERT_ROOT" * (where == "data.root")
         raise ProblemError("the data root is not a folder", where=f"{where}={root}", mend=mend)
     found = [layout for explore in EXPLORERS for layout in explore(root)]
     wanted = [layout for layout in found if variant in ("auto", layout.variant)]
@@ -57,13 +55,16 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
     wanted = list({layout.folder.resolve(): layout for layout in reversed(wanted)}.values())[::-1]  # one by two names
     if len(wanted) == 1:
         return wanted[0]
+    variants = "data=small, data=full" if where.startswith("data.") else "--variant small, --variant full"
     names = "; ".join(f"{layout.name} ({layout.variant}) in {layout.folder}" for layout in wanted or found)
     if wanted:
-        mend = "choose one: data=small, data=full, or give its own folder"
+        mend = f"give its own folder: {where}=..." if where.startswith("data.") else "give its own folder"
+        mend += f", or choose one: {variants}" * (len({layout.variant for layout in wanted}) > 1)
         raise ProblemError(f"several copies of CheXpert: {names}", where=f"{where}={root}", mend=mend)
     kind = "" if variant == "auto" else f"{variant} "
     looked = f"; found: {names}" if found else f"; looked for {', '.join(NAMED)}, AIMI's batches and train.csv itself"
-    mend = "point data.root at the folder above CheXpert's own, or choose another variant (data=small, data=full)"
+    mend = f"point {where} at the folder above CheXpert's own"
+    mend += f", or choose another variant ({variants})" * (variant != "auto")
     if disguised := _find_disguised(root):
         mend = f"{disguised} is no CSV file: unpack or save it as {disguised.name.partition('.')[0]}.csv"
     raise ProblemError(f"no {kind}CheXpert there{looked}", where=f"{where}={root}", mend=mend)

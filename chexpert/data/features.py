@@ -22,6 +22,7 @@ from chexpert.data.loader import make_loader
 from chexpert.data.parallel import watch
 from chexpert.data.workers import telling_dead_workers
 from chexpert.problem import ProblemError
+from chexpert.terminal import FirstLines
 
 VERSION = 1  # raise it when the layout changes, or when Model.pool makes other features of a film
 
@@ -137,9 +138,10 @@ def write_features(
     try:
         with partial.open("wb") as file:
             np.lib.format.write_array_header_2_0(file, header)
+            flagged = FirstLines("python scripts/audit_data.py ROOT --json audit.json lists them all")
             for batch in watch(batches, "computing features", len(views), each=batch_size):
                 for name, why in batch.flagged:  # the only time that the images are looked at
-                    print(f"{why}: {name}", file=sys.stderr)
+                    flagged.print(f"{why}: {name}")
                 values = compute(batch, views, width, pool)
                 records = np.empty(len(values), record)
                 records["values"], records["crc"] = values, [zlib.crc32(row.tobytes()) for row in values]

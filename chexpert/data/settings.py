@@ -27,6 +27,10 @@ def find_wrong_settings(root: object, options: Mapping[str, Any]) -> Iterator[Pr
     yield from _find_wrong_numbers(options)
     yield from _find_wrong_parts(options)
     yield from _find_wrong_paths(options)
+    augmentation = options.get("augmentation")
+    if augmentation is not None and not isinstance(augmentation, Mapping):
+        mend = "leave it out, or data.augmentation=null for none"
+        yield ProblemError(f"{augmentation!r} is not possible", where="data.augmentation", mend=mend)
     if root is None:
         mend = "give the folder above CheXpert's own: data.root=..., or set CHEXPERT_ROOT"
         yield ProblemError("where is CheXpert?", where="data.root", mend=mend)

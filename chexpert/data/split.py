@@ -17,6 +17,18 @@ def place_patients(patients: pd.Series, seed: int) -> np.ndarray:
     return np.array([unit_draw(seed, name, "split") for name in names])[rows]
 
 
+def check_folds(frame: pd.DataFrame, folds: int | None) -> None:
+    """Refuses more folds than there are patients: some would hold nobody out.
+
+    Raises:
+        ProblemError: there are more.
+    """
+    patients = frame["patient"].nunique()
+    if folds is not None and folds > patients:
+        mend = f"data.folds={min(5, patients)}, at most one of {patients} patients each"
+        raise ProblemError(f"{folds} folds of {patients} patients", where="data.folds", mend=mend)
+
+
 def hold_out(frame: pd.DataFrame, low: float, high: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows that are kept for training, and those of the patients placed in [low, high).
 
@@ -26,8 +38,9 @@ def hold_out(frame: pd.DataFrame, low: float, high: float, seed: int) -> tuple[p
     place = place_patients(frame["patient"], seed)
     held = (low <= place) & (place < high)
     if held.all() or not held.any():
-        what = f"holding out the patients placed in [{low:.3g}, {high:.3g}) leaves one side without a row"
-        mend = "hold out a larger or smaller share, or take another seed"
+        kept = "nobody to train on" if held.all() else "nobody held out"
+        what = f"a share of {high - low:.3g} of the {frame['patient'].nunique()} training patients leaves {kept}"
+        mend = "another share (data.dev=0.2, or fewer data.folds), or another seed, by which patients are drawn"
         raise ProblemError(what, where="data.dev, data.folds", mend=mend)
     return frame[~held].reset_index(drop=True), frame[held].reset_index(drop=True)
 

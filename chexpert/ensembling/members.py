@@ -45,7 +45,7 @@ def find_checkpoints(run: Path, top_k: int | None) -> list[Path]:
     """The best checkpoints of a run, best first."""
     found = rundir.kept_checkpoints(run)[:top_k]
     if not found:
-        mend = "give runs that have finished an epoch (of a sweep: SWEEP/*), checkpoints, or files of predictions"
+        mend = "give runs that have finished an epoch (of a sweep: SWEEP/[0-9]*), checkpoints, or files of predictions"
         raise ProblemError("no checkpoint in this folder", where=str(run), mend=mend)
     return found
 

@@ -54,8 +54,10 @@ class Calibration:
                 raise ValueError("its levels are damaged")
             return found
         except FileNotFoundError as error:
-            what = "this run has no calibration: it held no split out to fit one on, or was told to fit none"
-            mend = "leave it out, or choose a run with data.dev=0.1 (or data.test=true) and calibration=platt"
+            what = "this run has no calibration: it had no split to fit one on, or was told to fit none"
+            mend = (
+                "predict without --calibrated, or by a run with data.dev=0.1 (or data.test=true) and calibration=platt"
+            )
             raise ProblemError(what, where=str(path), mend=mend) from error
         except (OSError, ValueError, TypeError, AttributeError) as error:
             mend = "choose a run with a development split (data.dev=0.1) and calibration=platt"
@@ -78,10 +80,15 @@ class Calibration:
         return np.column_stack([calibrate(scores[:, c], fitted[name]) for c, name in enumerate(observations)])
 
 
-def judge_calibrated(judged: Judged, calibration: Calibration, seed: int = 0) -> dict[str, Any]:
-    """Brier score and calibration error after calibration, of the observations that were fitted, with its yardstick."""
+def judge_calibrated(judged: Judged, calibration: Calibration, seed: int = 0) -> dict[str, Any] | None:
+    """Brier score and calibration error after calibration, of the observations that were fitted, with its yardstick.
+
+    None where nothing was fitted at this level.
+    """
     fitted = calibration.levels.get(judged.level, {})
     names = [name for name in judged.observations if fitted.get(name)]
+    if not names:
+        return None
     columns = [list(judged.observations).index(name) for name in names]
     scores = calibration.apply(judged.scores[:, columns], names, judged.level)
     told = replace(judged, observations=names, scores=scores, labels=judged.labels[:, columns])

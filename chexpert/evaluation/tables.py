@@ -78,7 +78,11 @@ class Cells:
         self.path, self.header, self.lines, self.notes = path, records.header, records.lines, records.notes
         if not records.rows:
             empty = records.header == [""]
-            raise ProblemError("the file is empty" if empty else "no row in the table", where=str(path), mend="fill it")
+            raise ProblemError(
+                "the file is empty" if empty else "no row in the table",
+                where=str(path),
+                mend="a header and a row for each image or study",
+            )
         self.unnamed = [name for name in self.header if IDS.fullmatch(name)]
         if twice := sorted({name for name in self.header if self.header.count(name) > 1 and name not in self.unnamed}):
             raise ProblemError(f"columns stand twice: {', '.join(twice)}", where=f"{path}, line 1", mend="drop one")

@@ -1,13 +1,13 @@
 """Several backbones with their heads cut off, feeding one shared classifier."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from chexpert.models.backbone import Backbone
-from chexpert.models.model import Model
+from chexpert.models.model import Model, find_dropout_problems
 from chexpert.models.readout import Readout
 from chexpert.problem import ProblemError
 
@@ -46,9 +46,9 @@ class Combined(Model):
         self.classifier = nn.Linear(sum(widths), self.readout.width)
 
     @staticmethod
-    def find_problems(members: Mapping[str, object], **_: object) -> list[str]:
+    def find_problems(members: Collection[str], dropout: object = 0.0, **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
-        problems = []
+        problems = find_dropout_problems(dropout)
         if len(members) < 2:
             what = f"a combined model of {len(members)} member ({', '.join(members) or 'none'})"
             mend = "add one: +backbone@model.members.resnet=resnet18, or take model=single"

@@ -9,6 +9,7 @@ from torch import nn
 
 from chexpert.models.backbone import Backbone
 from chexpert.models.readout import Readout
+from chexpert.problem import ProblemError
 
 
 class Model(nn.Module, ABC):
@@ -88,3 +89,11 @@ def synchronise_batch_norm(model: Model) -> Model:
     Lightning's own conversion drops the activations that timm keeps inside its normalisation layers.
     """
     return convert_sync_batchnorm(model)
+
+
+def find_dropout_problems(dropout: object) -> list[str]:
+    """What is wrong with a probability of dropping a feature; at 1 nothing would be left to learn from."""
+    if isinstance(dropout, int | float) and not isinstance(dropout, bool) and 0 <= dropout < 1:
+        return []
+    mend = "a probability from 0 to below 1, such as 0.3"
+    return [str(ProblemError(f"a dropout of {dropout!r} is not possible", where="model.dropout", mend=mend))]

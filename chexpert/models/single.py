@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from chexpert.models.backbone import Backbone
-from chexpert.models.model import Model
+from chexpert.models.model import Model, find_dropout_problems
 from chexpert.models.readout import Readout
 
 
@@ -32,6 +32,11 @@ class Single(Model):
         super().__init__({"backbone": backbone}, Readout(outputs, uncertain, parents))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(backbone.width, self.readout.width)
+
+    @staticmethod
+    def find_problems(dropout: object = 0.0, **_: object) -> list[str]:
+        """What is wrong with these arguments, before anything is built."""
+        return find_dropout_problems(dropout)
 
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         return self.head(self.dropout(maps["backbone"].mean((2, 3))))

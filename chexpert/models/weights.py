@@ -21,7 +21,8 @@ from timm.models import adapt_input_conv
 from chexpert.problem import ProblemError
 
 WAYS_OUT = (
-    "pretrained=false trains from scratch; pretrained=PATH takes a file (safetensors, a state dict, a checkpoint)"
+    "pretrained=false trains from scratch; pretrained=PATH takes a file (safetensors, a state dict, a checkpoint), "
+    "of a combined model's member model.members.NAME.pretrained=PATH"
 )
 
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")

@@ -72,10 +72,8 @@ def find_calibrated(judged: Judged, content: Mapping[str, Any], calibration: Cal
     """Brier score and ECE by observation after calibration: as the run judged them, or judged now."""
     if told := content.get("calibrated"):
         return told["figures"]
-    fitted = calibration.levels.get(judged.level, {})
-    if not any(fitted.get(name) for name in judged.observations):
-        return {}
-    return judge_calibrated(judged, calibration, content["bootstrap"]["seed"])["figures"]
+    now = judge_calibrated(judged, calibration, content["bootstrap"]["seed"])
+    return now["figures"] if now else {}
 
 
 def draw_diagram(told: Mapping[str, np.ndarray], labels: np.ndarray, title: str, key: str) -> Markup:

@@ -60,7 +60,7 @@ def describe_best(folder: Path, study: optuna.Study, fixed: Sequence[str]) -> st
         trials = study.get_trials(deepcopy=False)
         why = dict.fromkeys(str(trial.user_attrs.get(ERROR, "pruned")) for trial in trials)
         what = f"none of {len(trials)} trials gave a value: {'; '.join(why)}"
-        raise ProblemError(what, where=str(folder), mend="see what the jobs say")
+        raise ProblemError(what, where=str(folder), mend="table.md there has the error of each job")
     counts = ", ".join(f"{count} {word}" for word, count in best["trials"].items() if count)
     return "\n".join([
         f"best of {counts}: {best['value']:.4f} (the best of many is optimistic: report another split)",

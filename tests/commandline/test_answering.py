@@ -1,17 +1,21 @@
 """What people type first, and the command that each is answered with: it must be one that runs."""
 
+import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 
-import chexpert.config  # noqa: F401 - registers the schema
-from chexpert.commandline import Settings, check
+from chexpert.commandline import Settings, check, keys
 from chexpert.commandline.words import split_commas
-from chexpert.problem import ProblemError
+from chexpert.config import find_problems
+from chexpert.config.paths import quote_values
+from chexpert.config.resolving import to_plain
+from chexpert.problem import ProblemError, advise_extra
 
 PROJECT = Path(__file__).parents[2]
 SETTINGS = Settings(PROJECT / "conf")
@@ -25,7 +29,11 @@ MEANT = {
     "epochs = 3 lr= 1e-3": "trainer.max_epochs=3 optimizer.lr=1e-3",
     "train epochs=3": "trainer.max_epochs=3",
     "imgsz=320": "data.size=320",
+    "overfit_batches=4": "trainer.limit_train_batches=4",
     "--gpus 1": "trainer=gpu",
+    "--gpus 0": "trainer=cpu",
+    "gpus=4": "trainer=gpu trainer.devices=4",
+    "explain.cuont=3": "explain.count=3",
     "gpus=0,1": "trainer.devices=[0,1]",
     "device=cuda:0": "trainer=gpu",
     "device=cpu": "trainer=cpu",
@@ -46,18 +54,24 @@ MEANT = {
     "cache=none": "data.cache=null",
     "scale=0.9,1.1": "data.augmentation.scale=[0.9,1.1]",
     "random_state=1": "seed=1",
-    "max_steps=9": "trainer.max_steps=9",
     "backbon=resnet18": "backbone=resnet18",
     "trainer.epochs=4": "trainer.max_epochs=4",
     "data.batchsize=4": "data.batch_size=4",
     "optim.lr=1e-3": "optimizer.lr=1e-3",
     "--config-name densenet121_original": "experiment=densenet121_original",
-    "'data.root=/a (1)'": "'data.root=\"/a (1)\"'",
-    "data.root=/données": "'data.root=\"/données\"'",
-    "start_from=/x/step=100.ckpt": "'start_from=\"/x/step=100.ckpt\"'",
+    "'observations=[Edema'": "observations=[Edema] mean_over=[Edema]",
+    "'observations=[Edema, Fracture' mean_over=[Edema]": "'observations=[Edema, Fracture]' mean_over=[Edema]",
+    "observations=[Edema, Pleural Effusion": "'observations=[Edema,Pleural Effusion]' "
+    "'mean_over=[Edema,Pleural Effusion]'",
+    "'observations=Edema]'": "observations=[Edema] mean_over=[Edema]",
+    "'labels.uncertain={default: zeros'": "'labels.uncertain={default: zeros}'",
+    "labels.uncertain={default: zeros, Edema: [0.5,0.9}": "'labels.uncertain={default: zeros,Edema: [0.5,0.9]}'",
+    "-m hydra/launcher=joblb seed=0,1": "-m hydra/launcher=joblib seed=0,1",
+    "-m hydra/sweeper=Optuna seed=0,1": "-m hydra/sweeper=optuna seed=0,1",
     "data.root=/my data": "'data.root=/my data'",
-    "observations=[Edema, Pleural Effusion]": "'observations=[Edema,Pleural Effusion]'",
-    "observations=Edema": "observations=[Edema]",
+    "observations=[Edema, Pleural Effusion]": "'observations=[Edema,Pleural Effusion]' "
+    "'mean_over=[Edema,Pleural Effusion]'",
+    "observations=Edema": "observations=[Edema] mean_over=[Edema]",
     "'optimizer.betas=(0.9,0.99)'": "optimizer.betas=[0.9,0.99]",
     "-m labels=zeros, ones": "-m labels=zeros,ones",
     "-m seed=0,1 2": "-m seed=0,1,2",
@@ -93,33 +107,42 @@ def test_the_answer_is_the_command_that_was_meant_and_hydra_takes_it(typed):
     meant = shlex.split(lines[-1].partition("python train.py")[2])
     assert meant == shlex.split(MEANT[typed])
     assert check(meant, SETTINGS) == meant
-    assert compose_each(meant)
+    assert compose_first(meant) == []
 
 
-def compose_each(arguments: list[str]) -> int:
-    """How many jobs Hydra makes of these arguments; only first values where they are a sweep."""
+def compose_first(arguments: list[str]) -> list[str]:
+    """What the config of these arguments is refused for, less what is not on this machine; of a sweep the first job."""
     overrides = [argument for argument in arguments if argument != "-m"]
     if "-m" in arguments:
         overrides = [f"{key}={split_commas(value)[0]}" for key, _, value in (one.partition("=") for one in overrides)]
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-        return len(compose("train", overrides))
+        plain = to_plain(compose("train", quote_values(overrides)))
+    return [problem for problem in find_problems(plain) if not re.search(r"where is CheXpert|: /x|=/|: /w", problem)]
 
 
 @pytest.mark.parametrize(
     ("typed", "where", "word"),
     [
         ("start_from=", "start_from=", "start_from=null"),
-        ("data.root=", "data.root=", "data.root=null"),
+        ("data.root=", "data.root=", "data.root=..."),
+        ("pretrained=", "pretrained=", "pretrained=false"),
+        ("data.test=", "data.test=", "data.test=false"),
+        ("data.cache=", "data.cache=", "data.cache=null"),
+        ("calibration=", "calibration=", "calibration=null"),
+        ("seed=", "seed=", "seed=..."),
         ("resume=''", "resume=", "resume=null"),
         ("optimizer.lr=high", "optimizer.lr=high", "a number"),
         ("lr=high", "lr=high", "a number"),
         ("seed=a", "seed=a", "a number"),
         ("warmup=5", "warmup=5", "scheduler.warmup=0.05"),
+        ("max_steps=9", "max_steps=9", "trainer.max_epochs="),
+        ("max_time=00:01:00", "max_time=00:01:00", "trainer.max_epochs="),
         ("backbon=x", "backbon=x", "backbone.name=..."),
         ("model=nothing_like_it", "model=nothing_like_it", "combined_six"),
         ("labels=jfhealthcare labels.uncertain=[0,0.3]", "labels.uncertain=[0,0.3]", "labels=lsr"),
         ("optimizer.momentum=.9", "optimizer.momentum=.9", "optimizer=sgd"),
         ("foo=1", "foo=1", "--help"),
+        ("explain.zzz=1", "explain.zzz=1", "known are count"),
         ("foo.bar=1", "foo.bar=1", "groups are"),
         ("/data/x", "/data/x", "data.root=/data/x"),
     ],
@@ -150,12 +173,49 @@ def test_what_is_not_clear_is_told_with_its_place_and_changes_nothing(typed, whe
         "data=small data.root=/a/b data.augmentation=null data.test=/c data.dev=.1",
         "data.augmentation.scale=[1,1] data.augmentation.flip=0.5 name=a-b.c seed=0 resume=auto",
         "experiment=libauc_stage2 start_from=outputs/x/2026-01-01_00-00-00 optimizer.epoch_decay=0",
-        "--cfg job --resolve hydra.run.dir=/x trainer.max_time=null pretrained=false",
-        "'data.root=\"/a (1)\"' 'data.root=${oc.env:HOME}' --info defaults",
+        "--cfg=job --resolve hydra.run.dir=/x trainer.max_time=null pretrained=false",
+        "--info=defaults 'data.root=\"/a (1)\"' 'data.root=${oc.env:HOME}'",
     ],
 )
 def test_what_hydra_takes_passes_as_it_is(typed):
     assert check(shlex.split(typed), SETTINGS) == shlex.split(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["name=röntgen", "'data.root=/a (1)'", "start_from=/x/step=100.ckpt", "-m data.root=/données,/b", "name=a=b"],
+)
+def test_letters_that_hydra_reads_in_quotes_only_pass(typed):
+    assert check(shlex.split(typed), SETTINGS) == shlex.split(typed)
+    assert compose_first(shlex.split(typed)) == []
+
+
+def test_hydras_own_options_come_first_since_it_reads_none_between_settings():
+    typed = "seed=0 --cfg job -m --info labels=zeros,ones --config-dir=/x"
+    assert check(shlex.split(typed), SETTINGS) == [
+        "--cfg=job", "-m", "--info=all", "--config-dir=/x", "seed=0", "labels=zeros,ones"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "extra"),
+    [
+        ("hydra/launcher=submitit_slurm", "slurm"),
+        ("hydra/launcher=slurm_local", "slurm"),
+        ("hydra/launcher=joblib", "sweep"),
+        ("hydra/launcher=local", "sweep"),
+        ("hydra/sweeper=optuna", "sweep"),
+    ],
+)
+def test_a_plugin_that_is_not_installed_is_answered_with_the_extra_that_has_it(monkeypatch, typed, extra):
+    assert check([typed], SETTINGS) == [typed]
+    monkeypatch.setattr(keys, "is_installed", lambda module: False)
+    with pytest.raises(ProblemError) as caught:
+        check([typed], SETTINGS)
+    assert caught.value.mend == advise_extra(extra)
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    package = keys.PLUGINS[typed.partition("=")[2]][0].rpartition(".")[2].replace("_", "-")
+    assert any(requirement.startswith(package) for requirement in extras[extra])
 
 
 def test_every_option_of_every_group_passes():
@@ -169,11 +229,11 @@ def test_every_option_of_every_group_passes():
 
 def test_the_home_folder_is_meant_by_a_tilde_as_in_a_shell(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    typed = ["data.root=~/data", "start_from=~", "-m", "data.cache=~/a,~/b", "~averaging"]
-    meant = ["data.root=/home/me/data", "start_from=/home/me", "-m", "data.cache=/home/me/a,/home/me/b", "~averaging"]
+    typed = ["-m", "data.root=~/data", "start_from=~", "data.cache=~/a,~/b", "~averaging"]
+    meant = ["-m", "data.root=/home/me/data", "start_from=/home/me", "data.cache=/home/me/a,/home/me/b", "~averaging"]
     assert check(typed, SETTINGS) == meant
     monkeypatch.setenv("HOME", "/home/me (1)")
-    assert check(["data.root=~/data"], SETTINGS) == ['data.root="/home/me (1)/data"']
+    assert check(["data.root=~/data"], SETTINGS) == ["data.root=/home/me (1)/data"]
 
 
 def test_the_real_command_answers_before_hydra_with_exit_code_1():
@@ -185,3 +245,10 @@ def test_the_real_command_answers_before_hydra_with_exit_code_1():
     assert done.returncode == 1
     assert "trainer.max_epochs=3" in done.stderr
     assert not {"torch", "hydra", "omegaconf", "numpy"} & loaded
+
+
+@pytest.mark.parametrize("key", ["data.root", "name", "seed", "optimizer.lr", "data.size"])
+def test_what_must_be_given_is_not_answered_by_null(key):
+    with pytest.raises(ProblemError) as caught:
+        check([f"{key}="], SETTINGS)
+    assert "null" not in caught.value.mend

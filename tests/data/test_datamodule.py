@@ -253,6 +253,19 @@ def test_a_truncated_image_is_skipped_and_counted_once(make_data, capsys):
     assert capsys.readouterr().err.count(gone) == 1
 
 
+@pytest.mark.parametrize("kind", ["flagged", "skipped"])
+def test_of_many_flagged_or_skipped_images_the_first_ten_are_printed_and_all_are_kept(make_data, capsys, kind):
+    data = make_data()
+    batch = data.datasets["train"][0, 0]
+    for number in range(25):
+        names = {"flagged": [(f"film{number}.jpg", "no contrast")], "skipped": [f"film{number}.jpg"]}
+        data.on_after_batch_transfer(batch._replace(**{kind: names[kind]}), 0)
+    lines = capsys.readouterr().err.splitlines()
+    assert [f"film{number}.jpg" in line for number, line in enumerate(lines)] == [True] * 10 + [False]
+    assert "metrics.json" in lines[10]
+    assert len(getattr(data, kind)) == data.lines[kind].count == 25
+
+
 def test_a_second_setup_reads_nothing(make_data):
     data = make_data()
     train = data.datasets["train"]

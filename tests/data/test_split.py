@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexpert.data.split import held_range, hold_out, place_patients
+from chexpert.data.split import check_folds, held_range, hold_out, place_patients
 from chexpert.problem import ProblemError
 
 
@@ -48,5 +48,15 @@ def test_another_seed_holds_out_others():
 
 
 def test_nothing_held_out_is_told():
-    with pytest.raises(ProblemError, match="leaves one side without a row"):
+    with pytest.raises(ProblemError) as caught:
         hold_out(make_frame([1]), 0.0, 0.5, 0)
+    assert caught.value.where == "data.dev, data.folds"
+
+
+def test_more_folds_than_patients_are_refused():
+    check_folds(make_frame([1, 2, 3]), 3)
+    check_folds(make_frame([1, 2, 3]), None)
+    with pytest.raises(ProblemError) as caught:
+        check_folds(make_frame([1, 2, 3]), 4)
+    assert caught.value.where == "data.folds"
+    assert "data.folds=3" in caught.value.mend

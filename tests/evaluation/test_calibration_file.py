@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from chexpert import conclude
+from chexpert.conclude import fit_calibration
 from chexpert.evaluation import Judged
-from chexpert.evaluation.calibration import Calibration
+from chexpert.evaluation.calibration import Calibration, judge_calibrated
 from chexpert.problem import ProblemError
 
 NAMES = ["Edema", "Fracture"]
@@ -31,6 +33,16 @@ def test_an_observation_without_positives_is_not_guessed():
     assert fitted.levels["image"]["Fracture"] is None
     with pytest.raises(ProblemError, match="no calibration of Fracture at level image"):
         fitted.apply(np.zeros((1, 2)), NAMES, "image")
+
+
+def test_where_nothing_could_be_fitted_no_calibration_is_left_nor_judged(tmp_path, capsys, monkeypatch):
+    judged = make_judged()
+    monkeypatch.setattr(conclude, "read_levels", lambda folder, split, judged: iter([judged]))
+    judged.labels[:] = 0
+    assert fit_calibration(tmp_path, "platt", "dev", {"dev": judged}) is None
+    assert "dev has no observation" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert judge_calibrated(make_judged(), Calibration.fit("platt", "dev", [judged])) is None
 
 
 def test_a_level_that_was_not_fitted_is_refused():

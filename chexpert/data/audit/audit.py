@@ -33,7 +33,7 @@ def audit_copy(
     """
     audit = Audit()
     try:
-        audit.layout = find_layout(root, variant)
+        audit.layout = find_layout(root, variant, where="ROOT")
     except ProblemError as problem:
         audit.defects.append(as_defect("layout", problem))
         return audit

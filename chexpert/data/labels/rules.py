@@ -70,7 +70,7 @@ def check_rules(rules: Rules, where: str, observations: Sequence[str] = ()) -> I
             yield error
     lacking = [name for name in observations if not {"", "default", name} & named.keys()]
     if lacking:
-        mend = f"name them, or give the rest a rule: '{where}={{default: zeros, {lacking[0]}: ones}}'"
+        mend = f"name them, or give the rest a rule: {where}.default=zeros"
         yield ProblemError(f"no rule for {', '.join(lacking)}", where=where, mend=mend)
 
 
