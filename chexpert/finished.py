@@ -202,7 +202,8 @@ def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: st
 
 def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:
     """The views in image files, each of a name of its own; with a salt, of a safe one."""
-    called = [name_safely(image if salt is None else shorten(images)[image], salt) for image in images]
+    short = shorten(images)
+    called = [name_safely(image if salt is None else short[image], salt) for image in images]
     for kind, keys in (
         ("the same file", [str(Path(image).resolve()) for image in images]),
         ("of one name in the explanations", list(map(rundir.view_name, called))),

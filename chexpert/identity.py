@@ -16,8 +16,9 @@ PUBLIC = re.compile(
 SALT = "ids.salt"
 HASH = re.compile(r"id-[0-9a-f]{12}")
 HASH_NOTE = (
-    f"id-... is a hash of the image's file name (of its path where two have one name), keyed by the file {SALT} of the "
-    "run folder; the order is that of the input (files of a folder are sorted); --ids path shows the paths"
+    "id-... is a hash of the image's file name (of its path where two of one call have one name), keyed by the file "
+    f"{SALT} of the run folder: files of one name in two calls have one hash; the order is that of the input (files of "
+    "a folder are sorted); --ids path shows the paths"
 )
 """What a reader of hashed names must know."""
 PRIVATE = (

@@ -4,6 +4,7 @@ CheXpert's own names are never joined so: ``view1_frontal.jpg`` occurs in nearly
 """
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,13 +32,19 @@ def rename(predictions: Named, labels: Named, hashed_by: Sequence[Path] = ()) ->
     Raises:
         ProblemError: a name could be one of several.
     """
-    left = [name for name in predictions.names if not PATIENT.search(name) and name not in set(labels.names)]
-    free = [name for name in labels.names if not PATIENT.search(name) and name not in set(predictions.names)]
+    mine, theirs = set(predictions.names), set(labels.names)
+    left = [name for name in predictions.names if not PATIENT.search(name) and name not in theirs]
+    free = [name for name in labels.names if not PATIENT.search(name) and name not in mine]
     if not left or not free:
         return predictions
     found = dict(_match_files([name for name in left if not is_hash(name)], free))
+    if found:
+        _note(len(found), "their file names", next(iter(found.items())))
     if hashed := {name for name in left if is_hash(name)}:
-        found |= match_hashes(hashed, free, hashed_by or find_salted(predictions.path))
+        behind, run = match_hashes(hashed, free, hashed_by or find_salted(predictions.path))
+        if behind:
+            _note(len(behind), f"the hashes of {run}", next(iter(behind.items())))
+        found |= behind
     if len(set(found.values())) < len(found):
         twice = next(name for name in found.values() if list(found.values()).count(name) > 1)
         _refuse(twice, [name for name in found if found[name] == twice], str(predictions.path))
@@ -75,8 +82,13 @@ def _refuse(name: str, candidates: Sequence[str], where: str) -> None:
     raise ProblemError(what, where=where, mend="give their folders too, in both tables alike (predict.py --ids path)")
 
 
-def match_hashes(hashed: set[str], names: Sequence[str], runs: Iterable[Path]) -> dict[str, str]:
-    """The names behind hashes, by the first of the runs whose salt leads to some."""
+def _note(count: int, how: str, example: tuple[str, str]) -> None:
+    """Said, since a file name alone may be that of another image, such as a scanner's IM0001."""
+    print(f"note: {count:,} row{'s' * (count > 1)} joined by {how}, as {example[0]} to {example[1]}", file=sys.stderr)
+
+
+def match_hashes(hashed: set[str], names: Sequence[str], runs: Iterable[Path]) -> tuple[dict[str, str], Path | None]:
+    """The names behind hashes, by the first of the runs whose salt leads to some; and that run."""
     short = shorten(names)
     for run in runs:  # or one of its checkpoints
         files = [folder / SALT for folder in (run, *list(run.absolute().parents)[: 2 * run.is_file()])]
@@ -85,8 +97,8 @@ def match_hashes(hashed: set[str], names: Sequence[str], runs: Iterable[Path]) -
             continue
         spelled: Mapping[str, str] = {hash_name(form, salt): name for name in names for form in (name, short[name])}
         if found := {own: spelled[own] for own in hashed if own in spelled}:
-            return found
-    return {}
+            return found, run
+    return {}, None
 
 
 def find_salted(predictions: Path) -> list[Path]:

@@ -47,6 +47,19 @@ def test_spellings_of_one_file_meet(files, names, labels, key, level):
     assert judged.left_out == {"predictions": [], "labels": []}
 
 
+def test_how_many_rows_were_joined_by_what_is_said(files, capsys):
+    predictions, labels = files(["films/a.png", hash_name("b.png", "salt")], ["a.png", "ward/b.png"])
+    run = predictions.parent / "run"
+    run.mkdir()
+    (run / SALT).write_text("salt")
+    read_judged(predictions, labels)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(", as ")[0] for line in told] == [
+        "note: 1 row joined by their file names",
+        f"note: 1 row joined by the hashes of {run}",
+    ]
+
+
 @pytest.mark.parametrize(
     ("names", "labels", "both"),
     [
