@@ -1,19 +1,12 @@
-"""Tries networks of timm as backbones, and prints a row of docs/networks.md for each: networks.py NAME...
+"""Tries networks of timm as backbones, and prints a row of docs/networks.md for each.
 
 Untrained weights, the input size that timm states, one image of a gray ramp, a few passes an explainer.
 """
 
-import sys
+import argparse
 import warnings
 
-import timm
-import torch
-
-from chexpert.build import check_input
-from chexpert.explain import HiResCAM
-from chexpert.explain.trying import KINDS, describe_maps, find_fault
-from chexpert.models import Backbone, Single
-from chexpert.problem import ProblemError
+from chexpert.terminal import open_streams
 
 CAMS = 6
 """The first of the explainers read a feature map, the others images only."""
@@ -22,8 +15,17 @@ FINE = 16
 
 def describe(name: str) -> str:
     """The row of a network: family, name, size, last map, and what explains it; or why it is refused."""
+    import timm
+    import torch
+
+    from chexpert.build import check_input
+    from chexpert.explain import HiResCAM
+    from chexpert.explain.trying import KINDS, describe_maps, find_fault
+    from chexpert.models import Backbone, Single
+    from chexpert.problem import ProblemError
+
     torch.manual_seed(0)
-    start = f"| {family(name)} | {name}"
+    family = timm.model_entrypoint(name).__module__.rpartition(".")[2]
     try:
         model = Single(Backbone(name), 1).eval()
         size = model.members["backbone"].made_for
@@ -31,15 +33,11 @@ def describe(name: str) -> str:
         model.eval()
         shape = describe_maps(model, size).partition(": ")[2]
     except ProblemError as problem:
-        return f"{start} | | | refused: {problem.what} | | |"
+        return f"| {family} | {name} | | | refused: {problem.what} | | |"
     faults = [find_fault(model, kind(), size) for kind in KINDS]
     fine = find_fault(model, HiResCAM(stride=FINE), size)
-    return f"{start} | {size} | {shape} | {tell(faults[:CAMS])} | {tell([fine])} | {tell(faults[CAMS:])} |"
-
-
-def family(name: str) -> str:
-    """The module of timm that has this network."""
-    return timm.model_entrypoint(name).__module__.rpartition(".")[2]
+    columns = [family, name, str(size), shape, tell(faults[:CAMS]), tell([fine]), tell(faults[CAMS:])]
+    return f"| {' | '.join(columns)} |"
 
 
 def tell(faults: list[str]) -> str:
@@ -47,7 +45,15 @@ def tell(faults: list[str]) -> str:
     return "; ".join(dict.fromkeys(filter(None, faults))) or "yes"
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", metavar="NAME", help="networks of timm: resnet18 vit_tiny_patch16_224")
     warnings.simplefilter("ignore")  # timm tells of renamed networks
-    for network in sys.argv[1:]:
-        print(describe(network), flush=True)
+    for name in parser.parse_args().names:
+        print(describe(name), flush=True)
+
+
+if __name__ == "__main__":
+    open_streams()
+    main()

@@ -327,7 +327,7 @@ def test_a_run_goes_on_from_every_write(tmp_path, phantom, monkeypatch, options)
 
 
 def test_what_early_stopping_decided_in_the_first_epoch_stays_decided(tmp_path, phantom, monkeypatch):
-    options = ["trainer.val_check_interval=2", "early_stopping=0", "optimizer.lr=0", "trainer.max_epochs=3"]
+    options = ["trainer.val_check_interval=2", "early_stopping=0", "optimizer.lr=1e-30", "trainer.max_epochs=3"]
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "judge", lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # it is trained, not judged
         with pytest.raises(Stopped):

@@ -364,7 +364,7 @@ def test_a_finished_run_predicts_on_training_views_without_training(tmp_path, ph
 
 def test_a_model_is_not_read_otherwise_than_it_was_trained(tmp_path, phantom, stage1):
     message = refuse(tmp_path, phantom, f"start_from={stage1}", "observations=all", "trainer.max_epochs=0")
-    assert "set labels to the checkpoint's" in message
+    assert f"where: start_from={stage1}" in message
 
 
 def test_a_checkpoint_from_before_there_were_readouts_loads(tmp_path, finished):

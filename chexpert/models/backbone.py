@@ -230,7 +230,7 @@ class Backbone(nn.Module):
         if size and tuple(size) != (height, width):
             what = f"{self.name} takes films of {size[0]} x {size[1]} pixels, not {height} x {width}"
             mend = f"data.size={size[0]}, or {_say_size(height)}"
-            raise ProblemError(what, where="backbone options", mend=mend)
+            raise ProblemError(what, where="data.size", mend=mend)
 
 
 def fitting_sizes(size: int, cell: int) -> list[int]:
