@@ -57,7 +57,8 @@ class Backbone(nn.Module):
             self.net.pre_logits = nn.Identity()  # VGG's 119 million weights between features and head
         own = load_weights(self.net, pretrained, name) if isinstance(pretrained, str | Path) else {}
         self.width: int = self.net.num_features
-        self._patches = next((module for module in self.net.modules() if isinstance(module, PatchEmbed)), None)
+        embeds = [module for module in self.net.modules() if isinstance(module, PatchEmbed)]
+        self._embeds = embeds[:1]  # a list, or its weights would be registered twice
         statistics = self.net.pretrained_cfg
         self.register_buffer("mean", _gray(mean, own.get("mean", statistics.get("mean", (0.449,)))))
         self.register_buffer("std", _gray(std, own.get("std", statistics.get("std", (0.226,)))))
@@ -204,6 +205,11 @@ class Backbone(nn.Module):
                 return before, grid
         what = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
         raise ProblemError(what, where="backbone name", mend="a network that keeps one token for each patch")
+
+    @property
+    def _patches(self) -> PatchEmbed | None:
+        """What cuts the image into patches that do not overlap, where the network has such a layer."""
+        return self._embeds[0] if self._embeds else None
 
     @property
     def made_for(self) -> int:

@@ -79,6 +79,11 @@ def test_a_stage_that_the_network_does_not_have_is_none(seen):
         seen.layer_at(16)
 
 
+def test_no_weight_of_a_transformer_is_registered_twice():
+    state = Backbone("test_vit", options={"img_size": 64}).state_dict()
+    assert len({value.data_ptr() for value in state.values()}) == len(state)
+
+
 def test_tokens_that_are_no_grid_are_told():
     backbone = Backbone("test_vit", options={"img_size": 64})
     backbone.net.forward_features = lambda images: torch.zeros(1, 11, 64)
