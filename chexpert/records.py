@@ -11,7 +11,8 @@ from pathlib import Path
 from chexpert.problem import ProblemError
 
 RESTORE = "correct the line, or restore the file as it was distributed"
-COMMAS = "pd.read_csv(FILE, sep={!r}{}).to_csv(NEW, index=False)"
+COMMAS = "pd.read_csv(FILE, sep={!r}{}{}).to_csv(NEW, index=False)"
+SPREADSHEET = ["sep=", ""]
 SEPARATORS = {";": ("semicolons", ', decimal=","'), "\t": ("tabs", "")}
 
 BLANK = ("", "nan", "NaN", "NA", "N/A", "n/a", "null", "NULL", "None", "<NA>")
@@ -84,8 +85,13 @@ def read_records(path: Path) -> Records:
 def parse_records(text: str, notes: Notes) -> Records:
     """The records of a text; blank ones are left out."""
     path = notes.path
+    if text.lstrip()[:1] in ("[", "{"):
+        raise ProblemError("JSON, where a CSV file is needed", where=str(path), mend="give the table as CSV")
     found = _split(text, path)
     line, header = next(found, (1, [""]))
+    if header == SPREADSHEET:
+        notes.add("line for spreadsheets (sep=,) passed over", "line 1")
+        line, header = next(found, (2, [""]))
     check_separator(header, path)
     header, rows, lines = [name.strip(AROUND) for name in header], [], []
     for line, row in found:
@@ -118,7 +124,10 @@ def check_separator(header: list[str], path: Path) -> None:
     """Refuses a table that is separated by something else, of which the comma may be that of decimals."""
     for mark, (name, decimal) in SEPARATORS.items():
         if len(header) == 1 and mark in header[0]:
-            mend = f"save it with commas, in pandas: {COMMAS.format(mark, decimal)}"
+            with path.open("rb") as file:
+                head = file.read(4)
+            coded = next((f", encoding={code!r}" for order, code in WIDE.items() if head.startswith(order)), "")
+            mend = f"save it with commas, in pandas: {COMMAS.format(mark, decimal, coded)}"
             raise ProblemError(f"separated by {name}, not by commas", where=f"{path}, line 1", mend=mend)
 
 

@@ -200,6 +200,9 @@ def write_json(path: Path, content: Any) -> None:
 def write_text(path: Path, text: str) -> None:
     """Writes a text whole: whoever reads beside a run, or after a power cut, sees the old or the new, never a half."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.is_file():  # a device or pipe, which a file must not take the place of
+        path.write_text(text, encoding="utf-8", errors=ESCAPE)
+        return
     part = path.with_name(path.name + PART)
     try:
         with part.open("w", encoding="utf-8", errors=ESCAPE) as file:

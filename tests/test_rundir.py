@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +82,15 @@ def test_files_have_their_places():
     assert rundir.attribution_map(*place) == folder / "lime/maps" / f"{name}_Lung Opacity_map.npz"
     assert rundir.explainer_sheet(folder, "lime") == folder / "lime/sheet.png"
     assert rundir.view_sheet(folder, view) == folder / "views" / f"{name}.png"
+
+
+def test_a_text_for_a_device_is_written_to_it_and_takes_not_its_place():
+    here, there = os.openpty()
+    try:
+        device = Path(os.ttyname(there))
+        rundir.write_text(device, "text")
+        assert os.read(here, 4) == b"text"
+        assert device.is_char_device()
+    finally:
+        os.close(here)
+        os.close(there)

@@ -103,6 +103,9 @@ class Cells:
             own = [OWN_STUDY.fullmatch(name) for name in self.columns[found[0]]]
             names = zip(self.columns[found[0]], own, strict=True)
             self.columns[found[0]] = [f"s{match[1]}" if match else name for name, match in names]
+        pairs = [(path, path.replace("\\", "/")) for path in self.columns[found[0]]]
+        # those of the data set, whose patients and studies are read from their parts
+        self.columns[found[0]] = [plain if PATIENT.search(plain) else path for path, plain in pairs]
         seen: set[str] = set()
         for row, name in enumerate(map(strip_copy, self.columns[found[0]])):
             if not name or name in seen:

@@ -1,6 +1,7 @@
 """What a run found, as plain text, from its folder alone."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -26,13 +27,15 @@ def describe(run: Path) -> str:
         lines += ["", f"explanations, {quality}", quality_table(json.loads(quality.read_text(encoding="utf-8")))]
     if metrics["skipped"]:
         lines.append(f"skipped: {len(metrics['skipped'])} views, listed in {run / rundir.METRICS}")
-    python = rundir.shorten(sys.executable)  # the environment need not be active
+    python = shlex.quote(str(rundir.shorten(sys.executable)))  # the environment need not be active
     pictures = sorted((run / rundir.EXPLANATIONS).glob("*/sheet.png"))
     lines += ["", f"run folder:    {run}"]
     lines += [f"report:        {run / rundir.REPORT}"] if (run / rundir.REPORT).is_file() else []
     lines += [f"explanations:  {picture}" for picture in pictures]
-    lines.append(f"look further:  {python} -m tensorboard.main --host 127.0.0.1 --logdir {run}")
+    lines.append(f"look further:  {python} -m tensorboard.main --host 127.0.0.1 --logdir {shlex.quote(str(run))}")
     lines.append("               and open http://127.0.0.1:6006/#custom_scalars: each AUROC beside the mean")
     if rundir.checkpoint(run).is_file():
-        lines.append(f"use the model: {python} -c \"import chexpert; print(chexpert.load('{run}').observations)\"")
+        code = f"import chexpert; print(chexpert.load({str(run)!r}).observations)"
+        quoted = f'"{code}"' if shlex.quote(str(run)) == str(run) else shlex.quote(code)
+        lines.append(f"use the model: {python} -c {quoted}")
     return "\n".join(lines)

@@ -47,6 +47,13 @@ def test_spellings_of_one_file_meet(files, names, labels, key, level):
     assert judged.left_out == {"predictions": [], "labels": []}
 
 
+@pytest.mark.parametrize("level", ["study", "image"])
+def test_views_of_chexpert_whose_paths_went_through_windows_meet(files, level):
+    views = [f"CheXpert-v1.0-small/valid/patient6454{number}/study1/view1_frontal.jpg" for number in (1, 2, 3)]
+    judged = read_judged(*files(views, [view.replace("/", "\\") for view in views], "Path"), level=level)
+    assert judged.labels[:, 0].tolist() == [1, 0, 0]
+
+
 def test_how_many_rows_were_joined_by_what_is_said(files, capsys):
     predictions, labels = files(["films/a.png", hash_name("b.png", "salt")], ["a.png", "ward/b.png"])
     run = predictions.parent / "run"
