@@ -55,7 +55,7 @@ def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
     try:
         yield
     except BaseException as error:  # told and raised again: also when it was interrupted
-        why = (str(error) or type(error).__name__).partition("\n")[0]
+        why = next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
         told |= {"state": ENDS.get(type(error), "failed"), "why": why}
         raise
     else:

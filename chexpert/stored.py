@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -31,12 +32,16 @@ def read_checkpoint(path: str | Path) -> Stored:
         ProblemError: there is none, it is none of this project, or a newer version wrote it.
     """
     file = find_checkpoint(path)
+    if file.suffix == ".json" and file.with_suffix(rundir.SAFETENSORS).is_file():  # its card
+        file = file.with_suffix(rundir.SAFETENSORS)
     try:
         card, weights = _read_safetensors(file) if file.suffix == rundir.SAFETENSORS else _read_torch(file)
         _ = card["observations"], card["preprocessing"], card["config"]["model"][TARGET]
         number = int(card.get("format", 0))
     except Exception as error:
-        what = f"no checkpoint of this project: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        unread = isinstance(error, UnpicklingError)  # torch then advises to load it unsafely
+        why = "no file of torch.save, or more than weights" if unread else str(error).partition("\n")[0]
+        what = f"no checkpoint of this project: {type(error).__name__}: {why}"
         mend = "give a run folder or its checkpoints/best.ckpt; a backbone's weights of other origin: pretrained=PATH"
         raise ProblemError(what, where=str(file), mend=mend) from error
     if number > FORMAT:

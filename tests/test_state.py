@@ -29,6 +29,12 @@ def test_a_job_that_a_search_stopped_is_pruned_and_not_failed(tmp_path):
     assert (read(tmp_path)["state"], read(tmp_path)["why"]) == ("pruned", "auroc_mean 0.500 after epoch 1 of 9")
 
 
+def test_why_a_run_failed_is_the_first_line_that_says_something(tmp_path):
+    with pytest.raises(RuntimeError), telling_state(tmp_path):
+        raise RuntimeError("\n  Some tensors share memory\nmore")
+    assert read(tmp_path)["why"] == "Some tensors share memory"
+
+
 def test_a_job_waits_for_one_that_outlived_its_sweep(tmp_path, capsys):
     code = (
         "import sys, time; from pathlib import Path; from chexpert.state import alone\nwith alone(Path(sys.argv[1])): "

@@ -80,3 +80,16 @@ def test_they_need_their_card(run):
     path.with_suffix(".json").unlink()
     with pytest.raises(ProblemError, match="no checkpoint of this project"):
         chexpert.load(path)
+
+
+def test_the_card_stands_for_the_weights_beside_it(run):
+    path = pass_on(run)
+    assert chexpert.load(path.with_suffix(".json")).observations == chexpert.load(path).observations
+
+
+def test_what_is_no_checkpoint_is_not_advised_to_be_loaded_unsafely(tmp_path):
+    (tmp_path / "best.ckpt").write_text("{}")
+    with pytest.raises(ProblemError) as caught:
+        chexpert.load(tmp_path / "best.ckpt")
+    assert caught.value.where == str(tmp_path / "best.ckpt")
+    assert "weights_only" not in str(caught.value)
