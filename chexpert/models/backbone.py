@@ -58,7 +58,8 @@ class Backbone(nn.Module):
         own = load_weights(self.net, pretrained, name) if isinstance(pretrained, str | Path) else {}
         self.width: int = self.net.num_features
         embeds = [module for module in self.net.modules() if isinstance(module, PatchEmbed)]
-        self._embeds = embeds[:1]  # a list, or its weights would be registered twice
+        # of the image itself; in a list, or its weights would be registered twice
+        self._embeds = [module for module in embeds if module.proj.in_channels == options["in_chans"]][:1]
         statistics = self.net.pretrained_cfg
         self.register_buffer("mean", _gray(mean, own.get("mean", statistics.get("mean", (0.449,)))))
         self.register_buffer("std", _gray(std, own.get("std", statistics.get("std", (0.226,)))))
@@ -197,7 +198,8 @@ class Backbone(nn.Module):
     def _find_grid(self, tokens: int) -> tuple[int, tuple[int, int]]:
         """How many class and register tokens come first, and rows and columns of the patches behind them."""
         made_for = tuple(getattr(self._patches, "grid_size", None) or (0, 0))
-        for before in (getattr(self.net, "num_prefix_tokens", 0), 0):  # CaiT, XCiT: a stage has no class token yet
+        # CaiT, XCiT: a stage has no class token yet; VOLO has one and does not say so
+        for before in (getattr(self.net, "num_prefix_tokens", 0), 0, 1):
             left = tokens - before
             square = isqrt(left), isqrt(left)  # films are square; some networks take them in any size
             grid = made_for if prod(made_for) == left else square

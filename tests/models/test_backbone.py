@@ -66,6 +66,12 @@ def test_tokens_without_the_class_token_become_a_map_too():
     assert backbone.to_map(tokens)[0, 0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]
 
 
+def test_a_class_token_that_the_network_does_not_tell_of_is_left_out():
+    backbone = Backbone("mnasnet_small")
+    tokens = torch.arange(17.0)[None, :, None].expand(1, 17, 64)  # as VOLO's
+    assert backbone.to_map(tokens)[0, 0, 0].tolist() == [1, 2, 3, 4]
+
+
 def test_a_stage_of_several_maps_is_refused():
     backbone = Backbone("test_vit", options={"img_size": 64})
     backbone.net.blocks[-1].register_forward_hook(lambda module, inputs, output: (output, output))
