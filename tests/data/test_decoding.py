@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -39,6 +40,13 @@ def encode_deep(pixels, color):
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
     header = struct.pack(">IIBBBBB", width, height, 16, color, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def encode_color(kind, pixels, *options):
+    """By OpenCV, which writes 16-bit color; a .j2k is the codestream of a .jp2."""
+    channels = [2, 1, 0, 3][: pixels.shape[2]]
+    content = cv2.imencode(".jp2" if kind == "j2k" else f".{kind}", pixels[..., channels], options)[1].tobytes()
+    return content[content.index(b"\xff\x4f\xff\x51") :] if kind == "j2k" else content
 
 
 @pytest.mark.parametrize("orientation", range(10))  # 0 and 9 do not exist
@@ -106,6 +114,32 @@ def test_hot_pixels_leave_the_others_as_they_are_and_png_and_dicom_are_equal(tmp
 def test_16_bit_color_keeps_values_of_12_bits(color, channels):
     pixels = np.stack([DEEP] * 3 + [np.full_like(DEEP, 65535)] * (channels - 3), 2)
     assert np.array_equal(gray(encode_deep(pixels, color)), gray(encode(DEEP)))
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff", "jp2", "j2k", "ppm"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_color_is_the_same_gray_in_every_format(kind, channels):
+    """Of Pillow's others WebP, BMP, GIF and JPEG have 8 bits, and AVIF 12, whose upper 8 hold a film of 12 bits."""
+    if (kind, channels) == ("ppm", 4):
+        pytest.skip("PPM has no alpha")
+    pixels = np.stack([DEEP] * 3 + [np.full_like(DEEP, 65535)] * (channels - 3), 2)
+    lossless = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000] if kind == "jp2" else []
+    content = encode_color(kind, pixels, *lossless)
+    assert np.array_equal(gray(content), gray(encode(DEEP)))
+
+
+@pytest.mark.parametrize("maxval", [b"4095", b"# P6 1 1 255\n4095", b"65535"])
+@pytest.mark.parametrize("letter", [b"P6", b"P3"])
+def test_16_bit_color_in_ppm_has_any_greatest_value(letter, maxval):
+    pixels = np.stack([DEEP] * 3, 2)
+    rows = pixels.astype(">u2").tobytes() if letter == b"P6" else " ".join([*map(str, pixels.ravel()), "\n"]).encode()
+    assert np.array_equal(gray(letter + b"\n50 40\n" + maxval + b"\n" + rows), gray(encode(DEEP)))
+
+
+def test_8_bit_color_is_not_deep():
+    pixels = RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    for kind in ("PNG", "TIFF", "JPEG2000", "PPM"):
+        assert np.array_equal(gray(encode(pixels, kind)), np.asarray(Image.fromarray(pixels).convert("L")))
 
 
 def test_16_bit_color_is_weighted_as_pillow_weights_8_bit_color():
