@@ -54,11 +54,10 @@ def decode(content: bytes, size: int | None = None) -> Decoded:
         return Decoded(gray, gray.shape[0], gray.shape[1], notes=notes)
     with _open(content) as image:
         (width, height), mode = image.size, image.mode
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+        _check_pixels(width, height)
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a camera's preview goes with the image
             raise ValueError(f"{getattr(image, 'n_frames', 1)} frames or pages: a radiograph has one")
-        orientation = find_orientation(image)  # not before: a PNG is decoded for it
+        orientation = find_orientation(image)
         side = size or min(width, height)  # draft gives None where it is no JPEG, or less than twice too large
         large = min(width, height) >= 2 * side and orientation == PLAIN  # or the last, partial blocks would come first
         drafted = image.draft("L", (side, side)) if large else None
@@ -80,12 +79,22 @@ def read_size(content: bytes) -> tuple[int, int]:
         return int(header.Rows), int(header.Columns)
     with _open(content) as image:
         width, height = image.size
+        _check_pixels(width, height)
+        if width == height:
+            return height, width
         return (width, height) if find_orientation(image) >= 5 else (height, width)
 
 
 def find_orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; of a TIFF 1, which Pillow turns itself."""
-    value = PLAIN if image.format == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, PLAIN)
+    """EXIF's orientation, 1 to 8; of a TIFF 1, which Pillow turns itself.
+
+    Of a PNG what stands before its pixels, as browsers heed it. Pillow's own method for PNG would decode the pixels
+    first, to see whether EXIF comes behind them.
+    """
+    if image.format == "TIFF":
+        return PLAIN
+    exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
+    value = exif.get(ExifTags.Base.Orientation, PLAIN)
     return value if value in range(1, 9) else PLAIN
 
 
@@ -101,6 +110,11 @@ def turn(gray: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         turned = turned[::-1]
     return np.ascontiguousarray(turned)
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
 
 
 def _open(content: bytes) -> Image.Image:

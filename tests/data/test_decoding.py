@@ -63,6 +63,50 @@ def test_exif_turns_an_image_as_pillow_does(kind, orientation):
     assert read_size(content) == image.gray.shape == ((50, 40) if 5 <= orientation <= 8 else (40, 50))
 
 
+def split_chunks(content):
+    """The chunks of a PNG by name."""
+    chunks, start = {}, 8
+    while start < len(content):
+        end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+        chunks[content[start + 4 : start + 8]] = content[start:end]
+        start = end
+    return chunks
+
+
+def turned(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (40, 50)), (6, (50, 40))])
+def test_the_size_of_a_png_comes_from_its_header_alone(orientation, size):
+    chunks = split_chunks(encode(FILM, exif=turned(orientation) if orientation > 1 else b""))
+    damaged = chunks[b"IDAT"][:8] + b"\0" * (len(chunks[b"IDAT"]) - 8)
+    assert read_size(b"\x89PNG\r\n\x1a\n" + b"".join((chunks | {b"IDAT": damaged}).values())) == size
+
+
+def test_orientation_behind_the_pixels_of_a_png_is_not_heeded():
+    chunks = split_chunks(encode(FILM, exif=turned(6)))
+    order = (b"IHDR", b"IDAT", b"eXIf", b"IEND")
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(chunks[name] for name in order)
+    assert np.array_equal(gray(content), FILM)
+    assert read_size(content) == FILM.shape
+
+
+def test_no_size_is_given_of_more_pixels_than_are_decoded():
+    def claim(width, height):
+        header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+        start = b"\0\0\0\rIHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+        chunks = split_chunks(encode(FILM))
+        return b"\x89PNG\r\n\x1a\n" + start + chunks[b"IDAT"] + chunks[b"IEND"]
+
+    assert read_size(claim(8000, 8000)) == (8000, 8000)
+    for side in (8001, 11000):
+        with pytest.raises(ValueError, match=f"8000 x {side} pixels"):
+            read_size(claim(8000, side))
+
+
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_a_turned_image_is_fitted_as_the_same_image_saved_upright(tmp_path, orientation):
     exif = Image.Exif()
