@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     rows: Sequence[int] = ()
     """B rows of the split, which tell the order of the file where several processes judge."""
     flagged: Sequence[tuple[str, str]] = ()
-    """Paths of views that were read all the same, and why they should be looked at: no contrast, no radiograph."""
+    """Paths of views that were read all the same, each once, and why they should be looked at: no contrast, ..."""
 
 
 class ViewDataset(Dataset):
@@ -108,7 +108,8 @@ class ViewDataset(Dataset):
                 skipped.append(self.paths[row])
                 continue
             kept.append((epoch, row))
-            flagged += [(self.paths[row], note) for note in notes]
+            if notes:
+                flagged.append((self.paths[row], "; ".join(notes)))
         rows = [row for _, row in kept]
         targets, mask = self.targets[rows], self.mask[rows]
         if keys and keys[0][1] < 0:

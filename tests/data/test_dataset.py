@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_dicom import make_dicom
 
 from chexpert.data import Augmentation, Preprocessing, ViewDataset, open_cache
+from chexpert.data.gray import NO_CONTRAST
 from chexpert.data.texts import Texts
 from chexpert.problem import ProblemError
 
@@ -155,3 +157,10 @@ def test_views_without_contrast_are_flagged_also_from_a_cache(tmp_path, cached):
     batch = views.read([(0, 0), (0, 1)])
     assert [name for name, _ in batch.flagged] == ["a"]
     assert batch.paths == ["a", "b"]
+
+
+def test_all_notes_on_a_view_come_in_one(tmp_path):
+    make_dicom(tmp_path / "a.dcm", np.full((SIZE, SIZE), 7, np.uint16), Modality="CT")
+    nothing = np.zeros((1, 1), dtype="float32")
+    views = ViewDataset(["a"], [tmp_path / "a.dcm"], nothing, nothing.astype(bool), Preprocessing(SIZE))
+    assert views.read([(0, 0)]).flagged == [("a", f"no radiograph: modality CT; {NO_CONTRAST}")]
