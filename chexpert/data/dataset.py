@@ -10,7 +10,6 @@ from torch.utils.data import Dataset
 
 from chexpert.data.augmentation import Augmentation
 from chexpert.data.cache import CachePart, DecodedCache
-from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.labels import Draws
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.texts import Texts
@@ -132,7 +131,7 @@ class ViewDataset(Dataset):
         """Fills (1, size, size), and gives notes on the image; None where it cannot be read and may be skipped."""
         out = film[0]
         if self.cache is not None and self.cache.read(row, out):
-            return () if has_contrast(out) else (NO_CONTRAST,)
+            return self.cache.notes(row)
         try:
             out[...], notes = self.preprocessing.read_noted(self.files[row], self.digests[row] if self.digests else "")
         except ProblemError:
