@@ -1,6 +1,7 @@
 """What can be asked of a finished run: to explain its views, or any films, again or by other explainers."""
 
 import difflib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -202,7 +203,9 @@ def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: st
 
 def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:
     """The views in image files, each of a name of its own; with a salt, of a safe one."""
-    called = [name_safely(image if salt is None else shorten(images)[image], salt) for image in images]
+    paths = [image.replace(os.sep, "/") for image in images]  # Windows has others
+    short = shorten(paths)
+    called = [name_safely(path if salt is None else short[path], salt) for path in paths]
     for kind, keys in (
         ("the same file", [str(Path(image).resolve()) for image in images]),
         ("of one name in the explanations", list(map(rundir.view_name, called))),

@@ -145,7 +145,7 @@ def hash_own_names(films: Sequence[Film], inputs: Sequence[Path], salt: str | No
     own = [film.name for film in films if film.study == film.name]
     if salt is None:
         return {}
-    short = shorten([name.removeprefix(f"{inputs[0]}/") if inputs[0].is_dir() else name for name in own])
+    short = shorten([name.removeprefix(f"{inputs[0].as_posix()}/") if inputs[0].is_dir() else name for name in own])
     return {name: name_safely(short_name, salt) for name, short_name in zip(own, short.values(), strict=True)}
 
 
