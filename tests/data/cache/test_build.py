@@ -160,12 +160,13 @@ def start(monkeypatch, folder, films, delay):
 
 
 def wait_for_a_chunk(folder):
-    """Until the index of the unfinished file is no longer all zeros."""
-    start = 4096 + COUNT * SIZE * SIZE
+    """Until the index of the unfinished file, in which a row is one number, has all rows of a chunk."""
     for _ in range(2000):
         time.sleep(0.005)
-        if any(any(file.read_bytes()[start : start + 8 * COUNT]) for file in folder.glob("*.partial")):
-            return
+        for file in folder.glob("*.partial"):
+            index = np.frombuffer(file.read_bytes()[4096 + COUNT * SIZE * SIZE :][: 8 * COUNT], "<u8")
+            if np.count_nonzero(index) >= build.CHUNK:
+                return
     pytest.fail("nothing was written")
 
 
