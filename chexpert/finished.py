@@ -1,6 +1,7 @@
 """What can be asked of a finished run: to explain its views, or any films, again or by other explainers."""
 
 import difflib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,7 +31,7 @@ from chexpert.explain import (
     open_view,
 )
 from chexpert.explain.cam import Cam
-from chexpert.identity import HASH_NOTE, is_hash, name_safely, read_salt, shorten
+from chexpert.identity import HASH_NOTE, find_public, is_hash, name_safely, read_salt, shorten
 from chexpert.models import Model
 from chexpert.problem import ProblemError
 from chexpert.synthetic import TRAINED
@@ -202,8 +203,9 @@ def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: st
 
 def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:
     """The views in image files, each of a name of its own; with a salt, of a safe one."""
-    short = shorten(images)
-    called = [name_safely(image if salt is None else short[image], salt) for image in images]
+    paths = [image.replace(os.sep, "/") for image in images]  # Windows has others
+    short = shorten(paths)
+    called = [name_safely(path if salt is None or find_public(path) else short[path], salt) for path in paths]
     for kind, keys in (
         ("the same file", [str(Path(image).resolve()) for image in images]),
         ("of one name in the explanations", list(map(rundir.view_name, called))),

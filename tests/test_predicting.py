@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pytest
@@ -19,8 +19,9 @@ from chexpert.data import write_phantom
 from chexpert.evaluation import evaluate, read_judged
 from chexpert.identity import is_public
 from chexpert.predicting import predict
-from chexpert.predicting.inputs import read_films
+from chexpert.predicting.inputs import Film, name_film, read_films
 from chexpert.predicting.journal import Journal
+from chexpert.predicting.predict import hash_own_names
 from chexpert.predicting.progress import print_progress
 from chexpert.problem import ProblemError
 
@@ -382,3 +383,25 @@ def test_the_hash_needs_the_salt_that_stays_in_the_run_folder(run, tmp_path):
     assert outs[0].read_text() == outs[1].read_text()
     assert len((run / "ids.salt").read_text().strip()) == 32
     assert not is_public("a.png")
+
+
+def test_a_film_is_named_with_slashes_on_windows_too():
+    public = "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg"
+    for path in (PureWindowsPath("C:/data", public), PurePosixPath("/data", public)):
+        film = Film(name_film(path), None)
+        assert (film.name, film.study) == (public, public.rpartition("/")[0])
+    film = Film(name_film(PureWindowsPath(r"C:\ward 3\DOE.dcm")), None)
+    assert (film.name, film.study) == ("C:/ward 3/DOE.dcm", "C:/ward 3/DOE.dcm")
+
+
+def test_a_hash_is_the_same_whatever_folder_was_typed_on_windows_too():
+    class Folder(PureWindowsPath):
+        def is_dir(self):
+            return True
+
+    hashes = []
+    for folder in (r"C:\ward", r"D:\moved\ward"):
+        films = [Film(name_film(PureWindowsPath(folder, name)), None) for name in ("x/a.png", "y/a.png")]
+        hashes.append(list(hash_own_names(films, [Folder(folder)], "salt").values()))
+    assert hashes[0] == hashes[1]
+    assert len({*hashes[0]}) == 2

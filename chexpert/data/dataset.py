@@ -10,7 +10,6 @@ from torch.utils.data import Dataset
 
 from chexpert.data.augmentation import Augmentation
 from chexpert.data.cache import CachePart, DecodedCache
-from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.labels import Draws
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.texts import Texts
@@ -36,7 +35,7 @@ class Batch(NamedTuple):
     rows: Sequence[int] = ()
     """B rows of the split, which tell the order of the file where several processes judge."""
     flagged: Sequence[tuple[str, str]] = ()
-    """Paths of views that were read all the same, and why they should be looked at: no contrast, no radiograph."""
+    """Paths of views that were read all the same, each once, and why they should be looked at: no contrast, ..."""
 
 
 class ViewDataset(Dataset):
@@ -108,7 +107,8 @@ class ViewDataset(Dataset):
                 skipped.append(self.paths[row])
                 continue
             kept.append((epoch, row))
-            flagged += [(self.paths[row], note) for note in notes]
+            if notes:
+                flagged.append((self.paths[row], "; ".join(notes)))
         rows = [row for _, row in kept]
         targets, mask = self.targets[rows], self.mask[rows]
         if keys and keys[0][1] < 0:
@@ -131,7 +131,7 @@ class ViewDataset(Dataset):
         """Fills (1, size, size), and gives notes on the image; None where it cannot be read and may be skipped."""
         out = film[0]
         if self.cache is not None and self.cache.read(row, out):
-            return () if has_contrast(out) else (NO_CONTRAST,)
+            return self.cache.notes(row)
         try:
             out[...], notes = self.preprocessing.read_noted(self.files[row], self.digests[row] if self.digests else "")
         except ProblemError:

@@ -1,6 +1,7 @@
 """The one way from the content of an image file to its gray values, turned as every viewer shows it."""
 
 import io
+import re
 from typing import NamedTuple
 
 import cv2
@@ -15,6 +16,9 @@ from chexpert.data.gray import to_gray
 MAX_PIXELS = 64_000_000  # CheXpert's largest films have about 7 million; a 388 kB PNG can claim 400 million
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "JPEG2000", "GIF", "AVIF", "PPM")
 """Pillow's names; it has decoders of some forty others, which nobody keeps radiographs in (one starts a program)."""
+
+MAXVAL = re.compile(rb"P[36]" + 3 * rb"(?:\s|#[^\r\n]*[\r\n])+(\d+)")
+"""The header of a color PPM: width, height and the greatest value, with comments between them."""
 
 PLAIN = 1
 """EXIF's orientation of an image that is not turned."""
@@ -50,11 +54,10 @@ def decode(content: bytes, size: int | None = None) -> Decoded:
         return Decoded(gray, gray.shape[0], gray.shape[1], notes=notes)
     with _open(content) as image:
         (width, height), mode = image.size, image.mode
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+        _check_pixels(width, height)
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a camera's preview goes with the image
             raise ValueError(f"{getattr(image, 'n_frames', 1)} frames or pages: a radiograph has one")
-        orientation = find_orientation(image)  # not before: a PNG is decoded for it
+        orientation = find_orientation(image)
         side = size or min(width, height)  # draft gives None where it is no JPEG, or less than twice too large
         large = min(width, height) >= 2 * side and orientation == PLAIN  # or the last, partial blocks would come first
         drafted = image.draft("L", (side, side)) if large else None
@@ -76,12 +79,22 @@ def read_size(content: bytes) -> tuple[int, int]:
         return int(header.Rows), int(header.Columns)
     with _open(content) as image:
         width, height = image.size
+        _check_pixels(width, height)
+        if width == height:
+            return height, width
         return (width, height) if find_orientation(image) >= 5 else (height, width)
 
 
 def find_orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; of a TIFF 1, which Pillow turns itself."""
-    value = PLAIN if image.format == "TIFF" else image.getexif().get(ExifTags.Base.Orientation, PLAIN)
+    """EXIF's orientation, 1 to 8; of a TIFF 1, which Pillow turns itself.
+
+    Of a PNG what stands before its pixels, as browsers heed it. Pillow's own method for PNG would decode the pixels
+    first, to see whether EXIF comes behind them.
+    """
+    if image.format == "TIFF":
+        return PLAIN
+    exif = Image.Image.getexif(image) if image.format == "PNG" else image.getexif()
+    value = exif.get(ExifTags.Base.Orientation, PLAIN)
     return value if value in range(1, 9) else PLAIN
 
 
@@ -97,6 +110,11 @@ def turn(gray: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         turned = turned[::-1]
     return np.ascontiguousarray(turned)
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
 
 
 def _open(content: bytes) -> Image.Image:
@@ -129,10 +147,22 @@ def _gray(image: Image.Image, content: bytes) -> np.ndarray:
 
 
 def is_deep(image: Image.Image, content: bytes) -> bool:
-    """Whether an image has channels of 16 bits, of which Pillow gives the upper 8: nothing of a film of 12 bits."""
+    """Whether channels have over 8 bits, of which Pillow gives the upper 8: of 16 nothing of a film of 12 bits."""
     if image.format == "PNG":
         return content[24] == 16  # IHDR
+    if image.format == "PPM":
+        header = MAXVAL.match(content)
+        return header is not None and int(header[3]) > 255
+    if image.format == "JPEG2000":
+        return find_depth(content) > 8
     return isinstance(image, TiffImageFile) and max(image.tag_v2.get(BITSPERSAMPLE, (1,))) > 8
+
+
+def find_depth(content: bytes) -> int:
+    """Bits of the deepest component of a JPEG 2000, of the SIZ segment at the start of its codestream."""
+    start = content.index(b"\xff\x4f\xff\x51")
+    count = int.from_bytes(content[start + 40 : start + 42], "big")
+    return max(bits & 0x7F for bits in content[start + 42 :][: 3 * count : 3]) + 1  # the upper bit: signed
 
 
 def _gray_of_deep(image: Image.Image, content: bytes) -> np.ndarray:
@@ -149,5 +179,5 @@ def _gray_of_deep(image: Image.Image, content: bytes) -> np.ndarray:
     # Pillow's weights of blue, green and red, which add up to 65536: equal channels stay as they are.
     gray = (7471 * wide[..., 0] + 38470 * wide[..., 1] + 19595 * wide[..., 2] + 32768) >> 16
     if pixels.shape[2] == 4:
-        gray = gray * wide[..., 3] // 65535
+        gray = gray * wide[..., 3] // max(1, int(wide[..., 3].max()))
     return to_gray(gray.astype(np.uint16))

@@ -34,13 +34,13 @@ def decode_dicom(content: bytes, max_pixels: int) -> tuple[np.ndarray, Notes]:
     header = read_header(content)
     _check(header, max_pixels)
     stored = _read_pixels(header)
-    values = _apply_modality(stored, header)
+    values, ignored = _apply_modality(stored, header)
     image = _find_image(stored, header)
     gray, notes = _show(values, image, header)
     gray = 255 - gray if header.PhotometricInterpretation == "MONOCHROME1" else gray.copy()
     if image is not None:
         gray[~image] = 0  # as viewers show it, on MONOCHROME1 too
-    return gray, (*_describe(header), *notes)
+    return gray, (*_describe(header), *ignored, *notes)
 
 
 def read_header(content: bytes, **options: Any) -> Any:
@@ -102,15 +102,18 @@ def _read_pixels(header: Any) -> np.ndarray:
     return pixels[..., 1]
 
 
-def _apply_modality(stored: np.ndarray, header: Any) -> np.ndarray:
+def _apply_modality(stored: np.ndarray, header: Any) -> tuple[np.ndarray, Notes]:
+    """The stored values by the modality LUT or the rescaling, unless that makes all of them one."""
     from pydicom.pixels import apply_modality_lut
 
     if not header.get("ModalityLUTSequence"):
         slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
         if (1 if slope is None else slope, intercept or 0) == (1, 0):  # values of 8 bits stay such
-            return stored
+            return stored, ()
+        if slope is not None and (slope == 0 or not np.isfinite(slope)):
+            return stored, (f"its rescaling by {float(slope):g} leaves nothing visible, and is not applied",)
         header.RescaleSlope, header.RescaleIntercept = 1 if slope is None else slope, intercept or 0
-    return np.asarray(apply_modality_lut(stored, header))
+    return np.asarray(apply_modality_lut(stored, header)), ()
 
 
 def _find_image(stored: np.ndarray, header: Any) -> np.ndarray | None:

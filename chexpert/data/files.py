@@ -71,7 +71,7 @@ def find_images(
     for row in np.flatnonzero(~present).tolist():
         above, name = os.path.split(found[row])
         if same := list_stems(above).get(os.path.splitext(name)[0]):
-            found[row] = _choose(same)
+            found[row] = choose(same)
             others.append(row)
     if others:
         present[others] = find_present(folder, [found[row] for row in others])
@@ -80,8 +80,12 @@ def find_images(
     return found, present
 
 
-def _choose(same: Sequence[str]) -> str:
-    """The one file of a stem."""
+def choose(same: Sequence[str]) -> str:
+    """The one file of a stem.
+
+    Raises:
+        ProblemError: there are several.
+    """
     if len(same) > 1:
         names = " and ".join(os.path.basename(path) for path in same)
         mend = "keep one of them in this folder, or give its ending in the table's Path"

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from chexpert.data import plus
-from chexpert.data.files import ENDINGS, find_images
+from chexpert.data.files import ENDINGS, choose, find_images
 from chexpert.data.frame import VIEW, read_frame, read_studies
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
@@ -159,7 +160,8 @@ class Layout:
         if not found:
             what = f"no view of {patient}/{study}, which groundtruth.csv lists"
             raise ProblemError(what, where=str(self.folder / pattern), mend="restore the test images")
-        for file in found:
+        for _, same in groupby(found, key=lambda file: file.with_suffix("")):
+            file = Path(choose(list(map(str, same))))
             view = "view" + file.stem.rpartition("view")[2]
             key = f"test/{patient}/{study}/{view}"
             kind = view.rpartition("_")[2]

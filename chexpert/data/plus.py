@@ -179,7 +179,7 @@ def _read_entries(text: str, path: Path) -> Iterator[tuple[Any, str]]:
             for number, entry in enumerate(_parse(text), start=1):
                 yield entry, f"{path}, entry {number}"
             return
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):  # U+2028 may stand within a string
             where = f"{path}, line {number}"
             if line.strip():
                 yield _parse(line), where

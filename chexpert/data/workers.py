@@ -71,6 +71,9 @@ def telling_dead_workers() -> Iterator[None]:
                 "is the disk or the network share away? once it is back",
             )
             raise ProblemError(what, where="data.workers", mend=f"{mend}, go on with resume=RUN") from error
+        # Others filled /dev/shm after it was checked.
+        if "Bus error" in f"{error} {error.__cause__}" and sys.platform == "linux":
+            raise too_small("data.workers") from error
         what = f"a loader process died: {first}"
         mend = "is memory short? fewer of them (data.workers=0: none) or smaller batches; then go on with resume=RUN"
         raise ProblemError(what, where="data.workers", mend=mend) from error

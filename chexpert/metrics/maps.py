@@ -53,7 +53,7 @@ class MapFile(NamedTuple):
     observation: str
 
     def read(self) -> LocalMap:
-        """Reads it; nothing is unpickled.
+        """Reads it; of a pickle only plain values, arrays and tensors, and nothing that it names is run.
 
         Raises:
             ProblemError: it is damaged, what it holds is not a map of a film, or it says that it is another's.

@@ -7,6 +7,7 @@ image), as github.com/rajpurkarlab/cheXlocalize (eval.py, heatmap_to_segmentatio
 import io
 import math
 import pickle
+import pickletools
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -17,6 +18,8 @@ import numpy as np
 
 NUMBERS = re.compile(r"[fiu][1248]|b1")
 """Types of the arrays that are read: numbers, nothing that holds objects."""
+MAX_BYTES = 512 * 2**20
+"""Of a file: 72 MB are a map of 3,000 x 3,000 pixels in float64, and the image may lie beside it in three channels."""
 
 
 class PickledMap(NamedTuple):
@@ -33,9 +36,11 @@ def read_pickled(path: Path) -> PickledMap:
     """Reads one.
 
     Raises:
-        ValueError: it is damaged, holds anything but plain values, arrays and tensors, or is no such map.
+        ValueError: it is damaged, holds anything but plain values, arrays and tensors, is larger than ``MAX_BYTES``,
+            or is no such map.
     """
     try:
+        _check_sizes(path)
         with path.open("rb") as file:
             content = PlainUnpickler(file).load()
         if not isinstance(content, dict):
@@ -48,6 +53,22 @@ def read_pickled(path: Path) -> PickledMap:
         raise ValueError(f"it has no {error}, as CheXlocalize's maps have") from error
     except Exception as error:  # a pickle can fail in any way
         raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _check_sizes(path: Path) -> None:
+    """Refuses a file that is too large, or that gives an object a number beyond the count of its objects.
+
+    pickle makes room for all numbers up to the greatest: 7 bytes can ask for gigabytes.
+    """
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise ValueError(f"{size:,} bytes, more than {MAX_BYTES:,}")
+    count = 0
+    with path.open("rb") as file:
+        for operation, number, _ in pickletools.genops(file):
+            if operation.name == "MEMOIZE" or "PUT" in operation.name:
+                count += 1  # writers number from 0 or 1, without gaps
+                if number is not None and number > count:
+                    raise pickle.UnpicklingError(f"object {number:,} among {count:,}")
 
 
 def _flatten(found: np.ndarray) -> np.ndarray:
@@ -130,8 +151,10 @@ def _load_storage(content: bytes) -> np.ndarray:
 
 
 def _view(numbers: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> np.ndarray:
-    """A copy of what a tensor shows of its numbers, all of which must be there."""
-    if not isinstance(numbers, np.ndarray) or len(size) != len(stride) or min(offset, *size, *stride, 0) < 0:
+    """A copy of what a tensor shows of its numbers (N,), all of which must be there."""
+    if not isinstance(numbers, np.ndarray) or numbers.ndim != 1:
+        raise pickle.UnpicklingError("a tensor without its numbers")
+    if len(size) != len(stride) or min(offset, *size, *stride, 0) < 0:
         raise pickle.UnpicklingError("a tensor of no sense")
     count = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))

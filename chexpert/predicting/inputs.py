@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from chexpert.data.explore import find_layout
 from chexpert.data.files import find_images
@@ -81,7 +81,7 @@ def open_films(paths: Iterable[Path], top: Path, aside: dict[str, str]) -> Itera
         aside: is filled while the films are taken.
     """
     for path in paths:
-        name = find_public(str(path)) or str(path)
+        name = name_film(path)
         if not path.is_file():
             linked = path.is_symlink() and path.is_dir()
             yield Film(name, None, "a link to a folder, which is not followed") if linked else Film(name, None)
@@ -98,6 +98,16 @@ def open_films(paths: Iterable[Path], top: Path, aside: dict[str, str]) -> Itera
             aside[name] = "hidden, and of no known format"
         else:
             yield Film(name, None, "hidden: give the file itself, or rename it") if hidden else Film(name, str(path))
+
+
+def name_film(path: PurePath) -> str:
+    """CheXpert's own name of the film in a file, or the path; with slashes on every system.
+
+    >>> from pathlib import PureWindowsPath
+    >>> name_film(PureWindowsPath(r"C:\\data\\valid\\patient64541\\study1\\view1_frontal.jpg"))
+    'valid/patient64541/study1/view1_frontal.jpg'
+    """
+    return find_public(path.as_posix()) or path.as_posix()
 
 
 def list_folder(folder: Path) -> list[Path]:

@@ -38,6 +38,8 @@ class Outcome:
         resumed: how many had been predicted before.
         failed: of each film that could not be read its name in the input, and why.
         incomplete: studies that lack a failed view and are scored by the others; by the names in the input.
+        flagged: of each film that is predicted but should be looked at its name in the input, and why.
+        aside: of each file that is no image, and was left aside, its name and what it is.
         hashed: whether a row is called by a hash.
         synthetic: whether the model was trained on synthetic images.
     """
@@ -49,9 +51,7 @@ class Outcome:
     failed: Mapping[str, str]
     incomplete: Sequence[str]
     flagged: Mapping[str, str]
-    """Of each film that is predicted but should be looked at its name in the input, and why."""
     aside: Mapping[str, str]
-    """Of each file that is no image, and was left aside, its name and what it is."""
     hashed: bool = False
     synthetic: bool = False
 
@@ -145,7 +145,7 @@ def hash_own_names(films: Sequence[Film], inputs: Sequence[Path], salt: str | No
     own = [film.name for film in films if film.study == film.name]
     if salt is None:
         return {}
-    short = shorten([name.removeprefix(f"{inputs[0]}/") if inputs[0].is_dir() else name for name in own])
+    short = shorten([name.removeprefix(f"{inputs[0].as_posix()}/") if inputs[0].is_dir() else name for name in own])
     return {name: name_safely(short_name, salt) for name, short_name in zip(own, short.values(), strict=True)}
 
 
@@ -211,9 +211,7 @@ def run_model(
                 if not probabilities.isfinite().all():
                     mend = "take another checkpoint of the run"
                     raise ProblemError("the model puts out NaN or infinity", where="the checkpoint", mend=mend)
-                flagged: dict[int, str] = {}
-                for name, why in batch.flagged:
-                    flagged[int(name)] = "; ".join(filter(None, [flagged.get(int(name)), why]))
+                flagged = {int(name): why for name, why in batch.flagged}
                 yield dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True)), flagged
 
 

@@ -147,8 +147,10 @@ class MultilabelModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         if not self._alone:
-            skipped: set[str] = self.trainer.datamodule.skipped  # type: ignore[attr-defined]
-            skipped |= self.validation.gather(self.trainer.world_size, skipped)
+            data = self.trainer.datamodule  # type: ignore[attr-defined]
+            skipped, flagged = self.validation.gather(self.trainer.world_size, data.skipped, data.flagged)
+            data.skipped |= skipped
+            data.flagged |= flagged
         loss = self.validation.conclude()
         values = {f"val/auroc/{name}": auroc.value for name, auroc in self.validation.auroc.items()}
         self.log_dict(values | {"val/loss": loss}, logger=self._fitting)

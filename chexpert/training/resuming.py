@@ -142,6 +142,7 @@ class LastCheckpoint(Checkpoint):
             "plateau": find_plateau_figures(trainer) if ended else [],
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "skipped": sorted(getattr(trainer.datamodule, "skipped", ())),  # type: ignore[attr-defined]
+            "flagged": dict(getattr(trainer.datamodule, "flagged", {})),  # type: ignore[attr-defined]
             "threads": torch.get_num_threads(),
         }
 
@@ -154,6 +155,7 @@ class LastCheckpoint(Checkpoint):
         data = trainer.datamodule  # type: ignore[attr-defined]
         data.start = Start(self._resumed["epoch"], self._resumed["batches"])
         data.skipped.update(self._resumed["skipped"])
+        data.flagged.update(self._resumed.get("flagged", {}))  # 0.1.0 kept none
         if (before := self._resumed["threads"]) != torch.get_num_threads() and trainer.is_global_zero:
             now = torch.get_num_threads()
             print(f"note: {before} threads before, {now} now: weights may differ in the last digits", file=sys.stderr)

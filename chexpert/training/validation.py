@@ -1,6 +1,6 @@
 """What a validation sees, over its batches and over several processes, and the AUROC of all of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -67,19 +67,26 @@ class Validation(nn.Module):
         self.paths += batch.paths
         self.rows += batch.rows
 
-    def gather(self, processes: int, skipped: set[str]) -> set[str]:
-        """Brings together what several processes have seen, in the order of the file, and what each had to skip."""
-        own = self._join_losses(), self.rows, self.paths, skipped, *(part.cpu() for part in self.scores.rows())
+    def gather(self, processes: int, skipped: set[str], flagged: Mapping[str, str]) -> tuple[set[str], dict[str, str]]:
+        """Brings together what several processes have seen, in the order of the file, had to skip, and have flagged."""
+        own = (
+            self._join_losses(),
+            self.rows,
+            self.paths,
+            skipped,
+            dict(flagged),
+            *(part.cpu() for part in self.scores.rows()),
+        )
         shares: list[Any] = [None] * processes
         torch.distributed.all_gather_object(shares, own)
-        losses, rows, paths, lost, *scores = zip(*shares, strict=True)
+        losses, rows, paths, lost, noted, *scores = zip(*shares, strict=True)
         self.losses = list(losses)
         views = list(zip(chain(*rows), chain(*paths), strict=True))
         order = sorted(range(len(views)), key=lambda view: views[view][0])
         self.rows, self.paths = [views[view][0] for view in order], [views[view][1] for view in order]
         self.scores.reset()
         self.scores.take(*(torch.cat(part)[order] for part in scores))
-        return set().union(*lost)
+        return set().union(*lost), {path: why for share in noted for path, why in share.items()}
 
     def conclude(self) -> float:
         """Computes the AUROC, and returns the mean loss over all labels."""

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_dicom import make_dicom
 
 from chexpert.data import Augmentation, Preprocessing, ViewDataset, open_cache
+from chexpert.data.gray import NO_CONTRAST
 from chexpert.data.texts import Texts
 from chexpert.problem import ProblemError
 
@@ -145,13 +147,25 @@ def test_texts_are_a_sequence_of_str_in_one_array():
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_views_without_contrast_are_flagged_also_from_a_cache(tmp_path, cached):
-    files = [tmp_path / f"{name}.png" for name in "ab"]
+def test_views_are_flagged_also_from_a_cache(tmp_path, cached):
+    files = [tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.dcm"]
     Image.fromarray(np.full((SIZE, SIZE), 7, np.uint8)).save(files[0])
     Image.fromarray(np.arange(SIZE * SIZE).astype(np.uint8).reshape(SIZE, SIZE)).save(files[1])
+    values = np.arange(SIZE * SIZE).astype(np.uint16).reshape(SIZE, SIZE)
+    make_dicom(files[2], values, Modality="CT", WindowCenter=-9999, WindowWidth=2, PixelSpacing=[0.2, 0.1])
     cache = open_cache(tmp_path / "cache", "train", files, Preprocessing(SIZE), workers=0) if cached else None
-    nothing = np.zeros((2, 1), dtype="float32")
-    views = ViewDataset(["a", "b"], files, nothing, nothing.astype(bool), Preprocessing(SIZE), cache=cache)
-    batch = views.read([(0, 0), (0, 1)])
-    assert [name for name, _ in batch.flagged] == ["a"]
-    assert batch.paths == ["a", "b"]
+    nothing = np.zeros((3, 1), dtype="float32")
+    views = ViewDataset(["a", "b", "c"], files, nothing, nothing.astype(bool), Preprocessing(SIZE), cache=cache)
+    notes = Preprocessing(SIZE).read_noted(files[2])[1]
+    assert len(notes) == 3
+    for _ in range(2):  # bytes are checked at the first reading only
+        batch = views.read([(0, 0), (0, 1), (0, 2)])
+        assert batch.flagged == [("a", NO_CONTRAST), ("c", "; ".join(notes))]
+        assert batch.paths == ["a", "b", "c"]
+
+
+def test_all_notes_on_a_view_come_in_one(tmp_path):
+    make_dicom(tmp_path / "a.dcm", np.full((SIZE, SIZE), 7, np.uint16), Modality="CT")
+    nothing = np.zeros((1, 1), dtype="float32")
+    views = ViewDataset(["a"], [tmp_path / "a.dcm"], nothing, nothing.astype(bool), Preprocessing(SIZE))
+    assert views.read([(0, 0)]).flagged == [("a", f"no radiograph: modality CT; {NO_CONTRAST}")]

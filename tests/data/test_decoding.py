@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -41,6 +42,13 @@ def encode_deep(pixels, color):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+def encode_color(kind, pixels, *options):
+    """By OpenCV, which writes 16-bit color; a .j2k is the codestream of a .jp2."""
+    channels = [2, 1, 0, 3][: pixels.shape[2]]
+    content = cv2.imencode(".jp2" if kind == "j2k" else f".{kind}", pixels[..., channels], options)[1].tobytes()
+    return content[content.index(b"\xff\x4f\xff\x51") :] if kind == "j2k" else content
+
+
 @pytest.mark.parametrize("orientation", range(10))  # 0 and 9 do not exist
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_exif_turns_an_image_as_pillow_does(kind, orientation):
@@ -53,6 +61,50 @@ def test_exif_turns_an_image_as_pillow_does(kind, orientation):
     assert np.array_equal(image.gray, np.asarray(shown))
     assert (image.width, image.height) == shown.size
     assert read_size(content) == image.gray.shape == ((50, 40) if 5 <= orientation <= 8 else (40, 50))
+
+
+def split_chunks(content):
+    """The chunks of a PNG by name."""
+    chunks, start = {}, 8
+    while start < len(content):
+        end = start + 12 + int.from_bytes(content[start : start + 4], "big")
+        chunks[content[start + 4 : start + 8]] = content[start:end]
+        start = end
+    return chunks
+
+
+def turned(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (40, 50)), (6, (50, 40))])
+def test_the_size_of_a_png_comes_from_its_header_alone(orientation, size):
+    chunks = split_chunks(encode(FILM, exif=turned(orientation) if orientation > 1 else b""))
+    damaged = chunks[b"IDAT"][:8] + b"\0" * (len(chunks[b"IDAT"]) - 8)
+    assert read_size(b"\x89PNG\r\n\x1a\n" + b"".join((chunks | {b"IDAT": damaged}).values())) == size
+
+
+def test_orientation_behind_the_pixels_of_a_png_is_not_heeded():
+    chunks = split_chunks(encode(FILM, exif=turned(6)))
+    order = (b"IHDR", b"IDAT", b"eXIf", b"IEND")
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(chunks[name] for name in order)
+    assert np.array_equal(gray(content), FILM)
+    assert read_size(content) == FILM.shape
+
+
+def test_no_size_is_given_of_more_pixels_than_are_decoded():
+    def claim(width, height):
+        header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+        start = b"\0\0\0\rIHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+        chunks = split_chunks(encode(FILM))
+        return b"\x89PNG\r\n\x1a\n" + start + chunks[b"IDAT"] + chunks[b"IEND"]
+
+    assert read_size(claim(8000, 8000)) == (8000, 8000)
+    for side in (8001, 11000):
+        with pytest.raises(ValueError, match=f"8000 x {side} pixels"):
+            read_size(claim(8000, side))
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
@@ -106,6 +158,32 @@ def test_hot_pixels_leave_the_others_as_they_are_and_png_and_dicom_are_equal(tmp
 def test_16_bit_color_keeps_values_of_12_bits(color, channels):
     pixels = np.stack([DEEP] * 3 + [np.full_like(DEEP, 65535)] * (channels - 3), 2)
     assert np.array_equal(gray(encode_deep(pixels, color)), gray(encode(DEEP)))
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff", "jp2", "j2k", "ppm"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_color_is_the_same_gray_in_every_format(kind, channels):
+    """Of Pillow's others WebP, BMP, GIF and JPEG have 8 bits, and AVIF 12, whose upper 8 hold a film of 12 bits."""
+    if (kind, channels) == ("ppm", 4):
+        pytest.skip("PPM has no alpha")
+    pixels = np.stack([DEEP] * 3 + [np.full_like(DEEP, 65535)] * (channels - 3), 2)
+    lossless = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000] if kind == "jp2" else []
+    content = encode_color(kind, pixels, *lossless)
+    assert np.array_equal(gray(content), gray(encode(DEEP)))
+
+
+@pytest.mark.parametrize("maxval", [b"4095", b"# P6 1 1 255\n4095", b"65535"])
+@pytest.mark.parametrize("letter", [b"P6", b"P3"])
+def test_16_bit_color_in_ppm_has_any_greatest_value(letter, maxval):
+    pixels = np.stack([DEEP] * 3, 2)
+    rows = pixels.astype(">u2").tobytes() if letter == b"P6" else " ".join([*map(str, pixels.ravel()), "\n"]).encode()
+    assert np.array_equal(gray(letter + b"\n50 40\n" + maxval + b"\n" + rows), gray(encode(DEEP)))
+
+
+def test_8_bit_color_is_not_deep():
+    pixels = RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    for kind in ("PNG", "TIFF", "JPEG2000", "PPM"):
+        assert np.array_equal(gray(encode(pixels, kind)), np.asarray(Image.fromarray(pixels).convert("L")))
 
 
 def test_16_bit_color_is_weighted_as_pillow_weights_8_bit_color():

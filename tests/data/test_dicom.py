@@ -56,6 +56,15 @@ def test_a_window_is_applied_after_the_rescaling(tmp_path):
     assert np.abs(gray - shown).max() <= 1
 
 
+@pytest.mark.parametrize("intercept", [0, -1000])
+def test_a_rescaling_by_zero_is_ignored_and_noted(tmp_path, intercept):
+    path = make_dicom(tmp_path / "film.dcm", RescaleSlope=0, RescaleIntercept=intercept)
+    image = decode(path.read_bytes())
+    assert np.array_equal(image.gray, read_gray(make_dicom(tmp_path / "plain.dcm")))
+    assert len(image.notes) == 1
+    assert "rescaling by 0" in image.notes[0]
+
+
 def test_a_voi_lut_is_applied(tmp_path):
     table = Dataset()
     table.LUTDescriptor, table.LUTData = [4096, 0, 16], (np.arange(4096) // 2048 * 65535).astype(np.uint16).tobytes()

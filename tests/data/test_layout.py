@@ -180,6 +180,18 @@ def test_the_test_set_is_read_by_image_and_by_study_alike(test_set):
     assert [file.is_file() for file in layout.locate(by_study)] == [True, True]
 
 
+def test_two_files_of_one_view_of_the_test_set_are_refused(test_set):
+    (test_set / "CheXpert" / "test_labels.csv").unlink()
+    study = test_set / "CheXpert" / "test" / "patient64741" / "study1"
+    (study / "view1_frontal.png").touch()
+    with pytest.raises(ProblemError, match=r"view1_frontal\.jpg and view1_frontal\.png") as caught:
+        find_layout(test_set).read("test")
+    assert caught.value.where == str(study)
+    (study / "view1_frontal.jpg").unlink()
+    keys = [f"test/patient64741/study1/{view}" for view in ("view1_frontal", "view2_lateral")]
+    assert list(find_layout(test_set).read("test")["key"]) == keys
+
+
 def test_tables_of_the_test_set_that_contradict_each_other_are_refused(test_set):
     path = test_set / "CheXpert" / "groundtruth.csv"
     path.write_text(path.read_text().replace("1.0,", "0.0,"))

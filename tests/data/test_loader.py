@@ -2,6 +2,9 @@
 
 import errno
 import os
+import signal
+import sys
+import time
 import traceback
 
 import numpy as np
@@ -180,3 +183,18 @@ def test_a_dead_worker_is_one_message(tmp_path):
     with pytest.raises(ProblemError, match="a loader process died") as caught:
         next(iter(make_loader(views, batch_size=1, workers=1, shuffle=True, seed=0)))
     assert "data.workers" in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm is Linux's")
+def test_a_worker_that_finds_no_room_in_shared_memory_names_it(tmp_path):
+    class Filled(ViewDataset):
+        def read(self, keys):
+            os.kill(os.getpid(), signal.SIGBUS)
+            time.sleep(60)
+
+    views = Filled(["a"], ["a.png"], np.ones((1, 1), "float32"), np.ones((1, 1), bool), Preprocessing(8))
+    with pytest.raises(ProblemError, match="/dev/shm") as caught:
+        next(iter(make_loader(views, batch_size=1, workers=1, shuffle=True, seed=0)))
+    for word in ("MiB", "data.workers=0", "--shm-size", "--ipc=host"):
+        assert word in str(caught.value)
+    assert caught.value.where == "data.workers"

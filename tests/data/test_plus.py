@@ -122,6 +122,16 @@ def test_a_wrong_label_is_told_with_its_line(plus, old, new, what):
         find_layout(plus).read("train")
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\u0085"])
+def test_a_label_file_has_lines_where_json_has_them(plus, sign):
+    """Texts in it may hold what Python takes for the end of a line."""
+    path = plus / "chexbert_labels" / "impression_fixed.json"
+    first, *others = path.read_text(encoding="utf-8").split("\n")
+    written = json.dumps(json.loads(first) | {"note": f"a{sign}b"}, ensure_ascii=False)
+    path.write_text("\n".join([written, *others]), encoding="utf-8")
+    assert find_layout(plus).read("train").loc[0, "Edema"] == 1
+
+
 @pytest.mark.parametrize("name", ["df_chexpert_plus_240401.csv", "chexbert_labels/impression_fixed.json"])
 def test_a_file_that_is_no_text_is_told(plus, name):
     (plus / name).write_bytes((plus / name).read_bytes() + b"\xff")

@@ -1,6 +1,7 @@
 """CheXlocalize's own maps, as its code and others' write them."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from chexpert.metrics.chexlocalize import localize
 from chexpert.metrics.maps import MapFile, find_maps, write_map
+from chexpert.metrics.pickled_maps import MAX_BYTES, make_known, read_pickled
 from chexpert.metrics.runlengths import encode
 from chexpert.metrics.segmentations import write_segmentations
 from chexpert.problem import ProblemError
@@ -92,6 +94,46 @@ def test_a_tensor_that_reaches_beyond_its_numbers_is_refused(tmp_path):
 
     with pytest.raises(ProblemError, match="larger than its numbers"):
         dump(tmp_path, content(map=Reaching())).read()
+
+
+def test_a_tensor_over_an_array_of_several_dimensions_is_refused():
+    """An offset would count its rows, while the check counts its numbers."""
+    known = make_known()
+    kind = known["numpy.dtype"]("f4")
+    content = np.arange(400, dtype="float32").tobytes()
+    view = known["torch._utils._rebuild_tensor_v2"]
+    plain = known["numpy.core.numeric._frombuffer"](content, kind, (400,), "C")
+    assert view(plain, 1, (399,), (1,)).tolist() == list(range(1, 400))
+    for shape in [(2, 200), (400, 1), (1, 400)]:
+        numbers = known["numpy.core.numeric._frombuffer"](content, kind, shape, "C")
+        with pytest.raises(pickle.UnpicklingError):
+            view(numbers, 1, (399,), (1,))
+
+
+@pytest.mark.parametrize("written", [b"Nr" + (2_000_000).to_bytes(4, "little") + b".", b"Np2000000\n."], ids=repr)
+def test_a_few_bytes_that_number_an_object_beyond_the_file_take_no_memory(tmp_path, written):
+    (tmp_path / "map.pkl").write_bytes(written)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="2,000,000"):
+        read_pickled(tmp_path / "map.pkl")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_a_file_of_too_many_bytes_is_refused_unread(tmp_path):
+    with (tmp_path / "map.pkl").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(ValueError, match=f"more than {MAX_BYTES:,}"):
+        read_pickled(tmp_path / "map.pkl")
+
+
+def test_a_map_of_many_pixels_is_read(tmp_path):
+    values = np.zeros((3000, 3000))
+    values[-1, -1] = 1
+    (tmp_path / "map.pkl").write_bytes(pickle.dumps(content(map=torch.from_numpy(values)[None, None]), 4))
+    assert (tmp_path / "map.pkl").stat().st_size > 72_000_000
+    assert read_pickled(tmp_path / "map.pkl").map.sum() == 1
 
 
 def test_pickles_score_as_the_same_maps_of_this_project(tmp_path):

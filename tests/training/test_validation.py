@@ -28,8 +28,8 @@ def see(*batches, **options):
     return validation
 
 
-def gather(monkeypatch, own, *others, skipped=()):
-    """As if each of the validations were another process; returns what was skipped."""
+def gather(monkeypatch, own, *others, skipped=(), flagged=()):
+    """As if each of the validations were another process; returns what was skipped and flagged."""
     parts = []
 
     def collect(shares, part):
@@ -39,8 +39,8 @@ def gather(monkeypatch, own, *others, skipped=()):
     monkeypatch.setattr(torch.distributed, "all_gather_object", collect)
     count = len(others) + 1
     for number, other in enumerate(others):
-        other.gather(count, {f"gone{number}"})
-    return own.gather(count, set(skipped))
+        other.gather(count, {f"gone{number}"}, {f"dark{number}": "no contrast"})
+    return own.gather(count, set(skipped), dict(flagged))
 
 
 FIRST = make_batch([0, 2], [[0, 1], [1, 0]]), [[0.0, 3.0], [2.0, 1.0]], 1.0
@@ -49,8 +49,9 @@ SECOND = make_batch([1], [[1, 0]]), [[1.0, 2.0]], 4.0
 
 def test_two_processes_are_one(monkeypatch):
     own, other = see(SECOND), see(FIRST)
-    skipped = gather(monkeypatch, own, other, skipped={"gone"})
+    skipped, flagged = gather(monkeypatch, own, other, skipped={"gone"}, flagged={"ct": "modality CT"})
     assert skipped == {"gone", "gone0"}
+    assert flagged == {"ct": "modality CT", "dark0": "no contrast"}
     assert own.paths == [f"patient{row}/study1/view1" for row in range(3)]
     assert own.scores.rows()[0].logit()[:, 0].tolist() == pytest.approx([0, 1, 2], abs=1e-5)
     assert own.scores.rows()[1].tolist() == [[0, 1], [1, 0], [1, 0]]

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from chexpert.data.cache.films import UNREADABLE, CacheKey, DecodedCache, damaged, find_source, make_key, read_header
+from chexpert.data.cache.films import (
+    NOTES,
+    UNREADABLE,
+    CacheKey,
+    DecodedCache,
+    damaged,
+    find_source,
+    make_key,
+    read_header,
+)
 from chexpert.data.cache.partial import PartialCache
 from chexpert.data.parallel import count_processors, watch
 from chexpert.data.preprocessing import Preprocessing
@@ -80,15 +89,15 @@ def build_cache(
     started = time.monotonic()
     with PartialCache(path, key) as partial:
         pending, unreadable = partial.pending, dict[int, str]()
-        _check_room(partial, len(pending) * key.size**2)
+        _check_room(partial, len(pending) * (key.size**2 + NOTES))
         print(f"cache: decoding {len(pending):,} films into {path} ({key.length / 1e9:.1f} GB)", file=sys.stderr)
         chunks = [pending[n : n + CHUNK] for n in range(0, len(pending), CHUNK)]
         decoded = decode(Decoding(files, preprocessing, digests), chunks, workers)
-        for rows, films, reasons in watch(decoded, "decoding films", len(pending), each=CHUNK):
+        for rows, films, reasons, notes in watch(decoded, "decoding films", len(pending), each=CHUNK):
             unreadable |= reasons
             if partial.overtaken or (len(unreadable) >= NAMED and not skip):
                 break
-            partial.write(rows, films, reasons)
+            partial.write(rows, films, reasons, notes)
         if partial.overtaken:
             partial.remove()
             return
@@ -103,22 +112,23 @@ def build_cache(
 
 
 class Decoding(Dataset):
-    """Decodes chunks of rows: to them, their films (n, size, size), and why a row could not be read."""
+    """Decodes chunks of rows: to them, their films (n, size, size), why not, and notes."""
 
     def __init__(
         self, files: Sequence[str], preprocessing: Preprocessing, digests: Sequence[str] | None = None
     ) -> None:
         self.files, self.preprocessing, self.digests = files, preprocessing, digests or [""] * len(files)
 
-    def __getitem__(self, rows: np.ndarray) -> tuple[list[int], np.ndarray, dict[int, str]]:
+    def __getitem__(self, rows: np.ndarray) -> tuple[list[int], np.ndarray, dict[int, str], dict[int, tuple[str, ...]]]:
         films = np.zeros((len(rows), self.preprocessing.size, self.preprocessing.size), dtype=np.uint8)
-        reasons: dict[int, str] = {}
+        reasons, noted = dict[int, str](), dict[int, tuple[str, ...]]()
         for row, film in zip(rows.tolist(), films, strict=True):
             try:
-                film[...] = self.preprocessing.read(self.files[row], self.digests[row])
+                film[...], notes = self.preprocessing.read_noted(self.files[row], self.digests[row])
+                noted |= {row: notes} if notes else {}
             except ProblemError as problem:
                 reasons[row] = str(problem).partition("\n")[0]
-        return rows.tolist(), films, reasons
+        return rows.tolist(), films, reasons, noted
 
 
 def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) -> WatchedLoader:
@@ -163,7 +173,7 @@ def _compare(before: CacheKey, now: CacheKey) -> str:
         return "image files were changed"
     if before.decoder != now.decoder:
         return f"{now.decoder} is installed instead of {before.decoder}"
-    return "this version of chexpert makes other pixels"
+    return "this version of chexpert makes other pixels, or keeps more of them"
 
 
 def _check_room(partial: PartialCache, needed: int) -> None:

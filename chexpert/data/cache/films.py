@@ -1,6 +1,7 @@
 """Fitted films in one memory-mapped file: what stands in it, and how it is read and checked.
 
-The file: a header of 4,096 bytes (JSON, its CRC first), N x size x size bytes of gray, N entries of the index.
+The file: a header of 4,096 bytes (JSON, its CRC first), N x size x size bytes of gray, N entries of the index, and N
+times 256 bytes of notes on the images.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,15 @@ import numpy as np
 import PIL
 from PIL import features
 
+from chexpert.data.files import ENDINGS
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.problem import ProblemError
 
-VERSION = 2  # raise it when the layout changes, or when Preprocessing makes other pixels of a file
+VERSION = 3  # raise it when the layout changes, or when Preprocessing makes other pixels of a file
 HEADER = 4096
 INDEX = np.dtype([("state", "<u4"), ("crc", "<u4")])
-READY, UNREADABLE = 1, 2  # states of a row; 0 is one that was not tried yet
+READY, UNREADABLE, NOTED = 1, 2, 3  # states of a row, the last: ready, with notes; 0 is one that was not tried yet
+NOTES = 256  # bytes a row: UTF-8 and zeros
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,25 @@ class CacheKey:
     @property
     def length(self) -> int:
         """Bytes of the whole file."""
+        return self.notes_start + self.films * NOTES
+
+    @property
+    def notes_start(self) -> int:
         return self.index_start + self.films * INDEX.itemsize
 
 
 def make_key(files: Sequence[str], preprocessing: Preprocessing, digests: Sequence[str] | None = None) -> CacheKey:
-    """The key of these files as they lie there now, and of the SHA-256 that they must have."""
+    """The key of these files as they lie there now, and of the SHA-256 that they must have.
+
+    DICOM's decoders are in it where a file may be one by its ending.
+    """
     digest, above = hashlib.sha256(), len(find_source(files))
     for file, sha256 in zip(files, digests or [""] * len(files), strict=True):
         digest.update(os.fsencode(f"{file[above:]}\0{_stamp(file)}{sha256}\n"))
     jpeg = features.version("libjpeg_turbo") or features.version("jpg")
     decoder = f"Pillow {PIL.__version__}, libjpeg {jpeg}, OpenCV {cv2.__version__}"
+    if any(os.path.splitext(file)[1].lower() not in ENDINGS for file in files):  # one that ends .jpg is not opened
+        decoder = ", ".join([decoder, *map(_find_version, ("pydicom", "python-gdcm"))])
     return CacheKey(len(files), digest.hexdigest(), preprocessing.size, preprocessing.fit, VERSION, decoder)
 
 
@@ -76,12 +89,34 @@ def find_source(files: Sequence[str]) -> str:
     return os.path.commonpath([os.path.dirname(file) for file in (min(files), max(files))])
 
 
+def _find_version(package: str) -> str:
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return f"no {package}"
+
+
 def _stamp(file: str) -> str:
     try:
         status = os.stat(file)
     except OSError:
         return "missing"
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"  # only the last cannot be set back
+
+
+def pack_notes(notes: Sequence[str]) -> bytes:
+    """The notes on an image in the bytes that they have, cut where they are longer."""
+    return "; ".join(notes).encode(errors="replace")[:NOTES].ljust(NOTES, b"\0")
+
+
+def find_crc(film: Any, notes: Any) -> int:
+    """Of a row, as the index has it."""
+    return zlib.crc32(notes, zlib.crc32(film))
+
+
+def find_ready(index: np.ndarray) -> np.ndarray:
+    """(N,) bool: the rows that have a film."""
+    return np.isin(index["state"], (READY, NOTED))
 
 
 def write_header(key: CacheKey, source: str, index: np.ndarray) -> bytes:
@@ -120,15 +155,16 @@ class DecodedCache:
             self.key = key = CacheKey(**header["key"])
             if path.stat().st_size != key.length:
                 raise ValueError(f"it has {path.stat().st_size:,} bytes instead of {key.length:,}")
-            self.index = np.fromfile(path, INDEX, offset=key.index_start)
+            self.index = np.fromfile(path, INDEX, key.films, offset=key.index_start)
             if zlib.crc32(self.index.tobytes()) != header["index_crc"]:
                 raise ValueError("its index is damaged")
             shape = (key.films, key.size, key.size)
             # An array of the plain class: memmap's own takes ten times longer to give out a row.
             self._films = np.asarray(np.memmap(path, np.uint8, "r", HEADER, shape))
+            self._notes = np.asarray(np.memmap(path, np.uint8, "r", key.notes_start, (key.films, NOTES)))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise damaged(path, str(error)) from error
-        self._ready = self.index["state"] == READY
+        self._ready = find_ready(self.index)
         self._unchecked = self._ready.copy()
 
     def __reduce__(self) -> tuple[type["DecodedCache"], tuple[Path]]:
@@ -147,10 +183,16 @@ class DecodedCache:
             return False
         out[...] = self._films[row]
         if self._unchecked[row]:
-            if zlib.crc32(out.data) != self.index["crc"][row]:
+            if find_crc(out, self._notes[row]) != self.index["crc"][row]:
                 raise damaged(self.path, f"film {row} is not what was written")
             self._unchecked[row] = False
         return True
+
+    def notes(self, row: int) -> tuple[str, ...]:
+        """What should be known of the image of a row that was read: nothing, or all of it in one."""
+        if self.index["state"][row] != NOTED:
+            return ()
+        return (self._notes[row].tobytes().rstrip(b"\0").decode(errors="ignore"),)
 
 
 class CachePart:
@@ -167,6 +209,10 @@ class CachePart:
     def read(self, row: int, out: np.ndarray) -> bool:
         """As the cache reads."""
         return self.cache.read(int(self.rows[row]), out)
+
+    def notes(self, row: int) -> tuple[str, ...]:
+        """As the cache gives them."""
+        return self.cache.notes(int(self.rows[row]))
 
 
 def damaged(path: Path, what: str) -> ProblemError:

@@ -5,15 +5,27 @@ write the same bytes to the same places of one file.
 """
 
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import numpy as np
 
-from chexpert.data.cache.films import HEADER, INDEX, READY, UNREADABLE, CacheKey, write_header
+from chexpert.data.cache.films import (
+    HEADER,
+    INDEX,
+    NOTED,
+    NOTES,
+    READY,
+    UNREADABLE,
+    CacheKey,
+    find_crc,
+    find_ready,
+    pack_notes,
+    write_header,
+)
 
 
 class PartialCache:
@@ -32,7 +44,7 @@ class PartialCache:
         self._file = _open(self.unfinished)
         self._file.truncate(key.length)  # what nobody has written is a hole of zeros: rows that were not tried
         self._file.seek(key.index_start)
-        self._index = np.frombuffer(bytearray(self._file.read()), INDEX)
+        self._index = np.frombuffer(bytearray(self._file.read(key.films * INDEX.itemsize)), INDEX)
         self._check_rows()
 
     def __enter__(self) -> "PartialCache":
@@ -44,19 +56,29 @@ class PartialCache:
     @property
     def pending(self) -> np.ndarray:
         """Rows without a film; what could not be read is tried again."""
-        return np.flatnonzero(self._index["state"] != READY)
+        return np.flatnonzero(~find_ready(self._index))
 
     @property
     def overtaken(self) -> bool:
         """Whether another process has finished the cache."""
         return self.path.exists()
 
-    def write(self, rows: Sequence[int], films: np.ndarray, unreadable: Mapping[int, str]) -> None:
-        """Writes films (n, size, size), and only then that they are there."""
+    def write(
+        self,
+        rows: Sequence[int],
+        films: np.ndarray,
+        unreadable: Mapping[int, str],
+        notes: Mapping[int, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        """Writes films (n, size, size) and the notes on some of them, and only then that they are there."""
         for row, film in zip(rows, films, strict=True):
+            packed = pack_notes(notes.get(row, ()))
             self._file.seek(HEADER + row * self.key.size**2)
             self._file.write(film)
-            self._index[row] = (UNREADABLE, 0) if row in unreadable else (READY, zlib.crc32(film))
+            self._file.seek(self.key.notes_start + row * NOTES)
+            self._file.write(packed)
+            state = NOTED if notes.get(row) else READY
+            self._index[row] = (UNREADABLE, 0) if row in unreadable else (state, find_crc(film, packed))
         self._file.flush()
         for row in rows:
             self._file.seek(self.key.index_start + row * INDEX.itemsize)
@@ -92,9 +114,11 @@ class PartialCache:
 
     def _check_rows(self) -> None:
         """A row whose bytes did not reach the disk before the power failed counts as not tried."""
-        for row in np.flatnonzero(self._index["state"] == READY):
+        for row in np.flatnonzero(find_ready(self._index)):
             self._file.seek(HEADER + int(row) * self.key.size**2)
-            if zlib.crc32(self._file.read(self.key.size**2)) != self._index["crc"][row]:
+            film = self._file.read(self.key.size**2)
+            self._file.seek(self.key.notes_start + int(row) * NOTES)
+            if find_crc(film, self._file.read(NOTES)) != self._index["crc"][row]:
                 self._index["state"][row] = 0
 
 

@@ -40,12 +40,12 @@ class Counted(Preprocessing):
     read_files = Counter()
     stop_at, delay = None, 0.0
 
-    def read(self, path, sha256=""):
+    def read_noted(self, path, sha256=""):
         if Path(path).name == self.stop_at:
             raise KeyboardInterrupt
         time.sleep(self.delay)
         self.read_files[Path(path).name] += 1
-        return super().read(path, sha256)
+        return super().read_noted(path, sha256)
 
 
 @pytest.fixture
@@ -160,11 +160,13 @@ def start(monkeypatch, folder, films, delay):
 
 
 def wait_for_a_chunk(folder):
-    """Until the index of the unfinished file, its last bytes, is no longer all zeros."""
+    """Until the index of the unfinished file, in which a row is one number, has all rows of a chunk."""
     for _ in range(2000):
         time.sleep(0.005)
-        if any(any(file.read_bytes()[-8 * COUNT :]) for file in folder.glob("*.partial")):
-            return
+        for file in folder.glob("*.partial"):
+            index = np.frombuffer(file.read_bytes()[4096 + COUNT * SIZE * SIZE :][: 8 * COUNT], "<u8")
+            if np.count_nonzero(index) >= build.CHUNK:
+                return
     pytest.fail("nothing was written")
 
 
@@ -220,7 +222,7 @@ def test_a_cache_with_unreadable_films_does_not_open_without_skip(folder, films)
 
 
 def test_too_small_a_disk_is_told_before_anything_is_written(folder, films, monkeypatch):
-    usage = namedtuple("usage", "free")(COUNT * SIZE * SIZE - 1)
+    usage = namedtuple("usage", "free")(COUNT * (SIZE * SIZE + 256) - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ProblemError, match=r"cannot be written(?s:.*)GB are free(?s:.*)data\.cache=null"):
         open_cache(folder, "train", films, Preprocessing(SIZE))
@@ -235,9 +237,9 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, films):
 
 def test_films_that_change_while_they_are_decoded_are_not_kept(folder, films, monkeypatch):
     class Changing(Preprocessing):
-        def read(self, path, sha256=""):
+        def read_noted(self, path, sha256=""):
             os.utime(films[0], ns=(1, time.time_ns()))
-            return super().read(path, sha256)
+            return super().read_noted(path, sha256)
 
     with pytest.raises(ProblemError, match="changed while they were decoded"):
         open_cache(folder, "train", films, Changing(SIZE))

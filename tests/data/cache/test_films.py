@@ -2,13 +2,14 @@
 
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from chexpert.data import Preprocessing, ViewDataset, open_cache
-from chexpert.data.cache.films import CacheKey, DecodedCache, make_key
+from chexpert.data.cache.films import CacheKey, CachePart, DecodedCache, make_key, pack_notes
 from chexpert.problem import ProblemError
 
 SIZE = 8
@@ -39,9 +40,9 @@ def test_a_row_is_the_film_as_preprocessing_fits_it(cache, files):
         assert (read(cache, row) == Preprocessing(SIZE).read(file)).all()
 
 
-def test_the_file_is_a_header_the_films_and_eight_bytes_a_film(cache):
+def test_the_file_is_a_header_the_films_eight_bytes_a_film_and_its_notes(cache):
     assert len(cache) == 4
-    assert cache.path.stat().st_size == 4096 + 4 * SIZE * SIZE + 4 * 8
+    assert cache.path.stat().st_size == 4096 + 4 * SIZE * SIZE + 4 * 8 + 4 * 256
 
 
 def test_a_cache_in_another_process_is_mapped_not_copied(cache):
@@ -58,6 +59,50 @@ def test_a_changed_bit_anywhere_is_refused_with_the_file_and_a_mend(cache):
         cache.path.write_bytes(changed)
         with pytest.raises(ProblemError, match=rf"damaged(?s:.*){cache.path.name}(?s:.*)delete this file"):
             [read(DecodedCache(cache.path), row) for row in range(4)]
+
+
+NOTED = {"patient1": ("modality CT", "pixels that are not square"), "patient2": ("größe",)}
+
+
+class Noting(Preprocessing):
+    """Has something to note on two of the images."""
+
+    def read_noted(self, path, sha256=""):
+        return super().read_noted(path, sha256)[0], NOTED.get(Path(path).parent.name, ())
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_notes_on_an_image_are_kept_with_its_film(tmp_path, files, workers):
+    cache = open_cache(tmp_path / "cache", "train", files * 40, Noting(SIZE), workers=workers)
+    for start in (0, 156):
+        notes = [cache.notes(start + row) for row in range(4)]
+        assert notes == [(), ("modality CT; pixels that are not square",), ("größe",), ()]
+    part = CachePart(cache, np.array([2, 0]))
+    assert [part.notes(0), part.notes(1)] == [("größe",), ()]
+    assert (read(cache, 157) == Preprocessing(SIZE).read(files[1])).all()
+
+
+def test_changed_notes_are_refused(tmp_path, files):
+    path = open_cache(tmp_path / "cache", "train", files, Noting(SIZE)).path
+    content = bytearray(path.read_bytes())
+    content[content.index(b"CT")] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ProblemError, match="film 1 is not what was written"):
+        read(DecodedCache(path), 1)
+
+
+def test_versions_of_dicom_decoders_are_in_the_key_of_dicom_files_only(files):
+    plain = make_key(list(map(str, files)), Preprocessing(SIZE)).decoder
+    assert plain.count(",") == 2
+    assert "dicom" not in plain
+    mixed = make_key([*map(str, files), str(files[0].with_suffix(".DCM"))], Preprocessing(SIZE)).decoder
+    assert mixed.startswith(plain)
+    assert [part.split()[0] for part in mixed.split(", ")] == ["Pillow", "libjpeg", "OpenCV", "pydicom", "python-gdcm"]
+
+
+def test_notes_longer_than_their_room_are_cut():
+    assert pack_notes(["ä" * 100, "b" * 100]) == ("ä" * 100 + "; " + "b" * 54).encode()
+    assert pack_notes(["a"]) == b"a" + bytes(255)
 
 
 def test_a_changed_film_is_refused_whatever_the_other_rows_say(cache):
