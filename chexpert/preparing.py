@@ -61,7 +61,8 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
         data = build(plain["data"], "data", **data_arguments(plain))
         data.on_read = partial(check_lengths, plain)
         data.setup(stage)
-        check_data(folder, data)
+        if not find_rank():  # of several processes the first sees to it for all
+            check_data(folder, data)
         use_features(plain, model, data)
         made.append(data)
         return "there"

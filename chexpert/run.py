@@ -26,10 +26,9 @@ from chexpert.preparing import check_preprocessing, choose_settings, prepare, se
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank, launch
 from chexpert.report import describe, write_report
-from chexpert.resume import strip_place
-from chexpert.state import alone, telling_state, wait_for
+from chexpert.resume import keep_origins, read_config, strip_place
+from chexpert.state import alone, tell_stopped, telling_state, wait_for
 from chexpert.stopping import REQUEUE, Stopped, Stopper, heeding_signals, requeue
-from chexpert.stored import without_weights
 from chexpert.training import clean
 
 # Lightning warns of what is chosen on purpose here.
@@ -170,7 +169,7 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     try_out(plain)
     last = find_last(folder, plain["trainer"].get("max_epochs"))
     # Before any data is read: weights may not be had. One that goes on has them all in its checkpoint.
-    model = build_model(plain if last is None else without_weights(plain) | {"start_from": None})
+    model = build_model(plain if last is None else plain | {"start_from": str(last.path)})
     choose_settings(plain, model, folder if last else None)
     try_model(plain, model)
     only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
@@ -179,3 +178,5 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     if plain["level"] == "study":
         check_studies({split: data.frames[split] for split in data.reported})
     return fit(plain, model, data, folder, stopper, last)
+    if last and (before := read_config(folder)):
+        plain = keep_origins(before, plain)

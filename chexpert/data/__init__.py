@@ -2,7 +2,7 @@
 
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import open_cache
-from chexpert.data.content import list_differences
+from chexpert.data.content import list_differences, list_repaired
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
@@ -26,6 +26,7 @@ __all__ = [
     "get_size",
     "joins_last",
     "list_differences",
+    "list_repaired",
     "open_cache",
     "read_gray",
     "telling_dead_workers",
