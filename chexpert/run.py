@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -79,7 +80,8 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
         if found[0] is not None:
             return found[0]
         patient = find_rank() is not None
-        with ending(folder, discard=new and not sweep, sweep=sweep), heeding_signals(patient=patient) as stopper:
+        heeding = heeding_signals(patient=patient, last_words=partial(leave, folder, sweep=sweep))
+        with ending(folder, discard=new and not sweep, sweep=sweep), heeding as stopper:
             with telling_state(folder, strip_place(overrides)):
                 mean = share_out(settle(cfg), folder, stopper)
             renew_report(folder)  # once the run's state says that it is finished
@@ -104,10 +106,7 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
     try:
         yield
     except Stopped as stopped:
-        whole = find_sweep(folder) if sweep else folder
-        print(f"{stopped}; go on with: python train.py {quote(f'resume={whole}')}", file=sys.stderr)
-        if stopped.signal == REQUEUE:
-            requeue()
+        leave(folder, stopped, sweep=sweep)
         raise
     except Exception as error:
         if (folder / rundir.METRICS).is_file():  # it was judged before it failed
@@ -119,6 +118,15 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
             mend = "make room there; then go on with resume=RUN"
             raise ProblemError(f"cannot be written: {error.strerror}", where=str(folder), mend=mend) from error
         raise
+
+
+def leave(folder: Path, stopped: Stopped, *, sweep: bool = False) -> None:
+    """Tells how a stopped run is gone on with, puts its SLURM job back in the queue, and says so in its state."""
+    whole = find_sweep(folder) if sweep else folder
+    print(f"{stopped}; go on with: python train.py {quote(f'resume={whole}')}", file=sys.stderr, flush=True)
+    if stopped.signal == REQUEUE:
+        requeue()
+    tell_stopped(folder, str(stopped))
 
 
 def find_sweep(job: Path) -> Path:
@@ -177,6 +185,6 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     check_preprocessing(plain, data)
     if plain["level"] == "study":
         check_studies({split: data.frames[split] for split in data.reported})
-    return fit(plain, model, data, folder, stopper, last)
     if last and (before := read_config(folder)):
         plain = keep_origins(before, plain)
+    return fit(plain, model, data, folder, stopper, last)
