@@ -206,9 +206,7 @@ def test_data_may_move_and_are_known_by_what_they_hold(tmp_path, phantom, undist
     check_equal(tmp_path / "run", undisturbed())
 
 
-def test_a_run_on_features_goes_on_with_the_weights_that_made_them(
-    tmp_path, phantom, undisturbed, monkeypatch, capsys
-):
+def test_a_run_on_features_goes_on_with_the_weights_that_made_them(tmp_path, phantom, undisturbed, monkeypatch, capsys):
     frozen = ["backbone.frozen=true", "data.augmentation=null", f"features={tmp_path / 'cache'}"]
     source = undisturbed()
     options = [*SHORT, *frozen]
