@@ -66,7 +66,7 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Sequence[s
             raise ProblemError("a finished run without its figures", where=str(folder / rundir.METRICS), mend=mend)
         print(f"finished before: {folder}")
         if find_later_changes(before, now):
-            mend = f"python scripts/explain.py {folder} --out FOLDER"
+            mend = f"python scripts/explain.py {quote(str(folder))} --out FOLDER"
             print(f"note: nothing is calibrated or explained again; explain by: {mend}", file=sys.stderr)
         mean = metrics[metrics["epoch_chosen_on"] or "valid"]["auroc_mean"]
         return math.nan if mean is None else mean

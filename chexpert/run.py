@@ -22,7 +22,7 @@ from chexpert import rundir
 from chexpert.build import build_model, try_out
 from chexpert.continuing import find_last, take_up
 from chexpert.data import check_studies
-from chexpert.fitting import fit
+from chexpert.fitting import fit, telling_no_room
 from chexpert.preparing import check_preprocessing, choose_settings, prepare, settle, try_model
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank, launch
@@ -84,20 +84,10 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
         with ending(folder, discard=new and not sweep, sweep=sweep), heeding as stopper:
             with telling_state(folder, strip_place(overrides)):
                 mean = share_out(settle(cfg), folder, stopper)
-            renew_report(folder)  # once the run's state says that it is finished
+            with telling_no_room(folder):
+                write_report(folder)  # with the explanations, once the run's state says that it is finished
     print(describe(folder))
     return mean
-
-
-def renew_report(folder: Path) -> None:
-    """Writes the report with the explanations; where there is no room for it, the one before them stands."""
-    try:
-        write_report(folder)
-    except OSError as error:
-        if not (folder / rundir.REPORT).is_file():
-            raise
-        mend = f"python scripts/make_report.py {folder}"
-        print(f"warning: the report is without explanations ({error.strerror}): {mend}", file=sys.stderr)
 
 
 @contextmanager

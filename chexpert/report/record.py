@@ -151,10 +151,13 @@ class Record:
             self.lack(f"quality of explanations: {_short(path)} has another form than this version writes", "run again")
 
     def _read_failures(self) -> None:
-        for name, why in read_json(self.run / rundir.EXPLANATIONS / rundir.FAILED).items():
-            folder = f"RUN/{rundir.EXPLANATIONS}-{name}"
-            mend = f"python scripts/explain.py RUN --explainer {name} --out {folder}"
-            self.lack(f"explanations by {name}, which failed: {why}", mend)
+        for name, told in read_json(self.run / rundir.EXPLANATIONS / rundir.FAILED).items():
+            if not isinstance(told, Mapping):  # an older version's
+                told = {"why": told, "explainers": [name]}
+            folder = f"RUN/{rundir.EXPLANATIONS}-{told['explainers'][0]}"
+            mend = f"python scripts/explain.py RUN --explainer {' '.join(told['explainers'])} --out {folder}"
+            what = f"explanations by {name}, which" if told["explainers"] == [name] else f"explanations: {name}"
+            self.lack(f"{what} failed: {told['why']}", mend)
 
     def _read_calibration(self) -> None:
         path = self.run / rundir.CALIBRATION
