@@ -35,7 +35,7 @@ class Failures(dict[str, str]):
             yield
         except Exception as error:
             why = f"{type(error).__name__}: {error}".partition("\n")[0]
-            told = {"why": why, "explainers": [*explainers] or [name]}
+            told: dict[str, Any] = {"why": why, "explainers": [*explainers] or [name]}
             if isinstance(error, ProblemError):
                 told |= {"why": error.what, "where": error.where, "mend": error.mend}
             if name not in self:

@@ -152,12 +152,13 @@ class Record:
 
     def _read_failures(self) -> None:
         for name, told in read_json(self.run / rundir.EXPLANATIONS / rundir.FAILED).items():
-            if not isinstance(told, Mapping):  # an older version's
-                told = {"why": told, "explainers": [name]}
-            folder = f"RUN/{rundir.EXPLANATIONS}-{told['explainers'][0]}"
-            mend = f"python scripts/explain.py RUN --explainer {' '.join(told['explainers'])} --out {folder}"
-            what = f"explanations by {name}, which" if told["explainers"] == [name] else f"explanations: {name}"
-            self.lack(f"{what} failed: {told['why']}", mend)
+            told = told if isinstance(told, Mapping) else {"why": told}  # an older version's
+            listed = told.get("explainers")
+            names = [*map(str, listed)] if listed and isinstance(listed, list) else [name]
+            folder = f"RUN/{rundir.EXPLANATIONS}-{names[0]}"
+            mend = f"python scripts/explain.py RUN --explainer {' '.join(names)} --out {folder}"
+            what = f"explanations by {name}, which" if names == [name] else f"explanations: {name}"
+            self.lack(f"{what} failed: {told.get('why')}", mend)
 
     def _read_calibration(self) -> None:
         path = self.run / rundir.CALIBRATION
