@@ -6,7 +6,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from chexpert.data import CheXpertDataModule, find_scarce, joins_last
+from chexpert.batches import joins_last
+from chexpert.data import CheXpertDataModule, find_scarce
 from chexpert.models import Model
 from chexpert.report.names import name_folder
 from chexpert.synthetic import NOTE

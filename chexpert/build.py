@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from chexpert.config import PARTIAL, TARGET, check_targets, find_target, walk, write_list
 from chexpert.data import Preprocessing
 from chexpert.explain import ExplainCallback, Explainer
+from chexpert.explain import explaining as evaluating
 from chexpert.models import Model, fitting_sizes
 from chexpert.problem import ProblemError
 from chexpert.state import list_versions
@@ -121,11 +122,10 @@ def check_input(model: Model, size: int) -> None:
     Raises:
         ProblemError: the model cannot take images of this size, or sees less than all of them.
     """
-    model.eval()
     edged = torch.zeros(1, 1, size, size)
     edged[..., -1, :] = edged[..., :, -1] = torch.nan  # passes through weights of any value, zeros included
     try:
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             model(torch.zeros(1, 1, size, size, dtype=torch.uint8))
             maps = model.feature_maps(edged)
     except ProblemError:
@@ -135,7 +135,6 @@ def check_input(model: Model, size: int) -> None:
         what = f"the model cannot take an image of {size} px: {reason}"
         sizes = ", ".join(f"data.size={member.made_for} ({member.name})" for member in model.members.values())
         raise ProblemError(what, where="data.size", mend=f"{sizes}, or another backbone") from error
-    model.train()
     if blind := [model.members[name] for name, map_ in maps.items() if not map_.isnan().any()]:
         fits = fitting_sizes(size, math.lcm(*(member.cell for member in blind)))
         what = f"the last row and column of {size} px are never seen by {', '.join(member.name for member in blind)}"

@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 from chexpert import rundir
 from chexpert.build import takes_total_steps
 from chexpert.config import resolve
-from chexpert.data import CheXpertDataModule, list_differences
+from chexpert.data import CheXpertDataModule, list_differences, list_repaired
 from chexpert.evaluation.entrants import read_json
 from chexpert.problem import ProblemError
-from chexpert.resume import find_changes, find_later_changes, read_config, read_state
+from chexpert.resume import describe_moved, find_changes, find_later_changes, read_config, read_state
 from chexpert.stopping import PrunedError
 from chexpert.stored import read_checkpoint
 from chexpert.training import RESUME
@@ -55,7 +55,8 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Sequence[s
         mend = "give the settings that it had, or start another run: without resume"
         what = "this run had another configuration: " + "; ".join(changes)
         raise ProblemError(what, where=str(folder), mend=mend)
-    for change in find_later_changes(before, now):
+    begun = rundir.checkpoint(folder, rundir.LAST).is_file()
+    for change in [*describe_moved(before, now, begun=begun), *find_later_changes(before, now)]:
         print(f"note: {change}", file=sys.stderr)
     epochs = [config["trainer"].get("max_epochs") for config in (before, now)]
     if told["state"] == "finished" and epochs[0] == epochs[1]:
@@ -65,7 +66,7 @@ def take_up(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Sequence[s
             raise ProblemError("a finished run without its figures", where=str(folder / rundir.METRICS), mend=mend)
         print(f"finished before: {folder}")
         if find_later_changes(before, now):
-            mend = f"python scripts/explain.py {folder} --out FOLDER"
+            mend = f"python scripts/explain.py {quote(str(folder))} --out FOLDER"
             print(f"note: nothing is calibrated or explained again; explain by: {mend}", file=sys.stderr)
         mean = metrics[metrics["epoch_chosen_on"] or "valid"]["auroc_mean"]
         return math.nan if mean is None else mean
@@ -85,10 +86,13 @@ def check_data(folder: Path, data: CheXpertDataModule) -> None:
     if not before:
         return
     lost = read_json(folder / rundir.METRICS).get("skipped", [])  # where it was evaluated, data.json leaves these out
-    found = [list_differences(before, data.summarise(gone)["splits"]) for gone in ((), lost)]
-    if all(found):
+    now = data.summarise()["splits"]
+    found = list_differences(before, now)
+    if found and not (lost and not list_differences(before, data.summarise(lost)["splits"])):
         mend = "give the data that it has seen, wherever they lie: data.root=...; or start another run: without resume"
-        raise ProblemError("this run has seen other data: " + "; ".join(found[0]), where=str(data.root), mend=mend)
+        raise ProblemError("this run has seen other data: " + "; ".join(found), where=str(data.root), mend=mend)
+    for line in list_repaired(before, now):
+        print(f"note: {line}", file=sys.stderr)
 
 
 def find_last(folder: Path, epochs: int | None) -> Last | None:

@@ -1,8 +1,10 @@
 """Fits a model with all that a run wants beside it, judges the best weights, and leaves the figures."""
 
 import math
+import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -80,16 +82,7 @@ def fit(
     judge(trainer, module, data, weights)
     if not trainer.is_global_zero:
         return math.nan
-    if data.flagged:
-        results.metrics["flagged"] = data.flagged
-    results.metrics["skipped"] = sorted(data.skipped)  # again: by now it is known what cannot be read
-    rundir.write_json(folder / rundir.METRICS, results.metrics)
-    for kind, lines in data.lines.items():
-        if lines.more:
-            print(
-                f"note: {lines.count:,} images were {kind}: {folder / rundir.METRICS} lists them all", file=sys.stderr
-            )
-    rundir.write_json(folder / rundir.DATA, data.summarise())
+    report_left_out(data, results, folder)
     if weights:
         pass_on(folder)
     conclude(folder, cfg)
@@ -98,13 +91,38 @@ def fit(
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
 
 
+def report_left_out(data: CheXpertDataModule, results: ResultsWriter, folder: Path) -> None:
+    """Leaves and tells which images were skipped or should be looked at: by now it is known what cannot be read."""
+    if data.flagged:
+        results.metrics["flagged"] = data.flagged
+    results.metrics["skipped"] = sorted(data.skipped)
+    rundir.write_json(folder / rundir.METRICS, results.metrics)
+    for kind, lines in data.lines.items():
+        if lines.more:
+            what = f"{lines.count:,} images were {kind}"
+            print(f"note: {what}: {folder / rundir.METRICS} lists them all", file=sys.stderr)
+    rundir.write_json(folder / rundir.DATA, data.summarise())
+
+
+@contextmanager
+def telling_no_room(folder: Path) -> Iterator[None]:
+    """Tells that a report could not be written, and how it is made: the run is good without it."""
+    try:
+        yield
+    except OSError as error:
+        mend = shlex.join(["python", "scripts/make_report.py", str(folder)])
+        there = "is not up to date" if (folder / rundir.REPORT).is_file() else "is missing"
+        print(f"warning: the report {there} ({error.strerror or error}): {mend}", file=sys.stderr)
+
+
 def explain(explainers: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path) -> None:
     """Explains last, when all that training gave is left, with a report: whatever fails here takes nothing of it."""
     if not explainers.explainers:
         return
-    write_report(folder)
+    with telling_no_room(folder):
+        write_report(folder)
     failures = explainers.explain(trainer, model)
-    print("\n".join(failures.tell(folder, explainers.explainers)), end="\n" * bool(failures), file=sys.stderr)
+    print("\n".join(failures.tell(folder)), end="\n" * bool(failures), file=sys.stderr)
 
 
 def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: str) -> list[pl.Callback]:

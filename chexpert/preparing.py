@@ -8,12 +8,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from chexpert.build import build, build_explainers, check_input, data_arguments
-from chexpert.config import find_short_problems, resolve
+from chexpert.config import find_lone_problems, find_short_problems, resolve
 from chexpert.continuing import check_data
 from chexpert.data import CheXpertDataModule, Preprocessing
 from chexpert.explain import try_explainers
 from chexpert.features import use_features
-from chexpert.models import Model
+from chexpert.models import Model, learns_from_one
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank
 from chexpert.resume import read_config
@@ -59,9 +59,10 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
 
     def make() -> str:
         data = build(plain["data"], "data", **data_arguments(plain))
-        data.on_read = partial(check_lengths, plain)
+        data.on_read = partial(check_lengths, plain, model)
         data.setup(stage)
-        check_data(folder, data)
+        if not find_rank():  # of several processes the first sees to it for all
+            check_data(folder, data)
         use_features(plain, model, data)
         made.append(data)
         return "there"
@@ -72,13 +73,18 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
     return made[0]
 
 
-def check_lengths(plain: Mapping[str, Any], views: Mapping[str, int]) -> None:
-    """Whether these views are enough for what the settings count.
+def check_lengths(plain: Mapping[str, Any], model: Model, views: Mapping[str, int]) -> None:
+    """Whether these views are enough for what the settings count, and in each step for what the model learns from.
 
     Raises:
         ProblemError: all that come to nothing.
     """
-    if problems := list(find_short_problems(plain, views)):
+    problems = list(find_short_problems(plain, views))
+    world = count_devices(plain["trainer"]) * plain["trainer"].get("num_nodes", 1)
+    lone = list(find_lone_problems(plain, views, world))
+    if lone and not learns_from_one(model, plain["data"].get("size", Preprocessing.size)):
+        problems += lone
+    if problems:
         raise ProblemError("\n".join(map(str, problems)))
 
 

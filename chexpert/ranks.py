@@ -2,7 +2,9 @@
 
 import os
 import signal
+import socket
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,6 +15,9 @@ from chexpert.terminal import open_streams
 
 PATIENCE = 86400
 """Seconds that the others wait for what the first process decides: it may be filling a cache. They see when it dies."""
+
+GLANCE = 0.2
+"""Seconds until they look again."""
 
 GRACE = "250"
 """Seconds after a signal until the agent kills: a few steps and a checkpoint."""
@@ -126,12 +131,11 @@ class Agreement:
 
         self.rank = rank
         address, port, hosted = find_meeting_point()
+        host = rank == 0 and not hosted
+        if not host:
+            wait_until(lambda: _answers(address, port))  # the first may begin later
         self._store = TCPStore(
-            address,
-            port,
-            is_master=rank == 0 and not hosted,
-            timeout=timedelta(seconds=PATIENCE),
-            wait_for_workers=False,
+            address, port, is_master=host, timeout=timedelta(seconds=PATIENCE), wait_for_workers=False
         )
 
     def decide(self, question: str, answer: Callable[[], str]) -> str:
@@ -143,10 +147,33 @@ class Agreement:
             except BaseException:
                 self._store.set(key, REFUSED)
                 raise
+        wait_until(lambda: self._store.check([key]))
         answered = self._store.get(key).decode()
         if answered == REFUSED:
             sys.exit(1)
         return answered
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    """Asks until something is there, for :data:`PATIENCE` at most. A wait within torch would keep signals from Python.
+
+    Raises:
+        TimeoutError: it never was.
+    """
+    end = time.monotonic() + PATIENCE
+    while not there():
+        if time.monotonic() > end:
+            raise TimeoutError("the first process does not answer")
+        time.sleep(GLANCE)
+
+
+def _answers(address: str, port: int) -> bool:
+    """Whether anybody listens there."""
+    try:
+        socket.create_connection((address, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 def find_meeting_point() -> tuple[str, int, bool]:

@@ -77,8 +77,47 @@ def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 def _is_moved(key: str, before: Any, now: Any) -> bool:
     """Whether a setting names a file or folder, before and now; ``data.test`` may be true: beside the other splits."""
-    named = key in PATHS or key.rpartition(".")[2] == "pretrained"
+    named = key in PATHS or _names_weights(key)
     return named and all(isinstance(path, str) or (path is True and key == "data.test") for path in (before, now))
+
+
+def _names_weights(key: str) -> bool:
+    """Whether a setting names the weights that training begins from."""
+    return key == "start_from" or key.rpartition(".")[2] == "pretrained"
+
+
+def keep_origins(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """``now``, with the files of weights that ``before`` names: one that goes on from a checkpoint reads no others.
+
+    >>> keep_origins({"start_from": "a", "x": {"pretrained": True}}, {"start_from": "b", "x": {"pretrained": "c"}})
+    {'start_from': 'a', 'x': {'pretrained': 'c'}}
+    """
+    kept = dict(now)
+    for key, value in now.items():
+        old = before.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            kept[key] = keep_origins(old, value)
+        elif _names_weights(key) and _is_moved(key, old, value):
+            kept[key] = old
+    return kept
+
+
+def describe_moved(before: Mapping[str, Any], now: Mapping[str, Any], *, begun: bool) -> list[str]:
+    """What :func:`list_moved` finds, in words, each file once; ``begun``: the weights come from a checkpoint.
+
+    >>> config = {"start_from": "a", "features": "x"}
+    >>> describe_moved(config, {"start_from": "b", "features": "x"}, begun=True)
+    ['start_from stays a: the weights come from the checkpoint, and b is not read']
+    """
+    keys: dict[tuple[str, str], str] = {}
+    for key, paths in sorted(list_moved(before, now).items(), key=lambda one: len(one[0])):
+        keys.setdefault(paths, key)  # a backbone stands in the model, too
+    return [
+        f"{key} stays {old}: the weights come from the checkpoint, and {new} is not read"
+        if begun and _names_weights(key)
+        else f"{key}: {old} before, {new} now"
+        for (old, new), key in keys.items()
+    ]
 
 
 def list_moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -215,7 +254,7 @@ def find_moved_overrides(before: Sequence[str], now: Sequence[str]) -> list[str]
 def _names_a_place(override: str) -> bool:
     """Whether an override gives one path to all jobs."""
     key, value = _find_key(override), override.partition("=")[2]
-    named = key in PATHS or key.rpartition(".")[2] == "pretrained"
+    named = key in PATHS or _names_weights(key)
     return named and value.lower() not in ("true", "false", "auto", "null", "") and not set(value) & set(",(){}")
 
 

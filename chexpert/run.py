@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -21,15 +22,14 @@ from chexpert import rundir
 from chexpert.build import build_model, try_out
 from chexpert.continuing import find_last, take_up
 from chexpert.data import check_studies
-from chexpert.fitting import fit
+from chexpert.fitting import fit, telling_no_room
 from chexpert.preparing import check_preprocessing, choose_settings, prepare, settle, try_model
 from chexpert.problem import ProblemError
 from chexpert.ranks import agree, count_devices, find_rank, launch
 from chexpert.report import describe, write_report
-from chexpert.resume import strip_place
-from chexpert.state import alone, telling_state, wait_for
+from chexpert.resume import keep_origins, read_config, strip_place
+from chexpert.state import alone, tell_stopped, telling_state, wait_for
 from chexpert.stopping import REQUEUE, Stopped, Stopper, heeding_signals, requeue
-from chexpert.stored import without_weights
 from chexpert.training import clean
 
 # Lightning warns of what is chosen on purpose here.
@@ -80,23 +80,14 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
         if found[0] is not None:
             return found[0]
         patient = find_rank() is not None
-        with ending(folder, discard=new and not sweep, sweep=sweep), heeding_signals(patient=patient) as stopper:
+        heeding = heeding_signals(patient=patient, last_words=partial(leave, folder, sweep=sweep))
+        with ending(folder, discard=new and not sweep, sweep=sweep), heeding as stopper:
             with telling_state(folder, strip_place(overrides)):
                 mean = share_out(settle(cfg), folder, stopper)
-            renew_report(folder)  # once the run's state says that it is finished
+            with telling_no_room(folder):
+                write_report(folder)  # with the explanations, once the run's state says that it is finished
     print(describe(folder))
     return mean
-
-
-def renew_report(folder: Path) -> None:
-    """Writes the report with the explanations; where there is no room for it, the one before them stands."""
-    try:
-        write_report(folder)
-    except OSError as error:
-        if not (folder / rundir.REPORT).is_file():
-            raise
-        mend = f"python scripts/make_report.py {folder}"
-        print(f"warning: the report is without explanations ({error.strerror}): {mend}", file=sys.stderr)
 
 
 @contextmanager
@@ -105,10 +96,7 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
     try:
         yield
     except Stopped as stopped:
-        whole = find_sweep(folder) if sweep else folder
-        print(f"{stopped}; go on with: python train.py {quote(f'resume={whole}')}", file=sys.stderr)
-        if stopped.signal == REQUEUE:
-            requeue()
+        leave(folder, stopped, sweep=sweep)
         raise
     except Exception as error:
         if (folder / rundir.METRICS).is_file():  # it was judged before it failed
@@ -120,6 +108,15 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
             mend = "make room there; then go on with resume=RUN"
             raise ProblemError(f"cannot be written: {error.strerror}", where=str(folder), mend=mend) from error
         raise
+
+
+def leave(folder: Path, stopped: Stopped, *, sweep: bool = False) -> None:
+    """Tells how a stopped run is gone on with, puts its SLURM job back in the queue, and says so in its state."""
+    whole = find_sweep(folder) if sweep else folder
+    print(f"{stopped}; go on with: python train.py {quote(f'resume={whole}')}", file=sys.stderr, flush=True)
+    if stopped.signal == REQUEUE:
+        requeue()
+    tell_stopped(folder, str(stopped))
 
 
 def find_sweep(job: Path) -> Path:
@@ -170,7 +167,7 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     try_out(plain)
     last = find_last(folder, plain["trainer"].get("max_epochs"))
     # Before any data is read: weights may not be had. One that goes on has them all in its checkpoint.
-    model = build_model(plain if last is None else without_weights(plain) | {"start_from": None})
+    model = build_model(plain if last is None else plain | {"start_from": str(last.path)})
     choose_settings(plain, model, folder if last else None)
     try_model(plain, model)
     only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
@@ -178,4 +175,6 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     check_preprocessing(plain, data)
     if plain["level"] == "study":
         check_studies({split: data.frames[split] for split in data.reported})
+    if last and (before := read_config(folder)):
+        plain = keep_origins(before, plain)
     return fit(plain, model, data, folder, stopper, last)

@@ -43,7 +43,7 @@ QUALITY = "quality.json"
 IDS = "ids.txt"
 """How the hashes of the explained images are made; only where there are any."""
 FAILED = "failed.json"
-"""Which explainers failed, and why."""
+"""Which explainers, or steps over all of them, failed, and why, with the traceback: for the run folder alone."""
 
 
 def is_empty(run: Path) -> bool:

@@ -66,6 +66,15 @@ def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
             rundir.write_json(path, told)
 
 
+def tell_stopped(folder: Path, why: str) -> None:
+    """Says of a run that cannot say it itself any more, since its process is ended, that it was stopped."""
+    path = folder / rundir.STATE
+    with suppress(OSError, ValueError):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if told["state"] == "running":
+            rundir.write_json(path, told | {"state": ENDS[Stopped], "why": why})
+
+
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Holds a folder for this process; the system lets go of it when the process dies, however it does.

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -24,6 +24,9 @@ PATIENCE = 3.0
 
 IDLE = 6
 """Seconds without work after which a signal ends a process that waits within a library."""
+
+WORDS = 20.0
+"""Seconds for what is said and done before a process that waits is ended: a disk or SLURM may not answer either."""
 
 BUSY = 0.1
 """Seconds of a processor in one second: with fewer a process does nothing, even where many share the machine."""
@@ -53,10 +56,12 @@ class Stopper:
     Args:
         patient: a second signal is noted only, too: one of several processes gets each from the terminal and from the
             process that started it.
+        last_words: called with the signal where it finds this process waiting within a library and ends it there, so
+            that nothing is raised. In another thread.
     """
 
-    def __init__(self, *, patient: bool = False) -> None:
-        self.patient = patient
+    def __init__(self, *, patient: bool = False, last_words: Callable[[Stopped], object] | None = None) -> None:
+        self.patient, self.last_words = patient, last_words
         self.requested: signal.Signals | None = None
         """The signal that came while it was noted only."""
         self.deferring = False
@@ -119,9 +124,14 @@ def list_heeded() -> list[signal.Signals]:
 
 
 @contextmanager
-def heeding_signals(*, patient: bool = False) -> Iterator[Stopper]:
-    """Lets SIGTERM, SIGINT and under SLURM the requeue signal stop the work within; handlers return as they were."""
-    stopper = Stopper(patient=patient)
+def heeding_signals(
+    *, patient: bool = False, last_words: Callable[[Stopped], object] | None = None
+) -> Iterator[Stopper]:
+    """Lets SIGTERM, SIGINT and under SLURM the requeue signal stop the work within; handlers return as they were.
+
+    See :class:`Stopper` for the arguments.
+    """
+    stopper = Stopper(patient=patient, last_words=last_words)
     if threading.current_thread() is not threading.main_thread():  # Python hands signals to no other
         yield stopper
         return
@@ -179,8 +189,14 @@ def _watch(stopper: Stopper, heeded: Sequence[int], over: threading.Event) -> No
         if came and idle >= IDLE and end_children():
             idle = IDLE - 2  # what waited for them goes on
         elif came and idle >= IDLE:
-            print(f"stopped by {signal.Signals(came).name} while it waited", file=sys.stderr, flush=True)
+            stopped = Stopped(came)
+            print(f"{stopped} while it waited", file=sys.stderr, flush=True)
             end_children()
+            if stopper.last_words:
+                saying = threading.Thread(target=stopper.last_words, args=(stopped,), daemon=True)
+                saying.start()
+                saying.join(WORDS)
+            sys.stderr.flush()
             os._exit(128 + came)
 
 

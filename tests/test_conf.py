@@ -7,7 +7,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from chexpert.build import try_out
-from chexpert.config import find_notices, find_problems, find_short_problems, resolve, resolving
+from chexpert.config import find_lone_problems, find_notices, find_problems, find_short_problems, resolve, resolving
 from chexpert.observations import COMPETITION, OBSERVATIONS
 from chexpert.problem import ProblemError
 
@@ -271,7 +271,7 @@ def test_every_scheduler_has_a_rate_for_the_second_epoch():
     ("overrides", "views", "where"),
     [
         (["trainer.val_check_interval=4"], {"train": 64, "valid": 8}, ""),
-        (["trainer.val_check_interval=4"], {"train": 49, "valid": 8, "dev": 3}, ""),
+        (["trainer.val_check_interval=4"], {"train": 50, "valid": 8, "dev": 3}, ""),
         (["trainer.val_check_interval=5"], {"train": 64, "valid": 8}, "trainer.val_check_interval"),
         ([*OVER, "trainer.val_check_interval=21"], {"train": 64, "valid": 8}, "trainer.val_check_interval"),
         ([*OVER, "trainer.val_check_interval=20"], {"train": 64, "valid": 8}, ""),
@@ -282,10 +282,40 @@ def test_every_scheduler_has_a_rate_for_the_second_epoch():
         (["experiment=libauc_stage1", "data=phantom"], {"train": 39, "valid": 24}, "trainer.val_check_interval"),
         (["data.batch_size=999", "trainer.accumulate_grad_batches=9"], {"train": 39, "valid": 24}, ""),
         (["trainer.val_check_interval=9"], {"valid": 24}, ""),
+        # One training image that is left over joins the batch before it; of valid it is a batch of its own.
+        (["trainer.val_check_interval=2"], {"train": 17, "valid": 8}, "trainer.val_check_interval"),
+        (["trainer.val_check_interval=1"], {"train": 17, "valid": 8}, ""),
+        (["trainer.val_check_interval=2"], {"train": 18, "valid": 8}, ""),
+        (["trainer.limit_train_batches=0.4"], {"train": 33, "valid": 8}, "trainer.limit_train_batches"),
+        (["trainer.limit_train_batches=0.5"], {"train": 33, "valid": 8}, ""),
+        (["trainer.limit_val_batches=0.4"], {"train": 64, "valid": 33}, ""),
     ],
 )  # fmt: skip
 def test_what_counts_batches_is_held_to_the_views_that_are_there(overrides, views, where):
     assert [problem.where for problem in find_short_problems(resolve(make(*overrides)), views)] == [where] * bool(where)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "train", "world", "mend"),
+    [
+        ([], 18, 1, None),
+        ([], 18, 2, "17"),
+        ([], 34, 4, "17"),
+        ([], 36, 2, None),
+        ([], 17, 2, None),
+        (["data.batch_size=3"], 64, 2, "4"),
+        (["data.batch_size=1"], 64, 1, "2"),
+        ([], 3, 2, "larger"),
+        (["trainer.limit_train_batches=1"], 18, 2, None),
+        (["trainer.sync_batchnorm=true"], 18, 2, None),
+        (["trainer.max_epochs=0"], 18, 2, None),
+        ([], 0, 2, None),
+    ],
+)
+def test_a_single_image_of_a_device_is_found_before_training(overrides, train, world, mend):
+    found = list(find_lone_problems(resolve(make(*overrides)), {"train": train} if train else {}, world))
+    assert [problem.where for problem in found] == ["data.batch_size"] * (mend is not None)
+    assert all(problem.mend.startswith(f"data.batch_size={mend}," if mend.isdigit() else mend) for problem in found)
 
 
 @pytest.mark.parametrize("option", ["lsr", "lsr_zeros", "zeros", "ones", "ignore", "three_class", "conditional"])

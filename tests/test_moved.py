@@ -6,7 +6,14 @@ import pytest
 import yaml
 
 from chexpert import rundir
-from chexpert.resume import find_changes, find_unfinished_runs, find_unfinished_sweeps, same_sweep
+from chexpert.resume import (
+    describe_moved,
+    find_changes,
+    find_unfinished_runs,
+    find_unfinished_sweeps,
+    keep_origins,
+    same_sweep,
+)
 
 CONFIG = {"data": {"root": "old", "size": 64}, "model": {"backbone": {"pretrained": False}}, "seed": 0}
 
@@ -76,3 +83,27 @@ def test_resume_auto_takes_a_sweep_of_another_root_only_where_that_root_is_gone(
 )
 def test_a_sweep_is_known_by_what_makes_its_jobs(before, now, same):
     assert same_sweep(before, now) is same
+
+
+BEFORE = {
+    "start_from": "a",
+    "features": "x",
+    "backbone": {"pretrained": "w"},
+    "model": {"backbone": {"pretrained": "w"}},
+}
+NOW = {"start_from": "b", "features": "y", "backbone": {"pretrained": "v"}, "model": {"backbone": {"pretrained": "v"}}}
+
+
+def test_a_run_that_goes_on_from_its_checkpoint_says_where_its_weights_are_from():
+    assert keep_origins(BEFORE, NOW) == BEFORE | {"features": "y"}
+    assert keep_origins({"start_from": None, "seed": 0}, {"start_from": "b", "seed": 1}) == {
+        "start_from": "b",
+        "seed": 1,
+    }
+
+
+@pytest.mark.parametrize(("begun", "kept"), [(True, ["backbone.pretrained", "start_from"]), (False, [])])
+def test_each_file_that_moved_is_noted_once(begun, kept):
+    notes = describe_moved(BEFORE, NOW, begun=begun)
+    assert sorted(note.split()[0].rstrip(":") for note in notes) == ["backbone.pretrained", "features", "start_from"]
+    assert sorted(note.split()[0] for note in notes if " stays " in note) == kept

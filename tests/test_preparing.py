@@ -1,5 +1,7 @@
 """What a run settles before it fits."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -85,3 +87,14 @@ def test_a_model_that_starts_from_a_run_asks_for_no_other_weights(monkeypatch):
     assert node["backbone"]["pretrained"] is True
     with pytest.raises(ProblemError, match="weights are asked for"):
         build.build_model(cfg | {"start_from": None})
+
+
+@pytest.mark.parametrize(("size", "train", "devices", "told"), [(32, 18, 2, 1), (64, 18, 2, 0), (32, 20, 2, 0)])
+def test_what_a_device_cannot_learn_from_is_told_before_images_are_read(size, train, devices, told):
+    model = Single(Backbone("mnasnet_small"), outputs=2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    plain = {"trainer": {"devices": devices}, "data": {"batch_size": 16, "size": size}}
+    with pytest.raises(ProblemError, match="a device with one image in a step") if told else nullcontext():
+        preparing.check_lengths(plain, model, {"train": train, "valid": 8})
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_run import PROJECT, TINY, start, train
 
-from chexpert import fitting
+from chexpert import fitting, rundir
 from chexpert.data import ViewDataset
 from chexpert.problem import ProblemError
 from chexpert.state import alone
@@ -203,6 +204,24 @@ def test_data_may_move_and_are_known_by_what_they_hold(tmp_path, phantom, undist
     assert caught.value.where == str(tmp_path / "other")
     start(tmp_path / "run", phantom, *SHORT, f"data.root={tmp_path / 'moved'}", "resume=auto")
     check_equal(tmp_path / "run", undisturbed())
+
+
+def test_a_run_on_features_goes_on_with_the_weights_that_made_them(tmp_path, phantom, undisturbed, monkeypatch, capsys):
+    frozen = ["backbone.frozen=true", "data.augmentation=null", f"features={tmp_path / 'cache'}"]
+    source = undisturbed()
+    options = [*SHORT, *frozen]
+    start(tmp_path / "whole", phantom, *options, f"start_from={source}")
+    made = sorted((tmp_path / "cache").rglob("*"))
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 7)
+        with pytest.raises(Stopped):
+            start(tmp_path / "run", phantom, *options, f"start_from={source}")
+    capsys.readouterr()
+    start(tmp_path / "run", phantom, *options, f"start_from={tmp_path / 'gone'}", "resume=auto")
+    assert f"note: start_from stays {source}: " in capsys.readouterr().err
+    assert yaml.safe_load((tmp_path / "run" / rundir.CONFIG).read_text())["start_from"] == str(source)
+    assert sorted((tmp_path / "cache").rglob("*")) == made
+    check_equal(tmp_path / "run", tmp_path / "whole")
 
 
 def test_a_finished_run_is_not_repeated_but_may_be_trained_on(tmp_path, phantom, undisturbed, capsys):

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from sklearn.metrics import roc_auc_score
 
 import chexpert
 from chexpert import rundir
+from chexpert.fitting import telling_no_room
 from chexpert.observations import COMPETITION, PARENTS
 from chexpert.problem import ProblemError
 from chexpert.run import run
@@ -588,10 +590,20 @@ def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_ot
     assert f"scripts/explain.py {run} --explainer gradcam --out {run}/explanations-gradcam" in told.err
     assert json.loads((run / "state.json").read_text())["state"] == "finished"
     assert json.loads((run / "explanations/failed.json").read_text()).keys() == {"gradcam"}
+    assert "Traceback" not in (run / "report.html").read_text()
     assert not (run / "explanations/gradcam").exists()
     assert (run / "explanations/hirescam/sheet.png").is_file()
     assert [*json.loads((run / "explanations/quality.json").read_text())["explainers"]] == ["hirescam"]
     assert "--explainer gradcam" in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["a b", "it's"])
+def test_a_report_that_cannot_be_written_fails_no_run(tmp_path, capsys, name):
+    with telling_no_room(tmp_path / name):
+        raise OSError(28, "No space left on device")
+    warning, _, command = capsys.readouterr().err.strip().rpartition(": ")
+    assert warning == "warning: the report is missing (No space left on device)"
+    assert shlex.split(command) == ["python", "scripts/make_report.py", str(tmp_path / name)]
 
 
 def test_a_full_disk_while_explaining_leaves_the_figures_and_the_report(tmp_path, phantom, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """Signals, and the waits that they end."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -9,8 +10,10 @@ import threading
 import time
 
 import pytest
+from torch.distributed import TCPStore
 
-from chexpert import stopping
+from chexpert import ranks, rundir, stopping
+from chexpert.ranks import Agreement
 from chexpert.stopping import Stopped, heeding_signals, waiting
 
 
@@ -61,3 +64,67 @@ def test_a_wait_within_a_library_is_ended():
         process.terminate()
         assert process.wait(20) == 143
         assert b"SIGTERM" in process.stderr.read()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="SLURM")
+@pytest.mark.parametrize(("sent", "calls"), [("SIGUSR1", "requeue 4711\n"), ("SIGTERM", "")])
+def test_a_run_that_is_ended_in_a_wait_is_put_back_in_the_queue_and_told(tmp_path, sent, calls):
+    run, scontrol = tmp_path / "a run", tmp_path / "bin/scontrol"
+    run.mkdir()
+    scontrol.parent.mkdir()
+    (tmp_path / "calls").touch()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
+    scontrol.chmod(0o755)
+    (run / rundir.STATE).write_text('{"state": "running", "why": null, "seconds": 4}')
+    code = "import sys, ctypes; from functools import partial; from pathlib import Path\n"
+    code += "from chexpert import stopping; from chexpert.run import leave; stopping.IDLE = 1\n"
+    code += "mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock\n"
+    code += "heeding = stopping.heeding_signals(last_words=partial(leave, Path(sys.argv[1])))\n"
+    code += "with heeding: print(flush=True); lock(mutex); lock(mutex)"
+    slurm = {"SLURM_JOB_ID": "4711", "PATH": f"{scontrol.parent}:{os.environ['PATH']}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, run], stdout=-1, stderr=-1, text=True, env=os.environ | slurm
+    ) as process:
+        process.stdout.readline()
+        time.sleep(0.2)
+        process.send_signal(getattr(signal, sent))
+        assert process.wait(30) == 128 + getattr(signal, sent)
+        assert f"stopped by {sent}; go on with: python train.py 'resume={run}'\n" in process.stderr.read()
+    assert (tmp_path / "calls").read_text() == calls
+    assert json.loads((run / rundir.STATE).read_text()) == {
+        "state": "stopped",
+        "why": f"stopped by {sent}",
+        "seconds": 4,
+    }
+
+
+def test_last_words_that_hang_hold_nothing_up():
+    code = "import ctypes, time; from chexpert import stopping; stopping.IDLE, stopping.WORDS = 1, 1\n"
+    code += "mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock\n"
+    code += "with stopping.heeding_signals(last_words=lambda stopped: time.sleep(99)):\n"
+    code += "    print(flush=True); lock(mutex); lock(mutex)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        time.sleep(0.2)
+        process.terminate()
+        assert process.wait(20) == 143
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_signal_ends_the_wait_for_what_the_first_process_decides(monkeypatch, there):
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    port = store.port
+    if not there:
+        del store
+    monkeypatch.setattr(ranks, "find_meeting_point", lambda: ("127.0.0.1", port, True))
+    threading.Timer(0.5, send).start()
+    begun = time.monotonic()
+    with heeding_signals(), pytest.raises(Stopped):
+        Agreement(1).decide("never answered", str)
+    assert time.monotonic() - begun < 4
+
+
+def test_what_is_never_there_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(ranks, "PATIENCE", 0.3)
+    with pytest.raises(TimeoutError):
+        ranks.wait_until(lambda: False)

@@ -13,6 +13,8 @@ NONE = ("none", "None", "NONE", "nil", "Null_")
 NOTHING = {"pretrained": "false", "data.test": "false", "calibration": "null", "explainer": "[]"}
 """Words for none, where the default or annotation does not say that it is null."""
 LISTS = ("observations", "mean_over", "explain.views", "explain.observations", "trainer.devices", "labels.uncertain")
+FILES = ("data.root", "data.test", "data.manifest", "labels.predictions", "start_from", "pretrained", "explain.masks")
+"""Settings that name what must be there."""
 READ_BY_HYDRA = re.compile(r"""^\s*(?:[\[{'"]|\$\{|\w+\()""")
 
 
@@ -59,6 +61,13 @@ def _check_several(key: str, value: str, settings: Settings, sweep: bool) -> Ans
     listed = f"{key}=[{','.join(part.strip() for part in parts)}]"
     if key in LISTS or key == "explainer" or _is_list(key, settings):
         return Answer("a list stands in square brackets", meant=[listed])
+    if (
+        key.lstrip("+") in FILES
+        and "/" in value
+        and not all(part.startswith("/") or Path(part).exists() for part in parts)
+    ):
+        hint = f"a path that is there; several are a sweep, each whole: -m {key}=/A,/B"
+        return Answer(f"no such file or folder: {value}", hint=hint)
     return Answer("several values are a sweep, which is asked for by -m", meant=["-m", f"{key}={value}"])
 
 

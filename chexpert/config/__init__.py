@@ -3,7 +3,7 @@
 from hydra.core.config_store import ConfigStore
 
 from chexpert.config.folder import RunFolder, repeat
-from chexpert.config.lengths import find_short_problems
+from chexpert.config.lengths import find_lone_problems, find_short_problems
 from chexpert.config.problems import (
     CALIBRATIONS,
     GROUPS,
@@ -36,6 +36,7 @@ __all__ = [
     "compose_recipe",
     "find_checkpoint",
     "find_explain_problems",
+    "find_lone_problems",
     "find_notices",
     "find_problems",
     "find_short_problems",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
+from chexpert.batches import count_batches, find_smallest_share
 from chexpert.problem import ProblemError
 
 LIMITS = ("limit_train_batches", "limit_val_batches")
@@ -35,13 +36,12 @@ def find_length_problems(trainer: Mapping[str, Any]) -> Iterator[ProblemError]:
         yield ProblemError("the best weights are judged", where="trainer.enable_checkpointing", mend="leave it out")
 
 
-def count_batches(views: int, batch_size: int, limit: Any = None) -> int:
-    """Batches of an epoch; the last may be smaller.
+def limit_batches(batches: int, limit: Any = None) -> int:
+    """How many of an epoch's batches Lightning takes.
 
-    >>> count_batches(10, 4), count_batches(10, 4, 2), count_batches(10, 4, 0.5)
+    >>> limit_batches(3), limit_batches(3, 2), limit_batches(3, 0.5)
     (3, 2, 1)
     """
-    batches = -(-views // batch_size)
     return batches if limit is None else int(batches * limit) if isinstance(limit, float) else min(batches, limit)
 
 
@@ -53,12 +53,32 @@ def find_short_problems(cfg: Mapping[str, Any], views: Mapping[str, int]) -> Ite
     for split, key in ("train", LIMITS[0]), (chooses, LIMITS[1]):
         if split not in views:
             continue
-        counts[split] = count_batches(views[split], batch_size, trainer.get(key))
+        there = count_batches(views[split], batch_size, training=split == "train")
+        counts[split] = limit_batches(there, trainer.get(key))
         if not counts[split]:
-            what = f"{trainer.get(key)} of the {count_batches(views[split], batch_size)} batches of {split} is none"
+            what = f"{trainer.get(key)} of the {there} batches of {split} is none"
             yield ProblemError(what, where=f"trainer.{key}", mend=f"trainer.{key}=1, or a larger share")
     if counts.get("train"):
         yield from _find_late_validation(trainer, counts["train"])
+
+
+def find_lone_problems(cfg: Mapping[str, Any], views: Mapping[str, int], world: int) -> Iterator[ProblemError]:
+    """A step in which one of ``world`` processes has a single image, where the model cannot learn from that."""
+    batch_size, count = cfg["data"].get("batch_size", 16), views.get("train", 0)
+    if not count or cfg["trainer"].get("max_epochs") == 0 or (world > 1 and cfg["trainer"].get("sync_batchnorm")):
+        return
+    there = count_batches(count, batch_size, training=True)
+    batches = limit_batches(there, cfg["trainer"].get(LIMITS[0]))
+    if batches and find_smallest_share(count, batch_size, world, batches) == 1:
+        near = sorted(range(2 * world, batch_size + 4 * world), key=lambda size: abs(size - batch_size))
+        fits = next((size for size in near if find_smallest_share(count, size, world) > 1), None)
+        what = f"batches of {batch_size} of {count:,} training images leave a device with one image in a step, from "
+        what += "which BatchNorm cannot learn at this size: its last map has one cell"
+        mend = "larger images (data.size), or frozen backbones" + ", or on GPUs trainer.sync_batchnorm=true" * (
+            world > 1
+        )
+        mend = f"data.batch_size={fits}, {mend}" if fits else mend
+        yield ProblemError(what, where="data.batch_size", mend=mend)
 
 
 def _find_late_validation(trainer: Mapping[str, Any], batches: int) -> Iterator[ProblemError]:

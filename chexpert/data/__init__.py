@@ -2,11 +2,11 @@
 
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import open_cache
-from chexpert.data.content import list_differences
+from chexpert.data.content import list_differences, list_repaired
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
-from chexpert.data.loader import Start, joins_last
+from chexpert.data.loader import Start
 from chexpert.data.phantom import find_phantom, write_phantom
 from chexpert.data.preprocessing import Preprocessing, get_size, read_gray
 from chexpert.data.reading import check_studies
@@ -24,8 +24,8 @@ __all__ = [
     "find_phantom",
     "find_scarce",
     "get_size",
-    "joins_last",
     "list_differences",
+    "list_repaired",
     "open_cache",
     "read_gray",
     "telling_dead_workers",

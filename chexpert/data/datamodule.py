@@ -96,6 +96,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.datasets: dict[str, ViewDataset] = {}
         self.sources: dict[str, dict[str, Any]] = {}
         """Copy, folder and label file of each split, and whether its images are synthetic."""
+        self._contents: dict[str, dict[str, Any]] = {}
+        """What identifies each split, once it was asked for: images are read for it."""
         self.judging = "valid"
         """The split that the next validation judges outside of fitting."""
         self.features: dict[str, Features] = {}
@@ -131,7 +133,9 @@ class CheXpertDataModule(pl.LightningDataModule):
         kept = {name: frame[~frame["path"].isin(gone)] for name, frame in self.frames.items()}
         splits = {name: summarise_split(frame) | self.sources[name] for name, frame in kept.items()}
         for name, split in splits.items():
-            split["content"] = identify(self.frames[name], self.datasets[name])
+            if name not in self._contents:
+                self._contents[name] = identify(self.frames[name], self.datasets[name])
+            split["content"] = self._contents[name]
         return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits}
 
     def write_labels(self, path: Path, split: str, views: Sequence[str]) -> None:
@@ -162,7 +166,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         films = {name: self._open_cache(name, frame) for name, frame in whole.items()}
         if "dev" in frames:
             films["dev"], self.sources["dev"] = films["train"], self.sources["train"]
-        self.frames = frames
+        self.frames, self._contents = frames, {}
         self.datasets = {name: self._make_views(name, frame, films[name]) for name, frame in frames.items()}
 
     def train_dataloader(self) -> ViewLoader:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
+from chexpert.batches import count_batches, joins_last
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.workers import STALL, WatchedLoader, begin_worker, check_shared_memory, hand_over
 
@@ -49,15 +50,6 @@ class Start(NamedTuple):
 ALONE, BEGIN = Share(), Start()
 
 
-def joins_last(views: int, batch_size: int) -> bool:
-    """Whether one view is left over behind whole batches, and another batch is there that it can join.
-
-    >>> joins_last(17, 16), joins_last(18, 16), joins_last(1, 16), joins_last(3, 1)
-    (True, False, False, False)
-    """
-    return views > batch_size > 1 and views % batch_size == 1
-
-
 class ViewBatches(Sampler):
     """The batches of a process. They are cut before they are shared out, so the steps are the same for any number.
 
@@ -79,7 +71,7 @@ class ViewBatches(Sampler):
         """Views in the largest batch of this process."""
 
     def __len__(self) -> int:
-        return -(-len(self.sampler) // self.batch_size) - self.joins
+        return count_batches(len(self.sampler), self.batch_size, training=self.sampler.shuffle)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         keys = iter(self.sampler)

@@ -1,6 +1,6 @@
 """Which regions led to a prediction."""
 
-from chexpert.explain.attribution import Attribution, Explainer
+from chexpert.explain.attribution import Attribution, Explainer, explaining
 from chexpert.explain.callback import ExplainCallback
 from chexpert.explain.choice import choose_rows, find_views
 from chexpert.explain.eigencam import EigenCAM
@@ -45,6 +45,7 @@ __all__ = [
     "choose_rows",
     "choose_scored",
     "explain_views",
+    "explaining",
     "find_masks",
     "find_views",
     "open_view",

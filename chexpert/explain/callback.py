@@ -1,6 +1,7 @@
 """Explains validation views once the best weights have been judged."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,24 +81,29 @@ class ExplainCallback(pl.Callback):
         """Explains and scores; whatever fails is noted, told, and costs nothing else."""
         failures = Failures(self.run / rundir.EXPLANATIONS)
         if self.explainers and self.rows is not None:
-            with failures.catching(*self.explainers):
-                self._explain(trainer, model.to(trainer.strategy.root_device), failures)
+            self._explain(trainer, model, failures)
             failures.write()
         return failures
 
     def _explain(self, trainer: pl.Trainer, model: Model, failures: Failures) -> None:
         data, names, folder = trainer.datamodule, self.observations, failures.folder  # type: ignore[attr-defined]
-        if not (views := self.find(data)):
-            return
-        chosen = {"only": self.only, "top": self.top, "failures": failures}
-        sheets = explain_views(model, self.explainers, views, names, folder, **chosen)  # type: ignore[arg-type]
-        if isinstance(trainer.logger, TensorBoardLogger):
-            show_sheets(trainer.logger, sheets, trainer.global_step)
+        step = partial(failures.catching, explainers=self.explainers)
+        sheets: dict[str, Figure] = {}
+        with step("explaining"):
+            model.to(trainer.strategy.root_device)
+            if not (views := self.find(data)):
+                return
+            chosen = {"only": self.only, "top": self.top, "failures": failures}
+            sheets = explain_views(model, self.explainers, views, names, folder, **chosen)  # type: ignore[arg-type]
+        with step("showing"):
+            if isinstance(trainer.logger, TensorBoardLogger):
+                show_sheets(trainer.logger, sheets, trainer.global_step)
         left = {name: explainer for name, explainer in self.explainers.items() if name not in failures}
-        dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
-        quality = self.judge(model, left, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
-        if isinstance(trainer.logger, TensorBoardLogger):
-            show_quality(trainer.logger, quality or {"explainers": {}}, trainer.global_step)
+        with step("scoring"):
+            dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
+            quality = self.judge(model, left, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
+            if isinstance(trainer.logger, TensorBoardLogger):
+                show_quality(trainer.logger, quality or {"explainers": {}}, trainer.global_step)
 
     def find(self, data: CheXpertDataModule) -> list[View]:
         """The views to explain."""

@@ -2,7 +2,16 @@
 
 from chexpert.models.backbone import Backbone, fitting_sizes
 from chexpert.models.combined import Combined
-from chexpert.models.model import Model, synchronise_batch_norm
+from chexpert.models.model import LONE, Model, learns_from_one, synchronise_batch_norm
 from chexpert.models.single import Single
 
-__all__ = ["Backbone", "Combined", "Model", "Single", "fitting_sizes", "synchronise_batch_norm"]
+__all__ = [
+    "LONE",
+    "Backbone",
+    "Combined",
+    "Model",
+    "Single",
+    "fitting_sizes",
+    "learns_from_one",
+    "synchronise_batch_norm",
+]

@@ -1,5 +1,6 @@
 """What every model of the project is: feature maps of its members, then a classifier."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
@@ -89,6 +90,24 @@ def synchronise_batch_norm(model: Model) -> Model:
     Lightning's own conversion drops the activations that timm keeps inside its normalisation layers.
     """
     return convert_sync_batchnorm(model)
+
+
+LONE = "more than 1 value per channel"
+"""In what torch raises where batch normalisation is to learn from a single value."""
+
+
+def learns_from_one(model: Model, size: int) -> bool:
+    """Whether a step of training can be made on one image alone. The model stays as it is."""
+    trial = copy.deepcopy(model).train()
+    image = torch.zeros(1, 1, size, size, dtype=torch.uint8)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            trial.training_logits(image)
+    except ValueError as error:
+        if LONE not in str(error):
+            raise
+        return False
+    return True
 
 
 def find_dropout_problems(dropout: object) -> list[str]:

@@ -151,10 +151,14 @@ class Record:
             self.lack(f"quality of explanations: {_short(path)} has another form than this version writes", "run again")
 
     def _read_failures(self) -> None:
-        for name, why in read_json(self.run / rundir.EXPLANATIONS / rundir.FAILED).items():
-            folder = f"RUN/{rundir.EXPLANATIONS}-{name}"
-            mend = f"python scripts/explain.py RUN --explainer {name} --out {folder}"
-            self.lack(f"explanations by {name}, which failed: {why}", mend)
+        for name, told in read_json(self.run / rundir.EXPLANATIONS / rundir.FAILED).items():
+            told = told if isinstance(told, Mapping) else {"why": told}  # an older version's
+            listed = told.get("explainers")
+            names = [*map(str, listed)] if listed and isinstance(listed, list) else [name]
+            folder = f"RUN/{rundir.EXPLANATIONS}-{names[0]}"
+            mend = f"python scripts/explain.py RUN --explainer {' '.join(names)} --out {folder}"
+            what = f"explanations by {name}, which" if names == [name] else f"explanations: {name}"
+            self.lack(f"{what} failed: {told.get('why')}", mend)
 
     def _read_calibration(self) -> None:
         path = self.run / rundir.CALIBRATION

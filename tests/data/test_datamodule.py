@@ -9,7 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, list_differences
+from chexpert import rundir
+from chexpert.continuing import check_data
+from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, content, list_differences, list_repaired
 from chexpert.data.manifest import hash_file, write_manifest
 from chexpert.observations import OBSERVATIONS
 from chexpert.problem import ProblemError
@@ -524,9 +526,32 @@ def test_other_data_of_equal_labels_are_told_apart(make_data, tmp_path):
     assert list_differences({"train": before["train"]}, mixed) == []
 
 
-def test_a_repaired_image_is_no_other_data(make_data):
-    one = make_data(spoil=truncate("train", 3)).summarise()["splits"]
-    assert list_differences(one, make_data().summarise()["splits"]) == []
+@pytest.mark.parametrize("changed", [0, 1, 2, 3, 16])
+def test_one_or_two_repaired_images_are_noted_and_three_are_other_data(changed, make_data, make_row):
+    before = make_data([make_row(patient=n) for n in range(40)]).summarise()["splits"]
+    now = json.loads(json.dumps(before))
+    images = now["train"]["content"]["images"]
+    images |= dict.fromkeys([*images][:changed], "0")
+    told = [f"train: of 16 compared images {changed} have other bytes, such as {film('train', 0).removesuffix('.jpg')}"]
+    assert list_repaired(before, now) == told * (changed > 0)
+    assert list_differences(before, now) == told * (changed >= content.OTHERS)
+
+
+def test_where_a_run_goes_on_each_image_is_read_once_and_repaired_ones_are_told(
+    make_data, tmp_path, monkeypatch, capsys
+):
+    before = make_data(spoil=truncate("train", 3)).summarise()
+    run = tmp_path / "run"
+    run.mkdir()
+    rundir.write_json(run / rundir.DATA, before)
+    rundir.write_json(run / rundir.METRICS, {"skipped": [film("train", 4)]})
+    data, read, digest = make_data(), [], content._digest_file
+    monkeypatch.setattr(content, "_digest_file", lambda path: read.append(path) or digest(path))
+    check_data(run, data)
+    data.summarise()
+    assert len(read) == len(set(read)) == 6
+    note = f"note: train: of 5 compared images 1 have other bytes, such as {film('train', 3).removesuffix('.jpg')}\n"
+    assert capsys.readouterr().err == note
 
 
 def test_what_was_skipped_is_not_among_the_data_that_a_run_has_seen(make_data):

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 import traceback
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from chexpert.batches import find_smallest_share
 from chexpert.data import Preprocessing, ViewDataset, workers
 from chexpert.data.loader import Share, Start, ViewBatches, ViewSampler, make_loader
 from chexpert.problem import ProblemError
@@ -104,6 +106,16 @@ def test_a_view_that_is_left_over_joins_the_batch_before_it(length, sizes):
     assert [len(batch) for batch in found] == sizes
     assert sorted(row for batch in found for _, row in batch) == list(range(length))
     assert [len(batch) for batch in batches(9, shuffle=False)] == [4, 4, 1]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 4])
+def test_the_smallest_share_of_a_step_is_known_beforehand(world):
+    for length, size in product(range(1, 12), range(1, 6)):
+        shares = [batches(length, size, share=Share(rank, world)) for rank in range(world)]
+        steps = [min(len(share[step]) for share in shares) for step in range(len(shares[0]))]
+        assert [find_smallest_share(length, size, world, k) for k in range(1, len(steps) + 1)] == [
+            min(steps[:k]) for k in range(1, len(steps) + 1)
+        ]
 
 
 @pytest.mark.parametrize("done", [0, 1])

@@ -1,5 +1,6 @@
 """Sizes of images at which a network would not see all of them."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,18 @@ def test_a_network_that_leaves_the_last_row_out_is_refused_with_sizes_that_fit()
     with pytest.raises(ProblemError) as caught:
         check_input(Single(Backbone("test_convnext"), 1), 65)
     assert (caught.value.where, caught.value.mend) == ("data.size", "data.size=64 or data.size=96")
+
+
+@pytest.mark.parametrize("ending", ["taken", "blind", "refused"])
+def test_the_model_stays_in_its_modes_whatever_comes_of_the_size(ending, monkeypatch):
+    model = Single(Backbone("test_convnext"), 1)
+    model.head.eval()
+    modes = [module.training for module in model.modules()]
+    if ending == "refused":
+        monkeypatch.setattr(model, "forward", lambda images: 1 / 0)
+    with nullcontext() if ending == "taken" else pytest.raises(ProblemError):
+        check_input(model, 65 if ending == "blind" else 64)
+    assert [module.training for module in model.modules()] == modes
 
 
 def test_of_a_combined_model_the_member_that_leaves_rows_out_is_named():

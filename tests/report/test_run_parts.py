@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made_run import make_run
 
+from chexpert import rundir
 from chexpert.report.curves import draw_curves
 from chexpert.report.gallery import read_gallery
 from chexpert.report.groups import draw_groups, list_groups
@@ -119,3 +120,23 @@ def test_what_was_done_and_where_it_comes_from(run, record):
     assert (facts["Wall time"], facts["torch"], facts["Outcome"]) == ("2 min 5 s", "2.10.0", "finished")
     assert list_data(record, Names("hash", run))[0]["place"] == ""
     assert list_data(record, Names("path", run))[0]["place"] == "/data/ward 3/DOE^JANE"
+
+
+@pytest.mark.parametrize(
+    ("told", "what", "explainers"),
+    [
+        ("an older version's", "explanations by lime, which failed: an older version's", "lime"),
+        ({"why": "odd", "explainers": 3}, "explanations by lime, which failed: odd", "lime"),
+        (
+            {"why": "none", "explainers": ["rise", "lime"], "traceback": "SECRET"},
+            "explanations: lime failed: none",
+            "rise lime",
+        ),
+    ],
+)
+def test_what_failed_while_explaining_is_told_without_its_traceback(tmp_path, told, what, explainers):
+    made = make_run(tmp_path / "made")
+    (made / rundir.EXPLANATIONS / rundir.FAILED).write_text(json.dumps({"lime": told}))
+    lacks = [(lack.what, lack.mend) for lack in Record.read(made).lacks if "failed" in lack.what]
+    mend = f"python scripts/explain.py RUN --explainer {explainers} --out RUN/explanations-{explainers.split()[0]}"
+    assert lacks == [(what, mend)]
