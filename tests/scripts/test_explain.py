@@ -94,6 +94,13 @@ def test_a_film_that_is_not_chexpert_s_is_called_by_a_hash(explain, run):
     assert not [path for path in (run.parent / "new").rglob("*") if path.stem == "film"]
 
 
+def test_chexpert_s_own_image_keeps_its_name(explain, run):
+    image = next((run.parent / "CheXpert-v1.0-small").rglob("*frontal.jpg"))
+    assert explain("run", str(image), "--out", "new") is None
+    (entry,) = read_manifest(run.parent / "new")
+    assert entry["view"] == str(image.relative_to(run.parent))
+
+
 def test_nothing_is_overwritten(explain, run, capsys):
     (run / "explanations").mkdir()
     (run / "explanations/mine.txt").touch()
