@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from chexpert.commandline.keys import check_key
@@ -22,6 +23,9 @@ def answer(arguments: Sequence[str], conf: Path) -> list[str]:
 
     Ends the process with the reference where help is asked for, and with one message where something cannot be run.
     """
+    if "--version" in arguments:
+        print(f"chexpert {version('chexpert')}")
+        sys.exit()
     settings = Settings(conf)
     if HELP & set(arguments):
         print(write_reference(settings))

@@ -8,6 +8,7 @@ from chexpert.commandline.meaning import Answer, find_near
 from chexpert.commandline.settings import Settings, list_networks
 from chexpert.commandline.sources import Argument
 from chexpert.commandline.words import close_brackets, split_commas, walk_values
+from chexpert.observations import OBSERVATIONS
 
 NONE = ("none", "None", "NONE", "nil", "Null_")
 NOTHING = {"pretrained": "false", "data.test": "false", "calibration": "null", "explainer": "[]"}
@@ -56,8 +57,12 @@ def _check_several(key: str, value: str, settings: Settings, sweep: bool) -> Ans
     if not all(part.strip() for part in parts):
         kept = ",".join(part for part in parts if part.strip())
         return Answer("a comma too many", meant=[f"{key}={kept}"])
+    if re.fullmatch(r"0,0\d+" if sweep else r"0,\d+", value) and _is_fraction(key, settings):
+        return Answer("decimals stand behind a point", meant=[f"{key}={value.replace(',', '.')}"])
     if sweep:
         return None
+    if key in ("observations", "mean_over", "explain.observations"):
+        parts = [next((name for name in OBSERVATIONS if name.lower() == one.strip().lower()), one) for one in parts]
     listed = f"{key}=[{','.join(part.strip() for part in parts)}]"
     if key in LISTS or key == "explainer" or _is_list(key, settings):
         return Answer("a list stands in square brackets", meant=[listed])
@@ -69,6 +74,12 @@ def _check_several(key: str, value: str, settings: Settings, sweep: bool) -> Ans
         hint = f"a path that is there; several are a sweep, each whole: -m {key}=/A,/B"
         return Answer(f"no such file or folder: {value}", hint=hint)
     return Answer("several values are a sweep, which is asked for by -m", meant=["-m", f"{key}={value}"])
+
+
+def _is_fraction(key: str, settings: Settings) -> bool:
+    """Whether a key is a number that need not be whole."""
+    found = settings.top.get(key) or find_argument(key, settings)
+    return found is not None and is_number(found.default) and not found.default.lstrip("-").isdigit()
 
 
 def _is_list(key: str, settings: Settings) -> bool:
@@ -123,6 +134,8 @@ def _find_option(group: str, word: str, value: str, settings: Settings) -> Answe
     if word.lower() in ("none", "null", "no", "off", "false"):
         nothing = {"averaging": [], "experiment": [], "scheduler": ["scheduler=constant"]}  # Hydra takes no null here
         return Answer(what, meant=nothing.get(group), hint="" if group in nothing else _list(group, settings))
+    if (group, word.lower()) == ("trainer", "cuda"):
+        return Answer(what, meant=["trainer=gpu"])
     same = [
         option for option in options if _shorten(option) == _shorten(word) or _has_class(group, option, word, settings)
     ]
@@ -191,6 +204,11 @@ def _check_kind(plain: str, key: str, value: str, settings: Settings, chosen: Ma
     found = settings.top.get(plain) or find_argument(plain, settings)
     if found is None or READ_BY_HYDRA.match(value):
         return None
+    if plain == "early_stopping" and value.lower() in ("true", "yes", "on"):
+        return Answer("epochs without a better figure, or null", hint="early_stopping=5")
+    if plain == "data.test" and value.lower() in ("yes", "no", "on", "off"):
+        meant = "false" if value.lower() in ("no", "off") else "true"
+        return Answer("true, false, or a folder", meant=[f"{key}={meant}"])
     if plain == "pretrained" and value.lower() in ("yes", "no", "on", "off", "imagenet"):
         meant = "false" if value.lower() in ("no", "off") else "true"
         return Answer("true, false, or the path of a file", meant=[f"{key}={meant}"])

@@ -1,5 +1,6 @@
 """The small language in which a config says what an uncertain or a blank label becomes."""
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
 from chexpert.observations import OBSERVATIONS
@@ -62,7 +63,8 @@ def check_rules(rules: Rules, where: str, observations: Sequence[str] = ()) -> I
     named = rules if isinstance(rules, Mapping) else {"": rules}
     for name, rule in named.items():
         if name and name not in ("default", *OBSERVATIONS):
-            mend = f"default, or one of {', '.join(OBSERVATIONS)}"
+            near = difflib.get_close_matches(name, OBSERVATIONS, n=1)
+            mend = f"did you mean {near[0]}?" if near else f"default, or one of {', '.join(OBSERVATIONS)}"
             yield ProblemError(f"no observation of CheXpert: {name!r}", where=where, mend=mend)
         try:
             read_rule(rule, f"{where}.{name}" if name else where)
