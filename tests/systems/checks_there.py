@@ -58,7 +58,7 @@ def validate() -> None:
         shares.append(own)
 
     torch.distributed.all_gather_object = collect
-    validation.gather(1, set())
+    validation.gather(1, set(), {})
     assert validation.conclude() == 0.5
     assert validation.auroc["Edema"].value == 1.0
 
