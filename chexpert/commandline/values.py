@@ -27,7 +27,7 @@ def check_value(setting: str, settings: Settings, chosen: Mapping[str, object], 
     if key.startswith("~") or plain.startswith("hydra"):
         return None
     if value.strip() in ("", "''", '""'):
-        found = settings.top.get(plain) or find_argument(plain, settings)
+        found = _find_setting(plain, settings)
         none = NOTHING.get(plain) or ("null" if found and _can_be_null(found) else "")
         hint = f"{plain}=..." + f", or {plain}={none} for none" * bool(none)
         return Answer("an empty value: a variable that is not set?", hint=hint)
@@ -78,7 +78,7 @@ def _check_several(key: str, value: str, settings: Settings, sweep: bool) -> Ans
 
 def _is_fraction(key: str, settings: Settings) -> bool:
     """Whether a key is a number that need not be whole."""
-    found = settings.top.get(key) or find_argument(key, settings)
+    found = _find_setting(key, settings)
     return found is not None and is_number(found.default) and not found.default.lstrip("-").isdigit()
 
 
@@ -87,6 +87,11 @@ def _is_list(key: str, settings: Settings) -> bool:
     return found is not None and (
         found.default.startswith(("(", "[")) or bool(re.match("(?i)tuple|list", found.annotation))
     )
+
+
+def _find_setting(key: str, settings: Settings) -> Argument | None:
+    """A key of the config itself, or the argument of a class that it sets."""
+    return settings.top.get(key) or find_argument(key, settings)
 
 
 def find_argument(key: str, settings: Settings) -> Argument | None:
@@ -201,7 +206,7 @@ def _check_kind(plain: str, key: str, value: str, settings: Settings, chosen: Ma
         return Answer("auto, or the folder of a run or sweep", meant=[f"{key}=auto"])
     if plain == "backbone.name":
         return _check_network(value, settings)
-    found = settings.top.get(plain) or find_argument(plain, settings)
+    found = _find_setting(plain, settings)
     if found is None or READ_BY_HYDRA.match(value):
         return None
     if plain == "early_stopping" and value.lower() in ("true", "yes", "on"):

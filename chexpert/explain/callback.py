@@ -93,8 +93,8 @@ class ExplainCallback(pl.Callback):
             model.to(trainer.strategy.root_device)
             if not (views := self.find(data)):
                 return
-            chosen = {"only": self.only, "top": self.top, "failures": failures}
-            sheets = explain_views(model, self.explainers, views, names, folder, **chosen)  # type: ignore[arg-type]
+            chosen: dict[str, Any] = {"only": self.only, "top": self.top, "failures": failures}
+            sheets = explain_views(model, self.explainers, views, names, folder, **chosen)
         with step("showing"):
             if isinstance(trainer.logger, TensorBoardLogger):
                 show_sheets(trainer.logger, sheets, trainer.global_step)
