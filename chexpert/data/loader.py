@@ -11,7 +11,7 @@ from torch.utils.data import Sampler
 
 from chexpert.batches import count_batches, joins_last
 from chexpert.data.dataset import Batch, ViewDataset
-from chexpert.data.workers import STALL, WatchedLoader, begin_worker, check_shared_memory, hand_over
+from chexpert.data.workers import STALL, WatchedLoader, begin_worker, check_shared_memory, check_sockets, hand_over
 
 
 class ViewSampler(Sampler):
@@ -100,6 +100,7 @@ class ViewLoader(WatchedLoader):
         if self._iterator is None:  # later its processes hold what they have read ahead
             batches: ViewBatches = self.batch_sampler  # type: ignore[assignment]
             views: ViewDataset = self.dataset  # type: ignore[assignment]
+            check_sockets(self.num_workers)
             check_shared_memory(views.measure(batches.most), self.num_workers, len(batches))
         return super()._begin()
 

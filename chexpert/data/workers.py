@@ -2,10 +2,13 @@
 
 import errno
 import multiprocessing
+import multiprocessing.connection
 import multiprocessing.queues
 import os
 import signal
+import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,6 +112,27 @@ def check_shared_memory(batch: int, workers: int, batches: int) -> None:
     if needed > free:
         fitting = max(0, (free // batch - 1) // AHEAD)
         raise too_small("data.workers", needed, fitting)
+
+
+def check_sockets(workers: int) -> None:
+    """Sees that processes can hand over by sockets in the folder for temporary files: a system bounds their paths.
+
+    Raises:
+        ProblemError: that folder lies too deep.
+    """
+    if not workers or not hasattr(socket, "AF_UNIX"):
+        return
+    path = multiprocessing.connection.arbitrary_address("AF_UNIX")  # type: ignore[attr-defined]
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.bind(path)
+        except OSError as error:
+            if error.errno is not None:  # Python itself found it too long
+                raise
+            what = f"loader processes cannot open a socket: its path would have {len(os.fsencode(path))} bytes"
+            mend = f"set TMPDIR to a folder with a shorter path than {tempfile.gettempdir()}, or data.workers=0"
+            raise ProblemError(what, where="data.workers", mend=mend) from error
+    Path(path).unlink()
 
 
 def too_small(where: str, needed: int = 0, fitting: int = 0) -> ProblemError:

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from chexpert.data import write_phantom
 
 PROJECT = Path(__file__).parents[2]
+SHORT = tempfile.TemporaryDirectory(prefix="s")
 CHAOS = [
     "data=small",
     "data.size=64",
@@ -45,10 +47,17 @@ def begin(films: Path, folder: Path, temporary: Path, *options: str, resume: boo
     temporary.mkdir(exist_ok=True)
     new = [f"hydra.run.dir={folder}", f"data.root={films}", *CHAOS]
     place = [*([f"resume={folder}"] if resume else new), *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(temporary)}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(shorten(temporary))}
     with find_log(temporary).open("a") as log:
         command = [sys.executable, str(PROJECT / "train.py"), *place]
         return subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
+
+
+def shorten(folder: Path) -> Path:
+    """A short path of a folder: the path of a socket in it is bounded."""
+    link = Path(SHORT.name) / str(len(list(Path(SHORT.name).iterdir())))
+    link.symlink_to(folder)
+    return link
 
 
 def find_log(temporary: Path) -> Path:

@@ -3,6 +3,8 @@
 import errno
 import os
 import signal
+import socket
+import subprocess
 import sys
 import time
 import traceback
@@ -145,6 +147,19 @@ def test_what_is_read_ahead_must_find_room_in_shared_memory(tmp_path, monkeypatc
         next(iter(loader))
     for word in ("/dev/shm", "1 MiB", "data.workers=0", "--shm-size", "--ipc=host"):
         assert word in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="such sockets")
+def test_a_folder_for_temporary_files_that_lies_too_deep_is_named(tmp_path):
+    deep = tmp_path / ("deep" * 20)
+    deep.mkdir()
+    code = "from chexpert.data.workers import check_sockets; check_sockets(0); check_sockets(1)"
+    environment = os.environ | {"TMPDIR": str(deep)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "ProblemError: loader processes cannot open a socket" in done.stderr
+    assert f"TMPDIR to a folder with a shorter path than {deep}," in done.stderr
+    assert not list(deep.iterdir())
 
 
 def test_memory_that_runs_out_in_a_worker_is_told_here(tmp_path, monkeypatch):
