@@ -110,10 +110,14 @@ def find_readout(card: Mapping[str, Any]) -> dict[str, Any]:
 def load_state(model: Model, state: Mapping[str, torch.Tensor], where: str) -> None:
     """Loads weights that must fit entirely."""
     try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        what = "these weights belong to another model: " + " ".join(str(error).split())[:300]
-        raise ProblemError(what, where=where, mend="choose the model and backbone of that run") from error
+        misfits = model.load_state_dict(state, strict=False)
+        found = {"missing": misfits.missing_keys, "unknown": misfits.unexpected_keys}
+        told = [f"{len(names)} {kind}, the first {names[0]}" for kind, names in found.items() if names]
+    except RuntimeError as error:  # of the same names, and other shapes
+        told = [str(error).strip().splitlines()[1].strip()]
+    if told:
+        what = f"these weights belong to another model: {'; '.join(told)}"
+        raise ProblemError(what, where=where, mend="choose the model and backbone of that run")
 
 
 def without_weights(node: Any) -> Any:

@@ -8,7 +8,7 @@ import torch
 
 import chexpert
 from chexpert.problem import ProblemError
-from chexpert.stored import FORMAT, pass_on
+from chexpert.stored import FORMAT, load_state, pass_on
 
 OLDER = sorted((Path(__file__).parent / "older").glob("*.ckpt"))
 """One of each time when the card or the config had changed, as the version of then wrote it; only Lightning's own and
@@ -93,3 +93,17 @@ def test_what_is_no_checkpoint_is_not_advised_to_be_loaded_unsafely(tmp_path):
         chexpert.load(tmp_path / "best.ckpt")
     assert caught.value.where == str(tmp_path / "best.ckpt")
     assert "weights_only" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ({"weight": torch.zeros(2, 3)}, "1 missing, the first bias"),
+        ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "a": torch.zeros(1), "b": torch.zeros(1)}, "2 unknown"),
+        ({"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}, "size mismatch for weight"),
+    ],
+)
+def test_weights_of_another_model_are_told_by_their_first_name(state, told):
+    with pytest.raises(ProblemError, match=told) as caught:
+        load_state(torch.nn.Linear(3, 2), state, "start_from=x")
+    assert len(str(caught.value).splitlines()) == 3

@@ -114,6 +114,8 @@ def _devices(name: str, value: str) -> list[str] | None:
         return ["trainer=gpu"]
     if not value.isdigit():
         return None
+    if name in ("gpu", "gpuids"):  # the number of one, not how many
+        return ["trainer=gpu", f"trainer.devices=[{value}]"]
     known = {"0": ["trainer=cpu"], "1": ["trainer=gpu"]}
     return known.get(value, ["trainer=gpu", f"trainer.devices={value}"])
 

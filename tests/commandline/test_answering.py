@@ -32,6 +32,7 @@ MEANT = {
     "overfit_batches=4": "trainer.limit_train_batches=4",
     "--gpus 1": "trainer=gpu",
     "--gpus 0": "trainer=cpu",
+    "--gpu 0": "trainer=gpu trainer.devices=[0]",
     "gpus=4": "trainer=gpu trainer.devices=4",
     "explain.cuont=3": "explain.count=3",
     "gpus=0,1": "trainer.devices=[0,1]",
