@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from chexpert.commandline import answer
-from chexpert.terminal import open_streams
+from chexpert.cli import answer
+from chexpert.console import open_streams
 
 if __name__ == "__main__":  # before Hydra, whose import alone takes longer than an answer
     open_streams()
@@ -16,14 +16,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import chexpert.config
-from chexpert.problem import ProblemError
-from chexpert.rundir import shorten
+from chexpert.errors import ProblemError
+from chexpert.runs.files import shorten
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
     """Runs one job and returns its mean AUROC, for a sweeper to rank."""
-    from chexpert.run import run  # after composing, so that --help and --cfg are quick
+    from chexpert.engine.train import run  # after composing, so that --help and --cfg are quick
 
     open_streams()  # a launcher may run a job in a process of its own
     for notice in chexpert.config.find_notices(cfg, HydraConfig.get().overrides.task):

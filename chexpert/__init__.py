@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chexpert.build import Loaded
+    from chexpert.checkpoints import Loaded
 
 
 def load(path: str | Path) -> "Loaded":
-    """A trained model from a run folder or checkpoint: ``chexpert.load("outputs/...")``; see ``chexpert.build``."""
-    from chexpert import build  # torch takes seconds to import: not for those who only want a name
+    """A trained model from a run folder or checkpoint: ``chexpert.load("outputs/...")``."""
+    from chexpert import checkpoints  # torch takes seconds to import: not for those who only want a name
 
-    return build.load(path)
+    return checkpoints.load(path)

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 VARIANTS = ("auto", "small", "full", "plus")  # as chexpert.data.explore has them; importing it makes --help slow
 
@@ -30,16 +30,16 @@ def main() -> None:
     if not given.root.expanduser().is_dir():
         parser.error(f"{given.root} is not a folder")
 
-    from chexpert import rundir  # after the parsing, so that --help is quick
     from chexpert.data.audit import audit_copy
     from chexpert.data.manifest import read_manifest, write_manifest
-    from chexpert.problem import ProblemError
+    from chexpert.errors import ProblemError
     from chexpert.report import describe_audit, draw_exploration
+    from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
 
     def tell(path: Path, what: str) -> None:  # not to stdout, where the verdict stands last
         print(f"written: {path}, {what}", file=sys.stderr)
 
-    for wrong in rundir.find_clashes([given.json, given.manifest], [given.figures]):
+    for wrong in run_files.find_clashes([given.json, given.manifest], [given.figures]):
         parser.error(wrong)
     try:
         known = read_manifest(given.check) if given.check else None
@@ -51,7 +51,7 @@ def main() -> None:
     print(describe_audit(content), flush=True)  # first: whatever becomes of the files, it was worth the wait
     try:
         if given.json:
-            rundir.write_json(given.json, content)
+            run_files.write_json(given.json, content)
             tell(given.json, "all counts and problems")
         if given.manifest:
             write_manifest(given.manifest, audit.hashes)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rounds import parse, spread, take_turns, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 BATCH = 8
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from rounds import parse, ratios, spread, take_turns, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 OBSERVATIONS = 5
 

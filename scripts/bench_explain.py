@@ -2,7 +2,7 @@
 
 from rounds import parse, ratios, spread, take_turns, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 # What is compared: the goal for the ratio of the first to the second, under a name.
 GOALS = {

@@ -5,7 +5,7 @@ import sys
 
 from rounds import parse, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 SIX = "densenet121,densenet169,densenet201,mnasnet_100,vgg19,vgg19_bn"  # conf/model/combined_six.yaml
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from rounds import parse, ratios, spread, take_turns, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 MODELS = "densenet121@224,densenet121@320,efficientnet_b0@224,efficientnet_b4@320,densenet121+efficientnet_b0@224"
 READY, WHOLE, LOADER = "step on ready batches", "whole run from the cache", "loader alone"

@@ -6,7 +6,7 @@ from functools import partial
 
 from rounds import parse, ratios, spread, take_turns, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 BATCH = 32
 # What is compared: the goal for the ratio of the first to the second, under a name.

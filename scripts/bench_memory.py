@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rounds import parse, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 EPOCHS = 10
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rounds import parse, ratios, spread, take_turns, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 PLAIN = "float32"
 # Name of a case: whether it is autocast to bfloat16, and whether its memory format is channels_last.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rounds import parse, ratios, spread, take_turns, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 SCRIPTS = Path(__file__).parent
 OURS, THEIRS, GOAL = "python train.py", "notebook's loop", 2

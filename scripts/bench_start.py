@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rounds import parse, ratios, spread, take_turns, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 SCRIPTS = Path(__file__).parent
 EMPTY, GOALS = "python -c pass", {True: 2, False: 1}

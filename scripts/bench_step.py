@@ -6,7 +6,7 @@ from typing import Any
 
 from rounds import parse, ratios, spread, take_turns, write
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 FREE, GOAL_MS, GOAL = "", 0.7, 0.97
 

@@ -9,7 +9,7 @@ Exit code 2: the command or one of its files is wrong.
 import argparse
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -36,12 +36,12 @@ def main() -> None:
     out, replicates = given.pop("out"), given.pop("bootstrap")
     if replicates < 10 or given["seed"] < 0:
         parser.error("--bootstrap is at least 10, --seed at least 0")
-    from chexpert import rundir  # after the parsing, so that --help is quick
+    from chexpert.errors import ProblemError
     from chexpert.evaluation import compare
-    from chexpert.problem import ProblemError
     from chexpert.report import describe_comparison, write_comparison
+    from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
 
-    for wrong in rundir.find_clashes((), [out]):
+    for wrong in run_files.find_clashes((), [out]):
         parser.error(wrong)
     try:
         content = compare(given.pop("paths"), replicates=replicates, **given)

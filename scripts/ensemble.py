@@ -10,7 +10,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -38,11 +38,11 @@ def main() -> None:
         parser.error(f"{given.out} is there already, and nothing is overwritten")
     from rich.progress import Console, track  # after the parsing, so that --help is quick
 
-    from chexpert import rundir
-    from chexpert.ensembling import describe_ensemble, ensemble, read_lists
-    from chexpert.problem import ProblemError
+    from chexpert.errors import ProblemError
+    from chexpert.inference import describe_ensemble, ensemble, read_lists
+    from chexpert.runs import files as run_files
 
-    for wrong in rundir.find_clashes([given.out], ()):
+    for wrong in run_files.find_clashes([given.out], ()):
         parser.error(wrong)
     try:
         made = ensemble(
@@ -53,7 +53,7 @@ def main() -> None:
         print(describe_ensemble(made), flush=True)
         told = made.predictions
         rows = zip(told.names, zip(*told.columns.values(), strict=True), strict=True)
-        rundir.write_predictions(given.out, list(told.columns), rows, key=told.key)
+        run_files.write_predictions(given.out, list(told.columns), rows, key=told.key)
         print(f"written:       {given.out}")
         options = ["--predictions", given.out, "--labels", made.labels or "LABELS.csv", "--out", "FIGURES.json"]
         print(f"judge it:      python scripts/evaluate.py {shlex.join(map(str, options))}")

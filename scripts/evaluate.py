@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -44,14 +44,14 @@ def main() -> None:
         parser.error("--bootstrap is at least 10, --seed at least 0")
     if bool(given.tune_predictions) != bool(given.tune_labels):
         parser.error("--tune-predictions and --tune-labels go together")
-    from chexpert import rundir  # after the parsing, so that --help is quick
+    from chexpert.errors import ProblemError
     from chexpert.evaluation import evaluate_files
-    from chexpert.problem import ProblemError
     from chexpert.report import describe_evaluation
+    from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
 
     tuning = (given.tune_predictions, given.tune_labels) if given.tune_predictions else None
     read = {path.resolve() for path in (given.predictions, given.labels, *(tuning or ()))}  # may be the same
-    for wrong in rundir.find_clashes([*read, given.out.resolve()], ()):
+    for wrong in run_files.find_clashes([*read, given.out.resolve()], ()):
         parser.error(wrong)
     try:
         content = evaluate_files(
@@ -60,7 +60,7 @@ def main() -> None:
             hashed_by=given.hashed_by,
         )  # fmt: skip
         print(describe_evaluation(content, f"{given.predictions} by the labels of {given.labels}"), flush=True)
-        rundir.write_json(given.out, content)
+        run_files.write_json(given.out, content)
         print(f"written: {given.out}", file=sys.stderr)  # stdout is the report
     except (ProblemError, OSError) as problem:
         parser.exit(2, f"{problem}\n")

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 CONF = Path(__file__).parents[1] / "conf"
 SETTING = re.compile(r"[a-z]\w*\.[\w.]+=")
@@ -44,10 +44,10 @@ def main() -> None:
     overrides = [argument for argument in sys.argv[1:] if SETTING.match(argument) and not Path(argument).exists()]
     given = parser.parse_intermixed_args([argument for argument in sys.argv[1:] if argument not in overrides])
 
-    from chexpert import rundir
-    from chexpert.finished import explain_run  # after the parsing, so that --help is quick
-    from chexpert.problem import ProblemError
+    from chexpert.errors import ProblemError
+    from chexpert.inference.explain import explain_run  # after the parsing, so that --help is quick
     from chexpert.report import quality_table
+    from chexpert.runs import files as run_files
 
     try:
         folder, failures = explain_run(
@@ -56,9 +56,9 @@ def main() -> None:
         )  # fmt: skip
     except (ProblemError, OSError) as error:  # a full disk, a folder that may not be written
         parser.exit(2, f"error: {error}\n")
-    if (quality := folder / rundir.QUALITY).is_file():
+    if (quality := folder / run_files.QUALITY).is_file():
         print(quality_table(json.loads(quality.read_text(encoding="utf-8"))), f"written:       {quality}", sep="\n")
-    if (ids := folder / rundir.IDS).is_file():
+    if (ids := folder / run_files.IDS).is_file():
         print(ids.read_text(encoding="utf-8"), end="")
     sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png")]
     print("\n".join(f"written:       {sheet}" for sheet in sorted(sheets)))

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 CONF = Path(__file__).parents[1] / "conf/explainer"
 
@@ -35,15 +35,15 @@ def main() -> None:
     from omegaconf import OmegaConf  # after the parsing, so that --help is quick
 
     import chexpert
-    from chexpert import rundir
-    from chexpert.build import build
-    from chexpert.finished import find_folder, try_folder
-    from chexpert.problem import ProblemError
+    from chexpert.config import build
+    from chexpert.errors import ProblemError
+    from chexpert.inference.explain import find_folder, try_folder
+    from chexpert.inference.shortcuts import find_shortcuts
     from chexpert.report import count_tested, describe_shortcuts
-    from chexpert.shortcuts import find_shortcuts
+    from chexpert.runs import files as run_files
 
     try:
-        out = find_folder(given.run, given.out, rundir.SHORTCUTS)
+        out = find_folder(given.run, given.out, run_files.SHORTCUTS)
         node = OmegaConf.merge({"seed": given.seed}, OmegaConf.load(CONF / f"{given.explainer}.yaml"))
         nodes: Any = OmegaConf.to_container(node, resolve=True)
         explainer = build(nodes[given.explainer], f"explainer.{given.explainer}")
@@ -51,7 +51,7 @@ def main() -> None:
         try_folder(out)
         content, picture = find_shortcuts(loaded, explainer, given.root, given.regions, given.observations, given.seed)
         content = {"run": str(given.run), **content}
-        rundir.write_json(out / "shortcut.json", content)
+        run_files.write_json(out / "shortcut.json", content)
         text = describe_shortcuts(content)
         (out / "report.txt").write_text(text + "\n", encoding="utf-8")
         if picture:

@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -42,15 +42,15 @@ def main() -> None:
         parser.error("--bootstrap is at least 1, --seed at least 0")
     from rich.progress import Console, track  # after the parsing, so that --help is quick
 
-    from chexpert import rundir
+    from chexpert.errors import ProblemError
     from chexpert.metrics.chexlocalize import localize
-    from chexpert.problem import ProblemError
     from chexpert.report import describe_localization
-    from chexpert.synthetic import NOTE, is_synthetic_path
+    from chexpert.runs import files as run_files
+    from chexpert.runs.synthetic import NOTE, is_synthetic_path
 
     read = {given.get(name) for name in ("ground_truth", "segmentations", "tune_ground_truth")}  # may be the same
     written, folders = [given["out"], given.get("save_segmentations")], {given.get("maps"), given.get("tune_maps")}
-    for wrong in rundir.find_clashes([*read, *written], folders):
+    for wrong in run_files.find_clashes([*read, *written], folders):
         parser.error(wrong)
     out = given.pop("out")
     try:
@@ -58,7 +58,7 @@ def main() -> None:
         synthetic = [NOTE] if any(map(is_synthetic_path, places)) else []
         table, notes = localize(**given, watch=lambda maps: track(maps, "maps", console=Console(stderr=True)))
         print(describe_localization(table), *notes, *synthetic, sep="\nnote: ", flush=True)
-        rundir.write_json(out, table)
+        run_files.write_json(out, table)
         print("written:", *filter(None, written), file=sys.stderr)  # stdout is the report
     except (ProblemError, OSError) as problem:
         parser.exit(2, f"{problem}\n")

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 
 def read_strength(text: str) -> tuple[str, float]:
@@ -45,7 +45,7 @@ def main() -> None:
     from chexpert.data.phantom import Options, write_phantom  # after the parsing, so that --help is quick
     from chexpert.data.phantom.contents import describe_contents
     from chexpert.data.phantom.sheet import write_sheet
-    from chexpert.problem import ProblemError
+    from chexpert.errors import ProblemError
 
     try:
         given["strength"] = dict(given.get("strength", ()))

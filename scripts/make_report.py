@@ -7,7 +7,7 @@ Exit code 2: there is nothing to report.
 import argparse
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -22,11 +22,11 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     parser = make_parser()
     given = parser.parse_args()
-    from chexpert import rundir  # after the parsing, so that --help is quick
-    from chexpert.problem import ProblemError
+    from chexpert.errors import ProblemError
     from chexpert.report import write_report
+    from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
 
-    for wrong in rundir.find_clashes([given.out], ()):
+    for wrong in run_files.find_clashes([given.out], ()):
         parser.error(wrong)
     try:
         path = write_report(given.run, given.ids, given.out)

@@ -6,7 +6,7 @@ Untrained weights, the input size that timm states, one image of a gray ramp, a 
 import argparse
 import warnings
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 CAMS = 6
 """The first of the explainers read a feature map, the others images only."""
@@ -18,11 +18,11 @@ def describe(name: str) -> str:
     import timm
     import torch
 
-    from chexpert.build import check_input
+    from chexpert.engine.build import check_input
+    from chexpert.errors import ProblemError
     from chexpert.explain import HiResCAM
     from chexpert.explain.trying import KINDS, describe_maps, find_fault
     from chexpert.models import Backbone, Single
-    from chexpert.problem import ProblemError
 
     torch.manual_seed(0)
     family = timm.model_entrypoint(name).__module__.rpartition(".")[2]

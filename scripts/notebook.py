@@ -6,7 +6,7 @@ Float32, batches of 8 colour films by Pillow, no loader processes, a loss that i
 import argparse
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 COLUMNS = ["Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion"]
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

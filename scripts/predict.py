@@ -14,7 +14,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -39,10 +39,13 @@ def main() -> None:
     given = vars(parser.parse_args())
     if (1 if given["batch_size"] is None else given["batch_size"]) < 1 or (given["workers"] or 0) < 0:
         parser.error("--batch-size is at least 1, --workers at least 0")
-    from chexpert.identity import HASH_NOTE
-    from chexpert.predicting import predict, show_progress  # after the parsing, so that --help is quick
-    from chexpert.problem import ProblemError
-    from chexpert.synthetic import TRAINED
+    from chexpert.errors import ProblemError
+    from chexpert.inference import (
+        predict,  # after the parsing, so that --help is quick
+        show_progress,
+    )
+    from chexpert.runs.anonymize import HASH_NOTE
+    from chexpert.runs.synthetic import TRAINED
 
     if given["ids"] == "path":
         print("note: --ids path: names stay in the output as they are, those of patients too", file=sys.stderr)

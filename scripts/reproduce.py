@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from chexpert.terminal import open_streams
+from chexpert.console import open_streams
 
 CONF = Path(__file__).parents[1] / "conf"
 CODES = {"within": 0, "outside": 1, "not comparable": 3}
@@ -30,8 +30,8 @@ def main() -> None:
     parser = make_parser()
     given = parser.parse_args()
     from chexpert.config import compose_recipe  # after the parsing, so that --help is quick
+    from chexpert.errors import ProblemError
     from chexpert.evaluation import reproduce
-    from chexpert.problem import ProblemError
     from chexpert.report import describe_reproduction
 
     if given.evaluation and not given.evaluation.is_file():

@@ -15,11 +15,12 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import TensorBoardLogger
 from rounds import Timed, read_clock
 
+from chexpert.checkpoints import BestCheckpoint, LastCheckpoint
 from chexpert.data import Batch
 from chexpert.models import Model
 from chexpert.observations import COMPETITION
-from chexpert.stopping import Stopper
-from chexpert.training import BestCheckpoint, LastCheckpoint, MaskedBCE, MultilabelModule, ResultsWriter, make_progress
+from chexpert.signals import Stopper
+from chexpert.training import MaskedBCE, MultilabelModule, ResultsWriter, make_progress
 
 WARM = 2  # steps that are not counted
 CLOCK = "wall"

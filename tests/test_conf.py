@@ -6,10 +6,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from chexpert.build import try_out
 from chexpert.config import find_lone_problems, find_notices, find_problems, find_short_problems, resolve, resolving
+from chexpert.engine.build import try_out
+from chexpert.errors import ProblemError
 from chexpert.observations import COMPETITION, OBSERVATIONS
-from chexpert.problem import ProblemError
 
 CONF = Path(__file__).parents[1] / "conf"
 OPTIONS = sorted(
@@ -174,7 +174,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("name=../away", "leaves outputs/"),
         ("pretrained=1", "1 is not possible"),
         ("explainer.lime.fill=white", "explainer.lime.fill"),
-        ("optimizer._target_=chexpert.rundir.write_json", "is not trusted"),
+        ("optimizer._target_=chexpert.runs.files.write_json", "is not trusted"),
         ("optimizer._target_=chexpert.data.phantom.writer.shutil.rmtree", "where:"),
         ("explainer.rise.samples=9", "set, but not chosen"),
         ("explain.observations=[Fracture]", "not among the outputs"),

@@ -14,10 +14,10 @@ from torch.utils.tensorboard import SummaryWriter
 sys.path.insert(0, str(Path(__file__).parent / "evaluation"))
 from made_runs import make_run
 
-from chexpert import rundir
-from chexpert.conclude import conclude
-from chexpert.dashboard import describe_run, show_evaluation
+from chexpert.engine.tensorboard import describe_run, show_evaluation
+from chexpert.evaluation.run import conclude
 from chexpert.observations import COMPETITION
+from chexpert.runs import files as run_files
 
 CONFIG = {"level": "study", "study_score": "max", "mean_over": COMPETITION, "seed": 0, "calibration": "platt"}
 
@@ -26,25 +26,25 @@ CONFIG = {"level": "study", "study_score": "max", "mean_over": COMPETITION, "see
 def shown(tmp_path_factory):
     """A run with a development split and sexes, and its events."""
     folder = make_run(tmp_path_factory.mktemp("made") / "run", 1.5)
-    for make in (rundir.predictions, rundir.labels):
+    for make in (run_files.predictions, run_files.labels):
         text = make(folder, "valid").read_text()
         make(folder, "dev").write_text(text.replace("valid/patient6", "train/patient1"))
-    labels = rundir.labels(folder, "valid")
+    labels = run_files.labels(folder, "valid")
     header, *rows = csv.reader(labels.read_text().splitlines())
     sexes = (["Female", "Male"] * len(rows))[: len(rows)]
-    rundir.write_table(labels, [*header, "Sex"], [[*row, sex] for row, sex in zip(rows, sexes, strict=True)])
-    metrics = json.loads((folder / rundir.METRICS).read_text())
+    run_files.write_table(labels, [*header, "Sex"], [[*row, sex] for row, sex in zip(rows, sexes, strict=True)])
+    metrics = json.loads((folder / run_files.METRICS).read_text())
     metrics |= {"dev": metrics["valid"] | {"labels": "train.csv"}, "best_epoch": 3}
-    rundir.write_json(folder / rundir.METRICS, metrics)
+    run_files.write_json(folder / run_files.METRICS, metrics)
     conclude(folder, CONFIG)
-    with SummaryWriter(str(folder / rundir.TENSORBOARD)) as training:  # its layout is the older one
+    with SummaryWriter(str(folder / run_files.TENSORBOARD)) as training:  # its layout is the older one
         training.add_custom_scalars({"old": {}})
     show_evaluation(folder)
-    return folder, EventAccumulator(str(folder / rundir.TENSORBOARD), size_guidance={"scalars": 0}).Reload()
+    return folder, EventAccumulator(str(folder / run_files.TENSORBOARD), size_guidance={"scalars": 0}).Reload()
 
 
 def read(folder, split="valid"):
-    return json.loads(rundir.evaluation(folder, split).read_text())
+    return json.loads(run_files.evaluation(folder, split).read_text())
 
 
 def test_scalars_are_those_of_the_evaluation_at_the_best_epoch(shown):
@@ -91,15 +91,15 @@ def test_the_layout_begins_with_each_auroc_beside_the_mean(shown):
 
 def test_no_patient_is_named(shown):
     folder, _ = shown
-    for path in (folder / rundir.TENSORBOARD).iterdir():
+    for path in (folder / run_files.TENSORBOARD).iterdir():
         assert b"patient" not in path.read_bytes()
 
 
 def test_the_run_is_named_by_its_overrides(shown, tmp_path):
     _, events = shown
     assert "run/text_summary" in events.Tags()["tensors"]
-    rundir.write_json(tmp_path / "state.json", {"overrides": ["model=combined", "pretrained=/data/DOE"]})
-    rundir.write_json(tmp_path / "data.json", {"splits": {"train": {"synthetic": True}}})
+    run_files.write_json(tmp_path / "state.json", {"overrides": ["model=combined", "pretrained=/data/DOE"]})
+    run_files.write_json(tmp_path / "data.json", {"splits": {"train": {"synthetic": True}}})
     told = describe_run(tmp_path)
     assert told.startswith(f"model=combined, pretrained=[a path] ({tmp_path.name})")
     assert "synthetic" in told

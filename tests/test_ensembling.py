@@ -8,14 +8,14 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from chexpert import rundir
+from chexpert.checkpoints.callbacks import remove_old
 from chexpert.data import write_phantom
-from chexpert.ensembling import describe_ensemble, ensemble, read_lists
-from chexpert.ensembling.members import find_members
-from chexpert.ensembling.passes import find_input
-from chexpert.problem import ProblemError
-from chexpert.run import run
-from chexpert.training.keeping import remove_old
+from chexpert.engine.train import run
+from chexpert.errors import ProblemError
+from chexpert.inference import describe_ensemble, ensemble, read_lists
+from chexpert.inference.member_scores import find_input
+from chexpert.inference.members import find_members
+from chexpert.runs import files as run_files
 
 CONF = Path(__file__).parents[1] / "conf"
 TINY = ["data=small", "data.size=64", "data.batch_size=8", "data.workers=0", "trainer.max_epochs=2", "explainer=[]",
@@ -50,8 +50,8 @@ def scores(made, observation: str = EDEMA) -> list[float]:
 def test_the_best_checkpoint_alone_says_what_its_run_said_to_the_last_digit(runs, split, tmp_path):
     made = ensemble([runs[0]], top_k=1, split=split).predictions
     rows = zip(made.names, zip(*made.columns.values(), strict=True), strict=True)
-    rundir.write_predictions(tmp_path / "one.csv", list(made.columns), rows)
-    assert (tmp_path / "one.csv").read_bytes() == rundir.predictions(runs[0], split).read_bytes()
+    run_files.write_predictions(tmp_path / "one.csv", list(made.columns), rows)
+    assert (tmp_path / "one.csv").read_bytes() == run_files.predictions(runs[0], split).read_bytes()
 
 
 def test_all_checkpoints_of_two_runs_are_averaged(runs):
@@ -67,19 +67,19 @@ def test_all_checkpoints_of_two_runs_are_averaged(runs):
 
 def test_checkpoints_average_to_the_same_as_the_files_they_predict(runs):
     made = ensemble(runs, top_k=1)
-    files = ensemble([rundir.predictions(folder, "valid") for folder in runs])
+    files = ensemble([run_files.predictions(folder, "valid") for folder in runs])
     assert scores(made) == scores(files)
     assert list(files.chosen_on.values()) == ["dev", "dev"]
 
 
 def test_films_are_read_once_for_models_that_see_them_alike(runs):
-    one, two = (rundir.checkpoint(folder) for folder in runs)
+    one, two = (run_files.checkpoint(folder) for folder in runs)
     assert find_input(one, "valid") == find_input(two, "valid")
     assert find_input(one, "dev") != find_input(two, "dev")  # another seed holds other patients out
 
 
 def test_a_model_of_another_size_sees_films_of_its_own(runs, tmp_path):
-    small, large = rundir.checkpoint(runs[0]), tmp_path / "large.ckpt"
+    small, large = run_files.checkpoint(runs[0]), tmp_path / "large.ckpt"
     content = torch.load(small, weights_only=True)
     content["chexpert"]["preprocessing"]["size"] = content["chexpert"]["config"]["data"]["size"] = 96
     torch.save(content, large)
@@ -98,7 +98,7 @@ def test_development_splits_of_other_patients_are_no_ensemble(runs):
 def test_figures_on_the_films_that_chose_the_epoch_are_called_optimistic(runs):
     made = describe_ensemble(ensemble([runs[0]], split="dev"))
     assert "epochs of 2 of 2 members were chosen on these same films" in made
-    assert "last.ckpt  the last epoch" in describe_ensemble(ensemble([rundir.checkpoint(runs[0], "last")]))
+    assert "last.ckpt  the last epoch" in describe_ensemble(ensemble([run_files.checkpoint(runs[0], "last")]))
     told = describe_ensemble(ensemble([runs[0]], split="valid", top_k=3))
     assert "optimistic" not in told
     assert f"{runs[0]} kept only 2" in told
@@ -106,7 +106,7 @@ def test_figures_on_the_films_that_chose_the_epoch_are_called_optimistic(runs):
 
 
 def write(path: Path, rows: dict[str, list[float]], key: str = "Path", observations=(EDEMA, FLUID)) -> Path:
-    rundir.write_predictions(path, observations, rows.items(), key=key)
+    run_files.write_predictions(path, observations, rows.items(), key=key)
     return path
 
 

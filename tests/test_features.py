@@ -7,10 +7,10 @@ import pytest
 import torch
 from test_run import start
 
-from chexpert.build import load
-from chexpert.features import digest_members, use_features
+from chexpert.checkpoints import load
+from chexpert.engine.features import digest_members, use_features
+from chexpert.errors import ProblemError
 from chexpert.models import Backbone, Combined, Single
-from chexpert.problem import ProblemError
 
 FROZEN = [
     "backbone.frozen=true",

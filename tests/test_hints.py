@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 
-from chexpert import rundir
 from chexpert.config.folder import check_folder
 from chexpert.config.schema import Config, ExplainConfig
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
-from chexpert.problem import ProblemError
-from chexpert.resume import replay
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
+from chexpert.runs.resume import replay
 
 PROJECT = Path(__file__).parents[1]
 SOURCES = [
@@ -119,9 +119,9 @@ def test_a_folder_that_is_no_run_is_not_to_be_gone_on_with(tmp_path):
     assert "resume" not in caught.value.mend
 
 
-@pytest.mark.parametrize("name", [rundir.STATE, rundir.SWEEP])
+@pytest.mark.parametrize("name", [run_files.STATE, run_files.SWEEP])
 def test_a_run_and_a_sweep_are_gone_on_with_by_the_command_that_is_told(tmp_path, name):
-    rundir.write_json(tmp_path / name, {"state": "stopped", "overrides": ["seed=1"]})
+    run_files.write_json(tmp_path / name, {"state": "stopped", "overrides": ["seed=1"]})
     with pytest.raises(ProblemError) as caught:
         check_folder(tmp_path, resumed=False)
     told = shlex.split(caught.value.mend.partition("python train.py ")[2])

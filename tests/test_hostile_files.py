@@ -14,17 +14,16 @@ import torch
 from hydra import compose, initialize_config_dir
 
 import chexpert
-from chexpert.continuing import find_last
+from chexpert.checkpoints import WholeCheckpointIO, read_checkpoint
 from chexpert.data.cache import DecodedCache
 from chexpert.data.features import Features
-from chexpert.ensembling.passes import find_input
+from chexpert.engine.resume_checks import find_last
+from chexpert.engine.train import run
+from chexpert.errors import ProblemError
+from chexpert.inference.member_scores import find_input
 from chexpert.metrics.maps import MapFile
 from chexpert.models import Backbone
-from chexpert.problem import ProblemError
-from chexpert.resume import read_config
-from chexpert.run import run
-from chexpert.stored import read_checkpoint
-from chexpert.training import WholeCheckpointIO
+from chexpert.runs.resume import read_config
 
 CONF = Path(__file__).parents[1] / "conf"
 NAME = "mnasnet_small"

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from chexpert import rundir
-from chexpert.problem import ProblemError
-from chexpert.resume import replay
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
+from chexpert.runs.resume import replay
 
 
-def leave(folder: Path, *overrides: str, name: str = rundir.STATE) -> str:
+def leave(folder: Path, *overrides: str, name: str = run_files.STATE) -> str:
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(json.dumps({"state": "stopped", "overrides": overrides}))
     return f"resume={folder}"
@@ -40,7 +40,7 @@ def leave(folder: Path, *overrides: str, name: str = rundir.STATE) -> str:
         "--multirun",
     ],
 )
-@pytest.mark.parametrize("name", [rundir.STATE, rundir.SWEEP])
+@pytest.mark.parametrize("name", [run_files.STATE, run_files.SWEEP])
 def test_hydras_own_nodes_and_options_are_not_repeated_from_a_file(tmp_path, override, name):
     resume = leave(tmp_path / "run", "seed=1", override, name=name)
     with pytest.raises(ProblemError, match="is not repeated from a file"):
@@ -52,5 +52,5 @@ def test_what_is_chosen_of_a_sweep_is_repeated(tmp_path):
     overrides = ["seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra/sweeper=optuna",
                  "hydra.launcher.partition=gpu-a100",
                  "hydra.sweeper.n_trials=30", "hydra.sweeper.params.lr='interval(1e-5, 1e-2)'"]  # fmt: skip
-    resume = leave(tmp_path / "sweep", *overrides, name=rundir.SWEEP)
+    resume = leave(tmp_path / "sweep", *overrides, name=run_files.SWEEP)
     assert replay([resume])[1:-2] == overrides

@@ -12,11 +12,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 import chexpert
-from chexpert.build import build
-from chexpert.config import resolve
-from chexpert.finished import explain_run, open_data
-from chexpert.predicting.predict import find_roots
-from chexpert.problem import ProblemError
+from chexpert.config import build, resolve
+from chexpert.errors import ProblemError
+from chexpert.inference.explain import explain_run, open_data
+from chexpert.inference.predict import find_roots
 
 CONF = Path(__file__).parents[1] / "conf"
 MARKER = "MARKER"  # stands for a file that only the hostile code would make
@@ -59,7 +58,7 @@ PLAIN = [
 
 ALIASES = [
     node("logging.os.mkdir", path=MARKER),
-    node("chexpert.run.shutil.os.mkdir", path=MARKER),
+    node("chexpert.engine.train.shutil.os.mkdir", path=MARKER),
     node("chexpert.data.phantom.writer.shutil.rmtree", path="/nowhere"),
     node("chexpert.training.module.torch.load", f="x.pt"),
     node("torch.optim.optimizer.torch.hub.load", repo_or_dir="."),
@@ -74,7 +73,7 @@ ALIASES = [
     node("pytorch_lightning.cli.LightningCLI", args=["fit"]),
     node("pytorch_lightning.trainer.trainer.os.mkdir", path=MARKER),
     node("chexpert.data.write_phantom", root=MARKER),
-    node("chexpert.rundir.write_json", path=MARKER, content=1),
+    node("chexpert.runs.files.write_json", path=MARKER, content=1),
     node("chexpert.training.start_scheduler"),
 ]
 """Trusted packages, by other ways or for other things than a config needs."""
@@ -245,7 +244,7 @@ def test_a_hostile_card_beside_safetensors_is_refused_too(card, marker, tmp_path
     [
         ("data", MKDIR),
         ("data.root", MKDIR),
-        ("data.augmentation", node("chexpert.rundir.write_json", path=MARKER, content=1)),
+        ("data.augmentation", node("chexpert.runs.files.write_json", path=MARKER, content=1)),
         ("data.root", node("chexpert.data.write_phantom", root=MARKER)),
         ("explainer.lime", MKDIR),
         ("explainer.lime", node("chexpert.explain.Lime", fill=MKDIR)),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chexpert.identity import find_public, hash_name, is_public, name_safely, read_salt
+from chexpert.runs.anonymize import find_public, hash_name, is_public, name_safely, read_salt
 
 VIEW = "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg"
 

@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from chexpert import rundir
-from chexpert.resume import (
+from chexpert.runs import files as run_files
+from chexpert.runs.resume import (
     describe_moved,
     find_changes,
     find_unfinished_runs,
@@ -18,11 +18,11 @@ from chexpert.resume import (
 CONFIG = {"data": {"root": "old", "size": 64}, "model": {"backbone": {"pretrained": False}}, "seed": 0}
 
 
-def leave(folder, config=None, overrides=(), name=rundir.STATE):
+def leave(folder, config=None, overrides=(), name=run_files.STATE):
     folder.mkdir(parents=True)
     (folder / name).write_text(json.dumps({"state": "stopped", "overrides": list(overrides)}))
     if config:
-        (folder / rundir.CONFIG).write_text(yaml.safe_dump(config))
+        (folder / run_files.CONFIG).write_text(yaml.safe_dump(config))
     return folder
 
 
@@ -63,7 +63,7 @@ def test_resume_auto_takes_a_run_of_another_root_only_where_that_root_is_gone(tm
 
 def test_resume_auto_takes_a_sweep_of_another_root_only_where_that_root_is_gone(tmp_path):
     overrides = [f"data.root={tmp_path}/old", "seed=0,1"]
-    sweep = leave(tmp_path / "sweeps/1", None, overrides, rundir.SWEEP)
+    sweep = leave(tmp_path / "sweeps/1", None, overrides, run_files.SWEEP)
     now = ["seed=0,1", f"data.root={tmp_path}/new"]
     assert list(find_unfinished_sweeps(tmp_path / "sweeps", now)) == [sweep]
     (tmp_path / "old").mkdir()

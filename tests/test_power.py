@@ -9,12 +9,13 @@ from test_resume import SHORT, check_equal, read, same, stop_at
 from test_resume import undisturbed as undisturbed  # a fixture
 from test_run import start
 
-from chexpert import fitting, rundir
+from chexpert.checkpoints import keep_best, read_checkpoint
+from chexpert.engine import fit as fitting
+from chexpert.errors import ProblemError
 from chexpert.observations import COMPETITION
-from chexpert.problem import ProblemError
-from chexpert.stopping import Stopped
-from chexpert.stored import read_checkpoint
-from chexpert.training import AUCMarginLoss, keep_best
+from chexpert.runs import files as run_files
+from chexpert.signals import Stopped
+from chexpert.training import AUCMarginLoss
 
 POWER = [
     ["averaging=ema", "keep_every=5"],
@@ -53,9 +54,9 @@ def test_an_averaged_run_stopped_in_a_validation_goes_on_to_the_same_bits(tmp_pa
         tmp_path, phantom, undisturbed, monkeypatch, POWER[0], "validation_step", 5
     )
     run = undisturbed(*POWER[0])
-    steps = sorted(path.name for path in (run / rundir.CHECKPOINTS).glob("step-*.ckpt"))
+    steps = sorted(path.name for path in (run / run_files.CHECKPOINTS).glob("step-*.ckpt"))
     assert steps == ["step-0000005.ckpt", "step-0000010.ckpt"]
-    assert rundir.kept_checkpoints(run) == [run / "checkpoints/best.ckpt"]  # no figure ranks the others
+    assert run_files.kept_checkpoints(run) == [run / "checkpoints/best.ckpt"]  # no figure ranks the others
     last = read(run, "last")
     _, averaged = read_checkpoint(run / "checkpoints" / steps[-1])  # it loads like any other
     assert torch.equal(averaged["head.weight"], last["state_dict"]["model.head.weight"])
@@ -66,7 +67,7 @@ def test_an_averaged_run_stopped_in_a_validation_goes_on_to_the_same_bits(tmp_pa
 def test_a_run_begun_with_older_names_goes_on(tmp_path, phantom, undisturbed, monkeypatch):
     options = ["keep=2", "keep_every=4"]
     with monkeypatch.context() as patch:
-        patch.setattr(rundir, "EVERY", "step={step:07d}")
+        patch.setattr(run_files, "EVERY", "step={step:07d}")
         patch.setattr(fitting, "keep_best", lambda *given: older(keep_best(*given)))
         stop_at(patch, "training_step", 7)
         with pytest.raises(Stopped):
@@ -76,7 +77,7 @@ def test_a_run_begun_with_older_names_goes_on(tmp_path, phantom, undisturbed, mo
     weights = [read(run, "last")["state_dict"] for run in (tmp_path, undisturbed(*options))]
     assert same(*weights)  # the callbacks' states hold the names
     assert [path.name[:8] for path in sorted((tmp_path / "checkpoints").glob("step*"))] == ["step-000", "step=000"]
-    assert sorted(rundir.kept_checkpoints(tmp_path)) == sorted(
+    assert sorted(run_files.kept_checkpoints(tmp_path)) == sorted(
         [*(tmp_path / "checkpoints").glob("epoch=00*"), *(tmp_path / "checkpoints").glob("epoch-01*")]
     )
 

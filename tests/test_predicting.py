@@ -14,16 +14,16 @@ import pytest
 import torch
 from PIL import Image
 
-from chexpert import rundir
 from chexpert.data import write_phantom
+from chexpert.errors import ProblemError
 from chexpert.evaluation import evaluate, read_judged
-from chexpert.identity import is_public
-from chexpert.predicting import predict
-from chexpert.predicting.inputs import Film, name_film, read_films
-from chexpert.predicting.journal import Journal
-from chexpert.predicting.predict import hash_own_names
-from chexpert.predicting.progress import print_progress
-from chexpert.problem import ProblemError
+from chexpert.inference import predict
+from chexpert.inference.inputs import Film, name_film, read_films
+from chexpert.inference.journal import Journal
+from chexpert.inference.predict import hash_own_names
+from chexpert.inference.progress import print_progress
+from chexpert.runs import files as run_files
+from chexpert.runs.anonymize import is_public
 
 sys.path += [str(Path(__file__).parent / "data"), str(Path(__file__).parent)]
 from test_dicom import make_dicom
@@ -48,7 +48,7 @@ def run(tmp_path_factory, phantom):
 @pytest.fixture
 def table(run, tmp_path):
     """The valid views as the competition names them."""
-    paths = [row["Path"] for row in read(rundir.predictions(run, "valid"))]
+    paths = [row["Path"] for row in read(run_files.predictions(run, "valid"))]
     path = tmp_path / "input.csv"
     path.write_text("\n".join(["Path", *paths]) + "\n")
     return path
@@ -64,13 +64,13 @@ def test_predictions_of_the_valid_views_are_the_run_s_own_to_the_last_digit(run,
     assert (outcome.synthetic, outcome.hashed) == (True, False)
     metrics = json.loads((run / "metrics.json").read_text())["valid"]
     assert (outcome.rows, outcome.failed) == (metrics["n"], {})
-    content = evaluate(read_judged(tmp_path / "out.csv", rundir.labels(run, "valid")), replicates=10)
+    content = evaluate(read_judged(tmp_path / "out.csv", run_files.labels(run, "valid")), replicates=10)
     assert {name: own["value"] for name, own in content["auroc"].items()} == {
         name: own["value"] for name, own in metrics["auroc"].items()
     }
     assert content["auroc_mean"]["value"] == metrics["auroc_mean"]
     predict(run, [table], tmp_path / "views.csv", level="image")
-    assert (tmp_path / "views.csv").read_text() == rundir.predictions(run, "valid").read_text()
+    assert (tmp_path / "views.csv").read_text() == run_files.predictions(run, "valid").read_text()
 
 
 def test_calibration_is_applied_at_its_level(run, table, tmp_path):
@@ -109,7 +109,7 @@ def test_a_killed_command_goes_on_where_it_was(run, table, tmp_path):
     whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
     predict(run, [table], whole)
     code = (
-        "import sys, time; from pathlib import Path; from chexpert.predicting import predict\n"
+        "import sys, time; from pathlib import Path; from chexpert.inference import predict\n"
         "def slow(batches):\n for batch in batches:\n  yield batch\n  print('batch', flush=True); time.sleep(1)\n"
         "predict(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), watch=slow, workers=0)"
     )
@@ -321,7 +321,7 @@ def test_a_log_has_lines_of_how_far_it_is(capsys):
 
 
 def test_a_model_of_nan_writes_no_table(run, table, tmp_path):
-    content = torch.load(rundir.checkpoint(run), weights_only=True)
+    content = torch.load(run_files.checkpoint(run), weights_only=True)
     for values in content["state_dict"].values():
         if values.is_floating_point():
             values.fill_(float("nan"))

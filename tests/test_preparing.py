@@ -6,10 +6,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from chexpert import build, preparing
+from chexpert.distributed import find_device_problems
+from chexpert.engine import build
+from chexpert.engine import setup as preparing
+from chexpert.errors import ProblemError
 from chexpert.models import Backbone, Single
-from chexpert.problem import ProblemError
-from chexpert.ranks import find_device_problems
 
 
 def settle(monkeypatch, unfreeze_epoch=0, **trainer):

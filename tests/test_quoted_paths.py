@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from chexpert.config.paths import quote_values
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def read(argument):

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from chexpert.problem import ProblemError
-from chexpert.records import COMMAS, read_records
+from chexpert.errors import ProblemError
+from chexpert.tables.csv_text import COMMAS, read_records
 
 TABLE = "Path,Edema\na.png,0.5\nb.png,1\n"
 

@@ -16,12 +16,14 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_run import PROJECT, TINY, start, train
 
-from chexpert import fitting, rundir
+from chexpert.checkpoints import LastCheckpoint
 from chexpert.data import ViewDataset
-from chexpert.problem import ProblemError
-from chexpert.state import alone
-from chexpert.stopping import Stopped
-from chexpert.training import LastCheckpoint, MaskedBCE, MultilabelModule
+from chexpert.engine import fit as fitting
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
+from chexpert.runs.state import alone
+from chexpert.signals import Stopped
+from chexpert.training import MaskedBCE, MultilabelModule
 
 SHORT = ["trainer.max_epochs=2", "explainer=[]", "model.dropout=0.3", "calibration=null", "save_minutes=1000"]
 
@@ -219,7 +221,7 @@ def test_a_run_on_features_goes_on_with_the_weights_that_made_them(tmp_path, pha
     capsys.readouterr()
     start(tmp_path / "run", phantom, *options, f"start_from={tmp_path / 'gone'}", "resume=auto")
     assert f"note: start_from stays {source}: " in capsys.readouterr().err
-    assert yaml.safe_load((tmp_path / "run" / rundir.CONFIG).read_text())["start_from"] == str(source)
+    assert yaml.safe_load((tmp_path / "run" / run_files.CONFIG).read_text())["start_from"] == str(source)
     assert sorted((tmp_path / "cache").rglob("*")) == made
     check_equal(tmp_path / "run", tmp_path / "whole")
 
@@ -266,7 +268,7 @@ def test_a_folder_in_use_is_refused(tmp_path, phantom):
 HOLD = """
 import sys, time
 from pathlib import Path
-from chexpert.state import alone
+from chexpert.runs.state import alone
 with alone(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -22,11 +22,11 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import chexpert
-from chexpert import rundir
-from chexpert.fitting import telling_no_room
+from chexpert.engine.fit import telling_no_room
+from chexpert.engine.train import run
+from chexpert.errors import ProblemError
 from chexpert.observations import COMPETITION, PARENTS
-from chexpert.problem import ProblemError
-from chexpert.run import run
+from chexpert.runs import files as run_files
 
 PROJECT = Path(__file__).parents[1]
 TINY = [
@@ -68,12 +68,12 @@ def leaving_figures_out() -> Iterator[None]:
     """An empty report, and no figures in TensorBoard."""
 
     def leave_empty(folder: Path) -> None:
-        (folder / rundir.REPORT).touch()
+        (folder / run_files.REPORT).touch()
 
     with (
-        mock.patch("chexpert.run.write_report", leave_empty),
-        mock.patch("chexpert.fitting.write_report", leave_empty),
-        mock.patch("chexpert.fitting.show_evaluation"),
+        mock.patch("chexpert.engine.train.write_report", leave_empty),
+        mock.patch("chexpert.engine.fit.write_report", leave_empty),
+        mock.patch("chexpert.engine.fit.show_evaluation"),
     ):
         yield
 
@@ -507,7 +507,7 @@ def test_a_value_that_a_constructor_refuses_is_told_before_data_is_read(
 
 def test_loading_a_checkpoint_runs_only_the_project_s_models(tmp_path, finished):
     content = torch.load(finished[0] / "checkpoints/best.ckpt", weights_only=True)
-    target = {"_target_": "chexpert.rundir.write_json", "path": str(tmp_path / "owned"), "content": 1}
+    target = {"_target_": "chexpert.runs.files.write_json", "path": str(tmp_path / "owned"), "content": 1}
     content["chexpert"]["config"]["model"]["backbone"] = target
     torch.save(content, tmp_path / "evil.ckpt")
     with pytest.raises(ProblemError, match="not trusted"):
@@ -561,7 +561,7 @@ def test_masks_of_scored_views_are_checked_before_training_and_may_be_left_out_o
     assert "the mask of" in message
     assert "explain.masks=false" in message
     with monkeypatch.context() as patch:  # a run of before they were checked: it stops once it has trained
-        patch.setattr("chexpert.fitting.judge", lambda *_: (_ for _ in ()).throw(RuntimeError("stopped here")))
+        patch.setattr("chexpert.engine.fit.judge", lambda *_: (_ for _ in ()).throw(RuntimeError("stopped here")))
         patch.setattr("chexpert.explain.ExplainCallback.check", lambda *_: None)
         with pytest.raises(RuntimeError):
             start(tmp_path / "run", copy.parent, *options)
@@ -581,7 +581,7 @@ def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_ot
         assert (tmp_path / "run/report.html").is_file()
         raise error
 
-    monkeypatch.setattr("chexpert.preparing.try_explainers", lambda *_: None)
+    monkeypatch.setattr("chexpert.engine.setup.try_explainers", lambda *_: None)
     monkeypatch.setattr("chexpert.explain.GradCAM.__call__", fail)
     mean = start(tmp_path / "run", phantom, "explainer=[gradcam,hirescam]", "explain.score=6", drawn=True)
     run = tmp_path / "run"
@@ -607,14 +607,14 @@ def test_a_report_that_cannot_be_written_fails_no_run(tmp_path, capsys, name):
 
 
 def test_a_full_disk_while_explaining_leaves_the_figures_and_the_report(tmp_path, phantom, monkeypatch, capsys):
-    write = rundir.write_text
+    write = run_files.write_text
 
     def full(path: Path, text: str) -> None:
         if (tmp_path / "run/explanations/films").exists():
             raise OSError(28, "No space left on device")
         write(path, text)
 
-    monkeypatch.setattr(rundir, "write_text", full)
+    monkeypatch.setattr(run_files, "write_text", full)
     start(tmp_path / "run", phantom, "explainer=[hirescam]", drawn=True)
     assert "No space left" in capsys.readouterr().err
     assert (tmp_path / "run/report.html").stat().st_size > 10_000

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chexpert import rundir
+from chexpert.runs import files as run_files
 
 
 def test_places_of_their_own_clash_with_nothing(tmp_path):
     files = [tmp_path / "a.json", tmp_path / "new/m.txt", None]
-    assert list(rundir.find_clashes(files, [tmp_path, tmp_path / "new/figures"])) == []
+    assert list(run_files.find_clashes(files, [tmp_path, tmp_path / "new/figures"])) == []
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_places_of_their_own_clash_with_nothing(tmp_path):
 def test_what_could_not_be_written_is_told(tmp_path, files, folders, what):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    told = rundir.find_clashes(*([tmp_path / name for name in names] for names in (files, folders)))
+    told = run_files.find_clashes(*([tmp_path / name for name in names] for names in (files, folders)))
     assert any(what in clash for clash in told)
 
 
@@ -39,8 +39,8 @@ def test_predictions_come_back_to_the_last_bit(tmp_path):
     bits = rng.integers(0, 0x3F800001, (500, 2), dtype=np.uint32)  # every float32 from 0 to 1 alike
     probabilities = bits.view(np.float32)
     views = [f"train/patient{n}/study1/view1_frontal.jpg" for n in range(500)]
-    path = rundir.predictions(tmp_path, "valid")
-    rundir.write_predictions(path, ["Edema", "Fracture"], zip(views, probabilities.tolist(), strict=True))
+    path = run_files.predictions(tmp_path, "valid")
+    run_files.write_predictions(path, ["Edema", "Fracture"], zip(views, probabilities.tolist(), strict=True))
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["Path", "Edema", "Fracture"]
@@ -50,7 +50,7 @@ def test_predictions_come_back_to_the_last_bit(tmp_path):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_json_has_null_for_what_is_no_number(tmp_path, value):
-    rundir.write_json(tmp_path / "new" / "metrics.json", {"a": [1.5, {"b": value}], "c": (value, "NaN"), "d": None})
+    run_files.write_json(tmp_path / "new" / "metrics.json", {"a": [1.5, {"b": value}], "c": (value, "NaN"), "d": None})
     found = json.loads((tmp_path / "new" / "metrics.json").read_text())
     assert found == {"a": [1.5, {"b": None}], "c": [None, "NaN"], "d": None}
 
@@ -66,29 +66,29 @@ def test_json_has_null_for_what_is_no_number(tmp_path, value):
     ],
 )
 def test_a_view_is_named_by_patient_study_and_view(path, name):
-    assert rundir.view_name(path) == name
+    assert run_files.view_name(path) == name
 
 
 def test_files_have_their_places():
     run = Path("run")
-    assert rundir.checkpoint(run) == Path("run/checkpoints/best.ckpt")
-    assert rundir.checkpoint(run, rundir.LAST) == Path("run/checkpoints/last.ckpt")
-    assert rundir.predictions(run, "valid") == Path("run/predictions/valid.csv")
+    assert run_files.checkpoint(run) == Path("run/checkpoints/best.ckpt")
+    assert run_files.checkpoint(run, run_files.LAST) == Path("run/checkpoints/last.ckpt")
+    assert run_files.predictions(run, "valid") == Path("run/predictions/valid.csv")
     view = "CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg"
     folder = Path("explanations")
     place = folder, "lime", view, "Lung Opacity"
     name = "patient1_study1_view1_frontal"
-    assert rundir.picture(*place) == folder / "lime" / name / "Lung Opacity.png"
-    assert rundir.attribution_map(*place) == folder / "lime/maps" / f"{name}_Lung Opacity_map.npz"
-    assert rundir.explainer_sheet(folder, "lime") == folder / "lime/sheet.png"
-    assert rundir.view_sheet(folder, view) == folder / "views" / f"{name}.png"
+    assert run_files.picture(*place) == folder / "lime" / name / "Lung Opacity.png"
+    assert run_files.attribution_map(*place) == folder / "lime/maps" / f"{name}_Lung Opacity_map.npz"
+    assert run_files.explainer_sheet(folder, "lime") == folder / "lime/sheet.png"
+    assert run_files.view_sheet(folder, view) == folder / "views" / f"{name}.png"
 
 
 def test_a_text_for_a_device_is_written_to_it_and_takes_not_its_place():
     here, there = os.openpty()
     try:
         device = Path(os.ttyname(there))
-        rundir.write_text(device, "text")
+        run_files.write_text(device, "text")
         assert os.read(here, 4) == b"text"
         assert device.is_char_device()
     finally:

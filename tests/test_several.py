@@ -12,7 +12,7 @@ import pytest
 import torch
 from test_run import PROJECT, TINY, train
 
-from chexpert.ranks import count_devices
+from chexpert.distributed import count_devices
 
 # Without batch statistics, which are each process's own, and in full precision.
 SMOOTH = [

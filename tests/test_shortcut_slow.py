@@ -10,9 +10,9 @@ from hydra import compose, initialize_config_dir
 
 import chexpert
 from chexpert.data import write_phantom
+from chexpert.engine.train import run
 from chexpert.explain import GradCAM
-from chexpert.run import run
-from chexpert.shortcuts import find_shortcuts
+from chexpert.inference.shortcuts import find_shortcuts
 
 CONF = Path(__file__).parents[1] / "conf"
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 from pycocotools import mask as rle
 
-from chexpert.build import Loaded
+from chexpert.checkpoints import Loaded
 from chexpert.data import Preprocessing, write_phantom
+from chexpert.errors import ProblemError
 from chexpert.explain import RandomMap
+from chexpert.inference.shortcuts import find_shortcuts
 from chexpert.models import Backbone, Single
-from chexpert.problem import ProblemError
 from chexpert.report import describe_shortcuts
-from chexpert.shortcuts import find_shortcuts
 
 OBSERVATIONS = ["Cardiomegaly", "Edema"]
 

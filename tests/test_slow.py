@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from chexpert.run import run
+from chexpert.engine.train import run
 
 CONF = Path(__file__).parents[1] / "conf"
 

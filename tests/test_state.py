@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from chexpert.problem import ProblemError
-from chexpert.state import telling_state, wait_for
-from chexpert.stopping import PrunedError
+from chexpert.errors import ProblemError
+from chexpert.runs.state import telling_state, wait_for
+from chexpert.signals import PrunedError
 
 
 def read(folder):
@@ -36,9 +36,8 @@ def test_why_a_run_failed_is_the_first_line_that_says_something(tmp_path):
 
 
 def test_a_job_waits_for_one_that_outlived_its_sweep(tmp_path, capsys):
-    code = (
-        "import sys, time; from pathlib import Path; from chexpert.state import alone\nwith alone(Path(sys.argv[1])): "
-    )
+    code = "import sys, time; from pathlib import Path; from chexpert.runs.state import alone\n"
+    code += "with alone(Path(sys.argv[1])): "
     code += "print(flush=True); time.sleep(.5); Path(sys.argv[1], 'done').touch()"
     with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as other:
         other.stdout.readline()

@@ -12,9 +12,11 @@ import time
 import pytest
 from torch.distributed import TCPStore
 
-from chexpert import ranks, rundir, stopping
-from chexpert.ranks import Agreement
-from chexpert.stopping import Stopped, heeding_signals, waiting
+from chexpert import distributed as ranks
+from chexpert import signals as stopping
+from chexpert.distributed import Agreement
+from chexpert.runs import files as run_files
+from chexpert.signals import Stopped, heeding_signals, waiting
 
 
 def send(signum=signal.SIGTERM):
@@ -75,9 +77,9 @@ def test_a_run_that_is_ended_in_a_wait_is_put_back_in_the_queue_and_told(tmp_pat
     (tmp_path / "calls").touch()
     scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n')
     scontrol.chmod(0o755)
-    (run / rundir.STATE).write_text('{"state": "running", "why": null, "seconds": 4}')
+    (run / run_files.STATE).write_text('{"state": "running", "why": null, "seconds": 4}')
     code = "import sys, ctypes; from functools import partial; from pathlib import Path\n"
-    code += "from chexpert import stopping; from chexpert.run import leave; stopping.IDLE = 1\n"
+    code += "from chexpert import stopping; from chexpert.engine.train import leave; stopping.IDLE = 1\n"
     code += "mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock\n"
     code += "heeding = stopping.heeding_signals(last_words=partial(leave, Path(sys.argv[1])))\n"
     code += "with heeding: print(flush=True); lock(mutex); lock(mutex)"
@@ -91,7 +93,7 @@ def test_a_run_that_is_ended_in_a_wait_is_put_back_in_the_queue_and_told(tmp_pat
         assert process.wait(30) == 128 + getattr(signal, sent)
         assert f"stopped by {sent}; go on with: python train.py 'resume={run}'\n" in process.stderr.read()
     assert (tmp_path / "calls").read_text() == calls
-    assert json.loads((run / rundir.STATE).read_text()) == {
+    assert json.loads((run / run_files.STATE).read_text()) == {
         "state": "stopped",
         "why": f"stopped by {sent}",
         "seconds": 4,

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import chexpert
-from chexpert.problem import ProblemError
-from chexpert.stored import FORMAT, load_state, pass_on
+from chexpert.checkpoints import FORMAT, load_state, pass_on
+from chexpert.errors import ProblemError
 
 OLDER = sorted((Path(__file__).parent / "older").glob("*.ckpt"))
 """One of each time when the card or the config had changed, as the version of then wrote it; only Lightning's own and

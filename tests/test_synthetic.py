@@ -5,11 +5,11 @@ import json
 import pytest
 import yaml
 
-from chexpert import rundir
 from chexpert.data.explore import find_layout
 from chexpert.data.phantom import write_phantom
 from chexpert.data.phantom.layouts import LAYOUTS
-from chexpert.synthetic import MARK, is_phantom, is_synthetic_card, is_synthetic_path, is_synthetic_run
+from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import MARK, is_phantom, is_synthetic_card, is_synthetic_path, is_synthetic_run
 
 FIND = {"_target_": "chexpert.data.find_phantom", "parent": "outputs/phantom"}
 
@@ -60,7 +60,7 @@ def test_a_file_belongs_to_the_nearest_run_or_phantom(tmp_path):
     run = tmp_path / "ph/outputs/run"  # a run on real images may lie in the folder of a phantom
     (tmp_path / "ph" / MARK).parent.mkdir(parents=True)
     (tmp_path / "ph" / MARK).write_text("{}")
-    rundir.write_json(run / "data.json", {"splits": {"valid": {"synthetic": False}, "test": {"synthetic": True}}})
+    run_files.write_json(run / "data.json", {"splits": {"valid": {"synthetic": False}, "test": {"synthetic": True}}})
     assert not is_synthetic_path(run / "labels/valid.csv")
     assert is_synthetic_path(run / "labels/test.csv")
     assert is_synthetic_path(tmp_path / "ph/valid.csv")

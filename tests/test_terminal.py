@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chexpert.problem import ProblemError
-from chexpert.terminal import show
+from chexpert.console import show
+from chexpert.errors import ProblemError
 
-START = "from chexpert.terminal import open_streams; open_streams(); "
+START = "from chexpert.console import open_streams; open_streams(); "
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess:

@@ -3,6 +3,8 @@
 from hydra.core.config_store import ConfigStore
 
 from chexpert.config.folder import RunFolder, repeat
+from chexpert.config.hydra_callbacks import SweepTable
+from chexpert.config.instantiate import build, told
 from chexpert.config.lengths import find_lone_problems, find_short_problems
 from chexpert.config.problems import (
     CALIBRATIONS,
@@ -17,10 +19,9 @@ from chexpert.config.problems import (
 from chexpert.config.recipes import compose_recipe
 from chexpert.config.resolving import find_notices, resolve
 from chexpert.config.schema import ExplainConfig, make_schema
-from chexpert.config.sweep_table import SweepTable
 from chexpert.config.targets import PARTIAL, TARGET, check_targets, find_target, walk
 from chexpert.config.unknown import tell_unknown
-from chexpert.search import register
+from chexpert.sweep import register
 
 __all__ = [
     "CALIBRATIONS",
@@ -32,6 +33,7 @@ __all__ = [
     "ExplainConfig",
     "RunFolder",
     "SweepTable",
+    "build",
     "check_targets",
     "compose_recipe",
     "find_checkpoint",
@@ -44,6 +46,7 @@ __all__ = [
     "repeat",
     "resolve",
     "tell_unknown",
+    "told",
     "walk",
     "write_list",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def find_feature_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:

@@ -11,13 +11,20 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from chexpert import rundir
 from chexpert.config.paths import quote_values
 from chexpert.config.resolving import resolve
-from chexpert.problem import ProblemError
-from chexpert.ranks import agree, find_rank
-from chexpert.resume import find_unfinished_runs, find_unfinished_sweeps, read_state, replay, same_sweep, strip_place
-from chexpert.state import alone, is_running
+from chexpert.distributed import agree, find_rank
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
+from chexpert.runs.resume import (
+    find_unfinished_runs,
+    find_unfinished_sweeps,
+    read_state,
+    replay,
+    same_sweep,
+    strip_place,
+)
+from chexpert.runs.state import alone, is_running
 
 
 class RunFolder(Callback):
@@ -38,17 +45,17 @@ class RunFolder(Callback):
         with telling_problems():
             folder = choose_sweep_folder(config, overrides)
             self._held.enter_context(alone(folder))
-            for part in folder.glob(f"*{rundir.PART}"):  # of a table, where the sweep was killed
+            for part in folder.glob(f"*{run_files.PART}"):  # of a table, where the sweep was killed
                 part.unlink(missing_ok=True)
-            rundir.write_json(folder / rundir.SWEEP, {"state": "running", "overrides": overrides})
+            run_files.write_json(folder / run_files.SWEEP, {"state": "running", "overrides": overrides})
         with read_write(config.hydra.overrides):  # of which each job's config is composed anew, wherever it runs
             place = QuotedString(str(folder), Quote.single).with_quotes()
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={place}")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Hydra comes here where no job has failed."""
-        path = Path(config.hydra.sweep.dir) / rundir.SWEEP
-        rundir.write_json(path, read_state(path.parent, rundir.SWEEP) | {"state": "finished"})
+        path = Path(config.hydra.sweep.dir) / run_files.SWEEP
+        run_files.write_json(path, read_state(path.parent, run_files.SWEEP) | {"state": "finished"})
         self._held.close()
 
 
@@ -75,7 +82,7 @@ def choose_folder(config: DictConfig) -> str:
         ProblemError: it cannot.
     """
     if config.get("resume") == "auto":
-        point(config.hydra.run, rundir.STATE, lambda parent: find_unfinished_runs(parent, resolve_run(config)))
+        point(config.hydra.run, run_files.STATE, lambda parent: find_unfinished_runs(parent, resolve_run(config)))
     check_folder(Path(config.hydra.run.dir), resumed=bool(config.get("resume")))
     return config.hydra.run.dir
 
@@ -90,10 +97,10 @@ def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
         mend = "start the sweep alone: its jobs start their processes, or are started by hydra/launcher"
         raise ProblemError("torchrun and srun cannot start a sweep", mend=mend)
     if config.get("resume") == "auto":
-        point(config.hydra.sweep, rundir.SWEEP, lambda parent: find_unfinished_sweeps(parent, overrides))
+        point(config.hydra.sweep, run_files.SWEEP, lambda parent: find_unfinished_sweeps(parent, overrides))
     folder = Path(config.hydra.sweep.dir)
     check_folder(folder, resumed=bool(config.get("resume")))
-    before = read_state(folder, rundir.SWEEP).get("overrides", overrides)
+    before = read_state(folder, run_files.SWEEP).get("overrides", overrides)
     if not same_sweep(before, overrides):
         was = f"this sweep was started with {' '.join(before)}"
         mend = f"another hydra.sweep.dir=..., or go on with that one: python train.py {quote(f'resume={folder}')}"
@@ -128,12 +135,12 @@ def check_folder(folder: Path, *, resumed: bool) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        used = not rundir.is_empty(folder)
+        used = not run_files.is_empty(folder)
     except OSError as error:
         mend = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
         raise ProblemError(f"the run folder cannot be made: {error.strerror}", where=str(folder), mend=mend) from error
     if used and not resumed:
         mend = "choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
-        if read_state(folder) or read_state(folder, rundir.SWEEP):
+        if read_state(folder) or read_state(folder, run_files.SWEEP):
             mend += f", or go on with what lies there: python train.py {quote(f'resume={folder}')}"
         raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)

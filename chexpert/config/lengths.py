@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
-from chexpert.batches import count_batches, find_smallest_share
-from chexpert.problem import ProblemError
+from chexpert.data.batches import count_batches, find_smallest_share
+from chexpert.errors import ProblemError
 
 LIMITS = ("limit_train_batches", "limit_val_batches")
 

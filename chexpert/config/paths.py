@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def quote_values(arguments: Sequence[str]) -> list[str]:

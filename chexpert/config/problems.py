@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from chexpert import rundir
 from chexpert.config.features import find_feature_problems
 from chexpert.config.lengths import find_length_problems
 from chexpert.config.schema import GROUP_KEYS, Config
@@ -14,8 +13,9 @@ from chexpert.config.targets import ROOMS, check_targets
 from chexpert.config.training import find_training_problems
 from chexpert.config.unknown import tell_unknown
 from chexpert.config.values import find_value_problems
+from chexpert.errors import ProblemError
 from chexpert.observations import COMPETITION, OBSERVATIONS
-from chexpert.problem import ProblemError
+from chexpert.runs import files as run_files
 
 GROUPS: dict[str, tuple[str, ...]] = {"competition": COMPETITION, "all": OBSERVATIONS}
 """Words for lists of observations."""
@@ -84,7 +84,7 @@ def find_checkpoint(path: str | Path) -> Path:
         ProblemError: there is none.
     """
     path = Path(path)
-    file = rundir.checkpoint(path) if path.is_dir() else path
+    file = run_files.checkpoint(path) if path.is_dir() else path
     if not file.exists():
         where = f"in {file.parent}" if path.is_dir() else "of this name"
         mend = "give a run folder that has finished an epoch, or a checkpoint"

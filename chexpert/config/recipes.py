@@ -6,7 +6,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from chexpert.config.resolving import to_plain
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def compose_recipe(conf: Path, name: str) -> dict[str, Any]:

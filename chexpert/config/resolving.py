@@ -8,9 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chexpert.config.problems import expand, find_problems
-from chexpert.problem import ProblemError
-from chexpert.ranks import find_device_problems
-from chexpert.synthetic import is_phantom
+from chexpert.distributed import find_device_problems
+from chexpert.errors import ProblemError
+from chexpert.runs.synthetic import is_phantom
 
 
 def resolve(cfg: DictConfig) -> dict[str, Any]:

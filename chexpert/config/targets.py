@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from chexpert.commandline import GIVEN
 from chexpert.config.unknown import tell_unknown
 from chexpert.config.values import find_kind_problem
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 TARGET, PARTIAL = "_target_", "_partial_"
+GIVEN = {
+    "data": ("observations", "labels", "seed"),
+    "model": ("outputs", "uncertain", "parents"),
+    "loss": ("observations", "counts"),
+    "optimizer": ("params",),
+    "scheduler": ("optimizer", "total_steps"),
+    "trainer": ("callbacks", "logger", "plugins", "use_distributed_sampler"),
+}
+"""Arguments that the run gives itself; every other one comes from the config."""
 
 
 @dataclass(frozen=True)

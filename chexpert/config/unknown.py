@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def tell_unknown(key: str, where: str, known: Sequence[str]) -> ProblemError:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 NUMBERS = {"int", "float", "optional", "union", "none", "nonetype", "typing", "class", "bool", "tensor"}
 """Words of an annotation that allows numbers and no text."""

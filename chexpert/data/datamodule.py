@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytorch_lightning as pl
 
+from chexpert.console import FirstLines
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.content import identify
@@ -22,7 +23,6 @@ from chexpert.data.reading import SplitReader, check_patients
 from chexpert.data.settings import find_wrong_settings
 from chexpert.data.split import check_folds, held_range, hold_out
 from chexpert.data.summary import describe_source, summarise_split, write_labels
-from chexpert.terminal import FirstLines
 
 
 class CheXpertDataModule(pl.LightningDataModule):

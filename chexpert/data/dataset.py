@@ -14,7 +14,7 @@ from chexpert.data.labels import Draws
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.texts import Texts
 from chexpert.data.workers import PAGE
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 class Batch(NamedTuple):

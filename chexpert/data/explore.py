@@ -8,7 +8,7 @@ from chexpert.data import plus
 from chexpert.data.files import ENDINGS
 from chexpert.data.frame import SPLITS
 from chexpert.data.layout import FLAT, LABELLERS, NESTED, TABLES, Layout
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 VARIANTS = ("auto", "small", "full", "plus")
 NAMED: dict[str, str | None] = {

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from chexpert.console import FirstLines
 from chexpert.data.cache.films import make_key
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.loader import make_loader
 from chexpert.data.parallel import watch
 from chexpert.data.workers import telling_dead_workers
-from chexpert.problem import ProblemError
-from chexpert.terminal import FirstLines
+from chexpert.errors import ProblemError
 
 VERSION = 1  # raise it when the layout changes, or when Model.pool makes other features of a film
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 ENDINGS = (".jpg", ".jpeg", ".png")
 """Of the images of CheXpert's copies, in small letters."""

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
-from chexpert.records import AROUND, BLANKS, LABELS
-from chexpert.table import Table, read_table
+from chexpert.tables.csv_table import Table, read_table
+from chexpert.tables.csv_text import AROUND, BLANKS, LABELS
 
 CIRCUMSTANCES = ("Sex", "Age", "Frontal/Lateral", "AP/PA")
 HEADER = ("Path", *CIRCUMSTANCES, *OBSERVATIONS)

@@ -11,9 +11,9 @@ import pandas as pd
 from chexpert.data import plus
 from chexpert.data.files import ENDINGS, choose, find_images
 from chexpert.data.frame import VIEW, read_frame, read_studies
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
-from chexpert.records import Notes
+from chexpert.tables.csv_text import Notes
 
 TABLES = {
     "train": ("train.csv",),

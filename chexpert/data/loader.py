@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Sampler
 
-from chexpert.batches import count_batches, joins_last
+from chexpert.data.batches import count_batches, joins_last
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.workers import STALL, WatchedLoader, begin_worker, check_shared_memory, check_sockets, hand_over
 

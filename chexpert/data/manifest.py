@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 CHANGED = "changed since the manifest was written"
 WRITE = "write it again: python scripts/audit_data.py ROOT --manifest FILE"

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from chexpert.data.workers import outlive_no_parent, telling_lack
-from chexpert.problem import ProblemError
-from chexpert.stopping import end_children
+from chexpert.errors import ProblemError
+from chexpert.signals import end_children
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from chexpert.data.frame import HEAD, PROJECTIONS, SEXES, TEXT
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
-from chexpert.records import AROUND, BLANKS, Notes, decode, find_encoding
+from chexpert.tables.csv_text import AROUND, BLANKS, Notes, decode, find_encoding
 
 SECTIONS = ("impression", "findings", "report")
 """Sections of the report that CheXbert labelled; CheXpert's own labels are of the impression."""

@@ -11,7 +11,7 @@ import torch
 from chexpert.data.decoding import Decoded, decode, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.manifest import CHANGED
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 FITS = ("stretch", "crop", "pad")
 LEAST_SIDE = 32

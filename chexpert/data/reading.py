@@ -12,8 +12,8 @@ from chexpert.data.files import find_present
 from chexpert.data.frame import select_views
 from chexpert.data.layout import Layout
 from chexpert.data.manifest import check_files, expect
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 
 class SplitReader:

@@ -9,7 +9,7 @@ from chexpert.data.frame import VIEWS
 from chexpert.data.layout import LABELLERS, Layout
 from chexpert.data.plus import SECTIONS
 from chexpert.data.preprocessing import FITS
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "variant": VARIANTS,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from chexpert.data.draw import unit_draw
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def place_patients(patients: pd.Series, seed: int) -> np.ndarray:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chexpert import rundir
 from chexpert.data.dataset import ViewDataset
 from chexpert.data.fingerprint import fingerprint
 from chexpert.data.frame import HEADER
 from chexpert.data.layout import Layout
 from chexpert.observations import OBSERVATIONS
-from chexpert.synthetic import is_phantom
+from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import is_phantom
 
 LABEL = {1.0: "1.0", 0.0: "0.0"}  # otherwise there is none
 
@@ -62,4 +62,4 @@ def write_labels(
         | {"AP/PA": kinds[2].str.upper()} | text
     )  # fmt: skip
     rows = told[list(HEADER)].set_index("Path", drop=False).loc[list(views)]
-    rundir.write_table(path, HEADER, rows.itertuples(index=False))
+    run_files.write_table(path, HEADER, rows.itertuples(index=False))

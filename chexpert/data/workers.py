@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
-from chexpert.problem import ProblemError
-from chexpert.stopping import end_children, waiting
+from chexpert.errors import ProblemError
+from chexpert.signals import end_children, waiting
 
 SHARED = Path("/dev/shm")
 """Where Linux keeps the memory that processes share; a container has 64 MiB of it unless it was started with more."""

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import rankdata
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation.tables import Named, strip_copy
-from chexpert.problem import ProblemError
 
 
 def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from chexpert import rundir
+from chexpert.errors import ProblemError
 from chexpert.evaluation.figures import judge_calibration, take_samples
 from chexpert.evaluation.judged import Judged
 from chexpert.metrics.calibration import METHODS, Parameters, calibrate
 from chexpert.metrics.resampling import draw_studies
-from chexpert.problem import ProblemError
+from chexpert.runs import files as run_files
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Calibration:
 
     def write(self, path: Path) -> None:
         """Writes calibration.json."""
-        rundir.write_json(path, asdict(self))
+        run_files.write_json(path, asdict(self))
 
     def apply(self, scores: np.ndarray, observations: Sequence[str], level: str) -> np.ndarray:
         """(N, C) calibrated probabilities of scores (N, C) in [0, 1].
@@ -76,7 +76,7 @@ class Calibration:
         fitted = {name: parameters for name, parameters in self.levels.get(level, {}).items() if parameters}
         if missing := [name for name in observations if name not in fitted]:
             what = f"no calibration of {', '.join(missing)} at level {level}: {self.fitted_on} lacked a class of it"
-            raise ProblemError(what, where=rundir.CALIBRATION, mend="leave them out, or take the raw probabilities")
+            raise ProblemError(what, where=run_files.CALIBRATION, mend="leave them out, or take the raw probabilities")
         return np.column_stack([calibrate(scores[:, c], fitted[name]) for c, name in enumerate(observations)])
 
 

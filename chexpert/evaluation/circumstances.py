@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 BANDS = ((1, 40, "under 40"), (40, 60, "40 to 59"), (60, 80, "60 to 79"), (80, 200, "80 and over"))
 """Of age in years; CheXpert's 0 means that it is not known, and its 90 is 90 or more."""

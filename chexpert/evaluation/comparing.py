@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation.entrants import Absent, Entrant, find_entrants
 from chexpert.evaluation.leaderboard import find_entries, judge_rank, judge_readers, read_readers
 from chexpert.evaluation.lineup import Lineup, line_up
@@ -14,8 +15,7 @@ from chexpert.evaluation.ranking import draw_aurocs, find_defined, gather_config
 from chexpert.evaluation.settings import find_differences
 from chexpert.evaluation.tables import Named, read_labels
 from chexpert.observations import find_observation
-from chexpert.problem import ProblemError
-from chexpert.synthetic import is_synthetic_path
+from chexpert.runs.synthetic import is_synthetic_path
 
 MEAN = "auroc_mean"
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chexpert import rundir
+from chexpert.errors import ProblemError
 from chexpert.evaluation.settings import read_settings
 from chexpert.evaluation.tables import Named, read_labels, read_predictions
-from chexpert.problem import ProblemError
-from chexpert.synthetic import is_synthetic_path
+from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import is_synthetic_path
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def find_entrants(paths: Sequence[Path], split: str) -> tuple[list[Entrant], lis
 
 def find_runs(folder: Path) -> list[Path]:
     """The run folder itself, or the runs below it in the order of their numbers."""
-    marks = (rundir.STATE, rundir.METRICS, rundir.CONFIG)
+    marks = (run_files.STATE, run_files.METRICS, run_files.CONFIG)
     if any((folder / mark).is_file() for mark in marks):
         return [folder]
     runs = {path.parent for mark in marks for path in folder.rglob(mark)}
@@ -112,15 +112,20 @@ def read_run_folder(run: Path, split: str, *, alone: bool = True) -> Entrant | A
 
 
 def _read_run_folder(run: Path, split: str) -> Entrant | Absent:
-    files = rundir.predictions(run, split), rundir.labels(run, split), run / rundir.METRICS, run / rundir.CONFIG
-    state = read_json(run / rundir.STATE)
+    files = (
+        run_files.predictions(run, split),
+        run_files.labels(run, split),
+        run / run_files.METRICS,
+        run / run_files.CONFIG,
+    )
+    state = read_json(run / run_files.STATE)
     if state.get("state", "finished") != "finished":  # a run from before there were states is taken by its files
         why = state.get("why") or f"since {state.get('started', 'an unknown time')}"
         return Absent(str(run), state["state"], why, read_overrides(state))
     if missing := [str(path.relative_to(run)) for path in files if not path.is_file()]:
         return Absent(str(run), state.get("state", "unknown"), f"no {', '.join(missing)}", read_overrides(state))
-    metrics = read_json(run / rundir.METRICS)
-    judged, settings = metrics.get(split), read_settings(run / rundir.CONFIG)
+    metrics = read_json(run / run_files.METRICS)
+    judged, settings = metrics.get(split), read_settings(run / run_files.CONFIG)
     if not isinstance(judged, dict):
         raise ProblemError(
             f"no figures of the {split} split", where=str(files[2]), mend="run it again, or leave it out"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation.figures import Sample, judge_calibration, judge_point, take_samples, tell
 from chexpert.evaluation.groups import judge_groups
 from chexpert.evaluation.join import read_judged
@@ -14,8 +15,7 @@ from chexpert.metrics import auroc_mean
 from chexpert.metrics.operating_point import RULES
 from chexpert.metrics.resampling import draw_studies
 from chexpert.observations import COMPETITION, find_observation
-from chexpert.problem import ProblemError
-from chexpert.synthetic import is_synthetic_path
+from chexpert.runs.synthetic import is_synthetic_path
 
 Points = Mapping[str, Mapping[str, float]]
 """Thresholds by observation and rule."""

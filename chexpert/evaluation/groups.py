@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation.circumstances import AGES
 from chexpert.evaluation.figures import Sample, judge_calibration, tell
 from chexpert.evaluation.judged import Judged
 from chexpert.metrics import percentile_interval
 from chexpert.metrics.resampling import weighted_means
-from chexpert.problem import ProblemError
 
 LEAST = 10
 """Positives and negatives of an observation below which a part is small: no gap is read from it."""

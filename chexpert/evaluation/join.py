@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from chexpert import rundir
+from chexpert.errors import ProblemError
 from chexpert.evaluation.judged import Judged
 from chexpert.evaluation.renaming import rename
 from chexpert.evaluation.tables import Named, read_labels, read_predictions, strip_copy, to_studies
-from chexpert.identity import is_hash
 from chexpert.metrics import find_study, number_studies
-from chexpert.problem import ProblemError
+from chexpert.runs import files as run_files
+from chexpert.runs.anonymize import is_hash
 
 
 def join(
@@ -74,4 +74,4 @@ def read_judged(
 
 def read_run(run: Path, split: str, level: str, views: str = "max") -> Judged:
     """What a run left of a split: its predictions, and the labels that it was judged by."""
-    return read_judged(rundir.predictions(run, split), rundir.labels(run, split), level, views)
+    return read_judged(run_files.predictions(run, split), run_files.labels(run, split), level, views)

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_curve
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation.entrants import Entrant, read_file
 from chexpert.evaluation.lineup import Lineup
 from chexpert.evaluation.tables import Named, read_labels, strip_copy
 from chexpert.metrics.bootstrap import find_ends
-from chexpert.problem import ProblemError
 
 TRUTH = "groundtruth.csv"
 ENTRIES = "example_models/predictions/standard"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation.entrants import Entrant
 from chexpert.evaluation.join import join
 from chexpert.evaluation.judged import Judged
 from chexpert.evaluation.tables import Named, strip_copy
 from chexpert.metrics import find_study, number_studies
 from chexpert.observations import COMPETITION
-from chexpert.problem import ProblemError
 
 
 @dataclass(frozen=True)

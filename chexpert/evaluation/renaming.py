@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation.tables import PATIENT, Named
-from chexpert.identity import SALT, hash_name, is_hash, shorten
-from chexpert.problem import ProblemError
+from chexpert.runs.anonymize import SALT, hash_name, is_hash, shorten
 
 ENDING = re.compile(r"\.(?:jpe?g|png|dcm|dicom|ima|tiff?|bmp|webp|jp2|j2k)$", re.IGNORECASE)
 """An ending that one side may lack."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chexpert import rundir
+from chexpert.errors import ProblemError
 from chexpert.evaluation.entrants import read_json
 from chexpert.evaluation.settings import flatten, read_settings
-from chexpert.problem import ProblemError
-from chexpert.synthetic import NOTE, is_synthetic_path
+from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import NOTE, is_synthetic_path
 
 Recipe = Mapping[str, Any]
 """The resolved config of a recipe, of which ``recipe`` says what is expected."""
@@ -66,17 +66,17 @@ def reproduce(
     Raises:
         ProblemError: there is no run, or a file cannot be read.
     """
-    told, settings = recipe["recipe"], read_settings(run / rundir.CONFIG)
+    told, settings = recipe["recipe"], read_settings(run / run_files.CONFIG)
     if not told:
         raise ProblemError("this recipe says nothing of what is expected", mend="one with a mapping `recipe`")
-    metrics = read_json(run / rundir.METRICS)
+    metrics = read_json(run / run_files.METRICS)
     reasons = [
         *find_unlike(recipe, settings),
         *check_start(told, settings, find_recipe),
-        *check_data(told, read_json(run / rundir.DATA), synthetic=is_synthetic_path(run)),
-        *check_outcome(told, metrics, read_json(run / rundir.STATE)),
+        *check_data(told, read_json(run / run_files.DATA), synthetic=is_synthetic_path(run)),
+        *check_outcome(told, metrics, read_json(run / run_files.STATE)),
     ]
-    figures = read_json(evaluation or rundir.evaluation(run, told["of"]["split"]))
+    figures = read_json(evaluation or run_files.evaluation(run, told["of"]["split"]))
     reasons += check_yardstick(recipe, figures, given=evaluation is not None)
     figure = figures.get("auroc_mean") or {}
     if told["expected"] is None:
@@ -109,11 +109,13 @@ def check_start(
     if not start or find_recipe is None:
         yield f"it did not start from a run of {before}: start_from=RUN"
         return
-    folder = next((path for path in (Path(start), *Path(start).parents[:2]) if (path / rundir.CONFIG).is_file()), None)
+    folder = next(
+        (path for path in (Path(start), *Path(start).parents[:2]) if (path / run_files.CONFIG).is_file()), None
+    )
     if folder is None:
         yield f"what it started from is not there to be compared with {before}: {start}"
         return
-    earlier, first = find_recipe(before), read_settings(folder / rundir.CONFIG)
+    earlier, first = find_recipe(before), read_settings(folder / run_files.CONFIG)
     for reason in (*find_unlike(earlier, first), *check_start(earlier["recipe"], first, find_recipe)):
         yield f"the run that it started from: {reason}"
 

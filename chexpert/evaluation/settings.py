@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 CHANCE = ("seed", "data.fold")
 """Keys that make another draw of the same configuration."""

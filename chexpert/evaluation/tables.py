@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation.circumstances import find_circumstances
 from chexpert.metrics import find_study, number_studies, reduce_labels, reduce_scores
 from chexpert.observations import OBSERVATIONS, find_observation
-from chexpert.problem import ProblemError
-from chexpert.records import LABELS, NUMBER, read_records
+from chexpert.tables.csv_text import LABELS, NUMBER, read_records
 
 KEYS = {"path": "Path", "study": "Study", "study_id": "Study"}
 """The column that names the rows, views or studies, in small letters; the last is MIMIC-CXR's."""

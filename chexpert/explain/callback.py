@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
-from chexpert import rundir
 from chexpert.data import CheXpertDataModule
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.choice import choose_rows, find_views
@@ -20,12 +19,13 @@ from chexpert.explain.masks import check_masks, find_masks
 from chexpert.explain.session import explain_views
 from chexpert.explain.view import View
 from chexpert.models import Model
+from chexpert.runs import files as run_files
 
 SMALL = 60  # dots an inch, of the sheets in TensorBoard
 
 
 class ExplainCallback(pl.Callback):
-    """Leaves explanations/ in the run; see :mod:`chexpert.rundir` for what lies in it.
+    """Leaves explanations/ in the run; see :mod:`chexpert.runs.files` for what lies in it.
 
     It hears the validation of the valid split that is not part of a fit; ``explain`` is called once the run's figures
     and its report are written, so that nothing is lost to it.
@@ -79,7 +79,7 @@ class ExplainCallback(pl.Callback):
 
     def explain(self, trainer: pl.Trainer, model: Model) -> Failures:
         """Explains and scores; whatever fails is noted, told, and costs nothing else."""
-        failures = Failures(self.run / rundir.EXPLANATIONS)
+        failures = Failures(self.run / run_files.EXPLANATIONS)
         if self.explainers and self.rows is not None:
             self._explain(trainer, model, failures)
             failures.write()

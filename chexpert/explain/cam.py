@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from chexpert.errors import ProblemError
 from chexpert.explain.attribution import Attribution, Explainer, check_request, explaining
 from chexpert.metrics import spearman
 from chexpert.models import Model
-from chexpert.problem import ProblemError
 
 
 class Cam(Explainer, ABC):

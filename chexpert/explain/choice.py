@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from chexpert.data import ViewDataset
+from chexpert.errors import ProblemError
 from chexpert.explain.view import View, find_view
 from chexpert.metrics import Segmentations
-from chexpert.problem import ProblemError
 
 
 def choose_rows(dataset: ViewDataset, paths: Sequence[str] | None, count: int, seed: int) -> list[int]:

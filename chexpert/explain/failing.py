@@ -8,8 +8,8 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
-from chexpert import rundir
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
 
 
 class Failures(dict[str, str]):
@@ -49,7 +49,7 @@ class Failures(dict[str, str]):
         if not self:
             return []
         names = [*dict.fromkeys(name for told in self.details.values() for name in told["explainers"])]
-        folder = run / f"{rundir.EXPLANATIONS}-{names[0]}"
+        folder = run / f"{run_files.EXPLANATIONS}-{names[0]}"
         again = join(["python", "scripts/explain.py", str(run), "--explainer", *names, "--out", str(folder)])
         lines = []
         for name, told in self.details.items():
@@ -59,9 +59,9 @@ class Failures(dict[str, str]):
 
     def write(self) -> None:
         """Leaves what failed; nothing where nothing did, nor where the disk is full: it is told all the same."""
-        path = self.folder / rundir.FAILED
+        path = self.folder / run_files.FAILED
         with suppress(OSError):
             if self:
-                rundir.write_json(path, self.details)
+                run_files.write_json(path, self.details)
             else:
                 path.unlink(missing_ok=True)

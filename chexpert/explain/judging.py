@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from chexpert import rundir
 from chexpert.data import ViewDataset
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.choice import find_views
@@ -17,7 +16,8 @@ from chexpert.explain.scored import choose_scored
 from chexpert.explain.session import predict, stack
 from chexpert.metrics import Segmentations, multilabel_auroc, youden_thresholds
 from chexpert.models import Model
-from chexpert.synthetic import is_phantom
+from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import is_phantom
 
 Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Probabilities, labels and mask of all views of the split, (N, C) each."""
@@ -89,5 +89,5 @@ class Judging:
         )
         head = {"split": "valid", "masks": masks and masks.where, "synthetic": is_phantom(Path(dataset.files[0]))}
         content = head | figures
-        rundir.write_json(folder / rundir.QUALITY, content)
+        run_files.write_json(folder / run_files.QUALITY, content)
         return content

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 from skimage.measure import approximate_polygon
 
-from chexpert import rundir
 from chexpert.explain.attribution import positive_share
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.geometry import carry_whole
@@ -17,6 +16,7 @@ from chexpert.explain.pictures import draw_explainer_sheet, draw_picture, find_s
 from chexpert.explain.pictures.canvas import Canvas
 from chexpert.explain.pictures.scale import Scale
 from chexpert.metrics import LocalMap, write_map
+from chexpert.runs import files as run_files
 
 QUALITY = 85  # of the JPEG film: 20 to 40 KB at 512 px
 LOOSE = 0.7  # pixels by which an outline may leave its border, for a tenth of the points
@@ -30,9 +30,9 @@ def write_explainer(folder: Path, name: str, views: Sequence[Sequence[Explanatio
         leave_film(folder, canvas)
         for explanation in explanations:
             entries.append(_write(folder, name, explanation, scale, canvas))
-    rundir.write_json(folder / name / rundir.MANIFEST, entries)
+    run_files.write_json(folder / name / run_files.MANIFEST, entries)
     sheet = draw_explainer_sheet(views)
-    sheet.savefig(rundir.explainer_sheet(folder, name))
+    sheet.savefig(run_files.explainer_sheet(folder, name))
     return sheet
 
 
@@ -51,13 +51,13 @@ def leave_map(path: Path, explanation: Explanation) -> None:
     local = LocalMap(
         whole, explanation.probability, width, height, grid and tuple(grid), view.matrix, attribution.signed.shape
     )
-    whose = {"view": np.array(rundir.view_name(view.path)), "observation": np.array(explanation.observation)}
+    whose = {"view": np.array(run_files.view_name(view.path)), "observation": np.array(explanation.observation)}
     write_map(path, local, signed=attribution.signed, **whose, **members)
 
 
 def leave_film(folder: Path, canvas: Canvas) -> None:
     """Writes the film that maps are shown over, without any of its file's metadata."""
-    path = rundir.film(folder, canvas.view.path)
+    path = run_files.film(folder, canvas.view.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(canvas.film).save(path, quality=QUALITY)
 
@@ -72,7 +72,7 @@ def trace_outline(canvas: Canvas, mask: np.ndarray | None) -> list[list[list[flo
 def _write(folder: Path, name: str, explanation: Explanation, scale: Scale, canvas: Canvas) -> dict[str, Any]:
     """Writes picture and map; returns what the manifest says of them, their places relative to the folder."""
     place = name, explanation.view.path, explanation.observation
-    picture, path = rundir.picture(folder, *place), rundir.attribution_map(folder, *place)
+    picture, path = run_files.picture(folder, *place), run_files.attribution_map(folder, *place)
     leave_map(path, explanation)
     picture.parent.mkdir(parents=True, exist_ok=True)
     draw_picture(explanation, scale).savefig(picture)
@@ -84,7 +84,7 @@ def _write(folder: Path, name: str, explanation: Explanation, scale: Scale, canv
         "truth": explanation.truth,
         "width": width,
         "height": height,
-        "film": str(rundir.film(folder, explanation.view.path).relative_to(folder)),
+        "film": str(run_files.film(folder, explanation.view.path).relative_to(folder)),
         "outline": trace_outline(canvas, explanation.mask),
         "scale": scale.limit,
         "positive_evidence": not scale.is_silent(explanation.attribution.signed),

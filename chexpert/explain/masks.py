@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from chexpert import rundir
 from chexpert.data import ViewDataset, get_size
+from chexpert.errors import ProblemError
 from chexpert.metrics import Segmentations
-from chexpert.problem import ProblemError
+from chexpert.runs import files as run_files
 
 OTHER_SIZE = "give the masks of this copy (those of v1.0 do not fit v1.0-small), or none: explain.masks=false"
 NAMES = ("gt_segmentations_valid.json", "gt_segmentations_val.json")  # the second as CheXlocalize distributes it
@@ -35,7 +35,7 @@ def check_masks(dataset: ViewDataset, rows: Iterable[int], masks: Segmentations)
     Raises:
         ProblemError: a mask is of another size than its image.
     """
-    sizes = {row: masks.size(rundir.view_name(dataset.paths[row])) for row in set(rows)}
+    sizes = {row: masks.size(run_files.view_name(dataset.paths[row])) for row in set(rows)}
     outlined = {row: size for row, size in sizes.items() if size}
     found = {row: get_size(dataset.files[row]) for row in outlined}
     wrong = sorted(row for row, size in found.items() if size and size != outlined[row])

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from chexpert.errors import ProblemError
 from chexpert.explain.attribution import Attribution, Explainer, check_request
 from chexpert.explain.fills import FILLS, fill_film
 from chexpert.explain.probing import Probe
 from chexpert.models import Model
-from chexpert.problem import ProblemError
 
 
 class Perturbing(Explainer, ABC):

@@ -8,10 +8,10 @@ from typing import TypeVar
 import torch
 
 from chexpert.data.parallel import watch
+from chexpert.errors import ProblemError
 from chexpert.explain.attribution import explaining
 from chexpert.explain.memory import is_out_of_memory, peak_bytes
 from chexpert.models import Model
-from chexpert.problem import ProblemError
 
 Write = Callable[[int, torch.Tensor], None]
 """Fills a buffer (n, 1, H, W) with the films ``start`` .. ``start + n - 1``."""

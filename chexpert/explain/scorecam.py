@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import torch
 
+from chexpert.errors import ProblemError
 from chexpert.explain.attribution import Attribution, check_request, explaining
 from chexpert.explain.cam import Cam, as_map, attribute, upsample
 from chexpert.explain.fills import FILLS, fill_film
 from chexpert.explain.probing import Probe
 from chexpert.models import Model
-from chexpert.problem import ProblemError
 
 
 class ScoreCAM(Cam):

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from chexpert import rundir
 from chexpert.explain.attribution import Explainer, explaining
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.failing import Failures
@@ -18,6 +17,7 @@ from chexpert.explain.probing import estimate_seconds
 from chexpert.explain.scored import BATCH, explain_batches
 from chexpert.explain.view import View
 from chexpert.models import Model
+from chexpert.runs import files as run_files
 
 
 def explain_views(
@@ -38,7 +38,7 @@ def explain_views(
         explainers: by name.
         views: one or more.
         observations: names of the C outputs.
-        folder: for explanations; see :mod:`chexpert.rundir`.
+        folder: for explanations; see :mod:`chexpert.runs.files`.
         only: explain these observations of every view; by default its ``top`` most probable ones.
         top: how many of the most probable observations.
         failures: notes the explainers that fail, and the others go on; without it, the first failure ends all.
@@ -65,7 +65,7 @@ def explain_views(
             explained[name] = own
     for methods in zip(*explained.values(), strict=True):
         sheet = draw_view_sheet(dict(zip(explained, methods, strict=True)))
-        path = rundir.view_sheet(folder, methods[0][0].view.path)
+        path = run_files.view_sheet(folder, methods[0][0].view.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.savefig(path)
         sheets[f"views/{path.stem}"] = sheet

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 import torch
 
+from chexpert.errors import ProblemError
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.cam import Cam
 from chexpert.explain.eigencam import EigenCAM
@@ -20,7 +21,6 @@ from chexpert.explain.occlusion import Occlusion
 from chexpert.explain.rise import Rise
 from chexpert.explain.scorecam import ScoreCAM
 from chexpert.models import Model
-from chexpert.problem import ProblemError
 
 KINDS = (GradCAM, HiResCAM, GradCAMPlusPlus, LayerCAM, EigenCAM, ScoreCAM, Lime, Occlusion, Rise, IntegratedGradients)
 FEW = {"samples": 4, "superpixels": 4, "channels": 2, "steps": 1, "patch": 0.5, "stride": 0.5}

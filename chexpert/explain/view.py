@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from chexpert import rundir
 from chexpert.data import Preprocessing, ViewDataset, read_gray
 from chexpert.data.preprocessing import LEAST_SIDE
+from chexpert.errors import ProblemError
 from chexpert.explain.geometry import carry_back
 from chexpert.explain.masks import OTHER_SIZE
 from chexpert.metrics import Segmentations
-from chexpert.problem import ProblemError
+from chexpert.runs import files as run_files
 
 FILM = "give the JPEG, PNG, TIFF or DICOM of a radiograph"
 
@@ -42,7 +42,7 @@ class View:
     @property
     def name(self) -> str:
         """patient64541_study1_view1_frontal, as CheXlocalize spells it."""
-        return rundir.view_name(self.path)
+        return run_files.view_name(self.path)
 
     def carry_back(self, maps: np.ndarray) -> np.ndarray:
         """Maps (..., S, S) in model coordinates to (..., H, W) on the film."""
@@ -80,7 +80,7 @@ def find_view(
     labels, known = batch.targets[0].tolist(), batch.mask[0].tolist()
     truth = {name: int(labels[c]) for c, name in enumerate(observations) if known[c]}
     path = batch.paths[0]
-    outlined = masks.masks(rundir.view_name(path)) if masks else {}
+    outlined = masks.masks(run_files.view_name(path)) if masks else {}
     for name, mask in outlined.items():
         _check_size(mask, film, path, name)
     return View(path, batch.images[0], film, dataset.preprocessing.matrix(*film.shape), truth, outlined)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chexpert.errors import ProblemError
 from chexpert.metrics.pickled_maps import read_pickled
 from chexpert.metrics.segmentations import SPELLED
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 ENDINGS = ("_map.npz", "_map.pkl")
 """Of this project's maps, and of those that CheXlocalize's own code writes."""

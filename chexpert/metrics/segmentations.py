@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
+from chexpert.errors import ProblemError
 from chexpert.metrics.runlengths import RunLengths, check
 from chexpert.observations import CHEXLOCALIZE, LOCALISED, OBSERVATIONS
-from chexpert.problem import ProblemError
 
 SPELLED = {theirs: ours for ours, theirs in CHEXLOCALIZE.items()}
 """CheXpert's spelling of what CheXlocalize calls otherwise."""

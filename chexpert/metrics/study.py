@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 MIMIC = re.compile(r"s[0-9]{8}")
 """A study's folder in MIMIC-CXR."""

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from chexpert.errors import ProblemError
 from chexpert.metrics.localization import contains_cell, hit
 from chexpert.metrics.maps import LocalMap, MapFile
 from chexpert.metrics.overlap import Threshold, ious, segment, upsample
 from chexpert.metrics.segmentations import Segmentations
 from chexpert.observations import LOCALISED
-from chexpert.problem import ProblemError
 
 COPY = "give the masks of this copy: those of v1.0 do not fit v1.0-small"
 

@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
+from chexpert.errors import ProblemError
 from chexpert.metrics.overlap import Threshold
 from chexpert.metrics.segmentations import SPELLED
 from chexpert.metrics.tally import Tally
-from chexpert.problem import ProblemError
-from chexpert.records import read_records
+from chexpert.tables.csv_text import read_records
 
 THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 """Of a map in [0, 1]; those that CheXlocalize tries."""

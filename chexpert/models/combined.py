@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from chexpert.errors import ProblemError
 from chexpert.models.backbone import Backbone
 from chexpert.models.model import Model, find_dropout_problems
 from chexpert.models.readout import Readout
-from chexpert.problem import ProblemError
 
 
 class Combined(Model):

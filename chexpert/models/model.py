@@ -8,9 +8,9 @@ import torch
 from timm.layers import convert_sync_batchnorm
 from torch import nn
 
+from chexpert.errors import ProblemError
 from chexpert.models.backbone import Backbone
 from chexpert.models.readout import Readout
-from chexpert.problem import ProblemError
 
 
 class Model(nn.Module, ABC):

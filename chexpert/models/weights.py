@@ -18,7 +18,7 @@ import timm
 import torch
 from timm.models import adapt_input_conv
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 WAYS_OUT = (
     "pretrained=false trains from scratch; pretrained=PATH takes a file (safetensors, a state dict, a checkpoint), "

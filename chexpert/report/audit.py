@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chexpert.observations import STATES
-from chexpert.synthetic import NOTE
+from chexpert.runs.synthetic import NOTE
 
 FIRST = 3  # problems of a kind that are told in full
 

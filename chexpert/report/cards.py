@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from chexpert import rundir
 from chexpert.evaluation import Calibration, Judged, describe_level, read_run
 from chexpert.report.forest import REST, ROW, Row, paint_forest
 from chexpert.report.groups import list_groups, list_rows
 from chexpert.report.reliability import AFTER, BEFORE, paint_diagram, tell_before_and_after
-from chexpert.synthetic import WORDS
+from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import WORDS
 
 DPI, WIDTH = 100, 4.2  # dots an inch, inches: about as wide as a card, for TensorBoard shrinks by leaving dots out
 PANEL = 1.6  # inches of a reliability diagram
@@ -43,7 +43,7 @@ def draw_figures(folder: Path, split: str, content: Mapping[str, Any]) -> Iterat
         across = f"mean AUROC over {len(mean['over'])}, 95 % interval; gray: small\n{where}"
         yield f"groups/Intervals/{split}", draw_rows(list_rows(content, list_groups(content)), across)
     if content["calibration"]:
-        fitted = folder / rundir.CALIBRATION
+        fitted = folder / run_files.CALIBRATION
         calibration = Calibration.read(fitted) if content.get("calibrated") and fitted.is_file() else None
         judged = read_run(folder, split, content["level"], content["views"] or "max")
         if np.isfinite(judged.labels).any():

@@ -15,7 +15,7 @@ from chexpert.report.comparison_tables import (
     setting_rows,
 )
 from chexpert.report.names import find_common, hide_override
-from chexpert.synthetic import WORDS
+from chexpert.runs.synthetic import WORDS
 
 LEVEL = 0.05
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chexpert import rundir
 from chexpert.report.comparison import describe_notes, describe_yardstick
 from chexpert.report.comparison_tables import (
     auroc_table,
@@ -19,6 +18,7 @@ from chexpert.report.comparison_tables import (
 from chexpert.report.forest import Row, draw_forest
 from chexpert.report.names import HIDDEN, hide_override, hide_value, names_file
 from chexpert.report.page import render_page
+from chexpert.runs import files as run_files
 
 FILES = ("comparison.csv", "comparison.md", "comparison.html", "comparison.json")
 
@@ -27,10 +27,10 @@ def write_comparison(folder: Path, content: Mapping[str, Any]) -> list[Path]:
     """Writes the comparison as CSV, Markdown, HTML and JSON; returns the files."""
     paths, content = [folder / name for name in FILES], pass_on(content)
     header, *rows = list(list_figures(content))
-    rundir.write_table(paths[0], header, rows)
+    run_files.write_table(paths[0], header, rows)
     paths[1].write_text(to_markdown(content), encoding="utf-8")
     paths[2].write_text(to_page(content), encoding="utf-8")
-    rundir.write_json(paths[3], content)
+    run_files.write_json(paths[3], content)
     return paths
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chexpert.evaluation import describe_level
-from chexpert.synthetic import WORDS
+from chexpert.runs.synthetic import WORDS
 
 SHOWN = 5
 """Names of left out rows that are printed."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from chexpert import rundir
 from chexpert.report.names import Names
 from chexpert.report.overlay import draw_overlay, to_address
+from chexpert.runs import files as run_files
 
 TRUTHS = {1: "present", 0: "absent", None: "not labelled"}
 LONGEST = 448  # pixels of a film
@@ -76,22 +76,22 @@ class Gallery:
 
 def read_gallery(run: Path, names: Names) -> Gallery:
     """What lies in explanations/, whatever of it is there."""
-    folder = run / rundir.EXPLANATIONS
-    explainers = sorted(path.parent.name for path in folder.glob(f"*/{rundir.MANIFEST}"))
+    folder = run / run_files.EXPLANATIONS
+    explainers = sorted(path.parent.name for path in folder.glob(f"*/{run_files.MANIFEST}"))
     views: dict[str, int] = {}
     cards: dict[tuple[str, str], Card] = {}
     for explainer in explainers:
-        for entry in read_manifest(folder / explainer / rundir.MANIFEST):
+        for entry in read_manifest(folder / explainer / run_files.MANIFEST):
             view, observation = str(entry["view"]), str(entry["observation"])
             number = views.setdefault(view, len(views))
             card = cards.setdefault((view, observation), _begin(entry, number, names.film(view)))
-            path = rundir.attribution_map(folder, explainer, view, observation)
+            path = run_files.attribution_map(folder, explainer, view, observation)
             drawn = draw_overlay(path, entry.get("scale"))
             if drawn and not card.width:
                 card.width, card.height = drawn[1]
             silent = not entry.get("positive_evidence", True)
             card.layers.append(Layer(explainer, drawn and drawn[0], silent))
-    films = [read_film(rundir.film(folder, view)) for view in views]
+    films = [read_film(run_files.film(folder, view)) for view in views]
     ordered = sorted(cards.values(), key=lambda card: (card.film, -card.probability))
     return Gallery(explainers, ordered, films)
 

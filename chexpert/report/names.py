@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chexpert import rundir
+from chexpert.errors import ProblemError
 from chexpert.evaluation.settings import PLACES
-from chexpert.identity import hash_name, is_private, read_salt
-from chexpert.problem import ProblemError
-from chexpert.resume import PLACE, read_state
+from chexpert.runs import files as run_files
+from chexpert.runs.anonymize import hash_name, is_private, read_salt
+from chexpert.runs.resume import PLACE, read_state
 
 KINDS = ("hash", "path")
 HIDDEN = "[a path]"
@@ -82,7 +82,7 @@ def name_folder(run: Path) -> str:
     """
     try:
         overrides = read_state(run).get("overrides")
-        common = read_state(run.parent, rundir.SWEEP).get("overrides")
+        common = read_state(run.parent, run_files.SWEEP).get("overrides")
     except ProblemError:
         return run.name
     if not isinstance(overrides, list):

@@ -8,7 +8,7 @@ import yaml
 from chexpert.report.names import Names
 from chexpert.report.record import Record
 from chexpert.report.yardstick import describe_choice, is_synthetic
-from chexpert.synthetic import WORDS
+from chexpert.runs.synthetic import WORDS
 
 SHOWN = 200
 """Names of skipped films, and of rows left out, that are listed."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from chexpert.synthetic import NOTE
+from chexpert.runs.synthetic import NOTE
 
 WIDTHS = (26, 21, 22, 22, 11, 7)
 LEAST_MAPS = 5  # below it a mean is no ground for a warning

@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from chexpert import rundir
+from chexpert.errors import ProblemError
 from chexpert.evaluation import Calibration, Judged, read_run
-from chexpert.problem import ProblemError
 from chexpert.report.evaluation import describe_evaluation
 from chexpert.report.quality import quality_table
+from chexpert.runs import files as run_files
 
 SPLITS = ("test", "valid", "dev")
 """The furthest from what was trained and chosen on first."""
@@ -76,10 +76,10 @@ class Record:
         Raises:
             ProblemError: nothing was judged there.
         """
-        metrics = keep(read_json(run / rundir.METRICS), METRICS | dict.fromkeys(SPLITS, dict))
+        metrics = keep(read_json(run / run_files.METRICS), METRICS | dict.fromkeys(SPLITS, dict))
         if not any({"n", "auroc"} <= metrics.get(split, {}).keys() for split in SPLITS):
             mend = "give the folder of a run that was judged: outputs/<name>/<time>"
-            raise ProblemError("no figures of a run", where=str(run / rundir.METRICS), mend=mend)
+            raise ProblemError("no figures of a run", where=str(run / run_files.METRICS), mend=mend)
         record = cls(run, metrics)
         record._read_settings()
         for split in record.splits:
@@ -110,21 +110,21 @@ class Record:
         self.lacks.append(Lack(what, mend))
 
     def _read_settings(self) -> None:
-        self.config = keep(read_yaml(self.run / rundir.CONFIG), CONFIG)
-        self.state = keep(read_json(self.run / rundir.STATE), STATE)
-        self.data = keep(read_json(self.run / rundir.DATA), DATA)
+        self.config = keep(read_yaml(self.run / run_files.CONFIG), CONFIG)
+        self.state = keep(read_json(self.run / run_files.STATE), STATE)
+        self.data = keep(read_json(self.run / run_files.DATA), DATA)
         told = {
-            rundir.CONFIG: (self.config, "settings and label policy"),
-            rundir.STATE: (self.state, "command, versions and outcome"),
-            rundir.DATA: (self.data, "counts and fingerprints of the data"),
+            run_files.CONFIG: (self.config, "settings and label policy"),
+            run_files.STATE: (self.state, "command, versions and outcome"),
+            run_files.DATA: (self.data, "counts and fingerprints of the data"),
         }
         for name, (content, what) in told.items():
             if not content:
                 self.lack(f"{what}: no readable {name} in the run", "runs of this version write it")
 
     def _read_split(self, split: str) -> None:
-        predictions, labels = rundir.predictions(self.run, split), rundir.labels(self.run, split)
-        path = rundir.evaluation(self.run, split)
+        predictions, labels = run_files.predictions(self.run, split), run_files.labels(self.run, split)
+        path = run_files.evaluation(self.run, split)
         content = read_json(path)
         if fits(content, lambda: describe_evaluation(content, "")):
             self.evaluations[split] = content
@@ -143,7 +143,7 @@ class Record:
             self.lack(what, "put the labels there (Path and the observations), then make this report again")
 
     def _read_quality(self) -> None:
-        path = self.run / rundir.EXPLANATIONS / rundir.QUALITY
+        path = self.run / run_files.EXPLANATIONS / run_files.QUALITY
         content = read_json(path)
         if fits(content, lambda: quality_table(content)):
             self.quality = content
@@ -151,17 +151,17 @@ class Record:
             self.lack(f"quality of explanations: {_short(path)} has another form than this version writes", "run again")
 
     def _read_failures(self) -> None:
-        for name, told in read_json(self.run / rundir.EXPLANATIONS / rundir.FAILED).items():
+        for name, told in read_json(self.run / run_files.EXPLANATIONS / run_files.FAILED).items():
             told = told if isinstance(told, Mapping) else {"why": told}  # an older version's
             listed = told.get("explainers")
             names = [*map(str, listed)] if listed and isinstance(listed, list) else [name]
-            folder = f"RUN/{rundir.EXPLANATIONS}-{names[0]}"
+            folder = f"RUN/{run_files.EXPLANATIONS}-{names[0]}"
             mend = f"python scripts/explain.py RUN --explainer {' '.join(names)} --out {folder}"
             what = f"explanations by {name}, which" if names == [name] else f"explanations: {name}"
             self.lack(f"{what} failed: {told.get('why')}", mend)
 
     def _read_calibration(self) -> None:
-        path = self.run / rundir.CALIBRATION
+        path = self.run / run_files.CALIBRATION
         if not path.is_file():
             what = (
                 "calibrated probabilities: nothing was fitted, as no split was left to fit it on, or none was asked for"
@@ -171,7 +171,7 @@ class Record:
         try:
             self.calibration = Calibration.read(path)
         except ProblemError:
-            self.lack(f"calibrated probabilities: {rundir.CALIBRATION} cannot be read", "run again")
+            self.lack(f"calibrated probabilities: {run_files.CALIBRATION} cannot be read", "run again")
 
 
 def keep(content: dict[str, Any], kinds: Mapping[str, type]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chexpert import rundir
 from chexpert.report import provenance
 from chexpert.report.curves import draw_curves
 from chexpert.report.forest import Row, draw_forest
@@ -19,6 +18,7 @@ from chexpert.report.reliability import judge_reliability
 from chexpert.report.training_curves import draw_training
 from chexpert.report.verdict import conclude_in_two, find_aurocs, find_warnings
 from chexpert.report.yardstick import describe_interval, describe_rows
+from chexpert.runs import files as run_files
 
 HASHED = (
     "Images are named by hashes: id-... is a hash of the image's path in the label file or as it was given, keyed by "
@@ -37,9 +37,9 @@ def write_report(run: Path, ids: str = "hash", out: Path | None = None) -> Path:
     Raises:
         ProblemError: nothing was judged there.
     """
-    path = out or run / rundir.REPORT
+    path = out or run / run_files.REPORT
     page = make_page(Record.read(run), Names(ids, run))
-    rundir.write_text(path, page)  # an older one stands where there is no room for this one
+    run_files.write_text(path, page)  # an older one stands where there is no room for this one
     return path
 
 

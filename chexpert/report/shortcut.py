@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chexpert.synthetic import WORDS
+from chexpert.runs.synthetic import WORDS
 
 HOW = {"counterfactual": "drawn without", "above_control": "filled, less controls"}
 DEGREES = {0.5: " heavily", 0.25: "", 0: " slightly"}

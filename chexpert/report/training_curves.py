@@ -12,9 +12,9 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from chexpert import rundir
 from chexpert.report.drawing import FAINT, INK, draw, show_text
 from chexpert.report.style import OTHER, SERIES
+from chexpert.runs import files as run_files
 
 SIZE = (4.4, 3.0)  # inches
 MOST = 400  # points of a line
@@ -43,7 +43,7 @@ def draw_training(run: Path, best_epoch: int | None, split: str) -> list[Trainin
         best_epoch: from 0, whose weights are judged.
         split: on which the epoch was chosen.
     """
-    lines = read_lines(run / rundir.TENSORBOARD)
+    lines = read_lines(run / run_files.TENSORBOARD)
     best = None if best_epoch is None else best_epoch + 1
     losses = {name: lines[tag] for name, tag in (("training", "train/loss"), (split, "val/loss")) if tag in lines}
     aurocs = {tag.removeprefix(PREFIX): line for tag, line in lines.items() if tag.startswith(PREFIX)}

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from chexpert import rundir
 from chexpert.report.evaluation import format_figure
 from chexpert.report.quality import ALIKE, find_flags
 from chexpert.report.record import Record, read_json
 from chexpert.report.shortcut import describe_culprits
 from chexpert.report.yardstick import describe_choice, describe_labels, describe_rows
+from chexpert.runs import files as run_files
 
 CHANCE = 0.5
 FEW = 2
@@ -75,7 +75,7 @@ def count_classes(figure: dict[str, Any]) -> str:
 
 def find_shortcuts(record: Record) -> Iterator[str]:
     """What scripts/find_shortcuts.py accuses, where it was run."""
-    content = read_json(record.run / rundir.SHORTCUTS / "shortcut.json")
+    content = read_json(record.run / run_files.SHORTCUTS / "shortcut.json")
     if content:
         yield from describe_culprits(content)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from chexpert.evaluation import describe_level
 from chexpert.report.record import Record
-from chexpert.synthetic import WORDS, is_synthetic_run
+from chexpert.runs.synthetic import WORDS, is_synthetic_run
 
 
 def describe_rows(record: Record, split: str) -> str:

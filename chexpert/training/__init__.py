@@ -4,41 +4,31 @@ from chexpert.training.auc_margin import AUCMarginLoss
 from chexpert.training.averaging import EMA, SWA
 from chexpert.training.focal import AsymmetricLoss, FocalLoss
 from chexpert.training.groups import start_optimizer
-from chexpert.training.keeping import BestCheckpoint, EveryCheckpoint, keep_best
 from chexpert.training.loss import MaskedBCE, count_targets
 from chexpert.training.module import MultilabelModule
 from chexpert.training.pesg import PESG
 from chexpert.training.precision import choose_precision, find_device, native_precision
 from chexpert.training.progress import make_progress
 from chexpert.training.results import ResultsWriter
-from chexpert.training.resuming import RESUME, LastCheckpoint
 from chexpert.training.schedules import OneCycle, WarmupCosine, start_scheduler
-from chexpert.training.storing import WholeCheckpointIO, clean
 from chexpert.training.weighted import WeightedBCE
 
 __all__ = [
     "EMA",
     "PESG",
-    "RESUME",
     "SWA",
     "AUCMarginLoss",
     "AsymmetricLoss",
-    "BestCheckpoint",
-    "EveryCheckpoint",
     "FocalLoss",
-    "LastCheckpoint",
     "MaskedBCE",
     "MultilabelModule",
     "OneCycle",
     "ResultsWriter",
     "WarmupCosine",
     "WeightedBCE",
-    "WholeCheckpointIO",
     "choose_precision",
-    "clean",
     "count_targets",
     "find_device",
-    "keep_best",
     "make_progress",
     "native_precision",
     "start_optimizer",

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 from chexpert.training.loss import EntryLoss
 
 

@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 class Averaging(WeightAveraging):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def compile_function(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:

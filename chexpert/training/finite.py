@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 MEND = "lower optimizer.lr, set trainer.gradient_clip_val, or take trainer.precision=32-true"
 

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import logsigmoid
 from torchvision.ops import sigmoid_focal_loss
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 from chexpert.training.loss import EntryLoss
 
 

@@ -10,8 +10,8 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
 from chexpert.data import Batch
+from chexpert.errors import ProblemError
 from chexpert.models import LONE, Model
-from chexpert.problem import ProblemError
 from chexpert.training.compiling import compile_function
 from chexpert.training.finite import LossWatch, Step, check_weights
 from chexpert.training.fused import fuse

@@ -8,8 +8,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
-from chexpert import rundir
-from chexpert.training.keeping import BestCheckpoint
+from chexpert.checkpoints.callbacks import BestCheckpoint
+from chexpert.runs import files as run_files
 from chexpert.training.layout import make_layout, order
 from chexpert.training.module import MultilabelModule
 from chexpert.training.validation import Validation
@@ -45,8 +45,8 @@ class ResultsWriter(pl.Callback):
         split = data.judging
         seen = pl_module.validation
         scores = zip(seen.paths, seen.scores.rows()[0].tolist(), strict=True)
-        rundir.write_predictions(rundir.predictions(self.run, split), seen.observations, scores)
-        data.write_labels(rundir.labels(self.run, split), split, seen.paths)
+        run_files.write_predictions(run_files.predictions(self.run, split), seen.observations, scores)
+        data.write_labels(run_files.labels(self.run, split), split, seen.paths)
         judged = summarise(seen) | {key: data.sources[split][key] for key in ("labels", "synthetic")}
         epoch = find_best(trainer).best_epoch
         self.metrics |= {
@@ -56,7 +56,7 @@ class ResultsWriter(pl.Callback):
             "seconds": round(time.monotonic() - self.started, 1),
             "skipped": sorted(data.skipped),
         }
-        rundir.write_json(self.run / rundir.METRICS, self.metrics)
+        run_files.write_json(self.run / run_files.METRICS, self.metrics)
         if isinstance(trainer.logger, TensorBoardLogger):
             writer = trainer.logger.experiment
             probabilities, labels, mask = seen.judged

@@ -8,7 +8,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 class OneCycle(OneCycleLR):

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from chexpert import rundir
 from chexpert.data import Batch
 from chexpert.metrics import (
     Auroc,
@@ -20,6 +19,7 @@ from chexpert.metrics import (
     number_studies,
     reduce_to_studies,
 )  # fmt: skip
+from chexpert.runs import files as run_files
 from chexpert.training.auroc import MultilabelAuroc
 
 
@@ -91,7 +91,7 @@ class Validation(nn.Module):
     def conclude(self) -> float:
         """Computes the AUROC, and returns the mean loss over all labels."""
         probabilities, labels, mask = (part.cpu().numpy() for part in self.scores.rows())
-        rows = rundir.as_written(probabilities), labels, mask  # figures of the file that is left, to the last digit
+        rows = run_files.as_written(probabilities), labels, mask  # figures of the file that is left, to the last digit
         if self.level == "study":
             rows = reduce_to_studies([find_study(path) for path in self.paths], *rows, score=self.study_score)
         self.judged = rows

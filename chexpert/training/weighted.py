@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 from chexpert.training.loss import EntryLoss
 
 WORDS = ("auto", "batch")

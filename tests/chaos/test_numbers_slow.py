@@ -12,7 +12,7 @@ from harness import digest, find_differences, find_unreadable
 from test_run import start
 
 from chexpert.data import ViewDataset, write_phantom
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 from chexpert.training import MaskedBCE, MultilabelModule
 
 SHORT = ["trainer.max_epochs=3", "explainer=[gradcam]", "model.dropout=0.3"]

@@ -12,7 +12,7 @@ from test_run import start
 
 from chexpert.data import write_phantom
 from chexpert.explain import GradCAM, HiResCAM
-from chexpert.stopping import Stopped
+from chexpert.signals import Stopped
 from chexpert.training import MultilabelModule
 
 SHORT = ["trainer.max_epochs=2", "explainer=[gradcam,hirescam]", "model.dropout=0.3", "save_minutes=1000"]

@@ -214,10 +214,10 @@ def test_of_two_processes_that_train_together_one_hangs(films, tmp_path, signum,
 @signals
 def test_a_run_ends_that_waits_within_a_library(films, tmp_path, signum):
     """A look-up of a name that is not answered keeps every signal from Python; so does a wait in C."""
-    waits = "import ctypes, chexpert.run\nlock = ctypes.CDLL(None).pthread_mutex_lock\n"
+    waits = "import ctypes, chexpert.engine.train\nlock = ctypes.CDLL(None).pthread_mutex_lock\n"
     waits += "mutex = ctypes.create_string_buffer(64)\n"
     waits += "def wait(): lock(mutex); lock(mutex)\n"
-    waits += "chexpert.run.try_out = lambda cfg: wait(); "
+    waits += "chexpert.engine.train.try_out = lambda cfg: wait(); "
     options = [f"hydra.run.dir={tmp_path / 'run'}", f"data.root={films}", "data=small", "pretrained=false"]
     code = f"{waits}import runpy, sys; sys.argv[1:] = {options!r}; runpy.run_path('train.py', run_name='__main__')"
     process = call(tmp_path, "-c", code)
@@ -229,7 +229,7 @@ def test_a_run_ends_that_waits_within_a_library(films, tmp_path, signum):
 @signals
 def test_a_job_of_a_sweep_that_waits_for_another_process_ends(films, tmp_path, signum):
     (tmp_path / "sweep/0").mkdir(parents=True)
-    hold = "import sys, time; from pathlib import Path; from chexpert.state import alone\n"
+    hold = "import sys, time; from pathlib import Path; from chexpert.runs.state import alone\n"
     hold += "with alone(Path(sys.argv[1])): print(flush=True); time.sleep(3000)"
     with subprocess.Popen([sys.executable, "-c", hold, tmp_path / "sweep/0"], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None

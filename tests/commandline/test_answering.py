@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from chexpert.commandline import Settings, check, keys
-from chexpert.commandline.words import split_commas
+from chexpert.cli import Settings, check, keys
+from chexpert.cli.words import split_commas
 from chexpert.config import find_problems
 from chexpert.config.paths import quote_values
 from chexpert.config.resolving import to_plain
-from chexpert.problem import ProblemError, advise_extra
+from chexpert.errors import ProblemError, advise_extra
 
 PROJECT = Path(__file__).parents[2]
 SETTINGS = Settings(PROJECT / "conf")

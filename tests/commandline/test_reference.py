@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chexpert.commandline import Settings, answer
-from chexpert.commandline.reference import WIDTH, write_reference
-from chexpert.commandline.settings import GIVEN, list_networks
-from chexpert.commandline.sources import read_arguments
+from chexpert.cli import Settings, answer
+from chexpert.cli.reference import WIDTH, write_reference
+from chexpert.cli.settings import GIVEN, list_networks
+from chexpert.cli.sources import read_arguments
 from chexpert.config.schema import GROUP_KEYS, Config, ExplainConfig
 
 CONF = Path(__file__).parents[2] / "conf"

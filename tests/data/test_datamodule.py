@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from chexpert import rundir
-from chexpert.continuing import check_data
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, content, list_differences, list_repaired
 from chexpert.data.manifest import hash_file, write_manifest
+from chexpert.engine.resume_checks import check_data
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
+from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Fracture"]
 
@@ -543,8 +543,8 @@ def test_where_a_run_goes_on_each_image_is_read_once_and_repaired_ones_are_told(
     before = make_data(spoil=truncate("train", 3)).summarise()
     run = tmp_path / "run"
     run.mkdir()
-    rundir.write_json(run / rundir.DATA, before)
-    rundir.write_json(run / rundir.METRICS, {"skipped": [film("train", 4)]})
+    run_files.write_json(run / run_files.DATA, before)
+    run_files.write_json(run / run_files.METRICS, {"skipped": [film("train", 4)]})
     data, read, digest = make_data(), [], content._digest_file
     monkeypatch.setattr(content, "_digest_file", lambda path: read.append(path) or digest(path))
     check_data(run, data)

@@ -13,7 +13,7 @@ from test_dicom import make_dicom
 from chexpert.data import Preprocessing, read_gray
 from chexpert.data.decoding import decode, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 RNG = np.random.default_rng(0)
 FILM = RNG.integers(0, 256, (40, 50), dtype=np.uint8)

@@ -8,7 +8,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from chexpert.data import Preprocessing, read_gray
 from chexpert.data.decoding import decode
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 WINDOW_1 = {"WindowCenter": 2000, "WindowWidth": 1000}
 RGB = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0, "BitsAllocated": 8,

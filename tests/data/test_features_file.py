@@ -13,7 +13,7 @@ from PIL import Image
 
 from chexpert.data import Preprocessing, ViewDataset
 from chexpert.data.features import Features, FeatureViews, open_features
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 WIDTH = 3
 

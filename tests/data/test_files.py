@@ -5,7 +5,7 @@ import os
 import pytest
 
 from chexpert.data.files import find_present
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from chexpert.data.frame import CIRCUMSTANCES, HEADER, read_frame, read_studies, select_views
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 
 @pytest.fixture

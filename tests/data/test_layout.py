@@ -3,8 +3,8 @@
 import pytest
 
 from chexpert.data.explore import find_layout
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 NAMED = [
     ("small", "CheXpert-v1.0-small"),

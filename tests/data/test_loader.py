@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from chexpert.batches import find_smallest_share
 from chexpert.data import Preprocessing, ViewDataset, workers
+from chexpert.data.batches import find_smallest_share
 from chexpert.data.loader import Share, Start, ViewBatches, ViewSampler, make_loader
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def keys(*, shuffle=True, seed=0, epoch=0, length=50):

@@ -9,7 +9,7 @@ import pytest
 
 from chexpert.data.audit import compare_manifest
 from chexpert.data.manifest import read_manifest, write_manifest
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 A, B = "a" * 64, "b" * 64
 

@@ -8,8 +8,8 @@ import pytest
 
 from chexpert.data.frame import HEADER, read_frame
 from chexpert.data.manifest import check_files, hash_file
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 PATH = (
     r"(CheXpert-v1\.0-small/)train/(patient\d{5}[/_]study[1-9]\d*[/_]view[1-9]\d*_(frontal|lateral))"

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from chexpert.data import parallel
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 FILES = [f"{i}.jpg" for i in range(100)]
 

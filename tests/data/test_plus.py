@@ -8,8 +8,8 @@ import pytest
 
 from chexpert.data.explore import find_layout
 from chexpert.data.plus import read_plus
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 FIRST = "train/patient00001/study1/view1_frontal"
 PLUS = "path_to_image,path_to_dcm,frontal_lateral,ap_pa,age,sex,race,report,split"

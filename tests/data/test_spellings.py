@@ -13,8 +13,8 @@ from chexpert.data.audit import audit_copy
 from chexpert.data.explore import find_layout
 from chexpert.data.fingerprint import fingerprint
 from chexpert.data.frame import read_frame, read_studies
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 FOLDER = "CheXpert-v1.0-small"
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from chexpert.data.split import check_folds, held_range, hold_out, place_patients
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def make_frame(patients):

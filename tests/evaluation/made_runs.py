@@ -3,8 +3,8 @@
 import numpy as np
 import yaml
 
-from chexpert import rundir
 from chexpert.observations import COMPETITION
+from chexpert.runs import files as run_files
 
 STUDIES = [f"CheXpert-v1.0-small/valid/patient{64541 + row}/study1" for row in range(120)]
 RNG = np.random.default_rng(0)
@@ -23,16 +23,16 @@ def make_run(
 ):
     settings = {"name": "made", "seed": seed, "study_score": "max", "labels": {"seed": seed}} | config
     folder.mkdir(parents=True)
-    (folder / rundir.CONFIG).write_text(yaml.safe_dump(settings))
-    rundir.write_json(folder / rundir.STATE, {"state": state, "why": why, "started": "2026-11-25T10:00:00+00:00"})
+    (folder / run_files.CONFIG).write_text(yaml.safe_dump(settings))
+    run_files.write_json(folder / run_files.STATE, {"state": state, "why": why, "started": "2026-11-25T10:00:00+00:00"})
     if state != "finished":
         return folder
     columns = [list(COMPETITION).index(name) for name in observations]
     views = [f"{study}/view1_frontal.jpg" for study in STUDIES]
     scores = make_scores(skill, seed)[:, columns].tolist()
-    rundir.write_predictions(rundir.predictions(folder, "valid"), observations, zip(views, scores, strict=True))
+    run_files.write_predictions(run_files.predictions(folder, "valid"), observations, zip(views, scores, strict=True))
     truth = [[view, *map(str, row)] for view, row in zip(views, LABELS[:, columns], strict=True)]
-    rundir.write_table(rundir.labels(folder, "valid"), ["Path", *observations], truth)
+    run_files.write_table(run_files.labels(folder, "valid"), ["Path", *observations], truth)
     valid = {"level": "study", "labels": "valid.csv", "n": 120}
-    rundir.write_json(folder / rundir.METRICS, {"valid": valid, "epoch_chosen_on": chosen, "skipped": []})
+    run_files.write_json(folder / run_files.METRICS, {"valid": valid, "epoch_chosen_on": chosen, "skipped": []})
     return folder

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation.averaging import average
 from chexpert.evaluation.tables import Named
-from chexpert.problem import ProblemError
 
 A = "CheXpert-v1.0-small/valid/patient00001/study1/view1_frontal.jpg"
 B = "CheXpert-v1.0-small/valid/patient00002/study1/view1_frontal.jpg"

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from chexpert import conclude
-from chexpert.conclude import fit_calibration
+from chexpert.errors import ProblemError
 from chexpert.evaluation import Judged
+from chexpert.evaluation import run as conclude
 from chexpert.evaluation.calibration import Calibration, judge_calibrated
-from chexpert.problem import ProblemError
+from chexpert.evaluation.run import fit_calibration
 
 NAMES = ["Edema", "Fracture"]
 

@@ -8,11 +8,11 @@ import pytest
 from made_runs import LABELS, STUDIES, make_run, make_scores
 from sklearn.metrics import roc_auc_score
 
-from chexpert import rundir
+from chexpert.errors import ProblemError
 from chexpert.evaluation import compare
 from chexpert.observations import COMPETITION
-from chexpert.problem import ProblemError
 from chexpert.report import describe_comparison, write_comparison
+from chexpert.runs import files as run_files
 
 
 def mean_auroc(scores):
@@ -74,7 +74,7 @@ def test_a_sweep_of_12_with_2_failed_is_compared_while_it_runs_and_after(tmp_pat
 def test_a_run_whose_files_are_not_there_yet_is_told(tmp_path):
     make_run(tmp_path / "a")
     run = make_run(tmp_path / "b")
-    rundir.predictions(run, "valid").unlink()
+    run_files.predictions(run, "valid").unlink()
     assert compare([tmp_path], replicates=10)["absent"] == [
         {"name": str(run), "state": "finished", "why": "no predictions/valid.csv", "overrides": None}
     ]
@@ -104,8 +104,8 @@ def test_a_damaged_run_is_told_and_stops_no_sweep(tmp_path, name, text, told):
 
 def test_runs_of_different_levels_need_to_be_told_which(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", study_score="mean")]
-    metrics = json.loads((runs[1] / rundir.METRICS).read_text())
-    rundir.write_json(runs[1] / rundir.METRICS, metrics | {"valid": {"level": "image"}})
+    metrics = json.loads((runs[1] / run_files.METRICS).read_text())
+    run_files.write_json(runs[1] / run_files.METRICS, metrics | {"valid": {"level": "image"}})
     with pytest.raises(ProblemError, match=r"runs of different level: image, study\n.*/b \(image\)"):
         compare(runs, replicates=5)
     with pytest.raises(ProblemError, match="runs of different views: max, mean"):
@@ -130,8 +130,8 @@ def test_files_of_predictions_are_judged_by_given_labels(tmp_path):
     run = make_run(tmp_path / "a", 1.0)
     rows = zip(STUDIES[::-1], make_scores(0.3)[::-1].tolist(), strict=True)
     file = tmp_path / "p.csv"
-    rundir.write_table(file, ["Study", *COMPETITION], ([name, *map(repr, row)] for name, row in rows))
-    content = compare([run, file], labels=rundir.labels(run, "valid"), replicates=10)
+    run_files.write_table(file, ["Study", *COMPETITION], ([name, *map(repr, row)] for name, row in rows))
+    content = compare([run, file], labels=run_files.labels(run, "valid"), replicates=10)
     assert content["models"][1]["figure"]["value"] == pytest.approx(mean_auroc(make_scores(0.3)), abs=1e-9)
     with pytest.raises(ProblemError, match="has no labels"):
         compare([run, file], replicates=10)
@@ -139,7 +139,7 @@ def test_files_of_predictions_are_judged_by_given_labels(tmp_path):
 
 def test_only_rows_that_all_have_are_compared_and_the_others_counted(tmp_path):
     run, cut = make_run(tmp_path / "a"), make_run(tmp_path / "b", 2.0)
-    path = rundir.predictions(cut, "valid")
+    path = run_files.predictions(cut, "valid")
     path.write_text("\n".join(path.read_text().splitlines()[:101]) + "\n")
     content = compare([run, cut], replicates=10)
     assert content["n"] == 100
@@ -158,7 +158,7 @@ def test_other_observations_are_refused_unless_what_all_have_is_compared(tmp_pat
 
 def test_other_labels_are_refused(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b")]
-    path = rundir.labels(runs[1], "valid")
+    path = run_files.labels(runs[1], "valid")
     header, first, *rest = path.read_text().splitlines()
     cells = first.split(",")
     cells[1] = "1.0" if cells[1] == "0.0" else "0.0"
@@ -169,7 +169,7 @@ def test_other_labels_are_refused(tmp_path):
 
 def test_no_shared_row_is_refused(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b")]
-    for path in (rundir.predictions(runs[1], "valid"), rundir.labels(runs[1], "valid")):
+    for path in (run_files.predictions(runs[1], "valid"), run_files.labels(runs[1], "valid")):
         path.write_text(path.read_text().replace("patient6", "patient7"))
     with pytest.raises(ProblemError, match="no row is shared by all"):
         compare(runs, replicates=10)
@@ -250,8 +250,8 @@ def test_a_damaged_job_is_told_and_stops_no_sweep(tmp_path, file, content):
 def test_runs_are_named_by_their_overrides_with_the_folder_and_no_path_leaves(tmp_path):
     for job, own in enumerate((["model=combined"], ["model=combined", "start_from=/data/DOE"])):
         run = make_run(tmp_path / "sweep" / str(job), 0.5 + job, start=job)
-        rundir.write_json(run / "state.json", {"state": "finished", "overrides": [*own, "data.root=/data/DOE"]})
-        rundir.write_json(run / "data.json", {"splits": {"valid": {"synthetic": not job}}})
+        run_files.write_json(run / "state.json", {"state": "finished", "overrides": [*own, "data.root=/data/DOE"]})
+        run_files.write_json(run / "data.json", {"splits": {"valid": {"synthetic": not job}}})
     content = compare([tmp_path], replicates=20)
     told = describe_comparison(content)
     assert "start_from=[a path] (sweep/1)" in told
@@ -267,5 +267,5 @@ def test_runs_are_named_by_their_overrides_with_the_folder_and_no_path_leaves(tm
 
 def test_a_comparison_on_a_phantom_says_so_above(tmp_path):
     for name in "ab":
-        rundir.write_json(make_run(tmp_path / name) / "data.json", {"splits": {"valid": {"synthetic": True}}})
+        run_files.write_json(make_run(tmp_path / name) / "data.json", {"splits": {"valid": {"synthetic": True}}})
     assert "synthetic images" in describe_comparison(compare([tmp_path], replicates=20)).splitlines()[0]

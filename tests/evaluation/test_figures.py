@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, roc_auc_score
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation import Judged, check_apart, choose_operating_points, evaluate
-from chexpert.problem import ProblemError
 
 NAMES = ["Edema", "Fracture"]
 

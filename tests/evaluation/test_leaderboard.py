@@ -7,11 +7,11 @@ from made_runs import make_run
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from chexpert import rundir
+from chexpert.errors import ProblemError
 from chexpert.evaluation import compare
 from chexpert.observations import COMPETITION
-from chexpert.problem import ProblemError
 from chexpert.report import describe_comparison
+from chexpert.runs import files as run_files
 
 OWN = make_scores(1.7, 42)
 
@@ -114,10 +114,10 @@ def test_single_views_and_studies_missing_on_either_side(tmp_path, board):
 def test_a_run_judged_by_image_is_placed_by_study_on_the_test_split(tmp_path, board):
     run = make_run(tmp_path / "run")
     names = [f"{study}/view1_frontal.jpg" for study in STUDIES]
-    write_scores(rundir.predictions(run, "test"), OWN, names, key="Path")
-    write_scores(rundir.labels(run, "test"), {name: 1 - TRUTH[name] for name in COMPETITION}, names, key="Path")
-    rundir.write_json(
-        run / rundir.METRICS, {"test": {"level": "image", "labels": "other.csv"}, "epoch_chosen_on": "dev"}
+    write_scores(run_files.predictions(run, "test"), OWN, names, key="Path")
+    write_scores(run_files.labels(run, "test"), {name: 1 - TRUTH[name] for name in COMPETITION}, names, key="Path")
+    run_files.write_json(
+        run / run_files.METRICS, {"test": {"level": "image", "labels": "other.csv"}, "epoch_chosen_on": "dev"}
     )
     content = compare([run], leaderboard=board, replicates=10)
     own = next(model for model in content["models"] if model["reference"])

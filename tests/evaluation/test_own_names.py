@@ -2,9 +2,9 @@
 
 import pytest
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation import compare, evaluate_files, read_judged
-from chexpert.identity import SALT, hash_name
-from chexpert.problem import ProblemError
+from chexpert.runs.anonymize import SALT, hash_name
 
 VALUES = ("0.9", "0.2", "0.1")
 

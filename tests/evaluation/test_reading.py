@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
+from chexpert.errors import ProblemError
 from chexpert.evaluation import read_judged, read_labels, read_predictions
-from chexpert.problem import ProblemError
 
 PREDICTIONS = """Path,Edema,Cardiomegaly
 CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg,0.5,0.1

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chexpert import rundir
 from chexpert.config import compose_recipe
+from chexpert.errors import ProblemError
 from chexpert.evaluation import reproduce
 from chexpert.observations import COMPETITION
-from chexpert.problem import ProblemError
 from chexpert.report import describe_reproduction
+from chexpert.runs import files as run_files
 
 PROJECT = Path(__file__).parents[2]
 CONF = PROJECT / "conf"
@@ -33,15 +33,15 @@ def make(folder, recipe=RECIPE, *, value=0.82, data=None, metrics=None, state="f
     config["data"]["root"] = "/data/chexpert"
     config["trainer"]["precision"] = "bf16-mixed"
     (change or (lambda config: None))(config)
-    (folder / rundir.CONFIG).write_text(yaml.safe_dump(config))
+    (folder / run_files.CONFIG).write_text(yaml.safe_dump(config))
     train = 223_414 if config["data"].get("views") == "all" else 191_027
     counts = {"train": {"images": train, "studies": 187_625}, "valid": {"images": 202, "studies": 200}}
     views = config["data"].get("views", "frontal")
-    rundir.write_json(folder / rundir.DATA, {"views": views, "splits": counts | (data or {})})
+    run_files.write_json(folder / run_files.DATA, {"views": views, "splits": counts | (data or {})})
     told = {"valid": {"labels": "valid.csv"}, "epoch_chosen_on": "valid"} | (metrics or {})
-    rundir.write_json(folder / rundir.METRICS, told)
-    rundir.write_json(folder / rundir.STATE, {"state": state})
-    rundir.write_json(rundir.evaluation(folder, "valid"), make_evaluation(value, **evaluation))
+    run_files.write_json(folder / run_files.METRICS, told)
+    run_files.write_json(folder / run_files.STATE, {"state": state})
+    run_files.write_json(run_files.evaluation(folder, "valid"), make_evaluation(value, **evaluation))
     return folder
 
 
@@ -167,19 +167,19 @@ def test_a_stage_without_a_published_figure_is_never_comparable(tmp_path):
 def test_a_figure_of_many_checkpoints_wants_the_evaluation_of_their_ensemble(tmp_path):
     run = make(tmp_path / "run", IRVIN, level="study", n=200)
     assert "30 checkpoints" in " ".join(reproduce(IRVIN, run).reasons)
-    rundir.write_json(tmp_path / "ensemble.json", make_evaluation(0.9, "study", 200))
+    run_files.write_json(tmp_path / "ensemble.json", make_evaluation(0.9, "study", 200))
     assert reproduce(IRVIN, run, tmp_path / "ensemble.json").word == "within"
-    rundir.write_json(tmp_path / "part.json", make_evaluation(0.9, "study", 199))
+    run_files.write_json(tmp_path / "part.json", make_evaluation(0.9, "study", 199))
     assert "199 studies" in " ".join(reproduce(IRVIN, run, tmp_path / "part.json").reasons)
 
 
 def test_without_figures_or_a_run_it_says_so(tmp_path):
     run = make(tmp_path / "run")
-    rundir.evaluation(run, "valid").unlink()
+    run_files.evaluation(run, "valid").unlink()
     assert "run scripts/evaluate.py" in " ".join(reproduce(RECIPE, run).reasons)
     with pytest.raises(ProblemError, match="the config cannot be read"):
         reproduce(RECIPE, tmp_path / "nothing")
-    (run / rundir.METRICS).write_text("{")
+    (run / run_files.METRICS).write_text("{")
     with pytest.raises(ProblemError, match="damaged"):
         reproduce(RECIPE, run)
 

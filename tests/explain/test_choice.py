@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from chexpert.data import Preprocessing, ViewDataset
+from chexpert.errors import ProblemError
 from chexpert.explain import choose_rows
-from chexpert.problem import ProblemError
 
 PATHS = [f"CheXpert-v1.0-small/valid/patient{k}/study1/view1_frontal.jpg" for k in range(20)]
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from chexpert import rundir
+from chexpert.errors import ProblemError
 from chexpert.explain import ExplainCallback, Failures, callback
-from chexpert.problem import ProblemError
+from chexpert.runs import files as run_files
 
 
 def fail(failures, name, error, **options):
@@ -22,7 +22,7 @@ def test_the_file_tells_all_and_the_terminal_one_line_with_the_mend(tmp_path):
     fail(failures, "rise", ProblemError("no room", where="cuda:0", mend="explainer.rise.masks=100"))
     fail(failures, "rise", ValueError("what came of it"))
     failures.write()
-    told = json.loads((tmp_path / rundir.FAILED).read_text())
+    told = json.loads((tmp_path / run_files.FAILED).read_text())
     assert [told["lime"]["why"], told["lime"]["explainers"]] == ["ValueError: too few", ["lime"]]
     assert told["lime"]["traceback"].startswith("Traceback")
     assert "in fail\n" in told["lime"]["traceback"]
@@ -60,7 +60,7 @@ def test_a_step_that_fails_is_noted_by_its_name_and_costs_no_explainer_its_maps(
     trainer = SimpleNamespace(
         datamodule=data, logger=SimpleNamespace(), global_step=0, strategy=SimpleNamespace(root_device="cpu")
     )
-    (tmp_path / rundir.EXPLANATIONS).mkdir()
+    (tmp_path / run_files.EXPLANATIONS).mkdir()
     failures = explaining.explain(trainer, SimpleNamespace(to=lambda device: None))
     assert [*failures] == [failed]
     assert failures.details[failed]["explainers"] == ["lime", "rise"]

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from chexpert import rundir
 from chexpert.explain.leaving import leave_film, trace_outline
 from chexpert.explain.pictures.canvas import Canvas
 from chexpert.explain.view import View
+from chexpert.runs import files as run_files
 
 
 def make_canvas(height: int, width: int) -> Canvas:
@@ -17,7 +17,7 @@ def make_canvas(height: int, width: int) -> Canvas:
 
 def test_the_film_is_left_gray_at_the_size_of_a_picture_without_metadata(tmp_path):
     leave_film(tmp_path, make_canvas(1024, 768))
-    path = rundir.film(tmp_path, "ward/film.png")
+    path = run_files.film(tmp_path, "ward/film.png")
     assert path.relative_to(tmp_path).as_posix() == "films/ward_film.jpg"
     with Image.open(path) as image:
         assert (image.mode, image.size) == ("L", (384, 512))

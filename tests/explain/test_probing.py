@@ -2,10 +2,10 @@ import pytest
 import torch
 from known_answers import Weighted, make_weights
 
+from chexpert.errors import ProblemError
 from chexpert.explain import probing
 from chexpert.explain.probing import Probe, estimate_seconds
 from chexpert.models import Backbone, Single
-from chexpert.problem import ProblemError
 
 LIKE = torch.zeros(1, 8, 8, dtype=torch.uint8)
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from chexpert import rundir
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.quality import score_explainers
 from chexpert.explain.random_map import RandomMap
 from chexpert.explain.view import View
 from chexpert.models import Model
 from chexpert.models.readout import Readout
+from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Pleural Effusion"]
 PLACES = {"Edema": np.s_[4:12, 4:12], "Pleural Effusion": np.s_[20:28, 18:26]}
@@ -191,5 +191,5 @@ def test_maps_of_a_view_are_compared_with_each_other(views):
 
 def test_it_can_be_written_and_read_as_it_is(views, tmp_path):
     content = score(views, {"oracle": Oracle()})
-    rundir.write_json(tmp_path / "quality.json", content)
+    run_files.write_json(tmp_path / "quality.json", content)
     assert json.loads((tmp_path / "quality.json").read_text()) == content

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import torch
 
-from chexpert import rundir
 from chexpert.explain import explain_views
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.scored import explain_batches
@@ -13,6 +12,7 @@ from chexpert.explain.session import predict, stack
 from chexpert.metrics import find_maps
 from chexpert.models import Model
 from chexpert.models.readout import Readout
+from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Fracture", "Pneumonia"]
 
@@ -112,7 +112,7 @@ def test_a_map_that_was_upsampled_says_of_which_grid(tmp_path, views):
 
 def test_the_manifest_says_of_each_map_what_it_is_and_where(tmp_path, views):
     explain_views(Gray(), {"signs": Signs()}, views[:2], NAMES, tmp_path)
-    entries = json.loads((tmp_path / "signs" / rundir.MANIFEST).read_text())
+    entries = json.loads((tmp_path / "signs" / run_files.MANIFEST).read_text())
     assert [entry["observation"] for entry in entries] == ["Fracture", "Pneumonia", "Edema"] * 2
     assert [entry["positive_evidence"] for entry in entries[:3]] == [False, True, False]
     assert [entry["truth"] for entry in entries[:3]] == [None, None, 1]

@@ -2,9 +2,9 @@
 
 import pytest
 
+from chexpert.errors import ProblemError
 from chexpert.explain import GradCAM, HiResCAM, Lime, try_explainers
 from chexpert.models import Backbone, Single
-from chexpert.problem import ProblemError
 
 SIZE = 64
 

@@ -6,9 +6,9 @@ from PIL import Image
 from pycocotools import mask as rle
 
 from chexpert.data import Preprocessing, ViewDataset
+from chexpert.errors import ProblemError
 from chexpert.explain import find_masks, find_views, open_view
 from chexpert.explain.view import find_view
-from chexpert.problem import ProblemError
 
 PATH = "CheXpert-v1.0-small/valid/patient1/study1/{}.jpg"
 NAMES = ["Edema", "Lung Opacity"]

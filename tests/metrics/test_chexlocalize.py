@@ -8,11 +8,11 @@ import plain
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from chexpert.errors import ProblemError
 from chexpert.metrics import LocalMap, Segmentations, find_maps, overlap, write_map
 from chexpert.metrics.chexlocalize import localize, localize_maps, localize_segmentations
 from chexpert.metrics.runlengths import encode
 from chexpert.observations import LOCALISED
-from chexpert.problem import ProblemError
 
 SIZES = [(31, 47), (40, 23), (53, 38), (29, 29), (1, 40), (37, 52)]
 EDEMA, OPACITY = "Edema", "Lung Opacity"

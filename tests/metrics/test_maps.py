@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from chexpert.errors import ProblemError
 from chexpert.metrics import LocalMap, find_maps, write_map
 from chexpert.observations import LOCALISED
-from chexpert.problem import ProblemError
 
 VIEW = "patient1_study1_view1_frontal"
 LOCAL = LocalMap(np.eye(3, dtype="float32"), 0.25, 70, 50, (3, 2), np.diag([0.5, 0.25, 1]), (9, 8))

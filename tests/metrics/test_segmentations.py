@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from chexpert.errors import ProblemError
 from chexpert.metrics import Segmentations, write_segmentations
 from chexpert.metrics.runlengths import encode
-from chexpert.problem import ProblemError
 
 MASK = np.zeros((5, 7), bool)
 MASK[1:3, 2:5] = True

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from chexpert.config import STUDY_SCORES
+from chexpert.errors import ProblemError
 from chexpert.metrics import reduce_to_studies
 from chexpert.metrics.study import SCORES
-from chexpert.problem import ProblemError
 
 STUDIES = ["b", "a", "b", "b"]
 PROBABILITIES = np.array([[0.1, 0.9], [0.5, 0.25], [0.4, 0.3], [0.1, 0.6]])

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, hardswish, max_pool2d, relu
 
+from chexpert.errors import ProblemError
 from chexpert.models import Backbone, Combined, Single
 from chexpert.models.activation import ActivationWatch
-from chexpert.problem import ProblemError
 
 IMAGES = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

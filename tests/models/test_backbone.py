@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from chexpert.errors import ProblemError
 from chexpert.models import Backbone
-from chexpert.problem import ProblemError
 
 SMALL = "mnasnet_small"
 SWIN = {"img_size": 64, "embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2)}

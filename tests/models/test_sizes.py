@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from chexpert.build import check_input
+from chexpert.engine.build import check_input
+from chexpert.errors import ProblemError
 from chexpert.models import Backbone, Combined, Single, fitting_sizes
-from chexpert.problem import ProblemError
 
 SWIN = {"img_size": 66, "embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2)}
 QUICK = ("densenet121", "efficientnet_b0", "mnasnet_100", "resnet10t", "resnet18")

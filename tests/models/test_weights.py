@@ -12,8 +12,8 @@ import pytest
 import safetensors.torch
 import torch
 
+from chexpert.errors import ProblemError
 from chexpert.models import Backbone, Combined, Single, weights
-from chexpert.problem import ProblemError
 
 NAME = "mnasnet_small"
 STEM = "conv_stem.weight"

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from made_run import EXPLAINERS, OBSERVATIONS, edit_json, make_quality, make_run, write_explanations
 
-from chexpert import rundir
+from chexpert.runs import files as run_files
 
 RUN = "window.owned=1"
 HOSTILE = (
@@ -35,27 +35,27 @@ def make_hostile_run(folder: Path) -> Path:
     films = [f"{text}.jpg" for text in NAMED]
     make_run(folder, films=films)
     names = dict(zip(OBSERVATIONS, HOSTILE[:3], strict=True))
-    for path in [folder / rundir.METRICS, *folder.glob("evaluation/*.json"), folder / rundir.CALIBRATION]:
+    for path in [folder / run_files.METRICS, *folder.glob("evaluation/*.json"), folder / run_files.CALIBRATION]:
         edit_json(path, lambda content: rename(content, names))
-    edit_json(rundir.evaluation(folder, "valid"), poison_evaluation)
-    edit_json(folder / rundir.METRICS, lambda content: content | {"skipped": list(HOSTILE)})
-    edit_json(folder / rundir.STATE, lambda content: content | {
+    edit_json(run_files.evaluation(folder, "valid"), poison_evaluation)
+    edit_json(folder / run_files.METRICS, lambda content: content | {"skipped": list(HOSTILE)})
+    edit_json(folder / run_files.STATE, lambda content: content | {
         "overrides": [f"name={text}" for text in HOSTILE], "why": HOSTILE[0], "started": HOSTILE[1],
         "state": HOSTILE[2], "versions": {text: text for text in HOSTILE},
     })  # fmt: skip
-    edit_json(folder / rundir.DATA, lambda content: {"views": HOSTILE[3], "splits": {
+    edit_json(folder / run_files.DATA, lambda content: {"views": HOSTILE[3], "splits": {
         text: content["splits"]["valid"] | {"layout": text, "folder": text, "labels": text, "fingerprint": text}
         for text in HOSTILE}})  # fmt: skip
-    settings = yaml.safe_load((folder / rundir.CONFIG).read_text())
+    settings = yaml.safe_load((folder / run_files.CONFIG).read_text())
     settings |= {"name": HOSTILE[0], "labels": {text: text for text in NAMED}, "notes": list(NAMED)}
-    (folder / rundir.CONFIG).write_text(yaml.safe_dump(settings))
+    (folder / run_files.CONFIG).write_text(yaml.safe_dump(settings))
     explainers = [text.replace("/", "-") for text in NAMED[:4]]
     quality = make_quality([*EXPLAINERS, *explainers], [*OBSERVATIONS, *HOSTILE])
-    rundir.write_json(folder / rundir.EXPLANATIONS / rundir.QUALITY, {"split": HOSTILE[0]} | quality)
+    run_files.write_json(folder / run_files.EXPLANATIONS / run_files.QUALITY, {"split": HOSTILE[0]} | quality)
     for explainer in explainers:
         observations = [text for text in NAMED if "/" not in text and len(text) < 90]
         for start in range(0, len(observations) - 1, 2):
-            write_explanations(folder / rundir.EXPLANATIONS, explainer, films[:2], observations[start:])
+            write_explanations(folder / run_files.EXPLANATIONS, explainer, films[:2], observations[start:])
     return folder
 
 

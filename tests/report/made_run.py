@@ -14,9 +14,9 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from chexpert import rundir
-from chexpert.conclude import conclude
+from chexpert.evaluation.run import conclude
 from chexpert.metrics import LocalMap, write_map
+from chexpert.runs import files as run_files
 
 OBSERVATIONS = ("Edema", "Cardiomegaly", "Consolidation")
 EXPLAINERS = ("hirescam", "lime")
@@ -39,18 +39,18 @@ def make_run(folder: Path, *, films: Sequence[str] = (), rows: int = 60, seed: i
     for split, first in (("dev", 100), ("valid", 64541)):
         names = [f"{split}/patient{first + n:05d}/study1/view1_frontal.jpg" for n in range(rows)]
         _write_tables(folder, split, [*films, *names[len(films) :]] if split == "valid" else names, rng)
-    rundir.write_json(folder / rundir.METRICS, make_metrics(rows))
+    run_files.write_json(folder / run_files.METRICS, make_metrics(rows))
     conclude(folder, CONFIG)
-    (folder / rundir.CONFIG).write_text(yaml.safe_dump(CONFIG))
-    rundir.write_json(folder / rundir.STATE, STATE)
+    (folder / run_files.CONFIG).write_text(yaml.safe_dump(CONFIG))
+    run_files.write_json(folder / run_files.STATE, STATE)
     counts = {"images": rows, "studies": rows, "patients": rows, "fingerprint": "ab" * 32}
     place = {"layout": "CheXpert-v1.0-small", "folder": "/data/ward 3/DOE^JANE", "labels": "valid.csv"}
-    rundir.write_json(folder / rundir.DATA, {"views": "frontal", "splits": {"valid": counts | place}})
-    write_events(folder / rundir.TENSORBOARD)
-    rundir.write_json(folder / rundir.EXPLANATIONS / rundir.QUALITY, make_quality())
+    run_files.write_json(folder / run_files.DATA, {"views": "frontal", "splits": {"valid": counts | place}})
+    write_events(folder / run_files.TENSORBOARD)
+    run_files.write_json(folder / run_files.EXPLANATIONS / run_files.QUALITY, make_quality())
     explained = list(films) or [f"valid/patient{64541 + n}/study1/view1_frontal.jpg" for n in range(2)]
     for explainer in EXPLAINERS:
-        write_explanations(folder / rundir.EXPLANATIONS, explainer, explained)
+        write_explanations(folder / run_files.EXPLANATIONS, explainer, explained)
     return folder
 
 
@@ -66,8 +66,10 @@ def make_metrics(rows: int) -> dict[str, Any]:
 def _write_tables(folder: Path, split: str, names: Sequence[str], rng: np.random.Generator) -> None:
     labels = (rng.random((len(names), len(OBSERVATIONS))) < 0.5).astype(int)
     scores = np.clip(0.2 + 0.3 * labels + 0.3 * rng.random(labels.shape), 0, 1)
-    rundir.write_predictions(rundir.predictions(folder, split), OBSERVATIONS, zip(names, scores.tolist(), strict=True))
-    path = rundir.labels(folder, split)
+    run_files.write_predictions(
+        run_files.predictions(folder, split), OBSERVATIONS, zip(names, scores.tolist(), strict=True)
+    )
+    path = run_files.labels(folder, split)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -92,21 +94,21 @@ def write_explanations(folder: Path, explainer: str, views: Sequence[str], names
     """Two observations of each view; the maps of a film of 80 x 64 pixels are 32 x 32."""
     entries = []
     for number, view in enumerate(views):
-        film = rundir.film(folder, view)
+        film = run_files.film(folder, view)
         film.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((64, 80), 90 + number, "uint8")).save(film)
         for place, name in enumerate(names[:2]):
             signed = np.zeros((32, 32), "float32")
             signed[:16], signed[16:] = 1, -1
             local = LocalMap(np.maximum(signed, 0), 0.5, 80, 64, None, np.diag([0.4, 0.5, 1.0]), (32, 32))
-            write_map(rundir.attribution_map(folder, explainer, view, name), local, signed=signed)
+            write_map(run_files.attribution_map(folder, explainer, view, name), local, signed=signed)
             truth = (1, 0, None)[(number + place) % 3]
             entries.append(
                 {"view": view, "observation": name, "probability": 0.2 + 0.3 * ((number + place) % 3), "truth": truth,
                  "width": 80, "height": 64, "scale": 1.0, "positive_evidence": True,
                  "outline": [[[0.25, 0.25], [0.75, 0.25], [0.75, 0.75]]]}
             )  # fmt: skip
-    rundir.write_json(folder / explainer / rundir.MANIFEST, entries)
+    run_files.write_json(folder / explainer / run_files.MANIFEST, entries)
 
 
 def make_quality(explainers: Sequence[str] = EXPLAINERS, names: Sequence[str] = OBSERVATIONS) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from chexpert import rundir
-from chexpert.identity import hash_name
 from chexpert.report.names import HIDDEN, LONGEST, Names, find_common, name_folder, name_run, name_runs
+from chexpert.runs import files as run_files
+from chexpert.runs.anonymize import hash_name
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ def test_a_run_is_named_by_its_overrides_and_no_place_or_path(tmp_path):
 
 
 def test_a_job_is_named_by_what_its_sweep_varies(tmp_path):
-    rundir.write_json(tmp_path / rundir.SWEEP, {"overrides": ["data=small", "seed=0,1"]})
-    rundir.write_json(tmp_path / "1/state.json", {"overrides": ["data=small", "seed=1"]})
+    run_files.write_json(tmp_path / run_files.SWEEP, {"overrides": ["data=small", "seed=0,1"]})
+    run_files.write_json(tmp_path / "1/state.json", {"overrides": ["data=small", "seed=1"]})
     assert name_folder(tmp_path / "1") == "seed=1"
     (tmp_path / "1/state.json").write_text("{")
     assert name_folder(tmp_path / "1") == "1"
-    (tmp_path / rundir.SWEEP).unlink()
-    rundir.write_json(tmp_path / "1/state.json", {"overrides": ["data=small", "seed=1"]})
+    (tmp_path / run_files.SWEEP).unlink()
+    run_files.write_json(tmp_path / "1/state.json", {"overrides": ["data=small", "seed=1"]})
     assert name_folder(tmp_path / "1") == "data=small, seed=1"
 
 

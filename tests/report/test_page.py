@@ -14,11 +14,11 @@ import pytest
 from hostile import HOSTILE, make_hostile_run
 from made_run import make_run
 
-from chexpert import rundir
+from chexpert.errors import ProblemError
 from chexpert.evaluation import evaluate_files
-from chexpert.identity import hash_name
-from chexpert.problem import ProblemError
 from chexpert.report import write_report
+from chexpert.runs import files as run_files
+from chexpert.runs.anonymize import hash_name
 
 PROJECT = Path(__file__).parents[2]
 ELEMENTS = """
@@ -201,7 +201,7 @@ def test_an_old_run_gets_its_intervals_by_evaluating_its_files(copy):
     content = evaluate_files(
         *given, level="image", mean_over=["Edema", "Cardiomegaly"], replicates=20, group_by=["sex"]
     )
-    rundir.write_json(copy / "evaluation/valid.json", content)
+    run_files.write_json(copy / "evaluation/valid.json", content)
     page = write_report(copy).read_text()
     assert "Mean AUROC over Edema, Cardiomegaly: " in page
     assert "20 drawings of 60 studies" in page
@@ -267,5 +267,5 @@ def test_a_report_needs_no_torch_and_leaves_a_small_page(copy):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "training curves" not in (copy / rundir.REPORT).read_text()
-    assert (copy / rundir.REPORT).stat().st_size < 1e6
+    assert "training curves" not in (copy / run_files.REPORT).read_text()
+    assert (copy / run_files.REPORT).stat().st_size < 1e6

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from made_run import make_run
 
-from chexpert import rundir
 from chexpert.report.curves import draw_curves
 from chexpert.report.gallery import read_gallery
 from chexpert.report.groups import draw_groups, list_groups
@@ -19,6 +18,7 @@ from chexpert.report.record import Record
 from chexpert.report.reliability import judge_reliability
 from chexpert.report.run_page import Parts
 from chexpert.report.training_curves import draw_training, read_lines
+from chexpert.runs import files as run_files
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_what_was_done_and_where_it_comes_from(run, record):
 )
 def test_what_failed_while_explaining_is_told_without_its_traceback(tmp_path, told, what, explainers):
     made = make_run(tmp_path / "made")
-    (made / rundir.EXPLANATIONS / rundir.FAILED).write_text(json.dumps({"lime": told}))
+    (made / run_files.EXPLANATIONS / run_files.FAILED).write_text(json.dumps({"lime": told}))
     lacks = [(lack.what, lack.mend) for lack in Record.read(made).lacks if "failed" in lack.what]
     mend = f"python scripts/explain.py RUN --explainer {explainers} --out RUN/explanations-{explainers.split()[0]}"
     assert lacks == [(what, mend)]

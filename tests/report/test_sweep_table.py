@@ -6,19 +6,19 @@ import multiprocessing
 
 import pytest
 
-from chexpert import rundir
-from chexpert.report.sweep import describe_sweep, read_sweep, write_sweep
+from chexpert.runs import files as run_files
+from chexpert.sweep.table import describe_sweep, read_sweep, write_sweep
 
 
 def make_job(sweep, name, state="finished", *, value=None, why=None, overrides=(), seconds=9.6, split="valid"):
     folder = sweep / name
     told = {"state": state, "why": why, "overrides": list(overrides), "seconds": seconds}
-    rundir.write_json(folder / "state.json", told)
+    run_files.write_json(folder / "state.json", told)
     if value is not None:
         metrics = {"epoch_chosen_on": split, split: {"auroc_mean": value, "auroc_mean_over": ["Edema"]}}
-        rundir.write_json(folder / "metrics.json", metrics)
+        run_files.write_json(folder / "metrics.json", metrics)
         figure = {"value": value, "ci_low": value - 0.1, "ci_high": value + 0.1, "over": ["Edema"]}
-        rundir.write_json(folder / f"evaluation/{split}.json", {"auroc_mean": figure})
+        run_files.write_json(folder / f"evaluation/{split}.json", {"auroc_mean": figure})
 
 
 @pytest.fixture
@@ -121,9 +121,9 @@ def test_jobs_that_end_at_once_leave_one_whole_table_of_all(tmp_path):
 def test_synthetic_images_are_told_of_all_jobs_or_of_some(tmp_path):
     for name in "01":
         make_job(tmp_path, name, value=0.5)
-    rundir.write_json(tmp_path / "1/data.json", {"splits": {"valid": {"synthetic": True}}})
+    run_files.write_json(tmp_path / "1/data.json", {"splits": {"valid": {"synthetic": True}}})
     assert "synthetic images (jobs 1); " in describe_sweep(tmp_path).splitlines()[0]
     write_sweep(tmp_path)
     assert [row["synthetic"] for row in csv.DictReader((tmp_path / "table.csv").open())] == ["false", "true"]
-    rundir.write_json(tmp_path / "0/data.json", {"splits": {"valid": {"synthetic": True}}})
+    run_files.write_json(tmp_path / "0/data.json", {"splits": {"valid": {"synthetic": True}}})
     assert "jobs: synthetic images; " in describe_sweep(tmp_path).splitlines()[0]

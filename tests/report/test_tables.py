@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from chexpert import rundir
 from chexpert.evaluation import Judged, evaluate
 from chexpert.report.tables import describe
+from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Fracture"]
 
@@ -20,10 +20,10 @@ def run(tmp_path):
         labels = np.array([[1, 0], [1, 0], [0, 0], [0, 0], [0, math.nan]], "float64")
         scores = np.array([[0.9, 0.1], [0.4, 0.2], [0.5, 0.3], [0.3, 0.4], [0.2, 0.5]])
         judged = Judged(list("abcde"), np.arange(5), NAMES, scores, labels, "image", "max")
-        rundir.write_json(rundir.evaluation(tmp_path, "valid"), evaluate(judged, mean_over=NAMES))
+        run_files.write_json(run_files.evaluation(tmp_path, "valid"), evaluate(judged, mean_over=NAMES))
         split = {"labels": "valid.csv"}
-        rundir.write_json(
-            tmp_path / rundir.METRICS, {"valid": split, "epoch_chosen_on": chosen, "skipped": list(skipped)}
+        run_files.write_json(
+            tmp_path / run_files.METRICS, {"valid": split, "epoch_chosen_on": chosen, "skipped": list(skipped)}
         )
         return tmp_path
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chexpert import rundir
 from chexpert.data.explore import VARIANTS
+from chexpert.runs import files as run_files
 
 SCRIPT = Path(__file__).parents[2] / "scripts/audit_data.py"
 
@@ -91,7 +91,7 @@ def test_the_variants_are_those_that_are_known(run):
 
 
 def test_the_report_is_told_even_if_a_file_cannot_be_written(run, root, tmp_path_factory, capsys, monkeypatch):
-    monkeypatch.setattr(rundir, "write_json", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
+    monkeypatch.setattr(run_files, "write_json", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
     assert run(root, "--json", tmp_path_factory.mktemp("out") / "a.json") == "no space left"
     assert capsys.readouterr().out.splitlines()[-1].startswith("passed")
 

@@ -10,10 +10,10 @@ import torch
 from matplotlib.figure import Figure
 
 import chexpert
-from chexpert import shortcuts
 from chexpert.data import write_phantom
+from chexpert.errors import ProblemError
+from chexpert.inference import shortcuts
 from chexpert.models import Backbone, Single
-from chexpert.problem import ProblemError
 
 SCRIPT = Path(__file__).parents[2] / "scripts/find_shortcuts.py"
 

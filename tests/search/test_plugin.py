@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from chexpert.config import RunFolder
-from chexpert.stopping import Stopped
+from chexpert.signals import Stopped
 
 PROJECT = Path(__file__).parents[2]
 APP = """

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import optuna
 import pytest
 
-from chexpert.ranks import launch
-from chexpert.search.pruning import TrialReporter
-from chexpert.search.study import open_storage
-from chexpert.stopping import PrunedError
+from chexpert.distributed import launch
+from chexpert.signals import PrunedError
+from chexpert.sweep.pruning import TrialReporter
+from chexpert.sweep.study import open_storage
 
 MONITOR = "val/auroc_mean"
 

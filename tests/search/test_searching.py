@@ -10,10 +10,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
-from chexpert.problem import ProblemError
-from chexpert.search.searching import Settings, search
-from chexpert.search.study import mix, open_storage
-from chexpert.stopping import PrunedError
+from chexpert.errors import ProblemError
+from chexpert.signals import PrunedError
+from chexpert.sweep.study import mix, open_storage
+from chexpert.sweep.sweeper import Settings, search
 
 SETTINGS = {"n_trials": 6, "n_jobs": 2, "direction": "maximize", "sampler": "tpe", "seed": 0, "pruner": "median",
             "storage": None, "study_name": "search", "params": {}}  # fmt: skip

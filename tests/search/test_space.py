@@ -3,8 +3,8 @@
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from chexpert.problem import ProblemError
-from chexpert.search.space import list_values, parse_space
+from chexpert.errors import ProblemError
+from chexpert.sweep.space import list_values, parse_space
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from types import ModuleType
 
 import pytest
 
-from chexpert import rundir, state
+from chexpert.checkpoints.io import sync
 from chexpert.data import features
 from chexpert.data.phantom import write_phantom
-from chexpert.problem import ProblemError
-from chexpert.training.storing import sync
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
+from chexpert.runs import state
 
 PROJECT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -47,9 +48,8 @@ def test_every_module_can_be_imported_without_posix(tmp_path):
 
 
 def test_a_state_can_be_told_where_nothing_forks(tmp_path):
-    code = (
-        "import os; del os.register_at_fork; import chexpert.state, chexpert.stopping; print(chexpert.stopping.REQUEUE)"
-    )
+    code = "import os; del os.register_at_fork; import chexpert.runs.state\n"
+    code += "from chexpert.signals import REQUEUE; print(REQUEUE)"
     assert start("-c", code, folder=tmp_path).stdout == "None\n"
 
 
@@ -85,8 +85,8 @@ def test_a_run_folder_is_held_by_a_file_in_it_where_folders_cannot_be(windows, t
         with pytest.raises(ProblemError), state.alone(tmp_path):
             pass
         assert state.is_running(tmp_path)
-        assert [path.name for path in tmp_path.iterdir()] == [rundir.LOCK]
-        assert rundir.is_empty(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [run_files.LOCK]
+        assert run_files.is_empty(tmp_path)
     assert not state.is_running(tmp_path)
     assert capsys.readouterr().err == ""
 
@@ -111,8 +111,8 @@ def test_a_path_on_another_drive_stays_as_it_is(monkeypatch):
     def refuse(path):
         raise ValueError("path is on mount 'D:', start on mount 'C:'")
 
-    monkeypatch.setattr(rundir.os.path, "relpath", refuse)
-    assert rundir.shorten("/outputs/a") == Path("/outputs/a")
+    monkeypatch.setattr(run_files.os.path, "relpath", refuse)
+    assert run_files.shorten("/outputs/a") == Path("/outputs/a")
 
 
 @pytest.mark.slow

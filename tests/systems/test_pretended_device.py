@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from chexpert.build import lay_out
+from chexpert.checkpoints.random_state import collect_random, restore_random
 from chexpert.data import write_phantom
+from chexpert.engine.build import lay_out
 from chexpert.models import Backbone, Single
 from chexpert.training import choose_precision, find_device
-from chexpert.training.randomness import collect_random, restore_random
 
 HERE = Path(__file__).parent
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 from chexpert.training import PESG, AUCMarginLoss, start_optimizer
 
 NAMES = ["Edema", "Fracture"]

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch._dynamo.exc import Unsupported
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 from chexpert.training.compiling import compile_function
 
 

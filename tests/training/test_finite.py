@@ -7,7 +7,7 @@ import torch
 from test_module import load, make_batch, make_module, make_trainer
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 from chexpert.training import finite
 from chexpert.training.finite import LossWatch, Step, check_weights, fetch
 

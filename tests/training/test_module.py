@@ -11,9 +11,9 @@ from torch.optim.lr_scheduler import LambdaLR, StepLR
 from torch.utils.data import DataLoader
 
 from chexpert.data import Batch
+from chexpert.errors import ProblemError
 from chexpert.models import Backbone, Model, Single
 from chexpert.models.readout import Readout
-from chexpert.problem import ProblemError
 from chexpert.training import MaskedBCE, MultilabelModule
 
 NAMES = ["Edema", "Fracture"]

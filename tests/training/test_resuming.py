@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 from pytorch_lightning.trainer.states import TrainerFn
 
-from chexpert.training import RESUME, LastCheckpoint, resuming
+from chexpert.checkpoints import RESUME, LastCheckpoint
+from chexpert.checkpoints import resume_state as resuming
 
 
 def make_trainer(skipped=(), flagged=()):

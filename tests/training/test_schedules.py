@@ -10,9 +10,9 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 from chexpert.data import Batch
+from chexpert.errors import ProblemError
 from chexpert.models import Model
 from chexpert.models.readout import Readout
-from chexpert.problem import ProblemError
 from chexpert.training import MaskedBCE, MultilabelModule, OneCycle, WarmupCosine, start_scheduler
 
 pytestmark = pytest.mark.filterwarnings(

@@ -11,7 +11,7 @@ from chexpert.data.audit.lost import find_lost_tables
 from chexpert.data.audit.result import Audit
 from chexpert.data.audit.tables import check_table, read_tables
 from chexpert.data.explore import find_layout
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def audit_copy(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 Severity = Literal["error", "warning"]
 

@@ -13,7 +13,7 @@ from chexpert.data.audit.result import Audit
 from chexpert.data.layout import Layout
 from chexpert.data.manifest import hash_file
 from chexpert.data.parallel import map_files
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 FOLDERS = ("train", "valid", "val", "test")  # looked through whether a table lists anything there or not
 COLUMNS = [column.name for column in fields(images.ImageFile)]

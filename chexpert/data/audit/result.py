@@ -7,7 +7,7 @@ import pandas as pd
 
 from chexpert.data.audit.defect import Defect
 from chexpert.data.layout import Layout
-from chexpert.synthetic import is_phantom
+from chexpert.runs.synthetic import is_phantom
 
 
 @dataclass

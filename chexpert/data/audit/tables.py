@@ -12,7 +12,7 @@ from chexpert.data.audit.result import Audit
 from chexpert.data.fingerprint import fingerprint
 from chexpert.data.layout import Layout
 from chexpert.data.published import PUBLISHED
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 
 def read_tables(audit: Audit, layout: Layout) -> Iterator[Defect]:

@@ -25,7 +25,7 @@ from chexpert.data.cache.partial import PartialCache
 from chexpert.data.parallel import count_processors, watch
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.workers import STALL, WatchedLoader, begin_worker
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 CHUNK = 16  # films a task
 NAMED = 5  # unreadable images that are named before the build stops

@@ -21,7 +21,7 @@ from PIL import features
 
 from chexpert.data.files import ENDINGS
 from chexpert.data.preprocessing import Preprocessing
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 VERSION = 3  # raise it when the layout changes, or when Preprocessing makes other pixels of a file
 HEADER = 4096

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from chexpert.errors import ProblemError
 from chexpert.observations import PARENTS
-from chexpert.problem import ProblemError
 
 
 def find_ancestors(observation: str) -> Iterator[str]:

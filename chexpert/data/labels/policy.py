@@ -12,7 +12,7 @@ from chexpert.data.labels.rules import SELF_TRAINED, THREE_CLASS, Rules, check_r
 from chexpert.data.labels.self_training import find_predictions, read_targets
 from chexpert.data.labels.targets import Draws, Targets
 from chexpert.data.texts import Texts
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 CONDITIONAL_ROWS = ("positive_parents", "all")
 

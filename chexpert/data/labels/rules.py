@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 Bounds = tuple[float, float]
 """Of a uniform draw in [0, 1]; equal for a fixed target."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chexpert import rundir
-from chexpert.problem import ProblemError
-from chexpert.records import NUMBER, read_records
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
+from chexpert.tables.csv_text import NUMBER, read_records
 
 KEY = "labels.predictions"
 MEND = "a run of labels=ignore predict_train=true with the same data.views and observations writes them"
@@ -26,7 +26,7 @@ def find_predictions(predictions: str | Path | None) -> Path:
     if not isinstance(predictions, str | Path):
         raise ProblemError(f"{predictions!r} is not possible", where=KEY, mend=f"a run folder or a file; {MEND}")
     path = Path(predictions)
-    file = rundir.predictions(path, "train") if path.is_dir() else path
+    file = run_files.predictions(path, "train") if path.is_dir() else path
     if not file.is_file():
         raise ProblemError(f"no predictions on the training views: {file}", where=KEY, mend=MEND)
     return file
@@ -50,7 +50,7 @@ def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], w
     table = _read(file)
     absent = [name for name, some in zip(observations, wanted.T, strict=True) if some.any() and name not in table]
     rows = np.flatnonzero(wanted.any(axis=1)).tolist()
-    views = [rundir.view_name(keys[row]) for row in rows]
+    views = [run_files.view_name(keys[row]) for row in rows]
     places = table.index.get_indexer(pd.Index(views))
     skipped = _read_skipped(file)
     unseen = [view for view, place in zip(views, places, strict=True) if place < 0 and view not in skipped]
@@ -68,9 +68,9 @@ def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], w
 
 def _read_skipped(file: Path) -> set[str]:
     """Views that the run of these predictions could not read, as its metrics.json lists them."""
-    metrics = file.parent.parent / rundir.METRICS
+    metrics = file.parent.parent / run_files.METRICS
     listed = json.loads(metrics.read_text(encoding="utf-8")).get("skipped", []) if metrics.is_file() else []
-    return {rundir.view_name(path) for path in listed}
+    return {run_files.view_name(path) for path in listed}
 
 
 def _read(file: Path) -> pd.DataFrame:
@@ -79,7 +79,7 @@ def _read(file: Path) -> pd.DataFrame:
     if records.header.count("Path") != 1:
         what = "the predictions cannot be read: no column Path, or two"
         raise ProblemError(what, where=f"{file}, line 1", mend=MEND)
-    names = [rundir.view_name(path.replace("\\", "/")) for path in records.column("Path")]
+    names = [run_files.view_name(path.replace("\\", "/")) for path in records.column("Path")]
     columns = {name: list(map(_read_number, records.column(name))) for name in {*records.header} - {"Path"}}
     table = pd.DataFrame(columns, index=pd.Index(names, dtype="str"))
     records.notes.tell()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chexpert.data.phantom.casebook import Entry
 from chexpert.data.phantom.layouts import LAYOUTS
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 Splits = dict[str, list[Entry]]
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chexpert.problem import ProblemError
-from chexpert.synthetic import MARK
+from chexpert.errors import ProblemError
+from chexpert.runs.synthetic import MARK
 
 Record = Mapping[str, Any]  # version and options, as JSON gives them back
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chexpert.data.phantom.options import Options
 from chexpert.data.phantom.writer import write_phantom
-from chexpert.synthetic import MARK
+from chexpert.runs.synthetic import MARK
 
 
 def find_phantom(

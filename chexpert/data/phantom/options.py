@@ -9,8 +9,8 @@ from typing import Any
 
 from chexpert.data.phantom.findings import PAINTED
 from chexpert.data.phantom.layouts import LAYOUTS
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 VERSION = 4  # raise it when a film or a label changes, so that `find_phantom` draws anew
 _COUNTS = {"train": "patients", "valid": "valid", "test": "test"}

@@ -20,7 +20,7 @@ from chexpert.data.phantom.masks import Masks, encode_masks
 from chexpert.data.phantom.options import Options
 from chexpert.data.phantom.plus import write_plus
 from chexpert.data.phantom.tables import write_tables, write_truth
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 CHUNK = 8  # films that a process draws at a time; it pays for itself from that many on
 QUALITY = 92  # of the JPEGs, 0-100

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chexpert.data import Preprocessing, ViewDataset
+from chexpert.errors import ProblemError
 from chexpert.explain.superpixels import find_body
 from chexpert.explain.view import View, find_view
 from chexpert.metrics import Segmentations
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 FINDINGS = frozenset(OBSERVATIONS) - {"Support Devices"}
 """They come together and look alike in any patient, so a logit that follows another of them is no shortcut."""

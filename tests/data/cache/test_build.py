@@ -14,7 +14,7 @@ from PIL import Image
 from chexpert.data import CheXpertDataModule, LabelPolicy, Preprocessing, open_cache
 from chexpert.data.cache import build
 from chexpert.data.cache.partial import PartialCache
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 SIZE, COUNT = 8, 40  # three chunks
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from chexpert.data import Preprocessing, ViewDataset, open_cache
 from chexpert.data.cache.films import CacheKey, CachePart, DecodedCache, make_key, pack_notes
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 SIZE = 8
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from chexpert.data.labels.hierarchy import find_ancestors, find_parents, propagate
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS, PARENTS
-from chexpert.problem import ProblemError
 
 BLANK = float("nan")
 LINE = ["Lung Opacity", "Consolidation", "Pneumonia"]

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from chexpert import rundir
 from chexpert.data import LabelPolicy
 from chexpert.observations import COMPETITION, OBSERVATIONS
+from chexpert.runs import files as run_files
 
 CONF = Path(__file__).parents[2] / "conf" / "labels"
 WRITTEN = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("*.yaml"))}
@@ -134,7 +134,7 @@ def first_run(tmp_path_factory):
     rng = np.random.default_rng(0)
     taught = {f"train/patient{n:05d}/study{n % 3}/view1_frontal": rng.random(14).tolist() for n in range(20)}
     file = tmp_path_factory.mktemp("first") / "train.csv"
-    rundir.write_predictions(file, OBSERVATIONS, ((f"{key}.jpg", row) for key, row in taught.items()))
+    run_files.write_predictions(file, OBSERVATIONS, ((f"{key}.jpg", row) for key, row in taught.items()))
     return file, taught
 
 

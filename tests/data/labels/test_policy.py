@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chexpert.data.frame import read_frame
 from chexpert.data.labels import LabelPolicy, find_scarce, hard_labels
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 BLANK = float("nan")
 LSR = [0.55, 0.85]

@@ -3,8 +3,8 @@
 import pytest
 
 from chexpert.data.labels.rules import check_rules, read_rules
+from chexpert.errors import ProblemError
 from chexpert.observations import COMPETITION, OBSERVATIONS
-from chexpert.problem import ProblemError
 
 
 def test_one_rule_is_for_all_observations():

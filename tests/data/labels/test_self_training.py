@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexpert import rundir
 from chexpert.data import LabelPolicy
 from chexpert.data.labels.self_training import find_predictions
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Fracture"]
 KEYS = [f"train/patient{n:05d}/study1/view1_frontal" for n in range(4)]
@@ -19,7 +19,7 @@ KEYS = [f"train/patient{n:05d}/study1/view1_frontal" for n in range(4)]
 def run(tmp_path):
     """A run folder with predictions .0n and .1n on view n, in the full copy's spelling and another order."""
     rows = [(f"CheXpert-v1.0/{KEYS[n]}.jpg", [n / 100, 0.1 + n / 100]) for n in (3, 1, 0, 2)]
-    rundir.write_predictions(rundir.predictions(tmp_path, "train"), NAMES, rows)
+    run_files.write_predictions(run_files.predictions(tmp_path, "train"), NAMES, rows)
     return tmp_path
 
 
@@ -31,7 +31,7 @@ def frame():
 
 def rewrite(run, change):
     """Changes the predictions, and returns their file."""
-    file = rundir.predictions(run, "train")
+    file = run_files.predictions(run, "train")
     file.write_text(change(file.read_text()))
     return file
 
@@ -66,7 +66,7 @@ def test_only_the_observations_and_views_that_are_asked_for_must_be_there(run, f
 
 def test_a_view_that_the_first_run_could_not_read_is_masked(run, frame):
     file = rewrite(run, lambda text: re.sub(".*patient00003.*\n", "", text))
-    rundir.write_json(run / rundir.METRICS, {"skipped": [f"CheXpert-v1.0/{KEYS[3]}.jpg"]})
+    run_files.write_json(run / run_files.METRICS, {"skipped": [f"CheXpert-v1.0/{KEYS[3]}.jpg"]})
     targets, mask, _ = LabelPolicy("self_trained", predictions=file).apply(frame, NAMES)
     assert mask.tolist() == [[True, True]] * 3 + [[False, False]]
     assert targets[:2].tolist() == np.array([[0, 1], [0, 0.11]], "float32").tolist()
@@ -97,7 +97,7 @@ def test_a_spoilt_file_is_refused(run, frame, old, new, what):
 
 
 def test_a_run_folder_or_a_file_is_taken(run):
-    file = rundir.predictions(run, "train")
+    file = run_files.predictions(run, "train")
     assert find_predictions(run) == find_predictions(str(file)) == file
 
 

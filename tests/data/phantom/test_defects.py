@@ -8,7 +8,7 @@ from PIL import Image
 from chexpert.data.phantom import write_phantom
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.phantom.options import DEFECTS
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 OPTIONS = {"patients": 4, "valid": 3, "size": 48, "workers": 1}
 

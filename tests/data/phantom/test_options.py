@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from chexpert.data.phantom import Options, find_phantom
 from chexpert.data.phantom.casebook import number_patient
-from chexpert.problem import ProblemError
+from chexpert.errors import ProblemError
 
 OTHERS = [
     {"patients": 1},

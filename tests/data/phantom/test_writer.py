@@ -11,8 +11,8 @@ from pycocotools import mask as rle
 
 from chexpert.data.phantom import Options, find_phantom, write_phantom, writer
 from chexpert.data.phantom.casebook import plan_split
+from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
-from chexpert.problem import ProblemError
 
 HEADER = (
     "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,Lung Lesion,"

@@ -1,0 +1,111 @@
+"""Checkpoints that are whole or absent, whatever happens while they are written."""
+
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Writes aside in the same folder, syncs, verifies and renames; reads by torch's safe loading, always.
+
+    Lightning's own writes in the system's temporary folder and moves: across file systems, the usual case on a
+    cluster, that is a copy over the good file. It also takes a PermissionError for success.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
+        """Raises ProblemError where the checkpoint cannot be written; one of this name from before is then intact."""
+        write_whole(Path(path), checkpoint)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: object = None
+    ) -> dict[str, Any]:
+        """To the CPU, where Lightning takes it from, unless another place is asked for."""
+        return torch.load(path, map_location=map_location or "cpu", weights_only=True)
+
+
+def write_whole(path: Path, content: Mapping[str, Any]) -> None:
+    """Saves plain containers and tensors so that ``path`` is the old file or the new one, never a half.
+
+    Raises:
+        ProblemError: it cannot be written there, or does not read back; what lay there before is intact.
+    """
+    part = path.with_name(path.name + run_files.PART)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        verify(part)
+        part.replace(path)
+        sync(path.parent)
+    except (OSError, RuntimeError, zipfile.BadZipFile) as error:
+        reason = find_reason(path.parent, error)  # while the part still takes the room that there is
+        discard(part)
+        raise ProblemError(
+            f"the checkpoint {path.name} cannot be saved: {reason}",
+            where=str(path.parent),
+            mend="make room or make it writable; the checkpoint before is intact, go on from it with resume=RUN",
+        ) from error
+    except BaseException:  # interrupted: nothing half-made stays
+        discard(part)
+        raise
+
+
+def discard(part: Path) -> None:
+    """Removes a part; where nothing can be removed either, what was wrong with the write is told, and not this."""
+    with suppress(OSError):
+        part.unlink(missing_ok=True)
+
+
+def verify(path: Path) -> None:
+    """Reads a checkpoint's bytes again and compares their checksums.
+
+    Raises:
+        BadZipFile: it is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise zipfile.BadZipFile(f"{damaged} does not read back as it was written")
+
+
+def sync(folder: Path) -> None:
+    """Makes a rename last, where the system can sync a folder."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # Windows opens no folder
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass  # some network file systems cannot, and need not
+    finally:
+        os.close(handle)
+
+
+def find_reason(folder: Path, error: Exception) -> str:
+    """What the system says; torch hides it where a write ends early."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    free = shutil.disk_usage(folder).free / 1e6 if folder.is_dir() else 0
+    if folder.is_dir() and free < 1:
+        return "no space left on the disk"
+    return f"{str(error).partition(chr(10))[0][:120]} ({free:.0f} MB are free there)"
+
+
+def clean(run: Path) -> list[Path]:
+    """Removes the parts that a killed process left in a run folder, and returns them."""
+    parts = sorted(run.rglob(f"*{run_files.PART}"))
+    for part in parts:
+        part.unlink(missing_ok=True)
+    return parts

@@ -1,0 +1,120 @@
+"""Read checkpoints: their metadata and weights, and the trained model in them."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from chexpert.checkpoints.metadata import FORMAT, find_readout, without_weights
+from chexpert.config import TARGET, build, check_targets, find_checkpoint
+from chexpert.data import Preprocessing
+from chexpert.errors import ProblemError
+from chexpert.models import Model
+from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import is_synthetic_card
+
+Stored = tuple[dict[str, Any], dict[str, torch.Tensor]]
+"""A card and a model's weights."""
+
+
+def read_checkpoint(path: str | Path) -> Stored:
+    """The card and the model's weights of a checkpoint of this project, by torch's safe loading or from safetensors.
+
+    Raises:
+        ProblemError: there is none, it is none of this project, or a newer version wrote it.
+    """
+    file = find_checkpoint(path)
+    if file.suffix == ".json" and file.with_suffix(run_files.SAFETENSORS).is_file():  # its card
+        file = file.with_suffix(run_files.SAFETENSORS)
+    try:
+        card, weights = _read_safetensors(file) if file.suffix == run_files.SAFETENSORS else _read_torch(file)
+        _ = card["observations"], card["preprocessing"], card["config"]["model"][TARGET]
+        number = int(card.get("format", 0))
+    except Exception as error:
+        unread = isinstance(error, UnpicklingError)  # torch then advises to load it unsafely
+        why = "no file of torch.save, or more than weights" if unread else str(error).partition("\n")[0]
+        what = f"no checkpoint of this project: {type(error).__name__}: {why}"
+        mend = "give a run folder or its checkpoints/best.ckpt; a backbone's weights of other origin: pretrained=PATH"
+        raise ProblemError(what, where=str(file), mend=mend) from error
+    if number > FORMAT:
+        what = f"a newer version of chexpert wrote this checkpoint (format {number}; this one reads up to {FORMAT})"
+        raise ProblemError(what, where=str(file), mend="update chexpert")
+    return card, weights
+
+
+def _read_torch(file: Path) -> Stored:
+    content = torch.load(file, map_location="cpu", weights_only=True)
+    state = content["state_dict"]
+    weights = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
+    return content["chexpert"], rename_members(weights)
+
+
+def rename_members(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The names of a model's weights as they are now; the first version called a member's ``backbone`` or ``members``.
+
+    >>> list(rename_members({"backbone.net.w": 1, "members.a.net.w": 1, "head.bias": 1}))
+    ['_members.backbone.net.w', '_members.a.net.w', 'head.bias']
+    """
+    return {re.sub(r"^(members\.|(?=backbone\.))", "_members.", name): weight for name, weight in weights.items()}
+
+
+def _read_safetensors(file: Path) -> Stored:
+    return json.loads(file.with_suffix(".json").read_text(encoding="utf-8")), load_file(file)
+
+
+def load_state(model: Model, state: Mapping[str, torch.Tensor], where: str) -> None:
+    """Loads weights that must fit entirely."""
+    try:
+        misfits = model.load_state_dict(state, strict=False)
+        found = {"missing": misfits.missing_keys, "unknown": misfits.unexpected_keys}
+        told = [f"{len(names)} {kind}, the first {names[0]}" for kind, names in found.items() if names]
+    except RuntimeError as error:  # of the same names, and other shapes
+        told = [str(error).strip().splitlines()[1].strip()]
+    if told:
+        what = f"these weights belong to another model: {'; '.join(told)}"
+        raise ProblemError(what, where=where, mend="choose the model and backbone of that run")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A trained model with all that is needed to use it.
+
+    Attributes:
+        model: in evaluation mode; images (B, 1, H, W) uint8 to logits (B, C).
+        preprocessing: from an image file to (1, H, W) uint8.
+        observations: names of the C outputs.
+        config: of the run that trained it.
+        synthetic: whether it was trained on synthetic images.
+    """
+
+    model: Model
+    preprocessing: Preprocessing
+    observations: list[str]
+    config: dict[str, Any]
+    synthetic: bool = False
+
+
+def load(path: str | Path) -> Loaded:
+    """Loads the best checkpoint of a run folder, or a file of weights, without running code from it.
+
+    A .safetensors file needs its card beside it, the .json file of the same name.
+
+    Raises:
+        ProblemError: no such checkpoint, or none of this project.
+    """
+    card, state = read_checkpoint(path)
+    config = card["config"]
+    problems = [str(p) for p in check_targets(without_weights(config["model"]), "model")]
+    if problems:
+        raise ProblemError("\n".join(problems), where=str(path))
+    given = {"outputs": len(card["observations"])} | find_readout(card)
+    model = build(without_weights(config["model"]), "model", **given)
+    load_state(model, state, str(path))
+    preprocessing, observations = Preprocessing(**card["preprocessing"]), card["observations"]
+    return Loaded(model.eval(), preprocessing, observations, config, is_synthetic_card(card))

@@ -1,0 +1,148 @@
+"""The step before Hydra: what cannot be run as it is typed is answered with the command that was meant."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from chexpert.cli.keys import check_key
+from chexpert.cli.meaning import Answer
+from chexpert.cli.reference import write_reference
+from chexpert.cli.settings import Settings
+from chexpert.cli.values import check_value
+from chexpert.cli.words import Typed, read_words, split_commas
+from chexpert.errors import ProblemError
+from chexpert.observations import COMPETITION
+
+HELP = {"--help", "-h", "help", "-help", "--h"}
+
+
+def answer(arguments: Sequence[str], conf: Path) -> list[str]:
+    """The arguments for Hydra: its own options, and the settings with ``~`` for the home folder as shells have it.
+
+    Ends the process with the reference where help is asked for, and with one message where something cannot be run.
+    """
+    if "--version" in arguments:
+        print(f"chexpert {version('chexpert')}")
+        sys.exit()
+    settings = Settings(conf)
+    if HELP & set(arguments):
+        print(write_reference(settings))
+        sys.exit()
+    try:
+        return check(arguments, settings)
+    except ProblemError as problem:
+        sys.exit(f"error: {problem}")
+
+
+def check(arguments: Sequence[str], settings: Settings) -> list[str]:
+    """The arguments, checked.
+
+    Raises:
+        ProblemError: all that cannot be run as it was typed, with the command that was meant.
+    """
+    typed = read_words(arguments)
+    chosen = settings.choose(find_choices(typed, settings))
+    answers: list[Answer] = []
+    meant: list[str] = []
+    for setting, words in typed.settings:
+        found = check_setting(setting, words, typed, settings, chosen)
+        if found:
+            answers.append(found)
+            meant += found.meant or []
+        else:
+            meant.append(expand_home(setting))
+    if not answers:
+        return [*typed.options, *meant]
+    raise tell(answers, add_mean(meant), typed)
+
+
+def find_choices(typed: Typed, settings: Settings) -> dict[str, str]:
+    """The options of groups that are typed, and the classes."""
+    pairs = [setting.lstrip("+").partition("=") for setting, _ in typed.settings]
+    kept = (*settings.groups, *(f"{group}._target_" for group in settings.groups))
+    return {key: value for key, equals, value in pairs if equals and key in kept}
+
+
+def check_setting(
+    setting: str, words: str, typed: Typed, settings: Settings, chosen: dict[str, object]
+) -> Answer | None:
+    """What is wrong with one setting, or with how it was typed."""
+    found = find_answer(setting, typed, settings, chosen)
+    if found:
+        return found._replace(where=words)
+    if setting != words or words in typed.torn:
+        return Answer("a setting is key=value, and one word for the shell", words, [expand_home(setting)])
+    return None
+
+
+def find_answer(
+    setting: str, typed: Typed, settings: Settings, chosen: dict[str, object], depth: int = 3
+) -> Answer | None:
+    """What is wrong with one setting; what is meant in its place is looked at too, since it must run."""
+    found = check_key(setting, settings, chosen) or check_value(setting, settings, chosen, sweep=typed.sweep)
+    if found is None or not found.meant or not depth or found.meant == [setting]:
+        return found
+    chosen = chosen | find_choices(Typed([], [(one, one) for one in found.meant], set()), settings)
+    sweep = typed if "-m" not in found.meant else typed._replace(options=["-m"])
+    meant: list[str] = []
+    for one in found.meant:
+        inner = None if one == "-m" else find_answer(one, sweep, settings, chosen, depth - 1)
+        if inner and inner.meant is None:
+            return found._replace(meant=None, hint=f"{one}: {inner.what}; {inner.hint}")
+        meant += [expand_home(one)] if inner is None or inner.meant is None else inner.meant
+        found = found._replace(hint="\n  or:    ".join(filter(None, [found.hint, inner.hint if inner else ""])))
+    return found._replace(meant=meant)
+
+
+def expand_home(setting: str) -> str:
+    """A setting with ``~`` replaced, as shells replace it where a word begins with it.
+
+    >>> expand_home("data.root=~nobody-of-this-name/x"), expand_home("~averaging")
+    ('data.root=~nobody-of-this-name/x', '~averaging')
+    """
+    key, equals, value = setting.partition("=")
+    parts = [_expand(part) if part.startswith("~") else part for part in split_commas(value)]
+    return f"{key}{equals}{','.join(parts)}"
+
+
+def _expand(path: str) -> str:
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:  # nobody of this name
+        return path
+
+
+def add_mean(meant: list[str]) -> list[str]:
+    """What is meant, with the mean over the same list where the usual one has observations that are not in it.
+
+    >>> add_mean(["observations=[Edema]", "seed=1"])
+    ['observations=[Edema]', 'seed=1', 'mean_over=[Edema]']
+    """
+    value = dict(one.partition("=")[::2] for one in meant).get("observations", "")
+    one_list = value.startswith("[") and len(split_commas(value)) == 1
+    if not one_list or any(one.startswith("mean_over=") for one in meant) or all(name in value for name in COMPETITION):
+        return meant
+    return [*meant, f"mean_over={value}"]
+
+
+def tell(answers: Sequence[Answer], meant: Sequence[str], typed: Typed) -> ProblemError:
+    """One message: each problem with its own hint, and the whole command where it is clear."""
+    clear = all(answer.meant is not None for answer in answers)
+    sweep = any(word == "-m" for word in meant)
+    words = [*(["-m"] if sweep and not typed.sweep else []), *typed.options, *(w for w in meant if w != "-m")]
+    command = shlex.join(["python", "train.py", *words])
+    if len(answers) == 1:
+        first = answers[0]
+        lines = [command if clear else "", first.hint or ("" if clear else "python train.py --help")]
+        return ProblemError(first.what, where=first.where, mend="\n  or:    ".join(filter(None, lines)))
+    told = [
+        ProblemError(one.what, where=one.where, mend=one.hint if one.meant is None else _join(one)) for one in answers
+    ]
+    whole = f"\nall of it: {command}" if clear else ""
+    return ProblemError("\n".join(map(str, told)) + whole)
+
+
+def _join(answer: Answer) -> str:
+    return shlex.join(answer.meant) if answer.meant else "leave it out" if answer.meant == [] else "see --help"

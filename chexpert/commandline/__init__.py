@@ -1,9 +1,0 @@
-"""What is typed, looked at before Hydra: names that others use, near names, spaces, ``~``; and ``--help``.
-
-Light on purpose: neither Hydra nor torch is imported here, so that an answer takes no second.
-"""
-
-from chexpert.commandline.answering import answer, check
-from chexpert.commandline.settings import GIVEN, Settings
-
-__all__ = ["GIVEN", "Settings", "answer", "check"]

@@ -1,0 +1,32 @@
+"""The table of a sweep: written after each job and at the end, and printed there."""
+
+import atexit
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+
+class SweepTable(Callback):
+    """A Hydra callback that leaves table.csv and table.md in the sweep folder; see chexpert.sweep.table."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Hydra tells no callback of a sweep that ends with a failed job: its table comes when Python ends."""
+        from chexpert.sweep.table import tell_sweep  # Python at its end imports nothing
+
+        atexit.register(tell_sweep, Path(config.hydra.sweep.dir))
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
+        if config.hydra.mode == RunMode.MULTIRUN:
+            from chexpert.sweep.table import write_sweep
+
+            write_sweep(Path(config.hydra.sweep.dir))
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        from chexpert.sweep.table import tell_sweep
+
+        atexit.unregister(tell_sweep)
+        tell_sweep(Path(config.hydra.sweep.dir))

@@ -1,0 +1,58 @@
+"""Instantiate config nodes. No other place calls a class or a function that a config names."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from chexpert.config.targets import PARTIAL, TARGET, find_target, walk
+from chexpert.errors import ProblemError
+
+
+def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
+    """Instantiates a config node, together with what the run gives.
+
+    Not by Hydra's ``instantiate``, which resolves interpolations once more and calls what its own list does not block:
+    here every ``_target_`` of the node is found on the positive list before the first one is called.
+
+    Raises:
+        ProblemError: a ``_target_`` is not on the list, or the constructor refused its arguments.
+    """
+    targets = {place: find_target(inner, place) for place, inner in walk(node, where)}
+    if where not in targets:
+        raise ProblemError(
+            "nothing to build: no _target_",
+            where=where,
+            mend=f"choose it: {where}=OPTION; python train.py --help lists them",
+        )
+    with told(node, where):
+        factory = partial(targets[where], **_fill_all(node, where, targets))
+        return factory if node.get(PARTIAL) else factory(**given)
+
+
+def _fill_all(node: Mapping[str, Any], where: str, targets: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a node, with objects for the nodes among them."""
+    return {key: _fill(value, f"{where}.{key}", targets) for key, value in node.items() if key not in (TARGET, PARTIAL)}
+
+
+def _fill(value: Any, where: str, targets: Mapping[str, Any]) -> Any:
+    if not isinstance(value, Mapping):
+        return copy.deepcopy(value)
+    filled = _fill_all(value, where, targets)
+    if where not in targets:
+        return filled
+    return partial(targets[where], **filled) if value.get(PARTIAL) else targets[where](**filled)
+
+
+@contextmanager
+def told(node: Mapping[str, Any], where: str) -> Iterator[None]:
+    """Turns what a constructor says of its arguments into a problem of the config."""
+    try:
+        yield
+    except ProblemError:
+        raise
+    except Exception as error:
+        reason = str(error).strip() or type(error).__name__
+        mend = f"see the arguments of {node[TARGET]}"
+        raise ProblemError(f"cannot be built: {reason}", where=where, mend=mend) from error

@@ -1,0 +1,189 @@
+"""Build the parts of a run from its config: model, loss, module, callbacks."""
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from chexpert.checkpoints import FORMAT, find_readout, load_state, read_checkpoint, without_weights
+from chexpert.config import build, find_target, told, write_list
+from chexpert.data import Preprocessing
+from chexpert.errors import ProblemError
+from chexpert.explain import ExplainCallback, Explainer
+from chexpert.explain import explaining as evaluating
+from chexpert.models import Model, fitting_sizes
+from chexpert.runs.state import list_versions
+from chexpert.training import MultilabelModule, find_device, start_optimizer, start_scheduler
+
+
+def try_out(cfg: Mapping[str, Any]) -> None:
+    """Builds on stand-ins what is otherwise built late, so that a wrong value is told before anything is read.
+
+    Raises:
+        ProblemError: all that cannot be built.
+    """
+    problems = []
+    explainers = [partial(build, node, f"explainer.{name}") for name, node in cfg["explainer"].items()]
+    trainer = partial(build, cfg["trainer"], "trainer", logger=False, callbacks=[])
+    attempts: list[Callable[[], Any]] = [partial(try_rates, cfg), partial(averaging, cfg), trainer, *explainers]
+    for attempt in attempts:
+        try:
+            attempt()
+        except ProblemError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise ProblemError("\n".join(problems))
+
+
+def try_rates(cfg: Mapping[str, Any], steps: int = 100) -> None:
+    """Builds loss, optimizer and scheduler for this many steps, and sees the scheduler over an epoch.
+
+    Raises:
+        ProblemError: one of them cannot be built, or has no rate for the second epoch.
+    """
+    loss = build_loss(cfg)
+    with told(cfg["optimizer"], "optimizer"):
+        duals = [nn.Parameter(torch.zeros(1))] if hasattr(loss, "dual_parameters") else []
+        optimizer = start_optimizer(build(cfg["optimizer"], "optimizer"), [], [nn.Parameter(torch.zeros(1))], duals)
+    with told(cfg["scheduler"], "scheduler"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns of a scheduler that is stepped without its optimizer
+        scheduler, when = start_scheduler(build(cfg["scheduler"], "scheduler"), optimizer, lambda: steps)
+        if when == "epoch" and cfg["trainer"].get("max_epochs") != 0:
+            scheduler.step(*[0.5] * isinstance(scheduler, ReduceLROnPlateau))
+
+
+def takes_total_steps(scheduler: Mapping[str, Any]) -> bool:
+    """Whether this scheduler lays its rates out for the whole training."""
+    return "total_steps" in inspect.signature(find_target(scheduler, "scheduler")).parameters
+
+
+def check_input(model: Model, size: int) -> None:
+    """Two images through the model: some networks take only certain sizes, or never see the last rows of others.
+
+    Raises:
+        ProblemError: the model cannot take images of this size, or sees less than all of them.
+    """
+    edged = torch.zeros(1, 1, size, size)
+    edged[..., -1, :] = edged[..., :, -1] = torch.nan  # passes through weights of any value, zeros included
+    try:
+        with evaluating(model), torch.no_grad():
+            model(torch.zeros(1, 1, size, size, dtype=torch.uint8))
+            maps = model.feature_maps(edged)
+    except ProblemError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        what = f"the model cannot take an image of {size} px: {reason}"
+        sizes = ", ".join(f"data.size={member.made_for} ({member.name})" for member in model.members.values())
+        raise ProblemError(what, where="data.size", mend=f"{sizes}, or another backbone") from error
+    if blind := [model.members[name] for name, map_ in maps.items() if not map_.isnan().any()]:
+        fits = fitting_sizes(size, math.lcm(*(member.cell for member in blind)))
+        what = f"the last row and column of {size} px are never seen by {', '.join(member.name for member in blind)}"
+        raise ProblemError(what, where="data.size", mend=" or ".join(f"data.size={fit}" for fit in fits))
+
+
+def build_model(cfg: Mapping[str, Any]) -> Model:
+    """The model of a config, with the weights of ``start_from`` where that is given."""
+    labels, observations = build(cfg["labels"], "labels"), cfg["observations"]
+    readout = {"uncertain": labels.three_class(observations), "parents": labels.parents(observations)}
+    node = without_weights(cfg["model"]) if cfg.get("start_from") else cfg["model"]  # all weights are that run's
+    model = build(node, "model", outputs=len(observations), **readout)
+    if cfg.get("start_from"):
+        card, state = read_checkpoint(cfg["start_from"])
+        if card["observations"] != cfg["observations"]:
+            raise ProblemError(
+                f"the checkpoint puts out {card['observations']}, this run {cfg['observations']}",
+                where=f"start_from={cfg['start_from']}",
+                mend=f"{write_list('observations', card['observations'])}, with mean_over among them; or only its "
+                "backbone: start_from=null pretrained=RUN/checkpoints/best.ckpt",
+            )
+        if (trained := find_readout(card)) != readout:
+            raise ProblemError(
+                f"the checkpoint's outputs are read as {trained}, this run's as {readout}",
+                where=f"start_from={cfg['start_from']}",
+                mend="labels=... as that run had them; or only its backbone: start_from=null "
+                "pretrained=RUN/checkpoints/best.ckpt",
+            )
+        load_state(model, state, f"start_from={cfg['start_from']}")
+    return lay_out(model, cfg)
+
+
+def lay_out(model: Model, cfg: Mapping[str, Any]) -> Model:
+    """The model in the memory format that the config asks for, but on Apple's MPS.
+
+    There gradients of batch normalisation are wrong in ``channels_last``, by orders of magnitude and without an error:
+    github.com/pytorch/pytorch/issues/175189.
+    """
+    wrong = find_device(cfg["trainer"].get("accelerator", "auto")) == "mps"
+    return model.to(memory_format=torch.channels_last) if cfg["channels_last"] and not wrong else model
+
+
+def data_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run gives to the data module."""
+    labels = build(cfg["labels"], "labels")
+    return {"observations": cfg["observations"], "labels": labels, "seed": cfg["seed"]}
+
+
+def build_loss(cfg: Mapping[str, Any], counts: torch.Tensor | None = None) -> nn.Module:
+    """The loss, with what it asks for: ``observations``, and ``counts`` of positives and negatives (2, C + U)."""
+    given = {"observations": cfg["observations"], "counts": counts}
+    asked = inspect.signature(find_target(cfg["loss"], "loss")).parameters
+    return build(cfg["loss"], "loss", **{key: value for key, value in given.items() if key in asked})
+
+
+def build_module(
+    cfg: dict[str, Any],
+    model: Model,
+    preprocessing: Preprocessing,
+    counts: torch.Tensor | None = None,
+    *,
+    synthetic: bool = False,
+) -> MultilabelModule:
+    """The Lightning module, with the card that its checkpoints carry; ``counts``: see :func:`build_loss`."""
+    card = {
+        "format": FORMAT,
+        "config": cfg,
+        "observations": list(cfg["observations"]),
+        "readout": {"uncertain": model.readout.uncertain, "parents": model.readout.parents},
+        "preprocessing": {"size": preprocessing.size, "fit": preprocessing.fit},
+        "versions": list_versions(),
+        "synthetic": synthetic,
+    }
+    return MultilabelModule(
+        model,
+        cfg["observations"],
+        cfg["mean_over"],
+        loss=build_loss(cfg, counts),
+        optimizer=build(cfg["optimizer"], "optimizer"),
+        scheduler=build(cfg["scheduler"], "scheduler"),
+        card=card,
+        level=cfg["level"],
+        study_score=cfg["study_score"],
+        backbone_lr_factor=cfg["backbone_lr_factor"],
+        unfreeze_epoch=cfg["unfreeze_epoch"],
+        compiled=cfg["compile"],
+    )
+
+
+def averaging(cfg: Mapping[str, Any]) -> list[Any]:
+    """The callback that averages weights, where one is chosen."""
+    return [build(cfg["averaging"], "averaging")] if cfg["averaging"] else []
+
+
+def build_explainers(cfg: Mapping[str, Any]) -> dict[str, Explainer]:
+    """The explainers by name."""
+    return {name: build(node, f"explainer.{name}") for name, node in cfg["explainer"].items()}
+
+
+def explaining(cfg: Mapping[str, Any], folder: Path) -> ExplainCallback:
+    """The callback that explains, with its explainers by name."""
+    options = dict(cfg["explain"])
+    only = options.pop("observations")
+    return ExplainCallback(folder, build_explainers(cfg), cfg["observations"], only, seed=cfg["seed"], **options)

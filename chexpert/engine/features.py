@@ -1,0 +1,50 @@
+"""Trains a classifier on what frozen members see: their pooled features, computed once for all runs that share them."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chexpert.data import CheXpertDataModule
+from chexpert.errors import ProblemError
+from chexpert.models import Model
+from chexpert.training import find_device
+
+
+def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule) -> None:
+    """From here on the loaders of ``data`` give pooled features (B, D) where ``cfg["features"]`` names a folder.
+
+    The model takes them in the place of films: :meth:`chexpert.models.Model.feature_maps`. They are computed in
+    float32, as validation computes. Datasets still hold the films, so explanations and the checkpoint are of the
+    whole model. A file that was made on one device serves on any other.
+
+    Raises:
+        ProblemError: a member is trained.
+    """
+    if not cfg["features"]:
+        return
+    trained = [name for name, member in model.members.items() if any(p.requires_grad for p in member.parameters())]
+    if trained:
+        mend = "model.members.NAME.frozen=true (of model=single backbone.frozen=true), or features=null"
+        raise ProblemError(f"these members are trained: {', '.join(trained)}", where="features", mend=mend)
+    device = torch.device(find_device(cfg["trainer"].get("accelerator", "auto")))
+    width = sum(member.width for member in model.members.values())
+
+    @torch.inference_mode()
+    def pool(images: torch.Tensor) -> torch.Tensor:
+        return model.to(device).pool(images.to(device)).float().cpu()
+
+    data.use_features(Path(cfg["features"]).expanduser(), digest_members(model), width, pool)
+    model.cpu()
+
+
+def digest_members(model: Model) -> str:
+    """SHA-256 of names, weights and statistics of the members, in order."""
+    digest = hashlib.sha256()
+    for name, member in model.members.items():
+        for key, value in member.state_dict().items():
+            digest.update(f"{name} {member.name} {key} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,217 @@
+"""Fits a model with all that a run wants beside it, judges the best weights, and leaves the figures."""
+
+import math
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from chexpert.checkpoints import BestCheckpoint, EveryCheckpoint, LastCheckpoint, WholeCheckpointIO, keep_best, pass_on
+from chexpert.config import build
+from chexpert.data import CheXpertDataModule, telling_dead_workers
+from chexpert.engine.build import averaging, build_module, explaining
+from chexpert.engine.resume_checks import Last
+from chexpert.engine.summary import MONITOR, find_notes, find_undefined, find_warnings, introduce
+from chexpert.engine.tensorboard import show_evaluation
+from chexpert.evaluation.run import conclude
+from chexpert.explain import ExplainCallback
+from chexpert.models import Model, synchronise_batch_norm
+from chexpert.report import write_report
+from chexpert.report.names import name_folder
+from chexpert.runs import files as run_files
+from chexpert.runs.anonymize import is_private
+from chexpert.signals import Stopper
+from chexpert.training import MultilabelModule, ResultsWriter, count_targets, make_progress  # fmt: skip
+
+NO_HPARAMS = ("backbone", "recipe")
+"""A single model's backbone stands in the model too; a recipe says what to expect."""
+
+
+@telling_dead_workers()
+def fit(
+    cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Last | None
+) -> float:
+    """Fits, judges the best weights and explains, with all that is left in ``folder``; goes on from ``last``.
+
+    Of several processes the first leaves it and has the mean AUROC; the others have NaN.
+    """
+    trial = cfg.pop("trial")  # whose trial of a search the run is, is no part of its configuration
+    undefined = find_undefined(data, cfg["mean_over"])
+    # An undefined mean has no best epoch: the loss then chooses.
+    monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
+    best = BestCheckpoint(folder, monitor, mode)
+    settings = flatten({key: cfg[key] for key in cfg if key not in NO_HPARAMS})
+    results = ResultsWriter(folder, {"run": name_folder(folder)} | settings)
+    saver = LastCheckpoint(run_files.checkpoint(folder, run_files.LAST), stopper, cfg["save_minutes"])
+    chosen = choose_callbacks(cfg, folder, monitor, mode)
+    explainers = explaining(cfg, folder)
+    trainer = make_trainer(cfg["trainer"], folder, last, [*chosen, best, results, explainers, *report_to(trial), saver])
+    explainers.check(data)
+    module = make_module(cfg, model, data, several=trainer.world_size > 1)
+    if trainer.is_global_zero:
+        run_files.write_text(folder / run_files.CONFIG, OmegaConf.to_yaml(OmegaConf.create(cfg)))
+        run_files.write_json(folder / run_files.DATA, data.summarise())
+        print(introduce(model, data, trainer, folder), flush=True)
+        for warning in find_warnings(data, undefined, monitor):
+            print(f"warning: {warning}", file=sys.stderr)
+        for note in find_notes(data, cfg):
+            print(f"note: {note}", file=sys.stderr)
+    if "train" in data.datasets:
+        trainer.fit(module, datamodule=data, ckpt_path=last and last.path, weights_only=True)
+    weights = best.best_model_path or None
+    if cfg["predict_train"]:
+        predict_train(trainer, module, data, weights, folder)
+    judge(trainer, module, data, weights)
+    if not trainer.is_global_zero:
+        return math.nan
+    report_left_out(data, results, folder)
+    if weights:
+        pass_on(folder)
+    conclude(folder, cfg)
+    show_evaluation(folder)
+    explain(explainers, trainer, model, folder)
+    return results.metrics[data.choosing or "valid"]["auroc_mean"]
+
+
+def report_left_out(data: CheXpertDataModule, results: ResultsWriter, folder: Path) -> None:
+    """Leaves and tells which images were skipped or should be looked at: by now it is known what cannot be read."""
+    if data.flagged:
+        results.metrics["flagged"] = data.flagged
+    results.metrics["skipped"] = sorted(data.skipped)
+    run_files.write_json(folder / run_files.METRICS, results.metrics)
+    for kind, lines in data.lines.items():
+        if lines.more:
+            what = f"{lines.count:,} images were {kind}"
+            print(f"note: {what}: {folder / run_files.METRICS} lists them all", file=sys.stderr)
+    run_files.write_json(folder / run_files.DATA, data.summarise())
+
+
+@contextmanager
+def telling_no_room(folder: Path) -> Iterator[None]:
+    """Tells that a report could not be written, and how it is made: the run is good without it."""
+    try:
+        yield
+    except OSError as error:
+        mend = shlex.join(["python", "scripts/make_report.py", str(folder)])
+        there = "is not up to date" if (folder / run_files.REPORT).is_file() else "is missing"
+        print(f"warning: the report {there} ({error.strerror or error}): {mend}", file=sys.stderr)
+
+
+def explain(explainers: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path) -> None:
+    """Explains last, when all that training gave is left, with a report: whatever fails here takes nothing of it."""
+    if not explainers.explainers:
+        return
+    with telling_no_room(folder):
+        write_report(folder)
+    failures = explainers.explain(trainer, model)
+    print("\n".join(failures.tell(folder)), end="\n" * bool(failures), file=sys.stderr)
+
+
+def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: str) -> list[pl.Callback]:
+    """What the config asks for while a model is fitted."""
+    chosen = [*make_progress(), LearningRateMonitor(), *averaging(cfg)]
+    if cfg["early_stopping"] is not None:
+        chosen.append(EarlyStopping(monitor, mode=mode, patience=cfg["early_stopping"]))
+    if cfg["keep"] > 1:
+        chosen.append(keep_best(folder, cfg["keep"], monitor, mode))
+    if cfg["keep_every"] is not None:
+        chosen.append(EveryCheckpoint(folder, cfg["keep_every"]))
+    return chosen
+
+
+def make_trainer(
+    node: Mapping[str, Any], folder: Path, last: Last | None, callbacks: Sequence[pl.Callback]
+) -> pl.Trainer:
+    """Lightning's trainer, whose own handlers are kept out: a signal ends it with exit code 0 and no checkpoint."""
+    trainer = build(
+        {key: value for key, value in node.items() if key != "sync_batchnorm"},
+        "trainer",
+        callbacks=list(callbacks),
+        logger=make_logger(folder, last),
+        plugins=[WholeCheckpointIO()],
+        use_distributed_sampler=False,  # the loader shares every batch out
+    )
+    trainer._signal_connector.register_signal_handlers = lambda: None
+    return trainer
+
+
+def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, several: bool) -> MultilabelModule:
+    """What Lightning trains, ready for ``several`` processes."""
+    if cfg["trainer"].get("sync_batchnorm"):
+        model = synchronise_batch_norm(model)
+    learned = data.datasets.get("train")
+    counts = None if learned is None else count_targets(learned.targets, learned.mask)
+    module = build_module(cfg, model, data.preprocessing, counts, synthetic=data.synthetic)
+    if several:
+        module.leave_out_unused(data.preprocessing.size)
+    return module
+
+
+def predict_train(
+    trainer: pl.Trainer, module: MultilabelModule, data: CheXpertDataModule, weights: str | None, folder: Path
+) -> None:
+    """Leaves predictions of the training views."""
+    rows = gather(trainer, trainer.predict(module, datamodule=data, ckpt_path=weights, weights_only=True) or [])
+    if trainer.is_global_zero:
+        run_files.write_predictions(run_files.predictions(folder, "train"), module.observations, rows)
+
+
+def gather(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:
+    """Paths and probabilities of all processes, in the order of the file."""
+    shares: list[Any] = [list(chain.from_iterable(batches))]
+    if trainer.world_size > 1:
+        shares = [None] * trainer.world_size
+        torch.distributed.all_gather_object(shares, list(chain.from_iterable(batches)))
+    return [(path, values) for _, path, values in sorted(chain.from_iterable(shares))]
+
+
+def report_to(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
+    """What tells the trial of a search how its job does; nothing where the run is no such job."""
+    if trial is None:
+        return []
+    from chexpert.sweep.pruning import TrialReporter  # an extra: only a search needs Optuna
+
+    return [TrialReporter(**trial, monitor=MONITOR)]
+
+
+def make_logger(folder: Path, last: Last | None) -> TensorBoardLogger:
+    """TensorBoard's files; what was logged beyond the place where a run goes on is logged again."""
+    step = last and last.steps
+    return TensorBoardLogger(folder, name=run_files.TENSORBOARD, version="", default_hp_metric=False, purge_step=step)
+
+
+def judge(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:
+    """Judges the best weights, or where nothing was trained those that the module has, on every split.
+
+    Of several processes only the first explains, after the valid split: the others are done with that one.
+    """
+    for split in sorted(data.reported, key="valid".__eq__):
+        data.judging = split
+        trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
+
+
+def flatten(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by dotted key, for TensorBoard's hparams; a node is known by the name of its class.
+
+    >>> flatten({"optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}, "data": {"root": "DOE"},
+    ...     "seed": 0})
+    {'optimizer': 'AdamW', 'optimizer.lr': 0.1, 'seed': 0}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in cfg.items():
+        if key == "_target_":
+            flat[prefix.removesuffix(".")] = str(value).rpartition(".")[2]
+        elif isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        elif key != "_partial_" and not is_private(f"{prefix}{key}", value):  # what names files is not for TensorBoard
+            flat[f"{prefix}{key}"] = str(value) if isinstance(value, list) else value
+    return flat

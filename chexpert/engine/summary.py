@@ -1,0 +1,68 @@
+"""What a run says before it starts: what is about to run, and what a user should know of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from chexpert.data import CheXpertDataModule, find_scarce
+from chexpert.data.batches import joins_last
+from chexpert.models import Model
+from chexpert.report.names import name_folder
+from chexpert.runs.synthetic import NOTE
+
+MONITOR = "val/auroc_mean"
+"""By which the best epoch is chosen, where it is defined."""
+
+
+def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folder: Path) -> str:
+    """What is about to run, in a few lines."""
+    weights = [p.numel() for p in model.parameters()]
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    names = " + ".join(member.name for member in model.members.values())
+    note = f"            {NOTE}\n" if data.synthetic else ""
+    views = ", ".join(f"{len(dataset)} {split}" for split, dataset in data.datasets.items())
+    return (
+        f"run:        {name_folder(folder)}\n"
+        f"data:       {views} views ({data.views}) of {data.layout.name} in {data.layout.folder}\n{note}"
+        f"model:      {names}, {trained / 1e6:.1f} of {sum(weights) / 1e6:.1f} million weights trained, on "
+        f"{trainer.strategy.root_device} in {trainer.precision}\n"
+        f"run folder: {folder}"
+    )
+
+
+def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, int]], monitor: str) -> Iterator[str]:
+    """What a user should know before training: figures that cannot be, labels that are too few."""
+    split = data.choosing or "valid"
+    for name, (positives, negatives) in undefined.items():
+        yield f"{name} has {positives} positive and {negatives} negative labels in {split}: its AUROC is undefined"
+    if monitor != MONITOR:
+        yield f"so {MONITOR} is undefined, and the best epoch is chosen by {monitor}"
+    if train := data.datasets.get("train"):
+        scarce = find_scarce(train.targets.numpy(), train.mask.numpy(), data.observations)
+        for name, (yes, no) in scarce.items():
+            yield f"{name} has {yes:,.0f} positive and {no:,.0f} negative labels to learn from under this policy"
+
+
+def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str]:
+    """What is done otherwise than the settings say."""
+    explain, there = cfg["explain"], len(data.datasets["valid"])
+    if cfg["explainer"] and explain["views"] is None and explain["count"] > there:
+        yield f"explain.count={explain['count']}, and valid has {there:,} views: all of them are explained"
+    if (train := data.datasets.get("train")) and joins_last(len(train), data.batch_size):
+        yield (
+            f"one of {len(train):,} training images is left over behind batches of {data.batch_size}: "
+            "it joins the batch before it, since BatchNorm learns nothing from a single value"
+        )
+
+
+def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Positive and negative labels, in the split that chooses the epoch, of the observations that lack one of them."""
+    chooses = data.datasets[data.choosing or "valid"]
+    counts = {}
+    for name in mean_over:
+        column = data.observations.index(name)
+        labels = chooses.targets[chooses.mask[:, column], column]
+        counts[name] = int(labels.sum()), int((1 - labels).sum())
+    return {name: count for name, count in counts.items() if 0 in count}

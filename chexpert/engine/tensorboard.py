@@ -1,0 +1,84 @@
+"""A finished run's figures in TensorBoard, beside the curves of its training."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+
+from chexpert.report.cards import draw_figures
+from chexpert.report.drawing import SETTINGS
+from chexpert.report.groups import TITLES
+from chexpert.report.names import name_folder
+from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import NOTE, is_synthetic_path
+from chexpert.training.layout import Layout, chart, make_layout, order
+
+
+def show_evaluation(folder: Path) -> None:
+    """Adds each evaluation of a run to its TensorBoard: AUROC, calibration and groups, as scalars and as figures.
+
+    Tags begin with ``auroc``, which TensorBoard's first page shows first, ``calibration`` and ``groups``. Scalars are
+    for beside other runs, the figures have the intervals. No tag and no figure names a patient.
+
+    Args:
+        folder: of a run that has metrics.json and the evaluations.
+    """
+    from torch.utils.tensorboard import SummaryWriter  # takes a second
+
+    step = json.loads((folder / run_files.METRICS).read_text(encoding="utf-8")).get("best_epoch") or 0
+    contents = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((folder / run_files.EVALUATION).glob("*.json"))
+    }
+    with SummaryWriter(str(folder / run_files.TENSORBOARD)) as writer, rc_context(SETTINGS):
+        writer.add_text("run", describe_run(folder), step)
+        for split, content in contents.items():
+            for tag, value in list_scalars(split, content):
+                writer.add_scalar(tag, value, step)
+            for tag, figure in draw_figures(folder, split, content):
+                writer.add_figure(tag, figure, step)
+        if contents:
+            writer.add_custom_scalars(lay_out(contents))
+
+
+def describe_run(folder: Path) -> str:
+    """The run by its overrides, which TensorBoard calls by its folder, and whether its images are synthetic."""
+    return f"{name_folder(folder)} ({folder.name})" + f"\n\n{NOTE}" * is_synthetic_path(folder)
+
+
+def list_scalars(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Tags and values of what is defined: ``auroc/valid/mean``, ``groups/valid/sex/Female``, ...
+
+    The AUROC of a group is the mean over the same observations as that of all rows, or is left out.
+    """
+    told = {f"auroc/{split}/mean": content["auroc_mean"]}
+    told |= {f"auroc/{split}/{name}": own for name, own in content["auroc"].items()}
+    for when, figures in list_calibrations(content).items():
+        told |= {f"calibration/{split}/ece_{when}/{name}": own["ece"] for name, own in figures.items()}
+    for group, own in content["groups"].items():
+        for part, figures in own["rows"].items():
+            if figures["auroc_mean"]["over"] == content["auroc_mean"]["over"]:
+                told[f"groups/{split}/{group}/{part}"] = figures["auroc_mean"]
+    yield from ((tag, own["value"]) for tag, own in told.items() if own["value"] is not None)
+
+
+def list_calibrations(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Brier score and ECE by observation, of the scores as they are and calibrated, as far as there are any."""
+    calibrated = (content.get("calibrated") or {}).get("figures")
+    return {when: own for when, own in (("before", content["calibration"]), ("after", calibrated)) if own}
+
+
+def lay_out(contents: Mapping[str, Mapping[str, Any]]) -> Layout:
+    """The charts of the training, and below them those of the evaluations, for beside other runs."""
+    first = next(iter(contents.values()))
+    layout = make_layout(order(list(first["auroc"]), first["auroc_mean"]["over"]))
+    charts: dict[str, list] = {}
+    for split, content in contents.items():
+        tags = [tag for tag, _ in list_scalars(split, content)]
+        parts = {"AUROC": f"auroc/{split}/", "expected calibration error": f"calibration/{split}/"}
+        parts |= {f"mean AUROC, {TITLES.get(group, group)}": f"groups/{split}/{group}/" for group in content["groups"]}
+        found = {title: [tag for tag in tags if tag.startswith(part)] for title, part in parts.items()}
+        charts |= {f"{split} split: {title}": chart(*own) for title, own in found.items() if own}
+    return layout | {"the best epoch": charts}

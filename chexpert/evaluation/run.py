@@ -1,0 +1,75 @@
+"""What follows from a run's predictions: its calibration and the evaluation of each split, from its files alone."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chexpert.errors import ProblemError
+from chexpert.evaluation import Calibration, Judged, choose_operating_points, evaluate, judge_calibrated, read_run
+from chexpert.runs import files as run_files
+
+GROUPS = ("sex", "age", "view", "ap_pa", "devices")
+SPLITS = ("dev", "valid", "test")
+
+
+def conclude(folder: Path, cfg: Mapping[str, Any]) -> None:
+    """Leaves calibration.json, where there is a split to fit it on, and the evaluation of each judged split."""
+    metrics = json.loads((folder / run_files.METRICS).read_text(encoding="utf-8"))
+    splits = [split for split in SPLITS if split in metrics]
+    judged = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
+    chosen = find_development(splits)
+    fitted = fit_calibration(folder, cfg["calibration"], chosen, judged)
+    for split in splits:
+        told: dict[str, Any] = {"group_by": () if split == "dev" else find_groups(judged[split])}
+        if chosen and split != chosen:  # what is chosen on a split is not judged there
+            told |= {"operating_points": choose_operating_points(judged[chosen]), "chosen_on": chosen}
+        content = evaluate(judged[split], mean_over=cfg["mean_over"], seed=cfg["seed"], **told)
+        apart = fitted if split != chosen else None
+        content["calibrated"] = judge_calibrated(judged[split], apart, cfg["seed"]) if apart else None
+        run_files.write_json(run_files.evaluation(folder, split), content | describe_split(split, metrics))
+
+
+def fit_calibration(
+    folder: Path, method: str | None, chosen: str | None, judged: Mapping[str, Judged]
+) -> Calibration | None:
+    """Fits and leaves calibration.json, where there is a split to fit it on and a method is wanted."""
+    if not chosen or not method:
+        return None
+    fitted = Calibration.fit(method, chosen, list(read_levels(folder, chosen, judged[chosen])))
+    if not any(any(level.values()) for level in fitted.levels.values()):
+        print(f"warning: no calibration: {chosen} has no observation with positives and negatives", file=sys.stderr)
+        return None
+    fitted.write(folder / run_files.CALIBRATION)
+    return fitted
+
+
+def read_levels(folder: Path, split: str, judged: Judged) -> Iterator[Judged]:
+    """A split at the run's own level, and at the other one where its labels allow that."""
+    yield judged
+    try:
+        yield read_run(folder, split, "study" if judged.level == "image" else "image", judged.views)
+    except ProblemError as problem:  # views of one study with different labels: nobody judges them by study
+        print(f"note: no calibration for studies: {problem.what}", file=sys.stderr)
+
+
+def find_development(splits: Sequence[str]) -> str | None:
+    """The split on which thresholds and calibration are chosen: never one that is all that is reported.
+
+    >>> find_development(["dev", "valid", "test"]), find_development(["valid", "test"]), find_development(["valid"])
+    ('dev', 'valid', None)
+    """
+    return splits[0] if len(splits) > 1 else None
+
+
+def find_groups(judged: Judged) -> list[str]:
+    """The groups that are known of at least one row."""
+    return [group for group in GROUPS if group in judged.groups and any(judged.groups[group])]
+
+
+def describe_split(split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run adds to an evaluation: which split, whose labels, how the epoch was chosen, if it is synthetic."""
+    chosen = metrics["epoch_chosen_on"]
+    synthetic = bool(metrics[split].get("synthetic"))
+    return {"split": split, "labels_of": metrics[split]["labels"], "epoch_chosen_on": chosen, "synthetic": synthetic}

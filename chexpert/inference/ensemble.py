@@ -1,0 +1,139 @@
+"""The average of what several checkpoints, or files of predictions, say of the same films."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chexpert.errors import ProblemError
+from chexpert.evaluation import Named, to_studies
+from chexpert.evaluation.averaging import average
+from chexpert.inference.member_scores import Watch, read_members
+from chexpert.inference.members import (
+    describe_choice,
+    find_checkpoints,
+    find_choice,
+    find_members,
+    find_run,
+    find_split,
+)
+from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import NOTE, is_synthetic_path
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What was averaged, and how.
+
+    Attributes:
+        predictions: the average, one row a view or study.
+        members: checkpoints and files by observation.
+        chosen_on: of each member the split that its epoch was chosen on; None where that is not recorded.
+        optimistic: members whose epoch was chosen on the very rows that they score here.
+        how: ``mean`` or ``rank``.
+        short: runs that kept fewer checkpoints than were asked for, and how many.
+        labels: what a run among the members was judged by on these rows; None where there is none.
+    """
+
+    predictions: Named
+    members: Mapping[str, Sequence[Path]]
+    chosen_on: Mapping[Path, str | None]
+    optimistic: Sequence[Path]
+    how: str
+    short: Mapping[Path, int]
+    labels: Path | None
+
+
+def ensemble(
+    lists: Mapping[str, Sequence[Path]] | Sequence[Path],
+    *,
+    top_k: int | None = None,
+    split: str = "valid",
+    how: str = "mean",
+    level: str = "image",
+    views: str = "max",
+    watch: Watch = iter,
+) -> Ensemble:
+    """Averages runs (their best checkpoints), checkpoints and files of predictions.
+
+    Args:
+        lists: the members of every observation, or of each its own (Irvin et al. 2019).
+        top_k: so many of the best checkpoints of each run; by default all that it kept.
+        split: ``dev``, ``valid`` or ``test`` of the runs' data.
+        how: ``mean``, or ``rank`` over the rows.
+        level: ``image``; ``study``: the average of the members' scores of a study.
+        views: ``max`` or ``mean`` over the views of a study.
+        watch: shows progress.
+
+    Raises:
+        ProblemError: members of different observations or rows, or one that cannot be read.
+    """
+    own = lists if isinstance(lists, Mapping) else {"": lists}
+    members = {name: find_members(paths, top_k) for name, paths in own.items()}
+    files = list(dict.fromkeys(path for paths in members.values() for path in paths))
+    read = {path: settle_level(told, level, views) for path, told in read_members(files, split, watch)}
+    if not isinstance(lists, Mapping):
+        members = dict.fromkeys(share_observations([read[path] for path in files]), files)
+    told = average({name: [read[path] for path in paths] for name, paths in members.items()}, how)
+    chosen = {path: find_choice(path) for path in files}
+    return Ensemble(
+        told, members, chosen,
+        [path for path in files if chosen[path] and chosen[path] == find_split(path, split)],
+        how, find_short([path for paths in own.values() for path in paths], top_k), find_labels(files, split),
+    )  # fmt: skip
+
+
+def find_short(paths: Sequence[Path], top_k: int | None) -> dict[Path, int]:
+    """Runs that kept fewer checkpoints than were asked for."""
+    kept = {path: len(find_checkpoints(path, top_k)) for path in paths if path.is_dir()}
+    return {run: count for run, count in kept.items() if top_k and count < top_k}
+
+
+def find_labels(files: Sequence[Path], split: str) -> Path | None:
+    """The labels that a run among the members was judged by on the rows of the ensemble."""
+    named = [(find_run(file), find_split(file, split)) for file in files]
+    found = [run_files.labels(run, own) for run, own in named if run and own]
+    return next((path for path in found if path.is_file()), None)
+
+
+def share_observations(members: Sequence[Named]) -> list[str]:
+    """The observations, which all members must have."""
+    first = members[0]
+    for member in members[1:]:
+        if differ := set(first.columns) ^ set(member.columns):
+            what = f"members of different observations: {', '.join(sorted(differ))} only in one"
+            mend = "take members of the same observations, or list those of each: --members FILE"
+            raise ProblemError(what, where=f"{first.path} and {member.path}", mend=mend)
+    return list(first.columns)
+
+
+def settle_level(member: Named, level: str, views: str) -> Named:
+    """The member's scores of views or of studies."""
+    if level == "image" and member.key == "Study":
+        what = "scores of studies, where those of single views are averaged"
+        raise ProblemError(what, where=str(member.path), mend="average studies: --level study")
+    return to_studies(member, views) if level == "study" else member
+
+
+def describe_ensemble(made: Ensemble) -> str:
+    """What was averaged, how its members were chosen, and what that means for figures of it."""
+    told, files = made.predictions, list(made.chosen_on)
+    rows = "studies" if told.key == "Study" else "single views"
+    lines = [f"ensemble:      {made.how} of {len(files)} member{'s' * (len(files) > 1)}, {len(told.names):,} {rows}"]
+    lines += [f"  {file}  {describe_choice(file, chosen)}" for file, chosen in made.chosen_on.items()]
+    if any(len(paths) < len(files) for paths in made.members.values()):
+        lines += [f"  {name}: {', '.join(map(str, paths))}" for name, paths in made.members.items()]
+    return "\n".join([*lines, *(f"note: {note}" for note in list_notes(made))])
+
+
+def list_notes(made: Ensemble) -> list[str]:
+    """What whoever reads figures of the ensemble must know."""
+    notes = [f"{run} kept only {count}; train with keep=N for more" for run, count in made.short.items()]
+    if made.optimistic:
+        what = f"epochs of {len(made.optimistic)} of {len(made.chosen_on)} members were chosen on these same films"
+        notes.append(f"{what}: figures of the ensemble on them are optimistic")
+    if any(map(is_synthetic_path, made.chosen_on)):
+        notes.append(NOTE)
+    if made.how == "rank":
+        notes.append("scores are mean ranks over the rows of this file, from 1 on: no probabilities, and not to be "
+                     "compared with those of another file")  # fmt: skip
+    return notes

@@ -1,0 +1,189 @@
+"""Which films are to be predicted: those of a table, a folder, or named one by one."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from chexpert.data.explore import find_layout
+from chexpert.data.files import find_images
+from chexpert.data.filetypes import IMAGE_ENDINGS, UNKNOWN, recognize_file
+from chexpert.errors import ProblemError
+from chexpert.runs.anonymize import find_public, is_public
+from chexpert.tables.csv_text import read_records
+
+NAMED = 5  # files that are named where there is no image
+
+
+@dataclass(frozen=True)
+class Film:
+    """One image to predict.
+
+    Attributes:
+        name: in the input, or as CheXpert has it; not yet safe to be written down.
+        file: where it lies; None where it was not found, or is no plain file (a pipe would block).
+        why: it has no file, where there is another reason.
+    """
+
+    name: str
+    file: str | None
+    why: str = "this image is missing, or no plain file"
+
+    @property
+    def study(self) -> str:
+        """CheXpert's study, as the name spells it; any other film is its own: nothing tells which belong together."""
+        return self.name.rpartition("/")[0] if find_public(self.name) else self.name
+
+
+def find_films(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[Film], dict[str, str]]:
+    """The films of one table (.csv), one folder, or several files, in the order of the input, folders sorted.
+
+    And what was left aside, since it is no image: its name, and what it is.
+
+    Args:
+        inputs: as given.
+        roots: folders in which the paths of a table are looked for, the first that has them.
+
+    Raises:
+        ProblemError: an input is not there, a table is none, or nothing is left.
+    """
+    first = inputs[0]
+    if len(inputs) > 1 and (wrong := [path for path in inputs if path.is_dir() or is_table(path)]):
+        what = "one table, one folder, or image files"
+        raise ProblemError(what, where=str(wrong[0]), mend="give one input at a time")
+    if gone := next((path for path in inputs if not path.exists()), None):
+        raise ProblemError("no such file or folder", where=str(gone), mend="give a table, a folder or image files")
+    aside: dict[str, str] = {}
+    if is_table(first):
+        films = list(read_films(first, roots))
+    else:
+        films = list(open_films(list_folder(first) if first.is_dir() else inputs, first, aside))
+    names = [find_public(film.name) or film.name for film in films]
+    if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
+        raise ProblemError(f"given twice: {twice}", where=str(first), mend="keep one of each")
+    if not films:
+        what = "no image" + "".join(f"; {name} is {kind}" for name, kind in list(aside.items())[:NAMED])
+        raise ProblemError(what, where=str(first), mend="give images: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or DICOM")
+    return films, aside
+
+
+def is_table(path: Path) -> bool:
+    """Whether an input is a table, by its name."""
+    return path.suffix.lower() == ".csv"
+
+
+def open_films(paths: Iterable[Path], top: Path, aside: dict[str, str]) -> Iterator[Film]:
+    """The film in each file that may be an image, by its content; what is none is put ``aside``, with what it is.
+
+    Args:
+        paths: of files, and of links to folders.
+        top: hidden is what has a name with a dot below it.
+        aside: is filled while the films are taken.
+    """
+    for path in paths:
+        name = name_film(path)
+        if not path.is_file():
+            linked = path.is_symlink() and path.is_dir()
+            yield Film(name, None, "a link to a folder, which is not followed") if linked else Film(name, None)
+            continue
+        try:
+            what, image = recognize_file(path)
+        except OSError as error:  # it may be a film, and is then listed with those that cannot be read
+            yield Film(name, None, f"this image cannot be read: {error}")
+            continue
+        hidden = top.is_dir() and any(part.startswith(".") for part in path.relative_to(top).parts)
+        if not image:
+            aside[name] = what
+        elif hidden and what == UNKNOWN and path.suffix.lower() not in IMAGE_ENDINGS:
+            aside[name] = "hidden, and of no known format"
+        else:
+            yield Film(name, None, "hidden: give the file itself, or rename it") if hidden else Film(name, str(path))
+
+
+def name_film(path: PurePath) -> str:
+    """CheXpert's own name of the film in a file, or the path; with slashes on every system.
+
+    >>> from pathlib import PureWindowsPath
+    >>> name_film(PureWindowsPath(r"C:\\data\\valid\\patient64541\\study1\\view1_frontal.jpg"))
+    'valid/patient64541/study1/view1_frontal.jpg'
+    """
+    return find_public(path.as_posix()) or path.as_posix()
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """All files below a folder, and links to folders in it, which nothing follows.
+
+    Raises:
+        OSError: a folder in it cannot be listed.
+    """
+
+    def stop(error: OSError) -> None:  # os.walk would leave its films out and not say so
+        raise error
+
+    found: list[Path] = []
+    for above, folders, names in os.walk(folder, onerror=stop):
+        found += [Path(above) / name for name in names]
+        found += [path for name in folders if (path := Path(above) / name).is_symlink()]
+    return sorted(found)
+
+
+def read_films(table: Path, roots: Sequence[Path]) -> Iterator[Film]:
+    """The films of a table with the one column Path, as CheXpert's competition gives it (others are not read)."""
+    records = read_records(table)
+    column = next((name for name in records.header if name.lower() == "path"), None)
+    if not records.rows or column is None:
+        raise ProblemError("no column Path, or no row", where=str(table), mend="name the films by Path, a row each")
+    records.notes.tell()
+    names = [name if _is_below(name) else find_own(name) or name for name in records.column(column)]
+    for line, name in zip(records.lines, names, strict=True):
+        if not _is_below(name):
+            mend = "paths in a table are relative to --root"
+            raise ProblemError(f"not a path below a root: {name!r}", where=f"{table}, line {line}", mend=mend)
+    files = place(names, roots)
+    return (Film(name, files[name]) for name in names)
+
+
+def _is_below(name: str) -> bool:
+    return bool(name) and not name.startswith("/") and ".." not in name.split("/") and "\\" not in name
+
+
+def find_own(path: str) -> str | None:
+    """CheXpert's own name of a view, whatever leads to it on another machine and however it was saved there."""
+    stem, dot, ending = path.replace("\\", "/").rpartition(".")
+    name = f"{stem}.{ending.lower().replace('jpeg', 'jpg')}" if dot else path
+    return find_public(name)
+
+
+def place(names: Sequence[str], roots: Sequence[Path]) -> dict[str, str | None]:
+    """The file of each name: below a root as it stands there, without the copy's folder, or where the layout has it."""
+    placed: dict[str, str | None] = dict.fromkeys(names)
+    for root in roots:
+        for guess in (_as_given, _without_copy, _by_layout):
+            left = [name for name, file in placed.items() if file is None]
+            candidates = guess(root, left) if left else {}
+            files, present = find_images(root, list(candidates.values()))
+            found = zip(candidates, files, present, strict=True)
+            placed |= {name: file for name, file, there in found if there}
+    return placed
+
+
+def _as_given(root: Path, names: Sequence[str]) -> dict[str, str]:
+    return {name: str(root / name) for name in names}
+
+
+def _without_copy(root: Path, names: Sequence[str]) -> dict[str, str]:
+    return {name: str(root / name.partition("/")[2]) for name in names if name.startswith("CheXpert")}
+
+
+def _by_layout(root: Path, names: Sequence[str]) -> dict[str, str]:
+    """Where this form of CheXpert (AIMI's batches, flat, ...) has a view."""
+    try:
+        layout = find_layout(root)
+    except ProblemError:  # no copy of CheXpert: then these films are not there
+        return {}
+    found = {}
+    for name in names:
+        parts = name.split("/")
+        if is_public(name) and len(parts) >= 4 and parts[-4] in layout.places:
+            found[name] = str(layout.folder / layout.place(parts[-4], parts[-3], parts[-2], Path(parts[-1]).stem))
+    return found

@@ -1,0 +1,77 @@
+"""Who is averaged: checkpoints of runs and files of predictions, and how each was chosen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from chexpert.errors import ProblemError
+from chexpert.evaluation.entrants import read_json
+from chexpert.observations import find_observation
+from chexpert.runs import files as run_files
+
+
+def read_lists(path: Path) -> dict[str, list[Path]]:
+    """The members of each observation, from a YAML file: ``Edema: [outputs/one, outputs/two]``.
+
+    Raises:
+        ProblemError: it is no such file.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        what = f"the lists of members cannot be read: {' '.join(str(error).split())}"
+        raise ProblemError(what, where=str(path), mend="give a YAML file") from error
+    lists: dict[str, list[Path]] = {}
+    for name, own in content.items() if isinstance(content, dict) else [(content, None)]:
+        observation = find_observation(str(name))
+        if not observation or observation in lists or not own or not isinstance(own, list):
+            mend = "one line an observation of CheXpert, each once: Edema: [RUN, CHECKPOINT, PREDICTIONS.csv]"
+            raise ProblemError(f"no list of members of an observation: {name!r}", where=str(path), mend=mend)
+        lists[observation] = [Path(str(member)).expanduser() for member in own]
+    return lists
+
+
+def find_members(paths: Sequence[Path], top_k: int | None) -> list[Path]:
+    """Checkpoints and files of predictions, each once."""
+    found = [file for path in paths for file in (find_checkpoints(path, top_k) if path.is_dir() else [path])]
+    places = [file.resolve() for file in found]
+    if twice := sorted({str(file) for file, place in zip(found, places, strict=True) if places.count(place) > 1}):
+        raise ProblemError("a member is given twice", where=", ".join(twice), mend="name each once")
+    return found
+
+
+def find_checkpoints(run: Path, top_k: int | None) -> list[Path]:
+    """The best checkpoints of a run, best first."""
+    found = run_files.kept_checkpoints(run)[:top_k]
+    if not found:
+        mend = "give runs that have finished an epoch (of a sweep: SWEEP/[0-9]*), checkpoints, or files of predictions"
+        raise ProblemError("no checkpoint in this folder", where=str(run), mend=mend)
+    return found
+
+
+def find_run(member: Path) -> Path | None:
+    """The run that a checkpoint or a file of predictions lies in."""
+    return member.parent.parent if member.parent.name in (run_files.CHECKPOINTS, run_files.PREDICTIONS) else None
+
+
+def find_choice(member: Path) -> str | None:
+    """The split on which the epoch of a run's checkpoint, or of its predictions, was chosen; None if not recorded."""
+    run = None if member.stem == run_files.LAST else find_run(member)  # the last epoch is not chosen
+    return read_json(run / run_files.METRICS).get("epoch_chosen_on") if run else None
+
+
+def find_split(member: Path, split: str) -> str | None:
+    """The split that a member's scores are of: that of the checkpoints, or what a run's own predictions are called."""
+    return split if member.suffix != ".csv" else member.stem if find_run(member) else None
+
+
+def describe_choice(member: Path, chosen: str | None) -> str:
+    """How the epoch of a member was chosen, in words.
+
+    >>> describe_choice(Path("checkpoints/last.ckpt"), None), describe_choice(Path("checkpoints/best.ckpt"), "dev")
+    ('the last epoch', 'epoch chosen on dev')
+    """
+    if member.name == f"{run_files.LAST}.ckpt":
+        return "the last epoch"
+    return f"epoch chosen on {chosen}" if chosen else "how it was chosen is not recorded"

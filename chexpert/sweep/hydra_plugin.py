@@ -1,0 +1,41 @@
+"""The sweeper as Hydra knows it: ``python train.py -m hydra/sweeper=optuna optimizer.lr='interval(1e-5,1e-3)'``."""
+
+import sys
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from chexpert.errors import ProblemError, advise_extra
+
+
+class OptunaSweeper(Sweeper):
+    """Asks Optuna for the settings of each job and tells it what the job returned.
+
+    hydra-optuna-sweeper's release needs an Optuna below 3, whose storage no longer works with today's SQLAlchemy.
+
+    Args:
+        settings: conf/hydra/sweeper/optuna.yaml.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> float:
+        """Searches; returns the best value."""
+        try:
+            from chexpert.sweep.sweeper import Settings, search  # only now: Optuna takes a second to import
+        except ImportError as error:
+            sys.exit(f"error: a search needs Optuna: {error}\n  mend:  {advise_extra('sweep')}")
+        try:
+            return search(Settings(**self.settings), arguments, self)
+        except ProblemError as error:
+            sys.exit(f"error: {error}")

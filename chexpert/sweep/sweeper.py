@@ -1,0 +1,174 @@
+"""The search itself: trials are asked for in batches, launched as jobs of the same numbers, and told what came out."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from chexpert.errors import ProblemError
+from chexpert.runs.resume import strip_place
+from chexpert.signals import PrunedError
+from chexpert.sweep.result import ERROR, describe_best, describe_trial, write_best
+from chexpert.sweep.space import Space, parse_space
+from chexpert.sweep.study import check_name, count_trials, make_pruner, make_sampler, open_storage
+
+DIRECTIONS = ("maximize", "minimize")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """conf/hydra/sweeper/optuna.yaml, where each is told."""
+
+    n_trials: int
+    n_jobs: int
+    direction: Literal["maximize", "minimize"]
+    sampler: str
+    seed: int
+    pruner: str | None
+    storage: str | None
+    study_name: str
+    params: Any = None
+
+    def __post_init__(self) -> None:
+        check_name("direction", self.direction, DIRECTIONS)
+        make_pruner(self.pruner)
+        for key, least in (("n_trials", 1), ("n_jobs", 1), ("seed", 0)):
+            if getattr(self, key) < least:
+                what = f"{getattr(self, key)} is not possible"
+                raise ProblemError(what, where=f"hydra.sweeper.{key}", mend=f"{least} or more")
+
+
+def search(settings: Settings, arguments: Sequence[str], sweeper: Any) -> float:
+    """Goes on with the study of the sweep folder until it has ``n_trials`` trials, failed and pruned ones counted.
+
+    Args:
+        settings: of the search.
+        arguments: overrides of the command line.
+        sweeper: Hydra's, with its launcher and config.
+
+    Returns:
+        The best value.
+
+    Raises:
+        ProblemError: something the user can mend; no trial gave a value.
+    """
+    space, fixed = parse_space(settings.params or {}, arguments, sweeper.hydra_context.config_loader)
+    make_sampler(settings.sampler, space, settings.seed, 0)
+    total = count_trials(settings.sampler, space, settings.n_trials)
+    folder = Path(sweeper.config.hydra.sweep.dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    place = settings.storage or f"sqlite:///{folder.absolute()}/study.db"
+    study = open_study(settings, open_storage(place), [f"{key}: {space[key]}" for key in space] + strip_place(fixed))
+    OmegaConf.save(sweeper.config, folder / "multirun.yaml")
+    for batch in make_batches(study, settings, space, total):
+        jobs = [[*overrides_of(trial), *fixed, hand_over(settings, place, trial)] for trial in batch]
+        sweeper.validate_batch_is_legal(jobs)
+        for trial, job in zip(batch, launch(sweeper.launcher, jobs, batch[0].number), strict=True):
+            tell(study, trial, job)
+        write_best(folder, study, strip_place(fixed))
+    print(describe_best(folder, study, strip_place(fixed)), flush=True)
+    return study.best_value
+
+
+def open_study(settings: Settings, storage: BaseStorage, told: list[str]) -> optuna.Study:
+    """The study that is there, or a new one.
+
+    Raises:
+        ProblemError: it is one of another search.
+    """
+    study = optuna.create_study(
+        study_name=settings.study_name, storage=storage, direction=settings.direction, load_if_exists=True
+    )
+    told = [f"direction: {settings.direction}", *told]
+    known = study.user_attrs.get("search", told)
+    if differ := sorted({*known} ^ {*told}):
+        mend = (
+            "repeat its command, or begin in another folder (hydra.sweep.dir) or under another hydra.sweeper.study_name"
+        )
+        what = "the study is there, of another search: " + "; ".join(differ)
+        raise ProblemError(what, where=f"study {settings.study_name}", mend=mend)
+    study.set_user_attr("search", told)
+    return study
+
+
+def make_batches(study: optuna.Study, settings: Settings, space: Space, total: int) -> Iterator[list[FrozenTrial]]:
+    """Trials to launch, of consecutive numbers: first those that a kill left running, then new ones."""
+    for group in find_left(study, space):
+        yield from (group[start : start + settings.n_jobs] for start in range(0, len(group), settings.n_jobs))
+    while (count := len(study.get_trials(deepcopy=False))) < total:
+        numbers = range(count, min(total, count + settings.n_jobs))
+        for number in numbers:
+            study.sampler = make_sampler(settings.sampler, space, settings.seed, number)
+            study.ask(space)
+        yield [study.trials[number] for number in numbers]
+
+
+def find_left(study: optuna.Study, space: Space) -> list[list[FrozenTrial]]:
+    """The trials that were running when the search was stopped, those of consecutive numbers together.
+
+    One that was stopped while it was drawn has no job to be taken up: it fails.
+    """
+    groups: list[list[FrozenTrial]] = []
+    for trial in study.get_trials(states=[TrialState.RUNNING]):
+        if trial.params.keys() != space.keys():
+            fail(study, trial, "the search was stopped while the trial was drawn")
+        elif groups and groups[-1][-1].number == trial.number - 1:
+            groups[-1].append(trial)
+        else:
+            groups.append([trial])
+    return groups
+
+
+def overrides_of(trial: FrozenTrial) -> list[str]:
+    """What is searched, as the command line says it."""
+    return [f"{key}={value}" for key, value in trial.params.items()]
+
+
+def hand_over(settings: Settings, place: str, trial: FrozenTrial) -> str:
+    """The override by which a job, also on another machine, finds its trial: see chexpert.sweep.pruning."""
+    quoted = {key: QuotedString(text, Quote.single).with_quotes()
+              for key, text in (("storage", place), ("study", settings.study_name))}  # fmt: skip
+    told = {**quoted, "number": trial.number, "pruner": settings.pruner or "none"}
+    return "trial={" + ",".join(f"{key}:{value}" for key, value in told.items()) + "}"
+
+
+def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+    """Runs a batch of jobs. Where the launcher itself fails, as it does when a worker is killed, one after the other.
+
+    The killed worker's is then known, and the others go on where they were.
+    """
+    try:
+        return launcher.launch(jobs, initial_job_idx=first)
+    except Exception as error:
+        if len(jobs) > 1:
+            again = [[[*job, "++resume=auto"]] for job in jobs]
+            return [result for place, job in enumerate(again) for result in launch(launcher, job, first + place)]
+        return [JobReturn(status=JobStatus.FAILED, _return_value=error)]
+
+
+def tell(study: optuna.Study, trial: FrozenTrial, job: JobReturn) -> None:
+    """Tells the study what a job gave: a value, that it was pruned, or that it failed and why."""
+    given = job._return_value  # the property would print a line for a job that was pruned
+    if isinstance(given, PrunedError):
+        study.tell(trial.number, state=TrialState.PRUNED)
+    elif job.status != JobStatus.COMPLETED:
+        fail(study, trial, str(given).partition("\n")[0] or type(given).__name__)
+    elif not isinstance(given, int | float) or math.isnan(given):
+        fail(study, trial, f"it returned {given}")
+    else:
+        study.tell(trial.number, float(given))
+    print(describe_trial(study.trials[trial.number]), flush=True)
+
+
+def fail(study: optuna.Study, trial: FrozenTrial, why: str) -> None:
+    """Tells that a trial failed; the search goes on."""
+    study._storage.set_trial_user_attr(trial._trial_id, ERROR, why)
+    study.tell(trial.number, state=TrialState.FAIL)
