@@ -9,7 +9,12 @@ from pathlib import Path
 
 from chexpert.console import open_streams
 
-VARIANTS = ("auto", "small", "full", "plus")  # as chexpert.data.explore has them; importing it makes --help slow
+VARIANTS = (
+    "auto",
+    "small",
+    "full",
+    "plus",
+)  # as chexpert.data.sources.detect_layout has them; importing it makes --help slow
 
 
 def main() -> None:
@@ -31,7 +36,7 @@ def main() -> None:
         parser.error(f"{given.root} is not a folder")
 
     from chexpert.data.audit import audit_copy
-    from chexpert.data.manifest import read_manifest, write_manifest
+    from chexpert.data.sources.manifest import read_manifest, write_manifest
     from chexpert.errors import ProblemError
     from chexpert.report import describe_audit, draw_exploration
     from chexpert.runs import files as run_files  # after the parsing, so that --help is quick

@@ -20,8 +20,8 @@ def make_cases(root: Path, films: Path | None) -> dict[str, Callable[[], object]
     """What is timed, by name."""
     from chexpert.data.audit import audit_copy, count_split
     from chexpert.data.audit.images import inspect_image
-    from chexpert.data.explore import find_layout
-    from chexpert.data.fingerprint import fingerprint
+    from chexpert.data.sources.detect_layout import find_layout
+    from chexpert.data.summary import fingerprint
     from chexpert.report import draw_exploration
 
     layout = find_layout(root)

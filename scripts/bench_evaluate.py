@@ -14,8 +14,8 @@ def make_cases(studies: int, replicates: int) -> dict[str, Callable[[], np.ndarr
     """What is timed, by name: (R, C) AUROCs of the same drawings, drawing included."""
     from sklearn.metrics import roc_auc_score
 
-    from chexpert.metrics.intervals import auroc_replicates
-    from chexpert.metrics.resampling import draw_studies
+    from chexpert.metrics.auroc_intervals import auroc_replicates
+    from chexpert.metrics.bootstrap import draw_studies
 
     rng = np.random.default_rng(0)
     labels = (rng.random((studies, OBSERVATIONS)) < 0.2).astype("float64")

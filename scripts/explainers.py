@@ -13,7 +13,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from scipy.ndimage import gaussian_filter
 
 from chexpert.explain import GradCAM, Lime
-from chexpert.explain.superpixels import segment
+from chexpert.explain.methods.superpixels import segment
 from chexpert.models import Backbone, Single
 
 OUTPUTS = [0, 1, 2]
@@ -52,7 +52,7 @@ def make_limes(size: int, samples: int) -> dict[str, Callable[[], object]]:
     ours, theirs = Lime(samples=samples), LimeImageExplainer(random_state=0)
 
     def explain() -> object:
-        with patch("chexpert.explain.lime.segment", return_value=segments):
+        with patch("chexpert.explain.methods.lime.segment", return_value=segments):
             return ours(model, image, [OUTPUTS])
 
     def explain_by_package() -> object:

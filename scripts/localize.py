@@ -43,7 +43,7 @@ def main() -> None:
     from rich.progress import Console, track  # after the parsing, so that --help is quick
 
     from chexpert.errors import ProblemError
-    from chexpert.metrics.chexlocalize import localize
+    from chexpert.metrics.localization.chexlocalize import localize
     from chexpert.report import describe_localization
     from chexpert.runs import files as run_files
     from chexpert.runs.synthetic import NOTE, is_synthetic_path

@@ -21,7 +21,7 @@ def describe(name: str) -> str:
     from chexpert.engine.build import check_input
     from chexpert.errors import ProblemError
     from chexpert.explain import HiResCAM
-    from chexpert.explain.trying import KINDS, describe_maps, find_fault
+    from chexpert.explain.trial_map import KINDS, describe_maps, find_fault
     from chexpert.models import Backbone, Single
 
     torch.manual_seed(0)

@@ -7,7 +7,7 @@ from torch import nn
 
 from chexpert.data import Batch
 from chexpert.models import Backbone, Combined, Model, Single
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 
 
 class Free(Model):

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from chexpert.data import write_phantom
-from chexpert.data.frame import HEADER
+from chexpert.data.sources.frame import HEADER
 
 OFFLINE = Path(__file__).parent / "offline"
 WORKER = "PYTEST_XDIST_WORKER" in os.environ  # writes into the file of the process that has started it

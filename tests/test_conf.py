@@ -6,7 +6,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from chexpert.config import find_lone_problems, find_notices, find_problems, find_short_problems, resolve, resolving
+from chexpert.config import find_lone_problems, find_notices, find_problems, find_short_problems, resolve
+from chexpert.config import resolve as resolving
 from chexpert.engine.build import try_out
 from chexpert.errors import ProblemError
 from chexpert.observations import COMPETITION, OBSERVATIONS

@@ -21,7 +21,7 @@ from chexpert.engine.resume_checks import find_last
 from chexpert.engine.train import run
 from chexpert.errors import ProblemError
 from chexpert.inference.member_scores import find_input
-from chexpert.metrics.maps import MapFile
+from chexpert.metrics.localization.map_files import MapFile
 from chexpert.models import Backbone
 from chexpert.runs.resume import read_config
 

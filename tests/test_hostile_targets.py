@@ -115,7 +115,7 @@ ELSEWHERE = [
     ("data.root.parent", MKDIR),
     ("data.augmentation.rotation", [0, [MKDIR]]),
     ("labels.uncertain", {"Edema": MKDIR}),
-    ("model.backbone", node("chexpert.models.weights.create_pretrained", name=MARKER)),
+    ("model.backbone", node("chexpert.models.pretrained.create_pretrained", name=MARKER)),
     ("model.backbone", node("chexpert.models.Backbone", name="resnet18", options={"act_layer": {"deep": MKDIR}})),
     ("explainer.evil", MKDIR),
     ("explainer.lime.fill", node("chexpert.explain.ExplainCallback", folder=MARKER)),
@@ -210,7 +210,7 @@ def save(card: dict[str, Any], path: Path, where: str, value: Any) -> Path:
 
 MODELS = [("model", each) for each in [MKDIR, *ALIASES, *SPELLINGS]] + [
     ("model.backbone", MKDIR),
-    ("model.backbone", node("chexpert.models.weights.create_pretrained", name=MARKER)),
+    ("model.backbone", node("chexpert.models.pretrained.create_pretrained", name=MARKER)),
     ("model.backbone.options", {"act_layer": MKDIR}),
     ("model.backbone.options", {"checkpoint_path": MARKER}),
     ("model.backbone.options", [MKDIR]),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from chexpert.config.paths import quote_values
+from chexpert.config.quoting import quote_values
 from chexpert.errors import ProblemError
 
 

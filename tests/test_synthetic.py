@@ -5,9 +5,9 @@ import json
 import pytest
 import yaml
 
-from chexpert.data.explore import find_layout
 from chexpert.data.phantom import write_phantom
 from chexpert.data.phantom.layouts import LAYOUTS
+from chexpert.data.sources.detect_layout import find_layout
 from chexpert.runs import files as run_files
 from chexpert.runs.synthetic import MARK, is_phantom, is_synthetic_card, is_synthetic_path, is_synthetic_run
 

@@ -11,7 +11,7 @@ import yaml
 
 from chexpert.cli.sources import Argument, is_open_ended, read_arguments, read_literal
 
-GIVEN = read_literal("chexpert.config.targets", "GIVEN")
+GIVEN = read_literal("chexpert.config.allowed_targets", "GIVEN")
 LINE = re.compile(r"^(?P<indent> *)(?P<key>[\w.]+):(?P<value>[^#\n]*)(?:#(?P<line>.*))?$")
 UNFILLED = ("defaults", "hydra", "explain")
 """Of train.yaml, what is no key by itself."""

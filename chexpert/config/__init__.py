@@ -2,11 +2,8 @@
 
 from hydra.core.config_store import ConfigStore
 
-from chexpert.config.folder import RunFolder, repeat
-from chexpert.config.hydra_callbacks import SweepTable
-from chexpert.config.instantiate import build, told
-from chexpert.config.lengths import find_lone_problems, find_short_problems
-from chexpert.config.problems import (
+from chexpert.config.allowed_targets import PARTIAL, TARGET, check_targets, find_target, walk
+from chexpert.config.checks import (
     CALIBRATIONS,
     GROUPS,
     LEVELS,
@@ -16,10 +13,13 @@ from chexpert.config.problems import (
     find_problems,
     write_list,
 )
-from chexpert.config.recipes import compose_recipe
-from chexpert.config.resolving import find_notices, resolve
+from chexpert.config.hydra_callbacks import SweepTable
+from chexpert.config.instantiate import build, told
+from chexpert.config.recipe import compose_recipe
+from chexpert.config.resolve import find_notices, resolve
+from chexpert.config.run_folder import RunFolder, repeat
 from chexpert.config.schema import ExplainConfig, make_schema
-from chexpert.config.targets import PARTIAL, TARGET, check_targets, find_target, walk
+from chexpert.config.training_checks import LIMITS
 from chexpert.config.unknown import tell_unknown
 from chexpert.sweep import register
 
@@ -27,6 +27,7 @@ __all__ = [
     "CALIBRATIONS",
     "GROUPS",
     "LEVELS",
+    "LIMITS",
     "PARTIAL",
     "STUDY_SCORES",
     "TARGET",
@@ -38,10 +39,8 @@ __all__ = [
     "compose_recipe",
     "find_checkpoint",
     "find_explain_problems",
-    "find_lone_problems",
     "find_notices",
     "find_problems",
-    "find_short_problems",
     "find_target",
     "repeat",
     "resolve",

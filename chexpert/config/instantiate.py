@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from chexpert.config.targets import PARTIAL, TARGET, find_target, walk
+from chexpert.config.allowed_targets import PARTIAL, TARGET, find_target, walk
 from chexpert.errors import ProblemError
 
 

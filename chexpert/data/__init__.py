@@ -2,14 +2,14 @@
 
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import open_cache
-from chexpert.data.content import list_differences, list_repaired
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
 from chexpert.data.loader import Start
 from chexpert.data.phantom import find_phantom, write_phantom
 from chexpert.data.preprocessing import Preprocessing, get_size, read_gray
-from chexpert.data.reading import check_studies
+from chexpert.data.sources.splits import check_studies
+from chexpert.data.summary import list_differences, list_repaired
 from chexpert.data.workers import telling_dead_workers
 
 __all__ = [

@@ -11,18 +11,17 @@ import pytorch_lightning as pl
 from chexpert.console import FirstLines
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import CachePart, DecodedCache, open_cache
-from chexpert.data.content import identify
 from chexpert.data.dataset import Batch, ViewDataset
-from chexpert.data.explore import find_layout
 from chexpert.data.features import Features, FeatureViews, Pool, open_features
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
 from chexpert.data.loader import ALONE, BEGIN, Share, Start, ViewLoader, make_loader
-from chexpert.data.manifest import read_manifest
 from chexpert.data.preprocessing import Preprocessing
-from chexpert.data.reading import SplitReader, check_patients
-from chexpert.data.settings import find_wrong_settings
+from chexpert.data.setting_checks import find_wrong_settings
+from chexpert.data.sources.detect_layout import find_layout
+from chexpert.data.sources.manifest import read_manifest
+from chexpert.data.sources.splits import SplitReader, check_patients
 from chexpert.data.split import check_folds, held_range, hold_out
-from chexpert.data.summary import describe_source, summarise_split, write_labels
+from chexpert.data.summary import describe_source, identify, summarise_split, write_labels
 
 
 class CheXpertDataModule(pl.LightningDataModule):
@@ -33,7 +32,7 @@ class CheXpertDataModule(pl.LightningDataModule):
     are judged by their labels as they are, ``dev`` by labels read from reports, of which blanks count as negative.
 
     Args:
-        root: the folder above CheXpert's own, in any of the forms that :mod:`chexpert.data.layout` knows.
+        root: the folder above CheXpert's own, in any of the forms that :mod:`chexpert.data.sources.layout` knows.
         observations: names of the C observations to learn, in the order of the model's outputs.
         labels: policy for uncertain and blank training labels. Other splits take the labels as they are.
         variant: ``small``, ``full``, ``plus``, or ``auto`` where only one of them lies there.

@@ -12,7 +12,7 @@ from chexpert.data.augmentation import Augmentation
 from chexpert.data.cache import CachePart, DecodedCache
 from chexpert.data.labels import Draws
 from chexpert.data.preprocessing import Preprocessing
-from chexpert.data.texts import Texts
+from chexpert.data.shared_strings import Texts
 from chexpert.data.workers import PAGE
 from chexpert.errors import ProblemError
 

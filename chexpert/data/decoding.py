@@ -10,8 +10,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffImageFile
 
 from chexpert.data.dicom import decode_dicom, read_header
-from chexpert.data.filetypes import HEAD, is_dicom, recognize
 from chexpert.data.gray import to_gray
+from chexpert.data.sources.file_types import HEAD, is_dicom, recognize
 
 MAX_PIXELS = 64_000_000  # CheXpert's largest films have about 7 million; a 388 kB PNG can claim 400 million
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "JPEG2000", "GIF", "AVIF", "PPM")

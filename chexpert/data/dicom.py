@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.data.filetypes import DICOMDIR
 from chexpert.data.gray import has_contrast, scale, to_gray
+from chexpert.data.sources.file_types import DICOMDIR
 
 INSTALL = "pip install -e '.[dicom]' in the folder of this project"
 

@@ -10,7 +10,7 @@ import torch
 
 from chexpert.data.decoding import Decoded, decode, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
-from chexpert.data.manifest import CHANGED
+from chexpert.data.sources.manifest import CHANGED
 from chexpert.errors import ProblemError
 
 FITS = ("stretch", "crop", "pad")

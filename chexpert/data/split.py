@@ -7,7 +7,7 @@ is when rows are added, removed or reordered; shares are met on average, not exa
 import numpy as np
 import pandas as pd
 
-from chexpert.data.draw import unit_draw
+from chexpert.data.random_streams import unit_draw
 from chexpert.errors import ProblemError
 
 

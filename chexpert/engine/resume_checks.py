@@ -15,7 +15,7 @@ from chexpert.config import resolve
 from chexpert.data import CheXpertDataModule, list_differences, list_repaired
 from chexpert.engine.build import takes_total_steps
 from chexpert.errors import ProblemError
-from chexpert.evaluation.entrants import read_json
+from chexpert.evaluation.candidates import read_json
 from chexpert.runs import files as run_files
 from chexpert.runs.resume import describe_moved, find_changes, find_later_changes, read_config, read_state
 from chexpert.signals import PrunedError

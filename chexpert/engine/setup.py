@@ -8,11 +8,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from chexpert.checkpoints import read_checkpoint
-from chexpert.config import build, find_lone_problems, find_short_problems, resolve
+from chexpert.config import build, resolve
 from chexpert.data import CheXpertDataModule, Preprocessing
 from chexpert.distributed import agree, count_devices, find_rank
 from chexpert.engine.build import build_explainers, check_input, data_arguments
 from chexpert.engine.features import use_features
+from chexpert.engine.length_checks import find_lone_problems, find_short_problems
 from chexpert.engine.resume_checks import check_data
 from chexpert.errors import ProblemError
 from chexpert.explain import try_explainers

@@ -7,7 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from chexpert.data import CheXpertDataModule, find_scarce
-from chexpert.data.batches import joins_last
+from chexpert.data.loader import joins_last
 from chexpert.models import Model
 from chexpert.report.names import name_folder
 from chexpert.runs.synthetic import NOTE

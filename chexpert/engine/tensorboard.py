@@ -7,13 +7,13 @@ from typing import Any
 
 from matplotlib import rc_context
 
-from chexpert.report.cards import draw_figures
-from chexpert.report.drawing import SETTINGS
-from chexpert.report.groups import TITLES
+from chexpert.report.figures.cards import draw_figures
+from chexpert.report.figures.svg import SETTINGS
+from chexpert.report.html.groups import TITLES
 from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files
 from chexpert.runs.synthetic import NOTE, is_synthetic_path
-from chexpert.training.layout import Layout, chart, make_layout, order
+from chexpert.training.tensorboard_layout import Layout, chart, make_layout, order
 
 
 def show_evaluation(folder: Path) -> None:

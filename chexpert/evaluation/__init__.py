@@ -1,12 +1,11 @@
 """From files of predictions and labels to figures that can be defended; no model and no torch is needed."""
 
 from chexpert.evaluation.calibration import Calibration, judge_calibrated
-from chexpert.evaluation.comparing import compare
+from chexpert.evaluation.compare import compare
 from chexpert.evaluation.evaluate import Points, check_apart, choose_operating_points, evaluate, evaluate_files
-from chexpert.evaluation.join import join, read_judged, read_run
-from chexpert.evaluation.judged import Judged, describe_level
-from chexpert.evaluation.reproducing import Reproduction, reproduce
-from chexpert.evaluation.tables import Named, read_labels, read_predictions, strip_copy, to_studies
+from chexpert.evaluation.join import Judged, describe_level, join, read_judged, read_run
+from chexpert.evaluation.predictions import Named, read_labels, read_predictions, strip_copy, to_studies
+from chexpert.evaluation.reproduce import Reproduction, reproduce
 
 __all__ = [
     "Calibration",

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from chexpert.errors import ProblemError
-from chexpert.evaluation.figures import judge_calibration, take_samples
-from chexpert.evaluation.judged import Judged
+from chexpert.evaluation.join import Judged
+from chexpert.evaluation.observation_metrics import judge_calibration, take_samples
+from chexpert.metrics.bootstrap import draw_studies
 from chexpert.metrics.calibration import METHODS, Parameters, calibrate
-from chexpert.metrics.resampling import draw_studies
 from chexpert.runs import files as run_files
 
 

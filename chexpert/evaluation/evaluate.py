@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from chexpert.errors import ProblemError
-from chexpert.evaluation.figures import Sample, judge_calibration, judge_point, take_samples, tell
 from chexpert.evaluation.groups import judge_groups
-from chexpert.evaluation.join import read_judged
-from chexpert.evaluation.judged import Judged
+from chexpert.evaluation.join import Judged, read_judged
+from chexpert.evaluation.observation_metrics import Sample, judge_calibration, judge_point, take_samples, tell
 from chexpert.metrics import auroc_mean
+from chexpert.metrics.bootstrap import draw_studies
 from chexpert.metrics.operating_point import RULES
-from chexpert.metrics.resampling import draw_studies
 from chexpert.observations import COMPETITION, find_observation
 from chexpert.runs.synthetic import is_synthetic_path
 

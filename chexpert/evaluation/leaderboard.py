@@ -14,9 +14,9 @@ import numpy as np
 from sklearn.metrics import roc_curve
 
 from chexpert.errors import ProblemError
-from chexpert.evaluation.entrants import Entrant, read_file
-from chexpert.evaluation.lineup import Lineup
-from chexpert.evaluation.tables import Named, read_labels, strip_copy
+from chexpert.evaluation.aligned_predictions import Lineup
+from chexpert.evaluation.candidates import Entrant, read_file
+from chexpert.evaluation.predictions import Named, read_labels, strip_copy
 from chexpert.metrics.bootstrap import find_ends
 
 TRUTH = "groundtruth.csv"

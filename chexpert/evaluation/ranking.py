@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.evaluation.entrants import Entrant
-from chexpert.evaluation.figures import tell
-from chexpert.evaluation.lineup import Lineup
-from chexpert.evaluation.settings import find_draw, gather
+from chexpert.evaluation.aligned_predictions import Lineup
+from chexpert.evaluation.candidates import Entrant
+from chexpert.evaluation.config_diff import find_draw, gather
+from chexpert.evaluation.observation_metrics import tell
 from chexpert.metrics import auroc, logit_interval
-from chexpert.metrics.delong import delong_test
-from chexpert.metrics.intervals import auroc_replicates
-from chexpert.metrics.paired import adjust_holm, paired_interval, paired_p
-from chexpert.metrics.resampling import draw_studies
+from chexpert.metrics.auroc_intervals import auroc_replicates, delong_test
+from chexpert.metrics.bootstrap import draw_studies
+from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
 
 
 def draw_aurocs(lineup: Lineup, replicates: int, seed: int) -> np.ndarray:

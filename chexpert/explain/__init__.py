@@ -2,26 +2,22 @@
 
 from chexpert.explain.attribution import Attribution, Explainer, explaining
 from chexpert.explain.callback import ExplainCallback
-from chexpert.explain.choice import choose_rows, find_views
-from chexpert.explain.eigencam import EigenCAM
-from chexpert.explain.failing import Failures
-from chexpert.explain.gradcam import GradCAM
-from chexpert.explain.gradcam_plus_plus import GradCAMPlusPlus
-from chexpert.explain.hirescam import HiResCAM
-from chexpert.explain.integrated_gradients import IntegratedGradients
-from chexpert.explain.judging import Judging, Rows
-from chexpert.explain.layercam import LayerCAM
-from chexpert.explain.lime import Lime
+from chexpert.explain.failures import Failures
 from chexpert.explain.masks import find_masks
-from chexpert.explain.occlusion import Occlusion
-from chexpert.explain.quality import score_explainers
-from chexpert.explain.random_map import RandomMap
-from chexpert.explain.rise import Rise
-from chexpert.explain.scorecam import ScoreCAM
-from chexpert.explain.scored import choose_scored
+from chexpert.explain.methods.cam import EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
+from chexpert.explain.methods.integrated_gradients import IntegratedGradients
+from chexpert.explain.methods.lime import Lime
+from chexpert.explain.methods.occlusion import Occlusion
+from chexpert.explain.methods.random_map import RandomMap
+from chexpert.explain.methods.rise import Rise
+from chexpert.explain.methods.score_cam import ScoreCAM
+from chexpert.explain.quality.evaluate import Judging, Rows
+from chexpert.explain.quality.scored_views import choose_scored
+from chexpert.explain.quality.table import score_explainers
 from chexpert.explain.session import explain_views
-from chexpert.explain.trying import try_explainers
+from chexpert.explain.trial_map import try_explainers
 from chexpert.explain.view import View, open_view
+from chexpert.explain.view_selection import choose_rows, find_views
 
 __all__ = [
     "Attribution",

@@ -12,12 +12,12 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from chexpert.data import CheXpertDataModule
 from chexpert.explain.attribution import Explainer
-from chexpert.explain.choice import choose_rows, find_views
-from chexpert.explain.failing import Failures
-from chexpert.explain.judging import Judging, Rows
+from chexpert.explain.failures import Failures
 from chexpert.explain.masks import check_masks, find_masks
+from chexpert.explain.quality.evaluate import Judging, Rows
 from chexpert.explain.session import explain_views
 from chexpert.explain.view import View
+from chexpert.explain.view_selection import choose_rows, find_views
 from chexpert.models import Model
 from chexpert.runs import files as run_files
 

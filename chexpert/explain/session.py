@@ -9,12 +9,12 @@ import torch
 from matplotlib.figure import Figure
 
 from chexpert.explain.attribution import Explainer, explaining
+from chexpert.explain.batched_inference import estimate_seconds
 from chexpert.explain.explanation import Explanation
-from chexpert.explain.failing import Failures
-from chexpert.explain.leaving import write_explainer
-from chexpert.explain.pictures import draw_view_sheet
-from chexpert.explain.probing import estimate_seconds
-from chexpert.explain.scored import BATCH, explain_batches
+from chexpert.explain.export import write_explainer
+from chexpert.explain.failures import Failures
+from chexpert.explain.plots import draw_view_sheet
+from chexpert.explain.quality.scored_views import BATCH, explain_batches
 from chexpert.explain.view import View
 from chexpert.models import Model
 from chexpert.runs import files as run_files

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chexpert.errors import ProblemError
 from chexpert.evaluation import Named, to_studies
-from chexpert.evaluation.averaging import average
+from chexpert.evaluation.ensemble import average
 from chexpert.inference.member_scores import Watch, read_members
 from chexpert.inference.members import (
     describe_choice,

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from chexpert.checkpoints import Loaded, load
 from chexpert.config import GROUPS, ExplainConfig, build, check_targets, find_explain_problems, tell_unknown
 from chexpert.data import CheXpertDataModule, LabelPolicy, telling_dead_workers
-from chexpert.data.explore import find_layout
+from chexpert.data.sources.detect_layout import find_layout
 from chexpert.errors import ProblemError
 from chexpert.explain import (
     Explainer,
@@ -30,7 +30,7 @@ from chexpert.explain import (
     find_views,
     open_view,
 )
-from chexpert.explain.cam import Cam
+from chexpert.explain.methods.cam import Cam
 from chexpert.models import Model
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import HASH_NOTE, find_public, is_hash, name_safely, read_salt, shorten

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from chexpert.data.explore import find_layout
-from chexpert.data.files import find_images
-from chexpert.data.filetypes import IMAGE_ENDINGS, UNKNOWN, recognize_file
+from chexpert.data.sources.detect_layout import find_layout
+from chexpert.data.sources.file_types import IMAGE_ENDINGS, UNKNOWN, recognize_file
+from chexpert.data.sources.image_files import find_images
 from chexpert.errors import ProblemError
 from chexpert.runs.anonymize import find_public, is_public
 from chexpert.tables.csv_text import read_records

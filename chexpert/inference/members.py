@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from chexpert.errors import ProblemError
-from chexpert.evaluation.entrants import read_json
+from chexpert.evaluation.candidates import read_json
 from chexpert.observations import find_observation
 from chexpert.runs import files as run_files
 

@@ -12,10 +12,10 @@ from chexpert.data import CheXpertDataModule
 from chexpert.data.metadata import measure_ties, read_known
 from chexpert.errors import ProblemError
 from chexpert.explain import Explainer, find_masks
-from chexpert.explain.shortcut import GEOMETRY, Case, Evidence, Search, draw_films, find_suspects, read_cases
+from chexpert.explain.shortcuts import GEOMETRY, Case, Evidence, Search, draw_films, find_suspects, read_cases
 from chexpert.inference.explain import open_data, place
 from chexpert.metrics import Segmentations
-from chexpert.metrics.baseline import compare_baselines
+from chexpert.metrics.metadata_baseline import compare_baselines
 from chexpert.observations import OBSERVATIONS
 from chexpert.runs.synthetic import is_phantom
 

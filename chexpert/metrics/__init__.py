@@ -1,11 +1,12 @@
 """Figures that judge a model: functions of arrays, without torch."""
 
-from chexpert.metrics.agreement import spearman
 from chexpert.metrics.auroc import Auroc, auroc, auroc_mean, multilabel_auroc
+from chexpert.metrics.auroc_intervals import logit_interval, mean_auroc_interval, percentile_interval
 from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means, bootstrap_of_means
 from chexpert.metrics.faithfulness import Faithfulness, curve_area, judge_curves
-from chexpert.metrics.intervals import logit_interval, mean_auroc_interval, percentile_interval
-from chexpert.metrics.localization import (
+from chexpert.metrics.localization.map_agreement import spearman
+from chexpert.metrics.localization.map_files import LocalMap, find_maps, write_map
+from chexpert.metrics.localization.map_scores import (
     chance,
     expected_hit,
     grid_ceiling,
@@ -14,11 +15,16 @@ from chexpert.metrics.localization import (
     rank_accuracy,
     relevance_mass,
 )
-from chexpert.metrics.maps import LocalMap, find_maps, write_map
+from chexpert.metrics.localization.overlap import iou, segment_above, segment_otsu
+from chexpert.metrics.localization.segmentations import Segmentations, write_segmentations
 from chexpert.metrics.operating_point import youden_threshold, youden_thresholds
-from chexpert.metrics.overlap import iou, segment_above, segment_otsu
-from chexpert.metrics.segmentations import Segmentations, write_segmentations
-from chexpert.metrics.study import find_study, number_studies, reduce_labels, reduce_scores, reduce_to_studies
+from chexpert.metrics.study_aggregation import (
+    find_study,
+    number_studies,
+    reduce_labels,
+    reduce_scores,
+    reduce_to_studies,
+)
 
 __all__ = [
     "Auroc",

@@ -11,7 +11,7 @@ from torch import nn
 
 from chexpert.errors import ProblemError
 from chexpert.models.activation import ActivationWatch
-from chexpert.models.weights import create_pretrained, load_weights
+from chexpert.models.pretrained import create_pretrained, load_weights
 
 WEIGHT_OPTIONS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 """Arguments by which timm would load weights past the safe loading of this project."""

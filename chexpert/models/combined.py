@@ -9,7 +9,7 @@ from torch import nn
 from chexpert.errors import ProblemError
 from chexpert.models.backbone import Backbone
 from chexpert.models.model import Model, find_dropout_problems
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 
 
 class Combined(Model):

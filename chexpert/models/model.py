@@ -10,7 +10,7 @@ from torch import nn
 
 from chexpert.errors import ProblemError
 from chexpert.models.backbone import Backbone
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 
 
 class Model(nn.Module, ABC):

@@ -1,16 +1,16 @@
 """What a run or an audit found, told from plain files and tables: no model is needed."""
 
-from chexpert.report.audit import describe_audit
-from chexpert.report.comparison import describe_comparison
-from chexpert.report.comparison_files import write_comparison
-from chexpert.report.evaluation import describe_evaluation
-from chexpert.report.exploration import draw_exploration
-from chexpert.report.localization import describe_localization
-from chexpert.report.quality import quality_table
-from chexpert.report.reproduction import describe_reproduction
-from chexpert.report.run_page import write_report
-from chexpert.report.shortcut import count_tested, describe_shortcuts
-from chexpert.report.tables import describe
+from chexpert.report.figures.exploration import draw_exploration
+from chexpert.report.html.comparison import write_comparison
+from chexpert.report.html.run_page import write_report
+from chexpert.report.text.audit import describe_audit
+from chexpert.report.text.comparison import describe_comparison
+from chexpert.report.text.evaluation import describe_evaluation
+from chexpert.report.text.explanation_quality import quality_table
+from chexpert.report.text.localization import describe_localization
+from chexpert.report.text.reproduction import describe_reproduction
+from chexpert.report.text.run import describe
+from chexpert.report.text.shortcuts import count_tested, describe_shortcuts
 
 __all__ = [
     "count_tested",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.errors import ProblemError
-from chexpert.evaluation.settings import PLACES
+from chexpert.evaluation.config_diff import PLACES
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import hash_name, is_private, read_salt
 from chexpert.runs.resume import PLACE, read_state

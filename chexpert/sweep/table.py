@@ -9,11 +9,11 @@ from shlex import quote
 from typing import Any
 
 from chexpert.errors import ProblemError
-from chexpert.evaluation.entrants import read_json
-from chexpert.report.comparison_files import markdown_table
-from chexpert.report.comparison_tables import Table, align
-from chexpert.report.evaluation import format_figure
+from chexpert.evaluation.candidates import read_json
+from chexpert.report.html.comparison import markdown_table
 from chexpert.report.names import HIDDEN, hide_value, names_file
+from chexpert.report.text.comparison_tables import Table, align
+from chexpert.report.text.evaluation import format_figure
 from chexpert.runs import files as run_files
 from chexpert.runs.synthetic import WORDS, is_synthetic_path
 

@@ -1,17 +1,16 @@
 """Fitting a model: steps, losses, progress, and the figures that a run leaves behind."""
 
-from chexpert.training.auc_margin import AUCMarginLoss
-from chexpert.training.averaging import EMA, SWA
-from chexpert.training.focal import AsymmetricLoss, FocalLoss
-from chexpert.training.groups import start_optimizer
-from chexpert.training.loss import MaskedBCE, count_targets
+from chexpert.training.losses.auc_margin import AUCMarginLoss
+from chexpert.training.losses.focal import AsymmetricLoss, FocalLoss
+from chexpert.training.losses.masked_bce import MaskedBCE, count_targets
+from chexpert.training.losses.weighted_bce import WeightedBCE
 from chexpert.training.module import MultilabelModule
-from chexpert.training.pesg import PESG
+from chexpert.training.optimizers import PESG, start_optimizer
 from chexpert.training.precision import choose_precision, find_device, native_precision
 from chexpert.training.progress import make_progress
 from chexpert.training.results import ResultsWriter
-from chexpert.training.schedules import OneCycle, WarmupCosine, start_scheduler
-from chexpert.training.weighted import WeightedBCE
+from chexpert.training.schedulers import OneCycle, WarmupCosine, start_scheduler
+from chexpert.training.weight_averaging import EMA, SWA
 
 __all__ = [
     "EMA",

@@ -13,10 +13,9 @@ from chexpert.data import Batch
 from chexpert.errors import ProblemError
 from chexpert.models import LONE, Model
 from chexpert.training.compiling import compile_function
-from chexpert.training.finite import LossWatch, Step, check_weights
-from chexpert.training.fused import fuse
-from chexpert.training.groups import start_optimizer
-from chexpert.training.schedules import start_scheduler
+from chexpert.training.nan_guard import LossWatch, Step, check_weights
+from chexpert.training.optimizers import fuse, start_optimizer
+from chexpert.training.schedulers import start_scheduler
 from chexpert.training.validation import Validation
 
 

@@ -10,8 +10,8 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from chexpert.checkpoints.callbacks import BestCheckpoint
 from chexpert.runs import files as run_files
-from chexpert.training.layout import make_layout, order
 from chexpert.training.module import MultilabelModule
+from chexpert.training.tensorboard_layout import make_layout, order
 from chexpert.training.validation import Validation
 
 

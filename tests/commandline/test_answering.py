@@ -13,8 +13,8 @@ from hydra import compose, initialize_config_dir
 from chexpert.cli import Settings, check, keys
 from chexpert.cli.words import split_commas
 from chexpert.config import find_problems
-from chexpert.config.paths import quote_values
-from chexpert.config.resolving import to_plain
+from chexpert.config.quoting import quote_values
+from chexpert.config.resolve import to_plain
 from chexpert.errors import ProblemError, advise_extra
 
 PROJECT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from chexpert.data.published import PUBLISHED
+from chexpert.data.sources.published_counts import PUBLISHED
 from chexpert.observations import COMPETITION, OBSERVATIONS, STATES
 
 TRAIN = PUBLISHED["train"]

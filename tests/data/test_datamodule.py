@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, content, list_differences, list_repaired
-from chexpert.data.manifest import hash_file, write_manifest
+from chexpert.data.sources.manifest import hash_file, write_manifest
 from chexpert.engine.resume_checks import check_data
 from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS

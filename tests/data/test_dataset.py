@@ -12,7 +12,7 @@ from test_dicom import make_dicom
 
 from chexpert.data import Augmentation, Preprocessing, ViewDataset, open_cache
 from chexpert.data.gray import NO_CONTRAST
-from chexpert.data.texts import Texts
+from chexpert.data.shared_strings import Texts
 from chexpert.errors import ProblemError
 
 SIZE = 16

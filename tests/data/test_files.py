@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from chexpert.data.files import find_present
+from chexpert.data.sources.image_files import find_present
 from chexpert.errors import ProblemError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexpert.data.fingerprint import fingerprint
+from chexpert.data.summary import fingerprint
 from chexpert.observations import OBSERVATIONS
 
 

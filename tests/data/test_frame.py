@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from chexpert.data.frame import CIRCUMSTANCES, HEADER, read_frame, read_studies, select_views
+from chexpert.data.sources.frame import CIRCUMSTANCES, HEADER, read_frame, read_studies, select_views
 from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chexpert.data.explore import find_layout
+from chexpert.data.sources.detect_layout import find_layout
 from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
 

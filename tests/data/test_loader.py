@@ -17,8 +17,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from chexpert.data import Preprocessing, ViewDataset, workers
-from chexpert.data.batches import find_smallest_share
-from chexpert.data.loader import Share, Start, ViewBatches, ViewSampler, make_loader
+from chexpert.data.loader import Share, Start, ViewBatches, ViewSampler, find_smallest_share, make_loader
 from chexpert.errors import ProblemError
 
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from chexpert.data.audit import compare_manifest
-from chexpert.data.manifest import read_manifest, write_manifest
+from chexpert.data.sources.manifest import read_manifest, write_manifest
 from chexpert.errors import ProblemError
 
 A, B = "a" * 64, "b" * 64

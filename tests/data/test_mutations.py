@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from chexpert.data.frame import HEADER, read_frame
-from chexpert.data.manifest import check_files, hash_file
+from chexpert.data.sources.frame import HEADER, read_frame
+from chexpert.data.sources.manifest import check_files, hash_file
 from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
 

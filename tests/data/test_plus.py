@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from chexpert.data.explore import find_layout
-from chexpert.data.plus import read_plus
+from chexpert.data.sources.chexpert_plus import read_plus
+from chexpert.data.sources.detect_layout import find_layout
 from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
 

@@ -11,8 +11,8 @@ import torch
 from PIL import Image, ImageFile
 
 from chexpert.data.decoding import MAX_PIXELS
-from chexpert.data.manifest import hash_file
 from chexpert.data.preprocessing import FITS, Preprocessing, read_gray
+from chexpert.data.sources.manifest import hash_file
 from chexpert.errors import ProblemError
 
 WIDE = np.array([[10, 20, 30, 40], [50, 60, 70, 80]], dtype=np.uint8)

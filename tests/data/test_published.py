@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from chexpert.data.published import PUBLISHED, find_differences
+from chexpert.data.sources.published_counts import PUBLISHED, find_differences
 from chexpert.observations import OBSERVATIONS, STATES
 
 TRAIN = PUBLISHED["train"]

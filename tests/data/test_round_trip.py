@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from chexpert.data import read_gray, write_phantom
-from chexpert.data.explore import find_layout
-from chexpert.data.files import find_present
-from chexpert.data.fingerprint import fingerprint
+from chexpert.data.sources.detect_layout import find_layout
+from chexpert.data.sources.image_files import find_present
+from chexpert.data.summary import fingerprint
 from chexpert.observations import OBSERVATIONS
 
 OPTIONS = {"patients": 6, "valid": 4, "size": 48, "labellers": True, "workers": 1}

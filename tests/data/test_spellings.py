@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from chexpert.data.audit import audit_copy
-from chexpert.data.explore import find_layout
-from chexpert.data.fingerprint import fingerprint
-from chexpert.data.frame import read_frame, read_studies
+from chexpert.data.sources.detect_layout import find_layout
+from chexpert.data.sources.frame import read_frame, read_studies
+from chexpert.data.summary import fingerprint
 from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
 

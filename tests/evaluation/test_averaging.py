@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from chexpert.errors import ProblemError
-from chexpert.evaluation.averaging import average
-from chexpert.evaluation.tables import Named
+from chexpert.evaluation.ensemble import average
+from chexpert.evaluation.predictions import Named
 
 A = "CheXpert-v1.0-small/valid/patient00001/study1/view1_frontal.jpg"
 B = "CheXpert-v1.0-small/valid/patient00002/study1/view1_frontal.jpg"

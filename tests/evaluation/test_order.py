@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from chexpert.evaluation import compare, evaluate_files, read_predictions
-from chexpert.evaluation.averaging import average
-from chexpert.metrics.chexlocalize import localize_segmentations
-from chexpert.metrics.runlengths import encode
-from chexpert.metrics.segmentations import Segmentations
+from chexpert.evaluation.ensemble import average
+from chexpert.metrics.localization.chexlocalize import localize_segmentations
+from chexpert.metrics.localization.run_lengths import encode
+from chexpert.metrics.localization.segmentations import Segmentations
 
 VIEWS = [f"CheXpert-v1.0/valid/patient{row // 2 + 1}/study1/view{row % 2 + 1}_frontal.jpg" for row in range(60)]
 NAMES = ["Edema", "Cardiomegaly"]

@@ -5,7 +5,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from chexpert.models import Model
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 
 
 class Weighted(Model):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from chexpert.explain import EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, ScoreCAM
-from chexpert.explain.cam import mean_spearman
+from chexpert.explain.methods.cam import mean_spearman
 from chexpert.models import Backbone, Combined, Single
 
 IMAGES = torch.randint(0, 256, (1, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

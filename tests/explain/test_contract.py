@@ -42,7 +42,7 @@ def make_explainer(name):
 @pytest.fixture(autouse=True)
 def first_steps(monkeypatch):
     """Integrated gradients take the steps that they are given, and are not repeated with more."""
-    monkeypatch.setattr("chexpert.explain.integrated_gradients.MOST_STEPS", 1)
+    monkeypatch.setattr("chexpert.explain.methods.integrated_gradients.MOST_STEPS", 1)
 
 
 @cache

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from chexpert.explain.curves import CUTS, SHARES, probe_curves, rank_pixels
-from chexpert.explain.probing import Probe
+from chexpert.explain.batched_inference import Probe
+from chexpert.explain.quality.deletion_insertion import CUTS, SHARES, probe_curves, rank_pixels
 from chexpert.metrics import judge_curves
 from chexpert.models import Model
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 
 
 class Sum(Model):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.fills import FILLS, fill_film
+from chexpert.explain.methods.fills import FILLS, fill_film
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import torch
 from known_answers import Weighted, make_weights
 
 from chexpert.explain import IntegratedGradients
-from chexpert.explain.fills import fill_film
+from chexpert.explain.methods.fills import fill_film
 from chexpert.models import Backbone, Combined, Model, Single
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 
 IMAGE = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 32, 32), dtype=np.uint8))
 

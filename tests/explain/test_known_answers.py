@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 
 from chexpert.explain import EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, ScoreCAM
 from chexpert.models import Model
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 
 SIZE, HALF = 32, 16
 WEIGHTS = torch.tensor([[2.0, -1.0], [-0.5, 3.0]])  # outputs x halves

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from chexpert.explain.leaving import leave_film, trace_outline
-from chexpert.explain.pictures.canvas import Canvas
+from chexpert.explain.export import leave_film, trace_outline
+from chexpert.explain.plots.canvas import Canvas
 from chexpert.explain.view import View
 from chexpert.runs import files as run_files
 

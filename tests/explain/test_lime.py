@@ -8,13 +8,11 @@ from scipy.ndimage import sum_labels
 from scipy.stats import spearmanr
 
 from chexpert.explain import Lime
-from chexpert.explain.lime import hide_superpixels
-from chexpert.explain.local_model import draw, fit
-from chexpert.explain.memory import peak_bytes
-from chexpert.explain.probing import Probe
-from chexpert.explain.superpixels import quickshift, segment
+from chexpert.explain.batched_inference import Probe, peak_bytes
+from chexpert.explain.methods.lime import draw, fit, hide_superpixels
+from chexpert.explain.methods.superpixels import quickshift, segment
 from chexpert.models import Backbone, Combined, Model
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 
 
 class Linear(Model):

@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import pairwise_distances
 
-from chexpert.explain.local_model import draw, fit, weigh
+from chexpert.explain.methods.lime import draw, fit, weigh
 
 
 def test_the_first_sample_shows_all_and_the_others_about_half():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from chexpert.explain.memory import is_out_of_memory, peak_bytes
+from chexpert.explain.batched_inference import is_out_of_memory, peak_bytes
 
 MIB = 2**20
 

@@ -5,7 +5,7 @@ from known_answers import Weighted, make_weights
 from scipy.stats import spearmanr
 
 from chexpert.explain import Occlusion
-from chexpert.explain.occlusion import place_patches
+from chexpert.explain.methods.occlusion import place_patches
 
 
 def test_every_pixel_is_covered_and_the_corners_by_one_patch():

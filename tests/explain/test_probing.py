@@ -3,8 +3,8 @@ import torch
 from known_answers import Weighted, make_weights
 
 from chexpert.errors import ProblemError
-from chexpert.explain import probing
-from chexpert.explain.probing import Probe, estimate_seconds
+from chexpert.explain import batched_inference as probing
+from chexpert.explain.batched_inference import Probe, estimate_seconds
 from chexpert.models import Backbone, Single
 
 LIKE = torch.zeros(1, 8, 8, dtype=torch.uint8)

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from chexpert.explain.attribution import Attribution
-from chexpert.explain.quality import score_explainers
-from chexpert.explain.random_map import RandomMap
+from chexpert.explain.methods.random_map import RandomMap
+from chexpert.explain.quality.table import score_explainers
 from chexpert.explain.view import View
 from chexpert.models import Model
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Pleural Effusion"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from chexpert.explain.randomise import find_blocks, randomise
+from chexpert.explain.quality.weight_randomization import find_blocks, randomise
 from chexpert.models import Backbone, Combined, Single
 
 CONF = Path(__file__).parents[2] / "conf" / "backbone"

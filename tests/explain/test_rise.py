@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
 
 from chexpert.explain import Rise
-from chexpert.explain.rise import Masks
+from chexpert.explain.methods.rise import Masks
 
 
 def test_masks_lie_in_0_to_1_show_half_and_are_as_large_as_the_film():

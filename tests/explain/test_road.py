@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from chexpert.explain import road
-from chexpert.explain.probing import Probe
-from chexpert.explain.road import probe_road, remove
+from chexpert.explain.batched_inference import Probe
+from chexpert.explain.quality.road import probe_road, remove
+from chexpert.explain.quality.table import road
 from chexpert.models import Model
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 
 
 class Spot(Model):

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from chexpert.explain.attribution import Attribution
-from chexpert.explain.gradcam import GradCAM
-from chexpert.explain.sanity import between_observations, check_sanity, count_passes
-from chexpert.explain.summary import judge_sanity
+from chexpert.explain.methods.cam import GradCAM
+from chexpert.explain.quality.sanity import between_observations, check_sanity, count_passes
+from chexpert.explain.quality.summary import judge_sanity
 from chexpert.models import Backbone, Single
 
 IMAGES = torch.randint(0, 256, (3, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

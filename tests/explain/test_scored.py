@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from chexpert.explain.attribution import Attribution
-from chexpert.explain.scored import affordable, choose_scored, explain_batches, limit
+from chexpert.explain.quality.scored_views import affordable, choose_scored, explain_batches, limit
 
 
 class Dear:

@@ -7,11 +7,11 @@ import torch
 
 from chexpert.explain import explain_views
 from chexpert.explain.attribution import Attribution
-from chexpert.explain.scored import explain_batches
+from chexpert.explain.quality.scored_views import explain_batches
 from chexpert.explain.session import predict, stack
 from chexpert.metrics import find_maps
 from chexpert.models import Model
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Fracture", "Pneumonia"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.summary import interval, joint_interval, normalise, over_area
+from chexpert.explain.quality.summary import interval, joint_interval, normalise, over_area
 from chexpert.metrics import normalise_hit
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from chexpert.explain.superpixels import find_body, segment
+from chexpert.explain.methods.superpixels import find_body, segment
 
 
 def make_film() -> np.ndarray:

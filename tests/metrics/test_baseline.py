@@ -4,7 +4,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from chexpert.metrics.baseline import compare_baselines, predict_baseline
+from chexpert.metrics.metadata_baseline import compare_baselines, predict_baseline
 
 
 @pytest.fixture

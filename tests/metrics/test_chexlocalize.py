@@ -9,9 +9,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from chexpert.errors import ProblemError
-from chexpert.metrics import LocalMap, Segmentations, find_maps, overlap, write_map
-from chexpert.metrics.chexlocalize import localize, localize_maps, localize_segmentations
-from chexpert.metrics.runlengths import encode
+from chexpert.metrics import LocalMap, Segmentations, find_maps, write_map
+from chexpert.metrics.localization.chexlocalize import localize, localize_maps, localize_segmentations
+from chexpert.metrics.localization.map_scores import overlap
+from chexpert.metrics.localization.run_lengths import encode
 from chexpert.observations import LOCALISED
 
 SIZES = [(31, 47), (40, 23), (53, 38), (29, 29), (1, 40), (37, 52)]
@@ -230,7 +231,7 @@ def test_one_map_of_a_films_size_is_in_memory_at_a_time(tmp_path, monkeypatch):
         made.append(weakref.ref(large))
         return large
 
-    monkeypatch.setattr("chexpert.metrics.tally.upsample", watch)
+    monkeypatch.setattr("chexpert.metrics.localization.mask_counts.upsample", watch)
     Case(0).table(tmp_path)
     assert alive == [0] * 16
 

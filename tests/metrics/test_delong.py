@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from chexpert.metrics.delong import delong_covariance, delong_interval, delong_test
-from chexpert.metrics.intervals import logit_interval
-from chexpert.metrics.resampling import draw_studies, weighted_aurocs
+from chexpert.metrics.auroc_intervals import delong_covariance, delong_interval, delong_test, logit_interval
+from chexpert.metrics.bootstrap import draw_studies, weighted_aurocs
 
 
 def define(scores, labels):

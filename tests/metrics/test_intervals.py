@@ -8,8 +8,8 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from chexpert.metrics import logit_interval, mean_auroc_interval, percentile_interval
-from chexpert.metrics.intervals import lay_off
-from chexpert.metrics.resampling import draw_studies, weighted_aurocs
+from chexpert.metrics.auroc_intervals import lay_off
+from chexpert.metrics.bootstrap import draw_studies, weighted_aurocs
 
 
 def test_the_ends_are_even_on_the_scale_of_log_odds():

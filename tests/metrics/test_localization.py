@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chexpert.metrics import chance, grid_ceiling, hit, normalise_hit, rank_accuracy, relevance_mass
-from chexpert.metrics.localization import contains_cell
+from chexpert.metrics.localization.map_scores import contains_cell
 
 MAP = np.array([[0.1, 0.2, 0.9], [0.4, 0.0, 0.3]], "float32")
 CORNER = np.array([[0, 0, 1], [0, 0, 0]], bool)

@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from chexpert.metrics import iou, segment_above, segment_otsu
-from chexpert.metrics.overlap import segment, upsample
+from chexpert.metrics.localization.overlap import segment, upsample
 
 RING = np.array(
     [

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from chexpert.metrics.delong import delong_test
-from chexpert.metrics.paired import adjust_holm, paired_interval, paired_p
-from chexpert.metrics.resampling import draw_studies, weighted_aurocs
+from chexpert.metrics.auroc_intervals import delong_test
+from chexpert.metrics.bootstrap import draw_studies, weighted_aurocs
+from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
 
 
 def test_the_interval_excludes_nothing_exactly_where_p_is_below_a_twentieth():

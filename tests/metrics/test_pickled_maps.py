@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from chexpert.errors import ProblemError
-from chexpert.metrics.chexlocalize import localize
-from chexpert.metrics.maps import MapFile, find_maps, write_map
-from chexpert.metrics.pickled_maps import MAX_BYTES, make_known, read_pickled
-from chexpert.metrics.runlengths import encode
-from chexpert.metrics.segmentations import write_segmentations
+from chexpert.metrics.localization.chexlocalize import localize
+from chexpert.metrics.localization.map_files import MapFile, find_maps, write_map
+from chexpert.metrics.localization.pickled_maps import MAX_BYTES, make_known, read_pickled
+from chexpert.metrics.localization.run_lengths import encode
+from chexpert.metrics.localization.segmentations import write_segmentations
 
 VIEW = "patient64541_study1_view1_frontal"
 VALUES = np.arange(12, dtype="float32").reshape(3, 4)

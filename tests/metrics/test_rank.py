@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from chexpert.metrics.rank import RankedScores
+from chexpert.metrics.auroc_intervals import RankedScores
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle
 
-from chexpert.metrics.runlengths import check, encode, unpack
+from chexpert.metrics.localization.run_lengths import check, encode, unpack
 
 GOOD = {"size": [5, 7], "counts": ";230009"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from chexpert.errors import ProblemError
 from chexpert.metrics import Segmentations, write_segmentations
-from chexpert.metrics.runlengths import encode
+from chexpert.metrics.localization.run_lengths import encode
 
 MASK = np.zeros((5, 7), bool)
 MASK[1:3, 2:5] = True

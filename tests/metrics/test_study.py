@@ -6,7 +6,7 @@ import pytest
 from chexpert.config import STUDY_SCORES
 from chexpert.errors import ProblemError
 from chexpert.metrics import reduce_to_studies
-from chexpert.metrics.study import SCORES
+from chexpert.metrics.study_aggregation import SCORES
 
 STUDIES = ["b", "a", "b", "b"]
 PROBABILITIES = np.array([[0.1, 0.9], [0.5, 0.25], [0.4, 0.3], [0.1, 0.6]])

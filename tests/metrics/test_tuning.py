@@ -3,7 +3,7 @@
 import pytest
 
 from chexpert.errors import ProblemError
-from chexpert.metrics.tuning import choose, list_thresholds, read_cutoff, read_threshold
+from chexpert.metrics.localization.thresholds import choose, list_thresholds, read_cutoff, read_threshold
 
 THRESHOLDS = "threshold,task\n0.4,Airspace Opacity\n0.2,Edema\n"
 CUTOFFS = "prob_threshold,mIoU,task\n0.0,0.1,Edema\n0.1,0.3,Edema\n0.2,0.3,Edema\n0.0,0.2,Airspace Opacity\n"

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from chexpert.models import Backbone, Combined, Single
-from chexpert.models.readout import Readout, multiply_down
+from chexpert.models.output_head import Readout, multiply_down
 
 TREE = [2, -1, 3, -1]  # 0 is a kind of 2, 2 of 3; 1 and 3 are roots
 PATHS = [[0, 2, 3], [1], [2, 3], [3]]

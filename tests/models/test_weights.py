@@ -13,7 +13,8 @@ import safetensors.torch
 import torch
 
 from chexpert.errors import ProblemError
-from chexpert.models import Backbone, Combined, Single, weights
+from chexpert.models import Backbone, Combined, Single
+from chexpert.models import pretrained as weights
 
 NAME = "mnasnet_small"
 STEM = "conv_stem.weight"

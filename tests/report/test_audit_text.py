@@ -3,7 +3,7 @@
 import pytest
 
 from chexpert.observations import OBSERVATIONS
-from chexpert.report.audit import describe_audit
+from chexpert.report.text.audit import describe_audit
 
 
 def make_counts(images=234, published=None):

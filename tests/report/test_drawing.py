@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from chexpert.report.drawing import INK, draw
+from chexpert.report.figures.svg import INK, draw
 
 
 def paint(axes):

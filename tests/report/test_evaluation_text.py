@@ -5,7 +5,7 @@ import pytest
 
 from chexpert.evaluation import Judged, choose_operating_points, describe_level, evaluate
 from chexpert.report import describe_evaluation
-from chexpert.report.evaluation import describe_gap
+from chexpert.report.text.evaluation import describe_gap
 
 NAMES = ["Edema", "Fracture"]
 

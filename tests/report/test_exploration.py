@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from chexpert.observations import OBSERVATIONS
-from chexpert.report.exploration import draw_exploration
-from chexpert.report.label_figures import draw_co_occurrence, draw_label_states, draw_prevalence
-from chexpert.report.population_figures import draw_image_sizes, draw_sex_and_age, draw_views
+from chexpert.report.figures.exploration import draw_exploration
+from chexpert.report.figures.labels import draw_co_occurrence, draw_label_states, draw_prevalence
+from chexpert.report.figures.population import draw_image_sizes, draw_sex_and_age, draw_views
 
 EDEMA, OPACITY = OBSERVATIONS.index("Edema"), OBSERVATIONS.index("Lung Opacity")
 

@@ -10,7 +10,7 @@ from PIL import Image
 from chexpert.data import Preprocessing
 from chexpert.explain.geometry import carry_whole
 from chexpert.metrics import LocalMap, write_map
-from chexpert.report.overlay import draw_overlay, encode, spread
+from chexpert.report.html.overlay import draw_overlay, encode, spread
 
 
 def decode(address: str) -> np.ndarray:

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from chexpert.report.quality import quality_table
+from chexpert.report.text.explanation_quality import quality_table
 
 
 def over(value, low=None, high=None, n=0):

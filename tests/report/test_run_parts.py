@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from made_run import make_run
 
-from chexpert.report.curves import draw_curves
-from chexpert.report.gallery import read_gallery
-from chexpert.report.groups import draw_groups, list_groups
+from chexpert.report.figures.reliability import judge_reliability
+from chexpert.report.figures.roc import draw_curves
+from chexpert.report.figures.training_curves import draw_training, read_lines
+from chexpert.report.html.gallery import read_gallery
+from chexpert.report.html.groups import draw_groups, list_groups
+from chexpert.report.html.performance import judge_performance
+from chexpert.report.html.provenance import list_data, list_done, list_facts, list_label_rules, list_undone
+from chexpert.report.html.run_page import Parts
 from chexpert.report.names import Names
-from chexpert.report.performance import judge_performance
-from chexpert.report.provenance import list_data, list_done, list_facts, list_label_rules, list_undone
-from chexpert.report.record import Record
-from chexpert.report.reliability import judge_reliability
-from chexpert.report.run_page import Parts
-from chexpert.report.training_curves import draw_training, read_lines
+from chexpert.report.run_data import Record
 from chexpert.runs import files as run_files
 
 

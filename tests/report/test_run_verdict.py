@@ -2,8 +2,8 @@
 
 import pytest
 
-from chexpert.report.record import Record
-from chexpert.report.verdict import conclude_in_two, find_warnings
+from chexpert.report.html.verdict import conclude_in_two, find_warnings
+from chexpert.report.run_data import Record
 
 
 def figure(value, low, high):

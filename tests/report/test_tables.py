@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chexpert.evaluation import Judged, evaluate
-from chexpert.report.tables import describe
+from chexpert.report.text.run import describe
 from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Fracture"]

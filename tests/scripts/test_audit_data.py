@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chexpert.data.explore import VARIANTS
+from chexpert.data.sources.detect_layout import VARIANTS
 from chexpert.runs import files as run_files
 
 SCRIPT = Path(__file__).parents[2] / "scripts/audit_data.py"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chexpert.metrics import LocalMap, Segmentations, write_map, write_segmentations
-from chexpert.metrics.runlengths import encode
+from chexpert.metrics.localization.run_lengths import encode
 
 SCRIPT = Path(__file__).parents[2] / "scripts/localize.py"
 VIEWS = [f"patient{number}_study1_view1_frontal" for number in range(4)]

@@ -15,15 +15,15 @@ from omegaconf import OmegaConf
 
 from chexpert.data import Batch
 from chexpert.data.augmentation import warp
-from chexpert.explain.curves import probe_curves
-from chexpert.explain.probing import Probe
-from chexpert.explain.road import probe_road
-from chexpert.explain.sanity import check_sanity
+from chexpert.explain.batched_inference import Probe
+from chexpert.explain.quality.deletion_insertion import probe_curves
+from chexpert.explain.quality.road import probe_road
+from chexpert.explain.quality.sanity import check_sanity
 from chexpert.models import Backbone, Combined, Single
 from chexpert.training import count_targets, start_optimizer
-from chexpert.training.averaging import EMA
-from chexpert.training.finite import LossWatch, Step, check_weights
+from chexpert.training.nan_guard import LossWatch, Step, check_weights
 from chexpert.training.validation import Validation
+from chexpert.training.weight_averaging import EMA
 
 CONF = Path(__file__).parents[2] / "conf"
 CHEAP = {"samples": 12, "superpixels": 6, "channels": 3, "steps": 2, "patch": 1.0}

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from chexpert.data import Batch
 from chexpert.models import Model
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 from chexpert.training import EMA, SWA, MaskedBCE, MultilabelModule
 
 pytestmark = pytest.mark.filterwarnings(

@@ -1,6 +1,6 @@
 """The charts of a training, in their order."""
 
-from chexpert.training.layout import make_layout
+from chexpert.training.tensorboard_layout import make_layout
 
 
 def test_the_mean_comes_first_and_each_observation_has_a_chart():

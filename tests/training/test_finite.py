@@ -8,8 +8,8 @@ from test_module import load, make_batch, make_module, make_trainer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from chexpert.errors import ProblemError
-from chexpert.training import finite
-from chexpert.training.finite import LossWatch, Step, check_weights, fetch
+from chexpert.training import nan_guard as finite
+from chexpert.training.nan_guard import LossWatch, Step, check_weights, fetch
 
 
 class Device(LossWatch):

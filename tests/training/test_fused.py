@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.optim import SGD, AdamW, RMSprop
 
-from chexpert.training.fused import fuse
+from chexpert.training.optimizers import fuse
 
 WEIGHTS = [nn.Parameter(torch.ones(2))]
 

@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from chexpert.metrics import Auroc
-from chexpert.training.auroc import MultilabelAuroc
+from chexpert.training.validation import MultilabelAuroc
 
 NAMES = ["Edema", "Fracture"]
 

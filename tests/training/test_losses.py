@@ -11,7 +11,7 @@ from timm.loss import AsymmetricLossMultiLabel
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchvision.ops import sigmoid_focal_loss
 
-from chexpert.config.targets import check_targets
+from chexpert.config.allowed_targets import check_targets
 from chexpert.training import AsymmetricLoss, AUCMarginLoss, FocalLoss, MaskedBCE, WeightedBCE, count_targets
 
 NAMES = ["Edema", "Fracture", "Pneumonia"]

@@ -7,7 +7,7 @@ import torch
 
 from chexpert.data import LabelPolicy
 from chexpert.models import Backbone, Single
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 from chexpert.observations import OBSERVATIONS
 from chexpert.training import MaskedBCE
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from chexpert.data import Batch
 from chexpert.errors import ProblemError
 from chexpert.models import Model
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 from chexpert.training import MaskedBCE, MultilabelModule, OneCycle, WarmupCosine, start_scheduler
 
 pytestmark = pytest.mark.filterwarnings(

@@ -10,7 +10,7 @@ from chexpert.data.audit.films import check_films
 from chexpert.data.audit.lost import find_lost_tables
 from chexpert.data.audit.result import Audit
 from chexpert.data.audit.tables import check_table, read_tables
-from chexpert.data.explore import find_layout
+from chexpert.data.sources.detect_layout import find_layout
 from chexpert.errors import ProblemError
 
 
@@ -25,7 +25,7 @@ def audit_copy(
     """Audits the copy of CheXpert under a root.
 
     Args:
-        root: as `chexpert.data.layout.find_layout` takes it.
+        root: as `chexpert.data.sources.layout.find_layout` takes it.
         variant: as there.
         decode: look at the images too: are they there, and can they be decoded.
         known: {relative path: SHA-256} of an earlier manifest to hold the files against.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from chexpert.data.audit.defect import Defect
-from chexpert.data.manifest import CHANGED
+from chexpert.data.sources.manifest import CHANGED
 
 
 def compare_manifest(known: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Defect]:

@@ -10,7 +10,7 @@ import pandas as pd
 from chexpert.data.audit.counting import name_studies
 from chexpert.data.audit.defect import Defect, warn
 from chexpert.data.labels import find_scarce, hard_labels
-from chexpert.data.published import PUBLISHED, find_differences
+from chexpert.data.sources.published_counts import PUBLISHED, find_differences
 from chexpert.observations import OBSERVATIONS, PARENTS
 
 # No pathologies: the first excludes them, and devices say nothing about them.

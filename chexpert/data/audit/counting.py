@@ -1,4 +1,4 @@
-"""How much there is in a split, in the form of `chexpert.data.published.PUBLISHED`."""
+"""How much there is in a split, in the form of `chexpert.data.sources.published_counts.PUBLISHED`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ def count_split(frame: pd.DataFrame) -> dict[str, Any]:
     """Counts of images, studies, patients, views, label states, sex and age.
 
     Args:
-        frame: one row a view, as `chexpert.data.frame.read_frame` gives it.
+        frame: one row a view, as `chexpert.data.sources.frame.read_frame` gives it.
 
     Returns:
         ``images, studies, patients, frontals``; the numbers of the ``first_patient`` and the ``last_patient``;

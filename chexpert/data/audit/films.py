@@ -10,9 +10,9 @@ from chexpert.data.audit import images
 from chexpert.data.audit.defect import Defect, as_defect, warn
 from chexpert.data.audit.lost import find_unlisted
 from chexpert.data.audit.result import Audit
-from chexpert.data.layout import Layout
-from chexpert.data.manifest import hash_file
 from chexpert.data.parallel import map_files
+from chexpert.data.sources.layout import Layout
+from chexpert.data.sources.manifest import hash_file
 from chexpert.errors import ProblemError
 
 FOLDERS = ("train", "valid", "val", "test")  # looked through whether a table lists anything there or not

@@ -10,8 +10,8 @@ import pandas as pd
 
 from chexpert.data.audit.defect import Defect, warn
 from chexpert.data.decoding import decode
-from chexpert.data.filetypes import recognize_file
 from chexpert.data.gray import NO_CONTRAST, has_contrast
+from chexpert.data.sources.file_types import recognize_file
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MOST_ASPECT = 2.0  # long side by short side; CheXpert's films have about 1.2

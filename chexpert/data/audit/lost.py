@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from chexpert.data.audit.defect import Defect, warn
-from chexpert.data.frame import SPLITS
-from chexpert.data.layout import TABLES, Layout
+from chexpert.data.sources.frame import SPLITS
+from chexpert.data.sources.layout import TABLES, Layout
 
 LIST = "restore the table that lists it; if none should, move it out of the copy's folders"
 PATIENT = re.compile(r"(?:(.*)/)?(patient[0-9]{5})[/_].*")

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from chexpert.data.audit.defect import Defect
-from chexpert.data.layout import Layout
+from chexpert.data.sources.layout import Layout
 from chexpert.runs.synthetic import is_phantom
 
 

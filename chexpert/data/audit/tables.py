@@ -9,9 +9,9 @@ from chexpert.data.audit import consistency
 from chexpert.data.audit.counting import count_labels, count_split
 from chexpert.data.audit.defect import Defect, as_defect, warn
 from chexpert.data.audit.result import Audit
-from chexpert.data.fingerprint import fingerprint
-from chexpert.data.layout import Layout
-from chexpert.data.published import PUBLISHED
+from chexpert.data.sources.layout import Layout
+from chexpert.data.sources.published_counts import PUBLISHED
+from chexpert.data.summary import fingerprint
 from chexpert.errors import ProblemError
 
 

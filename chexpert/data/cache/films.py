@@ -19,8 +19,8 @@ import numpy as np
 import PIL
 from PIL import features
 
-from chexpert.data.files import ENDINGS
 from chexpert.data.preprocessing import Preprocessing
+from chexpert.data.sources.image_files import ENDINGS
 from chexpert.errors import ProblemError
 
 VERSION = 3  # raise it when the layout changes, or when Preprocessing makes other pixels of a file

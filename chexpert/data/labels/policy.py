@@ -11,7 +11,7 @@ from chexpert.data.labels.hierarchy import find_parents, propagate
 from chexpert.data.labels.rules import SELF_TRAINED, THREE_CLASS, Rules, check_rules, find_words, read_rules
 from chexpert.data.labels.self_training import find_predictions, read_targets
 from chexpert.data.labels.targets import Draws, Targets
-from chexpert.data.texts import Texts
+from chexpert.data.shared_strings import Texts
 from chexpert.errors import ProblemError
 
 CONDITIONAL_ROWS = ("positive_parents", "all")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chexpert.data.draw import unit_draw
+from chexpert.data.random_streams import unit_draw
 
 
 @dataclass(frozen=True)

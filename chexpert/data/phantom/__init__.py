@@ -5,7 +5,7 @@ is on it and what they have (`disease`) and what a labeller read (`report`); the
 CheXpert (`layouts`, `tables`, `plus`, `masks`), with faults if wanted (`defects`). `Options` say what can be asked for.
 """
 
-from chexpert.data.phantom.find import find_phantom
+from chexpert.data.phantom.locate import find_phantom
 from chexpert.data.phantom.options import Options
 from chexpert.data.phantom.writer import write_phantom
 

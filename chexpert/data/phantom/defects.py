@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chexpert.data.phantom.casebook import Entry
 from chexpert.data.phantom.layouts import LAYOUTS
+from chexpert.data.phantom.tables.cohort import Entry
 from chexpert.errors import ProblemError
 
 Splits = dict[str, list[Entry]]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle
 
-from chexpert.data.phantom.film import Drawing, findings_of, join_masks
+from chexpert.data.phantom.images.radiograph import Drawing, findings_of, join_masks
 from chexpert.observations import CHEXLOCALIZE, OBSERVATIONS
 
 Masks = dict[str, dict[str, object]]

@@ -7,7 +7,7 @@ from hashlib import sha256
 from math import inf
 from typing import Any
 
-from chexpert.data.phantom.findings import PAINTED
+from chexpert.data.phantom.images.findings import PAINTED
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS

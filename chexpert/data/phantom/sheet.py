@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from chexpert.data.phantom.casebook import Entry, plan_split
-from chexpert.data.phantom.film import Drawing
-from chexpert.data.phantom.findings import PAINTED
+from chexpert.data.phantom.images.findings import PAINTED
+from chexpert.data.phantom.images.radiograph import Drawing
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.phantom.options import Options
+from chexpert.data.phantom.tables.cohort import Entry, plan_split
 
 COLUMNS = 6
 SHORT = {"Enlarged Cardiomediastinum": "Enl. Cardiomed."}

@@ -11,15 +11,15 @@ import cv2
 import numpy as np
 
 from chexpert.data.parallel import map_files
-from chexpert.data.phantom.casebook import Entry, plan_split
 from chexpert.data.phantom.defects import choose_files, damage_files, plant_rows
 from chexpert.data.phantom.draft import lies_there, open_draft
-from chexpert.data.phantom.film import Drawing
+from chexpert.data.phantom.images.radiograph import Drawing
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.phantom.masks import Masks, encode_masks
 from chexpert.data.phantom.options import Options
-from chexpert.data.phantom.plus import write_plus
-from chexpert.data.phantom.tables import write_tables, write_truth
+from chexpert.data.phantom.tables.chexpert_plus import write_plus
+from chexpert.data.phantom.tables.cohort import Entry, plan_split
+from chexpert.data.phantom.tables.label_tables import write_tables, write_truth
 from chexpert.errors import ProblemError
 
 CHUNK = 8  # films that a process draws at a time; it pays for itself from that many on

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from chexpert.data.audit import audit_copy
-from chexpert.data.fingerprint import fingerprint
 from chexpert.data.phantom import write_phantom
+from chexpert.data.summary import fingerprint
 
 FOLDER = "CheXpert-v1.0-small"
 

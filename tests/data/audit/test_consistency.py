@@ -6,7 +6,7 @@ import pytest
 
 from chexpert.data.audit import consistency
 from chexpert.data.audit.counting import count_split
-from chexpert.data.published import PUBLISHED
+from chexpert.data.sources.published_counts import PUBLISHED
 from chexpert.observations import OBSERVATIONS
 
 ONE, TWO = "patient00001/study1/view1_frontal", "patient00001/study1/view2_lateral"

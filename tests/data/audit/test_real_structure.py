@@ -8,7 +8,7 @@ import pytest
 
 from chexpert.data.audit import audit_copy
 from chexpert.data.audit.counting import count_split
-from chexpert.data.published import PUBLISHED, find_differences
+from chexpert.data.sources.published_counts import PUBLISHED, find_differences
 from chexpert.observations import OBSERVATIONS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chexpert.data.frame import read_frame
 from chexpert.data.labels import LabelPolicy, find_scarce, hard_labels
+from chexpert.data.sources.frame import read_frame
 from chexpert.errors import ProblemError
 
 BLANK = float("nan")

@@ -2,8 +2,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from chexpert.data.phantom.casebook import Entry, number_patient, plan_split
 from chexpert.data.phantom.options import Options
+from chexpert.data.phantom.tables.cohort import Entry, number_patient, plan_split
 from chexpert.observations import OBSERVATIONS
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from chexpert.data.phantom.disease import FINDINGS, draw_margins, label_truth, share
-from chexpert.data.phantom.report import UNCERTAIN, label_report, label_visual
+from chexpert.data.phantom.tables.disease import FINDINGS, draw_margins, label_truth, share
+from chexpert.data.phantom.tables.labeler import UNCERTAIN, label_report, label_visual
 from chexpert.observations import OBSERVATIONS
 
 ABSENT = dict.fromkeys(FINDINGS, -0.5)

@@ -5,9 +5,9 @@ import cv2
 import numpy as np
 import pytest
 
-from chexpert.data.phantom.film import VISIBLE, Drawing, Film
-from chexpert.data.phantom.findings import PAINTED
-from chexpert.data.phantom.frontal import Frontal
+from chexpert.data.phantom.images.findings import PAINTED
+from chexpert.data.phantom.images.frontal import Frontal
+from chexpert.data.phantom.images.radiograph import VISIBLE, Drawing, Film
 
 
 @cache

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from chexpert.data.phantom import Options, write_phantom
-from chexpert.data.phantom.casebook import plan_split
-from chexpert.data.phantom.film import Drawing
+from chexpert.data.phantom.images.radiograph import Drawing
 from chexpert.data.phantom.options import VERSION
+from chexpert.data.phantom.tables.cohort import plan_split
 
 TABLES = {
     "groundtruth.csv": "d50106c4ba398751",

@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from chexpert.data.phantom import Options, find_phantom
-from chexpert.data.phantom.casebook import number_patient
+from chexpert.data.phantom.tables.cohort import number_patient
 from chexpert.errors import ProblemError
 
 OTHERS = [

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 
 from chexpert.data.phantom import Options
-from chexpert.data.phantom.casebook import Entry, plan_split
-from chexpert.data.phantom.findings import PAINTED
+from chexpert.data.phantom.images.findings import PAINTED
 from chexpert.data.phantom.sheet import COLUMNS, choose_films, write_sheet
+from chexpert.data.phantom.tables.cohort import Entry, plan_split
 
 
 def show(entry: Entry) -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 from pycocotools import mask as rle
 
 from chexpert.data.phantom import Options, find_phantom, write_phantom, writer
-from chexpert.data.phantom.casebook import plan_split
+from chexpert.data.phantom.tables.cohort import plan_split
 from chexpert.errors import ProblemError
 from chexpert.observations import OBSERVATIONS
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.pictures.canvas import LONGEST, Canvas
+from chexpert.explain.plots.canvas import LONGEST, Canvas
 
 
 @pytest.mark.parametrize(("shape", "expected"), [((40, 32), (40, 32)), ((2828, 2320), (512, 420))])

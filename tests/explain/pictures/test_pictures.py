@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from chexpert.explain.pictures import draw_explainer_sheet, draw_picture, draw_view_sheet, find_scale
-from chexpert.explain.pictures.page import wrap
+from chexpert.explain.plots import draw_explainer_sheet, draw_picture, draw_view_sheet, find_scale
+from chexpert.explain.plots.page import wrap
 
 RAMP = np.linspace(-1, 2, 256, dtype="float32").reshape(16, 16)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.pictures.scale import COLOURS, Scale
+from chexpert.explain.plots.scale import COLOURS, Scale
 
 
 def test_all_maps_of_a_view_share_the_scale_of_the_greatest_of_either_sign():

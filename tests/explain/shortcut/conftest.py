@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from chexpert.explain import Attribution
-from chexpert.explain.shortcut import Case
+from chexpert.explain.shortcuts import Case
 from chexpert.models import Model
-from chexpert.models.readout import Readout
+from chexpert.models.output_head import Readout
 
 SIDE = 64
 HEART = (slice(34, 50), slice(24, 44))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.shortcut.inpainting import grow, inpaint, place_controls
+from chexpert.explain.shortcuts.inpainting import grow, inpaint, place_controls
 
 
 @pytest.fixture

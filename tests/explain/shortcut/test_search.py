@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.shortcut import Evidence, Search, draw_films, find_suspects
-from chexpert.explain.shortcut.search import bootstrap_tie, find_overlap, find_tie
+from chexpert.explain.shortcuts import Evidence, Search, draw_films, find_suspects
+from chexpert.explain.shortcuts.search import bootstrap_tie, find_overlap, find_tie
 
 HEARTS, DEVICES = "Cardiomegaly", "Support Devices"
 

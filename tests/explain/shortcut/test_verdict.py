@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.shortcut.verdict import is_kin, judge_pair
+from chexpert.explain.shortcuts.verdict import is_kin, judge_pair
 from chexpert.metrics.bootstrap import Interval
 
 MISSING = np.full(20, np.nan)

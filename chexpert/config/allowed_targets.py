@@ -1,0 +1,194 @@
+"""Which code a ``_target_`` may name, and whether its arguments bind: checked before anything is called."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from chexpert.config.checks import find_kind_problem
+from chexpert.config.unknown import tell_unknown
+from chexpert.errors import ProblemError
+
+TARGET, PARTIAL = "_target_", "_partial_"
+GIVEN = {
+    "data": ("observations", "labels", "seed"),
+    "model": ("outputs", "uncertain", "parents"),
+    "loss": ("observations", "counts"),
+    "optimizer": ("params",),
+    "scheduler": ("optimizer", "total_steps"),
+    "trainer": ("callbacks", "logger", "plugins", "use_distributed_sampler"),
+}
+"""Arguments that the run gives itself; every other one comes from the config."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What may stand at a place of the config.
+
+    Attributes:
+        modules: a ``_target_`` is one of these, a dot and a public name that this module has.
+        kinds: the object of that name is a subclass of one of these classes, or this very function.
+    """
+
+    modules: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    def list_names(self) -> list[str]:
+        """The settings' names of what may stand there, of explainers."""
+        places = (vars(importlib.import_module(module)) for module in self.modules)
+        found = [value for place in places for value in place.values() if _is_one(value, self)]
+        return sorted({name for value in found if isinstance(name := getattr(value, "name", None), str)})
+
+    def __str__(self) -> str:
+        return f"a {' or '.join(kind.rpartition('.')[2] for kind in self.kinds)} of {' or '.join(self.modules)}"
+
+
+BACKBONE = Room(("chexpert.models",), ("chexpert.models.Backbone",))
+ROOMS: Mapping[str, Room] = {
+    "data": Room(("chexpert.data",), ("chexpert.data.CheXpertDataModule",)),
+    "data.root": Room(("chexpert.data",), ("chexpert.data.find_phantom",)),
+    "data.augmentation": Room(("chexpert.data",), ("chexpert.data.Augmentation",)),
+    "labels": Room(("chexpert.data",), ("chexpert.data.LabelPolicy",)),
+    "backbone": BACKBONE,
+    "model": Room(("chexpert.models",), ("chexpert.models.Model",)),
+    "model.backbone": BACKBONE,
+    "model.members.*": BACKBONE,
+    "loss": Room(("chexpert.training",), ("torch.nn.Module",)),
+    "optimizer": Room(("torch.optim", "chexpert.training"), ("torch.optim.Optimizer",)),
+    "scheduler": Room(("torch.optim.lr_scheduler", "chexpert.training"), ("torch.optim.lr_scheduler.LRScheduler",)),
+    "averaging": Room(
+        ("pytorch_lightning.callbacks", "chexpert.training"),
+        ("pytorch_lightning.callbacks.WeightAveraging", "pytorch_lightning.callbacks.StochasticWeightAveraging"),
+    ),
+    "trainer": Room(("pytorch_lightning",), ("pytorch_lightning.Trainer",)),
+    "explainer.*": Room(("chexpert.explain",), ("chexpert.explain.Explainer",)),
+}
+"""The positive list, by place. A config, typed or carried by a checkpoint, must not be able to run any other code."""
+
+
+def walk(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every node with a ``_target_`` and its place, from the outermost inwards."""
+    if isinstance(node, Mapping):
+        if TARGET in node:
+            yield where, node
+        for key, value in node.items():
+            yield from walk(value, f"{where}.{key}")
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        for index, item in enumerate(node):
+            yield from walk(item, f"{where}[{index}]")
+
+
+def find_target(node: Mapping[str, Any], where: str) -> Any:
+    """The class or function that a node names, where the positive list has it. Imports nothing else, calls nothing.
+
+    Raises:
+        ProblemError: it is not on the list, by its name or as the object that it is; or there is none of this name.
+    """
+    target = node.get(TARGET)
+    room = next((room for place, room in ROOMS.items() if fnmatchcase(where, place)), None)
+    if room is None:
+        mend = "leave it out; nodes stand at " + ", ".join(ROOMS)
+        raise ProblemError(f"_target_ {target} is not trusted: no node may stand here", where=where, mend=mend)
+    distrust = ProblemError(f"_target_ {target} is not trusted", where=where, mend=str(room))
+    module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
+    if module not in room.modules or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
+        raise distrust
+    known = vars(importlib.import_module(module))
+    if name not in known:
+        problem = tell_unknown(name, where, [key for key, value in known.items() if _is_one(value, room)])
+        raise ProblemError(f"_target_ {target}: there is none", where=where, mend=problem.mend)
+    if not _is_one(known[name], room):  # the object counts, not its spelling: a module may have imported anything
+        raise distrust
+    return known[name]
+
+
+def _is_one(built: Any, room: Room) -> bool:
+    kinds = [pkgutil.resolve_name(kind) for kind in room.kinds]
+    # An heir by name: an explainer's protocol would take anything of the same shape.
+    return any(kind in (built.__mro__ if inspect.isclass(built) else (built,)) for kind in kinds)
+
+
+def check_targets(node: Any, where: str, known: Mapping[str, Any] = {}) -> Iterator[ProblemError | str]:
+    """Checks every ``_target_`` below a node: on the positive list, its arguments bind, and what it says itself.
+
+    What is ``known`` of the run is told to the node's own ``find_problems`` beside its arguments.
+    """
+    targets: dict[str, Any] = {}
+    refused: dict[str, ProblemError] = {}
+    for place, inner in walk(node, where):
+        try:
+            targets[place] = find_target(inner, place)
+        except ProblemError as problem:
+            refused |= {} if place.startswith(tuple(refused)) else {place: problem}
+    if refused:
+        yield from refused.values()
+        return  # nothing is asked of classes that have such parts
+    for place, inner in walk(node, where):
+        yield from _check_node(targets[place], inner, place, known if place == where else {})
+
+
+def _check_node(
+    built: Any, node: Mapping[str, Any], where: str, known: Mapping[str, Any]
+) -> Iterator[ProblemError | str]:
+    arguments = {key: value for key, value in node.items() if key not in (TARGET, PARTIAL)}
+    problems = [*_check_values(node, where), *_check_arguments(built, arguments, where)]
+    yield from problems
+    if not problems and hasattr(built, "find_problems"):
+        yield from _ask(built, arguments | dict(known), where)
+
+
+def _ask(built: Any, arguments: Mapping[str, Any], where: str) -> Iterator[ProblemError | str]:
+    """What a class says of its arguments itself; of those of a stranger's checkpoint it may not expect the type."""
+    try:
+        yield from built.find_problems(**arguments)
+    except (TypeError, ValueError, AttributeError, KeyError, OSError) as error:
+        what = f"its arguments cannot be read: {error}"
+        yield ProblemError(what, where=where, mend=f"see the arguments of {built.__name__}")
+
+
+def _check_values(node: Mapping[str, Any], where: str) -> Iterator[ProblemError]:
+    if not isinstance(node.get(PARTIAL, True), bool):
+        yield ProblemError(f"{node[PARTIAL]!r} is not possible", where=f"{where}.{PARTIAL}", mend="true or false")
+    for key, value in node.items():
+        for text in filter(lambda text: "${" in text, _texts(value)):  # escaped: a reader of config.yaml may resolve it
+            mend = "write the value itself, or an interpolation without a backslash"
+            yield ProblemError(f"{text!r} was not resolved", where=f"{where}.{key}", mend=mend)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The strings in an argument, less those of nodes, which are checked where they stand."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping) and TARGET not in value:
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+
+
+def _takes_nothing(built: Any) -> bool:
+    """Whether a module has torch's own constructor, whose signature takes anything and which refuses it all."""
+    return inspect.isclass(built) and built.__init__.__module__ == "torch.nn.modules.module"
+
+
+def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Iterator[ProblemError]:
+    parameters = inspect.signature(built).parameters
+    given = GIVEN.get(where, ())
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values()) and not _takes_nothing(built)
+    for key, value in arguments.items():
+        if key in given:
+            yield ProblemError(f"{key} is set by the run itself", where=f"{where}.{key}", mend="leave it out")
+        elif key not in parameters and not open_ended:
+            known = [p for p, one in parameters.items() if p not in given and one.kind is not one.VAR_KEYWORD]
+            yield tell_unknown(key, f"{where} ({built.__name__})", [p for p in known if p != "args"])
+        elif key in parameters and (problem := find_kind_problem(parameters[key], value, f"{where}.{key}")):
+            yield problem
+    for key, parameter in parameters.items():
+        named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+        if named and parameter.default is parameter.empty and key not in arguments and key not in given:
+            yield ProblemError(f"{key} is missing", where=where, mend=f"give it: {where}.{key}=...")

@@ -1,0 +1,22 @@
+"""A recipe of conf/experiment as plain containers, without the data that it would read."""
+
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+
+from chexpert.config.resolve import to_plain
+from chexpert.errors import ProblemError
+
+
+def compose_recipe(conf: Path, name: str) -> dict[str, Any]:
+    """What ``python train.py experiment=name`` would run, unchecked.
+
+    Raises:
+        ProblemError: there is no such recipe.
+    """
+    known = sorted(path.stem for path in (conf / "experiment").glob("*.yaml"))
+    if name not in known:
+        raise ProblemError(f"no recipe {name!r}", where="conf/experiment", mend=f"one of {', '.join(known)}")
+    with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
+        return to_plain(compose("train", [f"experiment={name}"]))

@@ -1,0 +1,87 @@
+"""From what Hydra composed to plain containers that were checked."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from chexpert.config.checks import expand, find_problems
+from chexpert.distributed import find_device_problems
+from chexpert.errors import ProblemError
+from chexpert.runs.synthetic import is_phantom
+
+
+def resolve(cfg: DictConfig) -> dict[str, Any]:
+    """The config as plain containers, checked, with its words replaced by what they stand for.
+
+    Raises:
+        ProblemError: everything that is wrong, at once.
+    """
+    plain = to_plain(cfg)
+    problems = [*find_problems(plain), *map(str, find_device_problems(plain["trainer"]))]
+    if problems:
+        raise ProblemError("\n".join(problems))
+    return plain
+
+
+def to_plain(cfg: DictConfig) -> dict[str, Any]:
+    """What :func:`resolve` gives, unchecked.
+
+    Raises:
+        ProblemError: a value is missing.
+    """
+    if cfg.get("pretrained") == "auto":
+        # Weights learned on photographs help on X-rays, not on the drawings of a phantom.
+        root = OmegaConf.select(cfg, "data.root")
+        cfg.pretrained = not (OmegaConf.is_dict(root) or (root is not None and is_phantom(Path(str(root)))))
+    try:
+        plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
+    except OmegaConfBaseException as error:
+        where, what = str(error.full_key), str(error).splitlines()[0]
+        raise ProblemError(what, where=where, mend=f"give it: {where}=...") from error
+    plain.pop("hydra", None)
+    if isinstance(plain.get("labels"), dict):
+        _fill_rules(plain["labels"])
+    for key in ("observations", "mean_over"):
+        plain[key] = expand(plain[key])
+    if isinstance(plain.get("explain"), dict) and plain["explain"].get("observations") is not None:
+        plain["explain"]["observations"] = expand(plain["explain"]["observations"])
+    return plain
+
+
+def _fill_rules(labels: dict[str, Any]) -> None:
+    """Gives rules by observation the rest of their option, in place: ``labels.uncertain.Edema=ones`` alone names one.
+
+    An option of one rule has it as ``default`` too, which is no argument of the policy: a rule that is typed for one
+    observation takes the place of the one rule, and nothing else would remember that.
+    """
+    default, rules = labels.pop("default", None), labels.get("uncertain")
+    if default is not None and isinstance(rules, dict):
+        labels["uncertain"] = {"default": default} | rules
+
+
+def find_notices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
+    """What a user chose that will have no effect; no error, since a sweep may choose it for other jobs."""
+    chosen = [override for override in overrides if override.lstrip("+").startswith(("backbone=", "backbone."))]
+    notices = []
+    if chosen and "members" in cfg.model:
+        way = "choose its members: backbone@model.members.<name>=..."
+        notices.append(f"{chosen[0]} has no effect on a combined model; {way}")
+    patience, validations = cfg.early_stopping, _count_validations(cfg.trainer)
+    if patience is not None and 0 < validations < max(1, patience) + 2:  # the first sets the figure to be beaten
+        way = f"early_stopping={validations - 2} or less, or more of trainer.max_epochs" if validations > 2 else ""
+        way = way or "it needs trainer.max_epochs=3 or more"
+        notices.append(f"early_stopping={patience} never ends this run before its {validations} validations; {way}")
+    return notices
+
+
+def _count_validations(trainer: DictConfig) -> int:
+    """Validations of a whole training; 0 where that depends on the data, or nothing is trained."""
+    every, interval, epochs = (
+        trainer.get(key) for key in ("check_val_every_n_epoch", "val_check_interval", "max_epochs")
+    )
+    if interval not in (None, 1.0) or not isinstance(epochs, int) or not isinstance(every, int | None) or every == 0:
+        return 0
+    return epochs // (every or 1)

@@ -1,0 +1,146 @@
+"""The run folder: chosen anew or gone on with, and tried before Hydra makes it, whose own error is a traceback."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, read_write
+
+from chexpert.config.quoting import quote_values
+from chexpert.config.resolve import resolve
+from chexpert.distributed import agree, find_rank
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
+from chexpert.runs.resume import (
+    find_unfinished_runs,
+    find_unfinished_sweeps,
+    read_state,
+    replay,
+    same_sweep,
+    strip_place,
+)
+from chexpert.runs.state import alone, is_running
+
+
+class RunFolder(Callback):
+    """A Hydra callback that points the run or the sweep to its folder; ``resume=auto`` to the newest unfinished one."""
+
+    def __init__(self) -> None:
+        self._held = ExitStack()
+
+    def __reduce__(self) -> Any:
+        return RunFolder, ()  # launchers send callbacks to other processes, which hold no folder
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        with telling_problems(), read_write(config.hydra):
+            config.hydra.run.dir = agree("run folder", lambda: choose_folder(config))
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        overrides = strip_place([*config.hydra.overrides.task, *config.hydra.overrides.hydra])
+        with telling_problems():
+            folder = choose_sweep_folder(config, overrides)
+            self._held.enter_context(alone(folder))
+            for part in folder.glob(f"*{run_files.PART}"):  # of a table, where the sweep was killed
+                part.unlink(missing_ok=True)
+            run_files.write_json(folder / run_files.SWEEP, {"state": "running", "overrides": overrides})
+        with read_write(config.hydra.overrides):  # of which each job's config is composed anew, wherever it runs
+            place = QuotedString(str(folder), Quote.single).with_quotes()
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={place}")
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Hydra comes here where no job has failed."""
+        path = Path(config.hydra.sweep.dir) / run_files.SWEEP
+        run_files.write_json(path, read_state(path.parent, run_files.SWEEP) | {"state": "finished"})
+        self._held.close()
+
+
+@contextmanager
+def telling_problems() -> Iterator[None]:
+    """Ends the command with one message: Hydra makes a warning of what a callback raises, and goes on."""
+    try:
+        yield
+    except ProblemError as problem:
+        sys.exit(f"error: {problem}")
+
+
+def repeat(arguments: Sequence[str]) -> list[str]:
+    """The command line with that of the run or sweep in it that ``resume=PATH`` names; see :func:`resume.replay`."""
+    with telling_problems():
+        whole = replay(arguments)
+        return quote_values(sorted(whole, key=lambda one: not one.startswith("-")))  # Hydra reads no option in between
+
+
+def choose_folder(config: DictConfig) -> str:
+    """The folder of a run, which can be worked in.
+
+    Raises:
+        ProblemError: it cannot.
+    """
+    if config.get("resume") == "auto":
+        point(config.hydra.run, run_files.STATE, lambda parent: find_unfinished_runs(parent, resolve_run(config)))
+    check_folder(Path(config.hydra.run.dir), resumed=bool(config.get("resume")))
+    return config.hydra.run.dir
+
+
+def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
+    """The folder of a sweep with these overrides, likewise.
+
+    Raises:
+        ProblemError: it cannot be worked in, or not by these processes.
+    """
+    if find_rank() is not None:
+        mend = "start the sweep alone: its jobs start their processes, or are started by hydra/launcher"
+        raise ProblemError("torchrun and srun cannot start a sweep", mend=mend)
+    if config.get("resume") == "auto":
+        point(config.hydra.sweep, run_files.SWEEP, lambda parent: find_unfinished_sweeps(parent, overrides))
+    folder = Path(config.hydra.sweep.dir)
+    check_folder(folder, resumed=bool(config.get("resume")))
+    before = read_state(folder, run_files.SWEEP).get("overrides", overrides)
+    if not same_sweep(before, overrides):
+        was = f"this sweep was started with {' '.join(before)}"
+        mend = f"another hydra.sweep.dir=..., or go on with that one: python train.py {quote(f'resume={folder}')}"
+        raise ProblemError(was, where=str(folder), mend=mend)
+    return folder
+
+
+def point(node: DictConfig, kind: str, find: Callable[[Path], Iterable[Path]]) -> None:
+    """Sets ``node.dir`` to the first unfinished run or sweep that nobody works on; where there is none it stays."""
+    folder = Path(node.dir)
+    if read_state(folder, kind):
+        return  # it was named, and it is there
+    if found := next((path for path in find(folder.parent) if not is_running(path)), None):
+        print(f"going on with {found}", flush=True)
+        with read_write(node):
+            node.dir = str(found)
+
+
+def resolve_run(config: DictConfig) -> dict[str, Any]:
+    """The run's own part of what Hydra composed, resolved; where something is wrong with it, the run will say so."""
+    try:
+        return resolve(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+    except ProblemError:
+        return {}
+
+
+def check_folder(folder: Path, *, resumed: bool) -> None:
+    """Makes a folder.
+
+    Raises:
+        ProblemError: it cannot be made, or it holds something and is not gone on with.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        used = not run_files.is_empty(folder)
+    except OSError as error:
+        mend = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
+        raise ProblemError(f"the run folder cannot be made: {error.strerror}", where=str(folder), mend=mend) from error
+    if used and not resumed:
+        mend = "choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
+        if read_state(folder) or read_state(folder, run_files.SWEEP):
+            mend += f", or go on with what lies there: python train.py {quote(f'resume={folder}')}"
+        raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)

@@ -1,0 +1,1 @@
+"""The tables of the phantom: patients, diseases, labels."""

@@ -1,0 +1,198 @@
+"""One copy of CheXpert on disk: where its tables are, whose labels they hold, and where the image of a view is."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from chexpert.data.sources import chexpert_plus as plus
+from chexpert.data.sources.frame import VIEW, read_frame, read_studies
+from chexpert.data.sources.image_files import ENDINGS, choose, find_images
+from chexpert.errors import ProblemError
+from chexpert.observations import OBSERVATIONS
+from chexpert.tables.csv_text import Notes
+
+TABLES = {
+    "train": ("train.csv",),
+    "valid": ("valid.csv", "val.csv", "val_labels.csv"),  # the last as CheXlocalize distributes it
+    "test": ("test_labels.csv", "groundtruth.csv"),
+}
+LABELLERS = {"chexbert": "train_cheXbert.csv", "visualchexbert": "train_visualCheXbert.csv"}
+"""Label files beside train.csv: Smit et al. 2020 (arxiv.org/abs/2004.09167), Jain et al. 2021 (2102.11467)."""
+
+FIRST_PATIENT = {4: 43018, 3: 21514, 2: 0}
+"""The first patient of each batch of training images, as Stanford's AIMI distributes them since 2021."""
+
+NESTED = "{split}/{patient}/{study}/{view}.jpg"
+FLAT = "{patient}_{study}_{view}.jpg"  # CheXlocalize's spelling of a view
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One copy of CheXpert on disk.
+
+    Attributes:
+        name: what it is, for people.
+        variant: ``small``, ``full`` or ``plus``.
+        folder: all its images lie below it.
+        tables: by split, those that are there.
+        places: by split, the template of an image's place below ``folder``; of its parts ``{batch}`` is AIMI's folder.
+        labellers: other label files for train, by name.
+        batches: AIMI's folders by number.
+    """
+
+    name: str
+    variant: str
+    folder: Path
+    tables: Mapping[str, Path]
+    places: Mapping[str, str]
+    labellers: Mapping[str, Path] = field(default_factory=dict)
+    batches: Mapping[int, str] = field(default_factory=dict)
+
+    def read(self, split: str, labeller: str | None = None) -> pd.DataFrame:
+        """The frame of a split, as :func:`chexpert.data.sources.frame.read_frame` gives it.
+
+        Args:
+            split: train, valid or test.
+            labeller: whose labels train gets; by default those of train.csv (of CheXpert Plus: of the impression).
+
+        Raises:
+            ProblemError: no such table or labeller, or something in it that is not CheXpert.
+        """
+        table, labels = self.require(split), self.find_labels(split, labeller)
+        if self.variant == "plus":
+            return plus.read_plus(table, labels, split)
+        if split == "test":
+            return self._read_test()
+        frame = read_frame(table, split)
+        return frame if labels == table else _relabel(frame, table, labels)
+
+    def require(self, split: str) -> Path:
+        """The table of a split.
+
+        Raises:
+            ProblemError: there is none.
+        """
+        if split not in self.tables:
+            what, mend = f"no {split} table in this {self.name}", f"expected {' or '.join(TABLES[split])} there"
+            raise ProblemError(what, where=str(self.folder), mend=mend)
+        return self.tables[split]
+
+    def find_labels(self, split: str, labeller: str | None = None) -> Path:
+        """The file whose labels a split gets: a labeller's for train, of CheXpert Plus for every split.
+
+        Raises:
+            ProblemError: no such table or labeller.
+        """
+        if self.variant == "plus":
+            labeller = labeller or plus.SECTIONS[0]
+        elif labeller is None or split != "train":
+            return self.require(split)
+        if labeller not in self.labellers:
+            raise self.miss(labeller)
+        return self.labellers[labeller]
+
+    def miss(self, labeller: str) -> ProblemError:
+        """The problem of a labeller that is not there."""
+        known = dict.fromkeys(plus.SECTIONS, "") if self.variant == "plus" else LABELLERS
+        what = f"no labels of {labeller!r} in this {self.name}; there is {', '.join(self.labellers) or 'none'}"
+        mend = f"one of {', '.join(known)}"
+        if labeller in known:
+            mend = f"put {known[labeller] or plus.name_labels(labeller)} beside {self.tables['train'].name}"
+        return ProblemError(what, where="data.labeller", mend=mend)
+
+    def list_tables(self, split: str, labeller: str | None = None) -> list[Path]:
+        """The files that :meth:`read` reads for a split."""
+        tables = [self.require(split), self.find_labels(split, labeller)]
+        studies = tables[0].with_name(TABLES["test"][1])
+        if split == "test" and studies.is_file():
+            tables.append(studies)
+        return list(dict.fromkeys(tables))
+
+    def locate(self, frame: pd.DataFrame) -> list[Path]:
+        """The image file of each row, whether it is there or not."""
+        parts = zip(*(frame[name] for name in ("split", "patient", "study", "view")), strict=True)
+        return [self.folder / self.place(*part) for part in parts]
+
+    def find(self, frame: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+        """The image file of each row, whatever its ending, and whether it is there."""
+        endings = list(frame["ending"]) if "ending" in frame else None
+        return find_images(self.folder, list(map(str, self.locate(frame))), endings)
+
+    def place(self, split: str, patient: str, study: str, view: str) -> str:
+        return self.places[split].format(
+            split=split,
+            patient=patient,
+            study=study,
+            view=view,
+            batch=self._batch(split, patient) if self.batches else "",
+        )
+
+    def _batch(self, split: str, patient: str) -> str:
+        number = next(n for n, first in FIRST_PATIENT.items() if int(patient[7:]) >= first) if split == "train" else 1
+        if number not in self.batches:
+            what = f"batch {number} of CheXpert is not there, in which {patient} lies"
+            raise ProblemError(what, where=str(self.folder), mend="unpack all four batches beside each other")
+        return self.batches[number]
+
+    def _read_test(self) -> pd.DataFrame:
+        """The test views: of test_labels.csv, or the views on disk of the studies in groundtruth.csv."""
+        table = self.tables["test"]
+        studies = table.with_name("groundtruth.csv")
+        if table.name != "groundtruth.csv":
+            frame = read_frame(table, "test")
+            if studies.is_file():
+                _compare(frame, read_studies(studies), table, studies)
+            return frame
+        truth = read_studies(studies)
+        views = [view for row in truth.itertuples() for view in self._list_views(str(row.patient), str(row.study))]
+        return pd.DataFrame(views).merge(truth, on=["patient", "study"], how="left")
+
+    def _list_views(self, patient: str, study: str) -> Iterator[dict[str, object]]:
+        pattern = self.place("test", patient, study, "view*").rpartition(".")[0] + ".*"
+        found = sorted(file for file in self.folder.glob(pattern) if file.suffix.lower() in ENDINGS)
+        odd = [file for file in found if not VIEW.fullmatch(file.stem[file.stem.rindex("view") :])]
+        if odd:
+            raise ProblemError("no name of a view: viewN_kind.jpg", where=str(odd[0]), mend="remove or rename the file")
+        if not found:
+            what = f"no view of {patient}/{study}, which groundtruth.csv lists"
+            raise ProblemError(what, where=str(self.folder / pattern), mend="restore the test images")
+        for _, same in groupby(found, key=lambda file: file.with_suffix("")):
+            file = Path(choose(list(map(str, same))))
+            view = "view" + file.stem.rpartition("view")[2]
+            key = f"test/{patient}/{study}/{view}"
+            kind = view.rpartition("_")[2]
+            yield {
+                "path": f"CheXpert-v1.0/{key}.jpg", "key": key, "split": "test", "patient": patient, "study": study,
+                "view": view, "projection": kind, "sex": "", "age": np.nan,
+            }  # fmt: skip
+
+
+def _relabel(frame: pd.DataFrame, table: Path, labels: Path) -> pd.DataFrame:
+    """The same views with the labels of another labeller."""
+    other = read_frame(labels, "train").set_index("key")
+    absent = sorted(set(frame["key"]) - set(other.index))
+    if absent:
+        what = f"no labels for {len(absent)} of {len(frame)} views, the first: {absent[0]}"
+        raise ProblemError(what, where=f"{labels} and {table}", mend="take both from the same distribution")
+    notes = Notes(labels)
+    if further := len(other) - len(frame):
+        notes.add(f"rows passed over, whose views {table.name} does not list", count=further)
+    notes.tell()
+    names = list(OBSERVATIONS)
+    return frame.assign(**dict(zip(names, other.loc[frame["key"], names].to_numpy().T, strict=True)))
+
+
+def _compare(frame: pd.DataFrame, truth: pd.DataFrame, table: Path, studies: Path) -> None:
+    """Refuses an image-level and a study-level table of the test set that contradict each other."""
+    names, place = list(OBSERVATIONS), ["patient", "study"]
+    both = frame[[*place, *names]].merge(truth, on=place, how="outer", suffixes=("", "_study"), indicator=True)
+    left, right = both[names].to_numpy(), both[[f"{name}_study" for name in names]].to_numpy()
+    wrong = (both["_merge"] != "both") | ~((left == right) | (np.isnan(left) & np.isnan(right))).all(1)
+    if wrong.any():
+        first = both[wrong].iloc[0]
+        what = f"the labels of {int(wrong.sum())} views differ, the first of {first['patient']}/{first['study']}"
+        raise ProblemError(what, where=f"{table} and {studies}", mend="restore both, or remove the wrong one")

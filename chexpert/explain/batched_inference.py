@@ -1,0 +1,167 @@
+"""The logits of many changed versions of one film, in bounded memory."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+from weakref import finalize
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from chexpert.data.parallel import watch
+from chexpert.errors import ProblemError
+from chexpert.explain.attribution import explaining
+from chexpert.models import Model
+
+Write = Callable[[int, torch.Tensor], None]
+"""Fills a buffer (n, 1, H, W) with the films ``start`` .. ``start + n - 1``."""
+
+Result = TypeVar("Result")
+
+MOST = {"cpu": 16}  # films a forward pass: on a CPU larger batches leave the cache, and are slower
+MOST_ELSEWHERE = 256
+MANY = 200
+FEW = 50  # forward passes that are not worth an estimate
+
+
+class Probe:
+    """Runs a model over films that are written into one reused buffer.
+
+    The number of films a forward pass follows from what one film was seen to need, and is halved where memory runs
+    out all the same. It changes nothing but speed and memory; neither grows with the number of films.
+
+    Args:
+        memory: MiB that a forward pass may take for its activations; by default see :func:`find_memory`.
+        batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
+        title: of the progress bar, which is shown for ``MANY`` films or more.
+    """
+
+    def __init__(self, memory: float | None = None, batch_size: int | None = None, title: str = "probing") -> None:
+        self.memory, self.batch_size, self.title = memory, batch_size, title
+
+    def __call__(self, model: Model, count: int, write: Write, like: torch.Tensor) -> torch.Tensor:
+        """Logits (count, C) float32 on the CPU of ``count`` films, each of the shape and type of ``like`` (1, H, W).
+
+        Raises:
+            ProblemError: memory does not suffice for a single film.
+        """
+        with explaining(model), torch.inference_mode():
+            size = min(count, self.batch_size or self.fit(like, lambda: model(like[None])))
+            buffer = torch.empty(size, *like.shape, dtype=like.dtype, device=like.device)
+
+            def run(start: int, films: int) -> torch.Tensor:
+                write(start, buffer[:films])
+                return model(buffer[:films]).float().cpu()
+
+            return torch.cat(list(self.chunks(count, size, run)))
+
+    def fit(self, like: torch.Tensor, once: Callable[[], object]) -> int:
+        """How many films of the kind of ``like`` go into the memory, when ``once`` does for one what will be done."""
+        most = MOST.get(like.device.type, MOST_ELSEWHERE)
+        memory = find_memory(like.device) if self.memory is None else self.memory
+        return max(1, min(most, int(memory * 2**20 / peak_bytes(once))))
+
+    def chunks(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
+        """What ``run(start, films)`` gives for one chunk after another, ``count`` films in all, with its progress."""
+        results = self._halving(count, size, run)
+        return watch(results, self.title, count, each=size) if count >= MANY else results
+
+    def _halving(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
+        done = 0
+        while done < count:
+            films = min(size, count - done)
+            try:
+                result = run(done, films)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                if films == 1:
+                    mend = "a smaller data.size, a smaller model, or another device"
+                    raise ProblemError("no memory for one film", where=self.title, mend=mend) from error
+                size = films // 2
+                print(f"{self.title}: out of memory, going on with {size} films a pass", file=sys.stderr)
+                continue
+            done += films
+            yield result
+
+
+def find_memory(device: torch.device) -> float:
+    """MiB for the activations of a forward pass: half of what is free on a CUDA device, elsewhere 256."""
+    return torch.cuda.mem_get_info(device)[0] / 2**21 if device.type == "cuda" else 256.0
+
+
+def estimate_seconds(model: Model, like: torch.Tensor, passes: int) -> float:
+    """About how long this many forward passes will take: a full chunk is timed, after one that is not; 0 for a few.
+
+    Args:
+        model: as it will be used, on its device.
+        like: (1, H, W) uint8, a film of the size that will be used.
+        passes: forward passes of one film, summed over views.
+    """
+    if passes < FEW:
+        return 0.0
+    with explaining(model), torch.inference_mode():
+        size = min(passes, Probe().fit(like, lambda: model(like[None])))
+        while True:
+            films = like.expand(size, *like.shape)
+            try:
+                model(films).cpu()
+                started = time.perf_counter()
+                model(films).cpu()  # the copy waits for an accelerator
+            except RuntimeError as error:
+                if size == 1 or not is_out_of_memory(error):
+                    raise
+                size //= 2
+            else:
+                return (time.perf_counter() - started) / size * passes
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory ran out, on an accelerator or on the CPU (which, as MPS, has no exception of its own)."""
+    told = ("can't allocate memory", "MPS backend out of memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in told)
+
+
+def peak_bytes(function: Callable[[], Any]) -> int:
+    """Most bytes of tensors that were alive at once of those that ``function`` made.
+
+    Counted operation by operation, since the process's own size says little on a CPU: freed memory is kept and used
+    again. What a kernel takes for itself is not seen.
+    """
+    with _Tracker() as tracker:
+        function()
+    return max(1, tracker.peak)
+
+
+class _Tracker(TorchDispatchMode):
+    """Counts the bytes of storages from the operation that made them until they are freed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = {storage.data_ptr() for storage in _storages((args, kwargs))}
+        made = func(*args, **(kwargs or {}))
+        for storage in _storages(made):
+            if storage.data_ptr() not in self._known | given:  # else a view, or changed in place
+                self._count(storage)
+        return made
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        place, size = storage.data_ptr(), storage.nbytes()
+        self._known.add(place)
+        self.alive += size
+        self.peak = max(self.peak, self.alive)
+        finalize(storage, self._free, place, size)
+
+    def _free(self, place: int, size: int) -> None:
+        self._known.discard(place)
+        self.alive -= size
+
+
+def _storages(tree: Any) -> list[torch.UntypedStorage]:
+    return [leaf.untyped_storage() for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]

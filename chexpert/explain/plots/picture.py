@@ -1,0 +1,39 @@
+"""The picture of one explanation: the film, the map over it, and below them the members of a combined model."""
+
+from collections.abc import Iterator
+
+from matplotlib.figure import Figure
+
+from chexpert.explain.explanation import Explanation
+from chexpert.explain.plots.canvas import Canvas
+from chexpert.explain.plots.overlay import Evidence, draw_film, legend
+from chexpert.explain.plots.page import Bar, Panel, lay_out
+from chexpert.explain.plots.scale import DISAGREEMENT, Scale
+
+SIDE, SMALL = 4.2, 2.0  # inches of a panel's longer side; of a member's
+A_ROW = 4  # members beside each other
+
+
+def draw_picture(explanation: Explanation, scale: Scale) -> Figure:
+    """The film beside its map, with all that is known; ``scale`` is that of the view's other observations too."""
+    canvas = Canvas.of(explanation.view)
+    width, height = canvas.size(SIDE)
+    film = Panel(width, height, "the film", draw_film(canvas, explanation.mask))
+    shown = Evidence(canvas, explanation.attribution.signed, scale, explanation.mask)
+    title = f"{explanation.explainer}: {explanation.layer}"
+    overlay = Panel(width, height, title, shown.draw, scale.bar(explanation.unit))
+    head = "\n".join([explanation.title.replace("\n", ", "), explanation.view.name, legend([explanation])])
+    members = list(_member_panels(explanation, canvas)) if explanation.attribution.members else []
+    return lay_out(head, [(film, overlay), *(members[k : k + A_ROW] for k in range(0, len(members), A_ROW))])
+
+
+def _member_panels(explanation: Explanation, canvas: Canvas) -> Iterator[Panel]:
+    """One small overlay a member, all on the scale of the strongest, so that a silent member looks silent."""
+    attribution, size = explanation.attribution, canvas.size(SMALL)
+    scale = Scale.of(attribution.members.values())
+    for name, signed in attribution.members.items():
+        yield Panel(*size, f"member {name}", Evidence(canvas, signed, scale).draw, scale.bar(explanation.unit))
+    assert attribution.disagreement is not None
+    shown = Evidence(canvas, attribution.disagreement, scale, spread=True)
+    bar = Bar(DISAGREEMENT, 0, scale.limit, "standard deviation over members")
+    yield Panel(*size, "disagreement of the members", shown.draw, bar)

@@ -1,0 +1,69 @@
+"""One scale of colours for what is to be compared."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
+from scipy.ndimage import uniform_filter
+
+from chexpert.explain.plots.page import Bar
+
+LEAST = 0.02
+"""A map whose greatest positive value is below this share of its scale shows no positive evidence."""
+
+SPOT, OPAQUE = 1 / 32, 0.8
+
+
+def make_colours() -> ListedColormap:
+    """Red for, blue against; opacity follows the evidence, so that the film stays readable where there is little.
+
+    ColorBrewer's RdBu, perceptually even and safe for colour-blind readers; without its pale middle, which would
+    veil the film, and its darkest ends, which would vanish on a dark one.
+    """
+    shares = np.linspace(-1, 1, 510)  # even, so that no colour is that of 0
+    colours = colormaps["RdBu_r"](0.5 + np.sign(shares) * 0.15 + 0.25 * shares)
+    colours[:, 3] = OPAQUE * np.abs(shares) ** 0.8
+    return ListedColormap(colours, name="evidence")
+
+
+def make_fading_colours() -> ListedColormap:
+    """For a map without a sign: the further from 0, the more opaque."""
+    colours = colormaps["viridis"](np.linspace(0, 1, 256))
+    colours[:, 3] = OPAQUE * np.linspace(0, 1, 256) ** 0.8
+    return ListedColormap(colours, name="disagreement")
+
+
+COLOURS, DISAGREEMENT = make_colours(), make_fading_colours()
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The raw value that has the full colour, of either sign; what is beyond it has the same."""
+
+    limit: float
+
+    @classmethod
+    def of(cls, maps: Iterable[np.ndarray]) -> "Scale":
+        """The scale of these signed maps: their greatest magnitude, averaged over a square of ``SPOT`` of the side.
+
+        Without the average single pixels of a speckled map (integrated gradients) would leave nothing else to be seen.
+        """
+        return cls(max((_greatest(np.abs(signed)) for signed in maps), default=0.0))
+
+    def shares(self, signed: np.ndarray) -> np.ndarray:
+        """A raw map in [-1, 1]."""
+        return np.clip(signed / self.limit, -1, 1) if self.limit > 0 else np.zeros_like(signed)
+
+    def bar(self, unit: str) -> Bar:
+        """The colour bar that tells this scale."""
+        return Bar(COLOURS, -self.limit, self.limit, unit)
+
+    def is_silent(self, signed: np.ndarray) -> bool:
+        """Whether nothing in the map speaks for the observation; what there is would be noise if it was stretched."""
+        return not float(signed.max()) > LEAST * self.limit
+
+
+def _greatest(magnitude: np.ndarray) -> float:
+    return float(uniform_filter(magnitude.astype("float64"), max(1, round(SPOT * magnitude.shape[-1]))).max())

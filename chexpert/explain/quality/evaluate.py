@@ -1,0 +1,93 @@
+"""Judges explainers on the validation views of a run, and leaves what it found in quality.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from chexpert.data import ViewDataset
+from chexpert.explain.attribution import Explainer
+from chexpert.explain.failures import Failures
+from chexpert.explain.quality.scored_views import choose_scored
+from chexpert.explain.quality.table import score_explainers
+from chexpert.explain.session import predict, stack
+from chexpert.explain.view_selection import find_views
+from chexpert.metrics import Segmentations, multilabel_auroc, youden_thresholds
+from chexpert.models import Model
+from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import is_phantom
+
+Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Probabilities, labels and mask of all views of the split, (N, C) each."""
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How explainers are judged.
+
+    Attributes:
+        score: views showing an observation on which each explainer is scored for it; 0: none.
+        passes: forward passes that an explainer may spend on scored views.
+        seed: of the draw of views, and of the random maps that gaps are held against.
+    """
+
+    score: int
+    passes: int
+    seed: int
+
+    def choose(self, dataset: ViewDataset) -> list[int]:
+        """Rows of the views that are scored."""
+        present = ((dataset.targets == 1) & dataset.mask).numpy()
+        return choose_scored(present, self.score, self.seed)
+
+    def __call__(
+        self,
+        model: Model,
+        explainers: Mapping[str, Explainer],
+        dataset: ViewDataset,
+        judged: Rows,
+        observations: list[str],
+        masks: Segmentations | None,
+        folder: Path,
+        failures: Failures | None = None,
+    ) -> dict[str, Any] | None:
+        """Scores explainers on views that show a finding.
+
+        Args:
+            model: on the device where it is to work.
+            explainers: by name.
+            dataset: the validation views.
+            judged: by which AUROC and operating points are computed, over single views.
+            observations: names of the C outputs.
+            masks: of these views, where there are any.
+            folder: of the explanations.
+            failures: notes the explainers that fail; see :func:`chexpert.explain.quality.table.score_explainers`.
+
+        Returns:
+            What quality.json holds; None where no view shows a finding, or none is to be scored.
+        """
+        views = find_views(dataset, self.choose(dataset), observations, masks)
+        if not views:
+            return None
+        probabilities, labels, mask = (rows.cpu().numpy() for rows in judged)
+        aurocs = [auroc.value for auroc in multilabel_auroc(probabilities, labels, mask)]
+        cutoffs = youden_thresholds(probabilities, labels, mask)
+        figures = score_explainers(
+            model,
+            explainers,
+            views,
+            predict(model, stack(model, views)),
+            observations,
+            dict(zip(observations, aurocs, strict=True)),
+            dict(zip(observations, cutoffs, strict=True)),
+            per_observation=self.score,
+            passes=self.passes,
+            seed=self.seed,
+            failures=failures,
+        )
+        head = {"split": "valid", "masks": masks and masks.where, "synthetic": is_phantom(Path(dataset.files[0]))}
+        content = head | figures
+        run_files.write_json(folder / run_files.QUALITY, content)
+        return content

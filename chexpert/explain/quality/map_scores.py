@@ -1,0 +1,114 @@
+"""The figures of single maps, a row for each view and observation; NaN or missing where a figure is undefined."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from chexpert.explain.attribution import Attribution
+from chexpert.explain.batched_inference import Probe
+from chexpert.explain.methods.random_map import RandomMap
+from chexpert.explain.quality.deletion_insertion import SHARES, probe_curves
+from chexpert.explain.quality.road import probe_road
+from chexpert.explain.quality.sanity import between_observations
+from chexpert.explain.quality.scored_views import limit
+from chexpert.explain.view import View
+from chexpert.metrics import chance, expected_hit, iou, judge_curves, rank_accuracy, relevance_mass, segment_otsu
+from chexpert.metrics.localization.map_scores import contains_cell
+from chexpert.models import Model
+
+Row = dict[str, float]
+
+CURVES = 8  # true positives of an observation that get deletion and insertion curves: 16 films each, and 2 a view
+ROADS = 8  # likewise ROAD: 8 films and 8 sparse systems each
+
+
+def locate(view: View, observation: str, attribution: Attribution, predicted: bool) -> Row:
+    """What a map says of the finding's mask, on the film; nothing where none was drawn."""
+    mask = view.masks.get(observation)
+    if mask is None or not mask.any():
+        return {}
+    on_film = view.carry_back(attribution.map)
+    peaks = expected_hit(on_film, mask)
+    return {
+        "hit": peaks,
+        "chance": chance(mask),
+        "reachable": contains_cell(mask, attribution.manifest.get("grid"), view.matrix, attribution.map.shape),
+        "mass": relevance_mass(on_film, mask),
+        "rank_accuracy": rank_accuracy(on_film, mask),
+        "iou": iou(segment_otsu(on_film), mask, true_positives_only=True),
+        # a map without evidence has no peak, and so none in the finding
+        "right": (0.0 if math.isnan(peaks) else peaks) if predicted else math.nan,
+    }
+
+
+class Probing:
+    """Curves and ROAD of several explainers; the control's curves are shared, and made once a view."""
+
+    def __init__(self, model: Model, seed: int) -> None:
+        self.model, self.probe = model, Probe(title="curves")
+        self.control = RandomMap(seed + 1)  # not the very map of an explainer "random", whose gap would be exactly 0
+        self._controls: dict[str, np.ndarray] = {}
+
+    def curves(self, view: View, maps: Sequence[np.ndarray], outputs: Sequence[int]) -> list[Row]:
+        """Areas under the curves of the maps that explain these outputs, and their gap over a random map's."""
+        if not outputs:
+            return []
+        fresh = [] if view.path in self._controls else [self.control(self.model, view.image[None], [[0]])[0][0].signed]
+        logits = probe_curves(self.model, view.image, [*maps, *fresh], self.probe)
+        if fresh:
+            self._controls[view.path] = logits[-1]
+        return [gaps(own[..., c], self._controls[view.path][..., c]) for own, c in zip(logits, outputs, strict=False)]
+
+    def road(self, view: View, maps: Sequence[np.ndarray], outputs: Sequence[int]) -> list[Row]:
+        """ROAD of the maps that explain these outputs."""
+        if not outputs:
+            return []
+        return [{"road": gain} for gain in probe_road(self.model, view.image, maps, outputs, self.probe)]
+
+
+def gaps(curves: np.ndarray, control: np.ndarray) -> Row:
+    """Areas under a map's deletion and insertion curve (2, T), and its gap over that of a random map."""
+    own, by_chance = (judge_curves(deletion, insertion, SHARES) for deletion, insertion in (curves, control))
+    return own._asdict() | {
+        "gap_over_random": own.gap - by_chance.gap,
+        "gap_logit_over_random": own.gap_logit - by_chance.gap_logit,
+    }
+
+
+def true_positives(outputs: Sequence[Sequence[int]], predicted: Sequence[Sequence[bool]]) -> list[list[int]]:
+    """Those of each view's outputs, all of them present, that the model predicts.
+
+    >>> true_positives([[0, 1], [1]], [[False, True], [True]])
+    [[1], [1]]
+    """
+    return [[c for c, found in zip(*own, strict=True) if found] for own in zip(outputs, predicted, strict=True)]
+
+
+def score_maps(
+    views: Sequence[View],
+    outputs: Sequence[Sequence[int]],
+    attributions: Sequence[Sequence[Attribution]],
+    observations: Sequence[str],
+    predicted: Sequence[Sequence[bool]],
+    probing: Probing,
+) -> list[list[Row]]:
+    """A row of figures for each map, without those of the sanity check.
+
+    Curves and ROAD are of true positives alone: what a model does not see, its output cannot follow.
+    """
+    right = true_positives(outputs, predicted)
+    curved, roaded = limit(right, CURVES), limit(right, ROADS)
+    scored = []
+    for row, (view, own, maps) in enumerate(zip(views, outputs, attributions, strict=True)):
+        signed = {c: attribution.signed for c, attribution in zip(own, maps, strict=True)}
+        figures: dict[int, Row] = {
+            c: {"between": rho, "evidence": float(attribution.has_evidence), "predicted": float(found)}
+            | locate(view, observations[c], attribution, found)
+            for c, rho, attribution, found in zip(own, between_observations(maps), maps, predicted[row], strict=True)
+        }
+        for probe, chosen in ((probing.curves, curved[row]), (probing.road, roaded[row])):
+            for c, found in zip(chosen, probe(view, [signed[c] for c in chosen], chosen), strict=True):
+                figures[c] |= found
+        scored.append([figures[c] for c in own])
+    return scored

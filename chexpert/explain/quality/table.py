@@ -1,0 +1,127 @@
+"""How good a run's explanations are: do maps point at the finding, does the model follow them, were they learned?"""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chexpert.explain.attribution import Explainer
+from chexpert.explain.failures import Failures
+from chexpert.explain.quality.deletion_insertion import CUTS
+from chexpert.explain.quality.map_scores import CURVES, Probing, Row, score_maps, true_positives
+from chexpert.explain.quality.sanity import check_sanity, count_passes
+from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
+from chexpert.explain.quality.summary import DEFINITIONS, judge_sanity, or_none, summarise
+from chexpert.explain.session import announce, stack
+from chexpert.explain.view import View
+from chexpert.models import Model
+
+
+def score_explainers(
+    model: Model,
+    explainers: Mapping[str, Explainer],
+    views: Sequence[View],
+    probabilities: np.ndarray,
+    observations: Sequence[str],
+    aurocs: Mapping[str, float],
+    cutoffs: Mapping[str, float],
+    *,
+    per_observation: int,
+    passes: int,
+    seed: int,
+    failures: Failures | None = None,
+) -> dict[str, Any]:
+    """Explains the observations that are present in some views, and judges the maps.
+
+    Args:
+        model: stays as it is.
+        explainers: by name.
+        views: V of one size, in the order of :func:`chexpert.explain.quality.scored_views.choose_scored`.
+        probabilities: (V, C) of these views.
+        observations: names of the C outputs.
+        aurocs: by observation, of the whole split; NaN where undefined.
+        cutoffs: by observation, the probability from which it counts as predicted: the Youden threshold of the
+            whole split (:func:`chexpert.metrics.youden_threshold`); NaN where undefined.
+        per_observation: most maps of an observation that are scored.
+        passes: forward passes that an explainer may spend on these views; a dear one gets the first of them only.
+        seed: of the random maps.
+        failures: notes the explainers that fail, and the others go on; without it, the first failure ends all.
+
+    Returns:
+        Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
+        ``control`` (it does not ask the model), ``sanity`` over all observations together, and ``observations`` by
+        name, with the figures of ``DEFINITIONS``; a mean over views is ``{"value", "ci_low", "ci_high", "n"}``, 95 %
+        by bootstrap over views.
+    """
+    views = [replace(view, image=image) for view, image in zip(views, stack(model, views), strict=True)]
+    outputs = limit(
+        [[c for c, o in enumerate(observations) if view.truth.get(o) == 1] for view in views], per_observation
+    )
+    predicted = [[probabilities[row, c] >= cutoffs[observations[c]] for c in own] for row, own in enumerate(outputs)]
+    probing = Probing(model, seed)
+    head = {"views": len(views), "per_observation": per_observation, "passes": passes, "seed": seed}
+
+    def score(name: str, explainer: Explainer) -> dict[str, Any]:
+        count = affordable(explainer, outputs, passes)
+        asked = views[:count], outputs[:count]
+        right = true_positives(outputs, predicted)[:count]
+        print(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}", flush=True)
+        rows, seconds = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
+        figures = {o: {"auroc": or_none(aurocs[o])} | summarise(rows[c]) for c, o in enumerate(observations)}
+        pooled = judge_sanity([row for own in rows for row in own])
+        control = not any(explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
+        return {"views": count, "control": control, **seconds, "sanity": pooled, "observations": figures}
+
+    scored = {}
+    for name, explainer in explainers.items():
+        with nullcontext() if failures is None else failures.catching(name):
+            scored[name] = score(name, explainer)
+    return head | {"definitions": DEFINITIONS, "explainers": scored}
+
+
+def estimate(
+    model: Model,
+    explainer: Explainer,
+    views: Sequence[View],
+    outputs: Sequence[Sequence[int]],
+    right: Sequence[Sequence[int]],
+    passes: int,
+) -> str:
+    """What is about to start, and about how long it will take; ``right`` are the outputs that are true positives."""
+    if not views:
+        return f"no view within explain.passes={passes}"
+    images, curved = stack(model, views), sum(map(len, limit(right, CURVES)))
+    return announce(
+        model, explainer, images, outputs, more=curved * 2 * (len(CUTS) + 1) + count_passes(explainer, outputs, passes)
+    )
+
+
+def score_explainer(
+    model: Model,
+    explainer: Explainer,
+    views: Sequence[View],
+    outputs: Sequence[Sequence[int]],
+    predicted: Sequence[Sequence[bool]],
+    observations: Sequence[str],
+    probing: Probing,
+    passes: int,
+) -> tuple[list[list[Row]], dict[str, float]]:
+    """The rows of each observation's maps by one explainer, and the seconds that it took."""
+    begun = time.perf_counter()
+    if not views:  # not even one is within the passes
+        return [[] for _ in observations], {}
+    images = stack(model, views)
+    attributions = explain_batches(model, explainer, images, outputs)
+    explained = time.perf_counter()
+    scored = score_maps(views, outputs, attributions, observations, predicted, probing)
+    checked = check_sanity(model, explainer, images, outputs, attributions, passes)
+    rows: list[list[Row]] = [[] for _ in observations]
+    for own, *parts in zip(outputs, scored, checked, strict=True):
+        for c, row, sanity in zip(own, *parts, strict=True):
+            rows[c].append(row | sanity)
+    done = time.perf_counter()
+    seconds = {"seconds_explaining": round(explained - begun, 1), "seconds_scoring": round(done - explained, 1)}
+    return rows, seconds

@@ -1,0 +1,80 @@
+"""A view as the model sees it, with the regions that were outlined on it."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from chexpert.data import Preprocessing, ViewDataset
+from chexpert.errors import ProblemError
+from chexpert.explain.methods.superpixels import find_body
+from chexpert.explain.view import View, find_view
+from chexpert.metrics import Segmentations
+from chexpert.observations import OBSERVATIONS
+
+FINDINGS = frozenset(OBSERVATIONS) - {"Support Devices"}
+"""They come together and look alike in any patient, so a logit that follows another of them is no shortcut."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One view in the model's coordinates: a film of v1.0 has a hundred times as many pixels, and most are not seen.
+
+    Attributes:
+        name: of the view, as CheXlocalize spells it.
+        film: (S, S) uint8.
+        labels: 1 or 0 by observation; one that is blank or uncertain is not in it.
+        regions: (S, S) bool by name, those with a pixel in them.
+        body: (S, S) bool.
+    """
+
+    name: str
+    film: np.ndarray
+    labels: Mapping[str, int]
+    regions: Mapping[str, np.ndarray]
+    body: np.ndarray
+
+
+def read_cases(
+    dataset: ViewDataset, observations: Sequence[str], outlined: Sequence[Segmentations] = ()
+) -> Iterator[Case]:
+    """The views of a split that can be read, with their regions; a later file's region replaces one of the same name.
+
+    Raises:
+        ProblemError: a mask is of another size than its film, or a file knows none of the views.
+    """
+    seen: set[str] = set()
+    for row in range(len(dataset)):
+        view = find_view(dataset, row, observations)
+        if view is not None:
+            seen.add(view.name)
+            masks = {name: mask for file in outlined for name, mask in _find_masks(file, view).items()}
+            yield to_case(replace(view, masks=masks), dataset.preprocessing)
+    for file in outlined:
+        if not seen & set(file):
+            what = f"regions of {len(file)} views, but of none of these {len(seen)}"
+            mend = f"names as {min(seen, default='patient64541_study1_view1_frontal')}"
+            raise ProblemError(what, where=file.where, mend=mend)
+
+
+def _find_masks(file: Segmentations, view: View) -> dict[str, np.ndarray]:
+    size = file.size(view.name)
+    if size is not None and size != view.film.shape:
+        what = f"regions of {size[0]} x {size[1]} pixels, the film has {view.film.shape[0]} x {view.film.shape[1]}"
+        mend = "outline the films of this copy: those of v1.0 and v1.0-small differ"
+        raise ProblemError(what, where=f"{file.where}, {view.name}", mend=mend)
+    return file.masks(view.name)
+
+
+def to_case(view: View, preprocessing: Preprocessing) -> Case:
+    """A view in the model's coordinates: a cell that a region touches belongs to it, or thin lines would be lost."""
+    film = view.image[0].numpy()
+    regions = {name: preprocessing.apply(mask.astype(np.uint8) * 255) > 0 for name, mask in view.masks.items()}
+    shown = {name: region for name, region in regions.items() if region.any()}
+    return Case(view.name, film, view.truth, shown, find_body(film))
+
+
+def find_suspects(cases: Sequence[Case], named: Collection[str] = ()) -> list[str]:
+    """Regions that a case shows, in order of their names: those ``named``, and of the others what is no finding."""
+    shown = {name for case in cases for name in case.regions}
+    return sorted(name for name in shown if name in named or name not in FINDINGS)

@@ -1,0 +1,56 @@
+"""Where the maps' evidence lies: on a suspect, outside the body, at the corners and at the border of the film."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+
+from chexpert.explain.attribution import Explainer
+from chexpert.explain.shortcuts.case import Case
+from chexpert.metrics.localization.map_scores import relevance_mass
+from chexpert.models import Model
+
+CORNER = 1 / 8
+BORDER = 1 / 16
+"""Shares of the film's side: of each of the four squares at the corners, and of the frame along the border."""
+
+GEOMETRY = "corners: four squares of 1/8 of the side; border: a frame of 1/16 of the side"
+
+PLACES = ("outside the body", "corners", "border")
+BATCH = 16
+
+
+def mark_places(case: Case) -> dict[str, np.ndarray]:
+    """(S, S) bool by name: ``PLACES``, and every region of the case."""
+    side = case.film.shape[0]
+    corner, border = round(CORNER * side), max(1, round(BORDER * side))
+    near = np.minimum(np.arange(side), np.arange(side)[::-1])
+    corners = (near[:, None] < corner) & (near[None] < corner)
+    frame = (near[:, None] < border) | (near[None] < border)
+    return dict(zip(PLACES, (~case.body, corners, frame), strict=True)) | dict(case.regions)
+
+
+def measure_mass(
+    model: Model, explainer: Explainer, cases: Sequence[Case], outputs: Sequence[int]
+) -> dict[tuple[int, str], list[float]]:
+    """Relevance mass over area, 1 for a map that is even, by output and place; one value a case that has the place."""
+    found: dict[tuple[int, str], list[float]] = {}
+    for case, maps in _explain(model, explainer, cases, outputs):
+        for place, region in mark_places(case).items():
+            if not region.any():
+                continue
+            for output, own in zip(outputs, maps, strict=True):
+                found.setdefault((output, place), []).append(relevance_mass(own, region) / region.mean())
+    return found
+
+
+def _explain(
+    model: Model, explainer: Explainer, cases: Sequence[Case], outputs: Sequence[int]
+) -> Iterator[tuple[Case, list[np.ndarray]]]:
+    """Each case with its raw maps (S, S), one an output."""
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    for start in range(0, len(cases), BATCH):
+        some = cases[start : start + BATCH]
+        films = torch.from_numpy(np.stack([case.film for case in some]))[:, None].to(device)
+        for case, own in zip(some, explainer(model, films, [list(outputs)] * len(some)), strict=True):
+            yield case, [attribution.signed for attribution in own]

@@ -1,0 +1,89 @@
+"""One map by each explainer before data are read: some networks train well, and cannot be explained by all of them."""
+
+import copy
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+import torch
+
+from chexpert.errors import ProblemError
+from chexpert.explain.attribution import Explainer
+from chexpert.explain.methods.cam import Cam, EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
+from chexpert.explain.methods.integrated_gradients import IntegratedGradients
+from chexpert.explain.methods.lime import Lime
+from chexpert.explain.methods.occlusion import Occlusion
+from chexpert.explain.methods.rise import Rise
+from chexpert.explain.methods.score_cam import ScoreCAM
+from chexpert.models import Model
+
+KINDS = (GradCAM, HiResCAM, GradCAMPlusPlus, LayerCAM, EigenCAM, ScoreCAM, Lime, Occlusion, Rise, IntegratedGradients)
+FEW = {"samples": 4, "superpixels": 4, "channels": 2, "steps": 1, "patch": 0.5, "stride": 0.5}
+"""Settings with which a map costs a few passes; ``stride`` is set of explainers that have a ``patch`` only."""
+
+
+def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: int) -> None:
+    """Explains an image of a gray ramp by each explainer, with a few passes.
+
+    Raises:
+        ProblemError: one of them cannot explain this model; it names the layer, and the explainers that can.
+    """
+    failed = {name: why for name, explainer in explainers.items() if (why := find_fault(model, explainer, size))}
+    if not failed:
+        return
+    whys = "; ".join(f"{name}: {why}" for name, why in failed.items())
+    last = [name for name in failed if (own := of_last(explainers[name])) and not find_fault(model, own, size)]
+    works = [kind.name for kind in KINDS if kind.name not in failed and not find_fault(model, kind(), size)]
+    mends = [f"explainer.{name}.stride=null, its map of the last layer" for name in last]
+    what = f"the model ({describe_maps(model, size)}) cannot be explained by {whys}"
+    mends += [f"explainer=[{','.join(works)}], which explain this model", "another backbone or data.size"]
+    raise ProblemError(what, where="explainer", mend="; or ".join(mends))
+
+
+def find_fault(model: Model, explainer: Explainer, size: int) -> str:
+    """Why an explainer gives no map of an image of this size; empty where it does."""
+    device = next(model.parameters()).device
+    try:
+        if isinstance(explainer, Cam):
+            explainer.check(model)
+        found = cheapen(explainer)(model, draw_ramp(size).to(device), [[0]])[0][0]
+    except ProblemError as problem:
+        return problem.what
+    except Exception as error:
+        return f"{type(error).__name__}: {error}".partition("\n")[0]
+    if prod(found.manifest.get("grid") or (2,)) == 1:
+        return "its map has one cell, which tells of no place"
+    return "" if np.isfinite(found.signed).all() else "its map is not finite"
+
+
+def of_last(explainer: Explainer) -> Explainer | None:
+    """The same explainer of the network's last map; None where it is already, or where it reads no map."""
+    if not isinstance(explainer, Cam) or explainer.stride is None:
+        return None
+    other = copy.copy(explainer)
+    other.stride = None
+    return other
+
+
+def cheapen(explainer: Explainer) -> Explainer:
+    """A copy that takes a few passes only."""
+    cheap = copy.copy(explainer)
+    wanted = FEW if hasattr(cheap, "patch") else {key: few for key, few in FEW.items() if key != "stride"}
+    for key, few in wanted.items():
+        if hasattr(cheap, key):
+            setattr(cheap, key, few)
+    return cheap
+
+
+def draw_ramp(size: int) -> torch.Tensor:
+    """(1, 1, size, size) uint8, from black to white."""
+    return torch.linspace(0, 255, size * size).reshape(1, 1, size, size).to(torch.uint8)
+
+
+def describe_maps(model: Model, size: int) -> str:
+    """The layer of each member, with channels and cells."""
+    with torch.no_grad():
+        maps = model.eval().feature_maps(draw_ramp(size).to(next(model.parameters()).device))
+    return ", ".join(
+        f"{model.members[name].layer_at()}: {' x '.join(map(str, own.shape[1:]))}" for name, own in maps.items()
+    )

@@ -1,0 +1,204 @@
+"""Figures of scores and labels with 95 % intervals over studies, from one drawing for all observations."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import expit, ndtri, stdtrit
+from scipy.stats import norm, rankdata
+
+from chexpert.metrics.auroc import auroc
+from chexpert.metrics.bootstrap import Interval, draw_studies, find_ends, weighted_aurocs
+
+
+def percentile_interval(value: float, replicates: np.ndarray, n: int) -> Interval:
+    """The ends between which 95 % of the defined replicates lie."""
+    return _interval(value, replicates, n, find_ends)
+
+
+def logit_interval(
+    value: float, replicates: np.ndarray, n: int, rarer: float = math.inf, rarest: float | None = None
+) -> Interval:
+    """The replicates' standard deviation, laid off on the scale of log odds, where a share's errors are even.
+
+    Of an AUROC the ends between which 95 % of the replicates lie are too narrow: docs/decisions.md has coverages.
+
+    Args:
+        value: of the rows themselves, in [0, 1].
+        replicates: (R,) of drawn rows; NaN where undefined.
+        n: rows.
+        rarer: rows of the rarer class; the error is known only as well as they tell it (Student's t).
+        rarest: of a mean, that of the rarest class of all, for a value of 0 or 1.
+
+    >>> [round(end, 3) for end in logit_interval(0.8, np.array([0.7, 0.8, 0.9]), 30)[1:3]]
+    [0.54, 0.932]
+    """
+    if value in (0, 1):
+        extreme = rarest if rarest is not None else min(rarer, n)
+        return _interval(value, replicates, n, lambda defined: bound_extreme(value, extreme))
+    return _interval(value, replicates, n, lambda defined: lay_off(value, float(defined.std(ddof=1)), rarer))
+
+
+def bound_extreme(value: float, rows: float) -> tuple[float, float]:
+    """Ends of a 95 % interval about a share of 0 or 1, whose replicates are all alike (Clopper and Pearson 1934).
+
+    Of an AUROC, where each row of the rarer class is in order with all others, these are the rows that tell.
+
+    >>> [round(end, 3) for end in bound_extreme(1.0, 3)]
+    [0.292, 1.0]
+    """
+    reach = 0.025 ** (1 / max(rows, 1)) if math.isfinite(rows) else 1.0
+    return (reach, 1.0) if value == 1 else (0.0, 1 - reach)
+
+
+def lay_off(value: float, error: float, rarer: float = math.inf) -> tuple[float, float]:
+    """Ends of a 95 % interval about a share, from its standard error; see :func:`logit_interval`."""
+    if not 0 < value < 1:
+        return bound_extreme(value, rarer)
+    reach = stdtrit(max(rarer - 1, 1), 0.975) if math.isfinite(rarer) else ndtri(0.975)
+    middle, error = math.log(value / (1 - value)), error / (value * (1 - value))
+    return float(expit(middle - reach * error)), float(expit(middle + reach * error))
+
+
+def _interval(
+    value: float, replicates: np.ndarray, n: int, find: Callable[[np.ndarray], tuple[float, float]]
+) -> Interval:
+    """An interval from the defined replicates; the others are left out and counted."""
+    defined = replicates[np.isfinite(replicates)]
+    undefined = len(replicates) - len(defined)
+    if not math.isfinite(value) or len(defined) < 2:
+        return Interval(value, math.nan, math.nan, n, undefined)
+    return Interval(value, *find(defined), n, undefined)
+
+
+def auroc_replicates(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(R, C): AUROC of each of C observations in each replicate, each over its own labelled rows.
+
+    Args:
+        scores: (N, C) float.
+        labels: (N, C) in {1, 0, NaN}.
+        counts: (R, N), how often each row was drawn.
+    """
+    columns = []
+    for own, truth in zip(scores.T, labels.T, strict=True):
+        known = np.isfinite(truth)
+        columns.append(weighted_aurocs(own[known], truth[known], counts if known.all() else counts[:, known]))
+    return np.stack(columns, axis=1) if columns else np.zeros((len(counts), 0))
+
+
+def mean_auroc_interval(
+    scores: ArrayLike, labels: ArrayLike, mask: ArrayLike, studies: ArrayLike, replicates: int = 1000, seed: int = 0
+) -> Interval:
+    """The mean AUROC over C observations with its interval; NaN where one of them is undefined.
+
+    Args:
+        scores: (N, C) float.
+        labels: (N, C) in {0, 1}.
+        mask: (N, C) bool, False where there is no label.
+        studies: (N,) int, of each row the number of its study.
+        replicates: how many; one in which an observation is undefined is left out and counted.
+        seed: of the drawing.
+    """
+    told = np.where(np.asarray(mask, bool), np.asarray(labels, "float64"), math.nan)
+    rows = np.asarray(scores, "float64")
+    if not rows.shape[1]:
+        return Interval(math.nan, math.nan, math.nan, len(rows), replicates)
+    return mean_of(rows, told, auroc_replicates(rows, told, draw_studies(studies, replicates, seed)))
+
+
+def mean_of(scores: np.ndarray, labels: np.ndarray, replicates: np.ndarray) -> Interval:
+    """The mean AUROC over all columns, from (R, C) replicates of theirs; labels as in :func:`auroc_replicates`."""
+    known = np.isfinite(labels)
+    values = [auroc(scores[rows, c], labels[rows, c]).value for c, rows in enumerate(known.T)]
+    return logit_interval(float(np.mean(values)), replicates.mean(1), len(scores))
+
+
+class RankedScores:
+    """M scores of the same N rows against the same labels; a replicate of the bootstrap draws rows for all at once.
+
+    Args:
+        scores: (M, N) float, any monotone scale: logits rank as probabilities do.
+        labels: (N,) in {0, 1}.
+        replicates: how many.
+        seed: of the drawing.
+    """
+
+    def __init__(self, scores: np.ndarray, labels: np.ndarray, replicates: int = 1000, seed: int = 0) -> None:
+        self.n, self.positives = len(labels), int((np.asarray(labels) == 1).sum())
+        drawn = draw_studies(np.arange(self.n), replicates, seed)
+        counts = np.vstack([np.ones((1, self.n)), drawn])  # the first draws every row once
+        self._aurocs = np.stack([weighted_aurocs(own, labels, counts) for own in scores], axis=1)
+
+    def auroc(self, score: int) -> Interval:
+        """AUROC of one score: ties count half; NaN where a class is absent."""
+        return self._tell(self._aurocs[:, score])
+
+    def difference(self, score: int, other: int) -> Interval:
+        """The AUROC of one score less that of another."""
+        return self._tell(self._aurocs[:, score] - self._aurocs[:, other])
+
+    def _tell(self, values: np.ndarray) -> Interval:
+        return percentile_interval(float(values[0]), values[1:], self.n)
+
+
+class Placements(NamedTuple):
+    """Of each of M scores and each row, the share of the other class's rows that it is in order with.
+
+    Attributes:
+        positives: (M, P).
+        negatives: (M, Q).
+    """
+
+    positives: np.ndarray
+    negatives: np.ndarray
+
+
+def place(scores: ArrayLike, labels: ArrayLike) -> Placements:
+    """Placements by ranks (Sun and Xu 2014), ties at half weight.
+
+    Args:
+        scores: (M, N) float, of M models on the same rows.
+        labels: (N,) in {0, 1}; both are there.
+    """
+    rows, positive = np.atleast_2d(np.asarray(scores, "float64")), np.asarray(labels) == 1
+    up, down = int(positive.sum()), int((~positive).sum())
+    ranks = rankdata(rows, axis=1)
+    above = (ranks[:, positive] - rankdata(rows[:, positive], axis=1)) / down
+    below = (ranks[:, ~positive] - rankdata(rows[:, ~positive], axis=1)) / up
+    return Placements(above, 1 - below)
+
+
+def delong_covariance(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """AUROCs (M,) and their covariance (M, M) (DeLong, DeLong and Clarke-Pearson 1988); NaN without two of a class.
+
+    >>> values, covariance = delong_covariance([[.1, .4, .35, .8]], [0, 0, 1, 1])
+    >>> values.tolist(), covariance.tolist()
+    ([0.75], [[0.125]])
+    """
+    count, positive = len(np.atleast_2d(scores)), np.asarray(labels) == 1
+    if min(positive.sum(), (~positive).sum()) < 2:
+        return np.full(count, math.nan), np.full((count, count), math.nan)
+    placed = place(scores, labels)
+    parts = [np.atleast_2d(np.cov(part)) / part.shape[1] for part in placed]
+    return placed.positives.mean(1), parts[0] + parts[1]
+
+
+def delong_interval(scores: ArrayLike, labels: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of one AUROC, on the scale of log odds; rows are taken as independent."""
+    values, covariance = delong_covariance(scores, labels)
+    positives = float((np.asarray(labels) == 1).sum())
+    return lay_off(float(values[0]), math.sqrt(covariance[0, 0]), min(positives, len(labels) - positives))
+
+
+def delong_test(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Two-sided p of two models' equal AUROC on the same rows; NaN where they cannot differ.
+
+    Args:
+        scores: (2, N) float.
+        labels: (N,) in {0, 1}.
+    """
+    values, covariance = delong_covariance(scores, labels)
+    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    return float(2 * norm.sf(abs(values[0] - values[1]) / math.sqrt(variance))) if variance > 0 else math.nan

@@ -1,0 +1,1 @@
+"""Localization: attribution maps against masks, scored as CheXlocalize does."""

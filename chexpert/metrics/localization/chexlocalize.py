@@ -1,0 +1,143 @@
+"""CheXlocalize's table from files: masks against segmentations, or against attribution maps."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chexpert.metrics.localization.map_files import MapFile, find_maps
+from chexpert.metrics.localization.mask_counts import Watch, read_fitting, tally_maps, tally_segmentations
+from chexpert.metrics.localization.observation_scores import Table, score
+from chexpert.metrics.localization.overlap import segment, upsample
+from chexpert.metrics.localization.run_lengths import RunLengths, encode
+from chexpert.metrics.localization.segmentations import Segmentations, write_segmentations
+from chexpert.metrics.localization.thresholds import Setting, choose, list_thresholds, read_cutoff, read_threshold
+from chexpert.observations import LOCALISED
+
+HERE = "these images: optimistic"
+
+
+def localize_segmentations(
+    truth: Segmentations, predicted: Segmentations, replicates: int = 1000, seed: int = 0
+) -> Table:
+    """Scores of given segmentations; without maps there is no hit rate.
+
+    Raises:
+        ProblemError: a view's masks differ in size, or the files have no view in common.
+    """
+    tallies = tally_segmentations(truth, predicted)
+    return {name: score(tally, None, replicates=replicates, seed=seed) for name, tally in tallies.items()}
+
+
+def localize_maps(
+    truth: Segmentations,
+    files: Sequence[MapFile],
+    threshold: Setting = "otsu",
+    cutoff: Setting = 0.0,
+    *,
+    tune_on: tuple[Segmentations, Sequence[MapFile]] | None = None,
+    replicates: int = 1000,
+    seed: int = 0,
+    watch: Watch = iter,
+) -> Table:
+    """Scores of maps.
+
+    Args:
+        truth: the masks.
+        files: the maps, see :func:`chexpert.metrics.find_maps`.
+        threshold: makes a segmentation of a map, see :func:`chexpert.metrics.localization.thresholds.read_threshold`.
+        cutoff: of the probability, below which the segmentation is empty; likewise.
+        tune_on: other masks and maps, on which what is ``tuned`` is chosen; by default it is chosen on these.
+        replicates: of the bootstrap.
+        seed: likewise.
+        watch: shows the progress.
+
+    Raises:
+        ProblemError: a map is damaged or of another film, or a setting lacks an observation.
+    """
+    tallies = tally_maps(*(tune_on or (truth, files)), list_thresholds(threshold), watch)
+    mapped = {file.observation for file in files}
+    choices = {name: choose(tallies.get(name), name, threshold, cutoff) for name in LOCALISED if name in mapped}
+    if tune_on:
+        tallies = tally_maps(truth, files, lambda name: [choices[name].threshold], watch)
+    tuned_on = (tune_on[0].where if tune_on else HERE) if "tuned" in (threshold, cutoff) else None
+    options = {"replicates": replicates, "seed": seed}
+    return {name: score(tally, choices.get(name), tuned_on, **options) for name, tally in tallies.items()}
+
+
+def write_segmented(
+    path: Path, truth: Segmentations, files: Sequence[MapFile], table: Table, watch: Watch = iter
+) -> None:
+    """Writes what the maps were segmented to, as the table says; the maps are read once more."""
+    masks: dict[str, dict[str, RunLengths]] = defaultdict(dict)
+    for file in watch(files):
+        local, figures = read_fitting(truth, file), table[file.observation]
+        large = upsample(local.map, local.height, local.width)
+        found = next(segment(large, [figures["threshold"]]))
+        kept = local.probability >= figures["probability_cutoff"]
+        masks[file.view][file.observation] = encode(found if kept else np.zeros_like(found))
+    write_segmentations(path, masks)
+
+
+def localize(
+    ground_truth: Path,
+    *,
+    segmentations: Path | None = None,
+    maps: Path | None = None,
+    threshold: str = "otsu",
+    probability_cutoff: str = "0",
+    tune_ground_truth: Path | None = None,
+    tune_maps: Path | None = None,
+    save_segmentations: Path | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    watch: Watch = iter,
+) -> tuple[Table, list[str]]:
+    """What scripts/localize.py does with its options: the table, and notes on files that were left aside.
+
+    Raises:
+        ValueError: segmentations and maps are both given, or neither.
+        ProblemError: a file is missing, damaged or does not fit the others.
+        OSError: the segmentations cannot be written.
+    """
+    if (segmentations is None) == (maps is None):
+        raise ValueError("localize() scores either segmentations or maps")
+    truth = Segmentations.read(ground_truth)
+    notes = truth.note_unknown()
+    if segmentations is not None:
+        predicted = Segmentations.read(segmentations)
+        notes += [
+            *predicted.note_unknown(),
+            *_note_views(truth, predicted, "prediction"),
+            *_note_unpredicted(truth, predicted),
+        ]
+        return localize_segmentations(truth, predicted, bootstrap, seed), notes
+    settings = read_threshold(threshold), read_cutoff(probability_cutoff)
+    files, ignored = find_maps(maps, LOCALISED)  # type: ignore[arg-type]
+    tune_on = None
+    if tune_ground_truth and tune_maps:
+        tuning, aside = find_maps(tune_maps, LOCALISED)
+        tune_on = Segmentations.read(tune_ground_truth), tuning
+        ignored = [*ignored, *(f"{tune_maps}: {note}" for note in aside if tune_maps != maps)]
+        notes += tune_on[0].note_unknown() if tune_ground_truth != ground_truth else []
+    table = localize_maps(truth, files, *settings, tune_on=tune_on, replicates=bootstrap, seed=seed, watch=watch)
+    if save_segmentations:
+        write_segmented(save_segmentations, truth, files, table, watch)
+    return table, [*notes, *ignored, *_note_views(truth, [file.view for file in files], "map")]
+
+
+def _note_views(truth: Segmentations, views: Iterable[str], what: str) -> list[str]:
+    others = [view for view in views if view not in truth]
+    told = f"{_count(len(others), what)} of views that the ground truth does not list, e.g. "
+    return [told + min(others)] if others else []
+
+
+def _note_unpredicted(truth: Segmentations, predicted: Segmentations) -> list[str]:
+    missing = [view for view in truth if view not in predicted]
+    told = f"{len(missing)} of {_count(len(truth), 'view')} have no prediction, taken as empty, e.g. "
+    return [told + min(missing)] if missing else []
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

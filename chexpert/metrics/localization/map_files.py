@@ -1,0 +1,176 @@
+"""Attribution maps as files: <patient>_<study>_<view>_<observation>_map.npz, or CheXlocalize's own .pkl."""
+
+import re
+import zipfile
+import zlib
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from chexpert.errors import ProblemError
+from chexpert.metrics.localization.pickled_maps import read_pickled
+from chexpert.metrics.localization.segmentations import SPELLED
+from chexpert.observations import OBSERVATIONS
+
+ENDINGS = ("_map.npz", "_map.pkl")
+"""Of this project's maps, and of those that CheXlocalize's own code writes."""
+NAME = re.compile(r"(?P<view>.+)_(?P<observation>[^_]+)_map\.(?:npz|pkl)")
+BROKEN = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+"""What numpy raises for a file that is no sound .npz."""
+
+
+class LocalMap(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        map: (h, w) float32 over the whole film, of any scale.
+        probability: of the observation, by the model, in [0, 1].
+        width: of the film, in pixels.
+        height: likewise.
+        grid: cells (rows, columns) of the feature map that the map was upsampled from; None where there was none.
+        matrix: (3, 3), from the film to the coordinates that the grid lies in, where the map was carried back from
+            them; None where the grid lies over the film.
+        shape: (h, w) of these coordinates.
+    """
+
+    map: np.ndarray
+    probability: float
+    width: int
+    height: int
+    grid: tuple[int, int] | None = None
+    matrix: np.ndarray | None = None
+    shape: tuple[int, int] | None = None
+
+
+class MapFile(NamedTuple):
+    """A file, not yet read, and what its name says. The observation is in CheXpert's spelling."""
+
+    path: Path
+    view: str
+    observation: str
+
+    def read(self) -> LocalMap:
+        """Reads it; of a pickle only plain values, arrays and tensors, and nothing that it names is run.
+
+        Raises:
+            ProblemError: it is damaged, what it holds is not a map of a film, or it says that it is another's.
+        """
+        mend = "write it by chexpert.metrics.write_map"
+        if self.path.suffix == ".pkl":
+            return self._read_pickled()
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                probability, width, height = (file[name].item() for name in ("probability", "width", "height"))
+                grid, shape = (_read_sides(file[name]) if name in file else None for name in ("grid", "shape"))
+                matrix = file["matrix"].astype("float64") if "matrix" in file else None
+                read = LocalMap(file["map"].astype("float32"), probability, width, height, grid, matrix, shape)
+                said = tuple(str(file[name]) if name in file else None for name in ("view", "observation"))
+        except BROKEN as error:
+            raise ProblemError(f"no map: {error}", where=str(self.path), mend=mend) from error
+        if wrong := _find_wrong(read):
+            raise ProblemError(wrong, where=str(self.path), mend=mend)
+        self._check_name(*said)
+        return read
+
+    def _read_pickled(self) -> LocalMap:
+        """One of CheXlocalize's own."""
+        mend = f"write it as {self.path.stem}.npz by chexpert.metrics.write_map, or take it out of the folder"
+        try:
+            found = read_pickled(self.path)
+        except (OSError, ValueError) as error:
+            raise ProblemError(f"no map: {error}", where=str(self.path), mend=mend) from error
+        read = LocalMap(found.map, found.probability, found.width, found.height)
+        if wrong := _find_wrong(read):
+            raise ProblemError(wrong, where=str(self.path), mend=mend)
+        self._check_name(None, found.task)
+        return read
+
+    def _check_name(self, view: str | None, observation: str | None) -> None:
+        """Compares what the file says of itself, if it does, with its name."""
+        name = observation or self.observation
+        is_of = view or self.view, SPELLED.get(name, name)
+        if is_of != (self.view, self.observation):
+            what = f"this is the map of {', '.join(is_of)}, named as {self.view}, {self.observation}"
+            raise ProblemError(what, where=str(self.path), mend="give the file its own name again")
+
+
+def _find_wrong(read: LocalMap) -> str | None:
+    if read.map.ndim != 2 or not read.map.size:
+        return f"the map has the shape {read.map.shape}, not (h, w)"
+    if not np.isfinite(read.map).all():
+        return "the map is not finite everywhere"
+    if isinstance(read.probability, str | bytes) or not 0 <= read.probability <= 1:
+        return f"the probability {read.probability} is not in [0, 1]"
+    if read.matrix is not None and (read.matrix.shape != (3, 3) or not abs(np.linalg.det(read.matrix)) > 0):
+        return "the matrix is not that of an affine map"
+    if not all(type(side) is int and side > 0 for side in (read.width, read.height)):
+        return f"width {read.width} and height {read.height} are not those of a film"
+    return None
+
+
+def _read_sides(sides: np.ndarray) -> tuple[int, int]:
+    rows, columns = (int(side) for side in np.atleast_1d(sides))
+    if rows < 1 or columns < 1:
+        raise ValueError(f"{rows} x {columns} cells")
+    return rows, columns
+
+
+def write_map(path: Path, local: LocalMap, **beside: np.ndarray) -> Path:
+    """Writes a map, and what else its maker keeps ``beside`` it; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = {name: value for name, value in local._asdict().items() if value is not None}
+    np.savez_compressed(path, **known, **beside)  # type: ignore[arg-type]
+    return path
+
+
+def find_maps(folder: str | Path, observations: Collection[str]) -> tuple[list[MapFile], list[str]]:
+    """The map files below a folder, by view and observation, and notes on those that are left aside.
+
+    Args:
+        folder: any depth of folders in it is searched.
+        observations: that are wanted, in CheXpert's spelling; files may be named in CheXlocalize's.
+
+    Raises:
+        ProblemError: no such folder, no map in it, or two of the same view and observation.
+    """
+    if not Path(folder).is_dir():
+        raise ProblemError("no such folder", where=str(folder), mend="give the folder of the maps")
+    there = sorted(path for path in Path(folder).rglob("*") if not path.is_dir())
+    named = [_parse(path) for path in there if path.name.endswith(ENDINGS)]
+    others = _note_others([path for path in there if not path.name.endswith(ENDINGS)])
+    files = sorted((file for file in named if file.observation in observations), key=lambda f: (f.view, f.observation))
+    notes = [*_note_ignored([file for file in named if file.observation not in observations]), *others]
+    mend = f"name maps <patient>_<study>_<view>_<observation>{ENDINGS[0]} (or .pkl, CheXlocalize's own)"
+    if not files:
+        what = "; ".join(["no maps of the wanted observations", *notes])
+        raise ProblemError(what, where=str(folder), mend=mend)
+    for one, other in pairwise(files):
+        if one[1:] == other[1:]:
+            what = f"two maps of {one.view}, {one.observation}"
+            raise ProblemError(what, where=f"{one.path} and {other.path}", mend="one folder for each explainer")
+    return files, notes
+
+
+def _parse(path: Path) -> MapFile:
+    found = NAME.fullmatch(path.name)
+    name = found["observation"] if found else ""
+    return MapFile(path, found["view"] if found else path.name, SPELLED.get(name, name))
+
+
+def _note_others(paths: Sequence[Path]) -> list[str]:
+    """One note on all files that are no maps by their names."""
+    names = ", ".join(path.name for path in paths[:3]) + ", ..." * (len(paths) > 3)
+    return [f"{len(paths)} file{'s' * (len(paths) > 1)} left aside, no maps by name: {names}"] if paths else []
+
+
+def _note_ignored(files: Sequence[MapFile]) -> list[str]:
+    """One note for each observation that has no masks, or that nobody knows."""
+    notes = []
+    for name in sorted({file.observation for file in files}):
+        count = sum(file.observation == name for file in files)
+        why = "has no masks in CheXlocalize" if name in OBSERVATIONS else "is not an observation of CheXpert"
+        notes.append(f"{count} map{'s' * (count > 1)} ignored: {name or 'a name without observation'} {why}")
+    return notes

@@ -1,0 +1,130 @@
+"""Masks in the format of CheXlocalize (Saporta et al. 2022): JSON of COCO run lengths by view and observation."""
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as rle
+
+from chexpert.errors import ProblemError
+from chexpert.metrics.localization.run_lengths import RunLengths, check
+from chexpert.observations import CHEXLOCALIZE, LOCALISED, OBSERVATIONS
+
+SPELLED = {theirs: ours for ours, theirs in CHEXLOCALIZE.items()}
+"""CheXpert's spelling of what CheXlocalize calls otherwise."""
+
+MEND = "a JSON by CheXlocalize, or gt_segmentations_*.json of a phantom"
+
+
+class Segmentations:
+    """Masks by view (``patient64541_study1_view1_frontal``) and observation, decoded when they are asked for.
+
+    Observations are given in CheXpert's spelling, and read in either. A view of CheXlocalize's own files lists all ten
+    observations, with empty masks; a phantom's only those present: what is not listed has no pixel.
+
+    Args:
+        listed: {view: {observation: {"size": [height, width], "counts": run lengths}}}.
+        where: the file, for messages.
+
+    Raises:
+        ProblemError: not of this form; a mask does not fit its size; the masks of a view differ in size.
+    """
+
+    def __init__(self, listed: Mapping[str, Mapping[str, Any]], where: str) -> None:
+        self.where = where
+        if not isinstance(listed, dict) or not all(isinstance(masks, dict) for masks in listed.values()):
+            raise ProblemError("no masks by view and observation", where=where, mend=MEND)
+        self.listed = {view: self._check(view, masks) for view, masks in listed.items()}
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Segmentations":
+        """Reads a file.
+
+        Raises:
+            ProblemError: no such file, or not of this format.
+        """
+        try:
+            return cls(json.loads(Path(path).read_text(encoding="utf-8")), str(path))
+        except (OSError, ValueError) as error:
+            raise ProblemError(f"no masks: {error}", where=str(path), mend=MEND) from error
+
+    def _check(self, view: str, masks: Mapping[str, Any]) -> dict[str, RunLengths]:
+        checked: dict[str, RunLengths] = {}
+        for name, item in masks.items():
+            observation, where = SPELLED.get(name, name), f"{self.where}, {view}, {name}"
+            if observation in checked:
+                raise ProblemError("listed under both its names", where=where, mend="leave one of them out")
+            try:
+                checked[observation] = check(item)
+            except ValueError as error:
+                raise ProblemError(str(error), where=where, mend=MEND) from error
+            if checked[observation]["size"] != next(iter(checked.values()))["size"]:
+                raise ProblemError("masks of two sizes", where=where, mend="outline one film")
+        return checked
+
+    def __contains__(self, view: object) -> bool:
+        return view in self.listed
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.listed)
+
+    def __len__(self) -> int:
+        return len(self.listed)
+
+    def observations(self) -> set[str]:
+        """All that some view lists."""
+        return {name for masks in self.listed.values() for name in masks}
+
+    def note_unknown(self) -> list[str]:
+        """A note on each name that is no observation of CheXpert, with the one that may be meant.
+
+        Raises:
+            ProblemError: none of CheXlocalize's ten observations is named.
+        """
+        found = self.observations()
+        if not found & {*LOCALISED}:
+            named = f"its names: {', '.join(sorted(found)) or 'none'}"
+            mend = f"name observations as CheXpert does: {', '.join(LOCALISED)}"
+            raise ProblemError(f"none of the ten localised observations; {named}", where=self.where, mend=mend)
+        return [self._note(name) for name in sorted(found - {*OBSERVATIONS})]
+
+    def _note(self, name: str) -> str:
+        count = sum(name in masks for masks in self.listed.values())
+        close = difflib.get_close_matches(name, [*LOCALISED, *SPELLED], n=1)
+        meant = f"; {close[0]}?" if close else ""
+        ignored = f"{count} mask{'s' * (count > 1)} ignored in {self.where}"
+        return f"{ignored}: {name!r} is not an observation of CheXpert{meant}"
+
+    def size(self, view: str) -> tuple[int, int] | None:
+        """(height, width) of a view's film; None where it lists no mask."""
+        first = next(iter(self.listed.get(view, {}).values()), None)
+        return (first["size"][0], first["size"][1]) if first else None
+
+    def masks(self, view: str) -> dict[str, np.ndarray]:
+        """(H, W) bool in film coordinates, by observation; what is not listed is not there."""
+        return {name: rle.decode(item).astype(bool) for name, item in self.listed.get(view, {}).items()}
+
+    def mask(self, view: str, observation: str) -> np.ndarray | None:
+        """(H, W) bool in film coordinates; None where it is empty or not listed."""
+        item = self.listed.get(view, {}).get(observation)
+        return np.ascontiguousarray(rle.decode(item)).view(bool) if item and rle.area(item) else None
+
+    def area(self, view: str, observation: str) -> int:
+        """Pixels of a mask, without decoding it."""
+        item = self.listed.get(view, {}).get(observation)
+        return int(rle.area(item)) if item else 0
+
+    def intersection(self, other: "Segmentations", view: str, observation: str) -> int:
+        """Pixels that the masks of two files share, without decoding them; their sizes must be equal."""
+        items = [each.listed.get(view, {}).get(observation) for each in (self, other)]
+        return int(rle.area(rle.merge(items, intersect=True))) if all(items) else 0
+
+
+def write_segmentations(path: Path, masks: Mapping[str, Mapping[str, RunLengths]]) -> None:
+    """Writes {view: {observation: encoded mask}} as CheXlocalize spells it (Lung Opacity: ``Airspace Opacity``)."""
+    spelled = {view: {CHEXLOCALIZE.get(n, n): item for n, item in own.items()} for view, own in masks.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(spelled) + "\n", encoding="utf-8")

@@ -1,0 +1,163 @@
+"""Thresholds and probability cut-offs, one an observation: chosen on a set of films, or read from a table."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeVar
+
+import numpy as np
+
+from chexpert.errors import ProblemError
+from chexpert.metrics.localization.mask_counts import Tally
+from chexpert.metrics.localization.overlap import Threshold
+from chexpert.metrics.localization.segmentations import SPELLED
+from chexpert.tables.csv_text import read_records
+
+THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+"""Of a map in [0, 1]; those that CheXlocalize tries."""
+
+CUTOFFS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""Of the probability, below which the predicted mask is empty; likewise."""
+
+Setting = float | Literal["otsu", "tuned"] | Mapping[str, float]
+"""One figure for all observations, a way to find it, or one for each observation."""
+
+Candidate = TypeVar("Candidate", float, Threshold)
+
+
+class Choice(NamedTuple):
+    """What an observation is segmented by.
+
+    Of ``tuned_images``, images with a map, the choice rests on so many; None if it was given.
+    """
+
+    threshold: Threshold
+    cutoff: float
+    tuned_images: int | None = None
+
+
+def list_thresholds(setting: Setting) -> Callable[[str], Sequence[Threshold]]:
+    """The thresholds at which an observation's maps must be counted."""
+    if setting == "tuned":
+        return lambda _: THRESHOLDS
+    if isinstance(setting, Mapping):
+        return lambda name: [_find(setting, name)]
+    return lambda _: [setting]
+
+
+def choose(tally: Tally | None, name: str, threshold: Setting, cutoff: Setting) -> Choice:
+    """The threshold that is best on true positives, then with it the cut-off that is best over all images.
+
+    The first among equals, and the first of all where nothing can be judged. A cut-off is tuned by the very figure that
+    is reported, so a view of the ground truth without a map counts as a miss.
+
+    Args:
+        tally: of the observation on the set to tune on; None if it does not occur there.
+        name: of the observation.
+        threshold: ``tuned``, or given.
+        cutoff: likewise.
+    """
+    thresholds = list_thresholds(threshold)(name)
+    cutoffs = CUTOFFS if cutoff == "tuned" else [_find(cutoff, name) if isinstance(cutoff, Mapping) else float(cutoff)]
+    if "tuned" not in (threshold, cutoff):
+        return Choice(thresholds[0], cutoffs[0])
+    if tally is None or not tally.given.any():
+        return Choice(thresholds[0], cutoffs[0], 0)
+    best = _best(thresholds, lambda each: tally.ious(each, 0, true_positives_only=True))
+    best_cutoff = _best(cutoffs, lambda each: tally.ious(best, each, true_positives_only=False))
+    judged = tally.ious(best, best_cutoff, true_positives_only=cutoff != "tuned")
+    return Choice(best, best_cutoff, int((np.isfinite(judged) & tally.given).sum()))
+
+
+def _best(candidates: Sequence[Candidate], ious: Callable[[Candidate], np.ndarray]) -> Candidate:
+    means = [mean_iou(ious(candidate)) for candidate in candidates]
+    return candidates[int(np.nanargmax(means))] if np.isfinite(means).any() else candidates[0]
+
+
+def mean_iou(ious: np.ndarray) -> float:
+    """The mean over the images for which it is defined; NaN if there is none."""
+    defined = ious[np.isfinite(ious)]
+    return float(defined.mean()) if len(defined) else math.nan
+
+
+def read_threshold(text: str) -> Setting:
+    """``otsu``, ``tuned``, a figure, or the table of the file with this name.
+
+    Raises:
+        ProblemError: it is none of them.
+    """
+    return text if text in ("otsu", "tuned") else _read_setting(text, read_thresholds, "otsu, tuned")  # type: ignore[return-value]
+
+
+def read_cutoff(text: str) -> Setting:
+    """``tuned``, a figure, or the table of the file with this name.
+
+    Raises:
+        ProblemError: it is none of them.
+    """
+    return "tuned" if text == "tuned" else _read_setting(text, read_cutoffs, "tuned")
+
+
+def _read_setting(text: str, read: Callable[[str], dict[str, float]], words: str) -> Setting:
+    try:
+        figure = float(text)
+    except ValueError:
+        if not Path(text).exists():
+            what = f"{text} is not {words}, a figure in [0, 1], or a file: no such file"
+            raise ProblemError(what, mend="correct its spelling") from None
+        return read(text)
+    if not 0 <= figure <= 1:
+        raise ProblemError(f"{text} is not possible", mend="a threshold or cut-off in [0, 1]")
+    return figure
+
+
+def read_thresholds(path: str | Path) -> dict[str, float]:
+    """CheXlocalize's tuning_results.csv, columns threshold and task, by observation.
+
+    Raises:
+        ProblemError: no such file, or not of this form.
+    """
+    return {name: threshold for name, threshold, _ in _read(path, "threshold")}
+
+
+def read_cutoffs(path: str | Path) -> dict[str, float]:
+    """CheXlocalize's probability_tuning_results.csv, columns prob_threshold, mIoU and task: the best of each task.
+
+    Raises:
+        ProblemError: no such file, or not of this form.
+    """
+    best: dict[str, tuple[float, float]] = {}
+    for name, cutoff, miou in _read(path, "prob_threshold", "mIoU"):
+        if not math.isnan(miou) and (name not in best or miou > best[name][1]):
+            best[name] = cutoff, miou
+    return {name: cutoff for name, (cutoff, _) in best.items()}
+
+
+def _read(path: str | Path, value: str, score: str = "") -> list[tuple[str, float, float]]:
+    mend = f"a table with the columns {', '.join(filter(None, [value, score, 'task']))}"
+    records = read_records(Path(path))
+    try:
+        named = [dict(zip(records.header, row, strict=True)) for row in records.rows]
+        rows = [_read_row(row, line, value, score) for row, line in zip(named, records.lines, strict=True)]
+        if not rows:
+            raise ValueError("no rows")
+    except ValueError as error:
+        raise ProblemError(f"cannot be read as a table: {error}", where=str(path), mend=mend) from error
+    records.notes.tell()
+    return rows
+
+
+def _read_row(row: Mapping[str, str], number: int, value: str, score: str) -> tuple[str, float, float]:
+    try:
+        task, figure = row["task"].strip(), float(row[value])
+        if not 0 <= figure <= 1:
+            raise ValueError(f"{value} {figure} is not in [0, 1]")
+        return SPELLED.get(task, task), figure, float(row[score]) if score else 0.0
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"row {number}: {error}") from error
+
+
+def _find(setting: Mapping[str, float], name: str) -> float:
+    if name not in setting:
+        raise ProblemError(f"the table of thresholds or cut-offs has no {name}", mend="add a row for it")
+    return setting[name]

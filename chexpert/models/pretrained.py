@@ -1,0 +1,187 @@
+"""Weights for a backbone: from timm's hub, or from a file of whatever origin."""
+
+import logging
+import re
+import shlex
+import socket
+import sys
+import urllib.request
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import safetensors.torch
+import timm
+import torch
+from timm.models import adapt_input_conv
+
+from chexpert.errors import ProblemError
+
+WAYS_OUT = (
+    "pretrained=false trains from scratch; pretrained=PATH takes a file (safetensors, a state dict, a checkpoint), "
+    "of a combined model's member model.members.NAME.pretrained=PATH"
+)
+
+OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
+"""Names in torchvision's DenseNet weights, and in all that were trained from them, until 2018: norm.1 for norm1."""
+
+
+def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
+    """timm's model with its ImageNet weights, from timm's cache or the network.
+
+    Raises:
+        ProblemError: the weights cannot be had; it names the ways out.
+    """
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say the same five times
+    before = huggingface_hub.constants.HF_HUB_OFFLINE
+    if _offline():
+        huggingface_hub.constants.HF_HUB_OFFLINE = True  # a cached file still loads, a miss fails at once
+    try:
+        return timm.create_model(name, pretrained=True, **options)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ProblemError(
+            f"the pretrained weights of {name} cannot be had: {first_line(error)}",
+            where=f"backbone {name}",
+            mend=WAYS_OUT,
+        ) from error
+    finally:
+        huggingface_hub.constants.HF_HUB_OFFLINE = before
+
+
+def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str, tuple[float, ...]]:
+    """Loads a file into a headless network, wherever in the file its weights stand.
+
+    Read are safetensors, plain state dicts and checkpoints (of this project, of timm, Lightning, DataParallel,
+    torch.compile, or any that nests the weights under a key, such as ``model``): the entries may carry any prefix;
+    other entries (heads, other members) are left alone. A stem with three input channels is summed to one, as timm
+    does.
+
+    Returns:
+        The gray ``mean`` and ``std`` beside the weights in a checkpoint of this project: they belong together.
+
+    Raises:
+        ProblemError: not a weight file; no weights of this network in it, or several; other shapes.
+    """
+    found = read_state(Path(path))
+    wanted = net.state_dict()
+    prefix = _find_prefix(found, list(wanted), f"{path} for backbone {name}")
+    state = {key: found.get(prefix + key, value) for key, value in wanted.items()}
+    for key, value in wanted.items():
+        if value.ndim == state[key].ndim == 4 and (value.shape[1], state[key].shape[1]) == (1, 3):  # a stem
+            state[key] = adapt_input_conv(1, state[key])
+    wrong = [key for key in wanted if state[key].shape != wanted[key].shape]
+    if wrong:
+        what = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"
+        raise ProblemError(f"weights of another shape: {what}", where=f"{path} for backbone {name}", mend=WAYS_OUT)
+    net.load_state_dict(state)
+    beside = prefix.removesuffix("net.")
+    return {key: (float(found[beside + key]),) for key in ("mean", "std") if beside != prefix and beside + key in found}
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a weight file by name, read without running code from it.
+
+    Names of nested entries are joined by dots, and are as today's networks have them.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            content = safetensors.torch.load_file(path)
+        else:
+            with torch.serialization.safe_globals([Namespace]):  # the arguments in a checkpoint of timm's training
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        what = f"no weight file that can be read safely: {first_line(error)}"
+        mend = "give a safetensors file or a plain state dict, as torch.save(network.state_dict(), PATH) writes it"
+        raise ProblemError(what, where=str(path), mend=mend) from error
+    return dict(_flatten(content))
+
+
+def _flatten(content: Any, prefix: str = "", levels: int = 8) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(content, Mapping) and levels:  # a file may hold a mapping within itself
+        for key, value in content.items():
+            yield from _flatten(value, f"{prefix}.{key}".removeprefix("."), levels - 1)
+    elif isinstance(content, torch.Tensor):
+        yield OLD_DENSENET.sub(r"\1\2", prefix.replace("_orig_mod.", "")), content
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
+def _find_prefix(found: Mapping[str, torch.Tensor], wanted: Sequence[str], where: str) -> str:
+    """The one prefix under which all wanted entries stand; step counters of BatchNorm may be absent.
+
+    Where they stand there several times, ``state_dict`` is what a checkpoint is used by: the others are averages or
+    what an average is made of.
+    """
+    needed = {key for key in wanted if not key.endswith("num_batches_tracked")}
+    count = Counter(prefix for key in found for prefix, rest in _split(key) if rest in needed)
+    prefixes = [prefix for prefix in count if count[prefix] == len(needed)]
+    usual = [prefix for prefix in prefixes if prefix.startswith("state_dict.")]
+    if len(prefixes) == 1:
+        return prefixes[0]
+    if len(usual) == 1:
+        others = ", ".join(prefix.rstrip(".") for prefix in prefixes if prefix not in usual)
+        print(f"note: {where}: weights of state_dict; {others} would fit too", file=sys.stderr)
+        return usual[0]
+    if prefixes:
+        what = f"its weights stand there {len(prefixes)} times: {prefixes}"
+        raise ProblemError(what, where=where, mend=f"save one of them alone: {_write_command(where, prefixes[0])}")
+    mend = "give weights of this network under timm's names"
+    raise ProblemError(_describe_lack(found, needed, count), where=where, mend=mend)
+
+
+def _split(key: str) -> Iterator[tuple[str, str]]:
+    """All ways to take a name apart at a dot into a prefix and the rest."""
+    yield "", key
+    for place, letter in enumerate(key):
+        if letter == ".":
+            yield key[: place + 1], key[place + 1 :]
+
+
+def _describe_lack(found: Mapping[str, torch.Tensor], needed: Set[str], count: Counter[str]) -> str:
+    """What of a network a file has, and what it has in its place."""
+    if not found:
+        return "its weights are not there: the file holds no tensor under a name"
+    if not count:
+        return f"its weights are not there: none of {len(needed)} names; the file has {_show(sorted(found))}"
+    best = max(count, key=lambda prefix: count[prefix])
+    names = [key.removeprefix(best) for key in found if key.startswith(best)]
+    missing = sorted(needed - set(names))
+    other = sorted(name for name in names if name not in needed and not name.endswith("num_batches_tracked"))
+    under = f"under {best!r} " if best else ""
+    return (
+        f"its weights are not there: {under}{len(missing)} of {len(needed)} are missing ({_show(missing)}), "
+        f"{len(other)} are others ({_show(other)})"
+    )
+
+
+def _show(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + ", ..." * (len(names) > 3)
+
+
+def _write_command(where: str, prefix: str) -> str:
+    """A command that leaves one of several networks of a file in a file of its own."""
+    path = where.rpartition(" for backbone ")[0]
+    code = (
+        "import sys, torch; from pathlib import Path; from chexpert.models.pretrained import read_state; "
+        "old, new, prefix = sys.argv[1:]; "
+        "torch.save({k.removeprefix(prefix): v for k, v in read_state(Path(old)).items() if k.startswith(prefix)}, new)"
+    )
+    return shlex.join(["python", "-c", code, path, "one.pt", prefix]) + "; then pretrained=one.pt"
+
+
+def _offline() -> bool:
+    """True where no proxy is set and the hub's name is unknown: waiting for five retries would change nothing."""
+    if urllib.request.getproxies():
+        return False
+    host = huggingface_hub.constants.ENDPOINT.split("//")[-1].split("/")[0].split(":")[0]
+    try:
+        socket.getaddrinfo(host, 443)
+    except OSError:
+        return True
+    return False

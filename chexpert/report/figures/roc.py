@@ -1,0 +1,84 @@
+"""ROC and precision-recall curves of one observation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from chexpert.evaluation import Judged
+from chexpert.report.figures.style import PLAIN
+from chexpert.report.figures.svg import FAINT, INK, draw
+
+SIZE = (2.15, 2.05)  # inches: two of them beside each other on a phone
+RULE = "youden"
+MARK = "#D55E00"
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Of an observation: both as inline SVG."""
+
+    observation: str
+    roc: Markup
+    pr: Markup
+
+
+def draw_curves(judged: Judged, content: Mapping[str, Any], where: str, key: str) -> list[Curves]:
+    """The curves of each observation that has both classes.
+
+    Args:
+        judged: scores and labels.
+        content: their evaluation, for the thresholds that were chosen elsewhere; may be empty.
+        where: the yardstick, for those who do not see the curves.
+        key: of the SVG's ids.
+    """
+    points = content.get("operating_points") or {}
+    found = []
+    for c, name in enumerate(judged.observations):
+        scores, labels, _ = judged.column(name)
+        if 0 < labels.sum() < len(labels):
+            roc = draw_roc(scores, labels, points.get(name, {}).get(RULE), f"{name}, {where}", f"{key}-roc-{c}")
+            found.append(Curves(name, roc, draw_pr(scores, labels, f"{name}, {where}", f"{key}-pr-{c}")))
+    return found
+
+
+def draw_roc(scores: np.ndarray, labels: np.ndarray, point: Mapping[str, Any] | None, title: str, key: str) -> Markup:
+    """Sensitivity over 1 - specificity; a cross where the chosen threshold lands on these rows."""
+    from sklearn.metrics import roc_curve  # takes a second
+
+    wrong, right, _ = roc_curve(labels, scores)
+
+    def paint(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=INK, alpha=FAINT, linewidth=1)
+        axes.plot(wrong, right, color=PLAIN)
+        if point and point["sensitivity"]["value"] is not None and point["specificity"]["value"] is not None:
+            place = 1 - point["specificity"]["value"], point["sensitivity"]["value"]
+            axes.plot(*place, "P", color=MARK, markersize=7, markeredgewidth=0, zorder=3)
+        frame(axes, "1 - specificity", "sensitivity")
+
+    return draw(key, f"ROC curve: {title}", SIZE, paint)
+
+
+def draw_pr(scores: np.ndarray, labels: np.ndarray, title: str, key: str) -> Markup:
+    """Precision over recall, in steps; the line is what chance reaches, the prevalence."""
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(labels, scores, drop_intermediate=True)
+    found = recall > 0  # before the first true one is found, precision is 0, or by convention 1
+
+    def paint(axes: Axes) -> None:
+        axes.plot([0, 1], [labels.mean()] * 2, color=INK, alpha=FAINT, linewidth=1)
+        axes.plot(recall[found], precision[found], color=PLAIN, drawstyle="steps-post")
+        frame(axes, "recall", "precision")
+
+    return draw(key, f"Precision-recall curve: {title}", SIZE, paint)
+
+
+def frame(axes: Axes, across: str, up: str) -> None:
+    """Both axes from 0 to 1, square."""
+    axes.set(xlabel=across, ylabel=up, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.set_xticks((0, 0.5, 1), ("0", ".5", "1"))
+    axes.set_yticks((0, 0.5, 1), ("0", ".5", "1"))

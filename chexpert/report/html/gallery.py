@@ -1,0 +1,138 @@
+"""The explanations that a run left, by film and observation, with all explainers beside each other."""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from chexpert.report.html.overlay import draw_overlay, to_address
+from chexpert.report.names import Names
+from chexpert.runs import files as run_files
+
+TRUTHS = {1: "present", 0: "absent", None: "not labelled"}
+LONGEST = 448  # pixels of a film
+QUALITY = 80
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One explainer's map of an observation, as an address; ``silent`` where nothing speaks for it."""
+
+    explainer: str
+    address: str | None
+    silent: bool
+
+
+@dataclass
+class Card:
+    """An observation of a film.
+
+    Attributes:
+        film: number of the film.
+        name: what the film is called here.
+        observation: what was explained.
+        truth: ``present``, ``absent`` or ``not labelled``.
+        probability: in [0, 1].
+        width: of the film, in its own pixels.
+        height: likewise.
+        outline: path of an SVG in shares of width and height; empty where nothing was outlined.
+        layers: one an explainer.
+    """
+
+    film: int
+    name: str
+    observation: str
+    truth: str
+    probability: float
+    width: int
+    height: int
+    outline: str
+    layers: list[Layer] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Cards, and the films beneath their maps as addresses; None of a film that was not kept."""
+
+    explainers: list[str]
+    cards: list[Card]
+    films: list[str | None]
+
+    @property
+    def observations(self) -> list[str]:
+        """Those that were explained."""
+        return sorted({card.observation for card in self.cards})
+
+    @property
+    def truths(self) -> list[str]:
+        """Those that occur."""
+        return [truth for truth in TRUTHS.values() if any(card.truth == truth for card in self.cards)]
+
+
+def read_gallery(run: Path, names: Names) -> Gallery:
+    """What lies in explanations/, whatever of it is there."""
+    folder = run / run_files.EXPLANATIONS
+    explainers = sorted(path.parent.name for path in folder.glob(f"*/{run_files.MANIFEST}"))
+    views: dict[str, int] = {}
+    cards: dict[tuple[str, str], Card] = {}
+    for explainer in explainers:
+        for entry in read_manifest(folder / explainer / run_files.MANIFEST):
+            view, observation = str(entry["view"]), str(entry["observation"])
+            number = views.setdefault(view, len(views))
+            card = cards.setdefault((view, observation), _begin(entry, number, names.film(view)))
+            path = run_files.attribution_map(folder, explainer, view, observation)
+            drawn = draw_overlay(path, entry.get("scale"))
+            if drawn and not card.width:
+                card.width, card.height = drawn[1]
+            silent = not entry.get("positive_evidence", True)
+            card.layers.append(Layer(explainer, drawn and drawn[0], silent))
+    films = [read_film(run_files.film(folder, view)) for view in views]
+    ordered = sorted(cards.values(), key=lambda card: (card.film, -card.probability))
+    return Gallery(explainers, ordered, films)
+
+
+def read_manifest(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The entries of a manifest that name a view and an observation."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for entry in content if isinstance(content, list) else []:
+        known = isinstance(entry, Mapping) and {"view", "observation", "probability"} <= set(entry)
+        if known and isinstance(entry["probability"], int | float):
+            yield entry
+
+
+def read_film(path: Path) -> str | None:
+    """A film as JPEG in an address, without any metadata; None where it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            film = image.convert("L")
+    except (OSError, ValueError):
+        return None
+    film.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(film)).save(file, "JPEG", quality=QUALITY)  # of the pixels alone
+    return to_address(file.getvalue(), "image/jpeg")
+
+
+def _begin(entry: Mapping[str, Any], number: int, name: str) -> Card:
+    width, height = int(entry.get("width") or 0), int(entry.get("height") or 0)
+    outline = trace(entry.get("outline") or [], width, height)
+    truth = TRUTHS.get(entry.get("truth"), TRUTHS[None])
+    return Card(number, name, str(entry["observation"]), truth, float(entry["probability"]), width, height, outline)
+
+
+def trace(outline: list[list[list[float]]], width: int, height: int) -> str:
+    """Closed lines of (x, y) in shares of a film as the path of an SVG in its pixels.
+
+    >>> trace([[[0, 0], [0.5, 0], [0.5, 1]]], 200, 100)
+    'M0.0 0.0L100.0 0.0L100.0 100.0Z'
+    """
+    lines = ("L".join(f"{float(x) * width:.1f} {float(y) * height:.1f}" for x, y in line) for line in outline)
+    return "".join(f"M{line}Z" for line in lines if line)

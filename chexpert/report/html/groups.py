@@ -1,0 +1,80 @@
+"""How a model does in parts of its rows: sex, age, view, devices."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from chexpert.evaluation.groups import AGES
+from chexpert.report.figures.forest import Row, draw_forest
+from chexpert.report.text.evaluation import describe_gap
+
+TITLES = {
+    "sex": "Sex",
+    "age": "Age in years",
+    "view": "View",
+    "ap_pa": "Projection",
+    "devices": "Support devices",
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group and its parts.
+
+    Attributes:
+        title: of the group.
+        parts: figures by part, as the evaluation has them.
+        over: how many observations the mean is over where all are defined.
+        unknown: rows of which it is not known.
+        gap: the largest difference, in words.
+    """
+
+    title: str
+    parts: Mapping[str, Mapping[str, Any]]
+    over: int
+    unknown: int
+    gap: str
+
+
+def list_groups(content: Mapping[str, Any]) -> list[Group]:
+    """The groups of an evaluation."""
+    over = len(content["auroc_mean"]["over"])
+    return [
+        Group(TITLES.get(name, name), sort(own["rows"]), over, own.get("unknown", 0), tell(own))
+        for name, own in content.get("groups", {}).items()
+        if own["rows"]
+    ]
+
+
+def sort(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Bands of age from young to old, other parts as they are."""
+    return dict(sorted(parts.items(), key=lambda item: AGES.index(item[0]) if item[0] in AGES else -1))
+
+
+def tell(group: Mapping[str, Any]) -> str:
+    """What there is between the parts."""
+    if len(group["rows"]) == 1:
+        return f"nothing to compare: all rows of which it is known are of one part, {next(iter(group['rows']))}"
+    return describe_gap(group["largest_gap"])
+
+
+def list_rows(content: Mapping[str, Any], groups: list[Group]) -> list[Row]:
+    """The mean AUROC of each part beside that of all rows; means over fewer observations are left blank."""
+    rows = [Row("All rows", content["auroc_mean"])]
+    for group in groups:
+        if len(group.parts) < 2:
+            continue
+        rows.append(Row(group.title, None))
+        for part, own in group.parts.items():
+            complete = len(own["auroc_mean"]["over"]) == group.over
+            figure = own["auroc_mean"] if complete else {"value": None}
+            rows.append(Row(f"{part}  (n = {own['n']:,})", figure, quiet=own["small"]))
+    return rows
+
+
+def draw_groups(content: Mapping[str, Any], groups: list[Group], where: str, key: str) -> Markup:
+    """The groups beneath each other."""
+    across = f"mean AUROC over {len(content['auroc_mean']['over'])}, 95 % interval"
+    return draw_forest(list_rows(content, groups), across, f"Mean AUROC by group, {where}", key)

@@ -1,0 +1,99 @@
+"""The table of a split: each observation with its figures, their intervals and counts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chexpert.report.evaluation_setting import describe_choice, describe_interval, describe_labels, describe_rows
+from chexpert.report.run_data import Record
+
+RULES = {"youden": "Youden", "f1": "F1", "specificity_0.9": "specificity .9"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """An observation: None where a figure is not there, undefined ones have the value None."""
+
+    observation: str
+    auroc: Mapping[str, Any]
+    auprc: Mapping[str, Any] | None
+    brier: Mapping[str, Any] | None
+    ece: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """An observation at a threshold, and by what rule that was chosen."""
+
+    rule: str
+    threshold: float | None
+    sensitivity: Mapping[str, Any]
+    specificity: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A split and its figures.
+
+    Attributes:
+        split: its name.
+        rows: split, level, views and n.
+        labels: whose.
+        choice: how the epoch was chosen.
+        interval: what its ends are.
+        lines: one an observation.
+        mean: None where it has no interval.
+        points: sensitivity and specificity by observation, of each the same rules.
+        points_chosen_on: where their thresholds come from.
+        note: why there is no calibration.
+    """
+
+    split: str
+    rows: str
+    labels: str
+    choice: str
+    interval: str
+    lines: list[Line]
+    mean: Mapping[str, Any] | None
+    points: dict[str, list[Point]]
+    points_chosen_on: str | None
+    note: str | None
+
+
+def judge_performance(record: Record, split: str, hide: Any = str) -> Performance:
+    """What is known of a split; ``hide`` spells a text that may name a file."""
+    content = record.evaluations.get(split, {})
+    chosen = content.get("operating_points_chosen_on")
+    return Performance(
+        split,
+        describe_rows(record, split),
+        describe_labels(record, split),
+        describe_choice(record, split),
+        describe_interval(content),
+        list_lines(content or record.metrics[split]),
+        content.get("auroc_mean"),
+        list_points(content.get("operating_points") or {}),
+        None if chosen is None else hide(str(chosen)),
+        content.get("not_probabilities"),
+    )
+
+
+def list_lines(content: Mapping[str, Any]) -> list[Line]:
+    """Of an evaluation, or of a run before there were any: AUROC and counts alone."""
+    precisions, calibrations = content.get("auprc") or {}, content.get("calibration") or {}
+    return [
+        Line(name, auroc, precisions.get(name), own.get("brier"), own.get("ece"))
+        for name, auroc in content["auroc"].items()
+        for own in [calibrations.get(name) or {}]
+    ]
+
+
+def list_points(points: Mapping[str, Any]) -> dict[str, list[Point]]:
+    """Rows of the table of thresholds."""
+    return {
+        name: [
+            Point(RULES.get(rule, rule), own["threshold"], own["sensitivity"], own["specificity"])
+            for rule, own in rules.items()
+        ]
+        for name, rules in points.items()
+    }

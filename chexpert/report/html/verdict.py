@@ -1,0 +1,154 @@
+"""A run in two sentences, and what a reader must not overlook."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from chexpert.report.evaluation_setting import describe_choice, describe_labels, describe_rows
+from chexpert.report.run_data import Record, read_json
+from chexpert.report.text.evaluation import format_figure
+from chexpert.report.text.explanation_quality import ALIKE, find_flags
+from chexpert.report.text.shortcuts import describe_culprits
+from chexpert.runs import files as run_files
+
+CHANCE = 0.5
+FEW = 2
+"""Observations of which a sentence tells the figures."""
+POOR = 0.05
+"""Calibration error that is told of, where its interval is above it."""
+NAMES = {"ap_pa": "projection", "devices": "support devices"}
+"""Of groups."""
+
+
+def conclude_in_two(record: Record) -> tuple[str, str]:
+    """What was reached by which yardstick, and what matters most besides."""
+    return tell_mean(record), next(find_warnings(record), None) or tell_weakest(record)
+
+
+def tell_mean(record: Record) -> str:
+    """The mean AUROC with its interval and all that it is measured by; never without an interval."""
+    split = record.splits[0]
+    content = record.evaluations.get(split)
+    where = f"{describe_rows(record, split)}, {describe_labels(record, split)}"
+    if not content:
+        return f"No mean AUROC is told, as it has no interval yet ({where}); {describe_choice(record, split)}."
+    mean = content["auroc_mean"]
+    if mean["value"] is None:
+        return f"The mean AUROC is undefined ({where}); {describe_choice(record, split)}."
+    names = ", ".join(mean["over"])
+    return f"Mean AUROC over {names}: {format_figure(mean)} ({where}); {describe_choice(record, split)}."
+
+
+def tell_weakest(record: Record) -> str:
+    """The observation that is ranked worst."""
+    split = record.splits[0]
+    defined = {name: f for name, f in find_aurocs(record, split).items() if f["value"] is not None}
+    if not defined:
+        return "No observation has both classes there, so no AUROC is defined."
+    name = min(defined, key=lambda name: defined[name]["value"])
+    told = format_figure(defined[name]) if "ci_low" in defined[name] else f"{defined[name]['value']:.3f}, no interval"
+    return f"The weakest is {name}: AUROC {told}, {count_classes(defined[name])}."
+
+
+def find_warnings(record: Record) -> Iterator[str]:
+    """What a reader must not overlook, the gravest first."""
+    if (state := record.state.get("state")) in ("failed", "stopped"):
+        ended = "was " * (state == "stopped") + str(state)
+        yield f"The run {ended} before it was done: what is told here is what it had left by then."
+    yield from find_shortcuts(record)
+    yield from find_undefined(record)
+    yield from find_chance(record)
+    yield from find_insane(record)
+    yield from find_uncalibrated(record)
+    yield from find_gaps(record)
+    yield from find_quality_flags(record)
+
+
+def find_aurocs(record: Record, split: str) -> dict[str, dict[str, Any]]:
+    """By observation, with intervals where there are any."""
+    return (record.evaluations.get(split) or record.metrics[split])["auroc"]
+
+
+def count_classes(figure: dict[str, Any]) -> str:
+    """Support of an AUROC."""
+    return f"{figure['positives']:,} positive, {figure['negatives']:,} negative"
+
+
+def find_shortcuts(record: Record) -> Iterator[str]:
+    """What scripts/find_shortcuts.py accuses, where it was run."""
+    content = read_json(record.run / run_files.SHORTCUTS / "shortcut.json")
+    if content:
+        yield from describe_culprits(content)
+
+
+def find_undefined(record: Record) -> Iterator[str]:
+    """Observations without both classes."""
+    split = record.splits[0]
+    found = {name: figure for name, figure in find_aurocs(record, split).items() if figure["value"] is None}
+    if found:
+        told = gather({name: count_classes(figure) for name, figure in found.items()})
+        yield f"Not judged, as the {split} split lacks a class, so that AUROC is undefined: {told}."
+
+
+def find_chance(record: Record) -> Iterator[str]:
+    """Observations that are not shown to be ranked better than by chance."""
+    split, unsure = record.splits[0], {}
+    for name, figure in find_aurocs(record, split).items():
+        low = figure.get("ci_low")
+        if figure["value"] is not None and low is not None and low <= CHANCE:
+            unsure[name] = f"AUROC {format_figure(figure)}, {count_classes(figure)}"
+    if unsure:
+        yield f"Not shown to be ranked better than by chance on the {split} split: {gather(unsure)}."
+
+
+def gather(told: dict[str, str]) -> str:
+    """Names with what is told of them where they are few; many have it in the table below.
+
+    >>> gather({"Edema": "0 positive"}), gather(dict.fromkeys("ABC", "long"))
+    ('Edema (0 positive)', 'A, B, C')
+    """
+    return ", ".join(f"{name} ({text})" for name, text in told.items()) if len(told) <= FEW else ", ".join(told)
+
+
+def find_insane(record: Record) -> Iterator[str]:
+    """Explainers whose maps hardly depend on what was learned."""
+    for name, scored in record.quality.get("explainers", {}).items():
+        if not scored["control"] and scored["sanity"]["passed"] is False:
+            yield f"Maps by {name} are no evidence: {ALIKE}."
+
+
+def find_uncalibrated(record: Record) -> Iterator[str]:
+    """The observation whose raw scores are worst as probabilities, where that is sure."""
+    split = record.splits[0]
+    found = record.evaluations.get(split, {}).get("calibration") or {}
+    known = {name: own["ece"] for name, own in found.items() if own["ece"]["ci_low"] is not None}
+    if known:
+        name = max(known, key=lambda name: known[name]["value"])
+        if known[name]["ci_low"] > POOR:
+            mend = f"; for those calibrated on {record.calibration.fitted_on} see below" if record.calibration else ""
+            yield (
+                f"Raw scores cannot be read as probabilities, {name}'s least of all: expected calibration error "
+                f"{format_figure(known[name])} on the {split} split{mend}."
+            )
+
+
+def find_gaps(record: Record) -> Iterator[str]:
+    """The largest gap of each group whose interval leaves out 0."""
+    split = record.splits[0]
+    for group, found in record.evaluations.get(split, {}).get("groups", {}).items():
+        gap = found["largest_gap"]
+        if gap and gap["ci_low"] is not None and gap["ci_low"] > 0:
+            pair = f"{gap['observation']}, {gap['high']} above {gap['low']} by {format_figure(gap)}"
+            what = f"Largest gap in AUROC by {NAMES.get(group, group)}, of {gap['compared']} compared"
+            yield f"{what}: {pair} ({split} split)."
+
+
+def find_quality_flags(record: Record) -> Iterator[str]:
+    """Of each explainer, with the observations that have it; none of a control."""
+    for name, scored in record.quality.get("explainers", {}).items():
+        flags: dict[str, list[str]] = {}
+        for observation, figures in [] if scored["control"] else scored["observations"].items():
+            for flag in find_flags("", figures):
+                flags.setdefault(flag.removeprefix("warning: : "), []).append(observation)
+        for flag, observations in flags.items():
+            if flag != ALIKE:
+                yield f"Maps by {name} of {', '.join(observations)}: {flag}."

@@ -1,0 +1,215 @@
+"""What a run folder holds, whatever its age: what is missing is told, with the way to it, and stops nothing."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from chexpert.errors import ProblemError
+from chexpert.evaluation import Calibration, Judged, read_run
+from chexpert.report.text.evaluation import describe_evaluation
+from chexpert.report.text.explanation_quality import quality_table
+from chexpert.runs import files as run_files
+
+SPLITS = ("test", "valid", "dev")
+"""The furthest from what was trained and chosen on first."""
+
+BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+"""What reading a file raises that is of another form than this version writes."""
+CONFIG = {"name": str, "labels": dict, "data": dict, "level": str, "study_score": str}
+STATE = {
+    "state": str,
+    "why": str,
+    "command": str,
+    "overrides": list,
+    "versions": dict,
+    "started": str,
+    "seconds": float,
+}
+DATA = {"splits": dict}
+METRICS = {"skipped": list, "best_epoch": int, "seconds": float, "epoch_chosen_on": str}
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Something that the report has to do without: what, and a command or setting that brings it."""
+
+    what: str
+    mend: str
+
+
+@dataclass
+class Record:
+    """The files of a run, read.
+
+    Attributes:
+        run: the folder.
+        metrics: metrics.json.
+        config: config.yaml in plain containers; empty where it is missing, as the following.
+        state: state.json.
+        data: data.json.
+        evaluations: evaluation/<split>.json by split.
+        judged: scores and labels by split.
+        calibration: calibration.json.
+        quality: explanations/quality.json.
+        lacks: what is missing.
+    """
+
+    run: Path
+    metrics: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    judged: dict[str, Judged] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    quality: dict[str, Any] = field(default_factory=dict)
+    lacks: list[Lack] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, run: Path) -> "Record":
+        """Reads a run folder.
+
+        Raises:
+            ProblemError: nothing was judged there.
+        """
+        metrics = keep(read_json(run / run_files.METRICS), METRICS | dict.fromkeys(SPLITS, dict))
+        if not any({"n", "auroc"} <= metrics.get(split, {}).keys() for split in SPLITS):
+            mend = "give the folder of a run that was judged: outputs/<name>/<time>"
+            raise ProblemError("no figures of a run", where=str(run / run_files.METRICS), mend=mend)
+        record = cls(run, metrics)
+        record._read_settings()
+        for split in record.splits:
+            record._read_split(split)
+        record._read_calibration()
+        record._read_quality()
+        record._read_failures()
+        return record
+
+    @property
+    def splits(self) -> list[str]:
+        """Those that were judged, the one to report first."""
+        return [split for split in SPLITS if {"n", "auroc"} <= self.metrics.get(split, {}).keys()]
+
+    @property
+    def chosen_on(self) -> str | None:
+        """The split that chose the epoch."""
+        return self.metrics.get("epoch_chosen_on")
+
+    def level(self, split: str) -> tuple[str, str]:
+        """``image`` or ``study``, and ``max`` or ``mean`` over views."""
+        content = self.evaluations.get(split, {})
+        level = content.get("level") or self.metrics[split].get("level") or self.config.get("level", "image")
+        return level, content.get("views") or self.config.get("study_score", "max")
+
+    def lack(self, what: str, mend: str) -> None:
+        """Notes what is missing."""
+        self.lacks.append(Lack(what, mend))
+
+    def _read_settings(self) -> None:
+        self.config = keep(read_yaml(self.run / run_files.CONFIG), CONFIG)
+        self.state = keep(read_json(self.run / run_files.STATE), STATE)
+        self.data = keep(read_json(self.run / run_files.DATA), DATA)
+        told = {
+            run_files.CONFIG: (self.config, "settings and label policy"),
+            run_files.STATE: (self.state, "command, versions and outcome"),
+            run_files.DATA: (self.data, "counts and fingerprints of the data"),
+        }
+        for name, (content, what) in told.items():
+            if not content:
+                self.lack(f"{what}: no readable {name} in the run", "runs of this version write it")
+
+    def _read_split(self, split: str) -> None:
+        predictions, labels = run_files.predictions(self.run, split), run_files.labels(self.run, split)
+        path = run_files.evaluation(self.run, split)
+        content = read_json(path)
+        if fits(content, lambda: describe_evaluation(content, "")):
+            self.evaluations[split] = content
+        else:
+            what = f"intervals, AUPRC, calibration and groups of the {split} split: no readable {_short(path)}"
+            given = f"--predictions RUN/{_short(predictions)} --labels {f'RUN/{_short(labels)}'}"
+            given = given if labels.is_file() else given.replace(f"RUN/{_short(labels)}", "LABELS.csv")
+            level, views = self.level(split)
+            level = f"--level {level} --views {views} --group-by sex age view --out RUN/{_short(path)}"
+            self.lack(what, f"python scripts/evaluate.py {given} {level}, then make this report again")
+        try:
+            self.judged[split] = read_run(self.run, split, *self.level(split))
+        except ProblemError:
+            why = "not there" if not labels.is_file() or not predictions.is_file() else "of no use together"
+            what = f"curves and reliability of the {split} split: {_short(predictions)} and {_short(labels)} are {why}"
+            self.lack(what, "put the labels there (Path and the observations), then make this report again")
+
+    def _read_quality(self) -> None:
+        path = self.run / run_files.EXPLANATIONS / run_files.QUALITY
+        content = read_json(path)
+        if fits(content, lambda: quality_table(content)):
+            self.quality = content
+        elif path.is_file():
+            self.lack(f"quality of explanations: {_short(path)} has another form than this version writes", "run again")
+
+    def _read_failures(self) -> None:
+        for name, told in read_json(self.run / run_files.EXPLANATIONS / run_files.FAILED).items():
+            told = told if isinstance(told, Mapping) else {"why": told}  # an older version's
+            listed = told.get("explainers")
+            names = [*map(str, listed)] if listed and isinstance(listed, list) else [name]
+            folder = f"RUN/{run_files.EXPLANATIONS}-{names[0]}"
+            mend = f"python scripts/explain.py RUN --explainer {' '.join(names)} --out {folder}"
+            what = f"explanations by {name}, which" if names == [name] else f"explanations: {name}"
+            self.lack(f"{what} failed: {told.get('why')}", mend)
+
+    def _read_calibration(self) -> None:
+        path = self.run / run_files.CALIBRATION
+        if not path.is_file():
+            what = (
+                "calibrated probabilities: nothing was fitted, as no split was left to fit it on, or none was asked for"
+            )
+            self.lack(what, "a run with data.dev=0.1 calibration=platt")
+            return
+        try:
+            self.calibration = Calibration.read(path)
+        except ProblemError:
+            self.lack(f"calibrated probabilities: {run_files.CALIBRATION} cannot be read", "run again")
+
+
+def keep(content: dict[str, Any], kinds: Mapping[str, type]) -> dict[str, Any]:
+    """A mapping without the entries that are of another kind than they should be.
+
+    >>> keep({"seconds": 3, "why": [], "more": []}, {"seconds": float, "why": str})
+    {'seconds': 3, 'more': []}
+    """
+    wide = {name: (int, float) if kind is float else kind for name, kind in kinds.items()}
+    return {name: value for name, value in content.items() if isinstance(value, wide.get(name, object))}
+
+
+def fits(content: dict[str, Any], tell: Callable[[], object]) -> bool:
+    """Whether a file has the form that this version writes: it can be told from the first to the last figure."""
+    try:
+        tell()
+    except BROKEN:
+        return False
+    return bool(content)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of JSON holds; nothing where it is missing or broken."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Likewise of YAML."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return dict(content) if isinstance(content, Mapping) else {}
+
+
+def _short(path: Path) -> str:
+    return "/".join(path.parts[-2:])

@@ -1,0 +1,95 @@
+"""A comparison of models in words and as a table; every figure with its interval, and the yardstick above."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from chexpert.evaluation import describe_level
+from chexpert.report.names import find_common, hide_override
+from chexpert.report.text.comparison_tables import (
+    align,
+    auroc_table,
+    list_runs,
+    name_all,
+    ranking,
+    reader_tables,
+    setting_rows,
+)
+from chexpert.runs.synthetic import WORDS
+
+LEVEL = 0.05
+
+
+def describe_comparison(content: Mapping[str, Any]) -> str:
+    """The ranked table, what must be known to read it, and the smaller tables."""
+    lines = [describe_yardstick(content), *align(ranking(content)), *describe_notes(content)]
+    for table in (auroc_table(content), *reader_tables(content), setting_rows(content)):
+        lines += ["", *align(table)] if table else []
+    return "\n".join(lines)
+
+
+def describe_yardstick(content: Mapping[str, Any]) -> str:
+    """What was compared, on which rows, judged by what, and how the intervals were made."""
+    split = f"{content['split']} split, " if content["split"] else ""
+    figure = "mean AUROC" if content["by"] == "auroc_mean" else f"AUROC of {content['by']}"
+    over = content["models"][0]["over"]
+    of = f" over {len(over)} ({', '.join(over)})" if content["by"] == "auroc_mean" else ""
+    labels = f", labels of {' and '.join(content['labels_of'])}" if content["labels_of"] else ""
+    synthetic = f"{WORDS}, " if len(content["synthetic"]) == len(content["models"]) else ""
+    bootstrap = content["bootstrap"]
+    return (
+        f"{figure}{of}, {synthetic}{split}{describe_level(content)}{labels}, n = {content['n']:,} that all have, "
+        f"[95 % interval, {bootstrap['replicates']:,} drawings of {content['studies']:,} studies, the same for all]"
+    )
+
+
+def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
+    """What must be known to read the table."""
+    shown = name_all(content)
+    if common := find_common([one["overrides"] for one in list_runs(content)]):
+        yield f"in common: {', '.join(map(hide_override, common))}"
+    yield from describe_differences(content["models"], shown)
+    yield from _left_out(content, shown)
+    for model in content["models"]:
+        if model.get("epoch_chosen_on") and model["epoch_chosen_on"] == content["split"]:
+            yield f"{shown[model['name']]}: its epoch was chosen on these rows: optimistic"
+    if 0 < len(content["synthetic"]) < len(content["models"]):
+        yield f"{WORDS}, and not those of the others: {', '.join(shown[name] for name in content['synthetic'])}"
+    for group in content["configurations"]:
+        runs = ", ".join(shown[name] for name in group["runs"])
+        yield (
+            f"one configuration, {group['n']} seeds or folds: mean {group['mean']:.3f}, sd {group['sd']:.3f}, "
+            f"{group['low']:.3f} to {group['high']:.3f} ({runs}); the spread of training, no interval over patients"
+        )
+    for one in content["absent"]:
+        yield f"not compared: {shown[one['name']]}, {one['state']}: {one['why']}"
+    for name, rank in content.get("ranks", {}).items():
+        told = f"{rank['value']} of {rank['of']}, 95 % interval {rank['ci_low']} to {rank['ci_high']}"
+        yield f"rank of {shown[name]}: {told if content['models'][0]['over'] else 'no AUROC is defined'}"
+    for name, judged in content.get("readers", {}).items():
+        if judged["readers"]:
+            told = f"{judged['below_mean']:.1f} of {judged['readers']} on average over the observations"
+            yield f"readers below the ROC curve of {shown[name]}: {told}"
+
+
+def describe_differences(models: Sequence[Mapping[str, Any]], shown: Mapping[str, str]) -> Iterator[str]:
+    """How the p values were made, and which models are not told apart from the reference."""
+    others = [model for model in models if not model["reference"]]
+    if not others:
+        return
+    reference = next(shown[model["name"]] for model in models if model["reference"])
+    held = "the comparison" if len(others) == 1 else f"all {len(others)} comparisons at once"
+    yield f"p: two-sided, paired, of no difference from {reference}; Holm's holds for {held}"
+    ps = {shown[model["name"]]: model["reference_has_more"]["p_holm"] for model in others}
+    near = [name for name, p in ps.items() if p is None or math.isnan(p) or p >= LEVEL]
+    yield f"not told apart from {reference} (Holm's p of .05 or more): {', '.join(near) or 'none'}"
+    if models[0]["reference"] and len(others) > 1:
+        yield "the best of several is best partly by chance"
+
+
+def _left_out(content: Mapping[str, Any], shown: Mapping[str, str]) -> Iterator[str]:
+    for model in content["models"]:
+        if model["left_out"]:
+            yield f"left out of {shown[model['name']]}: {model['left_out']} rows that not all have, or without a label"
+    if content["labels_left_out"]:
+        yield f"left out of the labels: {content['labels_left_out']} rows that not all models have"

@@ -1,0 +1,126 @@
+"""How good a run's explanations are, as plain text, from explanations/quality.json alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chexpert.runs.synthetic import NOTE
+
+WIDTHS = (26, 21, 22, 22, 11, 7)
+LEAST_MAPS = 5  # below it a mean is no ground for a warning
+ALIKE = "maps stay alike when the weights are shuffled"
+VERDICTS = {True: "ok", False: "FAIL", None: ""}
+
+MEANINGS = {
+    "Hit": "peak of the map in the finding: 0 at chance, 1 at the ceiling of the explainer's grid",
+    "Mass / area": "evidence in the finding over its area: 1 at chance",
+    "Gap": "insertion less deletion, above that of a random map: 0 at chance",
+    "Sanity": "mean size of the rank correlation with the maps of shuffled weights: at most .3 to pass",
+    "Right reason": "true positives whose map peaks in the finding, of those with an outline",
+}
+HOW_TO_READ = (
+    "hit: peak in the finding, 0 at chance and 1 at the grid's ceiling. mass/area: evidence in the finding over its",
+    "area, 1 at chance. gap: insertion - deletion above a random map's, 0 at chance. sanity: mean size of the rank",
+    "correlation with the maps of shuffled weights, to pass at most .3; above the rows, of all observations together.",
+    "reason: true positives whose map peaks in the finding.",
+    "[95 % interval over views], n views; a dash is undefined: no masks, too few views, or no evidence.",
+    "All of single views of the valid split.",
+)
+
+
+def quality_table(content: Mapping[str, Any]) -> str:
+    """A block for each explainer, a row an observation, and how to read it; at most 120 columns.
+
+    Args:
+        content: what :func:`chexpert.explain.quality.table.score_explainers` returned, or its file holds.
+    """
+    blocks = [_block(name, scored) for name, scored in content["explainers"].items()]
+    flags = [flag for item in content["explainers"].items() for flag in _flags(*item)]
+    return "\n".join([*blocks, *HOW_TO_READ, *([NOTE] if content.get("synthetic") else []), *flags])
+
+
+def list_quality(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The same for a page: of each explainer its name, whether it is a control, the sanity verdict, and rows."""
+    return [
+        {
+            "explainer": name,
+            "control": scored["control"],
+            "sanity": VERDICTS[scored["sanity"]["passed"]],
+            "rows": {observation: _figures(own) for observation, own in scored["observations"].items()},
+        }
+        for name, scored in content["explainers"].items()
+    ]
+
+
+def _figures(figures: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """In the order of ``MEANINGS``."""
+    alike = figures["sanity"]["top_block_size"]
+    keys = ("hit_normalised", "relevance_over_area", "gap_over_random")
+    return [*(figures[key] for key in keys), alike, figures["right_for_the_right_reason"]]
+
+
+def _flags(name: str, scored: Mapping[str, Any]) -> list[str]:
+    """Those of the explainer, then of its observations; none of a control, which is there to do badly."""
+    if scored["control"]:
+        return []
+    each = [flag for o, figures in scored["observations"].items() for flag in find_flags(f"{name}, {o}", figures)]
+    return [f"warning: {name}: {ALIKE}", *each] if scored["sanity"]["passed"] is False else each
+
+
+def find_flags(where: str, figures: Mapping[str, Any]) -> list[str]:
+    """What a reader must not overlook of one explainer's maps of one observation."""
+    hit, gap, sanity = figures["hit_normalised"], figures["gap_over_random"], figures["sanity"]
+    flags = []
+    if hit["n"] >= LEAST_MAPS and hit["value"] is not None and hit["value"] < 0:
+        flags.append("peaks in the finding less often than chance")
+    if gap["n"] >= LEAST_MAPS and gap["value"] < 0:
+        flags.append("the model follows a random map more than this one")
+    if sanity["passed"] is False:
+        flags.append(ALIKE)
+    if figures["without_evidence"]:
+        flags.append(f"{figures['without_evidence']} of {figures['n']} maps have no positive evidence")
+    return [f"warning: {where}: {flag}" for flag in flags]
+
+
+def _block(name: str, scored: Mapping[str, Any]) -> str:
+    rows = [_cells(*item) for item in scored["observations"].items()]
+    sanity = f"sanity {VERDICTS[scored['sanity']['passed']]}".rstrip()
+    titles = (name, "hit", "mass/area", "gap", sanity, "reason")
+    return "\n".join(" ".join(map(str.ljust, cells, WIDTHS)).rstrip() for cells in (titles, *rows))
+
+
+def _cells(observation: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
+    alike = figures["sanity"]["top_block_size"]["value"]
+    return (
+        observation,
+        _interval(figures["hit_normalised"]),
+        _interval(figures["relevance_over_area"], 1),
+        _interval(figures["gap_over_random"]),
+        f"{_number(alike)} {VERDICTS[figures['sanity']['passed']]}".rstrip(),
+        _share(figures["right_for_the_right_reason"]),
+    )
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    """A figure without the zero before its point.
+
+    >>> _number(0.25), _number(-0.25), _number(12.5, 1), _number(None)
+    ('.25', '-.25', '12.5', '-')
+    """
+    return "-" if value is None else f"{value:.{digits}f}".replace("0.", ".", 1 if abs(value) < 1 else 0)
+
+
+def _interval(figure: Mapping[str, Any], digits: int = 2) -> str:
+    """Value, interval and n.
+
+    >>> _interval({"value": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": 32})
+    '.50 [.25, .75] 32'
+    """
+    if figure["value"] is None:
+        return "-"
+    ends = f"[{_number(figure['ci_low'], digits)}, {_number(figure['ci_high'], digits)}]"
+    return f"{_number(figure['value'], digits)} {ends} {figure['n']}"
+
+
+def _share(figure: Mapping[str, Any]) -> str:
+    """How many of how many."""
+    return "-" if figure["value"] is None else f"{round(figure['value'] * figure['n'])}/{figure['n']}"

@@ -1,0 +1,41 @@
+"""What a run found, as plain text, from its folder alone."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from chexpert.report.text.evaluation import describe_aurocs
+from chexpert.report.text.explanation_quality import quality_table
+from chexpert.runs import files as run_files
+
+
+def describe(run: Path) -> str:
+    """Run folder, AUROC table with its yardstick, and the commands to look further."""
+    metrics = json.loads((run / run_files.METRICS).read_text(encoding="utf-8"))
+    chosen = metrics["epoch_chosen_on"]
+    lines = []
+    for split in ("dev", "valid", "test"):
+        if split in metrics:
+            labels = f"labels of {metrics[split]['labels']}" + ", blank as negative" * (split == "dev")
+            note = "epoch chosen here: optimistic" if split == chosen else f"epoch chosen on {chosen}"
+            note = note if chosen else "nothing was trained, no epoch chosen"
+            content = json.loads(run_files.evaluation(run, split).read_text(encoding="utf-8"))
+            lines.append(describe_aurocs(content, f"{split} split, {labels}", note))
+    quality = run / run_files.EXPLANATIONS / run_files.QUALITY
+    if quality.is_file():
+        lines += ["", f"explanations, {quality}", quality_table(json.loads(quality.read_text(encoding="utf-8")))]
+    if metrics["skipped"]:
+        lines.append(f"skipped: {len(metrics['skipped'])} views, listed in {run / run_files.METRICS}")
+    python = shlex.quote(str(run_files.shorten(sys.executable)))  # the environment need not be active
+    pictures = sorted((run / run_files.EXPLANATIONS).glob("*/sheet.png"))
+    lines += ["", f"run folder:    {run}"]
+    lines += [f"report:        {run / run_files.REPORT}"] if (run / run_files.REPORT).is_file() else []
+    lines += [f"explanations:  {picture}" for picture in pictures]
+    lines.append(f"look further:  {python} -m tensorboard.main --host 127.0.0.1 --logdir {shlex.quote(str(run))}")
+    lines.append("               and open http://127.0.0.1:6006/#custom_scalars: each AUROC beside the mean")
+    if run_files.checkpoint(run).is_file():
+        code = f"import chexpert; print(chexpert.load({str(run)!r}).observations)"
+        quoted = f'"{code}"' if shlex.quote(str(run)) == str(run) else shlex.quote(code)
+        lines.append(f"use the model: {python} -c {quoted}")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Losses on logits, with soft targets and a mask."""
