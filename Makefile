@@ -21,8 +21,8 @@ check: $(READY)  ## style, types, who may import whom
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## ratios of interleaved runs on this machine, and outputs/bench/*.json; an hour and more
-	for name in $(BENCHES); do $(BIN)/python scripts/bench_$$name.py --json outputs/bench/$$name.json || exit; done
-	$(BIN)/python scripts/bench.py --json outputs/bench/bench.json
+	for name in $(BENCHES); do $(BIN)/python scripts/benchmarks/bench_$$name.py --json outputs/bench/$$name.json || exit; done
+	$(BIN)/python scripts/benchmarks/bench.py --json outputs/bench/bench.json
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

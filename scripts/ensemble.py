@@ -39,7 +39,8 @@ def main() -> None:
     from rich.progress import Console, track  # after the parsing, so that --help is quick
 
     from chexpert.errors import ProblemError
-    from chexpert.inference import describe_ensemble, ensemble, read_lists
+    from chexpert.inference.ensemble import describe_ensemble, ensemble
+    from chexpert.inference.members import read_lists
     from chexpert.runs import files as run_files
 
     for wrong in run_files.find_clashes([given.out], ()):

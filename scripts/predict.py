@@ -39,11 +39,9 @@ def main() -> None:
     given = vars(parser.parse_args())
     if (1 if given["batch_size"] is None else given["batch_size"]) < 1 or (given["workers"] or 0) < 0:
         parser.error("--batch-size is at least 1, --workers at least 0")
-    from chexpert.errors import ProblemError
-    from chexpert.inference import (
-        predict,  # after the parsing, so that --help is quick
-        show_progress,
-    )
+    from chexpert.errors import ProblemError  # after the parsing, so that --help is quick
+    from chexpert.inference.predict import predict
+    from chexpert.inference.progress import show_progress
     from chexpert.runs.anonymize import HASH_NOTE
     from chexpert.runs.synthetic import TRAINED
 

@@ -16,7 +16,7 @@ from chexpert.config.checks import (
 from chexpert.config.hydra_callbacks import SweepTable
 from chexpert.config.instantiate import build, told
 from chexpert.config.recipe import compose_recipe
-from chexpert.config.resolve import find_notices, resolve
+from chexpert.config.resolution import find_notices, resolve
 from chexpert.config.run_folder import RunFolder, repeat
 from chexpert.config.schema import ExplainConfig, make_schema
 from chexpert.config.training_checks import LIMITS

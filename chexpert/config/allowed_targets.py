@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from chexpert.config.checks import find_kind_problem
 from chexpert.config.unknown import tell_unknown
+from chexpert.config.value_checks import find_kind_problem
 from chexpert.errors import ProblemError
 
 TARGET, PARTIAL = "_target_", "_partial_"

@@ -1,9 +1,6 @@
 """Everything that can be wrong with a config before data or weights are read."""
 
 import difflib
-import inspect
-import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +10,7 @@ from chexpert.config.allowed_targets import ROOMS, check_targets
 from chexpert.config.schema import GROUP_KEYS, Config
 from chexpert.config.training_checks import find_feature_problems, find_length_problems, find_training_problems
 from chexpert.config.unknown import tell_unknown
+from chexpert.config.value_checks import find_value_problems
 from chexpert.errors import ProblemError
 from chexpert.observations import COMPETITION, OBSERVATIONS
 from chexpert.runs import files as run_files
@@ -207,37 +205,3 @@ def write_list(key: str, names: Sequence[str]) -> str:
     "mean_over='[Edema,Pleural Effusion]'"
     """
     return f"{key}='[{','.join(names)}]'"
-
-
-NUMBERS = {"int", "float", "optional", "union", "none", "nonetype", "typing", "class", "bool", "tensor"}
-"""Words of an annotation that allows numbers and no text."""
-
-
-def find_value_problems(node: Any, where: str = "") -> Iterator[ProblemError]:
-    """Every empty text and every NaN or infinity below a node of a config."""
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if not str(key).startswith("_"):  # _target_: told by the positive list
-                yield from find_value_problems(value, f"{where}.{key}".lstrip("."))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from find_value_problems(value, f"{where}[{index}]")
-    elif isinstance(node, str) and not node.strip():
-        mend = "a value (is a variable not set?); null where there may be none"
-        yield ProblemError("an empty value", where=where, mend=mend)
-    elif isinstance(node, float) and not math.isfinite(node):
-        yield ProblemError(f"{node} is not possible", where=where, mend="a finite number")
-
-
-def find_kind_problem(parameter: inspect.Parameter, value: Any, where: str) -> ProblemError | None:
-    """What is wrong with the type of an argument, as far as its default and annotation tell."""
-    default, written = parameter.default, inspect.formatannotation(parameter.annotation)
-    words = set(re.findall(r"\w+", written.lower()))
-    number = isinstance(default, int | float) and not isinstance(default, bool) and "str" not in words
-    if isinstance(value, str) and "${" in value:
-        return None  # told as what was not resolved
-    if isinstance(value, str) and (number or (words and words <= NUMBERS and words != {"bool"})):
-        return ProblemError(f"a number is needed: {value!r}", where=where, mend="a number, without quotes or a word")
-    if isinstance(default, bool) and words == {"bool"} and not isinstance(value, bool):
-        return ProblemError(f"{value!r} is not possible", where=where, mend="true or false")
-    return None

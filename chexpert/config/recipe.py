@@ -5,7 +5,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from chexpert.config.resolve import to_plain
+from chexpert.config.resolution import to_plain
 from chexpert.errors import ProblemError
 
 

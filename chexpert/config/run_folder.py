@@ -12,7 +12,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from chexpert.config.quoting import quote_values
-from chexpert.config.resolve import resolve
+from chexpert.config.resolution import resolve
 from chexpert.distributed import agree, find_rank
 from chexpert.errors import ProblemError
 from chexpert.runs import files as run_files

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from chexpert.errors import ProblemError
-from chexpert.evaluation.groups import find_circumstances
+from chexpert.evaluation.group_values import find_circumstances
 from chexpert.metrics import find_study, number_studies, reduce_labels, reduce_scores
 from chexpert.observations import OBSERVATIONS, find_observation
 from chexpert.tables.csv_text import LABELS, NUMBER, read_records

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from harness import PROJECT, begin, find_log, find_unreadable, finish, make_films
+from helpers.chaos import PROJECT, begin, find_log, find_unreadable, finish, make_films
 
 ROOT = os.geteuid() == 0
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import (
+from helpers.chaos import (
     begin,
     digest,
     find_differences,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from harness import digest, find_differences, find_unreadable
-from test_run import start
+from helpers.chaos import digest, find_differences, find_unreadable
+from helpers.runs import start
 
 from chexpert.data import ViewDataset, write_phantom
 from chexpert.errors import ProblemError

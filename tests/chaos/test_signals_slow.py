@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from harness import begin, digest, find_differences, find_log, find_unreadable, finish, make_films, wait_for
-from test_run import start
+from helpers.chaos import begin, digest, find_differences, find_log, find_unreadable, finish, make_films, wait_for
+from helpers.runs import start
 
 from chexpert.data import write_phantom
 from chexpert.explain import GradCAM, HiResCAM

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from harness import PROJECT, begin, digest, find_differences, find_log, find_unreadable, finish, make_films
-from harness import wait_for as wait_briefly
+from helpers.chaos import PROJECT, begin, digest, find_differences, find_log, find_unreadable, finish, make_films
+from helpers.chaos import wait_for as wait_briefly
 
 from chexpert.data import write_phantom
 

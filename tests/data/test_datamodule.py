@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, content, list_differences, list_repaired
+from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, list_differences, list_repaired, summary
 from chexpert.data.sources.manifest import hash_file, write_manifest
 from chexpert.engine.resume_checks import check_data
 from chexpert.errors import ProblemError
@@ -534,7 +534,7 @@ def test_one_or_two_repaired_images_are_noted_and_three_are_other_data(changed, 
     images |= dict.fromkeys([*images][:changed], "0")
     told = [f"train: of 16 compared images {changed} have other bytes, such as {film('train', 0).removesuffix('.jpg')}"]
     assert list_repaired(before, now) == told * (changed > 0)
-    assert list_differences(before, now) == told * (changed >= content.OTHERS)
+    assert list_differences(before, now) == told * (changed >= summary.OTHERS)
 
 
 def test_where_a_run_goes_on_each_image_is_read_once_and_repaired_ones_are_told(
@@ -545,8 +545,8 @@ def test_where_a_run_goes_on_each_image_is_read_once_and_repaired_ones_are_told(
     run.mkdir()
     run_files.write_json(run / run_files.DATA, before)
     run_files.write_json(run / run_files.METRICS, {"skipped": [film("train", 4)]})
-    data, read, digest = make_data(), [], content._digest_file
-    monkeypatch.setattr(content, "_digest_file", lambda path: read.append(path) or digest(path))
+    data, read, digest = make_data(), [], summary._digest_file
+    monkeypatch.setattr(summary, "_digest_file", lambda path: read.append(path) or digest(path))
     check_data(run, data)
     data.summarise()
     assert len(read) == len(set(read)) == 6

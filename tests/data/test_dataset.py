@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.dicom import make_dicom
 from PIL import Image
-from test_dicom import make_dicom
 
 from chexpert.data import Augmentation, Preprocessing, ViewDataset, open_cache
 from chexpert.data.gray import NO_CONTRAST

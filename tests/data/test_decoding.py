@@ -7,8 +7,8 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from helpers.dicom import make_dicom
 from PIL import Image, ImageOps
-from test_dicom import make_dicom
 
 from chexpert.data import Preprocessing, read_gray
 from chexpert.data.decoding import decode, read_size

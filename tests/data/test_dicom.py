@@ -3,8 +3,8 @@
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from helpers.dicom import RAMP, make_dicom
+from pydicom.dataset import Dataset
 
 from chexpert.data import Preprocessing, read_gray
 from chexpert.data.decoding import decode
@@ -14,27 +14,6 @@ WINDOW_1 = {"WindowCenter": 2000, "WindowWidth": 1000}
 RGB = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0, "BitsAllocated": 8,
        "BitsStored": 8, "HighBit": 7, "Rows": 40, "Columns": 50}  # fmt: skip
 COLORED = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
-RAMP = np.linspace(0, 4095, 40 * 50).reshape(40, 50).astype(np.uint16)
-
-
-def make_dicom(path, pixels=RAMP, private=None, **tags):
-    """A film of 12 bits with these tags, and a private one."""
-    header = Dataset()
-    header.file_meta = FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
-    header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    header.Rows, header.Columns = pixels.shape[-2:]
-    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
-    header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 12, 11, 0
-    header.PixelData = pixels.tobytes()
-    for name, value in tags.items():
-        setattr(header, name, value)
-    if private:
-        header.private_block(0x0011, "A MAKER", create=True).add_new(0x01, "LO", private)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pydicom.dcmwrite(path, header, enforce_file_format=True)
-    return path
 
 
 def test_a_film_fills_the_grays_from_its_darkest_to_its_brightest(tmp_path):

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from made_board import COUNT, ENTRIES, READERS, STUDIES, TRUTH, make_scores, write_board, write_scores
-from made_runs import make_run
+from helpers.evaluated_runs import make_run
+from helpers.leaderboards import COUNT, ENTRIES, READERS, STUDIES, TRUTH, make_scores, write_board, write_scores
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 

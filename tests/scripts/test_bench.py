@@ -13,14 +13,14 @@ PROJECT = Path(__file__).parents[2]
 
 @pytest.fixture
 def rounds(monkeypatch):
-    monkeypatch.syspath_prepend(PROJECT / "scripts")
+    monkeypatch.syspath_prepend(PROJECT / "scripts/benchmarks")
     import rounds
 
     return rounds
 
 
 def bench(name, *arguments, cwd=PROJECT):
-    command = [sys.executable, str(PROJECT / f"scripts/bench_{name}.py"), *map(str, arguments)]
+    command = [sys.executable, str(PROJECT / f"scripts/benchmarks/bench_{name}.py"), *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
@@ -37,7 +37,7 @@ def test_a_case_may_be_its_own_clock(rounds):
 
 def test_make_bench_runs_every_benchmark_that_needs_no_data():
     (names,) = (line for line in (PROJECT / "Makefile").read_text().splitlines() if line.startswith("BENCHES"))
-    there = {path.stem.removeprefix("bench_") for path in PROJECT.glob("scripts/bench_*.py")}
+    there = {path.stem.removeprefix("bench_") for path in PROJECT.glob("scripts/benchmarks/bench_*.py")}
     assert set(names.split(":=")[1].split()) == there - {"audit"}
 
 

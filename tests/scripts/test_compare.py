@@ -6,9 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
-from made_runs import make_run
+from helpers.evaluated_runs import make_run
 
 from chexpert.data import write_phantom
 

@@ -3,12 +3,9 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
-from made_runs import make_run
+from helpers.evaluated_runs import make_run
 
 
 def call(script, *arguments):

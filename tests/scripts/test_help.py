@@ -9,7 +9,7 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 SCRIPTS = sorted(
     str(path.relative_to(PROJECT))
-    for path in [PROJECT / "train.py", *PROJECT.glob("scripts/*.py")]
+    for path in [PROJECT / "train.py", *PROJECT.glob("scripts/**/*.py")]
     if '__name__ == "__main__"' in path.read_text()
 )
 SLOW = ("torch", "pandas", "scipy", "matplotlib", "skimage", "sklearn", "cv2", "timm", "pytorch_lightning")
@@ -17,7 +17,7 @@ SLOW = ("torch", "pandas", "scipy", "matplotlib", "skimage", "sklearn", "cv2", "
 ASK = """
 import runpy, sys
 sys.argv = [sys.argv[1], "--help"]
-sys.path.insert(0, "scripts")
+sys.path[:0] = ["scripts", "scripts/benchmarks"]
 try:
     runpy.run_path(sys.argv[0], run_name="__main__")
 except SystemExit as end:

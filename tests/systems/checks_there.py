@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pretended_device
 import torch
+from helpers import pretended_device
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from chexpert.evaluation.groups import AGES
+from chexpert.evaluation.group_values import AGES
 from chexpert.report.figures.forest import Row, draw_forest
 from chexpert.report.text.evaluation import describe_gap
 

@@ -1,19 +1,13 @@
 """The audit on a train.csv with the structure and all published totals of CheXpert's own."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from helpers.real_csv import write_real_csv
 
 from chexpert.data.audit import audit_copy
 from chexpert.data.audit.counting import count_split
 from chexpert.data.sources.published_counts import PUBLISHED, find_differences
 from chexpert.observations import OBSERVATIONS
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from realcsv import write_real_csv
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,139 @@
+"""Every script, option and setting that a message names is there to be typed."""
+
+import ast
+import inspect
+import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+
+from chexpert.config.run_folder import check_folder
+from chexpert.config.schema import Config, ExplainConfig
+from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
+from chexpert.runs.resume import replay
+
+PROJECT = Path(__file__).parents[2]
+SOURCES = [
+    *sorted((PROJECT / "chexpert").rglob("*.py")),
+    *sorted((PROJECT / "scripts").rglob("*.py")),
+    PROJECT / "train.py",
+]
+DOCKER = {"--shm-size", "--ipc"}
+SCRIPT = re.compile(r"(?<![\w/.-])((?:scripts/)?[a-z_]+\.py)\b")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+SETTING = re.compile(r"(?<![\w./$<-])\+?([a-z_]+(?:[@.][a-z_]+)*)=(?=[\w'\"\[{./(]|\.\.\.)")
+PRINTING = ("sys.exit", "print", "parser.error", "self.lack", "self.record.lack")
+ARGUMENTS = {
+    "data": CheXpertDataModule,
+    "explain": ExplainConfig,
+    "trainer": pl.Trainer,
+    "labels": LabelPolicy,
+    "data.augmentation": Augmentation,
+}
+
+
+def read_hints() -> list[tuple[str, str]]:
+    """Where and what: the texts that messages give as a way out, without what they fill in."""
+    found = []
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in PRINTING:
+                found += [hint for argument in node.args for hint in _collect(path, argument)]
+            elif isinstance(node, ast.keyword | ast.Assign) and _is_hint(node):
+                found += _collect(path, node.value)
+    return list(dict.fromkeys(found))
+
+
+def _is_hint(node: ast.keyword | ast.Assign) -> bool:
+    name = str(node.arg) if isinstance(node, ast.keyword) else ast.unparse(node.targets[0])
+    return "mend" in name.lower()
+
+
+def _collect(path: Path, node: ast.AST) -> list[tuple[str, str]]:
+    where = f"{path.relative_to(PROJECT)}:{getattr(node, 'lineno', 0)}"
+    if isinstance(node, ast.JoinedStr):
+        parts = [part.value if isinstance(part, ast.Constant) else "{}" for part in node.values]
+        return [(where, "".join(map(str, parts)))]
+    if isinstance(node, ast.Constant):
+        return [(where, node.value)] if isinstance(node.value, str) else []
+    return [hint for child in ast.iter_child_nodes(node) for hint in _collect(path, child)]
+
+
+HINTS = read_hints()
+
+
+def read_options() -> set[str]:
+    """Of all scripts, and of train.py, which is Hydra's."""
+    scripts = [ast.walk(ast.parse(path.read_text())) for path in (PROJECT / "scripts").rglob("*.py")]
+    named = [node.args[0] for nodes in scripts for node in nodes if isinstance(node, ast.Call) and node.args]
+    texts = {node.value for node in named if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return (
+        {text for text in texts if OPTION.fullmatch(text)} | {"--multirun", "--cfg", "--config-dir", "--help"} | DOCKER
+    )
+
+
+def test_there_are_hints():
+    assert len(HINTS) > 250
+
+
+def test_scripts_that_are_named_are_there():
+    named = {(where, name) for where, hint in HINTS for name in SCRIPT.findall(hint)}
+    there = {path.name for path in (PROJECT / "scripts").rglob("*.py")} | {"train.py"}
+    assert named
+    assert [(where, name) for where, name in named if name.removeprefix("scripts/") not in there] == []
+
+
+def test_options_that_are_named_are_there():
+    options = read_options()
+    named = {(where, name) for where, hint in HINTS for name in OPTION.findall(hint)}
+    assert named
+    assert [(where, name) for where, name in sorted(named) if name not in options] == []
+
+
+def test_settings_that_are_named_are_there():
+    named = {(where, key) for where, hint in HINTS for key in SETTING.findall(hint)}
+    assert len(named) > 40
+    assert [(where, key) for where, key in sorted(named) if not is_setting(key)] == []
+
+
+def is_setting(key: str) -> bool:
+    """Whether the config has such a key, as far as signatures say it."""
+    group, _, rest = key.replace("@", ".").partition(".")
+    if group == "hydra" or group not in {field.name for field in fields(Config)}:
+        return group == "hydra"
+    for above, kind in ARGUMENTS.items():
+        if rest and key.startswith(f"{above}.") and (above, rest) != ("data", "augmentation"):
+            return key.removeprefix(f"{above}.").partition(".")[0] in inspect.signature(kind).parameters
+    return True
+
+
+def test_a_folder_that_is_no_run_is_not_to_be_gone_on_with(tmp_path):
+    (tmp_path / "x").touch()
+    with pytest.raises(ProblemError) as caught:
+        check_folder(tmp_path, resumed=False)
+    assert "resume" not in caught.value.mend
+
+
+@pytest.mark.parametrize("name", [run_files.STATE, run_files.SWEEP])
+def test_a_run_and_a_sweep_are_gone_on_with_by_the_command_that_is_told(tmp_path, name):
+    run_files.write_json(tmp_path / name, {"state": "stopped", "overrides": ["seed=1"]})
+    with pytest.raises(ProblemError) as caught:
+        check_folder(tmp_path, resumed=False)
+    told = shlex.split(caught.value.mend.partition("python train.py ")[2])
+    assert "seed=1" in replay(told)
+
+
+def test_no_command_of_a_hint_has_a_bare_script_name():
+    """It must run where it is typed, in the project's folder."""
+    bare = re.compile(r"(?<![\w./])(?:[a-z_]+)\.py (?:[A-Z]|--)")
+    allowed = ("predict.py --ids",)  # an option, not a command
+    assert [
+        (where, hint)
+        for where, hint in HINTS
+        if bare.search(hint) and not any(one in hint for one in allowed) and "python " not in hint
+    ] == []

@@ -1,0 +1,320 @@
+"""A run that was stopped anywhere goes on to the same bits as one that was not."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from helpers.resumed_runs import SHORT, check_equal, find_differences, read, stop_at
+from helpers.runs import PROJECT, TINY, start, train
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from chexpert.checkpoints import LastCheckpoint
+from chexpert.data import ViewDataset
+from chexpert.engine import fit as fitting
+from chexpert.errors import ProblemError
+from chexpert.runs import files as run_files
+from chexpert.runs.state import alone
+from chexpert.signals import Stopped
+from chexpert.training import MaskedBCE
+
+
+# 39 training views in batches of 8: 5 steps an epoch. 24 validation views: 3, and 2 in the sanity check before.
+@pytest.mark.parametrize(
+    ("step", "count"),
+    [("training_step", n) for n in (1, 3, 10)] + [("validation_step", n) for n in (5, 8)],
+)
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, phantom, undisturbed, monkeypatch, step, count):
+    whole = undisturbed()
+    with monkeypatch.context() as patch:
+        stop_at(patch, step, count)
+        with pytest.raises(Stopped) as stopped:
+            start(tmp_path, phantom, *SHORT)
+    assert stopped.value.code == 143
+    assert json.loads((tmp_path / "state.json").read_text())["state"] == "stopped"
+    start(tmp_path, phantom, *SHORT, "resume=auto")
+    check_equal(tmp_path, whole)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(["data.workers=2"], marks=pytest.mark.slow),
+        ["trainer.accumulate_grad_batches=2"],
+        pytest.param(["scheduler=step", "optimizer=sgd"], marks=pytest.mark.slow),
+        pytest.param(["data.batch_size=19", "data.size=32", "trainer.max_epochs=4"], marks=pytest.mark.slow),
+        ["scheduler=plateau", "scheduler.patience=0"],
+        ["early_stopping=1", "trainer.max_epochs=4"],
+        pytest.param(["keep=2"], marks=pytest.mark.slow),
+        ["trainer.val_check_interval=2"],
+        pytest.param(["trainer.check_val_every_n_epoch=2"], marks=pytest.mark.slow),
+        pytest.param(["trainer.limit_train_batches=3"], marks=pytest.mark.slow),
+        pytest.param(
+            ["model=combined", "backbone@model.members.densenet=resnet10t", "labels=ignore"], marks=pytest.mark.slow
+        ),
+    ],
+    ids=lambda options: options[0].replace("=", "-"),
+)
+@pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 6])
+def test_whatever_is_trained_goes_on(tmp_path, phantom, undisturbed, monkeypatch, options, count):
+    whole = undisturbed(*options)
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", count)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT, *options)
+    start(tmp_path, phantom, *SHORT, *options, "resume=auto")
+    check_equal(tmp_path, whole)
+
+
+def test_workers_may_change_and_the_bits_stay(tmp_path, phantom, undisturbed, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 7)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT, "data.workers=2")
+    start(tmp_path, phantom, *SHORT, "resume=auto")
+    check_equal(tmp_path, undisturbed())
+
+
+def test_a_failure_between_steps_leaves_what_was_trained(tmp_path, phantom, undisturbed, monkeypatch):
+    """An unreadable film in the second epoch: mended, the run goes on from the step before it."""
+    original = ViewDataset.read
+    with monkeypatch.context() as patch:
+        patch.setattr(ViewDataset, "read", lambda self, keys: original(self, keys) if keys[0][0] < 1 else fail())
+        with pytest.raises(ProblemError, match="unreadable"):
+            start(tmp_path, phantom, *SHORT)
+    assert json.loads((tmp_path / "state.json").read_text())["state"] == "failed"
+    start(tmp_path, phantom, *SHORT, "resume=auto")
+    check_equal(tmp_path, undisturbed())
+
+
+def fail():
+    raise ProblemError("unreadable")
+
+
+def test_a_loss_that_is_nan_leaves_no_nan(tmp_path, phantom, undisturbed, monkeypatch):
+    original, calls = MaskedBCE.forward, []
+
+    def forward(self, *rows):
+        calls.append(1)
+        return original(self, *rows) * (math.nan if len(calls) == 12 else 1)  # 2 sanity, 5, 3 of validation, then 2
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MaskedBCE, "forward", forward)
+        with pytest.raises(ProblemError, match="the loss is nan at epoch 1, step 6") as caught:
+            start(tmp_path, phantom, *SHORT)
+    assert "patient" in str(caught.value)
+    weights = read(tmp_path, "last")["state_dict"].values()
+    assert all(torch.isfinite(values.float()).all() for values in weights)
+    start(tmp_path, phantom, *SHORT, "resume=auto")
+    check_equal(tmp_path, undisturbed())
+
+
+def test_another_configuration_is_refused_with_the_difference(tmp_path, phantom, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 2)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT)
+    with pytest.raises(ProblemError, match="seed: 0 before, 1 now") as caught:
+        start(tmp_path, phantom, *SHORT, "seed=1", "resume=auto")
+    assert "optimizer.lr" not in str(caught.value)
+    with pytest.raises(ProblemError, match="laid out for all its epochs"):
+        start(tmp_path, phantom, *SHORT, "trainer.max_epochs=3", "resume=auto")
+
+
+def test_data_may_move_and_are_known_by_what_they_hold(tmp_path, phantom, undisturbed, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 7)
+        with pytest.raises(Stopped):
+            start(tmp_path / "run", phantom, *SHORT)
+    shutil.copytree(phantom, tmp_path / "moved")
+    shutil.copytree(phantom, tmp_path / "other")
+    table = tmp_path / "other/CheXpert-v1.0-small/train.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(ProblemError, match=r"train: 39 images.* before, 38 images") as caught:
+        start(tmp_path / "run", phantom, *SHORT, f"data.root={tmp_path / 'other'}", "resume=auto")
+    assert caught.value.where == str(tmp_path / "other")
+    start(tmp_path / "run", phantom, *SHORT, f"data.root={tmp_path / 'moved'}", "resume=auto")
+    check_equal(tmp_path / "run", undisturbed())
+
+
+def test_a_run_on_features_goes_on_with_the_weights_that_made_them(tmp_path, phantom, undisturbed, monkeypatch, capsys):
+    frozen = ["backbone.frozen=true", "data.augmentation=null", f"features={tmp_path / 'cache'}"]
+    source = undisturbed()
+    options = [*SHORT, *frozen]
+    start(tmp_path / "whole", phantom, *options, f"start_from={source}")
+    made = sorted((tmp_path / "cache").rglob("*"))
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 7)
+        with pytest.raises(Stopped):
+            start(tmp_path / "run", phantom, *options, f"start_from={source}")
+    capsys.readouterr()
+    start(tmp_path / "run", phantom, *options, f"start_from={tmp_path / 'gone'}", "resume=auto")
+    assert f"note: start_from stays {source}: " in capsys.readouterr().err
+    assert yaml.safe_load((tmp_path / "run" / run_files.CONFIG).read_text())["start_from"] == str(source)
+    assert sorted((tmp_path / "cache").rglob("*")) == made
+    check_equal(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_finished_run_is_not_repeated_but_may_be_trained_on(tmp_path, phantom, undisturbed, capsys):
+    options = ["scheduler=constant", "optimizer.lr=1e-3"]
+    mean = start(tmp_path, phantom, *SHORT, *options, "trainer.max_epochs=1")
+    written = (tmp_path / "checkpoints/last.ckpt").stat().st_mtime
+    assert start(tmp_path, phantom, *SHORT, *options, "trainer.max_epochs=1", "resume=auto") == mean
+    assert "finished before" in capsys.readouterr().out
+    assert (tmp_path / "checkpoints/last.ckpt").stat().st_mtime == written
+    start(tmp_path, phantom, *SHORT, *options, "resume=auto")
+    check_equal(tmp_path, undisturbed(*options))
+
+
+@pytest.mark.parametrize(
+    ("figures", "message"), [("{", "damaged"), ("{}", "a finished run without its figures"), (None, "without its")]
+)
+def test_a_finished_run_without_readable_figures_is_told(figures, message, tmp_path, phantom, capsys):
+    options = [*SHORT, "trainer.max_epochs=0", "trainer.accelerator=cpu"]
+    start(tmp_path, phantom, *options)
+    (tmp_path / "metrics.json").unlink()
+    if figures is not None:
+        (tmp_path / "metrics.json").write_text(figures)
+    with pytest.raises(ProblemError, match=message):
+        start(tmp_path, phantom, *options, "resume=auto")
+    assert "finished before" not in capsys.readouterr().out
+
+
+def test_a_folder_in_use_is_refused(tmp_path, phantom):
+    """The lock is the system's: it is gone with the process, however that ends."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(ProblemError, match="a run is working in this folder"), alone(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    with alone(tmp_path):
+        pass
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from chexpert.runs.state import alone
+with alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_curves_go_on_without_a_step_twice(tmp_path, phantom, undisturbed, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(patch, "training_step", 7)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT)
+    start(tmp_path, phantom, *SHORT, "resume=auto")
+    for tag in ("train/loss", "val/loss", "val/auroc_mean", "lr-AdamW"):
+        assert read_curve(tmp_path, tag) == read_curve(undisturbed(), tag), tag
+
+
+def read_curve(run: Path, tag: str) -> list[tuple[int, float]]:
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+@pytest.mark.parametrize("way", ["path", pytest.param("auto", marks=pytest.mark.slow)])
+def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undisturbed, way):
+    """Killed without warning in its second epoch; the settings of the run need not be given again."""
+    folder = tmp_path / "outputs" / "run"
+    given = ["data=small", f"data.root={phantom}", *TINY, *SHORT]
+    command = [sys.executable, str(PROJECT / "train.py"), *given, f"hydra.run.dir={folder}"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True
+    ) as running:
+        while not next(running.stdout).startswith("epoch 1"):
+            pass
+        running.kill()
+    again = [f"resume={folder}"] if way == "path" else [*given, "resume=auto", f"hydra.run.dir={folder.parent}/new"]
+    done = train(*again, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+    check_equal(folder, undisturbed())
+    state = json.loads((folder / "state.json").read_text())
+    assert (state["state"], len(state["resumed"])) == ("finished", 1)
+
+
+# Each write of last.ckpt within an epoch, as by save_minutes: what a kill leaves there goes on.
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["trainer.limit_train_batches=3"],
+        pytest.param(["trainer.accumulate_grad_batches=2", "trainer.val_check_interval=3"], marks=pytest.mark.slow),
+        pytest.param(
+            ["scheduler=plateau", "scheduler.patience=0", "trainer.val_check_interval=2"], marks=pytest.mark.slow
+        ),
+        pytest.param(["averaging=ema", "keep=2", "trainer.max_epochs=3"], marks=pytest.mark.slow),
+    ],
+    ids=["plain", "accumulation", "plateau", "ema"],
+)
+def test_a_run_goes_on_from_every_write(tmp_path, phantom, monkeypatch, options):
+    whole, copies = tmp_path / "whole", tmp_path / "copies"
+    original = LastCheckpoint.save
+
+    def save(self, trainer):
+        original(self, trainer)
+        shutil.copytree(whole, copies / f"{len(list(copies.glob('*'))):02d}")
+
+    copies.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(LastCheckpoint, "save", save)
+        start(whole, phantom, *SHORT, "save_minutes=1e-9", *options)
+    assert len(list(copies.iterdir())) > 5
+    for copy in sorted(copies.iterdir()):
+        start(copy, phantom, *SHORT, "save_minutes=1e-9", "resume=auto", *options)
+        for name in ("last", "best"):
+            found = find_differences(read(copy, name), read(whole, name))
+            assert [place for place in found if "scheduler_progress" not in place] == [], (copy.name, name)
+        assert sorted(path.name for path in (copy / "checkpoints").iterdir()) == sorted(
+            path.name for path in (whole / "checkpoints").iterdir()
+        )
+
+
+def test_what_early_stopping_decided_in_the_first_epoch_stays_decided(tmp_path, phantom, monkeypatch):
+    options = ["trainer.val_check_interval=2", "early_stopping=0", "optimizer.lr=1e-30", "trainer.max_epochs=3"]
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "judge", lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # it is trained, not judged
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT, *options)
+    steps = read(tmp_path, "last")["global_step"]
+    assert 0 < steps < 5
+    start(tmp_path, phantom, *SHORT, *options, "resume=auto")
+    assert read(tmp_path, "last")["global_step"] == steps
+
+
+def test_checkpoints_that_stay_do_not_name_the_best_epoch(tmp_path, phantom):
+    start(tmp_path, phantom, *SHORT, "keep_every=1", "keep=2", "trainer.max_epochs=3")
+    epoch = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)["epoch"]
+    assert json.loads((tmp_path / "metrics.json").read_text())["best_epoch"] == epoch
+
+
+@pytest.mark.parametrize("signum", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT])
+@pytest.mark.parametrize("line", ["run folder", pytest.param("epoch 1", marks=pytest.mark.slow)])
+def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(tmp_path, phantom, signum, line):
+    """As a terminal and batch systems send it; the loader's processes must not end the run in their way."""
+    given = ["data=small", f"data.root={phantom}", *TINY, *SHORT, "data.workers=2", "trainer.max_epochs=50"]
+    command = [sys.executable, str(PROJECT / "train.py"), *given, f"hydra.run.dir={tmp_path}/run"]
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **piped) as running:
+        while not next(running.stdout).startswith(line):
+            pass
+        time.sleep(2)  # into the trial validation, or the next epoch
+        os.killpg(running.pid, signum)
+        _, told = running.communicate(timeout=60)
+    assert running.returncode == 128 + signum, told
+    assert f"stopped by {signum.name}; go on with" in told
+    assert "Traceback" not in told

@@ -1,0 +1,169 @@
+"""Several processes train one model as one process would."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.runs import PROJECT, TINY, train
+
+from chexpert.distributed import count_devices
+
+# Without batch statistics, which are each process's own, and in full precision.
+SMOOTH = [
+    "backbone.name=convnext_atto",
+    "backbone.options={depths:[1,1,1,1],dims:[8,16,16,16]}",
+    "trainer.precision=32-true",
+    "explainer=[gradcam]",
+    "trainer.max_epochs=2",
+    "predict_train=true",
+]
+TWO = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
+
+
+def options(phantom: Path, *more: str) -> list[str]:
+    tiny = [option for option in TINY if not option.startswith("backbone.name")]
+    return ["data=small", f"data.root={phantom}", *tiny, *SMOOTH, "explain.score=0", *more]
+
+
+def read(folder: Path) -> dict:
+    """Figures of a run, down to the single prediction."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    rows = [(folder / "predictions" / f"{split}.csv").read_text().split() for split in ("train", "valid")]
+    return {
+        "auroc": {name: figures["value"] for name, figures in metrics["valid"]["auroc"].items()},
+        "paths": [[row.split(",")[0] for row in part] for part in rows],
+        "values": [float(value) for part in rows for row in part[2:] for value in row.split(",")[1:] if value],
+    }
+
+
+def check_equal(ours: Path, theirs: Path) -> None:
+    one, other = read(ours), read(theirs)
+    assert one["auroc"] == pytest.approx(other["auroc"], abs=1e-6)
+    assert one["paths"] == other["paths"]  # each view once, in the order of the file
+    assert one["values"] == pytest.approx(other["values"], abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory, phantom) -> Path:
+    """The run of one process."""
+    folder = tmp_path_factory.mktemp("single") / "run"
+    done = train(*options(phantom), f"hydra.run.dir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_two_processes_are_one_run(tmp_path, phantom, single):
+    """39 views in batches of 8 make a last one of 7: unlike shares. 24 validation views, 3 batches."""
+    done = train(*options(phantom, *TWO), f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("run folder:") == 2  # at the start and in the end, by the first process only
+    check_equal(tmp_path / "run", single)
+    assert list((tmp_path / "run/explanations/gradcam").glob("*/*.png"))
+
+
+@pytest.mark.slow
+def test_a_sweep_of_three_trains_each_job_on_two(tmp_path, phantom, single):
+    swept = ["data.workers=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
+    done = train("-m", *options(phantom, *TWO), *swept)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir()) == ["0", "1", "2"]
+    for job in ("0", "1", "2"):
+        check_equal(tmp_path / "sweep" / job, single)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("by", ["torchrun", "srun"])
+def test_processes_started_from_outside_agree_on_one_folder(tmp_path, phantom, single, by):
+    """Two seconds apart, so that their clocks would name two folders."""
+    ranks = []
+    for rank in range(2):
+        extra = torchrun_variables(rank) if by == "torchrun" else slurm_variables(rank)
+        command = [sys.executable, str(PROJECT / "train.py"), *options(phantom, *TWO)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"} | extra
+        ranks.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True))
+        time.sleep(2)
+    told = [rank.communicate(timeout=240)[1] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], told
+    (folder,) = (tmp_path / "outputs/chexpert").iterdir()
+    check_equal(folder, single)
+
+
+def torchrun_variables(rank: int) -> dict[str, str]:
+    """As torchrun sets them without an agent's store."""
+    names = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": 2,
+        "LOCAL_WORLD_SIZE": 2,
+        "GROUP_RANK": 0,
+        "ROLE_RANK": rank,
+    }
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29611", "TORCHELASTIC_RUN_ID": "none"}
+    return {name: str(value) for name, value in names.items()} | place
+
+
+def slurm_variables(rank: int) -> dict[str, str]:
+    """As srun sets them for two tasks on one node."""
+    names = {"SLURM_PROCID": rank, "SLURM_LOCALID": rank, "SLURM_NTASKS": 2, "SLURM_NTASKS_PER_NODE": 2}
+    job = {"SLURM_JOB_ID": "424242", "SLURM_JOB_NAME": "train", "SLURM_NODEID": "0", "SLURM_NODELIST": "127.0.0.1"}
+    return {name: str(value) for name, value in names.items()} | job
+
+
+@pytest.mark.slow
+def test_where_one_process_dies_all_are_gone(tmp_path, phantom):
+    command = [sys.executable, str(PROJECT / "train.py"), *options(phantom, *TWO, "trainer.max_epochs=200")]
+    with subprocess.Popen([*command, f"hydra.run.dir={tmp_path}/run"], stdout=subprocess.PIPE, text=True) as parent:
+        while not next(parent.stdout).startswith("epoch 2/"):
+            pass
+        ranks = find_children(parent.pid)
+        assert len(ranks) == 2
+        os.kill(ranks[1], signal.SIGKILL)
+        begun = time.monotonic()
+        parent.communicate(timeout=60)
+    assert parent.returncode != 0
+    assert time.monotonic() - begun < 30
+    assert not any(Path(f"/proc/{rank}").exists() for rank in ranks)
+    assert json.loads((tmp_path / "run/state.json").read_text())["state"] == "failed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_all_and_the_run_goes_on(tmp_path, phantom, single, signum):
+    command = [sys.executable, str(PROJECT / "train.py"), *options(phantom, *TWO, f"hydra.run.dir={tmp_path}/run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        while not next(parent.stdout).startswith("epoch 1/"):
+            pass
+        parent.send_signal(signum)
+        parent.communicate(timeout=60)
+    assert parent.returncode == 128 + signum
+    done = train(f"resume={tmp_path}/run", "trainer.devices=1", "trainer.strategy=auto")  # on fewer devices, too
+    assert done.returncode == 0, done.stderr
+    check_equal(tmp_path / "run", single)
+
+
+def find_children(parent: int) -> list[int]:
+    """The processes that torch started: spawned ones with the command line of multiprocessing."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            if f"PPid:\t{parent}\n" in status.read_text() and b"spawn_main" in (status.parent / "cmdline").read_bytes():
+                found.append(int(status.parent.name))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+@pytest.mark.parametrize(("devices", "count"), [(1, 1), (3, 3), ([0, 2], 2)])
+def test_devices_are_counted(devices, count):
+    assert count_devices({"devices": devices}) == count
+
+
+def test_on_a_cpu_all_of_them_is_one():
+    assert count_devices({"devices": "auto", "accelerator": "cpu"}) == 1
+    assert torch.cuda.is_available() or count_devices({"devices": "auto"}) == 1

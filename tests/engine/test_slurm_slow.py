@@ -1,0 +1,161 @@
+"""SLURM's commands as small scripts: what is asked of it is what a run needs, up to a requeue that goes on."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from helpers.runs import PROJECT, TINY
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from chexpert.data import write_phantom
+
+FAKES = {
+    # Starts the command once for each node, as one task each, and ends as the first of them does.
+    "srun": """
+while [ "${1#-}" != "$1" ]; do shift; done
+for node in $(seq 1 $((SLURM_JOB_NUM_NODES - 1))); do SLURM_NODEID=$node SLURM_PROCID=$node "$@" & done
+SLURM_NODEID=0 SLURM_PROCID=0 exec "$@"
+""",
+    "scontrol": """
+if [ "$1" = show ]; then echo localhost; else echo "$@" >> "$FAKE_SLURM/calls"; fi
+""",
+    "sinfo": "exit 0",
+}
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch) -> Path:
+    """The folder where the calls are written down; its commands stand before any real ones."""
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    for name, script in FAKES.items():
+        path = folder / name
+        path.write_text(f"#!/bin/bash\n{script.strip()}\n")
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    settings = {
+        "PATH": f"{folder}:{os.environ['PATH']}",
+        "FAKE_SLURM": str(folder),
+        "SLURM_JOB_ID": "4711",
+        "SLURM_JOB_NAME": "chexpert",
+        "SLURM_JOB_NUM_NODES": "1",
+        "SLURM_NNODES": "1",
+        "SLURM_NTASKS": "1",
+        "SLURM_JOB_NODELIST": "localhost",
+        "SLURM_GPUS_ON_NODE": "2",
+        "SLURM_PROCID": "0",
+        "SLURM_LOCALID": "0",
+        "SLURM_NODEID": "0",
+    }
+    for key, value in settings.items():
+        monkeypatch.setenv(key, value)
+    return folder
+
+
+@pytest.fixture
+def films(tmp_path) -> Path:
+    return write_phantom(tmp_path / "phantom", patients=20, valid=24, test=8, size=96, workers=1)
+
+
+def submit(cwd: Path, films: Path, *options: str) -> subprocess.Popen:
+    """What sbatch would run on the first node."""
+    tiny = [*TINY, "data=small", f"data.root={films}", "explainer=[]", "calibration=null", *options]
+    script = PROJECT / "docs/train.sbatch"
+    return subprocess.Popen([str(script), *tiny], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A folder that has what the script needs, and its own outputs."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("train.py", "conf", "chexpert"):
+        (folder / name).symlink_to(PROJECT / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_the_sbatch_example_trains_in_one_folder_on_one_node_and_on_two(slurm, films, checkout, monkeypatch, nodes):
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", str(nodes))
+    monkeypatch.setenv("SLURM_NTASKS", str(nodes))
+    monkeypatch.setenv("SLURM_GPUS_ON_NODE", "2" if nodes == 1 else "1")
+    said = (process := submit(checkout, films)).communicate()[0]
+    assert process.returncode == 0, said[-4000:]
+    assert [path.name for path in (checkout / "outputs").iterdir()] == ["slurm-4711"]
+    assert json.loads((checkout / "outputs/slurm-4711/state.json").read_text())["state"] == "finished"
+    assert (checkout / "outputs/slurm-4711/checkpoints/best.ckpt").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_at_the_end_of_its_time_a_job_saves_asks_to_be_requeued_and_then_goes_on(slurm, films, checkout, monkeypatch):
+    monkeypatch.setenv("SLURM_GPUS_ON_NODE", "1")
+    folder = checkout / "outputs/slurm-4711"
+    process = submit(checkout, films, "trainer.max_epochs=40")
+    while not (folder / "checkpoints/last.ckpt").exists() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGUSR1)
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 128 + signal.SIGUSR1, said[-3000:]
+    assert (slurm / "calls").read_text() == "requeue 4711\n"
+    told = json.loads((folder / "state.json").read_text())
+    assert (told["state"], told["why"]) == ("stopped", "stopped by SIGUSR1")
+    process = submit(checkout, films, "trainer.max_epochs=40")
+    said = process.communicate()[0]
+    assert process.returncode == 0, said[-3000:]
+    told = json.loads((folder / "state.json").read_text())
+    assert told["state"] == "finished"
+    assert len(told["resumed"]) == 1
+
+
+def test_the_launcher_asks_slurm_for_what_its_config_says(slurm, tmp_path):
+    import submitit
+
+    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+        cfg = compose("train", ["hydra/launcher=slurm"], return_hydra_config=True)
+    node = OmegaConf.to_container(cfg.hydra.launcher)
+    shared = ("timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "stderr_to_stdout")
+    left_out = ("_target_", "submitit_folder", "max_num_timeout", "name")
+    options = {key if key in shared else f"slurm_{key}": value for key, value in node.items() if key not in left_out}
+    executor = submitit.AutoExecutor(tmp_path, cluster="slurm")
+    executor.update_parameters(**options)
+    lines = executor._executor._make_submission_file_text("run", "id").split("\n")
+    assert "#SBATCH --signal=USR1@300" in lines
+    assert "#SBATCH --requeue" in lines
+    assert "#SBATCH --cpus-per-task=16" in lines
+    assert "#SBATCH --ntasks-per-node=1" in lines
+    assert "#SBATCH --gpus-per-node=1" in lines
+    assert "#SBATCH --time=1440" in lines
+    assert "export HF_HUB_OFFLINE=1" in lines
+    assert lines.index("export HF_HUB_OFFLINE=1") < next(n for n, line in enumerate(lines) if line.startswith("srun"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_rehearsal_of_the_launcher_runs_a_sweep_of_four(films, tmp_path):
+    sweep = tmp_path / "sweep"
+    command = [
+        sys.executable,
+        "train.py",
+        "-m",
+        "hydra/launcher=slurm_local",
+        f"hydra.sweep.dir={sweep}",
+        "seed=0,1,2,3",
+    ]
+    options = [*TINY, "data=small", f"data.root={films}", "explainer=[]", "calibration=null"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, *options], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    for number in range(4):
+        assert json.loads((sweep / f"{number}/state.json").read_text())["state"] == "finished"

@@ -1,0 +1,592 @@
+"""The main job, whole, through the real command; and what stops it."""
+
+import csv
+import json
+import re
+import shlex
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers.runs import LIME, TINY, start, train
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+import chexpert
+from chexpert.engine.fit import telling_no_room
+from chexpert.errors import ProblemError
+from chexpert.observations import COMPETITION, PARENTS
+from chexpert.runs import files as run_files
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, phantom) -> tuple[Path, str]:
+    """The run folder and the standard output of one run of the real command."""
+    folder = tmp_path_factory.mktemp("outputs") / "run"
+    done = train("data=small", f"data.root={phantom}", f"hydra.run.dir={folder}", *TINY, *LIME)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_every_artifact_lies_where_it_should(finished):
+    folder, _ = finished
+    for name in (
+        "config.yaml",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "metrics.json",
+        "predictions/valid.csv",
+    ):
+        assert (folder / name).is_file(), name
+    assert list((folder / "tensorboard").glob("events*"))
+    for explainer in ("gradcam", "lime"):
+        manifest = json.loads((folder / "explanations" / explainer / "manifest.json").read_text())
+        assert len(manifest) == 2 * 3  # views x most probable observations
+        for entry in manifest:
+            picture = Image.open(folder / "explanations" / entry["picture"])
+            assert picture.width > 400
+            stored = np.load(folder / "explanations" / entry["map"])
+            assert stored["map"].shape == (64, 64)
+            assert 0 <= stored["map"].min() <= stored["map"].max() <= 1
+            assert entry["truth"] in (0, 1)
+            assert (folder / "explanations/views" / f"{Path(entry['picture']).parent.name}.png").is_file()
+        assert (folder / "explanations" / explainer / "sheet.png").is_file()
+
+
+def test_metrics_have_the_fixed_format_and_equal_scikit_learn_on_the_written_predictions(finished, phantom):
+    folder, _ = finished
+    metrics = json.loads((folder / "metrics.json").read_text())
+    valid = metrics["valid"]
+    assert set(metrics) == {"valid", "epoch_chosen_on", "best_epoch", "seconds", "skipped"}
+    assert valid["n"] == 24
+    assert metrics["best_epoch"] == 0
+    table = csv.DictReader((phantom / "CheXpert-v1.0-small/valid.csv").open())
+    labels = {row["Path"]: row for row in table if row["Frontal/Lateral"] == "Frontal"}
+    rows = list(csv.DictReader((folder / "predictions" / "valid.csv").open()))
+    assert [row["Path"] for row in rows] == list(labels)
+    for name in COMPETITION:
+        truth = [float(labels[row["Path"]][name]) for row in rows]
+        expected = roc_auc_score(truth, [float(row[name]) for row in rows])
+        assert valid["auroc"][name]["value"] == pytest.approx(expected, abs=1e-6)
+        assert valid["auroc"][name]["positives"] == sum(truth)
+    values = [valid["auroc"][name]["value"] for name in COMPETITION]
+    assert valid["auroc_mean"] == pytest.approx(sum(values) / 5, abs=1e-9)
+    assert valid["auroc_mean_over"] == list(COMPETITION)
+
+
+def test_a_run_may_choose_on_held_out_patients_and_report_studies_of_valid_and_test(tmp_path, phantom, capsys):
+    options = ["data.dev=0.3", "data.test=true", "data.views=all", "level=study", "explainer=[gradcam]"]
+    mean = start(tmp_path / "run", phantom, *options)
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert metrics["epoch_chosen_on"] == "dev"
+    assert_concluded(tmp_path / "run", metrics)
+    assert mean == pytest.approx(metrics["dev"]["auroc_mean"], abs=1e-9)
+    assert [(metrics[split]["level"], metrics[split]["n"]) for split in ("valid", "test")] == [
+        ("study", 24),
+        ("study", 8),
+    ]
+    data = json.loads((tmp_path / "run/data.json").read_text())
+    for split in ("dev", "valid", "test"):
+        assert len(read_predictions(tmp_path / "run", split)) == data["splits"][split]["images"]
+        assert metrics[split]["n"] == data["splits"][split]["studies"]
+    truth = {row["Study"]: row for row in csv.DictReader((phantom / "CheXpert-v1.0-small/groundtruth.csv").open())}
+    scores = defaultdict(list)
+    for path, row in read_predictions(tmp_path / "run", "test").items():
+        scores[path.rpartition("/")[0]].append(row["Pleural Effusion"])
+    labels = [float(truth[study]["Pleural Effusion"]) for study in scores]
+    expected = roc_auc_score(labels, [max(values) for values in scores.values()])
+    assert metrics["test"]["auroc"]["Pleural Effusion"]["value"] == pytest.approx(expected, abs=1e-6)
+    manifest = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())
+    assert all("/valid/" in entry["view"] for entry in manifest)
+    assert (
+        "AUROC, synthetic images, test split, labels of test_labels.csv, studies (max over views), n = 8"
+        in capsys.readouterr().out
+    )
+
+
+def assert_concluded(run: Path, metrics: dict) -> None:
+    """Thresholds and calibration were chosen on dev alone, and the evaluations say what metrics.json says."""
+    calibration = json.loads((run / "calibration.json").read_text())
+    assert (calibration["method"], calibration["fitted_on"]) == ("platt", "dev")
+    assert list(calibration["levels"]) == ["study", "image"]
+    for split in ("dev", "valid", "test"):
+        told = json.loads((run / "evaluation" / f"{split}.json").read_text())
+        assert {name: own["value"] for name, own in told["auroc"].items()} == {
+            name: own["value"] for name, own in metrics[split]["auroc"].items()
+        }
+        assert told["auroc_mean"]["value"] == metrics[split]["auroc_mean"]
+        assert (told["split"], told["level"], told["n"]) == (split, "study", metrics[split]["n"])
+        assert (told["operating_points"] is None) == (split == "dev")
+        assert (told["groups"] == {}) == (split == "dev")
+        assert (told["calibrated"] is None) == (split == "dev")
+
+
+def test_the_last_lines_say_where_to_look(finished):
+    folder, output = finished
+    assert "Pleural Effusion" in output
+    assert str(folder.name) in output
+    assert "-m tensorboard.main --host 127.0.0.1" in output
+
+
+def test_a_checkpoint_loads_in_one_call_and_predicts_what_the_run_wrote(finished, phantom):
+    folder, _ = finished
+    loaded = chexpert.load(folder)
+    row = next(csv.DictReader((folder / "predictions" / "valid.csv").open()))
+    with torch.no_grad():
+        logits = loaded.model(loaded.preprocessing(phantom / row["Path"])[None])
+    expected = [float(row[name]) for name in loaded.observations]
+    assert logits.sigmoid()[0].tolist() == pytest.approx(expected, abs=1e-6)
+    assert loaded.preprocessing.size == 64
+
+
+def test_tensorboard_has_losses_rates_auroc_curves_hparams_and_explanations(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tags: dict[str, set] = {}
+    for file in (finished[0] / "tensorboard").glob("events*"):
+        for kind, names in EventAccumulator(str(file)).Reload().Tags().items():
+            tags.setdefault(kind, set()).update(names if isinstance(names, list) else [])
+    assert {"train/loss", "val/loss", "val/auroc_mean", "val/auroc/Edema", "hparams/auroc_mean"} <= tags["scalars"]
+    assert any(tag.startswith("lr-") for tag in tags["scalars"])
+    assert {"explanations/gradcam", "explanations/lime"} <= tags["images"]
+    assert {"auroc/Intervals/valid", "calibration/Reliability/valid", "groups/Intervals/valid"} <= tags["images"]
+    assert {"auroc/valid/mean", "calibration/valid/ece_before/Edema"} <= tags["scalars"]
+    assert "valid/Edema" in tags["tensors"]
+
+
+def test_explainers_are_judged_in_a_file_the_table_and_tensorboard(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder, output = finished
+    scored = json.loads((folder / "explanations/quality.json").read_text())["explainers"]
+    assert {name: list(own["observations"]) for name, own in scored.items()} == {
+        "hirescam": list(COMPETITION),
+        "gradcam": list(COMPETITION),
+        "lime": list(COMPETITION),
+    }
+    files = (folder / "tensorboard").glob("events*")
+    tags = {tag for file in files for tag in EventAccumulator(str(file)).Reload().Tags()["scalars"]}
+    for name, own in scored.items():
+        assert re.search(rf"^{name} +hit +mass/area +gap +sanity", output, re.MULTILINE)
+        hits = {o: figures["hit_rate"]["value"] for o, figures in own["observations"].items()}
+        assert any(value is not None for value in hits.values())
+        for observation, value in hits.items():
+            assert (f"explain/{name}/hit_rate/{observation}" in tags) == (value is not None)
+
+
+def test_the_same_seed_gives_the_same_metrics_and_maps_whatever_the_workers(tmp_path, phantom):
+    start(tmp_path / "one", phantom)
+    start(tmp_path / "two", phantom, "data.workers=2")
+    one, two = ((tmp_path / name / "predictions/valid.csv").read_text() for name in ("one", "two"))
+    assert one == two
+    for path in (tmp_path / "one" / "explanations").rglob("*.npz"):
+        other = np.load(tmp_path / "two" / path.relative_to(tmp_path / "one"))
+        assert (np.load(path)["signed"] == other["signed"]).all()
+
+
+def test_a_combined_model_with_all_14_observations_leaves_every_artifact(tmp_path, phantom):
+    overrides = [
+        "model=combined",
+        "backbone@model.members.densenet=resnet18",
+        "model.members.efficientnet.name=mnasnet_small",
+        "observations=all",
+        "explain.observations=[Cardiomegaly]",
+    ]
+    start(tmp_path / "run", phantom, *overrides)
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())["valid"]
+    assert metrics["auroc"]["Fracture"] == {"value": None, "positives": 0, "negatives": 24}
+    assert metrics["auroc_mean_over"] == list(COMPETITION)
+    (entry, *_) = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())
+    assert set(entry["layer"]) == {"densenet", "efficientnet"}
+    stored = np.load(tmp_path / "run/explanations" / entry["map"])
+    assert {"members_densenet", "members_efficientnet"} <= set(stored)
+
+
+def test_a_member_starts_from_an_earlier_run_and_stays_frozen(tmp_path, phantom, finished):
+    overrides = [
+        "model=combined",
+        "backbone@model.members.densenet=resnet18",
+        "model.members.efficientnet.name=mnasnet_small",
+        f"model.members.efficientnet.pretrained={finished[0] / 'checkpoints/best.ckpt'}",
+        "model.members.efficientnet.frozen=true",
+        "explainer=[]",
+    ]
+    start(tmp_path / "run", phantom, *overrides)
+    before = chexpert.load(finished[0]).model.members["backbone"].state_dict()
+    after = chexpert.load(tmp_path / "run").model.members["efficientnet"].state_dict()
+    assert all((before[key] == after[key]).all() for key in before)
+
+
+def test_a_sweep_leaves_one_numbered_folder_a_job_and_goes_on_after_one_that_failed(tmp_path, phantom):
+    sweep = f"-m optimizer.lr=1e-3,-1 labels=zeros,lsr explainer=[] hydra.sweep.dir={tmp_path}/sweep".split()
+    sweep += ["data=small", f"data.root={phantom}"]
+    done = train(*sweep, *TINY)
+    assert done.returncode != 0
+    assert "error in job 2 (optimizer.lr=-1, labels=zeros, " in done.stderr
+    assert "a learning rate of -1 is not possible" in done.stderr
+    states = [json.loads((tmp_path / "sweep" / job / "state.json").read_text()) for job in "0123"]
+    assert [state["state"] for state in states] == ["finished", "finished", "failed", "failed"]
+    assert [(tmp_path / "sweep" / job / "metrics.json").is_file() for job in "0123"] == [True, True, False, False]
+    assert states[2]["why"].startswith("a learning rate of -1 is not possible")
+    assert "optimizer.lr=-1" in states[3]["overrides"]
+    rows = {row["job"]: row for row in csv.DictReader((tmp_path / "sweep/table.csv").open())}
+    assert [rows[job]["state"] for job in "0123"] == ["finished", "finished", "failed", "failed"]
+    assert [rows[job]["why"] for job in "23"] == ["a learning rate of -1 is not possible"] * 2
+    assert f"written:  {tmp_path}/sweep/table.csv" in done.stdout  # though Hydra ends with the error of a job
+
+
+def read_predictions(run: Path, split: str) -> dict[str, dict[str, float]]:
+    """Probabilities by observation, by path."""
+    rows = list(csv.DictReader((run / "predictions" / f"{split}.csv").open()))
+    return {row.pop("Path"): {name: float(p) for name, p in row.items()} for row in rows}
+
+
+def assert_loads(run: Path, phantom: Path, split: str = "valid") -> None:
+    """The loaded model gives the probabilities that the run wrote."""
+    loaded = chexpert.load(run)
+    path, expected = next(iter(read_predictions(run, split).items()))
+    with torch.no_grad():
+        logits = loaded.model(loaded.preprocessing(phantom / path)[None])
+    assert logits.sigmoid()[0].tolist() == pytest.approx(list(expected.values()), abs=1e-6)
+    assert list(expected) == loaded.observations
+
+
+def test_three_classes_leave_a_model_of_plain_observations(tmp_path, phantom):
+    start(tmp_path / "run", phantom, "labels=best_per_observation", "explainer=[gradcam]")
+    assert_loads(tmp_path / "run", phantom)
+    model = chexpert.load(tmp_path / "run").model
+    assert model.readout.uncertain == [COMPETITION.index("Cardiomegaly"), COMPETITION.index("Pleural Effusion")]
+    assert model.head.out_features == 7
+
+
+@pytest.fixture(scope="module")
+def stage1(tmp_path_factory, phantom) -> Path:
+    folder = tmp_path_factory.mktemp("pham") / "stage1"
+    start(folder, phantom, "experiment=pham_stage1", "explainer=[gradcam]")
+    return folder
+
+
+def test_conditional_probabilities_are_multiplied_wherever_the_model_is_used(stage1, phantom):
+    assert_loads(stage1, phantom)
+    for row in read_predictions(stage1, "valid").values():
+        assert all(row[child] <= row[parent] for child, parent in PARENTS.items())
+    (entry, *_) = json.loads((stage1 / "explanations/gradcam/manifest.json").read_text())
+    expected = read_predictions(stage1, "valid")[entry["view"]][entry["observation"]]
+    assert entry["probability"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_second_stage_moves_the_last_layer_alone(tmp_path, phantom, stage1):
+    start(tmp_path / "run", phantom, "experiment=pham_stage2", f"start_from={stage1}", "explainer=[]")
+    before, after = (chexpert.load(run).model for run in (stage1, tmp_path / "run"))
+    assert after.readout.parents == before.readout.parents
+    moved = [key for key, value in after.state_dict().items() if not torch.equal(value, before.state_dict()[key])]
+    assert moved == ["head.weight", "head.bias"]
+
+
+def frontal_paths(phantom):
+    """Paths of the training views that a run sees by default, in file order."""
+    table = csv.DictReader((phantom / "CheXpert-v1.0-small/train.csv").open())
+    return [row["Path"] for row in table if row["Frontal/Lateral"] == "Frontal"]
+
+
+def test_a_second_run_learns_from_the_predictions_of_a_first(tmp_path, phantom):
+    start(tmp_path / "first", phantom, "labels=ignore", "predict_train=true", "explainer=[]")
+    assert_loads(tmp_path / "first", phantom, "train")
+    assert list(read_predictions(tmp_path / "first", "train")) == frontal_paths(phantom)
+    options = ["labels=self_trained", f"labels.predictions={tmp_path / 'first'}", "explainer=[]"]
+    assert start(tmp_path / "second", phantom, *options) > 0
+
+
+def test_a_finished_run_predicts_on_training_views_without_training(tmp_path, phantom, finished):
+    options = [f"start_from={finished[0]}", "trainer.max_epochs=0", "predict_train=true", "explainer=[]"]
+    start(tmp_path / "run", phantom, *options)
+    assert len(read_predictions(tmp_path / "run", "train")) == len(frontal_paths(phantom))
+    shutil.copytree(finished[0] / "checkpoints", tmp_path / "run/checkpoints")  # a run that only judges has none
+    assert_loads(tmp_path / "run", phantom, "train")
+
+
+def test_a_model_is_not_read_otherwise_than_it_was_trained(tmp_path, phantom, stage1):
+    message = refuse(tmp_path, phantom, f"start_from={stage1}", "observations=all", "trainer.max_epochs=0")
+    assert f"where: start_from={stage1}" in message
+
+
+def test_a_checkpoint_from_before_there_were_readouts_loads(tmp_path, finished):
+    content = torch.load(finished[0] / "checkpoints/best.ckpt", weights_only=True)
+    del content["chexpert"]["readout"]
+    torch.save(content, tmp_path / "old.ckpt")
+    image = torch.randint(0, 256, (1, 1, 64, 64), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(chexpert.load(tmp_path / "old.ckpt").model(image), chexpert.load(finished[0]).model(image))
+
+
+def test_a_policy_that_leaves_almost_nothing_to_learn_from_is_told(tmp_path, phantom, capsys):
+    overrides = ["observations=[Edema,No Finding]", "mean_over=[Edema]", "labels.blank=ignore", "explainer=[]"]
+    start(tmp_path / "run", phantom, *overrides)
+    assert re.search(r"warning: No Finding has \d+ positive and 0 negative labels to learn", capsys.readouterr().err)
+
+
+def test_a_run_goes_on_where_no_observation_has_both_classes(tmp_path, phantom, capsys):
+    mean = start(tmp_path / "run", phantom, "observations=[Fracture]", "mean_over=[Fracture]", "explainer=[]")
+    assert np.isnan(mean)
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())["valid"]
+    assert metrics["auroc_mean"] is None
+    assert (tmp_path / "run/checkpoints/best.ckpt").is_file()
+    assert "undefined" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_judged_and_explained_again_without_training(tmp_path, phantom, finished):
+    view = "patient64541/study1/view1_frontal.jpg"
+    overrides = [f"start_from={finished[0]}", "trainer.max_epochs=0", f"explain.views=[{view}]", "explainer=[gradcam]"]
+    overrides.append("explain.score=0")
+    mean = start(tmp_path / "again", phantom, *overrides)
+    assert mean == pytest.approx(json.loads((finished[0] / "metrics.json").read_text())["valid"]["auroc_mean"])
+    folders = {path.name for path in (tmp_path / "again/explanations/gradcam").iterdir() if path.is_dir()}
+    assert folders == {"maps", "patient64541_study1_view1_frontal"}
+    assert not (tmp_path / "again/explanations/quality.json").exists()
+
+
+def test_a_model_is_not_judged_at_another_size_than_it_was_trained_at(tmp_path, phantom, finished):
+    assert "data.size=64" in refuse(
+        tmp_path, phantom, f"start_from={finished[0]}", "trainer.max_epochs=0", "data.size=96"
+    )
+
+
+def refuse(tmp_path: Path, phantom: Path, *overrides: str) -> str:
+    """The message of a job that must stop, leaving no folder behind."""
+    with pytest.raises(ProblemError) as caught:
+        start(tmp_path / "run", phantom, *overrides)
+    assert not (tmp_path / "run").exists()
+    return str(caught.value)
+
+
+@pytest.fixture
+def copy(tmp_path, phantom) -> Path:
+    return Path(shutil.copytree(phantom, tmp_path / "copy")) / "CheXpert-v1.0-small"
+
+
+def test_a_csv_without_a_column_is_refused(tmp_path, copy):
+    table = copy / "train.csv"
+    table.write_text(table.read_text().replace("Edema", "Oedema", 1))
+    assert "no column 'Edema'" in refuse(tmp_path, copy.parent)
+
+
+def test_a_strange_label_is_refused_with_its_line(tmp_path, copy):
+    table = copy / "train.csv"
+    lines = table.read_text().splitlines()
+    lines[4] = lines[4].rpartition(",")[0] + ",2.0"
+    table.write_text("\n".join(lines) + "\n")
+    message = refuse(tmp_path, copy.parent)
+    assert "line 5" in message
+    assert "Support Devices" in message
+
+
+def test_a_missing_image_is_refused_or_skipped_and_counted(tmp_path, copy):
+    gone = next(copy.glob("train/*/*/*_frontal.jpg"))
+    gone.unlink()
+    assert "missing" in refuse(tmp_path, copy.parent)
+    start(tmp_path / "run", copy.parent, "data.on_missing=skip", "explainer=[]")
+    skipped = json.loads((tmp_path / "run/metrics.json").read_text())["skipped"]
+    assert skipped == [f"CheXpert-v1.0-small/{gone.relative_to(copy)}"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, workers):
+    image = next(copy.glob("train/*/*/*_frontal.jpg"))
+    image.write_bytes(image.read_bytes()[:1500])
+    folder = tmp_path / "run"
+    done = train("data=small", f"data.root={copy.parent}", f"hydra.run.dir={folder}", *TINY, f"data.workers={workers}")
+    assert done.returncode == 1
+    assert str(image) in done.stderr
+    assert "data.on_missing=skip" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads((folder / "state.json").read_text())["state"] == "failed"
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["last.ckpt"]  # what was trained until then
+
+
+def test_a_problem_of_the_config_stops_the_command_with_one_message(tmp_path):
+    for wrong, what in (("+foo=1", "unknown key 'foo'"), ("level=patient", "not a folder")):
+        done = train("data=small", "data.root=/no/such", wrong, f"hydra.run.dir={tmp_path / 'run'}")
+        assert done.returncode == 1
+        assert what in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_that_cannot_be_made_or_is_in_use_is_told(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for folder, what in ((tmp_path / "file" / "run", "cannot be made"), (tmp_path, "not empty")):
+        done = train(f"hydra.run.dir={folder}")
+        assert done.returncode == 1
+        assert what in done.stderr
+        assert "Traceback" not in done.stderr
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("wrong", [["trainer.max_epoch=1"], ["data=smal"], ["sede=1"], ["explain.count=abc"]])
+def test_a_mistyped_argument_ends_the_command_without_a_traceback(tmp_path, wrong):
+    done = train(*wrong, f"hydra.run.dir={tmp_path / 'run'}")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        ("optimizer.lr=-1", "optimizer"),
+        ("optimizer.lr=abc", "optimizer"),
+        ("trainer.precision=foo", "trainer"),
+        ("backbone.name=vit_tiny_patch16_384", "data.size"),
+    ],
+)
+def test_a_value_that_a_constructor_refuses_is_told_before_data_is_read(
+    tmp_path, phantom, override, where, monkeypatch
+):
+    monkeypatch.setattr("chexpert.data.CheXpertDataModule.setup", lambda *_: pytest.fail("data was read"))
+    assert f"where: {where}" in refuse(tmp_path, phantom, override)
+
+
+def test_loading_a_checkpoint_runs_only_the_project_s_models(tmp_path, finished):
+    content = torch.load(finished[0] / "checkpoints/best.ckpt", weights_only=True)
+    target = {"_target_": "chexpert.runs.files.write_json", "path": str(tmp_path / "owned"), "content": 1}
+    content["chexpert"]["config"]["model"]["backbone"] = target
+    torch.save(content, tmp_path / "evil.ckpt")
+    with pytest.raises(ProblemError, match="not trusted"):
+        chexpert.load(tmp_path / "evil.ckpt")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_folder_with_something_in_it_is_neither_overwritten_nor_removed(tmp_path, phantom):
+    (tmp_path / "thesis.txt").write_text("the only copy")
+    with pytest.raises(ProblemError, match="not empty"):
+        start(tmp_path, phantom)
+    assert (tmp_path / "thesis.txt").read_text() == "the only copy"
+
+
+def test_a_checkpoint_of_other_observations_is_refused(tmp_path, phantom, finished):
+    assert "puts out" in refuse(tmp_path, phantom, f"start_from={finished[0]}", "observations=all")
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, phantom):
+    assert "no checkpoint" in refuse(tmp_path, phantom, f"start_from={phantom / 'CheXpert-v1.0-small/valid.csv'}")
+
+
+def test_a_view_to_explain_that_does_not_exist_is_refused_before_training(tmp_path, phantom):
+    assert "explain.views" in refuse(tmp_path, phantom, "explain.views=[patient1/study1/view1_frontal.jpg]")
+
+
+def test_masks_that_do_not_fit_the_films_are_refused_before_training(tmp_path, phantom, copy, monkeypatch):
+    masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
+    for observations in masks.values():
+        for item in observations.values():
+            item["size"] = item["size"][::-1]  # as many pixels, on a film that lies on its side
+    (copy / "gt_segmentations_val.json").write_text(json.dumps(masks))
+    monkeypatch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("it trained"))
+    message = refuse(tmp_path, copy.parent, "explain.count=24")
+    assert "the mask of" in message
+    assert "explain.masks=false" in message
+
+
+def test_masks_of_scored_views_are_checked_before_training_and_may_be_left_out_on_resume(
+    tmp_path, phantom, copy, monkeypatch, capsys
+):
+    masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
+    scored = dict.fromkeys(list(masks)[1:], masks.popitem()[1])
+    for item in [item for own in scored.values() for item in own.values()]:
+        item["size"] = item["size"][::-1] if item["size"][0] != item["size"][1] else [48, 192]
+    (copy / "gt_segmentations_val.json").write_text(json.dumps(scored))
+    options = ["explainer=[hirescam]", "explain.count=1", "explain.score=6"]
+    with monkeypatch.context() as patch:
+        patch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("it trained"))
+        message = refuse(tmp_path, copy.parent, *options)
+    assert "the mask of" in message
+    assert "explain.masks=false" in message
+    with monkeypatch.context() as patch:  # a run of before they were checked: it stops once it has trained
+        patch.setattr("chexpert.engine.fit.judge", lambda *_: (_ for _ in ()).throw(RuntimeError("stopped here")))
+        patch.setattr("chexpert.explain.ExplainCallback.check", lambda *_: None)
+        with pytest.raises(RuntimeError):
+            start(tmp_path / "run", copy.parent, *options)
+    start(tmp_path / "run", copy.parent, *options, "explain.masks=false", "resume=auto")
+    assert "explain.masks: None before, False now" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run/state.json").read_text())["state"] == "finished"
+    assert json.loads((tmp_path / "run/explanations/quality.json").read_text())["masks"] is None
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no such layer"), OSError(28, "No space left on device")])
+def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_others(
+    tmp_path, phantom, monkeypatch, capsys, error
+):
+    def fail(*_: object) -> None:
+        assert (tmp_path / "run/metrics.json").is_file()
+        assert (tmp_path / "run/evaluation/valid.json").is_file()
+        assert (tmp_path / "run/report.html").is_file()
+        raise error
+
+    monkeypatch.setattr("chexpert.engine.setup.try_explainers", lambda *_: None)
+    monkeypatch.setattr("chexpert.explain.GradCAM.__call__", fail)
+    mean = start(tmp_path / "run", phantom, "explainer=[gradcam,hirescam]", "explain.score=6", drawn=True)
+    run = tmp_path / "run"
+    told = capsys.readouterr()
+    assert f"{mean:.3f}"[1:] in told.out
+    assert f"scripts/explain.py {run} --explainer gradcam --out {run}/explanations-gradcam" in told.err
+    assert json.loads((run / "state.json").read_text())["state"] == "finished"
+    assert json.loads((run / "explanations/failed.json").read_text()).keys() == {"gradcam"}
+    assert "Traceback" not in (run / "report.html").read_text()
+    assert not (run / "explanations/gradcam").exists()
+    assert (run / "explanations/hirescam/sheet.png").is_file()
+    assert [*json.loads((run / "explanations/quality.json").read_text())["explainers"]] == ["hirescam"]
+    assert "--explainer gradcam" in (run / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["a b", "it's"])
+def test_a_report_that_cannot_be_written_fails_no_run(tmp_path, capsys, name):
+    with telling_no_room(tmp_path / name):
+        raise OSError(28, "No space left on device")
+    warning, _, command = capsys.readouterr().err.strip().rpartition(": ")
+    assert warning == "warning: the report is missing (No space left on device)"
+    assert shlex.split(command) == ["python", "scripts/make_report.py", str(tmp_path / name)]
+
+
+def test_a_full_disk_while_explaining_leaves_the_figures_and_the_report(tmp_path, phantom, monkeypatch, capsys):
+    write = run_files.write_text
+
+    def full(path: Path, text: str) -> None:
+        if (tmp_path / "run/explanations/films").exists():
+            raise OSError(28, "No space left on device")
+        write(path, text)
+
+    monkeypatch.setattr(run_files, "write_text", full)
+    start(tmp_path / "run", phantom, "explainer=[hirescam]", drawn=True)
+    assert "No space left" in capsys.readouterr().err
+    assert (tmp_path / "run/report.html").stat().st_size > 10_000
+    assert not (tmp_path / "run/explanations/hirescam").exists()
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["valid"]["n"] > 0
+
+
+@pytest.mark.slow
+def test_neither_the_cache_nor_workers_change_a_metric(tmp_path, phantom):
+    judged = []
+    for name, workers in (("plain", 0), ("built", 0), ("opened", 2)):
+        cache = [] if name == "plain" else [f"data.cache={tmp_path / 'cache'}"]
+        start(tmp_path / name, phantom, "explainer=[]", "trainer.max_epochs=2", f"data.workers={workers}", *cache)
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())["valid"]
+        judged.append((metrics, (tmp_path / name / "predictions" / "valid.csv").read_text()))
+    assert judged[0] == judged[1] == judged[2]
+
+
+def test_views_of_a_study_that_contradict_each_other_are_told_before_training(tmp_path, phantom):
+    shutil.copytree(phantom, tmp_path / "data")
+    table = tmp_path / "data/CheXpert-v1.0-small/valid.csv"
+    rows = list(csv.DictReader(table.open()))
+    lateral = next(row for row in rows if row["Frontal/Lateral"] == "Lateral")
+    lateral["Fracture"] = str(1 - float(lateral["Fracture"]))
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, lateral, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    message = refuse(tmp_path, tmp_path / "data", "level=study", "data.views=all")
+    assert "the views of a study have different labels" in message
+    assert lateral["Path"].split("/")[2] in message

@@ -1,0 +1,108 @@
+"""Losses, averages, freezing and checkpoints through the whole job, and over a stop."""
+
+import csv
+import re
+
+import pytest
+import torch
+from helpers.resumed_runs import SHORT, check_equal, read, same, stop_at
+from helpers.runs import start
+
+from chexpert.checkpoints import keep_best, read_checkpoint
+from chexpert.engine import fit as fitting
+from chexpert.errors import ProblemError
+from chexpert.observations import COMPETITION
+from chexpert.runs import files as run_files
+from chexpert.signals import Stopped
+from chexpert.training import AUCMarginLoss
+
+POWER = [
+    ["averaging=ema", "keep_every=5"],
+    ["averaging=swa", "averaging.start_epoch=1", "scheduler=constant"],
+    ["averaging=swa", "averaging.start_epoch=0", "scheduler=constant", "trainer.val_check_interval=2"],
+    ["unfreeze_epoch=1", "backbone_lr_factor=0.1", "pretrained=false"],
+    ["loss=auc_margin", "optimizer=pesg", "scheduler=step", "labels=best_per_observation"],
+    [
+        "loss=weighted_bce",
+        "scheduler=warmup_cosine",
+        "trainer.gradient_clip_val=1",
+        "trainer.accumulate_grad_batches=2",
+    ],
+    ["loss=focal", "scheduler=plateau", "scheduler.patience=0"],
+    ["loss=asymmetric", "averaging=ema", "unfreeze_epoch=1"],
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", POWER, ids=" ".join)
+@pytest.mark.parametrize(("step", "count"), [("training_step", 2), ("training_step", 6), ("validation_step", 8)])
+def test_whatever_gives_power_goes_on_to_the_same_bits(
+    tmp_path, phantom, undisturbed, monkeypatch, options, step, count
+):
+    whole = undisturbed(*options)
+    with monkeypatch.context() as patch:
+        stop_at(patch, step, count)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT, *options)
+    start(tmp_path, phantom, *SHORT, *options, "resume=auto")
+    check_equal(tmp_path, whole)
+
+
+def test_an_averaged_run_stopped_in_a_validation_goes_on_to_the_same_bits(tmp_path, phantom, undisturbed, monkeypatch):
+    test_whatever_gives_power_goes_on_to_the_same_bits(
+        tmp_path, phantom, undisturbed, monkeypatch, POWER[0], "validation_step", 5
+    )
+    run = undisturbed(*POWER[0])
+    steps = sorted(path.name for path in (run / run_files.CHECKPOINTS).glob("step-*.ckpt"))
+    assert steps == ["step-0000005.ckpt", "step-0000010.ckpt"]
+    assert run_files.kept_checkpoints(run) == [run / "checkpoints/best.ckpt"]  # no figure ranks the others
+    last = read(run, "last")
+    _, averaged = read_checkpoint(run / "checkpoints" / steps[-1])  # it loads like any other
+    assert torch.equal(averaged["head.weight"], last["state_dict"]["model.head.weight"])
+    assert not torch.equal(averaged["head.weight"], last["current_model_state"]["model.head.weight"])
+
+
+@pytest.mark.slow
+def test_a_run_begun_with_older_names_goes_on(tmp_path, phantom, undisturbed, monkeypatch):
+    options = ["keep=2", "keep_every=4"]
+    with monkeypatch.context() as patch:
+        patch.setattr(run_files, "EVERY", "step={step:07d}")
+        patch.setattr(fitting, "keep_best", lambda *given: older(keep_best(*given)))
+        stop_at(patch, "training_step", 7)
+        with pytest.raises(Stopped):
+            start(tmp_path, phantom, *SHORT, *options)
+    assert {path.name[:8] for path in (tmp_path / "checkpoints").glob("*=*")} == {"step=000", "epoch=00"}
+    start(tmp_path, phantom, *SHORT, *options, "resume=auto")
+    weights = [read(run, "last")["state_dict"] for run in (tmp_path, undisturbed(*options))]
+    assert same(*weights)  # the callbacks' states hold the names
+    assert [path.name[:8] for path in sorted((tmp_path / "checkpoints").glob("step*"))] == ["step-000", "step=000"]
+    assert sorted(run_files.kept_checkpoints(tmp_path)) == sorted(
+        [*(tmp_path / "checkpoints").glob("epoch=00*"), *(tmp_path / "checkpoints").glob("epoch-01*")]
+    )
+
+
+def older(callback):
+    callback.filename = callback.filename.replace("epoch-", "epoch=").replace("mean-", "mean=")
+    return callback
+
+
+def test_the_shares_of_positives_come_from_the_training_rows(tmp_path, phantom, monkeypatch):
+    seen = []
+    original = AUCMarginLoss.forward
+
+    def noting(self, *arguments):
+        seen.append(self.p.tolist())
+        return original(self, *arguments)
+
+    monkeypatch.setattr(AUCMarginLoss, "forward", noting)
+    short = ["labels=zeros", "trainer.max_epochs=1", "trainer.limit_train_batches=1"]
+    start(tmp_path, phantom, *SHORT, "loss=auc_margin", "optimizer=pesg", *short)
+    rows = csv.DictReader((phantom / "CheXpert-v1.0-small/train.csv").open())
+    rows = [row for row in rows if row["Frontal/Lateral"] == "Frontal"]
+    shares = [sum(row[name] == "1.0" for row in rows) / len(rows) for name in COMPETITION]
+    assert seen[-1] == pytest.approx(shares)
+
+
+def test_a_loss_that_ascends_wants_its_optimizer_before_anything_is_read(tmp_path, phantom):
+    with pytest.raises(ProblemError, match=re.escape("mend:  optimizer=pesg")):
+        start(tmp_path / "run", phantom, *SHORT, "loss=auc_margin")

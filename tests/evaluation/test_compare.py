@@ -1,0 +1,271 @@
+"""Models compared on the same rows, and what cannot be compared."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from helpers.evaluated_runs import LABELS, STUDIES, make_run, make_scores
+from sklearn.metrics import roc_auc_score
+
+from chexpert.errors import ProblemError
+from chexpert.evaluation import compare
+from chexpert.observations import COMPETITION
+from chexpert.report import describe_comparison, write_comparison
+from chexpert.runs import files as run_files
+
+
+def mean_auroc(scores):
+    return float(np.mean([roc_auc_score(LABELS[:, c], scores[:, c]) for c in range(5)]))
+
+
+def test_runs_are_ranked_by_what_scikit_learn_says(tmp_path):
+    runs = [make_run(tmp_path / name, skill) for name, skill in (("a", 0.5), ("b", 1.5), ("c", 1.0))]
+    content = compare(runs, replicates=100)
+    assert [model["name"] for model in content["models"]] == [str(runs[1]), str(runs[2]), str(runs[0])]
+    for model, skill in zip(content["models"], (1.5, 1.0, 0.5), strict=True):
+        assert model["figure"]["value"] == pytest.approx(mean_auroc(make_scores(skill)), abs=1e-9)
+        assert model["figure"]["ci_low"] < model["figure"]["value"] < model["figure"]["ci_high"]
+    assert content["models"][0]["reference"]
+    expected = mean_auroc(make_scores(1.5)) - mean_auroc(make_scores(0.5))
+    assert content["models"][2]["reference_has_more"]["value"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_ranking_by_an_observation_has_delong_beside_it(tmp_path):
+    runs = [make_run(tmp_path / name, skill, seed=seed) for name, skill, seed in (("a", 0.4, 1), ("b", 1.2, 2))]
+    best, other = compare(runs, by="edema", replicates=500)["models"]
+    c = list(COMPETITION).index("Edema")
+    assert best["figure"]["value"] == pytest.approx(roc_auc_score(LABELS[:, c], make_scores(1.2, 2)[:, c]), abs=1e-9)
+    assert best["over"] == ["Edema"]
+    assert best["figure"] == best["auroc"]["Edema"]
+    assert other["reference_has_more"]["p"] == pytest.approx(other["delong_p"], abs=0.03)
+
+
+def test_equal_models_do_not_differ(tmp_path):
+    _, second = compare([make_run(tmp_path / "a"), make_run(tmp_path / "b")], replicates=50)["models"]
+    more = second["reference_has_more"]
+    assert (more["value"], more["ci_low"], more["ci_high"]) == (0, 0, 0)
+    assert math.isnan(more["p"])
+
+
+def test_a_sweep_of_12_with_2_failed_is_compared_while_it_runs_and_after(tmp_path):
+    for job in range(9):
+        make_run(tmp_path / str(job), 0.5 + job / 10, optimizer={"lr": job})
+    make_run(tmp_path / "9", state="failed", why="the loss is nan at epoch 0")
+    make_run(tmp_path / "10", state="failed", why="cannot be built")
+    make_run(tmp_path / "11", state="running")
+    during = compare([tmp_path], replicates=20)
+    assert [model["name"] for model in during["models"]] == [str(tmp_path / str(job)) for job in range(8, -1, -1)]
+    assert [(one["name"].rpartition("/")[2], one["state"], one["why"]) for one in during["absent"]] == [
+        ("9", "failed", "the loss is nan at epoch 0"),
+        ("10", "failed", "cannot be built"),
+        ("11", "running", "since 2026-11-25T10:00:00+00:00"),
+    ]
+    assert during["differing_settings"] == ["optimizer.lr"]
+    for path in (tmp_path / "11").iterdir():
+        path.unlink()
+    (tmp_path / "11").rmdir()
+    make_run(tmp_path / "11", 2.5, optimizer={"lr": 11})
+    after = compare([tmp_path], replicates=20)
+    assert after["models"][0]["name"] == str(tmp_path / "11")
+    assert (len(after["models"]), len(after["absent"])) == (10, 2)
+
+
+def test_a_run_whose_files_are_not_there_yet_is_told(tmp_path):
+    make_run(tmp_path / "a")
+    run = make_run(tmp_path / "b")
+    run_files.predictions(run, "valid").unlink()
+    assert compare([tmp_path], replicates=10)["absent"] == [
+        {"name": str(run), "state": "finished", "why": "no predictions/valid.csv", "overrides": None}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("config.yaml", "optimizer: {lr: [", "the config cannot be read"),
+        ("metrics.json", '{"valid": {', "damaged: Expecting"),
+        ("state.json", "", "damaged: Expecting"),
+        ("predictions/valid.csv", "Path,Edema\na/b.jpg,x", "not a finite number"),
+        ("labels/valid.csv", "Path,Edema\na/b.jpg", "1 fields instead of 2"),
+    ],
+)
+def test_a_damaged_run_is_told_and_stops_no_sweep(tmp_path, name, text, told):
+    runs = [make_run(tmp_path / "sweep" / str(job), job + 0.5) for job in range(3)]
+    (runs[1] / name).write_text(text)
+    content = compare([tmp_path / "sweep"], replicates=5)
+    (absent,) = content["absent"]
+    assert (absent["name"], absent["state"]) == (str(runs[1]), "unreadable")
+    assert told in absent["why"]
+    assert name in absent["why"]
+    with pytest.raises(ProblemError, match=told):
+        compare(runs, replicates=5)
+
+
+def test_runs_of_different_levels_need_to_be_told_which(tmp_path):
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", study_score="mean")]
+    metrics = json.loads((runs[1] / run_files.METRICS).read_text())
+    run_files.write_json(runs[1] / run_files.METRICS, metrics | {"valid": {"level": "image"}})
+    with pytest.raises(ProblemError, match=r"runs of different level: image, study\n.*/b \(image\)"):
+        compare(runs, replicates=5)
+    with pytest.raises(ProblemError, match="runs of different views: max, mean"):
+        compare(runs, level="study", replicates=5)
+    content = compare(runs, level="image", replicates=5)
+    assert (content["level"], content["views"], content["n"]) == ("image", None, 120)
+
+
+def test_seeds_and_folds_of_one_configuration_are_gathered(tmp_path):
+    for seed in range(3):
+        make_run(tmp_path / f"a{seed}", 1.0, seed=seed, data={"fold": seed})
+    make_run(tmp_path / "other", 1.0, optimizer={"lr": 7})
+    content = compare([tmp_path], replicates=10)
+    values = [mean_auroc(make_scores(1.0, seed)) for seed in range(3)]
+    (group,) = content["configurations"]
+    assert group["runs"] == [str(tmp_path / f"a{seed}") for seed in range(3)]
+    assert (group["n"], group["mean"]) == (3, pytest.approx(np.mean(values), abs=1e-9))
+    assert group["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-9)
+
+
+def test_files_of_predictions_are_judged_by_given_labels(tmp_path):
+    run = make_run(tmp_path / "a", 1.0)
+    rows = zip(STUDIES[::-1], make_scores(0.3)[::-1].tolist(), strict=True)
+    file = tmp_path / "p.csv"
+    run_files.write_table(file, ["Study", *COMPETITION], ([name, *map(repr, row)] for name, row in rows))
+    content = compare([run, file], labels=run_files.labels(run, "valid"), replicates=10)
+    assert content["models"][1]["figure"]["value"] == pytest.approx(mean_auroc(make_scores(0.3)), abs=1e-9)
+    with pytest.raises(ProblemError, match="has no labels"):
+        compare([run, file], replicates=10)
+
+
+def test_only_rows_that_all_have_are_compared_and_the_others_counted(tmp_path):
+    run, cut = make_run(tmp_path / "a"), make_run(tmp_path / "b", 2.0)
+    path = run_files.predictions(cut, "valid")
+    path.write_text("\n".join(path.read_text().splitlines()[:101]) + "\n")
+    content = compare([run, cut], replicates=10)
+    assert content["n"] == 100
+    assert {model["name"]: model["left_out"] for model in content["models"]} == {str(run): 20, str(cut): 0}
+    assert content["labels_left_out"] == 20
+    expected = np.mean([roc_auc_score(LABELS[:100, c], make_scores(1.0)[:100, c]) for c in range(5)])
+    assert content["models"][1]["figure"]["value"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_other_observations_are_refused_unless_what_all_have_is_compared(tmp_path):
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", observations=COMPETITION[:3])]
+    with pytest.raises(ProblemError, match=r"no Edema, Pleural Effusion\n.*/b"):
+        compare(runs, replicates=10)
+    assert compare(runs, mean_over=["atelectasis"], replicates=10)["models"][0]["over"] == ["Atelectasis"]
+
+
+def test_other_labels_are_refused(tmp_path):
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b")]
+    path = run_files.labels(runs[1], "valid")
+    header, first, *rest = path.read_text().splitlines()
+    cells = first.split(",")
+    cells[1] = "1.0" if cells[1] == "0.0" else "0.0"
+    path.write_text("\n".join([header, ",".join(cells), *rest]))
+    with pytest.raises(ProblemError, match=r"1 rows have other labels, first patient64541/study1\n.*/a and .*/b"):
+        compare(runs, replicates=10)
+
+
+def test_no_shared_row_is_refused(tmp_path):
+    runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b")]
+    for path in (run_files.predictions(runs[1], "valid"), run_files.labels(runs[1], "valid")):
+        path.write_text(path.read_text().replace("patient6", "patient7"))
+    with pytest.raises(ProblemError, match="no row is shared by all"):
+        compare(runs, replicates=10)
+
+
+@pytest.mark.parametrize(("by", "message"), [("auc", "nothing to rank by: auc"), ("Fracture", "nothing to rank by")])
+def test_an_unknown_figure_is_told(tmp_path, by, message):
+    with pytest.raises(ProblemError, match=message):
+        compare([make_run(tmp_path / "a")], by=by, replicates=10)
+
+
+def test_nothing_to_compare_is_told(tmp_path):
+    with pytest.raises(ProblemError, match="no such file or folder"):
+        compare([tmp_path / "none"])
+    make_run(tmp_path / "a", state="failed", why="no data")
+    with pytest.raises(ProblemError, match=r"nothing to compare: .*/a failed: no data"):
+        compare([tmp_path])
+    run = make_run(tmp_path / "b")
+    with pytest.raises(ProblemError, match="given twice"):
+        compare([run, run])
+
+
+def test_a_comparison_is_told_with_its_yardstick_and_written_in_four_forms(tmp_path):
+    for seed in range(2):
+        make_run(tmp_path / "sweep" / str(seed), 1.0, seed=seed, chosen="valid")
+    make_run(tmp_path / "sweep/2", state="failed", why="<script>alert(1)")
+    content = compare([tmp_path / "sweep"], replicates=20)
+    text = describe_comparison(content)
+    assert text.splitlines()[0].startswith("mean AUROC over 5 (Atelectasis, ")
+    assert (
+        "valid split, studies (max over views), labels of valid.csv, n = 120 that all have, [95 % interval, 20" in text
+    )
+    assert "its epoch was chosen on these rows: optimistic" in text
+    assert "one configuration, 2 seeds or folds: mean 0." in text
+    paths = write_comparison(tmp_path / "out", content)
+    csv, markdown, page, _ = (path.read_text() for path in paths)
+    assert csv.splitlines()[1].startswith(("1,sweep/0,valid,study,120,0.", "1,sweep/1,valid,study,120,0."))
+    assert "| rank | model | figure |" in markdown
+    assert "<script>alert" not in page + markdown
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_what_is_written_names_no_folder_above_the_runs_and_no_file_in_settings(tmp_path):
+    for job in range(2):
+        make_run(tmp_path / "DOE_1950/sweep" / str(job), 1.0, seed=job, labels={"predictions": f"DOE{job}"})
+    make_run(tmp_path / "DOE_1950/sweep/2", state="failed", why="no file /home/DOE/a.jpg")
+    for path in write_comparison(tmp_path / "out", compare([tmp_path / "DOE_1950"], replicates=10)):
+        text = path.read_text()
+        assert "DOE" not in text
+        assert "[a path]" in text or path.suffix == ".md"
+
+
+def test_copies_of_one_run_are_no_further_seeds(tmp_path):
+    for name in "abc":
+        make_run(tmp_path / name, 1.0, seed=3)
+    assert compare([tmp_path], replicates=10)["configurations"] == []
+    with pytest.raises(ProblemError, match="given twice"):
+        compare([tmp_path / "a", tmp_path / "b/../a"], replicates=10)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.yaml", b"hello"),
+        ("config.yaml", b"- 1"),
+        ("config.yaml", b"\xff\xfe"),
+        ("metrics.json", b'{"valid": 3}'),
+    ],
+)
+def test_a_damaged_job_is_told_and_stops_no_sweep(tmp_path, file, content):
+    for name in "ab":
+        make_run(tmp_path / name)
+    (tmp_path / "b" / file).write_bytes(content)
+    (absent,) = compare([tmp_path], replicates=10)["absent"]
+    assert (absent["name"], absent["state"]) == (str(tmp_path / "b"), "unreadable")
+
+
+def test_runs_are_named_by_their_overrides_with_the_folder_and_no_path_leaves(tmp_path):
+    for job, own in enumerate((["model=combined"], ["model=combined", "start_from=/data/DOE"])):
+        run = make_run(tmp_path / "sweep" / str(job), 0.5 + job, start=job)
+        run_files.write_json(run / "state.json", {"state": "finished", "overrides": [*own, "data.root=/data/DOE"]})
+        run_files.write_json(run / "data.json", {"splits": {"valid": {"synthetic": not job}}})
+    content = compare([tmp_path], replicates=20)
+    told = describe_comparison(content)
+    assert "start_from=[a path] (sweep/1)" in told
+    assert "nothing else (sweep/0)" in told
+    assert "in common: model=combined" in told
+    assert "synthetic images, and not those of the others: nothing else (sweep/0)" in told
+    for path in write_comparison(tmp_path / "out", content):
+        text = path.read_text()
+        assert "sweep/1" in text
+        assert "DOE" not in text
+        assert "synthetic" in text
+
+
+def test_a_comparison_on_a_phantom_says_so_above(tmp_path):
+    for name in "ab":
+        run_files.write_json(make_run(tmp_path / name) / "data.json", {"splits": {"valid": {"synthetic": True}}})
+    assert "synthetic images" in describe_comparison(compare([tmp_path], replicates=20)).splitlines()[0]

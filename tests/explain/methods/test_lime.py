@@ -1,0 +1,187 @@
+import numpy as np
+import pytest
+import torch
+from helpers.known_answers import Weighted, make_weights
+from lime.lime_image import LimeImageExplainer
+from lime.wrappers.scikit_image import SegmentationAlgorithm
+from scipy.ndimage import sum_labels
+from scipy.stats import spearmanr
+
+from chexpert.explain import Lime
+from chexpert.explain.batched_inference import Probe, peak_bytes
+from chexpert.explain.methods.lime import draw, fit, hide_superpixels
+from chexpert.explain.methods.superpixels import quickshift, segment
+from chexpert.models import Backbone, Combined, Model
+from chexpert.models.output_head import Readout
+
+
+class Linear(Model):
+    """A logit that is the mean gray of the left half, and one of the right half."""
+
+    def __init__(self) -> None:
+        super().__init__({}, Readout(2))
+        self.seen: list[int] = []
+
+    def feature_maps(self, images):
+        self.seen.append(len(images))
+        assert not torch.is_grad_enabled()
+        return {"x": images.float() / 255}
+
+    def score(self, maps):
+        half = maps["x"].shape[-1] // 2
+        return torch.stack([maps["x"][..., :half].mean((1, 2, 3)), maps["x"][..., half:].mean((1, 2, 3))], 1)
+
+
+@pytest.fixture
+def image() -> torch.Tensor:
+    """Bright squares on a gray ground, so that hiding one (by blur) changes its half."""
+    film = np.full((64, 64), 90, dtype=np.uint8)
+    film[20:30, 8:18] = film[40:50, 44:54] = 250
+    return torch.from_numpy(film)[None]
+
+
+def test_equals_the_lime_package_on_the_same_segments_and_perturbations(image):
+    model = Linear()
+    gray = image[0].numpy()
+    segments = segment(gray, 12)
+    shown = draw(120, int(segments.max()), seed=3).astype(int)
+
+    class SameDraws(np.random.RandomState):
+        def randint(self, *_, **__):
+            return shown.ravel().copy()
+
+    def predict(films):
+        batch = torch.from_numpy(np.ascontiguousarray(films[..., 0]).astype(np.uint8))[:, None]
+        with torch.no_grad():
+            return model(batch).sigmoid().numpy()
+
+    # The package hides by a colour or by each segment's mean: give ours the same flat colour.
+    explanation = LimeImageExplainer(feature_selection="none", random_state=SameDraws(0)).explain_instance(
+        gray, predict, labels=(1,), hide_color=40, top_labels=None, num_samples=120,
+        segmentation_fn=lambda _: segments - segments.min(),
+    )  # fmt: skip
+    write = hide_superpixels(image, torch.full_like(image[0], 40), segments, shown)
+    probabilities = Probe()(model, 120, write, image).sigmoid().numpy()
+    weights, r2 = fit(shown, probabilities, kernel_width=0.25)
+    theirs = dict(explanation.local_exp[1])
+    assert max(abs(weights[k, 1] - theirs[k]) for k in theirs) < 1e-6
+    assert r2[1] == pytest.approx(explanation.score[1] if isinstance(explanation.score, dict) else explanation.score)
+
+
+def test_weights_point_at_the_half_that_the_output_reads(image):
+    ((left, right),) = Lime(samples=200, superpixels=12)(Linear(), image[None], [[0, 1]])
+    assert left.signed[20:30, 8:18].mean() > 5 * abs(left.signed[40:50, 44:54]).mean()
+    assert right.signed[40:50, 44:54].mean() > 5 * abs(right.signed[20:30, 8:18]).mean()
+
+
+def test_one_pass_of_bounded_batches_serves_all_outputs(image):
+    model = Linear()
+    Lime(samples=50, superpixels=12, batch_size=16)(model, image[None], [[0, 1]])
+    assert model.seen == [16, 16, 16, 2]
+
+
+def test_the_same_seed_gives_the_same_map_and_batches_do_not_matter(image):
+    def explain(**options):
+        return Lime(samples=60, superpixels=12, **options)(Linear(), image[None], [[0]])[0][0].signed
+
+    assert (explain(seed=1) == explain(seed=1)).all()
+    assert abs(explain(seed=1, batch_size=7) - explain(seed=1, batch_size=60)).max() < 1e-6
+    assert (explain(seed=1) != explain(seed=2)).any()
+
+
+def test_memory_does_not_grow_with_the_samples():
+    model, image = Weighted(make_weights(96, 4)), torch.randint(0, 256, (1, 1, 96, 96), dtype=torch.uint8)
+    few, many = (peak_bytes(lambda n=n: Lime(samples=n, batch_size=64)(model, image, [[0, 1]])) for n in (500, 5000))
+    assert many <= 1.1 * few
+
+
+@pytest.mark.parametrize("of", ["logit", "probability"])
+def test_superpixels_of_a_linear_model_rank_as_their_part_in_the_logit(of):
+    weights = 0.002 * make_weights(64, 6)  # small: where the sigmoid is straight
+    image = torch.from_numpy(np.random.default_rng(0).integers(100, 150, (1, 64, 64)).astype(np.uint8))
+    segments = segment(image[0].numpy(), 30)
+    lime = Lime(samples=2000, superpixels=30, fill="black", of=of)
+    (attributions,) = lime(Weighted(weights), image[None], [[0, 1]])
+    labels = np.arange(1, segments.max() + 1)
+    for own, attribution in zip(weights, attributions, strict=True):
+        parts = sum_labels(own * image[0].numpy() / 255, segments, labels)
+        found = np.array([attribution.signed[segments == k][0] for k in labels])
+        assert spearmanr(parts, found).statistic >= 0.99
+        strong = abs(parts) > 0.1 * abs(parts).max()
+        assert (np.sign(found) == np.sign(parts))[strong].all()
+        if of == "logit":
+            assert attribution.manifest["r2"] > 0.999
+            assert np.allclose(found, parts, rtol=0.05, atol=0.05 * abs(parts).max())
+
+
+def test_stability_is_near_1_for_a_linear_model_and_near_0_for_noise():
+    image = torch.from_numpy(np.random.default_rng(0).integers(100, 150, (1, 64, 64)).astype(np.uint8))
+
+    class Noise(Weighted):
+        def score(self, maps):
+            return torch.from_numpy(rng.standard_normal((len(maps["x"]), 2)))
+
+    rng = np.random.default_rng(0)
+    lime = Lime(samples=400, superpixels=30, fill="black")
+    for kind, low, high in ((Weighted, 0.95, 1), (Noise, -0.5, 0.5)):
+        (attributions,) = lime(kind(0.02 * make_weights(64, 6)), image[None], [[0, 1]])
+        assert all(low <= attribution.manifest["stability"] <= high for attribution in attributions)
+
+
+def test_five_seeds_agree_at_20_samples_a_superpixel():
+    class Bent(Weighted):
+        def score(self, maps):
+            return super().score(maps).relu().sum(1, keepdim=True)
+
+    image = torch.from_numpy(np.random.default_rng(0).integers(100, 150, (1, 64, 64)).astype(np.uint8))
+    segments, model = segment(image[0].numpy(), 30), Bent(0.02 * make_weights(64, 6, outputs=6))
+    samples = 20 * int(segments.max())
+    places = [np.flatnonzero(segments == k)[0] for k in range(1, segments.max() + 1)]
+    weights, lower = [], []
+    for seed in range(5):
+        ((attribution,),) = Lime(samples, 30, fill="black", seed=seed)(model, image[None], [[0]])
+        weights.append(attribution.signed.ravel()[places])
+        lower.append(attribution.manifest["stability"])
+    agreement = np.mean([spearmanr(a, b).statistic for i, a in enumerate(weights) for b in weights[:i]])
+    assert 0.9 <= agreement < 1
+    assert np.mean(lower) < agreement
+
+
+def test_quickshift_segments_are_those_of_the_lime_package(image, monkeypatch):
+    taken = []
+    monkeypatch.setattr("lime.lime_image.SegmentationAlgorithm.__call__", spy(SegmentationAlgorithm.__call__, taken))
+    predict = lambda films: np.zeros((len(films), 1))  # noqa: E731
+    LimeImageExplainer(random_state=0).explain_instance(
+        image[0].numpy(), predict, labels=(0,), top_labels=None, num_samples=2
+    )
+    assert (quickshift(image[0].numpy()) == taken[0] + 1).all()
+    ((attribution,),) = Lime(samples=20, segments="quickshift")(Linear(), image[None], [[0]])
+    assert attribution.manifest["superpixels"] == taken[0].max() + 1
+
+
+def spy(method, results):
+    def call(*args):
+        results.append(method(*args))
+        return results[-1]
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"samples": 0}, {"samples": 1}, {"seed": -1}, {"superpixels": 2.5}, {"fill": "white"}, {"segments": "grid"},
+     {"of": "softmax"}, {"kernel_width": 0}, {"memory": -1}, {"batch_size": 0}],
+)  # fmt: skip
+def test_a_wrong_argument_is_told_by_its_key(option):
+    (problem,) = Lime.find_problems(**option)
+    assert f"explainer.lime.{next(iter(option))}" in problem
+    assert Lime.find_problems(samples=10, fill="mean", batch_size=None) == []
+
+
+def test_it_runs_on_a_combined_model_and_restores_its_mode():
+    model = Combined({"a": Backbone("resnet18"), "b": Backbone("mnasnet_small")}, outputs=2).train()
+    image = torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8)
+    ((attribution,),) = Lime(samples=24, superpixels=8)(model, image[None], [[0]])
+    assert attribution.signed.shape == (64, 64)
+    assert attribution.manifest["samples"] == 24
+    assert model.training

@@ -1,0 +1,26 @@
+"""docs/networks.md: one network of each family of timm as a backbone, and what explains it."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+import timm
+
+PROJECT = Path(__file__).parents[3]
+PAGE = (PROJECT / "docs/networks.md").read_text()
+ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| family")]
+
+
+def read_cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_every_family_has_a_row():
+    assert [read_cells(row)[0] for row in ROWS] == timm.list_modules()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [row for row in ROWS if "not tried" not in row], ids=lambda row: read_cells(row)[1])
+def test_the_row_of_a_network_is_right(row):
+    describe = runpy.run_path(str(PROJECT / "scripts/networks.py"))["describe"]
+    assert describe(read_cells(row)[1]) == row

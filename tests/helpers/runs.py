@@ -1,0 +1,67 @@
+"""Tiny runs through the real command and in this process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from unittest import mock
+
+from hydra import compose, initialize_config_dir
+
+from chexpert.engine.train import run
+from chexpert.runs import files as run_files
+
+PROJECT = Path(__file__).parents[2]
+
+
+TINY = [
+    "data.size=64",
+    "data.batch_size=8",
+    "data.workers=0",
+    "trainer.max_epochs=1",
+    "trainer.accelerator=cpu",
+    "pretrained=false",
+    "trainer.log_every_n_steps=1",
+    "backbone.name=mnasnet_small",
+    "explain.count=2",
+    "explain.score=6",
+]
+
+
+LIME = ["explainer.lime.samples=20", "explainer.lime.superpixels=8"]
+
+
+def train(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(PROJECT / "train.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def start(folder: Path, phantom: Path, *overrides: str, drawn: bool = False) -> float:
+    """One tiny job in this process; its explainers are not scored, and its figures not drawn, unless that is asked for.
+
+    Drawing takes four times as long as all the rest of such a job.
+    """
+    folder.mkdir(exist_ok=True)
+    lime = [] if any(override.startswith("explainer=") for override in overrides) else LIME
+    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
+        cfg = compose("train", ["data=small", f"data.root={phantom}", *TINY, "explain.score=0", *lime, *overrides])
+    with nullcontext() if drawn else leaving_figures_out():
+        return run(cfg, folder)
+
+
+@contextmanager
+def leaving_figures_out() -> Iterator[None]:
+    """An empty report, and no figures in TensorBoard."""
+
+    def leave_empty(folder: Path) -> None:
+        (folder / run_files.REPORT).touch()
+
+    with (
+        mock.patch("chexpert.engine.train.write_report", leave_empty),
+        mock.patch("chexpert.engine.fit.write_report", leave_empty),
+        mock.patch("chexpert.engine.fit.show_evaluation"),
+    ):
+        yield

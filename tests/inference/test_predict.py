@@ -1,0 +1,404 @@
+"""Predictions of any films by a finished run."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import pytest
+import torch
+from helpers.dicom import make_dicom
+from helpers.runs import start
+from PIL import Image
+
+from chexpert.data import write_phantom
+from chexpert.errors import ProblemError
+from chexpert.evaluation import evaluate, read_judged
+from chexpert.inference.inputs import Film, name_film, read_films
+from chexpert.inference.journal import Journal
+from chexpert.inference.predict import hash_own_names, predict
+from chexpert.inference.progress import print_progress
+from chexpert.runs import files as run_files
+from chexpert.runs.anonymize import is_public
+
+GRAY = np.random.default_rng(0).integers(0, 256, (80, 80), dtype=np.uint8)
+SPLIT = ["level=study", "data.views=all", "data.dev=0.3", "explainer=[]", "calibration=temperature"]
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory):
+    return write_phantom(tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, size=96, workers=1)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, phantom):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    start(folder, phantom, *SPLIT)
+    return folder
+
+
+@pytest.fixture
+def table(run, tmp_path):
+    """The valid views as the competition names them."""
+    paths = [row["Path"] for row in read(run_files.predictions(run, "valid"))]
+    path = tmp_path / "input.csv"
+    path.write_text("\n".join(["Path", *paths]) + "\n")
+    return path
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_predictions_of_the_valid_views_are_the_run_s_own_to_the_last_digit(run, table, tmp_path):
+    outcome = predict(run, [table], tmp_path / "out.csv")
+    assert (outcome.synthetic, outcome.hashed) == (True, False)
+    metrics = json.loads((run / "metrics.json").read_text())["valid"]
+    assert (outcome.rows, outcome.failed) == (metrics["n"], {})
+    content = evaluate(read_judged(tmp_path / "out.csv", run_files.labels(run, "valid")), replicates=10)
+    assert {name: own["value"] for name, own in content["auroc"].items()} == {
+        name: own["value"] for name, own in metrics["auroc"].items()
+    }
+    assert content["auroc_mean"]["value"] == metrics["auroc_mean"]
+    predict(run, [table], tmp_path / "views.csv", level="image")
+    assert (tmp_path / "views.csv").read_text() == run_files.predictions(run, "valid").read_text()
+
+
+def test_calibration_is_applied_at_its_level(run, table, tmp_path):
+    calibration = json.loads((run / "calibration.json").read_text())
+    for level in ("study", "image"):
+        predict(run, [table], tmp_path / f"{level}.csv", level=level)
+        predict(run, [table], tmp_path / f"{level}-c.csv", level=level, calibrated=True)
+        for raw, told in zip(read(tmp_path / f"{level}.csv"), read(tmp_path / f"{level}-c.csv"), strict=True):
+            slope, p = calibration["levels"][level]["Edema"]["slope"], float(raw["Edema"])
+            expected = 1 / (1 + ((1 - p) / p) ** slope)
+            assert float(told["Edema"]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_bad_film_stops_nothing_and_its_study_is_scored_by_its_other_view(run, phantom, table, tmp_path):
+    studies = [row["Path"].rpartition("/")[0] for row in read(table)]
+    study = next(study for study in studies if studies.count(study) == 2)
+    names = [row["Path"] for row in read(table) if row["Path"].startswith(f"{study}/")]
+    root = tmp_path / "copy"
+    for row in read(table):
+        target = root / row["Path"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(b"no film" if row["Path"] == names[0] else (phantom / row["Path"]).read_bytes())
+    (root / read(table)[-1]["Path"]).unlink()
+    outcome = predict(run, [table], tmp_path / "out.csv", root=root)
+    assert {name: why.partition(":")[0] for name, why in outcome.failed.items()} == {
+        names[0]: "this image cannot be read",
+        read(table)[-1]["Path"]: "this image is missing, or no plain file",
+    }
+    assert study in outcome.incomplete
+    predict(run, [table], tmp_path / "views.csv", level="image", root=root)
+    single = next(row for row in read(tmp_path / "views.csv") if row["Path"] == names[1])
+    assert next(row for row in read(tmp_path / "out.csv") if row["Study"] == study)["Edema"] == single["Edema"]
+
+
+def test_a_killed_command_goes_on_where_it_was(run, table, tmp_path):
+    whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
+    predict(run, [table], whole)
+    code = (
+        "import sys, time; from pathlib import Path; from chexpert.inference import predict\n"
+        "def slow(batches):\n for batch in batches:\n  yield batch\n  print('batch', flush=True); time.sleep(1)\n"
+        "predict(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), watch=slow, workers=0)"
+    )
+    started = subprocess.Popen(
+        [sys.executable, "-c", code, str(run), str(table), str(cut)], stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # as the tests have it: two threads add up in another order
+    )  # fmt: skip
+    started.stdout.readline()
+    started.stdout.readline()
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    assert not cut.exists()
+    outcome = predict(run, [table], cut)
+    assert outcome.resumed >= 8
+    assert cut.read_text() == whole.read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.csv", "input.csv", "whole.csv"]
+
+
+def test_another_model_s_unfinished_predictions_are_never_mixed_in(run, table, tmp_path):
+    part = tmp_path / "out.csv.part"
+    part.write_text(json.dumps({"key": "another"}) + "\n")
+    with pytest.raises(ProblemError, match="another model's"):
+        predict(run, [table], tmp_path / "out.csv")
+    assert part.read_text() == json.dumps({"key": "another"}) + "\n"
+
+
+@pytest.mark.parametrize("line", ["5", "null", "[[1],0.5,0.5]", "[9,0.1,0.1]", '[0,"a","b"]', "[1,0.5,0.5", "\xff"])
+def test_damaged_lines_of_a_journal_are_done_again(tmp_path, line):
+    with Journal(tmp_path / "out.csv", "key", 3, 2) as journal:
+        journal.add({0: [0.5, 0.25]})
+    with (tmp_path / "out.csv.part").open("a") as file:
+        file.write(f"{line}\n")
+    with Journal(tmp_path / "out.csv", "key", 3, 2) as journal:
+        assert journal.done == {0: [0.5, 0.25]}
+
+
+def test_calibration_is_of_the_best_weights_and_of_the_run_s_own_studies(run, table, tmp_path):
+    with pytest.raises(ProblemError, match="best weights"):
+        predict(run / "checkpoints/last.ckpt", [table], tmp_path / "out.csv", calibrated=True)
+    with pytest.raises(ProblemError, match="max over the views"):
+        predict(run, [table], tmp_path / "out.csv", calibrated=True, views="mean")
+
+
+def test_an_output_that_is_there_is_not_overwritten(run, table, tmp_path):
+    (tmp_path / "out.csv").write_text("mine")
+    with pytest.raises(ProblemError, match="nothing is overwritten"):
+        predict(run, [table], tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("Name\na.jpg\n", "no column Path"),
+        ("Path\n", "no column Path, or no row"),
+        ("Path\n/etc/passwd\n", "not a path below a root"),
+        ("Path\na/../../b.jpg\n", "not a path below a root"),
+        ("Path\na\0.jpg\n", "a NUL character"),
+        ("Path\na.jpg\na.jpg\n", "given twice: a.jpg"),
+        ("Path\na/patient00001/study1/view1_frontal.jpg\nb/patient00001/study1/view1_frontal.jpg\n", "given twice"),
+        ("Path\na.jpg\n", "no film can be read, the first: this image is missing"),
+    ],
+)
+def test_a_wrong_table_is_told(run, tmp_path, text, what):
+    path = tmp_path / "input.csv"
+    path.write_text(text)
+    with pytest.raises(ProblemError, match=what):
+        predict(run, [path], tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["input.csv"]  # nor a journal that refuses the next call
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/kaggle/input/x/valid/patient64541/study1/view1_frontal.jpg",
+        "..\\input\\valid\\patient64541\\study1\\view1_frontal.JPG",
+        "CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.png",
+        '"valid/patient64541/study1/view1_frontal.jpg"',
+    ],
+)
+def test_a_table_of_another_machine_is_read_as_that_of_this_one(phantom, tmp_path, path):
+    (tmp_path / "input.csv").write_text(f",Path\r\n0,{path}\r\n\r\n", newline="")
+    (film,) = read_films(tmp_path / "input.csv", [phantom])
+    assert film.file.endswith("/valid/patient64541/study1/view1_frontal.jpg")
+    assert film.study.endswith("valid/patient64541/study1")
+
+
+def test_a_link_out_of_the_root_is_refused(run, tmp_path):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/film.jpg").symlink_to("/etc/passwd")
+    (tmp_path / "input.csv").write_text("Path\nfilm.jpg\n")
+    with pytest.raises(ProblemError, match="leads out"):
+        predict(run, [tmp_path / "input.csv"], tmp_path / "out.csv", root=tmp_path / "root")
+
+
+def test_a_folder_of_any_kinds_of_films_is_one_study_a_film_under_a_hash(run, tmp_path):
+    rng, folder = np.random.default_rng(0), tmp_path / "ward"
+    gray = rng.integers(0, 256, (80, 70), dtype=np.uint8)
+    folder.mkdir()
+    Image.fromarray(gray).save(folder / "a.png")
+    Image.fromarray(gray).save(folder / "b.jpg")
+    Image.fromarray(gray.astype(np.uint16) << 4).save(folder / "c.png")
+    make_dicom(folder / "IM0001", gray.astype(np.uint16) << 4)
+    (folder / "notes.txt").write_text("no film")
+    outcome = predict(run, [folder], tmp_path / "out.csv")
+    assert (outcome.films, outcome.rows) == (4, 4)
+    rows = read(tmp_path / "out.csv")
+    assert all(row["Study"].startswith("id-") for row in rows)
+    values = [float(row["Edema"]) for row in rows]  # IM0001, a.png, b.jpg, c.png
+    assert values[1] == values[3]
+    assert values[0] == pytest.approx(values[1], abs=0.02)  # stretched to its own darkest and brightest
+    predict(run, [folder / "a.png", folder / "b.jpg"], tmp_path / "named.csv", ids="path")
+    assert [row["Study"] for row in read(tmp_path / "named.csv")] == [str(folder / "a.png"), str(folder / "b.jpg")]
+
+
+def test_the_content_of_every_file_in_a_folder_decides(run, tmp_path):
+    """Images whatever they are called; what is none is named and fails nothing; what may be one fails."""
+    folder, image = tmp_path / "ward", Image.fromarray(GRAY)
+    (folder / "sub").mkdir(parents=True)
+    make_dicom(folder / "CR.1.2.840.113619", GRAY.astype(np.uint16) << 4)
+    make_dicom(folder / "sub/1.IMA", GRAY.astype(np.uint16) << 4)
+    for name in ("a.tif", "b.bmp", "c.webp", "d.jp2", "e.JPG", "f"):
+        image.save(folder / name, {"f": "PNG", "d.jp2": "JPEG2000"}.get(name))
+    for name, content in {
+        "notes.txt": b"none",
+        "table.csv": b"Path\na.jpg\n",
+        "._e.JPG": b"\0\x05\x16\x07" + bytes(80),
+        "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(80),
+        ".DS_Store": b"\0\0\0\x01Bud1" + bytes(80),
+        "films.zip": b"PK\x03\x04" + bytes(80),
+        "empty": b"",
+    }.items():
+        (folder / name).write_bytes(content)
+    listed = make_dicom(tmp_path / "film.dcm").read_bytes()
+    listed = listed.replace(b"1.2.840.10008.5.1.4.1.1.1.1", b"1.2.840.10008.1.3.10".ljust(27, b"\0"))
+    (folder / "DICOMDIR").write_bytes(listed)
+    outcome = predict(run, [folder], tmp_path / "good.csv")
+    assert (outcome.films, outcome.failed, outcome.flagged) == (8, {}, {})
+    aside = {Path(name).name: what for name, what in outcome.aside.items()}
+    assert aside.keys() == {
+        "notes.txt", "table.csv", "._e.JPG", "Thumbs.db", ".DS_Store", "films.zip", "empty", "DICOMDIR"
+    }  # fmt: skip
+    assert "zip" in aside["films.zip"]
+    image.save(folder / ".hidden.png")
+    image.save(folder / "moving.gif", save_all=True, append_images=[Image.fromarray(255 - GRAY)])
+    (folder / "g.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(80))
+    (folder / "broken.png").write_bytes(b"no image")
+    (folder / "IM2").write_bytes(bytes(range(256)) * 3)
+    (folder / "elsewhere").symlink_to(tmp_path)
+    Image.fromarray(GRAY[:1, :1]).save(folder / "dot.png")
+    outcome = predict(run, [folder], tmp_path / "bad.csv")
+    failed = {Path(name).name: why for name, why in outcome.failed.items()}
+    assert outcome.films == 8
+    assert failed.keys() == {".hidden.png", "moving.gif", "g.heic", "broken.png", "IM2", "elsewhere", "dot.png"}
+    assert "2 frames" in failed["moving.gif"]
+    assert "HEIC" in failed["g.heic"]
+    assert "1 x 1 pixels" in failed["dot.png"]
+
+
+def test_what_should_be_looked_at_is_flagged_also_after_a_stop(run, tmp_path):
+    folder = tmp_path / "ward"
+    folder.mkdir()
+    Image.fromarray(np.full((70, 70), 7, np.uint8)).save(folder / "blank.png")
+    make_dicom(folder / "ct.dcm", GRAY.astype(np.uint16) << 4, Modality="CT")
+    Image.fromarray(GRAY).save(folder / "good.png")
+    outcome = predict(run, [folder], tmp_path / "out.csv")
+    flagged = {Path(name).name: why for name, why in outcome.flagged.items()}
+    assert flagged.keys() == {"blank.png", "ct.dcm"}
+    assert "contrast" in flagged["blank.png"]
+    assert "CT" in flagged["ct.dcm"]
+    with Journal(tmp_path / "b.csv", "key", 3, 1) as journal:
+        journal.add({0: [0.5]}, {0: "no contrast"})
+    with Journal(tmp_path / "b.csv", "key", 3, 1) as journal:
+        pass
+    with Journal(tmp_path / "b.csv", "key", 3, 1) as journal:
+        assert (journal.done, journal.flagged) == ({0: [0.5]}, {0: "no contrast"})
+
+
+def test_a_name_that_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(run, tmp_path):
+    Image.fromarray(GRAY[:70, :70]).save(tmp_path / "=cmd.png")
+    (tmp_path / "input.csv").write_text("Path\n=cmd.png\n")
+    predict(run, [tmp_path / "input.csv"], tmp_path / "out.csv", ids="path", level="image")
+    assert read(tmp_path / "out.csv")[0]["Path"] == "'=cmd.png"
+
+
+def test_a_pipe_in_a_folder_is_listed_and_does_not_hold_up_the_others(run, tmp_path):
+    folder = tmp_path / "ward"
+    folder.mkdir()
+    os.mkfifo(folder / "a.png")
+    Image.fromarray(GRAY[:70, :70]).save(folder / "b.png")
+    outcome = predict(run, [folder], tmp_path / "out.csv")
+    assert (outcome.films, list(outcome.failed)) == (1, [str(folder / "a.png")])
+
+
+def test_a_study_with_more_folders_before_it_is_still_one_study_under_its_public_name(run, phantom, table, tmp_path):
+    paths = [row["Path"] for row in read(table)]
+    for path in paths:
+        (tmp_path / "DOE" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "DOE" / path).write_bytes((phantom / path).read_bytes())
+    (tmp_path / "deep.CSV").write_text("\n".join(["Path", *(f"DOE/{path}" for path in paths)]) + "\n")
+    predict(run, [table], tmp_path / "plain.csv")
+    predict(run, [tmp_path / "deep.CSV"], tmp_path / "out.csv", root=tmp_path)
+    assert (tmp_path / "out.csv").read_text() == (tmp_path / "plain.csv").read_text()
+
+
+def test_a_log_has_lines_of_how_far_it_is(capsys):
+    assert list(print_progress(["a", "b", "c"], seconds=100)) == ["a", "b", "c"]
+    assert capsys.readouterr().err == "3 of 3 batches, 0 s\n"
+
+
+def test_a_model_of_nan_writes_no_table(run, table, tmp_path):
+    content = torch.load(run_files.checkpoint(run), weights_only=True)
+    for values in content["state_dict"].values():
+        if values.is_floating_point():
+            values.fill_(float("nan"))
+    torch.save(content, tmp_path / "nan.ckpt")
+    with pytest.raises(ProblemError, match="NaN or infinity"):
+        predict(tmp_path / "nan.ckpt", [table], tmp_path / "out.csv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.salt", "input.csv", "nan.ckpt"]
+
+
+NAMES = [f"{family}^{given}" for family in ("DOEX", "MUSTERX", "ROSSIX", "TANAKAX", "DUPONTX") for given in
+         ("JANEX", "MAXX", "ADAX", "LEEX", "NOAX")]  # fmt: skip
+IDS = [f"MRN{9_000_000 + 7919 * number}" for number in range(25)]
+
+
+def test_no_name_or_id_of_50_is_in_anything_that_is_left(run, tmp_path):
+    """In headers and paths of DICOM files, by predict.py and explain.py; searched in all files, also zipped ones."""
+    ward = tmp_path / "ward"
+    for number, (name, mrn) in enumerate(zip(NAMES, IDS, strict=True)):
+        pixels = np.random.default_rng(number).integers(0, 4096, (64, 64)).astype(np.uint16)
+        path = ward / name.replace("^", "_") / f"{mrn}.dcm"
+        make_dicom(path, pixels, PatientName=name, PatientID=mrn, AccessionNumber=mrn, InstitutionName=f"{name} ward",
+                   ReferringPhysicianName=name, ImageComments=mrn, private=f"{name} {mrn}")  # fmt: skip
+    (ward / "DOEX_JANEX" / "broken.dcm").write_bytes(b"no film")
+    out = tmp_path / "out"
+    script = [sys.executable, "scripts/predict.py", str(run), str(ward), str(out / "p.csv")]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "broken.dcm" in done.stderr  # on the user's own terminal
+    film = next(ward.glob("*/MRN*.dcm"))
+    few = ["--explainer", "gradcam", "lime", "explainer.lime.samples=20"]
+    script = [sys.executable, "scripts/explain.py", str(run), str(film), "--out", str(out / "explained"), *few]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = [(path, secret) for folder in (run, out) for path in folder.rglob("*") for secret in find_secrets(path)]
+    assert found == []
+    assert len(read(out / "p.csv")) == 25
+
+
+def find_secrets(path):
+    secrets = [part for name in NAMES for part in name.split("^")] + IDS
+    yield from (secret for secret in secrets if secret.lower() in str(path.name).lower())
+    if path.is_file():
+        content = [path.read_bytes()]
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as file:
+                content += [file.read(name) for name in file.namelist()]
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                content.append(repr(image.info).encode())
+        codes = ("utf-8", "utf-16-le", "utf-16-be")
+        yield from (secret for secret in secrets for code in codes for own in content if secret.encode(code) in own)
+
+
+def test_the_hash_needs_the_salt_that_stays_in_the_run_folder(run, tmp_path):
+    Image.fromarray(GRAY[:70, :70]).save(tmp_path / "a.png")
+    outs = [tmp_path / f"{number}.csv" for number in range(2)]
+    for out in outs:
+        predict(run, [tmp_path / "a.png"], out)
+    assert outs[0].read_text() == outs[1].read_text()
+    assert len((run / "ids.salt").read_text().strip()) == 32
+    assert not is_public("a.png")
+
+
+def test_a_film_is_named_with_slashes_on_windows_too():
+    public = "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg"
+    for path in (PureWindowsPath("C:/data", public), PurePosixPath("/data", public)):
+        film = Film(name_film(path), None)
+        assert (film.name, film.study) == (public, public.rpartition("/")[0])
+    film = Film(name_film(PureWindowsPath(r"C:\ward 3\DOE.dcm")), None)
+    assert (film.name, film.study) == ("C:/ward 3/DOE.dcm", "C:/ward 3/DOE.dcm")
+
+
+def test_a_hash_is_the_same_whatever_folder_was_typed_on_windows_too():
+    class Folder(PureWindowsPath):
+        def is_dir(self):
+            return True
+
+    hashes = []
+    for folder in (r"C:\ward", r"D:\moved\ward"):
+        films = [Film(name_film(PureWindowsPath(folder, name)), None) for name in ("x/a.png", "y/a.png")]
+        hashes.append(list(hash_own_names(films, [Folder(folder)], "salt").values()))
+    assert hashes[0] == hashes[1]
+    assert len({*hashes[0]}) == 2

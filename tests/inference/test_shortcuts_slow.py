@@ -1,0 +1,42 @@
+"""The search on two small models that were trained for it: a device that comes with the finding, and one that does not.
+
+The verdict on 20 models of the second kind stands in docs/decisions.md.
+"""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+import chexpert
+from chexpert.data import write_phantom
+from chexpert.engine.train import run
+from chexpert.explain import GradCAM
+from chexpert.inference.shortcuts import find_shortcuts
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def train_and_search(folder: Path, tie: float) -> list[dict]:
+    """The pairs that raise an alarm; a large heart is hard to see here, or the device would not be worth a look."""
+    options = {"shortcut": tie, "counterfactuals": ["Support Devices"], "strength": {"Cardiomegaly": 0.5}}
+    root = write_phantom(folder / "phantom", seed=100, size=160, valid=150, **options)
+    small = f"experiment=demo data=small data.root={root} data.size=128 pretrained=false trainer.max_epochs=6"
+    (folder / "run").mkdir()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        run(compose("train", [*small.split(), "explainer=[]", "data.workers=1"]), folder / "run")
+    content, _ = find_shortcuts(chexpert.load(folder / "run"), GradCAM())
+    return [pair for pair in content["pairs"] if pair["alarm"]]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_device_that_comes_with_large_hearts_is_named(tmp_path):
+    alarms = train_and_search(tmp_path, 0.85)
+    assert ("Cardiomegaly", "Support Devices") in [(pair["observation"], pair["suspect"]) for pair in alarms]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_device_that_comes_by_chance_is_not(tmp_path):
+    assert train_and_search(tmp_path, 0.5) == []

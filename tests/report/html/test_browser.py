@@ -1,0 +1,190 @@
+"""The report in a browser: it works, by keyboard too, asks for nothing, and runs nothing that it was not made with."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from helpers.hostile_runs import make_hostile_run
+from helpers.report_runs import make_run
+
+from chexpert.report import write_report
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium that tells what it was asked to load: its console and its requests are recorded."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(shutil.which("chromedriver"))  # otherwise selenium asks the network for one
+    driver = webdriver.Chrome(options=options, service=service)
+    driver.set_page_load_timeout(60)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    return write_report(make_run(tmp_path_factory.mktemp("outputs") / "run"))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory) -> Path:
+    return write_report(make_hostile_run(tmp_path_factory.mktemp("outputs") / "run"), "path")
+
+
+@pytest.fixture
+def opened(browser, report):
+    return open_page(browser, report)
+
+
+def open_page(browser, path: Path, width: int = 1400):
+    """The page, with logs that begin with it."""
+    for log in ("browser", "performance"):
+        browser.get_log(log)
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.get(path.as_uri())
+    return browser
+
+
+def list_requests(browser) -> list[str]:
+    """Addresses that were asked for, data: ones aside."""
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    sent = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    return [address for address in sent if not address.startswith("data:")]
+
+
+def find(browser, selector: str):
+    return browser.find_element("css selector", selector)
+
+
+def list_shown(browser, selector: str) -> list:
+    return [element for element in browser.find_elements("css selector", selector) if element.is_displayed()]
+
+
+def set_value(browser, selector: str, value: str) -> None:
+    script = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))"
+    browser.execute_script(script, find(browser, selector), value)
+
+
+@pytest.mark.parametrize("width", [1400, 375])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_asked_for_and_nothing_goes_wrong_and_no_part_is_wider_than_the_screen(
+    browser, report, width, scheme
+):
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    open_page(browser, report, width)
+    assert browser.get_log("browser") == []
+    assert list_requests(browser) == [report.as_uri()]
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}[scheme]
+
+
+def test_the_gallery_is_filtered_by_observation_truth_and_probability(opened):
+    assert len(list_shown(opened, ".card")) == 4
+    set_value(opened, "#filter-observation", "Edema")
+    assert [card.get_attribute("data-observation") for card in list_shown(opened, ".card")] == ["Edema"] * 2
+    set_value(opened, "#filter-truth", "present")
+    assert [card.get_attribute("data-truth") for card in list_shown(opened, ".card")] == ["present"]
+    assert find(opened, "#shown").text == "1 of 4 shown"
+    set_value(opened, "#filter-observation", "")
+    set_value(opened, "#filter-truth", "")
+    set_value(opened, "#filter-low", "0.45")
+    set_value(opened, "#filter-high", "0.55")
+    assert [card.get_attribute("data-probability") for card in list_shown(opened, ".card")] == ["0.5", "0.5"]
+
+
+def test_the_slider_fades_the_maps_and_leaves_the_films(opened):
+    maps = opened.find_elements("css selector", ".film .map")
+    assert {element.value_of_css_property("opacity") for element in maps} == {"1"}
+    set_value(opened, "#opacity", "25")
+    assert {element.value_of_css_property("opacity") for element in maps} == {"0.25"}
+    assert find(opened, ".film use").value_of_css_property("opacity") == "1"
+    assert find(opened, "#opacity-told").text == "25 %"
+
+
+def test_methods_are_compared_beside_each_other_or_left_out(opened):
+    first = find(opened, ".card")
+    left, right = (figure.rect for figure in first.find_elements("css selector", ".method"))
+    assert left["y"] == right["y"]
+    assert left["x"] + left["width"] <= right["x"]
+    find(opened, '.method-choice[value="lime"]').click()
+    assert [figure.get_attribute("data-method") for figure in list_shown(opened, ".method")] == ["hirescam"] * 4
+
+
+def test_all_of_it_can_be_done_by_keyboard(opened):
+    from selenium.webdriver.common.keys import Keys
+
+    find(opened, "body").send_keys(Keys.TAB)
+    assert opened.switch_to.active_element.get_attribute("class") == "skip"
+    visited = set()
+    for _ in range(60):
+        active = opened.switch_to.active_element
+        visited.add(active.get_attribute("id") or active.get_attribute("class") or active.tag_name)
+        outline = active.value_of_css_property("outline-style")
+        assert outline != "none", active.get_attribute("outerHTML")[:200]
+        active.send_keys(Keys.TAB)
+        if opened.switch_to.active_element.tag_name == "body":
+            break
+    assert {"skip", "filter-observation", "filter-truth", "filter-low", "filter-high", "opacity", "method-choice",
+            "scroll", "summary"} <= visited  # fmt: skip
+    find(opened, "#opacity").send_keys(Keys.ARROW_LEFT)
+    assert find(opened, "#opacity-told").text == "95 %"
+    find(opened, "#filter-observation").send_keys("Edema")
+    assert len(list_shown(opened, ".card")) == 2
+    find(opened, ".method-choice").send_keys(Keys.SPACE)
+    assert {figure.get_attribute("data-method") for figure in list_shown(opened, ".method")} == {"lime"}
+
+
+def test_every_picture_and_control_has_a_name(opened):
+    nameless = opened.execute_script(
+        "return [...document.querySelectorAll('svg[role=img], input, select, [role=region], [role=group]')]"
+        ".filter(e => !(e.getAttribute('aria-label') || (e.labels && e.labels.length))).map(e => e.outerHTML)"
+    )
+    assert nameless == []
+
+
+def test_hostile_texts_run_nothing_and_change_nothing(browser, hostile):
+    open_page(browser, hostile)
+    set_value(browser, "#filter-truth", "present")
+    set_value(browser, "#opacity", "50")
+    for summary in browser.find_elements("css selector", "summary"):
+        browser.execute_script("arguments[0].parentElement.open = true", summary)
+    assert browser.execute_script("return window.owned === undefined && parent.owned === undefined")
+    strange = "script:not(:last-of-type), img, iframe, object, form, video, math, base, [onerror], [onload], [style]"
+    kinds = browser.execute_script(
+        f"return [...document.querySelectorAll({strange!r})].filter(e => e.id !== 'gallery').map(e => e.outerHTML)"
+    )
+    assert kinds == []
+    assert browser.get_log("browser") == []
+    assert list_requests(browser) == [hostile.as_uri()]
+    assert browser.current_url == hostile.as_uri()
+    browser.execute_cdp_cmd("Page.printToPDF", {})
+
+
+def test_an_injected_script_would_be_refused(browser, report, tmp_path):
+    """The policy holds even where the escaping did not: the same page with a script in it that it was not made with."""
+    page = report.read_text().replace("<main", "<script>window.owned = 1</script><img src=x onerror='owned=1'><main", 1)
+    path = tmp_path / "injected.html"
+    path.write_text(page)
+    open_page(browser, path)
+    assert browser.execute_script("return window.owned === undefined")
+    assert any("Content Security Policy" in entry["message"] for entry in browser.get_log("browser"))
+
+
+def test_it_prints_black_on_white_without_controls_also_in_dark_mode(browser, report):
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
+    open_page(browser, report)
+    assert browser.execute_script("return getComputedStyle(document.body).color") == "rgb(27, 31, 36)"
+    assert list_shown(browser, ".filters, nav") == []
+    assert len(list_shown(browser, ".card")) == 4
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
