@@ -7,7 +7,7 @@ BENCHES := start loader memory step precision run gpu evaluate explain explain_m
 
 .PHONY: demo test check bench
 
-demo: $(READY)  ## train, judge and explain on the phantom
+demo: $(READY)  ## train, evaluate and explain on the phantom
 	$(BIN)/python train.py experiment=demo
 
 # Four processes at most, since each has torch in memory; the tests of a file share what is slow to make, so they stay together.

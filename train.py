@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import chexpert.config
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs.files import shorten
 
 
@@ -34,13 +34,13 @@ def main(cfg: DictConfig) -> float:
     folder = shorten(hydra_cfg.runtime.output_dir)
     try:
         return run(cfg, folder, hydra_cfg.overrides.task, sweep=sweep)
-    except ProblemError as error:
+    except UserError as error:
         if not sweep:
             sys.exit(f"error: {error}")
         from chexpert.report.names import name_folder
 
         print(f"error in job {hydra_cfg.job.num} ({name_folder(folder)}): {error}", file=sys.stderr)
-        raise  # the other jobs of the sweep go on; Hydra ends it with this once they are done
+        raise  # the other jobs of the sweep continue; Hydra raises this once they are done
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""chexpert: CheXpert experiments from a config, judged by AUROC and explained. Not a medical device."""
+"""chexpert: CheXpert experiments from a config, evaluated by AUROC and explained. Not a medical device."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -7,7 +7,7 @@ import sys
 from typing import TextIO
 
 CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-"""Colours and movements of the cursor, as torch writes them into a message."""
+"""Colors and movements of the cursor, as torch writes them into a message."""
 CONTROLS = re.compile("[^\t\n\r -~\xa0-\u2029\u202f-\u2065\u206a-\U0010ffff]|[\ud800-\udfff]")
 """What shows nothing and may do something: control characters, turns of the direction of writing, broken bytes."""
 
@@ -93,6 +93,6 @@ def open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
             setattr(sys, name, Shown(stream))
     if broken := [argument for argument in sys.argv if any("\ud800" <= letter <= "\udfff" for letter in argument)]:
-        what = f"error: not readable in this system's encoding, {sys.getfilesystemencoding()}: {broken[0]}"
-        print(f"{what}\n  mend:  set PYTHONUTF8=1, or rename it", file=sys.stderr)
+        message = f"error: not readable in this system's encoding, {sys.getfilesystemencoding()}: {broken[0]}"
+        print(f"{message}\n  hint:  set PYTHONUTF8=1, or rename it", file=sys.stderr)
         sys.exit(2)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from chexpert.console import open_streams
-from chexpert.errors import ProblemError
-from chexpert.signals import PrunedError, Stopped, list_heeded, under_slurm
+from chexpert.errors import UserError
+from chexpert.signals import PrunedError, Stopped, list_handled_signals, under_slurm
 
 PATIENCE = 86400
-"""Seconds that the others wait for what the first process decides: it may be filling a cache. They see when it dies."""
+"""Seconds that the others wait for a decision of the first process: it may fill a cache. They see when it dies."""
 
 GLANCE = 0.2
 """Seconds until they look again."""
@@ -45,7 +45,7 @@ def count_devices(trainer: Mapping[str, Any]) -> int:
     return int(devices)
 
 
-def find_device_problems(trainer: Mapping[str, Any]) -> Iterator[ProblemError]:
+def find_device_errors(trainer: Mapping[str, Any]) -> Iterator[UserError]:
     """The devices that a trainer's settings ask for and this machine has not; Lightning's words name no way out."""
     import torch
 
@@ -53,17 +53,17 @@ def find_device_problems(trainer: Mapping[str, Any]) -> Iterator[ProblemError]:
     gpus, mps = torch.cuda.device_count(), torch.backends.mps.is_available()
     has = [f"{gpus} CUDA device{'s' * (gpus != 1)}"] * bool(gpus) + ["one of Apple's (mps)"] * mps + ["a CPU"]
     there = f"this machine has {' and '.join(has)}"
-    mend = "trainer.accelerator=cpu, or auto, which takes what there is"
+    hint = "trainer.accelerator=cpu, or auto, which takes what there is"
     wanted = {"auto": True, "cpu": True, "gpu": gpus or mps, "cuda": gpus, "mps": mps}
     if not wanted.get(accelerator):
-        yield ProblemError(f"no such device: {there}", where=f"trainer.accelerator={accelerator}", mend=mend)
+        yield UserError(f"no such device: {there}", where=f"trainer.accelerator={accelerator}", hint=hint)
         return
     if accelerator not in ("gpu", "cuda") and not (accelerator == "auto" and gpus):
         return  # processes on a CPU may be as many as one likes
     numbers = devices if isinstance(devices, list) else range(devices) if isinstance(devices, int) else []
     if gpus and any(isinstance(number, int) and number >= gpus for number in numbers):
-        mend = f"trainer.devices={gpus}, auto (all), or numbers from 0 to {gpus - 1}"
-        yield ProblemError(f"too many devices: {there}", where=f"trainer.devices={devices}", mend=mend)
+        hint = f"trainer.devices={gpus}, auto (all), or numbers from 0 to {gpus - 1}"
+        yield UserError(f"too many devices: {there}", where=f"trainer.devices={devices}", hint=hint)
 
 
 def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
@@ -73,7 +73,7 @@ def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
     variables, as under torchrun, so that a job of a sweep trains on several devices like any other run.
 
     Raises:
-        ProblemError: what one of them has raised, or that one of them has died.
+        UserError: what one of them has raised, or that one of them has died.
         PrunedError: a search has no use for what they train.
         Stopped: by a signal, which they got too.
     """
@@ -81,34 +81,34 @@ def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    heeded = list_heeded()
+    handled = list_handled_signals()
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", GRACE)
-    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ",".join(signum.name for signum in heeded)
-    handlers = {signum: signal.getsignal(signum) for signum in heeded}
+    os.environ["TORCHELASTIC_SIGNALS_TO_HANDLE"] = ",".join(signum.name for signum in handled)
+    handlers = {signum: signal.getsignal(signum) for signum in handled}
     name = uuid.uuid4().hex
     config = LaunchConfig(1, 1, count, run_id=name, rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0)
     config.local_addr = "127.0.0.1"  # the name of a machine need not resolve
     try:
-        return elastic_launch(config, _tell_errors)(function, *arguments)[0]
+        return elastic_launch(config, _raise_errors)(function, *arguments)[0]
     except SignalException as stopped:
         raise Stopped(stopped.sigval) from stopped
     except ChildFailedError as failed:
         rank, failure = failed.get_first_failure()
-        told: Any = failure.message  # a mapping where the process could tell its error, a text where it could not
-        message = told["message"] if isinstance(told, Mapping) else told
+        content: Any = failure.message  # a mapping where the process recorded its error, else a text
+        message = content["message"] if isinstance(content, Mapping) else content
         kind, _, text = message.partition(": ")
-        if known := {error.__name__: error for error in (ProblemError, PrunedError)}.get(kind):
+        if known := {error.__name__: error for error in (UserError, PrunedError)}.get(kind):
             raise known(text) from failed
-        mend = "its error stands above; go on with resume=RUN once it is mended"
-        what = f"process {rank} has died: {message}"
-        raise ProblemError(what, where="trainer.devices", mend=mend) from failed
+        hint = "its error stands above; continue with resume=RUN once it is fixed"
+        message = f"process {rank} has died: {message}"
+        raise UserError(message, where="trainer.devices", hint=hint) from failed
     finally:
         for signum, handler in handlers.items():
             signal.signal(signum, handler)
 
 
-def _tell_errors(function: Callable[..., Any], *arguments: Any) -> Any:
-    """In a started process: what it raises is told to the one that started it."""
+def _raise_errors(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run in a started process; record its exception for the process that started it."""
     from torch.distributed.elastic.multiprocessing.errors import record
 
     open_streams()
@@ -118,8 +118,8 @@ def _tell_errors(function: Callable[..., Any], *arguments: Any) -> Any:
 REFUSED = "refused"
 
 
-class Agreement:
-    """What the first of several processes decides for all, before they train together.
+class Decision:
+    """Decisions of the first of several processes for all, before they train together.
 
     Their clocks differ, and only the first may look whether a folder is empty.
     """
@@ -139,7 +139,7 @@ class Agreement:
         )
 
     def decide(self, question: str, answer: Callable[[], str]) -> str:
-        """What the first process answers to a question. Where it cannot, it tells why, and the others end quietly."""
+        """Return the answer of the first process. Where that raises, the others exit without a message."""
         key = f"chexpert/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}/{question}"
         if self.rank == 0:
             try:
@@ -187,14 +187,14 @@ def find_meeting_point() -> tuple[str, int, bool]:
     return slurm.main_address, slurm.main_port + 1, False
 
 
-_agreements: dict[int, Agreement] = {}
+_decisions: dict[int, Decision] = {}
 
 
-def agree(question: str, answer: Callable[[], str]) -> str:
-    """What the first of the processes answers; alone, one's own answer. Each question is asked once in a job."""
+def broadcast_decision(question: str, answer: Callable[[], str]) -> str:
+    """Return the answer of the first process, or the own one where there is no other. Ask a question once a job."""
     rank = find_rank()
     if rank is None:
         return answer()
-    if rank not in _agreements:
-        _agreements[rank] = Agreement(rank)  # kept: where the first process hosts the store it is to stay
-    return _agreements[rank].decide(question, answer)
+    if rank not in _decisions:
+        _decisions[rank] = Decision(rank)  # kept: where the first process hosts the store it is to stay
+    return _decisions[rank].decide(question, answer)

@@ -1,23 +1,23 @@
-"""What a user can mend: the one exception that is shown without a traceback."""
+"""What a user can fix: the one exception that is shown without a traceback."""
 
 from chexpert.console import show
 
 
-class ProblemError(Exception):
-    """Something wrong with the input, told in one message: what is wrong, where, and the mend.
+class UserError(Exception):
+    """An error in the input, in one message: what is wrong, where, and the hint.
 
-    >>> str(ProblemError("label '2' is not blank, -1, 0 or 1", where="train.csv, line 7", mend="correct the row"))
-    "label '2' is not blank, -1, 0 or 1\\n  where: train.csv, line 7\\n  mend:  correct the row"
+    >>> str(UserError("label '2' is not blank, -1, 0 or 1", where="train.csv, line 7", hint="correct the row"))
+    "label '2' is not blank, -1, 0 or 1\\n  where: train.csv, line 7\\n  hint:  correct the row"
     """
 
-    def __init__(self, what: str, *, where: str = "", mend: str = "") -> None:
-        what, where, mend = (show(str(text)).replace("\r", r"\r") for text in (what, where, mend))
-        self.what, self.where, self.mend = what, where, mend
-        lines = [what]
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        message, where, hint = (show(str(text)).replace("\r", r"\r") for text in (message, where, hint))
+        self.message, self.where, self.hint = message, where, hint
+        lines = [message]
         if where:
             lines.append(f"  where: {where}")
-        if mend:
-            lines.append(f"  mend:  {mend}")
+        if hint:
+            lines.append(f"  hint:  {hint}")
         super().__init__("\n".join(lines))
 
 

@@ -24,7 +24,7 @@ OBSERVATIONS = (
 COMPETITION = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
 """The five by whose mean AUROC the competition ranks."""
 
-LOCALISED = (
+LOCALIZED = (
     "Enlarged Cardiomediastinum",
     "Cardiomegaly",
     "Lung Opacity",
@@ -36,7 +36,7 @@ LOCALISED = (
     "Pleural Effusion",
     "Support Devices",
 )
-"""The ten that CheXlocalize drew masks for."""
+"""The ten for which CheXlocalize has masks."""
 
 CHEXLOCALIZE = {"Lung Opacity": "Airspace Opacity"}
 """What CheXlocalize calls otherwise in its files."""
@@ -57,7 +57,7 @@ PARENTS = {
     "Pneumonia": "Consolidation",
     "Atelectasis": "Lung Opacity",
 }
-"""What each observation is a kind of (Irvin et al. 2019, figure 1); the others are roots."""
+"""What each observation is a kind of (Irvin et al. 2019, Figure 1); the others are roots."""
 
 
 def find_observation(name: str) -> str | None:

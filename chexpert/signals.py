@@ -1,4 +1,4 @@
-"""Signals end a run in order: at once, or in training after the step that is under way and its checkpoint."""
+"""End a run on a signal: at once, or in training after the current step and its checkpoint."""
 
 import _thread
 import multiprocessing
@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 REQUEUE: signal.Signals | None = getattr(signal, "SIGUSR1", None)
-"""What ``sbatch --signal=USR1@300`` sends that long before the time is over; None on Windows, where no SLURM is."""
+"""``sbatch --signal=USR1@300`` sends it 300 seconds before the time limit; None on Windows, which has no SLURM."""
 
 
 PATIENCE = 3.0
@@ -25,8 +25,8 @@ PATIENCE = 3.0
 IDLE = 6
 """Seconds without work after which a signal ends a process that waits within a library."""
 
-WORDS = 20.0
-"""Seconds for what is said and done before a process that waits is ended: a disk or SLURM may not answer either."""
+BEFORE_EXIT = 20.0
+"""Seconds that ``before_exit`` may last: a disk or SLURM may not answer either."""
 
 BUSY = 0.1
 """Seconds of a processor in one second: with fewer a process does nothing, even where many share the machine."""
@@ -54,14 +54,14 @@ class Stopper:
     """Raises :class:`Stopped` on a signal, or notes it while the work cannot stop just anywhere.
 
     Args:
-        patient: a second signal is noted only, too: one of several processes gets each from the terminal and from the
-            process that started it.
-        last_words: called with the signal where it finds this process waiting within a library and ends it there, so
-            that nothing is raised. In another thread.
+        deferred: note a second signal only, too: one of several processes gets each signal from the terminal and from
+            the process that started it.
+        before_exit: called in another thread, before a signal ends this process while it waits within a library:
+            nothing is raised there.
     """
 
-    def __init__(self, *, patient: bool = False, last_words: Callable[[Stopped], object] | None = None) -> None:
-        self.patient, self.last_words = patient, last_words
+    def __init__(self, *, deferred: bool = False, before_exit: Callable[[Stopped], object] | None = None) -> None:
+        self.deferred, self.before_exit = deferred, before_exit
         self.requested: signal.Signals | None = None
         """The signal that came while it was noted only."""
         self.deferring = False
@@ -75,7 +75,7 @@ class Stopper:
         """As a signal handler."""
         self.listen(taking=True)
         overdue, self._overdue = self._overdue and self._wait is not None, False
-        if self.deferring and not overdue and (self.patient or self.requested is None):
+        if self.deferring and not overdue and (self.deferred or self.requested is None):
             self.requested = signal.Signals(signum)
             self._limit()
             return
@@ -118,28 +118,28 @@ _current: list[Stopper] = []
 """Of the work under way, the innermost last."""
 
 
-def list_heeded() -> list[signal.Signals]:
+def list_handled_signals() -> list[signal.Signals]:
     """The signals that end a run; under SLURM the requeue signal too."""
     return [signal.SIGTERM, signal.SIGINT] + ([REQUEUE] if REQUEUE is not None and under_slurm() else [])
 
 
 @contextmanager
-def heeding_signals(
-    *, patient: bool = False, last_words: Callable[[Stopped], object] | None = None
+def handling_signals(
+    *, deferred: bool = False, before_exit: Callable[[Stopped], object] | None = None
 ) -> Iterator[Stopper]:
-    """Lets SIGTERM, SIGINT and under SLURM the requeue signal stop the work within; handlers return as they were.
+    """Stop the work within on SIGTERM, SIGINT and, under SLURM, the requeue signal; restore the handlers at the end.
 
     See :class:`Stopper` for the arguments.
     """
-    stopper = Stopper(patient=patient, last_words=last_words)
+    stopper = Stopper(deferred=deferred, before_exit=before_exit)
     if threading.current_thread() is not threading.main_thread():  # Python hands signals to no other
         yield stopper
         return
-    heeded = list_heeded()
-    before = {signum: signal.signal(signum, stopper.handle) for signum in heeded}
+    handled = list_handled_signals()
+    before = {signum: signal.signal(signum, stopper.handle) for signum in handled}
     _current.append(stopper)
     try:
-        with watching(stopper, heeded):
+        with watching(stopper, handled):
             yield stopper
     finally:
         _current.remove(stopper)
@@ -148,12 +148,12 @@ def heeding_signals(
 
 
 def waiting() -> AbstractContextManager[None]:
-    """As :meth:`Stopper.waiting`, of whoever heeds signals now."""
+    """As :meth:`Stopper.waiting`, of the innermost stopper that handles signals now."""
     return _current[-1].waiting() if _current else nullcontext()
 
 
 @contextmanager
-def watching(stopper: Stopper, heeded: Sequence[int]) -> Iterator[None]:
+def watching(stopper: Stopper, handled: Sequence[int]) -> Iterator[None]:
     """Ends this process where a signal finds it waiting within a library, which keeps signals from Python.
 
     Such are a look-up of a name, a download and the meeting of processes that train together.
@@ -162,7 +162,7 @@ def watching(stopper: Stopper, heeded: Sequence[int]) -> Iterator[None]:
     stopper.bell.setblocking(False)
     ringing.setblocking(False)
     over = threading.Event()
-    thread = threading.Thread(target=_watch, args=(stopper, heeded, over), daemon=True)
+    thread = threading.Thread(target=_watch, args=(stopper, handled, over), daemon=True)
     with stopper.bell, ringing:
         before = signal.set_wakeup_fd(ringing.fileno(), warn_on_full_buffer=False)
         thread.start()
@@ -174,28 +174,28 @@ def watching(stopper: Stopper, heeded: Sequence[int]) -> Iterator[None]:
             thread.join()
 
 
-def _watch(stopper: Stopper, heeded: Sequence[int], over: threading.Event) -> None:
+def _watch(stopper: Stopper, handled: Sequence[int], over: threading.Event) -> None:
     """Ends this process once it has done nothing for some seconds after a signal. One that computes is let do so.
 
     One of several may have noted the signal, and then wait for another that has ended or hangs.
     """
     idle, used = 0, measure_work()
     while not over.wait(1):
-        came = next((signum for signum in stopper.listen() if signum in heeded), None)
-        if stopper.patient:
+        came = next((signum for signum in stopper.listen() if signum in handled), None)
+        if stopper.deferred:
             came = came or stopper.requested
         now = measure_work()
         idle, used = idle + 1 if came and now - used < BUSY else 0, now
         if came and idle >= IDLE and end_children():
-            idle = IDLE - 2  # what waited for them goes on
+            idle = IDLE - 2  # the work that waited for them continues
         elif came and idle >= IDLE:
             stopped = Stopped(came)
             print(f"{stopped} while it waited", file=sys.stderr, flush=True)
             end_children()
-            if stopper.last_words:
-                saying = threading.Thread(target=stopper.last_words, args=(stopped,), daemon=True)
-                saying.start()
-                saying.join(WORDS)
+            if stopper.before_exit:
+                thread = threading.Thread(target=stopper.before_exit, args=(stopped,), daemon=True)
+                thread.start()
+                thread.join(BEFORE_EXIT)
             sys.stderr.flush()
             os._exit(128 + came)
 
@@ -236,7 +236,7 @@ def under_slurm() -> bool:
 
 
 def requeue() -> None:
-    """Puts this SLURM job back in the queue, under its own number: ``resume=auto`` then goes on with the run."""
+    """Put this SLURM job back in the queue, under its own number: ``resume=auto`` then resumes the run."""
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     job = f"{array}_{task}" if array else os.environ["SLURM_JOB_ID"]
     try:

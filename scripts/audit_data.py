@@ -9,12 +9,7 @@ from pathlib import Path
 
 from chexpert.console import open_streams
 
-VARIANTS = (
-    "auto",
-    "small",
-    "full",
-    "plus",
-)  # as chexpert.data.sources.detect_layout has them; importing it makes --help slow
+VARIANTS = ("auto", "small", "full", "plus")  # of detect_layout, whose import makes --help slow
 
 
 def main() -> None:
@@ -22,10 +17,10 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="the folder above CheXpert-v1.0[-small], or that one itself")
     parser.add_argument("--no-images", action="store_true", help="look at the tables only")
     parser.add_argument("--variant", default="auto", choices=VARIANTS, help="where several copies lie there")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write all counts and problems")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write all counts and errors")
     parser.add_argument("--manifest", type=Path, metavar="OUT", help="write the SHA-256 of every file")
     parser.add_argument("--check", type=Path, metavar="MANIFEST", help="hold every file against its SHA-256")
-    parser.add_argument("--figures", type=Path, metavar="DIR", help="draw the exploration as PNG files")
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="plot the exploration as PNG files")
     parser.add_argument("--workers", type=int, metavar="N", help="processes; by default one for each processor")
     given = parser.parse_args()
     if given.no_images and (given.manifest or given.check):
@@ -37,12 +32,12 @@ def main() -> None:
 
     from chexpert.data.audit import audit_copy
     from chexpert.data.sources.manifest import read_manifest, write_manifest
-    from chexpert.errors import ProblemError
-    from chexpert.report import describe_audit, draw_exploration
+    from chexpert.errors import UserError
+    from chexpert.report import describe_audit, plot_exploration
     from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
 
-    def tell(path: Path, what: str) -> None:  # not to stdout, where the verdict stands last
-        print(f"written: {path}, {what}", file=sys.stderr)
+    def report(path: Path, message: str) -> None:  # not to stdout, where the verdict stands last
+        print(f"written: {path}, {message}", file=sys.stderr)
 
     for wrong in run_files.find_clashes([given.json, given.manifest], [given.figures]):
         parser.error(wrong)
@@ -50,22 +45,22 @@ def main() -> None:
         known = read_manifest(given.check) if given.check else None
         options = {"decode": not given.no_images, "known": known, "workers": given.workers}
         audit = audit_copy(given.root, variant=given.variant, **options)
-    except ProblemError as problem:
-        sys.exit(str(problem))
+    except UserError as error:
+        sys.exit(str(error))
     content = audit.to_json()
     print(describe_audit(content), flush=True)  # first: whatever becomes of the files, it was worth the wait
     try:
         if given.json:
             run_files.write_json(given.json, content)
-            tell(given.json, "all counts and problems")
+            report(given.json, "all counts and errors")
         if given.manifest:
             write_manifest(given.manifest, audit.hashes)
-            tell(given.manifest, f"SHA-256 of {len(audit.hashes):,} files; later: --check {given.manifest}")
+            report(given.manifest, f"SHA-256 of {len(audit.hashes):,} files; later: --check {given.manifest}")
         if given.figures:
-            drawn = draw_exploration(audit.frames, audit.images, given.figures)
-            tell(given.figures, f"{len(drawn)} PNG files")
-    except (ProblemError, OSError) as problem:
-        sys.exit(str(problem))
+            plots = plot_exploration(audit.frames, audit.images, given.figures)
+            report(given.figures, f"{len(plots)} PNG files")
+    except (UserError, OSError) as error:
+        sys.exit(str(error))
     sys.exit(0 if audit.passed else 1)
 
 

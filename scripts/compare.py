@@ -17,11 +17,11 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", type=Path, metavar="RUN|SWEEP|P.csv", help="run folders, folders of runs, predictions")
     add("--split", help="of the runs: dev, valid or test (valid; beside a leaderboard test)")
-    add("--level", choices=("image", "study"), help="what is judged (as the runs have it; of files: study)")
+    add("--level", choices=("image", "study"), help="what is evaluated (as the runs have it; of files: study)")
     add("--views", choices=("max", "mean"), help="score of a study from its views (as the runs have it)")
-    add("--by", default="auroc_mean", metavar="FIGURE", help="auroc_mean (default) or an observation")
+    add("--by", default="auroc_mean", metavar="METRIC", help="auroc_mean (default) or an observation")
     add("--mean-over", nargs="+", metavar="NAME", help="the mean AUROC is over these (the competition's five)")
-    add("--labels", type=Path, metavar="L.csv", help="judge all by these labels")
+    add("--labels", type=Path, metavar="L.csv", help="evaluate all by these labels")
     add("--leaderboard", type=Path, metavar="FOLDER", help="folder of CheXpert's public test labels and entries")
     add("--bootstrap", type=int, default=1000, metavar="N", help="replicates of the intervals (1000)")
     add("--seed", type=int, default=0, help="of the bootstrap (0)")
@@ -36,7 +36,7 @@ def main() -> None:
     out, replicates = given.pop("out"), given.pop("bootstrap")
     if replicates < 10 or given["seed"] < 0:
         parser.error("--bootstrap is at least 10, --seed at least 0")
-    from chexpert.errors import ProblemError
+    from chexpert.errors import UserError
     from chexpert.evaluation import compare
     from chexpert.report import describe_comparison, write_comparison
     from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
@@ -48,8 +48,8 @@ def main() -> None:
         print(describe_comparison(content), flush=True)
         if out:
             print("written:", *write_comparison(out, content))
-    except (ProblemError, OSError) as problem:
-        parser.exit(2, f"{problem}\n")
+    except (UserError, OSError) as error:
+        parser.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def main() -> None:
         parser.error(f"{given.out} is there already, and nothing is overwritten")
     from rich.progress import Console, track  # after the parsing, so that --help is quick
 
-    from chexpert.errors import ProblemError
+    from chexpert.errors import UserError
     from chexpert.inference.ensemble import describe_ensemble, ensemble
     from chexpert.inference.members import read_lists
     from chexpert.runs import files as run_files
@@ -49,17 +49,17 @@ def main() -> None:
         made = ensemble(
             read_lists(given.members) if given.members else given.paths, top_k=given.top_k, split=given.split,
             how=given.average, level=given.level, views=given.views,
-            watch=lambda batches: track(batches, "films", console=Console(stderr=True)),
+            watch=lambda batches: track(batches, "images", console=Console(stderr=True)),
         )  # fmt: skip
         print(describe_ensemble(made), flush=True)
-        told = made.predictions
-        rows = zip(told.names, zip(*told.columns.values(), strict=True), strict=True)
-        run_files.write_predictions(given.out, list(told.columns), rows, key=told.key)
+        averaged = made.predictions
+        rows = zip(averaged.names, zip(*averaged.columns.values(), strict=True), strict=True)
+        run_files.write_predictions(given.out, list(averaged.columns), rows, key=averaged.key)
         print(f"written:       {given.out}")
-        options = ["--predictions", given.out, "--labels", made.labels or "LABELS.csv", "--out", "FIGURES.json"]
-        print(f"judge it:      python scripts/evaluate.py {shlex.join(map(str, options))}")
-    except (ProblemError, OSError) as problem:
-        parser.exit(2, f"{problem}\n")
+        options = ["--predictions", given.out, "--labels", made.labels or "LABELS.csv", "--out", "METRICS.json"]
+        print(f"evaluate it:      python scripts/evaluate.py {shlex.join(map(str, options))}")
+    except (UserError, OSError) as error:
+        parser.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Judge predictions against labels: AUROC, AUPRC, calibration, groups, each with a 95 % interval over studies.
+"""Evaluate predictions against labels: AUROC, AUPRC, calibration, groups, each with a 95 % interval over studies.
 
 P.csv: Path or Study, and one column of scores an observation; L.csv: the same rows, labels 1, 0 or blank, in any order.
 Your own images are joined by file name, hashed ones by the salt of the run that predicted them.
@@ -24,8 +24,8 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="L.csv",
         help="what is true of them; Sex, Age, ... may stand there",
     )
-    add("--out", type=Path, required=True, metavar="OUT.json", help="all figures; what is undefined is null")
-    add("--level", choices=("study", "image"), default="study", help="what is judged (study)")
+    add("--out", type=Path, required=True, metavar="OUT.json", help="all metrics; what is undefined is null")
+    add("--level", choices=("study", "image"), default="study", help="what is evaluated (study)")
     add("--views", choices=("max", "mean"), default="max", help="score of a study from its views (max)")
     add("--mean-over", nargs="+", metavar="NAME", help="the mean AUROC is over these (the competition's five)")
     add("--bootstrap", type=int, default=1000, metavar="N", help="replicates of the intervals (1000)")
@@ -44,7 +44,7 @@ def main() -> None:
         parser.error("--bootstrap is at least 10, --seed at least 0")
     if bool(given.tune_predictions) != bool(given.tune_labels):
         parser.error("--tune-predictions and --tune-labels go together")
-    from chexpert.errors import ProblemError
+    from chexpert.errors import UserError
     from chexpert.evaluation import evaluate_files
     from chexpert.report import describe_evaluation
     from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
@@ -62,8 +62,8 @@ def main() -> None:
         print(describe_evaluation(content, f"{given.predictions} by the labels of {given.labels}"), flush=True)
         run_files.write_json(given.out, content)
         print(f"written: {given.out}", file=sys.stderr)  # stdout is the report
-    except (ProblemError, OSError) as problem:
-        parser.exit(2, f"{problem}\n")
+    except (UserError, OSError) as error:
+        parser.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Explain a finished run on its validation views, or on any films.
+"""Explain a finished run on its validation views, or on any images.
 
-python scripts/explain.py outputs/RUN film.jpg --explainer gradcam lime --out explained explainer.lime.samples=200
+python scripts/explain.py outputs/RUN image.jpg --explainer gradcam lime --out explained explainer.lime.samples=200
 """
 
 import argparse
@@ -24,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
-    add("images", nargs="*", metavar="IMAGE", help="films (JPEG, PNG, DICOM); by default validation views of its data")
+    add("images", nargs="*", metavar="IMAGE", help="images (JPEG, PNG, DICOM); by default validation views of its data")
     names = ", ".join(sorted(path.stem for path in (CONF / "explainer").glob("*.yaml")))
     add(
         "--explainer",
@@ -35,7 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--observations", nargs="+", metavar="NAME", help="by default the most probable ones of each view")
     add("--out", type=Path, metavar="FOLDER", help="a new folder; by default RUN/explanations")
-    add("--ids", choices=("hash", "path"), default="hash", help="path: call films by their names, patients' too")
+    add("--ids", choices=("hash", "path"), default="hash", help="path: call images by their names, patients' too")
     return parser
 
 
@@ -44,7 +44,7 @@ def main() -> None:
     overrides = [argument for argument in sys.argv[1:] if SETTING.match(argument) and not Path(argument).exists()]
     given = parser.parse_intermixed_args([argument for argument in sys.argv[1:] if argument not in overrides])
 
-    from chexpert.errors import ProblemError
+    from chexpert.errors import UserError
     from chexpert.inference.explain import explain_run  # after the parsing, so that --help is quick
     from chexpert.report import quality_table
     from chexpert.runs import files as run_files
@@ -54,7 +54,7 @@ def main() -> None:
             given.run, given.images, given.explainer, CONF,
             observations=given.observations, out=given.out, ids=given.ids, overrides=overrides,
         )  # fmt: skip
-    except (ProblemError, OSError) as error:  # a full disk, a folder that may not be written
+    except (UserError, OSError) as error:  # a full disk, a folder that may not be written
         parser.exit(2, f"error: {error}\n")
     if (quality := folder / run_files.QUALITY).is_file():
         print(quality_table(json.loads(quality.read_text(encoding="utf-8"))), f"written:       {quality}", sep="\n")

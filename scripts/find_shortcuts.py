@@ -1,4 +1,4 @@
-"""Look for shortcuts of a trained model: does it read devices, markers or the film's edge instead of the finding?
+"""Look for shortcuts of a trained model: does it read devices, markers or the image's edge instead of the finding?
 
 Exit code 0: none was found; 1: a shortcut is named; 2: the command itself is wrong, or its report cannot be written;
 3: no suspect could be tested, so nothing is said of the model.
@@ -26,17 +26,17 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the run folder of the model")
     parser.add_argument("--root", type=Path, help="data to look at (the run's own)")
     parser.add_argument("--regions", type=Path, metavar="JSON", help="outlines of suspects, as CheXlocalize has masks")
-    parser.add_argument("--observations", nargs="+", metavar="NAME", help="to judge (all of the model's)")
+    parser.add_argument("--observations", nargs="+", metavar="NAME", help="to evaluate (all of the model's)")
     parser.add_argument("--explainer", default="hirescam", choices=sorted(path.stem for path in CONF.glob("*.yaml")))
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="a new one for the report (RUN/shortcuts)")
-    parser.add_argument("--seed", type=seed, default=0, help="of all that is drawn: 0 to 4294967295")
+    parser.add_argument("--seed", type=seed, default=0, help="of all random numbers: 0 to 4294967295")
     given = parser.parse_args()
 
     from omegaconf import OmegaConf  # after the parsing, so that --help is quick
 
     import chexpert
     from chexpert.config import build
-    from chexpert.errors import ProblemError
+    from chexpert.errors import UserError
     from chexpert.inference.explain import find_folder, try_folder
     from chexpert.inference.shortcuts import find_shortcuts
     from chexpert.report import count_tested, describe_shortcuts
@@ -55,8 +55,8 @@ def main() -> None:
         text = describe_shortcuts(content)
         (out / "report.txt").write_text(text + "\n", encoding="utf-8")
         if picture:
-            picture.savefig(out / "films.png", dpi=100)
-    except (ProblemError, OSError) as error:
+            picture.savefig(out / "images.png", dpi=100)
+    except (UserError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
     print(text)
     print("written:", *sorted(out.iterdir()), file=sys.stderr)  # stdout is the report

@@ -1,6 +1,6 @@
 """Score segmentations or attribution maps against masks as CheXlocalize does: mIoU and hit rate with intervals.
 
-Maps: <patient>_<study>_<view>_<observation>_map.npz with map (h, w), probability, width and height of the film;
+Maps: <patient>_<study>_<view>_<observation>_map.npz with map (h, w), probability, width and height of the image;
 or the .pkl files that CheXlocalize's own code writes, of which nothing is run.
 Exit code 2: the command or one of its files is wrong.
 """
@@ -19,14 +19,14 @@ def make_parser() -> argparse.ArgumentParser:
     predicted = parser.add_mutually_exclusive_group(required=True)
     predicted.add_argument("--segmentations", type=Path, metavar="PRED.json", help="predicted masks")
     predicted.add_argument("--maps", type=Path, metavar="DIR", help="attribution maps, in any depth of folders")
-    add("--threshold", metavar="T", help="otsu (default), tuned, a figure for maps in [0, 1], or a tuning_results.csv")
-    add("--probability-cutoff", metavar="P", help="no mask below: a figure, tuned, or a probability_tuning_results.csv")
+    add("--threshold", metavar="T", help="otsu (default), tuned, a number for maps in [0, 1], or a tuning_results.csv")
+    add("--probability-cutoff", metavar="P", help="no mask below: a number, tuned, or a probability_tuning_results.csv")
     add("--tune-ground-truth", type=Path, metavar="GT.json", help="tune on these masks, not on the images scored")
     add("--tune-maps", type=Path, metavar="DIR", help="and these maps")
     add("--save-segmentations", type=Path, metavar="PRED.json", help="write what the maps were segmented to")
     add("--bootstrap", type=int, metavar="N", help="replicates of the intervals (1000)")
     add("--seed", type=int, help="of the bootstrap (0)")
-    add("--out", type=Path, required=True, metavar="OUT.json", help="all figures; what is undefined is null")
+    add("--out", type=Path, required=True, metavar="OUT.json", help="all metrics; what is undefined is null")
     return parser
 
 
@@ -42,7 +42,7 @@ def main() -> None:
         parser.error("--bootstrap is at least 1, --seed at least 0")
     from rich.progress import Console, track  # after the parsing, so that --help is quick
 
-    from chexpert.errors import ProblemError
+    from chexpert.errors import UserError
     from chexpert.metrics.localization.chexlocalize import localize
     from chexpert.report import describe_localization
     from chexpert.runs import files as run_files
@@ -60,8 +60,8 @@ def main() -> None:
         print(describe_localization(table), *notes, *synthetic, sep="\nnote: ", flush=True)
         run_files.write_json(out, table)
         print("written:", *filter(None, written), file=sys.stderr)  # stdout is the report
-    except (ProblemError, OSError) as problem:
-        parser.exit(2, f"{problem}\n")
+    except (UserError, OSError) as error:
+        parser.exit(2, f"{error}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write a phantom: synthetic chest films with labels and masks, laid out as any copy of CheXpert."""
+"""Write a phantom: synthetic chest images with labels and masks, laid out as any copy of CheXpert."""
 
 import argparse
 from pathlib import Path
@@ -19,10 +19,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("out", type=Path, help="folder to make; it must not exist yet, or be empty")
-    add("--patients", type=int, metavar="N", help="in train, with report labels (370: about 1,200 frontal films)")
+    add("--patients", type=int, metavar="N", help="in train, with report labels (370: about 1,200 frontal images)")
     add("--valid", type=int, metavar="N", help="patients in valid, with true labels and masks (240)")
     add("--test", type=int, metavar="N", help="patients in test (0)")
-    add("--size", type=int, metavar="PX", help="short side of the films (256)")
+    add("--size", type=int, metavar="PX", help="short side of the images (256)")
     add("--seed", type=int, metavar="S", help="another seed, other patients (0)")
     add("--layout", help="small (default), full, mlmip, aimi, bare, flat, chexlocalize or plus")
     add("--labellers", action="store_true", default=None, help="train_cheXbert.csv and train_visualCheXbert.csv too")
@@ -30,10 +30,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("--laterals", type=float, metavar="SHARE", help="of all views (0.145)")
     add("--strength", type=read_strength, nargs="+", metavar="FINDING=FACTOR", help="below 1 is harder to see")
     add("--shortcut", type=float, metavar="P", help="of devices with Cardiomegaly, 1 - P without; also two more valid")
-    add("--counterfactuals", nargs="+", metavar="FINDING", help="valid films that show it, drawn without it")
+    add("--counterfactuals", nargs="+", metavar="FINDING", help="valid images that show it, painted without it")
     add("--defects", nargs="+", metavar="KIND", help="plant: missing, truncated, duplicate, shared")
     add("--workers", type=int, metavar="W", help="processes; by default one for each processor")
-    add("--sheet", type=Path, metavar="PNG", help="a picture of films with their masks outlined")
+    add("--sheet", type=Path, metavar="PNG", help="a picture of images with their masks outlined")
     return parser
 
 
@@ -45,7 +45,7 @@ def main() -> None:
     from chexpert.data.phantom import Options, write_phantom  # after the parsing, so that --help is quick
     from chexpert.data.phantom.contents import describe_contents
     from chexpert.data.phantom.sheet import write_sheet
-    from chexpert.errors import ProblemError
+    from chexpert.errors import UserError
 
     try:
         given["strength"] = dict(given.get("strength", ()))
@@ -53,7 +53,7 @@ def main() -> None:
         if sheet:
             write_sheet(sheet, Options(**given))
             print(f"written: {sheet}, some of its images with their masks outlined")
-    except (ProblemError, OSError) as error:  # a full disk, a picture that cannot be written
+    except (UserError, OSError) as error:  # a full disk, a picture that cannot be written
         parser.exit(2, f"{error}\n")
 
 

@@ -15,14 +15,14 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="a run folder")
     add("--out", type=Path, metavar="FILE", help="by default RUN/report.html; an older one is replaced")
-    add("--ids", choices=("hash", "path"), default="hash", help="name films by hashes (hash), or as they are (path)")
+    add("--ids", choices=("hash", "path"), default="hash", help="name images by hashes (hash), or as they are (path)")
     return parser
 
 
 def main() -> None:
     parser = make_parser()
     given = parser.parse_args()
-    from chexpert.errors import ProblemError
+    from chexpert.errors import UserError
     from chexpert.report import write_report
     from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
 
@@ -30,8 +30,8 @@ def main() -> None:
         parser.error(wrong)
     try:
         path = write_report(given.run, given.ids, given.out)
-    except (ProblemError, OSError) as problem:
-        parser.exit(2, f"{problem}\n")
+    except (UserError, OSError) as error:
+        parser.exit(2, f"{error}\n")
     print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -19,7 +19,7 @@ def describe(name: str) -> str:
     import torch
 
     from chexpert.engine.build import check_input
-    from chexpert.errors import ProblemError
+    from chexpert.errors import UserError
     from chexpert.explain import HiResCAM
     from chexpert.explain.trial_map import KINDS, describe_maps, find_fault
     from chexpert.models import Backbone, Single
@@ -32,16 +32,17 @@ def describe(name: str) -> str:
         check_input(model, size)
         model.eval()
         shape = describe_maps(model, size).partition(": ")[2]
-    except ProblemError as problem:
-        return f"| {family} | {name} | | | refused: {problem.what} | | |"
+    except UserError as error:
+        return f"| {family} | {name} | | | refused: {error.message} | | |"
     faults = [find_fault(model, kind(), size) for kind in KINDS]
     fine = find_fault(model, HiResCAM(stride=FINE), size)
-    columns = [family, name, str(size), shape, tell(faults[:CAMS]), tell([fine]), tell(faults[CAMS:])]
+    reasons = [describe_faults(some) for some in (faults[:CAMS], [fine], faults[CAMS:])]
+    columns = [family, name, str(size), shape, *reasons]
     return f"| {' | '.join(columns)} |"
 
 
-def tell(faults: list[str]) -> str:
-    """``yes``, or the reasons why not."""
+def describe_faults(faults: list[str]) -> str:
+    """Return ``yes``, or the reasons why not."""
     return "; ".join(dict.fromkeys(filter(None, faults))) or "yes"
 
 
@@ -49,7 +50,7 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", metavar="NAME", help="networks of timm: resnet18 vit_tiny_patch16_224")
-    warnings.simplefilter("ignore")  # timm tells of renamed networks
+    warnings.simplefilter("ignore")  # timm warns of renamed networks
     for name in parser.parse_args().names:
         print(describe(name), flush=True)
 

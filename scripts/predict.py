@@ -1,9 +1,9 @@
-"""Probabilities of any films by a trained model: predict.py RUN INPUT OUTPUT.csv
+"""Probabilities of any images by a trained model: predict.py RUN INPUT OUTPUT.csv
 
 INPUT: a table with the column Path (CheXpert's competition: one row a study, the maximum over its views), a folder, or
 image files: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM. The content of a file decides, not its name. Images other
 than CheXpert's are one study each, and are called by salted hashes, in the order of the input. Run again, a command
-that was stopped goes on where it was.
+that was stopped resumes.
 Listed at the end are images that should be looked at (no contrast, no radiograph), and files that are no images.
 Exit code 1: some images could not be read; they are listed. 2: the command or one of its files is wrong.
 Not a medical device.
@@ -24,13 +24,13 @@ def make_parser() -> argparse.ArgumentParser:
     add("input", type=Path, nargs="+", metavar="INPUT", help="one table, one folder, or image files")
     add("output", type=Path, metavar="OUTPUT.csv", help="a new file")
     add("--calibrated", action="store_true", help="by the calibration that the run keeps")
-    add("--level", choices=("study", "image"), default="study", help="one row a study (default) or a film")
+    add("--level", choices=("study", "image"), default="study", help="one row a study (default) or an image")
     add("--views", choices=("max", "mean"), default="max", help="score of a study from its views (max)")
     add("--observations", choices=("competition", "all"), default="competition", help="the five, or all that it knows")
     add("--root", type=Path, help="of the paths in a table (the run's data root, else the table's folder)")
     add("--ids", choices=("hash", "path"), default="hash", help="path: keep names as they are, patients' too")
-    add("--batch-size", type=int, metavar="N", help="films a pass (as in training)")
-    add("--workers", type=int, metavar="N", help="processes that read films (as in training)")
+    add("--batch-size", type=int, metavar="N", help="images a pass (as in training)")
+    add("--workers", type=int, metavar="N", help="processes that read images (as in training)")
     return parser
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     given = vars(parser.parse_args())
     if (1 if given["batch_size"] is None else given["batch_size"]) < 1 or (given["workers"] or 0) < 0:
         parser.error("--batch-size is at least 1, --workers at least 0")
-    from chexpert.errors import ProblemError  # after the parsing, so that --help is quick
+    from chexpert.errors import UserError  # after the parsing, so that --help is quick
     from chexpert.inference.predict import predict
     from chexpert.inference.progress import show_progress
     from chexpert.runs.anonymize import HASH_NOTE
@@ -51,10 +51,10 @@ def main() -> None:
     try:
         outcome = predict(given.pop("run"), given.pop("input"), given.pop("output"),
                           watch=show_progress, **given)  # fmt: skip
-    except (ProblemError, OSError) as problem:
-        parser.exit(2, f"error: {problem}\n")
+    except (UserError, OSError) as error:
+        parser.exit(2, f"error: {error}\n")
     before = f" ({outcome.resumed} predicted before)"
-    print(f"written: {outcome.output}, {outcome.rows} rows of {outcome.films} films{before}")
+    print(f"written: {outcome.output}, {outcome.rows} rows of {outcome.images} images{before}")
     if outcome.hashed:
         print(f"note: {HASH_NOTE}", file=sys.stderr)
         options = ["--predictions", outcome.output, "--labels", "LABELS.csv", "--hashed-by", run, "--out", "OUT.json"]
@@ -65,8 +65,8 @@ def main() -> None:
         print(f"flagged: {name}: {why}", file=sys.stderr)
     if outcome.aside:
         print(f"left aside: {len(outcome.aside)} files that are no images", file=sys.stderr)
-    for name, what in outcome.aside.items():
-        print(f"left aside: {name}: {what}", file=sys.stderr)
+    for name, message in outcome.aside.items():
+        print(f"left aside: {name}: {message}", file=sys.stderr)
     for name in outcome.incomplete:
         print(f"scored without a view that could not be read: {name}", file=sys.stderr)
     for name, why in outcome.failed.items():

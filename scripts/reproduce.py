@@ -1,9 +1,9 @@
-"""Say whether a run reproduces the published figure of a recipe: within, outside, or not comparable and why.
+"""Check whether a run reproduces the published metric of a recipe: within, outside, or not comparable and why.
 
     reproduce.py densenet121_original outputs/densenet121_original/TIME
-    reproduce.py irvin2019 RUN --evaluation ensemble.json      a figure of several runs' checkpoints, by evaluate.py
-A figure is comparable where every setting that can change it is the recipe's, the data is CheXpert, whole, and the
-yardstick (split, labels, level, choice of the epoch) is the same.
+    reproduce.py irvin2019 RUN --evaluation ensemble.json      a metric of several runs' checkpoints, by evaluate.py
+A metric is comparable where every setting that can change it is the recipe's, the data is CheXpert, whole, and the
+evaluation setting (split, labels, level, choice of the epoch) is the same.
 Exit code 0: within; 1: outside; 3: not comparable; 2: the command or one of its files is wrong.
 """
 
@@ -30,7 +30,7 @@ def main() -> None:
     parser = make_parser()
     given = parser.parse_args()
     from chexpert.config import compose_recipe  # after the parsing, so that --help is quick
-    from chexpert.errors import ProblemError
+    from chexpert.errors import UserError
     from chexpert.evaluation import reproduce
     from chexpert.report import describe_reproduction
 
@@ -39,8 +39,8 @@ def main() -> None:
     try:
         recipe = compose_recipe(CONF, given.recipe)
         found = reproduce(recipe, given.run, given.evaluation, lambda name: compose_recipe(CONF, name))
-    except (ProblemError, OSError) as problem:
-        parser.exit(2, f"{problem}\n")
+    except (UserError, OSError) as error:
+        parser.exit(2, f"{error}\n")
     print(describe_reproduction(given.recipe, found))
     sys.exit(CODES[found.word])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from chexpert.console import show
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 START = "from chexpert.console import open_streams; open_streams(); "
 
@@ -36,9 +36,9 @@ def test_codes_go_and_other_control_characters_are_spelled_out(text, shown):
     assert show(shown) == shown
 
 
-def test_a_problem_holds_no_code_of_a_name():
-    error = ProblemError("no\x1b[31m file", where="a\rb\x1b]0;t\x07.csv", mend="x\x00")
-    assert (error.what, error.where, error.mend) == ("no file", r"a\rb\x1b]0;t\x07.csv", r"x\x00")
+def test_an_error_holds_no_code_of_a_name():
+    error = UserError("no\x1b[31m file", where="a\rb\x1b]0;t\x07.csv", hint="x\x00")
+    assert (error.message, error.where, error.hint) == ("no file", r"a\rb\x1b]0;t\x07.csv", r"x\x00")
     assert not set("\x1b\r\x07\x00") & set(str(error))
 
 
@@ -59,17 +59,17 @@ def test_a_reader_that_has_gone_stops_nothing(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
-def test_on_a_terminal_rich_has_its_colours_and_a_name_has_no_codes():
+def test_on_a_terminal_rich_has_its_colors_and_a_name_has_no_codes():
     ours, theirs = os.openpty()
     code = "import sys; from rich.console import Console; print('\\x1b[31mname\\x07', file=sys.stderr); "
     code += "Console(stderr=True).print('[red]bar')"
     env = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | {"TERM": "xterm"}
     subprocess.run([sys.executable, "-c", START + code], stderr=theirs, env=env, check=True)
     os.close(theirs)
-    told = os.read(ours, 1000)
+    output = os.read(ours, 1000)
     os.close(ours)
-    assert told.startswith(rb"name\x07")
-    assert b"\x1b[31mbar\x1b[0m" in told
+    assert output.startswith(rb"name\x07")
+    assert b"\x1b[31mbar\x1b[0m" in output
 
 
 @pytest.mark.parametrize(("utf8", "code"), [("0", 2), ("1", 0)])

@@ -14,9 +14,9 @@ from torch.distributed import TCPStore
 
 from chexpert import distributed as ranks
 from chexpert import signals as stopping
-from chexpert.distributed import Agreement
+from chexpert.distributed import Decision
 from chexpert.runs import files as run_files
-from chexpert.signals import Stopped, heeding_signals, waiting
+from chexpert.signals import Stopped, handling_signals, waiting
 
 
 def send(signum=signal.SIGTERM):
@@ -25,7 +25,7 @@ def send(signum=signal.SIGTERM):
 
 def test_a_signal_that_is_noted_only_ends_a_wait(monkeypatch):
     monkeypatch.setattr(stopping, "PATIENCE", 0.1)
-    with heeding_signals() as stopper:
+    with handling_signals() as stopper:
         stopper.deferring = True
         send()
         assert stopper.requested == signal.SIGTERM
@@ -36,7 +36,7 @@ def test_a_signal_that_is_noted_only_ends_a_wait(monkeypatch):
 
 def test_a_wait_that_is_over_in_time_is_no_reason_to_stop(monkeypatch):
     monkeypatch.setattr(stopping, "PATIENCE", 0.1)
-    with heeding_signals(patient=True) as stopper:
+    with handling_signals(deferred=True) as stopper:
         stopper.deferring = True
         with waiting():
             send(signal.SIGINT)
@@ -49,7 +49,7 @@ def test_stopping_ends_the_processes_that_help_even_those_that_hang():
     child.start()
     os.kill(child.pid, signal.SIGSTOP)
     os.waitpid(child.pid, os.WUNTRACED)  # until it has stopped, or SIGTERM may be there first
-    with heeding_signals(), pytest.raises(Stopped):
+    with handling_signals(), pytest.raises(Stopped):
         send()
     child.join(5)
     assert child.exitcode == -signal.SIGKILL
@@ -57,9 +57,9 @@ def test_stopping_ends_the_processes_that_help_even_those_that_hang():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a wait in C, by glibc")
 def test_a_wait_within_a_library_is_ended():
-    code = "import ctypes; from chexpert import stopping; stopping.IDLE = 1\n"
+    code = "import ctypes; from chexpert import signals; signals.IDLE = 1\n"
     code += "mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock\n"
-    code += "with stopping.heeding_signals(): print(flush=True); lock(mutex); lock(mutex)"
+    code += "with signals.handling_signals(): print(flush=True); lock(mutex); lock(mutex)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.readline()
         time.sleep(0.2)
@@ -70,7 +70,7 @@ def test_a_wait_within_a_library_is_ended():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SLURM")
 @pytest.mark.parametrize(("sent", "calls"), [("SIGUSR1", "requeue 4711\n"), ("SIGTERM", "")])
-def test_a_run_that_is_ended_in_a_wait_is_put_back_in_the_queue_and_told(tmp_path, sent, calls):
+def test_a_run_that_is_ended_in_a_wait_is_requeued_and_reported(tmp_path, sent, calls):
     run, scontrol = tmp_path / "a run", tmp_path / "bin/scontrol"
     run.mkdir()
     scontrol.parent.mkdir()
@@ -79,10 +79,10 @@ def test_a_run_that_is_ended_in_a_wait_is_put_back_in_the_queue_and_told(tmp_pat
     scontrol.chmod(0o755)
     (run / run_files.STATE).write_text('{"state": "running", "why": null, "seconds": 4}')
     code = "import sys, ctypes; from functools import partial; from pathlib import Path\n"
-    code += "from chexpert import stopping; from chexpert.engine.train import leave; stopping.IDLE = 1\n"
+    code += "from chexpert import signals; from chexpert.engine.train import report_stopped; signals.IDLE = 1\n"
     code += "mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock\n"
-    code += "heeding = stopping.heeding_signals(last_words=partial(leave, Path(sys.argv[1])))\n"
-    code += "with heeding: print(flush=True); lock(mutex); lock(mutex)"
+    code += "handling = signals.handling_signals(before_exit=partial(report_stopped, Path(sys.argv[1])))\n"
+    code += "with handling: print(flush=True); lock(mutex); lock(mutex)"
     slurm = {"SLURM_JOB_ID": "4711", "PATH": f"{scontrol.parent}:{os.environ['PATH']}"}
     with subprocess.Popen(
         [sys.executable, "-c", code, run], stdout=-1, stderr=-1, text=True, env=os.environ | slurm
@@ -91,7 +91,7 @@ def test_a_run_that_is_ended_in_a_wait_is_put_back_in_the_queue_and_told(tmp_pat
         time.sleep(0.2)
         process.send_signal(getattr(signal, sent))
         assert process.wait(30) == 128 + getattr(signal, sent)
-        assert f"stopped by {sent}; go on with: python train.py 'resume={run}'\n" in process.stderr.read()
+        assert f"stopped by {sent}; resume with: python train.py 'resume={run}'\n" in process.stderr.read()
     assert (tmp_path / "calls").read_text() == calls
     assert json.loads((run / run_files.STATE).read_text()) == {
         "state": "stopped",
@@ -100,10 +100,10 @@ def test_a_run_that_is_ended_in_a_wait_is_put_back_in_the_queue_and_told(tmp_pat
     }
 
 
-def test_last_words_that_hang_hold_nothing_up():
-    code = "import ctypes, time; from chexpert import stopping; stopping.IDLE, stopping.WORDS = 1, 1\n"
+def test_a_hanging_before_exit_does_not_delay_the_end():
+    code = "import ctypes, time; from chexpert import signals; signals.IDLE, signals.BEFORE_EXIT = 1, 1\n"
     code += "mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock\n"
-    code += "with stopping.heeding_signals(last_words=lambda stopped: time.sleep(99)):\n"
+    code += "with signals.handling_signals(before_exit=lambda stopped: time.sleep(99)):\n"
     code += "    print(flush=True); lock(mutex); lock(mutex)"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         process.stdout.readline()
@@ -121,8 +121,8 @@ def test_a_signal_ends_the_wait_for_what_the_first_process_decides(monkeypatch, 
     monkeypatch.setattr(ranks, "find_meeting_point", lambda: ("127.0.0.1", port, True))
     threading.Timer(0.5, send).start()
     begun = time.monotonic()
-    with heeding_signals(), pytest.raises(Stopped):
-        Agreement(1).decide("never answered", str)
+    with handling_signals(), pytest.raises(Stopped):
+        Decision(1).decide("never answered", str)
     assert time.monotonic() - begun < 4
 
 

@@ -1,9 +1,9 @@
 """Checkpoints: written whole or not at all, kept, read, resumed from and exported."""
 
 from chexpert.checkpoints.callbacks import BestCheckpoint, EveryCheckpoint, keep_best
-from chexpert.checkpoints.export import pass_on
+from chexpert.checkpoints.export import export
 from chexpert.checkpoints.io import WholeCheckpointIO, clean
-from chexpert.checkpoints.metadata import FORMAT, find_readout, without_weights
+from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_weights
 from chexpert.checkpoints.read import Loaded, load, load_state, read_checkpoint
 from chexpert.checkpoints.resume_state import RESUME, LastCheckpoint
 
@@ -16,11 +16,11 @@ __all__ = [
     "Loaded",
     "WholeCheckpointIO",
     "clean",
-    "find_readout",
+    "export",
+    "get_output_head",
     "keep_best",
     "load",
     "load_state",
-    "pass_on",
     "read_checkpoint",
     "without_weights",
 ]

@@ -12,11 +12,11 @@ from chexpert.runs import files as run_files
 class BestCheckpoint(ModelCheckpoint):
     """The weights of the best epoch as best.ckpt.
 
-    Its state names files without their folder, so that a run may be moved and tells no path of a machine.
+    Its state names files without their folder, so that a run may be moved and names no path of a machine.
 
     Args:
         run: the run folder.
-        monitor: the figure that chooses.
+        monitor: the metric that chooses.
         mode: ``max`` or ``min``.
         name: of the file, as :class:`ModelCheckpoint` takes it.
         count: how many are kept.
@@ -68,7 +68,7 @@ class BestCheckpoint(ModelCheckpoint):
     def forget_overtaken(self) -> None:
         """Lets the next epoch be the best where best.ckpt is of an epoch that is trained again.
 
-        A run that was killed between writing best.ckpt and last.ckpt goes on from before. Its score would be that of
+        A run that was killed between writing best.ckpt and last.ckpt resumes from before. Its score would be that of
         weights which are gone; on a device that computes the same twice the same epoch wins again.
         """
         path = Path(self.best_model_path)
@@ -87,7 +87,7 @@ class KeptCheckpoints(BestCheckpoint):
 
 
 class EveryCheckpoint(ModelCheckpoint):
-    """The weights after every ``steps`` optimizer steps, all of which stay; no figure is known at that point.
+    """The weights after every ``steps`` optimizer steps, all of which stay; no metric is known at that point.
 
     For an ensemble of checkpoints by their AUROC, as Irvin et al. 2019 took it, validate as often
     (trainer.val_check_interval) and set ``keep``.
@@ -123,6 +123,6 @@ def remove_old(trainer: Any, filepath: str) -> None:
 
 
 def keep_best(run: Path, count: int, monitor: str, mode: str) -> KeptCheckpoints:
-    """Keeps the weights of the best epochs, their figure in the name, for an ensemble of them."""
-    figure = monitor.rpartition("/")[2]
-    return KeptCheckpoints(run, monitor, mode, f"epoch-{{epoch:02d}}-{figure}-{{{monitor}:.5f}}", count)
+    """Keep the weights of the best epochs, their metric in the name, for an ensemble of them."""
+    metric = monitor.rpartition("/")[2]
+    return KeptCheckpoints(run, monitor, mode, f"epoch-{{epoch:02d}}-{metric}-{{{monitor}:.5f}}", count)

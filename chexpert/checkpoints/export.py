@@ -8,25 +8,25 @@ from safetensors.torch import save
 
 from chexpert.checkpoints.metadata import FORMAT, without_weights
 from chexpert.checkpoints.read import read_checkpoint
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
-from chexpert.runs.synthetic import TRAINED, is_synthetic_card
+from chexpert.runs.synthetic import TRAINED, is_synthetic_metadata
 
 
-def pass_on(run: Path) -> Path:
+def export(run: Path) -> Path:
     """Leaves the best weights as best.safetensors, with a card in JSON: what is needed to use them, and no more.
 
     The card has no path, no split and no setting of the training, so that the two files can be given to others.
 
     Raises:
-        ProblemError: they cannot be written.
+        UserError: they cannot be written.
     """
-    card, weights = read_checkpoint(run)
-    path, synthetic = run_files.checkpoint(run).with_suffix(run_files.SAFETENSORS), is_synthetic_card(card)
-    told = {
+    metadata, weights = read_checkpoint(run)
+    path, synthetic = run_files.checkpoint(run).with_suffix(run_files.SAFETENSORS), is_synthetic_metadata(metadata)
+    card = {
         "format": FORMAT,
-        "config": {"model": without_weights(card["config"]["model"])},
-        **{key: card[key] for key in ("observations", "readout", "preprocessing", "versions")},
+        "config": {"model": without_weights(metadata["config"]["model"])},
+        **{key: metadata[key] for key in ("observations", "readout", "preprocessing", "versions")},
         "synthetic": synthetic,
         "note": "Research software: not a medical device." + f" The model was {TRAINED}." * synthetic,
     }
@@ -34,11 +34,11 @@ def pass_on(run: Path) -> Path:
     try:
         part.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
         part.replace(path)
-        run_files.write_json(path.with_suffix(".json"), told)
+        run_files.write_json(path.with_suffix(".json"), card)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # nor can anything be removed from a disk that can only be read
             part.unlink(missing_ok=True)
-        raise ProblemError(
-            f"the weights cannot be written: {error}", where=str(path), mend="make room, or make it writable"
+        raise UserError(
+            f"the weights cannot be written: {error}", where=str(path), hint="free space, or make it writable"
         ) from error
     return path

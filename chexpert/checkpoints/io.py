@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 
 
@@ -23,7 +23,7 @@ class WholeCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
-        """Raises ProblemError where the checkpoint cannot be written; one of this name from before is then intact."""
+        """Raises UserError where the checkpoint cannot be written; one of this name from before is then intact."""
         write_whole(Path(path), checkpoint)
 
     def load_checkpoint(
@@ -37,7 +37,7 @@ def write_whole(path: Path, content: Mapping[str, Any]) -> None:
     """Saves plain containers and tensors so that ``path`` is the old file or the new one, never a half.
 
     Raises:
-        ProblemError: it cannot be written there, or does not read back; what lay there before is intact.
+        UserError: it cannot be written there, or does not read back; what lay there before is intact.
     """
     part = path.with_name(path.name + run_files.PART)
     try:
@@ -50,12 +50,12 @@ def write_whole(path: Path, content: Mapping[str, Any]) -> None:
         part.replace(path)
         sync(path.parent)
     except (OSError, RuntimeError, zipfile.BadZipFile) as error:
-        reason = find_reason(path.parent, error)  # while the part still takes the room that there is
+        reason = find_reason(path.parent, error)  # while the part still takes its space
         discard(part)
-        raise ProblemError(
+        raise UserError(
             f"the checkpoint {path.name} cannot be saved: {reason}",
             where=str(path.parent),
-            mend="make room or make it writable; the checkpoint before is intact, go on from it with resume=RUN",
+            hint="free space or make it writable; the checkpoint before is intact, continue from it with resume=RUN",
         ) from error
     except BaseException:  # interrupted: nothing half-made stays
         discard(part)
@@ -63,7 +63,7 @@ def write_whole(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def discard(part: Path) -> None:
-    """Removes a part; where nothing can be removed either, what was wrong with the write is told, and not this."""
+    """Remove a part; where that fails too, the error of the write is the one that is raised."""
     with suppress(OSError):
         part.unlink(missing_ok=True)
 

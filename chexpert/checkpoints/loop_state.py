@@ -1,4 +1,4 @@
-"""Where Lightning's loops are, told so that they go on from there."""
+"""The state of Lightning's loops, rewritten so that they continue from there."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,28 +23,28 @@ def restate(loops: dict[str, Any], *, to_validate: bool, validated: bool) -> Non
     steps["_batches_that_stepped"] -= validated
     for count in ("total", "current"):
         trained[count] |= dict.fromkeys(("ready", "started", "completed"), trained[count]["processed"])
-    judged = loops["epoch_loop.val_loop.batch_progress"]
+    labeled = loops["epoch_loop.val_loop.batch_progress"]
     if to_validate:  # begun and not done
-        judged["current"] |= {"ready": 1, "started": 1, "processed": 0, "completed": 0}
-    judged["total"] = dict(judged["current"])
+        labeled["current"] |= {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+    labeled["total"] = dict(labeled["current"])
 
 
-def find_plateau_figures(trainer: pl.Trainer) -> list[float | None]:
-    """What each plateau scheduler will be stepped with at the end of this epoch."""
+def find_plateau_values(trainer: pl.Trainer) -> list[float | None]:
+    """Return the value with which each plateau scheduler will step at the end of this epoch."""
     plateaus = [config for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
-    figures = [trainer.callback_metrics.get(str(config.monitor)) for config in plateaus]
-    return [None if figure is None else float(figure) for figure in figures]
+    values = [trainer.callback_metrics.get(str(config.monitor)) for config in plateaus]
+    return [None if value is None else float(value) for value in values]
 
 
 def show_metrics(trainer: pl.Trainer, metrics: Mapping[str, float]) -> None:
-    """Lets callbacks see the figures that were logged last: Lightning keeps them in no checkpoint."""
+    """Show callbacks the metrics that were logged last: Lightning keeps them in no checkpoint."""
     shown = trainer._logger_connector._callback_metrics
     shown.update({name: torch.tensor(value) for name, value in metrics.items()})
 
 
-def step_plateaus(trainer: pl.Trainer, figures: Sequence[float | None]) -> None:
+def step_plateaus(trainer: pl.Trainer, values: Sequence[float | None]) -> None:
     """The step of the epoch that was ended: Lightning takes it behind the last place where a checkpoint is saved."""
     plateaus: list[Any] = [config.scheduler for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
-    for scheduler, figure in zip(plateaus, figures, strict=False):
-        if figure is not None:
-            scheduler.step(figure)
+    for scheduler, value in zip(plateaus, values, strict=False):
+        if value is not None:
+            scheduler.step(value)

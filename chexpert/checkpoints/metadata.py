@@ -7,10 +7,10 @@ FORMAT = 1
 """Of the card. 0: from before it was counted; 1: counted. Older ones load, newer ones do not."""
 
 
-def find_readout(card: Mapping[str, Any]) -> dict[str, Any]:
+def get_output_head(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """How the outputs of a checkpoint are read; one from before there was a choice has plain logits."""
-    readout = card.get("readout", {})
-    return {"uncertain": readout.get("uncertain", []), "parents": readout.get("parents")}
+    output_head = metadata.get("readout", {})
+    return {"uncertain": output_head.get("uncertain", []), "parents": output_head.get("parents")}
 
 
 def without_weights(node: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The random states that training draws from."""
+"""The states of the random generators of training."""
 
 import random
 from collections.abc import Mapping

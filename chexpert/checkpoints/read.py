@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from chexpert.checkpoints.metadata import FORMAT, find_readout, without_weights
+from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_weights
 from chexpert.config import TARGET, build, check_targets, find_checkpoint
 from chexpert.data import Preprocessing
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models import Model
 from chexpert.runs import files as run_files
-from chexpert.runs.synthetic import is_synthetic_card
+from chexpert.runs.synthetic import is_synthetic_metadata
 
 Stored = tuple[dict[str, Any], dict[str, torch.Tensor]]
 """A card and a model's weights."""
@@ -27,25 +27,25 @@ def read_checkpoint(path: str | Path) -> Stored:
     """The card and the model's weights of a checkpoint of this project, by torch's safe loading or from safetensors.
 
     Raises:
-        ProblemError: there is none, it is none of this project, or a newer version wrote it.
+        UserError: there is none, it is none of this project, or a newer version wrote it.
     """
     file = find_checkpoint(path)
     if file.suffix == ".json" and file.with_suffix(run_files.SAFETENSORS).is_file():  # its card
         file = file.with_suffix(run_files.SAFETENSORS)
     try:
-        card, weights = _read_safetensors(file) if file.suffix == run_files.SAFETENSORS else _read_torch(file)
-        _ = card["observations"], card["preprocessing"], card["config"]["model"][TARGET]
-        number = int(card.get("format", 0))
+        metadata, weights = _read_safetensors(file) if file.suffix == run_files.SAFETENSORS else _read_torch(file)
+        _ = metadata["observations"], metadata["preprocessing"], metadata["config"]["model"][TARGET]
+        number = int(metadata.get("format", 0))
     except Exception as error:
         unread = isinstance(error, UnpicklingError)  # torch then advises to load it unsafely
         why = "no file of torch.save, or more than weights" if unread else str(error).partition("\n")[0]
-        what = f"no checkpoint of this project: {type(error).__name__}: {why}"
-        mend = "give a run folder or its checkpoints/best.ckpt; a backbone's weights of other origin: pretrained=PATH"
-        raise ProblemError(what, where=str(file), mend=mend) from error
+        message = f"no checkpoint of this project: {type(error).__name__}: {why}"
+        hint = "give a run folder or its checkpoints/best.ckpt; a backbone's weights of other origin: pretrained=PATH"
+        raise UserError(message, where=str(file), hint=hint) from error
     if number > FORMAT:
-        what = f"a newer version of chexpert wrote this checkpoint (format {number}; this one reads up to {FORMAT})"
-        raise ProblemError(what, where=str(file), mend="update chexpert")
-    return card, weights
+        message = f"a newer version of chexpert wrote this checkpoint (format {number}; this one reads up to {FORMAT})"
+        raise UserError(message, where=str(file), hint="update chexpert")
+    return metadata, weights
 
 
 def _read_torch(file: Path) -> Stored:
@@ -73,12 +73,12 @@ def load_state(model: Model, state: Mapping[str, torch.Tensor], where: str) -> N
     try:
         misfits = model.load_state_dict(state, strict=False)
         found = {"missing": misfits.missing_keys, "unknown": misfits.unexpected_keys}
-        told = [f"{len(names)} {kind}, the first {names[0]}" for kind, names in found.items() if names]
+        errors = [f"{len(names)} {kind}, the first {names[0]}" for kind, names in found.items() if names]
     except RuntimeError as error:  # of the same names, and other shapes
-        told = [str(error).strip().splitlines()[1].strip()]
-    if told:
-        what = f"these weights belong to another model: {'; '.join(told)}"
-        raise ProblemError(what, where=where, mend="choose the model and backbone of that run")
+        errors = [str(error).strip().splitlines()[1].strip()]
+    if errors:
+        message = f"these weights belong to another model: {'; '.join(errors)}"
+        raise UserError(message, where=where, hint="choose the model and backbone of that run")
 
 
 @dataclass(frozen=True)
@@ -106,15 +106,15 @@ def load(path: str | Path) -> Loaded:
     A .safetensors file needs its card beside it, the .json file of the same name.
 
     Raises:
-        ProblemError: no such checkpoint, or none of this project.
+        UserError: no such checkpoint, or none of this project.
     """
-    card, state = read_checkpoint(path)
-    config = card["config"]
-    problems = [str(p) for p in check_targets(without_weights(config["model"]), "model")]
-    if problems:
-        raise ProblemError("\n".join(problems), where=str(path))
-    given = {"outputs": len(card["observations"])} | find_readout(card)
+    metadata, state = read_checkpoint(path)
+    config = metadata["config"]
+    errors = [str(p) for p in check_targets(without_weights(config["model"]), "model")]
+    if errors:
+        raise UserError("\n".join(errors), where=str(path))
+    given = {"outputs": len(metadata["observations"])} | get_output_head(metadata)
     model = build(without_weights(config["model"]), "model", **given)
     load_state(model, state, str(path))
-    preprocessing, observations = Preprocessing(**card["preprocessing"]), card["observations"]
-    return Loaded(model.eval(), preprocessing, observations, config, is_synthetic_card(card))
+    preprocessing, observations = Preprocessing(**metadata["preprocessing"]), metadata["observations"]
+    return Loaded(model.eval(), preprocessing, observations, config, is_synthetic_metadata(metadata))

@@ -1,4 +1,4 @@
-"""A run that stops anywhere goes on as if it had not: last.ckpt, with the place and the random states in it."""
+"""A run that stops anywhere resumes as if it had not: last.ckpt holds the place and the random states."""
 
 import signal
 import sys
@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 from pytorch_lightning.trainer.states import TrainerFn
 
 from chexpert.checkpoints.callbacks import BestCheckpoint
-from chexpert.checkpoints.loop_state import find_plateau_figures, restate, show_metrics, step_plateaus
+from chexpert.checkpoints.loop_state import find_plateau_values, restate, show_metrics, step_plateaus
 from chexpert.checkpoints.random_state import gather_random, restore_random
 from chexpert.data import Start
 from chexpert.signals import Stopped, Stopper
@@ -26,14 +26,14 @@ ASKED = 10
 """Steps after which several processes ask each other, since each time they wait for one another."""
 
 KEPT = {"state_dict", "epoch", "global_step", "pytorch-lightning_version"}
-"""What of Lightning's own stays in a checkpoint from which no training goes on."""
+"""Lightning's own entries that stay in a checkpoint from which no training resumes."""
 
 
 class LastCheckpoint(Checkpoint):
     """Writes last.ckpt after each epoch, every so many minutes, and when the run is stopped or fails between steps.
 
-    Lightning saves no random state and does not go on exactly where an epoch was left. It is to stand last among the
-    callbacks, whose state is then as the next step finds it.
+    Lightning saves no random state and does not resume exactly where an epoch was left. This callback must be the last
+    one: the state of the others is then as the next step finds it.
 
     Args:
         path: of last.ckpt.
@@ -52,7 +52,7 @@ class LastCheckpoint(Checkpoint):
         """Whether the last step was followed by a validation within the epoch."""
         self._resumed: Mapping[str, Any] | None = None
 
-    # What a run leaves
+    # Save a checkpoint
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.stopper.deferring = True
@@ -76,7 +76,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         loop = trainer.fit_loop.epoch_loop
         if loop._should_accumulate():
-            return  # gradients that are gathered are in no checkpoint: the step goes on
+            return  # gradients that are gathered are in no checkpoint: the step continues
         assert trainer.fit_loop._data_fetcher is not None
         self._place = "validation" if loop._should_check_val_fx(trainer.fit_loop._data_fetcher) else "between"
         self._validated = False
@@ -99,7 +99,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._place = "epoch"
         self.save(trainer)
-        trainer.fit_loop._restarting = False  # or the epoch in which a run goes on would not step a plateau at its end
+        trainer.fit_loop._restarting = False  # or the epoch in which a run resumes would not step a plateau at its end
         if self._stops(trainer, 0):
             self._stop()
 
@@ -115,7 +115,7 @@ class LastCheckpoint(Checkpoint):
         if alone and self._place in ("between", "validation"):
             try:
                 self.save(trainer)
-            except Exception as error:  # what is told is what went wrong first
+            except Exception as error:  # the first error is the one that is raised
                 print(f"warning: {error}", file=sys.stderr)
 
     def save(self, trainer: pl.Trainer) -> None:
@@ -126,7 +126,7 @@ class LastCheckpoint(Checkpoint):
         self._place, self._saving, self._saved = place, "", time.monotonic()
 
     def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
-        if not self._saving:  # one of the best, from which no run goes on: a third of the size without the rest
+        if not self._saving:  # one of the best, from which no run resumes: a third of the size without the rest
             for key in checkpoint.keys() - KEPT:
                 del checkpoint[key]
             return
@@ -139,14 +139,14 @@ class LastCheckpoint(Checkpoint):
             "batches": 0 if ended else done,
             "steps": trainer.global_step,
             "random": gather_random(trainer),
-            "plateau": find_plateau_figures(trainer) if ended else [],
+            "plateau": find_plateau_values(trainer) if ended else [],
             "metrics": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "skipped": sorted(getattr(trainer.datamodule, "skipped", ())),  # type: ignore[attr-defined]
             "flagged": dict(getattr(trainer.datamodule, "flagged", {})),  # type: ignore[attr-defined]
             "threads": torch.get_num_threads(),
         }
 
-    # What a run takes up
+    # Load a checkpoint
 
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict) -> None:
         if trainer.state.fn != TrainerFn.FITTING:
@@ -166,7 +166,7 @@ class LastCheckpoint(Checkpoint):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, EarlyStopping) and callback.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
                 trainer.should_stop = True
-            if type(callback) is BestCheckpoint:  # the files of the kept ones tell their epoch
+            if type(callback) is BestCheckpoint:  # the files of the kept ones name their epoch
                 callback.forget_overtaken()
 
     def _restore_random(self, trainer: pl.Trainer, resumed: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from chexpert.cli.reference import write_reference
 from chexpert.cli.settings import Settings
 from chexpert.cli.values import check_value
 from chexpert.cli.words import Typed, read_words, split_commas
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import COMPETITION
 
 HELP = {"--help", "-h", "help", "-help", "--h"}
@@ -32,15 +32,15 @@ def answer(arguments: Sequence[str], conf: Path) -> list[str]:
         sys.exit()
     try:
         return check(arguments, settings)
-    except ProblemError as problem:
-        sys.exit(f"error: {problem}")
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
 def check(arguments: Sequence[str], settings: Settings) -> list[str]:
     """The arguments, checked.
 
     Raises:
-        ProblemError: all that cannot be run as it was typed, with the command that was meant.
+        UserError: all that cannot be run as it was typed, with the command that was meant.
     """
     typed = read_words(arguments)
     chosen = settings.choose(find_choices(typed, settings))
@@ -55,7 +55,7 @@ def check(arguments: Sequence[str], settings: Settings) -> list[str]:
             meant.append(expand_home(setting))
     if not answers:
         return [*typed.options, *meant]
-    raise tell(answers, add_mean(meant), typed)
+    raise make_error(answers, add_mean(meant), typed)
 
 
 def find_choices(typed: Typed, settings: Settings) -> dict[str, str]:
@@ -90,7 +90,7 @@ def find_answer(
     for one in found.meant:
         inner = None if one == "-m" else find_answer(one, sweep, settings, chosen, depth - 1)
         if inner and inner.meant is None:
-            return found._replace(meant=None, hint=f"{one}: {inner.what}; {inner.hint}")
+            return found._replace(meant=None, hint=f"{one}: {inner.message}; {inner.hint}")
         meant += [expand_home(one)] if inner is None or inner.meant is None else inner.meant
         found = found._replace(hint="\n  or:    ".join(filter(None, [found.hint, inner.hint if inner else ""])))
     return found._replace(meant=meant)
@@ -127,8 +127,8 @@ def add_mean(meant: list[str]) -> list[str]:
     return [*meant, f"mean_over={value}"]
 
 
-def tell(answers: Sequence[Answer], meant: Sequence[str], typed: Typed) -> ProblemError:
-    """One message: each problem with its own hint, and the whole command where it is clear."""
+def make_error(answers: Sequence[Answer], meant: Sequence[str], typed: Typed) -> UserError:
+    """Return one error: each answer with its own hint, and the whole command where it is clear."""
     clear = all(answer.meant is not None for answer in answers)
     sweep = any(word == "-m" for word in meant)
     words = [*(["-m"] if sweep and not typed.sweep else []), *typed.options, *(w for w in meant if w != "-m")]
@@ -136,12 +136,12 @@ def tell(answers: Sequence[Answer], meant: Sequence[str], typed: Typed) -> Probl
     if len(answers) == 1:
         first = answers[0]
         lines = [command if clear else "", first.hint or ("" if clear else "python train.py --help")]
-        return ProblemError(first.what, where=first.where, mend="\n  or:    ".join(filter(None, lines)))
-    told = [
-        ProblemError(one.what, where=one.where, mend=one.hint if one.meant is None else _join(one)) for one in answers
+        return UserError(first.message, where=first.where, hint="\n  or:    ".join(filter(None, lines)))
+    errors = [
+        UserError(one.message, where=one.where, hint=one.hint if one.meant is None else _join(one)) for one in answers
     ]
     whole = f"\nall of it: {command}" if clear else ""
-    return ProblemError("\n".join(map(str, told)) + whole)
+    return UserError("\n".join(map(str, errors)) + whole)
 
 
 def _join(answer: Answer) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from chexpert.cli.meaning import Answer, find_near
-from chexpert.cli.names import PLAIN, find_name, normalise, translate
+from chexpert.cli.names import PLAIN, find_name, normalize, translate
 from chexpert.cli.settings import Settings, list_networks
 from chexpert.cli.sources import is_installed
 from chexpert.errors import advise_extra
@@ -54,29 +54,29 @@ def _check_plugin(key: str, name: str) -> Answer | None:
 def _check_word(word: str, settings: Settings) -> Answer | None:
     """A word without a value."""
     groups = [group for group, options in settings.groups.items() if word in options]
-    what = "a setting is key=value"
+    message = "a setting is key=value"
     if word in ("train", "fit", "run"):
-        return Answer(f"{what}; train.py trains", meant=[])
+        return Answer(f"{message}; train.py trains", meant=[])
     if len(groups) == 1 or "backbone" in groups:
-        return Answer(what, meant=[f"{'backbone' if 'backbone' in groups else groups[0]}={word}"])
+        return Answer(message, meant=[f"{'backbone' if 'backbone' in groups else groups[0]}={word}"])
     if groups:
-        return Answer(what, hint=" or ".join(f"{group}={word}" for group in groups))
+        return Answer(message, hint=" or ".join(f"{group}={word}" for group in groups))
     if word in list_networks():
-        return Answer(what, meant=[f"backbone.name={word}"])
+        return Answer(message, meant=[f"backbone.name={word}"])
     if "/" in word:
         return Answer(
-            what, hint=f"data.root={word}, resume={word} (a run to go on with) or start_from={word} (its weights)"
+            message, hint=f"data.root={word}, resume={word} (a run to resume) or start_from={word} (its weights)"
         )
     near = find_near(word, [*settings.groups, *settings.top])
-    return Answer(what, hint=f"{near[0]}=..." if near else "python train.py --help")
+    return Answer(message, hint=f"{near[0]}=..." if near else "python train.py --help")
 
 
 def _check_flat(key: str, value: str, settings: Settings, chosen: Mapping[str, object]) -> Answer:
     """A key of the top level that is not there."""
-    what = f"unknown key {key!r}"
+    message = f"unknown key {key!r}"
     target = find_name(key)
     if target:
-        return _translate(what, key, target, value, settings)
+        return _translate(message, key, target, value, settings)
     places = [
         f"{group}.{key}" for group in settings.groups if group != "explainer" and settings.find_options(group, key)
     ]
@@ -90,23 +90,23 @@ def _check_flat(key: str, value: str, settings: Settings, chosen: Mapping[str, o
     if len(places) == 1:
         group = places[0].partition(".")[0]
         beside = [] if fitting or group in ("explain",) else [f"{group}={settings.find_options(group, key)[0]}"]
-        return Answer(what, meant=[*beside, f"{places[0]}={value}"])
+        return Answer(message, meant=[*beside, f"{places[0]}={value}"])
     if places:
-        return Answer(what, hint=" or ".join(f"{place}={value}" for place in places))
+        return Answer(message, hint=" or ".join(f"{place}={value}" for place in places))
     near = find_near(key, [*settings.groups, *(name for name in settings.top if "." not in name)], 0.7)
     if near:
-        return Answer(what, meant=[f"{near[0]}={value}"])
-    if other := find_near(normalise(key), (name for name in PLAIN if len(name) > 3), 0.75):
+        return Answer(message, meant=[f"{near[0]}={value}"])
+    if other := find_near(normalize(key), (name for name in PLAIN if len(name) > 3), 0.75):
         target = find_name(other[0])
         assert target
-        return _translate(what, other[0], target, value, settings)
-    return Answer(what, hint="python train.py --help lists all keys")
+        return _translate(message, other[0], target, value, settings)
+    return Answer(message, hint="python train.py --help lists all keys")
 
 
-def _translate(what: str, key: str, target: str, value: str, settings: Settings) -> Answer:
+def _translate(message: str, key: str, target: str, value: str, settings: Settings) -> Answer:
     meant = translate(key, target, value)
     hint = "" if meant else _hint_of(target, settings)
-    return Answer(what, meant=meant, hint=hint)
+    return Answer(message, meant=meant, hint=hint)
 
 
 def _hint_of(target: str, settings: Settings) -> str:
@@ -121,15 +121,15 @@ def _hint_of(target: str, settings: Settings) -> str:
 
 def _check_inner(key: str, value: str, settings: Settings, chosen: Mapping[str, object]) -> Answer | None:
     """A key with a dot."""
-    what = f"unknown key {key!r}"
+    message = f"unknown key {key!r}"
     first, _, rest = key.partition(".")
     groups = [*settings.groups, "explain"]
     if first not in groups:
         target = find_name(first) if find_name(first) in groups else None
         near = [target] if target else find_near(first, groups, 0.7)
         if not near:
-            return Answer(what, hint="groups are " + ", ".join(groups))
-        return Answer(what, meant=[f"{near[0]}.{rest}={value}"])
+            return Answer(message, hint="groups are " + ", ".join(groups))
+        return Answer(message, meant=[f"{near[0]}.{rest}={value}"])
     name, _, inner = rest.partition(".")
     if first == "labels" and " " in rest:
         return Answer("a key has no space", meant=[f"labels.{name}={{{inner}: {value}}}"])
@@ -138,21 +138,21 @@ def _check_inner(key: str, value: str, settings: Settings, chosen: Mapping[str, 
     if options := settings.find_options(first, name):
         return _check_chosen(first, name, rest, value, options, settings, chosen)
     open_ended = any(settings.takes_any(first, option) for option in settings.list_nodes(first)) and first != "loss"
-    return None if open_ended or key == "labels.default" else _find_inner(what, first, rest, value, settings)
+    return None if open_ended or key == "labels.default" else _find_inner(message, first, rest, value, settings)
 
 
-def _find_inner(what: str, group: str, key: str, value: str, settings: Settings) -> Answer:
+def _find_inner(message: str, group: str, key: str, value: str, settings: Settings) -> Answer:
     """The key that was meant by an unknown one of a group."""
     target = find_name(key)
     if target and target.startswith(f"{group}."):
-        return Answer(what, meant=translate(key, target, value))
+        return Answer(message, meant=translate(key, target, value))
     known = {name for option in settings.list_nodes(group) for name in settings.list_keys(group, option)}
     known |= {name.removeprefix("explain.") for name in settings.top if name.startswith(f"{group}.")}
     if near := find_near(key, known):
-        return Answer(what, meant=[f"{group}.{near[0]}={value}"])
+        return Answer(message, meant=[f"{group}.{near[0]}={value}"])
     if target:
-        return _translate(what, key, target, value, settings)
-    return Answer(what, hint=f"known are {', '.join(sorted(known))}")
+        return _translate(message, key, target, value, settings)
+    return Answer(message, hint=f"known are {', '.join(sorted(known))}")
 
 
 def _check_chosen(
@@ -166,7 +166,7 @@ def _check_chosen(
         return Answer(f"no {group} is chosen", meant=meant, hint="" if meant else f"choose one: {group}={shown}")
     if option not in settings.list_nodes(group) or option in options or settings.takes_any(group, str(option)):
         return None
-    what = f"{group}={option} has no {key}"
+    message = f"{group}={option} has no {key}"
     if len(options) == 1:
-        return Answer(what, meant=[f"{group}={options[0]}", f"{group}.{rest}={value}"])
-    return Answer(what, hint=f"it is of {group}=" + f", {group}=".join(options))
+        return Answer(message, meant=[f"{group}={options[0]}", f"{group}.{rest}={value}"])
+    return Answer(message, hint=f"it is of {group}=" + f", {group}=".join(options))

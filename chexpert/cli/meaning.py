@@ -15,7 +15,7 @@ class Answer(NamedTuple):
         hint: what else to say.
     """
 
-    what: str
+    message: str
     where: str = ""
     meant: list[str] | None = None
     hint: str = ""

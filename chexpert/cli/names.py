@@ -9,7 +9,7 @@ NAMES: Mapping[str, str] = {
     "optimizer.lr": "lr learning_rate lr0 initial_lr init_lr base_lr rate",
     "optimizer.weight_decay": "wd weight_decay decay l2",
     "optimizer.momentum": "momentum",
-    "optimizer": "opt optim optimiser optimizer_name",
+    "optimizer": "opt optim optimizer optimizer_name",
     "scheduler": "sched lr_scheduler lr_schedule schedule scheduler_name",
     "scheduler.warmup": "warmup warmup_epochs warmup_steps warmup_ratio",
     "data.batch_size": "batch_size batch batchsize bs b train_batch_size batch_size_train "
@@ -78,10 +78,10 @@ POLICIES = {
 }  # fmt: skip
 
 
-def normalise(name: str) -> str:
+def normalize(name: str) -> str:
     """A name as names are compared.
 
-    >>> normalise("--Batch-Size")
+    >>> normalize("--Batch-Size")
     'batchsize'
     """
     return re.sub("[-_]", "", name.lower())
@@ -93,13 +93,13 @@ def find_name(name: str) -> str | None:
     >>> find_name("batch-size"), find_name("LR"), find_name("foo")
     ('data.batch_size', 'optimizer.lr', None)
     """
-    return PLAIN.get(normalise(name))
+    return PLAIN.get(normalize(name))
 
 
 def translate(name: str, key: str, value: str) -> list[str] | None:
     """The settings that mean ``name=value``, whose key is known; None where that is not clear."""
     special = SPECIAL.get(key)
-    return special(normalise(name), value) if special else [f"{key}={value}"] if value else None
+    return special(normalize(name), value) if special else [f"{key}={value}"] if value else None
 
 
 def _devices(name: str, value: str) -> list[str] | None:
@@ -140,8 +140,8 @@ def _precision(name: str, value: str) -> list[str] | None:
 
 
 def _labels(name: str, value: str) -> list[str] | None:
-    word = re.sub("^u", "", normalise(value)) if normalise(value)[:1] == "u" else normalise(value)
-    known = {normalise(option): option for option in ("zeros", "ones", "ignore", "lsr")} | POLICIES
+    word = re.sub("^u", "", normalize(value)) if normalize(value)[:1] == "u" else normalize(value)
+    known = {normalize(option): option for option in ("zeros", "ones", "ignore", "lsr")} | POLICIES
     return [f"labels={known.get(word, value)}"] if value else None
 
 

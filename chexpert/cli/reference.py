@@ -9,10 +9,10 @@ from chexpert.cli.sources import Argument
 
 HEAD = """python train.py [KEY=VALUE | GROUP=OPTION]...       one run
 python train.py -m KEY=VALUE,VALUE GROUP=OPTION,...  a sweep over every combination
-python train.py resume=RUN                           go on with what stopped
+python train.py resume=RUN                           resume what stopped
 
 No value is null, a list is [a,b], and what has spaces or brackets stands in quotes: 'mean_over=[Pleural Effusion]'.
---cfg job prints what would run; --hydra-help tells Hydra's own options; README.md has the examples."""
+--cfg job prints what would run; --hydra-help lists Hydra's own options; README.md has the examples."""
 WIDTH = 120
 
 

@@ -98,7 +98,7 @@ def _read(module: str) -> str:
 
 
 def is_installed(module: str) -> bool:
-    """Whether a module can be imported, as far as its place tells."""
+    """Whether a module can be imported, as far as its place shows."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:  # nor what is above it

@@ -113,7 +113,9 @@ def _check_group(key: str, group: str, value: str, settings: Settings) -> Answer
         return Answer("no explainers are an empty list", meant=[f"{key}=[]"])
     if len(wrong) > 1 or "@" in key or group != key.lstrip("+"):
         near = [name for word in wrong for name in find_near(word, settings.groups[group])[:1]]
-        return Answer(_tell(wrong, group), hint="did you mean " + ", ".join(near) if near else _list(group, settings))
+        return Answer(
+            _describe(wrong, group), hint="did you mean " + ", ".join(near) if near else _list(group, settings)
+        )
     return _find_option(group, wrong[0], value, settings)
 
 
@@ -122,7 +124,7 @@ def _list_options(value: str) -> Iterator[str]:
         yield from (part.strip(" '\"") for part in split_commas(word.strip("[]")) if part.strip())
 
 
-def _tell(words: list[str], group: str) -> str:
+def _describe(words: list[str], group: str) -> str:
     return f"no option of {group}: {', '.join(words)}"
 
 
@@ -134,13 +136,13 @@ def _list(group: str, settings: Settings) -> str:
 
 def _find_option(group: str, word: str, value: str, settings: Settings) -> Answer:
     """The option that was meant by a word that is none of the group."""
-    what, options = _tell([word], group), settings.groups[group]
+    message, options = _describe([word], group), settings.groups[group]
     alone = value.strip() == word
     if word.lower() in ("none", "null", "no", "off", "false"):
         nothing = {"averaging": [], "experiment": [], "scheduler": ["scheduler=constant"]}  # Hydra takes no null here
-        return Answer(what, meant=nothing.get(group), hint="" if group in nothing else _list(group, settings))
+        return Answer(message, meant=nothing.get(group), hint="" if group in nothing else _list(group, settings))
     if (group, word.lower()) == ("trainer", "cuda"):
-        return Answer(what, meant=["trainer=gpu"])
+        return Answer(message, meant=["trainer=gpu"])
     same = [
         option for option in options if _shorten(option) == _shorten(word) or _has_class(group, option, word, settings)
     ]
@@ -150,17 +152,17 @@ def _find_option(group: str, word: str, value: str, settings: Settings) -> Answe
         hint = "any timm name: backbone.name=..." if group == "backbone" else ""
         also = f"{', '.join(near[1:])}" if near[1:] else ""
         if group in ("backbone", "model") and word in list_networks():
-            return Answer(what, meant=[f"backbone.name={word}"])
+            return Answer(message, meant=[f"backbone.name={word}"])
         return Answer(
-            what, meant=[f"{group}={value.replace(word, near[0])}"], hint="; ".join(filter(None, [also, hint]))
+            message, meant=[f"{group}={value.replace(word, near[0])}"], hint="; ".join(filter(None, [also, hint]))
         )
     if other and alone:
-        return Answer(what, meant=[f"{other[0]}={word}"], hint=_also(word, options))
+        return Answer(message, meant=[f"{other[0]}={word}"], hint=_also(word, options))
     if group == "data" and alone and "/" in word:
-        return Answer(what, meant=["data=chexpert", f"data.root={word}"])
+        return Answer(message, meant=["data=chexpert", f"data.root={word}"])
     if group in ("backbone", "model", "experiment") and alone:
-        return _find_network(group, what, word, settings)
-    return Answer(what, hint=_list(group, settings))
+        return _find_network(group, message, word, settings)
+    return Answer(message, hint=_list(group, settings))
 
 
 def _also(word: str, options: list[str]) -> str:
@@ -178,15 +180,15 @@ def _has_class(group: str, option: str, word: str, settings: Settings) -> bool:
     return group not in ("backbone", "data", "labels", "trainer") and target.rpartition(".")[2].lower() == word.lower()
 
 
-def _find_network(group: str, what: str, word: str, settings: Settings) -> Answer:
+def _find_network(group: str, message: str, word: str, settings: Settings) -> Answer:
     networks = list_networks()
     if word in networks or word.startswith(("timm/", "hf-hub:", "hf_hub:")) or word.partition(".")[0] in networks:
-        return Answer(what, meant=[f"backbone.name={word}"])
+        return Answer(message, meant=[f"backbone.name={word}"])
     if near := find_near(word, settings.groups["backbone"]):
-        return Answer(what, meant=[f"backbone={near[0]}"], hint="any timm name: backbone.name=...")
+        return Answer(message, meant=[f"backbone={near[0]}"], hint="any timm name: backbone.name=...")
     if near := find_near(word, networks):
-        return Answer(what, meant=[f"backbone.name={near[0]}"])
-    return Answer(what, hint=_list(group, settings))
+        return Answer(message, meant=[f"backbone.name={near[0]}"])
+    return Answer(message, hint=_list(group, settings))
 
 
 def _check_none(key: str, value: str, group: str, settings: Settings) -> Answer | None:
@@ -210,7 +212,7 @@ def _check_kind(plain: str, key: str, value: str, settings: Settings, chosen: Ma
     if found is None or READ_BY_HYDRA.match(value):
         return None
     if plain == "early_stopping" and value.lower() in ("true", "yes", "on"):
-        return Answer("epochs without a better figure, or null", hint="early_stopping=5")
+        return Answer("epochs without a better metric, or null", hint="early_stopping=5")
     if plain == "data.test" and value.lower() in ("yes", "no", "on", "off"):
         meant = "false" if value.lower() in ("no", "off") else "true"
         return Answer("true, false, or a folder", meant=[f"{key}={meant}"])
@@ -244,9 +246,9 @@ def _check_bounds(value: str, settings: Settings, chosen: Mapping[str, object]) 
     node = settings.read_option("labels", str(chosen.get("labels")))
     if not isinstance(node.get("uncertain"), dict):
         return None
-    what = f"labels={chosen['labels']} has rules by observation, and these are bounds of one rule"
+    message = f"labels={chosen['labels']} has rules by observation, and these are bounds of one rule"
     return Answer(
-        what,
+        message,
         meant=None,
         hint=f"labels=lsr 'labels.uncertain={value}'; beside the others: 'labels.uncertain={{default: {value}}}'",
     )

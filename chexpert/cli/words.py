@@ -4,7 +4,17 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-ALONE = ("--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m", "--shell-completion", "-sc")
+SINGLE_PROCESS = (
+    "--hydra-help",
+    "--version",
+    "--resolve",
+    "--run",
+    "-r",
+    "--multirun",
+    "-m",
+    "--shell-completion",
+    "-sc",
+)
 WITH_VALUE = ("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-dir", "-cd", "--experimental-rerun")
 CHOSEN = ("--config-name", "-cn")
 SWEEP = ("-m", "--multirun")
@@ -46,7 +56,7 @@ def read_words(arguments: Sequence[str]) -> Typed:
         name, _, value = word.partition("=")
         if word in MEANT_SWEEP:
             settings.append(("-m", word))
-        elif word in ALONE:
+        elif word in SINGLE_PROCESS:
             options.append(word)
         elif name in WITH_VALUE and not (name in ("--cfg", "-c") and _is_file(value or "".join(words[:1]))):
             options.append("=".join([word] if value else [word, *_take(words, 1)]))

@@ -9,18 +9,18 @@ from chexpert.config.checks import (
     LEVELS,
     STUDY_SCORES,
     find_checkpoint,
-    find_explain_problems,
-    find_problems,
+    find_explain_errors,
+    validate_args,
     write_list,
 )
 from chexpert.config.hydra_callbacks import SweepTable
-from chexpert.config.instantiate import build, told
+from chexpert.config.instantiate import build, raising_build_errors
 from chexpert.config.recipe import compose_recipe
 from chexpert.config.resolution import find_notices, resolve
 from chexpert.config.run_folder import RunFolder, repeat
 from chexpert.config.schema import ExplainConfig, make_schema
 from chexpert.config.training_checks import LIMITS
-from chexpert.config.unknown import tell_unknown
+from chexpert.config.unknown import unknown_key_error
 from chexpert.sweep import register
 
 __all__ = [
@@ -38,14 +38,14 @@ __all__ = [
     "check_targets",
     "compose_recipe",
     "find_checkpoint",
-    "find_explain_problems",
+    "find_explain_errors",
     "find_notices",
-    "find_problems",
     "find_target",
+    "raising_build_errors",
     "repeat",
     "resolve",
-    "tell_unknown",
-    "told",
+    "unknown_key_error",
+    "validate_args",
     "walk",
     "write_list",
 ]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from chexpert.config.unknown import tell_unknown
-from chexpert.config.value_checks import find_kind_problem
-from chexpert.errors import ProblemError
+from chexpert.config.unknown import unknown_key_error
+from chexpert.config.value_checks import find_kind_error
+from chexpert.errors import UserError
 
 TARGET, PARTIAL = "_target_", "_partial_"
 GIVEN = {
@@ -26,7 +26,7 @@ GIVEN = {
 
 
 @dataclass(frozen=True)
-class Room:
+class Allowed:
     """What may stand at a place of the config.
 
     Attributes:
@@ -47,27 +47,27 @@ class Room:
         return f"a {' or '.join(kind.rpartition('.')[2] for kind in self.kinds)} of {' or '.join(self.modules)}"
 
 
-BACKBONE = Room(("chexpert.models",), ("chexpert.models.Backbone",))
-ROOMS: Mapping[str, Room] = {
-    "data": Room(("chexpert.data",), ("chexpert.data.CheXpertDataModule",)),
-    "data.root": Room(("chexpert.data",), ("chexpert.data.find_phantom",)),
-    "data.augmentation": Room(("chexpert.data",), ("chexpert.data.Augmentation",)),
-    "labels": Room(("chexpert.data",), ("chexpert.data.LabelPolicy",)),
+BACKBONE = Allowed(("chexpert.models",), ("chexpert.models.Backbone",))
+ALLOWED: Mapping[str, Allowed] = {
+    "data": Allowed(("chexpert.data",), ("chexpert.data.CheXpertDataModule",)),
+    "data.root": Allowed(("chexpert.data",), ("chexpert.data.find_phantom",)),
+    "data.augmentation": Allowed(("chexpert.data",), ("chexpert.data.Augmentation",)),
+    "labels": Allowed(("chexpert.data",), ("chexpert.data.LabelPolicy",)),
     "backbone": BACKBONE,
-    "model": Room(("chexpert.models",), ("chexpert.models.Model",)),
+    "model": Allowed(("chexpert.models",), ("chexpert.models.Model",)),
     "model.backbone": BACKBONE,
     "model.members.*": BACKBONE,
-    "loss": Room(("chexpert.training",), ("torch.nn.Module",)),
-    "optimizer": Room(("torch.optim", "chexpert.training"), ("torch.optim.Optimizer",)),
-    "scheduler": Room(("torch.optim.lr_scheduler", "chexpert.training"), ("torch.optim.lr_scheduler.LRScheduler",)),
-    "averaging": Room(
+    "loss": Allowed(("chexpert.training",), ("torch.nn.Module",)),
+    "optimizer": Allowed(("torch.optim", "chexpert.training"), ("torch.optim.Optimizer",)),
+    "scheduler": Allowed(("torch.optim.lr_scheduler", "chexpert.training"), ("torch.optim.lr_scheduler.LRScheduler",)),
+    "averaging": Allowed(
         ("pytorch_lightning.callbacks", "chexpert.training"),
         ("pytorch_lightning.callbacks.WeightAveraging", "pytorch_lightning.callbacks.StochasticWeightAveraging"),
     ),
-    "trainer": Room(("pytorch_lightning",), ("pytorch_lightning.Trainer",)),
-    "explainer.*": Room(("chexpert.explain",), ("chexpert.explain.Explainer",)),
+    "trainer": Allowed(("pytorch_lightning",), ("pytorch_lightning.Trainer",)),
+    "explainer.*": Allowed(("chexpert.explain",), ("chexpert.explain.Explainer",)),
 }
-"""The positive list, by place. A config, typed or carried by a checkpoint, must not be able to run any other code."""
+"""The allow-list, by place. A config, typed or carried by a checkpoint, must not be able to run any other code."""
 
 
 def walk(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -83,47 +83,47 @@ def walk(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def find_target(node: Mapping[str, Any], where: str) -> Any:
-    """The class or function that a node names, where the positive list has it. Imports nothing else, calls nothing.
+    """The class or function that a node names, where the allow-list has it. Imports nothing else, calls nothing.
 
     Raises:
-        ProblemError: it is not on the list, by its name or as the object that it is; or there is none of this name.
+        UserError: it is not on the list, by its name or as the object that it is; or there is none of this name.
     """
     target = node.get(TARGET)
-    room = next((room for place, room in ROOMS.items() if fnmatchcase(where, place)), None)
-    if room is None:
-        mend = "leave it out; nodes stand at " + ", ".join(ROOMS)
-        raise ProblemError(f"_target_ {target} is not trusted: no node may stand here", where=where, mend=mend)
-    distrust = ProblemError(f"_target_ {target} is not trusted", where=where, mend=str(room))
+    allowed = next((allowed for place, allowed in ALLOWED.items() if fnmatchcase(where, place)), None)
+    if allowed is None:
+        hint = "leave it out; nodes stand at " + ", ".join(ALLOWED)
+        raise UserError(f"_target_ {target} is not trusted: no node may stand here", where=where, hint=hint)
+    distrust = UserError(f"_target_ {target} is not trusted", where=where, hint=str(allowed))
     module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
-    if module not in room.modules or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
+    if module not in allowed.modules or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
         raise distrust
     known = vars(importlib.import_module(module))
     if name not in known:
-        problem = tell_unknown(name, where, [key for key, value in known.items() if _is_one(value, room)])
-        raise ProblemError(f"_target_ {target}: there is none", where=where, mend=problem.mend)
-    if not _is_one(known[name], room):  # the object counts, not its spelling: a module may have imported anything
+        error = unknown_key_error(name, where, [key for key, value in known.items() if _is_one(value, allowed)])
+        raise UserError(f"_target_ {target}: there is none", where=where, hint=error.hint)
+    if not _is_one(known[name], allowed):  # the object counts, not its spelling: a module may have imported anything
         raise distrust
     return known[name]
 
 
-def _is_one(built: Any, room: Room) -> bool:
-    kinds = [pkgutil.resolve_name(kind) for kind in room.kinds]
+def _is_one(built: Any, allowed: Allowed) -> bool:
+    kinds = [pkgutil.resolve_name(kind) for kind in allowed.kinds]
     # An heir by name: an explainer's protocol would take anything of the same shape.
     return any(kind in (built.__mro__ if inspect.isclass(built) else (built,)) for kind in kinds)
 
 
-def check_targets(node: Any, where: str, known: Mapping[str, Any] = {}) -> Iterator[ProblemError | str]:
-    """Checks every ``_target_`` below a node: on the positive list, its arguments bind, and what it says itself.
+def check_targets(node: Any, where: str, known: Mapping[str, Any] = {}) -> Iterator[UserError | str]:
+    """Checks every ``_target_`` below a node: on the allow-list, its arguments bind, and what it says itself.
 
-    What is ``known`` of the run is told to the node's own ``find_problems`` beside its arguments.
+    The node's own ``validate_args`` gets what is ``known`` of the run beside its arguments.
     """
     targets: dict[str, Any] = {}
-    refused: dict[str, ProblemError] = {}
+    refused: dict[str, UserError] = {}
     for place, inner in walk(node, where):
         try:
             targets[place] = find_target(inner, place)
-        except ProblemError as problem:
-            refused |= {} if place.startswith(tuple(refused)) else {place: problem}
+        except UserError as error:
+            refused |= {} if place.startswith(tuple(refused)) else {place: error}
     if refused:
         yield from refused.values()
         return  # nothing is asked of classes that have such parts
@@ -131,32 +131,30 @@ def check_targets(node: Any, where: str, known: Mapping[str, Any] = {}) -> Itera
         yield from _check_node(targets[place], inner, place, known if place == where else {})
 
 
-def _check_node(
-    built: Any, node: Mapping[str, Any], where: str, known: Mapping[str, Any]
-) -> Iterator[ProblemError | str]:
+def _check_node(built: Any, node: Mapping[str, Any], where: str, known: Mapping[str, Any]) -> Iterator[UserError | str]:
     arguments = {key: value for key, value in node.items() if key not in (TARGET, PARTIAL)}
-    problems = [*_check_values(node, where), *_check_arguments(built, arguments, where)]
-    yield from problems
-    if not problems and hasattr(built, "find_problems"):
+    errors = [*_check_values(node, where), *_check_arguments(built, arguments, where)]
+    yield from errors
+    if not errors and hasattr(built, "validate_args"):
         yield from _ask(built, arguments | dict(known), where)
 
 
-def _ask(built: Any, arguments: Mapping[str, Any], where: str) -> Iterator[ProblemError | str]:
+def _ask(built: Any, arguments: Mapping[str, Any], where: str) -> Iterator[UserError | str]:
     """What a class says of its arguments itself; of those of a stranger's checkpoint it may not expect the type."""
     try:
-        yield from built.find_problems(**arguments)
+        yield from built.validate_args(**arguments)
     except (TypeError, ValueError, AttributeError, KeyError, OSError) as error:
-        what = f"its arguments cannot be read: {error}"
-        yield ProblemError(what, where=where, mend=f"see the arguments of {built.__name__}")
+        message = f"its arguments cannot be read: {error}"
+        yield UserError(message, where=where, hint=f"see the arguments of {built.__name__}")
 
 
-def _check_values(node: Mapping[str, Any], where: str) -> Iterator[ProblemError]:
+def _check_values(node: Mapping[str, Any], where: str) -> Iterator[UserError]:
     if not isinstance(node.get(PARTIAL, True), bool):
-        yield ProblemError(f"{node[PARTIAL]!r} is not possible", where=f"{where}.{PARTIAL}", mend="true or false")
+        yield UserError(f"{node[PARTIAL]!r} is not possible", where=f"{where}.{PARTIAL}", hint="true or false")
     for key, value in node.items():
         for text in filter(lambda text: "${" in text, _texts(value)):  # escaped: a reader of config.yaml may resolve it
-            mend = "write the value itself, or an interpolation without a backslash"
-            yield ProblemError(f"{text!r} was not resolved", where=f"{where}.{key}", mend=mend)
+            hint = "write the value itself, or an interpolation without a backslash"
+            yield UserError(f"{text!r} was not resolved", where=f"{where}.{key}", hint=hint)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -176,19 +174,19 @@ def _takes_nothing(built: Any) -> bool:
     return inspect.isclass(built) and built.__init__.__module__ == "torch.nn.modules.module"
 
 
-def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Iterator[ProblemError]:
+def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Iterator[UserError]:
     parameters = inspect.signature(built).parameters
     given = GIVEN.get(where, ())
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values()) and not _takes_nothing(built)
     for key, value in arguments.items():
         if key in given:
-            yield ProblemError(f"{key} is set by the run itself", where=f"{where}.{key}", mend="leave it out")
+            yield UserError(f"{key} is set by the run itself", where=f"{where}.{key}", hint="leave it out")
         elif key not in parameters and not open_ended:
             known = [p for p, one in parameters.items() if p not in given and one.kind is not one.VAR_KEYWORD]
-            yield tell_unknown(key, f"{where} ({built.__name__})", [p for p in known if p != "args"])
-        elif key in parameters and (problem := find_kind_problem(parameters[key], value, f"{where}.{key}")):
-            yield problem
+            yield unknown_key_error(key, f"{where} ({built.__name__})", [p for p in known if p != "args"])
+        elif key in parameters and (error := find_kind_error(parameters[key], value, f"{where}.{key}")):
+            yield error
     for key, parameter in parameters.items():
         named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         if named and parameter.default is parameter.empty and key not in arguments and key not in given:
-            yield ProblemError(f"{key} is missing", where=where, mend=f"give it: {where}.{key}=...")
+            yield UserError(f"{key} is missing", where=where, hint=f"give it: {where}.{key}=...")

@@ -14,10 +14,10 @@ class SweepTable(Callback):
     """A Hydra callback that leaves table.csv and table.md in the sweep folder; see chexpert.sweep.table."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Hydra tells no callback of a sweep that ends with a failed job: its table comes when Python ends."""
-        from chexpert.sweep.table import tell_sweep  # Python at its end imports nothing
+        """Print the table when Python ends: Hydra calls no callback of a sweep that ends with a failed job."""
+        from chexpert.sweep.table import print_sweep  # Python at its end imports nothing
 
-        atexit.register(tell_sweep, Path(config.hydra.sweep.dir))
+        atexit.register(print_sweep, Path(config.hydra.sweep.dir))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
         if config.hydra.mode == RunMode.MULTIRUN:
@@ -26,7 +26,7 @@ class SweepTable(Callback):
             write_sweep(Path(config.hydra.sweep.dir))
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        from chexpert.sweep.table import tell_sweep
+        from chexpert.sweep.table import print_sweep
 
-        atexit.unregister(tell_sweep)
-        tell_sweep(Path(config.hydra.sweep.dir))
+        atexit.unregister(print_sweep)
+        print_sweep(Path(config.hydra.sweep.dir))

@@ -7,26 +7,26 @@ from functools import partial
 from typing import Any
 
 from chexpert.config.allowed_targets import PARTIAL, TARGET, find_target, walk
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
     """Instantiates a config node, together with what the run gives.
 
     Not by Hydra's ``instantiate``, which resolves interpolations once more and calls what its own list does not block:
-    here every ``_target_`` of the node is found on the positive list before the first one is called.
+    here every ``_target_`` of the node is found on the allow-list before the first one is called.
 
     Raises:
-        ProblemError: a ``_target_`` is not on the list, or the constructor refused its arguments.
+        UserError: a ``_target_`` is not on the list, or the constructor refused its arguments.
     """
     targets = {place: find_target(inner, place) for place, inner in walk(node, where)}
     if where not in targets:
-        raise ProblemError(
+        raise UserError(
             "nothing to build: no _target_",
             where=where,
-            mend=f"choose it: {where}=OPTION; python train.py --help lists them",
+            hint=f"choose it: {where}=OPTION; python train.py --help lists them",
         )
-    with told(node, where):
+    with raising_build_errors(node, where):
         factory = partial(targets[where], **_fill_all(node, where, targets))
         return factory if node.get(PARTIAL) else factory(**given)
 
@@ -46,13 +46,13 @@ def _fill(value: Any, where: str, targets: Mapping[str, Any]) -> Any:
 
 
 @contextmanager
-def told(node: Mapping[str, Any], where: str) -> Iterator[None]:
-    """Turns what a constructor says of its arguments into a problem of the config."""
+def raising_build_errors(node: Mapping[str, Any], where: str) -> Iterator[None]:
+    """Raise the errors of a constructor as a UserError of the config node."""
     try:
         yield
-    except ProblemError:
+    except UserError:
         raise
     except Exception as error:
         reason = str(error).strip() or type(error).__name__
-        mend = f"see the arguments of {node[TARGET]}"
-        raise ProblemError(f"cannot be built: {reason}", where=where, mend=mend) from error
+        hint = f"see the arguments of {node[TARGET]}"
+        raise UserError(f"cannot be built: {reason}", where=where, hint=hint) from error

@@ -7,7 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 def quote_values(arguments: Sequence[str]) -> list[str]:
@@ -17,7 +17,7 @@ def quote_values(arguments: Sequence[str]) -> list[str]:
     ['-m', 'seed=0,1', "name='röntgen'", "start_from='outputs/k/checkpoints/step=0000002.ckpt'"]
 
     Raises:
-        ProblemError: a value that Hydra does not read in quotes either, or that was meant as a list or mapping.
+        UserError: a value that Hydra does not read in quotes either, or that was meant as a list or mapping.
     """
     sweep = bool({"-m", "--multirun"} & set(arguments))
     return [one if one.startswith("-") else _quote(one, sweep=sweep) for one in arguments]
@@ -36,8 +36,8 @@ def _quote(argument: str, *, sweep: bool) -> str:
     else:
         quoted = f"{key}={_spell(value)}"
     if not (key and value and _parse(quoted)[0]) or (value[:1] in ("[", "{", "'", '"') and not there):
-        mend = "a list is [a,b], rules are {a: b}, and a text with other letters stands in quotes of its own"
-        raise ProblemError("Hydra cannot read this setting", where=argument, mend=f"{mend}: '{key}=\"...\"'")
+        hint = "a list is [a,b], rules are {a: b}, and a text with other letters stands in quotes of its own"
+        raise UserError("Hydra cannot read this setting", where=argument, hint=f"{hint}: '{key}=\"...\"'")
     return quoted
 
 

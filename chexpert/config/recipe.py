@@ -6,17 +6,17 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from chexpert.config.resolution import to_plain
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 def compose_recipe(conf: Path, name: str) -> dict[str, Any]:
     """What ``python train.py experiment=name`` would run, unchecked.
 
     Raises:
-        ProblemError: there is no such recipe.
+        UserError: there is no such recipe.
     """
     known = sorted(path.stem for path in (conf / "experiment").glob("*.yaml"))
     if name not in known:
-        raise ProblemError(f"no recipe {name!r}", where="conf/experiment", mend=f"one of {', '.join(known)}")
+        raise UserError(f"no recipe {name!r}", where="conf/experiment", hint=f"one of {', '.join(known)}")
     with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
         return to_plain(compose("train", [f"experiment={name}"]))

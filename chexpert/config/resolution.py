@@ -7,9 +7,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from chexpert.config.checks import expand, find_problems
-from chexpert.distributed import find_device_problems
-from chexpert.errors import ProblemError
+from chexpert.config.checks import expand, validate_args
+from chexpert.distributed import find_device_errors
+from chexpert.errors import UserError
 from chexpert.runs.synthetic import is_phantom
 
 
@@ -17,12 +17,12 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
     """The config as plain containers, checked, with its words replaced by what they stand for.
 
     Raises:
-        ProblemError: everything that is wrong, at once.
+        UserError: everything that is wrong, at once.
     """
     plain = to_plain(cfg)
-    problems = [*find_problems(plain), *map(str, find_device_problems(plain["trainer"]))]
-    if problems:
-        raise ProblemError("\n".join(problems))
+    errors = [*validate_args(plain), *map(str, find_device_errors(plain["trainer"]))]
+    if errors:
+        raise UserError("\n".join(errors))
     return plain
 
 
@@ -30,17 +30,17 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
     """What :func:`resolve` gives, unchecked.
 
     Raises:
-        ProblemError: a value is missing.
+        UserError: a value is missing.
     """
     if cfg.get("pretrained") == "auto":
-        # Weights learned on photographs help on X-rays, not on the drawings of a phantom.
+        # Weights learned on photographs help on X-rays, not on the painted images of a phantom.
         root = OmegaConf.select(cfg, "data.root")
         cfg.pretrained = not (OmegaConf.is_dict(root) or (root is not None and is_phantom(Path(str(root)))))
     try:
         plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
-        where, what = str(error.full_key), str(error).splitlines()[0]
-        raise ProblemError(what, where=where, mend=f"give it: {where}=...") from error
+        where, message = str(error.full_key), str(error).splitlines()[0]
+        raise UserError(message, where=where, hint=f"give it: {where}=...") from error
     plain.pop("hydra", None)
     if isinstance(plain.get("labels"), dict):
         _fill_rules(plain["labels"])
@@ -70,7 +70,7 @@ def find_notices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
         way = "choose its members: backbone@model.members.<name>=..."
         notices.append(f"{chosen[0]} has no effect on a combined model; {way}")
     patience, validations = cfg.early_stopping, _count_validations(cfg.trainer)
-    if patience is not None and 0 < validations < max(1, patience) + 2:  # the first sets the figure to be beaten
+    if patience is not None and 0 < validations < max(1, patience) + 2:  # the first sets the value to improve on
         way = f"early_stopping={validations - 2} or less, or more of trainer.max_epochs" if validations > 2 else ""
         way = way or "it needs trainer.max_epochs=3 or more"
         notices.append(f"early_stopping={patience} never ends this run before its {validations} validations; {way}")

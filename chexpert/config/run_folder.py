@@ -1,4 +1,4 @@
-"""The run folder: chosen anew or gone on with, and tried before Hydra makes it, whose own error is a traceback."""
+"""The run folder: new or resumed, and tried before Hydra makes it, whose own error is a traceback."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from chexpert.config.quoting import quote_values
 from chexpert.config.resolution import resolve
-from chexpert.distributed import agree, find_rank
-from chexpert.errors import ProblemError
+from chexpert.distributed import broadcast_decision, find_rank
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.resume import (
     find_unfinished_runs,
@@ -24,7 +24,7 @@ from chexpert.runs.resume import (
     same_sweep,
     strip_place,
 )
-from chexpert.runs.state import alone, is_running
+from chexpert.runs.state import is_running, run_lock
 
 
 class RunFolder(Callback):
@@ -37,14 +37,14 @@ class RunFolder(Callback):
         return RunFolder, ()  # launchers send callbacks to other processes, which hold no folder
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        with telling_problems(), read_write(config.hydra):
-            config.hydra.run.dir = agree("run folder", lambda: choose_folder(config))
+        with raising_user_errors(), read_write(config.hydra):
+            config.hydra.run.dir = broadcast_decision("run folder", lambda: choose_folder(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         overrides = strip_place([*config.hydra.overrides.task, *config.hydra.overrides.hydra])
-        with telling_problems():
+        with raising_user_errors():
             folder = choose_sweep_folder(config, overrides)
-            self._held.enter_context(alone(folder))
+            self._held.enter_context(run_lock(folder))
             for part in folder.glob(f"*{run_files.PART}"):  # of a table, where the sweep was killed
                 part.unlink(missing_ok=True)
             run_files.write_json(folder / run_files.SWEEP, {"state": "running", "overrides": overrides})
@@ -60,17 +60,17 @@ class RunFolder(Callback):
 
 
 @contextmanager
-def telling_problems() -> Iterator[None]:
-    """Ends the command with one message: Hydra makes a warning of what a callback raises, and goes on."""
+def raising_user_errors() -> Iterator[None]:
+    """End the command with one message: Hydra turns the exception of a callback into a warning, and continues."""
     try:
         yield
-    except ProblemError as problem:
-        sys.exit(f"error: {problem}")
+    except UserError as error:
+        sys.exit(f"error: {error}")
 
 
 def repeat(arguments: Sequence[str]) -> list[str]:
-    """The command line with that of the run or sweep in it that ``resume=PATH`` names; see :func:`resume.replay`."""
-    with telling_problems():
+    """Return the command line with that of the run or sweep of ``resume=PATH`` in it; see :func:`resume.replay`."""
+    with raising_user_errors():
         whole = replay(arguments)
         return quote_values(sorted(whole, key=lambda one: not one.startswith("-")))  # Hydra reads no option in between
 
@@ -79,7 +79,7 @@ def choose_folder(config: DictConfig) -> str:
     """The folder of a run, which can be worked in.
 
     Raises:
-        ProblemError: it cannot.
+        UserError: it cannot.
     """
     if config.get("resume") == "auto":
         point(config.hydra.run, run_files.STATE, lambda parent: find_unfinished_runs(parent, resolve_run(config)))
@@ -91,11 +91,11 @@ def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     """The folder of a sweep with these overrides, likewise.
 
     Raises:
-        ProblemError: it cannot be worked in, or not by these processes.
+        UserError: it cannot be worked in, or not by these processes.
     """
     if find_rank() is not None:
-        mend = "start the sweep alone: its jobs start their processes, or are started by hydra/launcher"
-        raise ProblemError("torchrun and srun cannot start a sweep", mend=mend)
+        hint = "start the sweep alone: its jobs start their processes, or are started by hydra/launcher"
+        raise UserError("torchrun and srun cannot start a sweep", hint=hint)
     if config.get("resume") == "auto":
         point(config.hydra.sweep, run_files.SWEEP, lambda parent: find_unfinished_sweeps(parent, overrides))
     folder = Path(config.hydra.sweep.dir)
@@ -103,8 +103,8 @@ def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     before = read_state(folder, run_files.SWEEP).get("overrides", overrides)
     if not same_sweep(before, overrides):
         was = f"this sweep was started with {' '.join(before)}"
-        mend = f"another hydra.sweep.dir=..., or go on with that one: python train.py {quote(f'resume={folder}')}"
-        raise ProblemError(was, where=str(folder), mend=mend)
+        hint = f"another hydra.sweep.dir=..., or resume that one: python train.py {quote(f'resume={folder}')}"
+        raise UserError(was, where=str(folder), hint=hint)
     return folder
 
 
@@ -114,7 +114,7 @@ def point(node: DictConfig, kind: str, find: Callable[[Path], Iterable[Path]]) -
     if read_state(folder, kind):
         return  # it was named, and it is there
     if found := next((path for path in find(folder.parent) if not is_running(path)), None):
-        print(f"going on with {found}", flush=True)
+        print(f"resuming {found}", flush=True)
         with read_write(node):
             node.dir = str(found)
 
@@ -123,7 +123,7 @@ def resolve_run(config: DictConfig) -> dict[str, Any]:
     """The run's own part of what Hydra composed, resolved; where something is wrong with it, the run will say so."""
     try:
         return resolve(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
-    except ProblemError:
+    except UserError:
         return {}
 
 
@@ -131,16 +131,16 @@ def check_folder(folder: Path, *, resumed: bool) -> None:
     """Makes a folder.
 
     Raises:
-        ProblemError: it cannot be made, or it holds something and is not gone on with.
+        UserError: it cannot be made, or it holds files and is not resumed.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         used = not run_files.is_empty(folder)
     except OSError as error:
-        mend = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
-        raise ProblemError(f"the run folder cannot be made: {error.strerror}", where=str(folder), mend=mend) from error
+        hint = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
+        raise UserError(f"the run folder cannot be made: {error.strerror}", where=str(folder), hint=hint) from error
     if used and not resumed:
-        mend = "choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
+        hint = "choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
         if read_state(folder) or read_state(folder, run_files.SWEEP):
-            mend += f", or go on with what lies there: python train.py {quote(f'resume={folder}')}"
-        raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)
+            hint += f", or resume that run: python train.py {quote(f'resume={folder}')}"
+        raise UserError("the run folder is not empty", where=str(folder), hint=hint)

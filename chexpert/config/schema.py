@@ -75,8 +75,8 @@ class Config:
 def make_schema() -> DictConfig:
     """The schema, open below each group: there the Python signatures say which keys exist.
 
-    So ``data.batch_size=8`` needs no ``+`` although YAML does not restate the default, and ``data.batch_sise=8`` is
-    told by :func:`find_problems`.
+    So ``data.batch_size=8`` needs no ``+`` although YAML does not restate the default, and :func:`validate_args`
+    reports ``data.batch_sise=8``.
     """
     schema = OmegaConf.structured(Config)
     for group in GROUP_KEYS:

@@ -3,74 +3,74 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 LIMITS = ("limit_train_batches", "limit_val_batches")
 
 
-def find_training_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
+def find_training_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     """What is wrong with rates, freezing, averaging, clipping, stopping and checkpoints, beside what classes say."""
-    yield from _rate_problems(cfg)
-    yield from _backbone_problems(cfg)
-    yield from _averaging_problems(cfg)
-    yield from _clipping_problems(cfg)
+    yield from _rate_errors(cfg)
+    yield from _backbone_errors(cfg)
+    yield from _averaging_errors(cfg)
+    yield from _clipping_errors(cfg)
     if cfg["keep_every"] is not None and cfg["keep_every"] < 1:
-        yield ProblemError(f"{cfg['keep_every']} is not possible", where="keep_every", mend="1 or more steps, or null")
+        yield UserError(f"{cfg['keep_every']} is not possible", where="keep_every", hint="1 or more steps, or null")
     if cfg["early_stopping"] is not None and cfg["early_stopping"] < 0:
-        mend = "0 or more epochs, or null"
-        yield ProblemError(f"{cfg['early_stopping']} is not possible", where="early_stopping", mend=mend)
+        hint = "0 or more epochs, or null"
+        yield UserError(f"{cfg['early_stopping']} is not possible", where="early_stopping", hint=hint)
 
 
-def _rate_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
+def _rate_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     rate = (cfg["optimizer"] or {}).get("lr")
     if isinstance(rate, int | float) and not isinstance(rate, bool) and rate <= 0 and _count_epochs(cfg):
-        mend = "a number above 0, such as 3e-4; to train nothing: trainer.max_epochs=0"
-        yield ProblemError(f"a learning rate of {rate} is not possible", where="optimizer.lr", mend=mend)
+        hint = "a number above 0, such as 3e-4; to train nothing: trainer.max_epochs=0"
+        yield UserError(f"a learning rate of {rate} is not possible", where="optimizer.lr", hint=hint)
 
 
-def _backbone_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
+def _backbone_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     factor, epoch, epochs = cfg["backbone_lr_factor"], cfg["unfreeze_epoch"], _count_epochs(cfg)
     single = "members" not in (cfg.get("model") or {})
     untrained = f"{'backbone' if single else 'model.members.NAME'}.frozen=true"
     if not 0 < factor < float("inf"):
-        mend = f"above 0; a backbone that is not trained at all: backbone_lr_factor=1 {untrained}"
-        yield ProblemError(f"{factor} is not possible", where="backbone_lr_factor", mend=mend)
+        hint = f"above 0; a backbone that is not trained at all: backbone_lr_factor=1 {untrained}"
+        yield UserError(f"{factor} is not possible", where="backbone_lr_factor", hint=hint)
     if epoch < 0:
-        yield ProblemError(f"{epoch} is not possible", where="unfreeze_epoch", mend="an epoch, from 0")
+        yield UserError(f"{epoch} is not possible", where="unfreeze_epoch", hint="an epoch, from 0")
     if epochs and epoch >= epochs:
-        mend = f"an earlier epoch; a backbone that is not trained at all: unfreeze_epoch=0 {untrained}"
-        yield ProblemError(f"the training ends after {epochs} epochs", where="unfreeze_epoch", mend=mend)
+        hint = f"an earlier epoch; a backbone that is not trained at all: unfreeze_epoch=0 {untrained}"
+        yield UserError(f"the training ends after {epochs} epochs", where="unfreeze_epoch", hint=hint)
     frozen = list(_find_frozen(cfg.get("model")))
     if frozen and all(frozen):
         for key, usual in (("backbone_lr_factor", 1), ("unfreeze_epoch", 0)):
             if cfg[key] != usual:
-                mend = f"{key}={usual}, or {untrained.replace('true', 'false')}"
-                yield ProblemError("no backbone is trained: all are frozen", where=key, mend=mend)
+                hint = f"{key}={usual}, or {untrained.replace('true', 'false')}"
+                yield UserError("no backbone is trained: all are frozen", where=key, hint=hint)
 
 
-def _averaging_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
+def _averaging_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     start, epochs = (cfg["averaging"] or {}).get("start_epoch"), _count_epochs(cfg)
     if isinstance(start, int) and epochs and start >= epochs:
-        what = f"the training ends after {epochs} epochs, before anything is averaged"
-        yield ProblemError(what, where="averaging.start_epoch", mend=f"an epoch from 0 to {epochs - 1}")
+        message = f"the training ends after {epochs} epochs, before anything is averaged"
+        yield UserError(message, where="averaging.start_epoch", hint=f"an epoch from 0 to {epochs - 1}")
 
 
-def _clipping_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
+def _clipping_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     trainer = cfg["trainer"]
     clip, where = trainer.get("gradient_clip_val"), "trainer.gradient_clip_val"
     if clip is None:
         if trainer.get("gradient_clip_algorithm") is not None:
-            mend = "trainer.gradient_clip_val=1"
-            yield ProblemError(
-                "no gradient is clipped without a bound", where="trainer.gradient_clip_algorithm", mend=mend
+            hint = "trainer.gradient_clip_val=1"
+            yield UserError(
+                "no gradient is clipped without a bound", where="trainer.gradient_clip_algorithm", hint=hint
             )
         return
     if isinstance(clip, bool) or not isinstance(clip, int | float) or clip <= 0:
-        yield ProblemError(f"{clip!r} is not possible", where=where, mend="a number above 0, or null")
+        yield UserError(f"{clip!r} is not possible", where=where, hint="a number above 0, or null")
     if trainer.get("precision") in (16, "16", "16-mixed") and (cfg["optimizer"] or {}).get("fused"):
-        mend = "optimizer.fused=false, or trainer.precision=bf16-mixed"
-        yield ProblemError(
-            "a fused optimizer in float16 cannot clip gradients: it scales them itself", where=where, mend=mend
+        hint = "optimizer.fused=false, or trainer.precision=bf16-mixed"
+        yield UserError(
+            "a fused optimizer in float16 cannot clip gradients: it scales them itself", where=where, hint=hint
         )
 
 
@@ -89,51 +89,51 @@ def _find_frozen(node: Any) -> Iterator[bool]:
             yield from _find_frozen(value)
 
 
-def find_length_problems(trainer: Mapping[str, Any]) -> Iterator[ProblemError]:
+def find_length_errors(trainer: Mapping[str, Any]) -> Iterator[UserError]:
     """What comes to nothing, whatever the data: no batch, no validation."""
     for key in LIMITS:
         limit = trainer.get(key)
         if _is_number(limit) and (limit <= 0 or (isinstance(limit, float) and limit > 1)):
-            mend = "a number of batches, at least 1, or a share of them: 0.1"
-            mend += "; to judge only: trainer.max_epochs=0" if key == LIMITS[0] else ""
-            yield ProblemError(f"{limit} is not possible", where=f"trainer.{key}", mend=mend)
+            hint = "a number of batches, at least 1, or a share of them: 0.1"
+            hint += "; to evaluate only: trainer.max_epochs=0" if key == LIMITS[0] else ""
+            yield UserError(f"{limit} is not possible", where=f"trainer.{key}", hint=hint)
     interval = trainer.get("val_check_interval")
     if _is_number(interval) and (interval <= 0 or (isinstance(interval, float) and interval > 1)):
-        mend = "a number of batches, at least 1, or a share of an epoch: 0.25"
-        yield ProblemError(f"{interval} is not possible", where="trainer.val_check_interval", mend=mend)
+        hint = "a number of batches, at least 1, or a share of an epoch: 0.25"
+        yield UserError(f"{interval} is not possible", where="trainer.val_check_interval", hint=hint)
     every, epochs = trainer.get("check_val_every_n_epoch", 1), trainer.get("max_epochs")
     if _is_number(every) and (every < 1 or (isinstance(epochs, int) and 0 < epochs < every)):
-        what = f"{every} is not possible: there are {epochs} epochs, and the last validation chooses the weights"
-        yield ProblemError(what, where="trainer.check_val_every_n_epoch", mend="a number of epochs, from 1 to all")
-    for key, mend in (
+        message = f"{every} is not possible: there are {epochs} epochs, and the last validation chooses the weights"
+        yield UserError(message, where="trainer.check_val_every_n_epoch", hint="a number of epochs, from 1 to all")
+    for key, hint in (
         ("fast_dev_run", "trainer=debug: one short epoch, which leaves a checkpoint"),
-        ("barebones", "leave it out: a run leaves its figures"),
+        ("barebones", "leave it out: a run writes its metrics"),
         ("overfit_batches", "leave it out, and take trainer.limit_train_batches=4 for four batches of each epoch"),
     ):
         if trainer.get(key):
-            yield ProblemError("nothing would be left to judge", where=f"trainer.{key}", mend=mend)
+            yield UserError("nothing would be left to evaluate", where=f"trainer.{key}", hint=hint)
     if trainer.get("enable_checkpointing") is False:
-        yield ProblemError("the best weights are judged", where="trainer.enable_checkpointing", mend="leave it out")
+        yield UserError("the best weights are evaluated", where="trainer.enable_checkpointing", hint="leave it out")
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def find_feature_problems(cfg: Mapping[str, Any]) -> Iterator[ProblemError]:
-    """What stands against computing the pooled features of films once."""
+def find_feature_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
+    """What stands against computing the pooled features of images once."""
     if not cfg.get("features"):
         return
     if (cfg.get("data") or {}).get("augmentation"):
-        what, mend = "augmentation gives other films in every epoch", "data.augmentation=null, or features=null"
-        yield ProblemError(what, where="features, data.augmentation", mend=mend)
+        message, hint = "augmentation gives other images in every epoch", "data.augmentation=null, or features=null"
+        yield UserError(message, where="features, data.augmentation", hint=hint)
     for where, node in find_backbones(cfg.get("model"), "model"):
         if node.get("frozen") is not True:
             key = "backbone" if where == "model.backbone" else where
-            what, mend = "a backbone that is trained gives other features after every step", f"{key}.frozen=true"
+            message, hint = "a backbone that is trained gives other features after every step", f"{key}.frozen=true"
             if not (node.get("pretrained") or cfg.get("start_from")):
-                mend += f" with trained weights ({key}.pretrained=true or a file, or start_from=RUN)"
-            yield ProblemError(what, where=f"features, {where}", mend=f"{mend}, or features=null")
+                hint += f" with trained weights ({key}.pretrained=true or a file, or start_from=RUN)"
+            yield UserError(message, where=f"features, {where}", hint=f"{hint}, or features=null")
 
 
 def find_backbones(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

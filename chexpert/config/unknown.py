@@ -3,16 +3,16 @@
 import difflib
 from collections.abc import Sequence
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
-def tell_unknown(key: str, where: str, known: Sequence[str]) -> ProblemError:
+def unknown_key_error(key: str, where: str, known: Sequence[str]) -> UserError:
     close = difflib.get_close_matches(key, known, n=1)
-    mend = (
+    hint = (
         f"did you mean {close[0]}?"
         if close
         else f"known are {', '.join(sorted(known))}"
         if known
         else "leave it out: there is none"
     )
-    return ProblemError(f"unknown key {key!r}", where=where, mend=mend)
+    return UserError(f"unknown key {key!r}", where=where, hint=hint)

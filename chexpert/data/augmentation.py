@@ -28,7 +28,7 @@ class Augmentation:
     flip: float = 0.0
 
     def matrix(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """A drawn (3, 3) affine in model coordinates of a ``size`` x ``size`` input."""
+        """Sample a (3, 3) affine in model coordinates of a ``size`` x ``size`` input."""
         angle = math.radians(rng.uniform(-self.rotation, self.rotation))
         scale = rng.uniform(*self.scale)
         dx, dy = rng.uniform(-self.shift, self.shift, size=2) * size
@@ -48,7 +48,7 @@ def warp(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
 
     Args:
         images: (B, 1, H, W) uint8, H = W.
-        matrices: (B, 2, 3) float32, from a place (x, y) in the image, at pixel centres, to where it goes.
+        matrices: (B, 2, 3) float32, from a place (x, y) in the image, at pixel centers, to where it goes.
 
     Returns:
         (B, 1, H, W) uint8.

@@ -14,14 +14,14 @@ from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.features import Features, FeatureViews, Pool, open_features
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
-from chexpert.data.loader import ALONE, BEGIN, Share, Start, ViewLoader, make_loader
+from chexpert.data.loader import BEGIN, SINGLE_PROCESS, Share, Start, ViewLoader, make_loader
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.setting_checks import find_wrong_settings
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.data.sources.manifest import read_manifest
 from chexpert.data.sources.splits import SplitReader, check_patients
 from chexpert.data.split import check_folds, held_range, hold_out
-from chexpert.data.summary import describe_source, identify, summarise_split, write_labels
+from chexpert.data.summary import describe_source, identify, summarize_split, write_labels
 
 
 class CheXpertDataModule(pl.LightningDataModule):
@@ -29,7 +29,7 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     Training views are those of train.csv, less the patients that are held out as ``dev``. The epoch is chosen on
     ``dev`` where there is one, otherwise on ``valid``; ``valid`` and, where asked, ``test`` are what is reported. They
-    are judged by their labels as they are, ``dev`` by labels read from reports, of which blanks count as negative.
+    are evaluated by their labels as they are, ``dev`` by labels read from reports, of which blanks count as negative.
 
     Args:
         root: the folder above CheXpert's own, in any of the forms that :mod:`chexpert.data.sources.layout` knows.
@@ -44,7 +44,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         fold: which one, from 0; given with ``folds``.
         test: report the test set too; a folder, where it lies in another copy.
         size: height and width of the model's input in pixels.
-        fit: how a film becomes square: ``stretch``, ``crop`` or ``pad``.
+        fit: how an image becomes square: ``stretch``, ``crop`` or ``pad``.
         augmentation: random geometry for training.
         batch_size: views a step, on all devices together; a single training view that is left over at the end of an
             epoch joins the batch before it.
@@ -52,7 +52,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         on_missing: ``stop`` at a missing or unreadable image, or ``skip`` and count it.
         seed: of splits, order and augmentation.
         manifest: file of SHA-256s, by ``audit_data.py ROOT --manifest``: what differs from it never reaches the model.
-        cache: folder for the decoded films, 50 KB each at 224 px: later epochs and runs decode nothing. None: no cache.
+        cache: folder for decoded images, 50 KB each at 224 px: later epochs and runs decode nothing. None: no cache.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         manifest: str | Path | None = None,
     ) -> None:
         super().__init__()
-        self.root, self.variant, self.labeller, self.views = Path(root), variant, labeller, views
+        self.root, self.variant, self.labeler, self.views = Path(root), variant, labeller, views
         self.observations, self.labels, self.seed = list(observations), labels, seed
         self.held, self.folds, self.with_test = held_range(dev, folds, fold), folds, test
         self.preprocessing, self.augmentation = Preprocessing(size, fit), augmentation
@@ -91,25 +91,25 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.lines = {kind: FirstLines(f"metrics.json lists them all under {kind}") for kind in ("skipped", "flagged")}
         """What is printed of both."""
         self.frames: dict[str, pd.DataFrame] = {}
-        """The views of train, dev, valid, test, as far as there; ``file``: the image, ``film``: its row in a cache."""
+        """The views of train, dev, valid, test, as far as there; ``file``: the image, ``image``: its row in a cache."""
         self.datasets: dict[str, ViewDataset] = {}
         self.sources: dict[str, dict[str, Any]] = {}
         """Copy, folder and label file of each split, and whether its images are synthetic."""
         self._contents: dict[str, dict[str, Any]] = {}
         """What identifies each split, once it was asked for: images are read for it."""
-        self.judging = "valid"
-        """The split that the next validation judges outside of fitting."""
+        self.evaluated_split = "valid"
+        """The split that the next validation evaluates outside of fitting."""
         self.features: dict[str, Features] = {}
-        """What loaders give in the place of films, by split."""
+        """What loaders give in the place of images, by split."""
         self.on_read: Callable[[dict[str, int]], None] = lambda views: None
-        """Told how many views each split has, before any image is read."""
+        """Called with the number of views of each split, before any image is read."""
         self.start = BEGIN
-        """Where training goes on."""
+        """Where training resumes."""
 
     @staticmethod
-    def find_problems(root: object = None, **options: Any) -> list[str]:
+    def validate_args(root: object = None, **options: Any) -> list[str]:
         """What is wrong with these arguments, before anything is read; a root yet to be made is a mapping."""
-        return [str(problem) for problem in find_wrong_settings(root, options)]
+        return [str(error) for error in find_wrong_settings(root, options)]
 
     @property
     def choosing(self) -> str | None:
@@ -118,7 +118,7 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     @property
     def reported(self) -> list[str]:
-        """The splits that are judged by the best weights."""
+        """The splits that are evaluated by the best weights."""
         return [name for name in ("dev", "valid", "test") if name in self.datasets]
 
     @property
@@ -126,11 +126,11 @@ class CheXpertDataModule(pl.LightningDataModule):
         """Whether the training images are synthetic, or where there are none the validation images."""
         return bool(self.sources["train" if "train" in self.sources else "valid"]["synthetic"])
 
-    def summarise(self, skipped: Iterable[str] = ()) -> dict[str, Any]:
+    def summarize(self, skipped: Iterable[str] = ()) -> dict[str, Any]:
         """Which data this is, for a run to keep, less what was skipped so far, or is known to be ``skipped``."""
         gone = self.skipped | set(skipped)
         kept = {name: frame[~frame["path"].isin(gone)] for name, frame in self.frames.items()}
-        splits = {name: summarise_split(frame) | self.sources[name] for name, frame in kept.items()}
+        splits = {name: summarize_split(frame) | self.sources[name] for name, frame in kept.items()}
         for name, split in splits.items():
             if name not in self._contents:
                 self._contents[name] = identify(self.frames[name], self.datasets[name])
@@ -138,7 +138,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits}
 
     def write_labels(self, path: Path, split: str, views: Sequence[str]) -> None:
-        """Writes what these views (their CSV paths) of a split are judged by, in CheXpert's columns."""
+        """Writes what these views (their CSV paths) of a split are evaluated by, in CheXpert's columns."""
         write_labels(path, self.frames[split], self.datasets[split], self.observations, views)
 
     def setup(self, stage: str) -> None:
@@ -152,9 +152,9 @@ class CheXpertDataModule(pl.LightningDataModule):
             layouts["test"] = self.layout if self.with_test is True else find_layout(self.with_test, where="data.test")
         frames: dict[str, pd.DataFrame] = {}
         for name, layout in layouts.items():
-            reader = SplitReader(layout, self.views, self.labeller, known, skip=self.on_missing == "skip")
+            reader = SplitReader(layout, self.views, self.labeler, known, skip=self.on_missing == "skip")
             frames[name] = reader.read(name)
-            self.sources[name] = describe_source(layout, name, self.labeller)
+            self.sources[name] = describe_source(layout, name, self.labeler)
             self.skipped.update(reader.missing)
         check_patients(frames, self.layout.folder)
         whole = dict(frames)
@@ -162,18 +162,18 @@ class CheXpertDataModule(pl.LightningDataModule):
             check_folds(frames["train"], self.folds)
             frames["train"], frames["dev"] = hold_out(frames["train"], *self.held, self.seed)
         self.on_read({name: len(frame) for name, frame in frames.items()})
-        films = {name: self._open_cache(name, frame) for name, frame in whole.items()}
+        images = {name: self._open_cache(name, frame) for name, frame in whole.items()}
         if "dev" in frames:
-            films["dev"], self.sources["dev"] = films["train"], self.sources["train"]
+            images["dev"], self.sources["dev"] = images["train"], self.sources["train"]
         self.frames, self._contents = frames, {}
-        self.datasets = {name: self._make_views(name, frame, films[name]) for name, frame in frames.items()}
+        self.datasets = {name: self._make_views(name, frame, images[name]) for name, frame in frames.items()}
 
     def train_dataloader(self) -> ViewLoader:
         return self._loader("train", shuffle=True, start=self.start)
 
     def val_dataloader(self) -> ViewLoader:
         fitting = self.trainer is not None and self.trainer.state.fn == "fit"
-        return self._loader((fitting and self.choosing) or self.judging, shuffle=False)
+        return self._loader((fitting and self.choosing) or self.evaluated_split, shuffle=False)
 
     def predict_dataloader(self) -> ViewLoader:
         """The training views as validation would show them: in file order, without augmentation."""
@@ -199,7 +199,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         """
         frames = {name: frame for name, frame in self.frames.items() if name != "dev"}
         if "dev" in self.frames:
-            frames["train"] = pd.concat([self.frames["train"], self.frames["dev"]]).sort_values("film")
+            frames["train"] = pd.concat([self.frames["train"], self.frames["dev"]]).sort_values("image")
         for name, frame in frames.items():
             cache = self.datasets[name].cache
             views = self._make_views("plain", frame, cache.cache if isinstance(cache, CachePart) else None)
@@ -207,7 +207,7 @@ class CheXpertDataModule(pl.LightningDataModule):
             path = open_features(folder, name, views, members, width, pool, **loading)
             for split in ("train", "dev") if name == "train" else (name,):
                 if split in self.frames:
-                    self.features[split] = Features(path, self.frames[split]["film"].to_numpy())
+                    self.features[split] = Features(path, self.frames[split]["image"].to_numpy())
 
     def _open_cache(self, name: str, frame: pd.DataFrame) -> DecodedCache | None:
         """The cache of a split as it was read, before anything is held out of it: all folds share it."""
@@ -216,7 +216,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         skip, folder = self.on_missing == "skip", Path(self.cache).expanduser()
         return open_cache(folder, name, list(frame["file"]), self.preprocessing, skip=skip, digests=_digests(frame))
 
-    def _make_views(self, name: str, frame: pd.DataFrame, films: DecodedCache | None) -> ViewDataset:
+    def _make_views(self, name: str, frame: pd.DataFrame, images: DecodedCache | None) -> ViewDataset:
         train, names = name == "train", self.observations
         if train:
             targets = self.labels.apply(frame, names)
@@ -231,8 +231,8 @@ class CheXpertDataModule(pl.LightningDataModule):
             self.augmentation if train else None,
             self.seed,
             skip=self.on_missing == "skip",
-            draws=targets.draws,
-            cache=films and CachePart(films, frame["film"].to_numpy()),
+            random_targets=targets.random_targets,
+            cache=images and CachePart(images, frame["image"].to_numpy()),
             digests=_digests(frame),
         )
 
@@ -241,7 +241,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         views.augmentation = views.augmentation if augmented else None
         if features := self.features.get(split):
             views = FeatureViews(views, features)
-        share = Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else ALONE
+        share = Share(self.trainer.global_rank, self.trainer.world_size) if self.trainer else SINGLE_PROCESS
         return make_loader(
             views,
             batch_size=self.batch_size,

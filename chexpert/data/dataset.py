@@ -10,30 +10,30 @@ from torch.utils.data import Dataset
 
 from chexpert.data.augmentation import Augmentation
 from chexpert.data.cache import CachePart, DecodedCache
-from chexpert.data.labels import Draws
+from chexpert.data.labels import RandomTargets
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.shared_strings import Texts
 from chexpert.data.workers import PAGE
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 class Batch(NamedTuple):
     """What the loader hands over. Images travel as one uint8 channel; the device makes them float."""
 
     images: torch.Tensor
-    """(B, 1, H, W) uint8; or (B, D) float32, the pooled features of frozen members that stand for the films."""
+    """(B, 1, H, W) uint8; or (B, D) float32, the pooled features of frozen members that stand for the images."""
     targets: torch.Tensor
     """(B, C) float32 in [0, 1], in training (B, C + U); in validation {0, 1}, the labels as they are."""
     mask: torch.Tensor
-    """Likewise, bool: False where there is nothing to learn from or to judge by."""
+    """Likewise, bool: False where there is nothing to learn from or to evaluate by."""
     paths: list[str]
     """B paths as the CSV has them."""
     skipped: list[str]
     """Paths that could not be read and were left out under ``on_missing=skip``."""
     matrices: torch.Tensor | None = None
-    """(B, 2, 3) float32, the drawn geometry, for ``warp`` on the device; None where there is none (left) to apply."""
+    """(B, 2, 3) float32, the sampled geometry, for ``warp`` on the device; None where there is none (left) to apply."""
     rows: Sequence[int] = ()
-    """B rows of the split, which tell the order of the file where several processes judge."""
+    """B rows of the split: the order of the file where several processes evaluate."""
     flagged: Sequence[tuple[str, str]] = ()
     """Paths of views that were read all the same, each once, and why they should be looked at: no contrast, ..."""
 
@@ -52,7 +52,7 @@ class ViewDataset(Dataset):
         augmentation: random geometry, or None.
         seed: of the augmentation.
         skip: leave unreadable images out of their batch and name them there, instead of raising.
-        draws: targets that each epoch draws anew.
+        random_targets: targets that each epoch samples anew.
         cache: of these files in this geometry, in the same order. None decodes them each time.
         digests: SHA-256 of each file, which it must have when it is read.
     """
@@ -67,7 +67,7 @@ class ViewDataset(Dataset):
         augmentation: Augmentation | None = None,
         seed: int = 0,
         skip: bool = False,
-        draws: Draws | None = None,
+        random_targets: RandomTargets | None = None,
         cache: DecodedCache | CachePart | None = None,
         digests: Sequence[str] | None = None,
     ) -> None:
@@ -75,7 +75,7 @@ class ViewDataset(Dataset):
         self.digests = None if digests is None else Texts(digests)
         self.targets, self.mask = torch.tensor(targets), torch.tensor(mask)
         self.preprocessing, self.augmentation = preprocessing, augmentation
-        self.seed, self.skip, self.draws, self.cache = seed, skip, draws, cache
+        self.seed, self.skip, self.random_targets, self.cache = seed, skip, random_targets, cache
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -83,20 +83,20 @@ class ViewDataset(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> Batch:
         return self.read([key])
 
-    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Batch | ProblemError:
-        """As torch's fetcher asks for them in a worker, from where only a returned problem arrives as it is."""
+    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> Batch | UserError:
+        """As torch's fetcher asks for them in a worker, from where only a returned error arrives as it is."""
         try:
             return self.read(keys)
-        except ProblemError as problem:
-            return problem
+        except UserError as error:
+            return error
 
     def read(self, keys: Sequence[tuple[int, int]]) -> Batch:
         """The views of these keys (epoch, row) in one batch.
 
         Raises:
-            ProblemError: an image cannot be read and ``skip`` is not set, or the cache is damaged.
+            UserError: an image cannot be read and ``skip`` is not set, or the cache is damaged.
         """
-        images = self._make_room(len(keys))
+        images = self._allocate(len(keys))
         kept: list[tuple[int, int]] = []
         skipped: list[str] = []
         flagged: list[tuple[str, str]] = []
@@ -113,28 +113,28 @@ class ViewDataset(Dataset):
         targets, mask = self.targets[rows], self.mask[rows]
         if keys and keys[0][1] < 0:
             mask = torch.zeros_like(mask)
-        if self.draws is not None and keys:
-            self.draws.fill(targets.numpy(), rows, keys[0][0])  # a batch is of one epoch
+        if self.random_targets is not None and keys:
+            self.random_targets.fill(targets.numpy(), rows, keys[0][0])  # a batch is of one epoch
         paths, matrices = [self.paths[row] for row in rows], self._matrices(kept)
         return Batch(torch.from_numpy(images[: len(rows)]), targets, mask, paths, skipped, matrices, rows, flagged)
 
     def measure(self, views: int) -> int:
         """Bytes of memory that a batch of so many views takes, each tensor of it whole pages."""
-        images = self._make_room(1).nbytes * views
+        images = self._allocate(1).nbytes * views
         return sum(-(-size // PAGE) * PAGE for size in (images, 4 * self.targets[0].numel() * views, PAGE, PAGE))
 
-    def _make_room(self, views: int) -> np.ndarray:
+    def _allocate(self, views: int) -> np.ndarray:
         size = self.preprocessing.size
         return np.empty((views, 1, size, size), dtype=np.uint8)
 
-    def _read(self, row: int, film: np.ndarray) -> tuple[str, ...] | None:
+    def _read(self, row: int, image: np.ndarray) -> tuple[str, ...] | None:
         """Fills (1, size, size), and gives notes on the image; None where it cannot be read and may be skipped."""
-        out = film[0]
+        out = image[0]
         if self.cache is not None and self.cache.read(row, out):
             return self.cache.notes(row)
         try:
             out[...], notes = self.preprocessing.read_noted(self.files[row], self.digests[row] if self.digests else "")
-        except ProblemError:
+        except UserError:
             if not self.skip:
                 raise
             return None

@@ -13,7 +13,7 @@ from chexpert.data.dicom import decode_dicom, read_header
 from chexpert.data.gray import to_gray
 from chexpert.data.sources.file_types import HEAD, is_dicom, recognize
 
-MAX_PIXELS = 64_000_000  # CheXpert's largest films have about 7 million; a 388 kB PNG can claim 400 million
+MAX_PIXELS = 64_000_000  # CheXpert's largest images have about 7 million; a 388 kB PNG can claim 400 million
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "JPEG2000", "GIF", "AVIF", "PPM")
 """Pillow's names; it has decoders of some forty others, which nobody keeps radiographs in (one starts a program)."""
 
@@ -88,8 +88,8 @@ def read_size(content: bytes) -> tuple[int, int]:
 def find_orientation(image: Image.Image) -> int:
     """EXIF's orientation, 1 to 8; of a TIFF 1, which Pillow turns itself.
 
-    Of a PNG what stands before its pixels, as browsers heed it. Pillow's own method for PNG would decode the pixels
-    first, to see whether EXIF comes behind them.
+    Of a PNG, read only what stands before its pixels, as browsers do. Pillow's own method for PNG would decode the
+    pixels first, to see whether EXIF comes behind them.
     """
     if image.format == "TIFF":
         return PLAIN
@@ -121,8 +121,8 @@ def _open(content: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:
-        what = recognize(content[:HEAD]).what or "damaged"
-        raise ValueError(f"its content is {what}") from error
+        message = recognize(content[:HEAD]).message or "damaged"
+        raise ValueError(f"its content is {message}") from error
 
 
 def _gray(image: Image.Image, content: bytes) -> np.ndarray:
@@ -140,14 +140,14 @@ def _gray(image: Image.Image, content: bytes) -> np.ndarray:
         raise ValueError(f"image mode {image.mode}")
     if not image.has_transparency_data:
         return np.asarray(image.convert("L"))
-    image = image.convert("RGBA")  # seen before black, which is also what lies outside of a film
+    image = image.convert("RGBA")  # seen before black, which is also what lies outside of an image
     black = Image.new("L", image.size)
     black.paste(image.convert("L"), mask=image.getchannel("A"))
     return np.asarray(black)
 
 
 def is_deep(image: Image.Image, content: bytes) -> bool:
-    """Whether channels have over 8 bits, of which Pillow gives the upper 8: of 16 nothing of a film of 12 bits."""
+    """Whether channels have over 8 bits, of which Pillow gives the upper 8: of 16 nothing of an image of 12 bits."""
     if image.format == "PNG":
         return content[24] == 16  # IHDR
     if image.format == "PPM":

@@ -1,4 +1,4 @@
-"""Pooled features of films, computed once: one file a split, keyed by all that changes them."""
+"""Pooled features of images, computed once: one file a split, keyed by all that changes them."""
 
 import hashlib
 import json
@@ -17,14 +17,14 @@ import numpy as np
 import torch
 
 from chexpert.console import FirstLines
-from chexpert.data.cache.films import make_key
+from chexpert.data.cache.images import make_key
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.loader import make_loader
 from chexpert.data.parallel import watch
-from chexpert.data.workers import telling_dead_workers
-from chexpert.errors import ProblemError
+from chexpert.data.workers import raising_dead_workers
+from chexpert.errors import UserError
 
-VERSION = 1  # raise it when the layout changes, or when Model.pool makes other features of a film
+VERSION = 1  # raise it when the layout changes, or when Model.pool makes other features of an image
 
 IDLE = 600
 """Seconds after which a file that nothing was written to may be a leftover: containers share names and numbers."""
@@ -34,14 +34,14 @@ Pool = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Features:
-    """A complete file of features: N records of a CRC and D float32. A film that could not be read is NaN throughout.
+    """A complete file of features: N records of a CRC and D float32. An image that could not be read is NaN throughout.
 
     Args:
         path: of the file, an array as ``numpy.load`` reads it.
         rows: of the file that row n of these features is, all of them by default.
 
     Raises:
-        ProblemError: it is not what was written.
+        UserError: it is not what was written.
     """
 
     def __init__(self, path: Path, rows: Sequence[int] | np.ndarray | None = None) -> None:
@@ -55,10 +55,10 @@ class Features:
         self._unchecked = np.ones(len(self._records), bool)
 
     def read(self, row: int, out: np.ndarray) -> bool:
-        """Fills (D,) float32; False where the film could not be read.
+        """Fills (D,) float32; False where the image could not be read.
 
         Raises:
-            ProblemError: at the first reading of a row in this process, its bytes are not what was written.
+            UserError: at the first reading of a row in this process, its bytes are not what was written.
         """
         place = int(self.rows[row])
         out[...] = self._records["values"][place]
@@ -68,30 +68,30 @@ class Features:
             self._unchecked[place] = False
         return not np.isnan(out[0])
 
-    def _damaged(self, what: str) -> ProblemError:
-        mend = "delete this file, and the next run builds it anew"
-        return ProblemError(f"these features are damaged: {what}", where=str(self.path), mend=mend)
+    def _damaged(self, message: str) -> UserError:
+        hint = "delete this file, and the next run builds it anew"
+        return UserError(f"these features are damaged: {message}", where=str(self.path), hint=hint)
 
 
 class FeatureViews(ViewDataset):
-    """The views of a dataset, with features in the place of films: ``Batch.images`` is (B, D) float32."""
+    """The views of a dataset, with features in the place of images: ``Batch.images`` is (B, D) float32."""
 
     def __init__(self, views: ViewDataset, features: Features) -> None:
         vars(self).update(vars(views))
         self.features, self.augmentation = features, None
 
-    def _make_room(self, views: int) -> np.ndarray:
+    def _allocate(self, views: int) -> np.ndarray:
         return np.empty((views, self.features.width), dtype=np.float32)
 
-    def _read(self, row: int, film: np.ndarray) -> tuple[str, ...] | None:
-        if self.features.read(row, film):
+    def _read(self, row: int, image: np.ndarray) -> tuple[str, ...] | None:
+        if self.features.read(row, image):
             return ()
-        if not self.skip:  # says what is wrong with the film
+        if not self.skip:  # says what is wrong with the image
             self.preprocessing.read(self.files[row], self.digests[row] if self.digests else "")
         return None
 
 
-@telling_dead_workers()
+@raising_dead_workers()
 def open_features(
     folder: Path, split: str, views: ViewDataset, members: str, width: int, pool: Pool, **loading: int
 ) -> Path:
@@ -107,10 +107,10 @@ def open_features(
         loading: ``batch_size`` and ``workers``.
 
     Raises:
-        ProblemError: a film cannot be read, its features are no numbers, or the disk refuses.
+        UserError: an image cannot be read, its features are no numbers, or the disk refuses.
     """
-    films = make_key([str(Path(file).absolute()) for file in views.files], views.preprocessing, views.digests)
-    key = json.dumps([asdict(films), members, width, torch.__version__, VERSION])
+    images = make_key([str(Path(file).absolute()) for file in views.files], views.preprocessing, views.digests)
+    key = json.dumps([asdict(images), members, width, torch.__version__, VERSION])
     path = folder / f"{split}-{width}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     clear_leftovers(folder)
     if not path.exists():
@@ -118,8 +118,8 @@ def open_features(
             folder.mkdir(parents=True, exist_ok=True)
             write_features(path, views, width, pool, **loading)
         except OSError as error:
-            mend = "make room or mend the folder, choose another one, or leave it: features=null"
-            raise ProblemError(f"the features cannot be written: {error}", where=str(folder), mend=mend) from error
+            hint = "free disk space or repair the folder, choose another one, or use none: features=null"
+            raise UserError(f"the features cannot be written: {error}", where=str(folder), hint=hint) from error
     return path
 
 
@@ -131,7 +131,7 @@ def write_features(
     size, free = len(views) * record.itemsize, shutil.disk_usage(path.parent).free
     if size > free:
         raise OSError(f"they take {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")
-    print(f"features: of {len(views):,} films into {path} ({size / 1e9:.2f} GB)", file=sys.stderr)
+    print(f"features: of {len(views):,} images into {path} ({size / 1e9:.2f} GB)", file=sys.stderr)
     batches = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
     partial = path.with_suffix(f".{platform.node()}.{os.getpid()}.partial")  # each its own; the last one stays
     header = {"descr": np.lib.format.dtype_to_descr(record), "fortran_order": False, "shape": (len(views),)}
@@ -179,13 +179,13 @@ def is_alive(process: int) -> bool:
 
 
 def compute(batch: Batch, views: ViewDataset, width: int, pool: Pool) -> np.ndarray:
-    """Features (n, D) of a batch in the order that was asked for, NaN where a film was skipped."""
+    """Features (n, D) of a batch in the order that was asked for, NaN where an image was skipped."""
     values = np.full((len(batch.paths) + len(batch.skipped), width), np.nan, dtype=np.float32)
     if not batch.paths:
         return values
     start = min([batch.rows[0], *(views.paths.index(path) for path in batch.skipped)])
     values[[row - start for row in batch.rows]] = features = pool(batch.images).numpy()
-    if not np.isfinite(features).all():  # they would be taken for films that cannot be read
+    if not np.isfinite(features).all():  # they would be taken for images that cannot be read
         where = ", ".join(batch.paths)
-        raise ProblemError("the members put out NaN or infinity", where=where, mend="give them other weights")
+        raise UserError("the members put out NaN or infinity", where=where, hint="give them other weights")
     return values

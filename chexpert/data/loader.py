@@ -40,13 +40,13 @@ class Share(NamedTuple):
 
 
 class Start(NamedTuple):
-    """Where training goes on: an epoch, and how many of its batches were done before."""
+    """Where training resumes: an epoch, and how many of its batches were done before."""
 
     epoch: int = 0
     batches: int = 0
 
 
-ALONE, BEGIN = Share(), Start()
+SINGLE_PROCESS, BEGIN = Share(), Start()
 
 
 class ViewBatches(Sampler):
@@ -61,7 +61,9 @@ class ViewBatches(Sampler):
         start: leave out what was done of this epoch; ``len`` does not change by it.
     """
 
-    def __init__(self, sampler: ViewSampler, batch_size: int, share: Share = ALONE, start: Start = BEGIN) -> None:
+    def __init__(
+        self, sampler: ViewSampler, batch_size: int, share: Share = SINGLE_PROCESS, start: Start = BEGIN
+    ) -> None:
         self.sampler, self.batch_size, self.share, self.start = sampler, batch_size, share, start
         # Attributes, not properties: Lightning's wrapper for prediction has the attributes alone.
         self.joins = sampler.shuffle and joins_last(len(sampler), batch_size)
@@ -111,7 +113,7 @@ def make_loader(
     workers: int,
     shuffle: bool,
     seed: int,
-    share: Share = ALONE,
+    share: Share = SINGLE_PROCESS,
     start: Start = BEGIN,
 ) -> ViewLoader:
     """Loads views in ``workers`` processes, or in this one if 0; see :class:`ViewBatches`."""
@@ -129,7 +131,7 @@ def make_loader(
         multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         generator=torch.Generator().manual_seed(
             seed
-        ),  # or each epoch would draw from the state that dropout draws from
+        ),  # or each epoch would sample from the state that dropout samples from
     )
 
 

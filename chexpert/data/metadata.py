@@ -16,7 +16,7 @@ GRAY = ("mean", "spread", *(f"percentile {q}" for q in PERCENTILES), "dark share
 
 BORDER = 0.05
 """Share of the side that the border is wide."""
-DARK = 16  # of 255: unexposed film and collimation, after JPEG
+DARK = 16  # of 255: unexposed image and collimation, after JPEG
 
 
 class KnownViews(NamedTuple):
@@ -29,11 +29,11 @@ class KnownViews(NamedTuple):
     gray: np.ndarray
     """(N, 12) float, ``GRAY``."""
     labels: np.ndarray
-    """(N, C) in {1, 0, NaN}: what the run learns from, or is judged by; uncertain ones at a half."""
+    """(N, C) in {1, 0, NaN}: what the run learns from, or is evaluated by; uncertain ones at a half."""
 
 
 def read_known(data: CheXpertDataModule, split: str, most: int | None = None, seed: int = 0) -> KnownViews:
-    """Metadata, gray statistics and labels of a split's readable views, of ``most`` of them drawn by seed."""
+    """Metadata, gray statistics and labels of a split's readable views, of ``most`` of them sampled by seed."""
     dataset, frame = data.datasets[split], data.frames[split]
     rows = np.arange(len(dataset))
     if most is not None and len(rows) > most:
@@ -69,7 +69,7 @@ def measure_ties(data: CheXpertDataModule, observation: str) -> dict[str, float]
 
 
 def describe_metadata(frame: pd.DataFrame) -> np.ndarray:
-    """(N, 7) float of a frame's rows, ``METADATA``: ones and zeros, and years; an unknown age is told as 0."""
+    """(N, 7) float of a frame's rows, ``METADATA``: ones and zeros, and years; an unknown age is 0."""
     sex, age, projection = frame["sex"], frame["age"], frame["projection"]
     columns = [
         sex == "Male",
@@ -83,10 +83,10 @@ def describe_metadata(frame: pd.DataFrame) -> np.ndarray:
     return np.column_stack([column.to_numpy("float64") for column in columns])
 
 
-def describe_gray(film: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """(12,) float, ``GRAY``, of a film (S, S) uint8 as the model sees it, and the width and height of its file."""
-    edge = np.ones(film.shape, dtype=bool)
-    wide = max(1, round(BORDER * film.shape[0]))
+def describe_gray(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """(12,) float, ``GRAY``, of an image (S, S) uint8 as the model sees it, and the width and height of its file."""
+    edge = np.ones(image.shape, dtype=bool)
+    wide = max(1, round(BORDER * image.shape[0]))
     edge[wide:-wide, wide:-wide] = False
-    dark = (film[edge] < DARK).mean()
-    return np.array([film.mean(), film.std(), *np.percentile(film, PERCENTILES), dark, *size])
+    dark = (image[edge] < DARK).mean()
+    return np.array([image.mean(), image.std(), *np.percentile(image, PERCENTILES), dark, *size])

@@ -13,13 +13,13 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from chexpert.data.workers import outlive_no_parent, telling_lack
-from chexpert.errors import ProblemError
+from chexpert.data.workers import outlive_no_parent, raising_lack
+from chexpert.errors import UserError
 from chexpert.signals import end_children
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Tell = Callable[[int], object]  # called with how many items are done
+Update = Callable[[int], object]  # called with how many items are done
 
 CHUNK = 32  # files that a process takes at a time
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
@@ -43,7 +43,7 @@ def map_files(
         chunk: items that a process takes at a time; fewer than two chunks are done in this process.
 
     Raises:
-        ProblemError: a process was ended from outside, mostly for want of memory.
+        UserError: a process was ended from outside, mostly for want of memory.
     """
     workers = min(workers or count_processors(), -(-len(items) // chunk))
     if workers <= 1:
@@ -51,12 +51,12 @@ def map_files(
     # Forking is fast and asks nothing of the caller's main module; only Linux does it safely.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     others = multiprocessing.active_children()
-    with telling_lack(title), ProcessPoolExecutor(workers, context, initializer=outlive_no_parent) as pool:
+    with raising_lack(title), ProcessPoolExecutor(workers, context, initializer=outlive_no_parent) as pool:
         try:
             return list(watch(pool.map(function, items, chunksize=chunk), title, len(items)))
         except BrokenProcessPool as error:
-            mend = "ask for fewer workers, or free some memory"
-            raise ProblemError("a process was ended from outside", where=title, mend=mend) from error
+            hint = "ask for fewer workers, or free some memory"
+            raise UserError("a process was ended from outside", where=title, hint=hint) from error
         except BaseException:  # the pool would wait for what they have begun: on a slow disk for ever
             end_children(others)
             raise
@@ -75,14 +75,14 @@ def watch(results: Iterable[Result], title: str, total: int, *, each: int = 1) -
         total: items in all.
         each: items in a result; the last one may have fewer.
     """
-    with (_show_bar if sys.stderr.isatty() else _print_lines)(title, total) as tell:
+    with (_show_bar if sys.stderr.isatty() else _print_lines)(title, total) as update:
         for number, result in enumerate(results, start=1):
             yield result
-            tell(min(number * each, total))
+            update(min(number * each, total))
 
 
 @contextmanager
-def _show_bar(title: str, total: int) -> Iterator[Tell]:
+def _show_bar(title: str, total: int) -> Iterator[Update]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -96,15 +96,15 @@ def _show_bar(title: str, total: int) -> Iterator[Tell]:
         yield lambda done: progress.update(task, completed=done)
 
 
-def _print_lines(title: str, total: int) -> AbstractContextManager[Tell]:
-    started = told = time.monotonic()
+def _print_lines(title: str, total: int) -> AbstractContextManager[Update]:
+    started = printed = time.monotonic()
 
-    def tell(done: int) -> None:
-        nonlocal told
+    def update(done: int) -> None:
+        nonlocal printed
         now = time.monotonic()
-        if now - told >= LINE_EVERY:
-            told = now
+        if now - printed >= LINE_EVERY:
+            printed = now
             left = (now - started) / done * (total - done)
             print(f"{title}: {done:,} of {total:,}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
 
-    return nullcontext(tell)
+    return nullcontext(update)

@@ -11,18 +11,18 @@ import torch
 from chexpert.data.decoding import Decoded, decode, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.sources.manifest import CHANGED
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 FITS = ("stretch", "crop", "pad")
 LEAST_SIDE = 32
 """Pixels: images are scaled down to hundreds; icons and dots, which are smaller, are not predicted or explained."""
 
-cv2.setNumThreads(0)  # the loader's workers are the parallelism; OpenCV's own threads fight with them
+cv2.setNumThreads(0)  # the loader's workers are the parallelizm; OpenCV's own threads fight with them
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Geometry of the model's input; gray values are normalised inside the model, from its own buffers.
+    """Geometry of the model's input; gray values are normalized inside the model, from its own buffers.
 
     Attributes:
         size: height and width of the input in pixels.
@@ -39,12 +39,12 @@ class Preprocessing:
         return torch.from_numpy(self.read(path))[None]
 
     def read(self, path: str | Path, sha256: str = "") -> np.ndarray:
-        """The film in this file, fitted: (size, size) uint8. Augmentation and the decoded cache start from here.
+        """The image in this file, fitted: (size, size) uint8. Augmentation and the decoded cache start from here.
 
         Where its SHA-256 is given, the file must be what it was.
 
         Raises:
-            ProblemError: as ``read_gray`` does.
+            UserError: as ``read_gray`` does.
         """
         return self.read_noted(path, sha256)[0]
 
@@ -52,8 +52,8 @@ class Preprocessing:
         """As ``read``, and what should be known of the image: no contrast, no radiograph, ..."""
         image = _decode(path, self.size, sha256)
         if min(image.height, image.width) < self.least:
-            what = f"{image.width} x {image.height} pixels: a radiograph has at least {self.least} on each side"
-            raise _unreadable(f"this image is too small: {what}", path)
+            message = f"{image.width} x {image.height} pixels: a radiograph has at least {self.least} on each side"
+            raise _unreadable(f"this image is too small: {message}", path)
         return self._fit(image), image.notes if has_contrast(image.gray) else (*image.notes, NO_CONTRAST)
 
     def apply(self, gray: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ class Preprocessing:
         return self._fit(Decoded(gray, *gray.shape))
 
     def matrix(self, height: int, width: int) -> np.ndarray:
-        """(3, 3) affine from film coordinates to model coordinates, (x, y) at pixel centres."""
+        """(3, 3) affine from image coordinates to model coordinates, (x, y) at pixel centers."""
         x, y = self.size / width, self.size / height
         if self.fit == "crop":
             x = y = max(x, y)
@@ -69,14 +69,14 @@ class Preprocessing:
             x = y = min(x, y)
         return about((width - 1) / 2, (height - 1) / 2, np.diag([x, y, 1.0]), (self.size - 1) / 2)
 
-    def _fit(self, film: Decoded) -> np.ndarray:
-        side = max(film.height, film.width) if self.fit == "pad" else min(film.height, film.width)
-        gray = _shrink(film.gray, side // (self.size * film.reduced))
+    def _fit(self, image: Decoded) -> np.ndarray:
+        side = max(image.height, image.width) if self.fit == "pad" else min(image.height, image.width)
+        gray = _shrink(image.gray, side // (self.size * image.reduced))
         out = (self.size, self.size)
-        if self.fit == "stretch" and film.reduced == 1:  # the same map as the matrix says, in a third of the time
+        if self.fit == "stretch" and image.reduced == 1:  # the same map as the matrix says, in a third of the time
             return cv2.resize(gray, out, interpolation=cv2.INTER_LINEAR)
-        height, width = (film.reduced * a / b for a, b in zip(film.gray.shape, gray.shape, strict=True))  # of a block
-        matrix = self.matrix(film.height, film.width) @ _blocks(width, height)
+        height, width = (image.reduced * a / b for a, b in zip(image.gray.shape, gray.shape, strict=True))  # of a block
+        matrix = self.matrix(image.height, image.width) @ _blocks(width, height)
         border = cv2.BORDER_CONSTANT if self.fit == "pad" else cv2.BORDER_REPLICATE
         return cv2.warpAffine(gray, matrix[:2], out, flags=cv2.INTER_LINEAR, borderMode=border)
 
@@ -94,7 +94,7 @@ def read_gray(path: str | Path) -> np.ndarray:
     Pillow, since it refuses truncated files, which OpenCV fills with gray.
 
     Raises:
-        ProblemError: the file is missing, truncated, no image, too large, or of a kind without a gray meaning.
+        UserError: the file is missing, truncated, no image, too large, or of a kind without a gray meaning.
     """
     return _decode(path).gray
 
@@ -103,12 +103,12 @@ def get_size(path: str | Path) -> tuple[int, int] | None:
     """(height, width) as :func:`read_gray` gives it, from the file's header; None of what cannot be read."""
     try:
         return read_size(Path(path).read_bytes())
-    except Exception:  # what is wrong with it is told where it is read
+    except Exception:  # the reader of the file reports the error
         return None
 
 
 def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Decoded:
-    """Decodes the film in a file, which must have the SHA-256 if one is given; ``size`` as ``decode`` takes it."""
+    """Decodes the image in a file, which must have the SHA-256 if one is given; ``size`` as ``decode`` takes it."""
     try:
         content = Path(path).read_bytes()
         if sha256 and hashlib.sha256(content).hexdigest() != sha256:
@@ -122,13 +122,13 @@ def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Deco
         raise _unreadable(f"this image cannot be read: {error}", path) from error
 
 
-def _unreadable(what: str, path: str | Path) -> ProblemError:
-    mend = "restore the file, or leave such views out and count them: data.on_missing=skip"
-    return ProblemError(what, where=str(path), mend=mend)
+def _unreadable(message: str, path: str | Path) -> UserError:
+    hint = "restore the file, or leave such views out and count them: data.on_missing=skip"
+    return UserError(message, where=str(path), hint=hint)
 
 
 def _shrink(gray: np.ndarray, factor: int) -> np.ndarray:
-    """Averages over whole pixel blocks where the film is over twice too large: bilinear would alias."""
+    """Averages over whole pixel blocks where the image is over twice too large: bilinear would alias."""
     if factor < 2:
         return gray
     height, width = (max(1, side // factor) for side in gray.shape)

@@ -1,4 +1,4 @@
-"""Random numbers that depend on what they are for, not on what was drawn before."""
+"""Random numbers that depend on what they are for, not on earlier samples."""
 
 import hashlib
 import zlib
@@ -6,10 +6,10 @@ import zlib
 import numpy as np
 
 
-def unit_draw(*purpose: object) -> float:
+def unit_sample(*purpose: object) -> float:
     """A number in [0, 1) that is a function of its arguments alone.
 
-    >>> round(unit_draw(0, "patient00001"), 4)
+    >>> round(unit_sample(0, "patient00001"), 4)
     0.6792
     """
     digest = hashlib.blake2b("|".join(map(str, purpose)).encode(), digest_size=8).digest()

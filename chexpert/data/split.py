@@ -7,41 +7,41 @@ is when rows are added, removed or reordered; shares are met on average, not exa
 import numpy as np
 import pandas as pd
 
-from chexpert.data.random_streams import unit_draw
-from chexpert.errors import ProblemError
+from chexpert.data.random_streams import unit_sample
+from chexpert.errors import UserError
 
 
 def place_patients(patients: pd.Series, seed: int) -> np.ndarray:
     """A number in [0, 1) for each row, equal for all rows of a patient: (N,) float64."""
     names, rows = np.unique(patients.to_numpy(dtype=str), return_inverse=True)
-    return np.array([unit_draw(seed, name, "split") for name in names])[rows]
+    return np.array([unit_sample(seed, name, "split") for name in names])[rows]
 
 
 def check_folds(frame: pd.DataFrame, folds: int | None) -> None:
     """Refuses more folds than there are patients: some would hold nobody out.
 
     Raises:
-        ProblemError: there are more.
+        UserError: there are more.
     """
     patients = frame["patient"].nunique()
     if folds is not None and folds > patients:
-        mend = f"data.folds={min(5, patients)}, at most one of {patients} patients each"
-        raise ProblemError(f"{folds} folds of {patients} patients", where="data.folds", mend=mend)
+        hint = f"data.folds={min(5, patients)}, at most one of {patients} patients each"
+        raise UserError(f"{folds} folds of {patients} patients", where="data.folds", hint=hint)
 
 
 def hold_out(frame: pd.DataFrame, low: float, high: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows that are kept for training, and those of the patients placed in [low, high).
 
     Raises:
-        ProblemError: one of the two has no row.
+        UserError: one of the two has no row.
     """
     place = place_patients(frame["patient"], seed)
     held = (low <= place) & (place < high)
     if held.all() or not held.any():
         kept = "nobody to train on" if held.all() else "nobody held out"
-        what = f"a share of {high - low:.3g} of the {frame['patient'].nunique()} training patients leaves {kept}"
-        mend = "another share (data.dev=0.2, or fewer data.folds), or another seed, by which patients are drawn"
-        raise ProblemError(what, where="data.dev, data.folds", mend=mend)
+        message = f"a share of {high - low:.3g} of the {frame['patient'].nunique()} training patients leaves {kept}"
+        hint = "another share (data.dev=0.2, or fewer data.folds), or another seed, by which patients are chosen"
+        raise UserError(message, where="data.dev, data.folds", hint=hint)
     return frame[~held].reset_index(drop=True), frame[held].reset_index(drop=True)
 
 

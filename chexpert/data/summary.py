@@ -18,14 +18,14 @@ from chexpert.runs.synthetic import is_phantom
 LABEL = {1.0: "1.0", 0.0: "0.0"}  # otherwise there is none
 
 
-def describe_source(layout: Layout, split: str, labeller: str | None) -> dict[str, Any]:
+def describe_source(layout: Layout, split: str, labeler: str | None) -> dict[str, Any]:
     """Where a split was read, whose labels it has, and whether its images are synthetic."""
-    labels = layout.find_labels(split, labeller).name
+    labels = layout.find_labels(split, labeler).name
     synthetic = is_phantom(layout.folder)
     return {"layout": layout.name, "folder": str(layout.folder), "labels": labels, "synthetic": synthetic}
 
 
-def summarise_split(frame: pd.DataFrame) -> dict[str, Any]:
+def summarize_split(frame: pd.DataFrame) -> dict[str, Any]:
     """Counts and fingerprint of the rows that were used, views and labels.
 
     Two runs have seen the same split if, and only if, the fingerprint is the same. It does not depend on the copy
@@ -42,26 +42,26 @@ def summarise_split(frame: pd.DataFrame) -> dict[str, Any]:
 def write_labels(
     path: Path, frame: pd.DataFrame, dataset: ViewDataset, observations: Sequence[str], views: Sequence[str]
 ) -> None:
-    """Writes the labels by which views are judged, with what is known of each view, in CheXpert's columns.
+    """Writes the labels by which views are evaluated, with what is known of each view, in CheXpert's columns.
 
     Args:
         path: of the file.
         frame: the rows of the split.
-        dataset: of the same rows, with the labels as they are judged.
+        dataset: of the same rows, with the labels as they are evaluated.
         observations: names of the dataset's C columns; of the others, uncertain labels are left blank.
-        views: CSV paths of those that were judged, in the order of the file.
+        views: CSV paths of those that were evaluated, in the order of the file.
     """
     columns = {name: np.where(frame[name] == -1, np.nan, frame[name]) for name in OBSERVATIONS}
-    judged = np.where(dataset.mask, dataset.targets, np.nan)
-    columns |= dict(zip(observations, judged.T, strict=True))
+    labeled = np.where(dataset.mask, dataset.targets, np.nan)
+    columns |= dict(zip(observations, labeled.T, strict=True))
     kinds = frame["projection"].str.partition("_")
     text = {name: [LABEL.get(value, "") for value in values.tolist()] for name, values in columns.items()}
     ages = ["" if np.isnan(age) else f"{age:.0f}" for age in frame["age"]]
-    told = pd.DataFrame(
+    table = pd.DataFrame(
         {"Path": frame["path"], "Sex": frame["sex"], "Age": ages, "Frontal/Lateral": kinds[0].str.title()}
         | {"AP/PA": kinds[2].str.upper()} | text
     )  # fmt: skip
-    rows = told[list(HEADER)].set_index("Path", drop=False).loc[list(views)]
+    rows = table[list(HEADER)].set_index("Path", drop=False).loc[list(views)]
     run_files.write_table(path, HEADER, rows.itertuples(index=False))
 
 
@@ -100,13 +100,13 @@ def _compare(split: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> I
         yield f"{split}: other targets for the same labels"
     count, changed = _compare_images(before, now)
     if len(changed) >= OTHERS or 2 * len(changed) > count:
-        yield _tell_changed(split, count, changed)
+        yield _describe_changed(split, count, changed)
 
 
 def list_repaired(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """The splits of which some compared images have other bytes than they had."""
     pairs = {split: _compare_images(before[split], now[split]) for split in before if split in now}
-    return [_tell_changed(split, count, changed) for split, (count, changed) in pairs.items() if changed]
+    return [_describe_changed(split, count, changed) for split, (count, changed) in pairs.items() if changed]
 
 
 def _compare_images(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[int, list[str]]:
@@ -116,7 +116,7 @@ def _compare_images(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[
     return len(shared), [key for key in shared if old[key] != new[key]]
 
 
-def _tell_changed(split: str, count: int, changed: list[str]) -> str:
+def _describe_changed(split: str, count: int, changed: list[str]) -> str:
     return f"{split}: of {count} compared images {len(changed)} have other bytes, such as {changed[0]}"
 
 
@@ -130,7 +130,7 @@ def _digest(*parts: bytes) -> str:
 
 
 def _digest_file(path: Path) -> str:
-    """Of a file's bytes; of one that cannot be read, which only a run that skips it goes on without, of nothing."""
+    """Hash a file's bytes; hash nothing where it cannot be read, which only a run that skips it allows."""
     try:
         return _digest(path.read_bytes())
     except OSError:

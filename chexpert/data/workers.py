@@ -1,4 +1,4 @@
-"""The processes that read images: what they heed, the memory by which they hand over, and how their end is told."""
+"""The processes that read images: their signals, their shared memory, and the messages about their end."""
 
 import errno
 import multiprocessing
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.signals import end_children, waiting
 
 SHARED = Path("/dev/shm")
@@ -34,29 +34,29 @@ FEW = {errno.ENOSPC, errno.ENOENT, errno.ENOSYS, errno.EACCES, errno.EROFS}
 class WatchedLoader(DataLoader):
     """A loader that waits for no process in vain: what goes wrong in one comes out here as one message.
 
-    A signal ends the wait for a batch, also where the run would go on to the end of its step.
+    A signal ends the wait for a batch, also where the run would continue to the end of its step.
     """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        with telling_dead_workers():
+        with raising_dead_workers():
             batches = self._begin()
             while True:
                 with waiting():
                     batch = next(batches, None)
                 if batch is None:
                     return
-                if isinstance(batch, ProblemError):
+                if isinstance(batch, UserError):
                     raise batch
                 yield batch
 
     def _begin(self) -> Iterator[Any]:
         """Starts the processes."""
-        with telling_lack("data.workers"):
+        with raising_lack("data.workers"):
             return super().__iter__()
 
 
 @contextmanager
-def telling_dead_workers() -> Iterator[None]:
+def raising_dead_workers() -> Iterator[None]:
     """Turns the death of a loader process into one message; it interrupts the main process wherever that is."""
     try:
         yield
@@ -64,34 +64,34 @@ def telling_dead_workers() -> Iterator[None]:
         end_children()  # torch gives each that hangs five seconds
         raise
     except RuntimeError as error:
-        if isinstance(error, ProblemError) or not str(error).startswith("DataLoader"):
+        if isinstance(error, UserError) or not str(error).startswith("DataLoader"):
             raise
         first = str(error).partition("\n")[0]
         if "timed out" in first:
             end_children()
-            what, mend = (
+            message, hint = (
                 f"no batch came for {STALL // 60} minutes",
                 "is the disk or the network share away? once it is back",
             )
-            raise ProblemError(what, where="data.workers", mend=f"{mend}, go on with resume=RUN") from error
+            raise UserError(message, where="data.workers", hint=f"{hint}, continue with resume=RUN") from error
         # Others filled /dev/shm after it was checked.
         if "Bus error" in f"{error} {error.__cause__}" and sys.platform == "linux":
             raise too_small("data.workers") from error
-        what = f"a loader process died: {first}"
-        mend = "is memory short? fewer of them (data.workers=0: none) or smaller batches; then go on with resume=RUN"
-        raise ProblemError(what, where="data.workers", mend=mend) from error
+        message = f"a loader process died: {first}"
+        hint = "is memory short? fewer of them (data.workers=0: none) or smaller batches; then continue with resume=RUN"
+        raise UserError(message, where="data.workers", hint=hint) from error
 
 
 @contextmanager
-def telling_lack(where: str) -> Iterator[None]:
-    """Tells why processes cannot be started."""
+def raising_lack(where: str) -> Iterator[None]:
+    """Raise a UserError that says why processes cannot be started."""
     try:
         yield
     except OSError as error:
         if error.errno in FEW and sys.platform == "linux":
             raise too_small(where) from error
-        mend = "fewer of them (data.workers=0: none), or a higher limit on processes, open files or memory"
-        raise ProblemError(f"no process can be started: {error.strerror}", where=where, mend=mend) from error
+        hint = "fewer of them (data.workers=0: none), or a higher limit on processes, open files or memory"
+        raise UserError(f"no process can be started: {error.strerror}", where=where, hint=hint) from error
 
 
 def check_shared_memory(batch: int, workers: int, batches: int) -> None:
@@ -103,7 +103,7 @@ def check_shared_memory(batch: int, workers: int, batches: int) -> None:
         batches: of an epoch.
 
     Raises:
-        ProblemError: it cannot.
+        UserError: it cannot.
     """
     if not workers or not (sys.platform == "linux" and SHARED.is_dir()):
         return
@@ -118,7 +118,7 @@ def check_sockets(workers: int) -> None:
     """Sees that processes can hand over by sockets in the folder for temporary files: a system bounds their paths.
 
     Raises:
-        ProblemError: that folder lies too deep.
+        UserError: that folder lies too deep.
     """
     if not workers or not hasattr(socket, "AF_UNIX"):
         return
@@ -129,24 +129,24 @@ def check_sockets(workers: int) -> None:
         except OSError as error:
             if error.errno is not None:  # Python itself found it too long
                 raise
-            what = f"loader processes cannot open a socket: its path would have {len(os.fsencode(path))} bytes"
-            mend = f"set TMPDIR to a folder with a shorter path than {tempfile.gettempdir()}, or data.workers=0"
-            raise ProblemError(what, where="data.workers", mend=mend) from error
+            message = f"loader processes cannot open a socket: its path would have {len(os.fsencode(path))} bytes"
+            hint = f"set TMPDIR to a folder with a shorter path than {tempfile.gettempdir()}, or data.workers=0"
+            raise UserError(message, where="data.workers", hint=hint) from error
     Path(path).unlink()
 
 
-def too_small(where: str, needed: int = 0, fitting: int = 0) -> ProblemError:
-    """The problem of a /dev/shm in which images, or the processes' semaphores, find no room."""
+def too_small(where: str, needed: int = 0, fitting: int = 0) -> UserError:
+    """The error of a /dev/shm in which images, or the processes' semaphores, find no space."""
     size, free = _measure()
-    told = f"{size / 2**20:.0f} MiB, of which {free / 2**20:.1f} are free"
-    what = f"/dev/shm is too small for what processes hand over: it has {told}"
-    what += f", and {needed / 2**20:.1f} are needed" * bool(needed)
+    space = f"{size / 2**20:.0f} MiB, of which {free / 2**20:.1f} are free"
+    message = f"/dev/shm is too small for what processes hand over: it has {space}"
+    message += f", and {needed / 2**20:.1f} are needed" * bool(needed)
     gib = -(-2 * needed // 2**30) or 1
     fewer = "--workers 1 (or data.workers=0)"
     if where == "data.workers":
         fewer = f"data.workers={fitting}, or smaller batches"
-    mend = f"{fewer}; in a container give it more: docker run --shm-size={gib}g, or --ipc=host"
-    return ProblemError(what, where=where, mend=f"{mend}; a run with a checkpoint goes on by resume=RUN")
+    hint = f"{fewer}; in a container give it more: docker run --shm-size={gib}g, or --ipc=host"
+    return UserError(message, where=where, hint=f"{hint}; a run with a checkpoint continues with resume=RUN")
 
 
 def _measure() -> tuple[int, int]:
@@ -163,7 +163,7 @@ def hand_over(batch: Any) -> Any:
 
     The thread that feeds the queue would do it otherwise, and lose what goes wrong there: the run waited for ever.
     """
-    if get_worker_info() is None or isinstance(batch, ProblemError):
+    if get_worker_info() is None or isinstance(batch, UserError):
         return batch
     try:
         for part in batch:
@@ -172,24 +172,24 @@ def hand_over(batch: Any) -> Any:
     except RuntimeError as error:
         if "No space left" in str(error):
             return too_small("data.workers")
-        what = f"a loader process cannot hand over its batch: {str(error).partition(chr(10))[0]}"
-        return ProblemError(what, where="data.workers", mend="data.workers=0, and go on with resume=RUN")
+        message = f"a loader process cannot hand over its batch: {str(error).partition(chr(10))[0]}"
+        return UserError(message, where="data.workers", hint="data.workers=0, and continue with resume=RUN")
     return batch
 
 
 def begin_worker(worker: int = 0) -> None:
-    """Lets a process heed its parent only, and end where it can hand nothing over: its end is seen."""
-    heed_parent_only()
-    # Python's own hook for what fails in a queue's thread, which otherwise prints it and goes on.
-    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_end_telling)  # type: ignore[attr-defined]
+    """Let a process follow its parent only, and end where it can hand nothing over: its end is seen."""
+    ignore_job_signals()
+    # Python's own hook for what fails in a queue's thread, which otherwise prints it and continues.
+    multiprocessing.queues.Queue._on_queue_feeder_error = staticmethod(_exit_with_message)  # type: ignore[attr-defined]
 
 
-def _end_telling(error: Exception, item: object) -> None:
+def _exit_with_message(error: Exception, item: object) -> None:
     print(f"a loader process cannot hand over: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
     os._exit(1)
 
 
-def heed_parent_only() -> None:
+def ignore_job_signals() -> None:
     """A terminal and a batch system signal every process of a job; only the one that trains says when loading ends."""
     signal.set_wakeup_fd(-1)  # a signal here is none of the parent's
     for name in ("SIGINT", "SIGUSR1"):
@@ -209,7 +209,7 @@ def _end_with_parent() -> None:
 
 def outlive_no_parent() -> None:
     """Lets a process of a pool end when the one that started it is killed; it would wait for work for ever."""
-    heed_parent_only()
+    ignore_job_signals()
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from chexpert.checkpoints import FORMAT, find_readout, load_state, read_checkpoint, without_weights
-from chexpert.config import build, find_target, told, write_list
+from chexpert.checkpoints import FORMAT, get_output_head, load_state, read_checkpoint, without_weights
+from chexpert.config import build, find_target, raising_build_errors, write_list
 from chexpert.data import Preprocessing
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain import ExplainCallback, Explainer
 from chexpert.explain import explaining as evaluating
 from chexpert.models import Model, fitting_sizes
@@ -24,35 +24,35 @@ from chexpert.training import MultilabelModule, find_device, start_optimizer, st
 
 
 def try_out(cfg: Mapping[str, Any]) -> None:
-    """Builds on stand-ins what is otherwise built late, so that a wrong value is told before anything is read.
+    """Build late parts on stand-ins, so that a wrong value is reported before anything is read.
 
     Raises:
-        ProblemError: all that cannot be built.
+        UserError: all that cannot be built.
     """
-    problems = []
+    errors = []
     explainers = [partial(build, node, f"explainer.{name}") for name, node in cfg["explainer"].items()]
     trainer = partial(build, cfg["trainer"], "trainer", logger=False, callbacks=[])
     attempts: list[Callable[[], Any]] = [partial(try_rates, cfg), partial(averaging, cfg), trainer, *explainers]
     for attempt in attempts:
         try:
             attempt()
-        except ProblemError as problem:
-            problems.append(str(problem))
-    if problems:
-        raise ProblemError("\n".join(problems))
+        except UserError as error:
+            errors.append(str(error))
+    if errors:
+        raise UserError("\n".join(errors))
 
 
 def try_rates(cfg: Mapping[str, Any], steps: int = 100) -> None:
     """Builds loss, optimizer and scheduler for this many steps, and sees the scheduler over an epoch.
 
     Raises:
-        ProblemError: one of them cannot be built, or has no rate for the second epoch.
+        UserError: one of them cannot be built, or has no rate for the second epoch.
     """
     loss = build_loss(cfg)
-    with told(cfg["optimizer"], "optimizer"):
+    with raising_build_errors(cfg["optimizer"], "optimizer"):
         duals = [nn.Parameter(torch.zeros(1))] if hasattr(loss, "dual_parameters") else []
         optimizer = start_optimizer(build(cfg["optimizer"], "optimizer"), [], [nn.Parameter(torch.zeros(1))], duals)
-    with told(cfg["scheduler"], "scheduler"), warnings.catch_warnings():
+    with raising_build_errors(cfg["scheduler"], "scheduler"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch warns of a scheduler that is stepped without its optimizer
         scheduler, when = start_scheduler(build(cfg["scheduler"], "scheduler"), optimizer, lambda: steps)
         if when == "epoch" and cfg["trainer"].get("max_epochs") != 0:
@@ -68,7 +68,7 @@ def check_input(model: Model, size: int) -> None:
     """Two images through the model: some networks take only certain sizes, or never see the last rows of others.
 
     Raises:
-        ProblemError: the model cannot take images of this size, or sees less than all of them.
+        UserError: the model cannot take images of this size, or sees less than all of them.
     """
     edged = torch.zeros(1, 1, size, size)
     edged[..., -1, :] = edged[..., :, -1] = torch.nan  # passes through weights of any value, zeros included
@@ -76,39 +76,39 @@ def check_input(model: Model, size: int) -> None:
         with evaluating(model), torch.no_grad():
             model(torch.zeros(1, 1, size, size, dtype=torch.uint8))
             maps = model.feature_maps(edged)
-    except ProblemError:
+    except UserError:
         raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        what = f"the model cannot take an image of {size} px: {reason}"
+        message = f"the model cannot take an image of {size} px: {reason}"
         sizes = ", ".join(f"data.size={member.made_for} ({member.name})" for member in model.members.values())
-        raise ProblemError(what, where="data.size", mend=f"{sizes}, or another backbone") from error
+        raise UserError(message, where="data.size", hint=f"{sizes}, or another backbone") from error
     if blind := [model.members[name] for name, map_ in maps.items() if not map_.isnan().any()]:
         fits = fitting_sizes(size, math.lcm(*(member.cell for member in blind)))
-        what = f"the last row and column of {size} px are never seen by {', '.join(member.name for member in blind)}"
-        raise ProblemError(what, where="data.size", mend=" or ".join(f"data.size={fit}" for fit in fits))
+        message = f"the last row and column of {size} px are never seen by {', '.join(member.name for member in blind)}"
+        raise UserError(message, where="data.size", hint=" or ".join(f"data.size={fit}" for fit in fits))
 
 
 def build_model(cfg: Mapping[str, Any]) -> Model:
     """The model of a config, with the weights of ``start_from`` where that is given."""
     labels, observations = build(cfg["labels"], "labels"), cfg["observations"]
-    readout = {"uncertain": labels.three_class(observations), "parents": labels.parents(observations)}
+    output_head = {"uncertain": labels.three_class(observations), "parents": labels.parents(observations)}
     node = without_weights(cfg["model"]) if cfg.get("start_from") else cfg["model"]  # all weights are that run's
-    model = build(node, "model", outputs=len(observations), **readout)
+    model = build(node, "model", outputs=len(observations), **output_head)
     if cfg.get("start_from"):
-        card, state = read_checkpoint(cfg["start_from"])
-        if card["observations"] != cfg["observations"]:
-            raise ProblemError(
-                f"the checkpoint puts out {card['observations']}, this run {cfg['observations']}",
+        metadata, state = read_checkpoint(cfg["start_from"])
+        if metadata["observations"] != cfg["observations"]:
+            raise UserError(
+                f"the checkpoint puts out {metadata['observations']}, this run {cfg['observations']}",
                 where=f"start_from={cfg['start_from']}",
-                mend=f"{write_list('observations', card['observations'])}, with mean_over among them; or only its "
+                hint=f"{write_list('observations', metadata['observations'])}, with mean_over among them; or only its "
                 "backbone: start_from=null pretrained=RUN/checkpoints/best.ckpt",
             )
-        if (trained := find_readout(card)) != readout:
-            raise ProblemError(
-                f"the checkpoint's outputs are read as {trained}, this run's as {readout}",
+        if (trained := get_output_head(metadata)) != output_head:
+            raise UserError(
+                f"the checkpoint's outputs are read as {trained}, this run's as {output_head}",
                 where=f"start_from={cfg['start_from']}",
-                mend="labels=... as that run had them; or only its backbone: start_from=null "
+                hint="labels=... as that run had them; or only its backbone: start_from=null "
                 "pretrained=RUN/checkpoints/best.ckpt",
             )
         load_state(model, state, f"start_from={cfg['start_from']}")
@@ -118,7 +118,7 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
 def lay_out(model: Model, cfg: Mapping[str, Any]) -> Model:
     """The model in the memory format that the config asks for, but on Apple's MPS.
 
-    There gradients of batch normalisation are wrong in ``channels_last``, by orders of magnitude and without an error:
+    There gradients of batch normalization are wrong in ``channels_last``, by orders of magnitude and without an error:
     github.com/pytorch/pytorch/issues/175189.
     """
     wrong = find_device(cfg["trainer"].get("accelerator", "auto")) == "mps"
@@ -147,11 +147,11 @@ def build_module(
     synthetic: bool = False,
 ) -> MultilabelModule:
     """The Lightning module, with the card that its checkpoints carry; ``counts``: see :func:`build_loss`."""
-    card = {
+    metadata = {
         "format": FORMAT,
         "config": cfg,
         "observations": list(cfg["observations"]),
-        "readout": {"uncertain": model.readout.uncertain, "parents": model.readout.parents},
+        "readout": {"uncertain": model.output_head.uncertain, "parents": model.output_head.parents},
         "preprocessing": {"size": preprocessing.size, "fit": preprocessing.fit},
         "versions": list_versions(),
         "synthetic": synthetic,
@@ -163,7 +163,7 @@ def build_module(
         loss=build_loss(cfg, counts),
         optimizer=build(cfg["optimizer"], "optimizer"),
         scheduler=build(cfg["scheduler"], "scheduler"),
-        card=card,
+        metadata=metadata,
         level=cfg["level"],
         study_score=cfg["study_score"],
         backbone_lr_factor=cfg["backbone_lr_factor"],

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from chexpert.data import CheXpertDataModule
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models import Model
 from chexpert.training import find_device
 
@@ -16,19 +16,19 @@ from chexpert.training import find_device
 def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule) -> None:
     """From here on the loaders of ``data`` give pooled features (B, D) where ``cfg["features"]`` names a folder.
 
-    The model takes them in the place of films: :meth:`chexpert.models.Model.feature_maps`. They are computed in
-    float32, as validation computes. Datasets still hold the films, so explanations and the checkpoint are of the
+    The model takes them in the place of images: :meth:`chexpert.models.Model.feature_maps`. They are computed in
+    float32, as validation computes. Datasets still hold the images, so explanations and the checkpoint are of the
     whole model. A file that was made on one device serves on any other.
 
     Raises:
-        ProblemError: a member is trained.
+        UserError: a member is trained.
     """
     if not cfg["features"]:
         return
     trained = [name for name, member in model.members.items() if any(p.requires_grad for p in member.parameters())]
     if trained:
-        mend = "model.members.NAME.frozen=true (of model=single backbone.frozen=true), or features=null"
-        raise ProblemError(f"these members are trained: {', '.join(trained)}", where="features", mend=mend)
+        hint = "model.members.NAME.frozen=true (of model=single backbone.frozen=true), or features=null"
+        raise UserError(f"these members are trained: {', '.join(trained)}", where="features", hint=hint)
     device = torch.device(find_device(cfg["trainer"].get("accelerator", "auto")))
     width = sum(member.width for member in model.members.values())
 

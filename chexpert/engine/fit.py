@@ -1,4 +1,4 @@
-"""Fits a model with all that a run wants beside it, judges the best weights, and leaves the figures."""
+"""Fit a model with the callbacks of a run, evaluate the best weights, and write the metrics."""
 
 import math
 import shlex
@@ -15,16 +15,16 @@ from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from chexpert.checkpoints import BestCheckpoint, EveryCheckpoint, LastCheckpoint, WholeCheckpointIO, keep_best, pass_on
+from chexpert.checkpoints import BestCheckpoint, EveryCheckpoint, LastCheckpoint, WholeCheckpointIO, export, keep_best
 from chexpert.config import build
-from chexpert.data import CheXpertDataModule, telling_dead_workers
+from chexpert.data import CheXpertDataModule, raising_dead_workers
 from chexpert.engine.build import averaging, build_module, explaining
 from chexpert.engine.resume_checks import Last
-from chexpert.engine.summary import MONITOR, find_notes, find_undefined, find_warnings, introduce
+from chexpert.engine.summary import MONITOR, find_notes, find_undefined, find_warnings, print_summary
 from chexpert.engine.tensorboard import show_evaluation
-from chexpert.evaluation.run import conclude
+from chexpert.evaluation.run import evaluate_run
 from chexpert.explain import ExplainCallback
-from chexpert.models import Model, synchronise_batch_norm
+from chexpert.models import Model, synchronize_batch_norm
 from chexpert.report import write_report
 from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files
@@ -36,13 +36,13 @@ NO_HPARAMS = ("backbone", "recipe")
 """A single model's backbone stands in the model too; a recipe says what to expect."""
 
 
-@telling_dead_workers()
+@raising_dead_workers()
 def fit(
     cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Last | None
 ) -> float:
-    """Fits, judges the best weights and explains, with all that is left in ``folder``; goes on from ``last``.
+    """Fit, evaluate the best weights and explain, with all files in ``folder``; resume from ``last``.
 
-    Of several processes the first leaves it and has the mean AUROC; the others have NaN.
+    Of several processes the first writes them and has the mean AUROC; the others have NaN.
     """
     trial = cfg.pop("trial")  # whose trial of a search the run is, is no part of its configuration
     undefined = find_undefined(data, cfg["mean_over"])
@@ -59,8 +59,8 @@ def fit(
     module = make_module(cfg, model, data, several=trainer.world_size > 1)
     if trainer.is_global_zero:
         run_files.write_text(folder / run_files.CONFIG, OmegaConf.to_yaml(OmegaConf.create(cfg)))
-        run_files.write_json(folder / run_files.DATA, data.summarise())
-        print(introduce(model, data, trainer, folder), flush=True)
+        run_files.write_json(folder / run_files.DATA, data.summarize())
+        print(print_summary(model, data, trainer, folder), flush=True)
         for warning in find_warnings(data, undefined, monitor):
             print(f"warning: {warning}", file=sys.stderr)
         for note in find_notes(data, cfg):
@@ -70,54 +70,54 @@ def fit(
     weights = best.best_model_path or None
     if cfg["predict_train"]:
         predict_train(trainer, module, data, weights, folder)
-    judge(trainer, module, data, weights)
+    evaluate(trainer, module, data, weights)
     if not trainer.is_global_zero:
         return math.nan
     report_left_out(data, results, folder)
     if weights:
-        pass_on(folder)
-    conclude(folder, cfg)
+        export(folder)
+    evaluate_run(folder, cfg)
     show_evaluation(folder)
     explain(explainers, trainer, model, folder)
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
 
 
 def report_left_out(data: CheXpertDataModule, results: ResultsWriter, folder: Path) -> None:
-    """Leaves and tells which images were skipped or should be looked at: by now it is known what cannot be read."""
+    """Write and print which images were skipped or should be looked at: by now all have been read."""
     if data.flagged:
         results.metrics["flagged"] = data.flagged
     results.metrics["skipped"] = sorted(data.skipped)
     run_files.write_json(folder / run_files.METRICS, results.metrics)
     for kind, lines in data.lines.items():
         if lines.more:
-            what = f"{lines.count:,} images were {kind}"
-            print(f"note: {what}: {folder / run_files.METRICS} lists them all", file=sys.stderr)
-    run_files.write_json(folder / run_files.DATA, data.summarise())
+            message = f"{lines.count:,} images were {kind}"
+            print(f"note: {message}: {folder / run_files.METRICS} lists them all", file=sys.stderr)
+    run_files.write_json(folder / run_files.DATA, data.summarize())
 
 
 @contextmanager
-def telling_no_room(folder: Path) -> Iterator[None]:
-    """Tells that a report could not be written, and how it is made: the run is good without it."""
+def raising_no_space(folder: Path) -> Iterator[None]:
+    """Warn of a report that could not be written, and print its command: the run is good without it."""
     try:
         yield
     except OSError as error:
-        mend = shlex.join(["python", "scripts/make_report.py", str(folder)])
+        hint = shlex.join(["python", "scripts/make_report.py", str(folder)])
         there = "is not up to date" if (folder / run_files.REPORT).is_file() else "is missing"
-        print(f"warning: the report {there} ({error.strerror or error}): {mend}", file=sys.stderr)
+        print(f"warning: the report {there} ({error.strerror or error}): {hint}", file=sys.stderr)
 
 
 def explain(explainers: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path) -> None:
-    """Explains last, when all that training gave is left, with a report: whatever fails here takes nothing of it."""
+    """Explain last, once all results of the training are written: a failure here loses none of them."""
     if not explainers.explainers:
         return
-    with telling_no_room(folder):
+    with raising_no_space(folder):
         write_report(folder)
     failures = explainers.explain(trainer, model)
-    print("\n".join(failures.tell(folder)), end="\n" * bool(failures), file=sys.stderr)
+    print("\n".join(failures.format_lines(folder)), end="\n" * bool(failures), file=sys.stderr)
 
 
 def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: str) -> list[pl.Callback]:
-    """What the config asks for while a model is fitted."""
+    """Return the callbacks that the config asks for."""
     chosen = [*make_progress(), LearningRateMonitor(), *averaging(cfg)]
     if cfg["early_stopping"] is not None:
         chosen.append(EarlyStopping(monitor, mode=mode, patience=cfg["early_stopping"]))
@@ -147,7 +147,7 @@ def make_trainer(
 def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, several: bool) -> MultilabelModule:
     """What Lightning trains, ready for ``several`` processes."""
     if cfg["trainer"].get("sync_batchnorm"):
-        model = synchronise_batch_norm(model)
+        model = synchronize_batch_norm(model)
     learned = data.datasets.get("train")
     counts = None if learned is None else count_targets(learned.targets, learned.mask)
     module = build_module(cfg, model, data.preprocessing, counts, synthetic=data.synthetic)
@@ -175,7 +175,7 @@ def gather(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[
 
 
 def report_to(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
-    """What tells the trial of a search how its job does; nothing where the run is no such job."""
+    """Return the callback that reports to the trial of a search; none where the run is no such job."""
     if trial is None:
         return []
     from chexpert.sweep.pruning import TrialReporter  # an extra: only a search needs Optuna
@@ -184,18 +184,18 @@ def report_to(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
 
 
 def make_logger(folder: Path, last: Last | None) -> TensorBoardLogger:
-    """TensorBoard's files; what was logged beyond the place where a run goes on is logged again."""
+    """Return TensorBoard's logger; steps beyond the place where a run resumes are logged again."""
     step = last and last.steps
     return TensorBoardLogger(folder, name=run_files.TENSORBOARD, version="", default_hp_metric=False, purge_step=step)
 
 
-def judge(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:
-    """Judges the best weights, or where nothing was trained those that the module has, on every split.
+def evaluate(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:
+    """Evaluates the best weights, or where nothing was trained those that the module has, on every split.
 
     Of several processes only the first explains, after the valid split: the others are done with that one.
     """
     for split in sorted(data.reported, key="valid".__eq__):
-        data.judging = split
+        data.evaluated_split = split
         trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from chexpert.config import LIMITS
 from chexpert.data.loader import count_batches, find_smallest_share
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 def limit_batches(batches: int, limit: Any = None) -> int:
@@ -17,7 +17,7 @@ def limit_batches(batches: int, limit: Any = None) -> int:
     return batches if limit is None else int(batches * limit) if isinstance(limit, float) else min(batches, limit)
 
 
-def find_short_problems(cfg: Mapping[str, Any], views: Mapping[str, int]) -> Iterator[ProblemError]:
+def find_short_errors(cfg: Mapping[str, Any], views: Mapping[str, int]) -> Iterator[UserError]:
     """What comes to nothing with this many views in each split."""
     trainer, batch_size = cfg["trainer"], cfg["data"].get("batch_size", 16)
     chooses = "dev" if "dev" in views else "valid"
@@ -28,13 +28,13 @@ def find_short_problems(cfg: Mapping[str, Any], views: Mapping[str, int]) -> Ite
         there = count_batches(views[split], batch_size, training=split == "train")
         counts[split] = limit_batches(there, trainer.get(key))
         if not counts[split]:
-            what = f"{trainer.get(key)} of the {there} batches of {split} is none"
-            yield ProblemError(what, where=f"trainer.{key}", mend=f"trainer.{key}=1, or a larger share")
+            message = f"{trainer.get(key)} of the {there} batches of {split} is none"
+            yield UserError(message, where=f"trainer.{key}", hint=f"trainer.{key}=1, or a larger share")
     if counts.get("train"):
         yield from _find_late_validation(trainer, counts["train"])
 
 
-def find_lone_problems(cfg: Mapping[str, Any], views: Mapping[str, int], world: int) -> Iterator[ProblemError]:
+def find_single_image_errors(cfg: Mapping[str, Any], views: Mapping[str, int], world: int) -> Iterator[UserError]:
     """A step in which one of ``world`` processes has a single image, where the model cannot learn from that."""
     batch_size, count = cfg["data"].get("batch_size", 16), views.get("train", 0)
     if not count or cfg["trainer"].get("max_epochs") == 0 or (world > 1 and cfg["trainer"].get("sync_batchnorm")):
@@ -44,20 +44,20 @@ def find_lone_problems(cfg: Mapping[str, Any], views: Mapping[str, int], world: 
     if batches and find_smallest_share(count, batch_size, world, batches) == 1:
         near = sorted(range(2 * world, batch_size + 4 * world), key=lambda size: abs(size - batch_size))
         fits = next((size for size in near if find_smallest_share(count, size, world) > 1), None)
-        what = f"batches of {batch_size} of {count:,} training images leave a device with one image in a step, from "
-        what += "which BatchNorm cannot learn at this size: its last map has one cell"
-        mend = "larger images (data.size), or frozen backbones" + ", or on GPUs trainer.sync_batchnorm=true" * (
+        message = f"batches of {batch_size} of {count:,} training images leave a device with one image in a step, from "
+        message += "which BatchNorm cannot learn at this size: its last map has one cell"
+        hint = "larger images (data.size), or frozen backbones" + ", or on GPUs trainer.sync_batchnorm=true" * (
             world > 1
         )
-        mend = f"data.batch_size={fits}, {mend}" if fits else mend
-        yield ProblemError(what, where="data.batch_size", mend=mend)
+        hint = f"data.batch_size={fits}, {hint}" if fits else hint
+        yield UserError(message, where="data.batch_size", hint=hint)
 
 
-def _find_late_validation(trainer: Mapping[str, Any], batches: int) -> Iterator[ProblemError]:
+def _find_late_validation(trainer: Mapping[str, Any], batches: int) -> Iterator[UserError]:
     """A validation that would come after the end: of an epoch, or where epochs do not count of the training."""
     interval, where = trainer.get("val_check_interval"), "trainer.val_check_interval"
     whole = trainer.get("check_val_every_n_epoch", 1) is None
     there = batches * (trainer.get("max_epochs") or 1) if whole else batches
     if isinstance(interval, int) and not isinstance(interval, bool) and interval > there:
-        what = f"{interval} batches, and {'the training' if whole else 'an epoch'} has {there}"
-        yield ProblemError(what, where=where, mend=f"{where}=1.0 (once an epoch), or a number up to {there}")
+        message = f"{interval} batches, and {'the training' if whole else 'an epoch'} has {there}"
+        yield UserError(message, where=where, hint=f"{where}=1.0 (once an epoch), or a number up to {there}")

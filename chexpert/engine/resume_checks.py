@@ -1,4 +1,4 @@
-"""Whether what lies in a run folder is to go on, and from which checkpoint."""
+"""Whether the run of a folder is to resume, and from which checkpoint."""
 
 import math
 import sys
@@ -14,7 +14,7 @@ from chexpert.checkpoints import RESUME, read_checkpoint
 from chexpert.config import resolve
 from chexpert.data import CheXpertDataModule, list_differences, list_repaired
 from chexpert.engine.build import takes_total_steps
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation.candidates import read_json
 from chexpert.runs import files as run_files
 from chexpert.runs.resume import describe_moved, find_changes, find_later_changes, read_config, read_state
@@ -22,64 +22,64 @@ from chexpert.signals import PrunedError
 
 
 class Last(NamedTuple):
-    """The checkpoint from which a run goes on, and how many steps it has behind it."""
+    """The checkpoint from which a run resumes, and the number of its steps."""
 
     path: Path
     steps: int
 
 
-def take_up(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Sequence[str] = ()) -> float | None:
-    """The mean AUROC of a run that is finished, None where it is to go on.
+def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Sequence[str] = ()) -> float | None:
+    """Return the mean AUROC of a finished run, None where it is to resume.
 
     A job of a sweep that failed is not tried again by the same overrides.
 
     Raises:
-        ProblemError: nothing is to go on with, or it is another run that lies there.
+        UserError: there is nothing to resume, or the folder holds another run.
         PrunedError: a search had no use for it.
     """
-    told = read_state(folder)
-    if not cfg.get("resume") or not told:
-        mend = "choose another: hydra.run.dir=..."
-        mend += f", or go on with what lies there: python train.py {quote(f'resume={folder}')}" * bool(told)
-        raise ProblemError("the run folder is not empty", where=str(folder), mend=mend)
-    if sweep and told["state"] == "failed" and list(overrides) == told["overrides"]:  # others may do better
-        mend = f"once it is mended: python train.py {quote(f'resume={folder}')}"
-        raise ProblemError(f"failed before: {told['why']}", where=str(folder), mend=mend)
-    if sweep and told["state"] == "pruned":
-        raise PrunedError(told["why"])
+    state = read_state(folder)
+    if not cfg.get("resume") or not state:
+        hint = "choose another: hydra.run.dir=..."
+        hint += f", or resume that run: python train.py {quote(f'resume={folder}')}" * bool(state)
+        raise UserError("the run folder is not empty", where=str(folder), hint=hint)
+    if sweep and state["state"] == "failed" and list(overrides) == state["overrides"]:  # others may do better
+        hint = f"once it is fixed: python train.py {quote(f'resume={folder}')}"
+        raise UserError(f"failed before: {state['why']}", where=str(folder), hint=hint)
+    if sweep and state["state"] == "pruned":
+        raise PrunedError(state["why"])
     before, now = read_config(folder), resolve(cfg)
     if before is None:
         return None  # it did not come so far
     if changes := find_changes(before, now):
-        mend = "give the settings that it had, or start another run: without resume"
-        what = "this run had another configuration: " + "; ".join(changes)
-        raise ProblemError(what, where=str(folder), mend=mend)
+        hint = "give the settings that it had, or start another run: without resume"
+        message = "this run had another configuration: " + "; ".join(changes)
+        raise UserError(message, where=str(folder), hint=hint)
     begun = run_files.checkpoint(folder, run_files.LAST).is_file()
     for change in [*describe_moved(before, now, begun=begun), *find_later_changes(before, now)]:
         print(f"note: {change}", file=sys.stderr)
     epochs = [config["trainer"].get("max_epochs") for config in (before, now)]
-    if told["state"] == "finished" and epochs[0] == epochs[1]:
+    if state["state"] == "finished" and epochs[0] == epochs[1]:
         metrics = read_json(folder / run_files.METRICS)
         if "epoch_chosen_on" not in metrics:
-            mend = "run it anew: delete the folder"
-            raise ProblemError("a finished run without its figures", where=str(folder / run_files.METRICS), mend=mend)
+            hint = "run it anew: delete the folder"
+            raise UserError("a finished run without its metrics", where=str(folder / run_files.METRICS), hint=hint)
         print(f"finished before: {folder}")
         if find_later_changes(before, now):
-            mend = f"python scripts/explain.py {quote(str(folder))} --out FOLDER"
-            print(f"note: nothing is calibrated or explained again; explain by: {mend}", file=sys.stderr)
+            hint = f"python scripts/explain.py {quote(str(folder))} --out FOLDER"
+            print(f"note: nothing is calibrated or explained again; explain by: {hint}", file=sys.stderr)
         mean = metrics[metrics["epoch_chosen_on"] or "valid"]["auroc_mean"]
         return math.nan if mean is None else mean
     if epochs[0] != epochs[1] and takes_total_steps(now["scheduler"]):
-        mend = f"trainer.max_epochs={epochs[0]}, or another run with a scheduler that knows no end, such as constant"
-        raise ProblemError("its learning rates were laid out for all its epochs", where="trainer.max_epochs", mend=mend)
+        hint = f"trainer.max_epochs={epochs[0]}, or another run with a scheduler that knows no end, such as constant"
+        raise UserError("its learning rates were laid out for all its epochs", where="trainer.max_epochs", hint=hint)
     return None
 
 
 def check_data(folder: Path, data: CheXpertDataModule) -> None:
-    """Sees that these are the data that the run in a folder has seen, wherever they lie now.
+    """Check that these are the data of the run in a folder, wherever they lie now.
 
     Raises:
-        ProblemError: they are others.
+        UserError: they are others.
     """
     before = read_json(folder / run_files.DATA).get("splits", {})
     if not before:
@@ -87,20 +87,20 @@ def check_data(folder: Path, data: CheXpertDataModule) -> None:
     lost = read_json(folder / run_files.METRICS).get(
         "skipped", []
     )  # where it was evaluated, data.json leaves these out
-    now = data.summarise()["splits"]
+    now = data.summarize()["splits"]
     found = list_differences(before, now)
-    if found and not (lost and not list_differences(before, data.summarise(lost)["splits"])):
-        mend = "give the data that it has seen, wherever they lie: data.root=...; or start another run: without resume"
-        raise ProblemError("this run has seen other data: " + "; ".join(found), where=str(data.root), mend=mend)
+    if found and not (lost and not list_differences(before, data.summarize(lost)["splits"])):
+        hint = "give the data that it has seen, wherever they lie: data.root=...; or start another run: without resume"
+        raise UserError("this run has seen other data: " + "; ".join(found), where=str(data.root), hint=hint)
     for line in list_repaired(before, now):
         print(f"note: {line}", file=sys.stderr)
 
 
 def find_last(folder: Path, epochs: int | None) -> Last | None:
-    """The checkpoint from which a run goes on.
+    """Return the checkpoint from which a run resumes.
 
     Raises:
-        ProblemError: it cannot be read, tells no place, or has been trained for more epochs than that.
+        UserError: it cannot be read, has no place, or has been trained for more epochs than that.
     """
     path = run_files.checkpoint(folder, run_files.LAST)
     if not path.is_file():
@@ -108,10 +108,10 @@ def find_last(folder: Path, epochs: int | None) -> Last | None:
     read_checkpoint(path)
     place = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get(RESUME)
     if place is None:
-        mend = f"begin a new run from its weights: {quote(f'start_from={folder}')}"
-        raise ProblemError("an older version left this checkpoint, without its place", where=str(path), mend=mend)
+        hint = f"begin a new run from its weights: {quote(f'start_from={folder}')}"
+        raise UserError("an older version left this checkpoint, without its place", where=str(path), hint=hint)
     begun = place["epoch"] + (place["batches"] > 0)
     if epochs is not None and begun > epochs:
-        mend = f"trainer.max_epochs={begun} or more"
-        raise ProblemError(f"it is in epoch {begun} already", where="trainer.max_epochs", mend=mend)
+        hint = f"trainer.max_epochs={begun} or more"
+        raise UserError(f"it is in epoch {begun} already", where="trainer.max_epochs", hint=hint)
     return Last(path, place["steps"])

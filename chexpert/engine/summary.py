@@ -1,4 +1,4 @@
-"""What a run says before it starts: what is about to run, and what a user should know of it."""
+"""The messages of a run before it starts: its summary, warnings and notes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +16,8 @@ MONITOR = "val/auroc_mean"
 """By which the best epoch is chosen, where it is defined."""
 
 
-def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folder: Path) -> str:
-    """What is about to run, in a few lines."""
+def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folder: Path) -> str:
+    """Describe the run that is about to start, in a few lines."""
     weights = [p.numel() for p in model.parameters()]
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     names = " + ".join(member.name for member in model.members.values())
@@ -33,7 +33,7 @@ def introduce(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folde
 
 
 def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, int]], monitor: str) -> Iterator[str]:
-    """What a user should know before training: figures that cannot be, labels that are too few."""
+    """Yield warnings before training: metrics that are undefined, labels that are too few."""
     split = data.choosing or "valid"
     for name, (positives, negatives) in undefined.items():
         yield f"{name} has {positives} positive and {negatives} negative labels in {split}: its AUROC is undefined"

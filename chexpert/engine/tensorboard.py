@@ -1,4 +1,4 @@
-"""A finished run's figures in TensorBoard, beside the curves of its training."""
+"""Write a finished run's metrics to TensorBoard, beside the curves of its training."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib import rc_context
 
-from chexpert.report.figures.cards import draw_figures
+from chexpert.report.figures.cards import plot_metrics
 from chexpert.report.figures.svg import SETTINGS
 from chexpert.report.html.groups import TITLES
 from chexpert.report.names import name_folder
@@ -17,10 +17,10 @@ from chexpert.training.tensorboard_layout import Layout, chart, make_layout, ord
 
 
 def show_evaluation(folder: Path) -> None:
-    """Adds each evaluation of a run to its TensorBoard: AUROC, calibration and groups, as scalars and as figures.
+    """Add each evaluation of a run to its TensorBoard: AUROC, calibration and groups, as scalars and as plots.
 
     Tags begin with ``auroc``, which TensorBoard's first page shows first, ``calibration`` and ``groups``. Scalars are
-    for beside other runs, the figures have the intervals. No tag and no figure names a patient.
+    for beside other runs, the plots have the intervals. No tag and no plot names a patient.
 
     Args:
         folder: of a run that has metrics.json and the evaluations.
@@ -37,8 +37,8 @@ def show_evaluation(folder: Path) -> None:
         for split, content in contents.items():
             for tag, value in list_scalars(split, content):
                 writer.add_scalar(tag, value, step)
-            for tag, figure in draw_figures(folder, split, content):
-                writer.add_figure(tag, figure, step)
+            for tag, plot in plot_metrics(folder, split, content):
+                writer.add_figure(tag, plot, step)
         if contents:
             writer.add_custom_scalars(lay_out(contents))
 
@@ -53,15 +53,15 @@ def list_scalars(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, 
 
     The AUROC of a group is the mean over the same observations as that of all rows, or is left out.
     """
-    told = {f"auroc/{split}/mean": content["auroc_mean"]}
-    told |= {f"auroc/{split}/{name}": own for name, own in content["auroc"].items()}
-    for when, figures in list_calibrations(content).items():
-        told |= {f"calibration/{split}/ece_{when}/{name}": own["ece"] for name, own in figures.items()}
+    scalars = {f"auroc/{split}/mean": content["auroc_mean"]}
+    scalars |= {f"auroc/{split}/{name}": own for name, own in content["auroc"].items()}
+    for when, metrics in list_calibrations(content).items():
+        scalars |= {f"calibration/{split}/ece_{when}/{name}": own["ece"] for name, own in metrics.items()}
     for group, own in content["groups"].items():
-        for part, figures in own["rows"].items():
-            if figures["auroc_mean"]["over"] == content["auroc_mean"]["over"]:
-                told[f"groups/{split}/{group}/{part}"] = figures["auroc_mean"]
-    yield from ((tag, own["value"]) for tag, own in told.items() if own["value"] is not None)
+        for part, metrics in own["rows"].items():
+            if metrics["auroc_mean"]["over"] == content["auroc_mean"]["over"]:
+                scalars[f"groups/{split}/{group}/{part}"] = metrics["auroc_mean"]
+    yield from ((tag, own["value"]) for tag, own in scalars.items() if own["value"] is not None)
 
 
 def list_calibrations(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -1,4 +1,4 @@
-"""From a config to a run folder: build, fit, judge the best weights, explain."""
+"""From a config to a run folder: build, fit, evaluate the best weights, explain."""
 
 import errno
 import logging
@@ -20,17 +20,17 @@ from omegaconf import DictConfig
 
 from chexpert.checkpoints import clean
 from chexpert.data import check_studies
-from chexpert.distributed import agree, count_devices, find_rank, launch
+from chexpert.distributed import broadcast_decision, count_devices, find_rank, launch
 from chexpert.engine.build import build_model, try_out
-from chexpert.engine.fit import fit, telling_no_room
-from chexpert.engine.resume_checks import find_last, take_up
-from chexpert.engine.setup import check_preprocessing, choose_settings, prepare, settle, try_model
-from chexpert.errors import ProblemError
+from chexpert.engine.fit import fit, raising_no_space
+from chexpert.engine.resume_checks import find_last, resume_decision
+from chexpert.engine.setup import check_preprocessing, choose_settings, prepare, resolve_settings, try_model
+from chexpert.errors import UserError
 from chexpert.report import describe, write_report
 from chexpert.runs import files as run_files
-from chexpert.runs.resume import keep_origins, read_config, strip_place
-from chexpert.runs.state import alone, tell_stopped, telling_state, wait_for
-from chexpert.signals import REQUEUE, Stopped, Stopper, heeding_signals, requeue
+from chexpert.runs.resume import keep_original_paths, read_config, strip_place
+from chexpert.runs.state import run_lock, wait_for, write_stopped, writing_state
+from chexpert.signals import REQUEUE, Stopped, Stopper, handling_signals, requeue
 
 # Lightning warns of what is chosen on purpose here.
 EXPECTED = (
@@ -46,12 +46,12 @@ EXPECTED = (
 
 
 def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: bool = False) -> float:
-    """Trains, judges and explains what the config says, in an empty folder or, by ``resume``, where it was left.
+    """Train, evaluate and explain by a config, in an empty folder or, with ``resume``, from the last checkpoint.
 
     Args:
         cfg: as Hydra composed it.
         folder: of the run.
-        overrides: what was chosen on the command line, for the run to tell.
+        overrides: of the command line, for state.json.
         sweep: the run is a job of a sweep: its folder stays, with its state, also where nothing was trained, and one
             that failed before is not tried again.
 
@@ -59,32 +59,32 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
         The mean AUROC of the best weights on the split that chose them, for a sweeper to rank; NaN if undefined.
 
     Raises:
-        ProblemError: something the user can mend. The folder is then gone, unless it holds a checkpoint or is kept.
-        Stopped: by a signal; ``resume`` goes on from there.
+        UserError: something the user can fix. The folder is then gone, unless it holds a checkpoint or is kept.
+        Stopped: by a signal; ``resume`` continues from there.
         PrunedError: a search has no use for this run.
     """
-    quiet()
-    if find_rank():  # of the processes that torchrun or srun has started, the first tells of the run
-        return follow(cfg, folder)
+    silence_libraries()
+    if find_rank():  # of the processes of torchrun or srun, the first reports the run
+        return run_as_worker(cfg, folder)
     if sweep:
         wait_for(folder)
-    with alone(folder):
+    with run_lock(folder):
         new = run_files.is_empty(folder)
         found: list[float | None] = []
 
         def look() -> str:
-            found.append(None if new else take_up(cfg, folder, sweep=sweep, overrides=strip_place(overrides)))
+            found.append(None if new else resume_decision(cfg, folder, sweep=sweep, overrides=strip_place(overrides)))
             return "work" if found[0] is None else "nothing"
 
-        agree(f"{folder.name}: to do", look)
+        broadcast_decision(f"{folder.name}: to do", look)
         if found[0] is not None:
             return found[0]
-        patient = find_rank() is not None
-        heeding = heeding_signals(patient=patient, last_words=partial(leave, folder, sweep=sweep))
-        with ending(folder, discard=new and not sweep, sweep=sweep), heeding as stopper:
-            with telling_state(folder, strip_place(overrides)):
-                mean = share_out(settle(cfg), folder, stopper)
-            with telling_no_room(folder):
+        deferred = find_rank() is not None
+        handling = handling_signals(deferred=deferred, before_exit=partial(report_stopped, folder, sweep=sweep))
+        with ending(folder, discard=new and not sweep, sweep=sweep), handling as stopper:
+            with writing_state(folder, strip_place(overrides)):
+                mean = launch_workers(resolve_settings(cfg), folder, stopper)
+            with raising_no_space(folder):
                 write_report(folder)  # with the explanations, once the run's state says that it is finished
     print(describe(folder))
     return mean
@@ -92,67 +92,67 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
 
 @contextmanager
 def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None]:
-    """Sees to what is left of a run that did not finish; ``discard``: nothing, unless it holds a checkpoint."""
+    """Clean up after a run that did not finish; ``discard``: remove its folder, unless it holds a checkpoint."""
     try:
         yield
     except Stopped as stopped:
-        leave(folder, stopped, sweep=sweep)
+        report_stopped(folder, stopped, sweep=sweep)
         raise
     except Exception as error:
-        if (folder / run_files.METRICS).is_file():  # it was judged before it failed
-            with suppress(Exception):  # what went wrong first is told
+        if (folder / run_files.METRICS).is_file():  # it was evaluated before it failed
+            with suppress(Exception):  # the first error is the one that is raised
                 write_report(folder)
         elif discard and not any(folder.glob(f"{run_files.CHECKPOINTS}/*.ckpt")):
             shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            mend = "make room there; then go on with resume=RUN"
-            raise ProblemError(f"cannot be written: {error.strerror}", where=str(folder), mend=mend) from error
+            hint = "free space there; then continue with resume=RUN"
+            raise UserError(f"cannot be written: {error.strerror}", where=str(folder), hint=hint) from error
         raise
 
 
-def leave(folder: Path, stopped: Stopped, *, sweep: bool = False) -> None:
-    """Tells how a stopped run is gone on with, puts its SLURM job back in the queue, and says so in its state."""
+def report_stopped(folder: Path, stopped: Stopped, *, sweep: bool = False) -> None:
+    """Print how to resume a stopped run, requeue its SLURM job, and write its state."""
     whole = find_sweep(folder) if sweep else folder
-    print(f"{stopped}; go on with: python train.py {quote(f'resume={whole}')}", file=sys.stderr, flush=True)
+    print(f"{stopped}; resume with: python train.py {quote(f'resume={whole}')}", file=sys.stderr, flush=True)
     if stopped.signal == REQUEUE:
         requeue()
-    tell_stopped(folder, str(stopped))
+    write_stopped(folder, str(stopped))
 
 
 def find_sweep(job: Path) -> Path:
-    """The folder of the sweep that a job is of: gone on with, it finishes the job and works off those that are left."""
+    """Return the folder of a job's sweep, which resumes the job and the remaining ones; the job itself without one."""
     return next((above for above in job.parents if (above / run_files.SWEEP).is_file()), job)
 
 
-def share_out(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
-    """Works here, or where several devices are asked for in a process for each of them."""
+def launch_workers(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
+    """Train in this process, or in one process for each device."""
     clean(folder)
     count = count_devices(plain["trainer"])
     if find_rank() is None and plain["trainer"].get("num_nodes", 1) > 1:
-        mend = "start it on each of them by torchrun or srun: docs/cluster.md"
-        raise ProblemError("one process cannot start others on other machines", where="trainer.num_nodes", mend=mend)
+        hint = "start it on each of them by torchrun or srun: docs/cluster.md"
+        raise UserError("one process cannot start others on other machines", where="trainer.num_nodes", hint=hint)
     if find_rank() is not None or count == 1:
         return work(plain, folder, stopper)
     return launch(work_as_rank, count, plain, folder)
 
 
-def follow(cfg: DictConfig, folder: Path) -> float:
-    """Works beside the first process, which tells of the run."""
-    if agree(f"{folder.name}: to do", str) == "nothing":
+def run_as_worker(cfg: DictConfig, folder: Path) -> float:
+    """Train beside the first process, which reports the run."""
+    if broadcast_decision(f"{folder.name}: to do", str) == "nothing":
         return math.nan
-    return work_as_rank(settle(cfg), folder)
+    return work_as_rank(resolve_settings(cfg), folder)
 
 
 def work_as_rank(plain: dict[str, Any], folder: Path) -> float:
-    """Works as one of several processes."""
-    quiet()
+    """Train as one of several processes."""
+    silence_libraries()
     if plain["trainer"].get("accelerator") == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // count_devices(plain["trainer"])))
-    with heeding_signals(patient=True) as stopper:
+    with handling_signals(deferred=True) as stopper:
         return work(plain, folder, stopper)
 
 
-def quiet() -> None:
+def silence_libraries() -> None:
     """Keeps back what libraries say: a run's own lines say it better."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -166,15 +166,15 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     pl.seed_everything(plain["seed"], workers=True, verbose=False)
     try_out(plain)
     last = find_last(folder, plain["trainer"].get("max_epochs"))
-    # Before any data is read: weights may not be had. One that goes on has them all in its checkpoint.
+    # Before any data is read: weights may be unavailable. A resumed run has them all in its checkpoint.
     model = build_model(plain if last is None else plain | {"start_from": str(last.path)})
     choose_settings(plain, model, folder if last else None)
     try_model(plain, model)
-    only_judged = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
-    data = prepare(plain, model, "validate" if only_judged else "fit", folder)
+    only_evaluated = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]
+    data = prepare(plain, model, "validate" if only_evaluated else "fit", folder)
     check_preprocessing(plain, data)
     if plain["level"] == "study":
         check_studies({split: data.frames[split] for split in data.reported})
     if last and (before := read_config(folder)):
-        plain = keep_origins(before, plain)
+        plain = keep_original_paths(before, plain)
     return fit(plain, model, data, folder, stopper, last)

@@ -1,15 +1,15 @@
-"""From files of predictions and labels to figures that can be defended; no model and no torch is needed."""
+"""Compute metrics with intervals from files of predictions and labels; neither a model nor torch is needed."""
 
-from chexpert.evaluation.calibration import Calibration, judge_calibrated
+from chexpert.evaluation.calibration import Calibration, evaluate_calibrated
 from chexpert.evaluation.compare import compare
 from chexpert.evaluation.evaluate import Points, check_apart, choose_operating_points, evaluate, evaluate_files
-from chexpert.evaluation.join import Judged, describe_level, join, read_judged, read_run
+from chexpert.evaluation.join import LabeledScores, describe_level, join, read_labeled_scores, read_run
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions, strip_copy, to_studies
 from chexpert.evaluation.reproduce import Reproduction, reproduce
 
 __all__ = [
     "Calibration",
-    "Judged",
+    "LabeledScores",
     "Named",
     "Points",
     "Reproduction",
@@ -18,10 +18,10 @@ __all__ = [
     "compare",
     "describe_level",
     "evaluate",
+    "evaluate_calibrated",
     "evaluate_files",
     "join",
-    "judge_calibrated",
-    "read_judged",
+    "read_labeled_scores",
     "read_labels",
     "read_predictions",
     "read_run",

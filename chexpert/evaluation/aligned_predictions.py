@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from chexpert.errors import ProblemError
-from chexpert.evaluation.candidates import Entrant
-from chexpert.evaluation.join import Judged, join
+from chexpert.errors import UserError
+from chexpert.evaluation.candidates import Candidate
+from chexpert.evaluation.join import LabeledScores, join
 from chexpert.evaluation.predictions import Named, strip_copy
 from chexpert.metrics import find_study, number_studies
 from chexpert.observations import COMPETITION
 
 
 @dataclass(frozen=True)
-class Lineup:
+class AlignedPredictions:
     """M models on N rows that all have.
 
     Attributes:
@@ -28,7 +28,7 @@ class Lineup:
         level: ``image`` or ``study``.
         views: ``max`` or ``mean`` over the views of a study.
         left_out: of each model, how many of its rows not all others have, or have no label.
-        labels_left_out: how many labelled rows not all models have.
+        labels_left_out: how many labeled rows not all models have.
     """
 
     names: Sequence[str]
@@ -43,87 +43,91 @@ class Lineup:
     labels_left_out: int
 
 
-def line_up(
-    entrants: Sequence[Entrant],
+def align_predictions(
+    candidates: Sequence[Candidate],
     labels: Named | None,
     level: str,
     views: str,
     over: Sequence[str] | None = None,
     hashed_by: Sequence[Path] = (),
-) -> Lineup:
+) -> AlignedPredictions:
     """Brings the models to the rows that all have.
 
     Args:
-        entrants: M of them.
-        labels: what those are judged by that have no labels of their own.
+        candidates: M of them.
+        labels: what those are evaluated by that have no labels of their own.
         level: ``image`` or ``study``.
         views: ``max`` or ``mean`` over the views of a study.
         over: observations to compare; by default those of the competition that the first has.
         hashed_by: runs that hashed the names in files of predictions.
 
     Raises:
-        ProblemError: labels are missing or contradict each other, no row is shared, an observation is missing.
+        UserError: labels are missing or contradict each other, no row is shared, an observation is missing.
     """
-    judged = [judge(entrant, labels, level, views, hashed_by) for entrant in entrants]
-    over = list(over) if over else choose_observations(judged[0])
-    for entrant, own in zip(entrants, judged, strict=True):
-        check_observations(entrant, own, over, choose=choose_observations(own))
-    places = [{strip_copy(name): row for row, name in enumerate(own.names)} for own in judged]
+    labeled = [evaluate(candidate, labels, level, views, hashed_by) for candidate in candidates]
+    over = list(over) if over else choose_observations(labeled[0])
+    for candidate, own in zip(candidates, labeled, strict=True):
+        check_observations(candidate, own, over, choose=choose_observations(own))
+    places = [{strip_copy(name): row for row, name in enumerate(own.names)} for own in labeled]
     shared = [name for name in places[0] if all(name in own for own in places)]
     if not shared:
-        where, mend = ", ".join(entrant.name for entrant in entrants), "compare models on the same films"
-        raise ProblemError("no row is shared by all", where=where, mend=mend)
-    picked = [take(own, [place[name] for name in shared], over) for own, place in zip(judged, places, strict=True)]
-    for entrant, (_, truth) in zip(entrants, picked, strict=True):
-        check_labels(entrants[0], entrant, picked[0][1], truth, shared)
+        where, hint = ", ".join(candidate.name for candidate in candidates), "compare models on the same images"
+        raise UserError("no row is shared by all", where=where, hint=hint)
+    picked = [take(own, [place[name] for name in shared], over) for own, place in zip(labeled, places, strict=True)]
+    for candidate, (_, truth) in zip(candidates, picked, strict=True):
+        check_labels(candidates[0], candidate, picked[0][1], truth, shared)
     studies = shared if level == "study" else [find_study(name) for name in shared]
-    return Lineup(
-        [entrant.name for entrant in entrants], shared, number_studies(studies)[0], over,
+    return AlignedPredictions(
+        [candidate.name for candidate in candidates], shared, number_studies(studies)[0], over,
         np.stack([scores for scores, _ in picked]), picked[0][1], level, views,
-        [count(own, "predictions") - len(shared) for own in judged],
-        max(count(own, "labels") for own in judged) - len(shared),
+        [count(own, "predictions") - len(shared) for own in labeled],
+        max(count(own, "labels") for own in labeled) - len(shared),
     )  # fmt: skip
 
 
-def count(judged: Judged, side: str) -> int:
+def count(labeled: LabeledScores, side: str) -> int:
     """Rows of one side, ``predictions`` or ``labels``, before they were joined."""
-    return len(judged.names) + len(judged.left_out[side])
+    return len(labeled.names) + len(labeled.left_out[side])
 
 
-def judge(entrant: Entrant, labels: Named | None, level: str, views: str, hashed_by: Sequence[Path] = ()) -> Judged:
+def evaluate(
+    candidate: Candidate, labels: Named | None, level: str, views: str, hashed_by: Sequence[Path] = ()
+) -> LabeledScores:
     """One model's scores beside its labels."""
-    known = entrant.labels or labels
+    known = candidate.labels or labels
     if known is None:
-        mend = "give the labels of these films: --labels L.csv"
-        raise ProblemError("a file of predictions has no labels", where=entrant.name, mend=mend)
-    return join(entrant.predictions, known, level, views, hashed_by)
+        hint = "give the labels of these images: --labels L.csv"
+        raise UserError("a file of predictions has no labels", where=candidate.name, hint=hint)
+    return join(candidate.predictions, known, level, views, hashed_by)
 
 
-def choose_observations(judged: Judged) -> list[str]:
+def choose_observations(labeled: LabeledScores) -> list[str]:
     """Those of the competition, or where there are none, all."""
-    found = [name for name in COMPETITION if name in judged.observations]
-    return found or list(judged.observations)
+    found = [name for name in COMPETITION if name in labeled.observations]
+    return found or list(labeled.observations)
 
 
-def check_observations(entrant: Entrant, judged: Judged, over: Sequence[str], *, choose: Sequence[str]) -> None:
+def check_observations(
+    candidate: Candidate, labeled: LabeledScores, over: Sequence[str], *, choose: Sequence[str]
+) -> None:
     """Refuses a model of other observations than those that are compared."""
-    missing = [name for name in over if name not in judged.observations]
+    missing = [name for name in over if name not in labeled.observations]
     if missing:
-        what = f"another set of observations: it has {', '.join(choose)}, and no {', '.join(missing)}"
-        mend = "compare what all have: --mean-over NAME ..."
-        raise ProblemError(what, where=entrant.name, mend=mend)
+        message = f"another set of observations: it has {', '.join(choose)}, and no {', '.join(missing)}"
+        hint = "compare what all have: --mean-over NAME ..."
+        raise UserError(message, where=candidate.name, hint=hint)
 
 
-def take(judged: Judged, rows: Sequence[int], over: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def take(labeled: LabeledScores, rows: Sequence[int], over: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Scores and labels (n, C) of these rows and observations."""
-    columns = [list(judged.observations).index(name) for name in over]
-    return judged.scores[np.ix_(rows, columns)], judged.labels[np.ix_(rows, columns)]
+    columns = [list(labeled.observations).index(name) for name in over]
+    return labeled.scores[np.ix_(rows, columns)], labeled.labels[np.ix_(rows, columns)]
 
 
-def check_labels(first: Entrant, other: Entrant, own: np.ndarray, theirs: np.ndarray, rows: Sequence[str]) -> None:
-    """Refuses models that were judged by different labels."""
+def check_labels(first: Candidate, other: Candidate, own: np.ndarray, theirs: np.ndarray, rows: Sequence[str]) -> None:
+    """Refuses models that were evaluated by different labels."""
     differ = ~((own == theirs) | (np.isnan(own) & np.isnan(theirs))).all(1)
     if differ.any():
-        what = f"{int(differ.sum())} rows have other labels, first {rows[int(differ.argmax())]}"
+        message = f"{int(differ.sum())} rows have other labels, first {rows[int(differ.argmax())]}"
         where = f"{first.name} and {other.name}"
-        raise ProblemError(what, where=where, mend="judge both by the same: --labels L.csv")
+        raise UserError(message, where=where, hint="evaluate both by the same: --labels L.csv")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.errors import ProblemError
-from chexpert.evaluation.join import Judged
-from chexpert.evaluation.observation_metrics import judge_calibration, take_samples
-from chexpert.metrics.bootstrap import draw_studies
+from chexpert.errors import UserError
+from chexpert.evaluation.join import LabeledScores
+from chexpert.evaluation.observation_metrics import evaluate_calibration, take_samples
+from chexpert.metrics.bootstrap import resample_studies
 from chexpert.metrics.calibration import METHODS, Parameters, calibrate
 from chexpert.runs import files as run_files
 
@@ -34,16 +34,16 @@ class Calibration:
     levels: Mapping[str, Mapping[str, Parameters | None]]
 
     @classmethod
-    def fit(cls, method: str, split: str, judged: Sequence[Judged]) -> "Calibration":
+    def fit(cls, method: str, split: str, labeled: Sequence[LabeledScores]) -> "Calibration":
         """Fits each observation at each level.
 
         Args:
             method: see above.
-            split: what ``judged`` is of.
-            judged: the same split at one or more levels, scores in [0, 1].
+            split: of ``labeled``.
+            labeled: the same split at one or more levels, scores in [0, 1].
         """
-        levels = {one.level: {name: _fit(method, one, name) for name in one.observations} for one in judged}
-        return cls(method, split, judged[-1].views, levels)
+        levels = {one.level: {name: _fit(method, one, name) for name in one.observations} for one in labeled}
+        return cls(method, split, labeled[-1].views, levels)
 
     @classmethod
     def read(cls, path: Path) -> "Calibration":
@@ -54,14 +54,14 @@ class Calibration:
                 raise ValueError("its levels are damaged")
             return found
         except FileNotFoundError as error:
-            what = "this run has no calibration: it had no split to fit one on, or was told to fit none"
-            mend = (
+            message = "this run has no calibration: it had no split to fit one on, or calibration=null"
+            hint = (
                 "predict without --calibrated, or by a run with data.dev=0.1 (or data.test=true) and calibration=platt"
             )
-            raise ProblemError(what, where=str(path), mend=mend) from error
+            raise UserError(message, where=str(path), hint=hint) from error
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            mend = "choose a run with a development split (data.dev=0.1) and calibration=platt"
-            raise ProblemError(f"no calibration: {error}", where=str(path), mend=mend) from error
+            hint = "choose a run with a development split (data.dev=0.1) and calibration=platt"
+            raise UserError(f"no calibration: {error}", where=str(path), hint=hint) from error
 
     def write(self, path: Path) -> None:
         """Writes calibration.json."""
@@ -71,32 +71,32 @@ class Calibration:
         """(N, C) calibrated probabilities of scores (N, C) in [0, 1].
 
         Raises:
-            ProblemError: the level or an observation was not fitted.
+            UserError: the level or an observation was not fitted.
         """
         fitted = {name: parameters for name, parameters in self.levels.get(level, {}).items() if parameters}
         if missing := [name for name in observations if name not in fitted]:
-            what = f"no calibration of {', '.join(missing)} at level {level}: {self.fitted_on} lacked a class of it"
-            raise ProblemError(what, where=run_files.CALIBRATION, mend="leave them out, or take the raw probabilities")
+            message = f"no calibration of {', '.join(missing)} at level {level}: {self.fitted_on} lacked a class of it"
+            raise UserError(message, where=run_files.CALIBRATION, hint="leave them out, or take the raw probabilities")
         return np.column_stack([calibrate(scores[:, c], fitted[name]) for c, name in enumerate(observations)])
 
 
-def judge_calibrated(judged: Judged, calibration: Calibration, seed: int = 0) -> dict[str, Any] | None:
-    """Brier score and calibration error after calibration, of the observations that were fitted, with its yardstick.
+def evaluate_calibrated(labeled: LabeledScores, calibration: Calibration, seed: int = 0) -> dict[str, Any] | None:
+    """Brier score and calibration error after calibration, of the fitted observations, with its evaluation setting.
 
     None where nothing was fitted at this level.
     """
-    fitted = calibration.levels.get(judged.level, {})
-    names = [name for name in judged.observations if fitted.get(name)]
+    fitted = calibration.levels.get(labeled.level, {})
+    names = [name for name in labeled.observations if fitted.get(name)]
     if not names:
         return None
-    columns = [list(judged.observations).index(name) for name in names]
-    scores = calibration.apply(judged.scores[:, columns], names, judged.level)
-    told = replace(judged, observations=names, scores=scores, labels=judged.labels[:, columns])
-    samples = take_samples(told, draw_studies(judged.studies, seed=seed))
-    figures = {sample.observation: judge_calibration(sample) for sample in samples}
-    return {"method": calibration.method, "fitted_on": calibration.fitted_on, "figures": figures}
+    columns = [list(labeled.observations).index(name) for name in names]
+    scores = calibration.apply(labeled.scores[:, columns], names, labeled.level)
+    calibrated = replace(labeled, observations=names, scores=scores, labels=labeled.labels[:, columns])
+    samples = take_samples(calibrated, resample_studies(labeled.studies, seed=seed))
+    metrics = {sample.observation: evaluate_calibration(sample) for sample in samples}
+    return {"method": calibration.method, "fitted_on": calibration.fitted_on, "figures": metrics}
 
 
-def _fit(method: str, judged: Judged, name: str) -> dict[str, Any] | None:
-    scores, labels, _ = judged.column(name)
+def _fit(method: str, labeled: LabeledScores, name: str) -> dict[str, Any] | None:
+    scores, labels, _ = labeled.column(name)
     return METHODS[method](scores, labels) if 0 < labels.sum() < len(labels) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation.config_diff import read_settings
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions
 from chexpert.runs import files as run_files
@@ -15,15 +15,15 @@ from chexpert.runs.synthetic import is_synthetic_path
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Candidate:
     """One model's predictions.
 
     Attributes:
         name: of the run folder or file.
         predictions: its scores.
-        labels: what it was judged by; None of a file of predictions alone.
+        labels: what it was evaluated by; None of a file of predictions alone.
         settings: of its config, by dotted key.
-        yardstick: what its metrics.json says of the split: ``level``, ``views``, ``labels_of``, ``epoch_chosen_on``.
+        evaluation_setting: from metrics.json, of the split: ``level``, ``views``, ``labels_of``, ``epoch_chosen_on``.
         overrides: what was chosen on its command line; None where that is not recorded.
         synthetic: whether its images are.
     """
@@ -32,14 +32,14 @@ class Entrant:
     predictions: Named
     labels: Named | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    yardstick: dict[str, Any] = field(default_factory=dict)
+    evaluation_setting: dict[str, Any] = field(default_factory=dict)
     overrides: Sequence[str] | None = None
     synthetic: bool = False
 
 
 @dataclass(frozen=True)
 class Absent:
-    """A run without figures: ``state`` is running or failed or unknown, ``why`` in one line."""
+    """A run without metrics: ``state`` is running or failed or unknown, ``why`` is the reason in one line."""
 
     name: str
     state: str
@@ -47,27 +47,27 @@ class Absent:
     overrides: Sequence[str] | None = None
 
 
-def find_entrants(paths: Sequence[Path], split: str) -> tuple[list[Entrant], list[Absent]]:
-    """The entrants of runs, sweeps (folders of runs) and CSV files, and the runs that have no figures.
+def list_candidates(paths: Sequence[Path], split: str) -> tuple[list[Candidate], list[Absent]]:
+    """List the candidates of runs, sweeps (folders of runs) and CSV files, and the runs without metrics.
 
     Raises:
-        ProblemError: a path is neither, or is given twice, or no entrant is left.
+        UserError: a path is neither, or is given twice, or no candidate is left.
     """
     found = [
         read_file(place) if place.is_file() else read_run_folder(place, split, alone=place == path)
         for path in paths
         for place in ([path] if path.is_file() else find_runs(path))
     ]
-    entrants = [one for one in found if isinstance(one, Entrant)]
+    candidates = [one for one in found if isinstance(one, Candidate)]
     absent = [one for one in found if isinstance(one, Absent)]
-    names = [str(Path(entrant.name).resolve()) for entrant in entrants]
+    names = [str(Path(candidate.name).resolve()) for candidate in candidates]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ProblemError("given twice", where=", ".join(twice), mend="name each once")
-    if not entrants:
-        told = "; ".join(f"{one.name} {one.state}: {one.why}" for one in absent)
+        raise UserError("given twice", where=", ".join(twice), hint="name each once")
+    if not candidates:
+        reasons = "; ".join(f"{one.name} {one.state}: {one.why}" for one in absent)
         where = ", ".join(map(str, paths))
-        raise ProblemError(f"nothing to compare{told and ': ' + told}", where=where, mend="give finished runs")
-    return entrants, absent
+        raise UserError(f"nothing to compare{reasons and ': ' + reasons}", where=where, hint="give finished runs")
+    return candidates, absent
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -77,8 +77,8 @@ def find_runs(folder: Path) -> list[Path]:
         return [folder]
     runs = {path.parent for mark in marks for path in folder.rglob(mark)}
     if not runs:
-        what = "no run" if folder.is_dir() else "no such file or folder"
-        raise ProblemError(what, where=str(folder), mend="give run folders, folders of them, or predictions.csv")
+        message = "no run" if folder.is_dir() else "no such file or folder"
+        raise UserError(message, where=str(folder), hint="give run folders, folders of them, or predictions.csv")
     return sorted(runs, key=lambda run: [int(part) if part.isdigit() else part for part in _numbers(run)])
 
 
@@ -87,12 +87,12 @@ def _numbers(path: Path) -> list[str]:
     return re.split(r"(\d+)", str(path))
 
 
-def read_file(path: Path) -> Entrant:
+def read_file(path: Path) -> Candidate:
     """A file of predictions."""
-    return Entrant(str(path), read_predictions(path), synthetic=is_synthetic_path(path))
+    return Candidate(str(path), read_predictions(path), synthetic=is_synthetic_path(path))
 
 
-def read_run_folder(run: Path, split: str, *, alone: bool = True) -> Entrant | Absent:
+def read_run_folder(run: Path, split: str, *, alone: bool = True) -> Candidate | Absent:
     """A run's predictions on a split; a run that has none says how it stands.
 
     Args:
@@ -101,17 +101,17 @@ def read_run_folder(run: Path, split: str, *, alone: bool = True) -> Entrant | A
         alone: it was named itself; a damaged one of a sweep is left out instead, so that the others are compared.
 
     Raises:
-        ProblemError: a file of it is damaged.
+        UserError: a file of it is damaged.
     """
     try:
         return _read_run_folder(run, split)
-    except ProblemError as problem:
+    except UserError as error:
         if alone:
             raise
-        return Absent(str(run), "unreadable", f"{problem.what}, {problem.where}")
+        return Absent(str(run), "unreadable", f"{error.message}, {error.where}")
 
 
-def _read_run_folder(run: Path, split: str) -> Entrant | Absent:
+def _read_run_folder(run: Path, split: str) -> Candidate | Absent:
     files = (
         run_files.predictions(run, split),
         run_files.labels(run, split),
@@ -125,19 +125,18 @@ def _read_run_folder(run: Path, split: str) -> Entrant | Absent:
     if missing := [str(path.relative_to(run)) for path in files if not path.is_file()]:
         return Absent(str(run), state.get("state", "unknown"), f"no {', '.join(missing)}", read_overrides(state))
     metrics = read_json(run / run_files.METRICS)
-    judged, settings = metrics.get(split), read_settings(run / run_files.CONFIG)
-    if not isinstance(judged, dict):
-        raise ProblemError(
-            f"no figures of the {split} split", where=str(files[2]), mend="run it again, or leave it out"
-        )
-    yardstick = {
-        "level": judged.get("level"),
+    labeled, settings = metrics.get(split), read_settings(run / run_files.CONFIG)
+    if not isinstance(labeled, dict):
+        raise UserError(f"no metrics of the {split} split", where=str(files[2]), hint="run it again, or leave it out")
+    evaluation_setting = {
+        "level": labeled.get("level"),
         "views": settings.get("study_score", "max"),
-        "labels_of": judged.get("labels"),
+        "labels_of": labeled.get("labels"),
         "epoch_chosen_on": metrics.get("epoch_chosen_on"),
     }
-    told = read_overrides(state), is_synthetic_path(files[1])
-    return Entrant(str(run), read_predictions(files[0]), read_labels(files[1]), settings, yardstick, *told)
+    predictions, labels = read_predictions(files[0]), read_labels(files[1])
+    overrides, synthetic = read_overrides(state), is_synthetic_path(files[1])
+    return Candidate(str(run), predictions, labels, settings, evaluation_setting, overrides, synthetic)
 
 
 def read_overrides(state: dict[str, Any]) -> list[str] | None:
@@ -150,14 +149,14 @@ def read_json(path: Path) -> dict[str, Any]:
     """What a file holds; nothing where it is not there.
 
     Raises:
-        ProblemError: it is damaged.
+        UserError: it is damaged.
     """
     if not path.is_file():
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ProblemError(f"damaged: {error}", where=str(path), mend="run it again, or leave it out") from error
+        raise UserError(f"damaged: {error}", where=str(path), hint="run it again, or leave it out") from error
     if not isinstance(content, dict):
-        raise ProblemError("no mapping", where=str(path), mend="run it again, or leave it out")
+        raise UserError("no mapping", where=str(path), hint="run it again, or leave it out")
     return content

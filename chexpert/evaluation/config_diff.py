@@ -6,27 +6,27 @@ from typing import Any
 
 import yaml
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 CHANCE = ("seed", "data.fold")
-"""Keys that make another draw of the same configuration."""
+"""Keys that make another replicate of the same configuration."""
 PLACES = ("name", "data.root", "data.cache", "data.workers")
-"""Keys that change no figure."""
+"""Keys that change no metric."""
 
 
 def read_settings(path: Path) -> dict[str, Any]:
     """A config.yaml by dotted key; lists stay whole.
 
     Raises:
-        ProblemError: it cannot be read.
+        UserError: it cannot be read.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        what = f"the config cannot be read: {str(error).splitlines()[0]}"
-        raise ProblemError(what, where=str(path), mend="restore it, or leave the run out") from error
+        message = f"the config cannot be read: {str(error).splitlines()[0]}"
+        raise UserError(message, where=str(path), hint="restore it, or leave the run out") from error
     if not isinstance(content, dict):
-        raise ProblemError("no mapping", where=str(path), mend="restore it, or leave the run out")
+        raise UserError("no mapping", where=str(path), hint="restore it, or leave the run out")
     return flatten(content)
 
 
@@ -43,12 +43,12 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def changes_nothing(key: str) -> bool:
-    """Whether a setting changes no figure; a recipe's own words tell of it, and are none."""
+    """Return whether a setting changes no metric; the text of a recipe changes none."""
     return key in PLACES or key.startswith("recipe.") or key == "recipe"
 
 
 def find_differences(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Keys in which not all agree, but for those that change no figure; a key that one lacks counts.
+    """List the keys in which not all agree, but for those that change no metric; a missing key counts.
 
     >>> find_differences([{"a": 1, "b": 2, "name": "x"}, {"a": 1, "b": 3}])
     ['b']
@@ -82,6 +82,6 @@ def _is_chance(key: str, value: Any, own: Mapping[str, Any]) -> bool:
     return key in CHANCE or repeats
 
 
-def find_draw(own: Mapping[str, Any]) -> tuple[Any, ...]:
+def find_seed_or_fold(own: Mapping[str, Any]) -> tuple[Any, ...]:
     """Seed and fold of a run."""
     return tuple(own.get(key) for key in CHANCE)

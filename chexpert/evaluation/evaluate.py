@@ -1,4 +1,4 @@
-"""All figures of scores against labels, each with its interval, from one drawing of studies."""
+"""All metrics of scores against labels, each with its interval, from one resampling of studies."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.errors import ProblemError
-from chexpert.evaluation.groups import judge_groups
-from chexpert.evaluation.join import Judged, read_judged
-from chexpert.evaluation.observation_metrics import Sample, judge_calibration, judge_point, take_samples, tell
+from chexpert.errors import UserError
+from chexpert.evaluation.groups import evaluate_groups
+from chexpert.evaluation.join import LabeledScores, read_labeled_scores
+from chexpert.evaluation.observation_metrics import (
+    Sample,
+    evaluate_calibration,
+    evaluate_point,
+    interval_to_dict,
+    take_samples,
+)
 from chexpert.metrics import auroc_mean
-from chexpert.metrics.bootstrap import draw_studies
+from chexpert.metrics.bootstrap import resample_studies
 from chexpert.metrics.operating_point import RULES
 from chexpert.observations import COMPETITION, find_observation
 from chexpert.runs.synthetic import is_synthetic_path
@@ -21,7 +27,7 @@ Points = Mapping[str, Mapping[str, float]]
 
 
 def evaluate(
-    judged: Judged,
+    labeled: LabeledScores,
     *,
     mean_over: Sequence[str] = COMPETITION,
     replicates: int = 1000,
@@ -30,42 +36,42 @@ def evaluate(
     chosen_on: str | None = None,
     group_by: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What scripts/evaluate.py writes and evaluation/<split>.json holds; undefined figures are NaN, with their counts.
+    """Return the content of evaluation/<split>.json and of scripts/evaluate.py; undefined metrics are NaN, with counts.
 
     Args:
-        judged: N rows.
+        labeled: N rows.
         mean_over: the mean AUROC is over those of these that are defined; ``over`` says which.
-        replicates: of the bootstrap; each draws studies with replacement, for all figures at once.
-        seed: of the drawing.
-        operating_points: thresholds, chosen on other rows; without them no sensitivity is told.
+        replicates: of the bootstrap; each samples studies with replacement, for all metrics at once.
+        seed: of the resampling.
+        operating_points: thresholds, chosen on other rows; without them no sensitivity is reported.
         chosen_on: what they were chosen on.
-        group_by: names of groups to judge apart.
+        group_by: names of groups to evaluate apart.
 
     Raises:
-        ProblemError: a group that the labels do not tell.
+        UserError: a group that the labels do not have.
     """
-    counts = draw_studies(judged.studies, replicates, seed)
-    samples = {sample.observation: sample for sample in take_samples(judged, counts)}
-    mean, over = judge_mean(samples, mean_over)
-    why = explain_scale(judged.scores)
+    counts = resample_studies(labeled.studies, replicates, seed)
+    samples = {sample.observation: sample for sample in take_samples(labeled, counts)}
+    mean, over = evaluate_mean(samples, mean_over)
+    why = explain_scale(labeled.scores)
     return {
-        "level": judged.level,
-        "views": judged.views if judged.level == "study" else None,
-        "n": len(judged.names),
-        "studies": int(judged.studies.max()) + 1,
+        "level": labeled.level,
+        "views": labeled.views if labeled.level == "study" else None,
+        "n": len(labeled.names),
+        "studies": int(labeled.studies.max()) + 1,
         "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"},
         "auroc": {name: sample.auroc() for name, sample in samples.items()},
         "auroc_mean": mean | {"over": over},
         "auprc": {name: sample.auprc() for name, sample in samples.items()},
-        "calibration": None if why else {name: judge_calibration(sample) for name, sample in samples.items()},
+        "calibration": None if why else {name: evaluate_calibration(sample) for name, sample in samples.items()},
         "not_probabilities": why,
-        "operating_points": judge_points(samples, operating_points),
+        "operating_points": evaluate_points(samples, operating_points),
         "operating_points_chosen_on": chosen_on,
         "groups": {
-            name: judge_groups(judged, name, counts, over, calibrated=not why) for name in map(str.lower, group_by)
+            name: evaluate_groups(labeled, name, counts, over, calibrated=not why) for name in map(str.lower, group_by)
         },
-        "left_out": {side: list(names) for side, names in judged.left_out.items()},
-        "not_judged": {side: list(names) for side, names in judged.not_judged.items()},
+        "left_out": {side: list(names) for side, names in labeled.left_out.items()},
+        "not_judged": {side: list(names) for side, names in labeled.not_evaluated.items()},
     }
 
 
@@ -93,54 +99,54 @@ def evaluate_files(
         options: further ones of :func:`evaluate`.
 
     Raises:
-        ProblemError: the files do not fit, or a name is unknown.
+        UserError: the files do not fit, or a name is unknown.
     """
-    judged = read_judged(predictions, labels, level, views, hashed_by)
+    labeled = read_labeled_scores(predictions, labels, level, views, hashed_by)
     if tuning:
-        chosen = read_judged(*tuning, level, views, hashed_by)
-        check_apart(judged, chosen)
+        chosen = read_labeled_scores(*tuning, level, views, hashed_by)
+        check_apart(labeled, chosen)
         options |= {"operating_points": choose_operating_points(chosen), "chosen_on": str(tuning[0])}
     synthetic = is_synthetic_path(predictions) or is_synthetic_path(labels)
-    names = find_names(mean_over or COMPETITION, judged, asked=bool(mean_over))
-    return evaluate(judged, mean_over=names, **options) | {"synthetic": synthetic}
+    names = find_names(mean_over or COMPETITION, labeled, asked=bool(mean_over))
+    return evaluate(labeled, mean_over=names, **options) | {"synthetic": synthetic}
 
 
-def find_names(names: Sequence[str], judged: Judged, *, asked: bool) -> list[str]:
-    """Observations by their names in CheXpert; those that were asked for must be judged."""
+def find_names(names: Sequence[str], labeled: LabeledScores, *, asked: bool) -> list[str]:
+    """Observations by their names in CheXpert; those that were asked for must be evaluated."""
     found = list(dict.fromkeys(find_observation(name) or name for name in names))
-    if asked and (unknown := [name for name in found if name not in judged.observations]):
-        mend = f"some of {', '.join(judged.observations)}"
-        raise ProblemError(f"not judged here: {', '.join(unknown)}", where="--mean-over", mend=mend)
+    if asked and (unknown := [name for name in found if name not in labeled.observations]):
+        hint = f"some of {', '.join(labeled.observations)}"
+        raise UserError(f"not evaluated here: {', '.join(unknown)}", where="--mean-over", hint=hint)
     return found
 
 
-def choose_operating_points(judged: Judged) -> dict[str, dict[str, float]]:
+def choose_operating_points(labeled: LabeledScores) -> dict[str, dict[str, float]]:
     """Thresholds by observation and rule: Youden's, F1's, and that of a fixed specificity; NaN without both classes."""
-    columns = {name: judged.column(name)[:2] for name in judged.observations}
+    columns = {name: labeled.column(name)[:2] for name in labeled.observations}
     return {name: {rule: find(*column) for rule, find in RULES.items()} for name, column in columns.items()}
 
 
-def check_apart(reported: Judged, chosen: Judged) -> None:
+def check_apart(reported: LabeledScores, chosen: LabeledScores) -> None:
     """Refuses to choose thresholds on studies that are reported: their sensitivity would be optimistic."""
     if shared := set(reported.study_names()) & set(chosen.study_names()):
-        what = f"{len(shared)} of the studies to choose thresholds on are reported"
-        raise ProblemError(what, where=min(shared), mend="choose them on other studies, as a development split")
+        message = f"{len(shared)} of the studies to choose thresholds on are reported"
+        raise UserError(message, where=min(shared), hint="choose them on other studies, as a development split")
 
 
-def judge_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+def evaluate_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """The mean AUROC over those that are defined, and which these are."""
     _, over = auroc_mean({name: sample.value for name, sample in samples.items()},
                          [name for name in mean_over if name in samples])  # fmt: skip
     found = Sample.mean([samples[name] for name in over])
-    return tell(found) | {"undefined_replicates": found.undefined_replicates}, over
+    return interval_to_dict(found) | {"undefined_replicates": found.undefined_replicates}, over
 
 
-def judge_points(samples: Mapping[str, Sample], points: Points | None) -> dict[str, Any] | None:
+def evaluate_points(samples: Mapping[str, Sample], points: Points | None) -> dict[str, Any] | None:
     """Sensitivity and specificity at thresholds that were chosen elsewhere."""
     if points is None:
         return None
     return {
-        name: {rule: judge_point(sample, threshold) for rule, threshold in points[name].items()}
+        name: {rule: evaluate_point(sample, threshold) for rule, threshold in points[name].items()}
         for name, sample in samples.items()
         if name in points
     }

@@ -1,10 +1,10 @@
-"""What is known of a view or study besides its labels, as groups to judge apart."""
+"""What is known of a view or study besides its labels, as groups to evaluate apart."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 BANDS = ((1, 40, "under 40"), (40, 60, "40 to 59"), (60, 80, "60 to 79"), (80, 200, "80 and over"))
 """Of age in years; CheXpert's 0 means that it is not known, and its 90 is 90 or more."""
@@ -26,7 +26,7 @@ def find_circumstances(columns: Mapping[str, Sequence[str]], labels: Mapping[str
     for name, values in columns.items():
         group = COLUMNS.get(name.lower(), name.lower())
         if group in groups:
-            raise ProblemError(f"two columns for the group {group!r}", where=f"column {name}", mend="drop one")
+            raise UserError(f"two columns for the group {group!r}", where=f"column {name}", hint="drop one")
         known = ["" if value.strip().lower() in UNKNOWN else value.strip() for value in values]
         groups[group] = [find_band(value) for value in known] if group == "age" else known
     if DEVICES in labels:

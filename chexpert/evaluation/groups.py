@@ -1,4 +1,4 @@
-"""The same figures in parts of the rows: by sex, age, view, devices, or whatever else the labels tell."""
+"""The same metrics in parts of the rows: by sex, age, view, devices, or any other column of the labels."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation.group_values import AGES
-from chexpert.evaluation.join import Judged
-from chexpert.evaluation.observation_metrics import Sample, judge_calibration, tell
+from chexpert.evaluation.join import LabeledScores
+from chexpert.evaluation.observation_metrics import Sample, evaluate_calibration, interval_to_dict
 from chexpert.metrics import percentile_interval
 from chexpert.metrics.bootstrap import weighted_means
 
@@ -17,28 +17,28 @@ LEAST = 10
 """Positives and negatives of an observation below which a part is small: no gap is read from it."""
 
 
-def judge_groups(
-    judged: Judged, group: str, counts: np.ndarray, over: Sequence[str], *, calibrated: bool
+def evaluate_groups(
+    labeled: LabeledScores, group: str, counts: np.ndarray, over: Sequence[str], *, calibrated: bool
 ) -> dict[str, Any]:
     """AUROC, prevalence and calibration in each part of a group, and the largest gap between two parts.
 
     Args:
-        judged: N rows.
+        labeled: N rows.
         group: its name.
-        counts: (R, N), how often each row was drawn.
+        counts: (R, N), how often each row was sampled.
         over: what the mean is over, where it is defined in the part.
         calibrated: whether scores are probabilities.
 
     Raises:
-        ProblemError: nothing is known of this group.
+        UserError: nothing is known of this group.
     """
-    known = [name for name, values in judged.groups.items() if any(values)]
+    known = [name for name, values in labeled.groups.items() if any(values)]
     if group not in known:
-        mend = f"one of {', '.join(sorted(known))}" if known else "give labels with Sex, Age, ... columns"
-        raise ProblemError(f"nothing is known of {group!r} in the labels", where="group", mend=mend)
-    values = np.array(judged.groups[group])
-    parts = {part: _take(judged, counts, values == part) for part in sorted(set(values) - {""}, key=_order)}
-    rows = {part: _judge(samples, int((values == part).sum()), over, calibrated) for part, samples in parts.items()}
+        hint = f"one of {', '.join(sorted(known))}" if known else "give labels with Sex, Age, ... columns"
+        raise UserError(f"nothing is known of {group!r} in the labels", where="group", hint=hint)
+    values = np.array(labeled.groups[group])
+    parts = {part: _take(labeled, counts, values == part) for part in sorted(set(values) - {""}, key=_order)}
+    rows = {part: _evaluate(samples, int((values == part).sum()), over, calibrated) for part, samples in parts.items()}
     return {"rows": rows, "unknown": int((values == "").sum()), "largest_gap": find_largest_gap(parts)}
 
 
@@ -54,15 +54,16 @@ def find_largest_gap(parts: Mapping[str, Mapping[str, Sample]]) -> dict[str, Any
     (high_name, best), (low_name, worst) = high, low
     value = best.value.value - worst.value.value
     found = percentile_interval(value, best.aurocs - worst.aurocs, len(best.scores) + len(worst.scores))
-    return {"observation": observation, "high": high_name, "low": low_name} | tell(found) | {"compared": len(gaps)}
+    names = {"observation": observation, "high": high_name, "low": low_name}
+    return names | interval_to_dict(found) | {"compared": len(gaps)}
 
 
 def _find_gaps(
     parts: Mapping[str, Mapping[str, Sample]],
 ) -> Iterator[tuple[str, tuple[str, Sample], tuple[str, Sample]]]:
     for observation in next(iter(parts.values()), {}):
-        told = [(name, own[observation]) for name, own in parts.items() if own[observation].rarer >= LEAST]
-        for pair in combinations(told, 2):
+        large = [(name, own[observation]) for name, own in parts.items() if own[observation].rarer >= LEAST]
+        for pair in combinations(large, 2):
             low, high = sorted(pair, key=lambda part: part[1].value.value)
             yield observation, high, low
 
@@ -72,29 +73,29 @@ def _order(part: str) -> tuple[int, str]:
     return (AGES.index(part) if part in AGES else 0), part
 
 
-def _take(judged: Judged, counts: np.ndarray, rows: np.ndarray) -> dict[str, Sample]:
+def _take(labeled: LabeledScores, counts: np.ndarray, rows: np.ndarray) -> dict[str, Sample]:
     samples = {}
-    for c, name in enumerate(judged.observations):
-        known = rows & np.isfinite(judged.labels[:, c])
-        samples[name] = Sample(name, judged.scores[known, c], judged.labels[known, c], counts[:, known])
+    for c, name in enumerate(labeled.observations):
+        known = rows & np.isfinite(labeled.labels[:, c])
+        samples[name] = Sample(name, labeled.scores[known, c], labeled.labels[known, c], counts[:, known])
     return samples
 
 
-def _judge(samples: Mapping[str, Sample], n: int, over: Sequence[str], calibrated: bool) -> dict[str, Any]:
+def _evaluate(samples: Mapping[str, Sample], n: int, over: Sequence[str], calibrated: bool) -> dict[str, Any]:
     used = [name for name in over if samples[name].rarer]
-    figures = {
+    metrics = {
         "n": n,
         "small": any(samples[name].rarer < LEAST for name in over),
         "auroc": {name: sample.auroc() | {"small": sample.rarer < LEAST} for name, sample in samples.items()},
-        "auroc_mean": tell(Sample.mean([samples[name] for name in used])) | {"over": used},
+        "auroc_mean": interval_to_dict(Sample.mean([samples[name] for name in used])) | {"over": used},
         "prevalence": {name: _prevalence(sample) for name, sample in samples.items()},
     }
     if calibrated:
-        figures["ece"] = {name: judge_calibration(sample)["ece"] for name, sample in samples.items()}
-    return figures
+        metrics["ece"] = {name: evaluate_calibration(sample)["ece"] for name, sample in samples.items()}
+    return metrics
 
 
 def _prevalence(sample: Sample) -> dict[str, Any]:
-    return tell(
+    return interval_to_dict(
         percentile_interval(sample.prevalence, weighted_means(sample.labels, sample.counts), len(sample.labels))
     )

@@ -10,23 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation.predictions import PATIENT, Named, read_labels, read_predictions, strip_copy, to_studies
 from chexpert.metrics import find_study, number_studies
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import SALT, hash_name, is_hash, shorten
 
 ROWS = {"image": "single views", "study": "studies"}
-"""What is judged, by level, in words."""
+"""What is evaluated, by level, in words."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """N views or studies with the scores of one model and the labels that they are judged by.
+class LabeledScores:
+    """N views or studies with the scores of one model and the labels that they are evaluated by.
 
     Attributes:
         names: N paths or studies.
-        studies: (N,) int, of each row the number of its study: what the bootstrap draws.
+        studies: (N,) int, of each row the number of its study; the bootstrap samples studies.
         observations: names of the C columns.
         scores: (N, C) float64 on any scale.
         labels: (N, C) float64 in {1, 0, NaN}; NaN where there is no label.
@@ -34,7 +34,7 @@ class Judged:
         views: ``max`` or ``mean`` over the views of a study; of images it says nothing.
         groups: N values by name of a group; blank where it is not known.
         left_out: names of the rows that only one side has, by side: ``predictions`` and ``labels``.
-        not_judged: observations that only one side has, likewise.
+        not_evaluated: observations that only one side has, likewise.
     """
 
     names: Sequence[str]
@@ -46,7 +46,7 @@ class Judged:
     views: str
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     left_out: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    not_judged: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    not_evaluated: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def column(self, observation: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Scores, labels in {0, 1} and studies of the rows that have a label for an observation."""
@@ -70,13 +70,13 @@ def describe_level(content: Mapping[str, Any]) -> str:
 
 def join(
     predictions: Named, labels: Named, level: str = "study", views: str = "max", hashed_by: Sequence[Path] = ()
-) -> Judged:
+) -> LabeledScores:
     """The rows and observations that both have, in the order of their names.
 
     Images other than CheXpert's are joined by their file name too, or by its hash: see :func:`rename`.
 
     Raises:
-        ProblemError: images are asked for where one side has studies, no row or observation is shared, or a file name
+        UserError: images are asked for where one side has studies, no row or observation is shared, or a file name
             could be one of several.
     """
     predictions, labels = rename(predictions, labels, hashed_by).in_order(), labels.in_order()
@@ -84,24 +84,24 @@ def join(
         predictions, labels = to_studies(predictions, views), to_studies(labels, labels=True)
     for side in (predictions, labels):
         if level == "image" and side.key == "Study":
-            raise ProblemError(
-                "studies, where single views are to be judged", where=str(side.path), mend="--level study"
+            raise UserError(
+                "studies, where single views are to be evaluated", where=str(side.path), hint="--level study"
             )
     where = f"{predictions.path} and {labels.path}"
     theirs, mine = labels.places, predictions.places
     rows = [row for name, row in mine.items() if name in theirs]
     if not rows:
-        mend = f"give the labels of these images: here {predictions.names[0]!r}, there {labels.names[0]!r}"
+        hint = f"give the labels of these images: here {predictions.names[0]!r}, there {labels.names[0]!r}"
         if any(map(is_hash, predictions.names)):
-            mend = "names are hashed: --hashed-by RUN, the run that predicted them, or predict again with --ids path"
-        raise ProblemError(f"no {predictions.key} is in both", where=where, mend=mend)
+            hint = "names are hashed: --hashed-by RUN, the run that predicted them, or predict again with --ids path"
+        raise UserError(f"no {predictions.key} is in both", where=where, hint=hint)
     observations = [name for name in predictions.columns if name in labels.columns]
     if not observations:
-        raise ProblemError("no observation is in both", where=where, mend="give the labels of these observations")
+        raise UserError("no observation is in both", where=where, hint="give the labels of these observations")
     names = [predictions.names[row] for row in rows]
     found = [theirs[strip_copy(name)] for name in names]
     numbers, _ = number_studies(names if level == "study" else [find_study(name) for name in names])
-    return Judged(
+    return LabeledScores(
         names, numbers, observations,
         np.column_stack([predictions.columns[name][rows] for name in observations]),
         np.column_stack([labels.columns[name][found] for name in observations]),
@@ -119,16 +119,16 @@ def _missing(names: Sequence[str], others: Container[str]) -> list[str]:
     return [name for name in names if strip_copy(name) not in others]
 
 
-def read_judged(
+def read_labeled_scores(
     predictions: Path, labels: Path, level: str = "study", views: str = "max", hashed_by: Sequence[Path] = ()
-) -> Judged:
+) -> LabeledScores:
     """Two files, joined."""
     return join(read_predictions(predictions), read_labels(labels), level, views, hashed_by)
 
 
-def read_run(run: Path, split: str, level: str, views: str = "max") -> Judged:
-    """What a run left of a split: its predictions, and the labels that it was judged by."""
-    return read_judged(run_files.predictions(run, split), run_files.labels(run, split), level, views)
+def read_run(run: Path, split: str, level: str, views: str = "max") -> LabeledScores:
+    """What a run left of a split: its predictions, and the labels that it was evaluated by."""
+    return read_labeled_scores(run_files.predictions(run, split), run_files.labels(run, split), level, views)
 
 
 ENDING = re.compile(r"\.(?:jpe?g|png|dcm|dicom|ima|tiff?|bmp|webp|jp2|j2k)$", re.IGNORECASE)
@@ -147,7 +147,7 @@ def rename(predictions: Named, labels: Named, hashed_by: Sequence[Path] = ()) ->
             outputs/ are tried.
 
     Raises:
-        ProblemError: a name could be one of several.
+        UserError: a name could be one of several.
     """
     mine, theirs = set(predictions.names), set(labels.names)
     left = [name for name in predictions.names if not PATIENT.search(name) and name not in theirs]
@@ -195,8 +195,8 @@ def _split(name: str) -> list[str]:
 
 
 def _refuse(name: str, candidates: Sequence[str], where: str) -> None:
-    what = f"{name} could be {' or '.join(candidates[:3])}: the file name alone does not say which"
-    raise ProblemError(what, where=where, mend="give their folders too, in both tables alike (predict.py --ids path)")
+    message = f"{name} could be {' or '.join(candidates[:3])}: the file name alone does not say which"
+    raise UserError(message, where=where, hint="give their folders too, in both tables alike (predict.py --ids path)")
 
 
 def _note(count: int, how: str, example: tuple[str, str]) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import roc_curve
 
-from chexpert.errors import ProblemError
-from chexpert.evaluation.aligned_predictions import Lineup
-from chexpert.evaluation.candidates import Entrant, read_file
+from chexpert.errors import UserError
+from chexpert.evaluation.aligned_predictions import AlignedPredictions
+from chexpert.evaluation.candidates import Candidate, read_file
 from chexpert.evaluation.predictions import Named, read_labels, strip_copy
 from chexpert.metrics.bootstrap import find_ends
 
@@ -29,23 +29,23 @@ class Board:
     """The truth by radiologists' majority, and the entries of others."""
 
     truth: Named
-    entries: Sequence[Entrant]
+    entries: Sequence[Candidate]
 
 
 def find_entries(folder: Path) -> Board:
     """Reads truth and entries.
 
     Raises:
-        ProblemError: they do not lie there.
+        UserError: they do not lie there.
     """
     files = sorted((folder / ENTRIES).glob("*.csv"))
     if not files or not (folder / TRUTH).is_file():
-        what = f"no {TRUTH}, or no {ENTRIES}/*.csv"
-        raise ProblemError(what, where=str(folder), mend="give the folder of CheXpert's public test labels")
+        message = f"no {TRUTH}, or no {ENTRIES}/*.csv"
+        raise UserError(message, where=str(folder), hint="give the folder of CheXpert's public test labels")
     entries = [read_file(path) for path in files]
     return Board(
         read_labels(folder / TRUTH),
-        [Entrant(path.stem, one.predictions) for path, one in zip(files, entries, strict=True)],
+        [Candidate(path.stem, one.predictions) for path, one in zip(files, entries, strict=True)],
     )
 
 
@@ -54,8 +54,8 @@ def read_readers(folder: Path) -> dict[str, Named]:
     return {path.stem: read_labels(path) for path in sorted((folder / READERS).glob("*.csv"))}
 
 
-def judge_rank(aurocs: np.ndarray, model: int, place: Sequence[int]) -> dict[str, Any]:
-    """The rank of one of M models by the mean of some columns, 1 is best, with its 95 % interval over drawn studies.
+def evaluate_rank(aurocs: np.ndarray, model: int, place: Sequence[int]) -> dict[str, Any]:
+    """Rank one of M models by the mean of some columns, 1 is best, with its 95 % interval over resampled studies.
 
     Args:
         aurocs: (M, 1 + R, C), of the rows themselves and of the replicates.
@@ -64,18 +64,18 @@ def judge_rank(aurocs: np.ndarray, model: int, place: Sequence[int]) -> dict[str
     """
     if not place:
         return {"value": math.nan, "ci_low": math.nan, "ci_high": math.nan, "of": len(aurocs)}
-    figures = aurocs[:, :, list(place)].mean(2)
-    ranks = 1 + (figures > figures[model]).sum(0).astype("float64")
-    defined = np.isfinite(figures).all(0)
+    means = aurocs[:, :, list(place)].mean(2)
+    ranks = 1 + (means > means[model]).sum(0).astype("float64")
+    defined = np.isfinite(means).all(0)
     low, high = find_ends(ranks[1:][defined[1:]]) if defined[1:].any() else (1, len(aurocs))
     return {"value": int(ranks[0]), "ci_low": int(low), "ci_high": int(high), "of": len(aurocs)}
 
 
-def judge_readers(lineup: Lineup, model: int, readers: Mapping[str, Named]) -> dict[str, Any]:
+def evaluate_readers(aligned: AlignedPredictions, model: int, readers: Mapping[str, Named]) -> dict[str, Any]:
     """Each reader's sensitivity and specificity, and whether the point lies below the model's ROC curve.
 
     Args:
-        lineup: on whose rows the readers are judged, as far as they have read them.
+        aligned: its rows are those on which the readers are evaluated, as far as they have read them.
         model: whose curve.
         readers: readings in {1, 0} by name.
 
@@ -83,34 +83,34 @@ def judge_readers(lineup: Lineup, model: int, readers: Mapping[str, Named]) -> d
         ``points`` by reader and observation; ``below``: how many readers by observation; ``below_mean``, the mean of
         these, the competition's "rads below curve".
     """
-    points = {name: _judge_reader(lineup, model, reading) for name, reading in readers.items()}
+    points = {name: _evaluate_reader(aligned, model, reading) for name, reading in readers.items()}
     below = {
         name: sum(own[name]["below"] for own in points.values() if name in own and own[name]["below"] is not None)
-        for name in lineup.observations
+        for name in aligned.observations
     }
     return {"points": points, "below": below, "readers": len(readers),
             "below_mean": float(np.mean(list(below.values()))) if below and readers else math.nan}  # fmt: skip
 
 
-def _judge_reader(lineup: Lineup, model: int, reading: Named) -> dict[str, dict[str, Any]]:
+def _evaluate_reader(aligned: AlignedPredictions, model: int, reading: Named) -> dict[str, dict[str, Any]]:
     places = {strip_copy(name): row for row, name in enumerate(reading.names)}
-    read = [row for row, name in enumerate(lineup.rows) if name in places]
-    found = [places[lineup.rows[row]] for row in read]
+    read = [row for row, name in enumerate(aligned.rows) if name in places]
+    found = [places[aligned.rows[row]] for row in read]
     points = {}
-    for c, name in enumerate(lineup.observations):
+    for c, name in enumerate(aligned.observations):
         if name in reading.columns and read:
-            told, truth = reading.columns[name][found], lineup.labels[read, c]
-            points[name] = _judge_point(told, truth, lineup.scores[model, read, c])
+            answers, truth = reading.columns[name][found], aligned.labels[read, c]
+            points[name] = _evaluate_point(answers, truth, aligned.scores[model, read, c])
     return points
 
 
-def _judge_point(told: np.ndarray, truth: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-    known = np.isfinite(told) & np.isfinite(truth)
-    told, truth, scores = told[known], truth[known], scores[known]
+def _evaluate_point(answers: np.ndarray, truth: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    known = np.isfinite(answers) & np.isfinite(truth)
+    answers, truth, scores = answers[known], truth[known], scores[known]
     n = {"n": int(known.sum())}
     if len(set(truth)) < 2:
         return {"sensitivity": math.nan, "specificity": math.nan, "below": None} | n
-    found, alarms = int(told[truth == 1].sum()), int(told[truth == 0].sum())
+    found, alarms = int(answers[truth == 1].sum()), int(answers[truth == 0].sum())
     positives, negatives = int((truth == 1).sum()), int((truth == 0).sum())
     point = {"sensitivity": found / positives, "specificity": 1 - alarms / negatives}
     return point | {"below": found < find_reached(truth, scores, alarms) - 1e-9} | n

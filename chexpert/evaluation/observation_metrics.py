@@ -1,4 +1,4 @@
-"""The figures of one observation, each with its interval over drawn studies."""
+"""The metrics of one observation, each with its interval over resampled studies."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.evaluation.join import Judged
+from chexpert.evaluation.join import LabeledScores
 from chexpert.metrics import Auroc, Interval, auroc, logit_interval, percentile_interval
 from chexpert.metrics.auroc_intervals import bound_extreme, delong_interval
 from chexpert.metrics.bootstrap import weighted_aurocs, weighted_average_precisions, weighted_means
@@ -17,13 +17,13 @@ from chexpert.metrics.calibration import expected_calibration_error
 
 @dataclass(frozen=True)
 class Sample:
-    """The n labelled rows of an observation.
+    """The n labeled rows of an observation.
 
     Attributes:
         observation: its name.
         scores: (n,) float.
         labels: (n,) in {0, 1}.
-        counts: (R, n), how often each row was drawn.
+        counts: (R, n), how often each row was sampled.
     """
 
     observation: str
@@ -55,7 +55,7 @@ class Sample:
         found, ends = self.interval(), (math.nan, math.nan)
         if self.rarer > 1:
             ends = delong_interval(self.scores, self.labels)
-        return tell(found) | {
+        return interval_to_dict(found) | {
             "positives": self.value.positives,
             "negatives": self.value.negatives,
             "undefined_replicates": found.undefined_replicates,
@@ -66,19 +66,19 @@ class Sample:
     def auprc(self) -> dict[str, Any]:
         """Average precision with its interval, and the prevalence, which it is at chance."""
         if not self.rarer:
-            return tell(Interval(math.nan, math.nan, math.nan, 0, 0)) | {"prevalence": self.prevalence}
+            return interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0)) | {"prevalence": self.prevalence}
         found = self.resample(weighted_average_precisions, logit=True)
-        return tell(found) | {"prevalence": self.prevalence}
+        return interval_to_dict(found) | {"prevalence": self.prevalence}
 
     @property
     def prevalence(self) -> float:
         """Share of positives; NaN without a row."""
         return float(self.labels.mean()) if len(self.labels) else math.nan
 
-    def resample(self, figure: Callable[..., np.ndarray], *, logit: bool = False) -> Interval:
-        """A figure ``(scores, labels, counts) -> (R,)`` of the rows and of the replicates."""
-        value = float(figure(self.scores, self.labels, np.ones((1, len(self.scores))))[0])
-        replicates = figure(self.scores, self.labels, self.counts)
+    def resample(self, metric: Callable[..., np.ndarray], *, logit: bool = False) -> Interval:
+        """Compute a metric ``(scores, labels, counts) -> (R,)`` on the rows and on the replicates."""
+        value = float(metric(self.scores, self.labels, np.ones((1, len(self.scores))))[0])
+        replicates = metric(self.scores, self.labels, self.counts)
         if logit:
             return logit_interval(value, replicates, len(self.scores), self.rarer)
         return percentile_interval(value, replicates, len(self.scores))
@@ -94,49 +94,49 @@ class Sample:
         return logit_interval(value, replicates, rows, rarest=min(sample.rarer for sample in samples))
 
 
-def take_samples(judged: Judged, counts: np.ndarray) -> Iterator[Sample]:
-    """Of each observation the rows that have a label, and how often they were drawn."""
-    for c, name in enumerate(judged.observations):
-        known = np.isfinite(judged.labels[:, c])
-        drawn = counts if known.all() else counts[:, known]
-        yield Sample(name, judged.scores[known, c], judged.labels[known, c], drawn)
+def take_samples(labeled: LabeledScores, counts: np.ndarray) -> Iterator[Sample]:
+    """Yield the labeled rows of each observation, and how often each was sampled."""
+    for c, name in enumerate(labeled.observations):
+        known = np.isfinite(labeled.labels[:, c])
+        own = counts if known.all() else counts[:, known]
+        yield Sample(name, labeled.scores[known, c], labeled.labels[known, c], own)
 
 
-def tell(interval: Interval) -> dict[str, Any]:
-    """A figure as JSON has it."""
+def interval_to_dict(interval: Interval) -> dict[str, Any]:
+    """Return an interval in the form of the JSON files."""
     return {"value": interval.value, "ci_low": interval.ci_low, "ci_high": interval.ci_high}
 
 
-def judge_calibration(sample: Sample) -> dict[str, Any]:
+def evaluate_calibration(sample: Sample) -> dict[str, Any]:
     """Brier score and expected calibration error; NaN without a row."""
     if not len(sample.scores):
-        nothing = tell(Interval(math.nan, math.nan, math.nan, 0, 0))
+        nothing = interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0))
         return {"brier": nothing, "ece": nothing}
     brier = sample.resample(lambda scores, labels, counts: weighted_means((scores - labels) ** 2, counts))
-    return {"brier": tell(brier), "ece": tell(_judge_error(sample))}
+    return {"brier": interval_to_dict(brier), "ece": interval_to_dict(_estimate_error(sample))}
 
 
-def _judge_error(sample: Sample) -> Interval:
-    """The calibration error with the spread of drawn rows about it; in those it is larger than in the rows."""
+def _estimate_error(sample: Sample) -> Interval:
+    """Compute the calibration error with the spread of resampled rows about it, in which the error is larger."""
     value = float(expected_calibration_error(sample.scores, sample.labels, np.ones((1, len(sample.scores))))[0])
-    drawn = expected_calibration_error(sample.scores, sample.labels, sample.counts)
-    return percentile_interval(value, np.maximum(drawn - np.nanmean(drawn) + value, 0), len(sample.scores))
+    replicates = expected_calibration_error(sample.scores, sample.labels, sample.counts)
+    return percentile_interval(value, np.maximum(replicates - np.nanmean(replicates) + value, 0), len(sample.scores))
 
 
-def judge_point(sample: Sample, threshold: float) -> dict[str, Any]:
+def evaluate_point(sample: Sample, threshold: float) -> dict[str, Any]:
     """Sensitivity and specificity from a threshold on; NaN where the threshold or a class is undefined."""
-    told = (sample.scores >= threshold).astype("float64")
+    predicted = (sample.scores >= threshold).astype("float64")
     return {
         "threshold": threshold,
-        "sensitivity": _share(told, sample.labels == 1, sample, threshold),
-        "specificity": _share(1 - told, sample.labels == 0, sample, threshold),
+        "sensitivity": _share(predicted, sample.labels == 1, sample, threshold),
+        "specificity": _share(1 - predicted, sample.labels == 0, sample, threshold),
     }
 
 
 def _share(right: np.ndarray, rows: np.ndarray, sample: Sample, threshold: float) -> dict[str, Any]:
     if math.isnan(threshold) or not rows.any():
-        return tell(Interval(math.nan, math.nan, math.nan, 0, 0))
+        return interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0))
     value, count = float(right[rows].mean()), int(rows.sum())
     if value in (0, 1):  # every replicate is alike
         return {"value": value} | dict(zip(("ci_low", "ci_high"), bound_extreme(value, count), strict=True))
-    return tell(percentile_interval(value, weighted_means(right[rows], sample.counts[:, rows]), count))
+    return interval_to_dict(percentile_interval(value, weighted_means(right[rows], sample.counts[:, rows]), count))

@@ -1,4 +1,4 @@
-"""Files of predictions and of labels, by column name; whatever is wrong in them is told with its file and line."""
+"""Read files of predictions and of labels by column name; each error names its file and line."""
 
 import difflib
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation.group_values import find_circumstances
 from chexpert.metrics import find_study, number_studies, reduce_labels, reduce_scores
 from chexpert.observations import OBSERVATIONS, find_observation
@@ -48,7 +48,7 @@ class Named:
         return {strip_copy(name): row for row, name in enumerate(self.names)}
 
     def in_order(self) -> "Named":
-        """The rows by name, 2 before 10: what is drawn from them does not depend on the order of the file."""
+        """The rows by name, 2 before 10: samples of them do not depend on the order of the file."""
         order = sorted(range(len(self.names)), key=lambda row: _count_through(self.names[row]))
         groups = {group: [values[row] for row in order] for group, values in self.groups.items()}
         columns = {name: values[order] for name, values in self.columns.items()}
@@ -63,8 +63,8 @@ def _count_through(name: str) -> tuple[list[str | int], str]:
 def strip_copy(name: str) -> str:
     """A view or study without the copy, the split it lies in and the ending; any other name as it is.
 
-    >>> strip_copy("CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.jpg"), strip_copy("ward/film.png")
-    ('patient64541/study1/view1_frontal', 'ward/film.png')
+    >>> strip_copy("CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.jpg"), strip_copy("ward/image.png")
+    ('patient64541/study1/view1_frontal', 'ward/image.png')
     """
     found = PATIENT.search(name.replace("\\", "/").rstrip("/"))
     return found[1] or found[2] if found else name
@@ -78,27 +78,27 @@ class Cells:
         self.path, self.header, self.lines, self.notes = path, records.header, records.lines, records.notes
         if not records.rows:
             empty = records.header == [""]
-            raise ProblemError(
+            raise UserError(
                 "the file is empty" if empty else "no row in the table",
                 where=str(path),
-                mend="a header and a row for each image or study",
+                hint="a header and a row for each image or study",
             )
         self.unnamed = [name for name in self.header if IDS.fullmatch(name)]
         if twice := sorted({name for name in self.header if self.header.count(name) > 1 and name not in self.unnamed}):
-            raise ProblemError(f"columns stand twice: {', '.join(twice)}", where=f"{path}, line 1", mend="drop one")
+            raise UserError(f"columns stand twice: {', '.join(twice)}", where=f"{path}, line 1", hint="drop one")
         self.columns = {name: records.column(name) for name in self.header}
 
-    def refuse(self, row: int, column: str, what: str, mend: str) -> None:
+    def refuse(self, row: int, column: str, message: str, hint: str) -> None:
         """Raises for a cell."""
-        told = f"{what}: {self.columns[column][row]!r}"
-        raise ProblemError(told, where=f"{self.path}, line {self.lines[row]}, column {column}", mend=mend)
+        message = f"{message}: {self.columns[column][row]!r}"
+        raise UserError(message, where=f"{self.path}, line {self.lines[row]}, column {column}", hint=hint)
 
     def key(self) -> tuple[str, str]:
         """The column that names the rows, and whether by Path or by Study; each name stands once."""
         found = [name for name in self.header if name.lower() in KEYS]
         if len(found) != 1:
-            what = "both Path and Study" if found else "no column that names the rows"
-            raise ProblemError(what, where=f"{self.path}, line 1", mend="name the rows by Path or by Study")
+            message = "both Path and Study" if found else "no column that names the rows"
+            raise UserError(message, where=f"{self.path}, line 1", hint="name the rows by Path or by Study")
         if found[0].lower() == "study_id":
             own = [OWN_STUDY.fullmatch(name) for name in self.columns[found[0]]]
             names = zip(self.columns[found[0]], own, strict=True)
@@ -127,8 +127,8 @@ class Cells:
         """(N,) float64 in {1, 0, NaN}."""
         read = [LABELS.get(cell) for cell in self.columns[column]]
         if wrong := [row for row, label in enumerate(read) if label in (None, "-1.0")]:
-            mend = "0, 1 or blank; an uncertain label judges nothing: leave it blank"
-            self.refuse(wrong[0], column, "not a label to judge by", mend)
+            hint = "0, 1 or blank; an uncertain label evaluates nothing: leave it blank"
+            self.refuse(wrong[0], column, "not a label to evaluate by", hint)
         return np.array([float(label or "nan") for label in read])
 
     def observations(self) -> dict[str, str]:
@@ -137,8 +137,8 @@ class Cells:
         for column in self.header:
             name = find_observation(column)
             if name and name in found:
-                what = f"{found[name]!r} and {column!r} are both {name}"
-                raise ProblemError(what, where=f"{self.path}, line 1", mend="drop one of the columns")
+                message = f"{found[name]!r} and {column!r} are both {name}"
+                raise UserError(message, where=f"{self.path}, line 1", hint="drop one of the columns")
             if name:
                 found[name] = column
         return found
@@ -148,19 +148,19 @@ def read_predictions(path: Path) -> Named:
     """Reads scores of views (``Path``) or studies (``Study``), one column an observation.
 
     Raises:
-        ProblemError: a column that is no observation, a row that stands twice, a score that is no finite number.
+        UserError: a column that is no observation, a row that stands twice, a score that is no finite number.
     """
     cells = Cells(path)
     (name, key), found = cells.key(), cells.observations()
     others = [column for column in cells.header if column not in (name, *found.values(), *cells.unnamed)]
     if close := [column for column in others if find_close(column)]:
-        raise ProblemError(f"unknown observation: {', '.join(map(repr, close))}", where=f"{path}, line 1",
-                           mend=suggest(close))  # fmt: skip
+        raise UserError(f"unknown observation: {', '.join(map(repr, close))}", where=f"{path}, line 1",
+                           hint=suggest(close))  # fmt: skip
     if others:
         cells.notes.add(f"other columns passed over: {', '.join(map(repr, others))}", count=len(others))
-    cells.notes.tell()
+    cells.notes.print()
     if not found:
-        raise ProblemError("no observation", where=f"{path}, line 1", mend=f"columns named {', '.join(OBSERVATIONS)}")
+        raise UserError("no observation", where=f"{path}, line 1", hint=f"columns named {', '.join(OBSERVATIONS)}")
     scores = {observation: cells.numbers(column) for observation, column in found.items()}
     return Named(path, key, cells.columns[name], scores)
 
@@ -172,7 +172,7 @@ def find_close(name: str) -> list[str]:
 
 
 def suggest(unknown: Sequence[str]) -> str:
-    """How to mend the names of columns."""
+    """How to fix the names of columns."""
     close = [match for name in unknown for match in find_close(name)]
     return f"did you mean {', '.join(close)}?" if close else f"drop it; known are {', '.join(OBSERVATIONS)}"
 
@@ -181,14 +181,14 @@ def read_labels(path: Path) -> Named:
     """Reads labels of views or studies, in {1, 0, blank}, with what else is known of them as groups.
 
     Raises:
-        ProblemError: no observation, a row that stands twice, another label.
+        UserError: no observation, a row that stands twice, another label.
     """
     cells = Cells(path)
     (name, key), found = cells.key(), cells.observations()
     if not found:
-        raise ProblemError("no observation", where=f"{path}, line 1", mend=f"columns named {', '.join(OBSERVATIONS)}")
+        raise UserError("no observation", where=f"{path}, line 1", hint=f"columns named {', '.join(OBSERVATIONS)}")
     columns = {observation: cells.labels(column) for observation, column in found.items()}
-    cells.notes.tell()
+    cells.notes.print()
     others = [column for column in cells.header if column not in (name, *found.values(), *cells.unnamed)]
     groups = find_circumstances({column: cells.columns[column] for column in others}, columns)
     return Named(path, key, cells.columns[name], columns, groups)

@@ -6,56 +6,56 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.evaluation.aligned_predictions import Lineup
-from chexpert.evaluation.candidates import Entrant
-from chexpert.evaluation.config_diff import find_draw, gather
-from chexpert.evaluation.observation_metrics import tell
+from chexpert.evaluation.aligned_predictions import AlignedPredictions
+from chexpert.evaluation.candidates import Candidate
+from chexpert.evaluation.config_diff import find_seed_or_fold, gather
+from chexpert.evaluation.observation_metrics import interval_to_dict
 from chexpert.metrics import auroc, logit_interval
 from chexpert.metrics.auroc_intervals import auroc_replicates, delong_test
-from chexpert.metrics.bootstrap import draw_studies
+from chexpert.metrics.bootstrap import resample_studies
 from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
 
 
-def draw_aurocs(lineup: Lineup, replicates: int, seed: int) -> np.ndarray:
-    """(M, 1 + R, C): AUROCs of the rows themselves and of each replicate, the same draws for every model."""
-    drawn = draw_studies(lineup.studies, replicates, seed)
-    counts = np.vstack([np.ones((1, len(lineup.rows))), drawn])
-    return np.stack([auroc_replicates(scores, lineup.labels, counts) for scores in lineup.scores])
+def resample_aurocs(aligned: AlignedPredictions, replicates: int, seed: int) -> np.ndarray:
+    """(M, 1 + R, C): AUROCs of the rows themselves and of each replicate, the same resampled rows for every model."""
+    resampled = resample_studies(aligned.studies, replicates, seed)
+    counts = np.vstack([np.ones((1, len(aligned.rows))), resampled])
+    return np.stack([auroc_replicates(scores, aligned.labels, counts) for scores in aligned.scores])
 
 
 def find_defined(aurocs: np.ndarray, columns: Sequence[int]) -> list[int]:
-    """Those of the columns whose AUROC is defined; aurocs as :func:`draw_aurocs` has them."""
+    """Those of the columns whose AUROC is defined; aurocs as :func:`resample_aurocs` has them."""
     return [c for c in columns if np.isfinite(aurocs[:, 0, c]).all()]
 
 
 def rank(
-    lineup: Lineup,
-    entrants: Sequence[Entrant],
+    aligned: AlignedPredictions,
+    candidates: Sequence[Candidate],
     aurocs: np.ndarray,
     place: Sequence[int],
     reference: int | None = None,
 ) -> list[dict[str, Any]]:
-    """The models from the best on, each with its figures and what the reference, by default the best, has more.
+    """Return the models from the best on, each with its metrics and the lead of the reference, by default the best.
 
     The best of several is best partly by chance: differences from it are larger than those to be met again.
     """
     over = find_defined(aurocs, place)
-    figures = aurocs[:, :, over].mean(2) if over else np.full(aurocs.shape[:2], math.nan)
-    order = sorted(range(len(entrants)), key=lambda m: (math.isnan(figures[m, 0]), -figures[m, 0]))
-    against, n = order[0] if reference is None else reference, len(lineup.rows)
+    means = aurocs[:, :, over].mean(2) if over else np.full(aurocs.shape[:2], math.nan)
+    order = sorted(range(len(candidates)), key=lambda m: (math.isnan(means[m, 0]), -means[m, 0]))
+    against, n = order[0] if reference is None else reference, len(aligned.rows)
     models = [
         {
-            "name": entrants[m].name,
-            "figure": _tell_figure(lineup, aurocs, figures, m, over),
-            "over": [lineup.observations[c] for c in over],
-            "auroc": {name: _tell_auroc(lineup, aurocs, m, c) for c, name in enumerate(lineup.observations)},
+            "name": candidates[m].name,
+            "figure": _describe_metric(aligned, aurocs, means, m, over),
+            "over": [aligned.observations[c] for c in over],
+            "auroc": {name: _describe_auroc(aligned, aurocs, m, c) for c, name in enumerate(aligned.observations)},
             "reference": m == against,
-            "reference_has_more": _tell_difference(figures[against] - figures[m], n),
-            "delong_p": _delong(lineup, against, m, over),
-            "left_out": lineup.left_out[m],
-            "settings": entrants[m].settings,
-            "overrides": entrants[m].overrides,
-            **entrants[m].yardstick,
+            "reference_has_more": _describe_difference(means[against] - means[m], n),
+            "delong_p": _delong(aligned, against, m, over),
+            "left_out": aligned.left_out[m],
+            "settings": candidates[m].settings,
+            "overrides": candidates[m].overrides,
+            **candidates[m].evaluation_setting,
         }
         for m in order
     ]
@@ -65,44 +65,47 @@ def rank(
     return models
 
 
-def _tell_figure(
-    lineup: Lineup, aurocs: np.ndarray, figures: np.ndarray, m: int, over: Sequence[int]
+def _describe_metric(
+    aligned: AlignedPredictions, aurocs: np.ndarray, means: np.ndarray, m: int, over: Sequence[int]
 ) -> dict[str, Any]:
     if len(over) == 1:  # whose interval knows how rare its rarer class is
-        return _tell_auroc(lineup, aurocs, m, over[0])
-    return tell(logit_interval(float(figures[m, 0]), figures[m, 1:], len(lineup.rows)))
+        return _describe_auroc(aligned, aurocs, m, over[0])
+    return interval_to_dict(logit_interval(float(means[m, 0]), means[m, 1:], len(aligned.rows)))
 
 
-def _tell_auroc(lineup: Lineup, aurocs: np.ndarray, m: int, c: int) -> dict[str, Any]:
-    known = np.isfinite(lineup.labels[:, c])
-    found = auroc(lineup.scores[m, known, c], lineup.labels[known, c])
+def _describe_auroc(aligned: AlignedPredictions, aurocs: np.ndarray, m: int, c: int) -> dict[str, Any]:
+    known = np.isfinite(aligned.labels[:, c])
+    found = auroc(aligned.scores[m, known, c], aligned.labels[known, c])
     rarer = min(found.positives, found.negatives)
-    return tell(logit_interval(found.value, aurocs[m, 1:, c], int(known.sum()), rarer))
+    return interval_to_dict(logit_interval(found.value, aurocs[m, 1:, c], int(known.sum()), rarer))
 
 
-def _tell_difference(differences: np.ndarray, n: int) -> dict[str, Any]:
+def _describe_difference(differences: np.ndarray, n: int) -> dict[str, Any]:
     value, replicates = float(differences[0]), differences[1:]
-    return tell(paired_interval(value, replicates, n)) | {"p": paired_p(value, replicates), "p_holm": math.nan}
+    interval = interval_to_dict(paired_interval(value, replicates, n))
+    return interval | {"p": paired_p(value, replicates), "p_holm": math.nan}
 
 
-def _delong(lineup: Lineup, best: int, m: int, over: Sequence[int]) -> float | None:
+def _delong(aligned: AlignedPredictions, best: int, m: int, over: Sequence[int]) -> float | None:
     """DeLong's p beside the bootstrap's, where there is one AUROC of independent rows to test."""
-    if len(over) != 1 or m == best or len(set(lineup.studies)) < len(lineup.rows):
+    if len(over) != 1 or m == best or len(set(aligned.studies)) < len(aligned.rows):
         return None
-    known = np.isfinite(lineup.labels[:, over[0]])
-    return delong_test(lineup.scores[[best, m]][:, known, over[0]], lineup.labels[known, over[0]])
+    known = np.isfinite(aligned.labels[:, over[0]])
+    return delong_test(aligned.scores[[best, m]][:, known, over[0]], aligned.labels[known, over[0]])
 
 
-def gather_configurations(entrants: Sequence[Entrant], models: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def gather_configurations(candidates: Sequence[Candidate], models: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Mean and spread over the seeds and folds of one configuration; those of one run alone are left to the table."""
     values = {model["name"]: model["figure"]["value"] for model in models}
     gathered = []
-    for every in gather([one.settings for one in entrants]):
-        draws = {find_draw(entrants[place].settings): place for place in reversed(every)}  # a copy is no other draw
-        places = sorted(draws.values())
-        own = [values[entrants[place].name] for place in places]
+    for every in gather([one.settings for one in candidates]):
+        by_seed = {
+            find_seed_or_fold(candidates[place].settings): place for place in reversed(every)
+        }  # a copy is no other replicate
+        places = sorted(by_seed.values())
+        own = [values[candidates[place].name] for place in places]
         if len(own) > 1:
-            names = [entrants[place].name for place in places]
+            names = [candidates[place].name for place in places]
             spread = {"n": len(own), "mean": float(np.mean(own)), "sd": float(np.std(own, ddof=1))}
             gathered.append({"runs": names} | spread | {"low": min(own), "high": max(own)})
     return sorted(gathered, key=lambda group: -group["mean"])

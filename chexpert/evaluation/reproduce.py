@@ -1,18 +1,18 @@
-"""Whether a run reproduces the figure of a recipe, from its files alone."""
+"""Decide from a run's files alone whether it reproduces the value of a recipe."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation.candidates import read_json
 from chexpert.evaluation.config_diff import flatten, read_settings
 from chexpert.runs import files as run_files
 from chexpert.runs.synthetic import NOTE, is_synthetic_path
 
 Recipe = Mapping[str, Any]
-"""The resolved config of a recipe, of which ``recipe`` says what is expected."""
+"""The resolved config of a recipe; its key ``recipe`` holds the expected value."""
 
 WITHIN, OUTSIDE, NOT_COMPARABLE = "within", "outside", "not comparable"
 
@@ -26,7 +26,7 @@ NO_MATTER = (
     "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.precision", "trainer.strategy",
     "trainer.sync_batchnorm",
 )  # fmt: skip
-"""Settings that cannot change the figure by more than another seed would; ``start_from`` is judged apart."""
+"""Settings that cannot change the value by more than another seed would; ``start_from`` is evaluated apart."""
 
 TRAIN = {"frontal": 191_027, "lateral": 32_387, "all": 223_414}
 """Training images of CheXpert by views."""
@@ -37,18 +37,18 @@ LOST = 0.001
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came out.
+    """The result of a comparison with a recipe.
 
     Attributes:
         word: ``within``, ``outside`` or ``not comparable``.
-        told: of the recipe: source, expected, tolerance, of, cost.
-        figure: the mean AUROC with its interval, where there is one: value, ci_low, ci_high, over.
+        reference: of the recipe: source, expected, tolerance, of, cost.
+        measured: the mean AUROC with its interval, where there is one: value, ci_low, ci_high, over.
         reasons: why it is not comparable.
     """
 
     word: str
-    told: Mapping[str, Any]
-    figure: Mapping[str, Any] = field(default_factory=dict)
+    reference: Mapping[str, Any]
+    measured: Mapping[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
 
 
@@ -60,35 +60,35 @@ def reproduce(
     Args:
         recipe: resolved.
         run: its folder.
-        evaluation: the figures of an ensemble of this and other runs, by scripts/evaluate.py, instead of the run's own.
+        evaluation: the metrics of an ensemble of this and other runs, by scripts/evaluate.py, instead of the run's own.
         find_recipe: a recipe by its name, for one that starts from the run of another.
 
     Raises:
-        ProblemError: there is no run, or a file cannot be read.
+        UserError: there is no run, or a file cannot be read.
     """
-    told, settings = recipe["recipe"], read_settings(run / run_files.CONFIG)
-    if not told:
-        raise ProblemError("this recipe says nothing of what is expected", mend="one with a mapping `recipe`")
+    reference, settings = recipe["recipe"], read_settings(run / run_files.CONFIG)
+    if not reference:
+        raise UserError("this recipe says nothing of what is expected", hint="one with a mapping `recipe`")
     metrics = read_json(run / run_files.METRICS)
     reasons = [
         *find_unlike(recipe, settings),
-        *check_start(told, settings, find_recipe),
-        *check_data(told, read_json(run / run_files.DATA), synthetic=is_synthetic_path(run)),
-        *check_outcome(told, metrics, read_json(run / run_files.STATE)),
+        *check_start(reference, settings, find_recipe),
+        *check_data(reference, read_json(run / run_files.DATA), synthetic=is_synthetic_path(run)),
+        *check_outcome(reference, metrics, read_json(run / run_files.STATE)),
     ]
-    figures = read_json(evaluation or run_files.evaluation(run, told["of"]["split"]))
-    reasons += check_yardstick(recipe, figures, given=evaluation is not None)
-    figure = figures.get("auroc_mean") or {}
-    if told["expected"] is None:
+    evaluated = read_json(evaluation or run_files.evaluation(run, reference["of"]["split"]))
+    reasons += check_evaluation_setting(recipe, evaluated, given=evaluation is not None)
+    measured = evaluated.get("auroc_mean") or {}
+    if reference["expected"] is None:
         reasons.append("nothing is published after this stage alone")
     if reasons:
-        return Reproduction(NOT_COMPARABLE, told, figure, tuple(dict.fromkeys(reasons)))
-    inside = abs(figure["value"] - told["expected"]) <= told["tolerance"] + 1e-9  # 0.81 - 0.03 is 0.78
-    return Reproduction(WITHIN if inside else OUTSIDE, told, figure)
+        return Reproduction(NOT_COMPARABLE, reference, measured, tuple(dict.fromkeys(reasons)))
+    inside = abs(measured["value"] - reference["expected"]) <= reference["tolerance"] + 1e-9  # 0.81 - 0.03 is 0.78
+    return Reproduction(WITHIN if inside else OUTSIDE, reference, measured)
 
 
 def find_unlike(recipe: Recipe, settings: Mapping[str, Any]) -> Iterator[str]:
-    """Settings in which a run differs from a recipe and that can change its figure."""
+    """List the settings in which a run differs from a recipe and that can change its value."""
     wanted = flatten(recipe)
     for key in dict.fromkeys([*wanted, *settings]):
         if not any(f"{key}.".startswith(f"{other}.") for other in NO_MATTER):
@@ -98,10 +98,10 @@ def find_unlike(recipe: Recipe, settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def check_start(
-    told: Mapping[str, Any], settings: Mapping[str, Any], find_recipe: Callable[[str], Recipe] | None
+    reference: Mapping[str, Any], settings: Mapping[str, Any], find_recipe: Callable[[str], Recipe] | None
 ) -> Iterator[str]:
     """Whether the run started from a run of the recipe that comes before, or from none where none does."""
-    start, before = settings.get("start_from"), told.get("after")
+    start, before = settings.get("start_from"), reference.get("after")
     if not before:
         if start:
             yield f"start_from: none in the recipe, {start} in the run"
@@ -120,7 +120,7 @@ def check_start(
         yield f"the run that it started from: {reason}"
 
 
-def check_data(told: Mapping[str, Any], data: Mapping[str, Any], *, synthetic: bool) -> Iterator[str]:
+def check_data(reference: Mapping[str, Any], data: Mapping[str, Any], *, synthetic: bool) -> Iterator[str]:
     """Whether this was CheXpert, whole: by its published counts."""
     if synthetic:
         yield NOTE
@@ -130,40 +130,41 @@ def check_data(told: Mapping[str, Any], data: Mapping[str, Any], *, synthetic: b
     whole = TRAIN.get(views, 0)
     if not whole * (1 - LOST) <= trained <= whole:
         yield f"it was not trained on CheXpert: {trained:,} {views} images, and not {whole:,}"
-    split = told["of"]["split"]
+    split = reference["of"]["split"]
     studies = splits.get(split, {}).get("studies", 0)
     if studies != STUDIES.get(split):
-        yield f"it was not judged on CheXpert's {split} set: {studies} studies, and not {STUDIES.get(split)}"
+        yield f"it was not evaluated on CheXpert's {split} set: {studies} studies, and not {STUDIES.get(split)}"
 
 
-def check_outcome(told: Mapping[str, Any], metrics: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
-    """Whether the run came to its end, and was judged by the same labels and choice."""
-    of = told["of"]
+def check_outcome(reference: Mapping[str, Any], metrics: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the run came to its end, and was evaluated by the same labels and choice."""
+    of = reference["of"]
     if state.get("state") != "finished":
-        yield f"the run is not finished: {state.get('state', 'no state is told')}"
+        yield f"the run is not finished: {state.get('state', 'no state is recorded')}"
     labels = metrics.get(of["split"], {}).get("labels")
     if labels != of["labels"]:
-        yield f"judged by the labels of {labels}, and not of {of['labels']}"
+        yield f"evaluated by the labels of {labels}, and not of {of['labels']}"
     if metrics.get("epoch_chosen_on") != of["epoch_chosen_on"]:
         yield f"the epoch was chosen on {metrics.get('epoch_chosen_on')}, and not on {of['epoch_chosen_on']}"
 
 
-def check_yardstick(recipe: Recipe, figures: Mapping[str, Any], *, given: bool) -> Iterator[str]:
-    """Whether the figure is of what the expected one is of."""
+def check_evaluation_setting(recipe: Recipe, evaluated: Mapping[str, Any], *, given: bool) -> Iterator[str]:
+    """Check that the measured value and the expected one have the same evaluation setting."""
     of = recipe["recipe"]["of"]
     if of["checkpoints"] > 1 and not given:
-        yield f"the figure is of {of['checkpoints']} checkpoints, averaged: judge their ensemble and give --evaluation"
-    if not figures:
-        yield f"no figures with their interval for the {of['split']} split: run scripts/evaluate.py"
+        yield f"the value is of {of['checkpoints']} checkpoints, averaged: evaluate their ensemble, give --evaluation"
+    if not evaluated:
+        yield f"no metrics with their interval for the {of['split']} split: run scripts/evaluate.py"
         return
-    level = figures.get("level")
+    level = evaluated.get("level")
     if level != of["level"]:
-        yield f"the figure is of the level {level}, and not {of['level']}"
-    if level == "study" and figures.get("views") != recipe["study_score"]:
-        yield f"the score of a study is the {figures.get('views')} over its views, and not the {recipe['study_score']}"
-    if level == "study" and figures.get("n") != STUDIES.get(of["split"]):
-        yield f"{figures.get('n')} studies were judged, and not {STUDIES.get(of['split'])}"
-    over = figures.get("auroc_mean", {}).get("over")
+        yield f"the value is of the level {level}, and not {of['level']}"
+    if level == "study" and evaluated.get("views") != recipe["study_score"]:
+        views = evaluated.get("views")
+        yield f"the score of a study is the {views} over its views, and not the {recipe['study_score']}"
+    if level == "study" and evaluated.get("n") != STUDIES.get(of["split"]):
+        yield f"{evaluated.get('n')} studies were evaluated, and not {STUDIES.get(of['split'])}"
+    over = evaluated.get("auroc_mean", {}).get("over")
     if sorted(over or ()) != sorted(recipe["mean_over"]):
         yield f"the mean is over {', '.join(over or ())}, and not over {', '.join(recipe['mean_over'])}"
 

@@ -6,38 +6,45 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chexpert.errors import ProblemError
-from chexpert.evaluation import Calibration, Judged, choose_operating_points, evaluate, judge_calibrated, read_run
+from chexpert.errors import UserError
+from chexpert.evaluation import (
+    Calibration,
+    LabeledScores,
+    choose_operating_points,
+    evaluate,
+    evaluate_calibrated,
+    read_run,
+)
 from chexpert.runs import files as run_files
 
 GROUPS = ("sex", "age", "view", "ap_pa", "devices")
 SPLITS = ("dev", "valid", "test")
 
 
-def conclude(folder: Path, cfg: Mapping[str, Any]) -> None:
-    """Leaves calibration.json, where there is a split to fit it on, and the evaluation of each judged split."""
+def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
+    """Leaves calibration.json, where there is a split to fit it on, and the evaluation of each evaluated split."""
     metrics = json.loads((folder / run_files.METRICS).read_text(encoding="utf-8"))
     splits = [split for split in SPLITS if split in metrics]
-    judged = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
+    labeled = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
     chosen = find_development(splits)
-    fitted = fit_calibration(folder, cfg["calibration"], chosen, judged)
+    fitted = fit_calibration(folder, cfg["calibration"], chosen, labeled)
     for split in splits:
-        told: dict[str, Any] = {"group_by": () if split == "dev" else find_groups(judged[split])}
-        if chosen and split != chosen:  # what is chosen on a split is not judged there
-            told |= {"operating_points": choose_operating_points(judged[chosen]), "chosen_on": chosen}
-        content = evaluate(judged[split], mean_over=cfg["mean_over"], seed=cfg["seed"], **told)
+        options: dict[str, Any] = {"group_by": () if split == "dev" else find_groups(labeled[split])}
+        if chosen and split != chosen:  # what is chosen on a split is not evaluated there
+            options |= {"operating_points": choose_operating_points(labeled[chosen]), "chosen_on": chosen}
+        content = evaluate(labeled[split], mean_over=cfg["mean_over"], seed=cfg["seed"], **options)
         apart = fitted if split != chosen else None
-        content["calibrated"] = judge_calibrated(judged[split], apart, cfg["seed"]) if apart else None
+        content["calibrated"] = evaluate_calibrated(labeled[split], apart, cfg["seed"]) if apart else None
         run_files.write_json(run_files.evaluation(folder, split), content | describe_split(split, metrics))
 
 
 def fit_calibration(
-    folder: Path, method: str | None, chosen: str | None, judged: Mapping[str, Judged]
+    folder: Path, method: str | None, chosen: str | None, labeled: Mapping[str, LabeledScores]
 ) -> Calibration | None:
     """Fits and leaves calibration.json, where there is a split to fit it on and a method is wanted."""
     if not chosen or not method:
         return None
-    fitted = Calibration.fit(method, chosen, list(read_levels(folder, chosen, judged[chosen])))
+    fitted = Calibration.fit(method, chosen, list(read_levels(folder, chosen, labeled[chosen])))
     if not any(any(level.values()) for level in fitted.levels.values()):
         print(f"warning: no calibration: {chosen} has no observation with positives and negatives", file=sys.stderr)
         return None
@@ -45,13 +52,13 @@ def fit_calibration(
     return fitted
 
 
-def read_levels(folder: Path, split: str, judged: Judged) -> Iterator[Judged]:
+def read_levels(folder: Path, split: str, labeled: LabeledScores) -> Iterator[LabeledScores]:
     """A split at the run's own level, and at the other one where its labels allow that."""
-    yield judged
+    yield labeled
     try:
-        yield read_run(folder, split, "study" if judged.level == "image" else "image", judged.views)
-    except ProblemError as problem:  # views of one study with different labels: nobody judges them by study
-        print(f"note: no calibration for studies: {problem.what}", file=sys.stderr)
+        yield read_run(folder, split, "study" if labeled.level == "image" else "image", labeled.views)
+    except UserError as error:  # views of one study with different labels: nobody evaluates them by study
+        print(f"note: no calibration for studies: {error.message}", file=sys.stderr)
 
 
 def find_development(splits: Sequence[str]) -> str | None:
@@ -63,9 +70,9 @@ def find_development(splits: Sequence[str]) -> str | None:
     return splits[0] if len(splits) > 1 else None
 
 
-def find_groups(judged: Judged) -> list[str]:
+def find_groups(labeled: LabeledScores) -> list[str]:
     """The groups that are known of at least one row."""
-    return [group for group in GROUPS if group in judged.groups and any(judged.groups[group])]
+    return [group for group in GROUPS if group in labeled.groups and any(labeled.groups[group])]
 
 
 def describe_split(split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from chexpert.explain.methods.occlusion import Occlusion
 from chexpert.explain.methods.random_map import RandomMap
 from chexpert.explain.methods.rise import Rise
 from chexpert.explain.methods.score_cam import ScoreCAM
-from chexpert.explain.quality.evaluate import Judging, Rows
+from chexpert.explain.quality.evaluate import ExplainerEvaluation, Rows
 from chexpert.explain.quality.scored_views import choose_scored
 from chexpert.explain.quality.table import score_explainers
 from chexpert.explain.session import explain_views
@@ -24,12 +24,12 @@ __all__ = [
     "EigenCAM",
     "ExplainCallback",
     "Explainer",
+    "ExplainerEvaluation",
     "Failures",
     "GradCAM",
     "GradCAMPlusPlus",
     "HiResCAM",
     "IntegratedGradients",
-    "Judging",
     "LayerCAM",
     "Lime",
     "Occlusion",

@@ -83,7 +83,7 @@ def check_request(model: Model, images: torch.Tensor, outputs: Sequence[Sequence
         raise ValueError(f"views must be (B, 1, H, W) uint8, not {tuple(images.shape)} {images.dtype}")
     if len(outputs) != len(images):
         raise ValueError(f"{len(images)} views, but outputs for {len(outputs)}")
-    known = range(model.readout.outputs)
+    known = range(model.output_head.outputs)
     if wrong := sorted({output for own in outputs for output in own if output not in known}):
         raise ValueError(f"the model has outputs 0 to {len(known) - 1}, not {wrong}")
 

@@ -1,4 +1,4 @@
-"""The logits of many changed versions of one film, in bounded memory."""
+"""The logits of many changed versions of one image, in bounded memory."""
 
 import sys
 import time
@@ -11,79 +11,79 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from chexpert.data.parallel import watch
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain.attribution import explaining
 from chexpert.models import Model
 
 Write = Callable[[int, torch.Tensor], None]
-"""Fills a buffer (n, 1, H, W) with the films ``start`` .. ``start + n - 1``."""
+"""Fills a buffer (n, 1, H, W) with the images ``start`` .. ``start + n - 1``."""
 
 Result = TypeVar("Result")
 
-MOST = {"cpu": 16}  # films a forward pass: on a CPU larger batches leave the cache, and are slower
+MOST = {"cpu": 16}  # images a forward pass: on a CPU larger batches leave the cache, and are slower
 MOST_ELSEWHERE = 256
 MANY = 200
 FEW = 50  # forward passes that are not worth an estimate
 
 
 class Probe:
-    """Runs a model over films that are written into one reused buffer.
+    """Runs a model over images that are written into one reused buffer.
 
-    The number of films a forward pass follows from what one film was seen to need, and is halved where memory runs
-    out all the same. It changes nothing but speed and memory; neither grows with the number of films.
+    The number of images a forward pass follows from what one image was seen to need, and is halved where memory runs
+    out all the same. It changes nothing but speed and memory; neither grows with the number of images.
 
     Args:
         memory: MiB that a forward pass may take for its activations; by default see :func:`find_memory`.
-        batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
-        title: of the progress bar, which is shown for ``MANY`` films or more.
+        batch_size: images a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
+        title: of the progress bar, which is shown for ``MANY`` images or more.
     """
 
     def __init__(self, memory: float | None = None, batch_size: int | None = None, title: str = "probing") -> None:
         self.memory, self.batch_size, self.title = memory, batch_size, title
 
     def __call__(self, model: Model, count: int, write: Write, like: torch.Tensor) -> torch.Tensor:
-        """Logits (count, C) float32 on the CPU of ``count`` films, each of the shape and type of ``like`` (1, H, W).
+        """Logits (count, C) float32 on the CPU of ``count`` images, each of the shape and type of ``like`` (1, H, W).
 
         Raises:
-            ProblemError: memory does not suffice for a single film.
+            UserError: memory does not suffice for a single image.
         """
         with explaining(model), torch.inference_mode():
             size = min(count, self.batch_size or self.fit(like, lambda: model(like[None])))
             buffer = torch.empty(size, *like.shape, dtype=like.dtype, device=like.device)
 
-            def run(start: int, films: int) -> torch.Tensor:
-                write(start, buffer[:films])
-                return model(buffer[:films]).float().cpu()
+            def run(start: int, originals: int) -> torch.Tensor:
+                write(start, buffer[:originals])
+                return model(buffer[:originals]).float().cpu()
 
             return torch.cat(list(self.chunks(count, size, run)))
 
     def fit(self, like: torch.Tensor, once: Callable[[], object]) -> int:
-        """How many films of the kind of ``like`` go into the memory, when ``once`` does for one what will be done."""
+        """How many images of the kind of ``like`` go into the memory, when ``once`` does for one what will be done."""
         most = MOST.get(like.device.type, MOST_ELSEWHERE)
         memory = find_memory(like.device) if self.memory is None else self.memory
         return max(1, min(most, int(memory * 2**20 / peak_bytes(once))))
 
     def chunks(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
-        """What ``run(start, films)`` gives for one chunk after another, ``count`` films in all, with its progress."""
+        """The results of ``run(start, count)`` for one chunk after another, ``count`` images in all, with progress."""
         results = self._halving(count, size, run)
         return watch(results, self.title, count, each=size) if count >= MANY else results
 
     def _halving(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
         done = 0
         while done < count:
-            films = min(size, count - done)
+            originals = min(size, count - done)
             try:
-                result = run(done, films)
+                result = run(done, originals)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                if films == 1:
-                    mend = "a smaller data.size, a smaller model, or another device"
-                    raise ProblemError("no memory for one film", where=self.title, mend=mend) from error
-                size = films // 2
-                print(f"{self.title}: out of memory, going on with {size} films a pass", file=sys.stderr)
+                if originals == 1:
+                    hint = "a smaller data.size, a smaller model, or another device"
+                    raise UserError("no memory for one image", where=self.title, hint=hint) from error
+                size = originals // 2
+                print(f"{self.title}: out of memory, continuing with {size} images a pass", file=sys.stderr)
                 continue
-            done += films
+            done += originals
             yield result
 
 
@@ -97,19 +97,19 @@ def estimate_seconds(model: Model, like: torch.Tensor, passes: int) -> float:
 
     Args:
         model: as it will be used, on its device.
-        like: (1, H, W) uint8, a film of the size that will be used.
-        passes: forward passes of one film, summed over views.
+        like: (1, H, W) uint8, an image of the size that will be used.
+        passes: forward passes of one image, summed over views.
     """
     if passes < FEW:
         return 0.0
     with explaining(model), torch.inference_mode():
         size = min(passes, Probe().fit(like, lambda: model(like[None])))
         while True:
-            films = like.expand(size, *like.shape)
+            originals = like.expand(size, *like.shape)
             try:
-                model(films).cpu()
+                model(originals).cpu()
                 started = time.perf_counter()
-                model(films).cpu()  # the copy waits for an accelerator
+                model(originals).cpu()  # the copy waits for an accelerator
             except RuntimeError as error:
                 if size == 1 or not is_out_of_memory(error):
                     raise
@@ -120,8 +120,8 @@ def estimate_seconds(model: Model, like: torch.Tensor, passes: int) -> float:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether memory ran out, on an accelerator or on the CPU (which, as MPS, has no exception of its own)."""
-    told = ("can't allocate memory", "MPS backend out of memory")
-    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in told)
+    messages = ("can't allocate memory", "MPS backend out of memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in messages)
 
 
 def peak_bytes(function: Callable[[], Any]) -> int:

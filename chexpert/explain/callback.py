@@ -1,4 +1,4 @@
-"""Explains validation views once the best weights have been judged."""
+"""Explains validation views once the best weights have been evaluated."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,7 +14,7 @@ from chexpert.data import CheXpertDataModule
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.failures import Failures
 from chexpert.explain.masks import check_masks, find_masks
-from chexpert.explain.quality.evaluate import Judging, Rows
+from chexpert.explain.quality.evaluate import ExplainerEvaluation, Rows
 from chexpert.explain.session import explain_views
 from chexpert.explain.view import View
 from chexpert.explain.view_selection import choose_rows, find_views
@@ -27,8 +27,8 @@ SMALL = 60  # dots an inch, of the sheets in TensorBoard
 class ExplainCallback(pl.Callback):
     """Leaves explanations/ in the run; see :mod:`chexpert.runs.files` for what lies in it.
 
-    It hears the validation of the valid split that is not part of a fit; ``explain`` is called once the run's figures
-    and its report are written, so that nothing is lost to it.
+    It keeps the rows of the valid split's validation outside of a fit. ``explain`` is called after the run's metrics
+    and its report are written, so that a failure costs neither.
 
     Args:
         run: the run folder.
@@ -36,12 +36,12 @@ class ExplainCallback(pl.Callback):
         observations: names of the C outputs.
         only: explain these observations of every view; by default its ``top`` most probable ones.
         top: how many of the most probable observations.
-        views: paths of validation views; by default ``count`` of them, drawn by seed among those with a finding.
-        count: how many views are drawn.
+        views: paths of validation views; by default ``count`` of them, sampled by seed among those with a finding.
+        count: how many views are sampled.
         masks: a file of masks; None for that of the copy of the data, if there is one; False for none.
         score: views showing an observation on which each explainer is scored for it; 0 scores none.
         passes: forward passes that an explainer may spend on scored views.
-        seed: of the draw.
+        seed: of the sample.
     """
 
     def __init__(
@@ -61,24 +61,24 @@ class ExplainCallback(pl.Callback):
         self.run, self.explainers, self.observations = run, explainers, list(observations)
         self.only, self.top = only, top
         self.views, self.count, self.seed = views, count, seed
-        self.masks, self.judge = masks, Judging(score, passes, seed)
+        self.masks, self.evaluate = masks, ExplainerEvaluation(score, passes, seed)
         self.rows: Rows | None = None
 
     def check(self, data: CheXpertDataModule) -> None:
-        """A view that is not there, or masks that do not fit, are told before training, not after it."""
+        """Raise an error about a missing view, or masks that do not fit, before training."""
         if self.explainers:
             dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
             shown = choose_rows(dataset, self.views, self.count, self.seed)
             if masks:
-                check_masks(dataset, [*shown, *self.judge.choose(dataset)], masks)
+                check_masks(dataset, [*shown, *self.evaluate.choose(dataset)], masks)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keeps what the best weights say of the valid split: explaining waits until all else of the run is left."""
-        if trainer.state.fn == TrainerFn.VALIDATING and trainer.datamodule.judging == "valid":  # type: ignore[attr-defined]
+        if trainer.state.fn == TrainerFn.VALIDATING and trainer.datamodule.evaluated_split == "valid":  # type: ignore[attr-defined]
             self.rows = pl_module.validation.scores.rows()  # type: ignore[union-attr, operator]
 
     def explain(self, trainer: pl.Trainer, model: Model) -> Failures:
-        """Explains and scores; whatever fails is noted, told, and costs nothing else."""
+        """Explain and score; a failure is noted and printed, and costs nothing else."""
         failures = Failures(self.run / run_files.EXPLANATIONS)
         if self.explainers and self.rows is not None:
             self._explain(trainer, model, failures)
@@ -101,7 +101,7 @@ class ExplainCallback(pl.Callback):
         left = {name: explainer for name, explainer in self.explainers.items() if name not in failures}
         with step("scoring"):
             dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
-            quality = self.judge(model, left, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
+            quality = self.evaluate(model, left, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
             if isinstance(trainer.logger, TensorBoardLogger):
                 show_quality(trainer.logger, quality or {"explainers": {}}, trainer.global_step)
 
@@ -120,10 +120,10 @@ def show_sheets(logger: TensorBoardLogger, sheets: Mapping[str, Figure], step: i
 
 
 def show_quality(logger: TensorBoardLogger, quality: Mapping[str, Any], step: int) -> None:
-    """The figures of quality.json that have a value, as scalars explain/<explainer>/<figure>/<observation>."""
+    """Log the metrics of quality.json that have a value, as scalars explain/<explainer>/<metric>/<observation>."""
     for explainer, scored in quality["explainers"].items():
-        for observation, figures in scored["observations"].items():
-            for kind, figure in figures.items():
-                value = figure.get("value") if isinstance(figure, Mapping) else figure
+        for observation, metrics in scored["observations"].items():
+            for kind, metric in metrics.items():
+                value = metric.get("value") if isinstance(metric, Mapping) else metric
                 if value is not None:
                     logger.experiment.add_scalar(f"explain/{explainer}/{kind}/{observation}", value, step)

@@ -7,7 +7,7 @@ import numpy as np
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.view import View
 
-TRUTHS = {1: "present", 0: "absent", None: "not labelled"}
+TRUTHS = {1: "present", 0: "absent", None: "not labeled"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Explanation:
 
     @property
     def mask(self) -> np.ndarray | None:
-        """(H, W) bool, where the finding was outlined on the film; None where that is not known."""
+        """(H, W) bool, where the finding was outlined on the image; None where that is not known."""
         mask = self.view.masks.get(self.observation)
         return mask if mask is not None and mask.any() else None
 
@@ -47,7 +47,7 @@ class Explanation:
 
     @property
     def layer(self) -> str:
-        """Where in the model, or in the film, the explainer worked: what members have in common is said once."""
+        """Where in the model, or in the image, the explainer worked: what members have in common is said once."""
         layers = self.attribution.manifest["layer"]
         if not isinstance(layers, dict):
             return str(layers)
@@ -61,7 +61,7 @@ class Explanation:
         """What the raw numbers of the map are.
 
         Gradient CAMs multiply what a cell holds by what the logit makes of it; of the last map the mean is
-        the logit less its bias. Others change the film, or what is seen of it, and watch the output.
+        the logit less its bias. Others change the image, or what is seen of it, and watch the output.
         """
         manifest = self.attribution.manifest
         of = str(manifest.get("of", "logit"))

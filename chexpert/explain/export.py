@@ -12,13 +12,13 @@ from skimage.measure import approximate_polygon
 from chexpert.explain.attribution import positive_share
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.geometry import carry_whole
-from chexpert.explain.plots import draw_explainer_sheet, draw_picture, find_scale
+from chexpert.explain.plots import find_scale, plot_explainer_sheet, plot_picture
 from chexpert.explain.plots.canvas import Canvas
 from chexpert.explain.plots.scale import Scale
 from chexpert.metrics import LocalMap, write_map
 from chexpert.runs import files as run_files
 
-QUALITY = 85  # of the JPEG film: 20 to 40 KB at 512 px
+QUALITY = 85  # of the JPEG image: 20 to 40 KB at 512 px
 LOOSE = 0.7  # pixels by which an outline may leave its border, for a tenth of the points
 
 
@@ -27,25 +27,25 @@ def write_explainer(folder: Path, name: str, views: Sequence[Sequence[Explanatio
     entries = []
     for explanations in views:
         scale, canvas = find_scale(explanations), Canvas.of(explanations[0].view)
-        leave_film(folder, canvas)
+        export_image(folder, canvas)
         for explanation in explanations:
             entries.append(_write(folder, name, explanation, scale, canvas))
     run_files.write_json(folder / name / run_files.MANIFEST, entries)
-    sheet = draw_explainer_sheet(views)
+    sheet = plot_explainer_sheet(views)
     sheet.savefig(run_files.explainer_sheet(folder, name))
     return sheet
 
 
-def leave_map(path: Path, explanation: Explanation) -> None:
+def export_map(path: Path, explanation: Explanation) -> None:
     """Writes a map as scripts/localize.py reads it, and beside it what the explainer found.
 
-    ``map`` (h, w) in [0, 1] lies over the whole film of ``height`` x ``width`` pixels; ``signed`` and ``members_*``
-    are raw and in model coordinates, of ``shape``, where ``matrix`` leads from the film and the cells of ``grid`` lie.
+    ``map`` (h, w) in [0, 1] lies over the whole image of ``height`` x ``width`` pixels; ``signed`` and ``members_*``
+    are raw and in model coordinates, of ``shape``, where ``matrix`` leads from the image and the cells of ``grid`` lie.
     ``view`` and ``observation`` say whose map it is, should the file be renamed.
     """
     view, attribution = explanation.view, explanation.attribution
-    height, width = view.film.shape
-    whole = positive_share(carry_whole(attribution.signed, view.matrix, view.film.shape))
+    height, width = view.original.shape
+    whole = positive_share(carry_whole(attribution.signed, view.matrix, view.original.shape))
     members = {f"members_{name}": signed for name, signed in attribution.members.items()}
     grid = attribution.manifest.get("grid")
     local = LocalMap(
@@ -55,16 +55,16 @@ def leave_map(path: Path, explanation: Explanation) -> None:
     write_map(path, local, signed=attribution.signed, **whose, **members)
 
 
-def leave_film(folder: Path, canvas: Canvas) -> None:
-    """Writes the film that maps are shown over, without any of its file's metadata."""
-    path = run_files.film(folder, canvas.view.path)
+def export_image(folder: Path, canvas: Canvas) -> None:
+    """Writes the image that maps are shown over, without any of its file's metadata."""
+    path = run_files.image(folder, canvas.view.path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(canvas.film).save(path, quality=QUALITY)
+    Image.fromarray(canvas.original).save(path, quality=QUALITY)
 
 
 def trace_outline(canvas: Canvas, mask: np.ndarray | None) -> list[list[list[float]]]:
-    """The borders of a mask (H, W) as closed lines of (x, y) in shares of the film's width and height."""
-    height, width = canvas.film.shape
+    """The borders of a mask (H, W) as closed lines of (x, y) in shares of the image's width and height."""
+    height, width = canvas.original.shape
     lines = [] if mask is None else [approximate_polygon(line, LOOSE) for line in canvas.outline(mask)]
     return [((line + 0.5) / (width, height)).round(4).tolist() for line in lines]
 
@@ -73,10 +73,10 @@ def _write(folder: Path, name: str, explanation: Explanation, scale: Scale, canv
     """Writes picture and map; returns what the manifest says of them, their places relative to the folder."""
     place = name, explanation.view.path, explanation.observation
     picture, path = run_files.picture(folder, *place), run_files.attribution_map(folder, *place)
-    leave_map(path, explanation)
+    export_map(path, explanation)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    draw_picture(explanation, scale).savefig(picture)
-    height, width = explanation.view.film.shape
+    plot_picture(explanation, scale).savefig(picture)
+    height, width = explanation.view.original.shape
     return {
         "view": explanation.view.path,
         "observation": explanation.observation,
@@ -84,7 +84,7 @@ def _write(folder: Path, name: str, explanation: Explanation, scale: Scale, canv
         "truth": explanation.truth,
         "width": width,
         "height": height,
-        "film": str(run_files.film(folder, explanation.view.path).relative_to(folder)),
+        "image": str(run_files.image(folder, explanation.view.path).relative_to(folder)),
         "outline": trace_outline(canvas, explanation.mask),
         "scale": scale.limit,
         "positive_evidence": not scale.is_silent(explanation.attribution.signed),

@@ -1,4 +1,4 @@
-"""Explainers that failed: what is kept of the others, and what is told."""
+"""Explainers that failed: their errors, and the lines that report them."""
 
 import shutil
 import traceback
@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 
 
@@ -16,14 +16,14 @@ class Failures(dict[str, str]):
     """Why explainers failed, or a step over all of them, by name; each costs its own and no other's.
 
     Args:
-        folder: of the explanations; ``explanations/failed.json`` tells of what failed, down to the traceback.
+        folder: of the explanations; ``explanations/failed.json`` describes each failure, down to the traceback.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.folder = folder
         self.details: dict[str, dict[str, Any]] = {}
-        """By name what the file tells: ``why``, ``where`` and ``mend`` of a problem, ``traceback``, ``explainers``."""
+        """The file's content by name: ``why``, ``where`` and ``hint`` of an error, ``traceback``, ``explainers``."""
 
     @contextmanager
     def catching(self, name: str, half: Path | None = None, explainers: Iterable[str] = ()) -> Iterator[None]:
@@ -35,30 +35,30 @@ class Failures(dict[str, str]):
             yield
         except Exception as error:
             why = f"{type(error).__name__}: {error}".partition("\n")[0]
-            told: dict[str, Any] = {"why": why, "explainers": [*explainers] or [name]}
-            if isinstance(error, ProblemError):
-                told |= {"why": error.what, "where": error.where, "mend": error.mend}
+            entry: dict[str, Any] = {"why": why, "explainers": [*explainers] or [name]}
+            if isinstance(error, UserError):
+                entry |= {"why": error.message, "where": error.where, "hint": error.hint}
             if name not in self:
-                self[name] = told["why"]
-                self.details[name] = told | {"traceback": "".join(traceback.format_exception(error))}
+                self[name] = entry["why"]
+                self.details[name] = entry | {"traceback": "".join(traceback.format_exception(error))}
             if half:
                 shutil.rmtree(half, ignore_errors=True)
 
-    def tell(self, run: Path) -> list[str]:
-        """A line for each, with the mend of a problem, and the command that explains again."""
+    def format_lines(self, run: Path) -> list[str]:
+        """A line for each, with the hint of an error, and the command that explains again."""
         if not self:
             return []
-        names = [*dict.fromkeys(name for told in self.details.values() for name in told["explainers"])]
+        names = [*dict.fromkeys(name for entry in self.details.values() for name in entry["explainers"])]
         folder = run / f"{run_files.EXPLANATIONS}-{names[0]}"
         again = join(["python", "scripts/explain.py", str(run), "--explainer", *names, "--out", str(folder)])
         lines = []
-        for name, told in self.details.items():
-            lines.append(f"warning: {name} failed: {told['why']}")
-            lines += [f"  {part + ':':6} {told[part]}" for part in ("where", "mend") if told.get(part)]
+        for name, entry in self.details.items():
+            lines.append(f"warning: {name} failed: {entry['why']}")
+            lines += [f"  {part + ':':6} {entry[part]}" for part in ("where", "hint") if entry.get(part)]
         return [*lines, f"  the run is finished without that; to explain again: {again}"]
 
     def write(self) -> None:
-        """Leaves what failed; nothing where nothing did, nor where the disk is full: it is told all the same."""
+        """Write the failures; write nothing without a failure or on a full disk: the lines report them all the same."""
         path = self.folder / run_files.FAILED
         with suppress(OSError):
             if self:

@@ -1,4 +1,4 @@
-"""From the model's coordinates back to the film, as it lies in its file: crop and resize undone."""
+"""From the model's coordinates back to the image, as it lies in its file: crop and resize undone."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,16 @@ from torch.nn.functional import grid_sample
 
 
 def carry_back(maps: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Maps (..., h, w) in model coordinates to (..., H, W) on the film, bilinear.
+    """Maps (..., h, w) in model coordinates to (..., H, W) on the image, bilinear.
 
-    What the model did not see of the film is 0: nothing there spoke. For a film that was stretched this is bilinear
+    What the model did not see of the image is 0: nothing there spoke. For an image that was stretched this is bilinear
     upsampling with align_corners=False, as CheXlocalize does it.
 
     Args:
         maps: in the coordinates that ``matrix`` leads to.
-        matrix: (3, 3) affine from film coordinates to those of the maps, (x, y) at pixel centres: for maps as large
+        matrix: (3, 3) affine from image coordinates to those of the maps, (x, y) at pixel centers: for maps as large
             as the input :meth:`chexpert.data.Preprocessing.matrix`.
-        height: H, of the film.
+        height: H, of the image.
         width: W, likewise.
     """
     *lead, h, w = maps.shape
@@ -30,25 +30,25 @@ def carry_back(maps: np.ndarray, matrix: np.ndarray, height: int, width: int) ->
     return (back[0].numpy() * seen).reshape(*lead, height, width)
 
 
-def carry_to(maps: np.ndarray, matrix: np.ndarray, film: Sequence[int], size: Sequence[int]) -> np.ndarray:
-    """Likewise, to a film (H, W) that was resized to ``size`` (h, w): (..., h, w)."""
-    (height, width), (h, w) = film, size
+def carry_to(maps: np.ndarray, matrix: np.ndarray, original: Sequence[int], size: Sequence[int]) -> np.ndarray:
+    """Likewise, to an image (H, W) that was resized to ``size`` (h, w): (..., h, w)."""
+    (height, width), (h, w) = original, size
     return carry_back(maps, matrix @ resize_matrix(h, w, height, width), h, w)
 
 
-def carry_whole(maps: np.ndarray, matrix: np.ndarray, film: Sequence[int]) -> np.ndarray:
-    """Maps over the whole film (H, W), a pixel as large as the model's: (..., h, w).
+def carry_whole(maps: np.ndarray, matrix: np.ndarray, original: Sequence[int]) -> np.ndarray:
+    """Maps over the whole image (H, W), a pixel as large as the model's: (..., h, w).
 
-    Where the film was stretched that is the maps as they are, otherwise they have the film's proportions.
+    Where the image was stretched that is the maps as they are, otherwise they have the image's proportions.
     """
-    height, width = film
+    height, width = original
     h, w = max(1, round(height * matrix[1, 1])), max(1, round(width * matrix[0, 0]))
     if np.allclose(matrix @ resize_matrix(h, w, height, width), np.eye(3), atol=1e-6) and maps.shape[-2:] == (h, w):
         return maps
-    return carry_to(maps, matrix, film, (h, w))
+    return carry_to(maps, matrix, original, (h, w))
 
 
 def resize_matrix(height: int, width: int, to_height: int, to_width: int) -> np.ndarray:
-    """(3, 3) affine, (x, y) at pixel centres, that a film follows when its borders are stretched to another size."""
+    """(3, 3) affine, (x, y) at pixel centers, that an image follows when its borders are stretched to another size."""
     x, y = to_width / width, to_height / height
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1.0]])

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chexpert.data import ViewDataset, get_size
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.metrics import Segmentations
 from chexpert.runs import files as run_files
 
@@ -21,7 +21,7 @@ def find_masks(chosen: str | bool | None, copy: Path) -> Segmentations | None:
         copy: the folder that its images lie below.
 
     Raises:
-        ProblemError: no such file, or not of CheXlocalize's format.
+        UserError: no such file, or not of CheXlocalize's format.
     """
     if chosen is None:
         places = [folder / name for folder in (copy, copy.parent) for name in NAMES]
@@ -33,7 +33,7 @@ def check_masks(dataset: ViewDataset, rows: Iterable[int], masks: Segmentations)
     """Compares the masks of these rows with their images, of which only the headers are read.
 
     Raises:
-        ProblemError: a mask is of another size than its image.
+        UserError: a mask is of another size than its image.
     """
     sizes = {row: masks.size(run_files.view_name(dataset.paths[row])) for row in set(rows)}
     outlined = {row: size for row, size in sizes.items() if size}
@@ -41,6 +41,6 @@ def check_masks(dataset: ViewDataset, rows: Iterable[int], masks: Segmentations)
     wrong = sorted(row for row, size in found.items() if size and size != outlined[row])
     if wrong:
         (height, width), (rows_, columns) = outlined[wrong[0]], found[wrong[0]] or (0, 0)
-        what = f"the mask of {dataset.paths[wrong[0]]} has {height} x {width} pixels, its image {rows_} x {columns}"
+        message = f"the mask of {dataset.paths[wrong[0]]} has {height} x {width} pixels, its image {rows_} x {columns}"
         more = f"; so it is with {len(wrong)} of the {len(outlined)} views that are explained and have masks"
-        raise ProblemError(what + more, where=masks.where, mend=OTHER_SIZE)
+        raise UserError(message + more, where=masks.where, hint=OTHER_SIZE)

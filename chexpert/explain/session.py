@@ -13,7 +13,7 @@ from chexpert.explain.batched_inference import estimate_seconds
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.export import write_explainer
 from chexpert.explain.failures import Failures
-from chexpert.explain.plots import draw_view_sheet
+from chexpert.explain.plots import plot_view_sheet
 from chexpert.explain.quality.scored_views import BATCH, explain_batches
 from chexpert.explain.view import View
 from chexpert.models import Model
@@ -41,7 +41,7 @@ def explain_views(
         folder: for explanations; see :mod:`chexpert.runs.files`.
         only: explain these observations of every view; by default its ``top`` most probable ones.
         top: how many of the most probable observations.
-        failures: notes the explainers that fail, and the others go on; without it, the first failure ends all.
+        failures: notes the explainers that fail, and the others continue; without it, the first failure ends all.
 
     Returns:
         The sheets by their place in the folder: "<explainer>", and "views/<view>" where there are several explainers.
@@ -52,7 +52,7 @@ def explain_views(
     sheets, explained = {}, {}
     for name, explainer in explainers.items():
         with nullcontext() if failures is None else failures.catching(name, half=folder / name):
-            print(f"{name}: {announce(model, explainer, images, outputs)}", flush=True)
+            print(f"{name}: {show_estimate(model, explainer, images, outputs)}", flush=True)
             found = explain_batches(model, explainer, images, outputs)
             own = [
                 [
@@ -64,7 +64,7 @@ def explain_views(
             sheets[name] = write_explainer(folder, name, own)
             explained[name] = own
     for methods in zip(*explained.values(), strict=True):
-        sheet = draw_view_sheet(dict(zip(explained, methods, strict=True)))
+        sheet = plot_view_sheet(dict(zip(explained, methods, strict=True)))
         path = run_files.view_sheet(folder, methods[0][0].view.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.savefig(path)
@@ -97,7 +97,7 @@ def choose_outputs(
     return np.argsort(-probabilities, kind="stable")[:top].tolist()
 
 
-def announce(
+def show_estimate(
     model: Model, explainer: Explainer, images: torch.Tensor, outputs: Sequence[Sequence[int]], more: int = 0
 ) -> str:
     """What is about to start, and how long the model will take, with ``more`` passes: "4 views, about 35 s"."""

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 import torch
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.methods.cam import Cam, EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
 from chexpert.explain.methods.integrated_gradients import IntegratedGradients
@@ -26,7 +26,7 @@ def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: int)
     """Explains an image of a gray ramp by each explainer, with a few passes.
 
     Raises:
-        ProblemError: one of them cannot explain this model; it names the layer, and the explainers that can.
+        UserError: one of them cannot explain this model; it names the layer, and the explainers that can.
     """
     failed = {name: why for name, explainer in explainers.items() if (why := find_fault(model, explainer, size))}
     if not failed:
@@ -34,10 +34,10 @@ def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: int)
     whys = "; ".join(f"{name}: {why}" for name, why in failed.items())
     last = [name for name in failed if (own := of_last(explainers[name])) and not find_fault(model, own, size)]
     works = [kind.name for kind in KINDS if kind.name not in failed and not find_fault(model, kind(), size)]
-    mends = [f"explainer.{name}.stride=null, its map of the last layer" for name in last]
-    what = f"the model ({describe_maps(model, size)}) cannot be explained by {whys}"
-    mends += [f"explainer=[{','.join(works)}], which explain this model", "another backbone or data.size"]
-    raise ProblemError(what, where="explainer", mend="; or ".join(mends))
+    hints = [f"explainer.{name}.stride=null, its map of the last layer" for name in last]
+    message = f"the model ({describe_maps(model, size)}) cannot be explained by {whys}"
+    hints += [f"explainer=[{','.join(works)}], which explain this model", "another backbone or data.size"]
+    raise UserError(message, where="explainer", hint="; or ".join(hints))
 
 
 def find_fault(model: Model, explainer: Explainer, size: int) -> str:
@@ -46,13 +46,13 @@ def find_fault(model: Model, explainer: Explainer, size: int) -> str:
     try:
         if isinstance(explainer, Cam):
             explainer.check(model)
-        found = cheapen(explainer)(model, draw_ramp(size).to(device), [[0]])[0][0]
-    except ProblemError as problem:
-        return problem.what
+        found = cheapen(explainer)(model, make_ramp(size).to(device), [[0]])[0][0]
+    except UserError as error:
+        return error.message
     except Exception as error:
         return f"{type(error).__name__}: {error}".partition("\n")[0]
     if prod(found.manifest.get("grid") or (2,)) == 1:
-        return "its map has one cell, which tells of no place"
+        return "its map has one cell, so it shows no place"
     return "" if np.isfinite(found.signed).all() else "its map is not finite"
 
 
@@ -75,7 +75,7 @@ def cheapen(explainer: Explainer) -> Explainer:
     return cheap
 
 
-def draw_ramp(size: int) -> torch.Tensor:
+def make_ramp(size: int) -> torch.Tensor:
     """(1, 1, size, size) uint8, from black to white."""
     return torch.linspace(0, 255, size * size).reshape(1, 1, size, size).to(torch.uint8)
 
@@ -83,7 +83,7 @@ def draw_ramp(size: int) -> torch.Tensor:
 def describe_maps(model: Model, size: int) -> str:
     """The layer of each member, with channels and cells."""
     with torch.no_grad():
-        maps = model.eval().feature_maps(draw_ramp(size).to(next(model.parameters()).device))
+        maps = model.eval().feature_maps(make_ramp(size).to(next(model.parameters()).device))
     return ", ".join(
         f"{model.members[name].layer_at()}: {' x '.join(map(str, own.shape[1:]))}" for name, own in maps.items()
     )

@@ -10,31 +10,31 @@ import torch
 
 from chexpert.data import Preprocessing, ViewDataset, read_gray
 from chexpert.data.preprocessing import LEAST_SIDE
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain.geometry import carry_back
 from chexpert.explain.masks import OTHER_SIZE
 from chexpert.metrics import Segmentations
 from chexpert.runs import files as run_files
 
-FILM = "give the JPEG, PNG, TIFF or DICOM of a radiograph"
+IMAGE = "give the JPEG, PNG, TIFF or DICOM of a radiograph"
 
 
 @dataclass(frozen=True)
 class View:
-    """One film.
+    """One image.
 
     Attributes:
         path: as the CSV has it, or of the image file.
         image: (1, S, S) uint8, what the model sees.
-        film: (H, W) uint8, every pixel of its file, turned as its EXIF says.
-        matrix: (3, 3) affine from film coordinates to the model's.
+        image: (H, W) uint8, every pixel of its file, turned as its EXIF says.
+        matrix: (3, 3) affine from image coordinates to the model's.
         truth: 1 or 0 by observation; one that is blank or uncertain is not in it.
         masks: (H, W) bool by observation, where a finding was outlined.
     """
 
     path: str
     image: torch.Tensor
-    film: np.ndarray
+    original: np.ndarray
     matrix: np.ndarray
     truth: Mapping[str, int] = field(default_factory=dict)
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -45,24 +45,24 @@ class View:
         return run_files.view_name(self.path)
 
     def carry_back(self, maps: np.ndarray) -> np.ndarray:
-        """Maps (..., S, S) in model coordinates to (..., H, W) on the film."""
-        return carry_back(maps, self.matrix, *self.film.shape)
+        """Maps (..., S, S) in model coordinates to (..., H, W) on the image."""
+        return carry_back(maps, self.matrix, *self.original.shape)
 
 
 def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View:
     """The view in an image file, of which nothing else is known.
 
     Raises:
-        ProblemError: the file is missing or cannot be read as a film.
+        UserError: the file is missing or cannot be read as an image.
     """
     try:
         gray, notes = replace(preprocessing, least=LEAST_SIDE).read_noted(file)
-        film, image = read_gray(file), torch.from_numpy(gray)[None]
-    except ProblemError as problem:
-        raise ProblemError(problem.what, where=problem.where, mend=FILM) from problem
+        original, image = read_gray(file), torch.from_numpy(gray)[None]
+    except UserError as error:
+        raise UserError(error.message, where=error.where, hint=IMAGE) from error
     for note in notes:
         print(f"flagged: {file}: {note}", file=sys.stderr)
-    return View(path, image, film, preprocessing.matrix(*film.shape))
+    return View(path, image, original, preprocessing.matrix(*original.shape))
 
 
 def find_view(
@@ -71,22 +71,24 @@ def find_view(
     """The view in a row of a data set, with its labels and masks; None where it cannot be read and may be skipped.
 
     Raises:
-        ProblemError: a mask is of another size than the film.
+        UserError: a mask is of another size than the image.
     """
     batch = dataset[(0, row)]
     if not batch.paths:
         return None
-    film = read_gray(dataset.files[row])
+    original = read_gray(dataset.files[row])
     labels, known = batch.targets[0].tolist(), batch.mask[0].tolist()
     truth = {name: int(labels[c]) for c, name in enumerate(observations) if known[c]}
     path = batch.paths[0]
     outlined = masks.masks(run_files.view_name(path)) if masks else {}
     for name, mask in outlined.items():
-        _check_size(mask, film, path, name)
-    return View(path, batch.images[0], film, dataset.preprocessing.matrix(*film.shape), truth, outlined)
+        _check_size(mask, original, path, name)
+    return View(path, batch.images[0], original, dataset.preprocessing.matrix(*original.shape), truth, outlined)
 
 
-def _check_size(mask: np.ndarray, film: np.ndarray, path: str, observation: str) -> None:
-    if mask.shape != film.shape:
-        what = f"the mask of {observation} has {mask.shape[0]} x {mask.shape[1]} pixels, the film {film.shape[0]} x"
-        raise ProblemError(f"{what} {film.shape[1]}", where=path, mend=OTHER_SIZE)
+def _check_size(mask: np.ndarray, original: np.ndarray, path: str, observation: str) -> None:
+    if mask.shape != original.shape:
+        message = (
+            f"the mask of {observation} has {mask.shape[0]} x {mask.shape[1]} pixels, the image {original.shape[0]} x"
+        )
+        raise UserError(f"{message} {original.shape[1]}", where=path, hint=OTHER_SIZE)

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from chexpert.data import ViewDataset
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain.view import View, find_view
 from chexpert.metrics import Segmentations
 
 
 def choose_rows(dataset: ViewDataset, paths: Sequence[str] | None, count: int, seed: int) -> list[int]:
-    """Rows of the views to explain: those of ``paths``, or ``count`` drawn by seed among the views with a finding.
+    """Rows of the views to explain: those of ``paths``, or ``count`` sampled by seed among the views with a finding.
 
     Raises:
-        ProblemError: a path is not there.
+        UserError: a path is not there.
     """
     if paths is not None:
         return [find_row(dataset, path) for path in paths]
@@ -28,8 +28,8 @@ def find_row(dataset: ViewDataset, path: str) -> int:
     """The row of a path given in full or from the patient's folder on."""
     rows = [row for row, listed in enumerate(dataset.paths) if listed == path or listed.endswith("/" + path)]
     if len(rows) != 1:
-        what = f"{'several' if rows else 'no'} validation views of this path: {path}"
-        raise ProblemError(what, where="explain.views", mend="give Path values of valid.csv, of the chosen data.views")
+        message = f"{'several' if rows else 'no'} validation views of this path: {path}"
+        raise UserError(message, where="explain.views", hint="give Path values of valid.csv, of the chosen data.views")
     return rows[0]
 
 

@@ -1,10 +1,10 @@
-"""The average of what several checkpoints, or files of predictions, say of the same films."""
+"""The average of what several checkpoints, or files of predictions, say of the same images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation import Named, to_studies
 from chexpert.evaluation.ensemble import average
 from chexpert.inference.member_scores import Watch, read_members
@@ -31,7 +31,7 @@ class Ensemble:
         optimistic: members whose epoch was chosen on the very rows that they score here.
         how: ``mean`` or ``rank``.
         short: runs that kept fewer checkpoints than were asked for, and how many.
-        labels: what a run among the members was judged by on these rows; None where there is none.
+        labels: what a run among the members was evaluated by on these rows; None where there is none.
     """
 
     predictions: Named
@@ -65,18 +65,18 @@ def ensemble(
         watch: shows progress.
 
     Raises:
-        ProblemError: members of different observations or rows, or one that cannot be read.
+        UserError: members of different observations or rows, or one that cannot be read.
     """
     own = lists if isinstance(lists, Mapping) else {"": lists}
     members = {name: find_members(paths, top_k) for name, paths in own.items()}
     files = list(dict.fromkeys(path for paths in members.values() for path in paths))
-    read = {path: settle_level(told, level, views) for path, told in read_members(files, split, watch)}
+    read = {path: resolve_level(scores, level, views) for path, scores in read_members(files, split, watch)}
     if not isinstance(lists, Mapping):
         members = dict.fromkeys(share_observations([read[path] for path in files]), files)
-    told = average({name: [read[path] for path in paths] for name, paths in members.items()}, how)
+    averaged = average({name: [read[path] for path in paths] for name, paths in members.items()}, how)
     chosen = {path: find_choice(path) for path in files}
     return Ensemble(
-        told, members, chosen,
+        averaged, members, chosen,
         [path for path in files if chosen[path] and chosen[path] == find_split(path, split)],
         how, find_short([path for paths in own.values() for path in paths], top_k), find_labels(files, split),
     )  # fmt: skip
@@ -89,7 +89,7 @@ def find_short(paths: Sequence[Path], top_k: int | None) -> dict[Path, int]:
 
 
 def find_labels(files: Sequence[Path], split: str) -> Path | None:
-    """The labels that a run among the members was judged by on the rows of the ensemble."""
+    """The labels that a run among the members was evaluated by on the rows of the ensemble."""
     named = [(find_run(file), find_split(file, split)) for file in files]
     found = [run_files.labels(run, own) for run, own in named if run and own]
     return next((path for path in found if path.is_file()), None)
@@ -100,25 +100,26 @@ def share_observations(members: Sequence[Named]) -> list[str]:
     first = members[0]
     for member in members[1:]:
         if differ := set(first.columns) ^ set(member.columns):
-            what = f"members of different observations: {', '.join(sorted(differ))} only in one"
-            mend = "take members of the same observations, or list those of each: --members FILE"
-            raise ProblemError(what, where=f"{first.path} and {member.path}", mend=mend)
+            message = f"members of different observations: {', '.join(sorted(differ))} only in one"
+            hint = "take members of the same observations, or list those of each: --members FILE"
+            raise UserError(message, where=f"{first.path} and {member.path}", hint=hint)
     return list(first.columns)
 
 
-def settle_level(member: Named, level: str, views: str) -> Named:
+def resolve_level(member: Named, level: str, views: str) -> Named:
     """The member's scores of views or of studies."""
     if level == "image" and member.key == "Study":
-        what = "scores of studies, where those of single views are averaged"
-        raise ProblemError(what, where=str(member.path), mend="average studies: --level study")
+        message = "scores of studies, where those of single views are averaged"
+        raise UserError(message, where=str(member.path), hint="average studies: --level study")
     return to_studies(member, views) if level == "study" else member
 
 
 def describe_ensemble(made: Ensemble) -> str:
-    """What was averaged, how its members were chosen, and what that means for figures of it."""
-    told, files = made.predictions, list(made.chosen_on)
-    rows = "studies" if told.key == "Study" else "single views"
-    lines = [f"ensemble:      {made.how} of {len(files)} member{'s' * (len(files) > 1)}, {len(told.names):,} {rows}"]
+    """Describe an ensemble: its members, how they were chosen, and what that means for its metrics."""
+    averaged, files = made.predictions, list(made.chosen_on)
+    rows = "studies" if averaged.key == "Study" else "single views"
+    members = f"{len(files)} member{'s' * (len(files) > 1)}"
+    lines = [f"ensemble:      {made.how} of {members}, {len(averaged.names):,} {rows}"]
     lines += [f"  {file}  {describe_choice(file, chosen)}" for file, chosen in made.chosen_on.items()]
     if any(len(paths) < len(files) for paths in made.members.values()):
         lines += [f"  {name}: {', '.join(map(str, paths))}" for name, paths in made.members.items()]
@@ -126,11 +127,11 @@ def describe_ensemble(made: Ensemble) -> str:
 
 
 def list_notes(made: Ensemble) -> list[str]:
-    """What whoever reads figures of the ensemble must know."""
+    """List what a reader of the ensemble's metrics must know."""
     notes = [f"{run} kept only {count}; train with keep=N for more" for run, count in made.short.items()]
     if made.optimistic:
-        what = f"epochs of {len(made.optimistic)} of {len(made.chosen_on)} members were chosen on these same films"
-        notes.append(f"{what}: figures of the ensemble on them are optimistic")
+        message = f"epochs of {len(made.optimistic)} of {len(made.chosen_on)} members were chosen on these same images"
+        notes.append(f"{message}: metrics of the ensemble on them are optimistic")
     if any(map(is_synthetic_path, made.chosen_on)):
         notes.append(NOTE)
     if made.how == "rank":

@@ -1,4 +1,4 @@
-"""What can be asked of a finished run: to explain its views, or any films, again or by other explainers."""
+"""What can be asked of a finished run: to explain its views, or any images, again or by other explainers."""
 
 import difflib
 import os
@@ -14,14 +14,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chexpert.checkpoints import Loaded, load
-from chexpert.config import GROUPS, ExplainConfig, build, check_targets, find_explain_problems, tell_unknown
-from chexpert.data import CheXpertDataModule, LabelPolicy, telling_dead_workers
+from chexpert.config import GROUPS, ExplainConfig, build, check_targets, find_explain_errors, unknown_key_error
+from chexpert.data import CheXpertDataModule, LabelPolicy, raising_dead_workers
 from chexpert.data.sources.detect_layout import find_layout
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain import (
     Explainer,
+    ExplainerEvaluation,
     Failures,
-    Judging,
     Rows,
     View,
     choose_rows,
@@ -64,7 +64,7 @@ def explain_run(
         The folder of the explanations, and which explainers failed; the others have left theirs.
 
     Raises:
-        ProblemError: something the user can mend; nothing is then written.
+        UserError: something the user can fix; nothing is then written.
     """
     folder = find_folder(run, out)
     loaded = load(run)
@@ -84,10 +84,10 @@ def explain_run(
     if salt and any(is_hash(view.path) for view in views):
         run_files.write_text(folder / run_files.IDS, f"{HASH_NOTE}\n")
     if data and choice["score"]:
-        judge = Judging(choice["score"], choice["passes"], loaded.config["seed"])
+        evaluate = ExplainerEvaluation(choice["score"], choice["passes"], loaded.config["seed"])
         masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)
         left = {name: explainer for name, explainer in built.items() if name not in failures}
-        judge(model, left, data.datasets["valid"], rows, loaded.observations, masks, folder, failures)
+        evaluate(model, left, data.datasets["valid"], rows, loaded.observations, masks, folder, failures)
     failures.write()
     return folder, failures
 
@@ -98,7 +98,7 @@ def place(model: Model) -> Model:
 
 
 def prepare(loaded: Loaded) -> Model:
-    """The model where it is to run, in the memory format in which it was judged: another one adds up otherwise."""
+    """The model where it is to run, in the memory format in which it was evaluated: another one adds up otherwise."""
     model = place(loaded.model)
     return model.to(memory_format=torch.channels_last) if loaded.config["channels_last"] else model
 
@@ -124,10 +124,10 @@ def find_folder(run: Path, out: Path | None, name: str = run_files.EXPLANATIONS)
     """Where explanations, or others of this ``name``, go: a folder that is not there yet, or empty."""
     folder = out or find_home(run) / name
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        mend = "give a new folder: --out FOLDER"
-        raise ProblemError(f"there are {name} already, and nothing is overwritten", where=str(folder), mend=mend)
+        hint = "give a new folder: --out FOLDER"
+        raise UserError(f"there are {name} already, and nothing is overwritten", where=str(folder), hint=hint)
     if blocked := next((above for above in folder.absolute().parents if above.exists() and not above.is_dir()), None):
-        raise ProblemError(f"{blocked} is no folder", where=str(folder), mend="give another: --out FOLDER")
+        raise UserError(f"{blocked} is no folder", where=str(folder), hint="give another: --out FOLDER")
     return folder
 
 
@@ -141,15 +141,15 @@ def try_folder(folder: Path) -> None:
     """Makes a folder and a passing file in it, before the work that fills it.
 
     Raises:
-        ProblemError: it cannot be written.
+        UserError: it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        what = f"cannot be written: {error.strerror}"
-        raise ProblemError(what, where=str(folder), mend="give another: --out FOLDER") from error
+        message = f"cannot be written: {error.strerror}"
+        raise UserError(message, where=str(folder), hint="give another: --out FOLDER") from error
 
 
 def compose_settings(
@@ -168,37 +168,40 @@ def compose_settings(
             OmegaConf.from_dotlist(list(overrides)),
         )
     except OmegaConfBaseException as error:
-        what, mend = str(error).splitlines()[0], "python train.py --help lists the settings explain... and explainer..."
-        raise ProblemError(what, where=" ".join(overrides) or "the run's config", mend=mend) from error
+        message, hint = (
+            str(error).splitlines()[0],
+            "python train.py --help lists the settings explain... and explainer...",
+        )
+        raise UserError(message, where=" ".join(overrides) or "the run's config", hint=hint) from error
     plain: dict[str, Any] = OmegaConf.to_container(settings)  # type: ignore[assignment]
     if other := [key for key in plain if key not in ("explainer", "explain")]:
-        raise tell_unknown(other[0], "the settings of scripts/explain.py", ["explainer", "explain"])
+        raise unknown_key_error(other[0], "the settings of scripts/explain.py", ["explainer", "explain"])
     check_settings(plain["explainer"], plain["explain"], explainers)
     return plain["explainer"], plain["explain"]
 
 
 def check_settings(nodes: Mapping[str, Any], choice: Mapping[str, Any], explainers: Sequence[str]) -> None:
     """Refuses settings that cannot be, all at once."""
-    problems = list(map(str, find_explain_problems(choice)))
+    errors = list(map(str, find_explain_errors(choice)))
     for name, node in nodes.items():
         if name not in explainers:
-            mend = f"choose it too, or leave it out: --explainer {' '.join([*explainers, name])}"
-            problem = ProblemError("set, but not chosen", where=f"explainer.{name}", mend=mend)
-            problems.append(str(problem))
+            hint = f"choose it too, or leave it out: --explainer {' '.join([*explainers, name])}"
+            error = UserError("set, but not chosen", where=f"explainer.{name}", hint=hint)
+            errors.append(str(error))
         else:
-            problems += map(str, check_targets(node, f"explainer.{name}"))
-    if problems:
-        raise ProblemError("\n".join(problems))
+            errors += map(str, check_targets(node, f"explainer.{name}"))
+    if errors:
+        raise UserError("\n".join(errors))
 
 
 def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: str = "--explainer") -> None:
     """Refuses a name that is not known, and one that stands twice."""
     if wrong := [name for name in names if name not in known]:
         close = [match for name in wrong for match in difflib.get_close_matches(name, known, n=1)]
-        mend = f"did you mean {', '.join(close)}?" if close else f"one of {', '.join(known)}"
-        raise ProblemError(f"not {kind}: {', '.join(wrong)}", where=where, mend=mend)
+        hint = f"did you mean {', '.join(close)}?" if close else f"one of {', '.join(known)}"
+        raise UserError(f"not {kind}: {', '.join(wrong)}", where=where, hint=hint)
     if len(set(names)) < len(names):
-        raise ProblemError(f"twice the same: {', '.join(names)}", where=where, mend="name each once")
+        raise UserError(f"twice the same: {', '.join(names)}", where=where, hint="name each once")
 
 
 def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:
@@ -212,8 +215,8 @@ def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) 
     ):
         for row, key in enumerate(keys):
             if (first := keys.index(key)) < row:
-                mend = "give each image once; two of one name in two calls with --out"
-                raise ProblemError(f"{images[first]} and {images[row]} are {kind}", where="images", mend=mend)
+                hint = "give each image once; two of one name in two calls with --out"
+                raise UserError(f"{images[first]} and {images[row]} are {kind}", where="images", hint=hint)
     return [open_view(name, image, loaded.preprocessing) for name, image in zip(called, images, strict=True)]
 
 
@@ -225,12 +228,12 @@ def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, 
         print(f"note: explain.count={choice['count']}, and valid has {len(rows):,} views", file=sys.stderr)
     views = find_views(dataset, rows, loaded.observations, masks)
     if not views:
-        what, mend = f"none of the {len(rows)} chosen views can be read", "choose others, or more: explain.count=N"
-        raise ProblemError(what, where="explain.views", mend=mend)
+        message, hint = f"none of the {len(rows)} chosen views can be read", "choose others, or more: explain.count=N"
+        raise UserError(message, where="explain.views", hint=hint)
     return views
 
 
-@telling_dead_workers()
+@raising_dead_workers()
 def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
     """Probabilities, labels and mask (N, C) of the validation views that can be read."""
     device, rows = next(model.parameters()).device, []
@@ -242,7 +245,7 @@ def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
 
 
 def open_data(
-    loaded: Loaded, root: Path | None = None, *, mend: str = "restore them, or give images to explain",
+    loaded: Loaded, root: Path | None = None, *, hint: str = "restore them, or give images to explain",
     learned: bool = False, test: bool = False,
 ) -> CheXpertDataModule:  # fmt: skip
     """The validation views of the data that a run was trained on, or of another copy read in the same way.
@@ -250,24 +253,24 @@ def open_data(
     Args:
         loaded: the run's model.
         root: of the other copy.
-        mend: what to do where the run's own data are gone.
+        hint: what to do where the run's own data are gone.
         learned: with the training views as the run learned them, where the copy has such.
         test: with the test set, where the run had it or else beside the other views.
     """
-    # what only training and judging need may be gone: label files, the test set, the decoded films
+    # what only training and evaluation need may be gone: label files, the test set, the decoded images
     node = loaded.config["data"] | {"cache": None}
     node["test"] = test and (node.get("test") or True)
     node |= {"root": str(root), "manifest": None} if root else {}
     try:
-        if problems := list(map(str, check_targets(node, "data"))):
-            raise ProblemError("\n".join(problems))
+        if errors := list(map(str, check_targets(node, "data"))):
+            raise UserError("\n".join(errors))
         labels = build(loaded.config["labels"], "labels") if learned else LabelPolicy("ignore")
         given = {"observations": loaded.observations, "seed": loaded.config["seed"]}
         data: CheXpertDataModule = build(node, "data", labels=labels, **given)
         data.setup("fit" if learned and "train" in find_layout(data.root, data.variant).tables else "validate")
-    except ProblemError as problem:
+    except UserError as error:
         if root:
             raise
-        what = f"the data of the run cannot be read: {problem.what}"
-        raise ProblemError(what, where=problem.where, mend=mend) from problem
+        message = f"the data of the run cannot be read: {error.message}"
+        raise UserError(message, where=error.where, hint=hint) from error
     return data

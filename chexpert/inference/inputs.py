@@ -1,4 +1,4 @@
-"""Which films are to be predicted: those of a table, a folder, or named one by one."""
+"""Which images are to be predicted: those of a table, a folder, or named one by one."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.data.sources.file_types import IMAGE_ENDINGS, UNKNOWN, recognize_file
 from chexpert.data.sources.image_files import find_images
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs.anonymize import find_public, is_public
 from chexpert.tables.csv_text import read_records
 
@@ -16,7 +16,7 @@ NAMED = 5  # files that are named where there is no image
 
 
 @dataclass(frozen=True)
-class Film:
+class InputImage:
     """One image to predict.
 
     Attributes:
@@ -31,12 +31,12 @@ class Film:
 
     @property
     def study(self) -> str:
-        """CheXpert's study, as the name spells it; any other film is its own: nothing tells which belong together."""
+        """CheXpert's study, as the name spells it; any other image is its own: nothing shows which belong together."""
         return self.name.rpartition("/")[0] if find_public(self.name) else self.name
 
 
-def find_films(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[Film], dict[str, str]]:
-    """The films of one table (.csv), one folder, or several files, in the order of the input, folders sorted.
+def list_images(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[InputImage], dict[str, str]]:
+    """The images of one table (.csv), one folder, or several files, in the order of the input, folders sorted.
 
     And what was left aside, since it is no image: its name, and what it is.
 
@@ -45,26 +45,26 @@ def find_films(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[Film
         roots: folders in which the paths of a table are looked for, the first that has them.
 
     Raises:
-        ProblemError: an input is not there, a table is none, or nothing is left.
+        UserError: an input is not there, a table is none, or nothing is left.
     """
     first = inputs[0]
     if len(inputs) > 1 and (wrong := [path for path in inputs if path.is_dir() or is_table(path)]):
-        what = "one table, one folder, or image files"
-        raise ProblemError(what, where=str(wrong[0]), mend="give one input at a time")
+        message = "one table, one folder, or image files"
+        raise UserError(message, where=str(wrong[0]), hint="give one input at a time")
     if gone := next((path for path in inputs if not path.exists()), None):
-        raise ProblemError("no such file or folder", where=str(gone), mend="give a table, a folder or image files")
+        raise UserError("no such file or folder", where=str(gone), hint="give a table, a folder or image files")
     aside: dict[str, str] = {}
     if is_table(first):
-        films = list(read_films(first, roots))
+        images = list(read_images(first, roots))
     else:
-        films = list(open_films(list_folder(first) if first.is_dir() else inputs, first, aside))
-    names = [find_public(film.name) or film.name for film in films]
+        images = list(open_images(list_folder(first) if first.is_dir() else inputs, first, aside))
+    names = [find_public(image.name) or image.name for image in images]
     if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
-        raise ProblemError(f"given twice: {twice}", where=str(first), mend="keep one of each")
-    if not films:
-        what = "no image" + "".join(f"; {name} is {kind}" for name, kind in list(aside.items())[:NAMED])
-        raise ProblemError(what, where=str(first), mend="give images: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or DICOM")
-    return films, aside
+        raise UserError(f"given twice: {twice}", where=str(first), hint="keep one of each")
+    if not images:
+        message = "no image" + "".join(f"; {name} is {kind}" for name, kind in list(aside.items())[:NAMED])
+        raise UserError(message, where=str(first), hint="give images: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or DICOM")
+    return images, aside
 
 
 def is_table(path: Path) -> bool:
@@ -72,39 +72,47 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def open_films(paths: Iterable[Path], top: Path, aside: dict[str, str]) -> Iterator[Film]:
-    """The film in each file that may be an image, by its content; what is none is put ``aside``, with what it is.
+def open_images(paths: Iterable[Path], top: Path, aside: dict[str, str]) -> Iterator[InputImage]:
+    """The image in each file that may be an image, by its content; what is none is put ``aside``, with what it is.
 
     Args:
         paths: of files, and of links to folders.
         top: hidden is what has a name with a dot below it.
-        aside: is filled while the films are taken.
+        aside: is filled while the images are taken.
     """
     for path in paths:
-        name = name_film(path)
+        name = name_image(path)
         if not path.is_file():
             linked = path.is_symlink() and path.is_dir()
-            yield Film(name, None, "a link to a folder, which is not followed") if linked else Film(name, None)
+            yield (
+                InputImage(name, None, "a link to a folder, which is not followed")
+                if linked
+                else InputImage(name, None)
+            )
             continue
         try:
-            what, image = recognize_file(path)
-        except OSError as error:  # it may be a film, and is then listed with those that cannot be read
-            yield Film(name, None, f"this image cannot be read: {error}")
+            message, image = recognize_file(path)
+        except OSError as error:  # it may be an image, and is then listed with those that cannot be read
+            yield InputImage(name, None, f"this image cannot be read: {error}")
             continue
         hidden = top.is_dir() and any(part.startswith(".") for part in path.relative_to(top).parts)
         if not image:
-            aside[name] = what
-        elif hidden and what == UNKNOWN and path.suffix.lower() not in IMAGE_ENDINGS:
+            aside[name] = message
+        elif hidden and message == UNKNOWN and path.suffix.lower() not in IMAGE_ENDINGS:
             aside[name] = "hidden, and of no known format"
         else:
-            yield Film(name, None, "hidden: give the file itself, or rename it") if hidden else Film(name, str(path))
+            yield (
+                InputImage(name, None, "hidden: give the file itself, or rename it")
+                if hidden
+                else InputImage(name, str(path))
+            )
 
 
-def name_film(path: PurePath) -> str:
-    """CheXpert's own name of the film in a file, or the path; with slashes on every system.
+def name_image(path: PurePath) -> str:
+    """CheXpert's own name of the image in a file, or the path; with slashes on every system.
 
     >>> from pathlib import PureWindowsPath
-    >>> name_film(PureWindowsPath(r"C:\\data\\valid\\patient64541\\study1\\view1_frontal.jpg"))
+    >>> name_image(PureWindowsPath(r"C:\\data\\valid\\patient64541\\study1\\view1_frontal.jpg"))
     'valid/patient64541/study1/view1_frontal.jpg'
     """
     return find_public(path.as_posix()) or path.as_posix()
@@ -117,7 +125,7 @@ def list_folder(folder: Path) -> list[Path]:
         OSError: a folder in it cannot be listed.
     """
 
-    def stop(error: OSError) -> None:  # os.walk would leave its films out and not say so
+    def stop(error: OSError) -> None:  # os.walk would leave its images out and not say so
         raise error
 
     found: list[Path] = []
@@ -127,20 +135,20 @@ def list_folder(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def read_films(table: Path, roots: Sequence[Path]) -> Iterator[Film]:
-    """The films of a table with the one column Path, as CheXpert's competition gives it (others are not read)."""
+def read_images(table: Path, roots: Sequence[Path]) -> Iterator[InputImage]:
+    """The images of a table with the one column Path, as CheXpert's competition gives it (others are not read)."""
     records = read_records(table)
     column = next((name for name in records.header if name.lower() == "path"), None)
     if not records.rows or column is None:
-        raise ProblemError("no column Path, or no row", where=str(table), mend="name the films by Path, a row each")
-    records.notes.tell()
+        raise UserError("no column Path, or no row", where=str(table), hint="name the images by Path, a row each")
+    records.notes.print()
     names = [name if _is_below(name) else find_own(name) or name for name in records.column(column)]
     for line, name in zip(records.lines, names, strict=True):
         if not _is_below(name):
-            mend = "paths in a table are relative to --root"
-            raise ProblemError(f"not a path below a root: {name!r}", where=f"{table}, line {line}", mend=mend)
+            hint = "paths in a table are relative to --root"
+            raise UserError(f"not a path below a root: {name!r}", where=f"{table}, line {line}", hint=hint)
     files = place(names, roots)
-    return (Film(name, files[name]) for name in names)
+    return (InputImage(name, files[name]) for name in names)
 
 
 def _is_below(name: str) -> bool:
@@ -179,7 +187,7 @@ def _by_layout(root: Path, names: Sequence[str]) -> dict[str, str]:
     """Where this form of CheXpert (AIMI's batches, flat, ...) has a view."""
     try:
         layout = find_layout(root)
-    except ProblemError:  # no copy of CheXpert: then these films are not there
+    except UserError:  # no copy of CheXpert: then these images are not there
         return {}
     found = {}
     for name in names:

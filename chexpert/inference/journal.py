@@ -1,4 +1,4 @@
-"""What has been predicted so far, kept beside the output until that is whole: a command that was stopped goes on."""
+"""The predictions so far, kept beside the output until that is complete: a stopped command resumes from them."""
 
 import hashlib
 import json
@@ -7,26 +7,26 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from chexpert.errors import ProblemError
-from chexpert.inference.inputs import Film
+from chexpert.errors import UserError
+from chexpert.inference.inputs import InputImage
 
 
 class Journal:
-    """Probabilities by the number of their film in the input; no name stands here.
+    """Probabilities by the number of their image in the input; no name stands here.
 
     Args:
         output: beside which it lies, as ``<output>.part``.
         key: of what makes a probability what it is; a journal of another key is refused.
-        films: how many there are.
-        width: how many probabilities a film has.
+        images: how many there are.
+        width: how many probabilities an image has.
     """
 
-    def __init__(self, output: Path, key: str, films: int, width: int) -> None:
+    def __init__(self, output: Path, key: str, images: int, width: int) -> None:
         self.path, self.key = output.with_name(f"{output.name}.part"), key
-        self.films, self.width = films, width
+        self.images, self.width = images, width
         self.done: dict[int, list[float]] = {}
         self.flagged: dict[int, str] = {}
-        """Of films that are done, why they should be looked at."""
+        """Of images that are done, why they should be looked at."""
 
     def __enter__(self) -> "Journal":
         """Reads what is there; a last line that was cut off is done again."""
@@ -48,7 +48,7 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
     def add(self, rows: Mapping[int, Sequence[float]], flagged: Mapping[int, str] = MappingProxyType({})) -> None:
-        """Keeps the probabilities of further films, and why some of them should be looked at."""
+        """Keeps the probabilities of further images, and why some of them should be looked at."""
         self.done |= {number: list(row) for number, row in rows.items()}
         self.flagged |= flagged
         self._write(rows, flagged)
@@ -59,7 +59,7 @@ class Journal:
         self.path.unlink()
 
     def _write(self, rows: Mapping[int, Sequence[float]], flagged: Mapping[int, str]) -> None:
-        self.file.writelines(f"{json.dumps({'film': number, 'flag': why})}\n" for number, why in flagged.items())
+        self.file.writelines(f"{json.dumps({'image': number, 'flag': why})}\n" for number, why in flagged.items())
         self.file.writelines(f"{json.dumps([number, *row])}\n" for number, row in rows.items())
         self.file.flush()
 
@@ -68,8 +68,8 @@ class Journal:
         if not head:
             return  # killed before it held anything
         if head != json.dumps({"key": self.key}):
-            what = "another model's, input's or option's unfinished predictions lie there"
-            raise ProblemError(what, where=str(self.path), mend="remove the file, or give another output")
+            message = "another model's, input's or option's unfinished predictions lie there"
+            raise UserError(message, where=str(self.path), hint="remove the file, or give another output")
         for line in lines:
             if row := self._parse(line):
                 self.done[row[0]] = row[1:]
@@ -77,31 +77,31 @@ class Journal:
                 self.flagged |= flag
 
     def _parse(self, line: str) -> list[Any] | None:
-        """Number and probabilities of a film; None where the line is damaged: the film is then done again."""
+        """Number and probabilities of an image; None where the line is damaged: the image is then done again."""
         try:
             row = json.loads(line)
         except ValueError:
             return None
         whole = isinstance(row, list) and len(row) == 1 + self.width and type(row[0]) is int
-        known = whole and 0 <= row[0] < self.films and all(type(p) is float and 0 <= p <= 1 for p in row[1:])
+        known = whole and 0 <= row[0] < self.images and all(type(p) is float and 0 <= p <= 1 for p in row[1:])
         return row if known else None
 
 
 def _parse_flag(line: str) -> dict[int, str]:
-    """The flag of a film; none where the line is damaged, whose film is then done again."""
+    """The flag of an image; none where the line is damaged, whose image is then done again."""
     try:
-        told = json.loads(line)
-        return {int(told["film"]): str(told["flag"])}
+        entry = json.loads(line)
+        return {int(entry["image"]): str(entry["flag"])}
     except (ValueError, TypeError, KeyError):
         return {}
 
 
-def find_key(checkpoint: Path, films: Iterable[Film], **options: Any) -> str:
-    """Of the weights, the films (by name, size and time of change) and the options that change a probability."""
+def find_key(checkpoint: Path, images: Iterable[InputImage], **options: Any) -> str:
+    """Of the weights, the images (by name, size and time of change) and the options that change a probability."""
     with checkpoint.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    for film in films:
-        stat = Path(film.file).stat() if film.file else None
-        digest.update(json.dumps([film.name, stat and stat.st_size, stat and stat.st_mtime_ns]).encode())
+    for image in images:
+        stat = Path(image.file).stat() if image.file else None
+        digest.update(json.dumps([image.name, stat and stat.st_size, stat and stat.st_mtime_ns]).encode())
     digest.update(json.dumps(options, sort_keys=True).encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""From checkpoints to scores: models that are shown the same films see each batch together."""
+"""From checkpoints to scores: models that are shown the same images see each batch together."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,23 +9,23 @@ import numpy as np
 import torch
 
 from chexpert.checkpoints import load, read_checkpoint
-from chexpert.data import CheXpertDataModule, telling_dead_workers
-from chexpert.errors import ProblemError
+from chexpert.data import CheXpertDataModule, raising_dead_workers
+from chexpert.errors import UserError
 from chexpert.evaluation import Named, read_predictions
 from chexpert.inference.explain import open_data, prepare
 from chexpert.runs import files as run_files
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
-"""Goes through batches, and tells how far it is."""
+"""Iterates over batches, and shows the progress."""
 AT_ONCE = 8
-"""Models that see a batch while it is there: in memory together, and films are decoded once for all of them."""
+"""Models that see a batch while it is there: in memory together, and images are decoded once for all of them."""
 IRRELEVANT = ("augmentation", "cache", "workers", "test")
 """Settings of the data that do not change what a model is shown."""
 GONE = "restore them, or average the predictions that the runs left: RUN/predictions/<split>.csv"
 
 
 def read_members(files: Sequence[Path], split: str, watch: Watch) -> Iterator[tuple[Path, Named]]:
-    """Each member's scores, in no order: predictions as they lie there, checkpoints as their films make them."""
+    """Each member's scores, in no order: predictions as they lie there, checkpoints as their images make them."""
     groups: dict[str, list[Path]] = {}
     for file in files:
         if file.suffix == ".csv":
@@ -39,30 +39,30 @@ def read_members(files: Sequence[Path], split: str, watch: Watch) -> Iterator[tu
 
 
 def find_input(checkpoint: Path, split: str) -> str:
-    """What decides which films a checkpoint is shown, and how: those for which it is equal are read once."""
+    """What decides which images a checkpoint is shown, and how: those for which it is equal are read once."""
     config = read_checkpoint(checkpoint)[0]["config"]
     data = {key: value for key, value in config["data"].items() if key not in IRRELEVANT}
-    drawn = config["seed"] if split == "dev" else None
-    return json.dumps([data, drawn, config["data"].get("test") if split == "test" else None], sort_keys=True)
+    dev_seed = config["seed"] if split == "dev" else None
+    return json.dumps([data, dev_seed, config["data"].get("test") if split == "test" else None], sort_keys=True)
 
 
 def open_split(checkpoint: Path, split: str) -> CheXpertDataModule:
-    """The run's data, ready to load the films of a split."""
-    data = open_data(load(checkpoint), mend=GONE, learned=split == "dev", test=split == "test")
+    """The run's data, ready to load the images of a split."""
+    data = open_data(load(checkpoint), hint=GONE, learned=split == "dev", test=split == "test")
     if split not in data.datasets:
-        mend = "take another --split, or runs with data.dev=0.1"
-        raise ProblemError(f"the run has no {split} split", where=str(checkpoint), mend=mend)
-    data.judging = split
+        hint = "take another --split, or runs with data.dev=0.1"
+        raise UserError(f"the run has no {split} split", where=str(checkpoint), hint=hint)
+    data.evaluated_split = split
     return data
 
 
 def predict(checkpoints: Sequence[Path], data: CheXpertDataModule, watch: Watch) -> Iterator[tuple[Path, Named]]:
-    """The probabilities of several models that see the same films; as the runs judged them, to the last digit."""
+    """The probabilities of several models that see the same images; as the runs evaluated them, to the last digit."""
     loaded = [load(path) for path in checkpoints]
     models = [prepare(one) for one in loaded]
     names: list[str] = []
     rows: list[list[np.ndarray]] = [[] for _ in models]
-    with telling_dead_workers(), torch.inference_mode():
+    with raising_dead_workers(), torch.inference_mode():
         for batch in watch(data.val_dataloader()):
             if not batch.paths:
                 continue
@@ -73,5 +73,5 @@ def predict(checkpoints: Sequence[Path], data: CheXpertDataModule, watch: Watch)
     for path, one, own in zip(checkpoints, loaded, rows, strict=True):
         scores = run_files.as_written(np.concatenate(own))
         if not np.isfinite(scores).all():
-            raise ProblemError("the model puts out NaN or infinity", where=str(path), mend="leave it out")
+            raise UserError("the model puts out NaN or infinity", where=str(path), hint="leave it out")
         yield path, Named(path, "Path", names, dict(zip(one.observations, scores.T, strict=True)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation.candidates import read_json
 from chexpert.observations import find_observation
 from chexpert.runs import files as run_files
@@ -15,19 +15,19 @@ def read_lists(path: Path) -> dict[str, list[Path]]:
     """The members of each observation, from a YAML file: ``Edema: [outputs/one, outputs/two]``.
 
     Raises:
-        ProblemError: it is no such file.
+        UserError: it is no such file.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        what = f"the lists of members cannot be read: {' '.join(str(error).split())}"
-        raise ProblemError(what, where=str(path), mend="give a YAML file") from error
+        message = f"the lists of members cannot be read: {' '.join(str(error).split())}"
+        raise UserError(message, where=str(path), hint="give a YAML file") from error
     lists: dict[str, list[Path]] = {}
     for name, own in content.items() if isinstance(content, dict) else [(content, None)]:
         observation = find_observation(str(name))
         if not observation or observation in lists or not own or not isinstance(own, list):
-            mend = "one line an observation of CheXpert, each once: Edema: [RUN, CHECKPOINT, PREDICTIONS.csv]"
-            raise ProblemError(f"no list of members of an observation: {name!r}", where=str(path), mend=mend)
+            hint = "one line an observation of CheXpert, each once: Edema: [RUN, CHECKPOINT, PREDICTIONS.csv]"
+            raise UserError(f"no list of members of an observation: {name!r}", where=str(path), hint=hint)
         lists[observation] = [Path(str(member)).expanduser() for member in own]
     return lists
 
@@ -37,7 +37,7 @@ def find_members(paths: Sequence[Path], top_k: int | None) -> list[Path]:
     found = [file for path in paths for file in (find_checkpoints(path, top_k) if path.is_dir() else [path])]
     places = [file.resolve() for file in found]
     if twice := sorted({str(file) for file, place in zip(found, places, strict=True) if places.count(place) > 1}):
-        raise ProblemError("a member is given twice", where=", ".join(twice), mend="name each once")
+        raise UserError("a member is given twice", where=", ".join(twice), hint="name each once")
     return found
 
 
@@ -45,8 +45,8 @@ def find_checkpoints(run: Path, top_k: int | None) -> list[Path]:
     """The best checkpoints of a run, best first."""
     found = run_files.kept_checkpoints(run)[:top_k]
     if not found:
-        mend = "give runs that have finished an epoch (of a sweep: SWEEP/[0-9]*), checkpoints, or files of predictions"
-        raise ProblemError("no checkpoint in this folder", where=str(run), mend=mend)
+        hint = "give runs that have finished an epoch (of a sweep: SWEEP/[0-9]*), checkpoints, or files of predictions"
+        raise UserError("no checkpoint in this folder", where=str(run), hint=hint)
     return found
 
 

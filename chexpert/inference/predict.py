@@ -1,4 +1,4 @@
-"""From a run and films to a table of probabilities, as the competition asked for it: one row a study."""
+"""From a run and images to a table of probabilities, as the competition asked for it: one row a study."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,13 +10,13 @@ import torch
 
 from chexpert.checkpoints import Loaded, load
 from chexpert.config import build
-from chexpert.data import ViewDataset, telling_dead_workers
+from chexpert.data import ViewDataset, raising_dead_workers
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.data.preprocessing import LEAST_SIDE
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation import Calibration
 from chexpert.inference.explain import find_home, prepare
-from chexpert.inference.inputs import Film, find_films, is_table
+from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.journal import Journal, find_key
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.observations import COMPETITION
@@ -24,29 +24,29 @@ from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_hash, name_safely, read_salt, shorten
 
 Watch = Callable[[ViewLoader], Iterable[Any]]
-"""Goes through the batches, and tells how far it is."""
+"""Iterates over the batches, and shows the progress."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the films.
+    """What became of the images.
 
     Attributes:
         output: the table that was written.
-        films: how many were predicted, resumed ones included.
+        images: how many were predicted, resumed ones included.
         rows: of the table.
         resumed: how many had been predicted before.
-        failed: of each film that could not be read its name in the input, and why.
+        failed: of each image that could not be read its name in the input, and why.
         incomplete: studies that lack a failed view and are scored by the others; by the names in the input.
-        flagged: of each film that is predicted but should be looked at its name in the input, and why.
+        flagged: of each image that is predicted but should be looked at its name in the input, and why.
         aside: of each file that is no image, and was left aside, its name and what it is.
         hashed: whether a row is called by a hash.
         synthetic: whether the model was trained on synthetic images.
     """
 
     output: Path
-    films: int
+    images: int
     rows: int
     resumed: int
     failed: Mapping[str, str]
@@ -57,7 +57,7 @@ class Outcome:
     synthetic: bool = False
 
 
-@telling_dead_workers()
+@raising_dead_workers()
 def predict(
     run: Path,
     inputs: Sequence[Path],
@@ -73,77 +73,77 @@ def predict(
     workers: int | None = None,
     watch: Watch = iter,
 ) -> Outcome:
-    """Predicts films by the best weights of a run.
+    """Predicts images by the best weights of a run.
 
     Args:
         run: the run folder, or a checkpoint.
         inputs: one table with the column Path, one folder, or image files.
         output: a new CSV file.
-        level: ``study``: one row a study; ``image``: one row a film.
+        level: ``study``: one row a study; ``image``: one row an image.
         views: ``max`` (the competition's rule) or ``mean`` over the views of a study.
         calibrated: probabilities by the run's calibration.json.
         observations: ``competition``: the five; ``all`` that the model knows.
         root: of the paths in a table; by default the run's data root, then the table's folder.
         ids: ``hash``: names other than CheXpert's own become salted hashes; ``path``: they stay.
-        batch_size: films a pass; by default as in training.
+        batch_size: images a pass; by default as in training.
         workers: loader processes; likewise.
         watch: shows progress.
 
     Raises:
-        ProblemError: something the user can mend; a film that cannot be read is none, see :class:`Outcome`.
+        UserError: something the user can fix; an image that cannot be read is none, see :class:`Outcome`.
     """
     if output.exists():
-        raise ProblemError("it is there already, and nothing is overwritten", where=str(output), mend="give a new file")
+        raise UserError("it is there already, and nothing is overwritten", where=str(output), hint="give a new file")
     loaded = load(run)
     names = choose_observations(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
-    films, aside = find_films(inputs, find_roots(loaded, inputs[0], root))
+    images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if ids == "hash" else None
     data = loaded.config["data"]
     batch_size, workers = (
         batch_size or data.get("batch_size", 16),
         data.get("workers", 2) if workers is None else workers,
     )
-    key = find_key(run_files.checkpoint(run) if run.is_dir() else run, films)
+    key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with Journal(output, key, len(films), len(loaded.observations)) as journal:
+    with Journal(output, key, len(images), len(loaded.observations)) as journal:
         resumed = len(journal.done)
-        left = [n for n, film in enumerate(films) if film.file and n not in journal.done]
-        for batch, flagged in run_model(loaded, films, left, batch_size, workers, watch):
+        left = [n for n, image in enumerate(images) if image.file and n not in journal.done]
+        for batch, flagged in run_model(loaded, images, left, batch_size, workers, watch):
             journal.add(batch, flagged)
         done = sorted(journal.done)
-        kept, lost = [films[n] for n in done], [film for n, film in enumerate(films) if n not in journal.done]
-        failed = {film.name: explain_failure(loaded, film) for film in lost}
+        kept, lost = [images[n] for n in done], [image for n, image in enumerate(images) if n not in journal.done]
+        failed = {image.name: explain_failure(loaded, image) for image in lost}
         if not kept:
             first, why = next(iter(failed.items()))
-            raise ProblemError(
-                f"no film can be read, the first: {why}", where=first, mend="give images: JPEG, PNG or DICOM"
+            raise UserError(
+                f"no image can be read, the first: {why}", where=first, hint="give images: JPEG, PNG or DICOM"
             )
         probabilities = run_files.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
         rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
-        own = hash_own_names(films, inputs, salt)
+        own = hash_own_names(images, inputs, salt)
         named = [(own.get(name) or name_safely(name, salt), row) for name, row in rows]
         write(output, level, names, named)
         journal.remove()
-    incomplete = {film.study for film in lost} & {film.study for film in kept} if level == "study" else ()
+    incomplete = {image.study for image in lost} & {image.study for image in kept} if level == "study" else ()
     return Outcome(
         output=output,
-        films=len(kept),
+        images=len(kept),
         rows=len(named),
         resumed=resumed,
         failed=failed,
         incomplete=sorted(incomplete),
-        flagged={films[n].name: why for n, why in sorted(journal.flagged.items())},
+        flagged={images[n].name: why for n, why in sorted(journal.flagged.items())},
         aside=aside,
         hashed=salt is not None and any(is_hash(name) for name, _ in named),
         synthetic=loaded.synthetic,
     )
 
 
-def hash_own_names(films: Sequence[Film], inputs: Sequence[Path], salt: str | None) -> dict[str, str]:
+def hash_own_names(images: Sequence[InputImage], inputs: Sequence[Path], salt: str | None) -> dict[str, str]:
     """The hashes of images other than CheXpert's, the same whatever folder was typed; none where names stay."""
-    own = [film.name for film in films if film.study == film.name]
+    own = [image.name for image in images if image.study == image.name]
     if salt is None:
         return {}
     short = shorten([name.removeprefix(f"{inputs[0].as_posix()}/") if inputs[0].is_dir() else name for name in own])
@@ -154,15 +154,15 @@ def read_calibration(run: Path, level: str, views: str) -> Calibration:
     """The calibration of a run, which is of its best weights, and of studies as it made their scores.
 
     Raises:
-        ProblemError: there is none, or it is of other scores.
+        UserError: there is none, or it is of other scores.
     """
     if run.is_file() and run.name != run_files.checkpoint(run).name:
-        mend = f"predict by the run, or by {run_files.BEST}.ckpt"
-        raise ProblemError("the calibration is of the run's best weights", where=str(run), mend=mend)
+        hint = f"predict by the run, or by {run_files.BEST}.ckpt"
+        raise UserError("the calibration is of the run's best weights", where=str(run), hint=hint)
     found = Calibration.read(find_home(run) / run_files.CALIBRATION)
     if level == "study" and found.views != views:
-        what = f"the calibration is of the {found.views} over the views of a study"
-        raise ProblemError(what, where=f"--views {views}", mend=f"--views {found.views}")
+        message = f"the calibration is of the {found.views} over the views of a study"
+        raise UserError(message, where=f"--views {views}", hint=f"--views {found.views}")
     return found
 
 
@@ -171,8 +171,8 @@ def choose_observations(known: Sequence[str], which: str) -> list[str]:
     if which == "all":
         return list(known)
     if missing := [name for name in COMPETITION if name not in known]:
-        what = f"the model does not know {', '.join(missing)}, which the competition asks for"
-        raise ProblemError(what, where="--observations competition", mend="take what it knows: --observations all")
+        message = f"the model does not know {', '.join(missing)}, which the competition asks for"
+        raise UserError(message, where="--observations competition", hint="take what it knows: --observations all")
     return list(COMPETITION)
 
 
@@ -183,23 +183,23 @@ def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
     if root:
         return [root.absolute()]
     own = loaded.config["data"].get("root")
-    if isinstance(own, Mapping):  # the phantom, which would be drawn where it is not
+    if isinstance(own, Mapping):  # the phantom, which would be painted where it is missing
         own = build(own, "data.root") if Path(own.get("parent", "")).is_dir() else None
     places = [Path(own).expanduser()] if own else []
     return [place.absolute() for place in [*places, first.parent] if place.is_dir()]
 
 
 def run_model(
-    loaded: Loaded, films: Sequence[Film], left: Sequence[int], batch_size: int, workers: int, watch: Watch
+    loaded: Loaded, images: Sequence[InputImage], left: Sequence[int], batch_size: int, workers: int, watch: Watch
 ) -> Iterator[tuple[dict[int, list[float]], dict[int, str]]]:
-    """Probabilities of the films with these numbers, a batch at a time, and why some of them should be looked at.
+    """Probabilities of the images with these numbers, a batch at a time, and why some of them should be looked at.
 
     Those that cannot be read are left out.
     """
     if not left:
         return
     nothing = np.zeros((len(left), 0), dtype=np.float32)
-    files = [str(films[number].file) for number in left]
+    files = [str(images[number].file) for number in left]
     fitting = replace(loaded.preprocessing, least=LEAST_SIDE)
     views = ViewDataset([str(n) for n in left], files, nothing, nothing.astype(bool), fitting, skip=True)
     loader = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
@@ -210,14 +210,14 @@ def run_model(
             if batch.paths:
                 probabilities = model(batch.images.to(device)).float().sigmoid().cpu()
                 if not probabilities.isfinite().all():
-                    mend = "take another checkpoint of the run"
-                    raise ProblemError("the model puts out NaN or infinity", where="the checkpoint", mend=mend)
+                    hint = "take another checkpoint of the run"
+                    raise UserError("the model puts out NaN or infinity", where="the checkpoint", hint=hint)
                 flagged = {int(name): why for name, why in batch.flagged}
                 yield dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True)), flagged
 
 
 def reduce(
-    films: Sequence[Film],
+    images: Sequence[InputImage],
     scores: np.ndarray,
     level: str,
     views: str,
@@ -225,9 +225,9 @@ def reduce(
     calibration: Calibration | None,
 ) -> list[tuple[str, list[float]]]:
     """Names and probabilities (C) of the rows of the table."""
-    rows = [film.name for film in films]
+    rows = [image.name for image in images]
     if level == "study":
-        numbers, rows = number_studies([film.study for film in films])
+        numbers, rows = number_studies([image.study for image in images])
         scores = reduce_scores(numbers, scores, views)
     if calibration:
         scores = calibration.apply(scores, names, level)
@@ -248,16 +248,16 @@ def spell(name: str) -> str:
     >>> spell("=cmd.png"), spell(b"\\xff.png".decode(errors="surrogateescape"))
     ("'=cmd.png", '\\\\udcff.png')
     """
-    told = name.encode("utf-8", "backslashreplace").decode()
-    return "'" + told if told.startswith(FORMULA) else told
+    safe = name.encode("utf-8", "backslashreplace").decode()
+    return "'" + safe if safe.startswith(FORMULA) else safe
 
 
-def explain_failure(loaded: Loaded, film: Film) -> str:
-    """Why a film could not be read."""
-    if film.file is None:
-        return film.why
+def explain_failure(loaded: Loaded, image: InputImage) -> str:
+    """Why an image could not be read."""
+    if image.file is None:
+        return image.why
     try:
-        replace(loaded.preprocessing, least=LEAST_SIDE).read(film.file)
-    except ProblemError as problem:
-        return problem.what
+        replace(loaded.preprocessing, least=LEAST_SIDE).read(image.file)
+    except UserError as error:
+        return error.message
     return "it could not be read before, and can be now: run it again"

@@ -15,16 +15,16 @@ SECONDS = 10.0
 
 
 def show_progress(batches: ViewLoader) -> Iterable[Any]:
-    """Goes through the batches, and tells on the error stream how far it is."""
+    """Iterate over the batches, and show the progress on the error stream."""
     console = Console(stderr=True)
-    return track(batches, "films", console=console) if console.is_terminal else print_progress(batches)
+    return track(batches, "images", console=console) if console.is_terminal else print_progress(batches)
 
 
 def print_progress(batches: ViewLoader, seconds: float = SECONDS) -> Iterator[Any]:
     """Likewise by lines, at least ``seconds`` apart, the last one always."""
-    started = told = time.monotonic()
+    started = printed = time.monotonic()
     for number, batch in enumerate(batches, start=1):
         yield batch
-        if (now := time.monotonic()) - told >= seconds or number == len(batches):
-            told = now
+        if (now := time.monotonic()) - printed >= seconds or number == len(batches):
+            printed = now
             print(f"{number} of {len(batches)} batches, {now - started:.0f} s", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""From a trained model and a data root to the figures of the shortcut report."""
+"""From a trained model and a data root to the content of the shortcut report."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from chexpert.checkpoints import Loaded
 from chexpert.data import CheXpertDataModule
 from chexpert.data.metadata import measure_ties, read_known
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain import Explainer, find_masks
-from chexpert.explain.shortcuts import GEOMETRY, Case, Evidence, Search, draw_films, find_suspects, read_cases
+from chexpert.explain.shortcuts import GEOMETRY, Case, Evidence, Search, find_suspects, plot_images, read_cases
 from chexpert.inference.explain import open_data, place
 from chexpert.metrics import Segmentations
 from chexpert.metrics.metadata_baseline import compare_baselines
@@ -20,7 +20,7 @@ from chexpert.observations import OBSERVATIONS
 from chexpert.runs.synthetic import is_phantom
 
 GONE = "restore them, or give another copy: --root FOLDER"
-LEARNED = 2000  # training films for the baselines: more hardly move a regression on a dozen numbers
+LEARNED = 2000  # training images for the baselines: more hardly move a regression on a dozen numbers
 
 
 def find_shortcuts(
@@ -31,7 +31,7 @@ def find_shortcuts(
     observations: Sequence[str] | None = None,
     seed: int = 0,
 ) -> tuple[dict[str, Any], Figure | None]:
-    """Looks for shortcuts on the valid split of a data root, and on a phantom's other trees below it.
+    """Look for shortcuts on the valid split of a data root, and on a phantom's other trees below it.
 
     Suspects are Support Devices, where masks lie in the root, and every name in ``regions``.
 
@@ -40,49 +40,49 @@ def find_shortcuts(
         explainer: of the maps.
         root: data to look at; by default those of the run.
         regions: a file of outlines in CheXlocalize's format, with any names.
-        observations: to judge; by default all of the model's.
-        seed: of everything that is drawn.
+        observations: to evaluate; by default all of the model's.
+        seed: of all random numbers.
 
     Returns:
         What ``chexpert.report.describe_shortcuts`` reads, but the name of the run; and a picture of the clearest pair,
         None where nothing could be tested.
 
     Raises:
-        ProblemError: an observation that the model lacks, no such data, or regions of other films.
+        UserError: an observation that the model lacks, no such data, or regions of other images.
     """
     asked = list(observations or loaded.observations)
     if unknown := [name for name in asked if name not in loaded.observations]:
-        mend = f"some of {', '.join(loaded.observations)}"
-        raise ProblemError(f"the model has no output {', '.join(unknown)}", where="--observations", mend=mend)
+        hint = f"some of {', '.join(loaded.observations)}"
+        raise UserError(f"the model has no output {', '.join(unknown)}", where="--observations", hint=hint)
     given = [Segmentations.read(regions)] if regions else []
     place(loaded.model)
-    data = open_data(loaded, root, mend=GONE, learned=True)
+    data = open_data(loaded, root, hint=GONE, learned=True)
     chosen = None if root else loaded.config.get("explain", {}).get("masks")
     splits = {"matched": _read(data, loaded, chosen, given)}
     for split in ("independent", "reversed"):
         if (data.root / split).is_dir():
             splits[split] = _read(open_data(loaded, data.root / split), loaded)
     suspects = find_suspects(splits["matched"], set().union(*(masks.observations() for masks in given)))
-    labelled = [name for name in suspects if name in OBSERVATIONS and "train" in data.datasets]
+    labeled = [name for name in suspects if name in OBSERVATIONS and "train" in data.datasets]
     without = {name: _read_without(data.root, loaded, name) for name in suspects}
-    evidence = Evidence(splits, without, {name: measure_ties(data, name) for name in labelled})
+    evidence = Evidence(splits, without, {name: measure_ties(data, name) for name in labeled})
     search = Search(loaded.model, loaded.observations, evidence, seed)
     content = search.run(asked, suspects, explainer)
     content["unlisted"] = sum(len({case.name for case in splits["matched"]} - set(file)) for file in given)
     content |= {"root": str(data.root), "seed": seed, "geometry": GEOMETRY, "synthetic": is_phantom(data.layout.folder)}
-    content["baselines"] = judge(data, asked, search.logits["matched"], seed)
-    return content, _draw(search, explainer, content["pairs"])
+    content["baselines"] = evaluate(data, asked, search.logits["matched"], seed)
+    return content, _plot_clearest(search, explainer, content["pairs"])
 
 
-def judge(data: CheXpertDataModule, asked: Sequence[str], logits: np.ndarray, seed: int) -> dict[str, Any]:
-    """The model's AUROC beside that of metadata and gray statistics; nothing where there is no training film."""
+def evaluate(data: CheXpertDataModule, asked: Sequence[str], logits: np.ndarray, seed: int) -> dict[str, Any]:
+    """The model's AUROC beside that of metadata and gray statistics; nothing where there is no training image."""
     if "train" not in data.datasets:
         return {}
-    learned, judged = (read_known(data, split, most, seed) for split, most in (("train", LEARNED), ("valid", None)))
-    sets = [{"metadata": known.metadata, "gray": known.gray} for known in (learned, judged)]
+    learned, labeled = (read_known(data, split, most, seed) for split, most in (("train", LEARNED), ("valid", None)))
+    sets = [{"metadata": known.metadata, "gray": known.gray} for known in (learned, labeled)]
     columns = {name: data.observations.index(name) for name in asked}
     return {
-        name: compare_baselines(sets[0], learned.labels[:, c], sets[1], judged.labels[:, c], logits[:, c], seed)
+        name: compare_baselines(sets[0], learned.labels[:, c], sets[1], labeled.labels[:, c], logits[:, c], seed)
         for name, c in columns.items()
     }
 
@@ -96,18 +96,18 @@ def _read(
 
 
 def _read_without(root: Path, loaded: Loaded, suspect: str) -> dict[str, np.ndarray]:
-    """The films that a phantom has drawn without a suspect, by the name of the view."""
+    """Read the images that a phantom has painted without a suspect, by the name of the view."""
     folder = root / "counterfactual" / suspect
     if not folder.is_dir():
         return {}
     valid = open_data(loaded, folder).datasets["valid"]
-    return {case.name: case.film for case in read_cases(valid, loaded.observations)}
+    return {case.name: case.original for case in read_cases(valid, loaded.observations)}
 
 
-def _draw(search: Search, explainer: Explainer, pairs: Sequence[Mapping[str, Any]]) -> Figure | None:
-    """The films on which the clearest culprit, or where there is none the strongest suspect, mattered most."""
+def _plot_clearest(search: Search, explainer: Explainer, pairs: Sequence[Mapping[str, Any]]) -> Figure | None:
+    """Plot the images on which the clearest shortcut, or else the strongest suspect, mattered most."""
     tested = [pair for pair in pairs if np.isfinite(pair["effect"]["value"])]
     if not tested:
         return None
     clearest = max(tested, key=lambda p: (p["alarm"], not p["tied"] and not p["finding"], abs(p["effect"]["value"])))
-    return draw_films(search, explainer, clearest["observation"], clearest["suspect"], clearest["by"])
+    return plot_images(search, explainer, clearest["observation"], clearest["suspect"], clearest["by"])

@@ -1,9 +1,9 @@
-"""Figures that judge a model: functions of arrays, without torch."""
+"""Metrics that evaluate a model: functions of arrays, without torch."""
 
 from chexpert.metrics.auroc import Auroc, auroc, auroc_mean, multilabel_auroc
 from chexpert.metrics.auroc_intervals import logit_interval, mean_auroc_interval, percentile_interval
 from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means, bootstrap_of_means
-from chexpert.metrics.faithfulness import Faithfulness, curve_area, judge_curves
+from chexpert.metrics.faithfulness import Faithfulness, curve_area, evaluate_curves
 from chexpert.metrics.localization.map_agreement import spearman
 from chexpert.metrics.localization.map_files import LocalMap, find_maps, write_map
 from chexpert.metrics.localization.map_scores import (
@@ -11,7 +11,7 @@ from chexpert.metrics.localization.map_scores import (
     expected_hit,
     grid_ceiling,
     hit,
-    normalise_hit,
+    normalize_hit,
     rank_accuracy,
     relevance_mass,
 )
@@ -39,17 +39,17 @@ __all__ = [
     "bootstrap_of_means",
     "chance",
     "curve_area",
+    "evaluate_curves",
     "expected_hit",
     "find_maps",
     "find_study",
     "grid_ceiling",
     "hit",
     "iou",
-    "judge_curves",
     "logit_interval",
     "mean_auroc_interval",
     "multilabel_auroc",
-    "normalise_hit",
+    "normalize_hit",
     "number_studies",
     "percentile_interval",
     "rank_accuracy",

@@ -36,7 +36,7 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
 
 
 def multilabel_auroc(scores: ArrayLike, labels: ArrayLike, mask: ArrayLike) -> list[Auroc]:
-    """AUROC per observation, each over its own labelled rows.
+    """AUROC per observation, each over its own labeled rows.
 
     Args:
         scores: (N, C) float.

@@ -1,4 +1,4 @@
-"""Figures of scores and labels with 95 % intervals over studies, from one drawing for all observations."""
+"""Metrics of scores and labels with 95 % intervals over studies, from one resampling for all observations."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from scipy.special import expit, ndtri, stdtrit
 from scipy.stats import norm, rankdata
 
 from chexpert.metrics.auroc import auroc
-from chexpert.metrics.bootstrap import Interval, draw_studies, find_ends, weighted_aurocs
+from chexpert.metrics.bootstrap import Interval, find_ends, resample_studies, weighted_aurocs
 
 
 def percentile_interval(value: float, replicates: np.ndarray, n: int) -> Interval:
@@ -27,9 +27,9 @@ def logit_interval(
 
     Args:
         value: of the rows themselves, in [0, 1].
-        replicates: (R,) of drawn rows; NaN where undefined.
+        replicates: (R,) of resampled rows; NaN where undefined.
         n: rows.
-        rarer: rows of the rarer class; the error is known only as well as they tell it (Student's t).
+        rarer: rows of the rarer class; they limit how well the error is known (Student's t).
         rarest: of a mean, that of the rarest class of all, for a value of 0 or 1.
 
     >>> [round(end, 3) for end in logit_interval(0.8, np.array([0.7, 0.8, 0.9]), 30)[1:3]]
@@ -44,7 +44,7 @@ def logit_interval(
 def bound_extreme(value: float, rows: float) -> tuple[float, float]:
     """Ends of a 95 % interval about a share of 0 or 1, whose replicates are all alike (Clopper and Pearson 1934).
 
-    Of an AUROC, where each row of the rarer class is in order with all others, these are the rows that tell.
+    For an AUROC give the rows of the rarer class: each of them is in order with all rows of the other class.
 
     >>> [round(end, 3) for end in bound_extreme(1.0, 3)]
     [0.292, 1.0]
@@ -74,12 +74,12 @@ def _interval(
 
 
 def auroc_replicates(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(R, C): AUROC of each of C observations in each replicate, each over its own labelled rows.
+    """(R, C): AUROC of each of C observations in each replicate, each over its own labeled rows.
 
     Args:
         scores: (N, C) float.
         labels: (N, C) in {1, 0, NaN}.
-        counts: (R, N), how often each row was drawn.
+        counts: (R, N), how often each row was sampled.
     """
     columns = []
     for own, truth in zip(scores.T, labels.T, strict=True):
@@ -99,13 +99,14 @@ def mean_auroc_interval(
         mask: (N, C) bool, False where there is no label.
         studies: (N,) int, of each row the number of its study.
         replicates: how many; one in which an observation is undefined is left out and counted.
-        seed: of the drawing.
+        seed: of the resampling.
     """
-    told = np.where(np.asarray(mask, bool), np.asarray(labels, "float64"), math.nan)
+    known_labels = np.where(np.asarray(mask, bool), np.asarray(labels, "float64"), math.nan)
     rows = np.asarray(scores, "float64")
     if not rows.shape[1]:
         return Interval(math.nan, math.nan, math.nan, len(rows), replicates)
-    return mean_of(rows, told, auroc_replicates(rows, told, draw_studies(studies, replicates, seed)))
+    replicate_aurocs = auroc_replicates(rows, known_labels, resample_studies(studies, replicates, seed))
+    return mean_of(rows, known_labels, replicate_aurocs)
 
 
 def mean_of(scores: np.ndarray, labels: np.ndarray, replicates: np.ndarray) -> Interval:
@@ -116,30 +117,30 @@ def mean_of(scores: np.ndarray, labels: np.ndarray, replicates: np.ndarray) -> I
 
 
 class RankedScores:
-    """M scores of the same N rows against the same labels; a replicate of the bootstrap draws rows for all at once.
+    """M scores of the same N rows against the same labels; all use the same replicates of the bootstrap.
 
     Args:
         scores: (M, N) float, any monotone scale: logits rank as probabilities do.
         labels: (N,) in {0, 1}.
         replicates: how many.
-        seed: of the drawing.
+        seed: of the resampling.
     """
 
     def __init__(self, scores: np.ndarray, labels: np.ndarray, replicates: int = 1000, seed: int = 0) -> None:
         self.n, self.positives = len(labels), int((np.asarray(labels) == 1).sum())
-        drawn = draw_studies(np.arange(self.n), replicates, seed)
-        counts = np.vstack([np.ones((1, self.n)), drawn])  # the first draws every row once
+        resampled = resample_studies(np.arange(self.n), replicates, seed)
+        counts = np.vstack([np.ones((1, self.n)), resampled])  # the first holds every row once
         self._aurocs = np.stack([weighted_aurocs(own, labels, counts) for own in scores], axis=1)
 
     def auroc(self, score: int) -> Interval:
         """AUROC of one score: ties count half; NaN where a class is absent."""
-        return self._tell(self._aurocs[:, score])
+        return self._describe(self._aurocs[:, score])
 
     def difference(self, score: int, other: int) -> Interval:
         """The AUROC of one score less that of another."""
-        return self._tell(self._aurocs[:, score] - self._aurocs[:, other])
+        return self._describe(self._aurocs[:, score] - self._aurocs[:, other])
 
-    def _tell(self, values: np.ndarray) -> Interval:
+    def _describe(self, values: np.ndarray) -> Interval:
         return percentile_interval(float(values[0]), values[1:], self.n)
 
 

@@ -1,4 +1,4 @@
-"""How far a mean over images would move with other images: percentile intervals by the bootstrap."""
+"""Percentile intervals by the bootstrap: how far a mean over images moves with other images."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ class Interval(NamedTuple):
         ci_low: lower end.
         ci_high: upper end.
         n: how many values are defined.
-        undefined_replicates: replicates that drew no defined value, and were left out of the interval.
+        undefined_replicates: replicates without a defined value, left out of the interval.
     """
 
     value: float
@@ -41,13 +41,13 @@ def bootstrap_mean(values: ArrayLike, replicates: int = 1000, seed: int = 0) -> 
 def bootstrap_of_means(
     values: ArrayLike, combine: Callable[[np.ndarray], np.ndarray], replicates: int = 1000, seed: int = 0
 ) -> Interval:
-    """A figure made of several means, such as their ratio, which all move with the images.
+    """Compute a metric of several means, such as their ratio, with its interval.
 
     Args:
         values: (N, K); an image counts where all its K values are defined.
-        combine: K means, (R, K), to the figure (R,); NaN where undefined.
-        replicates: how many; those in which the figure is undefined are left out and counted.
-        seed: of the drawing.
+        combine: K means, (R, K), to the metric (R,); NaN where undefined.
+        replicates: how many; those in which the metric is undefined are left out and counted.
+        seed: of the resampling.
 
     >>> bootstrap_of_means([[1, 2], [2, 4]], lambda means: means[:, 0] / means[:, 1])[:4]
     (0.5, 0.5, 0.5, 2)
@@ -58,9 +58,9 @@ def bootstrap_of_means(
     if not count:
         return Interval(math.nan, math.nan, math.nan, 0, replicates)
     value = float(combine(columns[complete].mean(0)[None])[0])
-    # every image is drawn, complete or not, as for a mean: then both are of the same replicates
-    drawn = np.random.default_rng(seed).multinomial(len(columns), np.full(len(columns), 1 / len(columns)), replicates)
-    counts = drawn[:, complete].astype("float64")
+    # all images are resampled, complete or not, as for a mean: then both are of the same replicates
+    every = np.random.default_rng(seed).multinomial(len(columns), np.full(len(columns), 1 / len(columns)), replicates)
+    counts = every[:, complete].astype("float64")
     counts = counts[counts.sum(1) > 0]
     found = combine(counts @ columns[complete] / counts.sum(1, keepdims=True))
     found = found[np.isfinite(found)]
@@ -69,23 +69,23 @@ def bootstrap_of_means(
 
 
 def bootstrap_means(values: ArrayLike, replicates: int = 1000, seed: int = 0) -> list[Interval]:
-    """Means of K values (N, K) of the same images, which are drawn together.
+    """Compute means of K values (N, K) of the same images, which are resampled together.
 
-    A replicate draws N images with replacement and takes the mean of what is defined among them. The ends of the
-    interval are those that CheXlocalize takes, not rounded; its upper end becomes NaN as soon as one replicate is
-    undefined, here that replicate is left out and counted.
+    A replicate samples N images with replacement and takes the mean of their defined values. The ends of the interval
+    are those of CheXlocalize, not rounded. CheXlocalize's upper end becomes NaN if one replicate is undefined; here
+    that replicate is left out and counted.
 
     Args:
         values: float, NaN where undefined.
         replicates: how many.
-        seed: of the drawing; the caller's random state is left alone.
+        seed: of the resampling; the caller's random state is left alone.
     """
     columns = np.asarray(values, "float64")
     images = len(columns)
     if not images:
         return [Interval(math.nan, math.nan, math.nan, 0, replicates)] * columns.shape[1]
-    drawn = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), replicates)
-    counts = drawn.astype("float64")  # (replicates, N): how often each image was drawn; floats, for a fast product
+    sampled = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), replicates)
+    counts = sampled.astype("float64")  # (replicates, N): how often each image was sampled; floats, for a fast product
     defined = np.isfinite(columns)
     support = counts @ defined
     sums = counts @ np.where(defined, columns, 0)
@@ -116,34 +116,34 @@ CHUNK = 4_000_000
 """Counts in one pass, 32 MB of float64: more gains no speed."""
 
 
-def draw_studies(studies: ArrayLike, replicates: int = 1000, seed: int = 0) -> np.ndarray:
-    """(R, N) uint16, for its size: how often each row is drawn when whole studies are drawn with replacement.
+def resample_studies(studies: ArrayLike, replicates: int = 1000, seed: int = 0) -> np.ndarray:
+    """Return how often each row is sampled, (R, N) uint16, if whole studies are sampled with replacement.
 
-    Views of one study are no independent evidence: drawn singly, they would make intervals too narrow.
+    Views of one study are no independent evidence: sampled singly, they would make intervals too narrow.
 
     Args:
         studies: (N,) int, of each row the number of its study, from 0 on.
         replicates: R.
-        seed: of the drawing; the caller's random state is left alone.
+        seed: of the resampling; the caller's random state is left alone.
 
-    >>> draw_studies([0, 0, 1], replicates=2).sum(1) >= 2
+    >>> resample_studies([0, 0, 1], replicates=2).sum(1) >= 2
     array([ True,  True])
     """
     rows = np.asarray(studies)
     count = int(rows.max(initial=-1)) + 1
     if not count:
         return np.zeros((replicates, 0), np.uint16)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), replicates)
-    return drawn.astype(np.uint16)[:, rows]
+    sampled = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), replicates)
+    return sampled.astype(np.uint16)[:, rows]
 
 
 def weighted_aurocs(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> np.ndarray:
-    """(R,) float64: AUROC of each replicate, ties at half weight; NaN where it drew no positive or no negative.
+    """(R,) float64: AUROC of each replicate, ties at half weight; NaN where it lacks a class.
 
     Args:
         scores: (N,) float on any monotone scale.
         labels: (N,) in {0, 1}.
-        counts: (R, N), how often each row was drawn.
+        counts: (R, N), how often each row was sampled.
 
     >>> weighted_aurocs([.1, .4, .35, .8], [0, 0, 1, 1], np.array([[1, 1, 1, 1], [1, 2, 1, 0], [1, 1, 0, 0]]))
     array([0.75      , 0.33333333,        nan])
@@ -154,7 +154,7 @@ def weighted_aurocs(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) ->
 def weighted_average_precisions(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> np.ndarray:
     """(R,) float64: average precision of each replicate, the sum of precisions by the recall that each score adds.
 
-    Arguments as of :func:`weighted_aurocs`; NaN where a replicate drew no positive.
+    Arguments as of :func:`weighted_aurocs`; NaN where a replicate has no positive.
 
     >>> weighted_average_precisions([.1, .4, .35, .8], [0, 0, 1, 1], np.ones((1, 4))).round(4)
     array([0.8333])
@@ -163,20 +163,20 @@ def weighted_average_precisions(scores: ArrayLike, labels: ArrayLike, counts: np
 
 
 def weighted_means(values: ArrayLike, counts: np.ndarray) -> np.ndarray:
-    """(R,) float64: the mean of (N,) values in each replicate; NaN where it drew no row."""
+    """(R,) float64: the mean of (N,) values in each replicate; NaN where it has no row."""
     return _divide(counts @ np.asarray(values, "float64"), counts.sum(1, dtype="float64"))
 
 
 def _by_score(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Positives and negatives drawn at each distinct score, from the lowest, (r, K) each, for chunks of replicates."""
+    """Yield positives and negatives at each distinct score, from the lowest, (r, K) each, by chunks of replicates."""
     values, positive = np.asarray(scores), np.asarray(labels) == 1
     order = np.argsort(values, kind="stable")
     ordered, yes = values[order], positive[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, int)
     step = max(1, CHUNK // max(1, len(order)))
     for start in range(0, max(1, len(counts)), step):
-        drawn = counts[start : start + step][:, order].astype("float64")
-        ups, downs = drawn * yes, drawn * ~yes
+        sampled = counts[start : start + step][:, order].astype("float64")
+        ups, downs = sampled * yes, sampled * ~yes
         if len(starts) < len(order):
             ups, downs = (np.add.reduceat(part, starts, axis=1) for part in (ups, downs))
         yield ups, downs
@@ -190,8 +190,8 @@ def _aurocs(ups: np.ndarray, downs: np.ndarray) -> np.ndarray:
 
 def _precisions(ups: np.ndarray, downs: np.ndarray) -> np.ndarray:
     found = np.cumsum(ups[:, ::-1], axis=1)
-    told = found + np.cumsum(downs[:, ::-1], axis=1)
-    precision = np.divide(found, told, out=np.zeros_like(found), where=told > 0)
+    predicted = found + np.cumsum(downs[:, ::-1], axis=1)
+    precision = np.divide(found, predicted, out=np.zeros_like(found), where=predicted > 0)
     return _divide(np.einsum("rk,rk->r", ups[:, ::-1], precision), ups.sum(1))
 
 

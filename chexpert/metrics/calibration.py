@@ -68,12 +68,12 @@ def to_logits(scores: np.ndarray) -> np.ndarray:
 def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """(R,): mean distance between score and share of positives over ``BINS`` bins of equal width, by their rows.
 
-    It is never negative, so chance alone makes it larger than 0, in a replicate of drawn rows even more.
+    It is never negative, so chance alone makes it larger than 0, and even more in a replicate of resampled rows.
 
     Args:
         scores: (N,) in [0, 1].
         labels: (N,) in {0, 1}.
-        counts: (R, N), how often each row was drawn.
+        counts: (R, N), how often each row was sampled.
 
     >>> expected_calibration_error(np.array([.1, .1, .9]), np.array([0, 1, 1.0]), np.ones((1, 3))).round(4)
     array([0.3])
@@ -91,15 +91,15 @@ def find_bins(scores: np.ndarray) -> np.ndarray:
 
 
 def _fit_sigmoid(logits: np.ndarray, labels: np.ndarray, *, shift: bool) -> tuple[float, float]:
-    """Slope and intercept of the least cross-entropy; the problem is convex."""
+    """Slope and intercept of the least cross-entropy; the error is convex."""
     positives = labels.sum()
     negatives = len(labels) - positives
     targets = np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2)) if shift else labels
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        told = weights[0] * logits + weights[1]
-        error = expit(told) - targets
-        return float((np.logaddexp(0, told) - targets * told).mean()), np.array([(error * logits).mean(), error.mean()])
+        fits = weights[0] * logits + weights[1]
+        error = expit(fits) - targets
+        return float((np.logaddexp(0, fits) - targets * fits).mean()), np.array([(error * logits).mean(), error.mean()])
 
     bounds = [(FLATTEST, STEEPEST), (None, None) if shift else (0.0, 0.0)]
     slope, intercept = minimize(loss, [1.0, 0.0], jac=True, method="L-BFGS-B", bounds=bounds, tol=1e-12).x

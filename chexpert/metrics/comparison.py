@@ -14,7 +14,7 @@ def paired_interval(difference: float, replicates: np.ndarray, n: int) -> Interv
 
     Args:
         difference: of the rows themselves.
-        replicates: (R,) differences of figures on the same drawn rows; NaN where undefined.
+        replicates: (R,) differences of metrics on the same resampled rows; NaN where undefined.
         n: rows.
 
     >>> [round(part, 3) for part in paired_interval(0.1, np.array([0.0, 0.1, 0.2]), 30)[:3]]

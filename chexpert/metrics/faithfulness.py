@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 LEAST_CHANGE = 0.5
-"""Of a logit, from the hidden film to the full one: below it the scale of a curve is noise, or upside down."""
+"""Of a logit, from the hidden image to the full one: below it the scale of a curve is noise, or upside down."""
 
 
 class Faithfulness(NamedTuple):
     """What two curves say of a map.
 
     Attributes:
-        deletion: area under the deletion curve, the logit scaled to 0 on the hidden film and 1 on the full one; it
-            can leave [0, 1], as the logits in between can. NaN where the film's logit is not ``LEAST_CHANGE`` above
-            the hidden film's: then what is hidden did not speak for the observation.
+        deletion: area under the deletion curve, the logit scaled to 0 on the hidden image and 1 on the full one; it
+            can leave [0, 1], as the logits in between can. NaN where the image's logit is not ``LEAST_CHANGE`` above
+            the hidden image's: then what is hidden did not speak for the observation.
         insertion: likewise.
         gap: insertion - deletion; what chance gives is not 0, but what a random map gets.
         gap_logit: the same in logits, always defined.
@@ -28,15 +28,15 @@ class Faithfulness(NamedTuple):
     gap_logit: float
 
 
-def judge_curves(deletion: np.ndarray, insertion: np.ndarray, shares: ArrayLike) -> Faithfulness:
+def evaluate_curves(deletion: np.ndarray, insertion: np.ndarray, shares: ArrayLike) -> Faithfulness:
     """Areas under the curves of one map and one observation.
 
     Args:
-        deletion: (T,) logits while the pixels that rank first are hidden: full film to hidden one.
-        insertion: (T,) logits while they are shown on the hidden film: hidden film to full one.
-        shares: (T,) of the film that are hidden, or shown: from 0 to 1.
+        deletion: (T,) logits while the pixels that rank first are hidden: full image to hidden one.
+        insertion: (T,) logits while they are shown on the hidden image: hidden image to full one.
+        shares: (T,) of the image that are hidden, or shown: from 0 to 1.
 
-    >>> judge_curves(np.array([3.0, 1.0, 1.0]), np.array([1.0, 3.0, 3.0]), [0, 0.5, 1])
+    >>> evaluate_curves(np.array([3.0, 1.0, 1.0]), np.array([1.0, 3.0, 3.0]), [0, 0.5, 1])
     Faithfulness(deletion=0.25, insertion=0.75, gap=0.5, gap_logit=1.0)
     """
     hidden, change = float(insertion[0]), float(deletion[0] - insertion[0])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 SPECIFICITY = 0.9
-"""That ``specificity_0.9`` keeps: one false alarm in ten films without the finding."""
+"""That ``specificity_0.9`` keeps: one false alarm in ten images without the finding."""
 
 
 def youden_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -61,11 +61,11 @@ RULES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def _best_threshold(
-    probabilities: np.ndarray, labels: np.ndarray, judge: Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
+    probabilities: np.ndarray, labels: np.ndarray, evaluate: Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
 ) -> float:
-    """The lowest of the best thresholds.
+    """Return the lowest of the best thresholds.
 
-    ``judge`` tells how good each is from the positives found, the negatives cleared, and how many there are of each.
+    ``evaluate`` rates each from the positives found, the negatives cleared, and how many there are of each.
     """
     positive, negative = (np.sort(probabilities[labels == label]) for label in (1, 0))
     if not len(positive) or not len(negative):
@@ -73,12 +73,12 @@ def _best_threshold(
     thresholds = np.unique(probabilities)
     found = len(positive) - np.searchsorted(positive, thresholds)
     cleared = np.searchsorted(negative, thresholds)
-    best = int(np.argmax(judge(found, cleared, len(positive), len(negative))))
+    best = int(np.argmax(evaluate(found, cleared, len(positive), len(negative))))
     lower, upper = float(thresholds[best - 1]) if best else 0.0, float(thresholds[best])
     middle = (lower + upper) / 2
-    return middle if middle > lower else upper  # between neighbouring floats there is none
+    return middle if middle > lower else upper  # between neighboring floats there is none
 
 
 def youden_thresholds(probabilities: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> list[float]:
-    """:func:`youden_threshold` of each of C observations over the views labelled for it; arguments (N, C)."""
+    """:func:`youden_threshold` of each of C observations over the views labeled for it; arguments (N, C)."""
     return [youden_threshold(probabilities[known, c], labels[known, c]) for c, known in enumerate(mask.T.astype(bool))]

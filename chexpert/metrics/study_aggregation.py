@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 MIMIC = re.compile(r"s[0-9]{8}")
 """A study's folder in MIMIC-CXR."""
@@ -17,7 +17,7 @@ SCORES = ("max", "mean")
 def find_study(path: str) -> str:
     """The study of a view's path: the folder, if it is called one; any other image is a study of its own.
 
-    A folder of thousands of films is no study: drawn as one, they would have intervals of no width.
+    A folder of thousands of images is no study: sampled as one, they would have intervals of no width.
 
     >>> find_study("CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg")
     'CheXpert-v1.0/valid/patient64541/study1'
@@ -65,17 +65,17 @@ def reduce_labels(rows: np.ndarray, labels: np.ndarray, names: Sequence[str]) ->
         names: of the S studies.
 
     Raises:
-        ProblemError: the views of a study have different labels.
+        UserError: the views of a study have different labels.
     """
     _, firsts = np.unique(rows, return_index=True)
     reduced = labels[firsts]
     own = reduced[rows]
     differ = ~((labels == own) | (np.isnan(labels) & np.isnan(own))).all(1)
     if differ.any():
-        raise ProblemError(
+        raise UserError(
             "the views of a study have different labels",
             where=names[rows[np.argmax(differ)]],
-            mend="correct them, or judge single views: level=image (of files: --level image)",
+            hint="correct them, or evaluate single views: level=image (of files: --level image)",
         )
     return reduced
 
@@ -96,8 +96,8 @@ def reduce_to_studies(
         Scores, labels and mask, (S, C) each.
 
     Raises:
-        ProblemError: the views of a study have different labels.
+        UserError: the views of a study have different labels.
     """
     rows, names = number_studies(studies)
-    told = reduce_labels(rows, np.where(np.asarray(mask, bool), np.asarray(labels, "float64"), np.nan), names)
-    return reduce_scores(rows, np.asarray(scores, "float64"), score), np.nan_to_num(told), ~np.isnan(told)
+    reduced = reduce_labels(rows, np.where(np.asarray(mask, bool), np.asarray(labels, "float64"), np.nan), names)
+    return reduce_scores(rows, np.asarray(scores, "float64"), score), np.nan_to_num(reduced), ~np.isnan(reduced)

@@ -1,8 +1,8 @@
-"""Networks that map a film to the logits of observations."""
+"""Networks that map an image to the logits of observations."""
 
 from chexpert.models.backbone import Backbone, fitting_sizes
 from chexpert.models.combined import Combined
-from chexpert.models.model import LONE, Model, learns_from_one, synchronise_batch_norm
+from chexpert.models.model import LONE, Model, learns_from_one, synchronize_batch_norm
 from chexpert.models.single import Single
 
 __all__ = [
@@ -13,5 +13,5 @@ __all__ = [
     "Single",
     "fitting_sizes",
     "learns_from_one",
-    "synchronise_batch_norm",
+    "synchronize_batch_norm",
 ]

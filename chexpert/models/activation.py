@@ -15,11 +15,11 @@ CARRIES |= {"reshape", "slice", "to_copy", "transpose", "unsafe_view", "view"}
 class ActivationWatch(TorchDispatchMode):
     """Sees what made a tensor and what is made of it, operation by operation: no list of networks to keep.
 
-    Hooks would not do: many networks call their activations as functions, and hide them in a normalisation layer.
+    Hooks would not do: many networks call their activations as functions, and hide them in a normalization layer.
 
     Attributes:
         side: ``after`` if an activation made the followed map; ``before`` if an activation is the first to read it,
-            behind a normalisation at most; ``none`` if neither is so.
+            behind a normalization at most; ``none`` if neither is so.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class ActivationWatch(TorchDispatchMode):
         activates, carries = operation in ACTIVATIONS, operation in CARRIES
         if activates and read in self._followed and self.side == "none":
             self.side = "before"
-        # a storage is judged anew each time it is written, so freed memory that is used again does no harm
+        # a storage is evaluated anew each time it is written, so freed memory that is used again does no harm
         _keep(self._after, written, activates or (carries and read in self._after))
         _keep(self._followed, written, (carries or operation in NORMS) and read in self._followed)
 

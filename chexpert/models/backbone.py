@@ -9,7 +9,7 @@ import torch
 from timm.layers import PatchEmbed
 from torch import nn
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models.activation import ActivationWatch
 from chexpert.models.pretrained import create_pretrained, load_weights
 
@@ -18,7 +18,7 @@ WEIGHT_OPTIONS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "che
 
 
 class Backbone(nn.Module):
-    """A convolutional network up to its last feature map, which normalises its own input.
+    """A convolutional network up to its last feature map, which normalizes its own input.
 
     The gray statistics are buffers here and not a step of the loader, so that training, validation, explanation
     and prediction cannot differ in them, and the members of a combined model can each have their own.
@@ -27,7 +27,7 @@ class Backbone(nn.Module):
         name: any timm model name.
         pretrained: True takes timm's ImageNet weights (the stem summed to one channel), False none, and a path
             the weights in that file: safetensors, a plain state dict, or a checkpoint of an earlier run.
-        frozen: keep the weights, and the statistics of normalisation layers, as they are.
+        frozen: keep the weights, and the statistics of normalization layers, as they are.
         mean: gray mean of the input in [0, 1]; by default what the weights were trained with.
         std: gray standard deviation, likewise.
         options: further arguments of ``timm.create_model``, but none that names weights.
@@ -68,24 +68,24 @@ class Backbone(nn.Module):
         self.train()
 
     @staticmethod
-    def find_problems(name: str, pretrained: bool | str = False, options: dict | None = None, **_: object) -> list[str]:
+    def validate_args(name: str, pretrained: bool | str = False, options: dict | None = None, **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
-        problems = [
-            str(ProblemError(f"{key} is not an option", where=f"options of backbone {name}", mend="pretrained=PATH"))
+        errors = [
+            str(UserError(f"{key} is not an option", where=f"options of backbone {name}", hint="pretrained=PATH"))
             for key in options or {}
             if key in WEIGHT_OPTIONS
         ]
         if not timm.is_model(name):
             close = timm.list_models(f"*{str(name)[:6]}*")[:8] or ["see timm.list_models()"]
-            what, mend = f"timm has no model {name!r}", "did you mean one of " + ", ".join(close)
-            problems.append(str(ProblemError(what, where="backbone name", mend=mend)))
+            message, hint = f"timm has no model {name!r}", "did you mean one of " + ", ".join(close)
+            errors.append(str(UserError(message, where="backbone name", hint=hint)))
         if not isinstance(pretrained, bool | str):
-            what, mend = f"{pretrained!r} is not possible", "pretrained=true, false, or the path of a file"
-            problems.append(str(ProblemError(what, where=f"pretrained of backbone {name}", mend=mend)))
+            message, hint = f"{pretrained!r} is not possible", "pretrained=true, false, or the path of a file"
+            errors.append(str(UserError(message, where=f"pretrained of backbone {name}", hint=hint)))
         if isinstance(pretrained, str) and not Path(pretrained).is_file():
-            what, mend = f"no such weight file: {pretrained}", "pretrained=true, false, or the path of a file"
-            problems.append(str(ProblemError(what, where=f"pretrained of backbone {name}", mend=mend)))
-        return problems
+            message, hint = f"no such weight file: {pretrained}", "pretrained=true, false, or the path of a file"
+            errors.append(str(UserError(message, where=f"pretrained of backbone {name}", hint=hint)))
+        return errors
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images (B, 1, H, W), uint8 or float in [0, 1], to the feature map (B, K, h, w) that pooling reads.
@@ -93,7 +93,7 @@ class Backbone(nn.Module):
         For DenseNet this is after the last ReLU, for EfficientNet after the 1x1 head convolution.
 
         Raises:
-            ProblemError: a transformer that was made for another size.
+            UserError: a transformer that was made for another size.
         """
         self._check_size(*images.shape[-2:])
         scale = 1 if images.is_floating_point() else 255
@@ -106,16 +106,14 @@ class Backbone(nn.Module):
         Gradients are kept from the leaf on, whatever the mode around. ``to_map`` makes a map of the leaf.
 
         Raises:
-            ProblemError: the network has no such stage.
+            UserError: the network has no such stage.
         """
         leaves: list[torch.Tensor] = []
         stage = self.layer_at(stride)
 
         def cut(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
             if not isinstance(output, torch.Tensor):  # HRNet's branches, TNT's tokens of two kinds
-                raise ProblemError(
-                    f"{stage} puts out several maps", where="explainer stride", mend="null: the last map"
-                )
+                raise UserError(f"{stage} puts out several maps", where="explainer stride", hint="null: the last map")
             torch.set_grad_enabled(True)
             leaves.append(output.detach().requires_grad_())
             return leaves[-1].clone()  # what works in place behind it, as many a ReLU, must not change the leaf
@@ -172,22 +170,22 @@ class Backbone(nn.Module):
     def _find_stage(self, stride: int) -> str:
         """Name of the last stage of this many pixels a cell."""
         modules = {name for name, _ in self.net.named_modules()}
-        told = getattr(self.net, "feature_info", [])  # of some networks by names that they do not have
-        stages = {info["reduction"]: info["module"] for info in told if info["module"] in modules}
+        feature_info = getattr(self.net, "feature_info", [])  # of some networks by names that they do not have
+        stages = {info["reduction"]: info["module"] for info in feature_info if info["module"] in modules}
         if stride not in stages:
-            mend = ", ".join(["null for the last map", *map(str, stages)])
-            raise ProblemError(f"{self.name} has no stage of stride {stride}", where="explainer stride", mend=mend)
+            hint = ", ".join(["null for the last map", *map(str, stages)])
+            raise UserError(f"{self.name} has no stage of stride {stride}", where="explainer stride", hint=hint)
         return stages[stride]
 
     def to_map(self, features: torch.Tensor) -> torch.Tensor:
         """What a stage puts out, or its gradient, as (B, K, h, w): tokens and channels-last are turned.
 
         Raises:
-            ProblemError: these are several maps, or tokens that are no grid.
+            UserError: these are several maps, or tokens that are no grid.
         """
         if not isinstance(features, torch.Tensor):  # CoaT, CrossViT
-            what = f"{self.name} puts out several maps and no last one"
-            raise ProblemError(what, where="backbone name", mend="another backbone")
+            message = f"{self.name} puts out several maps and no last one"
+            raise UserError(message, where="backbone name", hint="another backbone")
         if features.ndim == 3:  # tokens of a transformer, (B, N, K)
             before, grid = self._find_grid(features.shape[1])
             return features[:, before:].transpose(1, 2).unflatten(2, grid)
@@ -201,12 +199,12 @@ class Backbone(nn.Module):
         # CaiT, XCiT: a stage has no class token yet; VOLO has one and does not say so
         for before in (getattr(self.net, "num_prefix_tokens", 0), 0, 1):
             left = tokens - before
-            square = isqrt(left), isqrt(left)  # films are square; some networks take them in any size
+            square = isqrt(left), isqrt(left)  # images are square; some networks take them in any size
             grid = made_for if prod(made_for) == left else square
             if prod(grid) == left:
                 return before, grid
-        what = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
-        raise ProblemError(what, where="backbone name", mend="a network that keeps one token for each patch")
+        message = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
+        raise UserError(message, where="backbone name", hint="a network that keeps one token for each patch")
 
     @property
     def _patches(self) -> PatchEmbed | None:
@@ -231,14 +229,16 @@ class Backbone(nn.Module):
             return
         patch = self._patches.patch_size
         if height % patch[0] or width % patch[1]:
-            what = f"patches of {patch[0]} x {patch[1]} pixels ({self.name}) do not fill images of {height} x {width}"
-            mend = " or ".join(f"data.size={fit} {_say_size(fit)}" for fit in fitting_sizes(height, patch[0]))
-            raise ProblemError(what, where="data.size", mend=mend)
+            message = (
+                f"patches of {patch[0]} x {patch[1]} pixels ({self.name}) do not fill images of {height} x {width}"
+            )
+            hint = " or ".join(f"data.size={fit} {_say_size(fit)}" for fit in fitting_sizes(height, patch[0]))
+            raise UserError(message, where="data.size", hint=hint)
         size = self._patches.img_size if self._patches.strict_img_size else None
         if size and tuple(size) != (height, width):
-            what = f"{self.name} takes films of {size[0]} x {size[1]} pixels, not {height} x {width}"
-            mend = f"data.size={size[0]}, or {_say_size(height)}"
-            raise ProblemError(what, where="data.size", mend=mend)
+            message = f"{self.name} takes images of {size[0]} x {size[1]} pixels, not {height} x {width}"
+            hint = f"data.size={size[0]}, or {_say_size(height)}"
+            raise UserError(message, where="data.size", hint=hint)
 
 
 def fitting_sizes(size: int, cell: int) -> list[int]:
@@ -256,5 +256,5 @@ def _say_size(size: int) -> str:
 
 
 def _gray(value: float | None, channels: tuple[float, ...]) -> torch.Tensor:
-    """One gray value for the three colour values of ImageNet; a gray film has equal channels."""
+    """One gray value for the three color values of ImageNet; a gray image has equal channels."""
     return torch.tensor(sum(channels) / len(channels) if value is None else float(value))

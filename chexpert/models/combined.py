@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models.backbone import Backbone
-from chexpert.models.model import Model, find_dropout_problems
-from chexpert.models.output_head import Readout
+from chexpert.models.model import Model, find_dropout_errors
+from chexpert.models.output_head import OutputHead
 
 
 class Combined(Model):
@@ -35,7 +35,7 @@ class Combined(Model):
         uncertain: Sequence[int] = (),
         parents: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(members, Readout(outputs, uncertain, parents))
+        super().__init__(members, OutputHead(outputs, uncertain, parents))
         self.norms = nn.ModuleDict(
             {name: nn.LayerNorm(member.width, elementwise_affine=False) for name, member in members.items()}
         )
@@ -43,22 +43,22 @@ class Combined(Model):
         # Mean width in the numerator: logits start at the scale of a single model's.
         self.gains = {name: (sum(widths) / len(widths) / member.width) ** 0.5 for name, member in members.items()}
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(sum(widths), self.readout.width)
+        self.classifier = nn.Linear(sum(widths), self.output_head.width)
 
     @staticmethod
-    def find_problems(members: Collection[str], dropout: object = 0.0, **_: object) -> list[str]:
+    def validate_args(members: Collection[str], dropout: object = 0.0, **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
-        problems = find_dropout_problems(dropout)
+        errors = find_dropout_errors(dropout)
         if len(members) < 2:
-            what = f"a combined model of {len(members)} member ({', '.join(members) or 'none'})"
-            mend = "add one: +backbone@model.members.resnet=resnet18, or take model=single"
-            problems.append(str(ProblemError(what, where="model.members", mend=mend)))
-        problems += [
-            str(ProblemError(f"a member's name has a dot: {name}", where="model.members", mend="use letters and _"))
+            message = f"a combined model of {len(members)} member ({', '.join(members) or 'none'})"
+            hint = "add one: +backbone@model.members.resnet=resnet18, or take model=single"
+            errors.append(str(UserError(message, where="model.members", hint=hint)))
+        errors += [
+            str(UserError(f"a member's name has a dot: {name}", where="model.members", hint="use letters and _"))
             for name in members
             if "." in name
         ]
-        return problems
+        return errors
 
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         return self._read({name: norm(maps[name].mean((2, 3))) for name, norm in self.norms.items()})
@@ -77,7 +77,7 @@ class Combined(Model):
 
 
 def hold_scale(norm: Any, pooled: torch.Tensor) -> torch.Tensor:
-    """A LayerNorm of (B, K) with the gradient of centring and dividing by a constant."""
-    centred = pooled - pooled.mean(1, keepdim=True)
-    scaled = centred / (centred.detach().square().mean(1, keepdim=True) + norm.eps).sqrt()
+    """A LayerNorm of (B, K) with the gradient of centering and dividing by a constant."""
+    centered = pooled - pooled.mean(1, keepdim=True)
+    scaled = centered / (centered.detach().square().mean(1, keepdim=True) + norm.eps).sqrt()
     return norm(pooled).detach() + (scaled - scaled.detach())

@@ -8,23 +8,23 @@ import torch
 from timm.layers import convert_sync_batchnorm
 from torch import nn
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models.backbone import Backbone
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 
 
 class Model(nn.Module, ABC):
-    """Maps films to logits in two steps, so that an explainer can stop in between without hooks.
+    """Maps images to logits in two steps, so that an explainer can stop in between without hooks.
 
     Args:
         members: the backbones by branch name.
-        readout: from the classifier's raw logits to those of the C observations.
+        output_head: from the classifier's raw logits to those of the C observations.
     """
 
-    def __init__(self, members: Mapping[str, Backbone], readout: Readout) -> None:
+    def __init__(self, members: Mapping[str, Backbone], output_head: OutputHead) -> None:
         super().__init__()
         self._members = nn.ModuleDict(members)
-        self.readout = readout
+        self.output_head = output_head
 
     @property
     def members(self) -> dict[str, Backbone]:
@@ -65,35 +65,35 @@ class Model(nn.Module, ABC):
                 taps = {name: member.tap(images, stride) for name, member in self.members.items()}
                 traced = {name: tapped for name, (tapped, _) in taps.items()}
                 last = {name: final for name, (_, final) in taps.items()}
-        return traced, self.readout(self.weigh(last))
+        return traced, self.output_head(self.weigh(last))
 
     def classify(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Logits (B, C) from feature maps."""
-        return self.readout(self.score(maps))
+        return self.output_head(self.score(maps))
 
     def training_logits(self, images: torch.Tensor) -> torch.Tensor:
-        """What the loss compares with targets: see :meth:`Readout.ask`. Logits (B, C + U) of images."""
-        return self.readout.ask(self.score(self.feature_maps(images)))
+        """What the loss compares with targets: see :meth:`OutputHead.ask`. Logits (B, C + U) of images."""
+        return self.output_head.ask(self.score(self.feature_maps(images)))
 
     @abstractmethod
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Raw logits (B, C + U) from feature maps: ``readout.width`` of them."""
+        """Raw logits (B, C + U) from feature maps: ``output_head.width`` of them."""
 
     def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """What :meth:`score` gives, linear in the maps: gradient times map adds up to the logit less the bias."""
         return self.score(maps)
 
 
-def synchronise_batch_norm(model: Model) -> Model:
+def synchronize_batch_norm(model: Model) -> Model:
     """The model with batch statistics over all devices in training; weights and their names stay.
 
-    Lightning's own conversion drops the activations that timm keeps inside its normalisation layers.
+    Lightning's own conversion drops the activations that timm keeps inside its normalization layers.
     """
     return convert_sync_batchnorm(model)
 
 
 LONE = "more than 1 value per channel"
-"""In what torch raises where batch normalisation is to learn from a single value."""
+"""In what torch raises where batch normalization is to learn from a single value."""
 
 
 def learns_from_one(model: Model, size: int) -> bool:
@@ -110,9 +110,9 @@ def learns_from_one(model: Model, size: int) -> bool:
     return True
 
 
-def find_dropout_problems(dropout: object) -> list[str]:
+def find_dropout_errors(dropout: object) -> list[str]:
     """What is wrong with a probability of dropping a feature; at 1 nothing would be left to learn from."""
     if isinstance(dropout, int | float) and not isinstance(dropout, bool) and 0 <= dropout < 1:
         return []
-    mend = "a probability from 0 to below 1, such as 0.3"
-    return [str(ProblemError(f"a dropout of {dropout!r} is not possible", where="model.dropout", mend=mend))]
+    hint = "a probability from 0 to below 1, such as 0.3"
+    return [str(UserError(f"a dropout of {dropout!r} is not possible", where="model.dropout", hint=hint))]

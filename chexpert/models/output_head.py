@@ -7,11 +7,11 @@ from torch import nn
 from torch.nn.functional import logsigmoid, softplus
 
 
-class Readout(nn.Module):
+class OutputHead(nn.Module):
     """What stands between a classifier's C + U raw logits and the C logits that everybody else sees. No weights.
 
     **Three classes** (U-MultiClass, Irvin et al. 2019): a softmax over (0, 1, uncertain) of which the logit of 0 is
-    fixed at 0, p ~ (1, exp(z), exp(u)). Then p1 / (p0 + p1), by which the paper judges, is the sigmoid of z: the
+    fixed at 0, p ~ (1, exp(z), exp(u)). Then p1 / (p0 + p1), by which the paper evaluates, is the sigmoid of z: the
     first C logits mean what they always do, and the U logits u of "uncertain" are simply dropped.
 
     **Conditional** (Pham et al. 2019): a raw logit is that of the finding given its parent finding. The probability

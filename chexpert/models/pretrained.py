@@ -18,7 +18,7 @@ import timm
 import torch
 from timm.models import adapt_input_conv
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 WAYS_OUT = (
     "pretrained=false trains from scratch; pretrained=PATH takes a file (safetensors, a state dict, a checkpoint), "
@@ -33,7 +33,7 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
     """timm's model with its ImageNet weights, from timm's cache or the network.
 
     Raises:
-        ProblemError: the weights cannot be had; it names the ways out.
+        UserError: the weights cannot be had; it names the ways out.
     """
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say the same five times
     before = huggingface_hub.constants.HF_HUB_OFFLINE
@@ -42,10 +42,10 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
     try:
         return timm.create_model(name, pretrained=True, **options)
     except (OSError, RuntimeError, ValueError) as error:
-        raise ProblemError(
+        raise UserError(
             f"the pretrained weights of {name} cannot be had: {first_line(error)}",
             where=f"backbone {name}",
-            mend=WAYS_OUT,
+            hint=WAYS_OUT,
         ) from error
     finally:
         huggingface_hub.constants.HF_HUB_OFFLINE = before
@@ -63,7 +63,7 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str,
         The gray ``mean`` and ``std`` beside the weights in a checkpoint of this project: they belong together.
 
     Raises:
-        ProblemError: not a weight file; no weights of this network in it, or several; other shapes.
+        UserError: not a weight file; no weights of this network in it, or several; other shapes.
     """
     found = read_state(Path(path))
     wanted = net.state_dict()
@@ -74,8 +74,8 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str,
             state[key] = adapt_input_conv(1, state[key])
     wrong = [key for key in wanted if state[key].shape != wanted[key].shape]
     if wrong:
-        what = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"
-        raise ProblemError(f"weights of another shape: {what}", where=f"{path} for backbone {name}", mend=WAYS_OUT)
+        message = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"
+        raise UserError(f"weights of another shape: {message}", where=f"{path} for backbone {name}", hint=WAYS_OUT)
     net.load_state_dict(state)
     beside = prefix.removesuffix("net.")
     return {key: (float(found[beside + key]),) for key in ("mean", "std") if beside != prefix and beside + key in found}
@@ -93,9 +93,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
             with torch.serialization.safe_globals([Namespace]):  # the arguments in a checkpoint of timm's training
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        what = f"no weight file that can be read safely: {first_line(error)}"
-        mend = "give a safetensors file or a plain state dict, as torch.save(network.state_dict(), PATH) writes it"
-        raise ProblemError(what, where=str(path), mend=mend) from error
+        message = f"no weight file that can be read safely: {first_line(error)}"
+        hint = "give a safetensors file or a plain state dict, as torch.save(network.state_dict(), PATH) writes it"
+        raise UserError(message, where=str(path), hint=hint) from error
     return dict(_flatten(content))
 
 
@@ -129,10 +129,10 @@ def _find_prefix(found: Mapping[str, torch.Tensor], wanted: Sequence[str], where
         print(f"note: {where}: weights of state_dict; {others} would fit too", file=sys.stderr)
         return usual[0]
     if prefixes:
-        what = f"its weights stand there {len(prefixes)} times: {prefixes}"
-        raise ProblemError(what, where=where, mend=f"save one of them alone: {_write_command(where, prefixes[0])}")
-    mend = "give weights of this network under timm's names"
-    raise ProblemError(_describe_lack(found, needed, count), where=where, mend=mend)
+        message = f"its weights stand there {len(prefixes)} times: {prefixes}"
+        raise UserError(message, where=where, hint=f"save one of them alone: {_write_command(where, prefixes[0])}")
+    hint = "give weights of this network under timm's names"
+    raise UserError(_describe_lack(found, needed, count), where=where, hint=hint)
 
 
 def _split(key: str) -> Iterator[tuple[str, str]]:

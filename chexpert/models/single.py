@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from chexpert.models.backbone import Backbone
-from chexpert.models.model import Model, find_dropout_problems
-from chexpert.models.output_head import Readout
+from chexpert.models.model import Model, find_dropout_errors
+from chexpert.models.output_head import OutputHead
 
 
 class Single(Model):
@@ -29,14 +29,14 @@ class Single(Model):
         uncertain: Sequence[int] = (),
         parents: Sequence[int] | None = None,
     ) -> None:
-        super().__init__({"backbone": backbone}, Readout(outputs, uncertain, parents))
+        super().__init__({"backbone": backbone}, OutputHead(outputs, uncertain, parents))
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(backbone.width, self.readout.width)
+        self.head = nn.Linear(backbone.width, self.output_head.width)
 
     @staticmethod
-    def find_problems(dropout: object = 0.0, **_: object) -> list[str]:
+    def validate_args(dropout: object = 0.0, **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
-        return find_dropout_problems(dropout)
+        return find_dropout_errors(dropout)
 
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
         return self.head(self.dropout(maps["backbone"].mean((2, 3))))

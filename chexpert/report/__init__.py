@@ -1,6 +1,6 @@
-"""What a run or an audit found, told from plain files and tables: no model is needed."""
+"""Report the results of runs and audits from plain files and tables; no model is needed."""
 
-from chexpert.report.figures.exploration import draw_exploration
+from chexpert.report.figures.exploration import plot_exploration
 from chexpert.report.html.comparison import write_comparison
 from chexpert.report.html.run_page import write_report
 from chexpert.report.text.audit import describe_audit
@@ -21,7 +21,7 @@ __all__ = [
     "describe_localization",
     "describe_reproduction",
     "describe_shortcuts",
-    "draw_exploration",
+    "plot_exploration",
     "quality_table",
     "write_comparison",
     "write_report",

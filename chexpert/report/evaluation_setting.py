@@ -1,14 +1,14 @@
-"""What a figure of a run is measured by, in words that stand beside it."""
+"""Describe the evaluation setting of a run's metrics in words."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from chexpert.evaluation import describe_level
-from chexpert.report.run_data import Record
+from chexpert.report.run_data import RunData
 from chexpert.runs.synthetic import WORDS, is_synthetic_run
 
 
-def describe_rows(record: Record, split: str) -> str:
+def describe_rows(record: RunData, split: str) -> str:
     """Split, level, views and number of rows, and if they are synthetic: "valid split, single views, n = 242"."""
     level, views = record.level(split)
     rows = describe_level({"level": level, "views": views})
@@ -16,31 +16,31 @@ def describe_rows(record: Record, split: str) -> str:
     return f"{split} split, {rows}, n = {n:,}" + f", {WORDS}" * is_synthetic(record, split)
 
 
-def is_synthetic(record: Record, split: str | None = None) -> bool:
+def is_synthetic(record: RunData, split: str | None = None) -> bool:
     """Whether the images of a split, or of any, are synthetic."""
     return is_synthetic_run(record.data, record.config, split)
 
 
-def describe_labels(record: Record, split: str) -> str:
-    """Whose labels a split is judged by: "labels of valid.csv"."""
+def describe_labels(record: RunData, split: str) -> str:
+    """Whose labels a split is evaluated by: "labels of valid.csv"."""
     labels = record.evaluations.get(split, {}).get("labels_of") or record.metrics[split].get("labels")
-    told = f"labels of {labels}" if labels else "labels of a file that the run does not name"
-    return told + ", blank as negative" * (split == "dev")
+    source = f"labels of {labels}" if labels else "labels of a file that the run does not name"
+    return source + ", blank as negative" * (split == "dev")
 
 
-def describe_choice(record: Record, split: str) -> str:
+def describe_choice(record: RunData, split: str) -> str:
     """How the epoch was chosen, as a clause."""
     if "epoch_chosen_on" not in record.metrics:
         return "how the epoch was chosen is not recorded"
     if record.chosen_on is None:
         return "nothing was trained here, so no epoch was chosen"
     if record.chosen_on == split:
-        return f"the epoch was chosen on this same {split} split, so the figure is optimistic"
+        return f"the epoch was chosen on this same {split} split, so the value is optimistic"
     return f"the epoch was chosen on the {record.chosen_on} split"
 
 
 def describe_interval(content: Mapping[str, Any]) -> str:
-    """What the ends of an interval are: "95 % interval, 1,000 drawings of 239 studies", with a blank that holds."""
+    """Describe an interval: "95 % interval, 1,000 resamples of 239 studies", with a no-break space."""
     if not content:
         return "without intervals"
-    return f"95\u00a0% interval, {content['bootstrap']['replicates']:,} drawings of {content['studies']:,} studies"
+    return f"95\u00a0% interval, {content['bootstrap']['replicates']:,} resamples of {content['studies']:,} studies"

@@ -1,4 +1,4 @@
-"""How films, studies and folders are called in a report that may be passed on."""
+"""How images, studies and folders are called in a report that may be passed on."""
 
 import re
 import secrets
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation.config_diff import PLACES
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import hash_name, is_private, read_salt
@@ -23,11 +23,11 @@ PATH_LIKE = re.compile(r"[/\\]|^~|\.(?:jpe?g|png|dcm|dicom|csv|npz|ckpt)\b", re.
 
 
 class Names:
-    """Stands for films by hashes, and for paths by a word; or leaves both as they are.
+    """Stands for images by hashes, and for paths by a word; or leaves both as they are.
 
     Args:
         kind: ``hash`` or ``path``.
-        run: whose salt it is: the same film has the same hash in each report of a run, and another one elsewhere.
+        run: whose salt it is: the same image has the same hash in each report of a run, and another one elsewhere.
     """
 
     def __init__(self, kind: str, run: Path) -> None:
@@ -36,7 +36,7 @@ class Names:
         self.hashed = kind == "hash"
         self.salt = find_salt(run) if self.hashed else ""
 
-    def film(self, name: str) -> str:
+    def image(self, name: str) -> str:
         """A view or study."""
         return hash_name(name, self.salt) if self.hashed else name
 
@@ -49,11 +49,11 @@ class Names:
         return " ".join(self._override(word) for word in words)
 
     def settings(self, value: Any, key: str = "") -> Any:
-        """A config in which each text that names a file is hidden, and each film has its hash."""
+        """A config in which each text that names a file is hidden, and each image has its hash."""
         if isinstance(value, Mapping):
             return {str(name): self.settings(own, str(name)) for name, own in value.items()}
         if isinstance(value, list):
-            return [self.film(str(own)) if key == "views" else self.settings(own, key) for own in value]
+            return [self.image(str(own)) if key == "views" else self.settings(own, key) for own in value]
         if self.hashed and is_private(key, value):
             return HIDDEN
         return self.path(value) if isinstance(value, str) else value
@@ -70,8 +70,8 @@ def name_run(overrides: Sequence[str]) -> str:
     >>> name_run(["start_from=outputs/one"])
     'start_from=[a path]'
     """
-    told = [hide_override(word.lstrip("+")) for word in overrides if not _is_omitted(word)]
-    name = ", ".join(told) or "defaults"
+    shown = [hide_override(word.lstrip("+")) for word in overrides if not _is_omitted(word)]
+    name = ", ".join(shown) or "defaults"
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 3].rstrip(' ,')}..."
 
 
@@ -83,7 +83,7 @@ def name_folder(run: Path) -> str:
     try:
         overrides = read_state(run).get("overrides")
         common = read_state(run.parent, run_files.SWEEP).get("overrides")
-    except ProblemError:
+    except UserError:
         return run.name
     if not isinstance(overrides, list):
         return run.name

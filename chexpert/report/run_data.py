@@ -1,4 +1,4 @@
-"""What a run folder holds, whatever its age: what is missing is told, with the way to it, and stops nothing."""
+"""Read a run folder of any age; a missing file is noted with a hint and stops nothing."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from chexpert.errors import ProblemError
-from chexpert.evaluation import Calibration, Judged, read_run
+from chexpert.errors import UserError
+from chexpert.evaluation import Calibration, LabeledScores, read_run
 from chexpert.report.text.evaluation import describe_evaluation
 from chexpert.report.text.explanation_quality import quality_table
 from chexpert.runs import files as run_files
@@ -37,12 +37,12 @@ METRICS = {"skipped": list, "best_epoch": int, "seconds": float, "epoch_chosen_o
 class Lack:
     """Something that the report has to do without: what, and a command or setting that brings it."""
 
-    what: str
-    mend: str
+    message: str
+    hint: str
 
 
 @dataclass
-class Record:
+class RunData:
     """The files of a run, read.
 
     Attributes:
@@ -52,7 +52,7 @@ class Record:
         state: state.json.
         data: data.json.
         evaluations: evaluation/<split>.json by split.
-        judged: scores and labels by split.
+        labeled: scores and labels by split.
         calibration: calibration.json.
         quality: explanations/quality.json.
         lacks: what is missing.
@@ -64,22 +64,22 @@ class Record:
     state: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     evaluations: dict[str, dict[str, Any]] = field(default_factory=dict)
-    judged: dict[str, Judged] = field(default_factory=dict)
+    labeled: dict[str, LabeledScores] = field(default_factory=dict)
     calibration: Calibration | None = None
     quality: dict[str, Any] = field(default_factory=dict)
     lacks: list[Lack] = field(default_factory=list)
 
     @classmethod
-    def read(cls, run: Path) -> "Record":
+    def read(cls, run: Path) -> "RunData":
         """Reads a run folder.
 
         Raises:
-            ProblemError: nothing was judged there.
+            UserError: nothing was evaluated there.
         """
         metrics = keep(read_json(run / run_files.METRICS), METRICS | dict.fromkeys(SPLITS, dict))
         if not any({"n", "auroc"} <= metrics.get(split, {}).keys() for split in SPLITS):
-            mend = "give the folder of a run that was judged: outputs/<name>/<time>"
-            raise ProblemError("no figures of a run", where=str(run / run_files.METRICS), mend=mend)
+            hint = "give the folder of a run that was evaluated: outputs/<name>/<time>"
+            raise UserError("no metrics of a run", where=str(run / run_files.METRICS), hint=hint)
         record = cls(run, metrics)
         record._read_settings()
         for split in record.splits:
@@ -91,7 +91,7 @@ class Record:
 
     @property
     def splits(self) -> list[str]:
-        """Those that were judged, the one to report first."""
+        """Those that were evaluated, the one to report first."""
         return [split for split in SPLITS if {"n", "auroc"} <= self.metrics.get(split, {}).keys()]
 
     @property
@@ -105,22 +105,22 @@ class Record:
         level = content.get("level") or self.metrics[split].get("level") or self.config.get("level", "image")
         return level, content.get("views") or self.config.get("study_score", "max")
 
-    def lack(self, what: str, mend: str) -> None:
+    def lack(self, message: str, hint: str) -> None:
         """Notes what is missing."""
-        self.lacks.append(Lack(what, mend))
+        self.lacks.append(Lack(message, hint))
 
     def _read_settings(self) -> None:
         self.config = keep(read_yaml(self.run / run_files.CONFIG), CONFIG)
         self.state = keep(read_json(self.run / run_files.STATE), STATE)
         self.data = keep(read_json(self.run / run_files.DATA), DATA)
-        told = {
+        contents = {
             run_files.CONFIG: (self.config, "settings and label policy"),
             run_files.STATE: (self.state, "command, versions and outcome"),
             run_files.DATA: (self.data, "counts and fingerprints of the data"),
         }
-        for name, (content, what) in told.items():
+        for name, (content, message) in contents.items():
             if not content:
-                self.lack(f"{what}: no readable {name} in the run", "runs of this version write it")
+                self.lack(f"{message}: no readable {name} in the run", "runs of this version write it")
 
     def _read_split(self, split: str) -> None:
         predictions, labels = run_files.predictions(self.run, split), run_files.labels(self.run, split)
@@ -129,18 +129,20 @@ class Record:
         if fits(content, lambda: describe_evaluation(content, "")):
             self.evaluations[split] = content
         else:
-            what = f"intervals, AUPRC, calibration and groups of the {split} split: no readable {_short(path)}"
+            message = f"intervals, AUPRC, calibration and groups of the {split} split: no readable {_short(path)}"
             given = f"--predictions RUN/{_short(predictions)} --labels {f'RUN/{_short(labels)}'}"
             given = given if labels.is_file() else given.replace(f"RUN/{_short(labels)}", "LABELS.csv")
             level, views = self.level(split)
             level = f"--level {level} --views {views} --group-by sex age view --out RUN/{_short(path)}"
-            self.lack(what, f"python scripts/evaluate.py {given} {level}, then make this report again")
+            self.lack(message, f"python scripts/evaluate.py {given} {level}, then make this report again")
         try:
-            self.judged[split] = read_run(self.run, split, *self.level(split))
-        except ProblemError:
+            self.labeled[split] = read_run(self.run, split, *self.level(split))
+        except UserError:
             why = "not there" if not labels.is_file() or not predictions.is_file() else "of no use together"
-            what = f"curves and reliability of the {split} split: {_short(predictions)} and {_short(labels)} are {why}"
-            self.lack(what, "put the labels there (Path and the observations), then make this report again")
+            message = (
+                f"curves and reliability of the {split} split: {_short(predictions)} and {_short(labels)} are {why}"
+            )
+            self.lack(message, "put the labels there (Path and the observations), then make this report again")
 
     def _read_quality(self) -> None:
         path = self.run / run_files.EXPLANATIONS / run_files.QUALITY
@@ -151,26 +153,26 @@ class Record:
             self.lack(f"quality of explanations: {_short(path)} has another form than this version writes", "run again")
 
     def _read_failures(self) -> None:
-        for name, told in read_json(self.run / run_files.EXPLANATIONS / run_files.FAILED).items():
-            told = told if isinstance(told, Mapping) else {"why": told}  # an older version's
-            listed = told.get("explainers")
+        for name, entry in read_json(self.run / run_files.EXPLANATIONS / run_files.FAILED).items():
+            entry = entry if isinstance(entry, Mapping) else {"why": entry}  # an older version's
+            listed = entry.get("explainers")
             names = [*map(str, listed)] if listed and isinstance(listed, list) else [name]
             folder = f"RUN/{run_files.EXPLANATIONS}-{names[0]}"
-            mend = f"python scripts/explain.py RUN --explainer {' '.join(names)} --out {folder}"
-            what = f"explanations by {name}, which" if names == [name] else f"explanations: {name}"
-            self.lack(f"{what} failed: {told.get('why')}", mend)
+            hint = f"python scripts/explain.py RUN --explainer {' '.join(names)} --out {folder}"
+            message = f"explanations by {name}, which" if names == [name] else f"explanations: {name}"
+            self.lack(f"{message} failed: {entry.get('why')}", hint)
 
     def _read_calibration(self) -> None:
         path = self.run / run_files.CALIBRATION
         if not path.is_file():
-            what = (
+            message = (
                 "calibrated probabilities: nothing was fitted, as no split was left to fit it on, or none was asked for"
             )
-            self.lack(what, "a run with data.dev=0.1 calibration=platt")
+            self.lack(message, "a run with data.dev=0.1 calibration=platt")
             return
         try:
             self.calibration = Calibration.read(path)
-        except ProblemError:
+        except UserError:
             self.lack(f"calibrated probabilities: {run_files.CALIBRATION} cannot be read", "run again")
 
 
@@ -184,10 +186,10 @@ def keep(content: dict[str, Any], kinds: Mapping[str, type]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if isinstance(value, wide.get(name, object))}
 
 
-def fits(content: dict[str, Any], tell: Callable[[], object]) -> bool:
-    """Whether a file has the form that this version writes: it can be told from the first to the last figure."""
+def fits(content: dict[str, Any], describe: Callable[[], object]) -> bool:
+    """Return whether a file has the form that this version writes, so that all of it can be described."""
     try:
-        tell()
+        describe()
     except BROKEN:
         return False
     return bool(content)

@@ -35,7 +35,7 @@ PRIVATE = (
     "dir",
     "views",
 )
-"""Last parts of the keys of settings that name files or films, whatever their values look like."""
+"""Last parts of the keys of settings that name files or images, whatever their values look like."""
 WORDS = ("auto", "true", "false", "null", "", "frontal", "lateral", "all")
 """Values of such keys that name none."""
 
@@ -64,7 +64,7 @@ def is_hash(name: str) -> bool:
 
 
 def is_private(key: str, value: object) -> bool:
-    """Whether a setting may name a file or film.
+    """Whether a setting may name a file or image.
 
     >>> is_private("data.root", "DOE_1950"), is_private("pretrained", "auto"), is_private("optimizer.lr", 0.1)
     (True, False, False)
@@ -104,7 +104,7 @@ def shorten(names: Sequence[str]) -> dict[str, str]:
 
 
 def read_salt(folder: Path) -> str:
-    """The salt of a folder, drawn when it is first asked for. Keep it to yourself: whoever has it can try names."""
+    """Return the salt of a folder, generated at the first call. Keep it private: with it, names can be guessed."""
     path = folder / SALT
     if not path.is_file():
         path.write_text(secrets.token_hex(16) + "\n", encoding="utf-8")

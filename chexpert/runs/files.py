@@ -18,7 +18,7 @@ LAST = "last"  # the name that Lightning gives it
 KEPT = re.compile(r"epoch[=-](\d+)-(auroc_mean|loss)[=-](-?\d+\.\d+|nan|-?inf)(?:-v\d+)?\.ckpt")
 """A kept checkpoint; names had ``=`` in the place of some hyphens, which Hydra's command line refuses."""
 EVERY = "step-{step:07d}"
-"""The checkpoints of ``keep_every``: no figure chose them, so ``kept_checkpoints`` does not rank them."""
+"""The checkpoints of ``keep_every``: no metric chose them, so ``kept_checkpoints`` does not rank them."""
 SAFETENSORS = ".safetensors"
 TENSORBOARD = "tensorboard"
 METRICS = "metrics.json"
@@ -31,7 +31,7 @@ STATE = "state.json"
 SWEEP = "sweep.json"
 LOCK = ".lock"
 REPORT = "report.html"
-FILMS = "films"
+IMAGES = "images"
 EXPLANATIONS = "explanations"
 SHORTCUTS = "shortcuts"
 ESCAPE = "surrogateescape"
@@ -65,9 +65,9 @@ def checkpoint(run: Path, name: str = BEST) -> Path:
 
 
 def kept_checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of the best epochs, best first: those that ``keep`` names by their figure, or else best.ckpt.
+    """Return the checkpoints of the best epochs, best first: those of ``keep``, by their names, or else best.ckpt.
 
-    The figure is an AUROC, or where none was defined a loss, of which less is better; one that is NaN comes last.
+    The metric is an AUROC, or where none was defined a loss, of which less is better; one that is NaN comes last.
     """
     files = sorted((run / CHECKPOINTS).glob("*.ckpt"))
     found = [(match, path) for path in files if (match := KEPT.fullmatch(path.name))]
@@ -84,9 +84,9 @@ def old_name(path: Path) -> Path:
     return path.with_name(re.sub(r"(epoch|step|auroc_mean|loss)-", r"\1=", path.name))
 
 
-def _order(epoch: str, figure: str, value: str) -> tuple[bool, float, int]:
+def _order(epoch: str, metric: str, value: str) -> tuple[bool, float, int]:
     number = float(value)
-    return math.isnan(number), number if figure == "loss" else -number, int(epoch)
+    return math.isnan(number), number if metric == "loss" else -number, int(epoch)
 
 
 def predictions(run: Path, split: str) -> Path:
@@ -95,7 +95,7 @@ def predictions(run: Path, split: str) -> Path:
 
 
 def labels(run: Path, split: str) -> Path:
-    """labels/valid.csv: what a split was judged by, in CheXpert's columns; blank where there is no label."""
+    """labels/valid.csv: what a split was evaluated by, in CheXpert's columns; blank where there is no label."""
     return run / LABELS / f"{split}.csv"
 
 
@@ -122,9 +122,10 @@ def attribution_map(explanations: Path, explainer: str, view: str, observation: 
     return explanations / explainer / "maps" / f"{view_name(view)}_{observation}_map.npz"
 
 
-def film(explanations: Path, view: str) -> Path:
-    """films/<view>.jpg: the explained film, gray, no larger than a picture needs it."""
-    return explanations / FILMS / f"{view_name(view)}.jpg"
+def image(explanations: Path, view: str) -> Path:
+    """images/<view>.jpg: the explained image, gray; films/<view>.jpg in a run of an older version."""
+    older = explanations / "films" / f"{view_name(view)}.jpg"
+    return older if older.is_file() else explanations / IMAGES / older.name
 
 
 def explainer_sheet(explanations: Path, explainer: str) -> Path:
@@ -140,8 +141,8 @@ def view_sheet(explanations: Path, view: str) -> Path:
 def view_name(path: str) -> str:
     """The name of a view as CheXlocalize spells it, from its path; that of any image file likewise.
 
-    >>> view_name("CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg"), view_name("../film.png")
-    ('patient1_study1_view1_frontal', 'film')
+    >>> view_name("CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg"), view_name("../image.png")
+    ('patient1_study1_view1_frontal', 'image')
     """
     parts = [part for part in Path(path).with_suffix("").parts if part not in ("/", "..")]
     return re.sub(r"[^\w.-]", "_", "_".join(parts[-3:]))
@@ -171,7 +172,7 @@ def write_predictions(
     path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]], key: str = "Path"
 ) -> None:
     """Writes rows of a Path, or another ``key``, and C probabilities; nine digits keep a float32 to the last bit."""
-    write_table(path, [key, *observations], ([view, *map(_digits, figures)] for view, figures in rows))
+    write_table(path, [key, *observations], ([view, *map(_digits, values)] for view, values in rows))
 
 
 def as_written(probabilities: np.ndarray) -> np.ndarray:
@@ -211,7 +212,7 @@ def write_text(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)  # a full disk needs its room
+        part.unlink(missing_ok=True)  # a full disk needs its space
         raise
 
 

@@ -1,4 +1,4 @@
-"""Which run or sweep is gone on with, and whether it is still the same one; from files alone."""
+"""Which run or sweep is resumed, and whether it is still the same one; from files alone."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 
 AFTER = ("calibration", "explain", "explainer")
-"""Settings of what is done once the best weights have been judged."""
+"""Settings of what is done once the best weights have been evaluated."""
 
 MAY_CHANGE = (
     *AFTER,
@@ -30,7 +30,7 @@ MAY_CHANGE = (
     "trainer.strategy",
     "trial",
 )
-"""Settings that the figures do not depend on, and how long to train; every other one makes another run."""
+"""Settings that the metrics do not depend on, and how long to train; every other one makes another run."""
 
 PATHS = ("data.root", "data.root.parent", "data.test", "data.manifest", "features", "labels.predictions", "start_from")
 """Settings that name files, as every ``pretrained`` does: where these lie may change, what they hold may not."""
@@ -43,15 +43,17 @@ REPEATED = re.compile(
 
 PLACE = ("resume", "trial", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
 MANNER = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs")
-"""How a sweep is worked off, and how long a search lasts: this may change where it goes on."""
+"""How the jobs of a sweep are launched, and how long a search lasts: a resumed sweep may change this."""
 
 
 def find_later_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is other than before of the settings that training and judging do not know."""
+    """What is other than before of the settings that training and evaluation do not know."""
     parts = [{key: config.get(key) for key in AFTER} for config in (before, now)]
     old, new = (dict(_leaves(part)) for part in parts)
     return [
-        f"{key}: {_tell(old, key)} before, {_tell(new, key)} now" for key in sorted(old | new) if _differ(key, old, new)
+        f"{key}: {_describe(old, key)} before, {_describe(new, key)} now"
+        for key in sorted(old | new)
+        if _differ(key, old, new)
     ]
 
 
@@ -72,7 +74,11 @@ def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     if "trainer.precision" not in new:
         keys = [key for key in keys if key != "trainer.precision"]  # the device chooses it later
     keys = [key for key in keys if not _is_moved(key, old.get(key), new.get(key))]
-    return [f"{key}: {_tell(old, key)} before, {_tell(new, key)} now" for key in keys if old.get(key) != new.get(key)]
+    return [
+        f"{key}: {_describe(old, key)} before, {_describe(new, key)} now"
+        for key in keys
+        if old.get(key) != new.get(key)
+    ]
 
 
 def _is_moved(key: str, before: Any, now: Any) -> bool:
@@ -86,17 +92,18 @@ def _names_weights(key: str) -> bool:
     return key == "start_from" or key.rpartition(".")[2] == "pretrained"
 
 
-def keep_origins(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """``now``, with the files of weights that ``before`` names: one that goes on from a checkpoint reads no others.
+def keep_original_paths(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``now``, with the files of weights of ``before``: a run that resumes from a checkpoint reads no others.
 
-    >>> keep_origins({"start_from": "a", "x": {"pretrained": True}}, {"start_from": "b", "x": {"pretrained": "c"}})
+    >>> before = {"start_from": "a", "x": {"pretrained": True}}
+    >>> keep_original_paths(before, {"start_from": "b", "x": {"pretrained": "c"}})
     {'start_from': 'a', 'x': {'pretrained': 'c'}}
     """
     kept = dict(now)
     for key, value in now.items():
         old = before.get(key)
         if isinstance(value, Mapping) and isinstance(old, Mapping):
-            kept[key] = keep_origins(old, value)
+            kept[key] = keep_original_paths(old, value)
         elif _names_weights(key) and _is_moved(key, old, value):
             kept[key] = old
     return kept
@@ -139,7 +146,7 @@ def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, node
 
 
-def _tell(leaves: Mapping[str, Any], key: str) -> str:
+def _describe(leaves: Mapping[str, Any], key: str) -> str:
     return str(leaves[key]) if key in leaves else "not set"
 
 
@@ -159,10 +166,10 @@ def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     try:
         content = parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        what = f"it cannot be read: {str(error).partition(chr(10))[0]}"
-        raise ProblemError(what, where=str(path), mend="take it from a copy, or begin another run") from error
+        message = f"it cannot be read: {str(error).partition(chr(10))[0]}"
+        raise UserError(message, where=str(path), hint="take it from a copy, or begin another run") from error
     if not isinstance(content, dict):
-        raise ProblemError("it is damaged: no mapping", where=str(path), mend="take it from a copy")
+        raise UserError("it is damaged: no mapping", where=str(path), hint="take it from a copy")
     return content
 
 
@@ -172,19 +179,19 @@ def replay(arguments: Sequence[str]) -> list[str]:
     What is given beside it replaces what was given then.
 
     Raises:
-        ProblemError: no run or sweep lies there, or its command line is not one that a file may repeat.
+        UserError: no run or sweep lies there, or its command line is not one that a file may repeat.
     """
     named = [argument.partition("=")[2].strip("'\"") for argument in arguments if argument.startswith("resume=")]
     if not named or named[-1] in ("auto", "null", ""):
         return list(arguments)
     folder = Path(named[-1])
     sweep = (folder / run_files.SWEEP).is_file()
-    told = read_state(folder, run_files.SWEEP if sweep else run_files.STATE)
-    if not told:
-        mend = f"give a folder below outputs/ that has a {run_files.STATE} or {run_files.SWEEP}, or resume=auto"
-        raise ProblemError("no run and no sweep of this project lies there", where=f"resume={folder}", mend=mend)
+    state = read_state(folder, run_files.SWEEP if sweep else run_files.STATE)
+    if not state:
+        hint = f"give a folder below outputs/ that has a {run_files.STATE} or {run_files.SWEEP}, or resume=auto"
+        raise UserError("no run and no sweep of this project lies there", where=f"resume={folder}", hint=hint)
     replaced = {_find_key(argument) for argument in arguments}
-    kept = [override for override in told["overrides"] if _find_key(override) not in replaced]
+    kept = [override for override in state["overrides"] if _find_key(override) not in replaced]
     check_repeated(kept, folder)
     place = [f"hydra.sweep.dir={folder}"] if sweep else [f"hydra.run.dir={folder}"]
     multirun = ["--multirun"] if sweep and not {"-m", "--multirun"} & set(arguments) else []
@@ -195,13 +202,13 @@ def check_repeated(overrides: Sequence[str], folder: Path) -> None:
     """Refuses what a folder's file may not put in the command line: Hydra's own nodes and options can run any code.
 
     Raises:
-        ProblemError: such an override; typed beside ``resume`` it is the user's own.
+        UserError: such an override; typed beside ``resume`` it is the user's own.
     """
     for override in map(str, overrides):
         hydras = override.startswith("-") or "hydra" in override.partition("=")[0]
         if hydras and not (REPEATED.fullmatch(override) and "_target_" not in override):
-            mend = f"if it is yours, type it again: {quote(f'resume={folder}')} {quote(override)}"
-            raise ProblemError(f"{override} is not repeated from a file", where=str(folder), mend=mend)
+            hint = f"if it is yours, type it again: {quote(f'resume={folder}')} {quote(override)}"
+            raise UserError(f"{override} is not repeated from a file", where=str(folder), hint=hint)
 
 
 def _find_key(override: str) -> str:
@@ -210,9 +217,9 @@ def _find_key(override: str) -> str:
 
 def find_unfinished_runs(parent: Path, config: Mapping[str, Any]) -> Iterator[Path]:
     """The unfinished runs below a folder that have this configuration, the newest first."""
-    for folder, told in _newest(parent, run_files.STATE):
+    for folder, state in _newest(parent, run_files.STATE):
         before = read_config(folder)
-        if told["state"] == "finished" or before is None or find_changes(before, config):
+        if state["state"] == "finished" or before is None or find_changes(before, config):
             continue
         if not any(map(_still_there, list_moved(before, config).values())):  # or it is another dataset that is meant
             yield folder
@@ -224,10 +231,10 @@ def _still_there(moved: tuple[str, str]) -> bool:
 
 def find_unfinished_sweeps(parent: Path, overrides: Sequence[str]) -> Iterator[Path]:
     """The unfinished sweeps below a folder that were started with these overrides, the newest first."""
-    for folder, told in _newest(parent, run_files.SWEEP):
-        moved = find_moved_overrides(told["overrides"], overrides)
+    for folder, state in _newest(parent, run_files.SWEEP):
+        moved = find_moved_overrides(state["overrides"], overrides)
         there = any(_still_there((one.partition("=")[2], "")) for one in moved)
-        if told["state"] != "finished" and same_sweep(told["overrides"], overrides) and not there:
+        if state["state"] != "finished" and same_sweep(state["overrides"], overrides) and not there:
             yield folder
 
 
@@ -259,7 +266,7 @@ def _names_a_place(override: str) -> bool:
 
 
 def strip_place(overrides: Sequence[str]) -> list[str]:
-    """The overrides that say what is run, and not where or what is gone on with."""
+    """Return the overrides without those of the place and of what is resumed."""
     return [override for override in overrides if _find_key(override) not in PLACE]
 
 
@@ -267,9 +274,9 @@ def _newest(parent: Path, name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
     folders = sorted((path.parent for path in parent.glob(f"*/{name}")), key=lambda folder: folder.name, reverse=True)
     for folder in folders:
         try:
-            told = read_state(folder, name)
-        except ProblemError as problem:  # of another run; this one can do without it
-            print(f"note: passed over: {problem.where}: {problem.what}", file=sys.stderr)
+            state = read_state(folder, name)
+        except UserError as error:  # of another run; this one can do without it
+            print(f"note: passed over: {error.where}: {error.message}", file=sys.stderr)
             continue
-        if {"state", "overrides"} <= told.keys():
-            yield folder, told
+        if {"state", "overrides"} <= state.keys():
+            yield folder, state

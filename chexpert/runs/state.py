@@ -1,4 +1,4 @@
-"""What a run folder says of its run while it runs and afterwards, so that sweeps and comparisons know."""
+"""The state of a run in its folder, during the run and afterwards, for sweeps and comparisons."""
 
 import errno
 import json
@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.signals import PrunedError, Stopped
 
@@ -22,16 +22,16 @@ PACKAGES = ("torch", "timm", "pytorch-lightning", "chexpert")
 
 
 def list_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide over a figure."""
+    """Return the versions of Python and of the packages that determine the metrics."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 @contextmanager
-def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
-    """Keeps state.json while a run works in a folder.
+def writing_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
+    """Keep state.json while a run works in a folder.
 
-    It says ``running``, then ``finished``, ``stopped`` by which signal, ``pruned``, or ``failed`` and why. A run that
-    goes on keeps when it began and adds up its seconds.
+    The state is ``running``, then ``finished``, ``stopped`` with the signal, ``pruned``, or ``failed`` with the reason.
+    A resumed run keeps its start time and adds up its seconds.
 
     Args:
         folder: of the run.
@@ -41,7 +41,7 @@ def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
     path = folder / run_files.STATE
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     now = datetime.now().astimezone().isoformat(timespec="seconds")
-    told: dict[str, Any] = {
+    state: dict[str, Any] = {
         "state": "running",
         "why": None,
         "command": " ".join(["python train.py", *overrides]),
@@ -51,41 +51,41 @@ def telling_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
         "resumed": [*before.get("resumed", []), now] if before else [],
         "seconds": before.get("seconds"),
     }
-    run_files.write_json(path, told)
+    run_files.write_json(path, state)
     try:
         yield
-    except BaseException as error:  # told and raised again: also when it was interrupted
+    except BaseException as error:  # written and raised again: also for an interrupt
         why = next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
-        told |= {"state": ENDS.get(type(error), "failed"), "why": why}
+        state |= {"state": ENDS.get(type(error), "failed"), "why": why}
         raise
     else:
-        told["state"] = "finished"
+        state["state"] = "finished"
     finally:
-        told["seconds"] = round((before.get("seconds") or 0) + time.monotonic() - started, 1)
-        with suppress(OSError):  # a full disk: what is wrong was said, and is not to be covered by this
-            run_files.write_json(path, told)
+        state["seconds"] = round((before.get("seconds") or 0) + time.monotonic() - started, 1)
+        with suppress(OSError):  # a full disk: the first error was printed, and stays the one that is raised
+            run_files.write_json(path, state)
 
 
-def tell_stopped(folder: Path, why: str) -> None:
-    """Says of a run that cannot say it itself any more, since its process is ended, that it was stopped."""
+def write_stopped(folder: Path, why: str) -> None:
+    """Write the state ``stopped`` of a run whose process ends before it can write it."""
     path = folder / run_files.STATE
     with suppress(OSError, ValueError):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        if told["state"] == "running":
-            run_files.write_json(path, told | {"state": ENDS[Stopped], "why": why})
+        state = json.loads(path.read_text(encoding="utf-8"))
+        if state["state"] == "running":
+            run_files.write_json(path, state | {"state": ENDS[Stopped], "why": why})
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Holds a folder for this process; the system lets go of it when the process dies, however it does.
+def run_lock(folder: Path) -> Iterator[None]:
+    """Lock a run folder for this process; the system releases the lock when the process dies.
 
     Raises:
-        ProblemError: another process holds it.
+        UserError: another process holds it.
     """
     handle = lock(folder)
     if handle is None:
-        mend = "wait for it, stop it, or take another hydra.run.dir"
-        raise ProblemError("a run is working in this folder", where=str(folder), mend=mend)
+        hint = "wait for it, stop it, or take another hydra.run.dir"
+        raise UserError("a run is working in this folder", where=str(folder), hint=hint)
     _held.append(handle)
     try:
         yield
@@ -152,14 +152,14 @@ if hasattr(os, "register_at_fork"):  # Windows does not fork
 def is_running(folder: Path) -> bool:
     """Whether a run works in this folder."""
     try:
-        with alone(folder):
+        with run_lock(folder):
             return False
-    except ProblemError:
+    except UserError:
         return True
 
 
 def wait_for(folder: Path, seconds: float = 2) -> None:
-    """Returns once no process works in this folder: the jobs of a sweep go on where the sweep itself was killed."""
+    """Wait until no process works in this folder: jobs continue after the sweep itself was killed."""
     if is_running(folder):
         print(f"waiting for the job that still runs in {folder}", flush=True)
     while is_running(folder):

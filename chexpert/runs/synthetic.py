@@ -57,9 +57,11 @@ def is_synthetic_run(data: Mapping[str, Any], config: Mapping[str, Any], split: 
     return any(is_phantom(Path(folder)) for folder in folders if folder and isinstance(folder, str))
 
 
-def is_synthetic_card(card: Mapping[str, Any]) -> bool:
+def is_synthetic_metadata(metadata: Mapping[str, Any]) -> bool:
     """Whether the weights of a checkpoint were trained on synthetic images, from its card."""
-    return card["synthetic"] is True if "synthetic" in card else is_synthetic_run({}, card.get("config", {}))
+    return (
+        metadata["synthetic"] is True if "synthetic" in metadata else is_synthetic_run({}, metadata.get("config", {}))
+    )
 
 
 def is_synthetic_path(path: Path) -> bool:

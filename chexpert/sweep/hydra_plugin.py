@@ -8,11 +8,11 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from chexpert.errors import ProblemError, advise_extra
+from chexpert.errors import UserError, advise_extra
 
 
 class OptunaSweeper(Sweeper):
-    """Asks Optuna for the settings of each job and tells it what the job returned.
+    """Ask Optuna for the settings of each job and report the value that the job returned.
 
     hydra-optuna-sweeper's release needs an Optuna below 3, whose storage no longer works with today's SQLAlchemy.
 
@@ -34,8 +34,8 @@ class OptunaSweeper(Sweeper):
         try:
             from chexpert.sweep.sweeper import Settings, search  # only now: Optuna takes a second to import
         except ImportError as error:
-            sys.exit(f"error: a search needs Optuna: {error}\n  mend:  {advise_extra('sweep')}")
+            sys.exit(f"error: a search needs Optuna: {error}\n  hint:  {advise_extra('sweep')}")
         try:
             return search(Settings(**self.settings), arguments, self)
-        except ProblemError as error:
+        except UserError as error:
             sys.exit(f"error: {error}")

@@ -10,7 +10,7 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 BEST = "best.yaml"
 ERROR = "error"
@@ -25,7 +25,7 @@ def describe_trial(trial: FrozenTrial) -> str:
     return f"trial {trial.number}  {WORDS[trial.state]}{value}{why}  {tried}"
 
 
-def summarise_best(study: optuna.Study, fixed: Sequence[str]) -> dict[str, Any] | None:
+def summarize_best(study: optuna.Study, fixed: Sequence[str]) -> dict[str, Any] | None:
     """The content of best.yaml; None where no trial is finished yet."""
     counts = Counter(trial.state for trial in study.get_trials(deepcopy=False))
     if not counts[TrialState.COMPLETE]:
@@ -43,7 +43,7 @@ def summarise_best(study: optuna.Study, fixed: Sequence[str]) -> dict[str, Any] 
 
 def write_best(folder: Path, study: optuna.Study, fixed: Sequence[str]) -> None:
     """Leaves best.yaml, whole: it is written again after each batch."""
-    if content := summarise_best(study, fixed):
+    if content := summarize_best(study, fixed):
         part = folder / f"{BEST}.part"
         part.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
         part.replace(folder / BEST)
@@ -53,14 +53,14 @@ def describe_best(folder: Path, study: optuna.Study, fixed: Sequence[str]) -> st
     """The best trial, and the command that repeats it.
 
     Raises:
-        ProblemError: there is none.
+        UserError: there is none.
     """
-    best = summarise_best(study, fixed)
+    best = summarize_best(study, fixed)
     if not best:
         trials = study.get_trials(deepcopy=False)
         why = dict.fromkeys(str(trial.user_attrs.get(ERROR, "pruned")) for trial in trials)
-        what = f"none of {len(trials)} trials gave a value: {'; '.join(why)}"
-        raise ProblemError(what, where=str(folder), mend="table.md there has the error of each job")
+        message = f"none of {len(trials)} trials gave a value: {'; '.join(why)}"
+        raise UserError(message, where=str(folder), hint="table.md there has the error of each job")
     counts = ", ".join(f"{count} {word}" for word, count in best["trials"].items() if count)
     return "\n".join([
         f"best of {counts}: {best['value']:.4f} (the best of many is optimistic: report another split)",

@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 Space = dict[str, BaseDistribution]
 
@@ -24,29 +24,29 @@ def parse_space(
         config_loader: Hydra's, for ``glob``.
 
     Raises:
-        ProblemError: nothing is searched, or an interval is empty.
+        UserError: nothing is searched, or an interval is empty.
     """
     parser = OverridesParser.create(config_loader=config_loader)
     lines = [f"{key}={'null' if value is None else value}" for key, value in params.items()] + [*arguments]
     overrides = {override.get_key_element(): override for override in parser.parse_overrides(lines)}
     searched = {key: override for key, override in overrides.items() if override.is_sweep_override()}
     if not searched:
-        mend = "give a setting several values: optimizer.lr='tag(log, interval(1e-5, 1e-3))' or labels=zeros,ones"
-        raise ProblemError("nothing to search", where="the command line and hydra.sweeper.params", mend=mend)
+        hint = "give a setting several values: optimizer.lr='tag(log, interval(1e-5, 1e-3))' or labels=zeros,ones"
+        raise UserError("nothing to search", where="the command line and hydra.sweeper.params", hint=hint)
     fixed = [str(override.input_line) for key, override in overrides.items() if key not in searched]
-    return {key: _told(key, override) for key, override in searched.items()}, fixed
+    return {key: _parse_distribution(key, override) for key, override in searched.items()}, fixed
 
 
-def _told(key: str, override: Override) -> BaseDistribution:
+def _parse_distribution(key: str, override: Override) -> BaseDistribution:
     try:
         return to_distribution(override)
     except ValueError as error:
         line = str(override.input_line)
-        raise ProblemError(f"cannot be searched: {error}", where=line, mend=f"{key}='interval(LOW, HIGH)'") from error
+        raise UserError(f"cannot be searched: {error}", where=line, hint=f"{key}='interval(LOW, HIGH)'") from error
 
 
 def to_distribution(override: Override) -> BaseDistribution:
-    """Whole numbers stay whole; ``tag(log, ...)`` draws on a logarithmic scale; a range has the values of a sweep.
+    """Whole numbers stay whole; ``tag(log, ...)`` samples on a logarithmic scale; a range has the values of a sweep.
 
     Choices are kept as the texts that they are on the command line: no value is guessed from another's type.
     """
@@ -75,7 +75,7 @@ def list_values(key: str, distribution: BaseDistribution) -> list[Any]:
     """All values of a setting, for a grid.
 
     Raises:
-        ProblemError: there is no end to them.
+        UserError: there is no end to them.
     """
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
@@ -83,8 +83,8 @@ def list_values(key: str, distribution: BaseDistribution) -> list[Any]:
         return list(range(distribution.low, distribution.high + 1, distribution.step))
     assert isinstance(distribution, FloatDistribution)
     if distribution.step is None:
-        mend = f"{key}='range(LOW, HIGH, STEP)', or another hydra.sweeper.sampler"
-        raise ProblemError("a grid has no intervals", where=key, mend=mend)
+        hint = f"{key}='range(LOW, HIGH, STEP)', or another hydra.sweeper.sampler"
+        raise UserError("a grid has no intervals", where=key, hint=hint)
     low, step = Decimal(str(distribution.low)), Decimal(str(distribution.step))
     count = int((Decimal(str(distribution.high)) - low) / step) + 1
     return [float(low + place * step) for place in range(count)]

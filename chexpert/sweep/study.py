@@ -1,4 +1,4 @@
-"""Optuna's study: where it is kept, who draws the next trial, and who stops a poor one."""
+"""Optuna's study: its storage, the sampler of the next trial, and the pruner of a poor one."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -12,14 +12,14 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler, RandomSample
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.sweep.space import Space, list_values
 
 JOURNAL = "journal:"
 
 
 class Grid(GridSampler):
-    """A grid whose last trial is told like any other; Optuna's would stop a loop that is not there."""
+    """A grid whose last trial is reported like any other; Optuna's would stop a loop that is not there."""
 
     def after_trial(self, *_: Any, **__: Any) -> None: ...
 
@@ -36,39 +36,39 @@ SAMPLERS: dict[str, Callable[[Space, int, int], BaseSampler]] = {
 
 
 def mix(seed: int, number: int) -> int:
-    """The seed of one trial: what is drawn does not depend on where a search was stopped and taken up again."""
+    """Return the seed of one trial: its sample does not depend on where a search was stopped and resumed."""
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
 
 
 def make_cmaes(seed: int) -> BaseSampler:
-    import_module("cmaes")  # Optuna's sampler asks for it only when it draws
+    import_module("cmaes")  # Optuna's sampler imports it only when it samples
     return CmaEsSampler(seed=seed)
 
 
 def make_sampler(name: str, space: Space, seed: int, number: int) -> BaseSampler:
-    """Who draws trial ``number``.
+    """Return the sampler of trial ``number``.
 
     Raises:
-        ProblemError: the name is unknown, a grid has no end, or CMA-ES lacks its package.
+        UserError: the name is unknown, a grid has no end, or CMA-ES lacks its package.
     """
     check_name("sampler", name, SAMPLERS)
     try:
         return SAMPLERS[name](space, seed, number)
     except ImportError as error:
-        mend = "pip install cmaes, or another sampler"
-        raise ProblemError(f"{name} cannot be had: {error}", where="hydra.sweeper.sampler", mend=mend) from error
+        hint = "pip install cmaes, or another sampler"
+        raise UserError(f"{name} cannot be had: {error}", where="hydra.sweeper.sampler", hint=hint) from error
 
 
 def make_pruner(name: str | None) -> BasePruner:
-    """Who stops a poor trial: ``median`` (below the median of the others at its epoch) or nobody."""
+    """Return the pruner of poor trials: ``median`` (below the median of the others at its epoch) or nobody."""
     check_name("pruner", name, PRUNERS)
     return PRUNERS[name]()
 
 
 def check_name(key: str, name: Any, known: Any) -> None:
     if name not in known:
-        mend = f"one of {', '.join(map(str, known))}"
-        raise ProblemError(f"unknown {key}: {name!r}", where=f"hydra.sweeper.{key}", mend=mend)
+        hint = f"one of {', '.join(map(str, known))}"
+        raise UserError(f"unknown {key}: {name!r}", where=f"hydra.sweeper.{key}", hint=hint)
 
 
 def count_trials(sampler: str, space: Space, n_trials: int) -> int:
@@ -80,7 +80,7 @@ def open_storage(place: str) -> BaseStorage:
     """A database by SQLAlchemy's URL, or ``journal:FILE`` for a file system without locks that hold (NFS).
 
     Raises:
-        ProblemError: it cannot be opened.
+        UserError: it cannot be opened.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if place.startswith(JOURNAL):
@@ -91,5 +91,5 @@ def open_storage(place: str) -> BaseStorage:
         return RDBStorage(place, engine_kwargs=waiting)
     except Exception as error:  # SQLAlchemy's, the driver's, an ImportError of the driver
         reason = str(error).partition("\n")[0]
-        mend = "a URL as SQLAlchemy takes it (sqlite:///FILE), or journal:FILE"
-        raise ProblemError(f"no storage of trials: {reason}", where="hydra.sweeper.storage", mend=mend) from error
+        hint = "a URL as SQLAlchemy takes it (sqlite:///FILE), or journal:FILE"
+        raise UserError(f"no storage of trials: {reason}", where="hydra.sweeper.storage", hint=hint) from error

@@ -1,4 +1,4 @@
-"""The search itself: trials are asked for in batches, launched as jobs of the same numbers, and told what came out."""
+"""The search itself: ask for trials in batches, launch them as jobs of the same numbers, and report the results."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs.resume import strip_place
 from chexpert.signals import PrunedError
 from chexpert.sweep.result import ERROR, describe_best, describe_trial, write_best
@@ -25,7 +25,7 @@ DIRECTIONS = ("maximize", "minimize")
 
 @dataclass(frozen=True)
 class Settings:
-    """conf/hydra/sweeper/optuna.yaml, where each is told."""
+    """conf/hydra/sweeper/optuna.yaml, which describes each setting."""
 
     n_trials: int
     n_jobs: int
@@ -42,12 +42,12 @@ class Settings:
         make_pruner(self.pruner)
         for key, least in (("n_trials", 1), ("n_jobs", 1), ("seed", 0)):
             if getattr(self, key) < least:
-                what = f"{getattr(self, key)} is not possible"
-                raise ProblemError(what, where=f"hydra.sweeper.{key}", mend=f"{least} or more")
+                message = f"{getattr(self, key)} is not possible"
+                raise UserError(message, where=f"hydra.sweeper.{key}", hint=f"{least} or more")
 
 
 def search(settings: Settings, arguments: Sequence[str], sweeper: Any) -> float:
-    """Goes on with the study of the sweep folder until it has ``n_trials`` trials, failed and pruned ones counted.
+    """Continue the study of the sweep folder until it has ``n_trials`` trials, failed and pruned ones counted.
 
     Args:
         settings: of the search.
@@ -58,7 +58,7 @@ def search(settings: Settings, arguments: Sequence[str], sweeper: Any) -> float:
         The best value.
 
     Raises:
-        ProblemError: something the user can mend; no trial gave a value.
+        UserError: something the user can fix; no trial gave a value.
     """
     space, fixed = parse_space(settings.params or {}, arguments, sweeper.hydra_context.config_loader)
     make_sampler(settings.sampler, space, settings.seed, 0)
@@ -72,30 +72,30 @@ def search(settings: Settings, arguments: Sequence[str], sweeper: Any) -> float:
         jobs = [[*overrides_of(trial), *fixed, hand_over(settings, place, trial)] for trial in batch]
         sweeper.validate_batch_is_legal(jobs)
         for trial, job in zip(batch, launch(sweeper.launcher, jobs, batch[0].number), strict=True):
-            tell(study, trial, job)
+            report_result(study, trial, job)
         write_best(folder, study, strip_place(fixed))
     print(describe_best(folder, study, strip_place(fixed)), flush=True)
     return study.best_value
 
 
-def open_study(settings: Settings, storage: BaseStorage, told: list[str]) -> optuna.Study:
+def open_study(settings: Settings, storage: BaseStorage, lines: list[str]) -> optuna.Study:
     """The study that is there, or a new one.
 
     Raises:
-        ProblemError: it is one of another search.
+        UserError: it is one of another search.
     """
     study = optuna.create_study(
         study_name=settings.study_name, storage=storage, direction=settings.direction, load_if_exists=True
     )
-    told = [f"direction: {settings.direction}", *told]
-    known = study.user_attrs.get("search", told)
-    if differ := sorted({*known} ^ {*told}):
-        mend = (
+    lines = [f"direction: {settings.direction}", *lines]
+    known = study.user_attrs.get("search", lines)
+    if differ := sorted({*known} ^ {*lines}):
+        hint = (
             "repeat its command, or begin in another folder (hydra.sweep.dir) or under another hydra.sweeper.study_name"
         )
-        what = "the study is there, of another search: " + "; ".join(differ)
-        raise ProblemError(what, where=f"study {settings.study_name}", mend=mend)
-    study.set_user_attr("search", told)
+        message = "the study is there, of another search: " + "; ".join(differ)
+        raise UserError(message, where=f"study {settings.study_name}", hint=hint)
+    study.set_user_attr("search", lines)
     return study
 
 
@@ -114,12 +114,12 @@ def make_batches(study: optuna.Study, settings: Settings, space: Space, total: i
 def find_left(study: optuna.Study, space: Space) -> list[list[FrozenTrial]]:
     """The trials that were running when the search was stopped, those of consecutive numbers together.
 
-    One that was stopped while it was drawn has no job to be taken up: it fails.
+    One that was stopped while it was sampled has no job to resume: it fails.
     """
     groups: list[list[FrozenTrial]] = []
     for trial in study.get_trials(states=[TrialState.RUNNING]):
         if trial.params.keys() != space.keys():
-            fail(study, trial, "the search was stopped while the trial was drawn")
+            fail(study, trial, "the search was stopped while the trial was sampled")
         elif groups and groups[-1][-1].number == trial.number - 1:
             groups[-1].append(trial)
         else:
@@ -136,14 +136,14 @@ def hand_over(settings: Settings, place: str, trial: FrozenTrial) -> str:
     """The override by which a job, also on another machine, finds its trial: see chexpert.sweep.pruning."""
     quoted = {key: QuotedString(text, Quote.single).with_quotes()
               for key, text in (("storage", place), ("study", settings.study_name))}  # fmt: skip
-    told = {**quoted, "number": trial.number, "pruner": settings.pruner or "none"}
-    return "trial={" + ",".join(f"{key}:{value}" for key, value in told.items()) + "}"
+    settings_of_trial = {**quoted, "number": trial.number, "pruner": settings.pruner or "none"}
+    return "trial={" + ",".join(f"{key}:{value}" for key, value in settings_of_trial.items()) + "}"
 
 
 def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
     """Runs a batch of jobs. Where the launcher itself fails, as it does when a worker is killed, one after the other.
 
-    The killed worker's is then known, and the others go on where they were.
+    The job of the killed worker is then known, and the others continue where they were.
     """
     try:
         return launcher.launch(jobs, initial_job_idx=first)
@@ -154,8 +154,8 @@ def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int) -> Sequence
         return [JobReturn(status=JobStatus.FAILED, _return_value=error)]
 
 
-def tell(study: optuna.Study, trial: FrozenTrial, job: JobReturn) -> None:
-    """Tells the study what a job gave: a value, that it was pruned, or that it failed and why."""
+def report_result(study: optuna.Study, trial: FrozenTrial, job: JobReturn) -> None:
+    """Report the result of a job to the study: a value, that it was pruned, or that it failed and why."""
     given = job._return_value  # the property would print a line for a job that was pruned
     if isinstance(given, PrunedError):
         study.tell(trial.number, state=TrialState.PRUNED)
@@ -169,6 +169,6 @@ def tell(study: optuna.Study, trial: FrozenTrial, job: JobReturn) -> None:
 
 
 def fail(study: optuna.Study, trial: FrozenTrial, why: str) -> None:
-    """Tells that a trial failed; the search goes on."""
+    """Report that a trial failed; the search continues."""
     study._storage.set_trial_user_attr(trial._trial_id, ERROR, why)
     study.tell(trial.number, state=TrialState.FAIL)

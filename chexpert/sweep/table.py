@@ -1,4 +1,4 @@
-"""The table of a sweep: each job with its state, its figure and what it was tried with, from the jobs' files."""
+"""The table of a sweep: each job with its state, its mean AUROC and its settings, from the jobs' files."""
 
 import math
 import secrets
@@ -8,12 +8,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation.candidates import read_json
 from chexpert.report.html.comparison import markdown_table
 from chexpert.report.names import HIDDEN, hide_value, names_file
 from chexpert.report.text.comparison_tables import Table, align
-from chexpert.report.text.evaluation import format_figure
+from chexpert.report.text.evaluation import format_value
 from chexpert.runs import files as run_files
 from chexpert.runs.synthetic import WORDS, is_synthetic_path
 
@@ -32,8 +32,8 @@ class Job:
         name: of its folder.
         state: running, finished, stopped, pruned, failed or unreadable.
         why: it is not finished; empty where it is.
-        split: that its figure is of.
-        figure: its mean AUROC: ``value``, ``ci_low``, ``ci_high``, and ``over`` which observations; None without one.
+        split: that its mean AUROC is of.
+        auroc: its mean AUROC: ``value``, ``ci_low``, ``ci_high``, and ``over`` which observations; None without one.
         overrides: what it was started with, by key.
         seconds: that it took so far.
         synthetic: whether its images are.
@@ -43,46 +43,46 @@ class Job:
     state: str
     why: str = ""
     split: str = ""
-    figure: Mapping[str, Any] | None = None
+    auroc: Mapping[str, Any] | None = None
     overrides: Mapping[str, str] | None = None
     seconds: float | None = None
     synthetic: bool = False
 
     @property
     def value(self) -> float:
-        """What it is ranked by; NaN where that is undefined or the job is not finished."""
-        value = self.figure["value"] if self.figure and self.state == "finished" else None
+        """The value that ranks it; NaN where that is undefined or the job is not finished."""
+        value = self.auroc["value"] if self.auroc and self.state == "finished" else None
         return math.nan if value is None else value
 
 
 def read_sweep(sweep: Path) -> list[Job]:
-    """The jobs of a sweep, the best first, those without a figure last and by their numbers."""
+    """The jobs of a sweep, the best first, those without a value last and by their numbers."""
     folders = [path.parent for path in sweep.glob(f"*/{run_files.STATE}")]
     jobs = map(read_job, sorted(folders, key=lambda folder: (folder.name.zfill(9), folder.name)))
     return sorted(jobs, key=lambda job: math.inf if math.isnan(job.value) else -job.value)
 
 
 def read_job(folder: Path) -> Job:
-    """One job; a damaged file is told as its state, and hides no other job."""
+    """Read one job; a damaged file shows in its state, and hides no other job."""
     try:
-        told, metrics = read_json(folder / run_files.STATE), read_json(folder / run_files.METRICS)
+        state, metrics = read_json(folder / run_files.STATE), read_json(folder / run_files.METRICS)
         split = metrics.get("epoch_chosen_on") or "valid"
-        figure = read_json(run_files.evaluation(folder, split)).get("auroc_mean")
-        if not figure and split in metrics:  # judged, but not evaluated yet
+        auroc = read_json(run_files.evaluation(folder, split)).get("auroc_mean")
+        if not auroc and split in metrics:  # it has metrics.json, but no evaluation yet
             mean, over = metrics[split]["auroc_mean"], metrics[split]["auroc_mean_over"]
-            figure = {"value": mean, "ci_low": None, "ci_high": None, "over": over}
-        pairs = (override.partition("=") for override in told["overrides"])
+            auroc = {"value": mean, "ci_low": None, "ci_high": None, "over": over}
+        pairs = (override.partition("=") for override in state["overrides"])
         overrides = {key.lstrip("+"): value for key, _, value in pairs}
-        why = told["why"] or ""
-        figures = (split if figure else "", figure, overrides, told["seconds"], is_synthetic_path(folder))
-        return Job(folder.name, told["state"], why, *figures)
-    except ProblemError as problem:
-        return Job(folder.name, "unreadable", f"{problem.what}, {problem.where}")
+        why = state["why"] or ""
+        rest = (split if auroc else "", auroc, overrides, state["seconds"], is_synthetic_path(folder))
+        return Job(folder.name, state["state"], why, *rest)
+    except UserError as error:
+        return Job(folder.name, "unreadable", f"{error.message}, {error.where}")
     except (KeyError, TypeError, AttributeError) as error:
         return Job(folder.name, "unreadable", f"{type(error).__name__}: {error}")
 
 
-def describe_figures(jobs: Sequence[Job]) -> str:
+def describe_metrics(jobs: Sequence[Job]) -> str:
     """What the numbers of the table are, and which are of synthetic images."""
     synthetic = [job.name for job in jobs if job.synthetic]
     which = "" if len(synthetic) == len(jobs) else f" (jobs {', '.join(synthetic)})"
@@ -90,10 +90,10 @@ def describe_figures(jobs: Sequence[Job]) -> str:
 
 
 def find_differing(jobs: Sequence[Job]) -> list[str]:
-    """Keys of the overrides in which not all jobs agree."""
-    told = [job.overrides for job in jobs if job.overrides is not None]
-    keys = dict.fromkeys(key for own in told for key in own)
-    return [key for key in keys if len({own.get(key) for own in told}) > 1]
+    """Return the keys of the overrides in which the jobs differ."""
+    known = [job.overrides for job in jobs if job.overrides is not None]
+    keys = dict.fromkeys(key for own in known for key in own)
+    return [key for key in keys if len({own.get(key) for own in known}) > 1]
 
 
 def sweep_table(jobs: Sequence[Job]) -> Table:
@@ -102,7 +102,7 @@ def sweep_table(jobs: Sequence[Job]) -> Table:
     rows = [
         [
             *_place(place, job),
-            *((format_figure(job.figure), str(len(job.figure["over"])), job.split) if job.figure else ("-", "-", "-")),
+            *((format_value(job.auroc), str(len(job.auroc["over"])), job.split) if job.auroc else ("-", "-", "-")),
             *_settings(job, keys),
             "-" if job.seconds is None else f"{job.seconds:.0f}",
             job.why,
@@ -113,17 +113,17 @@ def sweep_table(jobs: Sequence[Job]) -> Table:
 
 
 def list_jobs(jobs: Sequence[Job]) -> Iterator[list[str]]:
-    """Header and rows of the CSV: every figure in full, undefined is empty."""
+    """Yield the header and rows of the CSV: every value in full, undefined is empty."""
     keys, ends = find_differing(jobs), ("value", "ci_low", "ci_high")
-    told = any(job.synthetic for job in jobs)
+    synthetic = any(job.synthetic for job in jobs)
     yield ["rank", "job", "state", "auroc_mean", "ci_low", "ci_high", "over", "split", "seconds", "why", *keys] + (
-        ["synthetic"] * told
+        ["synthetic"] * synthetic
     )
     for place, job in enumerate(jobs, start=1):
-        figures = [(job.figure or {}).get(end) for end in ends]
-        numbers = ["" if number is None else repr(number) for number in (*figures, job.seconds)]
-        over = str(len(job.figure["over"])) if job.figure else ""
-        settings = _settings(job, keys) + [str(job.synthetic).lower()] * told
+        values = [(job.auroc or {}).get(end) for end in ends]
+        numbers = ["" if number is None else repr(number) for number in (*values, job.seconds)]
+        over = str(len(job.auroc["over"])) if job.auroc else ""
+        settings = _settings(job, keys) + [str(job.synthetic).lower()] * synthetic
         yield [*_place(place, job), *numbers[:3], over, job.split, numbers[3], job.why, *settings]
 
 
@@ -135,7 +135,7 @@ def _settings(job: Job, keys: Sequence[str]) -> list[str]:
     return [(job.overrides or {}).get(key, "") for key in keys]
 
 
-def pass_on(job: Job) -> Job:
+def export(job: Job) -> Job:
     """The job as it may leave this machine: what names files is hidden."""
     shown = {key: hide_value(key, value) for key, value in (job.overrides or {}).items()}
     why = HIDDEN if names_file(job.why) else job.why
@@ -146,16 +146,16 @@ def describe_sweep(sweep: Path) -> str:
     """The table for the terminal; nothing of a sweep without jobs."""
     if not (jobs := read_sweep(sweep)):
         return ""
-    lines = [f"sweep {sweep}, {len(jobs)} jobs: {describe_figures(jobs)}", *align(sweep_table(jobs)), ""]
+    lines = [f"sweep {sweep}, {len(jobs)} jobs: {describe_metrics(jobs)}", *align(sweep_table(jobs)), ""]
     lines += [f"written:  {sweep / CSV} and {MARKDOWN}", f"compare:  python scripts/compare.py {quote(str(sweep))}"]
     return "\n".join(lines)
 
 
-def tell_sweep(sweep: Path) -> None:
+def print_sweep(sweep: Path) -> None:
     """Writes and prints the table of a sweep that has jobs."""
-    if told := describe_sweep(sweep):
+    if text := describe_sweep(sweep):
         write_sweep(sweep)
-        print(told, flush=True)
+        print(text, flush=True)
 
 
 def write_sweep(sweep: Path) -> None:
@@ -165,10 +165,10 @@ def write_sweep(sweep: Path) -> None:
     """
     written: list[list[str]] = []
     part = sweep / f".table-{secrets.token_hex(4)}.part"
-    while (rows := list(list_jobs(jobs := list(map(pass_on, read_sweep(sweep)))))) != written:
+    while (rows := list(list_jobs(jobs := list(map(export, read_sweep(sweep)))))) != written:
         run_files.write_table(part, rows[0], rows[1:])
         part.replace(sweep / CSV)
-        lines = ["# Sweep", "", describe_figures(jobs), "", *markdown_table(sweep_table(jobs)), ""]
+        lines = ["# Sweep", "", describe_metrics(jobs), "", *markdown_table(sweep_table(jobs)), ""]
         part.write_text("\n".join(lines), encoding="utf-8")
         part.replace(sweep / MARKDOWN)
         written = rows

@@ -2,7 +2,7 @@
 
 Left to itself, pandas reads 1,356 of 4,000 tables with one damaged place as other labels or another number of rows.
 Here it only parses what was counted before. What changes no label (row numbers, quotes, ``nan``, other columns, blank
-lines) is read, and told once.
+lines) is read, and noted once.
 """
 
 import csv
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import find_observation
 from chexpert.tables.csv_text import AROUND, RESTORE, Notes, check_separator, parse_records, read_text
 
@@ -43,33 +43,33 @@ class Table:
     def __len__(self) -> int:
         return len(self.text)
 
-    def tidy(self, column: str, spellings: Mapping[str, str], what: str) -> pd.Series:
-        """A column as CheXpert spells it; ``what`` says what is wrong with a cell that ``spellings`` does not have."""
+    def tidy(self, column: str, spellings: Mapping[str, str], message: str) -> pd.Series:
+        """A column as CheXpert spells it; ``message`` says what is wrong with a cell that is not in ``spellings``."""
         cells = self.text[column]
         usual = cells.isin([*{*spellings.values()}])
         if usual.all():
             return cells
         others = cells[~usual]
         read = others.str.strip(AROUND).map(spellings)
-        self.refuse(column, cells.index.isin(read.index[read.isna()]), what)
+        self.refuse(column, cells.index.isin(read.index[read.isna()]), message)
         where = f"line {self.lines[others.index[0]]}, column {column}: {others.iloc[0]!r}"
         self.notes.add("cells in another spelling", where, len(others))
         return cells.where(usual, read)
 
-    def refuse(self, column: str, wrong: Iterable[bool], what: str) -> None:
+    def refuse(self, column: str, wrong: Iterable[bool], message: str) -> None:
         """Raises for the first wrong row, if there is one, with the number of further ones."""
         rows = np.flatnonzero(np.asarray(wrong if isinstance(wrong, pd.Series) else list(wrong)))
         if len(rows):
             further = f" (and {len(rows) - 1} more such rows)" if len(rows) > 1 else ""
             where = f"{self.path}, line {self.lines[rows[0]]}, column {column}"
-            raise ProblemError(f"{what}: {self.text[column].iloc[rows[0]]!r}{further}", where=where, mend=RESTORE)
+            raise UserError(f"{message}: {self.text[column].iloc[rows[0]]!r}{further}", where=where, hint=RESTORE)
 
 
 def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Table:
     """Reads the columns of a CSV file, which has them in any order, and may have the optional ones and others.
 
     Raises:
-        ProblemError: the file cannot be read, lacks a column or has one twice, or a line has more or fewer fields.
+        UserError: the file cannot be read, lacks a column or has one twice, or a line has more or fewer fields.
     """
     notes = Notes(path)
     text = read_text(path, notes)
@@ -84,8 +84,8 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
     commas = len(names) - 1
     for number, line in enumerate(lines, start=2):
         if line.count(",") != commas:
-            what = f"{line.count(',') + 1} fields instead of {len(names)}"
-            raise ProblemError(what, where=f"{path}, line {number}", mend=RESTORE)
+            message = f"{line.count(',') + 1} fields instead of {len(names)}"
+            raise UserError(message, where=f"{path}, line {number}", hint=RESTORE)
     return Table(path, _parse(text, len(names), places), range(2, 2 + len(lines)), notes)
 
 
@@ -107,10 +107,10 @@ def _parse(text: str, count: int, places: Mapping[str, int]) -> pd.DataFrame:
 def _find_columns(
     header: Sequence[str], columns: Sequence[str], optional: Sequence[str], notes: Notes
 ) -> dict[str, int]:
-    """Where each wanted column stands; others are told.
+    """Return the place of each wanted column; note the others.
 
     Raises:
-        ProblemError: one is not there, or stands twice.
+        UserError: one is not there, or stands twice.
     """
     check_separator(list(header), notes.path)
     wanted = (*columns, *optional)
@@ -123,9 +123,9 @@ def _find_columns(
     if missing or twice:
         found = [f"no column {name!r}" for name in missing] + [f"column {name!r} stands twice" for name in twice]
         found += [f"unknown column {name!r}" for name in others if missing]
-        what = "not CheXpert's columns: " + ", ".join(found)
-        raise ProblemError(
-            what, where=f"{notes.path}, line 1", mend="restore the file's own header (the order is free)"
+        message = "not CheXpert's columns: " + ", ".join(found)
+        raise UserError(
+            message, where=f"{notes.path}, line 1", hint="restore the file's own header (the order is free)"
         )
     if others:
         notes.add(f"other columns passed over: {', '.join(map(repr, others))}", count=len(others))

@@ -1,4 +1,4 @@
-"""CSV files as text, by whatever program they were saved: what changes no cell is taken, and told once as a note."""
+"""CSV files as text, by whatever program they were saved: accept what changes no cell, and print it once as a note."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 RESTORE = "correct the line, or restore the file as it was distributed"
 COMMAS = "pd.read_csv(FILE, sep={!r}{}{}).to_csv(NEW, index=False)"
@@ -32,7 +32,7 @@ NO_CSV = {
 WIDE = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 """Byte order marks of other encodings than UTF-8, the longer ones first."""
 
-_told: set[str] = set()
+_printed: set[str] = set()
 
 
 @dataclass
@@ -47,12 +47,12 @@ class Notes:
         before, first = self.found.get(kind, (0, where))
         self.found[kind] = before + count, first
 
-    def tell(self) -> None:
-        """Prints the notes, each once in a process."""
+    def print(self) -> None:
+        """Print the notes, each once in a process."""
         for kind, (count, where) in self.found.items():
             line = f"note: {self.path}: {count:,} {kind}" + (f", the first in {where}" if where else "")
-            if line not in _told:
-                _told.add(line)
+            if line not in _printed:
+                _printed.add(line)
                 print(line, file=sys.stderr)
 
 
@@ -76,7 +76,7 @@ def read_records(path: Path) -> Records:
     """Reads a CSV file of any columns.
 
     Raises:
-        ProblemError: it cannot be read, is separated otherwise, or has a line with more or fewer fields.
+        UserError: it cannot be read, is separated otherwise, or has a line with more or fewer fields.
     """
     notes = Notes(path)
     return parse_records(read_text(path, notes), notes)
@@ -86,7 +86,7 @@ def parse_records(text: str, notes: Notes) -> Records:
     """The records of a text; blank ones are left out."""
     path = notes.path
     if text.lstrip()[:1] in ("[", "{"):
-        raise ProblemError("JSON, where a CSV file is needed", where=str(path), mend="give the table as CSV")
+        raise UserError("JSON, where a CSV file is needed", where=str(path), hint="give the table as CSV")
     found = _split(text, path)
     line, header = next(found, (1, [""]))
     if header == SPREADSHEET:
@@ -99,9 +99,7 @@ def parse_records(text: str, notes: Notes) -> Records:
             notes.add("blank lines passed over", f"line {line}")
             continue
         if len(row) != len(header):
-            raise ProblemError(
-                f"{len(row)} fields instead of {len(header)}", where=f"{path}, line {line}", mend=RESTORE
-            )
+            raise UserError(f"{len(row)} fields instead of {len(header)}", where=f"{path}, line {line}", hint=RESTORE)
         rows.append(row)
         lines.append(line)
     return Records(path, header, rows, lines, notes)
@@ -116,7 +114,7 @@ def _split(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:  # where the quote opened, not where the file ended
-            raise ProblemError(f"a quote in the table: {error}", where=f"{path}, line {begin}", mend=RESTORE) from error
+            raise UserError(f"a quote in the table: {error}", where=f"{path}, line {begin}", hint=RESTORE) from error
         yield reader.line_num, row
 
 
@@ -127,28 +125,28 @@ def check_separator(header: list[str], path: Path) -> None:
             with path.open("rb") as file:
                 head = file.read(4)
             coded = next((f", encoding={code!r}" for order, code in WIDE.items() if head.startswith(order)), "")
-            mend = f"save it with commas, in pandas: {COMMAS.format(mark, decimal, coded)}"
-            raise ProblemError(f"separated by {name}, not by commas", where=f"{path}, line 1", mend=mend)
+            hint = f"save it with commas, in pandas: {COMMAS.format(mark, decimal, coded)}"
+            raise UserError(f"separated by {name}, not by commas", where=f"{path}, line 1", hint=hint)
 
 
 def read_text(path: Path, notes: Notes) -> str:
     """The text of a file with ``\\n`` at the ends of its lines.
 
     Raises:
-        ProblemError: it cannot be read, is no text, or has a character that no table has.
+        UserError: it cannot be read, is no text, or has a character that no table has.
     """
     try:
         text = decode(path.read_bytes(), path, notes)
     except (OSError, UnicodeDecodeError) as error:
-        raise ProblemError(
-            f"the table cannot be read: {error}", where=str(path), mend="check its path; save it as CSV in UTF-8"
+        raise UserError(
+            f"the table cannot be read: {error}", where=str(path), hint="check its path; save it as CSV in UTF-8"
         ) from error
     if "\r" in text:
         text = text.replace("\r\r\n", "\n").replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
     for character, name in (("\r", "a stray carriage return"), ("\0", "a NUL character")):
         if character in text:
             line = text.count("\n", 0, text.index(character)) + 1
-            raise ProblemError(f"{name} in the table", where=f"{path}, line {line}", mend=RESTORE)
+            raise UserError(f"{name} in the table", where=f"{path}, line {line}", hint=RESTORE)
     return text
 
 
@@ -161,12 +159,12 @@ def decode(content: bytes, path: Path, notes: Notes) -> str:
 
 
 def find_encoding(start: bytes, path: Path) -> str:
-    """The encoding that the first bytes of a file tell.
+    """Return the encoding by the first bytes of a file.
 
     Raises:
-        ProblemError: they are those of no text.
+        UserError: they are those of no text.
     """
-    for mark, (what, mend) in NO_CSV.items():
+    for mark, (message, hint) in NO_CSV.items():
         if start.startswith(mark):
-            raise ProblemError(f"no text, but {what}", where=str(path), mend=mend)
+            raise UserError(f"no text, but {message}", where=str(path), hint=hint)
     return next((encoding for mark, encoding in WIDE.items() if start.startswith(mark)), "utf-8-sig")

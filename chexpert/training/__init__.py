@@ -1,4 +1,4 @@
-"""Fitting a model: steps, losses, progress, and the figures that a run leaves behind."""
+"""Fitting a model: steps, losses, progress, and the metrics that a run writes."""
 
 from chexpert.training.losses.auc_margin import AUCMarginLoss
 from chexpert.training.losses.focal import AsymmetricLoss, FocalLoss

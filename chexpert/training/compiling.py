@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import torch
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 def compile_function(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
     """The function, compiled at its first call; that takes minutes. A model keeps its state dict.
 
     Raises:
-        ProblemError: at a call, it cannot be compiled here.
+        UserError: at a call, it cannot be compiled here.
     """
     from torch._dynamo.exc import TorchDynamoException  # takes seconds to import
 
@@ -22,8 +22,6 @@ def compile_function(function: Callable[[torch.Tensor], torch.Tensor]) -> Callab
             return compiled(images)
         except TorchDynamoException as error:  # of the tracer as of its backends
             reason = str(error).strip().partition("\n")[0]
-            raise ProblemError(
-                f"the model cannot be compiled: {reason}", where="compile", mend="compile=false"
-            ) from error
+            raise UserError(f"the model cannot be compiled: {reason}", where="compile", hint="compile=false") from error
 
     return call

@@ -10,7 +10,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
 from chexpert.data import Batch
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models import LONE, Model
 from chexpert.training.compiling import compile_function
 from chexpert.training.nan_guard import LossWatch, Step, check_weights
@@ -20,7 +20,7 @@ from chexpert.training.validation import Validation
 
 
 class MultilabelModule(pl.LightningModule):
-    """Trains a model by a masked loss and judges it by AUROC.
+    """Trains a model by a masked loss and evaluates it by AUROC.
 
     Args:
         model: images (B, 1, H, W) to logits (B, C), and by ``training_logits`` to those that the loss takes.
@@ -30,7 +30,7 @@ class MultilabelModule(pl.LightningModule):
         optimizer: constructor that takes the trainable parameters.
         scheduler: constructor that takes the optimizer; one that asks for ``total_steps`` is stepped every batch,
             any other every epoch.
-        level: ``image`` judges single views, ``study`` their studies.
+        level: ``image`` evaluates single views, ``study`` their studies.
         study_score: ``max`` or ``mean`` over the views of a study.
         backbone_lr_factor: learning rate of the backbones over that of the classifier.
         unfreeze_epoch: the backbones are frozen in the epochs before this one.
@@ -46,7 +46,7 @@ class MultilabelModule(pl.LightningModule):
         loss: nn.Module,
         optimizer: Callable[..., torch.optim.Optimizer],
         scheduler: Callable[..., Any],
-        card: dict[str, Any],
+        metadata: dict[str, Any],
         level: str = "image",
         study_score: str = "max",
         backbone_lr_factor: float = 1.0,
@@ -56,7 +56,7 @@ class MultilabelModule(pl.LightningModule):
         super().__init__()
         self.model, self.loss = model, loss
         self.observations = list(observations)
-        self.make_optimizer, self.make_scheduler, self.card = optimizer, scheduler, card
+        self.make_optimizer, self.make_scheduler, self.metadata = optimizer, scheduler, metadata
         self.backbone_lr_factor, self.unfreeze_epoch = backbone_lr_factor, unfreeze_epoch
         self.trained = [backbone for backbone in model.members.values() if not backbone.frozen]
         """The backbones that are not frozen for good."""
@@ -69,7 +69,7 @@ class MultilabelModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor | None:
         if not batch.paths:  # every view of it was skipped
-            if self._alone:
+            if self._is_single_process:
                 return None
             batch = stand_in(batch)
         logits = self._learn(batch)
@@ -77,7 +77,7 @@ class MultilabelModule(pl.LightningModule):
             return None
         loss = self.loss(logits, batch.targets, batch.mask)
         self.watch.see(loss, Step(self.current_epoch, self.global_step, batch_idx, batch.paths))
-        loss = self._weigh(loss, batch.mask)
+        loss = self._linearize(loss, batch.mask)
         if self._logs:  # on any other step Lightning's log would cost, and write nothing
             self.log("train/loss", loss, batch_size=len(batch.paths), sync_dist=True)
         return loss
@@ -86,24 +86,24 @@ class MultilabelModule(pl.LightningModule):
         """Logits of a training step; None where the one image that others were skipped beside teaches nothing.
 
         Raises:
-            ProblemError: BatchNorm is given a single value, of which it cannot learn.
+            UserError: BatchNorm is given a single value, of which it cannot learn.
         """
         try:
             return (self.compiled or self.model.training_logits)(batch.images)
         except ValueError as error:
             if LONE not in str(error):
                 raise
-            if batch.skipped and self._alone:
-                told = "no step: it is alone in its batch, and BatchNorm learns nothing from one value"
-                print(f"note: {', '.join(batch.paths)}: {told}", file=sys.stderr)
+            if batch.skipped and self._is_single_process:
+                reason = "no step: it is alone in its batch, and BatchNorm learns nothing from one value"
+                print(f"note: {', '.join(batch.paths)}: {reason}", file=sys.stderr)
                 return None
-            what = f"BatchNorm cannot learn from one image of {batch.images.shape[-1]} px: its last map has one cell"
-            mend = "two images or more on each device (data.batch_size), larger ones (data.size), or frozen backbones"
-            raise ProblemError(what, where="data.batch_size", mend=mend) from error
+            message = f"BatchNorm cannot learn from one image of {batch.images.shape[-1]} px: its last map has one cell"
+            hint = "two images or more on each device (data.batch_size), larger ones (data.size), or frozen backbones"
+            raise UserError(message, where="data.batch_size", hint=hint) from error
 
-    def _weigh(self, loss: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _linearize(self, loss: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """A loss whose mean over the processes is that of the whole batch: they may have unlike numbers of labels."""
-        if self._alone:
+        if self._is_single_process:
             return loss
         own = mask.sum().float()
         total = own.clone()
@@ -114,9 +114,9 @@ class MultilabelModule(pl.LightningModule):
         """To be called before weights are saved: on a GPU the last loss may not have been looked at.
 
         Raises:
-            ProblemError: the last loss, or a weight, is NaN or infinite.
+            UserError: the last loss, or a weight, is NaN or infinite.
         """
-        self.watch.settle()
+        self.watch.check_pending()
         check_weights(self.state_dict(), f"after step {self.global_step}")
 
     def on_validation_epoch_start(self) -> None:
@@ -125,39 +125,39 @@ class MultilabelModule(pl.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not batch.paths:
             return
-        logits = self._judge(batch, f"validation batch {batch_idx}")
+        logits = self._evaluate(batch, f"validation batch {batch_idx}")
         self.validation.see(batch, logits, self.loss(logits, batch.targets, batch.mask))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[int, str, list[float]]]:
         """Row, path and C probabilities of each view."""
         if not batch.paths:
             return []
-        probabilities = self._judge(batch, f"batch {batch_idx} to predict").sigmoid()
+        probabilities = self._evaluate(batch, f"batch {batch_idx} to predict").sigmoid()
         return list(zip(batch.rows, batch.paths, probabilities.tolist(), strict=True))
 
-    def _judge(self, batch: Batch, where: str) -> torch.Tensor:
+    def _evaluate(self, batch: Batch, where: str) -> torch.Tensor:
         """Logits (B, C) in float32, as explainers and chexpert.load compute them."""
         with torch.autocast(self.device.type, enabled=False):
             logits = self(batch.images)
-        if not torch.isfinite(logits).all():  # a ranking of NaN would still give a figure
+        if not torch.isfinite(logits).all():  # a ranking of NaN would still give an AUROC
             where = f"{where}, with " + ", ".join(batch.paths)
-            raise ProblemError("the model puts out NaN or infinity", where=where, mend="take trainer.precision=32-true")
+            raise UserError("the model puts out NaN or infinity", where=where, hint="take trainer.precision=32-true")
         return logits
 
     def on_validation_epoch_end(self) -> None:
-        if not self._alone:
+        if not self._is_single_process:
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             skipped, flagged = self.validation.gather(self.trainer.world_size, data.skipped, data.flagged)
             data.skipped |= skipped
             data.flagged |= flagged
-        loss = self.validation.conclude()
+        loss = self.validation.evaluate_run()
         values = {f"val/auroc/{name}": auroc.value for name, auroc in self.validation.auroc.items()}
         self.log_dict(values | {"val/loss": loss}, logger=self._fitting)
         mean, _ = self.validation.find_mean()
         self.log("val/auroc_mean", mean, logger=self._fitting)  # not on the bar: no bare mean is printed
 
     def on_train_start(self) -> None:
-        self._freeze()  # a run that goes on within an epoch has no start of it
+        self._freeze()  # a run that resumes within an epoch has no start of it
 
     def on_train_epoch_start(self) -> None:
         self._freeze()
@@ -180,7 +180,7 @@ class MultilabelModule(pl.LightningModule):
         return start_optimizer(make, backbones, others, duals, self.backbone_lr_factor)
 
     def leave_out_unused(self, size: int) -> None:
-        """Tells the other processes not to wait for gradients that never come: of parts behind the last feature map."""
+        """Exclude the parts behind the last feature map, so that other processes do not wait for their gradients."""
         self.eval()
         self.model.training_logits(torch.zeros(1, 1, size, size, dtype=torch.uint8)).sum().backward()
         self.train()
@@ -198,7 +198,7 @@ class MultilabelModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.check_finite()
-        checkpoint["chexpert"] = self.card
+        checkpoint["chexpert"] = self.metadata
 
     @property
     def _logs(self) -> bool:
@@ -207,17 +207,17 @@ class MultilabelModule(pl.LightningModule):
         return every > 0 and (self.global_step + 1) % every == 0
 
     @property
-    def _alone(self) -> bool:
+    def _is_single_process(self) -> bool:
         """No other process trains the same model."""
         return not self._trainer or self._trainer.world_size == 1
 
     @property
     def _fitting(self) -> bool:
-        """False in the final validation, which judges the best weights again and has no place on the curves."""
+        """False in the final validation, which evaluates the best weights again and has no place on the curves."""
         return self.trainer.state.fn == TrainerFn.FITTING
 
 
 def stand_in(batch: Batch) -> Batch:
-    """An empty film that is masked: the other processes wait for this one in every step."""
+    """An empty image that is masked: the other processes wait for this one in every step."""
     images, targets, mask = (part.new_zeros(1, *part.shape[1:]) for part in batch[:3])
     return batch._replace(images=images, targets=targets, mask=mask)

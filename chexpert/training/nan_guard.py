@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import torch
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
-MEND = "lower optimizer.lr, set trainer.gradient_clip_val, or take trainer.precision=32-true"
+HINT = "lower optimizer.lr, set trainer.gradient_clip_val, or take trainer.precision=32-true"
 
 
 class Step(NamedTuple):
@@ -26,7 +26,7 @@ class LossWatch:
 
     The value of a step is on its way to the host while the step's gradients are computed, and is read after the next
     forward pass was asked for. So the device always has work, the host is one step ahead at most, and a training
-    stops one step late: nobody may save weights before :meth:`settle`.
+    stops one step late: nobody may save weights before :meth:`check_pending`.
     """
 
     def __init__(self) -> None:
@@ -38,28 +38,28 @@ class LossWatch:
         """Takes the loss of this step.
 
         Raises:
-            ProblemError: it, or on a device the one before it, is NaN or infinite.
+            UserError: it, or on a device the one before it, is NaN or infinite.
         """
-        self.settle()
+        self.check_pending()
         self._pending = fetch(loss.detach()), step
         if not self._waits(loss):
-            self.settle()
+            self.check_pending()
 
-    def settle(self) -> None:
-        """Waits for the last loss.
+    def check_pending(self) -> None:
+        """Wait for the last loss, and check it.
 
         Raises:
-            ProblemError: it is NaN or infinite.
+            UserError: it is NaN or infinite.
         """
         if self._pending is None:
             return
         (read, step), self._pending = self._pending, None
         self.value = value = read()
         if not abs(value) < float("inf"):
-            raise ProblemError(
+            raise UserError(
                 f"the loss is {value} at epoch {step.epoch}, step {step.step}",
                 where=f"training batch {step.batch}, with " + ", ".join(step.paths),
-                mend=MEND,
+                hint=HINT,
             )
 
     def _waits(self, loss: torch.Tensor) -> bool:
@@ -85,11 +85,11 @@ def check_weights(weights: Mapping[str, torch.Tensor], where: str) -> None:
     """Refuses weights of which one is NaN or infinite; a device is waited for once.
 
     Raises:
-        ProblemError: with the names of such weights.
+        UserError: with the names of such weights.
     """
     real = {name: weight for name, weight in weights.items() if weight.is_floating_point()}
     if not real or torch.stack([weight.isfinite().all() for weight in real.values()]).all():
         return
     wrong = [name for name, weight in real.items() if not weight.isfinite().all()]
     names = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-    raise ProblemError(f"weights are NaN or infinite: {names}", where=where, mend=MEND)
+    raise UserError(f"weights are NaN or infinite: {names}", where=where, hint=HINT)

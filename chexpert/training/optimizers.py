@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 class PESG(Optimizer):
@@ -141,7 +141,7 @@ def start_optimizer(
         backbone_lr_factor: 1 is one rate for all.
 
     Raises:
-        ProblemError: there are duals, and the optimizer would descend them.
+        UserError: there are duals, and the optimizer would descend them.
     """
     groups: list[dict[str, Any]] = [{"params": [*backbones, *others], "name": "weights"}]
     if backbone_lr_factor != 1:
@@ -153,8 +153,8 @@ def start_optimizer(
         groups[0].pop("name")
     optimizer = constructor(groups)
     if duals and not isinstance(optimizer, PESG):
-        what = f"{type(optimizer).__name__} does not keep the loss's dual variables at 0 or more"
-        raise ProblemError(what, where="optimizer", mend="optimizer=pesg, or another loss")
+        message = f"{type(optimizer).__name__} does not keep the loss's dual variables at 0 or more"
+        raise UserError(message, where="optimizer", hint="optimizer=pesg, or another loss")
     for group in optimizer.param_groups:
         if group.get("name") == "backbones":
             group["lr"] *= backbone_lr_factor

@@ -18,18 +18,18 @@ def make_progress() -> list[pl.Callback]:
 
 
 def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float) -> str:
-    """Seconds, losses, and the mean AUROC with its yardstick: interval, split, rows, and what it is over."""
+    """Seconds, losses, and the mean AUROC with its evaluation setting: interval, split, rows, and what it is over."""
     metrics = trainer.callback_metrics
     parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {seconds:.0f} s"]
-    module.watch.settle()
+    module.watch.check_pending()
     parts += [f"train/loss (last batch) {module.watch.value:.4f}"] if isfinite(module.watch.value) else []
     parts += [f"val/loss {float(metrics['val/loss']):.4f}"] if "val/loss" in metrics else []
     seen = module.validation
-    if "val/auroc_mean" in metrics and seen.auroc:  # a run that goes on behind a validation has not seen it
+    if "val/auroc_mean" in metrics and seen.auroc:  # a run that resumes after a validation has not seen it
         mean, over = seen.find_interval()
         split = trainer.datamodule.choosing  # type: ignore[attr-defined]
         kind = describe_level({"level": seen.level, "views": seen.study_score})
-        rows = f"{split}, {len(seen.judged[0])} {kind}, mean over {len(over)}"
+        rows = f"{split}, {len(seen.labeled[0])} {kind}, mean over {len(over)}"
         parts.append(f"val/auroc_mean {mean.value:.3f} [{mean.ci_low:.3f}, {mean.ci_high:.3f}] ({rows})")
     return "  ".join(parts)
 
@@ -40,7 +40,7 @@ class EpochLines(pl.Callback):
     _started = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._started = time.monotonic()  # a run that goes on within an epoch has no start of it
+        self._started = time.monotonic()  # a run that resumes within an epoch has no start of it
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The figures and predictions of the best weights, written after fitting."""
+"""The metrics and predictions of the best weights, written after fitting."""
 
 import time
 from pathlib import Path
@@ -16,7 +16,7 @@ from chexpert.training.validation import Validation
 
 
 class ResultsWriter(pl.Callback):
-    """Writes metrics.json, predictions/<split>.csv, PR curves and hparams, as the best weights judge each split.
+    """Writes metrics.json, predictions/<split>.csv, PR curves and hparams, as the best weights evaluate each split.
 
     It acts on the validations that are not part of a fit.
 
@@ -42,15 +42,15 @@ class ResultsWriter(pl.Callback):
             return
         assert isinstance(pl_module, MultilabelModule)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        split = data.judging
+        split = data.evaluated_split
         seen = pl_module.validation
         scores = zip(seen.paths, seen.scores.rows()[0].tolist(), strict=True)
         run_files.write_predictions(run_files.predictions(self.run, split), seen.observations, scores)
         data.write_labels(run_files.labels(self.run, split), split, seen.paths)
-        judged = summarise(seen) | {key: data.sources[split][key] for key in ("labels", "synthetic")}
+        labeled = summarize(seen) | {key: data.sources[split][key] for key in ("labels", "synthetic")}
         epoch = find_best(trainer).best_epoch
         self.metrics |= {
-            split: judged,
+            split: labeled,
             "epoch_chosen_on": None if epoch is None else data.choosing,
             "best_epoch": epoch,
             "seconds": round(time.monotonic() - self.started, 1),
@@ -59,21 +59,21 @@ class ResultsWriter(pl.Callback):
         run_files.write_json(self.run / run_files.METRICS, self.metrics)
         if isinstance(trainer.logger, TensorBoardLogger):
             writer = trainer.logger.experiment
-            probabilities, labels, mask = seen.judged
+            probabilities, labels, mask = seen.labeled
             for c, name in enumerate(seen.observations):
                 rows = mask[:, c]
                 if rows.any():
                     writer.add_pr_curve(f"{split}/{name}", labels[rows, c], probabilities[rows, c], trainer.global_step)
             if split == (data.choosing or "valid"):  # settings are compared by what chooses, never by what is reported
-                trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": judged["auroc_mean"]})
+                trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": labeled["auroc_mean"]})
 
 
-def summarise(validation: Validation) -> dict[str, Any]:
+def summarize(validation: Validation) -> dict[str, Any]:
     """The AUROC with its support, as metrics.json holds it."""
     mean, over = validation.find_mean()
     return {
         "level": validation.level,
-        "n": len(validation.judged[0]),
+        "n": len(validation.labeled[0]),
         "auroc": {name: auroc._asdict() for name, auroc in validation.auroc.items()},
         "auroc_mean": mean,
         "auroc_mean_over": over,

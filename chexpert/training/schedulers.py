@@ -8,7 +8,7 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 class OneCycle(OneCycleLR):
@@ -60,11 +60,11 @@ class WarmupCosine(LambdaLR):
         super().__init__(optimizer, factor)
 
     @staticmethod
-    def find_problems(warmup: Any = 0.05, final_factor: Any = 0.0) -> list[str]:
+    def validate_args(warmup: Any = 0.05, final_factor: Any = 0.0) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
         return [
-            str(ProblemError(f"{value!r} is not possible", where=f"scheduler.{name}", mend=mend))
-            for name, value, mend, top in (
+            str(UserError(f"{value!r} is not possible", where=f"scheduler.{name}", hint=hint))
+            for name, value, hint, top in (
                 ("warmup", warmup, "a share of the steps, 0 to below 1", 1),
                 ("final_factor", final_factor, "a share of the peak, 0 to below 1", 1),
             )
@@ -80,6 +80,6 @@ def start_scheduler(
         return constructor(optimizer, total_steps=total_steps()), "step"
     scheduler = constructor(optimizer)
     if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "max":
-        what = "the plateau is one of val/auroc_mean, of which more is better"
-        raise ProblemError(what, where="scheduler.mode", mend="scheduler.mode=max")
+        message = "the plateau is one of val/auroc_mean, of which more is better"
+        raise UserError(message, where="scheduler.mode", hint="scheduler.mode=max")
     return scheduler, "epoch"

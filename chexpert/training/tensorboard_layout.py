@@ -1,4 +1,4 @@
-"""What TensorBoard's page "Custom scalars" shows of a training, from the top: charts by the tags that they draw."""
+"""The charts of TensorBoard's page "Custom scalars", from the top, by the tags that they plot."""
 
 import re
 from collections.abc import Sequence

@@ -25,14 +25,14 @@ from chexpert.runs import files as run_files
 
 
 class Validation(nn.Module):
-    """The views of the last validation with their probabilities, and how well they were told apart.
+    """The views of the last validation with their probabilities and AUROCs.
 
     A module without weights, so that what it gathers lies on the model's device.
 
     Args:
         observations: names of the C outputs.
         mean_over: observations over which the mean AUROC goes.
-        level: ``image`` judges single views, ``study`` their studies.
+        level: ``image`` evaluates single views, ``study`` their studies.
         study_score: ``max`` or ``mean`` over the views of a study.
     """
 
@@ -51,9 +51,9 @@ class Validation(nn.Module):
         self.losses: list[torch.Tensor] = []
         """(1, 2) of each batch: its mean loss, and over how many labels."""
         self.auroc: dict[str, Auroc] = {}
-        """By observation, once it is concluded."""
+        """By observation, once :meth:`evaluate_run` has computed it."""
         empty = np.zeros((0, len(self.observations)))
-        self.judged = empty, empty, empty.astype(bool)
+        self.labeled = empty, empty, empty.astype(bool)
         """Probabilities, labels and mask that ``auroc`` is of, one row a view or a study."""
 
     def begin(self) -> None:
@@ -89,13 +89,13 @@ class Validation(nn.Module):
         self.scores.take(*(torch.cat(part)[order] for part in scores))
         return set().union(*lost), {path: why for share in noted for path, why in share.items()}
 
-    def conclude(self) -> float:
+    def evaluate_run(self) -> float:
         """Computes the AUROC, and returns the mean loss over all labels."""
         probabilities, labels, mask = (part.cpu().numpy() for part in self.scores.rows())
-        rows = run_files.as_written(probabilities), labels, mask  # figures of the file that is left, to the last digit
+        rows = run_files.as_written(probabilities), labels, mask  # the values of the written file, to the last digit
         if self.level == "study":
             rows = reduce_to_studies([find_study(path) for path in self.paths], *rows, score=self.study_score)
-        self.judged = rows
+        self.labeled = rows
         self.auroc = dict(zip(self.observations, multilabel_auroc(*rows), strict=True))
         losses = self._join_losses()
         return float((losses[:, 0] * losses[:, 1]).sum() / losses[:, 1].sum().clamp(min=1))
@@ -108,7 +108,7 @@ class Validation(nn.Module):
         """The mean AUROC with a 95 % interval over studies, and over which observations it is."""
         _, over = self.find_mean()
         columns = [self.observations.index(name) for name in over]
-        scores, labels, mask = (rows[:, columns] for rows in self.judged)
+        scores, labels, mask = (rows[:, columns] for rows in self.labeled)
         views = number_studies([find_study(path) for path in self.paths])[0]
         studies = views if self.level == "image" else np.arange(len(scores))
         return mean_auroc_interval(scores, labels, mask, studies, replicates=200), over  # each epoch: seconds count

@@ -7,15 +7,15 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 class Averaging(WeightAveraging):
-    """Lightning's averaged copy of all weights and statistics, mended where its own would mislead.
+    """Lightning's averaged copy of all weights and statistics, fixed where its own would mislead.
 
-    What is judged while fitting, and what every checkpoint holds as its weights, is the average; until something was
-    averaged, the weights as they are. A checkpoint holds both, so that a resumed run goes on exactly. Statistics of
-    batch normalisation are averaged as the weights are, and not computed anew.
+    What is evaluated while fitting, and what every checkpoint holds as its weights, is the average; until something was
+    averaged, the weights as they are. A checkpoint holds both, so that a resumed run continues exactly. Statistics of
+    batch normalization are averaged as the weights are, and not computed anew.
 
     Args:
         share: by how much the average moves towards the weights, given how many it holds.
@@ -35,7 +35,7 @@ class Averaging(WeightAveraging):
         if stage == "fit":
             super().setup(trainer, pl_module, stage)
         else:
-            self._average_model = None  # or a validation of the best weights would judge the last average
+            self._average_model = None  # or a validation of the best weights would evaluate the last average
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert self._average_model is not None
@@ -85,11 +85,11 @@ class EMA(Averaging):
         super().__init__(lambda count: 1 - min(decay, (1 + count) / (10 + count)))
 
     @staticmethod
-    def find_problems(decay: Any = 0.999) -> list[str]:
+    def validate_args(decay: Any = 0.999) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
         if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < 1:
-            mend = "a number from 0 to below 1"
-            return [str(ProblemError(f"{decay!r} is not possible", where="averaging.decay", mend=mend))]
+            hint = "a number from 0 to below 1"
+            return [str(UserError(f"{decay!r} is not possible", where="averaging.decay", hint=hint))]
         return []
 
 
@@ -108,15 +108,15 @@ class SWA(Averaging):
         self._due = False
 
     @staticmethod
-    def find_problems(start_epoch: Any) -> list[str]:
+    def validate_args(start_epoch: Any) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
         if isinstance(start_epoch, bool) or not isinstance(start_epoch, int) or start_epoch < 0:
-            mend = "an epoch, from 0"
-            return [str(ProblemError(f"{start_epoch!r} is not possible", where="averaging.start_epoch", mend=mend))]
+            hint = "an epoch, from 0"
+            return [str(UserError(f"{start_epoch!r} is not possible", where="averaging.start_epoch", hint=hint))]
         return []
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *batch: Any) -> None:
-        """At the last batch of an epoch, since its end comes after the validation that is to judge the average."""
+        """At the last batch of an epoch, since its end comes after the validation that is to evaluate the average."""
         self._due = trainer.is_last_batch and trainer.current_epoch >= self.start_epoch
         super().on_train_batch_end(trainer, pl_module, *batch)
 

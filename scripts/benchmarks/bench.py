@@ -30,8 +30,8 @@ def make_cases(name: str, size: int) -> dict[str, Callable[[], object]]:
         optimizer.step()
 
     return {
-        f"training step, {BATCH} films" + ", bf16" * bf16: step,
-        "forward pass, 1 film": torch.inference_mode()(lambda: model.eval()(images[:1])),
+        f"training step, {BATCH} images" + ", bf16" * bf16: step,
+        "forward pass, 1 image": torch.inference_mode()(lambda: model.eval()(images[:1])),
     }
 
 

@@ -1,6 +1,6 @@
-"""Speed of the audit on this machine: tables, figures, and decoding with hashing on one core, in interleaved rounds.
+"""Speed of the audit on this machine: tables, plots, and decoding with hashing on one core, in interleaved rounds.
 
-For the tables of the real size: python tests/helpers/real_csv.py OUT, then OUT as `root`. For the films: any copy, or a
+For tables of the real size: python tests/helpers/real_csv.py OUT, then OUT as `root`. For the images: any copy, or a
 phantom.
 """
 
@@ -13,40 +13,40 @@ from pathlib import Path
 
 from chexpert.console import open_streams
 
-FILMS = 200
+IMAGES = 200
 
 
-def make_cases(root: Path, films: Path | None) -> dict[str, Callable[[], object]]:
+def make_cases(root: Path, images: Path | None) -> dict[str, Callable[[], object]]:
     """What is timed, by name."""
     from chexpert.data.audit import audit_copy, count_split
     from chexpert.data.audit.images import inspect_image
     from chexpert.data.sources.detect_layout import find_layout
     from chexpert.data.summary import fingerprint
-    from chexpert.report import draw_exploration
+    from chexpert.report import plot_exploration
 
     layout = find_layout(root)
     frame = layout.read("train")
-    folder = Path(tempfile.mkdtemp(prefix="figures"))
+    folder = Path(tempfile.mkdtemp(prefix="plots"))
     cases: dict[str, Callable[[], object]] = {
         f"read train, {len(frame):,} rows": lambda: layout.read("train"),
         "count": lambda: count_split(frame),
         "fingerprint": lambda: fingerprint(frame),
         "audit of the tables (--no-images)": lambda: audit_copy(root, decode=False),
-        "figures": lambda: draw_exploration({"train": frame}, None, folder),
+        "plots": lambda: plot_exploration({"train": frame}, None, folder),
     }
-    if films:
-        files = [str(path) for path in sorted(films.rglob("*.jpg"))[:FILMS]]
-        cases[f"decode and hash {len(files)} films, one core"] = lambda: [inspect_image(file) for file in files]
+    if images:
+        files = [str(path) for path in sorted(images.rglob("*.jpg"))[:IMAGES]]
+        cases[f"decode and hash {len(files)} images, one core"] = lambda: [inspect_image(file) for file in files]
     return cases
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="a copy with a train.csv; its images are not looked at")
-    parser.add_argument("--films", type=Path, help=f"folder of JPEGs, of which {FILMS} are decoded and hashed")
+    parser.add_argument("--images", type=Path, help=f"folder of JPEGs, of which {IMAGES} are decoded and hashed")
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds, after one that is not")
     given = parser.parse_args()
-    cases = make_cases(given.root, given.films)
+    cases = make_cases(given.root, given.images)
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(given.rounds + 1):
         for name, case in cases.items():

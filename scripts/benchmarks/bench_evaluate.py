@@ -11,23 +11,23 @@ OBSERVATIONS = 5
 
 
 def make_cases(studies: int, replicates: int) -> dict[str, Callable[[], np.ndarray]]:
-    """What is timed, by name: (R, C) AUROCs of the same drawings, drawing included."""
+    """What is timed, by name: (R, C) AUROCs of the same resamples, resampling included."""
     from sklearn.metrics import roc_auc_score
 
     from chexpert.metrics.auroc_intervals import auroc_replicates
-    from chexpert.metrics.bootstrap import draw_studies
+    from chexpert.metrics.bootstrap import resample_studies
 
     rng = np.random.default_rng(0)
     labels = (rng.random((studies, OBSERVATIONS)) < 0.2).astype("float64")
     scores = rng.normal(size=labels.shape) + labels
 
     def loop() -> np.ndarray:
-        drawn = draw_studies(np.arange(studies), replicates).astype(int)
-        rows = [np.repeat(np.arange(studies), counts) for counts in drawn]
+        resampled = resample_studies(np.arange(studies), replicates).astype(int)
+        rows = [np.repeat(np.arange(studies), counts) for counts in resampled]
         return np.array([[roc_auc_score(labels[r, c], scores[r, c]) for c in range(OBSERVATIONS)] for r in rows])
 
     return {
-        "one pass": lambda: auroc_replicates(scores, labels, draw_studies(np.arange(studies), replicates)),
+        "one pass": lambda: auroc_replicates(scores, labels, resample_studies(np.arange(studies), replicates)),
         "loop over scikit-learn": loop,
     }
 

@@ -18,7 +18,7 @@ def main() -> None:
 
     cases = make_cams(given.backbone, given.size, given.batch) | make_limes(given.size, given.samples)
     seconds = take_turns(cases, given.rounds)
-    print(f"{given.backbone} at {given.size} px, {given.batch} films, {given.samples} samples: ms [min .. max]")
+    print(f"{given.backbone} at {given.size} px, {given.batch} images, {given.samples} samples: ms [min .. max]")
     for name, values in seconds.items():
         print(f"  {name:<44} {spread([1000 * value for value in values])}")
     found = {name: ratios(seconds, over, under) for name, (over, under, _) in GOALS.items()}

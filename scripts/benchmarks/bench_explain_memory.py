@@ -11,7 +11,7 @@ SIX = "densenet121,densenet169,densenet201,mnasnet_100,vgg19,vgg19_bn"  # conf/m
 
 
 def explain(names: str, size: int, samples: int) -> float:
-    """Peak MiB of a process that builds a model, combined where several are named, and explains one film."""
+    """Peak MiB of a process that builds a model, combined where several are named, and explains one image."""
     import resource  # Windows has none
 
     import torch
@@ -21,8 +21,8 @@ def explain(names: str, size: int, samples: int) -> float:
 
     members = {name: Backbone(name) for name in names.split(",")}
     model = Combined(members, 5) if len(members) > 1 else Single(members[names], 5)
-    film = torch.randint(60, 200, (1, size, size), dtype=torch.uint8)
-    Lime(samples=samples)(model, film[None], [[0, 1, 2]])
+    image = torch.randint(60, 200, (1, size, size), dtype=torch.uint8)
+    Lime(samples=samples)(model, image[None], [[0, 1, 2]])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
 
 

@@ -18,12 +18,12 @@ READY, WHOLE, LOADER = "step on ready batches", "whole run from the cache", "loa
 
 
 def make_cases(name: str, size: int, given: Any) -> tuple[dict[str, Callable[[], object]], dict[str, int]]:
-    """What is timed, and how many films each case counts."""
-    from films import make_data
+    """What is timed, and how many images each case counts."""
+    from images import make_data
     from ready import Repeated, make_batch, make_model
     from steps import WARM, run_project
 
-    data, ready = make_data(given.films, size, given.batch, given.workers), make_batch(given.batch, size, given.device)
+    data, ready = make_data(given.images, size, given.batch, given.workers), make_batch(given.batch, size, given.device)
     accelerator, compiled = "gpu" if given.device == "cuda" else "cpu", bool(given.compile)
     how: dict[str, Any] = {"accelerator": accelerator, "precision": "bf16-mixed", "compiled": compiled}
     views, uncounted = len(data.datasets["train"]), WARM * given.batch
@@ -37,7 +37,7 @@ def make_cases(name: str, size: int, given: Any) -> tuple[dict[str, Callable[[],
 
 
 def main() -> None:
-    given = parse(__doc__, device="cuda", models=MODELS, batch=64, films=2000, workers=8, compile=0)
+    given = parse(__doc__, device="cuda", models=MODELS, batch=64, images=2000, workers=8, compile=0)
     import torch
 
     if given.device == "cuda" and not torch.cuda.is_available():
@@ -45,15 +45,15 @@ def main() -> None:
         return
     content = {}
     for name, size in (model.split("@") for model in given.models.split(",")):
-        cases, films = make_cases(name, int(size), given)
+        cases, images = make_cases(name, int(size), given)
         seconds = take_turns(cases, given.rounds)
         memory = torch.cuda.max_memory_allocated() / 2**30 if given.device == "cuda" else 0.0
         print(f"{name} at {size} px, batch {given.batch}, {given.rounds} rounds: images/s, peak {memory:.1f} GiB")
         for case, values in seconds.items():
-            print(f"  {case:<30} {spread([films[case] / value for value in values], 0)}")
-        share = [films[WHOLE] / films[READY] * ratio for ratio in ratios(seconds, READY, WHOLE)]
+            print(f"  {case:<30} {spread([images[case] / value for value in values], 0)}")
+        share = [images[WHOLE] / images[READY] * ratio for ratio in ratios(seconds, READY, WHOLE)]
         print(f"  {'whole run over ready batches':<30} {spread(share, 3)}, goal 0.95", flush=True)
-        content[f"{name}@{size}"] = {"films": films, "seconds": seconds, "share": share, "peak_gib": memory}
+        content[f"{name}@{size}"] = {"images": images, "seconds": seconds, "share": share, "peak_gib": memory}
     write(given.json, content)
 
 

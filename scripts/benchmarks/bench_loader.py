@@ -15,20 +15,20 @@ GOALS = {
     "float batch, from the cache": ("notebook", "cache, float", 6),
     "uint8 batch, from the cache": ("notebook", "cache, uint8", 40),
     "share of the decode-only limit": ("decode only", "decode, uint8", 0.7),
-    "v1.0-size films, 2 workers each": ("notebook, v1.0", "decode, float, v1.0", 2),
+    "v1.0-size images, 2 workers each": ("notebook, v1.0", "decode, float, v1.0", 2),
 }
 
 
-def make_cases(films: int, large: int) -> dict[str, Callable[[], object]]:
-    """What is timed, by name; each case loads all of its films once."""
+def make_cases(images: int, large: int) -> dict[str, Callable[[], object]]:
+    """What is timed, by name; each case loads all of its images once."""
     import torch  # after the parsing, so that --help is quick
-    from films import CACHE, enlarge, find_films
+    from images import CACHE, enlarge, list_images
     from loaders import make_notebook, make_ours, make_ready
 
     from chexpert.data import read_gray
 
     torch.set_num_threads(1)
-    files = find_films(films)
+    files = list_images(images)
     large_files = enlarge(files[:large])
     ours, cached = make_ours(files, BATCH), make_ours(files, BATCH, cache=CACHE)
     ours_large = make_ours(large_files, BATCH // 4, workers=2)  # a batch or more for each worker
@@ -46,16 +46,16 @@ def make_cases(films: int, large: int) -> dict[str, Callable[[], object]]:
 
 
 def main() -> None:
-    given = parse(__doc__, films=2000, large=40)
-    seconds = take_turns(make_cases(given.films, given.large), given.rounds)
-    print(f"{given.films} films and {given.large} of v1.0's size, {given.rounds} rounds: median [min .. max]")
+    given = parse(__doc__, images=2000, large=40)
+    seconds = take_turns(make_cases(given.images, given.large), given.rounds)
+    print(f"{given.images} images and {given.large} of v1.0's size, {given.rounds} rounds: median [min .. max]")
     for name, values in seconds.items():
-        count = given.large if "v1.0" in name else given.films
+        count = given.large if "v1.0" in name else given.images
         print(f"  {name:<34} {spread([count / value for value in values], 0)} images/s")
     found = {name: ratios(seconds, slow, fast) for name, (slow, fast, _) in GOALS.items()}
     for name, values in found.items():
         print(f"  {name:<34} {spread(values, 2)} times, goal {GOALS[name][2]}")
-    write(given.json, {"films": given.films, "large": given.large, "seconds": seconds, "ratios": found})
+    write(given.json, {"images": given.images, "large": given.large, "seconds": seconds, "ratios": found})
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ from chexpert.console import open_streams
 EPOCHS = 10
 
 
-def worker_memory(rows: int, films: int, *, cached: bool) -> list[float]:
+def worker_memory(rows: int, images: int, *, cached: bool) -> list[float]:
     """MiB that two workers have to themselves after each epoch over ``rows`` views, on Linux.
 
     Not their resident size: it counts the mapped cache, and what they share with their parent until they write to it.
     """
-    from films import CACHE, find_films  # after the parsing, so that --help is quick
+    from images import CACHE, list_images  # after the parsing, so that --help is quick
     from loaders import make_ours
 
-    files = (find_films(films) * -(-rows // films))[:rows]
+    files = (list_images(images) * -(-rows // images))[:rows]
     loader, memory = make_ours(files, 32, cache=CACHE if cached else None, workers=2), list[float]()
     for _ in range(EPOCHS):
         for _batch in loader:
@@ -33,10 +33,10 @@ def worker_memory(rows: int, films: int, *, cached: bool) -> list[float]:
 
 
 def main() -> None:
-    given = parse(__doc__, films=2000, rows=20_000)
+    given = parse(__doc__, images=2000, rows=20_000)
     found = {}
     for name, cached in (("decoding", False), ("from the cache", True)):
-        found[name] = memory = worker_memory(given.rows, given.films, cached=cached)
+        found[name] = memory = worker_memory(given.rows, given.images, cached=cached)
         print(f"  two workers, {given.rows} views an epoch, {name}: MiB " + " ".join(f"{m:.0f}" for m in memory))
     write(given.json, found)
 

@@ -51,8 +51,8 @@ def main() -> None:
     for name in given.backbones.split(","):
         seconds = take_turns(make_cases(name, given.size, given.batch), given.rounds, given.clock)
         found = {mode: ratios(seconds, PLAIN, mode) for mode in list(MODES)[1:]}
-        told = "  ".join(f"{mode} {spread(values, 2).strip()}" for mode, values in found.items())
-        print(f"{name} at {given.size} px, {given.batch} films, times as fast as {PLAIN}: {told}", flush=True)
+        line = "  ".join(f"{mode} {spread(values, 2).strip()}" for mode, values in found.items())
+        print(f"{name} at {given.size} px, {given.batch} images, times as fast as {PLAIN}: {line}", flush=True)
         content[name] = {"seconds": seconds, "ratios": found}
     write(given.json, {"clock": given.clock, "size": given.size, "batch": given.batch, "backbones": content})
 

@@ -1,6 +1,6 @@
 """Images a second of a whole `python train.py` on the phantom against the original notebooks' loop (notebook.py).
 
-Both are processes of their own, timed from start to end: the same backbone and films, each epoch trained and judged.
+Both are separate processes, timed from start to end: the same backbone and images, trained and evaluated each epoch.
 The notebook's loop computes in float32, in batches of 8; a run takes its defaults, and is explained by nothing.
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
         for split in ("train", "valid")
         for line in next(root.glob(f"*/{split}.csv")).read_text(encoding="utf-8").splitlines()
     ]
-    films = given.epochs * sum(",Frontal," in line for line in lines)
+    images = given.epochs * sum(",Frontal," in line for line in lines)
     notebook = (
         f"{SCRIPTS}/benchmarks/notebook.py",
         str(root),
@@ -51,14 +51,14 @@ def main() -> None:
     )
     cases = {OURS: partial(train, given.backbone, given.epochs), THEIRS: partial(call, *notebook)}
     seconds = take_turns(cases, given.rounds, given.clock)
-    print(f"{given.backbone}, {films} films trained on or judged, {given.rounds} rounds: images/s, median [min .. max]")
+    print(f"{given.backbone}, {images} images seen, {given.rounds} rounds: images/s, median [min .. max]")
     for name, values in seconds.items():
-        print(f"  {name:<30} {spread([films / value for value in values])}")
+        print(f"  {name:<30} {spread([images / value for value in values])}")
     found = ratios(seconds, THEIRS, OURS)
     print(f"  {'as fast as the loop':<30} {spread(found, 2)} times, goal {GOAL} or more")
     write(
         given.json,
-        {"clock": given.clock, "backbone": given.backbone, "films": films, "seconds": seconds, "ratios": found},
+        {"clock": given.clock, "backbone": given.backbone, "images": images, "seconds": seconds, "ratios": found},
     )
 
 

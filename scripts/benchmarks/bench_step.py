@@ -47,7 +47,7 @@ def main() -> None:
             make_cases(name, given.size if name else 8, given.batch, steps, kind), given.rounds, given.clock
         )
         print(
-            f"{name or 'a network that costs nothing'}, {given.batch} films, {kind}, {given.rounds} rounds: ms a step"
+            f"{name or 'a network that costs nothing'}, {given.batch} images, {kind}, {given.rounds} rounds: ms a step"
         )
         for case, values in seconds.items():
             print(f"  {case:<34} {spread([1000 * value / (steps - ways.WARM) for value in values], 2)}")

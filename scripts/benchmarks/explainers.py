@@ -26,15 +26,15 @@ class Free(Single):
         return torch.rand(len(images), 5)
 
 
-def make_film(size: int) -> np.ndarray:
+def make_image(size: int) -> np.ndarray:
     """(size, size) uint8, smooth, so that it has superpixels."""
     noise = gaussian_filter(np.random.default_rng(0).standard_normal((size, size)), 8)
     return (128 + 900 * noise).clip(0, 255).astype(np.uint8)
 
 
 def make_cams(name: str, size: int, batch: int) -> dict[str, Callable[[], object]]:
-    """Three observations of each film, and a forward pass alone."""
-    images = torch.from_numpy(make_film(size)).expand(batch, 1, size, size).contiguous()
+    """Three observations of each image, and a forward pass alone."""
+    images = torch.from_numpy(make_image(size)).expand(batch, 1, size, size).contiguous()
     model = Single(Backbone(name), 5).eval()
     package = PackageGradCAM(model, [model.members["backbone"]])
     targets = [[ClassifierOutputTarget(output)] * batch for output in OUTPUTS]
@@ -46,9 +46,9 @@ def make_cams(name: str, size: int, batch: int) -> dict[str, Callable[[], object
 
 
 def make_limes(size: int, samples: int) -> dict[str, Callable[[], object]]:
-    """Three observations of one film in the same superpixels, of a model that costs nothing."""
-    film, model, rng = make_film(size), Free(Backbone("resnet10t"), 5), np.random.default_rng(0)
-    segments, image = segment(film, 50), torch.from_numpy(film)[None, None]
+    """Three observations of one image in the same superpixels, of a model that costs nothing."""
+    original, model, rng = make_image(size), Free(Backbone("resnet10t"), 5), np.random.default_rng(0)
+    segments, image = segment(original, 50), torch.from_numpy(original)[None, None]
     ours, theirs = Lime(samples=samples), LimeImageExplainer(random_state=0)
 
     def explain() -> object:
@@ -58,7 +58,7 @@ def make_limes(size: int, samples: int) -> dict[str, Callable[[], object]]:
     def explain_by_package() -> object:
         with redirect_stderr(io.StringIO()):  # its progress bar
             return theirs.explain_instance(
-                film, lambda films: rng.random((len(films), 5)), OUTPUTS, hide_color=0, top_labels=None,
+                original, lambda originals: rng.random((len(originals), 5)), OUTPUTS, hide_color=0, top_labels=None,
                 num_samples=samples, segmentation_fn=lambda _: segments - 1,
             )  # fmt: skip
 

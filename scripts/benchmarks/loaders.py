@@ -27,7 +27,7 @@ AUGMENT = transforms.Compose(
 
 
 class NotebookViews(Dataset):
-    """One colour float image at a time."""
+    """One color float image at a time."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = files
@@ -45,7 +45,7 @@ def make_notebook(files: Sequence[Path], batch_size: int, workers: int) -> DataL
 
 
 def make_ours(files: Sequence[Path], batch_size: int, *, cache: Path | None = None, workers: int = 0) -> ViewLoader:
-    """Batches of (B, 1, 224, 224) uint8 with their drawn geometry; from a cache where its folder is given."""
+    """Batches of (B, 1, 224, 224) uint8 with their sampled geometry; from a cache where its folder is given."""
     targets, mask = np.zeros((len(files), 5), "float32"), np.ones((len(files), 5), bool)
     opened = open_cache(cache, f"bench{len(files)}", files, GEOMETRY) if cache else None
     views = ViewDataset([*map(str, files)], files, targets, mask, GEOMETRY, Augmentation(flip=0.5), cache=opened)
@@ -53,6 +53,6 @@ def make_ours(files: Sequence[Path], batch_size: int, *, cache: Path | None = No
 
 
 def make_ready(batch: Batch) -> torch.Tensor:
-    """What the device does, done here: augmented, (B, 1, 224, 224) float32, normalised."""
+    """What the device does, done here: augmented, (B, 1, 224, 224) float32, normalized."""
     assert batch.matrices is not None
     return warp(batch.images, batch.matrices).float().div_(255).sub_(0.449).div_(0.226)

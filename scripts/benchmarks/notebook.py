@@ -1,6 +1,6 @@
 """The training loop of the original notebooks (ooodmt/MLMIP), rewritten plainly: what bench_run.py compares with.
 
-Float32, batches of 8 colour films by Pillow, no loader processes, a loss that is read at every step.
+Float32, batches of 8 color images by Pillow, no loader processes, a loss that is read at every step.
 """
 
 import argparse
@@ -29,13 +29,13 @@ def train(root: Path, backbone: str, epochs: int) -> None:
         "valid": transforms.Compose([transforms.Resize((224, 224)), *end]),
     }
 
-    class Films(Dataset):
+    class Radiographs(Dataset):
         def __init__(self, split: str) -> None:
             table = pd.read_csv(next(root.glob(f"*/{split}.csv")))
             table = table[table["Frontal/Lateral"] == "Frontal"]
             labels, self.way = table[COLUMNS].fillna(0).to_numpy("float32"), ways[split]
-            drawn = np.random.default_rng(0).uniform(0.55, 0.85, labels.shape)
-            self.labels, self.paths = np.where(labels == -1, drawn, labels).astype("float32"), list(table["Path"])
+            sampled = np.random.default_rng(0).uniform(0.55, 0.85, labels.shape)
+            self.labels, self.paths = np.where(labels == -1, sampled, labels).astype("float32"), list(table["Path"])
 
         def __len__(self) -> int:
             return len(self.paths)
@@ -43,13 +43,13 @@ def train(root: Path, backbone: str, epochs: int) -> None:
         def __getitem__(self, row: int) -> tuple:
             return self.way(Image.open(root / self.paths[row]).convert("RGB")), self.labels[row]
 
-    films = {split: Films(split) for split in ways}
+    radiographs = {split: Radiographs(split) for split in ways}
     model, loss_of = timm.create_model(backbone, num_classes=len(COLUMNS)), torch.nn.BCEWithLogitsLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
     for epoch in range(epochs):
         model.train()
         total = 0.0
-        for images, labels in DataLoader(films["train"], batch_size=8, shuffle=True):
+        for images, labels in DataLoader(radiographs["train"], batch_size=8, shuffle=True):
             optimizer.zero_grad()
             loss = loss_of(model(images), labels)
             loss.backward()
@@ -57,8 +57,9 @@ def train(root: Path, backbone: str, epochs: int) -> None:
             total += loss.item()
         model.eval()
         with torch.no_grad():
-            rows = [model(images).sigmoid().numpy() for images, _ in DataLoader(films["valid"], batch_size=8)]
-        print(f"epoch {epoch} loss {total:.1f} AUROC {roc_auc_score(films['valid'].labels, np.concatenate(rows)):.3f}")
+            rows = [model(images).sigmoid().numpy() for images, _ in DataLoader(radiographs["valid"], batch_size=8)]
+        score = roc_auc_score(radiographs["valid"].labels, np.concatenate(rows))
+        print(f"epoch {epoch} loss {total:.1f} AUROC {score:.3f}")
 
 
 def main() -> None:

@@ -7,14 +7,14 @@ from torch import nn
 
 from chexpert.data import Batch
 from chexpert.models import Backbone, Combined, Model, Single
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 
 
 class Free(Model):
     """A network that costs nothing."""
 
     def __init__(self) -> None:
-        super().__init__({}, Readout(5))
+        super().__init__({}, OutputHead(5))
         self.head = nn.Linear(1, 5)
 
     def feature_maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -31,10 +31,10 @@ def make_model(names: str) -> Model:
     return model.to(memory_format=torch.channels_last)
 
 
-def make_batch(films: int, size: int, device: str = "cpu") -> Batch:
-    images = torch.randint(0, 256, (films, 1, size, size), dtype=torch.uint8, device=device)
-    mask = torch.ones(films, 5, dtype=torch.bool, device=device)
-    return Batch(images, torch.zeros(films, 5, device=device), mask, [f"view{n}" for n in range(films)], [])
+def make_batch(radiographs: int, size: int, device: str = "cpu") -> Batch:
+    images = torch.randint(0, 256, (radiographs, 1, size, size), dtype=torch.uint8, device=device)
+    mask = torch.ones(radiographs, 5, dtype=torch.bool, device=device)
+    return Batch(images, torch.zeros(radiographs, 5, device=device), mask, [f"view{n}" for n in range(radiographs)], [])
 
 
 class Repeated:

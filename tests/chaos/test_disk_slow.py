@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.chaos import PROJECT, begin, find_log, find_unreadable, finish, make_films
+from helpers.chaos import PROJECT, begin, find_log, find_unreadable, finish, make_images
 
 ROOT = os.geteuid() == 0
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory) -> Path:
-    return make_films(tmp_path_factory.mktemp("films"))
+def images(tmp_path_factory) -> Path:
+    return make_images(tmp_path_factory.mktemp("images"))
 
 
 def mount(*arguments: str) -> None:
@@ -35,13 +35,13 @@ def small_disk(tmp_path, request) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-# The best checkpoint of this model takes 20 MB, the last 59: from no room for the first to none for the second last.
+# The best checkpoint of this model takes 20 MB, the last 59: from no space for the first to none for the second last.
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("small_disk", [12, 18, 30, 50, 70, 85, 95, 105, 120, 130], indirect=True)
-def test_a_full_disk_is_told_and_the_checkpoint_before_loads(films, small_disk, tmp_path):
+def test_a_full_disk_is_reported_and_the_checkpoint_before_loads(images, small_disk, tmp_path):
     folder = small_disk / "run"
-    process = begin(films, folder, tmp_path / "tmp", "save_minutes=1000")
+    process = begin(images, folder, tmp_path / "tmp", "save_minutes=1000")
     code = process.wait(300)
     said = find_log(tmp_path / "tmp").read_text()
     kept = sorted(path.name for path in folder.glob("checkpoints/*"))
@@ -58,12 +58,12 @@ def test_a_full_disk_is_told_and_the_checkpoint_before_loads(films, small_disk, 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("way", ["remounted", "immutable"])
-def test_a_folder_that_turns_read_only_is_told_and_the_checkpoint_before_loads(films, tmp_path, way):
-    """After a first run that was whole: going on for one epoch more cannot write its checkpoint."""
+def test_a_folder_that_turns_read_only_is_reported_and_the_checkpoint_before_loads(images, tmp_path, way):
+    """After a first run that was whole: one more epoch cannot write its checkpoint."""
     if not ROOT:
         pytest.skip("both ways take root")
     folder = tmp_path / "run"
-    finish(begin(films, folder, tmp_path / "tmp", "save_minutes=1000", "scheduler=constant"), tmp_path / "tmp")
+    finish(begin(images, folder, tmp_path / "tmp", "save_minutes=1000", "scheduler=constant"), tmp_path / "tmp")
     before = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"]
     checkpoints = folder / "checkpoints"
     if way == "remounted":
@@ -72,7 +72,7 @@ def test_a_folder_that_turns_read_only_is_told_and_the_checkpoint_before_loads(f
     else:
         subprocess.run(["chattr", "+i", str(checkpoints)], check=True)
     try:
-        process = begin(films, folder, tmp_path / "tmp", "trainer.max_epochs=5", resume=True)
+        process = begin(images, folder, tmp_path / "tmp", "trainer.max_epochs=5", resume=True)
         code, said = process.wait(300), find_log(tmp_path / "tmp").read_text()
     finally:
         if way == "remounted":
@@ -81,7 +81,7 @@ def test_a_folder_that_turns_read_only_is_told_and_the_checkpoint_before_loads(f
             subprocess.run(["chattr", "-i", str(checkpoints)], check=True)
     assert code == 1
     assert str(checkpoints) in said or os.path.relpath(checkpoints, PROJECT) in said
-    assert "mend:" in said
+    assert "hint:" in said
     assert "Traceback" not in said
     assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] == before
     assert find_unreadable(folder) == []

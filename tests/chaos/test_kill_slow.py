@@ -15,7 +15,7 @@ from helpers.chaos import (
     finish,
     kill_at_random,
     kill_in_a_write,
-    make_films,
+    make_images,
 )  # fmt: skip
 
 MEMORY = Path("/dev/shm")
@@ -23,15 +23,15 @@ KILLS = 4
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory) -> Path:
-    return make_films(tmp_path_factory.mktemp("films"))
+def images(tmp_path_factory) -> Path:
+    return make_images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")
-def undisturbed(films, tmp_path_factory) -> tuple[dict[str, str], float]:
+def undisturbed(images, tmp_path_factory) -> tuple[dict[str, str], float]:
     """What a run without trouble leaves, and the seconds that its work takes."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    process = begin(films, folder, folder.parent / "tmp")
+    process = begin(images, folder, folder.parent / "tmp")
     while process.poll() is None and not (folder / "config.yaml").exists():
         time.sleep(0.05)
     started = time.monotonic()
@@ -42,7 +42,7 @@ def undisturbed(films, tmp_path_factory) -> tuple[dict[str, str], float]:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("seed", "often"), [(seed, seed < 5) for seed in range(8)])
-def test_a_run_that_is_killed_goes_on_to_the_same_bits(films, undisturbed, tmp_path, seed, often, request):
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(images, undisturbed, tmp_path, seed, often, request):
     expected, seconds = undisturbed
     dice = random.Random(seed)
     memory = MEMORY / f"chexpert-chaos-{time.time_ns()}"
@@ -54,14 +54,14 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(films, undisturbed, tmp_p
     inside = 0
     for number in range(KILLS):
         options = [] if often or number else ["save_minutes=1000"]  # written at the ends of epochs only
-        process = begin(films, folder, temporary, *options, resume=number > 0)
+        process = begin(images, folder, temporary, *options, resume=number > 0)
         inside += (
             kill_in_a_write(process, folder, dice)
             if often and number < 2
             else kill_at_random(process, folder, dice, seconds / (1 + number) if often else seconds + 5)
         )
         assert find_unreadable(folder) == []
-    process = begin(films, folder, temporary, resume=folder.exists())
+    process = begin(images, folder, temporary, resume=folder.exists())
     finish(process, temporary)
     print(f"chain {seed}: {KILLS} kills, {inside} within a write, {folder} with TMPDIR {temporary}")
     assert find_parts(folder) == []

@@ -12,14 +12,14 @@ from helpers.chaos import digest, find_differences, find_unreadable
 from helpers.runs import start
 
 from chexpert.data import ViewDataset, write_phantom
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.training import MaskedBCE, MultilabelModule
 
 SHORT = ["trainer.max_epochs=3", "explainer=[gradcam]", "model.dropout=0.3"]
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory) -> Path:
+def images(tmp_path_factory) -> Path:
     return write_phantom(tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, test=8, size=96, workers=1)
 
 
@@ -34,7 +34,7 @@ def find_nan(folder: Path) -> list[str]:
 
 
 class Spoiler:
-    """Puts a NaN or an infinity into the loss, the gradients, the films or the weights at training step ``k``."""
+    """Puts a NaN or an infinity into the loss, the gradients, the images or the weights at training step ``k``."""
 
     def __init__(self, monkeypatch, where: str, k: int, value: float) -> None:
         self.k, self.value, self.step = k, value, 0
@@ -48,7 +48,7 @@ class Spoiler:
                 self.paths = list(batch.paths)
                 if where == "weights":
                     next(module.model.parameters()).data.flatten()[0] = value
-                if where == "films":
+                if where == "images":
                     batch = batch._replace(images=batch.images.float() * value)
             return training(module, batch, index)
 
@@ -68,14 +68,14 @@ class Spoiler:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("k", [1, 2, 3, 5, 7])
-@pytest.mark.parametrize("where", ["loss", "gradients", "films", "weights"])
+@pytest.mark.parametrize("where", ["loss", "gradients", "images", "weights"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("minutes", [0.00001, 1000])
-def test_a_run_stops_where_a_number_is_none_and_saves_none(films, tmp_path, monkeypatch, k, where, value, minutes):
+def test_a_run_stops_where_a_number_is_none_and_saves_none(images, tmp_path, monkeypatch, k, where, value, minutes):
     spoiler = Spoiler(monkeypatch, where, k, value)
     folder = tmp_path / "run"
-    with pytest.raises(ProblemError) as caught:
-        start(folder, films, *SHORT, f"save_minutes={minutes}")
+    with pytest.raises(UserError) as caught:
+        start(folder, images, *SHORT, f"save_minutes={minutes}")
     print(f"{where} {value} at {k}: stopped in step {spoiler.step}: {str(caught.value)[:200]}")
     assert find_nan(folder) == []
     assert find_unreadable(folder) == []
@@ -87,9 +87,9 @@ def test_a_run_stops_where_a_number_is_none_and_saves_none(films, tmp_path, monk
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("options", [["data.workers=0"], ["data.workers=2"]])
-def test_the_same_command_twice_leaves_the_same(films, tmp_path, options):
-    start(tmp_path / "one", films, *SHORT, "data.workers=0")
-    start(tmp_path / "two", films, *SHORT, *options)
+def test_the_same_command_twice_leaves_the_same(images, tmp_path, options):
+    start(tmp_path / "one", images, *SHORT, "data.workers=0")
+    start(tmp_path / "two", images, *SHORT, *options)
     first, second = digest(tmp_path / "one"), digest(tmp_path / "two")
     assert len(first) > 8  # maps are among them
     assert find_differences(first, second) == []
@@ -97,9 +97,9 @@ def test_the_same_command_twice_leaves_the_same(films, tmp_path, options):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_killed_worker_ends_the_run_with_a_message_and_a_checkpoint_that_goes_on(films, tmp_path, monkeypatch):
+def test_a_killed_worker_ends_the_run_with_a_message_and_a_checkpoint_that_goes_on(images, tmp_path, monkeypatch):
     folder, whole = tmp_path / "run", tmp_path / "whole"
-    start(whole, films, *SHORT, "data.workers=2")
+    start(whole, images, *SHORT, "data.workers=2")
     step, steps = MultilabelModule.training_step, []
 
     def stepping(module, batch, index):
@@ -114,18 +114,18 @@ def test_a_killed_worker_ends_the_run_with_a_message_and_a_checkpoint_that_goes_
     began = time.monotonic()
     with monkeypatch.context() as patched:
         patched.setattr(MultilabelModule, "training_step", stepping)
-        with pytest.raises(ProblemError) as caught:
-            start(folder, films, *SHORT, "data.workers=2")
+        with pytest.raises(UserError) as caught:
+            start(folder, images, *SHORT, "data.workers=2")
     assert time.monotonic() - began < 60
     assert "data.workers" in str(caught.value)
     assert find_unreadable(folder) == []
-    start(folder, films, *SHORT, "data.workers=2", f"resume={folder}")
+    start(folder, images, *SHORT, "data.workers=2", f"resume={folder}")
     assert find_differences(digest(folder), digest(whole)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_loader_that_stalls_for_five_seconds_stops_nothing(films, tmp_path, monkeypatch):
+def test_a_loader_that_stalls_for_five_seconds_stops_nothing(images, tmp_path, monkeypatch):
     read, calls = ViewDataset.__getitems__, []
 
     def reading(views, keys):
@@ -135,6 +135,6 @@ def test_a_loader_that_stalls_for_five_seconds_stops_nothing(films, tmp_path, mo
         return read(views, keys)
 
     monkeypatch.setattr(ViewDataset, "__getitems__", reading)
-    start(tmp_path / "run", films, *SHORT, "data.workers=2")
-    start(tmp_path / "whole", films, *SHORT, "data.workers=0")
+    start(tmp_path / "run", images, *SHORT, "data.workers=2")
+    start(tmp_path / "whole", images, *SHORT, "data.workers=0")
     assert find_differences(digest(tmp_path / "run"), digest(tmp_path / "whole")) == []

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT at 20 moments of training, judging and explaining: the exit code, and what is left."""
+"""SIGTERM and SIGINT at 20 moments of training, evaluation and explaining: the exit code, and what is left."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.chaos import begin, digest, find_differences, find_log, find_unreadable, finish, make_films, wait_for
+from helpers.chaos import begin, digest, find_differences, find_log, find_unreadable, finish, make_images, wait_for
 from helpers.runs import start
 
 from chexpert.data import write_phantom
@@ -17,24 +17,24 @@ from chexpert.training import MultilabelModule
 
 SHORT = ["trainer.max_epochs=2", "explainer=[gradcam,hirescam]", "model.dropout=0.3", "save_minutes=1000"]
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
-TRAINING, JUDGING = (MultilabelModule, "training_step"), (MultilabelModule, "validation_step")
+TRAINING, Evaluation = (MultilabelModule, "training_step"), (MultilabelModule, "validation_step")
 MOMENTS = [
     *((TRAINING, count) for count in (1, 2, 3, 5)),
-    *((JUDGING, count) for count in (1, 2, 4, 8)),  # 1 and 2: the trial before training
+    *((Evaluation, count) for count in (1, 2, 4, 8)),  # 1 and 2: the trial before training
     ((GradCAM, "__call__"), 1),
     ((HiResCAM, "__call__"), 1),
 ]
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory) -> Path:
+def images(tmp_path_factory) -> Path:
     return write_phantom(tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, test=8, size=96, workers=1)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(films, tmp_path_factory) -> dict[str, str]:
+def undisturbed(images, tmp_path_factory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("whole")
-    start(folder, films, *SHORT)
+    start(folder, images, *SHORT)
     return digest(folder)
 
 
@@ -68,12 +68,12 @@ class Signaller:
     ("where", "count"), MOMENTS, ids=lambda value: value[1] if isinstance(value, tuple) else str(value)
 )
 @pytest.mark.parametrize("signum", CODES, ids=lambda signum: signum.name)
-def test_a_signal_ends_a_run_in_order_and_it_goes_on(films, undisturbed, tmp_path, monkeypatch, where, count, signum):
+def test_a_signal_ends_a_run_in_order_and_it_goes_on(images, undisturbed, tmp_path, monkeypatch, where, count, signum):
     folder = tmp_path / "run"
     with monkeypatch.context() as patched:
         signaller = Signaller(patched, where, count, signum)
         with pytest.raises(Stopped) as caught:
-            start(folder, films, *SHORT)
+            start(folder, images, *SHORT)
     seconds = time.monotonic() - signaller.sent
     print(f"{signum.name} in {where[1]} {count}: {seconds:.2f} s, code {caught.value.code}")
     assert caught.value.code == CODES[signum]
@@ -83,7 +83,7 @@ def test_a_signal_ends_a_run_in_order_and_it_goes_on(films, undisturbed, tmp_pat
         left = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"]
         assert left >= signaller.trained - 1
     assert list(folder.rglob("*.part")) == []
-    start(folder, films, *SHORT, f"resume={folder}")
+    start(folder, images, *SHORT, f"resume={folder}")
     assert find_differences(digest(folder), undisturbed) == []
 
 
@@ -91,8 +91,8 @@ def test_a_signal_ends_a_run_in_order_and_it_goes_on(films, undisturbed, tmp_pat
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("signum", CODES, ids=lambda signum: signum.name)
 def test_the_real_command_ends_with_the_shells_code(tmp_path, signum):
-    films, folder = make_films(tmp_path), tmp_path / "run"
-    process = begin(films, folder, tmp_path / "tmp", "save_minutes=1000", "backbone.name=mnasnet_small")
+    images, folder = make_images(tmp_path), tmp_path / "run"
+    process = begin(images, folder, tmp_path / "tmp", "save_minutes=1000", "backbone.name=mnasnet_small")
     assert wait_for(lambda: list(folder.glob("tensorboard/events*")), process)
     time.sleep(1)
     sent = time.monotonic()
@@ -100,4 +100,4 @@ def test_the_real_command_ends_with_the_shells_code(tmp_path, signum):
     assert wait_for(lambda: '"stopped"' in (folder / "state.json").read_text(), process)
     assert time.monotonic() - sent <= 10  # and then Python takes its modules apart, seconds on a busy machine
     assert process.wait(60) == CODES[signum], find_log(tmp_path / "tmp").read_text()[-2000:]
-    finish(begin(films, folder, tmp_path / "tmp", resume=True), tmp_path / "tmp")
+    finish(begin(images, folder, tmp_path / "tmp", resume=True), tmp_path / "tmp")

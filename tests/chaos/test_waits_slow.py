@@ -1,4 +1,4 @@
-"""Processes that answer no more: a signal ends every wait for them, and a /dev/shm that is too small is told."""
+"""Processes that answer no more: a signal ends every wait for them, and a /dev/shm that is too small is reported."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.chaos import PROJECT, begin, digest, find_differences, find_log, find_unreadable, finish, make_films
+from helpers.chaos import PROJECT, begin, digest, find_differences, find_log, find_unreadable, finish, make_images
 from helpers.chaos import wait_for as wait_briefly
 
 from chexpert.data import write_phantom
@@ -24,27 +24,27 @@ signals = pytest.mark.parametrize("signum", ENDS, ids=lambda signum: signum.name
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory) -> Path:
-    return make_films(tmp_path_factory.mktemp("films"))
+def images(tmp_path_factory) -> Path:
+    return make_images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> Path:
     """Enough images for several processes."""
     folder = tmp_path_factory.mktemp("many") / "phantom"
-    return write_phantom(folder, patients=50, valid=40, test=8, size=96, workers=1)
+    return write_phantom(folder, patients=150, valid=160, test=8, size=96, workers=1)
 
 
 @pytest.fixture(scope="module")
-def trained(films, tmp_path_factory) -> Path:
+def trained(many, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    finish(begin(films, folder / "run", folder / "tmp", "trainer.max_epochs=1", "data.workers=2"), folder / "tmp")
+    finish(begin(many, folder / "run", folder / "tmp", "trainer.max_epochs=1", "data.workers=2"), folder / "tmp")
     return folder / "run"
 
 
 @pytest.fixture(autouse=True)
 def none_left(monkeypatch) -> Iterator[None]:
-    """What a test that fails has started goes on otherwise, or waits frozen."""
+    """Kill what a failed test has started: it would run on, or wait frozen."""
     original, started = subprocess.Popen, []
 
     def start(*arguments, **options):
@@ -59,8 +59,8 @@ def none_left(monkeypatch) -> Iterator[None]:
             process.wait(30)
 
 
-def wait_for(what: Callable[[], object], process: subprocess.Popen) -> bool:
-    return wait_briefly(what, process, 400)
+def wait_for(message: Callable[[], object], process: subprocess.Popen) -> bool:
+    return wait_briefly(message, process, 400)
 
 
 def find_children(process: int) -> list[int]:
@@ -74,7 +74,7 @@ def find_children(process: int) -> list[int]:
 def find_lasting(process: int) -> list[int]:
     """Children that were there a moment ago: a program that is just being started would freeze with its parent."""
     before = find_children(process)
-    time.sleep(0.3)
+    time.sleep(0.05)
     return [child for child in find_children(process) if child in before]
 
 
@@ -103,7 +103,7 @@ def end(process: subprocess.Popen, signum: int, log: Path) -> None:
         code = None
     seconds = time.monotonic() - began
     print(f"{signum.name}: {seconds:.1f} s, code {code}; {log.read_text()[-300:]}")
-    for child in children:  # a frozen one looks for its parent only when it goes on
+    for child in children:  # a frozen one looks for its parent only when it continues
         try:
             os.kill(child, signal.SIGCONT)
         except ProcessLookupError:
@@ -124,9 +124,9 @@ def is_alive(process: int) -> bool:
 
 
 @signals
-def test_training_that_waits_for_frozen_loaders_ends_with_its_last_step_and_goes_on(films, tmp_path, signum):
+def test_training_that_waits_for_frozen_loaders_ends_with_its_last_step_and_goes_on(images, tmp_path, signum):
     folder = tmp_path / "run"
-    process = begin(films, folder, tmp_path / "tmp", *FEW)
+    process = begin(images, folder, tmp_path / "tmp", *FEW)
     assert wait_for(lambda: (folder / "checkpoints/last.ckpt").exists(), process)
     time.sleep(0.2)
     freeze(find_lasting(process.pid))
@@ -135,8 +135,8 @@ def test_training_that_waits_for_frozen_loaders_ends_with_its_last_step_and_goes
     assert '"stopped"' in (folder / "state.json").read_text()
     assert find_unreadable(folder) == []
     assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] >= 9
-    finish(begin(films, folder, tmp_path / "tmp", resume=True), tmp_path / "tmp")
-    whole = begin(films, tmp_path / "whole", tmp_path / "whole_tmp", "save_minutes=1000")
+    finish(begin(images, folder, tmp_path / "tmp", resume=True), tmp_path / "tmp")
+    whole = begin(images, tmp_path / "whole", tmp_path / "whole_tmp", "save_minutes=1000")
     finish(whole, tmp_path / "whole_tmp")
     assert find_differences(digest(folder), digest(tmp_path / "whole")) == []
 
@@ -145,10 +145,10 @@ def test_training_that_waits_for_frozen_loaders_ends_with_its_last_step_and_goes
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_disk_that_answers_no_more_is_no_longer_waited_for(tmp_path, signum, workers):
     """Reading a pipe into which nobody writes waits as long as reading from a share that is away."""
-    films, folder = make_films(tmp_path), tmp_path / "run"
-    process = begin(films, folder, tmp_path / "tmp", f"data.workers={workers}", "save_minutes=1000")
+    images, folder = make_images(tmp_path), tmp_path / "run"
+    process = begin(images, folder, tmp_path / "tmp", f"data.workers={workers}", "save_minutes=1000")
     assert wait_for(lambda: (folder / "checkpoints/last.ckpt").exists(), process)
-    for file in films.glob("*/train/**/*.jpg"):
+    for file in images.glob("*/train/**/*.jpg"):
         file.unlink()
         os.mkfifo(file)
     time.sleep(3)
@@ -158,10 +158,10 @@ def test_a_disk_that_answers_no_more_is_no_longer_waited_for(tmp_path, signum, w
 
 
 @signals
-@pytest.mark.parametrize("what", ["validation", "cache"])
-def test_a_run_that_does_not_train_yet_ends(many, tmp_path, signum, what):
-    """It judges, or fills its cache, when its processes freeze."""
-    options = ["trainer.max_epochs=0"] if what == "validation" else [f"data.cache={tmp_path / 'cache'}"]
+@pytest.mark.parametrize("message", ["validation", "cache"])
+def test_a_run_that_does_not_train_yet_ends(many, tmp_path, signum, message):
+    """It evaluates, or fills its cache, when its processes freeze."""
+    options = ["trainer.max_epochs=0"] if message == "validation" else [f"data.cache={tmp_path / 'cache'}"]
     process = begin(many, tmp_path / "run", tmp_path / "tmp", "data.workers=2", *options)
     assert wait_for(lambda: find_lasting(process.pid), process)
     freeze(find_lasting(process.pid))
@@ -170,18 +170,18 @@ def test_a_run_that_does_not_train_yet_ends(many, tmp_path, signum, what):
 
 
 COMMANDS = {
-    "predict": lambda run, films, out: [
+    "predict": lambda run, images, out: [
         "scripts/predict.py",
         run,
-        films,
+        images,
         out / "p.csv",
         "--workers",
         2,
     ],
-    "audit": lambda run, films, out: ["scripts/audit_data.py", films],
-    "phantom": lambda run, films, out: ["scripts/make_phantom.py", out / "new", "--patients", 500],
-    "explain": lambda run, films, out: ["scripts/explain.py", run, "--explainer", "gradcam", "--out", out / "e"],
-    "ensemble": lambda run, films, out: ["scripts/ensemble.py", run / "checkpoints/best.ckpt", "--out", out / "e"],
+    "audit": lambda run, images, out: ["scripts/audit_data.py", images],
+    "phantom": lambda run, images, out: ["scripts/make_phantom.py", out / "new", "--patients", 500],
+    "explain": lambda run, images, out: ["scripts/explain.py", run, "--explainer", "gradcam", "--out", out / "e"],
+    "ensemble": lambda run, images, out: ["scripts/ensemble.py", run / "checkpoints/best.ckpt", "--out", out / "e"],
 }
 
 
@@ -198,10 +198,10 @@ def test_a_command_whose_processes_freeze_ends(trained, many, tmp_path, signum, 
 
 @signals
 @pytest.mark.parametrize("frozen", ["loader", "process"])
-def test_of_two_processes_that_train_together_one_hangs(films, tmp_path, signum, frozen):
+def test_of_two_processes_that_train_together_one_hangs(images, tmp_path, signum, frozen):
     folder = tmp_path / "run"
     together = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.precision=32-true"]
-    process = begin(films, folder, tmp_path / "tmp", *FEW, *together)
+    process = begin(images, folder, tmp_path / "tmp", *FEW, *together)
     assert wait_for(lambda: (folder / "checkpoints/last.ckpt").exists(), process)
     ranks = [child for child in find_children(process.pid) if find_children(child)]
     assert len(ranks) == 2
@@ -212,13 +212,13 @@ def test_of_two_processes_that_train_together_one_hangs(films, tmp_path, signum,
 
 
 @signals
-def test_a_run_ends_that_waits_within_a_library(films, tmp_path, signum):
+def test_a_run_ends_that_waits_within_a_library(images, tmp_path, signum):
     """A look-up of a name that is not answered keeps every signal from Python; so does a wait in C."""
     waits = "import ctypes, chexpert.engine.train\nlock = ctypes.CDLL(None).pthread_mutex_lock\n"
     waits += "mutex = ctypes.create_string_buffer(64)\n"
     waits += "def wait(): lock(mutex); lock(mutex)\n"
     waits += "chexpert.engine.train.try_out = lambda cfg: wait(); "
-    options = [f"hydra.run.dir={tmp_path / 'run'}", f"data.root={films}", "data=small", "pretrained=false"]
+    options = [f"hydra.run.dir={tmp_path / 'run'}", f"data.root={images}", "data=small", "pretrained=false"]
     code = f"{waits}import runpy, sys; sys.argv[1:] = {options!r}; runpy.run_path('train.py', run_name='__main__')"
     process = call(tmp_path, "-c", code)
     assert wait_for(lambda: (tmp_path / "run/state.json").exists(), process)
@@ -227,17 +227,17 @@ def test_a_run_ends_that_waits_within_a_library(films, tmp_path, signum):
 
 
 @signals
-def test_a_job_of_a_sweep_that_waits_for_another_process_ends(films, tmp_path, signum):
+def test_a_job_of_a_sweep_that_waits_for_another_process_ends(images, tmp_path, signum):
     (tmp_path / "sweep/0").mkdir(parents=True)
-    hold = "import sys, time; from pathlib import Path; from chexpert.runs.state import alone\n"
-    hold += "with alone(Path(sys.argv[1])): print(flush=True); time.sleep(3000)"
+    hold = "import sys, time; from pathlib import Path; from chexpert.runs.state import run_lock\n"
+    hold += "with run_lock(Path(sys.argv[1])): print(flush=True); time.sleep(3000)"
     with subprocess.Popen([sys.executable, "-c", hold, tmp_path / "sweep/0"], stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
         options = [
             "-m",
             f"hydra.sweep.dir={tmp_path / 'sweep'}",
-            f"data.root={films}",
+            f"data.root={images}",
             "data=small",
             "pretrained=false",
             "seed=0,1",
@@ -258,21 +258,21 @@ def shared(size: str, script: str, tmp_path: Path) -> subprocess.CompletedProces
     if os.geteuid() or not shutil.which("unshare"):
         pytest.skip("a /dev/shm of its own takes root and unshare")
     mount = f"mount -t tmpfs -o size={size} tmpfs /dev/shm || exit 77\n"
-    told = {"capture_output": True, "text": True, "cwd": PROJECT, "timeout": 240, "check": False}
-    done = subprocess.run(["unshare", "-m", "bash", "-c", mount + script], **told)
+    options = {"capture_output": True, "text": True, "cwd": PROJECT, "timeout": 240, "check": False}
+    done = subprocess.run(["unshare", "-m", "bash", "-c", mount + script], **options)
     if done.returncode == 77 or "unshare failed" in done.stderr:
         pytest.skip(f"a /dev/shm of its own cannot be mounted here: {done.stderr.strip()}")
     return done
 
 
-def spell(films: Path, folder: Path, *options: str) -> str:
-    base = [f"data.root={films}", "data=small", "trainer.max_epochs=8", "trainer.accelerator=cpu", "pretrained=false"]
+def spell(images: Path, folder: Path, *options: str) -> str:
+    base = [f"data.root={images}", "data=small", "trainer.max_epochs=20", "trainer.accelerator=cpu", "pretrained=false"]
     base += ["backbone=resnet10t", "explainer=[]", "data.batch_size=16", "data.workers=2", "save_minutes=1000"]
     return " ".join([sys.executable, "train.py", f"hydra.run.dir={folder}", *map(repr, [*base, *options])])
 
 
-def test_too_little_shared_memory_is_told_before_a_step(films, tmp_path):
-    done = shared("4m", spell(films, tmp_path / "run", "data.size=320"), tmp_path)
+def test_too_little_shared_memory_is_reported_before_a_step(images, tmp_path):
+    done = shared("4m", spell(images, tmp_path / "run", "data.size=320"), tmp_path)
     assert done.returncode == 1
     for word in ("/dev/shm", "4 MiB", "data.workers=", "--shm-size", "--ipc=host"):
         assert word in done.stderr
@@ -280,10 +280,10 @@ def test_too_little_shared_memory_is_told_before_a_step(films, tmp_path):
     assert not (tmp_path / "run").exists()  # nothing was trained
 
 
-def test_shared_memory_that_others_fill_ends_a_run_that_goes_on_later(films, tmp_path):
+def test_shared_memory_that_others_fill_ends_a_run_that_goes_on_later(images, tmp_path):
     folder = tmp_path / "run"
     fill = f"""
-    {spell(films, folder, "data.size=96")} &
+    {spell(images, folder, "data.size=96")} &
     while ! test -f {folder}/checkpoints/last.ckpt; do sleep .1; done
     head -c 100m /dev/zero > /dev/shm/full 2> /dev/null
     wait $!
@@ -303,11 +303,11 @@ def test_shared_memory_that_others_fill_ends_a_run_that_goes_on_later(films, tmp
     assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] > before
 
 
-def test_shared_memory_without_room_for_a_semaphore_is_told(trained, films, tmp_path):
+def test_shared_memory_without_space_for_a_semaphore_is_reported(trained, images, tmp_path):
     script = f"""
     head -c 1m /dev/zero > /dev/shm/full 2> /dev/null
     {sys.executable} scripts/make_phantom.py {tmp_path}/new --patients 500
-    {sys.executable} scripts/predict.py {trained} {films} {tmp_path}/p.csv --workers 2
+    {sys.executable} scripts/predict.py {trained} {images} {tmp_path}/p.csv --workers 2
     """
     done = shared("64k", script, tmp_path)
     assert done.returncode == 2

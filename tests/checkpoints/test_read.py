@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import chexpert
-from chexpert.checkpoints import FORMAT, load_state, pass_on
-from chexpert.errors import ProblemError
+from chexpert.checkpoints import FORMAT, export, load_state
+from chexpert.errors import UserError
 
 OLDER = sorted((Path(__file__).parents[1] / "legacy_checkpoints").glob("*.ckpt"))
 """One of each time when the card or the config had changed, as the version of then wrote it; only Lightning's own and
@@ -35,7 +35,7 @@ def test_one_of_a_newer_version_says_so(tmp_path):
     content = torch.load(OLDER[0], weights_only=True)
     content["chexpert"]["format"] = FORMAT + 1
     torch.save(content, tmp_path / "newer.ckpt")
-    with pytest.raises(ProblemError, match="a newer version of chexpert wrote this checkpoint") as caught:
+    with pytest.raises(UserError, match="a newer version of chexpert wrote this checkpoint") as caught:
         chexpert.load(tmp_path / "newer.ckpt")
     assert "update chexpert" in str(caught.value)
 
@@ -49,7 +49,7 @@ def run(tmp_path) -> Path:
 
 
 def test_safetensors_load_to_the_same_model(run):
-    path = pass_on(run)
+    path = export(run)
     assert path == run / "checkpoints/best.safetensors"
     ours, theirs = chexpert.load(path), chexpert.load(run)
     assert (ours.observations, ours.preprocessing) == (theirs.observations, theirs.preprocessing)
@@ -59,8 +59,8 @@ def test_safetensors_load_to_the_same_model(run):
 
 
 def test_their_card_holds_no_path_and_no_setting_of_the_training(run):
-    card = json.loads(pass_on(run).with_suffix(".json").read_text())
-    assert card.keys() == {
+    metadata = json.loads(export(run).with_suffix(".json").read_text())
+    assert metadata.keys() == {
         "format",
         "config",
         "observations",
@@ -70,40 +70,40 @@ def test_their_card_holds_no_path_and_no_setting_of_the_training(run):
         "note",
         "synthetic",
     }
-    assert card["config"].keys() == {"model"}
-    assert "phantom20" not in json.dumps(card)  # the data's root
-    assert "not a medical device" in card["note"]
+    assert metadata["config"].keys() == {"model"}
+    assert "phantom20" not in json.dumps(metadata)  # the data's root
+    assert "not a medical device" in metadata["note"]
 
 
 def test_they_need_their_card(run):
-    path = pass_on(run)
+    path = export(run)
     path.with_suffix(".json").unlink()
-    with pytest.raises(ProblemError, match="no checkpoint of this project"):
+    with pytest.raises(UserError, match="no checkpoint of this project"):
         chexpert.load(path)
 
 
 def test_the_card_stands_for_the_weights_beside_it(run):
-    path = pass_on(run)
+    path = export(run)
     assert chexpert.load(path.with_suffix(".json")).observations == chexpert.load(path).observations
 
 
 def test_what_is_no_checkpoint_is_not_advised_to_be_loaded_unsafely(tmp_path):
     (tmp_path / "best.ckpt").write_text("{}")
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         chexpert.load(tmp_path / "best.ckpt")
     assert caught.value.where == str(tmp_path / "best.ckpt")
     assert "weights_only" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "message"),
     [
         ({"weight": torch.zeros(2, 3)}, "1 missing, the first bias"),
         ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "a": torch.zeros(1), "b": torch.zeros(1)}, "2 unknown"),
         ({"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}, "size mismatch for weight"),
     ],
 )
-def test_weights_of_another_model_are_told_by_their_first_name(state, told):
-    with pytest.raises(ProblemError, match=told) as caught:
+def test_weights_of_another_model_are_reported_by_their_first_name(state, message):
+    with pytest.raises(UserError, match=message) as caught:
         load_state(torch.nn.Linear(3, 2), state, "start_from=x")
     assert len(str(caught.value).splitlines()) == 3

@@ -23,7 +23,7 @@ def make_trainer(skipped=(), flagged=()):
 
 @pytest.fixture
 def saver(tmp_path, monkeypatch):
-    for name in ("restate", "gather_random", "find_plateau_figures"):
+    for name in ("restate", "gather_random", "find_plateau_values"):
         monkeypatch.setattr(resuming, name, lambda *_, **__: [])
     saver = LastCheckpoint(tmp_path / "last.ckpt", SimpleNamespace(requested=None))
     saver._saving = "epoch"

@@ -12,10 +12,10 @@ from hydra import compose, initialize_config_dir
 
 from chexpert.cli import Settings, check, keys
 from chexpert.cli.words import split_commas
-from chexpert.config import find_problems
+from chexpert.config import validate_args
 from chexpert.config.quoting import quote_values
 from chexpert.config.resolution import to_plain
-from chexpert.errors import ProblemError, advise_extra
+from chexpert.errors import UserError, advise_extra
 
 PROJECT = Path(__file__).parents[2]
 SETTINGS = Settings(PROJECT / "conf")
@@ -108,7 +108,7 @@ MEANT = {
 
 @pytest.mark.parametrize("typed", MEANT)
 def test_the_answer_is_the_command_that_was_meant_and_hydra_takes_it(typed):
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         check(shlex.split(typed), SETTINGS)
     lines = [line for line in str(caught.value).splitlines() if "python train.py" in line]
     meant = shlex.split(lines[-1].partition("python train.py")[2])
@@ -124,7 +124,7 @@ def compose_first(arguments: list[str]) -> list[str]:
         overrides = [f"{key}={split_commas(value)[0]}" for key, _, value in (one.partition("=") for one in overrides)]
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
         plain = to_plain(compose("train", quote_values(overrides)))
-    return [problem for problem in find_problems(plain) if not re.search(r"where is CheXpert|: /x|=/|: /w", problem)]
+    return [error for error in validate_args(plain) if not re.search(r"where is CheXpert|: /x|=/|: /w", error)]
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,11 @@ def compose_first(arguments: list[str]) -> list[str]:
         ("/data/x", "/data/x", "data.root=/data/x"),
     ],
 )
-def test_what_is_not_clear_is_told_with_its_place_and_changes_nothing(typed, where, word):
-    with pytest.raises(ProblemError) as caught:
+def test_what_is_not_clear_is_reported_with_its_place_and_changes_nothing(typed, where, word):
+    with pytest.raises(UserError) as caught:
         check(shlex.split(typed), SETTINGS)
     assert caught.value.where == where
-    assert word in caught.value.mend
+    assert word in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -220,9 +220,9 @@ def test_hydras_own_options_come_first_since_it_reads_none_between_settings():
 def test_a_plugin_that_is_not_installed_is_answered_with_the_extra_that_has_it(monkeypatch, typed, extra):
     assert check([typed], SETTINGS) == [typed]
     monkeypatch.setattr(keys, "is_installed", lambda module: False)
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         check([typed], SETTINGS)
-    assert caught.value.mend == advise_extra(extra)
+    assert caught.value.hint == advise_extra(extra)
     extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     package = keys.PLUGINS[typed.partition("=")[2]][0].rpartition(".")[2].replace("_", "-")
     assert any(requirement.startswith(package) for requirement in extras[extra])
@@ -259,6 +259,6 @@ def test_the_real_command_answers_before_hydra_with_exit_code_1():
 
 @pytest.mark.parametrize("key", ["data.root", "name", "seed", "optimizer.lr", "data.size"])
 def test_what_must_be_given_is_not_answered_by_null(key):
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         check([f"{key}="], SETTINGS)
-    assert "null" not in caught.value.mend
+    assert "null" not in caught.value.hint

@@ -6,11 +6,11 @@ import pytest
 from helpers.configs import CONF, make
 from omegaconf import OmegaConf
 
-from chexpert.config import find_notices, find_problems, resolve
+from chexpert.config import find_notices, resolve, validate_args
 from chexpert.config import resolution as resolving
 from chexpert.engine.build import try_out
-from chexpert.engine.length_checks import find_lone_problems, find_short_problems
-from chexpert.errors import ProblemError
+from chexpert.engine.length_checks import find_short_errors, find_single_image_errors
+from chexpert.errors import UserError
 from chexpert.observations import COMPETITION, OBSERVATIONS
 
 OPTIONS = sorted(
@@ -46,25 +46,25 @@ def needs(option: str, root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_composes_without_a_problem(option, root, monkeypatch):
+def test_every_option_composes_without_an_error(option, root, monkeypatch):
     monkeypatch.setenv("CHEXPERT_ROOT", str(root / "CheXpert-v1.0" if option == "data=chexpert" else root))
-    monkeypatch.setattr(resolving, "find_device_problems", lambda trainer: [])  # trainer=gpu
+    monkeypatch.setattr(resolving, "find_device_errors", lambda trainer: [])  # trainer=gpu
     assert resolve(make(option, *needs(option, root)))["seed"] == 0
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_every_recipe_composes_without_a_problem_and_names_source_and_expectation(recipe, root, monkeypatch):
+def test_every_recipe_composes_without_an_error_and_names_source_and_expectation(recipe, root, monkeypatch):
     monkeypatch.setenv("CHEXPERT_ROOT", str(root))
     cfg = resolve(make(f"experiment={recipe}", *needs(recipe, root)))
     assert cfg["name"] == recipe
-    told = cfg["recipe"]
-    assert told.keys() - {"after"} == {"source", "expected", "tolerance", "of", "cost"}
-    assert told.get("after") in (None, *RECIPES)
-    assert told["of"].keys() == {"split", "labels", "level", "epoch_chosen_on", "checkpoints"}
-    assert told["of"]["level"] == cfg["level"]
-    assert (told["expected"] is None) == (told["tolerance"] is None)
-    assert told["expected"] is None or 0.5 < told["expected"] < 1 > told["tolerance"] > 0
-    assert all(isinstance(told[key], str) for key in ("source", "cost"))
+    recipe = cfg["recipe"]
+    assert recipe.keys() - {"after"} == {"source", "expected", "tolerance", "of", "cost"}
+    assert recipe.get("after") in (None, *RECIPES)
+    assert recipe["of"].keys() == {"split", "labels", "level", "epoch_chosen_on", "checkpoints"}
+    assert recipe["of"]["level"] == cfg["level"]
+    assert (recipe["expected"] is None) == (recipe["tolerance"] is None)
+    assert recipe["expected"] is None or 0.5 < recipe["expected"] < 1 > recipe["tolerance"] > 0
+    assert all(isinstance(recipe[key], str) for key in ("source", "cost"))
 
 
 def test_the_default_is_the_phantom_without_pretrained_weights():
@@ -75,7 +75,7 @@ def test_the_default_is_the_phantom_without_pretrained_weights():
     assert cfg["observations"] == cfg["mean_over"] == list(COMPETITION)
 
 
-def test_real_films_take_imagenet_weights_by_default(root):
+def test_real_images_take_imagenet_weights_by_default(root):
     cfg = resolve(make("data=small", f"data.root={root}", "model=combined"))
     assert cfg["model"]["members"]["densenet"]["pretrained"] is True
 
@@ -105,7 +105,7 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
 
 
 @pytest.mark.parametrize(
-    ("override", "what"),
+    ("override", "message"),
     [
         ("+foo=1", "unknown key 'foo'"),
         ("data.batch_sise=8", "did you mean batch_size?"),
@@ -126,9 +126,9 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("labels.blank={default:ones,Pleural Effusion:maybe}", "labels.blank.Pleural Effusion"),
         ("labels.blank=three_class", "three_class is for uncertain labels"),
         ("labels.uncertain=self_trained", "labels.predictions=RUN"),
-        ("labels=conditional", "mend:  observations=all"),
+        ("labels=conditional", "hint:  observations=all"),
         ("labels.conditional_rows=some", "one of positive_parents, all"),
-        ("labels.redraw=often", "mend:  true or false"),
+        ("labels.redraw=often", "hint:  true or false"),
         ("model.uncertain=[0]", "set by the run itself"),
         ("backbone.frozen=true", "a frozen backbone without trained weights"),
         ("explainer.lime.samples=0", "explainer.lime.samples"),
@@ -137,8 +137,8 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("unfreeze_epoch=5", "the training ends after 5 epochs"),
         ("keep_every=0", "1 or more steps, or null"),
         ("early_stopping=-1", "0 or more epochs, or null"),
-        ("averaging.decay=0.5", "mend:  choose it too: averaging=OPTION"),
-        ("explainer.rise.samples=100", "mend:  choose it too: explainer=[hirescam,gradcam,lime,rise]"),
+        ("averaging.decay=0.5", "hint:  choose it too: averaging=OPTION"),
+        ("explainer.rise.samples=100", "hint:  choose it too: explainer=[hirescam,gradcam,lime,rise]"),
         ("explainer.limes.samples=100", "did you mean lime?"),
         ("explainer.lime.sample=100", "did you mean samples?"),
         ("model.drop=0.1", "did you mean dropout?"),
@@ -148,8 +148,8 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("optimizer.lr=-1", "where: optimizer.lr"),
         ("data.augmentation=true", "where: data.augmentation"),
         ("start_from=/no/run", "where: start_from=/no/run"),
-        ("observations=edema", "mend:  observations='[Edema]'"),
-        ("calibration=beta", "mend:  one of null, platt, temperature, isotonic"),
+        ("observations=edema", "hint:  observations='[Edema]'"),
+        ("calibration=beta", "hint:  one of null, platt, temperature, isotonic"),
         ("trainer.accelerator=tpu", "where: trainer.accelerator=tpu"),
         ("trainer.gradient_clip_val=0", "a number above 0, or null"),
         ("trainer.gradient_clip_algorithm=value", "no gradient is clipped without a bound"),
@@ -211,16 +211,16 @@ def test_an_argument_that_yaml_does_not_restate_needs_no_plus():
         ("trainer.use_distributed_sampler=true", "set by the run itself"),
     ],
 )
-def test_a_wrong_value_is_told_with_place_and_mend(override, what):
-    with pytest.raises(ProblemError) as caught:
+def test_a_wrong_value_is_reported_with_place_and_hint(override, message):
+    with pytest.raises(UserError) as caught:
         resolve(make(override))
-    assert what in str(caught.value)
+    assert message in str(caught.value)
     assert "where:" in str(caught.value)
-    assert "mend:" in str(caught.value)
+    assert "hint:" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "what"),
+    ("overrides", "message"),
     [
         (["averaging=swa", "averaging.start_epoch=5"], "before anything is averaged"),
         (["backbone.frozen=true", "backbone.pretrained=true", "unfreeze_epoch=1"], "no backbone is trained"),
@@ -234,8 +234,8 @@ def test_a_wrong_value_is_told_with_place_and_mend(override, what):
         (["scheduler=warmup_cosine", "scheduler.warmup=2"], "scheduler.warmup"),
     ],
 )
-def test_choices_that_contradict_each_other_are_told(overrides, what):
-    with pytest.raises(ProblemError, match=what):
+def test_choices_that_contradict_each_other_are_reported(overrides, message):
+    with pytest.raises(UserError, match=message):
         resolve(make(*overrides))
 
 
@@ -250,8 +250,8 @@ def test_choices_that_contradict_each_other_are_told(overrides, what):
         (["optimizer.weight_decay=-1", "trainer.precision=fp17"], "trainer"),
     ],
 )
-def test_what_cannot_be_built_is_told_together_before_data_are_read(overrides, where):
-    with pytest.raises(ProblemError) as caught:
+def test_what_cannot_be_built_is_reported_together_before_data_are_read(overrides, where):
+    with pytest.raises(UserError) as caught:
         try_out(resolve(make(*overrides)))
     assert f"where: {where}" in str(caught.value)
     assert str(caught.value).count("where:") == len([one for one in overrides if not one.startswith("scheduler=")])
@@ -288,11 +288,11 @@ def test_every_scheduler_has_a_rate_for_the_second_epoch():
     ],
 )  # fmt: skip
 def test_what_counts_batches_is_held_to_the_views_that_are_there(overrides, views, where):
-    assert [problem.where for problem in find_short_problems(resolve(make(*overrides)), views)] == [where] * bool(where)
+    assert [error.where for error in find_short_errors(resolve(make(*overrides)), views)] == [where] * bool(where)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "train", "world", "mend"),
+    ("overrides", "train", "world", "hint"),
     [
         ([], 18, 1, None),
         ([], 18, 2, "17"),
@@ -308,10 +308,10 @@ def test_what_counts_batches_is_held_to_the_views_that_are_there(overrides, view
         ([], 0, 2, None),
     ],
 )
-def test_a_single_image_of_a_device_is_found_before_training(overrides, train, world, mend):
-    found = list(find_lone_problems(resolve(make(*overrides)), {"train": train} if train else {}, world))
-    assert [problem.where for problem in found] == ["data.batch_size"] * (mend is not None)
-    assert all(problem.mend.startswith(f"data.batch_size={mend}," if mend.isdigit() else mend) for problem in found)
+def test_a_single_image_of_a_device_is_found_before_training(overrides, train, world, hint):
+    found = list(find_single_image_errors(resolve(make(*overrides)), {"train": train} if train else {}, world))
+    assert [error.where for error in found] == ["data.batch_size"] * (hint is not None)
+    assert all(error.hint.startswith(f"data.batch_size={hint}," if hint.isdigit() else hint) for error in found)
 
 
 @pytest.mark.parametrize("option", ["lsr", "lsr_zeros", "zeros", "ones", "ignore", "three_class", "conditional"])
@@ -351,23 +351,23 @@ def test_rules_by_observation_come_from_the_command_line(overrides):
 
 
 def test_a_combined_model_of_one_member_is_refused():
-    with pytest.raises(ProblemError, match="a combined model of 1 member"):
+    with pytest.raises(UserError, match="a combined model of 1 member"):
         resolve(make("model=combined", "~backbone@model.members.densenet"))
 
 
-def test_a_missing_root_is_told_with_both_ways_to_give_it(monkeypatch):
+def test_a_missing_root_is_reported_with_both_ways_to_give_it(monkeypatch):
     monkeypatch.delenv("CHEXPERT_ROOT", raising=False)
-    with pytest.raises(ProblemError, match=r"data\.root=\.\.\., or set CHEXPERT_ROOT"):
+    with pytest.raises(UserError, match=r"data\.root=\.\.\., or set CHEXPERT_ROOT"):
         resolve(make("data=small"))
 
 
-def test_all_problems_are_told_at_once():
-    with pytest.raises(ProblemError) as caught:
+def test_all_errors_are_reported_at_once():
+    with pytest.raises(UserError) as caught:
         resolve(make("+foo=1", "data.views=side", "backbone.name=nonet", "trainer.max_epoch=1"))
-    assert str(caught.value).count("mend:") == 4
+    assert str(caught.value).count("hint:") == 4
 
 
-def test_a_backbone_beside_a_combined_model_is_told_to_have_no_effect():
+def test_a_backbone_beside_a_combined_model_is_reported_to_have_no_effect():
     assert "has no effect" in find_notices(make("model=combined", "backbone.name=x"), ["backbone.name=x"])[0]
     overrides = ["model=combined", "backbone=resnet18"]
     assert "has no effect" in find_notices(make(*overrides), overrides)[0]
@@ -385,12 +385,12 @@ def test_yaml_does_not_restate_python_defaults():
                 assert parameters[key].default != value, f"{path}: {key}"
 
 
-def test_find_problems_is_empty_for_a_good_config():
-    assert find_problems(resolve(make())) == []
+def test_validate_args_is_empty_for_a_good_config():
+    assert validate_args(resolve(make())) == []
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "noted"),
     [
         (["early_stopping=3"], False),
         (["early_stopping=4"], True),
@@ -401,16 +401,16 @@ def test_find_problems_is_empty_for_a_good_config():
         (["early_stopping=2", "trainer.check_val_every_n_epoch=2"], True),
     ],
 )
-def test_early_stopping_that_can_never_matter_is_noted(overrides, told):
+def test_early_stopping_that_can_never_matter_is_noted(overrides, noted):
     assert [notice.startswith("early_stopping=") for notice in find_notices(make(*overrides), overrides)] == [
         True
-    ] * told
+    ] * noted
 
 
-def test_devices_and_all_else_are_told_together(monkeypatch):
+def test_devices_and_all_else_are_reported_together(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
-    with pytest.raises(ProblemError) as caught:
-        resolve(make("trainer=gpu", "model.dropout=2", "level=film", "start_from=/no/run"))
+    with pytest.raises(UserError) as caught:
+        resolve(make("trainer=gpu", "model.dropout=2", "level=picture", "start_from=/no/run"))
     for where in ("trainer.accelerator=gpu", "model.dropout", "level", "start_from=/no/run"):
         assert f"where: {where}" in str(caught.value)
 
@@ -419,8 +419,8 @@ def test_a_run_that_goes_on_needs_no_weights_to_start_from():
     assert resolve(make("start_from=/no/run", "resume=auto"))["start_from"] == "/no/run"
 
 
-def test_what_follows_from_one_wrong_list_is_not_told_too():
-    with pytest.raises(ProblemError) as caught:
+def test_what_follows_from_one_wrong_list_is_not_reported_too():
+    with pytest.raises(UserError) as caught:
         resolve(make("observations=[Edma]"))
     assert str(caught.value).count("where:") == 1
 

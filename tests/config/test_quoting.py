@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from chexpert.config.quoting import quote_values
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 def read(argument):
@@ -81,7 +81,7 @@ def test_in_a_sweep_each_value_is_quoted_by_itself():
 
 
 @pytest.mark.parametrize("typed", ["explain.views=[a/b=c]", "data.root='a", "seed", "data.root={a,b}}"])
-def test_what_hydra_reads_in_no_way_is_told_with_its_place(typed):
-    with pytest.raises(ProblemError) as caught:
+def test_what_hydra_reads_in_no_way_is_reported_with_its_place(typed):
+    with pytest.raises(UserError) as caught:
         quote_values([typed])
     assert caught.value.where == typed

@@ -32,9 +32,9 @@ def test_nothing_asked_is_the_identity():
 
 
 def test_flip_mirrors_left_and_right():
-    films = torch.randint(0, 256, (1, 1, SIZE, SIZE), dtype=torch.uint8)
+    images = torch.randint(0, 256, (1, 1, SIZE, SIZE), dtype=torch.uint8)
     for move in WAYS:
-        assert torch.equal(move(films, stack(draw(flip=1.0))), films.flip(3))
+        assert torch.equal(move(images, stack(draw(flip=1.0))), images.flip(3))
 
 
 def test_flip_happens_at_its_rate():
@@ -43,7 +43,7 @@ def test_flip_happens_at_its_rate():
 
 
 @given(seed=seeds)
-def test_rotation_keeps_the_centre_and_lengths(seed):
+def test_rotation_keeps_the_center_and_lengths(seed):
     matrix = draw(seed, rotation=30.0)
     assert matrix @ [16, 16, 1] == pytest.approx([16, 16, 1])
     assert matrix[:2, :2] @ matrix[:2, :2].T == pytest.approx(np.eye(2), abs=1e-12)
@@ -83,10 +83,10 @@ def test_draws_are_a_function_of_the_generator():
 
 @pytest.mark.parametrize("move", WAYS)
 def test_each_image_is_moved_by_its_own_matrix(move):
-    film = torch.tensor([[10, 20, 30], [40, 50, 60], [70, 80, 90]], dtype=torch.uint8)
+    image = torch.tensor([[10, 20, 30], [40, 50, 60], [70, 80, 90]], dtype=torch.uint8)
     right, down = np.eye(3), np.eye(3)
     right[0, 2] = down[1, 2] = 1
-    moved = move(film.expand(2, 1, 3, 3), stack(right, down))
+    moved = move(image.expand(2, 1, 3, 3), stack(right, down))
     assert moved.dtype == torch.uint8
     assert moved[0, 0].tolist() == [[0, 10, 20], [0, 40, 50], [0, 70, 80]]
     assert moved[1, 0].tolist() == [[0, 0, 0], [10, 20, 30], [40, 50, 60]]
@@ -94,9 +94,9 @@ def test_each_image_is_moved_by_its_own_matrix(move):
 
 @pytest.mark.parametrize("move", WAYS)
 def test_half_a_pixel_is_the_mean_of_two(move):
-    film, half = torch.tensor([[[[10, 20], [50, 60]]]], dtype=torch.uint8), np.eye(3)
+    image, half = torch.tensor([[[[10, 20], [50, 60]]]], dtype=torch.uint8), np.eye(3)
     half[0, 2] = 0.5
-    assert move(film, stack(half)).tolist() == [[[[5, 15], [25, 55]]]]
+    assert move(image, stack(half)).tolist() == [[[[5, 15], [25, 55]]]]
 
 
 def test_an_empty_batch_stays_empty():
@@ -106,11 +106,11 @@ def test_an_empty_batch_stays_empty():
 def test_both_ways_agree_within_two_gray_levels_on_a_smooth_film():
     y, x = np.mgrid[0:1:96j, 0:1:96j]
     wave = (128 + 60 * np.sin(9 * x + 2 * y) + 60 * np.cos(8 * y)).astype(np.uint8)
-    films = torch.from_numpy(np.stack([wave] * 40))[:, None]
+    images = torch.from_numpy(np.stack([wave] * 40))[:, None]
     augmentation = Augmentation(rotation=30, shift=0.1, flip=0.5)
     matrices = stack(*(augmentation.matrix(96, np.random.default_rng(n)) for n in range(40)))
-    each, together = (move(films, matrices).int() for move in WAYS)
-    inside = _warp_together(torch.full_like(films, 255), matrices) == 255
+    each, together = (move(images, matrices).int() for move in WAYS)
+    inside = _warp_together(torch.full_like(images, 255), matrices) == 255
     difference = (each - together).abs()
     assert inside.float().mean() > 0.7
     assert difference[inside].max() <= 2

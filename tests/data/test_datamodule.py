@@ -1,4 +1,4 @@
-"""CheXpert for Lightning, on copies of a few films."""
+"""CheXpert for Lightning, on copies of a few images."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from PIL import Image
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, list_differences, list_repaired, summary
 from chexpert.data.sources.manifest import hash_file, write_manifest
 from chexpert.engine.resume_checks import check_data
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 from chexpert.runs import files as run_files
 
@@ -45,17 +45,17 @@ def finish(data, loader):
     return [data.on_after_batch_transfer(batch, 0) for batch in loader]
 
 
-def film(split, patient):
+def image(split, patient):
     return f"{split}/patient{patient + 64540 * (split == 'valid'):05d}/study1/view1_frontal.jpg"
 
 
 def remove(split, patient):
-    return lambda folder: (folder / film(split, patient)).unlink()
+    return lambda folder: (folder / image(split, patient)).unlink()
 
 
 def truncate(split, patient):
     def spoil(folder):
-        path = folder / film(split, patient)
+        path = folder / image(split, patient)
         path.write_bytes(path.read_bytes()[:300])
 
     return spoil
@@ -68,7 +68,7 @@ def test_training_batches_hold_every_view_once(make_data, rows):
     assert sorted(path for batch in batches for path in batch.paths) == [row["Path"] for row in rows]
 
 
-def test_images_travel_as_uint8_without_normalisation(make_data):
+def test_images_travel_as_uint8_without_normalization(make_data):
     batch = next(iter(make_data().train_dataloader()))
     assert (batch.images.dtype, tuple(batch.images.shape)) == (torch.uint8, (2, 1, 16, 16))
     assert batch.images.max() > 100
@@ -127,9 +127,9 @@ def test_validation_takes_labels_as_they_are(make_data, make_row):
 
 def test_only_training_is_augmented(make_data):
     plain, moved = make_data(), make_data(augmentation=Augmentation(rotation=0, shift=0, scale=(1.2, 1.3)))
-    trained, judged = moved.datasets["train"][0, 0], moved.datasets["valid"][0, 0]
+    trained, labeled = moved.datasets["train"][0, 0], moved.datasets["valid"][0, 0]
     assert not torch.equal(moved.on_after_batch_transfer(trained, 0).images, plain.datasets["train"][0, 0].images)
-    assert torch.equal(moved.on_after_batch_transfer(judged, 0).images, plain.datasets["valid"][0, 0].images)
+    assert torch.equal(moved.on_after_batch_transfer(labeled, 0).images, plain.datasets["valid"][0, 0].images)
 
 
 def test_a_film_without_contrast_is_told_and_counted_once(make_data, capsys):
@@ -161,7 +161,7 @@ def test_only_the_chosen_views_are_read(make_data, make_row, rows):
 
 
 def test_a_split_without_the_chosen_views_is_told(make_data):
-    with pytest.raises(ProblemError, match=r"no lateral view(?s:.*)data\.views=all"):
+    with pytest.raises(UserError, match=r"no lateral view(?s:.*)data\.views=all"):
         make_data(views="lateral")
 
 
@@ -181,7 +181,7 @@ def test_neither_workers_nor_the_cache_change_anything(make_data, tmp_path, work
 
 def test_the_cache_has_a_file_for_each_split(make_data, tmp_path):
     make_data(cache=tmp_path / "cache")
-    assert sorted(file.name.split("-")[0] for file in (tmp_path / "cache").glob("*.films")) == ["train", "valid"]
+    assert sorted(file.name.split("-")[0] for file in (tmp_path / "cache").glob("*.images")) == ["train", "valid"]
 
 
 def test_another_epoch_has_another_order_and_another_augmentation(make_data):
@@ -208,13 +208,13 @@ def pairs(batch):
 
 @pytest.mark.parametrize("split", ["train", "valid"])
 def test_a_missing_image_stops_with_its_path(make_data, split):
-    with pytest.raises(ProblemError, match=rf"1 of \d listed images(?s:.*){film(split, 1)}(?s:.*)on_missing=skip"):
+    with pytest.raises(UserError, match=rf"1 of \d listed images(?s:.*){image(split, 1)}(?s:.*)on_missing=skip"):
         make_data(spoil=remove(split, 1))
 
 
 def test_a_missing_image_is_skipped_and_counted(make_data, capsys):
     data = make_data(spoil=remove("train", 3), on_missing="skip")
-    gone = f"CheXpert-v1.0-small/{film('train', 3)}"
+    gone = f"CheXpert-v1.0-small/{image('train', 3)}"
     assert data.skipped == {gone}
     assert gone not in data.datasets["train"].paths
     assert len(data.datasets["train"]) == 4
@@ -230,17 +230,17 @@ def test_skipping_keeps_labels_beside_their_views(make_data, make_row):
 
 
 def test_skipping_every_view_of_a_split_is_refused(make_data):
-    with pytest.raises(ProblemError, match=r"valid\.csv"):
+    with pytest.raises(UserError, match=r"valid\.csv"):
         make_data(spoil=remove("valid", 1), on_missing="skip")
 
 
 def test_a_truncated_image_stops_with_its_path(make_data):
-    with pytest.raises(ProblemError, match=film("train", 3)):
+    with pytest.raises(UserError, match=image("train", 3)):
         list(make_data(spoil=truncate("train", 3)).train_dataloader())
 
 
 def test_a_truncated_image_stops_a_worker_with_its_path(make_data):
-    with pytest.raises(ProblemError, match=film("train", 3)) as caught:
+    with pytest.raises(UserError, match=image("train", 3)) as caught:
         list(make_data(spoil=truncate("train", 3), workers=2).train_dataloader())
     traceback.clear_frames(caught.tb)  # in a cycle with the loader, whose collection would wait 10 s for its workers
 
@@ -250,7 +250,7 @@ def test_a_truncated_image_is_skipped_and_counted_once(make_data, capsys):
     for _ in range(2):
         for batch in data.train_dataloader():
             data.on_after_batch_transfer(batch, 0)
-    gone = f"CheXpert-v1.0-small/{film('train', 3)}"
+    gone = f"CheXpert-v1.0-small/{image('train', 3)}"
     assert data.skipped == {gone}
     assert capsys.readouterr().err.count(gone) == 1
 
@@ -260,10 +260,10 @@ def test_of_many_flagged_or_skipped_images_the_first_ten_are_printed_and_all_are
     data = make_data()
     batch = data.datasets["train"][0, 0]
     for number in range(25):
-        names = {"flagged": [(f"film{number}.jpg", "no contrast")], "skipped": [f"film{number}.jpg"]}
+        names = {"flagged": [(f"image{number}.jpg", "no contrast")], "skipped": [f"image{number}.jpg"]}
         data.on_after_batch_transfer(batch._replace(**{kind: names[kind]}), 0)
     lines = capsys.readouterr().err.splitlines()
-    assert [f"film{number}.jpg" in line for number, line in enumerate(lines)] == [True] * 10 + [False]
+    assert [f"image{number}.jpg" in line for number, line in enumerate(lines)] == [True] * 10 + [False]
     assert "metrics.json" in lines[10]
     assert len(getattr(data, kind)) == data.lines[kind].count == 25
 
@@ -277,11 +277,11 @@ def test_a_second_setup_reads_nothing(make_data):
 
 
 def test_good_arguments_have_no_problems(write_chexpert, rows):
-    assert CheXpertDataModule.find_problems(root=write_chexpert(rows), size=64, views="all", fit="pad") == []
+    assert CheXpertDataModule.validate_args(root=write_chexpert(rows), size=64, views="all", fit="pad") == []
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "mend"),
+    ("key", "value", "hint"),
     [
         ("variant", "tiny", "one of auto, small, full, plus"),
         ("views", "front", "one of frontal, lateral, all"),
@@ -298,30 +298,30 @@ def test_good_arguments_have_no_problems(write_chexpert, rows):
         ("cache", "", "outputs/cache"),
     ],
 )
-def test_a_wrong_argument_is_told_with_its_key_and_its_mend(write_chexpert, rows, key, value, mend):
-    (problem,) = CheXpertDataModule.find_problems(root=write_chexpert(rows), **{key: value})
-    assert repr(value) in problem
-    assert f"data.{key}" in problem
-    assert mend in problem
+def test_a_wrong_argument_is_told_with_its_key_and_its_mend(write_chexpert, rows, key, value, hint):
+    (error,) = CheXpertDataModule.validate_args(root=write_chexpert(rows), **{key: value})
+    assert repr(value) in error
+    assert f"data.{key}" in error
+    assert hint in error
 
 
 def test_a_missing_root_is_told_with_the_ways_to_set_it():
-    (problem,) = CheXpertDataModule.find_problems(root=None)
-    assert "data.root=..." in problem
-    assert "CHEXPERT_ROOT" in problem
+    (error,) = CheXpertDataModule.validate_args(root=None)
+    assert "data.root=..." in error
+    assert "CHEXPERT_ROOT" in error
 
 
 def test_a_root_without_chexpert_is_told(tmp_path):
-    (problem,) = CheXpertDataModule.find_problems(root=tmp_path)
-    assert "no CheXpert there" in problem
+    (error,) = CheXpertDataModule.validate_args(root=tmp_path)
+    assert "no CheXpert there" in error
 
 
 def test_a_root_yet_to_be_made_is_not_looked_at():
-    assert CheXpertDataModule.find_problems(root={"_target_": "chexpert.data.find_phantom"}) == []
+    assert CheXpertDataModule.validate_args(root={"_target_": "chexpert.data.find_phantom"}) == []
 
 
 def test_all_problems_are_told_at_once():
-    assert len(CheXpertDataModule.find_problems(root=None, size=0, views="front")) == 3
+    assert len(CheXpertDataModule.validate_args(root=None, size=0, views="front")) == 3
 
 
 def test_a_development_split_is_held_out_of_training_by_patient(make_data, make_row):
@@ -349,7 +349,7 @@ def test_a_refused_setup_is_refused_again(make_data, make_row, write_chexpert, r
     shared = make_row({"Path": "CheXpert-v1.0-small/valid/patient00001/study2/view1_frontal.jpg"}, split="valid")
     data = CheXpertDataModule(write_chexpert(rows, [shared]), NAMES, LabelPolicy("ones"), size=16, workers=0)
     for _ in range(2):
-        with pytest.raises(ProblemError, match="both in train and in valid"):
+        with pytest.raises(UserError, match="both in train and in valid"):
             data.setup("fit")
 
 
@@ -361,7 +361,7 @@ def test_training_is_read_after_judging_alone(make_data):
 
 
 @pytest.mark.parametrize(
-    ("options", "where", "mend"),
+    ("options", "where", "hint"),
     [
         ({"fold": 3}, "data.folds", "give both"),
         ({"folds": 3}, "data.fold", "give both"),
@@ -374,10 +374,10 @@ def test_training_is_read_after_judging_alone(make_data):
         ({"manifest": "/no/such"}, "data.manifest", "audit_data.py"),
     ],
 )
-def test_what_the_copy_or_the_settings_lack_is_told_before_reading(write_chexpert, rows, options, where, mend):
-    (problem,) = CheXpertDataModule.find_problems(root=write_chexpert(rows), **options)
-    assert where in problem
-    assert mend in problem
+def test_what_the_copy_or_the_settings_lack_is_told_before_reading(write_chexpert, rows, options, where, hint):
+    (error,) = CheXpertDataModule.validate_args(root=write_chexpert(rows), **options)
+    assert where in error
+    assert hint in error
 
 
 def test_a_fold_is_held_out(make_data, make_row):
@@ -392,7 +392,7 @@ def test_without_a_development_split_the_epoch_is_chosen_on_valid(make_data):
 
 def test_a_patient_in_two_splits_is_refused(make_data, make_row):
     shared = make_row({"Path": "CheXpert-v1.0-small/valid/patient00001/study2/view1_frontal.jpg"}, split="valid")
-    with pytest.raises(ProblemError, match=r"1 patients are both in train and in valid, the first: patient00001"):
+    with pytest.raises(UserError, match=r"1 patients are both in train and in valid, the first: patient00001"):
         make_data(valid=[shared])
 
 
@@ -402,7 +402,7 @@ def test_the_test_set_is_read_where_asked(make_data, make_row, write_table, tmp_
         write_table(folder / "test_labels.csv", [row], ("Path", *OBSERVATIONS))
         file = folder / row["Path"].split("/", 1)[1]
         file.parent.mkdir(parents=True)
-        shutil.copy(folder / film("train", 1), file)
+        shutil.copy(folder / image("train", 1), file)
 
     assert make_data(spoil=add_test, test=True).datasets["test"].targets.tolist() == [[1, 0]]
 
@@ -411,7 +411,7 @@ def test_a_test_set_may_lie_in_another_copy(make_data, make_row, write_table, tm
     row = make_row({"Edema": "1.0"}, split="test")
     elsewhere = tmp_path / "elsewhere"
     write_table(elsewhere / "CheXpert" / "test_labels.csv", [row], ("Path", *OBSERVATIONS))
-    with pytest.raises(ProblemError, match=r"1 of 1 listed images are missing(?s:.*)elsewhere"):
+    with pytest.raises(UserError, match=r"1 of 1 listed images are missing(?s:.*)elsewhere"):
         make_data(test=str(elsewhere))
 
 
@@ -424,9 +424,9 @@ def test_only_judging_needs_no_training_table(make_data):
 
 
 def test_both_ways_of_holding_out_are_refused(write_chexpert, rows):
-    problems = CheXpertDataModule.find_problems(root=write_chexpert(rows), dev=0.1, folds=5, fold=1)
-    assert len(problems) == 1
-    assert "both a development split and folds" in problems[0]
+    errors = CheXpertDataModule.validate_args(root=write_chexpert(rows), dev=0.1, folds=5, fold=1)
+    assert len(errors) == 1
+    assert "both a development split and folds" in errors[0]
 
 
 @pytest.fixture
@@ -456,7 +456,7 @@ def manifested(make_data, write_known, tmp_path):
 
 def change_film(folder):
     """Another picture that decodes as well as the first."""
-    shutil.copy(folder / film("train", 2), folder / film("train", 3))
+    shutil.copy(folder / image("train", 2), folder / image("train", 3))
 
 
 def test_what_is_as_in_the_manifest_is_read(manifested):
@@ -465,19 +465,19 @@ def test_what_is_as_in_the_manifest_is_read(manifested):
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_changed_picture_never_reaches_a_model(manifested, tmp_path, cached):
-    with pytest.raises(ProblemError, match=rf"(?s){film('train', 3)}.*changed since|changed since.*{film('train', 3)}"):
+    with pytest.raises(UserError, match=rf"(?s){image('train', 3)}.*changed since|changed since.*{image('train', 3)}"):
         list(manifested(change_film, cache=str(tmp_path / "cache") if cached else None).train_dataloader())
 
 
 def test_a_changed_picture_is_skipped_and_counted_where_that_is_wanted(manifested):
     data = manifested(change_film, on_missing="skip")
     finish(data, data.train_dataloader())
-    assert data.skipped == {f"CheXpert-v1.0-small/{film('train', 3)}"}
+    assert data.skipped == {f"CheXpert-v1.0-small/{image('train', 3)}"}
 
 
 def test_a_cache_without_a_manifest_does_not_serve_a_run_with_one(make_data, manifested, tmp_path):
     list(make_data(cache=str(tmp_path / "cache"), spoil=change_film).train_dataloader())
-    with pytest.raises(ProblemError, match="changed since"):
+    with pytest.raises(UserError, match="changed since"):
         list(manifested(change_film, cache=str(tmp_path / "cache")).train_dataloader())
 
 
@@ -486,22 +486,22 @@ def test_a_changed_table_is_refused_even_if_it_is_valid(manifested):
         table = folder / "train.csv"
         table.write_text(table.read_text().replace("-1.0", "1.0", 1))
 
-    with pytest.raises(ProblemError, match=r"changed since the manifest was written(?s:.*)train\.csv"):
+    with pytest.raises(UserError, match=r"changed since the manifest was written(?s:.*)train\.csv"):
         manifested(change_label)
 
 
 def test_a_view_that_the_manifest_does_not_know_is_refused(manifested, tmp_path):
     def forget(folder):
         manifest = tmp_path / "manifest"
-        manifest.write_text("".join(line for line in manifest.open() if film("train", 3) not in line))
+        manifest.write_text("".join(line for line in manifest.open() if image("train", 3) not in line))
 
-    with pytest.raises(ProblemError, match=rf"1 of 5 files are not in the manifest, the first: {film('train', 3)}"):
+    with pytest.raises(UserError, match=rf"1 of 5 files are not in the manifest, the first: {image('train', 3)}"):
         manifested(forget)
 
 
 def test_a_run_keeps_which_data_it_has_seen(make_data, make_row):
     data = make_data([make_row(patient=n) for n in range(40)], dev=0.3)
-    kept, again = data.summarise(), make_data([make_row(patient=n) for n in reversed(range(40))], dev=0.3).summarise()
+    kept, again = data.summarize(), make_data([make_row(patient=n) for n in reversed(range(40))], dev=0.3).summarize()
     assert kept["splits"]["valid"]["layout"] == "CheXpert-v1.0-small"
     assert {name: split["fingerprint"] for name, split in kept["splits"].items()} == {
         name: split["fingerprint"] for name, split in again["splits"].items()
@@ -511,10 +511,10 @@ def test_a_run_keeps_which_data_it_has_seen(make_data, make_row):
 
 
 def test_other_data_of_equal_labels_are_told_apart(make_data, tmp_path):
-    before = make_data().summarise()["splits"]
-    assert list_differences(before, make_data().summarise()["splits"]) == []
+    before = make_data().summarize()["splits"]
+    assert list_differences(before, make_data().summarize()["splits"]) == []
     policies = LabelPolicy("ones", blank="ones"), LabelPolicy("zeros", blank="zeros")
-    one, other = (make_data(labels=policy).summarise()["splits"] for policy in policies)
+    one, other = (make_data(labels=policy).summarize()["splits"] for policy in policies)
     assert list_differences(one, other) == ["train: other targets for the same labels"]
     mixed = json.loads(json.dumps(before))
     mixed["train"]["content"]["order"] = "0"
@@ -528,11 +528,13 @@ def test_other_data_of_equal_labels_are_told_apart(make_data, tmp_path):
 
 @pytest.mark.parametrize("changed", [0, 1, 2, 3, 16])
 def test_one_or_two_repaired_images_are_noted_and_three_are_other_data(changed, make_data, make_row):
-    before = make_data([make_row(patient=n) for n in range(40)]).summarise()["splits"]
+    before = make_data([make_row(patient=n) for n in range(40)]).summarize()["splits"]
     now = json.loads(json.dumps(before))
     images = now["train"]["content"]["images"]
     images |= dict.fromkeys([*images][:changed], "0")
-    told = [f"train: of 16 compared images {changed} have other bytes, such as {film('train', 0).removesuffix('.jpg')}"]
+    told = [
+        f"train: of 16 compared images {changed} have other bytes, such as {image('train', 0).removesuffix('.jpg')}"
+    ]
     assert list_repaired(before, now) == told * (changed > 0)
     assert list_differences(before, now) == told * (changed >= summary.OTHERS)
 
@@ -540,24 +542,24 @@ def test_one_or_two_repaired_images_are_noted_and_three_are_other_data(changed, 
 def test_where_a_run_goes_on_each_image_is_read_once_and_repaired_ones_are_told(
     make_data, tmp_path, monkeypatch, capsys
 ):
-    before = make_data(spoil=truncate("train", 3)).summarise()
+    before = make_data(spoil=truncate("train", 3)).summarize()
     run = tmp_path / "run"
     run.mkdir()
     run_files.write_json(run / run_files.DATA, before)
-    run_files.write_json(run / run_files.METRICS, {"skipped": [film("train", 4)]})
+    run_files.write_json(run / run_files.METRICS, {"skipped": [image("train", 4)]})
     data, read, digest = make_data(), [], summary._digest_file
     monkeypatch.setattr(summary, "_digest_file", lambda path: read.append(path) or digest(path))
     check_data(run, data)
-    data.summarise()
+    data.summarize()
     assert len(read) == len(set(read)) == 6
-    note = f"note: train: of 5 compared images 1 have other bytes, such as {film('train', 3).removesuffix('.jpg')}\n"
+    note = f"note: train: of 5 compared images 1 have other bytes, such as {image('train', 3).removesuffix('.jpg')}\n"
     assert capsys.readouterr().err == note
 
 
 def test_what_was_skipped_is_not_among_the_data_that_a_run_has_seen(make_data):
     data = make_data(spoil=truncate("train", 3), on_missing="skip")
-    before = data.summarise()["splits"]["train"]
+    before = data.summarize()["splits"]["train"]
     finish(data, data.train_dataloader())
-    after = data.summarise()["splits"]["train"]
+    after = data.summarize()["splits"]["train"]
     assert (before["images"], after["images"]) == (5, 4)
     assert before["fingerprint"] != after["fingerprint"]

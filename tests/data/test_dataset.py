@@ -13,7 +13,7 @@ from PIL import Image
 from chexpert.data import Augmentation, Preprocessing, ViewDataset, open_cache
 from chexpert.data.gray import NO_CONTRAST
 from chexpert.data.shared_strings import Texts
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 SIZE = 16
 
@@ -81,7 +81,7 @@ def test_a_view_does_not_depend_on_the_rest_of_the_batch(make_views):
 
 
 def test_an_unreadable_image_stops_with_its_path(make_views):
-    with pytest.raises(ProblemError, match=r"1\.png"):
+    with pytest.raises(UserError, match=r"1\.png"):
         make_views(broken=[1]).read([(0, 0), (0, 1)])
 
 
@@ -108,9 +108,9 @@ def test_skipping_keeps_the_geometry_beside_its_view(make_views):
 
 
 def test_a_loader_gets_the_problem_instead_of_an_exception(make_views):
-    problem = make_views(broken=[1]).__getitems__([(0, 1)])
-    assert isinstance(problem, ProblemError)
-    assert "1.png" in str(problem)
+    error = make_views(broken=[1]).__getitems__([(0, 1)])
+    assert isinstance(error, UserError)
+    assert "1.png" in str(error)
 
 
 def private_memory():

@@ -13,10 +13,10 @@ from PIL import Image, ImageOps
 from chexpert.data import Preprocessing, read_gray
 from chexpert.data.decoding import decode, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 RNG = np.random.default_rng(0)
-FILM = RNG.integers(0, 256, (40, 50), dtype=np.uint8)
+IMAGE = RNG.integers(0, 256, (40, 50), dtype=np.uint8)
 DEEP = np.linspace(0, 4095, 40 * 50).reshape(40, 50).astype(np.uint16)
 
 
@@ -54,7 +54,7 @@ def encode_color(kind, pixels, *options):
 def test_exif_turns_an_image_as_pillow_does(kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    content, plain = encode(FILM, kind, exif=exif), Image.fromarray(gray(encode(FILM, kind)))
+    content, plain = encode(IMAGE, kind, exif=exif), Image.fromarray(gray(encode(IMAGE, kind)))
     plain.getexif()[0x0112] = orientation
     shown = ImageOps.exif_transpose(plain)
     image = decode(content)
@@ -81,24 +81,24 @@ def turned(orientation):
 
 @pytest.mark.parametrize(("orientation", "size"), [(1, (40, 50)), (6, (50, 40))])
 def test_the_size_of_a_png_comes_from_its_header_alone(orientation, size):
-    chunks = split_chunks(encode(FILM, exif=turned(orientation) if orientation > 1 else b""))
+    chunks = split_chunks(encode(IMAGE, exif=turned(orientation) if orientation > 1 else b""))
     damaged = chunks[b"IDAT"][:8] + b"\0" * (len(chunks[b"IDAT"]) - 8)
     assert read_size(b"\x89PNG\r\n\x1a\n" + b"".join((chunks | {b"IDAT": damaged}).values())) == size
 
 
 def test_orientation_behind_the_pixels_of_a_png_is_not_heeded():
-    chunks = split_chunks(encode(FILM, exif=turned(6)))
+    chunks = split_chunks(encode(IMAGE, exif=turned(6)))
     order = (b"IHDR", b"IDAT", b"eXIf", b"IEND")
     content = b"\x89PNG\r\n\x1a\n" + b"".join(chunks[name] for name in order)
-    assert np.array_equal(gray(content), FILM)
-    assert read_size(content) == FILM.shape
+    assert np.array_equal(gray(content), IMAGE)
+    assert read_size(content) == IMAGE.shape
 
 
 def test_no_size_is_given_of_more_pixels_than_are_decoded():
     def claim(width, height):
         header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
         start = b"\0\0\0\rIHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
-        chunks = split_chunks(encode(FILM))
+        chunks = split_chunks(encode(IMAGE))
         return b"\x89PNG\r\n\x1a\n" + start + chunks[b"IDAT"] + chunks[b"IEND"]
 
     assert read_size(claim(8000, 8000)) == (8000, 8000)
@@ -118,7 +118,7 @@ def test_a_turned_image_is_fitted_as_the_same_image_saved_upright(tmp_path, orie
 
 
 def test_8_bit_jpegs_are_pillow_s_pixels_to_the_bit():
-    content = encode(FILM, "JPEG")
+    content = encode(IMAGE, "JPEG")
     assert np.array_equal(gray(content), np.asarray(Image.open(io.BytesIO(content))))
     large = encode(RNG.integers(0, 256, (390, 320), dtype=np.uint8), "JPEG")
     reduced = Image.open(io.BytesIO(large))
@@ -128,7 +128,7 @@ def test_8_bit_jpegs_are_pillow_s_pixels_to_the_bit():
 
 @pytest.mark.parametrize("low", [0, 60, 250])
 def test_8_bits_are_never_rescaled(low):
-    narrow = FILM // 52 + low
+    narrow = IMAGE // 52 + low
     assert np.array_equal(gray(encode(narrow)), narrow)
 
 
@@ -163,7 +163,7 @@ def test_16_bit_color_keeps_values_of_12_bits(color, channels):
 @pytest.mark.parametrize("kind", ["png", "tiff", "jp2", "j2k", "ppm"])
 @pytest.mark.parametrize("channels", [3, 4])
 def test_16_bit_color_is_the_same_gray_in_every_format(kind, channels):
-    """Of Pillow's others WebP, BMP, GIF and JPEG have 8 bits, and AVIF 12, whose upper 8 hold a film of 12 bits."""
+    """Of Pillow's others WebP, BMP, GIF and JPEG have 8 bits, and AVIF 12, whose upper 8 hold an image of 12 bits."""
     if (kind, channels) == ("ppm", 4):
         pytest.skip("PPM has no alpha")
     pixels = np.stack([DEEP] * 3 + [np.full_like(DEEP, 65535)] * (channels - 3), 2)
@@ -224,35 +224,35 @@ def test_modes_are_the_gray_that_pillow_makes_of_them(mode, kind):
 @pytest.mark.parametrize("size", [None, 12])
 def test_a_cmyk_jpeg_is_the_right_way_round(size):
     """Adobe's and Pillow's are stored inverted, and read as such."""
-    film = np.tile(np.linspace(0, 255, 50).astype(np.uint8), (40, 1))
-    content = encode(Image.fromarray(film).convert("RGB").convert("CMYK"), "JPEG", quality=100)
+    image = np.tile(np.linspace(0, 255, 50).astype(np.uint8), (40, 1))
+    content = encode(Image.fromarray(image).convert("RGB").convert("CMYK"), "JPEG", quality=100)
     shown = decode(content, size)
     assert shown.mode == "CMYK"
-    assert np.abs(shown.gray.astype(int) - film[:: shown.reduced, :: shown.reduced]).max() <= 6 * shown.reduced
+    assert np.abs(shown.gray.astype(int) - image[:: shown.reduced, :: shown.reduced]).max() <= 6 * shown.reduced
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 def test_hidden_pixels_are_black(mode):
     alpha = np.where(np.arange(50) < 25, 0, 255).astype(np.uint8) * np.ones((40, 1), np.uint8)
-    image = Image.fromarray(FILM).convert(mode)
+    image = Image.fromarray(IMAGE).convert(mode)
     image.putalpha(Image.fromarray(alpha))
-    assert np.array_equal(gray(encode(image)), np.where(alpha, FILM, 0))
+    assert np.array_equal(gray(encode(image)), np.where(alpha, IMAGE, 0))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 def test_a_transparent_color_of_a_palette_is_black(kind):
-    image = Image.fromarray(np.where(FILM < 128, 0, 1).astype(np.uint8)).convert("P")
+    image = Image.fromarray(np.where(IMAGE < 128, 0, 1).astype(np.uint8)).convert("P")
     image.putpalette([200, 200, 200, 90, 90, 90])
-    assert np.array_equal(gray(encode(image, kind, transparency=0)), np.where(FILM < 128, 0, 90))
+    assert np.array_equal(gray(encode(image, kind, transparency=0)), np.where(IMAGE < 128, 0, 90))
 
 
 def test_a_transparent_gray_is_black():
-    assert np.array_equal(gray(encode(FILM, transparency=77)), np.where(FILM == 77, 0, FILM))
+    assert np.array_equal(gray(encode(IMAGE, transparency=77)), np.where(IMAGE == 77, 0, IMAGE))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG"])
 def test_several_frames_are_refused(kind):
-    frames = [Image.fromarray(FILM), Image.fromarray(255 - FILM)]
+    frames = [Image.fromarray(IMAGE), Image.fromarray(255 - IMAGE)]
     content = encode(frames[0], kind, save_all=True, append_images=frames[1:])
     with pytest.raises(ValueError, match="2 frames"):
         decode(content)
@@ -260,12 +260,12 @@ def test_several_frames_are_refused(kind):
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "WEBP", "JPEG2000", "PPM", "GIF"])
 def test_lossless_formats_are_read(kind):
-    assert np.array_equal(gray(encode(FILM, kind, **({"lossless": True} if kind == "WEBP" else {}))), FILM)
+    assert np.array_equal(gray(encode(IMAGE, kind, **({"lossless": True} if kind == "WEBP" else {}))), IMAGE)
 
 
 def test_a_format_that_could_start_a_program_is_not_read(tmp_path):
     (tmp_path / "film.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    with pytest.raises(ProblemError, match="PostScript"):
+    with pytest.raises(UserError, match="PostScript"):
         read_gray(tmp_path / "film.jpg")
 
 
@@ -280,8 +280,8 @@ def test_one_gray_value_has_no_contrast(value):
 
 
 def test_images_too_small_are_refused_where_asked(tmp_path):
-    Image.fromarray(FILM[:31]).save(tmp_path / "a.png")
-    with pytest.raises(ProblemError, match="50 x 31"):
+    Image.fromarray(IMAGE[:31]).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="50 x 31"):
         Preprocessing(16, least=32).read(tmp_path / "a.png")
     assert Preprocessing(16).read(tmp_path / "a.png").shape == (16, 16)
 
@@ -289,5 +289,5 @@ def test_images_too_small_are_refused_where_asked(tmp_path):
 def test_an_image_without_contrast_is_noted(tmp_path):
     Image.fromarray(np.full((40, 50), 9, np.uint16)).save(tmp_path / "a.png")
     assert Preprocessing(16).read_noted(tmp_path / "a.png")[1] == (NO_CONTRAST,)
-    Image.fromarray(FILM).save(tmp_path / "a.png")
+    Image.fromarray(IMAGE).save(tmp_path / "a.png")
     assert Preprocessing(16).read_noted(tmp_path / "a.png")[1] == ()

@@ -1,4 +1,4 @@
-"""Films in DICOM: by their LUTs and windows, right way round, and what is no film is refused."""
+"""Images in DICOM: by their LUTs and windows, right way round, and what is no image is refused."""
 
 import numpy as np
 import pydicom
@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from chexpert.data import Preprocessing, read_gray
 from chexpert.data.decoding import decode
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 WINDOW_1 = {"WindowCenter": 2000, "WindowWidth": 1000}
 RGB = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0, "BitsAllocated": 8,
@@ -71,7 +71,7 @@ def test_the_name_of_the_file_does_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("tags", "what"),
+    ("tags", "message"),
     [
         ({"NumberOfFrames": 2, "pixels": np.stack([RAMP, RAMP])}, "2 frames"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR pixels"),
@@ -80,9 +80,9 @@ def test_the_name_of_the_file_does_not_matter(tmp_path):
         ({"PixelData": RAMP.tobytes()[:100]}, "cannot be read"),
     ],
 )
-def test_what_is_no_film_is_refused_with_its_file(tmp_path, tags, what):
+def test_what_is_no_film_is_refused_with_its_file(tmp_path, tags, message):
     path = make_dicom(tmp_path / "film.dcm", **tags)
-    with pytest.raises(ProblemError, match=what) as told:
+    with pytest.raises(UserError, match=message) as told:
         read_gray(path)
     assert told.value.where == str(path)
 
@@ -90,7 +90,7 @@ def test_what_is_no_film_is_refused_with_its_file(tmp_path, tags, what):
 def test_without_pydicom_it_is_told_how_to_get_it(tmp_path, monkeypatch):
     path = make_dicom(tmp_path / "film.dcm")
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
-    with pytest.raises(ProblemError, match=r"pip install -e '\.\[dicom\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[dicom\]'"):
         read_gray(path)
 
 
@@ -222,7 +222,7 @@ def test_a_report_has_no_image(tmp_path):
     for name in ("PixelData", "Rows", "Columns", "PhotometricInterpretation"):
         delattr(header, name)
     header.save_as(path)
-    with pytest.raises(ProblemError, match="modality SR"):
+    with pytest.raises(UserError, match="modality SR"):
         read_gray(path)
 
 
@@ -237,7 +237,7 @@ def test_a_missing_decoder_is_named_with_the_line_that_installs_it(tmp_path, mon
     header["PixelData"].VR = "OB"
     header.save_as(path)
     monkeypatch.setattr(JPEGLosslessSV1Decoder, "_available", {})
-    with pytest.raises(ProblemError, match=r"JPEG Lossless.*pip install -e '\.\[dicom\]'"):
+    with pytest.raises(UserError, match=r"JPEG Lossless.*pip install -e '\.\[dicom\]'"):
         read_gray(path)
 
 

@@ -13,14 +13,14 @@ from PIL import Image
 
 from chexpert.data import Preprocessing, ViewDataset
 from chexpert.data.features import Features, FeatureViews, open_features
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 WIDTH = 3
 
 
 @pytest.fixture
 def make_views(tmp_path):
-    """Views of five films, each of one gray; one may be no film."""
+    """Views of five images, each of one gray; one may be no image."""
 
     def make(broken=None, skip=False, size=8):
         files = [tmp_path / f"{row}.png" for row in range(5)]
@@ -28,7 +28,7 @@ def make_views(tmp_path):
             if not file.exists():
                 Image.fromarray(np.full((8, 8), row, np.uint8)).save(file)
             if row == broken:
-                file.write_text("no film")
+                file.write_text("no image")
         targets = np.arange(5, dtype="float32")[:, None]
         return ViewDataset(
             [f"view{row}" for row in range(5)], files, targets, targets >= 0, Preprocessing(size), skip=skip
@@ -38,7 +38,7 @@ def make_views(tmp_path):
 
 
 def pool(images):
-    """Three features of the gray of a film."""
+    """Three features of the gray of an image."""
     gray = images[:, 0, 0, 0].float()
     return torch.stack([gray, gray + 0.5, -gray], dim=1)
 
@@ -83,42 +83,42 @@ def test_a_film_that_may_be_skipped_is_skipped_again(make_views, tmp_path, broke
     assert batch.skipped == [f"view{broken}"]
     assert batch.images[:, 0].tolist() == [row for row in range(5) if row != broken]
     features.skip = False
-    with pytest.raises(ProblemError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         features.read([(0, broken)])
 
 
 def test_a_film_that_cannot_be_read_leaves_no_file(make_views, tmp_path):
-    with pytest.raises(ProblemError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         write(tmp_path / "cache", make_views(broken=4), batch_size=2)
     assert not list((tmp_path / "cache").iterdir())
 
 
 def test_features_that_are_no_numbers_are_refused(make_views, tmp_path):
-    with pytest.raises(ProblemError, match="NaN or infinity"):
+    with pytest.raises(UserError, match="NaN or infinity"):
         write(tmp_path / "cache", make_views(), lambda images: pool(images) / images[:, 0, 0, :1])
     assert not list((tmp_path / "cache").iterdir())
 
 
-@pytest.mark.parametrize(("place", "what"), [(-1, "row 4 is not what was written"), (3, "damaged")])
-def test_a_changed_byte_is_noticed(make_views, tmp_path, place, what):
+@pytest.mark.parametrize(("place", "message"), [(-1, "row 4 is not what was written"), (3, "damaged")])
+def test_a_changed_byte_is_noticed(make_views, tmp_path, place, message):
     path = write(tmp_path / "cache", make_views())
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ProblemError, match=what):
+    with pytest.raises(UserError, match=message):
         Features(path).read(4, np.empty(WIDTH, np.float32))
 
 
 def test_a_short_file_is_noticed(make_views, tmp_path):
     path = write(tmp_path / "cache", make_views())
     path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(ProblemError, match="damaged"):
+    with pytest.raises(UserError, match="damaged"):
         Features(path)
 
 
 def test_a_folder_that_cannot_be_is_told(make_views, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ProblemError, match=r"cannot be written(?s:.*)features=null"):
+    with pytest.raises(UserError, match=r"cannot be written(?s:.*)features=null"):
         write(tmp_path / "file", make_views())
 
 

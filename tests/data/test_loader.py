@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from chexpert.data import Preprocessing, ViewDataset, workers
 from chexpert.data.loader import Share, Start, ViewBatches, ViewSampler, find_smallest_share, make_loader
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 def keys(*, shuffle=True, seed=0, epoch=0, length=50):
@@ -58,7 +58,7 @@ def test_a_problem_in_a_worker_is_told_as_it_was_said_there(tmp_path, count):
         for batch in make_loader(views, batch_size=2, workers=count, shuffle=False, seed=0):
             seen.append(batch.paths)
 
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         load()
     traceback.clear_frames(caught.tb)  # in a cycle with the loader, whose collection would wait 10 s for its workers
     assert seen == [["a", "b"]]
@@ -142,7 +142,7 @@ def test_what_is_read_ahead_must_find_room_in_shared_memory(tmp_path, monkeypatc
     if fits:
         assert len(list(loader)) == 2
         return
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         next(iter(loader))
     for word in ("/dev/shm", "1 MiB", "data.workers=0", "--shm-size", "--ipc=host"):
         assert word in str(caught.value)
@@ -156,7 +156,7 @@ def test_a_folder_for_temporary_files_that_lies_too_deep_is_named(tmp_path):
     environment = os.environ | {"TMPDIR": str(deep)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
-    assert "ProblemError: loader processes cannot open a socket" in done.stderr
+    assert "UserError: loader processes cannot open a socket" in done.stderr
     assert f"TMPDIR to a folder with a shorter path than {deep}," in done.stderr
     assert not list(deep.iterdir())
 
@@ -166,7 +166,7 @@ def test_memory_that_runs_out_in_a_worker_is_told_here(tmp_path, monkeypatch):
         raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
 
     monkeypatch.setattr(torch.Tensor, "share_memory_", refuse)
-    with pytest.raises(ProblemError, match="/dev/shm") as caught:
+    with pytest.raises(UserError, match="/dev/shm") as caught:
         next(iter(make_loader(make_views(tmp_path), batch_size=4, workers=1, shuffle=False, seed=0)))
     traceback.clear_frames(caught.tb)
 
@@ -177,7 +177,7 @@ class Unsendable(ViewDataset):
 
 
 def test_a_batch_that_cannot_be_sent_ends_its_process_and_is_told(tmp_path):
-    with pytest.raises(ProblemError, match="a loader process died"):
+    with pytest.raises(UserError, match="a loader process died"):
         next(iter(make_loader(make_views(tmp_path, kind=Unsendable), batch_size=4, workers=1, shuffle=False, seed=0)))
 
 
@@ -186,7 +186,7 @@ def test_semaphores_without_room_are_told(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(DataLoader, "__iter__", refuse)
-    with pytest.raises(ProblemError, match="/dev/shm"):
+    with pytest.raises(UserError, match="/dev/shm"):
         next(iter(make_loader(make_views(tmp_path), batch_size=4, workers=1, shuffle=False, seed=0)))
 
 
@@ -206,7 +206,7 @@ def test_a_dead_worker_is_one_message(tmp_path):
             os._exit(1)
 
     views = Dying(["a"], ["a.png"], np.ones((1, 1), "float32"), np.ones((1, 1), bool), Preprocessing(8))
-    with pytest.raises(ProblemError, match="a loader process died") as caught:
+    with pytest.raises(UserError, match="a loader process died") as caught:
         next(iter(make_loader(views, batch_size=1, workers=1, shuffle=True, seed=0)))
     assert "data.workers" in str(caught.value)
 
@@ -219,7 +219,7 @@ def test_a_worker_that_finds_no_room_in_shared_memory_names_it(tmp_path):
             time.sleep(60)
 
     views = Filled(["a"], ["a.png"], np.ones((1, 1), "float32"), np.ones((1, 1), bool), Preprocessing(8))
-    with pytest.raises(ProblemError, match="/dev/shm") as caught:
+    with pytest.raises(UserError, match="/dev/shm") as caught:
         next(iter(make_loader(views, batch_size=1, workers=1, shuffle=True, seed=0)))
     for word in ("MiB", "data.workers=0", "--shm-size", "--ipc=host"):
         assert word in str(caught.value)

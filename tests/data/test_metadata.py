@@ -22,9 +22,9 @@ def test_metadata_of_a_table_by_hand():
 
 
 def test_gray_statistics_of_a_film_by_hand():
-    film = np.full((20, 20), 100, dtype=np.uint8)
-    film[0] = 0  # 20 of the 76 pixels of a border that is one pixel wide
-    told = dict(zip(GRAY, describe_gray(film, (390, 320)), strict=True))
+    image = np.full((20, 20), 100, dtype=np.uint8)
+    image[0] = 0  # 20 of the 76 pixels of a border that is one pixel wide
+    told = dict(zip(GRAY, describe_gray(image, (390, 320)), strict=True))
     assert told["mean"] == 95
     assert told["spread"] == pytest.approx((0.05 * 95**2 + 0.95 * 5**2) ** 0.5)
     assert told["percentile 1"] == 0

@@ -8,7 +8,7 @@ import pytest
 
 from chexpert.data.sources.frame import HEADER, read_frame
 from chexpert.data.sources.manifest import check_files, hash_file
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 
 PATH = (
@@ -167,11 +167,11 @@ def test_a_damaged_table_is_refused_or_read_as_what_it_says_but_never_with_a_man
         text = mutate(bases[base], rng)
         path.write_text(text, newline="")
         if text != wholes[base]:
-            with pytest.raises(ProblemError, match="changed since the manifest was written"):
+            with pytest.raises(UserError, match="changed since the manifest was written"):
                 check_files(known[base], tmp_path, [path])
         expected = read_slowly(text)
         if expected is None:
-            with pytest.raises(ProblemError, match=r"train\.csv, line \d+"):
+            with pytest.raises(UserError, match=r"train\.csv, line \d+"):
                 read_frame(path, "train")
             refused += 1
         else:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from chexpert.data import parallel
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 FILES = [f"{i}.jpg" for i in range(100)]
 
@@ -33,7 +33,7 @@ def test_several_workers_are_other_processes():
 
 
 def test_a_killed_worker_is_told_and_does_not_hang():
-    with pytest.raises(ProblemError, match="ended from outside"):
+    with pytest.raises(UserError, match="ended from outside"):
         parallel.map_files(die, FILES, "test", 2)
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 from chexpert.data.decoding import MAX_PIXELS
 from chexpert.data.preprocessing import FITS, Preprocessing, read_gray
 from chexpert.data.sources.manifest import hash_file
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 WIDE = np.array([[10, 20, 30, 40], [50, 60, 70, 80]], dtype=np.uint8)
 
@@ -23,7 +23,7 @@ def noise(*shape):
 
 
 def smooth(height, width):
-    """Waves of about a tenth of the film: no detail that a resampling could lose."""
+    """Waves of about a tenth of the image: no detail that a resampling could lose."""
     y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     return (128 + 60 * np.sin(20 * x + 3 * y) + 60 * np.cos(17 * y)).astype(np.uint8)
 
@@ -34,20 +34,20 @@ def save(path, array, **options):
 
 
 def test_halving_averages_blocks_of_four():
-    film = np.array([[0, 4, 10, 14], [8, 12, 18, 22], [100, 104, 200, 204], [108, 112, 208, 212]], dtype=np.uint8)
-    assert Preprocessing(2).apply(film).tolist() == [[6, 16], [106, 206]]
+    image = np.array([[0, 4, 10, 14], [8, 12, 18, 22], [100, 104, 200, 204], [108, 112, 208, 212]], dtype=np.uint8)
+    assert Preprocessing(2).apply(image).tolist() == [[6, 16], [106, 206]]
 
 
 def test_a_bright_speck_is_averaged_over_its_block():
-    film = np.zeros((16, 16), dtype=np.uint8)
-    film[0, 0] = 192
-    assert Preprocessing(2).apply(film).tolist() == [[192 / 64, 0], [0, 0]]
+    image = np.zeros((16, 16), dtype=np.uint8)
+    image[0, 0] = 192
+    assert Preprocessing(2).apply(image).tolist() == [[192 / 64, 0], [0, 0]]
 
 
 def test_a_film_of_the_right_size_is_left_as_it_is():
-    film = noise(16, 16)
+    image = noise(16, 16)
     for fit in ("stretch", "crop", "pad"):
-        assert (Preprocessing(16, fit).apply(film) == film).all()
+        assert (Preprocessing(16, fit).apply(image) == image).all()
 
 
 def test_stretch_carries_each_side_to_the_size():
@@ -68,11 +68,11 @@ def test_pad_surrounds_the_film_with_black():
 
 
 def test_a_gradient_keeps_its_place_when_it_shrinks():
-    film = np.tile(np.arange(96, dtype=np.uint8), (96, 1))
+    image = np.tile(np.arange(96, dtype=np.uint8), (96, 1))
     for size in (12, 32):
         factor = 96 // size
-        columns = np.arange(size) * factor + (factor - 1) / 2  # the centre of each block of pixels
-        assert np.abs(Preprocessing(size).apply(film) - columns).max() <= 0.5
+        columns = np.arange(size) * factor + (factor - 1) / 2  # the center of each block of pixels
+        assert np.abs(Preprocessing(size).apply(image) - columns).max() <= 0.5
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop"])
@@ -80,50 +80,50 @@ def test_a_gradient_keeps_its_place_when_it_shrinks():
     ("height", "width", "size"), [(390, 320, 224), (5, 5, 2), (283, 233, 22), (20, 20, 32), (39, 32, 64)]
 )
 def test_a_uniform_film_stays_uniform_up_to_its_edges(fit, height, width, size):
-    film = np.full((height, width), 200, dtype=np.uint8)
-    assert np.unique(Preprocessing(size, fit).apply(film)).tolist() == [200]
+    image = np.full((height, width), 200, dtype=np.uint8)
+    assert np.unique(Preprocessing(size, fit).apply(image)).tolist() == [200]
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [(390, 320, 224), (60, 63, 40), (39, 32, 64)])
 def test_stretching_is_the_map_that_the_matrix_says(height, width, size):
-    film = smooth(height, width)
+    image = smooth(height, width)
     y, x = np.indices((size, size))
     back = np.linalg.inv(Preprocessing(size).matrix(height, width))
     source = back @ np.stack([x.ravel(), y.ravel(), np.ones(size * size)])
     places = [source[1].clip(0, height - 1).reshape(size, size), source[0].clip(0, width - 1).reshape(size, size)]
-    expected = scipy.ndimage.map_coordinates(film.astype(float), places, order=1)
-    assert np.abs(Preprocessing(size).apply(film) - expected).max() <= 1.0
+    expected = scipy.ndimage.map_coordinates(image.astype(float), places, order=1)
+    assert np.abs(Preprocessing(size).apply(image) - expected).max() <= 1.0
 
 
 def test_a_file_becomes_one_uint8_channel(tmp_path):
-    image = Preprocessing(8)(save(tmp_path / "film.jpg", noise(40, 32)))
+    image = Preprocessing(8)(save(tmp_path / "image.jpg", noise(40, 32)))
     assert (tuple(image.shape), image.dtype) == ((1, 8, 8), torch.uint8)
 
 
-def test_colour_becomes_gray_as_pillow_does_it(tmp_path):
-    path = save(tmp_path / "film.jpg", noise(32, 32, 3))
+def test_color_becomes_gray_as_pillow_does_it(tmp_path):
+    path = save(tmp_path / "image.jpg", noise(32, 32, 3))
     assert (Preprocessing(32)(path)[0].numpy() == np.asarray(Image.open(path).convert("L"))).all()
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_a_truncated_jpeg_is_refused_with_its_path(tmp_path, share):
-    path = save(tmp_path / "film.jpg", noise(64, 64))
+    path = save(tmp_path / "image.jpg", noise(64, 64))
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ProblemError, match=r"cannot be read(?s:.*)film\.jpg"):
+    with pytest.raises(UserError, match=r"cannot be read(?s:.*)image\.jpg"):
         read_gray(path)
 
 
 def test_a_missing_file_is_told_with_its_path(tmp_path):
-    with pytest.raises(ProblemError, match=r"this image is missing(?s:.*)film\.jpg"):
-        read_gray(tmp_path / "film.jpg")
+    with pytest.raises(UserError, match=r"this image is missing(?s:.*)image\.jpg"):
+        read_gray(tmp_path / "image.jpg")
 
 
 @pytest.mark.parametrize("content", [b"", b"not an image"])
 def test_what_is_no_image_is_refused(tmp_path, content):
-    path = tmp_path / "film.jpg"
+    path = tmp_path / "image.jpg"
     path.write_bytes(content)
-    with pytest.raises(ProblemError, match=r"cannot be read(?s:.*)film\.jpg"):
+    with pytest.raises(UserError, match=r"cannot be read(?s:.*)image\.jpg"):
         read_gray(path)
 
 
@@ -132,16 +132,16 @@ def test_an_image_that_claims_too_many_pixels_is_refused(tmp_path, side):
     assert side * side > MAX_PIXELS
     path = save(tmp_path / "film.png", noise(4, 4))
     path.write_bytes(claim(path.read_bytes(), side))
-    with pytest.raises(ProblemError, match="pixels"):
+    with pytest.raises(UserError, match="pixels"):
         read_gray(path)
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg"])
 def test_a_film_of_400_megapixels_is_refused_before_it_is_decoded(tmp_path, kind, monkeypatch):
-    path = save(tmp_path / f"film.{kind}", noise(16, 16))
+    path = save(tmp_path / f"image.{kind}", noise(16, 16))
     path.write_bytes(claim(path.read_bytes(), 20_000))
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("decoded"))
-    with pytest.raises(ProblemError, match="pixels"):
+    with pytest.raises(UserError, match="pixels"):
         Preprocessing(8)(path)
 
 
@@ -164,7 +164,7 @@ def psnr(first, second):
 @pytest.mark.parametrize("size", [100, 160, 224])
 def test_a_large_jpeg_is_averaged_while_it_is_decoded(tmp_path, size):
     grain = np.random.default_rng(0).normal(0, 4, (1411, 1163))  # odd sides: the last blocks are cut
-    path = save(tmp_path / "film.jpg", (smooth(1411, 1163) + grain).clip(0, 255).astype(np.uint8), quality=95)
+    path = save(tmp_path / "image.jpg", (smooth(1411, 1163) + grain).clip(0, 255).astype(np.uint8), quality=95)
     area = cv2.resize(read_gray(path), (size, size), interpolation=cv2.INTER_AREA)
     assert psnr(Preprocessing(size).read(path), area) >= 40
 
@@ -173,17 +173,17 @@ def test_a_large_jpeg_is_averaged_while_it_is_decoded(tmp_path, size):
 @pytest.mark.parametrize(("height", "width"), [(65, 71), (129, 201), (400, 393)])
 def test_averaging_while_decoding_moves_nothing(tmp_path, fit, height, width):
     y, x = np.mgrid[:height, :width]
-    film = np.rint(100 * x / width + 150 * y / height)
-    path = save(tmp_path / "film.jpg", film.astype(np.uint8), quality=100)
+    image = np.rint(100 * x / width + 150 * y / height)
+    path = save(tmp_path / "image.jpg", image.astype(np.uint8), quality=100)
     y, x = np.mgrid[:16, :16]
     source = np.linalg.inv(Preprocessing(16, fit).matrix(height, width)) @ [x.ravel(), y.ravel(), np.ones(256)]
-    within = np.abs(source[:2].T / [width, height] - 0.5).max(axis=1) < 0.45  # and no black of a padded film
+    within = np.abs(source[:2].T / [width, height] - 0.5).max(axis=1) < 0.45  # and no black of a padded image
     expected = 100 * source[0] / width + 150 * source[1] / height
     assert np.abs(Preprocessing(16, fit).read(path).ravel() - expected)[within].max() <= 1.5  # rounding, twice
 
 
 def test_a_film_less_than_twice_too_large_is_decoded_in_full(tmp_path):
-    path = save(tmp_path / "film.jpg", noise(60, 63))
+    path = save(tmp_path / "image.jpg", noise(60, 63))
     assert (Preprocessing(32).read(path) == Preprocessing(32).apply(read_gray(path))).all()
 
 
@@ -205,22 +205,22 @@ def mutate(content, rng):
 
 @pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_a_damaged_jpeg_is_refused_or_read_but_never_if_cut_nor_with_a_manifest(tmp_path, count):
-    rng, path = np.random.default_rng(count), save(tmp_path / "film.jpg", smooth(96, 80), quality=92)
-    whole, film = path.read_bytes(), Preprocessing(24).read(path)
+    rng, path = np.random.default_rng(count), save(tmp_path / "image.jpg", smooth(96, 80), quality=92)
+    whole, image = path.read_bytes(), Preprocessing(24).read(path)
     sha256, refused = hash_file(path), 0
     for _ in range(count):
         content, cut = mutate(whole, rng)
         path.write_bytes(content)
         if content != whole:  # a stretch that was zero already may be zeroed
-            with pytest.raises(ProblemError, match="changed since the manifest was written"):
+            with pytest.raises(UserError, match="changed since the manifest was written"):
                 Preprocessing(24).read(path, sha256)
         try:
             read = Preprocessing(24).read(path)
-        except ProblemError:
+        except UserError:
             refused += 1
         else:
             assert (read.shape, read.dtype) == ((24, 24), np.uint8)
-            assert not cut or (read == film).all()
+            assert not cut or (read == image).all()
     assert refused > count / 5  # every cut one, and those without a header
 
 
@@ -228,6 +228,6 @@ def test_a_damaged_jpeg_is_refused_or_read_but_never_if_cut_nor_with_a_manifest(
 @pytest.mark.parametrize("shape", [(3, 3000), (3000, 1), (1, 1)])
 def test_a_film_of_any_shape_is_fitted(tmp_path, fit, shape):
     path = save(tmp_path / "thin.png", np.full(shape, 200, np.uint8))
-    film = Preprocessing(224, fit).read(path)
-    assert film.shape == (224, 224)
-    assert film.max() >= 199 or fit == "pad"  # a film of a hundredth of a pixel is nowhere to be seen
+    image = Preprocessing(224, fit).read(path)
+    assert image.shape == (224, 224)
+    assert image.max() >= 199 or fit == "pad"  # an image of a hundredth of a pixel is nowhere to be seen

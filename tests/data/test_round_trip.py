@@ -61,7 +61,7 @@ def test_each_layout_has_sex_age_and_projection(layouts, name):
 
 @pytest.mark.parametrize("name", ["small", "aimi", "flat"])
 @pytest.mark.parametrize("labeller", ["chexbert", "visualchexbert"])
-def test_other_labellers_are_read_in_each_layout(layouts, name, labeller):
+def test_other_labelers_are_read_in_each_layout(layouts, name, labeller):
     frame = layouts[name].read("train", labeller)
     assert fingerprint(frame) == fingerprint(layouts["small"].read("train", labeller))
     assert fingerprint(frame) != fingerprint(layouts[name].read("train"))

@@ -13,7 +13,7 @@ from chexpert.data.audit import audit_copy
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.data.sources.frame import read_frame, read_studies
 from chexpert.data.summary import fingerprint
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 
 FOLDER = "CheXpert-v1.0-small"
@@ -130,13 +130,13 @@ def test_lines_are_counted_in_the_file_whatever_is_passed_over(table):
     lines = table.read_text().splitlines()
     lines[4] = lines[4][: lines[4].rindex(",")] + ",2"
     table.write_text("\n\n".join(lines))
-    with pytest.raises(ProblemError) as told:
+    with pytest.raises(UserError) as told:
         read_frame(table, "train")
     assert told.value.where.endswith("line 9, column Support Devices")
 
 
 @pytest.mark.parametrize(
-    ("change", "what"),
+    ("change", "message"),
     [
         (lambda text: text.replace(",", ";").encode(), "semicolons"),
         (lambda text: text.replace(",", "\t").encode(), "tabs"),
@@ -146,11 +146,11 @@ def test_lines_are_counted_in_the_file_whatever_is_passed_over(table):
         (lambda text: text.replace(",", ',"', 1).encode(), "a quote"),
     ],
 )
-def test_another_file_is_refused_with_what_it_is(table, change, what):
+def test_another_file_is_refused_with_what_it_is(table, change, message):
     table.write_bytes(change(table.read_text()))
-    with pytest.raises(ProblemError, match=what) as told:
+    with pytest.raises(UserError, match=message) as told:
         read_frame(table, "train")
-    assert told.value.mend
+    assert told.value.hint
 
 
 def test_studies_may_be_spelled_as_on_another_machine(tmp_path):
@@ -190,7 +190,7 @@ def test_two_other_files_of_a_view_are_both_named(copy):
     (file,) = (copy / "train/patient00001/study1").iterdir()
     Image.open(file).save(file.with_suffix(".jpeg"))
     layout = find_layout(copy)
-    with pytest.raises(ProblemError, match=r"view1_frontal\.jpeg and view1_frontal\.png"):
+    with pytest.raises(UserError, match=r"view1_frontal\.jpeg and view1_frontal\.png"):
         layout.find(layout.read("train"))
     (copy / "train.csv").write_text((copy / "train.csv").read_text().replace(".jpg", ".png"))  # as the hint says
     assert layout.find(layout.read("train"))[1].all()
@@ -201,7 +201,7 @@ def test_a_second_file_of_a_listed_view_is_not_to_be_removed(copy):
     Image.open(file).save(file.with_suffix(".png"))
     audit = audit_copy(copy, workers=1)
     (defect,) = (defect for defect in audit.defects if defect.kind == "not_listed")
-    assert "remove" not in defect.mend
+    assert "remove" not in defect.hint
     assert file.name in defect.message
     assert audit.passed
 
@@ -211,4 +211,4 @@ def test_no_hint_of_the_audit_removes_images(copy):
     (copy / "train.csv").write_text("\n".join((copy / "train.csv").read_text().splitlines()[:2]))
     defects = audit_copy(copy, workers=1).defects
     assert {"no_table", "not_listed", "cut_table"} <= {defect.kind for defect in defects}
-    assert not any("remove" in defect.mend for defect in defects)
+    assert not any("remove" in defect.hint for defect in defects)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from chexpert.data.split import check_folds, held_range, hold_out, place_patients
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 def make_frame(patients):
@@ -48,7 +48,7 @@ def test_another_seed_holds_out_others():
 
 
 def test_nothing_held_out_is_told():
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         hold_out(make_frame([1]), 0.0, 0.5, 0)
     assert caught.value.where == "data.dev, data.folds"
 
@@ -56,7 +56,7 @@ def test_nothing_held_out_is_told():
 def test_more_folds_than_patients_are_refused():
     check_folds(make_frame([1, 2, 3]), 3)
     check_folds(make_frame([1, 2, 3]), None)
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         check_folds(make_frame([1, 2, 3]), 4)
     assert caught.value.where == "data.folds"
-    assert "data.folds=3" in caught.value.mend
+    assert "data.folds=3" in caught.value.hint

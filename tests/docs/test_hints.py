@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 from chexpert.config.run_folder import check_folder
 from chexpert.config.schema import Config, ExplainConfig
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.resume import replay
 
@@ -51,7 +51,7 @@ def read_hints() -> list[tuple[str, str]]:
 
 def _is_hint(node: ast.keyword | ast.Assign) -> bool:
     name = str(node.arg) if isinstance(node, ast.keyword) else ast.unparse(node.targets[0])
-    return "mend" in name.lower()
+    return "hint" in name.lower()
 
 
 def _collect(path: Path, node: ast.AST) -> list[tuple[str, str]]:
@@ -114,18 +114,18 @@ def is_setting(key: str) -> bool:
 
 def test_a_folder_that_is_no_run_is_not_to_be_gone_on_with(tmp_path):
     (tmp_path / "x").touch()
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         check_folder(tmp_path, resumed=False)
-    assert "resume" not in caught.value.mend
+    assert "resume" not in caught.value.hint
 
 
 @pytest.mark.parametrize("name", [run_files.STATE, run_files.SWEEP])
-def test_a_run_and_a_sweep_are_gone_on_with_by_the_command_that_is_told(tmp_path, name):
+def test_a_run_and_a_sweep_are_resumed_by_the_command_that_is_reported(tmp_path, name):
     run_files.write_json(tmp_path / name, {"state": "stopped", "overrides": ["seed=1"]})
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         check_folder(tmp_path, resumed=False)
-    told = shlex.split(caught.value.mend.partition("python train.py ")[2])
-    assert "seed=1" in replay(told)
+    arguments = shlex.split(caught.value.hint.partition("python train.py ")[2])
+    assert "seed=1" in replay(arguments)
 
 
 def test_no_command_of_a_hint_has_a_bare_script_name():

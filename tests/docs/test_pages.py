@@ -143,12 +143,12 @@ def test_every_key_of_the_table_can_be_set(composed):
 
 
 def test_every_option_of_a_group_is_in_the_table():
-    told = {key: row for keys, row in read_options() for key in keys}
+    rows = {key: row for keys, row in read_options() for key in keys}
     groups = {path.parent.name: [] for path in CONF.glob("*/*.yaml") if path.parent.name not in OPEN}
     missing = [
         f"{group}={path.stem}"
         for group in groups
         for path in CONF.glob(f"{group}/*.yaml")
-        if f"`{path.stem}`" not in told.get(group, "")
+        if f"`{path.stem}`" not in rows.get(group, "")
     ]
     assert missing == []

@@ -1,4 +1,4 @@
-"""A run that was stopped anywhere goes on to the same bits as one that was not."""
+"""A run that was stopped anywhere resumes to the same bits as one that was not."""
 
 import json
 import math
@@ -20,9 +20,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from chexpert.checkpoints import LastCheckpoint
 from chexpert.data import ViewDataset
 from chexpert.engine import fit as fitting
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
-from chexpert.runs.state import alone
+from chexpert.runs.state import run_lock
 from chexpert.signals import Stopped
 from chexpert.training import MaskedBCE
 
@@ -84,11 +84,11 @@ def test_workers_may_change_and_the_bits_stay(tmp_path, phantom, undisturbed, mo
 
 
 def test_a_failure_between_steps_leaves_what_was_trained(tmp_path, phantom, undisturbed, monkeypatch):
-    """An unreadable film in the second epoch: mended, the run goes on from the step before it."""
+    """An unreadable image in the second epoch: fixed, the run resumes from the step before it."""
     original = ViewDataset.read
     with monkeypatch.context() as patch:
         patch.setattr(ViewDataset, "read", lambda self, keys: original(self, keys) if keys[0][0] < 1 else fail())
-        with pytest.raises(ProblemError, match="unreadable"):
+        with pytest.raises(UserError, match="unreadable"):
             start(tmp_path, phantom, *SHORT)
     assert json.loads((tmp_path / "state.json").read_text())["state"] == "failed"
     start(tmp_path, phantom, *SHORT, "resume=auto")
@@ -96,7 +96,7 @@ def test_a_failure_between_steps_leaves_what_was_trained(tmp_path, phantom, undi
 
 
 def fail():
-    raise ProblemError("unreadable")
+    raise UserError("unreadable")
 
 
 def test_a_loss_that_is_nan_leaves_no_nan(tmp_path, phantom, undisturbed, monkeypatch):
@@ -108,7 +108,7 @@ def test_a_loss_that_is_nan_leaves_no_nan(tmp_path, phantom, undisturbed, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(MaskedBCE, "forward", forward)
-        with pytest.raises(ProblemError, match="the loss is nan at epoch 1, step 6") as caught:
+        with pytest.raises(UserError, match="the loss is nan at epoch 1, step 6") as caught:
             start(tmp_path, phantom, *SHORT)
     assert "patient" in str(caught.value)
     weights = read(tmp_path, "last")["state_dict"].values()
@@ -122,10 +122,10 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path, phantom,
         stop_at(patch, "training_step", 2)
         with pytest.raises(Stopped):
             start(tmp_path, phantom, *SHORT)
-    with pytest.raises(ProblemError, match="seed: 0 before, 1 now") as caught:
+    with pytest.raises(UserError, match="seed: 0 before, 1 now") as caught:
         start(tmp_path, phantom, *SHORT, "seed=1", "resume=auto")
     assert "optimizer.lr" not in str(caught.value)
-    with pytest.raises(ProblemError, match="laid out for all its epochs"):
+    with pytest.raises(UserError, match="laid out for all its epochs"):
         start(tmp_path, phantom, *SHORT, "trainer.max_epochs=3", "resume=auto")
 
 
@@ -138,7 +138,7 @@ def test_data_may_move_and_are_known_by_what_they_hold(tmp_path, phantom, undist
     shutil.copytree(phantom, tmp_path / "other")
     table = tmp_path / "other/CheXpert-v1.0-small/train.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(ProblemError, match=r"train: 39 images.* before, 38 images") as caught:
+    with pytest.raises(UserError, match=r"train: 39 images.* before, 38 images") as caught:
         start(tmp_path / "run", phantom, *SHORT, f"data.root={tmp_path / 'other'}", "resume=auto")
     assert caught.value.where == str(tmp_path / "other")
     start(tmp_path / "run", phantom, *SHORT, f"data.root={tmp_path / 'moved'}", "resume=auto")
@@ -175,15 +175,15 @@ def test_a_finished_run_is_not_repeated_but_may_be_trained_on(tmp_path, phantom,
 
 
 @pytest.mark.parametrize(
-    ("figures", "message"), [("{", "damaged"), ("{}", "a finished run without its figures"), (None, "without its")]
+    ("content", "message"), [("{", "damaged"), ("{}", "a finished run without its metrics"), (None, "without its")]
 )
-def test_a_finished_run_without_readable_figures_is_told(figures, message, tmp_path, phantom, capsys):
+def test_a_finished_run_without_readable_metrics_is_reported(content, message, tmp_path, phantom, capsys):
     options = [*SHORT, "trainer.max_epochs=0", "trainer.accelerator=cpu"]
     start(tmp_path, phantom, *options)
     (tmp_path / "metrics.json").unlink()
-    if figures is not None:
-        (tmp_path / "metrics.json").write_text(figures)
-    with pytest.raises(ProblemError, match=message):
+    if content is not None:
+        (tmp_path / "metrics.json").write_text(content)
+    with pytest.raises(UserError, match=message):
         start(tmp_path, phantom, *options, "resume=auto")
     assert "finished before" not in capsys.readouterr().out
 
@@ -194,19 +194,19 @@ def test_a_folder_in_use_is_refused(tmp_path, phantom):
         [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     )
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(ProblemError, match="a run is working in this folder"), alone(tmp_path):
+    with pytest.raises(UserError, match="a run is working in this folder"), run_lock(tmp_path):
         pass
     holder.kill()
     holder.wait()
-    with alone(tmp_path):
+    with run_lock(tmp_path):
         pass
 
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from chexpert.runs.state import alone
-with alone(Path(sys.argv[1])):
+from chexpert.runs.state import run_lock
+with run_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -248,7 +248,7 @@ def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undistur
     assert (state["state"], len(state["resumed"])) == ("finished", 1)
 
 
-# Each write of last.ckpt within an epoch, as by save_minutes: what a kill leaves there goes on.
+# Each write of last.ckpt within an epoch, as by save_minutes: what a kill leaves there resumes.
 @pytest.mark.parametrize(
     "options",
     [
@@ -287,7 +287,9 @@ def test_a_run_goes_on_from_every_write(tmp_path, phantom, monkeypatch, options)
 def test_what_early_stopping_decided_in_the_first_epoch_stays_decided(tmp_path, phantom, monkeypatch):
     options = ["trainer.val_check_interval=2", "early_stopping=0", "optimizer.lr=1e-30", "trainer.max_epochs=3"]
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "judge", lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # it is trained, not judged
+        patch.setattr(
+            fitting, "evaluate", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+        )  # it is trained, not evaluated
         with pytest.raises(Stopped):
             start(tmp_path, phantom, *SHORT, *options)
     steps = read(tmp_path, "last")["global_step"]
@@ -314,7 +316,7 @@ def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(tmp_path,
             pass
         time.sleep(2)  # into the trial validation, or the next epoch
         os.killpg(running.pid, signum)
-        _, told = running.communicate(timeout=60)
-    assert running.returncode == 128 + signum, told
-    assert f"stopped by {signum.name}; go on with" in told
-    assert "Traceback" not in told
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 128 + signum, errors
+    assert f"stopped by {signum.name}; resume with" in errors
+    assert "Traceback" not in errors

@@ -1,4 +1,4 @@
-"""What a run settles before it fits."""
+"""The settings that a run resolves before it fits."""
 
 from contextlib import nullcontext
 
@@ -6,45 +6,44 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from chexpert.distributed import find_device_problems
-from chexpert.engine import build
-from chexpert.engine import setup as preparing
-from chexpert.errors import ProblemError
+from chexpert.distributed import find_device_errors
+from chexpert.engine import build, setup
+from chexpert.errors import UserError
 from chexpert.models import Backbone, Single
 
 
-def settle(monkeypatch, unfreeze_epoch=0, **trainer):
+def resolve_trainer(monkeypatch, unfreeze_epoch=0, **trainer):
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    monkeypatch.setattr(preparing, "resolve", OmegaConf.to_container)
-    return preparing.settle(OmegaConf.create({"trainer": trainer, "unfreeze_epoch": unfreeze_epoch}))["trainer"]
+    monkeypatch.setattr(setup, "resolve", OmegaConf.to_container)
+    return setup.resolve_settings(OmegaConf.create({"trainer": trainer, "unfreeze_epoch": unfreeze_epoch}))["trainer"]
 
 
 def test_one_device_needs_no_strategy(monkeypatch):
-    assert "strategy" not in settle(monkeypatch, devices=1)
+    assert "strategy" not in resolve_trainer(monkeypatch, devices=1)
 
 
 def test_several_devices_train_together(monkeypatch):
-    assert settle(monkeypatch, devices=2)["strategy"] == "ddp"
-    assert settle(monkeypatch, devices=[0, 3])["strategy"] == "ddp"
+    assert resolve_trainer(monkeypatch, devices=2)["strategy"] == "ddp"
+    assert resolve_trainer(monkeypatch, devices=[0, 3])["strategy"] == "ddp"
 
 
 def test_what_is_unfrozen_later_has_no_gradients_at_first(monkeypatch):
-    assert settle(monkeypatch, 1, devices=2)["strategy"] == "ddp_find_unused_parameters_true"
-    assert settle(monkeypatch, 1, devices=2, strategy="fsdp")["strategy"] == "fsdp"
+    assert resolve_trainer(monkeypatch, 1, devices=2)["strategy"] == "ddp_find_unused_parameters_true"
+    assert resolve_trainer(monkeypatch, 1, devices=2, strategy="fsdp")["strategy"] == "fsdp"
 
 
 @pytest.mark.parametrize(("features", "expected"), [("folder", "32-true"), (None, "chosen")])
 def test_a_classifier_alone_is_trained_in_float32(features, expected, monkeypatch):
-    monkeypatch.setattr(preparing, "choose_precision", lambda model, accelerator: "chosen")
+    monkeypatch.setattr(setup, "choose_precision", lambda model, accelerator: "chosen")
     plain = {"trainer": {"accelerator": "cpu"}, "features": features}
-    preparing.choose_settings(plain, Single(Backbone("mnasnet_small"), outputs=2), None)
+    setup.choose_settings(plain, Single(Backbone("mnasnet_small"), outputs=2), None)
     assert plain["trainer"]["precision"] == expected
 
 
 def test_a_run_that_goes_on_keeps_its_precision(tmp_path):
     (tmp_path / "config.yaml").write_text("trainer: {precision: 64-true}")
     plain = {"trainer": {"accelerator": "cpu"}, "features": None}
-    preparing.choose_settings(plain, Single(Backbone("mnasnet_small"), outputs=2), tmp_path)
+    setup.choose_settings(plain, Single(Backbone("mnasnet_small"), outputs=2), tmp_path)
     assert plain["trainer"]["precision"] == "64-true"
 
 
@@ -62,21 +61,21 @@ def test_a_run_that_goes_on_keeps_its_precision(tmp_path):
         ({"devices": "auto"}, 2, ""),
     ],
 )
-def test_devices_that_are_not_there_are_told_with_those_that_are(trainer, gpus, where, monkeypatch):
+def test_devices_that_are_not_there_are_reported_with_those_that_are(trainer, gpus, where, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    problems = list(find_device_problems(trainer))
-    assert [problem.where for problem in problems] == [where] * bool(where)
-    assert all("a CPU" in problem.what for problem in problems)
+    errors = list(find_device_errors(trainer))
+    assert [error.where for error in errors] == [where] * bool(where)
+    assert all("a CPU" in error.message for error in errors)
 
 
 def test_a_model_that_starts_from_a_run_asks_for_no_other_weights(monkeypatch):
-    card = {"observations": ["Edema"], "readout": {"uncertain": [], "parents": None}}
-    monkeypatch.setattr(build, "read_checkpoint", lambda path: (card, {}))
+    metadata = {"observations": ["Edema"], "readout": {"uncertain": [], "parents": None}}
+    monkeypatch.setattr(build, "read_checkpoint", lambda path: (metadata, {}))
     monkeypatch.setattr(build, "load_state", lambda model, state, where: None)
 
     def refuse(name, **options):
-        raise ProblemError("weights are asked for", where=name)
+        raise UserError("weights are asked for", where=name)
 
     monkeypatch.setattr("chexpert.models.backbone.create_pretrained", refuse)
     node = {"_target_": "chexpert.models.Single", "backbone": {"_target_": "chexpert.models.Backbone"}}
@@ -86,16 +85,16 @@ def test_a_model_that_starts_from_a_run_asks_for_no_other_weights(monkeypatch):
     cfg["trainer"] = {"accelerator": "cpu"}
     assert build.build_model(cfg).members["backbone"].name == "mnasnet_small"
     assert node["backbone"]["pretrained"] is True
-    with pytest.raises(ProblemError, match="weights are asked for"):
+    with pytest.raises(UserError, match="weights are asked for"):
         build.build_model(cfg | {"start_from": None})
 
 
-@pytest.mark.parametrize(("size", "train", "devices", "told"), [(32, 18, 2, 1), (64, 18, 2, 0), (32, 20, 2, 0)])
-def test_what_a_device_cannot_learn_from_is_told_before_images_are_read(size, train, devices, told):
+@pytest.mark.parametrize(("size", "train", "devices", "refused"), [(32, 18, 2, 1), (64, 18, 2, 0), (32, 20, 2, 0)])
+def test_what_a_device_cannot_learn_from_is_reported_before_images_are_read(size, train, devices, refused):
     model = Single(Backbone("mnasnet_small"), outputs=2)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     plain = {"trainer": {"devices": devices}, "data": {"batch_size": 16, "size": size}}
-    with pytest.raises(ProblemError, match="a device with one image in a step") if told else nullcontext():
-        preparing.check_lengths(plain, model, {"train": train, "valid": 8})
+    with pytest.raises(UserError, match="a device with one image in a step") if refused else nullcontext():
+        setup.check_lengths(plain, model, {"train": train, "valid": 8})
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -36,7 +36,7 @@ def read(folder: Path) -> dict:
     metrics = json.loads((folder / "metrics.json").read_text())
     rows = [(folder / "predictions" / f"{split}.csv").read_text().split() for split in ("train", "valid")]
     return {
-        "auroc": {name: figures["value"] for name, figures in metrics["valid"]["auroc"].items()},
+        "auroc": {name: own["value"] for name, own in metrics["valid"]["auroc"].items()},
         "paths": [[row.split(",")[0] for row in part] for part in rows],
         "values": [float(value) for part in rows for row in part[2:] for value in row.split(",")[1:] if value],
     }
@@ -88,8 +88,8 @@ def test_processes_started_from_outside_agree_on_one_folder(tmp_path, phantom, s
         environment = os.environ | {"OMP_NUM_THREADS": "1"} | extra
         ranks.append(subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True))
         time.sleep(2)
-    told = [rank.communicate(timeout=240)[1] for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0, 0], told
+    errors = [rank.communicate(timeout=240)[1] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0], errors
     (folder,) = (tmp_path / "outputs/chexpert").iterdir()
     check_equal(folder, single)
 

@@ -1,4 +1,4 @@
-"""SLURM's commands as small scripts: what is asked of it is what a run needs, up to a requeue that goes on."""
+"""SLURM's commands as small scripts: what is asked of it is what a run needs, up to a requeue that resumes."""
 
 import json
 import os
@@ -59,13 +59,13 @@ def slurm(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def films(tmp_path) -> Path:
+def images(tmp_path) -> Path:
     return write_phantom(tmp_path / "phantom", patients=20, valid=24, test=8, size=96, workers=1)
 
 
-def submit(cwd: Path, films: Path, *options: str) -> subprocess.Popen:
+def submit(cwd: Path, images: Path, *options: str) -> subprocess.Popen:
     """What sbatch would run on the first node."""
-    tiny = [*TINY, "data=small", f"data.root={films}", "explainer=[]", "calibration=null", *options]
+    tiny = [*TINY, "data=small", f"data.root={images}", "explainer=[]", "calibration=null", *options]
     script = PROJECT / "docs/train.sbatch"
     return subprocess.Popen([str(script), *tiny], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -84,11 +84,11 @@ def checkout(tmp_path) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("nodes", [1, 2])
-def test_the_sbatch_example_trains_in_one_folder_on_one_node_and_on_two(slurm, films, checkout, monkeypatch, nodes):
+def test_the_sbatch_example_trains_in_one_folder_on_one_node_and_on_two(slurm, images, checkout, monkeypatch, nodes):
     monkeypatch.setenv("SLURM_JOB_NUM_NODES", str(nodes))
     monkeypatch.setenv("SLURM_NTASKS", str(nodes))
     monkeypatch.setenv("SLURM_GPUS_ON_NODE", "2" if nodes == 1 else "1")
-    said = (process := submit(checkout, films)).communicate()[0]
+    said = (process := submit(checkout, images)).communicate()[0]
     assert process.returncode == 0, said[-4000:]
     assert [path.name for path in (checkout / "outputs").iterdir()] == ["slurm-4711"]
     assert json.loads((checkout / "outputs/slurm-4711/state.json").read_text())["state"] == "finished"
@@ -97,24 +97,24 @@ def test_the_sbatch_example_trains_in_one_folder_on_one_node_and_on_two(slurm, f
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_at_the_end_of_its_time_a_job_saves_asks_to_be_requeued_and_then_goes_on(slurm, films, checkout, monkeypatch):
+def test_at_the_end_of_its_time_a_job_saves_asks_to_be_requeued_and_then_goes_on(slurm, images, checkout, monkeypatch):
     monkeypatch.setenv("SLURM_GPUS_ON_NODE", "1")
     folder = checkout / "outputs/slurm-4711"
-    process = submit(checkout, films, "trainer.max_epochs=40")
+    process = submit(checkout, images, "trainer.max_epochs=40")
     while not (folder / "checkpoints/last.ckpt").exists() and process.poll() is None:
         time.sleep(0.1)
     process.send_signal(signal.SIGUSR1)
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 128 + signal.SIGUSR1, said[-3000:]
     assert (slurm / "calls").read_text() == "requeue 4711\n"
-    told = json.loads((folder / "state.json").read_text())
-    assert (told["state"], told["why"]) == ("stopped", "stopped by SIGUSR1")
-    process = submit(checkout, films, "trainer.max_epochs=40")
+    state = json.loads((folder / "state.json").read_text())
+    assert (state["state"], state["why"]) == ("stopped", "stopped by SIGUSR1")
+    process = submit(checkout, images, "trainer.max_epochs=40")
     said = process.communicate()[0]
     assert process.returncode == 0, said[-3000:]
-    told = json.loads((folder / "state.json").read_text())
-    assert told["state"] == "finished"
-    assert len(told["resumed"]) == 1
+    state = json.loads((folder / "state.json").read_text())
+    assert state["state"] == "finished"
+    assert len(state["resumed"]) == 1
 
 
 def test_the_launcher_asks_slurm_for_what_its_config_says(slurm, tmp_path):
@@ -141,7 +141,7 @@ def test_the_launcher_asks_slurm_for_what_its_config_says(slurm, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_rehearsal_of_the_launcher_runs_a_sweep_of_four(films, tmp_path):
+def test_the_rehearsal_of_the_launcher_runs_a_sweep_of_four(images, tmp_path):
     sweep = tmp_path / "sweep"
     command = [
         sys.executable,
@@ -151,7 +151,7 @@ def test_the_rehearsal_of_the_launcher_runs_a_sweep_of_four(films, tmp_path):
         f"hydra.sweep.dir={sweep}",
         "seed=0,1,2,3",
     ]
-    options = [*TINY, "data=small", f"data.root={films}", "explainer=[]", "calibration=null"]
+    options = [*TINY, "data=small", f"data.root={images}", "explainer=[]", "calibration=null"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*command, *options], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False

@@ -11,7 +11,7 @@ from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from torch.utils.tensorboard import SummaryWriter
 
 from chexpert.engine.tensorboard import describe_run, show_evaluation
-from chexpert.evaluation.run import conclude
+from chexpert.evaluation.run import evaluate_run
 from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files
 
@@ -32,7 +32,7 @@ def shown(tmp_path_factory):
     metrics = json.loads((folder / run_files.METRICS).read_text())
     metrics |= {"dev": metrics["valid"] | {"labels": "train.csv"}, "best_epoch": 3}
     run_files.write_json(folder / run_files.METRICS, metrics)
-    conclude(folder, CONFIG)
+    evaluate_run(folder, CONFIG)
     with SummaryWriter(str(folder / run_files.TENSORBOARD)) as training:  # its layout is the older one
         training.add_custom_scalars({"old": {}})
     show_evaluation(folder)
@@ -54,9 +54,9 @@ def test_scalars_are_those_of_the_evaluation_at_the_best_epoch(shown):
         "groups/valid/sex/Female": content["groups"]["sex"]["rows"]["Female"]["auroc_mean"],
         "auroc/dev/mean": read(folder, "dev")["auroc_mean"],
     }
-    for tag, figure in expected.items():
+    for tag, own in expected.items():
         (event,) = events.Scalars(tag)
-        assert (event.step, event.value) == (3, pytest.approx(figure["value"], abs=1e-6))
+        assert (event.step, event.value) == (3, pytest.approx(own["value"], abs=1e-6))
 
 
 def test_each_split_has_its_pictures(shown):
@@ -96,6 +96,6 @@ def test_the_run_is_named_by_its_overrides(shown, tmp_path):
     assert "run/text_summary" in events.Tags()["tensors"]
     run_files.write_json(tmp_path / "state.json", {"overrides": ["model=combined", "pretrained=/data/DOE"]})
     run_files.write_json(tmp_path / "data.json", {"splits": {"train": {"synthetic": True}}})
-    told = describe_run(tmp_path)
-    assert told.startswith(f"model=combined, pretrained=[a path] ({tmp_path.name})")
-    assert "synthetic" in told
+    text = describe_run(tmp_path)
+    assert text.startswith(f"model=combined, pretrained=[a path] ({tmp_path.name})")
+    assert "synthetic" in text

@@ -16,8 +16,8 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import chexpert
-from chexpert.engine.fit import telling_no_room
-from chexpert.errors import ProblemError
+from chexpert.engine.fit import raising_no_space
+from chexpert.errors import UserError
 from chexpert.observations import COMPETITION, PARENTS
 from chexpert.runs import files as run_files
 
@@ -82,7 +82,7 @@ def test_a_run_may_choose_on_held_out_patients_and_report_studies_of_valid_and_t
     mean = start(tmp_path / "run", phantom, *options)
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     assert metrics["epoch_chosen_on"] == "dev"
-    assert_concluded(tmp_path / "run", metrics)
+    check_evaluations(tmp_path / "run", metrics)
     assert mean == pytest.approx(metrics["dev"]["auroc_mean"], abs=1e-9)
     assert [(metrics[split]["level"], metrics[split]["n"]) for split in ("valid", "test")] == [
         ("study", 24),
@@ -107,21 +107,21 @@ def test_a_run_may_choose_on_held_out_patients_and_report_studies_of_valid_and_t
     )
 
 
-def assert_concluded(run: Path, metrics: dict) -> None:
+def check_evaluations(run: Path, metrics: dict) -> None:
     """Thresholds and calibration were chosen on dev alone, and the evaluations say what metrics.json says."""
     calibration = json.loads((run / "calibration.json").read_text())
     assert (calibration["method"], calibration["fitted_on"]) == ("platt", "dev")
     assert list(calibration["levels"]) == ["study", "image"]
     for split in ("dev", "valid", "test"):
-        told = json.loads((run / "evaluation" / f"{split}.json").read_text())
-        assert {name: own["value"] for name, own in told["auroc"].items()} == {
+        content = json.loads((run / "evaluation" / f"{split}.json").read_text())
+        assert {name: own["value"] for name, own in content["auroc"].items()} == {
             name: own["value"] for name, own in metrics[split]["auroc"].items()
         }
-        assert told["auroc_mean"]["value"] == metrics[split]["auroc_mean"]
-        assert (told["split"], told["level"], told["n"]) == (split, "study", metrics[split]["n"])
-        assert (told["operating_points"] is None) == (split == "dev")
-        assert (told["groups"] == {}) == (split == "dev")
-        assert (told["calibrated"] is None) == (split == "dev")
+        assert content["auroc_mean"]["value"] == metrics[split]["auroc_mean"]
+        assert (content["split"], content["level"], content["n"]) == (split, "study", metrics[split]["n"])
+        assert (content["operating_points"] is None) == (split == "dev")
+        assert (content["groups"] == {}) == (split == "dev")
+        assert (content["calibrated"] is None) == (split == "dev")
 
 
 def test_the_last_lines_say_where_to_look(finished):
@@ -157,7 +157,7 @@ def test_tensorboard_has_losses_rates_auroc_curves_hparams_and_explanations(fini
     assert "valid/Edema" in tags["tensors"]
 
 
-def test_explainers_are_judged_in_a_file_the_table_and_tensorboard(finished):
+def test_explainers_are_evaluated_in_a_file_the_table_and_tensorboard(finished):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     folder, output = finished
@@ -171,7 +171,7 @@ def test_explainers_are_judged_in_a_file_the_table_and_tensorboard(finished):
     tags = {tag for file in files for tag in EventAccumulator(str(file)).Reload().Tags()["scalars"]}
     for name, own in scored.items():
         assert re.search(rf"^{name} +hit +mass/area +gap +sanity", output, re.MULTILINE)
-        hits = {o: figures["hit_rate"]["value"] for o, figures in own["observations"].items()}
+        hits = {o: metrics["hit_rate"]["value"] for o, metrics in own["observations"].items()}
         assert any(value is not None for value in hits.values())
         for observation, value in hits.items():
             assert (f"explain/{name}/hit_rate/{observation}" in tags) == (value is not None)
@@ -258,7 +258,7 @@ def test_three_classes_leave_a_model_of_plain_observations(tmp_path, phantom):
     start(tmp_path / "run", phantom, "labels=best_per_observation", "explainer=[gradcam]")
     assert_loads(tmp_path / "run", phantom)
     model = chexpert.load(tmp_path / "run").model
-    assert model.readout.uncertain == [COMPETITION.index("Cardiomegaly"), COMPETITION.index("Pleural Effusion")]
+    assert model.output_head.uncertain == [COMPETITION.index("Cardiomegaly"), COMPETITION.index("Pleural Effusion")]
     assert model.head.out_features == 7
 
 
@@ -281,7 +281,7 @@ def test_conditional_probabilities_are_multiplied_wherever_the_model_is_used(sta
 def test_the_second_stage_moves_the_last_layer_alone(tmp_path, phantom, stage1):
     start(tmp_path / "run", phantom, "experiment=pham_stage2", f"start_from={stage1}", "explainer=[]")
     before, after = (chexpert.load(run).model for run in (stage1, tmp_path / "run"))
-    assert after.readout.parents == before.readout.parents
+    assert after.output_head.parents == before.output_head.parents
     moved = [key for key, value in after.state_dict().items() if not torch.equal(value, before.state_dict()[key])]
     assert moved == ["head.weight", "head.bias"]
 
@@ -304,7 +304,7 @@ def test_a_finished_run_predicts_on_training_views_without_training(tmp_path, ph
     options = [f"start_from={finished[0]}", "trainer.max_epochs=0", "predict_train=true", "explainer=[]"]
     start(tmp_path / "run", phantom, *options)
     assert len(read_predictions(tmp_path / "run", "train")) == len(frontal_paths(phantom))
-    shutil.copytree(finished[0] / "checkpoints", tmp_path / "run/checkpoints")  # a run that only judges has none
+    shutil.copytree(finished[0] / "checkpoints", tmp_path / "run/checkpoints")  # a run that only evaluates has none
     assert_loads(tmp_path / "run", phantom, "train")
 
 
@@ -313,7 +313,7 @@ def test_a_model_is_not_read_otherwise_than_it_was_trained(tmp_path, phantom, st
     assert f"where: start_from={stage1}" in message
 
 
-def test_a_checkpoint_from_before_there_were_readouts_loads(tmp_path, finished):
+def test_a_checkpoint_from_before_there_were_output_heads_loads(tmp_path, finished):
     content = torch.load(finished[0] / "checkpoints/best.ckpt", weights_only=True)
     del content["chexpert"]["readout"]
     torch.save(content, tmp_path / "old.ckpt")
@@ -322,7 +322,7 @@ def test_a_checkpoint_from_before_there_were_readouts_loads(tmp_path, finished):
         assert torch.equal(chexpert.load(tmp_path / "old.ckpt").model(image), chexpert.load(finished[0]).model(image))
 
 
-def test_a_policy_that_leaves_almost_nothing_to_learn_from_is_told(tmp_path, phantom, capsys):
+def test_a_policy_that_leaves_almost_nothing_to_learn_from_is_reported(tmp_path, phantom, capsys):
     overrides = ["observations=[Edema,No Finding]", "mean_over=[Edema]", "labels.blank=ignore", "explainer=[]"]
     start(tmp_path / "run", phantom, *overrides)
     assert re.search(r"warning: No Finding has \d+ positive and 0 negative labels to learn", capsys.readouterr().err)
@@ -337,7 +337,7 @@ def test_a_run_goes_on_where_no_observation_has_both_classes(tmp_path, phantom, 
     assert "undefined" in capsys.readouterr().err
 
 
-def test_a_finished_run_is_judged_and_explained_again_without_training(tmp_path, phantom, finished):
+def test_a_finished_run_is_evaluated_and_explained_again_without_training(tmp_path, phantom, finished):
     view = "patient64541/study1/view1_frontal.jpg"
     overrides = [f"start_from={finished[0]}", "trainer.max_epochs=0", f"explain.views=[{view}]", "explainer=[gradcam]"]
     overrides.append("explain.score=0")
@@ -348,7 +348,7 @@ def test_a_finished_run_is_judged_and_explained_again_without_training(tmp_path,
     assert not (tmp_path / "again/explanations/quality.json").exists()
 
 
-def test_a_model_is_not_judged_at_another_size_than_it_was_trained_at(tmp_path, phantom, finished):
+def test_a_model_is_not_evaluated_at_another_size_than_it_was_trained_at(tmp_path, phantom, finished):
     assert "data.size=64" in refuse(
         tmp_path, phantom, f"start_from={finished[0]}", "trainer.max_epochs=0", "data.size=96"
     )
@@ -356,7 +356,7 @@ def test_a_model_is_not_judged_at_another_size_than_it_was_trained_at(tmp_path, 
 
 def refuse(tmp_path: Path, phantom: Path, *overrides: str) -> str:
     """The message of a job that must stop, leaving no folder behind."""
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         start(tmp_path / "run", phantom, *overrides)
     assert not (tmp_path / "run").exists()
     return str(caught.value)
@@ -406,21 +406,21 @@ def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, wo
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["last.ckpt"]  # what was trained until then
 
 
-def test_a_problem_of_the_config_stops_the_command_with_one_message(tmp_path):
-    for wrong, what in (("+foo=1", "unknown key 'foo'"), ("level=patient", "not a folder")):
+def test_an_error_of_the_config_stops_the_command_with_one_message(tmp_path):
+    for wrong, message in (("+foo=1", "unknown key 'foo'"), ("level=patient", "not a folder")):
         done = train("data=small", "data.root=/no/such", wrong, f"hydra.run.dir={tmp_path / 'run'}")
         assert done.returncode == 1
-        assert what in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "run").exists()
 
 
-def test_a_run_folder_that_cannot_be_made_or_is_in_use_is_told(tmp_path):
+def test_a_run_folder_that_cannot_be_made_or_is_in_use_is_reported(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    for folder, what in ((tmp_path / "file" / "run", "cannot be made"), (tmp_path, "not empty")):
+    for folder, message in ((tmp_path / "file" / "run", "cannot be made"), (tmp_path, "not empty")):
         done = train(f"hydra.run.dir={folder}")
         assert done.returncode == 1
-        assert what in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
     assert (tmp_path / "file").read_text() == "in the way"
 
@@ -442,7 +442,7 @@ def test_a_mistyped_argument_ends_the_command_without_a_traceback(tmp_path, wron
         ("backbone.name=vit_tiny_patch16_384", "data.size"),
     ],
 )
-def test_a_value_that_a_constructor_refuses_is_told_before_data_is_read(
+def test_a_value_that_a_constructor_refuses_is_reported_before_data_is_read(
     tmp_path, phantom, override, where, monkeypatch
 ):
     monkeypatch.setattr("chexpert.data.CheXpertDataModule.setup", lambda *_: pytest.fail("data was read"))
@@ -454,14 +454,14 @@ def test_loading_a_checkpoint_runs_only_the_project_s_models(tmp_path, finished)
     target = {"_target_": "chexpert.runs.files.write_json", "path": str(tmp_path / "owned"), "content": 1}
     content["chexpert"]["config"]["model"]["backbone"] = target
     torch.save(content, tmp_path / "evil.ckpt")
-    with pytest.raises(ProblemError, match="not trusted"):
+    with pytest.raises(UserError, match="not trusted"):
         chexpert.load(tmp_path / "evil.ckpt")
     assert not (tmp_path / "owned").exists()
 
 
 def test_a_folder_with_something_in_it_is_neither_overwritten_nor_removed(tmp_path, phantom):
     (tmp_path / "thesis.txt").write_text("the only copy")
-    with pytest.raises(ProblemError, match="not empty"):
+    with pytest.raises(UserError, match="not empty"):
         start(tmp_path, phantom)
     assert (tmp_path / "thesis.txt").read_text() == "the only copy"
 
@@ -478,11 +478,11 @@ def test_a_view_to_explain_that_does_not_exist_is_refused_before_training(tmp_pa
     assert "explain.views" in refuse(tmp_path, phantom, "explain.views=[patient1/study1/view1_frontal.jpg]")
 
 
-def test_masks_that_do_not_fit_the_films_are_refused_before_training(tmp_path, phantom, copy, monkeypatch):
+def test_masks_that_do_not_fit_the_images_are_refused_before_training(tmp_path, phantom, copy, monkeypatch):
     masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
     for observations in masks.values():
         for item in observations.values():
-            item["size"] = item["size"][::-1]  # as many pixels, on a film that lies on its side
+            item["size"] = item["size"][::-1]  # as many pixels, on an image that lies on its side
     (copy / "gt_segmentations_val.json").write_text(json.dumps(masks))
     monkeypatch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("it trained"))
     message = refuse(tmp_path, copy.parent, "explain.count=24")
@@ -505,7 +505,9 @@ def test_masks_of_scored_views_are_checked_before_training_and_may_be_left_out_o
     assert "the mask of" in message
     assert "explain.masks=false" in message
     with monkeypatch.context() as patch:  # a run of before they were checked: it stops once it has trained
-        patch.setattr("chexpert.engine.fit.judge", lambda *_: (_ for _ in ()).throw(RuntimeError("stopped here")))
+        patch.setattr(
+            "chexpert.engine.fit.evaluate_run", lambda *_: (_ for _ in ()).throw(RuntimeError("stopped here"))
+        )
         patch.setattr("chexpert.explain.ExplainCallback.check", lambda *_: None)
         with pytest.raises(RuntimeError):
             start(tmp_path / "run", copy.parent, *options)
@@ -515,7 +517,11 @@ def test_masks_of_scored_views_are_checked_before_training_and_may_be_left_out_o
     assert json.loads((tmp_path / "run/explanations/quality.json").read_text())["masks"] is None
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no such layer"), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("no such layer"), pytest.param(OSError(28, "No space left on device"), marks=pytest.mark.slow)],
+    ids=["error", "full disk"],
+)
 def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_others(
     tmp_path, phantom, monkeypatch, capsys, error
 ):
@@ -527,11 +533,11 @@ def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_ot
 
     monkeypatch.setattr("chexpert.engine.setup.try_explainers", lambda *_: None)
     monkeypatch.setattr("chexpert.explain.GradCAM.__call__", fail)
-    mean = start(tmp_path / "run", phantom, "explainer=[gradcam,hirescam]", "explain.score=6", drawn=True)
+    mean = start(tmp_path / "run", phantom, "explainer=[gradcam,hirescam]", "explain.score=6", plotted=True)
     run = tmp_path / "run"
-    told = capsys.readouterr()
-    assert f"{mean:.3f}"[1:] in told.out
-    assert f"scripts/explain.py {run} --explainer gradcam --out {run}/explanations-gradcam" in told.err
+    output = capsys.readouterr()
+    assert f"{mean:.3f}"[1:] in output.out
+    assert f"scripts/explain.py {run} --explainer gradcam --out {run}/explanations-gradcam" in output.err
     assert json.loads((run / "state.json").read_text())["state"] == "finished"
     assert json.loads((run / "explanations/failed.json").read_text()).keys() == {"gradcam"}
     assert "Traceback" not in (run / "report.html").read_text()
@@ -543,23 +549,23 @@ def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_ot
 
 @pytest.mark.parametrize("name", ["a b", "it's"])
 def test_a_report_that_cannot_be_written_fails_no_run(tmp_path, capsys, name):
-    with telling_no_room(tmp_path / name):
+    with raising_no_space(tmp_path / name):
         raise OSError(28, "No space left on device")
     warning, _, command = capsys.readouterr().err.strip().rpartition(": ")
     assert warning == "warning: the report is missing (No space left on device)"
     assert shlex.split(command) == ["python", "scripts/make_report.py", str(tmp_path / name)]
 
 
-def test_a_full_disk_while_explaining_leaves_the_figures_and_the_report(tmp_path, phantom, monkeypatch, capsys):
+def test_a_full_disk_while_explaining_leaves_the_metrics_and_the_report(tmp_path, phantom, monkeypatch, capsys):
     write = run_files.write_text
 
     def full(path: Path, text: str) -> None:
-        if (tmp_path / "run/explanations/films").exists():
+        if (tmp_path / "run/explanations/images").exists():
             raise OSError(28, "No space left on device")
         write(path, text)
 
     monkeypatch.setattr(run_files, "write_text", full)
-    start(tmp_path / "run", phantom, "explainer=[hirescam]", drawn=True)
+    start(tmp_path / "run", phantom, "explainer=[hirescam]", plotted=True)
     assert "No space left" in capsys.readouterr().err
     assert (tmp_path / "run/report.html").stat().st_size > 10_000
     assert not (tmp_path / "run/explanations/hirescam").exists()
@@ -568,16 +574,16 @@ def test_a_full_disk_while_explaining_leaves_the_figures_and_the_report(tmp_path
 
 @pytest.mark.slow
 def test_neither_the_cache_nor_workers_change_a_metric(tmp_path, phantom):
-    judged = []
+    labeled = []
     for name, workers in (("plain", 0), ("built", 0), ("opened", 2)):
         cache = [] if name == "plain" else [f"data.cache={tmp_path / 'cache'}"]
         start(tmp_path / name, phantom, "explainer=[]", "trainer.max_epochs=2", f"data.workers={workers}", *cache)
         metrics = json.loads((tmp_path / name / "metrics.json").read_text())["valid"]
-        judged.append((metrics, (tmp_path / name / "predictions" / "valid.csv").read_text()))
-    assert judged[0] == judged[1] == judged[2]
+        labeled.append((metrics, (tmp_path / name / "predictions" / "valid.csv").read_text()))
+    assert labeled[0] == labeled[1] == labeled[2]
 
 
-def test_views_of_a_study_that_contradict_each_other_are_told_before_training(tmp_path, phantom):
+def test_views_of_a_study_that_contradict_each_other_are_reported_before_training(tmp_path, phantom):
     shutil.copytree(phantom, tmp_path / "data")
     table = tmp_path / "data/CheXpert-v1.0-small/valid.csv"
     rows = list(csv.DictReader(table.open()))

@@ -1,4 +1,4 @@
-"""What takes minutes: the large models, and the demo's figures. Run with -m slow."""
+"""What takes minutes: the large models, and the demo's metrics. Run with -m slow."""
 
 import json
 from pathlib import Path
@@ -22,17 +22,17 @@ def start(folder: Path, *overrides: str) -> dict:
 @pytest.mark.parametrize("model", [["model=combined_six"], ["backbone=efficientnet_b5", "data.size=456"]])
 def test_a_large_model_does_one_step_one_validation_and_lime(tmp_path, model):
     small = "trainer.limit_train_batches=1 trainer.limit_val_batches=1 data.batch_size=2 trainer.max_epochs=1"
-    films = "explain.count=1 data.root.patients=8 data.root.valid=8 explainer=[lime] explainer.lime.samples=200"
-    start(tmp_path / "run", *model, *small.split(), *films.split(), f"data.root.parent={tmp_path / 'phantom'}")
+    images = "explain.count=1 data.root.patients=8 data.root.valid=8 explainer=[lime] explainer.lime.samples=200"
+    start(tmp_path / "run", *model, *small.split(), *images.split(), f"data.root.parent={tmp_path / 'phantom'}")
     assert len(json.loads((tmp_path / "run/explanations/lime/manifest.json").read_text())) == 3
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_the_demo_learns_every_finding_but_none_to_the_end(tmp_path):
-    judged = start(tmp_path / "run", "experiment=demo", "explainer=[]", f"data.root.parent={tmp_path / 'phantom'}")
-    assert judged["auroc_mean"] >= 0.85
-    assert all(0.80 <= auroc["value"] <= 0.97 for auroc in judged["auroc"].values())
+    labeled = start(tmp_path / "run", "experiment=demo", "explainer=[]", f"data.root.parent={tmp_path / 'phantom'}")
+    assert labeled["auroc_mean"] >= 0.85
+    assert all(0.80 <= auroc["value"] <= 0.97 for auroc in labeled["auroc"].values())
 
 
 @pytest.mark.slow
@@ -42,13 +42,13 @@ def test_maps_of_the_demo_point_at_findings_that_the_model_learned(tmp_path):
     start(tmp_path / "run", "experiment=demo", *options)
     scored = json.loads((tmp_path / "run/explanations/quality.json").read_text())["explainers"]
     learned = [
-        figures
-        for figures in scored["hirescam"]["observations"].values()
-        if figures["auroc"] is not None and figures["auroc"] >= 0.8 and (figures["ceiling"] or 0) >= 0.9
+        metrics
+        for metrics in scored["hirescam"]["observations"].values()
+        if metrics["auroc"] is not None and metrics["auroc"] >= 0.8 and (metrics["ceiling"] or 0) >= 0.9
     ]
     assert learned
-    for figures in learned:
-        assert figures["hit_normalised"]["value"] >= 0.5
-        assert figures["relevance_over_area"]["value"] >= 2
-        assert figures["gap_over_random"]["value"] >= 0.10
+    for metrics in learned:
+        assert metrics["hit_normalized"]["value"] >= 0.5
+        assert metrics["relevance_over_area"]["value"] >= 2
+        assert metrics["gap_over_random"]["value"] >= 0.10
     assert scored["gradcam"]["sanity"]["passed"]

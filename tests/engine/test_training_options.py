@@ -10,7 +10,7 @@ from helpers.runs import start
 
 from chexpert.checkpoints import keep_best, read_checkpoint
 from chexpert.engine import fit as fitting
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files
 from chexpert.signals import Stopped
@@ -55,7 +55,7 @@ def test_an_averaged_run_stopped_in_a_validation_goes_on_to_the_same_bits(tmp_pa
     run = undisturbed(*POWER[0])
     steps = sorted(path.name for path in (run / run_files.CHECKPOINTS).glob("step-*.ckpt"))
     assert steps == ["step-0000005.ckpt", "step-0000010.ckpt"]
-    assert run_files.kept_checkpoints(run) == [run / "checkpoints/best.ckpt"]  # no figure ranks the others
+    assert run_files.kept_checkpoints(run) == [run / "checkpoints/best.ckpt"]  # no metric ranks the others
     last = read(run, "last")
     _, averaged = read_checkpoint(run / "checkpoints" / steps[-1])  # it loads like any other
     assert torch.equal(averaged["head.weight"], last["state_dict"]["model.head.weight"])
@@ -104,5 +104,5 @@ def test_the_shares_of_positives_come_from_the_training_rows(tmp_path, phantom, 
 
 
 def test_a_loss_that_ascends_wants_its_optimizer_before_anything_is_read(tmp_path, phantom):
-    with pytest.raises(ProblemError, match=re.escape("mend:  optimizer=pesg")):
+    with pytest.raises(UserError, match=re.escape("hint:  optimizer=pesg")):
         start(tmp_path / "run", phantom, *SHORT, "loss=auc_margin")

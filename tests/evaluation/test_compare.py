@@ -8,7 +8,7 @@ import pytest
 from helpers.evaluated_runs import LABELS, STUDIES, make_run, make_scores
 from sklearn.metrics import roc_auc_score
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation import compare
 from chexpert.observations import COMPETITION
 from chexpert.report import describe_comparison, write_comparison
@@ -71,7 +71,7 @@ def test_a_sweep_of_12_with_2_failed_is_compared_while_it_runs_and_after(tmp_pat
     assert (len(after["models"]), len(after["absent"])) == (10, 2)
 
 
-def test_a_run_whose_files_are_not_there_yet_is_told(tmp_path):
+def test_a_run_whose_files_are_not_there_yet_is_reported(tmp_path):
     make_run(tmp_path / "a")
     run = make_run(tmp_path / "b")
     run_files.predictions(run, "valid").unlink()
@@ -81,7 +81,7 @@ def test_a_run_whose_files_are_not_there_yet_is_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "message"),
     [
         ("config.yaml", "optimizer: {lr: [", "the config cannot be read"),
         ("metrics.json", '{"valid": {', "damaged: Expecting"),
@@ -90,25 +90,25 @@ def test_a_run_whose_files_are_not_there_yet_is_told(tmp_path):
         ("labels/valid.csv", "Path,Edema\na/b.jpg", "1 fields instead of 2"),
     ],
 )
-def test_a_damaged_run_is_told_and_stops_no_sweep(tmp_path, name, text, told):
+def test_a_damaged_run_is_reported_and_stops_no_sweep(tmp_path, name, text, message):
     runs = [make_run(tmp_path / "sweep" / str(job), job + 0.5) for job in range(3)]
     (runs[1] / name).write_text(text)
     content = compare([tmp_path / "sweep"], replicates=5)
     (absent,) = content["absent"]
     assert (absent["name"], absent["state"]) == (str(runs[1]), "unreadable")
-    assert told in absent["why"]
+    assert message in absent["why"]
     assert name in absent["why"]
-    with pytest.raises(ProblemError, match=told):
+    with pytest.raises(UserError, match=message):
         compare(runs, replicates=5)
 
 
-def test_runs_of_different_levels_need_to_be_told_which(tmp_path):
+def test_runs_of_different_levels_need_a_level(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", study_score="mean")]
     metrics = json.loads((runs[1] / run_files.METRICS).read_text())
     run_files.write_json(runs[1] / run_files.METRICS, metrics | {"valid": {"level": "image"}})
-    with pytest.raises(ProblemError, match=r"runs of different level: image, study\n.*/b \(image\)"):
+    with pytest.raises(UserError, match=r"runs of different level: image, study\n.*/b \(image\)"):
         compare(runs, replicates=5)
-    with pytest.raises(ProblemError, match="runs of different views: max, mean"):
+    with pytest.raises(UserError, match="runs of different views: max, mean"):
         compare(runs, level="study", replicates=5)
     content = compare(runs, level="image", replicates=5)
     assert (content["level"], content["views"], content["n"]) == ("image", None, 120)
@@ -126,14 +126,14 @@ def test_seeds_and_folds_of_one_configuration_are_gathered(tmp_path):
     assert group["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-9)
 
 
-def test_files_of_predictions_are_judged_by_given_labels(tmp_path):
+def test_files_of_predictions_are_evaluated_by_given_labels(tmp_path):
     run = make_run(tmp_path / "a", 1.0)
     rows = zip(STUDIES[::-1], make_scores(0.3)[::-1].tolist(), strict=True)
     file = tmp_path / "p.csv"
     run_files.write_table(file, ["Study", *COMPETITION], ([name, *map(repr, row)] for name, row in rows))
     content = compare([run, file], labels=run_files.labels(run, "valid"), replicates=10)
     assert content["models"][1]["figure"]["value"] == pytest.approx(mean_auroc(make_scores(0.3)), abs=1e-9)
-    with pytest.raises(ProblemError, match="has no labels"):
+    with pytest.raises(UserError, match="has no labels"):
         compare([run, file], replicates=10)
 
 
@@ -151,7 +151,7 @@ def test_only_rows_that_all_have_are_compared_and_the_others_counted(tmp_path):
 
 def test_other_observations_are_refused_unless_what_all_have_is_compared(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", observations=COMPETITION[:3])]
-    with pytest.raises(ProblemError, match=r"no Edema, Pleural Effusion\n.*/b"):
+    with pytest.raises(UserError, match=r"no Edema, Pleural Effusion\n.*/b"):
         compare(runs, replicates=10)
     assert compare(runs, mean_over=["atelectasis"], replicates=10)["models"][0]["over"] == ["Atelectasis"]
 
@@ -163,7 +163,7 @@ def test_other_labels_are_refused(tmp_path):
     cells = first.split(",")
     cells[1] = "1.0" if cells[1] == "0.0" else "0.0"
     path.write_text("\n".join([header, ",".join(cells), *rest]))
-    with pytest.raises(ProblemError, match=r"1 rows have other labels, first patient64541/study1\n.*/a and .*/b"):
+    with pytest.raises(UserError, match=r"1 rows have other labels, first patient64541/study1\n.*/a and .*/b"):
         compare(runs, replicates=10)
 
 
@@ -171,28 +171,28 @@ def test_no_shared_row_is_refused(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b")]
     for path in (run_files.predictions(runs[1], "valid"), run_files.labels(runs[1], "valid")):
         path.write_text(path.read_text().replace("patient6", "patient7"))
-    with pytest.raises(ProblemError, match="no row is shared by all"):
+    with pytest.raises(UserError, match="no row is shared by all"):
         compare(runs, replicates=10)
 
 
 @pytest.mark.parametrize(("by", "message"), [("auc", "nothing to rank by: auc"), ("Fracture", "nothing to rank by")])
-def test_an_unknown_figure_is_told(tmp_path, by, message):
-    with pytest.raises(ProblemError, match=message):
+def test_an_unknown_metric_is_reported(tmp_path, by, message):
+    with pytest.raises(UserError, match=message):
         compare([make_run(tmp_path / "a")], by=by, replicates=10)
 
 
-def test_nothing_to_compare_is_told(tmp_path):
-    with pytest.raises(ProblemError, match="no such file or folder"):
+def test_nothing_to_compare_is_reported(tmp_path):
+    with pytest.raises(UserError, match="no such file or folder"):
         compare([tmp_path / "none"])
     make_run(tmp_path / "a", state="failed", why="no data")
-    with pytest.raises(ProblemError, match=r"nothing to compare: .*/a failed: no data"):
+    with pytest.raises(UserError, match=r"nothing to compare: .*/a failed: no data"):
         compare([tmp_path])
     run = make_run(tmp_path / "b")
-    with pytest.raises(ProblemError, match="given twice"):
+    with pytest.raises(UserError, match="given twice"):
         compare([run, run])
 
 
-def test_a_comparison_is_told_with_its_yardstick_and_written_in_four_forms(tmp_path):
+def test_a_comparison_is_reported_with_its_evaluation_setting_and_written_in_four_forms(tmp_path):
     for seed in range(2):
         make_run(tmp_path / "sweep" / str(seed), 1.0, seed=seed, chosen="valid")
     make_run(tmp_path / "sweep/2", state="failed", why="<script>alert(1)")
@@ -207,7 +207,7 @@ def test_a_comparison_is_told_with_its_yardstick_and_written_in_four_forms(tmp_p
     paths = write_comparison(tmp_path / "out", content)
     csv, markdown, page, _ = (path.read_text() for path in paths)
     assert csv.splitlines()[1].startswith(("1,sweep/0,valid,study,120,0.", "1,sweep/1,valid,study,120,0."))
-    assert "| rank | model | figure |" in markdown
+    assert "| rank | model | value |" in markdown
     assert "<script>alert" not in page + markdown
     assert "&lt;script&gt;alert(1)" in page
 
@@ -226,7 +226,7 @@ def test_copies_of_one_run_are_no_further_seeds(tmp_path):
     for name in "abc":
         make_run(tmp_path / name, 1.0, seed=3)
     assert compare([tmp_path], replicates=10)["configurations"] == []
-    with pytest.raises(ProblemError, match="given twice"):
+    with pytest.raises(UserError, match="given twice"):
         compare([tmp_path / "a", tmp_path / "b/../a"], replicates=10)
 
 
@@ -239,7 +239,7 @@ def test_copies_of_one_run_are_no_further_seeds(tmp_path):
         ("metrics.json", b'{"valid": 3}'),
     ],
 )
-def test_a_damaged_job_is_told_and_stops_no_sweep(tmp_path, file, content):
+def test_a_damaged_job_is_reported_and_stops_no_sweep(tmp_path, file, content):
     for name in "ab":
         make_run(tmp_path / name)
     (tmp_path / "b" / file).write_bytes(content)
@@ -253,11 +253,11 @@ def test_runs_are_named_by_their_overrides_with_the_folder_and_no_path_leaves(tm
         run_files.write_json(run / "state.json", {"state": "finished", "overrides": [*own, "data.root=/data/DOE"]})
         run_files.write_json(run / "data.json", {"splits": {"valid": {"synthetic": not job}}})
     content = compare([tmp_path], replicates=20)
-    told = describe_comparison(content)
-    assert "start_from=[a path] (sweep/1)" in told
-    assert "nothing else (sweep/0)" in told
-    assert "in common: model=combined" in told
-    assert "synthetic images, and not those of the others: nothing else (sweep/0)" in told
+    text = describe_comparison(content)
+    assert "start_from=[a path] (sweep/1)" in text
+    assert "nothing else (sweep/0)" in text
+    assert "in common: model=combined" in text
+    assert "synthetic images, and not those of the others: nothing else (sweep/0)" in text
     for path in write_comparison(tmp_path / "out", content):
         text = path.read_text()
         assert "sweep/1" in text

@@ -7,7 +7,7 @@ from helpers.leaderboards import COUNT, ENTRIES, READERS, STUDIES, TRUTH, make_s
 from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation import compare
 from chexpert.observations import COMPETITION
 from chexpert.report import describe_comparison
@@ -67,17 +67,17 @@ def reach(scores, truth, alarms):
 
 
 def test_readers_lie_where_their_counts_say_and_below_the_curve_or_not(placed):
-    (judged,) = placed["readers"].values()
+    (labeled,) = placed["readers"].values()
     below = dict.fromkeys(COMPETITION, 0)
     for name in COMPETITION:
         for reader, readings in READERS.items():
-            point, truth, told = judged["points"][reader][name], TRUTH[name], readings[name]
-            assert point["sensitivity"] == pytest.approx(told[truth == 1].mean())
-            assert point["specificity"] == pytest.approx(1 - told[truth == 0].mean())
-            assert point["below"] == (told[truth == 1].sum() < reach(OWN[name], truth, told[truth == 0].sum()))
+            point, truth, answers = labeled["points"][reader][name], TRUTH[name], readings[name]
+            assert point["sensitivity"] == pytest.approx(answers[truth == 1].mean())
+            assert point["specificity"] == pytest.approx(1 - answers[truth == 0].mean())
+            assert point["below"] == (answers[truth == 1].sum() < reach(OWN[name], truth, answers[truth == 0].sum()))
             below[name] += point["below"]
-    assert judged["below"] == below
-    assert judged["below_mean"] == pytest.approx(np.mean(list(below.values())))
+    assert labeled["below"] == below
+    assert labeled["below_mean"] == pytest.approx(np.mean(list(below.values())))
 
 
 def test_a_point_on_an_upright_part_of_the_curve_is_below_its_upper_end(tmp_path):
@@ -87,11 +87,11 @@ def test_a_point_on_an_upright_part_of_the_curve_is_below_its_upper_end(tmp_path
     write_scores(tmp_path / "board/groundtruth.csv", truth, rows)
     write_scores(tmp_path / "board/example_models/predictions/standard/a.csv", perfect, rows)
     readings = {"low": [1.0, 1, 0, 0, 0, 0], "same": [1.0, 1, 1, 0, 0, 0]}
-    for reader, told in readings.items():
-        write_scores(tmp_path / f"board/radiologists/benchmark_radiologists/{reader}.csv", {"Edema": told}, rows)
+    for reader, answers in readings.items():
+        write_scores(tmp_path / f"board/radiologists/benchmark_radiologists/{reader}.csv", {"Edema": answers}, rows)
     path = write_scores(tmp_path / "own.csv", perfect, rows)
-    judged = compare([path], leaderboard=tmp_path / "board", replicates=5)["readers"][str(path)]
-    assert {reader: own["Edema"]["below"] for reader, own in judged["points"].items()} == {"low": True, "same": False}
+    labeled = compare([path], leaderboard=tmp_path / "board", replicates=5)["readers"][str(path)]
+    assert {reader: own["Edema"]["below"] for reader, own in labeled["points"].items()} == {"low": True, "same": False}
 
 
 def test_single_views_and_studies_missing_on_either_side(tmp_path, board):
@@ -107,11 +107,11 @@ def test_single_views_and_studies_missing_on_either_side(tmp_path, board):
     assert found["team3"]["figure"]["value"] == pytest.approx(value(ENTRIES["team3"], slice(400)), abs=1e-9)
     assert (found[str(path)]["left_out"], found["team3"]["left_out"], content["labels_left_out"]) == (1, 100, 100)
     text = describe_comparison(content)
-    for told in ("rank of ", "readers below the ROC curve of ", "left out of team3: 100 rows", "groundtruth.csv"):
-        assert told in text
+    for message in ("rank of ", "readers below the ROC curve of ", "left out of team3: 100 rows", "groundtruth.csv"):
+        assert message in text
 
 
-def test_a_run_judged_by_image_is_placed_by_study_on_the_test_split(tmp_path, board):
+def test_a_run_evaluated_by_image_is_placed_by_study_on_the_test_split(tmp_path, board):
     run = make_run(tmp_path / "run")
     names = [f"{study}/view1_frontal.jpg" for study in STUDIES]
     write_scores(run_files.predictions(run, "test"), OWN, names, key="Path")
@@ -125,7 +125,7 @@ def test_a_run_judged_by_image_is_placed_by_study_on_the_test_split(tmp_path, bo
     assert (content["split"], content["level"], content["n"]) == ("test", "study", COUNT)
 
 
-def test_an_observation_without_positives_is_left_out_of_figure_and_rank(tmp_path, board):
+def test_an_observation_without_positives_is_left_out_of_metric_and_rank(tmp_path, board):
     """Of the first studies none has a consolidation."""
     rows = [row for row in range(COUNT) if not TRUTH["Consolidation"][row]][:200]
     path = write_scores(tmp_path / "own.csv", OWN, rows=rows)
@@ -141,17 +141,19 @@ def test_an_observation_without_positives_is_left_out_of_figure_and_rank(tmp_pat
     assert content["readers"][str(path)]["points"]["bc4"]["Consolidation"]["below"] is None
 
 
-def test_a_folder_of_another_layout_is_told(tmp_path):
-    with pytest.raises(ProblemError, match="public test labels"):
+def test_a_folder_of_another_layout_is_reported(tmp_path):
+    with pytest.raises(UserError, match="public test labels"):
         compare([write_scores(tmp_path / "own.csv", OWN)], leaderboard=tmp_path)
 
 
-def test_readers_are_told_in_one_table(placed):
+def test_readers_are_shown_in_one_table(placed):
     text = describe_comparison(placed)
-    (judged,) = placed["readers"].values()
-    point = judged["points"]["bc6"]["Edema"]
-    told = f"{point['sensitivity']:.2f} / {point['specificity']:.2f}{' below' if point['below'] else ''}"
+    (labeled,) = placed["readers"].values()
+    point = labeled["points"]["bc6"]["Edema"]
+    cell = f"{point['sensitivity']:.2f} / {point['specificity']:.2f}{' below' if point['below'] else ''}"
     row = next(line for line in text.splitlines() if line.startswith("bc6 "))
-    assert told in row
+    assert cell in row
     counts = next(line for line in text.splitlines() if line.startswith("below the ROC curve"))
-    assert [int(part) for part in counts.replace(" of 3", "").split()[-5:]] == [judged["below"][n] for n in COMPETITION]
+    assert [int(part) for part in counts.replace(" of 3", "").split()[-5:]] == [
+        labeled["below"][n] for n in COMPETITION
+    ]

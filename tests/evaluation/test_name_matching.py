@@ -2,8 +2,8 @@
 
 import pytest
 
-from chexpert.errors import ProblemError
-from chexpert.evaluation import compare, evaluate_files, read_judged
+from chexpert.errors import UserError
+from chexpert.evaluation import compare, evaluate_files, read_labeled_scores
 from chexpert.runs.anonymize import SALT, hash_name
 
 VALUES = ("0.9", "0.2", "0.1")
@@ -25,14 +25,14 @@ def files(tmp_path):
 @pytest.mark.parametrize(
     ("names", "labels"),
     [
-        (["films/a.png", "films/b.png"], ["a.png", "b.png"]),
+        (["images/a.png", "images/b.png"], ["a.png", "b.png"]),
         (["/data/x/a.png", "/data/x/b.png"], ["x/a.png", "x/b.png"]),
-        (["a.png", "b.png"], ["films/a.png", "films/b.png"]),
-        (["films/a.png", "films/b.dcm"], ["a", "b"]),
-        (["a", "b"], ["films/a.JPG", "films/b.tiff"]),
+        (["a.png", "b.png"], ["images/a.png", "images/b.png"]),
+        (["images/a.png", "images/b.dcm"], ["a", "b"]),
+        (["a", "b"], ["images/a.JPG", "images/b.tiff"]),
         (["p1/scan.png", "p2/scan.png"], ["p1/scan.png", "p2/scan.png"]),
-        (["films/p1/scan.png", "films/p2/scan.png"], ["p1/scan.png", "p2/scan.png"]),
-        (["films\\a.png", "./films/b.png"], ["a.png", "b.png"]),
+        (["images/p1/scan.png", "images/p2/scan.png"], ["p1/scan.png", "p2/scan.png"]),
+        (["images\\a.png", "./images/b.png"], ["a.png", "b.png"]),
         (["1.2.840.10008", "1.2.840.10009"], ["1.2.840.10008", "1.2.840.10009"]),
     ],
 )
@@ -41,27 +41,27 @@ def files(tmp_path):
 def test_spellings_of_one_file_meet(files, names, labels, key, level):
     if (key, level) == ("Study", "image"):
         return
-    judged = read_judged(*files(names, labels, key), level=level)
-    assert judged.scores[:, 0].tolist() == [0.9, 0.2]
-    assert judged.labels[:, 0].tolist() == [1, 0]
-    assert judged.left_out == {"predictions": [], "labels": []}
+    labeled = read_labeled_scores(*files(names, labels, key), level=level)
+    assert labeled.scores[:, 0].tolist() == [0.9, 0.2]
+    assert labeled.labels[:, 0].tolist() == [1, 0]
+    assert labeled.left_out == {"predictions": [], "labels": []}
 
 
 @pytest.mark.parametrize("level", ["study", "image"])
 def test_views_of_chexpert_whose_paths_went_through_windows_meet(files, level):
     views = [f"CheXpert-v1.0-small/valid/patient6454{number}/study1/view1_frontal.jpg" for number in (1, 2, 3)]
-    judged = read_judged(*files(views, [view.replace("/", "\\") for view in views], "Path"), level=level)
-    assert judged.labels[:, 0].tolist() == [1, 0, 0]
+    labeled = read_labeled_scores(*files(views, [view.replace("/", "\\") for view in views], "Path"), level=level)
+    assert labeled.labels[:, 0].tolist() == [1, 0, 0]
 
 
 def test_how_many_rows_were_joined_by_what_is_said(files, capsys):
-    predictions, labels = files(["films/a.png", hash_name("b.png", "salt")], ["a.png", "ward/b.png"])
+    predictions, labels = files(["images/a.png", hash_name("b.png", "salt")], ["a.png", "ward/b.png"])
     run = predictions.parent / "run"
     run.mkdir()
     (run / SALT).write_text("salt")
-    read_judged(predictions, labels)
-    told = capsys.readouterr().err.splitlines()
-    assert [line.partition(", as ")[0] for line in told] == [
+    read_labeled_scores(predictions, labels)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(", as ")[0] for line in lines] == [
         "note: 1 row joined by their file names",
         f"note: 1 row joined by the hashes of {run}",
     ]
@@ -72,13 +72,13 @@ def test_how_many_rows_were_joined_by_what_is_said(files, capsys):
     [
         (["p1/scan.png", "p2/scan.png"], ["scan.png"], ("p1/scan.png", "p2/scan.png")),
         (["scan.png"], ["p1/scan.png", "p2/scan.png"], ("p1/scan.png", "p2/scan.png")),
-        (["films/a.png", "films/a.dcm"], ["a"], ("films/a.png", "films/a.dcm")),
+        (["images/a.png", "images/a.dcm"], ["a"], ("images/a.png", "images/a.dcm")),
     ],
 )
 def test_a_name_that_could_be_two_is_refused_with_both(files, names, labels, both):
-    with pytest.raises(ProblemError) as caught:
-        read_judged(*files(names, labels))
-    assert all(name in caught.value.what for name in both)
+    with pytest.raises(UserError) as caught:
+        read_labeled_scores(*files(names, labels))
+    assert all(name in caught.value.message for name in both)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def test_a_name_that_could_be_two_is_refused_with_both(files, names, labels, bot
     ],
 )
 def test_what_may_be_another_image_does_not_meet(files, name, label):
-    with pytest.raises(ProblemError, match="is in both"):
-        read_judged(*files([name], [label], "Path"))
+    with pytest.raises(UserError, match="is in both"):
+        read_labeled_scores(*files([name], [label], "Path"))
 
 
 def salted(folder, salt):
@@ -106,11 +106,11 @@ def test_hashed_names_meet_by_the_salt_of_their_run(tmp_path, files, monkeypatch
     monkeypatch.chdir(tmp_path)
     run = salted(tmp_path / place, "secret")
     names = ["p1/scan.png", "p2/scan.png", "b.png"]
-    predictions, labels = files([hash_name(name, "secret") for name in names], [*names[:2], "films/b.png"])
+    predictions, labels = files([hash_name(name, "secret") for name in names], [*names[:2], "images/b.png"])
     if place != "run":
-        with pytest.raises(ProblemError, match="is in both") as caught:
-            read_judged(predictions, labels)
-        assert "--hashed-by RUN" in caught.value.mend
+        with pytest.raises(UserError, match="is in both") as caught:
+            read_labeled_scores(predictions, labels)
+        assert "--hashed-by RUN" in caught.value.hint
     given = [] if place == "run" else [run]
     content = evaluate_files(predictions, labels, hashed_by=given, mean_over=["Edema"], replicates=10)
     assert content["auroc"]["Edema"]["value"] == 1
@@ -121,12 +121,14 @@ def test_runs_below_outputs_are_tried(tmp_path, files, monkeypatch):
     monkeypatch.chdir(tmp_path)
     salted(tmp_path / "outputs/x/2026", "other")
     salted(tmp_path / "outputs/y/2026/3", "secret")
-    judged = read_judged(*files([hash_name("a.png", "secret"), hash_name("b.png", "secret")], ["a.png", "b.png"]))
-    assert judged.labels[:, 0].tolist() == [1, 0]
+    labeled = read_labeled_scores(
+        *files([hash_name("a.png", "secret"), hash_name("b.png", "secret")], ["a.png", "b.png"])
+    )
+    assert labeled.labels[:, 0].tolist() == [1, 0]
 
 
 def test_files_of_two_runs_are_compared_by_the_names_of_the_labels(tmp_path, files):
-    predictions, labels = files(["films/a.png", "films/b.png"], ["a.png", "b.png"])
+    predictions, labels = files(["images/a.png", "images/b.png"], ["a.png", "b.png"])
     runs = [salted(tmp_path / name, name) for name in "xy"]
     hashed = []
     for name in "xy":

@@ -1,4 +1,4 @@
-"""Figures of judged rows against an independent library."""
+"""Figures of evaluated rows against an independent library."""
 
 import math
 
@@ -6,36 +6,36 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, roc_auc_score
 
-from chexpert.errors import ProblemError
-from chexpert.evaluation import Judged, check_apart, choose_operating_points, evaluate
+from chexpert.errors import UserError
+from chexpert.evaluation import LabeledScores, check_apart, choose_operating_points, evaluate
 
 NAMES = ["Edema", "Fracture"]
 
 
-def make_judged(n=200, seed=0, *, scale=1.0, **groups):
+def make_labeled(n=200, seed=0, *, scale=1.0, **groups):
     rng = np.random.default_rng(seed)
     labels = (rng.random((n, 2)) < [0.4, 0.2]).astype("float64")
     labels[rng.random((n, 2)) < 0.1] = math.nan
     scores = scale / (1 + np.exp(-rng.normal(size=(n, 2)) - np.nan_to_num(labels)))
     names = [f"s{row}" for row in range(n)]
-    return Judged(names, np.arange(n), NAMES, scores, labels, "study", "max", groups)
+    return LabeledScores(names, np.arange(n), NAMES, scores, labels, "study", "max", groups)
 
 
 @pytest.fixture(scope="module")
-def judged():
-    return make_judged()
+def labeled():
+    return make_labeled()
 
 
 @pytest.fixture(scope="module")
-def content(judged):
-    points = choose_operating_points(make_judged(seed=1))
-    return evaluate(judged, mean_over=NAMES, replicates=200, operating_points=points, chosen_on="dev")
+def content(labeled):
+    points = choose_operating_points(make_labeled(seed=1))
+    return evaluate(labeled, mean_over=NAMES, replicates=200, operating_points=points, chosen_on="dev")
 
 
 @pytest.mark.parametrize("c", [0, 1])
-def test_figures_equal_those_of_scikit_learn(judged, content, c):
-    known = np.isfinite(judged.labels[:, c])
-    labels, scores, name = judged.labels[known, c], judged.scores[known, c], NAMES[c]
+def test_metrics_equal_those_of_scikit_learn(labeled, content, c):
+    known = np.isfinite(labeled.labels[:, c])
+    labels, scores, name = labeled.labels[known, c], labeled.scores[known, c], NAMES[c]
     auroc = content["auroc"][name]
     assert auroc["value"] == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
     assert (auroc["positives"], auroc["negatives"]) == (labels.sum(), (1 - labels).sum())
@@ -48,7 +48,7 @@ def test_figures_equal_those_of_scikit_learn(judged, content, c):
         assert point["specificity"]["value"] == pytest.approx(tn / (tn + fp))
 
 
-def test_every_interval_holds_its_figure(content):
+def test_every_interval_holds_its_metric(content):
     def walk(node):
         if isinstance(node, dict):
             if "ci_low" in node:
@@ -59,10 +59,10 @@ def test_every_interval_holds_its_figure(content):
     walk({key: content[key] for key in ("auroc", "auroc_mean", "auprc", "operating_points")})
 
 
-def test_the_mean_is_over_the_defined_of_those_asked_for(judged):
-    labels = judged.labels.copy()
+def test_the_mean_is_over_the_defined_of_those_asked_for(labeled):
+    labels = labeled.labels.copy()
     labels[:, 1] = 0
-    absent = Judged(judged.names, judged.studies, NAMES, judged.scores, labels, "study", "max")
+    absent = LabeledScores(labeled.names, labeled.studies, NAMES, labeled.scores, labels, "study", "max")
     content = evaluate(absent, mean_over=[*NAMES, "Cardiomegaly"])
     assert content["auroc_mean"]["over"] == ["Edema"]
     assert content["auroc_mean"]["value"] == content["auroc"]["Edema"]["value"]
@@ -72,50 +72,50 @@ def test_the_mean_is_over_the_defined_of_those_asked_for(judged):
 
 
 def test_bootstrap_and_delong_agree_on_single_studies():
-    auroc = evaluate(make_judged(1000), replicates=2000)["auroc"]["Edema"]
+    auroc = evaluate(make_labeled(1000), replicates=2000)["auroc"]["Edema"]
     assert auroc["ci_low"] == pytest.approx(auroc["delong_low"], abs=0.004)
     assert auroc["ci_high"] == pytest.approx(auroc["delong_high"], abs=0.004)
 
 
-def test_studies_are_drawn_not_views():
-    views = make_judged(400)
-    studies = Judged(views.names, np.arange(400) // 20, NAMES, views.scores, views.labels, "image", "max")
-    told = [evaluate(one)["auroc"]["Edema"] for one in (views, studies)]
-    assert told[0]["value"] == told[1]["value"]
-    assert told[0]["ci_low"] != told[1]["ci_low"]
+def test_studies_are_sampled_not_views():
+    views = make_labeled(400)
+    studies = LabeledScores(views.names, np.arange(400) // 20, NAMES, views.scores, views.labels, "image", "max")
+    aurocs = [evaluate(one)["auroc"]["Edema"] for one in (views, studies)]
+    assert aurocs[0]["value"] == aurocs[1]["value"]
+    assert aurocs[0]["ci_low"] != aurocs[1]["ci_low"]
     assert evaluate(studies)["studies"] == 20
 
 
 def test_scores_that_are_no_probabilities_rank_but_are_not_calibrated():
-    content = evaluate(make_judged(scale=3.0), replicates=10)
+    content = evaluate(make_labeled(scale=3.0), replicates=10)
     assert content["calibration"] is None
     assert content["not_probabilities"].startswith("scores from 0.")
-    assert content["auroc"]["Edema"]["value"] == evaluate(make_judged(), replicates=10)["auroc"]["Edema"]["value"]
+    assert content["auroc"]["Edema"]["value"] == evaluate(make_labeled(), replicates=10)["auroc"]["Edema"]["value"]
 
 
-def test_no_sensitivity_without_thresholds_from_elsewhere(judged):
-    assert evaluate(judged, replicates=10)["operating_points"] is None
+def test_no_sensitivity_without_thresholds_from_elsewhere(labeled):
+    assert evaluate(labeled, replicates=10)["operating_points"] is None
 
 
-def test_thresholds_may_not_be_chosen_on_the_reported_studies(judged):
-    with pytest.raises(ProblemError, match="200 of the studies"):
-        check_apart(judged, judged)
+def test_thresholds_may_not_be_chosen_on_the_reported_studies(labeled):
+    with pytest.raises(UserError, match="200 of the studies"):
+        check_apart(labeled, labeled)
 
 
-def test_groups_are_judged_apart_and_the_largest_gap_is_named():
+def test_groups_are_evaluated_apart_and_the_largest_gap_is_named():
     sex = ["Female", "Male", "", "Female"] * 100
-    judged = make_judged(400, sex=sex)
-    found = evaluate(judged, mean_over=NAMES, group_by=["sex"], replicates=100)["groups"]["sex"]
+    labeled = make_labeled(400, sex=sex)
+    found = evaluate(labeled, mean_over=NAMES, group_by=["sex"], replicates=100)["groups"]["sex"]
     assert {part: own["n"] for part, own in found["rows"].items()} == {"Female": 200, "Male": 100}
     assert found["unknown"] == 100
     values = {}
     for part in ("Female", "Male"):
         for c, name in enumerate(NAMES):
-            known = (np.array(sex) == part) & np.isfinite(judged.labels[:, c])
-            values[name, part] = roc_auc_score(judged.labels[known, c], judged.scores[known, c])
+            known = (np.array(sex) == part) & np.isfinite(labeled.labels[:, c])
+            values[name, part] = roc_auc_score(labeled.labels[known, c], labeled.scores[known, c])
             own = found["rows"][part]
             assert own["auroc"][name]["value"] == pytest.approx(values[name, part], abs=1e-12)
-            assert own["prevalence"][name]["value"] == pytest.approx(judged.labels[known, c].mean())
+            assert own["prevalence"][name]["value"] == pytest.approx(labeled.labels[known, c].mean())
     gaps = {name: values[name, "Female"] - values[name, "Male"] for name in NAMES}
     largest = max(gaps, key=lambda name: abs(gaps[name]))
     gap = found["largest_gap"]
@@ -125,30 +125,30 @@ def test_groups_are_judged_apart_and_the_largest_gap_is_named():
 
 
 def test_a_small_part_is_marked_and_no_gap_is_read_from_it():
-    judged = make_judged(100, ward=["A"] * 95 + ["B"] * 5)
-    found = evaluate(judged, mean_over=NAMES, group_by=["ward"], replicates=10)["groups"]["ward"]
+    labeled = make_labeled(100, ward=["A"] * 95 + ["B"] * 5)
+    found = evaluate(labeled, mean_over=NAMES, group_by=["ward"], replicates=10)["groups"]["ward"]
     assert found["rows"]["B"]["small"]
     assert found["rows"]["B"]["auroc"]["Fracture"]["small"]
     assert found["largest_gap"] is None
 
 
-def test_a_group_that_nobody_knows_is_told(judged):
-    with pytest.raises(ProblemError, match="nothing is known of 'sex'"):
-        evaluate(judged, group_by=["sex"])
+def test_a_group_that_nobody_knows_is_reported(labeled):
+    with pytest.raises(UserError, match="nothing is known of 'sex'"):
+        evaluate(labeled, group_by=["sex"])
 
 
-def test_the_same_seed_gives_the_same_figures(judged):
-    one, other, third = (evaluate(judged, replicates=50, seed=seed)["auroc"] for seed in (1, 1, 2))
+def test_the_same_seed_gives_the_same_metrics(labeled):
+    one, other, third = (evaluate(labeled, replicates=50, seed=seed)["auroc"] for seed in (1, 1, 2))
     assert one == other != third
 
 
-def test_a_perfect_figure_of_few_rows_claims_no_certainty():
+def test_a_perfect_value_of_few_rows_claims_no_certainty():
     labels = np.array([[1.0], [1.0], [1.0], [0.0], [0.0], [0.0], [0.0]])
-    judged = Judged(list("abcdefg"), np.arange(7), ["Edema"], labels / 2, labels, "study", "max")
-    content = evaluate(judged, mean_over=["Edema"], replicates=50, operating_points={"Edema": {"youden": 0.25}})
+    labeled = LabeledScores(list("abcdefg"), np.arange(7), ["Edema"], labels / 2, labels, "study", "max")
+    content = evaluate(labeled, mean_over=["Edema"], replicates=50, operating_points={"Edema": {"youden": 0.25}})
     lowest = 0.025 ** (1 / 3)  # three positives, all in order
-    for figure in (content["auroc"]["Edema"], content["auroc_mean"]):
-        assert (figure["value"], figure["ci_low"], figure["ci_high"]) == (1, pytest.approx(lowest), 1)
+    for metric in (content["auroc"]["Edema"], content["auroc_mean"]):
+        assert (metric["value"], metric["ci_low"], metric["ci_high"]) == (1, pytest.approx(lowest), 1)
     point = content["operating_points"]["Edema"]["youden"]
     assert point["sensitivity"]["ci_low"] == pytest.approx(lowest)
     assert point["specificity"]["ci_low"] == pytest.approx(0.025 ** (1 / 4))
@@ -158,13 +158,13 @@ def test_the_calibration_error_lies_in_its_interval_also_where_scores_are_calibr
     for seed in range(20):
         rng = np.random.default_rng(seed)
         scores = rng.random((235, 1))
-        judged = Judged([f"s{n}" for n in range(235)], np.arange(235), ["Edema"], scores,
+        labeled = LabeledScores([f"s{n}" for n in range(235)], np.arange(235), ["Edema"], scores,
                         (rng.random((235, 1)) < scores).astype(float), "study", "max")  # fmt: skip
-        ece = evaluate(judged, replicates=200)["calibration"]["Edema"]["ece"]
+        ece = evaluate(labeled, replicates=200)["calibration"]["Edema"]["ece"]
         assert ece["ci_low"] <= ece["value"] <= ece["ci_high"]
 
 
 def test_an_observation_counts_once_in_the_mean():
     from chexpert.evaluation.evaluate import find_names
 
-    assert find_names(["Edema", "edema"], make_judged(), asked=True) == ["Edema"]
+    assert find_names(["Edema", "edema"], make_labeled(), asked=True) == ["Edema"]

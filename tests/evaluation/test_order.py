@@ -1,4 +1,4 @@
-"""The same rows in another order give the same figures and intervals, to the last digit."""
+"""The same rows in another order give the same metrics and intervals, to the last digit."""
 
 import json
 from pathlib import Path
@@ -29,14 +29,14 @@ def orders(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     labels = np.repeat((rng.random((30, 2)) < 0.4).astype(int), 2, axis=0)
     sexes = np.repeat(rng.choice(["Male", "Female"], 30), 2)
-    told = [[*own, sex] for own, sex in zip(labels.tolist(), sexes, strict=True)]
+    rows = [[*own, sex] for own, sex in zip(labels.tolist(), sexes, strict=True)]
     models = [(0.4 * labels + 0.6 * rng.random((60, 2))).tolist() for _ in range(2)]
     folders = []
     for name, order in (("plain", range(60)), ("shuffled", rng.permutation(60)), ("reversed", range(59, -1, -1))):
         folder = tmp_path / name
         for number, model in enumerate(models):
             write(folder / f"{number}.csv", VIEWS, NAMES, model, order)
-        write(folder / "labels.csv", VIEWS, [*NAMES, "Sex"], told, np.roll(order, 7))
+        write(folder / "labels.csv", VIEWS, [*NAMES, "Sex"], rows, np.roll(order, 7))
         folders.append(folder)
     return folders
 
@@ -67,8 +67,8 @@ def test_an_average_does_not_depend_on_the_order_of_rows(orders, how):
     found = []
     for folder in orders:
         members = [read_predictions(folder / "0.csv"), read_predictions(orders[0] / "1.csv")]
-        told = average(dict.fromkeys(NAMES, members), how)
-        found.append(dict(zip(told.names, zip(*told.columns.values(), strict=True), strict=True)))
+        averaged = average(dict.fromkeys(NAMES, members), how)
+        found.append(dict(zip(averaged.names, zip(*averaged.columns.values(), strict=True), strict=True)))
     assert found[0] == found[1] == found[2]
 
 
@@ -82,5 +82,5 @@ def test_scores_of_masks_do_not_depend_on_the_order_of_views():
 
 
 def test_rows_are_counted_through_as_chexpert_lists_them(orders):
-    """Its own files are in this order already: their figures stay as they were."""
+    """Its own files are in this order already: their metrics stay as they were."""
     assert read_predictions(orders[1] / "0.csv").in_order().names == VIEWS

@@ -1,12 +1,12 @@
-"""Files of predictions and labels: joined by name in any order and spelling; what is wrong is told with its line."""
+"""Files of predictions and labels: joined by name in any order and spelling; each error names its line."""
 
 import re
 
 import numpy as np
 import pytest
 
-from chexpert.errors import ProblemError
-from chexpert.evaluation import read_judged, read_labels, read_predictions
+from chexpert.errors import UserError
+from chexpert.evaluation import read_labeled_scores, read_labels, read_predictions
 
 PREDICTIONS = """Path,Edema,Cardiomegaly
 CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg,0.5,0.1
@@ -33,39 +33,39 @@ def files(tmp_path):
 
 
 def test_views_are_joined_with_the_labels_of_their_studies(files):
-    judged = read_judged(*files())
-    assert judged.names == ["CheXpert-v1.0/valid/patient64541/study1", "CheXpert-v1.0/valid/patient64542/study1"]
-    assert judged.observations == ["Edema", "Cardiomegaly"]
-    assert judged.scores.tolist() == [[0.5, 0.75], [0.125, 0.2]]  # the maximum over views
-    assert np.nan_to_num(judged.labels, nan=-9).tolist() == [[1, 0], [-9, 1]]
+    labeled = read_labeled_scores(*files())
+    assert labeled.names == ["CheXpert-v1.0/valid/patient64541/study1", "CheXpert-v1.0/valid/patient64542/study1"]
+    assert labeled.observations == ["Edema", "Cardiomegaly"]
+    assert labeled.scores.tolist() == [[0.5, 0.75], [0.125, 0.2]]  # the maximum over views
+    assert np.nan_to_num(labeled.labels, nan=-9).tolist() == [[1, 0], [-9, 1]]
 
 
 def test_the_mean_over_views_is_another_score(files):
-    assert read_judged(*files(), views="mean").scores[0].tolist() == pytest.approx([0.375, 0.425])
+    assert read_labeled_scores(*files(), views="mean").scores[0].tolist() == pytest.approx([0.375, 0.425])
 
 
-def test_what_one_side_lacks_is_left_out_and_told(files):
-    judged = read_judged(*files())
-    assert judged.left_out == {"predictions": [], "labels": ["valid/patient64543/study1"]}
-    assert judged.not_judged == {"predictions": [], "labels": ["Fracture"]}
+def test_what_one_side_lacks_is_left_out_and_reported(files):
+    labeled = read_labeled_scores(*files())
+    assert labeled.left_out == {"predictions": [], "labels": ["valid/patient64543/study1"]}
+    assert labeled.not_evaluated == {"predictions": [], "labels": ["Fracture"]}
 
 
 def test_any_order_of_rows_and_columns_gives_the_same(files):
     header, *rows = PREDICTIONS.splitlines()
     turned = "\n".join(",".join([cells[0], *cells[:0:-1]]) for cells in (r.split(",") for r in [header, *rows[::-1]]))
-    one, other = read_judged(*files()), read_judged(*files(turned))
+    one, other = read_labeled_scores(*files()), read_labeled_scores(*files(turned))
     assert other.names == one.names
     assert other.scores[:, ::-1].tolist() == one.scores.tolist()
 
 
-def test_views_are_judged_singly_with_studies_to_draw(files):
+def test_views_are_evaluated_singly_with_studies_to_sample(files):
     labels = """Path,Edema
 small/valid/patient64541/study1/view1_frontal.jpg,1
 small/valid/patient64541/study1/view2_lateral.jpg,1
 small/valid/patient64542/study1/view1_frontal.jpg,0
 """
-    judged = read_judged(*files(labels=labels), level="image")
-    assert (len(judged.names), judged.studies.tolist()) == (3, [0, 0, 1])
+    labeled = read_labeled_scores(*files(labels=labels), level="image")
+    assert (len(labeled.names), labeled.studies.tolist()) == (3, [0, 0, 1])
 
 
 @pytest.mark.parametrize("spelling", ["pleural_effusion", "Pleural Effusion", "Effusion", "PLEURAL EFFUSION"])
@@ -80,7 +80,7 @@ def test_scores_of_any_scale_and_a_column_of_row_numbers_are_read(files):
 
 
 def test_blanks_around_a_name_do_not_matter(files):
-    assert read_judged(*files("Study,Edema\n a ,0.5\nb,0.7\n", "Study,Edema\na,1\n b,0\n")).names == ["a", "b"]
+    assert read_labeled_scores(*files("Study,Edema\n a ,0.5\nb,0.7\n", "Study,Edema\na,1\n b,0\n")).names == ["a", "b"]
 
 
 def test_circumstances_become_groups(files):
@@ -100,7 +100,7 @@ b/view1_frontal.jpg,Unknown,0,Lateral,,0,0,B
 
 def test_groups_go_by_name_whatever_their_case_and_may_not_stand_twice(files):
     assert read_labels(files(labels="Study,age,SEX,Edema\na,33,F,1\n")[1]).groups == {"age": ["under 40"], "sex": ["F"]}
-    with pytest.raises(ProblemError, match="two columns for the group 'site'"):
+    with pytest.raises(UserError, match="two columns for the group 'site'"):
         read_labels(files(labels="Study,Site,site,Edema\na,x,y,1\n")[1])
 
 
@@ -110,7 +110,7 @@ v/patient1/study1/view1_frontal.jpg,Frontal,AP,1
 v/patient1/study1/view2_lateral.jpg,Lateral,,1
 """
     predictions = "Path,Edema\nv/patient1/study1/view1_frontal.jpg,1\nv/patient1/study1/view2_lateral.jpg,0\n"
-    assert read_judged(*files(predictions, labels)).groups == {"view": ["mixed"], "ap_pa": ["AP"]}
+    assert read_labeled_scores(*files(predictions, labels)).groups == {"view": ["mixed"], "ap_pa": ["AP"]}
 
 
 P1 = "Study,Edema\na,0.5\nb,0.7\n"
@@ -118,7 +118,7 @@ L1 = "Study,Edema\na,1\nb,0\n"
 
 
 @pytest.mark.parametrize(
-    ("predictions", "labels", "what", "where"),
+    ("predictions", "labels", "message", "where"),
     [
         ("", L1, "the file is empty", "p.csv"),
         ("Study,Edema\n", L1, "no row", "p.csv"),
@@ -132,8 +132,8 @@ L1 = "Study,Edema\na,1\nb,0\n"
         ("Study,Edema\na,nan\n", L1, "not a finite number: 'nan'", "p.csv, line 2, column Edema"),
         ("Study,Edema\na,inf\n", L1, "not a finite number: 'inf'", "p.csv, line 2, column Edema"),
         ("Study,Edema\na,\n", L1, "not a finite number: ''", "p.csv, line 2, column Edema"),
-        (P1, "Study,Edema\na,2\nb,0\n", "not a label to judge by: '2'", "l.csv, line 2, column Edema"),
-        (P1, "Study,Edema\na,1\nb,-1.0\n", "not a label to judge by: '-1.0'", "l.csv, line 3, column Edema"),
+        (P1, "Study,Edema\na,2\nb,0\n", "not a label to evaluate by: '2'", "l.csv, line 2, column Edema"),
+        (P1, "Study,Edema\na,1\nb,-1.0\n", "not a label to evaluate by: '-1.0'", "l.csv, line 3, column Edema"),
         ("Study,Edema,edema_prob\na,0.5,0.5\n", L1, "unknown observation: 'edema_prob'", "p.csv, line 1"),
         ("Study,Edma\na,0.5\n", L1, "unknown observation: 'Edma'", "p.csv, line 1"),
         ("Study,Edema,edema\na,1,1\n", L1, "are both Edema", "p.csv, line 1"),
@@ -145,41 +145,41 @@ L1 = "Study,Edema\na,1\nb,0\n"
         ("Study\na\n", L1, "no observation", "p.csv, line 1"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(files, predictions, labels, what, where):
-    with pytest.raises(ProblemError) as told:
-        read_judged(*files(predictions, labels))
-    assert what in told.value.what
-    assert re.search(where, told.value.where)
-    assert told.value.mend
+def test_what_is_wrong_is_reported_with_its_place(files, predictions, labels, message, where):
+    with pytest.raises(UserError) as error:
+        read_labeled_scores(*files(predictions, labels))
+    assert message in error.value.message
+    assert re.search(where, error.value.where)
+    assert error.value.hint
 
 
-def test_studies_cannot_be_judged_as_views(files):
-    with pytest.raises(ProblemError, match="single views"):
-        read_judged(*files(P1, L1), level="image")
+def test_studies_cannot_be_evaluated_as_views(files):
+    with pytest.raises(UserError, match="single views"):
+        read_labeled_scores(*files(P1, L1), level="image")
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(ProblemError, match="cannot be read"):
+def test_a_file_that_is_not_there_is_reported(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
         read_predictions(tmp_path / "none.csv")
 
 
 def test_views_of_a_study_with_different_labels_are_refused(files):
     labels = "Path,Edema\nstudy1/1.jpg,1\nstudy1/2.jpg,0\n"
-    with pytest.raises(ProblemError, match="different labels"):
-        read_judged(*files("Path,Edema\nstudy1/1.jpg,1\nstudy1/2.jpg,0\n", labels))
+    with pytest.raises(UserError, match="different labels"):
+        read_labeled_scores(*files("Path,Edema\nstudy1/1.jpg,1\nstudy1/2.jpg,0\n", labels))
 
 
-def test_a_folder_of_films_is_no_study(files):
+def test_a_folder_of_images_is_no_study(files):
     rows = "Path,Edema\n" + "".join(f"images/{number}.png,{number % 2}\n" for number in range(6))
     for level in ("image", "study"):
-        assert read_judged(*files(rows, rows), level=level).studies.tolist() == list(range(6))
+        assert read_labeled_scores(*files(rows, rows), level=level).studies.tolist() == list(range(6))
 
 
 def test_views_of_a_study_may_be_spelled_as_of_two_copies(files):
     rows = "Path,Edema\nCheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg,0.9\n"
-    judged = read_judged(*files(rows + "CheXpert-v1.0/valid/patient1/study1/view2_lateral.jpg,0.2\n",
+    labeled = read_labeled_scores(*files(rows + "CheXpert-v1.0/valid/patient1/study1/view2_lateral.jpg,0.2\n",
                                 "Study,Edema\nvalid/patient1/study1/,1\n"))  # fmt: skip
-    assert judged.scores.tolist() == [[0.9]]
+    assert labeled.scores.tolist() == [[0.9]]
 
 
 def respell(text, mark=""):
@@ -189,9 +189,9 @@ def respell(text, mark=""):
 
 
 def test_harmless_spellings_of_both_files_give_the_same(files, capsys):
-    one = read_judged(*files())
+    one = read_labeled_scores(*files())
     labels = respell(LABELS).replace('""', '"nan"').replace("valid/", "D:\\data\\valid\\")
-    other = read_judged(*files(respell(PREDICTIONS, "\ufeff"), labels))
+    other = read_labeled_scores(*files(respell(PREDICTIONS, "\ufeff"), labels))
     assert np.array_equal(other.scores, one.scores)
     assert np.array_equal(other.labels, one.labels, equal_nan=True)
     assert "1 other columns passed over: 'x'" in capsys.readouterr().err
@@ -200,11 +200,11 @@ def test_harmless_spellings_of_both_files_give_the_same(files, capsys):
 def test_a_view_is_the_same_whatever_its_ending(files):
     rows = "Path,Edema\nvalid/patient1/study1/view1_frontal.png,1\nvalid/patient2/study1/view1_frontal.JPEG,0\n"
     names = rows.replace(".png", ".jpg").replace(".JPEG", ".jpg")
-    assert read_judged(*files(rows, names), level="image").scores.tolist() == [[1], [0]]
+    assert read_labeled_scores(*files(rows, names), level="image").scores.tolist() == [[1], [0]]
 
 
 def test_mimics_studies_are_joined_by_number(files):
     labels = "subject_id,study_id,Edema\n10000032,50414267,1.0\n10000032,53189527.0,\n"
     predictions = "Path,Edema\nfiles/p10/p10000032/s50414267/a.jpg,0.5\nfiles/p10/p10000032/s50414267/b.jpg,0.7\n"
-    judged = read_judged(*files(predictions, labels))
-    assert (judged.scores.tolist(), judged.labels.tolist(), judged.groups) == ([[0.7]], [[1]], {})
+    labeled = read_labeled_scores(*files(predictions, labels))
+    assert (labeled.scores.tolist(), labeled.labels.tolist(), labeled.groups) == ([[0.7]], [[1]], {})

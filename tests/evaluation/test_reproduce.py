@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from chexpert.config import compose_recipe
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation import reproduce
 from chexpert.observations import COMPETITION
 from chexpert.report import describe_reproduction
@@ -38,8 +38,8 @@ def make(folder, recipe=RECIPE, *, value=0.82, data=None, metrics=None, state="f
     counts = {"train": {"images": train, "studies": 187_625}, "valid": {"images": 202, "studies": 200}}
     views = config["data"].get("views", "frontal")
     run_files.write_json(folder / run_files.DATA, {"views": views, "splits": counts | (data or {})})
-    told = {"valid": {"labels": "valid.csv"}, "epoch_chosen_on": "valid"} | (metrics or {})
-    run_files.write_json(folder / run_files.METRICS, told)
+    content = {"valid": {"labels": "valid.csv"}, "epoch_chosen_on": "valid"} | (metrics or {})
+    run_files.write_json(folder / run_files.METRICS, content)
     run_files.write_json(folder / run_files.STATE, {"state": state})
     run_files.write_json(run_files.evaluation(folder, "valid"), make_evaluation(value, **evaluation))
     return folder
@@ -60,22 +60,22 @@ def put(path, value):
 @pytest.mark.parametrize(
     ("value", "word"), [(0.78, "within"), (0.84, "within"), (0.841, "outside"), (0.77, "outside"), (0.95, "outside")]
 )
-def test_a_figure_is_held_against_expected_and_tolerance(value, word, tmp_path):
+def test_a_value_is_held_against_expected_and_tolerance(value, word, tmp_path):
     found = reproduce(RECIPE, make(tmp_path / "run", value=value))
     assert (found.word, found.reasons) == (word, ())
-    assert found.figure["value"] == value
+    assert found.measured["value"] == value
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("name", "mine"), ("seed", 7), ("labels.seed", 7), ("data.workers", 9), ("data.cache", "/tmp/films"),
+        ("name", "mine"), ("seed", 7), ("labels.seed", 7), ("data.workers", 9), ("data.cache", "/tmp/images"),
         ("trainer.devices", 8), ("trainer.strategy", "ddp"), ("trainer.accelerator", "gpu"), ("explainer", {}),
         ("explain.count", 9), ("keep", 3), ("calibration", None), ("data.test", True), ("compile", True),
         ("trainer.precision", "32-true"), ("optimizer.lr", "1e-4"), ("optimizer.lr", 0.0001),
     ],
 )  # fmt: skip
-def test_what_cannot_change_the_figure_may_differ(key, value, tmp_path):
+def test_what_cannot_change_the_value_may_differ(key, value, tmp_path):
     assert reproduce(RECIPE, make(tmp_path / "run", change=put(key, value))).word == "within"
 
 
@@ -102,7 +102,7 @@ def test_what_can_change_it_is_listed_and_not_comparable(key, value, reason, tmp
     assert reason in found.reasons[0]
 
 
-def test_all_reasons_are_told_at_once(tmp_path):
+def test_all_reasons_are_reported_at_once(tmp_path):
     def change(config):
         config["optimizer"]["lr"] = 1
         config["seed"], config["data"]["size"] = 3, 320
@@ -127,13 +127,13 @@ def test_all_reasons_are_told_at_once(tmp_path):
         ({"over": COMPETITION[:4]}, "the mean is over Atelectasis"),
     ],
 )
-def test_other_data_or_another_yardstick_is_not_comparable(options, reason, tmp_path):
+def test_other_data_or_another_evaluation_setting_is_not_comparable(options, reason, tmp_path):
     found = reproduce(RECIPE, make(tmp_path / "run", **options))
     assert found.word == "not comparable"
     assert reason in " ".join(found.reasons)
 
 
-def test_the_one_film_that_some_copies_lack_does_no_harm_and_held_out_ones_count(tmp_path):
+def test_the_one_image_that_some_copies_lack_does_no_harm_and_held_out_ones_count(tmp_path):
     assert reproduce(RECIPE, make(tmp_path / "a", data={"train": {"images": 191_026}})).word == "within"
     parts = {"train": {"images": 150_000}, "dev": {"images": 41_027}}
     assert reproduce(RECIPE, make(tmp_path / "b", data=parts)).word == "within"
@@ -158,13 +158,13 @@ def test_a_stage_wants_a_run_of_the_stage_before(tmp_path):
     assert "not there to be compared" in " ".join(reproduce(second, gone, find_recipe=find).reasons)
 
 
-def test_a_stage_without_a_published_figure_is_never_comparable(tmp_path):
+def test_a_stage_without_a_published_value_is_never_comparable(tmp_path):
     recipe = compose_recipe(CONF, "pham_stage1")
     found = reproduce(recipe, make(tmp_path / "run", recipe))
     assert found.reasons == ("nothing is published after this stage alone",)
 
 
-def test_a_figure_of_many_checkpoints_wants_the_evaluation_of_their_ensemble(tmp_path):
+def test_a_value_of_many_checkpoints_wants_the_evaluation_of_their_ensemble(tmp_path):
     run = make(tmp_path / "run", IRVIN, level="study", n=200)
     assert "30 checkpoints" in " ".join(reproduce(IRVIN, run).reasons)
     run_files.write_json(tmp_path / "ensemble.json", make_evaluation(0.9, "study", 200))
@@ -173,18 +173,18 @@ def test_a_figure_of_many_checkpoints_wants_the_evaluation_of_their_ensemble(tmp
     assert "199 studies" in " ".join(reproduce(IRVIN, run, tmp_path / "part.json").reasons)
 
 
-def test_without_figures_or_a_run_it_says_so(tmp_path):
+def test_without_metrics_or_a_run_it_says_so(tmp_path):
     run = make(tmp_path / "run")
     run_files.evaluation(run, "valid").unlink()
     assert "run scripts/evaluate.py" in " ".join(reproduce(RECIPE, run).reasons)
-    with pytest.raises(ProblemError, match="the config cannot be read"):
+    with pytest.raises(UserError, match="the config cannot be read"):
         reproduce(RECIPE, tmp_path / "nothing")
     (run / run_files.METRICS).write_text("{")
-    with pytest.raises(ProblemError, match="damaged"):
+    with pytest.raises(UserError, match="damaged"):
         reproduce(RECIPE, run)
 
 
-def test_the_text_names_both_figures_and_whether_the_interval_holds_the_expected(tmp_path):
+def test_the_text_names_both_values_and_whether_the_interval_holds_the_expected(tmp_path):
     text = describe_reproduction("densenet121_original", reproduce(RECIPE, make(tmp_path / "a", value=0.9)))
     assert "expected:  mean AUROC 0.81 +- 0.03 (valid split, labels of valid.csv, single views)" in text
     assert "measured:  mean AUROC 0.9000 [0.8700, 0.9200]" in text

@@ -14,7 +14,7 @@ from chexpert.explain.view import View
 
 @pytest.fixture
 def make_view() -> Callable[..., View]:
-    """A film of noise of any size, as a model of 16 x 16 pixels sees it."""
+    """An image of noise of any size, as a model of 16 x 16 pixels sees it."""
 
     def make(
         shape: tuple[int, int] = (40, 32),
@@ -22,10 +22,10 @@ def make_view() -> Callable[..., View]:
         path: str = "CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg",
         **known: Mapping,
     ) -> View:
-        film = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+        original = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         preprocessing = Preprocessing(16, fit)
         return View(
-            path, torch.from_numpy(preprocessing.apply(film))[None], film, preprocessing.matrix(*shape), **known
+            path, torch.from_numpy(preprocessing.apply(original))[None], original, preprocessing.matrix(*shape), **known
         )
 
     return make

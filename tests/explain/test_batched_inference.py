@@ -2,7 +2,7 @@ import pytest
 import torch
 from helpers.known_answers import Weighted, make_weights
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain import batched_inference as probing
 from chexpert.explain.batched_inference import Probe, estimate_seconds
 from chexpert.models import Backbone, Single
@@ -11,12 +11,12 @@ LIKE = torch.zeros(1, 8, 8, dtype=torch.uint8)
 
 
 def write(start: int, buffer: torch.Tensor) -> None:
-    """Film number i is all of gray i."""
+    """Image number i is all of gray i."""
     buffer[:] = torch.arange(start, start + len(buffer)).view(-1, 1, 1, 1)
 
 
 class Crowded(Weighted):
-    """Has memory for a few films only."""
+    """Has memory for a few images only."""
 
     def __init__(self, most: int) -> None:
         super().__init__(make_weights(8, 1))
@@ -51,7 +51,7 @@ def test_one_buffer_is_reused():
 
 
 def test_chunks_follow_from_the_memory_that_one_film_needs():
-    model = Weighted(make_weights(8, 1))  # 256 bytes a film as float, as much again in the division
+    model = Weighted(make_weights(8, 1))  # 256 bytes an image as float, as much again in the division
     Probe(memory=5 * 512 / 2**20)(model, 20, write, LIKE)
     first, *chunks = model.seen
     assert first == 1
@@ -70,11 +70,11 @@ def test_chunks_are_halved_where_memory_runs_out_and_no_film_is_lost(capsys):
     expected = torch.arange(20)[:, None] / 255 * model.weights.detach().sum((1, 2))
     assert (logits - expected).abs().max() < 1e-5
     assert set(model.seen) == {2}
-    assert "out of memory, going on with 8 films a pass" in capsys.readouterr().err
+    assert "out of memory, continuing with 8 images a pass" in capsys.readouterr().err
 
 
 def test_no_memory_for_a_single_film_is_told():
-    with pytest.raises(ProblemError, match="no memory for one film"):
+    with pytest.raises(UserError, match="no memory for one image"):
         Probe(batch_size=4, title="lime")(Crowded(most=0), 4, write, LIKE)
 
 
@@ -97,7 +97,7 @@ def test_the_estimate_is_the_time_of_one_chunk_times_their_number(monkeypatch):
     clock = iter([10.0, 14.0])
     monkeypatch.setattr(probing.time, "perf_counter", lambda: next(clock))
     model = Weighted(make_weights(8, 1))
-    assert estimate_seconds(model, LIKE, 160) == pytest.approx(40)  # 4 seconds for 16 films
+    assert estimate_seconds(model, LIKE, 160) == pytest.approx(40)  # 4 seconds for 16 images
     assert model.seen == [1, 16, 16]
 
 

@@ -1,24 +1,24 @@
-"""What is left for the report: the film, and where the finding was outlined."""
+"""What is left for the report: the image, and where the finding was outlined."""
 
 import numpy as np
 import torch
 from PIL import Image
 
-from chexpert.explain.export import leave_film, trace_outline
+from chexpert.explain.export import export_image, trace_outline
 from chexpert.explain.plots.canvas import Canvas
 from chexpert.explain.view import View
 from chexpert.runs import files as run_files
 
 
 def make_canvas(height: int, width: int) -> Canvas:
-    film = np.tile(np.linspace(0, 255, width).astype("uint8"), (height, 1))
-    return Canvas.of(View("ward/film.png", torch.zeros(1, 8, 8, dtype=torch.uint8), film, np.eye(3)))
+    original = np.tile(np.linspace(0, 255, width).astype("uint8"), (height, 1))
+    return Canvas.of(View("ward/film.png", torch.zeros(1, 8, 8, dtype=torch.uint8), original, np.eye(3)))
 
 
 def test_the_film_is_left_gray_at_the_size_of_a_picture_without_metadata(tmp_path):
-    leave_film(tmp_path, make_canvas(1024, 768))
-    path = run_files.film(tmp_path, "ward/film.png")
-    assert path.relative_to(tmp_path).as_posix() == "films/ward_film.jpg"
+    export_image(tmp_path, make_canvas(1024, 768))
+    path = run_files.image(tmp_path, "ward/film.png")
+    assert path.relative_to(tmp_path).as_posix() == "images/ward_film.jpg"
     with Image.open(path) as image:
         assert (image.mode, image.size) == ("L", (384, 512))
         assert set(image.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}

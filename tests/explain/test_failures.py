@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain import ExplainCallback, Failures, callback
 from chexpert.runs import files as run_files
 
@@ -19,7 +19,7 @@ def fail(failures, name, error, **options):
 def test_the_file_tells_all_and_the_terminal_one_line_with_the_mend(tmp_path):
     failures = Failures(tmp_path)
     fail(failures, "lime", ValueError("too few\nsuperpixels"))
-    fail(failures, "rise", ProblemError("no room", where="cuda:0", mend="explainer.rise.masks=100"))
+    fail(failures, "rise", UserError("no room", where="cuda:0", hint="explainer.rise.masks=100"))
     fail(failures, "rise", ValueError("what came of it"))
     failures.write()
     told = json.loads((tmp_path / run_files.FAILED).read_text())
@@ -27,12 +27,12 @@ def test_the_file_tells_all_and_the_terminal_one_line_with_the_mend(tmp_path):
     assert told["lime"]["traceback"].startswith("Traceback")
     assert "in fail\n" in told["lime"]["traceback"]
     rise = {key: value for key, value in told["rise"].items() if key != "traceback"}
-    assert rise == {"why": "no room", "where": "cuda:0", "mend": "explainer.rise.masks=100", "explainers": ["rise"]}
-    assert failures.tell(tmp_path)[:4] == [
+    assert rise == {"why": "no room", "where": "cuda:0", "hint": "explainer.rise.masks=100", "explainers": ["rise"]}
+    assert failures.format_lines(tmp_path)[:4] == [
         "warning: lime failed: ValueError: too few",
         "warning: rise failed: no room",
         "  where: cuda:0",
-        "  mend:  explainer.rise.masks=100",
+        "  hint:  explainer.rise.masks=100",
     ]
 
 
@@ -40,7 +40,7 @@ def test_the_file_tells_all_and_the_terminal_one_line_with_the_mend(tmp_path):
 def test_the_command_that_explains_again_is_one_for_any_folder(tmp_path, name):
     run, failures = tmp_path / name, Failures(tmp_path)
     fail(failures, "scoring", ValueError("none"), explainers=["lime", "rise"])
-    command = failures.tell(run)[-1].partition("again: ")[2]
+    command = failures.format_lines(run)[-1].partition("again: ")[2]
     arguments = ["--explainer", "lime", "rise", "--out", f"{run}/explanations-lime"]
     assert shlex.split(command) == ["python", "scripts/explain.py", str(run), *arguments]
 
@@ -52,7 +52,7 @@ def test_a_step_that_fails_is_noted_by_its_name_and_costs_no_explainer_its_maps(
     asked = []
     explaining = ExplainCallback(tmp_path, {"lime": None, "rise": None}, ["Edema"])
     explaining.rows, explaining.find = (), lambda data: ["view"]
-    explaining.judge = lambda model, left, *_: asked.append([*left])
+    explaining.evaluate = lambda model, left, *_: asked.append([*left])
     monkeypatch.setattr(callback, "TensorBoardLogger", SimpleNamespace)
     for name in ("explain_views", "find_masks", "show_sheets", "show_quality"):
         monkeypatch.setattr(callback, name, lambda *_, name=name, **__: 1 / 0 if name == broken else {})

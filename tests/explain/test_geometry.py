@@ -10,38 +10,38 @@ SHAPES = [(390, 320), (320, 390), (97, 131)]
 
 
 def ramp(height: int, width: int) -> np.ndarray:
-    """0 to 1 along x, 0 to 2 along y, at pixel centres of a film."""
+    """0 to 1 along x, 0 to 2 along y, at pixel centers of an image."""
     y, x = np.mgrid[:height, :width]
     return (x / width + 2 * y / height).astype("float32")
 
 
-def show(film: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """What a linear film looks like to the model: its values at the points that the matrix says."""
+def show(original: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """What a linear image looks like to the model: its values at the points that the matrix says."""
     y, x = np.mgrid[:size, :size]
     back = np.linalg.inv(matrix)
     across, down = back[0, 0] * x + back[0, 2], back[1, 1] * y + back[1, 2]
-    return (across / film.shape[1] + 2 * down / film.shape[0]).astype("float32")
+    return (across / original.shape[1] + 2 * down / original.shape[0]).astype("float32")
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 def test_a_linear_ramp_comes_back_as_it_was_wherever_the_model_saw_it(shape, fit):
-    preprocessing, film = Preprocessing(64, fit), ramp(*shape)
+    preprocessing, original = Preprocessing(64, fit), ramp(*shape)
     matrix = preprocessing.matrix(*shape)
-    back = carry_back(show(film, matrix, 64), matrix, *shape)
+    back = carry_back(show(original, matrix, 64), matrix, *shape)
     y, x = (matrix[k, k] * np.arange(shape[1 - k]) + matrix[k, 2] for k in (1, 0))
-    inner = ((y >= 0) & (y <= 63))[:, None] & ((x >= 0) & (x <= 63))[None]  # beyond the outer pixel centres it is flat
+    inner = ((y >= 0) & (y <= 63))[:, None] & ((x >= 0) & (x <= 63))[None]  # beyond the outer pixel centers it is flat
     assert inner.mean() > 0.6
-    assert abs(back - film)[inner].max() < 1e-4
+    assert abs(back - original)[inner].max() < 1e-4
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 def test_a_single_pixel_comes_back_to_where_it_was(shape, fit):
     preprocessing, (row, column) = Preprocessing(64, fit), (shape[0] // 3, int(shape[1] / 1.7))
-    film = np.zeros(shape, dtype=np.uint8)
-    film[row - 6 : row + 7, column - 6 : column + 7] = 255  # wide enough to outlive being scaled down
-    back = carry_back(preprocessing.apply(film).astype("float32"), preprocessing.matrix(*shape), *shape)
+    original = np.zeros(shape, dtype=np.uint8)
+    original[row - 6 : row + 7, column - 6 : column + 7] = 255  # wide enough to outlive being scaled down
+    back = carry_back(preprocessing.apply(original).astype("float32"), preprocessing.matrix(*shape), *shape)
     y, x = np.mgrid[: shape[0], : shape[1]]
     assert (back * y).sum() / back.sum() == pytest.approx(row, abs=0.5)
     assert (back * x).sum() / back.sum() == pytest.approx(column, abs=0.5)

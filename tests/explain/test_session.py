@@ -11,17 +11,17 @@ from chexpert.explain.quality.scored_views import explain_batches
 from chexpert.explain.session import predict, stack
 from chexpert.metrics import find_maps
 from chexpert.models import Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Fracture", "Pneumonia"]
 
 
 class Gray(Model):
-    """Logits that are multiples of the film's mean gray; it counts its forward passes."""
+    """Logits that are multiples of the image's mean gray; it counts its forward passes."""
 
     def __init__(self) -> None:
-        super().__init__({}, Readout(3))
+        super().__init__({}, OutputHead(3))
         self.seen: list[int] = []
 
     def feature_maps(self, images):
@@ -33,7 +33,7 @@ class Gray(Model):
 
 
 class Signs:
-    """Says of output k that the whole film speaks for it with k - 1, and notes what it was asked."""
+    """Says of output k that the whole image speaks for it with k - 1, and notes what it was asked."""
 
     name = "signs"
 

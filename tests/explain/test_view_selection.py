@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chexpert.data import Preprocessing, ViewDataset
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain import choose_rows
 
 PATHS = [f"CheXpert-v1.0-small/valid/patient{k}/study1/view1_frontal.jpg" for k in range(20)]
@@ -35,7 +35,7 @@ def test_a_view_is_named_in_full_or_from_its_patient_on():
     assert choose_rows(make_dataset(0), paths, 4, seed=0) == [7, 3]
 
 
-@pytest.mark.parametrize(("path", "what"), [("patient99/view.jpg", "no val"), ("view1_frontal.jpg", "several val")])
-def test_a_view_that_is_not_there_or_not_the_only_one_is_told(path, what):
-    with pytest.raises(ProblemError, match=what):
+@pytest.mark.parametrize(("path", "message"), [("patient99/view.jpg", "no val"), ("view1_frontal.jpg", "several val")])
+def test_a_view_that_is_not_there_or_not_the_only_one_is_told(path, message):
+    with pytest.raises(UserError, match=message):
         choose_rows(make_dataset(0), [path], 4, seed=0)

@@ -1,5 +1,5 @@
 """Runs of the real command that are killed, starved and compared. The model is large enough that it is often being
-written; everything random in training is on, so that a run that goes on wrongly ends with other weights."""
+written; everything random in training is on, so that a run that resumes wrongly ends with other weights."""
 
 import hashlib
 import json
@@ -38,14 +38,14 @@ CHAOS = [
 ]
 
 
-def make_films(folder: Path) -> Path:
+def make_images(folder: Path) -> Path:
     return write_phantom(folder / "phantom", patients=40, valid=24, test=8, size=96, workers=1)
 
 
-def begin(films: Path, folder: Path, temporary: Path, *options: str, resume: bool = False) -> subprocess.Popen:
+def begin(images: Path, folder: Path, temporary: Path, *options: str, resume: bool = False) -> subprocess.Popen:
     """Starts the command; what it says lies beside its folder for temporary files."""
     temporary.mkdir(exist_ok=True)
-    new = [f"hydra.run.dir={folder}", f"data.root={films}", *CHAOS]
+    new = [f"hydra.run.dir={folder}", f"data.root={images}", *CHAOS]
     place = [*([f"resume={folder}"] if resume else new), *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(shorten(temporary))}
     with find_log(temporary).open("a") as log:
@@ -68,11 +68,11 @@ def finish(process: subprocess.Popen, temporary: Path, seconds: float = 600) -> 
     assert process.wait(seconds) == 0, find_log(temporary).read_text()[-3000:]
 
 
-def wait_for(what: Callable[[], object], process: subprocess.Popen, seconds: float = 120) -> bool:
+def wait_for(message: Callable[[], object], process: subprocess.Popen, seconds: float = 120) -> bool:
     """Whether this became true while the process lived."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and process.poll() is None:
-        if what():
+        if message():
             return True
         time.sleep(0.0005)
     return False
@@ -120,7 +120,7 @@ def find_unreadable(folder: Path) -> list[str]:
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """SHA-256 of everything that must be the same: weights, optimizer, figures, predictions, maps."""
+    """SHA-256 of everything that must be the same: weights, optimizer, metrics, predictions, maps."""
     found = {}
     for name in ("last", "best"):
         content = torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)

@@ -9,7 +9,7 @@ RAMP = np.linspace(0, 4095, 40 * 50).reshape(40, 50).astype(np.uint16)
 
 
 def make_dicom(path, pixels=RAMP, private=None, **tags):
-    """A film of 12 bits with these tags, and a private one."""
+    """An image of 12 bits with these tags, and a private one."""
     header = Dataset()
     header.file_meta = FileMetaDataset()
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

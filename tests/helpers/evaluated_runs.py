@@ -13,7 +13,7 @@ NOISE = RNG.normal(size=(120, 5))
 
 
 def make_scores(skill, seed=0):
-    """Scores that share most of their noise, as models of the same films do."""
+    """Scores that share most of their noise, as models of the same images do."""
     own = np.random.default_rng(seed).normal(size=LABELS.shape)
     return 1 / (1 + np.exp(-(skill * LABELS + 0.8 * NOISE + 0.6 * own)))
 

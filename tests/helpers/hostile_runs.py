@@ -31,9 +31,9 @@ NAMED = tuple(text for text in HOSTILE if not set(text) & set("\x00\udcff"))
 
 
 def make_hostile_run(folder: Path) -> Path:
-    """A run with hostile films, observations, explainers, settings, versions, labels and parts of groups."""
-    films = [f"{text}.jpg" for text in NAMED]
-    make_run(folder, films=films)
+    """A run with hostile images, observations, explainers, settings, versions, labels and parts of groups."""
+    images = [f"{text}.jpg" for text in NAMED]
+    make_run(folder, images=images)
     names = dict(zip(OBSERVATIONS, HOSTILE[:3], strict=True))
     for path in [folder / run_files.METRICS, *folder.glob("evaluation/*.json"), folder / run_files.CALIBRATION]:
         edit_json(path, lambda content: rename(content, names))
@@ -55,7 +55,7 @@ def make_hostile_run(folder: Path) -> Path:
     for explainer in explainers:
         observations = [text for text in NAMED if "/" not in text and len(text) < 90]
         for start in range(0, len(observations) - 1, 2):
-            write_explanations(folder / run_files.EXPLANATIONS, explainer, films[:2], observations[start:])
+            write_explanations(folder / run_files.EXPLANATIONS, explainer, images[:2], observations[start:])
     return folder
 
 

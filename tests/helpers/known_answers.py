@@ -5,7 +5,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from chexpert.models import Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 
 
 class Weighted(Model):
@@ -16,7 +16,7 @@ class Weighted(Model):
     """
 
     def __init__(self, weights: np.ndarray) -> None:
-        super().__init__({}, Readout(len(weights)))
+        super().__init__({}, OutputHead(len(weights)))
         self.weights = torch.nn.Parameter(torch.from_numpy(weights.astype("float32")))
         self.seen: list[int] = []
 

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from chexpert.data import Batch
 from chexpert.models import Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 from chexpert.training import MaskedBCE, MultilabelModule
 
 NAMES = ["Edema", "Fracture"]
@@ -24,19 +24,19 @@ def make_batch(images, targets=None, mask=None, name="view"):
     return Batch(images, targets, mask.bool(), [f"{name}{n}" for n in range(len(images))], [])
 
 
-def make_module(model=None, scheduler=None, card=None):
+def make_module(model=None, scheduler=None, metadata=None):
     model = model or Pixels()
     optimizer = partial(torch.optim.SGD, lr=1.0)
     scheduler = scheduler or partial(StepLR, step_size=1, gamma=0.5)
-    return MultilabelModule(model, NAMES, NAMES, MaskedBCE(), optimizer, scheduler, card or {})
+    return MultilabelModule(model, NAMES, NAMES, MaskedBCE(), optimizer, scheduler, metadata or {})
 
 
 class Pixels(Model):
-    """A linear layer on two pixels; its readout may put out three raw logits."""
+    """A linear layer on two pixels; its output head may put out three raw logits."""
 
-    def __init__(self, readout=None):
-        super().__init__({}, readout or Readout(2))
-        self.head = nn.Linear(2, self.readout.width)
+    def __init__(self, output_head=None):
+        super().__init__({}, output_head or OutputHead(2))
+        self.head = nn.Linear(2, self.output_head.width)
 
     def feature_maps(self, images):
         return {"x": images.flatten(1)}

@@ -45,21 +45,21 @@ def write_real_csv(root: Path, seed: int = 0) -> Path:
     path = root / "CheXpert-v1.0-small" / "train.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     header = ",".join(["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", *OBSERVATIONS])
-    path.write_text("\n".join([header, *draw_rows(np.random.default_rng(seed))]) + "\n")
+    path.write_text("\n".join([header, *sample_rows(np.random.default_rng(seed))]) + "\n")
     return path
 
 
-def draw_rows(rng: np.random.Generator) -> Iterator[str]:
+def sample_rows(rng: np.random.Generator) -> Iterator[str]:
     """The data lines, patients in order and the studies of each in none."""
-    kind, labels = draw_studies(rng)
-    patient, order = draw_owners(rng, kind)
+    kind, labels = sample_studies(rng)
+    patient, order = sample_owners(rng, kind)
     kind, labels = kind[order], labels[order]
     study = _number_within(patient)
     rows = rng.permutation(len(kind))
     rows = rows[np.argsort(patient[rows], kind="stable")]
     images = np.array([len(name) for name in KINDS])[kind]
-    sex, age = draw_sex(rng, patient, images), draw_age(rng, patient, images)
-    projection = iter(draw_projection(rng))
+    sex, age = sample_sex(rng, patient, images), sample_age(rng, patient, images)
+    projection = iter(sample_projection(rng))
     names, spelled = list(KINDS), SPELLING[labels].tolist()
     for i in rows:
         tail = ",".join(spelled[i])
@@ -69,13 +69,13 @@ def draw_rows(rng: np.random.Generator) -> Iterator[str]:
             yield f"CheXpert-v1.0-small/{place},{sex[i]},{age[i]},{word},{detail},{tail}"
 
 
-def draw_studies(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def sample_studies(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Kind of every study, (N,), and its labels as indices of STATES, (N, 14)."""
     margins = np.stack([spread_labels(name) for name in OBSERVATIONS], 1)  # (7 kinds, 14, 4)
     left, made = dict(JOINT), {}
-    for i, (kind, count) in reversed(list(enumerate(KINDS.items()))):  # F, of one image, takes up what is left
+    for i, (kind, count) in reversed(list(enumerate(KINDS.items()))):  # F, of one image, takes what is left
         goals = left if kind == "F" else _share_out(margins[i], count)
-        made[i] = draw_labels(rng, count, margins[i], goals)
+        made[i] = sample_labels(rng, count, margins[i], goals)
         left = {name: left[name] - len(kind) * goals[name] for name in left}
     return np.repeat(np.arange(7), list(KINDS.values())), np.concatenate([made[i] for i in range(7)])
 
@@ -128,12 +128,12 @@ def _share_out(margins: np.ndarray, count: int) -> dict[str, int]:
         first, state = name.split(", ")[0][:-2], name.rsplit(" ", 1)[1]
         second = name.split(", ")[1].rsplit(" ", 1)[0]
         share = JOINT[name] / TRAIN["labels"][first]["positive"]
-        room = margins[INDEX[second], {"1": POSITIVE, "-1": UNCERTAIN, "0": NEGATIVE}[state]]
-        most[name] = int(min(share * positive[first], room))
+        allowed = margins[INDEX[second], {"1": POSITIVE, "-1": UNCERTAIN, "0": NEGATIVE}[state]]
+        most[name] = int(min(share * positive[first], allowed))
     return most
 
 
-def draw_labels(rng: np.random.Generator, count: int, margins: np.ndarray, goals: dict[str, int]) -> np.ndarray:
+def sample_labels(rng: np.random.Generator, count: int, margins: np.ndarray, goals: dict[str, int]) -> np.ndarray:
     """Labels of one kind of study, (count, 14): the margins (14, 4) and the joint counts are met exactly.
 
     The studies lie in blocks: No Finding | all blank | five blank | five uncertain | the rest. A label is then given
@@ -167,11 +167,11 @@ def draw_labels(rng: np.random.Generator, count: int, margins: np.ndarray, goals
 
     for name in FIVE:
         give(name, UNCERTAIN, in_doubt, is_bare(in_doubt))
-    told = ~in_silent
+    reported = ~in_silent
     for name in FIVE:
-        give(name, POSITIVE, told & ~in_clear, is_bare(told & ~in_clear, FIVE))
+        give(name, POSITIVE, reported & ~in_clear, is_bare(reported & ~in_clear, FIVE))
     for name in FIVE:
-        give(name, NEGATIVE, told, is_bare(told, FIVE))
+        give(name, NEGATIVE, reported, is_bare(reported, FIVE))
 
     extra = np.zeros(count, bool)
     elsewhere = np.flatnonzero(~in_clear & ~in_empty & ~in_doubt)
@@ -201,7 +201,7 @@ def draw_labels(rng: np.random.Generator, count: int, margins: np.ndarray, goals
     return labels[rng.permutation(count)]
 
 
-def draw_owners(rng: np.random.Generator, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sample_owners(rng: np.random.Generator, kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Patient of every study, ascending, and the studies (indices into `kind`) in that order."""
     count, frontal, lateral = TRAIN["patients"], np.flatnonzero(kind == 0), np.flatnonzero(kind == 1)
     rng.shuffle(frontal)
@@ -223,7 +223,7 @@ def draw_owners(rng: np.random.Generator, kind: np.ndarray) -> tuple[np.ndarray,
     return patient, order
 
 
-def draw_sex(rng: np.random.Generator, patient: np.ndarray, images: np.ndarray) -> np.ndarray:
+def sample_sex(rng: np.random.Generator, patient: np.ndarray, images: np.ndarray) -> np.ndarray:
     weight = np.bincount(patient, images).astype(int)[1:]
     fixed = np.array([UNKNOWN, *NEWBORN])
     some = rng.permutation(np.setdiff1d(np.arange(1, len(weight) + 1), fixed))
@@ -233,7 +233,7 @@ def draw_sex(rng: np.random.Generator, patient: np.ndarray, images: np.ndarray) 
     return sex[patient]
 
 
-def draw_age(rng: np.random.Generator, patient: np.ndarray, images: np.ndarray) -> np.ndarray:
+def sample_age(rng: np.random.Generator, patient: np.ndarray, images: np.ndarray) -> np.ndarray:
     age = rng.integers(18, 90, len(patient))
     some = rng.permutation(np.flatnonzero(~np.isin(patient, NEWBORN)))
     age[some[_choose(images[some], TRAIN["age"]["at_90"])]] = 90
@@ -241,7 +241,7 @@ def draw_age(rng: np.random.Generator, patient: np.ndarray, images: np.ndarray) 
     return age
 
 
-def draw_projection(rng: np.random.Generator) -> list[str]:
+def sample_projection(rng: np.random.Generator) -> list[str]:
     views = TRAIN["views"]
     words = [word for word in ("AP", "PA", "LL", "RL") for _ in range(views[f"frontal_{word.lower()}"])]
     return rng.permutation(words).tolist()

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 
 def upsample(map, height, width):
-    """Bilinear, align_corners=False: an output pixel's centre is placed in the input, edges are repeated."""
+    """Bilinear, align_corners=False: an output pixel's center is placed in the input, edges are repeated."""
     h, w = map.shape
     large = np.zeros((height, width))
     for row in range(height):
@@ -103,7 +103,7 @@ def hit_rate(truth, maps):
     return mean(values)
 
 
-def tune(candidates, figure):
-    """The first candidate with the highest figure."""
-    figures = [figure(candidate) for candidate in candidates]
-    return candidates[figures.index(max(figures))]
+def tune(candidates, metric):
+    """The first candidate with the highest metric."""
+    values = [metric(candidate) for candidate in candidates]
+    return candidates[values.index(max(values))]

@@ -14,7 +14,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from chexpert.evaluation.run import conclude
+from chexpert.evaluation.run import evaluate_run
 from chexpert.metrics import LocalMap, write_map
 from chexpert.runs import files as run_files
 
@@ -33,14 +33,14 @@ STATE = {
 }  # fmt: skip
 
 
-def make_run(folder: Path, *, films: Sequence[str] = (), rows: int = 60, seed: int = 0) -> Path:
-    """A finished run with a development split; ``films`` replace the names of the first validation films."""
+def make_run(folder: Path, *, images: Sequence[str] = (), rows: int = 60, seed: int = 0) -> Path:
+    """A finished run with a development split; ``images`` replace the names of the first validation images."""
     rng = np.random.default_rng(seed)
     for split, first in (("dev", 100), ("valid", 64541)):
         names = [f"{split}/patient{first + n:05d}/study1/view1_frontal.jpg" for n in range(rows)]
-        _write_tables(folder, split, [*films, *names[len(films) :]] if split == "valid" else names, rng)
+        _write_tables(folder, split, [*images, *names[len(images) :]] if split == "valid" else names, rng)
     run_files.write_json(folder / run_files.METRICS, make_metrics(rows))
-    conclude(folder, CONFIG)
+    evaluate_run(folder, CONFIG)
     (folder / run_files.CONFIG).write_text(yaml.safe_dump(CONFIG))
     run_files.write_json(folder / run_files.STATE, STATE)
     counts = {"images": rows, "studies": rows, "patients": rows, "fingerprint": "ab" * 32}
@@ -48,7 +48,7 @@ def make_run(folder: Path, *, films: Sequence[str] = (), rows: int = 60, seed: i
     run_files.write_json(folder / run_files.DATA, {"views": "frontal", "splits": {"valid": counts | place}})
     write_events(folder / run_files.TENSORBOARD)
     run_files.write_json(folder / run_files.EXPLANATIONS / run_files.QUALITY, make_quality())
-    explained = list(films) or [f"valid/patient{64541 + n}/study1/view1_frontal.jpg" for n in range(2)]
+    explained = list(images) or [f"valid/patient{64541 + n}/study1/view1_frontal.jpg" for n in range(2)]
     for explainer in EXPLAINERS:
         write_explanations(folder / run_files.EXPLANATIONS, explainer, explained)
     return folder
@@ -91,12 +91,12 @@ def write_events(folder: Path) -> None:
 
 
 def write_explanations(folder: Path, explainer: str, views: Sequence[str], names: Sequence[str] = OBSERVATIONS) -> None:
-    """Two observations of each view; the maps of a film of 80 x 64 pixels are 32 x 32."""
+    """Two observations of each view; the maps of an image of 80 x 64 pixels are 32 x 32."""
     entries = []
     for number, view in enumerate(views):
-        film = run_files.film(folder, view)
-        film.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((64, 80), 90 + number, "uint8")).save(film)
+        image = run_files.image(folder, view)
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((64, 80), 90 + number, "uint8")).save(image)
         for place, name in enumerate(names[:2]):
             signed = np.zeros((32, 32), "float32")
             signed[:16], signed[16:] = 1, -1
@@ -114,8 +114,8 @@ def write_explanations(folder: Path, explainer: str, views: Sequence[str], names
 def make_quality(explainers: Sequence[str] = EXPLAINERS, names: Sequence[str] = OBSERVATIONS) -> dict[str, Any]:
     """quality.json: the first explainer is sane, the others are not."""
     own = {"value": 0.5, "ci_low": 0.4, "ci_high": 0.6, "n": 8}
-    figures: Mapping[str, Any] = {
-        "auroc": 0.75, "n": 8, "without_evidence": 0, "hit_normalised": own, "relevance_over_area": own,
+    metrics: Mapping[str, Any] = {
+        "auroc": 0.75, "n": 8, "without_evidence": 0, "hit_normalized": own, "relevance_over_area": own,
         "gap_over_random": own, "sanity": {"top_block_size": own, "passed": None}, "right_for_the_right_reason": own,
     }  # fmt: skip
     return {
@@ -123,7 +123,7 @@ def make_quality(explainers: Sequence[str] = EXPLAINERS, names: Sequence[str] = 
         "masks": "/data/masks.json",
         "explainers": {
             name: {"control": False, "sanity": {"passed": name == explainers[0]},
-                   "observations": dict.fromkeys(names, figures)}
+                   "observations": dict.fromkeys(names, metrics)}
             for name in explainers
         },
     }  # fmt: skip

@@ -39,22 +39,22 @@ def train(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
-def start(folder: Path, phantom: Path, *overrides: str, drawn: bool = False) -> float:
-    """One tiny job in this process; its explainers are not scored, and its figures not drawn, unless that is asked for.
+def start(folder: Path, phantom: Path, *overrides: str, plotted: bool = False) -> float:
+    """Run one tiny job in this process; score its explainers and plot its metrics only where that is asked for.
 
-    Drawing takes four times as long as all the rest of such a job.
+    Plotting takes four times as long as all the rest of such a job.
     """
     folder.mkdir(exist_ok=True)
     lime = [] if any(override.startswith("explainer=") for override in overrides) else LIME
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
         cfg = compose("train", ["data=small", f"data.root={phantom}", *TINY, "explain.score=0", *lime, *overrides])
-    with nullcontext() if drawn else leaving_figures_out():
+    with nullcontext() if plotted else leaving_plots_out():
         return run(cfg, folder)
 
 
 @contextmanager
-def leaving_figures_out() -> Iterator[None]:
-    """An empty report, and no figures in TensorBoard."""
+def leaving_plots_out() -> Iterator[None]:
+    """An empty report, and no plots in TensorBoard."""
 
     def leave_empty(folder: Path) -> None:
         (folder / run_files.REPORT).touch()

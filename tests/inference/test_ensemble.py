@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from chexpert.checkpoints.callbacks import remove_old
 from chexpert.data import write_phantom
 from chexpert.engine.train import run
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.inference.ensemble import describe_ensemble, ensemble
 from chexpert.inference.member_scores import find_input
 from chexpert.inference.members import find_members, read_lists
@@ -26,7 +26,7 @@ EDEMA, FLUID = "Edema", "Pleural Effusion"
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> list[Path]:
-    """Two runs on the same films, of seeds 0 and 1: two checkpoints each, chosen on dev."""
+    """Two runs on the same images, of seeds 0 and 1: two checkpoints each, chosen on dev."""
     root = tmp_path_factory.mktemp("data") / "phantom"
     write_phantom(root, patients=20, valid=16, test=8, size=96, workers=1)
     folders = [tmp_path_factory.mktemp("outputs") / name for name in ("one", "two")]
@@ -72,13 +72,13 @@ def test_checkpoints_average_to_the_same_as_the_files_they_predict(runs):
     assert list(files.chosen_on.values()) == ["dev", "dev"]
 
 
-def test_films_are_read_once_for_models_that_see_them_alike(runs):
+def test_images_are_read_once_for_models_that_see_them_alike(runs):
     one, two = (run_files.checkpoint(folder) for folder in runs)
     assert find_input(one, "valid") == find_input(two, "valid")
     assert find_input(one, "dev") != find_input(two, "dev")  # another seed holds other patients out
 
 
-def test_a_model_of_another_size_sees_films_of_its_own(runs, tmp_path):
+def test_a_model_of_another_size_sees_images_of_its_own(runs, tmp_path):
     small, large = run_files.checkpoint(runs[0]), tmp_path / "large.ckpt"
     content = torch.load(small, weights_only=True)
     content["chexpert"]["preprocessing"]["size"] = content["chexpert"]["config"]["data"]["size"] = 96
@@ -90,19 +90,19 @@ def test_a_model_of_another_size_sees_films_of_its_own(runs, tmp_path):
 
 
 def test_development_splits_of_other_patients_are_no_ensemble(runs):
-    with pytest.raises(ProblemError, match="members of different rows") as problem:
+    with pytest.raises(UserError, match="members of different rows") as error:
         ensemble(runs, top_k=1, split="dev")
-    assert all(str(folder) in problem.value.where for folder in runs)
+    assert all(str(folder) in error.value.where for folder in runs)
 
 
-def test_figures_on_the_films_that_chose_the_epoch_are_called_optimistic(runs):
+def test_metrics_on_the_images_that_chose_the_epoch_are_called_optimistic(runs):
     made = describe_ensemble(ensemble([runs[0]], split="dev"))
-    assert "epochs of 2 of 2 members were chosen on these same films" in made
+    assert "epochs of 2 of 2 members were chosen on these same images" in made
     assert "last.ckpt  the last epoch" in describe_ensemble(ensemble([run_files.checkpoint(runs[0], "last")]))
-    told = describe_ensemble(ensemble([runs[0]], split="valid", top_k=3))
-    assert "optimistic" not in told
-    assert f"{runs[0]} kept only 2" in told
-    assert told.count("epoch chosen on dev") == 2
+    text = describe_ensemble(ensemble([runs[0]], split="valid", top_k=3))
+    assert "optimistic" not in text
+    assert f"{runs[0]} kept only 2" in text
+    assert text.count("epoch chosen on dev") == 2
 
 
 def write(path: Path, rows: dict[str, list[float]], key: str = "Path", observations=(EDEMA, FLUID)) -> Path:
@@ -120,9 +120,9 @@ def test_ranks_of_files_on_different_scales(tmp_path):
     made = ensemble([one, two], how="rank")
     assert scores(made) == [1, 2]
     assert scores(made, FLUID) == [(1.5 + 2) / 2, (1.5 + 1) / 2]
-    told = describe_ensemble(made)
-    assert "how it was chosen is not recorded" in told
-    assert "no probabilities" in told
+    text = describe_ensemble(made)
+    assert "how it was chosen is not recorded" in text
+    assert "no probabilities" in text
 
 
 def test_studies_are_averaged_after_the_maximum_over_views_of_each_member(tmp_path):
@@ -131,9 +131,9 @@ def test_studies_are_averaged_after_the_maximum_over_views_of_each_member(tmp_pa
     made = ensemble([one, two], level="study").predictions
     assert (made.key, made.names) == ("Study", [view(1).rpartition("/")[0]])
     assert {name: column.tolist() for name, column in made.columns.items()} == {EDEMA: [0.5], FLUID: [0.35]}
-    with pytest.raises(ProblemError, match="scores of studies") as problem:
+    with pytest.raises(UserError, match="scores of studies") as error:
         ensemble([one, two])
-    assert str(two) in problem.value.where
+    assert str(two) in error.value.where
 
 
 def test_each_observation_may_have_members_of_its_own(tmp_path):
@@ -144,21 +144,21 @@ def test_each_observation_may_have_members_of_its_own(tmp_path):
     made = ensemble(read_lists(lists))
     assert {name: column.tolist() for name, column in made.predictions.columns.items()} == {EDEMA: [0.2], FLUID: [0.5]}
     assert f"{FLUID}: {one}\n" in describe_ensemble(made) + "\n"
-    with pytest.raises(ProblemError, match="members of different observations: Pleural Effusion only in one") as told:
+    with pytest.raises(UserError, match="members of different observations: Pleural Effusion only in one") as caught:
         ensemble([one, two])
-    assert told.value.where == f"{one} and {two}"
+    assert caught.value.where == f"{one} and {two}"
 
 
 @pytest.mark.parametrize("content", ["", "[a.csv]", "Edma: [a.csv]", "Edema: a.csv", "Edema: []", "Edema: [a", "7"])
 def test_lists_that_are_none_are_refused_by_file(tmp_path, content):
     lists = tmp_path / "members.yaml"
     lists.write_text(content)
-    with pytest.raises(ProblemError, match="members") as problem:
+    with pytest.raises(UserError, match="members") as error:
         read_lists(lists)
-    assert problem.value.where == str(lists)
+    assert error.value.where == str(lists)
 
 
-def test_the_best_checkpoints_of_each_run_are_taken_in_the_order_of_their_figures(tmp_path):
+def test_the_best_checkpoints_of_each_run_are_taken_in_the_order_of_their_metrics(tmp_path):
     names = ["epoch=00-auroc_mean=0.71000", "epoch=01-auroc_mean=0.80000", "epoch-02-auroc_mean-nan",
              "epoch-03-auroc_mean-0.80000", "best", "last", "step-0000002"]  # fmt: skip
     losses = ["epoch-00-loss-0.41000", "epoch-10-loss--0.39000", "best", "last"]
@@ -187,8 +187,8 @@ def test_a_checkpoint_written_again_replaces_the_one_of_its_older_name(tmp_path,
 
 
 def test_a_folder_without_checkpoints_and_a_member_given_twice_are_refused(tmp_path):
-    with pytest.raises(ProblemError, match="no checkpoint in this folder"):
+    with pytest.raises(UserError, match="no checkpoint in this folder"):
         ensemble([tmp_path])
     one = write(tmp_path / "one.csv", {view(1): [0.1, 0.5]})
-    with pytest.raises(ProblemError, match="given twice"):
+    with pytest.raises(UserError, match="given twice"):
         ensemble([one, one])

@@ -1,4 +1,4 @@
-"""Predictions of any films by a finished run."""
+"""Predictions of any images by a finished run."""
 
 import csv
 import json
@@ -17,9 +17,9 @@ from helpers.runs import start
 from PIL import Image
 
 from chexpert.data import write_phantom
-from chexpert.errors import ProblemError
-from chexpert.evaluation import evaluate, read_judged
-from chexpert.inference.inputs import Film, name_film, read_films
+from chexpert.errors import UserError
+from chexpert.evaluation import evaluate, read_labeled_scores
+from chexpert.inference.inputs import InputImage, name_image, read_images
 from chexpert.inference.journal import Journal
 from chexpert.inference.predict import hash_own_names, predict
 from chexpert.inference.progress import print_progress
@@ -61,7 +61,7 @@ def test_predictions_of_the_valid_views_are_the_run_s_own_to_the_last_digit(run,
     assert (outcome.synthetic, outcome.hashed) == (True, False)
     metrics = json.loads((run / "metrics.json").read_text())["valid"]
     assert (outcome.rows, outcome.failed) == (metrics["n"], {})
-    content = evaluate(read_judged(tmp_path / "out.csv", run_files.labels(run, "valid")), replicates=10)
+    content = evaluate(read_labeled_scores(tmp_path / "out.csv", run_files.labels(run, "valid")), replicates=10)
     assert {name: own["value"] for name, own in content["auroc"].items()} == {
         name: own["value"] for name, own in metrics["auroc"].items()
     }
@@ -75,13 +75,13 @@ def test_calibration_is_applied_at_its_level(run, table, tmp_path):
     for level in ("study", "image"):
         predict(run, [table], tmp_path / f"{level}.csv", level=level)
         predict(run, [table], tmp_path / f"{level}-c.csv", level=level, calibrated=True)
-        for raw, told in zip(read(tmp_path / f"{level}.csv"), read(tmp_path / f"{level}-c.csv"), strict=True):
+        for raw, calibrated in zip(read(tmp_path / f"{level}.csv"), read(tmp_path / f"{level}-c.csv"), strict=True):
             slope, p = calibration["levels"][level]["Edema"]["slope"], float(raw["Edema"])
             expected = 1 / (1 + ((1 - p) / p) ** slope)
-            assert float(told["Edema"]) == pytest.approx(expected, rel=1e-6)
+            assert float(calibrated["Edema"]) == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_bad_film_stops_nothing_and_its_study_is_scored_by_its_other_view(run, phantom, table, tmp_path):
+def test_a_bad_image_stops_nothing_and_its_study_is_scored_by_its_other_view(run, phantom, table, tmp_path):
     studies = [row["Path"].rpartition("/")[0] for row in read(table)]
     study = next(study for study in studies if studies.count(study) == 2)
     names = [row["Path"] for row in read(table) if row["Path"].startswith(f"{study}/")]
@@ -89,7 +89,7 @@ def test_a_bad_film_stops_nothing_and_its_study_is_scored_by_its_other_view(run,
     for row in read(table):
         target = root / row["Path"]
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(b"no film" if row["Path"] == names[0] else (phantom / row["Path"]).read_bytes())
+        target.write_bytes(b"no image" if row["Path"] == names[0] else (phantom / row["Path"]).read_bytes())
     (root / read(table)[-1]["Path"]).unlink()
     outcome = predict(run, [table], tmp_path / "out.csv", root=root)
     assert {name: why.partition(":")[0] for name, why in outcome.failed.items()} == {
@@ -106,7 +106,7 @@ def test_a_killed_command_goes_on_where_it_was(run, table, tmp_path):
     whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
     predict(run, [table], whole)
     code = (
-        "import sys, time; from pathlib import Path; from chexpert.inference import predict\n"
+        "import sys, time; from pathlib import Path; from chexpert.inference.predict import predict\n"
         "def slow(batches):\n for batch in batches:\n  yield batch\n  print('batch', flush=True); time.sleep(1)\n"
         "predict(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), watch=slow, workers=0)"
     )
@@ -128,7 +128,7 @@ def test_a_killed_command_goes_on_where_it_was(run, table, tmp_path):
 def test_another_model_s_unfinished_predictions_are_never_mixed_in(run, table, tmp_path):
     part = tmp_path / "out.csv.part"
     part.write_text(json.dumps({"key": "another"}) + "\n")
-    with pytest.raises(ProblemError, match="another model's"):
+    with pytest.raises(UserError, match="another model's"):
         predict(run, [table], tmp_path / "out.csv")
     assert part.read_text() == json.dumps({"key": "another"}) + "\n"
 
@@ -144,21 +144,21 @@ def test_damaged_lines_of_a_journal_are_done_again(tmp_path, line):
 
 
 def test_calibration_is_of_the_best_weights_and_of_the_run_s_own_studies(run, table, tmp_path):
-    with pytest.raises(ProblemError, match="best weights"):
+    with pytest.raises(UserError, match="best weights"):
         predict(run / "checkpoints/last.ckpt", [table], tmp_path / "out.csv", calibrated=True)
-    with pytest.raises(ProblemError, match="max over the views"):
+    with pytest.raises(UserError, match="max over the views"):
         predict(run, [table], tmp_path / "out.csv", calibrated=True, views="mean")
 
 
 def test_an_output_that_is_there_is_not_overwritten(run, table, tmp_path):
     (tmp_path / "out.csv").write_text("mine")
-    with pytest.raises(ProblemError, match="nothing is overwritten"):
+    with pytest.raises(UserError, match="nothing is overwritten"):
         predict(run, [table], tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
-    ("text", "what"),
+    ("text", "message"),
     [
         ("Name\na.jpg\n", "no column Path"),
         ("Path\n", "no column Path, or no row"),
@@ -167,13 +167,13 @@ def test_an_output_that_is_there_is_not_overwritten(run, table, tmp_path):
         ("Path\na\0.jpg\n", "a NUL character"),
         ("Path\na.jpg\na.jpg\n", "given twice: a.jpg"),
         ("Path\na/patient00001/study1/view1_frontal.jpg\nb/patient00001/study1/view1_frontal.jpg\n", "given twice"),
-        ("Path\na.jpg\n", "no film can be read, the first: this image is missing"),
+        ("Path\na.jpg\n", "no image can be read, the first: this image is missing"),
     ],
 )
-def test_a_wrong_table_is_told(run, tmp_path, text, what):
+def test_a_wrong_table_is_reported(run, tmp_path, text, message):
     path = tmp_path / "input.csv"
     path.write_text(text)
-    with pytest.raises(ProblemError, match=what):
+    with pytest.raises(UserError, match=message):
         predict(run, [path], tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["input.csv"]  # nor a journal that refuses the next call
 
@@ -189,20 +189,20 @@ def test_a_wrong_table_is_told(run, tmp_path, text, what):
 )
 def test_a_table_of_another_machine_is_read_as_that_of_this_one(phantom, tmp_path, path):
     (tmp_path / "input.csv").write_text(f",Path\r\n0,{path}\r\n\r\n", newline="")
-    (film,) = read_films(tmp_path / "input.csv", [phantom])
-    assert film.file.endswith("/valid/patient64541/study1/view1_frontal.jpg")
-    assert film.study.endswith("valid/patient64541/study1")
+    (image,) = read_images(tmp_path / "input.csv", [phantom])
+    assert image.file.endswith("/valid/patient64541/study1/view1_frontal.jpg")
+    assert image.study.endswith("valid/patient64541/study1")
 
 
 def test_a_link_out_of_the_root_is_refused(run, tmp_path):
     (tmp_path / "root").mkdir()
-    (tmp_path / "root/film.jpg").symlink_to("/etc/passwd")
+    (tmp_path / "root/image.jpg").symlink_to("/etc/passwd")
     (tmp_path / "input.csv").write_text("Path\nfilm.jpg\n")
-    with pytest.raises(ProblemError, match="leads out"):
+    with pytest.raises(UserError, match="leads out"):
         predict(run, [tmp_path / "input.csv"], tmp_path / "out.csv", root=tmp_path / "root")
 
 
-def test_a_folder_of_any_kinds_of_films_is_one_study_a_film_under_a_hash(run, tmp_path):
+def test_a_folder_of_any_kinds_of_images_is_one_study_an_image_under_a_hash(run, tmp_path):
     rng, folder = np.random.default_rng(0), tmp_path / "ward"
     gray = rng.integers(0, 256, (80, 70), dtype=np.uint8)
     folder.mkdir()
@@ -210,9 +210,9 @@ def test_a_folder_of_any_kinds_of_films_is_one_study_a_film_under_a_hash(run, tm
     Image.fromarray(gray).save(folder / "b.jpg")
     Image.fromarray(gray.astype(np.uint16) << 4).save(folder / "c.png")
     make_dicom(folder / "IM0001", gray.astype(np.uint16) << 4)
-    (folder / "notes.txt").write_text("no film")
+    (folder / "notes.txt").write_text("no image")
     outcome = predict(run, [folder], tmp_path / "out.csv")
-    assert (outcome.films, outcome.rows) == (4, 4)
+    assert (outcome.images, outcome.rows) == (4, 4)
     rows = read(tmp_path / "out.csv")
     assert all(row["Study"].startswith("id-") for row in rows)
     values = [float(row["Edema"]) for row in rows]  # IM0001, a.png, b.jpg, c.png
@@ -236,20 +236,20 @@ def test_the_content_of_every_file_in_a_folder_decides(run, tmp_path):
         "._e.JPG": b"\0\x05\x16\x07" + bytes(80),
         "Thumbs.db": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(80),
         ".DS_Store": b"\0\0\0\x01Bud1" + bytes(80),
-        "films.zip": b"PK\x03\x04" + bytes(80),
+        "images.zip": b"PK\x03\x04" + bytes(80),
         "empty": b"",
     }.items():
         (folder / name).write_bytes(content)
-    listed = make_dicom(tmp_path / "film.dcm").read_bytes()
+    listed = make_dicom(tmp_path / "image.dcm").read_bytes()
     listed = listed.replace(b"1.2.840.10008.5.1.4.1.1.1.1", b"1.2.840.10008.1.3.10".ljust(27, b"\0"))
     (folder / "DICOMDIR").write_bytes(listed)
     outcome = predict(run, [folder], tmp_path / "good.csv")
-    assert (outcome.films, outcome.failed, outcome.flagged) == (8, {}, {})
-    aside = {Path(name).name: what for name, what in outcome.aside.items()}
+    assert (outcome.images, outcome.failed, outcome.flagged) == (8, {}, {})
+    aside = {Path(name).name: message for name, message in outcome.aside.items()}
     assert aside.keys() == {
-        "notes.txt", "table.csv", "._e.JPG", "Thumbs.db", ".DS_Store", "films.zip", "empty", "DICOMDIR"
+        "notes.txt", "table.csv", "._e.JPG", "Thumbs.db", ".DS_Store", "images.zip", "empty", "DICOMDIR"
     }  # fmt: skip
-    assert "zip" in aside["films.zip"]
+    assert "zip" in aside["images.zip"]
     image.save(folder / ".hidden.png")
     image.save(folder / "moving.gif", save_all=True, append_images=[Image.fromarray(255 - GRAY)])
     (folder / "g.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(80))
@@ -259,7 +259,7 @@ def test_the_content_of_every_file_in_a_folder_decides(run, tmp_path):
     Image.fromarray(GRAY[:1, :1]).save(folder / "dot.png")
     outcome = predict(run, [folder], tmp_path / "bad.csv")
     failed = {Path(name).name: why for name, why in outcome.failed.items()}
-    assert outcome.films == 8
+    assert outcome.images == 8
     assert failed.keys() == {".hidden.png", "moving.gif", "g.heic", "broken.png", "IM2", "elsewhere", "dot.png"}
     assert "2 frames" in failed["moving.gif"]
     assert "HEIC" in failed["g.heic"]
@@ -298,7 +298,7 @@ def test_a_pipe_in_a_folder_is_listed_and_does_not_hold_up_the_others(run, tmp_p
     os.mkfifo(folder / "a.png")
     Image.fromarray(GRAY[:70, :70]).save(folder / "b.png")
     outcome = predict(run, [folder], tmp_path / "out.csv")
-    assert (outcome.films, list(outcome.failed)) == (1, [str(folder / "a.png")])
+    assert (outcome.images, list(outcome.failed)) == (1, [str(folder / "a.png")])
 
 
 def test_a_study_with_more_folders_before_it_is_still_one_study_under_its_public_name(run, phantom, table, tmp_path):
@@ -323,7 +323,7 @@ def test_a_model_of_nan_writes_no_table(run, table, tmp_path):
         if values.is_floating_point():
             values.fill_(float("nan"))
     torch.save(content, tmp_path / "nan.ckpt")
-    with pytest.raises(ProblemError, match="NaN or infinity"):
+    with pytest.raises(UserError, match="NaN or infinity"):
         predict(tmp_path / "nan.ckpt", [table], tmp_path / "out.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.salt", "input.csv", "nan.ckpt"]
 
@@ -341,15 +341,15 @@ def test_no_name_or_id_of_50_is_in_anything_that_is_left(run, tmp_path):
         path = ward / name.replace("^", "_") / f"{mrn}.dcm"
         make_dicom(path, pixels, PatientName=name, PatientID=mrn, AccessionNumber=mrn, InstitutionName=f"{name} ward",
                    ReferringPhysicianName=name, ImageComments=mrn, private=f"{name} {mrn}")  # fmt: skip
-    (ward / "DOEX_JANEX" / "broken.dcm").write_bytes(b"no film")
+    (ward / "DOEX_JANEX" / "broken.dcm").write_bytes(b"no image")
     out = tmp_path / "out"
     script = [sys.executable, "scripts/predict.py", str(run), str(ward), str(out / "p.csv")]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "broken.dcm" in done.stderr  # on the user's own terminal
-    film = next(ward.glob("*/MRN*.dcm"))
+    image = next(ward.glob("*/MRN*.dcm"))
     few = ["--explainer", "gradcam", "lime", "explainer.lime.samples=20"]
-    script = [sys.executable, "scripts/explain.py", str(run), str(film), "--out", str(out / "explained"), *few]
+    script = [sys.executable, "scripts/explain.py", str(run), str(image), "--out", str(out / "explained"), *few]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = [(path, secret) for folder in (run, out) for path in folder.rglob("*") for secret in find_secrets(path)]
@@ -382,13 +382,13 @@ def test_the_hash_needs_the_salt_that_stays_in_the_run_folder(run, tmp_path):
     assert not is_public("a.png")
 
 
-def test_a_film_is_named_with_slashes_on_windows_too():
+def test_an_image_is_named_with_slashes_on_windows_too():
     public = "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg"
     for path in (PureWindowsPath("C:/data", public), PurePosixPath("/data", public)):
-        film = Film(name_film(path), None)
-        assert (film.name, film.study) == (public, public.rpartition("/")[0])
-    film = Film(name_film(PureWindowsPath(r"C:\ward 3\DOE.dcm")), None)
-    assert (film.name, film.study) == ("C:/ward 3/DOE.dcm", "C:/ward 3/DOE.dcm")
+        image = InputImage(name_image(path), None)
+        assert (image.name, image.study) == (public, public.rpartition("/")[0])
+    image = InputImage(name_image(PureWindowsPath(r"C:\ward 3\DOE.dcm")), None)
+    assert (image.name, image.study) == ("C:/ward 3/DOE.dcm", "C:/ward 3/DOE.dcm")
 
 
 def test_a_hash_is_the_same_whatever_folder_was_typed_on_windows_too():
@@ -398,7 +398,7 @@ def test_a_hash_is_the_same_whatever_folder_was_typed_on_windows_too():
 
     hashes = []
     for folder in (r"C:\ward", r"D:\moved\ward"):
-        films = [Film(name_film(PureWindowsPath(folder, name)), None) for name in ("x/a.png", "y/a.png")]
-        hashes.append(list(hash_own_names(films, [Folder(folder)], "salt").values()))
+        images = [InputImage(name_image(PureWindowsPath(folder, name)), None) for name in ("x/a.png", "y/a.png")]
+        hashes.append(list(hash_own_names(images, [Folder(folder)], "salt").values()))
     assert hashes[0] == hashes[1]
     assert len({*hashes[0]}) == 2

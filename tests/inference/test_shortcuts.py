@@ -11,7 +11,7 @@ from pycocotools import mask as rle
 
 from chexpert.checkpoints import Loaded
 from chexpert.data import Preprocessing, write_phantom
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain import RandomMap
 from chexpert.inference.shortcuts import find_shortcuts
 from chexpert.models import Backbone, Single
@@ -88,7 +88,7 @@ def test_the_report_is_the_same_after_a_way_through_json(found):
     assert describe_shortcuts(json.loads(json.dumps(content))) == describe_shortcuts(content)
 
 
-def test_the_same_seed_gives_the_same_figures(loaded, found):
+def test_the_same_seed_gives_the_same_values(loaded, found):
     assert json.dumps(find_shortcuts(loaded, RandomMap())[0]) == json.dumps(found[0])
 
 
@@ -98,7 +98,7 @@ def test_regions_of_any_name_are_suspects_beside_the_phantoms_own(loaded, outlin
     assert content["unlisted"] == content["views"] - len(json.loads(outline().read_text()))
 
 
-def test_data_without_masks_and_training_films_still_tell_where_the_evidence_lies(loaded, root, tmp_path):
+def test_data_without_masks_and_training_images_still_show_where_the_evidence_lies(loaded, root, tmp_path):
     own, copy = root / "CheXpert-v1.0-small", tmp_path / "bare/CheXpert-v1.0-small"
     shutil.copytree(own / "valid", copy / "valid")
     shutil.copy(own / "valid.csv", copy / "valid.csv")
@@ -106,23 +106,23 @@ def test_data_without_masks_and_training_films_still_tell_where_the_evidence_lie
     text = describe_shortcuts({"run": "mine", **content})
     assert picture is None
     assert "No suspect could be tested" in text
-    assert "No training films there" in text
+    assert "No training images there" in text
     assert "corners 1." in text or "corners 0.9" in text
 
 
 def test_regions_of_another_size_are_refused(loaded, outline):
-    with pytest.raises(ProblemError, match="regions of 30 x 30 pixels, the film has 6"):
+    with pytest.raises(UserError, match="regions of 30 x 30 pixels, the image has 6"):
         find_shortcuts(loaded, RandomMap(), regions=outline(size=(30, 30)))
 
 
-def test_regions_of_other_films_are_refused(loaded, outline):
-    with pytest.raises(ProblemError, match="none of these") as told:
+def test_regions_of_other_images_are_refused(loaded, outline):
+    with pytest.raises(UserError, match="none of these") as caught:
         find_shortcuts(loaded, RandomMap(), regions=outline(rename=lambda view: f"other_{view}"))
-    assert "regions.json" in str(told.value)
+    assert "regions.json" in str(caught.value)
 
 
-def test_an_output_that_the_model_lacks_is_told(loaded):
-    with pytest.raises(ProblemError, match="no output Fracture"):
+def test_an_output_that_the_model_lacks_is_reported(loaded):
+    with pytest.raises(UserError, match="no output Fracture"):
         find_shortcuts(loaded, RandomMap(), observations=["Fracture"])
 
 
@@ -140,11 +140,11 @@ def test_masks_are_found_wherever_explanations_find_them(loaded, root, tmp_path)
         shutil.move(moved, masks)
 
 
-def test_data_that_are_gone_are_told_as_where_a_run_is_explained(loaded, tmp_path):
+def test_data_that_are_gone_are_reported_as_where_a_run_is_explained(loaded, tmp_path):
     gone = loaded.config | {"data": loaded.config["data"] | {"root": str(tmp_path / "gone")}}
-    with pytest.raises(ProblemError, match="the data of the run cannot be read") as told:
+    with pytest.raises(UserError, match="the data of the run cannot be read") as caught:
         find_shortcuts(replace(loaded, config=gone), RandomMap())
-    assert "--root FOLDER" in str(told.value)
+    assert "--root FOLDER" in str(caught.value)
 
 
 def test_the_model_works_where_explanations_are_made(loaded, monkeypatch):

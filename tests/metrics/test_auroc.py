@@ -13,7 +13,7 @@ def column(*values):
     return np.array(values)[:, None]
 
 
-def judge(probabilities, labels, mask=None):
+def evaluate(probabilities, labels, mask=None):
     """The AUROC of one observation from plain numbers."""
     mask = [True] * len(labels) if mask is None else mask
     return multilabel_auroc(column(*probabilities), column(*labels), column(*mask))[0]
@@ -38,22 +38,22 @@ def test_it_agrees_with_scikit_learn_with_ties_and_masks(case):
 
 
 def test_ties_count_half():
-    assert judge([0.5, 0.5, 0.5], [0, 1, 1]) == Auroc(0.5, 2, 1)
+    assert evaluate([0.5, 0.5, 0.5], [0, 1, 1]) == Auroc(0.5, 2, 1)
 
 
 def test_masked_rows_play_no_part():
-    assert judge([0.1, 0.9, 0.99, 0.01], [0, 1, 0, 1], [True, True, False, False]) == Auroc(1.0, 1, 1)
+    assert evaluate([0.1, 0.9, 0.99, 0.01], [0, 1, 0, 1], [True, True, False, False]) == Auroc(1.0, 1, 1)
 
 
 @pytest.mark.parametrize(("labels", "counts"), [([1, 1, 1], (3, 0)), ([0, 0, 0], (0, 3))])
 def test_one_class_alone_is_undefined_with_its_counts(labels, counts):
-    auroc = judge([0.1, 0.2, 0.3], labels)
+    auroc = evaluate([0.1, 0.2, 0.3], labels)
     assert math.isnan(auroc.value)
     assert (auroc.positives, auroc.negatives) == counts
 
 
 def test_a_wholly_masked_column_is_undefined_without_support():
-    auroc = judge([0.1, 0.2], [0, 1], [False, False])
+    auroc = evaluate([0.1, 0.2], [0, 1], [False, False])
     assert math.isnan(auroc.value)
     assert (auroc.positives, auroc.negatives) == (0, 0)
 

@@ -20,12 +20,12 @@ def test_equals_scikit_learn_with_ties(rows):
         assert ranked.auroc(place).value == pytest.approx(roc_auc_score(labels, own), abs=1e-12)
 
 
-def test_each_replicate_is_the_auroc_of_the_rows_it_drew(rows):
+def test_each_replicate_is_the_auroc_of_the_rows_it_sampled(rows):
     scores, labels = rows
     ranked = RankedScores(scores, labels, replicates=20, seed=3)
     counts = np.random.default_rng(3).multinomial(80, np.full(80, 1 / 80), 20)
-    drawn = [np.repeat(np.arange(80), count) for count in counts]
-    theirs = [roc_auc_score(labels[own], scores[0][own]) - roc_auc_score(labels[own], scores[1][own]) for own in drawn]
+    picks = [np.repeat(np.arange(80), count) for count in counts]
+    theirs = [roc_auc_score(labels[own], scores[0][own]) - roc_auc_score(labels[own], scores[1][own]) for own in picks]
     ordered = sorted(theirs)
     assert ranked.difference(0, 1)[1:3] == pytest.approx((ordered[0], ordered[18]))  # as bootstrap_mean has it
 
@@ -44,4 +44,4 @@ def test_it_is_undefined_without_both_classes():
 def test_replicates_without_both_classes_are_left_out_and_counted():
     interval = RankedScores(np.array([[0.0, 1.0]]), np.array([0, 1]), replicates=100).auroc(0)
     assert interval[:3] == (1, 1, 1)
-    assert 20 < interval.undefined_replicates < 80  # half of the draws of two rows take one of them twice
+    assert 20 < interval.undefined_replicates < 80  # half of the picks of two rows take one of them twice

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from chexpert.metrics import logit_interval, mean_auroc_interval, percentile_interval
 from chexpert.metrics.auroc_intervals import lay_off
-from chexpert.metrics.bootstrap import draw_studies, weighted_aurocs
+from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs
 
 
 def test_the_ends_are_even_on_the_scale_of_log_odds():
@@ -30,13 +30,13 @@ def test_an_interval_never_leaves_the_shares():
     assert 0 <= low < 0.999 < high <= 1
 
 
-def test_intervals_equal_those_of_a_loop_over_scikit_learn_on_the_same_drawings():
+def test_intervals_equal_those_of_a_loop_over_scikit_learn_on_the_same_resamples():
     rng = np.random.default_rng(0)
     labels = (rng.random((80, 3)) < 0.3).astype("float64")
     scores = rng.normal(size=(80, 3)) + labels
-    counts = draw_studies(np.arange(80), 200, seed=5)
-    drawn = [np.repeat(np.arange(80), row.astype(int)) for row in counts]
-    theirs = np.array([np.mean([roc_auc_score(labels[d, c], scores[d, c]) for c in range(3)]) for d in drawn])
+    counts = resample_studies(np.arange(80), 200, seed=5)
+    samples = [np.repeat(np.arange(80), row.astype(int)) for row in counts]
+    theirs = np.array([np.mean([roc_auc_score(labels[d, c], scores[d, c]) for c in range(3)]) for d in samples])
     value = np.mean([roc_auc_score(labels[:, c], scores[:, c]) for c in range(3)])
     mine = mean_auroc_interval(scores, labels, np.ones_like(labels), np.arange(80), 200, seed=5)
     reach = norm.ppf(0.975) * theirs.std(ddof=1) / (value * (1 - value))
@@ -53,7 +53,7 @@ def test_undefined_replicates_are_left_out_and_counted():
         assert found.ci_low < 0.7 < found.ci_high
 
 
-def test_an_undefined_figure_has_no_interval():
+def test_an_undefined_metric_has_no_interval():
     found = logit_interval(math.nan, np.full(4, math.nan), 9)
     assert [math.isnan(part) for part in found[:3]] == [True, True, True]
     assert found.undefined_replicates == 4
@@ -77,7 +77,7 @@ def test_the_interval_holds_the_truth_in_93_to_97_of_100_simulations(n, positive
     for seed in range(simulations):
         scores = np.random.default_rng(seed).normal(size=n) + shift * labels
         value = roc_auc_score(labels, scores)
-        replicates = weighted_aurocs(scores, labels, draw_studies(np.arange(n), 1000, seed))
+        replicates = weighted_aurocs(scores, labels, resample_studies(np.arange(n), 1000, seed))
         found = logit_interval(value, replicates, n, min(positives, n - positives))
         held["log odds"] += found.ci_low <= truth <= found.ci_high
         plain = percentile_interval(value, replicates, n)

@@ -19,8 +19,8 @@ def test_the_mean_leaves_out_what_is_undefined():
 
 def test_the_ends_are_the_25th_and_the_975th_of_1000_sorted_replicates():
     values = np.random.default_rng(1).random(30)
-    drawn = np.random.default_rng(0).multinomial(30, np.full(30, 1 / 30), 1000)
-    replicates = np.sort([np.repeat(values, counts).mean() for counts in drawn])
+    samples = np.random.default_rng(0).multinomial(30, np.full(30, 1 / 30), 1000)
+    replicates = np.sort([np.repeat(values, counts).mean() for counts in samples])
     interval = bootstrap_mean(values)
     assert interval.ci_low == pytest.approx(replicates[24], abs=1e-12)
     assert interval.ci_high == pytest.approx(replicates[974], abs=1e-12)
@@ -33,7 +33,7 @@ def test_the_interval_is_as_wide_as_theory_says():
 
 
 def test_undefined_replicates_are_dropped_and_counted():
-    interval = bootstrap_mean([0.5, math.nan, math.nan], replicates=3000)  # (2/3)^3 of them draw no 0.5
+    interval = bootstrap_mean([0.5, math.nan, math.nan], replicates=3000)  # (2/3)^3 of them have no 0.5
     assert interval[:4] == (0.5, 0.5, 0.5, 1)
     assert interval.undefined_replicates / 3000 == pytest.approx(8 / 27, abs=0.03)
 
@@ -50,7 +50,7 @@ def test_a_few_replicates_take_the_smallest_as_lower_end():
     assert interval.ci_low <= interval.value <= interval.ci_high
 
 
-def test_columns_are_drawn_together():
+def test_columns_are_sampled_together():
     values = np.random.default_rng(1).random(20)
     one, other = bootstrap_means(np.stack([values, values + 1], axis=1))
     assert np.allclose(np.array(one[:3]) + 1, other[:3])

@@ -35,8 +35,8 @@ def test_the_expected_error_equals_that_of_torchmetrics():
     scores, labels = rng.random(300), rng.integers(0, 2, 300).astype("float64")
     counts = rng.integers(0, 3, (4, 300)).astype("float64")
     for row, found in zip(counts.astype(int), expected_calibration_error(scores, labels, counts), strict=True):
-        drawn = (torch.tensor(np.repeat(own, row)) for own in (scores, labels.astype(int)))
-        assert found == pytest.approx(float(binary_calibration_error(*drawn, n_bins=15)), abs=1e-6)
+        sampled = (torch.tensor(np.repeat(own, row)) for own in (scores, labels.astype(int)))
+        assert found == pytest.approx(float(binary_calibration_error(*sampled, n_bins=15)), abs=1e-6)
 
 
 def test_an_error_of_hand_made_bins():
@@ -82,15 +82,15 @@ def test_the_order_of_scores_is_never_turned_around(method, seed):
     rng = np.random.default_rng(seed)
     scores = np.r_[0.0, 1.0, rng.random(18)].round(int(rng.integers(1, 4)))
     labels = np.r_[0, 1, rng.integers(0, 2, 18)].astype("float64")
-    told = calibrate(np.sort(rng.random(50)), METHODS[method](scores, labels))
-    assert (np.diff(told) >= -1e-12).all()
-    assert ((told >= 0) & (told <= 1)).all()
+    calibrated = calibrate(np.sort(rng.random(50)), METHODS[method](scores, labels))
+    assert (np.diff(calibrated) >= -1e-12).all()
+    assert ((calibrated >= 0) & (calibrated <= 1)).all()
 
 
 def test_perfectly_separated_scores_stay_probabilities():
     for fit in METHODS.values():
-        told = calibrate(np.array([0.0, 1.0]), fit(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1.0])))
-        assert np.isfinite(told).all()
+        calibrated = calibrate(np.array([0.0, 1.0]), fit(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1.0])))
+        assert np.isfinite(calibrated).all()
 
 
 def test_a_config_may_name_every_method_and_no_other():

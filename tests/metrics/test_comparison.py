@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from chexpert.metrics.auroc_intervals import delong_test
-from chexpert.metrics.bootstrap import draw_studies, weighted_aurocs
+from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs
 from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
 
 
@@ -39,7 +39,7 @@ def test_p_agrees_with_delong_on_independent_rows():
     labels = (rng.random(300) < 0.3).astype("float64")
     shared = rng.normal(size=300)
     scores = np.stack([shared + rng.normal(size=300) + weight * labels for weight in (1.6, 1.1)])
-    counts = np.vstack([np.ones((1, 300)), draw_studies(np.arange(300), 2000)])
+    counts = np.vstack([np.ones((1, 300)), resample_studies(np.arange(300), 2000)])
     found = np.subtract(*(weighted_aurocs(own, labels, counts) for own in scores))
     assert paired_p(found[0], found[1:]) == pytest.approx(delong_test(scores, labels), abs=0.02)
 
@@ -55,7 +55,7 @@ def test_of_models_that_do_not_differ_4_to_6_in_100_are_said_to(n, positives):
         rng = np.random.default_rng(seed)
         shared = rng.normal(size=n)
         scores = [0.8 * shared + 0.6 * rng.normal(size=n) + shift * labels for _ in range(2)]
-        counts = np.vstack([np.ones((1, n)), draw_studies(np.arange(n), 1000, seed)])
+        counts = np.vstack([np.ones((1, n)), resample_studies(np.arange(n), 1000, seed)])
         found = np.subtract(*(weighted_aurocs(own, labels, counts) for own in scores))
         said["bootstrap"] += paired_p(found[0], found[1:]) < 0.05
         said["DeLong"] += delong_test(np.stack(scores), labels) < 0.05

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chexpert.metrics.auroc_intervals import delong_covariance, delong_interval, delong_test, logit_interval
-from chexpert.metrics.bootstrap import draw_studies, weighted_aurocs
+from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs
 
 
 def define(scores, labels):
@@ -31,7 +31,7 @@ def test_it_agrees_with_the_bootstrap_on_independent_rows():
     rng = np.random.default_rng(1)
     labels = (rng.random(400) < 0.3).astype("float64")
     scores = rng.normal(size=400) + 1.5 * labels
-    replicates = weighted_aurocs(scores, labels, draw_studies(np.arange(400), 4000))
+    replicates = weighted_aurocs(scores, labels, resample_studies(np.arange(400), 4000))
     value = weighted_aurocs(scores, labels, np.ones((1, 400)))[0]
     expected = logit_interval(value, replicates, 400, int(labels.sum()))
     assert delong_interval(scores, labels) == pytest.approx(expected[1:3], abs=0.004)
@@ -42,5 +42,5 @@ def test_a_model_does_not_differ_from_itself():
     assert math.isnan(delong_test(scores, np.array([0, 0, 1, 1, 0])))
 
 
-def test_one_positive_tells_no_error():
+def test_one_positive_gives_no_error():
     assert math.isnan(delong_covariance([[0.1, 0.2, 0.3]], [0, 0, 1])[1][0, 0])

@@ -9,19 +9,19 @@ from chexpert.metrics.metadata_baseline import compare_baselines, predict_baseli
 
 @pytest.fixture
 def made():
-    """60 films to learn from and 40 to judge; the first feature says much, the second nothing."""
+    """60 images to learn from and 40 to evaluate; the first feature says much, the second nothing."""
     rng = np.random.default_rng(0)
     labels = (rng.random(100) < 0.4).astype("float64")
-    told = np.column_stack([40 * labels + rng.normal(50, 15, 100), rng.normal(size=100)])
+    signal = np.column_stack([40 * labels + rng.normal(50, 15, 100), rng.normal(size=100)])
     other = rng.normal(size=(100, 3))
-    return told, other, labels
+    return signal, other, labels
 
 
 def test_equals_scikit_learns_own(made):
-    told, other, labels = made
-    learned, judged = ({"metadata": told[part], "gray": other[part]} for part in (slice(60), slice(60, 100)))
-    result = compare_baselines(learned, labels[:60], judged, labels[60:], np.zeros(40))
-    for kind, features in (("metadata", told), ("gray", other), ("both", np.hstack([told, other]))):
+    signal, other, labels = made
+    learned, labeled = ({"metadata": signal[part], "gray": other[part]} for part in (slice(60), slice(60, 100)))
+    result = compare_baselines(learned, labels[:60], labeled, labels[60:], np.zeros(40))
+    for kind, features in (("metadata", signal), ("gray", other), ("both", np.hstack([signal, other]))):
         scaler = StandardScaler().fit(features[:60])
         model = LogisticRegression(max_iter=1000).fit(scaler.transform(features[:60]), labels[:60])
         theirs = roc_auc_score(labels[60:], model.predict_proba(scaler.transform(features[60:]))[:, 1])
@@ -29,32 +29,32 @@ def test_equals_scikit_learns_own(made):
 
 
 def test_what_has_no_label_is_left_out_on_both_sides(made):
-    told, _, labels = made
+    signal, _, labels = made
     blank = labels.copy()
     blank[::5] = np.nan
     kept = np.isfinite(blank)
-    blanks = compare_baselines({"a": told[:60]}, blank[:60], {"a": told[60:]}, blank[60:], told[60:, 0])
+    blanks = compare_baselines({"a": signal[:60]}, blank[:60], {"a": signal[60:]}, blank[60:], signal[60:, 0])
     left = compare_baselines(
-        {"a": told[:60][kept[:60]]}, labels[:60][kept[:60]], {"a": told[60:][kept[60:]]}, labels[60:][kept[60:]],
-        told[60:, 0][kept[60:]],
+        {"a": signal[:60][kept[:60]]}, labels[:60][kept[:60]], {"a": signal[60:][kept[60:]]}, labels[60:][kept[60:]],
+        signal[60:, 0][kept[60:]],
     )  # fmt: skip
     assert blanks == left
 
 
 def test_a_model_that_says_what_metadata_say_is_not_above_them(made):
-    told, other, labels = made
+    signal, other, labels = made
     result = compare_baselines(
-        {"metadata": told[:60], "gray": other[:60]}, labels[:60], {"metadata": told[60:], "gray": other[60:]},
-        labels[60:], told[60:, 0],
+        {"metadata": signal[:60], "gray": other[:60]}, labels[:60], {"metadata": signal[60:], "gray": other[60:]},
+        labels[60:], signal[60:, 0],
     )  # fmt: skip
     assert "metadata" in result["reached"]
     assert "gray" not in result["reached"]
 
 
-def test_training_films_of_one_class_teach_nothing(made):
-    told, _, labels = made
-    assert predict_baseline(told[:60], np.zeros(60), told[60:]) is None
-    result = compare_baselines({"a": told[:60]}, np.zeros(60), {"a": told[60:]}, labels[60:], told[60:, 0])
+def test_training_images_of_one_class_teach_nothing(made):
+    signal, _, labels = made
+    assert predict_baseline(signal[:60], np.zeros(60), signal[60:]) is None
+    result = compare_baselines({"a": signal[:60]}, np.zeros(60), {"a": signal[60:]}, labels[60:], signal[60:, 0])
     assert result["a"] is None
     assert result["reached"] == []
-    assert result["model"]["value"] == pytest.approx(roc_auc_score(labels[60:], told[60:, 0]))
+    assert result["model"]["value"] == pytest.approx(roc_auc_score(labels[60:], signal[60:, 0]))

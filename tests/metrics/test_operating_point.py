@@ -38,7 +38,7 @@ def test_a_class_that_is_absent_leaves_it_undefined():
     assert math.isnan(youden_threshold(np.array([0.1, 0.2]), np.array([1, 1])))
 
 
-def test_each_observation_is_judged_over_its_own_labelled_views():
+def test_each_observation_is_evaluated_over_its_own_labeled_views():
     probabilities = np.array([[0.1, 0.9], [0.8, 0.2], [0.9, 0.5]])
     labels = np.array([[0, 1], [1, 0], [0, 1]])
     mask = np.array([[1, 0], [1, 1], [0, 1]])

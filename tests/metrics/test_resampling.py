@@ -1,17 +1,17 @@
-"""Replicates of the bootstrap, each held against an independent library on the rows that it drew."""
+"""Replicates of the bootstrap, each held against an independent library on the rows that it sampled."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from chexpert.metrics.bootstrap import draw_studies, weighted_aurocs, weighted_average_precisions, weighted_means
+from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs, weighted_average_precisions, weighted_means
 
 
 @pytest.fixture(params=[1, 6], ids=["ties", "few ties"])
 def rows(request):
     rng = np.random.default_rng(request.param)
     labels = (rng.random(60) < 0.3).astype("float64")
-    return (rng.normal(size=60) + labels).round(request.param), labels, draw_studies(np.arange(60), 50, seed=7)
+    return (rng.normal(size=60) + labels).round(request.param), labels, resample_studies(np.arange(60), 50, seed=7)
 
 
 def repeat(counts):
@@ -19,13 +19,13 @@ def repeat(counts):
 
 
 @pytest.mark.parametrize(
-    ("figure", "theirs"),
+    ("metric", "theirs"),
     [(weighted_aurocs, roc_auc_score), (weighted_average_precisions, average_precision_score)],
 )
-def test_a_replicate_is_the_figure_of_the_rows_it_drew(rows, figure, theirs):
+def test_a_replicate_is_the_metric_of_the_rows_it_sampled(rows, metric, theirs):
     scores, labels, counts = rows
-    expected = [theirs(labels[drawn], scores[drawn]) for drawn in repeat(counts)]
-    assert figure(scores, labels, counts) == pytest.approx(expected, abs=1e-12)
+    expected = [theirs(labels[sample], scores[sample]) for sample in repeat(counts)]
+    assert metric(scores, labels, counts) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_replicate_of_one_class_is_undefined():
@@ -34,16 +34,16 @@ def test_a_replicate_of_one_class_is_undefined():
     assert np.isnan(weighted_average_precisions([0.1, 0.2], [0, 1], counts)).tolist() == [True, False, False]
 
 
-def test_views_of_a_study_are_drawn_together():
-    counts = draw_studies([0, 1, 0, 2], replicates=200, seed=1)
+def test_views_of_a_study_are_sampled_together():
+    counts = resample_studies([0, 1, 0, 2], replicates=200, seed=1)
     assert (counts[:, 0] == counts[:, 2]).all()
     assert (counts[:, [0, 1, 3]].sum(1) == 3).all()  # as many studies as there are
     assert counts.mean() == pytest.approx(1, abs=0.1)
 
 
-def test_the_same_seed_draws_the_same_studies():
-    assert (draw_studies(np.arange(9), 5, seed=3) == draw_studies(np.arange(9), 5, seed=3)).all()
-    assert (draw_studies(np.arange(9), 5, seed=3) != draw_studies(np.arange(9), 5, seed=4)).any()
+def test_the_same_seed_samples_the_same_studies():
+    assert (resample_studies(np.arange(9), 5, seed=3) == resample_studies(np.arange(9), 5, seed=3)).all()
+    assert (resample_studies(np.arange(9), 5, seed=3) != resample_studies(np.arange(9), 5, seed=4)).any()
 
 
 def test_chunks_of_replicates_change_nothing(rows, monkeypatch):

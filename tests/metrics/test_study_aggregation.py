@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chexpert.config import STUDY_SCORES
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.metrics import reduce_to_studies
 from chexpert.metrics.study_aggregation import SCORES
 
@@ -28,7 +28,7 @@ def test_a_study_has_the_greatest_or_the_mean_score_of_its_views(score, expected
 def test_views_of_a_study_with_different_labels_are_refused(part, place):
     rows = {"labels": LABELS.copy(), "mask": MASK.copy()}
     rows[part][place] = not rows[part][place]
-    with pytest.raises(ProblemError, match=r"different labels\n.*b"):
+    with pytest.raises(UserError, match=r"different labels\n.*b"):
         reduce_to_studies(STUDIES, PROBABILITIES, **rows)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, hardswish, max_pool2d, relu
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models import Backbone, Combined, Single
 from chexpert.models.activation import ActivationWatch
 
@@ -141,5 +141,5 @@ def test_traced_logits_are_the_models(stride):
 
 
 def test_a_stage_that_a_network_lacks_is_told_with_those_that_it_has():
-    with pytest.raises(ProblemError, match=r"no stage of stride 5(.|\n)*null for the last map, 2, 4, 8, 16, 32"):
+    with pytest.raises(UserError, match=r"no stage of stride 5(.|\n)*null for the last map, 2, 4, 8, 16, 32"):
         Single(make("resnet18"), 1).trace(IMAGES, 5)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models import Backbone
 
 SMALL = "mnasnet_small"
@@ -75,13 +75,13 @@ def test_a_class_token_that_the_network_does_not_tell_of_is_left_out():
 def test_a_stage_of_several_maps_is_refused():
     backbone = Backbone("test_vit", options={"img_size": 64})
     backbone.net.blocks[-1].register_forward_hook(lambda module, inputs, output: (output, output))
-    with pytest.raises(ProblemError, match="puts out several maps"):
+    with pytest.raises(UserError, match="puts out several maps"):
         backbone.tap(torch.zeros(1, 1, 64, 64), 16)
 
 
 def test_a_stage_that_the_network_does_not_have_is_none(seen):
     seen.net.feature_info = [{"reduction": 16, "module": "block.3"}]
-    with pytest.raises(ProblemError, match="no stage of stride 16"):
+    with pytest.raises(UserError, match="no stage of stride 16"):
         seen.layer_at(16)
 
 
@@ -93,7 +93,7 @@ def test_no_weight_of_a_transformer_is_registered_twice():
 def test_tokens_that_are_no_grid_are_told():
     backbone = Backbone("test_vit", options={"img_size": 64})
     backbone.net.forward_features = lambda images: torch.zeros(1, 11, 64)
-    with pytest.raises(ProblemError, match="puts out 11 tokens, and its patches are 4 x 4"):
+    with pytest.raises(UserError, match="puts out 11 tokens, and its patches are 4 x 4"):
         backbone(torch.zeros(1, 1, 64, 64))
 
 
@@ -101,8 +101,8 @@ def test_tokens_that_are_no_grid_are_told():
     ("name", "options"), [("vit_tiny_patch16_224", {"img_size": 64}), ("swin_tiny_patch4_window7_224", SWIN)]
 )
 def test_a_film_of_a_size_that_a_transformer_was_not_made_for_is_told_with_the_mend(name, options):
-    message = rf"{name} takes films of 64 x 64 pixels, not 96 x 96(.|\n)*options.img_size=96"
-    with pytest.raises(ProblemError, match=message):
+    message = rf"{name} takes images of 64 x 64 pixels, not 96 x 96(.|\n)*options.img_size=96"
+    with pytest.raises(UserError, match=message):
         Backbone(name, options=options)(torch.zeros(1, 1, 96, 96))
 
 
@@ -161,7 +161,7 @@ def test_a_frozen_backbone_gets_no_gradient():
 
 
 @pytest.mark.parametrize(("frozen", "kept"), [(True, True), (False, False)])
-def test_only_a_frozen_backbone_keeps_the_statistics_of_its_normalisation(frozen, kept):
+def test_only_a_frozen_backbone_keeps_the_statistics_of_its_normalization(frozen, kept):
     backbone = Backbone(SMALL, frozen=frozen).train()
     before = {name: value.clone() for name, value in backbone.named_buffers()}
     backbone(torch.rand(4, 1, 32, 32))
@@ -175,19 +175,19 @@ def test_only_a_frozen_backbone_stays_in_eval_mode(frozen):
 
 
 def test_an_unknown_name_is_told_with_close_ones():
-    (problem,) = Backbone.find_problems("densenet1211")
-    assert "'densenet1211'" in problem
-    assert "densenet121" in problem.split("mend:")[1]
+    (error,) = Backbone.validate_args("densenet1211")
+    assert "'densenet1211'" in error
+    assert "densenet121" in error.split("hint:")[1]
 
 
 def test_a_missing_weight_file_is_told():
-    (problem,) = Backbone.find_problems(SMALL, pretrained="nowhere.pt")
-    assert "nowhere.pt" in problem
+    (error,) = Backbone.validate_args(SMALL, pretrained="nowhere.pt")
+    assert "nowhere.pt" in error
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
 def test_good_arguments_have_no_problems(pretrained):
-    assert Backbone.find_problems(SMALL, pretrained=pretrained) == []
+    assert Backbone.validate_args(SMALL, pretrained=pretrained) == []
 
 
 @pytest.mark.parametrize("stride", [None, 16])

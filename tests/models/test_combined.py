@@ -60,13 +60,13 @@ def test_a_members_gain_is_the_root_of_mean_width_over_its_own(narrow_and_wide):
     assert narrow_and_wide.gains == pytest.approx({"narrow": 2.5**0.5, "wide": 0.625**0.5})
 
 
-def test_pooled_features_are_normalised_and_weighted(narrow_and_wide):
+def test_pooled_features_are_normalized_and_weighted(narrow_and_wide):
     features = narrow_and_wide(torch.zeros(1, 1, 8, 8))[0].tolist()
     assert features[:2] == pytest.approx([-(2.5**0.5), 2.5**0.5], rel=1e-4)
     assert features[2:] == pytest.approx([-(0.625**0.5), 0.625**0.5] * 4, rel=1e-4)
 
 
-def test_the_normalisation_has_no_weights_of_its_own(narrow_and_wide):
+def test_the_normalization_has_no_weights_of_its_own(narrow_and_wide):
     assert list(dict(narrow_and_wide.named_parameters())) == ["classifier.weight", "classifier.bias"]
 
 
@@ -97,15 +97,15 @@ def test_a_frozen_member_stays_in_eval_mode_beside_a_trained_one():
 
 @pytest.mark.parametrize(("members", "count"), [({"only": None}, 1), ({}, 0)])
 def test_fewer_than_two_members_are_told_with_the_mend(members, count):
-    (problem,) = Combined.find_problems(members)
-    assert f"of {count} member" in problem
-    assert "+backbone@model.members.resnet=resnet18" in problem
+    (error,) = Combined.validate_args(members)
+    assert f"of {count} member" in error
+    assert "+backbone@model.members.resnet=resnet18" in error
 
 
 def test_a_dot_in_a_members_name_is_told():
-    (problem,) = Combined.find_problems({"a.b": None, "c": None})
-    assert "a.b" in problem
+    (error,) = Combined.validate_args({"a.b": None, "c": None})
+    assert "a.b" in error
 
 
 def test_two_members_have_no_problems():
-    assert Combined.find_problems({"a": None, "b": None}) == []
+    assert Combined.validate_args({"a": None, "b": None}) == []

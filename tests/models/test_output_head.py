@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from chexpert.models import Backbone, Combined, Single
-from chexpert.models.output_head import Readout, multiply_down
+from chexpert.models.output_head import OutputHead, multiply_down
 
 TREE = [2, -1, 3, -1]  # 0 is a kind of 2, 2 of 3; 1 and 3 are roots
 PATHS = [[0, 2, 3], [1], [2, 3], [3]]
@@ -31,32 +31,32 @@ def product_by_numpy(raw):
 
 def test_plain_logits_are_handed_through_as_they_are():
     raw = torch.randn(3, 4)
-    assert torch.equal(Readout(4)(raw), raw)
-    assert Readout(4).ask(raw) is raw
+    assert torch.equal(OutputHead(4)(raw), raw)
+    assert OutputHead(4).ask(raw) is raw
 
 
 def test_the_logits_of_uncertain_are_left_out():
-    readout = Readout(2, uncertain=[1])
-    assert readout.width == 3
-    assert readout(torch.tensor([[1.0, 2.0, 30.0]])).tolist() == [[1, 2]]
+    output_head = OutputHead(2, uncertain=[1])
+    assert output_head.width == 3
+    assert output_head(torch.tensor([[1.0, 2.0, 30.0]])).tolist() == [[1, 2]]
 
 
 def test_inference_is_the_softmax_over_0_and_1():
     z, u = torch.randn(50, 1), torch.randn(50, 1)
     classes = torch.cat([torch.zeros(50, 1), z, u], 1).softmax(1)
     expected = classes[:, 1] / (classes[:, 0] + classes[:, 1])
-    torch.testing.assert_close(Readout(1, [0])(torch.cat([z, u], 1)).sigmoid()[:, 0], expected)
+    torch.testing.assert_close(OutputHead(1, [0])(torch.cat([z, u], 1)).sigmoid()[:, 0], expected)
 
 
 def test_probabilities_multiply_down_the_tree_by_hand():
     raw = torch.tensor([[odds(0.5), odds(0.9), odds(0.25), odds(0.8)]])
-    logits = Readout(4, parents=TREE)(raw)
+    logits = OutputHead(4, parents=TREE)(raw)
     assert logits.sigmoid()[0].tolist() == pytest.approx([0.1, 0.9, 0.2, 0.8])
 
 
 def test_roots_keep_their_logits_to_the_last_bit():
     raw = torch.randn(20, 4) * 30
-    logits = Readout(4, parents=TREE)(raw)
+    logits = OutputHead(4, parents=TREE)(raw)
     assert torch.equal(logits[:, [1, 3]], raw[:, [1, 3]])
 
 
@@ -83,12 +83,12 @@ def test_gradients_of_products_are_right():
 
 
 def test_half_precision_is_multiplied_in_float32():
-    assert Readout(4, parents=TREE)(torch.randn(2, 4).bfloat16()).dtype == torch.float32
+    assert OutputHead(4, parents=TREE)(torch.randn(2, 4).bfloat16()).dtype == torch.float32
 
 
 def test_three_classes_and_conditions_go_together():
     raw = torch.tensor([[odds(0.5), odds(0.4), 7.0]])
-    logits = Readout(2, uncertain=[0], parents=[1, -1])(raw)
+    logits = OutputHead(2, uncertain=[0], parents=[1, -1])(raw)
     assert logits.sigmoid()[0].tolist() == pytest.approx([0.2, 0.4])
 
 
@@ -106,7 +106,7 @@ def questions():
 
 def test_the_questions_of_three_classes_cost_what_the_softmax_costs(questions):
     raw, labels, plain, targets, mask = questions
-    asked = Readout(2, uncertain=[1]).ask(raw)
+    asked = OutputHead(2, uncertain=[1]).ask(raw)
     cost = binary_cross_entropy_with_logits(asked, targets, reduction="none") * mask
     softmax = torch.cat([torch.zeros(64, 1), raw[:, 1:]], 1)
     expected = cross_entropy(softmax, labels, reduction="none")
@@ -120,7 +120,7 @@ def test_the_questions_of_three_classes_cost_what_the_softmax_costs(questions):
 
 def test_soft_targets_of_three_classes_cost_what_the_softmax_costs():
     raw, soft = torch.randn(64, 2), torch.rand(64)
-    asked = Readout(1, uncertain=[0]).ask(raw)
+    asked = OutputHead(1, uncertain=[0]).ask(raw)
     cost = binary_cross_entropy_with_logits(asked, torch.stack([soft, torch.zeros(64)], 1), reduction="none").sum(1)
     classes = torch.cat([torch.zeros(64, 1), raw], 1)
     expected = cross_entropy(classes, torch.stack([1 - soft, soft, torch.zeros(64)], 1), reduction="none")
@@ -130,7 +130,7 @@ def test_soft_targets_of_three_classes_cost_what_the_softmax_costs():
 @pytest.mark.parametrize("size", [100.0, -100.0])
 def test_questions_of_extreme_logits_are_finite(size):
     raw = torch.tensor([[size, size], [size, -size]], requires_grad=True)
-    asked = Readout(1, uncertain=[0]).ask(raw)
+    asked = OutputHead(1, uncertain=[0]).ask(raw)
     asked.sum().backward()
     assert torch.isfinite(asked).all()
     assert torch.isfinite(raw.grad).all()
@@ -146,7 +146,7 @@ def test_a_model_trains_on_questions_and_puts_out_observations(kind):
     maps = model.feature_maps(images)
     raw = model.score(maps)
     assert raw.shape == (2, 4)
-    assert torch.equal(model(images), model.readout(raw))
-    assert torch.equal(model.classify(maps), model.readout(raw))
-    assert torch.equal(model.training_logits(images), model.readout.ask(raw))
+    assert torch.equal(model(images), model.output_head(raw))
+    assert torch.equal(model.classify(maps), model.output_head(raw))
+    assert torch.equal(model.training_logits(images), model.output_head.ask(raw))
     assert not any(key.startswith("readout") for key in model.state_dict())

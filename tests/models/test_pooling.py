@@ -1,4 +1,4 @@
-"""Pooled features stand for films, and what is frozen keeps no graph."""
+"""Pooled features stand for images, and what is frozen keeps no graph."""
 
 import pytest
 import torch

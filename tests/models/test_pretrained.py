@@ -12,7 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models import Backbone, Combined, Single
 from chexpert.models import pretrained as weights
 
@@ -72,7 +72,7 @@ def test_weights_one_level_down_under_any_prefix(load, state, key, prefix):
 def test_a_mapping_within_itself_ends(load, state):
     content = {"model": state}
     content["again"] = content
-    with pytest.raises(ProblemError, match="times"):
+    with pytest.raises(UserError, match="times"):
         load(content)
 
 
@@ -96,9 +96,9 @@ def test_a_checkpoint_of_timms_training(load, state, capsys):
 
 def test_several_networks_without_a_state_dict_are_named_and_can_be_taken_apart(tmp_path, load, state, monkeypatch):
     averaged = {key: value + 1 for key, value in state.items()}
-    with pytest.raises(ProblemError, match=r"2 times: \['model_ema\.', 'model\.'\]") as caught:
+    with pytest.raises(UserError, match=r"2 times: \['model_ema\.', 'model\.'\]") as caught:
         load({"model_ema": with_prefix("module.", averaged), "model": state} | {"model_ema": averaged})
-    command = shlex.split(caught.value.mend.removeprefix("save one of them alone: ").partition("; then")[0])
+    command = shlex.split(caught.value.hint.removeprefix("save one of them alone: ").partition("; then")[0])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", command[2:])
     exec(command[2], {})
@@ -142,13 +142,13 @@ def test_absent_step_counters_do_not_matter(load, state):
 
 def test_an_absent_entry_is_refused(load, state):
     value = state.pop("blocks.0.0.conv_pw.weight")
-    with pytest.raises(ProblemError, match=r"'model\.' 1 of \d+ are missing \(blocks.0.0.conv_pw.weight\), 1 .*conv_x"):
+    with pytest.raises(UserError, match=r"'model\.' 1 of \d+ are missing \(blocks.0.0.conv_pw.weight\), 1 .*conv_x"):
         load({"model": state | {"blocks.0.0.conv_x.weight": value}})
 
 
 @pytest.mark.parametrize(("content", "word"), [({"epoch": 3}, "no tensor"), ({"a": torch.zeros(1)}, "the file has a")])
 def test_a_file_without_any_of_the_names_says_what_it_has(load, content, word):
-    with pytest.raises(ProblemError, match=f"its weights are not there: .*{word}"):
+    with pytest.raises(UserError, match=f"its weights are not there: .*{word}"):
         load(content)
 
 
@@ -159,8 +159,8 @@ def test_names_that_end_alike_are_told_apart(load):
 
 
 def test_a_stem_of_three_channels_is_summed(load, state):
-    colour = torch.stack([state[STEM][:, 0] * share for share in (0.5, 0.25, 0.25)], dim=1)
-    found = load(state | {STEM: colour})
+    color = torch.stack([state[STEM][:, 0] * share for share in (0.5, 0.25, 0.25)], dim=1)
+    found = load(state | {STEM: color})
     assert torch.allclose(found[STEM], state[STEM], atol=1e-6)
 
 
@@ -173,18 +173,18 @@ def test_a_stem_behind_a_class_token_is_summed_too(load):
 
 
 def test_another_architecture_is_refused(load):
-    with pytest.raises(ProblemError, match="its weights are not there"):
+    with pytest.raises(UserError, match="its weights are not there"):
         load(Backbone("test_resnet").net.state_dict())
 
 
 def test_another_width_is_refused_with_the_entry(load, state):
-    with pytest.raises(ProblemError, match=r"blocks\.0\.0\.conv_pw\.weight is \(1, 2, 1, 1\)"):
+    with pytest.raises(UserError, match=r"blocks\.0\.0\.conv_pw\.weight is \(1, 2, 1, 1\)"):
         load(state | {"blocks.0.0.conv_pw.weight": torch.zeros(1, 2, 1, 1)})
 
 
 def test_two_members_of_one_architecture_are_ambiguous(load):
     model = Combined({"first": Backbone(NAME), "second": Backbone(NAME)}, outputs=3)
-    with pytest.raises(ProblemError, match=r"2 times: .*first.*second"):
+    with pytest.raises(UserError, match=r"2 times: .*first.*second"):
         load(model.state_dict())
 
 
@@ -202,7 +202,7 @@ class Touch:
 def test_code_in_a_file_is_refused_and_not_run(tmp_path, state, save):
     path, marker = tmp_path / "weights.pt", tmp_path / "marker"
     save(state | {"extra": Touch(marker)}, path)
-    with pytest.raises(ProblemError, match=r"safely(?s:.*)weights\.pt"):
+    with pytest.raises(UserError, match=r"safely(?s:.*)weights\.pt"):
         Backbone(NAME, str(path))
     assert not marker.exists()
 
@@ -217,13 +217,13 @@ def test_the_code_in_such_a_file_would_run_otherwise(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"not weights"])
 def test_a_file_without_weights_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ProblemError, match=name):
+    with pytest.raises(UserError, match=name):
         Backbone(NAME, str(tmp_path / name))
 
 
 @pytest.mark.parametrize("content", [{}, [1, 2], torch.zeros(3), {"state_dict": None}])
 def test_a_file_of_something_else_is_refused(load, content):
-    with pytest.raises(ProblemError, match="its weights are not there"):
+    with pytest.raises(UserError, match="its weights are not there"):
         load(content)
 
 
@@ -231,7 +231,7 @@ def test_pretrained_weights_without_a_network_name_the_ways_out(tmp_path, monkey
     monkeypatch.setattr(weights, "_offline", lambda: True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)  # put back after the test
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ProblemError, match=rf"weights of {NAME} cannot be had(?s:.*)pretrained=false"):
+    with pytest.raises(UserError, match=rf"weights of {NAME} cannot be had(?s:.*)pretrained=false"):
         Backbone(NAME, pretrained=True)
     assert not huggingface_hub.constants.HF_HUB_OFFLINE  # as it was before
 

@@ -14,11 +14,11 @@ from chexpert.runs import files as run_files
 
 def test_places_of_their_own_clash_with_nothing(tmp_path):
     files = [tmp_path / "a.json", tmp_path / "new/m.txt", None]
-    assert list(run_files.find_clashes(files, [tmp_path, tmp_path / "new/figures"])) == []
+    assert list(run_files.find_clashes(files, [tmp_path, tmp_path / "new/plots"])) == []
 
 
 @pytest.mark.parametrize(
-    ("files", "folders", "what"),
+    ("files", "folders", "message"),
     [
         (["folder"], [], "is there, but no file"),
         ([], ["file"], "is there, but no folder"),
@@ -27,11 +27,11 @@ def test_places_of_their_own_clash_with_nothing(tmp_path):
         (["a"], ["a/b"], "cannot be a file and the folder of another"),
     ],
 )
-def test_what_could_not_be_written_is_told(tmp_path, files, folders, what):
+def test_what_could_not_be_written_is_reported(tmp_path, files, folders, message):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    told = run_files.find_clashes(*([tmp_path / name for name in names] for names in (files, folders)))
-    assert any(what in clash for clash in told)
+    clashes = run_files.find_clashes(*([tmp_path / name for name in names] for names in (files, folders)))
+    assert any(message in clash for clash in clashes)
 
 
 def test_predictions_come_back_to_the_last_bit(tmp_path):
@@ -60,9 +60,9 @@ def test_json_has_null_for_what_is_no_number(tmp_path, value):
     [
         ("CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.jpg", "patient64541_study1_view1_frontal"),
         ("/data/CheXpert-v1.0/train/patient1/study2/view3_lateral.jpg", "patient1_study2_view3_lateral"),
-        ("my film (2).png", "my_film__2_"),
-        ("/film.png", "film"),
-        ("../../film.png", "film"),
+        ("my image (2).png", "my_image__2_"),
+        ("/image.png", "image"),
+        ("../../image.png", "image"),
     ],
 )
 def test_a_view_is_named_by_patient_study_and_view(path, name):

@@ -11,7 +11,7 @@ from chexpert.runs.resume import (
     find_changes,
     find_unfinished_runs,
     find_unfinished_sweeps,
-    keep_origins,
+    keep_original_paths,
     same_sweep,
 )
 
@@ -95,8 +95,8 @@ NOW = {"start_from": "b", "features": "y", "backbone": {"pretrained": "v"}, "mod
 
 
 def test_a_run_that_goes_on_from_its_checkpoint_says_where_its_weights_are_from():
-    assert keep_origins(BEFORE, NOW) == BEFORE | {"features": "y"}
-    assert keep_origins({"start_from": None, "seed": 0}, {"start_from": "b", "seed": 1}) == {
+    assert keep_original_paths(BEFORE, NOW) == BEFORE | {"features": "y"}
+    assert keep_original_paths({"start_from": None, "seed": 0}, {"start_from": "b", "seed": 1}) == {
         "start_from": "b",
         "seed": 1,
     }

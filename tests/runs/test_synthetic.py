@@ -9,7 +9,7 @@ from chexpert.data.phantom import write_phantom
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.runs import files as run_files
-from chexpert.runs.synthetic import MARK, is_phantom, is_synthetic_card, is_synthetic_path, is_synthetic_run
+from chexpert.runs.synthetic import MARK, is_phantom, is_synthetic_metadata, is_synthetic_path, is_synthetic_run
 
 FIND = {"_target_": "chexpert.data.find_phantom", "parent": "outputs/phantom"}
 
@@ -69,10 +69,10 @@ def test_a_file_belongs_to_the_nearest_run_or_phantom(tmp_path):
     assert is_synthetic_path(run / "predictions/valid.csv")
 
 
-def test_the_card_of_older_weights_tells_by_its_config():
-    assert is_synthetic_card({"config": {"data": {"root": FIND}}})
-    assert not is_synthetic_card({"config": {"model": {}}})
-    assert not is_synthetic_card({"config": {"data": {"root": FIND}}, "synthetic": False})
+def test_the_card_of_older_weights_names_synthetic_images_by_its_config():
+    assert is_synthetic_metadata({"config": {"data": {"root": FIND}}})
+    assert not is_synthetic_metadata({"config": {"model": {}}})
+    assert not is_synthetic_metadata({"config": {"data": {"root": FIND}}, "synthetic": False})
 
 
 def test_a_phantom_by_its_root_takes_no_imagenet_weights(phantom):

@@ -43,15 +43,15 @@ def test_it_writes_what_it_is_asked_for(run, root, tmp_path_factory, capsys):
     assert (out / "figures/co_occurrence.png").stat().st_size > 10_000
 
 
-def test_an_error_is_told_and_ends_with_1(run, root, tmp_path_factory, capsys):
+def test_an_error_is_reported_and_ends_with_1(run, root, tmp_path_factory, capsys):
     manifest = tmp_path_factory.mktemp("out") / "m.txt"
     assert run(root, "--manifest", manifest) == 0
     (root / "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg").unlink()
     assert run(root, "--check", manifest) == 1
-    told = capsys.readouterr().out
-    assert "error: missing, 1" in told
-    assert "error: manifest, 1" in told
-    assert told.splitlines()[-1].startswith("failed: 2 errors")
+    output = capsys.readouterr().out
+    assert "error: missing, 1" in output
+    assert "error: manifest, 1" in output
+    assert output.splitlines()[-1].startswith("failed: 2 errors")
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_the_variants_are_those_that_are_known(run):
     assert run.__globals__["SCRIPT"].read_text().count("VARIANTS = " + repr(VARIANTS).replace("'", '"')) == 1
 
 
-def test_the_report_is_told_even_if_a_file_cannot_be_written(run, root, tmp_path_factory, capsys, monkeypatch):
+def test_the_report_is_reported_even_if_a_file_cannot_be_written(run, root, tmp_path_factory, capsys, monkeypatch):
     monkeypatch.setattr(run_files, "write_json", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
     assert run(root, "--json", tmp_path_factory.mktemp("out") / "a.json") == "no space left"
     assert capsys.readouterr().out.splitlines()[-1].startswith("passed")
 
 
-def test_a_broken_manifest_is_told(run, root, tmp_path, capsys):
+def test_a_broken_manifest_is_reported(run, root, tmp_path, capsys):
     (tmp_path / "m.txt").write_text("nonsense\n")
     assert "line 1" in run(root, "--check", tmp_path / "m.txt")
 
@@ -104,8 +104,8 @@ def test_a_broken_manifest_is_told(run, root, tmp_path, capsys):
 def test_it_says_what_it_wrote_and_where_the_verdict_is_last(run, root, tmp_path_factory, capsys):
     out = tmp_path_factory.mktemp("out")
     run(root, "--json", out / "a.json", "--manifest", out / "m.txt", "--figures", out / "figures")
-    told, noted = capsys.readouterr()
-    assert told.splitlines()[-1].startswith("passed")
+    output, noted = capsys.readouterr()
+    assert output.splitlines()[-1].startswith("passed")
     assert [line.split(",")[0] for line in noted.splitlines() if line.startswith("written: ")] == [
         f"written: {out / name}" for name in ("a.json", "m.txt", "figures")
     ]

@@ -49,7 +49,7 @@ def test_without_a_gpu_its_benchmark_says_that_it_was_not_run():
 
 @pytest.mark.slow
 def test_the_benchmark_of_a_gpu_runs_whole_on_a_cpu(tmp_path):
-    tiny = "--device", "cpu", "--models", "resnet10t@64", "--films", 60, "--batch", 8, "--workers", 1, "--rounds", 1
+    tiny = "--device", "cpu", "--models", "resnet10t@64", "--images", 60, "--batch", 8, "--workers", 1, "--rounds", 1
     done = bench("gpu", *tiny, "--json", tmp_path / "gpu.json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert list(json.loads((tmp_path / "gpu.json").read_text())) == ["resnet10t@64"]

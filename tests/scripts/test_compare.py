@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.evaluated_runs import make_run
+from helpers.scripts import run_script
 
 from chexpert.data import write_phantom
 
@@ -19,8 +20,7 @@ LRS = "1e-4,1e-3,2e-3,3e-3,1e-2"
 
 
 def compare(*arguments):
-    command = [sys.executable, "scripts/compare.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return run_script("compare", *arguments)
 
 
 def test_a_sweep_is_ranked_and_written(tmp_path):

@@ -1,28 +1,22 @@
 """scripts/ensemble.py as a user calls it."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from helpers.evaluated_runs import make_run
-
-
-def call(script, *arguments):
-    command = [sys.executable, f"scripts/{script}.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+from helpers.scripts import run_script
 
 
 def test_an_ensemble_of_predictions_is_a_file_that_evaluate_reads(tmp_path):
     files = [make_run(tmp_path / name, seed=seed) / "predictions/valid.csv" for seed, name in enumerate("abc")]
-    done = call("ensemble", *files, "--out", tmp_path / "out.csv", "--average", "rank")
+    done = run_script("ensemble", *files, "--out", tmp_path / "out.csv", "--average", "rank")
     assert done.returncode == 0, done.stderr
     assert "rank of 3 members, 120 single views" in done.stdout
     labels = tmp_path / "a/labels/valid.csv"
     assert f"--labels {labels}" in done.stdout
-    judged = call("evaluate", "--predictions", tmp_path / "out.csv", "--labels", labels, "--out", tmp_path / "out.json",
-                  "--bootstrap", 50)  # fmt: skip
-    assert judged.returncode == 0, judged.stderr
+    given = ["--predictions", tmp_path / "out.csv", "--labels", labels, "--bootstrap", 50]
+    done = run_script("evaluate", *given, "--out", tmp_path / "out.json")
+    assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out.json").read_text())["n"] == 120
 
 
@@ -40,7 +34,7 @@ def test_an_ensemble_of_predictions_is_a_file_that_evaluate_reads(tmp_path):
 )
 def test_a_wrong_call_ends_with_one_message(tmp_path, arguments, message):
     (tmp_path / "there.csv").write_text("kept")
-    done = call("ensemble", *(argument.format(tmp_path) for argument in arguments))
+    done = run_script("ensemble", *(argument.format(tmp_path) for argument in arguments))
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr

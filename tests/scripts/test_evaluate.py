@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.scripts import run_script
 from sklearn.metrics import roc_auc_score
 
 STUDIES = [f"CheXpert-v1.0/test/patient{64741 + row}/study1" for row in range(60)]
@@ -13,8 +14,7 @@ NAMES = ["Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effus
 
 
 def evaluate(*arguments):
-    command = [sys.executable, "scripts/evaluate.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    return run_script("evaluate", *arguments)
 
 
 def write(path, names, columns, values, key="Study"):
@@ -50,7 +50,7 @@ def test_shuffled_predictions_of_studies_give_the_same_file(files):
     assert found[0]["auroc_mean"]["over"] == NAMES
 
 
-def test_images_and_missing_studies_are_told(files):
+def test_images_and_missing_studies_are_reported(files):
     folder, truth, scores, labels = files
     views = [f"{study}/view{view}_frontal.jpg" for study in STUDIES[:50] for view in (1, 2)] + [
         "x/patient1/study9/v.jpg"
@@ -61,10 +61,10 @@ def test_images_and_missing_studies_are_told(files):
     assert done.returncode == 0, done.stderr
     assert "left out: 1 rows that only the predictions have: x/patient1/study9" in done.stdout
     assert "left out: 10 rows that only the labels have" in done.stdout
-    told = json.loads(out.read_text())
-    assert (told["n"], len(told["left_out"]["labels"])) == (50, 10)
+    content = json.loads(out.read_text())
+    assert (content["n"], len(content["left_out"]["labels"])) == (50, 10)
     expected = roc_auc_score(labels[:50, 3], scores[:50, 3])
-    assert told["auroc"]["Edema"]["value"] == pytest.approx(expected, abs=1e-9)
+    assert content["auroc"]["Edema"]["value"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_thresholds_come_from_other_studies(files):
@@ -86,7 +86,7 @@ def test_thresholds_come_from_other_studies(files):
     [
         (["--bootstrap", "1"], "--bootstrap is at least 10"),
         (["--tune-labels", "x"], "go together"),
-        (["--mean-over", "Fracture"], "not judged here: Fracture"),
+        (["--mean-over", "Fracture"], "not evaluated here: Fracture"),
         (["--group-by", "sex"], "nothing is known of 'sex'"),
         (["--level", "image"], "single views"),
     ],

@@ -33,15 +33,15 @@ def run(tmp_path: Path, write_chexpert, make_row) -> Path:
         "explain": {"views": None, "count": 1, "top": 1, "observations": None},
         "data": DATA | {"root": str(root)},
     }
-    card = {
+    metadata = {
         "config": config,
         "observations": ["Edema", "Pleural Effusion"],
         "preprocessing": {"size": 64, "fit": "crop"},
     }
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     state = {f"model.{key}": value for key, value in model.state_dict().items()}
-    torch.save({"chexpert": card, "state_dict": state}, tmp_path / "run/checkpoints/best.ckpt")
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 70), dtype=np.uint8)).save(tmp_path / "film.png")
+    torch.save({"chexpert": metadata, "state_dict": state}, tmp_path / "run/checkpoints/best.ckpt")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 70), dtype=np.uint8)).save(tmp_path / "image.png")
     return tmp_path / "run"
 
 
@@ -71,27 +71,27 @@ def test_a_finished_run_is_explained_on_its_validation_views_as_its_own_settings
     assert explain("run") is None
     (entry,) = read_manifest(run / "explanations")
     assert "/valid/" in entry["view"]
-    assert entry["truth"] in (1, None)  # Edema is, Pleural Effusion is not labelled
+    assert entry["truth"] in (1, None)  # Edema is, Pleural Effusion is not labeled
     assert "written:       run/explanations/hirescam/sheet.png" in capsys.readouterr().out
 
 
-def test_films_are_explained_by_several_explainers_with_the_run_s_settings_and_overrides(explain, run, capsys):
-    arguments = ["run", "film.png", "--explainer", "gradcam", "lime", "explainer.lime.superpixels=6", "--out", "new"]
+def test_images_are_explained_by_several_explainers_with_the_run_s_settings_and_overrides(explain, run, capsys):
+    arguments = ["run", "image.png", "--explainer", "gradcam", "lime", "explainer.lime.superpixels=6", "--out", "new"]
     assert explain(*arguments, "--ids", "path", "--observations", "Pleural Effusion", "Edema") is None
     entries = read_manifest(run.parent / "new", "lime")
     assert [entry["observation"] for entry in entries] == ["Pleural Effusion", "Edema"]
-    assert {(entry["view"], entry["samples"], entry["width"]) for entry in entries} == {("film.png", 12, 70)}
-    assert np.load(run.parent / "new" / entries[0]["map"])["map"].shape == (82, 64)  # a crop, over the whole film
-    assert (run.parent / "new/views/film.png").is_file()
+    assert {(entry["view"], entry["samples"], entry["width"]) for entry in entries} == {("image.png", 12, 70)}
+    assert np.load(run.parent / "new" / entries[0]["map"])["map"].shape == (82, 64)  # a crop, over the whole image
+    assert (run.parent / "new/views/image.png").is_file()
     assert "lime: 1 view, about" in capsys.readouterr().out
     assert not (run / "explanations").exists()
 
 
-def test_a_film_that_is_not_chexpert_s_is_called_by_a_hash(explain, run):
-    assert explain("run", "film.png", "--out", "new") is None
+def test_an_image_that_is_not_chexpert_s_is_called_by_a_hash(explain, run):
+    assert explain("run", "image.png", "--out", "new") is None
     (entry,) = read_manifest(run.parent / "new")
     assert entry["view"].startswith("id-")
-    assert not [path for path in (run.parent / "new").rglob("*") if path.stem == "film"]
+    assert not [path for path in (run.parent / "new").rglob("*") if path.stem == "image"]
 
 
 def test_chexpert_s_own_image_keeps_its_name(explain, run):
@@ -104,7 +104,7 @@ def test_chexpert_s_own_image_keeps_its_name(explain, run):
 def test_nothing_is_overwritten(explain, run, capsys):
     (run / "explanations").mkdir()
     (run / "explanations/mine.txt").touch()
-    assert explain("run", "film.png") == 2
+    assert explain("run", "image.png") == 2
     assert "--out FOLDER" in capsys.readouterr().err
     assert [path.name for path in (run / "explanations").iterdir()] == ["mine.txt"]
 
@@ -112,27 +112,27 @@ def test_nothing_is_overwritten(explain, run, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("run film.png --observations Fracture", "not an output of the model: Fracture"),
-        ("run film.png --observations Edema Edema", "twice the same"),
-        ("run film.png --explainer gradcm", "did you mean gradcam?"),
-        ("run film.png --explainer lime lime", "twice the same"),
+        ("run image.png --observations Fracture", "not an output of the model: Fracture"),
+        ("run image.png --observations Edema Edema", "twice the same"),
+        ("run image.png --explainer gradcm", "did you mean gradcam?"),
+        ("run image.png --explainer lime lime", "twice the same"),
         ("run none.png", "this image is missing"),
-        ("run film.png run/../film.png", "film.png and run/../film.png are the same file"),
-        ("run film.png film.png", "are the same file"),
-        ("run film.png film.jpg --ids path", "film.png and film.jpg are of one name"),
+        ("run image.png run/../image.png", "image.png and run/../image.png are the same file"),
+        ("run image.png image.png", "are the same file"),
+        ("run image.png image.jpg --ids path", "image.png and image.jpg are of one name"),
         ("run run/checkpoints/best.ckpt", "its content is a zip archive"),
-        ("nowhere film.png", "no checkpoint of this name"),
-        (". film.png", "no checkpoint in checkpoints"),
-        ("run film.png --explainer hirescam gradcam explainer.gradcam.stride=7", "7"),
-        ("run film.png explain.cuont=3", "cuont"),
-        ("run film.png explain.count=0", "where: explain.count"),
-        ("run film.png explainer.lime.samples=3", "--explainer hirescam lime"),
-        ("run film.png explainers.lime.samples=3", "did you mean explainer?"),
-        ("run film.png data.size=64", "known are explain, explainer"),
-        ("run film.png --explainer lime explainer.lime.samples=0", "explainer.lime.samples"),
-        ("run film.png --explainer lime explainer.lime.sample=9", "did you mean samples?"),
+        ("nowhere image.png", "no checkpoint of this name"),
+        (". image.png", "no checkpoint in checkpoints"),
+        ("run image.png --explainer hirescam gradcam explainer.gradcam.stride=7", "7"),
+        ("run image.png explain.cuont=3", "cuont"),
+        ("run image.png explain.count=0", "where: explain.count"),
+        ("run image.png explainer.lime.samples=3", "--explainer hirescam lime"),
+        ("run image.png explainers.lime.samples=3", "did you mean explainer?"),
+        ("run image.png data.size=64", "known are explain, explainer"),
+        ("run image.png --explainer lime explainer.lime.samples=0", "explainer.lime.samples"),
+        ("run image.png --explainer lime explainer.lime.sample=9", "did you mean samples?"),
         ("run explain.views=[patient1/study1/view1_frontal.jpg]", "no validation views of this path"),
-        ("run film.png --out film.png/new", "film.png is no folder"),
+        ("run image.png --out image.png/new", "image.png is no folder"),
     ],
 )
 def test_what_cannot_be_is_one_message_and_exit_code_2(explain, run, capsys, arguments, message):
@@ -150,12 +150,12 @@ def test_where_the_data_are_gone_images_can_still_be_explained(explain, run, cap
     (run.parent / "CheXpert-v1.0-small").rename(run.parent.with_name(f"{run.parent.name}-moved"))
     assert explain("run") == 2
     assert "or give images to explain" in capsys.readouterr().err
-    assert explain("run", "film.png") is None
+    assert explain("run", "image.png") is None
 
 
-def test_where_no_view_can_be_read_that_is_told(explain, run, capsys):
-    for film in (run.parent / "CheXpert-v1.0-small/valid").rglob("*.jpg"):
-        film.write_bytes(b"no film")
+def test_where_no_view_can_be_read_that_is_reported(explain, run, capsys):
+    for image in (run.parent / "CheXpert-v1.0-small/valid").rglob("*.jpg"):
+        image.write_bytes(b"no image")
     content = torch.load(run / "checkpoints/best.ckpt", weights_only=True)
     content["chexpert"]["config"]["data"] |= {"on_missing": "skip"}
     torch.save(content, run / "checkpoints/best.ckpt")

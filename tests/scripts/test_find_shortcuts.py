@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 import chexpert
 from chexpert.data import write_phantom
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.inference import shortcuts
 from chexpert.models import Backbone, Single
 
@@ -60,18 +60,18 @@ def found(monkeypatch):
     return content, asked
 
 
-def test_it_leaves_report_figures_and_picture_and_ends_with_0(run, found, tmp_path, capsys):
+def test_it_leaves_report_metrics_and_picture_and_ends_with_0(run, found, tmp_path, capsys):
     assert run(tmp_path, "--seed", 3, "--explainer", "lime", "--observations", "Edema", "Lung Opacity") == 0
     explainer, observations, seed = found[1][0]
     assert (explainer.name, explainer.seed, observations, seed) == ("lime", 3, ["Edema", "Lung Opacity"], 3)
     assert json.loads((tmp_path / "shortcuts/shortcut.json").read_text())["run"] == str(tmp_path)
     assert (tmp_path / "shortcuts/report.txt").read_text() == capsys.readouterr().out
-    assert (tmp_path / "shortcuts/films.png").stat().st_size > 0
+    assert (tmp_path / "shortcuts/images.png").stat().st_size > 0
 
 
-def test_a_problem_is_told_without_a_traceback_and_ends_with_2(run, found, tmp_path, monkeypatch, capsys):
+def test_an_error_is_reported_without_a_traceback_and_ends_with_2(run, found, tmp_path, monkeypatch, capsys):
     def refuse(path):
-        raise ProblemError("no checkpoint of this project", where=str(path))
+        raise UserError("no checkpoint of this project", where=str(path))
 
     monkeypatch.setattr(chexpert, "load", refuse)
     assert run(tmp_path / "nothing") == 2
@@ -88,7 +88,7 @@ def test_misuse_ends_with_2(run, arguments):
 def test_a_shortcut_ends_with_1_and_nothing_tested_with_3(run, found, tmp_path):
     found[0]["pairs"] = [PAIR | {"lacking": [], "alarm": True}]
     assert run(tmp_path, "--out", tmp_path / "one") == 1
-    for pairs in ([], [PAIR | {"lacking": ["films"]}], [PAIR | {"tied": True}]):
+    for pairs in ([], [PAIR | {"lacking": ["images"]}], [PAIR | {"tied": True}]):
         found[0]["pairs"] = pairs
         assert run(tmp_path, "--out", tmp_path / str(len(found[1]))) == 3
 
@@ -100,7 +100,7 @@ def test_nothing_is_overwritten(run, found, tmp_path, capsys):
     assert len(found[1]) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_the_search(run, found, tmp_path, monkeypatch, capsys):
+def test_a_folder_that_cannot_be_written_is_reported_before_the_search(run, found, tmp_path, monkeypatch, capsys):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
@@ -131,15 +131,15 @@ def test_the_whole_way_from_a_checkpoint_on_a_tiny_phantom(run, tmp_path, capsys
         "explain": {"masks": None},
         "data": {"_target_": "chexpert.data.CheXpertDataModule", "root": str(root), "size": 64, "workers": 0},
     }
-    card = {"config": config, "observations": ["Edema"], "preprocessing": {"size": 64, "fit": "crop"}}
+    metadata = {"config": config, "observations": ["Edema"], "preprocessing": {"size": 64, "fit": "crop"}}
     state = {f"model.{key}": value for key, value in Single(Backbone("mnasnet_small"), outputs=1).state_dict().items()}
     (tmp_path / "run/checkpoints").mkdir(parents=True)
-    torch.save({"chexpert": card, "state_dict": state}, tmp_path / "run/checkpoints/best.ckpt")
+    torch.save({"chexpert": metadata, "state_dict": state}, tmp_path / "run/checkpoints/best.ckpt")
     code = run(tmp_path / "run", "--explainer", "random")
     written = json.loads((tmp_path / "run/shortcuts/shortcut.json").read_text())
     (pair,) = written["pairs"]
-    assert code == (3 if "films" in pair["lacking"] else int(pair["alarm"]))
+    assert code == (3 if "images" in pair["lacking"] else int(pair["alarm"]))
     assert (pair["suspect"], written["views"]) == ("Support Devices", 12)
     assert list(written["aurocs"]["Edema"]) == ["matched", "independent", "reversed"]
-    assert (tmp_path / "run/shortcuts/films.png").is_file()
+    assert (tmp_path / "run/shortcuts/images.png").is_file()
     assert (tmp_path / "run/shortcuts/report.txt").read_text() == capsys.readouterr().out

@@ -105,7 +105,7 @@ def test_what_the_maps_do_not_cover_is_noted(run, capsys):
     found = read("out.json")
     assert [found[name]["maps"] for name in ("Lung Opacity", "Edema")] == [4, 0]
     assert [found[name]["without_map"] for name in ("Lung Opacity", "Edema")] == [1, 3]
-    assert {found["Edema"][figure] for figure in ("miou", "miou_all", "hit_rate", "threshold")} == {None}
+    assert {found["Edema"][metric] for metric in ("miou", "miou_all", "hit_rate", "threshold")} == {None}
     _, row, *notes = capsys.readouterr().out.splitlines()
     assert row.startswith("Lung Opacity")
     assert {

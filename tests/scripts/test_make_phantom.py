@@ -34,12 +34,12 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., objec
 def test_a_phantom_of_the_test_split_alone_with_its_sheet(make, tmp_path: Path, capsys) -> None:
     only_test = ("--patients", "0", "--valid", "0", "--test", "4", "--size", "32", "--workers", "1")
     assert make("ph", *only_test, "--sheet", "x.png") is None
-    told, errors = capsys.readouterr()
+    output, errors = capsys.readouterr()
     assert errors == ""
-    assert told.startswith("written: ph, synthetic")
-    assert "ph/CheXpert-v1.0-small/test_labels.csv: test, " in told
-    assert "ph/gt_segmentations_test.json: masks of test" in told
-    assert told.splitlines()[-1].startswith("written: x.png")
+    assert output.startswith("written: ph, synthetic")
+    assert "ph/CheXpert-v1.0-small/test_labels.csv: test, " in output
+    assert "ph/gt_segmentations_test.json: masks of test" in output
+    assert output.splitlines()[-1].startswith("written: x.png")
     assert cv2.imread("x.png") is not None
     assert len(list((tmp_path / "ph").rglob("*.jpg"))) >= 4
 
@@ -60,7 +60,7 @@ def test_what_cannot_be_is_one_message_and_exit_code_2(make, tmp_path: Path, cap
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_sheet_that_cannot_be_written_is_told(make, capsys) -> None:
+def test_a_sheet_that_cannot_be_written_is_reported(make, capsys) -> None:
     assert make("ph", *TINY, "--sheet", "file/x.png") == 2
     assert "file" in capsys.readouterr().err
 

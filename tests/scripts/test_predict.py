@@ -12,11 +12,11 @@ SCRIPT = Path(__file__).parents[2] / "scripts/predict.py"
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("run film.png there.csv", "nothing is overwritten"),
-        ("run film.png new.csv", "no checkpoint"),
-        ("run film.png new.csv --batch-size 0", "--batch-size is at least 1"),
-        ("run film.png new.csv --workers -1", "--workers at least 0"),
-        ("run film.png new.csv --level patient", "invalid choice: 'patient'"),
+        ("run image.png there.csv", "nothing is overwritten"),
+        ("run image.png new.csv", "no checkpoint"),
+        ("run image.png new.csv --batch-size 0", "--batch-size is at least 1"),
+        ("run image.png new.csv --workers -1", "--workers at least 0"),
+        ("run image.png new.csv --level patient", "invalid choice: 'patient'"),
         ("run new.csv", "the following arguments are required"),
     ],
 )

@@ -19,7 +19,7 @@ from chexpert.data.cache import DecodedCache
 from chexpert.data.features import Features
 from chexpert.engine.resume_checks import find_last
 from chexpert.engine.train import run
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.inference.member_scores import find_input
 from chexpert.metrics.localization.map_files import MapFile
 from chexpert.models import Backbone
@@ -108,7 +108,7 @@ LOADERS: dict[str, Callable[[Path], Any]] = {
 def test_a_malicious_pickle_is_refused(run_folder, marker, write, load):
     path = run_folder / "checkpoints/best.ckpt"
     write(path, marker)
-    with pytest.raises((ProblemError, pickle.UnpicklingError, KeyError)) as caught:
+    with pytest.raises((UserError, pickle.UnpicklingError, KeyError)) as caught:
         load(path)
     if load is not LOADERS["Lightning"]:
         assert str(path) in str(caught.value)
@@ -117,7 +117,7 @@ def test_a_malicious_pickle_is_refused(run_folder, marker, write, load):
 @pytest.mark.parametrize("write", PICKLES, ids=[each.__name__ for each in PICKLES])
 def test_a_run_does_not_go_on_from_one(run_folder, marker, write):
     write(run_folder / "checkpoints/last.ckpt", marker)
-    with pytest.raises(ProblemError, match="no checkpoint of this project"):
+    with pytest.raises(UserError, match="no checkpoint of this project"):
         find_last(run_folder, None)
 
 
@@ -129,7 +129,7 @@ def test_a_run_does_not_start_from_one(tmp_path, marker, write, key):
     write(path, marker)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", [f"{key}={path}", f"backbone.name={NAME}", f"data.root.parent={tmp_path / 'phantom'}"])
-    with pytest.raises(ProblemError, match=r"stranger\.ckpt"):
+    with pytest.raises(UserError, match=r"stranger\.ckpt"):
         run(cfg, folder)
     assert not (tmp_path / "phantom").exists()
 
@@ -154,27 +154,27 @@ def odd_header(header: bytes) -> bytes:
 def test_safetensors_of_an_odd_header_are_refused(tmp_path, content):
     path = tmp_path / "weights.safetensors"
     path.write_bytes(content)
-    with pytest.raises(ProblemError, match=r"safely(?s:.*)weights\.safetensors"):
+    with pytest.raises(UserError, match=r"safely(?s:.*)weights\.safetensors"):
         Backbone(NAME, str(path))
 
 
 def test_a_pickle_is_not_read_by_the_name_of_safetensors(tmp_path, marker):
     zipped(tmp_path / "weights.safetensors", marker)
-    with pytest.raises(ProblemError, match="safely"):
+    with pytest.raises(UserError, match="safely"):
         Backbone(NAME, str(tmp_path / "weights.safetensors"))
 
 
-def test_a_cache_of_films_is_never_unpickled(tmp_path, marker):
+def test_a_cache_of_images_is_never_unpickled(tmp_path, marker):
     for number, content in enumerate([pickle.dumps(Touch(marker)), b"00000000 " + pickle.dumps(Touch(marker))]):
-        path = tmp_path / f"{number}.films"
+        path = tmp_path / f"{number}.images"
         path.write_bytes(content)
-        with pytest.raises(ProblemError, match="damaged"):
+        with pytest.raises(UserError, match="damaged"):
             DecodedCache(path)
 
 
 def test_a_file_of_features_is_never_unpickled(tmp_path, marker):
     np.save(tmp_path / "features.npy", np.array([Touch(marker)], dtype=object))
-    with pytest.raises(ProblemError, match="damaged"):
+    with pytest.raises(UserError, match="damaged"):
         Features(tmp_path / "features.npy")
 
 
@@ -183,7 +183,7 @@ def test_a_map_file_is_never_unpickled(tmp_path, marker):
     np.save(tmp_path / "y_map.npy", np.array([Touch(marker)], dtype=object))
     shutil.move(tmp_path / "y_map.npy", tmp_path / "y_map.npz")
     for name in ("x_map.npz", "y_map.npz"):
-        with pytest.raises(ProblemError):
+        with pytest.raises(UserError):
             MapFile(tmp_path / name, "x", "Edema").read()
 
 
@@ -191,7 +191,7 @@ def test_a_map_file_is_never_unpickled(tmp_path, marker):
 def test_a_map_of_chexlocalize_runs_nothing(tmp_path, marker, write):
     path = tmp_path / "patient1_study1_view1_frontal_Edema_map.pkl"
     write(path, marker)
-    with pytest.raises(ProblemError, match="no map") as caught:
+    with pytest.raises(UserError, match="no map") as caught:
         MapFile(path, "patient1_study1_view1_frontal", "Edema").read()
     assert caught.value.where == str(path)
 
@@ -212,7 +212,7 @@ def test_nor_do_the_numbers_of_a_tensor_in_it(tmp_path, marker, write):
     path = tmp_path / "a_Edema_map.pkl"
     content = {"map": Within((tmp_path / "x").read_bytes()), "prob": 0.5, "cxr_dims": (4, 4)}
     path.write_bytes(pickle.dumps(content))
-    with pytest.raises(ProblemError, match="no map"):
+    with pytest.raises(UserError, match="no map"):
         MapFile(path, "a", "Edema").read()
 
 
@@ -225,13 +225,13 @@ def test_no_other_name_is_looked_up(tmp_path, call, protocol):
     old = f"c{module}\n{name}\n.".encode()
     new = b"\x80\x04" + b"".join(b"\x8c" + bytes([len(t)]) + t.encode() for t in (module, name)) + b"\x93."
     path.write_bytes(old if protocol == 0 else new)
-    with pytest.raises(ProblemError, match=f"it would call {module}.{name}"):
+    with pytest.raises(UserError, match=f"it would call {module}.{name}"):
         MapFile(path, "a", "Edema").read()
 
 
 def test_yaml_of_a_run_folder_makes_no_objects(run_folder, marker):
     (run_folder / "config.yaml").write_text(f"x: !!python/object/apply:os.mkdir ['{marker}']\n")
-    with pytest.raises(ProblemError):
+    with pytest.raises(UserError):
         read_config(run_folder)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.resume import replay
 
@@ -43,7 +43,7 @@ def leave(folder: Path, *overrides: str, name: str = run_files.STATE) -> str:
 @pytest.mark.parametrize("name", [run_files.STATE, run_files.SWEEP])
 def test_hydras_own_nodes_and_options_are_not_repeated_from_a_file(tmp_path, override, name):
     resume = leave(tmp_path / "run", "seed=1", override, name=name)
-    with pytest.raises(ProblemError, match="is not repeated from a file"):
+    with pytest.raises(UserError, match="is not repeated from a file"):
         replay([resume])
     assert override in replay([resume, override])  # typed, it is the user's own
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 import chexpert
 from chexpert.config import build, resolve
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.inference.explain import explain_run, open_data
 from chexpert.inference.predict import find_roots
 
@@ -59,12 +59,12 @@ PLAIN = [
 ALIASES = [
     node("logging.os.mkdir", path=MARKER),
     node("chexpert.engine.train.shutil.os.mkdir", path=MARKER),
-    node("chexpert.data.phantom.writer.shutil.rmtree", path="/nowhere"),
+    node("chexpert.data.phantom.draft.shutil.rmtree", path="/nowhere"),
     node("chexpert.training.module.torch.load", f="x.pt"),
     node("torch.optim.optimizer.torch.hub.load", repo_or_dir="."),
     node("torch.optim.swa_utils.AveragedModel", model=MKDIR),
     node("torch.optim.adam.Adam"),  # harmless, but by a way that is not on the list
-    node("torch.optim.lr_scheduler.StepLR"),  # the room of others
+    node("torch.optim.lr_scheduler.StepLR"),  # the package of others
     node("torch.nn.DataParallel", module=MKDIR),
     node("torch.nn.functional.os.mkdir", path=MARKER),
     node("pytorch_lightning.loggers.CSVLogger", save_dir=MARKER),
@@ -162,31 +162,31 @@ def test_there_are_enough():
 
 @pytest.mark.parametrize(("where", "value"), HOSTILE, ids=map(str, range(len(HOSTILE))))
 def test_a_hostile_config_is_refused_with_one_message_and_nothing_is_called(good, marker, where, value):
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         resolve(set_value(good, where, value))
     message = str(caught.value)
-    assert message.count("mend:") == 1, message
+    assert message.count("hint:") == 1, message
     assert ("the top level" if where == "evil" else where.partition(".")[0]) in message.partition("where:")[2]
 
 
 @pytest.mark.parametrize("value", [*PLAIN, *ALIASES, *SPELLINGS], ids=str)
 def test_what_was_not_checked_is_not_built_either(marker, value):
-    with pytest.raises(ProblemError, match="_target_"):
+    with pytest.raises(UserError, match="_target_"):
         build(value, "optimizer")
-    with pytest.raises(ProblemError, match="_target_"):
+    with pytest.raises(UserError, match="_target_"):
         build(ADAM | {"lr": [{"x": value}]}, "optimizer")
 
 
 def test_of_a_node_with_one_bad_part_the_good_parts_are_not_called_either(marker, monkeypatch):
     monkeypatch.setattr("chexpert.data.find_phantom", called := pytest.fail)
     root = node("chexpert.data.find_phantom", parent=MARKER)
-    with pytest.raises(ProblemError, match="not trusted"):
+    with pytest.raises(UserError, match="not trusted"):
         build(node("chexpert.data.CheXpertDataModule", root=root, augmentation=MKDIR), "data")
     assert called is pytest.fail
 
 
 @pytest.fixture(scope="module")
-def card() -> dict[str, Any]:
+def metadata() -> dict[str, Any]:
     """What a checkpoint carries; the weights come after it, so that none are needed here."""
     backbone = node("chexpert.models.Backbone", name="mnasnet_small")
     config = {
@@ -200,11 +200,11 @@ def card() -> dict[str, Any]:
     return {"config": config, "observations": ["Edema"], "preprocessing": {"size": 64, "fit": "stretch"}}
 
 
-def save(card: dict[str, Any], path: Path, where: str, value: Any) -> Path:
-    config = OmegaConf.to_container(set_value(OmegaConf.create(card["config"]), where, value))
+def save(metadata: dict[str, Any], path: Path, where: str, value: Any) -> Path:
+    config = OmegaConf.to_container(set_value(OmegaConf.create(metadata["config"]), where, value))
     model = chexpert.models.Single(chexpert.models.Backbone("mnasnet_small"), 1)
     state = {f"model.{key}": value for key, value in model.state_dict().items()}
-    torch.save({"chexpert": card | {"config": config}, "state_dict": state}, path)
+    torch.save({"chexpert": metadata | {"config": config}, "state_dict": state}, path)
     return path
 
 
@@ -223,19 +223,21 @@ MODELS = [("model", each) for each in [MKDIR, *ALIASES, *SPELLINGS]] + [
 
 
 @pytest.mark.parametrize(("where", "value"), MODELS, ids=map(str, range(len(MODELS))))
-def test_a_hostile_model_in_a_checkpoint_is_refused_and_nothing_is_called(card, marker, tmp_path_factory, where, value):
-    path = save(card, tmp_path_factory.mktemp("stranger") / "best.ckpt", where, value)
-    with pytest.raises(ProblemError, match=r"where: (?s:.*)best\.ckpt"):
+def test_a_hostile_model_in_a_checkpoint_is_refused_and_nothing_is_called(
+    metadata, marker, tmp_path_factory, where, value
+):
+    path = save(metadata, tmp_path_factory.mktemp("stranger") / "best.ckpt", where, value)
+    with pytest.raises(UserError, match=r"where: (?s:.*)best\.ckpt"):
         chexpert.load(path)
 
 
 @pytest.mark.parametrize("value", [MKDIR, *ALIASES[:4]], ids=str)
-def test_a_hostile_card_beside_safetensors_is_refused_too(card, marker, tmp_path_factory, value):
+def test_a_hostile_card_beside_safetensors_is_refused_too(metadata, marker, tmp_path_factory, value):
     folder = tmp_path_factory.mktemp("stranger")
-    content = torch.load(save(card, folder / "best.ckpt", "model", value), weights_only=True)
+    content = torch.load(save(metadata, folder / "best.ckpt", "model", value), weights_only=True)
     safetensors.torch.save_file(content["state_dict"], folder / "best.safetensors")
     (folder / "best.json").write_text(json.dumps(content["chexpert"]))
-    with pytest.raises(ProblemError, match="not trusted"):
+    with pytest.raises(UserError, match="not trusted"):
         chexpert.load(folder / "best.safetensors")
 
 
@@ -251,24 +253,26 @@ def test_a_hostile_card_beside_safetensors_is_refused_too(card, marker, tmp_path
         ("explainer.lime", node("${oc.env:HOSTILE}", path=MARKER)),
     ],
 )
-def test_what_else_a_checkpoint_says_is_refused_where_it_is_used(card, marker, tmp_path_factory, where, value):
-    path = save(card, tmp_path_factory.mktemp("stranger") / "best.ckpt", where, value)
-    with pytest.raises(ProblemError, match="not trusted"):
+def test_what_else_a_checkpoint_says_is_refused_where_it_is_used(metadata, marker, tmp_path_factory, where, value):
+    path = save(metadata, tmp_path_factory.mktemp("stranger") / "best.ckpt", where, value)
+    with pytest.raises(UserError, match="not trusted"):
         explain_run(path, [], ["lime"], CONF, out=path.parent / "out")
     assert not (path.parent / "out").exists()
 
 
-def test_a_table_is_not_sought_below_a_root_that_a_checkpoint_would_have_made_by_code(card, marker, tmp_path_factory):
+def test_a_table_is_not_sought_below_a_root_that_a_checkpoint_would_have_made_by_code(
+    metadata, marker, tmp_path_factory
+):
     folder = tmp_path_factory.mktemp("stranger")
-    path = save(card, folder / "best.ckpt", "data.root", MKDIR | {"parent": str(folder)})
-    with pytest.raises(ProblemError, match="not trusted"):
-        find_roots(chexpert.load(path), folder / "films.csv", None)
+    path = save(metadata, folder / "best.ckpt", "data.root", MKDIR | {"parent": str(folder)})
+    with pytest.raises(UserError, match="not trusted"):
+        find_roots(chexpert.load(path), folder / "images.csv", None)
 
 
-def test_the_labels_of_a_checkpoint_are_not_built_unchecked(card, marker, tmp_path_factory):
-    path = save(card, tmp_path_factory.mktemp("stranger") / "best.ckpt", "labels", MKDIR)
+def test_the_labels_of_a_checkpoint_are_not_built_unchecked(metadata, marker, tmp_path_factory):
+    path = save(metadata, tmp_path_factory.mktemp("stranger") / "best.ckpt", "labels", MKDIR)
     (path.parent / "CheXpert-v1.0-small").mkdir()
     for split in ("train", "valid"):
         (path.parent / f"CheXpert-v1.0-small/{split}.csv").touch()
-    with pytest.raises(ProblemError, match="not trusted"):
+    with pytest.raises(UserError, match="not trusted"):
         open_data(chexpert.load(path), path.parent, learned=True)

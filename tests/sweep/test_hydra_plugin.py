@@ -61,14 +61,14 @@ def test_a_search_runs_side_by_side_and_survives_a_worker_that_is_killed(tmp_pat
     assert (tmp_path / "sweep/study.db").is_file()
 
 
-def test_what_a_user_can_mend_is_told_in_one_message(tmp_path):
+def test_what_a_user_can_fix_is_reported_in_one_message(tmp_path):
     done = start_app(tmp_path, "hydra/sweeper=optuna", "hydra.sweeper.sampler=grid", "x=interval(0.0, 1.0)")
     assert done.returncode == 1
     assert done.stderr.startswith("error: a grid has no intervals")
     assert "Traceback" not in done.stderr
 
 
-def test_a_sweep_that_goes_on_tells_its_jobs_its_folder_and_is_sent_to_other_processes(tmp_path):
+def test_a_resumed_sweep_gives_its_jobs_its_folder_and_is_sent_to_other_processes(tmp_path):
     (tmp_path / "it's/1").mkdir(parents=True)
     overrides = {"task": ["seed=0,1", "resume=auto"], "hydra": ["hydra.launcher.n_jobs=4"]}
     (tmp_path / "it's/1/sweep.json").write_text(json.dumps({"state": "running", "overrides": ["seed=0,1"]}))

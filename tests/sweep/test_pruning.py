@@ -28,7 +28,7 @@ def place(tmp_path):
 
 
 def end_epoch(reporter, epoch, value, *, rank=0, others=None):
-    """As Lightning would; ``others`` is what the first process told the rest."""
+    """As Lightning would; ``others`` is what the first process sent to the rest."""
     strategy = SimpleNamespace(broadcast=lambda own: own if others is None else others)
     metrics = {} if value is None else {MONITOR: value}
     trainer = SimpleNamespace(
@@ -49,12 +49,12 @@ def test_a_job_above_the_median_of_the_others_goes_on_and_one_below_ends(place):
     assert read_trial(place).intermediate_values == {0: 0.81, 1: 0.85}
 
 
-def test_a_job_that_has_trained_to_its_end_is_judged(place):
+def test_a_job_that_has_trained_to_its_end_is_evaluated(place):
     end_epoch(TrialReporter(place, "search", 5, "median", MONITOR), 8, 0.1)
     assert read_trial(place).intermediate_values == {8: 0.1}
 
 
-def test_an_epoch_that_is_trained_again_after_a_kill_is_told_again(place):
+def test_an_epoch_that_is_trained_again_after_a_kill_is_reported_again(place):
     for _ in range(2):
         end_epoch(TrialReporter(place, "search", 5, "median", MONITOR), 0, 0.81)
     assert read_trial(place).intermediate_values == {0: 0.81}

@@ -10,7 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.signals import PrunedError
 from chexpert.sweep.study import mix, open_storage
 from chexpert.sweep.sweeper import Settings, search
@@ -69,11 +69,11 @@ def test_a_grid_is_tried_once_with_failed_jobs_inside_and_the_best_is_left(tmp_p
     assert sorted((given["x"], given["y"]) for _, given in sweeper.launched) == sorted(
         itertools.product("012", ("good", "bad"))
     )
-    told = {int(given["x"]): number for number, given in sweeper.launched if given["y"] == "good"}
+    numbers = {int(given["x"]): number for number, given in sweeper.launched if given["y"] == "good"}
     content = yaml.safe_load((tmp_path / "best.yaml").read_text())
     assert content == {
         "value": 0.0,
-        "job": told[2],
+        "job": numbers[2],
         "overrides": ["seed=3", "x=2", "y=good"],
         "searched": ["x=2", "y=good"],
         "trials": {"finished": 3, "pruned": 0, "failed": 3},
@@ -85,7 +85,7 @@ def test_a_grid_is_tried_once_with_failed_jobs_inside_and_the_best_is_left(tmp_p
     assert "again:       python train.py seed=3 x=2 y=good" in printed
 
 
-def test_nan_and_what_is_no_number_fail_and_a_pruned_job_is_told_as_pruned(tmp_path):
+def test_nan_and_what_is_no_number_fail_and_a_pruned_job_is_reported_as_pruned(tmp_path):
     def task(given):
         gives = {"a": float("nan"), "b": None, "c": 0.5, "d": 0.9}
         if given["x"] == "e":
@@ -101,7 +101,7 @@ def test_nan_and_what_is_no_number_fail_and_a_pruned_job_is_told_as_pruned(tmp_p
     assert [trials[x].user_attrs["error"] for x in "ab"] == ["it returned nan", "it returned None"]
 
 
-def test_a_job_is_told_where_its_trial_is(tmp_path):
+def test_a_job_is_reported_where_its_trial_is(tmp_path):
     _, sweeper = start(tmp_path, "x=interval(0.0, 1.0)", n_trials=2, storage=None)
     storage = f"sqlite:///{tmp_path}/study.db"
     assert [given["trial"] for _, given in sweeper.launched] == [
@@ -111,8 +111,8 @@ def test_a_job_is_told_where_its_trial_is(tmp_path):
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
 @pytest.mark.parametrize("stop_at", [3, 4])
-def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, sampler, stop_at):
-    """Killed within or before its second batch: what was told is not repeated, the rest keeps number and settings."""
+def test_a_search_that_was_stopped_resumes_as_if_it_had_not_been(tmp_path, sampler, stop_at):
+    """Killed within or before its second batch: reported trials do not run again, others keep number and settings."""
     search_space = ["x=range(0, 100)", "y=good,fair"]
     _, undisturbed = start(tmp_path / "a", *search_space, sampler=sampler, n_trials=8)
     done = itertools.count()
@@ -136,18 +136,18 @@ def test_a_search_may_be_prolonged_but_not_changed(tmp_path):
     start(tmp_path, "x=interval(0.0, 1.0)", "resume=null", n_trials=2)
     _, sweeper = start(tmp_path, "x=interval(0.0, 1.0)", "resume=auto", n_trials=3, n_jobs=1)
     assert [number for number, _ in sweeper.launched] == [2]
-    with pytest.raises(ProblemError, match=r"of another search: .*high=2"):
+    with pytest.raises(UserError, match=r"of another search: .*high=2"):
         start(tmp_path, "x=interval(0.0, 2.0)")
-    with pytest.raises(ProblemError, match="direction: minimize"):
+    with pytest.raises(UserError, match="direction: minimize"):
         start(tmp_path, "x=interval(0.0, 1.0)", direction="minimize")
 
 
-def test_a_trial_that_was_stopped_while_it_was_drawn_fails_and_is_not_launched(tmp_path):
+def test_a_trial_that_was_stopped_while_it_was_sampled_fails_and_is_not_launched(tmp_path):
     start(tmp_path, "x=interval(0.0, 1.0)", n_trials=1)
     optuna.load_study(study_name="search", storage=open_storage(f"journal:{tmp_path}.log")).ask()
     _, sweeper = start(tmp_path, "x=interval(0.0, 1.0)", n_trials=3)
     assert [number for number, _ in sweeper.launched] == [2]
-    assert read_trials(tmp_path)[1].user_attrs["error"] == "the search was stopped while the trial was drawn"
+    assert read_trials(tmp_path)[1].user_attrs["error"] == "the search was stopped while the trial was sampled"
 
 
 def test_a_launcher_that_loses_a_worker_costs_the_trial_that_killed_it_alone(tmp_path):
@@ -165,7 +165,7 @@ def test_a_launcher_that_loses_a_worker_costs_the_trial_that_killed_it_alone(tmp
 
 
 def test_a_search_without_a_value_says_why_in_the_end(tmp_path):
-    with pytest.raises(ProblemError, match="none of 2 trials gave a value: bad on purpose"):
+    with pytest.raises(UserError, match="none of 2 trials gave a value: bad on purpose"):
         start(tmp_path, "y=choice(bad)", "x=range(2)", sampler="grid")
 
 
@@ -184,8 +184,8 @@ def test_the_best_of_a_search_for_the_least_is_the_least(tmp_path):
         ({"storage": "study.db"}, "hydra.sweeper.storage"),
     ],
 )
-def test_a_wrong_setting_is_told_with_its_key(tmp_path, wrong, where):
-    with pytest.raises(ProblemError) as caught:
+def test_a_wrong_setting_is_reported_with_its_key(tmp_path, wrong, where):
+    with pytest.raises(UserError) as caught:
         start(tmp_path, "x=interval(0.0, 1.0)", **wrong)
     assert caught.value.where == where
 

@@ -34,7 +34,7 @@ def kill_once(arguments: list[str], cwd: Path, count: int) -> Path:
         parent = subprocess.Popen(command, cwd=cwd, env=environment, stdout=log, stderr=log)
     while parent.poll() is None:
         for sweep in (cwd / "outputs/sweep").glob("*"):
-            if sum(told["state"] == "finished" for told in read_states(sweep).values()) >= count:
+            if sum(state["state"] == "finished" for state in read_states(sweep).values()) >= count:
                 parent.send_signal(signal.SIGKILL)
         time.sleep(0.1)
     assert parent.wait() == -signal.SIGKILL, (cwd / "killed.log").read_text()
@@ -64,12 +64,12 @@ def test_a_sweep_of_thirty_whose_parent_was_killed_finishes_and_repeats_nothing(
     grid = ["seed=0,1,2,3,4", "optimizer.lr=1e-3,2e-3,3e-3,4e-3,5e-3,-1"]
     sweep = ["-m", "hydra/launcher=local", *SMALL, f"data.root={phantom}", *grid]
     folder = kill_once(sweep, tmp_path, count=10)
-    before = {job for job, told in read_states(folder).items() if told["state"] in ("finished", "failed")}
+    before = {job for job, state in read_states(folder).items() if state["state"] in ("finished", "failed")}
     assert 10 <= len(before) < 30
     stamps = {job: (folder / job / "state.json").stat().st_mtime_ns for job in before}
     done = train(*sweep, "resume=auto", cwd=tmp_path)
     assert done.returncode == 1  # five have failed
-    assert f"going on with {folder.relative_to(tmp_path)}" in done.stdout
+    assert f"resuming {folder.relative_to(tmp_path)}" in done.stdout
     assert [path.name for path in (tmp_path / "outputs/sweep").iterdir()] == [folder.name]
     assert {job: (folder / job / "state.json").stat().st_mtime_ns for job in before} == stamps
     rows = read_table(folder)
@@ -133,12 +133,12 @@ def test_a_sweep_that_is_interrupted_names_the_command_that_finishes_it(tmp_path
     else:
         parent.send_signal(signum)
     code = parent.wait(60)
-    told = log.read_text()
-    print(f"code {code}: {told[-1500:]}")
+    output = log.read_text()
+    print(f"code {code}: {output[-1500:]}")
     assert code == 128 + signum
-    commands = {line.partition("go on with: ")[2] for line in told.splitlines() if "go on with: " in line}
+    commands = {line.partition("resume with: ")[2] for line in output.splitlines() if "resume with: " in line}
     assert [Path(PROJECT / one.partition("resume=")[2]).resolve() for one in commands] == [sweep]
-    assert "Traceback" not in told
+    assert "Traceback" not in output
     assert read_states(sweep).keys() < {"0", "1", "2"} or any(
         state["state"] != "finished" for state in read_states(sweep).values()
     )

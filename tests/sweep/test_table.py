@@ -12,13 +12,13 @@ from chexpert.sweep.table import describe_sweep, read_sweep, write_sweep
 
 def make_job(sweep, name, state="finished", *, value=None, why=None, overrides=(), seconds=9.6, split="valid"):
     folder = sweep / name
-    told = {"state": state, "why": why, "overrides": list(overrides), "seconds": seconds}
-    run_files.write_json(folder / "state.json", told)
+    content = {"state": state, "why": why, "overrides": list(overrides), "seconds": seconds}
+    run_files.write_json(folder / "state.json", content)
     if value is not None:
         metrics = {"epoch_chosen_on": split, split: {"auroc_mean": value, "auroc_mean_over": ["Edema"]}}
         run_files.write_json(folder / "metrics.json", metrics)
-        figure = {"value": value, "ci_low": value - 0.1, "ci_high": value + 0.1, "over": ["Edema"]}
-        run_files.write_json(folder / f"evaluation/{split}.json", {"auroc_mean": figure})
+        auroc = {"value": value, "ci_low": value - 0.1, "ci_high": value + 0.1, "over": ["Edema"]}
+        run_files.write_json(folder / f"evaluation/{split}.json", {"auroc_mean": auroc})
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def sweep(tmp_path):
     return tmp_path
 
 
-def test_jobs_are_ranked_with_what_they_differ_in_and_those_without_a_figure_come_last(sweep):
+def test_jobs_are_ranked_with_what_they_differ_in_and_those_without_a_value_come_last(sweep):
     write_sweep(sweep)
     rows = list(csv.DictReader((sweep / "table.csv").open()))
     assert [(row["rank"], row["job"], row["state"]) for row in rows] == [
@@ -63,7 +63,7 @@ def test_settings_that_all_share_are_no_column(tmp_path):
     assert header == "| rank | job | state | auroc_mean | over | split | seed | seconds | why |"
 
 
-def test_a_job_that_is_judged_but_not_evaluated_yet_shows_its_figure_alone(tmp_path):
+def test_a_job_without_its_evaluation_yet_shows_its_value_alone(tmp_path):
     make_job(tmp_path, "0", "running", value=0.5)
     (tmp_path / "0/evaluation/valid.json").unlink()
     assert " 0.500 [-, -] " in describe_sweep(tmp_path)
@@ -71,7 +71,7 @@ def test_a_job_that_is_judged_but_not_evaluated_yet_shows_its_figure_alone(tmp_p
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"overrides": 3}'])
-def test_a_damaged_job_is_told_and_hides_no_other(sweep, content):
+def test_a_damaged_job_is_reported_and_hides_no_other(sweep, content):
     (sweep / "2/state.json").write_text(content)
     jobs = read_sweep(sweep)
     assert [job.name for job in jobs] == ["0", "1", "2", "9", "10"]
@@ -80,7 +80,7 @@ def test_a_damaged_job_is_told_and_hides_no_other(sweep, content):
     write_sweep(sweep)
 
 
-def test_an_undefined_figure_is_not_ranked(tmp_path):
+def test_an_undefined_value_is_not_ranked(tmp_path):
     make_job(tmp_path, "0", value=0.5)
     undefined = {"auroc_mean": {"value": None, "ci_low": None, "ci_high": None, "over": []}}
     (tmp_path / "0/evaluation/valid.json").write_text(json.dumps(undefined))
@@ -89,7 +89,7 @@ def test_an_undefined_figure_is_not_ranked(tmp_path):
 
 
 def test_what_names_files_stays_on_this_machine(tmp_path):
-    make_job(tmp_path, "0", "failed", why="no film at ward/DOE.jpg", overrides=["start_from=DOE_1950", "seed=0"])
+    make_job(tmp_path, "0", "failed", why="no image at ward/DOE.jpg", overrides=["start_from=DOE_1950", "seed=0"])
     make_job(tmp_path, "1", overrides=["start_from=null", "seed=1"])
     write_sweep(tmp_path)
     for name in ("table.csv", "table.md"):
@@ -118,7 +118,7 @@ def test_jobs_that_end_at_once_leave_one_whole_table_of_all(tmp_path):
     assert not list(tmp_path.glob(".table*"))
 
 
-def test_synthetic_images_are_told_of_all_jobs_or_of_some(tmp_path):
+def test_synthetic_images_are_reported_of_all_jobs_or_of_some(tmp_path):
     for name in "01":
         make_job(tmp_path, name, value=0.5)
     run_files.write_json(tmp_path / "1/data.json", {"splits": {"valid": {"synthetic": True}}})

@@ -8,16 +8,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pretended_device
 import torch
-from helpers import pretended_device
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
 from chexpert.data import Batch
 from chexpert.data.augmentation import warp
 from chexpert.explain.batched_inference import Probe
-from chexpert.explain.quality.deletion_insertion import probe_curves
-from chexpert.explain.quality.road import probe_road
+from chexpert.explain.quality.deletion_insertion import infer_curves
+from chexpert.explain.quality.road import infer_road
 from chexpert.explain.quality.sanity import check_sanity
 from chexpert.models import Backbone, Combined, Single
 from chexpert.training import count_targets, start_optimizer
@@ -59,7 +59,7 @@ def validate() -> None:
 
     torch.distributed.all_gather_object = collect
     validation.gather(1, set(), {})
-    assert validation.conclude() == 0.5
+    assert validation.evaluate_run() == 0.5
     assert validation.auroc["Edema"].value == 1.0
 
 
@@ -107,8 +107,8 @@ def explain(name: str) -> None:
 
 def score() -> None:
     image, maps = there(IMAGES[0]), [np.random.default_rng(0).random((64, 64)).astype("float32")]
-    assert np.isfinite(probe_curves(MODELS[0], image, maps, Probe())).all()
-    assert len(probe_road(MODELS[0], image, maps, [0], Probe())) == 1
+    assert np.isfinite(infer_curves(MODELS[0], image, maps, Probe())).all()
+    assert len(infer_road(MODELS[0], image, maps, [0], Probe())) == 1
 
 
 def find_checks() -> Iterator[tuple[str, Callable[[], object]]]:
@@ -130,11 +130,11 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     members = {name: Backbone("resnet10t") for name in "ab"}
     MODELS = [one.to(pretended_device.NAME).eval() for one in (Single(Backbone("resnet10t"), 2), Combined(members, 2))]
-    told: dict[str, str | None] = {}
+    results: dict[str, str | None] = {}
     for title, check in find_checks():
         try:
             check()
-            told[title] = None
+            results[title] = None
         except Exception as error:
-            told[title] = f"{type(error).__name__}: {error}"
-    json.dump(told, sys.stdout)
+            results[title] = f"{type(error).__name__}: {error}"
+    json.dump(results, sys.stdout)

@@ -12,7 +12,7 @@ import pytest
 from chexpert.checkpoints.io import sync
 from chexpert.data import features
 from chexpert.data.phantom import write_phantom
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs import state
 
@@ -47,7 +47,7 @@ def test_every_module_can_be_imported_without_posix(tmp_path):
     assert int(done.stdout) > 200
 
 
-def test_a_state_can_be_told_where_nothing_forks(tmp_path):
+def test_a_state_can_be_written_where_nothing_forks(tmp_path):
     code = "import os; del os.register_at_fork; import chexpert.runs.state\n"
     code += "from chexpert.signals import REQUEUE; print(REQUEUE)"
     assert start("-c", code, folder=tmp_path).stdout == "None\n"
@@ -81,8 +81,8 @@ def windows(monkeypatch):
 
 
 def test_a_run_folder_is_held_by_a_file_in_it_where_folders_cannot_be(windows, tmp_path, capsys):
-    with state.alone(tmp_path):
-        with pytest.raises(ProblemError), state.alone(tmp_path):
+    with state.run_lock(tmp_path):
+        with pytest.raises(UserError), state.run_lock(tmp_path):
             pass
         assert state.is_running(tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == [run_files.LOCK]
@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_opened_is_not_synced(windows, tmp_path):
 
 def test_no_lock_at_all_is_said(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "fcntl", None)
-    with state.alone(tmp_path):
+    with state.run_lock(tmp_path):
         assert "cannot be locked" in capsys.readouterr().err
 
 
@@ -125,7 +125,9 @@ def test_a_path_on_another_drive_stays_as_it_is(monkeypatch):
         (None, {"PYTHONIOENCODING": "cp1252"}),
     ],
 )
-def test_a_run_predicts_and_is_judged_on_another_system_and_under_names_of_any_script(tmp_path, without, environment):
+def test_a_run_predicts_and_is_evaluated_on_another_system_and_under_names_of_any_script(
+    tmp_path, without, environment
+):
     folder = tmp_path / "Röntgen 胸"
     folder.mkdir()
     write_phantom(folder / "Bilder ä", patients=6, valid=6)
@@ -140,8 +142,8 @@ def test_a_run_predicts_and_is_judged_on_another_system_and_under_names_of_any_s
     done = start(PROJECT / "scripts/predict.py", run, "Bilder ä/胸 1.jpg", out, "--ids", "path", **options)
     assert done.returncode == 0, done.stderr
     assert "胸 1.jpg" in out.read_text(encoding="utf-8")
-    judged = ["--predictions", run / "predictions/valid.csv", "--labels", run / "labels/valid.csv"]
-    done = start(PROJECT / "scripts/evaluate.py", *judged, "--out", folder / "胸.json", **options)
+    labeled = ["--predictions", run / "predictions/valid.csv", "--labels", run / "labels/valid.csv"]
+    done = start(PROJECT / "scripts/evaluate.py", *labeled, "--out", folder / "胸.json", **options)
     assert (done.returncode, (folder / "胸.json").is_file()) == (0, True), done.stderr
     for script in (["compare.py", run, "--out", folder / "vgl ä"], ["make_report.py", run, "--out", folder / "ä.html"],
                    ["audit_data.py", "Bilder ä", "--json", folder / "ä.json", "--manifest", folder / "ä.txt"],

@@ -30,8 +30,8 @@ def apple(monkeypatch):
 
 def test_every_step_of_a_run_does_without_float64_on_a_device(tmp_path):
     done = start("checks_there.py", folder=tmp_path)
-    told = json.loads(done.stdout or "{}")
-    assert {check: error for check, error in told.items() if error} == {}, done.stderr
+    results = json.loads(done.stdout or "{}")
+    assert {check: error for check, error in results.items() if error} == {}, done.stderr
     assert {
         "refusals",
         "validation",
@@ -39,7 +39,7 @@ def test_every_step_of_a_run_does_without_float64_on_a_device(tmp_path):
         "optimizer pesg",
         "explainer integrated_gradients",
         "average",
-    } <= set(told)
+    } <= set(results)
 
 
 @pytest.mark.slow

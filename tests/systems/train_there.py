@@ -4,8 +4,8 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import pretended_device
 import torch
-from helpers import pretended_device
 from pytorch_lightning.accelerators import Accelerator, AcceleratorRegistry
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from pytorch_lightning.trainer.connectors.accelerator_connector import _AcceleratorConnector as AcceleratorConnector

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch._dynamo.exc import Unsupported
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.training.compiling import compile_function
 
 
@@ -27,5 +27,5 @@ def test_what_cannot_be_compiled_is_told(monkeypatch):
         raise Unsupported("no C++ compiler")
 
     monkeypatch.setattr(torch, "compile", lambda function: refuse)
-    with pytest.raises(ProblemError, match=r"cannot be compiled: no C\+\+ compiler(?s:.*)compile=false"):
+    with pytest.raises(UserError, match=r"cannot be compiled: no C\+\+ compiler(?s:.*)compile=false"):
         compile_function(nn.Linear(3, 2).forward)(torch.ones(1, 3))

@@ -7,7 +7,7 @@ import torch
 
 from chexpert.data import LabelPolicy
 from chexpert.models import Backbone, Single
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 from chexpert.observations import OBSERVATIONS
 from chexpert.training import MaskedBCE
 
@@ -27,20 +27,20 @@ def make_targets(policy, labels):
 
 
 def make_readout(policy):
-    return Readout(14, policy.three_class(OBSERVATIONS), policy.parents(OBSERVATIONS))
+    return OutputHead(14, policy.three_class(OBSERVATIONS), policy.parents(OBSERVATIONS))
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_raw_logits_get_a_gradient_just_where_a_label_teaches(name):
     policy, loss = LabelPolicy(**POLICIES[name]), MaskedBCE()
-    readout = make_readout(policy)
+    output_head = make_readout(policy)
     rng = np.random.default_rng(0)
     for _ in range(30):
         targets, mask = make_targets(policy, rng.choice([1, 0, -1, np.nan], (5, 14)).astype("float32"))
-        raw = torch.randn(5, readout.width, requires_grad=True)
-        loss(readout.ask(raw), targets, mask).backward()
+        raw = torch.randn(5, output_head.width, requires_grad=True)
+        loss(output_head.ask(raw), targets, mask).backward()
         teaches = mask.clone()
-        teaches[:, readout.uncertain] |= mask[:, 14:]  # the softmax's own: "uncertain" speaks against "positive"
+        teaches[:, output_head.uncertain] |= mask[:, 14:]  # the softmax's own: "uncertain" speaks against "positive"
         assert (raw.grad[~teaches] == 0).all()
         assert (raw.grad[teaches] != 0).all()
 

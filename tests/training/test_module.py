@@ -10,9 +10,9 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, StepLR
 
 from chexpert.data import Batch
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models import Backbone, Single
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 from chexpert.training import MaskedBCE, MultilabelModule
 
 # Lightning minds a fit without validation, a step without a trainer, frozen parts, and its own use of torch.
@@ -54,7 +54,7 @@ def test_any_other_scheduler_goes_on_every_epoch():
 
 def test_a_loss_that_is_no_number_stops_and_names_the_views():
     batch = make_batch([[math.nan, 0]] * 5, name="CheXpert-v1.0-small/train/view")
-    with pytest.raises(ProblemError, match=r"loss is nan(?s:.*)batch 7(?s:.*)train/view0, .*train/view4"):
+    with pytest.raises(UserError, match=r"loss is nan(?s:.*)batch 7(?s:.*)train/view0, .*train/view4"):
         make_module(identity()).training_step(batch, 7)
 
 
@@ -71,7 +71,7 @@ def test_a_fit_stops_before_the_step_of_a_loss_that_is_no_number():
         torch.manual_seed(0)
         module = make_module()
         if len(batches) > 2:
-            with pytest.raises(ProblemError, match=r"epoch 0, step 2(?s:.*)batch 2, with bad0"):
+            with pytest.raises(UserError, match=r"epoch 0, step 2(?s:.*)batch 2, with bad0"):
                 make_trainer(max_epochs=1).fit(module, load(*batches))
         else:
             make_trainer(max_epochs=1).fit(module, load(*batches))
@@ -82,7 +82,7 @@ def test_a_fit_stops_before_the_step_of_a_loss_that_is_no_number():
 def test_weights_that_are_no_numbers_are_not_saved():
     module = make_module()
     module.model.head.bias.data[0] = math.inf
-    with pytest.raises(ProblemError, match=r"infinite: model\.head\.bias"):
+    with pytest.raises(UserError, match=r"infinite: model\.head\.bias"):
         module.on_save_checkpoint({})
 
 
@@ -100,7 +100,7 @@ def test_compiling_leaves_the_keys_of_a_checkpoint():
 
 
 def test_training_takes_questions_and_validation_takes_observations():
-    model = Pixels(Readout(2, uncertain=[1]))
+    model = Pixels(OutputHead(2, uncertain=[1]))
     model.head.weight.data.zero_()
     model.head.bias.data = torch.tensor([0, math.log(3), math.log(4)])  # p ~ (1, 3, 4) for the second observation
     certain = make_batch([[5, 5]], targets=[[0, 1, 0]], mask=[[True, True, True]])
@@ -127,7 +127,7 @@ def test_a_batch_of_skipped_views_is_no_step():
     assert make_module().training_step(empty, 0) is None
 
 
-def test_frozen_parameters_are_not_optimised():
+def test_frozen_parameters_are_not_optimized():
     model = Single(Backbone("mnasnet_small", frozen=True), outputs=2)
     (group,) = make_module(model).configure_optimizers()["optimizer"].param_groups
     assert [id(p) for p in group["params"]] == [id(model.head.weight), id(model.head.bias)]
@@ -193,21 +193,21 @@ def test_a_second_validation_starts_afresh():
 
 def test_a_checkpoint_carries_the_card():
     checkpoint = {}
-    make_module(card={"observations": NAMES}).on_save_checkpoint(checkpoint)
+    make_module(metadata={"observations": NAMES}).on_save_checkpoint(checkpoint)
     assert checkpoint == {"chexpert": {"observations": NAMES}}
 
 
 def test_at_study_level_the_greatest_score_of_a_study_is_judged():
     views = make_batch([[0, 0], [3, 0], [1, 0], [2, 0]], targets=[[1, 0], [1, 0], [0, 0], [1, 0]])
     studies = ["a/study1/view1", "a/study1/view2", "b/study1/view1", "c/study1/view1"]
-    judged = {}
+    labeled = {}
     for level in ("image", "study"):
         module = make_module(identity())
         module.validation.level = level
         make_trainer().validate(module, load(views._replace(paths=studies)), verbose=False)
-        judged[level] = module.validation.auroc["Edema"], len(module.validation.judged[0])
-    assert judged["image"] == ((pytest.approx(2 / 3), 3, 1), 4)  # of 0, 3 and 2 two are above 1
-    assert judged["study"] == ((1.0, 2, 1), 3)
+        labeled[level] = module.validation.auroc["Edema"], len(module.validation.labeled[0])
+    assert labeled["image"] == ((pytest.approx(2 / 3), 3, 1), 4)  # of 0, 3 and 2 two are above 1
+    assert labeled["study"] == ((1.0, 2, 1), 3)
 
 
 class Normed(Pixels):
@@ -222,7 +222,7 @@ class Normed(Pixels):
 def test_one_image_of_which_batch_norm_cannot_learn_is_one_message(capsys):
     """Beside images that were skipped it makes no step, which is said."""
     module, batch = make_module(Normed()), make_batch([[1.0, 2.0]])
-    with pytest.raises(ProblemError, match="BatchNorm") as caught:
+    with pytest.raises(UserError, match="BatchNorm") as caught:
         module.training_step(batch, 0)
     assert "data.batch_size" in str(caught.value)
     assert module.training_step(batch._replace(skipped=["lost"]), 0) is None

@@ -7,7 +7,7 @@ import torch
 from helpers.modules import load, make_batch, make_module, make_trainer
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.training import nan_guard as finite
 from chexpert.training.nan_guard import LossWatch, Step, check_weights, fetch
 
@@ -26,36 +26,36 @@ def see(watch, *losses):
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_on_a_cpu_the_very_step_stops(wrong):
-    with pytest.raises(ProblemError, match=rf"{wrong} at epoch 2, step 11(?s:.*)batch 1, with view1"):
+    with pytest.raises(UserError, match=rf"{wrong} at epoch 2, step 11(?s:.*)batch 1, with view1"):
         see(LossWatch(), 0.5, wrong)
 
 
 def test_on_a_device_the_next_step_stops_and_names_the_one_before():
     watch = Device()
     see(watch, 0.5, math.nan)
-    with pytest.raises(ProblemError, match=r"nan at epoch 2, step 11(?s:.*)batch 1, with view1"):
+    with pytest.raises(UserError, match=r"nan at epoch 2, step 11(?s:.*)batch 1, with view1"):
         see(watch, 0.25)
 
 
 def test_nothing_is_saved_before_the_last_loss_of_a_device_was_seen():
     watch = Device()
     see(watch, 0.5, math.nan)
-    with pytest.raises(ProblemError, match="view1"):
-        watch.settle()
-    watch.settle()  # told once
+    with pytest.raises(UserError, match="view1"):
+        watch.check_pending()
+    watch.check_pending()  # raised once
 
 
 def test_the_last_loss_is_known_once_it_is_settled():
     watch = Device()
     see(watch, 0.5, 0.25)
     assert watch.value == 0.5
-    watch.settle()
+    watch.check_pending()
     assert watch.value == 0.25
 
 
 def test_weights_that_are_no_numbers_are_named():
     check_weights({"fine": torch.ones(2), "count": torch.tensor(3)}, "here")
-    with pytest.raises(ProblemError, match=r"infinite: a, c(?s:.*)here"):
+    with pytest.raises(UserError, match=r"infinite: a, c(?s:.*)here"):
         check_weights({"a": torch.tensor([1, math.nan]), "b": torch.ones(1), "c": torch.tensor(math.inf)}, "here")
 
 

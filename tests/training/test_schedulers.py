@@ -10,9 +10,9 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 from chexpert.data import Batch
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.models import Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 from chexpert.training import MaskedBCE, MultilabelModule, OneCycle, WarmupCosine, start_scheduler
 
 pytestmark = pytest.mark.filterwarnings(
@@ -82,11 +82,11 @@ def test_a_scheduler_goes_on_from_its_state(constructor, tmp_path):
 
 @pytest.mark.parametrize("options", [{"warmup": 1}, {"final_factor": -0.1}, {"warmup": True}])
 def test_impossible_shares_are_told(options):
-    assert "is not possible" in WarmupCosine.find_problems(**options)[0]
+    assert "is not possible" in WarmupCosine.validate_args(**options)[0]
 
 
 def test_a_plateau_of_the_wrong_direction_is_refused():
-    with pytest.raises(ProblemError, match=r"more is better(?s:.*)scheduler.mode=max"):
+    with pytest.raises(UserError, match=r"more is better(?s:.*)scheduler.mode=max"):
         start_scheduler(ReduceLROnPlateau, make_optimizer(1.0), lambda: 1)
 
 
@@ -94,7 +94,7 @@ class Pixels(Model):
     """One logit: the pixel times a weight."""
 
     def __init__(self):
-        super().__init__({}, Readout(1))
+        super().__init__({}, OutputHead(1))
         self.head = torch.nn.Linear(1, 1, bias=False)
 
     def feature_maps(self, images):
@@ -120,7 +120,7 @@ def test_a_plateau_of_the_validation_auroc_lowers_the_rate():
     model.head.weight.data.fill_(1.0)
     plateau = partial(ReduceLROnPlateau, mode="max", patience=1, factor=0.1)
     module = MultilabelModule(
-        model, ["Edema"], ["Edema"], MaskedBCE(), partial(torch.optim.SGD, lr=1e-3), plateau, card={}
+        model, ["Edema"], ["Edema"], MaskedBCE(), partial(torch.optim.SGD, lr=1e-3), plateau, metadata={}
     )
     images = torch.tensor([0.0, 1.0])[:, None, None, None]
     batch = Batch(images, torch.tensor([[0.0], [1.0]]), torch.ones(2, 1).bool(), ["a", "b"], [])

@@ -55,20 +55,20 @@ def test_two_processes_are_one(monkeypatch):
     assert own.paths == [f"patient{row}/study1/view1" for row in range(3)]
     assert own.scores.rows()[0].logit()[:, 0].tolist() == pytest.approx([0, 1, 2], abs=1e-5)
     assert own.scores.rows()[1].tolist() == [[0, 1], [1, 0], [1, 0]]
-    assert own.conclude() == pytest.approx((4 * 1 + 2 * 4) / 6)  # over labels
+    assert own.evaluate_run() == pytest.approx((4 * 1 + 2 * 4) / 6)  # over labels
     assert own.auroc == {"Edema": (1.0, 2, 1), "Fracture": (1.0, 1, 2)}
 
 
 def test_a_process_may_have_seen_nothing(monkeypatch):
     own = see(FIRST)
     gather(monkeypatch, own, see())
-    assert own.conclude() == 1.0
-    assert (own.rows, len(own.judged[0])) == ([0, 2], 2)
+    assert own.evaluate_run() == 1.0
+    assert (own.rows, len(own.labeled[0])) == ([0, 2], 2)
 
 
 def test_nothing_at_all_is_undefined():
     validation = see()
-    assert validation.conclude() == 0
+    assert validation.evaluate_run() == 0
     assert math.isnan(validation.find_mean()[0])
 
 
@@ -80,10 +80,10 @@ def test_it_has_no_weights_and_leaves_nothing_in_a_checkpoint():
 def test_an_interval_is_over_what_is_defined():
     batch = make_batch([0, 1, 2, 3], [[0, 1], [1, 1], [0, 1], [1, 1]])  # nobody without a fracture
     validation = see((batch, [[0.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0]], 1.0))
-    validation.conclude()
+    validation.evaluate_run()
     interval, over = validation.find_interval()
     assert over == ["Edema"]
-    edema, studies = [part[:, :1] for part in validation.judged], np.arange(4)
+    edema, studies = [part[:, :1] for part in validation.labeled], np.arange(4)
     assert interval == mean_auroc_interval(*edema, studies, replicates=200)
 
 
@@ -92,5 +92,5 @@ def test_studies_are_judged_by_the_mean_of_their_views_where_asked():
     seen = batch, [[-4.0, 0.0], [4.0, 0.0], [2.0, 1.0]], 1.0
     for score, expected in (("mean", 0.0), ("max", 1.0)):  # .5 and .982 against .881
         validation = see(seen, level="study", study_score=score)
-        validation.conclude()
+        validation.evaluate_run()
         assert validation.auroc["Edema"] == (expected, 1, 1)

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from chexpert.data import Batch
 from chexpert.models import Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 from chexpert.training import EMA, SWA, MaskedBCE, MultilabelModule
 
 pytestmark = pytest.mark.filterwarnings(
@@ -23,10 +23,10 @@ STEPS, EPOCHS = 3, 4
 
 
 class Pixels(Model):
-    """A linear layer on two normalised pixels."""
+    """A linear layer on two normalized pixels."""
 
     def __init__(self):
-        super().__init__({}, Readout(1))
+        super().__init__({}, OutputHead(1))
         self.norm, self.head = nn.BatchNorm1d(2), nn.Linear(2, 1)
 
     def feature_maps(self, images):
@@ -50,17 +50,17 @@ def load():
 
 
 class Watch(pl.Callback):
-    """The weights after each step, and those that each validation judges."""
+    """The weights after each step, and those that each validation evaluates."""
 
     def __init__(self):
-        self.trained, self.judged = [], []
+        self.trained, self.labeled = [], []
 
     def on_train_batch_end(self, trainer, pl_module, *_):
         self.trained.append(copy_state(pl_module))
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0):
         if batch_idx == 0:
-            self.judged.append(copy_state(pl_module))
+            self.labeled.append(copy_state(pl_module))
 
 
 def copy_state(module):
@@ -72,10 +72,19 @@ def fit(*callbacks, epochs=EPOCHS, ckpt_path=None, **options):
     module = MultilabelModule(
         Pixels(), ["Edema"], ["Edema"], MaskedBCE(), partial(torch.optim.SGD, lr=0.5), partial(StepLR, step_size=9), {}
     )
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+    quiet = {
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "accelerator": "cpu",
+    }
     keeps = any(isinstance(callback, ModelCheckpoint) for callback in callbacks)
     trainer = pl.Trainer(
-        max_epochs=epochs, num_sanity_val_steps=0, callbacks=[*callbacks], enable_checkpointing=keeps, **quiet | options
+        max_epochs=epochs,
+        num_sanity_val_steps=0,
+        callbacks=[*callbacks],
+        enable_checkpointing=keeps,
+        **quiet | options,
     )
     trainer.fit(module, load(), load(), ckpt_path=ckpt_path, weights_only=True)
     return trainer, module
@@ -102,9 +111,9 @@ def test_every_validation_judges_the_exponential_average_of_all_steps():
     watch = Watch()
     _, module = fit(EMA(decay=0.6), watch)
     shares = [1 - min(0.6, (1 + n) / (10 + n)) for n in itertools.islice(itertools.count(1), STEPS * EPOCHS)]
-    for epoch, judged in enumerate(watch.judged):
-        assert_close(judged, slow_average(watch.trained[: STEPS * (epoch + 1)], shares))
-    assert_close(copy_state(module), watch.judged[-1])  # what is left in the end
+    for epoch, labeled in enumerate(watch.labeled):
+        assert_close(labeled, slow_average(watch.trained[: STEPS * (epoch + 1)], shares))
+    assert_close(copy_state(module), watch.labeled[-1])  # what is left in the end
 
 
 def test_training_goes_on_from_the_weights_and_not_from_their_average():
@@ -120,9 +129,9 @@ def test_swa_judges_the_mean_over_the_ends_of_epochs_from_the_first_on(accumulat
     watch = Watch()
     fit(SWA(start_epoch=1), watch, accumulate_grad_batches=accumulate)
     ends = watch.trained[STEPS - 1 :: STEPS]
-    assert_close(watch.judged[0], ends[0])  # nothing is averaged yet
+    assert_close(watch.labeled[0], ends[0])  # nothing is averaged yet
     for epoch in (1, 2, 3):
-        assert_close(watch.judged[epoch], slow_average(ends[1 : epoch + 1], [1 / 2, 1 / 3]))
+        assert_close(watch.labeled[epoch], slow_average(ends[1 : epoch + 1], [1 / 2, 1 / 3]))
 
 
 def test_what_does_not_change_is_the_same_to_the_last_bit():
@@ -148,9 +157,9 @@ def test_the_average_lives_where_the_weights_do():
 def test_a_checkpoint_holds_what_was_judged(average, tmp_path):
     watch = Watch()
     fit(average(), watch, ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1))
-    for epoch, judged in enumerate(watch.judged):
+    for epoch, labeled in enumerate(watch.labeled):
         content = torch.load(tmp_path / f"epoch={epoch}.ckpt", weights_only=True)
-        assert_close(content["state_dict"], judged)
+        assert_close(content["state_dict"], labeled)
         assert_close(content["current_model_state"], watch.trained[STEPS * (epoch + 1) - 1])
 
 
@@ -158,7 +167,7 @@ def test_a_validation_of_a_checkpoint_judges_that_and_not_the_last_average(tmp_p
     watch = Watch()
     trainer, module = fit(EMA(decay=0.6), watch, ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1))
     trainer.validate(module, load(), ckpt_path=tmp_path / "epoch=1.ckpt", verbose=False, weights_only=True)
-    assert_close(watch.judged[-1], watch.judged[1])
+    assert_close(watch.labeled[-1], watch.labeled[1])
 
 
 class SaveWithin(pl.Callback):
@@ -177,7 +186,7 @@ def test_a_checkpoint_saved_within_a_validation_is_not_turned_round(average, tmp
     watch = Watch()
     fit(average(), watch, SaveWithin(tmp_path / "within.ckpt"))
     content = torch.load(tmp_path / "within.ckpt", weights_only=True)
-    assert_close(content["state_dict"], watch.judged[1])
+    assert_close(content["state_dict"], watch.labeled[1])
     assert_close(content["current_model_state"], watch.trained[2 * STEPS - 1])
 
 
@@ -198,8 +207,8 @@ def test_a_resumed_run_has_the_same_average_to_the_last_bit(average, epoch, tmp_
     whole, rest = Watch(), Watch()
     fit(average(), whole, SaveEnd(tmp_path / "last.ckpt", epoch))
     fit(average(), rest, ckpt_path=tmp_path / "last.ckpt")
-    for name, value in whole.judged[-1].items():
-        assert torch.equal(value, rest.judged[-1][name])
+    for name, value in whole.labeled[-1].items():
+        assert torch.equal(value, rest.labeled[-1][name])
         assert torch.equal(whole.trained[-1][name], rest.trained[-1][name])
 
 
@@ -207,4 +216,4 @@ def test_a_resumed_run_has_the_same_average_to_the_last_bit(average, epoch, tmp_
     ("average", "options"), [(EMA, {"decay": 1}), (EMA, {"decay": "much"}), (SWA, {"start_epoch": -1})]
 )
 def test_impossible_settings_are_told(average, options):
-    assert "is not possible" in average.find_problems(**options)[0]
+    assert "is not possible" in average.validate_args(**options)[0]

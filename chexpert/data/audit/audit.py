@@ -6,12 +6,12 @@ from pathlib import Path
 from chexpert.data.audit import consistency
 from chexpert.data.audit.changes import compare_manifest
 from chexpert.data.audit.defect import as_defect
-from chexpert.data.audit.films import check_films
+from chexpert.data.audit.image_files import check_images
 from chexpert.data.audit.lost import find_lost_tables
 from chexpert.data.audit.result import Audit
 from chexpert.data.audit.tables import check_table, read_tables
 from chexpert.data.sources.detect_layout import find_layout
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 def audit_copy(
@@ -34,8 +34,8 @@ def audit_copy(
     audit = Audit()
     try:
         audit.layout = find_layout(root, variant, where="ROOT")
-    except ProblemError as problem:
-        audit.defects.append(as_defect("layout", problem))
+    except UserError as error:
+        audit.defects.append(as_defect("layout", error))
         return audit
     audit.defects += find_lost_tables(audit.layout)
     audit.defects += read_tables(audit, audit.layout)
@@ -43,7 +43,7 @@ def audit_copy(
         audit.defects += check_table(audit, split, frame)
     audit.defects += consistency.find_shared_patients(audit.frames)
     if decode:
-        audit.defects += check_films(audit, audit.layout, known or (), workers)
+        audit.defects += check_images(audit, audit.layout, known or (), workers)
     if known is not None:
         audit.defects += compare_manifest(known, audit.hashes)
     return audit

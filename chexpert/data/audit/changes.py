@@ -12,16 +12,16 @@ def compare_manifest(known: Mapping[str, str], found: Mapping[str, str]) -> Iter
     """What changed, is missing or is new, with {relative path: SHA-256} from the manifest and of the files."""
     for name in sorted(known.keys() | found.keys()):
         if name not in found and _is_outside(name):
-            message, mend = "not checked: it lies outside of the copy", "remove the line, or check it by itself"
+            message, hint = "not checked: it lies outside of the copy", "remove the line, or check it by itself"
         elif name not in found:
-            message, mend = "missing, but in the manifest", "restore the file"
+            message, hint = "missing, but in the manifest", "restore the file"
         elif name not in known:
-            message, mend = "not in the manifest", "remove the file, or write the manifest again"
+            message, hint = "not in the manifest", "remove the file, or write the manifest again"
         elif known[name] != found[name]:
-            message, mend = CHANGED, "restore the file"
+            message, hint = CHANGED, "restore the file"
         else:
             continue
-        yield Defect("manifest", name, message, mend)
+        yield Defect("manifest", name, message, hint)
 
 
 def _is_outside(name: str) -> bool:

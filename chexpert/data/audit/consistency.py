@@ -19,7 +19,7 @@ RESTORE = "restore the table as Stanford gives it"
 
 
 def find_shared_patients(frames: Mapping[str, pd.DataFrame]) -> Iterator[Defect]:
-    """Patients who stand in two splits: a model would be judged on people whom it has seen."""
+    """Patients who stand in two splits: a model would be evaluated on people whom it has seen."""
     for (one, first), (two, second) in combinations(frames.items(), 2):
         for patient in sorted(set(first["patient"]) & set(second["patient"])):
             message = f"in {one} and in {two}"
@@ -51,8 +51,8 @@ def find_hierarchy_violations(frame: pd.DataFrame) -> Iterator[Defect]:
         wrong = frame[(frame[child] == 1) & (frame[parent] == 0)]
         if len(wrong):
             message = f"{child} is positive and {parent} negative in {len(wrong):,} images"
-            mend = "let labels.propagate=true make the parents of positive children positive"
-            yield warn("hierarchy", wrong["key"].iloc[0], message, mend)
+            hint = "let labels.propagate=true make the parents of positive children positive"
+            yield warn("hierarchy", wrong["key"].iloc[0], message, hint)
 
 
 def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
@@ -60,7 +60,7 @@ def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
     none, pathologies = frame["No Finding"], frame[list(PATHOLOGIES)].to_numpy("float32")
     cases = [("No Finding is positive beside a positive pathology", (none == 1) & (pathologies == 1).any(1))]
     if (frame[list(OBSERVATIONS)] == -1).to_numpy().any():  # not the radiologists' labels of valid and test
-        cases.append(("No Finding is negative or uncertain, which CheXpert's labeller never says", none.isin([0, -1])))
+        cases.append(("No Finding is negative or uncertain, which CheXpert's labeler never says", none.isin([0, -1])))
     for message, where in cases:
         wrong = frame[where]
         if len(wrong):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 Severity = Literal["error", "warning"]
 
@@ -16,22 +16,22 @@ class Defect:
         kind: a word to group by, e.g. ``missing``.
         where: the split, view, file or line.
         message: what is wrong.
-        mend: what can be done about it.
+        hint: what can be done about it.
         severity: an error fails the audit.
     """
 
     kind: str
     where: str
     message: str
-    mend: str
+    hint: str
     severity: Severity = "error"
 
 
-def as_defect(kind: str, problem: ProblemError) -> Defect:
-    """A problem that the reader told, as a defect."""
-    return Defect(kind, problem.where, problem.what, problem.mend)
+def as_defect(kind: str, error: UserError) -> Defect:
+    """Return the reader's error as a defect."""
+    return Defect(kind, error.where, error.message, error.hint)
 
 
-def warn(kind: str, where: str, message: str, mend: str) -> Defect:
+def warn(kind: str, where: str, message: str, hint: str) -> Defect:
     """Something that does not fail the audit."""
-    return Defect(kind, where, message, mend, "warning")
+    return Defect(kind, where, message, hint, "warning")

@@ -14,8 +14,8 @@ from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.sources.file_types import recognize_file
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-MOST_ASPECT = 2.0  # long side by short side; CheXpert's films have about 1.2
-MAJORITY = 0.9  # share of the films with one short side from which on that is how this copy was scaled
+MOST_ASPECT = 2.0  # long side by short side; CheXpert's images have about 1.2
+MAJORITY = 0.9  # share of the images with one short side from which on that is how this copy was scaled
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ def inspect_image(path: str) -> ImageFile:
     try:
         content = Path(path).read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        film = decode(content)
+        image = decode(content)
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         return ImageFile(digest, error=f"this image cannot be read: {error}")
-    notes = "; ".join(film.notes)
-    return ImageFile(digest, film.height, film.width, film.mode, contrast=has_contrast(film.gray), notes=notes)
+    notes = "; ".join(image.notes)
+    return ImageFile(digest, image.height, image.width, image.mode, contrast=has_contrast(image.gray), notes=notes)
 
 
 def list_unlisted(folder: Path, listed: Collection[str], tops: Iterable[str] = ()) -> list[str]:
@@ -89,10 +89,10 @@ def _is_plain(path: Path) -> bool:
 
 def find_missing(frame: pd.DataFrame, present: Sequence[bool]) -> Iterator[Defect]:
     """Views that a table lists and no file holds."""
-    mend = "restore the file, or leave such views out and count them: data.on_missing=skip"
+    hint = "restore the file, or leave such views out and count them: data.on_missing=skip"
     for key, there in zip(frame["key"], present, strict=True):
         if not there:
-            yield Defect("missing", key, "this image is missing", mend)
+            yield Defect("missing", key, "this image is missing", hint)
 
 
 def find_unreadable(images: pd.DataFrame) -> Iterator[Defect]:
@@ -118,7 +118,7 @@ def find_noted(images: pd.DataFrame) -> Iterator[Defect]:
 
 
 def find_odd_images(images: pd.DataFrame) -> Iterator[Defect]:
-    """Films of another size or shape than the others, and films that are not 8-bit gray; `images` as above."""
+    """Images of another size or shape than the others, and images that are not 8-bit gray; `images` as above."""
     good = images[images["error"] == ""]
     if good.empty:
         return
@@ -126,14 +126,14 @@ def find_odd_images(images: pd.DataFrame) -> Iterator[Defect]:
     short, aspect = sides.min(axis=1), sides.max(axis=1) / sides.min(axis=1)
     usual = int(short.mode()[0])
     if (short == usual).mean() >= MAJORITY:
-        wrong, what = short != usual, f"the short side of the others has {usual} pixels"
+        wrong, message = short != usual, f"the short side of the others has {usual} pixels"
     else:
-        wrong, what = short < short.median() / 2, f"half of the others have {int(short.median())} pixels or more"
-    mend = "see whether this is the film that it should be"
+        wrong, message = short < short.median() / 2, f"half of the others have {int(short.median())} pixels or more"
+    hint = "see whether this is the image that it should be"
     for row in good[wrong].itertuples():
-        yield warn("size", str(row.key), f"{row.width} x {row.height} pixels; {what}", mend)
+        yield warn("size", str(row.key), f"{row.width} x {row.height} pixels; {message}", hint)
     for row in good[aspect > MOST_ASPECT].itertuples():
-        yield warn("aspect", str(row.key), f"{row.width} x {row.height} pixels: more than 2 to 1", mend)
+        yield warn("aspect", str(row.key), f"{row.width} x {row.height} pixels: more than 2 to 1", hint)
     for row in good[good["mode"] != "L"].itertuples():
         yield warn("not_gray", str(row.key), f"not 8-bit gray, but {row.mode}", "none needed: it is read as gray")
 
@@ -144,5 +144,5 @@ def find_shared_images(images: pd.DataFrame) -> Iterator[Defect]:
     splits = known.groupby("sha256")["split"].transform("nunique")
     for _, same in known[splits > 1].groupby("sha256", sort=False):
         keys = sorted(same["key"])
-        mend = "restore both files, or remove one of the views from its table"
-        yield Defect("shared_image", keys[0], "the same image as " + ", ".join(keys[1:]), mend)
+        hint = "restore both files, or remove one of the views from its table"
+        yield Defect("shared_image", keys[0], "the same image as " + ", ".join(keys[1:]), hint)

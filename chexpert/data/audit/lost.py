@@ -15,7 +15,7 @@ PATIENT = re.compile(r"(?:(.*)/)?(patient[0-9]{5})[/_].*")
 
 
 def list_folders(layout: Layout, split: str) -> list[Path]:
-    """The folders below which only films of this split lie; of a flat copy none."""
+    """The folders below which only images of this split lie; of a flat copy none."""
     above, _, below = layout.places[split].partition("{patient}")
     if not below.startswith("/"):
         return []
@@ -24,14 +24,14 @@ def list_folders(layout: Layout, split: str) -> list[Path]:
 
 
 def find_lost_tables(layout: Layout) -> Iterator[Defect]:
-    """Splits without a table: an error beside their films, else a warning where a training needs one."""
+    """Splits without a table: an error beside their images, else a warning where a training needs one."""
     for split in SPLITS:
         if split in layout.tables:
             continue
         held = [folder for folder in list_folders(layout, split) if next(folder.glob("patient*"), None)]
         if held:
-            mend = f"restore the table ({' or '.join(TABLES[split])}), or move the images out of the copy"
-            yield Defect("no_table", split, f"images in {held[0]}, and no table that lists them", mend)
+            hint = f"restore the table ({' or '.join(TABLES[split])}), or move the images out of the copy"
+            yield Defect("no_table", split, f"images in {held[0]}, and no table that lists them", hint)
         elif split != "test":
             yield warn("no_table", split, f"no {split} table", "if the whole CheXpert is meant, restore the table")
 
@@ -41,9 +41,9 @@ def find_unlisted(
 ) -> Iterator[Defect]:
     """Files that no table lists; and, by folder, those of patients who have no row anywhere: their table was cut.
 
-    A second file of a listed view, with another ending, is told as what it is.
+    A second file of a listed view, with another ending, is reported as such.
 
-    A table that lost some of a patient's rows alone is not told from stray files, but by its counts if it is whole.
+    Where a table lost only some rows of a patient, the files look like stray ones. Only its counts show the loss.
     """
     strangers, stems = defaultdict(list), {str(Path(path).with_suffix("")): path for path in listed}
     lost = {str(folder) for split in set(SPLITS) - set(layout.tables) for folder in list_folders(layout, split)}
@@ -59,5 +59,5 @@ def find_unlisted(
             strangers[match[1] or "."].append(match[2])
     for folder, found in strangers.items():
         message = f"{len(found):,} images of {len(set(found)):,} patients who have no row in any table: it was cut"
-        mend = "restore the table; if a part is meant, move the other images out of the copy"
-        yield Defect("cut_table", folder, message, mend)
+        hint = "restore the table; if a part is meant, move the other images out of the copy"
+        yield Defect("cut_table", folder, message, hint)

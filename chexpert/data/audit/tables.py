@@ -12,48 +12,48 @@ from chexpert.data.audit.result import Audit
 from chexpert.data.sources.layout import Layout
 from chexpert.data.sources.published_counts import PUBLISHED
 from chexpert.data.summary import fingerprint
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 def read_tables(audit: Audit, layout: Layout) -> Iterator[Defect]:
-    """Adds frames and counts to an audit, and tells of tables that give none."""
+    """Add frames and counts to an audit; yield a defect for each table that gives none."""
     for split in layout.tables:
         try:
             frame = layout.read(split)
-        except ProblemError as problem:
+        except UserError as error:
             audit.unread.append(split)
-            yield as_defect("table", problem)
+            yield as_defect("table", error)
             continue
         if frame.empty:
-            yield _tell_empty(audit, layout, split)
+            yield _check_empty(audit, layout, split)
             continue
         audit.frames[split] = frame
         audit.counts[split] = {**count_split(frame), "fingerprint": fingerprint(frame)}
     if "train" in audit.frames:
-        yield from _read_labellers(audit, layout)
+        yield from _read_labelers(audit, layout)
 
 
-def _read_labellers(audit: Audit, layout: Layout) -> Iterator[Defect]:
-    """Counts and checks the labels of other labellers; what is wrong with them is told by their name."""
-    others = [name for name, path in layout.labellers.items() if path != layout.find_labels("train")]
-    for labeller in others:
+def _read_labelers(audit: Audit, layout: Layout) -> Iterator[Defect]:
+    """Count and check the labels of other labelers; each defect names its labeler."""
+    others = [name for name, path in layout.labelers.items() if path != layout.find_labels("train")]
+    for labeler in others:
         try:
-            frame = layout.read("train", labeller)
-        except ProblemError as problem:
-            yield as_defect("table", problem)
+            frame = layout.read("train", labeler)
+        except UserError as error:
+            yield as_defect("table", error)
             continue
-        audit.counts["train"].setdefault("labels_by_labeller", {})[labeller] = count_labels(frame)
+        audit.counts["train"].setdefault("labels_by_labeller", {})[labeler] = count_labels(frame)
         for defect in consistency.find_contradictions(frame):
-            yield replace(defect, where=f"{labeller}: {defect.where}")
+            yield replace(defect, where=f"{labeler}: {defect.where}")
 
 
-def _tell_empty(audit: Audit, layout: Layout, split: str) -> Defect:
+def _check_empty(audit: Audit, layout: Layout, split: str) -> Defect:
     """A table of its own lost its rows; the one of CheXpert Plus may be a part that has none of a split."""
-    told = (f"no row of {split}", "restore the table")
+    text = (f"no row of {split}", "restore the table")
     if layout.variant == "plus":
-        return warn("table", str(layout.tables[split]), *told)
+        return warn("table", str(layout.tables[split]), *text)
     audit.unread.append(split)
-    return Defect("table", str(layout.tables[split]), *told)
+    return Defect("table", str(layout.tables[split]), *text)
 
 
 def check_table(audit: Audit, split: str, frame: pd.DataFrame) -> Iterator[Defect]:

@@ -1,4 +1,4 @@
-"""Opens the cache of decoded films, and builds it where there is none that fits."""
+"""Opens the cache of decoded images, and builds it where there is none that fits."""
 
 import errno
 import shutil
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from chexpert.data.cache.films import (
+from chexpert.data.cache.images import (
     NOTES,
     UNREADABLE,
     CacheKey,
@@ -25,9 +25,9 @@ from chexpert.data.cache.partial import PartialCache
 from chexpert.data.parallel import count_processors, watch
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.workers import STALL, WatchedLoader, begin_worker
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
-CHUNK = 16  # films a task
+CHUNK = 16  # images a task
 NAMED = 5  # unreadable images that are named before the build stops
 
 
@@ -41,19 +41,19 @@ def open_cache(
     skip: bool = False,
     digests: Sequence[str] | None = None,
 ) -> DecodedCache:
-    """Opens the cache of these films, and builds it first where there is none.
+    """Opens the cache of these images, and builds it first where there is none.
 
     Args:
         folder: where caches lie; made if missing.
         split: first word of the file's name.
         files: N image files; row n of the cache is file n.
-        preprocessing: geometry of the films.
+        preprocessing: geometry of the images.
         workers: processes that decode; None for one on each processor that this process may use.
         skip: leave out what cannot be read, instead of raising.
         digests: SHA-256 of each file, which it must have.
 
     Raises:
-        ProblemError: an image cannot be read, the disk is too small, or the file is damaged.
+        UserError: an image cannot be read, the disk is too small, or the file is damaged.
     """
     names = [str(Path(file).absolute()) for file in files]
     key = make_key(names, preprocessing, digests)
@@ -61,14 +61,14 @@ def open_cache(
     if not path.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            tell_superseded(folder, split, key, find_source(names))
+            warn_superseded(folder, split, key, find_source(names))
             build_cache(path, key, names, preprocessing, workers=workers, skip=skip, digests=digests)
         except OSError as error:
-            mend = "make room or mend the folder, choose another one, or leave it: data.cache=null"
-            raise ProblemError(f"the cache cannot be written: {error}", where=str(folder), mend=mend) from error
+            hint = "free disk space or repair the folder, choose another one, or use none: data.cache=null"
+            raise UserError(f"the cache cannot be written: {error}", where=str(folder), hint=hint) from error
     cache = DecodedCache(path)
     if cache.key != key:
-        raise damaged(path, "it was written for other films")
+        raise damaged(path, "it was written for other images")
     for row in np.flatnonzero(cache.index["state"] == UNREADABLE).tolist():
         if not skip:  # raises what it is, unless it can be read by now
             preprocessing.read(names[row], digests[row] if digests else "")
@@ -89,15 +89,15 @@ def build_cache(
     started = time.monotonic()
     with PartialCache(path, key) as partial:
         pending, unreadable = partial.pending, dict[int, str]()
-        _check_room(partial, len(pending) * (key.size**2 + NOTES))
-        print(f"cache: decoding {len(pending):,} films into {path} ({key.length / 1e9:.1f} GB)", file=sys.stderr)
+        _check_disk_space(partial, len(pending) * (key.size**2 + NOTES))
+        print(f"cache: decoding {len(pending):,} images into {path} ({key.length / 1e9:.1f} GB)", file=sys.stderr)
         chunks = [pending[n : n + CHUNK] for n in range(0, len(pending), CHUNK)]
         decoded = decode(Decoding(files, preprocessing, digests), chunks, workers)
-        for rows, films, reasons, notes in watch(decoded, "decoding films", len(pending), each=CHUNK):
+        for rows, images, reasons, notes in watch(decoded, "decoding images", len(pending), each=CHUNK):
             unreadable |= reasons
             if partial.overtaken or (len(unreadable) >= NAMED and not skip):
                 break
-            partial.write(rows, films, reasons, notes)
+            partial.write(rows, images, reasons, notes)
         if partial.overtaken:
             partial.remove()
             return
@@ -105,14 +105,14 @@ def build_cache(
             raise _unreadable(files, unreadable)
         if make_key(files, preprocessing, digests) != key:
             partial.remove()
-            raise ProblemError("image files were changed while they were decoded", where=find_source(files))
+            raise UserError("image files were changed while they were decoded", where=find_source(files))
         partial.seal(find_source(files))
     partial.publish()
-    print(f"cache: {len(pending):,} films decoded in {time.monotonic() - started:.0f} s", file=sys.stderr)
+    print(f"cache: {len(pending):,} images decoded in {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
 class Decoding(Dataset):
-    """Decodes chunks of rows: to them, their films (n, size, size), why not, and notes."""
+    """Decodes chunks of rows: to them, their images (n, size, size), why not, and notes."""
 
     def __init__(
         self, files: Sequence[str], preprocessing: Preprocessing, digests: Sequence[str] | None = None
@@ -120,15 +120,15 @@ class Decoding(Dataset):
         self.files, self.preprocessing, self.digests = files, preprocessing, digests or [""] * len(files)
 
     def __getitem__(self, rows: np.ndarray) -> tuple[list[int], np.ndarray, dict[int, str], dict[int, tuple[str, ...]]]:
-        films = np.zeros((len(rows), self.preprocessing.size, self.preprocessing.size), dtype=np.uint8)
+        images = np.zeros((len(rows), self.preprocessing.size, self.preprocessing.size), dtype=np.uint8)
         reasons, noted = dict[int, str](), dict[int, tuple[str, ...]]()
-        for row, film in zip(rows.tolist(), films, strict=True):
+        for row, image in zip(rows.tolist(), images, strict=True):
             try:
-                film[...], notes = self.preprocessing.read_noted(self.files[row], self.digests[row])
+                image[...], notes = self.preprocessing.read_noted(self.files[row], self.digests[row])
                 noted |= {row: notes} if notes else {}
-            except ProblemError as problem:
-                reasons[row] = str(problem).partition("\n")[0]
-        return rows.tolist(), films, reasons, noted
+            except UserError as error:
+                reasons[row] = str(error).partition("\n")[0]
+        return rows.tolist(), images, reasons, noted
 
 
 def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) -> WatchedLoader:
@@ -137,7 +137,7 @@ def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) ->
     torch's loader rather than a pool: its workers end when this process is killed, and their death is noticed.
     """
     workers = count_processors() if workers is None else workers
-    workers = min(workers, len(chunks) // 4)  # a process pays for itself from some 64 films on
+    workers = min(workers, len(chunks) // 4)  # a process pays for itself from some 64 images on
     workers = workers if workers > 1 else 0
     return WatchedLoader(
         decoding,
@@ -150,9 +150,9 @@ def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) ->
     )
 
 
-def tell_superseded(folder: Path, split: str, key: CacheKey, source: str) -> None:
-    """Names earlier caches of the same films in the same geometry that this one replaces, and why."""
-    for old in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.films")):
+def warn_superseded(folder: Path, split: str, key: CacheKey, source: str) -> None:
+    """Names earlier caches of the same images in the same geometry that this one replaces, and why."""
+    for old in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.images")):
         try:
             header = read_header(old)
             before = CacheKey(**header["key"])
@@ -163,12 +163,12 @@ def tell_superseded(folder: Path, split: str, key: CacheKey, source: str) -> Non
             print(f"cache: built anew, since {reason}; if no other run needs it, delete {old}", file=sys.stderr)
     for rest in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.partial")):
         if rest.stem != Path(key.name(split)).stem:
-            print(f"cache: unfinished, and not for these films; if no run builds it, delete {rest}", file=sys.stderr)
+            print(f"cache: unfinished, and not for these images; if no run builds it, delete {rest}", file=sys.stderr)
 
 
 def _compare(before: CacheKey, now: CacheKey) -> str:
-    if before.films != now.films:
-        return f"there are {now.films:,} films instead of {before.films:,}"
+    if before.images != now.images:
+        return f"there are {now.images:,} images instead of {before.images:,}"
     if before.files != now.files:
         return "image files were changed"
     if before.decoder != now.decoder:
@@ -176,19 +176,19 @@ def _compare(before: CacheKey, now: CacheKey) -> str:
     return "this version of chexpert makes other pixels, or keeps more of them"
 
 
-def _check_room(partial: PartialCache, needed: int) -> None:
+def _check_disk_space(partial: PartialCache, needed: int) -> None:
     free = shutil.disk_usage(partial.path.parent).free
     if needed > free:
-        if len(partial.pending) == partial.key.films:  # nothing is lost by it
+        if len(partial.pending) == partial.key.images:  # nothing is lost by it
             partial.remove()
         raise OSError(errno.ENOSPC, f"it needs {needed / 1e9:.1f} GB more, and {free / 1e9:.1f} GB are free")
 
 
-def _unreadable(files: Sequence[str], reasons: dict[int, str]) -> ProblemError:
+def _unreadable(files: Sequence[str], reasons: dict[int, str]) -> UserError:
     some = "\n".join(f"    {files[row]}: {reason}" for row, reason in sorted(reasons.items())[:NAMED])
     count = f"at least {NAMED}" if len(reasons) >= NAMED else len(reasons)
-    mend = "restore these files, or leave such views out and count them: data.on_missing=skip"
-    return ProblemError(f"{count} of {len(files):,} images cannot be read:\n{some}", where="data.cache", mend=mend)
+    hint = "restore these files, or leave such views out and count them: data.on_missing=skip"
+    return UserError(f"{count} of {len(files):,} images cannot be read:\n{some}", where="data.cache", hint=hint)
 
 
 def _as_is(decoded: Any) -> Any:

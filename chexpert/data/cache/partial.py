@@ -1,6 +1,6 @@
 """A cache under construction: the file beside its later place, which gets its name when it is complete.
 
-What a row holds follows from the key. So an interrupted build is taken up again, and two processes that build at once
+The key determines the content of each row. So an interrupted build is resumed, and two processes that build at once
 write the same bytes to the same places of one file.
 """
 
@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from chexpert.data.cache.films import (
+from chexpert.data.cache.images import (
     HEADER,
     INDEX,
     NOTED,
@@ -44,7 +44,7 @@ class PartialCache:
         self._file = _open(self.unfinished)
         self._file.truncate(key.length)  # what nobody has written is a hole of zeros: rows that were not tried
         self._file.seek(key.index_start)
-        self._index = np.frombuffer(bytearray(self._file.read(key.films * INDEX.itemsize)), INDEX)
+        self._index = np.frombuffer(bytearray(self._file.read(key.images * INDEX.itemsize)), INDEX)
         self._check_rows()
 
     def __enter__(self) -> "PartialCache":
@@ -55,7 +55,7 @@ class PartialCache:
 
     @property
     def pending(self) -> np.ndarray:
-        """Rows without a film; what could not be read is tried again."""
+        """Rows without an image; what could not be read is tried again."""
         return np.flatnonzero(~find_ready(self._index))
 
     @property
@@ -66,19 +66,19 @@ class PartialCache:
     def write(
         self,
         rows: Sequence[int],
-        films: np.ndarray,
+        images: np.ndarray,
         unreadable: Mapping[int, str],
         notes: Mapping[int, Sequence[str]] = MappingProxyType({}),
     ) -> None:
-        """Writes films (n, size, size) and the notes on some of them, and only then that they are there."""
-        for row, film in zip(rows, films, strict=True):
+        """Writes images (n, size, size) and the notes on some of them, and only then that they are there."""
+        for row, image in zip(rows, images, strict=True):
             packed = pack_notes(notes.get(row, ()))
             self._file.seek(HEADER + row * self.key.size**2)
-            self._file.write(film)
+            self._file.write(image)
             self._file.seek(self.key.notes_start + row * NOTES)
             self._file.write(packed)
             state = NOTED if notes.get(row) else READY
-            self._index[row] = (UNREADABLE, 0) if row in unreadable else (state, find_crc(film, packed))
+            self._index[row] = (UNREADABLE, 0) if row in unreadable else (state, find_crc(image, packed))
         self._file.flush()
         for row in rows:
             self._file.seek(self.key.index_start + row * INDEX.itemsize)
@@ -116,9 +116,9 @@ class PartialCache:
         """A row whose bytes did not reach the disk before the power failed counts as not tried."""
         for row in np.flatnonzero(find_ready(self._index)):
             self._file.seek(HEADER + int(row) * self.key.size**2)
-            film = self._file.read(self.key.size**2)
+            image = self._file.read(self.key.size**2)
             self._file.seek(self.key.notes_start + int(row) * NOTES)
-            if find_crc(film, self._file.read(NOTES)) != self._index["crc"][row]:
+            if find_crc(image, self._file.read(NOTES)) != self._index["crc"][row]:
                 self._index["state"][row] = 0
 
 

@@ -1,6 +1,6 @@
 """From labels {1, 0, -1, blank} to targets: rules by observation, the hierarchy, self-training."""
 
 from chexpert.data.labels.policy import LabelPolicy, find_scarce, hard_labels
-from chexpert.data.labels.targets import Draws, Targets
+from chexpert.data.labels.targets import RandomTargets, Targets
 
-__all__ = ["Draws", "LabelPolicy", "Targets", "find_scarce", "hard_labels"]
+__all__ = ["LabelPolicy", "RandomTargets", "Targets", "find_scarce", "hard_labels"]

@@ -1,10 +1,10 @@
-"""The tree of observations (Irvin et al. 2019, figure 1): which labels follow from others."""
+"""The tree of observations (Irvin et al. 2019, Fig. 1): which labels follow from others."""
 
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import PARENTS
 
 
@@ -26,14 +26,14 @@ def find_parents(observations: Sequence[str]) -> list[int]:
     [1, -1]
 
     Raises:
-        ProblemError: a parent is not among the observations.
+        UserError: a parent is not among the observations.
     """
     names = list(observations)
     parents = [PARENTS.get(name) for name in names]
     lacking = [parent for parent in dict.fromkeys(parents) if parent not in (None, *names)]
     if lacking:
-        what = f"not among the observations, although others depend on it: {', '.join(map(str, lacking))}"
-        raise ProblemError(what, where="labels.conditional", mend="observations=all")
+        message = f"not among the observations, although others depend on it: {', '.join(map(str, lacking))}"
+        raise UserError(message, where="labels.conditional", hint="observations=all")
     return [-1 if parent is None else names.index(parent) for parent in parents]
 
 

@@ -10,9 +10,9 @@ import pandas as pd
 from chexpert.data.labels.hierarchy import find_parents, propagate
 from chexpert.data.labels.rules import SELF_TRAINED, THREE_CLASS, Rules, check_rules, find_words, read_rules
 from chexpert.data.labels.self_training import find_predictions, read_targets
-from chexpert.data.labels.targets import Draws, Targets
+from chexpert.data.labels.targets import RandomTargets, Targets
 from chexpert.data.shared_strings import Texts
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 CONDITIONAL_ROWS = ("positive_parents", "all")
 
@@ -25,13 +25,13 @@ class LabelPolicy:
             [0.55, 0.85] is label smoothing of U-Ones (Pham et al. 2019, arxiv.org/abs/1911.06475), which the
             original project used.
         blank: the rules for a finding that the report does not mention; not ``three_class``.
-        redraw: draw a range anew in each epoch.
+        redraw: sample a range anew in each epoch.
         propagate: close the labels towards the root of the hierarchy first.
         conditional: learn the probability given the parent finding (Pham et al. 2019): labels are propagated, and
             the model's probabilities are multiplied down the tree wherever it is used.
         conditional_rows: of conditional learning: ``positive_parents`` (its first stage) or ``all`` (its second).
         predictions: for ``self_trained``, the run whose predictions/train.csv to take, or a file of that form.
-        seed: of the draws.
+        seed: of the samples.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class LabelPolicy:
         self.predictions = predictions
 
     @staticmethod
-    def find_problems(
+    def validate_args(
         uncertain: Rules,
         blank: Rules = "zeros",
         conditional: bool = False,
@@ -62,35 +62,38 @@ class LabelPolicy:
         **others: Any,
     ) -> list[str]:
         """What is wrong with these arguments, and with them for these observations, before anything is built."""
-        problems = [*check_rules(uncertain, "labels.uncertain", observations)]
-        problems += check_rules(blank, "labels.blank", observations)
+        errors = [*check_rules(uncertain, "labels.uncertain", observations)]
+        errors += check_rules(blank, "labels.blank", observations)
         if THREE_CLASS in find_words(blank):
-            mend = "zeros, ones, ignore, or a soft target: a blank is no class of its own"
-            problems.append(ProblemError("three_class is for uncertain labels", where="labels.blank", mend=mend))
+            hint = "zeros, ones, ignore, or a soft target: a blank is no class of its own"
+            errors.append(UserError("three_class is for uncertain labels", where="labels.blank", hint=hint))
         if conditional_rows not in CONDITIONAL_ROWS:
-            what, mend = f"unknown rows: {conditional_rows!r}", f"one of {', '.join(CONDITIONAL_ROWS)}"
-            problems.append(ProblemError(what, where="labels.conditional_rows", mend=mend))
+            message, hint = f"unknown rows: {conditional_rows!r}", f"one of {', '.join(CONDITIONAL_ROWS)}"
+            errors.append(UserError(message, where="labels.conditional_rows", hint=hint))
         switches = {"conditional": conditional} | {key: others.get(key, False) for key in ("redraw", "propagate")}
-        problems += [
-            ProblemError(f"{value!r} is not possible", where=f"labels.{key}", mend="true or false")
+        errors += [
+            UserError(f"{value!r} is not possible", where=f"labels.{key}", hint="true or false")
             for key, value in switches.items()
             if not isinstance(value, bool)
         ]
         if conditional_rows != CONDITIONAL_ROWS[0] and conditional is False:
-            what, mend = "rows of conditional learning, but nothing is conditional", "labels.conditional=true"
-            problems.append(ProblemError(what, where="labels.conditional_rows", mend=mend))
+            message, hint = "rows of conditional learning, but nothing is conditional", "labels.conditional=true"
+            errors.append(UserError(message, where="labels.conditional_rows", hint=hint))
         checks: list[Callable[[], object]] = [lambda: find_parents(observations)] if conditional else []
         if SELF_TRAINED in find_words(uncertain) | find_words(blank):
             checks.append(lambda: find_predictions(predictions))
         elif predictions is not None:
-            what, mend = "predictions, but nothing is self-trained", "labels.uncertain=self_trained, or leave them out"
-            problems.append(ProblemError(what, where="labels.predictions", mend=mend))
+            message, hint = (
+                "predictions, but nothing is self-trained",
+                "labels.uncertain=self_trained, or leave them out",
+            )
+            errors.append(UserError(message, where="labels.predictions", hint=hint))
         for check in checks:
             try:
                 check()
-            except ProblemError as error:
-                problems.append(error)
-        return [str(problem) for problem in problems]
+            except UserError as error:
+                errors.append(error)
+        return [str(error) for error in errors]
 
     def three_class(self, observations: Sequence[str]) -> list[int]:
         """Indices of the U observations for which "uncertain" is a class of its own."""
@@ -108,9 +111,9 @@ class LabelPolicy:
         mask = ~np.isnan(low)
         values = np.where(mask, low, 0).astype("float32")
         span = np.where(mask, high - low, 0)
-        draws = Draws(low, span, Texts(keys), list(observations), self.seed) if span.any() else None
-        if draws is not None:
-            draws.fill(values, range(len(frame)))
+        random_targets = RandomTargets(low, span, Texts(keys), list(observations), self.seed) if span.any() else None
+        if random_targets is not None:
+            random_targets.fill(values, range(len(frame)))
         third = self.three_class(observations)
         unsure = labels[:, third] == -1
         values = np.hstack([values, unsure.astype("float32")])
@@ -118,7 +121,7 @@ class LabelPolicy:
         if self.conditional and self.conditional_rows == "positive_parents":
             asked = find_asked(labels, find_parents(observations))
             mask &= np.hstack([asked, asked[:, third]])
-        return Targets(values, mask, draws if self.redraw else None)
+        return Targets(values, mask, random_targets if self.redraw else None)
 
     def _bounds(
         self, labels: np.ndarray, keys: Sequence[str], observations: Sequence[str]
@@ -142,10 +145,10 @@ class LabelPolicy:
 def hard_labels(
     frame: pd.DataFrame, observations: Sequence[str], *, blank_is_negative: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The labels as they are, for judging: targets (N, C) in {0, 1}, masked where the label is -1 or blank.
+    """The labels as they are, for evaluation: targets (N, C) in {0, 1}, masked where the label is -1 or blank.
 
     Reports seldom mention what is not there: of train.csv's Atelectasis 1 % is 0 and 69 % blank, so labels read from
-    reports are judged with ``blank_is_negative``, as the tables of Irvin et al. 2019 count them.
+    reports are evaluated with ``blank_is_negative``, as the tables of Irvin et al. 2019 count them.
     """
     labels = frame[list(observations)].to_numpy("float32")
     labels = np.nan_to_num(labels, nan=0) if blank_is_negative else labels
@@ -162,7 +165,7 @@ def find_asked(labels: np.ndarray, parents: Sequence[int]) -> np.ndarray:
 def find_scarce(targets: np.ndarray, mask: np.ndarray, observations: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Observations with almost no negatives or positives to learn from, and how much there is of both.
 
-    Almost none: fewer negatives than 10 % of what can be learned from, since no finding is on nine of ten films, or
+    Almost none: fewer negatives than 10 % of what can be learned from, since no finding is on nine of ten images, or
     fewer positives than 1 %, where CheXpert's rarest, Pleural Other, has 1.6 %. Masking the blanks of CheXpert leaves
     Atelectasis 1,328 negatives against 33,376 positives: 3.8 %.
 

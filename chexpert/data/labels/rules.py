@@ -3,14 +3,14 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 
 Bounds = tuple[float, float]
-"""Of a uniform draw in [0, 1]; equal for a fixed target."""
+"""Of a uniform sample in [0, 1]; equal for a fixed target."""
 
 Rule = str | float | Sequence[float]
-"""A word, one soft target in [0, 1], or the bounds [low, high] of a uniform draw."""
+"""A word, one soft target in [0, 1], or the bounds [low, high] of a uniform sample."""
 
 Rules = Rule | Mapping[str, Rule]
 """One rule for all observations, or a rule by observation with ``default`` for the rest."""
@@ -27,7 +27,7 @@ def read_rule(rule: Rule, where: str) -> Bounds | str:
     ((1.0, 1.0), (0.55, 0.85), 'ignore')
 
     Raises:
-        ProblemError: not a rule.
+        UserError: not a rule.
     """
     if isinstance(rule, str) and rule in WORDS:
         return FIXED.get(rule, rule)
@@ -36,8 +36,8 @@ def read_rule(rule: Rule, where: str) -> Bounds | str:
         low, high = (float(x) for x in bounds)
         if 0 <= low <= high <= 1:
             return low, high
-    mend = f"one of {', '.join(WORDS)}, a target in [0, 1], or the bounds [low, high] of a draw in [0, 1]"
-    raise ProblemError(f"not a label rule: {rule!r}", where=where, mend=mend)
+    hint = f"one of {', '.join(WORDS)}, a target in [0, 1], or the bounds [low, high] of a sample in [0, 1]"
+    raise UserError(f"not a label rule: {rule!r}", where=where, hint=hint)
 
 
 def read_rules(rules: Rules, where: str) -> dict[str, Bounds | str]:
@@ -47,10 +47,10 @@ def read_rules(rules: Rules, where: str) -> dict[str, Bounds | str]:
     (0.7, 0.7)
 
     Raises:
-        ProblemError: the first thing that is wrong.
+        UserError: the first thing that is wrong.
     """
-    for problem in check_rules(rules, where):
-        raise problem
+    for error in check_rules(rules, where):
+        raise error
     if not isinstance(rules, Mapping):
         return dict.fromkeys(OBSERVATIONS, read_rule(rules, where))
     read = {name: read_rule(rule, where) for name, rule in rules.items()}
@@ -58,22 +58,22 @@ def read_rules(rules: Rules, where: str) -> dict[str, Bounds | str]:
     return rest | read
 
 
-def check_rules(rules: Rules, where: str, observations: Sequence[str] = ()) -> Iterator[ProblemError]:
+def check_rules(rules: Rules, where: str, observations: Sequence[str] = ()) -> Iterator[UserError]:
     """Everything that is wrong with rules, and with them for these observations."""
     named = rules if isinstance(rules, Mapping) else {"": rules}
     for name, rule in named.items():
         if name and name not in ("default", *OBSERVATIONS):
             near = difflib.get_close_matches(name, OBSERVATIONS, n=1)
-            mend = f"did you mean {near[0]}?" if near else f"default, or one of {', '.join(OBSERVATIONS)}"
-            yield ProblemError(f"no observation of CheXpert: {name!r}", where=where, mend=mend)
+            hint = f"did you mean {near[0]}?" if near else f"default, or one of {', '.join(OBSERVATIONS)}"
+            yield UserError(f"no observation of CheXpert: {name!r}", where=where, hint=hint)
         try:
             read_rule(rule, f"{where}.{name}" if name else where)
-        except ProblemError as error:
+        except UserError as error:
             yield error
     lacking = [name for name in observations if not {"", "default", name} & named.keys()]
     if lacking:
-        mend = f"name them, or give the rest a rule: {where}.default=zeros"
-        yield ProblemError(f"no rule for {', '.join(lacking)}", where=where, mend=mend)
+        hint = f"name them, or give the rest a rule: {where}.default=zeros"
+        yield UserError(f"no rule for {', '.join(lacking)}", where=where, hint=hint)
 
 
 def find_words(rules: Rules) -> set[str]:

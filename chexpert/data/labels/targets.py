@@ -1,4 +1,4 @@
-"""What the loss sees of each view, fixed or drawn anew in each epoch."""
+"""What the loss sees of each view, fixed or sampled anew in each epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,22 +6,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chexpert.data.random_streams import unit_draw
+from chexpert.data.random_streams import unit_sample
 
 
 @dataclass(frozen=True)
-class Draws:
+class RandomTargets:
     """Uniform targets, each a function of seed, view, observation and, where it is asked for, epoch alone.
 
-    So a draw does not depend on the order of the rows, on other rows, on workers, or on the copy (small, full) in
+    So a sample does not depend on the order of the rows, on other rows, on workers, or on the copy (small, full) in
     which the view is read.
 
     Args:
         low: (N, C) lower bounds.
-        span: (N, C) high - low; 0 where nothing is drawn.
+        span: (N, C) high - low; 0 where nothing is sampled.
         keys: of the N views.
         observations: names of the C columns.
-        seed: of the draws.
+        seed: of the samples.
     """
 
     low: np.ndarray
@@ -31,12 +31,12 @@ class Draws:
     seed: int
 
     def fill(self, targets: np.ndarray, rows: Sequence[int], epoch: int | None = None) -> None:
-        """Writes the draws of n rows over their targets (n, C or more), in place."""
+        """Write the samples of n rows over their targets (n, C or more), in place."""
         low, span = self.low[list(rows)], self.span[list(rows)]
         n, c = np.nonzero(span)
         places = zip(n.tolist(), c.tolist(), strict=True)
-        drawn_in = [] if epoch is None else [epoch]
-        units = [unit_draw(self.seed, self.keys[rows[i]], self.observations[j], *drawn_in) for i, j in places]
+        parts = [] if epoch is None else [epoch]
+        units = [unit_sample(self.seed, self.keys[rows[i]], self.observations[j], *parts) for i, j in places]
         targets[n, c] = low[n, c] + span[n, c] * np.asarray(units)
 
 
@@ -48,5 +48,5 @@ class Targets(NamedTuple):
     mask: np.ndarray
     """(N, C + U) bool: False where there is nothing to learn. An entry of class "uncertain" is masked among the first
     C columns: whether the finding is there was not said."""
-    draws: Draws | None = None
-    """What each epoch draws anew."""
+    random_targets: RandomTargets | None = None
+    """Targets that each epoch samples anew."""

@@ -1,7 +1,7 @@
 """The phantom: a synthetic CheXpert, the project's default data. A score on it says nothing about patients.
 
-One film is drawn from its address and its findings alone (`film`, by `frontal` or `lateral`); the `casebook` says who
-is on it and what they have (`disease`) and what a labeller read (`report`); the `writer` lays it out as any copy of
+One radiograph is painted from its address and findings alone (`images.radiograph`); `tables.cohort` says who
+is on it and what they have (`disease`) and what a labeler read (`labeler`); the `writer` lays it out as any copy of
 CheXpert (`layouts`, `tables`, `plus`, `masks`), with faults if wanted (`defects`). `Options` say what can be asked for.
 """
 

@@ -39,7 +39,7 @@ def make_command(root: Path, tree: Tree, options: Options) -> str:
 
 def _list_files(folder: Path, tree: Tree, layout: str) -> Iterator[str]:
     for split, entries in tree.items():
-        patients = len({entry.film.patient for entry in entries})
+        patients = len({entry.radiograph.patient for entry in entries})
         yield f"  {folder / LAYOUTS[layout].tables[split]}: {split}, {len(entries):,} images of {patients:,} patients"
     for split in [name for name in tree if name != "train"]:
         yield f"  {folder / f'gt_segmentations_{split}.json'}: masks of {split}"

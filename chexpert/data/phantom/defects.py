@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.phantom.tables.cohort import Entry
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 Splits = dict[str, list[Entry]]
 
@@ -22,19 +22,19 @@ class Defect:
 
 
 def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Splits, list[Defect]]:
-    """The splits with the faults that are rows: a repeated one, and a valid patient's films listed in train too."""
+    """The splits with the defects that are rows: a repeated one, and a valid patient's images listed in train too."""
     planted: list[Defect] = []
     splits = {split: list(entries) for split, entries in splits.items()}
     if "duplicate" in kinds:
         split = _first(splits, 1, "duplicate")
-        repeated = next(entry for entry in splits[split] if not entry.film.lateral)
+        repeated = next(entry for entry in splits[split] if not entry.radiograph.lateral)
         splits[split].append(repeated)
         planted.append(_name("duplicate", layout, repeated))
     if "shared" in kinds:
         if not (splits.get("train") and splits.get("valid")):
-            raise ProblemError("a shared patient needs train and valid", where="defects", mend="leave out: shared")
-        patient = splits["valid"][0].film.patient
-        shared = [replace(entry, split="train") for entry in splits["valid"] if entry.film.patient == patient]
+            raise UserError("a shared patient needs train and valid", where="defects", hint="leave out: shared")
+        patient = splits["valid"][0].radiograph.patient
+        shared = [replace(entry, split="train") for entry in splits["valid"] if entry.radiograph.patient == patient]
         shared = [replace(e, readings={**e.readings, "chexpert": e.readings["truth"]}) for e in shared]
         splits["train"] += shared
         planted += [_name("shared", layout, entry) for entry in shared]
@@ -42,18 +42,18 @@ def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Split
 
 
 def choose_files(splits: Splits, layout: str, kinds: Sequence[str]) -> list[Defect]:
-    """The faults that are files: one frontal film to be missing, another one to be truncated."""
+    """The faults that are files: one frontal radiograph to be missing, another one to be truncated."""
     chosen = []
     for kind, number in (("missing", 1), ("truncated", 2)):
         if kind in kinds:
             listed = splits[_first(splits, number + 1, kind)]
-            frontals = {entry.place: entry for entry in listed if not entry.film.lateral}
+            frontals = {entry.place: entry for entry in listed if not entry.radiograph.lateral}
             chosen.append(_name(kind, layout, list(frontals.values())[number]))
     return chosen
 
 
 def damage_files(root: Path, chosen: Sequence[Defect]) -> None:
-    """Remove the written films that are to be missing, and cut the truncated ones to half of their bytes."""
+    """Remove the written radiographs that are to be missing, and cut the truncated ones to half of their bytes."""
     for defect in chosen:
         file = root / defect.file
         if defect.kind == "missing":
@@ -63,11 +63,13 @@ def damage_files(root: Path, chosen: Sequence[Defect]) -> None:
 
 
 def _first(splits: Splits, least: int, kind: str) -> str:
-    """The first split with enough frontal films."""
+    """The first split with enough frontal radiographs."""
     for split, entries in splits.items():
-        if len({entry.place for entry in entries if not entry.film.lateral}) >= least:
+        if len({entry.place for entry in entries if not entry.radiograph.lateral}) >= least:
             return split
-    raise ProblemError(f"too few films to plant: {kind}", where="defects", mend=f"{least} frontal films in a split")
+    raise UserError(
+        f"too few radiographs to plant: {kind}", where="defects", hint=f"{least} frontal radiographs in a split"
+    )
 
 
 def _name(kind: str, layout: str, entry: Entry) -> Defect:

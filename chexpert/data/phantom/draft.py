@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs.synthetic import MARK
 
-Record = Mapping[str, Any]  # version and options, as JSON gives them back
+RunData = Mapping[str, Any]  # version and options, as JSON gives them back
 
 
-def lies_there(folder: Path, record: Record) -> bool:
+def lies_there(folder: Path, record: RunData) -> bool:
     """Whether the phantom of this record lies in a folder.
 
     Raises:
-        ProblemError: another one or anything else lies there, or no folder can have this name.
+        UserError: another one or anything else lies there, or no folder can have this name.
     """
     if folder.name in ("", ".."):
         raise _refuse(folder, "has no name of its own")
@@ -32,7 +32,7 @@ def lies_there(folder: Path, record: Record) -> bool:
 
 
 @contextmanager
-def open_draft(folder: Path, record: Record) -> Iterator[Path]:
+def open_draft(folder: Path, record: RunData) -> Iterator[Path]:
     """A new folder beside `folder`, with phantom/ in it, that takes its place at the end; nothing is left on an error.
 
     When another process was faster, its phantom stays, which must be the same.
@@ -70,5 +70,5 @@ def _read_record(folder: Path) -> Any:
         return {}
 
 
-def _refuse(folder: Path, why: str) -> ProblemError:
-    return ProblemError(f"this place {why}", where=str(folder), mend="name a new folder, or remove it first")
+def _refuse(folder: Path, why: str) -> UserError:
+    return UserError(f"this place {why}", where=str(folder), hint="name a new folder, or remove it first")

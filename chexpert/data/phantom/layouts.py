@@ -19,13 +19,13 @@ class Layout:
     """Where a phantom's files lie under its root.
 
     `file` gives the image of a place, `prefix` stands before the place in a CSV file's Path, `tables` are the label
-    tables of the splits that the layout has, `labellers` the folder of train_cheXbert.csv.
+    tables of the splits that the layout has, `labelers` the folder of train_cheXbert.csv.
     """
 
     file: Callable[[str], str]
     prefix: str
     tables: Mapping[str, str]
-    labellers: str = ""
+    labelers: str = ""
 
     def csv_path(self, place: str) -> str:
         """The Path of a view as the tables spell it; the test split's own tables always say CheXpert-v1.0."""

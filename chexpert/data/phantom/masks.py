@@ -1,22 +1,22 @@
-"""Masks of a film in the format of CheXlocalize's gt_segmentations_*.json."""
+"""Masks of a radiograph in the format of CheXlocalize's gt_segmentations_*.json."""
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle
 
-from chexpert.data.phantom.images.radiograph import Drawing, findings_of, join_masks
+from chexpert.data.phantom.images.radiograph import Painting, findings_of, join_masks
 from chexpert.observations import CHEXLOCALIZE, OBSERVATIONS
 
 Masks = dict[str, dict[str, object]]
-"""Of one film: {observation: {"size": [height, width], "counts": COCO's RLE}}."""
+"""Of one radiograph: {observation: {"size": [height, width], "counts": COCO's RLE}}."""
 
 
-def encode_masks(drawing: Drawing) -> Masks:
-    """Masks of all observations that a frontal film shows; those of Irvin's tree are the union of their children."""
-    masks = drawing.masks()
+def encode_masks(painting: Painting) -> Masks:
+    """Masks of all observations that a frontal view shows; those of Irvin's tree are the union of their children."""
+    masks = painting.masks()
     listed: Masks = {}
     for name in OBSERVATIONS:
-        if name == "Pneumonia" and not drawing.film.severity.get(name):
+        if name == "Pneumonia" and not painting.radiograph.severity.get(name):
             continue  # another consolidation
         joined = join_masks(masks, findings_of(name))
         if joined is not None:

@@ -9,16 +9,16 @@ from typing import Any
 
 from chexpert.data.phantom.images.findings import PAINTED
 from chexpert.data.phantom.layouts import LAYOUTS
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 
-VERSION = 4  # raise it when a film or a label changes, so that `find_phantom` draws anew
+VERSION = 4  # raise it when a radiograph or a label changes, so that `find_phantom` paints anew
 _COUNTS = {"train": "patients", "valid": "valid", "test": "test"}
 _RANGES = {
     "patients": (0, 64_513),  # more would share their numbers, by `number_patient`
     "valid": (0, 10_200),
     "test": (0, 20_499),
-    "size": (16, 4_096),  # CheXpert's largest films have some 2,800 pixels
+    "size": (16, 4_096),  # CheXpert's largest radiographs have some 2,800 pixels
     "seed": (0, 2**63 - 1),
 }
 DEFECTS = ("missing", "truncated", "duplicate", "shared")
@@ -29,19 +29,19 @@ class Options:
     """Everything that decides the bytes of a phantom.
 
     Args:
-        patients: in train; 370 have about 1,200 frontal films, a patient has 1 to 20 studies.
+        patients: in train; 370 have about 1,200 frontal radiographs, a patient has 1 to 20 studies.
         valid: patients in valid, of one study each.
         test: patients in test, of one study each.
-        size: short side of the films in pixels.
+        size: short side of the radiographs in pixels.
         seed: another seed, other patients.
         layout: how the files lie, one of `LAYOUTS`; chexlocalize has no train, plus has no test.
         labellers: write train_cheXbert.csv and train_visualCheXbert.csv too.
-        enriched: Atelectasis, Cardiomegaly and Consolidation as frequent as 240 films need; false: as in CheXpert.
+        enriched: Atelectasis, Cardiomegaly and Consolidation as frequent as 240 images need; false: as in CheXpert.
         laterals: share of laterals among all views, below one half.
         strength: factor on the visibility of a finding, 1 where unnamed.
         shortcut: probability of Support Devices with Cardiomegaly, 1 - that without. Then independent/ and reversed/
             hold valid (and test) with one half and with 1 - shortcut: the same but for the devices.
-        counterfactuals: observations; counterfactual/<observation>/ has the valid films that show it, without it.
+        counterfactuals: observations; counterfactual/<observation>/ has the valid radiographs that show it, without it.
         defects: of `DEFECTS`, planted after writing and listed in phantom/defects.json.
     """
 
@@ -70,8 +70,8 @@ class Options:
         _refuse_unless(tie is None or (_is(float, tie) and 0 <= tie <= 1), "shortcut", tie, "a probability")
         _refuse_unknown("layout", [self.layout], tuple(LAYOUTS))
         self._check_lists()
-        drawn = [name for name in LAYOUTS[self.layout].tables if getattr(self, _COUNTS[name])]
-        _refuse_unless(bool(drawn), "patients, valid, test", 0, "at least one patient: there is nothing to draw")
+        splits = [name for name in LAYOUTS[self.layout].tables if getattr(self, _COUNTS[name])]
+        _refuse_unless(bool(splits), "patients, valid, test", 0, "at least one patient: there is nothing to paint")
         _refuse_unless("test" in LAYOUTS[self.layout].tables or not self.test, "test", self.test, "0 in this layout")
 
     def _check_lists(self) -> None:
@@ -114,9 +114,9 @@ def _is(kind: type, value: object) -> bool:
 def _refuse_unknown(option: str, given: Iterable[object], known: Sequence[str]) -> None:
     for value in given:
         if value not in known:
-            raise ProblemError(f"unknown {option}: {value!r}", where="the phantom", mend=f"one of {', '.join(known)}")
+            raise UserError(f"unknown {option}: {value!r}", where="the phantom", hint=f"one of {', '.join(known)}")
 
 
-def _refuse_unless(fine: bool, option: str, value: object, mend: str) -> None:
+def _refuse_unless(fine: bool, option: str, value: object, hint: str) -> None:
     if not fine:
-        raise ProblemError(f"{option} = {value!r} is not possible", where="the phantom", mend=mend)
+        raise UserError(f"{option} = {value!r} is not possible", where="the phantom", hint=hint)

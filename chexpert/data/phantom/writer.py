@@ -13,26 +13,26 @@ import numpy as np
 from chexpert.data.parallel import map_files
 from chexpert.data.phantom.defects import choose_files, damage_files, plant_rows
 from chexpert.data.phantom.draft import lies_there, open_draft
-from chexpert.data.phantom.images.radiograph import Drawing
+from chexpert.data.phantom.images.radiograph import Painting
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.phantom.masks import Masks, encode_masks
 from chexpert.data.phantom.options import Options
 from chexpert.data.phantom.tables.chexpert_plus import write_plus
 from chexpert.data.phantom.tables.cohort import Entry, plan_split
 from chexpert.data.phantom.tables.label_tables import write_tables, write_truth
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
-CHUNK = 8  # films that a process draws at a time; it pays for itself from that many on
+CHUNK = 8  # radiographs that a process paints at a time; it pays for itself from that many on
 QUALITY = 92  # of the JPEGs, 0-100
 
 SPLITS = ("train", "valid", "test")
 
 Tree = dict[str, list[Entry]]
-Job = tuple[tuple[str, str], Entry]  # (tree, place of the view), what to draw there
+Job = tuple[tuple[str, str], Entry]  # (tree, place of the view), what to paint there
 
 
 def write_phantom(folder: Path, *, workers: int | None = None, **options: Any) -> Path:
-    """Write a phantom; every film and label follows from the seed and its own address.
+    """Write a phantom; every radiograph and label follows from the seed and its own address.
 
     The number of workers (None: one for each processor) changes nothing. The folder appears complete or not at all.
 
@@ -41,7 +41,7 @@ def write_phantom(folder: Path, *, workers: int | None = None, **options: Any) -
         options: of `Options`.
 
     Raises:
-        ProblemError: what is asked for is not possible, or something else lies in the folder; nothing is drawn then.
+        UserError: what is asked for is not possible, or something else lies in the folder; nothing is painted then.
 
     Returns:
         `folder`, which then holds the files of the layout; gt_segmentations_valid.json (and _test.json); phantom/ with
@@ -55,7 +55,7 @@ def write_phantom(folder: Path, *, workers: int | None = None, **options: Any) -
     damaged = choose_files(trees[""], wanted.layout, wanted.defects)
     with open_draft(folder, wanted.record()) as draft:
         _write_trees(draft, trees, wanted)
-        _write_films(draft, trees, wanted, workers)
+        _write_images(draft, trees, wanted, workers)
         damage_files(draft, damaged)
         write_truth(draft / "phantom/truth.csv", [entry for entries in trees[""].values() for entry in entries])
         if planted + damaged:
@@ -79,7 +79,7 @@ def plan_trees(options: Options) -> dict[str, Tree]:
     for name in options.counterfactuals:
         shown = [entry for entry in trees[""].get("valid", []) if entry.labels[name] == "1.0"]
         if not shown:
-            raise ProblemError(f"no valid film shows {name}", where="counterfactuals", mend="more valid patients")
+            raise UserError(f"no valid radiograph shows {name}", where="counterfactuals", hint="more valid patients")
         trees[f"counterfactual/{name}"] = {"valid": [entry.without(name) for entry in shown]}
     return trees
 
@@ -89,34 +89,34 @@ def _write_trees(root: Path, trees: Mapping[str, Tree], options: Options) -> Non
         if options.layout == "plus":
             write_plus(root / name, tree)
         else:
-            write_tables(root / name, LAYOUTS[options.layout], tree, labellers=options.labellers)
+            write_tables(root / name, LAYOUTS[options.layout], tree, labelers=options.labellers)
 
 
-def _write_films(root: Path, trees: Mapping[str, Tree], options: Options, workers: int | None) -> None:
+def _write_images(root: Path, trees: Mapping[str, Tree], options: Options, workers: int | None) -> None:
     """Write the images of all trees, and the masks of their valid and test splits."""
     jobs = {(name, e.place): e for name, tree in trees.items() for listed in tree.values() for e in listed}
-    write = partial(_write_film, root, options.layout, options.size)
+    write = partial(_write_image, root, options.layout, options.size)
     found: dict[Path, dict[str, Masks]] = {
         root / name / f"gt_segmentations_{split}.json": {}
         for name, tree in trees.items()
         for split in tree
         if split != "train"
     }
-    drawn = map_files(write, list(jobs.items()), "drawing the phantom", workers, chunk=CHUNK)
-    for ((name, _), entry), masks in zip(jobs.items(), drawn, strict=True):
+    painted = map_files(write, list(jobs.items()), "painting the phantom", workers, chunk=CHUNK)
+    for ((name, _), entry), masks in zip(jobs.items(), painted, strict=True):
         if masks:
             found[root / name / f"gt_segmentations_{entry.split}.json"][entry.key] = masks
     for path, listed in found.items():
         path.write_text(json.dumps(listed), encoding="utf-8")
 
 
-def _write_film(root: Path, layout: str, size: int, job: Job) -> Masks:
+def _write_image(root: Path, layout: str, size: int, job: Job) -> Masks:
     (tree, place), entry = job
     path = root / tree / LAYOUTS[layout].file(place)
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawing = Drawing(entry.film, size)
-    encoded = cv2.imencode(".jpg", drawing.develop(), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    painting = Painting(entry.radiograph, size)
+    encoded = cv2.imencode(".jpg", painting.develop(), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
     if path.suffix == ".png":  # the same pixels in every layout
         encoded = cv2.imencode(".png", np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)))[1]
     path.write_bytes(encoded.tobytes())
-    return {} if entry.split == "train" or entry.film.lateral else encode_masks(drawing)
+    return {} if entry.split == "train" or entry.radiograph.lateral else encode_masks(painting)

@@ -14,19 +14,19 @@ import numpy as np
 import pandas as pd
 
 from chexpert.data.sources.frame import HEAD, PROJECTIONS, SEXES, TEXT
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 from chexpert.tables.csv_text import AROUND, BLANKS, Notes, decode, find_encoding
 
 SECTIONS = ("impression", "findings", "report")
-"""Sections of the report that CheXbert labelled; CheXpert's own labels are of the impression."""
+"""Sections of the report that CheXbert labeled; CheXpert's own labels are of the impression."""
 
 COLUMNS = ("path_to_image", "frontal_lateral", "ap_pa", "age", "sex", "split")
 PLACE = re.compile(
     r"(train|valid|test)/(patient[0-9]{5})/(study[1-9][0-9]*)/(view[1-9][0-9]*_(frontal|lateral))\.(?i:jpe?g|png)"
 )
 PREFIX = re.compile(HEAD.pattern.partition("(?:(?P<split>")[0])
-MEND = "restore the file as Stanford gives it"
+HINT = "restore the file as Stanford gives it"
 
 
 def find_table(root: Path) -> Path | None:
@@ -39,7 +39,7 @@ def name_labels(section: str) -> str:
     return f"chexbert_labels/{section}_fixed.json"
 
 
-def find_labellers(root: Path) -> dict[str, Path]:
+def find_labelers(root: Path) -> dict[str, Path]:
     """The label files by section of the report."""
     found: dict[str, Path] = {}
     for section in SECTIONS:
@@ -53,16 +53,16 @@ def read_plus(table: Path, labels: Path, split: str) -> pd.DataFrame:
     """The views of a split with the labels of a section, as :func:`chexpert.data.sources.frame.read_frame` gives them.
 
     Raises:
-        ProblemError: with file and line of what is not CheXpert Plus, or of a view without labels.
+        UserError: with file and line of what is not CheXpert Plus, or of a view without labels.
     """
     views = _read_views(table)
     frame = views[views["split"] == split].reset_index(drop=True)
-    labelled = _read_labels(labels)
-    absent = [key for key in frame["key"] if key not in labelled]
+    labeled = _read_labels(labels)
+    absent = [key for key in frame["key"] if key not in labeled]
     if absent:
-        what = f"no labels for {len(absent)} of {len(frame)} views, the first: {absent[0]}"
-        raise ProblemError(what, where=str(labels), mend="restore the file")
-    values = np.array([labelled[key] for key in frame["key"]], dtype="float32").reshape(-1, len(OBSERVATIONS))
+        message = f"no labels for {len(absent)} of {len(frame)} views, the first: {absent[0]}"
+        raise UserError(message, where=str(labels), hint="restore the file")
+    values = np.array([labeled[key] for key in frame["key"]], dtype="float32").reshape(-1, len(OBSERVATIONS))
     return frame.assign(**{name: values[:, column] for column, name in enumerate(OBSERVATIONS)})
 
 
@@ -72,7 +72,7 @@ def _read_views(table: Path) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=[*TEXT, "age"]).astype(dict.fromkeys(TEXT, "str"))
     if frame["key"].duplicated().any():
         twice = frame.loc[frame["key"].duplicated(), "key"].iloc[0]
-        raise ProblemError(f"this view is listed twice: {twice}", where=str(table), mend=MEND)
+        raise UserError(f"this view is listed twice: {twice}", where=str(table), hint=HINT)
     return frame
 
 
@@ -84,23 +84,23 @@ def _read_rows(table: Path) -> Iterator[tuple[dict[str, str], str]]:
             header = next(reader, [])
             lacking = [name for name in COLUMNS if header.count(name) != 1]
             if lacking:
-                what = f"not the columns of CheXpert Plus: {', '.join(lacking)} wanting, or twice there"
-                raise ProblemError(what, where=f"{table}, line 1", mend=MEND)
+                message = f"not the columns of CheXpert Plus: {', '.join(lacking)} wanting, or twice there"
+                raise UserError(message, where=f"{table}, line 1", hint=HINT)
             places = [header.index(name) for name in COLUMNS]
             for cells in reader:
                 where = f"{table}, record ending in line {reader.line_num}"
                 if not any(cell.strip(AROUND) for cell in cells):
                     continue
                 if len(cells) != len(header):
-                    raise ProblemError(f"{len(cells)} fields instead of {len(header)}", where=where, mend=MEND)
+                    raise UserError(f"{len(cells)} fields instead of {len(header)}", where=where, hint=HINT)
                 tidied = (cells[place].strip(AROUND) for place in places)
                 yield {name: BLANKS.get(cell, cell) for name, cell in zip(COLUMNS, tidied, strict=True)}, where
     except (OSError, UnicodeError, csv.Error) as error:
-        raise ProblemError(f"the table cannot be read: {error}", where=str(table), mend=MEND) from error
+        raise UserError(f"the table cannot be read: {error}", where=str(table), hint=HINT) from error
 
 
 def open_text(path: Path) -> TextIO:
-    """A file of text, opened with the encoding that its first bytes tell."""
+    """Open a text file with the encoding that its first bytes show."""
     with path.open("rb") as file:
         encoding = find_encoding(file.read(4), path)
     return path.open(newline="", encoding=encoding)
@@ -110,12 +110,12 @@ def _read_view(cells: dict[str, str], where: str) -> dict[str, Any]:
     """The row of a record.
 
     Raises:
-        ProblemError: a value that is not CheXpert's.
+        UserError: a value that is not CheXpert's.
     """
 
-    def require(fits: object, column: str, what: str) -> None:
+    def require(fits: object, column: str, message: str) -> None:
         if not fits:
-            raise ProblemError(f"{what}: {cells[column]!r}", where=f"{where}, column {column}", mend=MEND)
+            raise UserError(f"{message}: {cells[column]!r}", where=f"{where}, column {column}", hint=HINT)
 
     match = find_place(cells["path_to_image"])
     require(match, "path_to_image", "not <split>/patientNNNNN/studyN/viewN_kind.jpg")
@@ -154,7 +154,7 @@ def _read_labels(path: Path) -> dict[str, list[float]]:
     try:
         text = decode(path.read_bytes(), path, Notes(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise ProblemError(f"the labels cannot be read: {error}", where=str(path), mend=MEND) from error
+        raise UserError(f"the labels cannot be read: {error}", where=str(path), hint=HINT) from error
     for entry, where in _read_entries(text, path):
         try:
             place = find_place(str(entry["path_to_image"]))
@@ -163,10 +163,10 @@ def _read_labels(path: Path) -> dict[str, list[float]]:
             key = "/".join(place.groups()[:4])
             values = [_read_label(entry[name], name) for name in OBSERVATIONS]
         except (ValueError, TypeError, KeyError) as error:
-            what = f"not a view's labels: {type(error).__name__} {error}"
-            raise ProblemError(what, where=where, mend=MEND) from error
+            message = f"not a view's labels: {type(error).__name__} {error}"
+            raise UserError(message, where=where, hint=HINT) from error
         if key in labels:
-            raise ProblemError(f"this view is listed twice: {key}", where=where, mend=MEND)
+            raise UserError(f"this view is listed twice: {key}", where=where, hint=HINT)
         labels[key] = values
     return labels
 
@@ -184,7 +184,7 @@ def _read_entries(text: str, path: Path) -> Iterator[tuple[Any, str]]:
             if line.strip():
                 yield _parse(line), where
     except ValueError as error:
-        raise ProblemError(f"not a view's labels: {error}", where=where, mend=MEND) from error
+        raise UserError(f"not a view's labels: {error}", where=where, hint=HINT) from error
 
 
 def _parse(text: str) -> Any:

@@ -7,8 +7,8 @@ from pathlib import Path
 from chexpert.data.sources import chexpert_plus as plus
 from chexpert.data.sources.frame import SPLITS
 from chexpert.data.sources.image_files import ENDINGS
-from chexpert.data.sources.layout import FLAT, LABELLERS, NESTED, TABLES, Layout
-from chexpert.errors import ProblemError
+from chexpert.data.sources.layout import FLAT, LABELERS, NESTED, TABLES, Layout
+from chexpert.errors import UserError
 
 VARIANTS = ("auto", "small", "full", "plus")
 NAMED: dict[str, str | None] = {
@@ -18,7 +18,7 @@ NAMED: dict[str, str | None] = {
     "chexpert/v1.0": "full",
     "CheXpert": None,  # of the valid and test sets, as they come with CheXlocalize
 }
-"""Folders under the root, and the variant that each holds; None where only its tables tell."""
+"""Folders under the root, and the variant that each holds; None where only its tables show it."""
 
 DISGUISED = re.compile(r"(train|valid|val|test)\w*(?:\.csv\.(?:gz|zip|bz2|xz|zst)|\.(?:xlsx?|ods|tsv|parquet|feather))")
 """Names of tables that are no CSV files yet."""
@@ -39,44 +39,46 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
         where: the key that gave the root, for messages.
 
     Raises:
-        ProblemError: none of the forms that are known, none of the wanted variant, or more than one.
+        UserError: none of the forms that are known, none of the wanted variant, or more than one.
     """
-    root = Path(root).expanduser().absolute()  # not resolved: a link's own name may tell the variant
+    root = Path(root).expanduser().absolute()  # not resolved: a link's own name may show the variant
     if not root.is_dir():
-        mend = "give the folder that holds CheXpert" + f": {where}=..., or set CHEXPERT_ROOT" * (where == "data.root")
-        raise ProblemError("the data root is not a folder", where=f"{where}={root}", mend=mend)
-    found = [layout for explore in EXPLORERS for layout in explore(root)]
+        hint = "give the folder that holds CheXpert" + f": {where}=..., or set CHEXPERT_ROOT" * (where == "data.root")
+        raise UserError("the data root is not a folder", where=f"{where}={root}", hint=hint)
+    found = [layout for detect in DETECTORS for layout in detect(root)]
     wanted = [layout for layout in found if variant in ("auto", layout.variant)]
     if not wanted:
-        others = [layout for layout in _explore_below(root) if layout.folder not in [known.folder for known in found]]
+        others = [layout for layout in _detect_below(root) if layout.folder not in [known.folder for known in found]]
         found += others
         wanted = [layout for layout in others if variant in ("auto", layout.variant)]
-    wanted = [layout for layout in wanted if "train" in layout.tables] or wanted  # the others only hold what is judged
+    wanted = [
+        layout for layout in wanted if "train" in layout.tables
+    ] or wanted  # the others only hold what is evaluated
     wanted = list({layout.folder.resolve(): layout for layout in reversed(wanted)}.values())[::-1]  # one by two names
     if len(wanted) == 1:
         return wanted[0]
     variants = "data=small, data=full" if where.startswith("data.") else "--variant small, --variant full"
     names = "; ".join(f"{layout.name} ({layout.variant}) in {layout.folder}" for layout in wanted or found)
     if wanted:
-        mend = f"give its own folder: {where}=..." if where.startswith("data.") else "give its own folder"
-        mend += f", or choose one: {variants}" * (len({layout.variant for layout in wanted}) > 1)
-        raise ProblemError(f"several copies of CheXpert: {names}", where=f"{where}={root}", mend=mend)
+        hint = f"give its own folder: {where}=..." if where.startswith("data.") else "give its own folder"
+        hint += f", or choose one: {variants}" * (len({layout.variant for layout in wanted}) > 1)
+        raise UserError(f"several copies of CheXpert: {names}", where=f"{where}={root}", hint=hint)
     kind = "" if variant == "auto" else f"{variant} "
     looked = f"; found: {names}" if found else f"; looked for {', '.join(NAMED)}, AIMI's batches and train.csv itself"
-    mend = f"point {where} at the folder above CheXpert's own"
-    mend += f", or choose another variant ({variants})" * (variant != "auto")
+    hint = f"point {where} at the folder above CheXpert's own"
+    hint += f", or choose another variant ({variants})" * (variant != "auto")
     if disguised := _find_disguised(root):
-        mend = f"{disguised} is no CSV file: unpack or save it as {disguised.name.partition('.')[0]}.csv"
-    raise ProblemError(f"no {kind}CheXpert there{looked}", where=f"{where}={root}", mend=mend)
+        hint = f"{disguised} is no CSV file: unpack or save it as {disguised.name.partition('.')[0]}.csv"
+    raise UserError(f"no {kind}CheXpert there{looked}", where=f"{where}={root}", hint=hint)
 
 
-def _explore_named(root: Path) -> Iterator[Layout]:
+def _detect_named(root: Path) -> Iterator[Layout]:
     """CheXpert-v1.0[-small] and its other spellings under the root."""
     for name, variant in NAMED.items():
         yield from _open_folder(root / name, name, variant)
 
 
-def _explore_root(root: Path) -> Iterator[Layout]:
+def _detect_root(root: Path) -> Iterator[Layout]:
     """The root itself: a folder with one of the known names, or a bare or flat copy with any name."""
     for spelled in (root, root.resolve()):
         for name, variant in NAMED.items():
@@ -86,7 +88,7 @@ def _explore_root(root: Path) -> Iterator[Layout]:
     yield from _open_folder(root, BARE, None)
 
 
-def _explore_below(root: Path, depth: int = DEPTH) -> Iterator[Layout]:
+def _detect_below(root: Path, depth: int = DEPTH) -> Iterator[Layout]:
     """Copies in folders of any name (archive, CheXpert-v1.0-small-224) with a table in CheXpert's columns."""
     if any((root / split).is_dir() for split in SPLITS):  # images: their folders are not looked through
         return
@@ -95,7 +97,7 @@ def _explore_below(root: Path, depth: int = DEPTH) -> Iterator[Layout]:
         if tables and all(map(_has_columns, tables.values())):
             yield from _open_folder(folder, BARE, None)
         elif depth > 1:
-            yield from _explore_below(folder, depth - 1)
+            yield from _detect_below(folder, depth - 1)
 
 
 def _has_columns(table: Path) -> bool:
@@ -112,39 +114,39 @@ def _find_disguised(root: Path) -> Path | None:
     )
 
 
-def _explore_batches(root: Path) -> Iterator[Layout]:
+def _detect_batches(root: Path) -> Iterator[Layout]:
     """AIMI's four folders: patients by id range, no train/ level, the tables in the first folder or beside them."""
     batches = _find_batches(root)
     folders = [root / batches[1], root] if 1 in batches else [root]
     tables = {split: path for folder in reversed(folders) for split, path in _find_tables(folder).items()}
     if not batches or not tables:
         return
-    labellers = {name: path for folder in folders for name, path in _find_labellers(folder).items()}
+    labelers = {name: path for folder in folders for name, path in _find_labelers(folder).items()}
     places = dict.fromkeys(SPLITS, "{batch}/" + NESTED)
     if not any((root / name / "train").is_dir() for name in batches.values()):
         places["train"] = "{batch}/{patient}/{study}/{view}.jpg"
-    yield Layout("CheXpert-v1.0 in AIMI's batches", "full", root, tables, places, labellers, batches)
+    yield Layout("CheXpert-v1.0 in AIMI's batches", "full", root, tables, places, labelers, batches)
 
 
-def _explore_plus(root: Path) -> Iterator[Layout]:
+def _detect_plus(root: Path) -> Iterator[Layout]:
     """CheXpert Plus: one table for both splits, labels as JSON, PNG images."""
     if table := plus.find_table(root):
         folder = next((root / name for name in ("PNG/PNG", "PNG") if (root / name).is_dir()), root / "PNG")
         places = dict.fromkeys(SPLITS, NESTED.replace(".jpg", ".png"))
         splits = dict.fromkeys(("train", "valid"), table)
-        yield Layout("CheXpert Plus", "plus", folder, splits, places, plus.find_labellers(root))
+        yield Layout("CheXpert Plus", "plus", folder, splits, places, plus.find_labelers(root))
 
 
-EXPLORERS: tuple[Callable[[Path], Iterator[Layout]], ...] = (
-    _explore_named,
-    _explore_batches,
-    _explore_plus,
-    _explore_root,
+DETECTORS: tuple[Callable[[Path], Iterator[Layout]], ...] = (
+    _detect_named,
+    _detect_batches,
+    _detect_plus,
+    _detect_root,
 )
 
 
 def _open_folder(folder: Path, name: str, variant: str | None) -> Iterator[Layout]:
-    """A folder with tables and nested or flat images; a variant that no name tells is told by the tables' paths."""
+    """A folder with tables and nested or flat images; where no name shows the variant, the tables' paths do."""
     tables = _find_tables(folder)
     if not tables or _find_batches(folder):
         return
@@ -155,7 +157,7 @@ def _open_folder(folder: Path, name: str, variant: str | None) -> Iterator[Layou
         places["valid"] = NESTED.replace("{split}", "val")
     variant = variant or ("small" if _is_small(tables) or SMALL.match(folder.name) else "full")
     kind = f"flat {name}" if flat else name
-    yield Layout(kind, variant, folder, tables, places, _find_labellers(folder))
+    yield Layout(kind, variant, folder, tables, places, _find_labelers(folder))
 
 
 def _find_batches(folder: Path) -> dict[int, str]:
@@ -178,8 +180,8 @@ def _find_file(folder: Path, names: Sequence[str]) -> Path | None:
     return next((path for path in tables if path.name.lower() in names and path.is_file()), None)
 
 
-def _find_labellers(folder: Path) -> dict[str, Path]:
-    return {name: folder / file for name, file in LABELLERS.items() if (folder / file).is_file()}
+def _find_labelers(folder: Path) -> dict[str, Path]:
+    return {name: folder / file for name, file in LABELERS.items() if (folder / file).is_file()}
 
 
 def _find_flat(folder: Path) -> str | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HEAD = 512
-"""Bytes at the start of a file that tell."""
+"""Bytes at the start of a file that show its type."""
 
 IMAGE_ENDINGS = frozenset(
     (
@@ -79,14 +79,14 @@ VALUES = (b"UL", b"UI", b"CS", b"OB", b"DA", b"TM", b"SH", b"LO")  # of a DICOM 
 class FileType(NamedTuple):
     """What a file is."""
 
-    what: str
+    message: str
     """In words; empty of an image of a format that is read."""
     image: bool
     """Whether it may be an image."""
 
 
 def recognize(head: bytes) -> FileType:
-    """What the first ``HEAD`` bytes of a file tell.
+    """Recognize a file's type by its first ``HEAD`` bytes.
 
     >>> recognize(b"Path,Edema\\n"), recognize(b"PK\\x03\\x04"), recognize(b"\\xff\\xd8\\xff\\xe0")
     (FileType(what='text', image=False), FileType(what='a zip archive', image=False), FileType(what='', image=True))
@@ -144,5 +144,5 @@ def recognize_file(path: Path) -> FileType:
     """
     with path.open("rb") as file:
         found = recognize(file.read(HEAD))
-    noted = any(name == found.what for _, _, name in NO_IMAGES[:5]) or found.what.startswith("a DICOMDIR")
-    return found if noted or path.suffix.lower() not in IMAGE_ENDINGS else FileType(found.what, True)
+    noted = any(name == found.message for _, _, name in NO_IMAGES[:5]) or found.message.startswith("a DICOMDIR")
+    return found if noted or path.suffix.lower() not in IMAGE_ENDINGS else FileType(found.message, True)

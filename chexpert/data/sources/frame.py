@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 from chexpert.tables.csv_table import Table, read_table
 from chexpert.tables.csv_text import AROUND, BLANKS, LABELS
@@ -47,7 +47,7 @@ _PART = r"(?:(?!\.{1,2}/)[\w.(+=@#-][\w .&()+=@#%~'\[\]-]*/)"
 _BEFORE = rf"(?:(?:\./)?{_PART}*?|(?:(?:[A-Za-z]:)?/|(?:\./)?(?:\.\./)+){_PART}+?)"
 HEAD = re.compile(rf"(?P<prefix>{_BEFORE})(?:(?P<split>train|valid|val|test)/)?")
 OWN = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9 ._&()-]*/)*")
-"""Prefixes that name a copy, and stay; of any other one nothing tells more than CheXpert's own name in it."""
+"""Prefixes that name a copy, and stay; of any other one only CheXpert's own name in it is kept."""
 NAMED = re.compile(r"CheXpert-v1\.0(?:-small)?/$")
 STUDY = re.compile(rf"^{_BEFORE}test/(?P<patient>patient[0-9]{{5}})/(?P<study>study[1-9][0-9]*)$(?!\n)")
 EXPECTED = ".../<split>/patientNNNNN/studyN/viewN_kind.jpg"
@@ -55,7 +55,7 @@ BATCH = re.compile(r"batch [1-4] \([^/]*\)")  # the one part of the prefix that 
 
 
 def read_frame(path: Path, split: str | None = None) -> pd.DataFrame:
-    """Reads train.csv, valid.csv, test_labels.csv or a labeller's table, by column name, every row of it.
+    """Reads train.csv, valid.csv, test_labels.csv or a labeler's table, by column name, every row of it.
 
     Args:
         path: a CSV file of CheXpert's 19 columns; the four between Path and the labels may be wanting together.
@@ -69,19 +69,19 @@ def read_frame(path: Path, split: str | None = None) -> pd.DataFrame:
         {1, 0, -1, NaN}; and ``ending``, that of the listed file, where one is not .jpg.
 
     Raises:
-        ProblemError: with file, line, column and value of the first thing that is not CheXpert.
+        UserError: with file, line, column and value of the first thing that is not CheXpert.
     """
     table = read_table(path, ("Path", *OBSERVATIONS), CIRCUMSTANCES)
     places = _place(table, split)
     columns = {**places, **_circumstances(table, places["view"]), **read_labels(table)}
-    table.notes.tell()
+    table.notes.print()
     return pd.DataFrame(columns, index=table.text.index).astype(dict.fromkeys(TEXT, "str"))
 
 
 def read_labels(table: Table) -> dict[str, np.ndarray]:
     """The 14 observations of a table as (N,) float32 in {1, 0, -1, NaN}."""
-    what = "a label is not blank, -1, 0 or 1"
-    return {name: table.tidy(name, LABELS, what).map(VALUES).to_numpy("float32") for name in OBSERVATIONS}
+    message = "a label is not blank, -1, 0 or 1"
+    return {name: table.tidy(name, LABELS, message).map(VALUES).to_numpy("float32") for name in OBSERVATIONS}
 
 
 def read_studies(path: Path) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def read_studies(path: Path) -> pd.DataFrame:
     table.refuse("Study", parts["study"].isna(), "Study is not .../test/patientNNNNN/studyN")
     frame = parts.assign(**read_labels(table))
     table.refuse("Study", frame.duplicated(["patient", "study"]), "this study is listed twice")
-    table.notes.tell()
+    table.notes.print()
     return frame
 
 
@@ -163,13 +163,13 @@ def _circumstances(table: Table, views: Sequence[str]) -> dict[str, Any]:
     if not given:
         return {"projection": kinds.str.lower(), "sex": "", "age": np.nan}
     if len(given) < len(CIRCUMSTANCES):
-        what = f"only {', '.join(given)} of the columns {', '.join(CIRCUMSTANCES)}"
-        raise ProblemError(what, where=f"{table.path}, line 1", mend="restore the others")
+        message = f"only {', '.join(given)} of the columns {', '.join(CIRCUMSTANCES)}"
+        raise UserError(message, where=f"{table.path}, line 1", hint="restore the others")
     sex = table.tidy("Sex", {name: name for name in SEXES}, f"Sex is not one of {', '.join(SEXES)}")
     age = table.tidy("Age", AGES, "Age is not a whole number of years from 0 to 120")
     stated = table.tidy("Frontal/Lateral", {kind: kind for kind in KINDS}, "neither Frontal nor Lateral")
     table.refuse("Frontal/Lateral", kinds != stated, "not what the name of the view says")
-    what = "not AP, PA, LL or RL (blank for laterals)"
-    projection = (stated + " " + table.tidy("AP/PA", POSITIONS, what)).map(PROJECTIONS)
-    table.refuse("AP/PA", projection.isna(), what)
+    message = "not AP, PA, LL or RL (blank for laterals)"
+    projection = (stated + " " + table.tidy("AP/PA", POSITIONS, message)).map(PROJECTIONS)
+    table.refuse("AP/PA", projection.isna(), message)
     return {"projection": projection, "sex": sex, "age": age.astype("float64")}

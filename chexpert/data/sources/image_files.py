@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 ENDINGS = (".jpg", ".jpeg", ".png")
 """Of the images of CheXpert's copies, in small letters."""
@@ -22,7 +22,7 @@ def find_present(folder: Path, files: Iterable[str | Path]) -> np.ndarray:
     ``folder`` itself may be a link. Strings instead of pathlib: a third of the time on 223,414 files.
 
     Raises:
-        ProblemError: a link leads out of ``folder``, or something is not a plain file (a pipe would block).
+        UserError: a link leads out of ``folder``, or something is not a plain file (a pipe would block).
     """
     home = os.path.realpath(folder)
     inside = {str(folder): True, home: True}
@@ -42,10 +42,10 @@ def find_present(folder: Path, files: Iterable[str | Path]) -> np.ndarray:
         except (FileNotFoundError, NotADirectoryError):
             return False
         if not mode or not stays(os.path.dirname(path)):
-            mend = "put the files themselves there: a link may lead to anything"
-            raise ProblemError("a link leads out of the data root", where=path, mend=mend)
+            hint = "put the files themselves there: a link may lead to anything"
+            raise UserError("a link leads out of the data root", where=path, hint=hint)
         if not stat.S_ISREG(mode):
-            raise ProblemError("this image is not a plain file", where=path, mend="restore the file")
+            raise UserError("this image is not a plain file", where=path, hint="restore the file")
         return True
 
     return np.array([check(str(file)) for file in files], dtype=bool)
@@ -64,7 +64,7 @@ def find_images(
         endings: of these files, where a table lists others.
 
     Raises:
-        ProblemError: as there; or a file is not there, and several have its stem.
+        UserError: as there; or a file is not there, and several have its stem.
     """
     found = [os.path.splitext(file)[0] + ending for file, ending in zip(files, endings or (), strict=False)] or [*files]
     present, list_stems, others = find_present(folder, found), cache(_list_stems), []
@@ -84,12 +84,12 @@ def choose(same: Sequence[str]) -> str:
     """The one file of a stem.
 
     Raises:
-        ProblemError: there are several.
+        UserError: there are several.
     """
     if len(same) > 1:
         names = " and ".join(os.path.basename(path) for path in same)
-        mend = "keep one of them in this folder, or give its ending in the table's Path"
-        raise ProblemError(f"several images of one view: {names}", where=os.path.dirname(same[0]), mend=mend)
+        hint = "keep one of them in this folder, or give its ending in the table's Path"
+        raise UserError(f"several images of one view: {names}", where=os.path.dirname(same[0]), hint=hint)
     return same[0]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from chexpert.data.sources import chexpert_plus as plus
 from chexpert.data.sources.frame import VIEW, read_frame, read_studies
 from chexpert.data.sources.image_files import ENDINGS, choose, find_images
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 from chexpert.tables.csv_text import Notes
 
@@ -20,7 +20,7 @@ TABLES = {
     "valid": ("valid.csv", "val.csv", "val_labels.csv"),  # the last as CheXlocalize distributes it
     "test": ("test_labels.csv", "groundtruth.csv"),
 }
-LABELLERS = {"chexbert": "train_cheXbert.csv", "visualchexbert": "train_visualCheXbert.csv"}
+LABELERS = {"chexbert": "train_cheXbert.csv", "visualchexbert": "train_visualCheXbert.csv"}
 """Label files beside train.csv: Smit et al. 2020 (arxiv.org/abs/2004.09167), Jain et al. 2021 (2102.11467)."""
 
 FIRST_PATIENT = {4: 43018, 3: 21514, 2: 0}
@@ -40,7 +40,7 @@ class Layout:
         folder: all its images lie below it.
         tables: by split, those that are there.
         places: by split, the template of an image's place below ``folder``; of its parts ``{batch}`` is AIMI's folder.
-        labellers: other label files for train, by name.
+        labelers: other label files for train, by name.
         batches: AIMI's folders by number.
     """
 
@@ -49,20 +49,20 @@ class Layout:
     folder: Path
     tables: Mapping[str, Path]
     places: Mapping[str, str]
-    labellers: Mapping[str, Path] = field(default_factory=dict)
+    labelers: Mapping[str, Path] = field(default_factory=dict)
     batches: Mapping[int, str] = field(default_factory=dict)
 
-    def read(self, split: str, labeller: str | None = None) -> pd.DataFrame:
+    def read(self, split: str, labeler: str | None = None) -> pd.DataFrame:
         """The frame of a split, as :func:`chexpert.data.sources.frame.read_frame` gives it.
 
         Args:
             split: train, valid or test.
-            labeller: whose labels train gets; by default those of train.csv (of CheXpert Plus: of the impression).
+            labeler: whose labels train gets; by default those of train.csv (of CheXpert Plus: of the impression).
 
         Raises:
-            ProblemError: no such table or labeller, or something in it that is not CheXpert.
+            UserError: no such table or labeler, or something in it that is not CheXpert.
         """
-        table, labels = self.require(split), self.find_labels(split, labeller)
+        table, labels = self.require(split), self.find_labels(split, labeler)
         if self.variant == "plus":
             return plus.read_plus(table, labels, split)
         if split == "test":
@@ -74,39 +74,39 @@ class Layout:
         """The table of a split.
 
         Raises:
-            ProblemError: there is none.
+            UserError: there is none.
         """
         if split not in self.tables:
-            what, mend = f"no {split} table in this {self.name}", f"expected {' or '.join(TABLES[split])} there"
-            raise ProblemError(what, where=str(self.folder), mend=mend)
+            message, hint = f"no {split} table in this {self.name}", f"expected {' or '.join(TABLES[split])} there"
+            raise UserError(message, where=str(self.folder), hint=hint)
         return self.tables[split]
 
-    def find_labels(self, split: str, labeller: str | None = None) -> Path:
-        """The file whose labels a split gets: a labeller's for train, of CheXpert Plus for every split.
+    def find_labels(self, split: str, labeler: str | None = None) -> Path:
+        """The file whose labels a split gets: a labeler's for train, of CheXpert Plus for every split.
 
         Raises:
-            ProblemError: no such table or labeller.
+            UserError: no such table or labeler.
         """
         if self.variant == "plus":
-            labeller = labeller or plus.SECTIONS[0]
-        elif labeller is None or split != "train":
+            labeler = labeler or plus.SECTIONS[0]
+        elif labeler is None or split != "train":
             return self.require(split)
-        if labeller not in self.labellers:
-            raise self.miss(labeller)
-        return self.labellers[labeller]
+        if labeler not in self.labelers:
+            raise self.miss(labeler)
+        return self.labelers[labeler]
 
-    def miss(self, labeller: str) -> ProblemError:
-        """The problem of a labeller that is not there."""
-        known = dict.fromkeys(plus.SECTIONS, "") if self.variant == "plus" else LABELLERS
-        what = f"no labels of {labeller!r} in this {self.name}; there is {', '.join(self.labellers) or 'none'}"
-        mend = f"one of {', '.join(known)}"
-        if labeller in known:
-            mend = f"put {known[labeller] or plus.name_labels(labeller)} beside {self.tables['train'].name}"
-        return ProblemError(what, where="data.labeller", mend=mend)
+    def miss(self, labeler: str) -> UserError:
+        """The error of a labeler that is not there."""
+        known = dict.fromkeys(plus.SECTIONS, "") if self.variant == "plus" else LABELERS
+        message = f"no labels of {labeler!r} in this {self.name}; there is {', '.join(self.labelers) or 'none'}"
+        hint = f"one of {', '.join(known)}"
+        if labeler in known:
+            hint = f"put {known[labeler] or plus.name_labels(labeler)} beside {self.tables['train'].name}"
+        return UserError(message, where="data.labeller", hint=hint)
 
-    def list_tables(self, split: str, labeller: str | None = None) -> list[Path]:
+    def list_tables(self, split: str, labeler: str | None = None) -> list[Path]:
         """The files that :meth:`read` reads for a split."""
-        tables = [self.require(split), self.find_labels(split, labeller)]
+        tables = [self.require(split), self.find_labels(split, labeler)]
         studies = tables[0].with_name(TABLES["test"][1])
         if split == "test" and studies.is_file():
             tables.append(studies)
@@ -134,8 +134,8 @@ class Layout:
     def _batch(self, split: str, patient: str) -> str:
         number = next(n for n, first in FIRST_PATIENT.items() if int(patient[7:]) >= first) if split == "train" else 1
         if number not in self.batches:
-            what = f"batch {number} of CheXpert is not there, in which {patient} lies"
-            raise ProblemError(what, where=str(self.folder), mend="unpack all four batches beside each other")
+            message = f"batch {number} of CheXpert is not there, in which {patient} lies"
+            raise UserError(message, where=str(self.folder), hint="unpack all four batches beside each other")
         return self.batches[number]
 
     def _read_test(self) -> pd.DataFrame:
@@ -156,10 +156,10 @@ class Layout:
         found = sorted(file for file in self.folder.glob(pattern) if file.suffix.lower() in ENDINGS)
         odd = [file for file in found if not VIEW.fullmatch(file.stem[file.stem.rindex("view") :])]
         if odd:
-            raise ProblemError("no name of a view: viewN_kind.jpg", where=str(odd[0]), mend="remove or rename the file")
+            raise UserError("no name of a view: viewN_kind.jpg", where=str(odd[0]), hint="remove or rename the file")
         if not found:
-            what = f"no view of {patient}/{study}, which groundtruth.csv lists"
-            raise ProblemError(what, where=str(self.folder / pattern), mend="restore the test images")
+            message = f"no view of {patient}/{study}, which groundtruth.csv lists"
+            raise UserError(message, where=str(self.folder / pattern), hint="restore the test images")
         for _, same in groupby(found, key=lambda file: file.with_suffix("")):
             file = Path(choose(list(map(str, same))))
             view = "view" + file.stem.rpartition("view")[2]
@@ -172,16 +172,16 @@ class Layout:
 
 
 def _relabel(frame: pd.DataFrame, table: Path, labels: Path) -> pd.DataFrame:
-    """The same views with the labels of another labeller."""
+    """The same views with the labels of another labeler."""
     other = read_frame(labels, "train").set_index("key")
     absent = sorted(set(frame["key"]) - set(other.index))
     if absent:
-        what = f"no labels for {len(absent)} of {len(frame)} views, the first: {absent[0]}"
-        raise ProblemError(what, where=f"{labels} and {table}", mend="take both from the same distribution")
+        message = f"no labels for {len(absent)} of {len(frame)} views, the first: {absent[0]}"
+        raise UserError(message, where=f"{labels} and {table}", hint="take both from the same distribution")
     notes = Notes(labels)
     if further := len(other) - len(frame):
         notes.add(f"rows passed over, whose views {table.name} does not list", count=further)
-    notes.tell()
+    notes.print()
     names = list(OBSERVATIONS)
     return frame.assign(**dict(zip(names, other.loc[frame["key"], names].to_numpy().T, strict=True)))
 
@@ -194,5 +194,5 @@ def _compare(frame: pd.DataFrame, truth: pd.DataFrame, table: Path, studies: Pat
     wrong = (both["_merge"] != "both") | ~((left == right) | (np.isnan(left) & np.isnan(right))).all(1)
     if wrong.any():
         first = both[wrong].iloc[0]
-        what = f"the labels of {int(wrong.sum())} views differ, the first of {first['patient']}/{first['study']}"
-        raise ProblemError(what, where=f"{table} and {studies}", mend="restore both, or remove the wrong one")
+        message = f"the labels of {int(wrong.sum())} views differ, the first of {first['patient']}/{first['study']}"
+        raise UserError(message, where=f"{table} and {studies}", hint="restore both, or remove the wrong one")

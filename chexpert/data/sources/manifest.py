@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 CHANGED = "changed since the manifest was written"
 WRITE = "write it again: python scripts/audit_data.py ROOT --manifest FILE"
@@ -20,11 +20,11 @@ def write_manifest(path: Path, hashes: Mapping[str, str]) -> None:
     """Writes {relative path: SHA-256} sorted by path; the bytes of a name come back, whatever they are.
 
     Raises:
-        ProblemError: a name has a line break, which the format does not allow.
+        UserError: a name has a line break, which the format does not allow.
     """
     if broken := sorted(name for name in hashes if "\n" in name):
-        what = f"a line break in the name of a file: {broken[0]!r}"
-        raise ProblemError(what, where=str(path), mend="rename the file")
+        message = f"a line break in the name of a file: {broken[0]!r}"
+        raise UserError(message, where=str(path), hint="rename the file")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(os.fsencode("".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))))
 
@@ -33,20 +33,20 @@ def read_manifest(path: Path) -> dict[str, str]:
     """{relative path: SHA-256} of a manifest.
 
     Raises:
-        ProblemError: it cannot be read, or a line is not ``<64 hex digits>  <path>`` or names a file again.
+        UserError: it cannot be read, or a line is not ``<64 hex digits>  <path>`` or names a file again.
     """
     try:
         lines = os.fsdecode(path.read_bytes()).removesuffix("\n").split("\n")
     except OSError as error:
-        raise ProblemError(f"the manifest cannot be read: {error}", where=str(path), mend=WRITE) from error
+        raise UserError(f"the manifest cannot be read: {error}", where=str(path), hint=WRITE) from error
     hashes: dict[str, str] = {}
     if lines == [""]:
-        raise ProblemError("the manifest is empty", where=str(path), mend=WRITE)
+        raise UserError("the manifest is empty", where=str(path), hint=WRITE)
     for number, line in enumerate(lines, start=1):
         match = LINE.fullmatch(line)
         if match is None or match[2] in hashes:
-            what = f"not a line of a manifest: {line[:100]!r}" if match is None else f"listed twice: {match[2]!r}"
-            raise ProblemError(what, where=f"{path}, line {number}", mend=WRITE)
+            message = f"not a line of a manifest: {line[:100]!r}" if match is None else f"listed twice: {match[2]!r}"
+            raise UserError(message, where=f"{path}, line {number}", hint=WRITE)
         hashes[match[2]] = match[1]
     return hashes
 
@@ -66,13 +66,13 @@ def expect(known: Mapping[str, str], folder: Path, files: Iterable[str | Path]) 
         files: below it.
 
     Raises:
-        ProblemError: the manifest does not know all of them.
+        UserError: the manifest does not know all of them.
     """
     names = [os.path.relpath(file, folder) for file in files]
     unknown = [name for name in names if name not in known]
     if unknown:
-        what = f"{len(unknown)} of {len(names)} files are not in the manifest, the first: {unknown[0]}"
-        raise ProblemError(what, where="data.manifest", mend=f"take the manifest of this copy, or {WRITE}")
+        message = f"{len(unknown)} of {len(names)} files are not in the manifest, the first: {unknown[0]}"
+        raise UserError(message, where="data.manifest", hint=f"take the manifest of this copy, or {WRITE}")
     return [known[name] for name in names]
 
 
@@ -80,8 +80,8 @@ def check_files(known: Mapping[str, str], folder: Path, files: Iterable[Path]) -
     """Refuses files that are not what they were when the manifest was written; arguments as above.
 
     Raises:
-        ProblemError: a file changed, or is not known.
+        UserError: a file changed, or is not known.
     """
     for file in files:
         if [hash_file(file)] != expect(known, folder, [file]):
-            raise ProblemError(CHANGED, where=str(file), mend="restore the file")
+            raise UserError(CHANGED, where=str(file), hint="restore the file")

@@ -12,7 +12,7 @@ from chexpert.data.sources.frame import select_views
 from chexpert.data.sources.image_files import find_present
 from chexpert.data.sources.layout import Layout
 from chexpert.data.sources.manifest import check_files, expect
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 
 
@@ -22,36 +22,36 @@ class SplitReader:
     Args:
         layout: the copy.
         views: ``frontal``, ``lateral`` or ``all``.
-        labeller: as :meth:`chexpert.data.sources.layout.Layout.read` takes it.
+        labeler: as :meth:`chexpert.data.sources.layout.Layout.read` takes it.
         known: the manifest that tables and images must meet, or None.
         skip: leave out views whose image is missing, and name them, instead of raising.
     """
 
     def __init__(
-        self, layout: Layout, views: str, labeller: str | None, known: Mapping[str, str] | None, *, skip: bool
+        self, layout: Layout, views: str, labeler: str | None, known: Mapping[str, str] | None, *, skip: bool
     ) -> None:
-        self.layout, self.views, self.labeller, self.known, self.skip = layout, views, labeller, known, skip
+        self.layout, self.views, self.labeler, self.known, self.skip = layout, views, labeler, known, skip
         self.missing: list[str] = []
         """CSV paths of the views that were left out."""
 
     def read(self, split: str) -> pd.DataFrame:
-        """The frame of a split, with ``file`` (the image), ``film`` (its row in a cache); by a manifest, ``sha256``.
+        """The frame of a split, with ``file`` (the image), ``image`` (its row in a cache); by a manifest, ``sha256``.
 
         Raises:
-            ProblemError: something is wrong with a table, no view is selected, or an image is missing.
+            UserError: something is wrong with a table, no view is selected, or an image is missing.
         """
-        layout, tables = self.layout, self.layout.list_tables(split, self.labeller)
+        layout, tables = self.layout, self.layout.list_tables(split, self.labeler)
         for table in tables:
             find_present(table.parent, [table])
         if self.known is not None:
             check_files(self.known, layout.folder, tables)
-        listed = layout.read(split, self.labeller)
+        listed = layout.read(split, self.labeler)
         if listed.empty:
-            raise ProblemError("the table has no row", where=str(layout.tables[split]), mend="restore the table")
+            raise UserError("the table has no row", where=str(layout.tables[split]), hint="restore the table")
         frame = select_views(listed, self.views)
         if frame.empty:
-            what = f"no {self.views} view in this split"
-            raise ProblemError(what, where=str(layout.tables[split]), mend="data.views=all")
+            message = f"no {self.views} view in this split"
+            raise UserError(message, where=str(layout.tables[split]), hint="data.views=all")
         frame = self._keep_present(split, frame)
         return frame if self.known is None else frame.assign(sha256=expect(self.known, layout.folder, frame["file"]))
 
@@ -61,31 +61,31 @@ class SplitReader:
         frame = frame.assign(file=files)
         absent = list(frame.loc[~present, "path"])
         if absent and (not self.skip or not present.any()):
-            what = f"{len(absent)} of {len(frame)} listed images are missing in this {self.layout.name}, the first: "
+            message = f"{len(absent)} of {len(frame)} listed images are missing in this {self.layout.name}, the first: "
             way_out = "" if self.skip else ", or leave such views out and count them: data.on_missing=skip"
-            raise ProblemError(what + absent[0], where=str(self.layout.tables[split]), mend=f"restore them{way_out}")
+            raise UserError(message + absent[0], where=str(self.layout.tables[split]), hint=f"restore them{way_out}")
         if absent:
             self.missing += absent
             print(f"skipped, missing: {len(absent)} images of {split}, the first {absent[0]}", file=sys.stderr)
-        return frame[present].reset_index(drop=True).assign(film=np.arange(present.sum()))
+        return frame[present].reset_index(drop=True).assign(image=np.arange(present.sum()))
 
 
 def check_patients(frames: Mapping[str, pd.DataFrame], folder: Path) -> None:
-    """Refuses a patient who is in two splits: what is learned of one film is known of the other."""
+    """Refuses a patient who is in two splits: what is learned of one image is known of the other."""
     patients = {split: set(frame["patient"]) for split, frame in frames.items()}
     for one, other in combinations(patients, 2):
         if shared := patients[one] & patients[other]:
-            what = f"{len(shared)} patients are both in {one} and in {other}, the first: {min(shared)}"
-            mend = "remove them from one of the two tables, or restore these"
-            raise ProblemError(what, where=str(folder), mend=mend)
+            message = f"{len(shared)} patients are both in {one} and in {other}, the first: {min(shared)}"
+            hint = "remove them from one of the two tables, or restore these"
+            raise UserError(message, where=str(folder), hint=hint)
 
 
 def check_studies(frames: Mapping[str, pd.DataFrame]) -> None:
-    """Refuses a study whose views have different labels, for which there is nothing to judge it by."""
+    """Refuses a study whose views have different labels, for which there is nothing to evaluate it by."""
     for split, frame in frames.items():
         labels = frame[list(OBSERVATIONS)].fillna(2)  # blank is a state of its own
         states = labels.groupby([frame["patient"], frame["study"]]).nunique().max(axis=1)
         if (states > 1).any():
             where = f"{split}, " + "/".join(map(str, states.index[states > 1][0]))
-            mend = "correct them, or judge single views: level=image"
-            raise ProblemError("the views of a study have different labels", where=where, mend=mend)
+            hint = "correct them, or evaluate single views: level=image"
+            raise UserError("the views of a study have different labels", where=where, hint=hint)

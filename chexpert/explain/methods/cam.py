@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain.attribution import Attribution, Explainer, check_request, explaining
 from chexpert.metrics import spearman
 from chexpert.models import Model
@@ -21,7 +21,7 @@ class Cam(Explainer, ABC):
     The last map is taken where pooling reads it: behind the last activation, where the network has one there. The
     manifest says so under ``relu``; under ``grid`` it has the cells of the finest map (h, w).
 
-    Members' maps are summed before anything is normalised. ``member_spearman`` in the manifest is the mean rank
+    Members' maps are summed before anything is normalized. ``member_spearman`` in the manifest is the mean rank
     correlation over the pairs of members: near 1 where they look at the same regions, null where a map is constant.
 
     Args:
@@ -34,22 +34,22 @@ class Cam(Explainer, ABC):
         self.stride = stride
 
     @staticmethod
-    def find_problems(stride: object = None, **_: object) -> list[str]:
+    def validate_args(stride: object = None, **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
         if stride is None or (isinstance(stride, int) and stride >= 1):
             return []
-        mend = "pixels a cell (8, 16, 32), or null for the last map"
-        return [str(ProblemError(f"{stride!r} is not possible", where="explainer stride", mend=mend))]
+        hint = "pixels a cell (8, 16, 32), or null for the last map"
+        return [str(UserError(f"{stride!r} is not possible", where="explainer stride", hint=hint))]
 
     @abstractmethod
     def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
         """Attributions for views (B, 1, H, W) uint8 of the outputs listed for each."""
 
     def check(self, model: Model) -> None:
-        """Told before training.
+        """Check the stage, before training.
 
         Raises:
-            ProblemError: a member has no stage of this stride.
+            UserError: a member has no stage of this stride.
         """
         for member in model.members.values():
             member.layer_at(self.stride)

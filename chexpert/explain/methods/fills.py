@@ -1,4 +1,4 @@
-"""What stands where a region of a film is hidden."""
+"""What stands where a region of an image is hidden."""
 
 import cv2
 import numpy as np
@@ -7,16 +7,16 @@ from chexpert.explain.methods.superpixels import find_body
 
 FILLS = ("blur", "mean", "local", "black")
 
-BLUR = 0.1  # share of the film's side, standard deviation
+BLUR = 0.1  # share of the image's side, standard deviation
 RING = (0.08, 0.25)  # likewise: what is nearer than the first does not count, what is farther than the second neither
 
 
-def fill_film(gray: np.ndarray, kind: str) -> np.ndarray:
-    """The film that shows through wherever ``gray`` is hidden.
+def fill_image(gray: np.ndarray, kind: str) -> np.ndarray:
+    """The image that shows through wherever ``gray`` is hidden.
 
     No fill is neutral: what hides a finding must neither keep it nor put in another.
 
-    ``blur``: the film without its fine structure; a large finding stays, fainter, so that hiding it changes little.
+    ``blur``: the image without its fine structure; a large finding stays, fainter, so that hiding it changes little.
     ``mean``: the mean gray of the body, everywhere. ``local``: the mean of a ring around each pixel, so that the
     finding itself does not count. ``black``: air, which looks like a pneumothorax.
 
@@ -27,18 +27,18 @@ def fill_film(gray: np.ndarray, kind: str) -> np.ndarray:
     Returns:
         (H, W) uint8.
     """
-    film = gray.astype("float32")
+    original = gray.astype("float32")
     if kind == "blur":
-        film = blur(film, BLUR * gray.shape[1])
+        original = blur(original, BLUR * gray.shape[1])
     elif kind == "mean":
-        film = np.full_like(film, film[find_body(gray)].mean())
+        original = np.full_like(original, original[find_body(gray)].mean())
     elif kind == "local":
-        film = surroundings(film, find_body(gray))
+        original = surroundings(original, find_body(gray))
     elif kind == "black":
-        film = np.zeros_like(film)
+        original = np.zeros_like(original)
     else:
         raise ValueError(f"fill must be one of {', '.join(FILLS)}, not {kind!r}")
-    return film.round().astype(np.uint8)
+    return original.round().astype(np.uint8)
 
 
 def blur(values: np.ndarray, sigma: float) -> np.ndarray:
@@ -46,13 +46,13 @@ def blur(values: np.ndarray, sigma: float) -> np.ndarray:
     return cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
 
 
-def surroundings(film: np.ndarray, body: np.ndarray) -> np.ndarray:
+def surroundings(original: np.ndarray, body: np.ndarray) -> np.ndarray:
     """(H, W) float32: at each pixel the mean over a soft ring around it, of the body only where that is near."""
-    near, far = (share * film.shape[1] for share in RING)
+    near, far = (share * original.shape[1] for share in RING)
     weight = body.astype("float32") + 1e-3  # outside the body only where nothing else is near
 
     def ring(values: np.ndarray) -> np.ndarray:
         # both blurs have sum 1: taking off the inner one, scaled to its height in the middle, leaves a hole there
         return blur(values, far) - (near / far) ** 2 * blur(values, near)
 
-    return ring(film * weight) / ring(weight)
+    return ring(original * weight) / ring(weight)

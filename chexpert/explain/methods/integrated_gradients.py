@@ -14,7 +14,7 @@ MOST_STEPS = 4
 
 
 class IntegratedGradients(Perturbing):
-    """The gradient of the logit by each pixel, averaged on the way from a baseline to the film, times the difference.
+    """The gradient of the logit by each pixel, averaged on the way from a baseline to the image, times the difference.
 
     The pixels then add up to what the logit gained on that way. An output whose pixels miss it by more than ``ENOUGH``
     of it is explained again with twice the steps, up to ``MOST_STEPS`` times those given. The manifest has the
@@ -23,10 +23,10 @@ class IntegratedGradients(Perturbing):
 
     Args:
         steps: points on the way, in the middle of as many equal pieces.
-        fill: the baseline, see ``fills.fill_film``; black is the film before any exposure, and far
-            enough from every film that the logit gains something on the way.
+        fill: the baseline, see ``fills.fill_image``; black is the image before any exposure, and far
+            enough from every image that the logit gains something on the way.
         memory: MiB that a forward and backward pass may take for its activations.
-        batch_size: films a pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
+        batch_size: images a pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """
 
     name = "integrated_gradients"
@@ -45,10 +45,12 @@ class IntegratedGradients(Perturbing):
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
         """One view (1, H, W) uint8."""
         with explaining(model), without_weights(model):
-            film, baseline = image.float() / 255, self.hide(image)[None].float() / 255
-            way = film - baseline
+            original, baseline = image.float() / 255, self.hide(image)[None].float() / 255
+            way = original - baseline
             with torch.no_grad():
-                ends = model(torch.stack([baseline, film]))[:, list(outputs)].cpu().double()  # not every device has it
+                ends = (
+                    model(torch.stack([baseline, original]))[:, list(outputs)].cpu().double()
+                )  # not every device has it
             gained = dict(zip(outputs, (ends[1] - ends[0]).tolist(), strict=True))
             found: dict[int, Attribution] = {}
             steps, left = self.steps, list(gained)
@@ -71,8 +73,8 @@ class IntegratedGradients(Perturbing):
     ) -> torch.Tensor:
         """(C, 1, H, W): the mean gradient of each output over the steps."""
 
-        def run(start: int, films: int) -> torch.Tensor:
-            done = (torch.arange(start, start + films, device=way.device) + 0.5) / steps
+        def run(start: int, originals: int) -> torch.Tensor:
+            done = (torch.arange(start, start + originals, device=way.device) + 0.5) / steps
             points = (baseline + done.view(-1, 1, 1, 1) * way).requires_grad_()
             logits = model(points)
             gradients = [

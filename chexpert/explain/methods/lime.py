@@ -1,4 +1,4 @@
-"""LIME (Ribeiro et al. 2016, arxiv.org/abs/1602.04938) for gray films, in bounded memory."""
+"""LIME (Ribeiro et al. 2016, arxiv.org/abs/1602.04938) for gray images, in bounded memory."""
 
 from collections.abc import Sequence
 
@@ -24,16 +24,16 @@ class Lime(Perturbing):
     another seed with the full budget would give.
 
     Args:
-        samples: perturbed films. The author's rule is 10 or more a superpixel (marcotcr/lime issue 524); 20 keep the
+        samples: perturbed images. The author's rule is 10 or more a superpixel (marcotcr/lime issue 524); 20 keep the
             order of the weights.
         superpixels: wanted number inside the body; quickshift chooses its own.
         segments: ``slic``, or ``quickshift`` as the lime package has it, over the whole picture.
         of: ``logit`` or ``probability``; a probability near 0 or 1 hardly moves.
-        fill: what is hidden becomes this, see ``fills.fill_film``.
+        fill: what is hidden becomes this, see ``fills.fill_image``.
         kernel_width: of the exponential kernel on the cosine distance, as in the package.
         seed: of the perturbations.
         memory: MiB that a forward pass may take for its activations; see ``batched_inference.find_memory``.
-        batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
+        batch_size: images a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """
 
     name = "lime"
@@ -66,7 +66,7 @@ class Lime(Perturbing):
         """One view (1, H, W) uint8."""
         gray = image[0].cpu().numpy()
         segments = quickshift(gray) if self.segments == "quickshift" else segment(gray, self.superpixels)
-        shown = draw(self.samples, int(segments.max()), self.seed)
+        shown = sample_superpixels(self.samples, int(segments.max()), self.seed)
         logits = self.probe(model, self.samples, hide_superpixels(image, self.hide(image), segments, shown), image)
         values = (logits if self.of == "logit" else logits.sigmoid()).numpy()[:, list(outputs)]
         return self._fit(segments, shown, values)
@@ -96,13 +96,13 @@ class Lime(Perturbing):
 
 
 def hide_superpixels(image: torch.Tensor, hidden: torch.Tensor, segments: np.ndarray, shown: np.ndarray) -> Write:
-    """Writes perturbed films into one gray channel, without a copy that grows with their number.
+    """Writes perturbed images into one gray channel, without a copy that grows with their number.
 
     Args:
         image: (1, H, W) uint8.
         hidden: (H, W) uint8, what stands in a superpixel that does not show.
         segments: (H, W) superpixels from 1; 0 always shows.
-        shown: (samples, S), which superpixels each film shows.
+        shown: (samples, S), which superpixels each image shows.
     """
     place = torch.from_numpy(segments.ravel()).to(image.device)
     keep = torch.from_numpy(np.pad(shown.T.astype("uint8"), ((1, 0), (0, 0)), constant_values=1) * 255).to(image.device)
@@ -111,28 +111,28 @@ def hide_superpixels(image: torch.Tensor, hidden: torch.Tensor, segments: np.nda
     mask = torch.empty(0, dtype=torch.uint8, device=image.device)
 
     def write(start: int, buffer: torch.Tensor) -> None:
-        # (HW, films): whole rows are copied for each pixel, ten times as fast as picking within (films, HW)
+        # (HW, images): whole rows are copied for each pixel, ten times as fast as picking within (images, HW)
         some = keep[:, start : start + len(buffer)].contiguous()
         torch.index_select(some, 0, place, out=mask.resize_(len(place), len(buffer)))
-        # all bits of a pixel or none, then in place: a third of the time of choosing between two films
+        # all bits of a pixel or none, then in place: a third of the time of choosing between two images
         buffer.view(len(buffer), -1).copy_(mask.T).bitwise_and_(change).bitwise_xor_(fill)
 
     return write
 
 
-def or_none(figure: float) -> float | None:
-    """A figure for a manifest, which knows no NaN: null where it is undefined."""
-    return float(figure) if np.isfinite(figure) else None
+def or_none(value: float) -> float | None:
+    """Return a value for a manifest, which knows no NaN: null where it is undefined."""
+    return float(value) if np.isfinite(value) else None
 
 
 RIDGE = 1.0  # penalty on the squared weights, as in the lime package
 
 
-def draw(samples: int, superpixels: int, seed: int) -> np.ndarray:
-    """(samples, S) bool: which of S superpixels a perturbed film shows, each with probability 1/2.
+def sample_superpixels(samples: int, superpixels: int, seed: int) -> np.ndarray:
+    """(samples, S) bool: which of S superpixels a perturbed image shows, each with probability 1/2.
 
-    The first shows all. The two halves of the samples are drawn by two seeds, so that what is fitted to the one can
-    be compared with what is fitted to the other.
+    The first shows all. The two halves of the samples have two seeds, so that a fit to one half can be compared with a
+    fit to the other.
     """
     first, second = (np.random.default_rng([seed, half]) for half in (0, 1))
     middle = samples - samples // 2

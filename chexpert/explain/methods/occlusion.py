@@ -1,4 +1,4 @@
-"""Occlusion (Zeiler & Fergus 2014, arxiv.org/abs/1311.2901): a patch slides over the film."""
+"""Occlusion (Zeiler & Fergus 2014, arxiv.org/abs/1311.2901): a patch slides over the image."""
 
 import math
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from chexpert.models import Model
 
 
 class Occlusion(Perturbing):
-    """How far the logit drops where a patch hides the film, averaged at each pixel over the patches that cover it.
+    """How far the logit drops where a patch hides the image, averaged at each pixel over the patches that cover it.
 
     Args:
-        patch: side of the patch as a share of the film's.
+        patch: side of the patch as a share of the image's.
         stride: steps of the patch, likewise; one above ``patch`` would leave pixels out, and is taken as ``patch``.
-        fill: what is hidden becomes this, see ``fills.fill_film``.
+        fill: what is hidden becomes this, see ``fills.fill_image``.
         memory: MiB that a forward pass may take for its activations; see ``batched_inference.find_memory``.
-        batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
+        batch_size: images a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """
 
     name = "occlusion"
@@ -42,7 +42,7 @@ class Occlusion(Perturbing):
         return math.ceil((1 - self.patch) / self.stride - 1e-9) + 1
 
     def passes(self, outputs: int) -> int:
-        """One a position, and one for the film itself."""
+        """One a position, and one for the image itself."""
         return self.places**2 + 1
 
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
@@ -52,8 +52,8 @@ class Occlusion(Perturbing):
 
         def write(start: int, buffer: torch.Tensor) -> None:
             buffer[:] = image
-            for film, window in zip(buffer, windows[start:], strict=False):
-                film[0][window] = hidden[window]
+            for original, window in zip(buffer, windows[start:], strict=False):
+                original[0][window] = hidden[window]
 
         logits = self.probe(model, len(windows), write, image)[:, list(outputs)].numpy()
         drops = np.zeros((*image.shape[-2:], len(outputs)), dtype="float32")
@@ -66,7 +66,7 @@ class Occlusion(Perturbing):
 
 
 def place_patches(patch: float, places: int, height: int, width: int) -> list[tuple[slice, slice]]:
-    """Windows of evenly placed patches, the first and the last of each row and column at the film's border."""
+    """Windows of evenly placed patches, the first and the last of each row and column at the image's border."""
 
     def along(side: int) -> list[slice]:
         size = math.ceil(patch * side)  # not less, or there were gaps where patches only touch

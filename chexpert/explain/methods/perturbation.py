@@ -1,4 +1,4 @@
-"""What the explainers share that change a film and watch the logits."""
+"""What the explainers share that change an image and watch the logits."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain.attribution import Attribution, Explainer, check_request
 from chexpert.explain.batched_inference import Probe
-from chexpert.explain.methods.fills import FILLS, fill_film
+from chexpert.explain.methods.fills import FILLS, fill_image
 from chexpert.models import Model
 
 
 class Perturbing(Explainer, ABC):
-    """Hides regions of a film; one set of perturbed films serves all outputs of a view.
+    """Hides regions of an image; one set of perturbed images serves all outputs of a view.
 
     Args:
-        fill: what stands where a region is hidden, see ``fills.fill_film``.
+        fill: what stands where a region is hidden, see ``fills.fill_image``.
         memory: MiB that a forward pass may take for its activations.
-        batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
+        batch_size: images a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """
 
     name: str
-    # which arguments are what, for find_problems
+    # names of the arguments by kind, for validate_args
     counts: tuple[str, ...] = ()
     halved: tuple[str, ...] = ()
     shares: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Perturbing(Explainer, ABC):
         self.probe = Probe(memory, batch_size, title=self.name)
 
     @classmethod
-    def find_problems(cls, **options: Any) -> list[str]:
+    def validate_args(cls, **options: Any) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
         rules: list[tuple[Sequence[str], Callable[[Any], bool], str]] = [
             (cls.counts, is_count, "a whole number, 1 or more"),
@@ -48,8 +48,8 @@ class Perturbing(Explainer, ABC):
             *(([key], known.__contains__, "one of " + ", ".join(known)) for key, known in cls.choices.items()),
         ]
         return [
-            str(ProblemError(f"{options[key]!r} is not possible", where=f"explainer.{cls.name}.{key}", mend=mend))
-            for keys, fits, mend in rules
+            str(UserError(f"{options[key]!r} is not possible", where=f"explainer.{cls.name}.{key}", hint=hint))
+            for keys, fits, hint in rules
             for key in keys
             if key in options and not fits(options[key])
         ]
@@ -68,8 +68,8 @@ class Perturbing(Explainer, ABC):
         """One view (1, H, W) uint8."""
 
     def hide(self, image: torch.Tensor) -> torch.Tensor:
-        """(H, W) uint8, on the device of ``image`` (1, H, W): what shows where the film is hidden."""
-        return torch.from_numpy(fill_film(image[0].cpu().numpy(), self.fill)).to(image.device)
+        """(H, W) uint8, on the device of ``image`` (1, H, W): what shows where the image is hidden."""
+        return torch.from_numpy(fill_image(image[0].cpu().numpy(), self.fill)).to(image.device)
 
     def attribute(self, signed: np.ndarray, **settings: Any) -> Attribution:
         """A signed map (H, W) with its manifest."""

@@ -1,4 +1,4 @@
-"""A control: a map that knows nothing of the film or the model. What it reaches, any explainer reaches by chance."""
+"""A control: a map that knows nothing of the image or the model. What it reaches, any explainer reaches by chance."""
 
 import zlib
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class RandomMap(Explainer):
     The hit rate on a mask is thus the share of the picture that it covers.
 
     Args:
-        seed: of the noise; the gray values of the film and the output count too, so that no two maps are the same.
+        seed: of the noise; the gray values of the image and the output count too, so that no two maps are the same.
     """
 
     name = "random"
@@ -34,11 +34,11 @@ class RandomMap(Explainer):
         """Attributions for views (B, 1, H, W) uint8 of the outputs listed for each."""
         check_request(model, images, outputs)
         return [
-            [self._draw(image[0].cpu().numpy(), output) for output in own]
+            [self._sample(image[0].cpu().numpy(), output) for output in own]
             for image, own in zip(images, outputs, strict=True)
         ]
 
-    def _draw(self, gray: np.ndarray, output: int) -> Attribution:
+    def _sample(self, gray: np.ndarray, output: int) -> Attribution:
         rng = np.random.default_rng([self.seed, zlib.crc32(gray.tobytes()), output])
         manifest = {"explainer": self.name, "layer": "none", "of": "nothing", "seed": self.seed}
         return Attribution(smooth_noise(rng, *gray.shape), {}, manifest)

@@ -20,16 +20,16 @@ class Rise(Perturbing):
     divided by the masks' variance at the pixel: the regression of the logit on the pixel. So the map is signed, and
     does not depend on how much the masks show on average.
 
-    The grid reaches a cell beyond the film, so that no pixel lies in the outer half of a cell, where enlarging only
-    repeats it: masks would vary more at the film's border, and noise would have its peaks there.
+    The grid reaches a cell beyond the image, so that no pixel lies in the outer half of a cell, where enlarging only
+    repeats it: masks would vary more at the image's border, and noise would have its peaks there.
 
     Args:
-        samples: masked films. The paper takes 4,000 and more; noise falls with their square root.
+        samples: masked images. The paper takes 4,000 and more; noise falls with their square root.
         cells: of the coarse random grid along a side, which is enlarged bilinearly and shifted at random.
-        fill: what is hidden becomes this, see ``fills.fill_film``; the paper's is black.
+        fill: what is hidden becomes this, see ``fills.fill_image``; the paper's is black.
         seed: of the masks.
         memory: MiB that a forward pass may take for its activations; see ``batched_inference.find_memory``.
-        batch_size: films a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
+        batch_size: images a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """
 
     name = "rise"
@@ -54,11 +54,11 @@ class Rise(Perturbing):
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
         """One view (1, H, W) uint8."""
         masks = Masks(self.samples, self.cells, image.shape[-2:], self.seed)
-        film, hidden = image[0].float(), self.hide(image).float()
+        original, hidden = image[0].float(), self.hide(image).float()
 
         def write(start: int, buffer: torch.Tensor) -> None:
             for row, mask in enumerate(masks(start, start + len(buffer))):
-                buffer[row, 0] = torch.lerp(hidden, film, mask.to(film.device)).round()
+                buffer[row, 0] = torch.lerp(hidden, original, mask.to(original.device)).round()
 
         # double: logits differ by little, and the order of a sum must not show
         logits = self.probe(model, self.samples, write, image).double()[:, list(outputs)]

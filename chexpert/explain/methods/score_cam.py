@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 import torch
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain.attribution import Attribution, check_request, explaining
 from chexpert.explain.batched_inference import Probe
 from chexpert.explain.methods.cam import Cam, as_map, attribute, upsample
-from chexpert.explain.methods.fills import FILLS, fill_film
+from chexpert.explain.methods.fills import FILLS, fill_image
 from chexpert.models import Model
 
 
 class ScoreCAM(Cam):
-    """Shows the film through each channel, and weights the channel by what that does to the logit; no gradients.
+    """Shows the image through each channel, and weights the channel by what that does to the logit; no gradients.
 
-    A channel, brought to the film's size and to [0, 1], is a mask: 1 shows the film, 0 the fill. Its weight is the
-    logit of the masked film minus that of the fill, and the map is the weighted sum of masks. The paper sums the
+    A channel, brought to the image's size and to [0, 1], is a mask: 1 shows the image, 0 the fill. Its weight is the
+    logit of the masked image minus that of the fill, and the map is the weighted sum of masks. The paper sums the
     channels themselves, with a softmax of the weights: where values are negative or scales differ, their sign and
     size would count twice, and no channel could speak against the observation.
 
@@ -26,7 +26,7 @@ class ScoreCAM(Cam):
     Args:
         channels: masks in all, shared evenly by the members: those with the largest mean activation. The paper takes
             every channel; DenseNet-121 has 1,024.
-        fill: what shows where the film is hidden; see ``fills.fill_film``.
+        fill: what shows where the image is hidden; see ``fills.fill_image``.
         stride: as for every :class:`Cam`.
     """
 
@@ -37,16 +37,16 @@ class ScoreCAM(Cam):
         self.channels, self.fill = channels, fill
 
     @staticmethod
-    def find_problems(stride: object = None, channels: object = 64, fill: object = "blur", **_: object) -> list[str]:
+    def validate_args(stride: object = None, channels: object = 64, fill: object = "blur", **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
-        problems = Cam.find_problems(stride)
+        errors = Cam.validate_args(stride)
         if not (isinstance(channels, int) and channels >= 1):
-            what, mend = f"{channels!r} is not possible", "a whole number, 1 or more"
-            problems.append(str(ProblemError(what, where="explainer.scorecam.channels", mend=mend)))
+            message, hint = f"{channels!r} is not possible", "a whole number, 1 or more"
+            errors.append(str(UserError(message, where="explainer.scorecam.channels", hint=hint)))
         if fill not in FILLS:
-            what, mend = f"{fill!r} is not possible", "one of " + ", ".join(FILLS)
-            problems.append(str(ProblemError(what, where="explainer.scorecam.fill", mend=mend)))
-        return problems
+            message, hint = f"{fill!r} is not possible", "one of " + ", ".join(FILLS)
+            errors.append(str(UserError(message, where="explainer.scorecam.fill", hint=hint)))
+        return errors
 
     def passes(self, outputs: int) -> int:
         """One a mask, one for the fill and one for the channels, whatever the number of outputs."""
@@ -75,14 +75,14 @@ class ScoreCAM(Cam):
 
     def _probe(self, model: Model, image: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """What each mask (N, H, W) adds to the logits of the fill: (N, C)."""
-        film = image.float() / 255  # not uint8: a soft mask's small changes would be rounded away
-        fill = torch.from_numpy(fill_film(image[0].cpu().numpy(), self.fill)).to(film) / 255
-        masks = torch.cat([torch.zeros_like(film), masks])
+        original = image.float() / 255  # not uint8: a soft mask's small changes would be rounded away
+        fill = torch.from_numpy(fill_image(image[0].cpu().numpy(), self.fill)).to(original) / 255
+        masks = torch.cat([torch.zeros_like(original), masks])
 
-        def write(start: int, films: torch.Tensor) -> None:
-            films.copy_(torch.lerp(fill[None], film, masks[start : start + len(films), None]))
+        def write(start: int, originals: torch.Tensor) -> None:
+            originals.copy_(torch.lerp(fill[None], original, masks[start : start + len(originals), None]))
 
-        logits = Probe(title=self.name)(model, len(masks), write, film)
+        logits = Probe(title=self.name)(model, len(masks), write, original)
         return logits[1:] - logits[:1]
 
 

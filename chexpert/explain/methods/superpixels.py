@@ -1,4 +1,4 @@
-"""Superpixels that suit a gray film."""
+"""Superpixels that suit a gray image."""
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes, gaussian_filter, label
@@ -9,7 +9,7 @@ LEAST_BODY = 0.2  # share of the picture; below it the mask has missed, and the 
 
 
 def segment(gray: np.ndarray, count: int) -> np.ndarray:
-    """Divides the body in a film into about ``count`` superpixels by SLIC on the gray channel.
+    """Divides the body in an image into about ``count`` superpixels by SLIC on the gray channel.
 
     Args:
         gray: (H, W) uint8.
@@ -19,7 +19,7 @@ def segment(gray: np.ndarray, count: int) -> np.ndarray:
         (H, W) int64: 0 outside the body, 1 .. S inside. S can differ a little from ``count``.
     """
     image = gray.astype("float32") / 255
-    # compactness .1: on gray in [0, 1] skimage's default of 10 gives squares that ignore the film
+    # compactness .1: on gray in [0, 1] skimage's default of 10 gives squares that ignore the image
     segments = segmentation.slic(
         image,
         n_segments=count,
@@ -35,14 +35,14 @@ def segment(gray: np.ndarray, count: int) -> np.ndarray:
 def quickshift(gray: np.ndarray) -> np.ndarray:
     """(H, W) int64 segments from 1, over the whole picture: what the lime package takes by default.
 
-    It works in Lab colour, to which the gray of (H, W) uint8 is repeated; the resolution decides how many there are.
+    It works in Lab color, to which the gray of (H, W) uint8 is repeated; the resolution decides how many there are.
     """
-    colour = np.repeat(gray[..., None], 3, axis=2)
-    return segmentation.quickshift(colour, kernel_size=4, max_dist=200, ratio=0.2) + 1
+    color = np.repeat(gray[..., None], 3, axis=2)
+    return segmentation.quickshift(color, kernel_size=4, max_dist=200, ratio=0.2) + 1
 
 
 def find_body(gray: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the largest bright region with its holes (the lungs), without the black surround of a film."""
+    """(H, W) bool: the largest bright region with its holes (the lungs), without the black surround of an image."""
     smooth = gaussian_filter(gray.astype("float32"), gray.shape[0] / 50)
     regions, found = label(smooth > threshold_otsu(smooth) / 2) if smooth.min() < smooth.max() else (gray, 0)
     if found == 0:

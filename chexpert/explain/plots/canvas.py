@@ -1,4 +1,4 @@
-"""The film at the size of a picture, with maps and outlines carried onto it."""
+"""The image at the size of a picture, with maps and outlines carried onto it."""
 
 from dataclasses import dataclass
 
@@ -9,41 +9,41 @@ from skimage.measure import find_contours
 from chexpert.explain.geometry import carry_to
 from chexpert.explain.view import View
 
-LONGEST = 512  # pixels of a panel's longer side: more than it is printed with, less than a film of 2,800
+LONGEST = 512  # pixels of a panel's longer side: more than it is printed with, less than an image of 2,800
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """A film in its own proportions, no larger than a picture needs it.
+    """An image in its own proportions, no larger than a picture needs it.
 
     Attributes:
-        film: (h, w) uint8.
-        view: whose film it is.
+        image: (h, w) uint8.
+        view: whose image it is.
     """
 
-    film: np.ndarray
+    original: np.ndarray
     view: View
 
     @classmethod
     def of(cls, view: View) -> "Canvas":
-        """The film reduced to ``LONGEST``, or as it is where it is smaller."""
-        height, width = view.film.shape
+        """The image reduced to ``LONGEST``, or as it is where it is smaller."""
+        height, width = view.original.shape
         scale = min(1.0, LONGEST / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        film = view.film if scale == 1 else cv2.resize(view.film, size, interpolation=cv2.INTER_AREA)
-        return cls(film, view)
+        original = view.original if scale == 1 else cv2.resize(view.original, size, interpolation=cv2.INTER_AREA)
+        return cls(original, view)
 
     def size(self, side: float) -> tuple[float, float]:
         """Width and height of a panel whose longer side is ``side``."""
-        height, width = self.film.shape
+        height, width = self.original.shape
         return side * width / max(height, width), side * height / max(height, width)
 
     def place(self, signed: np.ndarray) -> np.ndarray:
-        """A map (S, S) in model coordinates on this film: (h, w)."""
-        return carry_to(signed, self.view.matrix, self.view.film.shape, self.film.shape)
+        """A map (S, S) in model coordinates on this image: (h, w)."""
+        return carry_to(signed, self.view.matrix, self.view.original.shape, self.original.shape)
 
     def outline(self, mask: np.ndarray) -> list[np.ndarray]:
-        """The borders of a mask (H, W) on the original film, as lines (n, 2) of (x, y) on this one."""
-        factors = np.array(self.film.shape) / mask.shape
+        """The borders of a mask (H, W) on the original image, as lines (n, 2) of (x, y) on this one."""
+        factors = np.array(self.original.shape) / mask.shape
         lines = find_contours(np.pad(mask, 1).astype(float), 0.5)  # padded, so that a line along the edge closes
         return [((line - 1 + 0.5) * factors - 0.5)[:, ::-1] for line in lines]

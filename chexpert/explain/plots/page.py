@@ -1,4 +1,4 @@
-"""Panels with titles and colour bars in rows, laid out in inches: exact, and faster than a layout engine that tries."""
+"""Panels with titles and color bars in rows, laid out in inches: exact, and faster than a layout engine that tries."""
 
 import textwrap
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 POINTS, LINE = 9, 0.17  # of the text; inches that a line of it takes
 EDGE = 0.12  # inches around and between panels
 THICK, NUMBERS = 0.1, 0.22  # inches of a bar, and of the numbers below it
-GROUND = "0.45"  # behind a colour bar: colours that let the film through look on it as they do on a film
+GROUND = "0.45"  # behind a color bar: colors that let the image through look on it as they do on an image
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A scale of colours from ``low`` to ``high``, in a raw unit that ``text`` names."""
+    """A scale of colors from ``low`` to ``high``, in a raw unit that ``text`` names."""
 
-    colours: Colormap
+    colors: Colormap
     low: float
     high: float
     text: str
@@ -32,7 +32,7 @@ class Panel:
     width: float
     height: float
     title: str
-    draw: Callable[[Axes], object]
+    plot: Callable[[Axes], object]
     bar: Bar | None = None
 
     @property
@@ -47,24 +47,24 @@ class Panel:
 
 
 def lay_out(head: str, rows: Sequence[Sequence[Panel]]) -> Figure:
-    """A figure of these rows of panels below a head."""
+    """Lay out a page of these rows of panels below a head."""
     width = max(sum(panel.width + EDGE for panel in row) for row in rows) + EDGE
     lines = wrap(head, width - 2 * EDGE)
     tops = [max(len(panel.above) for panel in row) * LINE + EDGE for row in rows]
     heights = [max(panel.height + panel.below for panel in row) for row in rows]
-    figure = Figure(figsize=(width, LINE * len(lines) + sum(tops) + sum(heights) + 3 * EDGE), dpi=100)
-    _write(figure, EDGE, EDGE, lines, weight="bold")
+    page = Figure(figsize=(width, LINE * len(lines) + sum(tops) + sum(heights) + 3 * EDGE), dpi=100)
+    _write(page, EDGE, EDGE, lines, weight="bold")
     y = 2 * EDGE + LINE * len(lines)
     for row, top, height in zip(rows, tops, heights, strict=True):
         x = EDGE
         for panel in row:
-            _write(figure, x, y + top - LINE * len(panel.above) - 0.03, panel.above)
-            panel.draw(_add_axes(figure, x, y + top, panel.width, panel.height))
+            _write(page, x, y + top - LINE * len(panel.above) - 0.03, panel.above)
+            panel.plot(_add_axes(page, x, y + top, panel.width, panel.height))
             if panel.bar:
-                _show_bar(figure, x, y + top + panel.height + 0.06, panel.width, panel.bar)
+                _show_bar(page, x, y + top + panel.height + 0.06, panel.width, panel.bar)
             x += panel.width + EDGE
         y += top + height
-    return figure
+    return page
 
 
 def wrap(text: str, inches: float) -> list[str]:
@@ -72,24 +72,24 @@ def wrap(text: str, inches: float) -> list[str]:
     return [line for part in text.split("\n") for line in textwrap.wrap(part, max(8, int(inches * 14)))]
 
 
-def _write(figure: Figure, x: float, y: float, lines: Sequence[str], weight: str = "normal") -> None:
-    width, height = figure.get_size_inches()
+def _write(page: Figure, x: float, y: float, lines: Sequence[str], weight: str = "normal") -> None:
+    width, height = page.get_size_inches()
     for number, line in enumerate(lines):
-        figure.text(x / width, 1 - (y + number * LINE) / height, line, va="top", fontsize=POINTS, weight=weight)
+        page.text(x / width, 1 - (y + number * LINE) / height, line, va="top", fontsize=POINTS, weight=weight)
 
 
-def _add_axes(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
-    whole, tall = figure.get_size_inches()
-    axis = figure.add_axes((x / whole, 1 - (y + height) / tall, width / whole, height / tall))
+def _add_axes(page: Figure, x: float, y: float, width: float, height: float) -> Axes:
+    whole, tall = page.get_size_inches()
+    axis = page.add_axes((x / whole, 1 - (y + height) / tall, width / whole, height / tall))
     axis.set_axis_off()
     return axis
 
 
-def _show_bar(figure: Figure, x: float, y: float, width: float, bar: Bar) -> None:
-    axis = _add_axes(figure, x, y, width, THICK)
+def _show_bar(page: Figure, x: float, y: float, width: float, bar: Bar) -> None:
+    axis = _add_axes(page, x, y, width, THICK)
     axis.set_axis_on()
     axis.set_facecolor(GROUND)
-    axis.imshow(np.linspace(0, 1, 256)[None], cmap=bar.colours, extent=(0, 1, 0, 1), aspect="auto")
+    axis.imshow(np.linspace(0, 1, 256)[None], cmap=bar.colors, extent=(0, 1, 0, 1), aspect="auto")
     values = (bar.low, (bar.low + bar.high) / 2, bar.high)
     axis.set_yticks([])
     axis.set_xticks((0, 0.5, 1), [f"{value:+.2g}" if value else "0" for value in values], fontsize=POINTS - 2)
@@ -97,4 +97,4 @@ def _show_bar(figure: Figure, x: float, y: float, width: float, bar: Bar) -> Non
     low.set_horizontalalignment("left")
     high.set_horizontalalignment("right")
     axis.tick_params(length=2, pad=2)
-    _write(figure, x, y + THICK + NUMBERS, wrap(bar.text, width))
+    _write(page, x, y + THICK + NUMBERS, wrap(bar.text, width))

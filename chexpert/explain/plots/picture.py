@@ -1,4 +1,4 @@
-"""The picture of one explanation: the film, the map over it, and below them the members of a combined model."""
+"""The picture of one explanation: the image, the map over it, and below them the members of a combined model."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.plots.canvas import Canvas
-from chexpert.explain.plots.overlay import Evidence, draw_film, legend
+from chexpert.explain.plots.overlay import Evidence, legend, plot_image
 from chexpert.explain.plots.page import Bar, Panel, lay_out
 from chexpert.explain.plots.scale import DISAGREEMENT, Scale
 
@@ -14,17 +14,17 @@ SIDE, SMALL = 4.2, 2.0  # inches of a panel's longer side; of a member's
 A_ROW = 4  # members beside each other
 
 
-def draw_picture(explanation: Explanation, scale: Scale) -> Figure:
-    """The film beside its map, with all that is known; ``scale`` is that of the view's other observations too."""
+def plot_picture(explanation: Explanation, scale: Scale) -> Figure:
+    """The image beside its map, with all that is known; ``scale`` is that of the view's other observations too."""
     canvas = Canvas.of(explanation.view)
     width, height = canvas.size(SIDE)
-    film = Panel(width, height, "the film", draw_film(canvas, explanation.mask))
+    original = Panel(width, height, "the image", plot_image(canvas, explanation.mask))
     shown = Evidence(canvas, explanation.attribution.signed, scale, explanation.mask)
     title = f"{explanation.explainer}: {explanation.layer}"
-    overlay = Panel(width, height, title, shown.draw, scale.bar(explanation.unit))
+    overlay = Panel(width, height, title, shown.plot, scale.bar(explanation.unit))
     head = "\n".join([explanation.title.replace("\n", ", "), explanation.view.name, legend([explanation])])
     members = list(_member_panels(explanation, canvas)) if explanation.attribution.members else []
-    return lay_out(head, [(film, overlay), *(members[k : k + A_ROW] for k in range(0, len(members), A_ROW))])
+    return lay_out(head, [(original, overlay), *(members[k : k + A_ROW] for k in range(0, len(members), A_ROW))])
 
 
 def _member_panels(explanation: Explanation, canvas: Canvas) -> Iterator[Panel]:
@@ -32,8 +32,8 @@ def _member_panels(explanation: Explanation, canvas: Canvas) -> Iterator[Panel]:
     attribution, size = explanation.attribution, canvas.size(SMALL)
     scale = Scale.of(attribution.members.values())
     for name, signed in attribution.members.items():
-        yield Panel(*size, f"member {name}", Evidence(canvas, signed, scale).draw, scale.bar(explanation.unit))
+        yield Panel(*size, f"member {name}", Evidence(canvas, signed, scale).plot, scale.bar(explanation.unit))
     assert attribution.disagreement is not None
     shown = Evidence(canvas, attribution.disagreement, scale, spread=True)
     bar = Bar(DISAGREEMENT, 0, scale.limit, "standard deviation over members")
-    yield Panel(*size, "disagreement of the members", shown.draw, bar)
+    yield Panel(*size, "disagreement of the members", shown.plot, bar)

@@ -1,4 +1,4 @@
-"""One scale of colours for what is to be compared."""
+"""One scale of colors for what is to be compared."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ LEAST = 0.02
 SPOT, OPAQUE = 1 / 32, 0.8
 
 
-def make_colours() -> ListedColormap:
-    """Red for, blue against; opacity follows the evidence, so that the film stays readable where there is little.
+def make_colors() -> ListedColormap:
+    """Red for, blue against; opacity follows the evidence, so that the image stays readable where there is little.
 
-    ColorBrewer's RdBu, perceptually even and safe for colour-blind readers; without its pale middle, which would
-    veil the film, and its darkest ends, which would vanish on a dark one.
+    ColorBrewer's RdBu, perceptually even and safe for color-blind readers; without its pale middle, which would
+    veil the image, and its darkest ends, which would vanish on a dark one.
     """
-    shares = np.linspace(-1, 1, 510)  # even, so that no colour is that of 0
-    colours = colormaps["RdBu_r"](0.5 + np.sign(shares) * 0.15 + 0.25 * shares)
-    colours[:, 3] = OPAQUE * np.abs(shares) ** 0.8
-    return ListedColormap(colours, name="evidence")
+    shares = np.linspace(-1, 1, 510)  # even, so that no color is that of 0
+    colors = colormaps["RdBu_r"](0.5 + np.sign(shares) * 0.15 + 0.25 * shares)
+    colors[:, 3] = OPAQUE * np.abs(shares) ** 0.8
+    return ListedColormap(colors, name="evidence")
 
 
-def make_fading_colours() -> ListedColormap:
+def make_fading_colors() -> ListedColormap:
     """For a map without a sign: the further from 0, the more opaque."""
-    colours = colormaps["viridis"](np.linspace(0, 1, 256))
-    colours[:, 3] = OPAQUE * np.linspace(0, 1, 256) ** 0.8
-    return ListedColormap(colours, name="disagreement")
+    colors = colormaps["viridis"](np.linspace(0, 1, 256))
+    colors[:, 3] = OPAQUE * np.linspace(0, 1, 256) ** 0.8
+    return ListedColormap(colors, name="disagreement")
 
 
-COLOURS, DISAGREEMENT = make_colours(), make_fading_colours()
+COLORS, DISAGREEMENT = make_colors(), make_fading_colors()
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The raw value that has the full colour, of either sign; what is beyond it has the same."""
+    """The raw value that has the full color, of either sign; what is beyond it has the same."""
 
     limit: float
 
@@ -57,8 +57,8 @@ class Scale:
         return np.clip(signed / self.limit, -1, 1) if self.limit > 0 else np.zeros_like(signed)
 
     def bar(self, unit: str) -> Bar:
-        """The colour bar that tells this scale."""
-        return Bar(COLOURS, -self.limit, self.limit, unit)
+        """Return the color bar of this scale."""
+        return Bar(COLORS, -self.limit, self.limit, unit)
 
     def is_silent(self, signed: np.ndarray) -> bool:
         """Whether nothing in the map speaks for the observation; what there is would be noise if it was stretched."""

@@ -7,15 +7,15 @@ from matplotlib.figure import Figure
 
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.plots.canvas import Canvas
-from chexpert.explain.plots.overlay import Evidence, draw_film, legend
+from chexpert.explain.plots.overlay import Evidence, legend, plot_image
 from chexpert.explain.plots.page import Panel, lay_out
 from chexpert.explain.plots.scale import Scale
 
 SIDE = 2.6  # inches of a panel's longer side
 
 
-def draw_view_sheet(methods: Mapping[str, Sequence[Explanation]]) -> Figure:
-    """One view: a row an observation, its film with the finding outlined, then the explainers beside each other.
+def plot_view_sheet(methods: Mapping[str, Sequence[Explanation]]) -> Figure:
+    """One view: a row an observation, its image with the finding outlined, then the explainers beside each other.
 
     Args:
         methods: by explainer, the explanations of the view's observations, of all explainers in the same order.
@@ -26,7 +26,7 @@ def draw_view_sheet(methods: Mapping[str, Sequence[Explanation]]) -> Figure:
     rows = []
     for number, row in enumerate(observations):
         first, last = number == 0, number == len(observations) - 1
-        panels = [_panel(canvas, row[0].title, draw_film(canvas, row[0].mask))]
+        panels = [_panel(canvas, row[0].title, plot_image(canvas, row[0].mask))]
         for explanation in row:
             title = f"{explanation.explainer}: {explanation.layer}" if first else explanation.explainer
             panels.append(_explained(canvas, explanation, title, scales[explanation.explainer], last))
@@ -34,12 +34,12 @@ def draw_view_sheet(methods: Mapping[str, Sequence[Explanation]]) -> Figure:
     return lay_out(f"{canvas.view.name}\n{legend(row[0] for row in observations)}", rows)
 
 
-def draw_explainer_sheet(views: Sequence[Sequence[Explanation]]) -> Figure:
-    """One explainer: a row a view, its film, then the explained observations."""
+def plot_explainer_sheet(views: Sequence[Sequence[Explanation]]) -> Figure:
+    """One explainer: a row a view, its image, then the explained observations."""
     rows = []
     for explanations in views:
         canvas, scale = Canvas.of(explanations[0].view), find_scale(explanations)
-        panels = [_panel(canvas, canvas.view.name.replace("_", " "), draw_film(canvas))]
+        panels = [_panel(canvas, canvas.view.name.replace("_", " "), plot_image(canvas))]
         panels += [_explained(canvas, e, e.title, scale, last=e is explanations[-1]) for e in explanations]
         rows.append(panels)
     first = views[0][0]
@@ -52,10 +52,10 @@ def find_scale(explanations: Iterable[Explanation]) -> Scale:
     return Scale.of(explanation.attribution.signed for explanation in explanations)
 
 
-def _panel(canvas: Canvas, title: str, draw: Callable[[Axes], object]) -> Panel:
-    return Panel(*canvas.size(SIDE), title, draw)
+def _panel(canvas: Canvas, title: str, plot: Callable[[Axes], object]) -> Panel:
+    return Panel(*canvas.size(SIDE), title, plot)
 
 
 def _explained(canvas: Canvas, explanation: Explanation, title: str, scale: Scale, last: bool) -> Panel:
     evidence = Evidence(canvas, explanation.attribution.signed, scale, explanation.mask)
-    return Panel(*canvas.size(SIDE), title, evidence.draw, scale.bar(explanation.unit) if last else None)
+    return Panel(*canvas.size(SIDE), title, evidence.plot, scale.bar(explanation.unit) if last else None)

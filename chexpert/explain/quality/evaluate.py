@@ -1,4 +1,4 @@
-"""Judges explainers on the validation views of a run, and leaves what it found in quality.json."""
+"""Evaluates explainers on the validation views of a run, and leaves what it found in quality.json."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ Rows = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Judging:
-    """How explainers are judged.
+class ExplainerEvaluation:
+    """How explainers are evaluated.
 
     Attributes:
         score: views showing an observation on which each explainer is scored for it; 0: none.
         passes: forward passes that an explainer may spend on scored views.
-        seed: of the draw of views, and of the random maps that gaps are held against.
+        seed: of the sample of views, and of the random maps that gaps are held against.
     """
 
     score: int
@@ -47,7 +47,7 @@ class Judging:
         model: Model,
         explainers: Mapping[str, Explainer],
         dataset: ViewDataset,
-        judged: Rows,
+        labeled: Rows,
         observations: list[str],
         masks: Segmentations | None,
         folder: Path,
@@ -59,7 +59,7 @@ class Judging:
             model: on the device where it is to work.
             explainers: by name.
             dataset: the validation views.
-            judged: by which AUROC and operating points are computed, over single views.
+            evaluated: by which AUROC and operating points are computed, over single views.
             observations: names of the C outputs.
             masks: of these views, where there are any.
             folder: of the explanations.
@@ -71,10 +71,10 @@ class Judging:
         views = find_views(dataset, self.choose(dataset), observations, masks)
         if not views:
             return None
-        probabilities, labels, mask = (rows.cpu().numpy() for rows in judged)
+        probabilities, labels, mask = (rows.cpu().numpy() for rows in labeled)
         aurocs = [auroc.value for auroc in multilabel_auroc(probabilities, labels, mask)]
         cutoffs = youden_thresholds(probabilities, labels, mask)
-        figures = score_explainers(
+        scores = score_explainers(
             model,
             explainers,
             views,
@@ -88,6 +88,6 @@ class Judging:
             failures=failures,
         )
         head = {"split": "valid", "masks": masks and masks.where, "synthetic": is_phantom(Path(dataset.files[0]))}
-        content = head | figures
+        content = head | scores
         run_files.write_json(folder / run_files.QUALITY, content)
         return content

@@ -1,4 +1,4 @@
-"""The figures of single maps, a row for each view and observation; NaN or missing where a figure is undefined."""
+"""The metrics of single maps, a row for each view and observation; NaN or missing where a metric is undefined."""
 
 import math
 from collections.abc import Sequence
@@ -8,35 +8,35 @@ import numpy as np
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.batched_inference import Probe
 from chexpert.explain.methods.random_map import RandomMap
-from chexpert.explain.quality.deletion_insertion import SHARES, probe_curves
-from chexpert.explain.quality.road import probe_road
+from chexpert.explain.quality.deletion_insertion import SHARES, infer_curves
+from chexpert.explain.quality.road import infer_road
 from chexpert.explain.quality.sanity import between_observations
 from chexpert.explain.quality.scored_views import limit
 from chexpert.explain.view import View
-from chexpert.metrics import chance, expected_hit, iou, judge_curves, rank_accuracy, relevance_mass, segment_otsu
+from chexpert.metrics import chance, evaluate_curves, expected_hit, iou, rank_accuracy, relevance_mass, segment_otsu
 from chexpert.metrics.localization.map_scores import contains_cell
 from chexpert.models import Model
 
 Row = dict[str, float]
 
-CURVES = 8  # true positives of an observation that get deletion and insertion curves: 16 films each, and 2 a view
-ROADS = 8  # likewise ROAD: 8 films and 8 sparse systems each
+CURVES = 8  # true positives of an observation that get deletion and insertion curves: 16 images each, and 2 a view
+ROADS = 8  # likewise ROAD: 8 images and 8 sparse systems each
 
 
 def locate(view: View, observation: str, attribution: Attribution, predicted: bool) -> Row:
-    """What a map says of the finding's mask, on the film; nothing where none was drawn."""
+    """Compare a map with the finding's mask, on the image; return no metric where there is no mask."""
     mask = view.masks.get(observation)
     if mask is None or not mask.any():
         return {}
-    on_film = view.carry_back(attribution.map)
-    peaks = expected_hit(on_film, mask)
+    on_image = view.carry_back(attribution.map)
+    peaks = expected_hit(on_image, mask)
     return {
         "hit": peaks,
         "chance": chance(mask),
         "reachable": contains_cell(mask, attribution.manifest.get("grid"), view.matrix, attribution.map.shape),
-        "mass": relevance_mass(on_film, mask),
-        "rank_accuracy": rank_accuracy(on_film, mask),
-        "iou": iou(segment_otsu(on_film), mask, true_positives_only=True),
+        "mass": relevance_mass(on_image, mask),
+        "rank_accuracy": rank_accuracy(on_image, mask),
+        "iou": iou(segment_otsu(on_image), mask, true_positives_only=True),
         # a map without evidence has no peak, and so none in the finding
         "right": (0.0 if math.isnan(peaks) else peaks) if predicted else math.nan,
     }
@@ -55,7 +55,7 @@ class Probing:
         if not outputs:
             return []
         fresh = [] if view.path in self._controls else [self.control(self.model, view.image[None], [[0]])[0][0].signed]
-        logits = probe_curves(self.model, view.image, [*maps, *fresh], self.probe)
+        logits = infer_curves(self.model, view.image, [*maps, *fresh], self.probe)
         if fresh:
             self._controls[view.path] = logits[-1]
         return [gaps(own[..., c], self._controls[view.path][..., c]) for own, c in zip(logits, outputs, strict=False)]
@@ -64,12 +64,12 @@ class Probing:
         """ROAD of the maps that explain these outputs."""
         if not outputs:
             return []
-        return [{"road": gain} for gain in probe_road(self.model, view.image, maps, outputs, self.probe)]
+        return [{"road": gain} for gain in infer_road(self.model, view.image, maps, outputs, self.probe)]
 
 
 def gaps(curves: np.ndarray, control: np.ndarray) -> Row:
     """Areas under a map's deletion and insertion curve (2, T), and its gap over that of a random map."""
-    own, by_chance = (judge_curves(deletion, insertion, SHARES) for deletion, insertion in (curves, control))
+    own, by_chance = (evaluate_curves(deletion, insertion, SHARES) for deletion, insertion in (curves, control))
     return own._asdict() | {
         "gap_over_random": own.gap - by_chance.gap,
         "gap_logit_over_random": own.gap_logit - by_chance.gap_logit,
@@ -93,7 +93,7 @@ def score_maps(
     predicted: Sequence[Sequence[bool]],
     probing: Probing,
 ) -> list[list[Row]]:
-    """A row of figures for each map, without those of the sanity check.
+    """Return a row of metrics for each map, without those of the sanity check.
 
     Curves and ROAD are of true positives alone: what a model does not see, its output cannot follow.
     """
@@ -102,13 +102,13 @@ def score_maps(
     scored = []
     for row, (view, own, maps) in enumerate(zip(views, outputs, attributions, strict=True)):
         signed = {c: attribution.signed for c, attribution in zip(own, maps, strict=True)}
-        figures: dict[int, Row] = {
+        metrics: dict[int, Row] = {
             c: {"between": rho, "evidence": float(attribution.has_evidence), "predicted": float(found)}
             | locate(view, observations[c], attribution, found)
             for c, rho, attribution, found in zip(own, between_observations(maps), maps, predicted[row], strict=True)
         }
         for probe, chosen in ((probing.curves, curved[row]), (probing.road, roaded[row])):
             for c, found in zip(chosen, probe(view, [signed[c] for c in chosen], chosen), strict=True):
-                figures[c] |= found
-        scored.append([figures[c] for c in own])
+                metrics[c] |= found
+        scored.append([metrics[c] for c in own])
     return scored

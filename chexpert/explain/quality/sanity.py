@@ -1,4 +1,4 @@
-"""Weight randomisation (Adebayo et al. 2018, arxiv.org/abs/1810.03292): a map must change with what was learned."""
+"""Weight randomization (Adebayo et al. 2018, arxiv.org/abs/1810.03292): a map must change with what was learned."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -8,7 +8,7 @@ import torch
 
 from chexpert.explain.attribution import Attribution, Explainer
 from chexpert.explain.quality.scored_views import explain_batches
-from chexpert.explain.quality.weight_randomization import find_blocks, randomise
+from chexpert.explain.quality.weight_randomization import find_blocks, randomize
 from chexpert.metrics import spearman
 from chexpert.models import Model
 
@@ -17,11 +17,11 @@ MOST_ALIKE = 0.3
 
 VIEWS = 16
 SEEDS = 3
-SHARE = 5  # an explainer may spend this fraction of its forward passes on randomised models
+SHARE = 5  # an explainer may spend this fraction of its forward passes on randomized models
 LEAST_VIEWS = 2  # and as much more as these take: without a verdict, a dear explainer would pass for a sound one
 
 
-def compare_randomised(
+def compare_randomized(
     model: Model,
     explainer: Explainer,
     images: torch.Tensor,
@@ -44,7 +44,7 @@ def compare_randomised(
     Returns:
         As ``attributions``: signed maps compared, in [-1, 1]; NaN where one of them is constant.
     """
-    changed = explain_batches(randomise(model, names, images, seed), explainer, images, outputs)
+    changed = explain_batches(randomize(model, names, images, seed), explainer, images, outputs)
     return [
         [spearman(before.signed, after.signed) for before, after in zip(*own, strict=True)]
         for own in zip(attributions, changed, strict=True)
@@ -68,7 +68,7 @@ def check_sanity(
     attributions: Sequence[Sequence[Attribution]],
     passes: int,
 ) -> list[list[dict[str, float]]]:
-    """Rank correlations with the maps of randomised models, of as many views, seeds and blocks as the passes allow.
+    """Rank correlations with the maps of randomized models, of as many views, seeds and blocks as the passes allow.
 
     The top block comes first, then further seeds of it, then the cascade down to the stem. ``top_block`` and its
     size ``top_block_size`` are means over the seeds; ``cascade_2`` is that after two blocks, and so on. Two views
@@ -85,7 +85,7 @@ def check_sanity(
     def compare(depth: int, seed: int) -> list[list[float]]:
         names = {name for block in blocks[:depth] for name in block}
         some = images[:count], outputs[:count], attributions[:count]
-        return compare_randomised(model, explainer, *some, names, seed)
+        return compare_randomized(model, explainer, *some, names, seed)
 
     tops = [compare(1, seed) for seed in range(seeds)]
     cascade = {f"cascade_{depth}": compare(depth, 0) for depth in depths}

@@ -12,16 +12,16 @@ BATCH = 8  # views: enough to share a forward pass, few enough to fit
 
 
 def choose_scored(present: np.ndarray, per_observation: int, seed: int) -> list[int]:
-    """Draws views until each observation is present in ``per_observation`` of them, or in all that there are.
+    """Sample views until each observation is present in ``per_observation`` of them, or in all that there are.
 
-    A view counts for every observation that it shows. The next one is always drawn for the observation that has
+    A view counts for every observation that it shows. The next one is always sampled for the observation that has
     fewest, so that the first K of the rows are a fair choice too: that is what an explainer gets which can only
     afford K.
 
     Args:
         present: (N, C) bool, whether the label of an observation is 1.
         per_observation: views wanted of each observation.
-        seed: of the draw.
+        seed: of the sample.
 
     Returns:
         Rows, in the order in which they are to be scored.

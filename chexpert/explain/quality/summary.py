@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 
 from chexpert.explain.quality.sanity import MOST_ALIKE
-from chexpert.metrics import Interval, bootstrap_mean, bootstrap_of_means, normalise_hit
+from chexpert.metrics import Interval, bootstrap_mean, bootstrap_of_means, normalize_hit
 
 LEAST_MAPS = 5  # below it a mean has no interval, and the check is neither passed nor failed
 
 DEFINITIONS = {
-    "n": "views with the observation present that were explained; each figure has its own n",
+    "n": "views with the observation present that were explained; each metric has its own n",
     "true_positives": "those that the model predicts (Youden threshold); curves, gaps and road are of the first",
     "without_evidence": "maps in which no pixel speaks for the observation: no hit or miss, but never right",
-    "hit_rate": "peak of the map inside the mask, on the film; of a flat peak the share inside",
-    "chance": "hit rate of a peak anywhere: the mask's share of the film",
-    "ceiling": "share of masks that contain the centre of a cell of the explainer's grid",
-    "hit_normalised": "(hit_rate - chance) / (ceiling - chance)",
+    "hit_rate": "peak of the map inside the mask, on the image; of a flat peak the share inside",
+    "chance": "hit rate of a peak anywhere: the mask's share of the image",
+    "ceiling": "share of masks that contain the center of a cell of the explainer's grid",
+    "hit_normalized": "(hit_rate - chance) / (ceiling - chance)",
     "relevance_mass": "share of the positive evidence inside the mask",
-    "relevance_over_area": "mean relevance mass over the masks' mean share of the film",
+    "relevance_over_area": "mean relevance mass over the masks' mean share of the image",
     "rank_accuracy": "share of the map's highest pixels, as many as the mask has, inside the mask",
     "iou": "overlap of the mask with the map's Otsu segmentation",
-    "deletion": "area under the logit, from the blurred film (0) to the film (1), as the map's pixels are hidden",
-    "insertion": "the same as they are shown; both undefined where the film's logit is not .5 above the blurred one's",
+    "deletion": "area under the logit, from the blurred image (0) to the image (1), as the map's pixels are hidden",
+    "insertion": "the same as they are shown; both undefined where the image's logit is not .5 above the blurred one's",
     "gap": "insertion - deletion",
     "gap_over_random": "this gap less that of a random smooth map, view by view",
     "gap_logit_over_random": "the same in logits, defined for every view",
@@ -35,8 +35,8 @@ DEFINITIONS = {
 }
 
 
-def summarise(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """The figures of one observation, from the rows of its maps."""
+def summarize(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Compute the metrics of one observation from the rows of its maps."""
     hits = [row for row in rows if not math.isnan(row.get("hit", math.nan))]
     by_chance, ceiling = mean(hits, "chance"), mean(hits, "reachable")
     area = mean([row for row in rows if not math.isnan(row.get("mass", math.nan))], "chance")
@@ -48,18 +48,18 @@ def summarise(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         "hit_rate": interval(rows, "hit"),
         "chance": or_none(by_chance),
         "ceiling": or_none(ceiling),
-        "hit_normalised": joint_interval(rows, ("hit", "chance", "reachable"), normalise),
+        "hit_normalized": joint_interval(rows, ("hit", "chance", "reachable"), normalize),
         "relevance_mass": interval(rows, "mass"),
         "area": or_none(area),
         "relevance_over_area": joint_interval(rows, ("mass", "chance"), over_area),
         **{key: interval(rows, key) for key in plain},
-        "sanity": judge_sanity(rows),
+        "sanity": evaluate_sanity(rows),
         "between_observations": interval(rows, "between"),
         "right_for_the_right_reason": interval(rows, "right"),
     }
 
 
-def judge_sanity(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+def evaluate_sanity(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """Whether maps change with the weights: after the top block, and block by block down to the stem.
 
     The size counts: maps of another sign are no less alike, and signs that come by chance would cancel out.
@@ -77,22 +77,22 @@ def judge_sanity(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def interval(rows: Sequence[Mapping[str, float]], key: str) -> dict[str, Any]:
-    """Mean of a figure over the rows in which it is defined, with its interval."""
-    return _tell(bootstrap_mean([row.get(key, math.nan) for row in rows]))
+    """Compute the mean of a metric over the rows in which it is defined, with its interval."""
+    return _describe(bootstrap_mean([row.get(key, math.nan) for row in rows]))
 
 
 def joint_interval(
     rows: Sequence[Mapping[str, float]], keys: Sequence[str], combine: Callable[[np.ndarray], np.ndarray]
 ) -> dict[str, Any]:
-    """A figure made of several means; in each replicate all of them are of the rows that it drew."""
+    """Compute a metric of several means; a replicate computes all of them over its resampled rows."""
     values = np.array([[row.get(key, math.nan) for key in keys] for row in rows]).reshape(-1, len(keys))
     found = bootstrap_of_means(values, combine)
-    return _tell(found) | {"undefined_replicates": found.undefined_replicates}
+    return _describe(found) | {"undefined_replicates": found.undefined_replicates}
 
 
-def normalise(means: np.ndarray) -> np.ndarray:
-    """:func:`chexpert.metrics.normalise_hit` of mean hits, chances and ceilings (R, 3)."""
-    return np.array([normalise_hit(*own) for own in means.tolist()])
+def normalize(means: np.ndarray) -> np.ndarray:
+    """:func:`chexpert.metrics.normalize_hit` of mean hits, chances and ceilings (R, 3)."""
+    return np.array([normalize_hit(*own) for own in means.tolist()])
 
 
 def over_area(means: np.ndarray) -> np.ndarray:
@@ -101,14 +101,14 @@ def over_area(means: np.ndarray) -> np.ndarray:
     return np.divide(mass, area, out=np.full(len(means), math.nan), where=area > 0)
 
 
-def _tell(found: Interval) -> dict[str, Any]:
+def _describe(found: Interval) -> dict[str, Any]:
     """An interval for quality.json: without ends below ``LEAST_MAPS``, where equal ones would read as certainty."""
     low, high = (found.ci_low, found.ci_high) if found.n >= LEAST_MAPS else (math.nan, math.nan)
     return {"value": or_none(found.value), "ci_low": or_none(low), "ci_high": or_none(high), "n": found.n}
 
 
 def mean(rows: Sequence[Mapping[str, float]], key: str) -> float:
-    """Mean over the rows in which a figure is defined; NaN if there is none."""
+    """Compute the mean over the rows in which a metric is defined; NaN if there is none."""
     defined = [row[key] for row in rows if not math.isnan(row.get(key, math.nan))]
     return sum(defined) / len(defined) if defined else math.nan
 

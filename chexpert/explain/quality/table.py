@@ -14,8 +14,8 @@ from chexpert.explain.quality.deletion_insertion import CUTS
 from chexpert.explain.quality.map_scores import CURVES, Probing, Row, score_maps, true_positives
 from chexpert.explain.quality.sanity import check_sanity, count_passes
 from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
-from chexpert.explain.quality.summary import DEFINITIONS, judge_sanity, or_none, summarise
-from chexpert.explain.session import announce, stack
+from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, or_none, summarize
+from chexpert.explain.session import show_estimate, stack
 from chexpert.explain.view import View
 from chexpert.models import Model
 
@@ -34,7 +34,7 @@ def score_explainers(
     seed: int,
     failures: Failures | None = None,
 ) -> dict[str, Any]:
-    """Explains the observations that are present in some views, and judges the maps.
+    """Explains the observations that are present in some views, and evaluates the maps.
 
     Args:
         model: stays as it is.
@@ -48,12 +48,12 @@ def score_explainers(
         per_observation: most maps of an observation that are scored.
         passes: forward passes that an explainer may spend on these views; a dear one gets the first of them only.
         seed: of the random maps.
-        failures: notes the explainers that fail, and the others go on; without it, the first failure ends all.
+        failures: notes the explainers that fail, and the others continue; without it, the first failure ends all.
 
     Returns:
         Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
         ``control`` (it does not ask the model), ``sanity`` over all observations together, and ``observations`` by
-        name, with the figures of ``DEFINITIONS``; a mean over views is ``{"value", "ci_low", "ci_high", "n"}``, 95 %
+        name, with the metrics of ``DEFINITIONS``; a mean over views is ``{"value", "ci_low", "ci_high", "n"}``, 95 %
         by bootstrap over views.
     """
     views = [replace(view, image=image) for view, image in zip(views, stack(model, views), strict=True)]
@@ -70,10 +70,10 @@ def score_explainers(
         right = true_positives(outputs, predicted)[:count]
         print(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}", flush=True)
         rows, seconds = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
-        figures = {o: {"auroc": or_none(aurocs[o])} | summarise(rows[c]) for c, o in enumerate(observations)}
-        pooled = judge_sanity([row for own in rows for row in own])
+        metrics = {o: {"auroc": or_none(aurocs[o])} | summarize(rows[c]) for c, o in enumerate(observations)}
+        pooled = evaluate_sanity([row for own in rows for row in own])
         control = not any(explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
-        return {"views": count, "control": control, **seconds, "sanity": pooled, "observations": figures}
+        return {"views": count, "control": control, **seconds, "sanity": pooled, "observations": metrics}
 
     scored = {}
     for name, explainer in explainers.items():
@@ -94,7 +94,7 @@ def estimate(
     if not views:
         return f"no view within explain.passes={passes}"
     images, curved = stack(model, views), sum(map(len, limit(right, CURVES)))
-    return announce(
+    return show_estimate(
         model, explainer, images, outputs, more=curved * 2 * (len(CUTS) + 1) + count_passes(explainer, outputs, passes)
     )
 

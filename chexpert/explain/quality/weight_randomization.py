@@ -49,11 +49,11 @@ def divide(net: nn.Module) -> list[list[str]]:
     return [stage for stage in stages if stage]
 
 
-def randomise(model: Model, names: Collection[str], images: torch.Tensor, seed: int) -> Model:
+def randomize(model: Model, names: Collection[str], images: torch.Tensor, seed: int) -> Model:
     """A copy of a model in evaluation mode, with the entries of some of its parameters shuffled; no weight is shared.
 
     Shuffling keeps each tensor's distribution, and so the scale that the layers around it expect, in any
-    architecture; drawing anew would need each architecture's own scheme, and some of those start a residual branch
+    architecture; sampling anew would need each architecture's own scheme, and some of those start a residual branch
     at zero. Running statistics would no longer belong to the shuffled weights of a BatchNorm net (its ReLU could be
     dead everywhere, and pass as "changed"): they are measured anew, in these layers only.
 
@@ -82,7 +82,7 @@ def _measure(model: nn.Module, names: Collection[str], images: torch.Tensor) -> 
         norm.reset_running_stats()
         norm.momentum, norm.training = None, True  # None: the plain mean over the chunks
     if norms:
-        # mirrored films beside them: a last map of one cell needs two views to have a variance
+        # mirrored images beside them: a last map of one cell needs two views to have a variance
         for chunk in torch.cat([images, images.flip(-1)]).split(CHUNK):
             model(chunk)
     for norm in norms:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chexpert.data import Preprocessing, ViewDataset
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.explain.methods.superpixels import find_body
 from chexpert.explain.view import View, find_view
 from chexpert.metrics import Segmentations
@@ -18,18 +18,18 @@ FINDINGS = frozenset(OBSERVATIONS) - {"Support Devices"}
 
 @dataclass(frozen=True)
 class Case:
-    """One view in the model's coordinates: a film of v1.0 has a hundred times as many pixels, and most are not seen.
+    """One view in the model's coordinates: an image of v1.0 has a hundred times as many pixels, and most are not seen.
 
     Attributes:
         name: of the view, as CheXlocalize spells it.
-        film: (S, S) uint8.
+        image: (S, S) uint8.
         labels: 1 or 0 by observation; one that is blank or uncertain is not in it.
         regions: (S, S) bool by name, those with a pixel in them.
         body: (S, S) bool.
     """
 
     name: str
-    film: np.ndarray
+    original: np.ndarray
     labels: Mapping[str, int]
     regions: Mapping[str, np.ndarray]
     body: np.ndarray
@@ -41,7 +41,7 @@ def read_cases(
     """The views of a split that can be read, with their regions; a later file's region replaces one of the same name.
 
     Raises:
-        ProblemError: a mask is of another size than its film, or a file knows none of the views.
+        UserError: a mask is of another size than its image, or a file knows none of the views.
     """
     seen: set[str] = set()
     for row in range(len(dataset)):
@@ -52,26 +52,27 @@ def read_cases(
             yield to_case(replace(view, masks=masks), dataset.preprocessing)
     for file in outlined:
         if not seen & set(file):
-            what = f"regions of {len(file)} views, but of none of these {len(seen)}"
-            mend = f"names as {min(seen, default='patient64541_study1_view1_frontal')}"
-            raise ProblemError(what, where=file.where, mend=mend)
+            message = f"regions of {len(file)} views, but of none of these {len(seen)}"
+            hint = f"names as {min(seen, default='patient64541_study1_view1_frontal')}"
+            raise UserError(message, where=file.where, hint=hint)
 
 
 def _find_masks(file: Segmentations, view: View) -> dict[str, np.ndarray]:
     size = file.size(view.name)
-    if size is not None and size != view.film.shape:
-        what = f"regions of {size[0]} x {size[1]} pixels, the film has {view.film.shape[0]} x {view.film.shape[1]}"
-        mend = "outline the films of this copy: those of v1.0 and v1.0-small differ"
-        raise ProblemError(what, where=f"{file.where}, {view.name}", mend=mend)
+    if size is not None and size != view.original.shape:
+        height, width = view.original.shape[:2]
+        message = f"regions of {size[0]} x {size[1]} pixels, the image has {height} x {width}"
+        hint = "outline the images of this copy: those of v1.0 and v1.0-small differ"
+        raise UserError(message, where=f"{file.where}, {view.name}", hint=hint)
     return file.masks(view.name)
 
 
 def to_case(view: View, preprocessing: Preprocessing) -> Case:
     """A view in the model's coordinates: a cell that a region touches belongs to it, or thin lines would be lost."""
-    film = view.image[0].numpy()
+    original = view.image[0].numpy()
     regions = {name: preprocessing.apply(mask.astype(np.uint8) * 255) > 0 for name, mask in view.masks.items()}
     shown = {name: region for name, region in regions.items() if region.any()}
-    return Case(view.name, film, view.truth, shown, find_body(film))
+    return Case(view.name, original, view.truth, shown, find_body(original))
 
 
 def find_suspects(cases: Sequence[Case], named: Collection[str] = ()) -> list[str]:

@@ -1,4 +1,4 @@
-"""How the logits change when what is suspected is taken out of a film."""
+"""How the logits change when what is suspected is taken out of an image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from chexpert.explain.shortcuts.case import Case
 from chexpert.explain.shortcuts.inpainting import grow, inpaint, place_controls
 from chexpert.models import Model
 
-CONTROLS = 2  # a film, averaged
-MOST = 60  # films a suspect
+CONTROLS = 2  # an image, averaged
+MOST = 60  # images a suspect
 
 
 @dataclass(frozen=True)
 class Effects:
-    """Logits of films that show a suspect less those of the same films without it, for C observations.
+    """Logits of images that show a suspect less those of the same images without it, for C observations.
 
     Attributes:
         names: of the n views.
         inpainted: (n, C), the suspect's region filled from its surroundings.
-        control: (n, C), regions of the same shape elsewhere filled instead; NaN where the body has no room for one.
-        counterfactual: (n, C), the suspect never drawn; NaN where there is no such film.
+        control: (n, C), regions of the same shape elsewhere filled instead; NaN where none fits into the body.
+        counterfactual: (n, C), the suspect never painted; NaN where there is no such image.
     """
 
     names: list[str]
@@ -32,51 +32,51 @@ class Effects:
     counterfactual: np.ndarray
 
 
-def compute_logits(model: Model, films: Sequence[np.ndarray], title: str) -> np.ndarray:
-    """(N, C) float32 of N films (S, S) uint8."""
+def compute_logits(model: Model, originals: Sequence[np.ndarray], title: str) -> np.ndarray:
+    """(N, C) float32 of N images (S, S) uint8."""
 
     def write(start: int, buffer: torch.Tensor) -> None:
-        some = np.stack(films[start : start + len(buffer)])
+        some = np.stack(originals[start : start + len(buffer)])
         buffer.copy_(torch.from_numpy(some)[:, None])
 
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    like = torch.zeros(1, *films[0].shape, dtype=torch.uint8, device=device)
-    return Probe(title=title)(model, len(films), write, like).numpy()
+    like = torch.zeros(1, *originals[0].shape, dtype=torch.uint8, device=device)
+    return Probe(title=title)(model, len(originals), write, like).numpy()
 
 
 def measure_effects(
     model: Model, cases: Sequence[Case], suspect: str, without: Mapping[str, np.ndarray], seed: int = 0
 ) -> Effects:
-    """Takes a suspect out of every case that shows it, at most ``MOST`` of them, drawn by seed.
+    """Remove a suspect from every case that shows it, at most ``MOST`` of them, sampled by seed.
 
     Args:
-        model: films to logits.
+        model: images to logits.
         cases: one or more that show the suspect, and others.
         suspect: name of a region.
-        without: films (S, S) uint8 drawn without the suspect, by the name of the view, where there are such.
+        without: images (S, S) uint8 painted without the suspect, by the name of the view, where there are such.
         seed: of the choice and of the controls' places.
     """
     rng = np.random.default_rng(seed)
     shown = [case for case in cases if suspect in case.regions]
     if len(shown) > MOST:
         shown = [shown[i] for i in sorted(rng.choice(len(shown), MOST, replace=False))]
-    films: list[np.ndarray] = []
+    originals: list[np.ndarray] = []
     whose: list[tuple[int, int]] = []  # row, and what was done
     for row, case in enumerate(shown):
         region = grow(case.regions[suspect])
         controls = place_controls(region, case.body, CONTROLS, rng)
-        changed = [(0, case.film), (1, inpaint(case.film, region))]
-        changed += [(2, inpaint(case.film, control)) for control in controls]
+        changed = [(0, case.original), (1, inpaint(case.original, region))]
+        changed += [(2, inpaint(case.original, control)) for control in controls]
         changed += [(3, without[case.name])] if case.name in without else []
         whose += [(row, kind) for kind, _ in changed]
-        films += [film for _, film in changed]
-    logits = compute_logits(model, films, f"without {suspect}")
+        originals += [original for _, original in changed]
+    logits = compute_logits(model, originals, f"without {suspect}")
     original, *changed_logits = _average(logits, np.array(whose), len(shown))
     return Effects([case.name for case in shown], *(original - changed for changed in changed_logits))
 
 
 def _average(logits: np.ndarray, whose: np.ndarray, count: int) -> list[np.ndarray]:
-    """For each of the four kinds (count, C): the mean over a row's films of this kind, NaN where it has none."""
+    """For each of the four kinds (count, C): the mean over a row's images of this kind, NaN where it has none."""
     means = []
     for kind in range(4):
         mean = np.full((count, logits.shape[1]), np.nan)

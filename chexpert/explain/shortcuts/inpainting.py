@@ -1,16 +1,16 @@
-"""A film without a region, and without a region of the same shape elsewhere: any hole may matter to a model."""
+"""An image without a region, and without a region of the same shape elsewhere: any hole may matter to a model."""
 
 import cv2
 import numpy as np
 from scipy.signal import fftconvolve
 
 MARGIN = 1 / 64
-"""Share of the film's side by which a region is grown before it is filled: its edge is blurred by resizing and JPEG."""
+"""Share of the image's side by which a region is grown before it is filled: resizing and JPEG blur its edge."""
 
 RADIUS = 3  # pixels around a hole that its filling looks at
 
 MOST_SHARED = 0.25
-"""Share of a control region that may lie on the region itself: lines and wires leave no other room in a chest."""
+"""Share of a control region that may lie on the region itself: lines and wires leave no other place in a chest."""
 
 
 def grow(region: np.ndarray) -> np.ndarray:
@@ -20,25 +20,25 @@ def grow(region: np.ndarray) -> np.ndarray:
     return cv2.dilate(region.astype(np.uint8), disc).astype(bool)
 
 
-def inpaint(film: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """The film (S, S) uint8 with a region filled from its surroundings (Telea 2004); elsewhere every pixel stays."""
-    return cv2.inpaint(film, region.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
+def inpaint(original: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """The image (S, S) uint8 with a region filled from its surroundings (Telea 2004); elsewhere every pixel stays."""
+    return cv2.inpaint(original, region.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
 
 
 def place_controls(region: np.ndarray, body: np.ndarray, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """The same shape, or its mirror image, elsewhere in the body of the same film.
+    """The same shape, or its mirror image, elsewhere in the body of the same image.
 
-    Every place that lies in the body is weighed by what it shares with the region; of those that share least the
-    places are drawn.
+    Every place that lies in the body is weighed by its overlap with the region; the places are
+    sampled among those that overlap least.
 
     Args:
         region: (S, S) bool, as it will be filled.
         body: (S, S) bool.
         count: controls wanted.
-        rng: draws the places.
+        rng: samples the places.
 
     Returns:
-        ``count`` regions (S, S) of exactly as many pixels; none where the body has no room for one.
+        ``count`` regions (S, S) of exactly as many pixels; none where no region fits into the body.
     """
     rows, columns = np.nonzero(region)
     if not len(rows):

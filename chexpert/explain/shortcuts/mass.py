@@ -1,4 +1,4 @@
-"""Where the maps' evidence lies: on a suspect, outside the body, at the corners and at the border of the film."""
+"""Where the maps' evidence lies: on a suspect, outside the body, at the corners and at the border of the image."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +12,7 @@ from chexpert.models import Model
 
 CORNER = 1 / 8
 BORDER = 1 / 16
-"""Shares of the film's side: of each of the four squares at the corners, and of the frame along the border."""
+"""Shares of the image's side: of each of the four squares at the corners, and of the frame along the border."""
 
 GEOMETRY = "corners: four squares of 1/8 of the side; border: a frame of 1/16 of the side"
 
@@ -22,7 +22,7 @@ BATCH = 16
 
 def mark_places(case: Case) -> dict[str, np.ndarray]:
     """(S, S) bool by name: ``PLACES``, and every region of the case."""
-    side = case.film.shape[0]
+    side = case.original.shape[0]
     corner, border = round(CORNER * side), max(1, round(BORDER * side))
     near = np.minimum(np.arange(side), np.arange(side)[::-1])
     corners = (near[:, None] < corner) & (near[None] < corner)
@@ -51,6 +51,6 @@ def _explain(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     for start in range(0, len(cases), BATCH):
         some = cases[start : start + BATCH]
-        films = torch.from_numpy(np.stack([case.film for case in some]))[:, None].to(device)
-        for case, own in zip(some, explainer(model, films, [list(outputs)] * len(some)), strict=True):
+        originals = torch.from_numpy(np.stack([case.original for case in some]))[:, None].to(device)
+        for case, own in zip(some, explainer(model, originals, [list(outputs)] * len(some)), strict=True):
             yield case, [attribution.signed for attribution in own]

@@ -10,12 +10,12 @@ from chexpert.explain.attribution import Explainer
 from chexpert.explain.shortcuts.case import FINDINGS, Case
 from chexpert.explain.shortcuts.effects import Effects, compute_logits, measure_effects
 from chexpert.explain.shortcuts.mass import PLACES, measure_mass
-from chexpert.explain.shortcuts.verdict import MOST_OVERLAP, is_kin, judge_pair
+from chexpert.explain.shortcuts.verdict import MOST_OVERLAP, compare_pair, is_kin
 from chexpert.metrics.auroc_intervals import RankedScores
 from chexpert.metrics.bootstrap import ENDS, Interval, bootstrap_mean
 from chexpert.models import Model
 
-MOST_PASSES = 20_000  # forward passes that explaining may take, less than 20 films apart
+MOST_PASSES = 20_000  # forward passes that explaining may take, less than 20 images apart
 LEAST_MAPS = 20
 REPLICATES = 1000
 
@@ -26,8 +26,8 @@ class Evidence:
 
     Attributes:
         splits: cases of ``matched``, as the model was trained, and where there are such of ``independent`` and
-            ``reversed``, in which what is suspected comes with other films.
-        without: by suspect and name of the view the film (S, S) uint8 drawn without the suspect.
+            ``reversed``, in which what is suspected comes with other images.
+        without: by suspect and name of the view the image (S, S) uint8 painted without the suspect.
         learned_ties: by suspect and observation phi of the two in the training labels, of suspects that have such.
     """
 
@@ -40,17 +40,17 @@ class Search:
     """Looks for shortcuts of one model.
 
     Args:
-        model: films to logits.
+        model: images to logits.
         observations: names of the C outputs.
-        evidence: films, regions, counterfactuals.
-        seed: of everything that is drawn.
+        evidence: images, regions, counterfactuals.
+        seed: of everything that is sampled.
     """
 
     def __init__(self, model: Model, observations: Sequence[str], evidence: Evidence, seed: int = 0) -> None:
         self.model, self.observations, self.evidence, self.seed = model, list(observations), evidence, seed
         self.cases = evidence.splits["matched"]
         self.logits = {
-            split: compute_logits(model, [case.film for case in cases], f"{split} split")
+            split: compute_logits(model, [case.original for case in cases], f"{split} split")
             for split, cases in evidence.splits.items()
         }
         """(N, C) by split."""
@@ -58,10 +58,10 @@ class Search:
         """By suspect, of those that were looked at."""
 
     def run(self, asked: Sequence[str], suspects: Sequence[str], explainer: Explainer) -> dict[str, Any]:
-        """All figures of the report, in plain containers.
+        """Compute all metrics of the report, in plain containers.
 
         Args:
-            asked: observations to judge.
+            asked: observations to evaluate.
             suspects: names of regions, each shown by one case or more.
             explainer: whose maps say where the evidence lies.
         """
@@ -70,21 +70,23 @@ class Search:
             self.effects[suspect] = measure_effects(self.model, self.cases, suspect, without, self.seed)
         outputs = [self.observations.index(name) for name in asked]
         mass = measure_mass(self.model, explainer, self._choose(explainer, len(outputs)), outputs)
-        told = {key: bootstrap_mean(values)._asdict() for key, values in mass.items()}
+        shares = {key: bootstrap_mean(values)._asdict() for key, values in mass.items()}
         return {
             "views": len(self.cases),
             "explainer": explainer.name,
             "suspects": {name: self._describe(name) for name in suspects},
-            "aurocs": {name: self._judge_splits(name) for name in asked},
-            "pairs": [self._judge(name, suspect, told) for name in asked for suspect in suspects if name != suspect],
-            "places": {name: {p: told.get((o, p)) for p in PLACES} for name, o in zip(asked, outputs, strict=True)},
+            "aurocs": {name: self._evaluate_splits(name) for name in asked},
+            "pairs": [
+                self._evaluate(name, suspect, shares) for name in asked for suspect in suspects if name != suspect
+            ],
+            "places": {name: {p: shares.get((o, p)) for p in PLACES} for name, o in zip(asked, outputs, strict=True)},
         }
 
     def _choose(self, explainer: Explainer, outputs: int) -> list[Case]:
         """As many cases as can be explained in bearable time."""
         count = max(LEAST_MAPS, MOST_PASSES // max(1, explainer.passes(outputs)))
-        drawn = np.random.default_rng(self.seed).permutation(len(self.cases))[:count]
-        return [self.cases[row] for row in sorted(drawn)]
+        rows = np.random.default_rng(self.seed).permutation(len(self.cases))[:count]
+        return [self.cases[row] for row in sorted(rows)]
 
     def _describe(self, suspect: str) -> dict[str, Any]:
         areas = [case.regions[suspect].mean() for case in self.cases if suspect in case.regions]
@@ -95,7 +97,7 @@ class Search:
             "finding": suspect in FINDINGS,
         }
 
-    def _judge(self, name: str, suspect: str, mass: Mapping[tuple[int, str], Any]) -> dict[str, Any]:
+    def _evaluate(self, name: str, suspect: str, mass: Mapping[tuple[int, str], Any]) -> dict[str, Any]:
         """One observation against one suspect."""
         output, effects = self.observations.index(name), self.effects[suspect]
         kinds = ("counterfactual", "inpainted", "control")
@@ -105,26 +107,26 @@ class Search:
             ties["train"] = self.evidence.learned_ties[suspect][name]
         fall = self._fall(name) if "reversed" in ties else None
         tie = bootstrap_tie(self.cases, name, suspect, self.seed)
-        told = judge_pair(changes, float(self.logits["matched"][:, output].std()), ties, fall, tie)
+        verdict = compare_pair(changes, float(self.logits["matched"][:, output].std()), ties, fall, tie)
         overlap = find_overlap(self.cases, name, suspect)
-        told["tied"] = is_kin(name, suspect) or overlap > MOST_OVERLAP
-        told["finding"] = suspect in FINDINGS
-        told["alarm"] = told["alarm"] and not told["tied"] and not told["finding"]
+        verdict["tied"] = is_kin(name, suspect) or overlap > MOST_OVERLAP
+        verdict["finding"] = suspect in FINDINGS
+        verdict["alarm"] = verdict["alarm"] and not verdict["tied"] and not verdict["finding"]
         return {
-            "observation": name, "suspect": suspect, **told, "overlap": overlap, "ties": ties, "tie": tie._asdict(),
+            "observation": name, "suspect": suspect, **verdict, "overlap": overlap, "ties": ties, "tie": tie._asdict(),
             "auroc_fall": fall and fall._asdict(), "mass_over_area": mass.get((output, suspect)),
         }  # fmt: skip
 
-    def _judge_splits(self, name: str) -> dict[str, Any]:
-        """AUROC by split, each over the views that are labelled."""
-        judged = {}
+    def _evaluate_splits(self, name: str) -> dict[str, Any]:
+        """AUROC by split, each over the views that are labeled."""
+        labeled = {}
         for split, cases in self.evidence.splits.items():
             rows = [row for row, case in enumerate(cases) if name in case.labels]
             labels = np.array([cases[row].labels[name] for row in rows])
             scores = self.logits[split][rows, self.observations.index(name)]
             ranked = RankedScores(scores[None], labels)
-            judged[split] = ranked.auroc(0)._asdict() | {"positives": ranked.positives}
-        return judged
+            labeled[split] = ranked.auroc(0)._asdict() | {"positives": ranked.positives}
+        return labeled
 
     def _fall(self, name: str) -> Interval:
         """AUROC of the matched less that of the reversed split, on the views that are in both."""
@@ -148,20 +150,20 @@ def find_tie(cases: Sequence[Case], name: str, suspect: str) -> float:
 
 
 def bootstrap_tie(cases: Sequence[Case], name: str, suspect: str, seed: int = 0) -> Interval:
-    """Phi as :func:`find_tie` has it, with its interval over the labelled films."""
+    """Phi as :func:`find_tie` has it, with its interval over the labeled images."""
     known = [(case.labels[name], suspect in case.regions) for case in cases if name in case.labels]
     pairs = np.array(known, "float64").reshape(-1, 2)
-    films = len(pairs)
-    if not films:
+    originals = len(pairs)
+    if not originals:
         return Interval(np.nan, np.nan, np.nan, 0, REPLICATES)
-    drawn = np.random.default_rng(seed).multinomial(films, np.full(films, 1 / films), REPLICATES)
-    shares = np.vstack([np.ones(films), drawn]) / films  # the first row is the films themselves
+    counts = np.random.default_rng(seed).multinomial(originals, np.full(originals, 1 / originals), REPLICATES)
+    shares = np.vstack([np.ones(originals), counts]) / originals  # the first row is the images themselves
     (one, other), both = (shares @ pairs).T, shares @ pairs.prod(1)
     spread = np.sqrt((one * (1 - one) * other * (1 - other)).clip(0))
     phi = np.divide(both - one * other, spread, out=np.full(len(spread), np.nan), where=spread > 1e-9)
     defined = phi[1:][np.isfinite(phi[1:])]
     low, high = np.quantile(defined, ENDS) if len(defined) else (np.nan, np.nan)
-    return Interval(float(phi[0]), float(low), float(high), films, REPLICATES - len(defined))
+    return Interval(float(phi[0]), float(low), float(high), originals, REPLICATES - len(defined))
 
 
 def find_overlap(cases: Sequence[Case], name: str, suspect: str) -> float:

@@ -10,10 +10,10 @@ from chexpert.observations import PARENTS
 
 LEAST_EFFECT = {"counterfactual": 0.05, "above_control": 0.25, "inpainted": 0.25}
 """Of the logit's standard deviation over the split. A filled region leaves a trace of its own, by which the logit moved
-up to .2 on models that know no shortcut; a film drawn without the suspect leaves none, so that less is seen."""
+up to .2 on models that know no shortcut; an image painted without the suspect leaves none, so that less is seen."""
 SUREST = 0.4
 """The nearer end of the interval must be beyond this share of the least effect, and not merely beyond 0."""
-LEAST_FILMS = 10
+LEAST_IMAGES = 10
 LEAST_TIE = 0.2
 """Of phi: a suspect that does not come with the finding can confuse a model, but is no shortcut to a right answer. And
 of its change from the matched to the reversed split, from which on the AUROC must have something to say."""
@@ -21,14 +21,14 @@ MOST_OVERLAP = 0.25
 """Mean share of one region inside the other, above which the two are tied by anatomy."""
 
 
-def judge_pair(
+def compare_pair(
     changes: Mapping[str, np.ndarray],
     spread: float,
     ties: Mapping[str, float],
     fall: Interval | None,
     tie: Interval | None = None,
 ) -> dict[str, Any]:
-    """Whether an observation leans on a suspect, with the figures that say so.
+    """Whether an observation leans on a suspect, with the metrics that show it.
 
     Three things must hold: the suspect moves the logit; it came with the finding in training, in the direction in
     which it moves the logit; and where splits show it the AUROC falls when it no longer does. The exact
@@ -37,34 +37,34 @@ def judge_pair(
 
     Args:
         changes: of the observation's logit, (n,) each: ``counterfactual``, ``inpainted`` and ``control``, NaN where
-            there was no such film.
+            there was no such image.
         spread: standard deviation of the logit over the split.
         ties: phi of observation and suspect by split; that of ``train`` counts where it is known, else of ``matched``.
         fall: of the AUROC from the matched to the reversed split, None where there is none.
-        tie: phi of ``matched`` with its interval, which must be beyond 0 where ``train`` is not known: the films of a
+        tie: phi of ``matched`` with its interval, which must be beyond 0 where ``train`` is not known: the images of a
             valid split are few.
     """
     alone = changes["inpainted"] / spread
-    told = {
+    effects = {
         "counterfactual": bootstrap_mean(changes["counterfactual"] / spread),
         "inpainted": bootstrap_mean(alone),
         "control": bootstrap_mean(changes["control"] / spread),
         "above_control": bootstrap_mean(alone - changes["control"] / spread),
     }
-    exact = told["counterfactual"].n >= LEAST_FILMS
+    exact = effects["counterfactual"].n >= LEAST_IMAGES
     by = ("counterfactual",) if exact else ("above_control", "inpainted")
-    effect = told[by[0]]
+    effect = effects[by[0]]
     split_tie = ties.get("reversed", np.nan) - ties.get("matched", np.nan)
-    opposed = len({told[name].value > 0 for name in by}) > 1
+    opposed = len({effects[name].value > 0 for name in by}) > 1
     unsure = "train" not in ties and tie is not None and not is_material(tie, 0)
     lacks = {
-        "films": effect.n < LEAST_FILMS,
-        "effect": opposed or not all(is_material(told[name], LEAST_EFFECT[name]) for name in by),
+        "images": effect.n < LEAST_IMAGES,
+        "effect": opposed or not all(is_material(effects[name], LEAST_EFFECT[name]) for name in by),
         "tie": not ties.get("train", ties["matched"]) * np.sign(effect.value) >= LEAST_TIE or unsure,
         "auroc": fall is not None and abs(split_tie) >= LEAST_TIE and not _agrees(effect, split_tie, fall),
     }
     lacking = [name for name, lacks_it in lacks.items() if lacks_it]
-    intervals = {name: interval._asdict() for name, interval in told.items()}
+    intervals = {name: interval._asdict() for name, interval in effects.items()}
     return {"by": by[0], "effect": effect._asdict(), **intervals, "lacking": lacking, "alarm": not lacking}
 
 
@@ -79,7 +79,7 @@ def is_material(effect: Interval, least: float) -> bool:
 
 
 def _agrees(effect: Interval, split_tie: float, fall: Interval) -> bool:
-    """A logit that rises with the suspect must rank worse where the suspect comes with the other films."""
+    """A logit that rises with the suspect must rank worse where the suspect comes with the other images."""
     worse = effect.value * split_tie < 0
     return fall.ci_low > 0 if worse else fall.ci_high < 0
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from chexpert.metrics.localization.map_files import MapFile, find_maps
-from chexpert.metrics.localization.mask_counts import Watch, read_fitting, tally_maps, tally_segmentations
+from chexpert.metrics.localization.mask_counts import Watch, count_maps, count_segmentations, read_fitting
 from chexpert.metrics.localization.observation_scores import Table, score
 from chexpert.metrics.localization.overlap import segment, upsample
 from chexpert.metrics.localization.run_lengths import RunLengths, encode
 from chexpert.metrics.localization.segmentations import Segmentations, write_segmentations
 from chexpert.metrics.localization.thresholds import Setting, choose, list_thresholds, read_cutoff, read_threshold
-from chexpert.observations import LOCALISED
+from chexpert.observations import LOCALIZED
 
 HERE = "these images: optimistic"
 
@@ -24,10 +24,10 @@ def localize_segmentations(
     """Scores of given segmentations; without maps there is no hit rate.
 
     Raises:
-        ProblemError: a view's masks differ in size, or the files have no view in common.
+        UserError: a view's masks differ in size, or the files have no view in common.
     """
-    tallies = tally_segmentations(truth, predicted)
-    return {name: score(tally, None, replicates=replicates, seed=seed) for name, tally in tallies.items()}
+    counts = count_segmentations(truth, predicted)
+    return {name: score(mask_counts, None, replicates=replicates, seed=seed) for name, mask_counts in counts.items()}
 
 
 def localize_maps(
@@ -54,16 +54,16 @@ def localize_maps(
         watch: shows the progress.
 
     Raises:
-        ProblemError: a map is damaged or of another film, or a setting lacks an observation.
+        UserError: a map is damaged or of another image, or a setting lacks an observation.
     """
-    tallies = tally_maps(*(tune_on or (truth, files)), list_thresholds(threshold), watch)
+    counts = count_maps(*(tune_on or (truth, files)), list_thresholds(threshold), watch)
     mapped = {file.observation for file in files}
-    choices = {name: choose(tallies.get(name), name, threshold, cutoff) for name in LOCALISED if name in mapped}
+    choices = {name: choose(counts.get(name), name, threshold, cutoff) for name in LOCALIZED if name in mapped}
     if tune_on:
-        tallies = tally_maps(truth, files, lambda name: [choices[name].threshold], watch)
+        counts = count_maps(truth, files, lambda name: [choices[name].threshold], watch)
     tuned_on = (tune_on[0].where if tune_on else HERE) if "tuned" in (threshold, cutoff) else None
     options = {"replicates": replicates, "seed": seed}
-    return {name: score(tally, choices.get(name), tuned_on, **options) for name, tally in tallies.items()}
+    return {name: score(mask_counts, choices.get(name), tuned_on, **options) for name, mask_counts in counts.items()}
 
 
 def write_segmented(
@@ -72,10 +72,10 @@ def write_segmented(
     """Writes what the maps were segmented to, as the table says; the maps are read once more."""
     masks: dict[str, dict[str, RunLengths]] = defaultdict(dict)
     for file in watch(files):
-        local, figures = read_fitting(truth, file), table[file.observation]
+        local, row = read_fitting(truth, file), table[file.observation]
         large = upsample(local.map, local.height, local.width)
-        found = next(segment(large, [figures["threshold"]]))
-        kept = local.probability >= figures["probability_cutoff"]
+        found = next(segment(large, [row["threshold"]]))
+        kept = local.probability >= row["probability_cutoff"]
         masks[file.view][file.observation] = encode(found if kept else np.zeros_like(found))
     write_segmentations(path, masks)
 
@@ -94,11 +94,11 @@ def localize(
     seed: int = 0,
     watch: Watch = iter,
 ) -> tuple[Table, list[str]]:
-    """What scripts/localize.py does with its options: the table, and notes on files that were left aside.
+    """Return the table of scripts/localize.py, and notes on files that were left aside.
 
     Raises:
         ValueError: segmentations and maps are both given, or neither.
-        ProblemError: a file is missing, damaged or does not fit the others.
+        UserError: a file is missing, damaged or does not fit the others.
         OSError: the segmentations cannot be written.
     """
     if (segmentations is None) == (maps is None):
@@ -114,10 +114,10 @@ def localize(
         ]
         return localize_segmentations(truth, predicted, bootstrap, seed), notes
     settings = read_threshold(threshold), read_cutoff(probability_cutoff)
-    files, ignored = find_maps(maps, LOCALISED)  # type: ignore[arg-type]
+    files, ignored = find_maps(maps, LOCALIZED)  # type: ignore[arg-type]
     tune_on = None
     if tune_ground_truth and tune_maps:
-        tuning, aside = find_maps(tune_maps, LOCALISED)
+        tuning, aside = find_maps(tune_maps, LOCALIZED)
         tune_on = Segmentations.read(tune_ground_truth), tuning
         ignored = [*ignored, *(f"{tune_maps}: {note}" for note in aside if tune_maps != maps)]
         notes += tune_on[0].note_unknown() if tune_ground_truth != ground_truth else []
@@ -127,17 +127,17 @@ def localize(
     return table, [*notes, *ignored, *_note_views(truth, [file.view for file in files], "map")]
 
 
-def _note_views(truth: Segmentations, views: Iterable[str], what: str) -> list[str]:
+def _note_views(truth: Segmentations, views: Iterable[str], message: str) -> list[str]:
     others = [view for view in views if view not in truth]
-    told = f"{_count(len(others), what)} of views that the ground truth does not list, e.g. "
-    return [told + min(others)] if others else []
+    note = f"{_count(len(others), message)} of views that the ground truth does not list, e.g. "
+    return [note + min(others)] if others else []
 
 
 def _note_unpredicted(truth: Segmentations, predicted: Segmentations) -> list[str]:
     missing = [view for view in truth if view not in predicted]
-    told = f"{len(missing)} of {_count(len(truth), 'view')} have no prediction, taken as empty, e.g. "
-    return [told + min(missing)] if missing else []
+    note = f"{len(missing)} of {_count(len(truth), 'view')} have no prediction, taken as empty, e.g. "
+    return [note + min(missing)] if missing else []
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+def _count(number: int, message: str) -> str:
+    return f"{number} {message}{'s' * (number != 1)}"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.metrics.localization.pickled_maps import read_pickled
 from chexpert.metrics.localization.segmentations import SPELLED
 from chexpert.observations import OBSERVATIONS
@@ -26,13 +26,13 @@ class LocalMap(NamedTuple):
     """What a file holds.
 
     Attributes:
-        map: (h, w) float32 over the whole film, of any scale.
+        map: (h, w) float32 over the whole image, of any scale.
         probability: of the observation, by the model, in [0, 1].
-        width: of the film, in pixels.
+        width: of the image, in pixels.
         height: likewise.
         grid: cells (rows, columns) of the feature map that the map was upsampled from; None where there was none.
-        matrix: (3, 3), from the film to the coordinates that the grid lies in, where the map was carried back from
-            them; None where the grid lies over the film.
+        matrix: (3, 3), from the image to the coordinates that the grid lies in, where the map was carried back from
+            them; None where the grid lies over the image.
         shape: (h, w) of these coordinates.
     """
 
@@ -56,9 +56,9 @@ class MapFile(NamedTuple):
         """Reads it; of a pickle only plain values, arrays and tensors, and nothing that it names is run.
 
         Raises:
-            ProblemError: it is damaged, what it holds is not a map of a film, or it says that it is another's.
+            UserError: it is damaged, what it holds is not a map of an image, or it says that it is another's.
         """
-        mend = "write it by chexpert.metrics.write_map"
+        hint = "write it by chexpert.metrics.write_map"
         if self.path.suffix == ".pkl":
             return self._read_pickled()
         try:
@@ -69,22 +69,22 @@ class MapFile(NamedTuple):
                 read = LocalMap(file["map"].astype("float32"), probability, width, height, grid, matrix, shape)
                 said = tuple(str(file[name]) if name in file else None for name in ("view", "observation"))
         except BROKEN as error:
-            raise ProblemError(f"no map: {error}", where=str(self.path), mend=mend) from error
+            raise UserError(f"no map: {error}", where=str(self.path), hint=hint) from error
         if wrong := _find_wrong(read):
-            raise ProblemError(wrong, where=str(self.path), mend=mend)
+            raise UserError(wrong, where=str(self.path), hint=hint)
         self._check_name(*said)
         return read
 
     def _read_pickled(self) -> LocalMap:
         """One of CheXlocalize's own."""
-        mend = f"write it as {self.path.stem}.npz by chexpert.metrics.write_map, or take it out of the folder"
+        hint = f"write it as {self.path.stem}.npz by chexpert.metrics.write_map, or take it out of the folder"
         try:
             found = read_pickled(self.path)
         except (OSError, ValueError) as error:
-            raise ProblemError(f"no map: {error}", where=str(self.path), mend=mend) from error
+            raise UserError(f"no map: {error}", where=str(self.path), hint=hint) from error
         read = LocalMap(found.map, found.probability, found.width, found.height)
         if wrong := _find_wrong(read):
-            raise ProblemError(wrong, where=str(self.path), mend=mend)
+            raise UserError(wrong, where=str(self.path), hint=hint)
         self._check_name(None, found.task)
         return read
 
@@ -93,8 +93,8 @@ class MapFile(NamedTuple):
         name = observation or self.observation
         is_of = view or self.view, SPELLED.get(name, name)
         if is_of != (self.view, self.observation):
-            what = f"this is the map of {', '.join(is_of)}, named as {self.view}, {self.observation}"
-            raise ProblemError(what, where=str(self.path), mend="give the file its own name again")
+            message = f"this is the map of {', '.join(is_of)}, named as {self.view}, {self.observation}"
+            raise UserError(message, where=str(self.path), hint="give the file its own name again")
 
 
 def _find_wrong(read: LocalMap) -> str | None:
@@ -107,7 +107,7 @@ def _find_wrong(read: LocalMap) -> str | None:
     if read.matrix is not None and (read.matrix.shape != (3, 3) or not abs(np.linalg.det(read.matrix)) > 0):
         return "the matrix is not that of an affine map"
     if not all(type(side) is int and side > 0 for side in (read.width, read.height)):
-        return f"width {read.width} and height {read.height} are not those of a film"
+        return f"width {read.width} and height {read.height} are not those of an image"
     return None
 
 
@@ -134,23 +134,23 @@ def find_maps(folder: str | Path, observations: Collection[str]) -> tuple[list[M
         observations: that are wanted, in CheXpert's spelling; files may be named in CheXlocalize's.
 
     Raises:
-        ProblemError: no such folder, no map in it, or two of the same view and observation.
+        UserError: no such folder, no map in it, or two of the same view and observation.
     """
     if not Path(folder).is_dir():
-        raise ProblemError("no such folder", where=str(folder), mend="give the folder of the maps")
+        raise UserError("no such folder", where=str(folder), hint="give the folder of the maps")
     there = sorted(path for path in Path(folder).rglob("*") if not path.is_dir())
     named = [_parse(path) for path in there if path.name.endswith(ENDINGS)]
     others = _note_others([path for path in there if not path.name.endswith(ENDINGS)])
     files = sorted((file for file in named if file.observation in observations), key=lambda f: (f.view, f.observation))
     notes = [*_note_ignored([file for file in named if file.observation not in observations]), *others]
-    mend = f"name maps <patient>_<study>_<view>_<observation>{ENDINGS[0]} (or .pkl, CheXlocalize's own)"
+    hint = f"name maps <patient>_<study>_<view>_<observation>{ENDINGS[0]} (or .pkl, CheXlocalize's own)"
     if not files:
-        what = "; ".join(["no maps of the wanted observations", *notes])
-        raise ProblemError(what, where=str(folder), mend=mend)
+        message = "; ".join(["no maps of the wanted observations", *notes])
+        raise UserError(message, where=str(folder), hint=hint)
     for one, other in pairwise(files):
         if one[1:] == other[1:]:
-            what = f"two maps of {one.view}, {one.observation}"
-            raise ProblemError(what, where=f"{one.path} and {other.path}", mend="one folder for each explainer")
+            message = f"two maps of {one.view}, {one.observation}"
+            raise UserError(message, where=f"{one.path} and {other.path}", hint="one folder for each explainer")
     return files, notes
 
 

@@ -1,4 +1,4 @@
-"""Does a map point at the finding? Scores of one attribution map against one mask, both (H, W) on the film."""
+"""Does a map point at the finding? Scores of one attribution map against one mask, both (H, W) on the image."""
 
 import math
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ def hit(map: np.ndarray, mask: np.ndarray) -> float:
 def expected_hit(map: np.ndarray, mask: np.ndarray) -> float:
     """:func:`hit` where a peak may be flat: the share of the map's highest pixels that lies in the mask, in [0, 1].
 
-    What a draw among equal peaks hits on average. A superpixel is flat, and so is an upsampled map at its border: the
-    first of their pixels is an edge, and says nothing of the explainer.
+    This is the mean hit of a random choice among equal peaks. A superpixel is flat, and so is an upsampled map at its
+    border. The first of their pixels is an edge, and says nothing of the explainer.
 
     >>> expected_hit(np.array([[0.1, 0.9, 0.9]]), np.array([[True, True, False]]))
     0.5
@@ -39,20 +39,20 @@ def expected_hit(map: np.ndarray, mask: np.ndarray) -> float:
 
 
 def chance(mask: np.ndarray) -> float:
-    """The hit rate of a peak anywhere: the mask's share of the film."""
+    """The hit rate of a peak anywhere: the mask's share of the image."""
     return float(mask.mean())
 
 
 def contains_cell(
     mask: np.ndarray, grid: Grid, matrix: np.ndarray | None = None, shape: Sequence[int] | None = None
 ) -> float:
-    """1.0 if the mask contains the centre of a cell, so that a map of this grid can hit it at all; NaN if it is empty.
+    """1.0 if the mask contains the center of a cell, so that a map of this grid can hit it at all; NaN if it is empty.
 
     Args:
-        mask: (H, W) bool on the film.
+        mask: (H, W) bool on the image.
         grid: cells (rows, columns) over the whole map; None, no grid: 1.0.
-        matrix: (3, 3) affine from film to map coordinates, (x, y) at pixel centres, of a map that was carried back
-            from a crop; by default the map was stretched over the film.
+        matrix: (3, 3) affine from image to map coordinates, (x, y) at pixel centers, of a map that was carried back
+            from a crop; by default the map was stretched over the image.
         shape: (h, w) of the map that ``matrix`` leads to.
     """
     if not mask.any():
@@ -61,12 +61,12 @@ def contains_cell(
         return 1.0
     height, width = mask.shape if shape is None else shape
     y, x = ((np.arange(cells) + 0.5) * side / cells - 0.5 for cells, side in zip(grid, (height, width), strict=True))
-    centres = np.stack([*(axis.ravel() for axis in np.meshgrid(x, y)), np.ones(len(x) * len(y))])
+    centers = np.stack([*(axis.ravel() for axis in np.meshgrid(x, y)), np.ones(len(x) * len(y))])
     if matrix is not None:
-        centres = np.linalg.inv(matrix) @ centres
-    columns, rows = np.floor(centres[:2] + 0.5).astype(int)  # the pixel that the point lies in
-    on_film = (columns >= 0) & (columns < mask.shape[1]) & (rows >= 0) & (rows < mask.shape[0])
-    return float(mask[rows[on_film], columns[on_film]].any())
+        centers = np.linalg.inv(matrix) @ centers
+    columns, rows = np.floor(centers[:2] + 0.5).astype(int)  # the pixel that the point lies in
+    on_image = (columns >= 0) & (columns < mask.shape[1]) & (rows >= 0) & (rows < mask.shape[0])
+    return float(mask[rows[on_image], columns[on_image]].any())
 
 
 def grid_ceiling(
@@ -77,8 +77,8 @@ def grid_ceiling(
 ) -> float:
     """The largest hit rate that maps of these grids can reach with one peak a cell, see :func:`contains_cell`.
 
-    The share of the non-empty masks that contain a cell's centre; NaN where all are empty. A thin finding lies
-    between the centres of a coarse grid: a model may see it, and its map still cannot peak in it.
+    The share of the non-empty masks that contain a cell's center; NaN where all are empty. A thin finding lies
+    between the centers of a coarse grid: a model may see it, and its map still cannot peak in it.
 
     Args:
         masks: (H, W) bool each, of any size.
@@ -92,12 +92,12 @@ def grid_ceiling(
     return sum(defined) / len(defined) if defined else math.nan
 
 
-def normalise_hit(rate: float, chance: float, ceiling: float) -> float:
+def normalize_hit(rate: float, chance: float, ceiling: float) -> float:
     """A hit rate between chance, which becomes 0, and the grid ceiling, 1; below chance it is negative.
 
     NaN where one of them is undefined, or the ceiling is not above chance.
 
-    >>> normalise_hit(0.5, 0.25, 0.75)
+    >>> normalize_hit(0.5, 0.25, 0.75)
     0.5
     """
     return (rate - chance) / (ceiling - chance) if ceiling > chance else math.nan

@@ -1,6 +1,6 @@
 """Areas of masks and of what they share, view by view: all that the overlap scores of an observation need.
 
-A set of maps is read once, one film in memory at a time; thresholds and cut-offs are then chosen from these counts.
+A set of maps is read once, one image in memory at a time; thresholds and cut-offs are then chosen from these counts.
 """
 
 import math
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.metrics.localization.map_files import LocalMap, MapFile
 from chexpert.metrics.localization.map_scores import contains_cell, hit
 from chexpert.metrics.localization.overlap import Threshold, ious, segment, upsample
 from chexpert.metrics.localization.segmentations import Segmentations
-from chexpert.observations import LOCALISED
+from chexpert.observations import LOCALIZED
 
 COPY = "give the masks of this copy: those of v1.0 do not fit v1.0-small"
 
@@ -35,7 +35,7 @@ class Counted(NamedTuple):
     reachable: float = math.nan
 
 
-class Tally:
+class MaskCounts:
     """One observation over N views: those of the ground truth, and those that only the prediction knows.
 
     ``given`` are the views that have a prediction, ``listed`` those of the ground truth.
@@ -73,19 +73,19 @@ class Tally:
         return ious(*areas, true_positives_only=true_positives_only)
 
 
-def tally_segmentations(truth: Segmentations, predicted: Segmentations) -> dict[str, Tally]:
-    """The tally of each localised observation that occurs in one of the files.
+def count_segmentations(truth: Segmentations, predicted: Segmentations) -> dict[str, MaskCounts]:
+    """Count the masks of each localized observation that occurs in one of the files.
 
     Raises:
-        ProblemError: a view's masks differ in size, or the files have no view in common.
+        UserError: a view's masks differ in size, or the files have no view in common.
     """
     _check_views(truth, predicted, predicted.where)
     for view in predicted:
         if predicted.size(view):
             _check_size(truth, view, predicted.size(view), predicted.where, COPY)
     return {
-        name: Tally(truth, name, {view: _count_shared(truth, predicted, view, name) for view in predicted}, [None])
-        for name in _localised(truth.observations() | predicted.observations())
+        name: MaskCounts(truth, name, {view: _count_shared(truth, predicted, view, name) for view in predicted}, [None])
+        for name in _localized(truth.observations() | predicted.observations())
     }
 
 
@@ -94,13 +94,13 @@ def _count_shared(truth: Segmentations, predicted: Segmentations, view: str, obs
     return Counted([predicted.area(view, observation)], [shared])
 
 
-def tally_maps(
+def count_maps(
     truth: Segmentations,
     files: Sequence[MapFile],
     thresholds: Callable[[str], Sequence[Threshold]],
     watch: Watch = iter,
-) -> dict[str, Tally]:
-    """The tally of each localised observation that has a mask or a map; without maps it has the threshold None.
+) -> dict[str, MaskCounts]:
+    """Count the masks of each localized observation that has a mask or a map; without maps its threshold is None.
 
     Args:
         truth: the masks.
@@ -109,23 +109,23 @@ def tally_maps(
         watch: shows the progress.
 
     Raises:
-        ProblemError: a map is damaged or made for a film of another size, or no map's view has masks.
+        UserError: a map is damaged or made for an image of another size, or no map's view has masks.
     """
     _check_views(truth, {file.view for file in files}, str(files[0].path.parent))
-    names = _localised(truth.observations() | {file.observation for file in files})
+    names = _localized(truth.observations() | {file.observation for file in files})
     counted: dict[str, dict[str, Counted]] = {name: {} for name in names}
     for file in watch(files):
         local = read_fitting(truth, file)
         mask = truth.mask(file.view, file.observation)
         counted[file.observation][file.view] = count_map(local, mask, thresholds(file.observation))
-    return {name: Tally(truth, name, maps, thresholds(name) if maps else [None]) for name, maps in counted.items()}
+    return {name: MaskCounts(truth, name, maps, thresholds(name) if maps else [None]) for name, maps in counted.items()}
 
 
 def read_fitting(truth: Segmentations, file: MapFile) -> LocalMap:
-    """The map in a file, if it was made for a film of the size that the view's masks have.
+    """The map in a file, if it was made for an image of the size that the view's masks have.
 
     Raises:
-        ProblemError: it was not, or it is damaged.
+        UserError: it was not, or it is damaged.
     """
     local = file.read()
     _check_size(
@@ -135,7 +135,7 @@ def read_fitting(truth: Segmentations, file: MapFile) -> LocalMap:
 
 
 def count_map(local: LocalMap, mask: np.ndarray | None, thresholds: Sequence[Threshold]) -> Counted:
-    """Brings a map to the size of the film and counts its segmentations there; ``mask`` is None where it is empty."""
+    """Brings a map to the size of the image and counts its segmentations there; ``mask`` is None where it is empty."""
     large = upsample(local.map, local.height, local.width)
     predicted, shared = [], []
     for segmentation in segment(large, thresholds):
@@ -147,18 +147,18 @@ def count_map(local: LocalMap, mask: np.ndarray | None, thresholds: Sequence[Thr
     return Counted(predicted, shared, local.probability, hit(large, mask), reachable)
 
 
-def _localised(found: Collection[str]) -> list[str]:
-    return [name for name in LOCALISED if name in found]
+def _localized(found: Collection[str]) -> list[str]:
+    return [name for name in LOCALIZED if name in found]
 
 
 def _check_views(truth: Segmentations, views: Iterable[str], where: str) -> None:
     if not any(view in truth for view in views):
-        mend = f"name views as the ground truth does: {next(iter(truth), 'it lists none')}"
-        raise ProblemError(f"none of the views is in {truth.where}", where=where, mend=mend)
+        hint = f"name views as the ground truth does: {next(iter(truth), 'it lists none')}"
+        raise UserError(f"none of the views is in {truth.where}", where=where, hint=hint)
 
 
-def _check_size(truth: Segmentations, view: str, size: tuple[int, int] | None, where: str, mend: str) -> None:
+def _check_size(truth: Segmentations, view: str, size: tuple[int, int] | None, where: str, hint: str) -> None:
     known = truth.size(view)
     if known and size and known != size:
         sizes = f"{size[0]} x {size[1]} pixels here, {known[0]} x {known[1]} in {truth.where}"
-        raise ProblemError(f"masks of another size than the image: {view} has {sizes}", where=where, mend=mend)
+        raise UserError(f"masks of another size than the image: {view} has {sizes}", where=where, hint=hint)

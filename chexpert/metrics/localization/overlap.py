@@ -45,7 +45,7 @@ def ious(
 
 def upsample(map: np.ndarray, height: int, width: int) -> np.ndarray:
     """A map (h, w) to (height, width) float32, bilinear with align_corners=False."""
-    import torch  # takes seconds: not for those who only want a figure
+    import torch  # takes seconds: not for those who only want a metric
     from torch.nn.functional import interpolate
 
     stacked = torch.from_numpy(np.ascontiguousarray(map, "float32"))[None, None]
@@ -67,7 +67,7 @@ def segment_above(map: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def segment(map: np.ndarray, thresholds: Iterable[Threshold]) -> Iterator[np.ndarray]:
-    """The segmentation of a map at each threshold in turn; stretching, the dear part on a large film, is done once."""
+    """The segmentation of a map at each threshold in turn; stretching, the dear part on a large image, is done once."""
     stretched = _stretch(map)
     for threshold in thresholds:
         yield _otsu(stretched) if threshold == "otsu" else stretched > threshold

@@ -58,7 +58,7 @@ def read_pickled(path: Path) -> PickledMap:
 def _check_sizes(path: Path) -> None:
     """Refuses a file that is too large, or that gives an object a number beyond the count of its objects.
 
-    pickle makes room for all numbers up to the greatest: 7 bytes can ask for gigabytes.
+    pickle allocates memory for all numbers up to the greatest: 7 bytes can ask for gigabytes.
     """
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ValueError(f"{size:,} bytes, more than {MAX_BYTES:,}")

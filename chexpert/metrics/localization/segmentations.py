@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.metrics.localization.run_lengths import RunLengths, check
-from chexpert.observations import CHEXLOCALIZE, LOCALISED, OBSERVATIONS
+from chexpert.observations import CHEXLOCALIZE, LOCALIZED, OBSERVATIONS
 
 SPELLED = {theirs: ours for ours, theirs in CHEXLOCALIZE.items()}
 """CheXpert's spelling of what CheXlocalize calls otherwise."""
 
-MEND = "a JSON by CheXlocalize, or gt_segmentations_*.json of a phantom"
+HINT = "a JSON by CheXlocalize, or gt_segmentations_*.json of a phantom"
 
 
 class Segmentations:
@@ -30,13 +30,13 @@ class Segmentations:
         where: the file, for messages.
 
     Raises:
-        ProblemError: not of this form; a mask does not fit its size; the masks of a view differ in size.
+        UserError: not of this form; a mask does not fit its size; the masks of a view differ in size.
     """
 
     def __init__(self, listed: Mapping[str, Mapping[str, Any]], where: str) -> None:
         self.where = where
         if not isinstance(listed, dict) or not all(isinstance(masks, dict) for masks in listed.values()):
-            raise ProblemError("no masks by view and observation", where=where, mend=MEND)
+            raise UserError("no masks by view and observation", where=where, hint=HINT)
         self.listed = {view: self._check(view, masks) for view, masks in listed.items()}
 
     @classmethod
@@ -44,25 +44,25 @@ class Segmentations:
         """Reads a file.
 
         Raises:
-            ProblemError: no such file, or not of this format.
+            UserError: no such file, or not of this format.
         """
         try:
             return cls(json.loads(Path(path).read_text(encoding="utf-8")), str(path))
         except (OSError, ValueError) as error:
-            raise ProblemError(f"no masks: {error}", where=str(path), mend=MEND) from error
+            raise UserError(f"no masks: {error}", where=str(path), hint=HINT) from error
 
     def _check(self, view: str, masks: Mapping[str, Any]) -> dict[str, RunLengths]:
         checked: dict[str, RunLengths] = {}
         for name, item in masks.items():
             observation, where = SPELLED.get(name, name), f"{self.where}, {view}, {name}"
             if observation in checked:
-                raise ProblemError("listed under both its names", where=where, mend="leave one of them out")
+                raise UserError("listed under both its names", where=where, hint="leave one of them out")
             try:
                 checked[observation] = check(item)
             except ValueError as error:
-                raise ProblemError(str(error), where=where, mend=MEND) from error
+                raise UserError(str(error), where=where, hint=HINT) from error
             if checked[observation]["size"] != next(iter(checked.values()))["size"]:
-                raise ProblemError("masks of two sizes", where=where, mend="outline one film")
+                raise UserError("masks of two sizes", where=where, hint="outline one image")
         return checked
 
     def __contains__(self, view: object) -> bool:
@@ -82,33 +82,33 @@ class Segmentations:
         """A note on each name that is no observation of CheXpert, with the one that may be meant.
 
         Raises:
-            ProblemError: none of CheXlocalize's ten observations is named.
+            UserError: none of CheXlocalize's ten observations is named.
         """
         found = self.observations()
-        if not found & {*LOCALISED}:
+        if not found & {*LOCALIZED}:
             named = f"its names: {', '.join(sorted(found)) or 'none'}"
-            mend = f"name observations as CheXpert does: {', '.join(LOCALISED)}"
-            raise ProblemError(f"none of the ten localised observations; {named}", where=self.where, mend=mend)
+            hint = f"name observations as CheXpert does: {', '.join(LOCALIZED)}"
+            raise UserError(f"none of the ten localized observations; {named}", where=self.where, hint=hint)
         return [self._note(name) for name in sorted(found - {*OBSERVATIONS})]
 
     def _note(self, name: str) -> str:
         count = sum(name in masks for masks in self.listed.values())
-        close = difflib.get_close_matches(name, [*LOCALISED, *SPELLED], n=1)
+        close = difflib.get_close_matches(name, [*LOCALIZED, *SPELLED], n=1)
         meant = f"; {close[0]}?" if close else ""
         ignored = f"{count} mask{'s' * (count > 1)} ignored in {self.where}"
         return f"{ignored}: {name!r} is not an observation of CheXpert{meant}"
 
     def size(self, view: str) -> tuple[int, int] | None:
-        """(height, width) of a view's film; None where it lists no mask."""
+        """(height, width) of a view's image; None where it lists no mask."""
         first = next(iter(self.listed.get(view, {}).values()), None)
         return (first["size"][0], first["size"][1]) if first else None
 
     def masks(self, view: str) -> dict[str, np.ndarray]:
-        """(H, W) bool in film coordinates, by observation; what is not listed is not there."""
+        """(H, W) bool in image coordinates, by observation; what is not listed is not there."""
         return {name: rle.decode(item).astype(bool) for name, item in self.listed.get(view, {}).items()}
 
     def mask(self, view: str, observation: str) -> np.ndarray | None:
-        """(H, W) bool in film coordinates; None where it is empty or not listed."""
+        """(H, W) bool in image coordinates; None where it is empty or not listed."""
         item = self.listed.get(view, {}).get(observation)
         return np.ascontiguousarray(rle.decode(item)).view(bool) if item and rle.area(item) else None
 

@@ -1,4 +1,4 @@
-"""Thresholds and probability cut-offs, one an observation: chosen on a set of films, or read from a table."""
+"""Thresholds and probability cut-offs, one an observation: chosen on a set of images, or read from a table."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from chexpert.errors import ProblemError
-from chexpert.metrics.localization.mask_counts import Tally
+from chexpert.errors import UserError
+from chexpert.metrics.localization.mask_counts import MaskCounts
 from chexpert.metrics.localization.overlap import Threshold
 from chexpert.metrics.localization.segmentations import SPELLED
 from chexpert.tables.csv_text import read_records
@@ -20,7 +20,7 @@ CUTOFFS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Of the probability, below which the predicted mask is empty; likewise."""
 
 Setting = float | Literal["otsu", "tuned"] | Mapping[str, float]
-"""One figure for all observations, a way to find it, or one for each observation."""
+"""One value for all observations, a way to find it, or one value for each observation."""
 
 Candidate = TypeVar("Candidate", float, Threshold)
 
@@ -45,14 +45,14 @@ def list_thresholds(setting: Setting) -> Callable[[str], Sequence[Threshold]]:
     return lambda _: [setting]
 
 
-def choose(tally: Tally | None, name: str, threshold: Setting, cutoff: Setting) -> Choice:
+def choose(mask_counts: MaskCounts | None, name: str, threshold: Setting, cutoff: Setting) -> Choice:
     """The threshold that is best on true positives, then with it the cut-off that is best over all images.
 
-    The first among equals, and the first of all where nothing can be judged. A cut-off is tuned by the very figure that
+    The first among equals, and the first of all where none can be evaluated. A cut-off is tuned by the very value that
     is reported, so a view of the ground truth without a map counts as a miss.
 
     Args:
-        tally: of the observation on the set to tune on; None if it does not occur there.
+        mask_counts: of the observation on the set to tune on; None if it does not occur there.
         name: of the observation.
         threshold: ``tuned``, or given.
         cutoff: likewise.
@@ -61,12 +61,12 @@ def choose(tally: Tally | None, name: str, threshold: Setting, cutoff: Setting) 
     cutoffs = CUTOFFS if cutoff == "tuned" else [_find(cutoff, name) if isinstance(cutoff, Mapping) else float(cutoff)]
     if "tuned" not in (threshold, cutoff):
         return Choice(thresholds[0], cutoffs[0])
-    if tally is None or not tally.given.any():
+    if mask_counts is None or not mask_counts.given.any():
         return Choice(thresholds[0], cutoffs[0], 0)
-    best = _best(thresholds, lambda each: tally.ious(each, 0, true_positives_only=True))
-    best_cutoff = _best(cutoffs, lambda each: tally.ious(best, each, true_positives_only=False))
-    judged = tally.ious(best, best_cutoff, true_positives_only=cutoff != "tuned")
-    return Choice(best, best_cutoff, int((np.isfinite(judged) & tally.given).sum()))
+    best = _best(thresholds, lambda each: mask_counts.ious(each, 0, true_positives_only=True))
+    best_cutoff = _best(cutoffs, lambda each: mask_counts.ious(best, each, true_positives_only=False))
+    labeled = mask_counts.ious(best, best_cutoff, true_positives_only=cutoff != "tuned")
+    return Choice(best, best_cutoff, int((np.isfinite(labeled) & mask_counts.given).sum()))
 
 
 def _best(candidates: Sequence[Candidate], ious: Callable[[Candidate], np.ndarray]) -> Candidate:
@@ -81,41 +81,41 @@ def mean_iou(ious: np.ndarray) -> float:
 
 
 def read_threshold(text: str) -> Setting:
-    """``otsu``, ``tuned``, a figure, or the table of the file with this name.
+    """Return ``otsu``, ``tuned``, a value, or the table of the file with this name.
 
     Raises:
-        ProblemError: it is none of them.
+        UserError: it is none of them.
     """
     return text if text in ("otsu", "tuned") else _read_setting(text, read_thresholds, "otsu, tuned")  # type: ignore[return-value]
 
 
 def read_cutoff(text: str) -> Setting:
-    """``tuned``, a figure, or the table of the file with this name.
+    """Return ``tuned``, a value, or the table of the file with this name.
 
     Raises:
-        ProblemError: it is none of them.
+        UserError: it is none of them.
     """
     return "tuned" if text == "tuned" else _read_setting(text, read_cutoffs, "tuned")
 
 
 def _read_setting(text: str, read: Callable[[str], dict[str, float]], words: str) -> Setting:
     try:
-        figure = float(text)
+        value = float(text)
     except ValueError:
         if not Path(text).exists():
-            what = f"{text} is not {words}, a figure in [0, 1], or a file: no such file"
-            raise ProblemError(what, mend="correct its spelling") from None
+            message = f"{text} is not {words}, a number in [0, 1], or a file: no such file"
+            raise UserError(message, hint="correct its spelling") from None
         return read(text)
-    if not 0 <= figure <= 1:
-        raise ProblemError(f"{text} is not possible", mend="a threshold or cut-off in [0, 1]")
-    return figure
+    if not 0 <= value <= 1:
+        raise UserError(f"{text} is not possible", hint="a threshold or cut-off in [0, 1]")
+    return value
 
 
 def read_thresholds(path: str | Path) -> dict[str, float]:
     """CheXlocalize's tuning_results.csv, columns threshold and task, by observation.
 
     Raises:
-        ProblemError: no such file, or not of this form.
+        UserError: no such file, or not of this form.
     """
     return {name: threshold for name, threshold, _ in _read(path, "threshold")}
 
@@ -124,7 +124,7 @@ def read_cutoffs(path: str | Path) -> dict[str, float]:
     """CheXlocalize's probability_tuning_results.csv, columns prob_threshold, mIoU and task: the best of each task.
 
     Raises:
-        ProblemError: no such file, or not of this form.
+        UserError: no such file, or not of this form.
     """
     best: dict[str, tuple[float, float]] = {}
     for name, cutoff, miou in _read(path, "prob_threshold", "mIoU"):
@@ -134,7 +134,7 @@ def read_cutoffs(path: str | Path) -> dict[str, float]:
 
 
 def _read(path: str | Path, value: str, score: str = "") -> list[tuple[str, float, float]]:
-    mend = f"a table with the columns {', '.join(filter(None, [value, score, 'task']))}"
+    hint = f"a table with the columns {', '.join(filter(None, [value, score, 'task']))}"
     records = read_records(Path(path))
     try:
         named = [dict(zip(records.header, row, strict=True)) for row in records.rows]
@@ -142,22 +142,22 @@ def _read(path: str | Path, value: str, score: str = "") -> list[tuple[str, floa
         if not rows:
             raise ValueError("no rows")
     except ValueError as error:
-        raise ProblemError(f"cannot be read as a table: {error}", where=str(path), mend=mend) from error
-    records.notes.tell()
+        raise UserError(f"cannot be read as a table: {error}", where=str(path), hint=hint) from error
+    records.notes.print()
     return rows
 
 
-def _read_row(row: Mapping[str, str], number: int, value: str, score: str) -> tuple[str, float, float]:
+def _read_row(row: Mapping[str, str], line: int, value: str, score: str) -> tuple[str, float, float]:
     try:
-        task, figure = row["task"].strip(), float(row[value])
-        if not 0 <= figure <= 1:
-            raise ValueError(f"{value} {figure} is not in [0, 1]")
-        return SPELLED.get(task, task), figure, float(row[score]) if score else 0.0
+        task, number = row["task"].strip(), float(row[value])
+        if not 0 <= number <= 1:
+            raise ValueError(f"{value} {number} is not in [0, 1]")
+        return SPELLED.get(task, task), number, float(row[score]) if score else 0.0
     except (KeyError, ValueError) as error:
-        raise ValueError(f"row {number}: {error}") from error
+        raise ValueError(f"row {line}: {error}") from error
 
 
 def _find(setting: Mapping[str, float], name: str) -> float:
     if name not in setting:
-        raise ProblemError(f"the table of thresholds or cut-offs has no {name}", mend="add a row for it")
+        raise UserError(f"the table of thresholds or cut-offs has no {name}", hint="add a row for it")
     return setting[name]

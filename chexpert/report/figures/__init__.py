@@ -1,1 +1,1 @@
-"""Figures of reports, drawn by matplotlib."""
+"""Plots of reports, by matplotlib."""

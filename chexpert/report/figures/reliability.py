@@ -1,4 +1,4 @@
-"""Reliability: how often a finding was there, by the probability that was told of it, before and after calibration."""
+"""Reliability: how often a finding was there, by its predicted probability, before and after calibration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from chexpert.evaluation import Calibration, Judged, judge_calibrated
+from chexpert.evaluation import Calibration, LabeledScores, evaluate_calibrated
 from chexpert.metrics.calibration import find_bins
 from chexpert.report.figures.roc import SIZE, frame
-from chexpert.report.figures.svg import FAINT, INK, draw
+from chexpert.report.figures.svg import FAINT, INK, plot_svg
 
 BEFORE, AFTER = "#D55E00", "#0072B2"
 LARGEST = 60  # square points of the dot that stands for all rows
@@ -35,31 +35,31 @@ class Reliability:
     after: Mapping[str, Any] | None
 
 
-def judge_reliability(
-    judged: Judged, content: Mapping[str, Any], calibration: Calibration | None, where: str, key: str
+def plot_reliability(
+    labeled: LabeledScores, content: Mapping[str, Any], calibration: Calibration | None, where: str, key: str
 ) -> list[Reliability]:
-    """Diagrams and figures of scores in [0, 1].
+    """Plot the diagrams of scores in [0, 1], with their calibration metrics.
 
     Args:
-        judged: scores and labels.
+        labeled: scores and labels.
         content: their evaluation.
         calibration: fitted on other rows; None where there is none.
-        where: the yardstick.
+        where: the evaluation setting.
         key: of the SVG's ids.
     """
-    calibrated = find_calibrated(judged, content, calibration) if calibration else {}
+    calibrated = find_calibrated(labeled, content, calibration) if calibration else {}
     found = []
-    for c, name in enumerate(judged.observations):
-        scores, labels, _ = judged.column(name)
+    for c, name in enumerate(labeled.observations):
+        scores, labels, _ = labeled.column(name)
         if not len(scores):
             continue
-        told = tell_before_and_after(scores, name, judged.level, calibration)
-        diagram = draw_diagram(told, labels, f"{name}, {where}", f"{key}-{c}")
+        own = describe_before_and_after(scores, name, labeled.level, calibration)
+        diagram = plot_diagram(own, labels, f"{name}, {where}", f"{key}-{c}")
         found.append(Reliability(name, diagram, content["calibration"][name], calibrated.get(name)))
     return found
 
 
-def tell_before_and_after(
+def describe_before_and_after(
     scores: np.ndarray, name: str, level: str, calibration: Calibration | None
 ) -> dict[str, np.ndarray]:
     """The scores of one observation, and calibrated where that was fitted."""
@@ -68,29 +68,29 @@ def tell_before_and_after(
     return {"before": scores, "after": calibration.apply(scores[:, None], [name], level)[:, 0]}
 
 
-def find_calibrated(judged: Judged, content: Mapping[str, Any], calibration: Calibration) -> Mapping[str, Any]:
-    """Brier score and ECE by observation after calibration: as the run judged them, or judged now."""
-    if told := content.get("calibrated"):
-        return told["figures"]
-    now = judge_calibrated(judged, calibration, content["bootstrap"]["seed"])
+def find_calibrated(labeled: LabeledScores, content: Mapping[str, Any], calibration: Calibration) -> Mapping[str, Any]:
+    """Brier score and ECE by observation after calibration: as the run evaluated them, or evaluated now."""
+    if calibrated := content.get("calibrated"):
+        return calibrated["figures"]
+    now = evaluate_calibrated(labeled, calibration, content["bootstrap"]["seed"])
     return now["figures"] if now else {}
 
 
-def draw_diagram(told: Mapping[str, np.ndarray], labels: np.ndarray, title: str, key: str) -> Markup:
+def plot_diagram(scores: Mapping[str, np.ndarray], labels: np.ndarray, title: str, key: str) -> Markup:
     """Share of positives over mean probability, a dot a bin, as large as its rows are many."""
-    return draw(key, f"Reliability diagram: {title}", SIZE, lambda axes: paint_diagram(axes, told, labels))
+    return plot_svg(key, f"Reliability diagram: {title}", SIZE, lambda axes: paint_diagram(axes, scores, labels))
 
 
-def paint_diagram(axes: Axes, told: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
-    """What :func:`draw_diagram` draws, on any axes."""
+def paint_diagram(axes: Axes, scores: Mapping[str, np.ndarray], labels: np.ndarray) -> None:
+    """Plot the diagram of :func:`plot_diagram` on given axes."""
     axes.plot([0, 1], [0, 1], color=INK, alpha=FAINT, linewidth=1)
-    for when, colour, marker in (("before", BEFORE, "D"), ("after", AFTER, "o")):
-        if when in told:
-            across, up, rows = bin_up(told[when], labels)
+    for when, color, marker in (("before", BEFORE, "D"), ("after", AFTER, "o")):
+        if when in scores:
+            across, up, rows = bin_up(scores[when], labels)
             many = rows >= LEAST
-            axes.plot(across[many], up[many], color=colour, linewidth=1, alpha=0.7)
-            axes.scatter(across, up, 6 + LARGEST * rows / len(labels), color=colour, marker=marker, linewidths=0)
-    frame(axes, "probability told", "share of positives")
+            axes.plot(across[many], up[many], color=color, linewidth=1, alpha=0.7)
+            axes.scatter(across, up, 6 + LARGEST * rows / len(labels), color=color, marker=marker, linewidths=0)
+    frame(axes, "predicted probability", "share of positives")
 
 
 def bin_up(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

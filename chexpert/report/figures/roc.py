@@ -8,9 +8,9 @@ import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from chexpert.evaluation import Judged
+from chexpert.evaluation import LabeledScores
 from chexpert.report.figures.style import PLAIN
-from chexpert.report.figures.svg import FAINT, INK, draw
+from chexpert.report.figures.svg import FAINT, INK, plot_svg
 
 SIZE = (2.15, 2.05)  # inches: two of them beside each other on a phone
 RULE = "youden"
@@ -26,26 +26,26 @@ class Curves:
     pr: Markup
 
 
-def draw_curves(judged: Judged, content: Mapping[str, Any], where: str, key: str) -> list[Curves]:
+def plot_curves(labeled: LabeledScores, content: Mapping[str, Any], where: str, key: str) -> list[Curves]:
     """The curves of each observation that has both classes.
 
     Args:
-        judged: scores and labels.
+        labeled: scores and labels.
         content: their evaluation, for the thresholds that were chosen elsewhere; may be empty.
-        where: the yardstick, for those who do not see the curves.
+        where: the evaluation setting, for those who do not see the curves.
         key: of the SVG's ids.
     """
     points = content.get("operating_points") or {}
     found = []
-    for c, name in enumerate(judged.observations):
-        scores, labels, _ = judged.column(name)
+    for c, name in enumerate(labeled.observations):
+        scores, labels, _ = labeled.column(name)
         if 0 < labels.sum() < len(labels):
-            roc = draw_roc(scores, labels, points.get(name, {}).get(RULE), f"{name}, {where}", f"{key}-roc-{c}")
-            found.append(Curves(name, roc, draw_pr(scores, labels, f"{name}, {where}", f"{key}-pr-{c}")))
+            roc = plot_roc(scores, labels, points.get(name, {}).get(RULE), f"{name}, {where}", f"{key}-roc-{c}")
+            found.append(Curves(name, roc, plot_pr(scores, labels, f"{name}, {where}", f"{key}-pr-{c}")))
     return found
 
 
-def draw_roc(scores: np.ndarray, labels: np.ndarray, point: Mapping[str, Any] | None, title: str, key: str) -> Markup:
+def plot_roc(scores: np.ndarray, labels: np.ndarray, point: Mapping[str, Any] | None, title: str, key: str) -> Markup:
     """Sensitivity over 1 - specificity; a cross where the chosen threshold lands on these rows."""
     from sklearn.metrics import roc_curve  # takes a second
 
@@ -59,10 +59,10 @@ def draw_roc(scores: np.ndarray, labels: np.ndarray, point: Mapping[str, Any] | 
             axes.plot(*place, "P", color=MARK, markersize=7, markeredgewidth=0, zorder=3)
         frame(axes, "1 - specificity", "sensitivity")
 
-    return draw(key, f"ROC curve: {title}", SIZE, paint)
+    return plot_svg(key, f"ROC curve: {title}", SIZE, paint)
 
 
-def draw_pr(scores: np.ndarray, labels: np.ndarray, title: str, key: str) -> Markup:
+def plot_pr(scores: np.ndarray, labels: np.ndarray, title: str, key: str) -> Markup:
     """Precision over recall, in steps; the line is what chance reaches, the prevalence."""
     from sklearn.metrics import precision_recall_curve
 
@@ -74,7 +74,7 @@ def draw_pr(scores: np.ndarray, labels: np.ndarray, title: str, key: str) -> Mar
         axes.plot(recall[found], precision[found], color=PLAIN, drawstyle="steps-post")
         frame(axes, "recall", "precision")
 
-    return draw(key, f"Precision-recall curve: {title}", SIZE, paint)
+    return plot_svg(key, f"Precision-recall curve: {title}", SIZE, paint)
 
 
 def frame(axes: Axes, across: str, up: str) -> None:

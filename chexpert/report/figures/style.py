@@ -1,10 +1,10 @@
-"""How pictures of data look: Okabe and Ito's colours, told apart without colour vision too, and few lines."""
+"""The style of plots: Okabe and Ito's colors, which differ without color vision too, and few lines."""
 
 from matplotlib.axes import Axes
 
 from chexpert.observations import STATES
 
-COLOURS = dict(zip(STATES, ("#D55E00", "#F0C442", "#0072B2", "#DDDDDD"), strict=True))
+COLORS = dict(zip(STATES, ("#D55E00", "#F0C442", "#0072B2", "#DDDDDD"), strict=True))
 SPLITS = {"train": "#0072B2", "valid": "#D55E00", "test": "#009E73"}
 SEXES = {"Female": "#CC79A7", "Male": "#0072B2"}
 PLAIN, OTHER = "#0072B2", "#999999"

@@ -1,4 +1,4 @@
-"""Figures of matplotlib as SVG that stands in a page: in its colours and fonts, and nothing that its policy refuses."""
+"""Plots of matplotlib as inline SVG: with the colors and fonts of the page, and nothing that its policy refuses."""
 
 import io
 import re
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, found by a search, read by a screen reader
-    "svg.hashsalt": "chexpert",  # the same figure has the same ids
+    "svg.hashsalt": "chexpert",  # the same plot has the same ids
     "text.parse_math": False,  # a $ in a name is a $
     "font.size": 9,
     "axes.titlesize": 9,
@@ -28,7 +28,7 @@ SETTINGS: dict[Any, Any] = {
     "legend.frameon": False,
 }
 INK = "#000000"
-"""Becomes the colour of the page's text, in light and dark."""
+"""Becomes the color of the page's text, in light and dark."""
 FAINT = 0.18
 """Opacity of ink in lines that only guide the eye."""
 DATE = {"Date": None, "Creator": None, "Format": None, "Type": None}
@@ -40,25 +40,25 @@ CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 """Characters that XML does not take."""
 
 
-def draw(key: str, title: str, size: tuple[float, float], paint: Callable[[Axes], object]) -> Markup:
-    """A figure of one panel as inline SVG.
+def plot_svg(key: str, title: str, size: tuple[float, float], paint: Callable[[Axes], object]) -> Markup:
+    """Plot one panel as inline SVG.
 
     Args:
-        key: what its ids begin with; each figure of a page has another.
-        title: what it shows, for those who do not see it.
+        key: prefix of its ids; each plot of a page has another.
+        title: its content, for those who do not see it.
         size: inches.
-        paint: draws it; what it draws in ``INK`` takes the colour of the page's text.
+        paint: plots on the axes; parts in ``INK`` take the color of the page's text.
     """
     with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=size, layout="constrained")
-        paint(figure.subplots())
+        canvas = Figure(figsize=size, layout="constrained")
+        paint(canvas.subplots())
         file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True, metadata=DATE)
+        canvas.savefig(file, format="svg", transparent=True, metadata=DATE)
     return to_inline(file.getvalue(), key, title)
 
 
 def show_text(text: str) -> str:
-    """A text that matplotlib can draw and SVG can hold.
+    """Return a text that matplotlib and SVG can show.
 
     >>> show_text("a\\x00b\\udcff")
     'a\ufffdb\ufffd'

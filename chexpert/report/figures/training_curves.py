@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from chexpert.report.figures.style import OTHER, SERIES
-from chexpert.report.figures.svg import FAINT, INK, draw, show_text
+from chexpert.report.figures.svg import FAINT, INK, plot_svg, show_text
 from chexpert.runs import files as run_files
 
 SIZE = (4.4, 3.0)  # inches
 MOST = 400  # points of a line
-FEW = 5  # lines that colours can tell apart
+FEW = 5  # lines that colors can distinguish
 BOUNDS = {"scalars": 0, "images": 1, "tensors": 1, "histograms": 1, "compressedHistograms": 1}
 """Of what is read, by kind; 0 is all."""
 PREFIX = "val/auroc/"
@@ -35,12 +35,12 @@ class TrainingCurve:
     chart: Markup
 
 
-def draw_training(run: Path, best_epoch: int | None, split: str) -> list[TrainingCurve]:
+def plot_training(run: Path, best_epoch: int | None, split: str) -> list[TrainingCurve]:
     """Loss, AUROC and learning rate by epoch; none where nothing was trained or no event file is left.
 
     Args:
         run: the run folder.
-        best_epoch: from 0, whose weights are judged.
+        best_epoch: from 0, whose weights are evaluated.
         split: on which the epoch was chosen.
     """
     lines = read_lines(run / run_files.TENSORBOARD)
@@ -54,7 +54,7 @@ def draw_training(run: Path, best_epoch: int | None, split: str) -> list[Trainin
         ("Learning rate", "learning rate", rates),
     ]
     return [
-        TrainingCurve(title, draw_lines(own, up, f"{title} by epoch", best, f"train-{number}"))
+        TrainingCurve(title, plot_lines(own, up, f"{title} by epoch", best, f"train-{number}"))
         for number, (title, up, own) in enumerate(charts)
         if own
     ]
@@ -66,7 +66,7 @@ def read_lines(folder: Path) -> dict[str, Line]:
         return {}
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # takes half a second
 
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells what it opens, and of a run that went on
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it logs each file that it opens, and each resumed run
     events = EventAccumulator(str(folder), size_guidance=BOUNDS)
     events.Reload()
     wanted = [tag for tag in events.Tags()["scalars"] if tag.startswith(("train/", "val/", "lr-"))]
@@ -76,26 +76,26 @@ def read_lines(folder: Path) -> dict[str, Line]:
     return {tag: _line(points, per_epoch) for tag, points in found.items()}
 
 
-def draw_lines(lines: Mapping[str, Line], up: str, title: str, best: int | None, key: str) -> Markup:
-    """Lines over epochs; a few have a legend, of more only the bundle is seen. The judged epoch is marked."""
+def plot_lines(lines: Mapping[str, Line], up: str, title: str, best: int | None, key: str) -> Markup:
+    """Lines over epochs; a few have a legend, of more only the bundle is seen. The evaluated epoch is marked."""
 
     def paint(axes: Axes) -> None:
-        colours = SERIES if len(lines) <= FEW else (OTHER,)
-        looks = zip(cycle(colours), cycle(("-", "--", ":")), strict=False)
-        for (name, (epochs, values)), (colour, style) in zip(lines.items(), looks, strict=False):
+        colors = SERIES if len(lines) <= FEW else (OTHER,)
+        looks = zip(cycle(colors), cycle(("-", "--", ":")), strict=False)
+        for (name, (epochs, values)), (color, style) in zip(lines.items(), looks, strict=False):
             marker = "o" if len(epochs) <= 12 else None
             axes.plot(
                 epochs,
                 values,
                 style,
-                color=colour,
+                color=color,
                 marker=marker,
                 markersize=4,
                 markeredgewidth=0,
                 label=show_text(name),
             )
         if best is not None:
-            axes.axvline(best, color=INK, alpha=2 * FAINT, linewidth=1, linestyle=(0, (4, 3)), label="judged")
+            axes.axvline(best, color=INK, alpha=2 * FAINT, linewidth=1, linestyle=(0, (4, 3)), label="evaluated")
         axes.set(xlabel="epochs", ylabel=up)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter("{x:.4g}")
@@ -103,7 +103,7 @@ def draw_lines(lines: Mapping[str, Line], up: str, title: str, best: int | None,
         if len(lines) <= FEW:
             axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=8)
 
-    return draw(key, title, SIZE, paint)
+    return plot_svg(key, title, SIZE, paint)
 
 
 def _line(points: list[tuple[int, float]], per_epoch: float) -> Line:

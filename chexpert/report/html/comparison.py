@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chexpert.report.figures.forest import Row, draw_forest
+from chexpert.report.figures.forest import Row, plot_forest
 from chexpert.report.html import render_page
 from chexpert.report.names import HIDDEN, hide_override, hide_value, names_file
-from chexpert.report.text.comparison import describe_notes, describe_yardstick
+from chexpert.report.text.comparison import describe_evaluation_setting, describe_notes
 from chexpert.report.text.comparison_tables import (
     auroc_table,
     name_all,
@@ -25,8 +25,8 @@ FILES = ("comparison.csv", "comparison.md", "comparison.html", "comparison.json"
 
 def write_comparison(folder: Path, content: Mapping[str, Any]) -> list[Path]:
     """Writes the comparison as CSV, Markdown, HTML and JSON; returns the files."""
-    paths, content = [folder / name for name in FILES], pass_on(content)
-    header, *rows = list(list_figures(content))
+    paths, content = [folder / name for name in FILES], export(content)
+    header, *rows = list(list_metrics(content))
     run_files.write_table(paths[0], header, rows)
     paths[1].write_text(to_markdown(content), encoding="utf-8")
     paths[2].write_text(to_page(content), encoding="utf-8")
@@ -34,15 +34,15 @@ def write_comparison(folder: Path, content: Mapping[str, Any]) -> list[Path]:
     return paths
 
 
-def pass_on(content: Mapping[str, Any]) -> dict[str, Any]:
+def export(content: Mapping[str, Any]) -> dict[str, Any]:
     """The comparison as it may leave this machine: files by their last names, settings that name files by a word."""
     shown = name_folders(content)
 
-    def tell(one: Mapping[str, Any]) -> dict[str, Any]:
+    def hide(one: Mapping[str, Any]) -> dict[str, Any]:
         settings = {key: hide_value(key, value) for key, value in one.get("settings", {}).items()}
         why = {"why": HIDDEN if names_file(one["why"]) else one["why"]} if "why" in one else {"settings": settings}
-        told = one.get("overrides")
-        return {**one, "name": shown[one["name"]], "overrides": told and list(map(hide_override, told)), **why}
+        words = one.get("overrides")
+        return {**one, "name": shown[one["name"]], "overrides": words and list(map(hide_override, words)), **why}
 
     placed = {
         key: {shown[name]: own for name, own in content[key].items()} for key in ("ranks", "readers") if key in content
@@ -51,8 +51,8 @@ def pass_on(content: Mapping[str, Any]) -> dict[str, Any]:
         **content,
         **placed,
         "labels_of": [Path(name).name for name in content["labels_of"]],
-        "models": list(map(tell, content["models"])),
-        "absent": list(map(tell, content["absent"])),
+        "models": list(map(hide, content["models"])),
+        "absent": list(map(hide, content["absent"])),
         "synthetic": [shown[name] for name in content["synthetic"]],
         "configurations": [{**own, "runs": [shown[name] for name in own["runs"]]} for own in content["configurations"]],
     }
@@ -60,34 +60,34 @@ def pass_on(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def to_page(content: Mapping[str, Any]) -> str:
     """One self-contained HTML file."""
-    shown, yardstick = name_all(content), describe_yardstick(content)
+    shown, evaluation_setting = name_all(content), describe_evaluation_setting(content)
     rows = [Row(shown[model["name"]], model["figure"]) for model in content["models"]]
-    figure = "mean AUROC" if content["by"] == "auroc_mean" else f"AUROC of {content['by']}"
+    metric = "mean AUROC" if content["by"] == "auroc_mean" else f"AUROC of {content['by']}"
     return render_page(
         "comparison.html",
         title="Models compared",
-        yardstick=yardstick,
+        evaluation_setting=evaluation_setting,
         content=content,
         shown=shown,
         ranking=ranking(content),
-        forest=draw_forest(rows, f"{figure}, 95 % interval", f"{figure} of each model", "ranking"),
+        forest=plot_forest(rows, f"{metric}, 95 % interval", f"{metric} of each model", "ranking"),
         notes=list(describe_notes(content)),
         readers=reader_tables(content),
         settings=setting_rows(content),
     )
 
 
-def list_figures(content: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    """Header and rows of the CSV: every figure in full, nothing rounded."""
+def list_metrics(content: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    """Header and rows of the CSV: every metric in full, nothing rounded."""
     observations, keys, shown = list(content["observations"]), content["differing_settings"], name_all(content)
     ends = ("value", "ci_low", "ci_high")
     names = ["figure", *observations, "reference_has_more"]
     yield ["rank", "model", "split", "level", "n", *(f"{name} {end}" for name in names for end in ends),
            "p", "p_holm", "delong_p", "left_out", "synthetic", *keys]  # fmt: skip
     for place, model in enumerate(content["models"], start=1):
-        figures = [model["figure"], *(model["auroc"][name] for name in observations), model["reference_has_more"]]
+        metrics = [model["figure"], *(model["auroc"][name] for name in observations), model["reference_has_more"]]
         more = model["reference_has_more"]
-        numbers = [_full(figure[end]) for figure in figures for end in ends] + [
+        numbers = [_full(metric[end]) for metric in metrics for end in ends] + [
             _full(p) for p in (more["p"], more["p_holm"], model["delong_p"])
         ]
         settings = [show(model["settings"][key]) if key in model["settings"] else "" for key in keys]
@@ -102,7 +102,14 @@ def _full(value: float | None) -> str:
 
 def to_markdown(content: Mapping[str, Any]) -> str:
     """The comparison for a README or an issue."""
-    lines = ["# Models compared", "", _escape(describe_yardstick(content)), "", *markdown_table(ranking(content)), ""]
+    lines = [
+        "# Models compared",
+        "",
+        _escape(describe_evaluation_setting(content)),
+        "",
+        *markdown_table(ranking(content)),
+        "",
+    ]
     lines += [f"- {_escape(note)}" for note in describe_notes(content)]
     tables = {
         "AUROC by observation": [auroc_table(content)],

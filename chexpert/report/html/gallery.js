@@ -28,13 +28,13 @@
 
   function compare() {
     const chosen = new Set(choices.filter((choice) => choice.checked).map((choice) => choice.value));
-    for (const figure of root.querySelectorAll(".method")) figure.hidden = !chosen.has(figure.dataset.method);
+    for (const method of root.querySelectorAll(".method")) method.hidden = !chosen.has(method.dataset.method);
   }
 
   function fade() {
     const share = find("opacity").value;
     root.style.setProperty("--opacity", share / 100);
-    find("opacity-told").textContent = `${share} %`;
+    find("opacity-value").textContent = `${share} %`;
   }
 
   for (const id of ["filter-observation", "filter-truth", "filter-low", "filter-high"]) find(id).addEventListener("input", filter);

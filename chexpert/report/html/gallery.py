@@ -1,4 +1,4 @@
-"""The explanations that a run left, by film and observation, with all explainers beside each other."""
+"""Read the explanations of a run by image and observation, with all explainers beside each other."""
 
 import io
 import json
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from chexpert.report.html.overlay import draw_overlay, to_address
+from chexpert.report.html.overlay import plot_overlay, to_address
 from chexpert.report.names import Names
 from chexpert.runs import files as run_files
 
-TRUTHS = {1: "present", 0: "absent", None: "not labelled"}
-LONGEST = 448  # pixels of a film
+TRUTHS = {1: "present", 0: "absent", None: "not labeled"}
+LONGEST = 448  # pixels of an image
 QUALITY = 80
 
 
@@ -29,22 +29,22 @@ class Layer:
 
 
 @dataclass
-class Card:
-    """An observation of a film.
+class GalleryCard:
+    """An observation of an image.
 
     Attributes:
-        film: number of the film.
-        name: what the film is called here.
+        original: number of the image.
+        name: of the image on this page.
         observation: what was explained.
-        truth: ``present``, ``absent`` or ``not labelled``.
+        truth: ``present``, ``absent`` or ``not labeled``.
         probability: in [0, 1].
-        width: of the film, in its own pixels.
+        width: of the image, in its own pixels.
         height: likewise.
         outline: path of an SVG in shares of width and height; empty where nothing was outlined.
         layers: one an explainer.
     """
 
-    film: int
+    original: int
     name: str
     observation: str
     truth: str
@@ -57,11 +57,11 @@ class Card:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Cards, and the films beneath their maps as addresses; None of a film that was not kept."""
+    """Cards, and the images beneath their maps as addresses; None of an image that was not kept."""
 
     explainers: list[str]
-    cards: list[Card]
-    films: list[str | None]
+    cards: list[GalleryCard]
+    originals: list[str | None]
 
     @property
     def observations(self) -> list[str]:
@@ -79,21 +79,21 @@ def read_gallery(run: Path, names: Names) -> Gallery:
     folder = run / run_files.EXPLANATIONS
     explainers = sorted(path.parent.name for path in folder.glob(f"*/{run_files.MANIFEST}"))
     views: dict[str, int] = {}
-    cards: dict[tuple[str, str], Card] = {}
+    cards: dict[tuple[str, str], GalleryCard] = {}
     for explainer in explainers:
         for entry in read_manifest(folder / explainer / run_files.MANIFEST):
             view, observation = str(entry["view"]), str(entry["observation"])
             number = views.setdefault(view, len(views))
-            card = cards.setdefault((view, observation), _begin(entry, number, names.film(view)))
+            card = cards.setdefault((view, observation), _begin(entry, number, names.image(view)))
             path = run_files.attribution_map(folder, explainer, view, observation)
-            drawn = draw_overlay(path, entry.get("scale"))
-            if drawn and not card.width:
-                card.width, card.height = drawn[1]
+            overlay = plot_overlay(path, entry.get("scale"))
+            if overlay and not card.width:
+                card.width, card.height = overlay[1]
             silent = not entry.get("positive_evidence", True)
-            card.layers.append(Layer(explainer, drawn and drawn[0], silent))
-    films = [read_film(run_files.film(folder, view)) for view in views]
-    ordered = sorted(cards.values(), key=lambda card: (card.film, -card.probability))
-    return Gallery(explainers, ordered, films)
+            card.layers.append(Layer(explainer, overlay and overlay[0], silent))
+    originals = [read_image(run_files.image(folder, view)) for view in views]
+    ordered = sorted(cards.values(), key=lambda card: (card.original, -card.probability))
+    return Gallery(explainers, ordered, originals)
 
 
 def read_manifest(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -108,28 +108,30 @@ def read_manifest(path: Path) -> Iterator[Mapping[str, Any]]:
             yield entry
 
 
-def read_film(path: Path) -> str | None:
-    """A film as JPEG in an address, without any metadata; None where it cannot be read."""
+def read_image(path: Path) -> str | None:
+    """An image as JPEG in an address, without any card; None where it cannot be read."""
     try:
         with Image.open(path) as image:
-            film = image.convert("L")
+            original = image.convert("L")
     except (OSError, ValueError):
         return None
-    film.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    original.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    Image.fromarray(np.asarray(film)).save(file, "JPEG", quality=QUALITY)  # of the pixels alone
+    Image.fromarray(np.asarray(original)).save(file, "JPEG", quality=QUALITY)  # of the pixels alone
     return to_address(file.getvalue(), "image/jpeg")
 
 
-def _begin(entry: Mapping[str, Any], number: int, name: str) -> Card:
+def _begin(entry: Mapping[str, Any], number: int, name: str) -> GalleryCard:
     width, height = int(entry.get("width") or 0), int(entry.get("height") or 0)
     outline = trace(entry.get("outline") or [], width, height)
     truth = TRUTHS.get(entry.get("truth"), TRUTHS[None])
-    return Card(number, name, str(entry["observation"]), truth, float(entry["probability"]), width, height, outline)
+    return GalleryCard(
+        number, name, str(entry["observation"]), truth, float(entry["probability"]), width, height, outline
+    )
 
 
 def trace(outline: list[list[list[float]]], width: int, height: int) -> str:
-    """Closed lines of (x, y) in shares of a film as the path of an SVG in its pixels.
+    """Closed lines of (x, y) in shares of an image as the path of an SVG in its pixels.
 
     >>> trace([[[0, 0], [0.5, 0], [0.5, 1]]], 200, 100)
     'M0.0 0.0L100.0 0.0L100.0 100.0Z'

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from chexpert.evaluation.group_values import AGES
-from chexpert.report.figures.forest import Row, draw_forest
+from chexpert.report.figures.forest import Row, plot_forest
 from chexpert.report.text.evaluation import describe_gap
 
 TITLES = {
@@ -25,7 +25,7 @@ class Group:
 
     Attributes:
         title: of the group.
-        parts: figures by part, as the evaluation has them.
+        parts: metrics by part, as in the evaluation.
         over: how many observations the mean is over where all are defined.
         unknown: rows of which it is not known.
         gap: the largest difference, in words.
@@ -42,7 +42,7 @@ def list_groups(content: Mapping[str, Any]) -> list[Group]:
     """The groups of an evaluation."""
     over = len(content["auroc_mean"]["over"])
     return [
-        Group(TITLES.get(name, name), sort(own["rows"]), over, own.get("unknown", 0), tell(own))
+        Group(TITLES.get(name, name), sort(own["rows"]), over, own.get("unknown", 0), describe_parts(own))
         for name, own in content.get("groups", {}).items()
         if own["rows"]
     ]
@@ -53,8 +53,8 @@ def sort(parts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(sorted(parts.items(), key=lambda item: AGES.index(item[0]) if item[0] in AGES else -1))
 
 
-def tell(group: Mapping[str, Any]) -> str:
-    """What there is between the parts."""
+def describe_parts(group: Mapping[str, Any]) -> str:
+    """Describe the largest gap between the parts of a group."""
     if len(group["rows"]) == 1:
         return f"nothing to compare: all rows of which it is known are of one part, {next(iter(group['rows']))}"
     return describe_gap(group["largest_gap"])
@@ -69,12 +69,12 @@ def list_rows(content: Mapping[str, Any], groups: list[Group]) -> list[Row]:
         rows.append(Row(group.title, None))
         for part, own in group.parts.items():
             complete = len(own["auroc_mean"]["over"]) == group.over
-            figure = own["auroc_mean"] if complete else {"value": None}
-            rows.append(Row(f"{part}  (n = {own['n']:,})", figure, quiet=own["small"]))
+            metric = own["auroc_mean"] if complete else {"value": None}
+            rows.append(Row(f"{part}  (n = {own['n']:,})", metric, muted=own["small"]))
     return rows
 
 
-def draw_groups(content: Mapping[str, Any], groups: list[Group], where: str, key: str) -> Markup:
+def plot_groups(content: Mapping[str, Any], groups: list[Group], where: str, key: str) -> Markup:
     """The groups beneath each other."""
     across = f"mean AUROC over {len(content['auroc_mean']['over'])}, 95 % interval"
-    return draw_forest(list_rows(content, groups), across, f"Mean AUROC by group, {where}", key)
+    return plot_forest(list_rows(content, groups), across, f"Mean AUROC by group, {where}", key)

@@ -1,4 +1,4 @@
-"""A map as a small picture that lies over its film: red speaks for the observation, blue against it."""
+"""A map as a small picture that lies over its image: red speaks for the observation, blue against it."""
 
 import base64
 import io
@@ -11,44 +11,44 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-LONGEST = 224  # pixels: maps are coarse, and a film is shown a few hundred pixels wide
+LONGEST = 224  # pixels: maps are coarse, and an image is shown a few hundred pixels wide
 ZERO = 127
-"""Index of the colour of no evidence; there are as many on both sides of it."""
+"""Index of the color of no evidence; there are as many on both sides of it."""
 OPAQUE = 0.85
 UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, BadZipFile, zlib.error)
 """What a damaged archive of arrays raises."""
 
 
-def draw_overlay(path: Path, scale: float | None) -> tuple[str, tuple[int, int]] | None:
-    """A map file as PNG in a data: address, and the width and height of its film; None where it cannot be read.
+def plot_overlay(path: Path, scale: float | None) -> tuple[str, tuple[int, int]] | None:
+    """A map file as PNG in a data: address, and the width and height of its image; None where it cannot be read.
 
     Args:
-        path: as :func:`chexpert.explain.export.leave_map` writes it.
-        scale: raw value of the full colour; None for the map's own largest.
+        path: as :func:`chexpert.explain.export.export_map` writes it.
+        scale: raw value of the full color; None for the map's own largest.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             stored = {name: file[name] for name in ("map", "signed", "matrix", "width", "height") if name in file}
-        film = int(stored["width"]), int(stored["height"])
-        raw = spread(stored["signed"], stored["matrix"], film) if "matrix" in stored else stored["map"]
+        original = int(stored["width"]), int(stored["height"])
+        raw = spread(stored["signed"], stored["matrix"], original) if "matrix" in stored else stored["map"]
     except UNREADABLE:
         return None
     limit = scale or float(np.abs(raw).max()) or 1.0
-    return encode(np.clip(raw / limit, -1, 1)), film
+    return encode(np.clip(raw / limit, -1, 1)), original
 
 
-def spread(signed: np.ndarray, matrix: np.ndarray, film: tuple[int, int]) -> np.ndarray:
-    """A map in model coordinates over its whole film, (h, w) in the film's proportions; 0 where the model saw nothing.
+def spread(signed: np.ndarray, matrix: np.ndarray, original: tuple[int, int]) -> np.ndarray:
+    """A map in model coordinates over its whole image, (h, w) in its proportions; 0 where the model saw nothing.
 
     Args:
         signed: (S, S).
-        matrix: (3, 3), from the film to the model's coordinates, (x, y) at pixel centres.
-        film: width and height.
+        matrix: (3, 3), from the image to the model's coordinates, (x, y) at pixel centers.
+        image: width and height.
     """
-    step = max(film) / min(LONGEST, max(film))
-    size = max(1, round(film[0] / step)), max(1, round(film[1] / step))
-    x, y = film[0] / size[0], film[1] / size[1]
-    # Pillow counts from the corners of pixels; from one of the picture to one of the film, then to one of the model
+    step = max(original) / min(LONGEST, max(original))
+    size = max(1, round(original[0] / step)), max(1, round(original[1] / step))
+    x, y = original[0] / size[0], original[1] / size[1]
+    # Pillow counts from the corners of pixels; from one of the picture to one of the image, then to one of the model
     across = matrix[0, 0] * x, matrix[0, 2] + 0.5 - 0.5 * matrix[0, 0]
     down = matrix[1, 1] * y, matrix[1, 2] + 0.5 - 0.5 * matrix[1, 1]
     image = Image.fromarray(np.ascontiguousarray(signed, "float32"))
@@ -57,10 +57,10 @@ def spread(signed: np.ndarray, matrix: np.ndarray, film: tuple[int, int]) -> np.
 
 
 def encode(shares: np.ndarray) -> str:
-    """A map (h, w) in [-1, 1] as PNG of 255 colours in a data: address."""
+    """A map (h, w) in [-1, 1] as PNG of 255 colors in a data: address."""
     image = Image.fromarray(np.round(ZERO + ZERO * shares).astype("uint8"), "P")
-    colours, opacities = find_palette()
-    image.putpalette(colours)
+    colors, opacities = find_palette()
+    image.putpalette(colors)
     file = io.BytesIO()
     image.save(file, "PNG", transparency=opacities, optimize=True)
     return to_address(file.getvalue(), "image/png")
@@ -70,9 +70,9 @@ def encode(shares: np.ndarray) -> str:
 def find_palette() -> tuple[bytes, bytes]:
     """Red, green and blue, and opacities: ColorBrewer's RdBu without its pale middle and darkest ends."""
     shares = (np.arange(2 * ZERO + 1) - ZERO) / ZERO
-    colours = colormaps["RdBu_r"](0.5 + np.sign(shares) * 0.15 + 0.25 * shares)[:, :3]
+    colors = colormaps["RdBu_r"](0.5 + np.sign(shares) * 0.15 + 0.25 * shares)[:, :3]
     opacities = OPAQUE * np.abs(shares) ** 0.8
-    return (255 * colours).round().astype("uint8").tobytes(), (255 * opacities).round().astype("uint8").tobytes()
+    return (255 * colors).round().astype("uint8").tobytes(), (255 * opacities).round().astype("uint8").tobytes()
 
 
 def to_address(content: bytes, kind: str) -> str:

@@ -1,18 +1,18 @@
-"""The table of a split: each observation with its figures, their intervals and counts."""
+"""The table of a split: each observation with its metrics, their intervals and counts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from chexpert.report.evaluation_setting import describe_choice, describe_interval, describe_labels, describe_rows
-from chexpert.report.run_data import Record
+from chexpert.report.run_data import RunData
 
 RULES = {"youden": "Youden", "f1": "F1", "specificity_0.9": "specificity .9"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """An observation: None where a figure is not there, undefined ones have the value None."""
+    """An observation: a missing metric is None, an undefined one has the value None."""
 
     observation: str
     auroc: Mapping[str, Any]
@@ -33,7 +33,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Performance:
-    """A split and its figures.
+    """A split and its metrics.
 
     Attributes:
         split: its name.
@@ -60,7 +60,7 @@ class Performance:
     note: str | None
 
 
-def judge_performance(record: Record, split: str, hide: Any = str) -> Performance:
+def plot_performance(record: RunData, split: str, hide: Any = str) -> Performance:
     """What is known of a split; ``hide`` spells a text that may name a file."""
     content = record.evaluations.get(split, {})
     chosen = content.get("operating_points_chosen_on")

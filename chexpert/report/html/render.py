@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 HERE = Path(__file__).parent
 NONE = "'none'"
 NOT_A_DEVICE = (
-    "Not a medical device. For research only: no figure or picture here may be used to diagnose or treat anyone."
+    "Not a medical device. For research only: no number or picture here may be used to diagnose or treat anyone."
 )
 UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 """Characters that a browser may not take, and those that turn the order of a text around."""

@@ -1,21 +1,21 @@
-"""report.html: all that a run folder tells, as one page that needs no network, no model and no torch."""
+"""Write report.html: the content of a run folder as one page that needs no network, no model and no torch."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from chexpert.report.evaluation_setting import describe_interval, describe_rows
-from chexpert.report.figures.forest import Row, draw_forest
-from chexpert.report.figures.reliability import judge_reliability
-from chexpert.report.figures.roc import draw_curves
-from chexpert.report.figures.training_curves import draw_training
+from chexpert.report.figures.forest import Row, plot_forest
+from chexpert.report.figures.reliability import plot_reliability
+from chexpert.report.figures.roc import plot_curves
+from chexpert.report.figures.training_curves import plot_training
 from chexpert.report.html import provenance, read_script, render_page
 from chexpert.report.html.gallery import read_gallery
-from chexpert.report.html.groups import draw_groups, list_groups
-from chexpert.report.html.performance import judge_performance
-from chexpert.report.html.verdict import conclude_in_two, find_aurocs, find_warnings
+from chexpert.report.html.groups import list_groups, plot_groups
+from chexpert.report.html.performance import plot_performance
+from chexpert.report.html.verdict import find_aurocs, find_warnings, summarize_in_two
 from chexpert.report.names import Names, name_folder
-from chexpert.report.run_data import BROKEN, Record
+from chexpert.report.run_data import BROKEN, RunData
 from chexpert.report.text.explanation_quality import MEANINGS, list_quality
 from chexpert.runs import files as run_files
 
@@ -30,21 +30,21 @@ def write_report(run: Path, ids: str = "hash", out: Path | None = None) -> Path:
 
     Args:
         run: the run folder, of any age.
-        ids: ``hash`` names films by hashes and hides paths; ``path`` shows both.
+        ids: ``hash`` names images by hashes and hides paths; ``path`` shows both.
         out: the file; by default report.html in the run.
 
     Raises:
-        ProblemError: nothing was judged there.
+        UserError: nothing was evaluated there.
     """
     path = out or run / run_files.REPORT
-    page = make_page(Record.read(run), Names(ids, run))
-    run_files.write_text(path, page)  # an older one stands where there is no room for this one
+    page = make_page(RunData.read(run), Names(ids, run))
+    run_files.write_text(path, page)  # an older one stays where there is no space for this one
     return path
 
 
-def make_page(record: Record, names: Names) -> str:
+def make_page(record: RunData, names: Names) -> str:
     """The text of the page."""
-    verdict = conclude_in_two(record)
+    verdict = summarize_in_two(record)
     return render_page(
         "run.html",
         read_script("gallery.js"),
@@ -55,7 +55,7 @@ def make_page(record: Record, names: Names) -> str:
         verdict=verdict,
         warnings=[warning for warning in find_warnings(record) if warning not in verdict],
         where=describe_rows(record, record.splits[0]),
-        tables=[judge_performance(record, split, names.path) for split in record.splits],
+        tables=[plot_performance(record, split, names.path) for split in record.splits],
         parts=Parts(record, names).make(),
         provenance=provenance,
         hashed=HASHED,
@@ -63,16 +63,16 @@ def make_page(record: Record, names: Names) -> str:
 
 
 class Parts:
-    """The parts of a page that are drawn from files of any age.
+    """The parts of a page that are made from files of any age.
 
     One that an older or damaged file does not allow is left out, and the page says so.
     """
 
-    def __init__(self, record: Record, names: Names) -> None:
+    def __init__(self, record: RunData, names: Names) -> None:
         self.record, self.names = record, names
         self.split = record.splits[0]
         self.content = record.evaluations.get(self.split, {})
-        self.judged = record.judged.get(self.split)
+        self.labeled = record.labeled.get(self.split)
         self.where = describe_rows(record, self.split)
 
     def make(self) -> dict[str, Any]:
@@ -87,47 +87,46 @@ class Parts:
         try:
             return make()
         except BROKEN as error:
-            what = f"{name}: a file of the run has another form than this version writes ({type(error).__name__})"
-            self.record.lack(what, "make the report with the version that made the run, or run again")
+            message = f"{name}: a file of the run has another form than this version writes ({type(error).__name__})"
+            self.record.lack(message, "make the report with the version that made the run, or run again")
             return None
 
     def forest(self) -> Any:
         """AUROC by observation."""
         if not self.content:
             return None
-        figures = find_aurocs(self.record, self.split)
-        rows = [Row(name, figure) for name, figure in figures.items()]
+        rows = [Row(name, auroc) for name, auroc in find_aurocs(self.record, self.split).items()]
         title = f"AUROC by observation, {self.where}, {describe_interval(self.content)}"
-        return draw_forest(rows, "AUROC, 95 % interval", title, "forest")
+        return plot_forest(rows, "AUROC, 95 % interval", title, "forest")
 
     def curves(self) -> Any:
         """ROC and precision-recall curves."""
-        return self.judged and draw_curves(self.judged, self.content, self.where, "curve")
+        return self.labeled and plot_curves(self.labeled, self.content, self.where, "curve")
 
     def reliability(self) -> Any:
         """Reliability before and after calibration; none of scores that are no probabilities."""
         calibration = self.record.calibration
-        if not self.judged or not self.content or self.content.get("not_probabilities"):
+        if not self.labeled or not self.content or self.content.get("not_probabilities"):
             return None
         if calibration and calibration.fitted_on == self.split:
             calibration = None  # it would look better than it is
-        return judge_reliability(self.judged, self.content, calibration, self.where, "reliability")
+        return plot_reliability(self.labeled, self.content, calibration, self.where, "reliability")
 
     def training(self) -> Any:
         """Loss and AUROC by epoch."""
         chosen = self.record.chosen_on or "valid"
-        found = draw_training(self.record.run, self.record.metrics.get("best_epoch"), chosen)
+        found = plot_training(self.record.run, self.record.metrics.get("best_epoch"), chosen)
         if not found:
-            what = "training curves: nothing was trained, or no event file is left in tensorboard/"
-            self.record.lack(what, "keep the folder tensorboard of the run")
+            message = "training curves: nothing was trained, or no event file is left in tensorboard/"
+            self.record.lack(message, "keep the folder tensorboard of the run")
         return found
 
     def groups(self) -> Any:
-        """Figures in parts of the rows."""
+        """Make the metrics of groups."""
         found = list_groups(self.content) if self.content else []
         if not found:
             return None
-        return {"groups": found, "forest": draw_groups(self.content, found, self.where, "groups")}
+        return {"groups": found, "forest": plot_groups(self.content, found, self.where, "groups")}
 
     def quality(self) -> Any:
         """Scores of the explainers."""
@@ -136,14 +135,14 @@ class Parts:
         return {"explainers": list_quality(self.record.quality), "meanings": MEANINGS}
 
     def gallery(self) -> Any:
-        """Films with their maps."""
+        """Images with their maps."""
         found = read_gallery(self.record.run, self.names)
         if not found.cards:
             self.record.lack("explanations: none are left in explanations/", "python scripts/explain.py RUN")
             return None
-        if None in found.films:
-            what = "films beneath the maps: this run did not keep them"
+        if None in found.originals:
+            message = "images beneath the maps: this run did not keep them"
             self.record.lack(
-                what, "move explanations/ away, python scripts/explain.py RUN, then make this report again"
+                message, "move explanations/ away, python scripts/explain.py RUN, then make this report again"
             )
         return found

@@ -1,59 +1,59 @@
-"""A run in two sentences, and what a reader must not overlook."""
+"""Summarize a run in two sentences, and list the warnings."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from chexpert.report.evaluation_setting import describe_choice, describe_labels, describe_rows
-from chexpert.report.run_data import Record, read_json
-from chexpert.report.text.evaluation import format_figure
+from chexpert.report.run_data import RunData, read_json
+from chexpert.report.text.evaluation import format_value
 from chexpert.report.text.explanation_quality import ALIKE, find_flags
-from chexpert.report.text.shortcuts import describe_culprits
+from chexpert.report.text.shortcuts import describe_found_shortcuts
 from chexpert.runs import files as run_files
 
 CHANCE = 0.5
 FEW = 2
-"""Observations of which a sentence tells the figures."""
+"""The most observations of which a sentence gives the values."""
 POOR = 0.05
-"""Calibration error that is told of, where its interval is above it."""
+"""A calibration error is reported if its interval is above this value."""
 NAMES = {"ap_pa": "projection", "devices": "support devices"}
 """Of groups."""
 
 
-def conclude_in_two(record: Record) -> tuple[str, str]:
-    """What was reached by which yardstick, and what matters most besides."""
-    return tell_mean(record), next(find_warnings(record), None) or tell_weakest(record)
+def summarize_in_two(record: RunData) -> tuple[str, str]:
+    """What was reached by which evaluation setting, and what matters most besides."""
+    return describe_mean(record), next(find_warnings(record), None) or describe_weakest(record)
 
 
-def tell_mean(record: Record) -> str:
+def describe_mean(record: RunData) -> str:
     """The mean AUROC with its interval and all that it is measured by; never without an interval."""
     split = record.splits[0]
     content = record.evaluations.get(split)
     where = f"{describe_rows(record, split)}, {describe_labels(record, split)}"
     if not content:
-        return f"No mean AUROC is told, as it has no interval yet ({where}); {describe_choice(record, split)}."
+        return f"No mean AUROC is reported, as it has no interval yet ({where}); {describe_choice(record, split)}."
     mean = content["auroc_mean"]
     if mean["value"] is None:
         return f"The mean AUROC is undefined ({where}); {describe_choice(record, split)}."
     names = ", ".join(mean["over"])
-    return f"Mean AUROC over {names}: {format_figure(mean)} ({where}); {describe_choice(record, split)}."
+    return f"Mean AUROC over {names}: {format_value(mean)} ({where}); {describe_choice(record, split)}."
 
 
-def tell_weakest(record: Record) -> str:
+def describe_weakest(record: RunData) -> str:
     """The observation that is ranked worst."""
     split = record.splits[0]
     defined = {name: f for name, f in find_aurocs(record, split).items() if f["value"] is not None}
     if not defined:
         return "No observation has both classes there, so no AUROC is defined."
     name = min(defined, key=lambda name: defined[name]["value"])
-    told = format_figure(defined[name]) if "ci_low" in defined[name] else f"{defined[name]['value']:.3f}, no interval"
-    return f"The weakest is {name}: AUROC {told}, {count_classes(defined[name])}."
+    value = format_value(defined[name]) if "ci_low" in defined[name] else f"{defined[name]['value']:.3f}, no interval"
+    return f"The weakest is {name}: AUROC {value}, {count_classes(defined[name])}."
 
 
-def find_warnings(record: Record) -> Iterator[str]:
+def find_warnings(record: RunData) -> Iterator[str]:
     """What a reader must not overlook, the gravest first."""
     if (state := record.state.get("state")) in ("failed", "stopped"):
         ended = "was " * (state == "stopped") + str(state)
-        yield f"The run {ended} before it was done: what is told here is what it had left by then."
+        yield f"The run {ended} before it was done: this page shows the files that it had written by then."
     yield from find_shortcuts(record)
     yield from find_undefined(record)
     yield from find_chance(record)
@@ -63,60 +63,60 @@ def find_warnings(record: Record) -> Iterator[str]:
     yield from find_quality_flags(record)
 
 
-def find_aurocs(record: Record, split: str) -> dict[str, dict[str, Any]]:
+def find_aurocs(record: RunData, split: str) -> dict[str, dict[str, Any]]:
     """By observation, with intervals where there are any."""
     return (record.evaluations.get(split) or record.metrics[split])["auroc"]
 
 
-def count_classes(figure: dict[str, Any]) -> str:
-    """Support of an AUROC."""
-    return f"{figure['positives']:,} positive, {figure['negatives']:,} negative"
+def count_classes(auroc: dict[str, Any]) -> str:
+    """Describe the support of an AUROC."""
+    return f"{auroc['positives']:,} positive, {auroc['negatives']:,} negative"
 
 
-def find_shortcuts(record: Record) -> Iterator[str]:
-    """What scripts/find_shortcuts.py accuses, where it was run."""
+def find_shortcuts(record: RunData) -> Iterator[str]:
+    """Yield the shortcuts that scripts/find_shortcuts.py found, if it was run."""
     content = read_json(record.run / run_files.SHORTCUTS / "shortcut.json")
     if content:
-        yield from describe_culprits(content)
+        yield from describe_found_shortcuts(content)
 
 
-def find_undefined(record: Record) -> Iterator[str]:
+def find_undefined(record: RunData) -> Iterator[str]:
     """Observations without both classes."""
     split = record.splits[0]
-    found = {name: figure for name, figure in find_aurocs(record, split).items() if figure["value"] is None}
+    found = {name: auroc for name, auroc in find_aurocs(record, split).items() if auroc["value"] is None}
     if found:
-        told = gather({name: count_classes(figure) for name, figure in found.items()})
-        yield f"Not judged, as the {split} split lacks a class, so that AUROC is undefined: {told}."
+        names = gather({name: count_classes(auroc) for name, auroc in found.items()})
+        yield f"Not evaluated, as the {split} split lacks a class, so that AUROC is undefined: {names}."
 
 
-def find_chance(record: Record) -> Iterator[str]:
+def find_chance(record: RunData) -> Iterator[str]:
     """Observations that are not shown to be ranked better than by chance."""
     split, unsure = record.splits[0], {}
-    for name, figure in find_aurocs(record, split).items():
-        low = figure.get("ci_low")
-        if figure["value"] is not None and low is not None and low <= CHANCE:
-            unsure[name] = f"AUROC {format_figure(figure)}, {count_classes(figure)}"
+    for name, auroc in find_aurocs(record, split).items():
+        low = auroc.get("ci_low")
+        if auroc["value"] is not None and low is not None and low <= CHANCE:
+            unsure[name] = f"AUROC {format_value(auroc)}, {count_classes(auroc)}"
     if unsure:
         yield f"Not shown to be ranked better than by chance on the {split} split: {gather(unsure)}."
 
 
-def gather(told: dict[str, str]) -> str:
-    """Names with what is told of them where they are few; many have it in the table below.
+def gather(notes: dict[str, str]) -> str:
+    """Join names with their notes where they are few; the notes of many stand in the table below.
 
     >>> gather({"Edema": "0 positive"}), gather(dict.fromkeys("ABC", "long"))
     ('Edema (0 positive)', 'A, B, C')
     """
-    return ", ".join(f"{name} ({text})" for name, text in told.items()) if len(told) <= FEW else ", ".join(told)
+    return ", ".join(f"{name} ({text})" for name, text in notes.items()) if len(notes) <= FEW else ", ".join(notes)
 
 
-def find_insane(record: Record) -> Iterator[str]:
+def find_insane(record: RunData) -> Iterator[str]:
     """Explainers whose maps hardly depend on what was learned."""
     for name, scored in record.quality.get("explainers", {}).items():
         if not scored["control"] and scored["sanity"]["passed"] is False:
             yield f"Maps by {name} are no evidence: {ALIKE}."
 
 
-def find_uncalibrated(record: Record) -> Iterator[str]:
+def find_uncalibrated(record: RunData) -> Iterator[str]:
     """The observation whose raw scores are worst as probabilities, where that is sure."""
     split = record.splits[0]
     found = record.evaluations.get(split, {}).get("calibration") or {}
@@ -124,30 +124,30 @@ def find_uncalibrated(record: Record) -> Iterator[str]:
     if known:
         name = max(known, key=lambda name: known[name]["value"])
         if known[name]["ci_low"] > POOR:
-            mend = f"; for those calibrated on {record.calibration.fitted_on} see below" if record.calibration else ""
+            hint = f"; for those calibrated on {record.calibration.fitted_on} see below" if record.calibration else ""
             yield (
                 f"Raw scores cannot be read as probabilities, {name}'s least of all: expected calibration error "
-                f"{format_figure(known[name])} on the {split} split{mend}."
+                f"{format_value(known[name])} on the {split} split{hint}."
             )
 
 
-def find_gaps(record: Record) -> Iterator[str]:
+def find_gaps(record: RunData) -> Iterator[str]:
     """The largest gap of each group whose interval leaves out 0."""
     split = record.splits[0]
     for group, found in record.evaluations.get(split, {}).get("groups", {}).items():
         gap = found["largest_gap"]
         if gap and gap["ci_low"] is not None and gap["ci_low"] > 0:
-            pair = f"{gap['observation']}, {gap['high']} above {gap['low']} by {format_figure(gap)}"
-            what = f"Largest gap in AUROC by {NAMES.get(group, group)}, of {gap['compared']} compared"
-            yield f"{what}: {pair} ({split} split)."
+            pair = f"{gap['observation']}, {gap['high']} above {gap['low']} by {format_value(gap)}"
+            message = f"Largest gap in AUROC by {NAMES.get(group, group)}, of {gap['compared']} compared"
+            yield f"{message}: {pair} ({split} split)."
 
 
-def find_quality_flags(record: Record) -> Iterator[str]:
+def find_quality_flags(record: RunData) -> Iterator[str]:
     """Of each explainer, with the observations that have it; none of a control."""
     for name, scored in record.quality.get("explainers", {}).items():
         flags: dict[str, list[str]] = {}
-        for observation, figures in [] if scored["control"] else scored["observations"].items():
-            for flag in find_flags("", figures):
+        for observation, metrics in [] if scored["control"] else scored["observations"].items():
+            for flag in find_flags("", metrics):
                 flags.setdefault(flag.removeprefix("warning: : "), []).append(observation)
         for flag, observations in flags.items():
             if flag != ALIKE:

@@ -7,17 +7,17 @@ from typing import Any
 from chexpert.observations import STATES
 from chexpert.runs.synthetic import NOTE
 
-FIRST = 3  # problems of a kind that are told in full
+FIRST = 3  # errors of a kind that are listed in full
 
 
 def describe_audit(content: Mapping[str, Any]) -> str:
-    """What was found, the counts beside the published ones, the problems by kind, and the verdict last.
+    """What was found, the counts beside the published ones, the errors by kind, and the verdict last.
 
     Args:
         content: of the JSON that ``scripts/audit_data.py --json`` writes.
     """
     layout = content["layout"]
-    splits = {name: counts for name, counts in content.items() if name not in ("layout", "problems")}
+    splits = {name: counts for name, counts in content.items() if name not in ("layout", "defects")}
     lines = [f"{layout['name']} in {layout['folder']}" if layout else "no copy of CheXpert was found", ""]
     if layout and layout.get("synthetic"):
         lines.insert(1, NOTE)
@@ -25,7 +25,7 @@ def describe_audit(content: Mapping[str, Any]) -> str:
         lines += [*_align(_compare_sizes(splits)), ""]
     for name, counts in splits.items():
         lines += [*_describe_split(name, counts), ""]
-    text = "\n".join([*lines, *_describe_problems(content["problems"]), _judge(content["problems"])])
+    text = "\n".join([*lines, *_describe_errors(content["defects"]), _evaluate(content["defects"])])
     return text.encode("utf-8", "backslashreplace").decode()  # names of files may hold bytes that no terminal takes
 
 
@@ -49,7 +49,7 @@ def _describe_split(name: str, counts: Mapping[str, Any]) -> Iterator[str]:
             ["  views per study", _list(counts["views_per_study"])],
             ["  sex", _list(counts["sex"])],
             ["  age", ages],
-            *_describe_labellers(counts.get("labels_by_labeller", {})),
+            *_describe_labelers(counts.get("labels_by_labeller", {})),
         ],
         left=2,
     )
@@ -60,9 +60,9 @@ def _describe_split(name: str, counts: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {'all' if not any(differ) else differ.count(False)} of {len(differ)} published counts are met"
 
 
-def _describe_labellers(labellers: Mapping[str, Any]) -> Iterator[list[str]]:
-    """How many labels of each state the other labellers gave, over all observations."""
-    for name, labels in labellers.items():
+def _describe_labelers(labelers: Mapping[str, Any]) -> Iterator[list[str]]:
+    """How many labels of each state the other labelers gave, over all observations."""
+    for name, labels in labelers.items():
         yield [f"  labels by {name}", _list({state: sum(row[state] for row in labels.values()) for state in STATES})]
 
 
@@ -76,31 +76,31 @@ def _table_labels(counts: Mapping[str, Any]) -> Iterator[list[str]]:
             yield ["    published", *(_spell(published[name][state]) for state in STATES)]
 
 
-def _describe_problems(problems: Sequence[Mapping[str, str]]) -> Iterator[str]:
+def _describe_errors(errors: Sequence[Mapping[str, str]]) -> Iterator[str]:
     kinds = defaultdict(list)
-    for problem in sorted(problems, key=lambda problem: problem["severity"]):  # errors first
-        kinds[problem["severity"], problem["kind"]].append(problem)
+    for error in sorted(errors, key=lambda error: error["severity"]):  # errors first
+        kinds[error["severity"], error["kind"]].append(error)
     for (severity, kind), found in kinds.items():
         yield f"{severity}: {kind}, {len(found):,}"
-        for problem in found[:FIRST]:
-            yield f"  {problem['where']}: {problem['message']}"
+        for error in found[:FIRST]:
+            yield f"  {error['where']}: {error['message']}"
         if len(found) > FIRST:
             yield f"  ... and {len(found) - FIRST:,} more (all of them: --json OUT)"
-        for mend in dict.fromkeys(problem["mend"] for problem in found[:FIRST]):
-            yield f"  mend: {mend}"
+        for hint in dict.fromkeys(error["hint"] for error in found[:FIRST]):
+            yield f"  hint: {hint}"
         yield ""
 
 
-def _judge(problems: Sequence[Mapping[str, str]]) -> str:
+def _evaluate(errors: Sequence[Mapping[str, str]]) -> str:
     """The verdict in one line.
 
-    >>> _judge([{"severity": "warning"}])
+    >>> _evaluate([{"severity": "warning"}])
     'passed: no error, 1 warning'
     """
-    errors = sum(problem["severity"] == "error" for problem in problems)
-    counts = [(errors, "error"), (len(problems) - errors, "warning")]
-    told = ", ".join(f"{n or 'no':,} {word}{'s' * (n > 1)}" if n else f"no {word}" for n, word in counts)
-    return f"{'failed' if errors else 'passed'}: {told}"
+    wrong = sum(error["severity"] == "error" for error in errors)
+    counts = [(wrong, "error"), (len(errors) - wrong, "warning")]
+    summary = ", ".join(f"{n or 'no':,} {word}{'s' * (n > 1)}" if n else f"no {word}" for n, word in counts)
+    return f"{'failed' if wrong else 'passed'}: {summary}"
 
 
 def _differ(found: Any, published: Any) -> list[bool]:

@@ -1,4 +1,4 @@
-"""A comparison of models in words and as a table; every figure with its interval, and the yardstick above."""
+"""Describe a comparison of models: tables of metrics with intervals, below the evaluation setting."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,24 +22,24 @@ LEVEL = 0.05
 
 def describe_comparison(content: Mapping[str, Any]) -> str:
     """The ranked table, what must be known to read it, and the smaller tables."""
-    lines = [describe_yardstick(content), *align(ranking(content)), *describe_notes(content)]
+    lines = [describe_evaluation_setting(content), *align(ranking(content)), *describe_notes(content)]
     for table in (auroc_table(content), *reader_tables(content), setting_rows(content)):
         lines += ["", *align(table)] if table else []
     return "\n".join(lines)
 
 
-def describe_yardstick(content: Mapping[str, Any]) -> str:
-    """What was compared, on which rows, judged by what, and how the intervals were made."""
+def describe_evaluation_setting(content: Mapping[str, Any]) -> str:
+    """What was compared, on which rows, evaluated by what, and how the intervals were made."""
     split = f"{content['split']} split, " if content["split"] else ""
-    figure = "mean AUROC" if content["by"] == "auroc_mean" else f"AUROC of {content['by']}"
+    metric = "mean AUROC" if content["by"] == "auroc_mean" else f"AUROC of {content['by']}"
     over = content["models"][0]["over"]
     of = f" over {len(over)} ({', '.join(over)})" if content["by"] == "auroc_mean" else ""
     labels = f", labels of {' and '.join(content['labels_of'])}" if content["labels_of"] else ""
     synthetic = f"{WORDS}, " if len(content["synthetic"]) == len(content["models"]) else ""
     bootstrap = content["bootstrap"]
     return (
-        f"{figure}{of}, {synthetic}{split}{describe_level(content)}{labels}, n = {content['n']:,} that all have, "
-        f"[95 % interval, {bootstrap['replicates']:,} drawings of {content['studies']:,} studies, the same for all]"
+        f"{metric}{of}, {synthetic}{split}{describe_level(content)}{labels}, n = {content['n']:,} that all have, "
+        f"[95 % interval, {bootstrap['replicates']:,} resamples of {content['studies']:,} studies, the same for all]"
     )
 
 
@@ -64,16 +64,16 @@ def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
     for one in content["absent"]:
         yield f"not compared: {shown[one['name']]}, {one['state']}: {one['why']}"
     for name, rank in content.get("ranks", {}).items():
-        told = f"{rank['value']} of {rank['of']}, 95 % interval {rank['ci_low']} to {rank['ci_high']}"
-        yield f"rank of {shown[name]}: {told if content['models'][0]['over'] else 'no AUROC is defined'}"
-    for name, judged in content.get("readers", {}).items():
-        if judged["readers"]:
-            told = f"{judged['below_mean']:.1f} of {judged['readers']} on average over the observations"
-            yield f"readers below the ROC curve of {shown[name]}: {told}"
+        place = f"{rank['value']} of {rank['of']}, 95 % interval {rank['ci_low']} to {rank['ci_high']}"
+        yield f"rank of {shown[name]}: {place if content['models'][0]['over'] else 'no AUROC is defined'}"
+    for name, labeled in content.get("readers", {}).items():
+        if labeled["readers"]:
+            below = f"{labeled['below_mean']:.1f} of {labeled['readers']} on average over the observations"
+            yield f"readers below the ROC curve of {shown[name]}: {below}"
 
 
 def describe_differences(models: Sequence[Mapping[str, Any]], shown: Mapping[str, str]) -> Iterator[str]:
-    """How the p values were made, and which models are not told apart from the reference."""
+    """Describe the p values, and list the models that do not differ significantly from the reference."""
     others = [model for model in models if not model["reference"]]
     if not others:
         return
@@ -82,7 +82,7 @@ def describe_differences(models: Sequence[Mapping[str, Any]], shown: Mapping[str
     yield f"p: two-sided, paired, of no difference from {reference}; Holm's holds for {held}"
     ps = {shown[model["name"]]: model["reference_has_more"]["p_holm"] for model in others}
     near = [name for name, p in ps.items() if p is None or math.isnan(p) or p >= LEVEL]
-    yield f"not told apart from {reference} (Holm's p of .05 or more): {', '.join(near) or 'none'}"
+    yield f"no significant difference from {reference} (Holm's p of .05 or more): {', '.join(near) or 'none'}"
     if models[0]["reference"] and len(others) > 1:
         yield "the best of several is best partly by chance"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.report.names import name_runs
-from chexpert.report.text.evaluation import format_figure
+from chexpert.report.text.evaluation import format_value
 
 Table = list[list[str]]
 
@@ -52,13 +52,13 @@ def ranking(content: Mapping[str, Any]) -> Table:
     reference = next(model["name"] for model in content["models"] if model["reference"])
     epochs = any(model.get("epoch_chosen_on") for model in content["models"])
     alone = len(content["models"]) == 1
-    header = ["rank", "model", "figure"] + ([] if alone else [f"{shown[reference]} has more", "p", "p (Holm)"])
+    header = ["rank", "model", "value"] + ([] if alone else [f"{shown[reference]} has more", "p", "p (Holm)"])
     rows = [header + ["epoch chosen on"] * epochs]
     for place, model in enumerate(content["models"], start=1):
         more = model["reference_has_more"]
-        told = [format_figure(more), format_p(more["p"]), format_p(more["p_holm"])]
-        cells = [str(place), shown[model["name"]], format_figure(model["figure"])]
-        cells += [] if alone else ["", "", ""] if model["reference"] else told
+        difference = [format_value(more), format_p(more["p"]), format_p(more["p_holm"])]
+        cells = [str(place), shown[model["name"]], format_value(model["figure"])]
+        cells += [] if alone else ["", "", ""] if model["reference"] else difference
         rows.append(cells + [model.get("epoch_chosen_on") or "-"] * epochs)
     return rows
 
@@ -78,7 +78,7 @@ def auroc_table(content: Mapping[str, Any]) -> Table:
     """Header and rows of the AUROCs of each observation, in the order of the ranking."""
     shown, names = name_all(content), list(content["observations"])
     rows = [
-        [shown[model["name"]], *(format_figure(model["auroc"][name]) for name in names)] for model in content["models"]
+        [shown[model["name"]], *(format_value(model["auroc"][name]) for name in names)] for model in content["models"]
     ]
     return [["AUROC", *names], *rows]
 
@@ -87,17 +87,18 @@ def reader_tables(content: Mapping[str, Any]) -> list[Table]:
     """Of each placed model, header and rows of the readers: sensitivity / specificity, and if below its ROC curve."""
     shown, names = name_all(content), list(content["observations"])
     tables = []
-    for model, judged in content.get("readers", {}).items():
+    for model, labeled in content.get("readers", {}).items():
         rows = [
-            [reader, *(_tell_point(points.get(name)) for name in names)] for reader, points in judged["points"].items()
+            [reader, *(_describe_point(points.get(name)) for name in names)]
+            for reader, points in labeled["points"].items()
         ]
-        count = [f"{judged['below'][name]} of {judged['readers']}" for name in names]
+        count = [f"{labeled['below'][name]} of {labeled['readers']}" for name in names]
         header = [f"reader, against {shown[model]}", *names]
         tables += [[header, *rows, ["below the ROC curve", *count]]] if rows else []
     return tables
 
 
-def _tell_point(point: Mapping[str, Any] | None) -> str:
+def _describe_point(point: Mapping[str, Any] | None) -> str:
     if not point or point["below"] is None:
         return "-"
     return f"{point['sensitivity']:.2f} / {point['specificity']:.2f}{' below' if point['below'] else ''}"

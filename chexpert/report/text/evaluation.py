@@ -1,4 +1,4 @@
-"""What an evaluation found, as plain text; every figure has its yardstick and its interval."""
+"""Describe an evaluation as plain text; every metric has its evaluation setting and its interval."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -11,36 +11,36 @@ SHOWN = 5
 """Names of left out rows that are printed."""
 
 
-def describe_evaluation(content: Mapping[str, Any], yardstick: str) -> str:
+def describe_evaluation(content: Mapping[str, Any], evaluation_setting: str) -> str:
     """All tables of one evaluation.
 
     Args:
         content: of evaluation/<split>.json, or of scripts/evaluate.py.
-        yardstick: what was judged by what.
+        evaluation_setting: what was evaluated by what.
     """
     parts = [*_precisions(content), *_calibration(content), *_points(content), *_groups(content), *_left_out(content)]
-    return "\n".join([describe_aurocs(content, yardstick), *parts])
+    return "\n".join([describe_aurocs(content, evaluation_setting), *parts])
 
 
-def describe_aurocs(content: Mapping[str, Any], yardstick: str, note: str = "") -> str:
+def describe_aurocs(content: Mapping[str, Any], evaluation_setting: str, note: str = "") -> str:
     """The table of AUROCs of one evaluation; ``note`` is how the epoch was chosen, if it was."""
     over = content["auroc_mean"]["over"]
-    mean = f"{f'mean over {len(over)}':<26}  {format_figure(content['auroc_mean']):<20}  {note}".rstrip()
-    return "\n".join([_head(content, yardstick), *_aurocs(content), mean])
+    mean = f"{f'mean over {len(over)}':<26}  {format_value(content['auroc_mean']):<20}  {note}".rstrip()
+    return "\n".join([_head(content, evaluation_setting), *_aurocs(content), mean])
 
 
-def format_figure(figure: Mapping[str, Any], digits: int = 3) -> str:
-    """A figure with its interval; undefined is a dash.
+def format_value(metric: Mapping[str, Any], digits: int = 3) -> str:
+    """Format a metric with its interval; undefined is a dash.
 
-    >>> format_figure({"value": 0.9, "ci_low": 0.85, "ci_high": 0.94})
+    >>> format_value({"value": 0.9, "ci_low": 0.85, "ci_high": 0.94})
     '0.900 [0.850, 0.940]'
-    >>> format_figure({"value": None, "ci_low": None, "ci_high": None})
+    >>> format_value({"value": None, "ci_low": None, "ci_high": None})
     '-'
     """
-    if is_undefined(figure["value"]):
+    if is_undefined(metric["value"]):
         return "-"
-    ends = [format_number(figure[end], digits) for end in ("ci_low", "ci_high")]
-    return f"{figure['value']:.{digits}f} [{', '.join(ends)}]"
+    ends = [format_number(metric[end], digits) for end in ("ci_low", "ci_high")]
+    return f"{metric['value']:.{digits}f} [{', '.join(ends)}]"
 
 
 def format_number(value: float | None, digits: int = 3) -> str:
@@ -53,23 +53,23 @@ def is_undefined(value: float | None) -> bool:
     return value is None or math.isnan(value)
 
 
-def _head(content: Mapping[str, Any], yardstick: str) -> str:
+def _head(content: Mapping[str, Any], evaluation_setting: str) -> str:
     bootstrap = content["bootstrap"]
-    interval = f"[95 % interval, {bootstrap['replicates']:,} drawings of {content['studies']:,} studies]"
+    interval = f"[95 % interval, {bootstrap['replicates']:,} resamples of {content['studies']:,} studies]"
     synthetic = f"{WORDS}, " if content.get("synthetic") else ""
-    return f"AUROC, {synthetic}{yardstick}, {describe_level(content)}, n = {content['n']:,}, {interval}"
+    return f"AUROC, {synthetic}{evaluation_setting}, {describe_level(content)}, n = {content['n']:,}, {interval}"
 
 
 def _aurocs(content: Mapping[str, Any]) -> Iterator[str]:
     for name, auroc in content["auroc"].items():
         counts = f"{auroc['positives']:,} positive, {auroc['negatives']:,} negative"
-        yield f"{name:<26}  {format_figure(auroc):<20}  {counts}"
+        yield f"{name:<26}  {format_value(auroc):<20}  {counts}"
 
 
 def _precisions(content: Mapping[str, Any]) -> Iterator[str]:
     yield "AUPRC, and what it is at chance"
     for name, found in content["auprc"].items():
-        yield f"{name:<26}  {format_figure(found):<20}  {format_number(found['prevalence'])}"
+        yield f"{name:<26}  {format_value(found):<20}  {format_number(found['prevalence'])}"
 
 
 def _calibration(content: Mapping[str, Any]) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _calibration(content: Mapping[str, Any]) -> Iterator[str]:
     for name, found in content["calibration"].items():
         cells = [found["brier"], found["ece"]]
         cells += [calibrated["figures"][name]["ece"]] if name in calibrated["figures"] else []
-        yield f"{name:<26}  " + "  ".join(f"{format_figure(cell):<20}" for cell in cells).rstrip()
+        yield f"{name:<26}  " + "  ".join(f"{format_value(cell):<20}" for cell in cells).rstrip()
 
 
 def _points(content: Mapping[str, Any]) -> Iterator[str]:
@@ -92,14 +92,14 @@ def _points(content: Mapping[str, Any]) -> Iterator[str]:
     for name, rules in content["operating_points"].items():
         for rule, point in rules.items():
             threshold = format_number(point["threshold"])
-            pair = " / ".join(format_figure(point[key], 2) for key in ("sensitivity", "specificity"))
+            pair = " / ".join(format_value(point[key], 2) for key in ("sensitivity", "specificity"))
             yield f"{name:<26}  {rule:<15} {threshold:>6}  {pair}"
 
 
 def _groups(content: Mapping[str, Any]) -> Iterator[str]:
     for group, found in content["groups"].items():
         parts = [
-            f"{part} {format_figure(own['auroc_mean'])} of {len(own['auroc_mean']['over'])}, n = {own['n']:,}"
+            f"{part} {format_value(own['auroc_mean'])} of {len(own['auroc_mean']['over'])}, n = {own['n']:,}"
             + ", small" * own["small"]
             for part, own in found["rows"].items()
         ]
@@ -110,14 +110,14 @@ def _groups(content: Mapping[str, Any]) -> Iterator[str]:
 def describe_gap(gap: Mapping[str, Any] | None) -> str:
     """The largest gap of a group, in words."""
     if gap is None:
-        return "no gap is told: each observation has fewer than 10 positives or negatives in all parts but one"
+        return "no gap is reported: each observation has fewer than 10 positives or negatives in all parts but one"
     pair = f"{gap['observation']}, {gap['high']} above {gap['low']}"
-    return f"largest gap of {gap['compared']}: {pair} by {format_figure(gap)}"
+    return f"largest gap of {gap['compared']}: {pair} by {format_value(gap)}"
 
 
 def _left_out(content: Mapping[str, Any]) -> Iterator[str]:
-    for kind, what in (("left_out", "rows"), ("not_judged", "observations")):
+    for kind, message in (("left_out", "rows"), ("not_judged", "observations")):
         for side, names in content[kind].items():
             if names:
                 more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-                yield f"left out: {len(names)} {what} that only the {side} have: {', '.join(names[:SHOWN])}{more}"
+                yield f"left out: {len(names)} {message} that only the {side} have: {', '.join(names[:SHOWN])}{more}"

@@ -45,30 +45,30 @@ def list_quality(content: Mapping[str, Any]) -> list[dict[str, Any]]:
             "explainer": name,
             "control": scored["control"],
             "sanity": VERDICTS[scored["sanity"]["passed"]],
-            "rows": {observation: _figures(own) for observation, own in scored["observations"].items()},
+            "rows": {observation: _values(own) for observation, own in scored["observations"].items()},
         }
         for name, scored in content["explainers"].items()
     ]
 
 
-def _figures(figures: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _values(metrics: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """In the order of ``MEANINGS``."""
-    alike = figures["sanity"]["top_block_size"]
-    keys = ("hit_normalised", "relevance_over_area", "gap_over_random")
-    return [*(figures[key] for key in keys), alike, figures["right_for_the_right_reason"]]
+    alike = metrics["sanity"]["top_block_size"]
+    keys = ("hit_normalized", "relevance_over_area", "gap_over_random")
+    return [*(metrics[key] for key in keys), alike, metrics["right_for_the_right_reason"]]
 
 
 def _flags(name: str, scored: Mapping[str, Any]) -> list[str]:
     """Those of the explainer, then of its observations; none of a control, which is there to do badly."""
     if scored["control"]:
         return []
-    each = [flag for o, figures in scored["observations"].items() for flag in find_flags(f"{name}, {o}", figures)]
+    each = [flag for o, metrics in scored["observations"].items() for flag in find_flags(f"{name}, {o}", metrics)]
     return [f"warning: {name}: {ALIKE}", *each] if scored["sanity"]["passed"] is False else each
 
 
-def find_flags(where: str, figures: Mapping[str, Any]) -> list[str]:
+def find_flags(where: str, metrics: Mapping[str, Any]) -> list[str]:
     """What a reader must not overlook of one explainer's maps of one observation."""
-    hit, gap, sanity = figures["hit_normalised"], figures["gap_over_random"], figures["sanity"]
+    hit, gap, sanity = metrics["hit_normalized"], metrics["gap_over_random"], metrics["sanity"]
     flags = []
     if hit["n"] >= LEAST_MAPS and hit["value"] is not None and hit["value"] < 0:
         flags.append("peaks in the finding less often than chance")
@@ -76,8 +76,8 @@ def find_flags(where: str, figures: Mapping[str, Any]) -> list[str]:
         flags.append("the model follows a random map more than this one")
     if sanity["passed"] is False:
         flags.append(ALIKE)
-    if figures["without_evidence"]:
-        flags.append(f"{figures['without_evidence']} of {figures['n']} maps have no positive evidence")
+    if metrics["without_evidence"]:
+        flags.append(f"{metrics['without_evidence']} of {metrics['n']} maps have no positive evidence")
     return [f"warning: {where}: {flag}" for flag in flags]
 
 
@@ -88,20 +88,20 @@ def _block(name: str, scored: Mapping[str, Any]) -> str:
     return "\n".join(" ".join(map(str.ljust, cells, WIDTHS)).rstrip() for cells in (titles, *rows))
 
 
-def _cells(observation: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
-    alike = figures["sanity"]["top_block_size"]["value"]
+def _cells(observation: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    alike = metrics["sanity"]["top_block_size"]["value"]
     return (
         observation,
-        _interval(figures["hit_normalised"]),
-        _interval(figures["relevance_over_area"], 1),
-        _interval(figures["gap_over_random"]),
-        f"{_number(alike)} {VERDICTS[figures['sanity']['passed']]}".rstrip(),
-        _share(figures["right_for_the_right_reason"]),
+        _interval(metrics["hit_normalized"]),
+        _interval(metrics["relevance_over_area"], 1),
+        _interval(metrics["gap_over_random"]),
+        f"{_number(alike)} {VERDICTS[metrics['sanity']['passed']]}".rstrip(),
+        _share(metrics["right_for_the_right_reason"]),
     )
 
 
 def _number(value: float | None, digits: int = 2) -> str:
-    """A figure without the zero before its point.
+    """Format a number without the zero before its point.
 
     >>> _number(0.25), _number(-0.25), _number(12.5, 1), _number(None)
     ('.25', '-.25', '12.5', '-')
@@ -109,18 +109,18 @@ def _number(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}".replace("0.", ".", 1 if abs(value) < 1 else 0)
 
 
-def _interval(figure: Mapping[str, Any], digits: int = 2) -> str:
+def _interval(metric: Mapping[str, Any], digits: int = 2) -> str:
     """Value, interval and n.
 
     >>> _interval({"value": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": 32})
     '.50 [.25, .75] 32'
     """
-    if figure["value"] is None:
+    if metric["value"] is None:
         return "-"
-    ends = f"[{_number(figure['ci_low'], digits)}, {_number(figure['ci_high'], digits)}]"
-    return f"{_number(figure['value'], digits)} {ends} {figure['n']}"
+    ends = f"[{_number(metric['ci_low'], digits)}, {_number(metric['ci_high'], digits)}]"
+    return f"{_number(metric['value'], digits)} {ends} {metric['n']}"
 
 
-def _share(figure: Mapping[str, Any]) -> str:
+def _share(metric: Mapping[str, Any]) -> str:
     """How many of how many."""
-    return "-" if figure["value"] is None else f"{round(figure['value'] * figure['n'])}/{figure['n']}"
+    return "-" if metric["value"] is None else f"{round(metric['value'] * metric['n'])}/{metric['n']}"

@@ -4,38 +4,38 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-FIGURES = {"miou": "mIoU", "miou_all": "mIoU, all images", "hit_rate": "hit rate"}
+METRICS = {"miou": "mIoU", "miou_all": "mIoU, all images", "hit_rate": "hit rate"}
 
 
 def describe_localization(table: Mapping[str, Mapping[str, Any]]) -> str:
-    """One line an observation: each figure with its 95 % interval and the images it is the mean over; notes below.
+    """One line an observation: each metric with its 95 % interval and the images it is the mean over; notes below.
 
     Observations without a map have no line, but a note.
     """
-    bare = [name for name, figures in table.items() if figures.get("maps") == 0]
-    told = {name: figures for name, figures in table.items() if name not in bare}
-    heads = "".join(f"{head:<20}   n  " for head in FIGURES.values())
+    bare = [name for name, row in table.items() if row.get("maps") == 0]
+    mapped = {name: row for name, row in table.items() if name not in bare}
+    heads = "".join(f"{head:<20}   n  " for head in METRICS.values())
     lines = [f"{'':<28}{heads}chance  segmented"]
-    for name, figures in told.items():
-        cells = "".join(_cell(figures, figure) for figure in FIGURES)
-        lines.append(f"{name:<28}{cells}{_chance(figures['chance'])}  {_settings(figures)}".rstrip())
-    return "\n".join([*lines, *([f"note: no maps: {', '.join(bare)}"] if bare else []), *_notes(told)])
+    for name, row in mapped.items():
+        cells = "".join(_cell(row, metric) for metric in METRICS)
+        lines.append(f"{name:<28}{cells}{_chance(row['chance'])}  {_settings(row)}".rstrip())
+    return "\n".join([*lines, *([f"note: no maps: {', '.join(bare)}"] if bare else []), *_notes(mapped)])
 
 
-def _cell(figures: Mapping[str, Any], figure: str) -> str:
-    prefix = "" if figure == "miou" else f"{figure}_"
-    value, images = figures[figure], figures[f"{prefix}images"]
+def _cell(row: Mapping[str, Any], metric: str) -> str:
+    prefix = "" if metric == "miou" else f"{metric}_"
+    value, images = row[metric], row[f"{prefix}images"]
     if value is None or math.isnan(value):
         return f"{'    -':<20}{images:>4}  "
-    return f"{value:.3f} [{figures[f'{prefix}ci_low']:.3f}, {figures[f'{prefix}ci_high']:.3f}]{images:>4}  "
+    return f"{value:.3f} [{row[f'{prefix}ci_low']:.3f}, {row[f'{prefix}ci_high']:.3f}]{images:>4}  "
 
 
 def _chance(value: float | None) -> str:
     return f"{'-':>6}" if value is None or math.isnan(value) else f"{value:>6.3f}"
 
 
-def _settings(figures: Mapping[str, Any]) -> str:
-    threshold, cutoff = figures["threshold"], figures["probability_cutoff"]
+def _settings(row: Mapping[str, Any]) -> str:
+    threshold, cutoff = row["threshold"], row["probability_cutoff"]
     if threshold is None:
         return "as given"
     above = "Otsu" if threshold == "otsu" else f"> {threshold}"
@@ -43,16 +43,16 @@ def _settings(figures: Mapping[str, Any]) -> str:
 
 
 def _notes(table: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    for name, figures in table.items():
-        if figures.get("tuned_images") == 0:
+    for name, row in table.items():
+        if row.get("tuned_images") == 0:
             yield f"note: {name}: nothing to tune on; the first candidate was taken"
-        if count := figures.get("without_map"):
-            yield f"note: {name}: {count} of {figures['masks']} masks have no map, counted as misses"
-        if count := figures.get("constant_maps"):
+        if count := row.get("without_map"):
+            yield f"note: {name}: {count} of {row['masks']} masks have no map, counted as misses"
+        if count := row.get("constant_maps"):
             yield f"note: {name}: {count} constant map{'s' * (count > 1)}: no peak, not in the hit rate"
-        for figure, head in FIGURES.items():
-            prefix = "" if figure == "miou" else f"{figure}_"
-            if (count := figures[f"{prefix}undefined_replicates"]) and figures[f"{prefix}images"]:
+        for metric, head in METRICS.items():
+            prefix = "" if metric == "miou" else f"{metric}_"
+            if (count := row[f"{prefix}undefined_replicates"]) and row[f"{prefix}images"]:
                 yield f"note: {name}, {head}: replicates without any of its images, left out: {count}"
-    if any(figures.get("tuned_images") is not None for figures in table.values()):
+    if any(row.get("tuned_images") is not None for row in table.values()):
         yield f"tuned on: {next(iter(table.values()))['tuned_on']}"

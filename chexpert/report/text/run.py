@@ -11,7 +11,7 @@ from chexpert.runs import files as run_files
 
 
 def describe(run: Path) -> str:
-    """Run folder, AUROC table with its yardstick, and the commands to look further."""
+    """Run folder, AUROC table with its evaluation setting, and the commands to look further."""
     metrics = json.loads((run / run_files.METRICS).read_text(encoding="utf-8"))
     chosen = metrics["epoch_chosen_on"]
     lines = []

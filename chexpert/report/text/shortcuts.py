@@ -5,15 +5,15 @@ from typing import Any
 
 from chexpert.runs.synthetic import WORDS
 
-HOW = {"counterfactual": "drawn without", "above_control": "filled, less controls"}
+HOW = {"counterfactual": "painted without", "above_control": "filled, less controls"}
 DEGREES = {0.5: " heavily", 0.25: "", 0: " slightly"}
 """By the least effect, in standard deviations of the logit."""
 NOTED = 0.25
-"""Effect from which on a confusion is told."""
+"""Effect from which on a confusion is reported."""
 SHOWN = 3
 """Times the evidence of an even map from which on a map shows a suspect; maps are coarse, and spill over small ones."""
 LACKING = {
-    "films": "too few films",
+    "images": "too few images",
     "effect": "too small or too unsure",
     "tie": "does not surely come with the finding",
     "auroc": "AUROC does not fall without it",
@@ -22,57 +22,58 @@ SETS = {"metadata": "metadata", "gray": "gray statistics", "both": "both togethe
 
 
 def describe_shortcuts(content: Mapping[str, Any]) -> str:
-    """The culprits or that none was found, then the figures behind it.
+    """Describe the shortcuts or that none was found, then the values behind it.
 
     Args:
         content: of the shortcut.json that ``scripts/find_shortcuts.py`` writes.
     """
     synthetic = f", {WORDS}" if content.get("synthetic") else ""
-    lines = [f"{content['views']} valid films of {content['root']}{synthetic}, model of {content['run']}"]
+    lines = [f"{content['views']} valid images of {content['root']}{synthetic}, model of {content['run']}"]
     if unlisted := content.get("unlisted"):
         lines.append(f"{unlisted} of them are not in the file of regions, and count as without what it outlines")
     lines.append("")
-    lines += [*_conclude(content), *_note_confusions(content["pairs"]), *_warn(content), ""]
-    lines += [*_tell_pairs(content["pairs"]), *_tell_splits(content["aurocs"])]
-    lines += [*_tell_places(content), *_tell_baselines(content["baselines"])]
+    lines += [*_summarize(content), *_note_confusions(content["pairs"]), *_warn(content), ""]
+    lines += [*_describe_pairs(content["pairs"]), *_describe_splits(content["aurocs"])]
+    lines += [*_describe_places(content), *_describe_baselines(content["baselines"])]
     return "\n".join(lines).rstrip()
 
 
 def count_tested(pairs: Sequence[Mapping[str, Any]]) -> int:
-    """How many of the pairs say anything: enough films, and a suspect that is neither a finding nor tied by anatomy."""
+    """The number of pairs with enough images and a suspect that is neither a finding nor tied by anatomy."""
     return sum(map(_is_tested, pairs))
 
 
-def describe_culprits(content: Mapping[str, Any]) -> list[str]:
-    """One sentence a culprit."""
-    culprits = [pair for pair in content["pairs"] if pair["alarm"]]
-    return [_accuse(pair, content["aurocs"][pair["observation"]]) for pair in culprits]
+def describe_found_shortcuts(content: Mapping[str, Any]) -> list[str]:
+    """One sentence a shortcut."""
+    shortcuts_found = [pair for pair in content["pairs"] if pair["alarm"]]
+    return [_describe_shortcut(pair, content["aurocs"][pair["observation"]]) for pair in shortcuts_found]
 
 
-def _conclude(content: Mapping[str, Any]) -> Iterator[str]:
-    """One sentence a culprit; one in all where there is none."""
-    culprits = describe_culprits(content)
-    yield from culprits
+def _summarize(content: Mapping[str, Any]) -> Iterator[str]:
+    """One sentence a shortcut; one in all where there is none."""
+    shortcuts_found = describe_found_shortcuts(content)
+    yield from shortcuts_found
     tested = {p["suspect"]: content["suspects"][p["suspect"]]["views"] for p in content["pairs"] if _is_tested(p)}
-    names = ", ".join(f"{name} ({views} films)" for name, views in tested.items())
-    if not culprits and names:
+    names = ", ".join(f"{name} ({views} images)" for name, views in tested.items())
+    if not shortcuts_found and names:
         yield f"No shortcut was found among the suspects tested: {names}. This does not prove that there is none."
     if not tested:
         yield "No suspect could be tested: there is no region of a device or marker. Outline some: --regions FILE.json"
 
 
 def _is_tested(pair: Mapping[str, Any]) -> bool:
-    return not pair["tied"] and not pair["finding"] and "films" not in pair["lacking"]
+    return not pair["tied"] and not pair["finding"] and "images" not in pair["lacking"]
 
 
-def _accuse(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:
-    """An observation, its culprit, and the reasons in numbers."""
+def _describe_shortcut(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:
+    """An observation, its shortcut, and the reasons in numbers."""
     effect, name, suspect = pair["effect"], pair["observation"], pair["suspect"]
-    how = {"counterfactual": "the same film is drawn without it", "above_control": "its region is filled"}[pair["by"]]
+    hows = {"counterfactual": "the same image is painted without it", "above_control": "its region is filled"}
+    how = hows[pair["by"]]
     moved = "falls" if effect["value"] > 0 else "rises"
     size = spell({key: sign_free(effect, key) for key in ("value", "ci_low", "ci_high")})
-    reasons = [f"they come together ({_tell_tie(pair)})"]
-    reasons += [f"the logit {moved} by {size} of its standard deviation when {how} ({effect['n']} films)"]
+    reasons = [f"they come together ({_describe_tie(pair)})"]
+    reasons += [f"the logit {moved} by {size} of its standard deviation when {how} ({effect['n']} images)"]
     if pair["auroc_fall"]:
         splits = ", ".join(f"{spell(own)} {split}" for split, own in aurocs.items())
         reasons.append(f"AUROC {splits} (fall {spell(pair['auroc_fall'])})")
@@ -83,8 +84,8 @@ def _accuse(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:
     return f"{name} leans{degree} on {suspect}: " + "; ".join(reasons) + "."
 
 
-def _tell_tie(pair: Mapping[str, Any]) -> str:
-    split, where = ("train", "the training labels") if "train" in pair["ties"] else ("matched", "these films")
+def _describe_tie(pair: Mapping[str, Any]) -> str:
+    split, where = ("train", "the training labels") if "train" in pair["ties"] else ("matched", "these images")
     phi = pair["ties"][split]
     if split == "matched" and _is_number(phi) and "tie" in pair:
         return f"phi {spell(pair['tie'])} in {where}"
@@ -92,7 +93,7 @@ def _tell_tie(pair: Mapping[str, Any]) -> str:
 
 
 def sign_free(effect: Mapping[str, float], key: str) -> float:
-    """A figure of an effect counted in its own direction: a rise of .4 is not a fall of -.4."""
+    """Return a value of an effect in its own direction: a rise of .4 is not a fall of -.4."""
     if effect["value"] > 0:
         return effect[key]
     return -effect[{"value": "value", "ci_low": "ci_high", "ci_high": "ci_low"}[key]]
@@ -106,7 +107,7 @@ def _warn(content: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"{'note' if (above['value'] or 0) > 0 else 'warning'}: {name}: the model's AUROC, "
                 f"{spell(own['model'])}, is not shown to be above what {SETS[kind]} reach ({spell(own[kind])}): "
-                f"difference {spell(above)}, {positives} positive films"
+                f"difference {spell(above)}, {positives} positive images"
             )
     for name, places in content["places"].items():
         outside = places["outside the body"]
@@ -121,17 +122,17 @@ def _note_confusions(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if abs(pair["effect"]["value"]) >= NOTED:
             yield (
                 f"note: {pair['suspect']} moves {pair['observation']}, by {spell(pair['effect'])}, but does not come "
-                f"with it ({_tell_tie(pair)}): a confusion, no shortcut"
+                f"with it ({_describe_tie(pair)}): a confusion, no shortcut"
             )
 
 
-def _tell_pairs(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _describe_pairs(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if not pairs:
         return
     yield "What the logit loses with the suspect, of its standard deviation [95 % interval]"
     for pair in sorted(pairs, key=lambda pair: (pair["finding"], pair["tied"])):
-        figures = f"{spell(pair['effect']):<22} {HOW[pair['by']]:<22} n = {pair['effect']['n']:<4}"
-        yield f"  {pair['observation']:<27} {pair['suspect']:<27} {figures} {_rate(pair)}"
+        values = f"{spell(pair['effect']):<22} {HOW[pair['by']]:<22} n = {pair['effect']['n']:<4}"
+        yield f"  {pair['observation']:<27} {pair['suspect']:<27} {values} {_rate(pair)}"
     yield ""
 
 
@@ -140,11 +141,11 @@ def _rate(pair: Mapping[str, Any]) -> str:
         return "tied by anatomy: no suspect"
     if pair["alarm"]:
         return "SHORTCUT"
-    told = ", ".join(LACKING[key] for key in pair["lacking"])
-    return told or "another finding: they come together and look alike, no alarm"
+    lacking = ", ".join(LACKING[key] for key in pair["lacking"])
+    return lacking or "another finding: they come together and look alike, no alarm"
 
 
-def _tell_splits(aurocs: Mapping[str, Any]) -> Iterator[str]:
+def _describe_splits(aurocs: Mapping[str, Any]) -> Iterator[str]:
     if all(len(own) < 2 for own in aurocs.values()):
         return
     yield "AUROC where what is suspected comes with the finding as in training, independently, and reversed"
@@ -153,7 +154,7 @@ def _tell_splits(aurocs: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _tell_places(content: Mapping[str, Any]) -> Iterator[str]:
+def _describe_places(content: Mapping[str, Any]) -> Iterator[str]:
     yield f"Evidence of {content['explainer']} over the place's area (1: as an even map has it)"
     for name, places in content["places"].items():
         yield f"  {name:<27} " + "   ".join(f"{place} {spell(own, 1)}" for place, own in places.items())
@@ -161,17 +162,17 @@ def _tell_places(content: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _tell_baselines(baselines: Mapping[str, Any]) -> Iterator[str]:
+def _describe_baselines(baselines: Mapping[str, Any]) -> Iterator[str]:
     if not baselines:
-        yield "No training films there: what metadata and gray statistics reach was not measured."
+        yield "No training images there: what metadata and gray statistics reach was not measured."
         return
-    yield "AUROC of the model, and of logistic regressions on metadata, gray statistics and both, on the same films"
+    yield "AUROC of the model, and of logistic regressions on metadata, gray statistics and both, on the same images"
     for name, own in baselines.items():
         yield f"  {name:<27} model {spell(own['model'])}   " + "   ".join(f"{k} {spell(own[k])}" for k in SETS)
 
 
 def spell(interval: Mapping[str, Any] | None, digits: int = 2) -> str:
-    """A figure with its interval; undefined is a dash.
+    """Format a metric with its interval; undefined is a dash.
 
     >>> spell({"value": 0.5, "ci_low": 0.41, "ci_high": 0.59}), spell(None)
     ('0.50 [0.41, 0.59]', '-')

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.training.losses.masked_bce import EntryLoss
 
 
@@ -42,11 +42,11 @@ class AUCMarginLoss(EntryLoss):
         self.a, self.b, self.alpha = (nn.Parameter(torch.zeros(len(self.p))) for _ in range(3))
 
     @staticmethod
-    def find_problems(margin: Any = 1.0, **_: object) -> list[str]:
+    def validate_args(margin: Any = 1.0, **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
         if not isinstance(margin, int | float) or isinstance(margin, bool) or not 0 < margin <= 1:
-            mend = "a number above 0, at most 1: scores are in [0, 1]"
-            return [str(ProblemError(f"{margin!r} is not possible", where="loss.margin", mend=mend))]
+            hint = "a number above 0, at most 1: scores are in [0, 1]"
+            return [str(UserError(f"{margin!r} is not possible", where="loss.margin", hint=hint))]
         return []
 
     def dual_parameters(self) -> list[nn.Parameter]:

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import logsigmoid
 from torchvision.ops import sigmoid_focal_loss
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.training.losses.masked_bce import EntryLoss
 
 
@@ -26,12 +26,12 @@ class FocalLoss(EntryLoss):
         self.gamma, self.alpha = gamma, -1 if alpha is None else alpha
 
     @staticmethod
-    def find_problems(gamma: Any = 2.0, alpha: Any = 0.25, **_: object) -> list[str]:
+    def validate_args(gamma: Any = 2.0, alpha: Any = 0.25, **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
-        problems = _check_gammas({"gamma": gamma})
+        errors = _check_gammas({"gamma": gamma})
         if alpha is not None and not (_is_number(alpha) and 0 <= alpha <= 1):
-            problems.append(_tell(alpha, "loss.alpha", "a number from 0 to 1, or null"))
-        return problems
+            errors.append(_describe(alpha, "loss.alpha", "a number from 0 to 1, or null"))
+        return errors
 
     def entries(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         yes, no = (
@@ -58,12 +58,12 @@ class AsymmetricLoss(EntryLoss):
         self.gamma_neg, self.gamma_pos, self.clip = gamma_neg, gamma_pos, clip
 
     @staticmethod
-    def find_problems(gamma_neg: Any = 4.0, gamma_pos: Any = 1.0, clip: Any = 0.05, **_: object) -> list[str]:
+    def validate_args(gamma_neg: Any = 4.0, gamma_pos: Any = 1.0, clip: Any = 0.05, **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
-        problems = _check_gammas({"gamma_neg": gamma_neg, "gamma_pos": gamma_pos})
+        errors = _check_gammas({"gamma_neg": gamma_neg, "gamma_pos": gamma_pos})
         if not (_is_number(clip) and 0 <= clip < 1):
-            problems.append(_tell(clip, "loss.clip", "a probability from 0 to below 1"))
-        return problems
+            errors.append(_describe(clip, "loss.clip", "a probability from 0 to below 1"))
+        return errors
 
     def entries(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         yes = -((-logits).sigmoid() ** self.gamma_pos) * logsigmoid(logits)
@@ -75,7 +75,7 @@ class AsymmetricLoss(EntryLoss):
 
 def _check_gammas(gammas: dict[str, Any]) -> list[str]:
     return [
-        _tell(value, f"loss.{name}", "a number, 0 or more")
+        _describe(value, f"loss.{name}", "a number, 0 or more")
         for name, value in gammas.items()
         if not (_is_number(value) and 0 <= value < float("inf"))
     ]
@@ -85,5 +85,5 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _tell(value: Any, where: str, mend: str) -> str:
-    return str(ProblemError(f"{value!r} is not possible", where=where, mend=mend))
+def _describe(value: Any, where: str, hint: str) -> str:
+    return str(UserError(f"{value!r} is not possible", where=where, hint=hint))

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.training.losses.masked_bce import EntryLoss
 
 WORDS = ("auto", "batch")
@@ -45,23 +45,25 @@ class WeightedBCE(EntryLoss):
         self.register_buffer("weight", weight.float(), persistent=False)
 
     @staticmethod
-    def find_problems(pos_weight: Any, observations: Sequence[str] = (), **_: object) -> list[str]:
+    def validate_args(pos_weight: Any, observations: Sequence[str] = (), **_: object) -> list[str]:
         """What is wrong with these arguments, before anything is built."""
         where = "loss.pos_weight"
         if isinstance(pos_weight, str):
-            mend = f"{', '.join(WORDS)}, a number, or numbers by observation"
-            return [] if pos_weight in WORDS else [_tell(f"unknown word {pos_weight!r}", where, mend)]
+            hint = f"{', '.join(WORDS)}, a number, or numbers by observation"
+            return [] if pos_weight in WORDS else [_describe(f"unknown word {pos_weight!r}", where, hint)]
         weights = pos_weight if isinstance(pos_weight, Mapping) else {"default": pos_weight}
-        problems = [
-            _tell(f"{value!r} is not possible", f"{where}.{name}" if name != "default" else where, "a number above 0")
+        errors = [
+            _describe(
+                f"{value!r} is not possible", f"{where}.{name}" if name != "default" else where, "a number above 0"
+            )
             for name, value in weights.items()
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf")
         ]
         if unknown := [name for name in weights if name not in (*observations, "default")]:
-            problems.append(_tell(f"not among the outputs: {', '.join(unknown)}", where, "name outputs, or default"))
+            errors.append(_describe(f"not among the outputs: {', '.join(unknown)}", where, "name outputs, or default"))
         if "default" not in weights and (lacking := [name for name in observations if name not in weights]):
-            problems.append(_tell(f"no weight for {', '.join(lacking)}", where, "name each, or add default: 1"))
-        return problems
+            errors.append(_describe(f"no weight for {', '.join(lacking)}", where, "name each, or add default: 1"))
+        return errors
 
     def entries(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         weight = self.weight[: logits.shape[1]]  # a validation has no questions of uncertainty
@@ -82,5 +84,5 @@ def _find(weights: float | Mapping[str, float], name: str) -> float:
     return weights if not isinstance(weights, Mapping) else weights.get(name, weights.get("default", 1.0))
 
 
-def _tell(what: str, where: str, mend: str) -> str:
-    return str(ProblemError(what, where=where, mend=mend))
+def _describe(message: str, where: str, hint: str) -> str:
+    return str(UserError(message, where=where, hint=hint))

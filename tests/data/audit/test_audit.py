@@ -17,7 +17,7 @@ FOLDER = "CheXpert-v1.0-small"
 
 @pytest.fixture
 def copy(write_chexpert, make_row):
-    """Two training films of two patients and one validation film, without a defect."""
+    """Two training images of two patients and one validation image, without a defect."""
     train = [make_row({"Edema": "1.0"}), make_row({"Edema": "0.0"}, patient=2)]
     return write_chexpert(train, [make_row({"Edema": "1.0"}, split="valid")])
 
@@ -38,12 +38,12 @@ def test_a_sound_copy_passes(copy):
 
 def test_the_json_has_counts_by_split_and_problems(copy):
     content = json.loads(json.dumps(audit_copy(copy, decode=False).to_json()))
-    assert set(content) == {"layout", "train", "valid", "problems"}
+    assert set(content) == {"layout", "train", "valid", "defects"}
     assert {key: content["train"][key] for key in ("images", "studies", "patients")} == dict.fromkeys(
         ("images", "studies", "patients"), 2
     )
     assert content["train"]["labels"]["Edema"] == {"positive": 1, "uncertain": 0, "negative": 1, "blank": 0}
-    assert set(content["problems"][0]) == {"kind", "where", "message", "mend", "severity"}
+    assert set(content["defects"][0]) == {"kind", "where", "message", "hint", "severity"}
     assert content["layout"]["folder"] == str(copy / FOLDER)
 
 
@@ -115,11 +115,11 @@ def test_no_copy_is_an_error(tmp_path):
 
 def test_a_link_that_leaves_the_root_is_an_error(copy, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "film.jpg"
-    film = copy / FOLDER / f"{view(1)}.jpg"
-    film.rename(elsewhere)
-    film.symlink_to(elsewhere)
+    image = copy / FOLDER / f"{view(1)}.jpg"
+    image.rename(elsewhere)
+    image.symlink_to(elsewhere)
     audit = audit_copy(copy, workers=1)
-    assert find(audit, "layout") == [(str(film), "error")]
+    assert find(audit, "layout") == [(str(image), "error")]
     assert find(audit, "not_listed") == [("train", "warning")]
 
 
@@ -151,14 +151,14 @@ def test_whatever_a_manifest_names_in_the_copy_is_checked(copy):
     assert find(audit_copy(copy, workers=1, known=known), "manifest") == [("notes.txt", "error")]
 
 
-def test_another_labellers_labels_are_counted(copy, make_row, write_table):
+def test_another_labelers_labels_are_counted(copy, make_row, write_table):
     rows = [make_row({"Edema": "1.0"}), make_row({"Edema": "1.0"}, patient=2)]
     write_table(copy / FOLDER / "train_visualCheXbert.csv", rows)
     labels = audit_copy(copy, decode=False).counts["train"]["labels_by_labeller"]
     assert labels["visualchexbert"]["Edema"] == {"positive": 2, "uncertain": 0, "negative": 0, "blank": 0}
 
 
-def test_another_labellers_table_is_checked_as_the_first(write_chexpert, make_row, write_table):
+def test_another_labelers_table_is_checked_as_the_first(write_chexpert, make_row, write_table):
     views = ("view1_frontal", "view2_frontal")
     root = write_chexpert([make_row({"Edema": "1.0"}, view=view) for view in views])
     cells = ({"Edema": "1.0", "Lung Opacity": "0.0"}, {"Edema": "-1.0", "Lung Opacity": "0.0"})

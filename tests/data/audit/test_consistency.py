@@ -93,7 +93,7 @@ def test_an_observation_without_labels_is_told_once():
 def test_a_part_of_chexpert_is_a_warning(make_frame):
     (defect,) = consistency.compare_published(count_split(make_frame((ONE, {}))), "train")
     assert (defect.severity, defect.message) == ("warning", "not the whole CheXpert: 1 of 223,414 images")
-    assert "none needed" not in defect.mend
+    assert "none needed" not in defect.hint
 
 
 def test_a_whole_that_differs_is_an_error():

@@ -16,7 +16,7 @@ from chexpert.data.audit.images import ImageFile, inspect_image
 
 
 @pytest.fixture
-def film(tmp_path):
+def image(tmp_path):
     """A gray JPEG of 60 x 40 pixels."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "film.jpg")
@@ -31,16 +31,16 @@ def make_table(*rows, **columns):
     )
 
 
-def test_a_film_is_hashed_and_measured(film):
-    digest = hashlib.sha256(film.read_bytes()).hexdigest()
-    assert inspect_image(str(film)) == ImageFile(digest, 40, 60, "L", "")
+def test_a_film_is_hashed_and_measured(image):
+    digest = hashlib.sha256(image.read_bytes()).hexdigest()
+    assert inspect_image(str(image)) == ImageFile(digest, 40, 60, "L", "")
 
 
-def test_a_film_is_read_once(film, monkeypatch):
+def test_a_film_is_read_once(image, monkeypatch):
     read = Path.read_bytes
     monkeypatch.setattr(Path, "read_bytes", lambda path: (read(path), path.unlink())[0])
-    assert inspect_image(str(film)).width == 60
-    assert not film.exists()
+    assert inspect_image(str(image)).width == 60
+    assert not image.exists()
 
 
 def test_the_mode_is_that_of_the_file(tmp_path):
@@ -48,11 +48,11 @@ def test_the_mode_is_that_of_the_file(tmp_path):
     assert inspect_image(str(tmp_path / "film.png")).mode == "RGB"
 
 
-def test_a_truncated_film_has_an_error_and_a_hash(film):
-    film.write_bytes(film.read_bytes()[:-200])
-    found = inspect_image(str(film))
+def test_a_truncated_film_has_an_error_and_a_hash(image):
+    image.write_bytes(image.read_bytes()[:-200])
+    found = inspect_image(str(image))
     assert found.error.startswith("this image cannot be read: ")
-    assert found.sha256 == hashlib.sha256(film.read_bytes()).hexdigest()
+    assert found.sha256 == hashlib.sha256(image.read_bytes()).hexdigest()
     assert (found.height, found.width) == (0, 0)
 
 
@@ -98,7 +98,7 @@ def test_missing_files_are_errors():
 
 
 def test_the_short_side_of_nine_films_in_ten_is_the_rule():
-    table = make_table(*((f"film{i}", 390, 320) for i in range(9)), ("odd", 300, 390))
+    table = make_table(*((f"image{i}", 390, 320) for i in range(9)), ("odd", 300, 390))
     (defect,) = images.find_odd_images(table)
     assert (defect.kind, defect.where, defect.severity) == ("size", "odd", "warning")
     assert defect.message == "300 x 390 pixels; the short side of the others has 320 pixels"
@@ -114,7 +114,7 @@ def test_a_strip_is_odd():
     assert [(defect.kind, defect.where) for defect in images.find_odd_images(table)] == [("aspect", "strip")]
 
 
-def test_a_colour_image_is_told():
+def test_a_color_image_is_told():
     table = make_table(("a", 390, 320), ("b", 390, 320), mode=["L", "RGB"])
     (defect,) = images.find_odd_images(table)
     assert (defect.kind, defect.where, defect.message) == ("not_gray", "b", "not 8-bit gray, but RGB")

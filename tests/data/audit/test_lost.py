@@ -13,7 +13,7 @@ VALID = "valid/patient64541/study1/view1_frontal.jpg"
 
 @pytest.fixture
 def copy(write_chexpert, make_row):
-    """Three training films of three patients and one validation film, without a defect."""
+    """Three training images of three patients and one validation image, without a defect."""
     train = [make_row({"Edema": "1.0"}, patient=patient) for patient in (1, 2, 3)]
     return write_chexpert(train, [make_row({"Edema": "1.0"}, split="valid")]) / FOLDER
 
@@ -78,8 +78,8 @@ def test_a_cut_table_of_aimis_batches_is_told_by_batch(copy):
 
 
 def test_a_further_film_of_a_listed_patient_is_no_cut_table(copy):
-    film = copy / "train/patient00001/study1/view1_frontal.jpg"
-    film.with_name("view2_frontal.jpg").write_bytes(film.read_bytes())
+    image = copy / "train/patient00001/study1/view1_frontal.jpg"
+    image.with_name("view2_frontal.jpg").write_bytes(image.read_bytes())
     audit = audit_copy(copy, workers=1)
     assert find(audit, "cut_table") == []
     assert audit.passed

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from chexpert.data.labels.hierarchy import find_ancestors, find_parents, propagate
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS, PARENTS
 
 BLANK = float("nan")
@@ -67,5 +67,5 @@ def test_parents_are_found_by_name_in_any_order():
 
 
 def test_a_parent_that_is_not_put_out_is_told_with_the_mend():
-    with pytest.raises(ProblemError, match=r"depend on it: Lung Opacity, Consolidation(?s:.*)observations=all"):
+    with pytest.raises(UserError, match=r"depend on it: Lung Opacity, Consolidation(?s:.*)observations=all"):
         find_parents(["Edema", "Pneumonia"])

@@ -117,9 +117,9 @@ def check(seed, predictions, taught):
             rng.permutation(OBSERVATIONS if policy.get("conditional") else rng.choice([*COMPETITION], 3, False))
         )
         epoch = int(rng.integers(5))
-        targets, mask, draws = LabelPolicy(**policy, predictions=predictions).apply(frame, names)
-        if draws is not None:
-            draws.fill(targets, range(len(keys)), epoch)
+        targets, mask, random_targets = LabelPolicy(**policy, predictions=predictions).apply(frame, names)
+        if random_targets is not None:
+            random_targets.fill(targets, range(len(keys)), epoch)
         rows = frame.to_dict("records")
         expected = [reference(row, row["key"], names, policy, taught, epoch) for row in rows]
         assert (targets.dtype, mask.dtype, targets.shape) == (np.float32, bool, mask.shape)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chexpert.data.labels import LabelPolicy, find_scarce, hard_labels
 from chexpert.data.sources.frame import read_frame
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 BLANK = float("nan")
 LSR = [0.55, 0.85]
@@ -128,24 +128,24 @@ def test_applying_a_policy_leaves_the_table_alone():
 
 @pytest.mark.parametrize("rule", ["one", 1.5, -0.1, [0.85, 0.55], [0.5], [0, 2], None, True, float("nan"), "ab"])
 def test_what_is_not_a_rule_is_refused_with_its_key(rule):
-    with pytest.raises(ProblemError, match=r"labels\.uncertain"):
+    with pytest.raises(UserError, match=r"labels\.uncertain"):
         LabelPolicy(rule)
 
 
 def test_all_wrong_rules_are_told_at_once():
-    problems = LabelPolicy.find_problems(uncertain="one", blank=7)
-    assert ["labels.uncertain" in problems[0], "labels.blank" in problems[1]] == [True, True]
+    errors = LabelPolicy.validate_args(uncertain="one", blank=7)
+    assert ["labels.uncertain" in errors[0], "labels.blank" in errors[1]] == [True, True]
 
 
 def test_arguments_that_do_not_fit_the_observations_are_told_at_once():
-    problems = LabelPolicy.find_problems(
+    errors = LabelPolicy.validate_args(
         uncertain={"Edema": "ones", "Fracture": "self_trained"},
         blank="three_class",
         conditional=True,
         conditional_rows="some",
         observations=["Edema", "Fracture", "Cardiomegaly"],
     )
-    assert [problem.splitlines()[0] for problem in problems] == [
+    assert [error.splitlines()[0] for error in errors] == [
         "no rule for Cardiomegaly",
         "three_class is for uncertain labels",
         "unknown rows: 'some'",
@@ -155,7 +155,7 @@ def test_arguments_that_do_not_fit_the_observations_are_told_at_once():
 
 
 def test_good_rules_have_no_problems():
-    assert LabelPolicy.find_problems(uncertain=LSR, blank="ignore", seed=3) == []
+    assert LabelPolicy.validate_args(uncertain=LSR, blank="ignore", seed=3) == []
 
 
 def test_rules_differ_by_observation():

@@ -3,7 +3,7 @@
 import pytest
 
 from chexpert.data.labels.rules import check_rules, read_rules
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import COMPETITION, OBSERVATIONS
 
 
@@ -21,13 +21,13 @@ def test_without_a_default_only_the_named_have_a_rule():
 
 
 def test_everything_wrong_is_told_at_once_with_its_key():
-    problems = [str(p) for p in check_rules({"Oedema": "ones", "Edema": 3}, "labels.blank", COMPETITION)]
-    assert [problem.splitlines()[0] for problem in problems] == [
+    errors = [str(p) for p in check_rules({"Oedema": "ones", "Edema": 3}, "labels.blank", COMPETITION)]
+    assert [error.splitlines()[0] for error in errors] == [
         "no observation of CheXpert: 'Oedema'",
         "not a label rule: 3",
         "no rule for Atelectasis, Cardiomegaly, Consolidation, Pleural Effusion",
     ]
-    assert "where: labels.blank.Edema" in problems[1]
+    assert "where: labels.blank.Edema" in errors[1]
 
 
 @pytest.mark.parametrize("rules", ["ones", {"default": "ones"}, dict.fromkeys(COMPETITION, "three_class")])
@@ -36,5 +36,5 @@ def test_rules_for_every_output_are_right(rules):
 
 
 def test_wrong_rules_are_not_read():
-    with pytest.raises(ProblemError, match="Oedema"):
+    with pytest.raises(UserError, match="Oedema"):
         read_rules({"Oedema": "ones"}, "x")

@@ -8,7 +8,7 @@ import pytest
 
 from chexpert.data import LabelPolicy
 from chexpert.data.labels.self_training import find_predictions
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Fracture"]
@@ -74,14 +74,14 @@ def test_a_view_that_the_first_run_could_not_read_is_masked(run, frame):
 
 def test_missing_views_and_observations_are_told_in_one_message(run, frame):
     file = drop(run, "patient00003")
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         LabelPolicy("self_trained", predictions=file).apply(frame, NAMES)
     assert "no column 'Fracture'; 1 of 3 views are not there, the first: patient00003_study1_view1" in str(caught.value)
     assert "predict_train=true" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "what"),
+    ("old", "new", "message"),
     [
         ("0.13", "1.3", "not all predictions are probabilities"),
         ("0.13", "", "not all predictions are probabilities"),
@@ -90,9 +90,9 @@ def test_missing_views_and_observations_are_told_in_one_message(run, frame):
         ("patient00002", "patient00001", "stands twice: patient00001"),
     ],
 )
-def test_a_spoilt_file_is_refused(run, frame, old, new, what):
+def test_a_spoilt_file_is_refused(run, frame, old, new, message):
     rewrite(run, lambda text: text.replace(old, new))
-    with pytest.raises(ProblemError, match=what):
+    with pytest.raises(UserError, match=message):
         LabelPolicy("self_trained", predictions=run).apply(frame, NAMES)
 
 
@@ -103,5 +103,5 @@ def test_a_run_folder_or_a_file_is_taken(run):
 
 @pytest.mark.parametrize("predictions", [None, "no/such/run"])
 def test_without_predictions_the_mend_is_told(predictions):
-    (problem,) = LabelPolicy.find_problems("self_trained", predictions=predictions)
-    assert "predict_train=true" in problem
+    (error,) = LabelPolicy.validate_args("self_trained", predictions=predictions)
+    assert "predict_train=true" in error

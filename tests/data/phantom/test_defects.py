@@ -8,7 +8,7 @@ from PIL import Image
 from chexpert.data.phantom import write_phantom
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.phantom.options import DEFECTS
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 OPTIONS = {"patients": 4, "valid": 3, "size": 48, "workers": 1}
 
@@ -61,6 +61,6 @@ def test_without_defects_none_are_listed(tmp_path: Path) -> None:
 
 
 def test_a_shared_patient_needs_both_splits(tmp_path: Path) -> None:
-    with pytest.raises(ProblemError, match="needs train and valid"):
+    with pytest.raises(UserError, match="needs train and valid"):
         write_phantom(tmp_path / "phantom", layout="chexlocalize", defects=["shared"], **OPTIONS)
     assert list(tmp_path.iterdir()) == []

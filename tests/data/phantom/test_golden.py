@@ -1,6 +1,6 @@
 """What the phantom of a seed is, written down: a change here is a change of every figure, so raise `VERSION` with it.
 
-Tables are exact. Films and masks come from floats that another libm or OpenCV rounds otherwise: they have a tolerance.
+Tables are exact. Images and masks come from floats that another libm or OpenCV rounds otherwise: a tolerance.
 """
 
 from hashlib import sha256
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chexpert.data.phantom import Options, write_phantom
-from chexpert.data.phantom.images.radiograph import Drawing
+from chexpert.data.phantom.images.radiograph import Painting
 from chexpert.data.phantom.options import VERSION
 from chexpert.data.phantom.tables.cohort import plan_split
 
@@ -22,7 +22,7 @@ TABLES = {
     "valid.csv": "c94c301556e3b9af",
     "truth.csv": "8e2a444e362d9e00",
 }
-FILMS: dict[str, tuple[float, float, dict[str, int]]] = {
+IMAGES: dict[str, tuple[float, float, dict[str, int]]] = {
     "patient64541_study1_view1_frontal": (
         171.62,
         62.75,
@@ -68,14 +68,14 @@ def test_tables_are_those_of_version_4(tmp_path: Path) -> None:
     assert (VERSION, found) == (4, TABLES)
 
 
-@pytest.mark.parametrize("key", FILMS)
+@pytest.mark.parametrize("key", IMAGES)
 def test_films_and_masks_are_those_of_version_4(key: str) -> None:
     entry = next(entry for entry in plan_split("valid", Options(valid=12)) if entry.key == key)
-    drawing = Drawing(entry.film, 128)
-    mean, spread, areas = FILMS[key]
-    image = drawing.develop()
+    painting = Painting(entry.radiograph, 128)
+    mean, spread, areas = IMAGES[key]
+    image = painting.develop()
     assert (image.mean(), image.std()) == pytest.approx(
         (mean, spread), abs=1.5
     )  # of 255; OpenCV 4 and 5 have other fonts
-    found = {} if entry.film.lateral else {name: int(mask.sum()) for name, mask in drawing.masks().items()}
+    found = {} if entry.radiograph.lateral else {name: int(mask.sum()) for name, mask in painting.masks().items()}
     assert found == pytest.approx(areas, rel=0.005, abs=3)  # pixels

@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from chexpert.data.phantom import Options, find_phantom
 from chexpert.data.phantom.tables.cohort import number_patient
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 OTHERS = [
     {"patients": 1},
@@ -58,7 +58,7 @@ def test_the_order_of_strengths_makes_no_other_phantom() -> None:
         ({"size": 8}, "size = 8 is not possible"),
         ({"patients": -1}, "patients = -1 is not possible"),
         ({"layout": "plus", "test": 3}, "test = 3 is not possible"),
-        ({"patients": 0, "valid": 0}, "nothing to draw"),
+        ({"patients": 0, "valid": 0}, "nothing to paint"),
         ({"patients": 1.5}, "patients = 1.5 is not possible"),
         ({"patients": True}, "patients = True is not possible"),
         ({"patients": "a"}, "patients = 'a' is not possible"),
@@ -90,7 +90,7 @@ def test_the_order_of_strengths_makes_no_other_phantom() -> None:
     ],
 )
 def test_what_is_not_possible_is_refused(option: dict[str, object], message: str) -> None:
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(UserError) as caught:
         Options(**option)
     assert message in str(caught.value)
 

@@ -11,7 +11,7 @@ from pycocotools import mask as rle
 
 from chexpert.data.phantom import Options, find_phantom, write_phantom, writer
 from chexpert.data.phantom.tables.cohort import plan_split
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 
 HEADER = (
@@ -89,7 +89,7 @@ def test_truth_of_train_lies_aside(phantom: Path) -> None:
     truth = {row["Path"]: row for row in read(phantom / "phantom/truth.csv")}
     entries = plan_split("train", Options(**SMALL, shortcut=0.9))
     for entry in entries:
-        drawn = {name for name, severity in entry.film.severity.items() if severity > 0}
+        drawn = {name for name, severity in entry.radiograph.severity.items() if severity > 0}
         row = truth[f"{entry.place}.jpg"]
         assert {name for name in drawn if row[name] != "1"} == set()
     assert len(truth) == len(entries) + len(read_split(phantom, "valid")) + len(read_split(phantom, "test_labels"))
@@ -108,9 +108,9 @@ def test_masks_decode_to_their_films_and_name_what_is_positive(phantom: Path, sp
             assert key not in masks
             continue
         assert set(masks[key]) == positive
-        film = pixels(phantom / f"CheXpert-v1.0-small/{split}/{place}.jpg")
+        radiograph = pixels(phantom / f"CheXpert-v1.0-small/{split}/{place}.jpg")
         for mask in masks[key].values():
-            assert rle.decode(mask).shape == film.shape
+            assert rle.decode(mask).shape == radiograph.shape
             assert rle.decode(mask).any()
         seen.add(key)
     assert set(masks) == seen
@@ -189,7 +189,7 @@ def test_a_failed_run_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_counterfactual_of_what_no_film_shows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ProblemError, match="no valid film shows Fracture"):
+    with pytest.raises(UserError, match="no valid radiograph shows Fracture"):
         write_phantom(tmp_path / "phantom", patients=0, valid=1, size=32, workers=1, counterfactuals=["Fracture"])
 
 
@@ -206,16 +206,16 @@ def die(*_: object) -> None:
 
 @pytest.mark.timeout(30)
 def test_a_killed_worker_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chexpert.data.phantom.writer._write_film", die)
-    with pytest.raises(ProblemError, match="ended from outside"):
+    monkeypatch.setattr("chexpert.data.phantom.writer._write_image", die)
+    with pytest.raises(UserError, match="ended from outside"):
         write_phantom(tmp_path / "phantom", patients=0, valid=20, size=32, workers=2)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails the test that draws a film."""
-    monkeypatch.setattr("chexpert.data.phantom.writer._write_films", lambda *_: pytest.fail("films were drawn"))
+    """Fails the test that draws a radiograph."""
+    monkeypatch.setattr("chexpert.data.phantom.writer._write_images", lambda *_: pytest.fail("radiographs were drawn"))
 
 
 TINY = {"patients": 1, "valid": 1, "size": 32, "workers": 1}
@@ -225,7 +225,7 @@ def test_another_phantom_is_refused_before_drawing_and_stays(tmp_path: Path, req
     folder = write_phantom(tmp_path / "phantom", **TINY)
     before = contents(tmp_path)
     request.getfixturevalue("undrawn")
-    with pytest.raises(ProblemError, match="holds another phantom"):
+    with pytest.raises(UserError, match="holds another phantom"):
         write_phantom(folder, **TINY, seed=1)
     assert contents(tmp_path) == before
 
@@ -243,17 +243,17 @@ def test_when_two_build_at_once_the_faster_ones_phantom_stays_if_it_is_equal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: dict[str, int] | None, fine: bool
 ) -> None:
     folder = tmp_path / "phantom"
-    draw = writer._write_films
+    draw = writer._write_images
 
     def be_slower(*arguments: object) -> None:
-        monkeypatch.setattr(writer, "_write_films", draw)
+        monkeypatch.setattr(writer, "_write_images", draw)
         write_phantom(folder, **TINY, **(stored or {}))
         os.utime(folder, (1, 1))
         draw(*arguments)
 
-    monkeypatch.setattr(writer, "_write_films", be_slower)
+    monkeypatch.setattr(writer, "_write_images", be_slower)
     monkeypatch.setattr(os, "getpid", iter(range(1, 9)).__next__)  # the other builder is another process
-    with nullcontext() if fine else pytest.raises(ProblemError, match="holds another phantom"):
+    with nullcontext() if fine else pytest.raises(UserError, match="holds another phantom"):
         write_phantom(folder, **TINY)
     assert folder.stat().st_mtime == 1
     assert list(tmp_path.iterdir()) == [folder]
@@ -275,7 +275,7 @@ def test_a_place_where_no_phantom_can_lie_is_refused_before_drawing(tmp_path: Pa
     (tmp_path / "file").touch()
     (tmp_path / "full").mkdir()
     (tmp_path / "full/notes.txt").touch()
-    with pytest.raises(ProblemError, match=message):
+    with pytest.raises(UserError, match=message):
         write_phantom(tmp_path / out, **TINY)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "notes.txt"]
 
@@ -283,7 +283,7 @@ def test_a_place_where_no_phantom_can_lie_is_refused_before_drawing(tmp_path: Pa
 @pytest.mark.usefixtures("undrawn")
 def test_the_working_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ProblemError, match="has no name of its own"):
+    with pytest.raises(UserError, match="has no name of its own"):
         write_phantom(Path(), **TINY)
 
 
@@ -294,5 +294,5 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_defect_that_needs_more_films_is_refused_before_drawing(tmp_path: Path) -> None:
-    with pytest.raises(ProblemError, match="too few films to plant: truncated"):
+    with pytest.raises(UserError, match="too few radiographs to plant: truncated"):
         write_phantom(tmp_path / "phantom", **TINY | {"patients": 0}, defects=["truncated"])

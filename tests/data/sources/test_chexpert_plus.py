@@ -8,7 +8,7 @@ import pytest
 
 from chexpert.data.sources.chexpert_plus import read_plus
 from chexpert.data.sources.detect_layout import find_layout
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 
 FIRST = "train/patient00001/study1/view1_frontal"
@@ -49,9 +49,9 @@ def test_chexpert_plus_is_read_with_the_labels_of_the_impression(plus):
     assert layout.read("valid").loc[0, "projection"] == "lateral"
 
 
-def test_the_section_that_chexbert_labelled_can_be_chosen(plus):
+def test_the_section_that_chexbert_labeled_can_be_chosen(plus):
     assert np.isnan(find_layout(plus).read("train", "report").loc[0, "Edema"])
-    with pytest.raises(ProblemError, match=r"no labels of 'findings' in this CheXpert Plus(?s:.*)findings_fixed\.json"):
+    with pytest.raises(UserError, match=r"no labels of 'findings' in this CheXpert Plus(?s:.*)findings_fixed\.json"):
         find_layout(plus).read("train", "findings")
 
 
@@ -70,7 +70,7 @@ def test_no_column_of_the_reports_is_read(plus):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "what"),
+    ("old", "new", "message"),
     [
         ("Frontal,", "Lateral,", "not what the name of the view says"),
         (FIRST, "../../etc/patient00001/study1/view1_frontal", "not <split>/patientNNNNN"),
@@ -83,29 +83,29 @@ def test_no_column_of_the_reports_is_read(plus):
         (",train\n", "\n", "8 fields instead of 9"),
     ],
 )
-def test_a_wrong_row_is_told_with_its_line(plus, old, new, what):
+def test_a_wrong_row_is_told_with_its_line(plus, old, new, message):
     table = plus / "df_chexpert_plus_240401.csv"
     table.write_text(table.read_text().replace(old, new, 1))
-    with pytest.raises(ProblemError, match=rf"{what}(?s:.*)record ending in line 3"):
+    with pytest.raises(UserError, match=rf"{message}(?s:.*)record ending in line 3"):
         find_layout(plus).read("train")
 
 
 def test_a_view_listed_as_jpeg_and_as_png_is_listed_twice(plus):
     table = plus / "df_chexpert_plus_240401.csv"
     table.write_text(table.read_text() + f"{FIRST}.png,c.dcm,Frontal,AP,61.0,Female,Other,text,train\n")
-    with pytest.raises(ProblemError, match=f"listed twice: {FIRST}"):
+    with pytest.raises(UserError, match=f"listed twice: {FIRST}"):
         find_layout(plus).read("train")
 
 
 def test_a_table_without_its_columns_is_told(plus):
     table = plus / "df_chexpert_plus_240401.csv"
     table.write_text(table.read_text().replace("age,sex", "years,sex", 1))
-    with pytest.raises(ProblemError, match=r"age wanting(?s:.*)line 1"):
+    with pytest.raises(UserError, match=r"age wanting(?s:.*)line 1"):
         find_layout(plus).read("train")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "what"),
+    ("old", "new", "message"),
     [
         ("1.0", "0.5", "Edema is not null, -1, 0 or 1: 0.5"),
         ("1.0", "true", "Edema is not null, -1, 0 or 1: True"),
@@ -115,10 +115,10 @@ def test_a_table_without_its_columns_is_told(plus):
         ("{", "", "not a view's labels"),
     ],
 )
-def test_a_wrong_label_is_told_with_its_line(plus, old, new, what):
+def test_a_wrong_label_is_told_with_its_line(plus, old, new, message):
     path = plus / "chexbert_labels" / "impression_fixed.json"
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(ProblemError, match=rf"{what}(?s:.*)impression_fixed\.json, line 1"):
+    with pytest.raises(UserError, match=rf"{message}(?s:.*)impression_fixed\.json, line 1"):
         find_layout(plus).read("train")
 
 
@@ -135,14 +135,14 @@ def test_a_label_file_has_lines_where_json_has_them(plus, sign):
 @pytest.mark.parametrize("name", ["df_chexpert_plus_240401.csv", "chexbert_labels/impression_fixed.json"])
 def test_a_file_that_is_no_text_is_told(plus, name):
     (plus / name).write_bytes((plus / name).read_bytes() + b"\xff")
-    with pytest.raises(ProblemError, match=rf"cannot be read(?s:.*){name}"):
+    with pytest.raises(UserError, match=rf"cannot be read(?s:.*){name}"):
         find_layout(plus).read("train")
 
 
 def test_a_view_without_labels_is_told(plus):
     path = plus / "chexbert_labels" / "impression_fixed.json"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
-    with pytest.raises(ProblemError, match=f"no labels for 1 of 1 views, the first: {FIRST}"):
+    with pytest.raises(UserError, match=f"no labels for 1 of 1 views, the first: {FIRST}"):
         find_layout(plus).read("train")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chexpert.data.sources.frame import CIRCUMSTANCES, HEADER, read_frame, read_studies, select_views
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 
 
@@ -73,29 +73,29 @@ def test_labels_are_read_as_floats_and_as_integers(read, make_row, cell, label):
     "cell", ["2", "0.5", "-0.0", "1e0", "+1", "-1.", "1_0", "\u0661", "True", "-", "?", "- 1.0", "1.0000000"]
 )
 def test_another_label_is_refused_with_file_line_and_column(read, make_row, cell):
-    with pytest.raises(ProblemError, match=rf"'{re.escape(cell)}'(?s:.*)train\.csv, line 3, column Edema"):
+    with pytest.raises(UserError, match=rf"'{re.escape(cell)}'(?s:.*)train\.csv, line 3, column Edema"):
         read(make_row(), make_row({"Edema": cell}, patient=2))
 
 
 def test_further_wrong_rows_are_counted(read, make_row):
-    with pytest.raises(ProblemError, match="2 more such rows"):
+    with pytest.raises(UserError, match="2 more such rows"):
         read(*(make_row({"Edema": "2"}, patient=patient) for patient in range(3)))
 
 
 def test_a_missing_column_is_named(read, make_row):
-    with pytest.raises(ProblemError, match="no column 'Edema'"):
+    with pytest.raises(UserError, match="no column 'Edema'"):
         read(make_row(), header=[name for name in HEADER if name != "Edema"])
 
 
 def test_a_misspelled_column_is_told_with_the_missing_one(read, make_row):
     header = ["Edma" if name == "Edema" else name for name in HEADER]
-    with pytest.raises(ProblemError, match="no column 'Edema', unknown column 'Edma'"):
+    with pytest.raises(UserError, match="no column 'Edema', unknown column 'Edma'"):
         read(make_row({"Edma": ""}), header=header)
 
 
 def test_a_column_that_stands_twice_is_refused(read, make_row):
     for again in ("Edema", "edema", "Edema.1"):
-        with pytest.raises(ProblemError, match="'Edema' stands twice"):
+        with pytest.raises(UserError, match="'Edema' stands twice"):
             read(make_row({again: ""}), header=[*HEADER, again])
 
 
@@ -104,12 +104,12 @@ def test_a_line_of_another_length_is_refused_with_its_number(tmp_path, write_tab
     path = write_table(tmp_path / "train.csv", [make_row(), make_row(patient=2)])
     text = path.read_text().rstrip("\n")
     path.write_text((text + tail if tail else text[:-1]) + "\n")
-    with pytest.raises(ProblemError, match=rf"{fields} fields instead of 19\n.*train\.csv, line 3"):
+    with pytest.raises(UserError, match=rf"{fields} fields instead of 19\n.*train\.csv, line 3"):
         read_frame(path)
 
 
 def test_a_view_listed_twice_is_refused(read, make_row):
-    with pytest.raises(ProblemError, match=r"listed twice(?s:.*)line 4, column Path"):
+    with pytest.raises(UserError, match=r"listed twice(?s:.*)line 4, column Path"):
         read(make_row(), make_row(patient=2), make_row())
 
 
@@ -149,12 +149,12 @@ HOSTILE = [
 
 @pytest.mark.parametrize("path", HOSTILE)
 def test_a_hostile_or_malformed_path_is_refused(read, make_row, path):
-    with pytest.raises(ProblemError, match=r"Path (is not|does not begin)(?s:.*)line 3, column Path"):
+    with pytest.raises(UserError, match=r"Path (is not|does not begin)(?s:.*)line 3, column Path"):
         read(make_row(patient=2), make_row({"Path": path}))
 
 
 def test_a_path_of_another_prefix_is_refused(read, make_row):
-    with pytest.raises(ProblemError, match=r"does not begin as that of line 2(?s:.*)line 3"):
+    with pytest.raises(UserError, match=r"does not begin as that of line 2(?s:.*)line 3"):
         read(make_row(), make_row({"Path": "CheXpart/train/patient00002/study1/view1_frontal.jpg"}))
 
 
@@ -166,7 +166,7 @@ def test_aimis_batches_may_stand_in_the_paths(read, make_row):
 
 
 def test_a_row_of_another_split_is_refused(read, make_row):
-    with pytest.raises(ProblemError, match=r"another split than train(?s:.*)line 3"):
+    with pytest.raises(UserError, match=r"another split than train(?s:.*)line 3"):
         read(make_row(), make_row(split="valid"), split="train")
 
 
@@ -187,17 +187,17 @@ def test_the_projection_is_of_both_columns(read, make_row, kind, suffix, project
 
 @pytest.mark.parametrize(("kind", "suffix"), [("Frontal", ""), ("Frontal", "A"), ("Lateral", "AP")])
 def test_another_projection_is_refused(read, make_row, kind, suffix):
-    with pytest.raises(ProblemError, match=r"line 2, column AP/PA"):
+    with pytest.raises(UserError, match=r"line 2, column AP/PA"):
         read(make_row({"AP/PA": suffix}, view=f"view1_{kind.lower()}"))
 
 
 def test_a_view_whose_name_says_otherwise_is_refused(read, make_row):
-    with pytest.raises(ProblemError, match=r"not what the name(?s:.*)line 2, column Frontal/Lateral"):
+    with pytest.raises(UserError, match=r"not what the name(?s:.*)line 2, column Frontal/Lateral"):
         read(make_row({"Frontal/Lateral": "Lateral", "AP/PA": ""}))
 
 
 def test_neither_frontal_nor_lateral_is_refused(read, make_row):
-    with pytest.raises(ProblemError, match="line 2, column Frontal/Lateral"):
+    with pytest.raises(UserError, match="line 2, column Frontal/Lateral"):
         read(make_row({"Frontal/Lateral": "Oblique"}))
 
 
@@ -208,7 +208,7 @@ def test_unknown_sex_and_age_zero_are_kept(read, make_row):
 
 @pytest.mark.parametrize(("column", "cell"), [("Age", ""), ("Age", "6O"), ("Age", "600"), ("Sex", "male"), ("Sex", "")])
 def test_another_sex_or_age_is_refused(read, make_row, column, cell):
-    with pytest.raises(ProblemError, match=rf"'{cell}'(?s:.*)line 3, column {column}"):
+    with pytest.raises(UserError, match=rf"'{cell}'(?s:.*)line 3, column {column}"):
         read(make_row(), make_row({column: cell}, patient=2))
 
 
@@ -219,7 +219,7 @@ def test_a_table_without_sex_age_and_projection_leaves_them_open(read, make_row)
 
 
 def test_some_of_these_columns_are_not_enough(read, make_row):
-    with pytest.raises(ProblemError, match="only Sex, Age of the columns"):
+    with pytest.raises(UserError, match="only Sex, Age of the columns"):
         read(make_row(), header=("Path", *CIRCUMSTANCES[:2], *OBSERVATIONS))
 
 
@@ -236,11 +236,11 @@ def test_the_last_line_may_end_without_a_line_break(tmp_path, write_table, make_
     assert len(read_frame(path)) == 2
 
 
-@pytest.mark.parametrize(("text", "what"), [('"', "a quote"), ("\r", "carriage"), ("\0", "NUL")])
-def test_what_no_table_of_chexpert_holds_is_refused_with_its_line(tmp_path, write_table, make_row, text, what):
+@pytest.mark.parametrize(("text", "message"), [('"', "a quote"), ("\r", "carriage"), ("\0", "NUL")])
+def test_what_no_table_of_chexpert_holds_is_refused_with_its_line(tmp_path, write_table, make_row, text, message):
     path = write_table(tmp_path / "train.csv", [make_row()])
     path.write_bytes(path.read_bytes() + text.encode() + b" \n" * (text == "\r") + b"\n")
-    with pytest.raises(ProblemError, match=rf"{what}(?s:.*)line 3"):
+    with pytest.raises(UserError, match=rf"{message}(?s:.*)line 3"):
         read_frame(path)
 
 
@@ -258,7 +258,7 @@ def test_studies_are_read_with_their_labels(tmp_path):
 def test_a_hostile_study_is_refused(tmp_path, study):
     path = tmp_path / "groundtruth.csv"
     path.write_text(f"Study,{','.join(OBSERVATIONS)}\n{study}{',0.0' * 14}\n")
-    with pytest.raises(ProblemError, match=r"Study is not(?s:.*)line 2, column Study"):
+    with pytest.raises(UserError, match=r"Study is not(?s:.*)line 2, column Study"):
         read_studies(path)
 
 
@@ -269,13 +269,13 @@ def test_a_spreadsheets_mark_before_the_header_is_passed_over(tmp_path, write_ta
 
 
 def test_a_missing_table_is_told_with_its_path(tmp_path):
-    with pytest.raises(ProblemError, match=r"valid\.csv"):
+    with pytest.raises(UserError, match=r"valid\.csv"):
         read_frame(tmp_path / "valid.csv")
 
 
 def test_an_empty_table_is_refused(tmp_path):
     (tmp_path / "train.csv").write_text("")
-    with pytest.raises(ProblemError, match=r"train\.csv"):
+    with pytest.raises(UserError, match=r"train\.csv"):
         read_frame(tmp_path / "train.csv")
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from chexpert.data.sources.image_files import find_present
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_files_are_present_or_not(folder):
 
 def test_a_file_that_links_outside_is_refused(folder):
     (folder / "train" / "b.jpg").symlink_to(folder.parent / "outside" / "a.jpg")
-    with pytest.raises(ProblemError, match=r"a link leads out of the data root(?s:.*)b\.jpg"):
+    with pytest.raises(UserError, match=r"a link leads out of the data root(?s:.*)b\.jpg"):
         find_present(folder, [folder / "train" / "b.jpg"])
 
 
@@ -32,7 +32,7 @@ def test_a_file_that_links_outside_is_refused(folder):
 def test_a_folder_that_links_outside_is_refused(folder, target):
     link = folder / "valid" if target == "../outside" else folder / "train" / "patient1"
     link.symlink_to(target)
-    with pytest.raises(ProblemError, match="a link leads out of the data root"):
+    with pytest.raises(UserError, match="a link leads out of the data root"):
         find_present(folder, [link / "a.jpg"])
 
 
@@ -55,10 +55,10 @@ def test_the_root_itself_may_be_a_link(folder):
 
 def test_a_pipe_is_refused_since_reading_it_would_block(folder):
     os.mkfifo(folder / "train" / "b.jpg")
-    with pytest.raises(ProblemError, match="not a plain file"):
+    with pytest.raises(UserError, match="not a plain file"):
         find_present(folder, [folder / "train" / "b.jpg"])
 
 
 def test_a_folder_is_not_an_image(folder):
-    with pytest.raises(ProblemError, match="not a plain file"):
+    with pytest.raises(UserError, match="not a plain file"):
         find_present(folder, [folder / "train"])

@@ -3,7 +3,7 @@
 import pytest
 
 from chexpert.data.sources.detect_layout import find_layout
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 
 NAMED = [
@@ -54,7 +54,7 @@ def test_the_root_may_be_a_link_with_the_folders_name(write_tables):
 
 
 def test_the_other_variant_is_not_taken(write_tables):
-    with pytest.raises(ProblemError, match=r"no full CheXpert there; found: CheXpert-v1\.0-small"):
+    with pytest.raises(UserError, match=r"no full CheXpert there; found: CheXpert-v1\.0-small"):
         find_layout(write_tables("CheXpert-v1.0-small"), "full")
 
 
@@ -62,12 +62,12 @@ def test_two_variants_under_one_root_are_chosen_between(write_tables):
     root = write_tables("CheXpert-v1.0-small")
     write_tables("CheXpert-v1.0")
     assert find_layout(root, "full").name == "CheXpert-v1.0"
-    with pytest.raises(ProblemError, match=r"several copies of CheXpert(?s:.*)data=small"):
+    with pytest.raises(UserError, match=r"several copies of CheXpert(?s:.*)data=small"):
         find_layout(root)
 
 
 def test_a_root_that_does_not_exist_is_told(tmp_path):
-    with pytest.raises(ProblemError, match=r"not a folder(?s:.*)nowhere"):
+    with pytest.raises(UserError, match=r"not a folder(?s:.*)nowhere"):
         find_layout(tmp_path / "nowhere")
 
 
@@ -110,7 +110,7 @@ def test_aimis_batches_are_chosen_by_patient(batches):
 def test_a_missing_batch_is_named(batches, write_table, make_row):
     write_table(batches / BATCHES[1] / "train.csv", [make_row(patient=43018)])
     layout = find_layout(batches)
-    with pytest.raises(ProblemError, match="batch 4 of CheXpert is not there, in which patient43018 lies"):
+    with pytest.raises(UserError, match="batch 4 of CheXpert is not there, in which patient43018 lies"):
         layout.locate(layout.read("train"))
 
 
@@ -120,7 +120,7 @@ def test_a_batch_unpacked_with_its_train_level_is_read_too(batches):
     assert layout.locate(layout.read("train"))[0].parts[-4:-2] == ("train", "patient00001")
 
 
-def test_another_labellers_labels_are_joined_by_view(write_tables, tmp_path, write_table, make_row):
+def test_another_labelers_labels_are_joined_by_view(write_tables, tmp_path, write_table, make_row):
     root = write_tables("CheXpert-v1.0-small")
     folder = root / "CheXpert-v1.0-small"
     write_table(folder / "train.csv", [make_row({"Age": "33"}), make_row(patient=2)])
@@ -132,10 +132,10 @@ def test_another_labellers_labels_are_joined_by_view(write_tables, tmp_path, wri
     assert frame.loc[0, "age"] == 33
 
 
-def test_a_view_without_a_label_of_the_other_labeller_is_refused(write_tables, write_table, make_row):
+def test_a_view_without_a_label_of_the_other_labeler_is_refused(write_tables, write_table, make_row):
     root = write_tables("CheXpert-v1.0-small")
     write_table(root / "CheXpert-v1.0-small" / "train_visualCheXbert.csv", [make_row(patient=2)])
-    with pytest.raises(ProblemError, match=r"no labels for 1 of 1 views(?s:.*)visualCheXbert"):
+    with pytest.raises(UserError, match=r"no labels for 1 of 1 views(?s:.*)visualCheXbert"):
         find_layout(root).read("train", "visualchexbert")
 
 
@@ -148,8 +148,8 @@ def test_a_whole_label_file_beside_a_part_is_read_for_its_rows(write_tables, wri
     assert "8 rows passed over" in capsys.readouterr().err
 
 
-def test_a_labeller_that_is_not_there_is_told_with_its_file(write_tables):
-    with pytest.raises(ProblemError, match=r"no labels of 'chexbert'(?s:.*)put train_cheXbert\.csv beside"):
+def test_a_labeler_that_is_not_there_is_told_with_its_file(write_tables):
+    with pytest.raises(UserError, match=r"no labels of 'chexbert'(?s:.*)put train_cheXbert\.csv beside"):
         find_layout(write_tables("CheXpert-v1.0-small")).read("train", "chexbert")
 
 
@@ -184,7 +184,7 @@ def test_two_files_of_one_view_of_the_test_set_are_refused(test_set):
     (test_set / "CheXpert" / "test_labels.csv").unlink()
     study = test_set / "CheXpert" / "test" / "patient64741" / "study1"
     (study / "view1_frontal.png").touch()
-    with pytest.raises(ProblemError, match=r"view1_frontal\.jpg and view1_frontal\.png") as caught:
+    with pytest.raises(UserError, match=r"view1_frontal\.jpg and view1_frontal\.png") as caught:
         find_layout(test_set).read("test")
     assert caught.value.where == str(study)
     (study / "view1_frontal.jpg").unlink()
@@ -195,7 +195,7 @@ def test_two_files_of_one_view_of_the_test_set_are_refused(test_set):
 def test_tables_of_the_test_set_that_contradict_each_other_are_refused(test_set):
     path = test_set / "CheXpert" / "groundtruth.csv"
     path.write_text(path.read_text().replace("1.0,", "0.0,"))
-    with pytest.raises(ProblemError, match=r"labels of 2 views differ, the first of patient64741/study1"):
+    with pytest.raises(UserError, match=r"labels of 2 views differ, the first of patient64741/study1"):
         find_layout(test_set).read("test")
 
 
@@ -203,7 +203,7 @@ def test_a_study_without_an_image_is_told(test_set):
     (test_set / "CheXpert" / "test_labels.csv").unlink()
     for file in (test_set / "CheXpert" / "test").rglob("*.jpg"):
         file.unlink()
-    with pytest.raises(ProblemError, match="no view of patient64741/study1"):
+    with pytest.raises(UserError, match="no view of patient64741/study1"):
         find_layout(test_set).read("test")
 
 
@@ -219,7 +219,7 @@ def test_chexlocalizes_valid_images_lie_under_val(test_set, write_table, make_ro
 
 
 def test_a_split_that_is_not_there_is_told(write_tables):
-    with pytest.raises(ProblemError, match=r"no test table(?s:.*)test_labels\.csv or groundtruth\.csv"):
+    with pytest.raises(UserError, match=r"no test table(?s:.*)test_labels\.csv or groundtruth\.csv"):
         find_layout(write_tables("CheXpert-v1.0-small")).read("test")
 
 
@@ -250,7 +250,7 @@ def test_one_folder_by_two_names_is_one_copy(write_tables):
 def test_an_odd_file_beside_the_views_of_a_study_is_refused(test_set):
     (test_set / "CheXpert" / "test_labels.csv").unlink()
     (test_set / "CheXpert/test/patient64741/study1/view1_frontal_old.jpg").touch()
-    with pytest.raises(ProblemError, match=r"no name of a view(?s:.*)view1_frontal_old"):
+    with pytest.raises(UserError, match=r"no name of a view(?s:.*)view1_frontal_old"):
         find_layout(test_set).read("test")
 
 
@@ -262,7 +262,7 @@ def test_a_folder_of_any_name_is_found_below_the_root(write_tables, folder):
 
 def test_two_folders_of_other_names_are_both_named(write_tables):
     write_tables("one")
-    with pytest.raises(ProblemError, match=r"several copies(?s:.*)/one;(?s:.*)/two"):
+    with pytest.raises(UserError, match=r"several copies(?s:.*)/one;(?s:.*)/two"):
         find_layout(write_tables("two"))
 
 
@@ -288,9 +288,9 @@ def test_tables_may_be_in_capitals_or_called_val(write_tables):
 @pytest.mark.parametrize("name", ["train.csv.gz", "train.xlsx", "train.tsv"])
 def test_a_table_that_is_not_unpacked_is_named(tmp_path, name):
     (tmp_path / name).touch()
-    with pytest.raises(ProblemError, match="no CheXpert") as told:
+    with pytest.raises(UserError, match="no CheXpert") as told:
         find_layout(tmp_path)
-    assert name in told.value.mend
+    assert name in told.value.hint
 
 
 def test_a_flat_copy_may_be_of_png(write_tables):

@@ -9,7 +9,7 @@ import pytest
 
 from chexpert.data.audit import compare_manifest
 from chexpert.data.sources.manifest import read_manifest, write_manifest
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 A, B = "a" * 64, "b" * 64
 
@@ -33,13 +33,13 @@ def test_sha256sum_reads_it(tmp_path):
 def test_a_broken_line_is_told_with_its_number(tmp_path, line):
     file = tmp_path / "m"
     file.write_text(f"{A}  valid.csv\n{line}\n")
-    with pytest.raises(ProblemError, match="line 2"):
+    with pytest.raises(UserError, match="line 2"):
         read_manifest(file)
 
 
 def test_a_file_twice_is_refused(tmp_path):
     (tmp_path / "m").write_text(f"{A}  train.csv\n{B}  train.csv\n")
-    with pytest.raises(ProblemError, match="listed twice"):
+    with pytest.raises(UserError, match="listed twice"):
         read_manifest(tmp_path / "m")
 
 
@@ -47,7 +47,7 @@ def test_any_name_comes_back_but_one_with_a_line_break(tmp_path):
     odd = {os.fsdecode(b"caf\xe9.jpg"): A, "a\x0bb\x85c\u2028d.jpg": B, " e\r.jpg": A}
     write_manifest(tmp_path / "m", odd)
     assert read_manifest(tmp_path / "m") == odd
-    with pytest.raises(ProblemError, match=r"line break in the name of a file: 'a\\nb\.jpg'"):
+    with pytest.raises(UserError, match=r"line break in the name of a file: 'a\\nb\.jpg'"):
         write_manifest(tmp_path / "n", {"a\nb.jpg": A})
     assert not (tmp_path / "n").exists()
 
@@ -62,7 +62,7 @@ def test_sha256sum_reads_odd_bytes_too(tmp_path):
 
 def test_an_empty_manifest_is_refused(tmp_path):
     (tmp_path / "m").write_text("")
-    with pytest.raises(ProblemError, match="empty"):
+    with pytest.raises(UserError, match="empty"):
         read_manifest(tmp_path / "m")
 
 

@@ -23,7 +23,7 @@ def backbone() -> Backbone:
 
 @pytest.fixture(scope="module")
 def alone(backbone) -> Combined:
-    """The member by itself, with the normalisation that a combined model lays before its classifier."""
+    """The member by itself, with the normalization that a combined model lays before its classifier."""
     torch.manual_seed(1)
     return Combined({"only": backbone}, outputs=2).eval()
 
@@ -86,7 +86,7 @@ def test_tracing_gives_the_logits_of_the_model_to_the_last_bit(twins):
 
 
 @pytest.mark.parametrize("explainer", LINEAR, ids=lambda e: f"{e.name}-{e.stride}")
-def test_equal_members_equal_a_single_model_whose_head_has_the_weights_that_the_normalisation_leaves(
+def test_equal_members_equal_a_single_model_whose_head_has_the_weights_that_the_normalization_leaves(
     explainer, twins, alone, backbone
 ):
     pooled = backbone(IMAGES).mean((2, 3)).detach().requires_grad_()

@@ -4,9 +4,9 @@ import torch
 from helpers.known_answers import Weighted, make_weights
 
 from chexpert.explain import IntegratedGradients
-from chexpert.explain.methods.fills import fill_film
+from chexpert.explain.methods.fills import fill_image
 from chexpert.models import Backbone, Combined, Model, Single
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 
 IMAGE = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (1, 32, 32), dtype=np.uint8))
 
@@ -15,7 +15,7 @@ class Square(Model):
     """A logit that is the sum of the squared pixels."""
 
     def __init__(self) -> None:
-        super().__init__({}, Readout(1))
+        super().__init__({}, OutputHead(1))
 
     def feature_maps(self, images):
         return {"x": images if images.is_floating_point() else images.float() / 255}
@@ -28,7 +28,7 @@ class Square(Model):
 def test_a_linear_model_gives_weight_times_distance_from_the_baseline(fill):
     weights = make_weights(32, 1)
     (attributions,) = IntegratedGradients(steps=3, fill=fill)(Weighted(weights), IMAGE[None], [[1, 0]])
-    way = (IMAGE[0].numpy() - fill_film(IMAGE[0].numpy(), fill).astype(float)) / 255
+    way = (IMAGE[0].numpy() - fill_image(IMAGE[0].numpy(), fill).astype(float)) / 255
     for own, attribution in zip(weights[::-1], attributions, strict=True):
         assert np.allclose(attribution.signed, own * way, atol=1e-5)
         assert attribution.manifest["completeness_error"] < 1e-5
@@ -83,7 +83,7 @@ class Bent(Model):
     """A random convolution, ReLU and a steep tanh."""
 
     def __init__(self, steep: float = 4) -> None:
-        super().__init__({}, Readout(6))
+        super().__init__({}, OutputHead(6))
         torch.manual_seed(0)
         self.convolution, self.head, self.steep = torch.nn.Conv2d(1, 16, 5), torch.nn.Linear(16, 6), steep
 

@@ -7,23 +7,23 @@ from scipy.stats import spearmanr
 
 from chexpert.explain import EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, ScoreCAM
 from chexpert.models import Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 
 SIZE, HALF = 32, 16
 WEIGHTS = torch.tensor([[2.0, -1.0], [-0.5, 3.0]])  # outputs x halves
 
 
 class Linear(Model):
-    """A feature map as large as the film, average pooling, a linear head without bias.
+    """A feature map as large as the image, average pooling, a linear head without bias.
 
     Args:
-        regions: (R, H, W) of 0 and 1; in each, the film is one gray feature.
+        regions: (R, H, W) of 0 and 1; in each, the image is one gray feature.
         mixing: (K, R), a 1x1 convolution of these features to K channels.
         head: (C, K).
     """
 
     def __init__(self, regions: torch.Tensor, mixing: torch.Tensor, head: torch.Tensor) -> None:
-        super().__init__({}, Readout(len(head)))
+        super().__init__({}, OutputHead(len(head)))
         self.regions, self.mixing, self.head = regions, mixing, head
 
     def feature_maps(self, images):
@@ -45,13 +45,13 @@ def halves() -> torch.Tensor:
 
 
 @pytest.fixture
-def film() -> torch.Tensor:
+def original() -> torch.Tensor:
     """(1, 1, H, W) uint8: a textured bright patch in each half, on black."""
-    film = torch.zeros(1, 1, SIZE, SIZE, dtype=torch.uint8)
+    original = torch.zeros(1, 1, SIZE, SIZE, dtype=torch.uint8)
     texture = torch.randint(180, 256, (8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    film[0, 0, 4:12, 4:12] = texture
-    film[0, 0, 20:28, 20:28] = texture.flip(0)
-    return film
+    original[0, 0, 4:12, 4:12] = texture
+    original[0, 0, 20:28, 20:28] = texture.flip(0)
+    return original
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def mixed() -> Linear:
 
 @pytest.fixture
 def one_feature() -> Linear:
-    """Three channels of both signs, all of the same feature: the gray of the whole film."""
+    """Three channels of both signs, all of the same feature: the gray of the whole image."""
     return Linear(torch.ones(1, SIZE, SIZE), torch.tensor([[1.0], [-2.0], [0.5]]), torch.tensor([[1.0, -1.0, 2.0]] * 2))
 
 
@@ -82,51 +82,53 @@ def check(signed: np.ndarray, answer: np.ndarray, tolerance: float = 1e-6) -> No
 
 @pytest.mark.parametrize("explainer", [GradCAM(), HiResCAM()], ids=lambda e: e.name)
 @pytest.mark.parametrize("kind", ["one_channel_a_half", "mixed", "one_feature"])
-def test_the_map_is_each_pixels_part_of_the_logit(explainer, kind, film, request):
+def test_the_map_is_each_pixels_part_of_the_logit(explainer, kind, original, request):
     model = request.getfixturevalue(kind)
-    for output, attribution in enumerate(explainer(model, film, [[0, 1]])[0]):
-        answer = model.weight_of_pixels(output) * film[0, 0].numpy() / 255
+    for output, attribution in enumerate(explainer(model, original, [[0, 1]])[0]):
+        answer = model.weight_of_pixels(output) * original[0, 0].numpy() / 255
         check(attribution.signed, answer)
         assert attribution.signed == pytest.approx(answer, abs=1e-5)
-        assert attribution.signed.mean() == pytest.approx(model(film)[0, output].item(), rel=1e-4)
+        assert attribution.signed.mean() == pytest.approx(model(original)[0, output].item(), rel=1e-4)
 
 
-def test_layer_cam_is_the_positive_part_where_each_channel_has_its_own_place(one_channel_a_half, film):
-    for output, attribution in enumerate(LayerCAM()(one_channel_a_half, film, [[0, 1]])[0]):
-        answer = np.maximum(one_channel_a_half.weight_of_pixels(output) * film[0, 0].numpy() / 255, 0)
+def test_layer_cam_is_the_positive_part_where_each_channel_has_its_own_place(one_channel_a_half, original):
+    for output, attribution in enumerate(LayerCAM()(one_channel_a_half, original, [[0, 1]])[0]):
+        answer = np.maximum(one_channel_a_half.weight_of_pixels(output) * original[0, 0].numpy() / 255, 0)
         check(attribution.signed, answer)
         assert attribution.signed == pytest.approx(answer, abs=1e-5)
 
 
-def test_grad_cam_plus_plus_is_the_positive_part_damped_by_what_the_channel_adds_to_the_logit(one_channel_a_half, film):
-    for output, attribution in enumerate(GradCAMPlusPlus()(one_channel_a_half, film, [[0, 1]])[0]):
-        parts = one_channel_a_half.weight_of_pixels(output) * film[0, 0].numpy() / 255
+def test_grad_cam_plus_plus_is_the_positive_part_damped_by_what_the_channel_adds_to_the_logit(
+    one_channel_a_half, original
+):
+    for output, attribution in enumerate(GradCAMPlusPlus()(one_channel_a_half, original, [[0, 1]])[0]):
+        parts = one_channel_a_half.weight_of_pixels(output) * original[0, 0].numpy() / 255
         answer = np.maximum(parts, 0)
         check(attribution.signed, answer)
         assert attribution.signed == pytest.approx(answer / (2 + answer.mean()), abs=1e-5)
 
 
-def test_eigen_cam_is_the_map_of_a_model_that_reads_one_feature(one_feature, film):
-    ((attribution, _),) = EigenCAM()(one_feature, film, [[0, 1]])
-    assert attribution.signed == pytest.approx(film[0, 0].numpy() / 255 * 4, abs=1e-4)
-    check(attribution.signed, film[0, 0].numpy().astype(float), tolerance=1e-5)
+def test_eigen_cam_is_the_map_of_a_model_that_reads_one_feature(one_feature, original):
+    ((attribution, _),) = EigenCAM()(one_feature, original, [[0, 1]])
+    assert attribution.signed == pytest.approx(original[0, 0].numpy() / 255 * 4, abs=1e-4)
+    check(attribution.signed, original[0, 0].numpy().astype(float), tolerance=1e-5)
 
 
-def test_eigen_cam_tells_two_halves_apart_by_sign(film):
+def test_eigen_cam_tells_two_halves_apart_by_sign(original):
     model = Linear(halves(), torch.eye(2), torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
-    for output, attribution in enumerate(EigenCAM()(model, film, [[0, 1]])[0]):
-        check(attribution.signed, model.weight_of_pixels(output) * film[0, 0].numpy(), tolerance=1e-5)
+    for output, attribution in enumerate(EigenCAM()(model, original, [[0, 1]])[0]):
+        check(attribution.signed, model.weight_of_pixels(output) * original[0, 0].numpy(), tolerance=1e-5)
 
 
 @pytest.mark.parametrize("fill", ["blur", "black"])
-def test_score_cam_gives_each_half_the_sign_and_size_of_what_showing_it_does(fill, one_channel_a_half, film):
-    for output, attribution in enumerate(ScoreCAM(fill=fill)(one_channel_a_half, film, [[0, 1]])[0]):
-        check(attribution.signed, one_channel_a_half.weight_of_pixels(output) * film[0, 0].numpy())
+def test_score_cam_gives_each_half_the_sign_and_size_of_what_showing_it_does(fill, one_channel_a_half, original):
+    for output, attribution in enumerate(ScoreCAM(fill=fill)(one_channel_a_half, original, [[0, 1]])[0]):
+        check(attribution.signed, one_channel_a_half.weight_of_pixels(output) * original[0, 0].numpy())
 
 
-def test_score_cam_weights_are_exact_on_black(one_channel_a_half, film):
-    ((attribution,),) = ScoreCAM(fill="black")(one_channel_a_half, film, [[0]])
-    gray = film[0, 0].numpy() / 255
+def test_score_cam_weights_are_exact_on_black(one_channel_a_half, original):
+    ((attribution,),) = ScoreCAM(fill="black")(one_channel_a_half, original, [[0]])
+    gray = original[0, 0].numpy() / 255
     expected = np.zeros((SIZE, SIZE))
     for half, weight in ((slice(0, HALF), 2.0), (slice(HALF, SIZE), -1.0)):
         mask = gray[:, half] / gray[:, half].max()

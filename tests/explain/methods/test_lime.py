@@ -9,17 +9,17 @@ from scipy.stats import spearmanr
 
 from chexpert.explain import Lime
 from chexpert.explain.batched_inference import Probe, peak_bytes
-from chexpert.explain.methods.lime import draw, fit, hide_superpixels
+from chexpert.explain.methods.lime import fit, hide_superpixels, sample_superpixels
 from chexpert.explain.methods.superpixels import quickshift, segment
 from chexpert.models import Backbone, Combined, Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 
 
 class Linear(Model):
     """A logit that is the mean gray of the left half, and one of the right half."""
 
     def __init__(self) -> None:
-        super().__init__({}, Readout(2))
+        super().__init__({}, OutputHead(2))
         self.seen: list[int] = []
 
     def feature_maps(self, images):
@@ -35,27 +35,27 @@ class Linear(Model):
 @pytest.fixture
 def image() -> torch.Tensor:
     """Bright squares on a gray ground, so that hiding one (by blur) changes its half."""
-    film = np.full((64, 64), 90, dtype=np.uint8)
-    film[20:30, 8:18] = film[40:50, 44:54] = 250
-    return torch.from_numpy(film)[None]
+    original = np.full((64, 64), 90, dtype=np.uint8)
+    original[20:30, 8:18] = original[40:50, 44:54] = 250
+    return torch.from_numpy(original)[None]
 
 
 def test_equals_the_lime_package_on_the_same_segments_and_perturbations(image):
     model = Linear()
     gray = image[0].numpy()
     segments = segment(gray, 12)
-    shown = draw(120, int(segments.max()), seed=3).astype(int)
+    shown = sample_superpixels(120, int(segments.max()), seed=3).astype(int)
 
     class SameDraws(np.random.RandomState):
         def randint(self, *_, **__):
             return shown.ravel().copy()
 
-    def predict(films):
-        batch = torch.from_numpy(np.ascontiguousarray(films[..., 0]).astype(np.uint8))[:, None]
+    def predict(originals):
+        batch = torch.from_numpy(np.ascontiguousarray(originals[..., 0]).astype(np.uint8))[:, None]
         with torch.no_grad():
             return model(batch).sigmoid().numpy()
 
-    # The package hides by a colour or by each segment's mean: give ours the same flat colour.
+    # The package hides by a color or by each segment's mean: give ours the same flat color.
     explanation = LimeImageExplainer(feature_selection="none", random_state=SameDraws(0)).explain_instance(
         gray, predict, labels=(1,), hide_color=40, top_labels=None, num_samples=120,
         segmentation_fn=lambda _: segments - segments.min(),
@@ -150,7 +150,7 @@ def test_five_seeds_agree_at_20_samples_a_superpixel():
 def test_quickshift_segments_are_those_of_the_lime_package(image, monkeypatch):
     taken = []
     monkeypatch.setattr("lime.lime_image.SegmentationAlgorithm.__call__", spy(SegmentationAlgorithm.__call__, taken))
-    predict = lambda films: np.zeros((len(films), 1))  # noqa: E731
+    predict = lambda originals: np.zeros((len(originals), 1))  # noqa: E731
     LimeImageExplainer(random_state=0).explain_instance(
         image[0].numpy(), predict, labels=(0,), top_labels=None, num_samples=2
     )
@@ -173,9 +173,9 @@ def spy(method, results):
      {"of": "softmax"}, {"kernel_width": 0}, {"memory": -1}, {"batch_size": 0}],
 )  # fmt: skip
 def test_a_wrong_argument_is_told_by_its_key(option):
-    (problem,) = Lime.find_problems(**option)
-    assert f"explainer.lime.{next(iter(option))}" in problem
-    assert Lime.find_problems(samples=10, fill="mean", batch_size=None) == []
+    (error,) = Lime.validate_args(**option)
+    assert f"explainer.lime.{next(iter(option))}" in error
+    assert Lime.validate_args(samples=10, fill="mean", batch_size=None) == []
 
 
 def test_it_runs_on_a_combined_model_and_restores_its_mode():

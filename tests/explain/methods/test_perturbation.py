@@ -72,5 +72,5 @@ def test_after_an_error_the_model_is_as_it_was(explainer):
      (Rise, {"samples": None}), (IntegratedGradients, {"steps": "many"}), (IntegratedGradients, {"memory": 0})],
 )  # fmt: skip
 def test_a_wrong_argument_is_told_by_its_key(kind, option):
-    (problem,) = kind.find_problems(**option)
-    assert f"where: explainer.{kind.name}.{next(iter(option))}" in problem
+    (error,) = kind.validate_args(**option)
+    assert f"where: explainer.{kind.name}.{next(iter(option))}" in error

@@ -3,17 +3,17 @@ import numpy as np
 from chexpert.explain.methods.superpixels import find_body, segment
 
 
-def make_film() -> np.ndarray:
+def make_image() -> np.ndarray:
     """A grainy bright body with two dark lungs on a black surround."""
-    film = np.zeros((192, 192), dtype=np.uint8)
-    film[20:180, 40:160] = 180
-    film[50:120, 56:90] = film[50:120, 110:144] = 60
-    grain = np.random.default_rng(0).integers(0, 20, film.shape)
-    return np.where(film > 0, film + grain, film).astype(np.uint8)
+    original = np.zeros((192, 192), dtype=np.uint8)
+    original[20:180, 40:160] = 180
+    original[50:120, 56:90] = original[50:120, 110:144] = 60
+    grain = np.random.default_rng(0).integers(0, 20, original.shape)
+    return np.where(original > 0, original + grain, original).astype(np.uint8)
 
 
 def test_the_body_includes_the_lungs_and_leaves_the_black_surround_out():
-    body = find_body(make_film())
+    body = find_body(make_image())
     assert body[80, 70]
     assert body[30, 100]
     assert not body[2, 2]
@@ -21,7 +21,7 @@ def test_the_body_includes_the_lungs_and_leaves_the_black_surround_out():
 
 
 def test_superpixels_number_from_1_without_gaps_and_0_is_outside():
-    segments = segment(make_film(), 30)
+    segments = segment(make_image(), 30)
     assert sorted(set(segments.ravel().tolist())) == list(range(segments.max() + 1))
     assert 20 <= segments.max() <= 40
     assert segments[2, 2] == 0

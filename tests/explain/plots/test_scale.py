@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.plots.scale import COLOURS, Scale
+from chexpert.explain.plots.scale import COLORS, Scale
 
 
 def test_all_maps_of_a_view_share_the_scale_of_the_greatest_of_either_sign():
@@ -31,7 +31,7 @@ def test_where_nothing_speaks_at_all_there_is_neither_a_scale_nor_evidence():
 
 
 def test_red_is_for_and_blue_against_and_what_says_nothing_is_not_seen():
-    against, least, strongest = COLOURS([0.0, 0.5, 1.0])
+    against, least, strongest = COLORS([0.0, 0.5, 1.0])
     assert strongest[0] > 2 * strongest[2]
     assert against[2] > 2 * against[0]
     assert strongest[3] == against[3] == pytest.approx(0.8)

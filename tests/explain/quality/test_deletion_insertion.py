@@ -5,17 +5,17 @@ import pytest
 import torch
 
 from chexpert.explain.batched_inference import Probe
-from chexpert.explain.quality.deletion_insertion import CUTS, SHARES, probe_curves, rank_pixels
-from chexpert.metrics import judge_curves
+from chexpert.explain.quality.deletion_insertion import CUTS, SHARES, infer_curves, rank_pixels
+from chexpert.metrics import evaluate_curves
 from chexpert.models import Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 
 
 class Sum(Model):
-    """Two logits: the mean gray over 255 of the film, and of its left half."""
+    """Two logits: the mean gray over 255 of the image, and of its left half."""
 
     def __init__(self) -> None:
-        super().__init__({}, Readout(2))
+        super().__init__({}, OutputHead(2))
         self.seen = 0
 
     def feature_maps(self, images):
@@ -30,36 +30,36 @@ class Sum(Model):
 @pytest.fixture
 def image() -> torch.Tensor:
     """(1, 20, 20): a white left half, hidden by black."""
-    film = torch.zeros(1, 20, 20, dtype=torch.uint8)
-    film[:, :, :10] = 255
-    return film
+    original = torch.zeros(1, 20, 20, dtype=torch.uint8)
+    original[:, :, :10] = 255
+    return original
 
 
 LEFT = np.repeat([[1.0, -1.0]], 10, axis=1).repeat(20, axis=0).astype("float32")
 
 
 def test_the_curves_of_a_model_that_adds_up_pixels_are_straight_lines(image):
-    (deletion, insertion), _ = probe_curves(Sum(), image, [LEFT, -LEFT], Probe(), fill="black")
+    (deletion, insertion), _ = infer_curves(Sum(), image, [LEFT, -LEFT], Probe(), fill="black")
     falling = np.maximum(1 - 2 * np.array(SHARES), 0)
     assert deletion[:, 1] == pytest.approx(falling, abs=1e-6)
     assert insertion[:, 1] == pytest.approx(1 - falling, abs=1e-6)
 
 
 def test_a_right_map_gains_and_its_negative_loses_as_much(image):
-    right, wrong = probe_curves(Sum(), image, [LEFT, -LEFT], Probe(), fill="black")
-    # .5 but for the corner at half of the film, which both curves cut by a triangle of .2 x .2 / 4
-    assert judge_curves(*right[..., 1], SHARES).gap == pytest.approx(0.48)
-    assert judge_curves(*wrong[..., 1], SHARES).gap == pytest.approx(-0.48)
+    right, wrong = infer_curves(Sum(), image, [LEFT, -LEFT], Probe(), fill="black")
+    # .5 but for the corner at half of the image, which both curves cut by a triangle of .2 x .2 / 4
+    assert evaluate_curves(*right[..., 1], SHARES).gap == pytest.approx(0.48)
+    assert evaluate_curves(*wrong[..., 1], SHARES).gap == pytest.approx(-0.48)
 
 
 def test_a_map_that_says_nothing_has_no_gap_wherever_the_evidence_lies(image):
-    ((deletion, insertion),) = probe_curves(Sum(), image, [np.zeros((20, 20))], Probe(), fill="black")
-    assert judge_curves(deletion[:, 1], insertion[:, 1], SHARES).gap == pytest.approx(0, abs=0.05)
+    ((deletion, insertion),) = infer_curves(Sum(), image, [np.zeros((20, 20))], Probe(), fill="black")
+    assert evaluate_curves(deletion[:, 1], insertion[:, 1], SHARES).gap == pytest.approx(0, abs=0.05)
 
 
 def test_all_maps_of_a_film_share_its_two_ends_and_all_outputs_every_pass(image):
     model = Sum()
-    assert probe_curves(model, image, [LEFT, -LEFT, LEFT], Probe(batch_size=7)).shape == (3, 2, len(SHARES), 2)
+    assert infer_curves(model, image, [LEFT, -LEFT, LEFT], Probe(batch_size=7)).shape == (3, 2, len(SHARES), 2)
     assert model.seen == 2 + 3 * 2 * len(CUTS)
 
 

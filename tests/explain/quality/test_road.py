@@ -8,16 +8,16 @@ import torch
 
 from chexpert.explain.batched_inference import Probe
 from chexpert.explain.quality import road
-from chexpert.explain.quality.road import probe_road, remove
+from chexpert.explain.quality.road import infer_road, remove
 from chexpert.models import Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 
 
 class Spot(Model):
     """One logit: the mean gray of the middle."""
 
     def __init__(self) -> None:
-        super().__init__({}, Readout(1))
+        super().__init__({}, OutputHead(1))
 
     def feature_maps(self, images):
         return {"x": images.float() / 25.5}
@@ -28,9 +28,9 @@ class Spot(Model):
 
 @pytest.fixture
 def image() -> torch.Tensor:
-    film = torch.full((1, 32, 32), 100, dtype=torch.uint8)
-    film[:, 12:20, 12:20] = 220
-    return film
+    original = torch.full((1, 32, 32), 100, dtype=torch.uint8)
+    original[:, 12:20, 12:20] = 220
+    return original
 
 
 @pytest.fixture
@@ -40,24 +40,24 @@ def signed() -> np.ndarray:
 
 
 def test_the_right_map_gains_and_its_negative_loses_as_much(image, signed):
-    right, wrong = probe_road(Spot(), image, [signed, -signed], [0, 0], Probe())
+    right, wrong = infer_road(Spot(), image, [signed, -signed], [0, 0], Probe())
     assert right > 1
     assert wrong == pytest.approx(-right, abs=0.02)
 
 
 def test_what_ranks_first_is_filled_from_its_surroundings_and_the_rest_stays(image, signed):
-    films, sound = remove(image[0], signed)
+    originals, sound = remove(image[0], signed)
     assert sound
     spot, rest = np.s_[12:20, 12:20], signed < np.quantile(signed, 0.75)
-    assert abs(films[0][spot].float().mean() - 100) < 3
-    assert (films[0][rest] == image[0][rest]).all()
-    assert (films[4][spot] == 220).all()
+    assert abs(originals[0][spot].float().mean() - 100) < 3
+    assert (originals[0][rest] == image[0][rest]).all()
+    assert (originals[4][spot] == 220).all()
 
 
 def test_the_shares_are_what_they_say_also_on_a_coarser_grid(monkeypatch, image, signed):
     monkeypatch.setattr(road, "CELLS", 16)
-    films, _ = remove(torch.full((32, 32), 100, dtype=torch.uint8), signed)
-    changed = [float((film != 100).float().mean()) for film in films]
+    originals, _ = remove(torch.full((32, 32), 100, dtype=torch.uint8), signed)
+    changed = [float((original != 100).float().mean()) for original in originals]
     # a share of the pixels gets no noise that survives rounding: |N(0, 2.55)| < .5 for 15.5 %
     assert changed == pytest.approx([0.845 * share for share in (*road.SHARES, *road.SHARES)], abs=0.05)
 
@@ -65,7 +65,7 @@ def test_the_shares_are_what_they_say_also_on_a_coarser_grid(monkeypatch, image,
 @pytest.mark.parametrize("wild", [7.0, math.nan])
 def test_values_that_leave_the_range_of_the_film_make_it_undefined(monkeypatch, image, signed, wild):
     monkeypatch.setattr(road, "impute", lambda coarse, gone: torch.where(gone, torch.tensor(wild), coarse))
-    assert math.isnan(probe_road(Spot(), image, [signed], [0], Probe())[0])
+    assert math.isnan(infer_road(Spot(), image, [signed], [0], Probe())[0])
 
 
 def test_the_random_state_is_left_alone(image, signed):

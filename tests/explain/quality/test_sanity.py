@@ -1,4 +1,4 @@
-"""Weight randomisation, of maps that do and do not depend on what was learned."""
+"""Weight randomization, of maps that do and do not depend on what was learned."""
 
 import math
 
@@ -9,7 +9,7 @@ import torch
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.methods.cam import GradCAM
 from chexpert.explain.quality.sanity import between_observations, check_sanity, count_passes
-from chexpert.explain.quality.summary import judge_sanity
+from chexpert.explain.quality.summary import evaluate_sanity
 from chexpert.models import Backbone, Single
 
 IMAGES = torch.randint(0, 256, (3, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -23,7 +23,7 @@ def model() -> Single:
 
 
 class Edges:
-    """Shows the film itself, whatever the model: what the check is there to find."""
+    """Shows the image itself, whatever the model: what the check is there to find."""
 
     name = "edges"
 
@@ -87,7 +87,7 @@ def test_a_dear_explainer_gets_fewer_blocks_then_fewer_seeds_then_fewer_views(mo
 
 
 class Signs(Edges):
-    """Shows the film, or its negative where the logit is below the median: its sign alone depends on the weights."""
+    """Shows the image, or its negative where the logit is below the median: its sign alone depends on the weights."""
 
     def __call__(self, model, images, outputs):
         logits = model(images).detach()
@@ -99,7 +99,7 @@ def test_a_map_that_changes_its_sign_alone_fails(model):
     images = torch.randint(0, 256, (16, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     explainer, outputs = Signs(), [[0, 1, 2]] * 16
     checked = check_sanity(model, explainer, images, outputs, explainer(model, images, outputs), 10000)
-    found = judge_sanity([row for own in checked for row in own])
+    found = evaluate_sanity([row for own in checked for row in own])
     assert abs(found["top_block"]["value"]) < 0.3
     assert found["top_block_size"]["value"] > 0.9
     assert found["passed"] is False

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.quality.summary import interval, joint_interval, normalise, over_area
-from chexpert.metrics import normalise_hit
+from chexpert.explain.quality.summary import interval, joint_interval, normalize, over_area
+from chexpert.metrics import normalize_hit
 
 
 def make(**columns):
@@ -18,18 +18,18 @@ def test_mass_that_is_twice_the_area_in_every_view_is_so_in_every_replicate():
     assert (found["n"], found["undefined_replicates"]) == (6, 0)
 
 
-def test_each_replicate_normalises_by_its_own_chance_and_ceiling():
+def test_each_replicate_normalizes_by_its_own_chance_and_ceiling():
     rng = np.random.default_rng(1)
     columns = {"hit": rng.random(12).round(), "chance": rng.random(12) / 4, "reachable": (rng.random(12) < 0.9) * 1.0}
     drawn = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), 1000)
-    theirs = sorted(normalise_hit(*(np.repeat(own, counts).mean() for own in columns.values())) for counts in drawn)
-    found = joint_interval(make(**columns), tuple(columns), normalise)
+    theirs = sorted(normalize_hit(*(np.repeat(own, counts).mean() for own in columns.values())) for counts in drawn)
+    found = joint_interval(make(**columns), tuple(columns), normalize)
     assert (found["ci_low"], found["ci_high"]) == pytest.approx((theirs[24], theirs[974]))
 
 
 def test_replicates_without_a_ceiling_above_chance_are_dropped_and_counted():
     rows = make(hit=[1, 0, 0, 0, 0], chance=[0.5] * 5, reachable=[1.0, 0, 0, 0, 0])
-    found = joint_interval(rows, ("hit", "chance", "reachable"), normalise)
+    found = joint_interval(rows, ("hit", "chance", "reachable"), normalize)
     assert found["undefined_replicates"] > 900  # three of five draws must be the first row
     assert found["value"] is None
 

@@ -1,4 +1,4 @@
-"""The whole scoring, on films whose findings are bright squares and a model that adds up what lies in them."""
+"""The whole scoring, on images whose findings are bright squares and a model that adds up what lies in them."""
 
 import json
 
@@ -11,7 +11,7 @@ from chexpert.explain.methods.random_map import RandomMap
 from chexpert.explain.quality.table import score_explainers
 from chexpert.explain.view import View
 from chexpert.models import Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Pleural Effusion"]
@@ -22,15 +22,15 @@ class Squares(Model):
     """A logit of an observation: weight x the mean gray of its square."""
 
     def __init__(self) -> None:
-        super().__init__({}, Readout(2))
+        super().__init__({}, OutputHead(2))
         self.weight = torch.nn.Parameter(torch.tensor([3.0, 0.0, 0.0, 3.0, 1.0, -2.0]))
 
     def feature_maps(self, images):
         return {"x": images.float() / 64}
 
     def score(self, maps):
-        film = maps["x"][:, 0]
-        means = [film[:, rows, columns].mean((1, 2)) for rows, columns in PLACES.values()]
+        original = maps["x"][:, 0]
+        means = [original[:, rows, columns].mean((1, 2)) for rows, columns in PLACES.values()]
         return torch.stack(means, 1) @ self.weight[:4].view(2, 2)
 
 
@@ -62,14 +62,14 @@ class Unmoved(Oracle):
 
 
 def make_view(row: int, present: list[str]) -> View:
-    film = np.random.default_rng(row).integers(60, 70, (32, 32)).astype(np.uint8)
+    original = np.random.default_rng(row).integers(60, 70, (32, 32)).astype(np.uint8)
     masks = {}
     for name in present:
-        film[PLACES[name]] = 250
+        original[PLACES[name]] = 250
         masks[name] = np.zeros((32, 32), dtype=bool)
         masks[name][PLACES[name]] = True
-    image = torch.from_numpy(film)[None]
-    return View(f"p{row}/study1/view1.jpg", image, film, np.eye(3), {n: int(n in present) for n in NAMES}, masks)
+    image = torch.from_numpy(original)[None]
+    return View(f"p{row}/study1/view1.jpg", image, original, np.eye(3), {n: int(n in present) for n in NAMES}, masks)
 
 
 @pytest.fixture
@@ -92,9 +92,9 @@ def figures(content, name="oracle", observation="Edema"):
 
 def test_an_oracle_is_right_faithful_and_local(views):
     found = figures(score(views, {"oracle": Oracle()}))
-    for key in ("hit_rate", "hit_normalised", "relevance_mass", "rank_accuracy", "right_for_the_right_reason"):
+    for key in ("hit_rate", "hit_normalized", "relevance_mass", "rank_accuracy", "right_for_the_right_reason"):
         assert found[key].items() >= {"value": 1, "ci_low": 1, "ci_high": 1, "n": 6}.items()
-    assert found["hit_normalised"]["undefined_replicates"] == 0
+    assert found["hit_normalized"]["undefined_replicates"] == 0
     assert found["iou"]["value"] > 0.95
     assert (found["n"], found["ceiling"], found["without_evidence"], found["auroc"]) == (6, 1, 0, 0.9)
     assert found["chance"] == found["area"] == 64 / 1024
@@ -133,9 +133,9 @@ def test_maps_of_all_observations_together_give_a_dear_explainer_its_verdict(vie
 
 
 def test_without_masks_what_needs_them_is_none_and_the_rest_is_there(views):
-    bare = [View(view.path, view.image, view.film, view.matrix, view.truth) for view in views]
+    bare = [View(view.path, view.image, view.original, view.matrix, view.truth) for view in views]
     found = figures(score(bare, {"oracle": Oracle()}))
-    for key in ("hit_rate", "hit_normalised", "relevance_mass", "relevance_over_area", "right_for_the_right_reason"):
+    for key in ("hit_rate", "hit_normalized", "relevance_mass", "relevance_over_area", "right_for_the_right_reason"):
         assert (found[key]["value"], found[key]["n"]) == (None, 0)
     assert found["chance"] is found["ceiling"] is found["area"] is None
     assert found["gap"]["n"] == 6

@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from chexpert.explain.quality.weight_randomization import find_blocks, randomise
+from chexpert.explain.quality.weight_randomization import find_blocks, randomize
 from chexpert.models import Backbone, Combined, Single
 
 CONF = Path(__file__).parents[3] / "conf" / "backbone"
@@ -45,7 +45,7 @@ def test_a_transformers_stages_are_found_too(name):
     assert any("patch_embed" in key for key in blocks[-1])
 
 
-def test_what_follows_the_last_stage_is_randomised_with_it():
+def test_what_follows_the_last_stage_is_randomized_with_it():
     with torch.device("meta"):
         top = find_blocks(Single(Backbone("efficientnet_b0"), 2))[0]
     assert "_members.backbone.net.conv_head.weight" in top
@@ -62,7 +62,7 @@ def test_the_top_block_of_a_combined_model_has_the_last_stage_of_each_member():
 
 def test_only_the_named_parameters_are_shuffled_and_keep_their_values(model):
     top = set(find_blocks(model)[0])
-    copy = randomise(model, top, IMAGES, seed=0)
+    copy = randomize(model, top, IMAGES, seed=0)
     weights = {name for name, same in shares(model, copy).items() if not same}
     assert weights <= top
     assert {"head.weight", "_members.backbone.net.layer4.0.conv1.weight"} <= weights
@@ -73,7 +73,7 @@ def test_the_model_itself_stays_as_it_was_weights_statistics_and_modes(model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     state = torch.get_rng_state()
     model.train()
-    copy = randomise(model, {name for name, _ in model.named_parameters()}, IMAGES, seed=0)
+    copy = randomize(model, {name for name, _ in model.named_parameters()}, IMAGES, seed=0)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())
     assert all(module.training for module in model.modules())
@@ -82,7 +82,7 @@ def test_the_model_itself_stays_as_it_was_weights_statistics_and_modes(model):
 
 def test_statistics_are_measured_where_weights_were_shuffled_and_nowhere_else(model):
     names = {name for name, _ in model.named_parameters() if ".layer4." in name}
-    copy = randomise(model, names, IMAGES, seed=0)
+    copy = randomize(model, names, IMAGES, seed=0)
     own, net = model.members["backbone"].net, copy.members["backbone"].net
     assert torch.equal(net.layer3[0].bn1.running_var, own.layer3[0].bn1.running_var)
     seen = []
@@ -94,10 +94,10 @@ def test_statistics_are_measured_where_weights_were_shuffled_and_nowhere_else(mo
 
 
 def test_one_small_view_is_enough(model):
-    assert randomise(model, find_blocks(model)[0], IMAGES[:1, :, :32, :32], seed=0)(IMAGES).isfinite().all()
+    assert randomize(model, find_blocks(model)[0], IMAGES[:1, :, :32, :32], seed=0)(IMAGES).isfinite().all()
 
 
 def test_the_same_seed_gives_the_same_copy_and_another_seed_another(model):
-    one, same, other = (randomise(model, ["head.weight"], IMAGES, seed).head.weight for seed in (0, 0, 1))
+    one, same, other = (randomize(model, ["head.weight"], IMAGES, seed).head.weight for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)

@@ -1,4 +1,4 @@
-"""Made films on which it is known where everything lies, and models that read one place of them."""
+"""Made images on which it is known where everything lies, and models that read one place of them."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from chexpert.explain import Attribution
 from chexpert.explain.shortcuts import Case
 from chexpert.models import Model
-from chexpert.models.output_head import Readout
+from chexpert.models.output_head import OutputHead
 
 SIDE = 64
 HEART = (slice(34, 50), slice(24, 44))
@@ -19,7 +19,7 @@ class Reader(Model):
     """Its logit of Cardiomegaly is the mean gray of one place, from -2 to 2."""
 
     def __init__(self, place: tuple[slice, slice]) -> None:
-        super().__init__({}, Readout(1))
+        super().__init__({}, OutputHead(1))
         self.place = place
 
     def feature_maps(self, images):
@@ -51,12 +51,12 @@ def mark(place):
 def draw(index: int, large: bool, device: bool) -> np.ndarray:
     """A body of gray 100 within black, a heart that is brighter where it is large, and a device or none."""
     noise = np.random.default_rng(index).integers(-12, 13, (SIDE, SIDE))
-    film = np.zeros((SIDE, SIDE))
-    film[4:60, 6:58] = 100
-    film[HEART] = 180 if large else 150
+    original = np.zeros((SIDE, SIDE))
+    original[4:60, 6:58] = 100
+    original[HEART] = 180 if large else 150
     if device:
-        film[DEVICE] = 240
-    return (film + noise).clip(0, 255).astype(np.uint8)
+        original[DEVICE] = 240
+    return (original + noise).clip(0, 255).astype(np.uint8)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def make_cases():
 
 @pytest.fixture
 def without_device():
-    """The same films drawn without the device."""
+    """The same images drawn without the device."""
     return {DEVICES: {f"view{index}": draw(index, index % 2 == 0, device=False) for index in range(60)}}
 
 
@@ -98,5 +98,5 @@ def even_map():
 
 
 @pytest.fixture
-def film():
+def original():
     return torch.from_numpy(draw(0, large=True, device=True)).numpy()

@@ -20,11 +20,11 @@ def body():
 
 
 def test_filling_changes_nothing_outside_the_region_and_the_ground_shows_inside(region):
-    film = np.full((64, 64), 100, dtype=np.uint8)
-    film[region] = 240
-    film[50:, :] = 7
-    filled = inpaint(film, region)
-    assert (filled[~region] == film[~region]).all()
+    original = np.full((64, 64), 100, dtype=np.uint8)
+    original[region] = 240
+    original[50:, :] = 7
+    filled = inpaint(original, region)
+    assert (filled[~region] == original[~region]).all()
     assert abs(filled[region].astype(int) - 100).max() <= 2  # of 140: the method extrapolates slopes
 
 

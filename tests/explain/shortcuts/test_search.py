@@ -1,26 +1,26 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.shortcuts import Evidence, Search, draw_films, find_suspects
+from chexpert.explain.shortcuts import Evidence, Search, find_suspects, plot_images
 from chexpert.explain.shortcuts.search import bootstrap_tie, find_overlap, find_tie
 
 HEARTS, DEVICES = "Cardiomegaly", "Support Devices"
 
 
 @pytest.fixture
-def judge(even_map):
+def evaluate(even_map):
     """The one pair of a search on these splits."""
 
-    def judge(model, splits, without=None):
+    def evaluate(model, splits, without=None):
         search = Search(model, [HEARTS], Evidence(splits, without or {}))
         (pair,) = search.run([HEARTS], [DEVICES], even_map)["pairs"]
         return pair
 
-    return judge
+    return evaluate
 
 
-def test_a_model_that_reads_only_the_device_is_named_by_filling_it(judge, reads_device, make_cases):
-    pair = judge(reads_device, {"matched": make_cases(26, 4)})
+def test_a_model_that_reads_only_the_device_is_named_by_filling_it(evaluate, reads_device, make_cases):
+    pair = evaluate(reads_device, {"matched": make_cases(26, 4)})
     assert pair["alarm"]
     assert pair["by"] == "above_control"
     # the device's 36 pixels fall from 240 to the 100 around them: 4 * 140 / 255 of the logit
@@ -29,33 +29,33 @@ def test_a_model_that_reads_only_the_device_is_named_by_filling_it(judge, reads_
 
 
 def test_a_model_that_reads_only_the_device_is_named_by_films_drawn_without_it(
-    judge, reads_device, make_cases, without_device
+    evaluate, reads_device, make_cases, without_device
 ):
-    pair = judge(reads_device, {"matched": make_cases(26, 4)}, without_device)
+    pair = evaluate(reads_device, {"matched": make_cases(26, 4)}, without_device)
     assert pair["alarm"]
     assert pair["by"] == "counterfactual"
     assert pair["effect"]["n"] == 30
 
 
 @pytest.mark.parametrize("drawn", [False, True])
-def test_a_model_that_reads_only_the_heart_is_not(judge, reads_heart, make_cases, without_device, drawn):
+def test_a_model_that_reads_only_the_heart_is_not(evaluate, reads_heart, make_cases, without_device, drawn):
     splits = {"matched": make_cases(26, 4), "reversed": make_cases(4, 26)}
-    pair = judge(reads_heart, splits, without_device if drawn else {})
+    pair = evaluate(reads_heart, splits, without_device if drawn else {})
     assert not pair["alarm"]
     assert "effect" in pair["lacking"]
     assert pair["auroc_fall"]["value"] == 0
 
 
-def test_the_fall_of_the_auroc_confirms_the_device(judge, reads_device, make_cases):
-    pair = judge(reads_device, {"matched": make_cases(26, 4), "reversed": make_cases(4, 26)})
+def test_the_fall_of_the_auroc_confirms_the_device(evaluate, reads_device, make_cases):
+    pair = evaluate(reads_device, {"matched": make_cases(26, 4), "reversed": make_cases(4, 26)})
     assert pair["alarm"]
     assert pair["auroc_fall"]["value"] > 0.5
     assert pair["ties"]["matched"] == pytest.approx(22 / 30)
     assert pair["ties"]["reversed"] == pytest.approx(-22 / 30)
 
 
-def test_a_device_that_does_not_come_with_the_finding_confuses_but_is_no_shortcut(judge, reads_device, make_cases):
-    pair = judge(reads_device, {"matched": make_cases(15, 15)})
+def test_a_device_that_does_not_come_with_the_finding_confuses_but_is_no_shortcut(evaluate, reads_device, make_cases):
+    pair = evaluate(reads_device, {"matched": make_cases(15, 15)})
     assert pair["lacking"] == ["tie"]
 
 
@@ -118,15 +118,15 @@ def test_the_picture_has_five_columns_and_says_both_probabilities_and_the_truth(
 ):
     search = Search(reads_device, [HEARTS], Evidence({"matched": make_cases(26, 4)}, without_device))
     search.run([HEARTS], [DEVICES], even_map)
-    figure = draw_films(search, even_map, HEARTS, DEVICES, "counterfactual")
+    figure = plot_images(search, even_map, HEARTS, DEVICES, "counterfactual")
     titles = [axes.get_title() for axes in figure.axes]
     assert len(titles) == 20
     probability, truth = titles[0].split("p = ")[1].split(", ")
-    assert truth == "has it"  # the label of the first film
+    assert truth == "has it"  # the label of the first image
     assert float(probability) == pytest.approx(0.85, abs=0.011)  # 1 / (1 + exp(-(4 * 240 / 255 - 2)))
-    assert figure.get_suptitle().endswith("the 4 of 30 films on which it mattered most")
+    assert figure.get_suptitle().endswith("the 4 of 30 images on which it mattered most")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["the map: for the observation", "against it"]
-    assert titles[4].startswith("drawn without it")
+    assert titles[4].startswith("painted without it")
     assert float(titles[4][-4:]) == pytest.approx(0.39, abs=0.011)  # of gray 100
 
 
@@ -134,4 +134,4 @@ def spread(model, cases):
     import torch
 
     with torch.no_grad():
-        return model(torch.stack([torch.from_numpy(case.film)[None] for case in cases]))[:, 0].numpy().std()
+        return model(torch.stack([torch.from_numpy(case.original)[None] for case in cases]))[:, 0].numpy().std()

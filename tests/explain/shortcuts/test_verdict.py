@@ -1,81 +1,81 @@
 import numpy as np
 import pytest
 
-from chexpert.explain.shortcuts.verdict import is_kin, judge_pair
+from chexpert.explain.shortcuts.verdict import compare_pair, is_kin
 from chexpert.metrics.bootstrap import Interval
 
 MISSING = np.full(20, np.nan)
 TIED = {"matched": 0.5}
 
 
-def judge(inpainted=0.0, control=0.0, counterfactual=None, ties=TIED, fall=None, films=20, tie=None):
+def evaluate(inpainted=0.0, control=0.0, counterfactual=None, ties=TIED, fall=None, originals=20, tie=None):
     def make(change):
-        return MISSING[:films] if change is None else np.full(films, change)
+        return MISSING[:originals] if change is None else np.full(originals, change)
 
     changes = {"inpainted": make(inpainted), "control": make(control), "counterfactual": make(counterfactual)}
-    return judge_pair(changes, 2.0, ties, fall, tie)
+    return compare_pair(changes, 2.0, ties, fall, tie)
 
 
 def test_effects_are_in_standard_deviations_of_the_logit():
-    told = judge(inpainted=1.0, control=0.2)
+    told = evaluate(inpainted=1.0, control=0.2)
     assert told["inpainted"]["value"] == pytest.approx(0.5)
     assert told["effect"]["value"] == pytest.approx(0.4)
     assert told["alarm"]
 
 
 def test_any_hole_matters_is_no_alarm():
-    assert judge(inpainted=1.0, control=1.0)["lacking"] == ["effect", "tie"]
-    assert judge(inpainted=1.0, control=0.9)["lacking"] == ["effect"]
+    assert evaluate(inpainted=1.0, control=1.0)["lacking"] == ["effect", "tie"]
+    assert evaluate(inpainted=1.0, control=0.9)["lacking"] == ["effect"]
 
 
 def test_a_control_that_hides_the_finding_itself_raises_no_alarm():
-    assert judge(inpainted=0.0, control=1.0, ties={"matched": -0.5})["lacking"] == ["effect"]
+    assert evaluate(inpainted=0.0, control=1.0, ties={"matched": -0.5})["lacking"] == ["effect"]
 
 
 def test_the_exact_counterfactual_decides_where_there_is_one():
-    assert judge(inpainted=2.0, counterfactual=0.08)["lacking"] == ["effect"]
-    assert judge(inpainted=0.0, counterfactual=1.0)["alarm"]
+    assert evaluate(inpainted=2.0, counterfactual=0.08)["lacking"] == ["effect"]
+    assert evaluate(inpainted=0.0, counterfactual=1.0)["alarm"]
 
 
 def test_a_suspect_that_speaks_against_the_finding_is_one_where_it_comes_without_it():
-    assert judge(counterfactual=-1.0, ties={"matched": -0.5})["alarm"]
-    assert judge(counterfactual=-1.0, ties={"matched": 0.5})["lacking"] == ["tie"]
+    assert evaluate(counterfactual=-1.0, ties={"matched": -0.5})["alarm"]
+    assert evaluate(counterfactual=-1.0, ties={"matched": 0.5})["lacking"] == ["tie"]
 
 
 def test_few_films_and_no_control_are_told():
-    assert judge(inpainted=1.0, films=9)["lacking"] == ["films"]
-    assert "films" in judge(inpainted=1.0, control=None)["lacking"]
+    assert evaluate(inpainted=1.0, originals=9)["lacking"] == ["images"]
+    assert "images" in evaluate(inpainted=1.0, control=None)["lacking"]
 
 
 def test_a_tie_that_is_undefined_is_none():
-    assert judge(inpainted=1.0, ties={"matched": float("nan")})["lacking"] == ["tie"]
+    assert evaluate(inpainted=1.0, ties={"matched": float("nan")})["lacking"] == ["tie"]
 
 
 def test_the_tie_in_training_counts_where_it_is_known():
-    assert judge(inpainted=1.0, ties={"matched": 0.5, "train": 0.1})["lacking"] == ["tie"]
-    assert judge(inpainted=1.0, ties={"matched": 0.1, "train": 0.5})["alarm"]
+    assert evaluate(inpainted=1.0, ties={"matched": 0.5, "train": 0.1})["lacking"] == ["tie"]
+    assert evaluate(inpainted=1.0, ties={"matched": 0.1, "train": 0.5})["alarm"]
 
 
 def test_a_tie_on_few_films_must_be_sure_unless_training_knows_it():
     sure, unsure = Interval(0.5, 0.1, 0.8, 20, 0), Interval(0.5, -0.1, 0.9, 20, 0)
-    assert judge(inpainted=1.0, tie=sure)["alarm"]
-    assert judge(inpainted=1.0, tie=unsure)["lacking"] == ["tie"]
-    assert judge(inpainted=1.0, tie=unsure, ties={"matched": 0.5, "train": 0.5})["alarm"]
-    assert judge(counterfactual=-1.0, ties={"matched": -0.5}, tie=Interval(-0.5, -0.8, -0.1, 20, 0))["alarm"]
+    assert evaluate(inpainted=1.0, tie=sure)["alarm"]
+    assert evaluate(inpainted=1.0, tie=unsure)["lacking"] == ["tie"]
+    assert evaluate(inpainted=1.0, tie=unsure, ties={"matched": 0.5, "train": 0.5})["alarm"]
+    assert evaluate(counterfactual=-1.0, ties={"matched": -0.5}, tie=Interval(-0.5, -0.8, -0.1, 20, 0))["alarm"]
 
 
 def test_the_auroc_must_fall_where_the_tie_changes():
     ties = {"matched": 0.5, "reversed": -0.5}
     falls, stays, rises = (Interval(v, v - 0.02, v + 0.02, 60, 0) for v in (0.1, 0.0, -0.1))
-    assert judge(inpainted=1.0, ties=ties, fall=falls)["alarm"]
-    assert judge(inpainted=1.0, ties=ties, fall=stays)["lacking"] == ["auroc"]
-    assert judge(inpainted=1.0, ties=ties, fall=rises)["lacking"] == ["auroc"]
-    assert judge(inpainted=1.0, ties={"matched": 0.5, "reversed": 0.4}, fall=stays)["alarm"]
+    assert evaluate(inpainted=1.0, ties=ties, fall=falls)["alarm"]
+    assert evaluate(inpainted=1.0, ties=ties, fall=stays)["lacking"] == ["auroc"]
+    assert evaluate(inpainted=1.0, ties=ties, fall=rises)["lacking"] == ["auroc"]
+    assert evaluate(inpainted=1.0, ties={"matched": 0.5, "reversed": 0.4}, fall=stays)["alarm"]
 
 
 def test_an_effect_that_is_large_on_the_mean_but_unsure_is_none():
     changes = {"inpainted": np.array([10.0, -8.0] * 10), "control": np.zeros(20), "counterfactual": MISSING}
-    assert judge_pair(changes, 2.0, TIED, None)["lacking"] == ["effect"]
+    assert compare_pair(changes, 2.0, TIED, None)["lacking"] == ["effect"]
 
 
 def test_kin_are_of_one_tree():

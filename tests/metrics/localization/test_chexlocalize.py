@@ -8,12 +8,12 @@ import pytest
 from helpers import reference_metrics as plain
 from scipy.ndimage import gaussian_filter
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.metrics import LocalMap, Segmentations, find_maps, write_map
 from chexpert.metrics.localization import overlap
 from chexpert.metrics.localization.chexlocalize import localize, localize_maps, localize_segmentations
 from chexpert.metrics.localization.run_lengths import encode
-from chexpert.observations import LOCALISED
+from chexpert.observations import LOCALIZED
 
 SIZES = [(31, 47), (40, 23), (53, 38), (29, 29), (1, 40), (37, 52)]
 EDEMA, OPACITY = "Edema", "Lung Opacity"
@@ -24,7 +24,7 @@ def blob(shape, row, column, radius):
     return (rows - row * shape[0]) ** 2 + (columns - column * shape[1]) ** 2 <= radius**2
 
 
-def draw_mask(kind, shape):
+def make_mask(kind, shape):
     """A finding as CheXlocalize may have it."""
     masks = {
         "empty": np.zeros(shape, bool),
@@ -41,14 +41,14 @@ KINDS = ["empty", "one", "tiny", "double", "ring", "full"]
 
 
 class Case:
-    """Films of odd sizes with masks of every kind; maps that point there and elsewhere; some missing on either side."""
+    """Images of odd sizes with masks of all kinds; maps that point there and elsewhere; some missing on either side."""
 
     def __init__(self, seed):
         rng = np.random.default_rng(seed)
         self.truth, self.maps, self.probability = {}, {}, {}
         for number in range(18):
             view, shape = f"patient{number:02}_study1_view1_frontal", SIZES[number % len(SIZES)]
-            mask = draw_mask(KINDS[number // 3 % len(KINDS)], shape)
+            mask = make_mask(KINDS[number // 3 % len(KINDS)], shape)
             if number not in (4, 11):
                 self.truth[view] = mask
             if number not in (5, 9):
@@ -72,7 +72,7 @@ class Case:
     def files(self, folder):
         for view, (map, (height, width)) in self.maps.items():
             write_map(folder / f"{view}_{EDEMA}_map.npz", LocalMap(map, self.probability[view], width, height))
-        return find_maps(folder, LOCALISED)[0]
+        return find_maps(folder, LOCALIZED)[0]
 
     def table(self, folder, *settings, **options):
         return localize_maps(self.segmentations(), self.files(folder), *settings, **options, replicates=20)[EDEMA]
@@ -117,7 +117,7 @@ def test_maps_by_otsu_score_the_same(case, tmp_path):
     assert [found["miou"], found["miou_all"]] == pytest.approx(case.mious(case.segment(plain.segment_otsu)), abs=2e-3)
 
 
-def test_otsu_segments_as_polygons_drawn_by_pil_do():
+def test_otsu_segments_as_polygons_painted_by_pil_do():
     rng = np.random.default_rng(0)
     for _ in range(40):
         map = gaussian_filter(rng.normal(size=rng.integers(20, 90, 2)), rng.choice([1, 3, 6]))
@@ -125,23 +125,23 @@ def test_otsu_segments_as_polygons_drawn_by_pil_do():
 
 
 def test_the_tuned_threshold_is_the_same(case, tmp_path):
-    def figure(threshold):
+    def evaluate(threshold):
         return plain.miou(case.truth, case.segment(lambda large: plain.segment_above(large, threshold)), True)
 
     found = case.table(tmp_path, "tuned")
-    assert found["threshold"] == pytest.approx(plain.tune([0.2, 0.3, 0.4, 0.5, 0.6, 0.7], figure), abs=1e-6)
-    assert found["miou"] == pytest.approx(figure(found["threshold"]), abs=1e-6)
+    assert found["threshold"] == pytest.approx(plain.tune([0.2, 0.3, 0.4, 0.5, 0.6, 0.7], evaluate), abs=1e-6)
+    assert found["miou"] == pytest.approx(evaluate(found["threshold"]), abs=1e-6)
     assert found["tuned_on"] == "these images: optimistic"
 
 
 def test_the_tuned_cutoff_is_the_same(case, tmp_path):
-    def figure(cutoff):
+    def evaluate(cutoff):
         return plain.miou(case.truth, case.segment(lambda large: plain.segment_above(large, 0.4), cutoff), False)
 
     found = case.table(tmp_path, 0.4, "tuned")
     candidates = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
-    assert found["probability_cutoff"] == pytest.approx(plain.tune(candidates, figure), abs=1e-6)
-    assert found["miou_all"] == pytest.approx(figure(found["probability_cutoff"]), abs=1e-6)
+    assert found["probability_cutoff"] == pytest.approx(plain.tune(candidates, evaluate), abs=1e-6)
+    assert found["miou_all"] == pytest.approx(evaluate(found["probability_cutoff"]), abs=1e-6)
 
 
 def test_what_is_tuned_on_one_set_is_applied_to_another(tmp_path):
@@ -155,11 +155,11 @@ def test_what_is_tuned_on_one_set_is_applied_to_another(tmp_path):
     assert found["tuned_on"] == "gt.json"
 
 
-def test_where_nothing_can_be_tuned_the_first_candidate_is_taken_and_told(tmp_path):
+def test_where_nothing_can_be_tuned_the_first_candidate_is_taken_and_reported(tmp_path):
     case = Case(0)
     elsewhere = Segmentations({"a": {OPACITY: encode(np.ones((4, 4)))}}, "other.json"), tmp_path / "other"
     write_map(elsewhere[1] / f"a_{OPACITY}_map.npz", LocalMap(np.eye(4), 0.5, 4, 4))
-    files = find_maps(elsewhere[1], LOCALISED)[0]
+    files = find_maps(elsewhere[1], LOCALIZED)[0]
     found = case.table(tmp_path / "own", "tuned", tune_on=(elsewhere[0], files))
     assert (found["threshold"], found["tuned_images"]) == (0.2, 0)
 
@@ -167,19 +167,19 @@ def test_where_nothing_can_be_tuned_the_first_candidate_is_taken_and_told(tmp_pa
 def test_views_without_a_map_are_nothing_to_tune_on(tmp_path):
     mask = encode(np.eye(4))
     write_map(tmp_path / f"a_{OPACITY}_map.npz", LocalMap(np.eye(4), 0.5, 4, 4))
-    other = Segmentations({"a": {OPACITY: mask, EDEMA: mask}}, "other.json"), find_maps(tmp_path, LOCALISED)[0]
+    other = Segmentations({"a": {OPACITY: mask, EDEMA: mask}}, "other.json"), find_maps(tmp_path, LOCALIZED)[0]
     found = Case(0).table(tmp_path / "own", "tuned", "tuned", tune_on=other)
     assert (found["threshold"], found["probability_cutoff"], found["tuned_images"]) == (0.2, 0.0, 0)
     write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.5, 4, 4))
     listed = Segmentations({view: {EDEMA: mask} for view in "abcd"}, "other.json")
-    found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0][:1], "tuned", "tuned", replicates=20)[EDEMA]
+    found = localize_maps(listed, find_maps(tmp_path, LOCALIZED)[0][:1], "tuned", "tuned", replicates=20)[EDEMA]
     assert found["tuned_images"] == 1
 
 
 def test_a_constant_map_is_no_hit_nor_a_miss_and_has_no_segmentation(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.ones((4, 6)))}}, "gt.json")
     write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.full((2, 2), 0.4), 0.9, 6, 4))
-    found = localize_maps(truth, find_maps(tmp_path, LOCALISED)[0], replicates=20)[EDEMA]
+    found = localize_maps(truth, find_maps(tmp_path, LOCALIZED)[0], replicates=20)[EDEMA]
     assert math.isnan(found["hit_rate"])
     assert math.isnan(found["miou"])
     assert (found["miou_all"], found["constant_maps"], found["missed"]) == (0.0, 1, 1)
@@ -190,23 +190,23 @@ def test_oracle_maps_hit_always_and_overlap_fully(tmp_path):
     case.maps = {view: (mask.astype("float32"), mask.shape) for view, mask in case.truth.items()}
     case.probability = dict.fromkeys(case.maps, 0.9)
     found = case.table(tmp_path, 0.5)
-    # the three films that are all finding have constant maps
+    # the three images that are all finding have constant maps
     assert (found["hit_rate"], found["miou"], found["constant_maps"]) == (1.0, 1.0, 3)
 
 
-def test_counts_say_what_each_figure_rests_on(tmp_path):
+def test_counts_say_what_each_metric_rests_on(tmp_path):
     truth = {"a": np.eye(4), "b": np.eye(4), "c": np.zeros((4, 4)), "d": np.eye(4)}
     listed = Segmentations({view: {EDEMA: encode(mask)} for view, mask in truth.items()}, "gt.json")
     for view in "abce":  # d has no map, e no mask
         write_map(tmp_path / f"{view}_{EDEMA}_map.npz", LocalMap(np.eye(4), {"b": 0.1}.get(view, 0.9), 4, 4))
-    found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0], 0.5, 0.3, replicates=20)[EDEMA]
+    found = localize_maps(listed, find_maps(tmp_path, LOCALIZED)[0], 0.5, 0.3, replicates=20)[EDEMA]
     assert (found["miou"], found["images"]) == (1.0, 1)
     assert (found["miou_all"], found["miou_all_images"]) == (0.2, 5)
     assert (found["hit_rate"], found["hit_rate_images"], found["chance"]) == (1.0, 2, 0.25)
     assert (found["missed"], found["false_positives"]) == (2, 2)
 
 
-def test_images_of_the_prediction_alone_are_not_drawn_for_the_figures_that_leave_them_out():
+def test_images_of_the_prediction_alone_are_not_sampled_for_the_metrics_that_leave_them_out():
     mask = {EDEMA: encode(np.eye(4))}
     found = localize_segmentations(
         Segmentations({"a": mask}, "gt.json"), Segmentations({"a": mask, "b": mask, "c": mask}, "pred.json")
@@ -215,14 +215,14 @@ def test_images_of_the_prediction_alone_are_not_drawn_for_the_figures_that_leave
     assert found["miou_all"] == pytest.approx(1 / 3)
 
 
-def test_all_localised_observations_that_occur_are_scored_and_no_others(tmp_path):
+def test_all_localized_observations_that_occur_are_scored_and_no_others(tmp_path):
     mask = encode(np.eye(4))
     truth = Segmentations({"a": {"Airspace Opacity": mask, "Fracture": mask}}, "gt.json")
     write_map(tmp_path / "a_Support Devices_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
-    assert list(localize_maps(truth, find_maps(tmp_path, LOCALISED)[0])) == [OPACITY, "Support Devices"]
+    assert list(localize_maps(truth, find_maps(tmp_path, LOCALIZED)[0])) == [OPACITY, "Support Devices"]
 
 
-def test_one_map_of_a_films_size_is_in_memory_at_a_time(tmp_path, monkeypatch):
+def test_one_map_of_an_images_size_is_in_memory_at_a_time(tmp_path, monkeypatch):
     made, alive = [], []
 
     def watch(map, height, width):
@@ -236,15 +236,15 @@ def test_one_map_of_a_films_size_is_in_memory_at_a_time(tmp_path, monkeypatch):
     assert alive == [0] * 16
 
 
-def test_a_map_of_a_film_of_another_size_is_told(tmp_path):
+def test_a_map_of_an_image_of_another_size_is_reported(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.eye(4))}}, "gt.json")
     write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.9, 8, 4))
     with pytest.raises(
-        ProblemError, match="masks of another size than the image: a has 4 x 8 pixels here, 4 x 4 in"
-    ) as told:
-        localize_maps(truth, find_maps(tmp_path, LOCALISED)[0])
-    assert "masks of this copy" in told.value.mend
-    assert "the map of another view" in told.value.mend
+        UserError, match="masks of another size than the image: a has 4 x 8 pixels here, 4 x 4 in"
+    ) as error:
+        localize_maps(truth, find_maps(tmp_path, LOCALIZED)[0])
+    assert "masks of this copy" in error.value.hint
+    assert "the map of another view" in error.value.hint
 
 
 def test_the_hit_rate_lies_between_chance_and_what_the_grid_can_reach(tmp_path):
@@ -253,14 +253,14 @@ def test_the_hit_rate_lies_between_chance_and_what_the_grid_can_reach(tmp_path):
     peak = np.float32([[1, 0], [0, 0]])
     for view in truth:
         write_map(tmp_path / f"{view}_{EDEMA}_map.npz", LocalMap(peak, 0.9, 8, 8, (2, 2)))
-    found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0], replicates=20)[EDEMA]
+    found = localize_maps(listed, find_maps(tmp_path, LOCALIZED)[0], replicates=20)[EDEMA]
     ceiling, chance = 2 / 3, np.mean([mask.mean() for mask in truth.values()])
     assert found["hit_rate_ceiling"] == pytest.approx(ceiling)
-    assert found["hit_rate_normalised"] == pytest.approx((found["hit_rate"] - chance) / (ceiling - chance))
+    assert found["hit_rate_normalized"] == pytest.approx((found["hit_rate"] - chance) / (ceiling - chance))
     write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(peak, 0.9, 8, 8))
-    found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0], replicates=20)[EDEMA]
+    found = localize_maps(listed, find_maps(tmp_path, LOCALIZED)[0], replicates=20)[EDEMA]
     assert math.isnan(found["hit_rate_ceiling"])
-    assert math.isnan(found["hit_rate_normalised"])
+    assert math.isnan(found["hit_rate_normalized"])
 
 
 def test_the_grid_of_a_map_that_was_carried_back_lies_where_its_matrix_leads(tmp_path):
@@ -268,13 +268,13 @@ def test_the_grid_of_a_map_that_was_carried_back_lies_where_its_matrix_leads(tmp
     for half, reached in ((np.diag([0.5, 0.5, 1]), 0), (np.array([[1, 0, -3], [0, 1, -3], [0, 0, 1]]), 1)):
         local = LocalMap(np.eye(4), 0.9, 8, 8, (2, 2), half, (2, 2))
         write_map(tmp_path / f"a_{EDEMA}_map.npz", local)
-        found = localize_maps(listed, find_maps(tmp_path, LOCALISED)[0], replicates=20)[EDEMA]
+        found = localize_maps(listed, find_maps(tmp_path, LOCALIZED)[0], replicates=20)[EDEMA]
         assert found["hit_rate_ceiling"] == reached
 
 
-def test_segmentations_of_another_size_are_told():
+def test_segmentations_of_another_size_are_reported():
     truth, other = (Segmentations({"a": {EDEMA: encode(np.eye(side))}}, f"{side}.json") for side in (4, 5))
-    with pytest.raises(ProblemError, match="masks of another size than the image: a has 5 x 5"):
+    with pytest.raises(UserError, match="masks of another size than the image: a has 5 x 5"):
         localize_segmentations(truth, other)
 
 
@@ -284,8 +284,8 @@ def test_what_is_scored_must_be_given(tmp_path):
             localize(tmp_path / "gt.json", **given)
 
 
-def test_maps_of_other_views_alone_are_told(tmp_path):
+def test_maps_of_other_views_alone_are_reported(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.eye(4))}}, "gt.json")
     write_map(tmp_path / f"b_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
-    with pytest.raises(ProblemError, match=r"none of the views is in gt\.json"):
-        localize_maps(truth, find_maps(tmp_path, LOCALISED)[0])
+    with pytest.raises(UserError, match=r"none of the views is in gt\.json"):
+        localize_maps(truth, find_maps(tmp_path, LOCALIZED)[0])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.metrics import LocalMap, find_maps, write_map
-from chexpert.observations import LOCALISED
+from chexpert.observations import LOCALIZED
 
 VIEW = "patient1_study1_view1_frontal"
 LOCAL = LocalMap(np.eye(3, dtype="float32"), 0.25, 70, 50, (3, 2), np.diag([0.5, 0.25, 1]), (9, 8))
@@ -14,7 +14,7 @@ LOCAL = LocalMap(np.eye(3, dtype="float32"), 0.25, 70, 50, (3, 2), np.diag([0.5,
 def test_what_is_written_is_found_and_reads_back(tmp_path):
     path = write_map(tmp_path / f"{VIEW}_Edema_map.npz", LOCAL)
     assert path.name == "patient1_study1_view1_frontal_Edema_map.npz"
-    files, notes = find_maps(tmp_path, LOCALISED)
+    files, notes = find_maps(tmp_path, LOCALIZED)
     assert (files, notes) == ([(path, VIEW, "Edema")], [])
     read = files[0].read()
     assert (read.map == LOCAL.map).all()
@@ -28,12 +28,12 @@ def test_a_map_needs_no_grid(tmp_path):
 
 
 @pytest.mark.parametrize("named", [f"{VIEW}_Edema", "patient2_study1_view1_frontal_Lung Opacity"])
-def test_a_map_that_says_it_is_anothers_is_told(tmp_path, named):
+def test_a_map_that_says_it_is_anothers_is_reported(tmp_path, named):
     whose = {"view": np.array(VIEW), "observation": np.array("Lung Opacity")}
     assert read(write_map(tmp_path / "own" / f"{VIEW}_Airspace Opacity_map.npz", LOCAL, **whose))
     path = write_map(tmp_path / "renamed" / f"{named}_map.npz", LOCAL, **whose)
-    told = f"this is the map of {VIEW}, Lung Opacity, named as {', '.join(named.rsplit('_', 1))}"
-    with pytest.raises(ProblemError, match=told):
+    message = f"this is the map of {VIEW}, Lung Opacity, named as {', '.join(named.rsplit('_', 1))}"
+    with pytest.raises(UserError, match=message):
         read(path)
 
 
@@ -41,20 +41,20 @@ def test_maps_are_found_in_any_depth_in_the_order_of_views(tmp_path):
     write_map(tmp_path / "b" / "patient1_Edema_map.npz", LOCAL)
     write_map(tmp_path / "a/deep" / "patient2_Edema_map.npz", LOCAL)
     write_map(tmp_path / "patient1_Atelectasis_map.npz", LOCAL)
-    found = [file[1:] for file in find_maps(tmp_path, LOCALISED)[0]]
+    found = [file[1:] for file in find_maps(tmp_path, LOCALIZED)[0]]
     assert found == [("patient1", "Atelectasis"), ("patient1", "Edema"), ("patient2", "Edema")]
 
 
 @pytest.mark.parametrize("name", ["Lung Opacity", "Airspace Opacity"])
 def test_either_spelling_is_read(tmp_path, name):
     write_map(tmp_path / f"{VIEW}_{name}_map.npz", LOCAL)
-    assert find_maps(tmp_path, LOCALISED)[0][0].observation == "Lung Opacity"
+    assert find_maps(tmp_path, LOCALIZED)[0][0].observation == "Lung Opacity"
 
 
 def test_other_observations_are_ignored_with_a_note(tmp_path):
     for name in ("Edema", "Pneumonia", "Cough"):
         write_map(tmp_path / f"{VIEW}_{name}_map.npz", LOCAL)
-    files, notes = find_maps(tmp_path, LOCALISED)
+    files, notes = find_maps(tmp_path, LOCALIZED)
     assert [file.observation for file in files] == ["Edema"]
     assert notes == [
         "1 map ignored: Cough is not an observation of CheXpert",
@@ -62,26 +62,26 @@ def test_other_observations_are_ignored_with_a_note(tmp_path):
     ]
 
 
-def test_two_maps_of_the_same_are_told(tmp_path):
+def test_two_maps_of_the_same_are_reported(tmp_path):
     write_map(tmp_path / "gradcam" / f"{VIEW}_Airspace Opacity_map.npz", LOCAL)
     write_map(tmp_path / "lime" / f"{VIEW}_Lung Opacity_map.npz", LOCAL)
-    with pytest.raises(ProblemError, match=f"two maps of {VIEW}, Lung Opacity"):
-        find_maps(tmp_path, LOCALISED)
+    with pytest.raises(UserError, match=f"two maps of {VIEW}, Lung Opacity"):
+        find_maps(tmp_path, LOCALIZED)
 
 
-def test_a_folder_without_maps_is_told(tmp_path):
-    with pytest.raises(ProblemError, match="no maps"):
-        find_maps(tmp_path, LOCALISED)
-    with pytest.raises(ProblemError, match="no such folder"):
-        find_maps(tmp_path / "absent", LOCALISED)
+def test_a_folder_without_maps_is_reported(tmp_path):
+    with pytest.raises(UserError, match="no maps"):
+        find_maps(tmp_path, LOCALIZED)
+    with pytest.raises(UserError, match="no such folder"):
+        find_maps(tmp_path / "absent", LOCALIZED)
 
 
 def read(path):
-    return find_maps(path.parent, LOCALISED)[0][0].read()
+    return find_maps(path.parent, LOCALIZED)[0][0].read()
 
 
 @pytest.mark.parametrize(
-    ("changed", "what"),
+    ("changed", "message"),
     [
         ({"map": np.array([[0, np.nan]])}, "not finite"),
         ({"map": np.array([[0, np.inf]])}, "not finite"),
@@ -103,25 +103,25 @@ def read(path):
         ({"matrix": np.full((3, 3), np.nan)}, "the matrix"),
     ],
 )
-def test_what_is_no_map_is_told_with_its_file(tmp_path, changed, what):
+def test_what_is_no_map_is_reported_with_its_file(tmp_path, changed, message):
     path = write_map(tmp_path / f"{VIEW}_Edema_map.npz", LOCAL)
     np.savez(path, **(LOCAL._asdict() | changed))
-    with pytest.raises(ProblemError, match=what) as problem:
+    with pytest.raises(UserError, match=message) as error:
         read(path)
-    assert str(path) in str(problem.value)
+    assert str(path) in str(error.value)
 
 
-def test_a_missing_array_is_told(tmp_path):
+def test_a_missing_array_is_reported(tmp_path):
     path = write_map(tmp_path / f"{VIEW}_Edema_map.npz", LOCAL)
     np.savez(path, map=LOCAL.map)
-    with pytest.raises(ProblemError, match="probability"):
+    with pytest.raises(UserError, match="probability"):
         read(path)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "other"])
-def test_a_damaged_file_is_told(tmp_path, damage):
+def test_a_damaged_file_is_reported(tmp_path, damage):
     path = write_map(tmp_path / f"{VIEW}_Edema_map.npz", LOCAL)
     whole = path.read_bytes()
     path.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "other": b"no zip at all"}[damage])
-    with pytest.raises(ProblemError, match="no map"):
+    with pytest.raises(UserError, match="no map"):
         read(path)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chexpert.metrics import chance, grid_ceiling, hit, normalise_hit, rank_accuracy, relevance_mass
+from chexpert.metrics import chance, grid_ceiling, hit, normalize_hit, rank_accuracy, relevance_mass
 from chexpert.metrics.localization.map_scores import contains_cell
 
 MAP = np.array([[0.1, 0.2, 0.9], [0.4, 0.0, 0.3]], "float32")
@@ -57,8 +57,8 @@ def test_maps_that_cannot_be_scored_are_refused(score):
         score(np.where(CORNER, np.nan, MAP), CORNER)
 
 
-def test_the_ceiling_is_the_share_of_masks_with_the_centre_of_a_cell():
-    # 2 x 2 cells over 8 x 8 pixels have their centres on the corner between four pixels; (2, 2) is the one counted
+def test_the_ceiling_is_the_share_of_masks_with_the_center_of_a_cell():
+    # 2 x 2 cells over 8 x 8 pixels have their centers on the corner between four pixels; (2, 2) is the one counted
     reached, missed = put(2, 2), put(slice(3, 6), slice(None))
     assert grid_ceiling([reached, missed, put(6, 2)], [(2, 2)] * 3) == pytest.approx(2 / 3)
 
@@ -80,30 +80,30 @@ def test_empty_masks_have_no_ceiling():
     assert grid_ceiling([EMPTY, CORNER], [(2, 3), (2, 3)]) == 1.0
 
 
-def test_the_centres_of_a_map_of_a_crop_lie_where_it_was_cropped():
-    # the model saw columns 4 to 11 of a film of 8 x 16 at twice the size, as 16 x 16
+def test_the_centers_of_a_map_of_a_crop_lie_where_it_was_cropped():
+    # the model saw columns 4 to 11 of an image of 8 x 16 at twice the size, as 16 x 16
     matrix = np.array([[2, 0, 2 * -4 + 0.5], [0, 2, 0.5], [0, 0, 1]])
-    one_cell = (1, 1)  # its centre, (7.5, 7.5) in the map, is at column 4 + 3.5, row 3.5
+    one_cell = (1, 1)  # its center, (7.5, 7.5) in the map, is at column 4 + 3.5, row 3.5
     assert contains_cell(put(4, 8, (8, 16)), one_cell, matrix, (16, 16)) == 1.0
     assert contains_cell(put(4, 4, (8, 16)), one_cell, matrix, (16, 16)) == 0.0
 
 
-def test_centres_beyond_the_film_reach_nothing():
+def test_centers_beyond_the_image_reach_nothing():
     matrix = np.array([[1, 0, 8], [0, 1, 0], [0, 0, 1]])  # padded by 8 columns on the left
     everything = np.ones((8, 8), bool)
     assert contains_cell(everything, (1, 4), matrix, (8, 16)) == 1.0
     assert contains_cell(everything, (1, 1), matrix - [[0, 0, 20], [0, 0, 0], [0, 0, 0]], (8, 16)) == 0.0
 
 
-def test_the_normalised_hit_rate_lies_between_chance_and_ceiling():
-    assert normalise_hit(0.1, 0.1, 0.9) == 0.0
-    assert normalise_hit(0.9, 0.1, 0.9) == 1.0
-    assert normalise_hit(0.0, 0.1, 0.9) == pytest.approx(-0.125)
+def test_the_normalized_hit_rate_lies_between_chance_and_ceiling():
+    assert normalize_hit(0.1, 0.1, 0.9) == 0.0
+    assert normalize_hit(0.9, 0.1, 0.9) == 1.0
+    assert normalize_hit(0.0, 0.1, 0.9) == pytest.approx(-0.125)
 
 
-@pytest.mark.parametrize("figures", [(math.nan, 0.1, 0.9), (0.5, math.nan, 0.9), (0.5, 0.1, math.nan), (0.5, 0.5, 0.5)])
-def test_what_it_rests_on_undefined_leaves_it_undefined(figures):
-    assert math.isnan(normalise_hit(*figures))
+@pytest.mark.parametrize("values", [(math.nan, 0.1, 0.9), (0.5, math.nan, 0.9), (0.5, 0.1, math.nan), (0.5, 0.5, 0.5)])
+def test_what_it_rests_on_undefined_leaves_it_undefined(values):
+    assert math.isnan(normalize_hit(*values))
 
 
 def test_relevance_mass_counts_positive_evidence_alone():

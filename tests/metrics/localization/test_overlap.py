@@ -52,7 +52,7 @@ def test_masks_of_two_sizes_are_refused():
         iou(LEFT, LEFT.T, true_positives_only=True)
 
 
-def test_upsampling_is_bilinear_between_pixel_centres():
+def test_upsampling_is_bilinear_between_pixel_centers():
     assert upsample(np.array([[0.0, 1.0]]), 1, 4).tolist() == [[0, 0.25, 0.75, 1]]
 
 
@@ -103,7 +103,7 @@ def test_the_given_map_is_left_as_it_was():
     assert (map == RING * 2).all()
 
 
-def test_an_oracle_map_on_a_grid_of_the_films_size_overlaps_almost_fully():
+def test_an_oracle_map_on_a_grid_of_the_images_size_overlaps_almost_fully():
     rng = np.random.default_rng(0)
     for _ in range(20):
         lesion = gaussian_filter(rng.normal(size=(90, 71)), 8)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.metrics.localization.chexlocalize import localize
 from chexpert.metrics.localization.map_files import MapFile, find_maps, write_map
 from chexpert.metrics.localization.pickled_maps import MAX_BYTES, make_known, read_pickled
@@ -73,7 +73,7 @@ def test_a_map_is_read_in_any_spelling(tmp_path, other, protocol):
     ],
 )
 def test_what_is_no_map_is_refused_by_file(tmp_path, other, word):
-    with pytest.raises(ProblemError, match=word) as caught:
+    with pytest.raises(UserError, match=word) as caught:
         dump(tmp_path, content(**other)).read()
     assert caught.value.where.endswith("_map.pkl")
 
@@ -82,7 +82,7 @@ def test_what_is_no_map_is_refused_by_file(tmp_path, other, word):
 def test_a_cut_file_is_refused(tmp_path, cut):
     file = dump(tmp_path, content())
     file.path.write_bytes(file.path.read_bytes()[:cut])
-    with pytest.raises(ProblemError, match="no map"):
+    with pytest.raises(UserError, match="no map"):
         file.read()
 
 
@@ -92,7 +92,7 @@ def test_a_tensor_that_reaches_beyond_its_numbers_is_refused(tmp_path):
             _, arguments, *_ = TENSOR.__reduce_ex__(2)
             return torch._utils._rebuild_tensor_v2, (arguments[0], 0, (1, 1, 3000, 4), (0, 0, 4, 1), False, {})
 
-    with pytest.raises(ProblemError, match="larger than its numbers"):
+    with pytest.raises(UserError, match="larger than its numbers"):
         dump(tmp_path, content(map=Reaching())).read()
 
 
@@ -157,5 +157,5 @@ def test_no_file_of_the_folder_is_left_aside_in_silence(tmp_path):
     assert len(notes) == 2
     assert "Fracture" in notes[0]
     assert notes[1].startswith("4 files left aside")
-    with pytest.raises(ProblemError, match="4 files left aside"):
+    with pytest.raises(UserError, match="4 files left aside"):
         find_maps(tmp_path / "maps", ["Edema"])

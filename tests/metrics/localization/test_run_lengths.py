@@ -9,7 +9,7 @@ from chexpert.metrics.localization.run_lengths import check, encode, unpack
 GOOD = {"size": [5, 7], "counts": ";230009"}
 
 
-def draw(count=60):
+def make_masks(count=60):
     rng = np.random.default_rng(0)
     for _ in range(count):
         small = rng.random(rng.integers(1, 30, 2)) < rng.choice([0, 0.1, 0.5, 1])
@@ -17,14 +17,14 @@ def draw(count=60):
 
 
 def test_what_is_encoded_decodes_to_the_same_mask():
-    assert all((rle.decode(encode(mask)) == mask).all() for mask in draw())
+    assert all((rle.decode(encode(mask)) == mask).all() for mask in make_masks())
 
 
-def test_the_lengths_of_the_runs_draw_the_mask():
-    for mask in draw():
+def test_the_lengths_of_the_runs_restore_the_mask():
+    for mask in make_masks():
         runs = unpack(encode(mask)["counts"])
-        drawn = np.repeat(np.arange(len(runs)) % 2, runs)
-        assert (mask == drawn.reshape(mask.shape[::-1]).T).all()
+        restored = np.repeat(np.arange(len(runs)) % 2, runs)
+        assert (mask == restored.reshape(mask.shape[::-1]).T).all()
 
 
 def test_a_list_of_counts_is_the_same_mask():
@@ -33,7 +33,7 @@ def test_a_list_of_counts_is_the_same_mask():
 
 
 @pytest.mark.parametrize(
-    ("item", "what"),
+    ("item", "message"),
     [
         ({"size": [5, 9], "counts": ";230009"}, "counts are for 35 pixels, the size 5 x 9 has 45"),
         ({"size": [5, 6], "counts": ";230009"}, "counts are for 35 pixels"),
@@ -53,6 +53,6 @@ def test_a_list_of_counts_is_the_same_mask():
         ([1, 2], "size and counts"),
     ],
 )
-def test_what_is_no_mask_is_told(item, what):
-    with pytest.raises(ValueError, match=what):
+def test_what_is_no_mask_is_reported(item, message):
+    with pytest.raises(ValueError, match=message):
         check(item)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.metrics import Segmentations, write_segmentations
 from chexpert.metrics.localization.run_lengths import encode
 
@@ -56,21 +56,21 @@ def test_what_is_written_is_spelled_as_chexlocalize_does_and_reads_back(tmp_path
     assert (Segmentations.read(path).mask(VIEW, "Lung Opacity") == MASK).all()
 
 
-def test_a_broken_mask_is_told_with_its_file_view_and_observation(tmp_path):
+def test_a_broken_mask_is_reported_with_its_file_view_and_observation(tmp_path):
     path = tmp_path / "gt.json"
     path.write_text(json.dumps({VIEW: {"Edema": {"size": [5, 9], "counts": ";230009"}}}))
-    with pytest.raises(ProblemError, match="45") as problem:
+    with pytest.raises(UserError, match="45") as error:
         Segmentations.read(path)
-    assert f"{path}, {VIEW}, Edema" in str(problem.value)
+    assert f"{path}, {VIEW}, Edema" in str(error.value)
 
 
-def test_masks_of_two_sizes_in_one_view_are_told():
-    with pytest.raises(ProblemError, match="two sizes"):
+def test_masks_of_two_sizes_in_one_view_are_reported():
+    with pytest.raises(UserError, match="two sizes"):
         make(Edema=MASK, Atelectasis=MASK.T)
 
 
-def test_one_observation_under_both_names_is_told():
-    with pytest.raises(ProblemError, match="both its names"):
+def test_one_observation_under_both_names_is_reported():
+    with pytest.raises(UserError, match="both its names"):
         make(Airspace_Opacity=MASK, Lung_Opacity=MASK)
 
 
@@ -84,18 +84,18 @@ def test_names_that_are_not_known_are_noted_with_what_may_be_meant():
 
 
 @pytest.mark.parametrize("masks", [{"Edma": MASK}, {"Fracture": MASK}, {}])
-def test_a_file_without_any_of_the_ten_is_told(masks):
-    with pytest.raises(ProblemError, match=r"none of the ten"):
+def test_a_file_without_any_of_the_ten_is_reported(masks):
+    with pytest.raises(UserError, match=r"none of the ten"):
         make(**masks).note_unknown()
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"view": []}', '"text"'])
-def test_another_file_is_told(tmp_path, text):
+def test_another_file_is_reported(tmp_path, text):
     (tmp_path / "gt.json").write_text(text)
-    with pytest.raises(ProblemError, match=r"gt\.json"):
+    with pytest.raises(UserError, match=r"gt\.json"):
         Segmentations.read(tmp_path / "gt.json")
 
 
-def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(ProblemError, match="No such file"):
+def test_a_missing_file_is_reported(tmp_path):
+    with pytest.raises(UserError, match="No such file"):
         Segmentations.read(tmp_path / "gt.json")

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from chexpert.observations import OBSERVATIONS
-from chexpert.report.figures.exploration import draw_exploration
-from chexpert.report.figures.labels import draw_co_occurrence, draw_label_states, draw_prevalence
-from chexpert.report.figures.population import draw_image_sizes, draw_sex_and_age, draw_views
+from chexpert.report.figures.exploration import plot_exploration
+from chexpert.report.figures.labels import plot_co_occurrence, plot_label_states, plot_prevalence
+from chexpert.report.figures.population import plot_image_sizes, plot_sex_and_age, plot_views
 
 EDEMA, OPACITY = OBSERVATIONS.index("Edema"), OBSERVATIONS.index("Lung Opacity")
 
@@ -34,7 +34,7 @@ def texts(axes):
 
 
 def test_bars_of_label_states_are_shares_and_their_numbers_stand_beside(frame):
-    bars, table = draw_label_states(frame, "train").axes
+    bars, table = plot_label_states(frame, "train").axes
     widths = [bars.containers[state][EDEMA].get_width() for state in range(4)]
     assert widths == [50, 25, 25, 0]
     numbers = [column[1 + EDEMA] for column in np.array(texts(table)).reshape(4, 15)]
@@ -42,7 +42,7 @@ def test_bars_of_label_states_are_shares_and_their_numbers_stand_beside(frame):
 
 
 def test_co_occurrence_is_conditional_on_the_row(frame):
-    image = draw_co_occurrence(frame, "train").axes[0].images[0].get_array()
+    image = plot_co_occurrence(frame, "train").axes[0].images[0].get_array()
     assert image[EDEMA, OPACITY] == 50  # of two positive for Edema one is positive for Lung Opacity
     assert image[OPACITY, EDEMA] == 50
     assert image.mask[EDEMA, EDEMA]
@@ -50,26 +50,26 @@ def test_co_occurrence_is_conditional_on_the_row(frame):
 
 
 def test_views_are_counted_by_image_study_and_patient(frame):
-    projections, studies, patients = draw_views({"train": frame}).axes
+    projections, studies, patients = plot_views({"train": frame}).axes
     assert texts(projections) == ["2 (50.0 %)", "1 (25.0 %)", "1 (25.0 %)"]
     assert texts(studies) == ["2 (66.7 %)", "1 (33.3 %)"]
     assert [bar.get_height() for bar in patients.patches] == [1, 0, 1]
 
 
 def test_ages_are_stacked_by_sex_and_unknown_ones_are_left_out(frame):
-    (axes,) = draw_sex_and_age({"train": frame}).axes
+    (axes,) = plot_sex_and_age({"train": frame}).axes
     (female,) = axes.containers
     assert {age: bar.get_height() for age, bar in enumerate(female) if bar.get_height()} == {50: 2, 90: 1}
     assert axes.get_title() == "train: age at the study, n = 3 images; 1 at 90 (and over)"
 
 
-def test_the_tallest_age_has_room_above(frame):
-    (axes,) = draw_sex_and_age({"train": frame}).axes
+def test_the_tallest_age_has_space_above(frame):
+    (axes,) = plot_sex_and_age({"train": frame}).axes
     assert axes.get_ylim() == (0, 2 * 1.25)
 
 
 def test_the_panels_of_views_say_what_their_axes_count(frame):
-    projections, studies, patients = draw_views({"train": frame}).axes
+    projections, studies, patients = plot_views({"train": frame}).axes
     assert (projections.get_xlabel(), studies.get_xlabel()) == ("images", "studies")
     assert (projections.get_ylabel(), studies.get_ylabel()) == ("projection", "views of a study")
     assert (patients.get_xlabel(), patients.get_ylabel()) == ("images of a patient", "patients")
@@ -78,29 +78,29 @@ def test_the_panels_of_views_say_what_their_axes_count(frame):
 @pytest.mark.parametrize(("patients", "scale"), [(20, "linear"), (2000, "log")])
 def test_only_many_patients_need_a_log_axis(frame, patients, scale):
     many = pd.concat([frame] * patients).assign(patient=[f"p{i // 2}" for i in range(4 * patients)])
-    assert draw_views({"train": many}).axes[2].get_yscale() == scale
+    assert plot_views({"train": many}).axes[2].get_yscale() == scale
 
 
 def test_prevalence_is_the_share_of_positives(frame):
-    (axes,) = draw_prevalence({"train": frame, "valid": frame[:1]}).axes
+    (axes,) = plot_prevalence({"train": frame, "valid": frame[:1]}).axes
     train, valid = (container.lines[0].get_xdata() for container in axes.containers)
     assert (train[EDEMA], valid[EDEMA]) == (50, 100)
 
 
 def test_sizes_are_one_dot_each():
     images = pd.DataFrame({"width": [390, 390, 320], "height": [320, 320, 320]})
-    (axes,) = draw_image_sizes(images).axes
+    (axes,) = plot_image_sizes(images).axes
     assert sorted(map(tuple, axes.collections[0].get_offsets().tolist())) == [(320, 320), (390, 320)]
     assert axes.get_title() == "Image sizes, n = 3 images; most often: 2 of 390 x 320"
 
 
-def test_what_there_is_is_drawn(frame, tmp_path):
+def test_what_there_is_is_plotted(frame, tmp_path):
     bare = frame.assign(sex="", age=np.nan)
     images = pd.DataFrame({"width": [390], "height": [320]})
-    files = draw_exploration({"test": bare, "valid": bare[:0]}, images, tmp_path / "figures")
+    files = plot_exploration({"test": bare, "valid": bare[:0]}, images, tmp_path / "figures")
     names = {"label_states_test", "co_occurrence", "views", "prevalence", "image_sizes"}
     assert {file.stem for file in files} == {file.stem for file in (tmp_path / "figures").iterdir()} == names
 
 
 def test_nothing_is_no_picture(tmp_path):
-    assert draw_exploration({}, None, tmp_path) == []
+    assert plot_exploration({}, None, tmp_path) == []

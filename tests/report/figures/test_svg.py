@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from chexpert.report.figures.svg import INK, draw
+from chexpert.report.figures.svg import INK, plot_svg
 
 
 def paint(axes):
@@ -16,7 +16,7 @@ def paint(axes):
 
 @pytest.fixture(scope="module")
 def chart():
-    return draw("key", 'of "a" & b', (2, 2), paint)
+    return plot_svg("key", 'of "a" & b', (2, 2), paint)
 
 
 def test_no_style_is_left_that_a_strict_policy_would_refuse(chart):
@@ -25,7 +25,7 @@ def test_no_style_is_left_that_a_strict_policy_would_refuse(chart):
     assert "metadata" not in chart
 
 
-def test_it_takes_the_colour_of_the_text_and_keeps_its_own_ones(chart):
+def test_it_takes_the_color_of_the_text_and_keeps_its_own_ones(chart):
     assert "currentColor" in chart
     assert "#000000" not in chart
     assert 'stroke="#0072b2"' in chart
@@ -41,7 +41,7 @@ def test_ids_are_the_key_s_and_references_lead_to_them(chart):
 def test_it_is_named_scales_and_is_the_same_each_time(chart):
     root = ElementTree.fromstring(chart)
     assert root.attrib == {"viewBox": "0 0 144 144", "class": "chart", "role": "img", "aria-label": 'of "a" & b'}
-    assert draw("key", 'of "a" & b', (2, 2), paint) == chart
+    assert plot_svg("key", 'of "a" & b', (2, 2), paint) == chart
 
 
 def test_texts_stay_texts_whatever_they_hold(chart):

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium that tells what it was asked to load: its console and its requests are recorded."""
+    """A headless Chromium that records its console and its requests."""
     webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
@@ -102,22 +102,22 @@ def test_the_gallery_is_filtered_by_observation_truth_and_probability(opened):
     assert [card.get_attribute("data-probability") for card in list_shown(opened, ".card")] == ["0.5", "0.5"]
 
 
-def test_the_slider_fades_the_maps_and_leaves_the_films(opened):
-    maps = opened.find_elements("css selector", ".film .map")
+def test_the_slider_fades_the_maps_and_leaves_the_images(opened):
+    maps = opened.find_elements("css selector", ".image .map")
     assert {element.value_of_css_property("opacity") for element in maps} == {"1"}
     set_value(opened, "#opacity", "25")
     assert {element.value_of_css_property("opacity") for element in maps} == {"0.25"}
-    assert find(opened, ".film use").value_of_css_property("opacity") == "1"
-    assert find(opened, "#opacity-told").text == "25 %"
+    assert find(opened, ".image use").value_of_css_property("opacity") == "1"
+    assert find(opened, "#opacity-value").text == "25 %"
 
 
 def test_methods_are_compared_beside_each_other_or_left_out(opened):
     first = find(opened, ".card")
-    left, right = (figure.rect for figure in first.find_elements("css selector", ".method"))
+    left, right = (method.rect for method in first.find_elements("css selector", ".method"))
     assert left["y"] == right["y"]
     assert left["x"] + left["width"] <= right["x"]
     find(opened, '.method-choice[value="lime"]').click()
-    assert [figure.get_attribute("data-method") for figure in list_shown(opened, ".method")] == ["hirescam"] * 4
+    assert [method.get_attribute("data-method") for method in list_shown(opened, ".method")] == ["hirescam"] * 4
 
 
 def test_all_of_it_can_be_done_by_keyboard(opened):
@@ -137,11 +137,11 @@ def test_all_of_it_can_be_done_by_keyboard(opened):
     assert {"skip", "filter-observation", "filter-truth", "filter-low", "filter-high", "opacity", "method-choice",
             "scroll", "summary"} <= visited  # fmt: skip
     find(opened, "#opacity").send_keys(Keys.ARROW_LEFT)
-    assert find(opened, "#opacity-told").text == "95 %"
+    assert find(opened, "#opacity-value").text == "95 %"
     find(opened, "#filter-observation").send_keys("Edema")
     assert len(list_shown(opened, ".card")) == 2
     find(opened, ".method-choice").send_keys(Keys.SPACE)
-    assert {figure.get_attribute("data-method") for figure in list_shown(opened, ".method")} == {"lime"}
+    assert {method.get_attribute("data-method") for method in list_shown(opened, ".method")} == {"lime"}
 
 
 def test_every_picture_and_control_has_a_name(opened):

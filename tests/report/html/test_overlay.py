@@ -1,4 +1,4 @@
-"""Maps as small pictures: where they lie on the film, and their colours."""
+"""Maps as small pictures: where they lie on the image, and their colors."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ from PIL import Image
 from chexpert.data import Preprocessing
 from chexpert.explain.geometry import carry_whole
 from chexpert.metrics import LocalMap, write_map
-from chexpert.report.html.overlay import draw_overlay, encode, spread
+from chexpert.report.html.overlay import encode, plot_overlay, spread
 
 
 def decode(address: str) -> np.ndarray:
@@ -21,15 +21,15 @@ def decode(address: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
-@pytest.mark.parametrize("film", [(64, 80), (80, 64), (64, 64)])
-def test_a_map_lies_on_its_film_as_the_explainer_places_it(fit, film):
-    matrix = Preprocessing(size=64, fit=fit).matrix(*film)
+@pytest.mark.parametrize("original", [(64, 80), (80, 64), (64, 64)])
+def test_a_map_lies_on_its_image_as_the_explainer_places_it(fit, original):
+    matrix = Preprocessing(size=64, fit=fit).matrix(*original)
     signed = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
-    placed = spread(signed, matrix, film[::-1])
-    expected = carry_whole(signed, matrix, film)
-    if placed.shape != expected.shape:  # a map is as large as its film here, and as the model's input there
+    placed = spread(signed, matrix, original[::-1])
+    expected = carry_whole(signed, matrix, original)
+    if placed.shape != expected.shape:  # a map is as large as its image here, and as the model's input there
         expected = np.asarray(Image.fromarray(expected).resize(placed.shape[::-1], Image.Resampling.BILINEAR))
-    assert placed.shape == film
+    assert placed.shape == original
     inner = (slice(4, -4), slice(4, -4))
     assert np.corrcoef(placed[inner].ravel(), expected[inner].ravel())[0, 1] > 0.85
 
@@ -49,15 +49,15 @@ def test_red_is_for_blue_against_and_nothing_is_clear():
     assert (clear[3], red[3], blue[3]) == (0, 217, 217)
 
 
-def test_the_scale_is_what_has_the_full_colour(tmp_path):
+def test_the_scale_is_what_has_the_full_color(tmp_path):
     signed = np.full((8, 8), 0.5, "float32")
     path = write_map(tmp_path / "a_map.npz", LocalMap(signed, 0.5, 8, 8, None, np.eye(3), (8, 8)), signed=signed)
-    (full, film), (half, _) = draw_overlay(path, 0.5), draw_overlay(path, 1.0)
-    assert film == (8, 8)
+    (full, original), (half, _) = plot_overlay(path, 0.5), plot_overlay(path, 1.0)
+    assert original == (8, 8)
     assert (decode(full)[4, 4, 3], decode(half)[4, 4, 3]) == (217, 124)
 
 
 def test_a_map_that_cannot_be_read_is_none(tmp_path):
     (tmp_path / "bad_map.npz").write_bytes(b"PK\x03\x04")
-    assert draw_overlay(tmp_path / "bad_map.npz", 1.0) is None
-    assert draw_overlay(tmp_path / "none_map.npz", 1.0) is None
+    assert plot_overlay(tmp_path / "bad_map.npz", 1.0) is None
+    assert plot_overlay(tmp_path / "none_map.npz", 1.0) is None

@@ -14,7 +14,7 @@ import pytest
 from helpers.hostile_runs import HOSTILE, make_hostile_run
 from helpers.report_runs import make_run
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.evaluation import evaluate_files
 from chexpert.report import write_report
 from chexpert.runs import files as run_files
@@ -75,17 +75,17 @@ def copy(run, tmp_path) -> Path:
 
 
 def test_the_parts_stand_in_their_order_and_the_page_says_that_it_is_no_medical_device(page):
-    order = ("verdict", "figures", "curves", "reliability", "training", "groups", "data", "explanations", "done", "run")
+    order = ("verdict", "metrics", "curves", "reliability", "training", "groups", "data", "explanations", "done", "run")
     assert re.findall(r'<section id="(\w+)"', page) == list(order)
     assert "Not a medical device." in page[page.index("<footer>") :]
     assert 'class="lack"' not in page
 
 
-def test_the_verdict_names_its_yardstick(run, page):
+def test_the_verdict_names_its_evaluation_setting(run, page):
     mean = json.loads((run / "evaluation/valid.json").read_text())["auroc_mean"]
-    told = f"{mean['value']:.3f} [{mean['ci_low']:.3f}, {mean['ci_high']:.3f}]"
+    value = f"{mean['value']:.3f} [{mean['ci_low']:.3f}, {mean['ci_high']:.3f}]"
     assert (
-        f"Mean AUROC over Edema, Cardiomegaly, Consolidation: {told} (valid split, single views, n = 60, labels of "
+        f"Mean AUROC over Edema, Cardiomegaly, Consolidation: {value} (valid split, single views, n = 60, labels of "
         "valid.csv); the epoch was chosen on the dev split."
     ) in page
 
@@ -95,9 +95,9 @@ def test_a_phantom_s_page_says_synthetic_in_verdict_and_data_table(page, copy):
     data = json.loads((copy / "data.json").read_text())
     data["splits"]["valid"]["synthetic"] = True
     (copy / "data.json").write_text(json.dumps(data))
-    told = write_report(copy).read_text()
+    text = write_report(copy).read_text()
     verdict, table = (
-        re.search(rf'<section id="{part}".*?</section>', told, re.DOTALL)[0] for part in ("verdict", "data")
+        re.search(rf'<section id="{part}".*?</section>', text, re.DOTALL)[0] for part in ("verdict", "data")
     )
     assert "synthetic images" in verdict
     assert "synthetic images, laid out as CheXpert-v1.0-small" in table
@@ -108,7 +108,7 @@ def test_hashed_names_are_explained_where_they_stand(page, copy):
     assert "ids.salt" not in write_report(copy, ids="path").read_text()
 
 
-def test_each_observation_has_its_figures_with_intervals_and_counts(run, page):
+def test_each_observation_has_its_metrics_with_intervals_and_counts(run, page):
     content = json.loads((run / "evaluation/valid.json").read_text())
     edema, auprc = content["auroc"]["Edema"], content["auprc"]["Edema"]
     row = re.search(r'<tr><th scope="row">Edema</th>.*?</tr>', page, re.DOTALL)[0]
@@ -170,7 +170,7 @@ def assert_tame(page: str) -> Seen:
     return seen
 
 
-def test_films_are_hashed_and_paths_hidden_unless_asked_for(copy):
+def test_images_are_hashed_and_paths_hidden_unless_asked_for(copy):
     named = "valid/patient64541/study1/view1_frontal.jpg"
     page = write_report(copy).read_text()
     for secret in ("patient64541", "patient70000", "JANE", "ward", "/data"):
@@ -188,7 +188,7 @@ def test_a_run_from_before_evaluations_gets_a_page_without_a_mean(copy):
     for name in ("state.json", "calibration.json", "data.json"):
         (copy / name).unlink()
     page = write_report(copy).read_text()
-    assert "No mean AUROC is told" in page
+    assert "No mean AUROC is reported" in page
     assert "Mean over" not in page
     assert "scripts/evaluate.py --predictions RUN/predictions/valid.csv --labels LABELS.csv --level image" in page
     assert "0.750" in page
@@ -204,27 +204,27 @@ def test_an_old_run_gets_its_intervals_by_evaluating_its_files(copy):
     run_files.write_json(copy / "evaluation/valid.json", content)
     page = write_report(copy).read_text()
     assert "Mean AUROC over Edema, Cardiomegaly: " in page
-    assert "20 drawings of 60 studies" in page
+    assert "20 resamples of 60 studies" in page
     assert "no thresholds were chosen on other rows" in page
     assert_tame(page)
 
 
 @pytest.mark.parametrize(
-    ("gone", "told"),
+    ("gone", "message"),
     [
         ("tensorboard", "training curves: nothing was trained, or no event file is left"),
         ("explanations", "explanations: none are left"),
-        ("explanations/films", "films beneath the maps: this run did not keep them"),
+        ("explanations/images", "images beneath the maps: this run did not keep them"),
         ("calibration.json", "calibrated probabilities: nothing was fitted"),
         ("config.yaml", "no readable config.yaml"),
         ("predictions/valid.csv", "valid.csv are not there"),
     ],
 )
-def test_what_is_missing_is_told(copy, gone, told):
+def test_what_is_missing_is_reported(copy, gone, message):
     path = copy / gone
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     page = write_report(copy).read_text()
-    assert told in page
+    assert message in page
     assert_tame(page)
 
 
@@ -248,8 +248,8 @@ def test_a_damaged_file_costs_its_part_alone(copy, name, content):
     assert_tame(page)
 
 
-def test_a_folder_that_judged_nothing_is_refused(tmp_path):
-    with pytest.raises(ProblemError, match="no figures of a run"):
+def test_a_folder_that_evaluated_nothing_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no metrics of a run"):
         write_report(tmp_path)
 
 

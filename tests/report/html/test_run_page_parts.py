@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from helpers.report_runs import make_run
 
-from chexpert.report.figures.reliability import judge_reliability
-from chexpert.report.figures.roc import draw_curves
-from chexpert.report.figures.training_curves import draw_training, read_lines
+from chexpert.report.figures.reliability import plot_reliability
+from chexpert.report.figures.roc import plot_curves
+from chexpert.report.figures.training_curves import plot_training, read_lines
 from chexpert.report.html.gallery import read_gallery
-from chexpert.report.html.groups import draw_groups, list_groups
-from chexpert.report.html.performance import judge_performance
+from chexpert.report.html.groups import list_groups, plot_groups
+from chexpert.report.html.performance import plot_performance
 from chexpert.report.html.provenance import list_data, list_done, list_facts, list_label_rules, list_undone
 from chexpert.report.html.run_page import Parts
 from chexpert.report.names import Names
-from chexpert.report.run_data import Record
+from chexpert.report.run_data import RunData
 from chexpert.runs import files as run_files
 
 
@@ -27,64 +27,64 @@ def run(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def record(run) -> Record:
-    return Record.read(run)
+def record(run) -> RunData:
+    return RunData.read(run)
 
 
-def test_training_is_told_over_epochs(run):
+def test_training_is_plotted_over_epochs(run):
     lines = read_lines(run / "tensorboard")
     epochs, losses = lines["train/loss"]
     assert np.allclose(epochs, np.arange(1, 9) / 4)
     assert np.allclose(losses, 1 - 0.1 * np.arange(8), atol=1e-6)
     assert lines["val/loss"][0].tolist() == [1, 2]
-    titles = [curve.title for curve in draw_training(run, 1, "dev")]
+    titles = [curve.title for curve in plot_training(run, 1, "dev")]
     assert titles == ["Loss", "AUROC on the dev split, a line an observation", "Learning rate"]
 
 
 def test_no_event_files_no_curves(tmp_path):
-    assert draw_training(tmp_path, None, "valid") == []
+    assert plot_training(tmp_path, None, "valid") == []
 
 
-def test_reliability_has_the_run_s_own_figures(run, record):
+def test_reliability_has_the_run_s_own_metrics(run, record):
     content = json.loads((run / "evaluation/valid.json").read_text())
-    told = judge_reliability(record.judged["valid"], content, record.calibration, "", "r")
-    assert [own.before for own in told] == [content["calibration"][own.observation] for own in told]
-    assert [own.after for own in told] == [content["calibrated"]["figures"][own.observation] for own in told]
+    found = plot_reliability(record.labeled["valid"], content, record.calibration, "", "r")
+    assert [own.before for own in found] == [content["calibration"][own.observation] for own in found]
+    assert [own.after for own in found] == [content["calibrated"]["figures"][own.observation] for own in found]
     without = {key: value for key, value in content.items() if key != "calibrated"}
-    again = judge_reliability(record.judged["valid"], without, record.calibration, "", "r")
-    assert [own.after["ece"]["value"] for own in again] == [own.after["ece"]["value"] for own in told]
-    assert {own.after for own in judge_reliability(record.judged["valid"], content, None, "", "r")} == {None}
+    again = plot_reliability(record.labeled["valid"], without, record.calibration, "", "r")
+    assert [own.after["ece"]["value"] for own in again] == [own.after["ece"]["value"] for own in found]
+    assert {own.after for own in plot_reliability(record.labeled["valid"], content, None, "", "r")} == {None}
 
 
 def test_calibration_is_not_shown_on_the_split_that_it_was_fitted_on(run):
-    record = Record.read(run)
+    record = RunData.read(run)
     record.calibration = record.calibration.__class__("platt", "valid", "max", record.calibration.levels)
     assert {own.after for own in Parts(record, Names("path", run)).reliability()} == {None}
 
 
 def test_an_observation_with_one_class_has_no_curve(record):
-    judged = record.judged["valid"]
-    judged.labels[:, 1] = 0
-    assert [curves.observation for curves in draw_curves(judged, {}, "", "c")] == ["Edema", "Consolidation"]
+    labeled = record.labeled["valid"]
+    labeled.labels[:, 1] = 0
+    assert [curves.observation for curves in plot_curves(labeled, {}, "", "c")] == ["Edema", "Consolidation"]
 
 
-def test_groups_are_in_their_order_and_lone_parts_are_not_drawn(record):
+def test_groups_are_in_their_order_and_lone_parts_are_not_plotted(record):
     groups = {group.title: group for group in list_groups(record.evaluations["valid"])}
     assert list(groups) == ["Sex", "Age in years", "View", "Projection"]
     assert list(groups["Age in years"].parts) == ["under 40", "40 to 59", "60 to 79", "80 and over"]
     assert groups["View"].gap == "nothing to compare: all rows of which it is known are of one part, Frontal"
-    drawn = draw_groups(record.evaluations["valid"], list(groups.values()), "", "g")
-    assert "Female  (n = 30)" in drawn
-    assert "Frontal" not in drawn
+    chart = plot_groups(record.evaluations["valid"], list(groups.values()), "", "g")
+    assert "Female  (n = 30)" in chart
+    assert "Frontal" not in chart
 
 
-def test_the_gallery_holds_each_film_once_and_the_methods_beside_each_other(run):
+def test_the_gallery_holds_each_image_once_and_the_methods_beside_each_other(run):
     gallery = read_gallery(run, Names("path", run))
     assert gallery.explainers == ["hirescam", "lime"]
     assert [[layer.explainer for layer in card.layers] for card in gallery.cards] == [["hirescam", "lime"]] * 4
-    assert [card.film for card in gallery.cards] == [0, 0, 1, 1]
-    assert [film.partition(";")[0] for film in gallery.films] == ["data:image/jpeg"] * 2
-    assert gallery.truths == ["present", "absent", "not labelled"]
+    assert [card.original for card in gallery.cards] == [0, 0, 1, 1]
+    assert [image.partition(";")[0] for image in gallery.originals] == ["data:image/jpeg"] * 2
+    assert gallery.truths == ["present", "absent", "not labeled"]
     assert gallery.cards[0].outline == "M20.0 16.0L60.0 16.0L60.0 48.0Z"
     assert all(layer.address.startswith("data:image/png;base64,") for card in gallery.cards for layer in card.layers)
 
@@ -97,24 +97,24 @@ def test_a_map_that_is_gone_leaves_its_place(run, tmp_path):
 
 
 def test_the_table_has_thresholds_and_where_they_were_chosen(record):
-    table = judge_performance(record, "valid")
+    table = plot_performance(record, "valid")
     assert table.points_chosen_on == "dev"
     assert list(table.points) == ["Edema", "Cardiomegaly", "Consolidation"]
     assert [point.rule for point in table.points["Edema"]] == ["Youden", "F1", "specificity .9"]
-    assert judge_performance(record, "dev").points == {}
-    assert table.interval == "95\u00a0% interval, 1,000 drawings of 60 studies"
+    assert plot_performance(record, "dev").points == {}
+    assert table.interval == "95\u00a0% interval, 1,000 resamples of 60 studies"
 
 
 def test_what_was_done_and_where_it_comes_from(run, record):
     done, undone = list(list_done(record)), list(list_undone(record))
     assert done[:4] == [
-        "Judged: the valid and dev splits; the verdict is of valid.",
+        "Evaluated: the valid and dev splits; the verdict is of valid.",
         "Selection: the epoch was chosen on the dev split; its weights are those of epoch 2.",
-        "Thresholds were chosen on the dev split and judged on valid.",
+        "Thresholds were chosen on the dev split and evaluated on valid.",
         "Calibration (platt) was fitted on the dev split.",
     ]
-    assert undone[0] == "The test set was not judged."
-    assert list_label_rules(record, Names("hash", run)) == [("uncertain (-1)", "drawn between 0.55 and 0.85")]
+    assert undone[0] == "The test set was not evaluated."
+    assert list_label_rules(record, Names("hash", run)) == [("uncertain (-1)", "sampled between 0.55 and 0.85")]
     facts = dict(list_facts(record, Names("path", run)))
     assert facts["Command"] == "python train.py data.root=/data/ward 3/DOE^JANE seed=3"
     assert (facts["Wall time"], facts["torch"], facts["Outcome"]) == ("2 min 5 s", "2.10.0", "finished")
@@ -123,7 +123,7 @@ def test_what_was_done_and_where_it_comes_from(run, record):
 
 
 @pytest.mark.parametrize(
-    ("told", "what", "explainers"),
+    ("entry", "message", "explainers"),
     [
         ("an older version's", "explanations by lime, which failed: an older version's", "lime"),
         ({"why": "odd", "explainers": 3}, "explanations by lime, which failed: odd", "lime"),
@@ -134,9 +134,9 @@ def test_what_was_done_and_where_it_comes_from(run, record):
         ),
     ],
 )
-def test_what_failed_while_explaining_is_told_without_its_traceback(tmp_path, told, what, explainers):
+def test_what_failed_while_explaining_is_reported_without_its_traceback(tmp_path, entry, message, explainers):
     made = make_run(tmp_path / "made")
-    (made / run_files.EXPLANATIONS / run_files.FAILED).write_text(json.dumps({"lime": told}))
-    lacks = [(lack.what, lack.mend) for lack in Record.read(made).lacks if "failed" in lack.what]
-    mend = f"python scripts/explain.py RUN --explainer {explainers} --out RUN/explanations-{explainers.split()[0]}"
-    assert lacks == [(what, mend)]
+    (made / run_files.EXPLANATIONS / run_files.FAILED).write_text(json.dumps({"lime": entry}))
+    lacks = [(lack.message, lack.hint) for lack in RunData.read(made).lacks if "failed" in lack.message]
+    hint = f"python scripts/explain.py RUN --explainer {explainers} --out RUN/explanations-{explainers.split()[0]}"
+    assert lacks == [(message, hint)]

@@ -21,19 +21,19 @@ def make_counts(images=234, published=None):
     }
 
 
-def make_problem(kind="missing", severity="error", where="train/a"):
+def make_error(kind="missing", severity="error", where="train/a"):
     return {
         "kind": kind,
         "where": where,
         "message": "this image is missing",
-        "mend": "restore it",
+        "hint": "restore it",
         "severity": severity,
     }
 
 
-def make_content(problems=(), **counts):
+def make_content(errors=(), **counts):
     layout = {"name": "CheXpert-v1.0-small", "folder": "/data"}
-    return {"layout": layout, "valid": make_counts(**counts), "problems": list(problems)}
+    return {"layout": layout, "valid": make_counts(**counts), "defects": list(errors)}
 
 
 def test_the_layout_comes_first_and_the_verdict_last():
@@ -63,16 +63,16 @@ def test_published_labels_stand_below_where_they_differ():
     assert not lines[row + 2].startswith("    published")
 
 
-def test_problems_stand_by_kind_errors_first_the_first_three_of_them_with_one_mend():
-    problems = [make_problem("size", "warning"), *(make_problem(where=f"train/{i}") for i in range(5))]
-    text = describe_audit(make_content(problems))
+def test_errors_stand_by_kind_errors_first_the_first_three_of_them_with_one_hint():
+    errors = [make_error("size", "warning"), *(make_error(where=f"train/{i}") for i in range(5))]
+    text = describe_audit(make_content(errors))
     expected = [
         "error: missing, 5",
         "  train/0: this image is missing",
         "  train/1: this image is missing",
         "  train/2: this image is missing",
         "  ... and 2 more (all of them: --json OUT)",
-        "  mend: restore it",
+        "  hint: restore it",
         "",
         "warning: size, 1",
     ]
@@ -88,21 +88,21 @@ def test_problems_stand_by_kind_errors_first_the_first_three_of_them_with_one_me
     ],
 )
 def test_the_verdict(severities, verdict):
-    problems = [make_problem(severity=severity) for severity in severities]
-    assert describe_audit(make_content(problems)).splitlines()[-1] == verdict
+    errors = [make_error(severity=severity) for severity in severities]
+    assert describe_audit(make_content(errors)).splitlines()[-1] == verdict
 
 
-def test_without_a_copy_only_the_problem_is_told():
-    text = describe_audit({"layout": None, "problems": [make_problem("layout")]})
+def test_without_a_copy_only_the_error_is_reported():
+    text = describe_audit({"layout": None, "defects": [make_error("layout")]})
     assert text.splitlines()[0] == "no copy of CheXpert was found"
 
 
 def test_a_file_name_with_odd_bytes_can_be_printed():
-    text = describe_audit(make_content([make_problem(where="caf\udce9.jpg")]))
+    text = describe_audit(make_content([make_error(where="caf\udce9.jpg")]))
     assert "  caf\\udce9.jpg: this image is missing" in text.splitlines()
 
 
-def test_the_labels_of_another_labeller_are_one_line():
+def test_the_labels_of_another_labeler_are_one_line():
     content = make_content()
     content["valid"]["labels_by_labeller"] = {"chexbert": make_counts()["labels"]}
     line = "  labels by chexbert  positive: 14, uncertain: 28, negative: 42, blank: 56"

@@ -15,7 +15,7 @@ EDEMA = {
     "auroc": 0.9234,
     "n": 32,
     "without_evidence": 0,
-    "hit_normalised": over(0.5, 0.25, 1.0, 32),
+    "hit_normalized": over(0.5, 0.25, 1.0, 32),
     "relevance_over_area": over(12.34, 9.9, 15.0, 32),
     "gap_over_random": over(1.0, -0.25, 2.0, 12),
     "sanity": {"top_block_size": over(0.26, 0.1, 0.4, 16), "passed": True},
@@ -25,7 +25,7 @@ NOTHING = {
     "auroc": None,
     "n": 0,
     "without_evidence": 0,
-    "hit_normalised": over(None),
+    "hit_normalized": over(None),
     "relevance_over_area": over(None),
     "gap_over_random": over(None),
     "sanity": {"top_block_size": over(None), "passed": None},
@@ -44,14 +44,14 @@ def make(**observations):
     return {"explainers": {"gradcam": scored}}
 
 
-def test_it_shows_each_figure_with_its_interval_and_n_and_undefined_as_a_dash():
+def test_it_shows_each_metric_with_its_interval_and_n_and_undefined_as_a_dash():
     block, *_ = quality_table(make(Edema=EDEMA, Fracture=NOTHING)).split("\nhit:")
     assert block == TABLE
 
 
 def test_no_line_is_longer_than_120_columns():
     wide = EDEMA | {
-        "hit_normalised": over(-0.55, -0.77, -0.33, 200),
+        "hit_normalized": over(-0.55, -0.77, -0.33, 200),
         "relevance_over_area": over(99.93, 88.34, 104.04, 200),
         "gap_over_random": over(-1.25, -2.25, -1.25, 8),
         "sanity": {"top_block_size": over(0.96), "passed": False},
@@ -66,7 +66,7 @@ def test_no_line_is_longer_than_120_columns():
 @pytest.mark.parametrize(
     ("change", "flag"),
     [
-        ({"hit_normalised": over(-0.1, -0.2, 0.1, 9)}, "peaks in the finding less often than chance"),
+        ({"hit_normalized": over(-0.1, -0.2, 0.1, 9)}, "peaks in the finding less often than chance"),
         ({"gap_over_random": over(-0.1, -0.2, 0.1, 9)}, "the model follows a random map more than this one"),
         (
             {"sanity": {"top_block_size": over(0.8, 0.7, 0.9, 9), "passed": False}},
@@ -96,7 +96,7 @@ def test_a_control_is_there_to_do_badly_and_gets_no_warning():
 
 
 def test_two_maps_are_no_ground_for_a_warning():
-    few = {"hit_normalised": over(-0.1, -0.1, -0.1, 2), "gap_over_random": over(-0.1, -0.2, 0.1, 2)}
+    few = {"hit_normalized": over(-0.1, -0.1, -0.1, 2), "gap_over_random": over(-0.1, -0.2, 0.1, 2)}
     assert "warning" not in quality_table(make(Edema=EDEMA | few))
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chexpert.evaluation import Judged, evaluate
+from chexpert.evaluation import LabeledScores, evaluate
 from chexpert.report.text.run import describe
 from chexpert.runs import files as run_files
 
@@ -19,8 +19,8 @@ def run(tmp_path):
     def write(*skipped, chosen="valid"):
         labels = np.array([[1, 0], [1, 0], [0, 0], [0, 0], [0, math.nan]], "float64")
         scores = np.array([[0.9, 0.1], [0.4, 0.2], [0.5, 0.3], [0.3, 0.4], [0.2, 0.5]])
-        judged = Judged(list("abcde"), np.arange(5), NAMES, scores, labels, "image", "max")
-        run_files.write_json(run_files.evaluation(tmp_path, "valid"), evaluate(judged, mean_over=NAMES))
+        labeled = LabeledScores(list("abcde"), np.arange(5), NAMES, scores, labels, "image", "max")
+        run_files.write_json(run_files.evaluation(tmp_path, "valid"), evaluate(labeled, mean_over=NAMES))
         split = {"labels": "valid.csv"}
         run_files.write_json(
             tmp_path / run_files.METRICS, {"valid": split, "epoch_chosen_on": chosen, "skipped": list(skipped)}
@@ -45,7 +45,7 @@ def test_an_undefined_auroc_is_a_dash(run):
     assert find(describe(run()), "Fracture").split()[1:4] == ["-", "0", "positive,"]
 
 
-def test_the_mean_tells_over_how_many_and_how_the_epoch_was_chosen(run):
+def test_the_mean_shows_over_how_many_and_how_the_epoch_was_chosen(run):
     line = find(describe(run()), "mean over 1")
     assert line.split()[3] == "0.833"
     assert line.endswith("epoch chosen here: optimistic")
@@ -53,7 +53,7 @@ def test_the_mean_tells_over_how_many_and_how_the_epoch_was_chosen(run):
     assert find(describe(other), "mean over 1").endswith("epoch chosen on dev")
 
 
-def test_the_yardstick_stands_above_the_table(run):
+def test_the_evaluation_setting_stands_above_the_table(run):
     head = describe(run()).splitlines()[0]
     assert head.startswith("AUROC, valid split, labels of valid.csv, single views, n = 5, [95 % interval, 1,000")
 

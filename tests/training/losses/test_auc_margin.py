@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 from chexpert.training import PESG, AUCMarginLoss, start_optimizer
 
 NAMES = ["Edema", "Fracture"]
@@ -191,7 +191,7 @@ def test_impossible_settings_are_refused(options):
 
 def test_another_optimizer_would_descend_the_duals_and_is_refused():
     parts = [torch.nn.Parameter(torch.zeros(1)) for _ in range(3)]
-    with pytest.raises(ProblemError, match=r"SGD does not keep(?s:.*)optimizer=pesg"):
+    with pytest.raises(UserError, match=r"SGD does not keep(?s:.*)optimizer=pesg"):
         start_optimizer(lambda groups: torch.optim.SGD(groups, lr=0.1), parts[:1], parts[1:2], parts[2:])
 
 

@@ -207,7 +207,7 @@ def test_asymmetric_is_the_papers_and_timms_with_its_gradient(gammas, logits, ha
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "what"),
+    ("name", "options", "message"),
     [
         ("WeightedBCE", {"pos_weight": "often"}, "unknown word 'often'"),
         ("WeightedBCE", {"pos_weight": 0}, "0 is not possible"),
@@ -222,7 +222,7 @@ def test_asymmetric_is_the_papers_and_timms_with_its_gradient(gammas, logits, ha
         ("AUCMarginLoss", {"counts": 3}, "counts is set by the run itself"),
     ],
 )
-def test_a_wrong_value_is_told(name, options, what):
+def test_a_wrong_value_is_told(name, options, message):
     node = {"_target_": f"chexpert.training.{name}", **options}
-    problems = list(check_targets(node, "loss", known={"observations": NAMES}))
-    assert [what in str(problem) for problem in problems] == [True]
+    errors = list(check_targets(node, "loss", known={"observations": NAMES}))
+    assert [message in str(error) for error in errors] == [True]

@@ -1,4 +1,4 @@
-"""The parts of a drawn frontal chest without findings, in the coordinates of `canvas`.
+"""The parts of a painted frontal chest without findings, in the coordinates of `canvas`.
 
 Layers are attenuations: they add up, and `exposure` turns their sum into gray values.
 """
@@ -26,7 +26,7 @@ class Chest:
     def texture(self) -> Layer:
         """What lung tissue itself shows, (H, W): vessels and fine mottle."""
         noise = self.canvas.noise(self.mottle, 0.05), self.canvas.noise(self.mottle, 0.25)
-        return 0.10 * draw_vessels(self.canvas, self.vessels) + 0.02 * noise[0] + 0.03 * noise[1]
+        return 0.10 * paint_vessels(self.canvas, self.vessels) + 0.02 * noise[0] + 0.03 * noise[1]
 
     @cached_property
     def lungs(self) -> Layer:
@@ -42,7 +42,7 @@ class Chest:
     @cached_property
     def ribs(self) -> Layer:
         """Ribs with their two bright rims, (H, W)."""
-        return draw_ribs(self.canvas, self.body)
+        return paint_ribs(self.canvas, self.body)
 
 
 def trace_ribs(body: Body) -> tuple[Points, Points]:
@@ -60,7 +60,7 @@ def trace_ribs(body: Body) -> tuple[Points, Points]:
     return back, front
 
 
-def draw_ribs(canvas: Canvas, body: Body) -> Layer:
+def paint_ribs(canvas: Canvas, body: Body) -> Layer:
     """Posterior ribs and the fainter anterior ones of both sides."""
     back, front = (np.concatenate([lines, lines * [-1, 1]]) for lines in trace_ribs(body))
     layer = canvas.fill(ribbon(back, 0.054), 0.006)
@@ -68,27 +68,27 @@ def draw_ribs(canvas: Canvas, body: Body) -> Layer:
     return layer + 0.40 * canvas.fill(ribbon(front, 0.060), 0.012)
 
 
-def draw_vessels(canvas: Canvas, rng: np.random.Generator) -> Layer:
+def paint_vessels(canvas: Canvas, rng: np.random.Generator) -> Layer:
     """Branching vessels that leave the two hila and thin out towards the chest wall, (H, W) in [0, 1]."""
     side = np.repeat([-1.0, 1.0], 9)
     angle = np.tile(np.linspace(-1.35, 1.5, 9), 2) + rng.normal(0, 0.15, 18)
     start = np.stack([0.14 * side, -0.08 + 0.07 * angle], 1) + rng.normal(0, 0.02, (18, 2))
-    drawn: list[tuple[Points, float, float]] = []
+    strokes: list[tuple[Points, float, float]] = []
     for length, width, ink in ((0.20, 0.026, 1.0), (0.20, 0.016, 0.8), (0.17, 0.010, 0.65), (0.12, 0.006, 0.55)):
         turns = angle[:, None] + np.cumsum(rng.normal(0, 0.20, (len(angle), 6)), 1)
         step = length / 6 * rng.uniform(0.7, 1.2, (len(angle), 1))
         path = np.stack([side[:, None] * np.cos(turns), np.sin(turns)], -1) * step[..., None]
         lines = np.concatenate([start[:, None], start[:, None] + np.cumsum(path, 1)], 1)
-        drawn += [(line, width, ink) for line in lines]
+        strokes += [(line, width, ink) for line in lines]
         fork = rng.integers(3, 7, len(angle))
         start = np.repeat(lines[np.arange(len(angle)), fork], 2, axis=0)
         angle = np.repeat(angle, 2) + np.tile([-0.45, 0.4], len(angle)) + rng.normal(0, 0.15, 2 * len(angle))
         side = np.repeat(side, 2)
-    lines_, widths, inks = zip(*drawn[::-1], strict=True)
+    lines_, widths, inks = zip(*strokes[::-1], strict=True)
     return canvas.stroke(lines_, widths, 0.004, inks)
 
 
-def draw_bones(canvas: Canvas, body: Body) -> Layer:
+def paint_bones(canvas: Canvas, body: Body) -> Layer:
     """Clavicles, shoulder blades, upper arms and the spine, (H, W)."""
     t = np.linspace(0, 1, 20)
     rise = 0.15 + 0.3 * body.slope
@@ -101,10 +101,10 @@ def draw_bones(canvas: Canvas, body: Body) -> Layer:
     layer = 0.17 * canvas.fill(_both([ribbon(collar, 0.06)]), 0.007)
     layer -= 0.09 * canvas.fill(_both([ribbon(collar, 0.032)]), 0.008)
     layer += 0.07 * canvas.fill(_both([blade]), 0.010) + 0.07 * canvas.stroke(_both([ridge]), 0.014, 0.008)
-    return layer + 0.15 * canvas.fill(_both(arm + shaft), 0.014) + _draw_spine(canvas)
+    return layer + 0.15 * canvas.fill(_both(arm + shaft), 0.014) + _paint_spine(canvas)
 
 
-def _draw_spine(canvas: Canvas) -> Layer:
+def _paint_spine(canvas: Canvas) -> Layer:
     """A column of vertebrae: bodies brighter than the discs between them, two pedicles each."""
     levels = np.linspace(-1.1, 1.1, 18)
     half, gap = 0.062 + 0.018 * (levels + 1.1), 0.043
@@ -128,7 +128,7 @@ def _both(outlines: Sequence[Points]) -> list[Points]:
     return [outline * [side, 1] for outline in outlines for side in (-1, 1)]
 
 
-def draw_trunk(canvas: Canvas, body: Body) -> tuple[Layer, Layer]:
+def paint_trunk(canvas: Canvas, body: Body) -> tuple[Layer, Layer]:
     """Soft tissue of neck, shoulders, arms, chest and belly, thinner towards the edge; and its outline, both (H, W)."""
     flank, fall = body.width + 0.10 + 0.08 * body.fat, body.top + body.slope
     half = [
@@ -143,7 +143,7 @@ def draw_trunk(canvas: Canvas, body: Body) -> tuple[Layer, Layer]:
     return edge * (0.28 + 0.40 * depth + (0.50 + 0.10 * body.fat) * middle), edge
 
 
-def draw_belly(canvas: Canvas, body: Body) -> Layer:
+def paint_belly(canvas: Canvas, body: Body) -> Layer:
     """What lies under the diaphragm, (H, W) in [0, 1]."""
     right, left = body.domes
     w = body.width
@@ -157,7 +157,7 @@ def draw_belly(canvas: Canvas, body: Body) -> Layer:
     return canvas.fill([np.array(top)], 0.045)
 
 
-def draw_soft_parts(canvas: Canvas, body: Body, rng: np.random.Generator) -> Layer:
+def paint_soft_parts(canvas: Canvas, body: Body, rng: np.random.Generator) -> Layer:
     """Hila, windpipe, gas in stomach and bowel, breasts, (H, W); gas is negative."""
     pipe = np.array([(-0.035, -1.4), (0.035, -1.4), (0.03, -0.36), (0.10, -0.24), (0.07, -0.22), (-0.005, -0.31),
                      (-0.08, -0.21), (-0.11, -0.23), (-0.04, -0.36)])  # fmt: skip

@@ -1,4 +1,4 @@
-"""The measures of a drawn patient and the outlines that follow from them, in the coordinates of `canvas`."""
+"""The measures of a sampled patient and the outlines that follow from them, in the coordinates of `canvas`."""
 
 from dataclasses import dataclass
 
@@ -25,10 +25,10 @@ class Body:
     ribs: float  # contrast of the ribs
 
 
-def draw_body(patient: np.random.Generator, study: np.random.Generator, *, female: bool, supine: bool) -> Body:
-    """Draw a patient's measures and what changes from study to study (breath, exposure of the lungs).
+def sample_body(patient: np.random.Generator, study: np.random.Generator, *, female: bool, supine: bool) -> Body:
+    """Sample a patient's measures and what changes from study to study (breath, exposure of the lungs).
 
-    An AP film of a lying patient has higher domes and a heart magnified by about 6 %, an honest nuisance.
+    An AP radiograph of a lying patient has higher domes and a heart magnified by about 6 %, an honest nuisance.
     """
     breath = study.normal(0, 0.025) - 0.03 * supine
     right = patient.normal(0.30, 0.03) + breath

@@ -1,6 +1,6 @@
-"""Painting outlines and lines given in body coordinates onto the pixels of a film.
+"""Painting outlines and lines given in body coordinates onto the pixels of a radiograph.
 
-Body coordinates: `u` to the right of the picture, `v` downwards, the origin in the middle of the film, 1 = half of
+Body coordinates: `u` to the right of the picture, `v` downwards, the origin in the middle of the image, 1 = half of
 its short side. The patient's right is at `u < 0`.
 """
 
@@ -16,7 +16,7 @@ Layer = NDArray[np.float32]
 Points = NDArray[np.float64]
 Outlines = Sequence[Points] | Points  # a list of (N, 2), or one (M, N, 2)
 
-_SUBPIXEL = 4  # fractional bits of OpenCV's drawing coordinates
+_SUBPIXEL = 4  # fractional bits of OpenCV's coordinates
 
 
 def round_off(points: Points, times: int = 3) -> Points:
@@ -50,7 +50,7 @@ def ellipse(u: float, v: float, ru: float, rv: float) -> Points:
 
 @dataclass(frozen=True)
 class Canvas:
-    """A film of `shape` (height, width) pixels and the similarity transform that puts the body onto it."""
+    """A radiograph of `shape` (height, width) pixels and the similarity transform that puts the body onto it."""
 
     shape: tuple[int, int]
     rotation: float = 0.0  # radians
@@ -90,28 +90,28 @@ class Canvas:
     ) -> Layer:
         """Paint open lines, (H, W) in [0, 1]: of one width in body units or each of its own, at least a pixel.
 
-        A line narrower than a pixel is a pixel wide and fainter, so that a film is the same scene at every size.
+        A line narrower than a pixel is a pixel wide and fainter, so that a radiograph is the same scene at every size.
         `ink` in [0, 1] is the strength of each line; a later line covers an earlier one.
         """
         wanted = np.broadcast_to(np.asarray(width, float) * self.unit, len(lines))
         inks = 255 * np.minimum(wanted, 1) * (1.0 if ink is None else np.asarray(ink))
         pens = iter(zip(inks.tolist(), np.maximum(1, np.rint(wanted)).astype(int).tolist(), strict=True))
 
-        def draw(image: NDArray[np.uint8], points: Points) -> None:
+        def paint_line(image: NDArray[np.uint8], points: Points) -> None:
             value, pixels = next(pens)
             cv2.polylines(image, [points], False, value, pixels, 16, _SUBPIXEL)
 
-        return self._paint(lines, soft, 1, draw)
+        return self._paint(lines, soft, 1, paint_line)
 
     def _paint(
-        self, shapes: Outlines, soft: float, small: int, draw: Callable[[NDArray[np.uint8], Points], object]
+        self, shapes: Outlines, soft: float, small: int, paint: Callable[[NDArray[np.uint8], Points], object]
     ) -> Layer:
         height, width = self.shape
         image = np.zeros((-(-height // small), -(-width // small)), np.uint8)
         pixels = ((np.concatenate(shapes) @ self._matrix.T + self._origin) / small - 0.5) * 2**_SUBPIXEL
         ends = np.cumsum([len(points) for points in shapes])[:-1]
         for points in np.split(np.rint(pixels).astype(np.int32), ends):
-            draw(image, points)
+            paint(image, points)
         sigma = soft * self.unit / small
         layer = image.astype(np.float32)
         layer *= np.float32(1 / 255)

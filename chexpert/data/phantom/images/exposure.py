@@ -1,4 +1,4 @@
-"""From attenuation to the gray values of a film: exposure, side marker, collimation, grain."""
+"""From attenuation to the gray values of a radiograph: exposure, side marker, collimation, grain."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from chexpert.data.phantom.images.canvas import Layer
 
 
 def expose(rng: np.random.Generator, thickness: Layer, position: str) -> Layer:
-    """Gray values, (H, W) in [0, 1], of a film of `thickness` >= 0 with its marker and borders.
+    """Gray values, (H, W) in [0, 1], of a radiograph of `thickness` >= 0 with its marker and borders.
 
     No constant here may depend on the picture: that would leak the findings.
     """
@@ -23,7 +23,7 @@ def expose(rng: np.random.Generator, thickness: Layer, position: str) -> Layer:
 
 
 def add_grain(rng: np.random.Generator, image: Layer) -> NDArray[np.uint8]:
-    """Add grain to an exposed film and quantise it: (H, W), 0-255."""
+    """Add grain to an exposed radiograph and quantise it: (H, W), 0-255."""
     noise = np.asarray(cv2.GaussianBlur(rng.standard_normal(image.shape, np.float32), (0, 0), 0.7), np.float32)
     noise *= np.float32(rng.uniform(0.008, 0.022)) * np.sqrt(image)
     noise += image

@@ -1,4 +1,4 @@
-"""The frontal view: anatomy and findings put together, each part painted once for all pictures of a film."""
+"""The frontal view: anatomy and findings put together, each part painted once for all pictures of a radiograph."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chexpert.data.phantom.images.anatomy import Chest, draw_belly, draw_bones, draw_soft_parts, draw_trunk
-from chexpert.data.phantom.images.body import draw_body, outline_heart, outline_lung, outline_mediastinum
+from chexpert.data.phantom.images.anatomy import Chest, paint_belly, paint_bones, paint_soft_parts, paint_trunk
+from chexpert.data.phantom.images.body import outline_heart, outline_lung, outline_mediastinum, sample_body
 from chexpert.data.phantom.images.canvas import Canvas, Layer
 from chexpert.data.phantom.images.findings import GROWN, PAINTERS
 
 if TYPE_CHECKING:
-    from chexpert.data.phantom.images.radiograph import Film
+    from chexpert.data.phantom.images.radiograph import Radiograph
 
 
 class Frontal:
-    """A frontal film of `size` pixels on its short side."""
+    """A frontal radiograph of `size` pixels on its short side."""
 
-    def __init__(self, film: Film, size: int) -> None:
-        self.film, self.chest = film, _place(film, size)
+    def __init__(self, radiograph: Radiograph, size: int) -> None:
+        self.radiograph, self.chest = radiograph, _place(radiograph, size)
         self._findings: dict[str, Layer] = {}
         self._grown: dict[tuple[float, ...], Layer] = {}
 
@@ -35,8 +35,8 @@ class Frontal:
 
     def _finding(self, name: str, dose: float) -> Layer:
         if name not in self._findings:
-            rng = self.film.stream(name, level="study")
-            self._findings[name] = PAINTERS[name](self.chest, rng, self.film.severity[name], dose)
+            rng = self.radiograph.stream(name, level="study")
+            self._findings[name] = PAINTERS[name](self.chest, rng, self.radiograph.severity[name], dose)
         return self._findings[name]
 
     def _anatomy(self, heart: float, vessels: float) -> Layer:
@@ -61,26 +61,26 @@ class Frontal:
     @cached_property
     def _belly(self) -> Layer:
         """What the lungs lack where they hang before and behind the diaphragm."""
-        return np.float32(0.22) * draw_belly(self.chest.canvas, self.chest.body) * self._trunk[1]
+        return np.float32(0.22) * paint_belly(self.chest.canvas, self.chest.body) * self._trunk[1]
 
     @cached_property
     def _trunk(self) -> tuple[Layer, Layer]:
-        return draw_trunk(self.chest.canvas, self.chest.body)
+        return paint_trunk(self.chest.canvas, self.chest.body)
 
     @cached_property
     def _still(self) -> Layer:
         """Everything that no finding changes."""
         chest = self.chest
-        layer = self._trunk[0] + self._belly + draw_bones(chest.canvas, chest.body)
+        layer = self._trunk[0] + self._belly + paint_bones(chest.canvas, chest.body)
         layer += np.float32(0.13 * chest.body.ribs) * chest.ribs * (0.40 + 0.60 * chest.lungs)
-        parts = draw_soft_parts(chest.canvas, chest.body, self.film.stream("gas", level="study"))
+        parts = paint_soft_parts(chest.canvas, chest.body, self.radiograph.stream("gas", level="study"))
         layer += parts
         return layer
 
 
-def place_canvas(film: Film, size: int) -> Canvas:
-    """The shape of a film and where the patient stands on it."""
-    rng = film.stream("view")
+def place_canvas(radiograph: Radiograph, size: int) -> Canvas:
+    """The shape of a radiograph and where the patient stands on it."""
+    rng = radiograph.stream("view")
     long = round(size * rng.uniform(1.0, 1.22))
     shape = (size, long) if rng.random() < 0.6 else (long, size)
     return Canvas(
@@ -91,11 +91,16 @@ def place_canvas(film: Film, size: int) -> Canvas:
     )
 
 
-def place_body(film: Film) -> tuple[np.random.Generator, np.random.Generator]:
+def place_body(radiograph: Radiograph) -> tuple[np.random.Generator, np.random.Generator]:
     """The random numbers of the patient's measures and of what the study changes in them."""
-    return film.stream("patient", level="patient"), film.stream("study", level="study")
+    return radiograph.stream("patient", level="patient"), radiograph.stream("study", level="study")
 
 
-def _place(film: Film, size: int) -> Chest:
-    body = draw_body(*place_body(film), female=film.sex == "Female", supine=film.position == "AP")
-    return Chest(place_canvas(film, size), body, film.stream("vessels", level="patient"), film.stream("texture"))
+def _place(radiograph: Radiograph, size: int) -> Chest:
+    body = sample_body(*place_body(radiograph), female=radiograph.sex == "Female", supine=radiograph.position == "AP")
+    return Chest(
+        place_canvas(radiograph, size),
+        body,
+        radiograph.stream("vessels", level="patient"),
+        radiograph.stream("texture"),
+    )

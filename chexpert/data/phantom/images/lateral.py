@@ -7,35 +7,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chexpert.data.phantom.images.body import Body, draw_body
+from chexpert.data.phantom.images.body import Body, sample_body
 from chexpert.data.phantom.images.canvas import Canvas, Layer, Points, bend, ellipse, ribbon, round_off
 from chexpert.data.phantom.images.findings.side import SIDE_PAINTERS
 from chexpert.data.phantom.images.frontal import place_body, place_canvas
 
 if TYPE_CHECKING:
-    from chexpert.data.phantom.images.radiograph import Film
+    from chexpert.data.phantom.images.radiograph import Radiograph
 
 
 class Lateral:
-    """A lateral film of `size` pixels on its short side."""
+    """A lateral radiograph of `size` pixels on its short side."""
 
-    def __init__(self, film: Film, size: int) -> None:
-        self.film, self.canvas = film, place_canvas(film, size)
-        self.body = draw_body(*place_body(film), female=film.sex == "Female", supine=False)
+    def __init__(self, radiograph: Radiograph, size: int) -> None:
+        self.radiograph, self.canvas = radiograph, place_canvas(radiograph, size)
+        self.body = sample_body(*place_body(radiograph), female=radiograph.sex == "Female", supine=False)
 
     def thickness(self, doses: Mapping[str, float]) -> Layer:
         """Attenuation with the findings of these doses, (H, W)."""
         canvas, body = self.canvas, self.body
         lung = canvas.fill([_outline_lung(body)], 0.016)
         heart = canvas.fill([_outline_heart(body, doses.get("Cardiomegaly", 0.0))], 0.022)
-        layer = _draw_trunk(canvas, body) + _draw_bones(canvas, body)
+        layer = _paint_trunk(canvas, body) + _paint_bones(canvas, body)
         layer += (0.26 + doses.get("Cardiomegaly", 0.0)) * heart * lung
-        layer -= lung * (body.air * 0.85 - _draw_texture(canvas, self.film.stream("texture")))
+        layer -= lung * (body.air * 0.85 - _paint_texture(canvas, self.radiograph.stream("texture")))
         layer += 0.12 * canvas.fill([_outline_dome(body, 0.05)], 0.016) * lung
         layer -= 0.14 * canvas.fill([_outline_windpipe()], 0.014)
         for name, paint in SIDE_PAINTERS.items():
             if name in doses:
-                rng = self.film.stream(f"{name}, lateral", level="study")
+                rng = self.radiograph.stream(f"{name}, lateral", level="study")
                 layer += paint(canvas, body, rng, doses[name]) * (1 if name == "Support Devices" else lung)
         return layer
 
@@ -80,7 +80,7 @@ def _outline_windpipe() -> Points:
     return np.array([(-0.03, -1.1), (0.04, -1.1), (0.11, -0.28), (0.05, -0.26)])
 
 
-def _draw_texture(canvas: Canvas, rng: np.random.Generator) -> Layer:
+def _paint_texture(canvas: Canvas, rng: np.random.Generator) -> Layer:
     """Vessels that leave the hilum, and mottle."""
     angle = rng.uniform(0, 2 * np.pi, 26)
     bent = angle[:, None] + np.cumsum(rng.normal(0, 0.18, (26, 6)), 1)
@@ -94,7 +94,7 @@ def _trace_spine() -> Points:
     return bend(np.array([(0.20, -1.25), (0.34, -0.80), (0.50, -0.35), (0.54, 0.05), (0.46, 0.55), (0.30, 1.25)]))
 
 
-def _draw_bones(canvas: Canvas, body: Body) -> Layer:
+def _paint_bones(canvas: Canvas, body: Body) -> Layer:
     """Spine with its discs, breast bone, and the ribs of both sides."""
     spine = _trace_spine()
     even = np.linspace(0, len(spine) - 1, 18).astype(int)
@@ -113,7 +113,7 @@ def _draw_bones(canvas: Canvas, body: Body) -> Layer:
     return layer + 0.07 * canvas.fill(ribbon(ribs, 0.045), 0.007) - 0.035 * canvas.fill(ribbon(ribs, 0.024), 0.006)
 
 
-def _draw_trunk(canvas: Canvas, body: Body) -> Layer:
+def _paint_trunk(canvas: Canvas, body: Body) -> Layer:
     """Soft tissue with the raised arms above the neck, (H, W)."""
     front, back = -0.64 - 0.07 * body.fat - 0.10 * body.breast, 0.76 + 0.05 * body.fat
     half = [

@@ -1,8 +1,8 @@
-"""One synthetic film: gray values and exact masks, a function of its address and severities alone.
+"""One synthetic radiograph: gray values and exact masks, a function of its address and severities alone.
 
-The mask of a finding is where the finding changes the picture: the film is drawn with it and without it, from the
-same random streams, and the difference is thresholded. A mask taken from the drawn shape instead would miss up to
-a third of what the finding changes, and punish an explanation that is right.
+The mask of a finding is where the finding changes the picture: the radiograph is painted with it and without it, from
+the same random streams, and the difference is thresholded. A mask of the painted shape instead would miss up to a third
+of what the finding changes, and punish an explanation that is right.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -28,11 +28,11 @@ CHILDREN = {
     "Lung Opacity": OPACITIES,
     "Enlarged Cardiomediastinum": ("Enlarged Cardiomediastinum", "Cardiomegaly"),
 }
-"""Observations that several findings make, by the tree of Irvin 2019 (figure 1); all others are one finding."""
+"""Observations that several findings make, by the tree of Irvin 2019 (Fig. 1); all others are one finding."""
 
 
 def findings_of(observation: str) -> tuple[str, ...]:
-    """The findings that must be gone for the observation to be gone: it is drawn by any of them.
+    """The findings that must be gone for the observation to be gone: any of them paints it.
 
     >>> findings_of("Edema"), findings_of("Pneumonia")
     (('Edema',), ('Consolidation', 'Pneumonia'))
@@ -41,8 +41,8 @@ def findings_of(observation: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Film:
-    """Address of one film and what is to be seen on it: severity in [0, 1] of each finding, 0 or unnamed is absent."""
+class Radiograph:
+    """Address of one radiograph and the severity in [0, 1] of each finding on it; 0 or unnamed is absent."""
 
     seed: int
     split: str
@@ -59,7 +59,7 @@ class Film:
         return not self.position
 
     def stream(self, name: str, *, level: str = "view") -> np.random.Generator:
-        """Random numbers for one purpose, shared by all films of the same patient or study where `level` says so."""
+        """Random numbers for one purpose, shared by all images of one patient or study where `level` says so."""
         study = self.study if level in ("study", "view") else 0
         view = self.view if level == "view" else 0
         return open_stream(self.seed, self.split, self.patient, study, view, purpose=name)
@@ -69,41 +69,41 @@ class Film:
         there = {name: self.severity.get(name, 0.0) for name in PAINTED if name not in without}
         return {name: dose(name, much) * self.strength.get(name, 1.0) for name, much in there.items() if much > 0}
 
-    def off(self, observation: str) -> "Film":
-        """The same film without an observation: the exact counterfactual, down to the grain."""
+    def off(self, observation: str) -> "Radiograph":
+        """The same radiograph without an observation: the exact counterfactual, down to the grain."""
         gone = dict.fromkeys(findings_of(observation), 0.0)
         return replace(self, severity={**self.severity, **gone})
 
 
-class Drawing:
-    """A film drawn at a short side of `size` pixels; what several pictures of it share is painted once."""
+class Painting:
+    """A radiograph painted at a short side of `size` pixels; the parts that its pictures share are painted once."""
 
-    def __init__(self, film: Film, size: int) -> None:
-        self.film = film
-        self._scene = (Lateral if film.lateral else Frontal)(film, size)
+    def __init__(self, radiograph: Radiograph, size: int) -> None:
+        self.radiograph = radiograph
+        self._scene = (Lateral if radiograph.lateral else Frontal)(radiograph, size)
 
     @cached_property
     def image(self) -> Layer:
-        """The film without grain, (H, W) in [0, 1]."""
-        return self.draw()
+        """The radiograph without grain, (H, W) in [0, 1]."""
+        return self.paint()
 
-    def draw(self, without: Collection[str] = ()) -> Layer:
-        """The film without grain and without some findings; everything else stays as it is."""
-        thickness = self._scene.thickness(self.film.doses(without))
-        return expose(self.film.stream("marker"), np.maximum(thickness, 0), self.film.position)
+    def paint(self, without: Collection[str] = ()) -> Layer:
+        """The radiograph without grain and without some findings; everything else stays as it is."""
+        thickness = self._scene.thickness(self.radiograph.doses(without))
+        return expose(self.radiograph.stream("marker"), np.maximum(thickness, 0), self.radiograph.position)
 
     def develop(self) -> NDArray[np.uint8]:
-        """The film with its grain, (H, W), 0-255."""
-        return add_grain(self.film.stream("grain"), self.image)
+        """The radiograph with its grain, (H, W), 0-255."""
+        return add_grain(self.radiograph.stream("grain"), self.image)
 
     def masks(self) -> dict[str, NDArray[np.bool_]]:
-        """Where each painted finding changes the film by more than `VISIBLE`, one pixel wider: {name: (H, W)}.
+        """Where each painted finding changes the radiograph by more than `VISIBLE`, one pixel wider: {name: (H, W)}.
 
         Cardiomegaly and Enlarged Cardiomediastinum: the convex hull of the difference. A wider heart changes its
         margins most; the hull is the whole enlarged heart, which is what CheXlocalize's radiologists outline.
         A finding that changes nothing by so much (a low `strength`) has no mask.
         """
-        changes = {name: np.abs(self.image - self.draw([name])) for name in self.film.doses()}
+        changes = {name: np.abs(self.image - self.paint([name])) for name in self.radiograph.doses()}
         masks = {name: _mask(change, hull=name in GROWN) for name, change in changes.items()}
         return {name: mask for name, mask in masks.items() if mask.any()}
 

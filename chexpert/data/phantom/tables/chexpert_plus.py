@@ -25,8 +25,8 @@ def write_plus(root: Path, splits: Mapping[str, Sequence[Entry]]) -> None:
 
 def narrate(labels: Mapping[str, str]) -> tuple[str, str]:
     """The sections findings and impression of a report that says what the labels say."""
-    told = {"1.0": "There is {}.", "0.0": "No {}, as before.", "-1.0": 'Possible "{}", cannot be excluded.'}
-    said = [told[label].format(name.lower()) for name, label in labels.items() if label and name != "No Finding"]
+    sentences = {"1.0": "There is {}.", "0.0": "No {}, as before.", "-1.0": 'Possible "{}", cannot be excluded.'}
+    said = [sentences[label].format(name.lower()) for name, label in labels.items() if label and name != "No Finding"]
     positive = [name for name, label in labels.items() if label == "1.0" and name != "No Finding"]
     impression = [f"{number}. {name.upper()}" for number, name in enumerate(positive, start=1)]
     return " ".join(said) or "Heart, lungs and pleura are normal.", "\n".join(impression or ["1. NO ACUTE DISEASE"])
@@ -39,8 +39,8 @@ def _row(entry: Entry) -> dict[str, str]:
         "path_to_dcm": f"{entry.place}.dcm",
         "frontal_lateral": entry.kind,
         "ap_pa": entry.position,
-        "deid_patient_id": f"patient{entry.film.patient:05}",
-        "patient_report_date_order": str(entry.film.study),
+        "deid_patient_id": f"patient{entry.radiograph.patient:05}",
+        "patient_report_date_order": str(entry.radiograph.study),
         "age": f"{entry.age}.0",
         "sex": entry.sex,
         "race": "Unknown",

@@ -1,4 +1,4 @@
-"""Who is on the phantom's films: patients, their studies and views, and what the tables say of each.
+"""Who is on the phantom's radiographs: patients, their studies and views, and what the tables say of each.
 
 Shares are of CheXpert's train.csv; its quirks are here too (LL and RL, one Sex Unknown, Age 0, studies out of order).
 """
@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from chexpert.data.phantom.images.radiograph import Film
+from chexpert.data.phantom.images.radiograph import Radiograph
 from chexpert.data.phantom.options import Options
-from chexpert.data.phantom.tables.disease import draw_margins, label_truth
+from chexpert.data.phantom.tables.disease import label_truth, sample_margins
 from chexpert.data.phantom.tables.labeler import label_report, label_visual
 from chexpert.data.random_streams import open_stream
 
@@ -26,13 +26,13 @@ AGE_ZERO = (38, 39, 40)  # these patients have Age 0 (CheXpert: patient64538, 64
 
 @dataclass(frozen=True)
 class Entry:
-    """A film and what the tables say of it.
+    """A radiograph and what the tables say of it.
 
-    `split` is where it is listed, which is not where the film comes from when a planted defect shares a patient.
+    `split` is where it is listed, which is not where the radiograph comes from when a planted defect shares a patient.
     `readings` are the 14 labels by reader: truth, chexpert (of train.csv), cheXbert and visualCheXbert.
     """
 
-    film: Film
+    radiograph: Radiograph
     split: str
     sex: str
     age: int
@@ -42,12 +42,12 @@ class Entry:
     @property
     def study(self) -> str:
         """Place of the study, e.g. `train/patient00001/study1`."""
-        return f"{self.split}/patient{self.film.patient:05}/study{self.film.study}"
+        return f"{self.split}/patient{self.radiograph.patient:05}/study{self.radiograph.study}"
 
     @property
     def place(self) -> str:
         """Place of the view, the same in every layout, e.g. `train/patient00001/study1/view1_frontal`."""
-        return f"{self.study}/view{self.film.view}_{self.kind.lower()}"
+        return f"{self.study}/view{self.radiograph.view}_{self.kind.lower()}"
 
     @property
     def key(self) -> str:
@@ -57,7 +57,7 @@ class Entry:
     @property
     def kind(self) -> str:
         """Frontal or Lateral."""
-        return "Lateral" if self.film.lateral else "Frontal"
+        return "Lateral" if self.radiograph.lateral else "Frontal"
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -65,29 +65,29 @@ class Entry:
         return self.readings["chexpert" if self.split == "train" else "truth"]
 
     def without(self, observation: str) -> "Entry":
-        """The entry of the counterfactual film that lacks an observation."""
-        film = self.film.off(observation)
-        margins = {name: severity or -1.0 for name, severity in film.severity.items()}
-        return replace(self, film=film, readings={"truth": label_truth(margins)})
+        """The entry of the counterfactual radiograph that lacks an observation."""
+        radiograph = self.radiograph.off(observation)
+        margins = {name: severity or -1.0 for name, severity in radiograph.severity.items()}
+        return replace(self, radiograph=radiograph, readings={"truth": label_truth(margins)})
 
 
 def number_patient(split: str, index: int) -> int:
     """The id of a split's patient, counted from 0; the same in every phantom.
 
     CheXpert's ranges: train up to 64540, valid from 64541, test from 64741. Train goes round the three batches of
-    AIMI's copy, so that a small phantom has films in each. Valid patients beyond 200 go on beyond the test split's.
+    AIMI's copy, so that a small phantom has images in each. Valid patients beyond 200 continue beyond the test split's.
 
     >>> [number_patient("train", index) for index in range(4)], number_patient("valid", 0), number_patient("test", 0)
     ([1, 21514, 43018, 2], 64541, 64741)
     """
     if split == "train":
         return (1, 21514, 43018)[index % 3] + index // 3
-    first, room, more = (64541, 200, 70001) if split == "valid" else (64741, 500, 80001)
-    return first + index if index < room else more + index - room
+    first, allowed, more = (64541, 200, 70001) if split == "valid" else (64741, 500, 80001)
+    return first + index if index < allowed else more + index - allowed
 
 
 def plan_split(split: str, options: Options, shortcut: float | None = None) -> list[Entry]:
-    """The films of a split in the order of its table; `shortcut` stands in for the options' own."""
+    """The radiographs of a split in the order of its table; `shortcut` stands in for the options' own."""
     count = {"train": options.patients, "valid": options.valid, "test": options.test}[split]
     tie = options.shortcut if shortcut is None else shortcut
     return [entry for index in range(count) for entry in _plan_patient(split, index, options, tie)]
@@ -100,18 +100,20 @@ def _plan_patient(split: str, index: int, options: Options, shortcut: float | No
     age = int(np.clip(rng.normal(60, 18), 18, 90))
     count = int((rng.random() < STUDIES).sum()) if split == "train" else 1
     for number in (rng.permutation(count) + 1).tolist():
-        margins = draw_margins(options.seed, split, patient, number, enriched=options.enriched, shortcut=shortcut)
+        margins = sample_margins(options.seed, split, patient, number, enriched=options.enriched, shortcut=shortcut)
         readings = _read_study(options, split, patient, number, margins)
         severity = {name: max(0.0, margin) for name, margin in margins.items()}
-        for view, position in enumerate(_draw_views(options, split, patient, number), start=1):
-            drawn = {"LL": "AP", "RL": "PA"}.get(position, position)
-            film = Film(options.seed, split, patient, number, view, sex, drawn, severity, dict(options.strength))
+        for view, position in enumerate(_sample_views(options, split, patient, number), start=1):
+            painted = {"LL": "AP", "RL": "PA"}.get(position, position)
+            radiograph = Radiograph(
+                options.seed, split, patient, number, view, sex, painted, severity, dict(options.strength)
+            )
             known, years = sex, min(90, age + (number - 1) // 3)
             if split == "train" and index + 1 == UNKNOWN_SEX and (number, view) == (1, 1):
                 known = "Unknown"
             if split == "train" and index + 1 in AGE_ZERO:
                 years = 0
-            yield Entry(film, split, known, years, position, readings)
+            yield Entry(radiograph, split, known, years, position, readings)
 
 
 def _read_study(
@@ -130,7 +132,7 @@ def _read_study(
     }
 
 
-def _draw_views(options: Options, split: str, patient: int, study: int) -> list[str]:
+def _sample_views(options: Options, split: str, patient: int, study: int) -> list[str]:
     """AP/PA of the views of a study in their order, blank for a lateral."""
     rng = open_stream(options.seed, split, patient, study, 0, purpose="views")
     position = "AP" if rng.random() < 0.85 else "PA"

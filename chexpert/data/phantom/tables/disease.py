@@ -1,4 +1,4 @@
-"""What a patient truly has at a study: margins drawn from a Gaussian copula, and the 14 observations they make.
+"""The truth of a study: margins sampled from a Gaussian copula, and the 14 observations that follow from them.
 
 A margin says how far a finding is beyond its threshold: (0, 1] is its severity, below 0 it is absent.
 """
@@ -36,7 +36,7 @@ PREVALENCE = {
 consolidations."""
 
 ENRICHED = {"Atelectasis": 0.30, "Cardiomegaly": 0.28, "Consolidation": 0.24}
-"""The three of the five competition observations that are rare in CheXpert, so that 240 films give a steady AUROC."""
+"""The three of the five competition observations that are rare in CheXpert, so that 240 images give a steady AUROC."""
 
 CORRELATION = {
     ("Cardiomegaly", "Edema"): 0.38,
@@ -58,7 +58,7 @@ def share(finding: str, enriched: bool) -> float:
     return ENRICHED.get(finding, PREVALENCE[finding]) if enriched else PREVALENCE[finding]
 
 
-def draw_margins(
+def sample_margins(
     seed: int, split: str, patient: int, study: int, *, enriched: bool = True, shortcut: float | None = None
 ) -> dict[str, float]:
     """Margin of each of `FINDINGS` at a study: half of the variance stays with the patient, half is new each time.
@@ -80,7 +80,7 @@ def draw_margins(
 
 
 def label_truth(margins: Mapping[str, float]) -> dict[str, str]:
-    """All 14 observations as drawn, 1.0 or 0.0; the tree of Irvin 2019 is closed."""
+    """All 14 observations as sampled, 1.0 or 0.0; the tree of Irvin 2019 is closed."""
     present = {name for name in FINDINGS if margins[name] > 0}
     if present & set(OPACITIES):
         present.add("Lung Opacity")

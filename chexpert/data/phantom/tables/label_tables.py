@@ -1,4 +1,4 @@
-"""The label tables of CheXpert, its test set and its alternative labellers."""
+"""The label tables of CheXpert, its test set and its alternative labelers."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,10 +8,10 @@ from chexpert.data.phantom.layouts import Layout
 from chexpert.data.phantom.tables.cohort import Entry
 from chexpert.observations import OBSERVATIONS
 
-LABELLERS = ("cheXbert", "visualCheXbert")
+LABELERS = ("cheXbert", "visualCheXbert")
 
 
-def write_tables(root: Path, layout: Layout, splits: Mapping[str, Sequence[Entry]], *, labellers: bool) -> None:
+def write_tables(root: Path, layout: Layout, splits: Mapping[str, Sequence[Entry]], *, labelers: bool) -> None:
     """Write the table of each split, and what stands beside it."""
     for split, entries in splits.items():
         path = root / layout.tables[split]
@@ -20,13 +20,13 @@ def write_tables(root: Path, layout: Layout, splits: Mapping[str, Sequence[Entry
             _write_ground_truth(path.with_name("groundtruth.csv"), entries)
         else:
             write_rows(path, [_row(layout, entry, entry.labels) for entry in entries])
-        for labeller in LABELLERS if labellers and split == "train" else ():
-            rows = [_row(layout, entry, entry.readings[labeller]) for entry in entries]
-            write_rows(root / f"{layout.labellers}train_{labeller}.csv", rows)
+        for labeler in LABELERS if labelers and split == "train" else ():
+            rows = [_row(layout, entry, entry.readings[labeler]) for entry in entries]
+            write_rows(root / f"{layout.labelers}train_{labeler}.csv", rows)
 
 
 def write_truth(path: Path, entries: Iterable[Entry]) -> None:
-    """Write what every film truly shows, also in train: the place of the view and 14 x 0 or 1."""
+    """Write what every radiograph truly shows, also in train: the place of the view and 14 x 0 or 1."""
     truths = [
         {"Path": f"{entry.place}.jpg"} | {name: label[0] for name, label in entry.readings["truth"].items()}
         for entry in entries

@@ -1,4 +1,4 @@
-"""What a labeller might have read from the report of a study: blanks, -1 at borderline severity, a few errors."""
+"""The labels that a labeler might read from a study's report: blanks, -1 at borderline severity, a few errors."""
 
 from collections.abc import Mapping
 
@@ -43,11 +43,11 @@ NEGATED = {
 
 ERRORS = 0.025  # share of report labels that say the opposite of the truth
 DOUBT = 0.6  # share of -1 within the band about the threshold
-VISUAL_ERRORS = 0.05  # of a labeller that reads reports but aims at what the film shows
+VISUAL_ERRORS = 0.05  # of a labeler that reads reports but aims at what the radiograph shows
 
 
 def label_report(margins: Mapping[str, float], rng: np.random.Generator, *, enriched: bool = True) -> dict[str, str]:
-    """All 14 labels as CheXpert's labeller would give them: 1.0, 0.0, -1.0 or blank.
+    """All 14 labels as CheXpert's labeler would give them: 1.0, 0.0, -1.0 or blank.
 
     As in CheXpert the tree is not closed: a positive Cardiomegaly leaves Enlarged Cardiomediastinum blank in 91 %, a
     positive opacity names Lung Opacity in about half. No Finding is 1.0 where nothing else is 1.0 or -1.0, else blank.

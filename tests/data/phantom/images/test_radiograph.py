@@ -7,19 +7,19 @@ import pytest
 
 from chexpert.data.phantom.images.findings import PAINTED
 from chexpert.data.phantom.images.frontal import Frontal
-from chexpert.data.phantom.images.radiograph import VISIBLE, Drawing, Film
+from chexpert.data.phantom.images.radiograph import VISIBLE, Painting, Radiograph
 
 
 @cache
-def draw(*names: str, size: int = 128, severity: float = 0.5) -> Drawing:
-    return Drawing(Film(1, "valid", 64541, 1, 1, "Male", "AP", dict.fromkeys(names, severity)), size)
+def paint(*names: str, size: int = 128, severity: float = 0.5) -> Painting:
+    return Painting(Radiograph(1, "valid", 64541, 1, 1, "Male", "AP", dict.fromkeys(names, severity)), size)
 
 
 @pytest.mark.parametrize("name", PAINTED)
 def test_a_finding_changes_the_film_inside_its_mask_only(name: str) -> None:
-    for drawing in (draw(*PAINTED), draw(name)):
-        change = np.abs(drawing.image - drawing.draw([name]))
-        mask = drawing.masks()[name]
+    for painting in (paint(*PAINTED), paint(name)):
+        change = np.abs(painting.image - painting.paint([name]))
+        mask = painting.masks()[name]
         assert change[~mask].max() <= VISIBLE
         assert (change[mask] ** 2).sum() >= 0.95 * (change**2).sum()
         assert 0.002 < mask.mean() < 0.30
@@ -28,13 +28,13 @@ def test_a_finding_changes_the_film_inside_its_mask_only(name: str) -> None:
 @pytest.mark.parametrize("name", PAINTED)
 def test_switching_off_equals_never_having_had_it(name: str) -> None:
     others = tuple(other for other in PAINTED if other != name)
-    np.testing.assert_array_equal(draw(*PAINTED, size=96).draw([name]), draw(*others, size=96).image)
+    np.testing.assert_array_equal(paint(*PAINTED, size=96).paint([name]), paint(*others, size=96).image)
 
 
 def test_off_is_the_same_film_down_to_the_grain() -> None:
-    off = Drawing(draw(*PAINTED).film.off("Edema"), 96).develop()
+    off = Painting(paint(*PAINTED).radiograph.off("Edema"), 96).develop()
     others = tuple(name for name in PAINTED if name != "Edema")
-    np.testing.assert_array_equal(off, draw(*others, size=96).develop())
+    np.testing.assert_array_equal(off, paint(*others, size=96).develop())
 
 
 @pytest.mark.parametrize(
@@ -47,35 +47,35 @@ def test_off_is_the_same_film_down_to_the_grain() -> None:
     ],
 )
 def test_an_observation_is_off_when_all_that_makes_it_is(observation: str, gone: set[str]) -> None:
-    film = Film(0, "valid", 1, 1, 1, "Male", "PA", dict.fromkeys((*PAINTED, "Pneumonia"), 0.3))
-    assert {name for name, severity in film.off(observation).severity.items() if severity == 0} == gone
+    radiograph = Radiograph(0, "valid", 1, 1, 1, "Male", "PA", dict.fromkeys((*PAINTED, "Pneumonia"), 0.3))
+    assert {name for name, severity in radiograph.off(observation).severity.items() if severity == 0} == gone
 
 
 @pytest.mark.parametrize("position", ["AP", "PA"])
 def test_the_faintest_findings_still_have_a_mask(position: str) -> None:
     for patient in range(4):
         for name in PAINTED:
-            faint = Film(5, "valid", patient, 1, 1, "Female", position, {name: 1e-6})
-            assert Drawing(faint, 96).masks()[name].any(), name
+            faint = Radiograph(5, "valid", patient, 1, 1, "Female", position, {name: 1e-6})
+            assert Painting(faint, 96).masks()[name].any(), name
 
 
 def test_strength_scales_what_a_finding_changes() -> None:
     def change(factor: float) -> float:
-        film = replace(draw("Edema").film, strength={"Edema": factor})
-        drawing = Drawing(film, 64)
-        return float(np.abs(drawing.image - drawing.draw(["Edema"])).max())
+        radiograph = replace(paint("Edema").radiograph, strength={"Edema": factor})
+        painting = Painting(radiograph, 64)
+        return float(np.abs(painting.image - painting.paint(["Edema"])).max())
 
     assert change(0.5) < 0.65 * change(1.0) < 0.65 * 0.75 * change(2.0)
 
 
 def test_a_finding_too_faint_to_change_two_percent_has_no_mask() -> None:
-    film = replace(draw("Edema").film, strength={"Edema": 0.01})
-    assert Drawing(film, 64).masks() == {}
+    radiograph = replace(paint("Edema").radiograph, strength={"Edema": 0.01})
+    assert Painting(radiograph, 64).masks() == {}
 
 
 @pytest.mark.parametrize("name", ["Cardiomegaly", "Enlarged Cardiomediastinum"])
 def test_the_mask_of_a_grown_organ_holds_its_middle(name: str) -> None:
-    mask = draw(name).masks()[name]
+    mask = paint(name).masks()[name]
     rows, columns = np.nonzero(mask)
     assert mask[round(rows.mean()), round(columns.mean())]
     assert mask.sum() > 0.6 * np.ptp(rows) * np.ptp(columns)  # an ellipse fills pi/4 of its box
@@ -83,21 +83,21 @@ def test_the_mask_of_a_grown_organ_holds_its_middle(name: str) -> None:
 
 def test_pneumothorax_darkens_and_fluid_brightens() -> None:
     for name, sign in (("Pneumothorax", -1), ("Pleural Effusion", 1), ("Lung Lesion", 1), ("Pleural Other", 1)):
-        drawing = draw(name)
-        change = drawing.image - drawing.draw([name])
-        assert np.sign(change[drawing.masks()[name]].mean()) == sign, name
+        painting = paint(name)
+        change = painting.image - painting.paint([name])
+        assert np.sign(change[painting.masks()[name]].mean()) == sign, name
 
 
 def test_pneumothorax_lies_at_an_apex_and_effusion_at_a_base() -> None:
     heights = {}
     for name in ("Pneumothorax", "Pleural Effusion"):
-        mask = draw(name).masks()[name]
+        mask = paint(name).masks()[name]
         heights[name] = np.nonzero(mask)[0].mean() / len(mask)
     assert heights["Pneumothorax"] < 0.4 < 0.5 < heights["Pleural Effusion"]
 
 
 def test_the_air_of_a_pneumothorax_has_no_lung_texture() -> None:
-    scene = Frontal(draw("Pneumothorax", severity=1.0).film, 128)
+    scene = Frontal(paint("Pneumothorax", severity=1.0).radiograph, 128)
     change = scene.thickness({"Pneumothorax": 0.2}) - scene.thickness({})
     air = cv2.erode((change < -0.1).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     assert air.sum() > 100
@@ -105,15 +105,15 @@ def test_the_air_of_a_pneumothorax_has_no_lung_texture() -> None:
 
 
 def test_a_film_is_the_same_scene_at_every_size() -> None:
-    small, large = draw(*PAINTED, size=96).image, draw(*PAINTED, size=192).image
+    small, large = paint(*PAINTED, size=96).image, paint(*PAINTED, size=192).image
     shrunk = cv2.resize(large, small.shape[::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(shrunk - small).mean() < 0.02
 
 
 @pytest.mark.parametrize("position", ["AP", ""])
 def test_films_stay_in_range_and_keep_their_shape_with_grain(position: str) -> None:
-    drawing = Drawing(replace(draw(*PAINTED).film, position=position), 96)
-    image, grained = drawing.image, drawing.develop()
+    painting = Painting(replace(paint(*PAINTED).radiograph, position=position), 96)
+    image, grained = painting.image, painting.develop()
     assert 0 <= image.min() <= image.max() <= 1
     assert image.dtype == np.float32
     assert (grained.shape, grained.dtype) == (image.shape, np.uint8)
@@ -126,15 +126,15 @@ def test_films_stay_in_range_and_keep_their_shape_with_grain(position: str) -> N
     "name", ["Cardiomegaly", "Consolidation", "Edema", "Atelectasis", "Lung Lesion", "Pleural Effusion"]
 )
 def test_a_lateral_shows_the_finding_too(name: str) -> None:
-    lateral = Drawing(replace(draw(name).film, position=""), 96)
-    assert np.abs(lateral.image - lateral.draw([name])).max() > VISIBLE
+    lateral = Painting(replace(paint(name).radiograph, position=""), 96)
+    assert np.abs(lateral.image - lateral.paint([name])).max() > VISIBLE
 
 
 def test_another_seed_draws_another_film() -> None:
-    one, two = (Drawing(replace(draw().film, seed=seed), 64).image for seed in (0, 1))
+    one, two = (Painting(replace(paint().radiograph, seed=seed), 64).image for seed in (0, 1))
     assert one.shape != two.shape or np.any(one != two)
 
 
 def test_views_of_a_study_show_the_same_chest_placed_anew() -> None:
-    one, two = (Drawing(replace(draw().film, view=view), 64).image for view in (1, 2))
+    one, two = (Painting(replace(paint().radiograph, view=view), 64).image for view in (1, 2))
     assert one.shape != two.shape or np.any(one != two)

@@ -40,8 +40,8 @@ def test_studies_a_patient_have_a_median_of_1_and_a_long_tail(train: list[Entry]
 def test_studies_count_from_one_and_stand_out_of_order(train: list[Entry]) -> None:
     order = defaultdict(list)
     for entry in train:
-        if entry.film.view == 1:
-            order[entry.film.patient].append(entry.film.study)
+        if entry.radiograph.view == 1:
+            order[entry.radiograph.patient].append(entry.radiograph.study)
     assert all(sorted(numbers) == list(range(1, len(numbers) + 1)) for numbers in order.values())
     assert any(numbers != sorted(numbers) for numbers in order.values())
 
@@ -63,7 +63,11 @@ def test_laterals_have_no_position_and_frontals_have_one(train: list[Entry]) -> 
 
 def test_quirks_of_sex_and_age(train: list[Entry]) -> None:
     assert Counter(entry.sex for entry in train)["Unknown"] == 1
-    assert {entry.film.patient for entry in train if entry.age == 0} == {21526, 43030, 14}  # numbers 38, 39 and 40
+    assert {entry.radiograph.patient for entry in train if entry.age == 0} == {
+        21526,
+        43030,
+        14,
+    }  # numbers 38, 39 and 40
     assert all(18 <= entry.age <= 90 for entry in train if entry.age)
 
 
@@ -95,6 +99,6 @@ def test_a_counterfactual_entry_lacks_the_finding_in_film_and_labels() -> None:
     )
     off = entry.without("Edema")
     assert off.labels["Edema"] == "0.0"
-    assert off.film.severity["Edema"] == 0
+    assert off.radiograph.severity["Edema"] == 0
     assert off.labels["Pleural Effusion"] == "1.0"
     assert (off.place, off.position) == (entry.place, entry.position)

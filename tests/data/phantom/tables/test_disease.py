@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from chexpert.data.phantom.tables.disease import FINDINGS, draw_margins, label_truth, share
+from chexpert.data.phantom.tables.disease import FINDINGS, label_truth, sample_margins, share
 from chexpert.data.phantom.tables.labeler import UNCERTAIN, label_report, label_visual
 from chexpert.observations import OBSERVATIONS
 
@@ -28,7 +28,7 @@ CHEXPERT = {
 
 
 def draw(enriched: bool, **options: float) -> list[dict[str, float]]:
-    return [draw_margins(0, "train", patient, 1, enriched=enriched, **options) for patient in range(COUNT)]
+    return [sample_margins(0, "train", patient, 1, enriched=enriched, **options) for patient in range(COUNT)]
 
 
 @pytest.fixture(scope="module")
@@ -137,12 +137,12 @@ def test_a_shortcut_ties_devices_to_the_heart(tie: float) -> None:
 
 
 def test_a_shortcut_changes_devices_only() -> None:
-    one, two = draw_margins(0, "valid", 1, 1, shortcut=0.9), draw_margins(0, "valid", 1, 1)
+    one, two = sample_margins(0, "valid", 1, 1, shortcut=0.9), sample_margins(0, "valid", 1, 1)
     assert {name for name in FINDINGS if one[name] != two[name]} == {"Support Devices"}
 
 
 def test_studies_of_a_patient_are_alike() -> None:
-    first = [draw_margins(0, "train", patient, 1)["Edema"] for patient in range(1000)]
-    second = [draw_margins(0, "train", patient, 2)["Edema"] for patient in range(1000)]
+    first = [sample_margins(0, "train", patient, 1)["Edema"] for patient in range(1000)]
+    second = [sample_margins(0, "train", patient, 2)["Edema"] for patient in range(1000)]
     # Half of the variance of the latent normals stays; of ranks that is a correlation of 6/pi asin(.5/2) = .48.
     assert np.corrcoef(first, second)[0, 1] == pytest.approx(0.48, abs=0.08)

@@ -1,7 +1,7 @@
-"""Findings of a frontal film: each paints a layer of attenuation, (H, W), that is added to the anatomy.
+"""Findings of a frontal radiograph: each paints a layer of attenuation, (H, W), that is added to the anatomy.
 
 Cardiomegaly and Enlarged Cardiomediastinum are not layers but a wider heart and wider vessels above it; see `frontal`.
-Pneumonia is a consolidation: on the film nothing tells it from another one.
+Pneumonia is a consolidation: the radiograph shows no difference.
 """
 
 from collections.abc import Callable
@@ -37,4 +37,4 @@ PAINTERS: dict[str, Callable[[Chest, np.random.Generator, float, float], Layer]]
 """Called with the chest, the finding's own random numbers, its severity in (0, 1] and its dose."""
 GROWN = ("Cardiomegaly", "Enlarged Cardiomediastinum")
 PAINTED = (*GROWN, *PAINTERS)
-"""Every finding that has a stroke of its own on a film."""
+"""Every finding that has a stroke of its own on a radiograph."""

@@ -21,7 +21,7 @@ but none to the end (AUROC .80-.97 each); see docs/decisions.md. The others are 
 """
 
 FAINTEST = 0.45
-"""Share of the strength that is left at severity 0+: a positive film must show more than the mask's threshold."""
+"""Share of the strength that is left at severity 0+: a positive radiograph must show more than the mask's threshold."""
 
 
 def dose(name: str, severity: float) -> float:

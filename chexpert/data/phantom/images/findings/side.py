@@ -1,4 +1,4 @@
-"""Findings as a lateral film shows them, in simple strokes; those that are not here change a lateral little or nothing.
+"""Findings as a lateral view shows them, in simple strokes; those that are not here change it little or not at all.
 
 Each paints a layer of attenuation, (H, W), that `lateral` confines to the lungs (devices excepted).
 """
@@ -32,7 +32,7 @@ def _paint_lesion(canvas: Canvas, body: Body, rng: np.random.Generator, dose: fl
 
 
 def _paint_effusion(canvas: Canvas, body: Body, rng: np.random.Generator, dose: float) -> Layer:
-    """Fluid first fills the sulcus behind the dome, below the level of what a frontal film shows."""
+    """Fluid first fills the sulcus behind the dome, below the level of what a frontal radiograph shows."""
     level = body.domes[0] + 0.22 - 0.55 * dose
     surface = [(0.70, level - 0.10), (0.50, level), (0.30, level + 0.03), (0.0, level + 0.06)]
     pool = np.array([*bend(np.array(surface)), (0.0, 1.0), (0.70, 1.0)])

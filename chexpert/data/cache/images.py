@@ -1,4 +1,4 @@
-"""Fitted films in one memory-mapped file: what stands in it, and how it is read and checked.
+"""Fitted images in one memory-mapped file: what stands in it, and how it is read and checked.
 
 The file: a header of 4,096 bytes (JSON, its CRC first), N x size x size bytes of gray, N entries of the index, and N
 times 256 bytes of notes on the images.
@@ -21,7 +21,7 @@ from PIL import features
 
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.sources.image_files import ENDINGS
-from chexpert.errors import ProblemError
+from chexpert.errors import UserError
 
 VERSION = 3  # raise it when the layout changes, or when Preprocessing makes other pixels of a file
 HEADER = 4096
@@ -35,15 +35,15 @@ class CacheKey:
     """Everything that changes the bytes of a cache. Another key is another file, so no cache is ever out of date.
 
     Attributes:
-        films: number of rows.
+        images: number of rows.
         files: SHA-256 over path below their common folder, size and times of change of each image file, in order.
-        size: of the fitted films in pixels.
+        size: of the fitted images in pixels.
         fit: how they were fitted.
         code: version of the pixels and of the layout.
         decoder: versions of the libraries that made the pixels.
     """
 
-    films: int
+    images: int
     files: str
     size: int
     fit: str
@@ -51,22 +51,22 @@ class CacheKey:
     decoder: str
 
     def name(self, split: str) -> str:
-        """train-224-stretch-0123456789abcdef.films."""
+        """train-224-stretch-0123456789abcdef.images."""
         digest = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()
-        return f"{split}-{self.size}-{self.fit}-{digest[:16]}.films"
+        return f"{split}-{self.size}-{self.fit}-{digest[:16]}.images"
 
     @property
     def index_start(self) -> int:
-        return HEADER + self.films * self.size**2
+        return HEADER + self.images * self.size**2
 
     @property
     def length(self) -> int:
         """Bytes of the whole file."""
-        return self.notes_start + self.films * NOTES
+        return self.notes_start + self.images * NOTES
 
     @property
     def notes_start(self) -> int:
-        return self.index_start + self.films * INDEX.itemsize
+        return self.index_start + self.images * INDEX.itemsize
 
 
 def make_key(files: Sequence[str], preprocessing: Preprocessing, digests: Sequence[str] | None = None) -> CacheKey:
@@ -109,13 +109,13 @@ def pack_notes(notes: Sequence[str]) -> bytes:
     return "; ".join(notes).encode(errors="replace")[:NOTES].ljust(NOTES, b"\0")
 
 
-def find_crc(film: Any, notes: Any) -> int:
+def find_crc(image: Any, notes: Any) -> int:
     """Of a row, as the index has it."""
-    return zlib.crc32(notes, zlib.crc32(film))
+    return zlib.crc32(notes, zlib.crc32(image))
 
 
 def find_ready(index: np.ndarray) -> np.ndarray:
-    """(N,) bool: the rows that have a film."""
+    """(N,) bool: the rows that have an image."""
     return np.isin(index["state"], (READY, NOTED))
 
 
@@ -145,7 +145,7 @@ class DecodedCache:
         path: of the file.
 
     Raises:
-        ProblemError: it is not what was written.
+        UserError: it is not what was written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -155,13 +155,13 @@ class DecodedCache:
             self.key = key = CacheKey(**header["key"])
             if path.stat().st_size != key.length:
                 raise ValueError(f"it has {path.stat().st_size:,} bytes instead of {key.length:,}")
-            self.index = np.fromfile(path, INDEX, key.films, offset=key.index_start)
+            self.index = np.fromfile(path, INDEX, key.images, offset=key.index_start)
             if zlib.crc32(self.index.tobytes()) != header["index_crc"]:
                 raise ValueError("its index is damaged")
-            shape = (key.films, key.size, key.size)
+            shape = (key.images, key.size, key.size)
             # An array of the plain class: memmap's own takes ten times longer to give out a row.
-            self._films = np.asarray(np.memmap(path, np.uint8, "r", HEADER, shape))
-            self._notes = np.asarray(np.memmap(path, np.uint8, "r", key.notes_start, (key.films, NOTES)))
+            self._images = np.asarray(np.memmap(path, np.uint8, "r", HEADER, shape))
+            self._notes = np.asarray(np.memmap(path, np.uint8, "r", key.notes_start, (key.images, NOTES)))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise damaged(path, str(error)) from error
         self._ready = find_ready(self.index)
@@ -174,17 +174,17 @@ class DecodedCache:
         return len(self.index)
 
     def read(self, row: int, out: np.ndarray) -> bool:
-        """Copies a film to ``out``, (size, size) uint8; False where its file could not be read for the cache.
+        """Copies an image to ``out``, (size, size) uint8; False where its file could not be read for the cache.
 
         Raises:
-            ProblemError: at the first reading of a row in this process, its bytes are not what was written.
+            UserError: at the first reading of a row in this process, its bytes are not what was written.
         """
         if not self._ready[row]:
             return False
-        out[...] = self._films[row]
+        out[...] = self._images[row]
         if self._unchecked[row]:
             if find_crc(out, self._notes[row]) != self.index["crc"][row]:
-                raise damaged(self.path, f"film {row} is not what was written")
+                raise damaged(self.path, f"image {row} is not what was written")
             self._unchecked[row] = False
         return True
 
@@ -196,10 +196,10 @@ class DecodedCache:
 
 
 class CachePart:
-    """Some films of a cache, in an order of their own.
+    """Some images of a cache, in an order of their own.
 
     Args:
-        cache: of the films.
+        cache: of the images.
         rows: of the cache; row n of the part is row ``rows[n]`` of it.
     """
 
@@ -215,7 +215,7 @@ class CachePart:
         return self.cache.notes(int(self.rows[row]))
 
 
-def damaged(path: Path, what: str) -> ProblemError:
-    """The problem of a file that cannot be trusted."""
-    mend = "delete this file, and the next run builds it anew; if it comes back, the disk or memory is failing"
-    return ProblemError(f"this cache of decoded films is damaged: {what}", where=str(path), mend=mend)
+def damaged(path: Path, message: str) -> UserError:
+    """The error of a file that cannot be trusted."""
+    hint = "delete this file, and the next run builds it anew; if it comes back, the disk or memory is failing"
+    return UserError(f"this cache of decoded images is damaged: {message}", where=str(path), hint=hint)

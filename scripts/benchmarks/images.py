@@ -1,4 +1,4 @@
-"""Films for the benchmarks, made at the first call and kept in outputs/bench."""
+"""Images for the benchmarks, made at the first call and kept in outputs/bench."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ FOLDER = Path("outputs/bench")
 CACHE = FOLDER / "cache"
 
 
-def find_films(count: int) -> list[Path]:
-    """Phantom films with a short side of 320 px, as in CheXpert-v1.0-small."""
-    films = find_phantom(FOLDER, patients=count // 3, valid=1, size=320).glob("*/train/*/*/*.jpg")  # 3.8 a patient
-    return sorted(films)[:count]
+def list_images(count: int) -> list[Path]:
+    """Phantom images with a short side of 320 px, as in CheXpert-v1.0-small."""
+    images = find_phantom(FOLDER, patients=count // 3, valid=1, size=320).glob("*/train/*/*/*.jpg")  # 3.8 a patient
+    return sorted(images)[:count]
 
 
 def enlarge(files: Sequence[Path]) -> list[Path]:
-    """These films at the size of CheXpert-v1.0, 2,300 x 2,800, with grain: JPEGs of about 2 MB, as Stanford's are."""
+    """These images at the size of CheXpert-v1.0, 2,300 x 2,800, with grain: JPEGs of about 2 MB, as Stanford's are."""
     large = [FOLDER / "v1.0-size" / f"{number}.jpg" for number in range(len(files))]
     for number, (file, path) in enumerate(zip(files, large, strict=True)):
         if not path.exists():
@@ -32,9 +32,9 @@ def enlarge(files: Sequence[Path]) -> list[Path]:
     return large
 
 
-def make_data(films: int, size: int, batch: int, workers: int) -> CheXpertDataModule:
-    """Phantom films from the cache, augmented as a run augments them."""
-    root = find_phantom(FOLDER, patients=films // 3, valid=1, size=320)  # as find_films draws them
+def make_data(images: int, size: int, batch: int, workers: int) -> CheXpertDataModule:
+    """Phantom images from the cache, augmented as a run augments them."""
+    root = find_phantom(FOLDER, patients=images // 3, valid=1, size=320)  # as find_images paints them
     labels = LabelPolicy((0.55, 0.85))
     data = CheXpertDataModule(
         root,

@@ -1,4 +1,4 @@
-"""The cache of fitted films: its key, what it gives out, and what it refuses."""
+"""The cache of fitted images: its key, what it gives out, and what it refuses."""
 
 import os
 import pickle
@@ -9,16 +9,16 @@ import pytest
 from PIL import Image
 
 from chexpert.data import Preprocessing, ViewDataset, open_cache
-from chexpert.data.cache.films import CacheKey, CachePart, DecodedCache, make_key, pack_notes
-from chexpert.errors import ProblemError
+from chexpert.data.cache.images import CacheKey, CachePart, DecodedCache, make_key, pack_notes
+from chexpert.errors import UserError
 
 SIZE = 8
 
 
 @pytest.fixture
 def files(tmp_path):
-    """Four films of noise."""
-    rng, files = np.random.default_rng(0), [tmp_path / "films" / f"patient{n}" / "view1.png" for n in range(4)]
+    """Four images of noise."""
+    rng, files = np.random.default_rng(0), [tmp_path / "images" / f"patient{n}" / "view1.png" for n in range(4)]
     for file in files:
         file.parent.mkdir(parents=True)
         Image.fromarray(rng.integers(0, 256, (12, 10), dtype=np.uint8)).save(file)
@@ -57,7 +57,7 @@ def test_a_changed_bit_anywhere_is_refused_with_the_file_and_a_mend(cache):
         changed = bytearray(content)
         changed[place] ^= 1 << place % 8
         cache.path.write_bytes(changed)
-        with pytest.raises(ProblemError, match=rf"damaged(?s:.*){cache.path.name}(?s:.*)delete this file"):
+        with pytest.raises(UserError, match=rf"damaged(?s:.*){cache.path.name}(?s:.*)delete this file"):
             [read(DecodedCache(cache.path), row) for row in range(4)]
 
 
@@ -87,7 +87,7 @@ def test_changed_notes_are_refused(tmp_path, files):
     content = bytearray(path.read_bytes())
     content[content.index(b"CT")] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ProblemError, match="film 1 is not what was written"):
+    with pytest.raises(UserError, match="image 1 is not what was written"):
         read(DecodedCache(path), 1)
 
 
@@ -112,14 +112,14 @@ def test_a_changed_film_is_refused_whatever_the_other_rows_say(cache):
     opened = DecodedCache(cache.path)
     assert all(read(opened, row) is not None for row in (0, 1, 3))
     for _ in range(2):
-        with pytest.raises(ProblemError, match="film 2 is not what was written"):
+        with pytest.raises(UserError, match="image 2 is not what was written"):
             read(opened, 2)
 
 
 @pytest.mark.parametrize("change", [lambda c: c[:-1], lambda c: c + b"\0", lambda c: c[:4000], lambda c: b""])
 def test_a_file_of_another_length_is_refused(cache, change):
     cache.path.write_bytes(change(cache.path.read_bytes()))
-    with pytest.raises(ProblemError, match="damaged"):
+    with pytest.raises(UserError, match="damaged"):
         DecodedCache(cache.path)
 
 
@@ -130,7 +130,7 @@ def test_damage_is_not_skipped_as_an_unreadable_image(cache, files):
     targets, mask = np.zeros((4, 1), dtype="float32"), np.ones((4, 1), dtype=bool)
     opened = DecodedCache(cache.path)
     views = ViewDataset(list("abcd"), files, targets, mask, Preprocessing(SIZE), skip=True, cache=opened)
-    with pytest.raises(ProblemError, match="damaged"):
+    with pytest.raises(UserError, match="damaged"):
         views[0, 0]
 
 
@@ -166,12 +166,12 @@ def test_another_geometry_is_another_key(files):
 
 def test_a_moved_data_set_keeps_its_key(files, tmp_path):
     before = key(files)
-    (tmp_path / "films").rename(tmp_path / "elsewhere")
-    assert key([tmp_path / "elsewhere" / file.relative_to(tmp_path / "films") for file in files]) == before
+    (tmp_path / "images").rename(tmp_path / "elsewhere")
+    assert key([tmp_path / "elsewhere" / file.relative_to(tmp_path / "images") for file in files]) == before
 
 
-@pytest.mark.parametrize("field", ["films", "files", "size", "fit", "code", "decoder"])
+@pytest.mark.parametrize("field", ["images", "files", "size", "fit", "code", "decoder"])
 def test_each_part_of_the_key_is_in_the_name(field):
-    parts = {"films": 1, "files": "", "size": 8, "fit": "pad", "code": 1, "decoder": ""}
+    parts = {"images": 1, "files": "", "size": 8, "fit": "pad", "code": 1, "decoder": ""}
     other = parts | {field: parts[field] + type(parts[field])("1")}
     assert CacheKey(**parts).name("train") != CacheKey(**other).name("train")
