@@ -121,7 +121,7 @@ def _open(content: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:
-        message = recognize(content[:HEAD]).message or "damaged"
+        message = recognize(content[:HEAD]).kind or "damaged"
         raise ValueError(f"its content is {message}") from error
 
 

@@ -17,7 +17,7 @@ FITS = ("stretch", "crop", "pad")
 LEAST_SIDE = 32
 """Pixels: images are scaled down to hundreds; icons and dots, which are smaller, are not predicted or explained."""
 
-cv2.setNumThreads(0)  # the loader's workers are the parallelizm; OpenCV's own threads fight with them
+cv2.setNumThreads(0)  # the loader's workers are the parallelism; OpenCV's own threads fight with them
 
 
 @dataclass(frozen=True)

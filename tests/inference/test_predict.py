@@ -197,7 +197,7 @@ def test_a_table_of_another_machine_is_read_as_that_of_this_one(phantom, tmp_pat
 def test_a_link_out_of_the_root_is_refused(run, tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root/image.jpg").symlink_to("/etc/passwd")
-    (tmp_path / "input.csv").write_text("Path\nfilm.jpg\n")
+    (tmp_path / "input.csv").write_text("Path\nimage.jpg\n")
     with pytest.raises(UserError, match="leads out"):
         predict(run, [tmp_path / "input.csv"], tmp_path / "out.csv", root=tmp_path / "root")
 

@@ -79,7 +79,7 @@ VALUES = (b"UL", b"UI", b"CS", b"OB", b"DA", b"TM", b"SH", b"LO")  # of a DICOM 
 class FileType(NamedTuple):
     """What a file is."""
 
-    message: str
+    kind: str
     """In words; empty of an image of a format that is read."""
     image: bool
     """Whether it may be an image."""
@@ -89,7 +89,7 @@ def recognize(head: bytes) -> FileType:
     """Recognize a file's type by its first ``HEAD`` bytes.
 
     >>> recognize(b"Path,Edema\\n"), recognize(b"PK\\x03\\x04"), recognize(b"\\xff\\xd8\\xff\\xe0")
-    (FileType(what='text', image=False), FileType(what='a zip archive', image=False), FileType(what='', image=True))
+    (FileType(kind='text', image=False), FileType(kind='a zip archive', image=False), FileType(kind='', image=True))
     """
     if not head:
         return FileType("an empty file", False)
@@ -144,5 +144,5 @@ def recognize_file(path: Path) -> FileType:
     """
     with path.open("rb") as file:
         found = recognize(file.read(HEAD))
-    noted = any(name == found.message for _, _, name in NO_IMAGES[:5]) or found.message.startswith("a DICOMDIR")
-    return found if noted or path.suffix.lower() not in IMAGE_ENDINGS else FileType(found.message, True)
+    noted = any(name == found.kind for _, _, name in NO_IMAGES[:5]) or found.kind.startswith("a DICOMDIR")
+    return found if noted or path.suffix.lower() not in IMAGE_ENDINGS else FileType(found.kind, True)
