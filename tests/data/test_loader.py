@@ -1,11 +1,12 @@
 """The order of the views, and how they come out of a worker."""
 
 import errno
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from itertools import product
@@ -149,15 +150,18 @@ def test_what_is_read_ahead_must_find_room_in_shared_memory(tmp_path, monkeypatc
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="such sockets")
-def test_a_folder_for_temporary_files_that_lies_too_deep_is_named(tmp_path):
+def test_a_folder_for_temporary_files_that_lies_too_deep_is_named(tmp_path, monkeypatch):
     deep = tmp_path / ("deep" * 20)
     deep.mkdir()
-    code = "from chexpert.data.workers import check_sockets; check_sockets(0); check_sockets(1)"
-    environment = os.environ | {"TMPDIR": str(deep)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1
-    assert "UserError: loader processes cannot open a socket" in done.stderr
-    assert f"TMPDIR to a folder with a shorter path than {deep}," in done.stderr
+    monkeypatch.setitem(multiprocessing.current_process()._config, "tempdir", str(deep))
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    workers.check_sockets(0)
+    with pytest.raises(UserError, match="loader processes cannot open a socket") as caught:
+        workers.check_sockets(1)
+    assert (caught.value.where, f"TMPDIR to a folder with a shorter path than {deep}," in caught.value.hint) == (
+        "data.workers",
+        True,
+    )
     assert not list(deep.iterdir())
 
 

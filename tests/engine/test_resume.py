@@ -227,7 +227,8 @@ def read_curve(run: Path, tag: str) -> list[tuple[int, float]]:
     return [(event.step, event.value) for event in events.Scalars(tag)]
 
 
-@pytest.mark.parametrize("way", ["path", pytest.param("auto", marks=pytest.mark.slow)])
+@pytest.mark.slow  # tests/runs/test_legacy_runs.py resumes by the real command
+@pytest.mark.parametrize("way", ["path", "auto"])
 def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undisturbed, way):
     """Killed without warning in its second epoch; the settings of the run need not be given again."""
     folder = tmp_path / "outputs" / "run"

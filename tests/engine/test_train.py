@@ -392,7 +392,7 @@ def test_a_missing_image_is_refused_or_skipped_and_counted(tmp_path, copy):
     assert skipped == [f"CheXpert-v1.0-small/{gone.relative_to(copy)}"]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, workers):
     image = next(copy.glob("train/*/*/*_frontal.jpg"))
     image.write_bytes(image.read_bytes()[:1500])
@@ -407,12 +407,11 @@ def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, wo
 
 
 def test_an_error_of_the_config_stops_the_command_with_one_message(tmp_path):
-    for wrong, message in (("+foo=1", "unknown key 'foo'"), ("level=patient", "not a folder")):
-        done = train("data=small", "data.root=/no/such", wrong, f"hydra.run.dir={tmp_path / 'run'}")
-        assert done.returncode == 1
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr
-        assert not (tmp_path / "run").exists()
+    done = train("data=small", "data.root=/no/such", "level=patient", f"hydra.run.dir={tmp_path / 'run'}")
+    assert done.returncode == 1
+    assert "not a folder" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_folder_that_cannot_be_made_or_is_in_use_is_reported(tmp_path):

@@ -14,6 +14,7 @@ import pytest
 import torch
 from helpers.dicom import make_dicom
 from helpers.runs import start
+from helpers.scripts import run_script
 from PIL import Image
 
 from chexpert.data import write_phantom
@@ -343,14 +344,12 @@ def test_no_name_or_id_of_50_is_in_anything_that_is_left(run, tmp_path):
                    ReferringPhysicianName=name, ImageComments=mrn, private=f"{name} {mrn}")  # fmt: skip
     (ward / "DOEX_JANEX" / "broken.dcm").write_bytes(b"no image")
     out = tmp_path / "out"
-    script = [sys.executable, "scripts/predict.py", str(run), str(ward), str(out / "p.csv")]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    done = run_script("predict", run, ward, out / "p.csv")
     assert done.returncode == 1, done.stderr
     assert "broken.dcm" in done.stderr  # on the user's own terminal
     image = next(ward.glob("*/MRN*.dcm"))
     few = ["--explainer", "gradcam", "lime", "explainer.lime.samples=20"]
-    script = [sys.executable, "scripts/explain.py", str(run), str(image), "--out", str(out / "explained"), *few]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    done = run_script("explain", run, image, "--out", out / "explained", *few)
     assert done.returncode == 0, done.stderr
     found = [(path, secret) for folder in (run, out) for path in folder.rglob("*") for secret in find_secrets(path)]
     assert found == []
