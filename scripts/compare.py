@@ -9,6 +9,7 @@ Exit code 2: the command or one of its files is wrong.
 import argparse
 from pathlib import Path
 
+from chexpert.cli.renamed import add_renamed
 from chexpert.console import open_streams
 
 
@@ -18,7 +19,9 @@ def make_parser() -> argparse.ArgumentParser:
     add("paths", nargs="+", type=Path, metavar="RUN|SWEEP|P.csv", help="run folders, folders of runs, predictions")
     add("--split", help="of the runs: dev, valid or test (valid; beside a leaderboard test)")
     add("--level", choices=("image", "study"), help="what is evaluated (as the runs have it; of files: study)")
-    add("--views", choices=("max", "mean"), help="score of a study from its views (as the runs have it)")
+    choices = ("max", "mean")
+    add("--study-score", dest="views", choices=choices, help="score of a study from its views (as the runs have it)")
+    add_renamed(parser, "--views", "--study-score")
     add("--by", default="auroc_mean", metavar="METRIC", help="auroc_mean (default) or an observation")
     add("--mean-over", nargs="+", metavar="NAME", help="the mean AUROC is over these (the competition's five)")
     add("--labels", type=Path, metavar="L.csv", help="evaluate all by these labels")

@@ -10,6 +10,7 @@ import argparse
 import shlex
 from pathlib import Path
 
+from chexpert.cli.renamed import add_renamed
 from chexpert.console import open_streams
 
 
@@ -23,7 +24,15 @@ def make_parser() -> argparse.ArgumentParser:
     add("--average", choices=("mean", "rank"), default="mean", help="of scores (mean), or of ranks over the rows")
     add("--split", choices=("dev", "valid", "test"), default="valid", help="of the runs' data (valid)")
     add("--level", choices=("image", "study"), default="image", help="one row a view (image) or a study")
-    add("--views", choices=("max", "mean"), default="max", help="a member's score of a study from its views (max)")
+    choices = ("max", "mean")
+    add(
+        "--study-score",
+        dest="views",
+        choices=choices,
+        default="max",
+        help="score of a study from its views (max)",
+    )
+    add_renamed(parser, "--views", "--study-score")
     return parser
 
 

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from chexpert.cli.renamed import add_renamed
 from chexpert.console import open_streams
 
 
@@ -26,7 +27,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add("--out", type=Path, required=True, metavar="OUT.json", help="all metrics; what is undefined is null")
     add("--level", choices=("study", "image"), default="study", help="what is evaluated (study)")
-    add("--views", choices=("max", "mean"), default="max", help="score of a study from its views (max)")
+    choices = ("max", "mean")
+    add("--study-score", dest="views", choices=choices, default="max", help="score of a study from its views (max)")
+    add_renamed(parser, "--views", "--study-score")
     add("--mean-over", nargs="+", metavar="NAME", help="the mean AUROC is over these (the competition's five)")
     add("--bootstrap", type=int, default=1000, metavar="N", help="replicates of the intervals (1000)")
     add("--seed", type=int, default=0, help="of the bootstrap (0)")

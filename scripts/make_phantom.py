@@ -43,8 +43,8 @@ def main() -> None:
     out, sheet, workers = given.pop("out"), given.pop("sheet", None), given.pop("workers", None)
 
     from chexpert.data.phantom import Options, write_phantom  # after the parsing, so that --help is quick
+    from chexpert.data.phantom.contact_sheet import write_sheet
     from chexpert.data.phantom.contents import describe_contents
-    from chexpert.data.phantom.sheet import write_sheet
     from chexpert.errors import UserError
 
     try:

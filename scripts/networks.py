@@ -21,7 +21,7 @@ def describe(name: str) -> str:
     from chexpert.engine.build import check_input
     from chexpert.errors import UserError
     from chexpert.explain import HiResCAM
-    from chexpert.explain.trial_map import KINDS, describe_maps, find_fault
+    from chexpert.explain.explainer_check import KINDS, describe_maps, find_fault
     from chexpert.models import Backbone, Single
 
     torch.manual_seed(0)

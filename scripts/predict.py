@@ -14,6 +14,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from chexpert.cli.renamed import add_renamed
 from chexpert.console import open_streams
 
 
@@ -25,7 +26,9 @@ def make_parser() -> argparse.ArgumentParser:
     add("output", type=Path, metavar="OUTPUT.csv", help="a new file")
     add("--calibrated", action="store_true", help="by the calibration that the run keeps")
     add("--level", choices=("study", "image"), default="study", help="one row a study (default) or an image")
-    add("--views", choices=("max", "mean"), default="max", help="score of a study from its views (max)")
+    choices = ("max", "mean")
+    add("--study-score", dest="views", choices=choices, default="max", help="score of a study from its views (max)")
+    add_renamed(parser, "--views", "--study-score")
     add("--observations", choices=("competition", "all"), default="competition", help="the five, or all that it knows")
     add("--root", type=Path, help="of the paths in a table (the run's data root, else the table's folder)")
     add("--ids", choices=("hash", "path"), default="hash", help="path: keep names as they are, patients' too")

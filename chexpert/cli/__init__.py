@@ -3,7 +3,7 @@
 Light on purpose: neither Hydra nor torch is imported here, so that an answer takes no second.
 """
 
-from chexpert.cli.answering import answer, check
+from chexpert.cli.corrections import answer, check
 from chexpert.cli.settings import Settings
 
 __all__ = ["Settings", "answer", "check"]

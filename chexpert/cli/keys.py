@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from chexpert.cli.meaning import Answer, find_near
 from chexpert.cli.names import PLAIN, find_name, normalize, translate
+from chexpert.cli.near_names import Answer, find_near
 from chexpert.cli.settings import Settings, list_networks
 from chexpert.cli.sources import is_installed
 from chexpert.errors import advise_extra

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from chexpert.cli.meaning import Answer, find_near
+from chexpert.cli.arguments import close_brackets, split_commas, walk_values
+from chexpert.cli.near_names import Answer, find_near
 from chexpert.cli.settings import Settings, list_networks
 from chexpert.cli.sources import Argument
-from chexpert.cli.words import close_brackets, split_commas, walk_values
 from chexpert.observations import OBSERVATIONS
 
 NONE = ("none", "None", "NONE", "nil", "Null_")

@@ -20,7 +20,7 @@ from chexpert.config.resolution import find_notices, resolve
 from chexpert.config.run_folder import RunFolder, repeat
 from chexpert.config.schema import ExplainConfig, make_schema
 from chexpert.config.training_checks import LIMITS
-from chexpert.config.unknown import unknown_key_error
+from chexpert.config.unknown_key import unknown_key_error
 from chexpert.sweep import register
 
 __all__ = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from chexpert.config.unknown import unknown_key_error
+from chexpert.config.unknown_key import unknown_key_error
 from chexpert.config.value_checks import find_kind_error
 from chexpert.errors import UserError
 

@@ -9,7 +9,7 @@ from typing import Any
 from chexpert.config.allowed_targets import ALLOWED, check_targets
 from chexpert.config.schema import GROUP_KEYS, Config
 from chexpert.config.training_checks import find_feature_errors, find_length_errors, find_training_errors
-from chexpert.config.unknown import unknown_key_error
+from chexpert.config.unknown_key import unknown_key_error
 from chexpert.config.value_checks import find_value_errors
 from chexpert.errors import UserError
 from chexpert.observations import COMPETITION, OBSERVATIONS

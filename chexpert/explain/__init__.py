@@ -2,6 +2,7 @@
 
 from chexpert.explain.attribution import Attribution, Explainer, explaining
 from chexpert.explain.callback import ExplainCallback
+from chexpert.explain.explainer_check import try_explainers
 from chexpert.explain.failures import Failures
 from chexpert.explain.masks import find_masks
 from chexpert.explain.methods.cam import EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
@@ -15,7 +16,6 @@ from chexpert.explain.quality.evaluate import ExplainerEvaluation, Rows
 from chexpert.explain.quality.scored_views import choose_scored
 from chexpert.explain.quality.table import score_explainers
 from chexpert.explain.session import explain_views
-from chexpert.explain.trial_map import try_explainers
 from chexpert.explain.view import View, open_view
 from chexpert.explain.view_selection import choose_rows, find_views
 

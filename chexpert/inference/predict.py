@@ -162,7 +162,7 @@ def read_calibration(run: Path, level: str, views: str) -> Calibration:
     found = Calibration.read(find_home(run) / run_files.CALIBRATION)
     if level == "study" and found.views != views:
         message = f"the calibration is of the {found.views} over the views of a study"
-        raise UserError(message, where=f"--views {views}", hint=f"--views {found.views}")
+        raise UserError(message, where=f"--study-score {views}", hint=f"--study-score {found.views}")
     return found
 
 

@@ -133,7 +133,7 @@ class RunData:
             given = f"--predictions RUN/{_short(predictions)} --labels {f'RUN/{_short(labels)}'}"
             given = given if labels.is_file() else given.replace(f"RUN/{_short(labels)}", "LABELS.csv")
             level, views = self.level(split)
-            level = f"--level {level} --views {views} --group-by sex age view --out RUN/{_short(path)}"
+            level = f"--level {level} --study-score {views} --group-by sex age view --out RUN/{_short(path)}"
             self.lack(message, f"python scripts/evaluate.py {given} {level}, then make this report again")
         try:
             self.labeled[split] = read_run(self.run, split, *self.level(split))

@@ -20,7 +20,7 @@ READY, WHOLE, LOADER = "step on ready batches", "whole run from the cache", "loa
 def make_cases(name: str, size: int, given: Any) -> tuple[dict[str, Callable[[], object]], dict[str, int]]:
     """What is timed, and how many images each case counts."""
     from images import make_data
-    from ready import Repeated, make_batch, make_model
+    from prepared_models import Repeated, make_batch, make_model
     from steps import WARM, run_project
 
     data, ready = make_data(given.images, size, given.batch, given.workers), make_batch(given.batch, size, given.device)

@@ -13,7 +13,7 @@ FREE, GOAL_MS, GOAL = "", 0.7, 0.97
 
 def make_cases(name: str, size: int, batch: int, steps: int, precision: str) -> dict[str, Callable[[], object]]:
     """A fit of so many steps each, on one batch that is ready; a network that costs nothing for no name."""
-    from ready import Repeated, make_batch, make_model
+    from prepared_models import Repeated, make_batch, make_model
     from steps import run_bare, run_plain, run_project
 
     how: dict[str, Any] = {"accelerator": "cpu", "precision": precision}
@@ -28,7 +28,7 @@ def make_cases(name: str, size: int, batch: int, steps: int, precision: str) -> 
 def main() -> None:
     given = parse(__doc__, backbone="densenet121", size=224, batch=8, steps=8, free_steps=300)
     import steps as ways  # after the parsing, so that --help is quick
-    from ready import make_model
+    from prepared_models import make_model
 
     from chexpert.training import choose_precision
 

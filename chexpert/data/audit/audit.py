@@ -7,7 +7,7 @@ from chexpert.data.audit import consistency
 from chexpert.data.audit.changes import compare_manifest
 from chexpert.data.audit.defect import as_defect
 from chexpert.data.audit.image_files import check_images
-from chexpert.data.audit.lost import find_lost_tables
+from chexpert.data.audit.missing_tables import find_lost_tables
 from chexpert.data.audit.result import Audit
 from chexpert.data.audit.tables import check_table, read_tables
 from chexpert.data.sources.detect_layout import find_layout

@@ -8,7 +8,7 @@ import pandas as pd
 
 from chexpert.data.audit import images
 from chexpert.data.audit.defect import Defect, as_defect, warn
-from chexpert.data.audit.lost import find_unlisted
+from chexpert.data.audit.missing_tables import find_unlisted
 from chexpert.data.audit.result import Audit
 from chexpert.data.parallel import map_files
 from chexpert.data.sources.layout import Layout

@@ -9,7 +9,7 @@ import numpy as np
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.shortcuts.case import FINDINGS, Case
 from chexpert.explain.shortcuts.effects import Effects, compute_logits, measure_effects
-from chexpert.explain.shortcuts.mass import PLACES, measure_mass
+from chexpert.explain.shortcuts.evidence_mass import PLACES, measure_mass
 from chexpert.explain.shortcuts.verdict import MOST_OVERLAP, compare_pair, is_kin
 from chexpert.metrics.auroc_intervals import RankedScores
 from chexpert.metrics.bootstrap import ENDS, Interval, bootstrap_mean

@@ -11,7 +11,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from chexpert.cli import Settings, check, keys
-from chexpert.cli.words import split_commas
+from chexpert.cli.arguments import split_commas
 from chexpert.config import validate_args
 from chexpert.config.quoting import quote_values
 from chexpert.config.resolution import to_plain

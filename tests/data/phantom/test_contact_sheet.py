@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 
 from chexpert.data.phantom import Options
+from chexpert.data.phantom.contact_sheet import COLUMNS, select_images, write_sheet
 from chexpert.data.phantom.images.findings import PAINTED
-from chexpert.data.phantom.sheet import COLUMNS, select_images, write_sheet
 from chexpert.data.phantom.tables.cohort import Entry, plan_split
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from chexpert.cli.arguments import Typed, read_words, split_commas
 from chexpert.cli.keys import check_key
-from chexpert.cli.meaning import Answer
+from chexpert.cli.near_names import Answer
 from chexpert.cli.reference import write_reference
 from chexpert.cli.settings import Settings
 from chexpert.cli.values import check_value
-from chexpert.cli.words import Typed, read_words, split_commas
 from chexpert.errors import UserError
 from chexpert.observations import COMPETITION
 
