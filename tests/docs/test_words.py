@@ -37,6 +37,8 @@ ALLOWED = {
     "tell": r"\bfile\.tell\(\)|study\.tell\(",
     "figures": r'report[./]figures|figures/|plt|matplotlib|Figure|get\("figures"\)|"figures"|--figures|given\.figures',
     "readout": r'"readout"',
+    "hit_normalised": r'"hit_normalised"',
+    "normalised": r'"hit_normalised"',
 }
 """What these stand for elsewhere, by word: a line that matches is left alone."""
 

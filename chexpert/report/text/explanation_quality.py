@@ -54,8 +54,13 @@ def list_quality(content: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _values(metrics: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """In the order of ``MEANINGS``."""
     alike = metrics["sanity"]["top_block_size"]
-    keys = ("hit_normalized", "relevance_over_area", "gap_over_random")
-    return [*(metrics[key] for key in keys), alike, metrics["right_for_the_right_reason"]]
+    own = get_hit(metrics), metrics["relevance_over_area"], metrics["gap_over_random"]
+    return [*own, alike, metrics["right_for_the_right_reason"]]
+
+
+def get_hit(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the hit rate between chance and ceiling; older versions wrote its key in British spelling."""
+    return metrics["hit_normalized"] if "hit_normalized" in metrics else metrics["hit_normalised"]
 
 
 def _flags(name: str, scored: Mapping[str, Any]) -> list[str]:
@@ -68,7 +73,7 @@ def _flags(name: str, scored: Mapping[str, Any]) -> list[str]:
 
 def find_flags(where: str, metrics: Mapping[str, Any]) -> list[str]:
     """What a reader must not overlook of one explainer's maps of one observation."""
-    hit, gap, sanity = metrics["hit_normalized"], metrics["gap_over_random"], metrics["sanity"]
+    hit, gap, sanity = get_hit(metrics), metrics["gap_over_random"], metrics["sanity"]
     flags = []
     if hit["n"] >= LEAST_MAPS and hit["value"] is not None and hit["value"] < 0:
         flags.append("peaks in the finding less often than chance")
@@ -92,7 +97,7 @@ def _cells(observation: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
     alike = metrics["sanity"]["top_block_size"]["value"]
     return (
         observation,
-        _interval(metrics["hit_normalized"]),
+        _interval(get_hit(metrics)),
         _interval(metrics["relevance_over_area"], 1),
         _interval(metrics["gap_over_random"]),
         f"{_number(alike)} {VERDICTS[metrics['sanity']['passed']]}".rstrip(),

@@ -14,6 +14,7 @@ SHOWN = 3
 """Times the evidence of an even map from which on a map shows a suspect; maps are coarse, and spill over small ones."""
 LACKING = {
     "images": "too few images",
+    "films": "too few images",  # as older versions wrote it
     "effect": "too small or too unsure",
     "tie": "does not surely come with the finding",
     "auroc": "AUROC does not fall without it",
@@ -62,7 +63,7 @@ def _summarize(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _is_tested(pair: Mapping[str, Any]) -> bool:
-    return not pair["tied"] and not pair["finding"] and "images" not in pair["lacking"]
+    return not pair["tied"] and not pair["finding"] and not {"images", "films"} & {*pair["lacking"]}
 
 
 def _describe_shortcut(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from chexpert.report.text.explanation_quality import quality_table
+from chexpert.report.text.explanation_quality import list_quality, quality_table
 
 
 def over(value, low=None, high=None, n=0):
@@ -102,3 +102,9 @@ def test_two_maps_are_no_ground_for_a_warning():
 
 def test_a_good_run_has_no_warning():
     assert "warning" not in quality_table(make(Edema=EDEMA))
+
+
+def test_a_table_of_an_older_version_reads_the_same():
+    older = {key.replace("normalized", "normalised"): value for key, value in EDEMA.items()}
+    assert quality_table(make(Edema=older)) == quality_table(make(Edema=EDEMA))
+    assert list_quality(make(Edema=older)) == list_quality(make(Edema=EDEMA))
