@@ -182,7 +182,7 @@ def build_explainers(cfg: Mapping[str, Any]) -> dict[str, Explainer]:
     return {name: build(node, f"explainer.{name}") for name, node in cfg["explainer"].items()}
 
 
-def explaining(cfg: Mapping[str, Any], folder: Path) -> ExplainCallback:
+def make_explain_callback(cfg: Mapping[str, Any], folder: Path) -> ExplainCallback:
     """The callback that explains, with its explainers by name."""
     options = dict(cfg["explain"])
     only = options.pop("observations")

@@ -18,7 +18,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from chexpert.checkpoints import BestCheckpoint, EveryCheckpoint, LastCheckpoint, WholeCheckpointIO, export, keep_best
 from chexpert.config import build
 from chexpert.data import CheXpertDataModule, raising_dead_workers
-from chexpert.engine.build import averaging, build_module, explaining
+from chexpert.engine.build import averaging, build_module, make_explain_callback
 from chexpert.engine.resume_checks import Last
 from chexpert.engine.summary import MONITOR, find_notes, find_undefined, find_warnings, print_summary
 from chexpert.engine.tensorboard import show_evaluation
@@ -32,31 +32,32 @@ from chexpert.runs.anonymize import is_private
 from chexpert.signals import Stopper
 from chexpert.training import MultilabelModule, ResultsWriter, count_targets, make_progress  # fmt: skip
 
-NO_HPARAMS = ("backbone", "recipe")
-"""A single model's backbone stands in the model too; a recipe says what to expect."""
+EXCLUDED_HPARAMS = ("backbone", "recipe")
+"""Keys that are not logged as hyperparameters: ``model`` repeats ``backbone``; ``recipe`` holds expected results."""
 
 
 @raising_dead_workers()
 def fit(
     cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Last | None
 ) -> float:
-    """Fit, evaluate the best weights and explain, with all files in ``folder``; resume from ``last``.
+    """Fit the model, evaluate the best weights and explain; write all files to ``folder``; resume from ``last``.
 
-    Of several processes the first writes them and has the mean AUROC; the others have NaN.
+    Rank 0 writes the files and returns the mean AUROC; the other ranks return NaN.
     """
-    trial = cfg.pop("trial")  # whose trial of a search the run is, is no part of its configuration
+    trial = cfg.pop("trial")  # the search trial is not part of the saved configuration
     undefined = find_undefined(data, cfg["mean_over"])
-    # An undefined mean has no best epoch: the loss then chooses.
+    # If every AUROC is undefined, the validation loss chooses the best epoch.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
     best = BestCheckpoint(folder, monitor, mode)
-    settings = flatten({key: cfg[key] for key in cfg if key not in NO_HPARAMS})
+    settings = flatten({key: cfg[key] for key in cfg if key not in EXCLUDED_HPARAMS})
     results = ResultsWriter(folder, {"run": name_folder(folder)} | settings)
     saver = LastCheckpoint(run_files.checkpoint(folder, run_files.LAST), stopper, cfg["save_minutes"])
     chosen = choose_callbacks(cfg, folder, monitor, mode)
-    explainers = explaining(cfg, folder)
-    trainer = make_trainer(cfg["trainer"], folder, last, [*chosen, best, results, explainers, *report_to(trial), saver])
-    explainers.check(data)
-    module = make_module(cfg, model, data, several=trainer.world_size > 1)
+    explain_callback = make_explain_callback(cfg, folder)
+    callbacks = [*chosen, best, results, explain_callback, *make_trial_callbacks(trial), saver]
+    trainer = make_trainer(cfg["trainer"], folder, last, callbacks)
+    explain_callback.check(data)
+    module = make_module(cfg, model, data, distributed=trainer.world_size > 1)
     if trainer.is_global_zero:
         run_files.write_text(folder / run_files.CONFIG, OmegaConf.to_yaml(OmegaConf.create(cfg)))
         run_files.write_json(folder / run_files.DATA, data.summarize())
@@ -73,17 +74,17 @@ def fit(
     evaluate(trainer, module, data, weights)
     if not trainer.is_global_zero:
         return math.nan
-    report_left_out(data, results, folder)
+    report_skipped_and_flagged(data, results, folder)
     if weights:
         export(folder)
     evaluate_run(folder, cfg)
     show_evaluation(folder)
-    explain(explainers, trainer, model, folder)
+    explain(explain_callback, trainer, model, folder)
     return results.metrics[data.choosing or "valid"]["auroc_mean"]
 
 
-def report_left_out(data: CheXpertDataModule, results: ResultsWriter, folder: Path) -> None:
-    """Write and print which images were skipped or should be looked at: by now all have been read."""
+def report_skipped_and_flagged(data: CheXpertDataModule, results: ResultsWriter, folder: Path) -> None:
+    """Write the skipped and the flagged images to metrics.json and print a note; all images have been read by now."""
     if data.flagged:
         results.metrics["flagged"] = data.flagged
     results.metrics["skipped"] = sorted(data.skipped)
@@ -96,8 +97,8 @@ def report_left_out(data: CheXpertDataModule, results: ResultsWriter, folder: Pa
 
 
 @contextmanager
-def raising_no_space(folder: Path) -> Iterator[None]:
-    """Warn of a report that could not be written, and print its command: the run is good without it."""
+def warning_if_no_report(folder: Path) -> Iterator[None]:
+    """Catch an OSError of the report and print the command that writes it again: the run is valid without it."""
     try:
         yield
     except OSError as error:
@@ -106,13 +107,13 @@ def raising_no_space(folder: Path) -> Iterator[None]:
         print(f"warning: the report {there} ({error.strerror or error}): {hint}", file=sys.stderr)
 
 
-def explain(explainers: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path) -> None:
+def explain(callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path) -> None:
     """Explain last, once all results of the training are written: a failure here loses none of them."""
-    if not explainers.explainers:
+    if not callback.explainers:
         return
-    with raising_no_space(folder):
+    with warning_if_no_report(folder):
         write_report(folder)
-    failures = explainers.explain(trainer, model)
+    failures = callback.explain(trainer, model)
     print("\n".join(failures.format_lines(folder)), end="\n" * bool(failures), file=sys.stderr)
 
 
@@ -131,7 +132,7 @@ def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: s
 def make_trainer(
     node: Mapping[str, Any], folder: Path, last: Last | None, callbacks: Sequence[pl.Callback]
 ) -> pl.Trainer:
-    """Lightning's trainer, whose own handlers are kept out: a signal ends it with exit code 0 and no checkpoint."""
+    """Return a trainer without Lightning's signal handlers, since these exit with code 0 and save no checkpoint."""
     trainer = build(
         {key: value for key, value in node.items() if key != "sync_batchnorm"},
         "trainer",
@@ -144,14 +145,14 @@ def make_trainer(
     return trainer
 
 
-def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, several: bool) -> MultilabelModule:
-    """What Lightning trains, ready for ``several`` processes."""
+def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, distributed: bool) -> MultilabelModule:
+    """Return the LightningModule, ready for several processes if ``distributed``."""
     if cfg["trainer"].get("sync_batchnorm"):
         model = synchronize_batch_norm(model)
-    learned = data.datasets.get("train")
-    counts = None if learned is None else count_targets(learned.targets, learned.mask)
+    train = data.datasets.get("train")
+    counts = None if train is None else count_targets(train.targets, train.mask)
     module = build_module(cfg, model, data.preprocessing, counts, synthetic=data.synthetic)
-    if several:
+    if distributed:
         module.leave_out_unused(data.preprocessing.size)
     return module
 
@@ -159,14 +160,14 @@ def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, 
 def predict_train(
     trainer: pl.Trainer, module: MultilabelModule, data: CheXpertDataModule, weights: str | None, folder: Path
 ) -> None:
-    """Leaves predictions of the training views."""
+    """Write the predictions of the training views."""
     rows = gather(trainer, trainer.predict(module, datamodule=data, ckpt_path=weights, weights_only=True) or [])
     if trainer.is_global_zero:
         run_files.write_predictions(run_files.predictions(folder, "train"), module.observations, rows)
 
 
 def gather(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:
-    """Paths and probabilities of all processes, in the order of the file."""
+    """Return paths and probabilities of all processes, in the order of the table."""
     shares: list[Any] = [list(chain.from_iterable(batches))]
     if trainer.world_size > 1:
         shares = [None] * trainer.world_size
@@ -174,8 +175,8 @@ def gather(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[
     return [(path, values) for _, path, values in sorted(chain.from_iterable(shares))]
 
 
-def report_to(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
-    """Return the callback that reports to the trial of a search; none where the run is no such job."""
+def make_trial_callbacks(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
+    """Return the callback that reports to the search trial; an empty list if the run is not part of a search."""
     if trial is None:
         return []
     from chexpert.sweep.pruning import TrialReporter  # an extra: only a search needs Optuna
@@ -184,15 +185,15 @@ def report_to(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
 
 
 def make_logger(folder: Path, last: Last | None) -> TensorBoardLogger:
-    """Return TensorBoard's logger; steps beyond the place where a run resumes are logged again."""
+    """Return TensorBoard's logger; a resumed run purges the steps after its checkpoint and logs them again."""
     step = last and last.steps
     return TensorBoardLogger(folder, name=run_files.TENSORBOARD, version="", default_hp_metric=False, purge_step=step)
 
 
 def evaluate(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:
-    """Evaluates the best weights, or where nothing was trained those that the module has, on every split.
+    """Evaluate every reported split with the best weights, or the current ones if nothing was trained.
 
-    Of several processes only the first explains, after the valid split: the others are done with that one.
+    The valid split comes last: rank 0 then explains it, and the other ranks have finished.
     """
     for split in sorted(data.reported, key="valid".__eq__):
         data.evaluated_split = split
@@ -200,7 +201,9 @@ def evaluate(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertData
 
 
 def flatten(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by dotted key, for TensorBoard's hparams; a node is known by the name of its class.
+    """Flatten a config to dotted keys for TensorBoard's hparams; a ``_target_`` becomes its class name.
+
+    Settings that name files are left out.
 
     >>> flatten({"optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}, "data": {"root": "DOE"},
     ...     "seed": 0})
@@ -212,6 +215,6 @@ def flatten(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             flat[prefix.removesuffix(".")] = str(value).rpartition(".")[2]
         elif isinstance(value, Mapping):
             flat |= flatten(value, f"{prefix}{key}.")
-        elif key != "_partial_" and not is_private(f"{prefix}{key}", value):  # what names files is not for TensorBoard
+        elif key != "_partial_" and not is_private(f"{prefix}{key}", value):
             flat[f"{prefix}{key}"] = str(value) if isinstance(value, list) else value
     return flat

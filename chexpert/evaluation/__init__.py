@@ -2,7 +2,7 @@
 
 from chexpert.evaluation.calibration import Calibration, evaluate_calibrated
 from chexpert.evaluation.compare import compare
-from chexpert.evaluation.evaluate import Points, check_apart, choose_operating_points, evaluate, evaluate_files
+from chexpert.evaluation.evaluate import Points, check_disjoint, choose_operating_points, evaluate, evaluate_files
 from chexpert.evaluation.join import LabeledScores, describe_level, join, read_labeled_scores, read_run
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions, strip_copy, to_studies
 from chexpert.evaluation.reproduce import Reproduction, reproduce
@@ -13,7 +13,7 @@ __all__ = [
     "Named",
     "Points",
     "Reproduction",
-    "check_apart",
+    "check_disjoint",
     "choose_operating_points",
     "compare",
     "describe_level",

@@ -1,4 +1,4 @@
-"""All metrics of scores against labels, each with its interval, from one resampling of studies."""
+"""Compute all metrics of scores against labels, each with its interval, from one resampling of studies."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,12 +40,12 @@ def evaluate(
 
     Args:
         labeled: N rows.
-        mean_over: the mean AUROC is over those of these that are defined; ``over`` says which.
+        mean_over: observations to average the AUROC over; undefined ones are skipped, and ``over`` lists those used.
         replicates: of the bootstrap; each samples studies with replacement, for all metrics at once.
         seed: of the resampling.
-        operating_points: thresholds, chosen on other rows; without them no sensitivity is reported.
-        chosen_on: what they were chosen on.
-        group_by: names of groups to evaluate apart.
+        operating_points: thresholds, chosen on other studies; without them no sensitivity is computed.
+        chosen_on: name of the data that the thresholds were chosen on.
+        group_by: names of the groups to evaluate separately.
 
     Raises:
         UserError: a group that the labels do not have.
@@ -53,7 +53,7 @@ def evaluate(
     counts = resample_studies(labeled.studies, replicates, seed)
     samples = {sample.observation: sample for sample in take_samples(labeled, counts)}
     mean, over = evaluate_mean(samples, mean_over)
-    why = explain_scale(labeled.scores)
+    why = find_scale_error(labeled.scores)
     return {
         "level": labeled.level,
         "views": labeled.views if labeled.level == "study" else None,
@@ -86,55 +86,55 @@ def evaluate_files(
     hashed_by: Sequence[Path] = (),
     **options: Any,
 ) -> dict[str, Any]:
-    """:func:`evaluate` of files.
+    """Evaluate files of predictions and labels, see :func:`evaluate`.
 
     Args:
-        predictions: scores by name.
-        labels: of the same rows.
+        predictions: CSV file of scores by Path or Study.
+        labels: CSV file of the labels of the same rows.
         level: ``study`` or ``image``.
         views: ``max`` or ``mean`` over the views of a study.
         mean_over: names in any spelling; by default the competition's.
         tuning: predictions and labels of other studies, on which thresholds are chosen.
-        hashed_by: runs that hashed the names of the predictions.
-        options: further ones of :func:`evaluate`.
+        hashed_by: run folders whose predictions have hashed names.
+        options: further arguments of :func:`evaluate`.
 
     Raises:
-        UserError: the files do not fit, or a name is unknown.
+        UserError: the files do not match, or a name is unknown.
     """
     labeled = read_labeled_scores(predictions, labels, level, views, hashed_by)
     if tuning:
-        chosen = read_labeled_scores(*tuning, level, views, hashed_by)
-        check_apart(labeled, chosen)
-        options |= {"operating_points": choose_operating_points(chosen), "chosen_on": str(tuning[0])}
+        tuned = read_labeled_scores(*tuning, level, views, hashed_by)
+        check_disjoint(labeled, tuned)
+        options |= {"operating_points": choose_operating_points(tuned), "chosen_on": str(tuning[0])}
     synthetic = is_synthetic_path(predictions) or is_synthetic_path(labels)
-    names = find_names(mean_over or COMPETITION, labeled, asked=bool(mean_over))
+    names = find_names(mean_over or COMPETITION, labeled, requested=bool(mean_over))
     return evaluate(labeled, mean_over=names, **options) | {"synthetic": synthetic}
 
 
-def find_names(names: Sequence[str], labeled: LabeledScores, *, asked: bool) -> list[str]:
-    """Observations by their names in CheXpert; those that were asked for must be evaluated."""
+def find_names(names: Sequence[str], labeled: LabeledScores, *, requested: bool) -> list[str]:
+    """Return CheXpert's names of the observations; raise an error if a requested one was not evaluated."""
     found = list(dict.fromkeys(find_observation(name) or name for name in names))
-    if asked and (unknown := [name for name in found if name not in labeled.observations]):
+    if requested and (unknown := [name for name in found if name not in labeled.observations]):
         hint = f"some of {', '.join(labeled.observations)}"
         raise UserError(f"not evaluated here: {', '.join(unknown)}", where="--mean-over", hint=hint)
     return found
 
 
 def choose_operating_points(labeled: LabeledScores) -> dict[str, dict[str, float]]:
-    """Thresholds by observation and rule: Youden's, F1's, and that of a fixed specificity; NaN without both classes."""
+    """Choose thresholds by observation and rule: Youden, F1, fixed specificity; NaN if a class is missing."""
     columns = {name: labeled.column(name)[:2] for name in labeled.observations}
     return {name: {rule: find(*column) for rule, find in RULES.items()} for name, column in columns.items()}
 
 
-def check_apart(reported: LabeledScores, chosen: LabeledScores) -> None:
-    """Refuses to choose thresholds on studies that are reported: their sensitivity would be optimistic."""
-    if shared := set(reported.study_names()) & set(chosen.study_names()):
-        message = f"{len(shared)} of the studies to choose thresholds on are reported"
-        raise UserError(message, where=min(shared), hint="choose them on other studies, as a development split")
+def check_disjoint(evaluated: LabeledScores, tuning: LabeledScores) -> None:
+    """Raise an error if thresholds are chosen on evaluated studies: sensitivities would be optimistic."""
+    if shared := set(evaluated.study_names()) & set(tuning.study_names()):
+        message = f"{len(shared)} studies are both in the tuning set and in the evaluated set"
+        raise UserError(message, where=min(shared), hint="choose thresholds on other studies, such as dev")
 
 
 def evaluate_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """The mean AUROC over those that are defined, and which these are."""
+    """Return the mean AUROC with its interval over the defined observations, and their names."""
     _, over = auroc_mean({name: sample.value for name, sample in samples.items()},
                          [name for name in mean_over if name in samples])  # fmt: skip
     found = Sample.mean([samples[name] for name in over])
@@ -142,7 +142,7 @@ def evaluate_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tu
 
 
 def evaluate_points(samples: Mapping[str, Sample], points: Points | None) -> dict[str, Any] | None:
-    """Sensitivity and specificity at thresholds that were chosen elsewhere."""
+    """Compute sensitivity and specificity at thresholds that were chosen on other studies."""
     if points is None:
         return None
     return {
@@ -152,7 +152,7 @@ def evaluate_points(samples: Mapping[str, Sample], points: Points | None) -> dic
     }
 
 
-def explain_scale(scores: np.ndarray) -> str | None:
-    """Why scores are no probabilities, which rank all the same; None where they may be."""
+def find_scale_error(scores: np.ndarray) -> str | None:
+    """Return why the scores are not probabilities, or None if all lie in [0, 1]; AUROC needs ranks only."""
     low, high = float(scores.min()), float(scores.max())
     return None if low >= 0 and high <= 1 else f"scores from {low:.4g} to {high:.4g} are no probabilities"

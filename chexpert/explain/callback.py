@@ -1,4 +1,4 @@
-"""Explains validation views once the best weights have been evaluated."""
+"""Explain validation views after the best weights were evaluated."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -21,27 +21,27 @@ from chexpert.explain.view_selection import choose_rows, find_views
 from chexpert.models import Model
 from chexpert.runs import files as run_files
 
-SMALL = 60  # dots an inch, of the sheets in TensorBoard
+TENSORBOARD_DPI = 60
 
 
 class ExplainCallback(pl.Callback):
-    """Leaves explanations/ in the run; see :mod:`chexpert.runs.files` for what lies in it.
+    """Write explanations/ to the run folder; :mod:`chexpert.runs.files` lists its files.
 
-    It keeps the rows of the valid split's validation outside of a fit. ``explain`` is called after the run's metrics
-    and its report are written, so that a failure costs neither.
+    The callback stores the predictions that ``trainer.validate`` makes of the valid split. ``explain`` is called after
+    the metrics and the report of the run were written, so that a failure affects neither.
 
     Args:
         run: the run folder.
-        explainers: by name.
-        observations: names of the C outputs.
+        explainers: mapping from name to explainer.
+        observations: names of the model outputs, length C.
         only: explain these observations of every view; by default its ``top`` most probable ones.
-        top: how many of the most probable observations.
-        views: paths of validation views; by default ``count`` of them, sampled by seed among those with a finding.
-        count: how many views are sampled.
-        masks: a file of masks; None for that of the copy of the data, if there is one; False for none.
-        score: views showing an observation on which each explainer is scored for it; 0 scores none.
-        passes: forward passes that an explainer may spend on scored views.
-        seed: of the sample.
+        top: number of most probable observations.
+        views: paths of the validation views to explain; by default ``count`` views with a finding are sampled.
+        count: number of views to sample.
+        masks: path of a mask file; None: the one in the data folder, if it exists; False: no masks.
+        score: number of positive views per observation on which each explainer is scored; 0: no scoring.
+        passes: number of forward passes that an explainer may spend on the scored views.
+        seed: of the view sampling.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class ExplainCallback(pl.Callback):
         self.rows: Rows | None = None
 
     def check(self, data: CheXpertDataModule) -> None:
-        """Raise an error about a missing view, or masks that do not fit, before training."""
+        """Raise an error before training if a view is missing or a mask does not match its view."""
         if self.explainers:
             dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
             shown = choose_rows(dataset, self.views, self.count, self.seed)
@@ -73,12 +73,12 @@ class ExplainCallback(pl.Callback):
                 check_masks(dataset, [*shown, *self.evaluate.choose(dataset)], masks)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keeps what the best weights say of the valid split: explaining waits until all else of the run is left."""
+        """Store the predictions of the best weights for the valid split; explanations follow all other files."""
         if trainer.state.fn == TrainerFn.VALIDATING and trainer.datamodule.evaluated_split == "valid":  # type: ignore[attr-defined]
             self.rows = pl_module.validation.scores.rows()  # type: ignore[union-attr, operator]
 
     def explain(self, trainer: pl.Trainer, model: Model) -> Failures:
-        """Explain and score; a failure is noted and printed, and costs nothing else."""
+        """Compute and score the explanations; a failure is recorded and does not stop the remaining steps."""
         failures = Failures(self.run / run_files.EXPLANATIONS)
         if self.explainers and self.rows is not None:
             self._explain(trainer, model, failures)
@@ -98,24 +98,24 @@ class ExplainCallback(pl.Callback):
         with step("showing"):
             if isinstance(trainer.logger, TensorBoardLogger):
                 show_sheets(trainer.logger, sheets, trainer.global_step)
-        left = {name: explainer for name, explainer in self.explainers.items() if name not in failures}
+        remaining = {name: explainer for name, explainer in self.explainers.items() if name not in failures}
         with step("scoring"):
             dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
-            quality = self.evaluate(model, left, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
+            quality = self.evaluate(model, remaining, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
             if isinstance(trainer.logger, TensorBoardLogger):
                 show_quality(trainer.logger, quality or {"explainers": {}}, trainer.global_step)
 
     def find(self, data: CheXpertDataModule) -> list[View]:
-        """The views to explain."""
+        """Return the views to explain."""
         dataset = data.datasets["valid"]
         rows = choose_rows(dataset, self.views, self.count, self.seed)
         return find_views(dataset, rows, self.observations, find_masks(self.masks, data.layout.folder))
 
 
 def show_sheets(logger: TensorBoardLogger, sheets: Mapping[str, Figure], step: int) -> None:
-    """Small copies of the sheets."""
+    """Log the sheets to TensorBoard at low resolution."""
     for place, sheet in sheets.items():
-        sheet.set_dpi(SMALL)
+        sheet.set_dpi(TENSORBOARD_DPI)
         logger.experiment.add_figure(f"explanations/{place}", sheet, step)
 
 

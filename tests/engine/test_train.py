@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import chexpert
-from chexpert.engine.fit import raising_no_space
+from chexpert.engine.fit import warning_if_no_report
 from chexpert.errors import UserError
 from chexpert.observations import COMPETITION, PARENTS
 from chexpert.runs import files as run_files
@@ -548,7 +548,7 @@ def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_ot
 
 @pytest.mark.parametrize("name", ["a b", "it's"])
 def test_a_report_that_cannot_be_written_fails_no_run(tmp_path, capsys, name):
-    with raising_no_space(tmp_path / name):
+    with warning_if_no_report(tmp_path / name):
         raise OSError(28, "No space left on device")
     warning, _, command = capsys.readouterr().err.strip().rpartition(": ")
     assert warning == "warning: the report is missing (No space left on device)"

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, confusion_matrix, roc_auc_score
 
 from chexpert.errors import UserError
-from chexpert.evaluation import LabeledScores, check_apart, choose_operating_points, evaluate
+from chexpert.evaluation import LabeledScores, check_disjoint, choose_operating_points, evaluate
 
 NAMES = ["Edema", "Fracture"]
 
@@ -99,7 +99,7 @@ def test_no_sensitivity_without_thresholds_from_elsewhere(labeled):
 
 def test_thresholds_may_not_be_chosen_on_the_reported_studies(labeled):
     with pytest.raises(UserError, match="200 of the studies"):
-        check_apart(labeled, labeled)
+        check_disjoint(labeled, labeled)
 
 
 def test_groups_are_evaluated_apart_and_the_largest_gap_is_named():

@@ -78,7 +78,7 @@ def test_thresholds_come_from_other_studies(files):
     assert f"thresholds chosen on {tuning[0]}" in done.stdout
     done = evaluate(*arguments, "--tune-predictions", plain, "--tune-labels", truth)
     assert done.returncode == 2
-    assert "60 of the studies to choose thresholds on are reported" in done.stderr
+    assert "60 studies are both in the tuning set and in the evaluated set" in done.stderr
 
 
 @pytest.mark.parametrize(
