@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="the folder above CheXpert-v1.0[-small], or that one itself")
     parser.add_argument("--no-images", action="store_true", help="look at the tables only")
     parser.add_argument("--variant", default="auto", choices=VARIANTS, help="where several copies lie there")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write all counts and errors")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write all counts and defects")
     parser.add_argument("--manifest", type=Path, metavar="OUT", help="write the SHA-256 of every file")
     parser.add_argument("--check", type=Path, metavar="MANIFEST", help="hold every file against its SHA-256")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="plot the exploration as PNG files")
@@ -36,8 +36,8 @@ def main() -> None:
     from chexpert.report import describe_audit, plot_exploration
     from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
 
-    def report(path: Path, message: str) -> None:  # not to stdout, where the verdict stands last
-        print(f"written: {path}, {message}", file=sys.stderr)
+    def report(path: Path, description: str) -> None:  # not to stdout, where the verdict stands last
+        print(f"written: {path}, {description}", file=sys.stderr)
 
     for wrong in run_files.find_clashes([given.json, given.manifest], [given.figures]):
         parser.error(wrong)
@@ -52,7 +52,7 @@ def main() -> None:
     try:
         if given.json:
             run_files.write_json(given.json, content)
-            report(given.json, "all counts and errors")
+            report(given.json, "all counts and defects")
         if given.manifest:
             write_manifest(given.manifest, audit.hashes)
             report(given.manifest, f"SHA-256 of {len(audit.hashes):,} files; later: --check {given.manifest}")

@@ -68,8 +68,8 @@ def main() -> None:
         print(f"flagged: {name}: {why}", file=sys.stderr)
     if outcome.aside:
         print(f"left aside: {len(outcome.aside)} files that are no images", file=sys.stderr)
-    for name, message in outcome.aside.items():
-        print(f"left aside: {name}: {message}", file=sys.stderr)
+    for name, kind in outcome.aside.items():
+        print(f"left aside: {name}: {kind}", file=sys.stderr)
     for name in outcome.incomplete:
         print(f"scored without a view that could not be read: {name}", file=sys.stderr)
     for name, why in outcome.failed.items():

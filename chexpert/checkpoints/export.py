@@ -21,12 +21,12 @@ def export(run: Path) -> Path:
     Raises:
         UserError: they cannot be written.
     """
-    metadata, weights = read_checkpoint(run)
-    path, synthetic = run_files.checkpoint(run).with_suffix(run_files.SAFETENSORS), is_synthetic_metadata(metadata)
-    card = {
+    stored, weights = read_checkpoint(run)
+    path, synthetic = run_files.checkpoint(run).with_suffix(run_files.SAFETENSORS), is_synthetic_metadata(stored)
+    metadata = {
         "format": FORMAT,
-        "config": {"model": without_weights(metadata["config"]["model"])},
-        **{key: metadata[key] for key in ("observations", "readout", "preprocessing", "versions")},
+        "config": {"model": without_weights(stored["config"]["model"])},
+        **{key: stored[key] for key in ("observations", "readout", "preprocessing", "versions")},
         "synthetic": synthetic,
         "note": "Research software: not a medical device." + f" The model was {TRAINED}." * synthetic,
     }
@@ -34,7 +34,7 @@ def export(run: Path) -> Path:
     try:
         part.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))
         part.replace(path)
-        run_files.write_json(path.with_suffix(".json"), card)
+        run_files.write_json(path.with_suffix(".json"), metadata)
     except (OSError, SafetensorError) as error:
         with suppress(OSError):  # nor can anything be removed from a disk that can only be read
             part.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ NAMES: Mapping[str, str] = {
     "optimizer.lr": "lr learning_rate lr0 initial_lr init_lr base_lr rate",
     "optimizer.weight_decay": "wd weight_decay decay l2",
     "optimizer.momentum": "momentum",
-    "optimizer": "opt optim optimizer optimizer_name",
+    "optimizer": "opt optim optimiser optimizer optimizer_name",
     "scheduler": "sched lr_scheduler lr_schedule schedule scheduler_name",
     "scheduler.warmup": "warmup warmup_epochs warmup_steps warmup_ratio",
     "data.batch_size": "batch_size batch batchsize bs b train_batch_size batch_size_train "

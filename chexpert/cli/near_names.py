@@ -9,7 +9,7 @@ class Answer(NamedTuple):
     """What is wrong with a setting.
 
     Attributes:
-        what: is wrong.
+        message: what is wrong.
         where: the words as they were typed.
         meant: the settings in its place; None where that is not clear.
         hint: what else to say.

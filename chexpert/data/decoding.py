@@ -121,8 +121,8 @@ def _open(content: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:
-        message = recognize(content[:HEAD]).kind or "damaged"
-        raise ValueError(f"its content is {message}") from error
+        kind = recognize(content[:HEAD]).kind or "damaged"
+        raise ValueError(f"its content is {kind}") from error
 
 
 def _gray(image: Image.Image, content: bytes) -> np.ndarray:

@@ -12,7 +12,7 @@ from chexpert.data.sources.file_types import DICOMDIR
 INSTALL = "pip install -e '.[dicom]' in the folder of this project"
 
 RADIOGRAPHS = frozenset(("CR", "DX", "DR", "RG", "RF", "SC", "OT", ""))
-"""Modalities that may hold a chest radiograph: computed, digital and image; fluoroscopy; scanned, other, not said."""
+"""Modalities of a chest X-ray: computed, digital and film radiography; fluoroscopy; scanned, other, not said."""
 
 TINT = 8
 """Of 255: by how much the channels of a gray image may differ, that JPEG has turned into colors and back."""

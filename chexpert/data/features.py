@@ -10,7 +10,6 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +109,7 @@ def open_features(
         UserError: an image cannot be read, its features are no numbers, or the disk refuses.
     """
     images = make_key([str(Path(file).absolute()) for file in views.files], views.preprocessing, views.digests)
-    key = json.dumps([asdict(images), members, width, torch.__version__, VERSION])
+    key = json.dumps([images.to_dict(), members, width, torch.__version__, VERSION])
     path = folder / f"{split}-{width}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     clear_leftovers(folder)
     if not path.exists():

@@ -64,7 +64,7 @@ def align_predictions(
     Raises:
         UserError: labels are missing or contradict each other, no row is shared, an observation is missing.
     """
-    labeled = [evaluate(candidate, labels, level, views, hashed_by) for candidate in candidates]
+    labeled = [join_candidate(candidate, labels, level, views, hashed_by) for candidate in candidates]
     over = list(over) if over else choose_observations(labeled[0])
     for candidate, own in zip(candidates, labeled, strict=True):
         check_observations(candidate, own, over, choose=choose_observations(own))
@@ -90,7 +90,7 @@ def count(labeled: LabeledScores, side: str) -> int:
     return len(labeled.names) + len(labeled.left_out[side])
 
 
-def evaluate(
+def join_candidate(
     candidate: Candidate, labels: Named | None, level: str, views: str, hashed_by: Sequence[Path] = ()
 ) -> LabeledScores:
     """One model's scores beside its labels."""

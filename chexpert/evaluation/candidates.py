@@ -125,13 +125,13 @@ def _read_run_folder(run: Path, split: str) -> Candidate | Absent:
     if missing := [str(path.relative_to(run)) for path in files if not path.is_file()]:
         return Absent(str(run), state.get("state", "unknown"), f"no {', '.join(missing)}", read_overrides(state))
     metrics = read_json(run / run_files.METRICS)
-    labeled, settings = metrics.get(split), read_settings(run / run_files.CONFIG)
-    if not isinstance(labeled, dict):
+    split_metrics, settings = metrics.get(split), read_settings(run / run_files.CONFIG)
+    if not isinstance(split_metrics, dict):
         raise UserError(f"no metrics of the {split} split", where=str(files[2]), hint="run it again, or leave it out")
     evaluation_setting = {
-        "level": labeled.get("level"),
+        "level": split_metrics.get("level"),
         "views": settings.get("study_score", "max"),
-        "labels_of": labeled.get("labels"),
+        "labels_of": split_metrics.get("labels"),
         "epoch_chosen_on": metrics.get("epoch_chosen_on"),
     }
     predictions, labels = read_predictions(files[0]), read_labels(files[1])

@@ -127,7 +127,7 @@ class Cells:
         """(N,) float64 in {1, 0, NaN}."""
         read = [LABELS.get(cell) for cell in self.columns[column]]
         if wrong := [row for row, label in enumerate(read) if label in (None, "-1.0")]:
-            hint = "0, 1 or blank; an uncertain label evaluates nothing: leave it blank"
+            hint = "0, 1 or blank; nothing can be evaluated by an uncertain label: leave it blank"
             self.refuse(wrong[0], column, "not a label to evaluate by", hint)
         return np.array([float(label or "nan") for label in read])
 

@@ -51,9 +51,9 @@ class Probe:
             size = min(count, self.batch_size or self.fit(like, lambda: model(like[None])))
             buffer = torch.empty(size, *like.shape, dtype=like.dtype, device=like.device)
 
-            def run(start: int, originals: int) -> torch.Tensor:
-                write(start, buffer[:originals])
-                return model(buffer[:originals]).float().cpu()
+            def run(start: int, number: int) -> torch.Tensor:
+                write(start, buffer[:number])
+                return model(buffer[:number]).float().cpu()
 
             return torch.cat(list(self.chunks(count, size, run)))
 
@@ -71,19 +71,19 @@ class Probe:
     def _halving(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
         done = 0
         while done < count:
-            originals = min(size, count - done)
+            number = min(size, count - done)
             try:
-                result = run(done, originals)
+                result = run(done, number)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                if originals == 1:
+                if number == 1:
                     hint = "a smaller data.size, a smaller model, or another device"
                     raise UserError("no memory for one image", where=self.title, hint=hint) from error
-                size = originals // 2
+                size = number // 2
                 print(f"{self.title}: out of memory, continuing with {size} images a pass", file=sys.stderr)
                 continue
-            done += originals
+            done += number
             yield result
 
 
@@ -105,11 +105,11 @@ def estimate_seconds(model: Model, like: torch.Tensor, passes: int) -> float:
     with explaining(model), torch.inference_mode():
         size = min(passes, Probe().fit(like, lambda: model(like[None])))
         while True:
-            originals = like.expand(size, *like.shape)
+            images = like.expand(size, *like.shape)
             try:
-                model(originals).cpu()
+                model(images).cpu()
                 started = time.perf_counter()
-                model(originals).cpu()  # the copy waits for an accelerator
+                model(images).cpu()  # the copy waits for an accelerator
             except RuntimeError as error:
                 if size == 1 or not is_out_of_memory(error):
                     raise

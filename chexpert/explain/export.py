@@ -59,12 +59,12 @@ def export_image(folder: Path, canvas: Canvas) -> None:
     """Writes the image that maps are shown over, without any of its file's metadata."""
     path = run_files.image(folder, canvas.view.path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(canvas.original).save(path, quality=QUALITY)
+    Image.fromarray(canvas.image).save(path, quality=QUALITY)
 
 
 def trace_outline(canvas: Canvas, mask: np.ndarray | None) -> list[list[list[float]]]:
     """The borders of a mask (H, W) as closed lines of (x, y) in shares of the image's width and height."""
-    height, width = canvas.original.shape
+    height, width = canvas.image.shape
     lines = [] if mask is None else [approximate_polygon(line, LOOSE) for line in canvas.outline(mask)]
     return [((line + 0.5) / (width, height)).round(4).tolist() for line in lines]
 

@@ -30,22 +30,22 @@ def carry_back(maps: np.ndarray, matrix: np.ndarray, height: int, width: int) ->
     return (back[0].numpy() * seen).reshape(*lead, height, width)
 
 
-def carry_to(maps: np.ndarray, matrix: np.ndarray, original: Sequence[int], size: Sequence[int]) -> np.ndarray:
+def carry_to(maps: np.ndarray, matrix: np.ndarray, shape: Sequence[int], size: Sequence[int]) -> np.ndarray:
     """Likewise, to an image (H, W) that was resized to ``size`` (h, w): (..., h, w)."""
-    (height, width), (h, w) = original, size
+    (height, width), (h, w) = shape, size
     return carry_back(maps, matrix @ resize_matrix(h, w, height, width), h, w)
 
 
-def carry_whole(maps: np.ndarray, matrix: np.ndarray, original: Sequence[int]) -> np.ndarray:
+def carry_whole(maps: np.ndarray, matrix: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """Maps over the whole image (H, W), a pixel as large as the model's: (..., h, w).
 
     Where the image was stretched that is the maps as they are, otherwise they have the image's proportions.
     """
-    height, width = original
+    height, width = shape
     h, w = max(1, round(height * matrix[1, 1])), max(1, round(width * matrix[0, 0]))
     if np.allclose(matrix @ resize_matrix(h, w, height, width), np.eye(3), atol=1e-6) and maps.shape[-2:] == (h, w):
         return maps
-    return carry_to(maps, matrix, original, (h, w))
+    return carry_to(maps, matrix, shape, (h, w))
 
 
 def resize_matrix(height: int, width: int, to_height: int, to_width: int) -> np.ndarray:

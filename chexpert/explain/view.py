@@ -26,7 +26,7 @@ class View:
     Attributes:
         path: as the CSV has it, or of the image file.
         image: (1, S, S) uint8, what the model sees.
-        image: (H, W) uint8, every pixel of its file, turned as its EXIF says.
+        original: (H, W) uint8, every pixel of its file, turned as its EXIF says.
         matrix: (3, 3) affine from image coordinates to the model's.
         truth: 1 or 0 by observation; one that is blank or uncertain is not in it.
         masks: (H, W) bool by observation, where a finding was outlined.

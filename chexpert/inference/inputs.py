@@ -91,14 +91,14 @@ def open_images(paths: Iterable[Path], top: Path, aside: dict[str, str]) -> Iter
             )
             continue
         try:
-            message, image = recognize_file(path)
+            kind, image = recognize_file(path)
         except OSError as error:  # it may be an image, and is then listed with those that cannot be read
             yield InputImage(name, None, f"this image cannot be read: {error}")
             continue
         hidden = top.is_dir() and any(part.startswith(".") for part in path.relative_to(top).parts)
         if not image:
-            aside[name] = message
-        elif hidden and message == UNKNOWN and path.suffix.lower() not in IMAGE_ENDINGS:
+            aside[name] = kind
+        elif hidden and kind == UNKNOWN and path.suffix.lower() not in IMAGE_ENDINGS:
             aside[name] = "hidden, and of no known format"
         else:
             yield (

@@ -59,7 +59,7 @@ class Journal:
         self.path.unlink()
 
     def _write(self, rows: Mapping[int, Sequence[float]], flagged: Mapping[int, str]) -> None:
-        self.file.writelines(f"{json.dumps({'image': number, 'flag': why})}\n" for number, why in flagged.items())
+        self.file.writelines(f"{json.dumps({'film': number, 'flag': why})}\n" for number, why in flagged.items())
         self.file.writelines(f"{json.dumps([number, *row])}\n" for number, row in rows.items())
         self.file.flush()
 
@@ -91,7 +91,7 @@ def _parse_flag(line: str) -> dict[int, str]:
     """The flag of an image; none where the line is damaged, whose image is then done again."""
     try:
         entry = json.loads(line)
-        return {int(entry["image"]): str(entry["flag"])}
+        return {int(entry["film"]): str(entry["flag"])}
     except (ValueError, TypeError, KeyError):
         return {}
 

@@ -78,11 +78,11 @@ def evaluate(data: CheXpertDataModule, asked: Sequence[str], logits: np.ndarray,
     """The model's AUROC beside that of metadata and gray statistics; nothing where there is no training image."""
     if "train" not in data.datasets:
         return {}
-    learned, labeled = (read_known(data, split, most, seed) for split, most in (("train", LEARNED), ("valid", None)))
-    sets = [{"metadata": known.metadata, "gray": known.gray} for known in (learned, labeled)]
+    learned, evaluated = (read_known(data, split, most, seed) for split, most in (("train", LEARNED), ("valid", None)))
+    sets = [{"metadata": known.metadata, "gray": known.gray} for known in (learned, evaluated)]
     columns = {name: data.observations.index(name) for name in asked}
     return {
-        name: compare_baselines(sets[0], learned.labels[:, c], sets[1], labeled.labels[:, c], logits[:, c], seed)
+        name: compare_baselines(sets[0], learned.labels[:, c], sets[1], evaluated.labels[:, c], logits[:, c], seed)
         for name, c in columns.items()
     }
 
@@ -101,7 +101,7 @@ def _read_without(root: Path, loaded: Loaded, suspect: str) -> dict[str, np.ndar
     if not folder.is_dir():
         return {}
     valid = open_data(loaded, folder).datasets["valid"]
-    return {case.name: case.original for case in read_cases(valid, loaded.observations)}
+    return {case.name: case.image for case in read_cases(valid, loaded.observations)}
 
 
 def _plot_clearest(search: Search, explainer: Explainer, pairs: Sequence[Mapping[str, Any]]) -> Figure | None:

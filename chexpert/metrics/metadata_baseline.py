@@ -1,4 +1,4 @@
-"""What a few numbers of each image reach without a look at the image: an evaluation setting for a model's AUROC."""
+"""What a few numbers of each image reach without a look at the image: a baseline for a model's AUROC."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,13 +11,13 @@ from sklearn.preprocessing import StandardScaler
 from chexpert.metrics.auroc_intervals import RankedScores
 
 
-def predict_baseline(features: np.ndarray, labels: np.ndarray, labeled: np.ndarray) -> np.ndarray | None:
+def predict_baseline(features: np.ndarray, labels: np.ndarray, evaluated: np.ndarray) -> np.ndarray | None:
     """Logistic regression on standardized features, scikit-learn's own penalty.
 
     Args:
         features: (N, F) float of the training images.
         labels: (N,) in {0, 1}.
-        labeled: (M, F) of other images.
+        evaluated: (M, F) of the images to predict.
 
     Returns:
         (M,) probabilities; None where the training images lack a class.
@@ -25,11 +25,11 @@ def predict_baseline(features: np.ndarray, labels: np.ndarray, labeled: np.ndarr
     if len(np.unique(labels)) < 2:
         return None
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return model.fit(features, labels).predict_proba(labeled)[:, 1]
+    return model.fit(features, labels).predict_proba(evaluated)[:, 1]
 
 
 def compare_baselines(
-    learned: Mapping[str, np.ndarray], labels: np.ndarray, labeled: Mapping[str, np.ndarray], truth: np.ndarray,
+    learned: Mapping[str, np.ndarray], labels: np.ndarray, evaluated: Mapping[str, np.ndarray], truth: np.ndarray,
     scores: np.ndarray, seed: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """AUROC of a model beside that of each set of features, on the same rows; the sets together are ``both``.
@@ -37,7 +37,7 @@ def compare_baselines(
     Args:
         learned: (N, F) by name of the set, of the training images.
         labels: (N,) in {1, 0, NaN}; NaN is left out.
-        labeled: (M, F) likewise, of the images to evaluate.
+        evaluated: (M, F) likewise, of the images to evaluate.
         truth: (M,) in {1, 0, NaN}; NaN is left out.
         scores: (M,) of the model.
         seed: of the intervals.
@@ -47,9 +47,9 @@ def compare_baselines(
         AUROC less the set's; ``reached``, the sets that the model is not above: the difference's interval holds 0.
     """
     kinds = [*learned, "both"]
-    learned, labeled = ({**sets, "both": np.hstack(list(sets.values()))} for sets in (learned, labeled))
+    learned, evaluated = ({**sets, "both": np.hstack(list(sets.values()))} for sets in (learned, evaluated))
     known, marked = np.isfinite(labels), np.isfinite(truth)
-    predicted = {kind: predict_baseline(learned[kind][known], labels[known], labeled[kind][marked]) for kind in kinds}
+    predicted = {kind: predict_baseline(learned[kind][known], labels[known], evaluated[kind][marked]) for kind in kinds}
     fits = {kind: own for kind, own in predicted.items() if own is not None}
     fitted = list(fits)
     ranked = RankedScores(np.stack([scores[marked], *fits.values()]), truth[marked], seed=seed)

@@ -8,35 +8,35 @@ from chexpert.report.run_data import RunData
 from chexpert.runs.synthetic import WORDS, is_synthetic_run
 
 
-def describe_rows(record: RunData, split: str) -> str:
+def describe_rows(run_data: RunData, split: str) -> str:
     """Split, level, views and number of rows, and if they are synthetic: "valid split, single views, n = 242"."""
-    level, views = record.level(split)
+    level, views = run_data.level(split)
     rows = describe_level({"level": level, "views": views})
-    n = (record.evaluations.get(split) or record.metrics[split])["n"]
-    return f"{split} split, {rows}, n = {n:,}" + f", {WORDS}" * is_synthetic(record, split)
+    n = (run_data.evaluations.get(split) or run_data.metrics[split])["n"]
+    return f"{split} split, {rows}, n = {n:,}" + f", {WORDS}" * is_synthetic(run_data, split)
 
 
-def is_synthetic(record: RunData, split: str | None = None) -> bool:
+def is_synthetic(run_data: RunData, split: str | None = None) -> bool:
     """Whether the images of a split, or of any, are synthetic."""
-    return is_synthetic_run(record.data, record.config, split)
+    return is_synthetic_run(run_data.data, run_data.config, split)
 
 
-def describe_labels(record: RunData, split: str) -> str:
+def describe_labels(run_data: RunData, split: str) -> str:
     """Whose labels a split is evaluated by: "labels of valid.csv"."""
-    labels = record.evaluations.get(split, {}).get("labels_of") or record.metrics[split].get("labels")
+    labels = run_data.evaluations.get(split, {}).get("labels_of") or run_data.metrics[split].get("labels")
     source = f"labels of {labels}" if labels else "labels of a file that the run does not name"
     return source + ", blank as negative" * (split == "dev")
 
 
-def describe_choice(record: RunData, split: str) -> str:
+def describe_choice(run_data: RunData, split: str) -> str:
     """How the epoch was chosen, as a clause."""
-    if "epoch_chosen_on" not in record.metrics:
+    if "epoch_chosen_on" not in run_data.metrics:
         return "how the epoch was chosen is not recorded"
-    if record.chosen_on is None:
+    if run_data.chosen_on is None:
         return "nothing was trained here, so no epoch was chosen"
-    if record.chosen_on == split:
+    if run_data.chosen_on == split:
         return f"the epoch was chosen on this same {split} split, so the value is optimistic"
-    return f"the epoch was chosen on the {record.chosen_on} split"
+    return f"the epoch was chosen on the {run_data.chosen_on} split"
 
 
 def describe_interval(content: Mapping[str, Any]) -> str:

@@ -80,14 +80,14 @@ class RunData:
         if not any({"n", "auroc"} <= metrics.get(split, {}).keys() for split in SPLITS):
             hint = "give the folder of a run that was evaluated: outputs/<name>/<time>"
             raise UserError("no metrics of a run", where=str(run / run_files.METRICS), hint=hint)
-        record = cls(run, metrics)
-        record._read_settings()
-        for split in record.splits:
-            record._read_split(split)
-        record._read_calibration()
-        record._read_quality()
-        record._read_failures()
-        return record
+        run_data = cls(run, metrics)
+        run_data._read_settings()
+        for split in run_data.splits:
+            run_data._read_split(split)
+        run_data._read_calibration()
+        run_data._read_quality()
+        run_data._read_failures()
+        return run_data
 
     @property
     def splits(self) -> list[str]:
@@ -118,9 +118,9 @@ class RunData:
             run_files.STATE: (self.state, "command, versions and outcome"),
             run_files.DATA: (self.data, "counts and fingerprints of the data"),
         }
-        for name, (content, message) in contents.items():
-            if not content:
-                self.lack(f"{message}: no readable {name} in the run", "runs of this version write it")
+        for name, (found, content) in contents.items():
+            if not found:
+                self.lack(f"{content}: no readable {name} in the run", "runs of this version write it")
 
     def _read_split(self, split: str) -> None:
         predictions, labels = run_files.predictions(self.run, split), run_files.labels(self.run, split)

@@ -164,7 +164,7 @@ def find_encoding(start: bytes, path: Path) -> str:
     Raises:
         UserError: they are those of no text.
     """
-    for mark, (message, hint) in NO_CSV.items():
+    for mark, (kind, hint) in NO_CSV.items():
         if start.startswith(mark):
-            raise UserError(f"no text, but {message}", where=str(path), hint=hint)
+            raise UserError(f"no text, but {kind}", where=str(path), hint=hint)
     return next((encoding for mark, encoding in WIDE.items() if start.startswith(mark)), "utf-8-sig")

@@ -34,7 +34,7 @@ class MultilabelModule(pl.LightningModule):
         study_score: ``max`` or ``mean`` over the views of a study.
         backbone_lr_factor: learning rate of the backbones over that of the classifier.
         unfreeze_epoch: the backbones are frozen in the epochs before this one.
-        card: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.
+        metadata: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.
         compiled: the model's part of a training step goes through torch.compile.
     """
 

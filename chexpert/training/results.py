@@ -47,10 +47,10 @@ class ResultsWriter(pl.Callback):
         scores = zip(seen.paths, seen.scores.rows()[0].tolist(), strict=True)
         run_files.write_predictions(run_files.predictions(self.run, split), seen.observations, scores)
         data.write_labels(run_files.labels(self.run, split), split, seen.paths)
-        labeled = summarize(seen) | {key: data.sources[split][key] for key in ("labels", "synthetic")}
+        summary = summarize(seen) | {key: data.sources[split][key] for key in ("labels", "synthetic")}
         epoch = find_best(trainer).best_epoch
         self.metrics |= {
-            split: labeled,
+            split: summary,
             "epoch_chosen_on": None if epoch is None else data.choosing,
             "best_epoch": epoch,
             "seconds": round(time.monotonic() - self.started, 1),
@@ -65,7 +65,7 @@ class ResultsWriter(pl.Callback):
                 if rows.any():
                     writer.add_pr_curve(f"{split}/{name}", labels[rows, c], probabilities[rows, c], trainer.global_step)
             if split == (data.choosing or "valid"):  # settings are compared by what chooses, never by what is reported
-                trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": labeled["auroc_mean"]})
+                trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": summary["auroc_mean"]})
 
 
 def summarize(validation: Validation) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def test_neither_workers_nor_the_cache_change_anything(make_data, tmp_path, work
 
 def test_the_cache_has_a_file_for_each_split(make_data, tmp_path):
     make_data(cache=tmp_path / "cache")
-    assert sorted(file.name.split("-")[0] for file in (tmp_path / "cache").glob("*.images")) == ["train", "valid"]
+    assert sorted(file.name.split("-")[0] for file in (tmp_path / "cache").glob("*.films")) == ["train", "valid"]
 
 
 def test_another_epoch_has_another_order_and_another_augmentation(make_data):

@@ -27,7 +27,7 @@ DOCKER = {"--shm-size", "--ipc"}
 SCRIPT = re.compile(r"(?<![\w/.-])((?:scripts/)?[a-z_]+\.py)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 SETTING = re.compile(r"(?<![\w./$<-])\+?([a-z_]+(?:[@.][a-z_]+)*)=(?=[\w'\"\[{./(]|\.\.\.)")
-PRINTING = ("sys.exit", "print", "parser.error", "self.lack", "self.record.lack")
+PRINTING = ("sys.exit", "print", "parser.error", "self.lack", "self.run_data.lack")
 ARGUMENTS = {
     "data": CheXpertDataModule,
     "explain": ExplainConfig,

@@ -28,7 +28,8 @@ BANNED = {
     r"\w*(normalis|randomis|optimis|synchronis|serialis|localis|summaris|initialis)(?!t)\w*": "American spelling",
 }
 ALLOWED = {
-    "films": r'"films"|films/<view>',
+    "films": r'"films"|films/<view>|\.films"|\.films\.',
+    "film": r"\'film\'|\"film\"|film radiography",
     "figure": r"\bFigure\b|matplotlib|add_figure|</?figure|axes\.figure|\"figure\"",
     "judged": r'"not_judged"',
     "labelledby": "aria-labelledby",
@@ -37,6 +38,7 @@ ALLOWED = {
     "tell": r"\bfile\.tell\(\)|study\.tell\(",
     "figures": r'report[./]figures|figures/|plt|matplotlib|Figure|get\("figures"\)|"figures"|--figures|given\.figures',
     "readout": r'"readout"',
+    "optimiser": r"opt optim optimiser",
     "hit_normalised": r'"hit_normalised"',
     "normalised": r'"hit_normalised"',
 }

@@ -98,7 +98,7 @@ def test_no_sensitivity_without_thresholds_from_elsewhere(labeled):
 
 
 def test_thresholds_may_not_be_chosen_on_the_reported_studies(labeled):
-    with pytest.raises(UserError, match="200 of the studies"):
+    with pytest.raises(UserError, match="200 studies are both in the tuning set and in the evaluated set"):
         check_disjoint(labeled, labeled)
 
 
@@ -167,4 +167,4 @@ def test_the_calibration_error_lies_in_its_interval_also_where_scores_are_calibr
 def test_an_observation_counts_once_in_the_mean():
     from chexpert.evaluation.evaluate import find_names
 
-    assert find_names(["Edema", "edema"], make_labeled(), asked=True) == ["Edema"]
+    assert find_names(["Edema", "edema"], make_labeled(), requested=True) == ["Edema"]

@@ -19,8 +19,8 @@ def made():
 
 def test_equals_scikit_learns_own(made):
     signal, other, labels = made
-    learned, labeled = ({"metadata": signal[part], "gray": other[part]} for part in (slice(60), slice(60, 100)))
-    result = compare_baselines(learned, labels[:60], labeled, labels[60:], np.zeros(40))
+    learned, evaluated = ({"metadata": signal[part], "gray": other[part]} for part in (slice(60), slice(60, 100)))
+    result = compare_baselines(learned, labels[:60], evaluated, labels[60:], np.zeros(40))
     for kind, features in (("metadata", signal), ("gray", other), ("both", np.hstack([signal, other]))):
         scaler = StandardScaler().fit(features[:60])
         model = LogisticRegression(max_iter=1000).fit(scaler.transform(features[:60]), labels[:60])

@@ -166,7 +166,7 @@ def test_a_pickle_is_not_read_by_the_name_of_safetensors(tmp_path, marker):
 
 def test_a_cache_of_images_is_never_unpickled(tmp_path, marker):
     for number, content in enumerate([pickle.dumps(Touch(marker)), b"00000000 " + pickle.dumps(Touch(marker))]):
-        path = tmp_path / f"{number}.images"
+        path = tmp_path / f"{number}.films"
         path.write_bytes(content)
         with pytest.raises(UserError, match="damaged"):
             DecodedCache(path)

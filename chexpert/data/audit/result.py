@@ -39,7 +39,7 @@ class Audit:
         return all(defect.severity != "error" for defect in self.defects)
 
     def to_json(self) -> dict[str, Any]:
-        """{"layout": .., "<split>": {"images": .., "labels": {..}, ..}, "errors": [{"kind", "where", ..}]}."""
+        """{"layout": .., "<split>": {"images": .., "labels": {..}, ..}, "defects": [{"kind", "where", ..}]}."""
         found = self.layout
         layout = found and {"name": found.name, "folder": str(found.folder), "synthetic": is_phantom(found.folder)}
         return {"layout": layout, **self.counts, "defects": [asdict(defect) for defect in self.defects]}

@@ -152,10 +152,10 @@ def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) ->
 
 def warn_superseded(folder: Path, split: str, key: CacheKey, source: str) -> None:
     """Names earlier caches of the same images in the same geometry that this one replaces, and why."""
-    for old in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.images")):
+    for old in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.films")):
         try:
             header = read_header(old)
-            before = CacheKey(**header["key"])
+            before = CacheKey.from_dict(header["key"])
         except (OSError, ValueError, TypeError, KeyError):
             continue  # of another version, or damaged: nothing can be said about it
         if header["source"] == source:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -51,9 +51,19 @@ class CacheKey:
     decoder: str
 
     def name(self, split: str) -> str:
-        """train-224-stretch-0123456789abcdef.images."""
-        digest = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()
-        return f"{split}-{self.size}-{self.fit}-{digest[:16]}.images"
+        """train-224-stretch-0123456789abcdef.films."""
+        digest = hashlib.sha256(json.dumps(self.to_dict()).encode()).hexdigest()
+        return f"{split}-{self.size}-{self.fit}-{digest[:16]}.films"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the key as files hold it: under the names of older versions, whose caches stay valid."""
+        content = asdict(self)
+        return {"films": content.pop("images"), **content}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "CacheKey":
+        """Read a key from the header of a file."""
+        return cls(images=content["films"], **{key: value for key, value in content.items() if key != "films"})
 
     @property
     def index_start(self) -> int:
@@ -121,7 +131,7 @@ def find_ready(index: np.ndarray) -> np.ndarray:
 
 def write_header(key: CacheKey, source: str, index: np.ndarray) -> bytes:
     """The first 4,096 bytes of a complete cache."""
-    content = json.dumps({"key": asdict(key), "source": source, "index_crc": zlib.crc32(index.tobytes())}).encode()
+    content = json.dumps({"key": key.to_dict(), "source": source, "index_crc": zlib.crc32(index.tobytes())}).encode()
     return f"{zlib.crc32(content):08x} ".encode() + content + b"\n" * (HEADER - 9 - len(content))
 
 
@@ -152,7 +162,7 @@ class DecodedCache:
         self.path = path
         try:
             header = read_header(path)
-            self.key = key = CacheKey(**header["key"])
+            self.key = key = CacheKey.from_dict(header["key"])
             if path.stat().st_size != key.length:
                 raise ValueError(f"it has {path.stat().st_size:,} bytes instead of {key.length:,}")
             self.index = np.fromfile(path, INDEX, key.images, offset=key.index_start)

@@ -55,9 +55,9 @@ def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], w
     skipped = _read_skipped(file)
     unseen = [view for view, place in zip(views, places, strict=True) if place < 0 and view not in skipped]
     if absent or unseen:
-        message = [f"no column {name!r}" for name in absent]
-        message += [f"{len(unseen)} of {len(views)} views are not there, the first: {unseen[0]}"] if unseen else []
-        raise UserError("these predictions are of other data: " + "; ".join(message), where=str(file), hint=HINT)
+        messages = [f"no column {name!r}" for name in absent]
+        messages += [f"{len(unseen)} of {len(views)} views are not there, the first: {unseen[0]}"] if unseen else []
+        raise UserError("these predictions are of other data: " + "; ".join(messages), where=str(file), hint=HINT)
     found = table.reindex(columns=list(observations)).to_numpy(float)[places][wanted[rows]]
     missing = np.repeat(places < 0, wanted[rows].sum(axis=1))
     found[missing] = np.nan

@@ -27,18 +27,18 @@ def fill_image(gray: np.ndarray, kind: str) -> np.ndarray:
     Returns:
         (H, W) uint8.
     """
-    original = gray.astype("float32")
+    fill = gray.astype("float32")
     if kind == "blur":
-        original = blur(original, BLUR * gray.shape[1])
+        fill = blur(fill, BLUR * gray.shape[1])
     elif kind == "mean":
-        original = np.full_like(original, original[find_body(gray)].mean())
+        fill = np.full_like(fill, fill[find_body(gray)].mean())
     elif kind == "local":
-        original = surroundings(original, find_body(gray))
+        fill = surroundings(fill, find_body(gray))
     elif kind == "black":
-        original = np.zeros_like(original)
+        fill = np.zeros_like(fill)
     else:
         raise ValueError(f"fill must be one of {', '.join(FILLS)}, not {kind!r}")
-    return original.round().astype(np.uint8)
+    return fill.round().astype(np.uint8)
 
 
 def blur(values: np.ndarray, sigma: float) -> np.ndarray:

@@ -73,8 +73,8 @@ class IntegratedGradients(Perturbing):
     ) -> torch.Tensor:
         """(C, 1, H, W): the mean gradient of each output over the steps."""
 
-        def run(start: int, originals: int) -> torch.Tensor:
-            done = (torch.arange(start, start + originals, device=way.device) + 0.5) / steps
+        def run(start: int, count: int) -> torch.Tensor:
+            done = (torch.arange(start, start + count, device=way.device) + 0.5) / steps
             points = (baseline + done.view(-1, 1, 1, 1) * way).requires_grad_()
             logits = model(points)
             gradients = [

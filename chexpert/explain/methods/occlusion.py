@@ -52,8 +52,8 @@ class Occlusion(Perturbing):
 
         def write(start: int, buffer: torch.Tensor) -> None:
             buffer[:] = image
-            for original, window in zip(buffer, windows[start:], strict=False):
-                original[0][window] = hidden[window]
+            for changed, window in zip(buffer, windows[start:], strict=False):
+                changed[0][window] = hidden[window]
 
         logits = self.probe(model, len(windows), write, image)[:, list(outputs)].numpy()
         drops = np.zeros((*image.shape[-2:], len(outputs)), dtype="float32")

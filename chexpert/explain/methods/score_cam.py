@@ -79,8 +79,8 @@ class ScoreCAM(Cam):
         fill = torch.from_numpy(fill_image(image[0].cpu().numpy(), self.fill)).to(original) / 255
         masks = torch.cat([torch.zeros_like(original), masks])
 
-        def write(start: int, originals: torch.Tensor) -> None:
-            originals.copy_(torch.lerp(fill[None], original, masks[start : start + len(originals), None]))
+        def write(start: int, images: torch.Tensor) -> None:
+            images.copy_(torch.lerp(fill[None], original, masks[start : start + len(images), None]))
 
         logits = Probe(title=self.name)(model, len(masks), write, original)
         return logits[1:] - logits[:1]

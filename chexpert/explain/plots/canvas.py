@@ -21,7 +21,7 @@ class Canvas:
         view: whose image it is.
     """
 
-    original: np.ndarray
+    image: np.ndarray
     view: View
 
     @classmethod
@@ -30,20 +30,20 @@ class Canvas:
         height, width = view.original.shape
         scale = min(1.0, LONGEST / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        original = view.original if scale == 1 else cv2.resize(view.original, size, interpolation=cv2.INTER_AREA)
-        return cls(original, view)
+        image = view.original if scale == 1 else cv2.resize(view.original, size, interpolation=cv2.INTER_AREA)
+        return cls(image, view)
 
     def size(self, side: float) -> tuple[float, float]:
         """Width and height of a panel whose longer side is ``side``."""
-        height, width = self.original.shape
+        height, width = self.image.shape
         return side * width / max(height, width), side * height / max(height, width)
 
     def place(self, signed: np.ndarray) -> np.ndarray:
         """A map (S, S) in model coordinates on this image: (h, w)."""
-        return carry_to(signed, self.view.matrix, self.view.original.shape, self.original.shape)
+        return carry_to(signed, self.view.matrix, self.view.original.shape, self.image.shape)
 
     def outline(self, mask: np.ndarray) -> list[np.ndarray]:
         """The borders of a mask (H, W) on the original image, as lines (n, 2) of (x, y) on this one."""
-        factors = np.array(self.original.shape) / mask.shape
+        factors = np.array(self.image.shape) / mask.shape
         lines = find_contours(np.pad(mask, 1).astype(float), 0.5)  # padded, so that a line along the edge closes
         return [((line - 1 + 0.5) * factors - 0.5)[:, ::-1] for line in lines]

@@ -27,7 +27,7 @@ def plot_image(canvas: Canvas, mask: np.ndarray | None = None) -> Callable[[Axes
     """Return a function that plots the image, and the border of the finding where a mask is given."""
 
     def plot(axis: Axes) -> None:
-        axis.imshow(canvas.original, cmap="gray", vmin=0, vmax=255)
+        axis.imshow(canvas.image, cmap="gray", vmin=0, vmax=255)
         for line in canvas.outline(mask) if mask is not None else []:
             (border,) = axis.plot(*line.T, color=OUTLINE, linewidth=1.1, scalex=False, scaley=False)
             border.set_path_effects([patheffects.withStroke(linewidth=2, foreground="black", alpha=0.6)])

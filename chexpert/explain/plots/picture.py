@@ -18,13 +18,13 @@ def plot_picture(explanation: Explanation, scale: Scale) -> Figure:
     """The image beside its map, with all that is known; ``scale`` is that of the view's other observations too."""
     canvas = Canvas.of(explanation.view)
     width, height = canvas.size(SIDE)
-    original = Panel(width, height, "the image", plot_image(canvas, explanation.mask))
+    panel = Panel(width, height, "the image", plot_image(canvas, explanation.mask))
     shown = Evidence(canvas, explanation.attribution.signed, scale, explanation.mask)
     title = f"{explanation.explainer}: {explanation.layer}"
     overlay = Panel(width, height, title, shown.plot, scale.bar(explanation.unit))
     head = "\n".join([explanation.title.replace("\n", ", "), explanation.view.name, legend([explanation])])
     members = list(_member_panels(explanation, canvas)) if explanation.attribution.members else []
-    return lay_out(head, [(original, overlay), *(members[k : k + A_ROW] for k in range(0, len(members), A_ROW))])
+    return lay_out(head, [(panel, overlay), *(members[k : k + A_ROW] for k in range(0, len(members), A_ROW))])
 
 
 def _member_panels(explanation: Explanation, canvas: Canvas) -> Iterator[Panel]:

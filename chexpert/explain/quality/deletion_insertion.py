@@ -50,13 +50,13 @@ def infer_curves(
     # (ranks, cut): what shows below the cut and above it is image or fill; the two ends are the same for all maps
     changed = [(own, cut, inserted) for own in ranks for inserted in (False, True) for cut in cuts]
 
-    def write(start: int, originals: torch.Tensor) -> None:
-        for slot, original in enumerate(originals, start):
+    def write(start: int, images: torch.Tensor) -> None:
+        for slot, target in enumerate(images, start):
             if slot < 2:
-                original[0] = hidden if slot else image[0]
+                target[0] = hidden if slot else image[0]
             else:
                 own, cut, inserted = changed[slot - 2]
-                original[0] = torch.where((own < cut) == inserted, image[0], hidden)
+                target[0] = torch.where((own < cut) == inserted, image[0], hidden)
 
     logits = probe(model, len(changed) + 2, write, image).numpy()
     full, wiped = (np.broadcast_to(logits[end], (len(maps), 2, 1, logits.shape[1])) for end in (0, 1))

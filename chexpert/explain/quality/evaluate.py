@@ -59,7 +59,7 @@ class ExplainerEvaluation:
             model: on the device where it is to work.
             explainers: by name.
             dataset: the validation views.
-            evaluated: by which AUROC and operating points are computed, over single views.
+            labeled: by which AUROC and operating points are computed, over single views.
             observations: names of the C outputs.
             masks: of these views, where there are any.
             folder: of the explanations.

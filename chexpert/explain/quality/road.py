@@ -37,12 +37,12 @@ def infer_road(
         reported of the package, jacobgil/pytorch-grad-cam issue 391).
     """
     made = [remove(image[0].cpu(), signed) for signed in maps]
-    originals = torch.cat([torch.stack(own) for own, _ in made]).to(image.device)
+    changed = torch.cat([torch.stack(own) for own, _ in made]).to(image.device)
 
     def write(start: int, buffer: torch.Tensor) -> None:
-        buffer[:, 0] = originals[start : start + len(buffer)]
+        buffer[:, 0] = changed[start : start + len(buffer)]
 
-    logits = probe(model, len(originals), write, image).numpy().reshape(len(maps), 2, len(SHARES), -1)
+    logits = probe(model, len(changed), write, image).numpy().reshape(len(maps), 2, len(SHARES), -1)
     gains = [float((own[1, :, c] - own[0, :, c]).mean()) for own, c in zip(logits, outputs, strict=True)]
     return [gain if sound else float("nan") for gain, (_, sound) in zip(gains, made, strict=True)]
 
@@ -58,7 +58,7 @@ def remove(gray: torch.Tensor, signed: np.ndarray) -> tuple[list[torch.Tensor], 
     coarse = adaptive_avg_pool2d(gray[None].float() / 255, size)
     ranks = torch.from_numpy(rank_pixels(adaptive_avg_pool2d(torch.from_numpy(signed)[None], size)[0].numpy()))
     noise = NOISE * torch.randn(height, width, generator=torch.Generator().manual_seed(0))
-    originals, sound = [], True
+    changed, sound = [], True
     for own in (ranks, ranks.max() - ranks):
         for share in SHARES:
             gone = own < round(share * ranks.numel())
@@ -66,8 +66,8 @@ def remove(gray: torch.Tensor, signed: np.ndarray) -> tuple[list[torch.Tensor], 
             sound &= within(filled, coarse)
             pixels = interpolate(filled[None], (height, width), mode="bilinear")[0, 0] + noise
             where = interpolate(gone[None, None].float(), (height, width))[0, 0] > 0
-            originals.append(torch.where(where, (pixels * 255).nan_to_num().clamp(0, 255).round().byte(), gray))
-    return originals, sound
+            changed.append(torch.where(where, (pixels * 255).nan_to_num().clamp(0, 255).round().byte(), gray))
+    return changed, sound
 
 
 def impute(coarse: torch.Tensor, gone: torch.Tensor) -> torch.Tensor:

@@ -29,7 +29,7 @@ class Case:
     """
 
     name: str
-    original: np.ndarray
+    image: np.ndarray
     labels: Mapping[str, int]
     regions: Mapping[str, np.ndarray]
     body: np.ndarray
@@ -69,10 +69,10 @@ def _find_masks(file: Segmentations, view: View) -> dict[str, np.ndarray]:
 
 def to_case(view: View, preprocessing: Preprocessing) -> Case:
     """A view in the model's coordinates: a cell that a region touches belongs to it, or thin lines would be lost."""
-    original = view.image[0].numpy()
+    image = view.image[0].numpy()
     regions = {name: preprocessing.apply(mask.astype(np.uint8) * 255) > 0 for name, mask in view.masks.items()}
     shown = {name: region for name, region in regions.items() if region.any()}
-    return Case(view.name, original, view.truth, shown, find_body(original))
+    return Case(view.name, image, view.truth, shown, find_body(image))
 
 
 def find_suspects(cases: Sequence[Case], named: Collection[str] = ()) -> list[str]:

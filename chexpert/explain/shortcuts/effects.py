@@ -32,16 +32,16 @@ class Effects:
     counterfactual: np.ndarray
 
 
-def compute_logits(model: Model, originals: Sequence[np.ndarray], title: str) -> np.ndarray:
+def compute_logits(model: Model, images: Sequence[np.ndarray], title: str) -> np.ndarray:
     """(N, C) float32 of N images (S, S) uint8."""
 
     def write(start: int, buffer: torch.Tensor) -> None:
-        some = np.stack(originals[start : start + len(buffer)])
+        some = np.stack(images[start : start + len(buffer)])
         buffer.copy_(torch.from_numpy(some)[:, None])
 
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    like = torch.zeros(1, *originals[0].shape, dtype=torch.uint8, device=device)
-    return Probe(title=title)(model, len(originals), write, like).numpy()
+    like = torch.zeros(1, *images[0].shape, dtype=torch.uint8, device=device)
+    return Probe(title=title)(model, len(images), write, like).numpy()
 
 
 def measure_effects(
@@ -60,17 +60,17 @@ def measure_effects(
     shown = [case for case in cases if suspect in case.regions]
     if len(shown) > MOST:
         shown = [shown[i] for i in sorted(rng.choice(len(shown), MOST, replace=False))]
-    originals: list[np.ndarray] = []
+    images: list[np.ndarray] = []
     whose: list[tuple[int, int]] = []  # row, and what was done
     for row, case in enumerate(shown):
         region = grow(case.regions[suspect])
         controls = place_controls(region, case.body, CONTROLS, rng)
-        changed = [(0, case.original), (1, inpaint(case.original, region))]
-        changed += [(2, inpaint(case.original, control)) for control in controls]
+        changed = [(0, case.image), (1, inpaint(case.image, region))]
+        changed += [(2, inpaint(case.image, control)) for control in controls]
         changed += [(3, without[case.name])] if case.name in without else []
         whose += [(row, kind) for kind, _ in changed]
-        originals += [original for _, original in changed]
-    logits = compute_logits(model, originals, f"without {suspect}")
+        images += [image for _, image in changed]
+    logits = compute_logits(model, images, f"without {suspect}")
     original, *changed_logits = _average(logits, np.array(whose), len(shown))
     return Effects([case.name for case in shown], *(original - changed for changed in changed_logits))
 

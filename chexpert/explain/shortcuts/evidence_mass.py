@@ -22,7 +22,7 @@ BATCH = 16
 
 def mark_places(case: Case) -> dict[str, np.ndarray]:
     """(S, S) bool by name: ``PLACES``, and every region of the case."""
-    side = case.original.shape[0]
+    side = case.image.shape[0]
     corner, border = round(CORNER * side), max(1, round(BORDER * side))
     near = np.minimum(np.arange(side), np.arange(side)[::-1])
     corners = (near[:, None] < corner) & (near[None] < corner)
@@ -51,6 +51,6 @@ def _explain(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     for start in range(0, len(cases), BATCH):
         some = cases[start : start + BATCH]
-        originals = torch.from_numpy(np.stack([case.original for case in some]))[:, None].to(device)
-        for case, own in zip(some, explainer(model, originals, [list(outputs)] * len(some)), strict=True):
+        images = torch.from_numpy(np.stack([case.image for case in some]))[:, None].to(device)
+        for case, own in zip(some, explainer(model, images, [list(outputs)] * len(some)), strict=True):
             yield case, [attribution.signed for attribution in own]

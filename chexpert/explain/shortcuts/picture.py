@@ -45,22 +45,22 @@ def plot_images(search: Search, explainer: Explainer, observation: str, suspect:
     for row, case in zip(axes, some, strict=True):
         region = grow(case.regions[suspect])
         controls = place_controls(region, case.body, 1, rng)
-        originals = [
-            case.original,
-            inpaint(case.original, region),
-            *(inpaint(case.original, control) for control in controls),
+        images = [
+            case.image,
+            inpaint(case.image, region),
+            *(inpaint(case.image, control) for control in controls),
         ]
-        originals += [without[case.name]] if case.name in without else []
-        logits = compute_logits(model, originals, "picture")[:, output].astype("float64")
+        images += [without[case.name]] if case.name in without else []
+        logits = compute_logits(model, images, "picture")[:, output].astype("float64")
         probabilities = iter((1 / (1 + np.exp(-logits))).tolist())
         truth = TRUTHS[case.labels.get(observation)]
-        _show(row[0], case.original, f"{'_'.join(case.name.split('_')[:2])}\np = {next(probabilities):.2f}, {truth}")
+        _show(row[0], case.image, f"{'_'.join(case.name.split('_')[:2])}\np = {next(probabilities):.2f}, {truth}")
         row[0].contour(case.regions[suspect], [0.5], colors="cyan", linewidths=0.8)
         _overlay(row[1], model, explainer, case, output)
-        _show(row[2], originals[1], f"filled\np = {next(probabilities):.2f}")
+        _show(row[2], images[1], f"filled\np = {next(probabilities):.2f}")
         _show_or_not(
             row[3],
-            originals[2] if controls else None,
+            images[2] if controls else None,
             "a control filled",
             "none fits into the body",
             probabilities,
@@ -77,27 +77,25 @@ def plot_images(search: Search, explainer: Explainer, observation: str, suspect:
     return page
 
 
-def _show(axis: Axes, original: np.ndarray, title: str) -> None:
-    axis.imshow(original, cmap="gray", vmin=0, vmax=255)
+def _show(axis: Axes, image: np.ndarray, title: str) -> None:
+    axis.imshow(image, cmap="gray", vmin=0, vmax=255)
     axis.set_title(title, fontsize=9)
     axis.set_axis_off()
 
 
 def _show_or_not(
-    axis: Axes, original: np.ndarray | None, title: str, lacking: str, probabilities: Iterator[float]
+    axis: Axes, image: np.ndarray | None, title: str, lacking: str, probabilities: Iterator[float]
 ) -> None:
-    if original is None:
+    if image is None:
         axis.set_axis_off()
         axis.text(0.5, 0.5, f"{title}:\n{lacking}", ha="center", va="center", fontsize=9)
     else:
-        _show(axis, original, f"{title}\np = {next(probabilities):.2f}")
+        _show(axis, image, f"{title}\np = {next(probabilities):.2f}")
 
 
 def _overlay(axis: Axes, model: Model, explainer: Explainer, case: Case, output: int) -> None:
     """The map of the image as it is, red for the observation and blue against it."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    ((attribution,),) = explainer(model, torch.from_numpy(case.original)[None, None].to(device), [[output]])
-    _show(
-        axis, case.original, explainer.name if attribution.has_evidence else f"{explainer.name}\nno positive evidence"
-    )
+    ((attribution,),) = explainer(model, torch.from_numpy(case.image)[None, None].to(device), [[output]])
+    _show(axis, case.image, explainer.name if attribution.has_evidence else f"{explainer.name}\nno positive evidence")
     axis.imshow(Scale.of([attribution.signed]).shares(attribution.signed), cmap=COLORS, vmin=-1, vmax=1)

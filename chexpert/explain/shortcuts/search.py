@@ -50,7 +50,7 @@ class Search:
         self.model, self.observations, self.evidence, self.seed = model, list(observations), evidence, seed
         self.cases = evidence.splits["matched"]
         self.logits = {
-            split: compute_logits(model, [case.original for case in cases], f"{split} split")
+            split: compute_logits(model, [case.image for case in cases], f"{split} split")
             for split, cases in evidence.splits.items()
         }
         """(N, C) by split."""
@@ -119,14 +119,14 @@ class Search:
 
     def _evaluate_splits(self, name: str) -> dict[str, Any]:
         """AUROC by split, each over the views that are labeled."""
-        labeled = {}
+        aurocs = {}
         for split, cases in self.evidence.splits.items():
             rows = [row for row, case in enumerate(cases) if name in case.labels]
             labels = np.array([cases[row].labels[name] for row in rows])
             scores = self.logits[split][rows, self.observations.index(name)]
             ranked = RankedScores(scores[None], labels)
-            labeled[split] = ranked.auroc(0)._asdict() | {"positives": ranked.positives}
-        return labeled
+            aurocs[split] = ranked.auroc(0)._asdict() | {"positives": ranked.positives}
+        return aurocs
 
     def _fall(self, name: str) -> Interval:
         """AUROC of the matched less that of the reversed split, on the views that are in both."""
@@ -153,17 +153,17 @@ def bootstrap_tie(cases: Sequence[Case], name: str, suspect: str, seed: int = 0)
     """Phi as :func:`find_tie` has it, with its interval over the labeled images."""
     known = [(case.labels[name], suspect in case.regions) for case in cases if name in case.labels]
     pairs = np.array(known, "float64").reshape(-1, 2)
-    originals = len(pairs)
-    if not originals:
+    count = len(pairs)
+    if not count:
         return Interval(np.nan, np.nan, np.nan, 0, REPLICATES)
-    counts = np.random.default_rng(seed).multinomial(originals, np.full(originals, 1 / originals), REPLICATES)
-    shares = np.vstack([np.ones(originals), counts]) / originals  # the first row is the images themselves
+    counts = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), REPLICATES)
+    shares = np.vstack([np.ones(count), counts]) / count  # the first row is the images themselves
     (one, other), both = (shares @ pairs).T, shares @ pairs.prod(1)
     spread = np.sqrt((one * (1 - one) * other * (1 - other)).clip(0))
     phi = np.divide(both - one * other, spread, out=np.full(len(spread), np.nan), where=spread > 1e-9)
     defined = phi[1:][np.isfinite(phi[1:])]
     low, high = np.quantile(defined, ENDS) if len(defined) else (np.nan, np.nan)
-    return Interval(float(phi[0]), float(low), float(high), originals, REPLICATES - len(defined))
+    return Interval(float(phi[0]), float(low), float(high), count, REPLICATES - len(defined))
 
 
 def find_overlap(cases: Sequence[Case], name: str, suspect: str) -> float:

@@ -127,9 +127,9 @@ def localize(
     return table, [*notes, *ignored, *_note_views(truth, [file.view for file in files], "map")]
 
 
-def _note_views(truth: Segmentations, views: Iterable[str], message: str) -> list[str]:
+def _note_views(truth: Segmentations, views: Iterable[str], noun: str) -> list[str]:
     others = [view for view in views if view not in truth]
-    note = f"{_count(len(others), message)} of views that the ground truth does not list, e.g. "
+    note = f"{_count(len(others), noun)} of views that the ground truth does not list, e.g. "
     return [note + min(others)] if others else []
 
 
@@ -139,5 +139,5 @@ def _note_unpredicted(truth: Segmentations, predicted: Segmentations) -> list[st
     return [note + min(missing)] if missing else []
 
 
-def _count(number: int, message: str) -> str:
-    return f"{number} {message}{'s' * (number != 1)}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -65,8 +65,8 @@ def choose(mask_counts: MaskCounts | None, name: str, threshold: Setting, cutoff
         return Choice(thresholds[0], cutoffs[0], 0)
     best = _best(thresholds, lambda each: mask_counts.ious(each, 0, true_positives_only=True))
     best_cutoff = _best(cutoffs, lambda each: mask_counts.ious(best, each, true_positives_only=False))
-    labeled = mask_counts.ious(best, best_cutoff, true_positives_only=cutoff != "tuned")
-    return Choice(best, best_cutoff, int((np.isfinite(labeled) & mask_counts.given).sum()))
+    ious = mask_counts.ious(best, best_cutoff, true_positives_only=cutoff != "tuned")
+    return Choice(best, best_cutoff, int((np.isfinite(ious) & mask_counts.given).sum()))
 
 
 def _best(candidates: Sequence[Candidate], ious: Callable[[Candidate], np.ndarray]) -> Candidate:

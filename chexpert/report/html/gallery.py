@@ -33,7 +33,7 @@ class GalleryCard:
     """An observation of an image.
 
     Attributes:
-        original: number of the image.
+        image_index: number of the image.
         name: of the image on this page.
         observation: what was explained.
         truth: ``present``, ``absent`` or ``not labeled``.
@@ -44,7 +44,7 @@ class GalleryCard:
         layers: one an explainer.
     """
 
-    original: int
+    image_index: int
     name: str
     observation: str
     truth: str
@@ -92,7 +92,7 @@ def read_gallery(run: Path, names: Names) -> Gallery:
             silent = not entry.get("positive_evidence", True)
             card.layers.append(Layer(explainer, overlay and overlay[0], silent))
     originals = [read_image(run_files.image(folder, view)) for view in views]
-    ordered = sorted(cards.values(), key=lambda card: (card.original, -card.probability))
+    ordered = sorted(cards.values(), key=lambda card: (card.image_index, -card.probability))
     return Gallery(explainers, ordered, originals)
 
 
@@ -109,7 +109,7 @@ def read_manifest(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def read_image(path: Path) -> str | None:
-    """An image as JPEG in an address, without any card; None where it cannot be read."""
+    """An image as JPEG in an address, without any metadata; None where it cannot be read."""
     try:
         with Image.open(path) as image:
             original = image.convert("L")

@@ -29,31 +29,31 @@ def plot_overlay(path: Path, scale: float | None) -> tuple[str, tuple[int, int]]
     try:
         with np.load(path, allow_pickle=False) as file:
             stored = {name: file[name] for name in ("map", "signed", "matrix", "width", "height") if name in file}
-        original = int(stored["width"]), int(stored["height"])
-        raw = spread(stored["signed"], stored["matrix"], original) if "matrix" in stored else stored["map"]
+        size = int(stored["width"]), int(stored["height"])
+        raw = spread(stored["signed"], stored["matrix"], size) if "matrix" in stored else stored["map"]
     except UNREADABLE:
         return None
     limit = scale or float(np.abs(raw).max()) or 1.0
-    return encode(np.clip(raw / limit, -1, 1)), original
+    return encode(np.clip(raw / limit, -1, 1)), size
 
 
-def spread(signed: np.ndarray, matrix: np.ndarray, original: tuple[int, int]) -> np.ndarray:
+def spread(signed: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A map in model coordinates over its whole image, (h, w) in its proportions; 0 where the model saw nothing.
 
     Args:
         signed: (S, S).
         matrix: (3, 3), from the image to the model's coordinates, (x, y) at pixel centers.
-        image: width and height.
+        size: width and height of the image.
     """
-    step = max(original) / min(LONGEST, max(original))
-    size = max(1, round(original[0] / step)), max(1, round(original[1] / step))
-    x, y = original[0] / size[0], original[1] / size[1]
+    step = max(size) / min(LONGEST, max(size))
+    reduced = max(1, round(size[0] / step)), max(1, round(size[1] / step))
+    x, y = size[0] / reduced[0], size[1] / reduced[1]
     # Pillow counts from the corners of pixels; from one of the picture to one of the image, then to one of the model
     across = matrix[0, 0] * x, matrix[0, 2] + 0.5 - 0.5 * matrix[0, 0]
     down = matrix[1, 1] * y, matrix[1, 2] + 0.5 - 0.5 * matrix[1, 1]
     image = Image.fromarray(np.ascontiguousarray(signed, "float32"))
     affine = (across[0], 0, across[1], 0, down[0], down[1])
-    return np.asarray(image.transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR))
+    return np.asarray(image.transform(reduced, Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR))
 
 
 def encode(shares: np.ndarray) -> str:

@@ -60,17 +60,17 @@ class Performance:
     note: str | None
 
 
-def plot_performance(record: RunData, split: str, hide: Any = str) -> Performance:
+def collect_performance(run_data: RunData, split: str, hide: Any = str) -> Performance:
     """What is known of a split; ``hide`` spells a text that may name a file."""
-    content = record.evaluations.get(split, {})
+    content = run_data.evaluations.get(split, {})
     chosen = content.get("operating_points_chosen_on")
     return Performance(
         split,
-        describe_rows(record, split),
-        describe_labels(record, split),
-        describe_choice(record, split),
+        describe_rows(run_data, split),
+        describe_labels(run_data, split),
+        describe_choice(run_data, split),
         describe_interval(content),
-        list_lines(content or record.metrics[split]),
+        list_lines(content or run_data.metrics[split]),
         content.get("auroc_mean"),
         list_points(content.get("operating_points") or {}),
         None if chosen is None else hide(str(chosen)),

@@ -14,28 +14,28 @@ SHOWN = 200
 """Names of skipped images, and of rows left out, that are listed."""
 
 
-def list_data(record: RunData, names: Names) -> list[dict[str, Any]]:
+def list_data(run_data: RunData, names: Names) -> list[dict[str, Any]]:
     """Counts and fingerprint by split, with where they were read."""
     rows = []
-    for split, own in record.data.get("splits", {}).items():
+    for split, own in run_data.data.get("splits", {}).items():
         place = own["folder"] if not names.hashed and "folder" in own else ""
         counts = {key: own.get(key) for key in ("images", "studies", "patients", "layout", "labels", "fingerprint")}
-        if is_synthetic(record, split):
+        if is_synthetic(run_data, split):
             counts["layout"] = f"{WORDS}, laid out as {counts['layout']}" if counts["layout"] else WORDS
         rows.append({"split": split, "place": place} | counts)
     return rows
 
 
-def list_label_rules(record: RunData, names: Names) -> list[tuple[str, str]]:
+def list_label_rules(run_data: RunData, names: Names) -> list[tuple[str, str]]:
     """What -1 and blank became in training."""
-    policy = {key: value for key, value in record.config.get("labels", {}).items() if key != "_target_"}
+    policy = {key: value for key, value in run_data.config.get("labels", {}).items() if key != "_target_"}
     titles = {"uncertain": "uncertain (-1)", "blank": "blank"}
     return [(titles.get(key, key), _spell(value)) for key, value in names.settings(policy).items()]
 
 
-def list_facts(record: RunData, names: Names) -> list[tuple[str, str]]:
+def list_facts(run_data: RunData, names: Names) -> list[tuple[str, str]]:
     """Outcome, command, time and versions."""
-    state = record.state
+    state = run_data.state
     facts = [("Outcome", str(state.get("state", "not recorded")))]
     if why := state.get("why"):
         facts.append(("Why", names.path(str(why))))
@@ -44,9 +44,9 @@ def list_facts(record: RunData, names: Names) -> list[tuple[str, str]]:
     elif "command" in state:
         facts.append(("Command", names.path(str(state["command"]))))
     facts.append(("Started", str(state.get("started", "not recorded"))))
-    seconds = state.get("seconds") or record.metrics.get("seconds")
+    seconds = state.get("seconds") or run_data.metrics.get("seconds")
     facts.append(("Wall time", describe_seconds(seconds)))
-    facts.append(("Seed", str(record.config.get("seed", "not recorded"))))
+    facts.append(("Seed", str(run_data.config.get("seed", "not recorded"))))
     facts += [(str(name), str(number)) for name, number in state.get("versions", {}).items()]
     return facts
 
@@ -65,22 +65,24 @@ def describe_seconds(seconds: float | None) -> str:
     return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
 
 
-def write_settings(record: RunData, names: Names) -> str:
+def write_settings(run_data: RunData, names: Names) -> str:
     """The whole config as YAML."""
-    return yaml.safe_dump(names.settings(record.config), sort_keys=False, allow_unicode=True) if record.config else ""
+    return (
+        yaml.safe_dump(names.settings(run_data.config), sort_keys=False, allow_unicode=True) if run_data.config else ""
+    )
 
 
-def list_done(record: RunData) -> Iterator[str]:
+def list_done(run_data: RunData) -> Iterator[str]:
     """List the steps behind the metrics."""
-    first = record.splits[0]
-    labeled = " and ".join(record.splits)
-    yield f"Evaluated: the {labeled} split{'s' * (len(record.splits) > 1)}; the verdict is of {first}."
-    yield f"Selection: {describe_choice(record, first)}" + _epoch(record) + "."
-    content = record.evaluations.get(first, {})
+    first = run_data.splits[0]
+    splits = " and ".join(run_data.splits)
+    yield f"Evaluated: the {splits} split{'s' * (len(run_data.splits) > 1)}; the verdict is of {first}."
+    yield f"Selection: {describe_choice(run_data, first)}" + _epoch(run_data) + "."
+    content = run_data.evaluations.get(first, {})
     if chosen := content.get("operating_points_chosen_on"):
         yield f"Thresholds were chosen on the {chosen} split and evaluated on {first}."
-    if record.calibration:
-        yield f"Calibration ({record.calibration.method}) was fitted on the {record.calibration.fitted_on} split."
+    if run_data.calibration:
+        yield f"Calibration ({run_data.calibration.method}) was fitted on the {run_data.calibration.fitted_on} split."
     if bootstrap := content.get("bootstrap"):
         yield (
             f"Intervals: {bootstrap['replicates']:,} resamples of whole studies with replacement, seed "
@@ -88,35 +90,35 @@ def list_done(record: RunData) -> Iterator[str]:
         )
 
 
-def list_undone(record: RunData) -> Iterator[str]:
+def list_undone(run_data: RunData) -> Iterator[str]:
     """List the steps that were not done, although a reader may expect them."""
-    if "test" not in record.splits:
+    if "test" not in run_data.splits:
         yield "The test set was not evaluated."
-    if record.chosen_on in (record.splits[0], None):
+    if run_data.chosen_on in (run_data.splits[0], None):
         yield "No split was held out to choose on, apart from the one that is reported."
-    if not any(own.get("operating_points") for own in record.evaluations.values()):
+    if not any(own.get("operating_points") for own in run_data.evaluations.values()):
         yield "No thresholds were chosen on other rows, so no sensitivity and no specificity is reported."
-    if not record.calibration:
+    if not run_data.calibration:
         yield "No calibration was fitted: the scores are as the model puts them out."
-    if is_synthetic(record):
+    if is_synthetic(run_data):
         yield "No patient was imaged: the images are synthetic, and no result on them says anything about patients."
     else:
         yield "No data of another hospital was evaluated."
     yield "Intervals and gaps are not corrected for how many of them are looked at."
     yield "One training with one seed: the spread over trainings is not measured here."
-    if not record.quality:
+    if not run_data.quality:
         yield "Explanations were not scored, so nothing says how good they are."
 
 
-def list_skipped(record: RunData, names: Names) -> list[str]:
+def list_skipped(run_data: RunData, names: Names) -> list[str]:
     """Images that could not be read, at most ``SHOWN``."""
-    return [names.image(str(name)) for name in record.metrics.get("skipped", [])[:SHOWN]]
+    return [names.image(str(name)) for name in run_data.metrics.get("skipped", [])[:SHOWN]]
 
 
-def list_left_out(record: RunData, names: Names) -> list[tuple[str, int, list[str]]]:
+def list_left_out(run_data: RunData, names: Names) -> list[tuple[str, int, list[str]]]:
     """Rows and observations that only one side of an evaluation had: what, how many, and their names."""
     found = []
-    for split, content in record.evaluations.items():
+    for split, content in run_data.evaluations.items():
         for side, rows in content.get("left_out", {}).items():
             if rows:
                 shown = [names.image(str(name)) for name in rows[:SHOWN]]
@@ -128,8 +130,8 @@ def list_left_out(record: RunData, names: Names) -> list[tuple[str, int, list[st
     return found
 
 
-def _epoch(record: RunData) -> str:
-    best = record.metrics.get("best_epoch")
+def _epoch(run_data: RunData) -> str:
+    best = run_data.metrics.get("best_epoch")
     return "" if best is None else f"; its weights are those of epoch {best + 1}"
 
 

@@ -12,7 +12,7 @@ from chexpert.report.figures.training_curves import plot_training
 from chexpert.report.html import provenance, read_script, render_page
 from chexpert.report.html.gallery import read_gallery
 from chexpert.report.html.groups import list_groups, plot_groups
-from chexpert.report.html.performance import plot_performance
+from chexpert.report.html.performance import collect_performance
 from chexpert.report.html.verdict import find_aurocs, find_warnings, summarize_in_two
 from chexpert.report.names import Names, name_folder
 from chexpert.report.run_data import BROKEN, RunData
@@ -42,21 +42,21 @@ def write_report(run: Path, ids: str = "hash", out: Path | None = None) -> Path:
     return path
 
 
-def make_page(record: RunData, names: Names) -> str:
+def make_page(run_data: RunData, names: Names) -> str:
     """The text of the page."""
-    verdict = summarize_in_two(record)
+    verdict = summarize_in_two(run_data)
     return render_page(
         "run.html",
         read_script("gallery.js"),
-        title=f"Report of the run {record.config['name']}" if "name" in record.config else "Report of a run",
-        called=name_folder(record.run) if "overrides" in record.state else "",
-        record=record,
+        title=f"Report of the run {run_data.config['name']}" if "name" in run_data.config else "Report of a run",
+        called=name_folder(run_data.run) if "overrides" in run_data.state else "",
+        run_data=run_data,
         names=names,
         verdict=verdict,
-        warnings=[warning for warning in find_warnings(record) if warning not in verdict],
-        where=describe_rows(record, record.splits[0]),
-        tables=[plot_performance(record, split, names.path) for split in record.splits],
-        parts=Parts(record, names).make(),
+        warnings=[warning for warning in find_warnings(run_data) if warning not in verdict],
+        where=describe_rows(run_data, run_data.splits[0]),
+        tables=[collect_performance(run_data, split, names.path) for split in run_data.splits],
+        parts=Parts(run_data, names).make(),
         provenance=provenance,
         hashed=HASHED,
     )
@@ -68,12 +68,12 @@ class Parts:
     One that an older or damaged file does not allow is left out, and the page says so.
     """
 
-    def __init__(self, record: RunData, names: Names) -> None:
-        self.record, self.names = record, names
-        self.split = record.splits[0]
-        self.content = record.evaluations.get(self.split, {})
-        self.labeled = record.labeled.get(self.split)
-        self.where = describe_rows(record, self.split)
+    def __init__(self, run_data: RunData, names: Names) -> None:
+        self.run_data, self.names = run_data, names
+        self.split = run_data.splits[0]
+        self.content = run_data.evaluations.get(self.split, {})
+        self.labeled = run_data.labeled.get(self.split)
+        self.where = describe_rows(run_data, self.split)
 
     def make(self) -> dict[str, Any]:
         """By name; None of what there is nothing to show of."""
@@ -88,14 +88,14 @@ class Parts:
             return make()
         except BROKEN as error:
             message = f"{name}: a file of the run has another form than this version writes ({type(error).__name__})"
-            self.record.lack(message, "make the report with the version that made the run, or run again")
+            self.run_data.lack(message, "make the report with the version that made the run, or run again")
             return None
 
     def forest(self) -> Any:
         """AUROC by observation."""
         if not self.content:
             return None
-        rows = [Row(name, auroc) for name, auroc in find_aurocs(self.record, self.split).items()]
+        rows = [Row(name, auroc) for name, auroc in find_aurocs(self.run_data, self.split).items()]
         title = f"AUROC by observation, {self.where}, {describe_interval(self.content)}"
         return plot_forest(rows, "AUROC, 95 % interval", title, "forest")
 
@@ -105,7 +105,7 @@ class Parts:
 
     def reliability(self) -> Any:
         """Reliability before and after calibration; none of scores that are no probabilities."""
-        calibration = self.record.calibration
+        calibration = self.run_data.calibration
         if not self.labeled or not self.content or self.content.get("not_probabilities"):
             return None
         if calibration and calibration.fitted_on == self.split:
@@ -114,11 +114,11 @@ class Parts:
 
     def training(self) -> Any:
         """Loss and AUROC by epoch."""
-        chosen = self.record.chosen_on or "valid"
-        found = plot_training(self.record.run, self.record.metrics.get("best_epoch"), chosen)
+        chosen = self.run_data.chosen_on or "valid"
+        found = plot_training(self.run_data.run, self.run_data.metrics.get("best_epoch"), chosen)
         if not found:
             message = "training curves: nothing was trained, or no event file is left in tensorboard/"
-            self.record.lack(message, "keep the folder tensorboard of the run")
+            self.run_data.lack(message, "keep the folder tensorboard of the run")
         return found
 
     def groups(self) -> Any:
@@ -130,19 +130,19 @@ class Parts:
 
     def quality(self) -> Any:
         """Scores of the explainers."""
-        if not self.record.quality:
+        if not self.run_data.quality:
             return None
-        return {"explainers": list_quality(self.record.quality), "meanings": MEANINGS}
+        return {"explainers": list_quality(self.run_data.quality), "meanings": MEANINGS}
 
     def gallery(self) -> Any:
         """Images with their maps."""
-        found = read_gallery(self.record.run, self.names)
+        found = read_gallery(self.run_data.run, self.names)
         if not found.cards:
-            self.record.lack("explanations: none are left in explanations/", "python scripts/explain.py RUN")
+            self.run_data.lack("explanations: none are left in explanations/", "python scripts/explain.py RUN")
             return None
         if None in found.originals:
             message = "images beneath the maps: this run did not keep them"
-            self.record.lack(
+            self.run_data.lack(
                 message, "move explanations/ away, python scripts/explain.py RUN, then make this report again"
             )
         return found

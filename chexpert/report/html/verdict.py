@@ -19,29 +19,29 @@ NAMES = {"ap_pa": "projection", "devices": "support devices"}
 """Of groups."""
 
 
-def summarize_in_two(record: RunData) -> tuple[str, str]:
+def summarize_in_two(run_data: RunData) -> tuple[str, str]:
     """What was reached by which evaluation setting, and what matters most besides."""
-    return describe_mean(record), next(find_warnings(record), None) or describe_weakest(record)
+    return describe_mean(run_data), next(find_warnings(run_data), None) or describe_weakest(run_data)
 
 
-def describe_mean(record: RunData) -> str:
+def describe_mean(run_data: RunData) -> str:
     """The mean AUROC with its interval and all that it is measured by; never without an interval."""
-    split = record.splits[0]
-    content = record.evaluations.get(split)
-    where = f"{describe_rows(record, split)}, {describe_labels(record, split)}"
+    split = run_data.splits[0]
+    content = run_data.evaluations.get(split)
+    where = f"{describe_rows(run_data, split)}, {describe_labels(run_data, split)}"
     if not content:
-        return f"No mean AUROC is reported, as it has no interval yet ({where}); {describe_choice(record, split)}."
+        return f"No mean AUROC is reported, as it has no interval yet ({where}); {describe_choice(run_data, split)}."
     mean = content["auroc_mean"]
     if mean["value"] is None:
-        return f"The mean AUROC is undefined ({where}); {describe_choice(record, split)}."
+        return f"The mean AUROC is undefined ({where}); {describe_choice(run_data, split)}."
     names = ", ".join(mean["over"])
-    return f"Mean AUROC over {names}: {format_value(mean)} ({where}); {describe_choice(record, split)}."
+    return f"Mean AUROC over {names}: {format_value(mean)} ({where}); {describe_choice(run_data, split)}."
 
 
-def describe_weakest(record: RunData) -> str:
+def describe_weakest(run_data: RunData) -> str:
     """The observation that is ranked worst."""
-    split = record.splits[0]
-    defined = {name: f for name, f in find_aurocs(record, split).items() if f["value"] is not None}
+    split = run_data.splits[0]
+    defined = {name: f for name, f in find_aurocs(run_data, split).items() if f["value"] is not None}
     if not defined:
         return "No observation has both classes there, so no AUROC is defined."
     name = min(defined, key=lambda name: defined[name]["value"])
@@ -49,23 +49,23 @@ def describe_weakest(record: RunData) -> str:
     return f"The weakest is {name}: AUROC {value}, {count_classes(defined[name])}."
 
 
-def find_warnings(record: RunData) -> Iterator[str]:
+def find_warnings(run_data: RunData) -> Iterator[str]:
     """What a reader must not overlook, the gravest first."""
-    if (state := record.state.get("state")) in ("failed", "stopped"):
+    if (state := run_data.state.get("state")) in ("failed", "stopped"):
         ended = "was " * (state == "stopped") + str(state)
         yield f"The run {ended} before it was done: this page shows the files that it had written by then."
-    yield from find_shortcuts(record)
-    yield from find_undefined(record)
-    yield from find_chance(record)
-    yield from find_insane(record)
-    yield from find_uncalibrated(record)
-    yield from find_gaps(record)
-    yield from find_quality_flags(record)
+    yield from find_shortcuts(run_data)
+    yield from find_undefined(run_data)
+    yield from find_chance(run_data)
+    yield from find_insane(run_data)
+    yield from find_uncalibrated(run_data)
+    yield from find_gaps(run_data)
+    yield from find_quality_flags(run_data)
 
 
-def find_aurocs(record: RunData, split: str) -> dict[str, dict[str, Any]]:
+def find_aurocs(run_data: RunData, split: str) -> dict[str, dict[str, Any]]:
     """By observation, with intervals where there are any."""
-    return (record.evaluations.get(split) or record.metrics[split])["auroc"]
+    return (run_data.evaluations.get(split) or run_data.metrics[split])["auroc"]
 
 
 def count_classes(auroc: dict[str, Any]) -> str:
@@ -73,26 +73,26 @@ def count_classes(auroc: dict[str, Any]) -> str:
     return f"{auroc['positives']:,} positive, {auroc['negatives']:,} negative"
 
 
-def find_shortcuts(record: RunData) -> Iterator[str]:
+def find_shortcuts(run_data: RunData) -> Iterator[str]:
     """Yield the shortcuts that scripts/find_shortcuts.py found, if it was run."""
-    content = read_json(record.run / run_files.SHORTCUTS / "shortcut.json")
+    content = read_json(run_data.run / run_files.SHORTCUTS / "shortcut.json")
     if content:
         yield from describe_found_shortcuts(content)
 
 
-def find_undefined(record: RunData) -> Iterator[str]:
+def find_undefined(run_data: RunData) -> Iterator[str]:
     """Observations without both classes."""
-    split = record.splits[0]
-    found = {name: auroc for name, auroc in find_aurocs(record, split).items() if auroc["value"] is None}
+    split = run_data.splits[0]
+    found = {name: auroc for name, auroc in find_aurocs(run_data, split).items() if auroc["value"] is None}
     if found:
         names = gather({name: count_classes(auroc) for name, auroc in found.items()})
         yield f"Not evaluated, as the {split} split lacks a class, so that AUROC is undefined: {names}."
 
 
-def find_chance(record: RunData) -> Iterator[str]:
+def find_chance(run_data: RunData) -> Iterator[str]:
     """Observations that are not shown to be ranked better than by chance."""
-    split, unsure = record.splits[0], {}
-    for name, auroc in find_aurocs(record, split).items():
+    split, unsure = run_data.splits[0], {}
+    for name, auroc in find_aurocs(run_data, split).items():
         low = auroc.get("ci_low")
         if auroc["value"] is not None and low is not None and low <= CHANCE:
             unsure[name] = f"AUROC {format_value(auroc)}, {count_classes(auroc)}"
@@ -109,32 +109,34 @@ def gather(notes: dict[str, str]) -> str:
     return ", ".join(f"{name} ({text})" for name, text in notes.items()) if len(notes) <= FEW else ", ".join(notes)
 
 
-def find_insane(record: RunData) -> Iterator[str]:
+def find_insane(run_data: RunData) -> Iterator[str]:
     """Explainers whose maps hardly depend on what was learned."""
-    for name, scored in record.quality.get("explainers", {}).items():
+    for name, scored in run_data.quality.get("explainers", {}).items():
         if not scored["control"] and scored["sanity"]["passed"] is False:
             yield f"Maps by {name} are no evidence: {ALIKE}."
 
 
-def find_uncalibrated(record: RunData) -> Iterator[str]:
+def find_uncalibrated(run_data: RunData) -> Iterator[str]:
     """The observation whose raw scores are worst as probabilities, where that is sure."""
-    split = record.splits[0]
-    found = record.evaluations.get(split, {}).get("calibration") or {}
+    split = run_data.splits[0]
+    found = run_data.evaluations.get(split, {}).get("calibration") or {}
     known = {name: own["ece"] for name, own in found.items() if own["ece"]["ci_low"] is not None}
     if known:
         name = max(known, key=lambda name: known[name]["value"])
         if known[name]["ci_low"] > POOR:
-            hint = f"; for those calibrated on {record.calibration.fitted_on} see below" if record.calibration else ""
+            note = (
+                f"; for those calibrated on {run_data.calibration.fitted_on} see below" if run_data.calibration else ""
+            )
             yield (
                 f"Raw scores cannot be read as probabilities, {name}'s least of all: expected calibration error "
-                f"{format_value(known[name])} on the {split} split{hint}."
+                f"{format_value(known[name])} on the {split} split{note}."
             )
 
 
-def find_gaps(record: RunData) -> Iterator[str]:
+def find_gaps(run_data: RunData) -> Iterator[str]:
     """The largest gap of each group whose interval leaves out 0."""
-    split = record.splits[0]
-    for group, found in record.evaluations.get(split, {}).get("groups", {}).items():
+    split = run_data.splits[0]
+    for group, found in run_data.evaluations.get(split, {}).get("groups", {}).items():
         gap = found["largest_gap"]
         if gap and gap["ci_low"] is not None and gap["ci_low"] > 0:
             pair = f"{gap['observation']}, {gap['high']} above {gap['low']} by {format_value(gap)}"
@@ -142,9 +144,9 @@ def find_gaps(record: RunData) -> Iterator[str]:
             yield f"{message}: {pair} ({split} split)."
 
 
-def find_quality_flags(record: RunData) -> Iterator[str]:
+def find_quality_flags(run_data: RunData) -> Iterator[str]:
     """Of each explainer, with the observations that have it; none of a control."""
-    for name, scored in record.quality.get("explainers", {}).items():
+    for name, scored in run_data.quality.get("explainers", {}).items():
         flags: dict[str, list[str]] = {}
         for observation, metrics in [] if scored["control"] else scored["observations"].items():
             for flag in find_flags("", metrics):

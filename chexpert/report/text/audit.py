@@ -7,11 +7,11 @@ from typing import Any
 from chexpert.observations import STATES
 from chexpert.runs.synthetic import NOTE
 
-FIRST = 3  # errors of a kind that are listed in full
+FIRST = 3  # defects of a kind that are listed in full
 
 
 def describe_audit(content: Mapping[str, Any]) -> str:
-    """What was found, the counts beside the published ones, the errors by kind, and the verdict last.
+    """What was found, the counts beside the published ones, the defects by kind, and the verdict last.
 
     Args:
         content: of the JSON that ``scripts/audit_data.py --json`` writes.
@@ -25,7 +25,7 @@ def describe_audit(content: Mapping[str, Any]) -> str:
         lines += [*_align(_compare_sizes(splits)), ""]
     for name, counts in splits.items():
         lines += [*_describe_split(name, counts), ""]
-    text = "\n".join([*lines, *_describe_errors(content["defects"]), _evaluate(content["defects"])])
+    text = "\n".join([*lines, *_describe_defects(content["defects"]), _summarize(content["defects"])])
     return text.encode("utf-8", "backslashreplace").decode()  # names of files may hold bytes that no terminal takes
 
 
@@ -76,29 +76,29 @@ def _table_labels(counts: Mapping[str, Any]) -> Iterator[list[str]]:
             yield ["    published", *(_spell(published[name][state]) for state in STATES)]
 
 
-def _describe_errors(errors: Sequence[Mapping[str, str]]) -> Iterator[str]:
+def _describe_defects(defects: Sequence[Mapping[str, str]]) -> Iterator[str]:
     kinds = defaultdict(list)
-    for error in sorted(errors, key=lambda error: error["severity"]):  # errors first
-        kinds[error["severity"], error["kind"]].append(error)
+    for defect in sorted(defects, key=lambda defect: defect["severity"]):  # errors first
+        kinds[defect["severity"], defect["kind"]].append(defect)
     for (severity, kind), found in kinds.items():
         yield f"{severity}: {kind}, {len(found):,}"
-        for error in found[:FIRST]:
-            yield f"  {error['where']}: {error['message']}"
+        for defect in found[:FIRST]:
+            yield f"  {defect['where']}: {defect['message']}"
         if len(found) > FIRST:
             yield f"  ... and {len(found) - FIRST:,} more (all of them: --json OUT)"
-        for hint in dict.fromkeys(error["hint"] for error in found[:FIRST]):
+        for hint in dict.fromkeys(defect["hint"] for defect in found[:FIRST]):
             yield f"  hint: {hint}"
         yield ""
 
 
-def _evaluate(errors: Sequence[Mapping[str, str]]) -> str:
+def _summarize(defects: Sequence[Mapping[str, str]]) -> str:
     """The verdict in one line.
 
-    >>> _evaluate([{"severity": "warning"}])
+    >>> _summarize([{"severity": "warning"}])
     'passed: no error, 1 warning'
     """
-    wrong = sum(error["severity"] == "error" for error in errors)
-    counts = [(wrong, "error"), (len(errors) - wrong, "warning")]
+    wrong = sum(defect["severity"] == "error" for defect in defects)
+    counts = [(wrong, "error"), (len(defects) - wrong, "warning")]
     summary = ", ".join(f"{n or 'no':,} {word}{'s' * (n > 1)}" if n else f"no {word}" for n, word in counts)
     return f"{'failed' if wrong else 'passed'}: {summary}"
 

@@ -66,9 +66,9 @@ def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
     for name, rank in content.get("ranks", {}).items():
         place = f"{rank['value']} of {rank['of']}, 95 % interval {rank['ci_low']} to {rank['ci_high']}"
         yield f"rank of {shown[name]}: {place if content['models'][0]['over'] else 'no AUROC is defined'}"
-    for name, labeled in content.get("readers", {}).items():
-        if labeled["readers"]:
-            below = f"{labeled['below_mean']:.1f} of {labeled['readers']} on average over the observations"
+    for name, readers in content.get("readers", {}).items():
+        if readers["readers"]:
+            below = f"{readers['below_mean']:.1f} of {readers['readers']} on average over the observations"
             yield f"readers below the ROC curve of {shown[name]}: {below}"
 
 

@@ -87,12 +87,12 @@ def reader_tables(content: Mapping[str, Any]) -> list[Table]:
     """Of each placed model, header and rows of the readers: sensitivity / specificity, and if below its ROC curve."""
     shown, names = name_all(content), list(content["observations"])
     tables = []
-    for model, labeled in content.get("readers", {}).items():
+    for model, readers in content.get("readers", {}).items():
         rows = [
             [reader, *(_describe_point(points.get(name)) for name in names)]
-            for reader, points in labeled["points"].items()
+            for reader, points in readers["points"].items()
         ]
-        count = [f"{labeled['below'][name]} of {labeled['readers']}" for name in names]
+        count = [f"{readers['below'][name]} of {readers['readers']}" for name in names]
         header = [f"reader, against {shown[model]}", *names]
         tables += [[header, *rows, ["below the ROC curve", *count]]] if rows else []
     return tables

@@ -116,8 +116,8 @@ def describe_gap(gap: Mapping[str, Any] | None) -> str:
 
 
 def _left_out(content: Mapping[str, Any]) -> Iterator[str]:
-    for kind, message in (("left_out", "rows"), ("not_judged", "observations")):
+    for kind, noun in (("left_out", "rows"), ("not_judged", "observations")):
         for side, names in content[kind].items():
             if names:
                 more = f", and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-                yield f"left out: {len(names)} {message} that only the {side} have: {', '.join(names[:SHOWN])}{more}"
+                yield f"left out: {len(names)} {noun} that only the {side} have: {', '.join(names[:SHOWN])}{more}"

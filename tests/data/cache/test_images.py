@@ -175,3 +175,9 @@ def test_each_part_of_the_key_is_in_the_name(field):
     parts = {"images": 1, "files": "", "size": 8, "fit": "pad", "code": 1, "decoder": ""}
     other = parts | {field: parts[field] + type(parts[field])("1")}
     assert CacheKey(**parts).name("train") != CacheKey(**other).name("train")
+
+
+def test_a_cache_of_an_older_version_is_the_same_file():
+    key = CacheKey(1, "", 8, "pad", 1, "")
+    assert key.name("train") == "train-8-pad-7991230aba1bc325.films"  # as it was before the images were called images
+    assert CacheKey.from_dict(key.to_dict()) == key

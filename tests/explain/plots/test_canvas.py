@@ -7,7 +7,7 @@ from chexpert.explain.plots.canvas import LONGEST, Canvas
 @pytest.mark.parametrize(("shape", "expected"), [((40, 32), (40, 32)), ((2828, 2320), (512, 420))])
 def test_a_film_is_reduced_in_its_own_proportions_where_it_is_larger_than_a_picture(make_view, shape, expected):
     canvas = Canvas.of(make_view(shape))
-    assert canvas.original.shape == expected
+    assert canvas.image.shape == expected
     assert max(expected) <= LONGEST
     assert canvas.size(2.0) == pytest.approx((2 * expected[1] / expected[0], 2))
 

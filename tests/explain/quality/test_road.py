@@ -46,18 +46,18 @@ def test_the_right_map_gains_and_its_negative_loses_as_much(image, signed):
 
 
 def test_what_ranks_first_is_filled_from_its_surroundings_and_the_rest_stays(image, signed):
-    originals, sound = remove(image[0], signed)
+    images, sound = remove(image[0], signed)
     assert sound
     spot, rest = np.s_[12:20, 12:20], signed < np.quantile(signed, 0.75)
-    assert abs(originals[0][spot].float().mean() - 100) < 3
-    assert (originals[0][rest] == image[0][rest]).all()
-    assert (originals[4][spot] == 220).all()
+    assert abs(images[0][spot].float().mean() - 100) < 3
+    assert (images[0][rest] == image[0][rest]).all()
+    assert (images[4][spot] == 220).all()
 
 
 def test_the_shares_are_what_they_say_also_on_a_coarser_grid(monkeypatch, image, signed):
     monkeypatch.setattr(road, "CELLS", 16)
-    originals, _ = remove(torch.full((32, 32), 100, dtype=torch.uint8), signed)
-    changed = [float((original != 100).float().mean()) for original in originals]
+    images, _ = remove(torch.full((32, 32), 100, dtype=torch.uint8), signed)
+    changed = [float((image != 100).float().mean()) for image in images]
     # a share of the pixels gets no noise that survives rounding: |N(0, 2.55)| < .5 for 15.5 %
     assert changed == pytest.approx([0.845 * share for share in (*road.SHARES, *road.SHARES)], abs=0.05)
 

@@ -134,4 +134,4 @@ def spread(model, cases):
     import torch
 
     with torch.no_grad():
-        return model(torch.stack([torch.from_numpy(case.original)[None] for case in cases]))[:, 0].numpy().std()
+        return model(torch.stack([torch.from_numpy(case.image)[None] for case in cases]))[:, 0].numpy().std()

@@ -21,15 +21,15 @@ def decode(address: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
-@pytest.mark.parametrize("original", [(64, 80), (80, 64), (64, 64)])
-def test_a_map_lies_on_its_image_as_the_explainer_places_it(fit, original):
-    matrix = Preprocessing(size=64, fit=fit).matrix(*original)
+@pytest.mark.parametrize("shape", [(64, 80), (80, 64), (64, 64)])
+def test_a_map_lies_on_its_image_as_the_explainer_places_it(fit, shape):
+    matrix = Preprocessing(size=64, fit=fit).matrix(*shape)
     signed = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
-    placed = spread(signed, matrix, original[::-1])
-    expected = carry_whole(signed, matrix, original)
+    placed = spread(signed, matrix, shape[::-1])
+    expected = carry_whole(signed, matrix, shape)
     if placed.shape != expected.shape:  # a map is as large as its image here, and as the model's input there
         expected = np.asarray(Image.fromarray(expected).resize(placed.shape[::-1], Image.Resampling.BILINEAR))
-    assert placed.shape == original
+    assert placed.shape == shape
     inner = (slice(4, -4), slice(4, -4))
     assert np.corrcoef(placed[inner].ravel(), expected[inner].ravel())[0, 1] > 0.85
 
@@ -52,8 +52,8 @@ def test_red_is_for_blue_against_and_nothing_is_clear():
 def test_the_scale_is_what_has_the_full_color(tmp_path):
     signed = np.full((8, 8), 0.5, "float32")
     path = write_map(tmp_path / "a_map.npz", LocalMap(signed, 0.5, 8, 8, None, np.eye(3), (8, 8)), signed=signed)
-    (full, original), (half, _) = plot_overlay(path, 0.5), plot_overlay(path, 1.0)
-    assert original == (8, 8)
+    (full, size), (half, _) = plot_overlay(path, 0.5), plot_overlay(path, 1.0)
+    assert size == (8, 8)
     assert (decode(full)[4, 4, 3], decode(half)[4, 4, 3]) == (217, 124)
 
 

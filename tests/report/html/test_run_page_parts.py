@@ -13,7 +13,7 @@ from chexpert.report.figures.roc import plot_curves
 from chexpert.report.figures.training_curves import plot_training, read_lines
 from chexpert.report.html.gallery import read_gallery
 from chexpert.report.html.groups import list_groups, plot_groups
-from chexpert.report.html.performance import plot_performance
+from chexpert.report.html.performance import collect_performance
 from chexpert.report.html.provenance import list_data, list_done, list_facts, list_label_rules, list_undone
 from chexpert.report.html.run_page import Parts
 from chexpert.report.names import Names
@@ -27,7 +27,7 @@ def run(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def record(run) -> RunData:
+def run_data(run) -> RunData:
     return RunData.read(run)
 
 
@@ -45,35 +45,35 @@ def test_no_event_files_no_curves(tmp_path):
     assert plot_training(tmp_path, None, "valid") == []
 
 
-def test_reliability_has_the_run_s_own_metrics(run, record):
+def test_reliability_has_the_run_s_own_metrics(run, run_data):
     content = json.loads((run / "evaluation/valid.json").read_text())
-    found = plot_reliability(record.labeled["valid"], content, record.calibration, "", "r")
+    found = plot_reliability(run_data.labeled["valid"], content, run_data.calibration, "", "r")
     assert [own.before for own in found] == [content["calibration"][own.observation] for own in found]
     assert [own.after for own in found] == [content["calibrated"]["figures"][own.observation] for own in found]
     without = {key: value for key, value in content.items() if key != "calibrated"}
-    again = plot_reliability(record.labeled["valid"], without, record.calibration, "", "r")
+    again = plot_reliability(run_data.labeled["valid"], without, run_data.calibration, "", "r")
     assert [own.after["ece"]["value"] for own in again] == [own.after["ece"]["value"] for own in found]
-    assert {own.after for own in plot_reliability(record.labeled["valid"], content, None, "", "r")} == {None}
+    assert {own.after for own in plot_reliability(run_data.labeled["valid"], content, None, "", "r")} == {None}
 
 
 def test_calibration_is_not_shown_on_the_split_that_it_was_fitted_on(run):
-    record = RunData.read(run)
-    record.calibration = record.calibration.__class__("platt", "valid", "max", record.calibration.levels)
-    assert {own.after for own in Parts(record, Names("path", run)).reliability()} == {None}
+    run_data = RunData.read(run)
+    run_data.calibration = run_data.calibration.__class__("platt", "valid", "max", run_data.calibration.levels)
+    assert {own.after for own in Parts(run_data, Names("path", run)).reliability()} == {None}
 
 
-def test_an_observation_with_one_class_has_no_curve(record):
-    labeled = record.labeled["valid"]
+def test_an_observation_with_one_class_has_no_curve(run_data):
+    labeled = run_data.labeled["valid"]
     labeled.labels[:, 1] = 0
     assert [curves.observation for curves in plot_curves(labeled, {}, "", "c")] == ["Edema", "Consolidation"]
 
 
-def test_groups_are_in_their_order_and_lone_parts_are_not_plotted(record):
-    groups = {group.title: group for group in list_groups(record.evaluations["valid"])}
+def test_groups_are_in_their_order_and_lone_parts_are_not_plotted(run_data):
+    groups = {group.title: group for group in list_groups(run_data.evaluations["valid"])}
     assert list(groups) == ["Sex", "Age in years", "View", "Projection"]
     assert list(groups["Age in years"].parts) == ["under 40", "40 to 59", "60 to 79", "80 and over"]
     assert groups["View"].gap == "nothing to compare: all rows of which it is known are of one part, Frontal"
-    chart = plot_groups(record.evaluations["valid"], list(groups.values()), "", "g")
+    chart = plot_groups(run_data.evaluations["valid"], list(groups.values()), "", "g")
     assert "Female  (n = 30)" in chart
     assert "Frontal" not in chart
 
@@ -82,7 +82,7 @@ def test_the_gallery_holds_each_image_once_and_the_methods_beside_each_other(run
     gallery = read_gallery(run, Names("path", run))
     assert gallery.explainers == ["hirescam", "lime"]
     assert [[layer.explainer for layer in card.layers] for card in gallery.cards] == [["hirescam", "lime"]] * 4
-    assert [card.original for card in gallery.cards] == [0, 0, 1, 1]
+    assert [card.image_index for card in gallery.cards] == [0, 0, 1, 1]
     assert [image.partition(";")[0] for image in gallery.originals] == ["data:image/jpeg"] * 2
     assert gallery.truths == ["present", "absent", "not labeled"]
     assert gallery.cards[0].outline == "M20.0 16.0L60.0 16.0L60.0 48.0Z"
@@ -96,17 +96,17 @@ def test_a_map_that_is_gone_leaves_its_place(run, tmp_path):
     assert [layer.address is None for layer in layers].count(True) == 1
 
 
-def test_the_table_has_thresholds_and_where_they_were_chosen(record):
-    table = plot_performance(record, "valid")
+def test_the_table_has_thresholds_and_where_they_were_chosen(run_data):
+    table = collect_performance(run_data, "valid")
     assert table.points_chosen_on == "dev"
     assert list(table.points) == ["Edema", "Cardiomegaly", "Consolidation"]
     assert [point.rule for point in table.points["Edema"]] == ["Youden", "F1", "specificity .9"]
-    assert plot_performance(record, "dev").points == {}
+    assert collect_performance(run_data, "dev").points == {}
     assert table.interval == "95\u00a0% interval, 1,000 resamples of 60 studies"
 
 
-def test_what_was_done_and_where_it_comes_from(run, record):
-    done, undone = list(list_done(record)), list(list_undone(record))
+def test_what_was_done_and_where_it_comes_from(run, run_data):
+    done, undone = list(list_done(run_data)), list(list_undone(run_data))
     assert done[:4] == [
         "Evaluated: the valid and dev splits; the verdict is of valid.",
         "Selection: the epoch was chosen on the dev split; its weights are those of epoch 2.",
@@ -114,12 +114,12 @@ def test_what_was_done_and_where_it_comes_from(run, record):
         "Calibration (platt) was fitted on the dev split.",
     ]
     assert undone[0] == "The test set was not evaluated."
-    assert list_label_rules(record, Names("hash", run)) == [("uncertain (-1)", "sampled between 0.55 and 0.85")]
-    facts = dict(list_facts(record, Names("path", run)))
+    assert list_label_rules(run_data, Names("hash", run)) == [("uncertain (-1)", "sampled between 0.55 and 0.85")]
+    facts = dict(list_facts(run_data, Names("path", run)))
     assert facts["Command"] == "python train.py data.root=/data/ward 3/DOE^JANE seed=3"
     assert (facts["Wall time"], facts["torch"], facts["Outcome"]) == ("2 min 5 s", "2.10.0", "finished")
-    assert list_data(record, Names("hash", run))[0]["place"] == ""
-    assert list_data(record, Names("path", run))[0]["place"] == "/data/ward 3/DOE^JANE"
+    assert list_data(run_data, Names("hash", run))[0]["place"] == ""
+    assert list_data(run_data, Names("path", run))[0]["place"] == "/data/ward 3/DOE^JANE"
 
 
 @pytest.mark.parametrize(
