@@ -54,7 +54,7 @@ def counted(monkeypatch):
     return Counted(SIZE)
 
 
-def names(folder, kind="images"):
+def names(folder, kind="films"):
     return sorted(file.name for file in folder.glob(f"*.{kind}"))
 
 
