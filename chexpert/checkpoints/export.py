@@ -14,9 +14,9 @@ from chexpert.runs.synthetic import TRAINED, is_synthetic_metadata
 
 
 def export(run: Path) -> Path:
-    """Leaves the best weights as best.safetensors, with a card in JSON: what is needed to use them, and no more.
+    """Write the best weights as best.safetensors, with the metadata to use them as JSON, and no more.
 
-    The card has no path, no split and no setting of the training, so that the two files can be given to others.
+    The metadata have no path, no split and no setting of the training, so that the two files can be given to others.
 
     Raises:
         UserError: they cannot be written.

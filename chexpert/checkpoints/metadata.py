@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 FORMAT = 1
-"""Of the card. 0: from before it was counted; 1: counted. Older ones load, newer ones do not."""
+"""Format of the metadata. 0: from before it was counted; 1: counted. Older ones load, newer ones do not."""
 
 
 def get_output_head(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,17 +20,17 @@ from chexpert.runs import files as run_files
 from chexpert.runs.synthetic import is_synthetic_metadata
 
 Stored = tuple[dict[str, Any], dict[str, torch.Tensor]]
-"""A card and a model's weights."""
+"""Metadata and a model's weights."""
 
 
 def read_checkpoint(path: str | Path) -> Stored:
-    """The card and the model's weights of a checkpoint of this project, by torch's safe loading or from safetensors.
+    """Return the metadata and weights of a checkpoint of this project, by torch's safe loading or from safetensors.
 
     Raises:
         UserError: there is none, it is none of this project, or a newer version wrote it.
     """
     file = find_checkpoint(path)
-    if file.suffix == ".json" and file.with_suffix(run_files.SAFETENSORS).is_file():  # its card
+    if file.suffix == ".json" and file.with_suffix(run_files.SAFETENSORS).is_file():  # its metadata
         file = file.with_suffix(run_files.SAFETENSORS)
     try:
         metadata, weights = _read_safetensors(file) if file.suffix == run_files.SAFETENSORS else _read_torch(file)
@@ -103,7 +103,7 @@ class Loaded:
 def load(path: str | Path) -> Loaded:
     """Loads the best checkpoint of a run folder, or a file of weights, without running code from it.
 
-    A .safetensors file needs its card beside it, the .json file of the same name.
+    A .safetensors file needs its metadata beside it, the .json file of the same name.
 
     Raises:
         UserError: no such checkpoint, or none of this project.

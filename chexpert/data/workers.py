@@ -115,7 +115,7 @@ def check_shared_memory(batch: int, workers: int, batches: int) -> None:
 
 
 def check_sockets(workers: int) -> None:
-    """Sees that processes can hand over by sockets in the folder for temporary files: a system bounds their paths.
+    """Check that loader processes can open a socket in the folder for temporary files: its path is bounded.
 
     Raises:
         UserError: that folder lies too deep.
@@ -127,7 +127,7 @@ def check_sockets(workers: int) -> None:
         try:
             probe.bind(path)
         except OSError as error:
-            if error.errno is not None:  # Python itself found it too long
+            if error.errno is not None:  # the system refused; a path that is too long Python itself refuses
                 raise
             message = f"loader processes cannot open a socket: its path would have {len(os.fsencode(path))} bytes"
             hint = f"set TMPDIR to a folder with a shorter path than {tempfile.gettempdir()}, or data.workers=0"

@@ -146,7 +146,7 @@ def build_module(
     *,
     synthetic: bool = False,
 ) -> MultilabelModule:
-    """The Lightning module, with the card that its checkpoints carry; ``counts``: see :func:`build_loss`."""
+    """The Lightning module, with the metadata that its checkpoints carry; ``counts``: see :func:`build_loss`."""
     metadata = {
         "format": FORMAT,
         "config": cfg,

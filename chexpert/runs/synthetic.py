@@ -58,7 +58,7 @@ def is_synthetic_run(data: Mapping[str, Any], config: Mapping[str, Any], split: 
 
 
 def is_synthetic_metadata(metadata: Mapping[str, Any]) -> bool:
-    """Whether the weights of a checkpoint were trained on synthetic images, from its card."""
+    """Whether the weights of a checkpoint were trained on synthetic images, from its metadata."""
     return (
         metadata["synthetic"] is True if "synthetic" in metadata else is_synthetic_run({}, metadata.get("config", {}))
     )
