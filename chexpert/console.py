@@ -4,7 +4,15 @@ import errno
 import os
 import re
 import sys
-from typing import TextIO
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TextIO, TypeVar
+
+Result = TypeVar("Result")
+Update = Callable[[int], object]  # called with how many items are done
+
+LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 
 CODES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 """Colors and movements of the cursor, as torch writes them into a message."""
@@ -80,6 +88,63 @@ class FirstLines:
             print(line, file=sys.stderr)
         elif self.count == self.most + 1:
             print(f"... and more, not printed; {self.rest}", file=sys.stderr)
+
+
+def show_progress(
+    results: Iterable[Result], title: str, total: int | None = None, *, each: int = 1
+) -> Iterator[Result]:
+    """Iterate over results and show on stderr how many are there: a bar on a terminal, else a line now and then.
+
+    Args:
+        results: of any kind.
+        title: of the bar or line.
+        total: items in all; by default the number of results.
+        each: items in a result; the last one may have fewer.
+    """
+    total = len(results) if total is None else total  # type: ignore[arg-type]
+    with (_show_bar if sys.stderr.isatty() else _print_lines)(title, total) as update:
+        for number, result in enumerate(results, start=1):
+            yield result
+            update(min(number * each, total))
+
+
+@contextmanager
+def _show_bar(title: str, total: int) -> Iterator[Update]:
+    from rich.console import Console  # takes longer than a command's --help
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+def _print_lines(title: str, total: int) -> AbstractContextManager[Update]:
+    started = printed = time.monotonic()
+
+    def update(done: int) -> None:
+        nonlocal printed
+        now = time.monotonic()
+        if now - printed >= LINE_EVERY:
+            printed = now
+            left = (now - started) / done * (total - done)
+            print(f"{title}: {done:,} of {total:,}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+
+    return nullcontext(update)
 
 
 def open_streams() -> None:

@@ -1,6 +1,6 @@
 """Average the best checkpoints of runs, or files of predictions, into one file that evaluate.py and compare.py read.
 
-    ensemble.py outputs/a outputs/b --top-k 10 --out ensemble.csv      10 checkpoints of each; train with keep=10
+    ensemble.py outputs/a outputs/b --top-k 10 --out ensemble.csv      10 checkpoints of each; train with save_top_k=10
     ensemble.py one.csv two.csv --average rank --out ensemble.csv      on different scales
     ensemble.py --members members.yaml --out ensemble.csv              Edema: [outputs/a], Consolidation: [outputs/b]
 Exit code 2: the command or one of its files is wrong.
@@ -8,10 +8,12 @@ Exit code 2: the command or one of its files is wrong.
 
 import argparse
 import shlex
+from functools import partial
 from pathlib import Path
 
 from chexpert.cli.renamed import add_renamed
-from chexpert.console import open_streams
+from chexpert.console import open_streams, show_progress
+from chexpert.runs.files import EVALUATED_SPLITS
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -22,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, metavar="OUT.csv", help="a new file")
     add("--top-k", type=int, metavar="K", help="best checkpoints of each run (all that it kept)")
     add("--average", choices=("mean", "rank"), default="mean", help="of scores (mean), or of ranks over the rows")
-    add("--split", choices=("dev", "valid", "test"), default="valid", help="of the runs' data (valid)")
+    add("--split", choices=EVALUATED_SPLITS, default="valid", help="of the runs' data (valid)")
     add("--level", choices=("image", "study"), default="image", help="one row a view (image) or a study")
     choices = ("max", "mean")
     add(
@@ -45,7 +47,6 @@ def main() -> None:
         parser.error("--top-k is at least 1")
     if given.out.exists():
         parser.error(f"{given.out} is there already, and nothing is overwritten")
-    from rich.progress import Console, track  # after the parsing, so that --help is quick
 
     from chexpert.errors import UserError
     from chexpert.inference.ensemble import describe_ensemble, ensemble
@@ -58,7 +59,7 @@ def main() -> None:
         made = ensemble(
             read_lists(given.members) if given.members else given.paths, top_k=given.top_k, split=given.split,
             how=given.average, level=given.level, views=given.views,
-            watch=lambda batches: track(batches, "images", console=Console(stderr=True)),
+            watch=partial(show_progress, title="batches"),
         )  # fmt: skip
         print(describe_ensemble(made), flush=True)
         averaged = made.predictions

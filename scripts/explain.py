@@ -4,7 +4,6 @@ python scripts/explain.py outputs/RUN image.jpg --explainer gradcam lime --out e
 """
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
@@ -48,6 +47,7 @@ def main() -> None:
     from chexpert.inference.explain import explain_run  # after the parsing, so that --help is quick
     from chexpert.report import quality_table
     from chexpert.runs import files as run_files
+    from chexpert.runs.read import read_mapping
 
     try:
         folder, failures = explain_run(
@@ -57,7 +57,7 @@ def main() -> None:
     except (UserError, OSError) as error:  # a full disk, a folder that may not be written
         parser.exit(2, f"error: {error}\n")
     if (quality := folder / run_files.QUALITY).is_file():
-        print(quality_table(json.loads(quality.read_text(encoding="utf-8"))), f"written:       {quality}", sep="\n")
+        print(quality_table(read_mapping(quality)), f"written:       {quality}", sep="\n")
     if (ids := folder / run_files.IDS).is_file():
         print(ids.read_text(encoding="utf-8"), end="")
     sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png")]

@@ -37,7 +37,7 @@ def main() -> None:
     import chexpert
     from chexpert.config import build
     from chexpert.errors import UserError
-    from chexpert.inference.explain import find_folder, try_folder
+    from chexpert.inference.output_folder import find_folder, try_folder
     from chexpert.inference.shortcuts import find_shortcuts
     from chexpert.report import count_tested, describe_shortcuts
     from chexpert.runs import files as run_files

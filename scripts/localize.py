@@ -7,9 +7,10 @@ Exit code 2: the command or one of its files is wrong.
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
-from chexpert.console import open_streams
+from chexpert.console import open_streams, show_progress
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -40,7 +41,6 @@ def main() -> None:
         parser.error("--tune-ground-truth and --tune-maps go together, with a threshold or cut-off that is tuned")
     if given.get("bootstrap", 1) < 1 or given.get("seed", 0) < 0:
         parser.error("--bootstrap is at least 1, --seed at least 0")
-    from rich.progress import Console, track  # after the parsing, so that --help is quick
 
     from chexpert.errors import UserError
     from chexpert.metrics.localization.chexlocalize import localize
@@ -56,7 +56,7 @@ def main() -> None:
     try:
         places = [path for name in ("ground_truth", "maps") if (path := given.get(name))]
         synthetic = [NOTE] if any(map(is_synthetic_path, places)) else []
-        table, notes = localize(**given, watch=lambda maps: track(maps, "maps", console=Console(stderr=True)))
+        table, notes = localize(**given, watch=partial(show_progress, title="maps"))
         print(describe_localization(table), *notes, *synthetic, sep="\nnote: ", flush=True)
         run_files.write_json(out, table)
         print("written:", *filter(None, written), file=sys.stderr)  # stdout is the report

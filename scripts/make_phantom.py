@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from chexpert.cli.renamed import add_renamed
 from chexpert.console import open_streams
 
 
@@ -25,7 +26,8 @@ def make_parser() -> argparse.ArgumentParser:
     add("--size", type=int, metavar="PX", help="short side of the images (256)")
     add("--seed", type=int, metavar="S", help="another seed, other patients (0)")
     add("--layout", help="small (default), full, mlmip, aimi, bare, flat, chexlocalize or plus")
-    add("--labellers", action="store_true", default=None, help="train_cheXbert.csv and train_visualCheXbert.csv too")
+    add_renamed(parser, "--labellers", "--labelers")
+    add("--labelers", action="store_true", default=None, help="train_cheXbert.csv and train_visualCheXbert.csv too")
     add("--enriched", action=argparse.BooleanOptionalAction, help="rare competition findings more often (yes)")
     add("--laterals", type=float, metavar="SHARE", help="of all views (0.145)")
     add("--strength", type=read_strength, nargs="+", metavar="FINDING=FACTOR", help="below 1 is harder to see")

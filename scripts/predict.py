@@ -12,10 +12,11 @@ Not a medical device.
 import argparse
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 
 from chexpert.cli.renamed import add_renamed
-from chexpert.console import open_streams
+from chexpert.console import open_streams, show_progress
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -44,7 +45,6 @@ def main() -> None:
         parser.error("--batch-size is at least 1, --workers at least 0")
     from chexpert.errors import UserError  # after the parsing, so that --help is quick
     from chexpert.inference.predict import predict
-    from chexpert.inference.progress import show_progress
     from chexpert.runs.anonymize import HASH_NOTE
     from chexpert.runs.synthetic import TRAINED
 
@@ -53,7 +53,7 @@ def main() -> None:
     run = given["run"]
     try:
         outcome = predict(given.pop("run"), given.pop("input"), given.pop("output"),
-                          watch=show_progress, **given)  # fmt: skip
+                          watch=partial(show_progress, title="batches"), **given)  # fmt: skip
     except (UserError, OSError) as error:
         parser.exit(2, f"error: {error}\n")
     before = f" ({outcome.resumed} predicted before)"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chexpert import console
 from chexpert.console import show
 from chexpert.errors import UserError
 
@@ -78,3 +79,32 @@ def test_an_argument_that_the_system_cannot_decode_ends_a_command_with_one_messa
     command = [sys.executable, "-c", START, "dätä".encode()]
     done = subprocess.run(command, capture_output=True, env=env, check=False)
     assert (done.returncode, b"PYTHONUTF8=1" in done.stderr) == (code, code == 2)
+
+
+def test_without_a_terminal_a_line_now_and_then(monkeypatch, capsys):
+    monkeypatch.setattr(console, "LINE_EVERY", 0)
+    assert list(console.show_progress(iter("ab"), "hashing", 2)) == ["a", "b"]
+    assert capsys.readouterr().err == "hashing: 1 of 2, about 0 min left\nhashing: 2 of 2, about 0 min left\n"
+
+
+def test_a_result_may_stand_for_several_items_the_last_for_fewer(monkeypatch, capsys):
+    monkeypatch.setattr(console, "LINE_EVERY", 0)
+    assert list(console.show_progress(iter("ab"), "decoding", 20, each=16)) == ["a", "b"]
+    shown = [line.partition(",")[0] for line in capsys.readouterr().err.splitlines()]
+    assert shown == ["decoding: 16 of 20", "decoding: 20 of 20"]
+
+
+def test_the_estimate_is_what_is_left_at_the_pace_so_far(monkeypatch, capsys):
+    clock = iter([0.0, 60.0, 100.0, 120.0])  # seconds: the start, then after each of three of ten items
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(console, "LINE_EVERY", 50)
+    list(console.show_progress(iter("abc"), "hashing", 10))
+    assert capsys.readouterr().err == "hashing: 1 of 10, about 9 min left\nhashing: 3 of 10, about 5 min left\n"
+
+
+def test_on_a_terminal_a_bar_counts_items(monkeypatch, capsys):
+    monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True)
+    list(console.show_progress(iter("ab"), "decoding", 20, each=16))
+    shown = capsys.readouterr().err
+    assert "decoding" in shown
+    assert "20/20" in shown

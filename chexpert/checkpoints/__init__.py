@@ -2,9 +2,9 @@
 
 from chexpert.checkpoints.callbacks import BestCheckpoint, EveryCheckpoint, keep_best
 from chexpert.checkpoints.export import export
-from chexpert.checkpoints.io import WholeCheckpointIO, clean
+from chexpert.checkpoints.io import WholeCheckpointIO, clean, load_content
 from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_weights
-from chexpert.checkpoints.read import Loaded, load, load_state, read_checkpoint
+from chexpert.checkpoints.read import Loaded, load, load_state, read_checkpoint, read_metadata
 from chexpert.checkpoints.resume_state import RESUME, LastCheckpoint
 
 __all__ = [
@@ -20,7 +20,9 @@ __all__ = [
     "get_output_head",
     "keep_best",
     "load",
+    "load_content",
     "load_state",
     "read_checkpoint",
+    "read_metadata",
     "without_weights",
 ]

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
+from chexpert.checkpoints.io import load_content
 from chexpert.runs import files as run_files
 
 
@@ -63,7 +63,7 @@ class BestCheckpoint(ModelCheckpoint):
         """The epoch, from 0, of the best weights; None where nothing was trained."""
         if not self.best_model_path:
             return None
-        return int(torch.load(self.best_model_path, map_location="cpu", weights_only=True, mmap=True)["epoch"])
+        return int(load_content(self.best_model_path, mmap=True)["epoch"])
 
     def forget_overtaken(self) -> None:
         """Lets the next epoch be the best where best.ckpt is of an epoch that is trained again.
@@ -79,7 +79,7 @@ class BestCheckpoint(ModelCheckpoint):
 
 def read_step(path: Path) -> int:
     """The optimizer steps behind the weights of a checkpoint."""
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"]
+    return load_content(path, mmap=True)["global_step"]
 
 
 class KeptCheckpoints(BestCheckpoint):
@@ -90,7 +90,7 @@ class EveryCheckpoint(ModelCheckpoint):
     """The weights after every ``steps`` optimizer steps, all of which stay; no metric is known at that point.
 
     For an ensemble of checkpoints by their AUROC, as Irvin et al. 2019 took it, validate as often
-    (trainer.val_check_interval) and set ``keep``.
+    (trainer.val_check_interval) and set ``save_top_k``.
     """
 
     def __init__(self, run: Path, steps: int) -> None:

@@ -30,7 +30,18 @@ class WholeCheckpointIO(TorchCheckpointIO):
         self, path: str | Path, map_location: Any = None, weights_only: object = None
     ) -> dict[str, Any]:
         """To the CPU, where Lightning takes it from, unless another place is asked for."""
-        return torch.load(path, map_location=map_location or "cpu", weights_only=True)
+        return load_content(path, map_location or "cpu")
+
+
+def load_content(path: str | Path, map_location: Any = "cpu", *, mmap: bool = False) -> dict[str, Any]:
+    """Load a checkpoint without running code from it.
+
+    Args:
+        path: of the file.
+        map_location: the device of the tensors.
+        mmap: map the tensors from the file instead of reading them; for readers of a few small values.
+    """
+    return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
 
 
 def write_whole(path: Path, content: Mapping[str, Any]) -> None:

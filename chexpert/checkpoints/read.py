@@ -11,20 +11,35 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from chexpert.checkpoints.io import load_content
 from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_weights
 from chexpert.config import TARGET, build, check_targets, find_checkpoint
 from chexpert.data import Preprocessing
 from chexpert.errors import UserError
 from chexpert.models import Model
 from chexpert.runs import files as run_files
+from chexpert.runs.config_keys import rename_keys
 from chexpert.runs.synthetic import is_synthetic_metadata
 
 Stored = tuple[dict[str, Any], dict[str, torch.Tensor]]
 """Metadata and a model's weights."""
 
 
-def read_checkpoint(path: str | Path) -> Stored:
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """Return the metadata of a checkpoint of this project; its weights stay on the disk.
+
+    Raises:
+        UserError: see :func:`read_checkpoint`.
+    """
+    return read_checkpoint(path, mmap=True)[0]
+
+
+def read_checkpoint(path: str | Path, *, mmap: bool = False) -> Stored:
     """Return the metadata and weights of a checkpoint of this project, by torch's safe loading or from safetensors.
+
+    Args:
+        path: of a run folder or a file.
+        mmap: see :func:`load_content`.
 
     Raises:
         UserError: there is none, it is none of this project, or a newer version wrote it.
@@ -33,8 +48,11 @@ def read_checkpoint(path: str | Path) -> Stored:
     if file.suffix == ".json" and file.with_suffix(run_files.SAFETENSORS).is_file():  # its metadata
         file = file.with_suffix(run_files.SAFETENSORS)
     try:
-        metadata, weights = _read_safetensors(file) if file.suffix == run_files.SAFETENSORS else _read_torch(file)
+        metadata, weights = (
+            _read_safetensors(file) if file.suffix == run_files.SAFETENSORS else _read_torch(file, mmap=mmap)
+        )
         _ = metadata["observations"], metadata["preprocessing"], metadata["config"]["model"][TARGET]
+        metadata = {**metadata, "config": rename_keys(metadata["config"])}
         number = int(metadata.get("format", 0))
     except Exception as error:
         unread = isinstance(error, UnpicklingError)  # torch then advises to load it unsafely
@@ -48,8 +66,8 @@ def read_checkpoint(path: str | Path) -> Stored:
     return metadata, weights
 
 
-def _read_torch(file: Path) -> Stored:
-    content = torch.load(file, map_location="cpu", weights_only=True)
+def _read_torch(file: Path, *, mmap: bool) -> Stored:
+    content = load_content(file, mmap=mmap)
     state = content["state_dict"]
     weights = {key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")}
     return content["chexpert"], rename_members(weights)

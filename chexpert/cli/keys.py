@@ -8,6 +8,7 @@ from chexpert.cli.near_names import Answer, find_near
 from chexpert.cli.settings import Settings, list_networks
 from chexpert.cli.sources import is_installed
 from chexpert.errors import advise_extra
+from chexpert.runs.config_keys import RENAMED
 
 KEY = re.compile(r"(?P<sign>[+~]{0,2})(?P<key>[^=]*)(?P<equals>=?)(?P<value>.*)", re.DOTALL)
 PLUGINS = {
@@ -26,6 +27,8 @@ def check_key(setting: str, settings: Settings, chosen: Mapping[str, object]) ->
     match = KEY.fullmatch(setting)
     assert match
     sign, key, equals, value = match.groups()
+    if key in RENAMED:
+        return Answer(f"{key} was renamed to {RENAMED[key]}", meant=[f"{sign}{RENAMED[key]}{equals}{value}"])
     if setting == "-m":
         return Answer("a sweep is asked for by -m", meant=["-m"])
     if key in ("hydra/launcher", "hydra/sweeper"):

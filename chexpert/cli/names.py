@@ -14,8 +14,8 @@ NAMES: Mapping[str, str] = {
     "scheduler.warmup": "warmup warmup_epochs warmup_steps warmup_ratio",
     "data.batch_size": "batch_size batch batchsize bs b train_batch_size batch_size_train "
     "per_device_train_batch_size",
-    "data.workers": "workers num_workers n_workers worker j nproc num_proc dataloader_num_workers",
-    "data.size": "size image_size img_size imgsz input_size resolution img im_size crop_size image_resize",
+    "data.num_workers": "workers n_workers worker j nproc num_proc dataloader_num_workers",
+    "data.image_size": "size img_size imgsz input_size resolution img im_size crop_size image_resize",
     "data.root": "root data_dir data_root data_path datadir "
     "dataset_path dataset_dir dataset_root path input_dir chexpert_root",
     "data": "dataset data_set dataset_name",
@@ -65,7 +65,7 @@ NAMES: Mapping[str, str] = {
     "explainer": "explainers xai cam",
     "explain.count": "num_explain n_explain",
     "compile": "torch_compile torchcompile compile_model",
-    "keep": "save_top_k checkpoint_hist",
+    "save_top_k": "keep checkpoint_hist",
     "experiment": "recipe_name preset cfg_name config config_name config_file conf yaml",
 }  # fmt: skip
 PLAIN = {re.sub("[-_]", "", name): target for target, names in NAMES.items() for name in names.split()}

@@ -11,4 +11,4 @@ class _Renamed(argparse.Action):
 
 def add_renamed(parser: argparse.ArgumentParser, old: str, new: str) -> None:
     """Add an option that is an error, exit code 2, and that ``--help`` does not list."""
-    parser.add_argument(old, action=_Renamed, const=new, dest=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    parser.add_argument(old, nargs="?", action=_Renamed, const=new, dest=argparse.SUPPRESS, help=argparse.SUPPRESS)

@@ -9,6 +9,7 @@ from chexpert.cli.near_names import Answer, find_near
 from chexpert.cli.settings import Settings, list_networks
 from chexpert.cli.sources import Argument
 from chexpert.observations import OBSERVATIONS
+from chexpert.runs.config_keys import RENAMED, flatten
 
 NONE = ("none", "None", "NONE", "nil", "Null_")
 NOTHING = {"pretrained": "false", "data.test": "false", "calibration": "null", "explainer": "[]"}
@@ -108,7 +109,7 @@ def _check_group(key: str, group: str, value: str, settings: Settings) -> Answer
     """The options that are chosen from a group."""
     wrong = [word for word in _list_options(value) if word not in settings.groups[group]]
     if not wrong:
-        return None
+        return _check_recipes(value, settings) if group == "experiment" else None
     if group == "explainer" and value.strip("[]").lower() in ("none", "null", "false", "no", "off", "0"):
         return Answer("no explainers are an empty list", meant=[f"{key}=[]"])
     if len(wrong) > 1 or "@" in key or group != key.lstrip("+"):
@@ -117,6 +118,15 @@ def _check_group(key: str, group: str, value: str, settings: Settings) -> Answer
             _describe(wrong, group), hint="did you mean " + ", ".join(near) if near else _list(group, settings)
         )
     return _find_option(group, wrong[0], value, settings)
+
+
+def _check_recipes(value: str, settings: Settings) -> Answer | None:
+    """Recipes with keys that were renamed; Hydra would only print that there is no such key."""
+    for name in _list_options(value):
+        if old := [key for key in flatten(settings.read_option("experiment", name)) if key in RENAMED]:
+            hint = ", ".join(f"{key} is now {RENAMED[key]}" for key in old)
+            return Answer(f"conf/experiment/{name}.yaml has keys that were renamed", hint=hint)
+    return None
 
 
 def _list_options(value: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from chexpert.config.allowed_targets import ALLOWED, check_targets
 from chexpert.config.schema import GROUP_KEYS, Config
 from chexpert.config.training_checks import find_feature_errors, find_length_errors, find_training_errors
-from chexpert.config.unknown_key import unknown_key_error
+from chexpert.config.unknown_key import TOP_LEVEL, unknown_key_error
 from chexpert.config.value_checks import find_value_errors
 from chexpert.errors import UserError
 from chexpert.observations import COMPETITION, OBSERVATIONS
@@ -34,7 +34,7 @@ def expand(observations: Any) -> Any:
 def validate_args(cfg: dict[str, Any]) -> list[str]:
     """Everything wrong with a plain config, each as one message with what, where and the hint."""
     known = [f.name for f in fields(Config)]
-    errors: list[UserError | str] = [unknown_key_error(key, "the top level", known) for key in cfg if key not in known]
+    errors: list[UserError | str] = [unknown_key_error(key, TOP_LEVEL, known) for key in cfg if key not in known]
     errors += find_value_errors({key: value for key, value in cfg.items() if key != "recipe"})
     errors += _observation_errors(cfg)
     errors += find_explain_errors(cfg["explain"])
@@ -126,10 +126,11 @@ def _number_errors(cfg: dict[str, Any]) -> Iterator[UserError]:
     ):
         hint = "how many, a list of their numbers, or auto: all"
         yield UserError(f"{devices!r} is not possible", where="trainer.devices", hint=hint)
-    if cfg["save_minutes"] <= 0:
-        yield UserError(f"{cfg['save_minutes']} is not possible", where="save_minutes", hint="minutes above 0")
-    if cfg["keep"] < 1:
-        yield UserError(f"{cfg['keep']} is not possible", where="keep", hint="1 or more")
+    if cfg["save_every_n_minutes"] <= 0:
+        message = f"{cfg['save_every_n_minutes']} is not possible"
+        yield UserError(message, where="save_every_n_minutes", hint="minutes above 0")
+    if cfg["save_top_k"] < 1:
+        yield UserError(f"{cfg['save_top_k']} is not possible", where="save_top_k", hint="1 or more")
     for key, words in (("level", LEVELS), ("study_score", STUDY_SCORES), ("calibration", (None, *CALIBRATIONS))):
         if cfg[key] not in words:
             yield UserError(

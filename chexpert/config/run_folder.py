@@ -16,10 +16,10 @@ from chexpert.config.resolution import resolve
 from chexpert.distributed import broadcast_decision, find_rank
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_state
 from chexpert.runs.resume import (
     find_unfinished_runs,
     find_unfinished_sweeps,
-    read_state,
     replay,
     same_sweep,
     strip_place,

@@ -54,9 +54,9 @@ class Config:
     predict_train: bool = MISSING
     calibration: str | None = None
     resume: str | None = None
-    save_minutes: float = MISSING
-    keep: int = MISSING
-    keep_every: int | None = None
+    save_every_n_minutes: float = MISSING
+    save_top_k: int = MISSING
+    save_every_n_steps: int | None = None
     recipe: Any = None
     trial: Any = None
     explain: ExplainConfig = field(default_factory=ExplainConfig)

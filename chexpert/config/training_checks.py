@@ -14,8 +14,9 @@ def find_training_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     yield from _backbone_errors(cfg)
     yield from _averaging_errors(cfg)
     yield from _clipping_errors(cfg)
-    if cfg["keep_every"] is not None and cfg["keep_every"] < 1:
-        yield UserError(f"{cfg['keep_every']} is not possible", where="keep_every", hint="1 or more steps, or null")
+    if cfg["save_every_n_steps"] is not None and cfg["save_every_n_steps"] < 1:
+        message = f"{cfg['save_every_n_steps']} is not possible"
+        yield UserError(message, where="save_every_n_steps", hint="1 or more steps, or null")
     if cfg["early_stopping"] is not None and cfg["early_stopping"] < 0:
         hint = "0 or more epochs, or null"
         yield UserError(f"{cfg['early_stopping']} is not possible", where="early_stopping", hint=hint)

@@ -4,9 +4,16 @@ import difflib
 from collections.abc import Sequence
 
 from chexpert.errors import UserError
+from chexpert.runs.config_keys import RENAMED
+
+TOP_LEVEL = "the top level"
 
 
 def unknown_key_error(key: str, where: str, known: Sequence[str]) -> UserError:
+    """Return the error of an unknown key; its hint is the new name of a renamed one, or the nearest known key."""
+    group = "" if where == TOP_LEVEL else f"{where.partition(' ')[0]}."
+    if new := RENAMED.get(f"{group}{key}"):
+        return UserError(f"{key} was renamed", where=where, hint=f"{new}=...")
     close = difflib.get_close_matches(key, known, n=1)
     hint = (
         f"did you mean {close[0]}?"

@@ -22,6 +22,7 @@ from chexpert.data.sources.manifest import read_manifest
 from chexpert.data.sources.splits import SplitReader, check_patients
 from chexpert.data.split import check_folds, held_range, hold_out
 from chexpert.data.summary import describe_source, identify, summarize_split, write_labels
+from chexpert.runs.files import EVALUATED_SPLITS
 
 
 class CheXpertDataModule(pl.LightningDataModule):
@@ -36,19 +37,19 @@ class CheXpertDataModule(pl.LightningDataModule):
         observations: names of the C observations to learn, in the order of the model's outputs.
         labels: policy for uncertain and blank training labels. Other splits take the labels as they are.
         variant: ``small``, ``full``, ``plus``, or ``auto`` where only one of them lies there.
-        labeller: whose labels train gets: None for those of train.csv, ``chexbert``, ``visualchexbert``; of CheXpert
+        labeler: whose labels train gets: None for those of train.csv, ``chexbert``, ``visualchexbert``; of CheXpert
             Plus ``impression`` (its default), ``findings`` or ``report``, for valid too.
         views: ``frontal``, ``lateral`` or ``all``.
         dev: share of the training patients that is held out, in (0, 1).
         folds: hold out one of this many folds of the training patients instead.
         fold: which one, from 0; given with ``folds``.
         test: report the test set too; a folder, where it lies in another copy.
-        size: height and width of the model's input in pixels.
-        fit: how an image becomes square: ``stretch``, ``crop`` or ``pad``.
+        image_size: height and width of the model's input in pixels.
+        resize_mode: how an image becomes square: ``stretch``, ``crop`` or ``pad``.
         augmentation: random geometry for training.
         batch_size: views a step, on all devices together; a single training view that is left over at the end of an
             epoch joins the batch before it.
-        workers: loader processes, of each device; 0 decodes in the main process.
+        num_workers: loader processes, of each device; 0 decodes in the main process.
         on_missing: ``stop`` at a missing or unreadable image, or ``skip`` and count it.
         seed: of splits, order and augmentation.
         manifest: file of SHA-256s, by ``audit_data.py ROOT --manifest``: what differs from it never reaches the model.
@@ -61,28 +62,28 @@ class CheXpertDataModule(pl.LightningDataModule):
         observations: Sequence[str],
         labels: LabelPolicy,
         variant: str = "auto",
-        labeller: str | None = None,
+        labeler: str | None = None,
         views: str = "frontal",
         dev: float | None = None,
         folds: int | None = None,
         fold: int | None = None,
         test: bool | str = False,
-        size: int = 224,
-        fit: str = "stretch",
+        image_size: int = 224,
+        resize_mode: str = "stretch",
         augmentation: Augmentation | None = None,
         batch_size: int = 16,
-        workers: int = 2,
+        num_workers: int = 2,
         on_missing: str = "stop",
         seed: int = 0,
         cache: str | Path | None = None,
         manifest: str | Path | None = None,
     ) -> None:
         super().__init__()
-        self.root, self.variant, self.labeler, self.views = Path(root), variant, labeller, views
+        self.root, self.variant, self.labeler, self.views = Path(root), variant, labeler, views
         self.observations, self.labels, self.seed = list(observations), labels, seed
         self.held, self.folds, self.with_test = held_range(dev, folds, fold), folds, test
-        self.preprocessing, self.augmentation = Preprocessing(size, fit), augmentation
-        self.batch_size, self.workers, self.on_missing = batch_size, workers, on_missing
+        self.preprocessing, self.augmentation = Preprocessing(image_size, resize_mode), augmentation
+        self.batch_size, self.num_workers, self.on_missing = batch_size, num_workers, on_missing
         self.cache, self.manifest = cache, manifest
         self.skipped: set[str] = set()
         """CSV paths of the views left out so far under ``on_missing=skip``."""
@@ -119,7 +120,7 @@ class CheXpertDataModule(pl.LightningDataModule):
     @property
     def reported(self) -> list[str]:
         """The splits that are evaluated by the best weights."""
-        return [name for name in ("dev", "valid", "test") if name in self.datasets]
+        return [name for name in EVALUATED_SPLITS if name in self.datasets]
 
     @property
     def synthetic(self) -> bool:
@@ -203,7 +204,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         for name, frame in frames.items():
             cache = self.datasets[name].cache
             views = self._make_views("plain", frame, cache.cache if isinstance(cache, CachePart) else None)
-            loading = {"batch_size": self.batch_size, "workers": self.workers}
+            loading = {"batch_size": self.batch_size, "workers": self.num_workers}
             path = open_features(folder, name, views, members, width, pool, **loading)
             for split in ("train", "dev") if name == "train" else (name,):
                 if split in self.frames:
@@ -245,7 +246,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         return make_loader(
             views,
             batch_size=self.batch_size,
-            workers=0 if features else self.workers,  # features are there at once
+            workers=0 if features else self.num_workers,  # features are there at once
             shuffle=shuffle,
             seed=self.seed,
             share=share,

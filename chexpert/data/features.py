@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from chexpert.console import FirstLines
+from chexpert.console import FirstLines, show_progress
 from chexpert.data.cache.images import make_key
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.loader import make_loader
-from chexpert.data.parallel import watch
 from chexpert.data.workers import raising_dead_workers
 from chexpert.errors import UserError
 
@@ -138,7 +137,7 @@ def write_features(
         with partial.open("wb") as file:
             np.lib.format.write_array_header_2_0(file, header)
             flagged = FirstLines("python scripts/audit_data.py ROOT --json audit.json lists them all")
-            for batch in watch(batches, "computing features", len(views), each=batch_size):
+            for batch in show_progress(batches, "computing features", len(views), each=batch_size):
                 for name, why in batch.flagged:  # the only time that the images are looked at
                     flagged.print(f"{why}: {name}")
                 values = compute(batch, views, width, pool)

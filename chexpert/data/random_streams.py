@@ -5,6 +5,8 @@ import zlib
 
 import numpy as np
 
+from chexpert.data.sources.frame import SPLITS
+
 
 def unit_sample(*purpose: object) -> float:
     """A number in [0, 1) that is a function of its arguments alone.
@@ -16,10 +18,7 @@ def unit_sample(*purpose: object) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-_SPLITS = ("train", "valid", "test")
-
-
 def open_stream(seed: int, split: str, *address: int, purpose: str) -> np.random.Generator:
     """A generator that depends on nothing but its arguments; a new purpose leaves all others as they were."""
-    key = (_SPLITS.index(split), *address, zlib.crc32(purpose.encode()))
+    key = (SPLITS.index(split), *address, zlib.crc32(purpose.encode()))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))

@@ -14,11 +14,11 @@ from chexpert.errors import UserError
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "variant": VARIANTS,
     "views": VIEWS,
-    "fit": FITS,
+    "resize_mode": FITS,
     "on_missing": ("stop", "skip"),
-    "labeller": (None, *LABELERS, *SECTIONS),
+    "labeler": (None, *LABELERS, *SECTIONS),
 }
-LEAST = {"size": 8, "batch_size": 1, "workers": 0}
+LEAST = {"image_size": 8, "batch_size": 1, "num_workers": 0}
 
 
 def find_wrong_settings(root: object, options: Mapping[str, Any]) -> Iterator[UserError]:
@@ -86,8 +86,8 @@ def _find_wrong_copy(root: str | Path, options: Mapping[str, Any]) -> Iterator[U
         yield error
         return
     yield from _find_lacking(layout, "valid")
-    labeler = options.get("labeller")
-    if labeler in CHOICES["labeller"] and labeler is not None and labeler not in layout.labelers:
+    labeler = options.get("labeler")
+    if labeler in CHOICES["labeler"] and labeler is not None and labeler not in layout.labelers:
         yield layout.miss(labeler)
     test = options.get("test", False)
     if test is True:

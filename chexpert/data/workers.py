@@ -51,7 +51,7 @@ class WatchedLoader(DataLoader):
 
     def _begin(self) -> Iterator[Any]:
         """Starts the processes."""
-        with raising_lack("data.workers"):
+        with raising_lack("data.num_workers"):
             return super().__iter__()
 
 
@@ -73,13 +73,13 @@ def raising_dead_workers() -> Iterator[None]:
                 f"no batch came for {STALL // 60} minutes",
                 "is the disk or the network share away? once it is back",
             )
-            raise UserError(message, where="data.workers", hint=f"{hint}, continue with resume=RUN") from error
+            raise UserError(message, where="data.num_workers", hint=f"{hint}, continue with resume=RUN") from error
         # Others filled /dev/shm after it was checked.
         if "Bus error" in f"{error} {error.__cause__}" and sys.platform == "linux":
-            raise too_small("data.workers") from error
+            raise too_small("data.num_workers") from error
         message = f"a loader process died: {first}"
-        hint = "is memory short? fewer of them (data.workers=0: none) or smaller batches; then continue with resume=RUN"
-        raise UserError(message, where="data.workers", hint=hint) from error
+        hint = "is memory short? data.num_workers=0, fewer of them or smaller batches; then continue with resume=RUN"
+        raise UserError(message, where="data.num_workers", hint=hint) from error
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def raising_lack(where: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in FEW and sys.platform == "linux":
             raise too_small(where) from error
-        hint = "fewer of them (data.workers=0: none), or a higher limit on processes, open files or memory"
+        hint = "fewer of them (data.num_workers=0: none), or a higher limit on processes, open files or memory"
         raise UserError(f"no process can be started: {error.strerror}", where=where, hint=hint) from error
 
 
@@ -111,7 +111,7 @@ def check_shared_memory(batch: int, workers: int, batches: int) -> None:
     free = _measure()[1]
     if needed > free:
         fitting = max(0, (free // batch - 1) // AHEAD)
-        raise too_small("data.workers", needed, fitting)
+        raise too_small("data.num_workers", needed, fitting)
 
 
 def check_sockets(workers: int) -> None:
@@ -130,8 +130,8 @@ def check_sockets(workers: int) -> None:
             if error.errno is not None:  # the system refused; a path that is too long Python itself refuses
                 raise
             message = f"loader processes cannot open a socket: its path would have {len(os.fsencode(path))} bytes"
-            hint = f"set TMPDIR to a folder with a shorter path than {tempfile.gettempdir()}, or data.workers=0"
-            raise UserError(message, where="data.workers", hint=hint) from error
+            hint = f"set TMPDIR to a folder with a shorter path than {tempfile.gettempdir()}, or data.num_workers=0"
+            raise UserError(message, where="data.num_workers", hint=hint) from error
     Path(path).unlink()
 
 
@@ -142,9 +142,9 @@ def too_small(where: str, needed: int = 0, fitting: int = 0) -> UserError:
     message = f"/dev/shm is too small for what processes hand over: it has {space}"
     message += f", and {needed / 2**20:.1f} are needed" * bool(needed)
     gib = -(-2 * needed // 2**30) or 1
-    fewer = "--workers 1 (or data.workers=0)"
-    if where == "data.workers":
-        fewer = f"data.workers={fitting}, or smaller batches"
+    fewer = "--workers 1 (or data.num_workers=0)"
+    if where == "data.num_workers":
+        fewer = f"data.num_workers={fitting}, or smaller batches"
     hint = f"{fewer}; in a container give it more: docker run --shm-size={gib}g, or --ipc=host"
     return UserError(message, where=where, hint=f"{hint}; a run with a checkpoint continues with resume=RUN")
 
@@ -171,9 +171,9 @@ def hand_over(batch: Any) -> Any:
                 part.share_memory_()
     except RuntimeError as error:
         if "No space left" in str(error):
-            return too_small("data.workers")
+            return too_small("data.num_workers")
         message = f"a loader process cannot hand over its batch: {str(error).partition(chr(10))[0]}"
-        return UserError(message, where="data.workers", hint="data.workers=0, and continue with resume=RUN")
+        return UserError(message, where="data.num_workers", hint="data.num_workers=0, and continue with resume=RUN")
     return batch
 
 

@@ -81,12 +81,12 @@ def check_input(model: Model, size: int) -> None:
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         message = f"the model cannot take an image of {size} px: {reason}"
-        sizes = ", ".join(f"data.size={member.made_for} ({member.name})" for member in model.members.values())
-        raise UserError(message, where="data.size", hint=f"{sizes}, or another backbone") from error
+        sizes = ", ".join(f"data.image_size={member.made_for} ({member.name})" for member in model.members.values())
+        raise UserError(message, where="data.image_size", hint=f"{sizes}, or another backbone") from error
     if blind := [model.members[name] for name, map_ in maps.items() if not map_.isnan().any()]:
         fits = fitting_sizes(size, math.lcm(*(member.cell for member in blind)))
         message = f"the last row and column of {size} px are never seen by {', '.join(member.name for member in blind)}"
-        raise UserError(message, where="data.size", hint=" or ".join(f"data.size={fit}" for fit in fits))
+        raise UserError(message, where="data.image_size", hint=" or ".join(f"data.image_size={fit}" for fit in fits))
 
 
 def build_model(cfg: Mapping[str, Any]) -> Model:

@@ -51,7 +51,7 @@ def fit(
     best = BestCheckpoint(folder, monitor, mode)
     settings = flatten({key: cfg[key] for key in cfg if key not in EXCLUDED_HPARAMS})
     results = ResultsWriter(folder, {"run": name_folder(folder)} | settings)
-    saver = LastCheckpoint(run_files.checkpoint(folder, run_files.LAST), stopper, cfg["save_minutes"])
+    saver = LastCheckpoint(run_files.checkpoint(folder, run_files.LAST), stopper, cfg["save_every_n_minutes"])
     chosen = choose_callbacks(cfg, folder, monitor, mode)
     explain_callback = make_explain_callback(cfg, folder)
     callbacks = [*chosen, best, results, explain_callback, *make_trial_callbacks(trial), saver]
@@ -122,10 +122,10 @@ def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: s
     chosen = [*make_progress(), LearningRateMonitor(), *averaging(cfg)]
     if cfg["early_stopping"] is not None:
         chosen.append(EarlyStopping(monitor, mode=mode, patience=cfg["early_stopping"]))
-    if cfg["keep"] > 1:
-        chosen.append(keep_best(folder, cfg["keep"], monitor, mode))
-    if cfg["keep_every"] is not None:
-        chosen.append(EveryCheckpoint(folder, cfg["keep_every"]))
+    if cfg["save_top_k"] > 1:
+        chosen.append(keep_best(folder, cfg["save_top_k"], monitor, mode))
+    if cfg["save_every_n_steps"] is not None:
+        chosen.append(EveryCheckpoint(folder, cfg["save_every_n_steps"]))
     return chosen
 
 

@@ -46,7 +46,7 @@ def find_single_image_errors(cfg: Mapping[str, Any], views: Mapping[str, int], w
         fits = next((size for size in near if find_smallest_share(count, size, world) > 1), None)
         message = f"batches of {batch_size} of {count:,} training images leave a device with one image in a step, from "
         message += "which BatchNorm cannot learn at this size: its last map has one cell"
-        hint = "larger images (data.size), or frozen backbones" + ", or on GPUs trainer.sync_batchnorm=true" * (
+        hint = "larger images (data.image_size), or frozen backbones" + ", or on GPUs trainer.sync_batchnorm=true" * (
             world > 1
         )
         hint = f"data.batch_size={fits}, {hint}" if fits else hint

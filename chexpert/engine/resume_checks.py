@@ -7,17 +7,16 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
-import torch
 from omegaconf import DictConfig
 
-from chexpert.checkpoints import RESUME, read_checkpoint
+from chexpert.checkpoints import RESUME, load_content, read_metadata
 from chexpert.config import resolve
 from chexpert.data import CheXpertDataModule, list_differences, list_repaired
 from chexpert.engine.build import takes_total_steps
 from chexpert.errors import UserError
-from chexpert.evaluation.candidates import read_json
 from chexpert.runs import files as run_files
-from chexpert.runs.resume import describe_moved, find_changes, find_later_changes, read_config, read_state
+from chexpert.runs.diff import describe_moved, find_changes, find_later_changes
+from chexpert.runs.read import read_config, read_mapping, read_state
 from chexpert.signals import PrunedError
 
 
@@ -48,7 +47,7 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
     if sweep and state["state"] == "pruned":
         raise PrunedError(state["why"])
     before, now = read_config(folder), resolve(cfg)
-    if before is None:
+    if not before:
         return None  # it did not come so far
     if changes := find_changes(before, now):
         hint = "give the settings that it had, or start another run: without resume"
@@ -59,7 +58,7 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
         print(f"note: {change}", file=sys.stderr)
     epochs = [config["trainer"].get("max_epochs") for config in (before, now)]
     if state["state"] == "finished" and epochs[0] == epochs[1]:
-        metrics = read_json(folder / run_files.METRICS)
+        metrics = read_mapping(folder / run_files.METRICS)
         if "epoch_chosen_on" not in metrics:
             hint = "run it anew: delete the folder"
             raise UserError("a finished run without its metrics", where=str(folder / run_files.METRICS), hint=hint)
@@ -81,10 +80,10 @@ def check_data(folder: Path, data: CheXpertDataModule) -> None:
     Raises:
         UserError: they are others.
     """
-    before = read_json(folder / run_files.DATA).get("splits", {})
+    before = read_mapping(folder / run_files.DATA).get("splits", {})
     if not before:
         return
-    lost = read_json(folder / run_files.METRICS).get(
+    lost = read_mapping(folder / run_files.METRICS).get(
         "skipped", []
     )  # where it was evaluated, data.json leaves these out
     now = data.summarize()["splits"]
@@ -105,8 +104,8 @@ def find_last(folder: Path, epochs: int | None) -> Last | None:
     path = run_files.checkpoint(folder, run_files.LAST)
     if not path.is_file():
         return None
-    read_checkpoint(path)
-    place = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get(RESUME)
+    read_metadata(path)
+    place = load_content(path, mmap=True).get(RESUME)
     if place is None:
         hint = f"begin a new run from its weights: {quote(f'start_from={folder}')}"
         raise UserError("an older version left this checkpoint, without its place", where=str(path), hint=hint)

@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from chexpert.checkpoints import read_checkpoint
+from chexpert.checkpoints import read_metadata
 from chexpert.config import build, resolve
 from chexpert.data import CheXpertDataModule, Preprocessing
 from chexpert.distributed import broadcast_decision, count_devices, find_rank
@@ -18,7 +18,7 @@ from chexpert.engine.resume_checks import check_data
 from chexpert.errors import UserError
 from chexpert.explain import try_explainers
 from chexpert.models import Model, learns_from_one
-from chexpert.runs.resume import read_config
+from chexpert.runs.read import read_config
 from chexpert.training import choose_precision
 
 
@@ -49,7 +49,7 @@ def try_model(plain: Mapping[str, Any], model: Model) -> None:
     Raises:
         UserError: it does not, or one of them cannot.
     """
-    size = plain["data"].get("size", Preprocessing.size)
+    size = plain["data"].get("image_size", Preprocessing.size)
     check_input(model, size)
     try_explainers(model, build_explainers(plain), size)
 
@@ -83,7 +83,7 @@ def check_lengths(plain: Mapping[str, Any], model: Model, views: Mapping[str, in
     errors = list(find_short_errors(plain, views))
     world = count_devices(plain["trainer"]) * plain["trainer"].get("num_nodes", 1)
     lone = list(find_single_image_errors(plain, views, world))
-    if lone and not learns_from_one(model, plain["data"].get("size", Preprocessing.size)):
+    if lone and not learns_from_one(model, plain["data"].get("image_size", Preprocessing.size)):
         errors += lone
     if errors:
         raise UserError("\n".join(map(str, errors)))
@@ -93,7 +93,7 @@ def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> Non
     """A run that only evaluates must show the model what it was trained on; one that trains may change the size."""
     if not cfg.get("start_from") or cfg["trainer"].get("max_epochs") != 0:
         return
-    trained = Preprocessing(**read_checkpoint(cfg["start_from"])[0]["preprocessing"])
+    trained = Preprocessing(**read_metadata(cfg["start_from"])["preprocessing"])
     if trained != data.preprocessing:
-        hint = f"data.size={trained.size} data.fit={trained.fit}"
+        hint = f"data.image_size={trained.size} data.resize_mode={trained.fit}"
         raise UserError(f"trained on {trained}, evaluated on {data.preprocessing}", where="data", hint=hint)

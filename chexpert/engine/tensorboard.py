@@ -1,6 +1,5 @@
 """Write a finished run's metrics to TensorBoard, beside the curves of its training."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from chexpert.report.figures.svg import SETTINGS
 from chexpert.report.html.groups import TITLES
 from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping
 from chexpert.runs.synthetic import NOTE, is_synthetic_path
 from chexpert.training.tensorboard_layout import Layout, chart, make_layout, order
 
@@ -27,11 +27,8 @@ def show_evaluation(folder: Path) -> None:
     """
     from torch.utils.tensorboard import SummaryWriter  # takes a second
 
-    step = json.loads((folder / run_files.METRICS).read_text(encoding="utf-8")).get("best_epoch") or 0
-    contents = {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted((folder / run_files.EVALUATION).glob("*.json"))
-    }
+    step = read_mapping(folder / run_files.METRICS).get("best_epoch") or 0
+    contents = {path.stem: read_mapping(path) for path in sorted((folder / run_files.EVALUATION).glob("*.json"))}
     with SummaryWriter(str(folder / run_files.TENSORBOARD)) as writer, rc_context(SETTINGS):
         writer.add_text("run", describe_run(folder), step)
         for split, content in contents.items():

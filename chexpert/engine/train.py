@@ -28,7 +28,9 @@ from chexpert.engine.setup import check_preprocessing, choose_settings, prepare,
 from chexpert.errors import UserError
 from chexpert.report import describe, write_report
 from chexpert.runs import files as run_files
-from chexpert.runs.resume import keep_original_paths, read_config, strip_place
+from chexpert.runs.diff import keep_original_paths
+from chexpert.runs.read import read_config
+from chexpert.runs.resume import strip_place
 from chexpert.runs.state import run_lock, wait_for, write_stopped, writing_state
 from chexpert.signals import REQUEUE, Stopped, Stopper, handling_signals, requeue
 

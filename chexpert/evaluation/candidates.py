@@ -1,6 +1,5 @@
 """Who is compared: finished runs and files of predictions; of a sweep also those that are not there yet, and why."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.errors import UserError
-from chexpert.evaluation.config_diff import read_settings
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions
 from chexpert.runs import files as run_files
+from chexpert.runs.config_keys import flatten
+from chexpert.runs.read import read_config, read_mapping, read_state
 from chexpert.runs.synthetic import is_synthetic_path
 
 
@@ -118,14 +118,14 @@ def _read_run_folder(run: Path, split: str) -> Candidate | Absent:
         run / run_files.METRICS,
         run / run_files.CONFIG,
     )
-    state = read_json(run / run_files.STATE)
+    state = read_state(run)
     if state.get("state", "finished") != "finished":  # a run from before there were states is taken by its files
         why = state.get("why") or f"since {state.get('started', 'an unknown time')}"
         return Absent(str(run), state["state"], why, read_overrides(state))
     if missing := [str(path.relative_to(run)) for path in files if not path.is_file()]:
         return Absent(str(run), state.get("state", "unknown"), f"no {', '.join(missing)}", read_overrides(state))
-    metrics = read_json(run / run_files.METRICS)
-    split_metrics, settings = metrics.get(split), read_settings(run / run_files.CONFIG)
+    metrics = read_mapping(run / run_files.METRICS)
+    split_metrics, settings = metrics.get(split), flatten(read_config(run))
     if not isinstance(split_metrics, dict):
         raise UserError(f"no metrics of the {split} split", where=str(files[2]), hint="run it again, or leave it out")
     evaluation_setting = {
@@ -143,20 +143,3 @@ def read_overrides(state: dict[str, Any]) -> list[str] | None:
     """What was chosen on the command line, of a state.json."""
     overrides = state.get("overrides")
     return list(map(str, overrides)) if isinstance(overrides, list) else None
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a file holds; nothing where it is not there.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    if not path.is_file():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"damaged: {error}", where=str(path), hint="run it again, or leave it out") from error
-    if not isinstance(content, dict):
-        raise UserError("no mapping", where=str(path), hint="run it again, or leave it out")
-    return content

@@ -10,11 +10,11 @@ import numpy as np
 from chexpert.errors import UserError
 from chexpert.evaluation.aligned_predictions import AlignedPredictions, align_predictions
 from chexpert.evaluation.candidates import Absent, Candidate, list_candidates
-from chexpert.evaluation.config_diff import find_differences
 from chexpert.evaluation.leaderboard import evaluate_rank, evaluate_readers, find_entries, read_readers
 from chexpert.evaluation.predictions import Named, read_labels
 from chexpert.evaluation.ranking import find_defined, gather_configurations, rank, resample_aurocs
 from chexpert.observations import find_observation
+from chexpert.runs.diff import find_differences
 from chexpert.runs.synthetic import is_synthetic_path
 
 MEAN = "auroc_mean"

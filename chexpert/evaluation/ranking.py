@@ -8,12 +8,12 @@ import numpy as np
 
 from chexpert.evaluation.aligned_predictions import AlignedPredictions
 from chexpert.evaluation.candidates import Candidate
-from chexpert.evaluation.config_diff import find_seed_or_fold, gather
 from chexpert.evaluation.observation_metrics import interval_to_dict
 from chexpert.metrics import auroc, logit_interval
 from chexpert.metrics.auroc_intervals import auroc_replicates, delong_test
 from chexpert.metrics.bootstrap import resample_studies
 from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
+from chexpert.runs.diff import get_seed_and_fold, group_replicates
 
 
 def resample_aurocs(aligned: AlignedPredictions, replicates: int, seed: int) -> np.ndarray:
@@ -98,9 +98,9 @@ def gather_configurations(candidates: Sequence[Candidate], models: Sequence[Mapp
     """Mean and spread over the seeds and folds of one configuration; those of one run alone are left to the table."""
     values = {model["name"]: model["figure"]["value"] for model in models}
     gathered = []
-    for every in gather([one.settings for one in candidates]):
+    for every in group_replicates([one.settings for one in candidates]):
         by_seed = {
-            find_seed_or_fold(candidates[place].settings): place for place in reversed(every)
+            get_seed_and_fold(candidates[place].settings): place for place in reversed(every)
         }  # a copy is no other replicate
         places = sorted(by_seed.values())
         own = [values[candidates[place].name] for place in places]

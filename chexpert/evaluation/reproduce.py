@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.errors import UserError
-from chexpert.evaluation.candidates import read_json
-from chexpert.evaluation.config_diff import flatten, read_settings
 from chexpert.runs import files as run_files
+from chexpert.runs.config_keys import flatten
+from chexpert.runs.read import read_config, read_mapping, read_state
 from chexpert.runs.synthetic import NOTE, is_synthetic_path
 
 Recipe = Mapping[str, Any]
@@ -19,9 +19,9 @@ WITHIN, OUTSIDE, NOT_COMPARABLE = "within", "outside", "not comparable"
 NO_MATTER = (
     "backbone",  # the model repeats it, or has members of its own
     "calibration", "channels_last", "compile", "data.cache", "data.manifest", "data.on_missing", "data.root",
-    "data.test", "data.workers", "explain", "explainer", "features", "keep", "keep_every", "labels.seed", "name",
-    "optimizer.foreach", "optimizer.fused", "predict_train", "recipe", "resume", "save_minutes", "seed",
-    "start_from", "trainer.accelerator", "trainer.benchmark", "trainer.deterministic", "trainer.devices",
+    "data.test", "data.num_workers", "explain", "explainer", "features", "labels.seed", "name", "optimizer.foreach",
+    "optimizer.fused", "predict_train", "recipe", "resume", "save_every_n_minutes", "save_every_n_steps", "save_top_k",
+    "seed", "start_from", "trainer.accelerator", "trainer.benchmark", "trainer.deterministic", "trainer.devices",
     "trainer.enable_checkpointing", "trainer.enable_model_summary", "trainer.enable_progress_bar",
     "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.precision", "trainer.strategy",
     "trainer.sync_batchnorm",
@@ -66,17 +66,20 @@ def reproduce(
     Raises:
         UserError: there is no run, or a file cannot be read.
     """
-    reference, settings = recipe["recipe"], read_settings(run / run_files.CONFIG)
+    reference, settings = recipe["recipe"], flatten(read_config(run))
     if not reference:
         raise UserError("this recipe says nothing of what is expected", hint="one with a mapping `recipe`")
-    metrics = read_json(run / run_files.METRICS)
+    if not settings:
+        hint = "give the folder of a run: outputs/<name>/<time>"
+        raise UserError("no config of a run", where=str(run / run_files.CONFIG), hint=hint)
+    metrics = read_mapping(run / run_files.METRICS)
     reasons = [
         *find_unlike(recipe, settings),
         *check_start(reference, settings, find_recipe),
-        *check_data(reference, read_json(run / run_files.DATA), synthetic=is_synthetic_path(run)),
-        *check_outcome(reference, metrics, read_json(run / run_files.STATE)),
+        *check_data(reference, read_mapping(run / run_files.DATA), synthetic=is_synthetic_path(run)),
+        *check_outcome(reference, metrics, read_state(run)),
     ]
-    evaluated = read_json(evaluation or run_files.evaluation(run, reference["of"]["split"]))
+    evaluated = read_mapping(evaluation or run_files.evaluation(run, reference["of"]["split"]))
     reasons += check_evaluation_setting(recipe, evaluated, given=evaluation is not None)
     measured = evaluated.get("auroc_mean") or {}
     if reference["expected"] is None:
@@ -115,7 +118,7 @@ def check_start(
     if folder is None:
         yield f"what it started from is not there to be compared with {before}: {start}"
         return
-    earlier, first = find_recipe(before), read_settings(folder / run_files.CONFIG)
+    earlier, first = find_recipe(before), flatten(read_config(folder))
     for reason in (*find_unlike(earlier, first), *check_start(earlier["recipe"], first, find_recipe)):
         yield f"the run that it started from: {reason}"
 

@@ -1,6 +1,5 @@
 """What follows from a run's predictions: its calibration and the evaluation of each split, from its files alone."""
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,15 +15,15 @@ from chexpert.evaluation import (
     read_run,
 )
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping
 
 GROUPS = ("sex", "age", "view", "ap_pa", "devices")
-SPLITS = ("dev", "valid", "test")
 
 
 def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
     """Leaves calibration.json, where there is a split to fit it on, and the evaluation of each evaluated split."""
-    metrics = json.loads((folder / run_files.METRICS).read_text(encoding="utf-8"))
-    splits = [split for split in SPLITS if split in metrics]
+    metrics = read_mapping(folder / run_files.METRICS)
+    splits = [split for split in run_files.EVALUATED_SPLITS if split in metrics]
     labeled = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
     chosen = find_development(splits)
     fitted = fit_calibration(folder, cfg["calibration"], chosen, labeled)

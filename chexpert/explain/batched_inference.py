@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from chexpert.data.parallel import watch
+from chexpert.console import show_progress
 from chexpert.errors import UserError
 from chexpert.explain.attribution import explaining
 from chexpert.models import Model
@@ -66,7 +66,7 @@ class Probe:
     def chunks(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
         """The results of ``run(start, count)`` for one chunk after another, ``count`` images in all, with progress."""
         results = self._halving(count, size, run)
-        return watch(results, self.title, count, each=size) if count >= MANY else results
+        return show_progress(results, self.title, count, each=size) if count >= MANY else results
 
     def _halving(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
         done = 0
@@ -78,7 +78,7 @@ class Probe:
                 if not is_out_of_memory(error):
                     raise
                 if number == 1:
-                    hint = "a smaller data.size, a smaller model, or another device"
+                    hint = "a smaller data.image_size, a smaller model, or another device"
                     raise UserError("no memory for one image", where=self.title, hint=hint) from error
                 size = number // 2
                 print(f"{self.title}: out of memory, continuing with {size} images a pass", file=sys.stderr)

@@ -36,7 +36,7 @@ def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: int)
     works = [kind.name for kind in KINDS if kind.name not in failed and not find_fault(model, kind(), size)]
     hints = [f"explainer.{name}.stride=null, its map of the last layer" for name in last]
     message = f"the model ({describe_maps(model, size)}) cannot be explained by {whys}"
-    hints += [f"explainer=[{','.join(works)}], which explain this model", "another backbone or data.size"]
+    hints += [f"explainer=[{','.join(works)}], which explain this model", "another backbone or data.image_size"]
     raise UserError(message, where="explainer", hint="; or ".join(hints))
 
 

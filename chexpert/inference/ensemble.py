@@ -128,7 +128,7 @@ def describe_ensemble(made: Ensemble) -> str:
 
 def list_notes(made: Ensemble) -> list[str]:
     """List what a reader of the ensemble's metrics must know."""
-    notes = [f"{run} kept only {count}; train with keep=N for more" for run, count in made.short.items()]
+    notes = [f"{run} kept only {count}; train with save_top_k=N for more" for run, count in made.short.items()]
     if made.optimistic:
         message = f"epochs of {len(made.optimistic)} of {len(made.chosen_on)} members were chosen on these same images"
         notes.append(f"{message}: metrics of the ensemble on them are optimistic")

@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from chexpert.checkpoints import load, read_checkpoint
+from chexpert.checkpoints import load, read_metadata
 from chexpert.data import CheXpertDataModule, raising_dead_workers
 from chexpert.errors import UserError
 from chexpert.evaluation import Named, read_predictions
-from chexpert.inference.explain import open_data, prepare
+from chexpert.inference.run_data import open_data, prepare
 from chexpert.runs import files as run_files
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]
 """Iterates over batches, and shows the progress."""
 AT_ONCE = 8
 """Models that see a batch while it is there: in memory together, and images are decoded once for all of them."""
-IRRELEVANT = ("augmentation", "cache", "workers", "test")
+IRRELEVANT = ("augmentation", "cache", "num_workers", "test")
 """Settings of the data that do not change what a model is shown."""
 GONE = "restore them, or average the predictions that the runs left: RUN/predictions/<split>.csv"
 
@@ -40,7 +40,7 @@ def read_members(files: Sequence[Path], split: str, watch: Watch) -> Iterator[tu
 
 def find_input(checkpoint: Path, split: str) -> str:
     """What decides which images a checkpoint is shown, and how: those for which it is equal are read once."""
-    config = read_checkpoint(checkpoint)[0]["config"]
+    config = read_metadata(checkpoint)["config"]
     data = {key: value for key, value in config["data"].items() if key not in IRRELEVANT}
     dev_seed = config["seed"] if split == "dev" else None
     return json.dumps([data, dev_seed, config["data"].get("test") if split == "test" else None], sort_keys=True)

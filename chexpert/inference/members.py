@@ -6,9 +6,9 @@ from pathlib import Path
 import yaml
 
 from chexpert.errors import UserError
-from chexpert.evaluation.candidates import read_json
 from chexpert.observations import find_observation
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping
 
 
 def read_lists(path: Path) -> dict[str, list[Path]]:
@@ -58,7 +58,7 @@ def find_run(member: Path) -> Path | None:
 def find_choice(member: Path) -> str | None:
     """The split on which the epoch of a run's checkpoint, or of its predictions, was chosen; None if not recorded."""
     run = None if member.stem == run_files.LAST else find_run(member)  # the last epoch is not chosen
-    return read_json(run / run_files.METRICS).get("epoch_chosen_on") if run else None
+    return read_mapping(run / run_files.METRICS).get("epoch_chosen_on") if run else None
 
 
 def find_split(member: Path, split: str) -> str | None:

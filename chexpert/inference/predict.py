@@ -15,9 +15,10 @@ from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
 from chexpert.evaluation import Calibration
-from chexpert.inference.explain import find_home, prepare
 from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.journal import Journal, find_key
+from chexpert.inference.output_folder import find_home
+from chexpert.inference.run_data import prepare
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files
@@ -102,7 +103,7 @@ def predict(
     data = loaded.config["data"]
     batch_size, workers = (
         batch_size or data.get("batch_size", 16),
-        data.get("workers", 2) if workers is None else workers,
+        data.get("num_workers", 2) if workers is None else workers,
     )
     key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images)
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -232,13 +232,13 @@ class Backbone(nn.Module):
             message = (
                 f"patches of {patch[0]} x {patch[1]} pixels ({self.name}) do not fill images of {height} x {width}"
             )
-            hint = " or ".join(f"data.size={fit} {_say_size(fit)}" for fit in fitting_sizes(height, patch[0]))
-            raise UserError(message, where="data.size", hint=hint)
+            hint = " or ".join(f"data.image_size={fit} {_say_size(fit)}" for fit in fitting_sizes(height, patch[0]))
+            raise UserError(message, where="data.image_size", hint=hint)
         size = self._patches.img_size if self._patches.strict_img_size else None
         if size and tuple(size) != (height, width):
             message = f"{self.name} takes images of {size[0]} x {size[1]} pixels, not {height} x {width}"
-            hint = f"data.size={size[0]}, or {_say_size(height)}"
-            raise UserError(message, where="data.size", hint=hint)
+            hint = f"data.image_size={size[0]}, or {_say_size(height)}"
+            raise UserError(message, where="data.image_size", hint=hint)
 
 
 def fitting_sizes(size: int, cell: int) -> list[int]:

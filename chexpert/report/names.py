@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.errors import UserError
-from chexpert.evaluation.config_diff import PLACES
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import hash_name, is_private, read_salt
-from chexpert.runs.resume import PLACE, read_state
+from chexpert.runs.diff import PLACES
+from chexpert.runs.read import read_state
+from chexpert.runs.resume import PLACE
 
 KINDS = ("hash", "path")
 HIDDEN = "[a path]"
 LONGEST = 60
 """Characters of the name of a run, which stands beside its folder."""
-OMITTED = (*PLACES, *PLACE, "features", "save_minutes", "trainer.enable_progress_bar")
+OMITTED = (*PLACES, *PLACE, "features", "save_every_n_minutes", "trainer.enable_progress_bar")
 """Settings that no run is named by: where things lie, and how the work is done."""
 HUB = ("hf-hub:", "hf_hub:")
 PATH_LIKE = re.compile(r"[/\\]|^~|\.(?:jpe?g|png|dcm|dicom|csv|npz|ckpt)\b", re.IGNORECASE)

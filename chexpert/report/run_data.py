@@ -1,20 +1,18 @@
 """Read a run folder of any age; a missing file is noted with a hint and stops nothing."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from chexpert.errors import UserError
 from chexpert.evaluation import Calibration, LabeledScores, read_run
 from chexpert.report.text.evaluation import describe_evaluation
 from chexpert.report.text.explanation_quality import quality_table
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping_or_empty
 
-SPLITS = ("test", "valid", "dev")
+SPLITS = run_files.EVALUATED_SPLITS[::-1]
 """The furthest from what was trained and chosen on first."""
 
 BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError)
@@ -76,7 +74,7 @@ class RunData:
         Raises:
             UserError: nothing was evaluated there.
         """
-        metrics = keep(read_json(run / run_files.METRICS), METRICS | dict.fromkeys(SPLITS, dict))
+        metrics = keep(read_mapping_or_empty(run / run_files.METRICS), METRICS | dict.fromkeys(SPLITS, dict))
         if not any({"n", "auroc"} <= metrics.get(split, {}).keys() for split in SPLITS):
             hint = "give the folder of a run that was evaluated: outputs/<name>/<time>"
             raise UserError("no metrics of a run", where=str(run / run_files.METRICS), hint=hint)
@@ -110,9 +108,9 @@ class RunData:
         self.lacks.append(Lack(message, hint))
 
     def _read_settings(self) -> None:
-        self.config = keep(read_yaml(self.run / run_files.CONFIG), CONFIG)
-        self.state = keep(read_json(self.run / run_files.STATE), STATE)
-        self.data = keep(read_json(self.run / run_files.DATA), DATA)
+        self.config = keep(read_mapping_or_empty(self.run / run_files.CONFIG), CONFIG)
+        self.state = keep(read_mapping_or_empty(self.run / run_files.STATE), STATE)
+        self.data = keep(read_mapping_or_empty(self.run / run_files.DATA), DATA)
         contents = {
             run_files.CONFIG: (self.config, "settings and label policy"),
             run_files.STATE: (self.state, "command, versions and outcome"),
@@ -125,7 +123,7 @@ class RunData:
     def _read_split(self, split: str) -> None:
         predictions, labels = run_files.predictions(self.run, split), run_files.labels(self.run, split)
         path = run_files.evaluation(self.run, split)
-        content = read_json(path)
+        content = read_mapping_or_empty(path)
         if fits(content, lambda: describe_evaluation(content, "")):
             self.evaluations[split] = content
         else:
@@ -146,14 +144,14 @@ class RunData:
 
     def _read_quality(self) -> None:
         path = self.run / run_files.EXPLANATIONS / run_files.QUALITY
-        content = read_json(path)
+        content = read_mapping_or_empty(path)
         if fits(content, lambda: quality_table(content)):
             self.quality = content
         elif path.is_file():
             self.lack(f"quality of explanations: {_short(path)} has another form than this version writes", "run again")
 
     def _read_failures(self) -> None:
-        for name, entry in read_json(self.run / run_files.EXPLANATIONS / run_files.FAILED).items():
+        for name, entry in read_mapping_or_empty(self.run / run_files.EXPLANATIONS / run_files.FAILED).items():
             entry = entry if isinstance(entry, Mapping) else {"why": entry}  # an older version's
             listed = entry.get("explainers")
             names = [*map(str, listed)] if listed and isinstance(listed, list) else [name]
@@ -193,24 +191,6 @@ def fits(content: dict[str, Any], describe: Callable[[], object]) -> bool:
     except BROKEN:
         return False
     return bool(content)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a file of JSON holds; nothing where it is missing or broken."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Likewise of YAML."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
-    return dict(content) if isinstance(content, Mapping) else {}
 
 
 def _short(path: Path) -> str:

@@ -18,7 +18,9 @@ LAST = "last"  # the name that Lightning gives it
 KEPT = re.compile(r"epoch[=-](\d+)-(auroc_mean|loss)[=-](-?\d+\.\d+|nan|-?inf)(?:-v\d+)?\.ckpt")
 """A kept checkpoint; names had ``=`` in the place of some hyphens, which Hydra's command line refuses."""
 EVERY = "step-{step:07d}"
-"""The checkpoints of ``keep_every``: no metric chose them, so ``kept_checkpoints`` does not rank them."""
+"""The checkpoints of ``save_every_n_steps``: no metric chose them, so ``kept_checkpoints`` does not rank them."""
+EVALUATED_SPLITS = ("dev", "valid", "test")
+"""The splits that a run can evaluate; ``dev`` is held out of train, the others are CheXpert's own."""
 SAFETENSORS = ".safetensors"
 TENSORBOARD = "tensorboard"
 METRICS = "metrics.json"
@@ -65,7 +67,7 @@ def checkpoint(run: Path, name: str = BEST) -> Path:
 
 
 def kept_checkpoints(run: Path) -> list[Path]:
-    """Return the checkpoints of the best epochs, best first: those of ``keep``, by their names, or else best.ckpt.
+    """Return the checkpoints of the best epochs, best first: those of ``save_top_k`` by name, or else best.ckpt.
 
     The metric is an AUROC, or where none was defined a loss, of which less is better; one that is NaN comes last.
     """

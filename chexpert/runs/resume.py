@@ -1,39 +1,16 @@
 """Which run or sweep is resumed, and whether it is still the same one; from files alone."""
 
-import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
-import yaml
-
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
-
-AFTER = ("calibration", "explain", "explainer")
-"""Settings of what is done once the best weights have been evaluated."""
-
-MAY_CHANGE = (
-    *AFTER,
-    "recipe",
-    "resume",
-    "save_minutes",
-    "data.cache",
-    "data.workers",
-    "trainer.devices",
-    "trainer.enable_progress_bar",
-    "trainer.max_epochs",
-    "trainer.num_nodes",
-    "trainer.strategy",
-    "trial",
-)
-"""Settings that the metrics do not depend on, and how long to train; every other one makes another run."""
-
-PATHS = ("data.root", "data.root.parent", "data.test", "data.manifest", "features", "labels.predictions", "start_from")
-"""Settings that name files, as every ``pretrained`` does: where these lie may change, what they hold may not."""
+from chexpert.runs.diff import PATHS, find_changes, list_moved, names_weights
+from chexpert.runs.read import read_config, read_state
 
 REPEATED = re.compile(
     r"\+*hydra[/.](sweeper|launcher)=\w+|"
@@ -44,133 +21,6 @@ REPEATED = re.compile(
 PLACE = ("resume", "trial", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
 MANNER = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs")
 """How the jobs of a sweep are launched, and how long a search lasts: a resumed sweep may change this."""
-
-
-def find_later_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What is other than before of the settings that training and evaluation do not know."""
-    parts = [{key: config.get(key) for key in AFTER} for config in (before, now)]
-    old, new = (dict(_leaves(part)) for part in parts)
-    return [
-        f"{key}: {_describe(old, key)} before, {_describe(new, key)} now"
-        for key in sorted(old | new)
-        if _differ(key, old, new)
-    ]
-
-
-def _differ(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    return key not in old or key not in new or old[key] != new[key]
-
-
-def find_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The settings that make ``now`` another configuration than ``before``.
-
-    >>> find_changes({"seed": 0, "data": {"workers": 2}}, {"seed": 1, "data": {"workers": 0}})
-    ['seed: 0 before, 1 now']
-    """
-    old, new = dict(_leaves(before)), dict(_leaves(now))
-    keys = sorted(
-        key for key in old.keys() | new.keys() if not any(f"{key}.".startswith(f"{may}.") for may in MAY_CHANGE)
-    )
-    if "trainer.precision" not in new:
-        keys = [key for key in keys if key != "trainer.precision"]  # the device chooses it later
-    keys = [key for key in keys if not _is_moved(key, old.get(key), new.get(key))]
-    return [
-        f"{key}: {_describe(old, key)} before, {_describe(new, key)} now"
-        for key in keys
-        if old.get(key) != new.get(key)
-    ]
-
-
-def _is_moved(key: str, before: Any, now: Any) -> bool:
-    """Whether a setting names a file or folder, before and now; ``data.test`` may be true: beside the other splits."""
-    named = key in PATHS or _names_weights(key)
-    return named and all(isinstance(path, str) or (path is True and key == "data.test") for path in (before, now))
-
-
-def _names_weights(key: str) -> bool:
-    """Whether a setting names the weights that training begins from."""
-    return key == "start_from" or key.rpartition(".")[2] == "pretrained"
-
-
-def keep_original_paths(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``now``, with the files of weights of ``before``: a run that resumes from a checkpoint reads no others.
-
-    >>> before = {"start_from": "a", "x": {"pretrained": True}}
-    >>> keep_original_paths(before, {"start_from": "b", "x": {"pretrained": "c"}})
-    {'start_from': 'a', 'x': {'pretrained': 'c'}}
-    """
-    kept = dict(now)
-    for key, value in now.items():
-        old = before.get(key)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            kept[key] = keep_original_paths(old, value)
-        elif _names_weights(key) and _is_moved(key, old, value):
-            kept[key] = old
-    return kept
-
-
-def describe_moved(before: Mapping[str, Any], now: Mapping[str, Any], *, begun: bool) -> list[str]:
-    """What :func:`list_moved` finds, in words, each file once; ``begun``: the weights come from a checkpoint.
-
-    >>> config = {"start_from": "a", "features": "x"}
-    >>> describe_moved(config, {"start_from": "b", "features": "x"}, begun=True)
-    ['start_from stays a: the weights come from the checkpoint, and b is not read']
-    """
-    keys: dict[tuple[str, str], str] = {}
-    for key, paths in sorted(list_moved(before, now).items(), key=lambda one: len(one[0])):
-        keys.setdefault(paths, key)  # a backbone stands in the model, too
-    return [
-        f"{key} stays {old}: the weights come from the checkpoint, and {new} is not read"
-        if begun and _names_weights(key)
-        else f"{key}: {old} before, {new} now"
-        for (old, new), key in keys.items()
-    ]
-
-
-def list_moved(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Where the files that a configuration names lay before and lie now, by setting, if that is another place.
-
-    >>> list_moved({"data": {"root": "a"}, "seed": 0}, {"data": {"root": "b"}, "seed": 0})
-    {'data.root': ('a', 'b')}
-    """
-    old, new = dict(_leaves(before)), dict(_leaves(now))
-    moved = [key for key in old if old[key] != new.get(key) and _is_moved(key, old[key], new.get(key))]
-    return {key: (str(old[key]), str(new[key])) for key in moved}
-
-
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, Mapping) and node:
-        for key, value in node.items():
-            yield from _leaves(value, f"{prefix}.{key}".removeprefix("."))
-    else:
-        yield prefix, node
-
-
-def _describe(leaves: Mapping[str, Any], key: str) -> str:
-    return str(leaves[key]) if key in leaves else "not set"
-
-
-def read_config(run: Path) -> dict[str, Any] | None:
-    """The config of a run folder; None where it did not come so far."""
-    path = run / run_files.CONFIG
-    return _read(path, yaml.safe_load) if path.is_file() else None
-
-
-def read_state(folder: Path, name: str = run_files.STATE) -> dict[str, Any]:
-    """The state in a run folder, or with ``run_files.SWEEP`` in a sweep folder; empty where there is none."""
-    path = folder / name
-    return _read(path, json.loads) if path.is_file() else {}
-
-
-def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
-    try:
-        content = parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        message = f"it cannot be read: {str(error).partition(chr(10))[0]}"
-        raise UserError(message, where=str(path), hint="take it from a copy, or begin another run") from error
-    if not isinstance(content, dict):
-        raise UserError("it is damaged: no mapping", where=str(path), hint="take it from a copy")
-    return content
 
 
 def replay(arguments: Sequence[str]) -> list[str]:
@@ -219,7 +69,7 @@ def find_unfinished_runs(parent: Path, config: Mapping[str, Any]) -> Iterator[Pa
     """The unfinished runs below a folder that have this configuration, the newest first."""
     for folder, state in _newest(parent, run_files.STATE):
         before = read_config(folder)
-        if state["state"] == "finished" or before is None or find_changes(before, config):
+        if state["state"] == "finished" or not before or find_changes(before, config):
             continue
         if not any(map(_still_there, list_moved(before, config).values())):  # or it is another dataset that is meant
             yield folder
@@ -261,7 +111,7 @@ def find_moved_overrides(before: Sequence[str], now: Sequence[str]) -> list[str]
 def _names_a_place(override: str) -> bool:
     """Whether an override gives one path to all jobs."""
     key, value = _find_key(override), override.partition("=")[2]
-    named = key in PATHS or _names_weights(key)
+    named = key in PATHS or names_weights(key)
     return named and value.lower() not in ("true", "false", "auto", "null", "") and not set(value) & set(",(){}")
 
 

@@ -1,7 +1,6 @@
 """The state of a run in its folder, during the run and afterwards, for sweeps and comparisons."""
 
 import errno
-import json
 import os
 import platform
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping
 from chexpert.signals import PrunedError, Stopped
 
 ENDS: dict[type, str] = {Stopped: "stopped", PrunedError: "pruned"}
@@ -39,7 +39,7 @@ def writing_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
     """
     started = time.monotonic()
     path = folder / run_files.STATE
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    before = read_mapping(path)
     now = datetime.now().astimezone().isoformat(timespec="seconds")
     state: dict[str, Any] = {
         "state": "running",
@@ -69,9 +69,9 @@ def writing_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
 def write_stopped(folder: Path, why: str) -> None:
     """Write the state ``stopped`` of a run whose process ends before it can write it."""
     path = folder / run_files.STATE
-    with suppress(OSError, ValueError):
-        state = json.loads(path.read_text(encoding="utf-8"))
-        if state["state"] == "running":
+    with suppress(OSError, UserError):
+        state = read_mapping(path)
+        if state.get("state") == "running":
             run_files.write_json(path, state | {"state": ENDS[Stopped], "why": why})
 
 

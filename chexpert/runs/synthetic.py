@@ -1,13 +1,11 @@
 """Whether images are synthetic: one answer for every command, from a phantom's record or from what a run recorded."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping_or_empty
 
 MARK = "phantom/options.json"
 """The record that every phantom holds under its root, in any layout."""
@@ -71,7 +69,7 @@ def is_synthetic_path(path: Path) -> bool:
     """
     for above in _climb(path.absolute()):
         if any(_is_file(above / name) for name in (run_files.DATA, run_files.CONFIG)):
-            data, config = _read(above / run_files.DATA, json.loads), _read(above / run_files.CONFIG, yaml.safe_load)
+            data, config = (read_mapping_or_empty(above / name) for name in (run_files.DATA, run_files.CONFIG))
             return is_synthetic_run(data, config, path.stem)
         if _is_file(above / MARK):
             return True
@@ -87,14 +85,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a folder that may not be searched
         return False
-
-
-def _read(path: Path, parse: Callable[[str], Any]) -> Mapping[str, Any]:
-    """What a file holds; nothing where it is missing or broken, which others report."""
-    try:
-        return _mapping(parse(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, yaml.YAMLError):
-        return {}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -9,12 +9,12 @@ from shlex import quote
 from typing import Any
 
 from chexpert.errors import UserError
-from chexpert.evaluation.candidates import read_json
 from chexpert.report.html.comparison import markdown_table
 from chexpert.report.names import HIDDEN, hide_value, names_file
 from chexpert.report.text.comparison_tables import Table, align
 from chexpert.report.text.evaluation import format_value
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping, read_state
 from chexpert.runs.synthetic import WORDS, is_synthetic_path
 
 CSV, MARKDOWN = "table.csv", "table.md"
@@ -65,9 +65,9 @@ def read_sweep(sweep: Path) -> list[Job]:
 def read_job(folder: Path) -> Job:
     """Read one job; a damaged file shows in its state, and hides no other job."""
     try:
-        state, metrics = read_json(folder / run_files.STATE), read_json(folder / run_files.METRICS)
+        state, metrics = read_state(folder), read_mapping(folder / run_files.METRICS)
         split = metrics.get("epoch_chosen_on") or "valid"
-        auroc = read_json(run_files.evaluation(folder, split)).get("auroc_mean")
+        auroc = read_mapping(run_files.evaluation(folder, split)).get("auroc_mean")
         if not auroc and split in metrics:  # it has metrics.json, but no evaluation yet
             mean, over = metrics[split]["auroc_mean"], metrics[split]["auroc_mean_over"]
             auroc = {"value": mean, "ci_low": None, "ci_high": None, "over": over}

@@ -98,7 +98,7 @@ class MultilabelModule(pl.LightningModule):
                 print(f"note: {', '.join(batch.paths)}: {reason}", file=sys.stderr)
                 return None
             message = f"BatchNorm cannot learn from one image of {batch.images.shape[-1]} px: its last map has one cell"
-            hint = "two images or more on each device (data.batch_size), larger ones (data.size), or frozen backbones"
+            hint = "data.batch_size: 2 or more on each device; or data.image_size: larger; or frozen backbones"
             raise UserError(message, where="data.batch_size", hint=hint) from error
 
     def _linearize(self, loss: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

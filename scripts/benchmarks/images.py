@@ -42,9 +42,9 @@ def make_data(images: int, size: int, batch: int, workers: int) -> CheXpertDataM
         labels,
         cache=CACHE,
         augmentation=Augmentation(),
-        size=size,
+        image_size=size,
         batch_size=batch,
-        workers=workers,
+        num_workers=workers,
     )
     data.setup("fit")
     return data

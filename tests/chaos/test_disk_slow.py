@@ -41,7 +41,7 @@ def small_disk(tmp_path, request) -> Iterator[Path]:
 @pytest.mark.parametrize("small_disk", [12, 18, 30, 50, 70, 85, 95, 105, 120, 130], indirect=True)
 def test_a_full_disk_is_reported_and_the_checkpoint_before_loads(images, small_disk, tmp_path):
     folder = small_disk / "run"
-    process = begin(images, folder, tmp_path / "tmp", "save_minutes=1000")
+    process = begin(images, folder, tmp_path / "tmp", "save_every_n_minutes=1000")
     code = process.wait(300)
     said = find_log(tmp_path / "tmp").read_text()
     kept = sorted(path.name for path in folder.glob("checkpoints/*"))
@@ -63,7 +63,7 @@ def test_a_folder_that_turns_read_only_is_reported_and_the_checkpoint_before_loa
     if not ROOT:
         pytest.skip("both ways take root")
     folder = tmp_path / "run"
-    finish(begin(images, folder, tmp_path / "tmp", "save_minutes=1000", "scheduler=constant"), tmp_path / "tmp")
+    finish(begin(images, folder, tmp_path / "tmp", "save_every_n_minutes=1000", "scheduler=constant"), tmp_path / "tmp")
     before = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"]
     checkpoints = folder / "checkpoints"
     if way == "remounted":

@@ -53,7 +53,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(images, undisturbed, tmp_
     folder, temporary = places[seed % 2]
     inside = 0
     for number in range(KILLS):
-        options = [] if often or number else ["save_minutes=1000"]  # written at the ends of epochs only
+        options = [] if often or number else ["save_every_n_minutes=1000"]  # written at the ends of epochs only
         process = begin(images, folder, temporary, *options, resume=number > 0)
         inside += (
             kill_in_a_write(process, folder, dice)

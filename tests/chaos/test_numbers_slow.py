@@ -75,7 +75,7 @@ def test_a_run_stops_where_a_number_is_none_and_saves_none(images, tmp_path, mon
     spoiler = Spoiler(monkeypatch, where, k, value)
     folder = tmp_path / "run"
     with pytest.raises(UserError) as caught:
-        start(folder, images, *SHORT, f"save_minutes={minutes}")
+        start(folder, images, *SHORT, f"save_every_n_minutes={minutes}")
     print(f"{where} {value} at {k}: stopped in step {spoiler.step}: {str(caught.value)[:200]}")
     assert find_nan(folder) == []
     assert find_unreadable(folder) == []
@@ -86,9 +86,9 @@ def test_a_run_stops_where_a_number_is_none_and_saves_none(images, tmp_path, mon
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("options", [["data.workers=0"], ["data.workers=2"]])
+@pytest.mark.parametrize("options", [["data.num_workers=0"], ["data.num_workers=2"]])
 def test_the_same_command_twice_leaves_the_same(images, tmp_path, options):
-    start(tmp_path / "one", images, *SHORT, "data.workers=0")
+    start(tmp_path / "one", images, *SHORT, "data.num_workers=0")
     start(tmp_path / "two", images, *SHORT, *options)
     first, second = digest(tmp_path / "one"), digest(tmp_path / "two")
     assert len(first) > 8  # maps are among them
@@ -99,7 +99,7 @@ def test_the_same_command_twice_leaves_the_same(images, tmp_path, options):
 @pytest.mark.timeout(300)
 def test_a_killed_worker_ends_the_run_with_a_message_and_a_checkpoint_that_goes_on(images, tmp_path, monkeypatch):
     folder, whole = tmp_path / "run", tmp_path / "whole"
-    start(whole, images, *SHORT, "data.workers=2")
+    start(whole, images, *SHORT, "data.num_workers=2")
     step, steps = MultilabelModule.training_step, []
 
     def stepping(module, batch, index):
@@ -115,11 +115,11 @@ def test_a_killed_worker_ends_the_run_with_a_message_and_a_checkpoint_that_goes_
     with monkeypatch.context() as patched:
         patched.setattr(MultilabelModule, "training_step", stepping)
         with pytest.raises(UserError) as caught:
-            start(folder, images, *SHORT, "data.workers=2")
+            start(folder, images, *SHORT, "data.num_workers=2")
     assert time.monotonic() - began < 60
-    assert "data.workers" in str(caught.value)
+    assert "data.num_workers" in str(caught.value)
     assert find_unreadable(folder) == []
-    start(folder, images, *SHORT, "data.workers=2", f"resume={folder}")
+    start(folder, images, *SHORT, "data.num_workers=2", f"resume={folder}")
     assert find_differences(digest(folder), digest(whole)) == []
 
 
@@ -135,6 +135,6 @@ def test_a_loader_that_stalls_for_five_seconds_stops_nothing(images, tmp_path, m
         return read(views, keys)
 
     monkeypatch.setattr(ViewDataset, "__getitems__", reading)
-    start(tmp_path / "run", images, *SHORT, "data.workers=2")
-    start(tmp_path / "whole", images, *SHORT, "data.workers=0")
+    start(tmp_path / "run", images, *SHORT, "data.num_workers=2")
+    start(tmp_path / "whole", images, *SHORT, "data.num_workers=0")
     assert find_differences(digest(tmp_path / "run"), digest(tmp_path / "whole")) == []

@@ -15,7 +15,7 @@ from chexpert.explain import GradCAM, HiResCAM
 from chexpert.signals import Stopped
 from chexpert.training import MultilabelModule
 
-SHORT = ["trainer.max_epochs=2", "explainer=[gradcam,hirescam]", "model.dropout=0.3", "save_minutes=1000"]
+SHORT = ["trainer.max_epochs=2", "explainer=[gradcam,hirescam]", "model.dropout=0.3", "save_every_n_minutes=1000"]
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 TRAINING, Evaluation = (MultilabelModule, "training_step"), (MultilabelModule, "validation_step")
 MOMENTS = [
@@ -92,7 +92,7 @@ def test_a_signal_ends_a_run_in_order_and_it_goes_on(images, undisturbed, tmp_pa
 @pytest.mark.parametrize("signum", CODES, ids=lambda signum: signum.name)
 def test_the_real_command_ends_with_the_shells_code(tmp_path, signum):
     images, folder = make_images(tmp_path), tmp_path / "run"
-    process = begin(images, folder, tmp_path / "tmp", "save_minutes=1000", "backbone.name=mnasnet_small")
+    process = begin(images, folder, tmp_path / "tmp", "save_every_n_minutes=1000", "backbone.name=mnasnet_small")
     assert wait_for(lambda: list(folder.glob("tensorboard/events*")), process)
     time.sleep(1)
     sent = time.monotonic()

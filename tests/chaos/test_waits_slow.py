@@ -18,7 +18,7 @@ from chexpert.data import write_phantom
 
 ENDS = {signal.SIGTERM: {143, -15}, signal.SIGINT: {130, -2}}  # by our own hand, or by the system's
 SECONDS = 10
-FEW = ["data.workers=2", "save_minutes=1000"]
+FEW = ["data.num_workers=2", "save_every_n_minutes=1000"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.skipif(sys.platform != "linux", reason="/proc")]
 signals = pytest.mark.parametrize("signum", ENDS, ids=lambda signum: signum.name)
 
@@ -38,7 +38,7 @@ def many(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trained(many, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    finish(begin(many, folder / "run", folder / "tmp", "trainer.max_epochs=1", "data.workers=2"), folder / "tmp")
+    finish(begin(many, folder / "run", folder / "tmp", "trainer.max_epochs=1", "data.num_workers=2"), folder / "tmp")
     return folder / "run"
 
 
@@ -136,7 +136,7 @@ def test_training_that_waits_for_frozen_loaders_ends_with_its_last_step_and_goes
     assert find_unreadable(folder) == []
     assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] >= 9
     finish(begin(images, folder, tmp_path / "tmp", resume=True), tmp_path / "tmp")
-    whole = begin(images, tmp_path / "whole", tmp_path / "whole_tmp", "save_minutes=1000")
+    whole = begin(images, tmp_path / "whole", tmp_path / "whole_tmp", "save_every_n_minutes=1000")
     finish(whole, tmp_path / "whole_tmp")
     assert find_differences(digest(folder), digest(tmp_path / "whole")) == []
 
@@ -146,7 +146,7 @@ def test_training_that_waits_for_frozen_loaders_ends_with_its_last_step_and_goes
 def test_a_disk_that_answers_no_more_is_no_longer_waited_for(tmp_path, signum, workers):
     """Reading a pipe into which nobody writes waits as long as reading from a share that is away."""
     images, folder = make_images(tmp_path), tmp_path / "run"
-    process = begin(images, folder, tmp_path / "tmp", f"data.workers={workers}", "save_minutes=1000")
+    process = begin(images, folder, tmp_path / "tmp", f"data.num_workers={workers}", "save_every_n_minutes=1000")
     assert wait_for(lambda: (folder / "checkpoints/last.ckpt").exists(), process)
     for file in images.glob("*/train/**/*.jpg"):
         file.unlink()
@@ -162,7 +162,7 @@ def test_a_disk_that_answers_no_more_is_no_longer_waited_for(tmp_path, signum, w
 def test_a_run_that_does_not_train_yet_ends(many, tmp_path, signum, message):
     """It evaluates, or fills its cache, when its processes freeze."""
     options = ["trainer.max_epochs=0"] if message == "validation" else [f"data.cache={tmp_path / 'cache'}"]
-    process = begin(many, tmp_path / "run", tmp_path / "tmp", "data.workers=2", *options)
+    process = begin(many, tmp_path / "run", tmp_path / "tmp", "data.num_workers=2", *options)
     assert wait_for(lambda: find_lasting(process.pid), process)
     freeze(find_lasting(process.pid))
     time.sleep(1)
@@ -267,14 +267,14 @@ def shared(size: str, script: str, tmp_path: Path) -> subprocess.CompletedProces
 
 def spell(images: Path, folder: Path, *options: str) -> str:
     base = [f"data.root={images}", "data=small", "trainer.max_epochs=20", "trainer.accelerator=cpu", "pretrained=false"]
-    base += ["backbone=resnet10t", "explainer=[]", "data.batch_size=16", "data.workers=2", "save_minutes=1000"]
+    base += ["backbone=resnet10t", "explainer=[]", "data.batch_size=16", *FEW]
     return " ".join([sys.executable, "train.py", f"hydra.run.dir={folder}", *map(repr, [*base, *options])])
 
 
 def test_too_little_shared_memory_is_reported_before_a_step(images, tmp_path):
-    done = shared("4m", spell(images, tmp_path / "run", "data.size=320"), tmp_path)
+    done = shared("4m", spell(images, tmp_path / "run", "data.image_size=320"), tmp_path)
     assert done.returncode == 1
-    for word in ("/dev/shm", "4 MiB", "data.workers=", "--shm-size", "--ipc=host"):
+    for word in ("/dev/shm", "4 MiB", "data.num_workers=", "--shm-size", "--ipc=host"):
         assert word in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()  # nothing was trained
@@ -283,7 +283,7 @@ def test_too_little_shared_memory_is_reported_before_a_step(images, tmp_path):
 def test_shared_memory_that_others_fill_ends_a_run_that_goes_on_later(images, tmp_path):
     folder = tmp_path / "run"
     fill = f"""
-    {spell(images, folder, "data.size=96")} &
+    {spell(images, folder, "data.image_size=96")} &
     run=$!
     while ! test -f {folder}/checkpoints/last.ckpt; do sleep .1; done
     # Again and again: a batch that was there before leaves space for another one when it is freed.
@@ -299,7 +299,7 @@ def test_shared_memory_that_others_fill_ends_a_run_that_goes_on_later(images, tm
     assert "Traceback" not in done.stderr
     assert find_unreadable(folder) == []
     before = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"]
-    again = f"{sys.executable} train.py resume={folder} data.workers=0"
+    again = f"{sys.executable} train.py resume={folder} data.num_workers=0"
     done = subprocess.run(again.split(), cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] > before

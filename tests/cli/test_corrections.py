@@ -16,19 +16,26 @@ from chexpert.config import validate_args
 from chexpert.config.quoting import quote_values
 from chexpert.config.resolution import to_plain
 from chexpert.errors import UserError, advise_extra
+from chexpert.runs.config_keys import RENAMED
 
 PROJECT = Path(__file__).parents[2]
 SETTINGS = Settings(PROJECT / "conf")
 
 MEANT = {
+    **{
+        f"{old}={value}": f"{RENAMED[old]}={value}"
+        for old, value in {
+            "keep": 3, "keep_every": 7, "save_minutes": 2, "data.size": 96, "data.workers": 3, "data.fit": "pad",
+        }.items()
+    },
     "epochs=3": "trainer.max_epochs=3",
     "+epochs=3": "trainer.max_epochs=3",
     "lr=1e-3": "optimizer.lr=1e-3",
     "epochs=3 learning_rate=1e-3 batch_size=32": "trainer.max_epochs=3 optimizer.lr=1e-3 data.batch_size=32",
-    "--epochs 3 --lr=1e-3 -b 32 -j 4": "trainer.max_epochs=3 optimizer.lr=1e-3 data.batch_size=32 data.workers=4",
+    "--epochs 3 --lr=1e-3 -b 32 -j 4": "trainer.max_epochs=3 optimizer.lr=1e-3 data.batch_size=32 data.num_workers=4",
     "epochs = 3 lr= 1e-3": "trainer.max_epochs=3 optimizer.lr=1e-3",
     "train epochs=3": "trainer.max_epochs=3",
-    "imgsz=320": "data.size=320",
+    "imgsz=320": "data.image_size=320",
     "overfit_batches=4": "trainer.limit_train_batches=4",
     "--gpus 1": "trainer=gpu",
     "--gpus 0": "trainer=cpu",
@@ -257,7 +264,7 @@ def test_the_real_command_answers_before_hydra_with_exit_code_1():
     assert not {"torch", "hydra", "omegaconf", "numpy"} & loaded
 
 
-@pytest.mark.parametrize("key", ["data.root", "name", "seed", "optimizer.lr", "data.size"])
+@pytest.mark.parametrize("key", ["data.root", "name", "seed", "optimizer.lr", "data.image_size"])
 def test_what_must_be_given_is_not_answered_by_null(key):
     with pytest.raises(UserError) as caught:
         check([f"{key}="], SETTINGS)

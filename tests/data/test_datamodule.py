@@ -32,7 +32,7 @@ def make_data(write_chexpert, rows):
         root = write_chexpert(train, valid)
         if spoil:
             spoil(root / "CheXpert-v1.0-small")
-        options = {"labels": LabelPolicy("ones"), "size": 16, "batch_size": 2, "workers": 0} | options
+        options = {"labels": LabelPolicy("ones"), "image_size": 16, "batch_size": 2, "num_workers": 0} | options
         data = CheXpertDataModule(root, NAMES, **options)
         data.setup(stage)
         return data
@@ -105,7 +105,7 @@ def test_a_draw_is_for_good_unless_each_epoch_is_to_draw_anew(make_data):
 def test_a_new_draw_does_not_depend_on_workers_or_order(make_data):
     policy = LabelPolicy([0, 1], redraw=True)
     alone = fractures(make_data(labels=policy), 3)
-    assert fractures(make_data(labels=policy, workers=2), 3) == alone
+    assert fractures(make_data(labels=policy, num_workers=2), 3) == alone
     assert fractures(make_data(labels=policy, seed=7), 3) == alone
 
 
@@ -168,7 +168,7 @@ def test_a_split_without_the_chosen_views_is_told(make_data):
 @pytest.mark.parametrize("cached", [False, True])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_neither_workers_nor_the_cache_change_anything(make_data, tmp_path, workers, cached):
-    options = {"workers": workers, "cache": tmp_path / "cache" if cached else None}
+    options = {"num_workers": workers, "cache": tmp_path / "cache" if cached else None}
     plain, other = (make_data(augmentation=Augmentation(), **given) for given in ({}, options))
     for split in ("train_dataloader", "val_dataloader"):
         first, second = (
@@ -241,7 +241,7 @@ def test_a_truncated_image_stops_with_its_path(make_data):
 
 def test_a_truncated_image_stops_a_worker_with_its_path(make_data):
     with pytest.raises(UserError, match=image("train", 3)) as caught:
-        list(make_data(spoil=truncate("train", 3), workers=2).train_dataloader())
+        list(make_data(spoil=truncate("train", 3), num_workers=2).train_dataloader())
     traceback.clear_frames(caught.tb)  # in a cycle with the loader, whose collection would wait 10 s for its workers
 
 
@@ -277,7 +277,8 @@ def test_a_second_setup_reads_nothing(make_data):
 
 
 def test_good_arguments_have_no_problems(write_chexpert, rows):
-    assert CheXpertDataModule.validate_args(root=write_chexpert(rows), size=64, views="all", fit="pad") == []
+    root = write_chexpert(rows)
+    assert CheXpertDataModule.validate_args(root=root, image_size=64, views="all", resize_mode="pad") == []
 
 
 @pytest.mark.parametrize(
@@ -285,15 +286,15 @@ def test_good_arguments_have_no_problems(write_chexpert, rows):
     [
         ("variant", "tiny", "one of auto, small, full, plus"),
         ("views", "front", "one of frontal, lateral, all"),
-        ("fit", "squeeze", "one of stretch, crop, pad"),
+        ("resize_mode", "squeeze", "one of stretch, crop, pad"),
         ("on_missing", "ignore", "one of stop, skip"),
-        ("labeller", "me", "one of null, chexbert, visualchexbert, impression, findings, report"),
+        ("labeler", "me", "one of null, chexbert, visualchexbert, impression, findings, report"),
         ("dev", 1.5, "a share between 0 and 1"),
         ("folds", 1, "at least 2"),
-        ("size", 0, "at least 8"),
-        ("size", 224.5, "a whole number"),
+        ("image_size", 0, "at least 8"),
+        ("image_size", 224.5, "a whole number"),
         ("batch_size", 0, "at least 1"),
-        ("workers", -1, "at least 0"),
+        ("num_workers", -1, "at least 0"),
         ("cache", True, "outputs/cache"),
         ("cache", "", "outputs/cache"),
     ],
@@ -321,7 +322,7 @@ def test_a_root_yet_to_be_made_is_not_looked_at():
 
 
 def test_all_problems_are_told_at_once():
-    assert len(CheXpertDataModule.validate_args(root=None, size=0, views="front")) == 3
+    assert len(CheXpertDataModule.validate_args(root=None, image_size=0, views="front")) == 3
 
 
 def test_a_development_split_is_held_out_of_training_by_patient(make_data, make_row):
@@ -347,7 +348,7 @@ def test_blanks_of_a_development_split_are_judged_as_negative(make_data, make_ro
 
 def test_a_refused_setup_is_refused_again(make_data, make_row, write_chexpert, rows):
     shared = make_row({"Path": "CheXpert-v1.0-small/valid/patient00001/study2/view1_frontal.jpg"}, split="valid")
-    data = CheXpertDataModule(write_chexpert(rows, [shared]), NAMES, LabelPolicy("ones"), size=16, workers=0)
+    data = CheXpertDataModule(write_chexpert(rows, [shared]), NAMES, LabelPolicy("ones"), image_size=16, num_workers=0)
     for _ in range(2):
         with pytest.raises(UserError, match="both in train and in valid"):
             data.setup("fit")
@@ -369,8 +370,8 @@ def test_training_is_read_after_judging_alone(make_data):
         ({"test": True}, "small", "expected test_labels.csv or groundtruth.csv there"),
         ({"test": "/no/such"}, "data.test=/no/such", "give the folder"),
         ({"test": 3}, "data.test", "true, false, or a folder"),
-        ({"labeller": "chexbert"}, "data.labeller", "put train_cheXbert.csv beside train.csv"),
-        ({"labeller": "impression"}, "data.labeller", "one of chexbert, visualchexbert"),
+        ({"labeler": "chexbert"}, "data.labeler", "put train_cheXbert.csv beside train.csv"),
+        ({"labeler": "impression"}, "data.labeler", "one of chexbert, visualchexbert"),
         ({"manifest": "/no/such"}, "data.manifest", "audit_data.py"),
     ],
 )

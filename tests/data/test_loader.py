@@ -145,7 +145,7 @@ def test_what_is_read_ahead_must_find_room_in_shared_memory(tmp_path, monkeypatc
         return
     with pytest.raises(UserError) as caught:
         next(iter(loader))
-    for word in ("/dev/shm", "1 MiB", "data.workers=0", "--shm-size", "--ipc=host"):
+    for word in ("/dev/shm", "1 MiB", "data.num_workers=0", "--shm-size", "--ipc=host"):
         assert word in str(caught.value)
 
 
@@ -159,7 +159,7 @@ def test_a_folder_for_temporary_files_that_lies_too_deep_is_named(tmp_path, monk
     with pytest.raises(UserError, match="loader processes cannot open a socket") as caught:
         workers.check_sockets(1)
     assert (caught.value.where, f"TMPDIR to a folder with a shorter path than {deep}," in caught.value.hint) == (
-        "data.workers",
+        "data.num_workers",
         True,
     )
     assert not list(deep.iterdir())
@@ -212,7 +212,7 @@ def test_a_dead_worker_is_one_message(tmp_path):
     views = Dying(["a"], ["a.png"], np.ones((1, 1), "float32"), np.ones((1, 1), bool), Preprocessing(8))
     with pytest.raises(UserError, match="a loader process died") as caught:
         next(iter(make_loader(views, batch_size=1, workers=1, shuffle=True, seed=0)))
-    assert "data.workers" in str(caught.value)
+    assert "data.num_workers" in str(caught.value)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm is Linux's")
@@ -225,6 +225,6 @@ def test_a_worker_that_finds_no_room_in_shared_memory_names_it(tmp_path):
     views = Filled(["a"], ["a.png"], np.ones((1, 1), "float32"), np.ones((1, 1), bool), Preprocessing(8))
     with pytest.raises(UserError, match="/dev/shm") as caught:
         next(iter(make_loader(views, batch_size=1, workers=1, shuffle=True, seed=0)))
-    for word in ("MiB", "data.workers=0", "--shm-size", "--ipc=host"):
+    for word in ("MiB", "data.num_workers=0", "--shm-size", "--ipc=host"):
         assert word in str(caught.value)
-    assert caught.value.where == "data.workers"
+    assert caught.value.where == "data.num_workers"

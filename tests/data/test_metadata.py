@@ -38,7 +38,8 @@ def data(write_chexpert, make_row):
     cells = [{"Edema": "1.0", "Sex": "Male"}, {"Edema": "0.0", "Age": "40"}, {"Edema": "-1.0"}, {}]
     train = [make_row(own, patient=patient) for patient, own in enumerate(cells, start=1)]
     root = write_chexpert(train, [make_row({"Edema": "0.0"}, split="valid")])
-    data = CheXpertDataModule(root, ["Edema"], LabelPolicy(uncertain="ignore", blank="zeros"), size=32, workers=0)
+    policy = LabelPolicy(uncertain="ignore", blank="zeros")
+    data = CheXpertDataModule(root, ["Edema"], policy, image_size=32, num_workers=0)
     data.setup("fit")
     return data
 
@@ -59,7 +60,7 @@ def test_ties_of_training_labels_by_hand(write_chexpert, make_row):
     device = ["1.0", "", "0.0", "0.0", "-1.0", "1.0"]
     cells = [{"Edema": e, "Support Devices": d} for e, d in zip(edema, device, strict=True)]
     root = write_chexpert([make_row(own, patient=patient) for patient, own in enumerate(cells, start=1)])
-    data = CheXpertDataModule(root, ["Edema"], LabelPolicy(uncertain="ignore"), size=32, workers=0)
+    data = CheXpertDataModule(root, ["Edema"], LabelPolicy(uncertain="ignore"), image_size=32, num_workers=0)
     data.setup("fit")
     assert measure_ties(data, "Support Devices") == {"Edema": pytest.approx(3**-0.5)}
     assert np.isnan(measure_ties(data, "Fracture")["Edema"])

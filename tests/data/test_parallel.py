@@ -68,35 +68,6 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     assert (len(workers), left) == (2, [])
 
 
-def test_without_a_terminal_a_line_now_and_then(monkeypatch, capsys):
-    monkeypatch.setattr(parallel, "LINE_EVERY", 0)
-    assert list(parallel.watch(iter("ab"), "hashing", 2)) == ["a", "b"]
-    assert capsys.readouterr().err == "hashing: 1 of 2, about 0 min left\nhashing: 2 of 2, about 0 min left\n"
-
-
-def test_a_result_may_stand_for_several_items_the_last_for_fewer(monkeypatch, capsys):
-    monkeypatch.setattr(parallel, "LINE_EVERY", 0)
-    assert list(parallel.watch(iter("ab"), "decoding", 20, each=16)) == ["a", "b"]
-    told = [line.partition(",")[0] for line in capsys.readouterr().err.splitlines()]
-    assert told == ["decoding: 16 of 20", "decoding: 20 of 20"]
-
-
-def test_the_estimate_is_what_is_left_at_the_pace_so_far(monkeypatch, capsys):
-    clock = iter([0.0, 60.0, 100.0, 120.0])  # seconds: the start, then after each of three of ten items
-    monkeypatch.setattr(parallel.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(parallel, "LINE_EVERY", 50)
-    list(parallel.watch(iter("abc"), "hashing", 10))
-    assert capsys.readouterr().err == "hashing: 1 of 10, about 9 min left\nhashing: 3 of 10, about 5 min left\n"
-
-
-def test_on_a_terminal_a_bar_counts_items(monkeypatch, capsys):
-    monkeypatch.setattr(parallel.sys.stderr, "isatty", lambda: True)
-    list(parallel.watch(iter("ab"), "decoding", 20, each=16))
-    told = capsys.readouterr().err
-    assert "decoding" in told
-    assert "20/20" in told
-
-
 def test_only_the_processors_of_this_process_count(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
     assert parallel.count_processors() == 3

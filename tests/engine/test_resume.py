@@ -47,13 +47,13 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, phantom, undisturbed, 
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param(["data.workers=2"], marks=pytest.mark.slow),
+        pytest.param(["data.num_workers=2"], marks=pytest.mark.slow),
         ["trainer.accumulate_grad_batches=2"],
         pytest.param(["scheduler=step", "optimizer=sgd"], marks=pytest.mark.slow),
-        pytest.param(["data.batch_size=19", "data.size=32", "trainer.max_epochs=4"], marks=pytest.mark.slow),
+        pytest.param(["data.batch_size=19", "data.image_size=32", "trainer.max_epochs=4"], marks=pytest.mark.slow),
         ["scheduler=plateau", "scheduler.patience=0"],
         ["early_stopping=1", "trainer.max_epochs=4"],
-        pytest.param(["keep=2"], marks=pytest.mark.slow),
+        pytest.param(["save_top_k=2"], marks=pytest.mark.slow),
         ["trainer.val_check_interval=2"],
         pytest.param(["trainer.check_val_every_n_epoch=2"], marks=pytest.mark.slow),
         pytest.param(["trainer.limit_train_batches=3"], marks=pytest.mark.slow),
@@ -78,7 +78,7 @@ def test_workers_may_change_and_the_bits_stay(tmp_path, phantom, undisturbed, mo
     with monkeypatch.context() as patch:
         stop_at(patch, "training_step", 7)
         with pytest.raises(Stopped):
-            start(tmp_path, phantom, *SHORT, "data.workers=2")
+            start(tmp_path, phantom, *SHORT, "data.num_workers=2")
     start(tmp_path, phantom, *SHORT, "resume=auto")
     check_equal(tmp_path, undisturbed())
 
@@ -249,7 +249,7 @@ def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undistur
     assert (state["state"], len(state["resumed"])) == ("finished", 1)
 
 
-# Each write of last.ckpt within an epoch, as by save_minutes: what a kill leaves there resumes.
+# Each write of last.ckpt within an epoch, as by save_every_n_minutes: what a kill leaves there resumes.
 @pytest.mark.parametrize(
     "options",
     [
@@ -258,7 +258,7 @@ def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undistur
         pytest.param(
             ["scheduler=plateau", "scheduler.patience=0", "trainer.val_check_interval=2"], marks=pytest.mark.slow
         ),
-        pytest.param(["averaging=ema", "keep=2", "trainer.max_epochs=3"], marks=pytest.mark.slow),
+        pytest.param(["averaging=ema", "save_top_k=2", "trainer.max_epochs=3"], marks=pytest.mark.slow),
     ],
     ids=["plain", "accumulation", "plateau", "ema"],
 )
@@ -273,10 +273,10 @@ def test_a_run_goes_on_from_every_write(tmp_path, phantom, monkeypatch, options)
     copies.mkdir()
     with monkeypatch.context() as patch:
         patch.setattr(LastCheckpoint, "save", save)
-        start(whole, phantom, *SHORT, "save_minutes=1e-9", *options)
+        start(whole, phantom, *SHORT, "save_every_n_minutes=1e-9", *options)
     assert len(list(copies.iterdir())) > 5
     for copy in sorted(copies.iterdir()):
-        start(copy, phantom, *SHORT, "save_minutes=1e-9", "resume=auto", *options)
+        start(copy, phantom, *SHORT, "save_every_n_minutes=1e-9", "resume=auto", *options)
         for name in ("last", "best"):
             found = find_differences(read(copy, name), read(whole, name))
             assert [place for place in found if "scheduler_progress" not in place] == [], (copy.name, name)
@@ -300,7 +300,7 @@ def test_what_early_stopping_decided_in_the_first_epoch_stays_decided(tmp_path, 
 
 
 def test_checkpoints_that_stay_do_not_name_the_best_epoch(tmp_path, phantom):
-    start(tmp_path, phantom, *SHORT, "keep_every=1", "keep=2", "trainer.max_epochs=3")
+    start(tmp_path, phantom, *SHORT, "save_every_n_steps=1", "save_top_k=2", "trainer.max_epochs=3")
     epoch = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)["epoch"]
     assert json.loads((tmp_path / "metrics.json").read_text())["best_epoch"] == epoch
 
@@ -309,7 +309,7 @@ def test_checkpoints_that_stay_do_not_name_the_best_epoch(tmp_path, phantom):
 @pytest.mark.parametrize("line", ["run folder", pytest.param("epoch 1", marks=pytest.mark.slow)])
 def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(tmp_path, phantom, signum, line):
     """As a terminal and batch systems send it; the loader's processes must not end the run in their way."""
-    given = ["data=small", f"data.root={phantom}", *TINY, *SHORT, "data.workers=2", "trainer.max_epochs=50"]
+    given = ["data=small", f"data.root={phantom}", *TINY, *SHORT, "data.num_workers=2", "trainer.max_epochs=50"]
     command = [sys.executable, str(PROJECT / "train.py"), *given, f"hydra.run.dir={tmp_path}/run"]
     piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, start_new_session=True, **piped) as running:

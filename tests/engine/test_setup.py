@@ -93,7 +93,7 @@ def test_a_model_that_starts_from_a_run_asks_for_no_other_weights(monkeypatch):
 def test_what_a_device_cannot_learn_from_is_reported_before_images_are_read(size, train, devices, refused):
     model = Single(Backbone("mnasnet_small"), outputs=2)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    plain = {"trainer": {"devices": devices}, "data": {"batch_size": 16, "size": size}}
+    plain = {"trainer": {"devices": devices}, "data": {"batch_size": 16, "image_size": size}}
     with pytest.raises(UserError, match="a device with one image in a step") if refused else nullcontext():
         setup.check_lengths(plain, model, {"train": train, "valid": 8})
     assert model.training

@@ -69,7 +69,7 @@ def test_two_processes_are_one_run(tmp_path, phantom, single):
 
 @pytest.mark.slow
 def test_a_sweep_of_three_trains_each_job_on_two(tmp_path, phantom, single):
-    swept = ["data.workers=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
+    swept = ["data.num_workers=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
     done = train("-m", *options(phantom, *TWO), *swept)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir() if path.is_dir()) == ["0", "1", "2"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.runs import LIME, TINY, start, train
+from helpers.runs import LIME, TINY, start, train, train_anew
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
@@ -26,7 +26,7 @@ from chexpert.runs import files as run_files
 def finished(tmp_path_factory, phantom) -> tuple[Path, str]:
     """The run folder and the standard output of one run of the real command."""
     folder = tmp_path_factory.mktemp("outputs") / "run"
-    done = train("data=small", f"data.root={phantom}", f"hydra.run.dir={folder}", *TINY, *LIME)
+    done = train_anew("data=small", f"data.root={phantom}", f"hydra.run.dir={folder}", *TINY, *LIME)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -179,7 +179,7 @@ def test_explainers_are_evaluated_in_a_file_the_table_and_tensorboard(finished):
 
 def test_the_same_seed_gives_the_same_metrics_and_maps_whatever_the_workers(tmp_path, phantom):
     start(tmp_path / "one", phantom)
-    start(tmp_path / "two", phantom, "data.workers=2")
+    start(tmp_path / "two", phantom, "data.num_workers=2")
     one, two = ((tmp_path / name / "predictions/valid.csv").read_text() for name in ("one", "two"))
     assert one == two
     for path in (tmp_path / "one" / "explanations").rglob("*.npz"):
@@ -349,8 +349,8 @@ def test_a_finished_run_is_evaluated_and_explained_again_without_training(tmp_pa
 
 
 def test_a_model_is_not_evaluated_at_another_size_than_it_was_trained_at(tmp_path, phantom, finished):
-    assert "data.size=64" in refuse(
-        tmp_path, phantom, f"start_from={finished[0]}", "trainer.max_epochs=0", "data.size=96"
+    assert "data.image_size=64" in refuse(
+        tmp_path, phantom, f"start_from={finished[0]}", "trainer.max_epochs=0", "data.image_size=96"
     )
 
 
@@ -397,7 +397,8 @@ def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, wo
     image = next(copy.glob("train/*/*/*_frontal.jpg"))
     image.write_bytes(image.read_bytes()[:1500])
     folder = tmp_path / "run"
-    done = train("data=small", f"data.root={copy.parent}", f"hydra.run.dir={folder}", *TINY, f"data.workers={workers}")
+    options = ["data=small", f"data.root={copy.parent}", f"hydra.run.dir={folder}", f"data.num_workers={workers}"]
+    done = train(*TINY, *options)
     assert done.returncode == 1
     assert str(image) in done.stderr
     assert "data.on_missing=skip" in done.stderr
@@ -438,7 +439,7 @@ def test_a_mistyped_argument_ends_the_command_without_a_traceback(tmp_path, wron
         ("optimizer.lr=-1", "optimizer"),
         ("optimizer.lr=abc", "optimizer"),
         ("trainer.precision=foo", "trainer"),
-        ("backbone.name=vit_tiny_patch16_384", "data.size"),
+        ("backbone.name=vit_tiny_patch16_384", "data.image_size"),
     ],
 )
 def test_a_value_that_a_constructor_refuses_is_reported_before_data_is_read(
@@ -576,7 +577,7 @@ def test_neither_the_cache_nor_workers_change_a_metric(tmp_path, phantom):
     labeled = []
     for name, workers in (("plain", 0), ("built", 0), ("opened", 2)):
         cache = [] if name == "plain" else [f"data.cache={tmp_path / 'cache'}"]
-        start(tmp_path / name, phantom, "explainer=[]", "trainer.max_epochs=2", f"data.workers={workers}", *cache)
+        start(tmp_path / name, phantom, "explainer=[]", "trainer.max_epochs=2", f"data.num_workers={workers}", *cache)
         metrics = json.loads((tmp_path / name / "metrics.json").read_text())["valid"]
         labeled.append((metrics, (tmp_path / name / "predictions" / "valid.csv").read_text()))
     assert labeled[0] == labeled[1] == labeled[2]

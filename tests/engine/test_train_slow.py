@@ -19,7 +19,7 @@ def start(folder: Path, *overrides: str) -> dict:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [["model=combined_six"], ["backbone=efficientnet_b5", "data.size=456"]])
+@pytest.mark.parametrize("model", [["model=combined_six"], ["backbone=efficientnet_b5", "data.image_size=456"]])
 def test_a_large_model_does_one_step_one_validation_and_lime(tmp_path, model):
     small = "trainer.limit_train_batches=1 trainer.limit_val_batches=1 data.batch_size=2 trainer.max_epochs=1"
     images = "explain.count=1 data.root.patients=8 data.root.valid=8 explainer=[lime] explainer.lime.samples=200"

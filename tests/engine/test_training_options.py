@@ -17,7 +17,7 @@ from chexpert.signals import Stopped
 from chexpert.training import AUCMarginLoss
 
 POWER = [
-    ["averaging=ema", "keep_every=5"],
+    ["averaging=ema", "save_every_n_steps=5"],
     ["averaging=swa", "averaging.start_epoch=1", "scheduler=constant"],
     ["averaging=swa", "averaging.start_epoch=0", "scheduler=constant", "trainer.val_check_interval=2"],
     ["unfreeze_epoch=1", "backbone_lr_factor=0.1", "pretrained=false"],
@@ -64,7 +64,7 @@ def test_an_averaged_run_stopped_in_a_validation_goes_on_to_the_same_bits(tmp_pa
 
 @pytest.mark.slow
 def test_a_run_begun_with_older_names_goes_on(tmp_path, phantom, undisturbed, monkeypatch):
-    options = ["keep=2", "keep_every=4"]
+    options = ["save_top_k=2", "save_every_n_steps=4"]
     with monkeypatch.context() as patch:
         patch.setattr(run_files, "EVERY", "step={step:07d}")
         patch.setattr(fitting, "keep_best", lambda *given: older(keep_best(*given)))

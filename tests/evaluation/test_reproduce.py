@@ -69,9 +69,9 @@ def test_a_value_is_held_against_expected_and_tolerance(value, word, tmp_path):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("name", "mine"), ("seed", 7), ("labels.seed", 7), ("data.workers", 9), ("data.cache", "/tmp/images"),
+        ("name", "mine"), ("seed", 7), ("labels.seed", 7), ("data.num_workers", 9), ("data.cache", "/tmp/images"),
         ("trainer.devices", 8), ("trainer.strategy", "ddp"), ("trainer.accelerator", "gpu"), ("explainer", {}),
-        ("explain.count", 9), ("keep", 3), ("calibration", None), ("data.test", True), ("compile", True),
+        ("explain.count", 9), ("save_top_k", 3), ("calibration", None), ("data.test", True), ("compile", True),
         ("trainer.precision", "32-true"), ("optimizer.lr", "1e-4"), ("optimizer.lr", 0.0001),
     ],
 )  # fmt: skip
@@ -105,11 +105,11 @@ def test_what_can_change_it_is_listed_and_not_comparable(key, value, reason, tmp
 def test_all_reasons_are_reported_at_once(tmp_path):
     def change(config):
         config["optimizer"]["lr"] = 1
-        config["seed"], config["data"]["size"] = 3, 320
+        config["seed"], config["data"]["image_size"] = 3, 320
 
     found = reproduce(RECIPE, make(tmp_path / "run", change=change, state="failed"))
     assert [reason.partition(":")[0] for reason in found.reasons] == [
-        "data.size", "optimizer.lr", "the run is not finished",
+        "data.image_size", "optimizer.lr", "the run is not finished",
     ]  # fmt: skip
 
 
@@ -149,9 +149,9 @@ def test_a_stage_wants_a_run_of_the_stage_before(tmp_path):
     assert reproduce(second, run, find_recipe=find).word == "within"
     whole = make(tmp_path / "whole", second, change=put("start_from", str(first / "checkpoints/best.ckpt")))
     assert "start" not in " ".join(reproduce(second, whole, find_recipe=find).reasons)
-    other = make(tmp_path / "other", find("pham_stage1"), change=put("data.size", 320))
+    other = make(tmp_path / "other", find("pham_stage1"), change=put("data.image_size", 320))
     wrong = make(tmp_path / "wrong", second, change=put("start_from", str(other)))
-    assert "started from: data.size: 224" in " ".join(reproduce(second, wrong, find_recipe=find).reasons)
+    assert "started from: data.image_size: 224" in " ".join(reproduce(second, wrong, find_recipe=find).reasons)
     none = make(tmp_path / "none", second)
     assert "did not start from a run of pham_stage1" in " ".join(reproduce(second, none, find_recipe=find).reasons)
     gone = make(tmp_path / "gone", second, change=put("start_from", "no/such/run"))

@@ -87,7 +87,7 @@ def test_another_error_passes_and_the_mode_is_restored():
 
 def test_progress_is_shown_for_many_films_only(monkeypatch):
     shown = []
-    monkeypatch.setattr(probing, "watch", lambda results, title, *_, **__: shown.append(title) or results)
+    monkeypatch.setattr(probing, "show_progress", lambda results, title, *_, **__: shown.append(title) or results)
     for count in (probing.MANY - 1, probing.MANY):
         Probe(title=str(count))(Weighted(make_weights(8, 1)), count, write, LIKE)
     assert shown == [str(probing.MANY)]

@@ -24,7 +24,7 @@ CONFIG = {
     "name": "made-up", "seed": 3, "level": "image", "study_score": "max", "calibration": "platt",
     "mean_over": list(OBSERVATIONS), "observations": list(OBSERVATIONS),
     "labels": {"_target_": "chexpert.data.LabelPolicy", "uncertain": [0.55, 0.85]},
-    "data": {"root": "/data/ward 3/DOE^JANE", "size": 64}, "explain": {"views": ["ward 3/DOE^JANE.dcm"]},
+    "data": {"root": "/data/ward 3/DOE^JANE", "image_size": 64}, "explain": {"views": ["ward 3/DOE^JANE.dcm"]},
 }  # fmt: skip
 STATE = {
     "state": "finished", "why": None, "command": "python train.py data.root=/data/ward", "seconds": 125.0,

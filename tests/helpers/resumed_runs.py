@@ -9,7 +9,7 @@ import torch
 
 from chexpert.training import MultilabelModule
 
-SHORT = ["trainer.max_epochs=2", "explainer=[]", "model.dropout=0.3", "calibration=null", "save_minutes=1000"]
+SHORT = ["trainer.max_epochs=2", "explainer=[]", "model.dropout=0.3", "calibration=null", "save_every_n_minutes=1000"]
 
 
 def read(folder: Path, name: str) -> dict:

@@ -12,14 +12,14 @@ from hydra import compose, initialize_config_dir
 
 from chexpert.engine.train import run
 from chexpert.runs import files as run_files
+from helpers.commands import run_command
 
 PROJECT = Path(__file__).parents[2]
 
-
 TINY = [
-    "data.size=64",
+    "data.image_size=64",
     "data.batch_size=8",
-    "data.workers=0",
+    "data.num_workers=0",
     "trainer.max_epochs=1",
     "trainer.accelerator=cpu",
     "pretrained=false",
@@ -34,6 +34,12 @@ LIME = ["explainer.lime.samples=20", "explainer.lime.superpixels=8"]
 
 
 def train(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:
+    """Run train.py in a process that has imported the libraries already."""
+    return run_command("train.py", *arguments, cwd=cwd)
+
+
+def train_anew(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:
+    """Run train.py as a user does, by a new interpreter."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(PROJECT / "train.py"), *arguments]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)

@@ -18,9 +18,9 @@ from chexpert.inference.members import find_members, read_lists
 from chexpert.runs import files as run_files
 
 CONF = Path(__file__).parents[2] / "conf"
-TINY = ["data=small", "data.size=64", "data.batch_size=8", "data.workers=0", "trainer.max_epochs=2", "explainer=[]",
-        "trainer.accelerator=cpu", "pretrained=false", "backbone.name=mnasnet_small", "data.dev=0.3",
-        "keep=2", "data.test=true"]  # fmt: skip
+TINY = ["data=small", "data.image_size=64", "data.batch_size=8", "data.num_workers=0", "trainer.max_epochs=2",
+        "explainer=[]", "trainer.accelerator=cpu", "pretrained=false", "backbone.name=mnasnet_small", "data.dev=0.3",
+        "save_top_k=2", "data.test=true"]  # fmt: skip
 EDEMA, FLUID = "Edema", "Pleural Effusion"
 
 
@@ -81,7 +81,7 @@ def test_images_are_read_once_for_models_that_see_them_alike(runs):
 def test_a_model_of_another_size_sees_images_of_its_own(runs, tmp_path):
     small, large = run_files.checkpoint(runs[0]), tmp_path / "large.ckpt"
     content = torch.load(small, weights_only=True)
-    content["chexpert"]["preprocessing"]["size"] = content["chexpert"]["config"]["data"]["size"] = 96
+    content["chexpert"]["preprocessing"]["size"] = content["chexpert"]["config"]["data"]["image_size"] = 96
     torch.save(content, large)
     assert find_input(small, "valid") != find_input(large, "valid")
     one, two, both = (scores(ensemble(paths)) for paths in ([small], [large], [small, large]))

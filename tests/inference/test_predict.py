@@ -23,7 +23,6 @@ from chexpert.evaluation import evaluate, read_labeled_scores
 from chexpert.inference.inputs import InputImage, name_image, read_images
 from chexpert.inference.journal import Journal
 from chexpert.inference.predict import hash_own_names, predict
-from chexpert.inference.progress import print_progress
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_public
 
@@ -311,11 +310,6 @@ def test_a_study_with_more_folders_before_it_is_still_one_study_under_its_public
     predict(run, [table], tmp_path / "plain.csv")
     predict(run, [tmp_path / "deep.CSV"], tmp_path / "out.csv", root=tmp_path)
     assert (tmp_path / "out.csv").read_text() == (tmp_path / "plain.csv").read_text()
-
-
-def test_a_log_has_lines_of_how_far_it_is(capsys):
-    assert list(print_progress(["a", "b", "c"], seconds=100)) == ["a", "b", "c"]
-    assert capsys.readouterr().err == "3 of 3 batches, 0 s\n"
 
 
 def test_a_model_of_nan_writes_no_table(run, table, tmp_path):

@@ -31,7 +31,7 @@ def root(tmp_path_factory):
 def loaded(root):
     torch.manual_seed(0)
     config = {
-        "data": {"_target_": "chexpert.data.CheXpertDataModule", "root": str(root), "size": 64, "workers": 0},
+        "data": {"_target_": "chexpert.data.CheXpertDataModule", "root": str(root), "image_size": 64, "num_workers": 0},
         "labels": {"_target_": "chexpert.data.LabelPolicy", "uncertain": "ones"},
         "observations": OBSERVATIONS,
         "seed": 0,

@@ -21,10 +21,10 @@ def train_and_search(folder: Path, tie: float) -> list[dict]:
     """The pairs that raise an alarm; a large heart is hard to see here, or the device would not be worth a look."""
     options = {"shortcut": tie, "counterfactuals": ["Support Devices"], "strength": {"Cardiomegaly": 0.5}}
     root = write_phantom(folder / "phantom", seed=100, size=160, valid=150, **options)
-    small = f"experiment=demo data=small data.root={root} data.size=128 pretrained=false trainer.max_epochs=6"
+    small = f"experiment=demo data=small data.root={root} data.image_size=128 pretrained=false trainer.max_epochs=6"
     (folder / "run").mkdir()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        run(compose("train", [*small.split(), "explainer=[]", "data.workers=1"]), folder / "run")
+        run(compose("train", [*small.split(), "explainer=[]", "data.num_workers=1"]), folder / "run")
     content, _ = find_shortcuts(chexpert.load(folder / "run"), GradCAM())
     return [pair for pair in content["pairs"] if pair["alarm"]]
 

@@ -23,10 +23,10 @@ def test_the_sizes_that_fit_are_the_next_multiples_of_a_cell(size, cell, fits):
 @pytest.mark.parametrize(
     ("name", "options", "hint"),
     [
-        ("vit_small_patch14_dinov2", {"img_size": 96, "depth": 1}, "data.size=84 +backbone.options.img_size=84"),
-        ("vit_small_patch14_dinov2", {"img_size": 96, "depth": 1}, "data.size=98 +backbone.options.img_size=98"),
-        ("swin_tiny_patch4_window7_224", SWIN, "data.size=64 +backbone.options.img_size=64"),
-        ("mixer_s32_224", {"img_size": 80}, "data.size=96 +backbone.options.img_size=96"),
+        ("vit_small_patch14_dinov2", {"img_size": 96, "depth": 1}, "data.image_size=84 +backbone.options.img_size=84"),
+        ("vit_small_patch14_dinov2", {"img_size": 96, "depth": 1}, "data.image_size=98 +backbone.options.img_size=98"),
+        ("swin_tiny_patch4_window7_224", SWIN, "data.image_size=64 +backbone.options.img_size=64"),
+        ("mixer_s32_224", {"img_size": 80}, "data.image_size=96 +backbone.options.img_size=96"),
     ],
 )
 def test_patches_that_do_not_fill_an_image_are_refused_with_sizes_that_fit(name, options, hint):
@@ -38,14 +38,14 @@ def test_patches_that_do_not_fill_an_image_are_refused_with_sizes_that_fit(name,
 
 def test_an_image_that_timm_would_pad_is_refused():
     backbone = Backbone("test_vit", options={"img_size": 64, "dynamic_img_size": True, "dynamic_img_pad": True})
-    with pytest.raises(UserError, match=r"data.size=64 .*data.size=80 "):
+    with pytest.raises(UserError, match=r"data.image_size=64 .*data.image_size=80 "):
         backbone(torch.zeros(1, 1, 70, 70))
 
 
 def test_a_network_that_leaves_the_last_row_out_is_refused_with_sizes_that_fit():
     with pytest.raises(UserError) as caught:
         check_input(Single(Backbone("test_convnext"), 1), 65)
-    assert (caught.value.where, caught.value.hint) == ("data.size", "data.size=64 or data.size=96")
+    assert (caught.value.where, caught.value.hint) == ("data.image_size", "data.image_size=64 or data.image_size=96")
 
 
 @pytest.mark.parametrize("ending", ["taken", "blind", "refused"])

@@ -23,7 +23,7 @@ from safetensors.numpy import load_file
 PROJECT = Path(__file__).parents[2]
 CHANGING = ("seconds", "versions", "time", "started", "ended", "path", "root", "folder", "host", "commit", "command")
 TINY = (
-    "data=small data.root={work}/data data.size=64 data.batch_size=8 data.workers=0 trainer.max_epochs=2 "
+    "data=small data.root={work}/data data.image_size=64 data.batch_size=8 data.num_workers=0 trainer.max_epochs=2 "
     "trainer.accelerator=cpu pretrained=false explain.count=2 explain.score=6"
 )
 SINGLE = f"{TINY} backbone.name=mnasnet_small"

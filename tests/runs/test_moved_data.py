@@ -6,16 +6,10 @@ import pytest
 import yaml
 
 from chexpert.runs import files as run_files
-from chexpert.runs.resume import (
-    describe_moved,
-    find_changes,
-    find_unfinished_runs,
-    find_unfinished_sweeps,
-    keep_original_paths,
-    same_sweep,
-)
+from chexpert.runs.diff import describe_moved, find_changes, keep_original_paths
+from chexpert.runs.resume import find_unfinished_runs, find_unfinished_sweeps, same_sweep
 
-CONFIG = {"data": {"root": "old", "size": 64}, "model": {"backbone": {"pretrained": False}}, "seed": 0}
+CONFIG = {"data": {"root": "old", "image_size": 64}, "model": {"backbone": {"pretrained": False}}, "seed": 0}
 
 
 def leave(folder, config=None, overrides=(), name=run_files.STATE):
@@ -54,8 +48,8 @@ def test_files_may_lie_elsewhere_but_not_be_given_up_or_added(before, now, same)
 
 
 def test_resume_auto_takes_a_run_of_another_root_only_where_that_root_is_gone(tmp_path):
-    run = leave(tmp_path / "runs/1", CONFIG | {"data": {"root": str(tmp_path / "old"), "size": 64}})
-    now = CONFIG | {"data": {"root": str(tmp_path / "new"), "size": 64}}
+    run = leave(tmp_path / "runs/1", CONFIG | {"data": {"root": str(tmp_path / "old"), "image_size": 64}})
+    now = CONFIG | {"data": {"root": str(tmp_path / "new"), "image_size": 64}}
     assert list(find_unfinished_runs(tmp_path / "runs", now)) == [run]
     (tmp_path / "old").mkdir()
     assert list(find_unfinished_runs(tmp_path / "runs", now)) == []

@@ -13,7 +13,7 @@ from chexpert.data import write_phantom
 
 PROJECT = Path(__file__).parents[2]
 TINY = (
-    "data=small data.size=64 data.batch_size=8 data.workers=0 trainer.max_epochs=1 trainer.accelerator=cpu "
+    "data=small data.image_size=64 data.batch_size=8 data.num_workers=0 trainer.max_epochs=1 trainer.accelerator=cpu "
     "pretrained=false backbone.name=mnasnet_small explainer=[]"
 )
 LRS = "1e-4,1e-3,2e-3,3e-3,1e-2"

@@ -128,7 +128,7 @@ def test_nothing_is_overwritten(explain, run, capsys):
         ("run image.png explain.count=0", "where: explain.count"),
         ("run image.png explainer.lime.samples=3", "--explainer hirescam lime"),
         ("run image.png explainers.lime.samples=3", "did you mean explainer?"),
-        ("run image.png data.size=64", "known are explain, explainer"),
+        ("run image.png data.image_size=64", "known are explain, explainer"),
         ("run image.png --explainer lime explainer.lime.samples=0", "explainer.lime.samples"),
         ("run image.png --explainer lime explainer.lime.sample=9", "did you mean samples?"),
         ("run explain.views=[patient1/study1/view1_frontal.jpg]", "no validation views of this path"),

@@ -129,7 +129,7 @@ def test_the_whole_way_from_a_checkpoint_on_a_tiny_phantom(run, tmp_path, capsys
         "labels": {"_target_": "chexpert.data.LabelPolicy", "uncertain": "ones"},
         "model": {"_target_": "chexpert.models.Single", "backbone": backbone},
         "explain": {"masks": None},
-        "data": {"_target_": "chexpert.data.CheXpertDataModule", "root": str(root), "size": 64, "workers": 0},
+        "data": {"_target_": "chexpert.data.CheXpertDataModule", "root": str(root), "image_size": 64, "num_workers": 0},
     }
     metadata = {"config": config, "observations": ["Edema"], "preprocessing": {"size": 64, "fit": "crop"}}
     state = {f"model.{key}": value for key, value in Single(Backbone("mnasnet_small"), outputs=1).state_dict().items()}

@@ -23,7 +23,7 @@ from chexpert.errors import UserError
 from chexpert.inference.member_scores import find_input
 from chexpert.metrics.localization.map_files import MapFile
 from chexpert.models import Backbone
-from chexpert.runs.resume import read_config
+from chexpert.runs.read import read_config
 
 CONF = Path(__file__).parents[2] / "conf"
 NAME = "mnasnet_small"

@@ -14,8 +14,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 import chexpert
 from chexpert.config import build, resolve
 from chexpert.errors import UserError
-from chexpert.inference.explain import explain_run, open_data
+from chexpert.inference.explain import explain_run
 from chexpert.inference.predict import find_roots
+from chexpert.inference.run_data import open_data
 
 CONF = Path(__file__).parents[2] / "conf"
 MARKER = "MARKER"  # stands for a file that only the hostile code would make

@@ -30,10 +30,11 @@ def test_a_sweep_is_sampled_as_hydra_spells_it(sweep, expected):
 
 
 def test_what_is_given_once_is_fixed_and_the_command_line_replaces_what_yaml_says():
-    params = {"optimizer.lr": "interval(0.1, 1)", "labels": "choice(zeros, ones)", "seed": 3, "keep": None}
-    space, fixed = parse_space(params, ["labels=lsr", "+x@y='a b'", "~data.size", "optimizer.lr=interval(0, 0.5)"])
+    params = {"optimizer.lr": "interval(0.1, 1)", "labels": "choice(zeros, ones)", "seed": 3, "save_top_k": None}
+    typed = ["labels=lsr", "+x@y='a b'", "~data.image_size", "optimizer.lr=interval(0, 0.5)"]
+    space, fixed = parse_space(params, typed)
     assert space == {"optimizer.lr": FloatDistribution(0, 0.5)}
-    assert fixed == ["labels=lsr", "seed=3", "keep=null", "+x@y='a b'", "~data.size"]
+    assert fixed == ["labels=lsr", "seed=3", "save_top_k=null", "+x@y='a b'", "~data.image_size"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["seed=0"]])

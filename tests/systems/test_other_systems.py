@@ -18,7 +18,8 @@ from chexpert.runs import state
 
 PROJECT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-SMALL = ["backbone=resnet10t", "backbone.pretrained=false", "data.size=64", "data.workers=0", "data.batch_size=4",
+SMALL = ["backbone=resnet10t", "backbone.pretrained=false", "data.image_size=64", "data.num_workers=0",
+         "data.batch_size=4",
          "trainer.max_epochs=1", "trainer.accelerator=cpu", "explainer=[hirescam]", "explain.count=1",
          "explain.score=0"]  # fmt: skip
 IMPORT_ALL = """

@@ -46,7 +46,8 @@ def test_every_step_of_a_run_does_without_float64_on_a_device(tmp_path):
 @pytest.mark.timeout(1200)
 def test_a_run_trains_stops_and_goes_on_on_a_device_without_float64(tmp_path):
     write_phantom(tmp_path / "phantom", patients=6, valid=6)
-    small = ["backbone=resnet10t", "backbone.pretrained=false", "data.size=64", "data.workers=0", "data.batch_size=4"]
+    small = ["backbone=resnet10t", "backbone.pretrained=false", "data.image_size=64"]
+    small += ["data.num_workers=0", "data.batch_size=4"]
     chosen = ["trainer.accelerator=pretended", "trainer.max_epochs=2", "trainer.limit_train_batches=2"]
     chosen += ["averaging=ema", "predict_train=true", "explainer=[integrated_gradients]", "explain.count=1"]
     chosen += ["explainer.integrated_gradients.steps=4", "explain.score=0"]

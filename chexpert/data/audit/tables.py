@@ -42,7 +42,7 @@ def _read_labelers(audit: Audit, layout: Layout) -> Iterator[Defect]:
         except UserError as error:
             yield as_defect("table", error)
             continue
-        audit.counts["train"].setdefault("labels_by_labeller", {})[labeler] = count_labels(frame)
+        audit.counts["train"].setdefault("labels_by_labeler", {})[labeler] = count_labels(frame)
         for defect in consistency.find_contradictions(frame):
             yield replace(defect, where=f"{labeler}: {defect.where}")
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from chexpert.console import show_progress
 from chexpert.data.cache.images import (
     NOTES,
     UNREADABLE,
@@ -22,7 +23,7 @@ from chexpert.data.cache.images import (
     read_header,
 )
 from chexpert.data.cache.partial import PartialCache
-from chexpert.data.parallel import count_processors, watch
+from chexpert.data.parallel import count_processors
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.workers import STALL, WatchedLoader, begin_worker
 from chexpert.errors import UserError
@@ -93,7 +94,7 @@ def build_cache(
         print(f"cache: decoding {len(pending):,} images into {path} ({key.length / 1e9:.1f} GB)", file=sys.stderr)
         chunks = [pending[n : n + CHUNK] for n in range(0, len(pending), CHUNK)]
         decoded = decode(Decoding(files, preprocessing, digests), chunks, workers)
-        for rows, images, reasons, notes in watch(decoded, "decoding images", len(pending), each=CHUNK):
+        for rows, images, reasons, notes in show_progress(decoded, "decoding images", len(pending), each=CHUNK):
             unreadable |= reasons
             if partial.overtaken or (len(unreadable) >= NAMED and not skip):
                 break

@@ -1,6 +1,5 @@
 """Targets from a first run's predictions (U-SelfTrained of Irvin et al. 2019), joined by view, never by order."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pandas as pd
 
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping
 from chexpert.tables.csv_text import NUMBER, read_records
 
 KEY = "labels.predictions"
@@ -69,7 +69,7 @@ def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], w
 def _read_skipped(file: Path) -> set[str]:
     """Views that the run of these predictions could not read, as its metrics.json lists them."""
     metrics = file.parent.parent / run_files.METRICS
-    listed = json.loads(metrics.read_text(encoding="utf-8")).get("skipped", []) if metrics.is_file() else []
+    listed = read_mapping(metrics).get("skipped", [])
     return {run_files.view_name(path) for path in listed}
 
 

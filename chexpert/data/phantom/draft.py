@@ -63,11 +63,14 @@ def _make(draft: Path, folder: Path) -> None:
 def _read_record(folder: Path) -> Any:
     """None where no phantom lies."""
     try:
-        return json.loads((folder / MARK).read_text(encoding="utf-8"))
+        record = json.loads((folder / MARK).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError:  # damaged: nobody knows which one it is
         return {}
+    if isinstance(record, dict) and "labellers" in record:  # of an older version
+        record["labelers"] = record.pop("labellers")
+    return record
 
 
 def _refuse(folder: Path, why: str) -> UserError:

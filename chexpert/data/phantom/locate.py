@@ -17,7 +17,7 @@ def find_phantom(
     size: int = Options.size,
     seed: int = Options.seed,
     layout: str = Options.layout,
-    labellers: bool = Options.labellers,
+    labelers: bool = Options.labelers,
     enriched: bool = Options.enriched,
     laterals: float = Options.laterals,
     strength: Mapping[str, float] | None = None,

@@ -35,7 +35,7 @@ class Options:
         size: short side of the radiographs in pixels.
         seed: another seed, other patients.
         layout: how the files lie, one of `LAYOUTS`; chexlocalize has no train, plus has no test.
-        labellers: write train_cheXbert.csv and train_visualCheXbert.csv too.
+        labelers: write train_cheXbert.csv and train_visualCheXbert.csv too.
         enriched: Atelectasis, Cardiomegaly and Consolidation as frequent as 240 images need; false: as in CheXpert.
         laterals: share of laterals among all views, below one half.
         strength: factor on the visibility of a finding, 1 where unnamed.
@@ -51,7 +51,7 @@ class Options:
     size: int = 256
     seed: int = 0
     layout: str = "small"
-    labellers: bool = False
+    labelers: bool = False
     enriched: bool = True
     laterals: float = 0.145
     strength: Mapping[str, float] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Options:
         for name, (low, high) in _RANGES.items():
             fine = _is(int, value := getattr(self, name)) and low <= value <= high
             _refuse_unless(fine, name, value, f"a whole number from {low} to {high}")
-        for name in ("labellers", "enriched"):
+        for name in ("labelers", "enriched"):
             _refuse_unless(isinstance(getattr(self, name), bool), name, getattr(self, name), "true or false")
         _refuse_unless(_is(float, self.laterals) and 0 <= self.laterals < 0.5, "laterals", self.laterals, "below 0.5")
         tie = self.shortcut

@@ -20,12 +20,12 @@ from chexpert.data.phantom.options import Options
 from chexpert.data.phantom.tables.chexpert_plus import write_plus
 from chexpert.data.phantom.tables.cohort import Entry, plan_split
 from chexpert.data.phantom.tables.label_tables import write_tables, write_truth
+from chexpert.data.sources.frame import SPLITS
 from chexpert.errors import UserError
 
 CHUNK = 8  # radiographs that a process paints at a time; it pays for itself from that many on
 QUALITY = 92  # of the JPEGs, 0-100
 
-SPLITS = ("train", "valid", "test")
 
 Tree = dict[str, list[Entry]]
 Job = tuple[tuple[str, str], Entry]  # (tree, place of the view), what to paint there
@@ -89,7 +89,7 @@ def _write_trees(root: Path, trees: Mapping[str, Tree], options: Options) -> Non
         if options.layout == "plus":
             write_plus(root / name, tree)
         else:
-            write_tables(root / name, LAYOUTS[options.layout], tree, labelers=options.labellers)
+            write_tables(root / name, LAYOUTS[options.layout], tree, labelers=options.labelers)
 
 
 def _write_images(root: Path, trees: Mapping[str, Tree], options: Options, workers: int | None) -> None:

@@ -102,7 +102,7 @@ class Layout:
         hint = f"one of {', '.join(known)}"
         if labeler in known:
             hint = f"put {known[labeler] or plus.name_labels(labeler)} beside {self.tables['train'].name}"
-        return UserError(message, where="data.labeller", hint=hint)
+        return UserError(message, where="data.labeler", hint=hint)
 
     def list_tables(self, split: str, labeler: str | None = None) -> list[Path]:
         """The files that :meth:`read` reads for a split."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import interpolate
 
 from chexpert.errors import UserError
 from chexpert.explain.attribution import Attribution, Explainer, check_request, explaining
 from chexpert.metrics import spearman
+from chexpert.metrics.localization.overlap import upsample
 from chexpert.models import Model
 
 
@@ -102,7 +102,7 @@ class GradientCam(Cam):
                 # views do not see each other in evaluation mode, so the sum has each view's own gradient
                 gradients = torch.autograd.grad(logits[rows, columns].sum(), list(maps.values()), retain_graph=True)
                 signed = {
-                    name: upsample(self._combine(model, name, feature, gradient), images.shape[-2:]).cpu().numpy()
+                    name: upsample(self._combine(model, name, feature, gradient), *images.shape[-2:]).cpu().numpy()
                     for (name, feature), gradient in zip(maps.items(), gradients, strict=True)
                 }
                 for row in rows:
@@ -116,11 +116,6 @@ class GradientCam(Cam):
 def as_map(model: Model, name: str, traced: torch.Tensor) -> torch.Tensor:
     """What was traced of a member, or its gradient, as (B, K, h, w)."""
     return model.members[name].to_map(traced) if name in model.members else traced
-
-
-def upsample(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Maps (N, h, w) to (N, H, W): bilinear, as CheXlocalize does it (align_corners=False)."""
-    return interpolate(maps[:, None].float(), tuple(size), mode="bilinear", align_corners=False)[:, 0]
 
 
 def attribute(members: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> Attribution:

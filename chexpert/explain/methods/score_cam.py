@@ -7,8 +7,9 @@ import torch
 from chexpert.errors import UserError
 from chexpert.explain.attribution import Attribution, check_request, explaining
 from chexpert.explain.batched_inference import Probe
-from chexpert.explain.methods.cam import Cam, as_map, attribute, upsample
+from chexpert.explain.methods.cam import Cam, as_map, attribute
 from chexpert.explain.methods.fills import FILLS, fill_image
+from chexpert.metrics.localization.overlap import upsample
 from chexpert.models import Model
 
 
@@ -92,7 +93,7 @@ def make_masks(feature: torch.Tensor, count: int, size: Sequence[int]) -> torch.
     A channel that is the same everywhere shows nothing in particular, and is left out.
     """
     strongest = feature.mean((1, 2)).argsort(descending=True, stable=True)[:count]
-    masks = upsample(feature[strongest], size)
+    masks = upsample(feature[strongest], *size)
     low, high = masks.amin((1, 2), keepdim=True), masks.amax((1, 2), keepdim=True)
     varied = (high > low).flatten()
     return ((masks - low) / (high - low))[varied]

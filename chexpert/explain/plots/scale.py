@@ -9,6 +9,7 @@ from matplotlib.colors import ListedColormap
 from scipy.ndimage import uniform_filter
 
 from chexpert.explain.plots.page import Bar
+from chexpert.metrics.localization.map_colors import color_evidence
 
 LEAST = 0.02
 """A map whose greatest positive value is below this share of its scale shows no positive evidence."""
@@ -17,19 +18,12 @@ SPOT, OPAQUE = 1 / 32, 0.8
 
 
 def make_colors() -> ListedColormap:
-    """Red for, blue against; opacity follows the evidence, so that the image stays readable where there is little.
-
-    ColorBrewer's RdBu, perceptually even and safe for color-blind readers; without its pale middle, which would
-    veil the image, and its darkest ends, which would vanish on a dark one.
-    """
-    shares = np.linspace(-1, 1, 510)  # even, so that no color is that of 0
-    colors = colormaps["RdBu_r"](0.5 + np.sign(shares) * 0.15 + 0.25 * shares)
-    colors[:, 3] = OPAQUE * np.abs(shares) ** 0.8
-    return ListedColormap(colors, name="evidence")
+    """Return the colors of a signed map; their number is even, so that none is that of 0."""
+    return ListedColormap(color_evidence(np.linspace(-1, 1, 510), OPAQUE), name="evidence")
 
 
 def make_fading_colors() -> ListedColormap:
-    """For a map without a sign: the further from 0, the more opaque."""
+    """Return the colors of a map without a sign: the further from 0, the more opaque."""
     colors = colormaps["viridis"](np.linspace(0, 1, 256))
     colors[:, 3] = OPAQUE * np.linspace(0, 1, 256) ** 0.8
     return ListedColormap(colors, name="disagreement")

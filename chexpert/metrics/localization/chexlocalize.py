@@ -9,7 +9,7 @@ import numpy as np
 from chexpert.metrics.localization.map_files import MapFile, find_maps
 from chexpert.metrics.localization.mask_counts import Watch, count_maps, count_segmentations, read_fitting
 from chexpert.metrics.localization.observation_scores import Table, score
-from chexpert.metrics.localization.overlap import segment, upsample
+from chexpert.metrics.localization.overlap import segment, upsample_array
 from chexpert.metrics.localization.run_lengths import RunLengths, encode
 from chexpert.metrics.localization.segmentations import Segmentations, write_segmentations
 from chexpert.metrics.localization.thresholds import Setting, choose, list_thresholds, read_cutoff, read_threshold
@@ -73,7 +73,7 @@ def write_segmented(
     masks: dict[str, dict[str, RunLengths]] = defaultdict(dict)
     for file in watch(files):
         local, row = read_fitting(truth, file), table[file.observation]
-        large = upsample(local.map, local.height, local.width)
+        large = upsample_array(local.map, local.height, local.width)
         found = next(segment(large, [row["threshold"]]))
         kept = local.probability >= row["probability_cutoff"]
         masks[file.view][file.observation] = encode(found if kept else np.zeros_like(found))

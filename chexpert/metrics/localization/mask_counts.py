@@ -12,7 +12,7 @@ import numpy as np
 from chexpert.errors import UserError
 from chexpert.metrics.localization.map_files import LocalMap, MapFile
 from chexpert.metrics.localization.map_scores import contains_cell, hit
-from chexpert.metrics.localization.overlap import Threshold, ious, segment, upsample
+from chexpert.metrics.localization.overlap import Threshold, ious, segment, upsample_array
 from chexpert.metrics.localization.segmentations import Segmentations
 from chexpert.observations import LOCALIZED
 
@@ -136,7 +136,7 @@ def read_fitting(truth: Segmentations, file: MapFile) -> LocalMap:
 
 def count_map(local: LocalMap, mask: np.ndarray | None, thresholds: Sequence[Threshold]) -> Counted:
     """Brings a map to the size of the image and counts its segmentations there; ``mask`` is None where it is empty."""
-    large = upsample(local.map, local.height, local.width)
+    large = upsample_array(local.map, local.height, local.width)
     predicted, shared = [], []
     for segmentation in segment(large, thresholds):
         predicted.append(int(np.count_nonzero(segmentation)))

@@ -5,10 +5,13 @@ Source: Saporta et al. 2022, doi.org/10.1038/s42256-022-00536-x, and the code of
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import cv2
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 Threshold = float | Literal["otsu"]
 """Of a map in [0, 1]; ``otsu`` finds one for each map and fills holes."""
@@ -43,13 +46,18 @@ def ious(
     return np.divide(intersection, union, out=np.full(union.shape, math.nan), where=defined)
 
 
-def upsample(map: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A map (h, w) to (height, width) float32, bilinear with align_corners=False."""
-    import torch  # takes seconds: not for those who only want a metric
-    from torch.nn.functional import interpolate
+def upsample(maps: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
+    """Maps (N, h, w) to (N, height, width) float32, bilinear with align_corners=False, as CheXlocalize does it."""
+    from torch.nn.functional import interpolate  # takes seconds: not for those who only want a metric
 
-    stacked = torch.from_numpy(np.ascontiguousarray(map, "float32"))[None, None]
-    return interpolate(stacked, (height, width), mode="bilinear", align_corners=False)[0, 0].numpy()
+    return interpolate(maps[:, None].float(), (height, width), mode="bilinear", align_corners=False)[:, 0]
+
+
+def upsample_array(map: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A map (h, w) to (height, width) float32; see :func:`upsample`."""
+    import torch
+
+    return upsample(torch.from_numpy(np.ascontiguousarray(map, "float32"))[None], height, width)[0].numpy()
 
 
 def segment_otsu(map: np.ndarray) -> np.ndarray:

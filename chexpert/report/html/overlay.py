@@ -8,8 +8,9 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image
+
+from chexpert.metrics.localization.map_colors import color_evidence
 
 LONGEST = 224  # pixels: maps are coarse, and an image is shown a few hundred pixels wide
 ZERO = 127
@@ -68,11 +69,9 @@ def encode(shares: np.ndarray) -> str:
 
 @cache
 def find_palette() -> tuple[bytes, bytes]:
-    """Red, green and blue, and opacities: ColorBrewer's RdBu without its pale middle and darkest ends."""
-    shares = (np.arange(2 * ZERO + 1) - ZERO) / ZERO
-    colors = colormaps["RdBu_r"](0.5 + np.sign(shares) * 0.15 + 0.25 * shares)[:, :3]
-    opacities = OPAQUE * np.abs(shares) ** 0.8
-    return (255 * colors).round().astype("uint8").tobytes(), (255 * opacities).round().astype("uint8").tobytes()
+    """Red, green and blue of each index, and its opacity."""
+    colors = (255 * color_evidence((np.arange(2 * ZERO + 1) - ZERO) / ZERO, OPAQUE)).round().astype("uint8")
+    return colors[:, :3].tobytes(), colors[:, 3].tobytes()
 
 
 def to_address(content: bytes, kind: str) -> str:

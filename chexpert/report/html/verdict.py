@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from chexpert.report.evaluation_setting import describe_choice, describe_labels, describe_rows
-from chexpert.report.run_data import RunData, read_json
+from chexpert.report.run_data import RunData
 from chexpert.report.text.evaluation import format_value
 from chexpert.report.text.explanation_quality import ALIKE, find_flags
 from chexpert.report.text.shortcuts import describe_found_shortcuts
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping_or_empty
 
 CHANCE = 0.5
 FEW = 2
@@ -75,7 +76,7 @@ def count_classes(auroc: dict[str, Any]) -> str:
 
 def find_shortcuts(run_data: RunData) -> Iterator[str]:
     """Yield the shortcuts that scripts/find_shortcuts.py found, if it was run."""
-    content = read_json(run_data.run / run_files.SHORTCUTS / "shortcut.json")
+    content = read_mapping_or_empty(run_data.run / run_files.SHORTCUTS / "shortcut.json")
     if content:
         yield from describe_found_shortcuts(content)
 

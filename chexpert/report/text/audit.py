@@ -49,7 +49,7 @@ def _describe_split(name: str, counts: Mapping[str, Any]) -> Iterator[str]:
             ["  views per study", _list(counts["views_per_study"])],
             ["  sex", _list(counts["sex"])],
             ["  age", ages],
-            *_describe_labelers(counts.get("labels_by_labeller", {})),
+            *_describe_labelers(counts.get("labels_by_labeler", {})),
         ],
         left=2,
     )

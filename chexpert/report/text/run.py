@@ -1,6 +1,5 @@
 """What a run found, as plain text, from its folder alone."""
 
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -8,23 +7,24 @@ from pathlib import Path
 from chexpert.report.text.evaluation import describe_aurocs
 from chexpert.report.text.explanation_quality import quality_table
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping
 
 
 def describe(run: Path) -> str:
     """Run folder, AUROC table with its evaluation setting, and the commands to look further."""
-    metrics = json.loads((run / run_files.METRICS).read_text(encoding="utf-8"))
+    metrics = read_mapping(run / run_files.METRICS)
     chosen = metrics["epoch_chosen_on"]
     lines = []
-    for split in ("dev", "valid", "test"):
+    for split in run_files.EVALUATED_SPLITS:
         if split in metrics:
             labels = f"labels of {metrics[split]['labels']}" + ", blank as negative" * (split == "dev")
             note = "epoch chosen here: optimistic" if split == chosen else f"epoch chosen on {chosen}"
             note = note if chosen else "nothing was trained, no epoch chosen"
-            content = json.loads(run_files.evaluation(run, split).read_text(encoding="utf-8"))
+            content = read_mapping(run_files.evaluation(run, split))
             lines.append(describe_aurocs(content, f"{split} split, {labels}", note))
     quality = run / run_files.EXPLANATIONS / run_files.QUALITY
     if quality.is_file():
-        lines += ["", f"explanations, {quality}", quality_table(json.loads(quality.read_text(encoding="utf-8")))]
+        lines += ["", f"explanations, {quality}", quality_table(read_mapping(quality))]
     if metrics["skipped"]:
         lines.append(f"skipped: {len(metrics['skipped'])} views, listed in {run / run_files.METRICS}")
     python = shlex.quote(str(run_files.shorten(sys.executable)))  # the environment need not be active

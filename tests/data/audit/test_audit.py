@@ -154,7 +154,7 @@ def test_whatever_a_manifest_names_in_the_copy_is_checked(copy):
 def test_another_labelers_labels_are_counted(copy, make_row, write_table):
     rows = [make_row({"Edema": "1.0"}), make_row({"Edema": "1.0"}, patient=2)]
     write_table(copy / FOLDER / "train_visualCheXbert.csv", rows)
-    labels = audit_copy(copy, decode=False).counts["train"]["labels_by_labeller"]
+    labels = audit_copy(copy, decode=False).counts["train"]["labels_by_labeler"]
     assert labels["visualchexbert"]["Edema"] == {"positive": 2, "uncertain": 0, "negative": 0, "blank": 0}
 
 
@@ -171,7 +171,7 @@ def test_another_labelers_table_is_checked_as_the_first(write_chexpert, make_row
 
 def test_sections_of_chexpert_plus_are_checked_but_the_first_once(tmp_path):
     audit = audit_copy(write_phantom(tmp_path / "plus", patients=2, valid=1, size=32, layout="plus"), decode=False)
-    assert set(audit.counts["train"]["labels_by_labeller"]) == {"findings", "report"}
+    assert set(audit.counts["train"]["labels_by_labeler"]) == {"findings", "report"}
 
 
 def test_the_hierarchy_is_checked_in_every_split(write_chexpert, make_row):

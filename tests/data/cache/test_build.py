@@ -260,10 +260,9 @@ def test_skipped_views_are_the_same_with_and_without_the_cache(write_chexpert, m
     broken = root / "CheXpert-v1.0-small" / "train" / "patient00003" / "study1" / "view1_frontal.jpg"
     broken.write_bytes(broken.read_bytes()[:300])
     seen = []
+    options = {"image_size": 16, "batch_size": 2, "num_workers": 0}
     for cache in (None, folder, folder):
-        data = CheXpertDataModule(
-            root, ["Edema"], LabelPolicy("ones"), size=16, batch_size=2, workers=0, on_missing="skip", cache=cache
-        )
+        data = CheXpertDataModule(root, ["Edema"], LabelPolicy("ones"), **options, on_missing="skip", cache=cache)
         data.setup("fit")
         batches = [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
         seen.append((data.skipped, [batch.paths for batch in batches]))

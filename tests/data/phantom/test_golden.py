@@ -63,7 +63,7 @@ IMAGES: dict[str, tuple[float, float, dict[str, int]]] = {
 
 
 def test_tables_are_those_of_version_4(tmp_path: Path) -> None:
-    folder = write_phantom(tmp_path / "phantom", patients=12, valid=4, test=2, size=16, labellers=True, workers=1)
+    folder = write_phantom(tmp_path / "phantom", patients=12, valid=4, test=2, size=16, labelers=True, workers=1)
     found = {path.name: sha256(path.read_bytes()).hexdigest()[:16] for path in folder.rglob("*.csv")}
     assert (VERSION, found) == (4, TABLES)
 

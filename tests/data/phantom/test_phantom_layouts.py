@@ -10,7 +10,7 @@ from chexpert.data.phantom import write_phantom
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.observations import OBSERVATIONS
 
-OPTIONS = {"patients": 6, "valid": 3, "size": 48, "labellers": True}
+OPTIONS = {"patients": 6, "valid": 3, "size": 48, "labelers": True}
 PLACE = "train/patient21514/study1/view1_frontal"
 
 

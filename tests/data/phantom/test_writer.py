@@ -23,7 +23,7 @@ SMALL = {"patients": 8, "valid": 14, "test": 3, "size": 64, "seed": 3}
 
 @pytest.fixture(scope="module")
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = SMALL | {"labellers": True, "shortcut": 0.9, "counterfactuals": ["Edema"]}
+    options = SMALL | {"labelers": True, "shortcut": 0.9, "counterfactuals": ["Edema"]}
     return write_phantom(tmp_path_factory.mktemp("a") / "phantom", workers=1, **options)
 
 
@@ -61,7 +61,7 @@ def test_tables_list_exactly_the_films_that_lie_there(phantom: Path) -> None:
     assert sorted(listed) == sorted(str(path.relative_to(phantom)) for path in written)
 
 
-def test_labellers_label_the_same_films_otherwise(phantom: Path) -> None:
+def test_labelers_label_the_same_images_otherwise(phantom: Path) -> None:
     table, other, visual = (read_split(phantom, name) for name in ("train", "train_cheXbert", "train_visualCheXbert"))
     assert [row["Path"] for row in table] == [row["Path"] for row in other] == [row["Path"] for row in visual]
     assert table != other != visual
@@ -164,7 +164,7 @@ def test_a_counterfactual_tree_has_the_films_that_showed_it_without_it(phantom: 
 
 
 def test_the_number_of_workers_changes_nothing(phantom: Path, tmp_path: Path) -> None:
-    options = SMALL | {"labellers": True, "shortcut": 0.9, "counterfactuals": ["Edema"]}
+    options = SMALL | {"labelers": True, "shortcut": 0.9, "counterfactuals": ["Edema"]}
     again = write_phantom(tmp_path / "again", workers=2, **options)
     assert contents(again) == contents(phantom)
 

@@ -88,7 +88,7 @@ def case(request):
 
 def test_the_upsampled_maps_are_equal(case):
     for view, (map, shape) in case.maps.items():
-        assert np.abs(overlap.upsample(map, *shape) - case.large[view]).max() < 1e-5
+        assert np.abs(overlap.upsample_array(map, *shape) - case.large[view]).max() < 1e-5
 
 
 def test_given_segmentations_score_the_same(case):
@@ -227,11 +227,11 @@ def test_one_map_of_an_images_size_is_in_memory_at_a_time(tmp_path, monkeypatch)
 
     def watch(map, height, width):
         alive.append(sum(reference() is not None for reference in made))
-        large = overlap.upsample(map, height, width)
+        large = overlap.upsample_array(map, height, width)
         made.append(weakref.ref(large))
         return large
 
-    monkeypatch.setattr("chexpert.metrics.localization.mask_counts.upsample", watch)
+    monkeypatch.setattr("chexpert.metrics.localization.mask_counts.upsample_array", watch)
     Case(0).table(tmp_path)
     assert alive == [0] * 16
 

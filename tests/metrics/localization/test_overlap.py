@@ -7,7 +7,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from chexpert.metrics import iou, segment_above, segment_otsu
-from chexpert.metrics.localization.overlap import segment, upsample
+from chexpert.metrics.localization.overlap import segment, upsample_array
 
 RING = np.array(
     [
@@ -53,7 +53,7 @@ def test_masks_of_two_sizes_are_refused():
 
 
 def test_upsampling_is_bilinear_between_pixel_centers():
-    assert upsample(np.array([[0.0, 1.0]]), 1, 4).tolist() == [[0, 0.25, 0.75, 1]]
+    assert upsample_array(np.array([[0.0, 1.0]]), 1, 4).tolist() == [[0, 0.25, 0.75, 1]]
 
 
 def test_otsu_parts_two_gray_levels_and_fills_the_hole():

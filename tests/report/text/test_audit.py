@@ -104,7 +104,7 @@ def test_a_file_name_with_odd_bytes_can_be_printed():
 
 def test_the_labels_of_another_labeler_are_one_line():
     content = make_content()
-    content["valid"]["labels_by_labeller"] = {"chexbert": make_counts()["labels"]}
+    content["valid"]["labels_by_labeler"] = {"chexbert": make_counts()["labels"]}
     line = "  labels by chexbert  positive: 14, uncertain: 28, negative: 42, blank: 56"
     assert line in describe_audit(content).splitlines()
 

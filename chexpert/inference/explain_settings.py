@@ -1,0 +1,85 @@
+"""The explainers and settings of scripts/explain.py: from conf, the config of the run and the command line."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_errors, unknown_key_error
+from chexpert.errors import UserError
+from chexpert.explain import Explainer
+from chexpert.explain.methods.cam import Cam
+from chexpert.models import Model
+
+
+def check_layers(explainers: Mapping[str, Explainer], model: Model) -> None:
+    """Refuses layers that the model lacks, before the first explainer has written anything."""
+    for explainer in explainers.values():
+        if isinstance(explainer, Cam):
+            explainer.check(model)
+
+
+def choose_observations(names: Any, known: Sequence[str]) -> list[str] | None:
+    """The observations of a list, or of one of the config's words for lists; None where none were chosen."""
+    if names is None:
+        return None
+    words = [names] if isinstance(names, str) else names
+    names = [name for word in words for name in GROUPS.get(word, (word,))]
+    check_names(names, known, "an output of the model", "observations")
+    return names
+
+
+def compose_settings(
+    config: Mapping[str, Any], explainers: Sequence[str], conf: Path, overrides: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The nodes ``explainer`` and ``explain`` as plain containers: from conf, then the run, then the overrides."""
+    check_names(explainers, sorted(path.stem for path in (conf / "explainer").glob("*.yaml")), "an explainer")
+    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+        cfg = compose("train", [f"explainer=[{','.join(explainers)}]", f"seed={config['seed']}"])
+    OmegaConf.resolve(cfg.explainer)
+    own = {name: node for name, node in config["explainer"].items() if name in explainers}
+    try:
+        settings = OmegaConf.merge(
+            OmegaConf.create({"explainer": cfg.explainer, "explain": OmegaConf.structured(ExplainConfig)}),
+            OmegaConf.create({"explainer": own, "explain": config["explain"]}),
+            OmegaConf.from_dotlist(list(overrides)),
+        )
+    except OmegaConfBaseException as error:
+        message, hint = (
+            str(error).splitlines()[0],
+            "python train.py --help lists the settings explain... and explainer...",
+        )
+        raise UserError(message, where=" ".join(overrides) or "the run's config", hint=hint) from error
+    plain: dict[str, Any] = OmegaConf.to_container(settings)  # type: ignore[assignment]
+    if other := [key for key in plain if key not in ("explainer", "explain")]:
+        raise unknown_key_error(other[0], "the settings of scripts/explain.py", ["explainer", "explain"])
+    check_settings(plain["explainer"], plain["explain"], explainers)
+    return plain["explainer"], plain["explain"]
+
+
+def check_settings(nodes: Mapping[str, Any], choice: Mapping[str, Any], explainers: Sequence[str]) -> None:
+    """Refuses settings that cannot be, all at once."""
+    errors = list(map(str, find_explain_errors(choice)))
+    for name, node in nodes.items():
+        if name not in explainers:
+            hint = f"choose it too, or leave it out: --explainer {' '.join([*explainers, name])}"
+            error = UserError("set, but not chosen", where=f"explainer.{name}", hint=hint)
+            errors.append(str(error))
+        else:
+            errors += map(str, check_targets(node, f"explainer.{name}"))
+    if errors:
+        raise UserError("\n".join(errors))
+
+
+def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: str = "--explainer") -> None:
+    """Refuses a name that is not known, and one that stands twice."""
+    if wrong := [name for name in names if name not in known]:
+        close = [match for name in wrong for match in difflib.get_close_matches(name, known, n=1)]
+        hint = f"did you mean {', '.join(close)}?" if close else f"one of {', '.join(known)}"
+        raise UserError(f"not {kind}: {', '.join(wrong)}", where=where, hint=hint)
+    if len(set(names)) < len(names):
+        raise UserError(f"twice the same: {', '.join(names)}", where=where, hint="name each once")

@@ -1,0 +1,39 @@
+"""Where a command writes what it makes of a run."""
+
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from chexpert.errors import UserError
+from chexpert.runs import files as run_files
+
+
+def find_folder(run: Path, out: Path | None, name: str = run_files.EXPLANATIONS) -> Path:
+    """Where explanations, or others of this ``name``, go: a folder that is not there yet, or empty."""
+    folder = out or find_home(run) / name
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        hint = "give a new folder: --out FOLDER"
+        raise UserError(f"there are {name} already, and nothing is overwritten", where=str(folder), hint=hint)
+    if blocked := next((above for above in folder.absolute().parents if above.exists() and not above.is_dir()), None):
+        raise UserError(f"{blocked} is no folder", where=str(folder), hint="give another: --out FOLDER")
+    return folder
+
+
+def find_home(run: Path) -> Path:
+    """The run folder of a run or of one of its checkpoints; the folder of a checkpoint that lies elsewhere."""
+    above = run.absolute().parent
+    return run if run.is_dir() else above.parent if above.name == run_files.CHECKPOINTS else above
+
+
+def try_folder(folder: Path) -> None:
+    """Makes a folder and a passing file in it, before the work that fills it.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        message = f"cannot be written: {error.strerror}"
+        raise UserError(message, where=str(folder), hint="give another: --out FOLDER") from error

@@ -1,0 +1,69 @@
+"""The data and the model of a finished run, opened again from its checkpoint."""
+
+from pathlib import Path
+
+import torch
+
+from chexpert.checkpoints import Loaded
+from chexpert.config import build, check_targets
+from chexpert.data import CheXpertDataModule, LabelPolicy, raising_dead_workers
+from chexpert.data.sources.detect_layout import find_layout
+from chexpert.errors import UserError
+from chexpert.explain import (
+    Rows,
+)
+from chexpert.models import Model
+
+
+def place(model: Model) -> Model:
+    """The model on the GPU, where there is one."""
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def prepare(loaded: Loaded) -> Model:
+    """The model where it is to run, in the memory format in which it was evaluated: another one adds up otherwise."""
+    model = place(loaded.model)
+    return model.to(memory_format=torch.channels_last) if loaded.config["channels_last"] else model
+
+
+@raising_dead_workers()
+def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
+    """Probabilities, labels and mask (N, C) of the validation views that can be read."""
+    device, rows = next(model.parameters()).device, []
+    with torch.inference_mode():
+        for batch in data.val_dataloader():
+            rows.append((model(batch.images.to(device)).float().sigmoid().cpu(), batch.targets, batch.mask))
+    probabilities, labels, mask = (torch.cat(parts) for parts in zip(*rows, strict=True))
+    return probabilities, labels, mask
+
+
+def open_data(
+    loaded: Loaded, root: Path | None = None, *, hint: str = "restore them, or give images to explain",
+    learned: bool = False, test: bool = False,
+) -> CheXpertDataModule:  # fmt: skip
+    """The validation views of the data that a run was trained on, or of another copy read in the same way.
+
+    Args:
+        loaded: the run's model.
+        root: of the other copy.
+        hint: what to do where the run's own data are gone.
+        learned: with the training views as the run learned them, where the copy has such.
+        test: with the test set, where the run had it or else beside the other views.
+    """
+    # what only training and evaluation need may be gone: label files, the test set, the decoded images
+    node = loaded.config["data"] | {"cache": None}
+    node["test"] = test and (node.get("test") or True)
+    node |= {"root": str(root), "manifest": None} if root else {}
+    try:
+        if errors := list(map(str, check_targets(node, "data"))):
+            raise UserError("\n".join(errors))
+        labels = build(loaded.config["labels"], "labels") if learned else LabelPolicy("ignore")
+        given = {"observations": loaded.observations, "seed": loaded.config["seed"]}
+        data: CheXpertDataModule = build(node, "data", labels=labels, **given)
+        data.setup("fit" if learned and "train" in find_layout(data.root, data.variant).tables else "validate")
+    except UserError as error:
+        if root:
+            raise
+        message = f"the data of the run cannot be read: {error.message}"
+        raise UserError(message, where=error.where, hint=hint) from error
+    return data

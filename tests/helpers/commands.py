@@ -1,0 +1,68 @@
+"""The project's commands in processes of their own, forked from one that has imported the libraries.
+
+An interpreter that imports torch and Lightning anew takes seconds. The fork runs the script itself, with its own
+streams, folder and environment.
+"""
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import sys
+import tempfile
+from collections.abc import Mapping
+from multiprocessing import forkserver
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+from unittest import mock
+
+PROJECT = Path(__file__).parents[2]
+
+
+def start_command(
+    script: str, *arguments: object, streams: tuple[str, str], cwd: Path = PROJECT, environment: Mapping[str, str] = {}
+) -> Any:
+    """Start a script of the project; ``streams``: files for its standard output and standard error."""
+    context = multiprocessing.get_context("forkserver")
+    with mock.patch.dict(os.environ, {"PYTHONPATH": os.pathsep.join(sys.path)}):  # by which it finds what to import
+        context.set_forkserver_preload(["helpers.preloaded"])
+        forkserver.ensure_running()
+    words = [str(PROJECT / script), *map(str, arguments)]
+    whole = os.environ | {"OMP_NUM_THREADS": "1"} | environment
+    process = context.Process(target=_run, args=(words, str(cwd), whole, streams))
+    process.start()
+    return process
+
+
+def run_command(
+    script: str, *arguments: object, cwd: Path = PROJECT, environment: Mapping[str, str] = {}
+) -> CompletedProcess:
+    """Run a script of the project, and return its exit code, standard output and standard error."""
+    with tempfile.TemporaryDirectory() as folder:
+        streams = (f"{folder}/out", f"{folder}/error")
+        process = start_command(script, *arguments, streams=streams, cwd=cwd, environment=environment)
+        process.join()
+        out, err = (Path(stream).read_text(encoding="utf-8", errors="surrogateescape") for stream in streams)
+    return CompletedProcess([script, *map(str, arguments)], process.exitcode, out, err)
+
+
+def _run(words: list[str], cwd: str, environment: Mapping[str, str], streams: tuple[str, str]) -> None:
+    """Run a script as an interpreter does that was started with it."""
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None  # which may be chosen by the environment
+    for path, descriptor in zip(streams, (1, 2), strict=True):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(handle, descriptor)
+        os.close(handle)
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False, buffering=1)  # noqa: SIM115
+    sys.argv = words
+    sys.path[0] = str(Path(words[0]).parent)
+    try:
+        runpy.run_path(words[0], run_name="__main__")
+    finally:
+        sys.stdout.flush()
+        atexit._run_exitfuncs()  # a forked process of multiprocessing runs none
