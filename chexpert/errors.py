@@ -4,10 +4,10 @@ from chexpert.console import show
 
 
 class UserError(Exception):
-    """An error in the input, in one message: what is wrong, where, and the hint.
+    r"""An error in the input, in one message: what is wrong, where, and the hint.
 
     >>> str(UserError("label '2' is not blank, -1, 0 or 1", where="train.csv, line 7", hint="correct the row"))
-    "label '2' is not blank, -1, 0 or 1\\n  where: train.csv, line 7\\n  hint:  correct the row"
+    "label '2' is not blank, -1, 0 or 1\n  where: train.csv, line 7\n  hint:  correct the row"
     """
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:

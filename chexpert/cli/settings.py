@@ -57,8 +57,10 @@ class Settings:
         node = dict(read_yaml(file.read_text()) or {}) if file.is_file() else {}
         below: dict[str, Any] = {}
         for entry in node.pop("defaults", ()) if group != "experiment" else ():
-            below |= self.read_option(group, entry) if isinstance(entry, str) and entry != "_self_" else {}
-        return below | node
+            above = entry.removeprefix(f"/{group}/") if isinstance(entry, str) else "_self_"
+            below |= self.read_option(group, above) if above != "_self_" else {}
+        whole = group != "explainer" and group in node  # a file of the whole config: its own group is one key of it
+        return below | (node[group] if whole else node)
 
     def list_nodes(self, group: str) -> dict[str, dict[str, Any]]:
         """What can stand at each place of a group: the options' own nodes by place, such as explainer.lime."""

@@ -109,10 +109,10 @@ def open_images(paths: Iterable[Path], top: Path, aside: dict[str, str]) -> Iter
 
 
 def name_image(path: PurePath) -> str:
-    """CheXpert's own name of the image in a file, or the path; with slashes on every system.
+    r"""CheXpert's own name of the image in a file, or the path; with slashes on every system.
 
     >>> from pathlib import PureWindowsPath
-    >>> name_image(PureWindowsPath(r"C:\\data\\valid\\patient64541\\study1\\view1_frontal.jpg"))
+    >>> name_image(PureWindowsPath(r"C:\data\valid\patient64541\study1\view1_frontal.jpg"))
     'valid/patient64541/study1/view1_frontal.jpg'
     """
     return find_public(path.as_posix()) or path.as_posix()

@@ -244,10 +244,10 @@ def write(output: Path, level: str, names: Sequence[str], rows: Iterable[tuple[s
 
 
 def spell(name: str) -> str:
-    """A name as a table can hold it: in UTF-8, and with an apostrophe where a spreadsheet would take it for a formula.
+    r"""A name as a table can hold it: in UTF-8, and with an apostrophe where a spreadsheet would take it for a formula.
 
-    >>> spell("=cmd.png"), spell(b"\\xff.png".decode(errors="surrogateescape"))
-    ("'=cmd.png", '\\\\udcff.png')
+    >>> spell("=cmd.png"), spell(b"\xff.png".decode(errors="surrogateescape"))
+    ("'=cmd.png", '\\udcff.png')
     """
     safe = name.encode("utf-8", "backslashreplace").decode()
     return "'" + safe if safe.startswith(FORMULA) else safe

@@ -60,7 +60,7 @@ def multiply_down(logits: torch.Tensor, parents: Sequence[int]) -> torch.Tensor:
     """
 
     def logs(c: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """log p and log(1 - p) of observation c."""
+        """Return log p and log(1 - p) of observation c."""
         yes, no = logsigmoid(logits[:, c]), logsigmoid(-logits[:, c])
         if parents[c] < 0:
             return yes, no

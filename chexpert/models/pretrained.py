@@ -30,7 +30,7 @@ OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
 
 
 def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
-    """timm's model with its ImageNet weights, from timm's cache or the network.
+    """Timm's model with its ImageNet weights, from timm's cache or the network.
 
     Raises:
         UserError: the weights cannot be had; it names the ways out.

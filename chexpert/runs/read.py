@@ -27,7 +27,7 @@ def read_mapping(path: Path, hint: str = HINT) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
-        message = f"cannot be read: {str(error).partition(chr(10))[0]}"
+        message = f"damaged, or not to be read: {str(error).partition(chr(10))[0]}"
         raise UserError(message, where=str(path), hint=hint) from error
     if not isinstance(content, dict):
         raise UserError("damaged: no mapping", where=str(path), hint=hint)

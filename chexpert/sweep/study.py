@@ -41,6 +41,7 @@ def mix(seed: int, number: int) -> int:
 
 
 def make_cmaes(seed: int) -> BaseSampler:
+    """Return Optuna's CMA-ES, or raise ImportError where its package is missing."""
     import_module("cmaes")  # Optuna's sampler imports it only when it samples
     return CmaEsSampler(seed=seed)
 
@@ -66,6 +67,7 @@ def make_pruner(name: str | None) -> BasePruner:
 
 
 def check_name(key: str, name: Any, known: Any) -> None:
+    """Raise a UserError where a name is not known."""
     if name not in known:
         hint = f"one of {', '.join(map(str, known))}"
         raise UserError(f"unknown {key}: {name!r}", where=f"hydra.sweeper.{key}", hint=hint)

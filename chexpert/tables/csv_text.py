@@ -130,7 +130,7 @@ def check_separator(header: list[str], path: Path) -> None:
 
 
 def read_text(path: Path, notes: Notes) -> str:
-    """The text of a file with ``\\n`` at the ends of its lines.
+    r"""The text of a file with ``\n`` at the ends of its lines.
 
     Raises:
         UserError: it cannot be read, is no text, or has a character that no table has.

@@ -1,6 +1,8 @@
 """What a validation sees, over its batches and over several processes, and the AUROC of all of it."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
@@ -8,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 from torchmetrics import Metric
+from torchmetrics.functional.classification import binary_auroc
 from torchmetrics.utilities import dim_zero_cat
 
 from chexpert.data import Batch
@@ -17,7 +20,6 @@ from chexpert.metrics import (
     auroc_mean,
     find_study,
     mean_auroc_interval,
-    multilabel_auroc,
     number_studies,
     reduce_to_studies,
 )  # fmt: skip
@@ -96,7 +98,7 @@ class Validation(nn.Module):
         if self.level == "study":
             rows = reduce_to_studies([find_study(path) for path in self.paths], *rows, score=self.study_score)
         self.labeled = rows
-        self.auroc = dict(zip(self.observations, multilabel_auroc(*rows), strict=True))
+        self.auroc = compute_auroc(self.observations, *rows)
         losses = self._join_losses()
         return float((losses[:, 0] * losses[:, 1]).sum() / losses[:, 1].sum().clamp(min=1))
 
@@ -118,11 +120,45 @@ class Validation(nn.Module):
         return torch.cat(self.losses).cpu().double() if self.losses else torch.zeros(1, 2, dtype=torch.float64)
 
 
-class MultilabelAuroc(Metric):
-    """The thin shell of :func:`chexpert.metrics.multilabel_auroc` for Lightning.
+def compute_auroc(
+    observations: Sequence[str], scores: np.ndarray, labels: np.ndarray, mask: np.ndarray
+) -> dict[str, Auroc]:
+    """Return the AUROC of each observation over its own labeled rows, by torchmetrics without thresholds: exact.
 
-    torchmetrics' own gives 0 for a class without positives, an IndexError for a column without labels, and takes logits
-    for probabilities, or not, batch by batch.
+    Where a class is absent the AUROC is NaN with its counts; torchmetrics would give 0.
+
+    Args:
+        observations: names of the C columns.
+        scores: (N, C) in [0, 1].
+        labels: (N, C) in {0, 1}.
+        mask: (N, C) bool, False where there is no label.
+    """
+    found = {}
+    for name, own, truth, known in zip(observations, scores.T, labels.T, mask.T, strict=True):
+        positive = torch.from_numpy(truth[known] == 1)
+        positives, negatives = int(positive.sum()), int((~positive).sum())
+        with float64_by_default():
+            both = positives and negatives
+            value = float(binary_auroc(torch.from_numpy(own[known]).double(), positive.long())) if both else math.nan
+        found[name] = Auroc(value, positives, negatives)
+    return found
+
+
+@contextmanager
+def float64_by_default() -> Iterator[None]:
+    """Let torch divide counts in float64, as the other metrics are computed: in float32 the seventh digit is off."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+class MultilabelAuroc(Metric):
+    """Probabilities, labels and masks of all batches, and their AUROC; see :func:`compute_auroc`.
+
+    torchmetrics' own MultilabelAUROC takes logits for probabilities, or not, batch by batch, and has no mask.
     """
 
     full_state_update = False
@@ -148,8 +184,7 @@ class MultilabelAuroc(Metric):
 
     def compute(self) -> dict[str, Auroc]:
         """AUROC by observation name."""
-        rows = (part.cpu().numpy() for part in self.rows())
-        return dict(zip(self.observations, multilabel_auroc(*rows), strict=True))
+        return compute_auroc(self.observations, *(part.cpu().numpy() for part in self.rows()))
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """All probabilities, labels and masks so far, (N, C) each."""

@@ -2,12 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from chexpert.metrics import Auroc
-from chexpert.training.validation import MultilabelAuroc
+from chexpert.metrics import Auroc, multilabel_auroc
+from chexpert.training.validation import MultilabelAuroc, compute_auroc
 
 NAMES = ["Edema", "Fracture"]
 
@@ -66,6 +67,18 @@ def test_a_reset_forgets_what_came_before():
         metric.reset()
         metric.update(column(0.0, 1.0), labels, torch.ones(2, 1, dtype=torch.bool))
     assert metric.compute()["Edema"] == Auroc(0.0, 1, 1)
+
+
+@pytest.mark.parametrize("rows", [3, 240, 5_000])
+def test_auroc_by_torchmetrics_equals_that_by_ranks_with_ties_and_masks(rows):
+    rng = np.random.default_rng(rows)
+    scores, labels, mask = rng.random((rows, 4)).round(2), rng.random((rows, 4)) < 0.3, rng.random((rows, 4)) < 0.8
+    labels[:, 2], mask[:, 3] = 0, False  # a class that is absent, and a column without labels
+    found = compute_auroc("abcd", scores, labels.astype("float32"), mask)
+    for name, expected in zip("abcd", multilabel_auroc(scores, labels, mask), strict=True):
+        assert found[name] == pytest.approx(expected, abs=1e-7, nan_ok=True)
+    assert found["d"][1:] == (0, 0)
+    assert torch.get_default_dtype() == torch.float32
 
 
 @pytest.mark.filterwarnings("ignore:.*called before the ``update``")

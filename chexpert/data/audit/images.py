@@ -45,8 +45,11 @@ def inspect_image(path: str) -> ImageFile:
 
 
 def list_unlisted(folder: Path, listed: Collection[str], tops: Iterable[str] = ()) -> list[str]:
-    """Image files, by their content, that are not listed: in the folders `tops` directly below `folder`, however deep,
-    and in those of the listed ones; no links."""
+    """List the image files, by their content, that no table lists.
+
+    Folders are searched that lie directly below `folder` under a name in `tops`, however deep, and those of the listed
+    files; links are not followed.
+    """
     start = len(str(folder)) + 1
     places = {(top, os.sep) for top in tops if not (folder / top).is_symlink()}
     places |= {path[start:].partition(os.sep)[:2] for path in listed}

@@ -67,6 +67,7 @@ class CacheKey:
 
     @property
     def index_start(self) -> int:
+        """Bytes before the index."""
         return HEADER + self.images * self.size**2
 
     @property
@@ -76,6 +77,7 @@ class CacheKey:
 
     @property
     def notes_start(self) -> int:
+        """Bytes before the notes."""
         return self.index_start + self.images * INDEX.itemsize
 
 

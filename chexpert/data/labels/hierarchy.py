@@ -38,9 +38,9 @@ def find_parents(observations: Sequence[str]) -> list[int]:
 
 
 def propagate(labels: pd.DataFrame) -> pd.DataFrame:
-    """Labels {1, 0, -1, NaN} closed towards the root. CheXpert's own are not: of 27,000 rows with Cardiomegaly,
-    Enlarged Cardiomediastinum is positive in 1,901.
+    """Return labels {1, 0, -1, NaN} that are closed towards the root.
 
+    CheXpert's own are not: of 27,000 rows with Cardiomegaly, Enlarged Cardiomediastinum is positive in 1,901.
     A positive child makes its ancestors positive, whatever they were; an uncertain child makes blank ancestors
     uncertain. Nothing else changes, and columns that the table lacks do not matter.
     """

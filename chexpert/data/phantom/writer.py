@@ -34,10 +34,11 @@ Job = tuple[tuple[str, str], Entry]  # (tree, place of the view), what to paint 
 def write_phantom(folder: Path, *, workers: int | None = None, **options: Any) -> Path:
     """Write a phantom; every radiograph and label follows from the seed and its own address.
 
-    The number of workers (None: one for each processor) changes nothing. The folder appears complete or not at all.
+    The folder appears complete or not at all.
 
     Args:
         folder: a new or empty one; or this very phantom, which then stays as it is.
+        workers: processes, of which the number changes nothing; None for one for each processor.
         options: of `Options`.
 
     Raises:

@@ -86,9 +86,9 @@ class FileType(NamedTuple):
 
 
 def recognize(head: bytes) -> FileType:
-    """Recognize a file's type by its first ``HEAD`` bytes.
+    r"""Recognize a file's type by its first ``HEAD`` bytes.
 
-    >>> recognize(b"Path,Edema\\n"), recognize(b"PK\\x03\\x04"), recognize(b"\\xff\\xd8\\xff\\xe0")
+    >>> recognize(b"Path,Edema\n"), recognize(b"PK\x03\x04"), recognize(b"\xff\xd8\xff\xe0")
     (FileType(kind='text', image=False), FileType(kind='a zip archive', image=False), FileType(kind='', image=True))
     """
     if not head:
@@ -111,9 +111,9 @@ def recognize(head: bytes) -> FileType:
 
 
 def is_dicom(content: bytes) -> bool:
-    """Whether content is DICOM: by its preamble, or, without one, by a plausible first element.
+    r"""Whether content is DICOM: by its preamble, or, without one, by a plausible first element.
 
-    >>> is_dicom(bytes(128) + b"DICM..."), is_dicom(b"JPEG"), is_dicom(b"\\x08\\0\\x05\\0CS\\x0a\\0ISO_IR 100")
+    >>> is_dicom(bytes(128) + b"DICM..."), is_dicom(b"JPEG"), is_dicom(b"\x08\0\x05\0CS\x0a\0ISO_IR 100")
     (True, False, True)
     """
     return content[128:132] == b"DICM" or starts_dataset(content)

@@ -123,6 +123,7 @@ class Layout:
         return find_images(self.folder, list(map(str, self.locate(frame))), endings)
 
     def place(self, split: str, patient: str, study: str, view: str) -> str:
+        """Return the path of a view below the folder of the copy."""
         return self.places[split].format(
             split=split,
             patient=patient,

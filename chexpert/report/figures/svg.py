@@ -58,9 +58,9 @@ def plot_svg(key: str, title: str, size: tuple[float, float], paint: Callable[[A
 
 
 def show_text(text: str) -> str:
-    """Return a text that matplotlib and SVG can show.
+    r"""Return a text that matplotlib and SVG can show.
 
-    >>> show_text("a\\x00b\\udcff")
+    >>> show_text("a\x00b\udcff")
     'a\ufffdb\ufffd'
     """
     return CONTROL.sub("\ufffd", text)

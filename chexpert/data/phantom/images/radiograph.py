@@ -56,6 +56,7 @@ class Radiograph:
 
     @property
     def lateral(self) -> bool:
+        """Whether it shows the patient from the side."""
         return not self.position
 
     def stream(self, name: str, *, level: str = "view") -> np.random.Generator:
