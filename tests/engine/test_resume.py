@@ -253,7 +253,7 @@ def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undistur
 @pytest.mark.parametrize(
     "options",
     [
-        ["trainer.limit_train_batches=3"],
+        ["trainer.limit_train_batches=2"],
         pytest.param(["trainer.accumulate_grad_batches=2", "trainer.val_check_interval=3"], marks=pytest.mark.slow),
         pytest.param(
             ["scheduler=plateau", "scheduler.patience=0", "trainer.val_check_interval=2"], marks=pytest.mark.slow

@@ -17,7 +17,7 @@ from chexpert.distributed import count_devices
 # Without batch statistics, which are each process's own, and in full precision.
 SMOOTH = [
     "backbone.name=convnext_atto",
-    "backbone.options={depths:[1,1,1,1],dims:[8,16,16,16]}",
+    "+backbone.options={depths:[1,1,1,1],dims:[8,16,16,16]}",
     "trainer.precision=32-true",
     "explainer=[gradcam]",
     "trainer.max_epochs=2",
@@ -27,7 +27,7 @@ TWO = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
 
 
 def options(phantom: Path, *more: str) -> list[str]:
-    tiny = [option for option in TINY if not option.startswith("backbone.name")]
+    tiny = [option for option in TINY if not option.lstrip("+").startswith("backbone")]
     return ["data=small", f"data.root={phantom}", *tiny, *SMOOTH, "explain.score=0", *more]
 
 

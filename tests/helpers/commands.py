@@ -10,7 +10,8 @@ import os
 import runpy
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import forkserver
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -18,36 +19,55 @@ from typing import Any
 from unittest import mock
 
 PROJECT = Path(__file__).parents[2]
+Within = Callable[[], AbstractContextManager[Any]]
 
 
 def start_command(
-    script: str, *arguments: object, streams: tuple[str, str], cwd: Path = PROJECT, environment: Mapping[str, str] = {}
+    script: str,
+    *arguments: object,
+    streams: tuple[str, str],
+    cwd: Path = PROJECT,
+    environment: Mapping[str, str] = {},
+    within: Within = nullcontext,
 ) -> Any:
-    """Start a script of the project; ``streams``: files for its standard output and standard error."""
+    """Start a script of the project.
+
+    Args:
+        script: its path.
+        arguments: of its command line.
+        streams: files for its standard output and standard error.
+        cwd: the folder that it works in.
+        environment: variables that replace those of this process.
+        within: makes the context that it runs in, such as one that replaces a part of the program.
+    """
     context = multiprocessing.get_context("forkserver")
     with mock.patch.dict(os.environ, {"PYTHONPATH": os.pathsep.join(sys.path)}):  # by which it finds what to import
         context.set_forkserver_preload(["helpers.preloaded"])
         forkserver.ensure_running()
     words = [str(PROJECT / script), *map(str, arguments)]
     whole = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-    process = context.Process(target=_run, args=(words, str(cwd), whole, streams))
+    process = context.Process(target=_run, args=(words, str(cwd), whole, streams, within))
     process.start()
     return process
 
 
 def run_command(
-    script: str, *arguments: object, cwd: Path = PROJECT, environment: Mapping[str, str] = {}
+    script: str,
+    *arguments: object,
+    cwd: Path = PROJECT,
+    environment: Mapping[str, str] = {},
+    within: Within = nullcontext,
 ) -> CompletedProcess:
     """Run a script of the project, and return its exit code, standard output and standard error."""
     with tempfile.TemporaryDirectory() as folder:
         streams = (f"{folder}/out", f"{folder}/error")
-        process = start_command(script, *arguments, streams=streams, cwd=cwd, environment=environment)
+        process = start_command(script, *arguments, streams=streams, cwd=cwd, environment=environment, within=within)
         process.join()
         out, err = (Path(stream).read_text(encoding="utf-8", errors="surrogateescape") for stream in streams)
     return CompletedProcess([script, *map(str, arguments)], process.exitcode, out, err)
 
 
-def _run(words: list[str], cwd: str, environment: Mapping[str, str], streams: tuple[str, str]) -> None:
+def _run(words: list[str], cwd: str, environment: Mapping[str, str], streams: tuple[str, str], within: Within) -> None:
     """Run a script as an interpreter does that was started with it."""
     os.chdir(cwd)
     os.environ.clear()
@@ -62,7 +82,8 @@ def _run(words: list[str], cwd: str, environment: Mapping[str, str], streams: tu
     sys.argv = words
     sys.path[0] = str(Path(words[0]).parent)
     try:
-        runpy.run_path(words[0], run_name="__main__")
+        with within():
+            runpy.run_path(words[0], run_name="__main__")
     finally:
         sys.stdout.flush()
         atexit._run_exitfuncs()  # a forked process of multiprocessing runs none

@@ -24,18 +24,20 @@ TINY = [
     "trainer.accelerator=cpu",
     "pretrained=false",
     "trainer.log_every_n_steps=1",
-    "backbone.name=mnasnet_small",
-    "explain.count=2",
-    "explain.score=6",
+    "backbone=resnet10t",
+    "+backbone.options={channels:[4,4,8,8],stem_width:4}",
+    "explain.count=1",
+    "explain.top=2",
+    "explain.score=0",
 ]
 
 
 LIME = ["explainer.lime.samples=20", "explainer.lime.superpixels=8"]
 
 
-def train(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:
-    """Run train.py in a process that has imported the libraries already."""
-    return run_command("train.py", *arguments, cwd=cwd)
+def train(*arguments: str, cwd: Path = PROJECT, plotted: bool = False) -> subprocess.CompletedProcess:
+    """Run train.py in a process that has imported the libraries; metrics are plotted where that is asked for."""
+    return run_command("train.py", *arguments, cwd=cwd, within=nullcontext if plotted else leaving_plots_out)
 
 
 def train_anew(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProcess:
@@ -46,14 +48,14 @@ def train_anew(*arguments: str, cwd: Path = PROJECT) -> subprocess.CompletedProc
 
 
 def start(folder: Path, phantom: Path, *overrides: str, plotted: bool = False) -> float:
-    """Run one tiny job in this process; score its explainers and plot its metrics only where that is asked for.
+    """Run one tiny job in this process; explain by Grad-CAM, and plot metrics only where that is asked for.
 
     Plotting takes four times as long as all the rest of such a job.
     """
     folder.mkdir(exist_ok=True)
-    lime = [] if any(override.startswith("explainer=") for override in overrides) else LIME
+    given = ["data=small", f"data.root={phantom}", *TINY, "explainer=[gradcam]", *overrides]
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-        cfg = compose("train", ["data=small", f"data.root={phantom}", *TINY, "explain.score=0", *lime, *overrides])
+        cfg = compose("train", given)
     with nullcontext() if plotted else leaving_plots_out():
         return run(cfg, folder)
 

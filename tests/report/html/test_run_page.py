@@ -74,6 +74,13 @@ def copy(run, tmp_path) -> Path:
     return Path(shutil.copytree(run, tmp_path / "run"))
 
 
+@pytest.fixture
+def plots_left_empty(monkeypatch) -> None:
+    """Empty drawings: matplotlib takes most of the time of a page, and some tests look elsewhere."""
+    empty = '<svg xmlns="http://www.w3.org/2000/svg"><g/></svg>'
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda self, file, **_: file.write(empty))
+
+
 def test_the_parts_stand_in_their_order_and_the_page_says_that_it_is_no_medical_device(page):
     order = ("verdict", "metrics", "curves", "reliability", "training", "groups", "data", "explanations", "done", "run")
     assert re.findall(r'<section id="(\w+)"', page) == list(order)
@@ -90,6 +97,7 @@ def test_the_verdict_names_its_evaluation_setting(run, page):
     ) in page
 
 
+@pytest.mark.usefixtures("plots_left_empty")
 def test_a_phantom_s_page_says_synthetic_in_verdict_and_data_table(page, copy):
     assert "synthetic" not in page
     data = json.loads((copy / "data.json").read_text())
@@ -103,6 +111,7 @@ def test_a_phantom_s_page_says_synthetic_in_verdict_and_data_table(page, copy):
     assert "synthetic images, laid out as CheXpert-v1.0-small" in table
 
 
+@pytest.mark.usefixtures("plots_left_empty")
 def test_hashed_names_are_explained_where_they_stand(page, copy):
     assert "keyed by the file ids.salt" in re.search(r'<section id="explanations".*?</section>', page, re.DOTALL)[0]
     assert "ids.salt" not in write_report(copy, ids="path").read_text()
@@ -170,6 +179,7 @@ def assert_tame(page: str) -> Seen:
     return seen
 
 
+@pytest.mark.usefixtures("plots_left_empty")
 def test_images_are_hashed_and_paths_hidden_unless_asked_for(copy):
     named = "valid/patient64541/study1/view1_frontal.jpg"
     page = write_report(copy).read_text()
@@ -182,6 +192,7 @@ def test_images_are_hashed_and_paths_hidden_unless_asked_for(copy):
     assert "data.root=/data/ward 3/DOE^JANE" in shown
 
 
+@pytest.mark.usefixtures("plots_left_empty")
 def test_a_run_from_before_evaluations_gets_a_page_without_a_mean(copy):
     shutil.rmtree(copy / "evaluation")
     shutil.rmtree(copy / "labels")
@@ -209,6 +220,7 @@ def test_an_old_run_gets_its_intervals_by_evaluating_its_files(copy):
     assert_tame(page)
 
 
+@pytest.mark.usefixtures("plots_left_empty")
 @pytest.mark.parametrize(
     ("gone", "message"),
     [
@@ -228,6 +240,7 @@ def test_what_is_missing_is_reported(copy, gone, message):
     assert_tame(page)
 
 
+@pytest.mark.usefixtures("plots_left_empty")
 @pytest.mark.parametrize(
     ("name", "content"),
     [
