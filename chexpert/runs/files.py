@@ -49,7 +49,7 @@ FAILED = "failed.json"
 
 
 def is_empty(run: Path) -> bool:
-    """Whether a folder holds nothing, but for the file by which some file systems lock it."""
+    """Whether a folder holds nothing but the file by which it is locked."""
     return all(path.name == LOCK for path in run.iterdir())
 
 

@@ -1,16 +1,16 @@
 """The state of a run in its folder, during the run and afterwards, for sweeps and comparisons."""
 
-import errno
-import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
@@ -79,74 +79,24 @@ def write_stopped(folder: Path, why: str) -> None:
 def run_lock(folder: Path) -> Iterator[None]:
     """Lock a run folder for this process; the system releases the lock when the process dies.
 
+    A file in the folder is locked: NFS and Windows lock no folder. Where there are no locks at all, a note says so.
+
     Raises:
         UserError: another process holds it.
     """
-    handle = lock(folder)
-    if handle is None:
+    held = FileLock(folder / run_files.LOCK, blocking=False)
+    try:
+        held.acquire()
+    except Timeout as error:
         hint = "wait for it, stop it, or take another hydra.run.dir"
-        raise UserError("a run is working in this folder", where=str(folder), hint=hint)
-    _held.append(handle)
+        raise UserError("a run is working in this folder", where=str(folder), hint=hint) from error
+    except (OSError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        print(f"note: {folder} cannot be locked ({reason}): start no second run in it", file=sys.stderr)
     try:
         yield
     finally:
-        _held.remove(handle)
-        os.close(handle)
-
-
-def lock(folder: Path) -> int | None:
-    """A handle with the lock of a folder on it, None where another process has that.
-
-    NFS and Windows lock no folder, but a file in it; where there are no locks at all, nothing is held, which is said.
-    """
-    hold, on_folders = find_lock()
-    places = ((folder, os.O_RDONLY), (folder / run_files.LOCK, os.O_RDWR | os.O_CREAT))
-    for path, flags in places if on_folders else places[1:]:
-        handle = os.open(path, flags)
-        try:
-            hold(handle)
-            return handle
-        except BlockingIOError:
-            os.close(handle)
-            return None
-        except OSError as error:
-            last, reason = handle, error.strerror
-    print(f"note: {folder} cannot be locked ({reason}): start no second run in it", file=sys.stderr)
-    return last
-
-
-def find_lock() -> tuple[Callable[[int], object], bool]:
-    """What locks an open file, or raises BlockingIOError where another process has it; and whether it locks folders."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return _lock_first_byte, False
-    return lambda handle: fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB), True
-
-
-def _lock_first_byte(handle: int) -> None:
-    try:
-        import msvcrt
-    except ImportError as error:
-        raise OSError(errno.ENOTSUP, "this system has no locks") from error
-    try:
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except PermissionError as error:
-        raise BlockingIOError from error
-
-
-_held: list[int] = []
-"""What a forked process, such as a loader's, must not hold on to when this one is gone."""
-
-
-def _let_go() -> None:
-    for handle in _held:
-        os.close(handle)
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):  # Windows does not fork
-    os.register_at_fork(after_in_child=_let_go)
+        held.release()
 
 
 def is_running(folder: Path) -> bool:

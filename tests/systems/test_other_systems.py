@@ -1,11 +1,12 @@
 """What Windows lacks of Python's library is missed by no module, and by no command on one process."""
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -56,21 +57,7 @@ def test_a_state_can_be_written_where_nothing_forks(tmp_path):
 
 @pytest.fixture
 def windows(monkeypatch):
-    """A lock as Windows has it: on a byte of a file."""
-    import fcntl
-
-    module = ModuleType("msvcrt")
-
-    def locking(handle, mode, count):
-        assert (mode, count) == (2, 1)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise PermissionError(13, "Permission denied") from error
-
-    module.locking, module.LK_NBLCK = locking, 2
-    monkeypatch.setitem(sys.modules, "msvcrt", module)
-    monkeypatch.setitem(sys.modules, "fcntl", None)
+    """A system on which a folder cannot be opened."""
     real = os.open
 
     def refuse_folders(path, *options):
@@ -81,7 +68,7 @@ def windows(monkeypatch):
     monkeypatch.setattr(os, "open", refuse_folders)
 
 
-def test_a_run_folder_is_held_by_a_file_in_it_where_folders_cannot_be(windows, tmp_path, capsys):
+def test_a_run_folder_is_locked_by_a_file_in_it(tmp_path, capsys):
     with state.run_lock(tmp_path):
         with pytest.raises(UserError), state.run_lock(tmp_path):
             pass
@@ -96,10 +83,28 @@ def test_a_folder_that_cannot_be_opened_is_not_synced(windows, tmp_path):
     sync(tmp_path)
 
 
-def test_no_lock_at_all_is_said(monkeypatch, tmp_path, capsys):
-    monkeypatch.setitem(sys.modules, "fcntl", None)
+def test_a_file_system_without_locks_is_reported_and_the_run_goes_on(monkeypatch, tmp_path, capsys):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)  # as NFS without its lock daemon answers
     with state.run_lock(tmp_path):
-        assert "cannot be locked" in capsys.readouterr().err
+        assert "cannot be locked (No locks available)" in capsys.readouterr().err
+
+
+def test_a_forked_process_that_outlives_a_killed_run_does_not_hold_its_lock(tmp_path):
+    code = "import os, sys, time; from pathlib import Path; from chexpert.runs.state import run_lock\n"
+    code += "with run_lock(Path(sys.argv[1])):\n"
+    code += "    if not os.fork(): time.sleep(60)\n"
+    code += "    print(flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", code, tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as run:
+        run.stdout.readline()
+        assert state.is_running(tmp_path)
+        run.kill()  # the run alone
+        run.wait()
+        assert not state.is_running(tmp_path)
+        os.killpg(run.pid, signal.SIGKILL)
 
 
 def test_on_windows_no_process_is_sent_what_is_ctrl_c_there(monkeypatch):
