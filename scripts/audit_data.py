@@ -46,7 +46,7 @@ def main() -> None:
         options = {"decode": not given.no_images, "known": known, "workers": given.workers}
         audit = audit_copy(given.root, variant=given.variant, **options)
     except UserError as error:
-        sys.exit(str(error))
+        parser.exit(2, f"error: {error}\n")
     content = audit.to_json()
     print(describe_audit(content), flush=True)  # first: whatever becomes of the files, it was worth the wait
     try:
@@ -60,7 +60,7 @@ def main() -> None:
             plots = plot_exploration(audit.frames, audit.images, given.figures)
             report(given.figures, f"{len(plots)} PNG files")
     except (UserError, OSError) as error:
-        sys.exit(str(error))
+        parser.exit(2, f"error: {error}\n")
     sys.exit(0 if audit.passed else 1)
 
 

@@ -52,7 +52,7 @@ def main() -> None:
         if out:
             print("written:", *write_comparison(out, content))
     except (UserError, OSError) as error:
-        parser.exit(2, f"{error}\n")
+        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def main() -> None:
         options = ["--predictions", given.out, "--labels", made.labels or "LABELS.csv", "--out", "METRICS.json"]
         print(f"evaluate it:      python scripts/evaluate.py {shlex.join(map(str, options))}")
     except (UserError, OSError) as error:
-        parser.exit(2, f"{error}\n")
+        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def main() -> None:
         run_files.write_json(given.out, content)
         print(f"written: {given.out}", file=sys.stderr)  # stdout is the report
     except (UserError, OSError) as error:
-        parser.exit(2, f"{error}\n")
+        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def main() -> None:
         run_files.write_json(out, table)
         print("written:", *filter(None, written), file=sys.stderr)  # stdout is the report
     except (UserError, OSError) as error:
-        parser.exit(2, f"{error}\n")
+        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

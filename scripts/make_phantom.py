@@ -56,7 +56,7 @@ def main() -> None:
             write_sheet(sheet, Options(**given))
             print(f"written: {sheet}, some of its images with their masks outlined")
     except (UserError, OSError) as error:  # a full disk, a picture that cannot be written
-        parser.exit(2, f"{error}\n")
+        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

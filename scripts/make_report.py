@@ -31,7 +31,7 @@ def main() -> None:
     try:
         path = write_report(given.run, given.ids, given.out)
     except (UserError, OSError) as error:
-        parser.exit(2, f"{error}\n")
+        parser.exit(2, f"error: {error}\n")
     print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

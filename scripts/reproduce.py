@@ -40,7 +40,7 @@ def main() -> None:
         recipe = compose_recipe(CONF, given.recipe)
         found = reproduce(recipe, given.run, given.evaluation, lambda name: compose_recipe(CONF, name))
     except (UserError, OSError) as error:
-        parser.exit(2, f"{error}\n")
+        parser.exit(2, f"error: {error}\n")
     print(describe_reproduction(given.recipe, found))
     sys.exit(CODES[found.word])
 

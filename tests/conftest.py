@@ -37,6 +37,7 @@ hypothesis.settings.load_profile("project")
 
 Row = dict[str, str]
 
+torch.set_warn_always(True)  # warnings are errors here: not only the first of a kind
 torch.set_num_threads(1)  # for tiny tensors threads cost more than they bring, ten times more beside another process
 
 

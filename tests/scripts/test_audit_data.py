@@ -92,13 +92,16 @@ def test_the_variants_are_those_that_are_known(run):
 
 def test_the_report_is_reported_even_if_a_file_cannot_be_written(run, root, tmp_path_factory, capsys, monkeypatch):
     monkeypatch.setattr(run_files, "write_json", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
-    assert run(root, "--json", tmp_path_factory.mktemp("out") / "a.json") == "no space left"
-    assert capsys.readouterr().out.splitlines()[-1].startswith("passed")
+    assert run(root, "--json", tmp_path_factory.mktemp("out") / "a.json") == 2
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[-1].startswith("passed")
+    assert printed.err == "error: no space left\n"
 
 
 def test_a_broken_manifest_is_reported(run, root, tmp_path, capsys):
     (tmp_path / "m.txt").write_text("nonsense\n")
-    assert "line 1" in run(root, "--check", tmp_path / "m.txt")
+    assert run(root, "--check", tmp_path / "m.txt") == 2
+    assert "line 1" in capsys.readouterr().err
 
 
 def test_it_says_what_it_wrote_and_where_the_verdict_is_last(run, root, tmp_path_factory, capsys):

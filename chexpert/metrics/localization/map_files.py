@@ -62,7 +62,7 @@ class MapFile(NamedTuple):
         if self.path.suffix == ".pkl":
             return self._read_pickled()
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # numpy leaves it open
                 probability, width, height = (file[name].item() for name in ("probability", "width", "height"))
                 grid, shape = (_read_sides(file[name]) if name in file else None for name in ("grid", "shape"))
                 matrix = file["matrix"].astype("float64") if "matrix" in file else None
@@ -104,11 +104,15 @@ def _find_wrong(read: LocalMap) -> str | None:
         return "the map is not finite everywhere"
     if isinstance(read.probability, str | bytes) or not 0 <= read.probability <= 1:
         return f"the probability {read.probability} is not in [0, 1]"
-    if read.matrix is not None and (read.matrix.shape != (3, 3) or not abs(np.linalg.det(read.matrix)) > 0):
+    if read.matrix is not None and not _is_affine(read.matrix):
         return "the matrix is not that of an affine map"
     if not all(type(side) is int and side > 0 for side in (read.width, read.height)):
         return f"width {read.width} and height {read.height} are not those of an image"
     return None
+
+
+def _is_affine(matrix: np.ndarray) -> bool:
+    return matrix.shape == (3, 3) and bool(np.isfinite(matrix).all()) and abs(np.linalg.det(matrix)) > 0
 
 
 def _read_sides(sides: np.ndarray) -> tuple[int, int]:

@@ -28,7 +28,7 @@ def plot_overlay(path: Path, scale: float | None) -> tuple[str, tuple[int, int]]
         scale: raw value of the full color; None for the map's own largest.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # numpy leaves it open
             stored = {name: file[name] for name in ("map", "signed", "matrix", "width", "height") if name in file}
         size = int(stored["width"]), int(stored["height"])
         raw = spread(stored["signed"], stored["matrix"], size) if "matrix" in stored else stored["map"]
