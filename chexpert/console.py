@@ -1,6 +1,7 @@
 """What a terminal, a file or a pipe is given: text that it can take, and no codes from names or messages."""
 
 import errno
+import logging
 import os
 import re
 import sys
@@ -11,6 +12,13 @@ from typing import TextIO, TypeVar
 
 Result = TypeVar("Result")
 Update = Callable[[int], object]  # called with how many items are done
+
+NOTE = 25
+"""The level of what a user should know, between information and a warning."""
+PREFIXES = {NOTE: "note: ", logging.WARNING: "warning: "}
+
+log = logging.getLogger("chexpert")
+"""Progress (INFO), notes and warnings of all commands; results are printed on standard output."""
 
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 
@@ -65,6 +73,24 @@ class Shown:
         os.close(nowhere)
 
 
+class PlainLines(logging.Handler):
+    """Prints each message as one line on what is standard error at that moment: tests and notebooks replace it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a note or warning with its word before it."""
+        try:
+            print(PREFIXES.get(record.levelno, "") + record.getMessage(), file=sys.stderr, flush=True)
+        except Exception:  # as of any handler: a message that cannot be written ends no run
+            self.handleError(record)
+
+
+if not log.handlers:
+    logging.addLevelName(NOTE, "NOTE")
+    log.addHandler(PlainLines())
+    log.setLevel(logging.INFO)
+    log.propagate = False  # Hydra has a handler of its own above
+
+
 class FirstLines:
     """Prints the first lines of a kind: thousands of them would hide all else that a run prints.
 
@@ -82,12 +108,12 @@ class FirstLines:
         return self.count > self.most
 
     def print(self, line: str) -> None:
-        """Prints a line to stderr, or counts it."""
+        """Print a line, or count it."""
         self.count += 1
         if not self.more:
-            print(line, file=sys.stderr)
+            log.info(line)
         elif self.count == self.most + 1:
-            print(f"... and more, not printed; {self.rest}", file=sys.stderr)
+            log.info(f"... and more, not printed; {self.rest}")
 
 
 def show_progress(
@@ -142,7 +168,7 @@ def _print_lines(title: str, total: int) -> AbstractContextManager[Update]:
         if now - printed >= LINE_EVERY:
             printed = now
             left = (now - started) / done * (total - done)
-            print(f"{title}: {done:,} of {total:,}, about {left / 60:.0f} min left", file=sys.stderr, flush=True)
+            log.info(f"{title}: {done:,} of {total:,}, about {left / 60:.0f} min left")
 
     return nullcontext(update)
 

@@ -1,6 +1,7 @@
 """End a run on a signal: at once, or in training after the current step and its checkpoint."""
 
 import _thread
+import logging
 import multiprocessing
 import os
 import signal
@@ -190,6 +191,7 @@ def _watch(stopper: Stopper, handled: Sequence[int], over: threading.Event) -> N
             idle = IDLE - 2  # the work that waited for them continues
         elif came and idle >= IDLE:
             stopped = Stopped(came)
+            # No logger: the main thread may wait while it holds the logger's lock.
             print(f"{stopped} while it waited", file=sys.stderr, flush=True)
             end_children()
             if stopper.before_exit:
@@ -242,4 +244,4 @@ def requeue() -> None:
     try:
         subprocess.run(["scontrol", "requeue", job], check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f"warning: job {job} could not be requeued: {error}", file=sys.stderr)
+        logging.getLogger(__name__).warning(f"job {job} could not be requeued: {error}")

@@ -1,7 +1,6 @@
 """A run that stops anywhere resumes as if it had not: last.ckpt holds the place and the random states."""
 
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from chexpert.checkpoints.callbacks import BestCheckpoint
 from chexpert.checkpoints.loop_state import find_plateau_values, restate, show_metrics, step_plateaus
 from chexpert.checkpoints.random_state import gather_random, restore_random
+from chexpert.console import NOTE, log
 from chexpert.data import Start
 from chexpert.signals import Stopped, Stopper
 
@@ -116,7 +116,7 @@ class LastCheckpoint(Checkpoint):
             try:
                 self.save(trainer)
             except Exception as error:  # the first error is the one that is raised
-                print(f"warning: {error}", file=sys.stderr)
+                log.warning(error)
 
     def save(self, trainer: pl.Trainer) -> None:
         """Writes last.ckpt of where training is."""
@@ -158,7 +158,7 @@ class LastCheckpoint(Checkpoint):
         data.flagged.update(self._resumed.get("flagged", {}))  # 0.1.0 kept none
         if (before := self._resumed["threads"]) != torch.get_num_threads() and trainer.is_global_zero:
             now = torch.get_num_threads()
-            print(f"note: {before} threads before, {now} now: weights may differ in the last digits", file=sys.stderr)
+            log.log(NOTE, f"{before} threads before, {now} now: weights may differ in the last digits")
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._resumed is None:

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, read_write
 
 from chexpert.config.quoting import quote_values
 from chexpert.config.resolution import resolve
+from chexpert.console import log
 from chexpert.distributed import broadcast_decision, find_rank
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
@@ -114,7 +115,7 @@ def point(node: DictConfig, kind: str, find: Callable[[Path], Iterable[Path]]) -
     if read_state(folder, kind):
         return  # it was named, and it is there
     if found := next((path for path in find(folder.parent) if not is_running(path)), None):
-        print(f"resuming {found}", flush=True)
+        log.info(f"resuming {found}")
         with read_write(node):
             node.dir = str(found)
 

@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import shutil
-import sys
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from chexpert.console import FirstLines, show_progress
+from chexpert.console import FirstLines, log, show_progress
 from chexpert.data.cache.images import make_key
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.loader import make_loader
@@ -129,7 +128,7 @@ def write_features(
     size, free = len(views) * record.itemsize, shutil.disk_usage(path.parent).free
     if size > free:
         raise OSError(f"they take {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free")
-    print(f"features: of {len(views):,} images into {path} ({size / 1e9:.2f} GB)", file=sys.stderr)
+    log.info(f"features: of {len(views):,} images into {path} ({size / 1e9:.2f} GB)")
     batches = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
     partial = path.with_suffix(f".{platform.node()}.{os.getpid()}.partial")  # each its own; the last one stays
     header = {"descr": np.lib.format.dtype_to_descr(record), "fortran_order": False, "shape": (len(views),)}

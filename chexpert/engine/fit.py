@@ -2,7 +2,6 @@
 
 import math
 import shlex
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -17,6 +16,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from chexpert.checkpoints import BestCheckpoint, EveryCheckpoint, LastCheckpoint, WholeCheckpointIO, export, keep_best
 from chexpert.config import build
+from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule, raising_dead_workers
 from chexpert.engine.build import averaging, build_module, make_explain_callback
 from chexpert.engine.resume_checks import Last
@@ -61,11 +61,11 @@ def fit(
     if trainer.is_global_zero:
         run_files.write_text(folder / run_files.CONFIG, OmegaConf.to_yaml(OmegaConf.create(cfg)))
         run_files.write_json(folder / run_files.DATA, data.summarize())
-        print(print_summary(model, data, trainer, folder), flush=True)
+        log.info(print_summary(model, data, trainer, folder))
         for warning in find_warnings(data, undefined, monitor):
-            print(f"warning: {warning}", file=sys.stderr)
+            log.warning(warning)
         for note in find_notes(data, cfg):
-            print(f"note: {note}", file=sys.stderr)
+            log.log(NOTE, note)
     if "train" in data.datasets:
         trainer.fit(module, datamodule=data, ckpt_path=last and last.path, weights_only=True)
     weights = best.best_model_path or None
@@ -92,7 +92,7 @@ def report_skipped_and_flagged(data: CheXpertDataModule, results: ResultsWriter,
     for kind, lines in data.lines.items():
         if lines.more:
             message = f"{lines.count:,} images were {kind}"
-            print(f"note: {message}: {folder / run_files.METRICS} lists them all", file=sys.stderr)
+            log.log(NOTE, f"{message}: {folder / run_files.METRICS} lists them all")
     run_files.write_json(folder / run_files.DATA, data.summarize())
 
 
@@ -104,7 +104,7 @@ def warning_if_no_report(folder: Path) -> Iterator[None]:
     except OSError as error:
         hint = shlex.join(["python", "scripts/make_report.py", str(folder)])
         there = "is not up to date" if (folder / run_files.REPORT).is_file() else "is missing"
-        print(f"warning: the report {there} ({error.strerror or error}): {hint}", file=sys.stderr)
+        log.warning(f"the report {there} ({error.strerror or error}): {hint}")
 
 
 def explain(callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path) -> None:
@@ -114,7 +114,8 @@ def explain(callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder
     with warning_if_no_report(folder):
         write_report(folder)
     failures = callback.explain(trainer, model)
-    print("\n".join(failures.format_lines(folder)), end="\n" * bool(failures), file=sys.stderr)
+    for line in failures.format_lines(folder):
+        log.info(line)
 
 
 def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: str) -> list[pl.Callback]:

@@ -1,7 +1,6 @@
 """Whether the run of a folder is to resume, and from which checkpoint."""
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
@@ -11,6 +10,7 @@ from omegaconf import DictConfig
 
 from chexpert.checkpoints import RESUME, load_content, read_metadata
 from chexpert.config import resolve
+from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule, list_differences, list_repaired
 from chexpert.engine.build import takes_total_steps
 from chexpert.errors import UserError
@@ -55,17 +55,17 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
         raise UserError(message, where=str(folder), hint=hint)
     begun = run_files.checkpoint(folder, run_files.LAST).is_file()
     for change in [*describe_moved(before, now, begun=begun), *find_later_changes(before, now)]:
-        print(f"note: {change}", file=sys.stderr)
+        log.log(NOTE, change)
     epochs = [config["trainer"].get("max_epochs") for config in (before, now)]
     if state["state"] == "finished" and epochs[0] == epochs[1]:
         metrics = read_mapping(folder / run_files.METRICS)
         if "epoch_chosen_on" not in metrics:
             hint = "run it anew: delete the folder"
             raise UserError("a finished run without its metrics", where=str(folder / run_files.METRICS), hint=hint)
-        print(f"finished before: {folder}")
+        log.info(f"finished before: {folder}")
         if find_later_changes(before, now):
             hint = f"python scripts/explain.py {quote(str(folder))} --out FOLDER"
-            print(f"note: nothing is calibrated or explained again; explain by: {hint}", file=sys.stderr)
+            log.log(NOTE, f"nothing is calibrated or explained again; explain by: {hint}")
         mean = metrics[metrics["epoch_chosen_on"] or "valid"]["auroc_mean"]
         return math.nan if mean is None else mean
     if epochs[0] != epochs[1] and takes_total_steps(now["scheduler"]):
@@ -92,7 +92,7 @@ def check_data(folder: Path, data: CheXpertDataModule) -> None:
         hint = "give the data that it has seen, wherever they lie: data.root=...; or start another run: without resume"
         raise UserError("this run has seen other data: " + "; ".join(found), where=str(data.root), hint=hint)
     for line in list_repaired(before, now):
-        print(f"note: {line}", file=sys.stderr)
+        log.log(NOTE, line)
 
 
 def find_last(folder: Path, epochs: int | None) -> Last | None:

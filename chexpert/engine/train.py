@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import shutil
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ import torch
 from omegaconf import DictConfig
 
 from chexpert.checkpoints import clean
+from chexpert.console import log
 from chexpert.data import check_studies
 from chexpert.distributed import broadcast_decision, count_devices, find_rank, launch
 from chexpert.engine.build import build_model, try_out
@@ -115,7 +115,7 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
 def report_stopped(folder: Path, stopped: Stopped, *, sweep: bool = False) -> None:
     """Print how to resume a stopped run, requeue its SLURM job, and write its state."""
     whole = find_sweep(folder) if sweep else folder
-    print(f"{stopped}; resume with: python train.py {quote(f'resume={whole}')}", file=sys.stderr, flush=True)
+    log.info(f"{stopped}; resume with: python train.py {quote(f'resume={whole}')}")
     if stopped.signal == REQUEUE:
         requeue()
     write_stopped(folder, str(stopped))

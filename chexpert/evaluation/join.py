@@ -1,7 +1,6 @@
 """Predictions and labels brought together by name."""
 
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.evaluation.predictions import PATIENT, Named, read_labels, read_predictions, strip_copy, to_studies
 from chexpert.metrics import find_study, number_studies
@@ -201,7 +201,7 @@ def _refuse(name: str, candidates: Sequence[str], where: str) -> None:
 
 def _note(count: int, how: str, example: tuple[str, str]) -> None:
     """Said, since a file name alone may be that of another image, such as a scanner's IM0001."""
-    print(f"note: {count:,} row{'s' * (count > 1)} joined by {how}, as {example[0]} to {example[1]}", file=sys.stderr)
+    log.log(NOTE, f"{count:,} row{'s' * (count > 1)} joined by {how}, as {example[0]} to {example[1]}")
 
 
 def match_hashes(hashed: set[str], names: Sequence[str], runs: Iterable[Path]) -> tuple[dict[str, str], Path | None]:

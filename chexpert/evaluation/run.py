@@ -1,10 +1,10 @@
 """What follows from a run's predictions: its calibration and the evaluation of each split, from its files alone."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.evaluation import (
     Calibration,
@@ -45,7 +45,7 @@ def fit_calibration(
         return None
     fitted = Calibration.fit(method, chosen, list(read_levels(folder, chosen, labeled[chosen])))
     if not any(any(level.values()) for level in fitted.levels.values()):
-        print(f"warning: no calibration: {chosen} has no observation with positives and negatives", file=sys.stderr)
+        log.warning(f"no calibration: {chosen} has no observation with positives and negatives")
         return None
     fitted.write(folder / run_files.CALIBRATION)
     return fitted
@@ -57,7 +57,7 @@ def read_levels(folder: Path, split: str, labeled: LabeledScores) -> Iterator[La
     try:
         yield read_run(folder, split, "study" if labeled.level == "image" else "image", labeled.views)
     except UserError as error:  # views of one study with different labels: nobody evaluates them by study
-        print(f"note: no calibration for studies: {error.message}", file=sys.stderr)
+        log.log(NOTE, f"no calibration for studies: {error.message}")
 
 
 def find_development(splits: Sequence[str]) -> str | None:

@@ -1,6 +1,5 @@
 """The logits of many changed versions of one image, in bounded memory."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -10,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from chexpert.console import show_progress
+from chexpert.console import log, show_progress
 from chexpert.errors import UserError
 from chexpert.explain.attribution import explaining
 from chexpert.models import Model
@@ -81,7 +80,7 @@ class Probe:
                     hint = "a smaller data.image_size, a smaller model, or another device"
                     raise UserError("no memory for one image", where=self.title, hint=hint) from error
                 size = number // 2
-                print(f"{self.title}: out of memory, continuing with {size} images a pass", file=sys.stderr)
+                log.info(f"{self.title}: out of memory, continuing with {size} images a pass")
                 continue
             done += number
             yield result

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from chexpert.console import log
 from chexpert.explain.attribution import Explainer, explaining
 from chexpert.explain.batched_inference import estimate_seconds
 from chexpert.explain.explanation import Explanation
@@ -52,7 +53,7 @@ def explain_views(
     sheets, explained = {}, {}
     for name, explainer in explainers.items():
         with nullcontext() if failures is None else failures.catching(name, half=folder / name):
-            print(f"{name}: {show_estimate(model, explainer, images, outputs)}", flush=True)
+            log.info(f"{name}: {show_estimate(model, explainer, images, outputs)}")
             found = explain_batches(model, explainer, images, outputs)
             own = [
                 [

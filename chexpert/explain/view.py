@@ -1,6 +1,5 @@
 """A view to be explained, with all that is known of it."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from chexpert.console import log
 from chexpert.data import Preprocessing, ViewDataset, read_gray
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
@@ -61,7 +61,7 @@ def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View
     except UserError as error:
         raise UserError(error.message, where=error.where, hint=IMAGE) from error
     for note in notes:
-        print(f"flagged: {file}: {note}", file=sys.stderr)
+        log.info(f"flagged: {file}: {note}")
     return View(path, image, original, preprocessing.matrix(*original.shape))
 
 

@@ -1,13 +1,13 @@
 """Explain views of a finished run, or any images, by its best weights."""
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from chexpert.checkpoints import Loaded, load
 from chexpert.config import build
+from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule
 from chexpert.errors import UserError
 from chexpert.explain import (
@@ -60,7 +60,7 @@ def explain_run(
     folder = find_folder(run, out)
     loaded = load(run)
     if loaded.synthetic:
-        print(f"note: the model was {TRAINED}", file=sys.stderr)
+        log.log(NOTE, f"the model was {TRAINED}")
     nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)
     only = choose_observations(observations or choice["observations"], loaded.observations)
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
@@ -104,7 +104,7 @@ def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, 
     dataset, masks = data.datasets["valid"], find_masks(choice["masks"], data.layout.folder)
     rows = choose_rows(dataset, choice["views"], choice["count"], loaded.config["seed"])
     if choice["views"] is None and choice["count"] > len(rows):
-        print(f"note: explain.count={choice['count']}, and valid has {len(rows):,} views", file=sys.stderr)
+        log.log(NOTE, f"explain.count={choice['count']}, and valid has {len(rows):,} views")
     views = find_views(dataset, rows, loaded.observations, masks)
     if not views:
         message, hint = f"none of the {len(rows)} chosen views can be read", "choose others, or more: explain.count=N"

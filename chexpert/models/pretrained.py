@@ -4,7 +4,6 @@ import logging
 import re
 import shlex
 import socket
-import sys
 import urllib.request
 from argparse import Namespace
 from collections import Counter
@@ -18,6 +17,7 @@ import timm
 import torch
 from timm.models import adapt_input_conv
 
+from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 
 WAYS_OUT = (
@@ -126,7 +126,7 @@ def _find_prefix(found: Mapping[str, torch.Tensor], wanted: Sequence[str], where
         return prefixes[0]
     if len(usual) == 1:
         others = ", ".join(prefix.rstrip(".") for prefix in prefixes if prefix not in usual)
-        print(f"note: {where}: weights of state_dict; {others} would fit too", file=sys.stderr)
+        log.log(NOTE, f"{where}: weights of state_dict; {others} would fit too")
         return usual[0]
     if prefixes:
         message = f"its weights stand there {len(prefixes)} times: {prefixes}"

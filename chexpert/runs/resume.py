@@ -1,12 +1,12 @@
 """Which run or sweep is resumed, and whether it is still the same one; from files alone."""
 
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.diff import PATHS, find_changes, list_moved, names_weights
@@ -126,7 +126,7 @@ def _newest(parent: Path, name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
         try:
             state = read_state(folder, name)
         except UserError as error:  # of another run; this one can do without it
-            print(f"note: passed over: {error.where}: {error.message}", file=sys.stderr)
+            log.log(NOTE, f"passed over: {error.where}: {error.message}")
             continue
         if {"state", "overrides"} <= state.keys():
             yield folder, state

@@ -1,7 +1,6 @@
 """The state of a run in its folder, during the run and afterwards, for sweeps and comparisons."""
 
 import platform
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
@@ -92,7 +92,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         raise UserError("a run is working in this folder", where=str(folder), hint=hint) from error
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
-        print(f"note: {folder} cannot be locked ({reason}): start no second run in it", file=sys.stderr)
+        log.log(NOTE, f"{folder} cannot be locked ({reason}): start no second run in it")
     try:
         yield
     finally:
@@ -111,6 +111,6 @@ def is_running(folder: Path) -> bool:
 def wait_for(folder: Path, seconds: float = 2) -> None:
     """Wait until no process works in this folder: jobs continue after the sweep itself was killed."""
     if is_running(folder):
-        print(f"waiting for the job that still runs in {folder}", flush=True)
+        log.info(f"waiting for the job that still runs in {folder}")
     while is_running(folder):
         time.sleep(seconds)

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from chexpert.console import log
 from chexpert.errors import UserError
 from chexpert.runs.resume import strip_place
 from chexpert.signals import PrunedError
@@ -165,7 +166,7 @@ def report_result(study: optuna.Study, trial: FrozenTrial, job: JobReturn) -> No
         fail(study, trial, f"it returned {given}")
     else:
         study.tell(trial.number, float(given))
-    print(describe_trial(study.trials[trial.number]), flush=True)
+    log.info(describe_trial(study.trials[trial.number]))
 
 
 def fail(study: optuna.Study, trial: FrozenTrial, why: str) -> None:

@@ -3,11 +3,11 @@
 import csv
 import io
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 
 RESTORE = "correct the line, or restore the file as it was distributed"
@@ -50,10 +50,10 @@ class Notes:
     def print(self) -> None:
         """Print the notes, each once in a process."""
         for kind, (count, where) in self.found.items():
-            line = f"note: {self.path}: {count:,} {kind}" + (f", the first in {where}" if where else "")
+            line = f"{self.path}: {count:,} {kind}" + (f", the first in {where}" if where else "")
             if line not in _printed:
                 _printed.add(line)
-                print(line, file=sys.stderr)
+                log.log(NOTE, line)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """What a training step and a validation step do, for any model that maps images to logits."""
 
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 
+from chexpert.console import NOTE, log
 from chexpert.data import Batch
 from chexpert.errors import UserError
 from chexpert.models import LONE, Model
@@ -95,7 +95,7 @@ class MultilabelModule(pl.LightningModule):
                 raise
             if batch.skipped and self._is_single_process:
                 reason = "no step: it is alone in its batch, and BatchNorm learns nothing from one value"
-                print(f"note: {', '.join(batch.paths)}: {reason}", file=sys.stderr)
+                log.log(NOTE, f"{', '.join(batch.paths)}: {reason}")
                 return None
             message = f"BatchNorm cannot learn from one image of {batch.images.shape[-1]} px: its last map has one cell"
             hint = "data.batch_size: 2 or more on each device; or data.image_size: larger; or frozen backbones"

@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ProgressBar, RichProgressBar
 
+from chexpert.console import log
 from chexpert.evaluation import describe_level
 from chexpert.training.module import MultilabelModule
 
@@ -48,7 +49,7 @@ class EpochLines(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
             assert isinstance(pl_module, MultilabelModule)
-            print(describe_epoch(trainer, pl_module, time.monotonic() - self._started), flush=True)
+            log.info(describe_epoch(trainer, pl_module, time.monotonic() - self._started))
 
 
 class Bar(RichProgressBar):

@@ -168,7 +168,7 @@ def test_a_finished_run_is_not_repeated_but_may_be_trained_on(tmp_path, phantom,
     mean = start(tmp_path, phantom, *SHORT, *options, "trainer.max_epochs=1")
     written = (tmp_path / "checkpoints/last.ckpt").stat().st_mtime
     assert start(tmp_path, phantom, *SHORT, *options, "trainer.max_epochs=1", "resume=auto") == mean
-    assert "finished before" in capsys.readouterr().out
+    assert "finished before" in capsys.readouterr().err
     assert (tmp_path / "checkpoints/last.ckpt").stat().st_mtime == written
     start(tmp_path, phantom, *SHORT, *options, "resume=auto")
     check_equal(tmp_path, undisturbed(*options))
@@ -185,7 +185,7 @@ def test_a_finished_run_without_readable_metrics_is_reported(content, message, t
         (tmp_path / "metrics.json").write_text(content)
     with pytest.raises(UserError, match=message):
         start(tmp_path, phantom, *options, "resume=auto")
-    assert "finished before" not in capsys.readouterr().out
+    assert "finished before" not in capsys.readouterr().err
 
 
 def test_a_folder_in_use_is_refused(tmp_path, phantom):
@@ -235,9 +235,9 @@ def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undistur
     given = ["data=small", f"data.root={phantom}", *TINY, *SHORT]
     command = [sys.executable, str(PROJECT / "train.py"), *given, f"hydra.run.dir={folder}"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True
+        command, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}, text=True
     ) as running:
-        while not next(running.stdout).startswith("epoch 1"):
+        while not next(running.stderr).startswith("epoch 1"):
             pass
         running.kill()
     again = [f"resume={folder}"] if way == "path" else [*given, "resume=auto", f"hydra.run.dir={folder.parent}/new"]
@@ -313,7 +313,7 @@ def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(tmp_path,
     command = [sys.executable, str(PROJECT / "train.py"), *given, f"hydra.run.dir={tmp_path}/run"]
     piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, start_new_session=True, **piped) as running:
-        while not next(running.stdout).startswith(line):
+        while not next(running.stderr).startswith(line):
             pass
         time.sleep(2)  # into the trial validation, or the next epoch
         os.killpg(running.pid, signum)

@@ -62,7 +62,8 @@ def test_two_processes_are_one_run(tmp_path, phantom, single):
     """39 views in batches of 8 make a last one of 7: unlike shares. 24 validation views, 3 batches."""
     done = train(*options(phantom, *TWO), f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("run folder:") == 2  # at the start and in the end, by the first process only
+    printed = (done.stderr.count("run folder:"), done.stdout.count("run folder:"))
+    assert printed == (1, 1)  # at the start and in the end, by the first process only
     check_equal(tmp_path / "run", single)
     assert list((tmp_path / "run/explanations/gradcam").glob("*/*.png"))
 
@@ -118,8 +119,8 @@ def slurm_variables(rank: int) -> dict[str, str]:
 @pytest.mark.slow
 def test_where_one_process_dies_all_are_gone(tmp_path, phantom):
     command = [sys.executable, str(PROJECT / "train.py"), *options(phantom, *TWO, "trainer.max_epochs=200")]
-    with subprocess.Popen([*command, f"hydra.run.dir={tmp_path}/run"], stdout=subprocess.PIPE, text=True) as parent:
-        while not next(parent.stdout).startswith("epoch 2/"):
+    with subprocess.Popen([*command, f"hydra.run.dir={tmp_path}/run"], stderr=subprocess.PIPE, text=True) as parent:
+        while not next(parent.stderr).startswith("epoch 2/"):
             pass
         ranks = find_children(parent.pid)
         assert len(ranks) == 2
@@ -136,8 +137,8 @@ def test_where_one_process_dies_all_are_gone(tmp_path, phantom):
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_all_and_the_run_goes_on(tmp_path, phantom, single, signum):
     command = [sys.executable, str(PROJECT / "train.py"), *options(phantom, *TWO, f"hydra.run.dir={tmp_path}/run")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        while not next(parent.stdout).startswith("epoch 1/"):
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as parent:
+        while not next(parent.stderr).startswith("epoch 1/"):
             pass
         parent.send_signal(signum)
         parent.communicate(timeout=60)

@@ -77,7 +77,7 @@ def test_what_starts_is_told_with_the_time_it_takes(tmp_path, views, capsys, mon
         "chexpert.explain.session.estimate_seconds", lambda m, like, n: asked.append((like.shape, n)) or 35
     )
     explain_views(Gray(), {"signs": Signs()}, views[:2], NAMES, tmp_path, only=["Edema"])
-    assert capsys.readouterr().out == "signs: 2 views, about 35 s\n"
+    assert capsys.readouterr().err == "signs: 2 views, about 35 s\n"
     assert asked == [((1, 16, 16), 10)]
 
 

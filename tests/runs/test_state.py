@@ -43,9 +43,9 @@ def test_a_job_waits_for_one_that_outlived_its_sweep(tmp_path, capsys):
         other.stdout.readline()
         wait_for(tmp_path, 0.05)
         assert (tmp_path / "done").is_file()
-    assert capsys.readouterr().out == f"waiting for the job that still runs in {tmp_path}\n"
+    assert capsys.readouterr().err == f"waiting for the job that still runs in {tmp_path}\n"
     wait_for(tmp_path)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_a_grid_is_tried_once_with_failed_jobs_inside_and_the_best_is_left(tmp_p
     }
     failed = [trial for trial in read_trials(tmp_path) if trial.state == TrialState.FAIL]
     assert [trial.user_attrs["error"] for trial in failed] == ["bad on purpose"] * 3
-    printed = capsys.readouterr().out
+    printed = "".join(capsys.readouterr())
     assert "failed: bad on purpose" in printed
     assert "again:       python train.py seed=3 x=2 y=good" in printed
 

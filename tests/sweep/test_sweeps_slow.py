@@ -69,7 +69,7 @@ def test_a_sweep_of_thirty_whose_parent_was_killed_finishes_and_repeats_nothing(
     stamps = {job: (folder / job / "state.json").stat().st_mtime_ns for job in before}
     done = train(*sweep, "resume=auto", cwd=tmp_path)
     assert done.returncode == 1  # five have failed
-    assert f"resuming {folder.relative_to(tmp_path)}" in done.stdout
+    assert f"resuming {folder.relative_to(tmp_path)}" in done.stderr
     assert [path.name for path in (tmp_path / "outputs/sweep").iterdir()] == [folder.name]
     assert {job: (folder / job / "state.json").stat().st_mtime_ns for job in before} == stamps
     rows = read_table(folder)

@@ -54,7 +54,7 @@ def test_a_run_trains_stops_and_goes_on_on_a_device_without_float64(tmp_path):
     done = start(
         "train_there.py", f"data.root={tmp_path / 'phantom'}", *small, *chosen, "hydra.run.dir=run", folder=tmp_path
     )
-    assert (done.returncode, "on pretended:0 in 32-true" in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "on pretended:0 in 32-true" in done.stderr) == (0, True), done.stderr
     assert json.loads((tmp_path / "run/metrics.json").read_text())["valid"]["auroc_mean"] is not None
     assert (tmp_path / "run/predictions/train.csv").is_file()
     assert (tmp_path / "run/explanations/integrated_gradients/manifest.json").is_file()

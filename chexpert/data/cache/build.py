@@ -2,7 +2,6 @@
 
 import errno
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from chexpert.console import show_progress
+from chexpert.console import log, show_progress
 from chexpert.data.cache.images import (
     NOTES,
     UNREADABLE,
@@ -91,7 +90,7 @@ def build_cache(
     with PartialCache(path, key) as partial:
         pending, unreadable = partial.pending, dict[int, str]()
         _check_disk_space(partial, len(pending) * (key.size**2 + NOTES))
-        print(f"cache: decoding {len(pending):,} images into {path} ({key.length / 1e9:.1f} GB)", file=sys.stderr)
+        log.info(f"cache: decoding {len(pending):,} images into {path} ({key.length / 1e9:.1f} GB)")
         chunks = [pending[n : n + CHUNK] for n in range(0, len(pending), CHUNK)]
         decoded = decode(Decoding(files, preprocessing, digests), chunks, workers)
         for rows, images, reasons, notes in show_progress(decoded, "decoding images", len(pending), each=CHUNK):
@@ -109,7 +108,7 @@ def build_cache(
             raise UserError("image files were changed while they were decoded", where=find_source(files))
         partial.seal(find_source(files))
     partial.publish()
-    print(f"cache: {len(pending):,} images decoded in {time.monotonic() - started:.0f} s", file=sys.stderr)
+    log.info(f"cache: {len(pending):,} images decoded in {time.monotonic() - started:.0f} s")
 
 
 class Decoding(Dataset):
@@ -161,10 +160,10 @@ def warn_superseded(folder: Path, split: str, key: CacheKey, source: str) -> Non
             continue  # of another version, or damaged: nothing can be said about it
         if header["source"] == source:
             reason = _compare(before, key)
-            print(f"cache: built anew, since {reason}; if no other run needs it, delete {old}", file=sys.stderr)
+            log.info(f"cache: built anew, since {reason}; if no other run needs it, delete {old}")
     for rest in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.partial")):
         if rest.stem != Path(key.name(split)).stem:
-            print(f"cache: unfinished, and not for these images; if no run builds it, delete {rest}", file=sys.stderr)
+            log.info(f"cache: unfinished, and not for these images; if no run builds it, delete {rest}")
 
 
 def _compare(before: CacheKey, now: CacheKey) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import stat
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 
 ENDINGS = (".jpg", ".jpeg", ".png")
@@ -76,7 +76,7 @@ def find_images(
     if others:
         present[others] = find_present(folder, [found[row] for row in others])
         first = os.path.relpath(found[others[0]], folder)
-        print(f"note: {folder}: {len(others):,} images end otherwise than listed, the first {first}", file=sys.stderr)
+        log.log(NOTE, f"{folder}: {len(others):,} images end otherwise than listed, the first {first}")
     return found, present
 
 

@@ -1,6 +1,5 @@
 """From a copy of CheXpert to the frames of its splits: selected views whose images are there, and nothing else."""
 
-import sys
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from chexpert.console import log
 from chexpert.data.sources.frame import select_views
 from chexpert.data.sources.image_files import find_present
 from chexpert.data.sources.layout import Layout
@@ -66,7 +66,7 @@ class SplitReader:
             raise UserError(message + absent[0], where=str(self.layout.tables[split]), hint=f"restore them{way_out}")
         if absent:
             self.missing += absent
-            print(f"skipped, missing: {len(absent)} images of {split}, the first {absent[0]}", file=sys.stderr)
+            log.info(f"skipped, missing: {len(absent)} images of {split}, the first {absent[0]}")
         return frame[present].reset_index(drop=True).assign(image=np.arange(present.sum()))
 
 

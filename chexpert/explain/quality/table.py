@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chexpert.console import log
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.failures import Failures
 from chexpert.explain.quality.deletion_insertion import CUTS
@@ -68,7 +69,7 @@ def score_explainers(
         count = affordable(explainer, outputs, passes)
         asked = views[:count], outputs[:count]
         right = true_positives(outputs, predicted)[:count]
-        print(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}", flush=True)
+        log.info(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}")
         rows, seconds = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
         metrics = {o: {"auroc": or_none(aurocs[o])} | summarize(rows[c]) for c, o in enumerate(observations)}
         pooled = evaluate_sanity([row for own in rows for row in own])

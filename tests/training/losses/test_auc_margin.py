@@ -63,7 +63,8 @@ def test_at_the_best_a_b_and_alpha_it_is_the_squared_pairwise_loss():
     loss.a.data, loss.b.data = h[yes].mean(0), h[~yes].mean(0)
     loss.alpha.data = margin + loss.b.data - loss.a.data
     pairs = (margin - h[yes][:, None, 0] + h[~yes][None, :, 0]) ** 2
-    assert float(loss(logits, targets, ALL[:, :1]).detach()) == pytest.approx(p * (1 - p) * float(pairs.mean()), rel=1e-5)
+    expected = p * (1 - p) * float(pairs.mean())
+    assert float(loss(logits, targets, ALL[:, :1]).detach()) == pytest.approx(expected, rel=1e-5)
 
 
 def test_gradients_of_weights_a_and_b_are_those_of_the_formula():
