@@ -33,7 +33,8 @@ def answer(arguments: Sequence[str], conf: Path) -> list[str]:
     try:
         return check(arguments, settings)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def check(arguments: Sequence[str], settings: Settings) -> list[str]:

@@ -39,7 +39,7 @@ def compare(
     Args:
         paths: run folders, folders of runs, CSV files.
         split: of the runs; by default ``valid``, beside a leaderboard ``test``.
-        level: ``image`` or ``study``; by default that of the runs, of files and beside a leaderboard ``study``.
+        level: ``image`` or ``study``; by default that of the runs, of files ``image``, beside a leaderboard ``study``.
         views: ``max`` or ``mean`` over the views of a study; by default as the runs have it.
         by: what is ranked by: ``auroc_mean`` or an observation.
         mean_over: the mean is over these; by default over the competition's.
@@ -57,7 +57,7 @@ def compare(
     board = find_entries(leaderboard) if leaderboard else None
     known = read_labels(labels) if labels else board.truth if board else None
     candidates = evaluate_together([*found, *(board.entries if board else [])], known)
-    level = level or ("study" if board else agree(found, "level", "study"))
+    level = level or ("study" if board else agree(found, "level", "image"))
     views = views or (agree(found, "views", "max") if level == "study" else "max")
     aligned = align_predictions(candidates, known, level, views, find_all(mean_over), hashed_by)
     place = select_metric(by, aligned)

@@ -79,7 +79,7 @@ def evaluate_files(
     predictions: Path,
     labels: Path,
     *,
-    level: str = "study",
+    level: str = "image",
     views: str = "max",
     mean_over: Sequence[str] | None = None,
     tuning: tuple[Path, Path] | None = None,

@@ -69,7 +69,7 @@ def describe_level(content: Mapping[str, Any]) -> str:
 
 
 def join(
-    predictions: Named, labels: Named, level: str = "study", views: str = "max", hashed_by: Sequence[Path] = ()
+    predictions: Named, labels: Named, level: str = "image", views: str = "max", hashed_by: Sequence[Path] = ()
 ) -> LabeledScores:
     """The rows and observations that both have, in the order of their names.
 
@@ -120,7 +120,7 @@ def _missing(names: Sequence[str], others: Container[str]) -> list[str]:
 
 
 def read_labeled_scores(
-    predictions: Path, labels: Path, level: str = "study", views: str = "max", hashed_by: Sequence[Path] = ()
+    predictions: Path, labels: Path, level: str = "image", views: str = "max", hashed_by: Sequence[Path] = ()
 ) -> LabeledScores:
     """Two files, joined."""
     return join(read_predictions(predictions), read_labels(labels), level, views, hashed_by)
