@@ -66,7 +66,7 @@ class BestCheckpoint(ModelCheckpoint):
         return int(load_content(self.best_model_path, mmap=True)["epoch"])
 
     def forget_overtaken(self) -> None:
-        """Lets the next epoch be the best where best.ckpt is of an epoch that is trained again.
+        """Let the next epoch be the best where best.ckpt is of an epoch that is trained again.
 
         A run that was killed between writing best.ckpt and last.ckpt resumes from before. Its score would be that of
         weights which are gone; on a device that computes the same twice the same epoch wins again.
@@ -78,7 +78,7 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 def read_step(path: Path) -> int:
-    """The optimizer steps behind the weights of a checkpoint."""
+    """Return the number of optimizer steps behind the weights of a checkpoint."""
     return load_content(path, mmap=True)["global_step"]
 
 
@@ -104,7 +104,7 @@ class EveryCheckpoint(ModelCheckpoint):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: which files there are depends on the steps alone, and a run may be moved."""
+        """Return an empty state: which files there are depends only on the steps, and a run may be moved."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -116,13 +116,23 @@ class EveryCheckpoint(ModelCheckpoint):
 
 
 def remove_old(trainer: Any, filepath: str) -> None:
-    """Removes the same checkpoint under its older name: a run that was killed writes its files again."""
+    """Remove the same checkpoint under its older name: a run that was killed writes its files again."""
     old = run_files.old_name(Path(filepath))
     if trainer.is_global_zero and old.name != Path(filepath).name:
         old.unlink(missing_ok=True)
 
 
 def keep_best(run: Path, count: int, monitor: str, mode: str) -> KeptCheckpoints:
-    """Keep the weights of the best epochs, their metric in the name, for an ensemble of them."""
+    """Return a callback that saves the weights of the best epochs, their metric in the name, for an ensemble of them.
+
+    Args:
+        run: run folder.
+        count: number of checkpoints that stay.
+        monitor: name of the logged metric, such as ``val/auroc_mean``.
+        mode: ``max`` if a larger metric is better, ``min`` if a smaller one is.
+
+    Returns:
+        The callback, which writes files such as checkpoints/epoch-03-auroc_mean-0.81234.ckpt.
+    """
     metric = monitor.rpartition("/")[2]
     return KeptCheckpoints(run, monitor, mode, f"epoch-{{epoch:02d}}-{metric}-{{{monitor}:.5f}}", count)

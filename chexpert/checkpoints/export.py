@@ -14,12 +14,18 @@ from chexpert.runs.synthetic import TRAINED, is_synthetic_metadata
 
 
 def export(run: Path) -> Path:
-    """Write the best weights as best.safetensors, with the metadata to use them as JSON, and no more.
+    """Write the best weights of a run as best.safetensors, with the metadata to use them as best.json.
 
     The metadata have no path, no split and no setting of the training, so that the two files can be given to others.
 
+    Args:
+        run: run folder.
+
+    Returns:
+        Path of best.safetensors, in the folder checkpoints of the run.
+
     Raises:
-        UserError: they cannot be written.
+        UserError: the run has no checkpoint that can be read, or the files cannot be written.
     """
     stored, weights = read_checkpoint(run)
     path, synthetic = run_files.checkpoint(run).with_suffix(run_files.SAFETENSORS), is_synthetic_metadata(stored)

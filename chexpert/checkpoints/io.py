@@ -23,13 +23,13 @@ class WholeCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
-        """Raises UserError where the checkpoint cannot be written; one of this name from before is then intact."""
+        """Write a checkpoint, or raise a UserError; an older one of this name is then intact."""
         write_whole(Path(path), checkpoint)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: object = None
     ) -> dict[str, Any]:
-        """To the CPU, where Lightning takes it from, unless another place is asked for."""
+        """Load a checkpoint to the CPU, where Lightning expects it, unless another device is given."""
         return load_content(path, map_location or "cpu")
 
 
@@ -37,15 +37,21 @@ def load_content(path: str | Path, map_location: Any = "cpu", *, mmap: bool = Fa
     """Load a checkpoint without running code from it.
 
     Args:
-        path: of the file.
-        map_location: the device of the tensors.
+        path: path of the file.
+        map_location: device of the tensors.
         mmap: map the tensors from the file instead of reading them; for readers of a few small values.
+
+    Returns:
+        The content of the file: plain containers and tensors.
+
+    Raises:
+        UnpicklingError: the file holds more than plain containers and tensors.
     """
     return torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
 
 
 def write_whole(path: Path, content: Mapping[str, Any]) -> None:
-    """Saves plain containers and tensors so that ``path`` is the old file or the new one, never a half.
+    """Save plain containers and tensors so that ``path`` is the old file or the new one, never a half.
 
     Raises:
         UserError: it cannot be written there, or does not read back; what lay there before is intact.
@@ -80,7 +86,7 @@ def discard(part: Path) -> None:
 
 
 def verify(path: Path) -> None:
-    """Reads a checkpoint's bytes again and compares their checksums.
+    """Read a checkpoint's bytes again and compare their checksums.
 
     Raises:
         BadZipFile: it is damaged.
@@ -91,7 +97,7 @@ def verify(path: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Makes a rename last, where the system can sync a folder."""
+    """Make a rename last, where the system can sync a folder."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -105,7 +111,7 @@ def sync(folder: Path) -> None:
 
 
 def find_reason(folder: Path, error: Exception) -> str:
-    """What the system says; torch hides it where a write ends early."""
+    """Return the system's reason; torch hides it where a write ends early."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     free = shutil.disk_usage(folder).free / 1e6 if folder.is_dir() else 0
@@ -115,7 +121,14 @@ def find_reason(folder: Path, error: Exception) -> str:
 
 
 def clean(run: Path) -> list[Path]:
-    """Removes the parts that a killed process left in a run folder, and returns them."""
+    """Remove the partly written files that a killed process left in a run folder.
+
+    Args:
+        run: run folder.
+
+    Returns:
+        Paths of the removed files.
+    """
     parts = sorted(run.rglob(f"*{run_files.PART}"))
     for part in parts:
         part.unlink(missing_ok=True)

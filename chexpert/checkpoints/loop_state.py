@@ -8,7 +8,7 @@ import torch
 
 
 def restate(loops: dict[str, Any], *, to_validate: bool, validated: bool) -> None:
-    """Turns the progress of Lightning's loops into: so many steps are done, and the next validation is to come or not.
+    """Set the progress of Lightning's loops: the steps that are done, and whether a validation is still to come.
 
     A save within the hooks of a step finds it half counted, and Lightning would then leave out the rest of the epoch.
 
@@ -43,7 +43,7 @@ def show_metrics(trainer: pl.Trainer, metrics: Mapping[str, float]) -> None:
 
 
 def step_plateaus(trainer: pl.Trainer, values: Sequence[float | None]) -> None:
-    """The step of the epoch that was ended: Lightning takes it behind the last place where a checkpoint is saved."""
+    """Step the schedulers for the ended epoch: Lightning steps them after the last place where it saves."""
     plateaus: list[Any] = [config.scheduler for config in trainer.lr_scheduler_configs if config.reduce_on_plateau]
     for scheduler, value in zip(plateaus, values, strict=False):
         if value is not None:

@@ -8,13 +8,30 @@ FORMAT = 1
 
 
 def get_output_head(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """How the outputs of a checkpoint are read; one from before there was a choice has plain logits."""
+    """Return the arguments of the output head of a checkpoint.
+
+    A checkpoint that was written before there was a choice has plain logits.
+
+    Args:
+        metadata: metadata of the checkpoint.
+
+    Returns:
+        ``uncertain``, the indices of the three-class observations, and ``parents``, the index of each observation's
+        parent (-1 for a root), or None if no observation is conditional.
+    """
     output_head = metadata.get("readout", {})
     return {"uncertain": output_head.get("uncertain", []), "parents": output_head.get("parents")}
 
 
 def without_weights(node: Any) -> Any:
-    """The node of a model that loads nothing: the checkpoint's own weights follow."""
+    """Return the node of a model with ``pretrained: false`` everywhere, since the checkpoint has all weights.
+
+    Args:
+        node: config node; anything but a mapping is returned as it is.
+
+    Returns:
+        A new node, which loads no file of weights.
+    """
     if isinstance(node, dict):
         return {key: False if key == "pretrained" else without_weights(value) for key, value in node.items()}
     return node

@@ -10,7 +10,7 @@ import torch
 
 
 def gather_random(trainer: pl.Trainer) -> list[dict[str, Any]]:
-    """The states of all processes by rank."""
+    """Return the random states of all processes by rank."""
     states = collect_random()
     if trainer.world_size == 1:
         return [states]
@@ -20,7 +20,7 @@ def gather_random(trainer: pl.Trainer) -> list[dict[str, Any]]:
 
 
 def collect_random() -> dict[str, Any]:
-    """The random states of this process as plain containers."""
+    """Return the random states of this process as plain containers."""
     kind, keys, *rest = np.random.get_state()  # noqa: NPY002 - the global state, whoever uses it
     apple = {"mps": torch.mps.get_rng_state()} if torch.backends.mps.is_available() else {}
     return apple | {
@@ -32,7 +32,7 @@ def collect_random() -> dict[str, Any]:
 
 
 def restore_random(states: Mapping[str, Any]) -> None:
-    """Undoes :func:`collect_random`; a device that was not there keeps its own state."""
+    """Restore the states of :func:`collect_random`; a device that was not there keeps its own state."""
     version, internal, gauss = states["python"]
     random.setstate((version, tuple(internal), gauss))
     np.random.set_state(tuple(states["numpy"]))  # noqa: NPY002

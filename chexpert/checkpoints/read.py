@@ -26,7 +26,13 @@ Stored = tuple[dict[str, Any], dict[str, torch.Tensor]]
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:
-    """Return the metadata of a checkpoint of this project; its weights stay on the disk.
+    """Return the metadata of a checkpoint of this project; the weights of a .ckpt file stay on the disk.
+
+    Args:
+        path: run folder, or file of a checkpoint.
+
+    Returns:
+        The metadata: ``config``, ``observations``, ``preprocessing``, ...
 
     Raises:
         UserError: see :func:`read_checkpoint`.
@@ -38,11 +44,14 @@ def read_checkpoint(path: str | Path, *, mmap: bool = False) -> Stored:
     """Return the metadata and weights of a checkpoint of this project, by torch's safe loading or from safetensors.
 
     Args:
-        path: of a run folder or a file.
-        mmap: see :func:`load_content`.
+        path: run folder, or file of a checkpoint.
+        mmap: whether to map the weights of a .ckpt file instead of reading them, see :func:`load_content`.
+
+    Returns:
+        The metadata, with keys of older versions renamed in ``config``, and the weights by name, on the CPU.
 
     Raises:
-        UserError: there is none, it is none of this project, or a newer version wrote it.
+        UserError: there is no checkpoint, it is none of this project, or a newer version wrote it.
     """
     file = find_checkpoint(path)
     if file.suffix == ".json" and file.with_suffix(run_files.SAFETENSORS).is_file():  # its metadata
@@ -74,7 +83,7 @@ def _read_torch(file: Path, *, mmap: bool) -> Stored:
 
 
 def rename_members(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The names of a model's weights as they are now; the first version called a member's ``backbone`` or ``members``.
+    """Rename weights to today's names; the first version called a member's ``backbone`` or ``members``.
 
     >>> list(rename_members({"backbone.net.w": 1, "members.a.net.w": 1, "head.bias": 1}))
     ['_members.backbone.net.w', '_members.a.net.w', 'head.bias']
@@ -87,7 +96,16 @@ def _read_safetensors(file: Path) -> Stored:
 
 
 def load_state(model: Model, state: Mapping[str, torch.Tensor], where: str) -> None:
-    """Loads weights that must fit entirely."""
+    """Load weights into a model; all names and shapes must match.
+
+    Args:
+        model: model, changed in place.
+        state: weights by name.
+        where: name of the checkpoint, for the error.
+
+    Raises:
+        UserError: a weight is missing, unknown or of another shape.
+    """
     try:
         misfits = model.load_state_dict(state, strict=False)
         found = {"missing": misfits.missing_keys, "unknown": misfits.unexpected_keys}
@@ -119,12 +137,19 @@ class Loaded:
 
 
 def load(path: str | Path) -> Loaded:
-    """Loads the best checkpoint of a run folder, or a file of weights, without running code from it.
+    """Load the best checkpoint of a run folder, or a file of weights, without running code from it.
 
     A .safetensors file needs its metadata beside it, the .json file of the same name.
 
+    Args:
+        path: run folder, or file of weights.
+
+    Returns:
+        The model in evaluation mode, on the CPU, with its preprocessing, observations and config.
+
     Raises:
-        UserError: no such checkpoint, or none of this project.
+        UserError: no such checkpoint, none of this project, a ``_target_`` that is not on the allow-list, or weights
+            that do not fit the model.
     """
     metadata, state = read_checkpoint(path)
     config = metadata["config"]

@@ -63,7 +63,7 @@ class LastCheckpoint(Checkpoint):
             self._restore_random(trainer, self._resumed)  # and again before the next step, if there is one
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
-        """Here the step before has been logged: a run stops now rather than at its end."""
+        """Stop here if requested: the step before has been logged now, which it is not at its end."""
         if self._place != "step" and self._stops(trainer, trainer.global_step):
             if self._place == "between":
                 self.save(trainer)
@@ -109,7 +109,7 @@ class LastCheckpoint(Checkpoint):
             self._stop()  # a signal that came behind the last place where a run stops
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """What was trained until now is kept, unless it was already or a step was under way."""
+        """Save the training until now, unless it was saved already or a step was under way."""
         self.stopper.deferring = False
         alone = trainer.world_size == 1  # of several processes the others may not have come to this
         if alone and self._place in ("between", "validation"):
@@ -119,7 +119,7 @@ class LastCheckpoint(Checkpoint):
                 log.warning(error)
 
     def save(self, trainer: pl.Trainer) -> None:
-        """Writes last.ckpt of where training is."""
+        """Write last.ckpt at the current place of the training."""
         place, self._place = self._place, ""  # where this fails it is not tried again
         self._saving = place
         trainer.save_checkpoint(self.path)
@@ -184,7 +184,7 @@ class LastCheckpoint(Checkpoint):
 
 
 def agree(trainer: pl.Trainer, wanted: bool, count: int) -> bool:
-    """Whether one of the processes wants something; several are asked at every tenth of what is counted."""
+    """Return whether a process wants something; several processes vote only if ``count`` is a multiple of ten."""
     if trainer.world_size == 1:
         return wanted
     if count % ASKED:

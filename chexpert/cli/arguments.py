@@ -43,7 +43,7 @@ class Typed(NamedTuple):
 
 
 def read_words(arguments: Sequence[str]) -> Typed:
-    """Sorts what was typed; a setting that differs from its words was not typed as Hydra wants it.
+    """Sort the typed words; a setting that differs from its words was not typed as Hydra wants it.
 
     >>> read_words(["-m", "labels=zeros,", "ones", "--epochs", "3", "lr", "=", "1"]).settings
     [('labels=zeros,ones', 'labels=zeros, ones'), ('epochs=3', '--epochs 3'), ('lr=1', 'lr = 1')]
@@ -127,7 +127,7 @@ def _read_bare(word: str, words: list[str]) -> tuple[str, str]:
 
 
 def split_commas(value: str) -> list[str]:
-    """The parts of a value between commas that stand in no bracket and no quotes.
+    """Return the parts of a value between commas that stand in no bracket and no quotes.
 
     >>> split_commas("a,[b,c],'d,e'"), split_commas("choice(a,b)")
     (['a', '[b,c]', "'d,e'"], ['choice(a,b)'])
@@ -144,7 +144,7 @@ def split_commas(value: str) -> list[str]:
 
 
 def close_brackets(value: str) -> str:
-    """A value with the brackets and quotes that it lacks, and without those of which nothing is open.
+    """Return a value with its missing brackets and quotes added, and closing ones that match nothing removed.
 
     >>> close_brackets("[Edema"), close_brackets("{Pleural Effusion: [0.5,1}"), close_brackets("['a]']")
     ('[Edema]', '{Pleural Effusion: [0.5,1]}', "['a]']")
@@ -167,7 +167,7 @@ def close_brackets(value: str) -> str:
 
 
 def walk_values(value: str) -> Iterator[str]:
-    """The plain values of a sweep or of one value; nothing of functions such as ``choice(...)``."""
+    """Yield the plain values of a sweep or of one value; nothing of functions such as ``choice(...)``."""
     for part in split_commas(value):
         if not re.match(r"\w+\(", part.strip()):
             yield part.strip()

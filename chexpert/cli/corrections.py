@@ -19,9 +19,19 @@ HELP = {"--help", "-h", "help", "-help", "--h"}
 
 
 def answer(arguments: Sequence[str], conf: Path) -> list[str]:
-    """The arguments for Hydra: its own options, and the settings with ``~`` for the home folder as shells have it.
+    """Return the arguments for Hydra, or end the process with an answer.
 
-    Ends the process with the reference where help is asked for, and with one message where something cannot be run.
+    The process ends with the reference where help is requested, with the version, or with one error message.
+
+    Args:
+        arguments: words of the command line, without the name of the program.
+        conf: folder of the configs, with train.yaml and a folder for each group.
+
+    Returns:
+        Hydra's own options, then the settings, with ``~`` replaced by the home folder as in a shell.
+
+    Raises:
+        SystemExit: with code 0 after help or version, with code 2 after an error.
     """
     if "--version" in arguments:
         print(f"chexpert {version('chexpert')}")
@@ -38,10 +48,17 @@ def answer(arguments: Sequence[str], conf: Path) -> list[str]:
 
 
 def check(arguments: Sequence[str], settings: Settings) -> list[str]:
-    """The arguments, checked.
+    """Check the arguments and return them for Hydra.
+
+    Args:
+        arguments: words of the command line, without the name of the program.
+        settings: the keys, groups and options that exist.
+
+    Returns:
+        Hydra's own options, then the settings, with ``~`` replaced by the home folder.
 
     Raises:
-        UserError: all that cannot be run as it was typed, with the command that was meant.
+        UserError: a setting cannot be run as typed; the message has all such settings and the command that was meant.
     """
     typed = read_words(arguments)
     chosen = settings.choose(find_choices(typed, settings))
@@ -60,7 +77,7 @@ def check(arguments: Sequence[str], settings: Settings) -> list[str]:
 
 
 def find_choices(typed: Typed, settings: Settings) -> dict[str, str]:
-    """The options of groups that are typed, and the classes."""
+    """Return the typed options of groups, and the typed classes."""
     pairs = [setting.lstrip("+").partition("=") for setting, _ in typed.settings]
     kept = (*settings.groups, *(f"{group}._target_" for group in settings.groups))
     return {key: value for key, equals, value in pairs if equals and key in kept}
@@ -69,7 +86,7 @@ def find_choices(typed: Typed, settings: Settings) -> dict[str, str]:
 def check_setting(
     setting: str, words: str, typed: Typed, settings: Settings, chosen: dict[str, object]
 ) -> Answer | None:
-    """What is wrong with one setting, or with how it was typed."""
+    """Return the error of one setting, or of how it was typed."""
     found = find_answer(setting, typed, settings, chosen)
     if found:
         return found._replace(where=words)
@@ -81,7 +98,7 @@ def check_setting(
 def find_answer(
     setting: str, typed: Typed, settings: Settings, chosen: dict[str, object], depth: int = 3
 ) -> Answer | None:
-    """What is wrong with one setting; what is meant in its place is looked at too, since it must run."""
+    """Return the error of one setting; the settings meant in its place are checked too, since they must run."""
     found = check_key(setting, settings, chosen) or check_value(setting, settings, chosen, sweep=typed.sweep)
     if found is None or not found.meant or not depth or found.meant == [setting]:
         return found
@@ -98,7 +115,7 @@ def find_answer(
 
 
 def expand_home(setting: str) -> str:
-    """A setting with ``~`` replaced, as shells replace it where a word begins with it.
+    """Return a setting with ``~`` replaced, as shells replace it where a word begins with it.
 
     >>> expand_home("data.root=~nobody-of-this-name/x"), expand_home("~averaging")
     ('data.root=~nobody-of-this-name/x', '~averaging')
@@ -116,7 +133,7 @@ def _expand(path: str) -> str:
 
 
 def add_mean(meant: list[str]) -> list[str]:
-    """What is meant, with the mean over the same list where the usual one has observations that are not in it.
+    """Add the mean over the same list to the settings if the usual one has observations that are not in it.
 
     >>> add_mean(["observations=[Edema]", "seed=1"])
     ['observations=[Edema]', 'seed=1', 'mean_over=[Edema]']

@@ -23,7 +23,7 @@ OPEN = ("_target_", "_partial_", "_recursive_", "_convert_")
 
 
 def check_key(setting: str, settings: Settings, chosen: Mapping[str, object]) -> Answer | None:
-    """What is wrong with the key of a setting, None for nothing that is seen here."""
+    """Return the error of the key of a setting, None if no error is found here."""
     match = KEY.fullmatch(setting)
     assert match
     sign, key, equals, value = match.groups()

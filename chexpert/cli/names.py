@@ -79,7 +79,7 @@ POLICIES = {
 
 
 def normalize(name: str) -> str:
-    """A name as names are compared.
+    """Return a name in the form in which names are compared.
 
     >>> normalize("--Batch-Size")
     'batchsize'
@@ -88,7 +88,7 @@ def normalize(name: str) -> str:
 
 
 def find_name(name: str) -> str | None:
-    """The key that is called so elsewhere.
+    """Return the key that has this name in other programs.
 
     >>> find_name("batch-size"), find_name("LR"), find_name("foo")
     ('data.batch_size', 'optimizer.lr', None)
@@ -97,7 +97,7 @@ def find_name(name: str) -> str | None:
 
 
 def translate(name: str, key: str, value: str) -> list[str] | None:
-    """The settings that mean ``name=value``, whose key is known; None where that is not clear."""
+    """Return the settings that mean ``name=value``, whose key is known; None where that is not clear."""
     special = SPECIAL.get(key)
     return special(normalize(name), value) if special else [f"{key}={value}"] if value else None
 

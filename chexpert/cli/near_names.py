@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 
 
 def find_near(word: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
-    """The known names that are most like a word, in any case, the nearest first.
+    """Return the known names that are most like a word, in any case, the nearest first.
 
     >>> find_near("Densnet121", ["densenet121", "vgg19"])
     ['densenet121']

@@ -17,7 +17,7 @@ WIDTH = 120
 
 
 def write_reference(settings: Settings) -> str:
-    """All that can be chosen and set."""
+    """Return the text of ``--help``: all that can be chosen and set."""
     parts = [HEAD, "Groups (GROUP=OPTION), the default first:", *_list_groups(settings), "Settings:"]
     parts += ["\n".join(_write(name, key) for name, key in settings.top.items())]
     for group in settings.defaults:

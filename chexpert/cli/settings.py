@@ -52,7 +52,7 @@ class Settings:
         return keys
 
     def read_option(self, group: str, option: str) -> dict[str, Any]:
-        """The file of an option, with what it builds on; empty where there is none."""
+        """Read the file of an option, with the options it builds on; empty where there is none."""
         file = self.conf / group / f"{option}.yaml"
         node = dict(read_yaml(file.read_text()) or {}) if file.is_file() else {}
         below: dict[str, Any] = {}
@@ -63,7 +63,7 @@ class Settings:
         return below | (node[group] if whole else node)
 
     def list_nodes(self, group: str) -> dict[str, dict[str, Any]]:
-        """What can stand at each place of a group: the options' own nodes by place, such as explainer.lime."""
+        """Return the nodes that can stand at each place of a group, by place, such as explainer.lime."""
         if group in self._nodes:
             return self._nodes[group]
         nodes: dict[str, dict[str, Any]] = self._nodes.setdefault(group, {})
@@ -74,7 +74,7 @@ class Settings:
         return nodes
 
     def list_keys(self, group: str, option: str) -> dict[str, Argument]:
-        """The keys of an option (of explainers: of the explainer of that name), with the option's own defaults."""
+        """Return the keys of an option (of explainers: of the explainer of that name), with its own defaults."""
         node = self.list_nodes(group).get(option, {})
         given = GIVEN.get(group, ())
         keys = {a.name: a for a in read_arguments(str(node.get("_target_", ""))) if a.name not in given}
@@ -88,7 +88,7 @@ class Settings:
         return keys
 
     def find_options(self, group: str, key: str) -> list[str]:
-        """The options of a group whose class takes a key."""
+        """Return the options of a group whose class takes a key."""
         return [
             option
             for option in self.list_nodes(group)
@@ -96,11 +96,11 @@ class Settings:
         ]
 
     def takes_any(self, group: str, option: str) -> bool:
-        """Whether nobody knows the keys of an option."""
+        """Return whether the keys of an option are not known, so that any may be given."""
         return is_open_ended(str(self.list_nodes(group).get(option, {}).get("_target_", "")))
 
     def choose(self, choices: Mapping[str, str]) -> dict[str, Any]:
-        """The option of each group that a command chooses, by what is typed and by its ``experiment``."""
+        """Return the option of each group that a command chooses, as typed or by its ``experiment``."""
         return self.defaults | self._choose_by_recipe(choices.get("experiment", "")) | dict(choices)
 
     def _choose_by_recipe(self, name: str) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Settings:
 
 
 def write_value(value: Any) -> str:
-    """A value as it is typed.
+    """Return a value as it is typed.
 
     >>> write_value([0.5, None, True]), write_value("a")
     ('[0.5,null,true]', 'a')
@@ -130,12 +130,12 @@ def write_value(value: Any) -> str:
 
 
 def read_yaml(text: str) -> Any:
-    """What a file of configs says, by the fast reader where there is one."""
+    """Parse the text of a config file, by the fast reader where there is one."""
     return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def list_networks() -> set[str]:
-    """The names of timm's networks, read from its source."""
+    """Return the names of timm's networks, read from its source."""
     spec = importlib.util.find_spec("timm")
     names: set[str] = set()
     for folder in (spec and spec.submodule_search_locations) or ():

@@ -29,7 +29,7 @@ class Found(NamedTuple):
 
 @cache
 def read_arguments(target: str) -> tuple[Argument, ...]:
-    """The named arguments of a dotted class or function, in order; none where its source cannot be found.
+    """Return the named arguments of a dotted class or function, in order; none where its source cannot be found.
 
     >>> [argument.name for argument in read_arguments("chexpert.training.OneCycle")][:2]
     ['optimizer', 'total_steps']
@@ -41,7 +41,7 @@ def read_arguments(target: str) -> tuple[Argument, ...]:
 
 @cache
 def is_open_ended(target: str) -> bool:
-    """Whether any argument may be given, or nobody knows which."""
+    """Return whether any argument may be given, or it is not known which."""
     module, _, name = target.rpartition(".")
     found = find_definition(module, name)
     if found is None:
@@ -52,7 +52,7 @@ def is_open_ended(target: str) -> bool:
 
 @cache
 def find_definition(module: str, name: str) -> Found | None:
-    """Where a name of a module is defined, followed through imports."""
+    """Return the definition of a name of a module, also through imports."""
     text = _read(module)
     if statement := _cut(text, rf"(?:@.*\n)*(?:class|def) {name}\b"):
         return Found(_parse(statement, text, name), module)
@@ -63,7 +63,7 @@ def find_definition(module: str, name: str) -> Found | None:
 
 
 def read_literal(module: str, name: str) -> Any:
-    """The value of a constant of a module, which must be a literal."""
+    """Return the value of a constant of a module, which must be a literal."""
     assigned = ast.parse(_cut(_read(module), rf"{name} =")).body[0]
     assert isinstance(assigned, ast.Assign)
     return ast.literal_eval(assigned.value)
@@ -98,7 +98,7 @@ def _read(module: str) -> str:
 
 
 def is_installed(module: str) -> bool:
-    """Whether a module can be imported, as far as its place shows."""
+    """Return whether a module can be imported, as far as its place shows."""
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:  # nor what is above it

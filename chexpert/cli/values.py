@@ -21,7 +21,7 @@ READ_BY_HYDRA = re.compile(r"""^\s*(?:[\[{'"]|\$\{|\w+\()""")
 
 
 def check_value(setting: str, settings: Settings, chosen: Mapping[str, object], *, sweep: bool) -> Answer | None:
-    """What is wrong with the value of a setting whose key is known."""
+    """Return the error of the value of a setting whose key is known."""
     key, _, value = setting.partition("=")
     plain = key.lstrip("+")
     group = plain.partition("@")[0]
@@ -96,7 +96,7 @@ def _find_setting(key: str, settings: Settings) -> Argument | None:
 
 
 def find_argument(key: str, settings: Settings) -> Argument | None:
-    """The argument of a class that a dotted key sets, of the first option that has it."""
+    """Return the argument of a class that a dotted key sets, of the first option that has it."""
     group, _, name = key.partition(".")
     if group == "explainer":
         explainer, _, name = name.partition(".")
@@ -240,7 +240,7 @@ def _check_kind(plain: str, key: str, value: str, settings: Settings, chosen: Ma
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number, as Hydra reads it.
+    """Return whether a text is a number, as Hydra reads it.
 
     >>> is_number("1e-3"), is_number("inf"), is_number("high"), is_number("True")
     (True, True, False, False)

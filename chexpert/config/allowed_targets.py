@@ -38,7 +38,7 @@ class Allowed:
     kinds: tuple[str, ...]
 
     def list_names(self) -> list[str]:
-        """The settings' names of what may stand there, of explainers."""
+        """Return the names of the explainers that may stand there, as settings have them."""
         places = (vars(importlib.import_module(module)) for module in self.modules)
         found = [value for place in places for value in place.values() if _is_one(value, self)]
         return sorted({name for value in found if isinstance(name := getattr(value, "name", None), str)})
@@ -71,7 +71,15 @@ ALLOWED: Mapping[str, Allowed] = {
 
 
 def walk(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every node with a ``_target_`` and its place, from the outermost inwards."""
+    """Yield every node that has a ``_target_``, with its place, the outermost first.
+
+    Args:
+        node: config node of mappings, lists and plain values.
+        where: place of the node, a dotted key such as ``model``.
+
+    Yields:
+        The place, such as ``model.members.a`` or ``trainer.callbacks[0]``, and the node.
+    """
     if isinstance(node, Mapping):
         if TARGET in node:
             yield where, node
@@ -83,10 +91,19 @@ def walk(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def find_target(node: Mapping[str, Any], where: str) -> Any:
-    """The class or function that a node names, where the allow-list has it. Imports nothing else, calls nothing.
+    """Return the class or function that a node names, if it is on the allow-list.
+
+    Import nothing but the modules of the allow-list, and call nothing.
+
+    Args:
+        node: config node with a ``_target_``.
+        where: place of the node, a dotted key such as ``model.backbone``.
+
+    Returns:
+        The class or function itself.
 
     Raises:
-        UserError: it is not on the list, by its name or as the object that it is; or there is none of this name.
+        UserError: the name or the object behind it is not on the list for this place, or nothing has this name.
     """
     target = node.get(TARGET)
     allowed = next((allowed for place, allowed in ALLOWED.items() if fnmatchcase(where, place)), None)
@@ -113,9 +130,17 @@ def _is_one(built: Any, allowed: Allowed) -> bool:
 
 
 def check_targets(node: Any, where: str, known: Mapping[str, Any] = {}) -> Iterator[UserError | str]:
-    """Checks every ``_target_`` below a node: on the allow-list, its arguments bind, and what it says itself.
+    """Check every ``_target_`` below a node: it is on the allow-list, its arguments bind, and its class accepts them.
 
-    The node's own ``validate_args`` gets what is ``known`` of the run beside its arguments.
+    If a target is not on the allow-list, no class is called to check its arguments.
+
+    Args:
+        node: config node of mappings, lists and plain values.
+        where: place of the node, a dotted key such as ``loss``.
+        known: values of the run, such as its observations: further arguments of the node's own ``validate_args``.
+
+    Yields:
+        One error each; none if the node is valid.
     """
     targets: dict[str, Any] = {}
     refused: dict[str, UserError] = {}

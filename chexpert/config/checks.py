@@ -23,7 +23,7 @@ CALIBRATIONS = ("platt", "temperature", "isotonic")  # as chexpert.metrics.calib
 
 
 def expand(observations: Any) -> Any:
-    """The list for a word, and a list as it is.
+    """Return the list for a word, and a list as it is.
 
     >>> len(expand("all")), expand(["Edema"])
     (14, ['Edema'])
@@ -32,7 +32,14 @@ def expand(observations: Any) -> Any:
 
 
 def validate_args(cfg: dict[str, Any]) -> list[str]:
-    """Everything wrong with a plain config, each as one message with what, where and the hint."""
+    """Return all errors of a plain config.
+
+    Args:
+        cfg: config as plain containers.
+
+    Returns:
+        One message for each error, with the place and a hint; empty if the config is valid.
+    """
     known = [f.name for f in fields(Config)]
     errors: list[UserError | str] = [unknown_key_error(key, TOP_LEVEL, known) for key in cfg if key not in known]
     errors += find_value_errors({key: value for key, value in cfg.items() if key != "recipe"})
@@ -74,10 +81,16 @@ def _not_chosen(key: str, nodes: Mapping[str, Any]) -> UserError:
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The checkpoint that is meant: that of a run folder, or the file itself.
+    """Return the best checkpoint of a run folder, or the file itself.
+
+    Args:
+        path: run folder or file.
+
+    Returns:
+        Path of a file that exists.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such file.
     """
     path = Path(path)
     file = run_files.checkpoint(path) if path.is_dir() else path
@@ -143,7 +156,14 @@ def _number_errors(cfg: dict[str, Any]) -> Iterator[UserError]:
 
 
 def find_explain_errors(explain: Mapping[str, Any]) -> Iterator[UserError]:
-    """What is wrong with the choice of what is explained and scored."""
+    """Yield the errors in the choice of the views and observations to explain and to score.
+
+    Args:
+        explain: values of the fields of :class:`ExplainConfig`.
+
+    Yields:
+        One error each; none if the choice is valid. The names of observations are not checked here.
+    """
     for key in ("count", "top", "passes"):
         if explain[key] < 1:
             hint = "1 or more; none at all: " + ("explain.score=0" if key == "passes" else "explainer=[]")
@@ -198,7 +218,14 @@ def _find_names(key: str, wrong: Sequence[Any], allowed: Sequence[str], cfg: Map
 
 
 def write_list(key: str, names: Sequence[str]) -> str:
-    """A list as it is typed.
+    """Return a list in the form in which a user types it in a shell.
+
+    Args:
+        key: key of the setting.
+        names: elements of the list.
+
+    Returns:
+        The setting with its value in quotes.
 
     >>> write_list("mean_over", ["Edema", "Pleural Effusion"])
     "mean_over='[Edema,Pleural Effusion]'"

@@ -11,13 +11,21 @@ from chexpert.errors import UserError
 
 
 def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
-    """Instantiates a config node, together with what the run gives.
+    """Instantiate a config node with its own arguments and those that the run gives.
 
-    Not by Hydra's ``instantiate``, which resolves interpolations once more and calls what its own list does not block:
-    here every ``_target_`` of the node is found on the allow-list before the first one is called.
+    Hydra's ``instantiate`` is not used: it resolves interpolations once more and calls what its own list does not
+    block. Here every ``_target_`` of the node is found on the allow-list before the first one is called.
+
+    Args:
+        node: config node with a ``_target_``; the nodes among its arguments are instantiated too.
+        where: place of the node, a dotted key such as ``model``.
+        given: arguments that the run gives; a node with ``_partial_: true`` does not get them.
+
+    Returns:
+        The object; for a node with ``_partial_: true`` a :class:`functools.partial` of its class or function.
 
     Raises:
-        UserError: a ``_target_`` is not on the list, or the constructor refused its arguments.
+        UserError: the node has no ``_target_``, one is not on the list, or the constructor refused its arguments.
     """
     targets = {place: find_target(inner, place) for place, inner in walk(node, where)}
     if where not in targets:
@@ -47,7 +55,18 @@ def _fill(value: Any, where: str, targets: Mapping[str, Any]) -> Any:
 
 @contextmanager
 def raising_build_errors(node: Mapping[str, Any], where: str) -> Iterator[None]:
-    """Raise the errors of a constructor as a UserError of the config node."""
+    """Raise the errors of a constructor as a UserError of the config node.
+
+    Args:
+        node: config node with a ``_target_``, which the hint names.
+        where: place of the node, a dotted key such as ``optimizer``.
+
+    Yields:
+        None, once, for the body of the ``with`` statement.
+
+    Raises:
+        UserError: the body raised an exception; a UserError is raised unchanged.
+    """
     try:
         yield
     except UserError:

@@ -11,7 +11,7 @@ from chexpert.errors import UserError
 
 
 def quote_values(arguments: Sequence[str]) -> list[str]:
-    """The command line with quotes around the values that Hydra would refuse, or take for a list of values.
+    """Return the command line with quotes around values that Hydra would refuse or take for a list of values.
 
     >>> quote_values(["-m", "seed=0,1", "name=röntgen", "start_from=outputs/k/checkpoints/step=0000002.ckpt"])
     ['-m', 'seed=0,1', "name='röntgen'", "start_from='outputs/k/checkpoints/step=0000002.ckpt'"]

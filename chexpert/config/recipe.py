@@ -10,10 +10,17 @@ from chexpert.errors import UserError
 
 
 def compose_recipe(conf: Path, name: str) -> dict[str, Any]:
-    """What ``python train.py experiment=name`` would run, unchecked.
+    """Return the config of ``python train.py experiment=name``, unchecked.
+
+    Args:
+        conf: folder of the configs, with train.yaml and experiment/.
+        name: name of a file in experiment/, without its ending.
+
+    Returns:
+        The config as plain containers.
 
     Raises:
-        UserError: there is no such recipe.
+        UserError: there is no such recipe, or a value is missing.
     """
     known = sorted(path.stem for path in (conf / "experiment").glob("*.yaml"))
     if name not in known:

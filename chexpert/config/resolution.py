@@ -14,10 +14,16 @@ from chexpert.runs.synthetic import is_phantom
 
 
 def resolve(cfg: DictConfig) -> dict[str, Any]:
-    """The config as plain containers, checked, with its words replaced by what they stand for.
+    """Return the config as plain containers, checked, with words such as ``competition`` replaced by their lists.
+
+    Args:
+        cfg: config that Hydra composed; ``pretrained=auto`` is replaced in it too.
+
+    Returns:
+        The config without the node ``hydra``.
 
     Raises:
-        UserError: everything that is wrong, at once.
+        UserError: a value is missing, or the config has errors; the message lists all of them.
     """
     plain = to_plain(cfg)
     errors = [*validate_args(plain), *map(str, find_device_errors(plain["trainer"]))]
@@ -27,7 +33,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
 
 
 def to_plain(cfg: DictConfig) -> dict[str, Any]:
-    """What :func:`resolve` gives, unchecked.
+    """Return the result of :func:`resolve`, unchecked.
 
     Raises:
         UserError: a value is missing.
@@ -63,7 +69,17 @@ def _fill_rules(labels: dict[str, Any]) -> None:
 
 
 def find_notices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
-    """What a user chose that will have no effect; no error, since a sweep may choose it for other jobs."""
+    """Return a notice for each choice of the user that has no effect.
+
+    These are no errors, since a sweep may choose the same setting for other jobs.
+
+    Args:
+        cfg: config that Hydra composed.
+        overrides: settings as typed on the command line.
+
+    Returns:
+        One sentence for each, with the setting that would have an effect.
+    """
     chosen = [override for override in overrides if override.lstrip("+").startswith(("backbone=", "backbone."))]
     notices = []
     if chosen and "members" in cfg.model:

@@ -54,7 +54,7 @@ class RunFolder(Callback):
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={place}")
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Hydra comes here where no job has failed."""
+        """Write that the sweep is finished: Hydra calls this only if no job has failed."""
         path = Path(config.hydra.sweep.dir) / run_files.SWEEP
         run_files.write_json(path, read_state(path.parent, run_files.SWEEP) | {"state": "finished"})
         self._held.close()
@@ -70,14 +70,25 @@ def raising_user_errors() -> Iterator[None]:
 
 
 def repeat(arguments: Sequence[str]) -> list[str]:
-    """Return the command line with that of the run or sweep of ``resume=PATH`` in it; see :func:`resume.replay`."""
+    """Return the command line with that of the run or sweep of ``resume=PATH`` in it; see :func:`resume.replay`.
+
+    Args:
+        arguments: words of the command line, without the name of the program.
+
+    Returns:
+        Hydra's options first, then the settings, with quotes around the values that Hydra cannot read without them.
+
+    Raises:
+        SystemExit: no run or sweep lies there, its command line may not be repeated, or Hydra cannot read a setting;
+            with the message of the error.
+    """
     with raising_user_errors():
         whole = replay(arguments)
         return quote_values(sorted(whole, key=lambda one: not one.startswith("-")))  # Hydra reads no option in between
 
 
 def choose_folder(config: DictConfig) -> str:
-    """The folder of a run, which can be worked in.
+    """Return the folder of a run, which can be worked in.
 
     Raises:
         UserError: it cannot.
@@ -89,7 +100,7 @@ def choose_folder(config: DictConfig) -> str:
 
 
 def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
-    """The folder of a sweep with these overrides, likewise.
+    """Return the folder of a sweep with these overrides, which can be worked in.
 
     Raises:
         UserError: it cannot be worked in, or not by these processes.
@@ -110,7 +121,7 @@ def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
 
 
 def point(node: DictConfig, kind: str, find: Callable[[Path], Iterable[Path]]) -> None:
-    """Sets ``node.dir`` to the first unfinished run or sweep that nobody works on; where there is none it stays."""
+    """Set ``node.dir`` to the first unfinished run or sweep that nobody works on; where there is none it stays."""
     folder = Path(node.dir)
     if read_state(folder, kind):
         return  # it was named, and it is there
@@ -121,7 +132,7 @@ def point(node: DictConfig, kind: str, find: Callable[[Path], Iterable[Path]]) -
 
 
 def resolve_run(config: DictConfig) -> dict[str, Any]:
-    """The run's own part of what Hydra composed, resolved; where something is wrong with it, the run will say so."""
+    """Return the run's own part of the composed config, resolved; empty if it has errors, which the run raises."""
     try:
         return resolve(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
     except UserError:
@@ -129,7 +140,7 @@ def resolve_run(config: DictConfig) -> dict[str, Any]:
 
 
 def check_folder(folder: Path, *, resumed: bool) -> None:
-    """Makes a folder.
+    """Make a folder.
 
     Raises:
         UserError: it cannot be made, or it holds files and is not resumed.

@@ -73,7 +73,7 @@ class Config:
 
 
 def make_schema() -> DictConfig:
-    """The schema, open below each group: there the Python signatures say which keys exist.
+    """Return the schema, open below each group: there the Python signatures define which keys exist.
 
     So ``data.batch_size=8`` needs no ``+`` although YAML does not restate the default, and :func:`validate_args`
     reports ``data.batch_sise=8``.

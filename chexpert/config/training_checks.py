@@ -9,7 +9,7 @@ LIMITS = ("limit_train_batches", "limit_val_batches")
 
 
 def find_training_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
-    """What is wrong with rates, freezing, averaging, clipping, stopping and checkpoints, beside what classes say."""
+    """Yield the errors in rates, freezing, averaging, clipping, stopping and checkpoints that no class reports."""
     yield from _rate_errors(cfg)
     yield from _backbone_errors(cfg)
     yield from _averaging_errors(cfg)
@@ -91,7 +91,7 @@ def _find_frozen(node: Any) -> Iterator[bool]:
 
 
 def find_length_errors(trainer: Mapping[str, Any]) -> Iterator[UserError]:
-    """What comes to nothing, whatever the data: no batch, no validation."""
+    """Yield the errors in the length of a run that hold for any data: no batch, no validation."""
     for key in LIMITS:
         limit = trainer.get(key)
         if _is_number(limit) and (limit <= 0 or (isinstance(limit, float) and limit > 1)):
@@ -122,7 +122,7 @@ def _is_number(value: Any) -> TypeGuard[int | float]:
 
 
 def find_feature_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
-    """What stands against computing the pooled features of images once."""
+    """Yield the settings that prevent computing the pooled features of images once."""
     if not cfg.get("features"):
         return
     if (cfg.get("data") or {}).get("augmentation"):
@@ -138,7 +138,7 @@ def find_feature_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
 
 
 def find_backbones(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The nodes of backbones below a node, with their dotted keys."""
+    """Yield the nodes of backbones below a node, with their dotted keys."""
     if not isinstance(node, Mapping):
         return
     if str(node.get("_target_", "")).endswith(".Backbone"):

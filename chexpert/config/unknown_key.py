@@ -10,7 +10,16 @@ TOP_LEVEL = "the top level"
 
 
 def unknown_key_error(key: str, where: str, known: Sequence[str]) -> UserError:
-    """Return the error of an unknown key; its hint is the new name of a renamed one, or the nearest known key."""
+    """Return the error of an unknown key; its hint is the new name of a renamed one, or the nearest known key.
+
+    Args:
+        key: key that is not known, without its group.
+        where: place of the key, which begins with the group, or ``TOP_LEVEL``.
+        known: keys that are known there.
+
+    Returns:
+        The error, for the caller to raise or to collect.
+    """
     group = "" if where == TOP_LEVEL else f"{where.partition(' ')[0]}."
     if new := RENAMED.get(f"{group}{key}"):
         return UserError(f"{key} was renamed", where=where, hint=f"{new}=...")

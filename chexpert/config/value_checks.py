@@ -13,7 +13,7 @@ NUMBERS = {"int", "float", "optional", "union", "none", "nonetype", "typing", "c
 
 
 def find_value_errors(node: Any, where: str = "") -> Iterator[UserError]:
-    """Every empty text and every NaN or infinity below a node of a config."""
+    """Yield an error for every empty text and every NaN or infinity below a node of a config."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             if not str(key).startswith("_"):  # _target_: the allow-list reports it

@@ -51,7 +51,7 @@ def align_predictions(
     over: Sequence[str] | None = None,
     hashed_by: Sequence[Path] = (),
 ) -> AlignedPredictions:
-    """Brings the models to the rows that all have.
+    """Align the models to the rows that all have.
 
     Args:
         candidates: M of them.
@@ -86,14 +86,14 @@ def align_predictions(
 
 
 def count(labeled: LabeledScores, side: str) -> int:
-    """Rows of one side, ``predictions`` or ``labels``, before they were joined."""
+    """Return the number of rows of one side, ``predictions`` or ``labels``, before they were joined."""
     return len(labeled.names) + len(labeled.left_out[side])
 
 
 def join_candidate(
     candidate: Candidate, labels: Named | None, level: str, views: str, hashed_by: Sequence[Path] = ()
 ) -> LabeledScores:
-    """One model's scores beside its labels."""
+    """Return one model's scores joined with its labels."""
     known = candidate.labels or labels
     if known is None:
         hint = "give the labels of these images: --labels L.csv"
@@ -102,7 +102,7 @@ def join_candidate(
 
 
 def choose_observations(labeled: LabeledScores) -> list[str]:
-    """Those of the competition, or where there are none, all."""
+    """Return the competition's observations, or where there are none, all."""
     found = [name for name in COMPETITION if name in labeled.observations]
     return found or list(labeled.observations)
 
@@ -110,7 +110,7 @@ def choose_observations(labeled: LabeledScores) -> list[str]:
 def check_observations(
     candidate: Candidate, labeled: LabeledScores, over: Sequence[str], *, choose: Sequence[str]
 ) -> None:
-    """Refuses a model of other observations than those that are compared."""
+    """Raise an error if a model does not have all compared observations."""
     missing = [name for name in over if name not in labeled.observations]
     if missing:
         message = f"another set of observations: it has {', '.join(choose)}, and no {', '.join(missing)}"
@@ -119,13 +119,13 @@ def check_observations(
 
 
 def take(labeled: LabeledScores, rows: Sequence[int], over: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and labels (n, C) of these rows and observations."""
+    """Return scores and labels (n, C) of these rows and observations."""
     columns = [list(labeled.observations).index(name) for name in over]
     return labeled.scores[np.ix_(rows, columns)], labeled.labels[np.ix_(rows, columns)]
 
 
 def check_labels(first: Candidate, other: Candidate, own: np.ndarray, theirs: np.ndarray, rows: Sequence[str]) -> None:
-    """Refuses models that were evaluated by different labels."""
+    """Raise an error if two models were evaluated by different labels."""
     differ = ~((own == theirs) | (np.isnan(own) & np.isnan(theirs))).all(1)
     if differ.any():
         message = f"{int(differ.sum())} rows have other labels, first {rows[int(differ.argmax())]}"

@@ -35,7 +35,7 @@ class Calibration:
 
     @classmethod
     def fit(cls, method: str, split: str, labeled: Sequence[LabeledScores]) -> "Calibration":
-        """Fits each observation at each level.
+        """Fit each observation at each level.
 
         Args:
             method: see above.
@@ -47,7 +47,7 @@ class Calibration:
 
     @classmethod
     def read(cls, path: Path) -> "Calibration":
-        """Reads what :meth:`write` has written."""
+        """Read the file that :meth:`write` has written."""
         try:
             found = cls(**json.loads(path.read_text(encoding="utf-8")))
             if not all(isinstance(level, dict) for level in found.levels.values()):
@@ -64,11 +64,11 @@ class Calibration:
             raise UserError(f"no calibration: {error}", where=str(path), hint=hint) from error
 
     def write(self, path: Path) -> None:
-        """Writes calibration.json."""
+        """Write calibration.json."""
         run_files.write_json(path, asdict(self))
 
     def apply(self, scores: np.ndarray, observations: Sequence[str], level: str) -> np.ndarray:
-        """(N, C) calibrated probabilities of scores (N, C) in [0, 1].
+        """Return calibrated probabilities (N, C) of scores (N, C) in [0, 1].
 
         Raises:
             UserError: the level or an observation was not fitted.
@@ -81,9 +81,18 @@ class Calibration:
 
 
 def evaluate_calibrated(labeled: LabeledScores, calibration: Calibration, seed: int = 0) -> dict[str, Any] | None:
-    """Brier score and calibration error after calibration, of the fitted observations, with its evaluation setting.
+    """Return Brier score and calibration error after calibration, with the evaluation setting.
 
-    None where nothing was fitted at this level.
+    Observations without fitted parameters are left out.
+
+    Args:
+        labeled: N rows with scores in [0, 1], of another split than the calibration was fitted on.
+        calibration: the parameters by level and observation.
+        seed: seed of the resampling of studies.
+
+    Returns:
+        ``method``, ``fitted_on`` and "figures": for each observation ``brier`` and ``ece``, each in [0, 1] with its
+        95 % interval. None if no observation was fitted at this level.
     """
     fitted = calibration.levels.get(labeled.level, {})
     names = [name for name in labeled.observations if fitted.get(name)]

@@ -71,7 +71,7 @@ def list_candidates(paths: Sequence[Path], split: str) -> tuple[list[Candidate],
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """The run folder itself, or the runs below it in the order of their numbers."""
+    """Return the run folder itself, or the runs below it in the order of their numbers."""
     marks = (run_files.STATE, run_files.METRICS, run_files.CONFIG)
     if any((folder / mark).is_file() for mark in marks):
         return [folder]
@@ -88,12 +88,12 @@ def _numbers(path: Path) -> list[str]:
 
 
 def read_file(path: Path) -> Candidate:
-    """A file of predictions."""
+    """Read a file of predictions."""
     return Candidate(str(path), read_predictions(path), synthetic=is_synthetic_path(path))
 
 
 def read_run_folder(run: Path, split: str, *, alone: bool = True) -> Candidate | Absent:
-    """A run's predictions on a split; a run that has none says how it stands.
+    """Read a run's predictions on a split; of a run without predictions return its state.
 
     Args:
         run: its folder.
@@ -140,6 +140,6 @@ def _read_run_folder(run: Path, split: str) -> Candidate | Absent:
 
 
 def read_overrides(state: dict[str, Any]) -> list[str] | None:
-    """What was chosen on the command line, of a state.json."""
+    """Return the overrides of the command line from a state.json."""
     overrides = state.get("overrides")
     return list(map(str, overrides)) if isinstance(overrides, list) else None

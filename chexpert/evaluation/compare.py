@@ -34,23 +34,29 @@ def compare(
     seed: int = 0,
     hashed_by: Sequence[Path] = (),
 ) -> dict[str, Any]:
-    """Compares runs, sweeps and files of predictions on the rows that all have.
+    """Compare runs, sweeps and files of predictions on the rows that all have.
 
     Args:
-        paths: run folders, folders of runs, CSV files.
-        split: of the runs; by default ``valid``, beside a leaderboard ``test``.
-        level: ``image`` or ``study``; by default that of the runs, of files ``image``, beside a leaderboard ``study``.
-        views: ``max`` or ``mean`` over the views of a study; by default as the runs have it.
-        by: what is ranked by: ``auroc_mean`` or an observation.
-        mean_over: the mean is over these; by default over the competition's.
-        labels: of files of predictions, which have none of their own.
-        leaderboard: a folder in the layout of CheXpert's public test labels, whose entries and readers join in.
-        replicates: of the bootstrap; each samples studies with replacement, for all models at once.
-        seed: of the resampling.
-        hashed_by: runs that hashed the names in files of predictions.
+        paths: run folders, folders of runs, and CSV files of predictions.
+        split: split of the runs; by default ``valid``, with a leaderboard ``test``.
+        level: ``image`` or ``study``; by default that of the runs, of files ``image``, with a leaderboard ``study``.
+        views: ``max`` or ``mean`` over the views of a study; by default as in the runs.
+        by: metric of the ranking: ``auroc_mean``, or the name of an observation for its AUROC.
+        mean_over: observations to compare and to average the AUROC over; by default the competition's.
+        labels: CSV file of labels for all models; files of predictions have no labels of their own.
+        leaderboard: folder in the layout of CheXpert's public test labels; its entries and readers are compared too.
+        replicates: number of bootstrap replicates; each samples studies with replacement, for all models at once.
+        seed: seed of the resampling.
+        hashed_by: run folders that hashed the names in files of predictions.
+
+    Returns:
+        ``models`` from the best to the worst, each with its metrics, intervals and difference from the reference (the
+        best model, with a leaderboard the first of ``paths``); the evaluation setting (``level``, ``views``, ``n``,
+        ``studies``, ``by``, ``bootstrap``, ...); ``configurations``, the mean over seeds and folds. With a leaderboard
+        also ``ranks`` and ``readers``, by the name of the run or file.
 
     Raises:
-        UserError: what is given cannot be compared.
+        UserError: the runs and files cannot be compared.
     """
     split = split or ("test" if leaderboard else "valid")
     found, absent = list_candidates(paths, split)
@@ -79,12 +85,12 @@ def compare(
 
 
 def evaluate_together(candidates: Sequence[Candidate], known: Named | None) -> list[Candidate]:
-    """The candidates with these labels instead of their own, if there are any."""
+    """Return the candidates with these labels instead of their own, if there are any."""
     return [replace(one, labels=known) if known else one for one in candidates]
 
 
 def describe_labels(candidates: Sequence[Candidate], known: Named | None) -> list[str]:
-    """What the models are evaluated by, in words."""
+    """Return in words by which labels the models are evaluated."""
     if known:
         return [str(known.path)]
     return sorted(
@@ -93,12 +99,12 @@ def describe_labels(candidates: Sequence[Candidate], known: Named | None) -> lis
 
 
 def find_all(names: Sequence[str] | None) -> list[str] | None:
-    """Observations by CheXpert's names, whatever spelling they are asked for in."""
+    """Return CheXpert's names of observations in any spelling."""
     return list(dict.fromkeys(find_observation(name) or name for name in names)) if names else None
 
 
 def agree(candidates: Sequence[Candidate], key: str, otherwise: str) -> str:
-    """What all runs have in common."""
+    """Return the value of a key that all runs share."""
     found = {one.evaluation_setting[key] for one in candidates if one.evaluation_setting.get(key)}
     if len(found) > 1:
         where = ", ".join(f"{one.name} ({one.evaluation_setting.get(key)})" for one in candidates)
@@ -120,7 +126,7 @@ def select_metric(by: str, aligned: AlignedPredictions) -> list[int]:
 def describe_aligned(
     aligned: AlignedPredictions, by: str, absent: Sequence[Absent], replicates: int, seed: int
 ) -> dict[str, Any]:
-    """The evaluation setting of a comparison, and who could not take part."""
+    """Return the evaluation setting of a comparison, and the runs without metrics."""
     known = np.isfinite(aligned.labels)
     counts = {
         name: {"positives": int((aligned.labels[known[:, c], c] == 1).sum()),

@@ -11,7 +11,7 @@ from chexpert.evaluation.predictions import Named, strip_copy
 
 
 def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:
-    """The average of one or more members of each observation, in the rows and names of the first one.
+    """Return the average of the members of each observation, in the rows and names of the first one.
 
     Args:
         members: by observation; each member has the same rows, in any order.
@@ -33,7 +33,7 @@ def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:
 
 
 def align_predictions(member: Named, first: Named, observation: str) -> np.ndarray:
-    """(N,) the member's scores of an observation in the order of the first one's rows."""
+    """Return the member's scores (N,) of an observation in the order of the first one's rows."""
     theirs, mine = first.places, member.places
     if theirs.keys() != mine.keys():
         lacking, more = len(theirs.keys() - mine.keys()), len(mine.keys() - theirs.keys())
@@ -48,7 +48,7 @@ def align_predictions(member: Named, first: Named, observation: str) -> np.ndarr
 
 
 def check_scales(scores: np.ndarray, paths: Sequence[Path], observation: str) -> None:
-    """Refuses the mean of probabilities and other scores."""
+    """Raise an error if some members have probabilities and others do not."""
     wide = ((scores < 0) | (scores > 1)).any(axis=1)
     if wide.any() and not wide.all():
         where = f"{paths[int(wide.argmax())]} beside {paths[int(wide.argmin())]}"

@@ -36,19 +36,26 @@ def evaluate(
     chosen_on: str | None = None,
     group_by: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the content of evaluation/<split>.json and of scripts/evaluate.py; undefined metrics are NaN, with counts.
+    """Return the content of evaluation/<split>.json and of scripts/evaluate.py.
+
+    Undefined metrics are NaN, with their counts.
 
     Args:
         labeled: N rows.
         mean_over: observations to average the AUROC over; undefined ones are skipped, and ``over`` lists those used.
-        replicates: of the bootstrap; each samples studies with replacement, for all metrics at once.
-        seed: of the resampling.
+        replicates: number of bootstrap replicates; each samples studies with replacement, for all metrics at once.
+        seed: seed of the resampling.
         operating_points: thresholds, chosen on other studies; without them no sensitivity is computed.
         chosen_on: name of the data that the thresholds were chosen on.
-        group_by: names of the groups to evaluate separately.
+        group_by: names of the groups to evaluate separately, in upper or lower case.
+
+    Returns:
+        ``auroc``, ``auprc``, ``calibration`` and ``operating_points`` by observation, ``auroc_mean`` and ``groups``,
+        each metric with its 95 % interval. ``level``, ``views``, ``n``, ``studies`` and ``bootstrap`` are the
+        evaluation setting. ``calibration`` is None if a score is outside [0, 1].
 
     Raises:
-        UserError: a group that the labels do not have.
+        UserError: the labels do not have one of the groups.
     """
     counts = resample_studies(labeled.studies, replicates, seed)
     samples = {sample.observation: sample for sample in take_samples(labeled, counts)}
@@ -93,10 +100,13 @@ def evaluate_files(
         labels: CSV file of the labels of the same rows.
         level: ``study`` or ``image``.
         views: ``max`` or ``mean`` over the views of a study.
-        mean_over: names in any spelling; by default the competition's.
-        tuning: predictions and labels of other studies, on which thresholds are chosen.
+        mean_over: names of observations in any spelling; by default the competition's.
+        tuning: files of predictions and labels of other studies, on which thresholds are chosen.
         hashed_by: run folders whose predictions have hashed names.
         options: further arguments of :func:`evaluate`.
+
+    Returns:
+        The metrics as :func:`evaluate` returns them, and ``synthetic``: whether the images are synthetic.
 
     Raises:
         UserError: the files do not match, or a name is unknown.
@@ -121,13 +131,31 @@ def find_names(names: Sequence[str], labeled: LabeledScores, *, requested: bool)
 
 
 def choose_operating_points(labeled: LabeledScores) -> dict[str, dict[str, float]]:
-    """Choose thresholds by observation and rule: Youden, F1, fixed specificity; NaN if a class is missing."""
+    """Choose thresholds by observation and rule: Youden, F1, fixed specificity.
+
+    Args:
+        labeled: N rows, of other studies than those that are evaluated at the thresholds.
+
+    Returns:
+        For each observation the threshold of each rule: ``youden``, ``f1`` and ``specificity_0.9``, see
+        :mod:`chexpert.metrics.operating_point`; NaN if a class is missing.
+    """
     columns = {name: labeled.column(name)[:2] for name in labeled.observations}
     return {name: {rule: find(*column) for rule, find in RULES.items()} for name, column in columns.items()}
 
 
 def check_disjoint(evaluated: LabeledScores, tuning: LabeledScores) -> None:
-    """Raise an error if thresholds are chosen on evaluated studies: sensitivities would be optimistic."""
+    """Raise an error if thresholds are chosen on evaluated studies.
+
+    Sensitivities would then be optimistic.
+
+    Args:
+        evaluated: rows to evaluate at the thresholds.
+        tuning: rows to choose the thresholds on.
+
+    Raises:
+        UserError: both have rows of one study.
+    """
     if shared := set(evaluated.study_names()) & set(tuning.study_names()):
         message = f"{len(shared)} studies are both in the tuning set and in the evaluated set"
         raise UserError(message, where=min(shared), hint="choose thresholds on other studies, such as dev")

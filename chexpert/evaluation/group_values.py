@@ -16,7 +16,7 @@ UNKNOWN = ("", "unknown", "nan")
 
 
 def find_circumstances(columns: Mapping[str, Sequence[str]], labels: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
-    """Groups by name: N values each, blank where not known.
+    """Return groups by name, N values each, blank where not known.
 
     Args:
         columns: N texts of each column that is no observation; any will do, besides CheXpert's own.
@@ -35,7 +35,7 @@ def find_circumstances(columns: Mapping[str, Sequence[str]], labels: Mapping[str
 
 
 def find_band(age: str) -> str:
-    """The band of an age in years; blank where it is not known.
+    """Return the band of an age in years; blank where it is not known.
 
     >>> find_band("61.0"), find_band("0"), find_band("")
     ('60 to 79', '', '')

@@ -20,7 +20,7 @@ LEAST = 10
 def evaluate_groups(
     labeled: LabeledScores, group: str, counts: np.ndarray, over: Sequence[str], *, calibrated: bool
 ) -> dict[str, Any]:
-    """AUROC, prevalence and calibration in each part of a group, and the largest gap between two parts.
+    """Return AUROC, prevalence and calibration in each part of a group, and the largest gap between two parts.
 
     Args:
         labeled: N rows.
@@ -43,7 +43,7 @@ def evaluate_groups(
 
 
 def find_largest_gap(parts: Mapping[str, Mapping[str, Sample]]) -> dict[str, Any] | None:
-    """The largest difference of AUROC between two parts that are not small, of ``compared`` ones.
+    """Return the largest difference of AUROC between two parts that are not small, of ``compared`` ones.
 
     The largest of several differences is larger than its own size by chance: its interval is not corrected for that.
     """

@@ -49,18 +49,24 @@ class LabeledScores:
     not_evaluated: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def column(self, observation: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Scores, labels in {0, 1} and studies of the rows that have a label for an observation."""
+        """Return scores, labels in {0, 1} and studies of the rows that have a label for an observation."""
         c = list(self.observations).index(observation)
         known = np.isfinite(self.labels[:, c])
         return self.scores[known, c], self.labels[known, c], self.studies[known]
 
     def study_names(self) -> list[str]:
-        """Of each row the name of its study."""
+        """Return the name of each row's study."""
         return [strip_copy(name if self.level == "study" else find_study(name)) for name in self.names]
 
 
 def describe_level(content: Mapping[str, Any]) -> str:
-    """What a row is, and how the score of a study is made.
+    """Return a short description of the evaluated rows; for studies with the aggregation of their scores.
+
+    Args:
+        content: an evaluation with its ``level``, ``image`` or ``study``; at level ``study`` with its ``views``.
+
+    Returns:
+        A few words for the head of a table.
 
     >>> describe_level({"level": "study", "views": "max"}), describe_level({"level": "image"})
     ('studies (max over views)', 'single views')
@@ -71,13 +77,24 @@ def describe_level(content: Mapping[str, Any]) -> str:
 def join(
     predictions: Named, labels: Named, level: str = "image", views: str = "max", hashed_by: Sequence[Path] = ()
 ) -> LabeledScores:
-    """The rows and observations that both have, in the order of their names.
+    """Return the rows and observations that both sides have, in the order of the rows' names.
 
     Images other than CheXpert's are joined by their file name too, or by its hash: see :func:`rename`.
 
+    Args:
+        predictions: scores of views or studies.
+        labels: labels of views or studies.
+        level: ``image`` or ``study``; at level ``study`` the views of each side are reduced to studies.
+        views: ``max`` or ``mean`` of the scores over the views of a study.
+        hashed_by: run folders whose salt may have hashed the names of the predictions.
+
+    Returns:
+        Scores and labels (N, C) of the N shared rows and C shared observations; the names that only one side has are in
+        ``left_out`` and ``not_evaluated``.
+
     Raises:
-        UserError: images are asked for where one side has studies, no row or observation is shared, or a file name
-            could be one of several.
+        UserError: images are requested where one side has studies, no row or observation is shared, a file name could
+            be one of several, or the views of a study have different labels at level ``study``.
     """
     predictions, labels = rename(predictions, labels, hashed_by).in_order(), labels.in_order()
     if level == "study":
@@ -122,12 +139,39 @@ def _missing(names: Sequence[str], others: Container[str]) -> list[str]:
 def read_labeled_scores(
     predictions: Path, labels: Path, level: str = "image", views: str = "max", hashed_by: Sequence[Path] = ()
 ) -> LabeledScores:
-    """Two files, joined."""
+    """Read a file of predictions and a file of labels, and join them, see :func:`join`.
+
+    Args:
+        predictions: CSV file of scores by Path or Study.
+        labels: CSV file of labels by Path or Study.
+        level: ``image`` or ``study``.
+        views: ``max`` or ``mean`` of the scores over the views of a study.
+        hashed_by: run folders whose salt may have hashed the names of the predictions.
+
+    Returns:
+        Scores and labels of the shared rows and observations.
+
+    Raises:
+        UserError: a file cannot be read, or the files do not match.
+    """
     return join(read_predictions(predictions), read_labels(labels), level, views, hashed_by)
 
 
 def read_run(run: Path, split: str, level: str, views: str = "max") -> LabeledScores:
-    """What a run left of a split: its predictions, and the labels that it was evaluated by."""
+    """Read the predictions of a run on a split, and the labels that the run was evaluated by.
+
+    Args:
+        run: run folder.
+        split: ``dev``, ``valid`` or ``test``.
+        level: ``image`` or ``study``.
+        views: ``max`` or ``mean`` of the scores over the views of a study.
+
+    Returns:
+        Scores and labels of the shared rows and observations.
+
+    Raises:
+        UserError: a file is missing or cannot be read, or the files do not match.
+    """
     return read_labeled_scores(run_files.predictions(run, split), run_files.labels(run, split), level, views)
 
 
@@ -136,7 +180,7 @@ ENDING = re.compile(r"\.(?:jpe?g|png|dcm|dicom|ima|tiff?|bmp|webp|jp2|j2k)$", re
 
 
 def rename(predictions: Named, labels: Named, hashed_by: Sequence[Path] = ()) -> Named:
-    """The predictions under the labels' names, where both mean one image but spell it in two ways.
+    """Return the predictions under the labels' names, where both spell the name of one image differently.
 
     A row is joined by its file name, with or without its ending, or where ``predict.py`` has hashed that, by the hash.
 
@@ -205,7 +249,7 @@ def _note(count: int, how: str, example: tuple[str, str]) -> None:
 
 
 def match_hashes(hashed: set[str], names: Sequence[str], runs: Iterable[Path]) -> tuple[dict[str, str], Path | None]:
-    """The names behind hashes, by the first of the runs whose salt leads to some; and that run."""
+    """Return the names behind hashes, by the first of the runs whose salt leads to some; and that run."""
     short = shorten(names)
     for run in runs:  # or one of its checkpoints
         files = [folder / SALT for folder in (run, *list(run.absolute().parents)[: 2 * run.is_file()])]
@@ -219,7 +263,7 @@ def match_hashes(hashed: set[str], names: Sequence[str], runs: Iterable[Path]) -
 
 
 def find_salted(predictions: Path) -> list[Path]:
-    """Run folders whose salt may have hashed the names of a file: around it, and below outputs/ there or here."""
+    """Return run folders whose salt may have hashed a file's names: around it, and below outputs/ there or here."""
     here = predictions.absolute().parent
     near = [here, *list(here.parents)[:2], *(path.parent for path in sorted(here.glob(f"*/{SALT}")))]
     above = dict.fromkeys(path for folder in (Path.cwd(), here) for path in (folder, *folder.parents[:2]))

@@ -33,7 +33,7 @@ class Board:
 
 
 def find_entries(folder: Path) -> Board:
-    """Reads truth and entries.
+    """Read the truth and the entries.
 
     Raises:
         UserError: they do not lie there.
@@ -50,7 +50,7 @@ def find_entries(folder: Path) -> Board:
 
 
 def read_readers(folder: Path) -> dict[str, Named]:
-    """Readings by the name of the reader."""
+    """Read the readings by the name of the reader."""
     return {path.stem: read_labels(path) for path in sorted((folder / READERS).glob("*.csv"))}
 
 
@@ -72,7 +72,7 @@ def evaluate_rank(aurocs: np.ndarray, model: int, place: Sequence[int]) -> dict[
 
 
 def evaluate_readers(aligned: AlignedPredictions, model: int, readers: Mapping[str, Named]) -> dict[str, Any]:
-    """Each reader's sensitivity and specificity, and whether the point lies below the model's ROC curve.
+    """Return each reader's sensitivity and specificity, and whether the point lies below the model's ROC curve.
 
     Args:
         aligned: its rows are those on which the readers are evaluated, as far as they have read them.
@@ -117,7 +117,7 @@ def _evaluate_point(answers: np.ndarray, truth: np.ndarray, scores: np.ndarray) 
 
 
 def find_reached(truth: np.ndarray, scores: np.ndarray, alarms: int) -> float:
-    """How many positives a model finds at so many false alarms; where its ROC curve is upright, at its upper end.
+    """Return the positives found at a number of false alarms; where the ROC curve is upright, at its upper end.
 
     >>> find_reached(np.array([1, 1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.6, 0.5]), 0)
     2.0

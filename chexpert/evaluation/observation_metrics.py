@@ -47,11 +47,11 @@ class Sample:
         return min(self.value.positives, self.value.negatives)
 
     def interval(self) -> Interval:
-        """AUROC with its interval."""
+        """Return the AUROC with its interval."""
         return logit_interval(self.value.value, self.aurocs, len(self.scores), self.rarer)
 
     def auroc(self) -> dict[str, Any]:
-        """AUROC with its interval, DeLong's beside it as a check, and support."""
+        """Return the AUROC with its interval, DeLong's beside it as a check, and support."""
         found, ends = self.interval(), (math.nan, math.nan)
         if self.rarer > 1:
             ends = delong_interval(self.scores, self.labels)
@@ -64,7 +64,7 @@ class Sample:
         }
 
     def auprc(self) -> dict[str, Any]:
-        """Average precision with its interval, and the prevalence, which it is at chance."""
+        """Return the average precision with its interval, and the prevalence, which it is at chance."""
         if not self.rarer:
             return interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0)) | {"prevalence": self.prevalence}
         found = self.resample(weighted_average_precisions, logit=True)
@@ -85,7 +85,7 @@ class Sample:
 
     @staticmethod
     def mean(samples: "Sequence[Sample]") -> Interval:
-        """The mean AUROC of several observations; NaN of none."""
+        """Return the mean AUROC of several observations; NaN of none."""
         if not samples:
             return Interval(math.nan, math.nan, math.nan, 0, 0)
         value = float(np.mean([sample.value.value for sample in samples]))
@@ -108,7 +108,7 @@ def interval_to_dict(interval: Interval) -> dict[str, Any]:
 
 
 def evaluate_calibration(sample: Sample) -> dict[str, Any]:
-    """Brier score and expected calibration error; NaN without a row."""
+    """Return Brier score and expected calibration error; NaN without a row."""
     if not len(sample.scores):
         nothing = interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0))
         return {"brier": nothing, "ece": nothing}
@@ -124,7 +124,7 @@ def _estimate_error(sample: Sample) -> Interval:
 
 
 def evaluate_point(sample: Sample, threshold: float) -> dict[str, Any]:
-    """Sensitivity and specificity from a threshold on; NaN where the threshold or a class is undefined."""
+    """Return sensitivity and specificity at a threshold; NaN where the threshold or a class is undefined."""
     predicted = (sample.scores >= threshold).astype("float64")
     return {
         "threshold": threshold,

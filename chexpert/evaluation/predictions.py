@@ -48,7 +48,7 @@ class Named:
         return {strip_copy(name): row for row, name in enumerate(self.names)}
 
     def in_order(self) -> "Named":
-        """The rows by name, 2 before 10: samples of them do not depend on the order of the file."""
+        """Return the rows by name, 2 before 10: samples of them do not depend on the order of the file."""
         order = sorted(range(len(self.names)), key=lambda row: _count_through(self.names[row]))
         groups = {group: [values[row] for row in order] for group, values in self.groups.items()}
         columns = {name: values[order] for name, values in self.columns.items()}
@@ -61,7 +61,15 @@ def _count_through(name: str) -> tuple[list[str | int], str]:
 
 
 def strip_copy(name: str) -> str:
-    """A view or study without the copy, the split it lies in and the ending; any other name as it is.
+    """Return the name of a view or study without the dataset folder and the split; any other name stays as it is.
+
+    CheXpert's names also lose their ending .jpg, .jpeg or .png, MIMIC-CXR's the folder of the patient.
+
+    Args:
+        name: path of a view or study.
+
+    Returns:
+        The part of the name that is the same in every folder of CheXpert or MIMIC-CXR.
 
     >>> strip_copy("CheXpert-v1.0-small/valid/patient64541/study1/view1_frontal.jpg"), strip_copy("ward/image.png")
     ('patient64541/study1/view1_frontal', 'ward/image.png')
@@ -89,12 +97,12 @@ class Cells:
         self.columns = {name: records.column(name) for name in self.header}
 
     def refuse(self, row: int, column: str, message: str, hint: str) -> None:
-        """Raises for a cell."""
+        """Raise the error of a cell."""
         message = f"{message}: {self.columns[column][row]!r}"
         raise UserError(message, where=f"{self.path}, line {self.lines[row]}, column {column}", hint=hint)
 
     def key(self) -> tuple[str, str]:
-        """The column that names the rows, and whether by Path or by Study; each name stands once."""
+        """Return the column that names the rows, and whether by Path or by Study; each name stands once."""
         found = [name for name in self.header if name.lower() in KEYS]
         if len(found) != 1:
             message = "both Path and Study" if found else "no column that names the rows"
@@ -114,7 +122,7 @@ class Cells:
         return found[0], KEYS[found[0].lower()]
 
     def numbers(self, column: str) -> np.ndarray:
-        """(N,) float64."""
+        """Return the numbers (N,) float64 of a column."""
         cells = self.columns[column]
         values = np.empty(len(cells))
         for row, cell in enumerate(cells):
@@ -124,7 +132,7 @@ class Cells:
         return values
 
     def labels(self, column: str) -> np.ndarray:
-        """(N,) float64 in {1, 0, NaN}."""
+        """Return the labels (N,) float64 in {1, 0, NaN} of a column."""
         read = [LABELS.get(cell) for cell in self.columns[column]]
         if wrong := [row for row, label in enumerate(read) if label in (None, "-1.0")]:
             hint = "0, 1 or blank; nothing can be evaluated by an uncertain label: leave it blank"
@@ -132,7 +140,7 @@ class Cells:
         return np.array([float(label or "nan") for label in read])
 
     def observations(self) -> dict[str, str]:
-        """The columns that are named after an observation, by its name in CheXpert."""
+        """Return the columns that are named after an observation, by its name in CheXpert."""
         found: dict[str, str] = {}
         for column in self.header:
             name = find_observation(column)
@@ -145,10 +153,19 @@ class Cells:
 
 
 def read_predictions(path: Path) -> Named:
-    """Reads scores of views (``Path``) or studies (``Study``), one column an observation.
+    """Read scores of views (``Path``) or studies (``Study``), one column for each observation.
+
+    Columns that resemble no observation are skipped with a note.
+
+    Args:
+        path: CSV file.
+
+    Returns:
+        N rows by name, with a column (N,) float64 for each observation.
 
     Raises:
-        UserError: a column that is no observation, a row that stands twice, a score that is no finite number.
+        UserError: a column that is nearly the name of an observation, no column of an observation, a row that stands
+            twice, a score that is no finite number, or a file that cannot be read.
     """
     cells = Cells(path)
     (name, key), found = cells.key(), cells.observations()
@@ -166,22 +183,29 @@ def read_predictions(path: Path) -> Named:
 
 
 def find_close(name: str) -> list[str]:
-    """The observation that a column may mean, if one is near; part of a name is near, too."""
+    """Return the observation that a column may mean, if one is near; part of a name is near, too."""
     near = [observation for observation in OBSERVATIONS if observation.lower() in name.lower().replace("_", " ")]
     return near[-1:] or difflib.get_close_matches(name.title(), OBSERVATIONS, n=1)
 
 
 def suggest(unknown: Sequence[str]) -> str:
-    """How to fix the names of columns."""
+    """Return a hint that corrects the names of columns."""
     close = [match for name in unknown for match in find_close(name)]
     return f"did you mean {', '.join(close)}?" if close else f"drop it; known are {', '.join(OBSERVATIONS)}"
 
 
 def read_labels(path: Path) -> Named:
-    """Reads labels of views or studies, in {1, 0, blank}, with what else is known of them as groups.
+    """Read labels of views or studies in {1, 0, blank}, and the other columns as groups.
+
+    Args:
+        path: CSV file.
+
+    Returns:
+        N rows by name, with a column (N,) float64 in {1, 0, NaN} for each observation, and ``groups`` such as ``sex``.
 
     Raises:
-        UserError: no observation, a row that stands twice, another label.
+        UserError: no column of an observation, a row that stands twice, another label, two columns for one group, or a
+            file that cannot be read.
     """
     cells = Cells(path)
     (name, key), found = cells.key(), cells.observations()
@@ -195,9 +219,18 @@ def read_labels(path: Path) -> Named:
 
 
 def to_studies(rows: Named, views: str = "max", *, labels: bool = False) -> Named:
-    """The studies of views: the score by their views, or the label that they share.
+    """Return the studies of views, each with the score over its views, or the label that its views share.
 
-    A group is what the views share, or ``mixed``.
+    Args:
+        rows: N views; studies are returned as they are.
+        views: ``max`` or ``mean`` of the scores over the views of a study.
+        labels: whether the columns are labels, which must be equal within a study.
+
+    Returns:
+        S studies in the order of their first views. The value of a group is the one that the views share, or ``mixed``.
+
+    Raises:
+        UserError: the views of a study have different labels.
     """
     if rows.key == "Study":
         return rows

@@ -17,14 +17,14 @@ from chexpert.runs.diff import get_seed_and_fold, group_replicates
 
 
 def resample_aurocs(aligned: AlignedPredictions, replicates: int, seed: int) -> np.ndarray:
-    """(M, 1 + R, C): AUROCs of the rows themselves and of each replicate, the same resampled rows for every model."""
+    """Return AUROCs (M, 1 + R, C) of the rows and of R replicates, the same resampled rows for every model."""
     resampled = resample_studies(aligned.studies, replicates, seed)
     counts = np.vstack([np.ones((1, len(aligned.rows))), resampled])
     return np.stack([auroc_replicates(scores, aligned.labels, counts) for scores in aligned.scores])
 
 
 def find_defined(aurocs: np.ndarray, columns: Sequence[int]) -> list[int]:
-    """Those of the columns whose AUROC is defined; aurocs as :func:`resample_aurocs` has them."""
+    """Return the columns whose AUROC is defined; aurocs as :func:`resample_aurocs` returns them."""
     return [c for c in columns if np.isfinite(aurocs[:, 0, c]).all()]
 
 
@@ -95,7 +95,7 @@ def _delong(aligned: AlignedPredictions, best: int, m: int, over: Sequence[int])
 
 
 def gather_configurations(candidates: Sequence[Candidate], models: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and spread over the seeds and folds of one configuration; those of one run alone are left to the table."""
+    """Return mean and spread over the seeds and folds of each configuration that has more than one run."""
     values = {model["name"]: model["figure"]["value"] for model in models}
     gathered = []
     for every in group_replicates([one.settings for one in candidates]):

@@ -55,16 +55,20 @@ class Reproduction:
 def reproduce(
     recipe: Recipe, run: Path, evaluation: Path | None = None, find_recipe: Callable[[str], Recipe] | None = None
 ) -> Reproduction:
-    """Compares a run with a recipe.
+    """Compare a run with a recipe.
 
     Args:
-        recipe: resolved.
-        run: its folder.
-        evaluation: the metrics of an ensemble of this and other runs, by scripts/evaluate.py, instead of the run's own.
-        find_recipe: a recipe by its name, for one that starts from the run of another.
+        recipe: resolved config of the recipe.
+        run: run folder.
+        evaluation: JSON file by scripts/evaluate.py with the metrics of an ensemble of this and other runs; by default
+            the run's own metrics are compared.
+        find_recipe: function from a name to a recipe, for a recipe that starts from the run of another.
+
+    Returns:
+        The verdict ``within``, ``outside`` or ``not comparable``, with the reasons and the measured value.
 
     Raises:
-        UserError: there is no run, or a file cannot be read.
+        UserError: the recipe has no mapping ``recipe``, there is no run, or a file cannot be read.
     """
     reference, settings = recipe["recipe"], flatten(read_config(run))
     if not reference:
@@ -103,7 +107,7 @@ def find_unlike(recipe: Recipe, settings: Mapping[str, Any]) -> Iterator[str]:
 def check_start(
     reference: Mapping[str, Any], settings: Mapping[str, Any], find_recipe: Callable[[str], Recipe] | None
 ) -> Iterator[str]:
-    """Whether the run started from a run of the recipe that comes before, or from none where none does."""
+    """Check that the run started from a run of the recipe that comes before, or from none where none does."""
     start, before = settings.get("start_from"), reference.get("after")
     if not before:
         if start:
@@ -124,7 +128,7 @@ def check_start(
 
 
 def check_data(reference: Mapping[str, Any], data: Mapping[str, Any], *, synthetic: bool) -> Iterator[str]:
-    """Whether this was CheXpert, whole: by its published counts."""
+    """Check by the published counts that the data were the whole of CheXpert."""
     if synthetic:
         yield NOTE
         return
@@ -140,7 +144,7 @@ def check_data(reference: Mapping[str, Any], data: Mapping[str, Any], *, synthet
 
 
 def check_outcome(reference: Mapping[str, Any], metrics: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
-    """Whether the run came to its end, and was evaluated by the same labels and choice."""
+    """Check that the run is finished and was evaluated by the same labels, its epoch chosen on the same split."""
     of = reference["of"]
     if state.get("state") != "finished":
         yield f"the run is not finished: {state.get('state', 'no state is recorded')}"

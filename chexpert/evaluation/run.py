@@ -21,7 +21,7 @@ GROUPS = ("sex", "age", "view", "ap_pa", "devices")
 
 
 def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
-    """Leaves calibration.json, where there is a split to fit it on, and the evaluation of each evaluated split."""
+    """Write calibration.json, where there is a split to fit it on, and the evaluation of each evaluated split."""
     metrics = read_mapping(folder / run_files.METRICS)
     splits = [split for split in run_files.EVALUATED_SPLITS if split in metrics]
     labeled = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
@@ -40,7 +40,7 @@ def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
 def fit_calibration(
     folder: Path, method: str | None, chosen: str | None, labeled: Mapping[str, LabeledScores]
 ) -> Calibration | None:
-    """Fits and leaves calibration.json, where there is a split to fit it on and a method is wanted."""
+    """Fit and write calibration.json, where there is a split to fit it on and a method is chosen."""
     if not chosen or not method:
         return None
     fitted = Calibration.fit(method, chosen, list(read_levels(folder, chosen, labeled[chosen])))
@@ -52,7 +52,7 @@ def fit_calibration(
 
 
 def read_levels(folder: Path, split: str, labeled: LabeledScores) -> Iterator[LabeledScores]:
-    """A split at the run's own level, and at the other one where its labels allow that."""
+    """Yield a split at the run's own level, and at the other one where its labels allow that."""
     yield labeled
     try:
         yield read_run(folder, split, "study" if labeled.level == "image" else "image", labeled.views)
@@ -61,7 +61,7 @@ def read_levels(folder: Path, split: str, labeled: LabeledScores) -> Iterator[La
 
 
 def find_development(splits: Sequence[str]) -> str | None:
-    """The split on which thresholds and calibration are chosen: never one that is all that is reported.
+    """Return the split on which thresholds and calibration are chosen: never the only one that is reported.
 
     >>> find_development(["dev", "valid", "test"]), find_development(["valid", "test"]), find_development(["valid"])
     ('dev', 'valid', None)
@@ -70,12 +70,12 @@ def find_development(splits: Sequence[str]) -> str | None:
 
 
 def find_groups(labeled: LabeledScores) -> list[str]:
-    """The groups that are known of at least one row."""
+    """Return the groups that are known of at least one row."""
     return [group for group in GROUPS if group in labeled.groups and any(labeled.groups[group])]
 
 
 def describe_split(split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run adds to an evaluation: which split, whose labels, how the epoch was chosen, if it is synthetic."""
+    """Return the run's part of an evaluation: split, source of the labels, choice of the epoch, if it is synthetic."""
     chosen = metrics["epoch_chosen_on"]
     synthetic = bool(metrics[split].get("synthetic"))
     return {"split": split, "labels_of": metrics[split]["labels"], "epoch_chosen_on": chosen, "synthetic": synthetic}

@@ -41,7 +41,7 @@ WORDS = ("auto", "true", "false", "null", "", "frontal", "lateral", "all")
 
 
 def is_public(name: str) -> bool:
-    """Whether a path or study is one of CheXpert's own.
+    """Return whether a path or study is one of CheXpert's own.
 
     >>> is_public("CheXpert-v1.0/valid/patient64541/study1"), is_public("ward 3/DOE^JANE.dcm")
     (True, False)
@@ -50,7 +50,7 @@ def is_public(name: str) -> bool:
 
 
 def hash_name(name: str, salt: str) -> str:
-    """Twelve hexadecimal digits that stand for a name, and cannot be led back to it without the salt.
+    """Return twelve hexadecimal digits that stand for a name, and cannot be led back to it without the salt.
 
     >>> hash_name("ward 3/DOE^JANE.dcm", "a")
     'id-a1497aa4f99d'
@@ -59,12 +59,12 @@ def hash_name(name: str, salt: str) -> str:
 
 
 def is_hash(name: str) -> bool:
-    """Whether a name is one of :func:`hash_name`."""
+    """Return whether a name is one of :func:`hash_name`."""
     return HASH.fullmatch(name) is not None
 
 
 def is_private(key: str, value: object) -> bool:
-    """Whether a setting may name a file or image.
+    """Return whether a setting may name a file or image.
 
     >>> is_private("data.root", "DOE_1950"), is_private("pretrained", "auto"), is_private("optimizer.lr", 0.1)
     (True, False, False)
@@ -75,7 +75,7 @@ def is_private(key: str, value: object) -> bool:
 
 
 def find_public(path: str) -> str | None:
-    """CheXpert's own name of the view or study that lies at a path; None where it is no copy of CheXpert's.
+    """Return CheXpert's own name of the view or study at a path; None if the path is not in CheXpert's layout.
 
     >>> find_public("/data/DOE^JANE/CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg")
     'CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg'
@@ -86,14 +86,14 @@ def find_public(path: str) -> str | None:
 
 
 def name_safely(path: str, salt: str | None) -> str:
-    """What an output calls a file: CheXpert's own name, else its hash; the path itself where there is no salt."""
+    """Return a file's name for outputs: CheXpert's own name, else its hash; the path itself where there is no salt."""
     if salt is None:
         return path
     return find_public(path) or hash_name(path, salt)
 
 
 def shorten(names: Sequence[str]) -> dict[str, str]:
-    """What of each name is hashed: that of its file where no other has it, so that no folder matters; else the name.
+    """Return the part of each name to hash: the file name where it is unique, so that no folder matters; else all.
 
     >>> shorten(["ward/a.png", "ward/b.png", "x/b.png"])
     {'ward/a.png': 'a.png', 'ward/b.png': 'ward/b.png', 'x/b.png': 'x/b.png'}

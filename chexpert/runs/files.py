@@ -49,12 +49,12 @@ FAILED = "failed.json"
 
 
 def is_empty(run: Path) -> bool:
-    """Whether a folder holds nothing but the file by which it is locked."""
+    """Return whether a folder holds nothing but the file by which it is locked."""
     return all(path.name == LOCK for path in run.iterdir())
 
 
 def shorten(path: str) -> Path:
-    """A path as seen from here, which on Windows it is not from another drive."""
+    """Return a path relative to the working folder, where it is on the same drive of Windows."""
     try:
         return Path(os.path.relpath(path))
     except ValueError:
@@ -62,7 +62,7 @@ def shorten(path: str) -> Path:
 
 
 def checkpoint(run: Path, name: str = BEST) -> Path:
-    """checkpoints/best.ckpt or checkpoints/last.ckpt."""
+    """Return the path of checkpoints/best.ckpt or checkpoints/last.ckpt."""
     return run / CHECKPOINTS / f"{name}.ckpt"
 
 
@@ -78,7 +78,7 @@ def kept_checkpoints(run: Path) -> list[Path]:
 
 
 def old_name(path: Path) -> Path:
-    """The name that a kept checkpoint had while names were written with ``=``.
+    """Return the name that a kept checkpoint had while names were written with ``=``.
 
     >>> old_name(Path("step-0000002.ckpt")).name, old_name(Path("epoch-03-loss--0.50000.ckpt")).name
     ('step=0000002.ckpt', 'epoch=03-loss=-0.50000.ckpt')
@@ -92,22 +92,22 @@ def _order(epoch: str, metric: str, value: str) -> tuple[bool, float, int]:
 
 
 def predictions(run: Path, split: str) -> Path:
-    """predictions/valid.csv: Path and one probability column per observation, by name."""
+    """Return the path of predictions/valid.csv: Path and one probability column per observation, by name."""
     return run / PREDICTIONS / f"{split}.csv"
 
 
 def labels(run: Path, split: str) -> Path:
-    """labels/valid.csv: what a split was evaluated by, in CheXpert's columns; blank where there is no label."""
+    """Return the path of labels/valid.csv: a split's labels in CheXpert's columns; blank where there is no label."""
     return run / LABELS / f"{split}.csv"
 
 
 def evaluation(run: Path, split: str) -> Path:
-    """evaluation/valid.json: what scripts/evaluate.py writes, of the run's own predictions."""
+    """Return the path of evaluation/valid.json: the evaluation of the run's own predictions."""
     return run / EVALUATION / f"{split}.json"
 
 
 def picture(explanations: Path, explainer: str, view: str, observation: str) -> Path:
-    """<explainer>/<view>/<observation>.png below the folder of explanations.
+    """Return the path of <explainer>/<view>/<observation>.png below the folder of explanations.
 
     >>> picture(Path("explanations"), "lime", "CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg", "Edema")
     PosixPath('explanations/lime/patient1_study1_view1_frontal/Edema.png')
@@ -116,7 +116,7 @@ def picture(explanations: Path, explainer: str, view: str, observation: str) -> 
 
 
 def attribution_map(explanations: Path, explainer: str, view: str, observation: str) -> Path:
-    """<explainer>/maps/<view>_<observation>_map.npz: the folder is what scripts/localize.py reads.
+    """Return the path of <explainer>/maps/<view>_<observation>_map.npz, in a folder that scripts/localize.py reads.
 
     >>> attribution_map(Path("explanations"), "lime", "valid/patient1/study1/view1_frontal.jpg", "Edema").name
     'patient1_study1_view1_frontal_Edema_map.npz'
@@ -125,23 +125,23 @@ def attribution_map(explanations: Path, explainer: str, view: str, observation: 
 
 
 def image(explanations: Path, view: str) -> Path:
-    """images/<view>.jpg: the explained image, gray; films/<view>.jpg in a run of an older version."""
+    """Return the path of images/<view>.jpg, the explained image; films/<view>.jpg in a run of an older version."""
     older = explanations / "films" / f"{view_name(view)}.jpg"
     return older if older.is_file() else explanations / IMAGES / older.name
 
 
 def explainer_sheet(explanations: Path, explainer: str) -> Path:
-    """<explainer>/sheet.png: all explained views of an explainer."""
+    """Return the path of <explainer>/sheet.png: all explained views of an explainer."""
     return explanations / explainer / "sheet.png"
 
 
 def view_sheet(explanations: Path, view: str) -> Path:
-    """views/<view>.png: all explainers of a view."""
+    """Return the path of views/<view>.png: all explainers of a view."""
     return explanations / "views" / f"{view_name(view)}.png"
 
 
 def view_name(path: str) -> str:
-    """The name of a view as CheXlocalize spells it, from its path; that of any image file likewise.
+    """Return the name of a view as CheXlocalize spells it, from its path; that of any image file likewise.
 
     >>> view_name("CheXpert-v1.0-small/valid/patient1/study1/view1_frontal.jpg"), view_name("../image.png")
     ('patient1_study1_view1_frontal', 'image')
@@ -151,7 +151,7 @@ def view_name(path: str) -> str:
 
 
 def find_clashes(files: Iterable[Path | None], folders: Iterable[Path | None]) -> Iterator[str]:
-    """Why files and folders could not be written, before the work that fills them; None is one that is not wanted.
+    """Yield why files and folders could not be written, before the work that fills them; None is skipped.
 
     >>> list(find_clashes([Path("/a/b"), Path("/a/b/c")], [None]))
     ['/a/b cannot be a file and the folder of another']
@@ -173,12 +173,12 @@ def find_clashes(files: Iterable[Path | None], folders: Iterable[Path | None]) -
 def write_predictions(
     path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]], key: str = "Path"
 ) -> None:
-    """Writes rows of a Path, or another ``key``, and C probabilities; nine digits keep a float32 to the last bit."""
+    """Write rows of a Path, or another ``key``, and C probabilities; nine digits preserve a float32 to the last bit."""
     write_table(path, [key, *observations], ([view, *map(_digits, values)] for view, values in rows))
 
 
 def as_written(probabilities: np.ndarray) -> np.ndarray:
-    """(N, C) float64: what is read from a file to which these float32 were written."""
+    """Return the values (N, C) float64 that are read from a file to which these float32 were written."""
     return np.array([[float(_digits(p)) for p in row] for row in probabilities.tolist()]).reshape(probabilities.shape)
 
 
@@ -187,7 +187,7 @@ def _digits(probability: float) -> str:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Writes a CSV file."""
+    """Write a CSV file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8", errors=ESCAPE) as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -196,12 +196,12 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes strict JSON: NaN, which JSON does not know, becomes null."""
+    """Write strict JSON: NaN, which JSON does not know, becomes null."""
     write_text(path, json.dumps(_nullify(content), indent=2, allow_nan=False) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text whole: whoever reads beside a run, or after a power cut, sees the old or the new, never a half."""
+    """Write a text whole: a reader beside a run, or after a power cut, sees the old or the new, never a half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and not path.is_file():  # a device or pipe, which a file must not take the place of
         path.write_text(text, encoding="utf-8", errors=ESCAPE)

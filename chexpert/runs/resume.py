@@ -24,7 +24,7 @@ MANNER = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials", "hydra.s
 
 
 def replay(arguments: Sequence[str]) -> list[str]:
-    """The command line with that of the run or sweep put in that ``resume=PATH`` names; others come back as they are.
+    """Return the command line with that of the run or sweep that ``resume=PATH`` names; without one, unchanged.
 
     What is given beside it replaces what was given then.
 
@@ -49,7 +49,7 @@ def replay(arguments: Sequence[str]) -> list[str]:
 
 
 def check_repeated(overrides: Sequence[str], folder: Path) -> None:
-    """Refuses what a folder's file may not put in the command line: Hydra's own nodes and options can run any code.
+    """Raise an error for overrides that a file may not repeat: Hydra's own nodes and options can run any code.
 
     Raises:
         UserError: such an override; typed beside ``resume`` it is the user's own.
@@ -66,7 +66,7 @@ def _find_key(override: str) -> str:
 
 
 def find_unfinished_runs(parent: Path, config: Mapping[str, Any]) -> Iterator[Path]:
-    """The unfinished runs below a folder that have this configuration, the newest first."""
+    """Yield the unfinished runs below a folder that have this configuration, the newest first."""
     for folder, state in _newest(parent, run_files.STATE):
         before = read_config(folder)
         if state["state"] == "finished" or not before or find_changes(before, config):
@@ -80,7 +80,7 @@ def _still_there(moved: tuple[str, str]) -> bool:
 
 
 def find_unfinished_sweeps(parent: Path, overrides: Sequence[str]) -> Iterator[Path]:
-    """The unfinished sweeps below a folder that were started with these overrides, the newest first."""
+    """Yield the unfinished sweeps below a folder that were started with these overrides, the newest first."""
     for folder, state in _newest(parent, run_files.SWEEP):
         moved = find_moved_overrides(state["overrides"], overrides)
         there = any(_still_there((one.partition("=")[2], "")) for one in moved)
@@ -89,7 +89,7 @@ def find_unfinished_sweeps(parent: Path, overrides: Sequence[str]) -> Iterator[P
 
 
 def same_sweep(before: Sequence[str], now: Sequence[str]) -> bool:
-    """Whether these overrides make the same jobs; of files, which the jobs compare themselves, wherever these lie.
+    """Return whether both overrides make the same jobs; places of files may differ, as jobs compare the files.
 
     >>> same_sweep(["seed=0,1", "hydra.launcher.n_jobs=2"], ["seed=0,1"]), same_sweep(["seed=0,1"], ["seed=0,2"])
     (True, False)
@@ -104,7 +104,7 @@ def same_sweep(before: Sequence[str], now: Sequence[str]) -> bool:
 
 
 def find_moved_overrides(before: Sequence[str], now: Sequence[str]) -> list[str]:
-    """The overrides of a sweep that named a place which its overrides name no more."""
+    """Return the earlier overrides of a sweep that name a place and are not among the present ones."""
     return [override for override in before if _names_a_place(override) and override not in now]
 
 

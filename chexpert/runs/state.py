@@ -100,7 +100,7 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a run works in this folder."""
+    """Return whether a run works in this folder."""
     try:
         with run_lock(folder):
             return False

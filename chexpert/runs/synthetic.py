@@ -17,7 +17,7 @@ TRAINED = "trained on synthetic images: its outputs say nothing about patients"
 
 
 def is_phantom(place: Path) -> bool:
-    """Whether a file or folder lies in a phantom, also through a link."""
+    """Return whether a file or folder lies in a phantom, also through a link."""
     try:
         places = [place.expanduser().absolute(), place.expanduser().resolve()]
     except (
@@ -30,7 +30,7 @@ def is_phantom(place: Path) -> bool:
 
 
 def is_synthetic_run(data: Mapping[str, Any], config: Mapping[str, Any], split: str | None = None) -> bool:
-    """Whether a split of a run, or any of its splits, has synthetic images.
+    """Return whether a split of a run, or any of its splits, has synthetic images.
 
     A run of a version that did not record it is known by its data root, and by the folders that are still there.
 
@@ -56,14 +56,14 @@ def is_synthetic_run(data: Mapping[str, Any], config: Mapping[str, Any], split: 
 
 
 def is_synthetic_metadata(metadata: Mapping[str, Any]) -> bool:
-    """Whether the weights of a checkpoint were trained on synthetic images, from its metadata."""
+    """Return whether the weights of a checkpoint were trained on synthetic images, from its metadata."""
     return (
         metadata["synthetic"] is True if "synthetic" in metadata else is_synthetic_run({}, metadata.get("config", {}))
     )
 
 
 def is_synthetic_path(path: Path) -> bool:
-    """Whether a file or folder belongs to a phantom, or to a run on one; the nearest of them decides.
+    """Return whether a file or folder belongs to a phantom, or to a run on one; the nearest of them decides.
 
     A file is taken for the split that it is called by: RUN/labels/test.csv is of the test split.
     """
