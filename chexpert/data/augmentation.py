@@ -42,7 +42,7 @@ class Augmentation:
 
 
 def warp(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
-    """Moves each image by its matrix, on the device where they are; what comes from outside is black.
+    """Move each image by its matrix, on the device where they are; pixels from outside are black.
 
     OpenCV on the CPU, where torch's ``grid_sample`` takes three times as long. The two agree within two gray levels.
 

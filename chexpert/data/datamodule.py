@@ -109,7 +109,7 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     @staticmethod
     def validate_args(root: object = None, **options: Any) -> list[str]:
-        """What is wrong with these arguments, before anything is read; a root yet to be made is a mapping."""
+        """Return the errors in these arguments, before anything is read; a root yet to be made is a mapping."""
         return [str(error) for error in find_wrong_settings(root, options)]
 
     @property
@@ -124,11 +124,11 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     @property
     def synthetic(self) -> bool:
-        """Whether the training images are synthetic, or where there are none the validation images."""
+        """Return whether the training images are synthetic, or where there are none the validation images."""
         return bool(self.sources["train" if "train" in self.sources else "valid"]["synthetic"])
 
     def summarize(self, skipped: Iterable[str] = ()) -> dict[str, Any]:
-        """Which data this is, for a run to keep, less what was skipped so far, or is known to be ``skipped``."""
+        """Return a summary of the data, without the views skipped so far, or known to be ``skipped``."""
         gone = self.skipped | set(skipped)
         kept = {name: frame[~frame["path"].isin(gone)] for name, frame in self.frames.items()}
         splits = {name: summarize_split(frame) | self.sources[name] for name, frame in kept.items()}
@@ -139,11 +139,11 @@ class CheXpertDataModule(pl.LightningDataModule):
         return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits}
 
     def write_labels(self, path: Path, split: str, views: Sequence[str]) -> None:
-        """Writes what these views (their CSV paths) of a split are evaluated by, in CheXpert's columns."""
+        """Write the labels by which these views (their CSV paths) of a split are evaluated, in CheXpert's columns."""
         write_labels(path, self.frames[split], self.datasets[split], self.observations, views)
 
     def setup(self, stage: str) -> None:
-        """Reads the splits and sees that their images are there; train only to fit. A second call reads nothing."""
+        """Read the splits and check that their images are there; train only to fit. A second call reads nothing."""
         if "train" in self.datasets or (self.datasets and stage != "fit"):
             return
         self.layout = find_layout(self.root, self.variant)
@@ -177,11 +177,11 @@ class CheXpertDataModule(pl.LightningDataModule):
         return self._loader((fitting and self.choosing) or self.evaluated_split, shuffle=False)
 
     def predict_dataloader(self) -> ViewLoader:
-        """The training views as validation would show them: in file order, without augmentation."""
+        """Return a loader of the training views as validation would show them: in file order, without augmentation."""
         return self._loader("train", shuffle=False, augmented=False)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augments on the device, and counts in the main process what the workers skipped, once a view."""
+        """Augment on the device, and count in the main process the views that the workers skipped, each once."""
         for path in set(batch.skipped) - self.skipped:
             self.skipped.add(path)
             self.lines["skipped"].print(f"skipped, cannot be read: {path}")
@@ -194,7 +194,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         return batch._replace(images=warp(batch.images, batch.matrices), matrices=None)
 
     def use_features(self, folder: Path, members: str, width: int, pool: Pool) -> None:
-        """Lets loaders give the features that ``pool`` computes, as :func:`open_features` keeps them in ``folder``.
+        """Let loaders give the features that ``pool`` computes, as :func:`open_features` keeps them in ``folder``.
 
         Views of train and those held out of it share a file, whatever the fold.
         """

@@ -91,7 +91,7 @@ class ViewDataset(Dataset):
             return error
 
     def read(self, keys: Sequence[tuple[int, int]]) -> Batch:
-        """The views of these keys (epoch, row) in one batch.
+        """Return the views of these keys (epoch, row) in one batch.
 
         Raises:
             UserError: an image cannot be read and ``skip`` is not set, or the cache is damaged.
@@ -119,7 +119,7 @@ class ViewDataset(Dataset):
         return Batch(torch.from_numpy(images[: len(rows)]), targets, mask, paths, skipped, matrices, rows, flagged)
 
     def measure(self, views: int) -> int:
-        """Bytes of memory that a batch of so many views takes, each tensor of it whole pages."""
+        """Return the bytes of memory that a batch of so many views takes, each tensor of it whole pages."""
         images = self._allocate(1).nbytes * views
         return sum(-(-size // PAGE) * PAGE for size in (images, 4 * self.targets[0].numel() * views, PAGE, PAGE))
 

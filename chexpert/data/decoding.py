@@ -41,7 +41,7 @@ class Decoded(NamedTuple):
 
 
 def decode(content: bytes, size: int | None = None) -> Decoded:
-    """Decodes an image; a JPEG at least twice larger than ``size`` both ways is averaged over blocks on the way.
+    """Decode an image; a JPEG at least twice larger than ``size`` both ways is averaged over blocks on the way.
 
     libjpeg averages 2 x 2, 4 x 4 or 8 x 8 pixels by leaving out the finer cosines of each block: half the time of a
     full decode of an image of v1.0, and over 40 dB from averaging its pixels.
@@ -69,7 +69,7 @@ def decode(content: bytes, size: int | None = None) -> Decoded:
 
 
 def read_size(content: bytes) -> tuple[int, int]:
-    """Rows and columns of an image as it is shown, from its header alone.
+    """Return rows and columns of an image as it is shown, from its header only.
 
     Raises:
         Exception: as ``decode`` does.
@@ -86,7 +86,7 @@ def read_size(content: bytes) -> tuple[int, int]:
 
 
 def find_orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; of a TIFF 1, which Pillow turns itself.
+    """Return EXIF's orientation, 1 to 8; of a TIFF 1, which Pillow turns itself.
 
     Of a PNG, read only what stands before its pixels, as browsers do. Pillow's own method for PNG would decode the
     pixels first, to see whether EXIF comes behind them.
@@ -99,7 +99,7 @@ def find_orientation(image: Image.Image) -> int:
 
 
 def turn(gray: np.ndarray, orientation: int) -> np.ndarray:
-    """Turns pixels as EXIF's orientation says.
+    """Turn pixels by EXIF's orientation.
 
     >>> [turn(np.array([[1, 2]]), n).tolist() for n in (1, 2, 3, 6, 8)]
     [[[1, 2]], [[2, 1]], [[2, 1]], [[1], [2]], [[2], [1]]]
@@ -147,7 +147,10 @@ def _gray(image: Image.Image, content: bytes) -> np.ndarray:
 
 
 def is_deep(image: Image.Image, content: bytes) -> bool:
-    """Whether channels have over 8 bits, of which Pillow gives the upper 8: of 16 nothing of an image of 12 bits."""
+    """Return whether channels have over 8 bits.
+
+    Pillow gives the upper 8 of them: of 16 nothing of an image of 12 bits.
+    """
     if image.format == "PNG":
         return content[24] == 16  # IHDR
     if image.format == "PPM":
@@ -159,7 +162,7 @@ def is_deep(image: Image.Image, content: bytes) -> bool:
 
 
 def find_depth(content: bytes) -> int:
-    """Bits of the deepest component of a JPEG 2000, of the SIZ segment at the start of its codestream."""
+    """Return the bits of the deepest component of a JPEG 2000, of the SIZ segment at the start of its codestream."""
     start = content.index(b"\xff\x4f\xff\x51")
     count = int.from_bytes(content[start + 40 : start + 42], "big")
     return max(bits & 0x7F for bits in content[start + 42 :][: 3 * count : 3]) + 1  # the upper bit: signed

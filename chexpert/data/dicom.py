@@ -21,7 +21,7 @@ Notes = tuple[str, ...]
 
 
 def decode_dicom(content: bytes, max_pixels: int) -> tuple[np.ndarray, Notes]:
-    """(H, W) uint8, and what should be known of it.
+    """Decode the image of a DICOM file to (H, W) uint8, with notes on it.
 
     Modality LUT, then the first VOI LUT or window that leaves something visible, else the ends of ``gray.find_ends``.
     MONOCHROME1 shows its least value white and is inverted (DICOM PS3.3, C.7.6.3.1.2).
@@ -44,7 +44,7 @@ def decode_dicom(content: bytes, max_pixels: int) -> tuple[np.ndarray, Notes]:
 
 
 def read_header(content: bytes, **options: Any) -> Any:
-    """The data set in a DICOM file, with or without a preamble.
+    """Read the data set in a DICOM file, with or without a preamble.
 
     Raises:
         ImportError: pydicom is not installed.
@@ -152,7 +152,10 @@ def _apply_windows(values: np.ndarray, header: Any) -> Iterator[np.ndarray]:
 
 
 def apply_window(values: np.ndarray, center: float, width: float, function: str = "LINEAR") -> np.ndarray:
-    """(H, W) uint8: values by a window, black to white (DICOM PS3.3, C.11.2.1.2.1, C.11.2.1.3.1 and C.11.2.1.3.2)."""
+    """Return values by a window, black to white, (H, W) uint8.
+
+    Source: DICOM PS3.3, C.11.2.1.2.1, C.11.2.1.3.1 and C.11.2.1.3.2.
+    """
     values = values.astype("float64")
     if function == "SIGMOID":
         return np.round(255 / (1 + np.exp((-4 * (values - center) / width).clip(-700, 700)))).astype(np.uint8)

@@ -52,7 +52,7 @@ class Features:
         self._unchecked = np.ones(len(self._records), bool)
 
     def read(self, row: int, out: np.ndarray) -> bool:
-        """Fills (D,) float32; False where the image could not be read.
+        """Fill (D,) float32; return False where the image could not be read.
 
         Raises:
             UserError: at the first reading of a row in this process, its bytes are not what was written.
@@ -92,7 +92,7 @@ class FeatureViews(ViewDataset):
 def open_features(
     folder: Path, split: str, views: ViewDataset, members: str, width: int, pool: Pool, **loading: int
 ) -> Path:
-    """The file of the features of these views, which is computed first where there is none.
+    """Return the file of the features of these views, which is computed first where there is none.
 
     Args:
         folder: where such files lie; made if missing.
@@ -123,7 +123,7 @@ def open_features(
 def write_features(
     path: Path, views: ViewDataset, width: int, pool: Pool, *, batch_size: int = 16, workers: int = 0
 ) -> None:
-    """Computes the features of all views into ``path``, which appears complete or not at all."""
+    """Compute the features of all views into ``path``, which appears complete or not at all."""
     record = np.dtype([("crc", "<u4"), ("values", "<f4", (width,))])
     size, free = len(views) * record.itemsize, shutil.disk_usage(path.parent).free
     if size > free:
@@ -151,7 +151,7 @@ def write_features(
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Removes what processes of this machine that were killed have left; one that works writes with every batch."""
+    """Remove the files that killed processes of this machine left; one that works writes with every batch."""
     for partial in folder.glob(f"*.{platform.node()}.*.partial"):
         with suppress(OSError):  # just finished by its process, or in a folder that is only read here
             idle = time.time() - partial.stat().st_mtime
@@ -160,7 +160,7 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process of this number runs on this machine.
+    """Return whether a process of this number runs on this machine.
 
     On Windows nobody is asked: signal 0 is Ctrl-C there, and what a process has open is not removed anyway.
     """
@@ -176,7 +176,7 @@ def is_alive(process: int) -> bool:
 
 
 def compute(batch: Batch, views: ViewDataset, width: int, pool: Pool) -> np.ndarray:
-    """Features (n, D) of a batch in the order that was asked for, NaN where an image was skipped."""
+    """Compute features (n, D) of a batch in the order of its keys, NaN where an image was skipped."""
     values = np.full((len(batch.paths) + len(batch.skipped), width), np.nan, dtype=np.float32)
     if not batch.paths:
         return values

@@ -17,7 +17,7 @@ Ends = tuple[float, float]
 
 
 def to_gray(values: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
-    """(H, W) uint8: 8-bit values as they are, others between their ends.
+    """Convert values to (H, W) uint8: 8-bit values as they are, others between their ends.
 
     Args:
         values: (H, W), of any kind of numbers.
@@ -27,7 +27,9 @@ def to_gray(values: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
 
 
 def find_ends(values: np.ndarray, image: np.ndarray | None = None) -> Ends:
-    """The values that become black and white, by ``ENDS``: those of pixels, and at least one pixel lies beyond each.
+    """Return the values that become black and white, by ``ENDS``.
+
+    They are values of pixels, and at least one pixel lies beyond each.
 
     >>> find_ends(np.array([[0, 5, 6, 7, 4095]]))
     (5.0, 7.0)
@@ -44,14 +46,17 @@ def find_ends(values: np.ndarray, image: np.ndarray | None = None) -> Ends:
 
 
 def scale(values: np.ndarray, ends: Ends) -> np.ndarray:
-    """(H, W) uint8: the first of the ends is black, the second white; black throughout where they are the same."""
+    """Scale values to (H, W) uint8: the first of the ends is black, the second white.
+
+    All is black where both ends are the same.
+    """
     low, high = ends
     gray = np.nan_to_num(values.astype("float64"), nan=low).clip(low, high)
     return np.round((gray - low) * (255 / (high - low or 1))).astype(np.uint8)
 
 
 def has_contrast(gray: np.ndarray) -> bool:
-    """Whether anything can be seen in (H, W) uint8: its ends are ``LEAST_CONTRAST`` grays apart."""
+    """Return whether anything can be seen in (H, W) uint8: its ends are ``LEAST_CONTRAST`` grays apart."""
     if int(gray.max()) - int(gray.min()) < LEAST_CONTRAST:
         return False
     counts = cv2.calcHist([np.ascontiguousarray(gray)], [0], None, [256], [0, 256]).ravel()

@@ -20,7 +20,7 @@ class ViewSampler(Sampler):
         self.length, self.shuffle, self.seed, self.epoch = length, shuffle, seed, epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
+        """Set the epoch; Lightning calls this before each one."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -116,7 +116,7 @@ def make_loader(
     share: Share = SINGLE_PROCESS,
     start: Start = BEGIN,
 ) -> ViewLoader:
-    """Loads views in ``workers`` processes, or in this one if 0; see :class:`ViewBatches`."""
+    """Load views in ``workers`` processes, or in this one if 0; see :class:`ViewBatches`."""
     sampler = ViewSampler(len(views), shuffle=shuffle, seed=seed, epoch=start.epoch)
     return ViewLoader(
         views,
@@ -136,7 +136,7 @@ def make_loader(
 
 
 def joins_last(views: int, batch_size: int) -> bool:
-    """Whether one view is left over behind whole batches, and another batch is there that it can join.
+    """Return whether one view is left over behind whole batches, and there is another batch that it can join.
 
     >>> joins_last(17, 16), joins_last(18, 16), joins_last(1, 16), joins_last(3, 1)
     (True, False, False, False)
@@ -145,7 +145,7 @@ def joins_last(views: int, batch_size: int) -> bool:
 
 
 def count_batches(views: int, batch_size: int, *, training: bool) -> int:
-    """Batches of an epoch; the last may be smaller, or in training larger by a view that is left over.
+    """Count the batches of an epoch; the last may be smaller, or in training larger by a view that is left over.
 
     >>> [count_batches(17, 16, training=training) for training in (True, False)]
     [1, 2]
@@ -154,7 +154,9 @@ def count_batches(views: int, batch_size: int, *, training: bool) -> int:
 
 
 def find_smallest_share(views: int, batch_size: int, world: int, batches: int | None = None) -> int:
-    """The fewest views that one of ``world`` processes gets in a step of training, of so many ``batches`` an epoch.
+    """Return the fewest views that one of ``world`` processes gets in a step of training.
+
+    An epoch has so many ``batches``, by default all of them.
 
     A process for which none is left takes a stand-in, so there is always one.
 

@@ -33,7 +33,7 @@ class KnownViews(NamedTuple):
 
 
 def read_known(data: CheXpertDataModule, split: str, most: int | None = None, seed: int = 0) -> KnownViews:
-    """Metadata, gray statistics and labels of a split's readable views, of ``most`` of them sampled by seed."""
+    """Read metadata, gray statistics and labels of a split's readable views, of ``most`` of them sampled by seed."""
     dataset, frame = data.datasets[split], data.frames[split]
     rows = np.arange(len(dataset))
     if most is not None and len(rows) > most:
@@ -54,7 +54,7 @@ def read_known(data: CheXpertDataModule, split: str, most: int | None = None, se
 
 
 def measure_ties(data: CheXpertDataModule, observation: str) -> dict[str, float]:
-    """Phi of each observation that the run learns with another one of the 14, over the training views.
+    """Compute phi of each observation that the run learns with another one of the 14, over the training views.
 
     A blank counts as negative for the other one, whose uncertain labels are left out; NaN where nothing varies.
     """
@@ -69,7 +69,7 @@ def measure_ties(data: CheXpertDataModule, observation: str) -> dict[str, float]
 
 
 def describe_metadata(frame: pd.DataFrame) -> np.ndarray:
-    """(N, 7) float of a frame's rows, ``METADATA``: ones and zeros, and years; an unknown age is 0."""
+    """Return the ``METADATA`` of a frame's rows, (N, 7) float: ones and zeros, and years; an unknown age is 0."""
     sex, age, projection = frame["sex"], frame["age"], frame["projection"]
     columns = [
         sex == "Male",
@@ -84,7 +84,10 @@ def describe_metadata(frame: pd.DataFrame) -> np.ndarray:
 
 
 def describe_gray(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """(12,) float, ``GRAY``, of an image (S, S) uint8 as the model sees it, and the width and height of its file."""
+    """Return the ``GRAY`` statistics, (12,) float, of an image (S, S) uint8 as the model sees it.
+
+    ``size`` are the width and height of its file.
+    """
     edge = np.ones(image.shape, dtype=bool)
     wide = max(1, round(BORDER * image.shape[0]))
     edge[wide:-wide, wide:-wide] = False

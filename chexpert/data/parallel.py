@@ -27,7 +27,7 @@ def map_files(
     *,
     chunk: int = CHUNK,
 ) -> list[Result]:
-    """`function` of every item, in the order of `items`.
+    """Apply `function` to every item, and return the results in the order of `items`.
 
     Args:
         function: of a module, so that a process can find it. What it raises ends the work.
@@ -57,6 +57,6 @@ def map_files(
 
 
 def count_processors() -> int:
-    """Processors that this process may use; a container may grant fewer than there are."""
+    """Count the processors that this process may use; a container may grant fewer than there are."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -39,7 +39,7 @@ class Preprocessing:
         return torch.from_numpy(self.read(path))[None]
 
     def read(self, path: str | Path, sha256: str = "") -> np.ndarray:
-        """The image in this file, fitted: (size, size) uint8. Augmentation and the decoded cache start from here.
+        """Read the image in this file, fitted: (size, size) uint8. Augmentation and the decoded cache start from here.
 
         Where its SHA-256 is given, the file must be what it was.
 
@@ -49,7 +49,7 @@ class Preprocessing:
         return self.read_noted(path, sha256)[0]
 
     def read_noted(self, path: str | Path, sha256: str = "") -> tuple[np.ndarray, tuple[str, ...]]:
-        """As ``read``, and what should be known of the image: no contrast, no radiograph, ..."""
+        """Read as ``read`` does, and return notes on the image: no contrast, no radiograph, ..."""
         image = _decode(path, self.size, sha256)
         if min(image.height, image.width) < self.least:
             message = f"{image.width} x {image.height} pixels: a radiograph has at least {self.least} on each side"
@@ -57,11 +57,11 @@ class Preprocessing:
         return self._fit(image), image.notes if has_contrast(image.gray) else (*image.notes, NO_CONTRAST)
 
     def apply(self, gray: np.ndarray) -> np.ndarray:
-        """Carries (H, W) uint8 to (size, size) uint8."""
+        """Carry (H, W) uint8 to (size, size) uint8."""
         return self._fit(Decoded(gray, *gray.shape))
 
     def matrix(self, height: int, width: int) -> np.ndarray:
-        """(3, 3) affine from image coordinates to model coordinates, (x, y) at pixel centers."""
+        """Return the (3, 3) affine from image coordinates to model coordinates, (x, y) at pixel centers."""
         x, y = self.size / width, self.size / height
         if self.fit == "crop":
             x = y = max(x, y)
@@ -82,16 +82,22 @@ class Preprocessing:
 
 
 def about(x: float, y: float, linear: np.ndarray, target: float) -> np.ndarray:
-    """The affine that applies ``linear`` about (x, y) and sets that point down at (target, target)."""
+    """Return the affine that applies ``linear`` about (x, y) and carries that point to (target, target)."""
     to_origin = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]])
     to_target = np.array([[1, 0, target], [0, 1, target], [0, 0, 1.0]])
     return to_target @ linear @ to_origin
 
 
 def read_gray(path: str | Path) -> np.ndarray:
-    """Decodes an image file to (H, W) uint8 gray, every pixel of it.
+    """Decode an image file to gray, every pixel of it.
 
-    Pillow, since it refuses truncated files, which OpenCV fills with gray.
+    Pillow decodes, since it refuses truncated files, which OpenCV fills with gray.
+
+    Args:
+        path: image file.
+
+    Returns:
+        (H, W) uint8, turned as viewers show the image.
 
     Raises:
         UserError: the file is missing, truncated, no image, too large, or of a kind without a gray meaning.
@@ -100,7 +106,14 @@ def read_gray(path: str | Path) -> np.ndarray:
 
 
 def get_size(path: str | Path) -> tuple[int, int] | None:
-    """(height, width) as :func:`read_gray` gives it, from the file's header; None of what cannot be read."""
+    """Return the size of an image as :func:`read_gray` gives it, from the file's header.
+
+    Args:
+        path: image file.
+
+    Returns:
+        (height, width) in pixels; None where the file cannot be read.
+    """
     try:
         return read_size(Path(path).read_bytes())
     except Exception:  # the reader of the file reports the error

@@ -9,7 +9,7 @@ from chexpert.data.sources.frame import SPLITS
 
 
 def unit_sample(*purpose: object) -> float:
-    """A number in [0, 1) that is a function of its arguments alone.
+    """Return a number in [0, 1) that is a function of nothing but its arguments.
 
     >>> round(unit_sample(0, "patient00001"), 4)
     0.6792
@@ -19,6 +19,6 @@ def unit_sample(*purpose: object) -> float:
 
 
 def open_stream(seed: int, split: str, *address: int, purpose: str) -> np.random.Generator:
-    """A generator that depends on nothing but its arguments; a new purpose leaves all others as they were."""
+    """Return a generator that depends on nothing but its arguments; a new purpose leaves all others as they were."""
     key = (SPLITS.index(split), *address, zlib.crc32(purpose.encode()))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))

@@ -22,7 +22,7 @@ LEAST = {"image_size": 8, "batch_size": 1, "num_workers": 0}
 
 
 def find_wrong_settings(root: object, options: Mapping[str, Any]) -> Iterator[UserError]:
-    """Everything that is wrong with the settings, and with them for the copy that lies there."""
+    """Yield all errors in the settings, and in them for the dataset that lies there."""
     yield from _find_unknown(options)
     yield from _find_wrong_numbers(options)
     yield from _find_wrong_parts(options)

@@ -12,13 +12,13 @@ from chexpert.errors import UserError
 
 
 def place_patients(patients: pd.Series, seed: int) -> np.ndarray:
-    """A number in [0, 1) for each row, equal for all rows of a patient: (N,) float64."""
+    """Return a number in [0, 1) for each row, equal for all rows of a patient: (N,) float64."""
     names, rows = np.unique(patients.to_numpy(dtype=str), return_inverse=True)
     return np.array([unit_sample(seed, name, "split") for name in names])[rows]
 
 
 def check_folds(frame: pd.DataFrame, folds: int | None) -> None:
-    """Refuses more folds than there are patients: some would hold nobody out.
+    """Check that there are not more folds than patients: some would hold nobody out.
 
     Raises:
         UserError: there are more.
@@ -30,7 +30,7 @@ def check_folds(frame: pd.DataFrame, folds: int | None) -> None:
 
 
 def hold_out(frame: pd.DataFrame, low: float, high: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows that are kept for training, and those of the patients placed in [low, high).
+    """Return the rows that are kept for training, and those of the patients placed in [low, high).
 
     Raises:
         UserError: one of the two has no row.
@@ -46,7 +46,7 @@ def hold_out(frame: pd.DataFrame, low: float, high: float, seed: int) -> tuple[p
 
 
 def held_range(dev: float | None, folds: int | None, fold: int | None) -> tuple[float, float] | None:
-    """The range of patients that is held out: a share ``dev``, or fold number ``fold`` of ``folds``, or none.
+    """Return the range of patients that is held out: a share ``dev``, fold ``fold`` of ``folds``, or none.
 
     >>> held_range(0.1, None, None), held_range(None, 5, 1), held_range(None, None, None)
     ((0.0, 0.1), (0.2, 0.4), None)

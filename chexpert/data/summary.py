@@ -19,14 +19,14 @@ LABEL = {1.0: "1.0", 0.0: "0.0"}  # otherwise there is none
 
 
 def describe_source(layout: Layout, split: str, labeler: str | None) -> dict[str, Any]:
-    """Where a split was read, whose labels it has, and whether its images are synthetic."""
+    """Return where a split was read, whose labels it has, and whether its images are synthetic."""
     labels = layout.find_labels(split, labeler).name
     synthetic = is_phantom(layout.folder)
     return {"layout": layout.name, "folder": str(layout.folder), "labels": labels, "synthetic": synthetic}
 
 
 def summarize_split(frame: pd.DataFrame) -> dict[str, Any]:
-    """Counts and fingerprint of the rows that were used, views and labels.
+    """Return counts and fingerprint of the rows that were used, views and labels.
 
     Two runs have seen the same split if, and only if, the fingerprint is the same. It does not depend on the copy
     (small, full, AIMI) or on the order of its rows.
@@ -42,7 +42,7 @@ def summarize_split(frame: pd.DataFrame) -> dict[str, Any]:
 def write_labels(
     path: Path, frame: pd.DataFrame, dataset: ViewDataset, observations: Sequence[str], views: Sequence[str]
 ) -> None:
-    """Writes the labels by which views are evaluated, with what is known of each view, in CheXpert's columns.
+    """Write the labels by which views are evaluated, with their metadata, in CheXpert's columns.
 
     Args:
         path: of the file.
@@ -74,7 +74,10 @@ of 16 are among them once in 2,000 times; where a third of all is other, in 95 %
 
 
 def identify(frame: pd.DataFrame, dataset: ViewDataset) -> dict[str, Any]:
-    """Digests of what counts and fingerprint leave out: the order of the rows, the targets, and some images."""
+    """Return digests of the order of the rows, the targets, and some images.
+
+    Counts and fingerprint leave these out.
+    """
     places = np.unique(np.linspace(0, len(frame) - 1, SAMPLE).astype(int))[: len(frame)]
     return {
         "order": _digest("\n".join(frame["key"]).encode()),
@@ -84,7 +87,16 @@ def identify(frame: pd.DataFrame, dataset: ViewDataset) -> dict[str, Any]:
 
 
 def list_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """In what the splits of two ``data.json`` differ, where both have them; their folders do not matter."""
+    """List in what the splits of two ``data.json`` differ, where both have them; their folders do not matter.
+
+    Args:
+        before: ``splits`` of the earlier file.
+        now: ``splits`` of the later file.
+
+    Returns:
+        One line for each difference: other rows or labels, another order of the rows, other targets, or other bytes in
+        ``OTHERS`` or more, or in over half, of the compared images. Empty where nothing differs.
+    """
     shared = [split for split in before if split in now]
     return [line for split in shared for line in _compare(split, before[split], now[split])]
 
@@ -104,7 +116,15 @@ def _compare(split: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> I
 
 
 def list_repaired(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The splits of which some compared images have other bytes than they had."""
+    """List the splits in which some of the compared images have other bytes than before.
+
+    Args:
+        before: ``splits`` of the earlier ``data.json``.
+        now: ``splits`` of the later one.
+
+    Returns:
+        One line for each such split, with the count of these images and the name of the first.
+    """
     pairs = {split: _compare_images(before[split], now[split]) for split in before if split in now}
     return [_describe_changed(split, count, changed) for split, (count, changed) in pairs.items() if changed]
 
@@ -142,7 +162,7 @@ _STATES = {1.0: "1", -1.0: "-", 0.0: "0"}
 
 
 def fingerprint(frame: pd.DataFrame) -> str:
-    """SHA-256, in hex, of the sorted lines ``key|states`` of a split.
+    """Compute the SHA-256, in hex, of the sorted lines ``key|states`` of a split.
 
     The states are one character an observation, in CheXpert's order: 1, - (uncertain), 0 and . (blank). So it depends
     on every view and every label, but not on the order of the rows or columns, nor on the copy (small, full, AIMI) in

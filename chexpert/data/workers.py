@@ -57,7 +57,14 @@ class WatchedLoader(DataLoader):
 
 @contextmanager
 def raising_dead_workers() -> Iterator[None]:
-    """Turns the death of a loader process into one message; it interrupts the main process wherever that is."""
+    """Raise one UserError for the death of a loader process; it interrupts the main process wherever that is.
+
+    Yields:
+        None.
+
+    Raises:
+        UserError: a loader process died, or gave no batch for ``STALL`` seconds.
+    """
     try:
         yield
     except KeyboardInterrupt:
@@ -95,7 +102,7 @@ def raising_lack(where: str) -> Iterator[None]:
 
 
 def check_shared_memory(batch: int, workers: int, batches: int) -> None:
-    """Sees that what processes read ahead can lie in shared memory: a run would end at its fullest otherwise.
+    """Check that shared memory has space for the batches read ahead: a run would end at its fullest otherwise.
 
     Args:
         batch: bytes of one.
@@ -136,7 +143,7 @@ def check_sockets(workers: int) -> None:
 
 
 def too_small(where: str, needed: int = 0, fitting: int = 0) -> UserError:
-    """The error of a /dev/shm in which images, or the processes' semaphores, find no space."""
+    """Return the error of a /dev/shm in which images, or the processes' semaphores, find no space."""
     size, free = _measure()
     space = f"{size / 2**20:.0f} MiB, of which {free / 2**20:.1f} are free"
     message = f"/dev/shm is too small for what processes hand over: it has {space}"
@@ -159,7 +166,7 @@ def _measure() -> tuple[int, int]:
 
 
 def hand_over(batch: Any) -> Any:
-    """Moves a batch's tensors to shared memory, in a loader process.
+    """Move a batch's tensors to shared memory, in a loader process.
 
     The thread that feeds the queue would do it otherwise, and lose what goes wrong there: the run waited for ever.
     """
@@ -190,7 +197,10 @@ def _exit_with_message(error: Exception, item: object) -> None:
 
 
 def ignore_job_signals() -> None:
-    """A terminal and a batch system signal every process of a job; only the one that trains says when loading ends."""
+    """Ignore the signals that a terminal and a batch system send to every process of a job.
+
+    Only the process that trains decides when loading ends.
+    """
     signal.set_wakeup_fd(-1)  # a signal here is none of the parent's
     for name in ("SIGINT", "SIGUSR1"):
         if hasattr(signal, name):  # Windows has the first only
@@ -208,7 +218,7 @@ def _end_with_parent() -> None:
 
 
 def outlive_no_parent() -> None:
-    """Lets a process of a pool end when the one that started it is killed; it would wait for work for ever."""
+    """Let a process of a pool end when the one that started it is killed; it would wait for work for ever."""
     ignore_job_signals()
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -43,7 +43,7 @@ def try_out(cfg: Mapping[str, Any]) -> None:
 
 
 def try_rates(cfg: Mapping[str, Any], steps: int = 100) -> None:
-    """Builds loss, optimizer and scheduler for this many steps, and sees the scheduler over an epoch.
+    """Build loss, optimizer and scheduler for this many steps, and step the scheduler over an epoch.
 
     Raises:
         UserError: one of them cannot be built, or has no rate for the second epoch.
@@ -60,12 +60,12 @@ def try_rates(cfg: Mapping[str, Any], steps: int = 100) -> None:
 
 
 def takes_total_steps(scheduler: Mapping[str, Any]) -> bool:
-    """Whether this scheduler lays its rates out for the whole training."""
+    """Return whether this scheduler plans its rates for the whole training."""
     return "total_steps" in inspect.signature(find_target(scheduler, "scheduler")).parameters
 
 
 def check_input(model: Model, size: int) -> None:
-    """Two images through the model: some networks take only certain sizes, or never see the last rows of others.
+    """Run the model on two images: some networks take only certain sizes, or never see the last rows of others.
 
     Raises:
         UserError: the model cannot take images of this size, or sees less than all of them.
@@ -90,7 +90,7 @@ def check_input(model: Model, size: int) -> None:
 
 
 def build_model(cfg: Mapping[str, Any]) -> Model:
-    """The model of a config, with the weights of ``start_from`` where that is given."""
+    """Build the model of a config, with the weights of ``start_from`` where that is given."""
     labels, observations = build(cfg["labels"], "labels"), cfg["observations"]
     output_head = {"uncertain": labels.three_class(observations), "parents": labels.parents(observations)}
     node = without_weights(cfg["model"]) if cfg.get("start_from") else cfg["model"]  # all weights are that run's
@@ -116,7 +116,7 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
 
 
 def lay_out(model: Model, cfg: Mapping[str, Any]) -> Model:
-    """The model in the memory format that the config asks for, but on Apple's MPS.
+    """Return the model in the memory format of the config, except on Apple's MPS.
 
     There gradients of batch normalization are wrong in ``channels_last``, by orders of magnitude and without an error:
     github.com/pytorch/pytorch/issues/175189.
@@ -126,13 +126,13 @@ def lay_out(model: Model, cfg: Mapping[str, Any]) -> Model:
 
 
 def data_arguments(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """What the run gives to the data module."""
+    """Return the arguments that the run gives to the data module."""
     labels = build(cfg["labels"], "labels")
     return {"observations": cfg["observations"], "labels": labels, "seed": cfg["seed"]}
 
 
 def build_loss(cfg: Mapping[str, Any], counts: torch.Tensor | None = None) -> nn.Module:
-    """The loss, with what it asks for: ``observations``, and ``counts`` of positives and negatives (2, C + U)."""
+    """Build the loss; it may take ``observations``, and ``counts`` of positives and negatives (2, C + U)."""
     given = {"observations": cfg["observations"], "counts": counts}
     asked = inspect.signature(find_target(cfg["loss"], "loss")).parameters
     return build(cfg["loss"], "loss", **{key: value for key, value in given.items() if key in asked})
@@ -146,7 +146,7 @@ def build_module(
     *,
     synthetic: bool = False,
 ) -> MultilabelModule:
-    """The Lightning module, with the metadata that its checkpoints carry; ``counts``: see :func:`build_loss`."""
+    """Build the Lightning module, with the metadata of its checkpoints; ``counts``: see :func:`build_loss`."""
     metadata = {
         "format": FORMAT,
         "config": cfg,
@@ -173,17 +173,17 @@ def build_module(
 
 
 def averaging(cfg: Mapping[str, Any]) -> list[Any]:
-    """The callback that averages weights, where one is chosen."""
+    """Return the callback that averages weights, if one is chosen."""
     return [build(cfg["averaging"], "averaging")] if cfg["averaging"] else []
 
 
 def build_explainers(cfg: Mapping[str, Any]) -> dict[str, Explainer]:
-    """The explainers by name."""
+    """Return the explainers by name."""
     return {name: build(node, f"explainer.{name}") for name, node in cfg["explainer"].items()}
 
 
 def make_explain_callback(cfg: Mapping[str, Any], folder: Path) -> ExplainCallback:
-    """The callback that explains, with its explainers by name."""
+    """Return the callback that explains, with its explainers by name."""
     options = dict(cfg["explain"])
     only = options.pop("observations")
     return ExplainCallback(folder, build_explainers(cfg), cfg["observations"], only, seed=cfg["seed"], **options)

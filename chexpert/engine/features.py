@@ -14,7 +14,7 @@ from chexpert.training import find_device
 
 
 def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule) -> None:
-    """From here on the loaders of ``data`` give pooled features (B, D) where ``cfg["features"]`` names a folder.
+    """Let the loaders of ``data`` give pooled features (B, D) where ``cfg["features"]`` names a folder.
 
     The model takes them in the place of images: :meth:`chexpert.models.Model.feature_maps`. They are computed in
     float32, as validation computes. Datasets still hold the images, so explanations and the checkpoint are of the
@@ -41,7 +41,7 @@ def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule)
 
 
 def digest_members(model: Model) -> str:
-    """SHA-256 of names, weights and statistics of the members, in order."""
+    """Return SHA-256 of names, weights and statistics of the members, in order."""
     digest = hashlib.sha256()
     for name, member in model.members.items():
         for key, value in member.state_dict().items():

@@ -9,7 +9,7 @@ from chexpert.errors import UserError
 
 
 def limit_batches(batches: int, limit: Any = None) -> int:
-    """How many of an epoch's batches Lightning takes.
+    """Return how many of an epoch's batches Lightning takes.
 
     >>> limit_batches(3), limit_batches(3, 2), limit_batches(3, 0.5)
     (3, 2, 1)
@@ -18,7 +18,7 @@ def limit_batches(batches: int, limit: Any = None) -> int:
 
 
 def find_short_errors(cfg: Mapping[str, Any], views: Mapping[str, int]) -> Iterator[UserError]:
-    """What comes to nothing with this many views in each split."""
+    """Yield errors of settings that leave no batch, or no validation, with this many views in each split."""
     trainer, batch_size = cfg["trainer"], cfg["data"].get("batch_size", 16)
     chooses = "dev" if "dev" in views else "valid"
     counts = {}
@@ -35,7 +35,7 @@ def find_short_errors(cfg: Mapping[str, Any], views: Mapping[str, int]) -> Itera
 
 
 def find_single_image_errors(cfg: Mapping[str, Any], views: Mapping[str, int], world: int) -> Iterator[UserError]:
-    """A step in which one of ``world`` processes has a single image, where the model cannot learn from that."""
+    """Yield an error if a step leaves one of ``world`` processes a single image, from which a model may not learn."""
     batch_size, count = cfg["data"].get("batch_size", 16), views.get("train", 0)
     if not count or cfg["trainer"].get("max_epochs") == 0 or (world > 1 and cfg["trainer"].get("sync_batchnorm")):
         return

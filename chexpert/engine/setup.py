@@ -44,7 +44,7 @@ def choose_settings(plain: dict[str, Any], model: Model, before: Path | None) ->
 
 
 def try_model(plain: Mapping[str, Any], model: Model) -> None:
-    """Sees that the model takes images of the config's size, and that the chosen explainers explain it.
+    """Check that the model takes images of the config's size, and that the chosen explainers explain it.
 
     Raises:
         UserError: it does not, or one of them cannot.
@@ -75,7 +75,7 @@ def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> Ch
 
 
 def check_lengths(plain: Mapping[str, Any], model: Model, views: Mapping[str, int]) -> None:
-    """Whether these views are enough for what the settings count, and in each step for what the model learns from.
+    """Check that these views are enough for the settings, and in each step for the model to learn from.
 
     Raises:
         UserError: all that come to nothing.
@@ -90,7 +90,7 @@ def check_lengths(plain: Mapping[str, Any], model: Model, views: Mapping[str, in
 
 
 def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:
-    """A run that only evaluates must show the model what it was trained on; one that trains may change the size."""
+    """Check that a run that only evaluates preprocesses as in training; one that trains may change the size."""
     if not cfg.get("start_from") or cfg["trainer"].get("max_epochs") != 0:
         return
     trained = Preprocessing(**read_metadata(cfg["start_from"])["preprocessing"])

@@ -46,7 +46,7 @@ def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, i
 
 
 def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str]:
-    """What is done otherwise than the settings say."""
+    """Yield a note where the run differs from its settings."""
     explain, there = cfg["explain"], len(data.datasets["valid"])
     if cfg["explainer"] and explain["views"] is None and explain["count"] > there:
         yield f"explain.count={explain['count']}, and valid has {there:,} views: all of them are explained"
@@ -58,7 +58,7 @@ def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str
 
 
 def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Positive and negative labels, in the split that chooses the epoch, of the observations that lack one of them."""
+    """Count positive and negative labels, in the split that chooses the epoch, of observations without one of them."""
     chooses = data.datasets[data.choosing or "valid"]
     counts = {}
     for name in mean_over:

@@ -41,12 +41,12 @@ def show_evaluation(folder: Path) -> None:
 
 
 def describe_run(folder: Path) -> str:
-    """The run by its overrides, which TensorBoard calls by its folder, and whether its images are synthetic."""
+    """Describe the run by its overrides and folder, and if its images are synthetic."""
     return f"{name_folder(folder)} ({folder.name})" + f"\n\n{NOTE}" * is_synthetic_path(folder)
 
 
 def list_scalars(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Tags and values of what is defined: ``auroc/valid/mean``, ``groups/valid/sex/Female``, ...
+    """Yield tags and values of all defined metrics: ``auroc/valid/mean``, ``groups/valid/sex/Female``, ...
 
     The AUROC of a group is the mean over the same observations as that of all rows, or is left out.
     """
@@ -62,13 +62,13 @@ def list_scalars(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 
 def list_calibrations(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Brier score and ECE by observation, of the scores as they are and calibrated, as far as there are any."""
+    """Return Brier score and ECE by observation, before and after calibration, as far as there are any."""
     calibrated = (content.get("calibrated") or {}).get("figures")
     return {when: own for when, own in (("before", content["calibration"]), ("after", calibrated)) if own}
 
 
 def lay_out(contents: Mapping[str, Mapping[str, Any]]) -> Layout:
-    """The charts of the training, and below them those of the evaluations, for beside other runs."""
+    """Return the charts of the training, and below them those of the evaluations, to compare runs."""
     first = next(iter(contents.values()))
     layout = make_layout(order(list(first["auroc"]), first["auroc_mean"]["over"]))
     charts: dict[str, list] = {}

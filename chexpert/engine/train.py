@@ -155,7 +155,7 @@ def work_as_rank(plain: dict[str, Any], folder: Path) -> float:
 
 
 def silence_libraries() -> None:
-    """Keeps back what libraries say: a run's own lines say it better."""
+    """Silence messages of libraries; the run's own lines give the same information."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
@@ -164,7 +164,7 @@ def silence_libraries() -> None:
 
 
 def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
-    """Builds and tries everything, then fits; see :func:`run`."""
+    """Build and try everything, then fit; see :func:`run`."""
     pl.seed_everything(plain["seed"], workers=True, verbose=False)
     try_out(plain)
     last = find_last(folder, plain["trainer"].get("max_epochs"))

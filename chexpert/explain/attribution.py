@@ -46,7 +46,7 @@ class Attribution:
 
 
 def positive_share(signed: np.ndarray) -> np.ndarray:
-    """Positive part over its maximum, in [0, 1]; zeros stay zeros.
+    """Divide the positive part by its maximum, to [0, 1]; zeros stay zeros.
 
     >>> positive_share(np.array([[-1.0, 1.0, 2.0]], dtype="float32"))
     array([[0. , 0.5, 1. ]], dtype=float32)
@@ -69,12 +69,12 @@ class Explainer(Protocol):
         ...
 
     def passes(self, outputs: int) -> int:
-        """Forward passes that a view with this many outputs takes, a backward one counted as two: what it costs."""
+        """Return the forward passes that a view with this many outputs costs; a backward pass counts as two."""
         ...
 
 
 def check_request(model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> None:
-    """One list of outputs for each view: a shorter list would leave views silently unexplained.
+    """Check that there is one list of outputs for each view: a shorter list would leave views unexplained.
 
     Raises:
         ValueError: the request does not fit the images or the model.
@@ -90,9 +90,15 @@ def check_request(model: Model, images: torch.Tensor, outputs: Sequence[Sequence
 
 @contextmanager
 def explaining(model: Model) -> Iterator[None]:
-    """Evaluation mode with gradients allowed; modes of all submodules are restored, also after an error.
+    """Put a model into evaluation mode and allow gradients; restore the mode of each submodule, also after an error.
 
     Lightning's validation runs in inference mode, in which no gradient can be taken.
+
+    Args:
+        model: model, changed in place within the context.
+
+    Yields:
+        Nothing.
     """
     training = {module: module.training for module in model.modules()}
     model.eval()

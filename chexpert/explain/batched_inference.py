@@ -57,13 +57,13 @@ class Probe:
             return torch.cat(list(self.chunks(count, size, run)))
 
     def fit(self, like: torch.Tensor, once: Callable[[], object]) -> int:
-        """How many images of the kind of ``like`` go into the memory, when ``once`` does for one what will be done."""
+        """Return how many images like ``like`` fit into the memory; ``once`` does the work for one image."""
         most = MOST.get(like.device.type, MOST_ELSEWHERE)
         memory = find_memory(like.device) if self.memory is None else self.memory
         return max(1, min(most, int(memory * 2**20 / peak_bytes(once))))
 
     def chunks(self, count: int, size: int, run: Callable[[int, int], Result]) -> Iterator[Result]:
-        """The results of ``run(start, count)`` for one chunk after another, ``count`` images in all, with progress."""
+        """Yield the results of ``run(start, count)`` for one chunk after another, ``count`` images in all."""
         results = self._halving(count, size, run)
         return show_progress(results, self.title, count, each=size) if count >= MANY else results
 
@@ -87,12 +87,12 @@ class Probe:
 
 
 def find_memory(device: torch.device) -> float:
-    """MiB for the activations of a forward pass: half of what is free on a CUDA device, elsewhere 256."""
+    """Return MiB for the activations of a forward pass: half of the free memory of a CUDA device, elsewhere 256."""
     return torch.cuda.mem_get_info(device)[0] / 2**21 if device.type == "cuda" else 256.0
 
 
 def estimate_seconds(model: Model, like: torch.Tensor, passes: int) -> float:
-    """About how long this many forward passes will take: a full chunk is timed, after one that is not; 0 for a few.
+    """Estimate the seconds of this many forward passes from the time of a full chunk; 0 for a few passes.
 
     Args:
         model: as it will be used, on its device.
@@ -118,13 +118,13 @@ def estimate_seconds(model: Model, like: torch.Tensor, passes: int) -> float:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether memory ran out, on an accelerator or on the CPU (which, as MPS, has no exception of its own)."""
+    """Return whether memory ran out, on an accelerator or on the CPU (which, as MPS, has no exception of its own)."""
     messages = ("can't allocate memory", "MPS backend out of memory")
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in messages)
 
 
 def peak_bytes(function: Callable[[], Any]) -> int:
-    """Most bytes of tensors that were alive at once of those that ``function`` made.
+    """Return the largest number of bytes of tensors of ``function`` that were alive at once.
 
     Counted operation by operation, since the process's own size says little on a CPU: freed memory is kept and used
     again. What a kernel takes for itself is not seen.

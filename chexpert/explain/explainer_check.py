@@ -23,7 +23,12 @@ FEW = {"samples": 4, "superpixels": 4, "channels": 2, "steps": 1, "patch": 0.5, 
 
 
 def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: int) -> None:
-    """Explains an image of a gray ramp by each explainer, with a few passes.
+    """Check that each explainer explains this model, on an image of a gray ramp and with a few passes.
+
+    Args:
+        model: model to explain, on any device.
+        explainers: explainers by name.
+        size: side of the image in pixels.
 
     Raises:
         UserError: one of them cannot explain this model; it names the layer, and the explainers that can.
@@ -41,7 +46,7 @@ def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: int)
 
 
 def find_fault(model: Model, explainer: Explainer, size: int) -> str:
-    """Why an explainer gives no map of an image of this size; empty where it does."""
+    """Return the reason why an explainer gives no map of an image of this size; empty where it gives one."""
     device = next(model.parameters()).device
     try:
         if isinstance(explainer, Cam):
@@ -57,7 +62,7 @@ def find_fault(model: Model, explainer: Explainer, size: int) -> str:
 
 
 def of_last(explainer: Explainer) -> Explainer | None:
-    """The same explainer of the network's last map; None where it is already, or where it reads no map."""
+    """Return the same explainer of the network's last map; None where it is already, or where it reads no map."""
     if not isinstance(explainer, Cam) or explainer.stride is None:
         return None
     other = copy.copy(explainer)
@@ -66,7 +71,7 @@ def of_last(explainer: Explainer) -> Explainer | None:
 
 
 def cheapen(explainer: Explainer) -> Explainer:
-    """A copy that takes a few passes only."""
+    """Return a copy of an explainer that takes only a few passes."""
     cheap = copy.copy(explainer)
     wanted = FEW if hasattr(cheap, "patch") else {key: few for key, few in FEW.items() if key != "stride"}
     for key, few in wanted.items():
@@ -76,12 +81,12 @@ def cheapen(explainer: Explainer) -> Explainer:
 
 
 def make_ramp(size: int) -> torch.Tensor:
-    """(1, 1, size, size) uint8, from black to white."""
+    """Return an image (1, 1, size, size) uint8, from black to white."""
     return torch.linspace(0, 255, size * size).reshape(1, 1, size, size).to(torch.uint8)
 
 
 def describe_maps(model: Model, size: int) -> str:
-    """The layer of each member, with channels and cells."""
+    """Describe the layer of each member, with channels and cells."""
     with torch.no_grad():
         maps = model.eval().feature_maps(make_ramp(size).to(next(model.parameters()).device))
     return ", ".join(

@@ -23,7 +23,7 @@ LOOSE = 0.7  # pixels by which an outline may leave its border, for a tenth of t
 
 
 def write_explainer(folder: Path, name: str, views: Sequence[Sequence[Explanation]]) -> Figure:
-    """Writes all that is left of one explainer; returns its sheet."""
+    """Write all files of one explainer, and return its sheet."""
     entries = []
     for explanations in views:
         scale, canvas = find_scale(explanations), Canvas.of(explanations[0].view)
@@ -37,7 +37,7 @@ def write_explainer(folder: Path, name: str, views: Sequence[Sequence[Explanatio
 
 
 def export_map(path: Path, explanation: Explanation) -> None:
-    """Writes a map as scripts/localize.py reads it, and beside it what the explainer found.
+    """Write a map as scripts/localize.py reads it, and beside it the raw maps of the explainer.
 
     ``map`` (h, w) in [0, 1] lies over the whole image of ``height`` x ``width`` pixels; ``signed`` and ``members_*``
     are raw and in model coordinates, of ``shape``, where ``matrix`` leads from the image and the cells of ``grid`` lie.
@@ -56,14 +56,14 @@ def export_map(path: Path, explanation: Explanation) -> None:
 
 
 def export_image(folder: Path, canvas: Canvas) -> None:
-    """Writes the image that maps are shown over, without any of its file's metadata."""
+    """Write the image that maps are shown over, without any of its file's metadata."""
     path = run_files.image(folder, canvas.view.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(canvas.image).save(path, quality=QUALITY)
 
 
 def trace_outline(canvas: Canvas, mask: np.ndarray | None) -> list[list[list[float]]]:
-    """The borders of a mask (H, W) as closed lines of (x, y) in shares of the image's width and height."""
+    """Return the borders of a mask (H, W) as closed lines of (x, y) in shares of the image's width and height."""
     height, width = canvas.image.shape
     lines = [] if mask is None else [approximate_polygon(line, LOOSE) for line in canvas.outline(mask)]
     return [((line + 0.5) / (width, height)).round(4).tolist() for line in lines]

@@ -27,7 +27,7 @@ class Failures(dict[str, str]):
 
     @contextmanager
     def catching(self, name: str, half: Path | None = None, explainers: Iterable[str] = ()) -> Iterator[None]:
-        """Notes what is raised of an explainer, or of a step over ``explainers``.
+        """Catch and note an exception of an explainer, or of a step over ``explainers``.
 
         ``half`` is removed: the folder that is then half written.
         """
@@ -45,7 +45,7 @@ class Failures(dict[str, str]):
                 shutil.rmtree(half, ignore_errors=True)
 
     def format_lines(self, run: Path) -> list[str]:
-        """A line for each, with the hint of an error, and the command that explains again."""
+        """Return a line for each failure, with the hint of an error, and the command that explains again."""
         if not self:
             return []
         names = [*dict.fromkeys(name for entry in self.details.values() for name in entry["explainers"])]

@@ -8,7 +8,7 @@ from torch.nn.functional import grid_sample
 
 
 def carry_back(maps: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Maps (..., h, w) in model coordinates to (..., H, W) on the image, bilinear.
+    """Resample maps (..., h, w) in model coordinates to (..., H, W) on the image, bilinear.
 
     What the model did not see of the image is 0: nothing there spoke. For an image that was stretched this is bilinear
     upsampling with align_corners=False, as CheXlocalize does it.
@@ -31,13 +31,13 @@ def carry_back(maps: np.ndarray, matrix: np.ndarray, height: int, width: int) ->
 
 
 def carry_to(maps: np.ndarray, matrix: np.ndarray, shape: Sequence[int], size: Sequence[int]) -> np.ndarray:
-    """Likewise, to an image (H, W) that was resized to ``size`` (h, w): (..., h, w)."""
+    """Resample maps to an image (H, W) that was resized to ``size`` (h, w): (..., h, w)."""
     (height, width), (h, w) = shape, size
     return carry_back(maps, matrix @ resize_matrix(h, w, height, width), h, w)
 
 
 def carry_whole(maps: np.ndarray, matrix: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """Maps over the whole image (H, W), a pixel as large as the model's: (..., h, w).
+    """Resample maps to the whole image (H, W), a pixel as large as the model's: (..., h, w).
 
     Where the image was stretched that is the maps as they are, otherwise they have the image's proportions.
     """
@@ -49,6 +49,6 @@ def carry_whole(maps: np.ndarray, matrix: np.ndarray, shape: Sequence[int]) -> n
 
 
 def resize_matrix(height: int, width: int, to_height: int, to_width: int) -> np.ndarray:
-    """(3, 3) affine, (x, y) at pixel centers, that an image follows when its borders are stretched to another size."""
+    """Return the affine (3, 3), (x, y) at pixel centers, of an image whose borders are stretched to another size."""
     x, y = to_width / width, to_height / height
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1.0]])

@@ -13,12 +13,14 @@ NAMES = ("gt_segmentations_valid.json", "gt_segmentations_val.json")  # the seco
 
 
 def find_masks(chosen: str | bool | None, copy: Path) -> Segmentations | None:
-    """The masks of the validation views of a copy of CheXpert.
+    """Read the masks of the validation views of CheXpert.
 
     Args:
-        chosen: a file; None for the one that lies in the folder of the copy or above it, if there is one; False for
-            none.
-        copy: the folder that its images lie below.
+        chosen: path of a mask file; None for the file in the dataset folder or above it, if any; False for none.
+        copy: dataset folder, which has the images.
+
+    Returns:
+        The masks; None where there is no file, or none is wanted.
 
     Raises:
         UserError: no such file, or not of CheXlocalize's format.
@@ -30,7 +32,7 @@ def find_masks(chosen: str | bool | None, copy: Path) -> Segmentations | None:
 
 
 def check_masks(dataset: ViewDataset, rows: Iterable[int], masks: Segmentations) -> None:
-    """Compares the masks of these rows with their images, of which only the headers are read.
+    """Check that the masks of these rows have the size of their images, of which only the headers are read.
 
     Raises:
         UserError: a mask is of another size than its image.

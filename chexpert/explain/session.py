@@ -32,7 +32,7 @@ def explain_views(
     top: int = 3,
     failures: Failures | None = None,
 ) -> dict[str, Figure]:
-    """Explains the views and writes pictures, maps, manifests and sheets, each explainer's when it is done.
+    """Explain the views and write pictures, maps, manifests and sheets, each explainer's when it is done.
 
     Args:
         model: on the device where it is to work.
@@ -74,13 +74,13 @@ def explain_views(
 
 
 def stack(model: Model, views: Sequence[View]) -> torch.Tensor:
-    """The views (V, 1, S, S) uint8, on the model's device."""
+    """Stack the views into (V, 1, S, S) uint8, on the model's device."""
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     return torch.stack([view.image for view in views]).to(device)
 
 
 def predict(model: Model, images: torch.Tensor) -> np.ndarray:
-    """Probabilities (V, C) float32 of views (V, 1, S, S) uint8."""
+    """Return probabilities (V, C) float32 of views (V, 1, S, S) uint8."""
     with explaining(model), torch.no_grad():
         return torch.cat([model(some).float().sigmoid().cpu() for some in images.split(BATCH)]).numpy()
 
@@ -88,7 +88,7 @@ def predict(model: Model, images: torch.Tensor) -> np.ndarray:
 def choose_outputs(
     probabilities: np.ndarray, observations: Sequence[str], only: Sequence[str] | None, top: int
 ) -> list[int]:
-    """Indices of the observations to explain, of one view's probabilities (C,): the most probable first, or ``only``.
+    """Return indices of the outputs to explain, of probabilities (C,): the most probable first, or ``only``.
 
     >>> choose_outputs(np.array([0.2, 0.9, 0.5]), ["Edema", "Fracture", "Pneumonia"], None, 2)
     [1, 2]
@@ -101,13 +101,13 @@ def choose_outputs(
 def show_estimate(
     model: Model, explainer: Explainer, images: torch.Tensor, outputs: Sequence[Sequence[int]], more: int = 0
 ) -> str:
-    """What is about to start, and how long the model will take, with ``more`` passes: "4 views, about 35 s"."""
+    """Describe the next step and how long it will take, with ``more`` passes: "4 views, about 35 s"."""
     passes = sum(explainer.passes(len(own)) for own in outputs) + more
     return f"{len(images)} view{'s' * (len(images) > 1)}, {say_duration(estimate_seconds(model, images[0], passes))}"
 
 
 def say_duration(seconds: float) -> str:
-    """A duration as an estimate.
+    """Format a duration as an estimate.
 
     >>> say_duration(0.3), say_duration(34.6), say_duration(400)
     ('about a second', 'about 35 s', 'about 7 min')

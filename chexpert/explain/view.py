@@ -45,15 +45,25 @@ class View:
         return run_files.view_name(self.path)
 
     def carry_back(self, maps: np.ndarray) -> np.ndarray:
-        """Maps (..., S, S) in model coordinates to (..., H, W) on the image."""
+        """Resample maps (..., S, S) in model coordinates to (..., H, W) on the image."""
         return carry_back(maps, self.matrix, *self.original.shape)
 
 
 def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View:
-    """The view in an image file, of which nothing else is known.
+    """Open the view in an image file, without labels and masks.
+
+    A note is printed for a suspicious image, such as one without contrast.
+
+    Args:
+        path: name of the view in the explanations.
+        file: path of the image file.
+        preprocessing: preprocessing of the model.
+
+    Returns:
+        The view.
 
     Raises:
-        UserError: the file is missing or cannot be read as an image.
+        UserError: the file is missing, cannot be read as an image, or is too small for a radiograph.
     """
     try:
         gray, notes = replace(preprocessing, least=LEAST_SIDE).read_noted(file)
@@ -68,7 +78,7 @@ def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View
 def find_view(
     dataset: ViewDataset, row: int, observations: Sequence[str], masks: Segmentations | None = None
 ) -> View | None:
-    """The view in a row of a data set, with its labels and masks; None where it cannot be read and may be skipped.
+    """Read the view in a row of a data set, with labels and masks; None where it cannot be read and may be skipped.
 
     Raises:
         UserError: a mask is of another size than the image.

@@ -11,10 +11,19 @@ from chexpert.metrics import Segmentations
 
 
 def choose_rows(dataset: ViewDataset, paths: Sequence[str] | None, count: int, seed: int) -> list[int]:
-    """Rows of the views to explain: those of ``paths``, or ``count`` sampled by seed among the views with a finding.
+    """Choose the rows of the views to explain.
+
+    Args:
+        dataset: validation views.
+        paths: paths of the views, in full or from the patient's folder on; None to sample views.
+        count: number of views to sample among those with a finding; among all if fewer have one.
+        seed: seed of the sample.
+
+    Returns:
+        Rows in the dataset: in the order of ``paths``, or sorted where they are sampled.
 
     Raises:
-        UserError: a path is not there.
+        UserError: a path is not there, or several views have it.
     """
     if paths is not None:
         return [find_row(dataset, path) for path in paths]
@@ -25,7 +34,7 @@ def choose_rows(dataset: ViewDataset, paths: Sequence[str] | None, count: int, s
 
 
 def find_row(dataset: ViewDataset, path: str) -> int:
-    """The row of a path given in full or from the patient's folder on."""
+    """Return the row of a path given in full or from the patient's folder on."""
     rows = [row for row, listed in enumerate(dataset.paths) if listed == path or listed.endswith("/" + path)]
     if len(rows) != 1:
         message = f"{'several' if rows else 'no'} validation views of this path: {path}"
@@ -36,6 +45,19 @@ def find_row(dataset: ViewDataset, path: str) -> int:
 def find_views(
     dataset: ViewDataset, rows: Sequence[int], observations: Sequence[str], masks: Segmentations | None
 ) -> list[View]:
-    """The views in these rows; one that cannot be read, and may be skipped, is left out."""
+    """Read the views in some rows; one that cannot be read, and may be skipped, is left out.
+
+    Args:
+        dataset: validation views.
+        rows: rows in the dataset.
+        observations: names of the C labels of the dataset.
+        masks: masks of the views; None if there are none.
+
+    Returns:
+        Views with their labels and masks, in the order of the rows.
+
+    Raises:
+        UserError: a mask is of another size than its image, or an image cannot be read and may not be skipped.
+    """
     found = (find_view(dataset, row, observations, masks) for row in rows)
     return [view for view in found if view is not None]

@@ -53,7 +53,7 @@ def ensemble(
     views: str = "max",
     watch: Watch = iter,
 ) -> Ensemble:
-    """Averages runs (their best checkpoints), checkpoints and files of predictions.
+    """Average runs (their best checkpoints), checkpoints and files of predictions.
 
     Args:
         lists: the members of every observation, or of each its own (Irvin et al. 2019).
@@ -83,20 +83,20 @@ def ensemble(
 
 
 def find_short(paths: Sequence[Path], top_k: int | None) -> dict[Path, int]:
-    """Runs that kept fewer checkpoints than were asked for."""
+    """Return the runs that have fewer checkpoints than ``top_k``, with their number."""
     kept = {path: len(find_checkpoints(path, top_k)) for path in paths if path.is_dir()}
     return {run: count for run, count in kept.items() if top_k and count < top_k}
 
 
 def find_labels(files: Sequence[Path], split: str) -> Path | None:
-    """The labels that a run among the members was evaluated by on the rows of the ensemble."""
+    """Return the labels that a run among the members was evaluated by on the rows of the ensemble."""
     named = [(find_run(file), find_split(file, split)) for file in files]
     found = [run_files.labels(run, own) for run, own in named if run and own]
     return next((path for path in found if path.is_file()), None)
 
 
 def share_observations(members: Sequence[Named]) -> list[str]:
-    """The observations, which all members must have."""
+    """Return the observations, which all members must have."""
     first = members[0]
     for member in members[1:]:
         if differ := set(first.columns) ^ set(member.columns):
@@ -107,7 +107,7 @@ def share_observations(members: Sequence[Named]) -> list[str]:
 
 
 def resolve_level(member: Named, level: str, views: str) -> Named:
-    """The member's scores of views or of studies."""
+    """Return the member's scores of views or of studies."""
     if level == "image" and member.key == "Study":
         message = "scores of studies, where those of single views are averaged"
         raise UserError(message, where=str(member.path), hint="average studies: --level study")

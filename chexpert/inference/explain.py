@@ -39,7 +39,7 @@ def explain_run(
     ids: str = "hash",
     overrides: Sequence[str] = (),
 ) -> tuple[Path, Failures]:
-    """Explains images, or the validation views that the run's own ``explain`` chooses, by the run's best weights.
+    """Explain images, or the validation views that the run's own ``explain`` chooses, by the run's best weights.
 
     Args:
         run: the run folder, or a checkpoint.
@@ -84,7 +84,7 @@ def explain_run(
 
 
 def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:
-    """The views in image files, each of a name of its own; with a salt, of a safe one."""
+    """Open the views in image files, each of a name of its own; with a salt, of a safe one."""
     paths = [image.replace(os.sep, "/") for image in images]  # Windows has others
     short = shorten(paths)
     called = [name_safely(path if salt is None or find_public(path) else short[path], salt) for path in paths]
@@ -100,7 +100,7 @@ def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) 
 
 
 def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, Any]) -> list[View]:
-    """The validation views of the run's data that its ``explain`` chooses, with labels and masks."""
+    """Read the validation views of the run's data that its ``explain`` chooses, with labels and masks."""
     dataset, masks = data.datasets["valid"], find_masks(choice["masks"], data.layout.folder)
     rows = choose_rows(dataset, choice["views"], choice["count"], loaded.config["seed"])
     if choice["views"] is None and choice["count"] > len(rows):

@@ -17,14 +17,14 @@ from chexpert.models import Model
 
 
 def check_layers(explainers: Mapping[str, Explainer], model: Model) -> None:
-    """Refuses layers that the model lacks, before the first explainer has written anything."""
+    """Check that the model has the explainers' layers, before the first explainer has written anything."""
     for explainer in explainers.values():
         if isinstance(explainer, Cam):
             explainer.check(model)
 
 
 def choose_observations(names: Any, known: Sequence[str]) -> list[str] | None:
-    """The observations of a list, or of one of the config's words for lists; None where none were chosen."""
+    """Return the observations of a list, or of one of the config's words for lists; None where none were chosen."""
     if names is None:
         return None
     words = [names] if isinstance(names, str) else names
@@ -36,7 +36,7 @@ def choose_observations(names: Any, known: Sequence[str]) -> list[str] | None:
 def compose_settings(
     config: Mapping[str, Any], explainers: Sequence[str], conf: Path, overrides: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The nodes ``explainer`` and ``explain`` as plain containers: from conf, then the run, then the overrides."""
+    """Return the nodes ``explainer`` and ``explain`` as plain containers: from conf, the run, then the overrides."""
     check_names(explainers, sorted(path.stem for path in (conf / "explainer").glob("*.yaml")), "an explainer")
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
         cfg = compose("train", [f"explainer=[{','.join(explainers)}]", f"seed={config['seed']}"])
@@ -62,7 +62,7 @@ def compose_settings(
 
 
 def check_settings(nodes: Mapping[str, Any], choice: Mapping[str, Any], explainers: Sequence[str]) -> None:
-    """Refuses settings that cannot be, all at once."""
+    """Check the settings, and raise all errors at once."""
     errors = list(map(str, find_explain_errors(choice)))
     for name, node in nodes.items():
         if name not in explainers:
@@ -76,7 +76,7 @@ def check_settings(nodes: Mapping[str, Any], choice: Mapping[str, Any], explaine
 
 
 def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: str = "--explainer") -> None:
-    """Refuses a name that is not known, and one that stands twice."""
+    """Check that each name is known, and given once."""
     if wrong := [name for name in names if name not in known]:
         close = [match for name in wrong for match in difflib.get_close_matches(name, known, n=1)]
         hint = f"did you mean {', '.join(close)}?" if close else f"one of {', '.join(known)}"

@@ -36,7 +36,7 @@ class InputImage:
 
 
 def list_images(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[InputImage], dict[str, str]]:
-    """The images of one table (.csv), one folder, or several files, in the order of the input, folders sorted.
+    """List the images of one table (.csv), one folder, or several files, in the order of the input, folders sorted.
 
     And what was left aside, since it is no image: its name, and what it is.
 
@@ -68,12 +68,12 @@ def list_images(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[Inp
 
 
 def is_table(path: Path) -> bool:
-    """Whether an input is a table, by its name."""
+    """Return whether an input is a table, by its name."""
     return path.suffix.lower() == ".csv"
 
 
 def open_images(paths: Iterable[Path], top: Path, aside: dict[str, str]) -> Iterator[InputImage]:
-    """The image in each file that may be an image, by its content; what is none is put ``aside``, with what it is.
+    """Yield the image in each file, recognized by its content; other files are put ``aside``, with their kind.
 
     Args:
         paths: of files, and of links to folders.
@@ -109,7 +109,7 @@ def open_images(paths: Iterable[Path], top: Path, aside: dict[str, str]) -> Iter
 
 
 def name_image(path: PurePath) -> str:
-    r"""CheXpert's own name of the image in a file, or the path; with slashes on every system.
+    r"""Return CheXpert's own name of the image in a file, or the path; with slashes on every system.
 
     >>> from pathlib import PureWindowsPath
     >>> name_image(PureWindowsPath(r"C:\data\valid\patient64541\study1\view1_frontal.jpg"))
@@ -119,7 +119,7 @@ def name_image(path: PurePath) -> str:
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """All files below a folder, and links to folders in it, which nothing follows.
+    """Return all files below a folder, and links to folders in it, which nothing follows.
 
     Raises:
         OSError: a folder in it cannot be listed.
@@ -136,7 +136,7 @@ def list_folder(folder: Path) -> list[Path]:
 
 
 def read_images(table: Path, roots: Sequence[Path]) -> Iterator[InputImage]:
-    """The images of a table with the one column Path, as CheXpert's competition gives it (others are not read)."""
+    """Read the images of a table by its column Path, as CheXpert's competition gives it; other columns are ignored."""
     records = read_records(table)
     column = next((name for name in records.header if name.lower() == "path"), None)
     if not records.rows or column is None:
@@ -156,14 +156,14 @@ def _is_below(name: str) -> bool:
 
 
 def find_own(path: str) -> str | None:
-    """CheXpert's own name of a view, whatever leads to it on another machine and however it was saved there."""
+    """Return CheXpert's own name of a view, in whatever folder and with whatever ending it is stored."""
     stem, dot, ending = path.replace("\\", "/").rpartition(".")
     name = f"{stem}.{ending.lower().replace('jpeg', 'jpg')}" if dot else path
     return find_public(name)
 
 
 def place(names: Sequence[str], roots: Sequence[Path]) -> dict[str, str | None]:
-    """The file of each name: below a root as it stands there, without the copy's folder, or where the layout has it."""
+    """Return the file of each name: below a root as given, without the dataset folder, or where the layout has it."""
     placed: dict[str, str | None] = dict.fromkeys(names)
     for root in roots:
         for guess in (_as_given, _without_copy, _by_layout):

@@ -48,13 +48,13 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
     def add(self, rows: Mapping[int, Sequence[float]], flagged: Mapping[int, str] = MappingProxyType({})) -> None:
-        """Keeps the probabilities of further images, and why some of them should be looked at."""
+        """Store the probabilities of further images, and the flags of suspicious ones."""
         self.done |= {number: list(row) for number, row in rows.items()}
         self.flagged |= flagged
         self._write(rows, flagged)
 
     def remove(self) -> None:
-        """Once the output is written."""
+        """Remove the journal, once the output is written."""
         self.file.close()
         self.path.unlink()
 
@@ -97,7 +97,7 @@ def _parse_flag(line: str) -> dict[int, str]:
 
 
 def find_key(checkpoint: Path, images: Iterable[InputImage], **options: Any) -> str:
-    """Of the weights, the images (by name, size and time of change) and the options that change a probability."""
+    """Return a hash of the weights, the images (name, size, time of change) and options that change a probability."""
     with checkpoint.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     for image in images:

@@ -25,7 +25,7 @@ GONE = "restore them, or average the predictions that the runs left: RUN/predict
 
 
 def read_members(files: Sequence[Path], split: str, watch: Watch) -> Iterator[tuple[Path, Named]]:
-    """Each member's scores, in no order: predictions as they lie there, checkpoints as their images make them."""
+    """Yield each member's scores, in no order: predictions from their file, checkpoints by running the model."""
     groups: dict[str, list[Path]] = {}
     for file in files:
         if file.suffix == ".csv":
@@ -39,7 +39,7 @@ def read_members(files: Sequence[Path], split: str, watch: Watch) -> Iterator[tu
 
 
 def find_input(checkpoint: Path, split: str) -> str:
-    """What decides which images a checkpoint is shown, and how: those for which it is equal are read once."""
+    """Return a key of the images that a checkpoint reads, and how: images of equal keys are read once."""
     config = read_metadata(checkpoint)["config"]
     data = {key: value for key, value in config["data"].items() if key not in IRRELEVANT}
     dev_seed = config["seed"] if split == "dev" else None
@@ -47,7 +47,7 @@ def find_input(checkpoint: Path, split: str) -> str:
 
 
 def open_split(checkpoint: Path, split: str) -> CheXpertDataModule:
-    """The run's data, ready to load the images of a split."""
+    """Open the run's data, ready to load the images of a split."""
     data = open_data(load(checkpoint), hint=GONE, learned=split == "dev", test=split == "test")
     if split not in data.datasets:
         hint = "take another --split, or runs with data.dev=0.1"
@@ -57,7 +57,7 @@ def open_split(checkpoint: Path, split: str) -> CheXpertDataModule:
 
 
 def predict(checkpoints: Sequence[Path], data: CheXpertDataModule, watch: Watch) -> Iterator[tuple[Path, Named]]:
-    """The probabilities of several models that see the same images; as the runs evaluated them, to the last digit."""
+    """Yield the probabilities of several models that see the same images; to the last digit as in the runs."""
     loaded = [load(path) for path in checkpoints]
     models = [prepare(one) for one in loaded]
     names: list[str] = []

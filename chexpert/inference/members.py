@@ -12,7 +12,7 @@ from chexpert.runs.read import read_mapping
 
 
 def read_lists(path: Path) -> dict[str, list[Path]]:
-    """The members of each observation, from a YAML file: ``Edema: [outputs/one, outputs/two]``.
+    """Read the members of each observation from a YAML file: ``Edema: [outputs/one, outputs/two]``.
 
     Raises:
         UserError: it is no such file.
@@ -33,7 +33,7 @@ def read_lists(path: Path) -> dict[str, list[Path]]:
 
 
 def find_members(paths: Sequence[Path], top_k: int | None) -> list[Path]:
-    """Checkpoints and files of predictions, each once."""
+    """Return checkpoints and files of predictions, each once."""
     found = [file for path in paths for file in (find_checkpoints(path, top_k) if path.is_dir() else [path])]
     places = [file.resolve() for file in found]
     if twice := sorted({str(file) for file, place in zip(found, places, strict=True) if places.count(place) > 1}):
@@ -42,7 +42,7 @@ def find_members(paths: Sequence[Path], top_k: int | None) -> list[Path]:
 
 
 def find_checkpoints(run: Path, top_k: int | None) -> list[Path]:
-    """The best checkpoints of a run, best first."""
+    """Return the best checkpoints of a run, best first."""
     found = run_files.kept_checkpoints(run)[:top_k]
     if not found:
         hint = "give runs that have finished an epoch (of a sweep: SWEEP/[0-9]*), checkpoints, or files of predictions"
@@ -51,23 +51,23 @@ def find_checkpoints(run: Path, top_k: int | None) -> list[Path]:
 
 
 def find_run(member: Path) -> Path | None:
-    """The run that a checkpoint or a file of predictions lies in."""
+    """Return the run of a checkpoint or of a file of predictions; None for a file that lies elsewhere."""
     return member.parent.parent if member.parent.name in (run_files.CHECKPOINTS, run_files.PREDICTIONS) else None
 
 
 def find_choice(member: Path) -> str | None:
-    """The split on which the epoch of a run's checkpoint, or of its predictions, was chosen; None if not recorded."""
+    """Return the split on which the epoch of a member was chosen; None if not known."""
     run = None if member.stem == run_files.LAST else find_run(member)  # the last epoch is not chosen
     return read_mapping(run / run_files.METRICS).get("epoch_chosen_on") if run else None
 
 
 def find_split(member: Path, split: str) -> str | None:
-    """The split that a member's scores are of: that of the checkpoints, or what a run's own predictions are called."""
+    """Return the split of a member's scores: that of the checkpoints, or the name of a run's own predictions."""
     return split if member.suffix != ".csv" else member.stem if find_run(member) else None
 
 
 def describe_choice(member: Path, chosen: str | None) -> str:
-    """How the epoch of a member was chosen, in words.
+    """Describe how the epoch of a member was chosen.
 
     >>> describe_choice(Path("checkpoints/last.ckpt"), None), describe_choice(Path("checkpoints/best.ckpt"), "dev")
     ('the last epoch', 'epoch chosen on dev')

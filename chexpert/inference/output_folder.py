@@ -8,7 +8,7 @@ from chexpert.runs import files as run_files
 
 
 def find_folder(run: Path, out: Path | None, name: str = run_files.EXPLANATIONS) -> Path:
-    """Where explanations, or others of this ``name``, go: a folder that is not there yet, or empty."""
+    """Return the folder of explanations, or of other files of this ``name``: a new folder, or an empty one."""
     folder = out or find_home(run) / name
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         hint = "give a new folder: --out FOLDER"
@@ -19,13 +19,13 @@ def find_folder(run: Path, out: Path | None, name: str = run_files.EXPLANATIONS)
 
 
 def find_home(run: Path) -> Path:
-    """The run folder of a run or of one of its checkpoints; the folder of a checkpoint that lies elsewhere."""
+    """Return the run folder of a run or of one of its checkpoints; for a checkpoint elsewhere its folder."""
     above = run.absolute().parent
     return run if run.is_dir() else above.parent if above.name == run_files.CHECKPOINTS else above
 
 
 def try_folder(folder: Path) -> None:
-    """Makes a folder and a passing file in it, before the work that fills it.
+    """Make a folder and a temporary file in it, before the work that fills it.
 
     Raises:
         UserError: it cannot be written.

@@ -74,7 +74,7 @@ def predict(
     workers: int | None = None,
     watch: Watch = iter,
 ) -> Outcome:
-    """Predicts images by the best weights of a run.
+    """Predict images by the best weights of a run.
 
     Args:
         run: the run folder, or a checkpoint.
@@ -143,7 +143,7 @@ def predict(
 
 
 def hash_own_names(images: Sequence[InputImage], inputs: Sequence[Path], salt: str | None) -> dict[str, str]:
-    """The hashes of images other than CheXpert's, the same whatever folder was typed; none where names stay."""
+    """Return hashes of images other than CheXpert's, the same whatever folder was typed; none where names stay."""
     own = [image.name for image in images if image.study == image.name]
     if salt is None:
         return {}
@@ -152,7 +152,7 @@ def hash_own_names(images: Sequence[InputImage], inputs: Sequence[Path], salt: s
 
 
 def read_calibration(run: Path, level: str, views: str) -> Calibration:
-    """The calibration of a run, which is of its best weights, and of studies as it made their scores.
+    """Read the calibration of a run, and check that it fits the weights and the scores of studies.
 
     Raises:
         UserError: there is none, or it is of other scores.
@@ -168,7 +168,7 @@ def read_calibration(run: Path, level: str, views: str) -> Calibration:
 
 
 def choose_observations(known: Sequence[str], which: str) -> list[str]:
-    """The columns of the output."""
+    """Return the columns of the output."""
     if which == "all":
         return list(known)
     if missing := [name for name in COMPETITION if name not in known]:
@@ -178,7 +178,7 @@ def choose_observations(known: Sequence[str], which: str) -> list[str]:
 
 
 def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
-    """Where the paths of a table may lie."""
+    """Return the folders in which the paths of a table may lie."""
     if not is_table(first):
         return []
     if root:
@@ -193,7 +193,7 @@ def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
 def run_model(
     loaded: Loaded, images: Sequence[InputImage], left: Sequence[int], batch_size: int, workers: int, watch: Watch
 ) -> Iterator[tuple[dict[int, list[float]], dict[int, str]]]:
-    """Probabilities of the images with these numbers, a batch at a time, and why some of them should be looked at.
+    """Yield probabilities of the images with these numbers, a batch at a time, and flags of suspicious ones.
 
     Those that cannot be read are left out.
     """
@@ -225,7 +225,7 @@ def reduce(
     names: Sequence[str],
     calibration: Calibration | None,
 ) -> list[tuple[str, list[float]]]:
-    """Names and probabilities (C) of the rows of the table."""
+    """Return names and probabilities (C) of the rows of the table."""
     rows = [image.name for image in images]
     if level == "study":
         numbers, rows = number_studies([image.study for image in images])
@@ -236,7 +236,7 @@ def reduce(
 
 
 def write(output: Path, level: str, names: Sequence[str], rows: Iterable[tuple[str, list[float]]]) -> None:
-    """Writes the table, whole or not at all."""
+    """Write the table, whole or not at all."""
     safe = ((spell(name), row) for name, row in rows)
     part = output.with_name(f"{output.name}.new")
     run_files.write_predictions(part, names, safe, key="Study" if level == "study" else "Path")
@@ -244,7 +244,7 @@ def write(output: Path, level: str, names: Sequence[str], rows: Iterable[tuple[s
 
 
 def spell(name: str) -> str:
-    r"""A name as a table can hold it: in UTF-8, and with an apostrophe where a spreadsheet would take it for a formula.
+    r"""Return a name for a table: in UTF-8, with an apostrophe where a spreadsheet would take it for a formula.
 
     >>> spell("=cmd.png"), spell(b"\xff.png".decode(errors="surrogateescape"))
     ("'=cmd.png", '\\udcff.png')
@@ -254,7 +254,7 @@ def spell(name: str) -> str:
 
 
 def explain_failure(loaded: Loaded, image: InputImage) -> str:
-    """Why an image could not be read."""
+    """Return the reason why an image could not be read."""
     if image.file is None:
         return image.why
     try:

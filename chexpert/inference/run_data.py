@@ -16,19 +16,19 @@ from chexpert.models import Model
 
 
 def place(model: Model) -> Model:
-    """The model on the GPU, where there is one."""
+    """Move the model to the GPU, if there is one."""
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def prepare(loaded: Loaded) -> Model:
-    """The model where it is to run, in the memory format in which it was evaluated: another one adds up otherwise."""
+    """Move the model to its device and to the memory format of its evaluation: another one adds up otherwise."""
     model = place(loaded.model)
     return model.to(memory_format=torch.channels_last) if loaded.config["channels_last"] else model
 
 
 @raising_dead_workers()
 def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
-    """Probabilities, labels and mask (N, C) of the validation views that can be read."""
+    """Return probabilities, labels and mask (N, C) of the validation views that can be read."""
     device, rows = next(model.parameters()).device, []
     with torch.inference_mode():
         for batch in data.val_dataloader():
@@ -41,7 +41,7 @@ def open_data(
     loaded: Loaded, root: Path | None = None, *, hint: str = "restore them, or give images to explain",
     learned: bool = False, test: bool = False,
 ) -> CheXpertDataModule:  # fmt: skip
-    """The validation views of the data that a run was trained on, or of another copy read in the same way.
+    """Open the validation views of the data of a run, or of another dataset folder read in the same way.
 
     Args:
         loaded: the run's model.

@@ -75,7 +75,7 @@ def find_shortcuts(
 
 
 def evaluate(data: CheXpertDataModule, asked: Sequence[str], logits: np.ndarray, seed: int) -> dict[str, Any]:
-    """The model's AUROC beside that of metadata and gray statistics; nothing where there is no training image."""
+    """Return the AUROC of the model, metadata and gray statistics; nothing where there is no training image."""
     if "train" not in data.datasets:
         return {}
     learned, evaluated = (read_known(data, split, most, seed) for split, most in (("train", LEARNED), ("valid", None)))

@@ -18,11 +18,14 @@ class Auroc(NamedTuple):
 
 
 def auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
-    """AUROC by ranks (Mann and Whitney 1947): the share of pairs in order, ties at half weight.
+    """Compute AUROC by ranks (Mann and Whitney 1947): the share of pairs in order, ties at half weight.
 
     Args:
         scores: (N,) float on any monotone scale.
         labels: (N,) in {0, 1}.
+
+    Returns:
+        The AUROC in [0, 1] with the counts of positives and negatives; the value is NaN where a class is absent.
 
     >>> auroc([.1, .4, .35, .8], [0, 0, 1, 1])
     Auroc(value=0.75, positives=2, negatives=2)
@@ -36,19 +39,29 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
 
 
 def multilabel_auroc(scores: ArrayLike, labels: ArrayLike, mask: ArrayLike) -> list[Auroc]:
-    """AUROC per observation, each over its own labeled rows.
+    """Compute AUROC per observation, each over its own labeled rows.
 
     Args:
         scores: (N, C) float.
         labels: (N, C) in {0, 1}.
         mask: (N, C) bool, False where there is no label.
+
+    Returns:
+        C AUROCs, see :func:`auroc`, in the order of the columns.
     """
     scores, labels, mask = np.asarray(scores), np.asarray(labels), np.asarray(mask, bool)
     return [auroc(scores[known, c], labels[known, c]) for c, known in enumerate(mask.T)]
 
 
 def auroc_mean(aurocs: Mapping[str, Auroc], over: Sequence[str]) -> tuple[float, list[str]]:
-    """The mean over the listed observations that are defined, and which these are; NaN if none is.
+    """Compute the mean AUROC over those of the listed observations for which it is defined.
+
+    Args:
+        aurocs: AUROC by observation.
+        over: names of the observations to average, all of them in ``aurocs``.
+
+    Returns:
+        The mean, NaN if no AUROC is defined; and the names of the averaged observations, in the order of ``over``.
 
     >>> auroc_mean({"Edema": Auroc(.9, 3, 4), "Fracture": Auroc(math.nan, 0, 7)}, ["Edema", "Fracture"])
     (0.9, ['Edema'])

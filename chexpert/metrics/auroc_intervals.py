@@ -14,23 +14,38 @@ from chexpert.metrics.bootstrap import Interval, find_ends, resample_studies, we
 
 
 def percentile_interval(value: float, replicates: np.ndarray, n: int) -> Interval:
-    """The ends between which 95 % of the defined replicates lie."""
+    """Compute the interval between whose ends 95 % of the defined replicates lie.
+
+    Args:
+        value: metric of the rows themselves.
+        replicates: (R,) metrics of resampled rows; NaN where undefined.
+        n: number of rows.
+
+    Returns:
+        The interval; its ends are NaN where the value is undefined or fewer than two replicates are defined.
+    """
     return _interval(value, replicates, n, find_ends)
 
 
 def logit_interval(
     value: float, replicates: np.ndarray, n: int, rarer: float = math.inf, rarest: float | None = None
 ) -> Interval:
-    """The replicates' standard deviation, laid off on the scale of log odds, where a share's errors are even.
+    """Compute a 95 % interval of a share from the standard deviation of its replicates, on the scale of log odds.
 
-    Of an AUROC the ends between which 95 % of the replicates lie are too narrow: docs/decisions.md has coverages.
+    On this scale the errors of a share are even. The ends between which 95 % of the replicates of an AUROC lie are too
+    narrow: docs/decisions.md has coverages. The replicates of a value of 0 or 1 are all alike; see
+    :func:`bound_extreme` for its interval.
 
     Args:
-        value: of the rows themselves, in [0, 1].
-        replicates: (R,) of resampled rows; NaN where undefined.
-        n: rows.
+        value: metric of the rows themselves, in [0, 1].
+        replicates: (R,) metrics of resampled rows; NaN where undefined.
+        n: number of rows.
         rarer: rows of the rarer class; they limit how well the error is known (Student's t).
-        rarest: of a mean, that of the rarest class of all, for a value of 0 or 1.
+        rarest: for a mean over observations, rows of the rarest class of all, used for a value of 0 or 1; by default
+            the smaller of ``rarer`` and ``n``.
+
+    Returns:
+        The interval; its ends are NaN where the value is undefined or fewer than two replicates are defined.
 
     >>> [round(end, 3) for end in logit_interval(0.8, np.array([0.7, 0.8, 0.9]), 30)[1:3]]
     [0.54, 0.932]
@@ -42,7 +57,9 @@ def logit_interval(
 
 
 def bound_extreme(value: float, rows: float) -> tuple[float, float]:
-    """Ends of a 95 % interval about a share of 0 or 1, whose replicates are all alike (Clopper and Pearson 1934).
+    """Return the ends of a 95 % interval about a share of 0 or 1 (Clopper and Pearson 1934).
+
+    The replicates of such a share are all alike.
 
     For an AUROC give the rows of the rarer class: each of them is in order with all rows of the other class.
 
@@ -54,7 +71,7 @@ def bound_extreme(value: float, rows: float) -> tuple[float, float]:
 
 
 def lay_off(value: float, error: float, rarer: float = math.inf) -> tuple[float, float]:
-    """Ends of a 95 % interval about a share, from its standard error; see :func:`logit_interval`."""
+    """Return the ends of a 95 % interval about a share, from its standard error; see :func:`logit_interval`."""
     if not 0 < value < 1:
         return bound_extreme(value, rarer)
     reach = stdtrit(max(rarer - 1, 1), 0.975) if math.isfinite(rarer) else ndtri(0.975)
@@ -74,7 +91,7 @@ def _interval(
 
 
 def auroc_replicates(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(R, C): AUROC of each of C observations in each replicate, each over its own labeled rows.
+    """Compute the AUROC (R, C) of C observations in R replicates, each observation over its own labeled rows.
 
     Args:
         scores: (N, C) float.
@@ -91,15 +108,18 @@ def auroc_replicates(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray)
 def mean_auroc_interval(
     scores: ArrayLike, labels: ArrayLike, mask: ArrayLike, studies: ArrayLike, replicates: int = 1000, seed: int = 0
 ) -> Interval:
-    """The mean AUROC over C observations with its interval; NaN where one of them is undefined.
+    """Compute the mean AUROC over C observations with its 95 % interval.
 
     Args:
         scores: (N, C) float.
         labels: (N, C) in {0, 1}.
         mask: (N, C) bool, False where there is no label.
-        studies: (N,) int, of each row the number of its study.
-        replicates: how many; one in which an observation is undefined is left out and counted.
-        seed: of the resampling.
+        studies: (N,) int, of each row the number of its study, from 0 on; whole studies are resampled.
+        replicates: number of replicates; one in which an observation is undefined is left out and counted.
+        seed: seed of the resampling.
+
+    Returns:
+        The mean with its interval, ``n`` being N; NaN where the AUROC of an observation is undefined, or C is 0.
     """
     known_labels = np.where(np.asarray(mask, bool), np.asarray(labels, "float64"), math.nan)
     rows = np.asarray(scores, "float64")
@@ -110,7 +130,10 @@ def mean_auroc_interval(
 
 
 def mean_of(scores: np.ndarray, labels: np.ndarray, replicates: np.ndarray) -> Interval:
-    """The mean AUROC over all columns, from (R, C) replicates of theirs; labels as in :func:`auroc_replicates`."""
+    """Compute the mean AUROC over all columns with its interval, from their replicates (R, C).
+
+    Labels are as in :func:`auroc_replicates`.
+    """
     known = np.isfinite(labels)
     values = [auroc(scores[rows, c], labels[rows, c]).value for c, rows in enumerate(known.T)]
     return logit_interval(float(np.mean(values)), replicates.mean(1), len(scores))
@@ -133,11 +156,11 @@ class RankedScores:
         self._aurocs = np.stack([weighted_aurocs(own, labels, counts) for own in scores], axis=1)
 
     def auroc(self, score: int) -> Interval:
-        """AUROC of one score: ties count half; NaN where a class is absent."""
+        """Return the AUROC of one score: ties count half; NaN where a class is absent."""
         return self._describe(self._aurocs[:, score])
 
     def difference(self, score: int, other: int) -> Interval:
-        """The AUROC of one score less that of another."""
+        """Return the AUROC of one score less that of another."""
         return self._describe(self._aurocs[:, score] - self._aurocs[:, other])
 
     def _describe(self, values: np.ndarray) -> Interval:
@@ -157,7 +180,7 @@ class Placements(NamedTuple):
 
 
 def place(scores: ArrayLike, labels: ArrayLike) -> Placements:
-    """Placements by ranks (Sun and Xu 2014), ties at half weight.
+    """Compute placements by ranks (Sun and Xu 2014), ties at half weight.
 
     Args:
         scores: (M, N) float, of M models on the same rows.
@@ -172,7 +195,9 @@ def place(scores: ArrayLike, labels: ArrayLike) -> Placements:
 
 
 def delong_covariance(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """AUROCs (M,) and their covariance (M, M) (DeLong, DeLong and Clarke-Pearson 1988); NaN without two of a class.
+    """Compute AUROCs (M,) and their covariance (M, M) (DeLong, DeLong and Clarke-Pearson 1988).
+
+    Both are NaN where a class has fewer than two rows.
 
     >>> values, covariance = delong_covariance([[.1, .4, .35, .8]], [0, 0, 1, 1])
     >>> values.tolist(), covariance.tolist()
@@ -187,14 +212,14 @@ def delong_covariance(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray,
 
 
 def delong_interval(scores: ArrayLike, labels: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of one AUROC, on the scale of log odds; rows are taken as independent."""
+    """Return the ends of the 95 % interval of one AUROC, on the scale of log odds; rows are taken as independent."""
     values, covariance = delong_covariance(scores, labels)
     positives = float((np.asarray(labels) == 1).sum())
     return lay_off(float(values[0]), math.sqrt(covariance[0, 0]), min(positives, len(labels) - positives))
 
 
 def delong_test(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Two-sided p of two models' equal AUROC on the same rows; NaN where they cannot differ.
+    """Return the two-sided p of two models' equal AUROC on the same rows; NaN where they cannot differ.
 
     Args:
         scores: (2, N) float.

@@ -30,7 +30,15 @@ class Interval(NamedTuple):
 
 
 def bootstrap_mean(values: ArrayLike, replicates: int = 1000, seed: int = 0) -> Interval:
-    """The mean of one value (N,) an image; NaN is an image for which it is undefined.
+    """Compute the mean of one value an image, with its 95 % interval.
+
+    Args:
+        values: (N,) float, one value an image; NaN where it is undefined.
+        replicates: number of replicates.
+        seed: seed of the resampling.
+
+    Returns:
+        The mean of the defined values with its interval, see :func:`bootstrap_means`.
 
     >>> bootstrap_mean([1.0, 1.0, math.nan])[:4]
     (1.0, 1.0, 1.0, 2)
@@ -41,13 +49,16 @@ def bootstrap_mean(values: ArrayLike, replicates: int = 1000, seed: int = 0) -> 
 def bootstrap_of_means(
     values: ArrayLike, combine: Callable[[np.ndarray], np.ndarray], replicates: int = 1000, seed: int = 0
 ) -> Interval:
-    """Compute a metric of several means, such as their ratio, with its interval.
+    """Compute a metric of several means, such as their ratio, with its 95 % interval.
 
     Args:
         values: (N, K); an image counts where all its K values are defined.
-        combine: K means, (R, K), to the metric (R,); NaN where undefined.
-        replicates: how many; those in which the metric is undefined are left out and counted.
-        seed: of the resampling.
+        combine: function from K means, (R, K), to the metric (R,), NaN where undefined.
+        replicates: number of replicates; those in which the metric is undefined are left out and counted.
+        seed: seed of the resampling.
+
+    Returns:
+        The metric with its interval, ``n`` being the images that count; NaN where none does.
 
     >>> bootstrap_of_means([[1, 2], [2, 4]], lambda means: means[:, 0] / means[:, 1])[:4]
     (0.5, 0.5, 0.5, 2)
@@ -76,9 +87,12 @@ def bootstrap_means(values: ArrayLike, replicates: int = 1000, seed: int = 0) ->
     that replicate is left out and counted.
 
     Args:
-        values: float, NaN where undefined.
-        replicates: how many.
-        seed: of the resampling; the caller's random state is left alone.
+        values: (N, K) float, NaN where undefined.
+        replicates: number of replicates.
+        seed: seed of the resampling; the caller's random state does not change.
+
+    Returns:
+        K means with their 95 % intervals, in the order of the columns; NaN where no value of a column is defined.
     """
     columns = np.asarray(values, "float64")
     images = len(columns)
@@ -102,7 +116,7 @@ def _interval(values: np.ndarray, means: np.ndarray) -> Interval:
 
 
 def find_ends(replicates: np.ndarray) -> tuple[float, float]:
-    """Both ends of an interval, from one or more replicates, all defined: the 25th and the 975th of 1000.
+    """Return both ends of an interval, from one or more defined replicates: the 25th and the 975th of 1000.
 
     >>> find_ends(np.arange(1.0, 1001.0))
     (25.0, 975.0)
@@ -138,7 +152,7 @@ def resample_studies(studies: ArrayLike, replicates: int = 1000, seed: int = 0) 
 
 
 def weighted_aurocs(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> np.ndarray:
-    """(R,) float64: AUROC of each replicate, ties at half weight; NaN where it lacks a class.
+    """Compute the AUROC of each replicate, (R,) float64, ties at half weight; NaN where it lacks a class.
 
     Args:
         scores: (N,) float on any monotone scale.
@@ -152,7 +166,9 @@ def weighted_aurocs(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) ->
 
 
 def weighted_average_precisions(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> np.ndarray:
-    """(R,) float64: average precision of each replicate, the sum of precisions by the recall that each score adds.
+    """Compute the average precision of each replicate, (R,) float64.
+
+    It is the sum of precisions by the recall that each score adds.
 
     Arguments as of :func:`weighted_aurocs`; NaN where a replicate has no positive.
 
@@ -163,7 +179,7 @@ def weighted_average_precisions(scores: ArrayLike, labels: ArrayLike, counts: np
 
 
 def weighted_means(values: ArrayLike, counts: np.ndarray) -> np.ndarray:
-    """(R,) float64: the mean of (N,) values in each replicate; NaN where it has no row."""
+    """Compute the mean of (N,) values in each replicate, (R,) float64; NaN where it has no row."""
     return _divide(counts @ np.asarray(values, "float64"), counts.sum(1, dtype="float64"))
 
 

@@ -21,19 +21,22 @@ STEEPEST = 1e3
 
 
 def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> Parameters:
-    """One slope on the logit (Guo et al. 2017, arxiv.org/abs/1706.04599; their temperature is one over it)."""
+    """Fit one slope on the logit (Guo et al. 2017, arxiv.org/abs/1706.04599; their temperature is one over it)."""
     slope, _ = _fit_sigmoid(to_logits(scores), labels, shift=False)
     return {"slope": slope, "intercept": 0.0}
 
 
 def fit_platt(scores: np.ndarray, labels: np.ndarray) -> Parameters:
-    """Slope and intercept on the logit (Platt 1999), with his softened targets, which keep both finite."""
+    """Fit slope and intercept on the logit (Platt 1999), with his softened targets, which keep both finite."""
     slope, intercept = _fit_sigmoid(to_logits(scores), labels, shift=True)
     return {"slope": slope, "intercept": intercept}
 
 
 def fit_isotonic(scores: np.ndarray, labels: np.ndarray) -> Parameters:
-    """The best steps that never fall (Zadrozny and Elkan 2002), linear between their ends; scores may become ties."""
+    """Fit the best steps that never fall (Zadrozny and Elkan 2002), linear between their ends.
+
+    Different scores may become ties.
+    """
     from sklearn.isotonic import IsotonicRegression  # takes a second
 
     fitted = IsotonicRegression(y_min=0, y_max=1).fit(scores, labels)
@@ -49,7 +52,7 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Parameters]] = {
 
 
 def calibrate(scores: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Calibrated probabilities of scores in [0, 1], in their shape.
+    """Return calibrated probabilities of scores in [0, 1], in their shape.
 
     >>> calibrate(np.array([0.5, 0.8]), {"slope": 0.0, "intercept": 0.0})
     array([0.5, 0.5])
@@ -60,13 +63,15 @@ def calibrate(scores: np.ndarray, parameters: Parameters) -> np.ndarray:
 
 
 def to_logits(scores: np.ndarray) -> np.ndarray:
-    """Log odds, finite also for 0 and 1."""
+    """Return log odds, finite also for 0 and 1."""
     inside = np.clip(scores, LEAST, 1 - LEAST)
     return np.log(inside) - np.log1p(-inside)
 
 
 def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(R,): mean distance between score and share of positives over ``BINS`` bins of equal width, by their rows.
+    """Compute the expected calibration error (R,) over ``BINS`` bins of equal width.
+
+    It is the mean distance between score and share of positives, each bin weighted by its rows.
 
     It is never negative, so chance alone makes it larger than 0, and even more in a replicate of resampled rows.
 
@@ -86,7 +91,7 @@ def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, counts: n
 
 
 def find_bins(scores: np.ndarray) -> np.ndarray:
-    """(N,) int: the bin of each score in [0, 1]; a score of 1 lies in the last."""
+    """Return the bin (N,) int of each score in [0, 1]; a score of 1 lies in the last."""
     return np.minimum((scores * BINS).astype(int), BINS - 1)
 
 

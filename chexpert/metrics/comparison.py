@@ -10,7 +10,7 @@ from chexpert.metrics.bootstrap import Interval
 
 
 def paired_interval(difference: float, replicates: np.ndarray, n: int) -> Interval:
-    """A difference with its 95 % interval, from the standard deviation of the replicates' differences.
+    """Return a difference with its 95 % interval, from the standard deviation of the replicates' differences.
 
     Args:
         difference: of the rows themselves.
@@ -29,7 +29,9 @@ def paired_interval(difference: float, replicates: np.ndarray, n: int) -> Interv
 
 
 def paired_p(difference: float, replicates: np.ndarray) -> float:
-    """Two-sided p of no difference, of the same standard deviation; NaN where the two models never differ.
+    """Return the two-sided p of no difference, from the replicates' standard deviation.
+
+    It is NaN where the two models never differ.
 
     Its size under no difference was simulated: see docs/decisions.md.
 
@@ -42,7 +44,9 @@ def paired_p(difference: float, replicates: np.ndarray) -> float:
 
 
 def adjust_holm(ps: Sequence[float]) -> list[float]:
-    """Holm's (1979) p values, of which those below .05 hold together with an error of .05; NaN stays and counts not.
+    """Return Holm's (1979) p values; those below .05 hold together with an error of .05.
+
+    NaN stays, and is not counted.
 
     >>> adjust_holm([0.01, 0.04, float("nan"), 0.03])
     [0.03, 0.06, nan, 0.06]

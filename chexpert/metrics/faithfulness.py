@@ -29,12 +29,16 @@ class Faithfulness(NamedTuple):
 
 
 def evaluate_curves(deletion: np.ndarray, insertion: np.ndarray, shares: ArrayLike) -> Faithfulness:
-    """Areas under the curves of one map and one observation.
+    """Compute the areas under the deletion and the insertion curve of one map and one observation.
 
     Args:
         deletion: (T,) logits while the pixels that rank first are hidden: full image to hidden one.
         insertion: (T,) logits while they are shown on the hidden image: hidden image to full one.
         shares: (T,) of the image that are hidden, or shown: from 0 to 1.
+
+    Returns:
+        Both areas and their difference, scaled so that the hidden image has 0 and the full one 1; NaN where the full
+        image's logit is less than ``LEAST_CHANGE`` above the hidden image's. The difference also in logits.
 
     >>> evaluate_curves(np.array([3.0, 1.0, 1.0]), np.array([1.0, 3.0, 3.0]), [0, 0.5, 1])
     Faithfulness(deletion=0.25, insertion=0.75, gap=0.5, gap_logit=1.0)
@@ -46,7 +50,14 @@ def evaluate_curves(deletion: np.ndarray, insertion: np.ndarray, shares: ArrayLi
 
 
 def curve_area(values: ArrayLike, shares: ArrayLike) -> float:
-    """Area under a curve of values (T,) at rising shares (T,), by trapezoids.
+    """Compute the area under a curve by trapezoids.
+
+    Args:
+        values: (T,) heights of the curve.
+        shares: (T,) places of the heights, rising.
+
+    Returns:
+        The area, in units of the values where the shares run from 0 to 1.
 
     >>> curve_area([1.0, 0.0, 0.0], [0, 0.5, 1])
     0.25

@@ -12,7 +12,7 @@ from chexpert.metrics.auroc_intervals import RankedScores
 
 
 def predict_baseline(features: np.ndarray, labels: np.ndarray, evaluated: np.ndarray) -> np.ndarray | None:
-    """Logistic regression on standardized features, scikit-learn's own penalty.
+    """Predict by logistic regression on standardized features, scikit-learn's own penalty.
 
     Args:
         features: (N, F) float of the training images.
@@ -32,7 +32,9 @@ def compare_baselines(
     learned: Mapping[str, np.ndarray], labels: np.ndarray, evaluated: Mapping[str, np.ndarray], truth: np.ndarray,
     scores: np.ndarray, seed: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
-    """AUROC of a model beside that of each set of features, on the same rows; the sets together are ``both``.
+    """Compute the AUROC of a model beside that of each set of features, on the same rows.
+
+    The sets together are ``both``.
 
     Args:
         learned: (N, F) by name of the set, of the training images.

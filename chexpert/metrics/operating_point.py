@@ -10,7 +10,9 @@ SPECIFICITY = 0.9
 
 
 def youden_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The threshold with the highest sensitivity + specificity - 1 (Youden 1950); a view is predicted from it on.
+    """Return the threshold with the highest sensitivity + specificity - 1 (Youden 1950).
+
+    A view whose probability is the threshold or more is predicted positive.
 
     Args:
         probabilities: (N,) float.
@@ -28,7 +30,7 @@ def youden_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def f1_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The threshold with the highest F1 score, else as :func:`youden_threshold`.
+    """Return the threshold with the highest F1 score, else as :func:`youden_threshold`.
 
     >>> f1_threshold(np.array([0.25, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
     0.3
@@ -39,7 +41,9 @@ def f1_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def specificity_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The lowest threshold that keeps a specificity of ``SPECIFICITY``, the highest if none does; see above.
+    """Return the lowest threshold with a specificity of ``SPECIFICITY`` or more, the highest if none has it.
+
+    Its place between the probabilities is as in :func:`youden_threshold`.
 
     >>> specificity_threshold(np.array([0.25, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])).__round__(3)
     0.6
@@ -80,5 +84,14 @@ def _best_threshold(
 
 
 def youden_thresholds(probabilities: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> list[float]:
-    """:func:`youden_threshold` of each of C observations over the views labeled for it; arguments (N, C)."""
+    """Return :func:`youden_threshold` of each of C observations over the views labeled for it.
+
+    Args:
+        probabilities: (N, C) float.
+        labels: (N, C) in {0, 1}.
+        mask: (N, C) bool, False where there is no label.
+
+    Returns:
+        C thresholds in the order of the columns; NaN where a class is absent.
+    """
     return [youden_threshold(probabilities[known, c], labels[known, c]) for c, known in enumerate(mask.T.astype(bool))]

@@ -15,9 +15,16 @@ SCORES = ("max", "mean")
 
 
 def find_study(path: str) -> str:
-    """The study of a view's path: the folder, if it is called one; any other image is a study of its own.
+    """Return the study of a view: its folder if that has the name of a study, otherwise the image itself.
 
     A folder of thousands of images is no study: sampled as one, they would have intervals of no width.
+
+    Args:
+        path: path of the view, with ``/`` between its parts.
+
+    Returns:
+        The path of the folder if its name starts with ``study`` or is ``s`` and eight digits (MIMIC-CXR), in upper or
+        lower case; otherwise ``path``.
 
     >>> find_study("CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg")
     'CheXpert-v1.0/valid/patient64541/study1'
@@ -28,7 +35,13 @@ def find_study(path: str) -> str:
 
 
 def number_studies(studies: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """(N,) int: of each row the number of its study, in the order in which studies first appear; and their names.
+    """Number studies in the order in which they first appear.
+
+    Args:
+        studies: N names, of each row that of its study.
+
+    Returns:
+        (N,) int, of each row the number of its study, from 0 on; and the names of the S studies by number.
 
     >>> number_studies(["b", "a", "b"])
     (array([0, 1, 0]), ['b', 'a'])
@@ -39,12 +52,15 @@ def number_studies(studies: Sequence[str]) -> tuple[np.ndarray, list[str]]:
 
 
 def reduce_scores(rows: np.ndarray, scores: np.ndarray, score: str = "max") -> np.ndarray:
-    """(S, C) float: the scores of S studies.
+    """Return the scores of S studies, from those of their views.
 
     Args:
-        rows: (N,) int, of each view the number of its study.
+        rows: (N,) int, of each view the number of its study, from 0 on.
         scores: (N, C) float of the views.
         score: ``max`` or ``mean`` over the views.
+
+    Returns:
+        (S, C) float.
     """
     count = int(rows.max(initial=-1)) + 1
     if score == "max":
@@ -57,12 +73,17 @@ def reduce_scores(rows: np.ndarray, scores: np.ndarray, score: str = "max") -> n
 
 
 def reduce_labels(rows: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """(S, C): the labels of S studies, equal within a study: read from one report, or agreed on for one study.
+    """Return the labels of S studies, from those of their views.
+
+    Labels are equal within a study: they are read from one report, or agreed on for one study.
 
     Args:
-        rows: (N,) int, of each view the number of its study.
+        rows: (N,) int, of each view the number of its study, from 0 on.
         labels: (N, C) in {0, 1, NaN}.
-        names: of the S studies.
+        names: names of the S studies, for the error.
+
+    Returns:
+        (S, C) in {0, 1, NaN}.
 
     Raises:
         UserError: the views of a study have different labels.
@@ -83,7 +104,7 @@ def reduce_labels(rows: np.ndarray, labels: np.ndarray, names: Sequence[str]) ->
 def reduce_to_studies(
     studies: Sequence[str], scores: ArrayLike, labels: ArrayLike, mask: ArrayLike, score: str = "max"
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joins the rows of each study, in the order in which studies first appear.
+    """Join the rows of each study, in the order in which studies first appear.
 
     Args:
         studies: N names.

@@ -29,7 +29,7 @@ class ActivationWatch(TorchDispatchMode):
         self._followed: set[int] = set()
 
     def follow(self, map_: torch.Tensor) -> None:
-        """This is the map in question."""
+        """Follow this map from now on."""
         self._followed = {_place(map_)}
         self.side = "after" if _place(map_) in self._after else "none"
 

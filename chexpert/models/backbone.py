@@ -69,7 +69,7 @@ class Backbone(nn.Module):
 
     @staticmethod
     def validate_args(name: str, pretrained: bool | str = False, options: dict | None = None, **_: object) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors in these arguments, before anything is built."""
         errors = [
             str(UserError(f"{key} is not an option", where=f"options of backbone {name}", hint="pretrained=PATH"))
             for key in options or {}
@@ -88,7 +88,7 @@ class Backbone(nn.Module):
         return errors
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (B, 1, H, W), uint8 or float in [0, 1], to the feature map (B, K, h, w) that pooling reads.
+        """Compute the feature map (B, K, h, w) that pooling reads, of images (B, 1, H, W), uint8 or float in [0, 1].
 
         For DenseNet this is after the last ReLU, for EfficientNet after the 1x1 head convolution.
 
@@ -101,7 +101,9 @@ class Backbone(nn.Module):
         return self.to_map(self.net.forward_features((images - self.mean) / self.std))
 
     def tap(self, images: torch.Tensor, stride: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the last stage of this many pixels a cell puts out, as a leaf, and the last feature map made from it.
+        """Return the output of the last stage of this many pixels a cell, as a leaf, and the last feature map.
+
+        The last feature map is made from the leaf.
 
         Gradients are kept from the leaf on, whatever the mode around. ``to_map`` makes a map of the leaf.
 
@@ -127,20 +129,20 @@ class Backbone(nn.Module):
         return leaves[-1], last
 
     def freeze(self, frozen: bool = True) -> None:
-        """Keeps weights and statistics as they are from now on, or lets them be trained once ``train`` is called."""
+        """Keep weights and statistics as they are from now on, or let them be trained once ``train`` is called."""
         self.frozen = frozen
         self.requires_grad_(not frozen)
 
     def train(self, mode: bool = True) -> "Backbone":
-        """A frozen backbone stays in eval mode, or its batch statistics would drift."""
+        """Set the mode; a frozen backbone stays in eval mode, or its batch statistics would drift."""
         return super().train(mode and not self.frozen)
 
     def layer_at(self, stride: int | None = None) -> str:
-        """Where a feature map is taken, for the caption of a picture."""
+        """Return the name of the layer whose feature map is taken, for the caption of a picture."""
         return f"{self.name}.{'forward_features' if stride is None else self._find_stage(stride)}"
 
     def activation_side(self, images: torch.Tensor, stride: int | None = None) -> str:
-        """On which side of its activation a feature map is read: ``after``, ``before`` or ``none``.
+        """Return on which side of its activation a feature map is read: ``after``, ``before`` or ``none``.
 
         Seen in a pass of the first of the images (B, 1, H, W), in evaluation mode, once: it is the network's nature.
         """
@@ -178,7 +180,7 @@ class Backbone(nn.Module):
         return stages[stride]
 
     def to_map(self, features: torch.Tensor) -> torch.Tensor:
-        """What a stage puts out, or its gradient, as (B, K, h, w): tokens and channels-last are turned.
+        """Return a stage's output, or its gradient, as (B, K, h, w): tokens and channels-last are turned.
 
         Raises:
             UserError: these are several maps, or tokens that are no grid.
@@ -242,7 +244,14 @@ class Backbone(nn.Module):
 
 
 def fitting_sizes(size: int, cell: int) -> list[int]:
-    """The multiples of a cell next to a size, below and above.
+    """Return the multiples of a cell next to a size, below and above.
+
+    Args:
+        size: side of an image in pixels.
+        cell: side of a cell, or of a patch, in pixels.
+
+    Returns:
+        The largest multiple that is not above the size, unless it is 0, and the next larger multiple.
 
     >>> fitting_sizes(320, 14)
     [308, 322]

@@ -47,7 +47,7 @@ class Combined(Model):
 
     @staticmethod
     def validate_args(members: Collection[str], dropout: object = 0.0, **_: object) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors in these arguments, before anything is built."""
         errors = find_dropout_errors(dropout)
         if len(members) < 2:
             message = f"a combined model of {len(members)} member ({', '.join(members) or 'none'})"
@@ -64,7 +64,7 @@ class Combined(Model):
         return self._read({name: norm(maps[name].mean((2, 3))) for name, norm in self.norms.items()})
 
     def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """What :meth:`score` gives, to the last bit, while each norm's standard deviation counts as a constant.
+        """Return :meth:`score`, to the last bit, while each norm's standard deviation counts as a constant.
 
         A norm's output does not change with the size of its input. So by the true gradient every member's map of
         the last layer would add up to 0, whatever the logit, and evidence would always stand beside its contrary.
@@ -77,7 +77,7 @@ class Combined(Model):
 
 
 def hold_scale(norm: Any, pooled: torch.Tensor) -> torch.Tensor:
-    """A LayerNorm of (B, K) with the gradient of centering and dividing by a constant."""
+    """Apply a LayerNorm to (B, K) with the gradient of centering and dividing by a constant."""
     centered = pooled - pooled.mean(1, keepdim=True)
     scaled = centered / (centered.detach().square().mean(1, keepdim=True) + norm.eps).sqrt()
     return norm(pooled).detach() + (scaled - scaled.detach())

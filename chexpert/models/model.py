@@ -32,11 +32,11 @@ class Model(nn.Module, ABC):
         return dict(self._members.items())  # type: ignore[arg-type]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (B, 1, H, W), uint8 or float in [0, 1], or what :meth:`pool` makes of them, to logits (B, C)."""
+        """Compute logits (B, C) of images (B, 1, H, W), uint8 or float in [0, 1], or of the output of :meth:`pool`."""
         return self.classify(self.feature_maps(images))
 
     def feature_maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The last feature map (B, K, h, w) of each member; pooled features (B, D) stand for maps of one cell."""
+        """Return the last feature map (B, K, h, w) of each member; pooled features (B, D) are maps of one cell."""
         if images.ndim == 2:
             widths = [member.width for member in self.members.values()]
             parts = images[:, :, None, None].split(widths, dim=1)
@@ -44,11 +44,14 @@ class Model(nn.Module, ABC):
         return {name: member(images) for name, member in self.members.items()}
 
     def pool(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (B, 1, H, W) to the pooled features (B, D) of all members side by side, which give the same logits."""
+        """Return the pooled features (B, D) of all members side by side, of images (B, 1, H, W).
+
+        They give the same logits as the images.
+        """
         return torch.cat([map_.mean((2, 3)) for map_ in self.feature_maps(images).values()], dim=1)
 
     def trace(self, images: torch.Tensor, stride: int | None = None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Feature maps by member, and the logits (B, C) computed from them, for gradients of the one by the other.
+        """Return feature maps by member, and the logits (B, C) computed from them, for gradients of the logits.
 
         The network below the maps keeps no graph, and above them gradients are those of :meth:`weigh`. To be called
         where gradients are allowed.
@@ -68,26 +71,32 @@ class Model(nn.Module, ABC):
         return traced, self.output_head(self.weigh(last))
 
     def classify(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Logits (B, C) from feature maps."""
+        """Compute logits (B, C) from feature maps."""
         return self.output_head(self.score(maps))
 
     def training_logits(self, images: torch.Tensor) -> torch.Tensor:
-        """What the loss compares with targets: see :meth:`OutputHead.ask`. Logits (B, C + U) of images."""
+        """Compute the logits (B, C + U) of images that the loss compares with targets: see :meth:`OutputHead.ask`."""
         return self.output_head.ask(self.score(self.feature_maps(images)))
 
     @abstractmethod
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Raw logits (B, C + U) from feature maps: ``output_head.width`` of them."""
+        """Compute raw logits (B, C + U) from feature maps: ``output_head.width`` of them."""
 
     def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """What :meth:`score` gives, linear in the maps: gradient times map adds up to the logit less the bias."""
+        """Return :meth:`score`, linear in the maps: gradient times map adds up to the logit less the bias."""
         return self.score(maps)
 
 
 def synchronize_batch_norm(model: Model) -> Model:
-    """The model with batch statistics over all devices in training; weights and their names stay.
+    """Convert batch normalization to statistics over all devices in training; weights and their names stay.
 
     Lightning's own conversion drops the activations that timm keeps inside its normalization layers.
+
+    Args:
+        model: model whose layers are replaced in place.
+
+    Returns:
+        The same model.
     """
     return convert_sync_batchnorm(model)
 
@@ -97,7 +106,21 @@ LONE = "more than 1 value per channel"
 
 
 def learns_from_one(model: Model, size: int) -> bool:
-    """Whether a step of training can be made on one image alone. The model stays as it is."""
+    """Return whether a step of training can be made on a single image; batch normalization may need more.
+
+    The step is tried on a copy: the model does not change.
+
+    Args:
+        model: model to try.
+        size: height and width of the image in pixels.
+
+    Returns:
+        False if a layer of batch normalization gets a single value per channel.
+
+    Raises:
+        ValueError: torch rejects the step for another reason.
+        UserError: the model takes no image of this size.
+    """
     trial = copy.deepcopy(model).train()
     image = torch.zeros(1, 1, size, size, dtype=torch.uint8)
     try:
@@ -111,7 +134,7 @@ def learns_from_one(model: Model, size: int) -> bool:
 
 
 def find_dropout_errors(dropout: object) -> list[str]:
-    """What is wrong with a probability of dropping a feature; at 1 nothing would be left to learn from."""
+    """Return the errors in a probability of dropping a feature; at 1 nothing would be left to learn from."""
     if isinstance(dropout, int | float) and not isinstance(dropout, bool) and 0 <= dropout < 1:
         return []
     hint = "a probability from 0 to below 1, such as 0.3"

@@ -30,12 +30,12 @@ class OutputHead(nn.Module):
         self.width = outputs + len(self.uncertain)
 
     def forward(self, raw: torch.Tensor) -> torch.Tensor:
-        """Raw logits (B, C + U) to the logits (B, C) of the observations."""
+        """Convert raw logits (B, C + U) to the logits (B, C) of the observations."""
         logits = raw[:, : self.outputs]
         return logits if self.parents is None else multiply_down(logits.float(), self.parents)
 
     def ask(self, raw: torch.Tensor) -> torch.Tensor:
-        """Raw logits (B, C + U) to as many logits of yes-or-no questions, of which any binary loss learns.
+        """Convert raw logits (B, C + U) to as many logits of yes-or-no questions, of which any binary loss learns.
 
         First, for each observation, "is it there?", given its parent where that is conditional. Then, for each
         three-class one, "is it uncertain?", with the logit u - log(1 + exp(z)) of its class. Where it is certain, the
@@ -49,7 +49,7 @@ class OutputHead(nn.Module):
 
 
 def multiply_down(logits: torch.Tensor, parents: Sequence[int]) -> torch.Tensor:
-    """Logits given the parent finding to logits of the finding itself, (B, C) both; a root keeps its own.
+    """Convert logits given the parent finding to logits of the finding itself, (B, C) both; a root keeps its own.
 
     With a = log p and b = log(1 - p) of the parent and s of the child given it, p' = p s and
     1 - p' = (1 - p) + p (1 - s): sums of positive numbers only, so nothing cancels and nothing leaves the range of

@@ -30,7 +30,7 @@ OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
 
 
 def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
-    """Timm's model with its ImageNet weights, from timm's cache or the network.
+    """Create timm's model with its ImageNet weights, from timm's cache or the network.
 
     Raises:
         UserError: the weights cannot be had; it names the ways out.
@@ -52,7 +52,7 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
 
 
 def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str, tuple[float, ...]]:
-    """Loads a file into a headless network, wherever in the file its weights stand.
+    """Load a file into a headless network, wherever in the file its weights stand.
 
     Read are safetensors, plain state dicts and checkpoints (of this project, of timm, Lightning, DataParallel,
     torch.compile, or any that nests the weights under a key, such as ``model``): the entries may carry any prefix;
@@ -82,7 +82,7 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str,
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a weight file by name, read without running code from it.
+    """Read the tensors of a weight file by name, without running code from it.
 
     Names of nested entries are joined by dots, and are as today's networks have them.
     """
@@ -108,7 +108,7 @@ def _flatten(content: Any, prefix: str = "", levels: int = 8) -> Iterator[tuple[
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line; its kind where it says nothing."""
+    """Return the message of an error, in one line; its kind where it has no message."""
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 

@@ -35,7 +35,7 @@ class Single(Model):
 
     @staticmethod
     def validate_args(dropout: object = 0.0, **_: object) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors in these arguments, before anything is built."""
         return find_dropout_errors(dropout)
 
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -9,7 +9,7 @@ from chexpert.runs.synthetic import WORDS, is_synthetic_run
 
 
 def describe_rows(run_data: RunData, split: str) -> str:
-    """Split, level, views and number of rows, and if they are synthetic: "valid split, single views, n = 242"."""
+    """Describe the rows of a split, and if they are synthetic: "valid split, single views, n = 242"."""
     level, views = run_data.level(split)
     rows = describe_level({"level": level, "views": views})
     n = (run_data.evaluations.get(split) or run_data.metrics[split])["n"]
@@ -17,19 +17,19 @@ def describe_rows(run_data: RunData, split: str) -> str:
 
 
 def is_synthetic(run_data: RunData, split: str | None = None) -> bool:
-    """Whether the images of a split, or of any, are synthetic."""
+    """Return whether the images of a split, or of any, are synthetic."""
     return is_synthetic_run(run_data.data, run_data.config, split)
 
 
 def describe_labels(run_data: RunData, split: str) -> str:
-    """Whose labels a split is evaluated by: "labels of valid.csv"."""
+    """Describe the source of a split's labels: "labels of valid.csv"."""
     labels = run_data.evaluations.get(split, {}).get("labels_of") or run_data.metrics[split].get("labels")
     source = f"labels of {labels}" if labels else "labels of a file that the run does not name"
     return source + ", blank as negative" * (split == "dev")
 
 
 def describe_choice(run_data: RunData, split: str) -> str:
-    """How the epoch was chosen, as a clause."""
+    """Describe how the epoch was chosen, as a clause."""
     if "epoch_chosen_on" not in run_data.metrics:
         return "how the epoch was chosen is not recorded"
     if run_data.chosen_on is None:

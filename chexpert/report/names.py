@@ -38,19 +38,19 @@ class Names:
         self.salt = find_salt(run) if self.hashed else ""
 
     def image(self, name: str) -> str:
-        """A view or study."""
+        """Return the name of a view or study, or its hash."""
         return hash_name(name, self.salt) if self.hashed else name
 
     def path(self, text: str) -> str:
-        """A text that may name a file or folder."""
+        """Return a text, or a word if the text may name a file or folder."""
         return HIDDEN if self.hashed and names_file(text) else text
 
     def command(self, words: Sequence[str]) -> str:
-        """A command line, of which values that name files are hidden."""
+        """Return a command line in which values that name files are hidden."""
         return " ".join(self._override(word) for word in words)
 
     def settings(self, value: Any, key: str = "") -> Any:
-        """A config in which each text that names a file is hidden, and each image has its hash."""
+        """Return a config in which each text that names a file is hidden, and each image has its hash."""
         if isinstance(value, Mapping):
             return {str(name): self.settings(own, str(name)) for name, own in value.items()}
         if isinstance(value, list):
@@ -104,19 +104,19 @@ def name_runs(runs: Sequence[Sequence[str]]) -> list[str]:
 
 
 def find_common(runs: Sequence[Sequence[str]]) -> list[str]:
-    """The overrides that all of several runs have, without those that no run is named by; none of a single run."""
+    """Return the overrides that several runs share, without those that no run is named by; none of a single run."""
     shared = set(runs[0]).intersection(*runs[1:]) if len(runs) > 1 else set()
     return [word for word in (runs[0] if runs else ()) if word in shared and not _is_omitted(word)]
 
 
 def hide_override(override: str) -> str:
-    """An override whose value does not name a file, or has a word in its place."""
+    """Return an override, with a word in place of a value that may name a file."""
     key, equals, value = override.partition("=")
     return key + equals + str(hide_value(key, value)) if equals else str(hide_value("", key))
 
 
 def hide_value(key: str, value: Any) -> Any:
-    """A setting's value, or a word where it may name a file."""
+    """Return a setting's value, or a word where it may name a file."""
     return HIDDEN if is_private(key, value) or names_file(str(value)) else value
 
 
@@ -126,7 +126,7 @@ def _is_omitted(override: str) -> bool:
 
 
 def names_file(text: str) -> bool:
-    """Whether a text looks like a file or folder.
+    """Return whether a text looks like a file or folder.
 
     >>> [names_file(text) for text in ("/data/ward 3", "DOE^JANE.dcm", "resnet10t", "hf-hub:timm/resnet18", "1e-3")]
     [True, True, False, False, False]
@@ -135,7 +135,7 @@ def names_file(text: str) -> bool:
 
 
 def find_salt(run: Path) -> str:
-    """The salt of a run, or where its folder cannot be written to one for this report alone."""
+    """Read the salt of a run, or make one for this report alone if its folder cannot be written to."""
     try:
         return read_salt(run)
     except OSError:

@@ -69,7 +69,7 @@ class RunData:
 
     @classmethod
     def read(cls, run: Path) -> "RunData":
-        """Reads a run folder.
+        """Read a run folder.
 
         Raises:
             UserError: nothing was evaluated there.
@@ -98,13 +98,13 @@ class RunData:
         return self.metrics.get("epoch_chosen_on")
 
     def level(self, split: str) -> tuple[str, str]:
-        """``image`` or ``study``, and ``max`` or ``mean`` over views."""
+        """Return ``image`` or ``study``, and ``max`` or ``mean`` over views."""
         content = self.evaluations.get(split, {})
         level = content.get("level") or self.metrics[split].get("level") or self.config.get("level", "image")
         return level, content.get("views") or self.config.get("study_score", "max")
 
     def lack(self, message: str, hint: str) -> None:
-        """Notes what is missing."""
+        """Note a missing part of the report, with a hint."""
         self.lacks.append(Lack(message, hint))
 
     def _read_settings(self) -> None:
@@ -175,7 +175,7 @@ class RunData:
 
 
 def keep(content: dict[str, Any], kinds: Mapping[str, type]) -> dict[str, Any]:
-    """A mapping without the entries that are of another kind than they should be.
+    """Return a mapping without the entries that are of another kind than they should be.
 
     >>> keep({"seconds": 3, "why": [], "more": []}, {"seconds": float, "why": str})
     {'seconds': 3, 'more': []}

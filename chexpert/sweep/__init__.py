@@ -12,5 +12,5 @@ TARGET = "hydra_plugins.chexpert.OptunaSweeper"
 
 
 def register() -> None:
-    """Makes the sweeper known to Hydra; its class keeps its own module, so that other processes can import it."""
+    """Register the sweeper with Hydra; its class keeps its own module, so that other processes can import it."""
     Plugins.instance().class_name_to_class[TARGET] = OptunaSweeper

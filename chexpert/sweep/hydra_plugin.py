@@ -30,7 +30,7 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> float:
-        """Searches; returns the best value."""
+        """Search, and return the best value."""
         try:
             from chexpert.sweep.sweeper import Settings, search  # only now: Optuna takes a second to import
         except ImportError as error:

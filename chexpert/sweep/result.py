@@ -18,7 +18,7 @@ WORDS = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialStat
 
 
 def describe_trial(trial: FrozenTrial) -> str:
-    """One line: number, what came of it, and what was tried."""
+    """Describe a trial in one line: number, result, and settings."""
     tried = " ".join(f"{key}={value}" for key, value in trial.params.items())
     value = "" if trial.value is None else f" {trial.value:.4f}"
     why = f": {trial.user_attrs[ERROR]}" if ERROR in trial.user_attrs else ""
@@ -26,7 +26,7 @@ def describe_trial(trial: FrozenTrial) -> str:
 
 
 def summarize_best(study: optuna.Study, fixed: Sequence[str]) -> dict[str, Any] | None:
-    """The content of best.yaml; None where no trial is finished yet."""
+    """Return the content of best.yaml; None where no trial is finished yet."""
     counts = Counter(trial.state for trial in study.get_trials(deepcopy=False))
     if not counts[TrialState.COMPLETE]:
         return None
@@ -42,7 +42,7 @@ def summarize_best(study: optuna.Study, fixed: Sequence[str]) -> dict[str, Any] 
 
 
 def write_best(folder: Path, study: optuna.Study, fixed: Sequence[str]) -> None:
-    """Leaves best.yaml, whole: it is written again after each batch."""
+    """Write best.yaml, whole: it is written again after each batch."""
     if content := summarize_best(study, fixed):
         part = folder / f"{BEST}.part"
         part.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -50,7 +50,7 @@ def write_best(folder: Path, study: optuna.Study, fixed: Sequence[str]) -> None:
 
 
 def describe_best(folder: Path, study: optuna.Study, fixed: Sequence[str]) -> str:
-    """The best trial, and the command that repeats it.
+    """Describe the best trial, and the command that repeats it.
 
     Raises:
         UserError: there is none.

@@ -16,7 +16,7 @@ Space = dict[str, BaseDistribution]
 def parse_space(
     params: Mapping[str, Any], arguments: Sequence[str], config_loader: Any = None
 ) -> tuple[Space, list[str]]:
-    """The searched settings by key, and the overrides that are the same in every trial.
+    """Return the searched settings by key, and the overrides that are the same in every trial.
 
     Args:
         params: settings and their sweeps, of YAML: ``{"optimizer.lr": "tag(log, interval(1e-5, 1e-3))"}``.
@@ -46,7 +46,7 @@ def _parse_distribution(key: str, override: Override) -> BaseDistribution:
 
 
 def to_distribution(override: Override) -> BaseDistribution:
-    """Whole numbers stay whole; ``tag(log, ...)`` samples on a logarithmic scale; a range has the values of a sweep.
+    """Convert a sweep to a distribution: whole numbers stay whole, ``tag(log, ...)`` is a logarithmic scale.
 
     Choices are kept as the texts that they are on the command line: no value is guessed from another's type.
     """
@@ -72,7 +72,7 @@ def _make(low: Any, high: Any, *, log: bool, step: Any = None) -> BaseDistributi
 
 
 def list_values(key: str, distribution: BaseDistribution) -> list[Any]:
-    """All values of a setting, for a grid.
+    """Return all values of a setting, for a grid.
 
     Raises:
         UserError: there is no end to them.

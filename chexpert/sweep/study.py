@@ -74,12 +74,12 @@ def check_name(key: str, name: Any, known: Any) -> None:
 
 
 def count_trials(sampler: str, space: Space, n_trials: int) -> int:
-    """How many trials there will be: a grid may end before ``n_trials``."""
+    """Return the number of trials: a grid may end before ``n_trials``."""
     return min(n_trials, prod(len(list_values(key, space[key])) for key in space)) if sampler == "grid" else n_trials
 
 
 def open_storage(place: str) -> BaseStorage:
-    """A database by SQLAlchemy's URL, or ``journal:FILE`` for a file system without locks that hold (NFS).
+    """Open a database by SQLAlchemy's URL, or ``journal:FILE`` for a file system without locks that hold (NFS).
 
     Raises:
         UserError: it cannot be opened.

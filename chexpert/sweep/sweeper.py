@@ -80,7 +80,7 @@ def search(settings: Settings, arguments: Sequence[str], sweeper: Any) -> float:
 
 
 def open_study(settings: Settings, storage: BaseStorage, lines: list[str]) -> optuna.Study:
-    """The study that is there, or a new one.
+    """Open the study, or create a new one.
 
     Raises:
         UserError: it is one of another search.
@@ -101,7 +101,7 @@ def open_study(settings: Settings, storage: BaseStorage, lines: list[str]) -> op
 
 
 def make_batches(study: optuna.Study, settings: Settings, space: Space, total: int) -> Iterator[list[FrozenTrial]]:
-    """Trials to launch, of consecutive numbers: first those that a kill left running, then new ones."""
+    """Yield trials to launch, of consecutive numbers: first those that a kill left running, then new ones."""
     for group in find_left(study, space):
         yield from (group[start : start + settings.n_jobs] for start in range(0, len(group), settings.n_jobs))
     while (count := len(study.get_trials(deepcopy=False))) < total:
@@ -113,7 +113,7 @@ def make_batches(study: optuna.Study, settings: Settings, space: Space, total: i
 
 
 def find_left(study: optuna.Study, space: Space) -> list[list[FrozenTrial]]:
-    """The trials that were running when the search was stopped, those of consecutive numbers together.
+    """Return the trials that were running when the search was stopped, those of consecutive numbers together.
 
     One that was stopped while it was sampled has no job to resume: it fails.
     """
@@ -129,12 +129,12 @@ def find_left(study: optuna.Study, space: Space) -> list[list[FrozenTrial]]:
 
 
 def overrides_of(trial: FrozenTrial) -> list[str]:
-    """What is searched, as the command line says it."""
+    """Return the searched settings as overrides of the command line."""
     return [f"{key}={value}" for key, value in trial.params.items()]
 
 
 def hand_over(settings: Settings, place: str, trial: FrozenTrial) -> str:
-    """The override by which a job, also on another machine, finds its trial: see chexpert.sweep.pruning."""
+    """Return the override by which a job, also on another machine, finds its trial: see chexpert.sweep.pruning."""
     quoted = {key: QuotedString(text, Quote.single).with_quotes()
               for key, text in (("storage", place), ("study", settings.study_name))}  # fmt: skip
     settings_of_trial = {**quoted, "number": trial.number, "pruner": settings.pruner or "none"}
@@ -142,7 +142,7 @@ def hand_over(settings: Settings, place: str, trial: FrozenTrial) -> str:
 
 
 def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
-    """Runs a batch of jobs. Where the launcher itself fails, as it does when a worker is killed, one after the other.
+    """Run a batch of jobs; one after the other if the launcher itself fails, as when a worker is killed.
 
     The job of the killed worker is then known, and the others continue where they were.
     """

@@ -56,7 +56,7 @@ class Job:
 
 
 def read_sweep(sweep: Path) -> list[Job]:
-    """The jobs of a sweep, the best first, those without a value last and by their numbers."""
+    """Read the jobs of a sweep, the best first, those without a value last and by their numbers."""
     folders = [path.parent for path in sweep.glob(f"*/{run_files.STATE}")]
     jobs = map(read_job, sorted(folders, key=lambda folder: (folder.name.zfill(9), folder.name)))
     return sorted(jobs, key=lambda job: math.inf if math.isnan(job.value) else -job.value)
@@ -83,7 +83,7 @@ def read_job(folder: Path) -> Job:
 
 
 def describe_metrics(jobs: Sequence[Job]) -> str:
-    """What the numbers of the table are, and which are of synthetic images."""
+    """Describe the metrics of the table, and the jobs with synthetic images."""
     synthetic = [job.name for job in jobs if job.synthetic]
     which = "" if len(synthetic) == len(jobs) else f" (jobs {', '.join(synthetic)})"
     return f"{WORDS}{which}; {NOTE}" if synthetic else NOTE
@@ -97,7 +97,7 @@ def find_differing(jobs: Sequence[Job]) -> list[str]:
 
 
 def sweep_table(jobs: Sequence[Job]) -> Table:
-    """Header and rows to read."""
+    """Return header and rows to read."""
     keys = find_differing(jobs)
     rows = [
         [
@@ -136,14 +136,14 @@ def _settings(job: Job, keys: Sequence[str]) -> list[str]:
 
 
 def export(job: Job) -> Job:
-    """The job as it may leave this machine: what names files is hidden."""
+    """Return the job as it may leave this machine: values that may name files are hidden."""
     shown = {key: hide_value(key, value) for key, value in (job.overrides or {}).items()}
     why = HIDDEN if names_file(job.why) else job.why
     return replace(job, why=why, overrides=shown)
 
 
 def describe_sweep(sweep: Path) -> str:
-    """The table for the terminal; nothing of a sweep without jobs."""
+    """Return the table for the terminal; empty for a sweep without jobs."""
     if not (jobs := read_sweep(sweep)):
         return ""
     lines = [f"sweep {sweep}, {len(jobs)} jobs: {describe_metrics(jobs)}", *align(sweep_table(jobs)), ""]
@@ -152,14 +152,14 @@ def describe_sweep(sweep: Path) -> str:
 
 
 def print_sweep(sweep: Path) -> None:
-    """Writes and prints the table of a sweep that has jobs."""
+    """Write and print the table of a sweep that has jobs."""
     if text := describe_sweep(sweep):
         write_sweep(sweep)
         print(text, flush=True)
 
 
 def write_sweep(sweep: Path) -> None:
-    """Writes table.csv and table.md as the jobs' files are now; several processes may do so at once.
+    """Write table.csv and table.md as the jobs' files are now; several processes may do so at once.
 
     Each looks again after it has written, so that whoever writes last has seen all that was there before.
     """

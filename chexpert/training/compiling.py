@@ -8,7 +8,7 @@ from chexpert.errors import UserError
 
 
 def compile_function(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The function, compiled at its first call; that takes minutes. A model keeps its state dict.
+    """Compile a function at its first call, which takes minutes; the state dict of a model stays the same.
 
     Raises:
         UserError: at a call, it cannot be compiled here.

@@ -111,7 +111,7 @@ class MultilabelModule(pl.LightningModule):
         return loss * (own * self.trainer.world_size / total.clamp(min=1))
 
     def check_finite(self) -> None:
-        """To be called before weights are saved: on a GPU the last loss may not have been looked at.
+        """Check the last loss and the weights before they are saved; on a GPU the loss may not have been checked yet.
 
         Raises:
             UserError: the last loss, or a weight, is NaN or infinite.
@@ -129,7 +129,7 @@ class MultilabelModule(pl.LightningModule):
         self.validation.see(batch, logits, self.loss(logits, batch.targets, batch.mask))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> list[tuple[int, str, list[float]]]:
-        """Row, path and C probabilities of each view."""
+        """Return row, path and C probabilities of each view."""
         if not batch.paths:
             return []
         probabilities = self._evaluate(batch, f"batch {batch_idx} to predict").sigmoid()
@@ -168,7 +168,7 @@ class MultilabelModule(pl.LightningModule):
             backbone.train(self.training)
 
     def start_optimizer(self) -> torch.optim.Optimizer:
-        """Of all that is ever trained; what has no gradient yet is left alone by optimizers."""
+        """Build the optimizer of all weights that are ever trained; it skips those that have no gradient yet."""
         for backbone in self.trained:
             backbone.freeze(False)
         backbones = [p for backbone in self.trained for p in backbone.parameters()]
@@ -218,6 +218,6 @@ class MultilabelModule(pl.LightningModule):
 
 
 def stand_in(batch: Batch) -> Batch:
-    """An empty image that is masked: the other processes wait for this one in every step."""
+    """Return a batch of an empty image that is masked: the other processes wait for this one in every step."""
     images, targets, mask = (part.new_zeros(1, *part.shape[1:]) for part in batch[:3])
     return batch._replace(images=images, targets=targets, mask=mask)

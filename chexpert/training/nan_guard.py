@@ -35,7 +35,7 @@ class LossWatch:
         self._pending: tuple[Callable[[], float], Step] | None = None
 
     def see(self, loss: torch.Tensor, step: Step) -> None:
-        """Takes the loss of this step.
+        """Check the loss of this step, or on a device the loss before it.
 
         Raises:
             UserError: it, or on a device the one before it, is NaN or infinite.
@@ -67,7 +67,7 @@ class LossWatch:
 
 
 def fetch(value: torch.Tensor) -> Callable[[], float]:
-    """Sends a scalar to the host; what is returned waits for it, and for nothing that was asked for later."""
+    """Send a scalar to the host, and return a function that waits for it and for nothing requested later."""
     if value.device.type != "cuda":
         return lambda: float(value)
     landed = torch.empty_like(value, device="cpu", pin_memory=True).copy_(value, non_blocking=True)
@@ -82,7 +82,7 @@ def fetch(value: torch.Tensor) -> Callable[[], float]:
 
 
 def check_weights(weights: Mapping[str, torch.Tensor], where: str) -> None:
-    """Refuses weights of which one is NaN or infinite; a device is waited for once.
+    """Check that all weights are finite; a device is waited for once.
 
     Raises:
         UserError: with the names of such weights.

@@ -52,7 +52,7 @@ class PESG(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One step; parameters without a gradient stay as they are."""
+        """Make one step; parameters without a gradient stay as they are."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -102,7 +102,7 @@ DEVICES = ("cuda", "cpu")
 def fuse(
     constructor: Callable[..., torch.optim.Optimizer], device: str, precision: str
 ) -> Callable[..., torch.optim.Optimizer]:
-    """The constructor with ``fused=True``, where it takes that, nobody has chosen otherwise, and it can be.
+    """Return the constructor with ``fused=True`` if it takes that, nothing else is set, and device and precision allow.
 
     A fused step works on memory as it lies: a weight, its gradient and its state must have the same strides, as
     autograd, ``zeros_like`` and ``torch.save`` see to.
@@ -131,14 +131,17 @@ def start_optimizer(
     duals: Sequence[nn.Parameter] = (),
     backbone_lr_factor: float = 1.0,
 ) -> torch.optim.Optimizer:
-    """The optimizer of these parameters, in one group where one rate is for all.
+    """Build the optimizer of these parameters, in one group if they share one learning rate.
 
     Args:
-        constructor: takes groups of parameters.
-        backbones: learn at ``backbone_lr_factor`` times the rate of the others.
-        others: of classifiers and of the loss.
-        duals: variables of the loss that are to be ascended.
-        backbone_lr_factor: 1 is one rate for all.
+        constructor: takes groups of parameters and returns an optimizer.
+        backbones: parameters that learn at ``backbone_lr_factor`` times the rate of the others.
+        others: parameters of classifiers and of the loss.
+        duals: variables of the loss that are to be ascended; they form a group with ``maximize``.
+        backbone_lr_factor: rate of the backbones over that of the others; 1 is one rate for all.
+
+    Returns:
+        The optimizer; its groups are named ``backbones``, ``others``, ``weights`` or ``duals`` if there are several.
 
     Raises:
         UserError: there are duals, and the optimizer would descend them.

@@ -9,16 +9,32 @@ EfficientNets, MNASNet, MobileNets: .6 to .9 times as fast in bfloat16), ConvNeX
 
 
 def choose_precision(model: nn.Module, accelerator: str = "auto") -> str:
-    """Lightning's name of the precision in which this model is fastest: that of the device, or on a CPU 32-true."""
+    """Return the precision in which a model trains fastest on a device.
+
+    This is the device's precision, except on a CPU for a model with many depthwise convolutions, see ``WIDE``.
+
+    Args:
+        model: the model; its convolutions and linear layers are counted.
+        accelerator: Lightning's name of the accelerator, such as ``auto``, ``gpu`` or ``cpu``.
+
+    Returns:
+        Lightning's name of the precision: ``bf16-mixed`` or ``32-true``.
+    """
     native = native_precision(accelerator)
     return "32-true" if find_device(accelerator) == "cpu" and depthwise_share(model) > WIDE else native
 
 
 def native_precision(accelerator: str = "auto") -> str:
-    """Lightning's name: ``bf16-mixed`` where the device multiplies bfloat16 in hardware, ``32-true`` elsewhere.
+    """Return ``bf16-mixed`` if the device multiplies bfloat16 in hardware, ``32-true`` otherwise.
 
     Emulated bfloat16 is slower than float32; float16 would need a loss scale. On a CPU with AMX or AVX512-BF16 a
     DenseNet-121 step is 2 to 3 times faster in bfloat16.
+
+    Args:
+        accelerator: Lightning's name of the accelerator, such as ``auto``, ``gpu`` or ``cpu``.
+
+    Returns:
+        Lightning's name of the precision.
     """
     device, has_bf16 = find_device(accelerator), False
     if device == "cuda":
@@ -30,7 +46,14 @@ def native_precision(accelerator: str = "auto") -> str:
 
 
 def find_device(accelerator: str = "auto") -> str:
-    """The type of device on which Lightning will train: cuda, mps, cpu, or the accelerator's name if it is another."""
+    """Return the type of device on which Lightning will train.
+
+    Args:
+        accelerator: Lightning's name of the accelerator; ``auto`` takes a GPU if one is available.
+
+    Returns:
+        ``cuda``, ``mps``, ``cpu``, or the name of any other accelerator.
+    """
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "cuda"
     if accelerator in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
@@ -39,7 +62,7 @@ def find_device(accelerator: str = "auto") -> str:
 
 
 def depthwise_share(model: nn.Module) -> float:
-    """Of the channels that convolutions and linear layers put out, the share of those made from one channel each.
+    """Return the share of depthwise channels among all that convolutions and linear layers put out.
 
     Such a convolution multiplies too little for each number that it moves: a CPU gains nothing from narrower numbers.
     """

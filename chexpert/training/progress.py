@@ -14,12 +14,16 @@ from chexpert.training.module import MultilabelModule
 
 
 def make_progress() -> list[pl.Callback]:
-    """The lines, with a rich bar on a terminal."""
+    """Return the callbacks that show progress: one line for each epoch, and a rich bar on a terminal.
+
+    Returns:
+        The bar, or on no terminal a callback that shows none, and the callback that prints the lines.
+    """
     return [Bar() if sys.stdout.isatty() else NoBar(), EpochLines()]
 
 
 def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float) -> str:
-    """Seconds, losses, and the mean AUROC with its evaluation setting: interval, split, rows, and what it is over."""
+    """Describe an epoch: seconds, losses, and the mean AUROC with its interval and evaluation setting."""
     metrics = trainer.callback_metrics
     parts = [f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {seconds:.0f} s"]
     module.watch.check_pending()
@@ -64,4 +68,4 @@ class NoBar(ProgressBar):
     """Stands where Lightning would put a bar of its own."""
 
     def disable(self) -> None:
-        """Lightning calls this on other ranks than the first."""
+        """Do nothing; Lightning calls this on other ranks than the first."""

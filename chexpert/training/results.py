@@ -69,7 +69,7 @@ class ResultsWriter(pl.Callback):
 
 
 def summarize(validation: Validation) -> dict[str, Any]:
-    """The AUROC with its support, as metrics.json holds it."""
+    """Return the AUROC with its support, as metrics.json holds it."""
     mean, over = validation.find_mean()
     return {
         "level": validation.level,
@@ -81,6 +81,6 @@ def summarize(validation: Validation) -> dict[str, Any]:
 
 
 def find_best(trainer: pl.Trainer) -> BestCheckpoint:
-    """The callback that keeps the best weights; there may be others of its kind, and before it."""
+    """Return the callback that saves the best weights; there may be others of its kind, and before it."""
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
     return next(callback for callback in callbacks if type(callback) is BestCheckpoint)

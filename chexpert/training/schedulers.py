@@ -61,7 +61,7 @@ class WarmupCosine(LambdaLR):
 
     @staticmethod
     def validate_args(warmup: Any = 0.05, final_factor: Any = 0.0) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors of these arguments, before anything is built."""
         return [
             str(UserError(f"{value!r} is not possible", where=f"scheduler.{name}", hint=hint))
             for name, value, hint, top in (
@@ -75,7 +75,19 @@ class WarmupCosine(LambdaLR):
 def start_scheduler(
     constructor: Callable[..., Any], optimizer: Optimizer, total_steps: Callable[[], int]
 ) -> tuple[Any, str]:
-    """The scheduler, and whether it is stepped every "step" or every "epoch"."""
+    """Build the scheduler, and return it with the interval at which it is stepped.
+
+    Args:
+        constructor: takes the optimizer and returns a scheduler; takes ``total_steps`` too if its signature has it.
+        optimizer: its rates are the ones that change.
+        total_steps: returns the number of optimizer steps of the training; called only if the constructor takes it.
+
+    Returns:
+        The scheduler, and ``step`` if it takes ``total_steps``, otherwise ``epoch``.
+
+    Raises:
+        UserError: the scheduler is a ``ReduceLROnPlateau`` that does not maximize val/auroc_mean.
+    """
     if "total_steps" in inspect.signature(constructor).parameters:
         return constructor(optimizer, total_steps=total_steps()), "step"
     scheduler = constructor(optimizer)

@@ -8,7 +8,7 @@ Layout = dict[str, dict[str, list]]
 
 
 def make_layout(observations: Sequence[str]) -> Layout:
-    """The mean AUROC first, beside it each observation; a chart shows one tag, so that the lines in it are runs.
+    """Return the charts: the mean AUROC first, then each observation, each in a chart of its own to compare runs.
 
     Args:
         observations: in the order of their charts; the first screen holds about the first five.
@@ -26,7 +26,7 @@ def make_layout(observations: Sequence[str]) -> Layout:
 
 
 def order(observations: Sequence[str], first: Sequence[str]) -> list[str]:
-    """Those that the mean is over first.
+    """Sort the observations: those that the mean is over come first.
 
     >>> order(["Fracture", "Edema"], ["Edema"])
     ['Edema', 'Fracture']
@@ -35,5 +35,5 @@ def order(observations: Sequence[str], first: Sequence[str]) -> list[str]:
 
 
 def chart(*tags: str) -> list:
-    """A chart of these tags, to the letter."""
+    """Return a chart of exactly these tags."""
     return ["Multiline", [f"^{re.escape(tag)}$" for tag in tags]]

@@ -59,19 +59,19 @@ class Validation(nn.Module):
         """Probabilities, labels and mask that ``auroc`` is of, one row a view or a study."""
 
     def begin(self) -> None:
-        """Forgets the views and the losses of the one before."""
+        """Reset the views and the losses of the last validation."""
         self.scores.reset()
         self.paths, self.rows, self.losses = [], [], []
 
     def see(self, batch: Batch, logits: torch.Tensor, loss: torch.Tensor) -> None:
-        """Takes the logits (B, C) of a batch and its mean loss, and fetches nothing from a device."""
+        """Add the logits (B, C) of a batch and its mean loss; nothing is copied from a device."""
         self.losses.append(torch.stack([loss.float(), batch.mask.sum().float()])[None])
         self.scores.update(logits, batch.targets, batch.mask)
         self.paths += batch.paths
         self.rows += batch.rows
 
     def gather(self, processes: int, skipped: set[str], flagged: Mapping[str, str]) -> tuple[set[str], dict[str, str]]:
-        """Brings together what several processes have seen, in the order of the file, had to skip, and have flagged."""
+        """Gather the views, skipped images and flags of all processes, in the order of the file."""
         own = (
             self._join_losses(),
             self.rows,
@@ -92,7 +92,7 @@ class Validation(nn.Module):
         return set().union(*lost), {path: why for share in noted for path, why in share.items()}
 
     def evaluate_run(self) -> float:
-        """Computes the AUROC, and returns the mean loss over all labels."""
+        """Compute the AUROC, and return the mean loss over all labels."""
         probabilities, labels, mask = (part.cpu().numpy() for part in self.scores.rows())
         rows = run_files.as_written(probabilities), labels, mask  # the values of the written file, to the last digit
         if self.level == "study":
@@ -103,11 +103,11 @@ class Validation(nn.Module):
         return float((losses[:, 0] * losses[:, 1]).sum() / losses[:, 1].sum().clamp(min=1))
 
     def find_mean(self) -> tuple[float, list[str]]:
-        """The mean AUROC, and over which observations it is: an undefined one is left out."""
+        """Return the mean AUROC and the observations that it is over; an undefined one is left out."""
         return auroc_mean(self.auroc, self.mean_over)
 
     def find_interval(self) -> tuple[Interval, list[str]]:
-        """The mean AUROC with a 95 % interval over studies, and over which observations it is."""
+        """Return the mean AUROC with a 95 % interval over studies, and the observations that it is over."""
         _, over = self.find_mean()
         columns = [self.observations.index(name) for name in over]
         scores, labels, mask = (rows[:, columns] for rows in self.labeled)
@@ -173,21 +173,21 @@ class MultilabelAuroc(Metric):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(self, logits: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> None:
-        """Takes logits (B, C) of any precision; probabilities are kept in float32."""
+        """Add logits (B, C) of any precision; their probabilities are stored in float32."""
         self.take(logits.float().sigmoid(), labels, mask)
 
     def take(self, probabilities: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> None:
-        """Takes probabilities (B, C) as they are."""
+        """Add probabilities (B, C) as they are."""
         self.probabilities.append(probabilities)
         self.labels.append(labels)
         self.mask.append(mask)
 
     def compute(self) -> dict[str, Auroc]:
-        """AUROC by observation name."""
+        """Return the AUROC by observation name."""
         return compute_auroc(self.observations, *(part.cpu().numpy() for part in self.rows()))
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """All probabilities, labels and masks so far, (N, C) each."""
+        """Return all probabilities, labels and masks so far, (N, C) each."""
         if not len(self.probabilities):
             empty = torch.zeros(0, len(self.observations))
             return empty, empty, empty.bool()

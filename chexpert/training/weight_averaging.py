@@ -86,7 +86,7 @@ class EMA(Averaging):
 
     @staticmethod
     def validate_args(decay: Any = 0.999) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors of these arguments, before anything is built."""
         if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < 1:
             hint = "a number from 0 to below 1"
             return [str(UserError(f"{decay!r} is not possible", where="averaging.decay", hint=hint))]
@@ -109,14 +109,14 @@ class SWA(Averaging):
 
     @staticmethod
     def validate_args(start_epoch: Any) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors of these arguments, before anything is built."""
         if isinstance(start_epoch, bool) or not isinstance(start_epoch, int) or start_epoch < 0:
             hint = "an epoch, from 0"
             return [str(UserError(f"{start_epoch!r} is not possible", where="averaging.start_epoch", hint=hint))]
         return []
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *batch: Any) -> None:
-        """At the last batch of an epoch, since its end comes after the validation that is to evaluate the average."""
+        """Update at the last batch of an epoch: its end comes after the validation that evaluates the average."""
         self._due = trainer.is_last_batch and trainer.current_epoch >= self.start_epoch
         super().on_train_batch_end(trainer, pl_module, *batch)
 

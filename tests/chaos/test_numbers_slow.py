@@ -15,7 +15,7 @@ from chexpert.data import ViewDataset, write_phantom
 from chexpert.errors import UserError
 from chexpert.training import MaskedBCE, MultilabelModule
 
-SHORT = ["trainer.max_epochs=3", "explainer=[gradcam]", "model.dropout=0.3"]
+SHORT = ["trainer.max_epochs=3", "explainer=[gradcam]", "explain.count=2", "explain.top=3", "model.dropout=0.3"]
 
 
 @pytest.fixture(scope="module")

@@ -22,14 +22,21 @@ def audit_copy(
     known: Mapping[str, str] | None = None,
     workers: int | None = None,
 ) -> Audit:
-    """Audits the copy of CheXpert under a root.
+    """Audit the CheXpert dataset that lies under a root.
 
     Args:
-        root: as `chexpert.data.sources.layout.find_layout` takes it.
-        variant: as there.
-        decode: look at the images too: are they there, and can they be decoded.
-        known: {relative path: SHA-256} of an earlier manifest to hold the files against.
-        workers: processes; None for one for each processor.
+        root: folder of the dataset, as `chexpert.data.sources.detect_layout.find_layout` takes it.
+        variant: ``small``, ``full``, ``plus`` or ``auto``, as there.
+        decode: whether to check the images too: are they there, and can they be decoded.
+        known: {relative path: SHA-256} of an earlier manifest to compare the files with.
+        workers: number of processes; None for one for each processor.
+
+    Returns:
+        The audit: layout, tables, counts, hashes and defects. Where no dataset, or more than one, lies under the root,
+        that is its one defect.
+
+    Raises:
+        UserError: a worker process was ended from outside, mostly for lack of memory.
     """
     audit = Audit()
     try:

@@ -9,7 +9,16 @@ from chexpert.data.sources.manifest import CHANGED
 
 
 def compare_manifest(known: Mapping[str, str], found: Mapping[str, str]) -> Iterator[Defect]:
-    """What changed, is missing or is new, with {relative path: SHA-256} from the manifest and of the files."""
+    """List the files that changed, are missing or are new since a manifest was written.
+
+    Args:
+        known: {relative path: SHA-256} of the manifest.
+        found: {relative path: SHA-256} of the files.
+
+    Yields:
+        One defect for each such file, in the order of their paths; also for a file of the manifest that is not checked,
+        since it lies outside of the dataset folder.
+    """
     for name in sorted(known.keys() | found.keys()):
         if name not in found and _is_outside(name):
             message, hint = "not checked: it lies outside of the copy", "remove the line, or check it by itself"

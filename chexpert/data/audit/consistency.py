@@ -19,7 +19,7 @@ RESTORE = "restore the table as Stanford gives it"
 
 
 def find_shared_patients(frames: Mapping[str, pd.DataFrame]) -> Iterator[Defect]:
-    """Patients who stand in two splits: a model would be evaluated on people whom it has seen."""
+    """Yield patients who stand in two splits: a model would be evaluated on people whom it has seen."""
     for (one, first), (two, second) in combinations(frames.items(), 2):
         for patient in sorted(set(first["patient"]) & set(second["patient"])):
             message = f"in {one} and in {two}"
@@ -27,13 +27,13 @@ def find_shared_patients(frames: Mapping[str, pd.DataFrame]) -> Iterator[Defect]
 
 
 def find_contradictions(frame: pd.DataFrame) -> Iterator[Defect]:
-    """Labels that contradict each other: of a study's views, of a child and its parent, of No Finding and others."""
+    """Yield labels that contradict each other: in a study, of a child and its parent, of No Finding and others."""
     for find in (find_label_conflicts, find_hierarchy_violations, find_impossible_no_finding):
         yield from find(frame)
 
 
 def find_label_conflicts(frame: pd.DataFrame) -> Iterator[Defect]:
-    """Studies whose views have different labels: CheXpert labels reports, and a study has one."""
+    """Yield studies whose views have different labels: CheXpert labels reports, and a study has one."""
     study = name_studies(frame)
     labels = frame[list(OBSERVATIONS)].fillna(2)  # blank is a state of its own
     labels["study"] = study.to_numpy()
@@ -46,7 +46,7 @@ def find_label_conflicts(frame: pd.DataFrame) -> Iterator[Defect]:
 
 
 def find_hierarchy_violations(frame: pd.DataFrame) -> Iterator[Defect]:
-    """Pairs of which the child is positive and the parent negative; CheXpert's own train.csv has them."""
+    """Yield pairs of which the child is positive and the parent negative; CheXpert's own train.csv has them."""
     for child, parent in PARENTS.items():
         wrong = frame[(frame[child] == 1) & (frame[parent] == 0)]
         if len(wrong):
@@ -56,7 +56,7 @@ def find_hierarchy_violations(frame: pd.DataFrame) -> Iterator[Defect]:
 
 
 def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
-    """No Finding beside a pathology; or, in labels read from reports, other than positive or blank."""
+    """Yield No Finding beside a pathology; or, in labels read from reports, other than positive or blank."""
     none, pathologies = frame["No Finding"], frame[list(PATHOLOGIES)].to_numpy("float32")
     cases = [("No Finding is positive beside a positive pathology", (none == 1) & (pathologies == 1).any(1))]
     if (frame[list(OBSERVATIONS)] == -1).to_numpy().any():  # not the radiologists' labels of valid and test
@@ -68,7 +68,7 @@ def find_impossible_no_finding(frame: pd.DataFrame) -> Iterator[Defect]:
 
 
 def find_scarce_labels(frame: pd.DataFrame) -> Iterator[Defect]:
-    """Observations of which a policy that ignores blanks would leave almost no negatives, or no positives."""
+    """Yield observations of which a policy that ignores blanks would leave almost no negatives, or no positives."""
     for name, (positives, negatives) in find_scarce(*hard_labels(frame, OBSERVATIONS), OBSERVATIONS).items():
         if not positives + negatives:
             yield warn("no_labels", name, "nowhere 1 or 0", "leave it out: observations=[...]")
@@ -79,7 +79,7 @@ def find_scarce_labels(frame: pd.DataFrame) -> Iterator[Defect]:
 
 
 def compare_published(counts: Mapping[str, Any], split: str) -> Iterator[Defect]:
-    """Differences from the published totals, of a split that claims to be the whole one."""
+    """Yield differences from the published totals, if a split has the size of the whole one; a warning if not."""
     if is_whole(counts, split):
         for difference in find_differences(counts, split):
             yield Defect("counts", split, difference, RESTORE)
@@ -89,5 +89,5 @@ def compare_published(counts: Mapping[str, Any], split: str) -> Iterator[Defect]
 
 
 def is_whole(counts: Mapping[str, Any], split: str) -> bool:
-    """Whether a split has the images, studies and patients of the published one, each within 1 %."""
+    """Return whether a split has the images, studies and patients of the published one, each within 1 %."""
     return all(np.isclose(counts[key], PUBLISHED[split][key], rtol=0.01) for key in ("images", "studies", "patients"))

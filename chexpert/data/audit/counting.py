@@ -10,7 +10,7 @@ from chexpert.observations import COMPETITION, OBSERVATIONS, PARENTS, STATES
 
 
 def count_split(frame: pd.DataFrame) -> dict[str, Any]:
-    """Counts of images, studies, patients, views, label states, sex and age.
+    """Count images, studies, patients, views, label states, sex and age.
 
     Args:
         frame: one row a view, as `chexpert.data.sources.frame.read_frame` gives it.
@@ -51,12 +51,20 @@ def count_split(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def name_studies(frame: pd.DataFrame) -> pd.Series:
-    """A name for the study of each row: the key without the view."""
+    """Return a name for the study of each row: the key without the view."""
     return frame["key"].str.rpartition("/")[0]
 
 
 def count_labels(frame: pd.DataFrame, observations: Sequence[str] = OBSERVATIONS) -> dict[str, dict[str, int]]:
-    """Rows by observation and state."""
+    """Count rows by observation and state.
+
+    Args:
+        frame: table with a column for each observation, in {1, 0, -1, NaN}.
+        observations: names of the observations to count.
+
+    Returns:
+        {observation: {positive, uncertain, negative, blank}}.
+    """
     labels = frame[list(observations)].to_numpy("float32")
     counts = [(labels == 1).sum(0), (labels == -1).sum(0), (labels == 0).sum(0), np.isnan(labels).sum(0)]
     table = np.stack(counts, 1).tolist()

@@ -33,5 +33,5 @@ def as_defect(kind: str, error: UserError) -> Defect:
 
 
 def warn(kind: str, where: str, message: str, hint: str) -> Defect:
-    """Something that does not fail the audit."""
+    """Return a defect that does not fail the audit."""
     return Defect(kind, where, message, hint, "warning")

@@ -20,7 +20,7 @@ COLUMNS = [column.name for column in fields(images.ImageFile)]
 
 
 def check_images(audit: Audit, layout: Layout, known: Iterable[str], workers: int | None) -> Iterator[Defect]:
-    """Looks at every file that is listed, lies beside those that are, or was known before."""
+    """Check every file that is listed, lies beside those that are, or was known before."""
     rows = [pd.DataFrame(columns=["key", "split", "file"], dtype=str)]
     for split, frame in audit.frames.items():
         try:

@@ -32,7 +32,7 @@ class ImageFile:
 
 
 def inspect_image(path: str) -> ImageFile:
-    """Hashes a file and decodes the same bytes to the last pixel; nothing about the file raises."""
+    """Hash a file and decode the same bytes to the last pixel; nothing about the file raises."""
     digest = ""
     try:
         content = Path(path).read_bytes()
@@ -61,14 +61,14 @@ def list_unlisted(folder: Path, listed: Collection[str], tops: Iterable[str] = (
 
 
 def find_known(folder: Path, names: Iterable[str]) -> list[str]:
-    """Files of a manifest that are there; what leads out of the folder, by name or link, is none of them."""
+    """Return files of a manifest that are there, without those that lead out of the folder, by name or link."""
     home = folder.resolve()
     paths = [folder / name for name in names]  # an absolute name replaces the folder
     return [str(path) for path in paths if _is_file(path) and path.resolve().is_relative_to(home)]
 
 
 def is_image(path: str) -> bool:
-    """Whether the name says that a file is an image."""
+    """Return whether the name of a file is that of an image."""
     return path.lower().endswith(SUFFIXES)
 
 
@@ -91,7 +91,7 @@ def _is_plain(path: Path) -> bool:
 
 
 def find_missing(frame: pd.DataFrame, present: Sequence[bool]) -> Iterator[Defect]:
-    """Views that a table lists and no file holds."""
+    """Yield views that a table lists and no file holds."""
     hint = "restore the file, or leave such views out and count them: data.on_missing=skip"
     for key, there in zip(frame["key"], present, strict=True):
         if not there:
@@ -99,7 +99,7 @@ def find_missing(frame: pd.DataFrame, present: Sequence[bool]) -> Iterator[Defec
 
 
 def find_unreadable(images: pd.DataFrame) -> Iterator[Defect]:
-    """Files that Pillow refuses: truncated, no image, or too large.
+    """Yield files that Pillow refuses: truncated, no image, or too large.
 
     Args:
         images: one row a listed file that is there: `key`, `split` and the fields of `ImageFile`.
@@ -109,19 +109,19 @@ def find_unreadable(images: pd.DataFrame) -> Iterator[Defect]:
 
 
 def find_blank(images: pd.DataFrame) -> Iterator[Defect]:
-    """Files in which nothing is to be seen; `images` as above."""
+    """Yield files in which nothing is to be seen; `images` as above."""
     for key in images.loc[(images["error"] == "") & ~images["contrast"].astype(bool), "key"]:
         yield Defect("no_contrast", str(key), NO_CONTRAST, "restore the file, or remove its row from the table")
 
 
 def find_noted(images: pd.DataFrame) -> Iterator[Defect]:
-    """Files that are read although something speaks against it; `images` as above."""
+    """Yield files that are read although something speaks against it; `images` as above."""
     for key, notes in images.loc[images["notes"] != "", ["key", "notes"]].itertuples(index=False):
         yield warn("header", str(key), str(notes), "see whether this is the image that it should be")
 
 
 def find_odd_images(images: pd.DataFrame) -> Iterator[Defect]:
-    """Images of another size or shape than the others, and images that are not 8-bit gray; `images` as above."""
+    """Yield images of another size or shape than the others, or not 8-bit gray; `images` as above."""
     good = images[images["error"] == ""]
     if good.empty:
         return
@@ -142,7 +142,7 @@ def find_odd_images(images: pd.DataFrame) -> Iterator[Defect]:
 
 
 def find_shared_images(images: pd.DataFrame) -> Iterator[Defect]:
-    """The same bytes in two splits, under whatever names; `images` as above."""
+    """Yield images with the same bytes in two splits, under whatever names; `images` as above."""
     known = images[images["sha256"] != ""]
     splits = known.groupby("sha256")["split"].transform("nunique")
     for _, same in known[splits > 1].groupby("sha256", sort=False):

@@ -15,7 +15,7 @@ PATIENT = re.compile(r"(?:(.*)/)?(patient[0-9]{5})[/_].*")
 
 
 def list_folders(layout: Layout, split: str) -> list[Path]:
-    """The folders below which only images of this split lie; of a flat copy none."""
+    """Return the folders below which only images of this split lie; of a flat layout none."""
     above, _, below = layout.places[split].partition("{patient}")
     if not below.startswith("/"):
         return []
@@ -24,7 +24,7 @@ def list_folders(layout: Layout, split: str) -> list[Path]:
 
 
 def find_lost_tables(layout: Layout) -> Iterator[Defect]:
-    """Splits without a table: an error beside their images, else a warning where a training needs one."""
+    """Yield splits without a table: an error beside their images, else a warning where a training needs one."""
     for split in SPLITS:
         if split in layout.tables:
             continue
@@ -39,7 +39,7 @@ def find_lost_tables(layout: Layout) -> Iterator[Defect]:
 def find_unlisted(
     layout: Layout, files: Iterable[str], patients: Collection[str], listed: Collection[str]
 ) -> Iterator[Defect]:
-    """Files that no table lists; and, by folder, those of patients who have no row anywhere: their table was cut.
+    """Yield files that no table lists; and, by folder, those of patients without any row: their table was cut.
 
     A second file of a listed view, with another ending, is reported as such.
 

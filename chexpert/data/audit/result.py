@@ -35,11 +35,14 @@ class Audit:
 
     @property
     def passed(self) -> bool:
-        """Whether there is no error; warnings do not count."""
+        """Return whether there is no error; warnings do not count."""
         return all(defect.severity != "error" for defect in self.defects)
 
     def to_json(self) -> dict[str, Any]:
-        """{"layout": .., "<split>": {"images": .., "labels": {..}, ..}, "defects": [{"kind", "where", ..}]}."""
+        """Return the audit for JSON.
+
+        {"layout": .., "<split>": {"images": .., "labels": {..}, ..}, "defects": [{"kind", "where", ..}]}.
+        """
         found = self.layout
         layout = found and {"name": found.name, "folder": str(found.folder), "synthetic": is_phantom(found.folder)}
         return {"layout": layout, **self.counts, "defects": [asdict(defect) for defect in self.defects]}

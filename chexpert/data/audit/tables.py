@@ -57,7 +57,7 @@ def _check_empty(audit: Audit, layout: Layout, split: str) -> Defect:
 
 
 def check_table(audit: Audit, split: str, frame: pd.DataFrame) -> Iterator[Defect]:
-    """Holds a split against the published totals, and its labels against each other."""
+    """Compare a split with the published totals, and its labels with each other."""
     counts = audit.counts[split]
     if audit.layout and audit.layout.variant != "plus":  # CheXpert Plus counts otherwise: no totals by split are known
         whole = consistency.is_whole(counts, split)

@@ -41,16 +41,19 @@ def open_cache(
     skip: bool = False,
     digests: Sequence[str] | None = None,
 ) -> DecodedCache:
-    """Opens the cache of these images, and builds it first where there is none.
+    """Open the cache of these images, and build it first where there is none.
 
     Args:
-        folder: where caches lie; made if missing.
+        folder: folder of caches; made if missing.
         split: first word of the file's name.
         files: N image files; row n of the cache is file n.
         preprocessing: geometry of the images.
-        workers: processes that decode; None for one on each processor that this process may use.
-        skip: leave out what cannot be read, instead of raising.
+        workers: number of processes that decode; None for one on each processor that this process may use.
+        skip: whether to leave out images that cannot be read, instead of raising.
         digests: SHA-256 of each file, which it must have.
+
+    Returns:
+        The complete cache, opened.
 
     Raises:
         UserError: an image cannot be read, the disk is too small, or the file is damaged.
@@ -85,7 +88,7 @@ def build_cache(
     skip: bool,
     digests: Sequence[str] | None = None,
 ) -> None:
-    """Writes the cache at ``path``, which appears complete or not at all."""
+    """Write the cache at ``path``, which appears complete or not at all."""
     started = time.monotonic()
     with PartialCache(path, key) as partial:
         pending, unreadable = partial.pending, dict[int, str]()
@@ -132,7 +135,7 @@ class Decoding(Dataset):
 
 
 def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) -> WatchedLoader:
-    """Decodes chunks in order, in up to ``workers`` processes.
+    """Decode chunks in order, in up to ``workers`` processes.
 
     torch's loader rather than a pool: its workers end when this process is killed, and their death is noticed.
     """
@@ -151,7 +154,7 @@ def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) ->
 
 
 def warn_superseded(folder: Path, split: str, key: CacheKey, source: str) -> None:
-    """Names earlier caches of the same images in the same geometry that this one replaces, and why."""
+    """Log earlier caches of the same images in the same geometry that this one replaces, and why."""
     for old in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.films")):
         try:
             header = read_header(old)

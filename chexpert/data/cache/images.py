@@ -51,7 +51,7 @@ class CacheKey:
     decoder: str
 
     def name(self, split: str) -> str:
-        """train-224-stretch-0123456789abcdef.films."""
+        """Return the name of the file, such as train-224-stretch-0123456789abcdef.films."""
         digest = hashlib.sha256(json.dumps(self.to_dict()).encode()).hexdigest()
         return f"{split}-{self.size}-{self.fit}-{digest[:16]}.films"
 
@@ -82,7 +82,7 @@ class CacheKey:
 
 
 def make_key(files: Sequence[str], preprocessing: Preprocessing, digests: Sequence[str] | None = None) -> CacheKey:
-    """The key of these files as they lie there now, and of the SHA-256 that they must have.
+    """Return the key of these files as they lie there now, and of the SHA-256 that they must have.
 
     DICOM's decoders are in it where a file may be one by its ending.
     """
@@ -97,7 +97,7 @@ def make_key(files: Sequence[str], preprocessing: Preprocessing, digests: Sequen
 
 
 def find_source(files: Sequence[str]) -> str:
-    """The folder that the image files have in common."""
+    """Return the folder that the image files have in common."""
     return os.path.commonpath([os.path.dirname(file) for file in (min(files), max(files))])
 
 
@@ -117,28 +117,28 @@ def _stamp(file: str) -> str:
 
 
 def pack_notes(notes: Sequence[str]) -> bytes:
-    """The notes on an image in the bytes that they have, cut where they are longer."""
+    """Return the notes on an image in the bytes that they have, cut where they are longer."""
     return "; ".join(notes).encode(errors="replace")[:NOTES].ljust(NOTES, b"\0")
 
 
 def find_crc(image: Any, notes: Any) -> int:
-    """Of a row, as the index has it."""
+    """Compute the CRC of a row, as the index has it."""
     return zlib.crc32(notes, zlib.crc32(image))
 
 
 def find_ready(index: np.ndarray) -> np.ndarray:
-    """(N,) bool: the rows that have an image."""
+    """Return the rows that have an image, (N,) bool."""
     return np.isin(index["state"], (READY, NOTED))
 
 
 def write_header(key: CacheKey, source: str, index: np.ndarray) -> bytes:
-    """The first 4,096 bytes of a complete cache."""
+    """Return the first 4,096 bytes of a complete cache."""
     content = json.dumps({"key": key.to_dict(), "source": source, "index_crc": zlib.crc32(index.tobytes())}).encode()
     return f"{zlib.crc32(content):08x} ".encode() + content + b"\n" * (HEADER - 9 - len(content))
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The header's JSON.
+    """Read the header's JSON.
 
     Raises:
         ValueError: these bytes are no whole header.
@@ -186,7 +186,7 @@ class DecodedCache:
         return len(self.index)
 
     def read(self, row: int, out: np.ndarray) -> bool:
-        """Copies an image to ``out``, (size, size) uint8; False where its file could not be read for the cache.
+        """Copy an image to ``out``, (size, size) uint8; return False where its file could not be read for the cache.
 
         Raises:
             UserError: at the first reading of a row in this process, its bytes are not what was written.
@@ -201,7 +201,7 @@ class DecodedCache:
         return True
 
     def notes(self, row: int) -> tuple[str, ...]:
-        """What should be known of the image of a row that was read: nothing, or all of it in one."""
+        """Return the notes on the image of a row that was read: nothing, or all of them in one."""
         if self.index["state"][row] != NOTED:
             return ()
         return (self._notes[row].tobytes().rstrip(b"\0").decode(errors="ignore"),)
@@ -219,15 +219,15 @@ class CachePart:
         self.cache, self.rows = cache, rows
 
     def read(self, row: int, out: np.ndarray) -> bool:
-        """As the cache reads."""
+        """Read as the cache does."""
         return self.cache.read(int(self.rows[row]), out)
 
     def notes(self, row: int) -> tuple[str, ...]:
-        """As the cache gives them."""
+        """Return the notes as the cache does."""
         return self.cache.notes(int(self.rows[row]))
 
 
 def damaged(path: Path, message: str) -> UserError:
-    """The error of a file that cannot be trusted."""
+    """Return the error of a file that cannot be trusted."""
     hint = "delete this file, and the next run builds it anew; if it comes back, the disk or memory is failing"
     return UserError(f"this cache of decoded images is damaged: {message}", where=str(path), hint=hint)

@@ -60,7 +60,7 @@ class PartialCache:
 
     @property
     def overtaken(self) -> bool:
-        """Whether another process has finished the cache."""
+        """Return whether another process has finished the cache."""
         return self.path.exists()
 
     def write(
@@ -70,7 +70,7 @@ class PartialCache:
         unreadable: Mapping[int, str],
         notes: Mapping[int, Sequence[str]] = MappingProxyType({}),
     ) -> None:
-        """Writes images (n, size, size) and the notes on some of them, and only then that they are there."""
+        """Write images (n, size, size) and the notes on some of them, and only then that they are there."""
         for row, image in zip(rows, images, strict=True):
             packed = pack_notes(notes.get(row, ()))
             self._file.seek(HEADER + row * self.key.size**2)
@@ -86,7 +86,7 @@ class PartialCache:
         self._file.flush()
 
     def seal(self, source: str) -> None:
-        """Writes the header, without which the file would not open."""
+        """Write the header, without which the file would not open."""
         self._file.seek(0)
         self._file.write(write_header(self.key, source, self._index))
         self._file.seek(self.key.index_start)
@@ -95,7 +95,7 @@ class PartialCache:
         os.fsync(self._file.fileno())
 
     def publish(self) -> None:
-        """Gives the file its name; when another process was faster, its file stays.
+        """Give the file its name; when another process was faster, its file stays.
 
         By a link, which a rename is not: it never puts a file that a third process has begun over a complete one.
         """
@@ -107,7 +107,10 @@ class PartialCache:
         self.remove()
 
     def remove(self) -> None:
-        """Another process may have removed it already, or on Windows still have it open: it then does so itself."""
+        """Remove the unfinished file.
+
+        Another process may have removed it already, or on Windows still have it open: it then does so itself.
+        """
         self._file.close()  # Windows removes no open file
         with suppress(PermissionError):
             self.unfinished.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from chexpert.observations import PARENTS
 
 
 def find_ancestors(observation: str) -> Iterator[str]:
-    """The parent, its parent, and so on.
+    """Yield the parent, its parent, and so on.
 
     >>> list(find_ancestors("Pneumonia"))
     ['Consolidation', 'Lung Opacity']
@@ -20,7 +20,7 @@ def find_ancestors(observation: str) -> Iterator[str]:
 
 
 def find_parents(observations: Sequence[str]) -> list[int]:
-    """The index of each observation's parent, -1 for a root.
+    """Return the index of each observation's parent, -1 for a root.
 
     >>> find_parents(["Edema", "Lung Opacity"])
     [1, -1]

@@ -61,7 +61,7 @@ class LabelPolicy:
         observations: Sequence[str] = (),
         **others: Any,
     ) -> list[str]:
-        """What is wrong with these arguments, and with them for these observations, before anything is built."""
+        """Return the errors in these arguments, and in them for these observations, before anything is built."""
         errors = [*check_rules(uncertain, "labels.uncertain", observations)]
         errors += check_rules(blank, "labels.blank", observations)
         if THREE_CLASS in find_words(blank):
@@ -96,15 +96,15 @@ class LabelPolicy:
         return [str(error) for error in errors]
 
     def three_class(self, observations: Sequence[str]) -> list[int]:
-        """Indices of the U observations for which "uncertain" is a class of its own."""
+        """Return the indices of the U observations for which "uncertain" is a class of its own."""
         return [c for c, name in enumerate(observations) if self.uncertain[name] == THREE_CLASS]
 
     def parents(self, observations: Sequence[str]) -> list[int] | None:
-        """The index of each observation's parent (-1 for a root) where probabilities are conditional on it."""
+        """Return the index of each observation's parent (-1 for a root) where probabilities are conditional on it."""
         return find_parents(observations) if self.conditional else None
 
     def apply(self, frame: pd.DataFrame, observations: Sequence[str]) -> Targets:
-        """Targets and mask of the views of a table, for C observations."""
+        """Return targets and mask of the views of a table, for C observations."""
         labels = (propagate(frame) if self.propagate else frame)[list(observations)].to_numpy("float32")
         keys = list(frame["key"])
         low, high = self._bounds(labels, keys, observations)
@@ -145,10 +145,18 @@ class LabelPolicy:
 def hard_labels(
     frame: pd.DataFrame, observations: Sequence[str], *, blank_is_negative: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The labels as they are, for evaluation: targets (N, C) in {0, 1}, masked where the label is -1 or blank.
+    """Return the labels as they are, for evaluation, masked where a label is uncertain or blank.
 
     Reports seldom mention what is not there: of train.csv's Atelectasis 1 % is 0 and 69 % blank, so labels read from
     reports are evaluated with ``blank_is_negative``, as the tables of Irvin et al. 2019 count them.
+
+    Args:
+        frame: table with a column for each observation, in {1, 0, -1, NaN}.
+        observations: names of the C observations.
+        blank_is_negative: whether a blank counts as 0 instead of being masked.
+
+    Returns:
+        Targets (N, C) float32 in {0, 1}, 0 where masked; and the mask (N, C) bool, False where there is no label.
     """
     labels = frame[list(observations)].to_numpy("float32")
     labels = np.nan_to_num(labels, nan=0) if blank_is_negative else labels
@@ -157,22 +165,25 @@ def hard_labels(
 
 
 def find_asked(labels: np.ndarray, parents: Sequence[int]) -> np.ndarray:
-    """Where a question arises (N, C): everywhere for a root, elsewhere in the rows whose parent label is positive."""
+    """Return where a question arises (N, C): for a root everywhere, else in rows whose parent label is positive."""
     columns = [labels[:, parent] == 1 if parent >= 0 else np.ones(len(labels), bool) for parent in parents]
     return np.stack(columns, axis=1)
 
 
 def find_scarce(targets: np.ndarray, mask: np.ndarray, observations: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Observations with almost no negatives or positives to learn from, and how much there is of both.
+    """Return the observations with almost no negatives or positives to learn from, and how much there is of both.
 
     Almost none: fewer negatives than 10 % of what can be learned from, since no finding is on nine of ten images, or
     fewer positives than 1 %, where CheXpert's rarest, Pleural Other, has 1.6 %. Masking the blanks of CheXpert leaves
     Atelectasis 1,328 negatives against 33,376 positives: 3.8 %.
 
     Args:
-        targets: (N, C or more); a soft target counts in parts on both sides.
-        mask: of the same shape.
+        targets: (N, C or more) in [0, 1]; a soft target counts in parts on both sides.
+        mask: of the same shape, bool: False where there is nothing to learn from.
         observations: names of the first C columns.
+
+    Returns:
+        (positives, negatives) by observation, of the scarce ones; one that is masked throughout is scarce too.
     """
     scarce = {}
     for c, name in enumerate(observations):

@@ -21,7 +21,7 @@ WORDS = (*FIXED, IGNORE, THREE_CLASS, SELF_TRAINED)
 
 
 def read_rule(rule: Rule, where: str) -> Bounds | str:
-    """The bounds of a rule, or its word where it is not a matter of bounds.
+    """Return the bounds of a rule, or its word where it is not a matter of bounds.
 
     >>> read_rule("ones", "labels.blank"), read_rule([0.55, 0.85], "labels.uncertain"), read_rule("ignore", "")
     ((1.0, 1.0), (0.55, 0.85), 'ignore')
@@ -41,7 +41,7 @@ def read_rule(rule: Rule, where: str) -> Bounds | str:
 
 
 def read_rules(rules: Rules, where: str) -> dict[str, Bounds | str]:
-    """The rule of each observation; without a default, only of those that are named.
+    """Return the rule of each observation; without a default, only of those that are named.
 
     >>> read_rules({"default": "zeros", "Edema": 0.7}, "labels.uncertain")["Edema"]
     (0.7, 0.7)
@@ -59,7 +59,7 @@ def read_rules(rules: Rules, where: str) -> dict[str, Bounds | str]:
 
 
 def check_rules(rules: Rules, where: str, observations: Sequence[str] = ()) -> Iterator[UserError]:
-    """Everything that is wrong with rules, and with them for these observations."""
+    """Yield all errors in rules, and in them for these observations."""
     named = rules if isinstance(rules, Mapping) else {"": rules}
     for name, rule in named.items():
         if name and name not in ("default", *OBSERVATIONS):
@@ -77,7 +77,7 @@ def check_rules(rules: Rules, where: str, observations: Sequence[str] = ()) -> I
 
 
 def find_words(rules: Rules) -> set[str]:
-    """The words that stand in rules.
+    """Return the words that stand in rules.
 
     >>> sorted(find_words({"default": "zeros", "Edema": 0.7, "Fracture": "ignore"}))
     ['ignore', 'zeros']

@@ -16,7 +16,7 @@ HINT = "a run of labels=ignore predict_train=true with the same data.views and o
 
 
 def find_predictions(predictions: str | Path | None) -> Path:
-    """The file that is meant: a run folder's predictions/train.csv, or the file itself.
+    """Return the file of predictions: a run folder's predictions/train.csv, or the file itself.
 
     Raises:
         UserError: none is named, or it is not there.
@@ -33,7 +33,7 @@ def find_predictions(predictions: str | Path | None) -> Path:
 
 
 def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], wanted: np.ndarray) -> np.ndarray:
-    """Probabilities of the wanted entries, in their order row by row.
+    """Read probabilities of the wanted entries, in their order row by row.
 
     Args:
         file: Path and one probability column per observation.

@@ -31,7 +31,7 @@ def write_sheet(path: Path, options: Options, *, count: int = 24, side: int = 30
 
 
 def select_images(options: Options, count: int) -> list[Entry]:
-    """The first radiographs of valid, then test, then train, as far as a phantom has them.
+    """Return the first radiographs of valid, then test, then train, as far as a phantom has them.
 
     Among them are a lateral and a frontal view of each painted finding, however late they come: of the first split that
     shows it, the radiograph with the fewest other findings.

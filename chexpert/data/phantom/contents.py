@@ -28,7 +28,7 @@ def describe_contents(root: Path, options: Options) -> Iterator[str]:
 
 
 def make_command(root: Path, tree: Tree, options: Options) -> str:
-    """The command line for which this phantom is enough."""
+    """Return the command line for which this phantom is enough."""
     place, group = str(root), GROUPS.get(options.layout, "small")
     if not options.defects and "valid" in tree:
         data = f"data.root={place}" if PLAIN.fullmatch(place) else shlex.quote(f'data.root="{place}"')

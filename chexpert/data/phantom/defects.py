@@ -22,7 +22,10 @@ class Defect:
 
 
 def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Splits, list[Defect]]:
-    """The splits with the defects that are rows: a repeated one, and a valid patient's images listed in train too."""
+    """Return the splits with the defects that are rows.
+
+    These are a repeated row, and a valid patient's images listed in train too.
+    """
     planted: list[Defect] = []
     splits = {split: list(entries) for split, entries in splits.items()}
     if "duplicate" in kinds:
@@ -42,7 +45,7 @@ def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Split
 
 
 def choose_files(splits: Splits, layout: str, kinds: Sequence[str]) -> list[Defect]:
-    """The faults that are files: one frontal radiograph to be missing, another one to be truncated."""
+    """Choose the faults that are files: one frontal radiograph to be missing, another one to be truncated."""
     chosen = []
     for kind, number in (("missing", 1), ("truncated", 2)):
         if kind in kinds:

@@ -15,7 +15,7 @@ RunData = Mapping[str, Any]  # version and options, as JSON gives them back
 
 
 def lies_there(folder: Path, record: RunData) -> bool:
-    """Whether the phantom of this record lies in a folder.
+    """Return whether the phantom of this record lies in a folder.
 
     Raises:
         UserError: another one or anything else lies there, or no folder can have this name.
@@ -33,7 +33,9 @@ def lies_there(folder: Path, record: RunData) -> bool:
 
 @contextmanager
 def open_draft(folder: Path, record: RunData) -> Iterator[Path]:
-    """A new folder beside `folder`, with phantom/ in it, that takes its place at the end; nothing is left on an error.
+    """Make a new folder beside `folder`, with phantom/ in it, that takes its place at the end.
+
+    Nothing is left on an error.
 
     When another process was faster, its phantom stays, which must be the same.
     """

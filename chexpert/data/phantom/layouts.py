@@ -28,7 +28,7 @@ class Layout:
     labelers: str = ""
 
     def csv_path(self, place: str) -> str:
-        """The Path of a view as the tables spell it; the test split's own tables always say CheXpert-v1.0."""
+        """Return the Path of a view as the tables spell it; the test split's own tables always have CheXpert-v1.0."""
         return f"{'CheXpert-v1.0/' if place.startswith('test/') else self.prefix}{place}.jpg"
 
 

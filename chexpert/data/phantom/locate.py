@@ -26,7 +26,31 @@ def find_phantom(
     defects: Sequence[str] = (),
     workers: int | None = None,
 ) -> Path:
-    """The phantom of these `Options` in a folder of its own under `parent`, written at the first call."""
+    """Return the folder of the phantom (synthetic CheXpert) with these `Options`; the first call writes it.
+
+    Args:
+        parent: folder in which each phantom has a folder of its own; ``~`` is the home folder.
+        patients: number of patients in train.
+        valid: number of patients in valid, of one study each.
+        test: number of patients in test, of one study each.
+        size: short side of the radiographs in pixels.
+        seed: seed of the patients, in 0 to 2^63 - 1.
+        layout: layout of the files, one of `LAYOUTS`.
+        labelers: whether to write train_cheXbert.csv and train_visualCheXbert.csv too.
+        enriched: whether Atelectasis, Cardiomegaly and Consolidation are more frequent than in CheXpert.
+        laterals: share of lateral views among all views, in [0, 0.5).
+        strength: factor on the visibility of a finding, by name; 1 where unnamed.
+        shortcut: probability of Support Devices with Cardiomegaly, in [0, 1]; None for no such tie.
+        counterfactuals: observations without which the valid radiographs that show them are painted again.
+        defects: defects to plant, of `DEFECTS`.
+        workers: number of processes; None for one for each processor.
+
+    Returns:
+        The folder below ``parent``, whose name depends on all options.
+
+    Raises:
+        UserError: an option is not possible, or the folder holds other files.
+    """
     given = {name: value for name, value in locals().items() if name not in ("parent", "workers")}
     given["strength"] = strength or {}
     folder = Path(parent).expanduser() / Options(**given).name()

@@ -12,7 +12,10 @@ Masks = dict[str, dict[str, object]]
 
 
 def encode_masks(painting: Painting) -> Masks:
-    """Masks of all observations that a frontal view shows; those of Irvin's tree are the union of their children."""
+    """Encode masks of all observations that a frontal view shows.
+
+    Those of Irvin's tree are the union of their children.
+    """
     masks = painting.masks()
     listed: Masks = {}
     for name in OBSERVATIONS:

@@ -88,11 +88,11 @@ class Options:
         object.__setattr__(self, "strength", dict(self.strength))
 
     def record(self) -> dict[str, Any]:
-        """Version and options, as JSON gives them back."""
+        """Return version and options, as JSON gives them back."""
         return dict(json.loads(json.dumps({"version": VERSION} | asdict(self))))
 
     def name(self) -> str:
-        """A folder name of its own for every phantom: the plain numbers, and a digest of all other options.
+        """Return a folder name of its own for every phantom: the plain numbers, and a digest of all other options.
 
         >>> Options(seed=3).name()
         'phantom4-370-240-0-256px-seed3'

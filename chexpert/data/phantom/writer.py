@@ -32,21 +32,21 @@ Job = tuple[tuple[str, str], Entry]  # (tree, place of the view), what to paint 
 
 
 def write_phantom(folder: Path, *, workers: int | None = None, **options: Any) -> Path:
-    """Write a phantom; every radiograph and label follows from the seed and its own address.
+    """Write a phantom; every radiograph and label depends on nothing but the seed and its own address.
 
     The folder appears complete or not at all.
 
     Args:
         folder: a new or empty one; or this very phantom, which then stays as it is.
-        workers: processes, of which the number changes nothing; None for one for each processor.
-        options: of `Options`.
-
-    Raises:
-        UserError: what is asked for is not possible, or something else lies in the folder; nothing is painted then.
+        workers: number of processes, which changes no byte; None for one for each processor.
+        **options: fields of `Options`.
 
     Returns:
         `folder`, which then holds the files of the layout; gt_segmentations_valid.json (and _test.json); phantom/ with
-        truth.csv, options.json and defects.json; independent/, reversed/ and counterfactual/ where asked for.
+        truth.csv, options.json and defects.json; independent/, reversed/ and counterfactual/ if the options have them.
+
+    Raises:
+        UserError: an option is not possible, or the folder holds other files; nothing is painted then.
     """
     folder, wanted = Path(folder), Options(**options)
     if lies_there(folder, wanted.record()):
@@ -66,7 +66,7 @@ def write_phantom(folder: Path, *, workers: int | None = None, **options: Any) -
 
 
 def plan_trees(options: Options) -> dict[str, Tree]:
-    """The copies of CheXpert in a phantom, by their folder under its root; its own is the empty name."""
+    """Return the datasets of a phantom, by their folder under its root; its own is the empty name."""
     layout = LAYOUTS[options.layout]
 
     def plan(names: Iterable[str], shortcut: float | None = None) -> Tree:

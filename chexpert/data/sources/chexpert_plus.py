@@ -30,17 +30,17 @@ HINT = "restore the file as Stanford gives it"
 
 
 def find_table(root: Path) -> Path | None:
-    """df_chexpert_plus_240401.csv, or that of another date."""
+    """Return df_chexpert_plus_240401.csv, or that of another date."""
     return max(root.glob("df_chexpert_plus_*.csv"), default=None)
 
 
 def name_labels(section: str) -> str:
-    """Where the labels of a section lie, beside the table."""
+    """Return where the labels of a section lie, beside the table."""
     return f"chexbert_labels/{section}_fixed.json"
 
 
 def find_labelers(root: Path) -> dict[str, Path]:
-    """The label files by section of the report."""
+    """Return the label files by section of the report."""
     found: dict[str, Path] = {}
     for section in SECTIONS:
         beside = Path(name_labels(section)).name
@@ -50,7 +50,9 @@ def find_labelers(root: Path) -> dict[str, Path]:
 
 
 def read_plus(table: Path, labels: Path, split: str) -> pd.DataFrame:
-    """The views of a split with the labels of a section, as :func:`chexpert.data.sources.frame.read_frame` gives them.
+    """Read the views of a split with the labels of a section.
+
+    The table is as :func:`chexpert.data.sources.frame.read_frame` gives it.
 
     Raises:
         UserError: with file and line of what is not CheXpert Plus, or of a view without labels.
@@ -142,7 +144,7 @@ def _read_view(cells: dict[str, str], where: str) -> dict[str, Any]:
 
 
 def find_place(path: str) -> re.Match[str] | None:
-    """Split, patient, study, view and kind in a path, whatever folders lead to them on another machine."""
+    """Match split, patient, study, view and kind in a path, whatever folders lead to them on another machine."""
     path = path.strip(AROUND).replace("\\", "/")
     head = re.match(r"(.*?)(?=(?:train|valid|test)/patient)", path)
     return PLACE.fullmatch(path[head.end() :]) if head and (PREFIX.fullmatch(head[1]) or not head[1]) else None

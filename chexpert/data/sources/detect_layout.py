@@ -31,7 +31,7 @@ BATCHES = re.compile(r"CheXpert-v1\.0 batch ([1-4]) \(.*\)")
 
 
 def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root") -> Layout:
-    """Finds out in which form CheXpert lies under a root.
+    """Detect in which form CheXpert lies under a root.
 
     Args:
         root: the folder above CheXpert's own, or that one itself.

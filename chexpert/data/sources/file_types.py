@@ -111,7 +111,7 @@ def recognize(head: bytes) -> FileType:
 
 
 def is_dicom(content: bytes) -> bool:
-    r"""Whether content is DICOM: by its preamble, or, without one, by a plausible first element.
+    r"""Return whether content is DICOM: by its preamble, or, without one, by a plausible first element.
 
     >>> is_dicom(bytes(128) + b"DICM..."), is_dicom(b"JPEG"), is_dicom(b"\x08\0\x05\0CS\x0a\0ISO_IR 100")
     (True, False, True)
@@ -120,7 +120,10 @@ def is_dicom(content: bytes) -> bool:
 
 
 def starts_dataset(content: bytes) -> bool:
-    """Whether a first element of group 2 or 8 stands here, in little endian, with its kind of value or a short one."""
+    """Return whether a first element of group 2 or 8 stands here, in little endian.
+
+    The element has a known kind of value, or a short value.
+    """
     if content[:1] not in (b"\x02", b"\x08") or content[1:2] != b"\0" or content[3:4] != b"\0" or len(content) < 16:
         return False
     length = int.from_bytes(content[4:8], "little")
@@ -128,14 +131,14 @@ def starts_dataset(content: bytes) -> bool:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether bytes are text, in whatever code: nothing but spaces and characters, or marked as UTF-16."""
+    """Return whether bytes are text, in whatever code: nothing but spaces and characters, or marked as UTF-16."""
     return head.startswith((b"\xff\xfe", b"\xfe\xff")) or not any(
         byte < 32 and byte not in b"\t\n\r\f\v" for byte in head
     )
 
 
 def recognize_file(path: Path) -> FileType:
-    """What a file is by its content; one that is called like an image may be a damaged one.
+    """Recognize a file's type by its content; one that is called like an image may be a damaged one.
 
     What a Mac or a CD writes beside images is no image, whatever its name.
 

@@ -55,7 +55,7 @@ BATCH = re.compile(r"batch [1-4] \([^/]*\)")  # the one part of the prefix that 
 
 
 def read_frame(path: Path, split: str | None = None) -> pd.DataFrame:
-    """Reads train.csv, valid.csv, test_labels.csv or a labeler's table, by column name, every row of it.
+    """Read train.csv, valid.csv, test_labels.csv or a labeler's table, by column name, every row of it.
 
     Args:
         path: a CSV file of CheXpert's 19 columns; the four between Path and the labels may be wanting together.
@@ -79,13 +79,13 @@ def read_frame(path: Path, split: str | None = None) -> pd.DataFrame:
 
 
 def read_labels(table: Table) -> dict[str, np.ndarray]:
-    """The 14 observations of a table as (N,) float32 in {1, 0, -1, NaN}."""
+    """Return the 14 observations of a table as (N,) float32 in {1, 0, -1, NaN}."""
     message = "a label is not blank, -1, 0 or 1"
     return {name: table.tidy(name, LABELS, message).map(VALUES).to_numpy("float32") for name in OBSERVATIONS}
 
 
 def read_studies(path: Path) -> pd.DataFrame:
-    """Reads groundtruth.csv, the test set's labels by study: ``patient``, ``study`` and the 14 observations."""
+    """Read groundtruth.csv, the test set's labels by study: ``patient``, ``study`` and the 14 observations."""
     table = read_table(path, ("Study", *OBSERVATIONS))
     parts = table["Study"].str.strip(AROUND).str.replace("\\", "/").str.removesuffix("/").str.extract(STUDY)
     table.refuse("Study", parts["study"].isna(), "Study is not .../test/patientNNNNN/studyN")
@@ -96,7 +96,7 @@ def read_studies(path: Path) -> pd.DataFrame:
 
 
 def select_views(frame: pd.DataFrame, views: str) -> pd.DataFrame:
-    """The frontal, the lateral or all rows; AP/PA plays no part, since it is LL or RL in 17 frontal rows."""
+    """Select the frontal, the lateral or all rows; AP/PA is not used, since it is LL or RL in 17 frontal rows."""
     if views == "all":
         return frame
     kind = frame["projection"].str.split("_").str[0]

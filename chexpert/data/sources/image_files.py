@@ -17,7 +17,7 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 def find_present(folder: Path, files: Iterable[str | Path]) -> np.ndarray:
-    """Which of these files below ``folder`` are there: (N,) bool.
+    """Return which of these files below ``folder`` are there: (N,) bool.
 
     ``folder`` itself may be a link. Strings instead of pathlib: a third of the time on 223,414 files.
 
@@ -54,7 +54,7 @@ def find_present(folder: Path, files: Iterable[str | Path]) -> np.ndarray:
 def find_images(
     folder: Path, files: Sequence[str], endings: Sequence[str] | None = None
 ) -> tuple[list[str], np.ndarray]:
-    """The image files that are meant, and which of them are there: (N,) bool.
+    """Return the image files of a table, and which of them are there: (N,) bool.
 
     Copies are scaled and saved in other formats: where a file is not there, the one of the same stem is taken.
 
@@ -81,7 +81,7 @@ def find_images(
 
 
 def choose(same: Sequence[str]) -> str:
-    """The one file of a stem.
+    """Return the one file of a stem.
 
     Raises:
         UserError: there are several.

@@ -53,7 +53,7 @@ class Layout:
     batches: Mapping[int, str] = field(default_factory=dict)
 
     def read(self, split: str, labeler: str | None = None) -> pd.DataFrame:
-        """The frame of a split, as :func:`chexpert.data.sources.frame.read_frame` gives it.
+        """Read the frame of a split, as :func:`chexpert.data.sources.frame.read_frame` gives it.
 
         Args:
             split: train, valid or test.
@@ -71,7 +71,7 @@ class Layout:
         return frame if labels == table else _relabel(frame, table, labels)
 
     def require(self, split: str) -> Path:
-        """The table of a split.
+        """Return the table of a split.
 
         Raises:
             UserError: there is none.
@@ -82,7 +82,7 @@ class Layout:
         return self.tables[split]
 
     def find_labels(self, split: str, labeler: str | None = None) -> Path:
-        """The file whose labels a split gets: a labeler's for train, of CheXpert Plus for every split.
+        """Return the file whose labels a split gets: a labeler's for train, of CheXpert Plus for every split.
 
         Raises:
             UserError: no such table or labeler.
@@ -96,7 +96,7 @@ class Layout:
         return self.labelers[labeler]
 
     def miss(self, labeler: str) -> UserError:
-        """The error of a labeler that is not there."""
+        """Return the error of a labeler that is not there."""
         known = dict.fromkeys(plus.SECTIONS, "") if self.variant == "plus" else LABELERS
         message = f"no labels of {labeler!r} in this {self.name}; there is {', '.join(self.labelers) or 'none'}"
         hint = f"one of {', '.join(known)}"
@@ -105,7 +105,7 @@ class Layout:
         return UserError(message, where="data.labeler", hint=hint)
 
     def list_tables(self, split: str, labeler: str | None = None) -> list[Path]:
-        """The files that :meth:`read` reads for a split."""
+        """Return the files that :meth:`read` reads for a split."""
         tables = [self.require(split), self.find_labels(split, labeler)]
         studies = tables[0].with_name(TABLES["test"][1])
         if split == "test" and studies.is_file():
@@ -113,17 +113,17 @@ class Layout:
         return list(dict.fromkeys(tables))
 
     def locate(self, frame: pd.DataFrame) -> list[Path]:
-        """The image file of each row, whether it is there or not."""
+        """Return the image file of each row, whether it is there or not."""
         parts = zip(*(frame[name] for name in ("split", "patient", "study", "view")), strict=True)
         return [self.folder / self.place(*part) for part in parts]
 
     def find(self, frame: pd.DataFrame) -> tuple[list[str], np.ndarray]:
-        """The image file of each row, whatever its ending, and whether it is there."""
+        """Return the image file of each row, whatever its ending, and whether it is there."""
         endings = list(frame["ending"]) if "ending" in frame else None
         return find_images(self.folder, list(map(str, self.locate(frame))), endings)
 
     def place(self, split: str, patient: str, study: str, view: str) -> str:
-        """Return the path of a view below the folder of the copy."""
+        """Return the path of a view below the dataset folder."""
         return self.places[split].format(
             split=split,
             patient=patient,

@@ -17,7 +17,7 @@ LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 
 def write_manifest(path: Path, hashes: Mapping[str, str]) -> None:
-    """Writes {relative path: SHA-256} sorted by path; the bytes of a name come back, whatever they are.
+    """Write {relative path: SHA-256} sorted by path; the bytes of a name come back, whatever they are.
 
     Raises:
         UserError: a name has a line break, which the format does not allow.
@@ -30,7 +30,7 @@ def write_manifest(path: Path, hashes: Mapping[str, str]) -> None:
 
 
 def read_manifest(path: Path) -> dict[str, str]:
-    """{relative path: SHA-256} of a manifest.
+    """Read {relative path: SHA-256} of a manifest.
 
     Raises:
         UserError: it cannot be read, or a line is not ``<64 hex digits>  <path>`` or names a file again.
@@ -52,13 +52,13 @@ def read_manifest(path: Path) -> dict[str, str]:
 
 
 def hash_file(path: str | Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """Compute the SHA-256 of a file's bytes, in hex."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def expect(known: Mapping[str, str], folder: Path, files: Iterable[str | Path]) -> list[str]:
-    """The SHA-256 that a manifest has for each of these files.
+    """Return the SHA-256 that a manifest has for each of these files.
 
     Args:
         known: {relative path: SHA-256}.
@@ -77,7 +77,7 @@ def expect(known: Mapping[str, str], folder: Path, files: Iterable[str | Path]) 
 
 
 def check_files(known: Mapping[str, str], folder: Path, files: Iterable[Path]) -> None:
-    """Refuses files that are not what they were when the manifest was written; arguments as above.
+    """Check that files are what they were when the manifest was written; arguments as above.
 
     Raises:
         UserError: a file changed, or is not known.

@@ -91,7 +91,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 
 
 def find_differences(counts: Mapping[str, Any], split: str) -> list[str]:
-    """What differs between the counts of a split and the published ones; nothing where nothing was published.
+    """Return the differences between the counts of a split and the published ones; none where none were published.
 
     >>> find_differences({"images": 234, "studies": 200, "patients": 199, "first_patient": 64541}, "valid")
     ['patients: 199, published 200']

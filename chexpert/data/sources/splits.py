@@ -35,7 +35,9 @@ class SplitReader:
         """CSV paths of the views that were left out."""
 
     def read(self, split: str) -> pd.DataFrame:
-        """The frame of a split, with ``file`` (the image), ``image`` (its row in a cache); by a manifest, ``sha256``.
+        """Read the frame of a split, with ``file`` (the image) and ``image`` (its row in a cache).
+
+        By a manifest it also has ``sha256``.
 
         Raises:
             UserError: something is wrong with a table, no view is selected, or an image is missing.
@@ -71,7 +73,7 @@ class SplitReader:
 
 
 def check_patients(frames: Mapping[str, pd.DataFrame], folder: Path) -> None:
-    """Refuses a patient who is in two splits: what is learned of one image is known of the other."""
+    """Check that no patient is in two splits: the model would be trained on one image and evaluated on the other."""
     patients = {split: set(frame["patient"]) for split, frame in frames.items()}
     for one, other in combinations(patients, 2):
         if shared := patients[one] & patients[other]:
@@ -81,7 +83,15 @@ def check_patients(frames: Mapping[str, pd.DataFrame], folder: Path) -> None:
 
 
 def check_studies(frames: Mapping[str, pd.DataFrame]) -> None:
-    """Refuses a study whose views have different labels, for which there is nothing to evaluate it by."""
+    """Check that all views of a study have the same labels: otherwise there is nothing to evaluate the study by.
+
+    Args:
+        frames: table of each split, with the columns ``patient``, ``study`` and the 14 observations; blank is a label
+            of its own.
+
+    Raises:
+        UserError: the views of a study have different labels.
+    """
     for split, frame in frames.items():
         labels = frame[list(OBSERVATIONS)].fillna(2)  # blank is a state of its own
         states = labels.groupby([frame["patient"], frame["study"]]).nunique().max(axis=1)

@@ -35,7 +35,7 @@ class Cam(Explainer, ABC):
 
     @staticmethod
     def validate_args(stride: object = None, **_: object) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors of these arguments, before anything is built."""
         if stride is None or (isinstance(stride, int) and stride >= 1):
             return []
         hint = "pixels a cell (8, 16, 32), or null for the last map"
@@ -55,7 +55,7 @@ class Cam(Explainer, ABC):
             member.layer_at(self.stride)
 
     def describe(self, model: Model, images: torch.Tensor, maps: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-        """The manifest, of maps as :meth:`chexpert.models.Model.trace` gives them."""
+        """Return the manifest of maps from :meth:`chexpert.models.Model.trace`."""
         grids = [list(as_map(model, name, traced).shape[-2:]) for name, traced in maps.items()]
         members = {name: model.members[name] for name in maps if name in model.members}
         return {
@@ -81,10 +81,10 @@ class GradientCam(Cam):
 
     @abstractmethod
     def combine(self, feature: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-        """Feature map and gradient, (B, K, h, w) each, to a signed map (B, h, w)."""
+        """Combine feature map and gradient, (B, K, h, w) each, into a signed map (B, h, w)."""
 
     def passes(self, outputs: int) -> int:
-        """One: what lies behind the feature map hardly costs anything."""
+        """Return 1: the layers behind the feature map cost hardly anything."""
         return 1
 
     def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
@@ -114,12 +114,12 @@ class GradientCam(Cam):
 
 
 def as_map(model: Model, name: str, traced: torch.Tensor) -> torch.Tensor:
-    """What was traced of a member, or its gradient, as (B, K, h, w)."""
+    """Return the traced tensor of a member, or its gradient, as (B, K, h, w)."""
     return model.members[name].to_map(traced) if name in model.members else traced
 
 
 def attribute(members: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> Attribution:
-    """The sum of the members' raw maps (H, W); a single one is the map itself."""
+    """Sum the members' raw maps (H, W); a single one is the map itself."""
     maps = list(members.values())
     if len(maps) == 1:
         return Attribution(maps[0], {}, dict(manifest))
@@ -127,7 +127,7 @@ def attribute(members: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) ->
 
 
 def mean_spearman(maps: Sequence[np.ndarray]) -> float | None:
-    """Mean Spearman correlation over all pairs of maps (H, W); None where one of them is constant.
+    """Return the mean Spearman correlation over all pairs of maps (H, W); None where one of them is constant.
 
     >>> mean_spearman([np.array([[1, 2, 3]]), np.array([[3, 2, 1]])])
     -1.0

@@ -12,7 +12,7 @@ RING = (0.08, 0.25)  # likewise: what is nearer than the first does not count, w
 
 
 def fill_image(gray: np.ndarray, kind: str) -> np.ndarray:
-    """The image that shows through wherever ``gray`` is hidden.
+    """Return the image that shows wherever ``gray`` is hidden.
 
     No fill is neutral: what hides a finding must neither keep it nor put in another.
 
@@ -42,12 +42,12 @@ def fill_image(gray: np.ndarray, kind: str) -> np.ndarray:
 
 
 def blur(values: np.ndarray, sigma: float) -> np.ndarray:
-    """(H, W) float32, as scipy's gaussian_filter blurs it to 1e-6, in a quarter of the time."""
+    """Blur (H, W) float32 as scipy's gaussian_filter does to 1e-6, in a quarter of the time."""
     return cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
 
 
 def surroundings(original: np.ndarray, body: np.ndarray) -> np.ndarray:
-    """(H, W) float32: at each pixel the mean over a soft ring around it, of the body only where that is near."""
+    """Return the mean over a soft ring around each pixel, (H, W) float32, of the body only where that is near."""
     near, far = (share * original.shape[1] for share in RING)
     weight = body.astype("float32") + 1e-3  # outside the body only where nothing else is near
 

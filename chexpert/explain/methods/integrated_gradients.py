@@ -39,11 +39,11 @@ class IntegratedGradients(Perturbing):
         self.steps = steps
 
     def passes(self, outputs: int) -> int:
-        """A forward pass a step, and a backward one for each output; two for the ends. More where steps are doubled."""
+        """Return one pass a step, a backward one for each output, and two for the ends; doubled steps cost more."""
         return self.steps * (1 + 2 * outputs) + 2
 
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
-        """One view (1, H, W) uint8."""
+        """Explain one view (1, H, W) uint8."""
         with explaining(model), without_weights(model):
             original, baseline = image.float() / 255, self.hide(image)[None].float() / 255
             way = original - baseline
@@ -90,13 +90,13 @@ class IntegratedGradients(Perturbing):
 
 
 def misses(attribution: Attribution, gained: float) -> bool:
-    """Whether the pixels add up to something else than what the logit gained."""
+    """Return whether the sum of the pixels misses the gain of the logit by more than ``ENOUGH`` of it."""
     return bool(attribution.manifest["completeness_error_logit"] > ENOUGH * abs(gained))
 
 
 @contextmanager
 def without_weights(model: Model) -> Iterator[None]:
-    """No gradient by any weight, so that nothing is kept for it."""
+    """Turn off the gradients of all weights, so that nothing is stored for them."""
     needed = [weight for weight in model.parameters() if weight.requires_grad]
     for weight in needed:
         weight.requires_grad_(False)

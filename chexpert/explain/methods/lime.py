@@ -59,11 +59,11 @@ class Lime(Perturbing):
         self.of, self.kernel_width, self.seed = of, kernel_width, seed
 
     def passes(self, outputs: int) -> int:
-        """One a sample, whatever the number of outputs."""
+        """Return one pass a sample, whatever the number of outputs."""
         return self.samples
 
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
-        """One view (1, H, W) uint8."""
+        """Explain one view (1, H, W) uint8."""
         gray = image[0].cpu().numpy()
         segments = quickshift(gray) if self.segments == "quickshift" else segment(gray, self.superpixels)
         shown = sample_superpixels(self.samples, int(segments.max()), self.seed)
@@ -96,7 +96,7 @@ class Lime(Perturbing):
 
 
 def hide_superpixels(image: torch.Tensor, hidden: torch.Tensor, segments: np.ndarray, shown: np.ndarray) -> Write:
-    """Writes perturbed images into one gray channel, without a copy that grows with their number.
+    """Return a function that writes perturbed images into one gray channel, in memory independent of their number.
 
     Args:
         image: (1, H, W) uint8.
@@ -129,7 +129,7 @@ RIDGE = 1.0  # penalty on the squared weights, as in the lime package
 
 
 def sample_superpixels(samples: int, superpixels: int, seed: int) -> np.ndarray:
-    """(samples, S) bool: which of S superpixels a perturbed image shows, each with probability 1/2.
+    """Sample the superpixels, (samples, S) bool, that a perturbed image shows, each with probability 1/2.
 
     The first shows all. The two halves of the samples have two seeds, so that a fit to one half can be compared with a
     fit to the other.
@@ -142,13 +142,13 @@ def sample_superpixels(samples: int, superpixels: int, seed: int) -> np.ndarray:
 
 
 def weigh(shown: np.ndarray, kernel_width: float) -> np.ndarray:
-    """(samples,) weight of each sample: the package's exponential kernel on the cosine distance to showing all."""
+    """Return the weight of each sample, (samples,): the package's kernel on the cosine distance to showing all."""
     distance = 1 - np.sqrt(shown.mean(1, dtype="float64"))
     return np.sqrt(np.exp(-(distance**2) / kernel_width**2))
 
 
 def fit(shown: np.ndarray, values: np.ndarray, kernel_width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weight of each superpixel for each observation, and R2 of each local model; the lime package's, solved once.
+    """Fit weights of superpixels for each observation and R2 of each local model, as the lime package, solved once.
 
     Args:
         shown: (samples, S) of 0 and 1.

@@ -42,11 +42,11 @@ class Occlusion(Perturbing):
         return math.ceil((1 - self.patch) / self.stride - 1e-9) + 1
 
     def passes(self, outputs: int) -> int:
-        """One a position, and one for the image itself."""
+        """Return one pass a position, and one for the image itself."""
         return self.places**2 + 1
 
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
-        """One view (1, H, W) uint8."""
+        """Explain one view (1, H, W) uint8."""
         hidden = self.hide(image)
         windows = [np.s_[:0, :0], *place_patches(self.patch, self.places, *image.shape[-2:])]
 
@@ -66,7 +66,7 @@ class Occlusion(Perturbing):
 
 
 def place_patches(patch: float, places: int, height: int, width: int) -> list[tuple[slice, slice]]:
-    """Windows of evenly placed patches, the first and the last of each row and column at the image's border."""
+    """Return windows of evenly placed patches; the first and last of a row or column lie at the image's border."""
 
     def along(side: int) -> list[slice]:
         size = math.ceil(patch * side)  # not less, or there were gaps where patches only touch

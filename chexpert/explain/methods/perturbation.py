@@ -37,7 +37,7 @@ class Perturbing(Explainer, ABC):
 
     @classmethod
     def validate_args(cls, **options: Any) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors of these arguments, before anything is built."""
         rules: list[tuple[Sequence[str], Callable[[Any], bool], str]] = [
             (cls.counts, is_count, "a whole number, 1 or more"),
             (cls.halved, lambda value: is_count(value) and value >= 2, "a whole number, 2 or more"),
@@ -61,27 +61,27 @@ class Perturbing(Explainer, ABC):
 
     @abstractmethod
     def passes(self, outputs: int) -> int:
-        """Forward passes of a view."""
+        """Return the forward passes of a view."""
 
     @abstractmethod
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
-        """One view (1, H, W) uint8."""
+        """Explain one view (1, H, W) uint8."""
 
     def hide(self, image: torch.Tensor) -> torch.Tensor:
-        """(H, W) uint8, on the device of ``image`` (1, H, W): what shows where the image is hidden."""
+        """Return the fill (H, W) uint8 of ``image`` (1, H, W), on its device."""
         return torch.from_numpy(fill_image(image[0].cpu().numpy(), self.fill)).to(image.device)
 
     def attribute(self, signed: np.ndarray, **settings: Any) -> Attribution:
-        """A signed map (H, W) with its manifest."""
+        """Return a signed map (H, W) with its manifest."""
         manifest = {"explainer": self.name, "layer": "input", "of": "logit", "fill": self.fill} | settings
         return Attribution(signed.astype("float32"), {}, manifest)
 
 
 def is_count(value: Any) -> bool:
-    """Whether this is a whole number, 1 or more."""
+    """Return whether a value is a whole number, 1 or more."""
     return isinstance(value, int) and value >= 1
 
 
 def is_positive(value: Any) -> bool:
-    """Whether this is a number above 0."""
+    """Return whether a value is a number above 0."""
     return isinstance(value, int | float) and value > 0

@@ -27,7 +27,7 @@ class RandomMap(Explainer):
         self.seed = seed
 
     def passes(self, outputs: int) -> int:
-        """None: the model is not asked."""
+        """Return 0: the model is not run."""
         return 0
 
     def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
@@ -45,7 +45,7 @@ class RandomMap(Explainer):
 
 
 def smooth_noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """(H, W) float32 of mean 0 and variance 1: white noise filtered by a Gaussian on a torus."""
+    """Return noise (H, W) float32 of mean 0 and variance 1: white, filtered by a Gaussian on a torus."""
     y, x = np.fft.fftfreq(height) * height, np.fft.rfftfreq(width) * width  # cycles a side
     passed = np.exp(-2 * (np.pi * SMOOTH) ** 2 * (y[:, None] ** 2 + x**2))
     passed[0, 0] = 0

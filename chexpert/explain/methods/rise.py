@@ -48,11 +48,11 @@ class Rise(Perturbing):
         self.samples, self.cells, self.seed = samples, cells, seed
 
     def passes(self, outputs: int) -> int:
-        """One a mask, whatever the number of outputs."""
+        """Return one pass a mask, whatever the number of outputs."""
         return self.samples
 
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
-        """One view (1, H, W) uint8."""
+        """Explain one view (1, H, W) uint8."""
         masks = Masks(self.samples, self.cells, image.shape[-2:], self.seed)
         original, hidden = image[0].float(), self.hide(image).float()
 
@@ -93,7 +93,7 @@ class Masks:
         return torch.stack([m[y : y + height, x : x + width] for m, (y, x) in zip(large, shifts, strict=True)])
 
     def regress(self, changes: torch.Tensor) -> torch.Tensor:
-        """(C, H, W): the slope of changes (samples, C) of mean 0 with each pixel's mask."""
+        """Return the slope, (C, H, W), of changes (samples, C) of mean 0 with each pixel's mask."""
         covariance = torch.zeros(changes.shape[1], *self.size, dtype=torch.double)
         total, square, chunk = torch.zeros_like(covariance[0]), torch.zeros_like(covariance[0]), 16
         for start in range(0, len(changes), chunk):

@@ -39,7 +39,7 @@ class ScoreCAM(Cam):
 
     @staticmethod
     def validate_args(stride: object = None, channels: object = 64, fill: object = "blur", **_: object) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors of these arguments, before anything is built."""
         errors = Cam.validate_args(stride)
         if not (isinstance(channels, int) and channels >= 1):
             message, hint = f"{channels!r} is not possible", "a whole number, 1 or more"
@@ -50,7 +50,7 @@ class ScoreCAM(Cam):
         return errors
 
     def passes(self, outputs: int) -> int:
-        """One a mask, one for the fill and one for the channels, whatever the number of outputs."""
+        """Return one pass a mask, one for the fill and one for the channels, whatever the number of outputs."""
         return self.channels + 2
 
     def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
@@ -88,7 +88,7 @@ class ScoreCAM(Cam):
 
 
 def make_masks(feature: torch.Tensor, count: int, size: Sequence[int]) -> torch.Tensor:
-    """The ``count`` most active channels of a feature map (K, h, w) as masks (n, H, W) in [0, 1].
+    """Return the ``count`` most active channels of a feature map (K, h, w) as masks (n, H, W) in [0, 1].
 
     A channel that is the same everywhere shows nothing in particular, and is left out.
     """

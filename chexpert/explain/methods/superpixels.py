@@ -9,7 +9,7 @@ LEAST_BODY = 0.2  # share of the picture; below it the mask has missed, and the 
 
 
 def segment(gray: np.ndarray, count: int) -> np.ndarray:
-    """Divides the body in an image into about ``count`` superpixels by SLIC on the gray channel.
+    """Divide the body in an image into about ``count`` superpixels by SLIC on the gray channel.
 
     Args:
         gray: (H, W) uint8.
@@ -33,7 +33,7 @@ def segment(gray: np.ndarray, count: int) -> np.ndarray:
 
 
 def quickshift(gray: np.ndarray) -> np.ndarray:
-    """(H, W) int64 segments from 1, over the whole picture: what the lime package takes by default.
+    """Return segments (H, W) int64 from 1, over the whole picture, by the lime package's default method.
 
     It works in Lab color, to which the gray of (H, W) uint8 is repeated; the resolution decides how many there are.
     """
@@ -42,7 +42,7 @@ def quickshift(gray: np.ndarray) -> np.ndarray:
 
 
 def find_body(gray: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the largest bright region with its holes (the lungs), without the black surround of an image."""
+    """Return a mask (H, W) bool of the body: the largest bright region with its holes, without the black surround."""
     smooth = gaussian_filter(gray.astype("float32"), gray.shape[0] / 50)
     regions, found = label(smooth > threshold_otsu(smooth) / 2) if smooth.min() < smooth.max() else (gray, 0)
     if found == 0:

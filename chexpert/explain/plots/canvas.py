@@ -26,7 +26,7 @@ class Canvas:
 
     @classmethod
     def of(cls, view: View) -> "Canvas":
-        """The image reduced to ``LONGEST``, or as it is where it is smaller."""
+        """Return the image reduced to ``LONGEST``, or as it is where it is smaller."""
         height, width = view.original.shape
         scale = min(1.0, LONGEST / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -34,16 +34,16 @@ class Canvas:
         return cls(image, view)
 
     def size(self, side: float) -> tuple[float, float]:
-        """Width and height of a panel whose longer side is ``side``."""
+        """Return width and height of a panel whose longer side is ``side``."""
         height, width = self.image.shape
         return side * width / max(height, width), side * height / max(height, width)
 
     def place(self, signed: np.ndarray) -> np.ndarray:
-        """A map (S, S) in model coordinates on this image: (h, w)."""
+        """Resample a map (S, S) in model coordinates to this image: (h, w)."""
         return carry_to(signed, self.view.matrix, self.view.original.shape, self.image.shape)
 
     def outline(self, mask: np.ndarray) -> list[np.ndarray]:
-        """The borders of a mask (H, W) on the original image, as lines (n, 2) of (x, y) on this one."""
+        """Return the borders of a mask (H, W) on the original image, as lines (n, 2) of (x, y) on this one."""
         factors = np.array(self.image.shape) / mask.shape
         lines = find_contours(np.pad(mask, 1).astype(float), 0.5)  # padded, so that a line along the edge closes
         return [((line - 1 + 0.5) * factors - 0.5)[:, ::-1] for line in lines]

@@ -18,7 +18,7 @@ BEHIND: dict[str, Any] = {"facecolor": "black", "alpha": 0.7, "edgecolor": "none
 
 
 def legend(explanations: Iterable[Explanation]) -> str:
-    """What the colors over these images mean."""
+    """Describe the colors over these images."""
     outlined = any(explanation.mask is not None for explanation in explanations)
     return "red speaks for the observation, blue against it" + ("; yellow outlines the finding" if outlined else "")
 

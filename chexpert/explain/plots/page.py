@@ -68,7 +68,7 @@ def lay_out(head: str, rows: Sequence[Sequence[Panel]]) -> Figure:
 
 
 def wrap(text: str, inches: float) -> list[str]:
-    """Lines that fit into so many inches; a name that is longer than a line is broken."""
+    """Split a text into lines of so many inches; a name that is longer than a line is broken."""
     return [line for part in text.split("\n") for line in textwrap.wrap(part, max(8, int(inches * 14)))]
 
 

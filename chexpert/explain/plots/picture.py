@@ -15,7 +15,15 @@ A_ROW = 4  # members beside each other
 
 
 def plot_picture(explanation: Explanation, scale: Scale) -> Figure:
-    """The image beside its map, with all that is known; ``scale`` is that of the view's other observations too."""
+    """Plot the image beside its map, with a panel for each member of a combined model.
+
+    Args:
+        explanation: the explanation to plot.
+        scale: color scale, the same for all observations of the view.
+
+    Returns:
+        The picture; its title has the observation, its probability and true label, and the name of the view.
+    """
     canvas = Canvas.of(explanation.view)
     width, height = canvas.size(SIDE)
     panel = Panel(width, height, "the image", plot_image(canvas, explanation.mask))

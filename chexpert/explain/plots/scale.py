@@ -40,14 +40,14 @@ class Scale:
 
     @classmethod
     def of(cls, maps: Iterable[np.ndarray]) -> "Scale":
-        """The scale of these signed maps: their greatest magnitude, averaged over a square of ``SPOT`` of the side.
+        """Return the scale of signed maps: their greatest magnitude, averaged over a square of ``SPOT`` of the side.
 
         Without the average single pixels of a speckled map (integrated gradients) would leave nothing else to be seen.
         """
         return cls(max((_greatest(np.abs(signed)) for signed in maps), default=0.0))
 
     def shares(self, signed: np.ndarray) -> np.ndarray:
-        """A raw map in [-1, 1]."""
+        """Return a raw map in [-1, 1]."""
         return np.clip(signed / self.limit, -1, 1) if self.limit > 0 else np.zeros_like(signed)
 
     def bar(self, unit: str) -> Bar:
@@ -55,7 +55,7 @@ class Scale:
         return Bar(COLORS, -self.limit, self.limit, unit)
 
     def is_silent(self, signed: np.ndarray) -> bool:
-        """Whether nothing in the map speaks for the observation; what there is would be noise if it was stretched."""
+        """Return whether nothing speaks for the observation; the rest would be noise if it was stretched."""
         return not float(signed.max()) > LEAST * self.limit
 
 

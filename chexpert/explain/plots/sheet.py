@@ -15,10 +15,15 @@ SIDE = 2.6  # inches of a panel's longer side
 
 
 def plot_view_sheet(methods: Mapping[str, Sequence[Explanation]]) -> Figure:
-    """One view: a row an observation, its image with the finding outlined, then the explainers beside each other.
+    """Plot one view: a row for each observation, with its image and the maps of all explainers.
+
+    The finding is outlined where it has a mask.
 
     Args:
         methods: by explainer, the explanations of the view's observations, of all explainers in the same order.
+
+    Returns:
+        The sheet.
     """
     scales = {name: find_scale(explanations) for name, explanations in methods.items()}
     observations = list(zip(*methods.values(), strict=True))
@@ -35,7 +40,14 @@ def plot_view_sheet(methods: Mapping[str, Sequence[Explanation]]) -> Figure:
 
 
 def plot_explainer_sheet(views: Sequence[Sequence[Explanation]]) -> Figure:
-    """One explainer: a row a view, its image, then the explained observations."""
+    """Plot one explainer: a row for each view, with its image and the maps of the explained observations.
+
+    Args:
+        views: explanations by one explainer, those of each view together; no view is without one.
+
+    Returns:
+        The sheet.
+    """
     rows = []
     for explanations in views:
         canvas, scale = Canvas.of(explanations[0].view), find_scale(explanations)
@@ -48,7 +60,14 @@ def plot_explainer_sheet(views: Sequence[Sequence[Explanation]]) -> Figure:
 
 
 def find_scale(explanations: Iterable[Explanation]) -> Scale:
-    """The one scale of a view's observations by one explainer."""
+    """Return the color scale that the observations of a view share.
+
+    Args:
+        explanations: explanations of one view by one explainer.
+
+    Returns:
+        The scale of all their raw maps.
+    """
     return Scale.of(explanation.attribution.signed for explanation in explanations)
 
 

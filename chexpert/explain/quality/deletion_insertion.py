@@ -17,7 +17,7 @@ SEED = 0  # of the order among pixels that a map holds equal
 
 
 def rank_pixels(signed: np.ndarray) -> np.ndarray:
-    """(H, W) int32: 0 for the pixel with the highest value of a signed map.
+    """Rank the pixels, (H, W) int32: 0 for the one with the highest value of a signed map.
 
     Pixels that the map holds equal (a superpixel, the ground of a Grad-CAM) come in a random order: by position, a map
     that says nothing would still uncover the image from its upper edge on.
@@ -31,7 +31,7 @@ def rank_pixels(signed: np.ndarray) -> np.ndarray:
 def infer_curves(
     model: Model, image: torch.Tensor, maps: Sequence[np.ndarray], probe: Probe, fill: str = "blur"
 ) -> np.ndarray:
-    """Logits while the pixels of one image are hidden, or shown, in the order of several maps; all share their passes.
+    """Return logits while pixels of one image are hidden, or shown, in the order of several maps, in shared passes.
 
     Args:
         model: images to logits (., C).

@@ -38,7 +38,7 @@ class ExplainerEvaluation:
     seed: int
 
     def choose(self, dataset: ViewDataset) -> list[int]:
-        """Rows of the views that are scored."""
+        """Choose the rows of the views that are scored."""
         present = ((dataset.targets == 1) & dataset.mask).numpy()
         return choose_scored(present, self.score, self.seed)
 

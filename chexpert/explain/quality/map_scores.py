@@ -51,7 +51,7 @@ class Probing:
         self._controls: dict[str, np.ndarray] = {}
 
     def curves(self, view: View, maps: Sequence[np.ndarray], outputs: Sequence[int]) -> list[Row]:
-        """Areas under the curves of the maps that explain these outputs, and their gap over a random map's."""
+        """Return areas under the curves of the maps that explain these outputs, and their gap over a random map's."""
         if not outputs:
             return []
         fresh = [] if view.path in self._controls else [self.control(self.model, view.image[None], [[0]])[0][0].signed]
@@ -61,14 +61,14 @@ class Probing:
         return [gaps(own[..., c], self._controls[view.path][..., c]) for own, c in zip(logits, outputs, strict=False)]
 
     def road(self, view: View, maps: Sequence[np.ndarray], outputs: Sequence[int]) -> list[Row]:
-        """ROAD of the maps that explain these outputs."""
+        """Return ROAD of the maps that explain these outputs."""
         if not outputs:
             return []
         return [{"road": gain} for gain in infer_road(self.model, view.image, maps, outputs, self.probe)]
 
 
 def gaps(curves: np.ndarray, control: np.ndarray) -> Row:
-    """Areas under a map's deletion and insertion curve (2, T), and its gap over that of a random map."""
+    """Return areas under a map's deletion and insertion curve (2, T), and its gap over that of a random map."""
     own, by_chance = (evaluate_curves(deletion, insertion, SHARES) for deletion, insertion in (curves, control))
     return own._asdict() | {
         "gap_over_random": own.gap - by_chance.gap,
@@ -77,7 +77,7 @@ def gaps(curves: np.ndarray, control: np.ndarray) -> Row:
 
 
 def true_positives(outputs: Sequence[Sequence[int]], predicted: Sequence[Sequence[bool]]) -> list[list[int]]:
-    """Those of each view's outputs, all of them present, that the model predicts.
+    """Return the outputs of each view, all of them present, that the model predicts.
 
     >>> true_positives([[0, 1], [1]], [[False, True], [True]])
     [[1], [1]]

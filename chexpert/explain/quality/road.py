@@ -20,7 +20,7 @@ TOLERANCE = 1e-3
 def infer_road(
     model: Model, image: torch.Tensor, maps: Sequence[np.ndarray], outputs: Sequence[int], probe: Probe
 ) -> list[float]:
-    """LeRF - MoRF of several maps of one image, in logits: above 0 where the map's first pixels matter more.
+    """Return LeRF - MoRF of several maps of one image, in logits: above 0 where a map's first pixels matter more.
 
     MoRF is the logit after the share of the image that ranks first was imputed from its surroundings, LeRF after the
     share that ranks last was; both are means over ``SHARES``.
@@ -48,7 +48,7 @@ def infer_road(
 
 
 def remove(gray: torch.Tensor, signed: np.ndarray) -> tuple[list[torch.Tensor], bool]:
-    """An image (H, W) uint8 without the shares that rank first, then without those that rank last; and whether sound.
+    """Impute the shares of an image (H, W) uint8 that rank first, then last; return also whether that is sound.
 
     The system is solved on at most ``CELLS`` x ``CELLS`` mean values, which a map is evaluated by too, and carried to
     pixels bilinearly; noise is added there.
@@ -71,11 +71,11 @@ def remove(gray: torch.Tensor, signed: np.ndarray) -> tuple[list[torch.Tensor], 
 
 
 def impute(coarse: torch.Tensor, gone: torch.Tensor) -> torch.Tensor:
-    """Values (1, h, w) with those that are gone (h, w) set to the weighted mean of their neighbors, by the package."""
+    """Set the values (1, h, w) that are gone (h, w) to the weighted mean of their neighbors, by the package."""
     with torch.random.fork_rng(devices=[]):  # it samples noise from the global stream even where it adds none
         return NoisyLinearImputer(noise=0)(coarse, (~gone).float())
 
 
 def within(filled: torch.Tensor, known: torch.Tensor) -> bool:
-    """Whether all imputed values lie in the range of the known ones; False for NaN."""
+    """Return whether all imputed values lie in the range of the known ones; False for NaN."""
     return bool(((filled >= known.min() - TOLERANCE) & (filled <= known.max() + TOLERANCE)).all())

@@ -30,7 +30,7 @@ def compare_randomized(
     names: Collection[str],
     seed: int,
 ) -> list[list[float]]:
-    """Rank correlation of each map with that of the model after some of its parameters were shuffled.
+    """Return the rank correlation of each map with that of the model after some parameters were shuffled.
 
     Args:
         model: stays as it is.
@@ -52,7 +52,7 @@ def compare_randomized(
 
 
 def between_observations(attributions: Sequence[Attribution]) -> list[float]:
-    """Mean rank correlation of each map of a view with the view's other maps; NaN where there is no other."""
+    """Return the mean rank correlation of each map of a view with the other maps; NaN where there is no other."""
     rhos = np.full((len(attributions),) * 2, np.nan)
     for a, one in enumerate(attributions):
         for b, other in enumerate(attributions[:a]):
@@ -68,7 +68,7 @@ def check_sanity(
     attributions: Sequence[Sequence[Attribution]],
     passes: int,
 ) -> list[list[dict[str, float]]]:
-    """Rank correlations with the maps of randomized models, of as many views, seeds and blocks as the passes allow.
+    """Return rank correlations with the maps of randomized models, as many as the passes allow.
 
     The top block comes first, then further seeds of it, then the cascade down to the stem. ``top_block`` and its
     size ``top_block_size`` are means over the seeds; ``cascade_2`` is that after two blocks, and so on. Two views
@@ -101,7 +101,7 @@ def check_sanity(
 
 
 def count_passes(explainer: Explainer, outputs: Sequence[Sequence[int]], passes: int) -> int:
-    """About how many forward passes :func:`check_sanity` takes: no more than its share of them, or its least views."""
+    """Estimate the forward passes of :func:`check_sanity`: no more than its share of them, or its least views."""
     cost = _cost(explainer, outputs)
     return min(max(passes // SHARE, LEAST_VIEWS * cost), VIEWS * (SEEDS + 3) * cost)
 

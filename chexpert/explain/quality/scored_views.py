@@ -43,7 +43,7 @@ def choose_scored(present: np.ndarray, per_observation: int, seed: int) -> list[
 
 
 def limit(outputs: Sequence[Sequence[int]], per_observation: int) -> list[list[int]]:
-    """Which of each view's outputs are scored: the first ``per_observation`` of every one, in the order of the views.
+    """Return the outputs of each view that are scored: the first ``per_observation`` of each, in the order of views.
 
     >>> limit([[0, 1], [0], [0, 1]], 2)
     [[0, 1], [0], [1]]
@@ -57,7 +57,7 @@ def limit(outputs: Sequence[Sequence[int]], per_observation: int) -> list[list[i
 
 
 def affordable(explainer: Explainer, outputs: Sequence[Sequence[int]], passes: int) -> int:
-    """How many of the views, from the first on, an explainer can take with this many forward passes."""
+    """Return how many of the views, from the first on, an explainer can take with this many forward passes."""
     spent = np.cumsum([explainer.passes(len(own)) for own in outputs])
     return int((spent <= passes).sum())
 
@@ -65,6 +65,6 @@ def affordable(explainer: Explainer, outputs: Sequence[Sequence[int]], passes: i
 def explain_batches(
     model: Model, explainer: Explainer, images: torch.Tensor, outputs: Sequence[Sequence[int]]
 ) -> list[list[Attribution]]:
-    """Attributions of the outputs of many views (V, 1, H, W), ``BATCH`` of them together."""
+    """Return attributions of the outputs of many views (V, 1, H, W), ``BATCH`` of them together."""
     batches = [slice(start, start + BATCH) for start in range(0, len(outputs), BATCH)]
     return [own for some in batches for own in explainer(model, images[some], outputs[some])]

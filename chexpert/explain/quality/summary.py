@@ -60,7 +60,7 @@ def summarize(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
 
 
 def evaluate_sanity(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """Whether maps change with the weights: after the top block, and block by block down to the stem.
+    """Evaluate if maps change with the weights: after the top block, and block by block down to the stem.
 
     The size counts: maps of another sign are no less alike, and signs that come by chance would cancel out.
     """
@@ -91,12 +91,12 @@ def joint_interval(
 
 
 def normalize(means: np.ndarray) -> np.ndarray:
-    """:func:`chexpert.metrics.normalize_hit` of mean hits, chances and ceilings (R, 3)."""
+    """Apply :func:`chexpert.metrics.normalize_hit` to mean hits, chances and ceilings (R, 3)."""
     return np.array([normalize_hit(*own) for own in means.tolist()])
 
 
 def over_area(means: np.ndarray) -> np.ndarray:
-    """Mean relevance mass over mean area, of (R, 2)."""
+    """Divide mean relevance mass by mean area, of (R, 2)."""
     mass, area = means.T
     return np.divide(mass, area, out=np.full(len(means), math.nan), where=area > 0)
 
@@ -120,5 +120,5 @@ def _plain_mean(values: Iterable[float]) -> float | None:
 
 
 def or_none(value: float) -> float | None:
-    """JSON's word for undefined."""
+    """Return a value for JSON, with None where it is undefined."""
     return value if math.isfinite(value) else None

@@ -35,7 +35,7 @@ def score_explainers(
     seed: int,
     failures: Failures | None = None,
 ) -> dict[str, Any]:
-    """Explains the observations that are present in some views, and evaluates the maps.
+    """Explain the observations that are present in some views, and evaluate the maps.
 
     Args:
         model: stays as it is.
@@ -91,7 +91,7 @@ def estimate(
     right: Sequence[Sequence[int]],
     passes: int,
 ) -> str:
-    """What is about to start, and about how long it will take; ``right`` are the outputs that are true positives."""
+    """Describe the next step and about how long it will take; ``right`` are the outputs that are true positives."""
     if not views:
         return f"no view within explain.passes={passes}"
     images, curved = stack(model, views), sum(map(len, limit(right, CURVES)))
@@ -110,7 +110,7 @@ def score_explainer(
     probing: Probing,
     passes: int,
 ) -> tuple[list[list[Row]], dict[str, float]]:
-    """The rows of each observation's maps by one explainer, and the seconds that it took."""
+    """Return the rows of each observation's maps by one explainer, and the seconds that it took."""
     begun = time.perf_counter()
     if not views:  # not even one is within the passes
         return [[] for _ in observations], {}

@@ -13,7 +13,7 @@ CHUNK = 16
 
 
 def find_blocks(model: Model) -> list[list[str]]:
-    """Names of the parameters by block, from the classifier down; together they are all of the model.
+    """Return the names of all parameters of a model by block, from the classifier down.
 
     The first block is the classifier with the last stage of every member; each further one is a stage deeper of
     every member that still has one.
@@ -33,7 +33,7 @@ def find_blocks(model: Model) -> list[list[str]]:
 
 
 def divide(net: nn.Module) -> list[list[str]]:
-    """Names of a timm network's parameters by stage, the stem first; stages without parameters are left out.
+    """Return the names of a timm network's parameters by stage, the stem first, without empty stages.
 
     ``feature_info`` names the module that ends each stage. What follows the last but one, a head convolution or a
     final norm included, is the last stage.
@@ -50,7 +50,7 @@ def divide(net: nn.Module) -> list[list[str]]:
 
 
 def randomize(model: Model, names: Collection[str], images: torch.Tensor, seed: int) -> Model:
-    """A copy of a model in evaluation mode, with the entries of some of its parameters shuffled; no weight is shared.
+    """Return a copy of a model in evaluation mode with the entries of some parameters shuffled; none is shared.
 
     Shuffling keeps each tensor's distribution, and so the scale that the layers around it expect, in any
     architecture; sampling anew would need each architecture's own scheme, and some of those start a residual branch

@@ -38,7 +38,15 @@ class Case:
 def read_cases(
     dataset: ViewDataset, observations: Sequence[str], outlined: Sequence[Segmentations] = ()
 ) -> Iterator[Case]:
-    """The views of a split that can be read, with their regions; a later file's region replaces one of the same name.
+    """Read the views of a split with their regions; views that cannot be read, and may be skipped, are left out.
+
+    Args:
+        dataset: views of the split.
+        observations: names of the C labels of the dataset.
+        outlined: files of regions; the region of a later file replaces one of the same name.
+
+    Yields:
+        The views in the order of the dataset, in the model's coordinates.
 
     Raises:
         UserError: a mask is of another size than its image, or a file knows none of the views.
@@ -68,7 +76,7 @@ def _find_masks(file: Segmentations, view: View) -> dict[str, np.ndarray]:
 
 
 def to_case(view: View, preprocessing: Preprocessing) -> Case:
-    """A view in the model's coordinates: a cell that a region touches belongs to it, or thin lines would be lost."""
+    """Carry a view to the model's coordinates; a region has each cell that it touches, or thin lines would be lost."""
     image = view.image[0].numpy()
     regions = {name: preprocessing.apply(mask.astype(np.uint8) * 255) > 0 for name, mask in view.masks.items()}
     shown = {name: region for name, region in regions.items() if region.any()}
@@ -76,6 +84,14 @@ def to_case(view: View, preprocessing: Preprocessing) -> Case:
 
 
 def find_suspects(cases: Sequence[Case], named: Collection[str] = ()) -> list[str]:
-    """Regions that a case shows, in order of their names: those ``named``, and of the others what is no finding."""
+    """Return the names of the regions that may be shortcuts.
+
+    Args:
+        cases: views with their regions.
+        named: regions that are suspects even if they are findings.
+
+    Returns:
+        Sorted names of the regions that a case shows: the ``named`` ones, and all others but findings.
+    """
     shown = {name for case in cases for name in case.regions}
     return sorted(name for name in shown if name in named or name not in FINDINGS)

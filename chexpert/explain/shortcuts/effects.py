@@ -33,7 +33,7 @@ class Effects:
 
 
 def compute_logits(model: Model, images: Sequence[np.ndarray], title: str) -> np.ndarray:
-    """(N, C) float32 of N images (S, S) uint8."""
+    """Return logits (N, C) float32 of N images (S, S) uint8."""
 
     def write(start: int, buffer: torch.Tensor) -> None:
         some = np.stack(images[start : start + len(buffer)])

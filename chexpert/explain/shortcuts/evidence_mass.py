@@ -21,7 +21,7 @@ BATCH = 16
 
 
 def mark_places(case: Case) -> dict[str, np.ndarray]:
-    """(S, S) bool by name: ``PLACES``, and every region of the case."""
+    """Return masks (S, S) bool by name: ``PLACES``, and every region of the case."""
     side = case.image.shape[0]
     corner, border = round(CORNER * side), max(1, round(BORDER * side))
     near = np.minimum(np.arange(side), np.arange(side)[::-1])
@@ -33,7 +33,7 @@ def mark_places(case: Case) -> dict[str, np.ndarray]:
 def measure_mass(
     model: Model, explainer: Explainer, cases: Sequence[Case], outputs: Sequence[int]
 ) -> dict[tuple[int, str], list[float]]:
-    """Relevance mass over area, 1 for a map that is even, by output and place; one value a case that has the place."""
+    """Measure relevance mass over area, 1 for an even map, by output and place; one value a case with the place."""
     found: dict[tuple[int, str], list[float]] = {}
     for case, maps in _explain(model, explainer, cases, outputs):
         for place, region in mark_places(case).items():

@@ -14,19 +14,19 @@ MOST_SHARED = 0.25
 
 
 def grow(region: np.ndarray) -> np.ndarray:
-    """A region (S, S) and what is within ``MARGIN`` of it, at least 1 pixel."""
+    """Grow a region (S, S) by ``MARGIN``, at least 1 pixel."""
     reach = max(1, round(MARGIN * region.shape[0]))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     return cv2.dilate(region.astype(np.uint8), disc).astype(bool)
 
 
 def inpaint(original: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """The image (S, S) uint8 with a region filled from its surroundings (Telea 2004); elsewhere every pixel stays."""
+    """Fill a region of an image (S, S) uint8 from its surroundings (Telea 2004); elsewhere every pixel stays."""
     return cv2.inpaint(original, region.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
 
 
 def place_controls(region: np.ndarray, body: np.ndarray, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """The same shape, or its mirror image, elsewhere in the body of the same image.
+    """Place the same shape, or its mirror image, elsewhere in the body of the same image.
 
     Every place that lies in the body is weighed by its overlap with the region; the places are
     sampled among those that overlap least.

@@ -26,11 +26,14 @@ def plot_images(search: Search, explainer: Explainer, observation: str, suspect:
     The images are those on which the suspect mattered most, in the direction of the mean.
 
     Args:
-        search: that has looked at the suspect.
-        explainer: of the maps.
-        observation: whose logit and map are shown.
+        search: finished search, which has measured the effects of the suspect.
+        explainer: explainer of the maps.
+        observation: observation whose logit and map are shown.
         suspect: name of the region.
-        by: ``counterfactual`` or ``above_control``, what the effect was evaluated by.
+        by: measure of the effect: ``counterfactual`` or ``above_control``.
+
+    Returns:
+        The picture, of at most four images.
     """
     effects, output, model = search.effects[suspect], search.observations.index(observation), search.model
     changes = effects.counterfactual if by == "counterfactual" else effects.inpainted - effects.control

@@ -145,12 +145,12 @@ class Search:
 
 
 def find_tie(cases: Sequence[Case], name: str, suspect: str) -> float:
-    """Phi of an observation and the presence of a suspect, in [-1, 1]; NaN where one of them does not vary."""
+    """Return phi of an observation and the presence of a suspect, in [-1, 1]; NaN where one of them does not vary."""
     return bootstrap_tie(cases, name, suspect).value
 
 
 def bootstrap_tie(cases: Sequence[Case], name: str, suspect: str, seed: int = 0) -> Interval:
-    """Phi as :func:`find_tie` has it, with its interval over the labeled images."""
+    """Return phi, as :func:`find_tie` does, with its interval over the labeled images."""
     known = [(case.labels[name], suspect in case.regions) for case in cases if name in case.labels]
     pairs = np.array(known, "float64").reshape(-1, 2)
     count = len(pairs)
@@ -167,7 +167,7 @@ def bootstrap_tie(cases: Sequence[Case], name: str, suspect: str, seed: int = 0)
 
 
 def find_overlap(cases: Sequence[Case], name: str, suspect: str) -> float:
-    """The larger of two mean shares, of either region inside the other, over the views that show both; 0 if none does.
+    """Return the larger mean share of either region inside the other, over views that show both; 0 if none does.
 
     Masks of findings that lie in the same place say that they are tied by anatomy, not by habit.
     """

@@ -28,7 +28,7 @@ def compare_pair(
     fall: Interval | None,
     tie: Interval | None = None,
 ) -> dict[str, Any]:
-    """Whether an observation leans on a suspect, with the metrics that show it.
+    """Evaluate if an observation leans on a suspect, with the metrics that show it.
 
     Three things must hold: the suspect moves the logit; it came with the finding in training, in the direction in
     which it moves the logit; and where splits show it the AUROC falls when it no longer does. The exact
@@ -69,7 +69,7 @@ def compare_pair(
 
 
 def is_material(effect: Interval, least: float) -> bool:
-    """Whether an effect is large enough, and surely more than nothing.
+    """Return whether an effect is large enough, and surely more than nothing.
 
     >>> is_material(Interval(0.3, 0.15, 0.45, 40, 0), 0.25), is_material(Interval(-0.3, -0.55, -0.05, 40, 0), 0.25)
     (True, False)
@@ -85,7 +85,7 @@ def _agrees(effect: Interval, split_tie: float, fall: Interval) -> bool:
 
 
 def is_kin(one: str, other: str) -> bool:
-    """Whether two observations are of one tree of CheXpert: both opacities, or both a wide mediastinum.
+    """Return whether two observations are of one tree of CheXpert: both opacities, or both a wide mediastinum.
 
     >>> is_kin("Edema", "Pneumonia"), is_kin("Edema", "Support Devices")
     (True, False)

@@ -21,7 +21,7 @@ HERE = "these images: optimistic"
 def localize_segmentations(
     truth: Segmentations, predicted: Segmentations, replicates: int = 1000, seed: int = 0
 ) -> Table:
-    """Scores of given segmentations; without maps there is no hit rate.
+    """Score given segmentations; without maps there is no hit rate.
 
     Raises:
         UserError: a view's masks differ in size, or the files have no view in common.
@@ -41,7 +41,7 @@ def localize_maps(
     seed: int = 0,
     watch: Watch = iter,
 ) -> Table:
-    """Scores of maps.
+    """Score maps.
 
     Args:
         truth: the masks.
@@ -69,7 +69,7 @@ def localize_maps(
 def write_segmented(
     path: Path, truth: Segmentations, files: Sequence[MapFile], table: Table, watch: Watch = iter
 ) -> None:
-    """Writes what the maps were segmented to, as the table says; the maps are read once more."""
+    """Write the segmentations of maps by the thresholds of a table; the maps are read once more."""
     masks: dict[str, dict[str, RunLengths]] = defaultdict(dict)
     for file in watch(files):
         local, row = read_fitting(truth, file), table[file.observation]
@@ -94,7 +94,7 @@ def localize(
     seed: int = 0,
     watch: Watch = iter,
 ) -> tuple[Table, list[str]]:
-    """Return the table of scripts/localize.py, and notes on files that were left aside.
+    """Return the table of scripts/localize.py, and notes on files that are ignored.
 
     Raises:
         ValueError: segmentations and maps are both given, or neither.

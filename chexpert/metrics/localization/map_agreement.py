@@ -5,9 +5,18 @@ from scipy.stats import spearmanr
 
 
 def spearman(one: np.ndarray, other: np.ndarray) -> float:
-    """Rank correlation of two signed maps of the same shape, in [-1, 1]; ties share their rank.
+    """Compute the rank correlation of two signed maps of the same shape; ties share their rank.
 
-    NaN where one of them is constant or not finite: a map that says nothing agrees with nothing.
+    Args:
+        one: (H, W) float.
+        other: (H, W) float.
+
+    Returns:
+        The correlation in [-1, 1]; NaN where one of the maps is constant or not finite: a map that shows nothing agrees
+        with nothing.
+
+    Raises:
+        ValueError: the maps differ in shape.
 
     >>> spearman(np.array([[0.0, 1.0, 5.0]]), np.array([[2.0, 3.0, 4.0]]))
     1.0

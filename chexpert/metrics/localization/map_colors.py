@@ -5,7 +5,7 @@ from matplotlib import colormaps
 
 
 def color_evidence(shares: np.ndarray, opaque: float) -> np.ndarray:
-    """Colors of evidence: red for, blue against; more opaque where there is more, so that the image stays readable.
+    """Color evidence: red for, blue against; more opaque where there is more, so that the image stays readable.
 
     ColorBrewer's RdBu is perceptually even and safe for color-blind readers. Its pale middle would veil the image, and
     its darkest ends would vanish on a dark one: both are left out.

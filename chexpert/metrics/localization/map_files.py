@@ -53,7 +53,7 @@ class MapFile(NamedTuple):
     observation: str
 
     def read(self) -> LocalMap:
-        """Reads it; of a pickle only plain values, arrays and tensors, and nothing that it names is run.
+        """Read the map; of a pickle only plain values, arrays and tensors, and nothing that it names is run.
 
         Raises:
             UserError: it is damaged, what it holds is not a map of an image, or it says that it is another's.
@@ -123,7 +123,17 @@ def _read_sides(sides: np.ndarray) -> tuple[int, int]:
 
 
 def write_map(path: Path, local: LocalMap, **beside: np.ndarray) -> Path:
-    """Writes a map, and what else its maker keeps ``beside`` it; the folder is made."""
+    """Write a map, and further arrays beside it, as a compressed .npz file; the folder is made if missing.
+
+    Args:
+        path: file to write, named <patient>_<study>_<view>_<observation>_map.npz.
+        local: map with its probability and image size; fields that are None are left out.
+        **beside: further arrays by name. ``view`` and ``observation`` must be those of the name: :meth:`MapFile.read`
+            compares them.
+
+    Returns:
+        The path.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     known = {name: value for name, value in local._asdict().items() if value is not None}
     np.savez_compressed(path, **known, **beside)  # type: ignore[arg-type]
@@ -131,11 +141,15 @@ def write_map(path: Path, local: LocalMap, **beside: np.ndarray) -> Path:
 
 
 def find_maps(folder: str | Path, observations: Collection[str]) -> tuple[list[MapFile], list[str]]:
-    """The map files below a folder, by view and observation, and notes on those that are left aside.
+    """Return the map files below a folder, and notes on the files that are ignored.
 
     Args:
-        folder: any depth of folders in it is searched.
-        observations: that are wanted, in CheXpert's spelling; files may be named in CheXlocalize's.
+        folder: folder of the maps; folders in it are searched at any depth.
+        observations: wanted observations, in CheXpert's spelling; files may be named in CheXlocalize's.
+
+    Returns:
+        The files, not yet read, ordered by view and observation; and one note for each unwanted observation and for all
+        files that are no maps by their names.
 
     Raises:
         UserError: no such folder, no map in it, or two of the same view and observation.

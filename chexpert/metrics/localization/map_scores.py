@@ -10,10 +10,18 @@ Grid = Sequence[int] | None
 
 
 def hit(map: np.ndarray, mask: np.ndarray) -> float:
-    """The pointing game (Zhang et al. 2018, arxiv.org/abs/1608.00507): 1.0 if the map's peak lies in the mask, or 0.0.
+    """Compute the pointing game: whether the map's peak lies in the mask.
 
-    Among equal peaks the first in row-major order counts, as in CheXlocalize. NaN for an empty mask and for a
-    constant map, which points nowhere: its first pixel would be a miss, or a hit by luck.
+    Source: Zhang et al. 2018, arxiv.org/abs/1608.00507. Among equal peaks the first in row-major order counts, as in
+    CheXlocalize.
+
+    Args:
+        map: (H, W) float, of any scale.
+        mask: (H, W) bool.
+
+    Returns:
+        1.0 if the peak lies in the mask, or 0.0. NaN for an empty mask and for a constant map, which points nowhere:
+        its first pixel would be a miss, or a hit by luck.
 
     Raises:
         ValueError: the map and the mask differ in size, or the map is not finite.
@@ -26,10 +34,20 @@ def hit(map: np.ndarray, mask: np.ndarray) -> float:
 
 
 def expected_hit(map: np.ndarray, mask: np.ndarray) -> float:
-    """:func:`hit` where a peak may be flat: the share of the map's highest pixels that lies in the mask, in [0, 1].
+    """Compute :func:`hit` where a peak may be flat: the share of the map's highest pixels that lies in the mask.
 
     This is the mean hit of a random choice among equal peaks. A superpixel is flat, and so is an upsampled map at its
-    border. The first of their pixels is an edge, and says nothing of the explainer.
+    border. The first of their pixels is an edge, and has nothing to do with the explainer.
+
+    Args:
+        map: (H, W) float, of any scale.
+        mask: (H, W) bool.
+
+    Returns:
+        The share in [0, 1]; NaN for an empty mask and for a constant map.
+
+    Raises:
+        ValueError: the map and the mask differ in size, or the map is not finite.
 
     >>> expected_hit(np.array([[0.1, 0.9, 0.9]]), np.array([[True, True, False]]))
     0.5
@@ -39,14 +57,23 @@ def expected_hit(map: np.ndarray, mask: np.ndarray) -> float:
 
 
 def chance(mask: np.ndarray) -> float:
-    """The hit rate of a peak anywhere: the mask's share of the image."""
+    """Compute the hit rate of a peak at a random pixel: the mask's share of the image.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        The share in [0, 1].
+    """
     return float(mask.mean())
 
 
 def contains_cell(
     mask: np.ndarray, grid: Grid, matrix: np.ndarray | None = None, shape: Sequence[int] | None = None
 ) -> float:
-    """1.0 if the mask contains the center of a cell, so that a map of this grid can hit it at all; NaN if it is empty.
+    """Return 1.0 if the mask contains the center of a cell, otherwise 0.0; NaN if the mask is empty.
+
+    Only then can a map of this grid hit the mask.
 
     Args:
         mask: (H, W) bool on the image.
@@ -75,16 +102,19 @@ def grid_ceiling(
     matrices: Sequence[np.ndarray] | None = None,
     shape: Sequence[int] | None = None,
 ) -> float:
-    """The largest hit rate that maps of these grids can reach with one peak a cell, see :func:`contains_cell`.
+    """Compute the largest hit rate that maps of these grids can reach with one peak a cell.
 
-    The share of the non-empty masks that contain a cell's center; NaN where all are empty. A thin finding lies
-    between the centers of a coarse grid: a model may see it, and its map still cannot peak in it.
+    This is the share of the non-empty masks that contain a cell's center, see :func:`contains_cell`. A thin finding
+    lies between the centers of a coarse grid: a model may see it, and its map still cannot peak in it.
 
     Args:
-        masks: (H, W) bool each, of any size.
-        grids: one a mask.
-        matrices: likewise, for maps that were carried back from crops.
+        masks: M masks, (H, W) bool each, of any size.
+        grids: M grids: cells (rows, columns) of the feature map, or None where there was none, which can hit any mask.
+        matrices: M matrices, (3, 3) affine from image to map coordinates, for maps that were carried back from crops.
         shape: (h, w) of the maps in the model's coordinates, with ``matrices``.
+
+    Returns:
+        The hit rate in [0, 1]; NaN where all masks are empty.
     """
     each = [None] * len(masks) if matrices is None else matrices
     reached = [contains_cell(*one, shape) for one in zip(masks, grids, each, strict=True)]
@@ -93,9 +123,15 @@ def grid_ceiling(
 
 
 def normalize_hit(rate: float, chance: float, ceiling: float) -> float:
-    """A hit rate between chance, which becomes 0, and the grid ceiling, 1; below chance it is negative.
+    """Scale a hit rate so that chance becomes 0 and the grid ceiling 1.
 
-    NaN where one of them is undefined, or the ceiling is not above chance.
+    Args:
+        rate: hit rate in [0, 1].
+        chance: hit rate by chance, see :func:`chance`.
+        ceiling: largest hit rate that can be reached, see :func:`grid_ceiling`.
+
+    Returns:
+        The scaled rate, negative below chance; NaN where an argument is undefined, or the ceiling is not above chance.
 
     >>> normalize_hit(0.5, 0.25, 0.75)
     0.5
@@ -104,9 +140,16 @@ def normalize_hit(rate: float, chance: float, ceiling: float) -> float:
 
 
 def relevance_mass(map: np.ndarray, mask: np.ndarray) -> float:
-    """Share of the positive evidence that lies in the mask (CLEVR-XAI, arxiv.org/abs/2003.07258), in [0, 1].
+    """Compute the share of the positive evidence that lies in the mask (CLEVR-XAI, arxiv.org/abs/2003.07258).
 
-    NaN for an empty mask, and where no pixel speaks for the observation. An even map has the mask's area.
+    An even map has the mask's area.
+
+    Args:
+        map: (H, W) float; values above 0 are evidence for the observation.
+        mask: (H, W) bool.
+
+    Returns:
+        The share in [0, 1]; NaN for an empty mask, and where no pixel is above 0.
 
     Raises:
         ValueError: the map and the mask differ in size, or the map is not finite.
@@ -118,10 +161,16 @@ def relevance_mass(map: np.ndarray, mask: np.ndarray) -> float:
 
 
 def rank_accuracy(map: np.ndarray, mask: np.ndarray) -> float:
-    """Share of the map's K highest pixels that lie in the mask of K pixels (CLEVR-XAI), in [0, 1].
+    """Compute the share of the map's K highest pixels that lie in the mask of K pixels (CLEVR-XAI).
 
     Of pixels that are equal at the K-th place the expected share counts, so that a constant map has the mask's area.
-    NaN for an empty mask.
+
+    Args:
+        map: (H, W) float, of any scale.
+        mask: (H, W) bool.
+
+    Returns:
+        The share in [0, 1]; NaN for an empty mask.
 
     Raises:
         ValueError: the map and the mask differ in size, or the map is not finite.

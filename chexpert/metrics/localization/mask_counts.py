@@ -66,7 +66,7 @@ class MaskCounts:
         self.predicted, self.shared, self.probability, self.hit, self.reachable = map(np.array, zip(*rows, strict=True))
 
     def ious(self, threshold: Threshold | None, cutoff: float, *, true_positives_only: bool) -> np.ndarray:
-        """(N,) IoU of each view; where the probability is below the cut-off the predicted mask is empty."""
+        """Return the IoU of each view (N,); where the probability is below the cut-off the predicted mask is empty."""
         place = self.thresholds.index(threshold)
         kept = ~(self.probability < cutoff)  # NaN, where segmentations were given: kept
         areas = (self.shared[:, place] * kept, self.predicted[:, place] * kept, self.truth)
@@ -122,7 +122,7 @@ def count_maps(
 
 
 def read_fitting(truth: Segmentations, file: MapFile) -> LocalMap:
-    """The map in a file, if it was made for an image of the size that the view's masks have.
+    """Read the map in a file, if it was made for an image of the size that the view's masks have.
 
     Raises:
         UserError: it was not, or it is damaged.
@@ -135,7 +135,7 @@ def read_fitting(truth: Segmentations, file: MapFile) -> LocalMap:
 
 
 def count_map(local: LocalMap, mask: np.ndarray | None, thresholds: Sequence[Threshold]) -> Counted:
-    """Brings a map to the size of the image and counts its segmentations there; ``mask`` is None where it is empty."""
+    """Bring a map to the size of the image and count its segmentations; ``mask`` is None where it is empty."""
     large = upsample_array(local.map, local.height, local.width)
     predicted, shared = [], []
     for segmentation in segment(large, thresholds):

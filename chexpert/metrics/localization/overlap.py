@@ -18,7 +18,19 @@ Threshold = float | Literal["otsu"]
 
 
 def iou(predicted: np.ndarray, truth: np.ndarray, *, true_positives_only: bool) -> float:
-    """Intersection over union of two bool masks, see :func:`ious`.
+    """Compute the intersection over union of two masks, see :func:`ious`.
+
+    Args:
+        predicted: (H, W) bool.
+        truth: (H, W) bool.
+        true_positives_only: whether the value is NaN unless both masks have a pixel; otherwise it is NaN only if
+            neither has one.
+
+    Returns:
+        The value in [0, 1], or NaN.
+
+    Raises:
+        ValueError: the masks differ in shape.
 
     >>> iou(np.array([1, 1, 0], bool), np.array([0, 1, 1], bool), true_positives_only=True)
     0.3333333333333333
@@ -32,7 +44,7 @@ def iou(predicted: np.ndarray, truth: np.ndarray, *, true_positives_only: bool) 
 def ious(
     intersection: np.ndarray, predicted: np.ndarray, truth: np.ndarray, *, true_positives_only: bool
 ) -> np.ndarray:
-    """IoU from areas, float64 in [0, 1], in either of CheXlocalize's conventions.
+    """Compute IoU from areas, float64 in [0, 1], in either of CheXlocalize's conventions.
 
     Args:
         intersection: areas in pixels, of any shape.
@@ -47,35 +59,54 @@ def ious(
 
 
 def upsample(maps: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
-    """Maps (N, h, w) to (N, height, width) float32, bilinear with align_corners=False, as CheXlocalize does it."""
+    """Upsample maps (N, h, w) to (N, height, width) float32.
+
+    Bilinear with align_corners=False, as CheXlocalize does it.
+    """
     from torch.nn.functional import interpolate  # takes seconds: not for those who only want a metric
 
     return interpolate(maps[:, None].float(), (height, width), mode="bilinear", align_corners=False)[:, 0]
 
 
 def upsample_array(map: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A map (h, w) to (height, width) float32; see :func:`upsample`."""
+    """Upsample a map (h, w) to (height, width) float32; see :func:`upsample`."""
     import torch
 
     return upsample(torch.from_numpy(np.ascontiguousarray(map, "float32"))[None], height, width)[0].numpy()
 
 
 def segment_otsu(map: np.ndarray) -> np.ndarray:
-    """(H, W) bool: above the threshold by Otsu (1979) on the map in 256 steps, holes filled.
+    """Segment a map by Otsu's threshold (1979) on the map in 256 steps, holes filled.
 
-    A single pixel that touches no other is dropped: CheXlocalize redraws the contours, and has none for it. A
-    constant map has no segmentation: all False.
+    A single pixel that touches no other is dropped: CheXlocalize paints the contours again, and has none for it.
+
+    Args:
+        map: (H, W) float, of any scale.
+
+    Returns:
+        (H, W) bool, True above the threshold and in holes; all False for a constant map.
     """
     return next(segment(map, ["otsu"]))
 
 
 def segment_above(map: np.ndarray, threshold: float) -> np.ndarray:
-    """(H, W) bool: where the map, stretched to [0, 1], is above the threshold. A constant map: all False."""
+    """Segment a map, stretched to [0, 1], at a threshold.
+
+    Args:
+        map: (H, W) float, of any scale.
+        threshold: value of the stretched map, in [0, 1].
+
+    Returns:
+        (H, W) bool, True above the threshold; all False for a constant map.
+    """
     return next(segment(map, [threshold]))
 
 
 def segment(map: np.ndarray, thresholds: Iterable[Threshold]) -> Iterator[np.ndarray]:
-    """The segmentation of a map at each threshold in turn; stretching, the dear part on a large image, is done once."""
+    """Yield the segmentation of a map at each threshold in turn.
+
+    The map is stretched once, which takes long on a large image.
+    """
     stretched = _stretch(map)
     for threshold in thresholds:
         yield _otsu(stretched) if threshold == "otsu" else stretched > threshold

@@ -33,7 +33,7 @@ class PickledMap(NamedTuple):
 
 
 def read_pickled(path: Path) -> PickledMap:
-    """Reads one.
+    """Read a map that CheXlocalize's own code has pickled.
 
     Raises:
         ValueError: it is damaged, holds anything but plain values, arrays and tensors, is larger than ``MAX_BYTES``,
@@ -94,7 +94,7 @@ class PlainUnpickler(pickle.Unpickler):
 
 
 def make_known() -> Mapping[str, Any]:
-    """What stands for each name that a map may use."""
+    """Return the replacement of each name that a map may use."""
 
     class Dtype:
         def __init__(self, spec: str, *_: object) -> None:

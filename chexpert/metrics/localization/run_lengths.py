@@ -14,7 +14,7 @@ RunLengths = dict[str, Any]
 
 
 def encode(mask: np.ndarray) -> RunLengths:
-    """Run lengths of a mask (H, W), ready for JSON.
+    """Encode a mask (H, W) as run lengths, ready for JSON.
 
     >>> encode(np.array([[0, 1], [0, 1]]))
     {'size': [2, 2], 'counts': '22'}
@@ -24,7 +24,7 @@ def encode(mask: np.ndarray) -> RunLengths:
 
 
 def check(item: Any) -> RunLengths:
-    """The same mask with compressed counts, if it is one; counts may also be a list of lengths ("uncompressed").
+    """Return a mask with compressed counts, if it is one; counts may also be a list of lengths ("uncompressed").
 
     Raises:
         ValueError: what is wrong with it.
@@ -50,7 +50,7 @@ def _listed(counts: list[Any]) -> np.ndarray:
 
 
 def unpack(counts: Any) -> np.ndarray:
-    """The lengths of the runs, of 0 first, from COCO's string of them.
+    """Return the lengths of the runs, of 0 first, from COCO's string of them.
 
     Five bits a character from "0", the sixth says that more follow, the last one's fifth is the sign; from the fourth
     length on it is the difference to the one before the last.

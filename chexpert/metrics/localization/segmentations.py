@@ -41,7 +41,7 @@ class Segmentations:
 
     @classmethod
     def read(cls, path: str | Path) -> "Segmentations":
-        """Reads a file.
+        """Read a file.
 
         Raises:
             UserError: no such file, or not of this format.
@@ -75,11 +75,11 @@ class Segmentations:
         return len(self.listed)
 
     def observations(self) -> set[str]:
-        """All that some view lists."""
+        """Return all observations that some view lists."""
         return {name for masks in self.listed.values() for name in masks}
 
     def note_unknown(self) -> list[str]:
-        """A note on each name that is no observation of CheXpert, with the one that may be meant.
+        """Return a note on each name that is no observation of CheXpert, with the one that may be meant.
 
         Raises:
             UserError: none of CheXlocalize's ten observations is named.
@@ -99,32 +99,37 @@ class Segmentations:
         return f"{ignored}: {name!r} is not an observation of CheXpert{meant}"
 
     def size(self, view: str) -> tuple[int, int] | None:
-        """(height, width) of a view's image; None where it lists no mask."""
+        """Return the (height, width) of a view's image; None where it lists no mask."""
         first = next(iter(self.listed.get(view, {}).values()), None)
         return (first["size"][0], first["size"][1]) if first else None
 
     def masks(self, view: str) -> dict[str, np.ndarray]:
-        """(H, W) bool in image coordinates, by observation; what is not listed is not there."""
+        """Return the masks of a view by observation, (H, W) bool in image coordinates; only those that are listed."""
         return {name: rle.decode(item).astype(bool) for name, item in self.listed.get(view, {}).items()}
 
     def mask(self, view: str, observation: str) -> np.ndarray | None:
-        """(H, W) bool in image coordinates; None where it is empty or not listed."""
+        """Return a mask, (H, W) bool in image coordinates; None where it is empty or not listed."""
         item = self.listed.get(view, {}).get(observation)
         return np.ascontiguousarray(rle.decode(item)).view(bool) if item and rle.area(item) else None
 
     def area(self, view: str, observation: str) -> int:
-        """Pixels of a mask, without decoding it."""
+        """Count the pixels of a mask, without decoding it."""
         item = self.listed.get(view, {}).get(observation)
         return int(rle.area(item)) if item else 0
 
     def intersection(self, other: "Segmentations", view: str, observation: str) -> int:
-        """Pixels that the masks of two files share, without decoding them; their sizes must be equal."""
+        """Count the pixels that the masks of two files share, without decoding them; their sizes must be equal."""
         items = [each.listed.get(view, {}).get(observation) for each in (self, other)]
         return int(rle.area(rle.merge(items, intersect=True))) if all(items) else 0
 
 
 def write_segmentations(path: Path, masks: Mapping[str, Mapping[str, RunLengths]]) -> None:
-    """Writes {view: {observation: encoded mask}} as CheXlocalize spells it (Lung Opacity: ``Airspace Opacity``)."""
+    """Write masks as a JSON file of CheXlocalize, in its spelling (Lung Opacity: ``Airspace Opacity``).
+
+    Args:
+        path: file to write; its folder is made if missing.
+        masks: encoded masks by view and observation, in CheXpert's spelling; their ``counts`` are text.
+    """
     spelled = {view: {CHEXLOCALIZE.get(n, n): item for n, item in own.items()} for view, own in masks.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(spelled) + "\n", encoding="utf-8")

@@ -37,7 +37,7 @@ class Choice(NamedTuple):
 
 
 def list_thresholds(setting: Setting) -> Callable[[str], Sequence[Threshold]]:
-    """The thresholds at which an observation's maps must be counted."""
+    """Return the thresholds at which an observation's maps must be counted, as a function of its name."""
     if setting == "tuned":
         return lambda _: THRESHOLDS
     if isinstance(setting, Mapping):
@@ -46,7 +46,7 @@ def list_thresholds(setting: Setting) -> Callable[[str], Sequence[Threshold]]:
 
 
 def choose(mask_counts: MaskCounts | None, name: str, threshold: Setting, cutoff: Setting) -> Choice:
-    """The threshold that is best on true positives, then with it the cut-off that is best over all images.
+    """Choose the threshold that is best on true positives, then with it the best cut-off over all images.
 
     The first among equals, and the first of all where none can be evaluated. A cut-off is tuned by the very value that
     is reported, so a view of the ground truth without a map counts as a miss.
@@ -75,7 +75,7 @@ def _best(candidates: Sequence[Candidate], ious: Callable[[Candidate], np.ndarra
 
 
 def mean_iou(ious: np.ndarray) -> float:
-    """The mean over the images for which it is defined; NaN if there is none."""
+    """Compute the mean over the images for which it is defined; NaN if there is none."""
     defined = ious[np.isfinite(ious)]
     return float(defined.mean()) if len(defined) else math.nan
 
@@ -112,7 +112,7 @@ def _read_setting(text: str, read: Callable[[str], dict[str, float]], words: str
 
 
 def read_thresholds(path: str | Path) -> dict[str, float]:
-    """CheXlocalize's tuning_results.csv, columns threshold and task, by observation.
+    """Read CheXlocalize's tuning_results.csv, columns threshold and task, by observation.
 
     Raises:
         UserError: no such file, or not of this form.
@@ -121,7 +121,9 @@ def read_thresholds(path: str | Path) -> dict[str, float]:
 
 
 def read_cutoffs(path: str | Path) -> dict[str, float]:
-    """CheXlocalize's probability_tuning_results.csv, columns prob_threshold, mIoU and task: the best of each task.
+    """Read CheXlocalize's probability_tuning_results.csv by observation: the best cut-off of each task.
+
+    Its columns are prob_threshold, mIoU and task.
 
     Raises:
         UserError: no such file, or not of this form.

@@ -58,7 +58,7 @@ def plot_rows(rows: Sequence[Row], across: str) -> Figure:
 
 
 def plot_reliability_card(labeled: LabeledScores, calibration: Calibration | None, where: str) -> Figure:
-    """A diagram an observation."""
+    """Plot a reliability diagram for each observation."""
     names = [name for name in labeled.observations if len(labeled.column(name)[0])]
     across = min(ACROSS, len(names))
     down = -(-len(names) // across)

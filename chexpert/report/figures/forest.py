@@ -25,7 +25,7 @@ class Row:
 
 
 def plot_forest(rows: Sequence[Row], across: str, title: str, key: str, middle: float = 0.5) -> Markup:
-    """One line a row: the value as a dot, its interval as a bar; the vertical line is chance.
+    """Plot one line a row: the value as a dot, its interval as a bar; the vertical line is chance.
 
     Args:
         rows: from top to bottom.

@@ -12,7 +12,7 @@ from chexpert.report.figures.style import COLORS, SPLITS, strip
 
 
 def plot_label_states(frame: pd.DataFrame, split: str) -> Figure:
-    """Share of each label state as stacked bars, the counts beside them."""
+    """Plot the share of each label state as stacked bars, the counts beside them."""
     labels = frame[list(OBSERVATIONS)].to_numpy("float32")
     counts = np.stack([(labels == 1).sum(0), (labels == -1).sum(0), (labels == 0).sum(0), np.isnan(labels).sum(0)])
     canvas = Figure(figsize=(11, 5.6), layout="constrained")
@@ -42,7 +42,7 @@ def _write_counts(axes: Axes, counts: np.ndarray) -> None:
 
 
 def plot_co_occurrence(frame: pd.DataFrame, split: str) -> Figure:
-    """P(column positive | row positive) in percent; empty where no image is positive for the row."""
+    """Plot P(column positive | row positive) in percent; empty where no image is positive for the row."""
     positive = (frame[list(OBSERVATIONS)].to_numpy("float32") == 1).astype("float64")
     both, alone = positive.T @ positive, positive.sum(0)
     share = 100 * np.divide(both, alone[:, None], out=np.full_like(both, np.nan), where=alone[:, None] > 0)
@@ -64,7 +64,7 @@ def plot_co_occurrence(frame: pd.DataFrame, split: str) -> Figure:
 
 
 def plot_prevalence(frames: Mapping[str, pd.DataFrame]) -> Figure:
-    """Share of positive images by split, with 95 % intervals that take images for independent."""
+    """Plot the share of positive images by split, with 95 % intervals that take images for independent."""
     canvas = Figure(figsize=(9, 6.2), layout="constrained")
     axes = canvas.subplots()
     for i, (split, frame) in enumerate(frames.items()):

@@ -15,7 +15,7 @@ CAP = 90  # years: CheXpert's oldest patients all have this age
 
 
 def plot_views(frames: Mapping[str, pd.DataFrame]) -> Figure:
-    """Images by projection, studies by views, patients by images; one row a split."""
+    """Plot images by projection, studies by views, patients by images; one row a split."""
     canvas = Figure(figsize=(12, 0.6 + 2.6 * len(frames)), layout="constrained")
     grid = canvas.subplots(len(frames), 3, squeeze=False)
     for axes, (split, frame) in zip(grid, frames.items(), strict=True):
@@ -60,7 +60,7 @@ def _plot_bars(axes: Axes, counts: pd.Series, title: str) -> None:
 
 
 def plot_sex_and_age(frames: Mapping[str, pd.DataFrame]) -> Figure:
-    """Images by age in years, stacked by sex; one row a split."""
+    """Plot images by age in years, stacked by sex; one row a split."""
     canvas = Figure(figsize=(10, 0.6 + 2.8 * len(frames)), layout="constrained")
     for axes, (split, frame) in zip(canvas.subplots(len(frames), 1, squeeze=False)[:, 0], frames.items(), strict=True):
         frame = frame[frame["age"].notna()]
@@ -88,7 +88,7 @@ def plot_sex_and_age(frames: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def plot_image_sizes(images: pd.DataFrame) -> Figure:
-    """Width by height; a dot's area grows with the number of images of exactly this size."""
+    """Plot width by height; a dot's area grows with the number of images of exactly this size."""
     sizes = images.value_counts(["width", "height"]).reset_index(name="n")
     canvas = Figure(figsize=(6.6, 6.6), layout="constrained")
     axes = canvas.subplots()

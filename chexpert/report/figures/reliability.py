@@ -62,14 +62,14 @@ def plot_reliability(
 def describe_before_and_after(
     scores: np.ndarray, name: str, level: str, calibration: Calibration | None
 ) -> dict[str, np.ndarray]:
-    """The scores of one observation, and calibrated where that was fitted."""
+    """Return the scores of one observation, and the calibrated ones where a calibration was fitted."""
     if not calibration or not calibration.levels.get(level, {}).get(name):
         return {"before": scores}
     return {"before": scores, "after": calibration.apply(scores[:, None], [name], level)[:, 0]}
 
 
 def find_calibrated(labeled: LabeledScores, content: Mapping[str, Any], calibration: Calibration) -> Mapping[str, Any]:
-    """Brier score and ECE by observation after calibration: as the run evaluated them, or evaluated now."""
+    """Return Brier score and ECE by observation after calibration: from the run's evaluation, or computed now."""
     if calibrated := content.get("calibrated"):
         return calibrated["figures"]
     now = evaluate_calibrated(labeled, calibration, content["bootstrap"]["seed"])
@@ -77,7 +77,7 @@ def find_calibrated(labeled: LabeledScores, content: Mapping[str, Any], calibrat
 
 
 def plot_diagram(scores: Mapping[str, np.ndarray], labels: np.ndarray, title: str, key: str) -> Markup:
-    """Share of positives over mean probability, a dot a bin, as large as its rows are many."""
+    """Plot the share of positives over the mean probability, a dot a bin, as large as its rows are many."""
     return plot_svg(key, f"Reliability diagram: {title}", SIZE, lambda axes: paint_diagram(axes, scores, labels))
 
 
@@ -94,7 +94,7 @@ def paint_diagram(axes: Axes, scores: Mapping[str, np.ndarray], labels: np.ndarr
 
 
 def bin_up(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean score, share of positives and rows of each bin that has any.
+    """Return mean score, share of positives and rows of each bin that has any.
 
     >>> [part.tolist() for part in bin_up(np.array([0.0, 0.02, 1.0]), np.array([0.0, 1.0, 1.0]))]
     [[0.01, 1.0], [0.5, 1.0], [2, 1]]

@@ -27,7 +27,7 @@ class Curves:
 
 
 def plot_curves(labeled: LabeledScores, content: Mapping[str, Any], where: str, key: str) -> list[Curves]:
-    """The curves of each observation that has both classes.
+    """Plot the curves of each observation that has both classes.
 
     Args:
         labeled: scores and labels.
@@ -46,7 +46,7 @@ def plot_curves(labeled: LabeledScores, content: Mapping[str, Any], where: str, 
 
 
 def plot_roc(scores: np.ndarray, labels: np.ndarray, point: Mapping[str, Any] | None, title: str, key: str) -> Markup:
-    """Sensitivity over 1 - specificity; a cross where the chosen threshold lands on these rows."""
+    """Plot sensitivity over 1 - specificity; a cross where the chosen threshold lands on these rows."""
     from sklearn.metrics import roc_curve  # takes a second
 
     wrong, right, _ = roc_curve(labels, scores)
@@ -63,7 +63,7 @@ def plot_roc(scores: np.ndarray, labels: np.ndarray, point: Mapping[str, Any] | 
 
 
 def plot_pr(scores: np.ndarray, labels: np.ndarray, title: str, key: str) -> Markup:
-    """Precision over recall, in steps; the line is what chance reaches, the prevalence."""
+    """Plot precision over recall, in steps; the horizontal line is chance, the prevalence."""
     from sklearn.metrics import precision_recall_curve
 
     precision, recall, _ = precision_recall_curve(labels, scores, drop_intermediate=True)
@@ -78,7 +78,7 @@ def plot_pr(scores: np.ndarray, labels: np.ndarray, title: str, key: str) -> Mar
 
 
 def frame(axes: Axes, across: str, up: str) -> None:
-    """Both axes from 0 to 1, square."""
+    """Set both axes from 0 to 1, square."""
     axes.set(xlabel=across, ylabel=up, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.set_xticks((0, 0.5, 1), ("0", ".5", "1"))
     axes.set_yticks((0, 0.5, 1), ("0", ".5", "1"))

@@ -14,6 +14,6 @@ DPI = 120
 
 
 def strip(axes: Axes, *sides: str) -> None:
-    """Takes away the ticks, and the frame's lines at these sides."""
+    """Remove the ticks, and the frame's lines at these sides."""
     axes.spines[list(sides)].set_visible(False)
     axes.tick_params(length=0)

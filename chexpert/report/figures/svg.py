@@ -67,7 +67,7 @@ def show_text(text: str) -> str:
 
 
 def to_inline(svg: str, key: str, title: str) -> Markup:
-    """An SVG file as an element of a page: styles as attributes, ids of its own, and named."""
+    """Convert an SVG file to an element of a page: styles as attributes, ids of its own, and named."""
     root = ElementTree.fromstring(svg)
     for parent in root.iter():
         for child in [child for child in parent if child.tag.endswith(("}metadata", "}style"))]:

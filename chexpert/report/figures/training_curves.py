@@ -36,7 +36,7 @@ class TrainingCurve:
 
 
 def plot_training(run: Path, best_epoch: int | None, split: str) -> list[TrainingCurve]:
-    """Loss, AUROC and learning rate by epoch; none where nothing was trained or no event file is left.
+    """Plot loss, AUROC and learning rate by epoch; nothing where nothing was trained or no event file is left.
 
     Args:
         run: the run folder.
@@ -61,7 +61,7 @@ def plot_training(run: Path, best_epoch: int | None, split: str) -> list[Trainin
 
 
 def read_lines(folder: Path) -> dict[str, Line]:
-    """Scalars by tag, over epochs; empty without event files."""
+    """Read scalars by tag, over epochs; empty without event files."""
     if not any(folder.glob("events*")):
         return {}
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # takes half a second
@@ -77,7 +77,7 @@ def read_lines(folder: Path) -> dict[str, Line]:
 
 
 def plot_lines(lines: Mapping[str, Line], up: str, title: str, best: int | None, key: str) -> Markup:
-    """Lines over epochs; a few have a legend, of more only the bundle is seen. The evaluated epoch is marked."""
+    """Plot lines over epochs, with a legend if they are few, and mark the evaluated epoch."""
 
     def paint(axes: Axes) -> None:
         colors = SERIES if len(lines) <= FEW else (OTHER,)

@@ -24,7 +24,17 @@ FILES = ("comparison.csv", "comparison.md", "comparison.html", "comparison.json"
 
 
 def write_comparison(folder: Path, content: Mapping[str, Any]) -> list[Path]:
-    """Writes the comparison as CSV, Markdown, HTML and JSON; returns the files."""
+    """Write a comparison of models as CSV, Markdown, HTML and JSON.
+
+    Files appear by their last names, and values that may name a file are hidden.
+
+    Args:
+        folder: folder of the files, made if it is missing; older files of these names are replaced.
+        content: result of :func:`chexpert.evaluation.compare`.
+
+    Returns:
+        Paths of comparison.csv, comparison.md, comparison.html and comparison.json.
+    """
     paths, content = [folder / name for name in FILES], export(content)
     header, *rows = list(list_metrics(content))
     run_files.write_table(paths[0], header, rows)
@@ -35,7 +45,7 @@ def write_comparison(folder: Path, content: Mapping[str, Any]) -> list[Path]:
 
 
 def export(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The comparison as it may leave this machine: files by their last names, settings that name files by a word."""
+    """Return the comparison as it may leave this machine: files by last names, a word for settings that name files."""
     shown = name_folders(content)
 
     def hide(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,7 +69,7 @@ def export(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_page(content: Mapping[str, Any]) -> str:
-    """One self-contained HTML file."""
+    """Return the comparison as one self-contained HTML page."""
     shown, evaluation_setting = name_all(content), describe_evaluation_setting(content)
     rows = [Row(shown[model["name"]], model["figure"]) for model in content["models"]]
     metric = "mean AUROC" if content["by"] == "auroc_mean" else f"AUROC of {content['by']}"
@@ -78,7 +88,7 @@ def to_page(content: Mapping[str, Any]) -> str:
 
 
 def list_metrics(content: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    """Header and rows of the CSV: every metric in full, nothing rounded."""
+    """Yield header and rows of the CSV: every metric in full, nothing rounded."""
     observations, keys, shown = list(content["observations"]), content["differing_settings"], name_all(content)
     ends = ("value", "ci_low", "ci_high")
     names = ["figure", *observations, "reference_has_more"]
@@ -101,7 +111,7 @@ def _full(value: float | None) -> str:
 
 
 def to_markdown(content: Mapping[str, Any]) -> str:
-    """The comparison for a README or an issue."""
+    """Return the comparison in Markdown, for a README or an issue."""
     lines = [
         "# Models compared",
         "",
@@ -123,7 +133,7 @@ def to_markdown(content: Mapping[str, Any]) -> str:
 
 
 def markdown_table(table: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of a table in Markdown."""
+    """Yield the lines of a table in Markdown."""
     header, *rows = table
     for cells in (header, ["---"] * len(header), *rows):
         yield "| " + " | ".join(map(_escape, cells)) + " |"

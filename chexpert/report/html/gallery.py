@@ -75,7 +75,7 @@ class Gallery:
 
 
 def read_gallery(run: Path, names: Names) -> Gallery:
-    """What lies in explanations/, whatever of it is there."""
+    """Read the explanations in explanations/, as many as there are."""
     folder = run / run_files.EXPLANATIONS
     explainers = sorted(path.parent.name for path in folder.glob(f"*/{run_files.MANIFEST}"))
     views: dict[str, int] = {}
@@ -97,7 +97,7 @@ def read_gallery(run: Path, names: Names) -> Gallery:
 
 
 def read_manifest(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The entries of a manifest that name a view and an observation."""
+    """Yield the entries of a manifest that name a view and an observation."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -109,7 +109,7 @@ def read_manifest(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def read_image(path: Path) -> str | None:
-    """An image as JPEG in an address, without any metadata; None where it cannot be read."""
+    """Read an image as JPEG in an address, without any metadata; None where it cannot be read."""
     try:
         with Image.open(path) as image:
             original = image.convert("L")
@@ -131,7 +131,7 @@ def _begin(entry: Mapping[str, Any], number: int, name: str) -> GalleryCard:
 
 
 def trace(outline: list[list[list[float]]], width: int, height: int) -> str:
-    """Closed lines of (x, y) in shares of an image as the path of an SVG in its pixels.
+    """Convert closed lines of (x, y) in shares of an image to the path of an SVG in its pixels.
 
     >>> trace([[[0, 0], [0.5, 0], [0.5, 1]]], 200, 100)
     'M0.0 0.0L100.0 0.0L100.0 100.0Z'

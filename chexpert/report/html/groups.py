@@ -39,7 +39,7 @@ class Group:
 
 
 def list_groups(content: Mapping[str, Any]) -> list[Group]:
-    """The groups of an evaluation."""
+    """Return the groups of an evaluation."""
     over = len(content["auroc_mean"]["over"])
     return [
         Group(TITLES.get(name, name), sort(own["rows"]), over, own.get("unknown", 0), describe_parts(own))
@@ -49,7 +49,7 @@ def list_groups(content: Mapping[str, Any]) -> list[Group]:
 
 
 def sort(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Bands of age from young to old, other parts as they are."""
+    """Sort bands of age from young to old; other parts stay as they are."""
     return dict(sorted(parts.items(), key=lambda item: AGES.index(item[0]) if item[0] in AGES else -1))
 
 
@@ -61,7 +61,7 @@ def describe_parts(group: Mapping[str, Any]) -> str:
 
 
 def list_rows(content: Mapping[str, Any], groups: list[Group]) -> list[Row]:
-    """The mean AUROC of each part beside that of all rows; means over fewer observations are left blank."""
+    """Return the mean AUROC of all rows and of each part; means over fewer observations are left blank."""
     rows = [Row("All rows", content["auroc_mean"])]
     for group in groups:
         if len(group.parts) < 2:
@@ -75,6 +75,6 @@ def list_rows(content: Mapping[str, Any], groups: list[Group]) -> list[Row]:
 
 
 def plot_groups(content: Mapping[str, Any], groups: list[Group], where: str, key: str) -> Markup:
-    """The groups beneath each other."""
+    """Plot the groups beneath each other."""
     across = f"mean AUROC over {len(content['auroc_mean']['over'])}, 95 % interval"
     return plot_forest(list_rows(content, groups), across, f"Mean AUROC by group, {where}", key)

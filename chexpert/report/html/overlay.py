@@ -21,7 +21,7 @@ UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeErr
 
 
 def plot_overlay(path: Path, scale: float | None) -> tuple[str, tuple[int, int]] | None:
-    """A map file as PNG in a data: address, and the width and height of its image; None where it cannot be read.
+    """Plot a map file as PNG in a data: address, with its image's width and height; None where it cannot be read.
 
     Args:
         path: as :func:`chexpert.explain.export.export_map` writes it.
@@ -39,7 +39,7 @@ def plot_overlay(path: Path, scale: float | None) -> tuple[str, tuple[int, int]]
 
 
 def spread(signed: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map in model coordinates over its whole image, (h, w) in its proportions; 0 where the model saw nothing.
+    """Resample a map to its whole image, (h, w) in its proportions; 0 where the model saw nothing.
 
     Args:
         signed: (S, S).
@@ -58,7 +58,7 @@ def spread(signed: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.
 
 
 def encode(shares: np.ndarray) -> str:
-    """A map (h, w) in [-1, 1] as PNG of 255 colors in a data: address."""
+    """Encode a map (h, w) in [-1, 1] as PNG of 255 colors in a data: address."""
     image = Image.fromarray(np.round(ZERO + ZERO * shares).astype("uint8"), "P")
     colors, opacities = find_palette()
     image.putpalette(colors)
@@ -69,11 +69,11 @@ def encode(shares: np.ndarray) -> str:
 
 @cache
 def find_palette() -> tuple[bytes, bytes]:
-    """Red, green and blue of each index, and its opacity."""
+    """Return red, green and blue of each index, and its opacity."""
     colors = (255 * color_evidence((np.arange(2 * ZERO + 1) - ZERO) / ZERO, OPAQUE)).round().astype("uint8")
     return colors[:, :3].tobytes(), colors[:, 3].tobytes()
 
 
 def to_address(content: bytes, kind: str) -> str:
-    """A file in an address: no network is asked for it."""
+    """Put a file into an address, so that no network is used."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"

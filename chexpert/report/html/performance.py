@@ -61,7 +61,7 @@ class Performance:
 
 
 def collect_performance(run_data: RunData, split: str, hide: Any = str) -> Performance:
-    """What is known of a split; ``hide`` spells a text that may name a file."""
+    """Collect the metrics of a split; ``hide`` spells a text that may name a file."""
     content = run_data.evaluations.get(split, {})
     chosen = content.get("operating_points_chosen_on")
     return Performance(
@@ -79,7 +79,7 @@ def collect_performance(run_data: RunData, split: str, hide: Any = str) -> Perfo
 
 
 def list_lines(content: Mapping[str, Any]) -> list[Line]:
-    """Of an evaluation, or of a run before there were any: AUROC and counts alone."""
+    """Return the lines of an evaluation; of a run before there were any, AUROC and counts alone."""
     precisions, calibrations = content.get("auprc") or {}, content.get("calibration") or {}
     return [
         Line(name, auroc, precisions.get(name), own.get("brier"), own.get("ece"))
@@ -89,7 +89,7 @@ def list_lines(content: Mapping[str, Any]) -> list[Line]:
 
 
 def list_points(points: Mapping[str, Any]) -> dict[str, list[Point]]:
-    """Rows of the table of thresholds."""
+    """Return the rows of the table of thresholds."""
     return {
         name: [
             Point(RULES.get(rule, rule), own["threshold"], own["sensitivity"], own["specificity"])

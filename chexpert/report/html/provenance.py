@@ -15,7 +15,7 @@ SHOWN = 200
 
 
 def list_data(run_data: RunData, names: Names) -> list[dict[str, Any]]:
-    """Counts and fingerprint by split, with where they were read."""
+    """Return counts and fingerprint by split, with the folder that they were read from."""
     rows = []
     for split, own in run_data.data.get("splits", {}).items():
         place = own["folder"] if not names.hashed and "folder" in own else ""
@@ -27,14 +27,14 @@ def list_data(run_data: RunData, names: Names) -> list[dict[str, Any]]:
 
 
 def list_label_rules(run_data: RunData, names: Names) -> list[tuple[str, str]]:
-    """What -1 and blank became in training."""
+    """Return the training targets of -1 and blank."""
     policy = {key: value for key, value in run_data.config.get("labels", {}).items() if key != "_target_"}
     titles = {"uncertain": "uncertain (-1)", "blank": "blank"}
     return [(titles.get(key, key), _spell(value)) for key, value in names.settings(policy).items()]
 
 
 def list_facts(run_data: RunData, names: Names) -> list[tuple[str, str]]:
-    """Outcome, command, time and versions."""
+    """Return outcome, command, time and versions."""
     state = run_data.state
     facts = [("Outcome", str(state.get("state", "not recorded")))]
     if why := state.get("why"):
@@ -52,7 +52,7 @@ def list_facts(run_data: RunData, names: Names) -> list[tuple[str, str]]:
 
 
 def describe_seconds(seconds: float | None) -> str:
-    """A wall time.
+    """Format a wall time.
 
     >>> describe_seconds(56.4), describe_seconds(3725), describe_seconds(None)
     ('56 s', '1 h 2 min 5 s', 'not recorded')
@@ -66,7 +66,7 @@ def describe_seconds(seconds: float | None) -> str:
 
 
 def write_settings(run_data: RunData, names: Names) -> str:
-    """The whole config as YAML."""
+    """Return the whole config as YAML."""
     return (
         yaml.safe_dump(names.settings(run_data.config), sort_keys=False, allow_unicode=True) if run_data.config else ""
     )
@@ -111,12 +111,12 @@ def list_undone(run_data: RunData) -> Iterator[str]:
 
 
 def list_skipped(run_data: RunData, names: Names) -> list[str]:
-    """Images that could not be read, at most ``SHOWN``."""
+    """Return the images that could not be read, at most ``SHOWN``."""
     return [names.image(str(name)) for name in run_data.metrics.get("skipped", [])[:SHOWN]]
 
 
 def list_left_out(run_data: RunData, names: Names) -> list[tuple[str, int, list[str]]]:
-    """Rows and observations that only one side of an evaluation had: what, how many, and their names."""
+    """Return the rows and observations that only one side of an evaluation had: kind, number, and names."""
     found = []
     for split, content in run_data.evaluations.items():
         for side, rows in content.get("left_out", {}).items():

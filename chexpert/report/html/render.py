@@ -18,12 +18,15 @@ UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\uf
 
 
 def render_page(template: str, script: str = "", **context: Any) -> str:
-    """The text of a page.
+    """Render a template as the text of a page.
 
     Args:
-        template: a file of this folder that extends ``base.html``.
+        template: file name of a template in this folder that extends ``base.html``.
         script: JavaScript that the page may run; it finds its data in ``<script type="application/json">``.
-        context: what the template names; all of it is escaped but what is Markup.
+        context: values of the template's variables; all of them are escaped but those that are Markup.
+
+    Returns:
+        A self-contained HTML page, which loads nothing from a network.
     """
     style = (HERE / "style.css").read_text(encoding="utf-8")
     environment = Environment(
@@ -39,7 +42,14 @@ def render_page(template: str, script: str = "", **context: Any) -> str:
 
 
 def read_script(name: str) -> str:
-    """A script of this folder."""
+    """Read a script of this folder.
+
+    Args:
+        name: file name, such as ``gallery.js``.
+
+    Returns:
+        The text of the script.
+    """
     return (HERE / name).read_text(encoding="utf-8")
 
 

@@ -26,15 +26,18 @@ HASHED = (
 
 
 def write_report(run: Path, ids: str = "hash", out: Path | None = None) -> Path:
-    """Writes the page of a run; an older one is replaced.
+    """Write the report of a run as one HTML page; an older one is replaced.
 
     Args:
-        run: the run folder, of any age.
+        run: run folder, also of an older version.
         ids: ``hash`` names images by hashes and hides paths; ``path`` shows both.
-        out: the file; by default report.html in the run.
+        out: path of the page; by default report.html in the run folder.
+
+    Returns:
+        Path of the page.
 
     Raises:
-        UserError: nothing was evaluated there.
+        UserError: the run has no metrics.
     """
     path = out or run / run_files.REPORT
     page = make_page(RunData.read(run), Names(ids, run))
@@ -43,7 +46,7 @@ def write_report(run: Path, ids: str = "hash", out: Path | None = None) -> Path:
 
 
 def make_page(run_data: RunData, names: Names) -> str:
-    """The text of the page."""
+    """Return the text of the page."""
     verdict = summarize_in_two(run_data)
     return render_page(
         "run.html",
@@ -76,7 +79,7 @@ class Parts:
         self.where = describe_rows(run_data, self.split)
 
     def make(self) -> dict[str, Any]:
-        """By name; None of what there is nothing to show of."""
+        """Return the parts by name; None for a part with nothing to show."""
         makers: dict[str, Callable[[], Any]] = {
             "forest": self.forest, "curves": self.curves, "reliability": self.reliability, "training": self.training,
             "groups": self.groups, "quality": self.quality, "gallery": self.gallery,
@@ -92,7 +95,7 @@ class Parts:
             return None
 
     def forest(self) -> Any:
-        """AUROC by observation."""
+        """Plot the AUROC by observation."""
         if not self.content:
             return None
         rows = [Row(name, auroc) for name, auroc in find_aurocs(self.run_data, self.split).items()]
@@ -100,11 +103,11 @@ class Parts:
         return plot_forest(rows, "AUROC, 95 % interval", title, "forest")
 
     def curves(self) -> Any:
-        """ROC and precision-recall curves."""
+        """Plot ROC and precision-recall curves."""
         return self.labeled and plot_curves(self.labeled, self.content, self.where, "curve")
 
     def reliability(self) -> Any:
-        """Reliability before and after calibration; none of scores that are no probabilities."""
+        """Plot reliability before and after calibration; nothing for scores that are no probabilities."""
         calibration = self.run_data.calibration
         if not self.labeled or not self.content or self.content.get("not_probabilities"):
             return None
@@ -113,7 +116,7 @@ class Parts:
         return plot_reliability(self.labeled, self.content, calibration, self.where, "reliability")
 
     def training(self) -> Any:
-        """Loss and AUROC by epoch."""
+        """Plot loss and AUROC by epoch."""
         chosen = self.run_data.chosen_on or "valid"
         found = plot_training(self.run_data.run, self.run_data.metrics.get("best_epoch"), chosen)
         if not found:
@@ -129,13 +132,13 @@ class Parts:
         return {"groups": found, "forest": plot_groups(self.content, found, self.where, "groups")}
 
     def quality(self) -> Any:
-        """Scores of the explainers."""
+        """Return the scores of the explainers."""
         if not self.run_data.quality:
             return None
         return {"explainers": list_quality(self.run_data.quality), "meanings": MEANINGS}
 
     def gallery(self) -> Any:
-        """Images with their maps."""
+        """Read the images with their maps."""
         found = read_gallery(self.run_data.run, self.names)
         if not found.cards:
             self.run_data.lack("explanations: none are left in explanations/", "python scripts/explain.py RUN")

@@ -21,12 +21,12 @@ NAMES = {"ap_pa": "projection", "devices": "support devices"}
 
 
 def summarize_in_two(run_data: RunData) -> tuple[str, str]:
-    """What was reached by which evaluation setting, and what matters most besides."""
+    """Return two sentences: the mean AUROC with its evaluation setting, and the gravest warning."""
     return describe_mean(run_data), next(find_warnings(run_data), None) or describe_weakest(run_data)
 
 
 def describe_mean(run_data: RunData) -> str:
-    """The mean AUROC with its interval and all that it is measured by; never without an interval."""
+    """Describe the mean AUROC with its interval and evaluation setting; never without an interval."""
     split = run_data.splits[0]
     content = run_data.evaluations.get(split)
     where = f"{describe_rows(run_data, split)}, {describe_labels(run_data, split)}"
@@ -40,7 +40,7 @@ def describe_mean(run_data: RunData) -> str:
 
 
 def describe_weakest(run_data: RunData) -> str:
-    """The observation that is ranked worst."""
+    """Describe the observation that is ranked worst."""
     split = run_data.splits[0]
     defined = {name: f for name, f in find_aurocs(run_data, split).items() if f["value"] is not None}
     if not defined:
@@ -51,7 +51,7 @@ def describe_weakest(run_data: RunData) -> str:
 
 
 def find_warnings(run_data: RunData) -> Iterator[str]:
-    """What a reader must not overlook, the gravest first."""
+    """Yield the warnings, the gravest first."""
     if (state := run_data.state.get("state")) in ("failed", "stopped"):
         ended = "was " * (state == "stopped") + str(state)
         yield f"The run {ended} before it was done: this page shows the files that it had written by then."
@@ -65,7 +65,7 @@ def find_warnings(run_data: RunData) -> Iterator[str]:
 
 
 def find_aurocs(run_data: RunData, split: str) -> dict[str, dict[str, Any]]:
-    """By observation, with intervals where there are any."""
+    """Return the AUROC by observation, with intervals where there are any."""
     return (run_data.evaluations.get(split) or run_data.metrics[split])["auroc"]
 
 
@@ -82,7 +82,7 @@ def find_shortcuts(run_data: RunData) -> Iterator[str]:
 
 
 def find_undefined(run_data: RunData) -> Iterator[str]:
-    """Observations without both classes."""
+    """Yield a warning of the observations without both classes."""
     split = run_data.splits[0]
     found = {name: auroc for name, auroc in find_aurocs(run_data, split).items() if auroc["value"] is None}
     if found:
@@ -91,7 +91,7 @@ def find_undefined(run_data: RunData) -> Iterator[str]:
 
 
 def find_chance(run_data: RunData) -> Iterator[str]:
-    """Observations that are not shown to be ranked better than by chance."""
+    """Yield a warning of the observations that are not shown to be ranked better than by chance."""
     split, unsure = run_data.splits[0], {}
     for name, auroc in find_aurocs(run_data, split).items():
         low = auroc.get("ci_low")
@@ -111,14 +111,14 @@ def gather(notes: dict[str, str]) -> str:
 
 
 def find_insane(run_data: RunData) -> Iterator[str]:
-    """Explainers whose maps hardly depend on what was learned."""
+    """Yield a warning of each explainer whose maps hardly depend on the trained weights."""
     for name, scored in run_data.quality.get("explainers", {}).items():
         if not scored["control"] and scored["sanity"]["passed"] is False:
             yield f"Maps by {name} are no evidence: {ALIKE}."
 
 
 def find_uncalibrated(run_data: RunData) -> Iterator[str]:
-    """The observation whose raw scores are worst as probabilities, where that is sure."""
+    """Yield a warning of the observation whose raw scores are worst as probabilities, where that is sure."""
     split = run_data.splits[0]
     found = run_data.evaluations.get(split, {}).get("calibration") or {}
     known = {name: own["ece"] for name, own in found.items() if own["ece"]["ci_low"] is not None}
@@ -135,7 +135,7 @@ def find_uncalibrated(run_data: RunData) -> Iterator[str]:
 
 
 def find_gaps(run_data: RunData) -> Iterator[str]:
-    """The largest gap of each group whose interval leaves out 0."""
+    """Yield the largest gap of each group whose interval leaves out 0."""
     split = run_data.splits[0]
     for group, found in run_data.evaluations.get(split, {}).get("groups", {}).items():
         gap = found["largest_gap"]
@@ -146,7 +146,7 @@ def find_gaps(run_data: RunData) -> Iterator[str]:
 
 
 def find_quality_flags(run_data: RunData) -> Iterator[str]:
-    """Of each explainer, with the observations that have it; none of a control."""
+    """Yield the warnings of each explainer, with the observations that have it; none of a control."""
     for name, scored in run_data.quality.get("explainers", {}).items():
         flags: dict[str, list[str]] = {}
         for observation, metrics in [] if scored["control"] else scored["observations"].items():

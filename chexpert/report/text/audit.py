@@ -11,10 +11,13 @@ FIRST = 3  # defects of a kind that are listed in full
 
 
 def describe_audit(content: Mapping[str, Any]) -> str:
-    """What was found, the counts beside the published ones, the defects by kind, and the verdict last.
+    """Describe an audit: counts beside the published ones, defects by kind, and last the verdict.
 
     Args:
-        content: of the JSON that ``scripts/audit_data.py --json`` writes.
+        content: content of the JSON file that ``scripts/audit_data.py --json`` writes.
+
+    Returns:
+        Lines of text, at most three defects of each kind among them.
     """
     layout = content["layout"]
     splits = {name: counts for name, counts in content.items() if name not in ("layout", "defects")}

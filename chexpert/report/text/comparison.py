@@ -21,7 +21,14 @@ LEVEL = 0.05
 
 
 def describe_comparison(content: Mapping[str, Any]) -> str:
-    """The ranked table, what must be known to read it, and the smaller tables."""
+    """Describe a comparison of models: the ranked table, notes on how to read it, and smaller tables.
+
+    Args:
+        content: result of :func:`chexpert.evaluation.compare`.
+
+    Returns:
+        Lines of text, the evaluation setting first.
+    """
     lines = [describe_evaluation_setting(content), *align(ranking(content)), *describe_notes(content)]
     for table in (auroc_table(content), *reader_tables(content), setting_rows(content)):
         lines += ["", *align(table)] if table else []
@@ -29,7 +36,7 @@ def describe_comparison(content: Mapping[str, Any]) -> str:
 
 
 def describe_evaluation_setting(content: Mapping[str, Any]) -> str:
-    """What was compared, on which rows, evaluated by what, and how the intervals were made."""
+    """Describe the metric, the rows, the labels and how the intervals were made."""
     split = f"{content['split']} split, " if content["split"] else ""
     metric = "mean AUROC" if content["by"] == "auroc_mean" else f"AUROC of {content['by']}"
     over = content["models"][0]["over"]
@@ -44,7 +51,7 @@ def describe_evaluation_setting(content: Mapping[str, Any]) -> str:
 
 
 def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
-    """What must be known to read the table."""
+    """Yield the notes that a reader of the table must know."""
     shown = name_all(content)
     if common := find_common([one["overrides"] for one in list_runs(content)]):
         yield f"in common: {', '.join(map(hide_override, common))}"

@@ -14,7 +14,7 @@ Table = list[list[str]]
 
 
 def name_apart(names: Sequence[str]) -> dict[str, str]:
-    """Paths without what is above the folder that all lie in; other names as they are.
+    """Return paths without the folders above the one that they share; other names stay as they are.
 
     >>> name_apart(["outputs/sweep/3", "outputs/sweep/4"])
     {'outputs/sweep/3': 'sweep/3', 'outputs/sweep/4': 'sweep/4'}
@@ -29,12 +29,12 @@ def name_apart(names: Sequence[str]) -> dict[str, str]:
 
 
 def name_folders(content: Mapping[str, Any]) -> dict[str, str]:
-    """Folders and files of the models and of those that could not be compared, as short as they stay apart."""
+    """Return short and distinct names of the models' files, and of those that could not be compared."""
     return name_apart([one["name"] for one in (*content["models"], *content["absent"])])
 
 
 def name_all(content: Mapping[str, Any]) -> dict[str, str]:
-    """Names to show: of a run its overrides and its folder, where it recorded them."""
+    """Return the names to show: for a run its overrides and its folder, if it has them."""
     folders = name_folders(content)
     runs = list_runs(content)
     names = name_runs([one["overrides"] for one in runs])
@@ -42,12 +42,12 @@ def name_all(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def list_runs(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Those that recorded their overrides."""
+    """Return the runs whose overrides are known."""
     return [one for one in (*content["models"], *content["absent"]) if one.get("overrides") is not None]
 
 
 def ranking(content: Mapping[str, Any]) -> Table:
-    """Header and rows of the table of models."""
+    """Return header and rows of the table of models."""
     shown = name_all(content)
     reference = next(model["name"] for model in content["models"] if model["reference"])
     epochs = any(model.get("epoch_chosen_on") for model in content["models"])
@@ -64,7 +64,7 @@ def ranking(content: Mapping[str, Any]) -> Table:
 
 
 def format_p(p: float | None) -> str:
-    """A p value; undefined is a dash.
+    """Format a p value; undefined is a dash.
 
     >>> format_p(0.0312), format_p(1e-9), format_p(None)
     ('0.031', '< 0.001', '-')
@@ -75,7 +75,7 @@ def format_p(p: float | None) -> str:
 
 
 def auroc_table(content: Mapping[str, Any]) -> Table:
-    """Header and rows of the AUROCs of each observation, in the order of the ranking."""
+    """Return header and rows of the AUROCs of each observation, in the order of the ranking."""
     shown, names = name_all(content), list(content["observations"])
     rows = [
         [shown[model["name"]], *(format_value(model["auroc"][name]) for name in names)] for model in content["models"]
@@ -84,7 +84,7 @@ def auroc_table(content: Mapping[str, Any]) -> Table:
 
 
 def reader_tables(content: Mapping[str, Any]) -> list[Table]:
-    """Of each placed model, header and rows of the readers: sensitivity / specificity, and if below its ROC curve."""
+    """Return a table of the readers for each placed model: sensitivity / specificity, and if below its ROC curve."""
     shown, names = name_all(content), list(content["observations"])
     tables = []
     for model, readers in content.get("readers", {}).items():
@@ -105,7 +105,7 @@ def _describe_point(point: Mapping[str, Any] | None) -> str:
 
 
 def setting_rows(content: Mapping[str, Any]) -> Table:
-    """Header and rows of the settings in which the runs differ; blank where a run has none of that name."""
+    """Return header and rows of the settings in which the runs differ; blank where a run has none of that name."""
     keys, shown = content["differing_settings"], name_all(content)
     rows = [
         [shown[model["name"]], *(show(model["settings"][key]) if key in model["settings"] else "" for key in keys)]
@@ -116,12 +116,12 @@ def setting_rows(content: Mapping[str, Any]) -> Table:
 
 
 def show(value: Any) -> str:
-    """A setting as YAML would spell it."""
+    """Format a setting as YAML would spell it."""
     return json.dumps(value) if value is None or isinstance(value, bool | list) else str(value)
 
 
 def align(table: Sequence[Sequence[str]]) -> list[str]:
-    """Lines with the cells beneath each other.
+    """Return lines with the cells beneath each other.
 
     >>> align([["a", "b"], ["long", "c"]])
     ['a     b', 'long  c']

@@ -12,18 +12,21 @@ SHOWN = 5
 
 
 def describe_evaluation(content: Mapping[str, Any], evaluation_setting: str) -> str:
-    """All tables of one evaluation.
+    """Describe one evaluation in all its tables.
 
     Args:
-        content: of evaluation/<split>.json, or of scripts/evaluate.py.
-        evaluation_setting: what was evaluated by what.
+        content: content of evaluation/<split>.json, or of the JSON file of scripts/evaluate.py.
+        evaluation_setting: words for the evaluated rows and the source of the labels, for the head of the table.
+
+    Returns:
+        Lines of text: AUROC, AUPRC, calibration, operating points, groups, and the rows that were left out.
     """
     parts = [*_precisions(content), *_calibration(content), *_points(content), *_groups(content), *_left_out(content)]
     return "\n".join([describe_aurocs(content, evaluation_setting), *parts])
 
 
 def describe_aurocs(content: Mapping[str, Any], evaluation_setting: str, note: str = "") -> str:
-    """The table of AUROCs of one evaluation; ``note`` is how the epoch was chosen, if it was."""
+    """Return the table of AUROCs of one evaluation; ``note`` is how the epoch was chosen, if it was."""
     over = content["auroc_mean"]["over"]
     mean = f"{f'mean over {len(over)}':<26}  {format_value(content['auroc_mean']):<20}  {note}".rstrip()
     return "\n".join([_head(content, evaluation_setting), *_aurocs(content), mean])
@@ -44,12 +47,12 @@ def format_value(metric: Mapping[str, Any], digits: int = 3) -> str:
 
 
 def format_number(value: float | None, digits: int = 3) -> str:
-    """A number; undefined is a dash."""
+    """Format a number; undefined is a dash."""
     return "-" if is_undefined(value) else f"{value:.{digits}f}"
 
 
 def is_undefined(value: float | None) -> bool:
-    """NaN, or null where it was read from JSON."""
+    """Return whether a value is NaN, or null where it was read from JSON."""
     return value is None or math.isnan(value)
 
 
@@ -108,7 +111,7 @@ def _groups(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def describe_gap(gap: Mapping[str, Any] | None) -> str:
-    """The largest gap of a group, in words."""
+    """Describe the largest gap of a group, in words."""
     if gap is None:
         return "no gap is reported: each observation has fewer than 10 positives or negatives in all parts but one"
     pair = f"{gap['observation']}, {gap['high']} above {gap['low']}"

@@ -28,10 +28,13 @@ HOW_TO_READ = (
 
 
 def quality_table(content: Mapping[str, Any]) -> str:
-    """A block for each explainer, a row an observation, and how to read it; at most 120 columns.
+    """Return the quality of explanations as a table: a block for each explainer, a row for each observation.
 
     Args:
-        content: what :func:`chexpert.explain.quality.table.score_explainers` returned, or its file holds.
+        content: result of :func:`chexpert.explain.quality.table.score_explainers`, or content of quality.json.
+
+    Returns:
+        Lines of at most 120 characters; notes on how to read the table, and warnings, are the last.
     """
     blocks = [_block(name, scored) for name, scored in content["explainers"].items()]
     flags = [flag for item in content["explainers"].items() for flag in _flags(*item)]
@@ -39,7 +42,7 @@ def quality_table(content: Mapping[str, Any]) -> str:
 
 
 def list_quality(content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The same for a page: of each explainer its name, whether it is a control, the sanity verdict, and rows."""
+    """Return the quality for a page: of each explainer its name, if it is a control, the sanity verdict, and rows."""
     return [
         {
             "explainer": name,
@@ -72,7 +75,7 @@ def _flags(name: str, scored: Mapping[str, Any]) -> list[str]:
 
 
 def find_flags(where: str, metrics: Mapping[str, Any]) -> list[str]:
-    """What a reader must not overlook of one explainer's maps of one observation."""
+    """Return the warnings of one explainer's maps of one observation."""
     hit, gap, sanity = get_hit(metrics), metrics["gap_over_random"], metrics["sanity"]
     flags = []
     if hit["n"] >= LEAST_MAPS and hit["value"] is not None and hit["value"] < 0:

@@ -8,9 +8,16 @@ METRICS = {"miou": "mIoU", "miou_all": "mIoU, all images", "hit_rate": "hit rate
 
 
 def describe_localization(table: Mapping[str, Mapping[str, Any]]) -> str:
-    """One line an observation: each metric with its 95 % interval and the images it is the mean over; notes below.
+    """Describe localization metrics: one line for each observation, notes below.
 
-    Observations without a map have no line, but a note.
+    Each metric has its 95 % interval and the number of images that it is the mean over. Observations without a map
+    have no line, but a note.
+
+    Args:
+        table: metrics by observation, as :func:`chexpert.metrics.localization.chexlocalize.localize` returns them.
+
+    Returns:
+        Lines of text, the header first.
     """
     bare = [name for name, row in table.items() if row.get("maps") == 0]
     mapped = {name: row for name, row in table.items() if name not in bare}

@@ -6,7 +6,15 @@ from chexpert.evaluation import Reproduction, describe_level
 
 
 def describe_reproduction(name: str, found: Reproduction) -> str:
-    """Describe the expected value, the measured one, and the verdict with its reasons."""
+    """Describe the expected value, the measured one, and the verdict with its reasons.
+
+    Args:
+        name: name of the recipe.
+        found: result of :func:`chexpert.evaluation.reproduce`.
+
+    Returns:
+        Lines of text.
+    """
     return "\n".join(_lines(name, found))
 
 

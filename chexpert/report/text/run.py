@@ -11,7 +11,17 @@ from chexpert.runs.read import read_mapping
 
 
 def describe(run: Path) -> str:
-    """Run folder, AUROC table with its evaluation setting, and the commands to look further."""
+    """Describe a run: its AUROC tables with their evaluation setting, its folder, and commands for the next steps.
+
+    Args:
+        run: folder of a run that was evaluated.
+
+    Returns:
+        Lines of text.
+
+    Raises:
+        UserError: a file of the run is damaged.
+    """
     metrics = read_mapping(run / run_files.METRICS)
     chosen = metrics["epoch_chosen_on"]
     lines = []

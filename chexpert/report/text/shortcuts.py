@@ -26,7 +26,10 @@ def describe_shortcuts(content: Mapping[str, Any]) -> str:
     """Describe the shortcuts or that none was found, then the values behind it.
 
     Args:
-        content: of the shortcut.json that ``scripts/find_shortcuts.py`` writes.
+        content: content of the shortcut.json that ``scripts/find_shortcuts.py`` writes.
+
+    Returns:
+        Lines of text.
     """
     synthetic = f", {WORDS}" if content.get("synthetic") else ""
     lines = [f"{content['views']} valid images of {content['root']}{synthetic}, model of {content['run']}"]
@@ -40,12 +43,21 @@ def describe_shortcuts(content: Mapping[str, Any]) -> str:
 
 
 def count_tested(pairs: Sequence[Mapping[str, Any]]) -> int:
-    """The number of pairs with enough images and a suspect that is neither a finding nor tied by anatomy."""
+    """Return the number of pairs that were tested.
+
+    A pair is tested if there are enough images and its suspect is neither a finding nor tied by anatomy.
+
+    Args:
+        pairs: ``pairs`` of a shortcut.json, each an observation with a suspect.
+
+    Returns:
+        The number of these pairs, 0 if none could be tested.
+    """
     return sum(map(_is_tested, pairs))
 
 
 def describe_found_shortcuts(content: Mapping[str, Any]) -> list[str]:
-    """One sentence a shortcut."""
+    """Return one sentence a shortcut."""
     shortcuts_found = [pair for pair in content["pairs"] if pair["alarm"]]
     return [_describe_shortcut(pair, content["aurocs"][pair["observation"]]) for pair in shortcuts_found]
 

@@ -43,14 +43,14 @@ class AUCMarginLoss(EntryLoss):
 
     @staticmethod
     def validate_args(margin: Any = 1.0, **_: object) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors of these arguments, before anything is built."""
         if not isinstance(margin, int | float) or isinstance(margin, bool) or not 0 < margin <= 1:
             hint = "a number above 0, at most 1: scores are in [0, 1]"
             return [str(UserError(f"{margin!r} is not possible", where="loss.margin", hint=hint))]
         return []
 
     def dual_parameters(self) -> list[nn.Parameter]:
-        """Those that the optimizer has to ascend, projected to 0 or more."""
+        """Return the parameters that the optimizer has to ascend, projected to 0 or more."""
         return [self.alpha]
 
     def entries(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

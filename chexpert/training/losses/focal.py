@@ -27,7 +27,7 @@ class FocalLoss(EntryLoss):
 
     @staticmethod
     def validate_args(gamma: Any = 2.0, alpha: Any = 0.25, **_: object) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors of these arguments, before anything is built."""
         errors = _check_gammas({"gamma": gamma})
         if alpha is not None and not (_is_number(alpha) and 0 <= alpha <= 1):
             errors.append(_describe(alpha, "loss.alpha", "a number from 0 to 1, or null"))
@@ -59,7 +59,7 @@ class AsymmetricLoss(EntryLoss):
 
     @staticmethod
     def validate_args(gamma_neg: Any = 4.0, gamma_pos: Any = 1.0, clip: Any = 0.05, **_: object) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors of these arguments, before anything is built."""
         errors = _check_gammas({"gamma_neg": gamma_neg, "gamma_pos": gamma_pos})
         if not (_is_number(clip) and 0 <= clip < 1):
             errors.append(_describe(clip, "loss.clip", "a probability from 0 to below 1"))

@@ -15,13 +15,13 @@ class EntryLoss(nn.Module, ABC):
     """
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Logits, targets in [0, 1] and mask, each (B, C), to a scalar in float32."""
+        """Return the loss, a scalar in float32, of logits, targets in [0, 1] and mask, (B, C) each."""
         logits = torch.where(mask, logits.float(), 0)  # or an infinite loss of a masked entry would have NaN gradients
         return torch.where(mask, self.entries(logits, targets), 0).sum() / mask.sum().clamp(min=1)
 
     @abstractmethod
     def entries(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """The loss of each entry (B, C)."""
+        """Return the loss of each entry (B, C)."""
 
 
 class MaskedBCE(EntryLoss):
@@ -32,7 +32,16 @@ class MaskedBCE(EntryLoss):
 
 
 def count_targets(targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Positives and negatives (2, C) of N rows in float64; a soft target counts in parts on both sides.
+    """Return the numbers of positive and negative labels of each observation.
+
+    A soft target counts in parts on both sides: 0.25 is 0.25 of a positive and 0.75 of a negative.
+
+    Args:
+        targets: (N, C) in [0, 1].
+        mask: (N, C) bool, False where there is no label.
+
+    Returns:
+        (2, C) float64: positives, then negatives, over the unmasked rows.
 
     >>> count_targets(torch.tensor([[1.0], [0.25], [1.0]]), torch.tensor([[True], [True], [False]])).tolist()
     [[1.25], [0.75]]

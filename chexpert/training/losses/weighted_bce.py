@@ -46,7 +46,7 @@ class WeightedBCE(EntryLoss):
 
     @staticmethod
     def validate_args(pos_weight: Any, observations: Sequence[str] = (), **_: object) -> list[str]:
-        """What is wrong with these arguments, before anything is built."""
+        """Return the errors of these arguments, before anything is built."""
         where = "loss.pos_weight"
         if isinstance(pos_weight, str):
             hint = f"{', '.join(WORDS)}, a number, or numbers by observation"

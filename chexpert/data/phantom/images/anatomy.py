@@ -24,7 +24,7 @@ class Chest:
 
     @cached_property
     def texture(self) -> Layer:
-        """What lung tissue itself shows, (H, W): vessels and fine mottle."""
+        """Texture of lung tissue, (H, W): vessels and fine mottle."""
         noise = self.canvas.noise(self.mottle, 0.05), self.canvas.noise(self.mottle, 0.25)
         return 0.10 * paint_vessels(self.canvas, self.vessels) + 0.02 * noise[0] + 0.03 * noise[1]
 
@@ -46,7 +46,7 @@ class Chest:
 
 
 def trace_ribs(body: Body) -> tuple[Points, Points]:
-    """Middle lines, (ribs, points, 2), of the posterior and the anterior ribs of the left side (u > 0).
+    """Return the middle lines, (ribs, points, 2), of posterior and anterior ribs of the left side (u > 0).
 
     The posterior ones are nearly level and fall at the side; the anterior ones run down to the middle.
     """
@@ -61,7 +61,7 @@ def trace_ribs(body: Body) -> tuple[Points, Points]:
 
 
 def paint_ribs(canvas: Canvas, body: Body) -> Layer:
-    """Posterior ribs and the fainter anterior ones of both sides."""
+    """Paint posterior ribs and the fainter anterior ones of both sides."""
     back, front = (np.concatenate([lines, lines * [-1, 1]]) for lines in trace_ribs(body))
     layer = canvas.fill(ribbon(back, 0.054), 0.006)
     layer -= 0.50 * canvas.fill(ribbon(back, 0.030), 0.007)  # marrow between two bright rims
@@ -69,7 +69,7 @@ def paint_ribs(canvas: Canvas, body: Body) -> Layer:
 
 
 def paint_vessels(canvas: Canvas, rng: np.random.Generator) -> Layer:
-    """Branching vessels that leave the two hila and thin out towards the chest wall, (H, W) in [0, 1]."""
+    """Paint branching vessels that leave the hila and thin out towards the chest wall, (H, W) in [0, 1]."""
     side = np.repeat([-1.0, 1.0], 9)
     angle = np.tile(np.linspace(-1.35, 1.5, 9), 2) + rng.normal(0, 0.15, 18)
     start = np.stack([0.14 * side, -0.08 + 0.07 * angle], 1) + rng.normal(0, 0.02, (18, 2))
@@ -89,7 +89,7 @@ def paint_vessels(canvas: Canvas, rng: np.random.Generator) -> Layer:
 
 
 def paint_bones(canvas: Canvas, body: Body) -> Layer:
-    """Clavicles, shoulder blades, upper arms and the spine, (H, W)."""
+    """Paint clavicles, shoulder blades, upper arms and the spine, (H, W)."""
     t = np.linspace(0, 1, 20)
     rise = 0.15 + 0.3 * body.slope
     collar = np.stack([0.06 + 0.80 * t, body.top + 0.27 - rise * t - 0.05 * np.sin(2 * np.pi * t)], 1)
@@ -129,7 +129,10 @@ def _both(outlines: Sequence[Points]) -> list[Points]:
 
 
 def paint_trunk(canvas: Canvas, body: Body) -> tuple[Layer, Layer]:
-    """Soft tissue of neck, shoulders, arms, chest and belly, thinner towards the edge; and its outline, both (H, W)."""
+    """Paint soft tissue of neck, shoulders, arms, chest and belly, thinner towards the edge.
+
+    Its outline is the second layer, both (H, W).
+    """
     flank, fall = body.width + 0.10 + 0.08 * body.fat, body.top + body.slope
     half = [
         (0.22, -1.6), (0.23, body.top - 0.22), (0.42, body.top - 0.13), (0.95, fall - 0.26), (1.18, fall - 0.10),
@@ -144,7 +147,7 @@ def paint_trunk(canvas: Canvas, body: Body) -> tuple[Layer, Layer]:
 
 
 def paint_belly(canvas: Canvas, body: Body) -> Layer:
-    """What lies under the diaphragm, (H, W) in [0, 1]."""
+    """Paint the belly under the diaphragm, (H, W) in [0, 1]."""
     right, left = body.domes
     w = body.width
     top = [
@@ -158,7 +161,7 @@ def paint_belly(canvas: Canvas, body: Body) -> Layer:
 
 
 def paint_soft_parts(canvas: Canvas, body: Body, rng: np.random.Generator) -> Layer:
-    """Hila, windpipe, gas in stomach and bowel, breasts, (H, W); gas is negative."""
+    """Paint hila, windpipe, gas in stomach and bowel, breasts, (H, W); gas is negative."""
     pipe = np.array([(-0.035, -1.4), (0.035, -1.4), (0.03, -0.36), (0.10, -0.24), (0.07, -0.22), (-0.005, -0.31),
                      (-0.08, -0.21), (-0.11, -0.23), (-0.04, -0.36)])  # fmt: skip
     u, v = 0.36 + rng.normal(0, 0.04), body.domes[1] + 0.10 + body.bubble

@@ -49,7 +49,10 @@ def sample_body(patient: np.random.Generator, study: np.random.Generator, *, fem
 
 
 def outline_lung(body: Body, side: int) -> Points:
-    """Outline of the right (`side` = -1, on the picture's left) or the left (+1) lung, as if there were no heart."""
+    """Return the outline of the right (`side` = -1, on the picture's left) or the left (+1) lung.
+
+    It is that of a lung without a heart beside it.
+    """
     w, top, dome = body.width, body.top, body.domes[(side + 1) // 2]
     tip = (w, dome + 0.17)
     corners = [
@@ -62,7 +65,10 @@ def outline_lung(body: Body, side: int) -> Points:
 
 
 def outline_heart(body: Body, ratio: float) -> Points:
-    """Outline of a heart whose width is `ratio` of the inner width of the rib cage (the cardiothoracic ratio)."""
+    """Return the outline of a heart whose width is `ratio` of the inner width of the rib cage.
+
+    `ratio` is the cardiothoracic ratio.
+    """
     grown = ratio / 0.45
     right, left = 0.30 * ratio * 2 * body.width, 0.70 * ratio * 2 * body.width
     floor = max(body.domes) + 0.07
@@ -77,7 +83,10 @@ def outline_heart(body: Body, ratio: float) -> Points:
 
 
 def outline_mediastinum(body: Body, widening: float) -> Points:
-    """Outline of the vessels above the heart: caval vein, aortic knob, pulmonary trunk; wider by `widening` a side."""
+    """Return the outline of the vessels above the heart; wider by `widening` a side.
+
+    These are caval vein, aortic knob and pulmonary trunk.
+    """
     top, knob = body.top, body.knob
     right, left = 0.115 + 0.9 * widening, 0.095 + widening
     corners = [

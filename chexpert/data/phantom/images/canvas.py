@@ -36,14 +36,14 @@ def bend(points: Points, times: int = 4) -> Points:
 
 
 def ribbon(lines: Points, width: float) -> Points:
-    """Outlines, (..., 2N, 2), of bands of the given width around open (..., N, 2) lines."""
+    """Return outlines, (..., 2N, 2), of bands of the given width around open (..., N, 2) lines."""
     along = np.gradient(lines, axis=-2)
     across = np.stack([-along[..., 1], along[..., 0]], -1) * (width / 2 / np.linalg.norm(along, axis=-1)[..., None])
     return np.concatenate([lines + across, (lines - across)[..., ::-1, :]], -2)
 
 
 def ellipse(u: float, v: float, ru: float, rv: float) -> Points:
-    """Outline, (48, 2), of an upright ellipse."""
+    """Return the outline, (48, 2), of an upright ellipse."""
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     return np.stack([u + ru * np.cos(angle), v + rv * np.sin(angle)], 1)
 
@@ -122,7 +122,10 @@ class Canvas:
         return layer
 
     def noise(self, rng: np.random.Generator, grain: float) -> Layer:
-        """Smooth noise, (H, W), of about unit variance, blobs of `grain` body units, the same at every resolution."""
+        """Sample smooth noise, (H, W), of about unit variance, blobs of `grain` body units.
+
+        It is the same at every resolution.
+        """
         side, blobs = max(self.shape), int(np.ceil(2.5 / grain))
         coarse = rng.standard_normal((blobs, blobs), np.float32)
         fine = np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), np.float32)

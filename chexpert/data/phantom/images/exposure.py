@@ -8,7 +8,7 @@ from chexpert.data.phantom.images.canvas import Layer
 
 
 def expose(rng: np.random.Generator, thickness: Layer, position: str) -> Layer:
-    """Gray values, (H, W) in [0, 1], of a radiograph of `thickness` >= 0 with its marker and borders.
+    """Return the gray values, (H, W) in [0, 1], of a radiograph of `thickness` >= 0 with its marker and borders.
 
     No constant here may depend on the picture: that would leak the findings.
     """

@@ -26,7 +26,10 @@ class Frontal:
         self._grown: dict[tuple[float, ...], Layer] = {}
 
     def thickness(self, doses: Mapping[str, float]) -> Layer:
-        """Attenuation with the findings of these doses, (H, W). The sum has a fixed order, so it is exact."""
+        """Return the attenuation with the findings of these doses, (H, W).
+
+        The sum has a fixed order, so it is exact.
+        """
         layer = self._anatomy(*(doses.get(name, 0.0) for name in GROWN)).copy()
         for name in PAINTERS:
             if name in doses:
@@ -79,7 +82,7 @@ class Frontal:
 
 
 def place_canvas(radiograph: Radiograph, size: int) -> Canvas:
-    """The shape of a radiograph and where the patient stands on it."""
+    """Sample the shape of a radiograph and where the patient stands on it."""
     rng = radiograph.stream("view")
     long = round(size * rng.uniform(1.0, 1.22))
     shape = (size, long) if rng.random() < 0.6 else (long, size)
@@ -92,7 +95,7 @@ def place_canvas(radiograph: Radiograph, size: int) -> Canvas:
 
 
 def place_body(radiograph: Radiograph) -> tuple[np.random.Generator, np.random.Generator]:
-    """The random numbers of the patient's measures and of what the study changes in them."""
+    """Return the random numbers of the patient's measures and of their changes by the study."""
     return radiograph.stream("patient", level="patient"), radiograph.stream("study", level="study")
 
 

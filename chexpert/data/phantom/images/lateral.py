@@ -24,7 +24,7 @@ class Lateral:
         self.body = sample_body(*place_body(radiograph), female=radiograph.sex == "Female", supine=False)
 
     def thickness(self, doses: Mapping[str, float]) -> Layer:
-        """Attenuation with the findings of these doses, (H, W)."""
+        """Return the attenuation with the findings of these doses, (H, W)."""
         canvas, body = self.canvas, self.body
         lung = canvas.fill([_outline_lung(body)], 0.016)
         heart = canvas.fill([_outline_heart(body, doses.get("Cardiomegaly", 0.0))], 0.022)

@@ -32,7 +32,7 @@ CHILDREN = {
 
 
 def findings_of(observation: str) -> tuple[str, ...]:
-    """The findings that must be gone for the observation to be gone: any of them paints it.
+    """Return the findings that must be gone for the observation to be gone: any of them paints it.
 
     >>> findings_of("Edema"), findings_of("Pneumonia")
     (('Edema',), ('Consolidation', 'Pneumonia'))
@@ -56,22 +56,22 @@ class Radiograph:
 
     @property
     def lateral(self) -> bool:
-        """Whether it shows the patient from the side."""
+        """Return whether it shows the patient from the side."""
         return not self.position
 
     def stream(self, name: str, *, level: str = "view") -> np.random.Generator:
-        """Random numbers for one purpose, shared by all images of one patient or study where `level` says so."""
+        """Return random numbers for one purpose, shared by all images of a patient or study if `level` is that."""
         study = self.study if level in ("study", "view") else 0
         view = self.view if level == "view" else 0
         return open_stream(self.seed, self.split, self.patient, study, view, purpose=name)
 
     def doses(self, without: Collection[str] = ()) -> dict[str, float]:
-        """Dose of each painted finding that is there and not switched off."""
+        """Return the dose of each painted finding that is there and not switched off."""
         there = {name: self.severity.get(name, 0.0) for name in PAINTED if name not in without}
         return {name: dose(name, much) * self.strength.get(name, 1.0) for name, much in there.items() if much > 0}
 
     def off(self, observation: str) -> "Radiograph":
-        """The same radiograph without an observation: the exact counterfactual, down to the grain."""
+        """Return the same radiograph without an observation: the exact counterfactual, down to the grain."""
         gone = dict.fromkeys(findings_of(observation), 0.0)
         return replace(self, severity={**self.severity, **gone})
 
@@ -89,16 +89,18 @@ class Painting:
         return self.paint()
 
     def paint(self, without: Collection[str] = ()) -> Layer:
-        """The radiograph without grain and without some findings; everything else stays as it is."""
+        """Paint the radiograph without grain and without some findings; everything else stays as it is."""
         thickness = self._scene.thickness(self.radiograph.doses(without))
         return expose(self.radiograph.stream("marker"), np.maximum(thickness, 0), self.radiograph.position)
 
     def develop(self) -> NDArray[np.uint8]:
-        """The radiograph with its grain, (H, W), 0-255."""
+        """Return the radiograph with its grain, (H, W), 0-255."""
         return add_grain(self.radiograph.stream("grain"), self.image)
 
     def masks(self) -> dict[str, NDArray[np.bool_]]:
-        """Where each painted finding changes the radiograph by more than `VISIBLE`, one pixel wider: {name: (H, W)}.
+        """Return the mask (H, W) of each painted finding, by name.
+
+        It is where the finding changes the radiograph by more than `VISIBLE`, one pixel wider.
 
         Cardiomegaly and Enlarged Cardiomediastinum: the convex hull of the difference. A wider heart changes its
         margins most; the hull is the whole enlarged heart, which is what CheXlocalize's radiologists outline.
@@ -110,7 +112,7 @@ class Painting:
 
 
 def join_masks(masks: Mapping[str, NDArray[np.bool_]], findings: Iterable[str]) -> NDArray[np.bool_] | None:
-    """Union of the masks of some findings, None where there is none of them."""
+    """Return the union of the masks of some findings, None where there is none of them."""
     found = [masks[name] for name in findings if name in masks]
     return np.logical_or.reduce(found) if found else None
 

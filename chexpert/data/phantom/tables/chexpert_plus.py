@@ -24,7 +24,7 @@ def write_plus(root: Path, splits: Mapping[str, Sequence[Entry]]) -> None:
 
 
 def narrate(labels: Mapping[str, str]) -> tuple[str, str]:
-    """The sections findings and impression of a report that says what the labels say."""
+    """Return the sections findings and impression of a report that states the labels."""
     sentences = {"1.0": "There is {}.", "0.0": "No {}, as before.", "-1.0": 'Possible "{}", cannot be excluded.'}
     said = [sentences[label].format(name.lower()) for name, label in labels.items() if label and name != "No Finding"]
     positive = [name for name, label in labels.items() if label == "1.0" and name != "No Finding"]

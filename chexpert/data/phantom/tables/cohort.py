@@ -61,18 +61,18 @@ class Entry:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """What the split's own table says: the report in train, the truth in valid and test."""
+        """Return the labels of the split's own table: the report in train, the truth in valid and test."""
         return self.readings["chexpert" if self.split == "train" else "truth"]
 
     def without(self, observation: str) -> "Entry":
-        """The entry of the counterfactual radiograph that lacks an observation."""
+        """Return the entry of the counterfactual radiograph that lacks an observation."""
         radiograph = self.radiograph.off(observation)
         margins = {name: severity or -1.0 for name, severity in radiograph.severity.items()}
         return replace(self, radiograph=radiograph, readings={"truth": label_truth(margins)})
 
 
 def number_patient(split: str, index: int) -> int:
-    """The id of a split's patient, counted from 0; the same in every phantom.
+    """Return the id of a split's patient, counted from 0; the same in every phantom.
 
     CheXpert's ranges: train up to 64540, valid from 64541, test from 64741. Train goes round the three batches of
     AIMI's copy, so that a small phantom has images in each. Valid patients beyond 200 continue beyond the test split's.
@@ -87,7 +87,7 @@ def number_patient(split: str, index: int) -> int:
 
 
 def plan_split(split: str, options: Options, shortcut: float | None = None) -> list[Entry]:
-    """The radiographs of a split in the order of its table; `shortcut` stands in for the options' own."""
+    """Return the radiographs of a split in the order of its table; `shortcut` replaces the options' own."""
     count = {"train": options.patients, "valid": options.valid, "test": options.test}[split]
     tie = options.shortcut if shortcut is None else shortcut
     return [entry for index in range(count) for entry in _plan_patient(split, index, options, tie)]

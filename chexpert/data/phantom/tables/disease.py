@@ -54,14 +54,16 @@ Devices-Effusion .15, Devices-Edema .12, Edema-Pneumothorax -.13) after the repo
 
 
 def share(finding: str, enriched: bool) -> float:
-    """Share of studies that truly have a finding."""
+    """Return the share of studies that truly have a finding."""
     return ENRICHED.get(finding, PREVALENCE[finding]) if enriched else PREVALENCE[finding]
 
 
 def sample_margins(
     seed: int, split: str, patient: int, study: int, *, enriched: bool = True, shortcut: float | None = None
 ) -> dict[str, float]:
-    """Margin of each of `FINDINGS` at a study: half of the variance stays with the patient, half is new each time.
+    """Sample the margin of each of `FINDINGS` at a study.
+
+    Half of the variance stays with the patient, half is new each time.
 
     `shortcut` ties Support Devices to Cardiomegaly: that is its probability with, 1 - that without Cardiomegaly.
     """
@@ -80,7 +82,7 @@ def sample_margins(
 
 
 def label_truth(margins: Mapping[str, float]) -> dict[str, str]:
-    """All 14 observations as sampled, 1.0 or 0.0; the tree of Irvin 2019 is closed."""
+    """Return all 14 observations as sampled, 1.0 or 0.0; the tree of Irvin 2019 is closed."""
     present = {name for name in FINDINGS if margins[name] > 0}
     if present & set(OPACITIES):
         present.add("Lung Opacity")

@@ -47,7 +47,7 @@ VISUAL_ERRORS = 0.05  # of a labeler that reads reports but aims at what the rad
 
 
 def label_report(margins: Mapping[str, float], rng: np.random.Generator, *, enriched: bool = True) -> dict[str, str]:
-    """All 14 labels as CheXpert's labeler would give them: 1.0, 0.0, -1.0 or blank.
+    """Return all 14 labels as CheXpert's labeler would give them: 1.0, 0.0, -1.0 or blank.
 
     As in CheXpert the tree is not closed: a positive Cardiomegaly leaves Enlarged Cardiomediastinum blank in 91 %, a
     positive opacity names Lung Opacity in about half. No Finding is 1.0 where nothing else is 1.0 or -1.0, else blank.
@@ -64,7 +64,10 @@ def label_report(margins: Mapping[str, float], rng: np.random.Generator, *, enri
 
 
 def label_visual(margins: Mapping[str, float], rng: np.random.Generator) -> dict[str, str]:
-    """All 14 labels, 1.0 or 0.0, near the truth, as VisualCheXbert gives them (doi.org/10.1145/3450439.3451862)."""
+    """Return all 14 labels, 1.0 or 0.0, near the truth, as VisualCheXbert gives them.
+
+    Source: doi.org/10.1145/3450439.3451862.
+    """
     wrong = rng.random(len(FINDINGS)) < VISUAL_ERRORS
     seen = {name: -margins[name] if w else margins[name] for name, w in zip(FINDINGS, wrong, strict=True)}
     return label_truth(seen)

@@ -8,7 +8,10 @@ from chexpert.data.phantom.images.canvas import Layer
 
 
 def paint_fracture(chest: Chest, rng: np.random.Generator, severity: float, dose: float) -> Layer:
-    """The lateral end of a posterior rib moved down by about its width, a gap before it and a little blood around."""
+    """Paint the lateral end of a posterior rib moved down by about its width.
+
+    There is a gap before it and a little blood around.
+    """
     side = int(rng.choice([-1, 1]))
     back, _ = trace_ribs(chest.body)
     rib, at = int(rng.integers(3, 8)), int(rng.integers(12, 17))

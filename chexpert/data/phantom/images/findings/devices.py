@@ -7,7 +7,7 @@ from chexpert.data.phantom.images.canvas import Layer, Points, bend, ellipse
 
 
 def paint_devices(chest: Chest, rng: np.random.Generator, severity: float, dose: float) -> Layer:
-    """One to three of: pacemaker with lead, central line, breathing tube, monitor wires."""
+    """Paint one to three of: pacemaker with lead, central line, breathing tube, monitor wires."""
     kinds = rng.permutation(4)[: rng.integers(1, 4)]
     layer = np.zeros(chest.canvas.shape, np.float32)
     for kind in kinds:

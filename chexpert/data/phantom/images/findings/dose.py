@@ -25,9 +25,16 @@ FAINTEST = 0.45
 
 
 def dose(name: str, severity: float) -> float:
-    """Attenuation (or growth) of a finding: `FAINTEST` to 1 of its strength, 0 where severity is 0.
+    """Return the attenuation (or growth) of a finding: `FAINTEST` to 1 of its strength, 0 where severity is 0.
 
     A device is there or not: its severity changes nothing.
+
+    Args:
+        name: finding, one of `STRENGTH`.
+        severity: severity in [0, 1].
+
+    Returns:
+        The attenuation, 0 to the finding's `STRENGTH`; of Cardiomegaly and Enlarged Cardiomediastinum the growth.
 
     >>> dose("Pleural Effusion", 1.0), dose("Pleural Effusion", 0.0)
     (0.5, 0.0)

@@ -7,7 +7,7 @@ from chexpert.data.phantom.images.canvas import Layer
 
 
 def paint_edema(chest: Chest, rng: np.random.Generator, severity: float, dose: float) -> Layer:
-    """Haze on both sides of the hila, mottled, with short level lines (Kerley B) at the lateral bases."""
+    """Paint haze on both sides of the hila, mottled, with short level lines (Kerley B) at the lateral bases."""
     u, v = chest.canvas.grid
     far = ((np.abs(u) - 0.32) / 0.26) ** 2 + ((v + 0.07) / 0.38) ** 2
     haze = np.clip(2.0 * (1 - far), 0, 1)
@@ -19,7 +19,7 @@ def paint_edema(chest: Chest, rng: np.random.Generator, severity: float, dose: f
 
 
 def paint_consolidation(chest: Chest, rng: np.random.Generator, severity: float, dose: float) -> Layer:
-    """One ragged patch somewhere in a lung."""
+    """Paint one ragged patch somewhere in a lung."""
     side = int(rng.choice([-1, 1]))
     u, v = chest.canvas.grid
     at_u, at_v = side * rng.uniform(0.28, 0.52), rng.uniform(-0.42, 0.18)
@@ -30,7 +30,7 @@ def paint_consolidation(chest: Chest, rng: np.random.Generator, severity: float,
 
 
 def paint_atelectasis(chest: Chest, rng: np.random.Generator, severity: float, dose: float) -> Layer:
-    """Two or three oblique bands above a dome with a faint wedge of collapsed lung between them."""
+    """Paint two or three oblique bands above a dome with a faint wedge of collapsed lung between them."""
     side = int(rng.choice([-1, 1]))
     dome = chest.body.domes[(side + 1) // 2]
     layer = np.zeros(chest.canvas.shape, np.float32)
@@ -44,7 +44,7 @@ def paint_atelectasis(chest: Chest, rng: np.random.Generator, severity: float, d
 
 
 def paint_lesion(chest: Chest, rng: np.random.Generator, severity: float, dose: float) -> Layer:
-    """A sphere of one to three centimetres (a body unit is about 17 cm) somewhere in the free lung."""
+    """Paint a sphere of one to three centimeters (a body unit is about 17 cm) somewhere in the free lung."""
     side = int(rng.choice([-1, 1]))
     radius = rng.uniform(0.035, 0.055) + 0.035 * severity
     at_u, at_v = side * rng.uniform(0.36, 0.55), rng.uniform(-0.48, 0.04)

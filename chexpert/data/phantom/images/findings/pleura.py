@@ -8,7 +8,7 @@ from chexpert.data.phantom.images.canvas import Layer
 
 
 def paint_effusion(chest: Chest, rng: np.random.Generator, severity: float, dose: float) -> Layer:
-    """Fluid at one or both bases with a meniscus that rises towards the chest wall and blunts the angle."""
+    """Paint fluid at one or both bases with a meniscus that rises towards the chest wall and blunts the angle."""
     first = int(rng.choice([-1, 1]))
     both = rng.random() < 0.3
     layer = np.zeros(chest.canvas.shape, np.float32)
@@ -29,7 +29,7 @@ def _pool(chest: Chest, side: int, amount: float) -> Layer:
 
 
 def paint_pneumothorax(chest: Chest, rng: np.random.Generator, severity: float, dose: float) -> Layer:
-    """Free air over an apex, more lucent than lung and without its vessels, below it the line of the pleura."""
+    """Paint free air over an apex, more lucent than lung and without its vessels, and the line of the pleura."""
     side = int(rng.choice([-1, 1]))
     gap = 0.07 + 0.13 * severity + rng.uniform(0, 0.02)
     outline = outline_lung(chest.body, side)
@@ -44,7 +44,7 @@ def paint_pneumothorax(chest: Chest, rng: np.random.Generator, severity: float, 
 
 
 def paint_pleural_cap(chest: Chest, rng: np.random.Generator, severity: float, dose: float) -> Layer:
-    """Thickened pleura: a rind along the apex and the upper chest wall of one side, its inner border wavy."""
+    """Paint thickened pleura: a rind along the apex and upper chest wall of one side, its inner border wavy."""
     side = int(rng.choice([-1, 1]))
     outline = outline_lung(chest.body, side)
     phase, thick = rng.uniform(0, 2 * np.pi), 0.05 + 0.05 * severity
