@@ -18,7 +18,7 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("paths", nargs="+", type=Path, metavar="RUN|SWEEP|P.csv", help="run folders, folders of runs, predictions")
     add("--split", help="of the runs: dev, valid or test (valid; beside a leaderboard test)")
-    add("--level", choices=("image", "study"), help="what is evaluated (as the runs have it; of files: image)")
+    add("--level", choices=("image", "study"), help="what is evaluated (as the runs have it; of files: study)")
     choices = ("max", "mean")
     add("--study-score", dest="views", choices=choices, help="score of a study from its views (as the runs have it)")
     add_renamed(parser, "--views", "--study-score")

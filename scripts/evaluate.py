@@ -26,7 +26,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="what is true of them; Sex, Age, ... may stand there",
     )
     add("--out", type=Path, required=True, metavar="OUT.json", help="all metrics; what is undefined is null")
-    add("--level", choices=("image", "study"), default="image", help="what is evaluated (image)")
+    add("--level", choices=("image", "study"), default="study", help="what is evaluated (study)")
     choices = ("max", "mean")
     add("--study-score", dest="views", choices=choices, default="max", help="score of a study from its views (max)")
     add_renamed(parser, "--views", "--study-score")

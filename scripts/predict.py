@@ -26,7 +26,7 @@ def make_parser() -> argparse.ArgumentParser:
     add("input", type=Path, nargs="+", metavar="INPUT", help="one table, one folder, or image files")
     add("output", type=Path, metavar="OUTPUT.csv", help="a new file")
     add("--calibrated", action="store_true", help="by the calibration that the run keeps")
-    add("--level", choices=("image", "study"), default="image", help="one row an image (default) or a study")
+    add("--level", choices=("image", "study"), default="study", help="one row an image or a study (study)")
     choices = ("max", "mean")
     add("--study-score", dest="views", choices=choices, default="max", help="score of a study from its views (max)")
     add_renamed(parser, "--views", "--study-score")

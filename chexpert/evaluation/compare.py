@@ -39,7 +39,7 @@ def compare(
     Args:
         paths: run folders, folders of runs, and CSV files of predictions.
         split: split of the runs; by default ``valid``, with a leaderboard ``test``.
-        level: ``image`` or ``study``; by default that of the runs, of files ``image``, with a leaderboard ``study``.
+        level: ``image`` or ``study``; by default that of the runs, of files and with a leaderboard ``study``.
         views: ``max`` or ``mean`` over the views of a study; by default as in the runs.
         by: metric of the ranking: ``auroc_mean``, or the name of an observation for its AUROC.
         mean_over: observations to compare and to average the AUROC over; by default the competition's.
@@ -63,7 +63,7 @@ def compare(
     board = find_entries(leaderboard) if leaderboard else None
     known = read_labels(labels) if labels else board.truth if board else None
     candidates = evaluate_together([*found, *(board.entries if board else [])], known)
-    level = level or ("study" if board else agree(found, "level", "image"))
+    level = level or ("study" if board else agree(found, "level", "study"))
     views = views or (agree(found, "views", "max") if level == "study" else "max")
     aligned = align_predictions(candidates, known, level, views, find_all(mean_over), hashed_by)
     place = select_metric(by, aligned)

@@ -86,7 +86,7 @@ def evaluate_files(
     predictions: Path,
     labels: Path,
     *,
-    level: str = "image",
+    level: str = "study",
     views: str = "max",
     mean_over: Sequence[str] | None = None,
     tuning: tuple[Path, Path] | None = None,

@@ -75,7 +75,7 @@ def describe_level(content: Mapping[str, Any]) -> str:
 
 
 def join(
-    predictions: Named, labels: Named, level: str = "image", views: str = "max", hashed_by: Sequence[Path] = ()
+    predictions: Named, labels: Named, level: str = "study", views: str = "max", hashed_by: Sequence[Path] = ()
 ) -> LabeledScores:
     """Return the rows and observations that both sides have, in the order of the rows' names.
 
@@ -137,7 +137,7 @@ def _missing(names: Sequence[str], others: Container[str]) -> list[str]:
 
 
 def read_labeled_scores(
-    predictions: Path, labels: Path, level: str = "image", views: str = "max", hashed_by: Sequence[Path] = ()
+    predictions: Path, labels: Path, level: str = "study", views: str = "max", hashed_by: Sequence[Path] = ()
 ) -> LabeledScores:
     """Read a file of predictions and a file of labels, and join them, see :func:`join`.
 

@@ -96,7 +96,7 @@ def reproduce(
 
 def find_unlike(recipe: Recipe, settings: Mapping[str, Any]) -> Iterator[str]:
     """List the settings in which a run differs from a recipe and that can change its value."""
-    wanted = flatten(recipe)
+    wanted, settings = ({key: own[key] for key in own if own[key] != {}} for own in (flatten(recipe), settings))
     for key in dict.fromkeys([*wanted, *settings]):
         if not any(f"{key}.".startswith(f"{other}.") for other in NO_MATTER):
             here, there = (_spell(own, key) for own in (settings, wanted))

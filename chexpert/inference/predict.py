@@ -64,7 +64,7 @@ def predict(
     inputs: Sequence[Path],
     output: Path,
     *,
-    level: str = "image",
+    level: str = "study",
     views: str = "max",
     calibrated: bool = False,
     observations: str = "competition",

@@ -26,9 +26,10 @@ def read_mapping(path: Path, hint: str = HINT) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        message = f"damaged, or not to be read: {str(error).partition(chr(10))[0]}"
-        raise UserError(message, where=str(path), hint=hint) from error
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise UserError(f"damaged: {str(error).partition(chr(10))[0]}", where=str(path), hint=hint) from error
     if not isinstance(content, dict):
         raise UserError("damaged: no mapping", where=str(path), hint=hint)
     return _rename(path.name, content)

@@ -83,7 +83,7 @@ def test_a_run_whose_files_are_not_there_yet_is_reported(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("config.yaml", "optimizer: {lr: [", "the config cannot be read"),
+        ("config.yaml", "optimizer: {lr: [", "damaged: while parsing"),
         ("metrics.json", '{"valid": {', "damaged: Expecting"),
         ("state.json", "", "damaged: Expecting"),
         ("predictions/valid.csv", "Path,Edema\na/b.jpg,x", "not a finite number"),

@@ -177,7 +177,7 @@ def test_without_metrics_or_a_run_it_says_so(tmp_path):
     run = make(tmp_path / "run")
     run_files.evaluation(run, "valid").unlink()
     assert "run scripts/evaluate.py" in " ".join(reproduce(RECIPE, run).reasons)
-    with pytest.raises(UserError, match="the config cannot be read"):
+    with pytest.raises(UserError, match="no config of a run"):
         reproduce(RECIPE, tmp_path / "nothing")
     (run / run_files.METRICS).write_text("{")
     with pytest.raises(UserError, match="damaged"):

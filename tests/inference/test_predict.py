@@ -62,10 +62,9 @@ def test_predictions_of_the_valid_views_are_the_run_s_own_to_the_last_digit(run,
     metrics = json.loads((run / "metrics.json").read_text())["valid"]
     assert (outcome.rows, outcome.failed) == (metrics["n"], {})
     content = evaluate(read_labeled_scores(tmp_path / "out.csv", run_files.labels(run, "valid")), replicates=10)
-    assert {name: own["value"] for name, own in content["auroc"].items()} == {
-        name: own["value"] for name, own in metrics["auroc"].items()
-    }
-    assert content["auroc_mean"]["value"] == metrics["auroc_mean"]
+    values = {name: own["value"] for name, own in metrics["auroc"].items()}
+    assert {name: own["value"] for name, own in content["auroc"].items()} == pytest.approx(values, abs=1e-12)
+    assert content["auroc_mean"]["value"] == pytest.approx(metrics["auroc_mean"], abs=1e-12)
     predict(run, [table], tmp_path / "views.csv", level="image")
     assert (tmp_path / "views.csv").read_text() == run_files.predictions(run, "valid").read_text()
 

@@ -83,7 +83,7 @@ def test_images_are_explained_by_several_explainers_with_the_run_s_settings_and_
     assert {(entry["view"], entry["samples"], entry["width"]) for entry in entries} == {("image.png", 12, 70)}
     assert np.load(run.parent / "new" / entries[0]["map"])["map"].shape == (82, 64)  # a crop, over the whole image
     assert (run.parent / "new/views/image.png").is_file()
-    assert "lime: 1 view, about" in capsys.readouterr().out
+    assert "lime: 1 view, about" in capsys.readouterr().err
     assert not (run / "explanations").exists()
 
 
