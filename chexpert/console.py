@@ -165,7 +165,7 @@ def _print_lines(title: str, total: int) -> AbstractContextManager[Update]:
     def update(done: int) -> None:
         nonlocal printed
         now = time.monotonic()
-        if now - printed >= LINE_EVERY:
+        if now - printed >= LINE_EVERY or (done == total and printed != started):
             printed = now
             left = (now - started) / done * (total - done)
             log.info(f"{title}: {done:,} of {total:,}, about {left / 60:.0f} min left")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 
 from chexpert.config.resolution import to_plain
 from chexpert.errors import UserError
@@ -26,4 +27,10 @@ def compose_recipe(conf: Path, name: str) -> dict[str, Any]:
     if name not in known:
         raise UserError(f"no recipe {name!r}", where="conf/experiment", hint=f"one of {', '.join(known)}")
     with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
-        return to_plain(compose("train", [f"experiment={name}"]))
+        try:
+            return to_plain(compose("train", [f"experiment={name}"]))
+        except HydraException as error:
+            message = " ".join(str(error).split())
+            raise UserError(
+                f"the recipe cannot be composed: {message}", where=f"conf/experiment/{name}.yaml"
+            ) from error

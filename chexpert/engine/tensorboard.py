@@ -27,7 +27,7 @@ def show_evaluation(folder: Path) -> None:
     """
     from torch.utils.tensorboard import SummaryWriter  # takes a second
 
-    step = read_mapping(folder / run_files.METRICS).get("best_epoch") or 0
+    step = read_mapping(folder / run_files.METRICS, required=True).get("best_epoch") or 0
     contents = {path.stem: read_mapping(path) for path in sorted((folder / run_files.EVALUATION).glob("*.json"))}
     with SummaryWriter(str(folder / run_files.TENSORBOARD)) as writer, rc_context(SETTINGS):
         writer.add_text("run", describe_run(folder), step)

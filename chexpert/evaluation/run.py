@@ -22,7 +22,7 @@ GROUPS = ("sex", "age", "view", "ap_pa", "devices")
 
 def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
     """Write calibration.json, where there is a split to fit it on, and the evaluation of each evaluated split."""
-    metrics = read_mapping(folder / run_files.METRICS)
+    metrics = read_mapping(folder / run_files.METRICS, required=True)
     splits = [split for split in run_files.EVALUATED_SPLITS if split in metrics]
     labeled = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
     chosen = find_development(splits)

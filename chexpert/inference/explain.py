@@ -21,8 +21,8 @@ from chexpert.explain import (
     open_view,
 )
 from chexpert.inference.explain_settings import check_layers, choose_observations, compose_settings
+from chexpert.inference.opened_run import open_data, place, predict_valid
 from chexpert.inference.output_folder import find_folder, find_home
-from chexpert.inference.run_data import open_data, place, predict_valid
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import HASH_NOTE, find_public, is_hash, name_safely, read_salt, shorten
 from chexpert.runs.synthetic import TRAINED

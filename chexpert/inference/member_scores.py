@@ -12,7 +12,7 @@ from chexpert.checkpoints import load, read_metadata
 from chexpert.data import CheXpertDataModule, raising_dead_workers
 from chexpert.errors import UserError
 from chexpert.evaluation import Named, read_predictions
-from chexpert.inference.run_data import open_data, prepare
+from chexpert.inference.opened_run import open_data, prepare
 from chexpert.runs import files as run_files
 
 Watch = Callable[[Iterable[Any]], Iterable[Any]]

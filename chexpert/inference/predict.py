@@ -17,8 +17,8 @@ from chexpert.errors import UserError
 from chexpert.evaluation import Calibration
 from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.journal import Journal, find_key
+from chexpert.inference.opened_run import prepare
 from chexpert.inference.output_folder import find_home
-from chexpert.inference.run_data import prepare
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files

@@ -13,7 +13,7 @@ from chexpert.data.metadata import measure_ties, read_known
 from chexpert.errors import UserError
 from chexpert.explain import Explainer, find_masks
 from chexpert.explain.shortcuts import GEOMETRY, Case, Evidence, Search, find_suspects, plot_images, read_cases
-from chexpert.inference.run_data import open_data, place
+from chexpert.inference.opened_run import open_data, place
 from chexpert.metrics import Segmentations
 from chexpert.metrics.metadata_baseline import compare_baselines
 from chexpert.observations import OBSERVATIONS

@@ -29,6 +29,10 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
+SEARCHED = "hydra.sweeper.params."
+"""What stands before a key whose values a search varies."""
+
+
 def rename_keys(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return a config with each old key replaced by its new name.
 
@@ -49,7 +53,7 @@ def rename_override(override: str) -> str:
     ('+data.image_size=64', '~save_top_k', 'seed=1')
     """
     key, equals, value = override.partition("=")
-    plain = key.lstrip("+~")
+    plain = key.lstrip("+~").removeprefix(SEARCHED)
     return key.removesuffix(plain) + RENAMED.get(plain, plain) + equals + value
 
 

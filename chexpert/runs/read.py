@@ -13,15 +13,22 @@ from chexpert.runs.config_keys import rename_keys, rename_overrides
 HINT = "restore it from a copy, or run it again"
 
 
-def read_mapping(path: Path, hint: str = HINT) -> dict[str, Any]:
+def read_mapping(path: Path, hint: str = HINT, *, required: bool = False) -> dict[str, Any]:
     """Return the mapping in a JSON or YAML file, by its ending; empty where the file is not there.
 
     Old keys of a config.yaml, and of the overrides in state.json and sweep.json, are renamed.
 
+    Args:
+        path: of the file.
+        hint: of the error.
+        required: whether a missing file is an error.
+
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is damaged, or is missing and required.
     """
     if not path.is_file():
+        if required:
+            raise UserError("missing", where=str(path), hint=hint)
         return {}
     try:
         text = path.read_text(encoding="utf-8")

@@ -84,7 +84,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it.
     """
-    held = FileLock(folder / run_files.LOCK, blocking=False)
+    held = FileLock(folder / run_files.LOCK, blocking=False, fallback_to_soft=False)
     try:
         held.acquire()
     except Timeout as error:
@@ -100,7 +100,9 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 
 def is_running(folder: Path) -> bool:
-    """Return whether a run works in this folder."""
+    """Return whether a run works in this folder; nothing is written where none ever did."""
+    if not (folder / run_files.LOCK).exists():
+        return False
     try:
         with run_lock(folder):
             return False

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from chexpert.console import log
 from chexpert.errors import UserError
+from chexpert.runs.config_keys import rename_override
 from chexpert.runs.resume import strip_place
 from chexpert.signals import PrunedError
 from chexpert.sweep.result import ERROR, describe_best, describe_trial, write_best
@@ -89,7 +90,7 @@ def open_study(settings: Settings, storage: BaseStorage, lines: list[str]) -> op
         study_name=settings.study_name, storage=storage, direction=settings.direction, load_if_exists=True
     )
     lines = [f"direction: {settings.direction}", *lines]
-    known = study.user_attrs.get("search", lines)
+    known = [rename_line(line) for line in study.user_attrs.get("search", lines)]
     if differ := sorted({*known} ^ {*lines}):
         hint = (
             "repeat its command, or begin in another folder (hydra.sweep.dir) or under another hydra.sweeper.study_name"
@@ -98,6 +99,16 @@ def open_study(settings: Settings, storage: BaseStorage, lines: list[str]) -> op
         raise UserError(message, where=f"study {settings.study_name}", hint=hint)
     study.set_user_attr("search", lines)
     return study
+
+
+def rename_line(line: str) -> str:
+    """Return a line of a search, ``key: its space`` or an override, with its key renamed.
+
+    >>> rename_line("data.size: choice(64, 96)"), rename_line("data.size=64")
+    ('data.image_size: choice(64, 96)', 'data.image_size=64')
+    """
+    key, colon, space = line.partition(": ")
+    return rename_override(key) + colon + space if colon and "=" not in key else rename_override(line)
 
 
 def make_batches(study: optuna.Study, settings: Settings, space: Space, total: int) -> Iterator[list[FrozenTrial]]:

@@ -19,7 +19,7 @@ def make_progress() -> list[pl.Callback]:
     Returns:
         The bar, or on no terminal a callback that shows none, and the callback that prints the lines.
     """
-    return [Bar() if sys.stdout.isatty() else NoBar(), EpochLines()]
+    return [Bar(console_kwargs={"stderr": True}) if sys.stderr.isatty() else NoBar(), EpochLines()]
 
 
 def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float) -> str:

@@ -6,8 +6,10 @@ import pytest
 import yaml
 
 from chexpert.config.unknown_key import TOP_LEVEL, unknown_key_error
+from chexpert.errors import UserError
 from chexpert.runs.config_keys import RENAMED, flatten, rename_keys, rename_override
-from chexpert.runs.read import read_config, read_state
+from chexpert.runs.read import read_config, read_mapping, read_state
+from chexpert.sweep.sweeper import rename_line
 
 
 @pytest.mark.parametrize("old", RENAMED)
@@ -35,6 +37,18 @@ def test_keys_elsewhere_keep_their_names():
         "keep_all=1",
         "save_top_k",
     ]
+
+
+def test_old_key_that_a_search_varies_is_renamed():
+    assert rename_override("hydra.sweeper.params.data.size=32,64") == "hydra.sweeper.params.data.image_size=32,64"
+    assert rename_line("data.size: choice(32, 64)") == "data.image_size: choice(32, 64)"
+
+
+def test_missing_file_is_an_error_where_it_is_required(tmp_path):
+    assert read_mapping(tmp_path / "metrics.json") == {}
+    with pytest.raises(UserError) as caught:
+        read_mapping(tmp_path / "metrics.json", required=True)
+    assert caught.value.where == str(tmp_path / "metrics.json")
 
 
 @pytest.mark.parametrize("old", RENAMED)

@@ -15,8 +15,8 @@ import chexpert
 from chexpert.config import build, resolve
 from chexpert.errors import UserError
 from chexpert.inference.explain import explain_run
+from chexpert.inference.opened_run import open_data
 from chexpert.inference.predict import find_roots
-from chexpert.inference.run_data import open_data
 
 CONF = Path(__file__).parents[2] / "conf"
 MARKER = "MARKER"  # stands for a file that only the hostile code would make

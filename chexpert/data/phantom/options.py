@@ -103,6 +103,7 @@ class Options:
         usual = {key: value for key, value in asdict(Options()).items() if key not in named}
         if others == usual:
             return plain
+        others["labellers"] = others.pop("labelers")  # as it was called when the first folders were named
         return f"{plain}-{self.layout}-{sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()[:10]}"
 
 

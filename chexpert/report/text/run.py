@@ -22,7 +22,7 @@ def describe(run: Path) -> str:
     Raises:
         UserError: a file of the run is damaged.
     """
-    metrics = read_mapping(run / run_files.METRICS)
+    metrics = read_mapping(run / run_files.METRICS, required=True)
     chosen = metrics["epoch_chosen_on"]
     lines = []
     for split in run_files.EVALUATED_SPLITS:
@@ -30,7 +30,7 @@ def describe(run: Path) -> str:
             labels = f"labels of {metrics[split]['labels']}" + ", blank as negative" * (split == "dev")
             note = "epoch chosen here: optimistic" if split == chosen else f"epoch chosen on {chosen}"
             note = note if chosen else "nothing was trained, no epoch chosen"
-            content = read_mapping(run_files.evaluation(run, split))
+            content = read_mapping(run_files.evaluation(run, split), required=True)
             lines.append(describe_aurocs(content, f"{split} split, {labels}", note))
     quality = run / run_files.EXPLANATIONS / run_files.QUALITY
     if quality.is_file():
