@@ -1,5 +1,6 @@
 """The processes that train one model together: started here, or found to be started by torchrun or srun."""
 
+import json
 import os
 import signal
 import socket
@@ -56,14 +57,16 @@ def find_device_errors(trainer: Mapping[str, Any]) -> Iterator[UserError]:
     hint = "trainer.accelerator=cpu, or auto, which takes what there is"
     wanted = {"auto": True, "cpu": True, "gpu": gpus or mps, "cuda": gpus, "mps": mps}
     if not wanted.get(accelerator):
-        yield UserError(f"no such device: {there}", where=f"trainer.accelerator={accelerator}", hint=hint)
+        yield UserError(
+            f"no such device: {there}", code="device", where=f"trainer.accelerator={accelerator}", hint=hint
+        )
         return
     if accelerator not in ("gpu", "cuda") and not (accelerator == "auto" and gpus):
         return  # processes on a CPU may be as many as one likes
     numbers = devices if isinstance(devices, list) else range(devices) if isinstance(devices, int) else []
     if gpus and any(isinstance(number, int) and number >= gpus for number in numbers):
         hint = f"trainer.devices={gpus}, auto (all), or numbers from 0 to {gpus - 1}"
-        yield UserError(f"too many devices: {there}", where=f"trainer.devices={devices}", hint=hint)
+        yield UserError(f"too many devices: {there}", code="device", where=f"trainer.devices={devices}", hint=hint)
 
 
 def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
@@ -97,11 +100,14 @@ def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
         content: Any = failure.message  # a mapping where the process recorded its error, else a text
         message = content["message"] if isinstance(content, Mapping) else content
         kind, _, text = message.partition(": ")
-        if known := {error.__name__: error for error in (UserError, PrunedError)}.get(kind):
-            raise known(text) from failed
+        if kind == _SentError.__name__:
+            sent = json.loads(text)
+            raise UserError(sent.pop("message"), **sent) from failed
+        if kind == PrunedError.__name__:
+            raise PrunedError(text) from failed
         hint = "its error stands above; continue with resume=RUN once it is fixed"
         message = f"process {rank} has died: {message}"
-        raise UserError(message, where="trainer.devices", hint=hint) from failed
+        raise UserError(message, code="dead-process", where="trainer.devices", hint=hint) from failed
     finally:
         for signum, handler in handlers.items():
             signal.signal(signum, handler)
@@ -111,8 +117,20 @@ def _raise_errors(function: Callable[..., Any], *arguments: Any) -> Any:
     """Run in a started process; record its exception for the process that started it."""
     from torch.distributed.elastic.multiprocessing.errors import record
 
+    @record
+    def run() -> Any:
+        try:
+            return function(*arguments)
+        except UserError as error:  # only its text would reach the other process
+            kept = {key: getattr(error, key) for key in ("message", "code", "where", "hint")}
+            raise _SentError(json.dumps(kept)) from error
+
     open_streams()
-    return record(function)(*arguments)
+    return run()
+
+
+class _SentError(Exception):
+    """A user's error, as JSON."""
 
 
 REFUSED = "refused"

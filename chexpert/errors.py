@@ -1,16 +1,129 @@
 """What a user can fix: the one exception that is shown without a traceback."""
 
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Literal
+
 from chexpert.console import show
+
+# What went wrong, in a word or two that stay the same when a message is worded anew; ``where`` says at what.
+Code = Literal[
+    # settings and options
+    "command-line",  # words that train.py does not know, with those that were probably meant
+    "value",  # out of its range, or of another type
+    "choice",  # not one of a list
+    "conflict",  # with another setting
+    "unused-setting",
+    "unknown-key",
+    "renamed-key",
+    "unresolved",  # an interpolation, or a missing value
+    "not-composed",  # by Hydra
+    "hydra-syntax",
+    "missing-argument",
+    "reserved-argument",  # set by the run itself
+    "untrusted-target",
+    "unknown-target",
+    "not-built",
+    "not-compiled",
+    "search",  # the space or the sampler of a search
+    "storage",  # of a search's trials
+    "level",  # image or study
+    # files
+    "missing-file",
+    "missing-folder",
+    "not-a-file",
+    "not-empty",  # what would be overwritten
+    "unreadable-file",
+    "damaged-file",
+    "changed-file",
+    "write-failed",
+    "file-name",
+    "input-kind",
+    "outside-root",
+    "download",
+    # tables
+    "not-csv",
+    "empty-table",
+    "field-count",
+    "cell",
+    "missing-column",
+    "ambiguous-column",
+    "ambiguous-row",
+    "repeated",
+    "manifest-line",
+    # the dataset
+    "missing-dataset",
+    "ambiguous-dataset",
+    "missing-table",
+    "missing-image",
+    "ambiguous-image",
+    "unreadable-image",
+    "image-size",
+    "missing-labels",
+    "label-conflict",
+    "label-rule",
+    "missing-split",
+    "missing-view",
+    "unknown-view",
+    "unknown-group",
+    "shared-patients",
+    "too-few",
+    # runs, checkpoints and predictions
+    "missing-run",
+    "missing-recipe",
+    "not-a-checkpoint",
+    "old-checkpoint",
+    "newer-version",
+    "other-model",
+    "other-weights",
+    "other-config",
+    "other-data",
+    "other-preprocessing",
+    "other-observations",
+    "other-rows",
+    "other-calibration",
+    "missing-calibration",
+    "unknown-observation",
+    "missing-observation",
+    "not-probability",
+    "not-comparable",
+    "no-overlap",
+    "no-expectation",
+    "no-result",
+    "failed-run",
+    "running",
+    # models and explanations
+    "unknown-backbone",
+    "feature-map",
+    "explainer",
+    "missing-map",
+    "mask-size",
+    "batch-size",
+    "nan",  # or infinity
+    # the machine
+    "device",
+    "out-of-memory",
+    "shared-memory",
+    "socket-path",
+    "no-process",
+    "dead-process",
+    "stalled",
+    "several",  # errors, each with its own code
+]
 
 
 class UserError(Exception):
     r"""An error in the input, in one message: what is wrong, where, and the hint.
 
-    >>> str(UserError("label '2' is not blank, -1, 0 or 1", where="train.csv, line 7", hint="correct the row"))
-    "label '2' is not blank, -1, 0 or 1\n  where: train.csv, line 7\n  hint:  correct the row"
+    >>> error = UserError("label '2' is not 1, 0 or -1", code="cell", where="train.csv, line 7", hint="correct it")
+    >>> str(error)
+    "label '2' is not 1, 0 or -1\n  where: train.csv, line 7\n  hint:  correct it"
     """
 
-    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+    code: Code
+
+    def __init__(self, message: str, *, code: Code, where: str = "", hint: str = "") -> None:
+        self.code = code
         message, where, hint = (show(str(text)).replace("\r", r"\r") for text in (message, where, hint))
         self.message, self.where, self.hint = message, where, hint
         lines = [message]
@@ -19,6 +132,34 @@ class UserError(Exception):
         if hint:
             lines.append(f"  hint:  {hint}")
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # an exception is copied to another process by its text alone otherwise
+        return partial(type(self), code=self.code, where=self.where, hint=self.hint), (self.message,)
+
+
+class UserErrors(UserError):  # noqa: N818 - a plural
+    r"""Several errors, one below the other.
+
+    >>> str(UserErrors([UserError("unknown key", code="unknown-key", where=key) for key in ("data.a", "data.b")]))
+    'unknown key\n  where: data.a\nunknown key\n  where: data.b'
+    """
+
+    def __init__(self, errors: Sequence[UserError], *, end: str = "") -> None:
+        self.errors, self.end = tuple(errors), end
+        super().__init__("\n".join(map(str, errors)) + end, code="several")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(UserErrors, end=self.end), (self.errors,)
+
+
+def raise_errors(errors: Sequence[UserError]) -> None:
+    """Raise nothing, the one error, or all in one.
+
+    Raises:
+        UserError: there is at least one.
+    """
+    if errors:
+        raise errors[0] if len(errors) == 1 else UserErrors(errors)
 
 
 def advise_extra(extra: str) -> str:

@@ -45,6 +45,9 @@ def export(run: Path) -> Path:
         with suppress(OSError):  # nor can anything be removed from a disk that can only be read
             part.unlink(missing_ok=True)
         raise UserError(
-            f"the weights cannot be written: {error}", where=str(path), hint="free space, or make it writable"
+            f"the weights cannot be written: {error}",
+            code="write-failed",
+            where=str(path),
+            hint="free space, or make it writable",
         ) from error
     return path

@@ -71,6 +71,7 @@ def write_whole(path: Path, content: Mapping[str, Any]) -> None:
         discard(part)
         raise UserError(
             f"the checkpoint {path.name} cannot be saved: {reason}",
+            code="write-failed",
             where=str(path.parent),
             hint="free space or make it writable; the checkpoint before is intact, continue from it with resume=RUN",
         ) from error

@@ -15,7 +15,7 @@ from chexpert.checkpoints.io import load_content
 from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_weights
 from chexpert.config import TARGET, build, check_targets, find_checkpoint
 from chexpert.data import Preprocessing
-from chexpert.errors import UserError
+from chexpert.errors import UserError, raise_errors
 from chexpert.models import Model
 from chexpert.runs import files as run_files
 from chexpert.runs.config_keys import rename_keys
@@ -68,10 +68,10 @@ def read_checkpoint(path: str | Path, *, mmap: bool = False) -> Stored:
         why = "no file of torch.save, or more than weights" if unread else str(error).partition("\n")[0]
         message = f"no checkpoint of this project: {type(error).__name__}: {why}"
         hint = "give a run folder or its checkpoints/best.ckpt; a backbone's weights of other origin: pretrained=PATH"
-        raise UserError(message, where=str(file), hint=hint) from error
+        raise UserError(message, code="not-a-checkpoint", where=str(file), hint=hint) from error
     if number > FORMAT:
         message = f"a newer version of chexpert wrote this checkpoint (format {number}; this one reads up to {FORMAT})"
-        raise UserError(message, where=str(file), hint="update chexpert")
+        raise UserError(message, code="newer-version", where=str(file), hint="update chexpert")
     return metadata, weights
 
 
@@ -114,7 +114,7 @@ def load_state(model: Model, state: Mapping[str, torch.Tensor], where: str) -> N
         errors = [str(error).strip().splitlines()[1].strip()]
     if errors:
         message = f"these weights belong to another model: {'; '.join(errors)}"
-        raise UserError(message, where=where, hint="choose the model and backbone of that run")
+        raise UserError(message, code="other-model", where=where, hint="choose the model and backbone of that run")
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,7 @@ def load(path: str | Path) -> Loaded:
     """
     metadata, state = read_checkpoint(path)
     config = metadata["config"]
-    errors = [str(p) for p in check_targets(without_weights(config["model"]), "model")]
-    if errors:
-        raise UserError("\n".join(errors), where=str(path))
+    raise_errors(list(check_targets(without_weights(config["model"]), "model")))
     given = {"outputs": len(metadata["observations"])} | get_output_head(metadata)
     model = build(without_weights(config["model"]), "model", **given)
     load_state(model, state, str(path))

@@ -12,7 +12,7 @@ from chexpert.cli.near_names import Answer
 from chexpert.cli.reference import write_reference
 from chexpert.cli.settings import Settings
 from chexpert.cli.values import check_value
-from chexpert.errors import UserError
+from chexpert.errors import UserError, UserErrors
 from chexpert.observations import COMPETITION
 
 HELP = {"--help", "-h", "help", "-help", "--h"}
@@ -154,12 +154,15 @@ def make_error(answers: Sequence[Answer], meant: Sequence[str], typed: Typed) ->
     if len(answers) == 1:
         first = answers[0]
         lines = [command if clear else "", first.hint or ("" if clear else "python train.py --help")]
-        return UserError(first.message, where=first.where, hint="\n  or:    ".join(filter(None, lines)))
+        return UserError(
+            first.message, code=first.code, where=first.where, hint="\n  or:    ".join(filter(None, lines))
+        )
     errors = [
-        UserError(one.message, where=one.where, hint=one.hint if one.meant is None else _join(one)) for one in answers
+        UserError(one.message, code=one.code, where=one.where, hint=one.hint if one.meant is None else _join(one))
+        for one in answers
     ]
     whole = f"\nall of it: {command}" if clear else ""
-    return UserError("\n".join(map(str, errors)) + whole)
+    return UserErrors(errors, end=whole)
 
 
 def _join(answer: Answer) -> str:

@@ -28,7 +28,9 @@ def check_key(setting: str, settings: Settings, chosen: Mapping[str, object]) ->
     assert match
     sign, key, equals, value = match.groups()
     if key in RENAMED:
-        return Answer(f"{key} was renamed to {RENAMED[key]}", meant=[f"{sign}{RENAMED[key]}{equals}{value}"])
+        return Answer(
+            f"{key} was renamed to {RENAMED[key]}", meant=[f"{sign}{RENAMED[key]}{equals}{value}"], code="renamed-key"
+        )
     if setting == "-m":
         return Answer("a sweep is asked for by -m", meant=["-m"])
     if key in ("hydra/launcher", "hydra/sweeper"):

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from chexpert.errors import Code
+
 
 class Answer(NamedTuple):
     """What is wrong with a setting.
@@ -13,12 +15,14 @@ class Answer(NamedTuple):
         where: the words as they were typed.
         meant: the settings in its place; None where that is not clear.
         hint: what else to say.
+        code: of the error.
     """
 
     message: str
     where: str = ""
     meant: list[str] | None = None
     hint: str = ""
+    code: Code = "command-line"
 
 
 def find_near(word: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:

@@ -109,15 +109,17 @@ def find_target(node: Mapping[str, Any], where: str) -> Any:
     allowed = next((allowed for place, allowed in ALLOWED.items() if fnmatchcase(where, place)), None)
     if allowed is None:
         hint = "leave it out; nodes stand at " + ", ".join(ALLOWED)
-        raise UserError(f"_target_ {target} is not trusted: no node may stand here", where=where, hint=hint)
-    distrust = UserError(f"_target_ {target} is not trusted", where=where, hint=str(allowed))
+        raise UserError(
+            f"_target_ {target} is not trusted: no node may stand here", code="untrusted-target", where=where, hint=hint
+        )
+    distrust = UserError(f"_target_ {target} is not trusted", code="untrusted-target", where=where, hint=str(allowed))
     module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
     if module not in allowed.modules or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
         raise distrust
     known = vars(importlib.import_module(module))
     if name not in known:
         error = unknown_key_error(name, where, [key for key, value in known.items() if _is_one(value, allowed)])
-        raise UserError(f"_target_ {target}: there is none", where=where, hint=error.hint)
+        raise UserError(f"_target_ {target}: there is none", code="unknown-target", where=where, hint=error.hint)
     if not _is_one(known[name], allowed):  # the object counts, not its spelling: a module may have imported anything
         raise distrust
     return known[name]
@@ -129,7 +131,7 @@ def _is_one(built: Any, allowed: Allowed) -> bool:
     return any(kind in (built.__mro__ if inspect.isclass(built) else (built,)) for kind in kinds)
 
 
-def check_targets(node: Any, where: str, known: Mapping[str, Any] = {}) -> Iterator[UserError | str]:
+def check_targets(node: Any, where: str, known: Mapping[str, Any] = {}) -> Iterator[UserError]:
     """Check every ``_target_`` below a node: it is on the allow-list, its arguments bind, and its class accepts them.
 
     If a target is not on the allow-list, no class is called to check its arguments.
@@ -156,7 +158,7 @@ def check_targets(node: Any, where: str, known: Mapping[str, Any] = {}) -> Itera
         yield from _check_node(targets[place], inner, place, known if place == where else {})
 
 
-def _check_node(built: Any, node: Mapping[str, Any], where: str, known: Mapping[str, Any]) -> Iterator[UserError | str]:
+def _check_node(built: Any, node: Mapping[str, Any], where: str, known: Mapping[str, Any]) -> Iterator[UserError]:
     arguments = {key: value for key, value in node.items() if key not in (TARGET, PARTIAL)}
     errors = [*_check_values(node, where), *_check_arguments(built, arguments, where)]
     yield from errors
@@ -164,22 +166,24 @@ def _check_node(built: Any, node: Mapping[str, Any], where: str, known: Mapping[
         yield from _ask(built, arguments | dict(known), where)
 
 
-def _ask(built: Any, arguments: Mapping[str, Any], where: str) -> Iterator[UserError | str]:
+def _ask(built: Any, arguments: Mapping[str, Any], where: str) -> Iterator[UserError]:
     """What a class says of its arguments itself; of those of a stranger's checkpoint it may not expect the type."""
     try:
         yield from built.validate_args(**arguments)
     except (TypeError, ValueError, AttributeError, KeyError, OSError) as error:
         message = f"its arguments cannot be read: {error}"
-        yield UserError(message, where=where, hint=f"see the arguments of {built.__name__}")
+        yield UserError(message, code="unknown-target", where=where, hint=f"see the arguments of {built.__name__}")
 
 
 def _check_values(node: Mapping[str, Any], where: str) -> Iterator[UserError]:
     if not isinstance(node.get(PARTIAL, True), bool):
-        yield UserError(f"{node[PARTIAL]!r} is not possible", where=f"{where}.{PARTIAL}", hint="true or false")
+        yield UserError(
+            f"{node[PARTIAL]!r} is not possible", code="value", where=f"{where}.{PARTIAL}", hint="true or false"
+        )
     for key, value in node.items():
         for text in filter(lambda text: "${" in text, _texts(value)):  # escaped: a reader of config.yaml may resolve it
             hint = "write the value itself, or an interpolation without a backslash"
-            yield UserError(f"{text!r} was not resolved", where=f"{where}.{key}", hint=hint)
+            yield UserError(f"{text!r} was not resolved", code="unresolved", where=f"{where}.{key}", hint=hint)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -205,7 +209,9 @@ def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Itera
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values()) and not _takes_nothing(built)
     for key, value in arguments.items():
         if key in given:
-            yield UserError(f"{key} is set by the run itself", where=f"{where}.{key}", hint="leave it out")
+            yield UserError(
+                f"{key} is set by the run itself", code="reserved-argument", where=f"{where}.{key}", hint="leave it out"
+            )
         elif key not in parameters and not open_ended:
             known = [p for p, one in parameters.items() if p not in given and one.kind is not one.VAR_KEYWORD]
             yield unknown_key_error(key, f"{where} ({built.__name__})", [p for p in known if p != "args"])
@@ -214,4 +220,6 @@ def _check_arguments(built: Any, arguments: dict[str, Any], where: str) -> Itera
     for key, parameter in parameters.items():
         named = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         if named and parameter.default is parameter.empty and key not in arguments and key not in given:
-            yield UserError(f"{key} is missing", where=where, hint=f"give it: {where}.{key}=...")
+            yield UserError(
+                f"{key} is missing", code="missing-argument", where=where, hint=f"give it: {where}.{key}=..."
+            )

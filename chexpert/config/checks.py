@@ -31,7 +31,7 @@ def expand(observations: Any) -> Any:
     return list(GROUPS[observations]) if isinstance(observations, str) and observations in GROUPS else observations
 
 
-def validate_args(cfg: dict[str, Any]) -> list[str]:
+def validate_args(cfg: dict[str, Any]) -> list[UserError]:
     """Return all errors of a plain config.
 
     Args:
@@ -41,7 +41,7 @@ def validate_args(cfg: dict[str, Any]) -> list[str]:
         One message for each error, with the place and a hint; empty if the config is valid.
     """
     known = [f.name for f in fields(Config)]
-    errors: list[UserError | str] = [unknown_key_error(key, TOP_LEVEL, known) for key in cfg if key not in known]
+    errors = [unknown_key_error(key, TOP_LEVEL, known) for key in cfg if key not in known]
     errors += find_value_errors({key: value for key, value in cfg.items() if key != "recipe"})
     errors += _observation_errors(cfg)
     errors += find_explain_errors(cfg["explain"])
@@ -62,14 +62,14 @@ def validate_args(cfg: dict[str, Any]) -> list[str]:
         if not isinstance(node, dict) or "_target_" not in node:
             errors.append(_not_chosen(key, nodes))
         errors += check_targets(node, key, known=outputs if key in ("labels", "loss") else {})
-    return list(dict.fromkeys(str(error) for error in errors))  # an interpolated node is checked where it stands too
+    return list({str(error): error for error in errors}.values())  # an interpolated node is checked where it stands too
 
 
 def _not_chosen(key: str, nodes: Mapping[str, Any]) -> UserError:
     """The error of a group of which only single settings are given."""
     group, _, name = key.partition(".")
     if group != "explainer":
-        return UserError("set, but not chosen", where=key, hint=f"choose it too: {group}=OPTION")
+        return UserError("set, but not chosen", code="unused-setting", where=key, hint=f"choose it too: {group}=OPTION")
     known = ALLOWED["explainer.*"].list_names()
     if name not in known:
         return unknown_key_error(name, "explainer", known)
@@ -77,7 +77,7 @@ def _not_chosen(key: str, nodes: Mapping[str, Any]) -> UserError:
         one.partition(".")[2] for one, node in nodes.items() if one.startswith("explainer.") and "_target_" in node
     ]
     hint = f"choose it too: explainer=[{','.join([*chosen, name])}]"
-    return UserError("set, but not chosen", where=key, hint=hint)
+    return UserError("set, but not chosen", code="unused-setting", where=key, hint=hint)
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -97,7 +97,7 @@ def find_checkpoint(path: str | Path) -> Path:
     if not file.exists():
         where = f"in {file.parent}" if path.is_dir() else "of this name"
         hint = "give a run folder that has finished an epoch, or a checkpoint"
-        raise UserError(f"no checkpoint {where}", where=str(path), hint=hint)
+        raise UserError(f"no checkpoint {where}", code="missing-file", where=str(path), hint=hint)
     return file
 
 
@@ -105,7 +105,7 @@ def _start_errors(path: str) -> Iterator[UserError]:
     try:
         find_checkpoint(path)
     except UserError as error:
-        yield UserError(error.message, where=f"start_from={path}", hint=error.hint)
+        yield UserError(error.message, code=error.code, where=f"start_from={path}", hint=error.hint)
 
 
 def _frozen_errors(node: Any, where: str) -> Iterator[UserError]:
@@ -115,7 +115,7 @@ def _frozen_errors(node: Any, where: str) -> Iterator[UserError]:
     if node.get("frozen") is True and not node.get("pretrained"):
         key = "backbone" if where == "model.backbone" else where
         hint = f"give it weights: start_from=RUN, or {key}.pretrained=true or a file; or {key}.frozen=false"
-        yield UserError("a frozen backbone without trained weights", where=where, hint=hint)
+        yield UserError("a frozen backbone without trained weights", code="conflict", where=where, hint=hint)
     for key, value in node.items():
         yield from _frozen_errors(value, f"{where}.{key}")
 
@@ -123,14 +123,20 @@ def _frozen_errors(node: Any, where: str) -> Iterator[UserError]:
 def _number_errors(cfg: dict[str, Any]) -> Iterator[UserError]:
     trainer = cfg["trainer"]
     if not 0 <= cfg["seed"] < 2**32:
-        yield UserError(f"{cfg['seed']} is not possible", where="seed", hint=f"0 or more, up to {2**32 - 1}")
+        yield UserError(
+            f"{cfg['seed']} is not possible", code="value", where="seed", hint=f"0 or more, up to {2**32 - 1}"
+        )
     epochs = trainer.get("max_epochs", 1)
     if not isinstance(epochs, int) or epochs < 0:
-        yield UserError(f"{epochs!r} is not possible", where="trainer.max_epochs", hint="a whole number, 0 or more")
+        yield UserError(
+            f"{epochs!r} is not possible", code="value", where="trainer.max_epochs", hint="a whole number, 0 or more"
+        )
     for key in ("max_steps", "min_steps", "max_time"):
         if trainer.get(key) not in (None, -1):
             hint = "trainer.max_epochs=..., and for less than an epoch trainer.limit_train_batches=..."
-            yield UserError("the length of a run is counted in epochs", where=f"trainer.{key}", hint=hint)
+            yield UserError(
+                "the length of a run is counted in epochs", code="conflict", where=f"trainer.{key}", hint=hint
+            )
     devices = trainer.get("devices", 1)
     if (
         devices != "auto"
@@ -138,21 +144,22 @@ def _number_errors(cfg: dict[str, Any]) -> Iterator[UserError]:
         and (not isinstance(devices, int) or devices < 1)
     ):
         hint = "how many, a list of their numbers, or auto: all"
-        yield UserError(f"{devices!r} is not possible", where="trainer.devices", hint=hint)
+        yield UserError(f"{devices!r} is not possible", code="value", where="trainer.devices", hint=hint)
     if cfg["save_every_n_minutes"] <= 0:
         message = f"{cfg['save_every_n_minutes']} is not possible"
-        yield UserError(message, where="save_every_n_minutes", hint="minutes above 0")
+        yield UserError(message, code="value", where="save_every_n_minutes", hint="minutes above 0")
     if cfg["save_top_k"] < 1:
-        yield UserError(f"{cfg['save_top_k']} is not possible", where="save_top_k", hint="1 or more")
+        yield UserError(f"{cfg['save_top_k']} is not possible", code="value", where="save_top_k", hint="1 or more")
     for key, words in (("level", LEVELS), ("study_score", STUDY_SCORES), ("calibration", (None, *CALIBRATIONS))):
         if cfg[key] not in words:
             yield UserError(
                 f"unknown {key}: {cfg[key]!r}",
+                code="choice",
                 where=key,
                 hint=f"one of {', '.join(str(word or 'null') for word in words)}",
             )
     if ".." in Path(cfg["name"]).parts or Path(cfg["name"]).is_absolute():
-        yield UserError(f"{cfg['name']} leaves outputs/", where="name", hint="a plain name")
+        yield UserError(f"{cfg['name']} leaves outputs/", code="value", where="name", hint="a plain name")
 
 
 def find_explain_errors(explain: Mapping[str, Any]) -> Iterator[UserError]:
@@ -167,17 +174,17 @@ def find_explain_errors(explain: Mapping[str, Any]) -> Iterator[UserError]:
     for key in ("count", "top", "passes"):
         if explain[key] < 1:
             hint = "1 or more; none at all: " + ("explain.score=0" if key == "passes" else "explainer=[]")
-            yield UserError(f"{explain[key]} is not possible", where=f"explain.{key}", hint=hint)
+            yield UserError(f"{explain[key]} is not possible", code="value", where=f"explain.{key}", hint=hint)
     if explain["score"] < 0:
         hint = "how many views of each observation are scored, 0 for none"
-        yield UserError(f"{explain['score']} is not possible", where="explain.score", hint=hint)
+        yield UserError(f"{explain['score']} is not possible", code="value", where="explain.score", hint=hint)
     views, masks = explain["views"], explain["masks"]
     if views is not None and len(set(views)) != max(1, len(views)):
         hint = "name each view once; none at all: explainer=[]"
-        yield UserError("no view, or a view twice", where="explain.views", hint=hint)
+        yield UserError("no view, or a view twice", code="value", where="explain.views", hint=hint)
     if not (masks is None or masks is False or (isinstance(masks, str) and Path(masks).is_file())):
         hint = "a file of masks as CheXlocalize distributes it, null (the one beside the data) or false (none)"
-        yield UserError(f"no masks: {masks!r}", where="explain.masks", hint=hint)
+        yield UserError(f"no masks: {masks!r}", code="value", where="explain.masks", hint=hint)
 
 
 def _observation_errors(cfg: dict[str, Any]) -> Iterator[UserError]:
@@ -194,7 +201,7 @@ def _observation_errors(cfg: dict[str, Any]) -> Iterator[UserError]:
         if not isinstance(names, list) or not names:
             near = [name for name in allowed if isinstance(names, str) and name.lower() == names.lower()]
             hint = write_list(key, near) if near else f"a list of names, or one of the words {', '.join(GROUPS)}"
-            yield UserError(f"no list of observations: {names!r}", where=key, hint=hint)
+            yield UserError(f"no list of observations: {names!r}", code="value", where=key, hint=hint)
             wrong_outputs |= key == "observations"
             continue
         if wrong_outputs:  # which the others have to be among
@@ -203,9 +210,9 @@ def _observation_errors(cfg: dict[str, Any]) -> Iterator[UserError]:
             wrong_outputs |= key == "observations"
             source = "the outputs" if allowed is observations else "CheXpert"
             message = f"not among {source}: {', '.join(map(str, wrong))}"
-            yield UserError(message, where=key, hint=_find_names(key, wrong, allowed, cfg))
+            yield UserError(message, code="unknown-observation", where=key, hint=_find_names(key, wrong, allowed, cfg))
         if len(set(map(str, names))) < len(names):
-            yield UserError("an observation stands twice", where=key, hint="name each once")
+            yield UserError("an observation stands twice", code="repeated", where=key, hint="name each once")
 
 
 def _find_names(key: str, wrong: Sequence[Any], allowed: Sequence[str], cfg: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
     if where not in targets:
         raise UserError(
             "nothing to build: no _target_",
+            code="missing-argument",
             where=where,
             hint=f"choose it: {where}=OPTION; python train.py --help lists them",
         )
@@ -74,4 +75,4 @@ def raising_build_errors(node: Mapping[str, Any], where: str) -> Iterator[None]:
     except Exception as error:
         reason = str(error).strip() or type(error).__name__
         hint = f"see the arguments of {node[TARGET]}"
-        raise UserError(f"cannot be built: {reason}", where=where, hint=hint) from error
+        raise UserError(f"cannot be built: {reason}", code="not-built", where=where, hint=hint) from error

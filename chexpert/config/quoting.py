@@ -37,7 +37,9 @@ def _quote(argument: str, *, sweep: bool) -> str:
         quoted = f"{key}={_spell(value)}"
     if not (key and value and _parse(quoted)[0]) or (value[:1] in ("[", "{", "'", '"') and not there):
         hint = "a list is [a,b], rules are {a: b}, and a text with other letters stands in quotes of its own"
-        raise UserError("Hydra cannot read this setting", where=argument, hint=f"{hint}: '{key}=\"...\"'")
+        raise UserError(
+            "Hydra cannot read this setting", code="hydra-syntax", where=argument, hint=f"{hint}: '{key}=\"...\"'"
+        )
     return quoted
 
 

@@ -25,12 +25,14 @@ def compose_recipe(conf: Path, name: str) -> dict[str, Any]:
     """
     known = sorted(path.stem for path in (conf / "experiment").glob("*.yaml"))
     if name not in known:
-        raise UserError(f"no recipe {name!r}", where="conf/experiment", hint=f"one of {', '.join(known)}")
+        raise UserError(
+            f"no recipe {name!r}", code="missing-recipe", where="conf/experiment", hint=f"one of {', '.join(known)}"
+        )
     with initialize_config_dir(str(conf.absolute()), version_base="1.3"):
         try:
             return to_plain(compose("train", [f"experiment={name}"]))
         except HydraException as error:
             message = " ".join(str(error).split())
             raise UserError(
-                f"the recipe cannot be composed: {message}", where=f"conf/experiment/{name}.yaml"
+                f"the recipe cannot be composed: {message}", code="not-composed", where=f"conf/experiment/{name}.yaml"
             ) from error

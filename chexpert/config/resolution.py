@@ -9,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from chexpert.config.checks import expand, validate_args
 from chexpert.distributed import find_device_errors
-from chexpert.errors import UserError
+from chexpert.errors import UserError, raise_errors
 from chexpert.runs.synthetic import is_phantom
 
 
@@ -26,9 +26,7 @@ def resolve(cfg: DictConfig) -> dict[str, Any]:
         UserError: a value is missing, or the config has errors; the message lists all of them.
     """
     plain = to_plain(cfg)
-    errors = [*validate_args(plain), *map(str, find_device_errors(plain["trainer"]))]
-    if errors:
-        raise UserError("\n".join(errors))
+    raise_errors([*validate_args(plain), *find_device_errors(plain["trainer"])])
     return plain
 
 
@@ -46,7 +44,7 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
         plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         where, message = str(error.full_key), str(error).splitlines()[0]
-        raise UserError(message, where=where, hint=f"give it: {where}=...") from error
+        raise UserError(message, code="unresolved", where=where, hint=f"give it: {where}=...") from error
     plain.pop("hydra", None)
     if isinstance(plain.get("labels"), dict):
         _fill_rules(plain["labels"])

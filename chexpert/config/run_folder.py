@@ -107,7 +107,7 @@ def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     """
     if find_rank() is not None:
         hint = "start the sweep alone: its jobs start their processes, or are started by hydra/launcher"
-        raise UserError("torchrun and srun cannot start a sweep", hint=hint)
+        raise UserError("torchrun and srun cannot start a sweep", code="conflict", hint=hint)
     if config.get("resume") == "auto":
         point(config.hydra.sweep, run_files.SWEEP, lambda parent: find_unfinished_sweeps(parent, overrides))
     folder = Path(config.hydra.sweep.dir)
@@ -116,7 +116,7 @@ def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     if not same_sweep(before, overrides):
         was = f"this sweep was started with {' '.join(before)}"
         hint = f"another hydra.sweep.dir=..., or resume that one: python train.py {quote(f'resume={folder}')}"
-        raise UserError(was, where=str(folder), hint=hint)
+        raise UserError(was, code="other-config", where=str(folder), hint=hint)
     return folder
 
 
@@ -150,9 +150,11 @@ def check_folder(folder: Path, *, resumed: bool) -> None:
         used = not run_files.is_empty(folder)
     except OSError as error:
         hint = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
-        raise UserError(f"the run folder cannot be made: {error.strerror}", where=str(folder), hint=hint) from error
+        raise UserError(
+            f"the run folder cannot be made: {error.strerror}", code="write-failed", where=str(folder), hint=hint
+        ) from error
     if used and not resumed:
         hint = "choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
         if read_state(folder) or read_state(folder, run_files.SWEEP):
             hint += f", or resume that run: python train.py {quote(f'resume={folder}')}"
-        raise UserError("the run folder is not empty", where=str(folder), hint=hint)
+        raise UserError("the run folder is not empty", code="not-empty", where=str(folder), hint=hint)

@@ -16,17 +16,17 @@ def find_training_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     yield from _clipping_errors(cfg)
     if cfg["save_every_n_steps"] is not None and cfg["save_every_n_steps"] < 1:
         message = f"{cfg['save_every_n_steps']} is not possible"
-        yield UserError(message, where="save_every_n_steps", hint="1 or more steps, or null")
+        yield UserError(message, code="value", where="save_every_n_steps", hint="1 or more steps, or null")
     if cfg["early_stopping"] is not None and cfg["early_stopping"] < 0:
         hint = "0 or more epochs, or null"
-        yield UserError(f"{cfg['early_stopping']} is not possible", where="early_stopping", hint=hint)
+        yield UserError(f"{cfg['early_stopping']} is not possible", code="value", where="early_stopping", hint=hint)
 
 
 def _rate_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     rate = (cfg["optimizer"] or {}).get("lr")
     if isinstance(rate, int | float) and not isinstance(rate, bool) and rate <= 0 and _count_epochs(cfg):
         hint = "a number above 0, such as 3e-4; to train nothing: trainer.max_epochs=0"
-        yield UserError(f"a learning rate of {rate} is not possible", where="optimizer.lr", hint=hint)
+        yield UserError(f"a learning rate of {rate} is not possible", code="value", where="optimizer.lr", hint=hint)
 
 
 def _backbone_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
@@ -35,25 +35,25 @@ def _backbone_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     untrained = f"{'backbone' if single else 'model.members.NAME'}.frozen=true"
     if not 0 < factor < float("inf"):
         hint = f"above 0; a backbone that is not trained at all: backbone_lr_factor=1 {untrained}"
-        yield UserError(f"{factor} is not possible", where="backbone_lr_factor", hint=hint)
+        yield UserError(f"{factor} is not possible", code="value", where="backbone_lr_factor", hint=hint)
     if epoch < 0:
-        yield UserError(f"{epoch} is not possible", where="unfreeze_epoch", hint="an epoch, from 0")
+        yield UserError(f"{epoch} is not possible", code="value", where="unfreeze_epoch", hint="an epoch, from 0")
     if epochs and epoch >= epochs:
         hint = f"an earlier epoch; a backbone that is not trained at all: unfreeze_epoch=0 {untrained}"
-        yield UserError(f"the training ends after {epochs} epochs", where="unfreeze_epoch", hint=hint)
+        yield UserError(f"the training ends after {epochs} epochs", code="value", where="unfreeze_epoch", hint=hint)
     frozen = list(_find_frozen(cfg.get("model")))
     if frozen and all(frozen):
         for key, usual in (("backbone_lr_factor", 1), ("unfreeze_epoch", 0)):
             if cfg[key] != usual:
                 hint = f"{key}={usual}, or {untrained.replace('true', 'false')}"
-                yield UserError("no backbone is trained: all are frozen", where=key, hint=hint)
+                yield UserError("no backbone is trained: all are frozen", code="conflict", where=key, hint=hint)
 
 
 def _averaging_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     start, epochs = (cfg["averaging"] or {}).get("start_epoch"), _count_epochs(cfg)
     if isinstance(start, int) and epochs and start >= epochs:
         message = f"the training ends after {epochs} epochs, before anything is averaged"
-        yield UserError(message, where="averaging.start_epoch", hint=f"an epoch from 0 to {epochs - 1}")
+        yield UserError(message, code="value", where="averaging.start_epoch", hint=f"an epoch from 0 to {epochs - 1}")
 
 
 def _clipping_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
@@ -63,15 +63,21 @@ def _clipping_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
         if trainer.get("gradient_clip_algorithm") is not None:
             hint = "trainer.gradient_clip_val=1"
             yield UserError(
-                "no gradient is clipped without a bound", where="trainer.gradient_clip_algorithm", hint=hint
+                "no gradient is clipped without a bound",
+                code="conflict",
+                where="trainer.gradient_clip_algorithm",
+                hint=hint,
             )
         return
     if isinstance(clip, bool) or not isinstance(clip, int | float) or clip <= 0:
-        yield UserError(f"{clip!r} is not possible", where=where, hint="a number above 0, or null")
+        yield UserError(f"{clip!r} is not possible", code="value", where=where, hint="a number above 0, or null")
     if trainer.get("precision") in (16, "16", "16-mixed") and (cfg["optimizer"] or {}).get("fused"):
         hint = "optimizer.fused=false, or trainer.precision=bf16-mixed"
         yield UserError(
-            "a fused optimizer in float16 cannot clip gradients: it scales them itself", where=where, hint=hint
+            "a fused optimizer in float16 cannot clip gradients: it scales them itself",
+            code="conflict",
+            where=where,
+            hint=hint,
         )
 
 
@@ -97,24 +103,28 @@ def find_length_errors(trainer: Mapping[str, Any]) -> Iterator[UserError]:
         if _is_number(limit) and (limit <= 0 or (isinstance(limit, float) and limit > 1)):
             hint = "a number of batches, at least 1, or a share of them: 0.1"
             hint += "; to evaluate only: trainer.max_epochs=0" if key == LIMITS[0] else ""
-            yield UserError(f"{limit} is not possible", where=f"trainer.{key}", hint=hint)
+            yield UserError(f"{limit} is not possible", code="value", where=f"trainer.{key}", hint=hint)
     interval = trainer.get("val_check_interval")
     if _is_number(interval) and (interval <= 0 or (isinstance(interval, float) and interval > 1)):
         hint = "a number of batches, at least 1, or a share of an epoch: 0.25"
-        yield UserError(f"{interval} is not possible", where="trainer.val_check_interval", hint=hint)
+        yield UserError(f"{interval} is not possible", code="value", where="trainer.val_check_interval", hint=hint)
     every, epochs = trainer.get("check_val_every_n_epoch", 1), trainer.get("max_epochs")
     if _is_number(every) and (every < 1 or (isinstance(epochs, int) and 0 < epochs < every)):
         message = f"{every} is not possible: there are {epochs} epochs, and the last validation chooses the weights"
-        yield UserError(message, where="trainer.check_val_every_n_epoch", hint="a number of epochs, from 1 to all")
+        yield UserError(
+            message, code="value", where="trainer.check_val_every_n_epoch", hint="a number of epochs, from 1 to all"
+        )
     for key, hint in (
         ("fast_dev_run", "trainer=debug: one short epoch, which leaves a checkpoint"),
         ("barebones", "leave it out: a run writes its metrics"),
         ("overfit_batches", "leave it out, and take trainer.limit_train_batches=4 for four batches of each epoch"),
     ):
         if trainer.get(key):
-            yield UserError("nothing would be left to evaluate", where=f"trainer.{key}", hint=hint)
+            yield UserError("nothing would be left to evaluate", code="value", where=f"trainer.{key}", hint=hint)
     if trainer.get("enable_checkpointing") is False:
-        yield UserError("the best weights are evaluated", where="trainer.enable_checkpointing", hint="leave it out")
+        yield UserError(
+            "the best weights are evaluated", code="conflict", where="trainer.enable_checkpointing", hint="leave it out"
+        )
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
@@ -127,14 +137,14 @@ def find_feature_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
         return
     if (cfg.get("data") or {}).get("augmentation"):
         message, hint = "augmentation gives other images in every epoch", "data.augmentation=null, or features=null"
-        yield UserError(message, where="features, data.augmentation", hint=hint)
+        yield UserError(message, code="conflict", where="features, data.augmentation", hint=hint)
     for where, node in find_backbones(cfg.get("model"), "model"):
         if node.get("frozen") is not True:
             key = "backbone" if where == "model.backbone" else where
             message, hint = "a backbone that is trained gives other features after every step", f"{key}.frozen=true"
             if not (node.get("pretrained") or cfg.get("start_from")):
                 hint += f" with trained weights ({key}.pretrained=true or a file, or start_from=RUN)"
-            yield UserError(message, where=f"features, {where}", hint=f"{hint}, or features=null")
+            yield UserError(message, code="conflict", where=f"features, {where}", hint=f"{hint}, or features=null")
 
 
 def find_backbones(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -22,7 +22,7 @@ def unknown_key_error(key: str, where: str, known: Sequence[str]) -> UserError:
     """
     group = "" if where == TOP_LEVEL else f"{where.partition(' ')[0]}."
     if new := RENAMED.get(f"{group}{key}"):
-        return UserError(f"{key} was renamed", where=where, hint=f"{new}=...")
+        return UserError(f"{key} was renamed", code="renamed-key", where=where, hint=f"{new}=...")
     close = difflib.get_close_matches(key, known, n=1)
     hint = (
         f"did you mean {close[0]}?"
@@ -31,4 +31,4 @@ def unknown_key_error(key: str, where: str, known: Sequence[str]) -> UserError:
         if known
         else "leave it out: there is none"
     )
-    return UserError(f"unknown key {key!r}", where=where, hint=hint)
+    return UserError(f"unknown key {key!r}", code="unknown-key", where=where, hint=hint)

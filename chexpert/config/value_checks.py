@@ -23,9 +23,9 @@ def find_value_errors(node: Any, where: str = "") -> Iterator[UserError]:
             yield from find_value_errors(value, f"{where}[{index}]")
     elif isinstance(node, str) and not node.strip():
         hint = "a value (is a variable not set?); null where there may be none"
-        yield UserError("an empty value", where=where, hint=hint)
+        yield UserError("an empty value", code="value", where=where, hint=hint)
     elif isinstance(node, float) and not math.isfinite(node):
-        yield UserError(f"{node} is not possible", where=where, hint="a finite number")
+        yield UserError(f"{node} is not possible", code="value", where=where, hint="a finite number")
 
 
 def find_kind_error(parameter: inspect.Parameter, value: Any, where: str) -> UserError | None:
@@ -36,7 +36,9 @@ def find_kind_error(parameter: inspect.Parameter, value: Any, where: str) -> Use
     if isinstance(value, str) and "${" in value:
         return None  # reported as not resolved
     if isinstance(value, str) and (number or (words and words <= NUMBERS and words != {"bool"})):
-        return UserError(f"a number is needed: {value!r}", where=where, hint="a number, without quotes or a word")
+        return UserError(
+            f"a number is needed: {value!r}", code="value", where=where, hint="a number, without quotes or a word"
+        )
     if isinstance(default, bool) and words == {"bool"} and not isinstance(value, bool):
-        return UserError(f"{value!r} is not possible", where=where, hint="true or false")
+        return UserError(f"{value!r} is not possible", code="value", where=where, hint="true or false")
     return None

@@ -22,6 +22,7 @@ from chexpert.data.sources.manifest import read_manifest
 from chexpert.data.sources.splits import SplitReader, check_patients
 from chexpert.data.split import check_folds, held_range, hold_out
 from chexpert.data.summary import describe_source, identify, summarize_split, write_labels
+from chexpert.errors import UserError
 from chexpert.runs.files import EVALUATED_SPLITS
 
 
@@ -108,9 +109,9 @@ class CheXpertDataModule(pl.LightningDataModule):
         """Where training resumes."""
 
     @staticmethod
-    def validate_args(root: object = None, **options: Any) -> list[str]:
+    def validate_args(root: object = None, **options: Any) -> list[UserError]:
         """Return the errors in these arguments, before anything is read; a root yet to be made is a mapping."""
-        return [str(error) for error in find_wrong_settings(root, options)]
+        return list(find_wrong_settings(root, options))
 
     @property
     def choosing(self) -> str | None:

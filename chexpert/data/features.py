@@ -67,7 +67,7 @@ class Features:
 
     def _damaged(self, message: str) -> UserError:
         hint = "delete this file, and the next run builds it anew"
-        return UserError(f"these features are damaged: {message}", where=str(self.path), hint=hint)
+        return UserError(f"these features are damaged: {message}", code="damaged-file", where=str(self.path), hint=hint)
 
 
 class FeatureViews(ViewDataset):
@@ -116,7 +116,9 @@ def open_features(
             write_features(path, views, width, pool, **loading)
         except OSError as error:
             hint = "free disk space or repair the folder, choose another one, or use none: features=null"
-            raise UserError(f"the features cannot be written: {error}", where=str(folder), hint=hint) from error
+            raise UserError(
+                f"the features cannot be written: {error}", code="write-failed", where=str(folder), hint=hint
+            ) from error
     return path
 
 
@@ -184,5 +186,5 @@ def compute(batch: Batch, views: ViewDataset, width: int, pool: Pool) -> np.ndar
     values[[row - start for row in batch.rows]] = features = pool(batch.images).numpy()
     if not np.isfinite(features).all():  # they would be taken for images that cannot be read
         where = ", ".join(batch.paths)
-        raise UserError("the members put out NaN or infinity", where=where, hint="give them other weights")
+        raise UserError("the members put out NaN or infinity", code="nan", where=where, hint="give them other weights")
     return values

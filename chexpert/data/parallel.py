@@ -50,7 +50,7 @@ def map_files(
             return list(show_progress(pool.map(function, items, chunksize=chunk), title, len(items)))
         except BrokenProcessPool as error:
             hint = "ask for fewer workers, or free some memory"
-            raise UserError("a process was ended from outside", where=title, hint=hint) from error
+            raise UserError("a process was ended from outside", code="dead-process", where=title, hint=hint) from error
         except BaseException:  # the pool would wait for what they have begun: on a slow disk for ever
             end_children(others)
             raise

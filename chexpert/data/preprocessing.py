@@ -137,7 +137,7 @@ def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Deco
 
 def _unreadable(message: str, path: str | Path) -> UserError:
     hint = "restore the file, or leave such views out and count them: data.on_missing=skip"
-    return UserError(message, where=str(path), hint=hint)
+    return UserError(message, code="image-size", where=str(path), hint=hint)
 
 
 def _shrink(gray: np.ndarray, factor: int) -> np.ndarray:

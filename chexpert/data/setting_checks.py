@@ -30,10 +30,10 @@ def find_wrong_settings(root: object, options: Mapping[str, Any]) -> Iterator[Us
     augmentation = options.get("augmentation")
     if augmentation is not None and not isinstance(augmentation, Mapping):
         hint = "leave it out, or data.augmentation=null for none"
-        yield UserError(f"{augmentation!r} is not possible", where="data.augmentation", hint=hint)
+        yield UserError(f"{augmentation!r} is not possible", code="value", where="data.augmentation", hint=hint)
     if root is None:
         hint = "give the folder above CheXpert's own: data.root=..., or set CHEXPERT_ROOT"
-        yield UserError("where is CheXpert?", where="data.root", hint=hint)
+        yield UserError("where is CheXpert?", code="missing-dataset", where="data.root", hint=hint)
     elif isinstance(root, str | Path) and options.get("variant", "auto") in VARIANTS:
         yield from _find_wrong_copy(root, options)
 
@@ -42,40 +42,48 @@ def _find_unknown(options: Mapping[str, Any]) -> Iterator[UserError]:
     for key, values in CHOICES.items():
         if key in options and options[key] not in values:
             hint = "one of " + ", ".join("null" if value is None else value for value in values)
-            yield UserError(f"unknown {key}: {options[key]!r}", where=f"data.{key}", hint=hint)
+            yield UserError(f"unknown {key}: {options[key]!r}", code="choice", where=f"data.{key}", hint=hint)
 
 
 def _find_wrong_numbers(options: Mapping[str, Any]) -> Iterator[UserError]:
     for key, least in LEAST.items():
         if not _is_whole(options.get(key, least), least):
             hint = f"a whole number, at least {least}"
-            yield UserError(f"{options[key]!r} is not possible", where=f"data.{key}", hint=hint)
+            yield UserError(f"{options[key]!r} is not possible", code="value", where=f"data.{key}", hint=hint)
 
 
 def _find_wrong_parts(options: Mapping[str, Any]) -> Iterator[UserError]:
     """What is wrong with the parts of the training set that are held out."""
     dev, folds, fold = (options.get(key) for key in ("dev", "folds", "fold"))
     if dev is not None and not (isinstance(dev, float) and 0 < dev < 1):
-        yield UserError(f"{dev!r} is not possible", where="data.dev", hint="a share between 0 and 1, such as 0.05")
+        yield UserError(
+            f"{dev!r} is not possible", code="value", where="data.dev", hint="a share between 0 and 1, such as 0.05"
+        )
     if dev is not None and folds is not None:
-        yield UserError("both a development split and folds", where="data.dev, data.folds", hint="give one of them")
+        yield UserError(
+            "both a development split and folds", code="conflict", where="data.dev, data.folds", hint="give one of them"
+        )
     if folds is not None and not _is_whole(folds, 2):
-        yield UserError(f"{folds!r} is not possible", where="data.folds", hint="a whole number, at least 2")
+        yield UserError(
+            f"{folds!r} is not possible", code="value", where="data.folds", hint="a whole number, at least 2"
+        )
     elif (folds is None) != (fold is None):
         lacking = "data.fold" if fold is None else "data.folds"
-        yield UserError("a fold is one of a number of folds", where=lacking, hint=f"give both: {lacking}=...")
+        yield UserError(
+            "a fold is one of a number of folds", code="conflict", where=lacking, hint=f"give both: {lacking}=..."
+        )
     elif folds is not None and not (_is_whole(fold, 0) and fold < folds):
-        yield UserError(f"there is no fold {fold!r}", where="data.fold", hint=f"0 to {folds - 1}")
+        yield UserError(f"there is no fold {fold!r}", code="value", where="data.fold", hint=f"0 to {folds - 1}")
 
 
 def _find_wrong_paths(options: Mapping[str, Any]) -> Iterator[UserError]:
     cache, manifest = options.get("cache"), options.get("manifest")
     if cache is not None and (not isinstance(cache, str | Path) or not str(cache) or Path(cache).is_file()):
         message, hint = f"{str(cache)!r} is no folder for the cache", "a folder, made if missing: outputs/cache"
-        yield UserError(message, where="data.cache", hint=hint)
+        yield UserError(message, code="value", where="data.cache", hint=hint)
     if manifest is not None and not (isinstance(manifest, str | Path) and Path(manifest).expanduser().is_file()):
         hint = "write one: python scripts/audit_data.py ROOT --manifest FILE"
-        yield UserError(f"no manifest there: {manifest}", where="data.manifest", hint=hint)
+        yield UserError(f"no manifest there: {manifest}", code="missing-file", where="data.manifest", hint=hint)
 
 
 def _find_wrong_copy(root: str | Path, options: Mapping[str, Any]) -> Iterator[UserError]:
@@ -102,9 +110,9 @@ def _find_wrong_copy(root: str | Path, options: Mapping[str, Any]) -> Iterator[U
                 "a manifest covers one copy, and the test set lies in another",
                 "put it beside valid, or leave one",
             )
-            yield UserError(message, where="data.manifest, data.test", hint=hint)
+            yield UserError(message, code="conflict", where="data.manifest, data.test", hint=hint)
     elif test is not False:
-        yield UserError(f"{test!r} is not possible", where="data.test", hint="true, false, or a folder")
+        yield UserError(f"{test!r} is not possible", code="value", where="data.test", hint="true, false, or a folder")
 
 
 def _find_lacking(layout: Layout, split: str) -> Iterator[UserError]:

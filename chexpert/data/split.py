@@ -26,7 +26,7 @@ def check_folds(frame: pd.DataFrame, folds: int | None) -> None:
     patients = frame["patient"].nunique()
     if folds is not None and folds > patients:
         hint = f"data.folds={min(5, patients)}, at most one of {patients} patients each"
-        raise UserError(f"{folds} folds of {patients} patients", where="data.folds", hint=hint)
+        raise UserError(f"{folds} folds of {patients} patients", code="too-few", where="data.folds", hint=hint)
 
 
 def hold_out(frame: pd.DataFrame, low: float, high: float, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -41,7 +41,7 @@ def hold_out(frame: pd.DataFrame, low: float, high: float, seed: int) -> tuple[p
         kept = "nobody to train on" if held.all() else "nobody held out"
         message = f"a share of {high - low:.3g} of the {frame['patient'].nunique()} training patients leaves {kept}"
         hint = "another share (data.dev=0.2, or fewer data.folds), or another seed, by which patients are chosen"
-        raise UserError(message, where="data.dev, data.folds", hint=hint)
+        raise UserError(message, code="too-few", where="data.dev, data.folds", hint=hint)
     return frame[~held].reset_index(drop=True), frame[held].reset_index(drop=True)
 
 

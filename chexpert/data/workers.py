@@ -80,13 +80,15 @@ def raising_dead_workers() -> Iterator[None]:
                 f"no batch came for {STALL // 60} minutes",
                 "is the disk or the network share away? once it is back",
             )
-            raise UserError(message, where="data.num_workers", hint=f"{hint}, continue with resume=RUN") from error
+            raise UserError(
+                message, code="stalled", where="data.num_workers", hint=f"{hint}, continue with resume=RUN"
+            ) from error
         # Others filled /dev/shm after it was checked.
         if "Bus error" in f"{error} {error.__cause__}" and sys.platform == "linux":
             raise too_small("data.num_workers") from error
         message = f"a loader process died: {first}"
         hint = "is memory short? data.num_workers=0, fewer of them or smaller batches; then continue with resume=RUN"
-        raise UserError(message, where="data.num_workers", hint=hint) from error
+        raise UserError(message, code="dead-process", where="data.num_workers", hint=hint) from error
 
 
 @contextmanager
@@ -98,7 +100,9 @@ def raising_lack(where: str) -> Iterator[None]:
         if error.errno in FEW and sys.platform == "linux":
             raise too_small(where) from error
         hint = "fewer of them (data.num_workers=0: none), or a higher limit on processes, open files or memory"
-        raise UserError(f"no process can be started: {error.strerror}", where=where, hint=hint) from error
+        raise UserError(
+            f"no process can be started: {error.strerror}", code="no-process", where=where, hint=hint
+        ) from error
 
 
 def check_shared_memory(batch: int, workers: int, batches: int) -> None:
@@ -138,7 +142,7 @@ def check_sockets(workers: int) -> None:
                 raise
             message = f"loader processes cannot open a socket: its path would have {len(os.fsencode(path))} bytes"
             hint = f"set TMPDIR to a folder with a shorter path than {tempfile.gettempdir()}, or data.num_workers=0"
-            raise UserError(message, where="data.num_workers", hint=hint) from error
+            raise UserError(message, code="socket-path", where="data.num_workers", hint=hint) from error
     Path(path).unlink()
 
 
@@ -153,7 +157,9 @@ def too_small(where: str, needed: int = 0, fitting: int = 0) -> UserError:
     if where == "data.num_workers":
         fewer = f"data.num_workers={fitting}, or smaller batches"
     hint = f"{fewer}; in a container give it more: docker run --shm-size={gib}g, or --ipc=host"
-    return UserError(message, where=where, hint=f"{hint}; a run with a checkpoint continues with resume=RUN")
+    return UserError(
+        message, code="shared-memory", where=where, hint=f"{hint}; a run with a checkpoint continues with resume=RUN"
+    )
 
 
 def _measure() -> tuple[int, int]:
@@ -180,7 +186,12 @@ def hand_over(batch: Any) -> Any:
         if "No space left" in str(error):
             return too_small("data.num_workers")
         message = f"a loader process cannot hand over its batch: {str(error).partition(chr(10))[0]}"
-        return UserError(message, where="data.num_workers", hint="data.num_workers=0, and continue with resume=RUN")
+        return UserError(
+            message,
+            code="dead-process",
+            where="data.num_workers",
+            hint="data.num_workers=0, and continue with resume=RUN",
+        )
     return batch
 
 

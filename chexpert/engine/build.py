@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from chexpert.checkpoints import FORMAT, get_output_head, load_state, read_checkpoint, without_weights
 from chexpert.config import build, find_target, raising_build_errors, write_list
 from chexpert.data import Preprocessing
-from chexpert.errors import UserError
+from chexpert.errors import UserError, raise_errors
 from chexpert.explain import ExplainCallback, Explainer
 from chexpert.explain import explaining as evaluating
 from chexpert.models import Model, fitting_sizes
@@ -37,9 +37,8 @@ def try_out(cfg: Mapping[str, Any]) -> None:
         try:
             attempt()
         except UserError as error:
-            errors.append(str(error))
-    if errors:
-        raise UserError("\n".join(errors))
+            errors.append(error)
+    raise_errors(errors)
 
 
 def try_rates(cfg: Mapping[str, Any], steps: int = 100) -> None:
@@ -82,11 +81,18 @@ def check_input(model: Model, size: int) -> None:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         message = f"the model cannot take an image of {size} px: {reason}"
         sizes = ", ".join(f"data.image_size={member.made_for} ({member.name})" for member in model.members.values())
-        raise UserError(message, where="data.image_size", hint=f"{sizes}, or another backbone") from error
+        raise UserError(
+            message, code="image-size", where="data.image_size", hint=f"{sizes}, or another backbone"
+        ) from error
     if blind := [model.members[name] for name, map_ in maps.items() if not map_.isnan().any()]:
         fits = fitting_sizes(size, math.lcm(*(member.cell for member in blind)))
         message = f"the last row and column of {size} px are never seen by {', '.join(member.name for member in blind)}"
-        raise UserError(message, where="data.image_size", hint=" or ".join(f"data.image_size={fit}" for fit in fits))
+        raise UserError(
+            message,
+            code="image-size",
+            where="data.image_size",
+            hint=" or ".join(f"data.image_size={fit}" for fit in fits),
+        )
 
 
 def build_model(cfg: Mapping[str, Any]) -> Model:
@@ -100,6 +106,7 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
         if metadata["observations"] != cfg["observations"]:
             raise UserError(
                 f"the checkpoint puts out {metadata['observations']}, this run {cfg['observations']}",
+                code="other-model",
                 where=f"start_from={cfg['start_from']}",
                 hint=f"{write_list('observations', metadata['observations'])}, with mean_over among them; or only its "
                 "backbone: start_from=null pretrained=RUN/checkpoints/best.ckpt",
@@ -107,6 +114,7 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
         if (trained := get_output_head(metadata)) != output_head:
             raise UserError(
                 f"the checkpoint's outputs are read as {trained}, this run's as {output_head}",
+                code="other-model",
                 where=f"start_from={cfg['start_from']}",
                 hint="labels=... as that run had them; or only its backbone: start_from=null "
                 "pretrained=RUN/checkpoints/best.ckpt",

@@ -28,7 +28,9 @@ def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule)
     trained = [name for name, member in model.members.items() if any(p.requires_grad for p in member.parameters())]
     if trained:
         hint = "model.members.NAME.frozen=true (of model=single backbone.frozen=true), or features=null"
-        raise UserError(f"these members are trained: {', '.join(trained)}", where="features", hint=hint)
+        raise UserError(
+            f"these members are trained: {', '.join(trained)}", code="conflict", where="features", hint=hint
+        )
     device = torch.device(find_device(cfg["trainer"].get("accelerator", "auto")))
     width = sum(member.width for member in model.members.values())
 

@@ -29,7 +29,7 @@ def find_short_errors(cfg: Mapping[str, Any], views: Mapping[str, int]) -> Itera
         counts[split] = limit_batches(there, trainer.get(key))
         if not counts[split]:
             message = f"{trainer.get(key)} of the {there} batches of {split} is none"
-            yield UserError(message, where=f"trainer.{key}", hint=f"trainer.{key}=1, or a larger share")
+            yield UserError(message, code="value", where=f"trainer.{key}", hint=f"trainer.{key}=1, or a larger share")
     if counts.get("train"):
         yield from _find_late_validation(trainer, counts["train"])
 
@@ -50,7 +50,7 @@ def find_single_image_errors(cfg: Mapping[str, Any], views: Mapping[str, int], w
             world > 1
         )
         hint = f"data.batch_size={fits}, {hint}" if fits else hint
-        yield UserError(message, where="data.batch_size", hint=hint)
+        yield UserError(message, code="batch-size", where="data.batch_size", hint=hint)
 
 
 def _find_late_validation(trainer: Mapping[str, Any], batches: int) -> Iterator[UserError]:
@@ -60,4 +60,6 @@ def _find_late_validation(trainer: Mapping[str, Any], batches: int) -> Iterator[
     there = batches * (trainer.get("max_epochs") or 1) if whole else batches
     if isinstance(interval, int) and not isinstance(interval, bool) and interval > there:
         message = f"{interval} batches, and {'the training' if whole else 'an epoch'} has {there}"
-        yield UserError(message, where=where, hint=f"{where}=1.0 (once an epoch), or a number up to {there}")
+        yield UserError(
+            message, code="value", where=where, hint=f"{where}=1.0 (once an epoch), or a number up to {there}"
+        )

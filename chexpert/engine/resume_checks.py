@@ -40,10 +40,10 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
     if not cfg.get("resume") or not state:
         hint = "choose another: hydra.run.dir=..."
         hint += f", or resume that run: python train.py {quote(f'resume={folder}')}" * bool(state)
-        raise UserError("the run folder is not empty", where=str(folder), hint=hint)
+        raise UserError("the run folder is not empty", code="not-empty", where=str(folder), hint=hint)
     if sweep and state["state"] == "failed" and list(overrides) == state["overrides"]:  # others may do better
         hint = f"once it is fixed: python train.py {quote(f'resume={folder}')}"
-        raise UserError(f"failed before: {state['why']}", where=str(folder), hint=hint)
+        raise UserError(f"failed before: {state['why']}", code="failed-run", where=str(folder), hint=hint)
     if sweep and state["state"] == "pruned":
         raise PrunedError(state["why"])
     before, now = read_config(folder), resolve(cfg)
@@ -52,7 +52,7 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
     if changes := find_changes(before, now):
         hint = "give the settings that it had, or start another run: without resume"
         message = "this run had another configuration: " + "; ".join(changes)
-        raise UserError(message, where=str(folder), hint=hint)
+        raise UserError(message, code="other-config", where=str(folder), hint=hint)
     begun = run_files.checkpoint(folder, run_files.LAST).is_file()
     for change in [*describe_moved(before, now, begun=begun), *find_later_changes(before, now)]:
         log.log(NOTE, change)
@@ -61,7 +61,12 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
         metrics = read_mapping(folder / run_files.METRICS)
         if "epoch_chosen_on" not in metrics:
             hint = "run it anew: delete the folder"
-            raise UserError("a finished run without its metrics", where=str(folder / run_files.METRICS), hint=hint)
+            raise UserError(
+                "a finished run without its metrics",
+                code="missing-file",
+                where=str(folder / run_files.METRICS),
+                hint=hint,
+            )
         log.info(f"finished before: {folder}")
         if find_later_changes(before, now):
             hint = f"python scripts/explain.py {quote(str(folder))} --out FOLDER"
@@ -70,7 +75,12 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
         return math.nan if mean is None else mean
     if epochs[0] != epochs[1] and takes_total_steps(now["scheduler"]):
         hint = f"trainer.max_epochs={epochs[0]}, or another run with a scheduler that knows no end, such as constant"
-        raise UserError("its learning rates were laid out for all its epochs", where="trainer.max_epochs", hint=hint)
+        raise UserError(
+            "its learning rates were laid out for all its epochs",
+            code="other-config",
+            where="trainer.max_epochs",
+            hint=hint,
+        )
     return None
 
 
@@ -90,7 +100,9 @@ def check_data(folder: Path, data: CheXpertDataModule) -> None:
     found = list_differences(before, now)
     if found and not (lost and not list_differences(before, data.summarize(lost)["splits"])):
         hint = "give the data that it has seen, wherever they lie: data.root=...; or start another run: without resume"
-        raise UserError("this run has seen other data: " + "; ".join(found), where=str(data.root), hint=hint)
+        raise UserError(
+            "this run has seen other data: " + "; ".join(found), code="other-data", where=str(data.root), hint=hint
+        )
     for line in list_repaired(before, now):
         log.log(NOTE, line)
 
@@ -108,9 +120,14 @@ def find_last(folder: Path, epochs: int | None) -> Last | None:
     place = load_content(path, mmap=True).get(RESUME)
     if place is None:
         hint = f"begin a new run from its weights: {quote(f'start_from={folder}')}"
-        raise UserError("an older version left this checkpoint, without its place", where=str(path), hint=hint)
+        raise UserError(
+            "an older version left this checkpoint, without its place",
+            code="old-checkpoint",
+            where=str(path),
+            hint=hint,
+        )
     begun = place["epoch"] + (place["batches"] > 0)
     if epochs is not None and begun > epochs:
         hint = f"trainer.max_epochs={begun} or more"
-        raise UserError(f"it is in epoch {begun} already", where="trainer.max_epochs", hint=hint)
+        raise UserError(f"it is in epoch {begun} already", code="value", where="trainer.max_epochs", hint=hint)
     return Last(path, place["steps"])

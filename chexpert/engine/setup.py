@@ -15,7 +15,7 @@ from chexpert.engine.build import build_explainers, check_input, data_arguments
 from chexpert.engine.features import use_features
 from chexpert.engine.length_checks import find_short_errors, find_single_image_errors
 from chexpert.engine.resume_checks import check_data
-from chexpert.errors import UserError
+from chexpert.errors import UserError, raise_errors
 from chexpert.explain import try_explainers
 from chexpert.models import Model, learns_from_one
 from chexpert.runs.read import read_config
@@ -85,8 +85,7 @@ def check_lengths(plain: Mapping[str, Any], model: Model, views: Mapping[str, in
     lone = list(find_single_image_errors(plain, views, world))
     if lone and not learns_from_one(model, plain["data"].get("image_size", Preprocessing.size)):
         errors += lone
-    if errors:
-        raise UserError("\n".join(map(str, errors)))
+    raise_errors(errors)
 
 
 def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> None:
@@ -96,4 +95,9 @@ def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> Non
     trained = Preprocessing(**read_metadata(cfg["start_from"])["preprocessing"])
     if trained != data.preprocessing:
         hint = f"data.image_size={trained.size} data.resize_mode={trained.fit}"
-        raise UserError(f"trained on {trained}, evaluated on {data.preprocessing}", where="data", hint=hint)
+        raise UserError(
+            f"trained on {trained}, evaluated on {data.preprocessing}",
+            code="other-preprocessing",
+            where="data",
+            hint=hint,
+        )

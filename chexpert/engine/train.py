@@ -108,7 +108,9 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
             shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             hint = "free space there; then continue with resume=RUN"
-            raise UserError(f"cannot be written: {error.strerror}", where=str(folder), hint=hint) from error
+            raise UserError(
+                f"cannot be written: {error.strerror}", code="write-failed", where=str(folder), hint=hint
+            ) from error
         raise
 
 
@@ -132,7 +134,9 @@ def launch_workers(plain: dict[str, Any], folder: Path, stopper: Stopper) -> flo
     count = count_devices(plain["trainer"])
     if find_rank() is None and plain["trainer"].get("num_nodes", 1) > 1:
         hint = "start it on each of them by torchrun or srun: docs/cluster.md"
-        raise UserError("one process cannot start others on other machines", where="trainer.num_nodes", hint=hint)
+        raise UserError(
+            "one process cannot start others on other machines", code="conflict", where="trainer.num_nodes", hint=hint
+        )
     if find_rank() is not None or count == 1:
         return work(plain, folder, stopper)
     return launch(work_as_rank, count, plain, folder)

@@ -72,7 +72,7 @@ def align_predictions(
     shared = [name for name in places[0] if all(name in own for own in places)]
     if not shared:
         where, hint = ", ".join(candidate.name for candidate in candidates), "compare models on the same images"
-        raise UserError("no row is shared by all", where=where, hint=hint)
+        raise UserError("no row is shared by all", code="no-overlap", where=where, hint=hint)
     picked = [take(own, [place[name] for name in shared], over) for own, place in zip(labeled, places, strict=True)]
     for candidate, (_, truth) in zip(candidates, picked, strict=True):
         check_labels(candidates[0], candidate, picked[0][1], truth, shared)
@@ -97,7 +97,7 @@ def join_candidate(
     known = candidate.labels or labels
     if known is None:
         hint = "give the labels of these images: --labels L.csv"
-        raise UserError("a file of predictions has no labels", where=candidate.name, hint=hint)
+        raise UserError("a file of predictions has no labels", code="missing-labels", where=candidate.name, hint=hint)
     return join(candidate.predictions, known, level, views, hashed_by)
 
 
@@ -115,7 +115,7 @@ def check_observations(
     if missing:
         message = f"another set of observations: it has {', '.join(choose)}, and no {', '.join(missing)}"
         hint = "compare what all have: --mean-over NAME ..."
-        raise UserError(message, where=candidate.name, hint=hint)
+        raise UserError(message, code="other-observations", where=candidate.name, hint=hint)
 
 
 def take(labeled: LabeledScores, rows: Sequence[int], over: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -130,4 +130,4 @@ def check_labels(first: Candidate, other: Candidate, own: np.ndarray, theirs: np
     if differ.any():
         message = f"{int(differ.sum())} rows have other labels, first {rows[int(differ.argmax())]}"
         where = f"{first.name} and {other.name}"
-        raise UserError(message, where=where, hint="evaluate both by the same: --labels L.csv")
+        raise UserError(message, code="label-conflict", where=where, hint="evaluate both by the same: --labels L.csv")

@@ -58,10 +58,10 @@ class Calibration:
             hint = (
                 "predict without --calibrated, or by a run with data.dev=0.1 (or data.test=true) and calibration=platt"
             )
-            raise UserError(message, where=str(path), hint=hint) from error
+            raise UserError(message, code="missing-calibration", where=str(path), hint=hint) from error
         except (OSError, ValueError, TypeError, AttributeError) as error:
             hint = "choose a run with a development split (data.dev=0.1) and calibration=platt"
-            raise UserError(f"no calibration: {error}", where=str(path), hint=hint) from error
+            raise UserError(f"no calibration: {error}", code="damaged-file", where=str(path), hint=hint) from error
 
     def write(self, path: Path) -> None:
         """Write calibration.json."""
@@ -76,7 +76,12 @@ class Calibration:
         fitted = {name: parameters for name, parameters in self.levels.get(level, {}).items() if parameters}
         if missing := [name for name in observations if name not in fitted]:
             message = f"no calibration of {', '.join(missing)} at level {level}: {self.fitted_on} lacked a class of it"
-            raise UserError(message, where=run_files.CALIBRATION, hint="leave them out, or take the raw probabilities")
+            raise UserError(
+                message,
+                code="missing-calibration",
+                where=run_files.CALIBRATION,
+                hint="leave them out, or take the raw probabilities",
+            )
         return np.column_stack([calibrate(scores[:, c], fitted[name]) for c, name in enumerate(observations)])
 
 

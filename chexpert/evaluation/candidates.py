@@ -62,11 +62,13 @@ def list_candidates(paths: Sequence[Path], split: str) -> tuple[list[Candidate],
     absent = [one for one in found if isinstance(one, Absent)]
     names = [str(Path(candidate.name).resolve()) for candidate in candidates]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError("given twice", where=", ".join(twice), hint="name each once")
+        raise UserError("given twice", code="repeated", where=", ".join(twice), hint="name each once")
     if not candidates:
         reasons = "; ".join(f"{one.name} {one.state}: {one.why}" for one in absent)
         where = ", ".join(map(str, paths))
-        raise UserError(f"nothing to compare{reasons and ': ' + reasons}", where=where, hint="give finished runs")
+        raise UserError(
+            f"nothing to compare{reasons and ': ' + reasons}", code="too-few", where=where, hint="give finished runs"
+        )
     return candidates, absent
 
 
@@ -78,7 +80,9 @@ def find_runs(folder: Path) -> list[Path]:
     runs = {path.parent for mark in marks for path in folder.rglob(mark)}
     if not runs:
         message = "no run" if folder.is_dir() else "no such file or folder"
-        raise UserError(message, where=str(folder), hint="give run folders, folders of them, or predictions.csv")
+        raise UserError(
+            message, code="missing-run", where=str(folder), hint="give run folders, folders of them, or predictions.csv"
+        )
     return sorted(runs, key=lambda run: [int(part) if part.isdigit() else part for part in _numbers(run)])
 
 
@@ -127,7 +131,12 @@ def _read_run_folder(run: Path, split: str) -> Candidate | Absent:
     metrics = read_mapping(run / run_files.METRICS)
     split_metrics, settings = metrics.get(split), flatten(read_config(run))
     if not isinstance(split_metrics, dict):
-        raise UserError(f"no metrics of the {split} split", where=str(files[2]), hint="run it again, or leave it out")
+        raise UserError(
+            f"no metrics of the {split} split",
+            code="missing-file",
+            where=str(files[2]),
+            hint="run it again, or leave it out",
+        )
     evaluation_setting = {
         "level": split_metrics.get("level"),
         "views": settings.get("study_score", "max"),

@@ -108,7 +108,12 @@ def agree(candidates: Sequence[Candidate], key: str, otherwise: str) -> str:
     found = {one.evaluation_setting[key] for one in candidates if one.evaluation_setting.get(key)}
     if len(found) > 1:
         where = ", ".join(f"{one.name} ({one.evaluation_setting.get(key)})" for one in candidates)
-        raise UserError(f"runs of different {key}: {', '.join(sorted(found))}", where=where, hint=f"choose: --{key}")
+        raise UserError(
+            f"runs of different {key}: {', '.join(sorted(found))}",
+            code="not-comparable",
+            where=where,
+            hint=f"choose: --{key}",
+        )
     return next(iter(found), otherwise)
 
 
@@ -119,7 +124,7 @@ def select_metric(by: str, aligned: AlignedPredictions) -> list[int]:
     name = find_observation(by) or by
     if name not in aligned.observations:
         hint = f"{MEAN} or one of {', '.join(aligned.observations)}"
-        raise UserError(f"nothing to rank by: {by}", where="--by", hint=hint)
+        raise UserError(f"nothing to rank by: {by}", code="choice", where="--by", hint=hint)
     return [list(aligned.observations).index(name)]
 
 

@@ -40,10 +40,12 @@ def align_predictions(member: Named, first: Named, observation: str) -> np.ndarr
         kind = "members without one row in common" if lacking == len(theirs) else "members of different rows"
         message = f"{kind}: the second lacks {lacking} of the first's {len(theirs)}, and has {more} others"
         hint = "take predictions of the same images, named alike"
-        raise UserError(message, where=f"{first.path} and {member.path}", hint=hint)
+        raise UserError(message, code="other-rows", where=f"{first.path} and {member.path}", hint=hint)
     if observation not in member.columns:
         hint = f"it has {', '.join(member.columns)}; leave it out there"
-        raise UserError(f"this member has no {observation}", where=str(member.path), hint=hint)
+        raise UserError(
+            f"this member has no {observation}", code="missing-observation", where=str(member.path), hint=hint
+        )
     return member.columns[observation][[mine[strip_copy(name)] for name in first.names]]
 
 
@@ -53,4 +55,4 @@ def check_scales(scores: np.ndarray, paths: Sequence[Path], observation: str) ->
     if wide.any() and not wide.all():
         where = f"{paths[int(wide.argmax())]} beside {paths[int(wide.argmin())]}"
         message = f"{observation}: scores outside [0, 1] beside probabilities have no mean"
-        raise UserError(message, where=where, hint="average their ranks: --average rank")
+        raise UserError(message, code="not-probability", where=where, hint="average their ranks: --average rank")

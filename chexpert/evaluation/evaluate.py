@@ -126,7 +126,9 @@ def find_names(names: Sequence[str], labeled: LabeledScores, *, requested: bool)
     found = list(dict.fromkeys(find_observation(name) or name for name in names))
     if requested and (unknown := [name for name in found if name not in labeled.observations]):
         hint = f"some of {', '.join(labeled.observations)}"
-        raise UserError(f"not evaluated here: {', '.join(unknown)}", where="--mean-over", hint=hint)
+        raise UserError(
+            f"not evaluated here: {', '.join(unknown)}", code="unknown-observation", where="--mean-over", hint=hint
+        )
     return found
 
 
@@ -158,7 +160,9 @@ def check_disjoint(evaluated: LabeledScores, tuning: LabeledScores) -> None:
     """
     if shared := set(evaluated.study_names()) & set(tuning.study_names()):
         message = f"{len(shared)} studies are both in the tuning set and in the evaluated set"
-        raise UserError(message, where=min(shared), hint="choose thresholds on other studies, such as dev")
+        raise UserError(
+            message, code="shared-patients", where=min(shared), hint="choose thresholds on other studies, such as dev"
+        )
 
 
 def evaluate_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

@@ -26,7 +26,9 @@ def find_circumstances(columns: Mapping[str, Sequence[str]], labels: Mapping[str
     for name, values in columns.items():
         group = COLUMNS.get(name.lower(), name.lower())
         if group in groups:
-            raise UserError(f"two columns for the group {group!r}", where=f"column {name}", hint="drop one")
+            raise UserError(
+                f"two columns for the group {group!r}", code="ambiguous-column", where=f"column {name}", hint="drop one"
+            )
         known = ["" if value.strip().lower() in UNKNOWN else value.strip() for value in values]
         groups[group] = [find_band(value) for value in known] if group == "age" else known
     if DEVICES in labels:

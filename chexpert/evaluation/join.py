@@ -102,7 +102,10 @@ def join(
     for side in (predictions, labels):
         if level == "image" and side.key == "Study":
             raise UserError(
-                "studies, where single views are to be evaluated", where=str(side.path), hint="--level study"
+                "studies, where single views are to be evaluated",
+                code="level",
+                where=str(side.path),
+                hint="--level study",
             )
     where = f"{predictions.path} and {labels.path}"
     theirs, mine = labels.places, predictions.places
@@ -111,10 +114,12 @@ def join(
         hint = f"give the labels of these images: here {predictions.names[0]!r}, there {labels.names[0]!r}"
         if any(map(is_hash, predictions.names)):
             hint = "names are hashed: --hashed-by RUN, the run that predicted them, or predict again with --ids path"
-        raise UserError(f"no {predictions.key} is in both", where=where, hint=hint)
+        raise UserError(f"no {predictions.key} is in both", code="no-overlap", where=where, hint=hint)
     observations = [name for name in predictions.columns if name in labels.columns]
     if not observations:
-        raise UserError("no observation is in both", where=where, hint="give the labels of these observations")
+        raise UserError(
+            "no observation is in both", code="no-overlap", where=where, hint="give the labels of these observations"
+        )
     names = [predictions.names[row] for row in rows]
     found = [theirs[strip_copy(name)] for name in names]
     numbers, _ = number_studies(names if level == "study" else [find_study(name) for name in names])
@@ -240,7 +245,12 @@ def _split(name: str) -> list[str]:
 
 def _refuse(name: str, candidates: Sequence[str], where: str) -> None:
     message = f"{name} could be {' or '.join(candidates[:3])}: the file name alone does not say which"
-    raise UserError(message, where=where, hint="give their folders too, in both tables alike (predict.py --ids path)")
+    raise UserError(
+        message,
+        code="ambiguous-row",
+        where=where,
+        hint="give their folders too, in both tables alike (predict.py --ids path)",
+    )
 
 
 def _note(count: int, how: str, example: tuple[str, str]) -> None:

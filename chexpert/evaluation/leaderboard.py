@@ -41,7 +41,9 @@ def find_entries(folder: Path) -> Board:
     files = sorted((folder / ENTRIES).glob("*.csv"))
     if not files or not (folder / TRUTH).is_file():
         message = f"no {TRUTH}, or no {ENTRIES}/*.csv"
-        raise UserError(message, where=str(folder), hint="give the folder of CheXpert's public test labels")
+        raise UserError(
+            message, code="missing-file", where=str(folder), hint="give the folder of CheXpert's public test labels"
+        )
     entries = [read_file(path) for path in files]
     return Board(
         read_labels(folder / TRUTH),

@@ -88,25 +88,30 @@ class Cells:
             empty = records.header == [""]
             raise UserError(
                 "the file is empty" if empty else "no row in the table",
+                code="empty-table",
                 where=str(path),
                 hint="a header and a row for each image or study",
             )
         self.unnamed = [name for name in self.header if IDS.fullmatch(name)]
         if twice := sorted({name for name in self.header if self.header.count(name) > 1 and name not in self.unnamed}):
-            raise UserError(f"columns stand twice: {', '.join(twice)}", where=f"{path}, line 1", hint="drop one")
+            raise UserError(
+                f"columns stand twice: {', '.join(twice)}", code="repeated", where=f"{path}, line 1", hint="drop one"
+            )
         self.columns = {name: records.column(name) for name in self.header}
 
     def refuse(self, row: int, column: str, message: str, hint: str) -> None:
         """Raise the error of a cell."""
         message = f"{message}: {self.columns[column][row]!r}"
-        raise UserError(message, where=f"{self.path}, line {self.lines[row]}, column {column}", hint=hint)
+        raise UserError(message, code="cell", where=f"{self.path}, line {self.lines[row]}, column {column}", hint=hint)
 
     def key(self) -> tuple[str, str]:
         """Return the column that names the rows, and whether by Path or by Study; each name stands once."""
         found = [name for name in self.header if name.lower() in KEYS]
         if len(found) != 1:
             message = "both Path and Study" if found else "no column that names the rows"
-            raise UserError(message, where=f"{self.path}, line 1", hint="name the rows by Path or by Study")
+            raise UserError(
+                message, code="missing-column", where=f"{self.path}, line 1", hint="name the rows by Path or by Study"
+            )
         if found[0].lower() == "study_id":
             own = [OWN_STUDY.fullmatch(name) for name in self.columns[found[0]]]
             names = zip(self.columns[found[0]], own, strict=True)
@@ -146,7 +151,9 @@ class Cells:
             name = find_observation(column)
             if name and name in found:
                 message = f"{found[name]!r} and {column!r} are both {name}"
-                raise UserError(message, where=f"{self.path}, line 1", hint="drop one of the columns")
+                raise UserError(
+                    message, code="ambiguous-column", where=f"{self.path}, line 1", hint="drop one of the columns"
+                )
             if name:
                 found[name] = column
         return found
@@ -171,13 +178,18 @@ def read_predictions(path: Path) -> Named:
     (name, key), found = cells.key(), cells.observations()
     others = [column for column in cells.header if column not in (name, *found.values(), *cells.unnamed)]
     if close := [column for column in others if find_close(column)]:
-        raise UserError(f"unknown observation: {', '.join(map(repr, close))}", where=f"{path}, line 1",
-                           hint=suggest(close))  # fmt: skip
+        message = f"unknown observation: {', '.join(map(repr, close))}"
+        raise UserError(message, code="unknown-observation", where=f"{path}, line 1", hint=suggest(close))
     if others:
         cells.notes.add(f"other columns passed over: {', '.join(map(repr, others))}", count=len(others))
     cells.notes.print()
     if not found:
-        raise UserError("no observation", where=f"{path}, line 1", hint=f"columns named {', '.join(OBSERVATIONS)}")
+        raise UserError(
+            "no observation",
+            code="missing-observation",
+            where=f"{path}, line 1",
+            hint=f"columns named {', '.join(OBSERVATIONS)}",
+        )
     scores = {observation: cells.numbers(column) for observation, column in found.items()}
     return Named(path, key, cells.columns[name], scores)
 
@@ -210,7 +222,12 @@ def read_labels(path: Path) -> Named:
     cells = Cells(path)
     (name, key), found = cells.key(), cells.observations()
     if not found:
-        raise UserError("no observation", where=f"{path}, line 1", hint=f"columns named {', '.join(OBSERVATIONS)}")
+        raise UserError(
+            "no observation",
+            code="missing-observation",
+            where=f"{path}, line 1",
+            hint=f"columns named {', '.join(OBSERVATIONS)}",
+        )
     columns = {observation: cells.labels(column) for observation, column in found.items()}
     cells.notes.print()
     others = [column for column in cells.header if column not in (name, *found.values(), *cells.unnamed)]

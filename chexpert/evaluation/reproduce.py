@@ -72,10 +72,12 @@ def reproduce(
     """
     reference, settings = recipe["recipe"], flatten(read_config(run))
     if not reference:
-        raise UserError("this recipe says nothing of what is expected", hint="one with a mapping `recipe`")
+        raise UserError(
+            "this recipe says nothing of what is expected", code="no-expectation", hint="one with a mapping `recipe`"
+        )
     if not settings:
         hint = "give the folder of a run: outputs/<name>/<time>"
-        raise UserError("no config of a run", where=str(run / run_files.CONFIG), hint=hint)
+        raise UserError("no config of a run", code="missing-file", where=str(run / run_files.CONFIG), hint=hint)
     metrics = read_mapping(run / run_files.METRICS)
     reasons = [
         *find_unlike(recipe, settings),

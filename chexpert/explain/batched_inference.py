@@ -78,7 +78,9 @@ class Probe:
                     raise
                 if number == 1:
                     hint = "a smaller data.image_size, a smaller model, or another device"
-                    raise UserError("no memory for one image", where=self.title, hint=hint) from error
+                    raise UserError(
+                        "no memory for one image", code="out-of-memory", where=self.title, hint=hint
+                    ) from error
                 size = number // 2
                 log.info(f"{self.title}: out of memory, continuing with {size} images a pass")
                 continue

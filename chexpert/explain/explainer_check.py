@@ -42,7 +42,7 @@ def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: int)
     hints = [f"explainer.{name}.stride=null, its map of the last layer" for name in last]
     message = f"the model ({describe_maps(model, size)}) cannot be explained by {whys}"
     hints += [f"explainer=[{','.join(works)}], which explain this model", "another backbone or data.image_size"]
-    raise UserError(message, where="explainer", hint="; or ".join(hints))
+    raise UserError(message, code="explainer", where="explainer", hint="; or ".join(hints))
 
 
 def find_fault(model: Model, explainer: Explainer, size: int) -> str:

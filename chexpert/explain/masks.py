@@ -45,4 +45,4 @@ def check_masks(dataset: ViewDataset, rows: Iterable[int], masks: Segmentations)
         (height, width), (rows_, columns) = outlined[wrong[0]], found[wrong[0]] or (0, 0)
         message = f"the mask of {dataset.paths[wrong[0]]} has {height} x {width} pixels, its image {rows_} x {columns}"
         more = f"; so it is with {len(wrong)} of the {len(outlined)} views that are explained and have masks"
-        raise UserError(message + more, where=masks.where, hint=OTHER_SIZE)
+        raise UserError(message + more, code="mask-size", where=masks.where, hint=OTHER_SIZE)

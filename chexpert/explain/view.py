@@ -69,7 +69,7 @@ def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View
         gray, notes = replace(preprocessing, least=LEAST_SIDE).read_noted(file)
         original, image = read_gray(file), torch.from_numpy(gray)[None]
     except UserError as error:
-        raise UserError(error.message, where=error.where, hint=IMAGE) from error
+        raise UserError(error.message, code=error.code, where=error.where, hint=IMAGE) from error
     for note in notes:
         log.info(f"flagged: {file}: {note}")
     return View(path, image, original, preprocessing.matrix(*original.shape))
@@ -101,4 +101,4 @@ def _check_size(mask: np.ndarray, original: np.ndarray, path: str, observation: 
         message = (
             f"the mask of {observation} has {mask.shape[0]} x {mask.shape[1]} pixels, the image {original.shape[0]} x"
         )
-        raise UserError(f"{message} {original.shape[1]}", where=path, hint=OTHER_SIZE)
+        raise UserError(f"{message} {original.shape[1]}", code="image-size", where=path, hint=OTHER_SIZE)

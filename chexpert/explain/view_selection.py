@@ -38,7 +38,12 @@ def find_row(dataset: ViewDataset, path: str) -> int:
     rows = [row for row, listed in enumerate(dataset.paths) if listed == path or listed.endswith("/" + path)]
     if len(rows) != 1:
         message = f"{'several' if rows else 'no'} validation views of this path: {path}"
-        raise UserError(message, where="explain.views", hint="give Path values of valid.csv, of the chosen data.views")
+        raise UserError(
+            message,
+            code="unknown-view",
+            where="explain.views",
+            hint="give Path values of valid.csv, of the chosen data.views",
+        )
     return rows[0]
 
 

@@ -102,7 +102,7 @@ def share_observations(members: Sequence[Named]) -> list[str]:
         if differ := set(first.columns) ^ set(member.columns):
             message = f"members of different observations: {', '.join(sorted(differ))} only in one"
             hint = "take members of the same observations, or list those of each: --members FILE"
-            raise UserError(message, where=f"{first.path} and {member.path}", hint=hint)
+            raise UserError(message, code="other-observations", where=f"{first.path} and {member.path}", hint=hint)
     return list(first.columns)
 
 
@@ -110,7 +110,7 @@ def resolve_level(member: Named, level: str, views: str) -> Named:
     """Return the member's scores of views or of studies."""
     if level == "image" and member.key == "Study":
         message = "scores of studies, where those of single views are averaged"
-        raise UserError(message, where=str(member.path), hint="average studies: --level study")
+        raise UserError(message, code="level", where=str(member.path), hint="average studies: --level study")
     return to_studies(member, views) if level == "study" else member
 
 

@@ -95,7 +95,9 @@ def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) 
         for row, key in enumerate(keys):
             if (first := keys.index(key)) < row:
                 hint = "give each image once; two of one name in two calls with --out"
-                raise UserError(f"{images[first]} and {images[row]} are {kind}", where="images", hint=hint)
+                raise UserError(
+                    f"{images[first]} and {images[row]} are {kind}", code="repeated", where="images", hint=hint
+                )
     return [open_view(name, image, loaded.preprocessing) for name, image in zip(called, images, strict=True)]
 
 
@@ -108,5 +110,5 @@ def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, 
     views = find_views(dataset, rows, loaded.observations, masks)
     if not views:
         message, hint = f"none of the {len(rows)} chosen views can be read", "choose others, or more: explain.count=N"
-        raise UserError(message, where="explain.views", hint=hint)
+        raise UserError(message, code="unreadable-image", where="explain.views", hint=hint)
     return views

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_errors, unknown_key_error
-from chexpert.errors import UserError
+from chexpert.errors import UserError, raise_errors
 from chexpert.explain import Explainer
 from chexpert.explain.methods.cam import Cam
 from chexpert.models import Model
@@ -53,7 +53,9 @@ def compose_settings(
             str(error).splitlines()[0],
             "python train.py --help lists the settings explain... and explainer...",
         )
-        raise UserError(message, where=" ".join(overrides) or "the run's config", hint=hint) from error
+        raise UserError(
+            message, code="not-composed", where=" ".join(overrides) or "the run's config", hint=hint
+        ) from error
     plain: dict[str, Any] = OmegaConf.to_container(settings)  # type: ignore[assignment]
     if other := [key for key in plain if key not in ("explainer", "explain")]:
         raise unknown_key_error(other[0], "the settings of scripts/explain.py", ["explainer", "explain"])
@@ -63,16 +65,15 @@ def compose_settings(
 
 def check_settings(nodes: Mapping[str, Any], choice: Mapping[str, Any], explainers: Sequence[str]) -> None:
     """Check the settings, and raise all errors at once."""
-    errors = list(map(str, find_explain_errors(choice)))
+    errors = list(find_explain_errors(choice))
     for name, node in nodes.items():
         if name not in explainers:
             hint = f"choose it too, or leave it out: --explainer {' '.join([*explainers, name])}"
-            error = UserError("set, but not chosen", where=f"explainer.{name}", hint=hint)
-            errors.append(str(error))
+            error = UserError("set, but not chosen", code="unused-setting", where=f"explainer.{name}", hint=hint)
+            errors.append(error)
         else:
-            errors += map(str, check_targets(node, f"explainer.{name}"))
-    if errors:
-        raise UserError("\n".join(errors))
+            errors += check_targets(node, f"explainer.{name}")
+    raise_errors(errors)
 
 
 def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: str = "--explainer") -> None:
@@ -80,6 +81,6 @@ def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: st
     if wrong := [name for name in names if name not in known]:
         close = [match for name in wrong for match in difflib.get_close_matches(name, known, n=1)]
         hint = f"did you mean {', '.join(close)}?" if close else f"one of {', '.join(known)}"
-        raise UserError(f"not {kind}: {', '.join(wrong)}", where=where, hint=hint)
+        raise UserError(f"not {kind}: {', '.join(wrong)}", code="choice", where=where, hint=hint)
     if len(set(names)) < len(names):
-        raise UserError(f"twice the same: {', '.join(names)}", where=where, hint="name each once")
+        raise UserError(f"twice the same: {', '.join(names)}", code="repeated", where=where, hint="name each once")

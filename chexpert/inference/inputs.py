@@ -50,9 +50,11 @@ def list_images(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[Inp
     first = inputs[0]
     if len(inputs) > 1 and (wrong := [path for path in inputs if path.is_dir() or is_table(path)]):
         message = "one table, one folder, or image files"
-        raise UserError(message, where=str(wrong[0]), hint="give one input at a time")
+        raise UserError(message, code="input-kind", where=str(wrong[0]), hint="give one input at a time")
     if gone := next((path for path in inputs if not path.exists()), None):
-        raise UserError("no such file or folder", where=str(gone), hint="give a table, a folder or image files")
+        raise UserError(
+            "no such file or folder", code="missing-file", where=str(gone), hint="give a table, a folder or image files"
+        )
     aside: dict[str, str] = {}
     if is_table(first):
         images = list(read_images(first, roots))
@@ -60,10 +62,15 @@ def list_images(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[Inp
         images = list(open_images(list_folder(first) if first.is_dir() else inputs, first, aside))
     names = [find_public(image.name) or image.name for image in images]
     if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
-        raise UserError(f"given twice: {twice}", where=str(first), hint="keep one of each")
+        raise UserError(f"given twice: {twice}", code="repeated", where=str(first), hint="keep one of each")
     if not images:
         message = "no image" + "".join(f"; {name} is {kind}" for name, kind in list(aside.items())[:NAMED])
-        raise UserError(message, where=str(first), hint="give images: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or DICOM")
+        raise UserError(
+            message,
+            code="missing-image",
+            where=str(first),
+            hint="give images: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or DICOM",
+        )
     return images, aside
 
 
@@ -140,13 +147,20 @@ def read_images(table: Path, roots: Sequence[Path]) -> Iterator[InputImage]:
     records = read_records(table)
     column = next((name for name in records.header if name.lower() == "path"), None)
     if not records.rows or column is None:
-        raise UserError("no column Path, or no row", where=str(table), hint="name the images by Path, a row each")
+        raise UserError(
+            "no column Path, or no row",
+            code="missing-column",
+            where=str(table),
+            hint="name the images by Path, a row each",
+        )
     records.notes.print()
     names = [name if _is_below(name) else find_own(name) or name for name in records.column(column)]
     for line, name in zip(records.lines, names, strict=True):
         if not _is_below(name):
             hint = "paths in a table are relative to --root"
-            raise UserError(f"not a path below a root: {name!r}", where=f"{table}, line {line}", hint=hint)
+            raise UserError(
+                f"not a path below a root: {name!r}", code="outside-root", where=f"{table}, line {line}", hint=hint
+            )
     files = place(names, roots)
     return (InputImage(name, files[name]) for name in names)
 

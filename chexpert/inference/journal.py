@@ -69,7 +69,9 @@ class Journal:
             return  # killed before it held anything
         if head != json.dumps({"key": self.key}):
             message = "another model's, input's or option's unfinished predictions lie there"
-            raise UserError(message, where=str(self.path), hint="remove the file, or give another output")
+            raise UserError(
+                message, code="other-config", where=str(self.path), hint="remove the file, or give another output"
+            )
         for line in lines:
             if row := self._parse(line):
                 self.done[row[0]] = row[1:]

@@ -51,7 +51,7 @@ def open_split(checkpoint: Path, split: str) -> CheXpertDataModule:
     data = open_data(load(checkpoint), hint=GONE, learned=split == "dev", test=split == "test")
     if split not in data.datasets:
         hint = "take another --split, or runs with data.dev=0.1"
-        raise UserError(f"the run has no {split} split", where=str(checkpoint), hint=hint)
+        raise UserError(f"the run has no {split} split", code="missing-split", where=str(checkpoint), hint=hint)
     data.evaluated_split = split
     return data
 
@@ -73,5 +73,5 @@ def predict(checkpoints: Sequence[Path], data: CheXpertDataModule, watch: Watch)
     for path, one, own in zip(checkpoints, loaded, rows, strict=True):
         scores = run_files.as_written(np.concatenate(own))
         if not np.isfinite(scores).all():
-            raise UserError("the model puts out NaN or infinity", where=str(path), hint="leave it out")
+            raise UserError("the model puts out NaN or infinity", code="nan", where=str(path), hint="leave it out")
         yield path, Named(path, "Path", names, dict(zip(one.observations, scores.T, strict=True)))

@@ -21,13 +21,13 @@ def read_lists(path: Path) -> dict[str, list[Path]]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         message = f"the lists of members cannot be read: {' '.join(str(error).split())}"
-        raise UserError(message, where=str(path), hint="give a YAML file") from error
+        raise UserError(message, code="unreadable-file", where=str(path), hint="give a YAML file") from error
     lists: dict[str, list[Path]] = {}
     for name, own in content.items() if isinstance(content, dict) else [(content, None)]:
         observation = find_observation(str(name))
         if not observation or observation in lists or not own or not isinstance(own, list):
             hint = "one line an observation of CheXpert, each once: Edema: [RUN, CHECKPOINT, PREDICTIONS.csv]"
-            raise UserError(f"no list of members of an observation: {name!r}", where=str(path), hint=hint)
+            raise UserError(f"no list of members of an observation: {name!r}", code="value", where=str(path), hint=hint)
         lists[observation] = [Path(str(member)).expanduser() for member in own]
     return lists
 
@@ -37,7 +37,7 @@ def find_members(paths: Sequence[Path], top_k: int | None) -> list[Path]:
     found = [file for path in paths for file in (find_checkpoints(path, top_k) if path.is_dir() else [path])]
     places = [file.resolve() for file in found]
     if twice := sorted({str(file) for file, place in zip(found, places, strict=True) if places.count(place) > 1}):
-        raise UserError("a member is given twice", where=", ".join(twice), hint="name each once")
+        raise UserError("a member is given twice", code="repeated", where=", ".join(twice), hint="name each once")
     return found
 
 
@@ -46,7 +46,7 @@ def find_checkpoints(run: Path, top_k: int | None) -> list[Path]:
     found = run_files.kept_checkpoints(run)[:top_k]
     if not found:
         hint = "give runs that have finished an epoch (of a sweep: SWEEP/[0-9]*), checkpoints, or files of predictions"
-        raise UserError("no checkpoint in this folder", where=str(run), hint=hint)
+        raise UserError("no checkpoint in this folder", code="missing-file", where=str(run), hint=hint)
     return found
 
 

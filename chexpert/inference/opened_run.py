@@ -8,7 +8,7 @@ from chexpert.checkpoints import Loaded
 from chexpert.config import build, check_targets
 from chexpert.data import CheXpertDataModule, LabelPolicy, raising_dead_workers
 from chexpert.data.sources.detect_layout import find_layout
-from chexpert.errors import UserError
+from chexpert.errors import UserError, raise_errors
 from chexpert.explain import (
     Rows,
 )
@@ -55,8 +55,7 @@ def open_data(
     node["test"] = test and (node.get("test") or True)
     node |= {"root": str(root), "manifest": None} if root else {}
     try:
-        if errors := list(map(str, check_targets(node, "data"))):
-            raise UserError("\n".join(errors))
+        raise_errors(list(check_targets(node, "data")))
         labels = build(loaded.config["labels"], "labels") if learned else LabelPolicy("ignore")
         given = {"observations": loaded.observations, "seed": loaded.config["seed"]}
         data: CheXpertDataModule = build(node, "data", labels=labels, **given)
@@ -65,5 +64,5 @@ def open_data(
         if root:
             raise
         message = f"the data of the run cannot be read: {error.message}"
-        raise UserError(message, where=error.where, hint=hint) from error
+        raise UserError(message, code=error.code, where=error.where, hint=hint) from error
     return data

@@ -12,9 +12,13 @@ def find_folder(run: Path, out: Path | None, name: str = run_files.EXPLANATIONS)
     folder = out or find_home(run) / name
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         hint = "give a new folder: --out FOLDER"
-        raise UserError(f"there are {name} already, and nothing is overwritten", where=str(folder), hint=hint)
+        raise UserError(
+            f"there are {name} already, and nothing is overwritten", code="not-empty", where=str(folder), hint=hint
+        )
     if blocked := next((above for above in folder.absolute().parents if above.exists() and not above.is_dir()), None):
-        raise UserError(f"{blocked} is no folder", where=str(folder), hint="give another: --out FOLDER")
+        raise UserError(
+            f"{blocked} is no folder", code="missing-folder", where=str(folder), hint="give another: --out FOLDER"
+        )
     return folder
 
 
@@ -36,4 +40,4 @@ def try_folder(folder: Path) -> None:
             pass
     except OSError as error:
         message = f"cannot be written: {error.strerror}"
-        raise UserError(message, where=str(folder), hint="give another: --out FOLDER") from error
+        raise UserError(message, code="write-failed", where=str(folder), hint="give another: --out FOLDER") from error

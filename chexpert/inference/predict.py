@@ -94,7 +94,12 @@ def predict(
         UserError: something the user can fix; an image that cannot be read is none, see :class:`Outcome`.
     """
     if output.exists():
-        raise UserError("it is there already, and nothing is overwritten", where=str(output), hint="give a new file")
+        raise UserError(
+            "it is there already, and nothing is overwritten",
+            code="not-empty",
+            where=str(output),
+            hint="give a new file",
+        )
     loaded = load(run)
     names = choose_observations(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
@@ -118,7 +123,10 @@ def predict(
         if not kept:
             first, why = next(iter(failed.items()))
             raise UserError(
-                f"no image can be read, the first: {why}", where=first, hint="give images: JPEG, PNG or DICOM"
+                f"no image can be read, the first: {why}",
+                code="unreadable-image",
+                where=first,
+                hint="give images: JPEG, PNG or DICOM",
             )
         probabilities = run_files.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
@@ -159,11 +167,15 @@ def read_calibration(run: Path, level: str, views: str) -> Calibration:
     """
     if run.is_file() and run.name != run_files.checkpoint(run).name:
         hint = f"predict by the run, or by {run_files.BEST}.ckpt"
-        raise UserError("the calibration is of the run's best weights", where=str(run), hint=hint)
+        raise UserError(
+            "the calibration is of the run's best weights", code="other-calibration", where=str(run), hint=hint
+        )
     found = Calibration.read(find_home(run) / run_files.CALIBRATION)
     if level == "study" and found.views != views:
         message = f"the calibration is of the {found.views} over the views of a study"
-        raise UserError(message, where=f"--study-score {views}", hint=f"--study-score {found.views}")
+        raise UserError(
+            message, code="other-calibration", where=f"--study-score {views}", hint=f"--study-score {found.views}"
+        )
     return found
 
 
@@ -173,7 +185,12 @@ def choose_observations(known: Sequence[str], which: str) -> list[str]:
         return list(known)
     if missing := [name for name in COMPETITION if name not in known]:
         message = f"the model does not know {', '.join(missing)}, which the competition asks for"
-        raise UserError(message, where="--observations competition", hint="take what it knows: --observations all")
+        raise UserError(
+            message,
+            code="missing-observation",
+            where="--observations competition",
+            hint="take what it knows: --observations all",
+        )
     return list(COMPETITION)
 
 
@@ -212,7 +229,7 @@ def run_model(
                 probabilities = model(batch.images.to(device)).float().sigmoid().cpu()
                 if not probabilities.isfinite().all():
                     hint = "take another checkpoint of the run"
-                    raise UserError("the model puts out NaN or infinity", where="the checkpoint", hint=hint)
+                    raise UserError("the model puts out NaN or infinity", code="nan", where="the checkpoint", hint=hint)
                 flagged = {int(name): why for name, why in batch.flagged}
                 yield dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True)), flagged
 

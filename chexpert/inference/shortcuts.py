@@ -53,7 +53,12 @@ def find_shortcuts(
     asked = list(observations or loaded.observations)
     if unknown := [name for name in asked if name not in loaded.observations]:
         hint = f"some of {', '.join(loaded.observations)}"
-        raise UserError(f"the model has no output {', '.join(unknown)}", where="--observations", hint=hint)
+        raise UserError(
+            f"the model has no output {', '.join(unknown)}",
+            code="unknown-observation",
+            where="--observations",
+            hint=hint,
+        )
     given = [Segmentations.read(regions)] if regions else []
     place(loaded.model)
     data = open_data(loaded, root, hint=GONE, learned=True)

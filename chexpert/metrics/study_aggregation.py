@@ -95,6 +95,7 @@ def reduce_labels(rows: np.ndarray, labels: np.ndarray, names: Sequence[str]) ->
     if differ.any():
         raise UserError(
             "the views of a study have different labels",
+            code="label-conflict",
             where=names[rows[np.argmax(differ)]],
             hint="correct them, or evaluate single views: level=image (of files: --level image)",
         )

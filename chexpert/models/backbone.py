@@ -68,23 +68,30 @@ class Backbone(nn.Module):
         self.train()
 
     @staticmethod
-    def validate_args(name: str, pretrained: bool | str = False, options: dict | None = None, **_: object) -> list[str]:
+    def validate_args(
+        name: str, pretrained: bool | str = False, options: dict | None = None, **_: object
+    ) -> list[UserError]:
         """Return the errors in these arguments, before anything is built."""
         errors = [
-            str(UserError(f"{key} is not an option", where=f"options of backbone {name}", hint="pretrained=PATH"))
+            UserError(
+                f"{key} is not an option",
+                code="unknown-key",
+                where=f"options of backbone {name}",
+                hint="pretrained=PATH",
+            )
             for key in options or {}
             if key in WEIGHT_OPTIONS
         ]
         if not timm.is_model(name):
             close = timm.list_models(f"*{str(name)[:6]}*")[:8] or ["see timm.list_models()"]
             message, hint = f"timm has no model {name!r}", "did you mean one of " + ", ".join(close)
-            errors.append(str(UserError(message, where="backbone name", hint=hint)))
+            errors.append(UserError(message, code="unknown-backbone", where="backbone name", hint=hint))
         if not isinstance(pretrained, bool | str):
             message, hint = f"{pretrained!r} is not possible", "pretrained=true, false, or the path of a file"
-            errors.append(str(UserError(message, where=f"pretrained of backbone {name}", hint=hint)))
+            errors.append(UserError(message, code="value", where=f"pretrained of backbone {name}", hint=hint))
         if isinstance(pretrained, str) and not Path(pretrained).is_file():
             message, hint = f"no such weight file: {pretrained}", "pretrained=true, false, or the path of a file"
-            errors.append(str(UserError(message, where=f"pretrained of backbone {name}", hint=hint)))
+            errors.append(UserError(message, code="missing-file", where=f"pretrained of backbone {name}", hint=hint))
         return errors
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -115,7 +122,12 @@ class Backbone(nn.Module):
 
         def cut(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
             if not isinstance(output, torch.Tensor):  # HRNet's branches, TNT's tokens of two kinds
-                raise UserError(f"{stage} puts out several maps", where="explainer stride", hint="null: the last map")
+                raise UserError(
+                    f"{stage} puts out several maps",
+                    code="feature-map",
+                    where="explainer stride",
+                    hint="null: the last map",
+                )
             torch.set_grad_enabled(True)
             leaves.append(output.detach().requires_grad_())
             return leaves[-1].clone()  # what works in place behind it, as many a ReLU, must not change the leaf
@@ -176,7 +188,9 @@ class Backbone(nn.Module):
         stages = {info["reduction"]: info["module"] for info in feature_info if info["module"] in modules}
         if stride not in stages:
             hint = ", ".join(["null for the last map", *map(str, stages)])
-            raise UserError(f"{self.name} has no stage of stride {stride}", where="explainer stride", hint=hint)
+            raise UserError(
+                f"{self.name} has no stage of stride {stride}", code="feature-map", where="explainer stride", hint=hint
+            )
         return stages[stride]
 
     def to_map(self, features: torch.Tensor) -> torch.Tensor:
@@ -187,7 +201,7 @@ class Backbone(nn.Module):
         """
         if not isinstance(features, torch.Tensor):  # CoaT, CrossViT
             message = f"{self.name} puts out several maps and no last one"
-            raise UserError(message, where="backbone name", hint="another backbone")
+            raise UserError(message, code="feature-map", where="backbone name", hint="another backbone")
         if features.ndim == 3:  # tokens of a transformer, (B, N, K)
             before, grid = self._find_grid(features.shape[1])
             return features[:, before:].transpose(1, 2).unflatten(2, grid)
@@ -206,7 +220,9 @@ class Backbone(nn.Module):
             if prod(grid) == left:
                 return before, grid
         message = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
-        raise UserError(message, where="backbone name", hint="a network that keeps one token for each patch")
+        raise UserError(
+            message, code="feature-map", where="backbone name", hint="a network that keeps one token for each patch"
+        )
 
     @property
     def _patches(self) -> PatchEmbed | None:
@@ -235,12 +251,12 @@ class Backbone(nn.Module):
                 f"patches of {patch[0]} x {patch[1]} pixels ({self.name}) do not fill images of {height} x {width}"
             )
             hint = " or ".join(f"data.image_size={fit} {_say_size(fit)}" for fit in fitting_sizes(height, patch[0]))
-            raise UserError(message, where="data.image_size", hint=hint)
+            raise UserError(message, code="image-size", where="data.image_size", hint=hint)
         size = self._patches.img_size if self._patches.strict_img_size else None
         if size and tuple(size) != (height, width):
             message = f"{self.name} takes images of {size[0]} x {size[1]} pixels, not {height} x {width}"
             hint = f"data.image_size={size[0]}, or {_say_size(height)}"
-            raise UserError(message, where="data.image_size", hint=hint)
+            raise UserError(message, code="image-size", where="data.image_size", hint=hint)
 
 
 def fitting_sizes(size: int, cell: int) -> list[int]:

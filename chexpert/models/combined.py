@@ -46,15 +46,17 @@ class Combined(Model):
         self.classifier = nn.Linear(sum(widths), self.output_head.width)
 
     @staticmethod
-    def validate_args(members: Collection[str], dropout: object = 0.0, **_: object) -> list[str]:
+    def validate_args(members: Collection[str], dropout: object = 0.0, **_: object) -> list[UserError]:
         """Return the errors in these arguments, before anything is built."""
         errors = find_dropout_errors(dropout)
         if len(members) < 2:
             message = f"a combined model of {len(members)} member ({', '.join(members) or 'none'})"
             hint = "add one: +backbone@model.members.resnet=resnet18, or take model=single"
-            errors.append(str(UserError(message, where="model.members", hint=hint)))
+            errors.append(UserError(message, code="too-few", where="model.members", hint=hint))
         errors += [
-            str(UserError(f"a member's name has a dot: {name}", where="model.members", hint="use letters and _"))
+            UserError(
+                f"a member's name has a dot: {name}", code="value", where="model.members", hint="use letters and _"
+            )
             for name in members
             if "." in name
         ]

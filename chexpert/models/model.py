@@ -133,9 +133,9 @@ def learns_from_one(model: Model, size: int) -> bool:
     return True
 
 
-def find_dropout_errors(dropout: object) -> list[str]:
+def find_dropout_errors(dropout: object) -> list[UserError]:
     """Return the errors in a probability of dropping a feature; at 1 nothing would be left to learn from."""
     if isinstance(dropout, int | float) and not isinstance(dropout, bool) and 0 <= dropout < 1:
         return []
     hint = "a probability from 0 to below 1, such as 0.3"
-    return [str(UserError(f"a dropout of {dropout!r} is not possible", where="model.dropout", hint=hint))]
+    return [UserError(f"a dropout of {dropout!r} is not possible", code="value", where="model.dropout", hint=hint)]

@@ -44,6 +44,7 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"the pretrained weights of {name} cannot be had: {first_line(error)}",
+            code="download",
             where=f"backbone {name}",
             hint=WAYS_OUT,
         ) from error
@@ -75,7 +76,12 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str,
     wrong = [key for key in wanted if state[key].shape != wanted[key].shape]
     if wrong:
         message = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"
-        raise UserError(f"weights of another shape: {message}", where=f"{path} for backbone {name}", hint=WAYS_OUT)
+        raise UserError(
+            f"weights of another shape: {message}",
+            code="other-weights",
+            where=f"{path} for backbone {name}",
+            hint=WAYS_OUT,
+        )
     net.load_state_dict(state)
     beside = prefix.removesuffix("net.")
     return {key: (float(found[beside + key]),) for key in ("mean", "std") if beside != prefix and beside + key in found}
@@ -95,7 +101,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     except Exception as error:
         message = f"no weight file that can be read safely: {first_line(error)}"
         hint = "give a safetensors file or a plain state dict, as torch.save(network.state_dict(), PATH) writes it"
-        raise UserError(message, where=str(path), hint=hint) from error
+        raise UserError(message, code="unreadable-file", where=str(path), hint=hint) from error
     return dict(_flatten(content))
 
 
@@ -130,9 +136,14 @@ def _find_prefix(found: Mapping[str, torch.Tensor], wanted: Sequence[str], where
         return usual[0]
     if prefixes:
         message = f"its weights stand there {len(prefixes)} times: {prefixes}"
-        raise UserError(message, where=where, hint=f"save one of them alone: {_write_command(where, prefixes[0])}")
+        raise UserError(
+            message,
+            code="other-weights",
+            where=where,
+            hint=f"save one of them alone: {_write_command(where, prefixes[0])}",
+        )
     hint = "give weights of this network under timm's names"
-    raise UserError(_describe_lack(found, needed, count), where=where, hint=hint)
+    raise UserError(_describe_lack(found, needed, count), code="other-weights", where=where, hint=hint)
 
 
 def _split(key: str) -> Iterator[tuple[str, str]]:

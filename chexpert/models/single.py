@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
+from chexpert.errors import UserError
 from chexpert.models.backbone import Backbone
 from chexpert.models.model import Model, find_dropout_errors
 from chexpert.models.output_head import OutputHead
@@ -34,7 +35,7 @@ class Single(Model):
         self.head = nn.Linear(backbone.width, self.output_head.width)
 
     @staticmethod
-    def validate_args(dropout: object = 0.0, **_: object) -> list[str]:
+    def validate_args(dropout: object = 0.0, **_: object) -> list[UserError]:
         """Return the errors in these arguments, before anything is built."""
         return find_dropout_errors(dropout)
 

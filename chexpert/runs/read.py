@@ -28,17 +28,21 @@ def read_mapping(path: Path, hint: str = HINT, *, required: bool = False) -> dic
     """
     if not path.is_file():
         if required:
-            raise UserError("missing", where=str(path), hint=hint)
+            raise UserError("missing", code="missing-file", where=str(path), hint=hint)
         return {}
     try:
         text = path.read_text(encoding="utf-8")
         content = yaml.safe_load(text) if path.suffix == ".yaml" else json.loads(text)
     except OSError as error:
-        raise UserError(f"cannot be read: {error.strerror}", where=str(path), hint=hint) from error
+        raise UserError(
+            f"cannot be read: {error.strerror}", code="unreadable-file", where=str(path), hint=hint
+        ) from error
     except (ValueError, yaml.YAMLError) as error:
-        raise UserError(f"damaged: {str(error).partition(chr(10))[0]}", where=str(path), hint=hint) from error
+        raise UserError(
+            f"damaged: {str(error).partition(chr(10))[0]}", code="damaged-file", where=str(path), hint=hint
+        ) from error
     if not isinstance(content, dict):
-        raise UserError("damaged: no mapping", where=str(path), hint=hint)
+        raise UserError("damaged: no mapping", code="damaged-file", where=str(path), hint=hint)
     return _rename(path.name, content)
 
 

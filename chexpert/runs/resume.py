@@ -39,7 +39,9 @@ def replay(arguments: Sequence[str]) -> list[str]:
     state = read_state(folder, run_files.SWEEP if sweep else run_files.STATE)
     if not state:
         hint = f"give a folder below outputs/ that has a {run_files.STATE} or {run_files.SWEEP}, or resume=auto"
-        raise UserError("no run and no sweep of this project lies there", where=f"resume={folder}", hint=hint)
+        raise UserError(
+            "no run and no sweep of this project lies there", code="missing-run", where=f"resume={folder}", hint=hint
+        )
     replaced = {_find_key(argument) for argument in arguments}
     kept = [override for override in state["overrides"] if _find_key(override) not in replaced]
     check_repeated(kept, folder)
@@ -58,7 +60,7 @@ def check_repeated(overrides: Sequence[str], folder: Path) -> None:
         hydras = override.startswith("-") or "hydra" in override.partition("=")[0]
         if hydras and not (REPEATED.fullmatch(override) and "_target_" not in override):
             hint = f"if it is yours, type it again: {quote(f'resume={folder}')} {quote(override)}"
-            raise UserError(f"{override} is not repeated from a file", where=str(folder), hint=hint)
+            raise UserError(f"{override} is not repeated from a file", code="conflict", where=str(folder), hint=hint)
 
 
 def _find_key(override: str) -> str:

@@ -89,7 +89,7 @@ def run_lock(folder: Path) -> Iterator[None]:
         held.acquire()
     except Timeout as error:
         hint = "wait for it, stop it, or take another hydra.run.dir"
-        raise UserError("a run is working in this folder", where=str(folder), hint=hint) from error
+        raise UserError("a run is working in this folder", code="running", where=str(folder), hint=hint) from error
     except (OSError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
         log.log(NOTE, f"{folder} cannot be locked ({reason}): start no second run in it")

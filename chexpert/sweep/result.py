@@ -60,7 +60,7 @@ def describe_best(folder: Path, study: optuna.Study, fixed: Sequence[str]) -> st
         trials = study.get_trials(deepcopy=False)
         why = dict.fromkeys(str(trial.user_attrs.get(ERROR, "pruned")) for trial in trials)
         message = f"none of {len(trials)} trials gave a value: {'; '.join(why)}"
-        raise UserError(message, where=str(folder), hint="table.md there has the error of each job")
+        raise UserError(message, code="no-result", where=str(folder), hint="table.md there has the error of each job")
     counts = ", ".join(f"{count} {word}" for word, count in best["trials"].items() if count)
     return "\n".join([
         f"best of {counts}: {best['value']:.4f} (the best of many is optimistic: report another split)",

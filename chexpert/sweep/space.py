@@ -32,7 +32,9 @@ def parse_space(
     searched = {key: override for key, override in overrides.items() if override.is_sweep_override()}
     if not searched:
         hint = "give a setting several values: optimizer.lr='tag(log, interval(1e-5, 1e-3))' or labels=zeros,ones"
-        raise UserError("nothing to search", where="the command line and hydra.sweeper.params", hint=hint)
+        raise UserError(
+            "nothing to search", code="search", where="the command line and hydra.sweeper.params", hint=hint
+        )
     fixed = [str(override.input_line) for key, override in overrides.items() if key not in searched]
     return {key: _parse_distribution(key, override) for key, override in searched.items()}, fixed
 
@@ -42,7 +44,9 @@ def _parse_distribution(key: str, override: Override) -> BaseDistribution:
         return to_distribution(override)
     except ValueError as error:
         line = str(override.input_line)
-        raise UserError(f"cannot be searched: {error}", where=line, hint=f"{key}='interval(LOW, HIGH)'") from error
+        raise UserError(
+            f"cannot be searched: {error}", code="search", where=line, hint=f"{key}='interval(LOW, HIGH)'"
+        ) from error
 
 
 def to_distribution(override: Override) -> BaseDistribution:
@@ -84,7 +88,7 @@ def list_values(key: str, distribution: BaseDistribution) -> list[Any]:
     assert isinstance(distribution, FloatDistribution)
     if distribution.step is None:
         hint = f"{key}='range(LOW, HIGH, STEP)', or another hydra.sweeper.sampler"
-        raise UserError("a grid has no intervals", where=key, hint=hint)
+        raise UserError("a grid has no intervals", code="search", where=key, hint=hint)
     low, step = Decimal(str(distribution.low)), Decimal(str(distribution.step))
     count = int((Decimal(str(distribution.high)) - low) / step) + 1
     return [float(low + place * step) for place in range(count)]

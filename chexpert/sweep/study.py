@@ -57,7 +57,9 @@ def make_sampler(name: str, space: Space, seed: int, number: int) -> BaseSampler
         return SAMPLERS[name](space, seed, number)
     except ImportError as error:
         hint = "pip install cmaes, or another sampler"
-        raise UserError(f"{name} cannot be had: {error}", where="hydra.sweeper.sampler", hint=hint) from error
+        raise UserError(
+            f"{name} cannot be had: {error}", code="search", where="hydra.sweeper.sampler", hint=hint
+        ) from error
 
 
 def make_pruner(name: str | None) -> BasePruner:
@@ -70,7 +72,7 @@ def check_name(key: str, name: Any, known: Any) -> None:
     """Raise a UserError where a name is not known."""
     if name not in known:
         hint = f"one of {', '.join(map(str, known))}"
-        raise UserError(f"unknown {key}: {name!r}", where=f"hydra.sweeper.{key}", hint=hint)
+        raise UserError(f"unknown {key}: {name!r}", code="choice", where=f"hydra.sweeper.{key}", hint=hint)
 
 
 def count_trials(sampler: str, space: Space, n_trials: int) -> int:
@@ -94,4 +96,6 @@ def open_storage(place: str) -> BaseStorage:
     except Exception as error:  # SQLAlchemy's, the driver's, an ImportError of the driver
         reason = str(error).partition("\n")[0]
         hint = "a URL as SQLAlchemy takes it (sqlite:///FILE), or journal:FILE"
-        raise UserError(f"no storage of trials: {reason}", where="hydra.sweeper.storage", hint=hint) from error
+        raise UserError(
+            f"no storage of trials: {reason}", code="storage", where="hydra.sweeper.storage", hint=hint
+        ) from error

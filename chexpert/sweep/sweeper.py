@@ -45,7 +45,7 @@ class Settings:
         for key, least in (("n_trials", 1), ("n_jobs", 1), ("seed", 0)):
             if getattr(self, key) < least:
                 message = f"{getattr(self, key)} is not possible"
-                raise UserError(message, where=f"hydra.sweeper.{key}", hint=f"{least} or more")
+                raise UserError(message, code="value", where=f"hydra.sweeper.{key}", hint=f"{least} or more")
 
 
 def search(settings: Settings, arguments: Sequence[str], sweeper: Any) -> float:
@@ -96,7 +96,7 @@ def open_study(settings: Settings, storage: BaseStorage, lines: list[str]) -> op
             "repeat its command, or begin in another folder (hydra.sweep.dir) or under another hydra.sweeper.study_name"
         )
         message = "the study is there, of another search: " + "; ".join(differ)
-        raise UserError(message, where=f"study {settings.study_name}", hint=hint)
+        raise UserError(message, code="other-config", where=f"study {settings.study_name}", hint=hint)
     study.set_user_attr("search", lines)
     return study
 

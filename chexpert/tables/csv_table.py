@@ -62,7 +62,9 @@ class Table:
         if len(rows):
             further = f" (and {len(rows) - 1} more such rows)" if len(rows) > 1 else ""
             where = f"{self.path}, line {self.lines[rows[0]]}, column {column}"
-            raise UserError(f"{message}: {self.text[column].iloc[rows[0]]!r}{further}", where=where, hint=RESTORE)
+            raise UserError(
+                f"{message}: {self.text[column].iloc[rows[0]]!r}{further}", code="cell", where=where, hint=RESTORE
+            )
 
 
 def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> Table:
@@ -85,7 +87,7 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
     for number, line in enumerate(lines, start=2):
         if line.count(",") != commas:
             message = f"{line.count(',') + 1} fields instead of {len(names)}"
-            raise UserError(message, where=f"{path}, line {number}", hint=RESTORE)
+            raise UserError(message, code="field-count", where=f"{path}, line {number}", hint=RESTORE)
     return Table(path, _parse(text, len(names), places), range(2, 2 + len(lines)), notes)
 
 
@@ -125,7 +127,10 @@ def _find_columns(
         found += [f"unknown column {name!r}" for name in others if missing]
         message = "not CheXpert's columns: " + ", ".join(found)
         raise UserError(
-            message, where=f"{notes.path}, line 1", hint="restore the file's own header (the order is free)"
+            message,
+            code="missing-column",
+            where=f"{notes.path}, line 1",
+            hint="restore the file's own header (the order is free)",
         )
     if others:
         notes.add(f"other columns passed over: {', '.join(map(repr, others))}", count=len(others))

@@ -86,7 +86,9 @@ def parse_records(text: str, notes: Notes) -> Records:
     """The records of a text; blank ones are left out."""
     path = notes.path
     if text.lstrip()[:1] in ("[", "{"):
-        raise UserError("JSON, where a CSV file is needed", where=str(path), hint="give the table as CSV")
+        raise UserError(
+            "JSON, where a CSV file is needed", code="not-csv", where=str(path), hint="give the table as CSV"
+        )
     found = _split(text, path)
     line, header = next(found, (1, [""]))
     if header == SPREADSHEET:
@@ -99,7 +101,12 @@ def parse_records(text: str, notes: Notes) -> Records:
             notes.add("blank lines passed over", f"line {line}")
             continue
         if len(row) != len(header):
-            raise UserError(f"{len(row)} fields instead of {len(header)}", where=f"{path}, line {line}", hint=RESTORE)
+            raise UserError(
+                f"{len(row)} fields instead of {len(header)}",
+                code="field-count",
+                where=f"{path}, line {line}",
+                hint=RESTORE,
+            )
         rows.append(row)
         lines.append(line)
     return Records(path, header, rows, lines, notes)
@@ -114,7 +121,9 @@ def _split(text: str, path: Path) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as error:  # where the quote opened, not where the file ended
-            raise UserError(f"a quote in the table: {error}", where=f"{path}, line {begin}", hint=RESTORE) from error
+            raise UserError(
+                f"a quote in the table: {error}", code="not-csv", where=f"{path}, line {begin}", hint=RESTORE
+            ) from error
         yield reader.line_num, row
 
 
@@ -126,7 +135,7 @@ def check_separator(header: list[str], path: Path) -> None:
                 head = file.read(4)
             coded = next((f", encoding={code!r}" for order, code in WIDE.items() if head.startswith(order)), "")
             hint = f"save it with commas, in pandas: {COMMAS.format(mark, decimal, coded)}"
-            raise UserError(f"separated by {name}, not by commas", where=f"{path}, line 1", hint=hint)
+            raise UserError(f"separated by {name}, not by commas", code="not-csv", where=f"{path}, line 1", hint=hint)
 
 
 def read_text(path: Path, notes: Notes) -> str:
@@ -139,14 +148,17 @@ def read_text(path: Path, notes: Notes) -> str:
         text = decode(path.read_bytes(), path, notes)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"the table cannot be read: {error}", where=str(path), hint="check its path; save it as CSV in UTF-8"
+            f"the table cannot be read: {error}",
+            code="unreadable-file",
+            where=str(path),
+            hint="check its path; save it as CSV in UTF-8",
         ) from error
     if "\r" in text:
         text = text.replace("\r\r\n", "\n").replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
     for character, name in (("\r", "a stray carriage return"), ("\0", "a NUL character")):
         if character in text:
             line = text.count("\n", 0, text.index(character)) + 1
-            raise UserError(f"{name} in the table", where=f"{path}, line {line}", hint=RESTORE)
+            raise UserError(f"{name} in the table", code="not-csv", where=f"{path}, line {line}", hint=RESTORE)
     return text
 
 
@@ -166,5 +178,5 @@ def find_encoding(start: bytes, path: Path) -> str:
     """
     for mark, (kind, hint) in NO_CSV.items():
         if start.startswith(mark):
-            raise UserError(f"no text, but {kind}", where=str(path), hint=hint)
+            raise UserError(f"no text, but {kind}", code="not-csv", where=str(path), hint=hint)
     return next((encoding for mark, encoding in WIDE.items() if start.startswith(mark)), "utf-8-sig")

@@ -22,6 +22,8 @@ def compile_function(function: Callable[[torch.Tensor], torch.Tensor]) -> Callab
             return compiled(images)
         except TorchDynamoException as error:  # of the tracer as of its backends
             reason = str(error).strip().partition("\n")[0]
-            raise UserError(f"the model cannot be compiled: {reason}", where="compile", hint="compile=false") from error
+            raise UserError(
+                f"the model cannot be compiled: {reason}", code="not-compiled", where="compile", hint="compile=false"
+            ) from error
 
     return call

@@ -99,7 +99,7 @@ class MultilabelModule(pl.LightningModule):
                 return None
             message = f"BatchNorm cannot learn from one image of {batch.images.shape[-1]} px: its last map has one cell"
             hint = "data.batch_size: 2 or more on each device; or data.image_size: larger; or frozen backbones"
-            raise UserError(message, where="data.batch_size", hint=hint) from error
+            raise UserError(message, code="batch-size", where="data.batch_size", hint=hint) from error
 
     def _linearize(self, loss: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """A loss whose mean over the processes is that of the whole batch: they may have unlike numbers of labels."""
@@ -141,7 +141,9 @@ class MultilabelModule(pl.LightningModule):
             logits = self(batch.images)
         if not torch.isfinite(logits).all():  # a ranking of NaN would still give an AUROC
             where = f"{where}, with " + ", ".join(batch.paths)
-            raise UserError("the model puts out NaN or infinity", where=where, hint="take trainer.precision=32-true")
+            raise UserError(
+                "the model puts out NaN or infinity", code="nan", where=where, hint="take trainer.precision=32-true"
+            )
         return logits
 
     def on_validation_epoch_end(self) -> None:

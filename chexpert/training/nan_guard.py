@@ -58,6 +58,7 @@ class LossWatch:
         if not abs(value) < float("inf"):
             raise UserError(
                 f"the loss is {value} at epoch {step.epoch}, step {step.step}",
+                code="nan",
                 where=f"training batch {step.batch}, with " + ", ".join(step.paths),
                 hint=HINT,
             )
@@ -92,4 +93,4 @@ def check_weights(weights: Mapping[str, torch.Tensor], where: str) -> None:
         return
     wrong = [name for name, weight in real.items() if not weight.isfinite().all()]
     names = ", ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
-    raise UserError(f"weights are NaN or infinite: {names}", where=where, hint=HINT)
+    raise UserError(f"weights are NaN or infinite: {names}", code="nan", where=where, hint=HINT)

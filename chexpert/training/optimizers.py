@@ -157,7 +157,7 @@ def start_optimizer(
     optimizer = constructor(groups)
     if duals and not isinstance(optimizer, PESG):
         message = f"{type(optimizer).__name__} does not keep the loss's dual variables at 0 or more"
-        raise UserError(message, where="optimizer", hint="optimizer=pesg, or another loss")
+        raise UserError(message, code="conflict", where="optimizer", hint="optimizer=pesg, or another loss")
     for group in optimizer.param_groups:
         if group.get("name") == "backbones":
             group["lr"] *= backbone_lr_factor

@@ -60,10 +60,10 @@ class WarmupCosine(LambdaLR):
         super().__init__(optimizer, factor)
 
     @staticmethod
-    def validate_args(warmup: Any = 0.05, final_factor: Any = 0.0) -> list[str]:
+    def validate_args(warmup: Any = 0.05, final_factor: Any = 0.0) -> list[UserError]:
         """Return the errors of these arguments, before anything is built."""
         return [
-            str(UserError(f"{value!r} is not possible", where=f"scheduler.{name}", hint=hint))
+            UserError(f"{value!r} is not possible", code="value", where=f"scheduler.{name}", hint=hint)
             for name, value, hint, top in (
                 ("warmup", warmup, "a share of the steps, 0 to below 1", 1),
                 ("final_factor", final_factor, "a share of the peak, 0 to below 1", 1),
@@ -93,5 +93,5 @@ def start_scheduler(
     scheduler = constructor(optimizer)
     if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "max":
         message = "the plateau is one of val/auroc_mean, of which more is better"
-        raise UserError(message, where="scheduler.mode", hint="scheduler.mode=max")
+        raise UserError(message, code="conflict", where="scheduler.mode", hint="scheduler.mode=max")
     return scheduler, "epoch"

@@ -85,11 +85,11 @@ class EMA(Averaging):
         super().__init__(lambda count: 1 - min(decay, (1 + count) / (10 + count)))
 
     @staticmethod
-    def validate_args(decay: Any = 0.999) -> list[str]:
+    def validate_args(decay: Any = 0.999) -> list[UserError]:
         """Return the errors of these arguments, before anything is built."""
         if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < 1:
             hint = "a number from 0 to below 1"
-            return [str(UserError(f"{decay!r} is not possible", where="averaging.decay", hint=hint))]
+            return [UserError(f"{decay!r} is not possible", code="value", where="averaging.decay", hint=hint)]
         return []
 
 
@@ -108,11 +108,13 @@ class SWA(Averaging):
         self._due = False
 
     @staticmethod
-    def validate_args(start_epoch: Any) -> list[str]:
+    def validate_args(start_epoch: Any) -> list[UserError]:
         """Return the errors of these arguments, before anything is built."""
         if isinstance(start_epoch, bool) or not isinstance(start_epoch, int) or start_epoch < 0:
             hint = "an epoch, from 0"
-            return [str(UserError(f"{start_epoch!r} is not possible", where="averaging.start_epoch", hint=hint))]
+            return [
+                UserError(f"{start_epoch!r} is not possible", code="value", where="averaging.start_epoch", hint=hint)
+            ]
         return []
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *batch: Any) -> None:

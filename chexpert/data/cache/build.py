@@ -68,7 +68,9 @@ def open_cache(
             build_cache(path, key, names, preprocessing, workers=workers, skip=skip, digests=digests)
         except OSError as error:
             hint = "free disk space or repair the folder, choose another one, or use none: data.cache=null"
-            raise UserError(f"the cache cannot be written: {error}", where=str(folder), hint=hint) from error
+            raise UserError(
+                f"the cache cannot be written: {error}", code="write-failed", where=str(folder), hint=hint
+            ) from error
     cache = DecodedCache(path)
     if cache.key != key:
         raise damaged(path, "it was written for other images")
@@ -108,7 +110,9 @@ def build_cache(
             raise _unreadable(files, unreadable)
         if make_key(files, preprocessing, digests) != key:
             partial.remove()
-            raise UserError("image files were changed while they were decoded", where=find_source(files))
+            raise UserError(
+                "image files were changed while they were decoded", code="changed-file", where=find_source(files)
+            )
         partial.seal(find_source(files))
     partial.publish()
     log.info(f"cache: {len(pending):,} images decoded in {time.monotonic() - started:.0f} s")
@@ -191,7 +195,12 @@ def _unreadable(files: Sequence[str], reasons: dict[int, str]) -> UserError:
     some = "\n".join(f"    {files[row]}: {reason}" for row, reason in sorted(reasons.items())[:NAMED])
     count = f"at least {NAMED}" if len(reasons) >= NAMED else len(reasons)
     hint = "restore these files, or leave such views out and count them: data.on_missing=skip"
-    return UserError(f"{count} of {len(files):,} images cannot be read:\n{some}", where="data.cache", hint=hint)
+    return UserError(
+        f"{count} of {len(files):,} images cannot be read:\n{some}",
+        code="unreadable-image",
+        where="data.cache",
+        hint=hint,
+    )
 
 
 def _as_is(decoded: Any) -> Any:

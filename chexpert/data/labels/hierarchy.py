@@ -33,7 +33,7 @@ def find_parents(observations: Sequence[str]) -> list[int]:
     lacking = [parent for parent in dict.fromkeys(parents) if parent not in (None, *names)]
     if lacking:
         message = f"not among the observations, although others depend on it: {', '.join(map(str, lacking))}"
-        raise UserError(message, where="labels.conditional", hint="observations=all")
+        raise UserError(message, code="missing-observation", where="labels.conditional", hint="observations=all")
     return [-1 if parent is None else names.index(parent) for parent in parents]
 
 

@@ -60,25 +60,27 @@ class LabelPolicy:
         predictions: str | None = None,
         observations: Sequence[str] = (),
         **others: Any,
-    ) -> list[str]:
+    ) -> list[UserError]:
         """Return the errors in these arguments, and in them for these observations, before anything is built."""
         errors = [*check_rules(uncertain, "labels.uncertain", observations)]
         errors += check_rules(blank, "labels.blank", observations)
         if THREE_CLASS in find_words(blank):
             hint = "zeros, ones, ignore, or a soft target: a blank is no class of its own"
-            errors.append(UserError("three_class is for uncertain labels", where="labels.blank", hint=hint))
+            errors.append(
+                UserError("three_class is for uncertain labels", code="conflict", where="labels.blank", hint=hint)
+            )
         if conditional_rows not in CONDITIONAL_ROWS:
             message, hint = f"unknown rows: {conditional_rows!r}", f"one of {', '.join(CONDITIONAL_ROWS)}"
-            errors.append(UserError(message, where="labels.conditional_rows", hint=hint))
+            errors.append(UserError(message, code="choice", where="labels.conditional_rows", hint=hint))
         switches = {"conditional": conditional} | {key: others.get(key, False) for key in ("redraw", "propagate")}
         errors += [
-            UserError(f"{value!r} is not possible", where=f"labels.{key}", hint="true or false")
+            UserError(f"{value!r} is not possible", code="value", where=f"labels.{key}", hint="true or false")
             for key, value in switches.items()
             if not isinstance(value, bool)
         ]
         if conditional_rows != CONDITIONAL_ROWS[0] and conditional is False:
             message, hint = "rows of conditional learning, but nothing is conditional", "labels.conditional=true"
-            errors.append(UserError(message, where="labels.conditional_rows", hint=hint))
+            errors.append(UserError(message, code="conflict", where="labels.conditional_rows", hint=hint))
         checks: list[Callable[[], object]] = [lambda: find_parents(observations)] if conditional else []
         if SELF_TRAINED in find_words(uncertain) | find_words(blank):
             checks.append(lambda: find_predictions(predictions))
@@ -87,13 +89,13 @@ class LabelPolicy:
                 "predictions, but nothing is self-trained",
                 "labels.uncertain=self_trained, or leave them out",
             )
-            errors.append(UserError(message, where="labels.predictions", hint=hint))
+            errors.append(UserError(message, code="conflict", where="labels.predictions", hint=hint))
         for check in checks:
             try:
                 check()
             except UserError as error:
                 errors.append(error)
-        return [str(error) for error in errors]
+        return errors
 
     def three_class(self, observations: Sequence[str]) -> list[int]:
         """Return the indices of the U observations for which "uncertain" is a class of its own."""

@@ -37,7 +37,7 @@ def read_rule(rule: Rule, where: str) -> Bounds | str:
         if 0 <= low <= high <= 1:
             return low, high
     hint = f"one of {', '.join(WORDS)}, a target in [0, 1], or the bounds [low, high] of a sample in [0, 1]"
-    raise UserError(f"not a label rule: {rule!r}", where=where, hint=hint)
+    raise UserError(f"not a label rule: {rule!r}", code="label-rule", where=where, hint=hint)
 
 
 def read_rules(rules: Rules, where: str) -> dict[str, Bounds | str]:
@@ -65,7 +65,7 @@ def check_rules(rules: Rules, where: str, observations: Sequence[str] = ()) -> I
         if name and name not in ("default", *OBSERVATIONS):
             near = difflib.get_close_matches(name, OBSERVATIONS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"default, or one of {', '.join(OBSERVATIONS)}"
-            yield UserError(f"no observation of CheXpert: {name!r}", where=where, hint=hint)
+            yield UserError(f"no observation of CheXpert: {name!r}", code="unknown-observation", where=where, hint=hint)
         try:
             read_rule(rule, f"{where}.{name}" if name else where)
         except UserError as error:
@@ -73,7 +73,7 @@ def check_rules(rules: Rules, where: str, observations: Sequence[str] = ()) -> I
     lacking = [name for name in observations if not {"", "default", name} & named.keys()]
     if lacking:
         hint = f"name them, or give the rest a rule: {where}.default=zeros"
-        yield UserError(f"no rule for {', '.join(lacking)}", where=where, hint=hint)
+        yield UserError(f"no rule for {', '.join(lacking)}", code="label-rule", where=where, hint=hint)
 
 
 def find_words(rules: Rules) -> set[str]:

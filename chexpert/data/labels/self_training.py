@@ -22,13 +22,17 @@ def find_predictions(predictions: str | Path | None) -> Path:
         UserError: none is named, or it is not there.
     """
     if predictions is None:
-        raise UserError("self_trained needs the predictions of a first run", where=KEY, hint=f"{KEY}=RUN; {HINT}")
+        raise UserError(
+            "self_trained needs the predictions of a first run", code="conflict", where=KEY, hint=f"{KEY}=RUN; {HINT}"
+        )
     if not isinstance(predictions, str | Path):
-        raise UserError(f"{predictions!r} is not possible", where=KEY, hint=f"a run folder or a file; {HINT}")
+        raise UserError(
+            f"{predictions!r} is not possible", code="value", where=KEY, hint=f"a run folder or a file; {HINT}"
+        )
     path = Path(predictions)
     file = run_files.predictions(path, "train") if path.is_dir() else path
     if not file.is_file():
-        raise UserError(f"no predictions on the training views: {file}", where=KEY, hint=HINT)
+        raise UserError(f"no predictions on the training views: {file}", code="missing-file", where=KEY, hint=HINT)
     return file
 
 
@@ -57,12 +61,14 @@ def read_targets(file: Path, keys: Sequence[str], observations: Sequence[str], w
     if absent or unseen:
         messages = [f"no column {name!r}" for name in absent]
         messages += [f"{len(unseen)} of {len(views)} views are not there, the first: {unseen[0]}"] if unseen else []
-        raise UserError("these predictions are of other data: " + "; ".join(messages), where=str(file), hint=HINT)
+        raise UserError(
+            "these predictions are of other data: " + "; ".join(messages), code="other-data", where=str(file), hint=HINT
+        )
     found = table.reindex(columns=list(observations)).to_numpy(float)[places][wanted[rows]]
     missing = np.repeat(places < 0, wanted[rows].sum(axis=1))
     found[missing] = np.nan
     if not (missing | ((found >= 0) & (found <= 1))).all():
-        raise UserError("not all predictions are probabilities", where=str(file), hint=HINT)
+        raise UserError("not all predictions are probabilities", code="not-probability", where=str(file), hint=HINT)
     return found
 
 
@@ -78,14 +84,14 @@ def _read(file: Path) -> pd.DataFrame:
     records = read_records(file)
     if records.header.count("Path") != 1:
         message = "the predictions cannot be read: no column Path, or two"
-        raise UserError(message, where=f"{file}, line 1", hint=HINT)
+        raise UserError(message, code="missing-column", where=f"{file}, line 1", hint=HINT)
     names = [run_files.view_name(path.replace("\\", "/")) for path in records.column("Path")]
     columns = {name: list(map(_read_number, records.column(name))) for name in {*records.header} - {"Path"}}
     table = pd.DataFrame(columns, index=pd.Index(names, dtype="str"))
     records.notes.print()
     if not table.index.is_unique:
         twice = table.index[table.index.duplicated()][0]
-        raise UserError(f"a view stands twice: {twice}", where=str(file), hint=HINT)
+        raise UserError(f"a view stands twice: {twice}", code="repeated", where=str(file), hint=HINT)
     return table
 
 

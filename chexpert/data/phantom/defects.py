@@ -35,7 +35,9 @@ def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Split
         planted.append(_name("duplicate", layout, repeated))
     if "shared" in kinds:
         if not (splits.get("train") and splits.get("valid")):
-            raise UserError("a shared patient needs train and valid", where="defects", hint="leave out: shared")
+            raise UserError(
+                "a shared patient needs train and valid", code="conflict", where="defects", hint="leave out: shared"
+            )
         patient = splits["valid"][0].radiograph.patient
         shared = [replace(entry, split="train") for entry in splits["valid"] if entry.radiograph.patient == patient]
         shared = [replace(e, readings={**e.readings, "chexpert": e.readings["truth"]}) for e in shared]
@@ -71,7 +73,10 @@ def _first(splits: Splits, least: int, kind: str) -> str:
         if len({entry.place for entry in entries if not entry.radiograph.lateral}) >= least:
             return split
     raise UserError(
-        f"too few radiographs to plant: {kind}", where="defects", hint=f"{least} frontal radiographs in a split"
+        f"too few radiographs to plant: {kind}",
+        code="too-few",
+        where="defects",
+        hint=f"{least} frontal radiographs in a split",
     )
 
 

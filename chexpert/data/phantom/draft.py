@@ -76,4 +76,6 @@ def _read_record(folder: Path) -> Any:
 
 
 def _refuse(folder: Path, why: str) -> UserError:
-    return UserError(f"this place {why}", where=str(folder), hint="name a new folder, or remove it first")
+    return UserError(
+        f"this place {why}", code="not-empty", where=str(folder), hint="name a new folder, or remove it first"
+    )

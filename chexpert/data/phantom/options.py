@@ -115,9 +115,11 @@ def _is(kind: type, value: object) -> bool:
 def _refuse_unknown(option: str, given: Iterable[object], known: Sequence[str]) -> None:
     for value in given:
         if value not in known:
-            raise UserError(f"unknown {option}: {value!r}", where="the phantom", hint=f"one of {', '.join(known)}")
+            raise UserError(
+                f"unknown {option}: {value!r}", code="choice", where="the phantom", hint=f"one of {', '.join(known)}"
+            )
 
 
 def _refuse_unless(fine: bool, option: str, value: object, hint: str) -> None:
     if not fine:
-        raise UserError(f"{option} = {value!r} is not possible", where="the phantom", hint=hint)
+        raise UserError(f"{option} = {value!r} is not possible", code="value", where="the phantom", hint=hint)

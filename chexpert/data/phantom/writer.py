@@ -80,7 +80,9 @@ def plan_trees(options: Options) -> dict[str, Tree]:
     for name in options.counterfactuals:
         shown = [entry for entry in trees[""].get("valid", []) if entry.labels[name] == "1.0"]
         if not shown:
-            raise UserError(f"no valid radiograph shows {name}", where="counterfactuals", hint="more valid patients")
+            raise UserError(
+                f"no valid radiograph shows {name}", code="too-few", where="counterfactuals", hint="more valid patients"
+            )
         trees[f"counterfactual/{name}"] = {"valid": [entry.without(name) for entry in shown]}
     return trees
 

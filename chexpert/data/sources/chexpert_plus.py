@@ -63,7 +63,7 @@ def read_plus(table: Path, labels: Path, split: str) -> pd.DataFrame:
     absent = [key for key in frame["key"] if key not in labeled]
     if absent:
         message = f"no labels for {len(absent)} of {len(frame)} views, the first: {absent[0]}"
-        raise UserError(message, where=str(labels), hint="restore the file")
+        raise UserError(message, code="missing-labels", where=str(labels), hint="restore the file")
     values = np.array([labeled[key] for key in frame["key"]], dtype="float32").reshape(-1, len(OBSERVATIONS))
     return frame.assign(**{name: values[:, column] for column, name in enumerate(OBSERVATIONS)})
 
@@ -74,7 +74,7 @@ def _read_views(table: Path) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=[*TEXT, "age"]).astype(dict.fromkeys(TEXT, "str"))
     if frame["key"].duplicated().any():
         twice = frame.loc[frame["key"].duplicated(), "key"].iloc[0]
-        raise UserError(f"this view is listed twice: {twice}", where=str(table), hint=HINT)
+        raise UserError(f"this view is listed twice: {twice}", code="repeated", where=str(table), hint=HINT)
     return frame
 
 
@@ -87,18 +87,22 @@ def _read_rows(table: Path) -> Iterator[tuple[dict[str, str], str]]:
             lacking = [name for name in COLUMNS if header.count(name) != 1]
             if lacking:
                 message = f"not the columns of CheXpert Plus: {', '.join(lacking)} wanting, or twice there"
-                raise UserError(message, where=f"{table}, line 1", hint=HINT)
+                raise UserError(message, code="missing-column", where=f"{table}, line 1", hint=HINT)
             places = [header.index(name) for name in COLUMNS]
             for cells in reader:
                 where = f"{table}, record ending in line {reader.line_num}"
                 if not any(cell.strip(AROUND) for cell in cells):
                     continue
                 if len(cells) != len(header):
-                    raise UserError(f"{len(cells)} fields instead of {len(header)}", where=where, hint=HINT)
+                    raise UserError(
+                        f"{len(cells)} fields instead of {len(header)}", code="field-count", where=where, hint=HINT
+                    )
                 tidied = (cells[place].strip(AROUND) for place in places)
                 yield {name: BLANKS.get(cell, cell) for name, cell in zip(COLUMNS, tidied, strict=True)}, where
     except (OSError, UnicodeError, csv.Error) as error:
-        raise UserError(f"the table cannot be read: {error}", where=str(table), hint=HINT) from error
+        raise UserError(
+            f"the table cannot be read: {error}", code="unreadable-file", where=str(table), hint=HINT
+        ) from error
 
 
 def open_text(path: Path) -> TextIO:
@@ -117,7 +121,7 @@ def _read_view(cells: dict[str, str], where: str) -> dict[str, Any]:
 
     def require(fits: object, column: str, message: str) -> None:
         if not fits:
-            raise UserError(f"{message}: {cells[column]!r}", where=f"{where}, column {column}", hint=HINT)
+            raise UserError(f"{message}: {cells[column]!r}", code="cell", where=f"{where}, column {column}", hint=HINT)
 
     match = find_place(cells["path_to_image"])
     require(match, "path_to_image", "not <split>/patientNNNNN/studyN/viewN_kind.jpg")
@@ -156,7 +160,9 @@ def _read_labels(path: Path) -> dict[str, list[float]]:
     try:
         text = decode(path.read_bytes(), path, Notes(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"the labels cannot be read: {error}", where=str(path), hint=HINT) from error
+        raise UserError(
+            f"the labels cannot be read: {error}", code="unreadable-file", where=str(path), hint=HINT
+        ) from error
     for entry, where in _read_entries(text, path):
         try:
             place = find_place(str(entry["path_to_image"]))
@@ -166,9 +172,9 @@ def _read_labels(path: Path) -> dict[str, list[float]]:
             values = [_read_label(entry[name], name) for name in OBSERVATIONS]
         except (ValueError, TypeError, KeyError) as error:
             message = f"not a view's labels: {type(error).__name__} {error}"
-            raise UserError(message, where=where, hint=HINT) from error
+            raise UserError(message, code="cell", where=where, hint=HINT) from error
         if key in labels:
-            raise UserError(f"this view is listed twice: {key}", where=where, hint=HINT)
+            raise UserError(f"this view is listed twice: {key}", code="repeated", where=where, hint=HINT)
         labels[key] = values
     return labels
 
@@ -186,7 +192,7 @@ def _read_entries(text: str, path: Path) -> Iterator[tuple[Any, str]]:
             if line.strip():
                 yield _parse(line), where
     except ValueError as error:
-        raise UserError(f"not a view's labels: {error}", where=where, hint=HINT) from error
+        raise UserError(f"not a view's labels: {error}", code="cell", where=where, hint=HINT) from error
 
 
 def _parse(text: str) -> Any:

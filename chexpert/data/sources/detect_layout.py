@@ -44,7 +44,7 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
     root = Path(root).expanduser().absolute()  # not resolved: a link's own name may show the variant
     if not root.is_dir():
         hint = "give the folder that holds CheXpert" + f": {where}=..., or set CHEXPERT_ROOT" * (where == "data.root")
-        raise UserError("the data root is not a folder", where=f"{where}={root}", hint=hint)
+        raise UserError("the data root is not a folder", code="missing-folder", where=f"{where}={root}", hint=hint)
     found = [layout for detect in DETECTORS for layout in detect(root)]
     wanted = [layout for layout in found if variant in ("auto", layout.variant)]
     if not wanted:
@@ -62,14 +62,16 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
     if wanted:
         hint = f"give its own folder: {where}=..." if where.startswith("data.") else "give its own folder"
         hint += f", or choose one: {variants}" * (len({layout.variant for layout in wanted}) > 1)
-        raise UserError(f"several copies of CheXpert: {names}", where=f"{where}={root}", hint=hint)
+        raise UserError(
+            f"several copies of CheXpert: {names}", code="ambiguous-dataset", where=f"{where}={root}", hint=hint
+        )
     kind = "" if variant == "auto" else f"{variant} "
     looked = f"; found: {names}" if found else f"; looked for {', '.join(NAMED)}, AIMI's batches and train.csv itself"
     hint = f"point {where} at the folder above CheXpert's own"
     hint += f", or choose another variant ({variants})" * (variant != "auto")
     if disguised := _find_disguised(root):
         hint = f"{disguised} is no CSV file: unpack or save it as {disguised.name.partition('.')[0]}.csv"
-    raise UserError(f"no {kind}CheXpert there{looked}", where=f"{where}={root}", hint=hint)
+    raise UserError(f"no {kind}CheXpert there{looked}", code="missing-dataset", where=f"{where}={root}", hint=hint)
 
 
 def _detect_named(root: Path) -> Iterator[Layout]:

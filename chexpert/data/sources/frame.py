@@ -164,7 +164,7 @@ def _circumstances(table: Table, views: Sequence[str]) -> dict[str, Any]:
         return {"projection": kinds.str.lower(), "sex": "", "age": np.nan}
     if len(given) < len(CIRCUMSTANCES):
         message = f"only {', '.join(given)} of the columns {', '.join(CIRCUMSTANCES)}"
-        raise UserError(message, where=f"{table.path}, line 1", hint="restore the others")
+        raise UserError(message, code="missing-column", where=f"{table.path}, line 1", hint="restore the others")
     sex = table.tidy("Sex", {name: name for name in SEXES}, f"Sex is not one of {', '.join(SEXES)}")
     age = table.tidy("Age", AGES, "Age is not a whole number of years from 0 to 120")
     stated = table.tidy("Frontal/Lateral", {kind: kind for kind in KINDS}, "neither Frontal nor Lateral")

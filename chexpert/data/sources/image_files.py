@@ -43,9 +43,9 @@ def find_present(folder: Path, files: Iterable[str | Path]) -> np.ndarray:
             return False
         if not mode or not stays(os.path.dirname(path)):
             hint = "put the files themselves there: a link may lead to anything"
-            raise UserError("a link leads out of the data root", where=path, hint=hint)
+            raise UserError("a link leads out of the data root", code="outside-root", where=path, hint=hint)
         if not stat.S_ISREG(mode):
-            raise UserError("this image is not a plain file", where=path, hint="restore the file")
+            raise UserError("this image is not a plain file", code="not-a-file", where=path, hint="restore the file")
         return True
 
     return np.array([check(str(file)) for file in files], dtype=bool)
@@ -89,7 +89,9 @@ def choose(same: Sequence[str]) -> str:
     if len(same) > 1:
         names = " and ".join(os.path.basename(path) for path in same)
         hint = "keep one of them in this folder, or give its ending in the table's Path"
-        raise UserError(f"several images of one view: {names}", where=os.path.dirname(same[0]), hint=hint)
+        raise UserError(
+            f"several images of one view: {names}", code="ambiguous-image", where=os.path.dirname(same[0]), hint=hint
+        )
     return same[0]
 
 

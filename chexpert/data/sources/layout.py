@@ -78,7 +78,7 @@ class Layout:
         """
         if split not in self.tables:
             message, hint = f"no {split} table in this {self.name}", f"expected {' or '.join(TABLES[split])} there"
-            raise UserError(message, where=str(self.folder), hint=hint)
+            raise UserError(message, code="missing-table", where=str(self.folder), hint=hint)
         return self.tables[split]
 
     def find_labels(self, split: str, labeler: str | None = None) -> Path:
@@ -102,7 +102,7 @@ class Layout:
         hint = f"one of {', '.join(known)}"
         if labeler in known:
             hint = f"put {known[labeler] or plus.name_labels(labeler)} beside {self.tables['train'].name}"
-        return UserError(message, where="data.labeler", hint=hint)
+        return UserError(message, code="choice", where="data.labeler", hint=hint)
 
     def list_tables(self, split: str, labeler: str | None = None) -> list[Path]:
         """Return the files that :meth:`read` reads for a split."""
@@ -136,7 +136,9 @@ class Layout:
         number = next(n for n, first in FIRST_PATIENT.items() if int(patient[7:]) >= first) if split == "train" else 1
         if number not in self.batches:
             message = f"batch {number} of CheXpert is not there, in which {patient} lies"
-            raise UserError(message, where=str(self.folder), hint="unpack all four batches beside each other")
+            raise UserError(
+                message, code="missing-image", where=str(self.folder), hint="unpack all four batches beside each other"
+            )
         return self.batches[number]
 
     def _read_test(self) -> pd.DataFrame:
@@ -157,10 +159,17 @@ class Layout:
         found = sorted(file for file in self.folder.glob(pattern) if file.suffix.lower() in ENDINGS)
         odd = [file for file in found if not VIEW.fullmatch(file.stem[file.stem.rindex("view") :])]
         if odd:
-            raise UserError("no name of a view: viewN_kind.jpg", where=str(odd[0]), hint="remove or rename the file")
+            raise UserError(
+                "no name of a view: viewN_kind.jpg",
+                code="file-name",
+                where=str(odd[0]),
+                hint="remove or rename the file",
+            )
         if not found:
             message = f"no view of {patient}/{study}, which groundtruth.csv lists"
-            raise UserError(message, where=str(self.folder / pattern), hint="restore the test images")
+            raise UserError(
+                message, code="missing-image", where=str(self.folder / pattern), hint="restore the test images"
+            )
         for _, same in groupby(found, key=lambda file: file.with_suffix("")):
             file = Path(choose(list(map(str, same))))
             view = "view" + file.stem.rpartition("view")[2]
@@ -178,7 +187,9 @@ def _relabel(frame: pd.DataFrame, table: Path, labels: Path) -> pd.DataFrame:
     absent = sorted(set(frame["key"]) - set(other.index))
     if absent:
         message = f"no labels for {len(absent)} of {len(frame)} views, the first: {absent[0]}"
-        raise UserError(message, where=f"{labels} and {table}", hint="take both from the same distribution")
+        raise UserError(
+            message, code="missing-labels", where=f"{labels} and {table}", hint="take both from the same distribution"
+        )
     notes = Notes(labels)
     if further := len(other) - len(frame):
         notes.add(f"rows passed over, whose views {table.name} does not list", count=further)
@@ -196,4 +207,6 @@ def _compare(frame: pd.DataFrame, truth: pd.DataFrame, table: Path, studies: Pat
     if wrong.any():
         first = both[wrong].iloc[0]
         message = f"the labels of {int(wrong.sum())} views differ, the first of {first['patient']}/{first['study']}"
-        raise UserError(message, where=f"{table} and {studies}", hint="restore both, or remove the wrong one")
+        raise UserError(
+            message, code="label-conflict", where=f"{table} and {studies}", hint="restore both, or remove the wrong one"
+        )

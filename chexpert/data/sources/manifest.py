@@ -24,7 +24,7 @@ def write_manifest(path: Path, hashes: Mapping[str, str]) -> None:
     """
     if broken := sorted(name for name in hashes if "\n" in name):
         message = f"a line break in the name of a file: {broken[0]!r}"
-        raise UserError(message, where=str(path), hint="rename the file")
+        raise UserError(message, code="file-name", where=str(path), hint="rename the file")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(os.fsencode("".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes))))
 
@@ -38,15 +38,17 @@ def read_manifest(path: Path) -> dict[str, str]:
     try:
         lines = os.fsdecode(path.read_bytes()).removesuffix("\n").split("\n")
     except OSError as error:
-        raise UserError(f"the manifest cannot be read: {error}", where=str(path), hint=WRITE) from error
+        raise UserError(
+            f"the manifest cannot be read: {error}", code="unreadable-file", where=str(path), hint=WRITE
+        ) from error
     hashes: dict[str, str] = {}
     if lines == [""]:
-        raise UserError("the manifest is empty", where=str(path), hint=WRITE)
+        raise UserError("the manifest is empty", code="empty-table", where=str(path), hint=WRITE)
     for number, line in enumerate(lines, start=1):
         match = LINE.fullmatch(line)
         if match is None or match[2] in hashes:
             message = f"not a line of a manifest: {line[:100]!r}" if match is None else f"listed twice: {match[2]!r}"
-            raise UserError(message, where=f"{path}, line {number}", hint=WRITE)
+            raise UserError(message, code="manifest-line", where=f"{path}, line {number}", hint=WRITE)
         hashes[match[2]] = match[1]
     return hashes
 
@@ -72,7 +74,9 @@ def expect(known: Mapping[str, str], folder: Path, files: Iterable[str | Path]) 
     unknown = [name for name in names if name not in known]
     if unknown:
         message = f"{len(unknown)} of {len(names)} files are not in the manifest, the first: {unknown[0]}"
-        raise UserError(message, where="data.manifest", hint=f"take the manifest of this copy, or {WRITE}")
+        raise UserError(
+            message, code="other-data", where="data.manifest", hint=f"take the manifest of this copy, or {WRITE}"
+        )
     return [known[name] for name in names]
 
 
@@ -84,4 +88,4 @@ def check_files(known: Mapping[str, str], folder: Path, files: Iterable[Path]) -
     """
     for file in files:
         if [hash_file(file)] != expect(known, folder, [file]):
-            raise UserError(CHANGED, where=str(file), hint="restore the file")
+            raise UserError(CHANGED, code="changed-file", where=str(file), hint="restore the file")

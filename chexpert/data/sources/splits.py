@@ -49,11 +49,13 @@ class SplitReader:
             check_files(self.known, layout.folder, tables)
         listed = layout.read(split, self.labeler)
         if listed.empty:
-            raise UserError("the table has no row", where=str(layout.tables[split]), hint="restore the table")
+            raise UserError(
+                "the table has no row", code="empty-table", where=str(layout.tables[split]), hint="restore the table"
+            )
         frame = select_views(listed, self.views)
         if frame.empty:
             message = f"no {self.views} view in this split"
-            raise UserError(message, where=str(layout.tables[split]), hint="data.views=all")
+            raise UserError(message, code="missing-view", where=str(layout.tables[split]), hint="data.views=all")
         frame = self._keep_present(split, frame)
         return frame if self.known is None else frame.assign(sha256=expect(self.known, layout.folder, frame["file"]))
 
@@ -65,7 +67,12 @@ class SplitReader:
         if absent and (not self.skip or not present.any()):
             message = f"{len(absent)} of {len(frame)} listed images are missing in this {self.layout.name}, the first: "
             way_out = "" if self.skip else ", or leave such views out and count them: data.on_missing=skip"
-            raise UserError(message + absent[0], where=str(self.layout.tables[split]), hint=f"restore them{way_out}")
+            raise UserError(
+                message + absent[0],
+                code="missing-image",
+                where=str(self.layout.tables[split]),
+                hint=f"restore them{way_out}",
+            )
         if absent:
             self.missing += absent
             log.info(f"skipped, missing: {len(absent)} images of {split}, the first {absent[0]}")
@@ -79,7 +86,7 @@ def check_patients(frames: Mapping[str, pd.DataFrame], folder: Path) -> None:
         if shared := patients[one] & patients[other]:
             message = f"{len(shared)} patients are both in {one} and in {other}, the first: {min(shared)}"
             hint = "remove them from one of the two tables, or restore these"
-            raise UserError(message, where=str(folder), hint=hint)
+            raise UserError(message, code="shared-patients", where=str(folder), hint=hint)
 
 
 def check_studies(frames: Mapping[str, pd.DataFrame]) -> None:
@@ -98,4 +105,4 @@ def check_studies(frames: Mapping[str, pd.DataFrame]) -> None:
         if (states > 1).any():
             where = f"{split}, " + "/".join(map(str, states.index[states > 1][0]))
             hint = "correct them, or evaluate single views: level=image"
-            raise UserError("the views of a study have different labels", where=where, hint=hint)
+            raise UserError("the views of a study have different labels", code="label-conflict", where=where, hint=hint)

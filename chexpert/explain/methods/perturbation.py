@@ -36,7 +36,7 @@ class Perturbing(Explainer, ABC):
         self.probe = Probe(memory, batch_size, title=self.name)
 
     @classmethod
-    def validate_args(cls, **options: Any) -> list[str]:
+    def validate_args(cls, **options: Any) -> list[UserError]:
         """Return the errors of these arguments, before anything is built."""
         rules: list[tuple[Sequence[str], Callable[[Any], bool], str]] = [
             (cls.counts, is_count, "a whole number, 1 or more"),
@@ -48,7 +48,7 @@ class Perturbing(Explainer, ABC):
             *(([key], known.__contains__, "one of " + ", ".join(known)) for key, known in cls.choices.items()),
         ]
         return [
-            str(UserError(f"{options[key]!r} is not possible", where=f"explainer.{cls.name}.{key}", hint=hint))
+            UserError(f"{options[key]!r} is not possible", code="value", where=f"explainer.{cls.name}.{key}", hint=hint)
             for keys, fits, hint in rules
             for key in keys
             if key in options and not fits(options[key])

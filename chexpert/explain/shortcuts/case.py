@@ -62,7 +62,7 @@ def read_cases(
         if not seen & set(file):
             message = f"regions of {len(file)} views, but of none of these {len(seen)}"
             hint = f"names as {min(seen, default='patient64541_study1_view1_frontal')}"
-            raise UserError(message, where=file.where, hint=hint)
+            raise UserError(message, code="no-overlap", where=file.where, hint=hint)
 
 
 def _find_masks(file: Segmentations, view: View) -> dict[str, np.ndarray]:
@@ -71,7 +71,7 @@ def _find_masks(file: Segmentations, view: View) -> dict[str, np.ndarray]:
         height, width = view.original.shape[:2]
         message = f"regions of {size[0]} x {size[1]} pixels, the image has {height} x {width}"
         hint = "outline the images of this copy: those of v1.0 and v1.0-small differ"
-        raise UserError(message, where=f"{file.where}, {view.name}", hint=hint)
+        raise UserError(message, code="mask-size", where=f"{file.where}, {view.name}", hint=hint)
     return file.masks(view.name)
 
 

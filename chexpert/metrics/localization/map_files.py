@@ -69,9 +69,9 @@ class MapFile(NamedTuple):
                 read = LocalMap(file["map"].astype("float32"), probability, width, height, grid, matrix, shape)
                 said = tuple(str(file[name]) if name in file else None for name in ("view", "observation"))
         except BROKEN as error:
-            raise UserError(f"no map: {error}", where=str(self.path), hint=hint) from error
+            raise UserError(f"no map: {error}", code="damaged-file", where=str(self.path), hint=hint) from error
         if wrong := _find_wrong(read):
-            raise UserError(wrong, where=str(self.path), hint=hint)
+            raise UserError(wrong, code="damaged-file", where=str(self.path), hint=hint)
         self._check_name(*said)
         return read
 
@@ -81,10 +81,10 @@ class MapFile(NamedTuple):
         try:
             found = read_pickled(self.path)
         except (OSError, ValueError) as error:
-            raise UserError(f"no map: {error}", where=str(self.path), hint=hint) from error
+            raise UserError(f"no map: {error}", code="damaged-file", where=str(self.path), hint=hint) from error
         read = LocalMap(found.map, found.probability, found.width, found.height)
         if wrong := _find_wrong(read):
-            raise UserError(wrong, where=str(self.path), hint=hint)
+            raise UserError(wrong, code="damaged-file", where=str(self.path), hint=hint)
         self._check_name(None, found.task)
         return read
 
@@ -94,7 +94,7 @@ class MapFile(NamedTuple):
         is_of = view or self.view, SPELLED.get(name, name)
         if is_of != (self.view, self.observation):
             message = f"this is the map of {', '.join(is_of)}, named as {self.view}, {self.observation}"
-            raise UserError(message, where=str(self.path), hint="give the file its own name again")
+            raise UserError(message, code="file-name", where=str(self.path), hint="give the file its own name again")
 
 
 def _find_wrong(read: LocalMap) -> str | None:
@@ -155,7 +155,7 @@ def find_maps(folder: str | Path, observations: Collection[str]) -> tuple[list[M
         UserError: no such folder, no map in it, or two of the same view and observation.
     """
     if not Path(folder).is_dir():
-        raise UserError("no such folder", where=str(folder), hint="give the folder of the maps")
+        raise UserError("no such folder", code="missing-folder", where=str(folder), hint="give the folder of the maps")
     there = sorted(path for path in Path(folder).rglob("*") if not path.is_dir())
     named = [_parse(path) for path in there if path.name.endswith(ENDINGS)]
     others = _note_others([path for path in there if not path.name.endswith(ENDINGS)])
@@ -164,11 +164,13 @@ def find_maps(folder: str | Path, observations: Collection[str]) -> tuple[list[M
     hint = f"name maps <patient>_<study>_<view>_<observation>{ENDINGS[0]} (or .pkl, CheXlocalize's own)"
     if not files:
         message = "; ".join(["no maps of the wanted observations", *notes])
-        raise UserError(message, where=str(folder), hint=hint)
+        raise UserError(message, code="missing-map", where=str(folder), hint=hint)
     for one, other in pairwise(files):
         if one[1:] == other[1:]:
             message = f"two maps of {one.view}, {one.observation}"
-            raise UserError(message, where=f"{one.path} and {other.path}", hint="one folder for each explainer")
+            raise UserError(
+                message, code="repeated", where=f"{one.path} and {other.path}", hint="one folder for each explainer"
+            )
     return files, notes
 
 

@@ -154,11 +154,13 @@ def _localized(found: Collection[str]) -> list[str]:
 def _check_views(truth: Segmentations, views: Iterable[str], where: str) -> None:
     if not any(view in truth for view in views):
         hint = f"name views as the ground truth does: {next(iter(truth), 'it lists none')}"
-        raise UserError(f"none of the views is in {truth.where}", where=where, hint=hint)
+        raise UserError(f"none of the views is in {truth.where}", code="no-overlap", where=where, hint=hint)
 
 
 def _check_size(truth: Segmentations, view: str, size: tuple[int, int] | None, where: str, hint: str) -> None:
     known = truth.size(view)
     if known and size and known != size:
         sizes = f"{size[0]} x {size[1]} pixels here, {known[0]} x {known[1]} in {truth.where}"
-        raise UserError(f"masks of another size than the image: {view} has {sizes}", where=where, hint=hint)
+        raise UserError(
+            f"masks of another size than the image: {view} has {sizes}", code="mask-size", where=where, hint=hint
+        )

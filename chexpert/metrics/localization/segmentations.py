@@ -36,7 +36,7 @@ class Segmentations:
     def __init__(self, listed: Mapping[str, Mapping[str, Any]], where: str) -> None:
         self.where = where
         if not isinstance(listed, dict) or not all(isinstance(masks, dict) for masks in listed.values()):
-            raise UserError("no masks by view and observation", where=where, hint=HINT)
+            raise UserError("no masks by view and observation", code="damaged-file", where=where, hint=HINT)
         self.listed = {view: self._check(view, masks) for view, masks in listed.items()}
 
     @classmethod
@@ -49,20 +49,22 @@ class Segmentations:
         try:
             return cls(json.loads(Path(path).read_text(encoding="utf-8")), str(path))
         except (OSError, ValueError) as error:
-            raise UserError(f"no masks: {error}", where=str(path), hint=HINT) from error
+            raise UserError(f"no masks: {error}", code="damaged-file", where=str(path), hint=HINT) from error
 
     def _check(self, view: str, masks: Mapping[str, Any]) -> dict[str, RunLengths]:
         checked: dict[str, RunLengths] = {}
         for name, item in masks.items():
             observation, where = SPELLED.get(name, name), f"{self.where}, {view}, {name}"
             if observation in checked:
-                raise UserError("listed under both its names", where=where, hint="leave one of them out")
+                raise UserError(
+                    "listed under both its names", code="repeated", where=where, hint="leave one of them out"
+                )
             try:
                 checked[observation] = check(item)
             except ValueError as error:
-                raise UserError(str(error), where=where, hint=HINT) from error
+                raise UserError(str(error), code="damaged-file", where=where, hint=HINT) from error
             if checked[observation]["size"] != next(iter(checked.values()))["size"]:
-                raise UserError("masks of two sizes", where=where, hint="outline one image")
+                raise UserError("masks of two sizes", code="mask-size", where=where, hint="outline one image")
         return checked
 
     def __contains__(self, view: object) -> bool:
@@ -88,7 +90,12 @@ class Segmentations:
         if not found & {*LOCALIZED}:
             named = f"its names: {', '.join(sorted(found)) or 'none'}"
             hint = f"name observations as CheXpert does: {', '.join(LOCALIZED)}"
-            raise UserError(f"none of the ten localized observations; {named}", where=self.where, hint=hint)
+            raise UserError(
+                f"none of the ten localized observations; {named}",
+                code="missing-observation",
+                where=self.where,
+                hint=hint,
+            )
         return [self._note(name) for name in sorted(found - {*OBSERVATIONS})]
 
     def _note(self, name: str) -> str:

@@ -104,10 +104,10 @@ def _read_setting(text: str, read: Callable[[str], dict[str, float]], words: str
     except ValueError:
         if not Path(text).exists():
             message = f"{text} is not {words}, a number in [0, 1], or a file: no such file"
-            raise UserError(message, hint="correct its spelling") from None
+            raise UserError(message, code="missing-file", hint="correct its spelling") from None
         return read(text)
     if not 0 <= value <= 1:
-        raise UserError(f"{text} is not possible", hint="a threshold or cut-off in [0, 1]")
+        raise UserError(f"{text} is not possible", code="value", hint="a threshold or cut-off in [0, 1]")
     return value
 
 
@@ -144,7 +144,9 @@ def _read(path: str | Path, value: str, score: str = "") -> list[tuple[str, floa
         if not rows:
             raise ValueError("no rows")
     except ValueError as error:
-        raise UserError(f"cannot be read as a table: {error}", where=str(path), hint=hint) from error
+        raise UserError(
+            f"cannot be read as a table: {error}", code="unreadable-file", where=str(path), hint=hint
+        ) from error
     records.notes.print()
     return rows
 
@@ -161,5 +163,7 @@ def _read_row(row: Mapping[str, str], line: int, value: str, score: str) -> tupl
 
 def _find(setting: Mapping[str, float], name: str) -> float:
     if name not in setting:
-        raise UserError(f"the table of thresholds or cut-offs has no {name}", hint="add a row for it")
+        raise UserError(
+            f"the table of thresholds or cut-offs has no {name}", code="missing-observation", hint="add a row for it"
+        )
     return setting[name]

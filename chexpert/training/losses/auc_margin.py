@@ -42,11 +42,11 @@ class AUCMarginLoss(EntryLoss):
         self.a, self.b, self.alpha = (nn.Parameter(torch.zeros(len(self.p))) for _ in range(3))
 
     @staticmethod
-    def validate_args(margin: Any = 1.0, **_: object) -> list[str]:
+    def validate_args(margin: Any = 1.0, **_: object) -> list[UserError]:
         """Return the errors of these arguments, before anything is built."""
         if not isinstance(margin, int | float) or isinstance(margin, bool) or not 0 < margin <= 1:
             hint = "a number above 0, at most 1: scores are in [0, 1]"
-            return [str(UserError(f"{margin!r} is not possible", where="loss.margin", hint=hint))]
+            return [UserError(f"{margin!r} is not possible", code="value", where="loss.margin", hint=hint)]
         return []
 
     def dual_parameters(self) -> list[nn.Parameter]:

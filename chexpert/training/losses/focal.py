@@ -26,7 +26,7 @@ class FocalLoss(EntryLoss):
         self.gamma, self.alpha = gamma, -1 if alpha is None else alpha
 
     @staticmethod
-    def validate_args(gamma: Any = 2.0, alpha: Any = 0.25, **_: object) -> list[str]:
+    def validate_args(gamma: Any = 2.0, alpha: Any = 0.25, **_: object) -> list[UserError]:
         """Return the errors of these arguments, before anything is built."""
         errors = _check_gammas({"gamma": gamma})
         if alpha is not None and not (_is_number(alpha) and 0 <= alpha <= 1):
@@ -58,7 +58,7 @@ class AsymmetricLoss(EntryLoss):
         self.gamma_neg, self.gamma_pos, self.clip = gamma_neg, gamma_pos, clip
 
     @staticmethod
-    def validate_args(gamma_neg: Any = 4.0, gamma_pos: Any = 1.0, clip: Any = 0.05, **_: object) -> list[str]:
+    def validate_args(gamma_neg: Any = 4.0, gamma_pos: Any = 1.0, clip: Any = 0.05, **_: object) -> list[UserError]:
         """Return the errors of these arguments, before anything is built."""
         errors = _check_gammas({"gamma_neg": gamma_neg, "gamma_pos": gamma_pos})
         if not (_is_number(clip) and 0 <= clip < 1):
@@ -73,7 +73,7 @@ class AsymmetricLoss(EntryLoss):
         return targets * yes + (1 - targets) * no
 
 
-def _check_gammas(gammas: dict[str, Any]) -> list[str]:
+def _check_gammas(gammas: dict[str, Any]) -> list[UserError]:
     return [
         _describe(value, f"loss.{name}", "a number, 0 or more")
         for name, value in gammas.items()
@@ -85,5 +85,5 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _describe(value: Any, where: str, hint: str) -> str:
-    return str(UserError(f"{value!r} is not possible", where=where, hint=hint))
+def _describe(value: Any, where: str, hint: str) -> UserError:
+    return UserError(f"{value!r} is not possible", code="value", where=where, hint=hint)

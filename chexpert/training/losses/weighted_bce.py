@@ -45,7 +45,7 @@ class WeightedBCE(EntryLoss):
         self.register_buffer("weight", weight.float(), persistent=False)
 
     @staticmethod
-    def validate_args(pos_weight: Any, observations: Sequence[str] = (), **_: object) -> list[str]:
+    def validate_args(pos_weight: Any, observations: Sequence[str] = (), **_: object) -> list[UserError]:
         """Return the errors of these arguments, before anything is built."""
         where = "loss.pos_weight"
         if isinstance(pos_weight, str):
@@ -84,5 +84,5 @@ def _find(weights: float | Mapping[str, float], name: str) -> float:
     return weights if not isinstance(weights, Mapping) else weights.get(name, weights.get("default", 1.0))
 
 
-def _describe(message: str, where: str, hint: str) -> str:
-    return str(UserError(message, where=where, hint=hint))
+def _describe(message: str, where: str, hint: str) -> UserError:
+    return UserError(message, code="value", where=where, hint=hint)
