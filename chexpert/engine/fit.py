@@ -21,7 +21,7 @@ from chexpert.data import CheXpertDataModule, raising_dead_workers
 from chexpert.engine.build import averaging, build_module, make_explain_callback
 from chexpert.engine.resume_checks import Last
 from chexpert.engine.summary import MONITOR, find_notes, find_undefined, find_warnings, print_summary
-from chexpert.engine.tensorboard import show_evaluation
+from chexpert.engine.tensorboard import TensorBoardWriter, show_evaluation, show_explanations
 from chexpert.evaluation.run import evaluate_run
 from chexpert.explain import ExplainCallback
 from chexpert.models import Model, synchronize_batch_norm
@@ -50,11 +50,11 @@ def fit(
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
     best = BestCheckpoint(folder, monitor, mode)
     settings = flatten({key: cfg[key] for key in cfg if key not in EXCLUDED_HPARAMS})
-    results = ResultsWriter(folder, {"run": name_folder(folder)} | settings)
+    results, tensorboard = ResultsWriter(folder), TensorBoardWriter({"run": name_folder(folder)} | settings)
     saver = LastCheckpoint(run_files.checkpoint(folder, run_files.LAST), stopper, cfg["save_every_n_minutes"])
     chosen = choose_callbacks(cfg, folder, monitor, mode)
     explain_callback = make_explain_callback(cfg, folder)
-    callbacks = [*chosen, best, results, explain_callback, *make_trial_callbacks(trial), saver]
+    callbacks = [*chosen, best, results, tensorboard, explain_callback, *make_trial_callbacks(trial), saver]
     trainer = make_trainer(cfg["trainer"], folder, last, callbacks)
     explain_callback.check(data)
     module = make_module(cfg, model, data, distributed=trainer.world_size > 1)
@@ -114,6 +114,10 @@ def explain(callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder
     with warning_if_no_report(folder):
         write_report(folder)
     failures = callback.explain(trainer, model)
+    with failures.catching("showing", explainers=callback.explainers):
+        if isinstance(trainer.logger, TensorBoardLogger):
+            show_explanations(trainer.logger, callback.sheets, callback.quality, trainer.global_step)
+    failures.write()
     for line in failures.format_lines(folder):
         log.info(line)
 

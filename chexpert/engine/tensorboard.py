@@ -1,11 +1,16 @@
-"""Write a finished run's metrics to TensorBoard, beside the curves of its training."""
+"""All that a run writes to TensorBoard beside the values that its module logs."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from matplotlib import rc_context
+from matplotlib.figure import Figure
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.trainer.states import TrainerFn
 
+from chexpert.engine.tensorboard_layout import Layout, chart, make_layout, order
 from chexpert.report.figures.cards import plot_metrics
 from chexpert.report.figures.svg import SETTINGS
 from chexpert.report.html.groups import TITLES
@@ -13,7 +18,64 @@ from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
 from chexpert.runs.synthetic import NOTE, is_synthetic_path
-from chexpert.training.tensorboard_layout import Layout, chart, make_layout, order
+from chexpert.training import MultilabelModule
+
+SHEET_DPI = 60
+
+
+class TensorBoardWriter(pl.Callback):
+    """Writes the layout of the charts, and for each split that the best weights evaluate PR curves and hparams.
+
+    Args:
+        hparams: flat settings for TensorBoard's hparams page.
+    """
+
+    def __init__(self, hparams: dict[str, Any]) -> None:
+        self.hparams = hparams
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
+            assert isinstance(pl_module, MultilabelModule)
+            layout = make_layout(order(pl_module.observations, pl_module.validation.mean_over))
+            trainer.logger.experiment.add_custom_scalars(layout)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        evaluating = trainer.state.fn == TrainerFn.VALIDATING and trainer.is_global_zero
+        if not evaluating or not isinstance(trainer.logger, TensorBoardLogger):
+            return
+        assert isinstance(pl_module, MultilabelModule)
+        data, seen, writer = trainer.datamodule, pl_module.validation, trainer.logger.experiment  # type: ignore[attr-defined]
+        probabilities, labels, mask = seen.labeled
+        for c, name in enumerate(seen.observations):
+            rows = mask[:, c]
+            if rows.any():
+                tag = f"{data.evaluated_split}/{name}"
+                writer.add_pr_curve(tag, labels[rows, c], probabilities[rows, c], trainer.global_step)
+        if data.evaluated_split == (data.choosing or "valid"):  # settings are compared by what chooses the weights
+            trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": seen.find_mean()[0]})
+
+
+def show_explanations(
+    logger: TensorBoardLogger, sheets: Mapping[str, Figure], quality: Mapping[str, Any], step: int
+) -> None:
+    """Add the sheets of a run's explained views, and its explainers' metrics.
+
+    Args:
+        logger: of the run.
+        sheets: by place in the folder of explanations; they are drawn at low resolution.
+        quality: content of quality.json; a metric with a value becomes the scalar
+            ``explain/<explainer>/<metric>/<observation>``.
+        step: of the training.
+    """
+    for place, sheet in sheets.items():
+        sheet.set_dpi(SHEET_DPI)
+        logger.experiment.add_figure(f"explanations/{place}", sheet, step)
+    for explainer, scored in quality.get("explainers", {}).items():
+        for observation, metrics in scored["observations"].items():
+            for kind, metric in metrics.items():
+                value = metric.get("value") if isinstance(metric, Mapping) else metric
+                if value is not None:
+                    logger.experiment.add_scalar(f"explain/{explainer}/{kind}/{observation}", value, step)
 
 
 def show_evaluation(folder: Path) -> None:

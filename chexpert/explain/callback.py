@@ -7,7 +7,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from matplotlib.figure import Figure
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
 from chexpert.data import CheXpertDataModule
@@ -20,8 +19,6 @@ from chexpert.explain.view import View
 from chexpert.explain.view_selection import choose_rows, find_views
 from chexpert.models import Model
 from chexpert.runs import files as run_files
-
-TENSORBOARD_DPI = 60
 
 
 class ExplainCallback(pl.Callback):
@@ -42,6 +39,10 @@ class ExplainCallback(pl.Callback):
         score: number of positive views per observation on which each explainer is scored; 0: no scoring.
         passes: number of forward passes that an explainer may spend on the scored views.
         seed: of the view sampling.
+
+    Attributes:
+        sheets: of the explained views, by place in the folder, once ``explain`` was called.
+        quality: the content of quality.json then; empty where nothing was scored.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class ExplainCallback(pl.Callback):
         self.views, self.count, self.seed = views, count, seed
         self.masks, self.evaluate = masks, ExplainerEvaluation(score, passes, seed)
         self.rows: Rows | None = None
+        self.sheets: Mapping[str, Figure] = {}
+        self.quality: Mapping[str, Any] = {}
 
     def check(self, data: CheXpertDataModule) -> None:
         """Raise an error before training if a view is missing or a mask does not match its view."""
@@ -82,48 +85,25 @@ class ExplainCallback(pl.Callback):
         failures = Failures(self.run / run_files.EXPLANATIONS)
         if self.explainers and self.rows is not None:
             self._explain(trainer, model, failures)
-            failures.write()
         return failures
 
     def _explain(self, trainer: pl.Trainer, model: Model, failures: Failures) -> None:
         data, names, folder = trainer.datamodule, self.observations, failures.folder  # type: ignore[attr-defined]
         step = partial(failures.catching, explainers=self.explainers)
-        sheets: dict[str, Figure] = {}
         with step("explaining"):
             model.to(trainer.strategy.root_device)
             if not (views := self.find(data)):
                 return
             chosen: dict[str, Any] = {"only": self.only, "top": self.top, "failures": failures}
-            sheets = explain_views(model, self.explainers, views, names, folder, **chosen)
-        with step("showing"):
-            if isinstance(trainer.logger, TensorBoardLogger):
-                show_sheets(trainer.logger, sheets, trainer.global_step)
+            self.sheets = explain_views(model, self.explainers, views, names, folder, **chosen)
         remaining = {name: explainer for name, explainer in self.explainers.items() if name not in failures}
         with step("scoring"):
             dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
-            quality = self.evaluate(model, remaining, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
-            if isinstance(trainer.logger, TensorBoardLogger):
-                show_quality(trainer.logger, quality or {"explainers": {}}, trainer.global_step)
+            found = self.evaluate(model, remaining, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
+            self.quality = found or {}
 
     def find(self, data: CheXpertDataModule) -> list[View]:
         """Return the views to explain."""
         dataset = data.datasets["valid"]
         rows = choose_rows(dataset, self.views, self.count, self.seed)
         return find_views(dataset, rows, self.observations, find_masks(self.masks, data.layout.folder))
-
-
-def show_sheets(logger: TensorBoardLogger, sheets: Mapping[str, Figure], step: int) -> None:
-    """Log the sheets to TensorBoard at low resolution."""
-    for place, sheet in sheets.items():
-        sheet.set_dpi(TENSORBOARD_DPI)
-        logger.experiment.add_figure(f"explanations/{place}", sheet, step)
-
-
-def show_quality(logger: TensorBoardLogger, quality: Mapping[str, Any], step: int) -> None:
-    """Log the metrics of quality.json that have a value, as scalars explain/<explainer>/<metric>/<observation>."""
-    for explainer, scored in quality["explainers"].items():
-        for observation, metrics in scored["observations"].items():
-            for kind, metric in metrics.items():
-                value = metric.get("value") if isinstance(metric, Mapping) else metric
-                if value is not None:
-                    logger.experiment.add_scalar(f"explain/{explainer}/{kind}/{observation}", value, step)

@@ -5,37 +5,28 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
 from chexpert.checkpoints.callbacks import BestCheckpoint
 from chexpert.runs import files as run_files
 from chexpert.training.module import MultilabelModule
-from chexpert.training.tensorboard_layout import make_layout, order
 from chexpert.training.validation import Validation
 
 
 class ResultsWriter(pl.Callback):
-    """Writes metrics.json, predictions/<split>.csv, PR curves and hparams, as the best weights evaluate each split.
+    """Writes metrics.json and predictions/<split>.csv, as the best weights evaluate each split.
 
     It acts on the validations that are not part of a fit.
 
     Args:
         run: the run folder.
-        hparams: flat settings for TensorBoard's hparams page.
     """
 
-    def __init__(self, run: Path, hparams: dict[str, Any]) -> None:
-        self.run, self.hparams = run, hparams
+    def __init__(self, run: Path) -> None:
+        self.run = run
         self.started = time.monotonic()
         self.metrics: dict[str, Any] = {}
         """The content of metrics.json so far."""
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
-            assert isinstance(pl_module, MultilabelModule)
-            layout = make_layout(order(pl_module.observations, pl_module.validation.mean_over))
-            trainer.logger.experiment.add_custom_scalars(layout)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn != TrainerFn.VALIDATING or not trainer.is_global_zero:
@@ -57,15 +48,6 @@ class ResultsWriter(pl.Callback):
             "skipped": sorted(data.skipped),
         }
         run_files.write_json(self.run / run_files.METRICS, self.metrics)
-        if isinstance(trainer.logger, TensorBoardLogger):
-            writer = trainer.logger.experiment
-            probabilities, labels, mask = seen.labeled
-            for c, name in enumerate(seen.observations):
-                rows = mask[:, c]
-                if rows.any():
-                    writer.add_pr_curve(f"{split}/{name}", labels[rows, c], probabilities[rows, c], trainer.global_step)
-            if split == (data.choosing or "valid"):  # settings are compared by what chooses, never by what is reported
-                trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": summary["auroc_mean"]})
 
 
 def summarize(validation: Validation) -> dict[str, Any]:
