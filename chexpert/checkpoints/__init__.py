@@ -3,7 +3,7 @@
 from chexpert.checkpoints.callbacks import BestCheckpoint, EveryCheckpoint, keep_best
 from chexpert.checkpoints.export import export
 from chexpert.checkpoints.io import WholeCheckpointIO, clean, load_content
-from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_weights
+from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_pretrained
 from chexpert.checkpoints.read import Loaded, load, load_state, read_checkpoint, read_metadata
 from chexpert.checkpoints.resume_state import RESUME, LastCheckpoint
 
@@ -24,5 +24,5 @@ __all__ = [
     "load_state",
     "read_checkpoint",
     "read_metadata",
-    "without_weights",
+    "without_pretrained",
 ]

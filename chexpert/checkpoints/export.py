@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import save
 
-from chexpert.checkpoints.metadata import FORMAT, without_weights
+from chexpert.checkpoints.metadata import FORMAT, without_pretrained
 from chexpert.checkpoints.read import read_checkpoint
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
@@ -31,7 +31,7 @@ def export(run: Path) -> Path:
     path, synthetic = run_files.checkpoint(run).with_suffix(run_files.SAFETENSORS), is_synthetic_metadata(stored)
     metadata = {
         "format": FORMAT,
-        "config": {"model": without_weights(stored["config"]["model"])},
+        "config": {"model": without_pretrained(stored["config"]["model"])},
         **{key: stored[key] for key in ("observations", "readout", "preprocessing", "versions")},
         "synthetic": synthetic,
         "note": "Research software: not a medical device." + f" The model was {TRAINED}." * synthetic,

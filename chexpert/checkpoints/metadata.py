@@ -23,7 +23,7 @@ def get_output_head(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {"uncertain": output_head.get("uncertain", []), "parents": output_head.get("parents")}
 
 
-def without_weights(node: Any) -> Any:
+def without_pretrained(node: Any) -> Any:
     """Return the node of a model with ``pretrained: false`` everywhere, since the checkpoint has all weights.
 
     Args:
@@ -33,5 +33,5 @@ def without_weights(node: Any) -> Any:
         A new node, which loads no file of weights.
     """
     if isinstance(node, dict):
-        return {key: False if key == "pretrained" else without_weights(value) for key, value in node.items()}
+        return {key: False if key == "pretrained" else without_pretrained(value) for key, value in node.items()}
     return node

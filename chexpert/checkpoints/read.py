@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from chexpert.checkpoints.io import load_content
-from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_weights
+from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_pretrained
 from chexpert.config import TARGET, build, check_targets, find_checkpoint
 from chexpert.data import Preprocessing
 from chexpert.errors import UserError, raise_errors
@@ -153,9 +153,9 @@ def load(path: str | Path) -> Loaded:
     """
     metadata, state = read_checkpoint(path)
     config = metadata["config"]
-    raise_errors(list(check_targets(without_weights(config["model"]), "model")))
+    raise_errors(list(check_targets(without_pretrained(config["model"]), "model")))
     given = {"outputs": len(metadata["observations"])} | get_output_head(metadata)
-    model = build(without_weights(config["model"]), "model", **given)
+    model = build(without_pretrained(config["model"]), "model", **given)
     load_state(model, state, str(path))
     preprocessing, observations = Preprocessing(**metadata["preprocessing"]), metadata["observations"]
     return Loaded(model.eval(), preprocessing, observations, config, is_synthetic_metadata(metadata))

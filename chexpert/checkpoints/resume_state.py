@@ -81,7 +81,7 @@ class LastCheckpoint(Checkpoint):
         self._place = "validation" if loop._should_check_val_fx(trainer.fit_loop._data_fetcher) else "between"
         self._validated = False
         due = time.monotonic() - self._saved > 60 * self.minutes
-        if agree(trainer, due, trainer.global_step):
+        if vote(trainer, due, trainer.global_step):
             self.save(trainer)
 
     def on_validation_batch_end(
@@ -176,14 +176,14 @@ class LastCheckpoint(Checkpoint):
 
     def _stops(self, trainer: pl.Trainer, count: int) -> bool:
         """Whether the run is to stop now: all of its processes, if a signal came to one of them."""
-        return agree(trainer, self.stopper.requested is not None, count)
+        return vote(trainer, self.stopper.requested is not None, count)
 
     def _stop(self) -> NoReturn:
         self._place = ""  # saved, or there is nothing to save
         raise Stopped(self.stopper.requested or signal.SIGTERM)  # the signal may have come to another process
 
 
-def agree(trainer: pl.Trainer, wanted: bool, count: int) -> bool:
+def vote(trainer: pl.Trainer, wanted: bool, count: int) -> bool:
     """Return whether a process wants something; several processes vote only if ``count`` is a multiple of ten."""
     if trainer.world_size == 1:
         return wanted

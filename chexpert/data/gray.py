@@ -23,15 +23,15 @@ def to_gray(values: np.ndarray, image: np.ndarray | None = None) -> np.ndarray:
         values: (H, W), of any kind of numbers.
         image: (H, W) bool, where they are not padding.
     """
-    return values if values.dtype == np.uint8 else scale(values, find_ends(values, image))
+    return values if values.dtype == np.uint8 else scale(values, find_black_and_white(values, image))
 
 
-def find_ends(values: np.ndarray, image: np.ndarray | None = None) -> Ends:
+def find_black_and_white(values: np.ndarray, image: np.ndarray | None = None) -> Ends:
     """Return the values that become black and white, by ``ENDS``.
 
     They are values of pixels, and at least one pixel lies beyond each.
 
-    >>> find_ends(np.array([[0, 5, 6, 7, 4095]]))
+    >>> find_black_and_white(np.array([[0, 5, 6, 7, 4095]]))
     (5.0, 7.0)
     """
     inner = (values if image is None else values[image]).ravel()

@@ -10,7 +10,14 @@ import torch
 from torch.utils.data import Sampler
 
 from chexpert.data.dataset import Batch, ViewDataset
-from chexpert.data.workers import STALL, WatchedLoader, begin_worker, check_shared_memory, check_sockets, hand_over
+from chexpert.data.workers import (
+    STALL,
+    WatchedLoader,
+    begin_worker,
+    check_shared_memory,
+    check_sockets,
+    move_to_shared_memory,
+)
 
 
 class ViewSampler(Sampler):
@@ -123,7 +130,7 @@ def make_loader(
         batch_sampler=ViewBatches(sampler, batch_size, share, start),
         num_workers=workers,
         timeout=STALL if workers else 0,
-        collate_fn=hand_over,
+        collate_fn=move_to_shared_memory,
         worker_init_fn=begin_worker,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,

@@ -171,7 +171,7 @@ def _measure() -> tuple[int, int]:
     return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
 
 
-def hand_over(batch: Any) -> Any:
+def move_to_shared_memory(batch: Any) -> Any:
     """Move a batch's tensors to shared memory, in a loader process.
 
     The thread that feeds the queue would do it otherwise, and lose what goes wrong there: the run waited for ever.

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from chexpert.checkpoints import FORMAT, get_output_head, load_state, read_checkpoint, without_weights
+from chexpert.checkpoints import FORMAT, get_output_head, load_state, read_checkpoint, without_pretrained
 from chexpert.config import build, find_target, raising_build_errors, write_list
 from chexpert.data import Preprocessing
 from chexpert.errors import UserError, raise_errors
@@ -99,7 +99,7 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
     """Build the model of a config, with the weights of ``start_from`` where that is given."""
     labels, observations = build(cfg["labels"], "labels"), cfg["observations"]
     output_head = {"uncertain": labels.three_class(observations), "parents": labels.parents(observations)}
-    node = without_weights(cfg["model"]) if cfg.get("start_from") else cfg["model"]  # all weights are that run's
+    node = without_pretrained(cfg["model"]) if cfg.get("start_from") else cfg["model"]  # all weights are that run's
     model = build(node, "model", outputs=len(observations), **output_head)
     if cfg.get("start_from"):
         metadata, state = read_checkpoint(cfg["start_from"])
@@ -120,10 +120,10 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
                 "pretrained=RUN/checkpoints/best.ckpt",
             )
         load_state(model, state, f"start_from={cfg['start_from']}")
-    return lay_out(model, cfg)
+    return set_memory_format(model, cfg)
 
 
-def lay_out(model: Model, cfg: Mapping[str, Any]) -> Model:
+def set_memory_format(model: Model, cfg: Mapping[str, Any]) -> Model:
     """Return the model in the memory format of the config, except on Apple's MPS.
 
     There gradients of batch normalization are wrong in ``channels_last``, by orders of magnitude and without an error:

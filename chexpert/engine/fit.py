@@ -49,7 +49,7 @@ def fit(
     # If every AUROC is undefined, the validation loss chooses the best epoch.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
     best = BestCheckpoint(folder, monitor, mode)
-    settings = flatten({key: cfg[key] for key in cfg if key not in EXCLUDED_HPARAMS})
+    settings = flatten_hparams({key: cfg[key] for key in cfg if key not in EXCLUDED_HPARAMS})
     results, tensorboard = ResultsWriter(folder), TensorBoardWriter({"run": name_folder(folder)} | settings)
     saver = LastCheckpoint(run_files.checkpoint(folder, run_files.LAST), stopper, cfg["save_every_n_minutes"])
     chosen = choose_callbacks(cfg, folder, monitor, mode)
@@ -166,12 +166,13 @@ def predict_train(
     trainer: pl.Trainer, module: MultilabelModule, data: CheXpertDataModule, weights: str | None, folder: Path
 ) -> None:
     """Write the predictions of the training views."""
-    rows = gather(trainer, trainer.predict(module, datamodule=data, ckpt_path=weights, weights_only=True) or [])
+    batches = trainer.predict(module, datamodule=data, ckpt_path=weights, weights_only=True)
+    rows = gather_predictions(trainer, batches or [])
     if trainer.is_global_zero:
         run_files.write_predictions(run_files.predictions(folder, "train"), module.observations, rows)
 
 
-def gather(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:
+def gather_predictions(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:
     """Return paths and probabilities of all processes, in the order of the table."""
     shares: list[Any] = [list(chain.from_iterable(batches))]
     if trainer.world_size > 1:
@@ -205,13 +206,13 @@ def evaluate(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertData
         trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
 
 
-def flatten(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten_hparams(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten a config to dotted keys for TensorBoard's hparams; a ``_target_`` becomes its class name.
 
     Settings that name files are left out.
 
-    >>> flatten({"optimizer": {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}, "data": {"root": "DOE"},
-    ...     "seed": 0})
+    >>> optimizer = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}
+    >>> flatten_hparams({"optimizer": optimizer, "data": {"root": "DOE"}, "seed": 0})
     {'optimizer': 'AdamW', 'optimizer.lr': 0.1, 'seed': 0}
     """
     flat: dict[str, Any] = {}
@@ -219,7 +220,7 @@ def flatten(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if key == "_target_":
             flat[prefix.removesuffix(".")] = str(value).rpartition(".")[2]
         elif isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
+            flat |= flatten_hparams(value, f"{prefix}{key}.")
         elif key != "_partial_" and not is_private(f"{prefix}{key}", value):
             flat[f"{prefix}{key}"] = str(value) if isinstance(value, list) else value
     return flat

@@ -99,7 +99,7 @@ def show_evaluation(folder: Path) -> None:
             for tag, plot in plot_metrics(folder, split, content):
                 writer.add_figure(tag, plot, step)
         if contents:
-            writer.add_custom_scalars(lay_out(contents))
+            writer.add_custom_scalars(make_evaluation_layout(contents))
 
 
 def describe_run(folder: Path) -> str:
@@ -129,7 +129,7 @@ def list_calibrations(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]
     return {when: own for when, own in (("before", content["calibration"]), ("after", calibrated)) if own}
 
 
-def lay_out(contents: Mapping[str, Mapping[str, Any]]) -> Layout:
+def make_evaluation_layout(contents: Mapping[str, Mapping[str, Any]]) -> Layout:
     """Return the charts of the training, and below them those of the evaluations, to compare runs."""
     first = next(iter(contents.values()))
     layout = make_layout(order(list(first["auroc"]), first["auroc_mean"]["over"]))

@@ -63,8 +63,8 @@ def compare(
     board = find_entries(leaderboard) if leaderboard else None
     known = read_labels(labels) if labels else board.truth if board else None
     candidates = evaluate_together([*found, *(board.entries if board else [])], known)
-    level = level or ("study" if board else agree(found, "level", "study"))
-    views = views or (agree(found, "views", "max") if level == "study" else "max")
+    level = level or ("study" if board else find_shared(found, "level", "study"))
+    views = views or (find_shared(found, "views", "max") if level == "study" else "max")
     aligned = align_predictions(candidates, known, level, views, find_all(mean_over), hashed_by)
     place = select_metric(by, aligned)
     aurocs = resample_aurocs(aligned, replicates, seed)
@@ -103,7 +103,7 @@ def find_all(names: Sequence[str] | None) -> list[str] | None:
     return list(dict.fromkeys(find_observation(name) or name for name in names)) if names else None
 
 
-def agree(candidates: Sequence[Candidate], key: str, otherwise: str) -> str:
+def find_shared(candidates: Sequence[Candidate], key: str, otherwise: str) -> str:
     """Return the value of a key that all runs share."""
     found = {one.evaluation_setting[key] for one in candidates if one.evaluation_setting.get(key)}
     if len(found) > 1:

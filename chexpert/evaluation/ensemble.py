@@ -24,7 +24,7 @@ def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:
     first = next(iter(members.values()))[0]
     columns = {}
     for observation, own in members.items():
-        scores = np.stack([align_predictions(member, first, observation) for member in own])
+        scores = np.stack([align_member(member, first, observation) for member in own])
         if how == "mean":
             check_scales(scores, [member.path for member in own], observation)
         values = np.stack([rankdata(row) for row in scores]) if how == "rank" else scores
@@ -32,7 +32,7 @@ def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:
     return Named(first.path, first.key, first.names, columns)
 
 
-def align_predictions(member: Named, first: Named, observation: str) -> np.ndarray:
+def align_member(member: Named, first: Named, observation: str) -> np.ndarray:
     """Return the member's scores (N,) of an observation in the order of the first one's rows."""
     theirs, mine = first.places, member.places
     if theirs.keys() != mine.keys():

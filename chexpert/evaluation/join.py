@@ -14,7 +14,7 @@ from chexpert.errors import UserError
 from chexpert.evaluation.predictions import PATIENT, Named, read_labels, read_predictions, strip_copy, to_studies
 from chexpert.metrics import find_study, number_studies
 from chexpert.runs import files as run_files
-from chexpert.runs.anonymize import SALT, hash_name, is_hash, shorten
+from chexpert.runs.anonymize import SALT, hash_name, is_hash, shorten_names
 
 ROWS = {"image": "single views", "study": "studies"}
 """What is evaluated, by level, in words."""
@@ -260,7 +260,7 @@ def _note(count: int, how: str, example: tuple[str, str]) -> None:
 
 def match_hashes(hashed: set[str], names: Sequence[str], runs: Iterable[Path]) -> tuple[dict[str, str], Path | None]:
     """Return the names behind hashes, by the first of the runs whose salt leads to some; and that run."""
-    short = shorten(names)
+    short = shorten_names(names)
     for run in runs:  # or one of its checkpoints
         files = [folder / SALT for folder in (run, *list(run.absolute().parents)[: 2 * run.is_file()])]
         salt = next((file.read_text().strip() for file in files if file.is_file()), "")

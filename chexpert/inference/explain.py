@@ -20,11 +20,11 @@ from chexpert.explain import (
     find_views,
     open_view,
 )
-from chexpert.inference.explain_settings import check_layers, choose_observations, compose_settings
-from chexpert.inference.opened_run import open_data, place, predict_valid
+from chexpert.inference.explain_settings import check_layers, compose_settings, resolve_observations
+from chexpert.inference.opened_run import move_to_device, open_data, predict_valid
 from chexpert.inference.output_folder import find_folder, find_home
 from chexpert.runs import files as run_files
-from chexpert.runs.anonymize import HASH_NOTE, find_public, is_hash, name_safely, read_salt, shorten
+from chexpert.runs.anonymize import HASH_NOTE, find_public, is_hash, name_safely, read_salt, shorten_names
 from chexpert.runs.synthetic import TRAINED
 
 
@@ -62,13 +62,13 @@ def explain_run(
     if loaded.synthetic:
         log.log(NOTE, f"the model was {TRAINED}")
     nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)
-    only = choose_observations(observations or choice["observations"], loaded.observations)
+    only = resolve_observations(observations or choice["observations"], loaded.observations)
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
     check_layers(built, loaded.model)
     data = None if images else open_data(loaded)
     salt = read_salt(find_home(run)) if images and ids == "hash" else None
-    views = choose_views(data, loaded, choice) if data else open_images(images, loaded, salt)
-    model = place(loaded.model)
+    views = choose_views(data, loaded, choice) if data else open_views(images, loaded, salt)
+    model = move_to_device(loaded.model)
     failures = Failures(folder)
     more: dict[str, Any] = {"only": only, "top": choice["top"], "failures": failures}
     explain_views(model, built, views, loaded.observations, folder, **more)
@@ -83,10 +83,10 @@ def explain_run(
     return folder, failures
 
 
-def open_images(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:
+def open_views(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:
     """Open the views in image files, each of a name of its own; with a salt, of a safe one."""
     paths = [image.replace(os.sep, "/") for image in images]  # Windows has others
-    short = shorten(paths)
+    short = shorten_names(paths)
     called = [name_safely(path if salt is None or find_public(path) else short[path], salt) for path in paths]
     for kind, keys in (
         ("the same file", [str(Path(image).resolve()) for image in images]),

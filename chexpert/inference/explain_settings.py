@@ -23,7 +23,7 @@ def check_layers(explainers: Mapping[str, Explainer], model: Model) -> None:
             explainer.check(model)
 
 
-def choose_observations(names: Any, known: Sequence[str]) -> list[str] | None:
+def resolve_observations(names: Any, known: Sequence[str]) -> list[str] | None:
     """Return the observations of a list, or of one of the config's words for lists; None where none were chosen."""
     if names is None:
         return None

@@ -161,7 +161,7 @@ def read_images(table: Path, roots: Sequence[Path]) -> Iterator[InputImage]:
             raise UserError(
                 f"not a path below a root: {name!r}", code="outside-root", where=f"{table}, line {line}", hint=hint
             )
-    files = place(names, roots)
+    files = locate_images(names, roots)
     return (InputImage(name, files[name]) for name in names)
 
 
@@ -176,7 +176,7 @@ def find_own(path: str) -> str | None:
     return find_public(name)
 
 
-def place(names: Sequence[str], roots: Sequence[Path]) -> dict[str, str | None]:
+def locate_images(names: Sequence[str], roots: Sequence[Path]) -> dict[str, str | None]:
     """Return the file of each name: below a root as given, without the dataset folder, or where the layout has it."""
     placed: dict[str, str | None] = dict.fromkeys(names)
     for root in roots:

@@ -15,14 +15,14 @@ from chexpert.explain import (
 from chexpert.models import Model
 
 
-def place(model: Model) -> Model:
+def move_to_device(model: Model) -> Model:
     """Move the model to the GPU, if there is one."""
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def prepare(loaded: Loaded) -> Model:
     """Move the model to its device and to the memory format of its evaluation: another one adds up otherwise."""
-    model = place(loaded.model)
+    model = move_to_device(loaded.model)
     return model.to(memory_format=torch.channels_last) if loaded.config["channels_last"] else model
 
 

@@ -22,7 +22,7 @@ from chexpert.inference.output_folder import find_home
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files
-from chexpert.runs.anonymize import is_hash, name_safely, read_salt, shorten
+from chexpert.runs.anonymize import is_hash, name_safely, read_salt, shorten_names
 
 Watch = Callable[[ViewLoader], Iterable[Any]]
 """Iterates over the batches, and shows the progress."""
@@ -101,7 +101,7 @@ def predict(
             hint="give a new file",
         )
     loaded = load(run)
-    names = choose_observations(loaded.observations, observations)
+    names = choose_columns(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if ids == "hash" else None
@@ -155,7 +155,8 @@ def hash_own_names(images: Sequence[InputImage], inputs: Sequence[Path], salt: s
     own = [image.name for image in images if image.study == image.name]
     if salt is None:
         return {}
-    short = shorten([name.removeprefix(f"{inputs[0].as_posix()}/") if inputs[0].is_dir() else name for name in own])
+    top = f"{inputs[0].as_posix()}/" if inputs[0].is_dir() else ""
+    short = shorten_names([name.removeprefix(top) for name in own])
     return {name: name_safely(short_name, salt) for name, short_name in zip(own, short.values(), strict=True)}
 
 
@@ -179,7 +180,7 @@ def read_calibration(run: Path, level: str, views: str) -> Calibration:
     return found
 
 
-def choose_observations(known: Sequence[str], which: str) -> list[str]:
+def choose_columns(known: Sequence[str], which: str) -> list[str]:
     """Return the columns of the output."""
     if which == "all":
         return list(known)
@@ -254,16 +255,16 @@ def reduce(
 
 def write(output: Path, level: str, names: Sequence[str], rows: Iterable[tuple[str, list[float]]]) -> None:
     """Write the table, whole or not at all."""
-    safe = ((spell(name), row) for name, row in rows)
+    safe = ((escape_name(name), row) for name, row in rows)
     part = output.with_name(f"{output.name}.new")
     run_files.write_predictions(part, names, safe, key="Study" if level == "study" else "Path")
     part.replace(output)
 
 
-def spell(name: str) -> str:
+def escape_name(name: str) -> str:
     r"""Return a name for a table: in UTF-8, with an apostrophe where a spreadsheet would take it for a formula.
 
-    >>> spell("=cmd.png"), spell(b"\xff.png".decode(errors="surrogateescape"))
+    >>> escape_name("=cmd.png"), escape_name(b"\xff.png".decode(errors="surrogateescape"))
     ("'=cmd.png", '\\udcff.png')
     """
     safe = name.encode("utf-8", "backslashreplace").decode()

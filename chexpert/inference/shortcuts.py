@@ -13,7 +13,7 @@ from chexpert.data.metadata import measure_ties, read_known
 from chexpert.errors import UserError
 from chexpert.explain import Explainer, find_masks
 from chexpert.explain.shortcuts import GEOMETRY, Case, Evidence, Search, find_suspects, plot_images, read_cases
-from chexpert.inference.opened_run import open_data, place
+from chexpert.inference.opened_run import move_to_device, open_data
 from chexpert.metrics import Segmentations
 from chexpert.metrics.metadata_baseline import compare_baselines
 from chexpert.observations import OBSERVATIONS
@@ -60,7 +60,7 @@ def find_shortcuts(
             hint=hint,
         )
     given = [Segmentations.read(regions)] if regions else []
-    place(loaded.model)
+    move_to_device(loaded.model)
     data = open_data(loaded, root, hint=GONE, learned=True)
     chosen = None if root else loaded.config.get("explain", {}).get("masks")
     splits = {"matched": _read(data, loaded, chosen, given)}

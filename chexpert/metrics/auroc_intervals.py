@@ -179,7 +179,7 @@ class Placements(NamedTuple):
     negatives: np.ndarray
 
 
-def place(scores: ArrayLike, labels: ArrayLike) -> Placements:
+def compute_placements(scores: ArrayLike, labels: ArrayLike) -> Placements:
     """Compute placements by ranks (Sun and Xu 2014), ties at half weight.
 
     Args:
@@ -206,7 +206,7 @@ def delong_covariance(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray,
     count, positive = len(np.atleast_2d(scores)), np.asarray(labels) == 1
     if min(positive.sum(), (~positive).sum()) < 2:
         return np.full(count, math.nan), np.full((count, count), math.nan)
-    placed = place(scores, labels)
+    placed = compute_placements(scores, labels)
     parts = [np.atleast_2d(np.cov(part)) / part.shape[1] for part in placed]
     return placed.positives.mean(1), parts[0] + parts[1]
 

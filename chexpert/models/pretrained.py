@@ -66,7 +66,7 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str,
     Raises:
         UserError: not a weight file; no weights of this network in it, or several; other shapes.
     """
-    found = read_state(Path(path))
+    found = read_tensors(Path(path))
     wanted = net.state_dict()
     prefix = _find_prefix(found, list(wanted), f"{path} for backbone {name}")
     state = {key: found.get(prefix + key, value) for key, value in wanted.items()}
@@ -87,7 +87,7 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str,
     return {key: (float(found[beside + key]),) for key in ("mean", "std") if beside != prefix and beside + key in found}
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Read the tensors of a weight file by name, without running code from it.
 
     Names of nested entries are joined by dots, and are as today's networks have them.

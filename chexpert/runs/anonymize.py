@@ -92,10 +92,10 @@ def name_safely(path: str, salt: str | None) -> str:
     return find_public(path) or hash_name(path, salt)
 
 
-def shorten(names: Sequence[str]) -> dict[str, str]:
+def shorten_names(names: Sequence[str]) -> dict[str, str]:
     """Return the part of each name to hash: the file name where it is unique, so that no folder matters; else all.
 
-    >>> shorten(["ward/a.png", "ward/b.png", "x/b.png"])
+    >>> shorten_names(["ward/a.png", "ward/b.png", "x/b.png"])
     {'ward/a.png': 'a.png', 'ward/b.png': 'ward/b.png', 'x/b.png': 'x/b.png'}
     """
     files = [name.rpartition("/")[2] for name in names]

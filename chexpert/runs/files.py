@@ -218,9 +218,14 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+def or_none(value: float) -> float | None:
+    """Return a value for JSON, which has no NaN and no infinity: null in their place."""
+    return value if math.isfinite(value) else None
+
+
 def _nullify(content: Any) -> Any:
     if isinstance(content, dict):
         return {key: _nullify(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [_nullify(value) for value in content]
-    return None if isinstance(content, float) and not math.isfinite(content) else content
+    return or_none(content) if isinstance(content, float) else content

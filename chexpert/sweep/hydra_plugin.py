@@ -32,10 +32,10 @@ class OptunaSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> float:
         """Search, and return the best value."""
         try:
-            from chexpert.sweep.sweeper import Settings, search  # only now: Optuna takes a second to import
+            from chexpert.sweep.sweeper import SearchSettings, search  # only now: Optuna takes a second to import
         except ImportError as error:
             sys.exit(f"error: a search needs Optuna: {error}\n  hint:  {advise_extra('sweep')}")
         try:
-            return search(Settings(**self.settings), arguments, self)
+            return search(SearchSettings(**self.settings), arguments, self)
         except UserError as error:
             sys.exit(f"error: {error}")

@@ -26,7 +26,7 @@ DIRECTIONS = ("maximize", "minimize")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SearchSettings:
     """conf/hydra/sweeper/optuna.yaml, which describes each setting."""
 
     n_trials: int
@@ -48,7 +48,7 @@ class Settings:
                 raise UserError(message, code="value", where=f"hydra.sweeper.{key}", hint=f"{least} or more")
 
 
-def search(settings: Settings, arguments: Sequence[str], sweeper: Any) -> float:
+def search(settings: SearchSettings, arguments: Sequence[str], sweeper: Any) -> float:
     """Continue the study of the sweep folder until it has ``n_trials`` trials, failed and pruned ones counted.
 
     Args:
@@ -71,16 +71,16 @@ def search(settings: Settings, arguments: Sequence[str], sweeper: Any) -> float:
     study = open_study(settings, open_storage(place), [f"{key}: {space[key]}" for key in space] + strip_place(fixed))
     OmegaConf.save(sweeper.config, folder / "multirun.yaml")
     for batch in make_batches(study, settings, space, total):
-        jobs = [[*overrides_of(trial), *fixed, hand_over(settings, place, trial)] for trial in batch]
+        jobs = [[*overrides_of(trial), *fixed, make_trial_override(settings, place, trial)] for trial in batch]
         sweeper.validate_batch_is_legal(jobs)
-        for trial, job in zip(batch, launch(sweeper.launcher, jobs, batch[0].number), strict=True):
+        for trial, job in zip(batch, launch_jobs(sweeper.launcher, jobs, batch[0].number), strict=True):
             report_result(study, trial, job)
         write_best(folder, study, strip_place(fixed))
     print(describe_best(folder, study, strip_place(fixed)), flush=True)
     return study.best_value
 
 
-def open_study(settings: Settings, storage: BaseStorage, lines: list[str]) -> optuna.Study:
+def open_study(settings: SearchSettings, storage: BaseStorage, lines: list[str]) -> optuna.Study:
     """Open the study, or create a new one.
 
     Raises:
@@ -111,7 +111,9 @@ def rename_line(line: str) -> str:
     return rename_override(key) + colon + space if colon and "=" not in key else rename_override(line)
 
 
-def make_batches(study: optuna.Study, settings: Settings, space: Space, total: int) -> Iterator[list[FrozenTrial]]:
+def make_batches(
+    study: optuna.Study, settings: SearchSettings, space: Space, total: int
+) -> Iterator[list[FrozenTrial]]:
     """Yield trials to launch, of consecutive numbers: first those that a kill left running, then new ones."""
     for group in find_left(study, space):
         yield from (group[start : start + settings.n_jobs] for start in range(0, len(group), settings.n_jobs))
@@ -144,7 +146,7 @@ def overrides_of(trial: FrozenTrial) -> list[str]:
     return [f"{key}={value}" for key, value in trial.params.items()]
 
 
-def hand_over(settings: Settings, place: str, trial: FrozenTrial) -> str:
+def make_trial_override(settings: SearchSettings, place: str, trial: FrozenTrial) -> str:
     """Return the override by which a job, also on another machine, finds its trial: see chexpert.sweep.pruning."""
     quoted = {key: QuotedString(text, Quote.single).with_quotes()
               for key, text in (("storage", place), ("study", settings.study_name))}  # fmt: skip
@@ -152,7 +154,7 @@ def hand_over(settings: Settings, place: str, trial: FrozenTrial) -> str:
     return "trial={" + ",".join(f"{key}:{value}" for key, value in settings_of_trial.items()) + "}"
 
 
-def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+def launch_jobs(launcher: Any, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
     """Run a batch of jobs; one after the other if the launcher itself fails, as when a worker is killed.
 
     The job of the killed worker is then known, and the others continue where they were.
@@ -162,7 +164,7 @@ def launch(launcher: Any, jobs: Sequence[Sequence[str]], first: int) -> Sequence
     except Exception as error:
         if len(jobs) > 1:
             again = [[[*job, "++resume=auto"]] for job in jobs]
-            return [result for place, job in enumerate(again) for result in launch(launcher, job, first + place)]
+            return [result for place, job in enumerate(again) for result in launch_jobs(launcher, job, first + place)]
         return [JobReturn(status=JobStatus.FAILED, _return_value=error)]
 
 

@@ -12,7 +12,7 @@ Splits = dict[str, list[Entry]]
 
 
 @dataclass(frozen=True)
-class Defect:
+class PlantedDefect:
     """What is wrong (`kind`), where it is listed (`split`, `path` as the table spells it), and the image (`file`)."""
 
     kind: str
@@ -21,12 +21,12 @@ class Defect:
     file: str
 
 
-def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Splits, list[Defect]]:
+def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Splits, list[PlantedDefect]]:
     """Return the splits with the defects that are rows.
 
     These are a repeated row, and a valid patient's images listed in train too.
     """
-    planted: list[Defect] = []
+    planted: list[PlantedDefect] = []
     splits = {split: list(entries) for split, entries in splits.items()}
     if "duplicate" in kinds:
         split = _first(splits, 1, "duplicate")
@@ -46,7 +46,7 @@ def plant_rows(splits: Splits, layout: str, kinds: Sequence[str]) -> tuple[Split
     return splits, planted
 
 
-def choose_files(splits: Splits, layout: str, kinds: Sequence[str]) -> list[Defect]:
+def choose_files(splits: Splits, layout: str, kinds: Sequence[str]) -> list[PlantedDefect]:
     """Choose the faults that are files: one frontal radiograph to be missing, another one to be truncated."""
     chosen = []
     for kind, number in (("missing", 1), ("truncated", 2)):
@@ -57,7 +57,7 @@ def choose_files(splits: Splits, layout: str, kinds: Sequence[str]) -> list[Defe
     return chosen
 
 
-def damage_files(root: Path, chosen: Sequence[Defect]) -> None:
+def damage_files(root: Path, chosen: Sequence[PlantedDefect]) -> None:
     """Remove the written radiographs that are to be missing, and cut the truncated ones to half of their bytes."""
     for defect in chosen:
         file = root / defect.file
@@ -80,6 +80,6 @@ def _first(splits: Splits, least: int, kind: str) -> str:
     )
 
 
-def _name(kind: str, layout: str, entry: Entry) -> Defect:
+def _name(kind: str, layout: str, entry: Entry) -> PlantedDefect:
     lies = LAYOUTS[layout]
-    return Defect(kind, entry.split, lies.csv_path(entry.place), lies.file(entry.place))
+    return PlantedDefect(kind, entry.split, lies.csv_path(entry.place), lies.file(entry.place))

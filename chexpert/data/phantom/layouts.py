@@ -15,7 +15,7 @@ _NAMES = {"train": "train.csv", "valid": "valid.csv", "test": "test_labels.csv"}
 
 
 @dataclass(frozen=True)
-class Layout:
+class PhantomLayout:
     """Where a phantom's files lie under its root.
 
     `file` gives the image of a place, `prefix` stands before the place in a CSV file's Path, `tables` are the label
@@ -32,9 +32,9 @@ class Layout:
         return f"{'CheXpert-v1.0/' if place.startswith('test/') else self.prefix}{place}.jpg"
 
 
-def _in(folder: str, prefix: str) -> Layout:
+def _in(folder: str, prefix: str) -> PhantomLayout:
     tables = {split: f"{folder}{name}" for split, name in _NAMES.items()}
-    return Layout(lambda place: f"{folder}{place}.jpg", prefix, tables, folder)
+    return PhantomLayout(lambda place: f"{folder}{place}.jpg", prefix, tables, folder)
 
 
 def _file_aimi(place: str) -> str:
@@ -54,20 +54,20 @@ LAYOUTS = {
     "small": _in("CheXpert-v1.0-small/", "CheXpert-v1.0-small/"),
     "full": _in("CheXpert-v1.0/", "CheXpert-v1.0/"),
     "mlmip": _in("chexpert/v1.0-small/", "CheXpert-v1.0-small/"),
-    "aimi": Layout(
+    "aimi": PhantomLayout(
         _file_aimi, "CheXpert-v1.0/", {split: f"{FIRST_BATCH}/{name}" for split, name in _NAMES.items()}, ""
     ),
     "bare": _in("", "CheXpert-v1.0-small/"),
-    "flat": Layout(
+    "flat": PhantomLayout(
         lambda place: f"images/{place.split('/', 1)[1].replace('/', '_')}.jpg", "CheXpert-v1.0-small/", _NAMES, ""
     ),
-    "chexlocalize": Layout(
+    "chexlocalize": PhantomLayout(
         _file_chexlocalize,
         "CheXpert-v1.0/",
         {"valid": "CheXpert/val_labels.csv", "test": "CheXpert/test_labels.csv"},
         "",
     ),
-    "plus": Layout(
+    "plus": PhantomLayout(
         lambda place: f"PNG/{place}.png",
         "",
         {"train": "df_chexpert_plus_240401.csv", "valid": "df_chexpert_plus_240401.csv"},

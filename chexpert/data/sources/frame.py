@@ -73,12 +73,12 @@ def read_frame(path: Path, split: str | None = None) -> pd.DataFrame:
     """
     table = read_table(path, ("Path", *OBSERVATIONS), CIRCUMSTANCES)
     places = _place(table, split)
-    columns = {**places, **_circumstances(table, places["view"]), **read_labels(table)}
+    columns = {**places, **_circumstances(table, places["view"]), **parse_labels(table)}
     table.notes.print()
     return pd.DataFrame(columns, index=table.text.index).astype(dict.fromkeys(TEXT, "str"))
 
 
-def read_labels(table: Table) -> dict[str, np.ndarray]:
+def parse_labels(table: Table) -> dict[str, np.ndarray]:
     """Return the 14 observations of a table as (N,) float32 in {1, 0, -1, NaN}."""
     message = "a label is not blank, -1, 0 or 1"
     return {name: table.tidy(name, LABELS, message).map(VALUES).to_numpy("float32") for name in OBSERVATIONS}
@@ -89,7 +89,7 @@ def read_studies(path: Path) -> pd.DataFrame:
     table = read_table(path, ("Study", *OBSERVATIONS))
     parts = table["Study"].str.strip(AROUND).str.replace("\\", "/").str.removesuffix("/").str.extract(STUDY)
     table.refuse("Study", parts["study"].isna(), "Study is not .../test/patientNNNNN/studyN")
-    frame = parts.assign(**read_labels(table))
+    frame = parts.assign(**parse_labels(table))
     table.refuse("Study", frame.duplicated(["patient", "study"]), "this study is listed twice")
     table.notes.print()
     return frame

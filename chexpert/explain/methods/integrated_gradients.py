@@ -44,7 +44,7 @@ class IntegratedGradients(Perturbing):
 
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
         """Explain one view (1, H, W) uint8."""
-        with explaining(model), without_weights(model):
+        with explaining(model), without_weight_gradients(model):
             original, baseline = image.float() / 255, self.hide(image)[None].float() / 255
             way = original - baseline
             with torch.no_grad():
@@ -95,7 +95,7 @@ def misses(attribution: Attribution, gained: float) -> bool:
 
 
 @contextmanager
-def without_weights(model: Model) -> Iterator[None]:
+def without_weight_gradients(model: Model) -> Iterator[None]:
     """Turn off the gradients of all weights, so that nothing is stored for them."""
     needed = [weight for weight in model.parameters() if weight.requires_grad]
     for weight in needed:

@@ -11,6 +11,7 @@ from chexpert.explain.methods.perturbation import Perturbing
 from chexpert.explain.methods.superpixels import quickshift, segment
 from chexpert.metrics import spearman
 from chexpert.models import Model
+from chexpert.runs.files import or_none
 
 
 class Lime(Perturbing):
@@ -88,7 +89,7 @@ class Lime(Perturbing):
             self.attribute(
                 np.append(0, weights[:, rank])[segments],
                 **settings,
-                r2=or_none(r2[rank]),
+                r2=or_none(float(r2[rank])),
                 stability=or_none(spearman(*(half[:, rank] for half in halves))),
             )
             for rank in range(values.shape[1])
@@ -118,11 +119,6 @@ def hide_superpixels(image: torch.Tensor, hidden: torch.Tensor, segments: np.nda
         buffer.view(len(buffer), -1).copy_(mask.T).bitwise_and_(change).bitwise_xor_(fill)
 
     return write
-
-
-def or_none(value: float) -> float | None:
-    """Return a value for a manifest, which knows no NaN: null where it is undefined."""
-    return float(value) if np.isfinite(value) else None
 
 
 RIDGE = 1.0  # penalty on the squared weights, as in the lime package

@@ -46,7 +46,7 @@ class Panel:
         return THICK + NUMBERS + LINE * len(wrap(self.bar.text, self.width)) + EDGE if self.bar else 0
 
 
-def lay_out(head: str, rows: Sequence[Sequence[Panel]]) -> Figure:
+def lay_out_page(head: str, rows: Sequence[Sequence[Panel]]) -> Figure:
     """Lay out a page of these rows of panels below a head."""
     width = max(sum(panel.width + EDGE for panel in row) for row in rows) + EDGE
     lines = wrap(head, width - 2 * EDGE)

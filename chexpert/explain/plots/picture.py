@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.plots.canvas import Canvas
 from chexpert.explain.plots.overlay import Evidence, legend, plot_image
-from chexpert.explain.plots.page import Bar, Panel, lay_out
+from chexpert.explain.plots.page import Bar, Panel, lay_out_page
 from chexpert.explain.plots.scale import DISAGREEMENT, Scale
 
 SIDE, SMALL = 4.2, 2.0  # inches of a panel's longer side; of a member's
@@ -32,7 +32,7 @@ def plot_picture(explanation: Explanation, scale: Scale) -> Figure:
     overlay = Panel(width, height, title, shown.plot, scale.bar(explanation.unit))
     head = "\n".join([explanation.title.replace("\n", ", "), explanation.view.name, legend([explanation])])
     members = list(_member_panels(explanation, canvas)) if explanation.attribution.members else []
-    return lay_out(head, [(panel, overlay), *(members[k : k + A_ROW] for k in range(0, len(members), A_ROW))])
+    return lay_out_page(head, [(panel, overlay), *(members[k : k + A_ROW] for k in range(0, len(members), A_ROW))])
 
 
 def _member_panels(explanation: Explanation, canvas: Canvas) -> Iterator[Panel]:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.plots.canvas import Canvas
 from chexpert.explain.plots.overlay import Evidence, legend, plot_image
-from chexpert.explain.plots.page import Panel, lay_out
+from chexpert.explain.plots.page import Panel, lay_out_page
 from chexpert.explain.plots.scale import Scale
 
 SIDE = 2.6  # inches of a panel's longer side
@@ -36,7 +36,7 @@ def plot_view_sheet(methods: Mapping[str, Sequence[Explanation]]) -> Figure:
             title = f"{explanation.explainer}: {explanation.layer}" if first else explanation.explainer
             panels.append(_explained(canvas, explanation, title, scales[explanation.explainer], last))
         rows.append(panels)
-    return lay_out(f"{canvas.view.name}\n{legend(row[0] for row in observations)}", rows)
+    return lay_out_page(f"{canvas.view.name}\n{legend(row[0] for row in observations)}", rows)
 
 
 def plot_explainer_sheet(views: Sequence[Sequence[Explanation]]) -> Figure:
@@ -56,7 +56,7 @@ def plot_explainer_sheet(views: Sequence[Sequence[Explanation]]) -> Figure:
         rows.append(panels)
     first = views[0][0]
     signs = legend(explanation for explanations in views for explanation in explanations)
-    return lay_out(f"{first.explainer}: {first.layer}\n{signs}", rows)
+    return lay_out_page(f"{first.explainer}: {first.layer}\n{signs}", rows)
 
 
 def find_scale(explanations: Iterable[Explanation]) -> Scale:

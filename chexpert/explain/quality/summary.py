@@ -8,6 +8,7 @@ import numpy as np
 
 from chexpert.explain.quality.sanity import MOST_ALIKE
 from chexpert.metrics import Interval, bootstrap_mean, bootstrap_of_means, normalize_hit
+from chexpert.runs.files import or_none
 
 LEAST_MAPS = 5  # below it a mean has no interval, and the check is neither passed nor failed
 
@@ -115,10 +116,4 @@ def mean(rows: Sequence[Mapping[str, float]], key: str) -> float:
 
 def _plain_mean(values: Iterable[float]) -> float | None:
     """Mean of the defined values; None if there is none."""
-    defined = [value for value in values if not math.isnan(value)]
-    return sum(defined) / len(defined) if defined else None
-
-
-def or_none(value: float) -> float | None:
-    """Return a value for JSON, with None where it is undefined."""
-    return value if math.isfinite(value) else None
+    return or_none(mean([{"": value} for value in values], ""))

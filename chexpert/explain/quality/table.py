@@ -15,10 +15,11 @@ from chexpert.explain.quality.deletion_insertion import CUTS
 from chexpert.explain.quality.map_scores import CURVES, Probing, Row, score_maps, true_positives
 from chexpert.explain.quality.sanity import check_sanity, count_passes
 from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
-from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, or_none, summarize
+from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, summarize
 from chexpert.explain.session import show_estimate, stack
 from chexpert.explain.view import View
 from chexpert.models import Model
+from chexpert.runs.files import or_none
 
 
 def score_explainers(

@@ -49,7 +49,7 @@ def paint_forest(axes: Axes, rows: Sequence[Row], across: str, middle: float = 0
             if None not in ends:
                 axes.plot(ends, [place, place], color=color, linewidth=2, solid_capstyle="round")
             axes.plot(row.metric["value"], place, "o", color=color, markersize=5.5, markeredgewidth=0)
-    axes.set_yticks(places, [shorten(row.name) for row in rows])
+    axes.set_yticks(places, [shorten_name(row.name) for row in rows])
     for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
         tick.set_alpha(0.6 if row.muted else 1)
         tick.set_fontweight("bold" if row.metric is None else "normal")
@@ -59,7 +59,7 @@ def paint_forest(axes: Axes, rows: Sequence[Row], across: str, middle: float = 0
     axes.grid(axis="x", color=INK, alpha=FAINT / 2, linewidth=0.6)
 
 
-def shorten(name: str) -> str:
+def shorten_name(name: str) -> str:
     """Shorten a name so that the chart has space."""
     text = show_text(name)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -81,7 +81,7 @@ def read_gallery(run: Path, names: Names) -> Gallery:
     views: dict[str, int] = {}
     cards: dict[tuple[str, str], GalleryCard] = {}
     for explainer in explainers:
-        for entry in read_manifest(folder / explainer / run_files.MANIFEST):
+        for entry in read_explanations(folder / explainer / run_files.MANIFEST):
             view, observation = str(entry["view"]), str(entry["observation"])
             number = views.setdefault(view, len(views))
             card = cards.setdefault((view, observation), _begin(entry, number, names.image(view)))
@@ -96,7 +96,7 @@ def read_gallery(run: Path, names: Names) -> Gallery:
     return Gallery(explainers, ordered, originals)
 
 
-def read_manifest(path: Path) -> Iterator[Mapping[str, Any]]:
+def read_explanations(path: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the entries of a manifest that name a view and an observation."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -86,7 +86,7 @@ def find_undefined(run_data: RunData) -> Iterator[str]:
     split = run_data.splits[0]
     found = {name: auroc for name, auroc in find_aurocs(run_data, split).items() if auroc["value"] is None}
     if found:
-        names = gather({name: count_classes(auroc) for name, auroc in found.items()})
+        names = join_notes({name: count_classes(auroc) for name, auroc in found.items()})
         yield f"Not evaluated, as the {split} split lacks a class, so that AUROC is undefined: {names}."
 
 
@@ -98,13 +98,13 @@ def find_chance(run_data: RunData) -> Iterator[str]:
         if auroc["value"] is not None and low is not None and low <= CHANCE:
             unsure[name] = f"AUROC {format_value(auroc)}, {count_classes(auroc)}"
     if unsure:
-        yield f"Not shown to be ranked better than by chance on the {split} split: {gather(unsure)}."
+        yield f"Not shown to be ranked better than by chance on the {split} split: {join_notes(unsure)}."
 
 
-def gather(notes: dict[str, str]) -> str:
+def join_notes(notes: dict[str, str]) -> str:
     """Join names with their notes where they are few; the notes of many stand in the table below.
 
-    >>> gather({"Edema": "0 positive"}), gather(dict.fromkeys("ABC", "long"))
+    >>> join_notes({"Edema": "0 positive"}), join_notes(dict.fromkeys("ABC", "long"))
     ('Edema (0 positive)', 'A, B, C')
     """
     return ", ".join(f"{name} ({text})" for name, text in notes.items()) if len(notes) <= FEW else ", ".join(notes)

@@ -84,14 +84,14 @@ def _describe_shortcut(pair: Mapping[str, Any], aurocs: Mapping[str, Any]) -> st
     hows = {"counterfactual": "the same image is painted without it", "above_control": "its region is filled"}
     how = hows[pair["by"]]
     moved = "falls" if effect["value"] > 0 else "rises"
-    size = spell({key: sign_free(effect, key) for key in ("value", "ci_low", "ci_high")})
+    size = show_interval({key: sign_free(effect, key) for key in ("value", "ci_low", "ci_high")})
     reasons = [f"they come together ({_describe_tie(pair)})"]
     reasons += [f"the logit {moved} by {size} of its standard deviation when {how} ({effect['n']} images)"]
     if pair["auroc_fall"]:
-        splits = ", ".join(f"{spell(own)} {split}" for split, own in aurocs.items())
-        reasons.append(f"AUROC {splits} (fall {spell(pair['auroc_fall'])})")
+        splits = ", ".join(f"{show_interval(own)} {split}" for split, own in aurocs.items())
+        reasons.append(f"AUROC {splits} (fall {show_interval(pair['auroc_fall'])})")
     if (mass := pair["mass_over_area"]) and _is_number(mass["value"]):
-        shown = f"the map has {spell(mass, 1)} times the evidence there that an even one has"
+        shown = f"the map has {show_interval(mass, 1)} times the evidence there that an even one has"
         reasons.append(shown if mass["value"] >= SHOWN else f"the map hardly shows it ({mass['value']:.1f} times)")
     degree = next(word for least, word in DEGREES.items() if abs(effect["value"]) >= least)
     return f"{name} leans{degree} on {suspect}: " + "; ".join(reasons) + "."
@@ -101,7 +101,7 @@ def _describe_tie(pair: Mapping[str, Any]) -> str:
     split, where = ("train", "the training labels") if "train" in pair["ties"] else ("matched", "these images")
     phi = pair["ties"][split]
     if split == "matched" and _is_number(phi) and "tie" in pair:
-        return f"phi {spell(pair['tie'])} in {where}"
+        return f"phi {show_interval(pair['tie'])} in {where}"
     return f"phi {phi:.2f} in {where}" if _is_number(phi) else f"phi undefined in {where}"
 
 
@@ -119,13 +119,14 @@ def _warn(content: Mapping[str, Any]) -> Iterator[str]:
             above = own["above"][kind]
             yield (
                 f"{'note' if (above['value'] or 0) > 0 else 'warning'}: {name}: the model's AUROC, "
-                f"{spell(own['model'])}, is not shown to be above what {SETS[kind]} reach ({spell(own[kind])}): "
-                f"difference {spell(above)}, {positives} positive images"
+                f"{show_interval(own['model'])}, is not shown to be above what {SETS[kind]} reach "
+                f"({show_interval(own[kind])}): difference {show_interval(above)}, {positives} positive images"
             )
     for name, places in content["places"].items():
         outside = places["outside the body"]
         if outside and (outside["ci_low"] or 0) > 1:
-            yield f"note: {name}: outside the body the map has {spell(outside, 1)} times the evidence of an even one"
+            times = show_interval(outside, 1)
+            yield f"note: {name}: outside the body the map has {times} times the evidence of an even one"
 
 
 def _note_confusions(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -134,8 +135,8 @@ def _note_confusions(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for pair in untied:
         if abs(pair["effect"]["value"]) >= NOTED:
             yield (
-                f"note: {pair['suspect']} moves {pair['observation']}, by {spell(pair['effect'])}, but does not come "
-                f"with it ({_describe_tie(pair)}): a confusion, no shortcut"
+                f"note: {pair['suspect']} moves {pair['observation']}, by {show_interval(pair['effect'])}, but does "
+                f"not come with it ({_describe_tie(pair)}): a confusion, no shortcut"
             )
 
 
@@ -144,7 +145,7 @@ def _describe_pairs(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         return
     yield "What the logit loses with the suspect, of its standard deviation [95 % interval]"
     for pair in sorted(pairs, key=lambda pair: (pair["finding"], pair["tied"])):
-        values = f"{spell(pair['effect']):<22} {HOW[pair['by']]:<22} n = {pair['effect']['n']:<4}"
+        values = f"{show_interval(pair['effect']):<22} {HOW[pair['by']]:<22} n = {pair['effect']['n']:<4}"
         yield f"  {pair['observation']:<27} {pair['suspect']:<27} {values} {_rate(pair)}"
     yield ""
 
@@ -163,14 +164,14 @@ def _describe_splits(aurocs: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "AUROC where what is suspected comes with the finding as in training, independently, and reversed"
     for name, own in aurocs.items():
-        yield f"  {name:<27} " + "   ".join(f"{split} {spell(interval)}" for split, interval in own.items())
+        yield f"  {name:<27} " + "   ".join(f"{split} {show_interval(interval)}" for split, interval in own.items())
     yield ""
 
 
 def _describe_places(content: Mapping[str, Any]) -> Iterator[str]:
     yield f"Evidence of {content['explainer']} over the place's area (1: as an even map has it)"
     for name, places in content["places"].items():
-        yield f"  {name:<27} " + "   ".join(f"{place} {spell(own, 1)}" for place, own in places.items())
+        yield f"  {name:<27} " + "   ".join(f"{place} {show_interval(own, 1)}" for place, own in places.items())
     yield f"  ({content['geometry']})"
     yield ""
 
@@ -181,13 +182,15 @@ def _describe_baselines(baselines: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "AUROC of the model, and of logistic regressions on metadata, gray statistics and both, on the same images"
     for name, own in baselines.items():
-        yield f"  {name:<27} model {spell(own['model'])}   " + "   ".join(f"{k} {spell(own[k])}" for k in SETS)
+        yield f"  {name:<27} model {show_interval(own['model'])}   " + "   ".join(
+            f"{k} {show_interval(own[k])}" for k in SETS
+        )
 
 
-def spell(interval: Mapping[str, Any] | None, digits: int = 2) -> str:
+def show_interval(interval: Mapping[str, Any] | None, digits: int = 2) -> str:
     """Format a metric with its interval; undefined is a dash.
 
-    >>> spell({"value": 0.5, "ci_low": 0.41, "ci_high": 0.59}), spell(None)
+    >>> show_interval({"value": 0.5, "ci_low": 0.41, "ci_high": 0.59}), show_interval(None)
     ('0.50 [0.41, 0.59]', '-')
     """
     if interval is None or interval["value"] is None or interval["value"] != interval["value"]:

@@ -4,14 +4,14 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from chexpert.data.phantom.layouts import Layout
+from chexpert.data.phantom.layouts import PhantomLayout
 from chexpert.data.phantom.tables.cohort import Entry
 from chexpert.observations import OBSERVATIONS
 
 LABELERS = ("cheXbert", "visualCheXbert")
 
 
-def write_tables(root: Path, layout: Layout, splits: Mapping[str, Sequence[Entry]], *, labelers: bool) -> None:
+def write_tables(root: Path, layout: PhantomLayout, splits: Mapping[str, Sequence[Entry]], *, labelers: bool) -> None:
     """Write the table of each split, and what stands beside it."""
     for split, entries in splits.items():
         path = root / layout.tables[split]
@@ -45,7 +45,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, str]], *, last: str = "\n
             file.truncate(file.tell() - 1)
 
 
-def _row(layout: Layout, entry: Entry, labels: Mapping[str, str]) -> dict[str, str]:
+def _row(layout: PhantomLayout, entry: Entry, labels: Mapping[str, str]) -> dict[str, str]:
     """CheXpert's 19 columns."""
     return {
         "Path": layout.csv_path(entry.place),
