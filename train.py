@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 import chexpert.config
-from chexpert.errors import UserError
+from chexpert.errors import UserError, get_exit_code
 from chexpert.runs.files import shorten
 
 
@@ -36,7 +36,8 @@ def main(cfg: DictConfig) -> float:
         return run(cfg, folder, hydra_cfg.overrides.task, sweep=sweep)
     except UserError as error:
         if not sweep:
-            sys.exit(f"error: {error}")
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(get_exit_code(error))
         from chexpert.report.names import name_folder
 
         print(f"error in job {hydra_cfg.job.num} ({name_folder(folder)}): {error}", file=sys.stderr)

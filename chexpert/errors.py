@@ -111,6 +111,12 @@ Code = Literal[
     "several",  # errors, each with its own code
 ]
 
+FAILURES: frozenset[Code] = frozenset({
+    "changed-file", "dead-process", "failed-run", "missing-image", "nan", "no-process", "no-result", "out-of-memory",
+    "shared-memory", "socket-path", "stalled", "unreadable-image", "write-failed",
+})  # fmt: skip
+"""What goes wrong while a command works; all others are wrong use of it."""
+
 
 class UserError(Exception):
     r"""An error in the input, in one message: what is wrong, where, and the hint.
@@ -160,6 +166,15 @@ def raise_errors(errors: Sequence[UserError]) -> None:
     """
     if errors:
         raise errors[0] if len(errors) == 1 else UserErrors(errors)
+
+
+def get_exit_code(error: UserError | OSError) -> int:
+    """Return the exit code of a command that ends in this error: 1 where its work failed, 2 where it was used wrongly.
+
+    >>> get_exit_code(UserError("the loss is nan", code="nan")), get_exit_code(FileNotFoundError("a.csv"))
+    (1, 2)
+    """
+    return 1 if isinstance(error, UserError) and error.code in FAILURES else 2
 
 
 def advise_extra(extra: str) -> str:

@@ -32,7 +32,7 @@ def main() -> None:
 
     from chexpert.data.audit import audit_copy
     from chexpert.data.sources.manifest import read_manifest, write_manifest
-    from chexpert.errors import UserError
+    from chexpert.errors import UserError, get_exit_code
     from chexpert.report import describe_audit, plot_exploration
     from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
 
@@ -46,7 +46,7 @@ def main() -> None:
         options = {"decode": not given.no_images, "known": known, "workers": given.workers}
         audit = audit_copy(given.root, variant=given.variant, **options)
     except UserError as error:
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
     content = audit.to_json()
     print(describe_audit(content), flush=True)  # first: whatever becomes of the files, it was worth the wait
     try:
@@ -60,7 +60,7 @@ def main() -> None:
             plots = plot_exploration(audit.frames, audit.images, given.figures)
             report(given.figures, f"{len(plots)} PNG files")
     except (UserError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
     sys.exit(0 if audit.passed else 1)
 
 

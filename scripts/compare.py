@@ -39,7 +39,7 @@ def main() -> None:
     out, replicates = given.pop("out"), given.pop("bootstrap")
     if replicates < 10 or given["seed"] < 0:
         parser.error("--bootstrap is at least 10, --seed at least 0")
-    from chexpert.errors import UserError
+    from chexpert.errors import UserError, get_exit_code
     from chexpert.evaluation import compare
     from chexpert.report import describe_comparison, write_comparison
     from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
@@ -52,7 +52,7 @@ def main() -> None:
         if out:
             print("written:", *write_comparison(out, content))
     except (UserError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
 
 
 if __name__ == "__main__":

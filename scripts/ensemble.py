@@ -48,7 +48,7 @@ def main() -> None:
     if given.out.exists():
         parser.error(f"{given.out} is there already, and nothing is overwritten")
 
-    from chexpert.errors import UserError
+    from chexpert.errors import UserError, get_exit_code
     from chexpert.inference.ensemble import describe_ensemble, ensemble
     from chexpert.inference.members import read_lists
     from chexpert.runs import files as run_files
@@ -69,7 +69,7 @@ def main() -> None:
         options = ["--predictions", given.out, "--labels", made.labels or "LABELS.csv", "--out", "METRICS.json"]
         print(f"evaluate it:      python scripts/evaluate.py {shlex.join(map(str, options))}")
     except (UserError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
 
 
 if __name__ == "__main__":

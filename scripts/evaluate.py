@@ -47,7 +47,7 @@ def main() -> None:
         parser.error("--bootstrap is at least 10, --seed at least 0")
     if bool(given.tune_predictions) != bool(given.tune_labels):
         parser.error("--tune-predictions and --tune-labels go together")
-    from chexpert.errors import UserError
+    from chexpert.errors import UserError, get_exit_code
     from chexpert.evaluation import evaluate_files
     from chexpert.report import describe_evaluation
     from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
@@ -66,7 +66,7 @@ def main() -> None:
         run_files.write_json(given.out, content)
         print(f"written: {given.out}", file=sys.stderr)  # stdout is the report
     except (UserError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def main() -> None:
     overrides = [argument for argument in sys.argv[1:] if SETTING.match(argument) and not Path(argument).exists()]
     given = parser.parse_intermixed_args([argument for argument in sys.argv[1:] if argument not in overrides])
 
-    from chexpert.errors import UserError
+    from chexpert.errors import UserError, get_exit_code
     from chexpert.inference.explain import explain_run  # after the parsing, so that --help is quick
     from chexpert.report import quality_table
     from chexpert.runs import files as run_files
@@ -55,7 +55,7 @@ def main() -> None:
             observations=given.observations, out=given.out, ids=given.ids, overrides=overrides,
         )  # fmt: skip
     except (UserError, OSError) as error:  # a full disk, a folder that may not be written
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
     if (quality := folder / run_files.QUALITY).is_file():
         print(quality_table(read_mapping(quality)), f"written:       {quality}", sep="\n")
     if (ids := folder / run_files.IDS).is_file():

@@ -36,7 +36,7 @@ def main() -> None:
 
     import chexpert
     from chexpert.config import build
-    from chexpert.errors import UserError
+    from chexpert.errors import UserError, get_exit_code
     from chexpert.inference.output_folder import find_folder, try_folder
     from chexpert.inference.shortcuts import find_shortcuts
     from chexpert.report import count_tested, describe_shortcuts
@@ -57,7 +57,7 @@ def main() -> None:
         if picture:
             picture.savefig(out / "images.png", dpi=100)
     except (UserError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
     print(text)
     print("written:", *sorted(out.iterdir()), file=sys.stderr)  # stdout is the report
     alarm = any(pair["alarm"] for pair in content["pairs"])

@@ -42,7 +42,7 @@ def main() -> None:
     if given.get("bootstrap", 1) < 1 or given.get("seed", 0) < 0:
         parser.error("--bootstrap is at least 1, --seed at least 0")
 
-    from chexpert.errors import UserError
+    from chexpert.errors import UserError, get_exit_code
     from chexpert.metrics.localization.chexlocalize import localize
     from chexpert.report import describe_localization
     from chexpert.runs import files as run_files
@@ -61,7 +61,7 @@ def main() -> None:
         run_files.write_json(out, table)
         print("written:", *filter(None, written), file=sys.stderr)  # stdout is the report
     except (UserError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main() -> None:
     parser = make_parser()
     given = parser.parse_args()
-    from chexpert.errors import UserError
+    from chexpert.errors import UserError, get_exit_code
     from chexpert.report import write_report
     from chexpert.runs import files as run_files  # after the parsing, so that --help is quick
 
@@ -31,7 +31,7 @@ def main() -> None:
     try:
         path = write_report(given.run, given.ids, given.out)
     except (UserError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
     print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -43,7 +43,7 @@ def main() -> None:
     given = vars(parser.parse_args())
     if (1 if given["batch_size"] is None else given["batch_size"]) < 1 or (given["workers"] or 0) < 0:
         parser.error("--batch-size is at least 1, --workers at least 0")
-    from chexpert.errors import UserError  # after the parsing, so that --help is quick
+    from chexpert.errors import UserError, get_exit_code  # after the parsing, so that --help is quick
     from chexpert.inference.predict import predict
     from chexpert.runs.anonymize import HASH_NOTE
     from chexpert.runs.synthetic import TRAINED
@@ -55,7 +55,7 @@ def main() -> None:
         outcome = predict(given.pop("run"), given.pop("input"), given.pop("output"),
                           watch=partial(show_progress, title="batches"), **given)  # fmt: skip
     except (UserError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
     before = f" ({outcome.resumed} predicted before)"
     print(f"written: {outcome.output}, {outcome.rows} rows of {outcome.images} images{before}")
     if outcome.hashed:

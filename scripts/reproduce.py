@@ -30,7 +30,7 @@ def main() -> None:
     parser = make_parser()
     given = parser.parse_args()
     from chexpert.config import compose_recipe  # after the parsing, so that --help is quick
-    from chexpert.errors import UserError
+    from chexpert.errors import UserError, get_exit_code
     from chexpert.evaluation import reproduce
     from chexpert.report import describe_reproduction
 
@@ -40,7 +40,7 @@ def main() -> None:
         recipe = compose_recipe(CONF, given.recipe)
         found = reproduce(recipe, given.run, given.evaluation, lambda name: compose_recipe(CONF, name))
     except (UserError, OSError) as error:
-        parser.exit(2, f"error: {error}\n")
+        parser.exit(get_exit_code(error), f"error: {error}\n")
     print(describe_reproduction(given.recipe, found))
     sys.exit(CODES[found.word])
 

@@ -15,7 +15,7 @@ from chexpert.config.quoting import quote_values
 from chexpert.config.resolution import resolve
 from chexpert.console import log
 from chexpert.distributed import broadcast_decision, find_rank
-from chexpert.errors import UserError
+from chexpert.errors import UserError, get_exit_code
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_state
 from chexpert.runs.resume import (
@@ -66,7 +66,8 @@ def raising_user_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(get_exit_code(error))
 
 
 def repeat(arguments: Sequence[str]) -> list[str]:
@@ -80,7 +81,7 @@ def repeat(arguments: Sequence[str]) -> list[str]:
 
     Raises:
         SystemExit: no run or sweep lies there, its command line may not be repeated, or Hydra cannot read a setting;
-            with the message of the error.
+            the message of the error was printed.
     """
     with raising_user_errors():
         whole = replay(arguments)

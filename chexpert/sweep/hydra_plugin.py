@@ -8,7 +8,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from chexpert.errors import UserError, advise_extra
+from chexpert.errors import UserError, advise_extra, get_exit_code
 
 
 class OptunaSweeper(Sweeper):
@@ -34,8 +34,10 @@ class OptunaSweeper(Sweeper):
         try:
             from chexpert.sweep.sweeper import SearchSettings, search  # only now: Optuna takes a second to import
         except ImportError as error:
-            sys.exit(f"error: a search needs Optuna: {error}\n  hint:  {advise_extra('sweep')}")
+            print(f"error: a search needs Optuna: {error}\n  hint:  {advise_extra('sweep')}", file=sys.stderr)
+            sys.exit(2)
         try:
             return search(SearchSettings(**self.settings), arguments, self)
         except UserError as error:
-            sys.exit(f"error: {error}")
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(get_exit_code(error))
