@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from chexpert.cli import answer
-from chexpert.console import open_streams
+from chexpert.console import NOTE, log, open_streams
 
 if __name__ == "__main__":  # before Hydra, whose import alone takes longer than an answer
     open_streams()
@@ -27,7 +27,7 @@ def main(cfg: DictConfig) -> float:
 
     open_streams()  # a launcher may run a job in a process of its own
     for notice in chexpert.config.find_notices(cfg, HydraConfig.get().overrides.task):
-        print(f"note: {notice}", file=sys.stderr)
+        log.log(NOTE, notice)
 
     hydra_cfg = HydraConfig.get()
     sweep = hydra_cfg.mode == RunMode.MULTIRUN

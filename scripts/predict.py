@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from chexpert.cli.renamed import add_renamed
-from chexpert.console import open_streams, show_progress
+from chexpert.console import NOTE, log, open_streams, show_progress
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -49,7 +49,7 @@ def main() -> None:
     from chexpert.runs.synthetic import TRAINED
 
     if given["ids"] == "path":
-        print("note: --ids path: names stay in the output as they are, those of patients too", file=sys.stderr)
+        log.log(NOTE, "--ids path: names stay in the output as they are, those of patients too")
     run = given["run"]
     try:
         outcome = predict(given.pop("run"), given.pop("input"), given.pop("output"),
@@ -59,21 +59,21 @@ def main() -> None:
     before = f" ({outcome.resumed} predicted before)"
     print(f"written: {outcome.output}, {outcome.rows} rows of {outcome.images} images{before}")
     if outcome.hashed:
-        print(f"note: {HASH_NOTE}", file=sys.stderr)
+        log.log(NOTE, HASH_NOTE)
         options = ["--predictions", outcome.output, "--labels", "LABELS.csv", "--hashed-by", run, "--out", "OUT.json"]
         print(f"evaluate them: python scripts/evaluate.py {shlex.join(map(str, options))}")
     if outcome.synthetic:
-        print(f"note: the model was {TRAINED}", file=sys.stderr)
+        log.log(NOTE, f"the model was {TRAINED}")
     for name, why in outcome.flagged.items():
-        print(f"flagged: {name}: {why}", file=sys.stderr)
+        log.info(f"flagged: {name}: {why}")
     if outcome.aside:
-        print(f"left aside: {len(outcome.aside)} files that are no images", file=sys.stderr)
+        log.info(f"left aside: {len(outcome.aside)} files that are no images")
     for name, kind in outcome.aside.items():
-        print(f"left aside: {name}: {kind}", file=sys.stderr)
+        log.info(f"left aside: {name}: {kind}")
     for name in outcome.incomplete:
-        print(f"scored without a view that could not be read: {name}", file=sys.stderr)
+        log.info(f"scored without a view that could not be read: {name}")
     for name, why in outcome.failed.items():
-        print(f"not predicted: {name}: {why}", file=sys.stderr)
+        log.info(f"not predicted: {name}: {why}")
     sys.exit(1 if outcome.failed else 0)
 
 

@@ -101,19 +101,30 @@ class Settings:
 
     def choose(self, choices: Mapping[str, str]) -> dict[str, Any]:
         """Return the option of each group that a command chooses, as typed or by its ``experiment``."""
-        return self.defaults | self._choose_by_recipe(choices.get("experiment", "")) | dict(choices)
+        chosen = self.defaults | self._choose_by("experiment", choices.get("experiment", "")) | dict(choices)
+        for group, option in chosen.items():
+            chosen = chosen | (self._choose_by(group, option) if group != "experiment" else {}) | dict(choices)
+        return chosen
 
-    def _choose_by_recipe(self, name: str) -> dict[str, Any]:
-        file = self.conf / "experiment" / f"{name}.yaml"
-        if not name or not file.is_file():
-            return {}
+    def _choose_by(self, group: str, option: Any) -> dict[str, Any]:
+        """What an option chooses of other groups: a recipe, or trainer=debug."""
         chosen: dict[str, Any] = {}
-        for entry in read_yaml(file.read_text()).get("defaults", ()):
+        for entry in self._read_defaults(group, option):
             if isinstance(entry, dict):
                 chosen |= {key.removeprefix("override ").lstrip("/"): value for key, value in entry.items()}
             elif entry != "_self_":
-                chosen |= self._choose_by_recipe(entry)
+                chosen |= self._choose_by(group, entry.removeprefix(f"/{group}/"))
         return chosen
+
+    def _read_defaults(self, group: str, option: Any) -> list[Any]:
+        file = self.conf / group / f"{option}.yaml"
+        return read_yaml(file.read_text()).get("defaults", []) if file.is_file() else []
+
+    def list_inherited(self, recipe: str) -> list[str]:
+        """Return a recipe and the recipes that it builds on."""
+        above = [entry for entry in self._read_defaults("experiment", recipe) if isinstance(entry, str)]
+        names = [entry.removeprefix("/experiment/") for entry in above if entry != "_self_"]
+        return [recipe, *(one for name in names for one in self.list_inherited(name))]
 
 
 def write_value(value: Any) -> str:

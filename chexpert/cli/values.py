@@ -122,7 +122,7 @@ def _check_group(key: str, group: str, value: str, settings: Settings) -> Answer
 
 def _check_recipes(value: str, settings: Settings) -> Answer | None:
     """Recipes with keys that were renamed; Hydra would only print that there is no such key."""
-    for name in _list_options(value):
+    for name in (one for chosen in _list_options(value) for one in settings.list_inherited(chosen)):
         if old := [key for key in flatten(settings.read_option("experiment", name)) if key in RENAMED]:
             hint = ", ".join(f"{key} is now {RENAMED[key]}" for key in old)
             return Answer(f"conf/experiment/{name}.yaml has keys that were renamed", hint=hint)

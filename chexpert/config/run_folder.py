@@ -1,5 +1,6 @@
 """The run folder: new or resumed, and tried before Hydra makes it, whose own error is a traceback."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -126,10 +127,15 @@ def point(node: DictConfig, kind: str, find: Callable[[Path], Iterable[Path]]) -
     folder = Path(node.dir)
     if read_state(folder, kind):
         return  # it was named, and it is there
-    if found := next((path for path in find(folder.parent) if not is_running(path)), None):
+    if found := next(filter(_is_free, find(folder.parent)), None):
         log.info(f"resuming {found}")
         with read_write(node):
             node.dir = str(found)
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether this process may work in a folder: it is this user's, and nobody works there."""
+    return os.access(folder, os.W_OK) and not is_running(folder)
 
 
 def resolve_run(config: DictConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from chexpert.errors import UserError
+from chexpert.runs.config_keys import RENAMED
 
 Space = dict[str, BaseDistribution]
 
@@ -24,8 +25,11 @@ def parse_space(
         config_loader: Hydra's, for ``glob``.
 
     Raises:
-        UserError: nothing is searched, or an interval is empty.
+        UserError: nothing is searched, a key of ``params`` was renamed, or an interval is empty.
     """
+    if old := [key for key in params if key in RENAMED]:
+        hint = ", ".join(f"{key} is now {RENAMED[key]}" for key in old)
+        raise UserError("keys that were renamed", code="renamed-key", where="hydra.sweeper.params", hint=hint)
     parser = OverridesParser.create(config_loader=config_loader)
     lines = [f"{key}={'null' if value is None else value}" for key, value in params.items()] + [*arguments]
     overrides = {override.get_key_element(): override for override in parser.parse_overrides(lines)}

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from chexpert.console import log
 from chexpert.errors import UserError
-from chexpert.runs.config_keys import rename_override
+from chexpert.runs.config_keys import RENAMED, rename_override
 from chexpert.runs.resume import strip_place
 from chexpert.signals import PrunedError
 from chexpert.sweep.result import ERROR, describe_best, describe_trial, write_best
@@ -132,7 +132,7 @@ def find_left(study: optuna.Study, space: Space) -> list[list[FrozenTrial]]:
     """
     groups: list[list[FrozenTrial]] = []
     for trial in study.get_trials(states=[TrialState.RUNNING]):
-        if trial.params.keys() != space.keys():
+        if {RENAMED.get(key, key) for key in trial.params} != space.keys():
             fail(study, trial, "the search was stopped while the trial was sampled")
         elif groups and groups[-1][-1].number == trial.number - 1:
             groups[-1].append(trial)
@@ -143,7 +143,7 @@ def find_left(study: optuna.Study, space: Space) -> list[list[FrozenTrial]]:
 
 def overrides_of(trial: FrozenTrial) -> list[str]:
     """Return the searched settings as overrides of the command line."""
-    return [f"{key}={value}" for key, value in trial.params.items()]
+    return [f"{RENAMED.get(key, key)}={value}" for key, value in trial.params.items()]  # of an older version's search
 
 
 def make_trial_override(settings: SearchSettings, place: str, trial: FrozenTrial) -> str:
