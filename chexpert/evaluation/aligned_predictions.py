@@ -8,8 +8,9 @@ import numpy as np
 
 from chexpert.errors import UserError
 from chexpert.evaluation.candidates import Candidate
+from chexpert.evaluation.cells import strip_copy
 from chexpert.evaluation.join import LabeledScores, join
-from chexpert.evaluation.predictions import Named, strip_copy
+from chexpert.evaluation.predictions import Named
 from chexpert.metrics import find_study, number_studies
 from chexpert.observations import COMPETITION
 

@@ -7,7 +7,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from chexpert.errors import UserError
-from chexpert.evaluation.predictions import Named, strip_copy
+from chexpert.evaluation.cells import strip_copy
+from chexpert.evaluation.predictions import Named
 
 
 def average(members: Mapping[str, Sequence[Named]], how: str = "mean") -> Named:

@@ -19,14 +19,13 @@ from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.journal import Journal, find_key
 from chexpert.inference.opened_run import prepare
 from chexpert.inference.output_folder import find_home
+from chexpert.inference.output_table import choose_columns, hash_own_names, write
 from chexpert.metrics import number_studies, reduce_scores
-from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files
-from chexpert.runs.anonymize import is_hash, name_safely, read_salt, shorten_names
+from chexpert.runs.anonymize import is_hash, name_safely, read_salt
 
 Watch = Callable[[ViewLoader], Iterable[Any]]
 """Iterates over the batches, and shows the progress."""
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -150,16 +149,6 @@ def predict(
     )
 
 
-def hash_own_names(images: Sequence[InputImage], inputs: Sequence[Path], salt: str | None) -> dict[str, str]:
-    """Return hashes of images other than CheXpert's, the same whatever folder was typed; none where names stay."""
-    own = [image.name for image in images if image.study == image.name]
-    if salt is None:
-        return {}
-    top = f"{inputs[0].as_posix()}/" if inputs[0].is_dir() else ""
-    short = shorten_names([name.removeprefix(top) for name in own])
-    return {name: name_safely(short_name, salt) for name, short_name in zip(own, short.values(), strict=True)}
-
-
 def read_calibration(run: Path, level: str, views: str) -> Calibration:
     """Read the calibration of a run, and check that it fits the weights and the scores of studies.
 
@@ -178,21 +167,6 @@ def read_calibration(run: Path, level: str, views: str) -> Calibration:
             message, code="other-calibration", where=f"--study-score {views}", hint=f"--study-score {found.views}"
         )
     return found
-
-
-def choose_columns(known: Sequence[str], which: str) -> list[str]:
-    """Return the columns of the output."""
-    if which == "all":
-        return list(known)
-    if missing := [name for name in COMPETITION if name not in known]:
-        message = f"the model does not know {', '.join(missing)}, which the competition asks for"
-        raise UserError(
-            message,
-            code="missing-observation",
-            where="--observations competition",
-            hint="take what it knows: --observations all",
-        )
-    return list(COMPETITION)
 
 
 def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
@@ -251,24 +225,6 @@ def reduce(
     if calibration:
         scores = calibration.apply(scores, names, level)
     return list(zip(rows, scores.tolist(), strict=True))
-
-
-def write(output: Path, level: str, names: Sequence[str], rows: Iterable[tuple[str, list[float]]]) -> None:
-    """Write the table, whole or not at all."""
-    safe = ((escape_name(name), row) for name, row in rows)
-    part = output.with_name(f"{output.name}.new")
-    run_files.write_predictions(part, names, safe, key="Study" if level == "study" else "Path")
-    part.replace(output)
-
-
-def escape_name(name: str) -> str:
-    r"""Return a name for a table: in UTF-8, with an apostrophe where a spreadsheet would take it for a formula.
-
-    >>> escape_name("=cmd.png"), escape_name(b"\xff.png".decode(errors="surrogateescape"))
-    ("'=cmd.png", '\\udcff.png')
-    """
-    safe = name.encode("utf-8", "backslashreplace").decode()
-    return "'" + safe if safe.startswith(FORMULA) else safe
 
 
 def explain_failure(loaded: Loaded, image: InputImage) -> str:
