@@ -20,6 +20,7 @@ Code = Literal[
     "not-composed",  # by Hydra
     "hydra-syntax",
     "missing-argument",
+    "not-installed",  # an optional library
     "reserved-argument",  # set by the run itself
     "untrusted-target",
     "unknown-target",

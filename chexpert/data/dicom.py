@@ -9,8 +9,6 @@ import numpy as np
 from chexpert.data.gray import has_contrast, scale, to_gray
 from chexpert.data.sources.file_types import DICOMDIR
 
-INSTALL = "pip install -e '.[dicom]' in the folder of this project"
-
 RADIOGRAPHS = frozenset(("CR", "DX", "DR", "RG", "RF", "SC", "OT", ""))
 """Modalities of a chest X-ray: computed, digital and film radiography; fluoroscopy; scanned, other, not said."""
 
@@ -23,7 +21,7 @@ Notes = tuple[str, ...]
 def decode_dicom(content: bytes, max_pixels: int) -> tuple[np.ndarray, Notes]:
     """Decode the image of a DICOM file to (H, W) uint8, with notes on it.
 
-    Modality LUT, then the first VOI LUT or window that leaves something visible, else the ends of ``gray.find_ends``.
+    Modality LUT, then the first VOI LUT or window that leaves something visible, else ``gray.find_black_and_white``.
     MONOCHROME1 shows its least value white and is inverted (DICOM PS3.3, C.7.6.3.1.2).
 
     Raises:
@@ -53,7 +51,7 @@ def read_header(content: bytes, **options: Any) -> Any:
         import pydicom
         from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
     except ImportError as error:
-        raise ImportError(f"DICOM needs pydicom: {INSTALL}") from error
+        raise ImportError("DICOM needs pydicom") from error
     header = pydicom.dcmread(io.BytesIO(content), force=content[128:132] != b"DICM", **options)
     if "TransferSyntaxUID" not in header.file_meta:
         implicit = header.original_encoding[0]
@@ -88,7 +86,7 @@ def _check_decoder(syntax: Any) -> None:
     except NotImplementedError as error:
         raise ValueError(f"its pixels are compressed as {syntax.name}, which is not read") from error
     if not there:
-        raise ImportError(f"its pixels are compressed as {syntax.name}, which needs a decoder: {INSTALL}")
+        raise ImportError(f"its pixels are compressed as {syntax.name}, which needs a decoder")
 
 
 def _read_pixels(header: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 from chexpert.data.decoding import Decoded, decode, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.sources.manifest import CHANGED
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError, advise_extra
 
 FITS = ("stretch", "crop", "pad")
 LEAST_SIDE = 32
@@ -53,7 +53,7 @@ class Preprocessing:
         image = _decode(path, self.size, sha256)
         if min(image.height, image.width) < self.least:
             message = f"{image.width} x {image.height} pixels: a radiograph has at least {self.least} on each side"
-            raise _unreadable(f"this image is too small: {message}", path)
+            raise _unreadable(f"this image is too small: {message}", path, code="image-size")
         return self._fit(image), image.notes if has_contrast(image.gray) else (*image.notes, NO_CONTRAST)
 
     def apply(self, gray: np.ndarray) -> np.ndarray:
@@ -125,19 +125,23 @@ def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Deco
     try:
         content = Path(path).read_bytes()
         if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-            raise ValueError(CHANGED)
+            raise _unreadable(f"this image cannot be read: {CHANGED}", path, code="changed-file")
         return decode(content, size)
     except FileNotFoundError as error:
-        raise _unreadable("this image is missing", path) from error
+        raise _unreadable("this image is missing", path, code="missing-image") from error
     except IsADirectoryError as error:
-        raise _unreadable("this is a folder, and no image", path) from error
+        raise _unreadable("this is a folder, and no image", path, code="not-a-file") from error
+    except UserError:
+        raise
+    except ImportError as error:
+        raise UserError(str(error), code="not-installed", where=str(path), hint=advise_extra("dicom")) from error
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         raise _unreadable(f"this image cannot be read: {error}", path) from error
 
 
-def _unreadable(message: str, path: str | Path) -> UserError:
+def _unreadable(message: str, path: str | Path, code: Code = "unreadable-image") -> UserError:
     hint = "restore the file, or leave such views out and count them: data.on_missing=skip"
-    return UserError(message, code="image-size", where=str(path), hint=hint)
+    return UserError(message, code=code, where=str(path), hint=hint)
 
 
 def _shrink(gray: np.ndarray, factor: int) -> np.ndarray:

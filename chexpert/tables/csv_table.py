@@ -128,7 +128,7 @@ def _find_columns(
         message = "not CheXpert's columns: " + ", ".join(found)
         raise UserError(
             message,
-            code="missing-column",
+            code="missing-column" if missing else "repeated",
             where=f"{notes.path}, line 1",
             hint="restore the file's own header (the order is free)",
         )

@@ -198,7 +198,7 @@ def _unreadable(files: Sequence[str], reasons: dict[int, str]) -> UserError:
     return UserError(
         f"{count} of {len(files):,} images cannot be read:\n{some}",
         code="unreadable-image",
-        where="data.cache",
+        where=find_source(files),
         hint=hint,
     )
 

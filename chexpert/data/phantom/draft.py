@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError
 from chexpert.runs.synthetic import MARK
 
 RunData = Mapping[str, Any]  # version and options, as JSON gives them back
@@ -21,11 +21,11 @@ def lies_there(folder: Path, record: RunData) -> bool:
         UserError: another one or anything else lies there, or no folder can have this name.
     """
     if folder.name in ("", ".."):
-        raise _refuse(folder, "has no name of its own")
+        raise _refuse(folder, "has no name of its own", code="file-name")
     try:
         stored, taken = _read_record(folder), folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
     except OSError as error:
-        raise _refuse(folder, f"cannot be made: {error.strerror}") from error
+        raise _refuse(folder, f"cannot be made: {error.strerror}", code="write-failed") from error
     if taken and stored != record:
         raise _refuse(folder, "is not an empty folder" if stored is None else "holds another phantom")
     return taken
@@ -59,7 +59,7 @@ def _make(draft: Path, folder: Path) -> None:
     try:
         draft.mkdir(parents=True)
     except OSError as error:
-        raise _refuse(folder, f"cannot be made: {error.strerror}") from error
+        raise _refuse(folder, f"cannot be made: {error.strerror}", code="write-failed") from error
 
 
 def _read_record(folder: Path) -> Any:
@@ -75,7 +75,5 @@ def _read_record(folder: Path) -> Any:
     return record
 
 
-def _refuse(folder: Path, why: str) -> UserError:
-    return UserError(
-        f"this place {why}", code="not-empty", where=str(folder), hint="name a new folder, or remove it first"
-    )
+def _refuse(folder: Path, why: str, code: Code = "not-empty") -> UserError:
+    return UserError(f"this place {why}", code=code, where=str(folder), hint="name a new folder, or remove it first")

@@ -115,11 +115,9 @@ def _is(kind: type, value: object) -> bool:
 def _refuse_unknown(option: str, given: Iterable[object], known: Sequence[str]) -> None:
     for value in given:
         if value not in known:
-            raise UserError(
-                f"unknown {option}: {value!r}", code="choice", where="the phantom", hint=f"one of {', '.join(known)}"
-            )
+            raise UserError(f"unknown: {value!r}", code="choice", where=option, hint=f"one of {', '.join(known)}")
 
 
 def _refuse_unless(fine: bool, option: str, value: object, hint: str) -> None:
     if not fine:
-        raise UserError(f"{option} = {value!r} is not possible", code="value", where="the phantom", hint=hint)
+        raise UserError(f"{value!r} is not possible", code="value", where=option, hint=hint)

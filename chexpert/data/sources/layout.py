@@ -99,10 +99,10 @@ class Layout:
         """Return the error of a labeler that is not there."""
         known = dict.fromkeys(plus.SECTIONS, "") if self.variant == "plus" else LABELERS
         message = f"no labels of {labeler!r} in this {self.name}; there is {', '.join(self.labelers) or 'none'}"
-        hint = f"one of {', '.join(known)}"
-        if labeler in known:
-            hint = f"put {known[labeler] or plus.name_labels(labeler)} beside {self.tables['train'].name}"
-        return UserError(message, code="choice", where="data.labeler", hint=hint)
+        if labeler not in known:
+            return UserError(message, code="choice", where="data.labeler", hint=f"one of {', '.join(known)}")
+        hint = f"put {known[labeler] or plus.name_labels(labeler)} beside {self.tables['train'].name}"
+        return UserError(message, code="missing-table", where="data.labeler", hint=hint)
 
     def list_tables(self, split: str, labeler: str | None = None) -> list[Path]:
         """Return the files that :meth:`read` reads for a split."""

@@ -84,7 +84,7 @@ def check_patients(frames: Mapping[str, pd.DataFrame], folder: Path) -> None:
     patients = {split: set(frame["patient"]) for split, frame in frames.items()}
     for one, other in combinations(patients, 2):
         if shared := patients[one] & patients[other]:
-            message = f"{len(shared)} patients are both in {one} and in {other}, the first: {min(shared)}"
+            message = f"patients in both {one} and {other}: {len(shared)}, the first {min(shared)}"
             hint = "remove them from one of the two tables, or restore these"
             raise UserError(message, code="shared-patients", where=str(folder), hint=hint)
 
