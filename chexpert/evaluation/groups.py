@@ -35,7 +35,9 @@ def evaluate_groups(
     known = [name for name, values in labeled.groups.items() if any(values)]
     if group not in known:
         hint = f"one of {', '.join(sorted(known))}" if known else "give labels with Sex, Age, ... columns"
-        raise UserError(f"nothing is known of {group!r} in the labels", code="unknown-group", where="group", hint=hint)
+        raise UserError(
+            f"nothing is known of {group!r} in the labels", code="unknown-group", where="--group-by", hint=hint
+        )
     values = np.array(labeled.groups[group])
     parts = {part: _take(labeled, counts, values == part) for part in sorted(set(values) - {""}, key=_order)}
     rows = {part: _evaluate(samples, int((values == part).sum()), over, calibrated) for part, samples in parts.items()}

@@ -23,7 +23,7 @@ class Failures(dict[str, str]):
         super().__init__()
         self.folder = folder
         self.details: dict[str, dict[str, Any]] = {}
-        """The file's content by name: ``why``, ``where`` and ``hint`` of an error, ``traceback``, ``explainers``."""
+        """The file's content by name: ``why``, ``code``, ``where`` and ``hint`` of an error, ``traceback``, ``explainers``."""
 
     @contextmanager
     def catching(self, name: str, half: Path | None = None, explainers: Iterable[str] = ()) -> Iterator[None]:
@@ -37,7 +37,7 @@ class Failures(dict[str, str]):
             why = f"{type(error).__name__}: {error}".partition("\n")[0]
             entry: dict[str, Any] = {"why": why, "explainers": [*explainers] or [name]}
             if isinstance(error, UserError):
-                entry |= {"why": error.message, "where": error.where, "hint": error.hint}
+                entry |= {"why": error.message, "code": error.code, "where": error.where, "hint": error.hint}
             if name not in self:
                 self[name] = entry["why"]
                 self.details[name] = entry | {"traceback": "".join(traceback.format_exception(error))}

@@ -101,4 +101,4 @@ def _check_size(mask: np.ndarray, original: np.ndarray, path: str, observation: 
         message = (
             f"the mask of {observation} has {mask.shape[0]} x {mask.shape[1]} pixels, the image {original.shape[0]} x"
         )
-        raise UserError(f"{message} {original.shape[1]}", code="image-size", where=path, hint=OTHER_SIZE)
+        raise UserError(f"{message} {original.shape[1]}", code="mask-size", where=path, hint=OTHER_SIZE)

@@ -40,7 +40,7 @@ def find_row(dataset: ViewDataset, path: str) -> int:
         message = f"{'several' if rows else 'no'} validation views of this path: {path}"
         raise UserError(
             message,
-            code="unknown-view",
+            code="ambiguous-image" if rows else "unknown-view",
             where="explain.views",
             hint="give Path values of valid.csv, of the chosen data.views",
         )

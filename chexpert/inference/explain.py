@@ -96,7 +96,7 @@ def open_views(images: Sequence[str], loaded: Loaded, salt: str | None = None) -
             if (first := keys.index(key)) < row:
                 hint = "give each image once; two of one name in two calls with --out"
                 raise UserError(
-                    f"{images[first]} and {images[row]} are {kind}", code="repeated", where="images", hint=hint
+                    f"{images[first]} and {images[row]} are {kind}", code="repeated", where="the images", hint=hint
                 )
     return [open_view(name, image, loaded.preprocessing) for name, image in zip(called, images, strict=True)]
 

@@ -29,7 +29,7 @@ def resolve_observations(names: Any, known: Sequence[str]) -> list[str] | None:
         return None
     words = [names] if isinstance(names, str) else names
     names = [name for word in words for name in GROUPS.get(word, (word,))]
-    check_names(names, known, "an output of the model", "observations")
+    check_names(names, known, "an output of the model", "--observations")
     return names
 
 
@@ -58,7 +58,7 @@ def compose_settings(
         ) from error
     plain: dict[str, Any] = OmegaConf.to_container(settings)  # type: ignore[assignment]
     if other := [key for key in plain if key not in ("explainer", "explain")]:
-        raise unknown_key_error(other[0], "the settings of scripts/explain.py", ["explainer", "explain"])
+        raise unknown_key_error(other[0], other[0], ["explainer", "explain"])
     check_settings(plain["explainer"], plain["explain"], explainers)
     return plain["explainer"], plain["explain"]
 

@@ -85,7 +85,7 @@ class Backbone(nn.Module):
         if not timm.is_model(name):
             close = timm.list_models(f"*{str(name)[:6]}*")[:8] or ["see timm.list_models()"]
             message, hint = f"timm has no model {name!r}", "did you mean one of " + ", ".join(close)
-            errors.append(UserError(message, code="unknown-backbone", where="backbone name", hint=hint))
+            errors.append(UserError(message, code="unknown-backbone", where="backbone.name", hint=hint))
         if not isinstance(pretrained, bool | str):
             message, hint = f"{pretrained!r} is not possible", "pretrained=true, false, or the path of a file"
             errors.append(UserError(message, code="value", where=f"pretrained of backbone {name}", hint=hint))
@@ -125,7 +125,7 @@ class Backbone(nn.Module):
                 raise UserError(
                     f"{stage} puts out several maps",
                     code="feature-map",
-                    where="explainer stride",
+                    where="explainer.*.stride",
                     hint="null: the last map",
                 )
             torch.set_grad_enabled(True)
@@ -189,7 +189,10 @@ class Backbone(nn.Module):
         if stride not in stages:
             hint = ", ".join(["null for the last map", *map(str, stages)])
             raise UserError(
-                f"{self.name} has no stage of stride {stride}", code="feature-map", where="explainer stride", hint=hint
+                f"{self.name} has no stage of stride {stride}",
+                code="feature-map",
+                where="explainer.*.stride",
+                hint=hint,
             )
         return stages[stride]
 
@@ -201,7 +204,7 @@ class Backbone(nn.Module):
         """
         if not isinstance(features, torch.Tensor):  # CoaT, CrossViT
             message = f"{self.name} puts out several maps and no last one"
-            raise UserError(message, code="feature-map", where="backbone name", hint="another backbone")
+            raise UserError(message, code="feature-map", where="backbone.name", hint="another backbone")
         if features.ndim == 3:  # tokens of a transformer, (B, N, K)
             before, grid = self._find_grid(features.shape[1])
             return features[:, before:].transpose(1, 2).unflatten(2, grid)
@@ -221,7 +224,7 @@ class Backbone(nn.Module):
                 return before, grid
         message = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
         raise UserError(
-            message, code="feature-map", where="backbone name", hint="a network that keeps one token for each patch"
+            message, code="feature-map", where="backbone.name", hint="a network that keeps one token for each patch"
         )
 
     @property

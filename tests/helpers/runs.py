@@ -8,11 +8,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from unittest import mock
 
-from hydra import compose, initialize_config_dir
-
 from chexpert.engine.train import run
 from chexpert.runs import files as run_files
 from helpers.commands import run_command
+from helpers.configs import make
 
 PROJECT = Path(__file__).parents[2]
 
@@ -53,9 +52,7 @@ def start(folder: Path, phantom: Path, *overrides: str, plotted: bool = False) -
     Plotting takes four times as long as all the rest of such a job.
     """
     folder.mkdir(exist_ok=True)
-    given = ["data=small", f"data.root={phantom}", *TINY, "explainer=[gradcam]", *overrides]
-    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-        cfg = compose("train", given)
+    cfg = make("data=small", f"data.root={phantom}", *TINY, "explainer=[gradcam]", *overrides)
     with nullcontext() if plotted else leaving_plots_out():
         return run(cfg, folder)
 

@@ -33,13 +33,13 @@ class Cam(Explainer, ABC):
     def __init__(self, stride: int | None = None) -> None:
         self.stride = stride
 
-    @staticmethod
-    def validate_args(stride: object = None, **_: object) -> list[UserError]:
+    @classmethod
+    def validate_args(cls, stride: object = None, **_: object) -> list[UserError]:
         """Return the errors of these arguments, before anything is built."""
         if stride is None or (isinstance(stride, int) and stride >= 1):
             return []
         hint = "pixels a cell (8, 16, 32), or null for the last map"
-        return [UserError(f"{stride!r} is not possible", code="value", where="explainer stride", hint=hint)]
+        return [UserError(f"{stride!r} is not possible", code="value", where=f"explainer.{cls.name}.stride", hint=hint)]
 
     @abstractmethod
     def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:

@@ -48,7 +48,12 @@ class Perturbing(Explainer, ABC):
             *(([key], known.__contains__, "one of " + ", ".join(known)) for key, known in cls.choices.items()),
         ]
         return [
-            UserError(f"{options[key]!r} is not possible", code="value", where=f"explainer.{cls.name}.{key}", hint=hint)
+            UserError(
+                f"{options[key]!r} is not possible",
+                code="choice" if key in cls.choices else "value",
+                where=f"explainer.{cls.name}.{key}",
+                hint=hint,
+            )
             for keys, fits, hint in rules
             for key in keys
             if key in options and not fits(options[key])

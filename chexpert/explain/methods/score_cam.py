@@ -37,18 +37,18 @@ class ScoreCAM(Cam):
         super().__init__(stride)
         self.channels, self.fill = channels, fill
 
-    @staticmethod
+    @classmethod
     def validate_args(
-        stride: object = None, channels: object = 64, fill: object = "blur", **_: object
+        cls, stride: object = None, channels: object = 64, fill: object = "blur", **_: object
     ) -> list[UserError]:
         """Return the errors of these arguments, before anything is built."""
-        errors = Cam.validate_args(stride)
+        errors = super().validate_args(stride)
         if not (isinstance(channels, int) and channels >= 1):
             message, hint = f"{channels!r} is not possible", "a whole number, 1 or more"
-            errors.append(UserError(message, code="value", where="explainer.scorecam.channels", hint=hint))
+            errors.append(UserError(message, code="value", where=f"explainer.{cls.name}.channels", hint=hint))
         if fill not in FILLS:
             message, hint = f"{fill!r} is not possible", "one of " + ", ".join(FILLS)
-            errors.append(UserError(message, code="choice", where="explainer.scorecam.fill", hint=hint))
+            errors.append(UserError(message, code="choice", where=f"explainer.{cls.name}.fill", hint=hint))
         return errors
 
     def passes(self, outputs: int) -> int:

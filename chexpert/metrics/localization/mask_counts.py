@@ -153,7 +153,8 @@ def _localized(found: Collection[str]) -> list[str]:
 
 def _check_views(truth: Segmentations, views: Iterable[str], where: str) -> None:
     if not any(view in truth for view in views):
-        hint = f"name views as the ground truth does: {next(iter(truth), 'it lists none')}"
+        first = next(iter(truth), None)
+        hint = f"name views as the ground truth does: {first}" if first else "the ground truth lists no view"
         raise UserError(f"none of the views is in {truth.where}", code="no-overlap", where=where, hint=hint)
 
 

@@ -48,6 +48,8 @@ class Segmentations:
         """
         try:
             return cls(json.loads(Path(path).read_text(encoding="utf-8")), str(path))
+        except FileNotFoundError as error:
+            raise UserError("no such file", code="missing-file", where=str(path), hint=HINT) from error
         except (OSError, ValueError) as error:
             raise UserError(f"no masks: {error}", code="damaged-file", where=str(path), hint=HINT) from error
 

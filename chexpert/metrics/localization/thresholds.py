@@ -86,7 +86,7 @@ def read_threshold(text: str) -> Setting:
     Raises:
         UserError: it is none of them.
     """
-    return text if text in ("otsu", "tuned") else _read_setting(text, read_thresholds, "otsu, tuned")  # type: ignore[return-value]
+    return text if text in ("otsu", "tuned") else _read_setting(text, read_thresholds, "otsu, tuned", "--threshold")  # type: ignore[return-value]
 
 
 def read_cutoff(text: str) -> Setting:
@@ -95,19 +95,19 @@ def read_cutoff(text: str) -> Setting:
     Raises:
         UserError: it is none of them.
     """
-    return "tuned" if text == "tuned" else _read_setting(text, read_cutoffs, "tuned")
+    return "tuned" if text == "tuned" else _read_setting(text, read_cutoffs, "tuned", "--probability-cutoff")
 
 
-def _read_setting(text: str, read: Callable[[str], dict[str, float]], words: str) -> Setting:
+def _read_setting(text: str, read: Callable[[str], dict[str, float]], words: str, where: str) -> Setting:
     try:
         value = float(text)
     except ValueError:
         if not Path(text).exists():
             message = f"{text} is not {words}, a number in [0, 1], or a file: no such file"
-            raise UserError(message, code="missing-file", hint="correct its spelling") from None
+            raise UserError(message, code="choice", where=where, hint="correct its spelling") from None
         return read(text)
     if not 0 <= value <= 1:
-        raise UserError(f"{text} is not possible", code="value", hint="a threshold or cut-off in [0, 1]")
+        raise UserError(f"{text} is not possible", code="value", where=where, hint="a number in [0, 1]")
     return value
 
 
@@ -138,27 +138,27 @@ def read_cutoffs(path: str | Path) -> dict[str, float]:
 def _read(path: str | Path, value: str, score: str = "") -> list[tuple[str, float, float]]:
     hint = f"a table with the columns {', '.join(filter(None, [value, score, 'task']))}"
     records = read_records(Path(path))
-    try:
-        named = [dict(zip(records.header, row, strict=True)) for row in records.rows]
-        rows = [_read_row(row, line, value, score) for row, line in zip(named, records.lines, strict=True)]
-        if not rows:
-            raise ValueError("no rows")
-    except ValueError as error:
-        raise UserError(
-            f"cannot be read as a table: {error}", code="unreadable-file", where=str(path), hint=hint
-        ) from error
+    if missing := [name for name in filter(None, [value, score, "task"]) if name not in records.header]:
+        message = f"no column {', '.join(missing)}"
+        raise UserError(message, code="missing-column", where=f"{path}, line 1", hint=hint)
+    if not records.rows:
+        raise UserError("no row in the table", code="empty-table", where=str(path), hint=hint)
+    named = [dict(zip(records.header, row, strict=True)) for row in records.rows]
+    rows = [
+        _read_row(row, f"{path}, line {line}", value, score) for row, line in zip(named, records.lines, strict=True)
+    ]
     records.notes.print()
     return rows
 
 
-def _read_row(row: Mapping[str, str], line: int, value: str, score: str) -> tuple[str, float, float]:
+def _read_row(row: Mapping[str, str], where: str, value: str, score: str) -> tuple[str, float, float]:
     try:
         task, number = row["task"].strip(), float(row[value])
         if not 0 <= number <= 1:
             raise ValueError(f"{value} {number} is not in [0, 1]")
         return SPELLED.get(task, task), number, float(row[score]) if score else 0.0
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"row {line}: {error}") from error
+    except ValueError as error:
+        raise UserError(str(error), code="cell", where=where, hint="a number") from error
 
 
 def _find(setting: Mapping[str, float], name: str) -> float:
