@@ -11,6 +11,7 @@ demo: $(READY)  ## train, evaluate and explain on the phantom
 	$(BIN)/python train.py experiment=demo
 
 # Four processes at most, since each has torch in memory; the tests of a file share what is slow to make, so they stay together.
+test: export PYTHONDONTWRITEBYTECODE =  # many processes are started: each would compile the package again
 test: $(READY)  ## the fast tests, PROCESSES=1 one after another; slow ones: .venv/bin/pytest -m slow
 	$(BIN)/pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile
 
