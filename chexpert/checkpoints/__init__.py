@@ -2,7 +2,7 @@
 
 from chexpert.checkpoints.callbacks import BestCheckpoint, EveryCheckpoint, keep_best
 from chexpert.checkpoints.export import export
-from chexpert.checkpoints.io import WholeCheckpointIO, clean, load_content
+from chexpert.checkpoints.io import AtomicCheckpointIO, clean, load_content
 from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_pretrained
 from chexpert.checkpoints.read import Loaded, load, load_state, read_checkpoint, read_metadata
 from chexpert.checkpoints.resume_state import RESUME, LastCheckpoint
@@ -10,11 +10,11 @@ from chexpert.checkpoints.resume_state import RESUME, LastCheckpoint
 __all__ = [
     "FORMAT",
     "RESUME",
+    "AtomicCheckpointIO",
     "BestCheckpoint",
     "EveryCheckpoint",
     "LastCheckpoint",
     "Loaded",
-    "WholeCheckpointIO",
     "clean",
     "export",
     "get_output_head",

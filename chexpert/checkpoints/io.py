@@ -15,7 +15,7 @@ from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 
 
-class WholeCheckpointIO(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes aside in the same folder, syncs, verifies and renames; reads by torch's safe loading, always.
 
     Lightning's own writes in the system's temporary folder and moves: across file systems, the usual case on a

@@ -39,12 +39,12 @@ class RunFolder(Callback):
         return RunFolder, ()  # launchers send callbacks to other processes, which hold no folder
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        with raising_user_errors(), read_write(config.hydra):
+        with exiting_on_user_errors(), read_write(config.hydra):
             config.hydra.run.dir = broadcast_decision("run folder", lambda: choose_folder(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         overrides = strip_place([*config.hydra.overrides.task, *config.hydra.overrides.hydra])
-        with raising_user_errors():
+        with exiting_on_user_errors():
             folder = choose_sweep_folder(config, overrides)
             self._held.enter_context(run_lock(folder))
             for part in folder.glob(f"*{run_files.PART}"):  # of a table, where the sweep was killed
@@ -62,7 +62,7 @@ class RunFolder(Callback):
 
 
 @contextmanager
-def raising_user_errors() -> Iterator[None]:
+def exiting_on_user_errors() -> Iterator[None]:
     """End the command with one message: Hydra turns the exception of a callback into a warning, and continues."""
     try:
         yield
@@ -84,7 +84,7 @@ def repeat(arguments: Sequence[str]) -> list[str]:
         SystemExit: no run or sweep lies there, its command line may not be repeated, or Hydra cannot read a setting;
             the message of the error was printed.
     """
-    with raising_user_errors():
+    with exiting_on_user_errors():
         whole = replay(arguments)
         return quote_values(sorted(whole, key=lambda one: not one.startswith("-")))  # Hydra reads no option in between
 

@@ -10,7 +10,7 @@ from chexpert.data.phantom import find_phantom, write_phantom
 from chexpert.data.preprocessing import Preprocessing, get_size, read_gray
 from chexpert.data.sources.splits import check_studies
 from chexpert.data.summary import list_differences, list_repaired
-from chexpert.data.workers import raising_dead_workers
+from chexpert.data.workers import reporting_dead_workers
 
 __all__ = [
     "Augmentation",
@@ -27,8 +27,8 @@ __all__ = [
     "list_differences",
     "list_repaired",
     "open_cache",
-    "raising_dead_workers",
     "read_gray",
+    "reporting_dead_workers",
     "warp",
     "write_phantom",
 ]

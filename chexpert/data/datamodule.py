@@ -114,7 +114,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         return list(find_wrong_settings(root, options))
 
     @property
-    def choosing(self) -> str | None:
+    def selection_split(self) -> str | None:
         """The split on which the epoch is chosen; None where nothing is trained."""
         return None if "train" not in self.datasets else "dev" if "dev" in self.datasets else "valid"
 
@@ -175,7 +175,7 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> ViewLoader:
         fitting = self.trainer is not None and self.trainer.state.fn == "fit"
-        return self._loader((fitting and self.choosing) or self.evaluated_split, shuffle=False)
+        return self._loader((fitting and self.selection_split) or self.evaluated_split, shuffle=False)
 
     def predict_dataloader(self) -> ViewLoader:
         """Return a loader of the training views as validation would show them: in file order, without augmentation."""

@@ -18,7 +18,7 @@ from chexpert.console import FirstLines, log, show_progress
 from chexpert.data.cache.images import make_key
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.loader import make_loader
-from chexpert.data.workers import raising_dead_workers
+from chexpert.data.workers import reporting_dead_workers
 from chexpert.errors import UserError
 
 VERSION = 1  # raise it when the layout changes, or when Model.pool makes other features of an image
@@ -88,7 +88,7 @@ class FeatureViews(ViewDataset):
         return None
 
 
-@raising_dead_workers()
+@reporting_dead_workers()
 def open_features(
     folder: Path, split: str, views: ViewDataset, members: str, width: int, pool: Pool, **loading: int
 ) -> Path:

@@ -38,7 +38,7 @@ class WatchedLoader(DataLoader):
     """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        with raising_dead_workers():
+        with reporting_dead_workers():
             batches = self._begin()
             while True:
                 with waiting():
@@ -51,12 +51,12 @@ class WatchedLoader(DataLoader):
 
     def _begin(self) -> Iterator[Any]:
         """Starts the processes."""
-        with raising_lack("data.num_workers"):
+        with reporting_lack("data.num_workers"):
             return super().__iter__()
 
 
 @contextmanager
-def raising_dead_workers() -> Iterator[None]:
+def reporting_dead_workers() -> Iterator[None]:
     """Raise one UserError for the death of a loader process; it interrupts the main process wherever that is.
 
     Yields:
@@ -92,7 +92,7 @@ def raising_dead_workers() -> Iterator[None]:
 
 
 @contextmanager
-def raising_lack(where: str) -> Iterator[None]:
+def reporting_lack(where: str) -> Iterator[None]:
     """Raise a UserError that says why processes cannot be started."""
     try:
         yield

@@ -14,10 +14,10 @@ from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from chexpert.checkpoints import BestCheckpoint, EveryCheckpoint, LastCheckpoint, WholeCheckpointIO, export, keep_best
+from chexpert.checkpoints import AtomicCheckpointIO, BestCheckpoint, EveryCheckpoint, LastCheckpoint, export, keep_best
 from chexpert.config import build
 from chexpert.console import NOTE, log
-from chexpert.data import CheXpertDataModule, raising_dead_workers
+from chexpert.data import CheXpertDataModule, reporting_dead_workers
 from chexpert.engine.build import averaging, build_module, make_explain_callback
 from chexpert.engine.resume_checks import Last
 from chexpert.engine.summary import MONITOR, find_notes, find_undefined, find_warnings, print_summary
@@ -36,13 +36,14 @@ EXCLUDED_HPARAMS = ("backbone", "recipe")
 """Keys that are not logged as hyperparameters: ``model`` repeats ``backbone``; ``recipe`` holds expected results."""
 
 
-@raising_dead_workers()
+@reporting_dead_workers()
 def fit(
     cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Last | None
 ) -> float:
-    """Fit the model, evaluate the best weights and explain; write all files to ``folder``; resume from ``last``.
+    """Train the model, evaluate its best weights and explain its predictions; all files go to ``folder``.
 
-    Rank 0 writes the files and returns the mean AUROC; the other ranks return NaN.
+    If ``last`` is given, training resumes from that checkpoint. Rank 0 writes the files and returns the mean AUROC on
+    the split that chooses the epoch; the other ranks return NaN.
     """
     trial = cfg.pop("trial")  # the search trial is not part of the saved configuration
     undefined = find_undefined(data, cfg["mean_over"])
@@ -80,7 +81,7 @@ def fit(
     evaluate_run(folder, cfg)
     show_evaluation(folder)
     explain(explain_callback, trainer, model, folder)
-    return results.metrics[data.choosing or "valid"]["auroc_mean"]
+    return results.metrics[data.selection_split or "valid"]["auroc_mean"]
 
 
 def report_skipped_and_flagged(data: CheXpertDataModule, results: ResultsWriter, folder: Path) -> None:
@@ -97,8 +98,8 @@ def report_skipped_and_flagged(data: CheXpertDataModule, results: ResultsWriter,
 
 
 @contextmanager
-def warning_if_no_report(folder: Path) -> Iterator[None]:
-    """Catch an OSError of the report and print the command that writes it again: the run is valid without it."""
+def report_errors_as_warnings(folder: Path) -> Iterator[None]:
+    """Turn an OSError of the report into a warning with the command that makes the report: the run is valid."""
     try:
         yield
     except OSError as error:
@@ -108,13 +109,13 @@ def warning_if_no_report(folder: Path) -> Iterator[None]:
 
 
 def explain(callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path) -> None:
-    """Explain last, once all results of the training are written: a failure here loses none of them."""
+    """Write the explanations, and show them in TensorBoard: last, so that a failure loses no result of the training."""
     if not callback.explainers:
         return
-    with warning_if_no_report(folder):
+    with report_errors_as_warnings(folder):
         write_report(folder)
     failures = callback.explain(trainer, model)
-    with failures.catching("showing", explainers=callback.explainers):
+    with failures.catching("tensorboard", explainers=callback.explainers):
         if isinstance(trainer.logger, TensorBoardLogger):
             show_explanations(trainer.logger, callback.sheets, callback.quality, trainer.global_step)
     failures.write()
@@ -123,7 +124,7 @@ def explain(callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder
 
 
 def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: str) -> list[pl.Callback]:
-    """Return the callbacks that the config asks for."""
+    """Return progress, learning rate and averaging, and what the config adds: early stopping and checkpoints."""
     chosen = [*make_progress(), LearningRateMonitor(), *averaging(cfg)]
     if cfg["early_stopping"] is not None:
         chosen.append(EarlyStopping(monitor, mode=mode, patience=cfg["early_stopping"]))
@@ -137,28 +138,29 @@ def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: s
 def make_trainer(
     node: Mapping[str, Any], folder: Path, last: Last | None, callbacks: Sequence[pl.Callback]
 ) -> pl.Trainer:
-    """Return a trainer without Lightning's signal handlers, since these exit with code 0 and save no checkpoint."""
+    """Return the trainer, without Lightning's signal handlers."""
     trainer = build(
         {key: value for key, value in node.items() if key != "sync_batchnorm"},
         "trainer",
         callbacks=list(callbacks),
         logger=make_logger(folder, last),
-        plugins=[WholeCheckpointIO()],
-        use_distributed_sampler=False,  # the loader shares every batch out
+        plugins=[AtomicCheckpointIO()],
+        use_distributed_sampler=False,  # the loader splits each batch between the processes
     )
+    # They would exit with code 0 and save no checkpoint: Stopper handles signals.
     trainer._signal_connector.register_signal_handlers = lambda: None
     return trainer
 
 
 def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, distributed: bool) -> MultilabelModule:
-    """Return the LightningModule, ready for several processes if ``distributed``."""
+    """Return the LightningModule; of several processes (DDP) without gradients of weights that are not used."""
     if cfg["trainer"].get("sync_batchnorm"):
         model = synchronize_batch_norm(model)
     train = data.datasets.get("train")
     counts = None if train is None else count_targets(train.targets, train.mask)
     module = build_module(cfg, model, data.preprocessing, counts, synthetic=data.synthetic)
     if distributed:
-        module.leave_out_unused(data.preprocessing.size)
+        module.ignore_unused_in_ddp(data.preprocessing.size)
     return module
 
 
@@ -173,7 +175,7 @@ def predict_train(
 
 
 def gather_predictions(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:
-    """Return paths and probabilities of all processes, in the order of the table."""
+    """Return (path, probabilities) of the views of all processes, in the order of the data set."""
     shares: list[Any] = [list(chain.from_iterable(batches))]
     if trainer.world_size > 1:
         shares = [None] * trainer.world_size
@@ -191,7 +193,7 @@ def make_trial_callbacks(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
 
 
 def make_logger(folder: Path, last: Last | None) -> TensorBoardLogger:
-    """Return TensorBoard's logger; a resumed run purges the steps after its checkpoint and logs them again."""
+    """Return the TensorBoard logger; of a resumed run, events after its checkpoint are deleted: the steps run again."""
     step = last and last.steps
     return TensorBoardLogger(folder, name=run_files.TENSORBOARD, version="", default_hp_metric=False, purge_step=step)
 
@@ -199,9 +201,9 @@ def make_logger(folder: Path, last: Last | None) -> TensorBoardLogger:
 def evaluate(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:
     """Evaluate every reported split with the best weights, or the current ones if nothing was trained.
 
-    The valid split comes last: rank 0 then explains it, and the other ranks have finished.
+    The valid split comes last, since rank 0 explains its views afterwards, when the other ranks have ended.
     """
-    for split in sorted(data.reported, key="valid".__eq__):
+    for split in sorted(data.reported, key=lambda split: split == "valid"):
         data.evaluated_split = split
         trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
 
@@ -209,7 +211,7 @@ def evaluate(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertData
 def flatten_hparams(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten a config to dotted keys for TensorBoard's hparams; a ``_target_`` becomes its class name.
 
-    Settings that name files are left out.
+    Private settings, such as paths, are left out.
 
     >>> optimizer = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.1}
     >>> flatten_hparams({"optimizer": optimizer, "data": {"root": "DOE"}, "seed": 0})

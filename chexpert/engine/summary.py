@@ -34,7 +34,7 @@ def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, f
 
 def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, int]], monitor: str) -> Iterator[str]:
     """Yield warnings before training: metrics that are undefined, labels that are too few."""
-    split = data.choosing or "valid"
+    split = data.selection_split or "valid"
     for name, (positives, negatives) in undefined.items():
         yield f"{name} has {positives} positive and {negatives} negative labels in {split}: its AUROC is undefined"
     if monitor != MONITOR:
@@ -59,7 +59,7 @@ def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str
 
 def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Count positive and negative labels, in the split that chooses the epoch, of observations without one of them."""
-    chooses = data.datasets[data.choosing or "valid"]
+    chooses = data.datasets[data.selection_split or "valid"]
     counts = {}
     for name in mean_over:
         column = data.observations.index(name)

@@ -22,7 +22,7 @@ from chexpert.console import log
 from chexpert.data import check_studies
 from chexpert.distributed import broadcast_decision, count_devices, find_rank, launch
 from chexpert.engine.build import build_model, try_out
-from chexpert.engine.fit import fit, warning_if_no_report
+from chexpert.engine.fit import fit, report_errors_as_warnings
 from chexpert.engine.resume_checks import find_last, resume_decision
 from chexpert.engine.setup import check_preprocessing, choose_settings, prepare, resolve_settings, try_model
 from chexpert.errors import UserError
@@ -86,7 +86,7 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
         with ending(folder, discard=new and not sweep, sweep=sweep), handling as stopper:
             with writing_state(folder, strip_place(overrides)):
                 mean = launch_workers(resolve_settings(cfg), folder, stopper)
-            with warning_if_no_report(folder):
+            with report_errors_as_warnings(folder):
                 write_report(folder)  # with the explanations, once the run's state says that it is finished
     print(describe(folder))
     return mean

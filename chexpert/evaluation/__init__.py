@@ -1,10 +1,10 @@
 """Compute metrics with intervals from files of predictions and labels; neither a model nor torch is needed."""
 
 from chexpert.evaluation.calibration import Calibration, evaluate_calibrated
-from chexpert.evaluation.cells import strip_copy
 from chexpert.evaluation.compare import compare
+from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.evaluate import Points, check_disjoint, choose_operating_points, evaluate, evaluate_files
-from chexpert.evaluation.join import LabeledScores, describe_level, join, read_labeled_scores, read_run
+from chexpert.evaluation.join import LabeledScores, describe_level, join_labels, read_labeled_scores, read_run
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions, to_studies
 from chexpert.evaluation.reproduce import Reproduction, reproduce
 
@@ -21,7 +21,7 @@ __all__ = [
     "evaluate",
     "evaluate_calibrated",
     "evaluate_files",
-    "join",
+    "join_labels",
     "read_labeled_scores",
     "read_labels",
     "read_predictions",

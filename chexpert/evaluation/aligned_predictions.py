@@ -8,8 +8,8 @@ import numpy as np
 
 from chexpert.errors import UserError
 from chexpert.evaluation.candidates import Candidate
-from chexpert.evaluation.cells import strip_copy
-from chexpert.evaluation.join import LabeledScores, join
+from chexpert.evaluation.csv_columns import strip_copy
+from chexpert.evaluation.join import LabeledScores, join_labels
 from chexpert.evaluation.predictions import Named
 from chexpert.metrics import find_study, number_studies
 from chexpert.observations import COMPETITION
@@ -99,7 +99,7 @@ def join_candidate(
     if known is None:
         hint = "give the labels of these images: --labels L.csv"
         raise UserError("a file of predictions has no labels", code="missing-labels", where=candidate.name, hint=hint)
-    return join(candidate.predictions, known, level, views, hashed_by)
+    return join_labels(candidate.predictions, known, level, views, hashed_by)
 
 
 def choose_observations(labeled: LabeledScores) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from chexpert.errors import UserError
-from chexpert.evaluation.cells import strip_copy
+from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.predictions import Named
 
 

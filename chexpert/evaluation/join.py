@@ -1,4 +1,4 @@
-"""Predictions and labels brought together by name."""
+"""Join predictions and labels by the name of the image or study."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,32 +8,32 @@ from typing import Any
 import numpy as np
 
 from chexpert.errors import UserError
-from chexpert.evaluation.cells import strip_copy
-from chexpert.evaluation.match_names import rename
+from chexpert.evaluation.csv_columns import strip_copy
+from chexpert.evaluation.match_names import match_prediction_names
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions, to_studies
 from chexpert.metrics import find_study, number_studies
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_hash
 
-ROWS = {"image": "single views", "study": "studies"}
-"""What is evaluated, by level, in words."""
+LEVEL_NAMES = {"image": "single views", "study": "studies"}
+"""What is evaluated at a level, as tables show it."""
 
 
 @dataclass(frozen=True)
 class LabeledScores:
-    """N views or studies with the scores of one model and the labels that they are evaluated by.
+    """The scores of one model for N views or studies, with the labels to evaluate them by.
 
     Attributes:
         names: N paths or studies.
-        studies: (N,) int, of each row the number of its study; the bootstrap samples studies.
+        studies: (N,) int, the number of each row's study: the bootstrap resamples whole studies.
         observations: names of the C columns.
         scores: (N, C) float64 on any scale.
         labels: (N, C) float64 in {1, 0, NaN}; NaN where there is no label.
         level: ``image`` or ``study``.
-        views: ``max`` or ``mean`` over the views of a study; of images it says nothing.
-        groups: N values by name of a group; blank where it is not known.
-        left_out: names of the rows that only one side has, by side: ``predictions`` and ``labels``.
-        not_evaluated: observations that only one side has, likewise.
+        views: ``max`` or ``mean``, how the scores of a study's views are combined; ignored at level ``image``.
+        groups: N values by grouping, such as Sex; blank where unknown.
+        left_out: names of the rows that only ``predictions`` or only ``labels`` have, by these words.
+        not_evaluated: observations that only ``predictions`` or only ``labels`` have.
     """
 
     names: Sequence[str]
@@ -70,65 +70,69 @@ def describe_level(content: Mapping[str, Any]) -> str:
     >>> describe_level({"level": "study", "views": "max"}), describe_level({"level": "image"})
     ('studies (max over views)', 'single views')
     """
-    return ROWS[content["level"]] + (f" ({content['views']} over views)" if content["level"] == "study" else "")
+    return LEVEL_NAMES[content["level"]] + (f" ({content['views']} over views)" if content["level"] == "study" else "")
 
 
-def join(
+def join_labels(
     predictions: Named, labels: Named, level: str = "study", views: str = "max", hashed_by: Sequence[Path] = ()
 ) -> LabeledScores:
     """Return the rows and observations that both sides have, in the order of the rows' names.
 
-    Images other than CheXpert's are joined by their file name too, or by its hash: see :func:`rename`.
+    Images that are not CheXpert's also match if only the file names are equal, or if one is the hash of the other:
+    see :func:`match_prediction_names`.
 
     Args:
         predictions: scores of views or studies.
         labels: labels of views or studies.
         level: ``image`` or ``study``; at level ``study`` the views of each side are reduced to studies.
         views: ``max`` or ``mean`` of the scores over the views of a study.
-        hashed_by: run folders whose salt may have hashed the names of the predictions.
+        hashed_by: folders of the runs that may have predicted: hashed names are recognized by their salts.
 
     Returns:
         Scores and labels (N, C) of the N shared rows and C shared observations; the names that only one side has are in
         ``left_out`` and ``not_evaluated``.
 
     Raises:
-        UserError: images are requested where one side has studies, no row or observation is shared, a file name could
-            be one of several, or the views of a study have different labels at level ``study``.
+        UserError: level ``image`` of a file that lists studies, no row or observation is shared, a file name matches
+            more than one image, or the views of a study have different labels at level ``study``.
     """
-    predictions, labels = rename(predictions, labels, hashed_by).in_order(), labels.in_order()
+    predictions, labels = match_prediction_names(predictions, labels, hashed_by).in_order(), labels.in_order()
     if level == "study":
         predictions, labels = to_studies(predictions, views), to_studies(labels, labels=True)
     for side in (predictions, labels):
         if level == "image" and side.key == "Study":
             raise UserError(
-                "studies, where single views are to be evaluated",
+                "a file of studies has no single views",
                 code="level",
                 where=str(side.path),
                 hint="--level study",
             )
     where = f"{predictions.path} and {labels.path}"
-    theirs, mine = labels.places, predictions.places
-    rows = [row for name, row in mine.items() if name in theirs]
+    label_rows = labels.places
+    rows = [row for name, row in predictions.places.items() if name in label_rows]
     if not rows:
-        hint = f"give the labels of these images: here {predictions.names[0]!r}, there {labels.names[0]!r}"
+        hint = f"give the labels of these images; predicted: {predictions.names[0]!r}, labeled: {labels.names[0]!r}"
         if any(map(is_hash, predictions.names)):
             hint = "names are hashed: --hashed-by RUN, the run that predicted them, or predict again with --ids path"
-        raise UserError(f"no {predictions.key} is in both", code="no-overlap", where=where, hint=hint)
+        raise UserError(f"the files share no {predictions.key}", code="no-overlap", where=where, hint=hint)
     observations = [name for name in predictions.columns if name in labels.columns]
     if not observations:
         raise UserError(
-            "no observation is in both", code="no-overlap", where=where, hint="give the labels of these observations"
+            "the files share no observation",
+            code="no-overlap",
+            where=where,
+            hint="give the labels of these observations",
         )
     names = [predictions.names[row] for row in rows]
-    found = [theirs[strip_copy(name)] for name in names]
+    labeled = [label_rows[strip_copy(name)] for name in names]
     numbers, _ = number_studies(names if level == "study" else [find_study(name) for name in names])
     return LabeledScores(
         names, numbers, observations,
         np.column_stack([predictions.columns[name][rows] for name in observations]),
-        np.column_stack([labels.columns[name][found] for name in observations]),
+        np.column_stack([labels.columns[name][labeled] for name in observations]),
         level, views,
-        {group: [values[place] for place in found] for group, values in labels.groups.items()},
-        {"predictions": _missing(predictions.names, theirs), "labels": _missing(labels.names, mine)},
+        {group: [values[row] for row in labeled] for group, values in labels.groups.items()},
+        {"predictions": _missing(predictions.names, label_rows), "labels": _missing(labels.names, predictions.places)},
         {
             "predictions": [name for name in predictions.columns if name not in labels.columns],
             "labels": [name for name in labels.columns if name not in predictions.columns],
@@ -150,7 +154,7 @@ def read_labeled_scores(
         labels: CSV file of labels by Path or Study.
         level: ``image`` or ``study``.
         views: ``max`` or ``mean`` of the scores over the views of a study.
-        hashed_by: run folders whose salt may have hashed the names of the predictions.
+        hashed_by: folders of the runs that may have predicted: hashed names are recognized by their salts.
 
     Returns:
         Scores and labels of the shared rows and observations.
@@ -158,11 +162,11 @@ def read_labeled_scores(
     Raises:
         UserError: a file cannot be read, or the files do not match.
     """
-    return join(read_predictions(predictions), read_labels(labels), level, views, hashed_by)
+    return join_labels(read_predictions(predictions), read_labels(labels), level, views, hashed_by)
 
 
 def read_run(run: Path, split: str, level: str, views: str = "max") -> LabeledScores:
-    """Read the predictions of a run on a split, and the labels that the run was evaluated by.
+    """Read the predictions of a run on a split, and the labels by which the run was evaluated.
 
     Args:
         run: run folder.

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_curve
 from chexpert.errors import UserError
 from chexpert.evaluation.aligned_predictions import AlignedPredictions
 from chexpert.evaluation.candidates import Candidate, read_file
-from chexpert.evaluation.cells import strip_copy
+from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.predictions import Named, read_labels
 from chexpert.metrics.bootstrap import find_ends
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chexpert.console import NOTE, log
 from chexpert.errors import UserError
-from chexpert.evaluation.cells import PATIENT
+from chexpert.evaluation.csv_columns import PATIENT
 from chexpert.evaluation.predictions import Named
 from chexpert.runs.anonymize import SALT, hash_name, is_hash, shorten_names
 
@@ -16,7 +16,7 @@ ENDING = re.compile(r"\.(?:jpe?g|png|dcm|dicom|ima|tiff?|bmp|webp|jp2|j2k)$", re
 """An ending that one side may lack."""
 
 
-def rename(predictions: Named, labels: Named, hashed_by: Sequence[Path] = ()) -> Named:
+def match_prediction_names(predictions: Named, labels: Named, hashed_by: Sequence[Path] = ()) -> Named:
     """Return the predictions under the labels' names, where both spell the name of one image differently.
 
     A row is joined by its file name, with or without its ending, or where ``predict.py`` has hashed that, by the hash.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from chexpert.errors import UserError
-from chexpert.evaluation.cells import Cells, find_close, strip_copy, suggest
+from chexpert.evaluation.csv_columns import CsvColumns, find_close, strip_copy, suggest
 from chexpert.evaluation.group_values import find_circumstances
 from chexpert.metrics import find_study, number_studies, reduce_labels, reduce_scores
 from chexpert.observations import OBSERVATIONS
@@ -65,7 +65,7 @@ def read_predictions(path: Path) -> Named:
         UserError: a column that is nearly the name of an observation, no column of an observation, a row that stands
             twice, a score that is no finite number, or a file that cannot be read.
     """
-    cells = Cells(path)
+    cells = CsvColumns(path)
     (name, key), found = cells.key(), cells.observations()
     others = [column for column in cells.header if column not in (name, *found.values(), *cells.unnamed)]
     if close := [column for column in others if find_close(column)]:
@@ -98,7 +98,7 @@ def read_labels(path: Path) -> Named:
         UserError: no column of an observation, a row that stands twice, another label, two columns for one group, or a
             file that cannot be read.
     """
-    cells = Cells(path)
+    cells = CsvColumns(path)
     (name, key), found = cells.key(), cells.observations()
     if not found:
         raise UserError(

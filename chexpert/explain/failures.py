@@ -23,7 +23,7 @@ class Failures(dict[str, str]):
         super().__init__()
         self.folder = folder
         self.details: dict[str, dict[str, Any]] = {}
-        """The file's content by name: ``why``, ``code``, ``where``, ``hint`` of an error, ``traceback``, ``explainers``."""
+        """The file's content by name: ``why``, ``code``, ``where``, ``hint``, ``traceback``, ``explainers``."""
 
     @contextmanager
     def catching(self, name: str, half: Path | None = None, explainers: Iterable[str] = ()) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""A session: some explainers over some views, and all that it leaves."""
+"""Explain views by several explainers, and write the pictures, maps and sheets to a folder."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -15,7 +15,7 @@ from chexpert.explain.explanation import Explanation
 from chexpert.explain.export import write_explainer
 from chexpert.explain.failures import Failures
 from chexpert.explain.plots import plot_view_sheet
-from chexpert.explain.quality.scored_views import BATCH, explain_batches
+from chexpert.explain.quality.scored_views import BATCH_SIZE, explain_batches
 from chexpert.explain.view import View
 from chexpert.models import Model
 from chexpert.runs import files as run_files
@@ -32,48 +32,48 @@ def explain_views(
     top: int = 3,
     failures: Failures | None = None,
 ) -> dict[str, Figure]:
-    """Explain the views and write pictures, maps, manifests and sheets, each explainer's when it is done.
+    """Explain the views; the pictures, maps, manifest and sheet of an explainer are written as soon as it is done.
 
     Args:
-        model: on the device where it is to work.
+        model: with C outputs, on the device to use.
         explainers: by name.
         views: one or more.
         observations: names of the C outputs.
-        folder: for explanations; see :mod:`chexpert.runs.files`.
-        only: explain these observations of every view; by default its ``top`` most probable ones.
-        top: how many of the most probable observations.
-        failures: notes the explainers that fail, and the others continue; without it, the first failure ends all.
+        folder: where the explanations are written; see :mod:`chexpert.runs.files`.
+        only: observations to explain, the same of every view; None: the ``top`` most probable ones of each view.
+        top: number of observations of a view; ignored if ``only`` is given.
+        failures: collects the errors of explainers, so that the others still run; None: the first error is raised.
 
     Returns:
-        The sheets by their place in the folder: "<explainer>", and "views/<view>" where there are several explainers.
+        The sheets by their place in the folder: "<explainer>", and "views/<view>" with all explainers of a view.
     """
-    images = stack(model, views)
+    images = stack_images(model, views)
     probabilities = predict(model, images)
     outputs = [choose_outputs(row, observations, only, top) for row in probabilities]
     sheets, explained = {}, {}
     for name, explainer in explainers.items():
         with nullcontext() if failures is None else failures.catching(name, half=folder / name):
-            log.info(f"{name}: {show_estimate(model, explainer, images, outputs)}")
-            found = explain_batches(model, explainer, images, outputs)
-            own = [
+            log.info(f"{name}: {describe_work(model, explainer, images, outputs)}")
+            attributions = explain_batches(model, explainer, images, outputs)
+            explanations = [
                 [
                     Explanation(view, observations[output], float(row[output]), name, attribution)
-                    for output, attribution in zip(wanted, attributions, strict=True)
+                    for output, attribution in zip(wanted, of_view, strict=True)
                 ]
-                for view, row, wanted, attributions in zip(views, probabilities, outputs, found, strict=True)
+                for view, row, wanted, of_view in zip(views, probabilities, outputs, attributions, strict=True)
             ]
-            sheets[name] = write_explainer(folder, name, own)
-            explained[name] = own
-    for methods in zip(*explained.values(), strict=True):
-        sheet = plot_view_sheet(dict(zip(explained, methods, strict=True)))
-        path = run_files.view_sheet(folder, methods[0][0].view.path)
+            sheets[name] = write_explainer(folder, name, explanations)
+            explained[name] = explanations
+    for view, *by_explainer in zip(views, *explained.values(), strict=True) if explained else ():
+        sheet = plot_view_sheet(dict(zip(explained, by_explainer, strict=True)))
+        path = run_files.view_sheet(folder, view.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         sheet.savefig(path)
         sheets[f"views/{path.stem}"] = sheet
     return sheets
 
 
-def stack(model: Model, views: Sequence[View]) -> torch.Tensor:
+def stack_images(model: Model, views: Sequence[View]) -> torch.Tensor:
     """Stack the views into (V, 1, S, S) uint8, on the model's device."""
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     return torch.stack([view.image for view in views]).to(device)
@@ -82,13 +82,13 @@ def stack(model: Model, views: Sequence[View]) -> torch.Tensor:
 def predict(model: Model, images: torch.Tensor) -> np.ndarray:
     """Return probabilities (V, C) float32 of views (V, 1, S, S) uint8."""
     with explaining(model), torch.no_grad():
-        return torch.cat([model(some).float().sigmoid().cpu() for some in images.split(BATCH)]).numpy()
+        return torch.cat([model(batch).float().sigmoid().cpu() for batch in images.split(BATCH_SIZE)]).numpy()
 
 
 def choose_outputs(
     probabilities: np.ndarray, observations: Sequence[str], only: Sequence[str] | None, top: int
 ) -> list[int]:
-    """Return indices of the outputs to explain, of probabilities (C,): the most probable first, or ``only``.
+    """Return the indices of a view's outputs to explain: those of ``only``, or the ``top`` most probable ones.
 
     >>> choose_outputs(np.array([0.2, 0.9, 0.5]), ["Edema", "Fracture", "Pneumonia"], None, 2)
     [1, 2]
@@ -98,18 +98,18 @@ def choose_outputs(
     return np.argsort(-probabilities, kind="stable")[:top].tolist()
 
 
-def show_estimate(
-    model: Model, explainer: Explainer, images: torch.Tensor, outputs: Sequence[Sequence[int]], more: int = 0
+def describe_work(
+    model: Model, explainer: Explainer, images: torch.Tensor, outputs: Sequence[Sequence[int]], extra_passes: int = 0
 ) -> str:
-    """Describe the next step and how long it will take, with ``more`` passes: "4 views, about 35 s"."""
-    passes = sum(explainer.passes(len(own)) for own in outputs) + more
-    return f"{len(images)} view{'s' * (len(images) > 1)}, {say_duration(estimate_seconds(model, images[0], passes))}"
+    """Return the number of views and the estimated time, with ``extra_passes`` of the model: "4 views, about 35 s"."""
+    passes = sum(explainer.passes(len(own)) for own in outputs) + extra_passes
+    return f"{len(images)} view{'s' * (len(images) > 1)}, {format_duration(estimate_seconds(model, images[0], passes))}"
 
 
-def say_duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Format a duration as an estimate.
 
-    >>> say_duration(0.3), say_duration(34.6), say_duration(400)
+    >>> format_duration(0.3), format_duration(34.6), format_duration(400)
     ('about a second', 'about 35 s', 'about 7 min')
     """
     if seconds < 1.5:

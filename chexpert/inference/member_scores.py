@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from chexpert.checkpoints import load, read_metadata
-from chexpert.data import CheXpertDataModule, raising_dead_workers
+from chexpert.data import CheXpertDataModule, reporting_dead_workers
 from chexpert.errors import UserError
 from chexpert.evaluation import Named, read_predictions
 from chexpert.inference.opened_run import open_data, prepare
@@ -62,7 +62,7 @@ def predict(checkpoints: Sequence[Path], data: CheXpertDataModule, watch: Watch)
     models = [prepare(one) for one in loaded]
     names: list[str] = []
     rows: list[list[np.ndarray]] = [[] for _ in models]
-    with raising_dead_workers(), torch.inference_mode():
+    with reporting_dead_workers(), torch.inference_mode():
         for batch in watch(data.val_dataloader()):
             if not batch.paths:
                 continue

@@ -6,7 +6,7 @@ import torch
 
 from chexpert.checkpoints import Loaded
 from chexpert.config import build, check_targets
-from chexpert.data import CheXpertDataModule, LabelPolicy, raising_dead_workers
+from chexpert.data import CheXpertDataModule, LabelPolicy, reporting_dead_workers
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.errors import UserError, raise_errors
 from chexpert.explain import (
@@ -26,7 +26,7 @@ def prepare(loaded: Loaded) -> Model:
     return model.to(memory_format=torch.channels_last) if loaded.config["channels_last"] else model
 
 
-@raising_dead_workers()
+@reporting_dead_workers()
 def predict_valid(model: Model, data: CheXpertDataModule) -> Rows:
     """Return probabilities, labels and mask (N, C) of the validation views that can be read."""
     device, rows = next(model.parameters()).device, []

@@ -10,7 +10,7 @@ import torch
 
 from chexpert.checkpoints import Loaded, load
 from chexpert.config import build
-from chexpert.data import ViewDataset, raising_dead_workers
+from chexpert.data import ViewDataset, reporting_dead_workers
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
@@ -57,7 +57,7 @@ class Outcome:
     synthetic: bool = False
 
 
-@raising_dead_workers()
+@reporting_dead_workers()
 def predict(
     run: Path,
     inputs: Sequence[Path],

@@ -181,7 +181,7 @@ class MultilabelModule(pl.LightningModule):
         make = fuse(self.make_optimizer, self.device.type, precision)
         return start_optimizer(make, backbones, others, duals, self.backbone_lr_factor)
 
-    def leave_out_unused(self, size: int) -> None:
+    def ignore_unused_in_ddp(self, size: int) -> None:
         """Exclude the parts behind the last feature map, so that other processes do not wait for their gradients."""
         self.eval()
         self.model.training_logits(torch.zeros(1, 1, size, size, dtype=torch.uint8)).sum().backward()

@@ -32,7 +32,7 @@ def describe_epoch(trainer: pl.Trainer, module: MultilabelModule, seconds: float
     seen = module.validation
     if "val/auroc_mean" in metrics and seen.auroc:  # a run that resumes after a validation has not seen it
         mean, over = seen.find_interval()
-        split = trainer.datamodule.choosing  # type: ignore[attr-defined]
+        split = trainer.datamodule.selection_split  # type: ignore[attr-defined]
         kind = describe_level({"level": seen.level, "views": seen.study_score})
         rows = f"{split}, {len(seen.labeled[0])} {kind}, mean over {len(over)}"
         parts.append(f"val/auroc_mean {mean.value:.3f} [{mean.ci_low:.3f}, {mean.ci_high:.3f}] ({rows})")

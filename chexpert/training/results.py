@@ -42,7 +42,7 @@ class ResultsWriter(pl.Callback):
         epoch = find_best(trainer).best_epoch
         self.metrics |= {
             split: summary,
-            "epoch_chosen_on": None if epoch is None else data.choosing,
+            "epoch_chosen_on": None if epoch is None else data.selection_split,
             "best_epoch": epoch,
             "seconds": round(time.monotonic() - self.started, 1),
             "skipped": sorted(data.skipped),

@@ -12,7 +12,7 @@ from chexpert.explain.attribution import Explainer
 from chexpert.explain.failures import Failures
 from chexpert.explain.quality.scored_views import choose_scored
 from chexpert.explain.quality.table import score_explainers
-from chexpert.explain.session import predict, stack
+from chexpert.explain.session import predict, stack_images
 from chexpert.explain.view_selection import find_views
 from chexpert.metrics import Segmentations, multilabel_auroc, youden_thresholds
 from chexpert.models import Model
@@ -78,7 +78,7 @@ class ExplainerEvaluation:
             model,
             explainers,
             views,
-            predict(model, stack(model, views)),
+            predict(model, stack_images(model, views)),
             observations,
             dict(zip(observations, aurocs, strict=True)),
             dict(zip(observations, cutoffs, strict=True)),

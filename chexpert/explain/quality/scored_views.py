@@ -8,7 +8,7 @@ import torch
 from chexpert.explain.attribution import Attribution, Explainer
 from chexpert.models import Model
 
-BATCH = 8  # views: enough to share a forward pass, few enough to fit
+BATCH_SIZE = 8  # views: enough to share a forward pass, few enough to fit
 
 
 def choose_scored(present: np.ndarray, per_observation: int, seed: int) -> list[int]:
@@ -66,5 +66,5 @@ def explain_batches(
     model: Model, explainer: Explainer, images: torch.Tensor, outputs: Sequence[Sequence[int]]
 ) -> list[list[Attribution]]:
     """Return attributions of the outputs of many views (V, 1, H, W), ``BATCH`` of them together."""
-    batches = [slice(start, start + BATCH) for start in range(0, len(outputs), BATCH)]
+    batches = [slice(start, start + BATCH_SIZE) for start in range(0, len(outputs), BATCH_SIZE)]
     return [own for some in batches for own in explainer(model, images[some], outputs[some])]

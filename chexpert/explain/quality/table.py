@@ -12,11 +12,11 @@ from chexpert.console import log
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.failures import Failures
 from chexpert.explain.quality.deletion_insertion import CUTS
-from chexpert.explain.quality.map_scores import CURVES, Probing, Row, score_maps, true_positives
 from chexpert.explain.quality.sanity import check_sanity, count_passes
 from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
 from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, summarize
-from chexpert.explain.session import show_estimate, stack
+from chexpert.explain.quality.view_scores import CURVES, Probing, Row, score_maps, true_positives
+from chexpert.explain.session import describe_work, stack_images
 from chexpert.explain.view import View
 from chexpert.models import Model
 from chexpert.runs.files import or_none
@@ -58,7 +58,7 @@ def score_explainers(
         name, with the metrics of ``DEFINITIONS``; a mean over views is ``{"value", "ci_low", "ci_high", "n"}``, 95 %
         by bootstrap over views.
     """
-    views = [replace(view, image=image) for view, image in zip(views, stack(model, views), strict=True)]
+    views = [replace(view, image=image) for view, image in zip(views, stack_images(model, views), strict=True)]
     outputs = limit(
         [[c for c, o in enumerate(observations) if view.truth.get(o) == 1] for view in views], per_observation
     )
@@ -95,10 +95,9 @@ def estimate(
     """Describe the next step and about how long it will take; ``right`` are the outputs that are true positives."""
     if not views:
         return f"no view within explain.passes={passes}"
-    images, curved = stack(model, views), sum(map(len, limit(right, CURVES)))
-    return show_estimate(
-        model, explainer, images, outputs, more=curved * 2 * (len(CUTS) + 1) + count_passes(explainer, outputs, passes)
-    )
+    images, curved = stack_images(model, views), sum(map(len, limit(right, CURVES)))
+    extra = curved * 2 * (len(CUTS) + 1) + count_passes(explainer, outputs, passes)
+    return describe_work(model, explainer, images, outputs, extra_passes=extra)
 
 
 def score_explainer(
@@ -115,7 +114,7 @@ def score_explainer(
     begun = time.perf_counter()
     if not views:  # not even one is within the passes
         return [[] for _ in observations], {}
-    images = stack(model, views)
+    images = stack_images(model, views)
     attributions = explain_batches(model, explainer, images, outputs)
     explained = time.perf_counter()
     scored = score_maps(views, outputs, attributions, observations, predicted, probing)

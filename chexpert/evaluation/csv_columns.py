@@ -21,7 +21,7 @@ OWN_STUDY = re.compile(r"s?([0-9]{8})(?:\.0)?")
 """A study of MIMIC-CXR, as its tables or folders number it."""
 
 
-class Cells:
+class CsvColumns:
     """A CSV file as text by column, of which each line has as many fields as the header."""
 
     def __init__(self, path: Path) -> None:
