@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError
 from chexpert.evaluation.join import LabeledScores
 from chexpert.evaluation.observation_metrics import evaluate_calibration, take_samples
 from chexpert.metrics.bootstrap import resample_studies
@@ -61,7 +61,8 @@ class Calibration:
             raise UserError(message, code="missing-calibration", where=str(path), hint=hint) from error
         except (OSError, ValueError, TypeError, AttributeError) as error:
             hint = "choose a run with a development split (data.dev=0.1) and calibration=platt"
-            raise UserError(f"no calibration: {error}", code="damaged-file", where=str(path), hint=hint) from error
+            code: Code = "unreadable-file" if isinstance(error, OSError) else "damaged-file"
+            raise UserError(f"no calibration: {error}", code=code, where=str(path), hint=hint) from error
 
     def write(self, path: Path) -> None:
         """Write calibration.json."""

@@ -133,7 +133,7 @@ def _read_run_folder(run: Path, split: str) -> Candidate | Absent:
     if not isinstance(split_metrics, dict):
         raise UserError(
             f"no metrics of the {split} split",
-            code="missing-file",
+            code="missing-split",
             where=str(files[2]),
             hint="run it again, or leave it out",
         )

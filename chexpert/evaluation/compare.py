@@ -103,6 +103,9 @@ def find_all(names: Sequence[str] | None) -> list[str] | None:
     return list(dict.fromkeys(find_observation(name) or name for name in names)) if names else None
 
 
+OPTIONS = {"level": "--level", "views": "--study-score"}
+
+
 def find_shared(candidates: Sequence[Candidate], key: str, otherwise: str) -> str:
     """Return the value of a key that all runs share."""
     found = {one.evaluation_setting[key] for one in candidates if one.evaluation_setting.get(key)}
@@ -112,7 +115,7 @@ def find_shared(candidates: Sequence[Candidate], key: str, otherwise: str) -> st
             f"runs of different {key}: {', '.join(sorted(found))}",
             code="not-comparable",
             where=where,
-            hint=f"choose: --{key}",
+            hint=f"choose: {OPTIONS[key]}",
         )
     return next(iter(found), otherwise)
 

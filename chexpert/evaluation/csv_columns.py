@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError
 from chexpert.observations import OBSERVATIONS, find_observation
 from chexpert.tables.csv_text import LABELS, NUMBER, read_records
 
@@ -42,10 +42,10 @@ class CsvColumns:
             )
         self.columns = {name: records.column(name) for name in self.header}
 
-    def refuse(self, row: int, column: str, message: str, hint: str) -> None:
+    def refuse(self, row: int, column: str, message: str, hint: str, code: Code = "cell") -> None:
         """Raise the error of a cell."""
         message = f"{message}: {self.columns[column][row]!r}"
-        raise UserError(message, code="cell", where=f"{self.path}, line {self.lines[row]}, column {column}", hint=hint)
+        raise UserError(message, code=code, where=f"{self.path}, line {self.lines[row]}, column {column}", hint=hint)
 
     def key(self) -> tuple[str, str]:
         """Return the column that names the rows, and whether by Path or by Study; each name stands once."""
@@ -53,7 +53,10 @@ class CsvColumns:
         if len(found) != 1:
             message = "both Path and Study" if found else "no column that names the rows"
             raise UserError(
-                message, code="missing-column", where=f"{self.path}, line 1", hint="name the rows by Path or by Study"
+                message,
+                code="ambiguous-column" if found else "missing-column",
+                where=f"{self.path}, line 1",
+                hint="name the rows by Path or by Study",
             )
         if found[0].lower() == "study_id":
             own = [OWN_STUDY.fullmatch(name) for name in self.columns[found[0]]]
@@ -64,8 +67,10 @@ class CsvColumns:
         self.columns[found[0]] = [plain if PATIENT.search(plain) else path for path, plain in pairs]
         seen: set[str] = set()
         for row, name in enumerate(map(strip_copy, self.columns[found[0]])):
-            if not name or name in seen:
-                self.refuse(row, found[0], "this row stands twice" if name else "no name", "keep one row of each")
+            if not name:
+                self.refuse(row, found[0], "no name", "name each row")
+            if name in seen:
+                self.refuse(row, found[0], "this row stands twice", "keep one row of each", code="repeated")
             seen.add(name)
         return found[0], KEYS[found[0].lower()]
 

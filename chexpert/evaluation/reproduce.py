@@ -77,7 +77,7 @@ def reproduce(
         )
     if not settings:
         hint = "give the folder of a run: outputs/<name>/<time>"
-        raise UserError("no config of a run", code="missing-file", where=str(run / run_files.CONFIG), hint=hint)
+        raise UserError("no config of a run", code="missing-run", where=str(run / run_files.CONFIG), hint=hint)
     metrics = read_mapping(run / run_files.METRICS)
     reasons = [
         *find_unlike(recipe, settings),
