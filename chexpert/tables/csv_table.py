@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError
 from chexpert.observations import find_observation
 from chexpert.tables.csv_text import AROUND, RESTORE, Notes, check_separator, parse_records, read_text
 
@@ -56,14 +56,14 @@ class Table:
         self.notes.add("cells in another spelling", where, len(others))
         return cells.where(usual, read)
 
-    def refuse(self, column: str, wrong: Iterable[bool], message: str) -> None:
+    def refuse(self, column: str, wrong: Iterable[bool], message: str, code: Code = "cell") -> None:
         """Raises for the first wrong row, if there is one, with the number of further ones."""
         rows = np.flatnonzero(np.asarray(wrong if isinstance(wrong, pd.Series) else list(wrong)))
         if len(rows):
             further = f" (and {len(rows) - 1} more such rows)" if len(rows) > 1 else ""
             where = f"{self.path}, line {self.lines[rows[0]]}, column {column}"
             raise UserError(
-                f"{message}: {self.text[column].iloc[rows[0]]!r}{further}", code="cell", where=where, hint=RESTORE
+                f"{message}: {self.text[column].iloc[rows[0]]!r}{further}", code=code, where=where, hint=RESTORE
             )
 
 

@@ -149,7 +149,7 @@ def read_text(path: Path, notes: Notes) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"the table cannot be read: {error}",
-            code="unreadable-file",
+            code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
             where=str(path),
             hint="check its path; save it as CSV in UTF-8",
         ) from error

@@ -23,7 +23,10 @@ def find_predictions(predictions: str | Path | None) -> Path:
     """
     if predictions is None:
         raise UserError(
-            "self_trained needs the predictions of a first run", code="conflict", where=KEY, hint=f"{KEY}=RUN; {HINT}"
+            "self_trained needs the predictions of a first run",
+            code="missing-argument",
+            where=KEY,
+            hint=f"{KEY}=RUN; {HINT}",
         )
     if not isinstance(predictions, str | Path):
         raise UserError(

@@ -90,7 +90,7 @@ def read_studies(path: Path) -> pd.DataFrame:
     parts = table["Study"].str.strip(AROUND).str.replace("\\", "/").str.removesuffix("/").str.extract(STUDY)
     table.refuse("Study", parts["study"].isna(), "Study is not .../test/patientNNNNN/studyN")
     frame = parts.assign(**parse_labels(table))
-    table.refuse("Study", frame.duplicated(["patient", "study"]), "this study is listed twice")
+    table.refuse("Study", frame.duplicated(["patient", "study"]), "this study is listed twice", code="repeated")
     table.notes.print()
     return frame
 
@@ -120,7 +120,7 @@ def _place(table: Table, split: str | None) -> dict[str, Sequence[str]]:
     wanted = split or (splits[heads[0]] if heads else "")
     table.refuse("Path", [splits[head] != wanted for head in heads], f"Path belongs to another split than {wanted}")
     keys = ["/".join((wanted, *place)) for place in zip(*parts, strict=True)]
-    table.refuse("Path", pd.Series(keys, dtype="str").duplicated(), "this view is listed twice")
+    table.refuse("Path", pd.Series(keys, dtype="str").duplicated(), "this view is listed twice", code="repeated")
     return {
         "path": _name_views(table, paths, heads, endings, keys),
         "key": keys,

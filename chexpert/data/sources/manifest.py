@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError
 
 CHANGED = "changed since the manifest was written"
 WRITE = "write it again: python scripts/audit_data.py ROOT --manifest FILE"
@@ -38,9 +38,8 @@ def read_manifest(path: Path) -> dict[str, str]:
     try:
         lines = os.fsdecode(path.read_bytes()).removesuffix("\n").split("\n")
     except OSError as error:
-        raise UserError(
-            f"the manifest cannot be read: {error}", code="unreadable-file", where=str(path), hint=WRITE
-        ) from error
+        code: Code = "missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file"
+        raise UserError(f"the manifest cannot be read: {error}", code=code, where=str(path), hint=WRITE) from error
     hashes: dict[str, str] = {}
     if lines == [""]:
         raise UserError("the manifest is empty", code="empty-table", where=str(path), hint=WRITE)
@@ -48,7 +47,12 @@ def read_manifest(path: Path) -> dict[str, str]:
         match = LINE.fullmatch(line)
         if match is None or match[2] in hashes:
             message = f"not a line of a manifest: {line[:100]!r}" if match is None else f"listed twice: {match[2]!r}"
-            raise UserError(message, code="manifest-line", where=f"{path}, line {number}", hint=WRITE)
+            raise UserError(
+                message,
+                code="manifest-line" if match is None else "repeated",
+                where=f"{path}, line {number}",
+                hint=WRITE,
+            )
         hashes[match[2]] = match[1]
     return hashes
 
