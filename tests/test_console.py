@@ -1,6 +1,7 @@
-"""What a terminal, a file and a pipe are given."""
+"""Output to a terminal, a file and a pipe."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,24 +33,24 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess:
         ("tab\tline\nÄdem, 胸, 🫁, e\u0301", "tab\tline\nÄdem, 胸, 🫁, e\u0301"),
     ],
 )
-def test_codes_go_and_other_control_characters_are_spelled_out(text, shown):
+def test_control_characters_are_removed_or_escaped(text, shown):
     assert show(text) == shown
     assert show(shown) == shown
 
 
-def test_an_error_holds_no_code_of_a_name():
-    error = UserError("no\x1b[31m file", where="a\rb\x1b]0;t\x07.csv", hint="x\x00")
+def test_user_error_has_no_control_characters():
+    error = UserError("no\x1b[31m file", code="missing-file", where="a\rb\x1b]0;t\x07.csv", hint="x\x00")
     assert (error.message, error.where, error.hint) == ("no file", r"a\rb\x1b]0;t\x07.csv", r"x\x00")
     assert not set("\x1b\r\x07\x00") & set(str(error))
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
-def test_what_an_encoding_lacks_is_spelled_out_on_both_streams(encoding):
+def test_characters_outside_the_encoding_are_escaped(encoding):
     done = run("import sys; print('胸'); print('胸', file=sys.stderr); sys.exit('胸')", PYTHONIOENCODING=encoding)
     assert (done.returncode, done.stdout.split(), done.stderr.split()) == (1, [rb"\u80f8"], [rb"\u80f8"] * 2)
 
 
-def test_a_reader_that_has_gone_stops_nothing(tmp_path):
+def test_closed_pipe_stops_nothing(tmp_path):
     code = START + "[print('x' * 1000, flush=True) for _ in range(300)]; open('done', 'w').close()"
     with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}) as command:  # fmt: skip
@@ -60,7 +61,7 @@ def test_a_reader_that_has_gone_stops_nothing(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
-def test_on_a_terminal_rich_has_its_colors_and_a_name_has_no_codes():
+def test_terminal_shows_colors_of_rich_but_no_codes_of_names():
     ours, theirs = os.openpty()
     code = "import sys; from rich.console import Console; print('\\x1b[31mname\\x07', file=sys.stderr); "
     code += "Console(stderr=True).print('[red]bar')"
@@ -74,35 +75,39 @@ def test_on_a_terminal_rich_has_its_colors_and_a_name_has_no_codes():
 
 
 @pytest.mark.parametrize(("utf8", "code"), [("0", 2), ("1", 0)])
-def test_an_argument_that_the_system_cannot_decode_ends_a_command_with_one_message(utf8, code):
+def test_undecodable_argument_is_an_error(utf8, code):
     env = os.environ | {"LC_ALL": "C", "PYTHONUTF8": utf8, "PYTHONCOERCECLOCALE": "0"}
     command = [sys.executable, "-c", START, "dätä".encode()]
     done = subprocess.run(command, capture_output=True, env=env, check=False)
     assert (done.returncode, b"PYTHONUTF8=1" in done.stderr) == (code, code == 2)
 
 
-def test_without_a_terminal_a_line_now_and_then(monkeypatch, capsys):
+def read_numbers(printed: str) -> list[list[int]]:
+    """Return the numbers of each line of progress: items done, items in all, minutes left."""
+    return [[int(number) for number in re.findall(r"\d+", line)] for line in printed.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("count", "each", "numbers"), [(2, 1, [[1, 2, 0], [2, 2, 0]]), (20, 16, [[16, 20, 0], [20, 20, 0]])]
+)
+def test_progress_without_a_terminal_prints_lines(monkeypatch, capsys, count, each, numbers):
+    """A result may be of several items, the last result of fewer."""
     monkeypatch.setattr(console, "LINE_EVERY", 0)
-    assert list(console.show_progress(iter("ab"), "hashing", 2)) == ["a", "b"]
-    assert capsys.readouterr().err == "hashing: 1 of 2, about 0 min left\nhashing: 2 of 2, about 0 min left\n"
+    assert list(console.show_progress(iter("ab"), "decoding", count, each=each)) == ["a", "b"]
+    printed = capsys.readouterr().err
+    assert read_numbers(printed) == numbers
+    assert printed.count("decoding") == 2
 
 
-def test_a_result_may_stand_for_several_items_the_last_for_fewer(monkeypatch, capsys):
-    monkeypatch.setattr(console, "LINE_EVERY", 0)
-    assert list(console.show_progress(iter("ab"), "decoding", 20, each=16)) == ["a", "b"]
-    shown = [line.partition(",")[0] for line in capsys.readouterr().err.splitlines()]
-    assert shown == ["decoding: 16 of 20", "decoding: 20 of 20"]
-
-
-def test_the_estimate_is_what_is_left_at_the_pace_so_far(monkeypatch, capsys):
+def test_progress_estimates_the_minutes_left(monkeypatch, capsys):
     clock = iter([0.0, 60.0, 100.0, 120.0])  # seconds: the start, then after each of three of ten items
     monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
     monkeypatch.setattr(console, "LINE_EVERY", 50)
     list(console.show_progress(iter("abc"), "hashing", 10))
-    assert capsys.readouterr().err == "hashing: 1 of 10, about 9 min left\nhashing: 3 of 10, about 5 min left\n"
+    assert read_numbers(capsys.readouterr().err) == [[1, 10, 9], [3, 10, 5]]
 
 
-def test_on_a_terminal_a_bar_counts_items(monkeypatch, capsys):
+def test_progress_on_a_terminal_is_a_bar_of_items(monkeypatch, capsys):
     monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True)
     list(console.show_progress(iter("ab"), "decoding", 20, each=16))
     shown = capsys.readouterr().err

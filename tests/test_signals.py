@@ -1,4 +1,4 @@
-"""Signals, and the waits that they end."""
+"""Signals, and waits that they end."""
 
 import json
 import multiprocessing
@@ -23,7 +23,7 @@ def send(signum=signal.SIGTERM):
     os.kill(os.getpid(), signum)
 
 
-def test_a_signal_that_is_noted_only_ends_a_wait(monkeypatch):
+def test_deferred_signal_ends_a_wait(monkeypatch):
     monkeypatch.setattr(stopping, "PATIENCE", 0.1)
     with handling_signals() as stopper:
         stopper.deferring = True
@@ -34,7 +34,7 @@ def test_a_signal_that_is_noted_only_ends_a_wait(monkeypatch):
     assert stopped.value.code == 143
 
 
-def test_a_wait_that_is_over_in_time_is_no_reason_to_stop(monkeypatch):
+def test_deferred_signal_during_a_short_wait_does_not_stop(monkeypatch):
     monkeypatch.setattr(stopping, "PATIENCE", 0.1)
     with handling_signals(deferred=True) as stopper:
         stopper.deferring = True
@@ -44,7 +44,7 @@ def test_a_wait_that_is_over_in_time_is_no_reason_to_stop(monkeypatch):
         assert stopper.requested == signal.SIGINT
 
 
-def test_stopping_ends_the_processes_that_help_even_those_that_hang():
+def test_stopping_kills_child_processes_that_hang():
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
     child.start()
     os.kill(child.pid, signal.SIGSTOP)
@@ -56,7 +56,7 @@ def test_stopping_ends_the_processes_that_help_even_those_that_hang():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a wait in C, by glibc")
-def test_a_wait_within_a_library_is_ended():
+def test_signal_ends_a_wait_within_a_library():
     code = "import ctypes; from chexpert import signals; signals.IDLE = 1\n"
     code += "mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock\n"
     code += "with signals.handling_signals(): print(flush=True); lock(mutex); lock(mutex)"
@@ -70,7 +70,7 @@ def test_a_wait_within_a_library_is_ended():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SLURM")
 @pytest.mark.parametrize(("sent", "calls"), [("SIGUSR1", "requeue 4711\n"), ("SIGTERM", "")])
-def test_a_run_that_is_ended_in_a_wait_is_requeued_and_reported(tmp_path, sent, calls):
+def test_run_stopped_in_a_wait_is_requeued(tmp_path, sent, calls):
     run, scontrol = tmp_path / "a run", tmp_path / "bin/scontrol"
     run.mkdir()
     scontrol.parent.mkdir()
@@ -91,16 +91,16 @@ def test_a_run_that_is_ended_in_a_wait_is_requeued_and_reported(tmp_path, sent, 
         time.sleep(0.2)
         process.send_signal(getattr(signal, sent))
         assert process.wait(30) == 128 + getattr(signal, sent)
-        assert f"stopped by {sent}; resume with: python train.py 'resume={run}'\n" in process.stderr.read()
+        printed = process.stderr.read()
+    assert sent in printed
+    assert f"python train.py 'resume={run}'\n" in printed
     assert (tmp_path / "calls").read_text() == calls
-    assert json.loads((run / run_files.STATE).read_text()) == {
-        "state": "stopped",
-        "why": f"stopped by {sent}",
-        "seconds": 4,
-    }
+    state = json.loads((run / run_files.STATE).read_text())
+    assert sent in state.pop("why")
+    assert state == {"state": "stopped", "seconds": 4}
 
 
-def test_a_hanging_before_exit_does_not_delay_the_end():
+def test_hanging_before_exit_does_not_delay_the_end():
     code = "import ctypes, time; from chexpert import signals; signals.IDLE, signals.BEFORE_EXIT = 1, 1\n"
     code += "mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock\n"
     code += "with signals.handling_signals(before_exit=lambda stopped: time.sleep(99)):\n"
@@ -113,7 +113,7 @@ def test_a_hanging_before_exit_does_not_delay_the_end():
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_signal_ends_the_wait_for_what_the_first_process_decides(monkeypatch, there):
+def test_signal_ends_the_wait_for_a_decision_of_rank_0(monkeypatch, there):
     store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     port = store.port
     if not there:
@@ -126,7 +126,7 @@ def test_a_signal_ends_the_wait_for_what_the_first_process_decides(monkeypatch, 
     assert time.monotonic() - begun < 4
 
 
-def test_what_is_never_there_is_not_waited_for_for_ever(monkeypatch):
+def test_wait_has_a_time_limit(monkeypatch):
     monkeypatch.setattr(ranks, "PATIENCE", 0.3)
     with pytest.raises(TimeoutError):
         ranks.wait_until(lambda: False)

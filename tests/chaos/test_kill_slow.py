@@ -29,7 +29,7 @@ def images(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(images, tmp_path_factory) -> tuple[dict[str, str], float]:
-    """What a run without trouble leaves, and the seconds that its work takes."""
+    """The digest of an undisturbed run, and its seconds."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     process = begin(images, folder, folder.parent / "tmp")
     while process.poll() is None and not (folder / "config.yaml").exists():
@@ -42,7 +42,7 @@ def undisturbed(images, tmp_path_factory) -> tuple[dict[str, str], float]:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("seed", "often"), [(seed, seed < 5) for seed in range(8)])
-def test_a_run_that_is_killed_goes_on_to_the_same_bits(images, undisturbed, tmp_path, seed, often, request):
+def test_killed_run_resumes_to_the_same_bits(images, undisturbed, tmp_path, seed, often, request):
     expected, seconds = undisturbed
     dice = random.Random(seed)
     memory = MEMORY / f"chexpert-chaos-{time.time_ns()}"

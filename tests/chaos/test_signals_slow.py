@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT at 20 moments of training, evaluation and explaining: the exit code, and what is left."""
+"""SIGTERM and SIGINT at 20 moments of training, evaluation and explaining: exit code and files."""
 
 import os
 import signal
@@ -17,10 +17,10 @@ from chexpert.training import MultilabelModule
 
 SHORT = ["trainer.max_epochs=2", "explainer=[gradcam,hirescam]", "model.dropout=0.3", "save_every_n_minutes=1000"]
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
-TRAINING, Evaluation = (MultilabelModule, "training_step"), (MultilabelModule, "validation_step")
+TRAINING, VALIDATION = (MultilabelModule, "training_step"), (MultilabelModule, "validation_step")
 MOMENTS = [
     *((TRAINING, count) for count in (1, 2, 3, 5)),
-    *((Evaluation, count) for count in (1, 2, 4, 8)),  # 1 and 2: the trial before training
+    *((VALIDATION, count) for count in (1, 2, 4, 8)),  # 1 and 2: the sanity check before training
     ((GradCAM, "__call__"), 1),
     ((HiResCAM, "__call__"), 1),
 ]
@@ -39,7 +39,7 @@ def undisturbed(images, tmp_path_factory) -> dict[str, str]:
 
 
 class Signaller:
-    """Sends a signal in the count-th call of a method, and counts the steps that were trained by then."""
+    """Sends a signal in the count-th call of a method, and counts the training steps before it."""
 
     def __init__(self, monkeypatch, where, count: int, signum: int) -> None:
         self.sent = 0.0
@@ -68,7 +68,7 @@ class Signaller:
     ("where", "count"), MOMENTS, ids=lambda value: value[1] if isinstance(value, tuple) else str(value)
 )
 @pytest.mark.parametrize("signum", CODES, ids=lambda signum: signum.name)
-def test_a_signal_ends_a_run_in_order_and_it_goes_on(images, undisturbed, tmp_path, monkeypatch, where, count, signum):
+def test_run_stops_at_a_signal_and_resumes(images, undisturbed, tmp_path, monkeypatch, where, count, signum):
     folder = tmp_path / "run"
     with monkeypatch.context() as patched:
         signaller = Signaller(patched, where, count, signum)
@@ -90,7 +90,7 @@ def test_a_signal_ends_a_run_in_order_and_it_goes_on(images, undisturbed, tmp_pa
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("signum", CODES, ids=lambda signum: signum.name)
-def test_the_real_command_ends_with_the_shells_code(tmp_path, signum):
+def test_command_stops_with_the_exit_code_of_the_signal(tmp_path, signum):
     images, folder = make_images(tmp_path), tmp_path / "run"
     process = begin(images, folder, tmp_path / "tmp", "save_every_n_minutes=1000", "backbone.name=mnasnet_small")
     assert wait_for(lambda: list(folder.glob("tensorboard/events*")), process)

@@ -1,4 +1,4 @@
-"""Processes that answer no more: a signal ends every wait for them, and a /dev/shm that is too small is reported."""
+"""A signal ends every wait for processes that hang, and a /dev/shm that is too small is an error."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from helpers.chaos import wait_for as wait_briefly
 
 from chexpert.data import write_phantom
 
-ENDS = {signal.SIGTERM: {143, -15}, signal.SIGINT: {130, -2}}  # by our own hand, or by the system's
+ENDS = {signal.SIGTERM: {143, -15}, signal.SIGINT: {130, -2}}  # by the handler, or by the system
 SECONDS = 10
 FEW = ["data.num_workers=2", "save_every_n_minutes=1000"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.skipif(sys.platform != "linux", reason="/proc")]
@@ -44,7 +44,7 @@ def trained(many, tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def none_left(monkeypatch) -> Iterator[None]:
-    """Kill what a failed test has started: it would run on, or wait frozen."""
+    """Kill processes that a failed test has left running or frozen."""
     original, started = subprocess.Popen, []
 
     def start(*arguments, **options):
@@ -72,7 +72,7 @@ def find_children(process: int) -> list[int]:
 
 
 def find_lasting(process: int) -> list[int]:
-    """Children that were there a moment ago: a program that is just being started would freeze with its parent."""
+    """Return children that are not just being started: those would freeze with their parent."""
     before = find_children(process)
     time.sleep(0.05)
     return [child for child in find_children(process) if child in before]
@@ -91,7 +91,7 @@ def call(tmp_path: Path, *command: object) -> subprocess.Popen:
 
 
 def end(process: subprocess.Popen, signum: int, log: Path) -> None:
-    """Signals a process that waits; it is to end in time, and to leave nobody behind."""
+    """Signal a process that waits; check that it and its children end in time."""
     children = find_children(process.pid)
     children += [grandchild for child in children for grandchild in find_children(child)]
     began = time.monotonic()
@@ -103,7 +103,7 @@ def end(process: subprocess.Popen, signum: int, log: Path) -> None:
         code = None
     seconds = time.monotonic() - began
     print(f"{signum.name}: {seconds:.1f} s, code {code}; {log.read_text()[-300:]}")
-    for child in children:  # a frozen one looks for its parent only when it continues
+    for child in children:  # a frozen one checks its parent only when it continues
         try:
             os.kill(child, signal.SIGCONT)
         except ProcessLookupError:
@@ -124,7 +124,7 @@ def is_alive(process: int) -> bool:
 
 
 @signals
-def test_training_that_waits_for_frozen_loaders_ends_with_its_last_step_and_goes_on(images, tmp_path, signum):
+def test_training_with_frozen_loaders_stops_and_resumes(images, tmp_path, signum):
     folder = tmp_path / "run"
     process = begin(images, folder, tmp_path / "tmp", *FEW)
     assert wait_for(lambda: (folder / "checkpoints/last.ckpt").exists(), process)
@@ -143,8 +143,8 @@ def test_training_that_waits_for_frozen_loaders_ends_with_its_last_step_and_goes
 
 @signals
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_disk_that_answers_no_more_is_no_longer_waited_for(tmp_path, signum, workers):
-    """Reading a pipe into which nobody writes waits as long as reading from a share that is away."""
+def test_wait_for_a_hanging_disk_ends(tmp_path, signum, workers):
+    """Reading a pipe without a writer waits like reading from a network share that is gone."""
     images, folder = make_images(tmp_path), tmp_path / "run"
     process = begin(images, folder, tmp_path / "tmp", f"data.num_workers={workers}", "save_every_n_minutes=1000")
     assert wait_for(lambda: (folder / "checkpoints/last.ckpt").exists(), process)
@@ -159,8 +159,8 @@ def test_a_disk_that_answers_no_more_is_no_longer_waited_for(tmp_path, signum, w
 
 @signals
 @pytest.mark.parametrize("message", ["validation", "cache"])
-def test_a_run_that_does_not_train_yet_ends(many, tmp_path, signum, message):
-    """It evaluates, or fills its cache, when its processes freeze."""
+def test_run_ends_before_it_trains(many, tmp_path, signum, message):
+    """It validates, or fills its cache, when its processes freeze."""
     options = ["trainer.max_epochs=0"] if message == "validation" else [f"data.cache={tmp_path / 'cache'}"]
     process = begin(many, tmp_path / "run", tmp_path / "tmp", "data.num_workers=2", *options)
     assert wait_for(lambda: find_lasting(process.pid), process)
@@ -187,7 +187,7 @@ COMMANDS = {
 
 @signals
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_whose_processes_freeze_ends(trained, many, tmp_path, signum, command):
+def test_command_with_frozen_processes_ends(trained, many, tmp_path, signum, command):
     process = call(tmp_path, *COMMANDS[command](trained, many, tmp_path))
     if not wait_for(lambda: find_lasting(process.pid), process):
         pytest.fail((tmp_path / "call.log").read_text())
@@ -198,7 +198,7 @@ def test_a_command_whose_processes_freeze_ends(trained, many, tmp_path, signum, 
 
 @signals
 @pytest.mark.parametrize("frozen", ["loader", "process"])
-def test_of_two_processes_that_train_together_one_hangs(images, tmp_path, signum, frozen):
+def test_run_of_two_processes_ends_if_one_hangs(images, tmp_path, signum, frozen):
     folder = tmp_path / "run"
     together = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.precision=32-true"]
     process = begin(images, folder, tmp_path / "tmp", *FEW, *together)
@@ -212,8 +212,8 @@ def test_of_two_processes_that_train_together_one_hangs(images, tmp_path, signum
 
 
 @signals
-def test_a_run_ends_that_waits_within_a_library(images, tmp_path, signum):
-    """A look-up of a name that is not answered keeps every signal from Python; so does a wait in C."""
+def test_run_that_waits_within_a_library_ends(images, tmp_path, signum):
+    """A wait in C, as a look-up of a host name, delays signals to Python."""
     waits = "import ctypes, chexpert.engine.train\nlock = ctypes.CDLL(None).pthread_mutex_lock\n"
     waits += "mutex = ctypes.create_string_buffer(64)\n"
     waits += "def wait(): lock(mutex); lock(mutex)\n"
@@ -227,7 +227,7 @@ def test_a_run_ends_that_waits_within_a_library(images, tmp_path, signum):
 
 
 @signals
-def test_a_job_of_a_sweep_that_waits_for_another_process_ends(images, tmp_path, signum):
+def test_sweep_job_that_waits_for_another_process_ends(images, tmp_path, signum):
     (tmp_path / "sweep/0").mkdir(parents=True)
     hold = "import sys, time; from pathlib import Path; from chexpert.runs.state import run_lock\n"
     hold += "with run_lock(Path(sys.argv[1])): print(flush=True); time.sleep(3000)"
@@ -244,17 +244,17 @@ def test_a_job_of_a_sweep_that_waits_for_another_process_ends(images, tmp_path, 
         ]
         process = call(tmp_path, "train.py", *options, "resume=auto")
         log = tmp_path / "call.log"
-        assert wait_for(lambda: "waiting for the job" in log.read_text(), process), log.read_text()
+        assert wait_for(lambda: "waiting" in log.read_text(), process), log.read_text()
         time.sleep(1)
         end(process, signum, log)
         other.kill()
 
 
-# Memory that is shared
+# Shared memory
 
 
 def shared(size: str, script: str, tmp_path: Path) -> subprocess.CompletedProcess:
-    """Runs a script with a /dev/shm of its own."""
+    """Run a script with a separate /dev/shm."""
     if os.geteuid() or not shutil.which("unshare"):
         pytest.skip("a /dev/shm of its own takes root and unshare")
     mount = f"mount -t tmpfs -o size={size} tmpfs /dev/shm || exit 77\n"
@@ -271,22 +271,22 @@ def spell(images: Path, folder: Path, *options: str) -> str:
     return " ".join([sys.executable, "train.py", f"hydra.run.dir={folder}", *map(repr, [*base, *options])])
 
 
-def test_too_little_shared_memory_is_reported_before_a_step(images, tmp_path):
+def test_too_little_shared_memory_is_an_error_before_a_step(images, tmp_path):
     done = shared("4m", spell(images, tmp_path / "run", "data.image_size=320"), tmp_path)
     assert done.returncode == 1
     for word in ("/dev/shm", "4 MiB", "data.num_workers=", "--shm-size", "--ipc=host"):
         assert word in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "run").exists()  # nothing was trained
+    assert not (tmp_path / "run").exists()
 
 
-def test_shared_memory_that_others_fill_ends_a_run_that_goes_on_later(images, tmp_path):
+def test_run_without_free_shared_memory_ends_and_resumes(images, tmp_path):
     folder = tmp_path / "run"
     fill = f"""
     {spell(images, folder, "data.image_size=96")} &
     run=$!
     while ! test -f {folder}/checkpoints/last.ckpt; do sleep .1; done
-    # Again and again: a batch that was there before leaves space for another one when it is freed.
+    # Repeatedly: an older batch leaves space for another one when it is freed.
     while kill -0 $run; do head -c 100m /dev/zero >> /dev/shm/full; sleep .02; done 2> /dev/null
     wait $run
     """
@@ -305,7 +305,7 @@ def test_shared_memory_that_others_fill_ends_a_run_that_goes_on_later(images, tm
     assert torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["global_step"] > before
 
 
-def test_shared_memory_without_space_for_a_semaphore_is_reported(trained, images, tmp_path):
+def test_shared_memory_without_space_for_a_semaphore_is_an_error(trained, images, tmp_path):
     script = f"""
     head -c 1m /dev/zero > /dev/shm/full 2> /dev/null
     {sys.executable} scripts/make_phantom.py {tmp_path}/new --patients 500

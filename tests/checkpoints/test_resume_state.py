@@ -1,4 +1,4 @@
-"""What last.ckpt holds of the data beside Lightning's own."""
+"""The state of the data in last.ckpt."""
 
 from types import SimpleNamespace
 
@@ -30,7 +30,7 @@ def saver(tmp_path, monkeypatch):
     return saver
 
 
-def test_what_was_skipped_and_flagged_is_known_when_a_run_goes_on(saver):
+def test_resumed_run_knows_skipped_and_flagged_images(saver):
     checkpoint = {"loops": {"fit_loop": {"epoch_loop.batch_progress": {"current": {"processed": 3}}}}}
     saver.on_save_checkpoint(make_trainer({"b", "a"}, {"ct": "modality CT"}), None, checkpoint)
     assert checkpoint[RESUME]["skipped"] == ["a", "b"]

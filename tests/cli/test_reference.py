@@ -1,4 +1,4 @@
-"""``--help`` lists what can be set, and what the source says is what Python knows."""
+"""``--help`` lists every setting; signatures read from the source are those of Python."""
 
 import importlib
 import inspect
@@ -25,7 +25,7 @@ TARGETS = sorted(
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_arguments_read_from_the_source_are_those_of_the_signature(target):
+def test_arguments_from_source_match_the_signature(target):
     module, _, name = target.rpartition(".")
     parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters.values()
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
@@ -33,7 +33,7 @@ def test_arguments_read_from_the_source_are_those_of_the_signature(target):
     assert [bool(argument.default) for argument in read_arguments(target)] == [p.default is not p.empty for p in named]
 
 
-def test_every_key_has_its_line_with_default():
+def test_reference_lists_every_key_with_its_default():
     lines = {line.split()[0]: line for line in write_reference(SETTINGS).splitlines() if line.startswith("  ")}
     wanted = [key for key in Config.__dataclass_fields__ if key not in (*GROUP_KEYS, "explain", "trial")]
     wanted += [f"explain.{key}" for key in ExplainConfig.__dataclass_fields__]
@@ -51,19 +51,19 @@ def test_every_key_has_its_line_with_default():
     assert not [line for line in lines if line.rpartition(".")[2] in GIVEN["trainer"]]
 
 
-def test_every_key_of_the_top_level_says_what_it_is():
+def test_keys_of_the_top_level_have_a_description():
     assert [name for name, key in SETTINGS.top.items() if not key.line] == []
 
 
 @pytest.mark.parametrize("word", ["--help", "-h", "help"])
-def test_help_is_asked_for_in_three_ways(word, capsys):
+def test_help_words_print_the_reference(word, capsys):
     with pytest.raises(SystemExit) as ended:
         answer(["seed=1", word], CONF)
     assert not ended.value.code
     assert "trainer.max_epochs" in capsys.readouterr().out
 
 
-def test_the_networks_in_the_source_are_those_of_timm():
+def test_networks_of_timm_are_known():
     import timm
 
     assert set(timm.list_models()) <= list_networks()

@@ -13,12 +13,12 @@ from chexpert.data.augmentation import _warp_together
 
 STILL = {"rotation": 0.0, "scale": (1.0, 1.0), "shift": 0.0, "flip": 0.0}
 SIZE = 33
-WAYS = (warp, _warp_together)  # on the CPU, and on an accelerator
+WARPS = (warp, _warp_together)  # on the CPU, and on an accelerator
 seeds = st.integers(0, 2**32)
 
 
-def draw(seed=0, size=SIZE, **options):
-    """A matrix of an augmentation that does nothing but what ``options`` say."""
+def sample(seed=0, size=SIZE, **options):
+    """A matrix of an augmentation with these options only."""
     return Augmentation(**(STILL | options)).matrix(size, np.random.default_rng(seed))
 
 
@@ -27,62 +27,62 @@ def stack(*matrices):
     return torch.tensor(np.stack(matrices)[:, :2], dtype=torch.float32)
 
 
-def test_nothing_asked_is_the_identity():
-    assert draw() == pytest.approx(np.eye(3), abs=1e-12)
+def test_augmentation_without_options_is_the_identity():
+    assert sample() == pytest.approx(np.eye(3), abs=1e-12)
 
 
 def test_flip_mirrors_left_and_right():
     images = torch.randint(0, 256, (1, 1, SIZE, SIZE), dtype=torch.uint8)
-    for move in WAYS:
-        assert torch.equal(move(images, stack(draw(flip=1.0))), images.flip(3))
+    for move in WARPS:
+        assert torch.equal(move(images, stack(sample(flip=1.0))), images.flip(3))
 
 
 def test_flip_happens_at_its_rate():
-    flipped = [draw(seed, flip=0.25)[0, 0] < 0 for seed in range(1000)]
+    flipped = [sample(seed, flip=0.25)[0, 0] < 0 for seed in range(1000)]
     assert np.mean(flipped) == pytest.approx(0.25, abs=0.04)
 
 
 @given(seed=seeds)
 def test_rotation_keeps_the_center_and_lengths(seed):
-    matrix = draw(seed, rotation=30.0)
+    matrix = sample(seed, rotation=30.0)
     assert matrix @ [16, 16, 1] == pytest.approx([16, 16, 1])
     assert matrix[:2, :2] @ matrix[:2, :2].T == pytest.approx(np.eye(2), abs=1e-12)
 
 
-def test_angles_fill_their_bounds():
-    matrices = [draw(seed, rotation=7.0) for seed in range(500)]
+def test_angles_fill_their_range():
+    matrices = [sample(seed, rotation=7.0) for seed in range(500)]
     angles = [math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])) for matrix in matrices]
     assert -7 <= min(angles) < -6.8
     assert 6.8 < max(angles) <= 7
 
 
-def test_magnifications_fill_their_bounds():
-    scales = [math.sqrt(np.linalg.det(draw(seed, scale=(0.9, 1.1))[:2, :2])) for seed in range(500)]
+def test_scales_fill_their_range():
+    scales = [math.sqrt(np.linalg.det(sample(seed, scale=(0.9, 1.1))[:2, :2])) for seed in range(500)]
     assert 0.9 <= min(scales) < 0.902
     assert 1.098 < max(scales) <= 1.1
 
 
 @given(seed=seeds)
-def test_a_magnification_is_the_same_in_all_directions(seed):
-    linear = draw(seed, scale=(1.25, 1.25), rotation=30.0)[:2, :2]
+def test_scale_is_the_same_in_all_directions(seed):
+    linear = sample(seed, scale=(1.25, 1.25), rotation=30.0)[:2, :2]
     assert linear @ linear.T == pytest.approx(1.25**2 * np.eye(2))
 
 
 def test_shifts_fill_their_share_of_the_side():
-    shifts = np.array([draw(seed, size=100, shift=0.05)[:2, 2] for seed in range(500)])
+    shifts = np.array([sample(seed, size=100, shift=0.05)[:2, 2] for seed in range(500)])
     assert (np.abs(shifts) <= 5).all()
     assert (shifts.max(axis=0) > 4.9).all()
     assert (shifts.min(axis=0) < -4.9).all()
 
 
-def test_draws_are_a_function_of_the_generator():
+def test_matrix_is_a_function_of_the_generator():
     first, again, other = (Augmentation(flip=0.5).matrix(SIZE, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
 
 
-@pytest.mark.parametrize("move", WAYS)
-def test_each_image_is_moved_by_its_own_matrix(move):
+@pytest.mark.parametrize("move", WARPS)
+def test_each_image_has_its_own_matrix(move):
     image = torch.tensor([[10, 20, 30], [40, 50, 60], [70, 80, 90]], dtype=torch.uint8)
     right, down = np.eye(3), np.eye(3)
     right[0, 2] = down[1, 2] = 1
@@ -92,24 +92,24 @@ def test_each_image_is_moved_by_its_own_matrix(move):
     assert moved[1, 0].tolist() == [[0, 0, 0], [10, 20, 30], [40, 50, 60]]
 
 
-@pytest.mark.parametrize("move", WAYS)
-def test_half_a_pixel_is_the_mean_of_two(move):
+@pytest.mark.parametrize("move", WARPS)
+def test_shift_by_half_a_pixel_averages_two(move):
     image, half = torch.tensor([[[[10, 20], [50, 60]]]], dtype=torch.uint8), np.eye(3)
     half[0, 2] = 0.5
     assert move(image, stack(half)).tolist() == [[[[5, 15], [25, 55]]]]
 
 
-def test_an_empty_batch_stays_empty():
+def test_empty_batch_stays_empty():
     assert warp(torch.zeros(0, 1, 5, 5, dtype=torch.uint8), torch.zeros(0, 2, 3)).shape == (0, 1, 5, 5)
 
 
-def test_both_ways_agree_within_two_gray_levels_on_a_smooth_film():
+def test_both_warps_agree_within_two_grays_on_smooth_images():
     y, x = np.mgrid[0:1:96j, 0:1:96j]
     wave = (128 + 60 * np.sin(9 * x + 2 * y) + 60 * np.cos(8 * y)).astype(np.uint8)
     images = torch.from_numpy(np.stack([wave] * 40))[:, None]
     augmentation = Augmentation(rotation=30, shift=0.1, flip=0.5)
     matrices = stack(*(augmentation.matrix(96, np.random.default_rng(n)) for n in range(40)))
-    each, together = (move(images, matrices).int() for move in WAYS)
+    each, together = (move(images, matrices).int() for move in WARPS)
     inside = _warp_together(torch.full_like(images, 255), matrices) == 255
     difference = (each - together).abs()
     assert inside.float().mean() > 0.7

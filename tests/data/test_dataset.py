@@ -37,7 +37,7 @@ def make_views(tmp_path):
     return make
 
 
-def test_a_batch_holds_its_rows_in_the_order_asked_for(make_views):
+def test_batch_holds_its_rows_in_the_given_order(make_views):
     views = make_views()
     batch = views.read([(0, 5), (0, 2)])
     assert batch.paths == ["view5", "view2"]
@@ -46,21 +46,21 @@ def test_a_batch_holds_its_rows_in_the_order_asked_for(make_views):
     assert batch.skipped == []
 
 
-def test_images_are_the_files_pixels_as_uint8(make_views):
+def test_images_are_the_pixels_of_the_files_as_uint8(make_views):
     views = make_views()
     batch = views[0, 3]
     assert (batch.images.dtype, tuple(batch.images.shape)) == (torch.uint8, (1, 1, SIZE, SIZE))
     assert (batch.images[0, 0].numpy() == np.asarray(Image.open(views.files[3]))).all()
 
 
-def test_the_same_epoch_and_row_give_the_same_geometry(make_views):
+def test_same_epoch_and_row_give_the_same_geometry(make_views):
     first, again = (make_views(augmentation=Augmentation())[3, 2].matrices for _ in range(2))
     assert first.dtype == torch.float32
     assert torch.equal(first, again)
 
 
 @pytest.mark.parametrize(("seed", "epoch", "row"), [(0, 4, 2), (1, 3, 2), (0, 3, 1)])
-def test_another_seed_epoch_or_row_augments_otherwise(make_views, seed, epoch, row):
+def test_another_seed_epoch_or_row_changes_the_geometry(make_views, seed, epoch, row):
     first = make_views(augmentation=Augmentation(), seed=0)[3, 2].matrices
     assert not torch.equal(first, make_views(augmentation=Augmentation(), seed=seed)[epoch, row].matrices)
 
@@ -69,23 +69,28 @@ def test_without_augmentation_there_is_no_geometry(make_views):
     assert make_views()[0, 2].matrices is None
 
 
-def test_images_wait_unmoved_for_the_device(make_views):
+def test_images_are_not_augmented_before_the_device(make_views):
     assert torch.equal(make_views(augmentation=Augmentation())[3, 2].images, make_views()[0, 2].images)
 
 
-def test_a_view_does_not_depend_on_the_rest_of_the_batch(make_views):
+def test_view_does_not_depend_on_the_rest_of_the_batch(make_views):
     views = make_views(augmentation=Augmentation())
     alone, batch = views[1, 5], views.read([(1, 0), (1, 5), (1, 2)])
     assert torch.equal(batch.images[1:2], alone.images)
     assert torch.equal(batch.matrices[1:2], alone.matrices)
 
 
-def test_an_unreadable_image_stops_with_its_path(make_views):
-    with pytest.raises(UserError, match=r"1\.png"):
-        make_views(broken=[1]).read([(0, 0), (0, 1)])
+def test_unreadable_image_is_an_error(make_views, tmp_path):
+    views = make_views(broken=[1])
+    with pytest.raises(UserError) as caught:
+        views.read([(0, 0), (0, 1)])
+    assert caught.value.where == str(tmp_path / "1.png")
+    returned = views.__getitems__([(0, 1)])  # to a loader, from whose workers an exception arrives changed
+    assert isinstance(returned, UserError)
+    assert str(returned) == str(caught.value)
 
 
-def test_skip_leaves_the_unreadable_out_and_names_it(make_views):
+def test_skip_omits_and_lists_unreadable_images(make_views):
     batch = make_views(broken=[1], skip=True).read([(0, 0), (0, 1), (0, 2)])
     whole = make_views().read([(0, 0), (0, 2)])
     assert (batch.paths, batch.skipped) == (["view0", "view2"], ["view1"])
@@ -94,39 +99,33 @@ def test_skip_leaves_the_unreadable_out_and_names_it(make_views):
     assert torch.equal(batch.mask, whole.mask)
 
 
-def test_a_batch_of_unreadable_images_is_empty(make_views):
+def test_batch_of_unreadable_images_is_empty(make_views):
     batch = make_views(broken=[0, 1], skip=True).read([(0, 0), (0, 1)])
     shapes = [tuple(part.shape) for part in (batch.images, batch.targets, batch.mask)]
     assert shapes == [(0, 1, SIZE, SIZE), (0, 1), (0, 1)]
     assert (batch.paths, batch.skipped) == ([], ["view0", "view1"])
 
 
-def test_skipping_keeps_the_geometry_beside_its_view(make_views):
+def test_skipping_keeps_the_geometry_with_its_view(make_views):
     views = make_views(broken=[1], skip=True, augmentation=Augmentation())
     matrices = views.read([(0, 0), (0, 1), (0, 2)]).matrices
     assert torch.equal(matrices, torch.cat([views[0, 0].matrices, views[0, 2].matrices]))
 
 
-def test_a_loader_gets_the_problem_instead_of_an_exception(make_views):
-    error = make_views(broken=[1]).__getitems__([(0, 1)])
-    assert isinstance(error, UserError)
-    assert "1.png" in str(error)
-
-
-def private_memory():
+def measure_private_memory():
     """Bytes that this process does not share."""
     return 1024 * int(re.search(r"Private_Dirty: +(\d+)", Path("/proc/self/smaps_rollup").read_text())[1])
 
 
 def read_all(views, pipe):
-    before = private_memory()
+    before = measure_private_memory()
     for row in range(len(views)):
         views.paths[row], views.files[row]
-    pipe.send(private_memory() - before)
+    pipe.send(measure_private_memory() - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux only")
-def test_a_worker_copies_no_memory_by_reading_paths():
+def test_worker_copies_no_memory_by_reading_paths():
     count = 100_000
     paths = [f"CheXpert-v1.0-small/train/patient{n:05d}/study1/view1_frontal.jpg" for n in range(count)]
     targets, mask = np.zeros((count, 1), dtype="float32"), np.ones((count, 1), dtype=bool)
@@ -147,25 +146,20 @@ def test_texts_are_a_sequence_of_str_in_one_array():
 
 
 @pytest.mark.parametrize("cached", [False, True])
-def test_views_are_flagged_also_from_a_cache(tmp_path, cached):
-    files = [tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.dcm"]
+def test_views_are_flagged_with_and_without_a_cache(tmp_path, cached):
+    files = [tmp_path / name for name in ("a.png", "b.png", "c.dcm", "d.dcm")]
     Image.fromarray(np.full((SIZE, SIZE), 7, np.uint8)).save(files[0])
     Image.fromarray(np.arange(SIZE * SIZE).astype(np.uint8).reshape(SIZE, SIZE)).save(files[1])
     values = np.arange(SIZE * SIZE).astype(np.uint16).reshape(SIZE, SIZE)
     make_dicom(files[2], values, Modality="CT", WindowCenter=-9999, WindowWidth=2, PixelSpacing=[0.2, 0.1])
+    make_dicom(files[3], np.full((SIZE, SIZE), 7, np.uint16), Modality="CT")
     cache = open_cache(tmp_path / "cache", "train", files, Preprocessing(SIZE), workers=0) if cached else None
-    nothing = np.zeros((3, 1), dtype="float32")
-    views = ViewDataset(["a", "b", "c"], files, nothing, nothing.astype(bool), Preprocessing(SIZE), cache=cache)
-    notes = Preprocessing(SIZE).read_noted(files[2])[1]
-    assert len(notes) == 3
+    nothing = np.zeros((4, 1), dtype="float32")
+    views = ViewDataset(list("abcd"), files, nothing, nothing.astype(bool), Preprocessing(SIZE), cache=cache)
+    several, flat = (Preprocessing(SIZE).read_noted(file)[1] for file in files[2:])
+    assert len(several) == 3
+    assert flat == (several[0], NO_CONTRAST)  # CT
     for _ in range(2):  # bytes are checked at the first reading only
-        batch = views.read([(0, 0), (0, 1), (0, 2)])
-        assert batch.flagged == [("a", NO_CONTRAST), ("c", "; ".join(notes))]
-        assert batch.paths == ["a", "b", "c"]
-
-
-def test_all_notes_on_a_view_come_in_one(tmp_path):
-    make_dicom(tmp_path / "a.dcm", np.full((SIZE, SIZE), 7, np.uint16), Modality="CT")
-    nothing = np.zeros((1, 1), dtype="float32")
-    views = ViewDataset(["a"], [tmp_path / "a.dcm"], nothing, nothing.astype(bool), Preprocessing(SIZE))
-    assert views.read([(0, 0)]).flagged == [("a", f"no radiograph: modality CT; {NO_CONTRAST}")]
+        batch = views.read([(0, row) for row in range(4)])
+        assert batch.flagged == [("a", NO_CONTRAST), ("c", "; ".join(several)), ("d", "; ".join(flat))]
+        assert batch.paths == list("abcd")

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.dicom import make_dicom
+from helpers.errors import raises
 from PIL import Image, ImageOps
 
 from chexpert.data import Preprocessing, read_gray
@@ -28,6 +29,12 @@ def encode(image, kind="PNG", **options):
 
 def gray(content):
     return decode(content).gray
+
+
+def make_exif(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
 
 
 def encode_deep(pixels, color):
@@ -51,10 +58,8 @@ def encode_color(kind, pixels, *options):
 
 @pytest.mark.parametrize("orientation", range(10))  # 0 and 9 do not exist
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_exif_turns_an_image_as_pillow_does(kind, orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    content, plain = encode(IMAGE, kind, exif=exif), Image.fromarray(gray(encode(IMAGE, kind)))
+def test_exif_orientation_matches_pillow(kind, orientation):
+    content, plain = encode(IMAGE, kind, exif=make_exif(orientation)), Image.fromarray(gray(encode(IMAGE, kind)))
     plain.getexif()[0x0112] = orientation
     shown = ImageOps.exif_transpose(plain)
     image = decode(content)
@@ -73,28 +78,22 @@ def split_chunks(content):
     return chunks
 
 
-def turned(orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return exif
-
-
 @pytest.mark.parametrize(("orientation", "size"), [(1, (40, 50)), (6, (50, 40))])
-def test_the_size_of_a_png_comes_from_its_header_alone(orientation, size):
-    chunks = split_chunks(encode(IMAGE, exif=turned(orientation) if orientation > 1 else b""))
+def test_png_size_is_read_from_the_header_only(orientation, size):
+    chunks = split_chunks(encode(IMAGE, exif=make_exif(orientation) if orientation > 1 else b""))
     damaged = chunks[b"IDAT"][:8] + b"\0" * (len(chunks[b"IDAT"]) - 8)
     assert read_size(b"\x89PNG\r\n\x1a\n" + b"".join((chunks | {b"IDAT": damaged}).values())) == size
 
 
-def test_orientation_behind_the_pixels_of_a_png_is_not_heeded():
-    chunks = split_chunks(encode(IMAGE, exif=turned(6)))
+def test_png_orientation_after_the_pixels_is_ignored():
+    chunks = split_chunks(encode(IMAGE, exif=make_exif(6)))
     order = (b"IHDR", b"IDAT", b"eXIf", b"IEND")
     content = b"\x89PNG\r\n\x1a\n" + b"".join(chunks[name] for name in order)
     assert np.array_equal(gray(content), IMAGE)
     assert read_size(content) == IMAGE.shape
 
 
-def test_no_size_is_given_of_more_pixels_than_are_decoded():
+def test_size_of_too_many_pixels_is_an_error():
     def claim(width, height):
         header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
         start = b"\0\0\0\rIHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
@@ -103,21 +102,20 @@ def test_no_size_is_given_of_more_pixels_than_are_decoded():
 
     assert read_size(claim(8000, 8000)) == (8000, 8000)
     for side in (8001, 11000):
-        with pytest.raises(ValueError, match=f"8000 x {side} pixels"):
+        with pytest.raises(ValueError, match=f"8000 x {side}"):
             read_size(claim(8000, side))
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
-def test_a_turned_image_is_fitted_as_the_same_image_saved_upright(tmp_path, orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    (tmp_path / "a.jpg").write_bytes(encode(RNG.integers(0, 256, (131, 97), dtype=np.uint8), "JPEG", exif=exif))
+def test_turned_image_is_fitted_like_its_upright_copy(tmp_path, orientation):
+    noise = RNG.integers(0, 256, (131, 97), dtype=np.uint8)
+    (tmp_path / "a.jpg").write_bytes(encode(noise, "JPEG", exif=make_exif(orientation)))
     upright = np.asarray(ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg")))
     for size in (16, 64):
         assert np.array_equal(Preprocessing(size).read(tmp_path / "a.jpg"), Preprocessing(size).apply(upright))
 
 
-def test_8_bit_jpegs_are_pillow_s_pixels_to_the_bit():
+def test_8_bit_jpegs_match_pillow_exactly():
     content = encode(IMAGE, "JPEG")
     assert np.array_equal(gray(content), np.asarray(Image.open(io.BytesIO(content))))
     large = encode(RNG.integers(0, 256, (390, 320), dtype=np.uint8), "JPEG")
@@ -127,18 +125,18 @@ def test_8_bit_jpegs_are_pillow_s_pixels_to_the_bit():
 
 
 @pytest.mark.parametrize("low", [0, 60, 250])
-def test_8_bits_are_never_rescaled(low):
+def test_8_bit_values_are_not_rescaled(low):
     narrow = IMAGE // 52 + low
     assert np.array_equal(gray(encode(narrow)), narrow)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
-def test_16_bit_values_fill_the_grays_whatever_bits_they_use(bits):
+def test_16_bit_values_fill_the_gray_range(bits):
     values = np.linspace(0, 2**bits - 1, 2000).reshape(40, 50)
     assert np.abs(gray(encode(values.astype(np.uint16))) - values / (2**bits - 1) * 255).max() <= 1
 
 
-def test_hot_pixels_leave_the_others_as_they_are_and_png_and_dicom_are_equal(tmp_path):
+def test_hot_pixels_do_not_change_other_grays(tmp_path):
     plain, hot = DEEP // 4 + 500, DEEP // 4 + 500
     hot[7, 7], hot[9, 9] = 65535, 0
     shown = {}
@@ -154,18 +152,11 @@ def test_hot_pixels_leave_the_others_as_they_are_and_png_and_dicom_are_equal(tmp
     assert change.max() <= 1
 
 
-@pytest.mark.parametrize(("color", "channels"), [(2, 3), (6, 4)])
-def test_16_bit_color_keeps_values_of_12_bits(color, channels):
-    pixels = np.stack([DEEP] * 3 + [np.full_like(DEEP, 65535)] * (channels - 3), 2)
-    assert np.array_equal(gray(encode_deep(pixels, color)), gray(encode(DEEP)))
-
-
-@pytest.mark.parametrize("kind", ["png", "tiff", "jp2", "j2k", "ppm"])
-@pytest.mark.parametrize("channels", [3, 4])
-def test_16_bit_color_is_the_same_gray_in_every_format(kind, channels):
+@pytest.mark.parametrize(
+    ("kind", "channels"), [("ppm", 3), *((kind, n) for kind in ("png", "tiff", "jp2", "j2k") for n in (3, 4))]
+)
+def test_16_bit_color_has_the_same_gray_in_every_format(kind, channels):
     """Of Pillow's others WebP, BMP, GIF and JPEG have 8 bits, and AVIF 12, whose upper 8 hold an image of 12 bits."""
-    if (kind, channels) == ("ppm", 4):
-        pytest.skip("PPM has no alpha")
     pixels = np.stack([DEEP] * 3 + [np.full_like(DEEP, 65535)] * (channels - 3), 2)
     lossless = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000] if kind == "jp2" else []
     content = encode_color(kind, pixels, *lossless)
@@ -174,55 +165,55 @@ def test_16_bit_color_is_the_same_gray_in_every_format(kind, channels):
 
 @pytest.mark.parametrize("maxval", [b"4095", b"# P6 1 1 255\n4095", b"65535"])
 @pytest.mark.parametrize("letter", [b"P6", b"P3"])
-def test_16_bit_color_in_ppm_has_any_greatest_value(letter, maxval):
+def test_16_bit_ppm_can_have_any_maximum_value(letter, maxval):
     pixels = np.stack([DEEP] * 3, 2)
     rows = pixels.astype(">u2").tobytes() if letter == b"P6" else " ".join([*map(str, pixels.ravel()), "\n"]).encode()
     assert np.array_equal(gray(letter + b"\n50 40\n" + maxval + b"\n" + rows), gray(encode(DEEP)))
 
 
-def test_8_bit_color_is_not_deep():
+def test_8_bit_color_matches_pillow():
     pixels = RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)
     for kind in ("PNG", "TIFF", "JPEG2000", "PPM"):
         assert np.array_equal(gray(encode(pixels, kind)), np.asarray(Image.fromarray(pixels).convert("L")))
 
 
-def test_16_bit_color_is_weighted_as_pillow_weights_8_bit_color():
+def test_16_bit_color_has_the_weights_of_8_bit_color():
     pixels = RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)
     deep = gray(encode_deep(pixels.astype(np.uint16) * 257, 2)).astype(float)
     plain = np.asarray(Image.fromarray(pixels).convert("L")).astype(float)
     assert np.corrcoef(deep.ravel(), plain.ravel())[0, 1] > 0.9999
 
 
-def test_a_truncated_16_bit_color_png_is_refused():
+def test_truncated_16_bit_color_png_is_an_error():
     content = encode_deep(np.stack([DEEP] * 3, 2), 2)
     with pytest.raises(OSError, match="truncated"):
         gray(content[:-200])
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("I", "TIFF"), ("F", "TIFF"), ("I;16", "TIFF"), ("I;16", "PNG")])
-def test_wide_numbers_fill_the_grays(mode, kind):
+def test_integers_and_floats_fill_the_gray_range(mode, kind):
     image = Image.fromarray({"I": np.int32, "F": np.float32}.get(mode, np.uint16)(DEEP))
     assert image.mode == mode
     assert np.abs(gray(encode(image, kind)) - DEEP / 4095 * 255).max() <= 1
 
 
-def test_a_16_bit_tiff_whose_white_is_zero_is_turned_around():
+def test_16_bit_tiff_with_white_zero_is_inverted():
     content = encode(DEEP, "TIFF", tiffinfo={262: 0})
     assert np.array_equal(gray(content), 255 - gray(encode(DEEP, "TIFF")))
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P", "CMYK", "1"])
-@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_modes_are_the_gray_that_pillow_makes_of_them(mode, kind):
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("CMYK", "TIFF"), *((mode, kind) for mode in ("RGBA", "LA", "P", "1") for kind in ("PNG", "TIFF"))],
+)
+def test_gray_of_pixel_modes_matches_pillow(mode, kind):
     image = Image.fromarray(RNG.integers(0, 256, (40, 50, 3), dtype=np.uint8)).convert(mode)
-    if (mode, kind) == ("CMYK", "PNG"):
-        pytest.skip("PNG has no CMYK")
     expected = image.convert("RGB").convert("L") if mode in ("CMYK", "P") else image.convert("L")
     assert np.array_equal(gray(encode(image, kind)), np.asarray(expected))
 
 
 @pytest.mark.parametrize("size", [None, 12])
-def test_a_cmyk_jpeg_is_the_right_way_round(size):
+def test_cmyk_jpeg_is_not_inverted(size):
     """Adobe's and Pillow's are stored inverted, and read as such."""
     image = np.tile(np.linspace(0, 255, 50).astype(np.uint8), (40, 1))
     content = encode(Image.fromarray(image).convert("RGB").convert("CMYK"), "JPEG", quality=100)
@@ -240,21 +231,21 @@ def test_hidden_pixels_are_black(mode):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
-def test_a_transparent_color_of_a_palette_is_black(kind):
+def test_transparent_palette_color_is_black(kind):
     image = Image.fromarray(np.where(IMAGE < 128, 0, 1).astype(np.uint8)).convert("P")
     image.putpalette([200, 200, 200, 90, 90, 90])
     assert np.array_equal(gray(encode(image, kind, transparency=0)), np.where(IMAGE < 128, 0, 90))
 
 
-def test_a_transparent_gray_is_black():
+def test_transparent_gray_is_black():
     assert np.array_equal(gray(encode(IMAGE, transparency=77)), np.where(IMAGE == 77, 0, IMAGE))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "WEBP", "PNG"])
-def test_several_frames_are_refused(kind):
+def test_several_frames_are_an_error(kind):
     frames = [Image.fromarray(IMAGE), Image.fromarray(255 - IMAGE)]
     content = encode(frames[0], kind, save_all=True, append_images=frames[1:])
-    with pytest.raises(ValueError, match="2 frames"):
+    with pytest.raises(ValueError, match=r"\b2\b"):
         decode(content)
 
 
@@ -263,14 +254,16 @@ def test_lossless_formats_are_read(kind):
     assert np.array_equal(gray(encode(IMAGE, kind, **({"lossless": True} if kind == "WEBP" else {}))), IMAGE)
 
 
-def test_a_format_that_could_start_a_program_is_not_read(tmp_path):
-    (tmp_path / "film.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    with pytest.raises(UserError, match="PostScript"):
-        read_gray(tmp_path / "film.jpg")
+def test_postscript_is_not_read(tmp_path):
+    path = tmp_path / "image.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+    with pytest.raises(UserError, match="PostScript") as caught:
+        read_gray(path)
+    assert caught.value.where == str(path)
 
 
 @pytest.mark.parametrize("value", [0, 7, 128, 255])
-def test_one_gray_value_has_no_contrast(value):
+def test_single_gray_value_has_no_contrast(value):
     blank = np.full((40, 50), value, np.uint8)
     assert not has_contrast(blank)
     blank[3, 3] = 255 - value
@@ -279,14 +272,15 @@ def test_one_gray_value_has_no_contrast(value):
     assert has_contrast(blank)
 
 
-def test_images_too_small_are_refused_where_asked(tmp_path):
+def test_image_below_the_least_size_is_an_error(tmp_path):
     Image.fromarray(IMAGE[:31]).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match="50 x 31"):
+    with raises("image-size", tmp_path / "a.png") as caught:
         Preprocessing(16, least=32).read(tmp_path / "a.png")
+    assert "50 x 31" in caught.value.message
     assert Preprocessing(16).read(tmp_path / "a.png").shape == (16, 16)
 
 
-def test_an_image_without_contrast_is_noted(tmp_path):
+def test_image_without_contrast_has_a_note(tmp_path):
     Image.fromarray(np.full((40, 50), 9, np.uint16)).save(tmp_path / "a.png")
     assert Preprocessing(16).read_noted(tmp_path / "a.png")[1] == (NO_CONTRAST,)
     Image.fromarray(IMAGE).save(tmp_path / "a.png")

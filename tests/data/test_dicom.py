@@ -1,4 +1,6 @@
-"""Images in DICOM: by their LUTs and windows, right way round, and what is no image is refused."""
+"""Images in DICOM: LUTs, windows, inversion, padding; and the files that are errors."""
+
+import re
 
 import numpy as np
 import pydicom
@@ -16,79 +18,80 @@ RGB = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfigur
 COLORED = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
 
 
-def test_a_film_fills_the_grays_from_its_darkest_to_its_brightest(tmp_path):
-    gray = read_gray(make_dicom(tmp_path / "film.dcm", RAMP // 2 + 100))
+def test_image_without_window_fills_the_gray_range(tmp_path):
+    gray = read_gray(make_dicom(tmp_path / "image.dcm", RAMP // 2 + 100))
     assert (gray.dtype, gray.shape) == (np.uint8, (40, 50))
     assert np.abs(gray - RAMP / 4095 * 255).max() <= 1
 
 
-def test_monochrome1_is_turned_around(tmp_path):
-    gray = read_gray(make_dicom(tmp_path / "film.dcm", PhotometricInterpretation="MONOCHROME1"))
+def test_monochrome1_is_inverted(tmp_path):
+    gray = read_gray(make_dicom(tmp_path / "image.dcm", PhotometricInterpretation="MONOCHROME1"))
     assert np.abs(gray - (255 - RAMP / 4095 * 255)).max() <= 1
 
 
-def test_a_window_is_applied_after_the_rescaling(tmp_path):
+def test_window_is_applied_after_rescaling(tmp_path):
     tags = {"RescaleSlope": 2, "RescaleIntercept": -1000, "WindowCenter": 3000, "WindowWidth": 2000}
-    gray = read_gray(make_dicom(tmp_path / "film.dcm", **tags)).astype(float)
+    gray = read_gray(make_dicom(tmp_path / "image.dcm", **tags)).astype(float)
     values = RAMP.astype(float) * 2 - 1000  # DICOM PS3.3 C.11.2.1.2.1
     shown = np.clip((values - 2999.5) / 1999 + 0.5, 0, 1) * 255
     assert np.abs(gray - shown).max() <= 1
 
 
 @pytest.mark.parametrize("intercept", [0, -1000])
-def test_a_rescaling_by_zero_is_ignored_and_noted(tmp_path, intercept):
-    path = make_dicom(tmp_path / "film.dcm", RescaleSlope=0, RescaleIntercept=intercept)
+def test_rescaling_by_zero_is_ignored_with_a_note(tmp_path, intercept):
+    path = make_dicom(tmp_path / "image.dcm", RescaleSlope=0, RescaleIntercept=intercept)
     image = decode(path.read_bytes())
     assert np.array_equal(image.gray, read_gray(make_dicom(tmp_path / "plain.dcm")))
-    assert len(image.notes) == 1
-    assert "rescaling by 0" in image.notes[0]
+    (note,) = image.notes
+    assert "rescaling" in note
 
 
-def test_a_voi_lut_is_applied(tmp_path):
+def test_voi_lut_is_applied(tmp_path):
     table = Dataset()
     table.LUTDescriptor, table.LUTData = [4096, 0, 16], (np.arange(4096) // 2048 * 65535).astype(np.uint16).tobytes()
     table["LUTDescriptor"].VR, table["LUTData"].VR = "US", "OW"
-    gray = read_gray(make_dicom(tmp_path / "film.dcm", VOILUTSequence=[table]))
+    gray = read_gray(make_dicom(tmp_path / "image.dcm", VOILUTSequence=[table]))
     assert (gray == np.where(RAMP >= 2048, 255, 0)).all()
 
 
-def test_a_film_without_contrast_is_black(tmp_path):
-    assert read_gray(make_dicom(tmp_path / "film.dcm", np.full((40, 50), 7, np.uint16))).max() == 0
+def test_image_without_contrast_is_black(tmp_path):
+    assert read_gray(make_dicom(tmp_path / "image.dcm", np.full((40, 50), 7, np.uint16))).max() == 0
 
 
-def test_padding_does_not_narrow_the_grays_of_the_film(tmp_path):
+def test_padding_does_not_narrow_the_gray_range(tmp_path):
     pixels = RAMP // 2 + 1000  # 1000 to 3047
     pixels[:5] = 0
-    gray = read_gray(make_dicom(tmp_path / "film.dcm", pixels, PixelPaddingValue=0))
+    gray = read_gray(make_dicom(tmp_path / "image.dcm", pixels, PixelPaddingValue=0))
     low, high = pixels[5:].min(), pixels[5:].max()
     assert np.abs(gray[5:] - (pixels[5:] - low) / (high - low) * 255).max() <= 1
     assert gray[:5].max() == 0
 
 
-def test_the_name_of_the_file_does_not_matter(tmp_path):
-    dicom = make_dicom(tmp_path / "film.jpg")
+def test_file_extension_does_not_matter(tmp_path):
+    dicom = make_dicom(tmp_path / "image.jpg")
     assert Preprocessing(32)(dicom).shape == (1, 32, 32)
 
 
 @pytest.mark.parametrize(
-    ("tags", "message"),
+    ("tags", "fact"),
     [
-        ({"NumberOfFrames": 2, "pixels": np.stack([RAMP, RAMP])}, "2 frames"),
-        ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR pixels"),
-        ({"pixels": COLORED, **RGB}, "different colors"),
-        ({"Rows": 60000, "Columns": 60000}, "more than 64,000,000"),
-        ({"PixelData": RAMP.tobytes()[:100]}, "cannot be read"),
+        ({"NumberOfFrames": 2, "pixels": np.stack([RAMP, RAMP])}, "2"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR"),
+        ({"pixels": COLORED, **RGB}, "RGB"),
+        ({"Rows": 60000, "Columns": 60000}, "60000 x 60000"),
+        ({"PixelData": RAMP.tobytes()[:100]}, "100"),
     ],
 )
-def test_what_is_no_film_is_refused_with_its_file(tmp_path, tags, message):
-    path = make_dicom(tmp_path / "film.dcm", **tags)
-    with pytest.raises(UserError, match=message) as told:
+def test_unsupported_or_damaged_file_is_an_error(tmp_path, tags, fact):
+    path = make_dicom(tmp_path / "image.dcm", **tags)
+    with pytest.raises(UserError) as caught:
         read_gray(path)
-    assert told.value.where == str(path)
+    assert caught.value.where == str(path)
+    assert re.search(rf"\b{fact}\b", caught.value.message)
 
 
-def test_without_pydicom_it_is_told_how_to_get_it(tmp_path, monkeypatch):
-    path = make_dicom(tmp_path / "film.dcm")
+def test_missing_pydicom_is_an_error_with_its_command(tmp_path, monkeypatch):
+    path = make_dicom(tmp_path / "image.dcm")
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[dicom\]'"):
         read_gray(path)
@@ -100,15 +103,15 @@ def open_file(path):
 
 
 @pytest.mark.parametrize(("width", "function"), [(0, "LINEAR"), (0.5, "LINEAR"), (0, "SIGMOID"), (-1, "LINEAR_EXACT")])
-def test_a_window_without_a_meaning_is_left_aside(tmp_path, width, function):
+def test_meaningless_window_is_ignored(tmp_path, width, function):
     plain, _ = open_file(make_dicom(tmp_path / "plain.dcm", Modality="CR"))
     tags = {"WindowCenter": 2048, "WindowWidth": width, "VOILUTFunction": function, "Modality": "CR"}
-    gray, notes = open_file(make_dicom(tmp_path / "film.dcm", **tags))
+    gray, notes = open_file(make_dicom(tmp_path / "image.dcm", **tags))
     assert np.array_equal(gray, plain)
     assert notes == ()
 
 
-def test_a_window_of_width_one_and_an_exact_one_of_a_half_are_steps(tmp_path):
+def test_narrow_windows_are_steps_and_a_sigmoid_is_smooth(tmp_path):
     step = read_gray(make_dicom(tmp_path / "a.dcm", WindowCenter=2048, WindowWidth=1))
     assert np.array_equal(step, np.where(RAMP > 2047.5, 255, 0))
     exact = read_gray(make_dicom(tmp_path / "b.dcm", WindowCenter=2048, WindowWidth=0.5, VOILUTFunction="LINEAR_EXACT"))
@@ -117,7 +120,7 @@ def test_a_window_of_width_one_and_an_exact_one_of_a_half_are_steps(tmp_path):
     assert np.abs(sigmoid - 255 / (1 + np.exp(-4 * (RAMP - 2048.0) / 1000))).max() <= 0.51
 
 
-def test_of_several_windows_the_first_that_shows_something_is_taken(tmp_path):
+def test_first_window_with_contrast_is_used(tmp_path):
     first = read_gray(make_dicom(tmp_path / "a.dcm", **WINDOW_1))
     for name, centers, widths in (
         ("b", [2000, 100], [1000, 10]),
@@ -128,16 +131,16 @@ def test_of_several_windows_the_first_that_shows_something_is_taken(tmp_path):
         assert np.array_equal(gray, first), name
 
 
-def test_a_window_that_leaves_nothing_visible_is_left_aside_and_said(tmp_path):
+def test_window_without_contrast_is_ignored_with_a_note(tmp_path):
     plain = read_gray(make_dicom(tmp_path / "plain.dcm"))
-    gray, notes = open_file(make_dicom(tmp_path / "film.dcm", WindowCenter=60000, WindowWidth=100))
+    gray, notes = open_file(make_dicom(tmp_path / "image.dcm", WindowCenter=60000, WindowWidth=100))
     assert np.array_equal(gray, plain)
-    assert len(notes) == 1
-    assert "window" in notes[0]
+    (note,) = notes
+    assert "window" in note
 
 
-def test_a_wide_window_is_not_stretched(tmp_path):
-    gray = read_gray(make_dicom(tmp_path / "film.dcm", RAMP // 4 + 1000, WindowCenter=2048, WindowWidth=4096))
+def test_wide_window_is_not_stretched(tmp_path):
+    gray = read_gray(make_dicom(tmp_path / "image.dcm", RAMP // 4 + 1000, WindowCenter=2048, WindowWidth=4096))
     assert (gray.min(), gray.max()) == (62, 126)  # as viewers show it
 
 
@@ -149,20 +152,20 @@ def test_empty_elements_count_as_absent(tmp_path, empty):
 
 
 @pytest.mark.parametrize("planar", [0, 1])
-def test_gray_in_three_channels_is_gray(tmp_path, planar):
+def test_three_equal_channels_are_read_as_gray(tmp_path, planar):
     gray = COLORED[..., 0]
     pixels = np.stack([gray] * 3, axis=2 if planar == 0 else 0)
-    path = make_dicom(tmp_path / "film.dcm", pixels, **(RGB | {"PlanarConfiguration": planar}))
+    path = make_dicom(tmp_path / "image.dcm", pixels, **(RGB | {"PlanarConfiguration": planar}))
     assert np.array_equal(read_gray(path), gray)
 
 
-def test_eight_bits_are_not_rescaled(tmp_path):
+def test_8_bit_values_are_not_rescaled(tmp_path):
     gray = COLORED[..., 0] // 4 + 50
-    path = make_dicom(tmp_path / "film.dcm", gray, BitsAllocated=8, BitsStored=8, HighBit=7, Modality="DX")
+    path = make_dicom(tmp_path / "image.dcm", gray, BitsAllocated=8, BitsStored=8, HighBit=7, Modality="DX")
     assert np.array_equal(read_gray(path), gray)
 
 
-def test_signed_pixels_and_their_padding(tmp_path):
+def test_signed_pixels_and_their_padding_are_read(tmp_path):
     pixels = (RAMP.astype(np.int16) - 1000).copy()
     pixels[:5] = -2000
     for padding in (-2000, 63536):  # the second: as some write it
@@ -176,7 +179,7 @@ def test_signed_pixels_and_their_padding(tmp_path):
         assert gray[:5].max() == 0
 
 
-def test_padding_is_black_on_monochrome1_too(tmp_path):
+def test_padding_is_black_on_monochrome1(tmp_path):
     pixels = RAMP // 2 + 1000
     pixels[:5] = 0
     gray = read_gray(
@@ -187,8 +190,8 @@ def test_padding_is_black_on_monochrome1_too(tmp_path):
 
 
 @pytest.mark.parametrize("implicit", [True, False])
-def test_a_file_without_a_preamble_is_read(tmp_path, implicit):
-    header = pydicom.dcmread(make_dicom(tmp_path / "film.dcm"))
+def test_file_without_a_preamble_is_read(tmp_path, implicit):
+    header = pydicom.dcmread(make_dicom(tmp_path / "image.dcm"))
     path = tmp_path / "CR.1.2.840.113619"
     plain = Dataset(header)
     for element in list(plain):
@@ -196,7 +199,7 @@ def test_a_file_without_a_preamble_is_read(tmp_path, implicit):
             del plain[element.tag]
     pydicom.dcmwrite(path, plain, implicit_vr=implicit, little_endian=True)
     assert path.read_bytes()[128:132] != b"DICM"
-    assert np.array_equal(read_gray(path), read_gray(tmp_path / "film.dcm"))
+    assert np.array_equal(read_gray(path), read_gray(tmp_path / "image.dcm"))
 
 
 @pytest.mark.parametrize(
@@ -211,26 +214,27 @@ def test_a_file_without_a_preamble_is_read(tmp_path, implicit):
         ({}, None),
     ],
 )
-def test_what_is_no_radiograph_is_noted(tmp_path, tags, word):
-    notes = open_file(make_dicom(tmp_path / "film.dcm", **tags))[1]
+def test_unusual_header_has_a_note(tmp_path, tags, word):
+    notes = open_file(make_dicom(tmp_path / "image.dcm", **tags))[1]
     assert notes == () if word is None else len(notes) == 1 and word in notes[0]
 
 
-def test_a_report_has_no_image(tmp_path):
-    path = make_dicom(tmp_path / "film.dcm", Modality="SR")
+def test_structured_report_is_an_error(tmp_path):
+    path = make_dicom(tmp_path / "image.dcm", Modality="SR")
     header = pydicom.dcmread(path)
     for name in ("PixelData", "Rows", "Columns", "PhotometricInterpretation"):
         delattr(header, name)
     header.save_as(path)
-    with pytest.raises(UserError, match="modality SR"):
+    with pytest.raises(UserError, match="SR") as caught:
         read_gray(path)
+    assert caught.value.where == str(path)
 
 
-def test_a_missing_decoder_is_named_with_the_line_that_installs_it(tmp_path, monkeypatch):
+def test_missing_decoder_is_an_error_with_its_command(tmp_path, monkeypatch):
     from pydicom.pixels.decoders.base import JPEGLosslessSV1Decoder
     from pydicom.uid import JPEGLosslessSV1
 
-    path = make_dicom(tmp_path / "film.dcm")
+    path = make_dicom(tmp_path / "image.dcm")
     header = pydicom.dcmread(path)
     header.file_meta.TransferSyntaxUID = JPEGLosslessSV1
     header.PixelData = pydicom.encaps.encapsulate([b"\xff\xd8\xff\xd9"])
@@ -244,8 +248,8 @@ def test_a_missing_decoder_is_named_with_the_line_that_installs_it(tmp_path, mon
 @pytest.mark.parametrize(
     "syntax", ["JPEGLosslessSV1", "JPEGLossless", "JPEG2000Lossless", "JPEGLSLossless", "RLELossless"]
 )
-def test_lossless_compressions_give_the_same_pixels(tmp_path, syntax):
-    uid, path = getattr(pydicom.uid, syntax), make_dicom(tmp_path / "film.dcm", Modality="CR")
+def test_lossless_compression_keeps_the_pixels(tmp_path, syntax):
+    uid, path = getattr(pydicom.uid, syntax), make_dicom(tmp_path / "image.dcm", Modality="CR")
     plain = read_gray(path)
     if syntax == "RLELossless":
         header = pydicom.dcmread(path)

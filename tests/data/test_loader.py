@@ -14,6 +14,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from helpers.errors import raises
 from PIL import Image
 from torch.utils.data import DataLoader
 
@@ -28,44 +29,46 @@ def keys(*, shuffle=True, seed=0, epoch=0, length=50):
     return list(sampler)
 
 
-def test_a_shuffled_epoch_is_a_permutation():
+def test_shuffled_epoch_is_a_permutation():
     assert sorted(keys(epoch=2)) == [(2, row) for row in range(50)]
     assert keys(epoch=2) != sorted(keys(epoch=2))
 
 
-def test_the_order_repeats_with_its_seed_and_epoch():
+def test_order_is_a_function_of_seed_and_epoch():
     assert keys(seed=1, epoch=2) == keys(seed=1, epoch=2)
+    orders = {tuple(row for _, row in keys(seed=seed, epoch=epoch)) for seed, epoch in [(0, 0), (0, 1), (1, 0)]}
+    assert len(orders) == 3
 
 
-@pytest.mark.parametrize(("seed", "epoch"), [(0, 1), (1, 0)])
-def test_another_seed_or_epoch_orders_otherwise(seed, epoch):
-    assert [row for _, row in keys()] != [row for _, row in keys(seed=seed, epoch=epoch)]
-
-
-def test_without_shuffling_rows_keep_their_order():
+def test_unshuffled_rows_keep_their_order():
     assert keys(shuffle=False, epoch=3, length=4) == [(3, 0), (3, 1), (3, 2), (3, 3)]
 
 
-@pytest.mark.parametrize("count", [0, 2])
-def test_a_problem_in_a_worker_is_told_as_it_was_said_there(tmp_path, count):
-    files = [tmp_path / f"{n}.png" for n in range(4)]
+def make_views(folder, count=8, size=8, kind=ViewDataset):
+    """Views of black images, whose names are their paths."""
+    files = [folder / f"{n}.png" for n in range(count)]
     for file in files:
         Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(file)
-    files[3].unlink()
-    views = ViewDataset(list("abcd"), files, np.zeros((4, 1), "float32"), np.ones((4, 1), bool), Preprocessing(8))
-    seen = []
+    ones = np.ones((count, 1))
+    return kind(list(map(str, files)), files, ones.astype("float32"), ones.astype(bool), Preprocessing(size))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_error_of_a_worker_arrives_unchanged(tmp_path, workers):
+    views, seen = make_views(tmp_path, count=4), []
+    (tmp_path / "3.png").unlink()
 
     def load():
-        for batch in make_loader(views, batch_size=2, workers=count, shuffle=False, seed=0):
+        for batch in make_loader(views, batch_size=2, workers=workers, shuffle=False, seed=0):
             seen.append(batch.paths)
 
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserError) as expected:
+        views.read([(0, 3)])
+    with raises(expected.value.code, tmp_path / "3.png") as caught:
         load()
     traceback.clear_frames(caught.tb)  # in a cycle with the loader, whose collection would wait 10 s for its workers
-    assert seen == [["a", "b"]]
-    assert str(caught.value).startswith("this image is missing\n")
-    assert os.fspath(files[3]) in str(caught.value)
-    assert "Traceback" not in str(caught.value)
+    assert seen == [list(views.paths[:2])]
+    assert str(caught.value) == str(expected.value)
 
 
 def batches(length=10, size=4, *, shuffle=True, **options):
@@ -73,7 +76,7 @@ def batches(length=10, size=4, *, shuffle=True, **options):
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])
-def test_processes_share_every_batch_out_and_cover_it(world):
+def test_shares_of_the_processes_cover_every_batch(world):
     whole = batches()
     shares = [batches(share=Share(rank, world)) for rank in range(world)]
     for step, batch in enumerate(whole):
@@ -81,29 +84,27 @@ def test_processes_share_every_batch_out_and_cover_it(world):
         assert sorted(parts) == sorted(batch)
 
 
-def test_a_process_without_a_view_takes_one_that_is_masked():
+def test_empty_share_has_a_masked_view_in_training_only():
     # 10 views in batches of 4: the last has 2 for 3 processes.
     last = batches()[-1]
     assert batches(share=Share(2, 3))[-1] == [(0, ~last[0][1])]
-
-
-def test_in_judging_it_takes_none():
     assert batches(shuffle=False, share=Share(2, 3))[-1] == []
 
 
 @pytest.mark.parametrize("world", [1, 2])
 @pytest.mark.parametrize("done", [0, 1, 2, 3])
-def test_an_epoch_goes_on_behind_the_batches_that_were_done(done, world):
+@pytest.mark.parametrize(("length", "steps"), [(10, 3), (9, 2)])  # of 9 views the last joins the batch before it
+def test_resumed_epoch_skips_finished_batches(length, steps, done, world):
     share = Share(0, world)
-    resumed = ViewBatches(ViewSampler(10, shuffle=True), 4, share, Start(0, done))
-    assert list(resumed) == batches(share=share)[done:]
-    assert len(resumed) == 3  # as Lightning counts the whole epoch
+    resumed = ViewBatches(ViewSampler(length, shuffle=True), 4, share, Start(0, done))
+    assert list(resumed) == batches(length, share=share)[done:]
+    assert len(resumed) == steps  # as Lightning counts the whole epoch
     resumed.sampler.set_epoch(1)
-    assert len(list(resumed)) == 3
+    assert len(list(resumed)) == steps
 
 
 @pytest.mark.parametrize(("length", "sizes"), [(9, [4, 5]), (10, [4, 4, 2]), (5, [5]), (1, [1])])
-def test_a_view_that_is_left_over_joins_the_batch_before_it(length, sizes):
+def test_single_leftover_view_joins_the_batch_before(length, sizes):
     found = batches(length)
     assert [len(batch) for batch in found] == sizes
     assert sorted(row for batch in found for _, row in batch) == list(range(length))
@@ -111,7 +112,7 @@ def test_a_view_that_is_left_over_joins_the_batch_before_it(length, sizes):
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 4])
-def test_the_smallest_share_of_a_step_is_known_beforehand(world):
+def test_smallest_share_is_known_in_advance(world):
     for length, size in product(range(1, 12), range(1, 6)):
         shares = [batches(length, size, share=Share(rank, world)) for rank in range(world)]
         steps = [min(len(share[step]) for share in shares) for step in range(len(shares[0]))]
@@ -120,57 +121,49 @@ def test_the_smallest_share_of_a_step_is_known_beforehand(world):
         ]
 
 
-@pytest.mark.parametrize("done", [0, 1])
-def test_it_joins_also_where_an_epoch_goes_on(done):
-    resumed = ViewBatches(ViewSampler(9, shuffle=True), 4, start=Start(0, done))
-    assert list(resumed) == batches(9)[done:]
-    assert len(resumed) == 2
-
-
-def make_views(tmp_path, count=8, size=8, kind=ViewDataset):
-    files = [tmp_path / f"{n}.png" for n in range(count)]
-    for file in files:
-        Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(file)
-    ones = np.ones((count, 1))
-    return kind(list(map(str, files)), files, ones.astype("float32"), ones.astype(bool), Preprocessing(size))
-
-
 # Eight images of 64 x 64 px, in batches of 4: each takes four pages and three more for labels, mask and geometry.
 @pytest.mark.parametrize(("free", "fits"), [(2 * 7 * 4096, True), (2 * 7 * 4096 - 1, False)])
-def test_what_is_read_ahead_must_find_room_in_shared_memory(tmp_path, monkeypatch, free, fits):
+def test_shared_memory_must_fit_the_batches_read_ahead(tmp_path, monkeypatch, free, fits):
     monkeypatch.setattr(workers, "_measure", lambda: (1 << 20, free))
     loader = make_loader(make_views(tmp_path, size=64), batch_size=4, workers=2, shuffle=False, seed=0)
     if fits:
         assert len(list(loader)) == 2
         return
-    with pytest.raises(UserError) as caught:
+    with raises("shared-memory", "data.num_workers") as caught:
         next(iter(loader))
-    for word in ("/dev/shm", "1 MiB", "data.num_workers=0", "--shm-size", "--ipc=host"):
-        assert word in str(caught.value)
+    for fact in ("/dev/shm", "1 MiB"):
+        assert fact in caught.value.message
+    for setting in ("data.num_workers=0", "--shm-size", "--ipc=host"):
+        assert setting in caught.value.hint
 
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="such sockets")
-def test_a_folder_for_temporary_files_that_lies_too_deep_is_named(tmp_path, monkeypatch):
+def test_too_long_socket_path_is_an_error(tmp_path, monkeypatch):
     deep = tmp_path / ("deep" * 20)
     deep.mkdir()
     monkeypatch.setitem(multiprocessing.current_process()._config, "tempdir", str(deep))
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
     workers.check_sockets(0)
-    with pytest.raises(UserError, match="loader processes cannot open a socket") as caught:
+    with raises("socket-path", "data.num_workers") as caught:
         workers.check_sockets(1)
-    assert (caught.value.where, f"TMPDIR to a folder with a shorter path than {deep}," in caught.value.hint) == (
-        "data.num_workers",
-        True,
-    )
+    assert "TMPDIR" in caught.value.hint
+    assert str(deep) in caught.value.hint
     assert not list(deep.iterdir())
 
 
-def test_memory_that_runs_out_in_a_worker_is_told_here(tmp_path, monkeypatch):
-    def refuse(tensor):
-        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+@pytest.mark.parametrize(
+    ("owner", "method", "error"),
+    [
+        (torch.Tensor, "share_memory_", RuntimeError("torch_1: No space left on device (28)")),  # in a worker
+        (DataLoader, "__iter__", OSError(errno.ENOSPC, "No space left on device")),  # of the semaphores
+    ],
+)
+def test_full_shared_memory_is_an_error(tmp_path, monkeypatch, owner, method, error):
+    def fail(*_):
+        raise error
 
-    monkeypatch.setattr(torch.Tensor, "share_memory_", refuse)
-    with pytest.raises(UserError, match="/dev/shm") as caught:
+    monkeypatch.setattr(owner, method, fail)
+    with raises("shared-memory", "data.num_workers") as caught:
         next(iter(make_loader(make_views(tmp_path), batch_size=4, workers=1, shuffle=False, seed=0)))
     traceback.clear_frames(caught.tb)
 
@@ -180,51 +173,37 @@ class Unsendable(ViewDataset):
         return super().read(keys)._replace(paths=[lambda: 0])
 
 
-def test_a_batch_that_cannot_be_sent_ends_its_process_and_is_told(tmp_path):
-    with pytest.raises(UserError, match="a loader process died"):
-        next(iter(make_loader(make_views(tmp_path, kind=Unsendable), batch_size=4, workers=1, shuffle=False, seed=0)))
+class Dying(ViewDataset):
+    def read(self, keys):
+        os._exit(1)
 
 
-def test_semaphores_without_room_are_told(tmp_path, monkeypatch):
-    def refuse(loader):
-        raise OSError(errno.ENOSPC, "No space left on device")
+class Killed(ViewDataset):
+    """A worker that the system kills, since shared memory is full."""
 
-    monkeypatch.setattr(DataLoader, "__iter__", refuse)
-    with pytest.raises(UserError, match="/dev/shm"):
-        next(iter(make_loader(make_views(tmp_path), batch_size=4, workers=1, shuffle=False, seed=0)))
+    def read(self, keys):
+        os.kill(os.getpid(), signal.SIGBUS)
+        time.sleep(60)
 
 
-def test_a_stand_in_is_masked_and_a_view_is_not(tmp_path):
-    file = tmp_path / "a.png"
-    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(file)
-    views = ViewDataset(["a"], [file], np.ones((1, 1), "float32"), np.ones((1, 1), bool), Preprocessing(8))
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (Unsendable, "dead-process"),
+        (Dying, "dead-process"),
+        pytest.param(
+            Killed, "shared-memory", marks=pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm is Linux's")
+        ),
+    ],
+)
+def test_dead_worker_is_an_error(tmp_path, kind, code):
+    with raises(code, "data.num_workers"):
+        next(iter(make_loader(make_views(tmp_path, kind=kind), batch_size=4, workers=1, shuffle=False, seed=0)))
+
+
+def test_stand_in_is_masked(tmp_path):
+    views = make_views(tmp_path, count=1)
     assert views.read([(0, 0)]).mask.all()
     stand_in = views.read([(0, ~0)])
-    assert stand_in.paths == ["a"]
+    assert stand_in.paths == [views.paths[0]]
     assert not stand_in.mask.any()
-
-
-def test_a_dead_worker_is_one_message(tmp_path):
-    class Dying(ViewDataset):
-        def read(self, keys):
-            os._exit(1)
-
-    views = Dying(["a"], ["a.png"], np.ones((1, 1), "float32"), np.ones((1, 1), bool), Preprocessing(8))
-    with pytest.raises(UserError, match="a loader process died") as caught:
-        next(iter(make_loader(views, batch_size=1, workers=1, shuffle=True, seed=0)))
-    assert "data.num_workers" in str(caught.value)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="/dev/shm is Linux's")
-def test_a_worker_that_finds_no_room_in_shared_memory_names_it(tmp_path):
-    class Filled(ViewDataset):
-        def read(self, keys):
-            os.kill(os.getpid(), signal.SIGBUS)
-            time.sleep(60)
-
-    views = Filled(["a"], ["a.png"], np.ones((1, 1), "float32"), np.ones((1, 1), bool), Preprocessing(8))
-    with pytest.raises(UserError, match="/dev/shm") as caught:
-        next(iter(make_loader(views, batch_size=1, workers=1, shuffle=True, seed=0)))
-    for word in ("MiB", "data.num_workers=0", "--shm-size", "--ipc=host"):
-        assert word in str(caught.value)
-    assert caught.value.where == "data.num_workers"

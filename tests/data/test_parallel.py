@@ -7,9 +7,9 @@ import sys
 import time
 
 import pytest
+from helpers.errors import raises
 
 from chexpert.data import parallel
-from chexpert.errors import UserError
 
 FILES = [f"{i}.jpg" for i in range(100)]
 
@@ -23,7 +23,7 @@ def die(file):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_results_come_in_the_order_of_the_files(workers):
+def test_results_are_in_the_order_of_the_files(workers):
     found = parallel.map_files(name_process, FILES, "test", workers)
     assert [file for file, _ in found] == FILES
 
@@ -32,8 +32,8 @@ def test_several_workers_are_other_processes():
     assert os.getpid() not in {process for _, process in parallel.map_files(name_process, FILES, "test", 2)}
 
 
-def test_a_killed_worker_is_told_and_does_not_hang():
-    with pytest.raises(UserError, match="ended from outside"):
+def test_killed_worker_is_an_error():
+    with raises("dead-process", "test"):
         parallel.map_files(die, FILES, "test", 2)
 
 
@@ -68,10 +68,10 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     assert (len(workers), left) == (2, [])
 
 
-def test_only_the_processors_of_this_process_count(monkeypatch):
+def test_only_processors_of_this_process_are_counted(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 7}, raising=False)
     assert parallel.count_processors() == 3
 
 
-def test_no_file_is_no_work():
+def test_no_files_have_no_results():
     assert parallel.map_files(name_process, [], "test") == []

@@ -10,9 +10,8 @@ import scipy.ndimage
 import torch
 from PIL import Image, ImageFile
 
-from chexpert.data.decoding import MAX_PIXELS
 from chexpert.data.preprocessing import FITS, Preprocessing, read_gray
-from chexpert.data.sources.manifest import hash_file
+from chexpert.data.sources.manifest import CHANGED, hash_file
 from chexpert.errors import UserError
 
 WIDE = np.array([[10, 20, 30, 40], [50, 60, 70, 80]], dtype=np.uint8)
@@ -38,36 +37,32 @@ def test_halving_averages_blocks_of_four():
     assert Preprocessing(2).apply(image).tolist() == [[6, 16], [106, 206]]
 
 
-def test_a_bright_speck_is_averaged_over_its_block():
+def test_bright_pixel_is_averaged_over_its_block():
     image = np.zeros((16, 16), dtype=np.uint8)
     image[0, 0] = 192
     assert Preprocessing(2).apply(image).tolist() == [[192 / 64, 0], [0, 0]]
 
 
-def test_a_film_of_the_right_size_is_left_as_it_is():
+def test_image_of_the_right_size_is_unchanged():
     image = noise(16, 16)
     for fit in ("stretch", "crop", "pad"):
         assert (Preprocessing(16, fit).apply(image) == image).all()
 
 
-def test_stretch_carries_each_side_to_the_size():
-    assert Preprocessing(2, "stretch").apply(WIDE).tolist() == [[15, 35], [55, 75]]
+@pytest.mark.parametrize(
+    ("fit", "image", "expected"),
+    [
+        ("stretch", WIDE, [[15, 35], [55, 75]]),
+        ("crop", WIDE, [[20, 30], [60, 70]]),
+        ("crop", WIDE.T.copy(), [[20, 60], [30, 70]]),
+        ("pad", WIDE, [[0, 0, 0, 0], *WIDE.tolist(), [0, 0, 0, 0]]),
+    ],
+)
+def test_fitted_image_matches_values_by_hand(fit, image, expected):
+    assert Preprocessing(len(expected), fit).apply(image).tolist() == expected
 
 
-def test_crop_takes_the_middle_square():
-    assert Preprocessing(2, "crop").apply(WIDE).tolist() == [[20, 30], [60, 70]]
-
-
-def test_crop_of_a_tall_film_takes_the_middle_rows():
-    assert Preprocessing(2, "crop").apply(WIDE.T.copy()).tolist() == [[20, 60], [30, 70]]
-
-
-def test_pad_surrounds_the_film_with_black():
-    expected = [[0, 0, 0, 0], *WIDE.tolist(), [0, 0, 0, 0]]
-    assert Preprocessing(4, "pad").apply(WIDE).tolist() == expected
-
-
-def test_a_gradient_keeps_its_place_when_it_shrinks():
+def test_gradient_keeps_its_position_when_it_shrinks():
     image = np.tile(np.arange(96, dtype=np.uint8), (96, 1))
     for size in (12, 32):
         factor = 96 // size
@@ -79,13 +74,13 @@ def test_a_gradient_keeps_its_place_when_it_shrinks():
 @pytest.mark.parametrize(
     ("height", "width", "size"), [(390, 320, 224), (5, 5, 2), (283, 233, 22), (20, 20, 32), (39, 32, 64)]
 )
-def test_a_uniform_film_stays_uniform_up_to_its_edges(fit, height, width, size):
+def test_uniform_image_stays_uniform_up_to_its_edges(fit, height, width, size):
     image = np.full((height, width), 200, dtype=np.uint8)
     assert np.unique(Preprocessing(size, fit).apply(image)).tolist() == [200]
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [(390, 320, 224), (60, 63, 40), (39, 32, 64)])
-def test_stretching_is_the_map_that_the_matrix_says(height, width, size):
+def test_stretched_image_matches_the_matrix(height, width, size):
     image = smooth(height, width)
     y, x = np.indices((size, size))
     back = np.linalg.inv(Preprocessing(size).matrix(height, width))
@@ -95,57 +90,51 @@ def test_stretching_is_the_map_that_the_matrix_says(height, width, size):
     assert np.abs(Preprocessing(size).apply(image) - expected).max() <= 1.0
 
 
-def test_a_file_becomes_one_uint8_channel(tmp_path):
+def test_file_becomes_one_uint8_channel(tmp_path):
     image = Preprocessing(8)(save(tmp_path / "image.jpg", noise(40, 32)))
     assert (tuple(image.shape), image.dtype) == ((1, 8, 8), torch.uint8)
 
 
-def test_color_becomes_gray_as_pillow_does_it(tmp_path):
+def test_color_is_converted_like_pillow(tmp_path):
     path = save(tmp_path / "image.jpg", noise(32, 32, 3))
     assert (Preprocessing(32)(path)[0].numpy() == np.asarray(Image.open(path).convert("L"))).all()
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
-def test_a_truncated_jpeg_is_refused_with_its_path(tmp_path, share):
+def test_truncated_jpeg_is_an_error(tmp_path, share):
     path = save(tmp_path / "image.jpg", noise(64, 64))
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(UserError, match=r"cannot be read(?s:.*)image\.jpg"):
+    with pytest.raises(UserError) as caught:
         read_gray(path)
+    assert caught.value.where == str(path)
 
 
-def test_a_missing_file_is_told_with_its_path(tmp_path):
-    with pytest.raises(UserError, match=r"this image is missing(?s:.*)image\.jpg"):
-        read_gray(tmp_path / "image.jpg")
-
-
-@pytest.mark.parametrize("content", [b"", b"not an image"])
-def test_what_is_no_image_is_refused(tmp_path, content):
+@pytest.mark.parametrize("content", [None, b"", b"not an image"])
+def test_missing_file_and_other_content_are_errors(tmp_path, content):
     path = tmp_path / "image.jpg"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"cannot be read(?s:.*)image\.jpg"):
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
         read_gray(path)
+    assert caught.value.where == str(path)
+    assert isinstance(caught.value.__cause__, FileNotFoundError) == (content is None)
 
 
-@pytest.mark.parametrize("side", [8001, 20_000])
-def test_an_image_that_claims_too_many_pixels_is_refused(tmp_path, side):
-    assert side * side > MAX_PIXELS
-    path = save(tmp_path / "film.png", noise(4, 4))
-    path.write_bytes(claim(path.read_bytes(), side))
-    with pytest.raises(UserError, match="pixels"):
-        read_gray(path)
-
-
-@pytest.mark.parametrize("kind", ["png", "jpg"])
-def test_a_film_of_400_megapixels_is_refused_before_it_is_decoded(tmp_path, kind, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "side", "number"), [("png", 8001, "8001"), ("png", 20_000, "400000000"), ("jpg", 20_000, "400000000")]
+)
+def test_too_large_image_is_an_error_before_decoding(tmp_path, monkeypatch, kind, side, number):
     path = save(tmp_path / f"image.{kind}", noise(16, 16))
-    path.write_bytes(claim(path.read_bytes(), 20_000))
+    path.write_bytes(set_size(path.read_bytes(), side))
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("decoded"))
-    with pytest.raises(UserError, match="pixels"):
+    with pytest.raises(UserError) as caught:
         Preprocessing(8)(path)
+    assert caught.value.where == str(path)
+    assert number in caught.value.message
 
 
-def claim(content, side):
+def set_size(content, side):
     """The same file with another size in its header."""
     content = bytearray(content)
     if content[:2] == b"\xff\xd8":
@@ -162,7 +151,7 @@ def psnr(first, second):
 
 
 @pytest.mark.parametrize("size", [100, 160, 224])
-def test_a_large_jpeg_is_averaged_while_it_is_decoded(tmp_path, size):
+def test_large_jpeg_is_averaged_while_decoding(tmp_path, size):
     grain = np.random.default_rng(0).normal(0, 4, (1411, 1163))  # odd sides: the last blocks are cut
     path = save(tmp_path / "image.jpg", (smooth(1411, 1163) + grain).clip(0, 255).astype(np.uint8), quality=95)
     area = cv2.resize(read_gray(path), (size, size), interpolation=cv2.INTER_AREA)
@@ -171,7 +160,7 @@ def test_a_large_jpeg_is_averaged_while_it_is_decoded(tmp_path, size):
 
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize(("height", "width"), [(65, 71), (129, 201), (400, 393)])
-def test_averaging_while_decoding_moves_nothing(tmp_path, fit, height, width):
+def test_averaging_while_decoding_keeps_positions(tmp_path, fit, height, width):
     y, x = np.mgrid[:height, :width]
     image = np.rint(100 * x / width + 150 * y / height)
     path = save(tmp_path / "image.jpg", image.astype(np.uint8), quality=100)
@@ -182,13 +171,13 @@ def test_averaging_while_decoding_moves_nothing(tmp_path, fit, height, width):
     assert np.abs(Preprocessing(16, fit).read(path).ravel() - expected)[within].max() <= 1.5  # rounding, twice
 
 
-def test_a_film_less_than_twice_too_large_is_decoded_in_full(tmp_path):
+def test_image_below_twice_the_size_is_decoded_in_full(tmp_path):
     path = save(tmp_path / "image.jpg", noise(60, 63))
     assert (Preprocessing(32).read(path) == Preprocessing(32).apply(read_gray(path))).all()
 
 
 def mutate(content, rng):
-    """The file with a flipped bit, a zeroed or missing stretch, or more bytes; or cut off, which is told as well."""
+    """The file with a flipped bit, a zeroed or missing stretch, or more bytes; or cut off, which is returned too."""
     content, place, kind = bytearray(content), int(rng.integers(2, len(content))), int(rng.integers(5))
     if kind == 0:
         content[place] ^= 1 << int(rng.integers(8))
@@ -204,29 +193,31 @@ def mutate(content, rng):
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_a_damaged_jpeg_is_refused_or_read_but_never_if_cut_nor_with_a_manifest(tmp_path, count):
+def test_mutated_jpeg_is_an_error_or_read_but_never_if_cut(tmp_path, count):
+    """With a manifest every change of a byte is an error."""
     rng, path = np.random.default_rng(count), save(tmp_path / "image.jpg", smooth(96, 80), quality=92)
     whole, image = path.read_bytes(), Preprocessing(24).read(path)
-    sha256, refused = hash_file(path), 0
+    sha256, errors = hash_file(path), 0
     for _ in range(count):
         content, cut = mutate(whole, rng)
         path.write_bytes(content)
         if content != whole:  # a stretch that was zero already may be zeroed
-            with pytest.raises(UserError, match="changed since the manifest was written"):
+            with pytest.raises(UserError) as caught:
                 Preprocessing(24).read(path, sha256)
+            assert CHANGED in caught.value.message
         try:
             read = Preprocessing(24).read(path)
         except UserError:
-            refused += 1
+            errors += 1
         else:
             assert (read.shape, read.dtype) == ((24, 24), np.uint8)
             assert not cut or (read == image).all()
-    assert refused > count / 5  # every cut one, and those without a header
+    assert errors > count / 5  # every cut one, and those without a header
 
 
 @pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("shape", [(3, 3000), (3000, 1), (1, 1)])
-def test_a_film_of_any_shape_is_fitted(tmp_path, fit, shape):
+def test_image_of_any_shape_is_fitted(tmp_path, fit, shape):
     path = save(tmp_path / "thin.png", np.full(shape, 200, np.uint8))
     image = Preprocessing(224, fit).read(path)
     assert image.shape == (224, 224)

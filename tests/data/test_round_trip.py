@@ -1,4 +1,4 @@
-"""One phantom in every layout of CheXpert: the same views, labels and images, and the layout is named."""
+"""One phantom in every layout of CheXpert: the same views, labels and images."""
 
 import numpy as np
 import pytest
@@ -24,14 +24,14 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def layouts(tmp_path_factory):
-    """What is found in the phantom of each layout."""
+    """The detected layout of the phantom in each layout."""
     folder = tmp_path_factory.mktemp("phantoms")
     tests = {name: {"test": 0 if name == "plus" else 3} for name in NAMES}
     return {name: find_layout(write_phantom(folder / name, layout=name, **tests[name], **OPTIONS)) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_layout_is_found_out(layouts, name):
+def test_each_layout_is_detected(layouts, name):
     assert (layouts[name].name, layouts[name].variant) == NAMES[name]
 
 

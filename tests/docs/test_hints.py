@@ -1,4 +1,4 @@
-"""Every script, option and setting that a message names is there to be typed."""
+"""Scripts, options and settings that are named in hints and messages exist."""
 
 import ast
 import inspect
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
+from helpers.errors import raises
 
 from chexpert.config.run_folder import check_folder
 from chexpert.config.schema import Config, ExplainConfig
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
-from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.resume import replay
 
@@ -38,7 +38,7 @@ ARGUMENTS = {
 
 
 def read_hints() -> list[tuple[str, str]]:
-    """Where and what: the texts that messages give as a way out, without what they fill in."""
+    """Return (place, text) of each hint in the sources, with {} for values that are filled in."""
     found = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -68,7 +68,7 @@ HINTS = read_hints()
 
 
 def read_options() -> set[str]:
-    """Of all scripts, and of train.py, which is Hydra's."""
+    """Return the options of all scripts, and Hydra's of train.py."""
     scripts = [ast.walk(ast.parse(path.read_text())) for path in (PROJECT / "scripts").rglob("*.py")]
     named = [node.args[0] for nodes in scripts for node in nodes if isinstance(node, ast.Call) and node.args]
     texts = {node.value for node in named if isinstance(node, ast.Constant) and isinstance(node.value, str)}
@@ -77,32 +77,32 @@ def read_options() -> set[str]:
     )
 
 
-def test_there_are_hints():
+def test_sources_have_hints():
     assert len(HINTS) > 250
 
 
-def test_scripts_that_are_named_are_there():
+def test_scripts_in_hints_exist():
     named = {(where, name) for where, hint in HINTS for name in SCRIPT.findall(hint)}
     there = {path.name for path in (PROJECT / "scripts").rglob("*.py")} | {"train.py"}
     assert named
     assert [(where, name) for where, name in named if name.removeprefix("scripts/") not in there] == []
 
 
-def test_options_that_are_named_are_there():
+def test_options_in_hints_exist():
     options = read_options()
     named = {(where, name) for where, hint in HINTS for name in OPTION.findall(hint)}
     assert named
     assert [(where, name) for where, name in sorted(named) if name not in options] == []
 
 
-def test_settings_that_are_named_are_there():
+def test_settings_in_hints_exist():
     named = {(where, key) for where, hint in HINTS for key in SETTING.findall(hint)}
     assert len(named) > 40
     assert [(where, key) for where, key in sorted(named) if not is_setting(key)] == []
 
 
 def is_setting(key: str) -> bool:
-    """Whether the config has such a key, as far as signatures say it."""
+    """Return whether the config has this key, by the signatures of what it configures."""
     group, _, rest = key.replace("@", ".").partition(".")
     if group == "hydra" or group not in {field.name for field in fields(Config)}:
         return group == "hydra"
@@ -112,24 +112,24 @@ def is_setting(key: str) -> bool:
     return True
 
 
-def test_a_folder_that_is_no_run_is_not_to_be_gone_on_with(tmp_path):
+def test_folder_of_other_files_has_no_hint_to_resume(tmp_path):
     (tmp_path / "x").touch()
-    with pytest.raises(UserError) as caught:
+    with raises("not-empty", tmp_path) as caught:
         check_folder(tmp_path, resumed=False)
     assert "resume" not in caught.value.hint
 
 
 @pytest.mark.parametrize("name", [run_files.STATE, run_files.SWEEP])
-def test_a_run_and_a_sweep_are_resumed_by_the_command_that_is_reported(tmp_path, name):
+def test_hint_of_a_run_or_sweep_resumes_it(tmp_path, name):
     run_files.write_json(tmp_path / name, {"state": "stopped", "overrides": ["seed=1"]})
-    with pytest.raises(UserError) as caught:
+    with raises("not-empty", tmp_path) as caught:
         check_folder(tmp_path, resumed=False)
     arguments = shlex.split(caught.value.hint.partition("python train.py ")[2])
     assert "seed=1" in replay(arguments)
 
 
-def test_no_command_of_a_hint_has_a_bare_script_name():
-    """It must run where it is typed, in the project's folder."""
+def test_commands_in_hints_have_the_path_of_the_script():
+    """A command must run in the project's folder."""
     bare = re.compile(r"(?<![\w./])(?:[a-z_]+)\.py (?:[A-Z]|--)")
     allowed = ("predict.py --ids",)  # an option, not a command
     assert [

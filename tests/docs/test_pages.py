@@ -1,4 +1,4 @@
-"""What the pages say can be typed: commands compose and parse, tables hold together, links lead somewhere."""
+"""The pages: commands compose and parse, tables are whole, linked files exist."""
 
 import argparse
 import re
@@ -28,7 +28,7 @@ OPEN = ("backbone", "experiment", "hydra")
 
 
 class ParsedError(Exception):
-    """The command line was understood."""
+    """Raised once the command line was parsed."""
 
 
 def list_commands(name: str) -> list[str]:
@@ -48,18 +48,18 @@ def read_commands(text: str) -> Iterator[str]:
 
 
 def strip_comment(line: str) -> str:
-    """A line up to its comment, which two blanks part from it."""
+    """Return a line without its comment, which follows two blanks."""
     return re.split(r"\s{2,}#|^#", line)[0].strip().removeprefix("srun ")
 
 
 def split(command: str) -> list[str]:
-    """The words of a command, with something in place of what the reader is to fill in."""
+    """Return the words of a command, with a value for each placeholder."""
     command = command.replace("<time>", "2026-01-01").replace("<job>", "0").replace("<name>", "chexpert")
     return [word for word in shlex.split(re.sub(r"<(\w+)>", r"\1", command)) if word not in ("...", "&", "\\")]
 
 
 def choose_first(override: str) -> str:
-    """Of what a sweep goes through, the first; a value or an interval's end."""
+    """Return the first value of a sweep, or the start of its interval."""
     parsed = OverridesParser.create().parse_override(override)
     if not parsed.is_sweep_override():
         return override
@@ -122,7 +122,7 @@ def take_table(lines: list[str], start: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_file_that_is_linked_or_named_is_there(page):
+def test_every_linked_or_named_file_exists(page):
     text = page.read_text(encoding="utf-8")
     linked = [link for link in LINK.findall(text) if "://" not in link and not link.startswith("mailto:")]
     assert [link for link in linked if not (page.parent / link).exists()] == []
@@ -131,7 +131,7 @@ def test_every_file_that_is_linked_or_named_is_there(page):
 
 
 def read_options() -> list[tuple[list[str], str]]:
-    """Of each row of the table of options the keys and the text beside them."""
+    """Return the keys and the text of each row of the table of options."""
     lines = (PROJECT / "README.md").read_text(encoding="utf-8").splitlines()
     rows = list(take_table(lines, lines.index("| key | options |") + 2))
     return [(SPAN.findall(row.split("|")[1]), row) for row in rows]

@@ -42,7 +42,7 @@ ALLOWED = {
     "hit_normalised": r'"hit_normalised"',
     "normalised": r'"hit_normalised"',
 }
-"""What these stand for elsewhere, by word: a line that matches is left alone."""
+"""Other meanings, by word: a line that matches is allowed."""
 
 
 def list_files() -> list[Path]:

@@ -1,8 +1,9 @@
-"""A run that was stopped anywhere resumes to the same bits as one that was not."""
+"""A run stopped at any point resumes to the same bits as a run that was not stopped."""
 
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from helpers.errors import raises
 from helpers.resumed_runs import SHORT, check_equal, find_differences, read, stop_at
 from helpers.runs import PROJECT, TINY, start, train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -32,7 +34,7 @@ from chexpert.training import MaskedBCE
     ("step", "count"),
     [("training_step", n) for n in (1, 3, 10)] + [("validation_step", n) for n in (5, 8)],
 )
-def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, phantom, undisturbed, monkeypatch, step, count):
+def test_stopped_run_resumes_to_the_same_bits(tmp_path, phantom, undisturbed, monkeypatch, step, count):
     whole = undisturbed()
     with monkeypatch.context() as patch:
         stop_at(patch, step, count)
@@ -42,6 +44,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, phantom, undisturbed, 
     assert json.loads((tmp_path / "state.json").read_text())["state"] == "stopped"
     start(tmp_path, phantom, *SHORT, "resume=auto")
     check_equal(tmp_path, whole)
+    for tag in ("train/loss", "val/loss", "val/auroc_mean", "lr-AdamW"):  # each step once
+        assert read_curve(tmp_path, tag) == read_curve(whole, tag), tag
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, phantom, undisturbed, 
     ids=lambda options: options[0].replace("=", "-"),
 )
 @pytest.mark.parametrize("count", [pytest.param(2, marks=pytest.mark.slow), 6])
-def test_whatever_is_trained_goes_on(tmp_path, phantom, undisturbed, monkeypatch, options, count):
+def test_run_of_other_settings_resumes_to_the_same_bits(tmp_path, phantom, undisturbed, monkeypatch, options, count):
     whole = undisturbed(*options)
     with monkeypatch.context() as patch:
         stop_at(patch, "training_step", count)
@@ -74,7 +78,7 @@ def test_whatever_is_trained_goes_on(tmp_path, phantom, undisturbed, monkeypatch
     check_equal(tmp_path, whole)
 
 
-def test_workers_may_change_and_the_bits_stay(tmp_path, phantom, undisturbed, monkeypatch):
+def test_resume_with_other_workers_gives_the_same_bits(tmp_path, phantom, undisturbed, monkeypatch):
     with monkeypatch.context() as patch:
         stop_at(patch, "training_step", 7)
         with pytest.raises(Stopped):
@@ -83,12 +87,12 @@ def test_workers_may_change_and_the_bits_stay(tmp_path, phantom, undisturbed, mo
     check_equal(tmp_path, undisturbed())
 
 
-def test_a_failure_between_steps_leaves_what_was_trained(tmp_path, phantom, undisturbed, monkeypatch):
-    """An unreadable image in the second epoch: fixed, the run resumes from the step before it."""
+def test_run_resumes_from_the_step_before_a_failure(tmp_path, phantom, undisturbed, monkeypatch):
+    """An image is unreadable in the second epoch, until the run is resumed."""
     original = ViewDataset.read
     with monkeypatch.context() as patch:
         patch.setattr(ViewDataset, "read", lambda self, keys: original(self, keys) if keys[0][0] < 1 else fail())
-        with pytest.raises(UserError, match="unreadable"):
+        with raises("unreadable-image"):
             start(tmp_path, phantom, *SHORT)
     assert json.loads((tmp_path / "state.json").read_text())["state"] == "failed"
     start(tmp_path, phantom, *SHORT, "resume=auto")
@@ -96,10 +100,10 @@ def test_a_failure_between_steps_leaves_what_was_trained(tmp_path, phantom, undi
 
 
 def fail():
-    raise UserError("unreadable")
+    raise UserError("unreadable", code="unreadable-image")
 
 
-def test_a_loss_that_is_nan_leaves_no_nan(tmp_path, phantom, undisturbed, monkeypatch):
+def test_nan_loss_is_an_error_and_leaves_finite_weights(tmp_path, phantom, undisturbed, monkeypatch):
     original, calls = MaskedBCE.forward, []
 
     def forward(self, *rows):
@@ -108,28 +112,31 @@ def test_a_loss_that_is_nan_leaves_no_nan(tmp_path, phantom, undisturbed, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(MaskedBCE, "forward", forward)
-        with pytest.raises(UserError, match="the loss is nan at epoch 1, step 6") as caught:
+        with raises("nan") as error:
             start(tmp_path, phantom, *SHORT)
-    assert "patient" in str(caught.value)
+    assert "nan at epoch 1, step 6" in error.value.message
+    assert "patient" in error.value.where
     weights = read(tmp_path, "last")["state_dict"].values()
     assert all(torch.isfinite(values.float()).all() for values in weights)
     start(tmp_path, phantom, *SHORT, "resume=auto")
     check_equal(tmp_path, undisturbed())
 
 
-def test_another_configuration_is_refused_with_the_difference(tmp_path, phantom, monkeypatch):
+def test_resume_with_another_config_is_an_error(tmp_path, phantom, monkeypatch):
     with monkeypatch.context() as patch:
         stop_at(patch, "training_step", 2)
         with pytest.raises(Stopped):
             start(tmp_path, phantom, *SHORT)
-    with pytest.raises(UserError, match="seed: 0 before, 1 now") as caught:
+    with raises("other-config", tmp_path) as error:
         start(tmp_path, phantom, *SHORT, "seed=1", "resume=auto")
-    assert "optimizer.lr" not in str(caught.value)
-    with pytest.raises(UserError, match="laid out for all its epochs"):
+    assert re.search(r"\bseed: 0 .* 1 ", error.value.message)
+    assert "optimizer.lr" not in error.value.message
+    with raises("other-config", "trainer.max_epochs") as error:  # its scheduler depends on the number of epochs
         start(tmp_path, phantom, *SHORT, "trainer.max_epochs=3", "resume=auto")
+    assert "trainer.max_epochs=2" in error.value.hint
 
 
-def test_data_may_move_and_are_known_by_what_they_hold(tmp_path, phantom, undisturbed, monkeypatch):
+def test_resume_accepts_moved_data_and_rejects_other_data(tmp_path, phantom, undisturbed, monkeypatch):
     with monkeypatch.context() as patch:
         stop_at(patch, "training_step", 7)
         with pytest.raises(Stopped):
@@ -138,14 +145,14 @@ def test_data_may_move_and_are_known_by_what_they_hold(tmp_path, phantom, undist
     shutil.copytree(phantom, tmp_path / "other")
     table = tmp_path / "other/CheXpert-v1.0-small/train.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(UserError, match=r"train: 39 images.* before, 38 images") as caught:
+    with raises("other-data", tmp_path / "other") as error:
         start(tmp_path / "run", phantom, *SHORT, f"data.root={tmp_path / 'other'}", "resume=auto")
-    assert caught.value.where == str(tmp_path / "other")
+    assert re.search("train: 39 .* 38 ", error.value.message)
     start(tmp_path / "run", phantom, *SHORT, f"data.root={tmp_path / 'moved'}", "resume=auto")
     check_equal(tmp_path / "run", undisturbed())
 
 
-def test_a_run_on_features_goes_on_with_the_weights_that_made_them(tmp_path, phantom, undisturbed, monkeypatch, capsys):
+def test_run_on_features_resumes_with_its_own_weights(tmp_path, phantom, undisturbed, monkeypatch, capsys):
     frozen = ["backbone.frozen=true", "data.augmentation=null", f"features={tmp_path / 'cache'}"]
     source = undisturbed()
     options = [*SHORT, *frozen]
@@ -163,38 +170,35 @@ def test_a_run_on_features_goes_on_with_the_weights_that_made_them(tmp_path, pha
     check_equal(tmp_path / "run", tmp_path / "whole")
 
 
-def test_a_finished_run_is_not_repeated_but_may_be_trained_on(tmp_path, phantom, undisturbed, capsys):
+def test_finished_run_is_not_repeated_but_can_train_more_epochs(tmp_path, phantom, undisturbed, capsys):
     options = ["scheduler=constant", "optimizer.lr=1e-3"]
     mean = start(tmp_path, phantom, *SHORT, *options, "trainer.max_epochs=1")
     written = (tmp_path / "checkpoints/last.ckpt").stat().st_mtime
+    capsys.readouterr()
     assert start(tmp_path, phantom, *SHORT, *options, "trainer.max_epochs=1", "resume=auto") == mean
-    assert "finished before" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(f" {tmp_path}\n")
     assert (tmp_path / "checkpoints/last.ckpt").stat().st_mtime == written
     start(tmp_path, phantom, *SHORT, *options, "resume=auto")
     check_equal(tmp_path, undisturbed(*options))
 
 
-@pytest.mark.parametrize(
-    ("content", "message"), [("{", "damaged"), ("{}", "a finished run without its metrics"), (None, "without its")]
-)
-def test_a_finished_run_without_readable_metrics_is_reported(content, message, tmp_path, phantom, capsys):
+@pytest.mark.parametrize(("content", "code"), [("{", "damaged-file"), ("{}", "missing-file"), (None, "missing-file")])
+def test_finished_run_without_readable_metrics_is_an_error(content, code, tmp_path, phantom):
     options = [*SHORT, "trainer.max_epochs=0", "trainer.accelerator=cpu"]
     start(tmp_path, phantom, *options)
     (tmp_path / "metrics.json").unlink()
     if content is not None:
         (tmp_path / "metrics.json").write_text(content)
-    with pytest.raises(UserError, match=message):
+    with raises(code, tmp_path / "metrics.json"):
         start(tmp_path, phantom, *options, "resume=auto")
-    assert "finished before" not in capsys.readouterr().err
 
 
-def test_a_folder_in_use_is_refused(tmp_path, phantom):
-    """The lock is the system's: it is gone with the process, however that ends."""
+def test_locked_folder_is_an_error_until_the_process_dies(tmp_path, phantom):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     )
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(UserError, match="a run is working in this folder"), run_lock(tmp_path):
+    with raises("running", tmp_path), run_lock(tmp_path):
         pass
     holder.kill()
     holder.wait()
@@ -212,16 +216,6 @@ with run_lock(Path(sys.argv[1])):
 """
 
 
-def test_curves_go_on_without_a_step_twice(tmp_path, phantom, undisturbed, monkeypatch):
-    with monkeypatch.context() as patch:
-        stop_at(patch, "training_step", 7)
-        with pytest.raises(Stopped):
-            start(tmp_path, phantom, *SHORT)
-    start(tmp_path, phantom, *SHORT, "resume=auto")
-    for tag in ("train/loss", "val/loss", "val/auroc_mean", "lr-AdamW"):
-        assert read_curve(tmp_path, tag) == read_curve(undisturbed(), tag), tag
-
-
 def read_curve(run: Path, tag: str) -> list[tuple[int, float]]:
     events = EventAccumulator(str(run / "tensorboard")).Reload()
     return [(event.step, event.value) for event in events.Scalars(tag)]
@@ -229,8 +223,8 @@ def read_curve(run: Path, tag: str) -> list[tuple[int, float]]:
 
 @pytest.mark.slow  # tests/runs/test_legacy_runs.py resumes by the real command
 @pytest.mark.parametrize("way", ["path", "auto"])
-def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undisturbed, way):
-    """Killed without warning in its second epoch; the settings of the run need not be given again."""
+def test_killed_command_resumes_in_the_same_folder(tmp_path, phantom, undisturbed, way):
+    """It is killed in its second epoch; ``resume=FOLDER`` needs no other setting."""
     folder = tmp_path / "outputs" / "run"
     given = ["data=small", f"data.root={phantom}", *TINY, *SHORT]
     command = [sys.executable, str(PROJECT / "train.py"), *given, f"hydra.run.dir={folder}"]
@@ -249,7 +243,7 @@ def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undistur
     assert (state["state"], len(state["resumed"])) == ("finished", 1)
 
 
-# Each write of last.ckpt within an epoch, as by save_every_n_minutes: what a kill leaves there resumes.
+# Each write of last.ckpt within an epoch, as by save_every_n_minutes.
 @pytest.mark.parametrize(
     "options",
     [
@@ -262,7 +256,7 @@ def test_the_real_command_goes_on_in_the_same_folder(tmp_path, phantom, undistur
     ],
     ids=["plain", "accumulation", "plateau", "ema"],
 )
-def test_a_run_goes_on_from_every_write(tmp_path, phantom, monkeypatch, options):
+def test_run_resumes_from_every_saved_checkpoint(tmp_path, phantom, monkeypatch, options):
     whole, copies = tmp_path / "whole", tmp_path / "copies"
     original = LastCheckpoint.save
 
@@ -285,12 +279,10 @@ def test_a_run_goes_on_from_every_write(tmp_path, phantom, monkeypatch, options)
         )
 
 
-def test_what_early_stopping_decided_in_the_first_epoch_stays_decided(tmp_path, phantom, monkeypatch):
+def test_resume_keeps_the_decision_of_early_stopping(tmp_path, phantom, monkeypatch):
     options = ["trainer.val_check_interval=2", "early_stopping=0", "optimizer.lr=1e-30", "trainer.max_epochs=3"]
     with monkeypatch.context() as patch:
-        patch.setattr(
-            fitting, "evaluate", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
-        )  # it is trained, not evaluated
+        patch.setattr(fitting, "evaluate", lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # after the training
         with pytest.raises(Stopped):
             start(tmp_path, phantom, *SHORT, *options)
     steps = read(tmp_path, "last")["global_step"]
@@ -299,7 +291,7 @@ def test_what_early_stopping_decided_in_the_first_epoch_stays_decided(tmp_path, 
     assert read(tmp_path, "last")["global_step"] == steps
 
 
-def test_checkpoints_that_stay_do_not_name_the_best_epoch(tmp_path, phantom):
+def test_best_epoch_is_that_of_the_best_checkpoint(tmp_path, phantom):
     start(tmp_path, phantom, *SHORT, "save_every_n_steps=1", "save_top_k=2", "trainer.max_epochs=3")
     epoch = torch.load(tmp_path / "checkpoints/best.ckpt", weights_only=True)["epoch"]
     assert json.loads((tmp_path / "metrics.json").read_text())["best_epoch"] == epoch
@@ -307,8 +299,8 @@ def test_checkpoints_that_stay_do_not_name_the_best_epoch(tmp_path, phantom):
 
 @pytest.mark.parametrize("signum", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT])
 @pytest.mark.parametrize("line", ["run folder", pytest.param("epoch 1", marks=pytest.mark.slow)])
-def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(tmp_path, phantom, signum, line):
-    """As a terminal and batch systems send it; the loader's processes must not end the run in their way."""
+def test_signal_to_all_processes_stops_the_run_cleanly(tmp_path, phantom, signum, line):
+    """Terminals and batch systems send it to the processes of the loader, too."""
     given = ["data=small", f"data.root={phantom}", *TINY, *SHORT, "data.num_workers=2", "trainer.max_epochs=50"]
     command = [sys.executable, str(PROJECT / "train.py"), *given, f"hydra.run.dir={tmp_path}/run"]
     piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -319,5 +311,6 @@ def test_a_signal_to_all_processes_of_a_run_is_for_the_one_that_trains(tmp_path,
         os.killpg(running.pid, signum)
         _, errors = running.communicate(timeout=60)
     assert running.returncode == 128 + signum, errors
-    assert f"stopped by {signum.name}; resume with" in errors
+    assert signum.name in errors
+    assert re.search(rf"resume=\S*{tmp_path.name}/run\n", errors)
     assert "Traceback" not in errors

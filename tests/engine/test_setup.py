@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 import torch
+from helpers.errors import raises
 from omegaconf import OmegaConf
 
 from chexpert.distributed import find_device_errors
@@ -22,25 +23,25 @@ def test_one_device_needs_no_strategy(monkeypatch):
     assert "strategy" not in resolve_trainer(monkeypatch, devices=1)
 
 
-def test_several_devices_train_together(monkeypatch):
+def test_several_devices_use_ddp(monkeypatch):
     assert resolve_trainer(monkeypatch, devices=2)["strategy"] == "ddp"
     assert resolve_trainer(monkeypatch, devices=[0, 3])["strategy"] == "ddp"
 
 
-def test_what_is_unfrozen_later_has_no_gradients_at_first(monkeypatch):
+def test_later_unfreezing_uses_ddp_with_unused_parameters(monkeypatch):
     assert resolve_trainer(monkeypatch, 1, devices=2)["strategy"] == "ddp_find_unused_parameters_true"
     assert resolve_trainer(monkeypatch, 1, devices=2, strategy="fsdp")["strategy"] == "fsdp"
 
 
 @pytest.mark.parametrize(("features", "expected"), [("folder", "32-true"), (None, "chosen")])
-def test_a_classifier_alone_is_trained_in_float32(features, expected, monkeypatch):
+def test_classifier_on_features_is_trained_in_float32(features, expected, monkeypatch):
     monkeypatch.setattr(setup, "choose_precision", lambda model, accelerator: "chosen")
     plain = {"trainer": {"accelerator": "cpu"}, "features": features}
     setup.choose_settings(plain, Single(Backbone("mnasnet_small"), outputs=2), None)
     assert plain["trainer"]["precision"] == expected
 
 
-def test_a_run_that_goes_on_keeps_its_precision(tmp_path):
+def test_resumed_run_keeps_its_precision(tmp_path):
     (tmp_path / "config.yaml").write_text("trainer: {precision: 64-true}")
     plain = {"trainer": {"accelerator": "cpu"}, "features": None}
     setup.choose_settings(plain, Single(Backbone("mnasnet_small"), outputs=2), tmp_path)
@@ -61,21 +62,21 @@ def test_a_run_that_goes_on_keeps_its_precision(tmp_path):
         ({"devices": "auto"}, 2, ""),
     ],
 )
-def test_devices_that_are_not_there_are_reported_with_those_that_are(trainer, gpus, where, monkeypatch):
+def test_missing_devices_are_an_error(trainer, gpus, where, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     errors = list(find_device_errors(trainer))
-    assert [error.where for error in errors] == [where] * bool(where)
-    assert all("a CPU" in error.message for error in errors)
+    assert [(error.code, error.where) for error in errors] == [("device", where)] * bool(where)
+    assert all("CPU" in error.message for error in errors)
 
 
-def test_a_model_that_starts_from_a_run_asks_for_no_other_weights(monkeypatch):
+def test_start_from_requests_no_pretrained_weights(monkeypatch):
     metadata = {"observations": ["Edema"], "readout": {"uncertain": [], "parents": None}}
     monkeypatch.setattr(build, "read_checkpoint", lambda path: (metadata, {}))
     monkeypatch.setattr(build, "load_state", lambda model, state, where: None)
 
     def refuse(name, **options):
-        raise UserError("weights are asked for", where=name)
+        raise UserError("requested", code="download", where=name)
 
     monkeypatch.setattr("chexpert.models.backbone.create_pretrained", refuse)
     node = {"_target_": "chexpert.models.Single", "backbone": {"_target_": "chexpert.models.Backbone"}}
@@ -85,16 +86,16 @@ def test_a_model_that_starts_from_a_run_asks_for_no_other_weights(monkeypatch):
     cfg["trainer"] = {"accelerator": "cpu"}
     assert build.build_model(cfg).members["backbone"].name == "mnasnet_small"
     assert node["backbone"]["pretrained"] is True
-    with pytest.raises(UserError, match="weights are asked for"):
+    with raises("download", "mnasnet_small"):
         build.build_model(cfg | {"start_from": None})
 
 
-@pytest.mark.parametrize(("size", "train", "devices", "refused"), [(32, 18, 2, 1), (64, 18, 2, 0), (32, 20, 2, 0)])
-def test_what_a_device_cannot_learn_from_is_reported_before_images_are_read(size, train, devices, refused):
+@pytest.mark.parametrize(("size", "train", "devices", "fails"), [(32, 18, 2, 1), (64, 18, 2, 0), (32, 20, 2, 0)])
+def test_one_image_for_a_device_is_an_error_if_batchnorm_fails(size, train, devices, fails):
     model = Single(Backbone("mnasnet_small"), outputs=2)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     plain = {"trainer": {"devices": devices}, "data": {"batch_size": 16, "image_size": size}}
-    with pytest.raises(UserError, match="a device with one image in a step") if refused else nullcontext():
+    with raises("batch-size", "data.batch_size") if fails else nullcontext():
         setup.check_lengths(plain, model, {"train": train, "valid": 8})
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

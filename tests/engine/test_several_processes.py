@@ -1,4 +1,4 @@
-"""Several processes train one model as one process would."""
+"""Several processes train the same model as one process."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def options(phantom: Path, *more: str) -> list[str]:
 
 
 def read(folder: Path) -> dict:
-    """Figures of a run, down to the single prediction."""
+    """Return the AUROCs, paths and predictions of a run."""
     metrics = json.loads((folder / "metrics.json").read_text())
     rows = [(folder / "predictions" / f"{split}.csv").read_text().split() for split in ("train", "valid")]
     return {
@@ -58,18 +58,18 @@ def single(tmp_path_factory, phantom) -> Path:
     return folder
 
 
-def test_two_processes_are_one_run(tmp_path, phantom, single):
-    """39 views in batches of 8 make a last one of 7: unlike shares. 24 validation views, 3 batches."""
+def test_two_processes_match_one(tmp_path, phantom, single):
+    """The last of 39 views in batches of 8 are 7: the processes get unequal shares of them."""
     done = train(*options(phantom, *TWO), f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     printed = (done.stderr.count("run folder:"), done.stdout.count("run folder:"))
-    assert printed == (1, 1)  # at the start and in the end, by the first process only
+    assert printed == (1, 1)  # at the start and at the end, by the first process only
     check_equal(tmp_path / "run", single)
     assert list((tmp_path / "run/explanations/gradcam").glob("*/*.png"))
 
 
 @pytest.mark.slow
-def test_a_sweep_of_three_trains_each_job_on_two(tmp_path, phantom, single):
+def test_sweep_trains_each_job_on_two_processes(tmp_path, phantom, single):
     swept = ["data.num_workers=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
     done = train("-m", *options(phantom, *TWO), *swept)
     assert done.returncode == 0, done.stderr
@@ -80,7 +80,7 @@ def test_a_sweep_of_three_trains_each_job_on_two(tmp_path, phantom, single):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", ["torchrun", "srun"])
-def test_processes_started_from_outside_agree_on_one_folder(tmp_path, phantom, single, by):
+def test_processes_of_torchrun_and_srun_share_one_folder(tmp_path, phantom, single, by):
     """Two seconds apart, so that their clocks would name two folders."""
     ranks = []
     for rank in range(2):
@@ -96,7 +96,7 @@ def test_processes_started_from_outside_agree_on_one_folder(tmp_path, phantom, s
 
 
 def torchrun_variables(rank: int) -> dict[str, str]:
-    """As torchrun sets them without an agent's store."""
+    """Return the variables that torchrun sets without the store of an agent."""
     names = {
         "RANK": rank,
         "LOCAL_RANK": rank,
@@ -110,14 +110,14 @@ def torchrun_variables(rank: int) -> dict[str, str]:
 
 
 def slurm_variables(rank: int) -> dict[str, str]:
-    """As srun sets them for two tasks on one node."""
+    """Return the variables that srun sets for two tasks on one node."""
     names = {"SLURM_PROCID": rank, "SLURM_LOCALID": rank, "SLURM_NTASKS": 2, "SLURM_NTASKS_PER_NODE": 2}
     job = {"SLURM_JOB_ID": "424242", "SLURM_JOB_NAME": "train", "SLURM_NODEID": "0", "SLURM_NODELIST": "127.0.0.1"}
     return {name: str(value) for name, value in names.items()} | job
 
 
 @pytest.mark.slow
-def test_where_one_process_dies_all_are_gone(tmp_path, phantom):
+def test_death_of_one_process_ends_all(tmp_path, phantom):
     command = [sys.executable, str(PROJECT / "train.py"), *options(phantom, *TWO, "trainer.max_epochs=200")]
     with subprocess.Popen([*command, f"hydra.run.dir={tmp_path}/run"], stderr=subprocess.PIPE, text=True) as parent:
         while not next(parent.stderr).startswith("epoch 2/"):
@@ -135,7 +135,7 @@ def test_where_one_process_dies_all_are_gone(tmp_path, phantom):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_all_and_the_run_goes_on(tmp_path, phantom, single, signum):
+def test_signal_stops_all_processes_and_the_run_resumes(tmp_path, phantom, single, signum):
     command = [sys.executable, str(PROJECT / "train.py"), *options(phantom, *TWO, f"hydra.run.dir={tmp_path}/run")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as parent:
         while not next(parent.stderr).startswith("epoch 1/"):
@@ -149,7 +149,7 @@ def test_a_signal_stops_all_and_the_run_goes_on(tmp_path, phantom, single, signu
 
 
 def find_children(parent: int) -> list[int]:
-    """The processes that torch started: spawned ones with the command line of multiprocessing."""
+    """Return the ids of the processes that torch spawned."""
     found = []
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
@@ -165,6 +165,6 @@ def test_devices_are_counted(devices, count):
     assert count_devices({"devices": devices}) == count
 
 
-def test_on_a_cpu_all_of_them_is_one():
+def test_auto_devices_of_a_cpu_are_one():
     assert count_devices({"devices": "auto", "accelerator": "cpu"}) == 1
     assert torch.cuda.is_available() or count_devices({"devices": "auto"}) == 1

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a finished run."""
+"""The evaluation of a finished run in TensorBoard."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ def read(folder, split="valid"):
     return json.loads(run_files.evaluation(folder, split).read_text())
 
 
-def test_scalars_are_those_of_the_evaluation_at_the_best_epoch(shown):
+def test_scalars_match_the_evaluation_at_the_best_epoch(shown):
     folder, events = shown
     content = read(folder)
     expected = {
@@ -59,7 +59,7 @@ def test_scalars_are_those_of_the_evaluation_at_the_best_epoch(shown):
         assert (event.step, event.value) == (3, pytest.approx(own["value"], abs=1e-6))
 
 
-def test_each_split_has_its_pictures(shown):
+def test_each_split_has_its_plots(shown):
     assert sorted(shown[1].Tags()["images"]) == [
         "auroc/Intervals/dev",
         "auroc/Intervals/valid",
@@ -69,7 +69,7 @@ def test_each_split_has_its_pictures(shown):
     ]
 
 
-def test_the_layout_begins_with_each_auroc_beside_the_mean(shown):
+def test_layout_has_charts_of_auroc_loss_and_evaluation(shown):
     _, events = shown
     layout = Layout()
     layout.ParseFromString(events.Tensors("custom_scalars__config__")[-1].tensor_proto.string_val[0])
@@ -85,13 +85,13 @@ def test_the_layout_begins_with_each_auroc_beside_the_mean(shown):
     assert "valid split: mean AUROC, Sex" in charts["the best epoch"]
 
 
-def test_no_patient_is_named(shown):
+def test_event_files_name_no_patient(shown):
     folder, _ = shown
     for path in (folder / run_files.TENSORBOARD).iterdir():
         assert b"patient" not in path.read_bytes()
 
 
-def test_the_run_is_named_by_its_overrides(shown, tmp_path):
+def test_run_is_named_by_its_overrides(shown, tmp_path):
     _, events = shown
     assert "run/text_summary" in events.Tags()["tensors"]
     run_files.write_json(tmp_path / "state.json", {"overrides": ["model=combined", "pretrained=/data/DOE"]})

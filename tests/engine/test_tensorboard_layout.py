@@ -1,9 +1,9 @@
-"""The charts of a training, in their order."""
+"""The charts of a training, in order."""
 
 from chexpert.training.tensorboard_layout import make_layout
 
 
-def test_the_mean_comes_first_and_each_observation_has_a_chart():
+def test_mean_is_the_first_chart_before_each_observation():
     layout = make_layout(["Edema", "Lung Opacity"])
     assert list(layout) == ["AUROC", "loss"]
     assert layout["AUROC"] == {

@@ -1,4 +1,4 @@
-"""The main job, whole, through the real command; and what stops it."""
+"""Whole runs, and the errors that stop them."""
 
 import csv
 import json
@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.errors import find_places, raises
 from helpers.runs import LIME, TINY, start, train, train_anew
 from PIL import Image
 from sklearn.metrics import roc_auc_score
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import chexpert
 from chexpert.engine.fit import warning_if_no_report
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError
 from chexpert.observations import COMPETITION, PARENTS
 from chexpert.runs import files as run_files
 
@@ -33,7 +35,7 @@ def finished(tmp_path_factory, phantom) -> tuple[Path, str]:
     return folder, done.stdout
 
 
-def test_every_artifact_lies_where_it_should(finished):
+def test_run_leaves_every_artifact(finished):
     folder, _ = finished
     for name in (
         "config.yaml",
@@ -58,7 +60,7 @@ def test_every_artifact_lies_where_it_should(finished):
         assert (folder / "explanations" / explainer / "sheet.png").is_file()
 
 
-def test_metrics_have_the_fixed_format_and_equal_scikit_learn_on_the_written_predictions(finished, phantom):
+def test_metrics_match_sklearn_on_the_written_predictions(finished, phantom):
     folder, _ = finished
     metrics = json.loads((folder / "metrics.json").read_text())
     valid = metrics["valid"]
@@ -79,7 +81,7 @@ def test_metrics_have_the_fixed_format_and_equal_scikit_learn_on_the_written_pre
     assert valid["auroc_mean_over"] == list(COMPETITION)
 
 
-def test_a_run_may_choose_on_held_out_patients_and_report_studies_of_valid_and_test(tmp_path, phantom, capsys):
+def test_run_chooses_on_dev_and_evaluates_studies(tmp_path, phantom, capsys):
     options = ["data.dev=0.3", "data.test=true", "data.views=all", "level=study", "explainer=[gradcam]"]
     mean = start(tmp_path / "run", phantom, *options)
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
@@ -103,14 +105,11 @@ def test_a_run_may_choose_on_held_out_patients_and_report_studies_of_valid_and_t
     assert metrics["test"]["auroc"]["Pleural Effusion"]["value"] == pytest.approx(expected, abs=1e-6)
     manifest = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())
     assert all("/valid/" in entry["view"] for entry in manifest)
-    assert (
-        "AUROC, synthetic images, test split, labels of test_labels.csv, studies (max over views), n = 8"
-        in capsys.readouterr().out
-    )
+    assert re.search(r"synthetic images, .*test_labels\.csv, .*max.* n = 8", capsys.readouterr().out)
 
 
 def check_evaluations(run: Path, metrics: dict) -> None:
-    """Thresholds and calibration were chosen on dev alone, and the evaluations say what metrics.json says."""
+    """Check that dev alone chose thresholds and calibration, and that the evaluations match metrics.json."""
     calibration = json.loads((run / "calibration.json").read_text())
     assert (calibration["method"], calibration["fitted_on"]) == ("platt", "dev")
     assert list(calibration["levels"]) == ["study", "image"]
@@ -125,31 +124,29 @@ def check_evaluations(run: Path, metrics: dict) -> None:
         assert (content["calibrated"] is None) == (split == "dev")
 
 
-def test_the_last_lines_say_where_to_look(finished):
+def test_output_names_metrics_folder_and_tensorboard(finished):
     folder, output = finished
     assert "Pleural Effusion" in output
     assert str(folder.name) in output
     assert "-m tensorboard.main --host 127.0.0.1" in output
 
 
-def test_a_checkpoint_loads_in_one_call_and_predicts_what_the_run_wrote(finished, phantom):
-    folder, _ = finished
-    loaded = chexpert.load(folder)
-    row = next(csv.DictReader((folder / "predictions" / "valid.csv").open()))
-    with torch.no_grad():
-        logits = loaded.model(loaded.preprocessing(phantom / row["Path"])[None])
-    expected = [float(row[name]) for name in loaded.observations]
-    assert logits.sigmoid()[0].tolist() == pytest.approx(expected, abs=1e-6)
-    assert loaded.preprocessing.size == 64
+def test_loaded_checkpoint_gives_the_written_predictions(finished, phantom):
+    assert_loads(finished[0], phantom)
+    assert chexpert.load(finished[0]).preprocessing.size == 64
 
 
-def test_tensorboard_has_losses_rates_auroc_curves_hparams_and_explanations(finished):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    tags: dict[str, set] = {}
+@pytest.fixture(scope="module")
+def tags(finished) -> dict[str, set[str]]:
+    """Tags of TensorBoard by their kind."""
+    found: dict[str, set[str]] = {}
     for file in (finished[0] / "tensorboard").glob("events*"):
         for kind, names in EventAccumulator(str(file)).Reload().Tags().items():
-            tags.setdefault(kind, set()).update(names if isinstance(names, list) else [])
+            found.setdefault(kind, set()).update(names if isinstance(names, list) else [])
+    return found
+
+
+def test_tensorboard_has_curves_hparams_and_explanations(tags):
     assert {"train/loss", "val/loss", "val/auroc_mean", "val/auroc/Edema", "hparams/auroc_mean"} <= tags["scalars"]
     assert any(tag.startswith("lr-") for tag in tags["scalars"])
     assert {"explanations/gradcam", "explanations/lime"} <= tags["images"]
@@ -158,27 +155,20 @@ def test_tensorboard_has_losses_rates_auroc_curves_hparams_and_explanations(fini
     assert "valid/Edema" in tags["tensors"]
 
 
-def test_explainers_are_evaluated_in_a_file_the_table_and_tensorboard(finished):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+def test_explainer_metrics_are_in_file_output_and_tensorboard(finished, tags):
     folder, output = finished
     scored = json.loads((folder / "explanations/quality.json").read_text())["explainers"]
-    assert {name: list(own["observations"]) for name, own in scored.items()} == {
-        "hirescam": list(COMPETITION),
-        "gradcam": list(COMPETITION),
-        "lime": list(COMPETITION),
-    }
-    files = (folder / "tensorboard").glob("events*")
-    tags = {tag for file in files for tag in EventAccumulator(str(file)).Reload().Tags()["scalars"]}
+    assert set(scored) == {"hirescam", "gradcam", "lime"}
+    assert all(list(own["observations"]) == list(COMPETITION) for own in scored.values())
     for name, own in scored.items():
         assert re.search(rf"^{name} +hit +mass/area +gap +sanity", output, re.MULTILINE)
         hits = {o: metrics["hit_rate"]["value"] for o, metrics in own["observations"].items()}
         assert any(value is not None for value in hits.values())
         for observation, value in hits.items():
-            assert (f"explain/{name}/hit_rate/{observation}" in tags) == (value is not None)
+            assert (f"explain/{name}/hit_rate/{observation}" in tags["scalars"]) == (value is not None)
 
 
-def test_the_same_seed_gives_the_same_metrics_and_maps_whatever_the_workers(tmp_path, phantom):
+def test_metrics_and_maps_depend_on_the_seed_and_not_on_workers(tmp_path, phantom):
     start(tmp_path / "one", phantom)
     start(tmp_path / "two", phantom, "data.num_workers=2")
     one, two = ((tmp_path / name / "predictions/valid.csv").read_text() for name in ("one", "two"))
@@ -188,7 +178,7 @@ def test_the_same_seed_gives_the_same_metrics_and_maps_whatever_the_workers(tmp_
         assert (np.load(path)["signed"] == other["signed"]).all()
 
 
-def test_a_combined_model_with_all_14_observations_leaves_every_artifact(tmp_path, phantom):
+def test_combined_model_with_all_14_observations_runs(tmp_path, phantom):
     overrides = [
         "model=combined",
         "backbone@model.members.densenet=resnet18",
@@ -206,7 +196,7 @@ def test_a_combined_model_with_all_14_observations_leaves_every_artifact(tmp_pat
     assert {"members_densenet", "members_efficientnet"} <= set(stored)
 
 
-def test_a_member_starts_from_an_earlier_run_and_stays_frozen(tmp_path, phantom, finished):
+def test_frozen_member_keeps_the_weights_of_another_run(tmp_path, phantom, finished):
     overrides = [
         "model=combined",
         "backbone@model.members.densenet=resnet18",
@@ -222,32 +212,32 @@ def test_a_member_starts_from_an_earlier_run_and_stays_frozen(tmp_path, phantom,
     assert all((before[key] == after[key]).all() for key in before)
 
 
-def test_a_sweep_leaves_one_numbered_folder_a_job_and_goes_on_after_one_that_failed(tmp_path, phantom):
+def test_sweep_continues_after_a_failed_job(tmp_path, phantom):
     sweep = f"-m optimizer.lr=1e-3,-1 labels=zeros,lsr explainer=[] hydra.sweep.dir={tmp_path}/sweep".split()
     sweep += ["data=small", f"data.root={phantom}"]
     done = train(*sweep, *TINY)
     assert done.returncode != 0
-    assert "error in job 2 (optimizer.lr=-1, labels=zeros, " in done.stderr
-    assert "a learning rate of -1 is not possible" in done.stderr
+    assert "job 2 (optimizer.lr=-1, labels=zeros, " in done.stderr
+    assert set(find_places(done.stderr)) == {"optimizer.lr"}
     states = [json.loads((tmp_path / "sweep" / job / "state.json").read_text()) for job in "0123"]
     assert [state["state"] for state in states] == ["finished", "finished", "failed", "failed"]
     assert [(tmp_path / "sweep" / job / "metrics.json").is_file() for job in "0123"] == [True, True, False, False]
-    assert states[2]["why"].startswith("a learning rate of -1 is not possible")
+    assert "-1" in states[2]["why"]
     assert "optimizer.lr=-1" in states[3]["overrides"]
     rows = {row["job"]: row for row in csv.DictReader((tmp_path / "sweep/table.csv").open())}
     assert [rows[job]["state"] for job in "0123"] == ["finished", "finished", "failed", "failed"]
-    assert [rows[job]["why"] for job in "23"] == ["a learning rate of -1 is not possible"] * 2
-    assert f"written:  {tmp_path}/sweep/table.csv" in done.stdout  # though Hydra ends with the error of a job
+    assert [rows[job]["why"] for job in "23"] == [states[2]["why"]] * 2
+    assert f"{tmp_path}/sweep/table.csv" in done.stdout  # although Hydra ends with the error of a job
 
 
 def read_predictions(run: Path, split: str) -> dict[str, dict[str, float]]:
-    """Probabilities by observation, by path."""
+    """Return the probabilities by path and observation."""
     rows = list(csv.DictReader((run / "predictions" / f"{split}.csv").open()))
     return {row.pop("Path"): {name: float(p) for name, p in row.items()} for row in rows}
 
 
 def assert_loads(run: Path, phantom: Path, split: str = "valid") -> None:
-    """The loaded model gives the probabilities that the run wrote."""
+    """Check that the loaded model gives the probabilities that the run wrote."""
     loaded = chexpert.load(run)
     path, expected = next(iter(read_predictions(run, split).items()))
     with torch.no_grad():
@@ -256,7 +246,7 @@ def assert_loads(run: Path, phantom: Path, split: str = "valid") -> None:
     assert list(expected) == loaded.observations
 
 
-def test_three_classes_leave_a_model_of_plain_observations(tmp_path, phantom):
+def test_three_class_model_outputs_the_observations(tmp_path, phantom):
     start(tmp_path / "run", phantom, "labels=best_per_observation", "explainer=[gradcam]")
     assert_loads(tmp_path / "run", phantom)
     model = chexpert.load(tmp_path / "run").model
@@ -271,7 +261,7 @@ def stage1(tmp_path_factory, phantom) -> Path:
     return folder
 
 
-def test_conditional_probabilities_are_multiplied_wherever_the_model_is_used(stage1, phantom):
+def test_conditional_probabilities_are_multiplied_everywhere(stage1, phantom):
     assert_loads(stage1, phantom)
     for row in read_predictions(stage1, "valid").values():
         assert all(row[child] <= row[parent] for child, parent in PARENTS.items())
@@ -280,7 +270,7 @@ def test_conditional_probabilities_are_multiplied_wherever_the_model_is_used(sta
     assert entry["probability"] == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_second_stage_moves_the_last_layer_alone(tmp_path, phantom, stage1):
+def test_second_stage_changes_only_the_last_layer(tmp_path, phantom, stage1):
     start(tmp_path / "run", phantom, "experiment=pham_stage2", f"start_from={stage1}", "explainer=[]")
     before, after = (chexpert.load(run).model for run in (stage1, tmp_path / "run"))
     assert after.output_head.parents == before.output_head.parents
@@ -289,12 +279,12 @@ def test_the_second_stage_moves_the_last_layer_alone(tmp_path, phantom, stage1):
 
 
 def frontal_paths(phantom):
-    """Paths of the training views that a run sees by default, in file order."""
+    """Return the paths of the frontal training views, in file order."""
     table = csv.DictReader((phantom / "CheXpert-v1.0-small/train.csv").open())
     return [row["Path"] for row in table if row["Frontal/Lateral"] == "Frontal"]
 
 
-def test_a_second_run_learns_from_the_predictions_of_a_first(tmp_path, phantom):
+def test_self_trained_run_reads_the_predictions_of_the_first(tmp_path, phantom):
     start(tmp_path / "first", phantom, "labels=ignore", "predict_train=true", "explainer=[]")
     assert_loads(tmp_path / "first", phantom, "train")
     assert list(read_predictions(tmp_path / "first", "train")) == frontal_paths(phantom)
@@ -302,7 +292,7 @@ def test_a_second_run_learns_from_the_predictions_of_a_first(tmp_path, phantom):
     assert start(tmp_path / "second", phantom, *options) > 0
 
 
-def test_a_finished_run_predicts_on_training_views_without_training(tmp_path, phantom, finished):
+def test_finished_run_predicts_training_views_without_training(tmp_path, phantom, finished):
     options = [f"start_from={finished[0]}", "trainer.max_epochs=0", "predict_train=true", "explainer=[]"]
     start(tmp_path / "run", phantom, *options)
     assert len(read_predictions(tmp_path / "run", "train")) == len(frontal_paths(phantom))
@@ -310,12 +300,13 @@ def test_a_finished_run_predicts_on_training_views_without_training(tmp_path, ph
     assert_loads(tmp_path / "run", phantom, "train")
 
 
-def test_a_model_is_not_read_otherwise_than_it_was_trained(tmp_path, phantom, stage1):
-    message = refuse(tmp_path, phantom, f"start_from={stage1}", "observations=all", "trainer.max_epochs=0")
-    assert f"where: start_from={stage1}" in message
+def test_start_from_with_another_output_head_is_an_error(tmp_path, phantom, stage1):
+    given = [f"start_from={stage1}", "observations=all", "trainer.max_epochs=0"]
+    error = start_with_error(tmp_path / "run", phantom, "other-model", given[0], *given)
+    assert "labels=" in error.hint
 
 
-def test_a_checkpoint_from_before_there_were_output_heads_loads(tmp_path, finished):
+def test_checkpoint_without_output_head_loads(tmp_path, finished):
     content = torch.load(finished[0] / "checkpoints/best.ckpt", weights_only=True)
     del content["chexpert"]["readout"]
     torch.save(content, tmp_path / "old.ckpt")
@@ -324,22 +315,23 @@ def test_a_checkpoint_from_before_there_were_output_heads_loads(tmp_path, finish
         assert torch.equal(chexpert.load(tmp_path / "old.ckpt").model(image), chexpert.load(finished[0]).model(image))
 
 
-def test_a_policy_that_leaves_almost_nothing_to_learn_from_is_reported(tmp_path, phantom, capsys):
+def test_observation_with_too_few_labels_is_a_warning(tmp_path, phantom, capsys):
     overrides = ["observations=[Edema,No Finding]", "mean_over=[Edema]", "labels.blank=ignore", "explainer=[]"]
     start(tmp_path / "run", phantom, *overrides)
-    assert re.search(r"warning: No Finding has \d+ positive and 0 negative labels to learn", capsys.readouterr().err)
+    assert re.search(r"^warning: No Finding .*\d+ .* 0 ", capsys.readouterr().err, re.MULTILINE)
 
 
-def test_a_run_goes_on_where_no_observation_has_both_classes(tmp_path, phantom, capsys):
+def test_run_with_undefined_auroc_finishes(tmp_path, phantom, capsys):
     mean = start(tmp_path / "run", phantom, "observations=[Fracture]", "mean_over=[Fracture]", "explainer=[]")
     assert np.isnan(mean)
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())["valid"]
     assert metrics["auroc_mean"] is None
     assert (tmp_path / "run/checkpoints/best.ckpt").is_file()
-    assert "undefined" in capsys.readouterr().err
+    assert re.search(r"^warning: Fracture .* 0 .* 24 ", error := capsys.readouterr().err, re.MULTILINE)
+    assert "val/loss" in error  # chooses the epoch
 
 
-def test_a_finished_run_is_evaluated_and_explained_again_without_training(tmp_path, phantom, finished):
+def test_finished_run_is_evaluated_again_without_training(tmp_path, phantom, finished):
     view = "patient64541/study1/view1_frontal.jpg"
     overrides = [f"start_from={finished[0]}", "trainer.max_epochs=0", f"explain.views=[{view}]", "explainer=[gradcam]"]
     overrides.append("explain.score=0")
@@ -350,18 +342,18 @@ def test_a_finished_run_is_evaluated_and_explained_again_without_training(tmp_pa
     assert not (tmp_path / "again/explanations/quality.json").exists()
 
 
-def test_a_model_is_not_evaluated_at_another_size_than_it_was_trained_at(tmp_path, phantom, finished):
-    assert "data.image_size=64" in refuse(
-        tmp_path, phantom, f"start_from={finished[0]}", "trainer.max_epochs=0", "data.image_size=96"
-    )
+def test_evaluation_at_another_image_size_is_an_error(tmp_path, phantom, finished):
+    given = [f"start_from={finished[0]}", "trainer.max_epochs=0", "data.image_size=96"]
+    error = start_with_error(tmp_path / "run", phantom, "other-preprocessing", "data", *given)
+    assert "data.image_size=64" in error.hint
 
 
-def refuse(tmp_path: Path, phantom: Path, *overrides: str) -> str:
-    """The message of a job that must stop, leaving no folder behind."""
-    with pytest.raises(UserError) as caught:
-        start(tmp_path / "run", phantom, *overrides)
-    assert not (tmp_path / "run").exists()
-    return str(caught.value)
+def start_with_error(folder: Path, phantom: Path, code: Code, where: object, *overrides: str) -> UserError:
+    """Return the error of a run that leaves no folder."""
+    with raises(code, where) as caught:
+        start(folder, phantom, *overrides)
+    assert not folder.exists()
+    return caught.value
 
 
 @pytest.fixture
@@ -369,33 +361,33 @@ def copy(tmp_path, phantom) -> Path:
     return Path(shutil.copytree(phantom, tmp_path / "copy")) / "CheXpert-v1.0-small"
 
 
-def test_a_csv_without_a_column_is_refused(tmp_path, copy):
+def test_missing_column_is_an_error(tmp_path, copy):
     table = copy / "train.csv"
     table.write_text(table.read_text().replace("Edema", "Oedema", 1))
-    assert "no column 'Edema'" in refuse(tmp_path, copy.parent)
+    error = start_with_error(tmp_path / "run", copy.parent, "missing-column", f"{table}, line 1")
+    assert "'Edema'" in error.message
 
 
-def test_a_strange_label_is_refused_with_its_line(tmp_path, copy):
+def test_unknown_label_is_an_error_with_its_line(tmp_path, copy):
     table = copy / "train.csv"
     lines = table.read_text().splitlines()
     lines[4] = lines[4].rpartition(",")[0] + ",2.0"
     table.write_text("\n".join(lines) + "\n")
-    message = refuse(tmp_path, copy.parent)
-    assert "line 5" in message
-    assert "Support Devices" in message
+    start_with_error(tmp_path / "run", copy.parent, "cell", f"{table}, line 5, column Support Devices")
 
 
-def test_a_missing_image_is_refused_or_skipped_and_counted(tmp_path, copy):
+def test_missing_image_is_an_error_or_skipped(tmp_path, copy):
     gone = next(copy.glob("train/*/*/*_frontal.jpg"))
     gone.unlink()
-    assert "missing" in refuse(tmp_path, copy.parent)
+    error = start_with_error(tmp_path / "run", copy.parent, "missing-image", copy / "train.csv")
+    assert str(gone.relative_to(copy)) in error.message
     start(tmp_path / "run", copy.parent, "data.on_missing=skip", "explainer=[]")
     skipped = json.loads((tmp_path / "run/metrics.json").read_text())["skipped"]
     assert skipped == [f"CheXpert-v1.0-small/{gone.relative_to(copy)}"]
 
 
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
-def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, workers):
+def test_truncated_image_stops_the_command(tmp_path, copy, workers):
     image = next(copy.glob("train/*/*/*_frontal.jpg"))
     image.write_bytes(image.read_bytes()[:1500])
     folder = tmp_path / "run"
@@ -409,92 +401,91 @@ def test_a_truncated_image_stops_the_command_with_one_message(tmp_path, copy, wo
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["last.ckpt"]  # what was trained until then
 
 
-def test_an_error_of_the_config_stops_the_command_with_one_message(tmp_path):
-    done = train("data=small", "data.root=/no/such", "level=patient", f"hydra.run.dir={tmp_path / 'run'}")
-    assert done.returncode == 1
-    assert "not a folder" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_run_folder_that_cannot_be_made_or_is_in_use_is_reported(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    for folder, message in ((tmp_path / "file" / "run", "cannot be made"), (tmp_path, "not empty")):
+def test_unusable_run_folder_is_an_error(tmp_path, phantom):
+    (tmp_path / "file").write_text("content")
+    for folder in (tmp_path / "file" / "run", tmp_path):
         done = train(f"hydra.run.dir={folder}")
         assert done.returncode == 1
-        assert message in done.stderr
+        assert find_places(done.stderr) == [str(folder)]
         assert "Traceback" not in done.stderr
-    assert (tmp_path / "file").read_text() == "in the way"
+    with raises("not-empty", tmp_path):
+        start(tmp_path, phantom)
+    assert (tmp_path / "file").read_text() == "content"
 
 
-@pytest.mark.parametrize("wrong", [["trainer.max_epoch=1"], ["data=smal"], ["sede=1"], ["explain.count=abc"]])
-def test_a_mistyped_argument_ends_the_command_without_a_traceback(tmp_path, wrong):
-    done = train(*wrong, f"hydra.run.dir={tmp_path / 'run'}")
-    assert done.returncode != 0
+@pytest.mark.parametrize(
+    ("given", "code", "places"),
+    [
+        (["data=small", "data.root=/no/such", "level=patient"], 1, ["level", "data.root=/no/such"]),
+        (["trainer.max_epoch=1"], 2, ["trainer.max_epoch=1"]),
+        (["data=smal"], 2, ["data=smal"]),
+        (["sede=1"], 2, ["sede=1"]),
+        (["explain.count=abc"], 2, ["explain.count=abc"]),
+    ],
+)
+def test_wrong_argument_stops_the_command_without_a_folder(tmp_path, given, code, places):
+    done = train(*given, f"hydra.run.dir={tmp_path / 'run'}")
+    assert done.returncode == code
+    assert find_places(done.stderr) == places
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("override", "where"),
+    ("override", "code", "where"),
     [
-        ("optimizer.lr=-1", "optimizer"),
-        ("optimizer.lr=abc", "optimizer"),
-        ("trainer.precision=foo", "trainer"),
-        ("backbone.name=vit_tiny_patch16_384", "data.image_size"),
+        ("optimizer.lr=-1", "value", "optimizer.lr"),
+        ("optimizer.lr=abc", "value", "optimizer.lr"),
+        ("trainer.precision=foo", "not-built", "trainer"),
+        ("backbone.name=vit_tiny_patch16_384", "image-size", "data.image_size"),
     ],
 )
-def test_a_value_that_a_constructor_refuses_is_reported_before_data_is_read(
-    tmp_path, phantom, override, where, monkeypatch
-):
+def test_wrong_value_is_an_error_before_data_is_read(tmp_path, phantom, override, code, where, monkeypatch):
     monkeypatch.setattr("chexpert.data.CheXpertDataModule.setup", lambda *_: pytest.fail("data was read"))
-    assert f"where: {where}" in refuse(tmp_path, phantom, override, "backbone.options=null")
+    start_with_error(tmp_path / "run", phantom, code, where, override, "backbone.options=null")
 
 
-def test_loading_a_checkpoint_runs_only_the_project_s_models(tmp_path, finished):
+def test_loading_a_checkpoint_runs_only_models_of_the_project(tmp_path, finished):
     content = torch.load(finished[0] / "checkpoints/best.ckpt", weights_only=True)
     target = {"_target_": "chexpert.runs.files.write_json", "path": str(tmp_path / "owned"), "content": 1}
     content["chexpert"]["config"]["model"]["backbone"] = target
     torch.save(content, tmp_path / "evil.ckpt")
-    with pytest.raises(UserError, match="not trusted"):
+    with raises("untrusted-target", "model.backbone"):
         chexpert.load(tmp_path / "evil.ckpt")
     assert not (tmp_path / "owned").exists()
 
 
-def test_a_folder_with_something_in_it_is_neither_overwritten_nor_removed(tmp_path, phantom):
-    (tmp_path / "thesis.txt").write_text("the only copy")
-    with pytest.raises(UserError, match="not empty"):
-        start(tmp_path, phantom)
-    assert (tmp_path / "thesis.txt").read_text() == "the only copy"
+def test_start_from_with_other_observations_is_an_error(tmp_path, phantom, finished):
+    given = [f"start_from={finished[0]}", "observations=all"]
+    error = start_with_error(tmp_path / "run", phantom, "other-model", given[0], *given)
+    assert f"observations='[{COMPETITION[0]}" in error.hint
 
 
-def test_a_checkpoint_of_other_observations_is_refused(tmp_path, phantom, finished):
-    assert "puts out" in refuse(tmp_path, phantom, f"start_from={finished[0]}", "observations=all")
+def test_start_from_a_table_is_an_error(tmp_path, phantom):
+    table = phantom / "CheXpert-v1.0-small/valid.csv"
+    start_with_error(tmp_path / "run", phantom, "not-a-checkpoint", table, f"start_from={table}")
 
 
-def test_a_file_that_is_no_checkpoint_is_refused(tmp_path, phantom):
-    assert "no checkpoint" in refuse(tmp_path, phantom, f"start_from={phantom / 'CheXpert-v1.0-small/valid.csv'}")
+def test_unknown_view_to_explain_is_an_error(tmp_path, phantom):
+    view = "patient1/study1/view1_frontal.jpg"
+    error = start_with_error(tmp_path / "run", phantom, "unknown-view", "explain.views", f"explain.views=[{view}]")
+    assert view in error.message
 
 
-def test_a_view_to_explain_that_does_not_exist_is_refused_before_training(tmp_path, phantom):
-    assert "explain.views" in refuse(tmp_path, phantom, "explain.views=[patient1/study1/view1_frontal.jpg]")
-
-
-def test_masks_that_do_not_fit_the_images_are_refused_before_training(tmp_path, phantom, copy, monkeypatch):
+def test_masks_of_another_size_are_an_error_before_training(tmp_path, phantom, copy, monkeypatch):
     masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
     for observations in masks.values():
         for item in observations.values():
-            item["size"] = item["size"][::-1]  # as many pixels, on an image that lies on its side
+            item["size"] = item["size"][::-1]  # as many pixels
     (copy / "gt_segmentations_val.json").write_text(json.dumps(masks))
-    monkeypatch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("it trained"))
-    message = refuse(tmp_path, copy.parent, "explain.count=24")
-    assert "the mask of" in message
-    assert "explain.masks=false" in message
+    monkeypatch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("training started"))
+    error = start_with_error(
+        tmp_path / "run", copy.parent, "mask-size", copy / "gt_segmentations_val.json", "explain.count=24"
+    )
+    assert "explain.masks=false" in error.hint
 
 
-def test_masks_of_scored_views_are_checked_before_training_and_may_be_left_out_on_resume(
-    tmp_path, phantom, copy, monkeypatch, capsys
-):
+def test_masks_of_scored_views_are_checked_before_training(tmp_path, phantom, copy, monkeypatch, capsys):
     masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
     scored = dict.fromkeys(list(masks)[1:], masks.popitem()[1])
     for item in [item for own in scored.values() for item in own.values()]:
@@ -502,19 +493,15 @@ def test_masks_of_scored_views_are_checked_before_training_and_may_be_left_out_o
     (copy / "gt_segmentations_val.json").write_text(json.dumps(scored))
     options = ["explainer=[hirescam]", "explain.count=1", "explain.score=6"]
     with monkeypatch.context() as patch:
-        patch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("it trained"))
-        message = refuse(tmp_path, copy.parent, *options)
-    assert "the mask of" in message
-    assert "explain.masks=false" in message
-    with monkeypatch.context() as patch:  # a run of before they were checked: it stops once it has trained
-        patch.setattr(
-            "chexpert.engine.fit.evaluate_run", lambda *_: (_ for _ in ()).throw(RuntimeError("stopped here"))
-        )
+        patch.setattr("chexpert.training.MultilabelModule.training_step", lambda *_: pytest.fail("training started"))
+        start_with_error(tmp_path / "run", copy.parent, "mask-size", copy / "gt_segmentations_val.json", *options)
+    with monkeypatch.context() as patch:  # as an older version that did not check them: it stops after training
+        patch.setattr("chexpert.engine.fit.evaluate_run", lambda *_: (_ for _ in ()).throw(RuntimeError))
         patch.setattr("chexpert.explain.ExplainCallback.check", lambda *_: None)
         with pytest.raises(RuntimeError):
             start(tmp_path / "run", copy.parent, *options)
     start(tmp_path / "run", copy.parent, *options, "explain.masks=false", "resume=auto")
-    assert "explain.masks: None before, False now" in capsys.readouterr().err
+    assert re.search("explain.masks.*None.*False", capsys.readouterr().err)
     assert json.loads((tmp_path / "run/state.json").read_text())["state"] == "finished"
     assert json.loads((tmp_path / "run/explanations/quality.json").read_text())["masks"] is None
 
@@ -524,9 +511,7 @@ def test_masks_of_scored_views_are_checked_before_training_and_may_be_left_out_o
     [RuntimeError("no such layer"), pytest.param(OSError(28, "No space left on device"), marks=pytest.mark.slow)],
     ids=["error", "full disk"],
 )
-def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_others(
-    tmp_path, phantom, monkeypatch, capsys, error
-):
+def test_failed_explainer_keeps_the_run_and_the_other_explainers(tmp_path, phantom, monkeypatch, capsys, error):
     def fail(*_: object) -> None:
         assert (tmp_path / "run/metrics.json").is_file()
         assert (tmp_path / "run/evaluation/valid.json").is_file()
@@ -550,15 +535,15 @@ def test_an_explainer_that_fails_after_training_loses_neither_the_run_nor_the_ot
 
 
 @pytest.mark.parametrize("name", ["a b", "it's"])
-def test_a_report_that_cannot_be_written_fails_no_run(tmp_path, capsys, name):
+def test_unwritable_report_is_a_warning_with_the_command(tmp_path, capsys, name):
     with warning_if_no_report(tmp_path / name):
         raise OSError(28, "No space left on device")
     warning, _, command = capsys.readouterr().err.strip().rpartition(": ")
-    assert warning == "warning: the report is missing (No space left on device)"
+    assert "No space left on device" in warning
     assert shlex.split(command) == ["python", "scripts/make_report.py", str(tmp_path / name)]
 
 
-def test_a_full_disk_while_explaining_leaves_the_metrics_and_the_report(tmp_path, phantom, monkeypatch, capsys):
+def test_full_disk_while_explaining_keeps_metrics_and_report(tmp_path, phantom, monkeypatch, capsys):
     write = run_files.write_text
 
     def full(path: Path, text: str) -> None:
@@ -575,7 +560,7 @@ def test_a_full_disk_while_explaining_leaves_the_metrics_and_the_report(tmp_path
 
 
 @pytest.mark.slow
-def test_neither_the_cache_nor_workers_change_a_metric(tmp_path, phantom):
+def test_metrics_do_not_depend_on_cache_or_workers(tmp_path, phantom):
     labeled = []
     for name, workers in (("plain", 0), ("built", 0), ("opened", 2)):
         cache = [] if name == "plain" else [f"data.cache={tmp_path / 'cache'}"]
@@ -585,9 +570,8 @@ def test_neither_the_cache_nor_workers_change_a_metric(tmp_path, phantom):
     assert labeled[0] == labeled[1] == labeled[2]
 
 
-def test_views_of_a_study_that_contradict_each_other_are_reported_before_training(tmp_path, phantom):
-    shutil.copytree(phantom, tmp_path / "data")
-    table = tmp_path / "data/CheXpert-v1.0-small/valid.csv"
+def test_study_with_contradicting_labels_is_an_error(tmp_path, copy):
+    table = copy / "valid.csv"
     rows = list(csv.DictReader(table.open()))
     lateral = next(row for row in rows if row["Frontal/Lateral"] == "Lateral")
     lateral["Fracture"] = str(1 - float(lateral["Fracture"]))
@@ -595,6 +579,7 @@ def test_views_of_a_study_that_contradict_each_other_are_reported_before_trainin
         writer = csv.DictWriter(file, lateral, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    message = refuse(tmp_path, tmp_path / "data", "level=study", "data.views=all")
-    assert "the views of a study have different labels" in message
-    assert lateral["Path"].split("/")[2] in message
+    study = "/".join(lateral["Path"].split("/")[2:4])
+    start_with_error(
+        tmp_path / "run", copy.parent, "label-conflict", f"valid, {study}", "level=study", "data.views=all"
+    )

@@ -1,4 +1,4 @@
-"""What takes minutes: the large models, and the demo's metrics. Run with -m slow."""
+"""Large models, and the metrics of the demo; takes minutes. Run with -m slow."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def start(folder: Path, *overrides: str) -> dict:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [["model=combined_six"], ["backbone=efficientnet_b5", "data.image_size=456"]])
-def test_a_large_model_does_one_step_one_validation_and_lime(tmp_path, model):
+def test_large_model_trains_one_step_and_is_explained(tmp_path, model):
     small = "trainer.limit_train_batches=1 trainer.limit_val_batches=1 data.batch_size=2 trainer.max_epochs=1"
     images = "explain.count=1 data.root.patients=8 data.root.valid=8 explainer=[lime] explainer.lime.samples=200"
     start(tmp_path / "run", *model, *small.split(), *images.split(), f"data.root.parent={tmp_path / 'phantom'}")
@@ -29,7 +29,7 @@ def test_a_large_model_does_one_step_one_validation_and_lime(tmp_path, model):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_the_demo_learns_every_finding_but_none_to_the_end(tmp_path):
+def test_demo_learns_every_observation_imperfectly(tmp_path):
     labeled = start(tmp_path / "run", "experiment=demo", "explainer=[]", f"data.root.parent={tmp_path / 'phantom'}")
     assert labeled["auroc_mean"] >= 0.85
     assert all(0.80 <= auroc["value"] <= 0.97 for auroc in labeled["auroc"].values())
@@ -37,7 +37,7 @@ def test_the_demo_learns_every_finding_but_none_to_the_end(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_maps_of_the_demo_point_at_findings_that_the_model_learned(tmp_path):
+def test_demo_maps_hit_the_learned_observations(tmp_path):
     options = ["explainer=[hirescam,gradcam,random]", "explain.score=100", f"data.root.parent={tmp_path / 'phantom'}"]
     start(tmp_path / "run", "experiment=demo", *options)
     scored = json.loads((tmp_path / "run/explanations/quality.json").read_text())["explainers"]

@@ -1,25 +1,29 @@
-"""Models compared on the same rows, and what cannot be compared."""
+"""Comparisons of models on the same rows, and errors of those that cannot be compared."""
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.errors import raises
 from helpers.evaluated_runs import LABELS, STUDIES, make_run, make_scores
+from helpers.golden import check_golden
 from sklearn.metrics import roc_auc_score
 
-from chexpert.errors import UserError
 from chexpert.evaluation import compare
 from chexpert.observations import COMPETITION
 from chexpert.report import describe_comparison, write_comparison
 from chexpert.runs import files as run_files
+
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def mean_auroc(scores):
     return float(np.mean([roc_auc_score(LABELS[:, c], scores[:, c]) for c in range(5)]))
 
 
-def test_runs_are_ranked_by_what_scikit_learn_says(tmp_path):
+def test_ranking_matches_aurocs_of_sklearn(tmp_path):
     runs = [make_run(tmp_path / name, skill) for name, skill in (("a", 0.5), ("b", 1.5), ("c", 1.0))]
     content = compare(runs, replicates=100)
     assert [model["name"] for model in content["models"]] == [str(runs[1]), str(runs[2]), str(runs[0])]
@@ -31,7 +35,7 @@ def test_runs_are_ranked_by_what_scikit_learn_says(tmp_path):
     assert content["models"][2]["reference_has_more"]["value"] == pytest.approx(expected, abs=1e-9)
 
 
-def test_ranking_by_an_observation_has_delong_beside_it(tmp_path):
+def test_ranking_by_an_observation_agrees_with_delong(tmp_path):
     runs = [make_run(tmp_path / name, skill, seed=seed) for name, skill, seed in (("a", 0.4, 1), ("b", 1.2, 2))]
     best, other = compare(runs, by="edema", replicates=500)["models"]
     c = list(COMPETITION).index("Edema")
@@ -48,7 +52,7 @@ def test_equal_models_do_not_differ(tmp_path):
     assert math.isnan(more["p"])
 
 
-def test_a_sweep_of_12_with_2_failed_is_compared_while_it_runs_and_after(tmp_path):
+def test_sweep_is_compared_while_it_runs_and_after(tmp_path):
     for job in range(9):
         make_run(tmp_path / str(job), 0.5 + job / 10, optimizer={"lr": job})
     make_run(tmp_path / "9", state="failed", why="the loss is nan at epoch 0")
@@ -71,7 +75,7 @@ def test_a_sweep_of_12_with_2_failed_is_compared_while_it_runs_and_after(tmp_pat
     assert (len(after["models"]), len(after["absent"])) == (10, 2)
 
 
-def test_a_run_whose_files_are_not_there_yet_is_reported(tmp_path):
+def test_run_without_predictions_is_listed_as_absent(tmp_path):
     make_run(tmp_path / "a")
     run = make_run(tmp_path / "b")
     run_files.predictions(run, "valid").unlink()
@@ -81,24 +85,27 @@ def test_a_run_whose_files_are_not_there_yet_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "message"),
+    ("name", "content", "code", "place"),
     [
-        ("config.yaml", "optimizer: {lr: [", "damaged: while parsing"),
-        ("metrics.json", '{"valid": {', "damaged: Expecting"),
-        ("state.json", "", "damaged: Expecting"),
-        ("predictions/valid.csv", "Path,Edema\na/b.jpg,x", "not a finite number"),
-        ("labels/valid.csv", "Path,Edema\na/b.jpg", "1 fields instead of 2"),
+        ("config.yaml", b"optimizer: {lr: [", "damaged-file", ""),
+        ("config.yaml", b"hello", "damaged-file", ""),
+        ("config.yaml", b"- 1", "damaged-file", ""),
+        ("config.yaml", b"\xff\xfe", "damaged-file", ""),
+        ("metrics.json", b'{"valid": {', "damaged-file", ""),
+        ("metrics.json", b'{"valid": 3}', "missing-file", ""),
+        ("state.json", b"", "damaged-file", ""),
+        ("predictions/valid.csv", b"Path,Edema\na/b.jpg,x", "cell", ", line 2, column Edema"),
+        ("labels/valid.csv", b"Path,Edema\na/b.jpg", "field-count", ", line 2"),
     ],
 )
-def test_a_damaged_run_is_reported_and_stops_no_sweep(tmp_path, name, text, message):
-    runs = [make_run(tmp_path / "sweep" / str(job), job + 0.5) for job in range(3)]
-    (runs[1] / name).write_text(text)
-    content = compare([tmp_path / "sweep"], replicates=5)
-    (absent,) = content["absent"]
+def test_damaged_run_is_left_out_of_a_sweep_only(tmp_path, name, content, code, place):
+    runs = [make_run(tmp_path / "sweep" / str(job), job + 0.5) for job in range(2)]
+    (runs[1] / name).write_bytes(content)
+    compared = compare([tmp_path / "sweep"], replicates=5)
+    (absent,) = compared["absent"]
     assert (absent["name"], absent["state"]) == (str(runs[1]), "unreadable")
-    assert message in absent["why"]
-    assert name in absent["why"]
-    with pytest.raises(UserError, match=message):
+    assert f"{runs[1] / name}{place}" in absent["why"]
+    with raises(code, f"{runs[1] / name}{place}"):
         compare(runs, replicates=5)
 
 
@@ -106,15 +113,16 @@ def test_runs_of_different_levels_need_a_level(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", study_score="mean")]
     metrics = json.loads((runs[1] / run_files.METRICS).read_text())
     run_files.write_json(runs[1] / run_files.METRICS, metrics | {"valid": {"level": "image"}})
-    with pytest.raises(UserError, match=r"runs of different level: image, study\n.*/b \(image\)"):
+    with raises("not-comparable", f"{runs[0]} (study), {runs[1]} (image)") as caught:
         compare(runs, replicates=5)
-    with pytest.raises(UserError, match="runs of different views: max, mean"):
+    assert "--level" in caught.value.hint
+    with raises("not-comparable", f"{runs[0]} (max), {runs[1]} (mean)"):
         compare(runs, level="study", replicates=5)
     content = compare(runs, level="image", replicates=5)
     assert (content["level"], content["views"], content["n"]) == ("image", None, 120)
 
 
-def test_seeds_and_folds_of_one_configuration_are_gathered(tmp_path):
+def test_seeds_and_folds_of_one_configuration_are_averaged(tmp_path):
     for seed in range(3):
         make_run(tmp_path / f"a{seed}", 1.0, seed=seed, data={"fold": seed})
     make_run(tmp_path / "other", 1.0, optimizer={"lr": 7})
@@ -126,18 +134,18 @@ def test_seeds_and_folds_of_one_configuration_are_gathered(tmp_path):
     assert group["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-9)
 
 
-def test_files_of_predictions_are_evaluated_by_given_labels(tmp_path):
+def test_files_of_predictions_need_labels(tmp_path):
     run = make_run(tmp_path / "a", 1.0)
     rows = zip(STUDIES[::-1], make_scores(0.3)[::-1].tolist(), strict=True)
     file = tmp_path / "p.csv"
     run_files.write_table(file, ["Study", *COMPETITION], ([name, *map(repr, row)] for name, row in rows))
     content = compare([run, file], labels=run_files.labels(run, "valid"), replicates=10)
     assert content["models"][1]["figure"]["value"] == pytest.approx(mean_auroc(make_scores(0.3)), abs=1e-9)
-    with pytest.raises(UserError, match="has no labels"):
+    with raises("missing-labels", file):
         compare([run, file], replicates=10)
 
 
-def test_only_rows_that_all_have_are_compared_and_the_others_counted(tmp_path):
+def test_rows_that_not_all_have_are_left_out_and_counted(tmp_path):
     run, cut = make_run(tmp_path / "a"), make_run(tmp_path / "b", 2.0)
     path = run_files.predictions(cut, "valid")
     path.write_text("\n".join(path.read_text().splitlines()[:101]) + "\n")
@@ -149,61 +157,58 @@ def test_only_rows_that_all_have_are_compared_and_the_others_counted(tmp_path):
     assert content["models"][1]["figure"]["value"] == pytest.approx(expected, abs=1e-9)
 
 
-def test_other_observations_are_refused_unless_what_all_have_is_compared(tmp_path):
+def test_missing_observations_are_an_error_unless_left_out(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", observations=COMPETITION[:3])]
-    with pytest.raises(UserError, match=r"no Edema, Pleural Effusion\n.*/b"):
+    with raises("other-observations", runs[1]) as caught:
         compare(runs, replicates=10)
+    assert "Edema, Pleural Effusion" in caught.value.message
+    assert "--mean-over" in caught.value.hint
     assert compare(runs, mean_over=["atelectasis"], replicates=10)["models"][0]["over"] == ["Atelectasis"]
 
 
-def test_other_labels_are_refused(tmp_path):
+def test_different_labels_are_an_error(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b")]
     path = run_files.labels(runs[1], "valid")
     header, first, *rest = path.read_text().splitlines()
     cells = first.split(",")
     cells[1] = "1.0" if cells[1] == "0.0" else "0.0"
     path.write_text("\n".join([header, ",".join(cells), *rest]))
-    with pytest.raises(UserError, match=r"1 rows have other labels, first patient64541/study1\n.*/a and .*/b"):
+    with raises("label-conflict", f"{runs[0]} and {runs[1]}") as caught:
         compare(runs, replicates=10)
+    assert caught.value.message.startswith("1 ")
+    assert "patient64541/study1" in caught.value.message
 
 
-def test_no_shared_row_is_refused(tmp_path):
+def test_runs_without_a_shared_row_are_an_error(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b")]
     for path in (run_files.predictions(runs[1], "valid"), run_files.labels(runs[1], "valid")):
         path.write_text(path.read_text().replace("patient6", "patient7"))
-    with pytest.raises(UserError, match="no row is shared by all"):
+    with raises("no-overlap", f"{runs[0]}, {runs[1]}"):
         compare(runs, replicates=10)
 
 
-@pytest.mark.parametrize(("by", "message"), [("auc", "nothing to rank by: auc"), ("Fracture", "nothing to rank by")])
-def test_an_unknown_metric_is_reported(tmp_path, by, message):
-    with pytest.raises(UserError, match=message):
+@pytest.mark.parametrize("by", ["auc", "Fracture"])
+def test_unknown_metric_to_rank_by_is_an_error(tmp_path, by):
+    with raises("choice", "--by") as caught:
         compare([make_run(tmp_path / "a")], by=by, replicates=10)
+    assert by in caught.value.message
 
 
-def test_nothing_to_compare_is_reported(tmp_path):
-    with pytest.raises(UserError, match="no such file or folder"):
+def test_without_a_finished_run_there_is_an_error(tmp_path):
+    with raises("missing-run", tmp_path / "none"):
         compare([tmp_path / "none"])
-    make_run(tmp_path / "a", state="failed", why="no data")
-    with pytest.raises(UserError, match=r"nothing to compare: .*/a failed: no data"):
+    failed = make_run(tmp_path / "a", state="failed", why="no data")
+    with raises("too-few", tmp_path) as caught:
         compare([tmp_path])
-    run = make_run(tmp_path / "b")
-    with pytest.raises(UserError, match="given twice"):
-        compare([run, run])
+    assert f"{failed} failed: no data" in caught.value.message
 
 
-def test_a_comparison_is_reported_with_its_evaluation_setting_and_written_in_four_forms(tmp_path):
+def test_comparison_is_written_as_text_csv_markdown_and_html(tmp_path):
     for seed in range(2):
         make_run(tmp_path / "sweep" / str(seed), 1.0, seed=seed, chosen="valid")
     make_run(tmp_path / "sweep/2", state="failed", why="<script>alert(1)")
     content = compare([tmp_path / "sweep"], replicates=20)
-    text = describe_comparison(content)
-    assert text.splitlines()[0].startswith("mean AUROC over 5 (Atelectasis, ")
-    assert (
-        "valid split, studies (max over views), labels of valid.csv, n = 120 that all have, [95 % interval, 20" in text
-    )
-    assert "its epoch was chosen on these rows: optimistic" in text
-    assert "one configuration, 2 seeds or folds: mean 0." in text
+    check_golden(describe_comparison(content), GOLDEN / "comparison.txt")
     paths = write_comparison(tmp_path / "out", content)
     csv, markdown, page, _ = (path.read_text() for path in paths)
     assert csv.splitlines()[1].startswith(("1,sweep/0,valid,study,120,0.", "1,sweep/1,valid,study,120,0."))
@@ -212,7 +217,7 @@ def test_a_comparison_is_reported_with_its_evaluation_setting_and_written_in_fou
     assert "&lt;script&gt;alert(1)" in page
 
 
-def test_what_is_written_names_no_folder_above_the_runs_and_no_file_in_settings(tmp_path):
+def test_written_comparison_has_no_private_paths(tmp_path):
     for job in range(2):
         make_run(tmp_path / "DOE_1950/sweep" / str(job), 1.0, seed=job, labels={"predictions": f"DOE{job}"})
     make_run(tmp_path / "DOE_1950/sweep/2", state="failed", why="no file /home/DOE/a.jpg")
@@ -222,32 +227,21 @@ def test_what_is_written_names_no_folder_above_the_runs_and_no_file_in_settings(
         assert "[a path]" in text or path.suffix == ".md"
 
 
-def test_copies_of_one_run_are_no_further_seeds(tmp_path):
+def test_copies_of_one_run_do_not_count_as_seeds(tmp_path):
     for name in "abc":
         make_run(tmp_path / name, 1.0, seed=3)
     assert compare([tmp_path], replicates=10)["configurations"] == []
-    with pytest.raises(UserError, match="given twice"):
-        compare([tmp_path / "a", tmp_path / "b/../a"], replicates=10)
 
 
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        ("config.yaml", b"hello"),
-        ("config.yaml", b"- 1"),
-        ("config.yaml", b"\xff\xfe"),
-        ("metrics.json", b'{"valid": 3}'),
-    ],
-)
-def test_a_damaged_job_is_reported_and_stops_no_sweep(tmp_path, file, content):
+@pytest.mark.parametrize("again", ["a", "b/../a"])
+def test_run_given_twice_is_an_error(tmp_path, again):
     for name in "ab":
         make_run(tmp_path / name)
-    (tmp_path / "b" / file).write_bytes(content)
-    (absent,) = compare([tmp_path], replicates=10)["absent"]
-    assert (absent["name"], absent["state"]) == (str(tmp_path / "b"), "unreadable")
+    with raises("repeated", (tmp_path / "a").resolve()):
+        compare([tmp_path / "a", tmp_path / again], replicates=10)
 
 
-def test_runs_are_named_by_their_overrides_with_the_folder_and_no_path_leaves(tmp_path):
+def test_runs_are_named_by_overrides_without_paths(tmp_path):
     for job, own in enumerate((["model=combined"], ["model=combined", "start_from=/data/DOE"])):
         run = make_run(tmp_path / "sweep" / str(job), 0.5 + job, start=job)
         run_files.write_json(run / "state.json", {"state": "finished", "overrides": [*own, "data.root=/data/DOE"]})
@@ -256,8 +250,8 @@ def test_runs_are_named_by_their_overrides_with_the_folder_and_no_path_leaves(tm
     text = describe_comparison(content)
     assert "start_from=[a path] (sweep/1)" in text
     assert "nothing else (sweep/0)" in text
-    assert "in common: model=combined" in text
-    assert "synthetic images, and not those of the others: nothing else (sweep/0)" in text
+    assert text.count("model=combined") == 1
+    assert [line.rpartition(": ")[2] for line in text.splitlines() if "synthetic" in line] == ["nothing else (sweep/0)"]
     for path in write_comparison(tmp_path / "out", content):
         text = path.read_text()
         assert "sweep/1" in text
@@ -265,7 +259,7 @@ def test_runs_are_named_by_their_overrides_with_the_folder_and_no_path_leaves(tm
         assert "synthetic" in text
 
 
-def test_a_comparison_on_a_phantom_says_so_above(tmp_path):
+def test_comparison_on_a_phantom_begins_with_synthetic(tmp_path):
     for name in "ab":
         run_files.write_json(make_run(tmp_path / name) / "data.json", {"splits": {"valid": {"synthetic": True}}})
-    assert "synthetic images" in describe_comparison(compare([tmp_path], replicates=20)).splitlines()[0]
+    assert "synthetic" in describe_comparison(compare([tmp_path], replicates=20)).splitlines()[0]

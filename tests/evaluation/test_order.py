@@ -24,8 +24,8 @@ def write(path, names, columns, rows, order):
 
 
 @pytest.fixture
-def orders(tmp_path, monkeypatch):
-    """Predictions of two models and labels, by the order of their rows, under the same names in a folder each."""
+def orders(tmp_path):
+    """Folders with the same predictions of two models and labels, each in another order of rows."""
     rng = np.random.default_rng(0)
     labels = np.repeat((rng.random((30, 2)) < 0.4).astype(int), 2, axis=0)
     sexes = np.repeat(rng.choice(["Male", "Female"], 30), 2)
@@ -42,7 +42,7 @@ def orders(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("options", [{}, {"level": "image"}, {"views": "mean"}])
-def test_evaluate_does_not_depend_on_the_order_of_rows(orders, options):
+def test_evaluate_ignores_the_order_of_rows(orders, options):
     found = [
         evaluate_files(folder / "0.csv", folder / "labels.csv", replicates=50, group_by=["sex"], **options)
         for folder in orders
@@ -53,7 +53,7 @@ def test_evaluate_does_not_depend_on_the_order_of_rows(orders, options):
 
 
 @pytest.mark.parametrize("level", ["study", "image"])
-def test_compare_does_not_depend_on_the_order_of_rows(orders, monkeypatch, level):
+def test_compare_ignores_the_order_of_rows(orders, monkeypatch, level):
     texts = set()
     for folder in orders:
         monkeypatch.chdir(folder)
@@ -63,7 +63,7 @@ def test_compare_does_not_depend_on_the_order_of_rows(orders, monkeypatch, level
 
 
 @pytest.mark.parametrize("how", ["mean", "rank"])
-def test_an_average_does_not_depend_on_the_order_of_rows(orders, how):
+def test_average_ignores_the_order_of_rows(orders, how):
     found = []
     for folder in orders:
         members = [read_predictions(folder / "0.csv"), read_predictions(orders[0] / "1.csv")]
@@ -72,7 +72,7 @@ def test_an_average_does_not_depend_on_the_order_of_rows(orders, how):
     assert found[0] == found[1] == found[2]
 
 
-def test_scores_of_masks_do_not_depend_on_the_order_of_views():
+def test_mask_scores_ignore_the_order_of_views():
     rng = np.random.default_rng(0)
     sides = [{f"patient{n}_study1_view1_frontal": {"Edema": encode(rng.random((8, 8)) < 0.5)} for n in range(12)}
              for _ in range(2)]  # fmt: skip
@@ -81,6 +81,5 @@ def test_scores_of_masks_do_not_depend_on_the_order_of_views():
     assert json.dumps(tables[0]) == json.dumps(tables[1])
 
 
-def test_rows_are_counted_through_as_chexpert_lists_them(orders):
-    """Its own files are in this order already: their metrics stay as they were."""
+def test_rows_are_sorted_as_chexpert_lists_them(orders):
     assert read_predictions(orders[1] / "0.csv").in_order().names == VIEWS

@@ -6,7 +6,7 @@ from chexpert.explain.batched_inference import is_out_of_memory, peak_bytes
 MIB = 2**20
 
 
-def test_the_peak_is_what_was_alive_at_once():
+def test_peak_is_the_largest_size_alive_at_once():
     def chain():
         for _ in range(5):
             torch.empty(MIB, dtype=torch.uint8)  # each is freed before the next is made
@@ -14,11 +14,11 @@ def test_the_peak_is_what_was_alive_at_once():
     assert peak_bytes(chain) == MIB
 
 
-def test_tensors_that_are_kept_add_up():
+def test_kept_tensors_add_up():
     assert peak_bytes(lambda: [torch.empty(MIB, dtype=torch.uint8) for _ in range(5)]) == 5 * MIB
 
 
-def test_operands_and_result_are_alive_together():
+def test_operands_and_result_are_counted_together():
     def add():
         a, b = torch.empty(MIB), torch.empty(MIB)  # 4 MiB each
         return a + b
@@ -26,7 +26,7 @@ def test_operands_and_result_are_alive_together():
     assert peak_bytes(add) == 12 * MIB
 
 
-def test_views_changes_in_place_and_what_was_there_before_cost_nothing():
+def test_views_and_changes_in_place_cost_nothing():
     before = torch.ones(MIB)
 
     def work():
@@ -36,7 +36,7 @@ def test_views_changes_in_place_and_what_was_there_before_cost_nothing():
     assert peak_bytes(work) == MIB
 
 
-def test_what_autograd_keeps_for_the_backward_pass_is_counted():
+def test_tensors_kept_for_the_backward_pass_are_counted():
     leaf = torch.ones(MIB // 4, requires_grad=True)  # 1 MiB
 
     def forward():
@@ -57,6 +57,6 @@ def test_what_autograd_keeps_for_the_backward_pass_is_counted():
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
     ],
 )
-def test_out_of_memory_is_known_on_every_device(error):
+def test_out_of_memory_is_recognized_on_each_device(error):
     assert is_out_of_memory(error)
     assert not is_out_of_memory(RuntimeError("shapes do not match"))

@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ NAMES = ["Edema", "Lung Opacity"]
 
 
 @pytest.fixture
-def copy(tmp_path):
-    """A copy of two views, 40 x 32, with one mask of Lung Opacity on the frontal one."""
+def folder(tmp_path):
+    """A dataset folder of two views, 40 x 32, with one mask of Lung Opacity on the frontal one."""
     folder = tmp_path / "CheXpert-v1.0-small"
     folder.mkdir()
     for view in ("view1_frontal", "view2_lateral"):
@@ -40,8 +41,8 @@ def open_dataset(folder, **options):
     return ViewDataset([PATH.format(view) for view in views], files, targets, mask, Preprocessing(16), **options)
 
 
-def test_a_view_has_its_film_its_labels_and_its_masks_in_chexpert_s_spelling(copy):
-    view = find_view(open_dataset(copy), 0, NAMES, find_masks(None, copy))
+def test_view_has_image_labels_and_masks_in_the_names_of_chexpert(folder):
+    view = find_view(open_dataset(folder), 0, NAMES, find_masks(None, folder))
     assert view.name == "patient1_study1_view1_frontal"
     assert view.image.shape == (1, 16, 16)
     assert view.original.shape == (40, 32)
@@ -50,52 +51,52 @@ def test_a_view_has_its_film_its_labels_and_its_masks_in_chexpert_s_spelling(cop
     assert np.argwhere(view.masks["Lung Opacity"])[[0, -1]].tolist() == [[3, 5], [8, 6]]
 
 
-def test_a_lateral_view_has_no_masks(copy):
-    view = find_view(open_dataset(copy), 1, NAMES, find_masks(None, copy))
+def test_lateral_view_has_no_masks(folder):
+    view = find_view(open_dataset(folder), 1, NAMES, find_masks(None, folder))
     assert view.truth == {"Edema": 0, "Lung Opacity": 1}
     assert view.masks == {}
 
 
-def test_masks_of_another_size_than_the_film_are_refused(copy):
-    write_masks(copy.parent / "other.json", (2320, 2828))
-    masks = find_masks(str(copy.parent / "other.json"), copy)
-    with pytest.raises(UserError, match="the mask of Lung Opacity has 2320 x 2828 pixels, the image 40 x 32"):
-        find_view(open_dataset(copy), 0, NAMES, masks)
+def test_masks_of_another_size_are_an_error(folder):
+    write_masks(folder.parent / "other.json", (2320, 2828))
+    masks = find_masks(str(folder.parent / "other.json"), folder)
+    with pytest.raises(UserError) as error:
+        find_view(open_dataset(folder), 0, NAMES, masks)
+    assert error.value.where == PATH.format("view1_frontal")
+    assert re.search("Lung Opacity.*2320 x 2828.*40 x 32", error.value.message)
 
 
-def test_masks_are_found_beside_the_copy_unless_others_or_none_are_chosen(copy):
-    assert find_masks(None, copy).where == str(copy.parent / "gt_segmentations_valid.json")
-    (copy / "gt_segmentations_val.json").write_text("{}")
-    assert find_masks(None, copy).where == str(copy / "gt_segmentations_val.json")
-    assert find_masks(False, copy) is None
-    assert find_masks(None, copy.parent / "elsewhere" / "copy") is None
-    with pytest.raises(UserError, match="no masks"):
-        find_masks(str(copy / "none.json"), copy)
+def test_masks_are_found_beside_the_folder_unless_chosen(folder):
+    assert find_masks(None, folder).where == str(folder.parent / "gt_segmentations_valid.json")
+    (folder / "gt_segmentations_val.json").write_text("{}")
+    assert find_masks(None, folder).where == str(folder / "gt_segmentations_val.json")
+    assert find_masks(False, folder) is None
+    assert find_masks(None, folder.parent / "elsewhere" / "folder") is None
+    with pytest.raises(UserError) as error:
+        find_masks(str(folder / "none.json"), folder)
+    assert error.value.where == str(folder / "none.json")
 
 
-def test_a_view_that_cannot_be_read_is_left_out_where_that_is_allowed(copy):
-    (copy / "view1_frontal.jpg").write_bytes(b"no image")
-    assert [view.path for view in find_views(open_dataset(copy, skip=True), [0, 1], NAMES, None)] == [
+def test_unreadable_view_is_left_out_where_that_is_allowed(folder):
+    (folder / "view1_frontal.jpg").write_bytes(b"no image")
+    assert [view.path for view in find_views(open_dataset(folder, skip=True), [0, 1], NAMES, None)] == [
         PATH.format("view2_lateral")
     ]
-    with pytest.raises(UserError):
-        find_views(open_dataset(copy), [0, 1], NAMES, None)
+    with pytest.raises(UserError) as error:
+        find_views(open_dataset(folder), [0, 1], NAMES, None)
+    assert error.value.where == str(folder / "view1_frontal.jpg")
 
 
 @pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (None, "missing"),
-        (Image.new("LAB", (64, 64)), "image mode LAB"),
-        (Image.new("L", (64, 31)), "64 x 31 pixels"),
-    ],
+    ("image", "fact"), [(None, ""), (Image.new("LAB", (64, 64)), "LAB"), (Image.new("L", (64, 31)), "64 x 31")]
 )
-def test_an_image_that_is_no_film_is_told_with_what_would_be_one(tmp_path, image, message):
+def test_image_that_cannot_be_explained_is_an_error(tmp_path, image, fact):
     file = tmp_path / "image.tif"
     if image:
         image.save(file)
-    with pytest.raises(UserError, match=message) as caught:
+    with pytest.raises(UserError) as error:
         open_view("image", file, Preprocessing(16))
-    assert str(file) in str(caught.value)
-    assert "JPEG, PNG, TIFF or DICOM" in str(caught.value)
-    assert "on_missing" not in str(caught.value)
+    assert error.value.where == str(file)
+    assert fact in error.value.message
+    assert "DICOM" in error.value.hint
+    assert "on_missing" not in error.value.hint  # a setting of training

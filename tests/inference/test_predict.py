@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 from helpers.dicom import make_dicom
+from helpers.errors import raises
 from helpers.runs import start
 from helpers.scripts import run_script
 from PIL import Image
 
 from chexpert.data import write_phantom
-from chexpert.errors import UserError
 from chexpert.evaluation import evaluate, read_labeled_scores
 from chexpert.inference.inputs import InputImage, name_image, read_images
 from chexpert.inference.journal import Journal
@@ -56,7 +56,7 @@ def read(path):
         return list(csv.DictReader(file))
 
 
-def test_predictions_of_the_valid_views_are_the_run_s_own_to_the_last_digit(run, table, tmp_path):
+def test_valid_predictions_equal_those_of_the_run(run, table, tmp_path):
     outcome = predict(run, [table], tmp_path / "out.csv")
     assert (outcome.synthetic, outcome.hashed) == (True, False)
     metrics = json.loads((run / "metrics.json").read_text())["valid"]
@@ -80,7 +80,7 @@ def test_calibration_is_applied_at_its_level(run, table, tmp_path):
             assert float(calibrated["Edema"]) == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_bad_image_stops_nothing_and_its_study_is_scored_by_its_other_view(run, phantom, table, tmp_path):
+def test_study_with_an_unreadable_image_uses_its_other_view(run, phantom, table, tmp_path):
     studies = [row["Path"].rpartition("/")[0] for row in read(table)]
     study = next(study for study in studies if studies.count(study) == 2)
     names = [row["Path"] for row in read(table) if row["Path"].startswith(f"{study}/")]
@@ -91,17 +91,14 @@ def test_a_bad_image_stops_nothing_and_its_study_is_scored_by_its_other_view(run
         target.write_bytes(b"no image" if row["Path"] == names[0] else (phantom / row["Path"]).read_bytes())
     (root / read(table)[-1]["Path"]).unlink()
     outcome = predict(run, [table], tmp_path / "out.csv", root=root)
-    assert {name: why.partition(":")[0] for name, why in outcome.failed.items()} == {
-        names[0]: "this image cannot be read",
-        read(table)[-1]["Path"]: "this image is missing, or no plain file",
-    }
+    assert outcome.failed.keys() == {names[0], read(table)[-1]["Path"]}
     assert study in outcome.incomplete
     predict(run, [table], tmp_path / "views.csv", level="image", root=root)
     single = next(row for row in read(tmp_path / "views.csv") if row["Path"] == names[1])
     assert next(row for row in read(tmp_path / "out.csv") if row["Study"] == study)["Edema"] == single["Edema"]
 
 
-def test_a_killed_command_goes_on_where_it_was(run, table, tmp_path):
+def test_killed_prediction_resumes(run, table, tmp_path):
     whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
     predict(run, [table], whole)
     code = (
@@ -124,16 +121,16 @@ def test_a_killed_command_goes_on_where_it_was(run, table, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.csv", "input.csv", "whole.csv"]
 
 
-def test_another_model_s_unfinished_predictions_are_never_mixed_in(run, table, tmp_path):
+def test_unfinished_predictions_of_another_model_are_an_error(run, table, tmp_path):
     part = tmp_path / "out.csv.part"
     part.write_text(json.dumps({"key": "another"}) + "\n")
-    with pytest.raises(UserError, match="another model's"):
+    with raises("other-config", part):
         predict(run, [table], tmp_path / "out.csv")
     assert part.read_text() == json.dumps({"key": "another"}) + "\n"
 
 
 @pytest.mark.parametrize("line", ["5", "null", "[[1],0.5,0.5]", "[9,0.1,0.1]", '[0,"a","b"]', "[1,0.5,0.5", "\xff"])
-def test_damaged_lines_of_a_journal_are_done_again(tmp_path, line):
+def test_damaged_journal_lines_are_predicted_again(tmp_path, line):
     with Journal(tmp_path / "out.csv", "key", 3, 2) as journal:
         journal.add({0: [0.5, 0.25]})
     with (tmp_path / "out.csv.part").open("a") as file:
@@ -142,37 +139,39 @@ def test_damaged_lines_of_a_journal_are_done_again(tmp_path, line):
         assert journal.done == {0: [0.5, 0.25]}
 
 
-def test_calibration_is_of_the_best_weights_and_of_the_run_s_own_studies(run, table, tmp_path):
-    with pytest.raises(UserError, match="best weights"):
+def test_calibration_of_other_weights_or_scores_is_an_error(run, table, tmp_path):
+    with raises("other-calibration", run / "checkpoints/last.ckpt"):
         predict(run / "checkpoints/last.ckpt", [table], tmp_path / "out.csv", calibrated=True)
-    with pytest.raises(UserError, match="max over the views"):
+    with raises("other-calibration", "--study-score mean") as caught:
         predict(run, [table], tmp_path / "out.csv", calibrated=True, views="mean")
+    assert caught.value.hint == "--study-score max"
 
 
-def test_an_output_that_is_there_is_not_overwritten(run, table, tmp_path):
+def test_existing_output_is_not_overwritten(run, table, tmp_path):
     (tmp_path / "out.csv").write_text("mine")
-    with pytest.raises(UserError, match="nothing is overwritten"):
+    with raises("not-empty", tmp_path / "out.csv"):
         predict(run, [table], tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "code", "where"),
     [
-        ("Name\na.jpg\n", "no column Path"),
-        ("Path\n", "no column Path, or no row"),
-        ("Path\n/etc/passwd\n", "not a path below a root"),
-        ("Path\na/../../b.jpg\n", "not a path below a root"),
-        ("Path\na\0.jpg\n", "a NUL character"),
-        ("Path\na.jpg\na.jpg\n", "given twice: a.jpg"),
-        ("Path\na/patient00001/study1/view1_frontal.jpg\nb/patient00001/study1/view1_frontal.jpg\n", "given twice"),
-        ("Path\na.jpg\n", "no image can be read, the first: this image is missing"),
+        ("Name\na.jpg\n", "missing-column", "{table}"),
+        ("Path\n", "missing-column", "{table}"),
+        ("Path\n/etc/passwd\n", "outside-root", "{table}, line 2"),
+        ("Path\na/../../b.jpg\n", "outside-root", "{table}, line 2"),
+        ("Path\na\0.jpg\n", "not-csv", "{table}, line 2"),
+        ("Path\na.jpg\na.jpg\n", "repeated", "{table}"),
+        ("Path\na/patient00001/study1/view1_frontal.jpg\nb/patient00001/study1/view1_frontal.jpg\n", "repeated",
+         "{table}"),
+        ("Path\na.jpg\n", "unreadable-image", "a.jpg"),
     ],
-)
-def test_a_wrong_table_is_reported(run, tmp_path, text, message):
+)  # fmt: skip
+def test_wrong_table_is_an_error(run, tmp_path, text, code, where):
     path = tmp_path / "input.csv"
     path.write_text(text)
-    with pytest.raises(UserError, match=message):
+    with raises(code, where.format(table=path)):
         predict(run, [path], tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["input.csv"]  # nor a journal that refuses the next call
 
@@ -186,22 +185,22 @@ def test_a_wrong_table_is_reported(run, tmp_path, text, message):
         '"valid/patient64541/study1/view1_frontal.jpg"',
     ],
 )
-def test_a_table_of_another_machine_is_read_as_that_of_this_one(phantom, tmp_path, path):
+def test_table_of_another_machine_is_read(phantom, tmp_path, path):
     (tmp_path / "input.csv").write_text(f",Path\r\n0,{path}\r\n\r\n", newline="")
     (image,) = read_images(tmp_path / "input.csv", [phantom])
     assert image.file.endswith("/valid/patient64541/study1/view1_frontal.jpg")
     assert image.study.endswith("valid/patient64541/study1")
 
 
-def test_a_link_out_of_the_root_is_refused(run, tmp_path):
+def test_link_out_of_the_root_is_an_error(run, tmp_path):
     (tmp_path / "root").mkdir()
     (tmp_path / "root/image.jpg").symlink_to("/etc/passwd")
     (tmp_path / "input.csv").write_text("Path\nimage.jpg\n")
-    with pytest.raises(UserError, match="leads out"):
+    with raises("outside-root", tmp_path / "root/image.jpg"):
         predict(run, [tmp_path / "input.csv"], tmp_path / "out.csv", root=tmp_path / "root")
 
 
-def test_a_folder_of_any_kinds_of_images_is_one_study_an_image_under_a_hash(run, tmp_path):
+def test_folder_of_images_has_one_hashed_study_per_image(run, tmp_path):
     rng, folder = np.random.default_rng(0), tmp_path / "ward"
     gray = rng.integers(0, 256, (80, 70), dtype=np.uint8)
     folder.mkdir()
@@ -221,8 +220,8 @@ def test_a_folder_of_any_kinds_of_images_is_one_study_an_image_under_a_hash(run,
     assert [row["Study"] for row in read(tmp_path / "named.csv")] == [str(folder / "a.png"), str(folder / "b.jpg")]
 
 
-def test_the_content_of_every_file_in_a_folder_decides(run, tmp_path):
-    """Images whatever they are called; what is none is named and fails nothing; what may be one fails."""
+def test_images_in_a_folder_are_recognized_by_content(run, tmp_path):
+    """Other files are listed and fail nothing; files that may be images fail."""
     folder, image = tmp_path / "ward", Image.fromarray(GRAY)
     (folder / "sub").mkdir(parents=True)
     make_dicom(folder / "CR.1.2.840.113619", GRAY.astype(np.uint16) << 4)
@@ -265,7 +264,7 @@ def test_the_content_of_every_file_in_a_folder_decides(run, tmp_path):
     assert "1 x 1 pixels" in failed["dot.png"]
 
 
-def test_what_should_be_looked_at_is_flagged_also_after_a_stop(run, tmp_path):
+def test_suspicious_images_are_flagged(run, tmp_path):
     folder = tmp_path / "ward"
     folder.mkdir()
     Image.fromarray(np.full((70, 70), 7, np.uint8)).save(folder / "blank.png")
@@ -274,8 +273,10 @@ def test_what_should_be_looked_at_is_flagged_also_after_a_stop(run, tmp_path):
     outcome = predict(run, [folder], tmp_path / "out.csv")
     flagged = {Path(name).name: why for name, why in outcome.flagged.items()}
     assert flagged.keys() == {"blank.png", "ct.dcm"}
-    assert "contrast" in flagged["blank.png"]
     assert "CT" in flagged["ct.dcm"]
+
+
+def test_journal_keeps_its_flags(tmp_path):
     with Journal(tmp_path / "b.csv", "key", 3, 1) as journal:
         journal.add({0: [0.5]}, {0: "no contrast"})
     with Journal(tmp_path / "b.csv", "key", 3, 1) as journal:
@@ -284,14 +285,14 @@ def test_what_should_be_looked_at_is_flagged_also_after_a_stop(run, tmp_path):
         assert (journal.done, journal.flagged) == ({0: [0.5]}, {0: "no contrast"})
 
 
-def test_a_name_that_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(run, tmp_path):
+def test_formula_like_name_gets_an_apostrophe(run, tmp_path):
     Image.fromarray(GRAY[:70, :70]).save(tmp_path / "=cmd.png")
     (tmp_path / "input.csv").write_text("Path\n=cmd.png\n")
     predict(run, [tmp_path / "input.csv"], tmp_path / "out.csv", ids="path", level="image")
     assert read(tmp_path / "out.csv")[0]["Path"] == "'=cmd.png"
 
 
-def test_a_pipe_in_a_folder_is_listed_and_does_not_hold_up_the_others(run, tmp_path):
+def test_pipe_in_a_folder_does_not_block(run, tmp_path):
     folder = tmp_path / "ward"
     folder.mkdir()
     os.mkfifo(folder / "a.png")
@@ -300,7 +301,7 @@ def test_a_pipe_in_a_folder_is_listed_and_does_not_hold_up_the_others(run, tmp_p
     assert (outcome.images, list(outcome.failed)) == (1, [str(folder / "a.png")])
 
 
-def test_a_study_with_more_folders_before_it_is_still_one_study_under_its_public_name(run, phantom, table, tmp_path):
+def test_study_in_a_deeper_folder_keeps_its_public_name(run, phantom, table, tmp_path):
     paths = [row["Path"] for row in read(table)]
     for path in paths:
         (tmp_path / "DOE" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -311,13 +312,13 @@ def test_a_study_with_more_folders_before_it_is_still_one_study_under_its_public
     assert (tmp_path / "out.csv").read_text() == (tmp_path / "plain.csv").read_text()
 
 
-def test_a_model_of_nan_writes_no_table(run, table, tmp_path):
+def test_model_of_nan_writes_no_table(run, table, tmp_path):
     content = torch.load(run_files.checkpoint(run), weights_only=True)
     for values in content["state_dict"].values():
         if values.is_floating_point():
             values.fill_(float("nan"))
     torch.save(content, tmp_path / "nan.ckpt")
-    with pytest.raises(UserError, match="NaN or infinity"):
+    with raises("nan"):
         predict(tmp_path / "nan.ckpt", [table], tmp_path / "out.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ids.salt", "input.csv", "nan.ckpt"]
 
@@ -327,8 +328,8 @@ NAMES = [f"{family}^{given}" for family in ("DOEX", "MUSTERX", "ROSSIX", "TANAKA
 IDS = [f"MRN{9_000_000 + 7919 * number}" for number in range(25)]
 
 
-def test_no_name_or_id_of_50_is_in_anything_that_is_left(run, tmp_path):
-    """In headers and paths of DICOM files, by predict.py and explain.py; searched in all files, also zipped ones."""
+def test_outputs_contain_no_patient_name_or_id(run, tmp_path):
+    """They are in headers and paths of DICOM files; all files are searched, also zipped ones."""
     ward = tmp_path / "ward"
     for number, (name, mrn) in enumerate(zip(NAMES, IDS, strict=True)):
         pixels = np.random.default_rng(number).integers(0, 4096, (64, 64)).astype(np.uint16)
@@ -364,7 +365,7 @@ def find_secrets(path):
         yield from (secret for secret in secrets for code in codes for own in content if secret.encode(code) in own)
 
 
-def test_the_hash_needs_the_salt_that_stays_in_the_run_folder(run, tmp_path):
+def test_hash_uses_the_salt_of_the_run_folder(run, tmp_path):
     Image.fromarray(GRAY[:70, :70]).save(tmp_path / "a.png")
     outs = [tmp_path / f"{number}.csv" for number in range(2)]
     for out in outs:
@@ -374,7 +375,7 @@ def test_the_hash_needs_the_salt_that_stays_in_the_run_folder(run, tmp_path):
     assert not is_public("a.png")
 
 
-def test_an_image_is_named_with_slashes_on_windows_too():
+def test_image_names_have_slashes_on_windows():
     public = "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg"
     for path in (PureWindowsPath("C:/data", public), PurePosixPath("/data", public)):
         image = InputImage(name_image(path), None)
@@ -383,7 +384,7 @@ def test_an_image_is_named_with_slashes_on_windows_too():
     assert (image.name, image.study) == ("C:/ward 3/DOE.dcm", "C:/ward 3/DOE.dcm")
 
 
-def test_a_hash_is_the_same_whatever_folder_was_typed_on_windows_too():
+def test_hash_is_independent_of_the_folder_on_windows():
     class Folder(PureWindowsPath):
         def is_dir(self):
             return True

@@ -1,6 +1,6 @@
-"""The search on two small models that were trained for it: a device that comes with the finding, and one that does not.
+"""The search on two small trained models: the device is tied to the finding, or independent of it.
 
-The verdict on 20 models of the second kind stands in docs/decisions.md.
+The result of 20 models of the second kind is in docs/decisions.md.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ CONF = Path(__file__).parents[2] / "conf"
 
 
 def train_and_search(folder: Path, tie: float) -> list[dict]:
-    """The pairs that raise an alarm; a large heart is hard to see here, or the device would not be worth a look."""
+    """Return the pairs with an alarm; Cardiomegaly is faint, so that the model gains by the device."""
     options = {"shortcut": tie, "counterfactuals": ["Support Devices"], "strength": {"Cardiomegaly": 0.5}}
     root = write_phantom(folder / "phantom", seed=100, size=160, valid=150, **options)
     small = f"experiment=demo data=small data.root={root} data.image_size=128 pretrained=false trainer.max_epochs=6"
@@ -31,12 +31,12 @@ def train_and_search(folder: Path, tie: float) -> list[dict]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_device_that_comes_with_large_hearts_is_named(tmp_path):
+def test_device_tied_to_cardiomegaly_raises_an_alarm(tmp_path):
     alarms = train_and_search(tmp_path, 0.85)
     assert ("Cardiomegaly", "Support Devices") in [(pair["observation"], pair["suspect"]) for pair in alarms]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_device_that_comes_by_chance_is_not(tmp_path):
+def test_independent_device_raises_no_alarm(tmp_path):
     assert train_and_search(tmp_path, 0.5) == []

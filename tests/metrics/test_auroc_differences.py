@@ -13,14 +13,14 @@ def rows():
     return scores, labels
 
 
-def test_equals_scikit_learn_with_ties(rows):
+def test_auroc_matches_sklearn_with_ties(rows):
     scores, labels = rows
     ranked = RankedScores(scores, labels)
     for place, own in enumerate(scores):
         assert ranked.auroc(place).value == pytest.approx(roc_auc_score(labels, own), abs=1e-12)
 
 
-def test_each_replicate_is_the_auroc_of_the_rows_it_sampled(rows):
+def test_difference_interval_matches_sklearn_on_resamples(rows):
     scores, labels = rows
     ranked = RankedScores(scores, labels, replicates=20, seed=3)
     counts = np.random.default_rng(3).multinomial(80, np.full(80, 1 / 80), 20)
@@ -30,18 +30,18 @@ def test_each_replicate_is_the_auroc_of_the_rows_it_sampled(rows):
     assert ranked.difference(0, 1)[1:3] == pytest.approx((ordered[0], ordered[18]))  # as bootstrap_mean has it
 
 
-def test_a_score_does_not_differ_from_itself(rows):
+def test_score_minus_itself_is_0(rows):
     scores, labels = rows
     assert RankedScores(np.stack([scores[0], scores[0]]), labels).difference(0, 1)[:3] == (0, 0, 0)
 
 
-def test_it_is_undefined_without_both_classes():
+def test_auroc_without_both_classes_is_undefined():
     interval = RankedScores(np.zeros((1, 5)), np.ones(5), replicates=10).auroc(0)
     assert np.isnan(interval.value)
     assert (interval.n, interval.undefined_replicates) == (5, 10)
 
 
-def test_replicates_without_both_classes_are_left_out_and_counted():
+def test_replicates_without_both_classes_are_counted():
     interval = RankedScores(np.array([[0.0, 1.0]]), np.array([0, 1]), replicates=100).auroc(0)
     assert interval[:3] == (1, 1, 1)
     assert 20 < interval.undefined_replicates < 80  # half of the picks of two rows take one of them twice

@@ -1,4 +1,4 @@
-"""Intervals of AUROCs, and how often they hold the truth."""
+"""Intervals of AUROCs, and their coverage."""
 
 import math
 
@@ -12,25 +12,25 @@ from chexpert.metrics.auroc_intervals import lay_off
 from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs
 
 
-def test_the_ends_are_even_on_the_scale_of_log_odds():
+def test_interval_is_symmetric_in_log_odds():
     low, high = lay_off(0.8, 0.04)
     odds = [math.log(p / (1 - p)) for p in (low, 0.8, high)]
     assert odds[1] - odds[0] == pytest.approx(odds[2] - odds[1])
     assert odds[2] - odds[1] == pytest.approx(norm.ppf(0.975) * 0.04 / (0.8 * 0.2))
 
 
-def test_few_of_the_rarer_class_widen_an_interval():
+def test_few_examples_of_the_rarer_class_widen_the_interval():
     wide, narrow = (lay_off(0.8, 0.04, rarer) for rarer in (5, 500))
     assert wide[0] < narrow[0] < lay_off(0.8, 0.04)[0] + 1e-3
     assert wide[1] > narrow[1]
 
 
-def test_an_interval_never_leaves_the_shares():
+def test_interval_stays_within_0_and_1():
     low, high = lay_off(0.999, 0.2, 2)
     assert 0 <= low < 0.999 < high <= 1
 
 
-def test_intervals_equal_those_of_a_loop_over_scikit_learn_on_the_same_resamples():
+def test_mean_interval_matches_sklearn_on_the_same_resamples():
     rng = np.random.default_rng(0)
     labels = (rng.random((80, 3)) < 0.3).astype("float64")
     scores = rng.normal(size=(80, 3)) + labels
@@ -53,13 +53,13 @@ def test_undefined_replicates_are_left_out_and_counted():
         assert found.ci_low < 0.7 < found.ci_high
 
 
-def test_an_undefined_metric_has_no_interval():
+def test_undefined_metric_has_no_interval():
     found = logit_interval(math.nan, np.full(4, math.nan), 9)
     assert [math.isnan(part) for part in found[:3]] == [True, True, True]
     assert found.undefined_replicates == 4
 
 
-def test_a_mean_with_an_undefined_observation_is_undefined():
+def test_mean_with_an_undefined_observation_is_undefined():
     labels = np.array([[1, 1], [0, 1.0]])
     assert math.isnan(mean_auroc_interval(labels, labels, np.ones_like(labels), [0, 1]).value)
 
@@ -69,8 +69,8 @@ CASES = [(500, 150, 0.90), (500, 29, 0.93), (200, 70, 0.85), (200, 12, 0.85)]
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "positives", "truth"), CASES)
-def test_the_interval_holds_the_truth_in_93_to_97_of_100_simulations(n, positives, truth):
-    held = {"log odds": 0, "percentiles": 0}
+def test_interval_covers_the_truth_in_93_to_97_percent(n, positives, truth):
+    covered = {"log odds": 0, "percentiles": 0}
     shift = norm.ppf(truth) * math.sqrt(2)  # of two normal distributions with this AUROC
     labels = (np.arange(n) < positives).astype("float64")
     simulations = 2000
@@ -79,8 +79,8 @@ def test_the_interval_holds_the_truth_in_93_to_97_of_100_simulations(n, positive
         value = roc_auc_score(labels, scores)
         replicates = weighted_aurocs(scores, labels, resample_studies(np.arange(n), 1000, seed))
         found = logit_interval(value, replicates, n, min(positives, n - positives))
-        held["log odds"] += found.ci_low <= truth <= found.ci_high
+        covered["log odds"] += found.ci_low <= truth <= found.ci_high
         plain = percentile_interval(value, replicates, n)
-        held["percentiles"] += plain.ci_low <= truth <= plain.ci_high
-    print({name: count / simulations for name, count in held.items()})
-    assert 0.93 <= held["log odds"] / simulations <= 0.97
+        covered["percentiles"] += plain.ci_low <= truth <= plain.ci_high
+    print({name: count / simulations for name, count in covered.items()})
+    assert 0.93 <= covered["log odds"] / simulations <= 0.97

@@ -1,4 +1,4 @@
-"""Calibrators: known warps undone on held-out data, order kept, extremes finite."""
+"""Calibration methods, and the expected calibration error."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def expected_error(scores, labels):
     return expected_calibration_error(scores, labels, np.ones((1, len(scores))))[0]
 
 
-def test_the_expected_error_equals_that_of_torchmetrics():
+def test_expected_error_matches_torchmetrics():
     rng = np.random.default_rng(0)
     scores, labels = rng.random(300), rng.integers(0, 2, 300).astype("float64")
     counts = rng.integers(0, 3, (4, 300)).astype("float64")
@@ -39,14 +39,14 @@ def test_the_expected_error_equals_that_of_torchmetrics():
         assert found == pytest.approx(float(binary_calibration_error(*sampled, n_bins=15)), abs=1e-6)
 
 
-def test_an_error_of_hand_made_bins():
+def test_expected_error_of_hand_made_bins():
     """Bins of a fifteenth: .1 and .1 with one positive in two, 1.0 with none in one."""
     scores, labels = np.array([0.1, 0.1, 1.0]), np.array([0, 1, 0.0])
     assert expected_error(scores, labels) == pytest.approx((2 * 0.4 + 1 * 1.0) / 3)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_known_warp_is_undone_on_held_out_data(method):
+def test_calibration_undoes_a_known_warp_on_held_out_data(method):
     rng = np.random.default_rng(1)
     truth = rng.beta(0.7, 2, (2, 20_000))
     labels = (rng.random(truth.shape) < truth).astype("float64")
@@ -55,7 +55,7 @@ def test_a_known_warp_is_undone_on_held_out_data(method):
     assert expected_error(after, labels[1]) <= 0.2 * expected_error(held_out, labels[1])
 
 
-def test_a_temperature_of_hand_made_scores_is_found():
+def test_temperature_of_hand_made_scores():
     """Scores of .9 and .1 of which 3 in 4 are right: the slope turns log 9 into log 3."""
     scores, labels = np.repeat([0.9, 0.1], 4), np.array([1, 1, 1, 0, 0, 0, 0, 1.0])
     fitted = fit_temperature(scores, labels)
@@ -63,7 +63,7 @@ def test_a_temperature_of_hand_made_scores_is_found():
     assert calibrate(np.array([0.9, 0.1]), fitted) == pytest.approx([0.75, 0.25], abs=1e-4)
 
 
-def test_platt_equals_a_logistic_regression_on_his_softened_targets():
+def test_platt_matches_logistic_regression_on_soft_targets():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=300)
     labels = (rng.random(300) < expit(2 * logits - 1)).astype("float64")
@@ -78,7 +78,7 @@ def test_platt_equals_a_logistic_regression_on_his_softened_targets():
 
 @pytest.mark.parametrize("method", METHODS)
 @given(st.integers(0, 10_000))
-def test_the_order_of_scores_is_never_turned_around(method, seed):
+def test_calibration_keeps_the_order_of_scores(method, seed):
     rng = np.random.default_rng(seed)
     scores = np.r_[0.0, 1.0, rng.random(18)].round(int(rng.integers(1, 4)))
     labels = np.r_[0, 1, rng.integers(0, 2, 18)].astype("float64")
@@ -87,11 +87,11 @@ def test_the_order_of_scores_is_never_turned_around(method, seed):
     assert ((calibrated >= 0) & (calibrated <= 1)).all()
 
 
-def test_perfectly_separated_scores_stay_probabilities():
+def test_calibration_of_separated_scores_is_finite():
     for fit in METHODS.values():
         calibrated = calibrate(np.array([0.0, 1.0]), fit(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1.0])))
         assert np.isfinite(calibrated).all()
 
 
-def test_a_config_may_name_every_method_and_no_other():
+def test_config_lists_exactly_the_methods():
     assert set(CALIBRATIONS) == set(METHODS)

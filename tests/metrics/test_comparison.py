@@ -1,4 +1,4 @@
-"""Paired differences: exact on hand-made numbers, of the promised size where nothing differs."""
+"""Paired differences: hand-made numbers, and the rate of false positives."""
 
 import math
 
@@ -11,7 +11,7 @@ from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs
 from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
 
 
-def test_the_interval_excludes_nothing_exactly_where_p_is_below_a_twentieth():
+def test_interval_excludes_0_exactly_where_p_is_below_0_05():
     rng = np.random.default_rng(0)
     replicates = rng.normal(0.02, 0.01, 500)
     for difference in (0.0, 0.015, 0.0195, 0.02, -0.03):
@@ -19,7 +19,7 @@ def test_the_interval_excludes_nothing_exactly_where_p_is_below_a_twentieth():
         assert (found.ci_low > 0 or found.ci_high < 0) == (paired_p(difference, replicates) < 0.05)
 
 
-def test_a_model_against_itself_has_no_p():
+def test_model_against_itself_has_no_p():
     assert math.isnan(paired_p(0.0, np.zeros(10)))
     assert paired_interval(0.0, np.zeros(10), 5)[:3] == (0, 0, 0)
 
@@ -29,12 +29,12 @@ def test_undefined_replicates_are_left_out_and_counted():
     assert (found.n, found.undefined_replicates) == (7, 1)
 
 
-def test_holm_equals_his_own_steps():
+def test_holm_adjustment_matches_hand_made_steps():
     """At .05: .01 against .0125 and .013 against .0167 hold, .03 against .025 does not, and so .04 neither."""
     assert adjust_holm([0.04, 0.01, 0.03, 0.013]) == pytest.approx([0.06, 0.04, 0.06, 0.04])
 
 
-def test_p_agrees_with_delong_on_independent_rows():
+def test_p_matches_delong_on_independent_rows():
     rng = np.random.default_rng(3)
     labels = (rng.random(300) < 0.3).astype("float64")
     shared = rng.normal(size=300)
@@ -47,9 +47,9 @@ def test_p_agrees_with_delong_on_independent_rows():
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("n", "positives"), [(500, 100), (200, 40), (500, 29)])
-def test_of_models_that_do_not_differ_4_to_6_in_100_are_said_to(n, positives):
+def test_false_positive_rate_of_equal_models_is_4_to_6_percent(n, positives):
     labels = (np.arange(n) < positives).astype("float64")
-    said = {"bootstrap": 0, "DeLong": 0, "percentiles": 0}
+    positive = {"bootstrap": 0, "DeLong": 0, "percentiles": 0}
     simulations, shift = 2000, norm.ppf(0.85) * math.sqrt(2)
     for seed in range(simulations):
         rng = np.random.default_rng(seed)
@@ -57,9 +57,9 @@ def test_of_models_that_do_not_differ_4_to_6_in_100_are_said_to(n, positives):
         scores = [0.8 * shared + 0.6 * rng.normal(size=n) + shift * labels for _ in range(2)]
         counts = np.vstack([np.ones((1, n)), resample_studies(np.arange(n), 1000, seed)])
         found = np.subtract(*(weighted_aurocs(own, labels, counts) for own in scores))
-        said["bootstrap"] += paired_p(found[0], found[1:]) < 0.05
-        said["DeLong"] += delong_test(np.stack(scores), labels) < 0.05
+        positive["bootstrap"] += paired_p(found[0], found[1:]) < 0.05
+        positive["DeLong"] += delong_test(np.stack(scores), labels) < 0.05
         low, high = np.quantile(found[1:], [0.025, 0.975])
-        said["percentiles"] += low > 0 or high < 0
-    print(n, positives, {name: count / simulations for name, count in said.items()})
-    assert 0.04 <= said["bootstrap"] / simulations <= 0.06
+        positive["percentiles"] += low > 0 or high < 0
+    print(n, positives, {name: count / simulations for name, count in positive.items()})
+    assert 0.04 <= positive["bootstrap"] / simulations <= 0.06

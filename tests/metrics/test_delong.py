@@ -17,7 +17,7 @@ def define(scores, labels):
 
 
 @pytest.mark.parametrize("digits", [1, 8])
-def test_it_equals_its_definition_with_ties(digits):
+def test_covariance_matches_its_definition_with_ties(digits):
     rng = np.random.default_rng(0)
     labels = (rng.random(50) < 0.4).astype(int)
     scores = (rng.normal(size=(3, 50)) + labels).round(digits)
@@ -27,7 +27,7 @@ def test_it_equals_its_definition_with_ties(digits):
     assert found[1] == pytest.approx(covariance, abs=1e-12)
 
 
-def test_it_agrees_with_the_bootstrap_on_independent_rows():
+def test_interval_matches_the_bootstrap_on_independent_rows():
     rng = np.random.default_rng(1)
     labels = (rng.random(400) < 0.3).astype("float64")
     scores = rng.normal(size=400) + 1.5 * labels
@@ -37,10 +37,10 @@ def test_it_agrees_with_the_bootstrap_on_independent_rows():
     assert delong_interval(scores, labels) == pytest.approx(expected[1:3], abs=0.004)
 
 
-def test_a_model_does_not_differ_from_itself():
+def test_p_of_a_model_against_itself_is_undefined():
     scores = np.array([[0.1, 0.4, 0.35, 0.8, 0.2]] * 2)
     assert math.isnan(delong_test(scores, np.array([0, 0, 1, 1, 0])))
 
 
-def test_one_positive_gives_no_error():
+def test_variance_of_one_positive_is_undefined():
     assert math.isnan(delong_covariance([[0.1, 0.2, 0.3]], [0, 0, 1])[1][0, 0])

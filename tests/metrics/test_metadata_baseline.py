@@ -9,7 +9,7 @@ from chexpert.metrics.metadata_baseline import compare_baselines, predict_baseli
 
 @pytest.fixture
 def made():
-    """60 images to learn from and 40 to evaluate; the first feature says much, the second nothing."""
+    """60 images to train on and 40 to evaluate; the first feature predicts the label, the second does not."""
     rng = np.random.default_rng(0)
     labels = (rng.random(100) < 0.4).astype("float64")
     signal = np.column_stack([40 * labels + rng.normal(50, 15, 100), rng.normal(size=100)])
@@ -17,7 +17,7 @@ def made():
     return signal, other, labels
 
 
-def test_equals_scikit_learns_own(made):
+def test_baselines_match_sklearn(made):
     signal, other, labels = made
     learned, evaluated = ({"metadata": signal[part], "gray": other[part]} for part in (slice(60), slice(60, 100)))
     result = compare_baselines(learned, labels[:60], evaluated, labels[60:], np.zeros(40))
@@ -28,7 +28,7 @@ def test_equals_scikit_learns_own(made):
         assert result[kind]["value"] == pytest.approx(theirs, abs=1e-12)
 
 
-def test_what_has_no_label_is_left_out_on_both_sides(made):
+def test_unlabeled_images_are_left_out_of_both_parts(made):
     signal, _, labels = made
     blank = labels.copy()
     blank[::5] = np.nan
@@ -41,7 +41,7 @@ def test_what_has_no_label_is_left_out_on_both_sides(made):
     assert blanks == left
 
 
-def test_a_model_that_says_what_metadata_say_is_not_above_them(made):
+def test_model_equal_to_its_metadata_reaches_only_them(made):
     signal, other, labels = made
     result = compare_baselines(
         {"metadata": signal[:60], "gray": other[:60]}, labels[:60], {"metadata": signal[60:], "gray": other[60:]},
@@ -51,7 +51,7 @@ def test_a_model_that_says_what_metadata_say_is_not_above_them(made):
     assert "gray" not in result["reached"]
 
 
-def test_training_images_of_one_class_teach_nothing(made):
+def test_training_labels_of_one_class_give_no_baseline(made):
     signal, _, labels = made
     assert predict_baseline(signal[:60], np.zeros(60), signal[60:]) is None
     result = compare_baselines({"a": signal[:60]}, np.zeros(60), {"a": signal[60:]}, labels[60:], signal[60:, 0])

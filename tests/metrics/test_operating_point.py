@@ -1,4 +1,4 @@
-"""Youden's threshold, against every threshold there is."""
+"""Thresholds by Youden, F1 and specificity, against all possible thresholds."""
 
 import math
 
@@ -11,7 +11,7 @@ from chexpert.metrics.operating_point import f1_threshold, specificity_threshold
 
 
 @pytest.mark.parametrize("case", range(50))
-def test_no_threshold_of_scikit_learns_curve_is_better(case):
+def test_youden_threshold_is_the_best_of_sklearns_curve(case):
     rng = np.random.default_rng(case)
     probabilities, labels = rng.random(40).round(1 + case % 3), rng.integers(0, 2, 40)
     threshold = youden_threshold(probabilities, labels)
@@ -21,24 +21,24 @@ def test_no_threshold_of_scikit_learns_curve_is_better(case):
     assert reached == pytest.approx((found - missed).max())
 
 
-def test_of_equally_good_thresholds_the_lowest_is_taken():
+def test_lowest_of_equally_good_thresholds_is_chosen():
     # from .2 on: sensitivity 1, specificity 1/2; from .6 on: 1/2 and 1
     assert youden_threshold(np.array([0.1, 0.2, 0.4, 0.6]), np.array([0, 1, 0, 1])) == pytest.approx(0.15)
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 1], [1, 1, 0], [1, 0, 1]])
-def test_rounding_a_probability_does_not_turn_a_view(labels):
+def test_rounding_does_not_change_a_prediction(labels):
     probabilities = np.array([0.2, 0.4, 0.6])
     threshold = youden_threshold(probabilities, np.array(labels))
     for change in (-1e-6, 1e-6):
         assert ((probabilities + change >= threshold) == (probabilities >= threshold)).all()
 
 
-def test_a_class_that_is_absent_leaves_it_undefined():
+def test_threshold_without_both_classes_is_undefined():
     assert math.isnan(youden_threshold(np.array([0.1, 0.2]), np.array([1, 1])))
 
 
-def test_each_observation_is_evaluated_over_its_own_labeled_views():
+def test_thresholds_use_only_labeled_views():
     probabilities = np.array([[0.1, 0.9], [0.8, 0.2], [0.9, 0.5]])
     labels = np.array([[0, 1], [1, 0], [0, 1]])
     mask = np.array([[1, 0], [1, 1], [0, 1]])
@@ -46,14 +46,14 @@ def test_each_observation_is_evaluated_over_its_own_labeled_views():
 
 
 @pytest.mark.parametrize("case", range(30))
-def test_no_threshold_has_a_better_f1(case):
+def test_f1_threshold_is_the_best(case):
     rng = np.random.default_rng(case)
     probabilities, labels = rng.random(30).round(1 + case % 3), np.r_[0, 1, rng.integers(0, 2, 28)]
     found = f1_score(labels, probabilities >= f1_threshold(probabilities, labels))
     assert found == pytest.approx(max(f1_score(labels, probabilities >= t) for t in np.unique(probabilities)))
 
 
-def test_a_specificity_is_kept_at_the_highest_sensitivity():
+def test_specificity_threshold_has_the_highest_sensitivity():
     probabilities, labels = np.arange(20) / 20, np.array([0] * 9 + [1] + [0] * 1 + [1] * 9)
     threshold = specificity_threshold(probabilities, labels)  # ten negatives: one may lie above it
     assert threshold == pytest.approx(0.425)

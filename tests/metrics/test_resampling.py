@@ -1,4 +1,4 @@
-"""Replicates of the bootstrap, each held against an independent library on the rows that it sampled."""
+"""Bootstrap replicates, compared with scikit-learn on the resampled rows."""
 
 import numpy as np
 import pytest
@@ -22,42 +22,42 @@ def repeat(counts):
     ("metric", "theirs"),
     [(weighted_aurocs, roc_auc_score), (weighted_average_precisions, average_precision_score)],
 )
-def test_a_replicate_is_the_metric_of_the_rows_it_sampled(rows, metric, theirs):
+def test_replicate_matches_sklearn_on_the_resampled_rows(rows, metric, theirs):
     scores, labels, counts = rows
     expected = [theirs(labels[sample], scores[sample]) for sample in repeat(counts)]
     assert metric(scores, labels, counts) == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_replicate_of_one_class_is_undefined():
+def test_replicate_of_one_class_is_undefined():
     counts = np.array([[2.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
     assert np.isnan(weighted_aurocs([0.1, 0.2], [0, 1], counts)).tolist() == [True, True, False]
     assert np.isnan(weighted_average_precisions([0.1, 0.2], [0, 1], counts)).tolist() == [True, False, False]
 
 
-def test_views_of_a_study_are_sampled_together():
+def test_views_of_a_study_are_resampled_together():
     counts = resample_studies([0, 1, 0, 2], replicates=200, seed=1)
     assert (counts[:, 0] == counts[:, 2]).all()
     assert (counts[:, [0, 1, 3]].sum(1) == 3).all()  # as many studies as there are
     assert counts.mean() == pytest.approx(1, abs=0.1)
 
 
-def test_the_same_seed_samples_the_same_studies():
+def test_seed_fixes_the_resamples():
     assert (resample_studies(np.arange(9), 5, seed=3) == resample_studies(np.arange(9), 5, seed=3)).all()
     assert (resample_studies(np.arange(9), 5, seed=3) != resample_studies(np.arange(9), 5, seed=4)).any()
 
 
-def test_chunks_of_replicates_change_nothing(rows, monkeypatch):
+def test_chunk_size_does_not_change_results(rows, monkeypatch):
     scores, labels, counts = rows
     whole = weighted_aurocs(scores, labels, counts)
     monkeypatch.setattr("chexpert.metrics.bootstrap.CHUNK", 60 * 7)
     assert (weighted_aurocs(scores, labels, counts) == whole).all()
 
 
-def test_a_mean_of_hand_made_counts():
+def test_mean_of_hand_made_counts():
     means = weighted_means([1.0, 4.0], np.array([[1.0, 1.0], [3.0, 0.0], [0.0, 0.0]]))
     assert means[:2].tolist() == [2.5, 1.0]
     assert np.isnan(means[2])
 
 
-def test_no_row_is_undefined():
+def test_auroc_of_no_rows_is_undefined():
     assert np.isnan(weighted_aurocs([], [], np.zeros((3, 0)))).all()

@@ -1,10 +1,10 @@
-"""From views to studies."""
+"""Scores and labels of studies, from those of their views."""
 
 import numpy as np
 import pytest
+from helpers.errors import raises
 
 from chexpert.config import STUDY_SCORES
-from chexpert.errors import UserError
 from chexpert.metrics import reduce_to_studies
 from chexpert.metrics.study_aggregation import SCORES
 
@@ -17,7 +17,7 @@ MASK = np.array([[True, True], [True, False], [True, True], [True, True]])
 @pytest.mark.parametrize(
     ("score", "expected"), [("max", [[0.4, 0.9], [0.5, 0.25]]), ("mean", [[0.2, 0.6], [0.5, 0.25]])]
 )
-def test_a_study_has_the_greatest_or_the_mean_score_of_its_views(score, expected):
+def test_study_score_is_the_maximum_or_mean_of_its_views(score, expected):
     probabilities, labels, mask = reduce_to_studies(STUDIES, PROBABILITIES, LABELS, MASK, score=score)
     assert np.allclose(probabilities, np.array(expected))
     assert labels.tolist() == [[1, 0], [0, 0]]
@@ -25,18 +25,18 @@ def test_a_study_has_the_greatest_or_the_mean_score_of_its_views(score, expected
 
 
 @pytest.mark.parametrize(("part", "place"), [("labels", (2, 1)), ("mask", (3, 0))])
-def test_views_of_a_study_with_different_labels_are_refused(part, place):
+def test_views_with_different_labels_are_an_error(part, place):
     rows = {"labels": LABELS.copy(), "mask": MASK.copy()}
     rows[part][place] = not rows[part][place]
-    with pytest.raises(UserError, match=r"different labels\n.*b"):
+    with raises("label-conflict", "b"):
         reduce_to_studies(STUDIES, PROBABILITIES, **rows)
 
 
-def test_a_label_behind_the_mask_does_not_matter():
+def test_masked_labels_may_differ():
     labels = np.array([[1.0], [0.0]])
     _, _, mask = reduce_to_studies(["a", "a"], labels, labels, np.zeros((2, 1), bool))
     assert mask.tolist() == [[False]]
 
 
-def test_the_config_knows_the_same_words():
+def test_config_lists_exactly_the_study_scores():
     assert set(SCORES) == set(STUDY_SCORES)

@@ -1,38 +1,28 @@
-"""On which side of its activation a feature map is read, and that nothing behind it can change it."""
+"""The side of its activation on which a feature map is read. No later operation changes the map."""
 
 from functools import cache
 
 import pytest
 import torch
+from helpers.errors import raises
 from torch import nn
 from torch.nn.functional import avg_pool2d, hardswish, max_pool2d, relu
 
-from chexpert.errors import UserError
 from chexpert.models import Backbone, Combined, Single
 from chexpert.models.activation import ActivationWatch
 
 IMAGES = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
-# as their sources in timm have it
-LAST = {
-    "resnet18": "after",  # layer4 ends in act2
-    "densenet121": "after",  # norm5 is a BatchNormAct2d
-    "efficientnet_b0": "after",  # bn2 behind conv_head is a BatchNormAct2d of SiLU
-    "mnasnet_small": "after",
-    "vgg11": "after",  # a maximum of what a ReLU put out
-    "resnetv2_18": "after",  # norm behind the last block is a BatchNormAct2d
-    "test_convnext": "none",  # a sum of the last block and its shortcut, then pooling
-    "test_vit": "none",  # a LayerNorm
-}
-STRIDE_16 = {
-    "resnet18": "after",
-    "densenet121": "before",  # denseblock3 concatenates; the transition begins with norm and ReLU
-    "efficientnet_b0": "none",  # a linear bottleneck, then a convolution
-    "mnasnet_small": "none",
-    "vgg11": "after",
-    "resnetv2_18": "before",  # blocks begin with norm and ReLU
-    "test_convnext": "none",
-    "test_vit": "none",
+# of the last map and of the last map of stride 16, as the sources in timm have them
+SIDES = {
+    "resnet18": ("after", "after"),  # layer4 ends in act2
+    "densenet121": ("after", "before"),  # norm5 has a ReLU; denseblock3 concatenates, its transition begins with one
+    "efficientnet_b0": ("after", "none"),  # bn2 behind conv_head has SiLU; a linear bottleneck, then a convolution
+    "mnasnet_small": ("after", "none"),
+    "vgg11": ("after", "after"),  # a maximum of a ReLU's output
+    "resnetv2_18": ("after", "before"),  # the last norm has a ReLU; blocks begin with norm and ReLU
+    "test_convnext": ("none", "none"),  # a sum of the last block and its shortcut, then pooling
+    "test_vit": ("none", "none"),  # a LayerNorm
 }
 
 
@@ -43,19 +33,14 @@ def make(name: str) -> Backbone:
     return Backbone(name, options=options.get(name)).eval()
 
 
-@pytest.mark.parametrize(("name", "side"), LAST.items())
-def test_the_side_of_the_last_map(name, side):
-    assert make(name).activation_side(IMAGES) == side
-
-
-@pytest.mark.parametrize(("name", "side"), STRIDE_16.items())
-def test_the_side_of_the_last_map_of_stride_16(name, side):
-    assert make(name).activation_side(IMAGES, 16) == side
+@pytest.mark.parametrize(("name", "sides"), SIDES.items())
+def test_activation_side_of_known_networks(name, sides):
+    assert (make(name).activation_side(IMAGES), make(name).activation_side(IMAGES, 16)) == sides
 
 
 @pytest.mark.parametrize("name", ["resnet18", "densenet121", "mnasnet_small", "vgg11", "resnetv2_18"])
 @pytest.mark.parametrize("stride", [None, 16])
-def test_a_map_behind_a_relu_has_no_negative_values_and_another_has(name, stride):
+def test_only_a_map_after_a_relu_has_no_negative_values(name, stride):
     backbone = make(name)
     with torch.no_grad():
         values = backbone(IMAGES) if stride is None else backbone.tap(IMAGES, stride)[0]
@@ -77,7 +62,7 @@ def test_a_map_behind_a_relu_has_no_negative_values_and_another_has(name, stride
         (torch.neg, lambda x, _: relu(x + 1), "none"),
     ],
 )
-def test_a_side_is_seen_in_the_operations(make_map, read, side):
+def test_activation_side_follows_from_the_operations(make_map, read, side):
     with torch.no_grad(), ActivationWatch() as watch:
         made = make_map(torch.randn(1, 2, 4, 4))
         watch.follow(made)
@@ -86,7 +71,7 @@ def test_a_side_is_seen_in_the_operations(make_map, read, side):
 
 
 class InPlace(nn.Module):
-    """A network as torchvision's DenseNet: what reads its stage works in place."""
+    """A network like torchvision's DenseNet: the operation after its stage works in place."""
 
     feature_info = [{"reduction": 2, "module": "stage"}]
     num_features = 3
@@ -106,7 +91,7 @@ def in_place() -> Backbone:
     return backbone.eval()
 
 
-def test_what_works_in_place_behind_a_map_changes_neither_it_nor_its_gradient(in_place):
+def test_in_place_operations_change_neither_map_nor_gradient(in_place):
     expected = in_place.net.stage((IMAGES / 255 - in_place.mean) / in_place.std).detach()
     tapped, last = in_place.tap(IMAGES, 2)
     (gradient,) = torch.autograd.grad(last.sum(), tapped)
@@ -117,8 +102,8 @@ def test_what_works_in_place_behind_a_map_changes_neither_it_nor_its_gradient(in
     assert in_place.activation_side(IMAGES, 2) == "before"
 
 
-@pytest.mark.parametrize("name", LAST)
-def test_a_tapped_map_is_what_the_stage_put_out(name):
+@pytest.mark.parametrize("name", SIDES)
+def test_tapped_map_equals_the_output_of_the_stage(name):
     backbone, seen = make(name), []
     stage = backbone.net.get_submodule(backbone.layer_at(16).split(".", 1)[1])
     hook = stage.register_forward_hook(lambda module, inputs, output: seen.append(output.clone()))
@@ -131,7 +116,7 @@ def test_a_tapped_map_is_what_the_stage_put_out(name):
 
 
 @pytest.mark.parametrize("stride", [None, 16])
-def test_traced_logits_are_the_models(stride):
+def test_traced_logits_equal_those_of_the_model(stride):
     model = Combined({"a": make("densenet121"), "b": make("test_vit")}, outputs=2).eval()
     maps, logits = model.trace(IMAGES, stride)
     kept = {name: value.clone() for name, value in maps.items()}
@@ -140,6 +125,8 @@ def test_traced_logits_are_the_models(stride):
     assert all(torch.equal(kept[name], value) for name, value in maps.items())
 
 
-def test_a_stage_that_a_network_lacks_is_told_with_those_that_it_has():
-    with pytest.raises(UserError, match=r"no stage of stride 5(.|\n)*null for the last map, 2, 4, 8, 16, 32"):
+def test_missing_stage_is_an_error_with_the_known_strides():
+    with raises("feature-map", "explainer stride") as error:
         Single(make("resnet18"), 1).trace(IMAGES, 5)
+    assert "5" in error.value.message
+    assert "2, 4, 8, 16, 32" in error.value.hint

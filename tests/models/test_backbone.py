@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from helpers.errors import raises
 
-from chexpert.errors import UserError
 from chexpert.models import Backbone
 
 SMALL = "mnasnet_small"
@@ -12,7 +12,7 @@ SWIN = {"img_size": 64, "embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1,
 
 @pytest.fixture
 def seen():
-    """A backbone with mean 0.5 and std 0.25 whose network keeps what it was given."""
+    """A backbone with mean 0.5 and std 0.25 whose network stores its inputs."""
     backbone = Backbone(SMALL, mean=0.5, std=0.25)
     backbone.inputs = []
     backbone.net.forward_features = lambda images: backbone.inputs.append(images) or images.expand(-1, 1280, -1, -1)
@@ -31,7 +31,7 @@ def seen():
         ("swin_tiny_patch4_window7_224", SWIN, (2, 64, 2, 2)),
     ],
 )
-def test_the_feature_map_is_channels_first_and_as_wide_as_told(name, options, shape):
+def test_feature_map_is_channels_first(name, options, shape):
     backbone = Backbone(name, options=options).eval()
     with torch.no_grad():
         features = backbone(torch.zeros(2, 1, 64, 64, dtype=torch.uint8))
@@ -39,74 +39,71 @@ def test_the_feature_map_is_channels_first_and_as_wide_as_told(name, options, sh
     assert backbone.width == shape[1]
 
 
-def test_tokens_become_a_map_in_reading_order():
-    backbone = Backbone("test_vit", options={"img_size": 64})
-    tokens = torch.arange(17.0)[None, :, None].expand(1, 17, 64)  # the class token, then 4 x 4 patches
-    backbone.net.forward_features = lambda images: tokens
-    features = backbone(torch.zeros(1, 1, 64, 64))
-    assert features[0, 0].tolist() == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]]
+@pytest.mark.parametrize(
+    ("size", "count", "rows"),
+    [
+        # the class token, then the patches
+        ([64, 64], 17, [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]]),
+        ([32, 96], 13, [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]]),
+        # no class token, as in the stages of CaiT and XCiT
+        ([64, 64], 16, [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]),
+    ],
+)
+def test_tokens_become_a_map_in_reading_order(size, count, rows):
+    backbone = Backbone("test_vit", options={"img_size": size})
+    backbone.net.forward_features = lambda images: torch.arange(float(count))[None, :, None].expand(1, count, 64)
+    assert backbone(torch.zeros(1, 1, *size))[0, 0].tolist() == rows
 
 
-def test_tokens_of_a_film_that_is_no_square_become_a_map_of_its_shape():
-    backbone = Backbone("test_vit", options={"img_size": [32, 96]}).eval()
-    tokens = torch.arange(13.0)[None, :, None].expand(1, 13, 64)  # the class token, then 2 x 6 patches
-    backbone.net.forward_features = lambda images: tokens
-    features = backbone(torch.zeros(1, 1, 32, 96))
-    assert features[0, 0].tolist() == [[1, 2, 3, 4, 5, 6], [7, 8, 9, 10, 11, 12]]
+def test_undeclared_class_token_is_left_out():
+    tokens = torch.arange(17.0)[None, :, None].expand(1, 17, 64)  # as VOLO's
+    assert Backbone(SMALL).to_map(tokens)[0, 0, 0].tolist() == [1, 2, 3, 4]
 
 
-def test_a_network_that_takes_films_of_any_size_gives_a_map_of_theirs():
+def test_transformer_of_any_size_maps_images_of_another_size():
     backbone = Backbone("test_vit", options={"img_size": 64}).eval()
     assert tuple(backbone(torch.zeros(1, 1, 96, 96)).shape) == (1, 64, 6, 6)
 
 
-def test_tokens_without_the_class_token_become_a_map_too():
-    backbone = Backbone("test_vit", options={"img_size": 64})  # as CaiT's and XCiT's stages give them
-    tokens = torch.arange(16.0)[None, :, None].expand(1, 16, 64)
-    assert backbone.to_map(tokens)[0, 0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13, 14, 15]]
-
-
-def test_a_class_token_that_the_network_does_not_tell_of_is_left_out():
-    backbone = Backbone("mnasnet_small")
-    tokens = torch.arange(17.0)[None, :, None].expand(1, 17, 64)  # as VOLO's
-    assert backbone.to_map(tokens)[0, 0, 0].tolist() == [1, 2, 3, 4]
-
-
-def test_a_stage_of_several_maps_is_refused():
+def test_stage_with_several_maps_is_an_error():
     backbone = Backbone("test_vit", options={"img_size": 64})
     backbone.net.blocks[-1].register_forward_hook(lambda module, inputs, output: (output, output))
-    with pytest.raises(UserError, match="puts out several maps"):
+    with raises("feature-map", "explainer stride"):
         backbone.tap(torch.zeros(1, 1, 64, 64), 16)
 
 
-def test_a_stage_that_the_network_does_not_have_is_none(seen):
+def test_stage_that_only_feature_info_lists_is_an_error(seen):
     seen.net.feature_info = [{"reduction": 16, "module": "block.3"}]
-    with pytest.raises(UserError, match="no stage of stride 16"):
+    with raises("feature-map", "explainer stride") as error:
         seen.layer_at(16)
+    assert "16" in error.value.message
 
 
-def test_no_weight_of_a_transformer_is_registered_twice():
-    state = Backbone("test_vit", options={"img_size": 64}).state_dict()
-    assert len({value.data_ptr() for value in state.values()}) == len(state)
-
-
-def test_tokens_that_are_no_grid_are_told():
+def test_tokens_without_a_grid_are_an_error():
     backbone = Backbone("test_vit", options={"img_size": 64})
     backbone.net.forward_features = lambda images: torch.zeros(1, 11, 64)
-    with pytest.raises(UserError, match="puts out 11 tokens, and its patches are 4 x 4"):
+    with raises("feature-map", "backbone name") as error:
         backbone(torch.zeros(1, 1, 64, 64))
+    assert "11" in error.value.message
 
 
 @pytest.mark.parametrize(
     ("name", "options"), [("vit_tiny_patch16_224", {"img_size": 64}), ("swin_tiny_patch4_window7_224", SWIN)]
 )
-def test_a_film_of_a_size_that_a_transformer_was_not_made_for_is_told_with_the_mend(name, options):
-    message = rf"{name} takes images of 64 x 64 pixels, not 96 x 96(.|\n)*options.img_size=96"
-    with pytest.raises(UserError, match=message):
+def test_image_of_another_size_is_an_error_with_the_option(name, options):
+    with raises("image-size", "data.image_size") as error:
         Backbone(name, options=options)(torch.zeros(1, 1, 96, 96))
+    assert name in error.value.message
+    assert "64 x 64" in error.value.message
+    assert "options.img_size=96" in error.value.hint
 
 
-def test_a_map_with_channels_last_is_turned():
+def test_transformer_registers_each_weight_once():
+    state = Backbone("test_vit", options={"img_size": 64}).state_dict()
+    assert len({value.data_ptr() for value in state.values()}) == len(state)
+
+
+def test_channels_last_map_is_transposed():
     backbone = Backbone(SMALL)
     features = torch.rand(1, 2, 3, backbone.width)
     backbone.net.forward_features, backbone.net.output_fmt = (lambda images: features), "NHWC"
@@ -115,85 +112,84 @@ def test_a_map_with_channels_last_is_turned():
     assert torch.equal(turned[0, 7], features[0, :, :, 7])
 
 
-def test_vgg_leaves_out_the_layers_behind_its_last_map():
-    backbone = Backbone("vgg11", options={"mlp_ratio": 0.01})  # the layers left out have few weights to draw
+def test_vgg_leaves_out_the_layers_after_its_last_map():
+    backbone = Backbone("vgg11", options={"mlp_ratio": 0.01})  # few weights to initialize in the layers left out
     assert sum(p.numel() for p in backbone.parameters()) < 10_000_000
     assert tuple(backbone.eval()(torch.zeros(1, 1, 64, 64)).shape) == (1, 512, 2, 2)
 
 
-def test_the_stem_takes_one_channel():
+def test_stem_has_one_input_channel():
     assert Backbone("resnet18").net.conv1.weight.shape[1] == 1
 
 
-def test_uint8_and_float_images_are_the_same_to_it():
-    backbone = Backbone(SMALL).eval()
-    images = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8)
-    with torch.no_grad():
-        assert torch.equal(backbone(images), backbone(images / 255))
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (torch.full((1, 1, 4, 4), 0.5), 0.0),
+        (torch.full((1, 1, 4, 4), 255, dtype=torch.uint8), 2.0),  # white: two standard deviations above the mean
+    ],
+)
+def test_images_are_normalized_by_mean_and_std(seen, image, expected):
+    seen(image)
+    assert torch.equal(seen.inputs[0], torch.full((1, 1, 4, 4), expected))
 
 
-def test_an_image_at_the_mean_is_zero_to_the_network(seen):
-    seen(torch.full((1, 1, 4, 4), 0.5))
-    assert torch.equal(seen.inputs[0], torch.zeros(1, 1, 4, 4))
-
-
-def test_white_lies_two_standard_deviations_above_the_mean(seen):
-    seen(torch.full((1, 1, 4, 4), 255, dtype=torch.uint8))
-    assert torch.equal(seen.inputs[0], torch.full((1, 1, 4, 4), 2.0))
-
-
-def test_the_statistics_are_by_default_those_of_imagenet_in_gray():
+def test_default_statistics_are_those_of_imagenet_in_gray():
     backbone = Backbone("resnet18")
     assert float(backbone.mean) == pytest.approx((0.485 + 0.456 + 0.406) / 3)
     assert float(backbone.std) == pytest.approx((0.229 + 0.224 + 0.225) / 3)
 
 
-def test_the_statistics_travel_with_the_weights():
+def test_statistics_are_saved_with_the_weights():
     other = Backbone(SMALL)
     other.load_state_dict(Backbone(SMALL, mean=0.25, std=0.125).state_dict())
     assert (float(other.mean), float(other.std)) == (0.25, 0.125)
 
 
-def test_a_frozen_backbone_gets_no_gradient():
+def test_frozen_backbone_gets_no_gradient():
     backbone = Backbone(SMALL, frozen=True)
     assert not backbone(torch.zeros(1, 1, 32, 32)).requires_grad
     assert not any(p.requires_grad for p in backbone.parameters())
 
 
-@pytest.mark.parametrize(("frozen", "kept"), [(True, True), (False, False)])
-def test_only_a_frozen_backbone_keeps_the_statistics_of_its_normalization(frozen, kept):
-    backbone = Backbone(SMALL, frozen=frozen).train()
-    before = {name: value.clone() for name, value in backbone.named_buffers()}
-    backbone(torch.rand(4, 1, 32, 32))
-    assert all(torch.equal(value, before[name]) for name, value in backbone.named_buffers()) == kept
-
-
 @pytest.mark.parametrize("frozen", [True, False])
 def test_only_a_frozen_backbone_stays_in_eval_mode(frozen):
     backbone = torch.nn.Sequential(Backbone(SMALL, frozen=frozen)).train()[0]
-    assert [module.training for module in backbone.modules()] == [not frozen] * len(list(backbone.modules()))
-
-
-def test_an_unknown_name_is_told_with_close_ones():
-    (error,) = Backbone.validate_args("densenet1211")
-    assert "'densenet1211'" in error
-    assert "densenet121" in error.split("hint:")[1]
-
-
-def test_a_missing_weight_file_is_told():
-    (error,) = Backbone.validate_args(SMALL, pretrained="nowhere.pt")
-    assert "nowhere.pt" in error
-
-
-@pytest.mark.parametrize("pretrained", [True, False])
-def test_good_arguments_have_no_problems(pretrained):
-    assert Backbone.validate_args(SMALL, pretrained=pretrained) == []
+    assert all(module.training is not frozen for module in backbone.modules())
+    before = {name: value.clone() for name, value in backbone.named_buffers()}
+    backbone(torch.rand(4, 1, 32, 32))
+    assert all(torch.equal(value, before[name]) for name, value in backbone.named_buffers()) is frozen
 
 
 @pytest.mark.parametrize("stride", [None, 16])
-def test_looking_for_the_activation_leaves_statistics_and_modes_alone(stride):
+def test_activation_side_changes_neither_statistics_nor_modes(stride):
     backbone = Backbone(SMALL).train()
     before = {name: value.clone() for name, value in backbone.state_dict().items()}
     backbone.activation_side(torch.rand(1, 1, 64, 64), stride)
     assert all(torch.equal(value, before[name]) for name, value in backbone.state_dict().items())
     assert all(module.training for module in backbone.modules())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "code", "where"),
+    [
+        ("densenet1211", {}, "unknown-backbone", "backbone name"),
+        (SMALL, {"pretrained": "nowhere.pt"}, "missing-file", f"pretrained of backbone {SMALL}"),
+        (SMALL, {"pretrained": 3}, "value", f"pretrained of backbone {SMALL}"),
+        (SMALL, {"options": {"checkpoint_path": "a.pt"}}, "unknown-key", f"options of backbone {SMALL}"),
+    ],
+)
+def test_wrong_arguments_are_errors(name, arguments, code, where):
+    (error,) = Backbone.validate_args(name, **arguments)
+    assert (error.code, error.where) == (code, where)
+
+
+def test_unknown_backbone_is_an_error_with_similar_names():
+    (error,) = Backbone.validate_args("densenet1211")
+    assert "'densenet1211'" in error.message
+    assert "densenet121" in error.hint
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_good_arguments_have_no_errors(pretrained):
+    assert Backbone.validate_args(SMALL, pretrained=pretrained) == []

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from chexpert.models import Backbone, Combined, Single
 from chexpert.models.output_head import OutputHead, multiply_down
 
 TREE = [2, -1, 3, -1]  # 0 is a kind of 2, 2 of 3; 1 and 3 are roots
@@ -29,39 +28,39 @@ def product_by_numpy(raw):
     return logits
 
 
-def test_plain_logits_are_handed_through_as_they_are():
+def test_plain_logits_are_returned_unchanged():
     raw = torch.randn(3, 4)
     assert torch.equal(OutputHead(4)(raw), raw)
     assert OutputHead(4).ask(raw) is raw
 
 
-def test_the_logits_of_uncertain_are_left_out():
+def test_uncertain_logits_are_left_out():
     output_head = OutputHead(2, uncertain=[1])
     assert output_head.width == 3
     assert output_head(torch.tensor([[1.0, 2.0, 30.0]])).tolist() == [[1, 2]]
 
 
-def test_inference_is_the_softmax_over_0_and_1():
+def test_three_class_probability_is_the_softmax_over_0_and_1():
     z, u = torch.randn(50, 1), torch.randn(50, 1)
     classes = torch.cat([torch.zeros(50, 1), z, u], 1).softmax(1)
     expected = classes[:, 1] / (classes[:, 0] + classes[:, 1])
     torch.testing.assert_close(OutputHead(1, [0])(torch.cat([z, u], 1)).sigmoid()[:, 0], expected)
 
 
-def test_probabilities_multiply_down_the_tree_by_hand():
+def test_probabilities_multiply_down_the_tree():
     raw = torch.tensor([[odds(0.5), odds(0.9), odds(0.25), odds(0.8)]])
     logits = OutputHead(4, parents=TREE)(raw)
     assert logits.sigmoid()[0].tolist() == pytest.approx([0.1, 0.9, 0.2, 0.8])
 
 
-def test_roots_keep_their_logits_to_the_last_bit():
+def test_roots_keep_their_exact_logits():
     raw = torch.randn(20, 4) * 30
     logits = OutputHead(4, parents=TREE)(raw)
     assert torch.equal(logits[:, [1, 3]], raw[:, [1, 3]])
 
 
 @pytest.mark.parametrize("scale", [0.1, 1, 10, 100, 1e4])
-def test_products_agree_with_float64_whatever_the_size_of_the_logits(scale):
+def test_products_match_float64_at_any_scale(scale):
     raw = torch.randn(2000, 4, generator=torch.Generator().manual_seed(0)) * scale
     expected = product_by_numpy(raw.numpy())
     np.testing.assert_allclose(multiply_down(raw, TREE).numpy(), expected, rtol=1e-6, atol=1e-6)
@@ -77,7 +76,7 @@ def test_extreme_logits_give_finite_values_and_gradients(size):
     assert torch.isfinite(raw.grad).all()
 
 
-def test_gradients_of_products_are_right():
+def test_gradients_of_products_pass_gradcheck():
     raw = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: multiply_down(x, TREE), raw)
 
@@ -86,15 +85,15 @@ def test_half_precision_is_multiplied_in_float32():
     assert OutputHead(4, parents=TREE)(torch.randn(2, 4).bfloat16()).dtype == torch.float32
 
 
-def test_three_classes_and_conditions_go_together():
+def test_three_classes_combine_with_conditions():
     raw = torch.tensor([[odds(0.5), odds(0.4), 7.0]])
     logits = OutputHead(2, uncertain=[0], parents=[1, -1])(raw)
     assert logits.sigmoid()[0].tolist() == pytest.approx([0.2, 0.4])
 
 
 @pytest.fixture(scope="module")
-def questions():
-    """Raw logits of two observations, the second of three classes, its labels (2: uncertain), and what is asked."""
+def three_classes():
+    """Raw logits of two observations, the second of three classes (2: uncertain): labels, targets and mask."""
     generator = torch.Generator().manual_seed(0)
     raw = (torch.randn(64, 3, generator=generator) * 8).requires_grad_()
     labels = torch.randint(0, 3, (64,), generator=generator)
@@ -104,10 +103,10 @@ def questions():
     return raw, labels, plain, targets, mask
 
 
-def test_the_questions_of_three_classes_cost_what_the_softmax_costs(questions):
-    raw, labels, plain, targets, mask = questions
-    asked = OutputHead(2, uncertain=[1]).ask(raw)
-    cost = binary_cross_entropy_with_logits(asked, targets, reduction="none") * mask
+def test_binary_loss_of_three_classes_equals_the_softmax_loss(three_classes):
+    raw, labels, plain, targets, mask = three_classes
+    binary = OutputHead(2, uncertain=[1]).ask(raw)
+    cost = binary_cross_entropy_with_logits(binary, targets, reduction="none") * mask
     softmax = torch.cat([torch.zeros(64, 1), raw[:, 1:]], 1)
     expected = cross_entropy(softmax, labels, reduction="none")
     torch.testing.assert_close(cost[:, 1] + cost[:, 2], expected, rtol=1e-6, atol=1e-6)
@@ -118,35 +117,19 @@ def test_the_questions_of_three_classes_cost_what_the_softmax_costs(questions):
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_soft_targets_of_three_classes_cost_what_the_softmax_costs():
+def test_soft_binary_loss_of_three_classes_equals_softmax_loss():
     raw, soft = torch.randn(64, 2), torch.rand(64)
-    asked = OutputHead(1, uncertain=[0]).ask(raw)
-    cost = binary_cross_entropy_with_logits(asked, torch.stack([soft, torch.zeros(64)], 1), reduction="none").sum(1)
+    binary = OutputHead(1, uncertain=[0]).ask(raw)
+    cost = binary_cross_entropy_with_logits(binary, torch.stack([soft, torch.zeros(64)], 1), reduction="none").sum(1)
     classes = torch.cat([torch.zeros(64, 1), raw], 1)
     expected = cross_entropy(classes, torch.stack([1 - soft, soft, torch.zeros(64)], 1), reduction="none")
     torch.testing.assert_close(cost, expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [100.0, -100.0])
-def test_questions_of_extreme_logits_are_finite(size):
+def test_extreme_logits_give_finite_binary_logits(size):
     raw = torch.tensor([[size, size], [size, -size]], requires_grad=True)
-    asked = OutputHead(1, uncertain=[0]).ask(raw)
-    asked.sum().backward()
-    assert torch.isfinite(asked).all()
+    binary = OutputHead(1, uncertain=[0]).ask(raw)
+    binary.sum().backward()
+    assert torch.isfinite(binary).all()
     assert torch.isfinite(raw.grad).all()
-
-
-@pytest.mark.parametrize("kind", ["single", "combined"])
-def test_a_model_trains_on_questions_and_puts_out_observations(kind):
-    options = {"outputs": 3, "uncertain": [1], "parents": [-1, 0, -1]}
-    members = {"first": Backbone("mnasnet_small"), "second": Backbone("test_resnet")}
-    model = Single(members["first"], **options) if kind == "single" else Combined(members, **options)
-    images = torch.rand(2, 1, 64, 64)
-    model.eval()
-    maps = model.feature_maps(images)
-    raw = model.score(maps)
-    assert raw.shape == (2, 4)
-    assert torch.equal(model(images), model.output_head(raw))
-    assert torch.equal(model.classify(maps), model.output_head(raw))
-    assert torch.equal(model.training_logits(images), model.output_head.ask(raw))
-    assert not any(key.startswith("readout") for key in model.state_dict())

@@ -1,20 +1,21 @@
-"""Pooled features stand for images, and what is frozen keeps no graph."""
+"""Pooled features in place of images, and frozen members without a graph."""
 
 import pytest
 import torch
 
-from chexpert.models import Backbone, Combined, Single
+from chexpert.models import Backbone, Combined, Model, Single
 
 IMAGES = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def make_models(frozen=True):
-    members = {"a": Backbone("mnasnet_small", frozen=frozen), "b": Backbone("resnet10t", frozen=frozen)}
-    return [Single(Backbone("mnasnet_small", frozen=frozen), 5), Combined(members, 5)]
+@pytest.fixture(scope="module", params=["single", "combined"])
+def model(request) -> Model:
+    if request.param == "single":
+        return Single(Backbone("mnasnet_small", frozen=True), 5)
+    return Combined({"a": Backbone("mnasnet_small", frozen=True), "b": Backbone("resnet10t", frozen=True)}, 5)
 
 
-@pytest.mark.parametrize("model", make_models(), ids=["single", "combined"])
-def test_pooled_features_give_the_logits_of_their_films_to_the_bit(model):
+def test_pooled_features_give_the_exact_logits_of_their_images(model):
     with torch.no_grad():
         features = model.pool(IMAGES)
         assert features.shape == (2, sum(member.width for member in model.members.values()))
@@ -22,8 +23,7 @@ def test_pooled_features_give_the_logits_of_their_films_to_the_bit(model):
         assert torch.equal(model(features), model(IMAGES))
 
 
-@pytest.mark.parametrize("model", make_models(), ids=["single", "combined"])
-def test_a_frozen_member_keeps_nothing_for_gradients(model):
+def test_frozen_member_keeps_nothing_for_gradients(model):
     kept = []
     with torch.autograd.graph.saved_tensors_hooks(
         lambda tensor: kept.append(tensor.numel()) or tensor, lambda kept: kept
@@ -36,7 +36,7 @@ def test_a_frozen_member_keeps_nothing_for_gradients(model):
     assert sum(kept) < 10 * sum(member.width for member in model.members.values()) * len(IMAGES)
 
 
-def test_in_a_combined_model_only_the_trained_member_keeps_its_graph():
+def test_only_the_trained_member_keeps_its_graph():
     model = Combined({"a": Backbone("mnasnet_small", frozen=True), "b": Backbone("resnet10t")}, 5)
     maps = model.feature_maps(IMAGES)
     assert [map_.requires_grad for map_ in maps.values()] == [False, True]

@@ -1,4 +1,4 @@
-"""Which names may leave, and what stands for the others."""
+"""Public names of images, and the hashes of all others."""
 
 import pytest
 
@@ -22,24 +22,24 @@ VIEW = "CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg"
         (f"DOE/{VIEW}", False),
     ],
 )
-def test_only_chexpert_s_own_names_are_public(name, public):
+def test_only_names_of_chexpert_are_public(name, public):
     assert is_public(name) is public
 
 
-def test_an_image_of_a_copy_is_called_as_chexpert_calls_it_whatever_folder_the_copy_is_in():
+def test_public_name_leaves_out_the_folder_above():
     assert find_public(f"/home/DOE^JANE/{VIEW}") == VIEW
     assert name_safely(f"/home/DOE^JANE/{VIEW}", "salt") == VIEW
     assert find_public("/home/DOE^JANE/image.jpg") is None
 
 
-def test_any_other_name_becomes_the_hmac_of_its_salt():
+def test_other_name_is_hashed_with_the_salt():
     name = name_safely("ward/DOE^JANE.dcm", "salt")
     assert name == hash_name("ward/DOE^JANE.dcm", "salt") != hash_name("ward/DOE^JANE.dcm", "pepper")
     assert name_safely("ward/DOE^JANE.dcm", None) == "ward/DOE^JANE.dcm"
     assert hash_name("\udcff.dcm", "salt").startswith("id-")  # a file name that is no UTF-8
 
 
-def test_the_salt_of_a_folder_is_generated_once_and_is_its_owner_s(tmp_path):
+def test_salt_of_a_folder_is_generated_once_and_private(tmp_path):
     first = read_salt(tmp_path)
     assert read_salt(tmp_path) == first
     assert len(first) == 32

@@ -1,4 +1,4 @@
-"""Files of a run folder."""
+"""Names and formats of the files in a run folder."""
 
 import csv
 import json
@@ -12,31 +12,31 @@ import pytest
 from chexpert.runs import files as run_files
 
 
-def test_places_of_their_own_clash_with_nothing(tmp_path):
+def test_separate_paths_do_not_clash(tmp_path):
     files = [tmp_path / "a.json", tmp_path / "new/m.txt", None]
     assert list(run_files.find_clashes(files, [tmp_path, tmp_path / "new/plots"])) == []
 
 
 @pytest.mark.parametrize(
-    ("files", "folders", "message"),
+    ("files", "folders", "path", "count"),
     [
-        (["folder"], [], "is there, but no file"),
-        ([], ["file"], "is there, but no folder"),
-        (["file/a"], [], "is no folder"),
-        (["a"], ["a"], "is asked for twice"),
-        (["a"], ["a/b"], "cannot be a file and the folder of another"),
+        (["folder"], [], "folder", 1),
+        ([], ["file"], "file", 1),
+        (["file/a"], [], "file", 1),
+        (["a"], ["a"], "a", 2),  # one for each of the two
+        (["a"], ["a/b"], "a", 1),
     ],
 )
-def test_what_could_not_be_written_is_reported(tmp_path, files, folders, message):
+def test_clash_names_the_path_that_cannot_be_written(tmp_path, files, folders, path, count):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     clashes = run_files.find_clashes(*([tmp_path / name for name in names] for names in (files, folders)))
-    assert any(message in clash for clash in clashes)
+    assert [clash.split(" ")[0] for clash in clashes] == [str(tmp_path / path)] * count
 
 
-def test_predictions_come_back_to_the_last_bit(tmp_path):
+def test_predictions_are_read_back_to_the_last_bit(tmp_path):
     rng = np.random.default_rng(0)
-    bits = rng.integers(0, 0x3F800001, (500, 2), dtype=np.uint32)  # every float32 from 0 to 1 alike
+    bits = rng.integers(0, 0x3F800001, (500, 2), dtype=np.uint32)  # every float32 from 0 to 1 is equally likely
     probabilities = bits.view(np.float32)
     views = [f"train/patient{n}/study1/view1_frontal.jpg" for n in range(500)]
     path = run_files.predictions(tmp_path, "valid")
@@ -49,7 +49,7 @@ def test_predictions_come_back_to_the_last_bit(tmp_path):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_json_has_null_for_what_is_no_number(tmp_path, value):
+def test_json_has_null_for_nan_and_infinity(tmp_path, value):
     run_files.write_json(tmp_path / "new" / "metrics.json", {"a": [1.5, {"b": value}], "c": (value, "NaN"), "d": None})
     found = json.loads((tmp_path / "new" / "metrics.json").read_text())
     assert found == {"a": [1.5, {"b": None}], "c": [None, "NaN"], "d": None}
@@ -65,11 +65,11 @@ def test_json_has_null_for_what_is_no_number(tmp_path, value):
         ("../../image.png", "image"),
     ],
 )
-def test_a_view_is_named_by_patient_study_and_view(path, name):
+def test_view_is_named_by_patient_study_and_view(path, name):
     assert run_files.view_name(path) == name
 
 
-def test_files_have_their_places():
+def test_paths_of_files():
     run = Path("run")
     assert run_files.checkpoint(run) == Path("run/checkpoints/best.ckpt")
     assert run_files.checkpoint(run, run_files.LAST) == Path("run/checkpoints/last.ckpt")
@@ -84,7 +84,7 @@ def test_files_have_their_places():
     assert run_files.view_sheet(folder, view) == folder / "views" / f"{name}.png"
 
 
-def test_a_text_for_a_device_is_written_to_it_and_takes_not_its_place():
+def test_text_for_a_device_is_written_to_it():
     here, there = os.openpty()
     try:
         device = Path(os.ttyname(there))

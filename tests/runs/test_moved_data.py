@@ -1,4 +1,4 @@
-"""A run or sweep whose data, weights or predictions lie elsewhere now; known by what they hold, not by their path."""
+"""Runs and sweeps whose data, weights or predictions were moved."""
 
 import json
 
@@ -12,7 +12,7 @@ from chexpert.runs.resume import find_unfinished_runs, find_unfinished_sweeps, s
 CONFIG = {"data": {"root": "old", "image_size": 64}, "model": {"backbone": {"pretrained": False}}, "seed": 0}
 
 
-def leave(folder, config=None, overrides=(), name=run_files.STATE):
+def write_run(folder, config=None, overrides=(), name=run_files.STATE):
     folder.mkdir(parents=True)
     (folder / name).write_text(json.dumps({"state": "stopped", "overrides": list(overrides)}))
     if config:
@@ -43,21 +43,21 @@ def leave(folder, config=None, overrides=(), name=run_files.STATE):
         ),
     ],
 )
-def test_files_may_lie_elsewhere_but_not_be_given_up_or_added(before, now, same):
+def test_files_may_move_but_not_be_added_or_removed(before, now, same):
     assert (find_changes(before, now) == []) is same
 
 
-def test_resume_auto_takes_a_run_of_another_root_only_where_that_root_is_gone(tmp_path):
-    run = leave(tmp_path / "runs/1", CONFIG | {"data": {"root": str(tmp_path / "old"), "image_size": 64}})
+def test_resume_auto_finds_a_run_whose_old_root_is_gone(tmp_path):
+    run = write_run(tmp_path / "runs/1", CONFIG | {"data": {"root": str(tmp_path / "old"), "image_size": 64}})
     now = CONFIG | {"data": {"root": str(tmp_path / "new"), "image_size": 64}}
     assert list(find_unfinished_runs(tmp_path / "runs", now)) == [run]
     (tmp_path / "old").mkdir()
     assert list(find_unfinished_runs(tmp_path / "runs", now)) == []
 
 
-def test_resume_auto_takes_a_sweep_of_another_root_only_where_that_root_is_gone(tmp_path):
+def test_resume_auto_finds_a_sweep_whose_old_root_is_gone(tmp_path):
     overrides = [f"data.root={tmp_path}/old", "seed=0,1"]
-    sweep = leave(tmp_path / "sweeps/1", None, overrides, run_files.SWEEP)
+    sweep = write_run(tmp_path / "sweeps/1", None, overrides, run_files.SWEEP)
     now = ["seed=0,1", f"data.root={tmp_path}/new"]
     assert list(find_unfinished_sweeps(tmp_path / "sweeps", now)) == [sweep]
     (tmp_path / "old").mkdir()
@@ -75,7 +75,7 @@ def test_resume_auto_takes_a_sweep_of_another_root_only_where_that_root_is_gone(
         (["start_from=a"], ["start_from=b"], True),
     ],
 )
-def test_a_sweep_is_known_by_what_makes_its_jobs(before, now, same):
+def test_same_sweep_has_the_same_jobs(before, now, same):
     assert same_sweep(before, now) is same
 
 
@@ -88,7 +88,7 @@ BEFORE = {
 NOW = {"start_from": "b", "features": "y", "backbone": {"pretrained": "v"}, "model": {"backbone": {"pretrained": "v"}}}
 
 
-def test_a_run_that_goes_on_from_its_checkpoint_says_where_its_weights_are_from():
+def test_resumed_run_keeps_the_paths_of_its_weights():
     assert keep_original_paths(BEFORE, NOW) == BEFORE | {"features": "y"}
     assert keep_original_paths({"start_from": None, "seed": 0}, {"start_from": "b", "seed": 1}) == {
         "start_from": "b",
@@ -97,7 +97,7 @@ def test_a_run_that_goes_on_from_its_checkpoint_says_where_its_weights_are_from(
 
 
 @pytest.mark.parametrize(("begun", "kept"), [(True, ["backbone.pretrained", "start_from"]), (False, [])])
-def test_each_file_that_moved_is_noted_once(begun, kept):
+def test_each_moved_file_is_noted_once(begun, kept):
     notes = describe_moved(BEFORE, NOW, begun=begun)
     assert sorted(note.split()[0].rstrip(":") for note in notes) == ["backbone.pretrained", "features", "start_from"]
     assert sorted(note.split()[0] for note in notes if " stays " in note) == kept

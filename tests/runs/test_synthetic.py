@@ -1,4 +1,4 @@
-"""Who is known to be synthetic: phantoms in any layout, and runs of any age on them."""
+"""Synthetic images are recognized: phantoms in any layout, and runs of any version on them."""
 
 import json
 
@@ -15,7 +15,7 @@ FIND = {"_target_": "chexpert.data.find_phantom", "parent": "outputs/phantom"}
 
 
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))
-def test_a_phantom_is_known_in_every_layout(tmp_path, layout):
+def test_phantom_is_recognized_in_every_layout(tmp_path, layout):
     root = write_phantom(tmp_path / "ph", patients=1, valid=2, size=32, layout=layout, workers=1)
     found = find_layout(root)
     assert is_phantom(found.folder)
@@ -23,7 +23,7 @@ def test_a_phantom_is_known_in_every_layout(tmp_path, layout):
     assert not is_phantom(tmp_path)
 
 
-def test_trees_within_a_phantom_and_links_to_it_are_known_too(tmp_path):
+def test_folders_in_a_phantom_and_links_to_it_are_recognized(tmp_path):
     (tmp_path / "ph" / MARK).parent.mkdir(parents=True)
     (tmp_path / "ph" / MARK).write_text("{}")
     deep = tmp_path / "ph/counterfactual/Edema/chexpert/v1.0-small/valid/patient1/study1/view1_frontal.jpg"
@@ -35,7 +35,7 @@ def test_trees_within_a_phantom_and_links_to_it_are_known_too(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a\0b", "~nobody-of-this-name/x", "x" * 5000, "/proc/self/fd/999"])
-def test_any_text_may_stand_for_a_folder(text):
+def test_invalid_folder_name_is_not_synthetic(text):
     assert not is_synthetic_run({"splits": {"valid": {"folder": text}}}, {"data": {"root": text}})
 
 
@@ -52,11 +52,11 @@ def test_any_text_may_stand_for_a_folder(text):
         ({"splits": {"valid": 3}}, {"data": {"root": None}}, "valid", False),
     ],
 )
-def test_a_run_says_so_of_each_split_and_an_older_one_by_its_root(data, config, split, answer):
+def test_run_is_synthetic_by_split_or_by_its_root(data, config, split, answer):
     assert is_synthetic_run(data, config, split) is answer
 
 
-def test_a_file_belongs_to_the_nearest_run_or_phantom(tmp_path):
+def test_file_belongs_to_the_nearest_run_or_phantom(tmp_path):
     run = tmp_path / "ph/outputs/run"  # a run on real images may lie in the folder of a phantom
     (tmp_path / "ph" / MARK).parent.mkdir(parents=True)
     (tmp_path / "ph" / MARK).write_text("{}")
@@ -69,13 +69,13 @@ def test_a_file_belongs_to_the_nearest_run_or_phantom(tmp_path):
     assert is_synthetic_path(run / "predictions/valid.csv")
 
 
-def test_the_card_of_older_weights_names_synthetic_images_by_its_config():
+def test_metadata_of_older_weights_is_synthetic_by_its_config():
     assert is_synthetic_metadata({"config": {"data": {"root": FIND}}})
     assert not is_synthetic_metadata({"config": {"model": {}}})
     assert not is_synthetic_metadata({"config": {"data": {"root": FIND}}, "synthetic": False})
 
 
-def test_a_phantom_by_its_root_takes_no_imagenet_weights(phantom):
+def test_phantom_given_by_its_root_uses_no_imagenet_weights(phantom):
     from helpers.configs import make
 
     from chexpert.config import resolve

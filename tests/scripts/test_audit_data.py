@@ -1,16 +1,17 @@
-"""The audit's command line."""
+"""scripts/audit_data.py: exit codes, the files that it writes, and the verdict in the last line."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
+import runpy
+from functools import partial
 
 import pytest
+from helpers.errors import find_places
+from helpers.scripts import SCRIPTS, run_script
 
 from chexpert.data.sources.detect_layout import VARIANTS
 from chexpert.runs import files as run_files
 
-SCRIPT = Path(__file__).parents[2] / "scripts/audit_data.py"
+audit = partial(run_script, "audit_data")
 
 
 @pytest.fixture
@@ -18,40 +19,27 @@ def root(write_chexpert, make_row):
     return write_chexpert([make_row({"Edema": "1.0"})], [make_row({"Edema": "1.0"}, split="valid")])
 
 
-@pytest.fixture
-def run(monkeypatch):
-    """The script in this process, given its arguments; its exit code comes back."""
-    spec = importlib.util.spec_from_file_location("audit_data", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["audit_data.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            script.main()
-        return exit_.value.code
-
-    return run
-
-
-def test_it_writes_what_it_is_asked_for(run, root, tmp_path_factory, capsys):
+def test_files_are_written_and_the_verdict_is_printed_last(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    assert run(root, "--json", out / "a.json", "--manifest", out / "m.txt", "--figures", out / "figures") == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("passed: no error")
+    done = audit(root, "--json", out / "a.json", "--manifest", out / "m.txt", "--figures", out / "figures")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("passed")
+    written = [line.split(",")[0] for line in done.stderr.splitlines() if line.startswith("written: ")]
+    assert written == [f"written: {out / name}" for name in ("a.json", "m.txt", "figures")]
     assert json.loads((out / "a.json").read_text())["train"]["images"] == 1
     assert len((out / "m.txt").read_text().splitlines()) == 4
     assert (out / "figures/co_occurrence.png").stat().st_size > 10_000
 
 
-def test_an_error_is_reported_and_ends_with_1(run, root, tmp_path_factory, capsys):
+def test_damaged_dataset_ends_with_exit_code_1(root, tmp_path_factory):
     manifest = tmp_path_factory.mktemp("out") / "m.txt"
-    assert run(root, "--manifest", manifest) == 0
+    assert audit(root, "--manifest", manifest).returncode == 0
     (root / "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg").unlink()
-    assert run(root, "--check", manifest) == 1
-    output = capsys.readouterr().out
-    assert "error: missing, 1" in output
-    assert "error: manifest, 1" in output
-    assert output.splitlines()[-1].startswith("failed: 2 errors")
+    done = audit(root, "--check", manifest)
+    assert done.returncode == 1
+    assert "error: missing, 1" in done.stdout
+    assert "error: manifest, 1" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("failed: 2")
 
 
 @pytest.mark.parametrize(
@@ -73,42 +61,35 @@ def test_an_error_is_reported_and_ends_with_1(run, root, tmp_path_factory, capsy
         [".", "--variant", "large"],
     ],
 )
-def test_misuse_ends_with_2(run, arguments, capsys, tmp_path, monkeypatch):
+def test_wrong_call_ends_with_exit_code_2(arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
-    assert run(*arguments) == 2
-    assert "error:" in capsys.readouterr().err
+    done = audit(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error:" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
 
 
-def test_results_may_lie_in_one_folder(run, root, tmp_path_factory):
+def test_all_files_may_lie_in_one_folder(root, tmp_path_factory, monkeypatch):
+    monkeypatch.setattr("chexpert.report.plot_exploration", lambda *_: [])
     out = tmp_path_factory.mktemp("out")
-    assert run(root, "--json", out / "a.json", "--manifest", out / "m.txt", "--figures", out) == 0
+    assert audit(root, "--json", out / "a.json", "--manifest", out / "m.txt", "--figures", out).returncode == 0
 
 
-def test_the_variants_are_those_that_are_known(run):
-    assert run.__globals__["SCRIPT"].read_text().count("VARIANTS = " + repr(VARIANTS).replace("'", '"')) == 1
+def test_script_lists_the_known_variants():
+    assert runpy.run_path(str(SCRIPTS / "audit_data.py"))["VARIANTS"] == VARIANTS
 
 
-def test_the_report_is_reported_even_if_a_file_cannot_be_written(run, root, tmp_path_factory, capsys, monkeypatch):
+def test_report_is_printed_if_a_file_cannot_be_written(root, tmp_path_factory, monkeypatch):
     monkeypatch.setattr(run_files, "write_json", lambda *_: (_ for _ in ()).throw(OSError("no space left")))
-    assert run(root, "--json", tmp_path_factory.mktemp("out") / "a.json") == 2
-    printed = capsys.readouterr()
-    assert printed.out.splitlines()[-1].startswith("passed")
-    assert printed.err == "error: no space left\n"
+    done = audit(root, "--json", tmp_path_factory.mktemp("out") / "a.json")
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[-1].startswith("passed")
+    assert done.stderr == "error: no space left\n"
 
 
-def test_a_broken_manifest_is_reported(run, root, tmp_path, capsys):
+def test_damaged_manifest_is_an_error(root, tmp_path):
     (tmp_path / "m.txt").write_text("nonsense\n")
-    assert run(root, "--check", tmp_path / "m.txt") == 2
-    assert "line 1" in capsys.readouterr().err
-
-
-def test_it_says_what_it_wrote_and_where_the_verdict_is_last(run, root, tmp_path_factory, capsys):
-    out = tmp_path_factory.mktemp("out")
-    run(root, "--json", out / "a.json", "--manifest", out / "m.txt", "--figures", out / "figures")
-    output, noted = capsys.readouterr()
-    assert output.splitlines()[-1].startswith("passed")
-    assert [line.split(",")[0] for line in noted.splitlines() if line.startswith("written: ")] == [
-        f"written: {out / name}" for name in ("a.json", "m.txt", "figures")
-    ]
+    done = audit(root, "--check", tmp_path / "m.txt")
+    assert (done.returncode, find_places(done.stderr)) == (2, [f"{tmp_path / 'm.txt'}, line 1"])

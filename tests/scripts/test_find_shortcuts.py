@@ -1,22 +1,21 @@
-"""The command line of the shortcut report."""
+"""scripts/find_shortcuts.py: exit codes and files, and the whole search on a tiny phantom."""
 
-import importlib.util
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from helpers.errors import find_places
+from helpers.scripts import run_script
 from matplotlib.figure import Figure
 
 import chexpert
 from chexpert.data import write_phantom
-from chexpert.errors import UserError
 from chexpert.inference import shortcuts
 from chexpert.models import Backbone, Single
 
-SCRIPT = Path(__file__).parents[2] / "scripts/find_shortcuts.py"
-
+find_shortcuts = partial(run_script, "find_shortcuts")
 EFFECT = {"value": 0.1, "ci_low": 0.0, "ci_high": 0.2, "n": 40, "undefined_replicates": 0}
 PAIR = {
     "observation": "Edema", "suspect": "Support Devices", "by": "counterfactual", "effect": EFFECT,
@@ -26,25 +25,9 @@ PAIR = {
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """The script in this process, given its arguments; its exit code comes back."""
-    spec = importlib.util.spec_from_file_location("find_shortcuts", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["find_shortcuts.py", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            script.main()
-        return exit_.value.code
-
-    return run
-
-
-@pytest.fixture
-def found(monkeypatch):
-    """What a search is made to find, and what it was asked."""
-    asked = []
+def search(monkeypatch):
+    """Replace the search; return the content that it finds, and the list of its calls."""
+    calls = []
     content = {
         "root": "data", "views": 3, "explainer": "lime", "geometry": "made up",
         "suspects": {"Support Devices": {"views": 3}}, "aurocs": {"Edema": {}},
@@ -52,74 +35,74 @@ def found(monkeypatch):
     }  # fmt: skip
 
     def search(loaded, explainer, root, regions, observations, seed):
-        asked.append((explainer, observations, seed))
+        calls.append((explainer, observations, seed))
         return content, Figure()
 
     monkeypatch.setattr(chexpert, "load", lambda path: path)
     monkeypatch.setattr(shortcuts, "find_shortcuts", search)
-    return content, asked
+    return content, calls
 
 
-def test_it_leaves_report_metrics_and_picture_and_ends_with_0(run, found, tmp_path, capsys):
-    assert run(tmp_path, "--seed", 3, "--explainer", "lime", "--observations", "Edema", "Lung Opacity") == 0
-    explainer, observations, seed = found[1][0]
+def test_search_writes_report_metrics_and_plot(search, tmp_path):
+    done = find_shortcuts(tmp_path, "--seed", 3, "--explainer", "lime", "--observations", "Edema", "Lung Opacity")
+    assert done.returncode == 0, done.stderr
+    explainer, observations, seed = search[1][0]
     assert (explainer.name, explainer.seed, observations, seed) == ("lime", 3, ["Edema", "Lung Opacity"], 3)
     assert json.loads((tmp_path / "shortcuts/shortcut.json").read_text())["run"] == str(tmp_path)
-    assert (tmp_path / "shortcuts/report.txt").read_text() == capsys.readouterr().out
+    assert (tmp_path / "shortcuts/report.txt").read_text() == done.stdout
     assert (tmp_path / "shortcuts/images.png").stat().st_size > 0
 
 
-def test_an_error_is_reported_without_a_traceback_and_ends_with_2(run, found, tmp_path, monkeypatch, capsys):
-    def refuse(path):
-        raise UserError("no checkpoint of this project", where=str(path))
-
-    monkeypatch.setattr(chexpert, "load", refuse)
-    assert run(tmp_path / "nothing") == 2
-    assert "no checkpoint of this project" in capsys.readouterr().err
+def test_missing_run_is_an_error(tmp_path):
+    done = find_shortcuts(tmp_path / "none")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert find_places(done.stderr) == [str(tmp_path / "none")]
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["run", "--explainer", "unknown"], ["run", "--seed", "x"], ["run", "--seed", "-1"]]
 )
-def test_misuse_ends_with_2(run, arguments):
-    assert run(*arguments) == 2
+def test_wrong_option_is_an_error(arguments):
+    assert find_shortcuts(*arguments).returncode == 2
 
 
-def test_a_shortcut_ends_with_1_and_nothing_tested_with_3(run, found, tmp_path):
-    found[0]["pairs"] = [PAIR | {"lacking": [], "alarm": True}]
-    assert run(tmp_path, "--out", tmp_path / "one") == 1
+def test_exit_code_is_1_for_a_shortcut_and_3_without_a_test(search, tmp_path):
+    search[0]["pairs"] = [PAIR | {"lacking": [], "alarm": True}]
+    assert find_shortcuts(tmp_path, "--out", tmp_path / "one").returncode == 1
     for pairs in ([], [PAIR | {"lacking": ["images"]}], [PAIR | {"tied": True}]):
-        found[0]["pairs"] = pairs
-        assert run(tmp_path, "--out", tmp_path / str(len(found[1]))) == 3
+        search[0]["pairs"] = pairs
+        assert find_shortcuts(tmp_path, "--out", tmp_path / str(len(search[1]))).returncode == 3
 
 
-def test_nothing_is_overwritten(run, found, tmp_path, capsys):
-    assert run(tmp_path) == 0
-    assert run(tmp_path) == 2
-    assert "--out FOLDER" in capsys.readouterr().err
-    assert len(found[1]) == 1
+def test_folder_that_is_not_empty_is_an_error(search, tmp_path):
+    assert find_shortcuts(tmp_path).returncode == 0
+    done = find_shortcuts(tmp_path)
+    assert (done.returncode, find_places(done.stderr)) == (2, [str(tmp_path / "shortcuts")])
+    assert "--out" in done.stderr
+    assert len(search[1]) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_reported_before_the_search(run, found, tmp_path, monkeypatch, capsys):
+def test_unwritable_folder_is_an_error_before_the_search(search, tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    assert run(tmp_path, "--out", tmp_path / "new") == 2
-    assert "cannot be written: Permission denied" in capsys.readouterr().err
-    assert found[1] == []
+    done = find_shortcuts(tmp_path, "--out", tmp_path / "new")
+    assert (done.returncode, find_places(done.stderr)) == (2, [str(tmp_path / "new")])
+    assert search[1] == []
 
 
-def test_a_full_disk_ends_with_2(run, found, tmp_path, monkeypatch, capsys):
+def test_full_disk_is_an_error(search, tmp_path, monkeypatch):
     def fill(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", fill)
-    assert run(tmp_path) == 2
-    assert "No space left" in capsys.readouterr().err
+    done = find_shortcuts(tmp_path)
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
 
 
-def test_the_whole_way_from_a_checkpoint_on_a_tiny_phantom(run, tmp_path, capsys):
+def test_search_of_a_checkpoint_on_a_tiny_phantom(tmp_path):
     root = write_phantom(tmp_path / "phantom", patients=4, valid=12, size=64, shortcut=0.85, workers=1)
     torch.manual_seed(0)
     backbone = {"_target_": "chexpert.models.Backbone", "name": "mnasnet_small"}
@@ -135,11 +118,11 @@ def test_the_whole_way_from_a_checkpoint_on_a_tiny_phantom(run, tmp_path, capsys
     state = {f"model.{key}": value for key, value in Single(Backbone("mnasnet_small"), outputs=1).state_dict().items()}
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     torch.save({"chexpert": metadata, "state_dict": state}, tmp_path / "run/checkpoints/best.ckpt")
-    code = run(tmp_path / "run", "--explainer", "random")
+    done = find_shortcuts(tmp_path / "run", "--explainer", "random")
     written = json.loads((tmp_path / "run/shortcuts/shortcut.json").read_text())
     (pair,) = written["pairs"]
-    assert code == (3 if "images" in pair["lacking"] else int(pair["alarm"]))
+    assert done.returncode == (3 if "images" in pair["lacking"] else int(pair["alarm"]))
     assert (pair["suspect"], written["views"]) == ("Support Devices", 12)
     assert list(written["aurocs"]["Edema"]) == ["matched", "independent", "reversed"]
     assert (tmp_path / "run/shortcuts/images.png").is_file()
-    assert (tmp_path / "run/shortcuts/report.txt").read_text() == capsys.readouterr().out
+    assert (tmp_path / "run/shortcuts/report.txt").read_text() == done.stdout

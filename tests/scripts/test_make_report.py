@@ -1,15 +1,17 @@
-"""The command line of the report."""
+"""scripts/make_report.py: its errors with exit code 2."""
 
+from helpers.errors import find_places
 from helpers.scripts import run_script
 
 
-def test_a_folder_without_metrics_is_reported_with_exit_code_2(tmp_path):
+def test_folder_without_metrics_is_an_error(tmp_path):
     done = run_script("make_report", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[0] == "error: no metrics of a run"
+    assert find_places(done.stderr) == [str(tmp_path / "metrics.json")]
 
 
-def test_a_page_that_cannot_be_written_is_reported_before_work(tmp_path):
+def test_folder_as_page_is_an_error(tmp_path):
     done = run_script("make_report", tmp_path, "--out", tmp_path)
     assert done.returncode == 2
-    assert "is there, but no file" in done.stderr
+    assert str(tmp_path) in done.stderr.partition("error: ")[2]
+    assert find_places(done.stderr) == []

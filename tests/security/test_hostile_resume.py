@@ -1,11 +1,11 @@
-"""A run folder of a stranger: what its state.json may put in the command line, and what it may not."""
+"""A run folder of a stranger: overrides that its state.json may add to the command line, and others."""
 
 import json
 from pathlib import Path
 
 import pytest
+from helpers.errors import raises
 
-from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.resume import replay
 
@@ -41,14 +41,15 @@ def leave(folder: Path, *overrides: str, name: str = run_files.STATE) -> str:
     ],
 )
 @pytest.mark.parametrize("name", [run_files.STATE, run_files.SWEEP])
-def test_hydras_own_nodes_and_options_are_not_repeated_from_a_file(tmp_path, override, name):
+def test_hydra_nodes_and_options_of_a_file_are_an_error(tmp_path, override, name):
     resume = leave(tmp_path / "run", "seed=1", override, name=name)
-    with pytest.raises(UserError, match="is not repeated from a file"):
+    with raises("conflict", tmp_path / "run") as caught:
         replay([resume])
+    assert override in caught.value.message
     assert override in replay([resume, override])  # typed, it is the user's own
 
 
-def test_what_is_chosen_of_a_sweep_is_repeated(tmp_path):
+def test_choices_of_a_sweep_are_repeated(tmp_path):
     overrides = ["seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra/sweeper=optuna",
                  "hydra.launcher.partition=gpu-a100",
                  "hydra.sweeper.n_trials=30", "hydra.sweeper.params.lr='interval(1e-5, 1e-2)'"]  # fmt: skip

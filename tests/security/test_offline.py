@@ -1,4 +1,4 @@
-"""That the tests cannot reach a network, and that nothing of the project tries to."""
+"""The tests cannot reach a network, and no import of the project tries to."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ REACHES = {
 
 @pytest.fixture
 def unlogged(tmp_path, monkeypatch):
-    """These attempts are no finding."""
+    """Attempts that are not reported."""
     monkeypatch.setenv("CHEXPERT_CLOSED_SOCKETS", str(tmp_path / "attempts"))
     return tmp_path / "attempts"
 
@@ -33,13 +33,13 @@ def test_no_test_reaches_a_network(reach, unlogged):
 
 
 @pytest.mark.parametrize("reach", REACHES.values(), ids=REACHES)
-def test_what_a_test_starts_reaches_none_either(reach, unlogged):
+def test_no_process_of_a_test_reaches_a_network(reach, unlogged):
     done = subprocess.run([sys.executable, "-c", reach], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "without a network" in done.stderr
 
 
-def test_it_is_this_closing_that_stops_them(unlogged):
+def test_open_sockets_raise_no_such_error(unlogged):
     environment = {key: value for key, value in os.environ.items() if key != "CHEXPERT_CLOSED_SOCKETS"}
     packet = REACHES["a packet"]  # goes out, or finds no way out
     done = subprocess.run([sys.executable, "-c", packet], capture_output=True, text=True, env=environment, check=False)
@@ -57,7 +57,7 @@ def test_loopback_and_unix_sockets_stay_open(tmp_path):
             other.connect(str(tmp_path / "s"))
 
 
-def test_importing_the_project_reaches_for_nothing(unlogged):
+def test_import_of_the_project_reaches_no_network(unlogged):
     project = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", "import chexpert.engine.train, chexpert.inference.explain"], cwd=project, check=False

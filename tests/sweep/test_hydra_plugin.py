@@ -1,4 +1,4 @@
-"""The sweeper as Hydra finds it, by a tiny app through the real launchers."""
+"""The sweeper as a plugin of Hydra, in a tiny app with the real launchers."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.errors import find_places
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
@@ -49,7 +50,7 @@ def start_app(folder, *arguments):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_search_runs_side_by_side_and_survives_a_worker_that_is_killed(tmp_path):
+def test_parallel_search_survives_a_killed_worker(tmp_path):
     arguments = ["hydra/sweeper=optuna", "hydra.sweeper.sampler=grid", "hydra/launcher=local"]
     done = start_app(tmp_path, *arguments, "x=choice(2)", "y=good,bad,dies")
     assert done.returncode == 0, done.stderr
@@ -61,14 +62,14 @@ def test_a_search_runs_side_by_side_and_survives_a_worker_that_is_killed(tmp_pat
     assert (tmp_path / "sweep/study.db").is_file()
 
 
-def test_what_a_user_can_fix_is_reported_in_one_message(tmp_path):
+def test_user_error_is_printed_without_a_traceback(tmp_path):
     done = start_app(tmp_path, "hydra/sweeper=optuna", "hydra.sweeper.sampler=grid", "x=interval(0.0, 1.0)")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: a grid has no intervals")
+    assert find_places(done.stderr) == ["x"]
     assert "Traceback" not in done.stderr
 
 
-def test_a_resumed_sweep_gives_its_jobs_its_folder_and_is_sent_to_other_processes(tmp_path):
+def test_resumed_sweep_sets_the_folder_of_its_jobs(tmp_path):
     (tmp_path / "it's/1").mkdir(parents=True)
     overrides = {"task": ["seed=0,1", "resume=auto"], "hydra": ["hydra.launcher.n_jobs=4"]}
     (tmp_path / "it's/1/sweep.json").write_text(json.dumps({"state": "running", "overrides": ["seed=0,1"]}))
@@ -82,7 +83,7 @@ def test_a_resumed_sweep_gives_its_jobs_its_folder_and_is_sent_to_other_processe
     assert isinstance(pickle.loads(pickle.dumps(callback)), RunFolder)
     assert pickle.loads(pickle.dumps(Stopped(15))).code == 143
     with pytest.raises(SystemExit):
-        RunFolder().on_multirun_start(config)  # the first one holds it
+        RunFolder().on_multirun_start(config)  # the first one holds the lock
 
 
 def test_composing_a_config_imports_neither_optuna_nor_torch():

@@ -1,4 +1,4 @@
-"""A job that reports to its trial, and ends where the others did better."""
+"""A job that reports to its trial, and ends if the other trials were better."""
 
 from types import SimpleNamespace
 
@@ -28,7 +28,7 @@ def place(tmp_path):
 
 
 def end_epoch(reporter, epoch, value, *, rank=0, others=None):
-    """As Lightning would; ``others`` is what the first process sent to the rest."""
+    """Call the callback as Lightning does; ``others`` is the decision that rank 0 has sent."""
     strategy = SimpleNamespace(broadcast=lambda own: own if others is None else others)
     metrics = {} if value is None else {MONITOR: value}
     trainer = SimpleNamespace(
@@ -41,26 +41,26 @@ def read_trial(place):
     return optuna.load_study(study_name="search", storage=open_storage(place)).trials[5]
 
 
-def test_a_job_above_the_median_of_the_others_goes_on_and_one_below_ends(place):
+def test_job_below_the_median_is_pruned(place):
     reporter = TrialReporter(place, "search", 5, "median", MONITOR)
     end_epoch(reporter, 0, 0.81)
-    with pytest.raises(PrunedError, match=r"auroc_mean 0\.850 after epoch 2 of 9"):
+    with pytest.raises(PrunedError, match=r"0\.850 .* 2 of 9"):
         end_epoch(reporter, 1, 0.85)
     assert read_trial(place).intermediate_values == {0: 0.81, 1: 0.85}
 
 
-def test_a_job_that_has_trained_to_its_end_is_evaluated(place):
+def test_job_at_its_last_epoch_is_not_pruned(place):
     end_epoch(TrialReporter(place, "search", 5, "median", MONITOR), 8, 0.1)
     assert read_trial(place).intermediate_values == {8: 0.1}
 
 
-def test_an_epoch_that_is_trained_again_after_a_kill_is_reported_again(place):
+def test_epoch_may_be_reported_again(place):
     for _ in range(2):
         end_epoch(TrialReporter(place, "search", 5, "median", MONITOR), 0, 0.81)
     assert read_trial(place).intermediate_values == {0: 0.81}
 
 
-def test_without_a_pruner_a_job_reports_and_goes_on(place):
+def test_job_without_a_pruner_only_reports(place):
     reporter = TrialReporter(place, "search", 5, "none", MONITOR)
     end_epoch(reporter, 0, 0.1)
     end_epoch(reporter, 1, None)
@@ -68,7 +68,7 @@ def test_without_a_pruner_a_job_reports_and_goes_on(place):
     assert read_trial(place).intermediate_values == {0: 0.1, 2: pytest.approx(float("nan"), nan_ok=True)}
 
 
-def test_another_process_of_the_job_reports_nothing_and_ends_with_the_first(place):
+def test_other_ranks_report_nothing_and_end_with_rank_0(place):
     reporter = TrialReporter(place, "search", 5, "median", MONITOR)
     with pytest.raises(PrunedError):
         end_epoch(reporter, 0, 0.99, rank=1, others=True)
@@ -81,6 +81,6 @@ def be_pruned():
 
 
 @pytest.mark.slow
-def test_a_job_of_several_processes_is_pruned_too():
-    with pytest.raises(PrunedError, match=r"^auroc_mean 0\.4 after epoch 1 of 9"):
+def test_job_of_several_processes_is_pruned():
+    with pytest.raises(PrunedError, match=r"^auroc_mean 0\.4 "):
         launch(be_pruned, 2)

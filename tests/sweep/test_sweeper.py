@@ -1,4 +1,4 @@
-"""A search by a made-up task, launched in this process."""
+"""A search of a fake task, launched in this process."""
 
 import itertools
 from types import SimpleNamespace
@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import optuna
 import pytest
 import yaml
+from helpers.errors import raises
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
-from chexpert.errors import UserError
 from chexpert.signals import PrunedError
 from chexpert.sweep.study import mix, open_storage
 from chexpert.sweep.sweeper import Settings, search
@@ -21,7 +21,7 @@ GRID = ["x=range(3)", "y=good,bad"]
 
 
 class Sweeper:
-    """Stands for Hydra's: jobs are done at once by a function of their settings; what it did is kept."""
+    """Stands for Hydra's: runs jobs at once by a function of their settings, and keeps them."""
 
     def __init__(self, folder, task):
         self.config = OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}})
@@ -62,7 +62,7 @@ def read_trials(folder):
     return optuna.load_study(study_name="search", storage=open_storage(f"journal:{folder}.log")).trials
 
 
-def test_a_grid_is_tried_once_with_failed_jobs_inside_and_the_best_is_left(tmp_path, capsys):
+def test_grid_runs_each_job_once_and_saves_the_best(tmp_path, capsys):
     best, sweeper = start(tmp_path, *GRID, "seed=3", sampler="grid", n_trials=20, n_jobs=4)
     assert best == 0
     assert [number for number, _ in sweeper.launched] == [0, 1, 2, 3, 4, 5]
@@ -81,11 +81,11 @@ def test_a_grid_is_tried_once_with_failed_jobs_inside_and_the_best_is_left(tmp_p
     failed = [trial for trial in read_trials(tmp_path) if trial.state == TrialState.FAIL]
     assert [trial.user_attrs["error"] for trial in failed] == ["bad on purpose"] * 3
     printed = "".join(capsys.readouterr())
-    assert "failed: bad on purpose" in printed
-    assert "again:       python train.py seed=3 x=2 y=good" in printed
+    assert printed.count("bad on purpose") == 3
+    assert "python train.py seed=3 x=2 y=good" in printed
 
 
-def test_nan_and_what_is_no_number_fail_and_a_pruned_job_is_reported_as_pruned(tmp_path):
+def test_jobs_without_a_number_fail_and_pruned_jobs_are_pruned(tmp_path):
     def task(given):
         gives = {"a": float("nan"), "b": None, "c": 0.5, "d": 0.9}
         if given["x"] == "e":
@@ -98,10 +98,10 @@ def test_nan_and_what_is_no_number_fail_and_a_pruned_job_is_reported_as_pruned(t
     assert {x: trials[x].state.name for x in "abcde"} == {
         "a": "FAIL", "b": "FAIL", "c": "COMPLETE", "d": "COMPLETE", "e": "PRUNED",
     }  # fmt: skip
-    assert [trials[x].user_attrs["error"] for x in "ab"] == ["it returned nan", "it returned None"]
+    assert ["nan" in trials["a"].user_attrs["error"], "None" in trials["b"].user_attrs["error"]] == [True, True]
 
 
-def test_a_job_is_reported_where_its_trial_is(tmp_path):
+def test_jobs_receive_the_place_of_their_trial(tmp_path):
     _, sweeper = start(tmp_path, "x=interval(0.0, 1.0)", n_trials=2, storage=None)
     storage = f"sqlite:///{tmp_path}/study.db"
     assert [given["trial"] for _, given in sweeper.launched] == [
@@ -111,8 +111,8 @@ def test_a_job_is_reported_where_its_trial_is(tmp_path):
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "grid"])
 @pytest.mark.parametrize("stop_at", [3, 4])
-def test_a_search_that_was_stopped_resumes_as_if_it_had_not_been(tmp_path, sampler, stop_at):
-    """Killed within or before its second batch: reported trials do not run again, others keep number and settings."""
+def test_stopped_search_resumes_with_the_same_trials(tmp_path, sampler, stop_at):
+    """It was killed in or before its second batch: reported trials do not run again, others keep their settings."""
     search_space = ["x=range(0, 100)", "y=good,fair"]
     _, undisturbed = start(tmp_path / "a", *search_space, sampler=sampler, n_trials=8)
     done = itertools.count()
@@ -132,25 +132,28 @@ def test_a_search_that_was_stopped_resumes_as_if_it_had_not_been(tmp_path, sampl
     ]
 
 
-def test_a_search_may_be_prolonged_but_not_changed(tmp_path):
+def test_search_may_be_extended_but_not_changed(tmp_path):
     start(tmp_path, "x=interval(0.0, 1.0)", "resume=null", n_trials=2)
     _, sweeper = start(tmp_path, "x=interval(0.0, 1.0)", "resume=auto", n_trials=3, n_jobs=1)
     assert [number for number, _ in sweeper.launched] == [2]
-    with pytest.raises(UserError, match=r"of another search: .*high=2"):
+    with raises("other-config", "study search") as caught:
         start(tmp_path, "x=interval(0.0, 2.0)")
-    with pytest.raises(UserError, match="direction: minimize"):
+    assert "high=2.0" in caught.value.message
+    with raises("other-config", "study search") as caught:
         start(tmp_path, "x=interval(0.0, 1.0)", direction="minimize")
+    assert "direction: minimize" in caught.value.message
 
 
-def test_a_trial_that_was_stopped_while_it_was_sampled_fails_and_is_not_launched(tmp_path):
+def test_trial_stopped_while_it_was_sampled_is_not_launched(tmp_path):
     start(tmp_path, "x=interval(0.0, 1.0)", n_trials=1)
     optuna.load_study(study_name="search", storage=open_storage(f"journal:{tmp_path}.log")).ask()
     _, sweeper = start(tmp_path, "x=interval(0.0, 1.0)", n_trials=3)
     assert [number for number, _ in sweeper.launched] == [2]
-    assert read_trials(tmp_path)[1].user_attrs["error"] == "the search was stopped while the trial was sampled"
+    assert read_trials(tmp_path)[1].state == TrialState.FAIL
+    assert read_trials(tmp_path)[1].user_attrs["error"]
 
 
-def test_a_launcher_that_loses_a_worker_costs_the_trial_that_killed_it_alone(tmp_path):
+def test_killed_worker_fails_only_its_own_trial(tmp_path):
     class Losing(Sweeper):
         def launch(self, jobs, initial_job_idx):
             if any("y=bad" in job for job in jobs):
@@ -164,32 +167,32 @@ def test_a_launcher_that_loses_a_worker_costs_the_trial_that_killed_it_alone(tmp
     assert all(state == (TrialState.FAIL if y == "bad" else TrialState.COMPLETE) for y, state in states)
 
 
-def test_a_search_without_a_value_says_why_in_the_end(tmp_path):
-    with pytest.raises(UserError, match="none of 2 trials gave a value: bad on purpose"):
+def test_search_without_a_value_is_an_error(tmp_path):
+    with raises("no-result", tmp_path) as caught:
         start(tmp_path, "y=choice(bad)", "x=range(2)", sampler="grid")
+    assert "bad on purpose" in caught.value.message
 
 
-def test_the_best_of_a_search_for_the_least_is_the_least(tmp_path):
+def test_minimizing_search_returns_the_least(tmp_path):
     best, _ = start(tmp_path, "x=range(0, 9)", sampler="grid", n_trials=9, direction="minimize")
     assert best == -36
 
 
 @pytest.mark.parametrize(
-    ("wrong", "where"),
+    ("key", "value", "code"),
     [
-        ({"sampler": "tpes"}, "hydra.sweeper.sampler"),
-        ({"pruner": "mean"}, "hydra.sweeper.pruner"),
-        ({"direction": "up"}, "hydra.sweeper.direction"),
-        ({"n_trials": 0}, "hydra.sweeper.n_trials"),
-        ({"storage": "study.db"}, "hydra.sweeper.storage"),
+        ("sampler", "tpes", "choice"),
+        ("pruner", "mean", "choice"),
+        ("direction", "up", "choice"),
+        ("n_trials", 0, "value"),
+        ("storage", "study.db", "storage"),
     ],
 )
-def test_a_wrong_setting_is_reported_with_its_key(tmp_path, wrong, where):
-    with pytest.raises(UserError) as caught:
-        start(tmp_path, "x=interval(0.0, 1.0)", **wrong)
-    assert caught.value.where == where
+def test_wrong_setting_is_an_error(tmp_path, key, value, code):
+    with raises(code, f"hydra.sweeper.{key}"):
+        start(tmp_path, "x=interval(0.0, 1.0)", **{key: value})
 
 
-def test_each_trial_has_a_seed_of_its_own():
+def test_each_trial_has_its_own_seed():
     assert len({mix(seed, number) for seed in (0, 1) for number in range(50)}) == 100
     assert mix(0, 3) == mix(0, 3)

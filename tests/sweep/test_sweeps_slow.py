@@ -1,8 +1,9 @@
-"""Sweeps and searches of real jobs, through the real command and launchers; also killed ones. Run with -m slow."""
+"""Sweeps and searches of real jobs, with the real command and launchers; also killed ones."""
 
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def read_states(sweep: Path) -> dict[str, dict]:
 
 
 def kill_once(arguments: list[str], cwd: Path, count: int) -> Path:
-    """Starts the command, and kills it, but not its workers, once so many of its jobs are finished."""
+    """Start the command, and kill it, but not its workers, when ``count`` of its jobs are finished."""
     command = [sys.executable, str(PROJECT / "train.py"), *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     with (cwd / "killed.log").open("w") as log:
@@ -43,16 +44,16 @@ def kill_once(arguments: list[str], cwd: Path, count: int) -> Path:
 
 
 @pytest.mark.parametrize("launcher", ["local", "submitit_local"])
-def test_a_launcher_runs_a_sweep_of_four_of_which_one_fails(tmp_path, phantom, launcher):
+def test_launcher_runs_a_sweep_with_a_failing_job(tmp_path, phantom, launcher):
     sweep = ["-m", f"hydra/launcher={launcher}", *SMALL, f"data.root={phantom}", f"hydra.sweep.dir={tmp_path}/sweep"]
     done = train(*sweep, "optimizer.lr=1e-3,2e-3,-1,3e-3")
     assert done.returncode == 1
-    assert done.stdout.rstrip().endswith(f"compare:  python scripts/compare.py {tmp_path}/sweep")
+    assert done.stdout.rstrip().endswith(f"python scripts/compare.py {tmp_path}/sweep")
     rows = {row["job"]: row for row in read_table(tmp_path / "sweep")}
     assert {job: row["state"] for job, row in rows.items()} == {
         "0": "finished", "1": "finished", "2": "failed", "3": "finished",
     }  # fmt: skip
-    assert rows["2"]["why"] == "a learning rate of -1 is not possible"
+    assert "-1" in rows["2"]["why"]
     for job in "013":
         evaluation = json.loads((tmp_path / "sweep" / job / "evaluation/valid.json").read_text())
         assert float(rows[job]["auroc_mean"]) == evaluation["auroc_mean"]["value"]
@@ -61,7 +62,7 @@ def test_a_launcher_runs_a_sweep_of_four_of_which_one_fails(tmp_path, phantom, l
     ]  # fmt: skip
 
 
-def test_a_sweep_of_thirty_whose_parent_was_killed_finishes_and_repeats_nothing(tmp_path, phantom):
+def test_killed_sweep_resumes_and_repeats_nothing(tmp_path, phantom):
     grid = ["seed=0,1,2,3,4", "optimizer.lr=1e-3,2e-3,3e-3,4e-3,5e-3,-1"]
     sweep = ["-m", "hydra/launcher=local", *SMALL, f"data.root={phantom}", *grid]
     folder = kill_once(sweep, tmp_path, count=10)
@@ -70,20 +71,20 @@ def test_a_sweep_of_thirty_whose_parent_was_killed_finishes_and_repeats_nothing(
     stamps = {job: (folder / job / "state.json").stat().st_mtime_ns for job in before}
     done = train(*sweep, "resume=auto", cwd=tmp_path)
     assert done.returncode == 1  # five have failed
-    assert f"resuming {folder.relative_to(tmp_path)}" in done.stderr
+    assert str(folder.relative_to(tmp_path)) in done.stderr
     assert [path.name for path in (tmp_path / "outputs/sweep").iterdir()] == [folder.name]
     assert {job: (folder / job / "state.json").stat().st_mtime_ns for job in before} == stamps
     rows = read_table(folder)
     failed = [row for row in rows if row["state"] == "failed"]
     assert len(rows) == 30
     assert sum(row["state"] == "finished" for row in rows) == 25
-    assert [row["why"] for row in failed] == ["a learning rate of -1 is not possible"] * 5
+    assert ["-1" in row["why"] for row in failed] == [True] * 5
     assert {row["optimizer.lr"] for row in failed} == {"-1"}
     values = [float(row["auroc_mean"]) for row in rows if row["state"] == "finished"]
     assert values == sorted(values, reverse=True)
 
 
-def test_a_search_that_was_killed_goes_on_with_the_trials_it_would_have_made(tmp_path, phantom):
+def test_killed_search_resumes_with_the_same_trials(tmp_path, phantom):
     search = ["-m", "hydra/sweeper=optuna", "hydra/launcher=local", "hydra.sweeper.n_trials=8", *SMALL]
     search += [
         "trainer.max_epochs=2",
@@ -117,15 +118,15 @@ def read_trials(sweep: Path) -> list[optuna.trial.FrozenTrial]:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM], ids=lambda signum: signum.name)
 @pytest.mark.parametrize("manner", [[], ["hydra/launcher=local"], ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3"]])
-def test_a_sweep_that_is_interrupted_names_the_command_that_finishes_it(tmp_path, phantom, manner, signum):
+def test_interrupted_sweep_prints_the_command_that_resumes_it(tmp_path, phantom, manner, signum):
     values = "interval(1e-4, 1e-2)" if "hydra/sweeper=optuna" in manner else "1e-3,2e-3,3e-3"
     sweep, log = tmp_path / "sweep", tmp_path / "log"
     options = ["-m", *manner, *SMALL, f"data.root={phantom}", f"hydra.sweep.dir={sweep}", f"optimizer.lr={values}"]
-    with log.open("w") as said:
+    with log.open("w") as output_file:
         command = [sys.executable, str(PROJECT / "train.py"), *options, "trainer.max_epochs=3"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         parent = subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=said, stderr=said, start_new_session=True
+            command, cwd=PROJECT, env=environment, stdout=output_file, stderr=output_file, start_new_session=True
         )
     while parent.poll() is None and not (sweep / "1/checkpoints/last.ckpt").exists():
         time.sleep(0.05)
@@ -137,12 +138,12 @@ def test_a_sweep_that_is_interrupted_names_the_command_that_finishes_it(tmp_path
     output = log.read_text()
     print(f"code {code}: {output[-1500:]}")
     assert code == 128 + signum
-    commands = {line.partition("resume with: ")[2] for line in output.splitlines() if "resume with: " in line}
-    assert [Path(PROJECT / one.partition("resume=")[2]).resolve() for one in commands] == [sweep]
+    folders = set(re.findall(r"python train\.py resume=(\S+)", output))
+    assert [Path(PROJECT / folder).resolve() for folder in folders] == [sweep]
     assert "Traceback" not in output
     assert read_states(sweep).keys() < {"0", "1", "2"} or any(
         state["state"] != "finished" for state in read_states(sweep).values()
     )
-    done = train(*commands.pop().split()[2:])
+    done = train(f"resume={folders.pop()}")
     assert done.returncode == 0, done.stderr
     assert {job: state["state"] for job, state in read_states(sweep).items()} == dict.fromkeys("012", "finished")

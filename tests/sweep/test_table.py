@@ -1,4 +1,4 @@
-"""The table of a sweep, from jobs that were made up."""
+"""The table of a sweep, from fake jobs."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ def sweep(tmp_path):
     return tmp_path
 
 
-def test_jobs_are_ranked_with_what_they_differ_in_and_those_without_a_value_come_last(sweep):
+def test_jobs_are_ranked_and_those_without_a_value_come_last(sweep):
     write_sweep(sweep)
     rows = list(csv.DictReader((sweep / "table.csv").open()))
     assert [(row["rank"], row["job"], row["state"]) for row in rows] == [
@@ -49,13 +49,13 @@ def test_jobs_are_ranked_with_what_they_differ_in_and_those_without_a_value_come
     assert rows[4]["labels"] == rows[4]["seconds"] == ""
 
 
-def test_the_terminal_shows_the_same_rounded(sweep):
+def test_terminal_shows_rounded_values(sweep):
     lines = [line.split() for line in describe_sweep(sweep).splitlines()]
     assert ["2", "0", "finished", "0.500", "[0.400,", "0.600]", "1", "valid", "0", "ones", "x", "10"] in lines
     assert ["1", "failed", "-", "-", "-", "1", "ones", "x", "10", "lower", "the", "rate"] in lines
 
 
-def test_settings_that_all_share_are_no_column(tmp_path):
+def test_shared_settings_are_no_column(tmp_path):
     for name in "01":
         make_job(tmp_path, name, value=0.5, overrides=["labels=ones", f"seed={name}"])
     write_sweep(tmp_path)
@@ -63,7 +63,7 @@ def test_settings_that_all_share_are_no_column(tmp_path):
     assert header == "| rank | job | state | auroc_mean | over | split | seed | seconds | why |"
 
 
-def test_a_job_without_its_evaluation_yet_shows_its_value_alone(tmp_path):
+def test_job_without_evaluation_shows_its_value_only(tmp_path):
     make_job(tmp_path, "0", "running", value=0.5)
     (tmp_path / "0/evaluation/valid.json").unlink()
     assert " 0.500 [-, -] " in describe_sweep(tmp_path)
@@ -71,7 +71,7 @@ def test_a_job_without_its_evaluation_yet_shows_its_value_alone(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"overrides": 3}'])
-def test_a_damaged_job_is_reported_and_hides_no_other(sweep, content):
+def test_damaged_job_is_listed_with_the_others(sweep, content):
     (sweep / "2/state.json").write_text(content)
     jobs = read_sweep(sweep)
     assert [job.name for job in jobs] == ["0", "1", "2", "9", "10"]
@@ -80,7 +80,7 @@ def test_a_damaged_job_is_reported_and_hides_no_other(sweep, content):
     write_sweep(sweep)
 
 
-def test_an_undefined_value_is_not_ranked(tmp_path):
+def test_undefined_value_is_not_ranked(tmp_path):
     make_job(tmp_path, "0", value=0.5)
     undefined = {"auroc_mean": {"value": None, "ci_low": None, "ci_high": None, "over": []}}
     (tmp_path / "0/evaluation/valid.json").write_text(json.dumps(undefined))
@@ -88,7 +88,7 @@ def test_an_undefined_value_is_not_ranked(tmp_path):
     assert [job.name for job in read_sweep(tmp_path)] == ["1", "0"]
 
 
-def test_what_names_files_stays_on_this_machine(tmp_path):
+def test_files_of_the_table_hide_paths(tmp_path):
     make_job(tmp_path, "0", "failed", why="no image at ward/DOE.jpg", overrides=["start_from=DOE_1950", "seed=0"])
     make_job(tmp_path, "1", overrides=["start_from=null", "seed=1"])
     write_sweep(tmp_path)
@@ -104,7 +104,7 @@ def finish(sweep, name):
     write_sweep(sweep)
 
 
-def test_jobs_that_end_at_once_leave_one_whole_table_of_all(tmp_path):
+def test_concurrent_jobs_write_one_whole_table(tmp_path):
     for name in "01234567":
         make_job(tmp_path, name, "running")
     forked = multiprocessing.get_context("fork")
@@ -118,12 +118,16 @@ def test_jobs_that_end_at_once_leave_one_whole_table_of_all(tmp_path):
     assert not list(tmp_path.glob(".table*"))
 
 
-def test_synthetic_images_are_reported_of_all_jobs_or_of_some(tmp_path):
+def test_synthetic_images_are_noted_for_all_or_some_jobs(tmp_path):
     for name in "01":
         make_job(tmp_path, name, value=0.5)
     run_files.write_json(tmp_path / "1/data.json", {"splits": {"valid": {"synthetic": True}}})
-    assert "synthetic images (jobs 1); " in describe_sweep(tmp_path).splitlines()[0]
+    first = describe_sweep(tmp_path).splitlines()[0]
+    assert "synthetic" in first
+    assert "(jobs 1)" in first
     write_sweep(tmp_path)
     assert [row["synthetic"] for row in csv.DictReader((tmp_path / "table.csv").open())] == ["false", "true"]
     run_files.write_json(tmp_path / "0/data.json", {"splits": {"valid": {"synthetic": True}}})
-    assert "jobs: synthetic images; " in describe_sweep(tmp_path).splitlines()[0]
+    first = describe_sweep(tmp_path).splitlines()[0]
+    assert "synthetic" in first
+    assert "(jobs " not in first

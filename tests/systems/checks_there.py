@@ -1,4 +1,4 @@
-"""Each loss, optimizer, average, validation and explainer on the pretended device; prints {check: error or null}."""
+"""Run each loss, optimizer, average, validation and explainer on the fake device; print {check: error or null}."""
 
 import inspect
 import json
@@ -64,7 +64,7 @@ def validate() -> None:
 
 
 def be_refused() -> None:
-    """The device itself: were it not strict, the other checks would show nothing."""
+    """Check that the device is strict: the other checks depend on it."""
     ones = there(torch.ones(3))
     tries = ones.double, lambda: there(torch.ones(3).double()), lambda: ones + torch.ones(3), ones.numpy
     for refused in (*tries, lambda: ones.sum(dtype=torch.float64)):

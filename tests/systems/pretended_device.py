@@ -1,7 +1,7 @@
-"""A device that is none: it computes on the CPU, and refuses what Apple's MPS refuses.
+"""A fake device that computes on the CPU, and refuses the operations that Apple's MPS refuses.
 
 ``register`` makes "pretended" a device of torch and an accelerator of Lightning, for the rest of the process. It takes
-no float64, and no tensor of another device in one operation; a tensor comes to the CPU by an explicit copy only.
+no float64, and no tensor of another device in one operation; a tensor gets to the CPU by an explicit copy only.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ COPIES = {"aten::_to_copy", "aten::copy_", "aten::_copy_from", "aten::_copy_from
 
 
 class OnDevice(torch.Tensor):
-    """A tensor on the device; ``data_`` is what it really is."""
+    """A tensor on the device; ``data_`` is the real tensor."""
 
     data_: torch.Tensor
 
@@ -39,14 +39,14 @@ class OnDevice(torch.Tensor):
         return work(function, args, kwargs or {})
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """A file has the plain tensor, as it has after a load to the CPU."""
+        """Pickle the plain tensor, as after a copy to the CPU."""
         return self.data_.detach().__reduce_ex__(protocol)
 
     def tolist(self) -> Any:  # type: ignore[override]
         return self.data_.tolist()
 
     def numpy(self, **_: Any) -> Any:  # type: ignore[override]
-        raise TypeError("bring it to the CPU first")
+        raise TypeError("copy it to the CPU first")
 
     def resize_(self, *size: int, **_: Any) -> "OnDevice":  # type: ignore[override]
         real = self.data_.resize_(*size)
@@ -58,7 +58,7 @@ class OnDevice(torch.Tensor):
         return self.data_.untyped_storage()
 
     def __getitem__(self, index: Any) -> Any:
-        """Torch's own way from a list of rows to a tensor of them leads past the fallback."""
+        """Torch converts a list of rows to a tensor without the fallback."""
         places = index if isinstance(index, tuple) else (index,)
         return super().__getitem__(
             tuple(torch.tensor(one, device=NAME) if isinstance(one, list) else one for one in places)
@@ -69,7 +69,7 @@ class OnDevice(torch.Tensor):
 
 
 def work(function: Any, args: Any, kwargs: Any) -> Any:
-    """Computes on what the tensors really are; what comes out lies on the device, unless it was asked off it."""
+    """Compute on the real tensors; results are on the device, unless another one was requested."""
     name = function._schema.name
     given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
     there = [isinstance(one, OnDevice) for one in given]
@@ -99,14 +99,14 @@ def reveal(leaf: Any) -> Any:
 
 
 def cover(leaf: Any, before: dict[int, OnDevice]) -> Any:
-    """What works in place gives back the tensor that it was given."""
+    """Return the tensor on the device; an operation in place returns the tensor that it was given."""
     if not isinstance(leaf, torch.Tensor):
         return leaf
     return before[id(leaf)] if id(leaf) in before else OnDevice(leaf)
 
 
 def register() -> None:
-    """Once in a process."""
+    """Register the device, once in a process."""
     module = SimpleNamespace(
         is_available=lambda: True,
         is_initialized=lambda: True,
@@ -121,7 +121,7 @@ def register() -> None:
     library.fallback(lambda function, *args, **kwargs: work(function, args, kwargs))
     KEPT.append(library)
     torch.inference_mode = as_no_grad  # in which no view can be made of such a tensor
-    torch.tensor = through_cpu(torch.tensor)  # torch's own way from a list leads past the fallback
+    torch.tensor = through_cpu(torch.tensor)  # torch converts a list without the fallback
 
 
 def as_no_grad(mode: Any = True) -> Any:
@@ -131,7 +131,7 @@ def as_no_grad(mode: Any = True) -> Any:
 
 
 def through_cpu(make: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-    """Makes a tensor on the CPU, and moves it."""
+    """Create a tensor on the CPU, and move it."""
 
     def made(*args: Any, device: Any = None, **kwargs: Any) -> torch.Tensor:
         asked = device is not None and torch.device(device).type == NAME

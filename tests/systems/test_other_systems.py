@@ -1,4 +1,4 @@
-"""What Windows lacks of Python's library is missed by no module, and by no command on one process."""
+"""Modules and commands on systems that lack parts of Python's library, as Windows does."""
 
 import errno
 import json
@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.errors import raises
 
 from chexpert.checkpoints.io import sync
 from chexpert.data import features
 from chexpert.data.phantom import write_phantom
-from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs import state
 
@@ -43,13 +43,13 @@ def start(*arguments, folder, without="without_posix", **environment):
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
-def test_every_module_can_be_imported_without_posix(tmp_path):
+def test_each_module_can_be_imported_without_posix(tmp_path):
     done = start("-c", IMPORT_ALL, PROJECT, folder=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout) > 200
 
 
-def test_a_state_can_be_written_where_nothing_forks(tmp_path):
+def test_state_can_be_imported_without_fork(tmp_path):
     code = "import os; del os.register_at_fork; import chexpert.runs.state\n"
     code += "from chexpert.signals import REQUEUE; print(REQUEUE)"
     assert start("-c", code, folder=tmp_path).stdout == "None\n"
@@ -68,9 +68,9 @@ def windows(monkeypatch):
     monkeypatch.setattr(os, "open", refuse_folders)
 
 
-def test_a_run_folder_is_locked_by_a_file_in_it(tmp_path, capsys):
+def test_run_folder_is_locked_by_a_file_in_it(tmp_path, capsys):
     with state.run_lock(tmp_path):
-        with pytest.raises(UserError), state.run_lock(tmp_path):
+        with raises("running", tmp_path), state.run_lock(tmp_path):
             pass
         assert state.is_running(tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == [run_files.LOCK]
@@ -79,20 +79,22 @@ def test_a_run_folder_is_locked_by_a_file_in_it(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_folder_that_cannot_be_opened_is_not_synced(windows, tmp_path):
+def test_folder_that_cannot_be_opened_is_not_synced(windows, tmp_path):
     sync(tmp_path)
 
 
-def test_a_file_system_without_locks_is_reported_and_the_run_goes_on(monkeypatch, tmp_path, capsys):
+def test_file_system_without_locks_is_noted(monkeypatch, tmp_path, capsys):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", refuse)  # as NFS without its lock daemon answers
     with state.run_lock(tmp_path):
-        assert "cannot be locked (No locks available)" in capsys.readouterr().err
+        printed = capsys.readouterr().err
+        assert str(tmp_path) in printed
+        assert "No locks available" in printed
 
 
-def test_a_forked_process_that_outlives_a_killed_run_does_not_hold_its_lock(tmp_path):
+def test_child_of_a_killed_run_does_not_hold_its_lock(tmp_path):
     code = "import os, sys, time; from pathlib import Path; from chexpert.runs.state import run_lock\n"
     code += "with run_lock(Path(sys.argv[1])):\n"
     code += "    if not os.fork(): time.sleep(60)\n"
@@ -101,19 +103,19 @@ def test_a_forked_process_that_outlives_a_killed_run_does_not_hold_its_lock(tmp_
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as run:
         run.stdout.readline()
         assert state.is_running(tmp_path)
-        run.kill()  # the run alone
+        run.kill()  # without its child
         run.wait()
         assert not state.is_running(tmp_path)
         os.killpg(run.pid, signal.SIGKILL)
 
 
-def test_on_windows_no_process_is_sent_what_is_ctrl_c_there(monkeypatch):
+def test_no_process_is_sent_a_signal_on_windows(monkeypatch):
     monkeypatch.setattr(features.os, "name", "nt")
     monkeypatch.setattr(features.os, "kill", lambda *_: pytest.fail("killed"))
     assert not features.is_alive(os.getpid())
 
 
-def test_a_path_on_another_drive_stays_as_it_is(monkeypatch):
+def test_path_on_another_drive_stays_absolute(monkeypatch):
     def refuse(path):
         raise ValueError("path is on mount 'D:', start on mount 'C:'")
 
@@ -131,9 +133,7 @@ def test_a_path_on_another_drive_stays_as_it_is(monkeypatch):
         (None, {"PYTHONIOENCODING": "cp1252"}),
     ],
 )
-def test_a_run_predicts_and_is_evaluated_on_another_system_and_under_names_of_any_script(
-    tmp_path, without, environment
-):
+def test_commands_work_on_other_systems_and_with_unicode_names(tmp_path, without, environment):
     folder = tmp_path / "Röntgen 胸"
     folder.mkdir()
     write_phantom(folder / "Bilder ä", patients=6, valid=6)

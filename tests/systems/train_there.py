@@ -1,4 +1,4 @@
-"""train.py with the pretended device as one of Lightning's accelerators: ``trainer.accelerator=pretended``."""
+"""Run train.py with the fake device as an accelerator of Lightning: ``trainer.accelerator=pretended``."""
 
 import runpy
 from pathlib import Path
@@ -14,7 +14,7 @@ TRAIN = Path(__file__).parents[2] / "train.py"
 
 
 class Pretended(Accelerator):
-    """As Lightning's own for MPS."""
+    """An accelerator like Lightning's for MPS."""
 
     @staticmethod
     def name() -> str:
@@ -48,7 +48,7 @@ class Pretended(Accelerator):
 
 if __name__ == "__main__":
     pretended_device.register()
-    # Lightning knows the devices of its own accelerators only, and would train on the CPU
+    # Lightning has strategies for its own accelerators only, and would train on the CPU
     AcceleratorConnector._choose_strategy = lambda _: SingleDeviceStrategy(torch.device(pretended_device.NAME, 0))
     AcceleratorRegistry.register(pretended_device.NAME, Pretended)
     runpy.run_path(str(TRAIN), run_name="__main__")

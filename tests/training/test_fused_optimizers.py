@@ -1,4 +1,4 @@
-"""Fused optimizers: chosen where they can be, and the same steps as ever."""
+"""Fused optimizers: when they are chosen, and that their steps are the same."""
 
 from functools import partial
 
@@ -16,24 +16,24 @@ def is_fused(constructor, device="cpu", precision="32-true"):
     return bool(fuse(constructor, device, precision)(WEIGHTS).defaults.get("fused"))
 
 
-def test_an_optimizer_is_fused_where_torch_has_the_kernel():
+def test_optimizer_is_fused_if_torch_has_the_kernel():
     assert is_fused(partial(AdamW, lr=0.1))
     assert is_fused(partial(SGD, lr=0.1))
     assert not is_fused(partial(RMSprop, lr=0.1))
     assert not is_fused(partial(AdamW, lr=0.1), device="mps")
 
 
-def test_what_was_chosen_stays():
+def test_explicit_choice_is_kept():
     assert not is_fused(partial(AdamW, fused=False))
     assert not is_fused(partial(AdamW, foreach=True))
 
 
-def test_under_a_loss_scale_gradients_could_not_be_clipped():
+def test_optimizer_is_not_fused_under_a_loss_scale():
     assert not is_fused(AdamW, precision="16-mixed")
 
 
 @pytest.mark.parametrize("constructor", [partial(AdamW, lr=0.01), partial(SGD, lr=0.01, momentum=0.9)])
-def test_fused_steps_are_the_plain_ones_in_either_memory_format(constructor):
+def test_fused_steps_match_plain_ones_in_both_memory_formats(constructor):
     weights = []
     for make, layout in (
         (constructor, torch.contiguous_format),

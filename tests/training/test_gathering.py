@@ -18,7 +18,7 @@ def column(*values, dtype=torch.float32):
 
 
 def update(batches):
-    """One metric over several (logits, labels) batches of one observation, with nothing masked."""
+    """Return the AUROC over (logits, labels) batches of one observation, with nothing masked."""
     metric = MultilabelAuroc(["Edema"])
     for logits, labels in batches:
         metric.update(logits, labels, torch.ones_like(labels, dtype=torch.bool))
@@ -32,7 +32,7 @@ def test_logits_of_half_precision_keep_their_order(dtype):
     assert update([(logits, column(0, 1))]) == Auroc(1.0, 1, 1)
 
 
-def test_several_batches_are_judged_as_one():
+def test_auroc_over_batches_matches_sklearn():
     generator = torch.Generator().manual_seed(0)
     logits, labels = torch.randn(30, 1, generator=generator), torch.randint(0, 2, (30, 1), generator=generator)
     several = update(zip(logits.split(7), labels.split(7), strict=True))
@@ -40,19 +40,19 @@ def test_several_batches_are_judged_as_one():
     assert several.value == pytest.approx(roc_auc_score(labels[:, 0], logits[:, 0]), abs=1e-6)
 
 
-def test_logits_that_look_like_probabilities_are_still_logits():
+def test_logits_like_probabilities_are_logits():
     logits, labels = column(0.2, 0.9, -3.0, 0.95), column(0, 1, 1, 0)
     batches = zip(logits.split(2), labels.split(2), strict=True)
     assert update(batches) == update([(logits, labels)]) == Auroc(0.25, 2, 2)
 
 
-def test_observations_are_judged_by_name():
+def test_auroc_is_by_observation():
     metric = MultilabelAuroc(NAMES)
     metric.update(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), torch.tensor([[0, 0], [1, 1]]), torch.ones(2, 2).bool())
     assert metric.compute() == {"Edema": Auroc(1.0, 1, 1), "Fracture": Auroc(0.0, 1, 1)}
 
 
-def test_rows_are_probabilities_in_the_order_they_came():
+def test_rows_are_probabilities_in_their_order():
     metric = MultilabelAuroc(["Edema"])
     for logit in (0.0, math.log(3)):
         metric.update(column(logit), column(1), column(True, dtype=torch.bool))
@@ -61,7 +61,7 @@ def test_rows_are_probabilities_in_the_order_they_came():
     assert (labels[:, 0].tolist(), mask[:, 0].tolist()) == ([1, 1], [True, True])
 
 
-def test_a_reset_forgets_what_came_before():
+def test_reset_removes_earlier_batches():
     metric = MultilabelAuroc(["Edema"])
     for labels in (column(0, 1), column(1, 0)):
         metric.reset()
@@ -70,7 +70,7 @@ def test_a_reset_forgets_what_came_before():
 
 
 @pytest.mark.parametrize("rows", [3, 240, 5_000])
-def test_auroc_by_torchmetrics_equals_that_by_ranks_with_ties_and_masks(rows):
+def test_auroc_by_torchmetrics_equals_auroc_by_ranks(rows):
     rng = np.random.default_rng(rows)
     scores, labels, mask = rng.random((rows, 4)).round(2), rng.random((rows, 4)) < 0.3, rng.random((rows, 4)) < 0.8
     labels[:, 2], mask[:, 3] = 0, False  # a class that is absent, and a column without labels
@@ -82,7 +82,7 @@ def test_auroc_by_torchmetrics_equals_that_by_ranks_with_ties_and_masks(rows):
 
 
 @pytest.mark.filterwarnings("ignore:.*called before the ``update``")
-def test_no_batch_at_all_is_undefined():
+def test_auroc_without_batches_is_undefined():
     auroc = MultilabelAuroc(["Edema"]).compute()["Edema"]
     assert math.isnan(auroc.value)
     assert (auroc.positives, auroc.negatives) == (0, 0)

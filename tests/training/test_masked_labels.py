@@ -1,4 +1,4 @@
-"""What a policy masks teaches nothing: from labels through model and loss to the gradient."""
+"""Masked labels have no gradient: from labels through model and loss."""
 
 import numpy as np
 import pandas as pd
@@ -20,33 +20,29 @@ POLICIES = {
 
 
 def make_targets(policy, labels):
-    """Targets and mask (N, C + U) of labels (N, 14), as tensors."""
+    """Return targets and mask (N, C + U) of labels (N, 14), as tensors."""
     frame = pd.DataFrame(labels, columns=list(OBSERVATIONS)).assign(key=[f"view{n}" for n in range(len(labels))])
     targets, mask, _ = policy.apply(frame, OBSERVATIONS)
     return torch.tensor(targets), torch.tensor(mask)
 
 
-def make_readout(policy):
-    return OutputHead(14, policy.three_class(OBSERVATIONS), policy.parents(OBSERVATIONS))
-
-
 @pytest.mark.parametrize("name", POLICIES)
-def test_raw_logits_get_a_gradient_just_where_a_label_teaches(name):
+def test_only_labeled_logits_have_a_gradient(name):
     policy, loss = LabelPolicy(**POLICIES[name]), MaskedBCE()
-    output_head = make_readout(policy)
+    output_head = OutputHead(14, policy.three_class(OBSERVATIONS), policy.parents(OBSERVATIONS))
     rng = np.random.default_rng(0)
     for _ in range(30):
         targets, mask = make_targets(policy, rng.choice([1, 0, -1, np.nan], (5, 14)).astype("float32"))
         raw = torch.randn(5, output_head.width, requires_grad=True)
         loss(output_head.ask(raw), targets, mask).backward()
-        teaches = mask.clone()
-        teaches[:, output_head.uncertain] |= mask[:, 14:]  # the softmax's own: "uncertain" speaks against "positive"
-        assert (raw.grad[~teaches] == 0).all()
-        assert (raw.grad[teaches] != 0).all()
+        labeled = mask.clone()
+        labeled[:, output_head.uncertain] |= mask[:, 14:]  # in a softmax "uncertain" lowers "positive" too
+        assert (raw.grad[~labeled] == 0).all()
+        assert (raw.grad[labeled] != 0).all()
 
 
 @pytest.mark.parametrize("name", ["ignore", "three_class"])
-def test_a_batch_without_labels_moves_no_weight(name):
+def test_batch_without_labels_has_no_gradient(name):
     policy = LabelPolicy(**POLICIES[name])
     targets, mask = make_targets(policy, np.full((2, 14), np.nan, "float32"))
     model = Single(Backbone("mnasnet_small"), 14, uncertain=policy.three_class(OBSERVATIONS))
@@ -54,7 +50,7 @@ def test_a_batch_without_labels_moves_no_weight(name):
     assert all((parameter.grad == 0).all() for parameter in model.parameters())
 
 
-def test_an_observation_without_labels_leaves_its_own_weights_alone():
+def test_observation_without_labels_has_no_gradient_of_its_weights():
     policy = LabelPolicy("three_class", blank="ignore")
     labels = np.ones((2, 14), "float32")
     labels[:, 3] = np.nan

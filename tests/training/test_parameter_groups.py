@@ -1,4 +1,4 @@
-"""Rates by group, and backbones that are frozen for a while."""
+"""Learning rates by group, and backbones that are frozen for some epochs."""
 
 from functools import partial
 
@@ -24,9 +24,9 @@ def make_module(model, scheduler=None, **options):
 
 
 def fit(module, *callbacks, epochs=3, **options):
-    draw = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     batches = [
-        Batch(torch.rand(2, 1, 32, 32, generator=draw), torch.eye(2), torch.ones(2, 2).bool(), ["a", "b"], [])
+        Batch(torch.rand(2, 1, 32, 32, generator=generator), torch.eye(2), torch.ones(2, 2).bool(), ["a", "b"], [])
         for _ in range(STEPS)
     ]
     loader = DataLoader(batches, batch_size=None, collate_fn=lambda batch: batch)
@@ -42,12 +42,12 @@ def single():
     return Single(Backbone("mnasnet_small"), outputs=2)
 
 
-def test_backbones_learn_at_their_factor_of_the_rate():
+def test_backbones_have_a_factor_of_the_learning_rate():
     groups = make_module(single(), backbone_lr_factor=0.1).start_optimizer().param_groups
     assert [(group["name"], group["lr"]) for group in groups] == [("backbones", pytest.approx(1e-3)), ("others", 0.01)]
 
 
-def test_every_trained_parameter_is_in_one_group():
+def test_each_trained_parameter_is_in_one_group():
     members = {"thawed": Backbone("mnasnet_small"), "frozen": Backbone("mnasnet_small", frozen=True)}
     model = Combined(members, outputs=2)
     for factor in (1.0, 0.3):
@@ -59,7 +59,7 @@ def test_every_trained_parameter_is_in_one_group():
 
 
 class Rates(pl.Callback):
-    """The rates of each step, by group."""
+    """Notes the rates of each step, by group."""
 
     def __init__(self):
         self.seen = []
@@ -68,7 +68,7 @@ class Rates(pl.Callback):
         self.seen.append([group["lr"] for group in trainer.optimizers[0].param_groups])
 
 
-def test_a_schedule_keeps_the_factor_at_every_step():
+def test_schedule_keeps_the_factor_at_every_step():
     rates = Rates()
     fit(make_module(single(), OneCycle, backbone_lr_factor=0.1), rates)
     assert len(rates.seen) == 3 * STEPS
@@ -77,7 +77,7 @@ def test_a_schedule_keeps_the_factor_at_every_step():
 
 
 class Weights(pl.Callback):
-    """The backbone's state and mode at the end of each epoch."""
+    """Notes the backbone's mode after each step and its state at the end of each epoch."""
 
     def __init__(self):
         self.states, self.modes = [], []
@@ -95,7 +95,7 @@ def same(one, other):
     return all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_backbones_are_frozen_with_their_statistics_until_the_epoch_and_then_trained():
+def test_backbones_are_frozen_until_the_unfreeze_epoch():
     model, weights = single(), Weights()
     before = {name: value.clone() for name, value in model.members["backbone"].state_dict().items()}
     head = model.head.weight.detach().clone()
@@ -106,7 +106,7 @@ def test_backbones_are_frozen_with_their_statistics_until_the_epoch_and_then_tra
     assert not torch.equal(model.head.weight, head)
 
 
-def test_while_they_are_frozen_no_gradient_is_computed_and_the_optimizer_holds_nothing_of_them():
+def test_frozen_backbones_have_no_gradient_and_no_state():
     module = make_module(single(), unfreeze_epoch=1)
     trainer = fit(module, epochs=1)
     state = trainer.optimizers[0].state
@@ -114,7 +114,7 @@ def test_while_they_are_frozen_no_gradient_is_computed_and_the_optimizer_holds_n
     assert all(p.grad is None for p in module.model.members["backbone"].parameters())
 
 
-def test_a_backbone_frozen_for_good_stays_so():
+def test_frozen_backbone_is_never_trained():
     model = Single(Backbone("mnasnet_small", frozen=True), outputs=2)
     weights = Weights()
     fit(make_module(model, unfreeze_epoch=1), weights)
@@ -122,8 +122,8 @@ def test_a_backbone_frozen_for_good_stays_so():
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
-def test_a_resumed_run_is_frozen_as_its_epoch_says(epoch, tmp_path):
-    """The state depends on the epoch alone, also where a fit begins within it, without a start of the epoch."""
+def test_resumed_run_is_frozen_by_its_epoch(epoch, tmp_path):
+    """A fit may begin within an epoch, without the hook of its start."""
     module = make_module(single(), unfreeze_epoch=1)
     module.start_optimizer()
     module._trainer = type("Trainer", (), {"current_epoch": epoch})()
@@ -133,7 +133,7 @@ def test_a_resumed_run_is_frozen_as_its_epoch_says(epoch, tmp_path):
     assert all(p.requires_grad == (epoch == 1) for p in backbone.parameters())
 
 
-def test_one_rate_for_all_is_one_group_without_a_name():
+def test_single_rate_is_one_group_without_a_name():
     parts = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
     (group,) = start_optimizer(partial(torch.optim.SGD, lr=0.1), parts[:1], parts[1:]).param_groups
     assert "name" not in group
@@ -143,7 +143,7 @@ def test_one_rate_for_all_is_one_group_without_a_name():
 
 
 def follow(module, **options):
-    """The norm of what each step changed, by plain gradient descent at rate 1."""
+    """Return the norm of the change of each step, by plain gradient descent at rate 1."""
 
     class Moves(pl.Callback):
         last, seen = None, []
@@ -170,7 +170,7 @@ def test_accumulated_gradients_move_the_weights_every_second_step():
     assert [move > 0 for move in moves] == [True, False, True]
 
 
-def test_accumulated_steps_are_what_a_schedule_counts():
+def test_schedule_counts_accumulated_steps():
     rates = Rates()
     trainer = fit(make_module(single(), OneCycle), rates, epochs=4, accumulate_grad_batches=2)
     assert trainer.lr_scheduler_configs[0].scheduler.total_steps == 4

@@ -6,11 +6,11 @@ from functools import partial
 import pytest
 import pytorch_lightning as pl
 import torch
+from helpers.errors import raises
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 from torch.utils.data import DataLoader
 
 from chexpert.data import Batch
-from chexpert.errors import UserError
 from chexpert.models import Model
 from chexpert.models.output_head import OutputHead
 from chexpert.training import MaskedBCE, MultilabelModule, OneCycle, WarmupCosine, start_scheduler
@@ -26,7 +26,7 @@ def make_optimizer(*rates):
 
 
 def follow(scheduler, steps, group=0):
-    """The rates of these many steps."""
+    """Return the rates of so many steps."""
     seen = []
     for _ in range(steps):
         seen.append(scheduler.optimizer.param_groups[group]["lr"])
@@ -34,7 +34,7 @@ def follow(scheduler, steps, group=0):
     return seen
 
 
-def test_warm_up_is_linear_and_the_cosine_ends_at_the_last_step():
+def test_warmup_is_linear_and_the_cosine_ends_at_the_last_step():
     rates = follow(WarmupCosine(make_optimizer(2.0), total_steps=10, warmup=0.4), 10)
     assert rates[:4] == pytest.approx([0.5, 1.0, 1.5, 2.0])
     down = [1 + math.cos(math.pi * step / 5) for step in range(6)]
@@ -42,22 +42,22 @@ def test_warm_up_is_linear_and_the_cosine_ends_at_the_last_step():
     assert rates[-1] == pytest.approx(0, abs=1e-9)
 
 
-def test_it_ends_where_it_is_told_and_may_do_without_warm_up():
+def test_cosine_without_warmup_ends_at_its_final_factor():
     rates = follow(WarmupCosine(make_optimizer(1.0), total_steps=5, warmup=0, final_factor=0.2), 5)
     assert rates == pytest.approx([1, 0.2 + 0.8 * (1 + math.cos(math.pi / 4)) / 2, 0.6, 0.317157, 0.2], abs=1e-5)
 
 
-def test_a_rate_beyond_the_last_step_is_the_last():
+def test_rate_is_constant_after_the_last_step():
     assert follow(WarmupCosine(make_optimizer(1.0), 4, warmup=0), 7)[4:] == pytest.approx([0, 0, 0], abs=1e-9)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
 @pytest.mark.parametrize("warmup", [0, 0.5, 0.9])
-def test_short_trainings_have_rates(steps, warmup):
+def test_short_trainings_have_valid_rates(steps, warmup):
     assert all(0 <= rate <= 1 for rate in follow(WarmupCosine(make_optimizer(1.0), steps, warmup), steps))
 
 
-def test_one_cycle_is_torchs_and_keeps_each_groups_rate():
+def test_one_cycle_matches_torch_and_keeps_the_rate_of_a_group():
     ours = OneCycle(make_optimizer(1.0, 0.1), total_steps=20)
     theirs = OneCycleLR(make_optimizer(1.0), max_lr=1.0, total_steps=20)
     first = follow(ours, 19)
@@ -68,7 +68,7 @@ def test_one_cycle_is_torchs_and_keeps_each_groups_rate():
 
 
 @pytest.mark.parametrize("constructor", [OneCycle, WarmupCosine])
-def test_a_scheduler_goes_on_from_its_state(constructor, tmp_path):
+def test_scheduler_resumes_from_its_state(constructor, tmp_path):
     whole = follow(constructor(make_optimizer(1.0, 0.1), total_steps=12), 11, group=1)
     first = constructor(make_optimizer(1.0, 0.1), total_steps=12)
     follow(first, 5)
@@ -80,14 +80,16 @@ def test_a_scheduler_goes_on_from_its_state(constructor, tmp_path):
     assert follow(second, 6, group=1) == whole[5:]
 
 
-@pytest.mark.parametrize("options", [{"warmup": 1}, {"final_factor": -0.1}, {"warmup": True}])
-def test_impossible_shares_are_told(options):
-    assert "is not possible" in WarmupCosine.validate_args(**options)[0]
+@pytest.mark.parametrize(("key", "value"), [("warmup", 1), ("final_factor", -0.1), ("warmup", True)])
+def test_wrong_share_is_an_error(key, value):
+    (error,) = WarmupCosine.validate_args(**{key: value})
+    assert (error.code, error.where) == ("value", f"scheduler.{key}")
 
 
-def test_a_plateau_of_the_wrong_direction_is_refused():
-    with pytest.raises(UserError, match=r"more is better(?s:.*)scheduler.mode=max"):
+def test_minimizing_plateau_is_an_error():
+    with raises("conflict", "scheduler.mode") as caught:
         start_scheduler(ReduceLROnPlateau, make_optimizer(1.0), lambda: 1)
+    assert caught.value.hint == "scheduler.mode=max"
 
 
 class Pixels(Model):
@@ -105,7 +107,7 @@ class Pixels(Model):
 
 
 class Rates(pl.Callback):
-    """The rate of each epoch."""
+    """Notes the rate of each epoch."""
 
     def __init__(self):
         self.seen = []
@@ -114,8 +116,8 @@ class Rates(pl.Callback):
         self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
 
 
-def test_a_plateau_of_the_validation_auroc_lowers_the_rate():
-    """The weight stays positive, so the ranking, and with it the AUROC, is the same in each epoch."""
+def test_plateau_of_the_validation_auroc_lowers_the_rate():
+    """The weight stays positive, so the ranking and the AUROC are the same in each epoch."""
     model = Pixels()
     model.head.weight.data.fill_(1.0)
     plateau = partial(ReduceLROnPlateau, mode="max", patience=1, factor=0.1)

@@ -1,4 +1,4 @@
-"""What a validation gathers over batches and processes, and what it concludes."""
+"""A validation over batches and processes, and its metrics."""
 
 import math
 
@@ -20,7 +20,7 @@ def make_batch(rows, targets, name="patient{}/study1/view1"):
 
 
 def see(*batches, **options):
-    """A validation that has seen (batch, logits, loss)."""
+    """Return a validation that has seen these (batch, logits, loss)."""
     validation = Validation(NAMES, NAMES, **options)
     validation.begin()
     for batch, logits, loss in batches:
@@ -29,7 +29,7 @@ def see(*batches, **options):
 
 
 def gather(monkeypatch, own, *others, skipped=(), flagged=()):
-    """As if each of the validations were another process; returns what was skipped and flagged."""
+    """Gather as if each validation were another process; return skipped and flagged images."""
     parts = []
 
     def collect(shares, part):
@@ -47,7 +47,7 @@ FIRST = make_batch([0, 2], [[0, 1], [1, 0]]), [[0.0, 3.0], [2.0, 1.0]], 1.0
 SECOND = make_batch([1], [[1, 0]]), [[1.0, 2.0]], 4.0
 
 
-def test_two_processes_are_one(monkeypatch):
+def test_two_processes_give_one_validation(monkeypatch):
     own, other = see(SECOND), see(FIRST)
     skipped, flagged = gather(monkeypatch, own, other, skipped={"gone"}, flagged={"ct": "modality CT"})
     assert skipped == {"gone", "gone0"}
@@ -59,25 +59,25 @@ def test_two_processes_are_one(monkeypatch):
     assert own.auroc == {"Edema": (1.0, 2, 1), "Fracture": (1.0, 1, 2)}
 
 
-def test_a_process_may_have_seen_nothing(monkeypatch):
+def test_process_may_have_seen_nothing(monkeypatch):
     own = see(FIRST)
     gather(monkeypatch, own, see())
     assert own.evaluate_run() == 1.0
     assert (own.rows, len(own.labeled[0])) == ([0, 2], 2)
 
 
-def test_nothing_at_all_is_undefined():
+def test_empty_validation_is_undefined():
     validation = see()
     assert validation.evaluate_run() == 0
     assert math.isnan(validation.find_mean()[0])
 
 
-def test_it_has_no_weights_and_leaves_nothing_in_a_checkpoint():
+def test_validation_has_no_weights_and_no_state():
     validation = see(FIRST)
     assert (list(validation.parameters()), dict(validation.state_dict())) == ([], {})
 
 
-def test_an_interval_is_over_what_is_defined():
+def test_interval_is_over_defined_observations():
     batch = make_batch([0, 1, 2, 3], [[0, 1], [1, 1], [0, 1], [1, 1]])  # nobody without a fracture
     validation = see((batch, [[0.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0]], 1.0))
     validation.evaluate_run()
@@ -87,10 +87,12 @@ def test_an_interval_is_over_what_is_defined():
     assert interval == mean_auroc_interval(*edema, studies, replicates=200)
 
 
-def test_studies_are_judged_by_the_mean_of_their_views_where_asked():
+@pytest.mark.parametrize(
+    ("level", "score", "expected", "rows"),
+    [("image", "max", (0.5, 2, 1), 3), ("study", "max", (1.0, 1, 1), 2), ("study", "mean", (0.0, 1, 1), 2)],
+)
+def test_studies_are_scored_by_the_maximum_or_mean_of_views(level, score, expected, rows):
     batch = make_batch([0, 1, 2], [[1, 0], [1, 0], [0, 1]])._replace(paths=["a/study1/1", "a/study1/2", "b/study1/1"])
-    seen = batch, [[-4.0, 0.0], [4.0, 0.0], [2.0, 1.0]], 1.0
-    for score, expected in (("mean", 0.0), ("max", 1.0)):  # .5 and .982 against .881
-        validation = see(seen, level="study", study_score=score)
-        validation.evaluate_run()
-        assert validation.auroc["Edema"] == (expected, 1, 1)
+    validation = see((batch, [[-4.0, 0.0], [4.0, 0.0], [2.0, 1.0]], 1.0), level=level, study_score=score)
+    validation.evaluate_run()  # study a: .982 or .5, study b: .881
+    assert (validation.auroc["Edema"], len(validation.labeled[0])) == (expected, rows)

@@ -1,4 +1,4 @@
-"""Averaged weights, beside a slow reference, in validation, in checkpoints and after a resume."""
+"""Averaged weights against a slow reference, in validation, in checkpoints and after a resume."""
 
 import itertools
 from functools import partial
@@ -38,10 +38,10 @@ class Pixels(Model):
 
 def load():
     """A loader of three batches."""
-    draw = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     batches = [
         Batch(
-            torch.rand(4, 1, 1, 2, generator=draw), torch.tensor([[0.0], [1], [1], [0]]), torch.ones(4, 1).bool(),
+            torch.rand(4, 1, 1, 2, generator=generator), torch.tensor([[0.0], [1], [1], [0]]), torch.ones(4, 1).bool(),
             [f"a{n}", *"bcd"], [],
         )
         for n in range(STEPS)
@@ -50,7 +50,7 @@ def load():
 
 
 class Watch(pl.Callback):
-    """The weights after each step, and those that each validation evaluates."""
+    """Notes the weights after each step, and those that each validation evaluates."""
 
     def __init__(self):
         self.trained, self.labeled = [], []
@@ -91,7 +91,7 @@ def fit(*callbacks, epochs=EPOCHS, ckpt_path=None, **options):
 
 
 def slow_average(states, shares):
-    """Every floating point entry by the recursion; whole numbers as they are last."""
+    """Average floating point entries by the recursion; whole numbers are the last ones."""
     average = states[0]
     for state, share in zip(states[1:], shares, strict=False):
         average = {
@@ -107,16 +107,16 @@ def assert_close(found, expected):
         torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-7)
 
 
-def test_every_validation_judges_the_exponential_average_of_all_steps():
+def test_validations_use_the_exponential_average_of_all_steps():
     watch = Watch()
     _, module = fit(EMA(decay=0.6), watch)
     shares = [1 - min(0.6, (1 + n) / (10 + n)) for n in itertools.islice(itertools.count(1), STEPS * EPOCHS)]
     for epoch, labeled in enumerate(watch.labeled):
         assert_close(labeled, slow_average(watch.trained[: STEPS * (epoch + 1)], shares))
-    assert_close(copy_state(module), watch.labeled[-1])  # what is left in the end
+    assert_close(copy_state(module), watch.labeled[-1])
 
 
-def test_training_goes_on_from_the_weights_and_not_from_their_average():
+def test_training_continues_from_the_weights_not_their_average():
     plain, averaged = Watch(), Watch()
     fit(plain)
     fit(EMA(), averaged)
@@ -125,7 +125,7 @@ def test_training_goes_on_from_the_weights_and_not_from_their_average():
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_swa_judges_the_mean_over_the_ends_of_epochs_from_the_first_on(accumulate):
+def test_swa_averages_the_ends_of_epochs_from_the_start_epoch(accumulate):
     watch = Watch()
     fit(SWA(start_epoch=1), watch, accumulate_grad_batches=accumulate)
     ends = watch.trained[STEPS - 1 :: STEPS]
@@ -134,7 +134,7 @@ def test_swa_judges_the_mean_over_the_ends_of_epochs_from_the_first_on(accumulat
         assert_close(watch.labeled[epoch], slow_average(ends[1 : epoch + 1], [1 / 2, 1 / 3]))
 
 
-def test_what_does_not_change_is_the_same_to_the_last_bit():
+def test_average_of_constant_weights_is_exact():
     average = EMA(decay=0.9)
     _, module = fit(average, epochs=0)
     average.setup(None, module, "fit")
@@ -145,7 +145,7 @@ def test_what_does_not_change_is_the_same_to_the_last_bit():
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_the_average_lives_where_the_weights_do():
+def test_average_is_on_the_device_of_the_weights():
     average = EMA()
     _, module = fit(epochs=0)
     average.setup(None, module, "fit")  # before Lightning moves the module
@@ -154,7 +154,7 @@ def test_the_average_lives_where_the_weights_do():
 
 
 @pytest.mark.parametrize("average", [EMA, partial(SWA, 1), partial(SWA, 9)])
-def test_a_checkpoint_holds_what_was_judged(average, tmp_path):
+def test_checkpoint_has_the_validated_weights(average, tmp_path):
     watch = Watch()
     fit(average(), watch, ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1))
     for epoch, labeled in enumerate(watch.labeled):
@@ -163,7 +163,7 @@ def test_a_checkpoint_holds_what_was_judged(average, tmp_path):
         assert_close(content["current_model_state"], watch.trained[STEPS * (epoch + 1) - 1])
 
 
-def test_a_validation_of_a_checkpoint_judges_that_and_not_the_last_average(tmp_path):
+def test_validation_of_a_checkpoint_uses_its_weights(tmp_path):
     watch = Watch()
     trainer, module = fit(EMA(decay=0.6), watch, ModelCheckpoint(tmp_path, filename="{epoch}", save_top_k=-1))
     trainer.validate(module, load(), ckpt_path=tmp_path / "epoch=1.ckpt", verbose=False, weights_only=True)
@@ -171,7 +171,7 @@ def test_a_validation_of_a_checkpoint_judges_that_and_not_the_last_average(tmp_p
 
 
 class SaveWithin(pl.Callback):
-    """Saves in the midst of the second validation, as a signal may make it."""
+    """Saves within the second validation, as after a signal."""
 
     def __init__(self, path):
         self.path = path
@@ -182,7 +182,7 @@ class SaveWithin(pl.Callback):
 
 
 @pytest.mark.parametrize("average", [partial(EMA, 0.7), partial(SWA, 1)])
-def test_a_checkpoint_saved_within_a_validation_is_not_turned_round(average, tmp_path):
+def test_checkpoint_saved_within_a_validation_has_both_weights(average, tmp_path):
     watch = Watch()
     fit(average(), watch, SaveWithin(tmp_path / "within.ckpt"))
     content = torch.load(tmp_path / "within.ckpt", weights_only=True)
@@ -203,7 +203,7 @@ class SaveEnd(pl.Callback):
 
 @pytest.mark.parametrize("average", [partial(EMA, 0.7), partial(SWA, 1), partial(SWA, 3)])
 @pytest.mark.parametrize("epoch", [0, 1, 2])
-def test_a_resumed_run_has_the_same_average_to_the_last_bit(average, epoch, tmp_path):
+def test_resumed_run_has_the_same_average(average, epoch, tmp_path):
     whole, rest = Watch(), Watch()
     fit(average(), whole, SaveEnd(tmp_path / "last.ckpt", epoch))
     fit(average(), rest, ckpt_path=tmp_path / "last.ckpt")
@@ -213,7 +213,8 @@ def test_a_resumed_run_has_the_same_average_to_the_last_bit(average, epoch, tmp_
 
 
 @pytest.mark.parametrize(
-    ("average", "options"), [(EMA, {"decay": 1}), (EMA, {"decay": "much"}), (SWA, {"start_epoch": -1})]
+    ("average", "key", "value"), [(EMA, "decay", 1), (EMA, "decay", "much"), (SWA, "start_epoch", -1)]
 )
-def test_impossible_settings_are_told(average, options):
-    assert "is not possible" in average.validate_args(**options)[0]
+def test_wrong_setting_is_an_error(average, key, value):
+    (error,) = average.validate_args(**{key: value})
+    assert (error.code, error.where) == ("value", f"averaging.{key}")

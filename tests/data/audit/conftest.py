@@ -1,4 +1,4 @@
-"""Frames by hand, for the parts of the audit that never see a disk."""
+"""Frames without files, for the parts of the audit that read no disk."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,7 +11,7 @@ from chexpert.observations import OBSERVATIONS
 
 @pytest.fixture
 def make_frame() -> Callable[..., pd.DataFrame]:
-    """A frame from places (patient, study, view) and labels; what is not named is blank."""
+    """Return a function that makes a frame of places (patient/study/view) and labels; unnamed labels are blank."""
 
     def make(*rows: tuple[str, Mapping[str, float]], split: str = "train") -> pd.DataFrame:
         labels = pd.DataFrame([labels for _, labels in rows], columns=list(OBSERVATIONS), dtype="float32")

@@ -20,56 +20,56 @@ def counts(make_frame):
     return count_split(frame)
 
 
-def test_images_studies_and_patients(counts):
+def test_images_studies_and_patients_are_counted(counts):
     assert (counts["images"], counts["studies"], counts["patients"], counts["frontals"]) == (4, 3, 2, 2)
 
 
-def test_views(counts):
+def test_views_are_counted(counts):
     assert counts["views"] == {"frontal_ap": 2, "lateral": 2}
     assert counts["view_files"] == {"view1_frontal": 2, "view1_lateral": 1, "view2_lateral": 1}
     assert counts["views_per_study"] == {"1": 2, "2": 1}
     assert counts["most_images_of_a_patient"] == 3
 
 
-def test_the_range_of_patients(counts):
+def test_patient_range_has_first_and_last_number(counts):
     assert (counts["first_patient"], counts["last_patient"]) == (1, 2)
 
 
-def test_studies_and_patients_without_a_frontal_image(counts):
+def test_studies_and_patients_without_frontal_are_counted(counts):
     assert (counts["studies_without_frontal"], counts["patients_without_frontal"]) == (1, 0)
 
 
-def test_labels_of_images_of_frontals_and_of_studies(counts):
+def test_labels_are_counted_by_image_frontal_and_study(counts):
     assert counts["labels"]["Edema"] == {"positive": 2, "uncertain": 1, "negative": 0, "blank": 1}
     assert counts["labels_of_frontals"]["Edema"] == {"positive": 1, "uncertain": 0, "negative": 0, "blank": 1}
     assert counts["labels_by_study"]["Edema"] == {"positive": 1, "uncertain": 1, "negative": 0, "blank": 1}
 
 
-def test_rows_that_are_uncertain_or_blank_throughout(counts):
+def test_uncertain_and_blank_rows_are_counted(counts):
     expected = {"uncertain_of_all": 1, "blank_in_all": 1, "uncertain_of_five": 1, "blank_in_five": 1}
     assert counts["rows_with"] == expected
 
 
-def test_parents_of_positives(counts):
+def test_parents_of_positives_are_counted(counts):
     parents = counts["parents_of_positives"]
     assert parents["Edema"] == {"positive": 0, "uncertain": 0, "negative": 2, "blank": 0}
     assert parents["Pneumonia"] == {"positive": 0, "uncertain": 0, "negative": 0, "blank": 0}
 
 
-def test_sex_and_age(counts):
+def test_sex_and_age_are_counted(counts):
     assert counts["sex"] == {"Female": 3, "Unknown": 1}
     expected = {"known": 4, "zero": 1, "from_1_to_17": 0, "least": 20, "median": 20, "greatest": 90, "at_90": 1}
     assert counts["age"] == expected
 
 
-def test_what_the_test_set_does_not_tell_is_not_given(make_frame):
+def test_missing_sex_and_age_are_not_given(make_frame):
     frame = make_frame(("patient64741/study1/view1_frontal", {}), split="test").assign(sex="", age=np.nan)
     counts = count_split(frame)
     assert counts["sex"] == {"not given": 1}
     assert counts["age"] | {"known": 0, "least": None, "median": None} == counts["age"]
 
 
-def test_states_add_up_to_the_rows_in_random_tables(make_frame):
+def test_states_add_up_to_the_rows_of_a_random_table(make_frame):
     rng = np.random.default_rng(0)
     states = np.array([1, 0, -1, np.nan])
     places = [f"patient{i:05d}/study1/view1_frontal" for i in range(500)]

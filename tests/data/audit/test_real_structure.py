@@ -1,4 +1,4 @@
-"""The audit on a train.csv with the structure and all published totals of CheXpert's own."""
+"""The audit of a train.csv with the structure and all published totals of CheXpert."""
 
 import numpy as np
 import pytest
@@ -27,14 +27,14 @@ def frame(audit):
     return audit.frames["train"].copy()
 
 
-def test_every_published_total_is_met(audit):
+def test_totals_match_the_published_ones(audit):
     assert find_differences(audit.counts["train"], "train") == []
     assert audit.counts["train"]["published"] is PUBLISHED["train"]
     assert audit.passed
 
 
-def test_the_totals_are_those_of_the_papers(audit):
-    """Copied from the sources once more, independently of the module that holds them."""
+def test_totals_match_the_papers(audit):
+    """The numbers are copied from the papers again, independently of the package."""
     counts = audit.counts["train"]
     assert (counts["images"], counts["studies"], counts["patients"]) == (223414, 187641, 64540)
     assert list(counts["labels"]["Atelectasis"].values()) == [33376, 33739, 1328, 154971]
@@ -43,13 +43,13 @@ def test_the_totals_are_those_of_the_papers(audit):
     assert list(counts["parents_of_positives"]["Cardiomegaly"].values()) == [1901, 311, 172, 24616]
 
 
-def test_the_warnings_are_those_that_chexpert_deserves(audit):
+def test_warnings_are_those_of_chexpert(audit):
     found = {(defect.kind, defect.where) for defect in audit.defects}
     assert {("few_negatives", "Atelectasis"), ("few_negatives", "No Finding")} <= found
     assert {kind for kind, _ in found} == {"few_negatives", "hierarchy", "no_table"}
 
 
-def test_it_has_the_structure_of_the_real_file(frame):
+def test_table_has_the_structure_of_chexpert(frame):
     odd = frame[frame["sex"] == "Unknown"]
     assert odd["key"].tolist() == ["train/patient33093/study1/view1_frontal"]
     newborn = frame[frame["age"] == 0]
@@ -60,13 +60,13 @@ def test_it_has_the_structure_of_the_real_file(frame):
 
 
 @pytest.mark.slow
-def test_it_is_the_same_for_the_same_seed(root, tmp_path):
+def test_seed_determines_the_table(root, tmp_path):
     again = write_real_csv(tmp_path)
     assert again.read_bytes() == (root / again.relative_to(tmp_path)).read_bytes()
 
 
 def change_labels(frame, count, seed):
-    """Changes `count` labels of the frame, one after another, and gives each time what the audit says."""
+    """Change `count` labels of the frame, one at a time, and yield the differences of each."""
     rng = np.random.default_rng(seed)
     states = np.float32([1, 0, -1, np.nan])
     for row, name in zip(rng.integers(len(frame), size=count), rng.choice(OBSERVATIONS, count), strict=True):
@@ -77,23 +77,24 @@ def change_labels(frame, count, seed):
         frame.at[row, name] = before
 
 
-def test_a_changed_label_is_a_difference(frame):
-    assert all(change_labels(frame, 2, seed=0))
+def test_changed_label_is_a_difference(frame):
+    assert all(change_labels(frame, 1, seed=0))
 
 
 @pytest.mark.slow
-def test_any_changed_label_is_a_difference(frame):
+def test_every_changed_label_is_a_difference(frame):
     assert all(change_labels(frame, 100, seed=1))
 
 
-def test_a_lost_row_is_a_difference(frame):
-    assert "images: 223,413, published 223,414" in find_differences(count_split(frame.drop(index=5)), "train")
+def test_lost_row_is_a_difference(frame):
+    differences = find_differences(count_split(frame.drop(index=5)), "train")
+    assert any("223,413" in difference and "223,414" in difference for difference in differences)
 
 
 @pytest.mark.parametrize(
     ("column", "value"), [("projection", "frontal_rl"), ("sex", "Unknown"), ("patient", "patient64541"), ("age", 17)]
 )
-def test_a_changed_view_sex_patient_or_impossible_age_is_a_difference(frame, column, value):
+def test_changed_view_sex_patient_or_age_is_a_difference(frame, column, value):
     frame.loc[5, column] = value
     if column == "patient":
         frame.loc[5, "key"] = f"train/{value}/study1/view1_frontal"

@@ -1,7 +1,9 @@
-"""Building the cache: once, safely, and anew when anything has changed."""
+"""The build of the cache: once, safely, and again when anything has changed."""
 
+import errno
 import multiprocessing
 import os
+import re
 import shutil
 import time
 from collections import Counter, namedtuple
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.errors import raises
 from PIL import Image
 
 from chexpert.data import CheXpertDataModule, LabelPolicy, Preprocessing, open_cache
@@ -35,7 +38,7 @@ def folder(tmp_path):
 
 
 class Counted(Preprocessing):
-    """Counts the files that it reads, and may be interrupted at one of them, or slow."""
+    """Counts the reads of each file; stops at one of them, or waits at each, on request."""
 
     read_files = Counter()
     stop_at, delay = None, 0.0
@@ -58,6 +61,16 @@ def names(folder, kind="films"):
     return sorted(file.name for file in folder.glob(f"*.{kind}"))
 
 
+def read_numbers(text):
+    return [int(number) for number in re.findall(r"\d+", text)]
+
+
+def read_reason(printed, old):
+    """Return the line that names a superseded cache, without its path."""
+    (line,) = (line for line in printed.splitlines() if str(old) in line)
+    return line.replace(str(old), "")
+
+
 def is_right(cache, images):
     out = np.empty((SIZE, SIZE), dtype=np.uint8)
     return all(
@@ -65,57 +78,62 @@ def is_right(cache, images):
     )
 
 
-def test_a_second_opening_decodes_nothing(folder, images, counted):
+def test_second_opening_decodes_nothing(folder, images, counted):
     for _ in range(2):
         assert is_right(open_cache(folder, "train", images, counted), images)
     assert set(counted.read_files.values()) == {1}
     assert len(counted.read_files) == COUNT
 
 
-def test_processes_change_no_byte(folder, images):
+def test_number_of_processes_does_not_change_the_file(folder, images):
     one, two = (open_cache(folder / str(n), "train", images * 4, Preprocessing(SIZE), workers=n) for n in (1, 2))
     assert one.path.read_bytes() == two.path.read_bytes()
 
 
-def test_a_replaced_film_is_decoded_anew_and_the_reason_told_once(folder, images, capsys):
+def test_changed_image_rebuilds_the_cache_once(folder, images, capsys):
     old = open_cache(folder, "train", images, Preprocessing(SIZE)).path
     Image.fromarray(np.full((12, 10), 7, dtype=np.uint8)).save(images[3])
     capsys.readouterr()
-    new = open_cache(folder, "train", images, Preprocessing(SIZE))
-    told = capsys.readouterr().err
-    assert is_right(new, images)
-    assert "since image files were changed" in told
-    assert f"delete {old}" in told
+    assert is_right(open_cache(folder, "train", images, Preprocessing(SIZE)), images)
+    reason = read_reason(capsys.readouterr().err, old)
+    assert "image" in reason
+    assert read_numbers(reason) == []
     open_cache(folder, "train", images, Preprocessing(SIZE))
     assert capsys.readouterr().err == ""
 
 
-def test_an_added_film_is_told_as_such(folder, images, capsys):
-    open_cache(folder, "train", images[:-1], Preprocessing(SIZE))
+def test_added_image_rebuilds_the_cache(folder, images, capsys):
+    old = open_cache(folder, "train", images[:-1], Preprocessing(SIZE)).path
+    capsys.readouterr()
     assert is_right(open_cache(folder, "train", images, Preprocessing(SIZE)), images)
-    assert "since there are 40 images instead of 39" in capsys.readouterr().err
+    assert read_numbers(read_reason(capsys.readouterr().err, old)) == [40, 39]
 
 
-def test_other_decoders_decode_anew(folder, images, capsys, monkeypatch):
-    open_cache(folder, "train", images, Preprocessing(SIZE))
+def test_other_decoder_version_rebuilds_the_cache(folder, images, capsys, monkeypatch):
+    old = open_cache(folder, "train", images, Preprocessing(SIZE)).path
+    capsys.readouterr()
     monkeypatch.setattr("PIL.__version__", "0.1")
     open_cache(folder, "train", images, Preprocessing(SIZE))
-    assert "Pillow 0.1" in capsys.readouterr().err
+    assert "Pillow 0.1" in read_reason(capsys.readouterr().err, old)
     assert len(names(folder)) == 2
 
 
-def test_nothing_is_said_of_the_caches_of_other_films(folder, images, tmp_path, capsys):
-    open_cache(folder, "train", images, Preprocessing(SIZE))
+def test_caches_of_other_images_are_not_superseded(folder, images, tmp_path, capsys):
+    paths = [open_cache(folder, "train", images, Preprocessing(SIZE)).path]
     other = tmp_path / "other" / "0.png"
     other.parent.mkdir()
     shutil.copy(images[1], other)
     for split, files, size in (("train", [other], SIZE), ("valid", images[1:], SIZE), ("train", images, 9)):
-        open_cache(folder, split, files, Preprocessing(size))
-    assert "delete" not in capsys.readouterr().err
+        capsys.readouterr()
+        new = open_cache(folder, split, files, Preprocessing(size)).path
+        printed = capsys.readouterr().err
+        assert new.name in printed
+        assert not [path for path in paths if path.name in printed]
+        paths.append(new)
 
 
 @pytest.mark.parametrize("at", [0, 15, 16, 37, 39])
-def test_an_interrupted_build_opens_as_nothing_and_is_taken_up_again(folder, images, counted, monkeypatch, at):
+def test_interrupted_build_is_resumed(folder, images, counted, monkeypatch, at):
     monkeypatch.setattr(Counted, "stop_at", f"{at}.png")
     with pytest.raises(KeyboardInterrupt):
         open_cache(folder, "train", images, counted)
@@ -124,11 +142,11 @@ def test_an_interrupted_build_opens_as_nothing_and_is_taken_up_again(folder, ima
     assert is_right(open_cache(folder, "train", images, counted), images)
     assert names(folder, "partial") == []
     again = [name for name, times in counted.read_files.items() if times == 2]
-    assert len(again) == at % build.CHUNK  # what was decoded in the chunk that was not written
+    assert len(again) == at % build.CHUNK  # those of the chunk that was not written
 
 
 @pytest.mark.parametrize("step", ["seal", "publish"])
-def test_a_build_interrupted_at_its_end_decodes_nothing_again(folder, images, counted, monkeypatch, step):
+def test_build_interrupted_at_its_end_decodes_nothing_again(folder, images, counted, monkeypatch, step):
     with monkeypatch.context() as patch:
         patch.setattr(PartialCache, step, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
@@ -138,7 +156,7 @@ def test_a_build_interrupted_at_its_end_decodes_nothing_again(folder, images, co
     assert set(counted.read_files.values()) == {1}
 
 
-def test_rows_that_did_not_reach_the_disk_are_decoded_again(folder, images, counted, monkeypatch):
+def test_rows_lost_before_they_reach_the_disk_are_decoded_again(folder, images, counted, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(PartialCache, "seal", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
@@ -151,8 +169,7 @@ def test_rows_that_did_not_reach_the_disk_are_decoded_again(folder, images, coun
     assert sorted(name for name, times in counted.read_files.items() if times == 2) == ["5.png", "6.png"]
 
 
-def start(monkeypatch, folder, images, delay):
-    """A process that builds."""
+def start_build(monkeypatch, folder, images, delay):
     monkeypatch.setattr(Counted, "delay", delay)
     process = multiprocessing.get_context("fork").Process(
         target=open_cache, args=(folder, "train", images, Counted(SIZE)), kwargs={"workers": 1}
@@ -162,7 +179,7 @@ def start(monkeypatch, folder, images, delay):
 
 
 def wait_for_a_chunk(folder):
-    """Until the index of the unfinished file, in which a row is one number, has all rows of a chunk."""
+    """Return when the index of the unfinished file, one number a row, has all rows of a chunk."""
     for _ in range(2000):
         time.sleep(0.005)
         for file in folder.glob("*.partial"):
@@ -172,8 +189,8 @@ def wait_for_a_chunk(folder):
     pytest.fail("nothing was written")
 
 
-def test_a_killed_build_leaves_nothing_that_opens_and_is_taken_up_again(folder, images, counted, monkeypatch):
-    process = start(monkeypatch, folder, images, 0.02)
+def test_killed_build_is_resumed(folder, images, counted, monkeypatch):
+    process = start_build(monkeypatch, folder, images, 0.02)
     wait_for_a_chunk(folder)
     process.kill()
     process.join()
@@ -185,8 +202,8 @@ def test_a_killed_build_leaves_nothing_that_opens_and_is_taken_up_again(folder, 
 
 
 @pytest.mark.parametrize("delays", [(0.004, 0.004), (0.002, 0.006), (0.0, 0.0)])
-def test_two_processes_that_build_at_once_end_with_one_right_cache(folder, images, monkeypatch, delays):
-    processes = [start(monkeypatch, folder, images, delay) for delay in delays]
+def test_concurrent_builds_write_one_cache(folder, images, monkeypatch, delays):
+    processes = [start_build(monkeypatch, folder, images, delay) for delay in delays]
     for process in processes:
         process.join(20)
     assert [process.exitcode for process in processes] == [0, 0]
@@ -194,68 +211,71 @@ def test_two_processes_that_build_at_once_end_with_one_right_cache(folder, image
     assert (len(names(folder)), names(folder, "partial")) == (1, [])
 
 
-def test_unreadable_films_stop_the_build_and_are_listed(folder, images):
+def test_unreadable_images_stop_the_build_and_are_listed(folder, images):
     for row in (3, 20):
         images[row].write_bytes(images[row].read_bytes()[:50])
-    with pytest.raises(UserError, match=r"2 of 40 images cannot be read(?s:.*)3\.png(?s:.*)20\.png(?s:.*)=skip"):
+    with raises("unreadable-image") as caught:
         open_cache(folder, "train", images, Preprocessing(SIZE))
+    summary, *lines = caught.value.message.splitlines()
+    assert read_numbers(summary) == [2, 40]
+    assert [str(images[row]) in line for row, line in zip((3, 20), lines, strict=True)] == [True, True]
+    assert "data.on_missing=skip" in caught.value.hint
     assert names(folder) == []
 
 
-def test_a_build_stops_when_it_has_seen_enough_that_is_unreadable(folder, images, counted):
+def test_build_stops_at_the_fifth_unreadable_image(folder, images, counted):
     for image in images[:6]:
         image.write_bytes(b"")
-    with pytest.raises(UserError, match="at least 5 of 40"):
+    with raises("unreadable-image") as caught:
         open_cache(folder, "train", images, counted)
+    assert read_numbers(caught.value.message.splitlines()[0]) == [5, 40]
     assert len(counted.read_files) == build.CHUNK
 
 
-def test_unreadable_films_are_left_out_under_skip(folder, images):
+def test_cache_with_unreadable_images_opens_only_with_skip(folder, images):
     images[3].write_bytes(b"")
     cache, out = open_cache(folder, "train", images, Preprocessing(SIZE), skip=True), np.empty((SIZE, SIZE), np.uint8)
     assert [row for row in range(COUNT) if not cache.read(row, out)] == [3]
-
-
-def test_a_cache_with_unreadable_films_does_not_open_without_skip(folder, images):
-    images[3].write_bytes(b"")
-    open_cache(folder, "train", images, Preprocessing(SIZE), skip=True)
-    with pytest.raises(UserError, match=r"cannot be read(?s:.*)3\.png"):
+    with pytest.raises(UserError) as caught:
         open_cache(folder, "train", images, Preprocessing(SIZE))
+    assert caught.value.where == str(images[3])
 
 
-def test_too_small_a_disk_is_told_before_anything_is_written(folder, images, monkeypatch):
+def test_full_disk_is_an_error_before_anything_is_written(folder, images, monkeypatch):
     usage = namedtuple("usage", "free")(COUNT * (SIZE * SIZE + 256) - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(UserError, match=r"cannot be written(?s:.*)GB are free(?s:.*)data\.cache=null"):
+    with raises("write-failed", folder) as caught:
         open_cache(folder, "train", images, Preprocessing(SIZE))
+    assert caught.value.__cause__.errno == errno.ENOSPC
+    assert "data.cache=null" in caught.value.hint
     assert list(folder.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path, images):
+def test_folder_that_cannot_be_made_is_an_error(tmp_path, images):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="the cache cannot be written"):
+    with raises("write-failed", tmp_path / "file" / "cache"):
         open_cache(tmp_path / "file" / "cache", "train", images, Preprocessing(SIZE))
 
 
-def test_films_that_change_while_they_are_decoded_are_not_kept(folder, images, monkeypatch):
+def test_images_that_change_during_the_build_are_an_error(folder, images, monkeypatch):
     class Changing(Preprocessing):
         def read_noted(self, path, sha256=""):
             os.utime(images[0], ns=(1, time.time_ns()))
             return super().read_noted(path, sha256)
 
-    with pytest.raises(UserError, match="changed while they were decoded"):
+    with raises("changed-file", images[0].parent):
         open_cache(folder, "train", images, Changing(SIZE))
     assert names(folder) == []
 
 
-def test_a_renamed_cache_is_refused(folder, images):
+def test_renamed_cache_is_an_error(folder, images):
     first, other = (open_cache(folder, "train", chosen, Preprocessing(SIZE)).path for chosen in (images, images[1:]))
     first.replace(other)
-    with pytest.raises(UserError, match="written for other images"):
+    with raises("damaged-file", other):
         open_cache(folder, "train", images[1:], Preprocessing(SIZE))
 
 
-def test_skipped_views_are_the_same_with_and_without_the_cache(write_chexpert, make_row, folder, capsys):
+def test_cache_does_not_change_the_skipped_views(write_chexpert, make_row, folder, capsys):
     root = write_chexpert([make_row({"Edema": "1.0"}, patient=n) for n in range(5)])
     broken = root / "CheXpert-v1.0-small" / "train" / "patient00003" / "study1" / "view1_frontal.jpg"
     broken.write_bytes(broken.read_bytes()[:300])

@@ -1,11 +1,11 @@
-"""The tree of observations, on rows made by hand."""
+"""The tree of observations, on hand-made rows."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.errors import raises
 
 from chexpert.data.labels.hierarchy import find_ancestors, find_parents, propagate
-from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS, PARENTS
 
 BLANK = float("nan")
@@ -17,7 +17,7 @@ def close(*row, names=LINE):
     return [None if np.isnan(label) else int(label) for label in closed.iloc[0]]
 
 
-def test_the_tree_is_of_chexperts_observations_and_ends_in_roots():
+def test_tree_has_known_observations_and_two_roots():
     assert set(PARENTS) | set(PARENTS.values()) <= set(OBSERVATIONS)
     roots = {list(find_ancestors(name))[-1] for name in PARENTS}
     assert roots == {"Lung Opacity", "Enlarged Cardiomediastinum"}
@@ -38,24 +38,24 @@ def test_the_tree_is_of_chexperts_observations_and_ends_in_roots():
         ((-1, 0, BLANK), [-1, 0, None]),
     ],
 )
-def test_children_speak_for_their_ancestors_and_never_the_reverse(row, closed):
+def test_labels_propagate_to_ancestors_only(row, closed):
     assert close(*row) == closed
 
 
 @pytest.mark.parametrize("row", [(-1, 1), (1, -1)])
-def test_a_positive_child_outweighs_an_uncertain_sibling(row):
+def test_positive_child_outweighs_an_uncertain_sibling(row):
     assert close(*row, BLANK, names=["Edema", "Atelectasis", "Lung Opacity"]) == [*row, 1]
 
 
-def test_an_absent_column_in_between_is_no_gap():
+def test_missing_column_does_not_stop_propagation():
     assert close(BLANK, 1, names=["Lung Opacity", "Pneumonia"]) == [1, 1]
 
 
-def test_unrelated_columns_stay_as_they_are():
+def test_unrelated_columns_do_not_change():
     assert close(1, BLANK, names=["Fracture", "No Finding"]) == [1, None]
 
 
-def test_the_table_itself_is_left_alone():
+def test_propagation_does_not_change_its_argument():
     frame = pd.DataFrame([[BLANK, 1]], columns=["Lung Opacity", "Edema"])
     propagate(frame)
     assert np.isnan(frame.loc[0, "Lung Opacity"])
@@ -66,6 +66,8 @@ def test_parents_are_found_by_name_in_any_order():
     assert find_parents(names) == [2, -1, 3, -1]
 
 
-def test_a_parent_that_is_not_put_out_is_told_with_the_mend():
-    with pytest.raises(UserError, match=r"depend on it: Lung Opacity, Consolidation(?s:.*)observations=all"):
+def test_missing_parent_is_an_error():
+    with raises("missing-observation", "labels.conditional") as caught:
         find_parents(["Edema", "Pneumonia"])
+    assert all(name in caught.value.message for name in ("Lung Opacity", "Consolidation"))
+    assert caught.value.hint == "observations=all"

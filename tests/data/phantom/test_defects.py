@@ -3,17 +3,17 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers.errors import raises
 from PIL import Image
 
 from chexpert.data.phantom import write_phantom
 from chexpert.data.phantom.layouts import LAYOUTS
 from chexpert.data.phantom.options import DEFECTS
-from chexpert.errors import UserError
 
 OPTIONS = {"patients": 4, "valid": 3, "size": 48, "workers": 1}
 
 
-def paths(phantom: Path, layout: str, split: str) -> list[str]:
+def list_paths(phantom: Path, layout: str, split: str) -> list[str]:
     with (phantom / LAYOUTS[layout].tables[split]).open(newline="") as file:
         rows = list(csv.DictReader(file))
     column = "path_to_image" if layout == "plus" else "Path"
@@ -24,6 +24,7 @@ def paths(phantom: Path, layout: str, split: str) -> list[str]:
 def test_each_defect_is_planted_once_and_listed(tmp_path: Path, layout: str) -> None:
     clean = write_phantom(tmp_path / "clean", layout=layout, **OPTIONS)
     phantom = write_phantom(tmp_path / "phantom", layout=layout, defects=DEFECTS, **OPTIONS)
+    assert not (clean / "phantom/defects.json").exists()
     found = {defect["kind"]: defect for defect in json.loads((phantom / "phantom/defects.json").read_text())}
     assert set(found) == set(DEFECTS)
     assert all("frontal" in defect["file"] for kind, defect in found.items() if kind != "shared")
@@ -34,11 +35,11 @@ def test_each_defect_is_planted_once_and_listed(tmp_path: Path, layout: str) -> 
     with pytest.raises(OSError, match="truncated"), Image.open(cut) as image:
         image.load()
 
-    train = paths(phantom, layout, "train")
+    train = list_paths(phantom, layout, "train")
     assert [path for path in set(train) if train.count(path) == 2] == [found["duplicate"]["path"]]
     shared = {path for path in train if "patient64541" in path}
     assert found["shared"]["path"] in shared
-    assert {path.replace("train/", "valid/") for path in shared} <= set(paths(phantom, layout, "valid"))
+    assert {path.replace("train/", "valid/") for path in shared} <= set(list_paths(phantom, layout, "valid"))
     for path in shared:
         place = path[path.index("train/") :].removesuffix(".jpg")
         other = place.replace("train/", "valid/")
@@ -46,21 +47,17 @@ def test_each_defect_is_planted_once_and_listed(tmp_path: Path, layout: str) -> 
         assert one.read_bytes() == two.read_bytes()
 
 
-def test_nothing_else_changes(tmp_path: Path) -> None:
+def test_file_defects_change_no_other_file(tmp_path: Path) -> None:
     clean = write_phantom(tmp_path / "clean", **OPTIONS)
     phantom = write_phantom(tmp_path / "phantom", defects=["missing", "truncated"], **OPTIONS)
-    hurt = {defect["file"] for defect in json.loads((phantom / "phantom/defects.json").read_text())}
+    damaged = {defect["file"] for defect in json.loads((phantom / "phantom/defects.json").read_text())}
     for path in clean.rglob("*"):
         name = str(path.relative_to(clean))
-        if path.is_file() and name not in hurt | {"phantom/options.json"}:
+        if path.is_file() and name not in damaged | {"phantom/options.json"}:
             assert (phantom / name).read_bytes() == path.read_bytes()
 
 
-def test_without_defects_none_are_listed(tmp_path: Path) -> None:
-    assert not (write_phantom(tmp_path / "phantom", **OPTIONS) / "phantom/defects.json").exists()
-
-
-def test_a_shared_patient_needs_both_splits(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="needs train and valid"):
+def test_shared_patient_without_train_is_an_error(tmp_path: Path) -> None:
+    with raises("conflict", "defects"):
         write_phantom(tmp_path / "phantom", layout="chexlocalize", defects=["shared"], **OPTIONS)
     assert list(tmp_path.iterdir()) == []

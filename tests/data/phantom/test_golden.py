@@ -1,6 +1,6 @@
-"""What the phantom of a seed is, written down: a change here is a change of every figure, so raise `VERSION` with it.
+"""The content of a phantom by seed: a change here changes every result on it, so raise `VERSION` with it.
 
-Tables are exact. Images and masks come from floats that another libm or OpenCV rounds otherwise: a tolerance.
+Tables are exact. Images and masks come from floats that another libm or OpenCV rounds differently: with a tolerance.
 """
 
 from hashlib import sha256
@@ -62,14 +62,14 @@ IMAGES: dict[str, tuple[float, float, dict[str, int]]] = {
 }
 
 
-def test_tables_are_those_of_version_4(tmp_path: Path) -> None:
+def test_tables_match_version_4(tmp_path: Path) -> None:
     folder = write_phantom(tmp_path / "phantom", patients=12, valid=4, test=2, size=16, labelers=True, workers=1)
     found = {path.name: sha256(path.read_bytes()).hexdigest()[:16] for path in folder.rglob("*.csv")}
     assert (VERSION, found) == (4, TABLES)
 
 
 @pytest.mark.parametrize("key", IMAGES)
-def test_films_and_masks_are_those_of_version_4(key: str) -> None:
+def test_images_and_masks_match_version_4(key: str) -> None:
     entry = next(entry for entry in plan_split("valid", Options(valid=12)) if entry.key == key)
     painting = Painting(entry.radiograph, 128)
     mean, spread, areas = IMAGES[key]

@@ -49,7 +49,7 @@ def labels(rows: list[dict[str, str]]) -> list[list[str]]:
         ("plus", "df_chexpert_plus_240401.csv", "", f"PNG/{PLACE}.png"),
     ],
 )
-def test_table_path_and_image_lie_where_the_layout_has_them(
+def test_layout_places_the_table_its_paths_and_images(
     phantoms: dict[str, Path], layout: str, table: str, path: str, image: str
 ) -> None:
     rows = read(phantoms[layout] / table)
@@ -58,7 +58,7 @@ def test_table_path_and_image_lie_where_the_layout_has_them(
     assert (phantoms[layout] / image).is_file()
 
 
-def test_the_held_out_splits_of_aimi_and_chexlocalize(phantoms: dict[str, Path]) -> None:
+def test_aimi_and_chexlocalize_place_the_held_out_splits(phantoms: dict[str, Path]) -> None:
     aimi = phantoms["aimi"] / "CheXpert-v1.0 batch 1 (validate & csv)"
     for name in ("valid/patient64541/study1/view1_frontal.jpg", "test/patient64741/study1/view1_frontal.jpg"):
         assert (aimi / name).is_file()
@@ -70,7 +70,7 @@ def test_the_held_out_splits_of_aimi_and_chexlocalize(phantoms: dict[str, Path])
     assert not list(localize.rglob("train*"))
 
 
-def test_patients_go_to_the_batch_of_their_id() -> None:
+def test_aimi_batch_depends_on_the_patient_number() -> None:
     last = {21513: "batch 2 (train 1)", 43017: "batch 3 (train 2)", 64540: "batch 4 (train 3)"}
     for number, batch in last.items():
         assert (
@@ -80,7 +80,7 @@ def test_patients_go_to_the_batch_of_their_id() -> None:
 
 
 @pytest.mark.parametrize("layout", sorted(set(LAYOUTS) - {"small"}))
-def test_every_layout_holds_the_same_films(phantoms: dict[str, Path], layout: str) -> None:
+def test_layouts_have_the_same_images(phantoms: dict[str, Path], layout: str) -> None:
     small, other = phantoms["small"], phantoms[layout]
     rows = read(small / "phantom/truth.csv")
     places = [row["Path"].removesuffix(".jpg") for row in rows]
@@ -98,13 +98,13 @@ def test_every_layout_holds_the_same_films(phantoms: dict[str, Path], layout: st
 
 
 @pytest.mark.parametrize("layout", sorted(set(LAYOUTS) - {"small", "plus"}))
-def test_every_layout_holds_the_same_labels(phantoms: dict[str, Path], layout: str) -> None:
+def test_layouts_have_the_same_labels(phantoms: dict[str, Path], layout: str) -> None:
     for split, table in LAYOUTS[layout].tables.items():
         same = read(phantoms["small"] / LAYOUTS["small"].tables[split])
         assert labels(read(phantoms[layout] / table)) == labels(same)
 
 
-def test_chexpert_plus_says_the_same_in_its_own_tables(phantoms: dict[str, Path]) -> None:
+def test_chexpert_plus_tables_have_the_same_values(phantoms: dict[str, Path]) -> None:
     same = [row for split in ("train", "valid") for row in read(phantoms["small"] / f"CheXpert-v1.0-small/{split}.csv")]
     rows = read(phantoms["plus"] / "df_chexpert_plus_240401.csv")
     assert [row["path_to_image"] for row in rows] == [row["Path"].split("/", 1)[1] for row in same]
@@ -120,7 +120,7 @@ def test_chexpert_plus_says_the_same_in_its_own_tables(phantoms: dict[str, Path]
         assert found == {name: float(row[name]) if row[name] else None for name in OBSERVATIONS}
 
 
-def test_masks_are_the_same_in_every_layout(phantoms: dict[str, Path]) -> None:
+def test_layouts_have_the_same_masks(phantoms: dict[str, Path]) -> None:
     same = (phantoms["small"] / "gt_segmentations_valid.json").read_text()
     for phantom in phantoms.values():
         assert (phantom / "gt_segmentations_valid.json").read_text() == same

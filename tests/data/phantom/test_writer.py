@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 from contextlib import nullcontext
@@ -7,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers.errors import raises
 from pycocotools import mask as rle
 
 from chexpert.data.phantom import Options, find_phantom, write_phantom, writer
@@ -46,7 +48,7 @@ def pixels(path: Path) -> np.ndarray:
     return image
 
 
-def test_tables_have_chexperts_header_and_spelling(phantom: Path) -> None:
+def test_tables_have_the_header_and_values_of_chexpert(phantom: Path) -> None:
     for name in ("train", "valid", "train_cheXbert", "train_visualCheXbert"):
         path = phantom / "CheXpert-v1.0-small" / f"{name}.csv"
         assert path.read_text().splitlines()[0] == HEADER
@@ -54,27 +56,27 @@ def test_tables_have_chexperts_header_and_spelling(phantom: Path) -> None:
         assert found <= ({"1.0", "0.0"} if name in ("valid", "train_visualCheXbert") else {"1.0", "0.0", "-1.0", ""})
 
 
-def test_tables_list_exactly_the_films_that_lie_there(phantom: Path) -> None:
+def test_tables_list_exactly_the_written_images(phantom: Path) -> None:
     listed = [row["Path"] for split in ("train", "valid") for row in read_split(phantom, split)]
     listed += [row["Path"].replace("v1.0/", "v1.0-small/") for row in read_split(phantom, "test_labels")]
     written = (phantom / "CheXpert-v1.0-small").rglob("*.jpg")
     assert sorted(listed) == sorted(str(path.relative_to(phantom)) for path in written)
 
 
-def test_labelers_label_the_same_images_otherwise(phantom: Path) -> None:
+def test_labeler_tables_differ_on_the_same_images(phantom: Path) -> None:
     table, other, visual = (read_split(phantom, name) for name in ("train", "train_cheXbert", "train_visualCheXbert"))
     assert [row["Path"] for row in table] == [row["Path"] for row in other] == [row["Path"] for row in visual]
     assert table != other != visual
 
 
-def test_films_are_gray_jpegs_with_the_size_as_short_side(phantom: Path) -> None:
+def test_images_are_gray_jpegs_of_the_given_short_side(phantom: Path) -> None:
     for path in phantom.rglob("*.jpg"):
         image = pixels(path)
         assert image.ndim == 2
         assert min(image.shape) == 64
 
 
-def test_the_test_split_has_its_own_two_tables(phantom: Path) -> None:
+def test_test_split_has_two_tables(phantom: Path) -> None:
     rows = read_split(phantom, "test_labels")
     assert list(rows[0]) == ["Path", *OBSERVATIONS]
     assert rows[0]["Path"] == "CheXpert-v1.0/test/patient64741/study1/view1_frontal.jpg"
@@ -85,18 +87,18 @@ def test_the_test_split_has_its_own_two_tables(phantom: Path) -> None:
     assert {row["Edema"] for row in studies} <= {"0.0", "1.0"}
 
 
-def test_truth_of_train_lies_aside(phantom: Path) -> None:
+def test_truth_of_train_is_in_a_separate_table(phantom: Path) -> None:
     truth = {row["Path"]: row for row in read(phantom / "phantom/truth.csv")}
     entries = plan_split("train", Options(**SMALL, shortcut=0.9))
     for entry in entries:
-        drawn = {name for name, severity in entry.radiograph.severity.items() if severity > 0}
+        present = {name for name, severity in entry.radiograph.severity.items() if severity > 0}
         row = truth[f"{entry.place}.jpg"]
-        assert {name for name in drawn if row[name] != "1"} == set()
+        assert {name for name in present if row[name] != "1"} == set()
     assert len(truth) == len(entries) + len(read_split(phantom, "valid")) + len(read_split(phantom, "test_labels"))
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
-def test_masks_decode_to_their_films_and_name_what_is_positive(phantom: Path, split: str) -> None:
+def test_masks_match_image_sizes_and_positive_labels(phantom: Path, split: str) -> None:
     masks = json.loads((phantom / f"gt_segmentations_{split}.json").read_text())
     spelled = {"Lung Opacity": "Airspace Opacity"}
     seen = set()
@@ -116,7 +118,7 @@ def test_masks_decode_to_their_films_and_name_what_is_positive(phantom: Path, sp
     assert set(masks) == seen
 
 
-def test_a_parents_mask_holds_its_childrens(phantom: Path) -> None:
+def test_parent_mask_contains_the_masks_of_its_children(phantom: Path) -> None:
     masks = json.loads((phantom / "gt_segmentations_valid.json").read_text())
     parents = {"Airspace Opacity": ("Edema", "Consolidation", "Atelectasis", "Lung Lesion")}
     parents |= {"Enlarged Cardiomediastinum": ("Cardiomegaly",), "Consolidation": ("Pneumonia",)}
@@ -130,7 +132,7 @@ def test_a_parents_mask_holds_its_childrens(phantom: Path) -> None:
     assert checked > 10
 
 
-def test_evaluation_trees_of_a_shortcut_differ_in_devices_only(phantom: Path) -> None:
+def test_shortcut_trees_differ_in_devices_only(phantom: Path) -> None:
     matched = read_split(phantom, "valid")
     for tree in ("independent", "reversed"):
         rows = read_split(phantom / tree, "valid")
@@ -146,7 +148,7 @@ def test_evaluation_trees_of_a_shortcut_differ_in_devices_only(phantom: Path) ->
         assert (phantom / tree / "CheXpert-v1.0-small/test_labels.csv").is_file()
 
 
-def test_a_counterfactual_tree_has_the_films_that_showed_it_without_it(phantom: Path) -> None:
+def test_counterfactual_tree_removes_the_finding_only(phantom: Path) -> None:
     shown = [row for row in read_split(phantom, "valid") if row["Edema"] == "1.0"]
     off = read_split(phantom / "counterfactual/Edema", "valid")
     assert [row["Path"] for row in off] == [row["Path"] for row in shown]
@@ -163,13 +165,13 @@ def test_a_counterfactual_tree_has_the_films_that_showed_it_without_it(phantom: 
             assert change[near == 0].mean() < 1 < 4 < change[mask > 0].mean()
 
 
-def test_the_number_of_workers_changes_nothing(phantom: Path, tmp_path: Path) -> None:
+def test_number_of_workers_does_not_change_the_files(phantom: Path, tmp_path: Path) -> None:
     options = SMALL | {"labelers": True, "shortcut": 0.9, "counterfactuals": ["Edema"]}
     again = write_phantom(tmp_path / "again", workers=2, **options)
     assert contents(again) == contents(phantom)
 
 
-def test_a_smaller_phantom_holds_the_first_of_the_larger_ones_films(phantom: Path, tmp_path: Path) -> None:
+def test_smaller_phantom_has_the_first_images_of_a_larger_one(phantom: Path, tmp_path: Path) -> None:
     options = SMALL | {"patients": 3, "valid": 1, "test": 0}
     few = write_phantom(tmp_path / "few", workers=1, shortcut=0.9, **options)
     for path in (few / "CheXpert-v1.0-small").rglob("*.jpg"):
@@ -178,7 +180,7 @@ def test_a_smaller_phantom_holds_the_first_of_the_larger_ones_films(phantom: Pat
     assert rows == read_split(phantom, "train")[: len(rows)]
 
 
-def test_a_failed_run_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
@@ -188,111 +190,119 @@ def test_a_failed_run_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_counterfactual_of_what_no_film_shows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no valid radiograph shows Fracture"):
+def test_counterfactual_of_an_absent_finding_is_an_error(tmp_path: Path) -> None:
+    with raises("too-few", "counterfactuals") as caught:
         write_phantom(tmp_path / "phantom", patients=0, valid=1, size=32, workers=1, counterfactuals=["Fracture"])
+    assert "Fracture" in caught.value.message
 
 
-def test_find_writes_once_and_then_finds(tmp_path: Path) -> None:
+def test_find_phantom_writes_only_once(tmp_path: Path) -> None:
     folder = find_phantom(tmp_path, patients=2, valid=1, size=32, workers=1)
     before = (folder / "phantom/options.json").stat().st_mtime_ns
     assert find_phantom(tmp_path, patients=2, valid=1, size=32, workers=2) == folder
     assert (folder / "phantom/options.json").stat().st_mtime_ns == before
 
 
-def die(*_: object) -> None:
+def end_process(*_: object) -> None:
     os._exit(1)
 
 
 @pytest.mark.timeout(30)
-def test_a_killed_worker_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chexpert.data.phantom.writer._write_image", die)
-    with pytest.raises(UserError, match="ended from outside"):
+def test_killed_worker_is_an_error_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chexpert.data.phantom.writer._write_image", end_process)
+    with raises("dead-process"):
         write_phantom(tmp_path / "phantom", patients=0, valid=20, size=32, workers=2)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails the test that draws a radiograph."""
-    monkeypatch.setattr("chexpert.data.phantom.writer._write_images", lambda *_: pytest.fail("radiographs were drawn"))
+def no_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail a test that writes images."""
+    monkeypatch.setattr("chexpert.data.phantom.writer._write_images", lambda *_: pytest.fail("images were written"))
 
 
 TINY = {"patients": 1, "valid": 1, "size": 32, "workers": 1}
 
 
-def test_another_phantom_is_refused_before_drawing_and_stays(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_other_phantom_in_the_folder_is_an_error_and_stays(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     folder = write_phantom(tmp_path / "phantom", **TINY)
     before = contents(tmp_path)
-    request.getfixturevalue("undrawn")
-    with pytest.raises(UserError, match="holds another phantom"):
+    request.getfixturevalue("no_images")
+    with raises("not-empty", folder):
         write_phantom(folder, **TINY, seed=1)
     assert contents(tmp_path) == before
 
 
-def test_an_equal_phantom_is_taken_as_it_is(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_equal_phantom_is_not_written_again(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     options = TINY | {"strength": {"Edema": 0.5, "Fracture": 2}, "counterfactuals": ()}
     folder = write_phantom(tmp_path / "phantom", **options)
-    request.getfixturevalue("undrawn")
+    request.getfixturevalue("no_images")
     other_order = options | {"strength": {"Fracture": 2.0, "Edema": 0.5}, "counterfactuals": []}
     assert write_phantom(folder, **other_order) == folder
 
 
-@pytest.mark.parametrize(("stored", "fine"), [(None, True), ({"seed": 1}, False)])
-def test_when_two_build_at_once_the_faster_ones_phantom_stays_if_it_is_equal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: dict[str, int] | None, fine: bool
+@pytest.mark.parametrize(("stored", "equal"), [(None, True), ({"seed": 1}, False)])
+def test_faster_of_two_concurrent_writers_keeps_its_phantom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: dict[str, int] | None, equal: bool
 ) -> None:
     folder = tmp_path / "phantom"
-    draw = writer._write_images
+    write_images = writer._write_images
 
-    def be_slower(*arguments: object) -> None:
-        monkeypatch.setattr(writer, "_write_images", draw)
+    def write_later(*arguments: object) -> None:
+        monkeypatch.setattr(writer, "_write_images", write_images)
         write_phantom(folder, **TINY, **(stored or {}))
         os.utime(folder, (1, 1))
-        draw(*arguments)
+        write_images(*arguments)
 
-    monkeypatch.setattr(writer, "_write_images", be_slower)
-    monkeypatch.setattr(os, "getpid", iter(range(1, 9)).__next__)  # the other builder is another process
-    with nullcontext() if fine else pytest.raises(UserError, match="holds another phantom"):
+    monkeypatch.setattr(writer, "_write_images", write_later)
+    monkeypatch.setattr(os, "getpid", iter(range(1, 9)).__next__)  # the other writer is another process
+    with nullcontext() if equal else raises("not-empty", folder):
         write_phantom(folder, **TINY)
     assert folder.stat().st_mtime == 1
     assert list(tmp_path.iterdir()) == [folder]
 
 
-@pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize(
-    ("out", "message"),
-    [
-        ("file", "is not an empty folder"),
-        ("full", "is not an empty folder"),
-        ("file/phantom", "cannot be made"),
-        (f"{'x' * 300}/phantom", "cannot be made"),
-        ("x" * 300, "cannot be made"),
-        ("..", "has no name of its own"),
-    ],
-)
-def test_a_place_where_no_phantom_can_lie_is_refused_before_drawing(tmp_path: Path, out: str, message: str) -> None:
+@pytest.mark.usefixtures("no_images")
+@pytest.mark.parametrize("out", ["file", "full"])
+def test_place_with_other_content_is_an_error(tmp_path: Path, out: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "full").mkdir()
     (tmp_path / "full/notes.txt").touch()
-    with pytest.raises(UserError, match=message):
+    with raises("not-empty", tmp_path / out):
         write_phantom(tmp_path / out, **TINY)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "notes.txt"]
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_the_working_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("no_images")
+@pytest.mark.parametrize(
+    ("out", "number"),
+    [
+        ("file/phantom", errno.ENOTDIR),
+        (f"{'x' * 300}/phantom", errno.ENAMETOOLONG),
+        ("x" * 300, errno.ENAMETOOLONG),
+        ("..", None),
+        ("", None),
+    ],
+)
+def test_place_without_a_possible_folder_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, number: int | None
+) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="has no name of its own"):
-        write_phantom(Path(), **TINY)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError) as caught:
+        write_phantom(Path(out), **TINY)
+    assert caught.value.where == str(Path(out))
+    assert getattr(caught.value.__cause__, "errno", None) == number
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+def test_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "phantom").mkdir()
     assert (write_phantom(tmp_path / "phantom", **TINY) / "phantom/options.json").is_file()
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_a_defect_that_needs_more_films_is_refused_before_drawing(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="too few radiographs to plant: truncated"):
+@pytest.mark.usefixtures("no_images")
+def test_defect_that_needs_more_images_is_an_error(tmp_path: Path) -> None:
+    with raises("too-few", "defects") as caught:
         write_phantom(tmp_path / "phantom", **TINY | {"patients": 0}, defects=["truncated"])
+    assert "truncated" in caught.value.message

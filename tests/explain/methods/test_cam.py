@@ -1,5 +1,4 @@
 import pytest
-import timm
 import torch
 
 from chexpert.explain import GradCAM
@@ -12,8 +11,8 @@ def test_channels_are_weighted_by_their_summed_gradient():
     assert GradCAM().combine(feature, gradient).tolist() == [[[-2.0, 8.0]]]
 
 
-def test_one_forward_pass_serves_all_outputs_and_equals_single_calls(monkeypatch):
-    model = Single(Backbone("resnet18"), outputs=4)
+def test_one_forward_pass_serves_all_outputs(monkeypatch):
+    model = Single(Backbone("resnet10t"), outputs=4)
     image = torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8)
     singles = [GradCAM()(model, image[None], [[k]])[0][0].signed for k in range(4)]
     calls = []
@@ -24,23 +23,7 @@ def test_one_forward_pass_serves_all_outputs_and_equals_single_calls(monkeypatch
         assert abs(single - attribution.signed).max() < 1e-6
 
 
-def test_a_combined_map_is_the_sum_of_its_members_maps():
-    model = Combined({"a": Backbone("resnet18"), "b": Backbone("mnasnet_small")}, outputs=2)
-    ((attribution,),) = GradCAM()(model, torch.randint(0, 256, (1, 1, 64, 64), dtype=torch.uint8), [[1]])
-    assert set(attribution.members) == {"a", "b"}
-    assert abs(attribution.signed - attribution.members["a"] - attribution.members["b"]).max() < 1e-6
-    assert attribution.manifest["layer"] == {"a": "resnet18.forward_features", "b": "mnasnet_small.forward_features"}
-
-
-def test_the_map_is_read_after_the_last_relu_of_densenet_and_after_the_head_convolution_of_efficientnet():
-    for name, width in (("densenet121", 1024), ("efficientnet_b0", 1280)):
-        backbone = Backbone(name).eval()
-        assert backbone(torch.zeros(1, 1, 64, 64, dtype=torch.uint8)).shape == (1, width, 2, 2)
-        assert timm.create_model(name, num_classes=0).num_features == width
-    assert Backbone("densenet121").eval()(torch.rand(1, 1, 64, 64)).min() >= 0
-
-
-def test_members_count_by_their_part_in_the_logit_whatever_the_grid_of_their_maps():
+def test_member_map_is_its_part_of_the_logit_on_any_grid():
     torch.manual_seed(0)
     coarse, fine = Backbone("resnet10t"), Backbone("resnet10t", options={"output_stride": 8})
     fine.load_state_dict(coarse.state_dict())
@@ -56,4 +39,4 @@ def test_members_count_by_their_part_in_the_logit_whatever_the_grid_of_their_map
         expected = (gradient * feature.mean((2, 3), keepdim=True)).sum().item()
         cam = GradCAM().combine(feature, gradient.expand_as(feature) / feature[0, 0].numel())
         assert cam.mean().item() == pytest.approx(expected, abs=1e-5 * abs(cam).max().item())
-        assert attribution.members[name].mean() == pytest.approx(expected, rel=0.2, abs=1e-4)  # upsampling bends it
+        assert attribution.members[name].mean() == pytest.approx(expected, rel=0.2, abs=1e-4)  # upsampling changes it

@@ -1,4 +1,4 @@
-"""Maps of a combined model: what each member adds, and how far they agree."""
+"""Maps of a combined model: the part of each member, and their agreement."""
 
 import copy
 
@@ -23,7 +23,7 @@ def backbone() -> Backbone:
 
 @pytest.fixture(scope="module")
 def alone(backbone) -> Combined:
-    """The member by itself, with the normalization that a combined model lays before its classifier."""
+    """The member by itself, with the normalization before the classifier of a combined model."""
     torch.manual_seed(1)
     return Combined({"only": backbone}, outputs=2).eval()
 
@@ -55,12 +55,12 @@ def test_two_equal_members_with_half_the_weights_equal_the_member(explainer, twi
     assert_same(both.members["second"], one.signed / 2)
 
 
-def test_two_equal_members_equal_the_member_by_score_cam_when_each_has_as_many_channels(twins, alone):
+def test_two_equal_members_equal_the_member_by_score_cam(twins, alone):
     both, one = explain(ScoreCAM(channels=8), twins), explain(ScoreCAM(channels=4), alone)
     assert_same(both.signed, one.signed, 1e-4)
 
 
-def test_by_grad_cam_plus_plus_two_equal_members_are_each_half_or_more_of_the_member(twins, alone):
+def test_two_equal_members_exceed_the_member_by_grad_cam_plus_plus(twins, alone):
     both, one = explain(GradCAMPlusPlus(), twins), explain(GradCAMPlusPlus(), alone)
     assert (both.signed >= one.signed * (1 - 1e-5)).all()  # 1 / (2 + half) is more than half of 1 / (2 + whole)
     assert mean_spearman([both.signed, one.signed]) > 0.99
@@ -80,15 +80,8 @@ def test_maps_add_up_to_the_logit_less_the_bias(explainer, combined, backbone):
     assert all(abs(own.mean()) > 1e-3 for attribution in attributions for own in attribution.members.values())
 
 
-def test_tracing_gives_the_logits_of_the_model_to_the_last_bit(twins):
-    with torch.no_grad():
-        assert torch.equal(twins.trace(IMAGES)[1], twins(IMAGES))
-
-
 @pytest.mark.parametrize("explainer", LINEAR, ids=lambda e: f"{e.name}-{e.stride}")
-def test_equal_members_equal_a_single_model_whose_head_has_the_weights_that_the_normalization_leaves(
-    explainer, twins, alone, backbone
-):
+def test_equal_members_equal_a_linearized_single_model(explainer, twins, alone, backbone):
     pooled = backbone(IMAGES).mean((2, 3)).detach().requires_grad_()
     normed = (pooled - pooled.mean()) / (pooled.detach().var(correction=0) + alone.norms["only"].eps).sqrt()
     (weights,) = torch.autograd.grad(alone.classifier(normed)[0, 1], pooled)
@@ -98,7 +91,7 @@ def test_equal_members_equal_a_single_model_whose_head_has_the_weights_that_the_
 
 
 @pytest.mark.parametrize("explainer", [*LINEAR, GradCAMPlusPlus()], ids=lambda e: f"{e.name}-{e.stride}")
-def test_a_member_that_the_classifier_does_not_read_does_not_show(explainer, backbone):
+def test_member_without_classifier_weights_has_a_zero_map(explainer, backbone):
     torch.manual_seed(2)
     model = Combined({"read": backbone, "ignored": Backbone("resnet10t").eval()}, outputs=2).eval()
     model.classifier.weight.data[:, backbone.width :] = 0
@@ -109,7 +102,7 @@ def test_a_member_that_the_classifier_does_not_read_does_not_show(explainer, bac
 
 
 @pytest.mark.parametrize("explainer", [*LAST, GradCAMPlusPlus(), ScoreCAM(4)], ids=lambda e: e.name)
-def test_members_of_other_networks_and_grids_are_summed_and_each_is_described(explainer):
+def test_members_of_different_grids_are_summed_and_described(explainer):
     torch.manual_seed(3)
     members = {
         "fine": Backbone("resnet10t", options={"output_stride": 8}),
@@ -119,17 +112,21 @@ def test_members_of_other_networks_and_grids_are_summed_and_each_is_described(ex
     assert set(attribution.members) == {"fine", "tokens"}
     assert_same(attribution.signed, attribution.members["fine"] + attribution.members["tokens"])
     assert attribution.manifest["grid"] == [8, 8]
+    assert attribution.manifest["layer"] == {
+        "fine": "resnet10t.forward_features",
+        "tokens": "test_vit.forward_features",
+    }
     assert attribution.manifest["relu"] == {"fine": "after", "tokens": "none"}
     assert attribution.manifest["member_spearman"] == pytest.approx(mean_spearman(list(attribution.members.values())))
     assert attribution.disagreement.shape == (64, 64)
 
 
-def test_mean_spearman_is_that_over_all_pairs():
+def test_mean_spearman_is_over_all_pairs():
     rising, falling, bent = np.array([[1, 2, 3]]), np.array([[9, 5, 1]]), np.array([[1, 3, 2]])
     assert mean_spearman([rising, falling, bent]) == pytest.approx((-1 + 0.5 - 0.5) / 3)
 
 
-def test_a_single_model_has_no_members_to_agree(backbone):
+def test_single_model_has_no_member_maps(backbone):
     attribution = explain(GradCAM(), Single(backbone, outputs=2))
     assert attribution.members == {}
     assert attribution.disagreement is None

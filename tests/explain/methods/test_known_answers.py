@@ -1,4 +1,4 @@
-"""The CAM family on models whose maps are known without it."""
+"""The CAM family on models with maps in closed form."""
 
 import numpy as np
 import pytest
@@ -82,7 +82,7 @@ def check(signed: np.ndarray, answer: np.ndarray, tolerance: float = 1e-6) -> No
 
 @pytest.mark.parametrize("explainer", [GradCAM(), HiResCAM()], ids=lambda e: e.name)
 @pytest.mark.parametrize("kind", ["one_channel_a_half", "mixed", "one_feature"])
-def test_the_map_is_each_pixels_part_of_the_logit(explainer, kind, original, request):
+def test_map_is_the_part_of_each_pixel_in_the_logit(explainer, kind, original, request):
     model = request.getfixturevalue(kind)
     for output, attribution in enumerate(explainer(model, original, [[0, 1]])[0]):
         answer = model.weight_of_pixels(output) * original[0, 0].numpy() / 255
@@ -91,16 +91,14 @@ def test_the_map_is_each_pixels_part_of_the_logit(explainer, kind, original, req
         assert attribution.signed.mean() == pytest.approx(model(original)[0, output].item(), rel=1e-4)
 
 
-def test_layer_cam_is_the_positive_part_where_each_channel_has_its_own_place(one_channel_a_half, original):
+def test_layer_cam_is_the_positive_part(one_channel_a_half, original):
     for output, attribution in enumerate(LayerCAM()(one_channel_a_half, original, [[0, 1]])[0]):
         answer = np.maximum(one_channel_a_half.weight_of_pixels(output) * original[0, 0].numpy() / 255, 0)
         check(attribution.signed, answer)
         assert attribution.signed == pytest.approx(answer, abs=1e-5)
 
 
-def test_grad_cam_plus_plus_is_the_positive_part_damped_by_what_the_channel_adds_to_the_logit(
-    one_channel_a_half, original
-):
+def test_grad_cam_plus_plus_is_the_damped_positive_part(one_channel_a_half, original):
     for output, attribution in enumerate(GradCAMPlusPlus()(one_channel_a_half, original, [[0, 1]])[0]):
         parts = one_channel_a_half.weight_of_pixels(output) * original[0, 0].numpy() / 255
         answer = np.maximum(parts, 0)
@@ -108,20 +106,20 @@ def test_grad_cam_plus_plus_is_the_positive_part_damped_by_what_the_channel_adds
         assert attribution.signed == pytest.approx(answer / (2 + answer.mean()), abs=1e-5)
 
 
-def test_eigen_cam_is_the_map_of_a_model_that_reads_one_feature(one_feature, original):
+def test_eigen_cam_is_the_map_of_a_single_feature(one_feature, original):
     ((attribution, _),) = EigenCAM()(one_feature, original, [[0, 1]])
     assert attribution.signed == pytest.approx(original[0, 0].numpy() / 255 * 4, abs=1e-4)
     check(attribution.signed, original[0, 0].numpy().astype(float), tolerance=1e-5)
 
 
-def test_eigen_cam_tells_two_halves_apart_by_sign(original):
+def test_eigen_cam_separates_two_halves_by_sign(original):
     model = Linear(halves(), torch.eye(2), torch.tensor([[1.0, -1.0], [-1.0, 1.0]]))
     for output, attribution in enumerate(EigenCAM()(model, original, [[0, 1]])[0]):
         check(attribution.signed, model.weight_of_pixels(output) * original[0, 0].numpy(), tolerance=1e-5)
 
 
 @pytest.mark.parametrize("fill", ["blur", "black"])
-def test_score_cam_gives_each_half_the_sign_and_size_of_what_showing_it_does(fill, one_channel_a_half, original):
+def test_score_cam_gives_each_half_its_sign_and_size(fill, one_channel_a_half, original):
     for output, attribution in enumerate(ScoreCAM(fill=fill)(one_channel_a_half, original, [[0, 1]])[0]):
         check(attribution.signed, one_channel_a_half.weight_of_pixels(output) * original[0, 0].numpy())
 

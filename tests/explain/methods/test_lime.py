@@ -11,7 +11,7 @@ from chexpert.explain import Lime
 from chexpert.explain.batched_inference import Probe, peak_bytes
 from chexpert.explain.methods.lime import fit, hide_superpixels, sample_superpixels
 from chexpert.explain.methods.superpixels import quickshift, segment
-from chexpert.models import Backbone, Combined, Model
+from chexpert.models import Model
 from chexpert.models.output_head import OutputHead
 
 
@@ -40,13 +40,13 @@ def image() -> torch.Tensor:
     return torch.from_numpy(original)[None]
 
 
-def test_equals_the_lime_package_on_the_same_segments_and_perturbations(image):
+def test_weights_equal_those_of_the_lime_package(image):
     model = Linear()
     gray = image[0].numpy()
     segments = segment(gray, 12)
     shown = sample_superpixels(120, int(segments.max()), seed=3).astype(int)
 
-    class SameDraws(np.random.RandomState):
+    class SameSamples(np.random.RandomState):
         def randint(self, *_, **__):
             return shown.ravel().copy()
 
@@ -56,7 +56,7 @@ def test_equals_the_lime_package_on_the_same_segments_and_perturbations(image):
             return model(batch).sigmoid().numpy()
 
     # The package hides by a color or by each segment's mean: give ours the same flat color.
-    explanation = LimeImageExplainer(feature_selection="none", random_state=SameDraws(0)).explain_instance(
+    explanation = LimeImageExplainer(feature_selection="none", random_state=SameSamples(0)).explain_instance(
         gray, predict, labels=(1,), hide_color=40, top_labels=None, num_samples=120,
         segmentation_fn=lambda _: segments - segments.min(),
     )  # fmt: skip
@@ -68,19 +68,19 @@ def test_equals_the_lime_package_on_the_same_segments_and_perturbations(image):
     assert r2[1] == pytest.approx(explanation.score[1] if isinstance(explanation.score, dict) else explanation.score)
 
 
-def test_weights_point_at_the_half_that_the_output_reads(image):
+def test_map_shows_the_half_that_the_output_reads(image):
     ((left, right),) = Lime(samples=200, superpixels=12)(Linear(), image[None], [[0, 1]])
     assert left.signed[20:30, 8:18].mean() > 5 * abs(left.signed[40:50, 44:54]).mean()
     assert right.signed[40:50, 44:54].mean() > 5 * abs(right.signed[20:30, 8:18]).mean()
 
 
-def test_one_pass_of_bounded_batches_serves_all_outputs(image):
+def test_one_pass_serves_all_outputs_in_bounded_batches(image):
     model = Linear()
     Lime(samples=50, superpixels=12, batch_size=16)(model, image[None], [[0, 1]])
     assert model.seen == [16, 16, 16, 2]
 
 
-def test_the_same_seed_gives_the_same_map_and_batches_do_not_matter(image):
+def test_seed_decides_the_map_and_batch_size_does_not(image):
     def explain(**options):
         return Lime(samples=60, superpixels=12, **options)(Linear(), image[None], [[0]])[0][0].signed
 
@@ -96,7 +96,7 @@ def test_memory_does_not_grow_with_the_samples():
 
 
 @pytest.mark.parametrize("of", ["logit", "probability"])
-def test_superpixels_of_a_linear_model_rank_as_their_part_in_the_logit(of):
+def test_superpixels_rank_by_their_part_in_a_linear_logit(of):
     weights = 0.002 * make_weights(64, 6)  # small: where the sigmoid is straight
     image = torch.from_numpy(np.random.default_rng(0).integers(100, 150, (1, 64, 64)).astype(np.uint8))
     segments = segment(image[0].numpy(), 30)
@@ -114,7 +114,7 @@ def test_superpixels_of_a_linear_model_rank_as_their_part_in_the_logit(of):
             assert np.allclose(found, parts, rtol=0.05, atol=0.05 * abs(parts).max())
 
 
-def test_stability_is_near_1_for_a_linear_model_and_near_0_for_noise():
+def test_stability_is_near_1_for_a_linear_model_and_0_for_noise():
     image = torch.from_numpy(np.random.default_rng(0).integers(100, 150, (1, 64, 64)).astype(np.uint8))
 
     class Noise(Weighted):
@@ -147,7 +147,7 @@ def test_five_seeds_agree_at_20_samples_a_superpixel():
     assert np.mean(lower) < agreement
 
 
-def test_quickshift_segments_are_those_of_the_lime_package(image, monkeypatch):
+def test_quickshift_segments_equal_those_of_the_lime_package(image, monkeypatch):
     taken = []
     monkeypatch.setattr("lime.lime_image.SegmentationAlgorithm.__call__", spy(SegmentationAlgorithm.__call__, taken))
     predict = lambda originals: np.zeros((len(originals), 1))  # noqa: E731
@@ -165,23 +165,3 @@ def spy(method, results):
         return results[-1]
 
     return call
-
-
-@pytest.mark.parametrize(
-    "option",
-    [{"samples": 0}, {"samples": 1}, {"seed": -1}, {"superpixels": 2.5}, {"fill": "white"}, {"segments": "grid"},
-     {"of": "softmax"}, {"kernel_width": 0}, {"memory": -1}, {"batch_size": 0}],
-)  # fmt: skip
-def test_a_wrong_argument_is_told_by_its_key(option):
-    (error,) = Lime.validate_args(**option)
-    assert f"explainer.lime.{next(iter(option))}" in error
-    assert Lime.validate_args(samples=10, fill="mean", batch_size=None) == []
-
-
-def test_it_runs_on_a_combined_model_and_restores_its_mode():
-    model = Combined({"a": Backbone("resnet18"), "b": Backbone("mnasnet_small")}, outputs=2).train()
-    image = torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8)
-    ((attribution,),) = Lime(samples=24, superpixels=8)(model, image[None], [[0]])
-    assert attribution.signed.shape == (64, 64)
-    assert attribution.manifest["samples"] == 24
-    assert model.training

@@ -1,4 +1,4 @@
-"""docs/networks.md: one network of each family of timm as a backbone, and what explains it."""
+"""docs/networks.md: one network of each family of timm as a backbone, and its explainers."""
 
 import runpy
 from pathlib import Path
@@ -21,6 +21,6 @@ def test_every_family_has_a_row():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", [row for row in ROWS if "not tried" not in row], ids=lambda row: read_cells(row)[1])
-def test_the_row_of_a_network_is_right(row):
+def test_row_of_a_network_is_right(row):
     describe = runpy.run_path(str(PROJECT / "scripts/networks.py"))["describe"]
     assert describe(read_cells(row)[1]) == row

@@ -8,7 +8,7 @@ from chexpert.explain import Occlusion
 from chexpert.explain.methods.occlusion import place_patches
 
 
-def test_every_pixel_is_covered_and_the_corners_by_one_patch():
+def test_patches_cover_all_pixels_and_corners_once():
     cover = np.zeros((30, 20))
     for window in place_patches(0.25, 7, 30, 20):
         cover[window] += 1
@@ -18,7 +18,7 @@ def test_every_pixel_is_covered_and_the_corners_by_one_patch():
 
 
 @pytest.mark.parametrize(("patch", "stride"), [(0.3, 0.3), (0.1, 0.1), (0.125, 0.0625), (0.07, 0.5), (1, 0.5)])
-def test_no_pixel_is_left_out_whatever_patch_stride_and_size(patch, stride):
+def test_every_pixel_is_covered_for_any_patch_stride_and_size(patch, stride):
     for height, width in ((64, 64), (34, 51)):
         cover = np.zeros((height, width))
         for window in place_patches(patch, Occlusion(patch, stride).places, height, width):
@@ -26,7 +26,7 @@ def test_no_pixel_is_left_out_whatever_patch_stride_and_size(patch, stride):
         assert cover.min() >= 1
 
 
-def test_a_pixel_gets_the_mean_drop_over_the_patches_that_cover_it():
+def test_pixel_has_the_mean_drop_over_its_patches():
     weights = np.zeros((1, 4, 4))
     weights[0, 0, 0], weights[0, 3, 3] = 1, -2
     image = torch.full((1, 4, 4), 51, dtype=torch.uint8)  # 0.2
@@ -37,7 +37,7 @@ def test_a_pixel_gets_the_mean_drop_over_the_patches_that_cover_it():
     assert np.allclose(attribution.signed, expected, atol=1e-6)
 
 
-def test_it_ranks_the_regions_of_a_linear_model_as_its_weights_do():
+def test_regions_rank_by_the_weights_of_a_linear_model():
     weights = make_weights(64, smooth=8)
     image = torch.from_numpy(np.random.default_rng(0).integers(140, 160, (1, 64, 64)).astype(np.uint8))
     model = Weighted(weights)
@@ -49,7 +49,7 @@ def test_it_ranks_the_regions_of_a_linear_model_as_its_weights_do():
         assert (np.sign(attribution.signed) == np.sign(contribution))[strong].all()
 
 
-def test_passes_are_those_that_it_takes_for_any_number_of_outputs():
+def test_passes_do_not_depend_on_the_number_of_outputs():
     model, explainer = Weighted(make_weights(32, 4, outputs=3)), Occlusion(patch=0.25, stride=0.125, batch_size=16)
     explainer(model, torch.zeros(1, 1, 32, 32, dtype=torch.uint8), [[0, 1, 2]])
     assert sum(model.seen) == explainer.passes(3) == 50

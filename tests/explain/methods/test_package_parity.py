@@ -1,5 +1,8 @@
 """The CAM family against the grad-cam package, on the same layer: raw maps, before the package stretches each."""
 
+import copy
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -30,12 +33,13 @@ class Stem(nn.Module):
         return self.model(images)
 
 
+@cache
 def make_model(name: str) -> Single:
     torch.manual_seed(0)
     return Single(Backbone(name), outputs=5).eval()
 
 
-def ask_package(method, model: Single, stage: str | None = None):
+def run_package(method, model: Single, stage: str | None = None):
     """The package's raw map (h, w), and the number of its cells."""
     stem, targets = Stem(model), [ClassifierOutputTarget(OUTPUT)]
     layer = stem.layer if stage is None else stem.layer.net.get_submodule(stage)
@@ -67,9 +71,9 @@ SAME_BUT_CELLS = [(GradCAM, PackageGradCAM), (HiResCAM, PackageHiResCAM), (Layer
 
 @pytest.mark.parametrize(("ours", "theirs"), SAME_BUT_CELLS)
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "densenet121"])
-def test_equals_the_grad_cam_package_behind_the_last_activation(name, ours, theirs):
+def test_last_map_equals_the_grad_cam_package(name, ours, theirs):
     model = make_model(name)
-    raw, cells = ask_package(theirs, model)
+    raw, cells = run_package(theirs, model)
     assert_same(explain(ours(), model), enlarge(raw * cells))
 
 
@@ -82,9 +86,9 @@ def test_equals_the_grad_cam_package_behind_the_last_activation(name, ours, thei
         ("efficientnet_b0", "blocks.4", "none"),
     ],
 )
-def test_equals_the_grad_cam_package_on_the_last_layer_of_stride_16(name, stage, side, ours, theirs):
+def test_map_of_stride_16_equals_the_grad_cam_package(name, stage, side, ours, theirs):
     model = make_model(name)
-    raw, cells = ask_package(theirs, model, stage)
+    raw, cells = run_package(theirs, model, stage)
     ((attribution,),) = ours(stride=16)(model, IMAGE, [[OUTPUT]])
     assert_same(attribution.signed, enlarge(raw * cells))
     assert attribution.manifest["layer"] == {"backbone": f"{name}.{stage}"}
@@ -93,16 +97,16 @@ def test_equals_the_grad_cam_package_on_the_last_layer_of_stride_16(name, stage,
 
 
 @pytest.mark.parametrize("name", ["resnet18", "densenet121"])
-def test_grad_cam_plus_plus_equals_the_package_where_gradients_are_large_beside_its_epsilon(name):
-    model = make_model(name)
-    model.head.weight.data *= 1000
-    assert_same(explain(GradCAMPlusPlus(), model), enlarge(ask_package(PackageGradCAMPlusPlus, model)[0]))
+def test_grad_cam_plus_plus_equals_the_package_for_large_gradients(name):
+    model = copy.deepcopy(make_model(name))
+    model.head.weight.data *= 1000  # large beside the epsilon of the package
+    assert_same(explain(GradCAMPlusPlus(), model), enlarge(run_package(PackageGradCAMPlusPlus, model)[0]))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "densenet121"])
-def test_eigen_cam_about_its_mean_equals_the_package_up_to_sign_and_scale(name):
+def test_centered_eigen_cam_equals_the_package_up_to_scale(name):
     model = make_model(name)
-    theirs = ask_package(PackageEigenCAM, model)[0].ravel()
+    theirs = run_package(PackageEigenCAM, model)[0].ravel()
     feature = model.feature_maps(IMAGE)["backbone"].detach()
     gradient = model.head.weight[OUTPUT].detach()[None, :, None, None].expand_as(feature) / feature[0, 0].numel()
     ours = EigenCAM().combine(feature, gradient)[0].numpy().ravel()

@@ -9,7 +9,7 @@ from chexpert.explain import Rise
 from chexpert.explain.methods.rise import Masks
 
 
-def test_masks_lie_in_0_to_1_show_half_and_are_as_large_as_the_film():
+def test_masks_are_in_0_to_1_show_half_and_have_the_image_size():
     masks = Masks(500, 4, (30, 22), seed=0)(0, 500)
     assert masks.shape == (500, 30, 22)
     assert masks.min() >= 0
@@ -17,13 +17,13 @@ def test_masks_lie_in_0_to_1_show_half_and_are_as_large_as_the_film():
     assert abs(masks.mean().item() - 0.5) < 0.02
 
 
-def test_masks_are_the_same_whenever_they_are_asked_for():
+def test_masks_depend_on_the_seed_and_not_on_the_request():
     masks = Masks(20, 4, (16, 16), seed=1)
     assert (masks(0, 20)[7:9] == masks(7, 9)).all()
     assert (Masks(20, 4, (16, 16), seed=2)(0, 20) != masks(0, 20)).any()
 
 
-def test_the_regression_is_that_of_numpy():
+def test_regression_matches_numpy():
     masks = Masks(40, 3, (9, 9), seed=0)
     changes = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
     changes -= changes.mean(0)
@@ -32,7 +32,7 @@ def test_the_regression_is_that_of_numpy():
     assert np.allclose(masks.regress(changes), expected, atol=1e-5)
 
 
-def test_masks_vary_at_the_border_as_they_do_inside():
+def test_masks_vary_at_the_border_as_inside():
     variance = Masks(4000, 4, (16, 16), seed=0)(0, 4000).var(0)
     border = torch.ones(16, 16, dtype=torch.bool)
     border[2:-2, 2:-2] = False
@@ -49,7 +49,7 @@ def test_noise_peaks_at_the_border_no_more_often_than_chance():
     assert np.mean(peaks) <= 1 - (28 / 32) ** 2 + 0.1
 
 
-def test_it_ranks_the_regions_of_a_linear_model_as_its_weights_do():
+def test_regions_rank_by_the_weights_of_a_linear_model():
     weights = make_weights(32, smooth=6)
     image = torch.full((1, 32, 32), 128, dtype=torch.uint8)
     (attributions,) = Rise(samples=12_000, cells=8, fill="black")(Weighted(weights), image[None], [[0, 1]])
@@ -61,7 +61,7 @@ def test_it_ranks_the_regions_of_a_linear_model_as_its_weights_do():
         assert (np.sign(attribution.signed) == np.sign(own))[strong].mean() > 0.99
 
 
-def test_the_same_seed_gives_the_same_bytes_in_any_chunk():
+def test_seed_decides_the_map_and_chunk_size_does_not():
     model, image = Weighted(make_weights(32, 4)), torch.full((1, 1, 32, 32), 90, dtype=torch.uint8)
     one, other, different = (
         Rise(samples=50, fill="black", seed=seed, batch_size=size)(model, image, [[0]])[0][0].signed

@@ -12,7 +12,7 @@ def make_image() -> np.ndarray:
     return np.where(original > 0, original + grain, original).astype(np.uint8)
 
 
-def test_the_body_includes_the_lungs_and_leaves_the_black_surround_out():
+def test_body_includes_the_lungs_and_not_the_black_surround():
     body = find_body(make_image())
     assert body[80, 70]
     assert body[30, 100]
@@ -28,10 +28,10 @@ def test_superpixels_number_from_1_without_gaps_and_0_is_outside():
     assert segments[80, 70] > 0
 
 
-def test_a_film_that_fills_the_picture_has_no_outside():
+def test_image_without_a_surround_has_no_outside():
     noise = np.random.default_rng(0).integers(100, 140, (64, 64)).astype(np.uint8)
     assert segment(noise, 10).min() == 1
 
 
-def test_an_empty_film_is_one_body():
+def test_black_image_is_one_body():
     assert find_body(np.zeros((32, 32), dtype=np.uint8)).all()

@@ -5,14 +5,14 @@ from chexpert.explain.plots.canvas import LONGEST, Canvas
 
 
 @pytest.mark.parametrize(("shape", "expected"), [((40, 32), (40, 32)), ((2828, 2320), (512, 420))])
-def test_a_film_is_reduced_in_its_own_proportions_where_it_is_larger_than_a_picture(make_view, shape, expected):
+def test_large_image_is_reduced_in_its_proportions(make_view, shape, expected):
     canvas = Canvas.of(make_view(shape))
     assert canvas.image.shape == expected
     assert max(expected) <= LONGEST
     assert canvas.size(2.0) == pytest.approx((2 * expected[1] / expected[0], 2))
 
 
-def test_a_map_lies_on_a_reduced_film_as_on_the_film_itself(make_view):
+def test_map_lies_on_a_reduced_image_as_on_the_image(make_view):
     view = make_view((1024, 840), "crop")
     signed = np.random.default_rng(0).normal(size=(16, 16)).astype("float32")
     placed, whole = Canvas.of(view).place(signed), view.carry_back(signed)
@@ -21,7 +21,7 @@ def test_a_map_lies_on_a_reduced_film_as_on_the_film_itself(make_view):
     assert (placed[:45] == 0).all()  # cut off
 
 
-def test_the_outline_of_a_mask_runs_around_it_also_at_the_edge_and_for_one_pixel(make_view):
+def test_outline_surrounds_a_mask_even_of_one_pixel_at_the_edge(make_view):
     canvas = Canvas.of(make_view((40, 32)))
     mask = np.zeros((40, 32), dtype=bool)
     mask[10:20, 5:15] = True
@@ -34,7 +34,7 @@ def test_the_outline_of_a_mask_runs_around_it_also_at_the_edge_and_for_one_pixel
     assert line.mean(0) == pytest.approx([31, 39], abs=0.3)
 
 
-def test_the_outline_follows_a_film_that_is_reduced(make_view):
+def test_outline_is_scaled_with_a_reduced_image(make_view):
     canvas = Canvas.of(make_view((1024, 1024)))
     mask = np.zeros((1024, 1024), dtype=bool)
     mask[200:400, 600:800] = True

@@ -1,4 +1,4 @@
-"""ROAD on a model of which is known what matters."""
+"""ROAD on a model that reads a known place."""
 
 import math
 
@@ -39,13 +39,13 @@ def signed() -> np.ndarray:
     return -away.astype("float32")
 
 
-def test_the_right_map_gains_and_its_negative_loses_as_much(image, signed):
+def test_right_map_gains_and_its_negative_loses_as_much(image, signed):
     right, wrong = infer_road(Spot(), image, [signed, -signed], [0, 0], Probe())
     assert right > 1
     assert wrong == pytest.approx(-right, abs=0.02)
 
 
-def test_what_ranks_first_is_filled_from_its_surroundings_and_the_rest_stays(image, signed):
+def test_first_ranked_pixels_are_filled_and_the_rest_stays(image, signed):
     images, sound = remove(image[0], signed)
     assert sound
     spot, rest = np.s_[12:20, 12:20], signed < np.quantile(signed, 0.75)
@@ -54,7 +54,7 @@ def test_what_ranks_first_is_filled_from_its_surroundings_and_the_rest_stays(ima
     assert (images[4][spot] == 220).all()
 
 
-def test_the_shares_are_what_they_say_also_on_a_coarser_grid(monkeypatch, image, signed):
+def test_removed_shares_are_right_on_a_coarser_grid(monkeypatch, image, signed):
     monkeypatch.setattr(road, "CELLS", 16)
     images, _ = remove(torch.full((32, 32), 100, dtype=torch.uint8), signed)
     changed = [float((image != 100).float().mean()) for image in images]
@@ -63,12 +63,12 @@ def test_the_shares_are_what_they_say_also_on_a_coarser_grid(monkeypatch, image,
 
 
 @pytest.mark.parametrize("wild", [7.0, math.nan])
-def test_values_that_leave_the_range_of_the_film_make_it_undefined(monkeypatch, image, signed, wild):
+def test_imputed_values_out_of_range_make_road_undefined(monkeypatch, image, signed, wild):
     monkeypatch.setattr(road, "impute", lambda coarse, gone: torch.where(gone, torch.tensor(wild), coarse))
     assert math.isnan(infer_road(Spot(), image, [signed], [0], Probe())[0])
 
 
-def test_the_random_state_is_left_alone(image, signed):
+def test_random_state_is_unchanged(image, signed):
     before = torch.get_rng_state()
     remove(image[0], signed)
     assert torch.equal(before, torch.get_rng_state())

@@ -1,4 +1,4 @@
-"""Weight randomization, of maps that do and do not depend on what was learned."""
+"""Weight randomization, of maps that do and do not depend on the weights."""
 
 import math
 
@@ -23,18 +23,18 @@ def model() -> Single:
 
 
 class Edges:
-    """Shows the image itself, whatever the model: what the check is there to find."""
+    """Shows the image itself, whatever the model, so the check must fail."""
 
     name = "edges"
 
     def __init__(self, cost: int = 1) -> None:
-        self.cost, self.asked = cost, []
+        self.cost, self.sizes = cost, []
 
     def passes(self, outputs):
         return self.cost
 
     def __call__(self, model, images, outputs):
-        self.asked.append(len(images))
+        self.sizes.append(len(images))
         return [
             [Attribution(image[0].float().numpy()) for _ in own] for image, own in zip(images, outputs, strict=True)
         ]
@@ -51,7 +51,7 @@ def check(model, explainer, passes):
     return check_sanity(model, explainer, IMAGES, OUTPUTS, explainer(model, IMAGES, OUTPUTS), passes)
 
 
-def test_a_map_of_the_film_alone_stays_the_same_and_a_map_of_the_weights_does_not(model):
+def test_map_of_the_weights_changes_and_map_of_the_image_does_not(model):
     for rows in check(model, Edges(), 1000):
         for row in rows:
             values = [row[name] for name in ("top_block", "top_block_size", "cascade_5")]
@@ -61,7 +61,7 @@ def test_a_map_of_the_film_alone_stays_the_same_and_a_map_of_the_weights_does_no
         assert row["top_block_size"] >= abs(row["top_block"])
 
 
-def test_every_block_is_reached_and_every_map_has_its_row(model):
+def test_each_map_has_a_row_with_all_blocks(model):
     rows = check(model, Edges(), 1000)
     assert [len(own) for own in rows] == [2, 1, 1]
     assert set(rows[0][0]) == {"top_block", "top_block_size", *(f"cascade_{depth}" for depth in (2, 3, 4, 5))}
@@ -77,12 +77,12 @@ def test_every_block_is_reached_and_every_map_has_its_row(model):
         (4, [2], 2),  # two views even beyond its share
     ],
 )
-def test_a_dear_explainer_gets_fewer_blocks_then_fewer_seeds_then_fewer_views(model, passes, calls, keys):
+def test_few_passes_reduce_blocks_then_seeds_then_views(model, passes, calls, keys):
     explainer = Edges()
     attributions = explainer(model, IMAGES, OUTPUTS)
-    explainer.asked.clear()
+    explainer.sizes.clear()
     rows = check_sanity(model, explainer, IMAGES, OUTPUTS, attributions, passes)
-    assert explainer.asked == calls
+    assert explainer.sizes == calls
     assert len(rows[0][0]) == keys
     assert len(rows) == 3
 
@@ -96,7 +96,7 @@ class Signs(Edges):
         return [[Attribution((signs[row, c] * images[row, 0]).numpy()) for c in own] for row, own in enumerate(outputs)]
 
 
-def test_a_map_that_changes_its_sign_alone_fails(model):
+def test_map_that_changes_only_its_sign_fails(model):
     images = torch.randint(0, 256, (16, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     explainer, outputs = Signs(), [[0, 1, 2]] * 16
     checked = check_sanity(model, explainer, images, outputs, explainer(model, images, outputs), 10000)
@@ -108,12 +108,12 @@ def test_a_map_that_changes_its_sign_alone_fails(model):
     assert min(found["cascade_size"]) > 0.9
 
 
-def test_what_a_dear_explainer_takes_beyond_its_share_is_announced():
+def test_passes_of_an_expensive_explainer_exceed_its_share():
     assert count_passes(Edges(cost=100), OUTPUTS, 250) == 200
     assert count_passes(Edges(cost=1), OUTPUTS, 250) == 50
 
 
-def test_the_model_is_as_before(model):
+def test_model_is_unchanged(model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     explainer = GradCAM()
     check(model, explainer, 1000)
@@ -121,13 +121,13 @@ def test_the_model_is_as_before(model):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_it_works_where_lightning_validates(model):
+def test_check_works_in_inference_mode(model):
     with torch.inference_mode():
         rows = check(model, GradCAM(), 1000)
     assert -1 <= rows[0][0]["cascade_5"] <= 1
 
 
-def test_a_map_is_compared_with_each_other_map_of_its_view():
+def test_map_is_compared_with_each_other_map_of_its_view():
     up = np.arange(6.0).reshape(2, 3)
     maps = [Attribution(signed) for signed in (up, up * 2, -up, np.zeros((2, 3)))]
     rhos = between_observations(maps)

@@ -1,4 +1,4 @@
-"""The whole scoring, on images whose findings are bright squares and a model that adds up what lies in them."""
+"""The whole scoring, on images whose findings are bright squares, of a model that reads these squares."""
 
 import json
 
@@ -46,9 +46,9 @@ class Oracle:
         return self.cost
 
     def __call__(self, model, images, outputs):
-        return [[self.draw(model, c) for c in own] for own in outputs]
+        return [[self.make_map(model, c) for c in own] for own in outputs]
 
-    def draw(self, model, c):
+    def make_map(self, model, c):
         signed = np.zeros((32, 32), dtype="float32")
         signed[PLACES[NAMES[c]]] = float(model.weight[3 * c].detach()) * self.sign
         return Attribution(signed, {}, {"grid": [8, 8]})
@@ -57,8 +57,8 @@ class Oracle:
 class Unmoved(Oracle):
     """Shows the masks whatever the weights."""
 
-    def draw(self, model, c):
-        return super().draw(Squares(), c)
+    def make_map(self, model, c):
+        return super().make_map(Squares(), c)
 
 
 def make_view(row: int, present: list[str]) -> View:
@@ -72,7 +72,7 @@ def make_view(row: int, present: list[str]) -> View:
     return View(f"p{row}/study1/view1.jpg", image, original, np.eye(3), {n: int(n in present) for n in NAMES}, masks)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def views() -> list[View]:
     return [make_view(row, NAMES[: 1 + row % 2]) for row in range(6)]
 
@@ -86,12 +86,17 @@ def score(views, explainers, passes=1000, per_observation=32, cutoffs=(0.5, 0.5)
     )  # fmt: skip
 
 
-def figures(content, name="oracle", observation="Edema"):
+@pytest.fixture(scope="module")
+def scores(views) -> dict:
+    return score(views, {"random": RandomMap(seed=1), "oracle": Oracle()})
+
+
+def get_metrics(content, name="oracle", observation="Edema"):
     return content["explainers"][name]["observations"][observation]
 
 
-def test_an_oracle_is_right_faithful_and_local(views):
-    found = figures(score(views, {"oracle": Oracle()}))
+def test_oracle_has_the_best_values(scores):
+    found = get_metrics(scores)
     for key in ("hit_rate", "hit_normalized", "relevance_mass", "rank_accuracy", "right_for_the_right_reason"):
         assert found[key].items() >= {"value": 1, "ci_low": 1, "ci_high": 1, "n": 6}.items()
     assert found["hit_normalized"]["undefined_replicates"] == 0
@@ -104,92 +109,87 @@ def test_an_oracle_is_right_faithful_and_local(views):
     assert found["road"]["ci_low"] > 2
 
 
-def test_a_map_against_the_finding_is_counted_and_never_right(views):
-    found = figures(score(views, {"oracle": Oracle(sign=-1)}))
+def test_negative_map_is_without_evidence_and_never_right(views):
+    found = get_metrics(score(views, {"oracle": Oracle(sign=-1)}))
     assert found["without_evidence"] == 6
     assert (found["hit_rate"]["value"], found["hit_rate"]["n"]) == (None, 0)
     assert (found["right_for_the_right_reason"]["value"], found["right_for_the_right_reason"]["n"]) == (0, 6)
     assert found["gap_over_random"]["ci_high"] < -0.5
 
 
-def test_a_random_map_is_neither_and_stays_the_same_without_the_weights(views):
-    content = score(views, {"random": RandomMap(seed=1)})
-    found = figures(content, "random")
+def test_random_map_is_neither_faithful_nor_sensitive_to_weights(scores):
+    found = get_metrics(scores, "random")
     assert abs(found["gap_over_random"]["value"]) < 0.4
     assert found["sanity"]["passed"] is False
     assert found["sanity"]["top_block"]["value"] == 1
-    few = figures(content, "random", "Pleural Effusion")["sanity"]
+    few = get_metrics(scores, "random", "Pleural Effusion")["sanity"]
     assert (few["top_block"]["n"], few["passed"]) == (3, None)
 
 
-def test_maps_of_all_observations_together_give_a_dear_explainer_its_verdict(views):
+def test_expensive_explainer_is_evaluated_on_pooled_maps(views):
     shown = [*views[1::2], *views[::2]]  # three views with two observations each come first
-    content = score(shown, {"dear": Unmoved(cost=100)}, passes=300)
-    assert [figures(content, "dear", name)["sanity"]["passed"] for name in NAMES] == [None, None]
-    pooled = content["explainers"]["dear"]["sanity"]
+    content = score(shown, {"expensive": Unmoved(cost=100)}, passes=300)
+    assert [get_metrics(content, "expensive", name)["sanity"]["passed"] for name in NAMES] == [None, None]
+    pooled = content["explainers"]["expensive"]["sanity"]
     assert (pooled["top_block_size"]["n"], pooled["passed"]) == (4, None)
-    pooled = score(shown, {"dear": Unmoved(cost=100)}, passes=1500)["explainers"]["dear"]["sanity"]
+    pooled = score(shown, {"expensive": Unmoved(cost=100)}, passes=1500)["explainers"]["expensive"]["sanity"]
     assert (pooled["top_block_size"]["n"], pooled["passed"]) == (6, False)
 
 
-def test_without_masks_what_needs_them_is_none_and_the_rest_is_there(views):
+def test_views_without_masks_have_only_the_other_metrics(views):
     bare = [View(view.path, view.image, view.original, view.matrix, view.truth) for view in views]
-    found = figures(score(bare, {"oracle": Oracle()}))
+    found = get_metrics(score(bare, {"oracle": Oracle()}))
     for key in ("hit_rate", "hit_normalized", "relevance_mass", "relevance_over_area", "right_for_the_right_reason"):
         assert (found[key]["value"], found[key]["n"]) == (None, 0)
     assert found["chance"] is found["ceiling"] is found["area"] is None
     assert found["gap"]["n"] == 6
 
 
-def test_only_what_was_predicted_can_be_right_for_the_right_reason(views):
+def test_only_a_predicted_finding_is_right_for_the_right_reason(views):
     content = score(views, {"oracle": Oracle()}, cutoffs=(0.95, float("nan")))
-    assert [figures(content, observation=name)["right_for_the_right_reason"]["n"] for name in NAMES] == [0, 0]
+    assert [get_metrics(content, observation=name)["right_for_the_right_reason"]["n"] for name in NAMES] == [0, 0]
 
 
-def test_curves_and_road_are_of_true_positives_alone(views):
+def test_curves_and_road_use_true_positives_only(views):
     content = score(views, {"oracle": Oracle()}, cutoffs=(0.5, 0.85))
     for name, right in zip(NAMES, (6, 0), strict=True):
-        found = figures(content, observation=name)
+        found = get_metrics(content, observation=name)
         assert found["true_positives"] == right
         assert found["gap"]["n"] == found["gap_over_random"]["n"] == found["road"]["n"] == right
-    assert figures(content, observation="Pleural Effusion")["hit_rate"]["n"] == 3
+    assert get_metrics(content, observation="Pleural Effusion")["hit_rate"]["n"] == 3
 
 
-def test_what_does_not_ask_the_model_is_a_control(views):
-    scored = score(views, {"random": RandomMap(), "oracle": Oracle()})["explainers"]
-    assert [scored[name]["control"] for name in ("random", "oracle")] == [True, False]
+def test_explainer_without_passes_is_a_control(scores):
+    assert [scores["explainers"][name]["control"] for name in ("random", "oracle")] == [True, False]
 
 
-def test_a_dear_explainer_gets_the_first_views_and_says_so(views):
-    content = score(views, {"oracle": Oracle(), "dear": Oracle(cost=100)}, passes=250)
-    assert [content["explainers"][name]["views"] for name in ("oracle", "dear")] == [6, 2]
-    assert figures(content, "dear")["hit_rate"]["n"] == 2
+def test_expensive_explainer_gets_the_first_views(views):
+    content = score(views, {"oracle": Oracle(), "expensive": Oracle(cost=100)}, passes=250)
+    assert [content["explainers"][name]["views"] for name in ("oracle", "expensive")] == [6, 2]
+    assert get_metrics(content, "expensive")["hit_rate"]["n"] == 2
 
 
-def test_no_more_maps_of_an_observation_are_scored_than_asked_for(views):
+def test_at_most_per_observation_maps_are_scored(views):
     content = score(views, {"oracle": Oracle()}, per_observation=2)
-    assert [figures(content, observation=name)["n"] for name in NAMES] == [2, 2]
+    assert [get_metrics(content, observation=name)["n"] for name in NAMES] == [2, 2]
 
 
-def test_an_observation_that_is_nowhere_present_has_empty_figures(views):
-    found = figures(score(views[::2], {"oracle": Oracle()}), observation="Pleural Effusion")
+def test_observation_without_positives_has_empty_metrics(views):
+    found = get_metrics(score(views[::2], {"oracle": Oracle()}), observation="Pleural Effusion")
     assert found["n"] == 0
     assert found["auroc"] is found["hit_rate"]["value"] is found["sanity"]["passed"] is None
 
 
-def test_what_one_explainer_gets_does_not_depend_on_the_others(views):
-    alone = score(views, {"oracle": Oracle()})
-    beside = score(views, {"random": RandomMap(), "oracle": Oracle()})
-    assert figures(alone) == figures(beside)
+def test_metrics_do_not_depend_on_other_explainers(views, scores):
+    assert get_metrics(score(views, {"oracle": Oracle()})) == get_metrics(scores)
 
 
-def test_maps_of_a_view_are_compared_with_each_other(views):
-    found = figures(score(views, {"oracle": Oracle()}))["between_observations"]
+def test_maps_of_a_view_are_compared_with_each_other(scores):
+    found = get_metrics(scores)["between_observations"]
     assert found["n"] == 3
     assert found["value"] == pytest.approx(-64 / (1024 - 64))
 
 
-def test_it_can_be_written_and_read_as_it_is(views, tmp_path):
-    content = score(views, {"oracle": Oracle()})
-    run_files.write_json(tmp_path / "quality.json", content)
-    assert json.loads((tmp_path / "quality.json").read_text()) == content
+def test_scores_are_written_and_read_unchanged(scores, tmp_path):
+    run_files.write_json(tmp_path / "quality.json", scores)
+    assert json.loads((tmp_path / "quality.json").read_text()) == scores

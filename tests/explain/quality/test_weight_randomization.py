@@ -25,7 +25,7 @@ def shares(model, other) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("file", sorted(CONF.glob("*.yaml")), ids=lambda file: file.stem)
-def test_the_blocks_of_every_backbone_are_all_of_its_parameters_once_the_classifier_first(file):
+def test_blocks_have_all_parameters_once_the_classifier_first(file):
     with torch.device("meta"):
         backbone = Backbone(yaml.safe_load(file.read_text())["name"])
         model = Single(backbone, 2)
@@ -38,21 +38,21 @@ def test_the_blocks_of_every_backbone_are_all_of_its_parameters_once_the_classif
 
 
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
-def test_a_transformers_stages_are_found_too(name):
+def test_stages_of_a_transformer_are_blocks(name):
     with torch.device("meta"):
         blocks = find_blocks(Single(Backbone(name), 2))
     assert any("norm" in key for key in blocks[0])
     assert any("patch_embed" in key for key in blocks[-1])
 
 
-def test_what_follows_the_last_stage_is_randomized_with_it():
+def test_layers_after_the_last_stage_are_in_its_block():
     with torch.device("meta"):
         top = find_blocks(Single(Backbone("efficientnet_b0"), 2))[0]
     assert "_members.backbone.net.conv_head.weight" in top
     assert not any(".blocks.4." in name for name in top)
 
 
-def test_the_top_block_of_a_combined_model_has_the_last_stage_of_each_member():
+def test_top_block_has_the_last_stage_of_each_member():
     with torch.device("meta"):
         members = {"a": Backbone("resnet10t"), "b": Backbone("mnasnet_100")}
         top, *_ = find_blocks(Combined(members, 2))
@@ -60,7 +60,7 @@ def test_the_top_block_of_a_combined_model_has_the_last_stage_of_each_member():
     assert any(name.startswith("_members.b.net.blocks.6.") for name in top)
 
 
-def test_only_the_named_parameters_are_shuffled_and_keep_their_values(model):
+def test_only_named_parameters_are_shuffled_and_keep_their_values(model):
     top = set(find_blocks(model)[0])
     copy = randomize(model, top, IMAGES, seed=0)
     weights = {name for name, same in shares(model, copy).items() if not same}
@@ -69,7 +69,7 @@ def test_only_the_named_parameters_are_shuffled_and_keep_their_values(model):
     assert torch.equal(copy.head.weight.flatten().sort().values, model.head.weight.flatten().sort().values)
 
 
-def test_the_model_itself_stays_as_it_was_weights_statistics_and_modes(model):
+def test_randomized_copy_leaves_the_model_unchanged(model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     state = torch.get_rng_state()
     model.train()
@@ -80,7 +80,7 @@ def test_the_model_itself_stays_as_it_was_weights_statistics_and_modes(model):
     assert not any(module.training for module in copy.modules())
 
 
-def test_statistics_are_measured_where_weights_were_shuffled_and_nowhere_else(model):
+def test_statistics_are_measured_only_where_weights_are_shuffled(model):
     names = {name for name, _ in model.named_parameters() if ".layer4." in name}
     copy = randomize(model, names, IMAGES, seed=0)
     own, net = model.members["backbone"].net, copy.members["backbone"].net
@@ -97,7 +97,7 @@ def test_one_small_view_is_enough(model):
     assert randomize(model, find_blocks(model)[0], IMAGES[:1, :, :32, :32], seed=0)(IMAGES).isfinite().all()
 
 
-def test_the_same_seed_gives_the_same_copy_and_another_seed_another(model):
+def test_seed_decides_the_copy(model):
     one, same, other = (randomize(model, ["head.weight"], IMAGES, seed).head.weight for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)

@@ -1,8 +1,7 @@
-"""Made images on which it is known where everything lies, and models that read one place of them."""
+"""Synthetic images with a heart and a device at known places, and models that read one place of them."""
 
 import numpy as np
 import pytest
-import torch
 
 from chexpert.explain import Attribution
 from chexpert.explain.shortcuts import Case
@@ -30,7 +29,7 @@ class Reader(Model):
 
 
 class EvenMap:
-    """An explainer to which everything speaks alike."""
+    """An explainer whose map is 1 everywhere."""
 
     name = "even"
 
@@ -42,13 +41,13 @@ class EvenMap:
         return [[Attribution(even) for _ in own] for own in outputs]
 
 
-def mark(place):
+def make_region(place):
     region = np.zeros((SIDE, SIDE), dtype=bool)
     region[place] = True
     return region
 
 
-def draw(index: int, large: bool, device: bool) -> np.ndarray:
+def make_image(index: int, large: bool, device: bool) -> np.ndarray:
     """A body of gray 100 within black, a heart that is brighter where it is large, and a device or none."""
     noise = np.random.default_rng(index).integers(-12, 13, (SIDE, SIDE))
     original = np.zeros((SIDE, SIDE))
@@ -68,9 +67,11 @@ def make_cases():
         for index in range(60):
             large = index % 2 == 0
             device = index // 2 < (with_heart if large else without)
-            regions = ({HEARTS: mark(HEART)} if large else {}) | ({DEVICES: mark(DEVICE)} if device else {})
-            body = mark((slice(4, 60), slice(6, 58)))
-            cases.append(Case(f"view{index}", draw(index, large, device), {HEARTS: int(large)}, regions, body))
+            regions = ({HEARTS: make_region(HEART)} if large else {}) | (
+                {DEVICES: make_region(DEVICE)} if device else {}
+            )
+            body = make_region((slice(4, 60), slice(6, 58)))
+            cases.append(Case(f"view{index}", make_image(index, large, device), {HEARTS: int(large)}, regions, body))
         return cases
 
     return make
@@ -78,8 +79,8 @@ def make_cases():
 
 @pytest.fixture
 def without_device():
-    """The same images drawn without the device."""
-    return {DEVICES: {f"view{index}": draw(index, index % 2 == 0, device=False) for index in range(60)}}
+    """The same images without the device."""
+    return {DEVICES: {f"view{index}": make_image(index, index % 2 == 0, device=False) for index in range(60)}}
 
 
 @pytest.fixture
@@ -95,8 +96,3 @@ def reads_heart():
 @pytest.fixture
 def even_map():
     return EvenMap()
-
-
-@pytest.fixture
-def original():
-    return torch.from_numpy(draw(0, large=True, device=True)).numpy()

@@ -19,7 +19,7 @@ def body():
     return body
 
 
-def test_filling_changes_nothing_outside_the_region_and_the_ground_shows_inside(region):
+def test_filling_changes_only_the_region_to_its_surroundings(region):
     original = np.full((64, 64), 100, dtype=np.uint8)
     original[region] = 240
     original[50:, :] = 7
@@ -28,7 +28,7 @@ def test_filling_changes_nothing_outside_the_region_and_the_ground_shows_inside(
     assert abs(filled[region].astype(int) - 100).max() <= 2  # of 140: the method extrapolates slopes
 
 
-def test_the_margin_is_a_64th_of_the_side_and_at_least_one_pixel():
+def test_margin_is_a_64th_of_the_side_and_at_least_one_pixel():
     for side, reach in ((40, 1), (64, 1), (128, 2), (224, 4)):
         dot = np.zeros((side, side), dtype=bool)
         dot[20, 20] = True
@@ -37,7 +37,7 @@ def test_the_margin_is_a_64th_of_the_side_and_at_least_one_pixel():
         assert (columns.min(), columns.max()) == (20 - reach, 20 + reach)
 
 
-def test_controls_have_the_same_shape_lie_in_the_body_and_not_on_the_region(region, body):
+def test_controls_have_the_same_shape_and_lie_in_the_free_body(region, body):
     controls = place_controls(region, body, 20, np.random.default_rng(0))
     assert len(controls) == 20
     for control in controls:
@@ -52,7 +52,7 @@ def test_controls_lie_in_different_places(region, body):
     assert len({control.tobytes() for control in controls}) > 10
 
 
-def test_there_is_no_control_where_the_body_has_no_room(body):
+def test_body_without_room_has_no_controls(body):
     assert place_controls(body, body, 2, np.random.default_rng(0)) == []
     assert place_controls(np.zeros_like(body), body, 2, np.random.default_rng(0)) == []
 

@@ -17,46 +17,46 @@ def evaluate(inpainted=0.0, control=0.0, counterfactual=None, ties=TIED, fall=No
 
 
 def test_effects_are_in_standard_deviations_of_the_logit():
-    told = evaluate(inpainted=1.0, control=0.2)
-    assert told["inpainted"]["value"] == pytest.approx(0.5)
-    assert told["effect"]["value"] == pytest.approx(0.4)
-    assert told["alarm"]
+    verdict = evaluate(inpainted=1.0, control=0.2)
+    assert verdict["inpainted"]["value"] == pytest.approx(0.5)
+    assert verdict["effect"]["value"] == pytest.approx(0.4)
+    assert verdict["alarm"]
 
 
-def test_any_hole_matters_is_no_alarm():
+def test_control_with_the_same_effect_is_no_alarm():
     assert evaluate(inpainted=1.0, control=1.0)["lacking"] == ["effect", "tie"]
     assert evaluate(inpainted=1.0, control=0.9)["lacking"] == ["effect"]
 
 
-def test_a_control_that_hides_the_finding_itself_raises_no_alarm():
+def test_control_that_hides_the_finding_is_no_alarm():
     assert evaluate(inpainted=0.0, control=1.0, ties={"matched": -0.5})["lacking"] == ["effect"]
 
 
-def test_the_exact_counterfactual_decides_where_there_is_one():
+def test_counterfactual_takes_precedence_over_inpainting():
     assert evaluate(inpainted=2.0, counterfactual=0.08)["lacking"] == ["effect"]
     assert evaluate(inpainted=0.0, counterfactual=1.0)["alarm"]
 
 
-def test_a_suspect_that_speaks_against_the_finding_is_one_where_it_comes_without_it():
+def test_negative_effect_needs_a_negative_tie():
     assert evaluate(counterfactual=-1.0, ties={"matched": -0.5})["alarm"]
     assert evaluate(counterfactual=-1.0, ties={"matched": 0.5})["lacking"] == ["tie"]
 
 
-def test_few_films_and_no_control_are_told():
+def test_few_images_and_no_control_are_no_alarm():
     assert evaluate(inpainted=1.0, originals=9)["lacking"] == ["images"]
     assert "images" in evaluate(inpainted=1.0, control=None)["lacking"]
 
 
-def test_a_tie_that_is_undefined_is_none():
+def test_undefined_tie_is_no_tie():
     assert evaluate(inpainted=1.0, ties={"matched": float("nan")})["lacking"] == ["tie"]
 
 
-def test_the_tie_in_training_counts_where_it_is_known():
+def test_tie_in_training_takes_precedence():
     assert evaluate(inpainted=1.0, ties={"matched": 0.5, "train": 0.1})["lacking"] == ["tie"]
     assert evaluate(inpainted=1.0, ties={"matched": 0.1, "train": 0.5})["alarm"]
 
 
-def test_a_tie_on_few_films_must_be_sure_unless_training_knows_it():
+def test_tie_must_be_significant_unless_known_in_training():
     sure, unsure = Interval(0.5, 0.1, 0.8, 20, 0), Interval(0.5, -0.1, 0.9, 20, 0)
     assert evaluate(inpainted=1.0, tie=sure)["alarm"]
     assert evaluate(inpainted=1.0, tie=unsure)["lacking"] == ["tie"]
@@ -64,7 +64,7 @@ def test_a_tie_on_few_films_must_be_sure_unless_training_knows_it():
     assert evaluate(counterfactual=-1.0, ties={"matched": -0.5}, tie=Interval(-0.5, -0.8, -0.1, 20, 0))["alarm"]
 
 
-def test_the_auroc_must_fall_where_the_tie_changes():
+def test_auroc_must_fall_where_the_tie_changes():
     ties = {"matched": 0.5, "reversed": -0.5}
     falls, stays, rises = (Interval(v, v - 0.02, v + 0.02, 60, 0) for v in (0.1, 0.0, -0.1))
     assert evaluate(inpainted=1.0, ties=ties, fall=falls)["alarm"]
@@ -73,12 +73,12 @@ def test_the_auroc_must_fall_where_the_tie_changes():
     assert evaluate(inpainted=1.0, ties={"matched": 0.5, "reversed": 0.4}, fall=stays)["alarm"]
 
 
-def test_an_effect_that_is_large_on_the_mean_but_unsure_is_none():
+def test_insignificant_effect_is_no_alarm():
     changes = {"inpainted": np.array([10.0, -8.0] * 10), "control": np.zeros(20), "counterfactual": MISSING}
     assert compare_pair(changes, 2.0, TIED, None)["lacking"] == ["effect"]
 
 
-def test_kin_are_of_one_tree():
+def test_related_observations_are_in_one_tree():
     assert is_kin("Pneumonia", "Atelectasis")
     assert is_kin("Cardiomegaly", "Enlarged Cardiomediastinum")
     assert not is_kin("Cardiomegaly", "Pneumonia")

@@ -1,17 +1,18 @@
-"""The table, against a plain reading of CheXlocalize's definitions on made cases."""
+"""The table, compared with a plain reference of CheXlocalize's definitions on synthetic cases."""
 
 import math
+import re
 import weakref
 
 import numpy as np
 import pytest
 from helpers import reference_metrics as plain
+from helpers.errors import raises
 from scipy.ndimage import gaussian_filter
 
-from chexpert.errors import UserError
 from chexpert.metrics import LocalMap, Segmentations, find_maps, write_map
 from chexpert.metrics.localization import overlap
-from chexpert.metrics.localization.chexlocalize import localize, localize_maps, localize_segmentations
+from chexpert.metrics.localization.chexlocalize import HERE, localize, localize_maps, localize_segmentations
 from chexpert.metrics.localization.run_lengths import encode
 from chexpert.observations import LOCALIZED
 
@@ -41,7 +42,7 @@ KINDS = ["empty", "one", "tiny", "double", "ring", "full"]
 
 
 class Case:
-    """Images of odd sizes with masks of all kinds; maps that point there and elsewhere; some missing on either side."""
+    """Images of odd sizes with masks of all kinds; maps that match them or do not; some of either missing."""
 
     def __init__(self, seed):
         rng = np.random.default_rng(seed)
@@ -81,17 +82,17 @@ class Case:
         return [plain.miou(self.truth, predicted, only) for only in (True, False)]
 
 
-@pytest.fixture(params=[0, 1, 2])
+@pytest.fixture(params=[0, 1, 2], scope="module")
 def case(request):
     return Case(request.param)
 
 
-def test_the_upsampled_maps_are_equal(case):
+def test_upsampled_maps_match_the_reference(case):
     for view, (map, shape) in case.maps.items():
         assert np.abs(overlap.upsample_array(map, *shape) - case.large[view]).max() < 1e-5
 
 
-def test_given_segmentations_score_the_same(case):
+def test_segmentations_score_as_the_reference(case):
     predicted = case.segment(lambda large: plain.segment_above(large, 0.5), cutoff=0.3)
     listed = Segmentations({view: {EDEMA: encode(mask)} for view, mask in predicted.items()}, "pred.json")
     found = localize_segmentations(case.segmentations(), listed, replicates=20)[EDEMA]
@@ -100,41 +101,37 @@ def test_given_segmentations_score_the_same(case):
 
 
 @pytest.mark.parametrize(("threshold", "cutoff"), [(0.5, 0.0), (0.3, 0.4)])
-def test_maps_above_a_threshold_score_the_same(case, tmp_path, threshold, cutoff):
+def test_maps_above_a_threshold_score_as_the_reference(case, tmp_path, threshold, cutoff):
     found = case.table(tmp_path, threshold, cutoff)
     predicted = case.segment(lambda large: plain.segment_above(large, threshold), cutoff)
     assert [found["miou"], found["miou_all"]] == pytest.approx(case.mious(predicted), abs=1e-6)
 
 
-def test_the_hit_rate_is_the_same(case, tmp_path):
+def test_hit_rate_and_otsu_score_as_the_reference(case, tmp_path):
     found = case.table(tmp_path)
     assert found["hit_rate"] == pytest.approx(plain.hit_rate(case.truth, case.large), abs=1e-6)
     assert 0 < found["hit_rate"] < 1
-
-
-def test_maps_by_otsu_score_the_same(case, tmp_path):
-    found = case.table(tmp_path)
     assert [found["miou"], found["miou_all"]] == pytest.approx(case.mious(case.segment(plain.segment_otsu)), abs=2e-3)
 
 
-def test_otsu_segments_as_polygons_painted_by_pil_do():
+def test_otsu_segments_as_the_reference():
     rng = np.random.default_rng(0)
     for _ in range(40):
         map = gaussian_filter(rng.normal(size=rng.integers(20, 90, 2)), rng.choice([1, 3, 6]))
         assert plain.iou(overlap.segment_otsu(map), plain.segment_otsu(map.astype("float32")), True) >= 1 - 2e-3
 
 
-def test_the_tuned_threshold_is_the_same(case, tmp_path):
+def test_tuned_threshold_matches_the_reference(case, tmp_path):
     def evaluate(threshold):
         return plain.miou(case.truth, case.segment(lambda large: plain.segment_above(large, threshold)), True)
 
     found = case.table(tmp_path, "tuned")
     assert found["threshold"] == pytest.approx(plain.tune([0.2, 0.3, 0.4, 0.5, 0.6, 0.7], evaluate), abs=1e-6)
     assert found["miou"] == pytest.approx(evaluate(found["threshold"]), abs=1e-6)
-    assert found["tuned_on"] == "these images: optimistic"
+    assert found["tuned_on"] == HERE
 
 
-def test_the_tuned_cutoff_is_the_same(case, tmp_path):
+def test_tuned_cutoff_matches_the_reference(case, tmp_path):
     def evaluate(cutoff):
         return plain.miou(case.truth, case.segment(lambda large: plain.segment_above(large, 0.4), cutoff), False)
 
@@ -144,7 +141,7 @@ def test_the_tuned_cutoff_is_the_same(case, tmp_path):
     assert found["miou_all"] == pytest.approx(evaluate(found["probability_cutoff"]), abs=1e-6)
 
 
-def test_what_is_tuned_on_one_set_is_applied_to_another(tmp_path):
+def test_settings_tuned_on_another_set_are_applied(tmp_path):
     case, other = Case(0), Case(5)
     elsewhere = other.segmentations(), other.files(tmp_path / "other")
     found = case.table(tmp_path / "own", "tuned", "tuned", tune_on=elsewhere)
@@ -155,7 +152,7 @@ def test_what_is_tuned_on_one_set_is_applied_to_another(tmp_path):
     assert found["tuned_on"] == "gt.json"
 
 
-def test_where_nothing_can_be_tuned_the_first_candidate_is_taken_and_reported(tmp_path):
+def test_first_candidate_is_chosen_without_images_to_tune_on(tmp_path):
     case = Case(0)
     elsewhere = Segmentations({"a": {OPACITY: encode(np.ones((4, 4)))}}, "other.json"), tmp_path / "other"
     write_map(elsewhere[1] / f"a_{OPACITY}_map.npz", LocalMap(np.eye(4), 0.5, 4, 4))
@@ -164,7 +161,7 @@ def test_where_nothing_can_be_tuned_the_first_candidate_is_taken_and_reported(tm
     assert (found["threshold"], found["tuned_images"]) == (0.2, 0)
 
 
-def test_views_without_a_map_are_nothing_to_tune_on(tmp_path):
+def test_views_without_a_map_are_not_tuned_on(tmp_path):
     mask = encode(np.eye(4))
     write_map(tmp_path / f"a_{OPACITY}_map.npz", LocalMap(np.eye(4), 0.5, 4, 4))
     other = Segmentations({"a": {OPACITY: mask, EDEMA: mask}}, "other.json"), find_maps(tmp_path, LOCALIZED)[0]
@@ -176,7 +173,7 @@ def test_views_without_a_map_are_nothing_to_tune_on(tmp_path):
     assert found["tuned_images"] == 1
 
 
-def test_a_constant_map_is_no_hit_nor_a_miss_and_has_no_segmentation(tmp_path):
+def test_constant_map_has_no_hit_and_no_segmentation(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.ones((4, 6)))}}, "gt.json")
     write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.full((2, 2), 0.4), 0.9, 6, 4))
     found = localize_maps(truth, find_maps(tmp_path, LOCALIZED)[0], replicates=20)[EDEMA]
@@ -185,16 +182,16 @@ def test_a_constant_map_is_no_hit_nor_a_miss_and_has_no_segmentation(tmp_path):
     assert (found["miou_all"], found["constant_maps"], found["missed"]) == (0.0, 1, 1)
 
 
-def test_oracle_maps_hit_always_and_overlap_fully(tmp_path):
+def test_masks_as_maps_always_hit_and_overlap_fully(tmp_path):
     case = Case(0)
     case.maps = {view: (mask.astype("float32"), mask.shape) for view, mask in case.truth.items()}
     case.probability = dict.fromkeys(case.maps, 0.9)
     found = case.table(tmp_path, 0.5)
-    # the three images that are all finding have constant maps
+    # three masks cover the whole image: their maps are constant
     assert (found["hit_rate"], found["miou"], found["constant_maps"]) == (1.0, 1.0, 3)
 
 
-def test_counts_say_what_each_metric_rests_on(tmp_path):
+def test_counts_of_each_metric(tmp_path):
     truth = {"a": np.eye(4), "b": np.eye(4), "c": np.zeros((4, 4)), "d": np.eye(4)}
     listed = Segmentations({view: {EDEMA: encode(mask)} for view, mask in truth.items()}, "gt.json")
     for view in "abce":  # d has no map, e no mask
@@ -206,7 +203,7 @@ def test_counts_say_what_each_metric_rests_on(tmp_path):
     assert (found["missed"], found["false_positives"]) == (2, 2)
 
 
-def test_images_of_the_prediction_alone_are_not_sampled_for_the_metrics_that_leave_them_out():
+def test_views_without_truth_are_resampled_only_for_all_images():
     mask = {EDEMA: encode(np.eye(4))}
     found = localize_segmentations(
         Segmentations({"a": mask}, "gt.json"), Segmentations({"a": mask, "b": mask, "c": mask}, "pred.json")
@@ -215,14 +212,14 @@ def test_images_of_the_prediction_alone_are_not_sampled_for_the_metrics_that_lea
     assert found["miou_all"] == pytest.approx(1 / 3)
 
 
-def test_all_localized_observations_that_occur_are_scored_and_no_others(tmp_path):
+def test_only_localized_observations_are_scored(tmp_path):
     mask = encode(np.eye(4))
     truth = Segmentations({"a": {"Airspace Opacity": mask, "Fracture": mask}}, "gt.json")
     write_map(tmp_path / "a_Support Devices_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
     assert list(localize_maps(truth, find_maps(tmp_path, LOCALIZED)[0])) == [OPACITY, "Support Devices"]
 
 
-def test_one_map_of_an_images_size_is_in_memory_at_a_time(tmp_path, monkeypatch):
+def test_one_upsampled_map_is_in_memory_at_a_time(tmp_path, monkeypatch):
     made, alive = [], []
 
     def watch(map, height, width):
@@ -236,18 +233,15 @@ def test_one_map_of_an_images_size_is_in_memory_at_a_time(tmp_path, monkeypatch)
     assert alive == [0] * 16
 
 
-def test_a_map_of_an_image_of_another_size_is_reported(tmp_path):
+def test_map_of_another_image_size_is_an_error(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.eye(4))}}, "gt.json")
-    write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.9, 8, 4))
-    with pytest.raises(
-        UserError, match="masks of another size than the image: a has 4 x 8 pixels here, 4 x 4 in"
-    ) as error:
+    path = write_map(tmp_path / f"a_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.9, 8, 4))
+    with raises("mask-size", path) as error:
         localize_maps(truth, find_maps(tmp_path, LOCALIZED)[0])
-    assert "masks of this copy" in error.value.hint
-    assert "the map of another view" in error.value.hint
+    assert re.search(r"4 x 8 .*4 x 4 .*gt\.json", error.value.message)
 
 
-def test_the_hit_rate_lies_between_chance_and_what_the_grid_can_reach(tmp_path):
+def test_hit_rate_is_normalized_by_chance_and_the_ceiling(tmp_path):
     truth = {"a": blob((8, 8), 0.25, 0.25, 2), "b": np.eye(8) * (np.arange(8) == 0), "c": blob((8, 8), 0.75, 0.75, 2)}
     listed = Segmentations({view: {EDEMA: encode(mask)} for view, mask in truth.items()}, "gt.json")
     peak = np.float32([[1, 0], [0, 0]])
@@ -263,7 +257,7 @@ def test_the_hit_rate_lies_between_chance_and_what_the_grid_can_reach(tmp_path):
     assert math.isnan(found["hit_rate_normalized"])
 
 
-def test_the_grid_of_a_map_that_was_carried_back_lies_where_its_matrix_leads(tmp_path):
+def test_grid_of_a_map_is_mapped_back_by_its_matrix(tmp_path):
     listed = Segmentations({"a": {EDEMA: encode(blob((8, 8), 0.5, 0.5, 0.5))}}, "gt.json")  # the pixel 4, 4
     for half, reached in ((np.diag([0.5, 0.5, 1]), 0), (np.array([[1, 0, -3], [0, 1, -3], [0, 0, 1]]), 1)):
         local = LocalMap(np.eye(4), 0.9, 8, 8, (2, 2), half, (2, 2))
@@ -272,20 +266,21 @@ def test_the_grid_of_a_map_that_was_carried_back_lies_where_its_matrix_leads(tmp
         assert found["hit_rate_ceiling"] == reached
 
 
-def test_segmentations_of_another_size_are_reported():
+def test_segmentations_of_another_size_are_an_error():
     truth, other = (Segmentations({"a": {EDEMA: encode(np.eye(side))}}, f"{side}.json") for side in (4, 5))
-    with pytest.raises(UserError, match="masks of another size than the image: a has 5 x 5"):
+    with raises("mask-size", "5.json") as error:
         localize_segmentations(truth, other)
+    assert "5 x 5" in error.value.message
 
 
-def test_what_is_scored_must_be_given(tmp_path):
+def test_either_segmentations_or_maps_must_be_given(tmp_path):
     for given in ({}, {"maps": tmp_path, "segmentations": tmp_path}):
-        with pytest.raises(ValueError, match="either segmentations or maps"):
+        with pytest.raises(ValueError, match="segmentations or maps"):
             localize(tmp_path / "gt.json", **given)
 
 
-def test_maps_of_other_views_alone_are_reported(tmp_path):
+def test_maps_of_other_views_are_an_error(tmp_path):
     truth = Segmentations({"a": {EDEMA: encode(np.eye(4))}}, "gt.json")
     write_map(tmp_path / f"b_{EDEMA}_map.npz", LocalMap(np.eye(4), 0.9, 4, 4))
-    with pytest.raises(UserError, match=r"none of the views is in gt\.json"):
+    with raises("no-overlap", tmp_path):
         localize_maps(truth, find_maps(tmp_path, LOCALIZED)[0])

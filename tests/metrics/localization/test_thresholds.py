@@ -1,8 +1,10 @@
 """Settings of thresholds and cut-offs, and their tables."""
 
-import pytest
+import re
 
-from chexpert.errors import UserError
+import pytest
+from helpers.errors import raises
+
 from chexpert.metrics.localization.thresholds import choose, list_thresholds, read_cutoff, read_threshold
 
 THRESHOLDS = "threshold,task\n0.4,Airspace Opacity\n0.2,Edema\n"
@@ -19,71 +21,76 @@ def write(tmp_path):
     return write
 
 
-def test_words_and_numbers_are_settings():
+def test_words_and_numbers_are_read():
     assert read_threshold("otsu") == "otsu"
     assert read_threshold("tuned") == read_cutoff("tuned") == "tuned"
     assert read_threshold("0.25") == read_cutoff("0.25") == 0.25
 
 
-def test_a_table_of_thresholds_is_read_as_chexlocalize_writes_it(write):
+def test_chexlocalizes_table_of_thresholds_is_read(write):
     assert read_threshold(write(THRESHOLDS)) == {"Lung Opacity": 0.4, "Edema": 0.2}
 
 
-def test_of_a_table_of_cutoffs_the_first_of_the_best_is_taken(write):
+def test_first_of_the_best_cutoffs_is_chosen(write):
     assert read_cutoff(write(CUTOFFS)) == {"Lung Opacity": 0.0, "Edema": 0.1}
 
 
-@pytest.mark.parametrize("text", ["", "task\nEdema\n", "threshold,task\nhigh,Edema\n", "threshold,task\n0.5\n"])
-def test_a_table_of_another_form_is_reported(write, text):
+@pytest.mark.parametrize("text", ["", "threshold,task\n", "task\nEdema\n"])
+def test_table_without_columns_or_rows_is_an_error(write, text):
     path = write(text)
-    with pytest.raises(UserError, match=r"columns threshold, task|fields instead of") as error:
+    with raises("unreadable-file", path) as error:
         read_threshold(path)
-    assert path in str(error.value)
+    assert "threshold, task" in error.value.hint
 
 
+def test_line_with_a_missing_field_is_an_error(write):
+    path = write("threshold,task\n0.5\n")
+    with raises("field-count", f"{path}, line 2"):
+        read_threshold(path)
+
+
+@pytest.mark.parametrize("text", ["1.5", "-0.1", "nan"])
 @pytest.mark.parametrize("read", [read_threshold, read_cutoff])
-def test_what_is_no_setting_is_reported(read):
-    for text, message in (
-        ("1.5", "not possible"),
-        ("-0.1", "not possible"),
-        ("nan", "not possible"),
-        ("absent", "absent"),
-    ):
-        with pytest.raises(UserError, match=message):
-            read(text)
-    with pytest.raises(UserError):
-        read_cutoff("otsu")
+def test_number_outside_0_and_1_is_an_error(read, text):
+    with raises("value") as error:
+        read(text)
+    assert text in error.value.message
 
 
-def test_a_misspelled_word_is_reported_with_the_choices():
-    with pytest.raises(UserError, match=r"ostu is not otsu, tuned, a number in \[0, 1\], or a file: no such file"):
-        read_threshold("ostu")
-    with pytest.raises(UserError, match=r"otsu is not tuned, a number in \[0, 1\], or a file: no such file"):
-        read_cutoff("otsu")
+@pytest.mark.parametrize(
+    ("read", "text", "choices"),
+    [(read_threshold, "ostu", ["ostu", "otsu", "tuned"]), (read_cutoff, "otsu", ["otsu", "tuned"])],
+)
+def test_unknown_word_is_an_error_with_the_choices(read, text, choices):
+    with raises("missing-file") as error:
+        read(text)
+    assert re.findall(r"ostu|otsu|tuned", error.value.message) == choices
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "1.2", "-0.1", "high", ""])
-def test_a_value_of_a_table_that_is_not_possible_is_reported_with_its_row(write, number):
+def test_invalid_value_of_a_table_is_an_error_of_its_row(write, number):
     for read, text in (
         (read_threshold, f"threshold,task\n0.4,Edema\n{number},Atelectasis\n"),
         (read_cutoff, f"prob_threshold,mIoU,task\n0.4,0.1,Edema\n{number},0.2,Edema\n"),
     ):
-        with pytest.raises(UserError, match="row 3: "):
-            read(write(text))
+        path = write(text)
+        with raises("unreadable-file", path) as error:
+            read(path)
+        assert "row 3" in error.value.message
 
 
-def test_an_undefined_miou_never_wins(write):
+def test_cutoff_of_undefined_miou_is_never_chosen(write):
     rows = ["0.1,nan,Edema", "0.2,0.3,Edema", "0.3,nan,Edema", "0.4,nan,Atelectasis"]
     assert read_cutoff(write("\n".join(["prob_threshold,mIoU,task", *rows]))) == {"Edema": 0.2}
 
 
-def test_an_observation_that_a_table_lacks_is_reported():
-    with pytest.raises(UserError, match="no Atelectasis"):
-        list_thresholds({"Edema": 0.2})("Atelectasis")
-    with pytest.raises(UserError, match="no Atelectasis"):
-        choose(None, "Atelectasis", "otsu", {"Edema": 0.2})
+def test_observation_missing_from_a_table_is_an_error():
+    for read in (list_thresholds({"Edema": 0.2}), lambda name: choose(None, name, "otsu", {"Edema": 0.2})):
+        with raises("missing-observation") as error:
+            read("Atelectasis")
+        assert "Atelectasis" in error.value.message
 
 
-def test_what_is_given_is_chosen_without_looking():
+def test_given_settings_are_chosen_unchanged():
     assert choose(None, "Edema", {"Edema": 0.2}, 0.1) == (0.2, 0.1, None)
     assert choose(None, "Edema", "otsu", {"Edema": 0.3}) == ("otsu", 0.3, None)

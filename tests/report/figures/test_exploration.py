@@ -1,4 +1,6 @@
-"""The pictures of an exploration: their numbers."""
+"""Plots of an exploration: their numbers."""
+
+import re
 
 import numpy as np
 import pandas as pd
@@ -33,7 +35,7 @@ def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
-def test_bars_of_label_states_are_shares_and_their_numbers_stand_beside(frame):
+def test_label_states_are_shares_beside_their_counts(frame):
     bars, table = plot_label_states(frame, "train").axes
     widths = [bars.containers[state][EDEMA].get_width() for state in range(4)]
     assert widths == [50, 25, 25, 0]
@@ -41,7 +43,7 @@ def test_bars_of_label_states_are_shares_and_their_numbers_stand_beside(frame):
     assert numbers == ["2", "1", "1", "0"]
 
 
-def test_co_occurrence_is_conditional_on_the_row(frame):
+def test_co_occurrence_is_conditional_on_its_row(frame):
     image = plot_co_occurrence(frame, "train").axes[0].images[0].get_array()
     assert image[EDEMA, OPACITY] == 50  # of two positive for Edema one is positive for Lung Opacity
     assert image[OPACITY, EDEMA] == 50
@@ -54,47 +56,46 @@ def test_views_are_counted_by_image_study_and_patient(frame):
     assert texts(projections) == ["2 (50.0 %)", "1 (25.0 %)", "1 (25.0 %)"]
     assert texts(studies) == ["2 (66.7 %)", "1 (33.3 %)"]
     assert [bar.get_height() for bar in patients.patches] == [1, 0, 1]
+    assert [axes.get_xlabel() for axes in (projections, studies, patients)] == [
+        "images",
+        "studies",
+        "images of a patient",
+    ]
+    assert all(axes.get_ylabel() for axes in (projections, studies, patients))
 
 
-def test_ages_are_stacked_by_sex_and_unknown_ones_are_left_out(frame):
+def test_ages_are_stacked_by_sex_without_unknown_ages(frame):
     (axes,) = plot_sex_and_age({"train": frame}).axes
     (female,) = axes.containers
     assert {age: bar.get_height() for age, bar in enumerate(female) if bar.get_height()} == {50: 2, 90: 1}
-    assert axes.get_title() == "train: age at the study, n = 3 images; 1 at 90 (and over)"
+    assert re.findall(r"\d+", axes.get_title()) == ["3", "1", "90"]
 
 
-def test_the_tallest_age_has_space_above(frame):
+def test_tallest_bar_of_ages_has_space_above(frame):
     (axes,) = plot_sex_and_age({"train": frame}).axes
     assert axes.get_ylim() == (0, 2 * 1.25)
 
 
-def test_the_panels_of_views_say_what_their_axes_count(frame):
-    projections, studies, patients = plot_views({"train": frame}).axes
-    assert (projections.get_xlabel(), studies.get_xlabel()) == ("images", "studies")
-    assert (projections.get_ylabel(), studies.get_ylabel()) == ("projection", "views of a study")
-    assert (patients.get_xlabel(), patients.get_ylabel()) == ("images of a patient", "patients")
-
-
 @pytest.mark.parametrize(("patients", "scale"), [(20, "linear"), (2000, "log")])
-def test_only_many_patients_need_a_log_axis(frame, patients, scale):
+def test_axis_of_many_patients_is_logarithmic(frame, patients, scale):
     many = pd.concat([frame] * patients).assign(patient=[f"p{i // 2}" for i in range(4 * patients)])
     assert plot_views({"train": many}).axes[2].get_yscale() == scale
 
 
-def test_prevalence_is_the_share_of_positives(frame):
+def test_prevalence_is_the_share_of_positive_labels(frame):
     (axes,) = plot_prevalence({"train": frame, "valid": frame[:1]}).axes
     train, valid = (container.lines[0].get_xdata() for container in axes.containers)
     assert (train[EDEMA], valid[EDEMA]) == (50, 100)
 
 
-def test_sizes_are_one_dot_each():
+def test_each_image_size_is_one_dot():
     images = pd.DataFrame({"width": [390, 390, 320], "height": [320, 320, 320]})
     (axes,) = plot_image_sizes(images).axes
     assert sorted(map(tuple, axes.collections[0].get_offsets().tolist())) == [(320, 320), (390, 320)]
-    assert axes.get_title() == "Image sizes, n = 3 images; most often: 2 of 390 x 320"
+    assert re.findall(r"\d+", axes.get_title()) == ["3", "2", "390", "320"]
 
 
-def test_what_there_is_is_plotted(frame, tmp_path):
+def test_files_are_written_for_known_columns_only(frame, tmp_path):
     bare = frame.assign(sex="", age=np.nan)
     images = pd.DataFrame({"width": [390], "height": [320]})
     files = plot_exploration({"test": bare, "valid": bare[:0]}, images, tmp_path / "figures")
@@ -102,5 +103,5 @@ def test_what_there_is_is_plotted(frame, tmp_path):
     assert {file.stem for file in files} == {file.stem for file in (tmp_path / "figures").iterdir()} == names
 
 
-def test_nothing_is_no_picture(tmp_path):
+def test_without_images_no_file_is_written(tmp_path):
     assert plot_exploration({}, None, tmp_path) == []

@@ -1,4 +1,4 @@
-"""Maps as small pictures: where they lie on the image, and their colors."""
+"""Maps as small pictures: their place on the image, and their colors."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ def decode(address: str) -> np.ndarray:
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
 @pytest.mark.parametrize("shape", [(64, 80), (80, 64), (64, 64)])
-def test_a_map_lies_on_its_image_as_the_explainer_places_it(fit, shape):
+def test_map_is_placed_as_by_the_explainer(fit, shape):
     matrix = Preprocessing(size=64, fit=fit).matrix(*shape)
     signed = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
     placed = spread(signed, matrix, shape[::-1])
@@ -34,7 +34,7 @@ def test_a_map_lies_on_its_image_as_the_explainer_places_it(fit, shape):
     assert np.corrcoef(placed[inner].ravel(), expected[inner].ravel())[0, 1] > 0.85
 
 
-def test_what_the_model_did_not_see_has_no_evidence():
+def test_cropped_margins_have_no_evidence():
     matrix = Preprocessing(size=64, fit="crop").matrix(64, 96)
     placed = spread(np.ones((64, 64), "float32"), matrix, (96, 64))
     assert (placed[:, :15] == 0).all()
@@ -42,14 +42,14 @@ def test_what_the_model_did_not_see_has_no_evidence():
     assert (placed[2:-2, 18:-18] == 1).all()
 
 
-def test_red_is_for_blue_against_and_nothing_is_clear():
+def test_red_is_for_blue_is_against_zero_is_transparent():
     red, clear, blue = decode(encode(np.array([[1.0, 0.0, -1.0]])))[0].astype(int)
     assert red[0] > red[2] + 100
     assert blue[2] > blue[0] + 100
     assert (clear[3], red[3], blue[3]) == (0, 217, 217)
 
 
-def test_the_scale_is_what_has_the_full_color(tmp_path):
+def test_scale_has_the_full_color(tmp_path):
     signed = np.full((8, 8), 0.5, "float32")
     path = write_map(tmp_path / "a_map.npz", LocalMap(signed, 0.5, 8, 8, None, np.eye(3), (8, 8)), signed=signed)
     (full, size), (half, _) = plot_overlay(path, 0.5), plot_overlay(path, 1.0)
@@ -57,7 +57,7 @@ def test_the_scale_is_what_has_the_full_color(tmp_path):
     assert (decode(full)[4, 4, 3], decode(half)[4, 4, 3]) == (217, 124)
 
 
-def test_a_map_that_cannot_be_read_is_none(tmp_path):
+def test_unreadable_map_is_none(tmp_path):
     (tmp_path / "bad_map.npz").write_bytes(b"PK\x03\x04")
     assert plot_overlay(tmp_path / "bad_map.npz", 1.0) is None
     assert plot_overlay(tmp_path / "none_map.npz", 1.0) is None

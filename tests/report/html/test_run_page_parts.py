@@ -1,11 +1,13 @@
-"""Parts of the report from a made-up run: exact numbers, and what is left out where it would mislead."""
+"""Parts of the report of a made-up run: exact numbers, and parts that are left out."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.golden import check_golden
 from helpers.report_runs import make_run
 
 from chexpert.report.figures.reliability import plot_reliability
@@ -20,6 +22,8 @@ from chexpert.report.names import Names
 from chexpert.report.run_data import RunData
 from chexpert.runs import files as run_files
 
+GOLDEN = Path(__file__).parent / "golden"
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
@@ -31,21 +35,22 @@ def run_data(run) -> RunData:
     return RunData.read(run)
 
 
-def test_training_is_plotted_over_epochs(run):
+def test_training_curves_are_over_epochs(run):
     lines = read_lines(run / "tensorboard")
     epochs, losses = lines["train/loss"]
     assert np.allclose(epochs, np.arange(1, 9) / 4)
     assert np.allclose(losses, 1 - 0.1 * np.arange(8), atol=1e-6)
     assert lines["val/loss"][0].tolist() == [1, 2]
-    titles = [curve.title for curve in plot_training(run, 1, "dev")]
-    assert titles == ["Loss", "AUROC on the dev split, a line an observation", "Learning rate"]
+    loss, auroc, rate = (curve.title for curve in plot_training(run, 1, "dev"))
+    assert (loss, rate) == ("Loss", "Learning rate")
+    assert "dev" in auroc
 
 
-def test_no_event_files_no_curves(tmp_path):
+def test_without_event_files_there_are_no_curves(tmp_path):
     assert plot_training(tmp_path, None, "valid") == []
 
 
-def test_reliability_has_the_run_s_own_metrics(run, run_data):
+def test_reliability_has_the_metrics_of_the_run(run, run_data):
     content = json.loads((run / "evaluation/valid.json").read_text())
     found = plot_reliability(run_data.labeled["valid"], content, run_data.calibration, "", "r")
     assert [own.before for own in found] == [content["calibration"][own.observation] for own in found]
@@ -56,29 +61,29 @@ def test_reliability_has_the_run_s_own_metrics(run, run_data):
     assert {own.after for own in plot_reliability(run_data.labeled["valid"], content, None, "", "r")} == {None}
 
 
-def test_calibration_is_not_shown_on_the_split_that_it_was_fitted_on(run):
+def test_calibration_is_not_shown_on_its_own_split(run):
     run_data = RunData.read(run)
     run_data.calibration = run_data.calibration.__class__("platt", "valid", "max", run_data.calibration.levels)
     assert {own.after for own in Parts(run_data, Names("path", run)).reliability()} == {None}
 
 
-def test_an_observation_with_one_class_has_no_curve(run_data):
+def test_observation_with_one_class_has_no_curve(run_data):
     labeled = run_data.labeled["valid"]
     labeled.labels[:, 1] = 0
     assert [curves.observation for curves in plot_curves(labeled, {}, "", "c")] == ["Edema", "Consolidation"]
 
 
-def test_groups_are_in_their_order_and_lone_parts_are_not_plotted(run_data):
+def test_groups_are_sorted_and_single_parts_not_plotted(run_data):
     groups = {group.title: group for group in list_groups(run_data.evaluations["valid"])}
     assert list(groups) == ["Sex", "Age in years", "View", "Projection"]
     assert list(groups["Age in years"].parts) == ["under 40", "40 to 59", "60 to 79", "80 and over"]
-    assert groups["View"].gap == "nothing to compare: all rows of which it is known are of one part, Frontal"
+    assert "Frontal" in groups["View"].gap
     chart = plot_groups(run_data.evaluations["valid"], list(groups.values()), "", "g")
     assert "Female  (n = 30)" in chart
     assert "Frontal" not in chart
 
 
-def test_the_gallery_holds_each_image_once_and_the_methods_beside_each_other(run):
+def test_gallery_has_each_image_once_with_all_methods(run):
     gallery = read_gallery(run, Names("path", run))
     assert gallery.explainers == ["hirescam", "lime"]
     assert [[layer.explainer for layer in card.layers] for card in gallery.cards] == [["hirescam", "lime"]] * 4
@@ -89,32 +94,27 @@ def test_the_gallery_holds_each_image_once_and_the_methods_beside_each_other(run
     assert all(layer.address.startswith("data:image/png;base64,") for card in gallery.cards for layer in card.layers)
 
 
-def test_a_map_that_is_gone_leaves_its_place(run, tmp_path):
+def test_missing_map_leaves_an_empty_layer(run, tmp_path):
     copy = Path(shutil.copytree(run, tmp_path / "run"))
     next((copy / "explanations/lime/maps").iterdir()).unlink()
     layers = [layer for card in read_gallery(copy, Names("path", copy)).cards for layer in card.layers]
     assert [layer.address is None for layer in layers].count(True) == 1
 
 
-def test_the_table_has_thresholds_and_where_they_were_chosen(run_data):
+def test_table_has_thresholds_and_their_split(run_data):
     table = collect_performance(run_data, "valid")
     assert table.points_chosen_on == "dev"
     assert list(table.points) == ["Edema", "Cardiomegaly", "Consolidation"]
     assert [point.rule for point in table.points["Edema"]] == ["Youden", "F1", "specificity .9"]
     assert collect_performance(run_data, "dev").points == {}
-    assert table.interval == "95\u00a0% interval, 1,000 resamples of 60 studies"
+    assert re.findall(r"[\d,]*\d", table.interval) == ["95", "1,000", "60"]
 
 
-def test_what_was_done_and_where_it_comes_from(run, run_data):
-    done, undone = list(list_done(run_data)), list(list_undone(run_data))
-    assert done[:4] == [
-        "Evaluated: the valid and dev splits; the verdict is of valid.",
-        "Selection: the epoch was chosen on the dev split; its weights are those of epoch 2.",
-        "Thresholds were chosen on the dev split and evaluated on valid.",
-        "Calibration (platt) was fitted on the dev split.",
-    ]
-    assert undone[0] == "The test set was not evaluated."
-    assert list_label_rules(run_data, Names("hash", run)) == [("uncertain (-1)", "sampled between 0.55 and 0.85")]
+def test_provenance_lists_steps_facts_and_data(run, run_data):
+    steps = "\n".join(["done", *list_done(run_data), "", "not done", *list_undone(run_data), ""])
+    check_golden(steps, GOLDEN / "provenance.txt")
+    ((title, rule),) = list_label_rules(run_data, Names("hash", run))
+    assert (re.findall(r"-1", title), re.findall(r"[\d.]+", rule)) == (["-1"], ["0.55", "0.85"])
     facts = dict(list_facts(run_data, Names("path", run)))
     assert facts["Command"] == "python train.py data.root=/data/ward 3/DOE^JANE seed=3"
     assert (facts["Wall time"], facts["torch"], facts["Outcome"]) == ("2 min 5 s", "2.10.0", "finished")
@@ -123,20 +123,19 @@ def test_what_was_done_and_where_it_comes_from(run, run_data):
 
 
 @pytest.mark.parametrize(
-    ("entry", "message", "explainers"),
+    ("entry", "why", "explainers"),
     [
-        ("an older version's", "explanations by lime, which failed: an older version's", "lime"),
-        ({"why": "odd", "explainers": 3}, "explanations by lime, which failed: odd", "lime"),
-        (
-            {"why": "none", "explainers": ["rise", "lime"], "traceback": "SECRET"},
-            "explanations: lime failed: none",
-            "rise lime",
-        ),
+        ("an older version's", "an older version's", "lime"),
+        ({"why": "odd", "explainers": 3}, "odd", "lime"),
+        ({"why": "none", "explainers": ["rise", "lime"], "traceback": "SECRET"}, "none", "rise lime"),
     ],
 )
-def test_what_failed_while_explaining_is_reported_without_its_traceback(tmp_path, entry, message, explainers):
-    made = make_run(tmp_path / "made")
-    (made / run_files.EXPLANATIONS / run_files.FAILED).write_text(json.dumps({"lime": entry}))
-    lacks = [(lack.message, lack.hint) for lack in RunData.read(made).lacks if "failed" in lack.message]
-    hint = f"python scripts/explain.py RUN --explainer {explainers} --out RUN/explanations-{explainers.split()[0]}"
-    assert lacks == [(message, hint)]
+def test_failed_explainer_is_listed_without_its_traceback(run, tmp_path, entry, why, explainers):
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    run_files.write_json(copy / run_files.EXPLANATIONS / run_files.FAILED, {"lime": entry})
+    (lack,) = RunData.read(copy).lacks
+    assert "lime" in lack.message
+    assert lack.message.endswith(why)
+    assert lack.hint == (
+        f"python scripts/explain.py RUN --explainer {explainers} --out RUN/explanations-{explainers.split()[0]}"
+    )

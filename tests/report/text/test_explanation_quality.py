@@ -1,4 +1,4 @@
-"""The quality table, to the letter."""
+"""The table of explanation quality."""
 
 import copy
 
@@ -44,12 +44,12 @@ def make(**observations):
     return {"explainers": {"gradcam": scored}}
 
 
-def test_it_shows_each_metric_with_its_interval_and_n_and_undefined_as_a_dash():
+def test_each_metric_has_interval_and_n_or_is_a_dash():
     block, *_ = quality_table(make(Edema=EDEMA, Fracture=NOTHING)).split("\nhit:")
     assert block == TABLE
 
 
-def test_no_line_is_longer_than_120_columns():
+def test_lines_have_at_most_120_columns():
     wide = EDEMA | {
         "hit_normalized": over(-0.55, -0.77, -0.33, 200),
         "relevance_over_area": over(99.93, 88.34, 104.04, 200),
@@ -63,48 +63,43 @@ def test_no_line_is_longer_than_120_columns():
     assert max(map(len, table.splitlines())) <= 120
 
 
-@pytest.mark.parametrize(
-    ("change", "flag"),
-    [
-        ({"hit_normalized": over(-0.1, -0.2, 0.1, 9)}, "peaks in the finding less often than chance"),
-        ({"gap_over_random": over(-0.1, -0.2, 0.1, 9)}, "the model follows a random map more than this one"),
-        (
-            {"sanity": {"top_block_size": over(0.8, 0.7, 0.9, 9), "passed": False}},
-            "maps stay alike when the weights are shuffled",
-        ),
-        ({"without_evidence": 3}, "3 of 32 maps have no positive evidence"),
-    ],
-)
-def test_what_must_not_be_overlooked_is_a_warning_of_its_own(change, flag):
-    assert quality_table(make(Edema=EDEMA | change)).splitlines()[-1] == f"warning: gradcam, Edema: {flag}"
+def list_warnings(content):
+    return [line for line in quality_table(content).splitlines() if line.startswith("warning: ")]
+
+
+def test_each_bad_metric_has_its_own_warning():
+    changes = [
+        {"hit_normalized": over(-0.1, -0.2, 0.1, 9)},
+        {"gap_over_random": over(-0.1, -0.2, 0.1, 9)},
+        {"sanity": {"top_block_size": over(0.8, 0.7, 0.9, 9), "passed": False}},
+        {"without_evidence": 3},
+    ]
+    found = [warning for change in changes for warning in list_warnings(make(Edema=EDEMA | change))]
+    assert len(set(found)) == len(found) == len(changes)
+    assert all(warning.startswith("warning: gradcam, Edema: ") for warning in found)
+    assert "3 of 32" in found[-1]
 
 
 @pytest.mark.parametrize(("passed", "title"), [(True, "sanity ok "), (False, "sanity FAIL "), (None, "sanity      ")])
-def test_the_verdict_on_all_observations_together_stands_above_the_rows(passed, title):
+def test_sanity_of_all_observations_is_in_the_header(passed, title):
     content = make(Edema=EDEMA)
     content["explainers"]["gradcam"]["sanity"]["passed"] = passed
-    lines = quality_table(content).splitlines()
-    assert title in lines[0]
-    flag = "warning: gradcam: maps stay alike when the weights are shuffled"
-    assert (flag in lines) == (passed is False)
+    assert title in quality_table(content).splitlines()[0]
+    assert len(list_warnings(content)) == (passed is False)
 
 
-def test_a_control_is_there_to_do_badly_and_gets_no_warning():
+def test_control_has_no_warning():
     content = make(Edema=EDEMA | {"gap_over_random": over(-0.1, -0.2, 0.1, 9), "without_evidence": 3})
     content["explainers"]["gradcam"] |= {"control": True, "sanity": {"passed": False}}
-    assert "warning" not in quality_table(content)
+    assert list_warnings(content) == []
 
 
-def test_two_maps_are_no_ground_for_a_warning():
+def test_two_maps_are_too_few_for_a_warning():
     few = {"hit_normalized": over(-0.1, -0.1, -0.1, 2), "gap_over_random": over(-0.1, -0.2, 0.1, 2)}
-    assert "warning" not in quality_table(make(Edema=EDEMA | few))
+    assert list_warnings(make(Edema=EDEMA | few)) == []
 
 
-def test_a_good_run_has_no_warning():
-    assert "warning" not in quality_table(make(Edema=EDEMA))
-
-
-def test_a_table_of_an_older_version_reads_the_same():
+def test_quality_of_an_older_version_gives_the_same_table():
     older = {key.replace("normalized", "normalised"): value for key, value in EDEMA.items()}
     assert quality_table(make(Edema=older)) == quality_table(make(Edema=EDEMA))
     assert list_quality(make(Edema=older)) == list_quality(make(Edema=EDEMA))

@@ -1,4 +1,4 @@
-"""What a run found, as text."""
+"""The results of a run as text."""
 
 import math
 
@@ -14,7 +14,7 @@ NAMES = ["Edema", "Fracture"]
 
 @pytest.fixture
 def run(tmp_path):
-    """Writes a run folder with these skipped views."""
+    """Return a function that writes a run folder with these skipped views."""
 
     def write(*skipped, chosen="valid"):
         labels = np.array([[1, 0], [1, 0], [0, 0], [0, 0], [0, math.nan]], "float64")
@@ -34,31 +34,34 @@ def find(text, start):
     return next(line for line in text.splitlines() if line.startswith(start))
 
 
-def test_a_defined_auroc_stands_with_its_interval_and_counts(run):
+def test_auroc_has_its_interval_and_counts(run):
     line = find(describe(run()), "Edema")
     assert line.split()[1] == "0.833"
     assert line.split()[2].startswith("[")
     assert "2 positive, 3 negative" in line
 
 
-def test_an_undefined_auroc_is_a_dash(run):
+def test_undefined_auroc_is_a_dash(run):
     assert find(describe(run()), "Fracture").split()[1:4] == ["-", "0", "positive,"]
 
 
-def test_the_mean_shows_over_how_many_and_how_the_epoch_was_chosen(run):
+def test_mean_has_its_count_and_the_split_that_chose_the_epoch(run):
     line = find(describe(run()), "mean over 1")
     assert line.split()[3] == "0.833"
-    assert line.endswith("epoch chosen here: optimistic")
-    other = run(chosen="dev")
-    assert find(describe(other), "mean over 1").endswith("epoch chosen on dev")
+    assert "optimistic" in line
+    line = find(describe(run(chosen="dev")), "mean over 1")
+    assert line.split()[-1] == "dev"
+    assert "optimistic" not in line
+    line = find(describe(run(chosen=None)), "mean over 1")  # nothing was trained
+    assert not {"optimistic", "dev", "valid"} & set(line.split())
 
 
-def test_the_evaluation_setting_stands_above_the_table(run):
+def test_first_line_is_the_evaluation_setting(run):
     head = describe(run()).splitlines()[0]
-    assert head.startswith("AUROC, valid split, labels of valid.csv, single views, n = 5, [95 % interval, 1,000")
+    assert all(fact in head for fact in ("AUROC", "valid split", "valid.csv", "single views", "n = 5", "95 %", "1,000"))
 
 
-def test_a_run_is_described_from_its_folder_alone(run):
+def test_run_is_described_from_its_folder(run):
     folder = run()
     sheet = folder / "explanations" / "lime" / "sheet.png"
     sheet.parent.mkdir(parents=True)
@@ -68,14 +71,10 @@ def test_a_run_is_described_from_its_folder_alone(run):
     best.parent.mkdir()
     best.touch()
     text = describe(folder)
-    assert f"explanations:  {sheet}" in text
+    assert str(sheet) in text
     assert f"chexpert.load('{folder}')" in text
     assert "skipped" not in text
 
 
 def test_skipped_views_are_counted(run):
-    assert "skipped: 2 views" in describe(run("a.jpg", "b.jpg"))
-
-
-def test_where_nothing_was_trained_no_epoch_was_chosen(run):
-    assert find(describe(run(chosen=None)), "mean over 1").endswith("nothing was trained, no epoch chosen")
+    assert "2" in find(describe(run("a.jpg", "b.jpg")), "skipped")

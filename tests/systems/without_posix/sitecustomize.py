@@ -1,4 +1,4 @@
-"""Takes away what Windows lacks of Python's library. Python imports a module of this name at its start."""
+"""Remove the parts of Python's library that Windows lacks. Python imports a module of this name at its start."""
 
 import os
 import signal

@@ -1,11 +1,11 @@
-"""The AUC-margin loss and its optimizer, by hand and beside slow references."""
+"""The AUC-margin loss and its optimizer, by hand and against slow references."""
 
 import copy
 
 import pytest
 import torch
+from helpers.errors import raises
 
-from chexpert.errors import UserError
 from chexpert.training import PESG, AUCMarginLoss, start_optimizer
 
 NAMES = ["Edema", "Fracture"]
@@ -21,19 +21,19 @@ def make_loss(a=(0.7, 0.6), b=(0.2, 0.3), alpha=(0.4, 0.9), **options):
 
 
 def make_batch(seed=0):
-    draw = torch.Generator().manual_seed(seed)
-    return torch.randn(8, 2, generator=draw, requires_grad=True), torch.rand(8, 2, generator=draw).round()
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(8, 2, generator=generator, requires_grad=True), torch.rand(8, 2, generator=generator).round()
 
 
 def formula(loss, h, y, c, margin=1.0):
-    """Yuan et al. 2021, equation 8, of one entry."""
+    """Compute equation 8 of Yuan et al. 2021 of one entry."""
     p, a, b, alpha = (float(own.detach()[c]) for own in (loss.p, loss.a, loss.b, loss.alpha))
     value = (1 - p) * (h - a) ** 2 if y == 1 else p * (h - b) ** 2
     pull = p * (1 - p) * margin + (-(1 - p) * h if y == 1 else p * h)
     return value + 2 * alpha * pull - p * (1 - p) * alpha**2
 
 
-def test_by_hand():
+def test_auc_margin_by_hand():
     # p = 1/5, h = 1/2, a = .7, b = .2, alpha = .4: of a positive .8 (.2)^2 + .8 (.16 - .4) - .16 (.4)^2
     loss = make_loss()
     one = torch.ones(1, 1, dtype=torch.bool)
@@ -44,7 +44,7 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize("margin", [1.0, 0.6])
-def test_it_is_the_papers_formula_over_unmasked_entries(margin):
+def test_auc_margin_matches_the_formula_over_unmasked_entries(margin):
     (logits, targets), loss = make_batch(), make_loss(margin=margin)
     mask = torch.rand(8, 2, generator=torch.Generator().manual_seed(3)) > 0.3
     kept = [(i, c) for i in range(8) for c in range(2) if mask[i, c]]
@@ -53,7 +53,7 @@ def test_it_is_the_papers_formula_over_unmasked_entries(margin):
     assert float(loss(logits, targets, mask).detach()) == pytest.approx(expected, rel=1e-5)
 
 
-def test_at_the_best_a_b_and_alpha_it_is_the_squared_pairwise_loss():
+def test_auc_margin_at_its_saddle_point_is_the_pairwise_loss():
     """The saddle point is p (1 - p) E[(m - h(x) + h(x'))^2] over pairs of a positive and a negative."""
     (logits, targets), margin = make_batch(5), 0.8
     logits, targets = logits[:, :1], targets[:, :1]
@@ -67,7 +67,7 @@ def test_at_the_best_a_b_and_alpha_it_is_the_squared_pairwise_loss():
     assert float(loss(logits, targets, ALL[:, :1]).detach()) == pytest.approx(expected, rel=1e-5)
 
 
-def test_gradients_of_weights_a_and_b_are_those_of_the_formula():
+def test_gradients_of_weights_a_and_b_match_the_formula():
     (logits, targets), loss = make_batch(), make_loss()
     loss(logits, targets, ALL).backward()
     h = logits.sigmoid().detach()
@@ -79,13 +79,13 @@ def test_gradients_of_weights_a_and_b_are_those_of_the_formula():
     assert torch.allclose(logits.grad, 2 * slope * h * (1 - h) / 16, atol=1e-7)
 
 
-def test_alphas_gradient_is_libaucs():
+def test_gradient_of_alpha_matches_libauc():
     (logits, targets), loss = make_batch(), make_loss()
     loss(logits, targets, ALL).backward()
     assert torch.allclose(loss.alpha.grad, 2 * (1 + loss.b - loss.a - loss.alpha))
 
 
-def test_alphas_gradient_is_the_formulas_where_a_and_b_are_the_means():
+def test_gradient_of_alpha_matches_the_formula_at_the_means():
     (logits, targets), margin = make_batch(), 1.0
     h = logits.sigmoid().detach()
     counts = torch.stack([targets.sum(0), (1 - targets).sum(0)])
@@ -99,7 +99,7 @@ def test_alphas_gradient_is_the_formulas_where_a_and_b_are_the_means():
     assert torch.allclose(loss.alpha.grad * p * (1 - p), papers, atol=1e-6)
 
 
-def test_an_observation_masked_throughout_leaves_its_a_b_and_alpha_alone():
+def test_masked_observation_has_no_gradient_of_a_b_and_alpha():
     (logits, targets), loss = make_batch(), make_loss()
     mask = ALL.clone()
     mask[:, 0] = False
@@ -109,11 +109,11 @@ def test_an_observation_masked_throughout_leaves_its_a_b_and_alpha_alone():
         assert own.grad[1] != 0
 
 
-def test_without_counts_both_kinds_are_as_frequent():
+def test_shares_are_a_half_without_counts():
     assert AUCMarginLoss(NAMES).p.tolist() == [0.5, 0.5]
 
 
-def test_its_variables_are_in_the_state_and_the_shares_come_from_the_data():
+def test_state_has_a_b_and_alpha_but_no_shares():
     assert set(make_loss().state_dict()) == {"a", "b", "alpha"}
 
 
@@ -145,7 +145,7 @@ def step_through(optimizer, weights, gradients, rates):
 
 
 @pytest.mark.parametrize("options", [(0.9, 1e-2, 0.3), (1.0, 0.0, 0.0), (0.5, 0.1, 0.05)])
-def test_pesg_is_the_papers_algorithm(options):
+def test_pesg_matches_the_algorithm_of_the_paper(options):
     weights = torch.nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
     names = ("momentum", "weight_decay", "epoch_decay")
     optimizer = PESG([weights], lr=0.1, **dict(zip(names, options, strict=True)))
@@ -153,7 +153,7 @@ def test_pesg_is_the_papers_algorithm(options):
     assert float(weights) == pytest.approx(slow_pesg(2.0, GRADIENTS, RATES, *options), rel=1e-12)
 
 
-def test_duals_are_ascended_and_never_below_0():
+def test_pesg_ascends_duals_and_keeps_them_at_0_or_more():
     dual = torch.nn.Parameter(torch.tensor([0.5, 0.1]))
     optimizer = PESG([{"params": [dual], "maximize": True}], lr=0.1)
     dual.grad = torch.tensor([2.0, -5.0])
@@ -161,7 +161,7 @@ def test_duals_are_ascended_and_never_below_0():
     assert dual.tolist() == [pytest.approx(0.7), 0]
 
 
-def test_what_has_no_gradient_stays_and_starts_its_own_reference_later():
+def test_weights_without_a_gradient_stay():
     weights = torch.nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
     optimizer = PESG([weights], lr=0.1)
     optimizer.step()
@@ -170,7 +170,7 @@ def test_what_has_no_gradient_stays_and_starts_its_own_reference_later():
 
 
 @pytest.mark.parametrize("at", range(1, len(RATES)))
-def test_it_goes_on_from_its_state_as_if_nothing_had_happened(at, tmp_path):
+def test_pesg_resumes_from_its_state(at, tmp_path):
     whole = torch.nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
     step_through(PESG([whole], lr=0.1), whole, GRADIENTS, RATES)
     first = torch.nn.Parameter(torch.tensor([2.0], dtype=torch.float64))
@@ -186,22 +186,23 @@ def test_it_goes_on_from_its_state_as_if_nothing_had_happened(at, tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"lr": -1}, {"momentum": 0}, {"epoch_decay": -1}, {"clip_value": 0}])
-def test_impossible_settings_are_refused(options):
+def test_wrong_setting_of_pesg_is_an_error(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         PESG([torch.nn.Parameter(torch.zeros(1))], **{"lr": 0.1} | options)
 
 
-def test_another_optimizer_would_descend_the_duals_and_is_refused():
+def test_other_optimizer_with_duals_is_an_error():
     parts = [torch.nn.Parameter(torch.zeros(1)) for _ in range(3)]
-    with pytest.raises(UserError, match=r"SGD does not keep(?s:.*)optimizer=pesg"):
+    with raises("conflict", "optimizer") as caught:
         start_optimizer(lambda groups: torch.optim.SGD(groups, lr=0.1), parts[:1], parts[1:2], parts[2:])
+    assert "optimizer=pesg" in caught.value.hint
 
 
-def test_it_ranks_what_is_imbalanced():
-    """One feature in noise, 5 % positives: loss and optimizer together find the direction."""
-    draw = torch.Generator().manual_seed(0)
-    targets = (torch.rand(400, 1, generator=draw) < 0.05).float()
-    features = torch.randn(400, 5, generator=draw) + 1.5 * targets
+def test_auc_margin_with_pesg_ranks_imbalanced_data():
+    """With noisy features and 5 % positives, loss and optimizer find the direction."""
+    generator = torch.Generator().manual_seed(0)
+    targets = (torch.rand(400, 1, generator=generator) < 0.05).float()
+    features = torch.randn(400, 5, generator=generator) + 1.5 * targets
     net = torch.nn.Linear(5, 1)
     net.weight.data.zero_()
     loss = AUCMarginLoss(NAMES[:1], counts=torch.stack([targets.sum(0), (1 - targets).sum(0)]))

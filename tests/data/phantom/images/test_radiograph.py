@@ -16,7 +16,7 @@ def paint(*names: str, size: int = 128, severity: float = 0.5) -> Painting:
 
 
 @pytest.mark.parametrize("name", PAINTED)
-def test_a_finding_changes_the_film_inside_its_mask_only(name: str) -> None:
+def test_finding_changes_the_image_inside_its_mask_only(name: str) -> None:
     for painting in (paint(*PAINTED), paint(name)):
         change = np.abs(painting.image - painting.paint([name]))
         mask = painting.masks()[name]
@@ -26,12 +26,12 @@ def test_a_finding_changes_the_film_inside_its_mask_only(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAINTED)
-def test_switching_off_equals_never_having_had_it(name: str) -> None:
+def test_removed_finding_equals_an_absent_one(name: str) -> None:
     others = tuple(other for other in PAINTED if other != name)
     np.testing.assert_array_equal(paint(*PAINTED, size=96).paint([name]), paint(*others, size=96).image)
 
 
-def test_off_is_the_same_film_down_to_the_grain() -> None:
+def test_removed_finding_leaves_the_same_grain() -> None:
     off = Painting(paint(*PAINTED).radiograph.off("Edema"), 96).develop()
     others = tuple(name for name in PAINTED if name != "Edema")
     np.testing.assert_array_equal(off, paint(*others, size=96).develop())
@@ -46,20 +46,20 @@ def test_off_is_the_same_film_down_to_the_grain() -> None:
         ("Enlarged Cardiomediastinum", {"Enlarged Cardiomediastinum", "Cardiomegaly"}),
     ],
 )
-def test_an_observation_is_off_when_all_that_makes_it_is(observation: str, gone: set[str]) -> None:
+def test_observation_off_removes_all_its_findings(observation: str, gone: set[str]) -> None:
     radiograph = Radiograph(0, "valid", 1, 1, 1, "Male", "PA", dict.fromkeys((*PAINTED, "Pneumonia"), 0.3))
     assert {name for name, severity in radiograph.off(observation).severity.items() if severity == 0} == gone
 
 
 @pytest.mark.parametrize("position", ["AP", "PA"])
-def test_the_faintest_findings_still_have_a_mask(position: str) -> None:
+def test_faintest_findings_have_a_mask(position: str) -> None:
     for patient in range(4):
         for name in PAINTED:
             faint = Radiograph(5, "valid", patient, 1, 1, "Female", position, {name: 1e-6})
             assert Painting(faint, 96).masks()[name].any(), name
 
 
-def test_strength_scales_what_a_finding_changes() -> None:
+def test_strength_scales_the_change_of_a_finding() -> None:
     def change(factor: float) -> float:
         radiograph = replace(paint("Edema").radiograph, strength={"Edema": factor})
         painting = Painting(radiograph, 64)
@@ -68,13 +68,13 @@ def test_strength_scales_what_a_finding_changes() -> None:
     assert change(0.5) < 0.65 * change(1.0) < 0.65 * 0.75 * change(2.0)
 
 
-def test_a_finding_too_faint_to_change_two_percent_has_no_mask() -> None:
+def test_finding_below_two_percent_has_no_mask() -> None:
     radiograph = replace(paint("Edema").radiograph, strength={"Edema": 0.01})
     assert Painting(radiograph, 64).masks() == {}
 
 
 @pytest.mark.parametrize("name", ["Cardiomegaly", "Enlarged Cardiomediastinum"])
-def test_the_mask_of_a_grown_organ_holds_its_middle(name: str) -> None:
+def test_mask_of_an_enlarged_organ_contains_its_center(name: str) -> None:
     mask = paint(name).masks()[name]
     rows, columns = np.nonzero(mask)
     assert mask[round(rows.mean()), round(columns.mean())]
@@ -96,7 +96,7 @@ def test_pneumothorax_lies_at_an_apex_and_effusion_at_a_base() -> None:
     assert heights["Pneumothorax"] < 0.4 < 0.5 < heights["Pleural Effusion"]
 
 
-def test_the_air_of_a_pneumothorax_has_no_lung_texture() -> None:
+def test_pneumothorax_has_no_lung_texture() -> None:
     scene = Frontal(paint("Pneumothorax", severity=1.0).radiograph, 128)
     change = scene.thickness({"Pneumothorax": 0.2}) - scene.thickness({})
     air = cv2.erode((change < -0.1).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
@@ -104,14 +104,14 @@ def test_the_air_of_a_pneumothorax_has_no_lung_texture() -> None:
     np.testing.assert_allclose(change[air], -0.2 - scene.chest.texture[air], atol=0.01)
 
 
-def test_a_film_is_the_same_scene_at_every_size() -> None:
+def test_every_size_shows_the_same_scene() -> None:
     small, large = paint(*PAINTED, size=96).image, paint(*PAINTED, size=192).image
     shrunk = cv2.resize(large, small.shape[::-1], interpolation=cv2.INTER_AREA)
     assert np.abs(shrunk - small).mean() < 0.02
 
 
 @pytest.mark.parametrize("position", ["AP", ""])
-def test_films_stay_in_range_and_keep_their_shape_with_grain(position: str) -> None:
+def test_image_keeps_range_and_shape_with_grain(position: str) -> None:
     painting = Painting(replace(paint(*PAINTED).radiograph, position=position), 96)
     image, grained = painting.image, painting.develop()
     assert 0 <= image.min() <= image.max() <= 1
@@ -125,16 +125,14 @@ def test_films_stay_in_range_and_keep_their_shape_with_grain(position: str) -> N
 @pytest.mark.parametrize(
     "name", ["Cardiomegaly", "Consolidation", "Edema", "Atelectasis", "Lung Lesion", "Pleural Effusion"]
 )
-def test_a_lateral_shows_the_finding_too(name: str) -> None:
+def test_lateral_shows_the_finding(name: str) -> None:
     lateral = Painting(replace(paint(name).radiograph, position=""), 96)
     assert np.abs(lateral.image - lateral.paint([name])).max() > VISIBLE
 
 
-def test_another_seed_draws_another_film() -> None:
-    one, two = (Painting(replace(paint().radiograph, seed=seed), 64).image for seed in (0, 1))
-    assert one.shape != two.shape or np.any(one != two)
-
-
-def test_views_of_a_study_show_the_same_chest_placed_anew() -> None:
-    one, two = (Painting(replace(paint().radiograph, view=view), 64).image for view in (1, 2))
+@pytest.mark.parametrize("change", [{"seed": 0}, {"view": 2}])
+def test_other_seed_or_view_changes_the_image(change: dict[str, int]) -> None:
+    one, two = (
+        Painting(radiograph, 64).image for radiograph in (paint().radiograph, replace(paint().radiograph, **change))
+    )
     assert one.shape != two.shape or np.any(one != two)
