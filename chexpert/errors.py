@@ -140,6 +140,10 @@ class UserError(Exception):
             lines.append(f"  hint:  {hint}")
         super().__init__("\n".join(lines))
 
+    def within(self, file: object) -> "UserError":
+        """Return the error with the file before its place."""
+        return UserError(self.message, code=self.code, where=f"{file}, {self.where}", hint=self.hint)
+
     def __reduce__(self) -> tuple[Any, ...]:  # an exception is copied to another process by its text alone otherwise
         return partial(type(self), code=self.code, where=self.where, hint=self.hint), (self.message,)
 

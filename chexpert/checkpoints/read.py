@@ -153,7 +153,7 @@ def load(path: str | Path) -> Loaded:
     """
     metadata, state = read_checkpoint(path)
     config = metadata["config"]
-    raise_errors(list(check_targets(without_pretrained(config["model"]), "model")))
+    raise_errors([error.within(path) for error in check_targets(without_pretrained(config["model"]), "model")])
     given = {"outputs": len(metadata["observations"])} | get_output_head(metadata)
     model = build(without_pretrained(config["model"]), "model", **given)
     load_state(model, state, str(path))

@@ -44,7 +44,7 @@ class Allowed:
         return sorted({name for value in found if isinstance(name := getattr(value, "name", None), str)})
 
     def __str__(self) -> str:
-        return f"a {' or '.join(kind.rpartition('.')[2] for kind in self.kinds)} of {' or '.join(self.modules)}"
+        return f"only {' or '.join(kind.rpartition('.')[2] for kind in self.kinds)} of {' or '.join(self.modules)}"
 
 
 BACKBONE = Allowed(("chexpert.models",), ("chexpert.models.Backbone",))

@@ -83,8 +83,9 @@ class Backbone(nn.Module):
             if key in WEIGHT_OPTIONS
         ]
         if not timm.is_model(name):
-            close = timm.list_models(f"*{str(name)[:6]}*")[:8] or ["see timm.list_models()"]
-            message, hint = f"timm has no model {name!r}", "did you mean one of " + ", ".join(close)
+            close = timm.list_models(f"*{str(name)[:6]}*")[:8]
+            message = f"timm has no model {name!r}"
+            hint = "did you mean one of " + ", ".join(close) if close else "timm.list_models() has all names"
             errors.append(UserError(message, code="unknown-backbone", where="backbone.name", hint=hint))
         if not isinstance(pretrained, bool | str):
             message, hint = f"{pretrained!r} is not possible", "pretrained=true, false, or the path of a file"

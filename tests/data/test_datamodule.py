@@ -328,7 +328,7 @@ def test_dev_split_is_held_out_by_patient(make_data, make_row):
     assert not kept & held
     assert len(kept) + len(held) == 40
     assert len(data.datasets["train"]) == 2 * len(kept)
-    assert (data.choosing, data.reported) == ("dev", ["dev", "valid"])
+    assert (data.selection_split, data.reported) == ("dev", ["dev", "valid"])
 
 
 def test_blanks_of_the_dev_split_are_negative(make_data, make_row):
@@ -354,9 +354,9 @@ def test_patient_in_two_splits_is_an_error_at_every_setup(make_row, write_chexpe
 
 def test_training_is_read_after_an_evaluation(make_data):
     data = make_data(stage="validate")
-    assert data.choosing is None
+    assert data.selection_split is None
     data.setup("fit")
-    assert (data.choosing, data.reported, list(data.datasets)) == ("valid", ["valid"], ["train", "valid"])
+    assert (data.selection_split, data.reported, list(data.datasets)) == ("valid", ["valid"], ["train", "valid"])
 
 
 @pytest.mark.parametrize(

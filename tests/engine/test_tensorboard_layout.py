@@ -1,6 +1,6 @@
 """The charts of a training, in order."""
 
-from chexpert.training.tensorboard_layout import make_layout
+from chexpert.engine.tensorboard_layout import make_layout
 
 
 def test_mean_is_the_first_chart_before_each_observation():

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import chexpert
-from chexpert.engine.fit import warning_if_no_report
+from chexpert.engine.fit import report_errors_as_warnings
 from chexpert.errors import Code, UserError
 from chexpert.observations import COMPETITION, PARENTS
 from chexpert.runs import files as run_files
@@ -536,7 +536,7 @@ def test_failed_explainer_keeps_the_run_and_the_other_explainers(tmp_path, phant
 
 @pytest.mark.parametrize("name", ["a b", "it's"])
 def test_unwritable_report_is_a_warning_with_the_command(tmp_path, capsys, name):
-    with warning_if_no_report(tmp_path / name):
+    with report_errors_as_warnings(tmp_path / name):
         raise OSError(28, "No space left on device")
     warning, _, command = capsys.readouterr().err.strip().rpartition(": ")
     assert "No space left on device" in warning

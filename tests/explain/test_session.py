@@ -8,7 +8,7 @@ import torch
 
 from chexpert.explain import explain_views
 from chexpert.explain.attribution import Attribution
-from chexpert.explain.session import predict, stack
+from chexpert.explain.session import predict, stack_images
 from chexpert.metrics import find_maps
 from chexpert.models import Model
 from chexpert.models.output_head import OutputHead
@@ -77,7 +77,7 @@ def test_map_file_has_a_map_of_the_whole_image(tmp_path, views):
     assert stored["map"].dtype == np.float32
     assert stored["map"] == pytest.approx(1, abs=1e-6)
     assert (int(stored["height"]), int(stored["width"])) == (40, 32)
-    assert stored["probability"] == pytest.approx(predict(Gray(), stack(Gray(), views[:1]))[0, 2])
+    assert stored["probability"] == pytest.approx(predict(Gray(), stack_images(Gray(), views[:1]))[0, 2])
     assert stored["signed"].shape == stored["members_half"].shape == (16, 16)
     assert (stored["matrix"] == views[0].matrix).all()
 

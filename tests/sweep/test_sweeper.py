@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 
 from chexpert.signals import PrunedError
 from chexpert.sweep.study import mix, open_storage
-from chexpert.sweep.sweeper import Settings, search
+from chexpert.sweep.sweeper import SearchSettings, search
 
 SETTINGS = {"n_trials": 6, "n_jobs": 2, "direction": "maximize", "sampler": "tpe", "seed": 0, "pruner": "median",
             "storage": None, "study_name": "search", "params": {}}  # fmt: skip
@@ -55,7 +55,7 @@ def start(folder, *arguments, task=square, **settings):
     """In a journal, which is quicker than a database."""
     sweeper = Sweeper(folder, task)
     settings.setdefault("storage", f"journal:{folder}.log")
-    return search(Settings(**SETTINGS | settings), arguments, sweeper), sweeper
+    return search(SearchSettings(**SETTINGS | settings), arguments, sweeper), sweeper
 
 
 def read_trials(folder):
@@ -162,7 +162,7 @@ def test_killed_worker_fails_only_its_own_trial(tmp_path):
 
     sweeper = Losing(tmp_path, square)
     settings = SETTINGS | {"sampler": "grid", "n_jobs": 6, "storage": f"journal:{tmp_path}.log"}
-    assert search(Settings(**settings), GRID, sweeper) == 0
+    assert search(SearchSettings(**settings), GRID, sweeper) == 0
     states = [(trial.params["y"], trial.state) for trial in read_trials(tmp_path)]
     assert all(state == (TrialState.FAIL if y == "bad" else TrialState.COMPLETE) for y, state in states)
 

@@ -10,7 +10,7 @@ import torch
 
 from chexpert.checkpoints.random_state import collect_random, restore_random
 from chexpert.data import write_phantom
-from chexpert.engine.build import lay_out
+from chexpert.engine.build import set_memory_format
 from chexpert.models import Backbone, Single
 from chexpert.training import choose_precision, find_device
 
@@ -80,7 +80,7 @@ def test_auto_is_the_cpu_without_a_gpu(monkeypatch):
 @pytest.mark.parametrize(("accelerator", "last"), [("auto", False), ("cpu", True)])
 def test_channels_last_is_not_used_on_a_mac_gpu(apple, accelerator, last):
     cfg = {"channels_last": True, "trainer": {"accelerator": accelerator}}
-    weight = lay_out(Single(Backbone("resnet10t"), 2), cfg).members["backbone"].net.conv1[3].weight
+    weight = set_memory_format(Single(Backbone("resnet10t"), 2), cfg).members["backbone"].net.conv1[3].weight
     assert weight.is_contiguous(memory_format=torch.channels_last) == last
 
 
