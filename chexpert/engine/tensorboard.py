@@ -64,7 +64,7 @@ def show_explanations(
 
     Args:
         logger: of the run.
-        sheets: by place in the folder of explanations; they are drawn at low resolution.
+        sheets: by place in the folder of explanations; at low resolution.
         quality: content of quality.json; a metric with a value becomes the scalar
             ``explain/<explainer>/<metric>/<observation>``.
         step: of the training.

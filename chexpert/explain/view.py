@@ -10,7 +10,7 @@ import torch
 from chexpert.console import log
 from chexpert.data import Preprocessing, ViewDataset, read_gray
 from chexpert.data.preprocessing import LEAST_SIDE
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError
 from chexpert.explain.geometry import carry_back
 from chexpert.explain.masks import OTHER_SIZE
 from chexpert.metrics import Segmentations
@@ -69,7 +69,8 @@ def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View
         gray, notes = replace(preprocessing, least=LEAST_SIDE).read_noted(file)
         original, image = read_gray(file), torch.from_numpy(gray)[None]
     except UserError as error:
-        raise UserError(error.message, code=error.code, where=error.where, hint=IMAGE) from error
+        code: Code = "missing-file" if error.code == "missing-image" else "input-kind"
+        raise UserError(error.message, code=code, where=error.where, hint=IMAGE) from error
     for note in notes:
         log.info(f"flagged: {file}: {note}")
     return View(path, image, original, preprocessing.matrix(*original.shape))

@@ -179,9 +179,10 @@ def _write_command(where: str, prefix: str) -> str:
     """A command that leaves one of several networks of a file in a file of its own."""
     path = where.rpartition(" for backbone ")[0]
     code = (
-        "import sys, torch; from pathlib import Path; from chexpert.models.pretrained import read_state; "
+        "import sys, torch; from pathlib import Path; from chexpert.models.pretrained import read_tensors; "
         "old, new, prefix = sys.argv[1:]; "
-        "torch.save({k.removeprefix(prefix): v for k, v in read_state(Path(old)).items() if k.startswith(prefix)}, new)"
+        "tensors = read_tensors(Path(old)).items(); "
+        "torch.save({key.removeprefix(prefix): value for key, value in tensors if key.startswith(prefix)}, new)"
     )
     return shlex.join(["python", "-c", code, path, "one.pt", prefix]) + "; then pretrained=one.pt"
 

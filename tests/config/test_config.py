@@ -128,7 +128,7 @@ def find_errors(*overrides: str) -> list[UserError]:
         ("explainer.lime.sample=100", "unknown-key", "explainer.lime (Lime)", "samples"),
         ("model.drop=0.1", "unknown-key", "model (Single)", "dropout"),
         ("loss.pos_weight=auto", "unknown-key", "loss (MaskedBCE)", "'pos_weight'"),
-        ("backbone.name=densenet12", "unknown-backbone", "backbone name", "densenet121"),
+        ("backbone.name=densenet12", "unknown-backbone", "backbone.name", "densenet121"),
         ("observations=[Edema,Cardiomegali]", "unknown-observation", "observations", "Cardiomegaly"),
         ("observations=[EDEMA]", "unknown-observation", "observations", "Edema"),
         ("observations=[Edema]", "unknown-observation", "mean_over", "mean_over='[Edema]'"),
@@ -155,7 +155,7 @@ def find_errors(*overrides: str) -> list[UserError]:
         ("labels.blank={Edema:zeros}", "label-rule", "labels.blank", "labels.blank.default=zeros"),
         ("labels.blank={default:ones,Pleural Effusion:maybe}", "label-rule", "labels.blank.Pleural Effusion", ""),
         ("labels.blank=three_class", "conflict", "labels.blank", "three_class"),
-        ("labels.uncertain=self_trained", "conflict", "labels.predictions", "labels.predictions=RUN"),
+        ("labels.uncertain=self_trained", "missing-argument", "labels.predictions", "labels.predictions=RUN"),
         ("backbone.frozen=true", "conflict", "model.backbone", "start_from=RUN"),
         ("trainer.gradient_clip_algorithm=value", "conflict", "trainer.gradient_clip_algorithm", "gradient_clip_val=1"),
         ("trainer.enable_checkpointing=false", "conflict", "trainer.enable_checkpointing", ""),
@@ -193,7 +193,7 @@ def find_errors(*overrides: str) -> list[UserError]:
         ("optimizer.lr=inf", "value", "optimizer.lr", "inf"),
         ("optimizer.betas=[.9,nan]", "value", "optimizer.betas[1]", "nan"),
         ("explainer.lime.samples=0", "value", "explainer.lime.samples", "2 or more"),
-        ("explainer.lime.fill=white", "value", "explainer.lime.fill", "blur, mean, local, black"),
+        ("explainer.lime.fill=white", "choice", "explainer.lime.fill", "blur, mean, local, black"),
         ("explain.count=0", "value", "explain.count", "explainer=[]"),
         ("explain.views=[]", "value", "explain.views", "explainer=[]"),
         ("explain.masks=/no/masks.json", "value", "explain.masks", "'/no/masks.json'"),
@@ -381,7 +381,7 @@ def test_missing_data_root_is_an_error_with_both_ways_to_set_it(monkeypatch):
 
 def test_all_errors_are_reported_together():
     errors = find_errors("+foo=1", "data.views=side", "backbone.name=nonet", "trainer.max_epoch=1")
-    assert [error.where for error in errors] == [TOP_LEVEL, "data.views", "backbone name", "trainer (Trainer)"]
+    assert [error.where for error in errors] == [TOP_LEVEL, "data.views", "backbone.name", "trainer (Trainer)"]
 
 
 def test_backbone_without_effect_on_a_combined_model_is_noted():

@@ -369,7 +369,7 @@ def test_training_is_read_after_an_evaluation(make_data):
         ({"test": True}, "missing-table", "{folder}", "test_labels.csv or groundtruth.csv"),
         ({"test": "/no/such"}, "missing-folder", "data.test=/no/such", ""),
         ({"test": 3}, "value", "data.test", "true, false"),
-        ({"labeler": "chexbert"}, "choice", "data.labeler", "train_cheXbert.csv"),
+        ({"labeler": "chexbert"}, "missing-table", "data.labeler", "train_cheXbert.csv"),
         ({"labeler": "impression"}, "choice", "data.labeler", "chexbert, visualchexbert"),
         ({"manifest": "/no/such"}, "missing-file", "data.manifest", "audit_data.py"),
     ],

@@ -6,6 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 from helpers.dicom import RAMP, make_dicom
+from helpers.errors import raises
 from pydicom.dataset import Dataset
 
 from chexpert.data import Preprocessing, read_gray
@@ -241,8 +242,10 @@ def test_missing_decoder_is_an_error_with_its_command(tmp_path, monkeypatch):
     header["PixelData"].VR = "OB"
     header.save_as(path)
     monkeypatch.setattr(JPEGLosslessSV1Decoder, "_available", {})
-    with pytest.raises(UserError, match=r"JPEG Lossless.*pip install -e '\.\[dicom\]'"):
+    with raises("not-installed", path) as caught:
         read_gray(path)
+    assert "JPEG Lossless" in caught.value.message
+    assert ".[dicom]" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -405,7 +405,7 @@ def test_unusable_run_folder_is_an_error(tmp_path, phantom):
     (tmp_path / "file").write_text("content")
     for folder in (tmp_path / "file" / "run", tmp_path):
         done = train(f"hydra.run.dir={folder}")
-        assert done.returncode == 1
+        assert done.returncode == (2 if folder == tmp_path else 1)
         assert find_places(done.stderr) == [str(folder)]
         assert "Traceback" not in done.stderr
     with raises("not-empty", tmp_path):
@@ -414,18 +414,18 @@ def test_unusable_run_folder_is_an_error(tmp_path, phantom):
 
 
 @pytest.mark.parametrize(
-    ("given", "code", "places"),
+    ("given", "places"),
     [
-        (["data=small", "data.root=/no/such", "level=patient"], 1, ["level", "data.root=/no/such"]),
-        (["trainer.max_epoch=1"], 2, ["trainer.max_epoch=1"]),
-        (["data=smal"], 2, ["data=smal"]),
-        (["sede=1"], 2, ["sede=1"]),
-        (["explain.count=abc"], 2, ["explain.count=abc"]),
+        (["data=small", "data.root=/no/such", "level=patient"], ["level", "data.root=/no/such"]),
+        (["trainer.max_epoch=1"], ["trainer.max_epoch=1"]),
+        (["data=smal"], ["data=smal"]),
+        (["sede=1"], ["sede=1"]),
+        (["explain.count=abc"], ["explain.count=abc"]),
     ],
 )
-def test_wrong_argument_stops_the_command_without_a_folder(tmp_path, given, code, places):
+def test_wrong_argument_stops_the_command_without_a_folder(tmp_path, given, places):
     done = train(*given, f"hydra.run.dir={tmp_path / 'run'}")
-    assert done.returncode == code
+    assert done.returncode == 2
     assert find_places(done.stderr) == places
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
@@ -450,7 +450,7 @@ def test_loading_a_checkpoint_runs_only_models_of_the_project(tmp_path, finished
     target = {"_target_": "chexpert.runs.files.write_json", "path": str(tmp_path / "owned"), "content": 1}
     content["chexpert"]["config"]["model"]["backbone"] = target
     torch.save(content, tmp_path / "evil.ckpt")
-    with raises("untrusted-target", "model.backbone"):
+    with raises("untrusted-target", f"{tmp_path / 'evil.ckpt'}, model.backbone"):
         chexpert.load(tmp_path / "evil.ckpt")
     assert not (tmp_path / "owned").exists()
 

@@ -92,7 +92,7 @@ def test_run_without_predictions_is_listed_as_absent(tmp_path):
         ("config.yaml", b"- 1", "damaged-file", ""),
         ("config.yaml", b"\xff\xfe", "damaged-file", ""),
         ("metrics.json", b'{"valid": {', "damaged-file", ""),
-        ("metrics.json", b'{"valid": 3}', "missing-file", ""),
+        ("metrics.json", b'{"valid": 3}', "missing-split", ""),
         ("state.json", b"", "damaged-file", ""),
         ("predictions/valid.csv", b"Path,Edema\na/b.jpg,x", "cell", ", line 2, column Edema"),
         ("labels/valid.csv", b"Path,Edema\na/b.jpg", "field-count", ", line 2"),

@@ -135,7 +135,7 @@ def test_small_part_is_marked_and_has_no_gap():
 
 
 def test_unknown_group_is_an_error(labeled):
-    with raises("unknown-group", "group") as caught:
+    with raises("unknown-group", "--group-by") as caught:
         evaluate(labeled, group_by=["sex"])
     assert "sex" in caught.value.message
 

@@ -123,8 +123,8 @@ L1 = "Study,Edema\na,1\nb,0\n"
         (P1, "", "empty-table", "l.csv", ""),
         (P1, "Study,Edema\nc,1\n", "no-overlap", "p.csv and l.csv", "Study"),
         (P1, "Study,Fracture\na,1\n", "no-overlap", "p.csv and l.csv", "observation"),
-        (P1 + "a,0.1\n", L1, "cell", "p.csv, line 4, column Study", "'a'"),
-        (P1, L1 + "b,0\n", "cell", "l.csv, line 4, column Study", "'b'"),
+        (P1 + "a,0.1\n", L1, "repeated", "p.csv, line 4, column Study", "'a'"),
+        (P1, L1 + "b,0\n", "repeated", "l.csv, line 4, column Study", "'b'"),
         ("Study,Edema\na,0.5\nb,high\n", L1, "cell", "p.csv, line 3, column Edema", "'high'"),
         ("Study,Edema\na,0_9\n", L1, "cell", "p.csv, line 2, column Edema", "'0_9'"),
         ("Study,Edema\na,nan\n", L1, "cell", "p.csv, line 2, column Edema", "'nan'"),
@@ -136,7 +136,7 @@ L1 = "Study,Edema\na,1\nb,0\n"
         ("Study,Edma\na,0.5\n", L1, "unknown-observation", "p.csv, line 1", "'Edma'"),
         ("Study,Edema,edema\na,1,1\n", L1, "ambiguous-column", "p.csv, line 1", "'edema'"),
         ("Study,Edema,Edema\na,1,1\n", L1, "repeated", "p.csv, line 1", "Edema"),
-        ("Study,Path,Edema\na,a,1\n", L1, "missing-column", "p.csv, line 1", "Path and Study"),
+        ("Study,Path,Edema\na,a,1\n", L1, "ambiguous-column", "p.csv, line 1", "Path and Study"),
         ("Name,Edema\na,1\n", L1, "missing-column", "p.csv, line 1", ""),
         ("Study,Edema\na,0.5,7\n", L1, "field-count", "p.csv, line 2", "3"),
         ("Study,Edema\na\n", L1, "field-count", "p.csv, line 2", "1"),
@@ -158,7 +158,7 @@ def test_studies_are_an_error_at_level_image(files):
 
 
 def test_missing_file_is_an_error(tmp_path):
-    with raises("unreadable-file", tmp_path / "none.csv"):
+    with raises("missing-file", tmp_path / "none.csv"):
         read_predictions(tmp_path / "none.csv")
 
 

@@ -194,7 +194,7 @@ def test_run_without_metrics_is_not_comparable(tmp_path):
 
 
 def test_missing_run_or_damaged_metrics_are_an_error(tmp_path):
-    with raises("missing-file", tmp_path / "nothing/config.yaml"):
+    with raises("missing-run", tmp_path / "nothing/config.yaml"):
         reproduce(RECIPE, tmp_path / "nothing")
     run = make(tmp_path / "run")
     (run / run_files.METRICS).write_text("{")

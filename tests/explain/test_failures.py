@@ -28,7 +28,9 @@ def test_failures_are_in_the_file_and_in_a_line_each(tmp_path):
     assert written["lime"]["traceback"].startswith("Traceback")
     assert "in fail\n" in written["lime"]["traceback"]
     rise = {key: value for key, value in written["rise"].items() if key != "traceback"}
-    assert rise == {"why": "no room", "where": "cuda:0", "hint": "explainer.rise.masks=100", "explainers": ["rise"]}
+    hint = "explainer.rise.masks=100"
+    known = {"why": "no room", "code": "out-of-memory", "where": "cuda:0", "hint": hint, "explainers": ["rise"]}
+    assert rise == known
     lime, rise, where, hint, _ = failures.format_lines(tmp_path)
     assert "lime" in lime
     assert lime.endswith("too few")
@@ -46,21 +48,16 @@ def test_command_that_explains_again_is_quoted(tmp_path, name):
     assert shlex.split(line[line.index("python ") :]) == ["python", "scripts/explain.py", str(run), *arguments]
 
 
-@pytest.mark.parametrize(
-    ("broken", "failed"), [("explain_views", "explaining"), ("find_masks", "scoring"), ("show_sheets", "showing")]
-)
+@pytest.mark.parametrize(("broken", "failed"), [("explain_views", "explaining"), ("find_masks", "scoring")])
 def test_failing_step_is_noted_and_costs_no_explainer_its_maps(tmp_path, monkeypatch, broken, failed):
     evaluated = []
     explaining = ExplainCallback(tmp_path, {"lime": None, "rise": None}, ["Edema"])
     explaining.rows, explaining.find = (), lambda data: ["view"]
     explaining.evaluate = lambda model, left, *_: evaluated.append([*left])
-    monkeypatch.setattr(callback, "TensorBoardLogger", SimpleNamespace)
-    for name in ("explain_views", "find_masks", "show_sheets", "show_quality"):
+    for name in ("explain_views", "find_masks"):
         monkeypatch.setattr(callback, name, lambda *_, name=name, **__: 1 / 0 if name == broken else {})
     data = SimpleNamespace(datasets={"valid": None}, layout=SimpleNamespace(folder=tmp_path))
-    trainer = SimpleNamespace(
-        datamodule=data, logger=SimpleNamespace(), global_step=0, strategy=SimpleNamespace(root_device="cpu")
-    )
+    trainer = SimpleNamespace(datamodule=data, strategy=SimpleNamespace(root_device="cpu"))
     (tmp_path / run_files.EXPLANATIONS).mkdir()
     failures = explaining.explain(trainer, SimpleNamespace(to=lambda device: None))
     assert [*failures] == [failed]

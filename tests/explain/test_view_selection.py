@@ -35,8 +35,10 @@ def test_view_is_named_in_full_or_from_its_patient_on():
     assert choose_rows(make_dataset(0), paths, 4, seed=0) == [7, 3]
 
 
-@pytest.mark.parametrize("path", ["patient99/view.jpg", "view1_frontal.jpg"])
-def test_unknown_or_ambiguous_view_is_an_error(path):
-    with raises("unknown-view", "explain.views") as error:
+@pytest.mark.parametrize(
+    ("path", "code"), [("patient99/view.jpg", "unknown-view"), ("view1_frontal.jpg", "ambiguous-image")]
+)
+def test_unknown_or_ambiguous_view_is_an_error(path, code):
+    with raises(code, "explain.views") as error:
         choose_rows(make_dataset(0), [path], 4, seed=0)
     assert path in error.value.message

@@ -88,7 +88,7 @@ def test_thresholds_are_chosen_on_other_studies(files):
         (["--bootstrap", "1"], [], "--bootstrap"),
         (["--tune-labels", "x"], [], "--tune-predictions"),
         (["--mean-over", "Fracture"], ["--mean-over"], "Fracture"),
-        (["--group-by", "sex"], ["group"], "sex"),
+        (["--group-by", "sex"], ["--group-by"], "sex"),
         (["--level", "image"], ["plain.csv"], "--level study"),
     ],
 )

@@ -117,23 +117,23 @@ def test_folder_that_is_not_empty_is_an_error(explain: Explain, run: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "place", "named"),
     [
-        ("run image.png --observations Fracture", "observations", "Fracture"),
-        ("run image.png --observations Edema Edema", "observations", "Edema, Edema"),
+        ("run image.png --observations Fracture", "--observations", "Fracture"),
+        ("run image.png --observations Edema Edema", "--observations", "Edema, Edema"),
         ("run image.png --explainer gradcm", "--explainer", "gradcam"),
         ("run image.png --explainer lime lime", "--explainer", "lime, lime"),
         ("run none.png", "none.png", ""),
-        ("run image.png run/../image.png", "images", "image.png and run/../image.png"),
-        ("run image.png image.png", "images", "image.png and image.png"),
-        ("run image.png image.jpg --ids path", "images", "image.png and image.jpg"),
+        ("run image.png run/../image.png", "the images", "image.png and run/../image.png"),
+        ("run image.png image.png", "the images", "image.png and image.png"),
+        ("run image.png image.jpg --ids path", "the images", "image.png and image.jpg"),
         ("run run/checkpoints/best.ckpt", "run/checkpoints/best.ckpt", "zip"),
         ("nowhere image.png", "nowhere", ""),
         (". image.png", ".", "checkpoints"),
-        ("run image.png --explainer hirescam gradcam explainer.gradcam.stride=7", "explainer stride", "7"),
+        ("run image.png --explainer hirescam gradcam explainer.gradcam.stride=7", "explainer.*.stride", "7"),
         ("run image.png explain.cuont=3", "explain.cuont=3", "cuont"),
         ("run image.png explain.count=0", "explain.count", "0"),
         ("run image.png explainer.lime.samples=3", "explainer.lime", "--explainer hirescam lime"),
-        ("run image.png explainers.lime.samples=3", "the settings of scripts/explain.py", "explainer?"),
-        ("run image.png data.image_size=64", "the settings of scripts/explain.py", "explain, explainer"),
+        ("run image.png explainers.lime.samples=3", "explainers", "explainer?"),
+        ("run image.png data.image_size=64", "data", "explain, explainer"),
         ("run image.png --explainer lime explainer.lime.samples=0", "explainer.lime.samples", "0"),
         ("run image.png --explainer lime explainer.lime.sample=9", "explainer.lime (Lime)", "samples?"),
         ("run explain.views=[patient1/study1/view1_frontal.jpg]", "explain.views", ""),
@@ -163,7 +163,7 @@ def test_unreadable_views_are_an_error(explain: Explain, run: Path) -> None:
         image.write_bytes(b"no image")
     change_data(run, on_missing="skip")
     done = explain("run")
-    assert (done.returncode, find_places(done.stderr)) == (2, ["explain.views"])
+    assert (done.returncode, find_places(done.stderr)) == (1, ["explain.views"])
 
 
 def test_failed_explainer_leaves_the_others_and_exit_code_1(explain: Explain, run: Path, monkeypatch) -> None:

@@ -15,7 +15,7 @@ from helpers.errors import raises
 from hydra import compose, initialize_config_dir
 
 import chexpert
-from chexpert.checkpoints import WholeCheckpointIO, read_checkpoint
+from chexpert.checkpoints import AtomicCheckpointIO, read_checkpoint
 from chexpert.data.cache import DecodedCache
 from chexpert.data.features import Features
 from chexpert.engine.resume_checks import find_last
@@ -100,7 +100,7 @@ LOADERS: dict[str, Callable[[Path], Any]] = {
     "the metadata of a checkpoint": read_checkpoint,
     "a member of an ensemble": lambda path: find_input(path, "valid"),
     "weights of a backbone": lambda path: Backbone(NAME, str(path)),
-    "Lightning": lambda path: WholeCheckpointIO().load_checkpoint(path)["chexpert"]["observations"],
+    "Lightning": lambda path: AtomicCheckpointIO().load_checkpoint(path)["chexpert"]["observations"],
 }
 
 

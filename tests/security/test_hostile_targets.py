@@ -235,8 +235,9 @@ MODELS = [("model", each, UNTRUSTED) for each in [MKDIR, *ALIASES, *SPELLINGS]] 
 @pytest.mark.parametrize(("key", "value", "code"), MODELS, ids=map(str, range(len(MODELS))))
 def test_hostile_model_in_a_checkpoint_is_an_error(metadata, marker, tmp_path_factory, key, value, code):
     path = save(metadata, tmp_path_factory.mktemp("stranger") / "best.ckpt", key, value)
-    with raises(code):
+    with raises(code) as caught:
         chexpert.load(path)
+    assert str(path) in caught.value.where
 
 
 @pytest.mark.parametrize("value", [MKDIR, *ALIASES[:4]], ids=str)
@@ -245,8 +246,9 @@ def test_hostile_metadata_beside_safetensors_are_an_error(metadata, marker, tmp_
     content = torch.load(save(metadata, folder / "best.ckpt", "model", value), weights_only=True)
     safetensors.torch.save_file(content["state_dict"], folder / "best.safetensors")
     (folder / "best.json").write_text(json.dumps(content["chexpert"]))
-    with raises(UNTRUSTED):
+    with raises(UNTRUSTED) as caught:
         chexpert.load(folder / "best.safetensors")
+    assert str(folder / "best.safetensors") in caught.value.where
 
 
 @pytest.mark.parametrize(

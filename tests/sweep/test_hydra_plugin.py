@@ -64,7 +64,7 @@ def test_parallel_search_survives_a_killed_worker(tmp_path):
 
 def test_user_error_is_printed_without_a_traceback(tmp_path):
     done = start_app(tmp_path, "hydra/sweeper=optuna", "hydra.sweeper.sampler=grid", "x=interval(0.0, 1.0)")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert find_places(done.stderr) == ["x"]
     assert "Traceback" not in done.stderr
 

@@ -141,7 +141,7 @@ def test_unknown_rule_is_an_error(rule):
                 ("conflict", "labels.blank"),
                 ("choice", "labels.conditional_rows"),
                 ("missing-observation", "labels.conditional"),
-                ("conflict", "labels.predictions"),
+                ("missing-argument", "labels.predictions"),
             ],
         ),
     ],

@@ -101,7 +101,7 @@ def test_predictions_can_be_a_run_folder_or_a_file(run):
     assert find_predictions(run) == find_predictions(str(file)) == file
 
 
-@pytest.mark.parametrize(("predictions", "code"), [(None, "conflict"), ("no/such/run", "missing-file")])
+@pytest.mark.parametrize(("predictions", "code"), [(None, "missing-argument"), ("no/such/run", "missing-file")])
 def test_missing_predictions_are_an_error(predictions, code):
     (error,) = LabelPolicy.validate_args("self_trained", predictions=predictions)
     assert (error.code, error.where) == (code, "labels.predictions")

@@ -116,7 +116,7 @@ def test_impossible_strength_of_a_finding_is_an_error(factor: object) -> None:
 def test_impossible_combination_is_an_error(options: dict[str, object], named: str) -> None:
     with raises("value") as caught:
         Options(**options)
-    assert named in caught.value.message
+    assert named in caught.value.where
 
 
 def test_patients_of_the_largest_phantom_have_unique_numbers() -> None:

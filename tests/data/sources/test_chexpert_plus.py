@@ -49,7 +49,7 @@ def test_labeler_selects_the_section_of_the_report(plus):
 
 
 def test_missing_section_is_an_error_that_names_its_file(plus):
-    with raises("choice", "data.labeler") as caught:
+    with raises("missing-table", "data.labeler") as caught:
         find_layout(plus).read("train", "findings")
     assert "findings_fixed.json" in caught.value.hint
 

@@ -182,7 +182,7 @@ def test_further_rows_of_another_labeler_are_counted(write_tables, write_table, 
 
 
 def test_missing_labeler_is_an_error_that_names_its_file(write_tables):
-    with raises("choice", "data.labeler") as caught:
+    with raises("missing-table", "data.labeler") as caught:
         find_layout(write_tables("CheXpert-v1.0-small")).read("train", "chexbert")
     assert "train_cheXbert.csv" in caught.value.hint
 

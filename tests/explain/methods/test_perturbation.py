@@ -19,13 +19,15 @@ LIME = [
 )
 def test_wrong_argument_is_an_error_at_its_key(kind, option):
     (error,) = kind.validate_args(**option)
-    assert (error.code, error.where) == ("value", f"explainer.{kind.name}.{next(iter(option))}")
+    key = next(iter(option))
+    code = "choice" if key in kind.choices else "value"
+    assert (error.code, error.where) == (code, f"explainer.{kind.name}.{key}")
 
 
 @pytest.mark.parametrize(
     ("kind", "option", "code", "where"),
     [
-        (GradCAM, {"stride": 0}, "value", "explainer stride"),
+        (GradCAM, {"stride": 0}, "value", "explainer.gradcam.stride"),
         (ScoreCAM, {"channels": 0}, "value", "explainer.scorecam.channels"),
         (ScoreCAM, {"fill": "white"}, "choice", "explainer.scorecam.fill"),
     ],
