@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from helpers.commands import running_code
 from torch.distributed import TCPStore
 
 from chexpert import distributed as ranks
@@ -84,14 +85,11 @@ def test_run_stopped_in_a_wait_is_requeued(tmp_path, sent, calls):
     code += "handling = signals.handling_signals(before_exit=partial(report_stopped, Path(sys.argv[1])))\n"
     code += "with handling: print(flush=True); lock(mutex); lock(mutex)"
     slurm = {"SLURM_JOB_ID": "4711", "PATH": f"{scontrol.parent}:{os.environ['PATH']}"}
-    with subprocess.Popen(
-        [sys.executable, "-c", code, run], stdout=-1, stderr=-1, text=True, env=os.environ | slurm
-    ) as process:
-        process.stdout.readline()
+    with running_code(code, run, environment=slurm) as running:
+        running.wait_for_lines(1)
         time.sleep(0.2)
-        process.send_signal(getattr(signal, sent))
-        assert process.wait(30) == 128 + getattr(signal, sent)
-        printed = process.stderr.read()
+        assert running.stop(getattr(signal, sent)) == 128 + getattr(signal, sent)
+        printed = running.err.read_text()
     assert sent in printed
     assert f"python train.py 'resume={run}'\n" in printed
     assert (tmp_path / "calls").read_text() == calls

@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from helpers.configs import make
 from helpers.errors import find_places, raises
-from hydra import compose, initialize_config_dir
 
 from chexpert.cli import Settings, check, keys
 from chexpert.cli.arguments import split_commas
@@ -131,8 +131,7 @@ def compose_first(arguments: list[str]) -> list[UserError]:
     overrides = [argument for argument in arguments if argument != "-m"]
     if "-m" in arguments:
         overrides = [f"{key}={split_commas(value)[0]}" for key, _, value in (one.partition("=") for one in overrides)]
-    with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-        plain = to_plain(compose("train", quote_values(overrides)))
+    plain = to_plain(make(*quote_values(overrides)))
     return [error for error in validate_args(plain) if error.code not in NOT_HERE]
 
 

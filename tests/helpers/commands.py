@@ -10,8 +10,10 @@ import os
 import runpy
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -65,6 +67,43 @@ def run_command(
         process.join()
         out, err = (Path(stream).read_text(encoding="utf-8", errors="surrogateescape") for stream in streams)
     return CompletedProcess([script, *map(str, arguments)], process.exitcode, out, err)
+
+
+@dataclass
+class Running:
+    """A process with the files of its standard output and standard error."""
+
+    process: Any
+    out: Path
+    err: Path
+
+    def wait_for_lines(self, count: int, seconds: float = 60) -> None:
+        """Wait until so many lines were printed."""
+        until = time.monotonic() + seconds
+        while not self.out.exists() or self.out.read_text().count("\n") < count:
+            assert time.monotonic() < until, self.err.read_text()
+            time.sleep(0.02)
+
+    def stop(self, signum: int, seconds: float = 30) -> int:
+        """Send a signal, and return the exit code."""
+        os.kill(self.process.pid, signum)
+        self.process.join(seconds)
+        assert self.process.exitcode is not None
+        return self.process.exitcode
+
+
+@contextmanager
+def running_code(code: str, *arguments: object, environment: Mapping[str, str] = {}) -> Iterator[Running]:
+    """Run code as a script with these arguments; it is killed at the end, if it still runs."""
+    with tempfile.TemporaryDirectory() as name:
+        script, out, err = (Path(name) / file for file in ("code.py", "out", "err"))
+        script.write_text(code)
+        process = start_command(str(script), *arguments, streams=(str(out), str(err)), environment=environment)
+        try:
+            yield Running(process, out, err)
+        finally:
+            process.kill()
+            process.join()
 
 
 def _run(words: list[str], cwd: str, environment: Mapping[str, str], streams: tuple[str, str], within: Within) -> None:

@@ -4,14 +4,13 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
 import pytest
 import torch
+from helpers.commands import running_code
 from helpers.dicom import make_dicom
 from helpers.errors import raises
 from helpers.runs import start
@@ -106,14 +105,9 @@ def test_killed_prediction_resumes(run, table, tmp_path):
         "def slow(batches):\n for batch in batches:\n  yield batch\n  print('batch', flush=True); time.sleep(1)\n"
         "predict(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), watch=slow, workers=0)"
     )
-    started = subprocess.Popen(
-        [sys.executable, "-c", code, str(run), str(table), str(cut)], stdout=subprocess.PIPE, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},  # as the tests have it: two threads add up in another order
-    )  # fmt: skip
-    started.stdout.readline()
-    started.stdout.readline()
-    started.send_signal(signal.SIGKILL)
-    started.wait()
+    with running_code(code, run, table, cut) as running:
+        running.wait_for_lines(2)
+        assert running.stop(signal.SIGKILL) == -signal.SIGKILL
     assert not cut.exists()
     outcome = predict(run, [table], cut)
     assert outcome.resumed >= 8
