@@ -15,10 +15,16 @@ GROUPS = {path.name for path in CONF.iterdir() if path.is_dir()}
 
 def make(*overrides: str) -> DictConfig:
     """Compose a config, and set values in it as Hydra does; what the groups alone give is composed once."""
-    values = [one for one in overrides if one.partition("=")[0] not in GROUPS and one[0] not in "+~" and "@" not in one]
+    values = [one for one in overrides if not _chooses(one)]
     config = deepcopy(_compose(*(one for one in overrides if one not in values)))
     ConfigLoaderImpl._apply_overrides_to_config(OverridesParser.create().parse_overrides(values), config)
     return config
+
+
+def _chooses(override: str) -> bool:
+    """Whether an override chooses an option of a group, or adds or deletes something."""
+    key = override.partition("=")[0]
+    return key in GROUPS or key[0] in "+~" or "/" in key or "@" in key
 
 
 @cache
