@@ -17,6 +17,9 @@ from chexpert.signals import PrunedError, Stopped, list_handled_signals, under_s
 PATIENCE = 86400
 """Seconds that the others wait for a decision of the first process: it may fill a cache. They see when it dies."""
 
+DATA = "\n  data:  "
+"""Between the text of an error and what it consists of, where it goes from one process to another."""
+
 GLANCE = 0.2
 """Seconds until they look again."""
 
@@ -101,7 +104,7 @@ def launch(function: Callable[..., Any], count: int, *arguments: Any) -> Any:
         message = content["message"] if isinstance(content, Mapping) else content
         kind, _, text = message.partition(": ")
         if kind == _SentError.__name__:
-            sent = json.loads(text)
+            sent = json.loads(text.rpartition(DATA)[2])
             raise UserError(sent.pop("message"), **sent) from failed
         if kind == PrunedError.__name__:
             raise PrunedError(text) from failed
@@ -123,14 +126,14 @@ def _raise_errors(function: Callable[..., Any], *arguments: Any) -> Any:
             return function(*arguments)
         except UserError as error:  # only its text would reach the other process
             kept = {key: getattr(error, key) for key in ("message", "code", "where", "hint")}
-            raise _SentError(json.dumps(kept)) from error
+            raise _SentError(f"{error}{DATA}{json.dumps(kept)}") from None
 
     open_streams()
     return run()
 
 
 class _SentError(Exception):
-    """A user's error, as JSON."""
+    """A user's error: its text, and behind ``DATA`` what it consists of, as JSON."""
 
 
 REFUSED = "refused"

@@ -1,5 +1,6 @@
 """What a user can fix: the one exception that is shown without a traceback."""
 
+import errno
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
@@ -36,8 +37,10 @@ Code = Literal[
     "not-empty",  # what would be overwritten
     "unreadable-file",
     "damaged-file",
+    "damaged-cache",
     "changed-file",
-    "write-failed",
+    "write-failed",  # by the disk
+    "not-writable",  # a place that was named for files
     "file-name",
     "input-kind",
     "outside-root",
@@ -113,10 +116,17 @@ Code = Literal[
 ]
 
 FAILURES: frozenset[Code] = frozenset({
-    "changed-file", "dead-process", "failed-run", "missing-image", "nan", "no-process", "no-result", "out-of-memory",
-    "shared-memory", "socket-path", "stalled", "unreadable-image", "write-failed",
+    "changed-file", "damaged-cache", "dead-process", "failed-run", "missing-image", "nan", "no-process", "no-result",
+    "not-a-file", "out-of-memory", "shared-memory", "socket-path", "stalled", "unreadable-image", "write-failed",
 })  # fmt: skip
-"""What goes wrong while a command works; all others are wrong use of it."""
+"""Codes of errors in a command's work: in its data or on its machine. All others are wrong use of the command."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""Numbers of system errors of a disk that takes nothing any more."""
+
+
+OWN = "the options: "
+"""Before the place of an error that a class finds in its options: it does not know under which key they stand."""
 
 
 class UserError(Exception):
@@ -140,9 +150,11 @@ class UserError(Exception):
             lines.append(f"  hint:  {hint}")
         super().__init__("\n".join(lines))
 
-    def within(self, file: object) -> "UserError":
-        """Return the error with the file before its place."""
-        return UserError(self.message, code=self.code, where=f"{file}, {self.where}", hint=self.hint)
+    def within(self, place: object) -> "UserError":
+        """Return the error at its place in another: in a file, or as a key below a node where it is one of options."""
+        own = self.where.startswith(OWN)
+        where = f"{place}.{self.where.removeprefix(OWN)}" if own else ", ".join(filter(None, [str(place), self.where]))
+        return UserError(self.message, code=self.code, where=where, hint=self.hint)
 
     def __reduce__(self) -> tuple[Any, ...]:  # an exception is copied to another process by its text alone otherwise
         return partial(type(self), code=self.code, where=self.where, hint=self.hint), (self.message,)
@@ -150,6 +162,10 @@ class UserError(Exception):
 
 class UserErrors(UserError):  # noqa: N818 - a plural
     r"""Several errors, one below the other.
+
+    Args:
+        errors: two or more.
+        end: text below them.
 
     >>> str(UserErrors([UserError("unknown key", code="unknown-key", where=key) for key in ("data.a", "data.b")]))
     'unknown key\n  where: data.a\nunknown key\n  where: data.b'
@@ -164,7 +180,7 @@ class UserErrors(UserError):  # noqa: N818 - a plural
 
 
 def raise_errors(errors: Sequence[UserError]) -> None:
-    """Raise nothing, the one error, or all in one.
+    """Raise an error that holds all of these; of one, that one; of none, nothing.
 
     Raises:
         UserError: there is at least one.
@@ -179,7 +195,16 @@ def get_exit_code(error: UserError | OSError) -> int:
     >>> get_exit_code(UserError("the loss is nan", code="nan")), get_exit_code(FileNotFoundError("a.csv"))
     (1, 2)
     """
-    return 1 if isinstance(error, UserError) and error.code in FAILURES else 2
+    if isinstance(error, UserErrors):
+        return max(map(get_exit_code, error.errors))
+    if isinstance(error, UserError):
+        return 1 if error.code in FAILURES else 2
+    return 1 if error.errno in FULL else 2
+
+
+def find_write_code(error: OSError) -> Code:
+    """Return the code of an error in writing to a place that somebody has named."""
+    return "write-failed" if error.errno in FULL else "not-writable"
 
 
 def advise_extra(extra: str) -> str:

@@ -47,7 +47,7 @@ def main() -> None:
     from chexpert.data.phantom import Options, write_phantom  # after the parsing, so that --help is quick
     from chexpert.data.phantom.contact_sheet import write_sheet
     from chexpert.data.phantom.contents import describe_contents
-    from chexpert.errors import UserError, get_exit_code
+    from chexpert.errors import OWN, UserError, get_exit_code
 
     try:
         given["strength"] = dict(given.get("strength", ()))
@@ -56,7 +56,8 @@ def main() -> None:
             write_sheet(sheet, Options(**given))
             print(f"written: {sheet}, some of its images with their masks outlined")
     except (UserError, OSError) as error:  # a full disk, a picture that cannot be written
-        parser.exit(get_exit_code(error), f"error: {error}\n")
+        text = str(error).replace(f"where: {OWN}", "where: --")
+        parser.exit(get_exit_code(error), f"error: {text}\n")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ class Answer(NamedTuple):
         where: the words as they were typed.
         meant: the settings in its place; None where that is not clear.
         hint: what else to say.
-        code: of the error.
+        code: of the UserError that it becomes.
     """
 
     message: str

@@ -30,7 +30,7 @@ def _check_recipes(value: str, settings: Settings) -> Answer | None:
     for name in (one for chosen in _list_options(value) for one in settings.list_inherited(chosen)):
         if old := [key for key in flatten(settings.read_option("experiment", name)) if key in RENAMED]:
             hint = ", ".join(f"{key} is now {RENAMED[key]}" for key in old)
-            return Answer(f"conf/experiment/{name}.yaml has keys that were renamed", hint=hint)
+            return Answer(f"conf/experiment/{name}.yaml has keys that were renamed", hint=hint, code="renamed-key")
     return None
 
 

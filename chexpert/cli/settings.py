@@ -117,8 +117,10 @@ class Settings:
         return chosen
 
     def _read_defaults(self, group: str, option: Any) -> list[Any]:
-        file = self.conf / group / f"{option}.yaml"
-        return read_yaml(file.read_text()).get("defaults", []) if file.is_file() else []
+        if option not in self.groups.get(group, ()):
+            return []
+        node = read_yaml((self.conf / group / f"{option}.yaml").read_text())
+        return node.get("defaults") or [] if isinstance(node, dict) else []
 
     def list_inherited(self, recipe: str) -> list[str]:
         """Return a recipe and the recipes that it builds on."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from chexpert.config.unknown_key import unknown_key_error
 from chexpert.config.value_checks import find_kind_error
-from chexpert.errors import UserError
+from chexpert.errors import OWN, UserError
 
 TARGET, PARTIAL = "_target_", "_partial_"
 GIVEN = {
@@ -163,16 +163,17 @@ def _check_node(built: Any, node: Mapping[str, Any], where: str, known: Mapping[
     errors = [*_check_values(node, where), *_check_arguments(built, arguments, where)]
     yield from errors
     if not errors and hasattr(built, "validate_args"):
-        yield from _ask(built, arguments | dict(known), where)
+        yield from _check_by_class(built, arguments | dict(known), where)
 
 
-def _ask(built: Any, arguments: Mapping[str, Any], where: str) -> Iterator[UserError]:
-    """What a class says of its arguments itself; of those of a stranger's checkpoint it may not expect the type."""
+def _check_by_class(built: Any, arguments: Mapping[str, Any], where: str) -> Iterator[UserError]:
+    """Errors that the class finds itself; it may not expect the types of a stranger's checkpoint."""
     try:
-        yield from built.validate_args(**arguments)
+        for error in built.validate_args(**arguments):
+            yield error.within(where) if error.where.startswith(OWN) else error
     except (TypeError, ValueError, AttributeError, KeyError, OSError) as error:
         message = f"its arguments cannot be read: {error}"
-        yield UserError(message, code="unknown-target", where=where, hint=f"see the arguments of {built.__name__}")
+        yield UserError(message, code="value", where=where, hint=f"see the arguments of {built.__name__}")
 
 
 def _check_values(node: Mapping[str, Any], where: str) -> Iterator[UserError]:

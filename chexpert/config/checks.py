@@ -38,7 +38,7 @@ def validate_args(cfg: dict[str, Any]) -> list[UserError]:
         cfg: config as plain containers.
 
     Returns:
-        One message for each error, with the place and a hint; empty if the config is valid.
+        Each error, with its place and a hint; empty if the config is valid.
     """
     known = [f.name for f in fields(Config)]
     errors = [unknown_key_error(key, TOP_LEVEL, known) for key in cfg if key not in known]
@@ -62,7 +62,8 @@ def validate_args(cfg: dict[str, Any]) -> list[UserError]:
         if not isinstance(node, dict) or "_target_" not in node:
             errors.append(_not_chosen(key, nodes))
         errors += check_targets(node, key, known=outputs if key in ("labels", "loss") else {})
-    return list({str(error): error for error in errors}.values())  # an interpolated node is checked where it stands too
+    unique = {(error.code, error.message, error.hint): error for error in reversed(errors)}
+    return list(unique.values())[::-1]  # an interpolated node is checked where it stands too
 
 
 def _not_chosen(key: str, nodes: Mapping[str, Any]) -> UserError:
@@ -184,7 +185,7 @@ def find_explain_errors(explain: Mapping[str, Any]) -> Iterator[UserError]:
         yield UserError("no view, or a view twice", code="value", where="explain.views", hint=hint)
     if not (masks is None or masks is False or (isinstance(masks, str) and Path(masks).is_file())):
         hint = "a file of masks as CheXlocalize distributes it, null (the one beside the data) or false (none)"
-        yield UserError(f"no masks: {masks!r}", code="value", where="explain.masks", hint=hint)
+        yield UserError(f"no masks: {masks!r}", code="missing-file", where="explain.masks", hint=hint)
 
 
 def _observation_errors(cfg: dict[str, Any]) -> Iterator[UserError]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from chexpert.config.allowed_targets import PARTIAL, TARGET, find_target, walk
-from chexpert.errors import UserError
+from chexpert.errors import OWN, UserError
 
 
 def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
@@ -66,12 +66,12 @@ def raising_build_errors(node: Mapping[str, Any], where: str) -> Iterator[None]:
         None, once, for the body of the ``with`` statement.
 
     Raises:
-        UserError: the body raised an exception; a UserError is raised unchanged.
+        UserError: the body raised an exception; a UserError keeps its code, and is placed below the node.
     """
     try:
         yield
-    except UserError:
-        raise
+    except UserError as error:
+        raise (error.within(where) if error.where.startswith(OWN) else error) from error.__cause__
     except Exception as error:
         reason = str(error).strip() or type(error).__name__
         hint = f"see the arguments of {node[TARGET]}"

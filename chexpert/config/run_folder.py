@@ -16,7 +16,7 @@ from chexpert.config.quoting import quote_values
 from chexpert.config.resolution import resolve
 from chexpert.console import log
 from chexpert.distributed import broadcast_decision, find_rank
-from chexpert.errors import UserError, get_exit_code
+from chexpert.errors import UserError, find_write_code, get_exit_code
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_state
 from chexpert.runs.resume import (
@@ -158,7 +158,10 @@ def check_folder(folder: Path, *, resumed: bool) -> None:
     except OSError as error:
         hint = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
         raise UserError(
-            f"the run folder cannot be made: {error.strerror}", code="write-failed", where=str(folder), hint=hint
+            f"the run folder cannot be made: {error.strerror}",
+            code=find_write_code(error),
+            where=str(folder),
+            hint=hint,
         ) from error
     if used and not resumed:
         hint = "choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"

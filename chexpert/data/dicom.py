@@ -8,6 +8,7 @@ import numpy as np
 
 from chexpert.data.gray import has_contrast, scale, to_gray
 from chexpert.data.sources.file_types import DICOMDIR
+from chexpert.errors import advise_extra
 
 RADIOGRAPHS = frozenset(("CR", "DX", "DR", "RG", "RF", "SC", "OT", ""))
 """Modalities of a chest X-ray: computed, digital and film radiography; fluoroscopy; scanned, other, not said."""
@@ -51,7 +52,7 @@ def read_header(content: bytes, **options: Any) -> Any:
         import pydicom
         from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
     except ImportError as error:
-        raise ImportError("DICOM needs pydicom") from error
+        raise ImportError(f"DICOM needs pydicom: {advise_extra('dicom')}") from error
     header = pydicom.dcmread(io.BytesIO(content), force=content[128:132] != b"DICM", **options)
     if "TransferSyntaxUID" not in header.file_meta:
         implicit = header.original_encoding[0]
@@ -86,7 +87,7 @@ def _check_decoder(syntax: Any) -> None:
     except NotImplementedError as error:
         raise ValueError(f"its pixels are compressed as {syntax.name}, which is not read") from error
     if not there:
-        raise ImportError(f"its pixels are compressed as {syntax.name}, which needs a decoder")
+        raise ImportError(f"its pixels are compressed as {syntax.name}, which needs a decoder: {advise_extra('dicom')}")
 
 
 def _read_pixels(header: Any) -> np.ndarray:

@@ -67,7 +67,9 @@ class Features:
 
     def _damaged(self, message: str) -> UserError:
         hint = "delete this file, and the next run builds it anew"
-        return UserError(f"these features are damaged: {message}", code="damaged-file", where=str(self.path), hint=hint)
+        return UserError(
+            f"these features are damaged: {message}", code="damaged-cache", where=str(self.path), hint=hint
+        )
 
 
 class FeatureViews(ViewDataset):

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from chexpert.console import show_progress
-from chexpert.data.workers import outlive_no_parent, reporting_lack
+from chexpert.data.workers import outlive_no_parent, reporting_start_errors
 from chexpert.errors import UserError
 from chexpert.signals import end_children
 
@@ -45,7 +45,7 @@ def map_files(
     # Forking is fast and asks nothing of the caller's main module; only Linux does it safely.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     others = multiprocessing.active_children()
-    with reporting_lack(title), ProcessPoolExecutor(workers, context, initializer=outlive_no_parent) as pool:
+    with reporting_start_errors(title), ProcessPoolExecutor(workers, context, initializer=outlive_no_parent) as pool:
         try:
             return list(show_progress(pool.map(function, items, chunksize=chunk), title, len(items)))
         except BrokenProcessPool as error:

@@ -11,7 +11,7 @@ import torch
 from chexpert.data.decoding import Decoded, decode, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.sources.manifest import CHANGED
-from chexpert.errors import Code, UserError, advise_extra
+from chexpert.errors import Code, UserError
 
 FITS = ("stretch", "crop", "pad")
 LEAST_SIDE = 32
@@ -134,7 +134,7 @@ def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Deco
     except UserError:
         raise
     except ImportError as error:
-        raise UserError(str(error), code="not-installed", where=str(path), hint=advise_extra("dicom")) from error
+        raise UserError(str(error), code="not-installed", where=str(path)) from error
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         raise _unreadable(f"this image cannot be read: {error}", path) from error
 

@@ -51,7 +51,7 @@ class WatchedLoader(DataLoader):
 
     def _begin(self) -> Iterator[Any]:
         """Starts the processes."""
-        with reporting_lack("data.num_workers"):
+        with reporting_start_errors("data.num_workers"):
             return super().__iter__()
 
 
@@ -92,7 +92,7 @@ def reporting_dead_workers() -> Iterator[None]:
 
 
 @contextmanager
-def reporting_lack(where: str) -> Iterator[None]:
+def reporting_start_errors(where: str) -> Iterator[None]:
     """Raise a UserError that says why processes cannot be started."""
     try:
         yield

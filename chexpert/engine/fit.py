@@ -4,6 +4,7 @@ import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -114,11 +115,8 @@ def explain(callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder
         return
     with report_errors_as_warnings(folder):
         write_report(folder)
-    failures = callback.explain(trainer, model)
-    with failures.catching("tensorboard", explainers=callback.explainers):
-        if isinstance(trainer.logger, TensorBoardLogger):
-            show_explanations(trainer.logger, callback.sheets, callback.quality, trainer.global_step)
-    failures.write()
+    assert isinstance(trainer.logger, TensorBoardLogger)  # made by make_logger
+    failures = callback.explain(trainer, model, partial(show_explanations, trainer.logger, step=trainer.global_step))
     for line in failures.format_lines(folder):
         log.info(line)
 

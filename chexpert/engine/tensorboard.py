@@ -51,9 +51,8 @@ class TensorBoardWriter(pl.Callback):
             if rows.any():
                 tag = f"{data.evaluated_split}/{name}"
                 writer.add_pr_curve(tag, labels[rows, c], probabilities[rows, c], trainer.global_step)
-        if data.evaluated_split == (
-            data.selection_split or "valid"
-        ):  # settings are compared by what chooses the weights
+        chooses = data.selection_split or "valid"  # settings are compared on the split that chooses the weights
+        if data.evaluated_split == chooses:
             trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": seen.find_mean()[0]})
 
 

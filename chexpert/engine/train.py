@@ -1,6 +1,5 @@
 """From a config to a run folder: build, fit, evaluate the best weights, explain."""
 
-import errno
 import logging
 import math
 import os
@@ -25,7 +24,7 @@ from chexpert.engine.build import build_model, try_out
 from chexpert.engine.fit import fit, report_errors_as_warnings
 from chexpert.engine.resume_checks import find_last, resume_decision
 from chexpert.engine.setup import check_preprocessing, choose_settings, prepare, resolve_settings, try_model
-from chexpert.errors import UserError
+from chexpert.errors import FULL, UserError
 from chexpert.report import describe, write_report
 from chexpert.runs import files as run_files
 from chexpert.runs.diff import keep_original_paths
@@ -106,7 +105,7 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
                 write_report(folder)
         elif discard and not any(folder.glob(f"{run_files.CHECKPOINTS}/*.ckpt")):
             shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if isinstance(error, OSError) and error.errno in FULL:
             hint = "free space there; then continue with resume=RUN"
             raise UserError(
                 f"cannot be written: {error.strerror}", code="write-failed", where=str(folder), hint=hint

@@ -18,6 +18,8 @@ from chexpert.runs.diff import find_differences
 from chexpert.runs.synthetic import is_synthetic_path
 
 MEAN = "auroc_mean"
+OPTIONS = {"level": "--level", "views": "--study-score"}
+"""The option that chooses a key of the evaluation setting."""
 
 
 def compare(
@@ -101,9 +103,6 @@ def describe_labels(candidates: Sequence[Candidate], known: Named | None) -> lis
 def find_all(names: Sequence[str] | None) -> list[str] | None:
     """Return CheXpert's names of observations in any spelling."""
     return list(dict.fromkeys(find_observation(name) or name for name in names)) if names else None
-
-
-OPTIONS = {"level": "--level", "views": "--study-score"}
 
 
 def find_shared(candidates: Sequence[Candidate], key: str, otherwise: str) -> str:

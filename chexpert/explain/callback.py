@@ -1,6 +1,6 @@
 """Explain validation views after the best weights were evaluated."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from chexpert.explain.view import View
 from chexpert.explain.view_selection import choose_rows, find_views
 from chexpert.models import Model
 from chexpert.runs import files as run_files
+
+Show = Callable[[Mapping[str, Figure], Mapping[str, Any]], None]
 
 
 class ExplainCallback(pl.Callback):
@@ -39,10 +41,6 @@ class ExplainCallback(pl.Callback):
         score: number of positive views per observation on which each explainer is scored; 0: no scoring.
         passes: number of forward passes that an explainer may spend on the scored views.
         seed: of the view sampling.
-
-    Attributes:
-        sheets: of the explained views, by place in the folder, once ``explain`` was called.
-        quality: the content of quality.json then; empty where nothing was scored.
     """
 
     def __init__(
@@ -64,8 +62,6 @@ class ExplainCallback(pl.Callback):
         self.views, self.count, self.seed = views, count, seed
         self.masks, self.evaluate = masks, ExplainerEvaluation(score, passes, seed)
         self.rows: Rows | None = None
-        self.sheets: Mapping[str, Figure] = {}
-        self.quality: Mapping[str, Any] = {}
 
     def check(self, data: CheXpertDataModule) -> None:
         """Raise an error before training if a view is missing or a mask does not match its view."""
@@ -80,27 +76,42 @@ class ExplainCallback(pl.Callback):
         if trainer.state.fn == TrainerFn.VALIDATING and trainer.datamodule.evaluated_split == "valid":  # type: ignore[attr-defined]
             self.rows = pl_module.validation.scores.rows()  # type: ignore[union-attr, operator]
 
-    def explain(self, trainer: pl.Trainer, model: Model) -> Failures:
-        """Compute and score the explanations; a failure is recorded and does not stop the remaining steps."""
+    def explain(self, trainer: pl.Trainer, model: Model, show: Show) -> Failures:
+        """Compute and score the explanations; a failure is recorded and does not stop the remaining steps.
+
+        Args:
+            trainer: of the run.
+            model: with the best weights.
+            show: is given the sheets of the views as soon as they are made, and the content of quality.json.
+
+        Returns:
+            The failures, which are written too.
+        """
         failures = Failures(self.run / run_files.EXPLANATIONS)
         if self.explainers and self.rows is not None:
-            self._explain(trainer, model, failures)
+            self._explain(trainer, model, show, failures)
+            failures.write()
         return failures
 
-    def _explain(self, trainer: pl.Trainer, model: Model, failures: Failures) -> None:
+    def _explain(self, trainer: pl.Trainer, model: Model, show: Show, failures: Failures) -> None:
         data, names, folder = trainer.datamodule, self.observations, failures.folder  # type: ignore[attr-defined]
         step = partial(failures.catching, explainers=self.explainers)
+        sheets: Mapping[str, Figure] = {}
+        quality: Mapping[str, Any] | None = None
         with step("explaining"):
             model.to(trainer.strategy.root_device)
             if not (views := self.find(data)):
                 return
             chosen: dict[str, Any] = {"only": self.only, "top": self.top, "failures": failures}
-            self.sheets = explain_views(model, self.explainers, views, names, folder, **chosen)
+            sheets = explain_views(model, self.explainers, views, names, folder, **chosen)
+        with step("showing"):
+            show(sheets, {})
         remaining = {name: explainer for name, explainer in self.explainers.items() if name not in failures}
         with step("scoring"):
             dataset, masks = data.datasets["valid"], find_masks(self.masks, data.layout.folder)
-            found = self.evaluate(model, remaining, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
-            self.quality = found or {}
+            quality = self.evaluate(model, remaining, dataset, self.rows, names, masks, folder, failures)  # type: ignore[arg-type]
+        with step("showing"):
+            show({}, quality or {})
 
     def find(self, data: CheXpertDataModule) -> list[View]:
         """Return the views to explain."""

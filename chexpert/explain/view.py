@@ -69,6 +69,8 @@ def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View
         gray, notes = replace(preprocessing, least=LEAST_SIDE).read_noted(file)
         original, image = read_gray(file), torch.from_numpy(gray)[None]
     except UserError as error:
+        if error.code == "not-installed":
+            raise
         code: Code = "missing-file" if error.code == "missing-image" else "input-kind"
         raise UserError(error.message, code=code, where=error.where, hint=IMAGE) from error
     for note in notes:

@@ -62,7 +62,11 @@ def explain_run(
     if loaded.synthetic:
         log.log(NOTE, f"the model was {TRAINED}")
     nodes, choice = compose_settings(loaded.config, explainers, conf, overrides)
-    only = resolve_observations(observations or choice["observations"], loaded.observations)
+    only = resolve_observations(
+        observations or choice["observations"],
+        loaded.observations,
+        "--observations" if observations else "explain.observations",
+    )
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
     check_layers(built, loaded.model)
     data = None if images else open_data(loaded)

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_errors, unknown_key_error
-from chexpert.errors import UserError, raise_errors
+from chexpert.errors import Code, UserError, raise_errors
 from chexpert.explain import Explainer
 from chexpert.explain.methods.cam import Cam
 from chexpert.models import Model
@@ -23,13 +23,13 @@ def check_layers(explainers: Mapping[str, Explainer], model: Model) -> None:
             explainer.check(model)
 
 
-def resolve_observations(names: Any, known: Sequence[str]) -> list[str] | None:
+def resolve_observations(names: Any, known: Sequence[str], where: str) -> list[str] | None:
     """Return the observations of a list, or of one of the config's words for lists; None where none were chosen."""
     if names is None:
         return None
     words = [names] if isinstance(names, str) else names
     names = [name for word in words for name in GROUPS.get(word, (word,))]
-    check_names(names, known, "an output of the model", "--observations")
+    check_names(names, known, "an output of the model", where, code="unknown-observation")
     return names
 
 
@@ -76,11 +76,13 @@ def check_settings(nodes: Mapping[str, Any], choice: Mapping[str, Any], explaine
     raise_errors(errors)
 
 
-def check_names(names: Sequence[str], known: Sequence[str], kind: str, where: str = "--explainer") -> None:
+def check_names(
+    names: Sequence[str], known: Sequence[str], kind: str, where: str = "--explainer", code: Code = "choice"
+) -> None:
     """Check that each name is known, and given once."""
     if wrong := [name for name in names if name not in known]:
         close = [match for name in wrong for match in difflib.get_close_matches(name, known, n=1)]
         hint = f"did you mean {', '.join(close)}?" if close else f"one of {', '.join(known)}"
-        raise UserError(f"not {kind}: {', '.join(wrong)}", code="choice", where=where, hint=hint)
+        raise UserError(f"not {kind}: {', '.join(wrong)}", code=code, where=where, hint=hint)
     if len(set(names)) < len(names):
         raise UserError(f"twice the same: {', '.join(names)}", code="repeated", where=where, hint="name each once")

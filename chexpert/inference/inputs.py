@@ -67,7 +67,7 @@ def list_images(inputs: Sequence[Path], roots: Sequence[Path]) -> tuple[list[Inp
         message = "no image" + "".join(f"; {name} is {kind}" for name, kind in list(aside.items())[:NAMED])
         raise UserError(
             message,
-            code="missing-image",
+            code="input-kind",
             where=str(first),
             hint="give images: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000 or DICOM",
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError
 from chexpert.observations import find_observation
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
@@ -21,7 +21,8 @@ def read_lists(path: Path) -> dict[str, list[Path]]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         message = f"the lists of members cannot be read: {' '.join(str(error).split())}"
-        raise UserError(message, code="unreadable-file", where=str(path), hint="give a YAML file") from error
+        code: Code = "missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file"
+        raise UserError(message, code=code, where=str(path), hint="give a YAML file") from error
     lists: dict[str, list[Path]] = {}
     for name, own in content.items() if isinstance(content, dict) else [(content, None)]:
         observation = find_observation(str(name))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from chexpert.errors import UserError
+from chexpert.errors import UserError, find_write_code
 from chexpert.runs import files as run_files
 
 
@@ -17,7 +17,7 @@ def find_folder(run: Path, out: Path | None, name: str = run_files.EXPLANATIONS)
         )
     if blocked := next((above for above in folder.absolute().parents if above.exists() and not above.is_dir()), None):
         raise UserError(
-            f"{blocked} is no folder", code="missing-folder", where=str(folder), hint="give another: --out FOLDER"
+            f"{blocked} is no folder", code="not-writable", where=str(folder), hint="give another: --out FOLDER"
         )
     return folder
 
@@ -40,4 +40,6 @@ def try_folder(folder: Path) -> None:
             pass
     except OSError as error:
         message = f"cannot be written: {error.strerror}"
-        raise UserError(message, code="write-failed", where=str(folder), hint="give another: --out FOLDER") from error
+        raise UserError(
+            message, code=find_write_code(error), where=str(folder), hint="give another: --out FOLDER"
+        ) from error

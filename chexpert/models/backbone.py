@@ -9,7 +9,7 @@ import torch
 from timm.layers import PatchEmbed
 from torch import nn
 
-from chexpert.errors import UserError
+from chexpert.errors import OWN, UserError
 from chexpert.models.activation import ActivationWatch
 from chexpert.models.pretrained import create_pretrained, load_weights
 
@@ -76,7 +76,7 @@ class Backbone(nn.Module):
             UserError(
                 f"{key} is not an option",
                 code="unknown-key",
-                where=f"options of backbone {name}",
+                where=f"{OWN}options",
                 hint="pretrained=PATH",
             )
             for key in options or {}
@@ -86,13 +86,13 @@ class Backbone(nn.Module):
             close = timm.list_models(f"*{str(name)[:6]}*")[:8]
             message = f"timm has no model {name!r}"
             hint = "did you mean one of " + ", ".join(close) if close else "timm.list_models() has all names"
-            errors.append(UserError(message, code="unknown-backbone", where="backbone.name", hint=hint))
+            errors.append(UserError(message, code="unknown-backbone", where=f"{OWN}name", hint=hint))
         if not isinstance(pretrained, bool | str):
             message, hint = f"{pretrained!r} is not possible", "pretrained=true, false, or the path of a file"
-            errors.append(UserError(message, code="value", where=f"pretrained of backbone {name}", hint=hint))
+            errors.append(UserError(message, code="value", where=f"{OWN}pretrained", hint=hint))
         if isinstance(pretrained, str) and not Path(pretrained).is_file():
             message, hint = f"no such weight file: {pretrained}", "pretrained=true, false, or the path of a file"
-            errors.append(UserError(message, code="missing-file", where=f"pretrained of backbone {name}", hint=hint))
+            errors.append(UserError(message, code="missing-file", where=f"{OWN}pretrained", hint=hint))
         return errors
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

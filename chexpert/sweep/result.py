@@ -11,15 +11,21 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from chexpert.errors import UserError
+from chexpert.runs.config_keys import RENAMED
 
 BEST = "best.yaml"
 ERROR = "error"
 WORDS = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
+def overrides_of(trial: FrozenTrial) -> list[str]:
+    """Return the searched settings as overrides of the command line, by their names of today."""
+    return [f"{RENAMED.get(key, key)}={value}" for key, value in trial.params.items()]
+
+
 def describe_trial(trial: FrozenTrial) -> str:
     """Describe a trial in one line: number, result, and settings."""
-    tried = " ".join(f"{key}={value}" for key, value in trial.params.items())
+    tried = " ".join(overrides_of(trial))
     value = "" if trial.value is None else f" {trial.value:.4f}"
     why = f": {trial.user_attrs[ERROR]}" if ERROR in trial.user_attrs else ""
     return f"trial {trial.number}  {WORDS[trial.state]}{value}{why}  {tried}"
@@ -31,7 +37,7 @@ def summarize_best(study: optuna.Study, fixed: Sequence[str]) -> dict[str, Any] 
     if not counts[TrialState.COMPLETE]:
         return None
     best = study.best_trial
-    searched = [f"{key}={value}" for key, value in best.params.items()]
+    searched = overrides_of(best)
     return {
         "value": best.value,
         "job": best.number,

@@ -18,7 +18,7 @@ from chexpert.errors import UserError
 from chexpert.runs.config_keys import RENAMED, rename_override
 from chexpert.runs.resume import strip_place
 from chexpert.signals import PrunedError
-from chexpert.sweep.result import ERROR, describe_best, describe_trial, write_best
+from chexpert.sweep.result import ERROR, describe_best, describe_trial, overrides_of, write_best
 from chexpert.sweep.space import Space, parse_space
 from chexpert.sweep.study import check_name, count_trials, make_pruner, make_sampler, open_storage
 
@@ -139,11 +139,6 @@ def find_left(study: optuna.Study, space: Space) -> list[list[FrozenTrial]]:
         else:
             groups.append([trial])
     return groups
-
-
-def overrides_of(trial: FrozenTrial) -> list[str]:
-    """Return the searched settings as overrides of the command line."""
-    return [f"{RENAMED.get(key, key)}={value}" for key, value in trial.params.items()]  # of an older version's search
 
 
 def make_trial_override(settings: SearchSettings, place: str, trial: FrozenTrial) -> str:

@@ -17,6 +17,7 @@ from rounds import Timed, read_clock
 
 from chexpert.checkpoints import BestCheckpoint, LastCheckpoint
 from chexpert.data import Batch
+from chexpert.engine.tensorboard import TensorBoardWriter
 from chexpert.models import Model
 from chexpert.observations import COMPETITION
 from chexpert.signals import Stopper
@@ -86,7 +87,7 @@ def run_bare(model: Model, loader: Iterable[Batch], **trainer: Any) -> Timed:
 def run_project(model: Model, loader: Any, *, compiled: bool = False, **trainer: Any) -> Timed:
     """This project's module with all that a run has beside it, logging as a run does."""
     clock, run = Clock(), Path(tempfile.mkdtemp(prefix="bench"))
-    kept: list[pl.Callback] = [BestCheckpoint(run, "val/auroc_mean", "max"), ResultsWriter(run)]
+    kept: list[pl.Callback] = [BestCheckpoint(run, "val/auroc_mean", "max"), ResultsWriter(run), TensorBoardWriter({})]
     kept += [LastCheckpoint(run / "last.ckpt", Stopper())]
     logger, constant = TensorBoardLogger(run, name="", version=""), torch.optim.lr_scheduler.ConstantLR
     names = list(COMPETITION)

@@ -108,7 +108,7 @@ def test_changed_byte_is_an_error(make_views, tmp_path, place, row):
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.write_bytes(content)
-    with raises("damaged-file", path) as caught:
+    with raises("damaged-cache", path) as caught:
         Features(path).read(4, np.empty(WIDTH, np.float32))
     assert row in caught.value.message
 
@@ -116,7 +116,7 @@ def test_changed_byte_is_an_error(make_views, tmp_path, place, row):
 def test_short_file_is_an_error(make_views, tmp_path):
     path = write(tmp_path / "cache", make_views())
     path.write_bytes(path.read_bytes()[:-4])
-    with raises("damaged-file", path):
+    with raises("damaged-cache", path):
         Features(path)
 
 

@@ -3,19 +3,15 @@
 import csv
 import json
 import re
-from types import SimpleNamespace
 
 import pytest
 from helpers.evaluated_runs import make_run
-from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from torch.utils.tensorboard import SummaryWriter
 
-from chexpert.engine.fit import explain
 from chexpert.engine.tensorboard import describe_run, show_evaluation
 from chexpert.evaluation.run import evaluate_run
-from chexpert.explain.failures import Failures
 from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files
 
@@ -103,16 +99,3 @@ def test_run_is_named_by_its_overrides(shown, tmp_path):
     text = describe_run(tmp_path)
     assert text.startswith(f"model=combined, pretrained=[a path] ({tmp_path.name})")
     assert "synthetic" in text
-
-
-def test_failure_of_tensorboard_leaves_the_explanations(tmp_path, monkeypatch):
-    failures = Failures(tmp_path)
-    callback = SimpleNamespace(
-        explainers={"lime": None}, sheets={}, quality={}, explain=lambda trainer, model: failures
-    )
-    trainer = SimpleNamespace(logger=TensorBoardLogger(tmp_path), global_step=0)
-    monkeypatch.setattr("chexpert.engine.fit.show_explanations", lambda *_: 1 / 0)
-    monkeypatch.setattr("chexpert.engine.fit.write_report", lambda folder: None)
-    explain(callback, trainer, None, tmp_path)
-    assert failures.details["tensorboard"]["explainers"] == ["lime"]
-    assert (tmp_path / run_files.FAILED).is_file()

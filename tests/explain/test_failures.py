@@ -48,7 +48,9 @@ def test_command_that_explains_again_is_quoted(tmp_path, name):
     assert shlex.split(line[line.index("python ") :]) == ["python", "scripts/explain.py", str(run), *arguments]
 
 
-@pytest.mark.parametrize(("broken", "failed"), [("explain_views", "explaining"), ("find_masks", "scoring")])
+@pytest.mark.parametrize(
+    ("broken", "failed"), [("explain_views", "explaining"), ("find_masks", "scoring"), ("show", "showing")]
+)
 def test_failing_step_is_noted_and_costs_no_explainer_its_maps(tmp_path, monkeypatch, broken, failed):
     evaluated = []
     explaining = ExplainCallback(tmp_path, {"lime": None, "rise": None}, ["Edema"])
@@ -59,7 +61,8 @@ def test_failing_step_is_noted_and_costs_no_explainer_its_maps(tmp_path, monkeyp
     data = SimpleNamespace(datasets={"valid": None}, layout=SimpleNamespace(folder=tmp_path))
     trainer = SimpleNamespace(datamodule=data, strategy=SimpleNamespace(root_device="cpu"))
     (tmp_path / run_files.EXPLANATIONS).mkdir()
-    failures = explaining.explain(trainer, SimpleNamespace(to=lambda device: None))
+    show = (lambda *_: 1 / 0) if broken == "show" else (lambda *_: None)
+    failures = explaining.explain(trainer, SimpleNamespace(to=lambda device: None), show)
     assert [*failures] == [failed]
     assert failures.details[failed]["explainers"] == ["lime", "rise"]
     assert evaluated == [["lime", "rise"]] * (broken != "find_masks")

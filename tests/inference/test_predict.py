@@ -90,7 +90,9 @@ def test_study_with_an_unreadable_image_uses_its_other_view(run, phantom, table,
         target.write_bytes(b"no image" if row["Path"] == names[0] else (phantom / row["Path"]).read_bytes())
     (root / read(table)[-1]["Path"]).unlink()
     outcome = predict(run, [table], tmp_path / "out.csv", root=root)
-    assert outcome.failed.keys() == {names[0], read(table)[-1]["Path"]}
+    missing = read(table)[-1]["Path"]
+    assert outcome.failed.keys() == {names[0], missing}
+    assert ["missing" in outcome.failed[name] for name in (names[0], missing)] == [False, True]
     assert study in outcome.incomplete
     predict(run, [table], tmp_path / "views.csv", level="image", root=root)
     single = next(row for row in read(tmp_path / "views.csv") if row["Path"] == names[1])

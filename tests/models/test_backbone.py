@@ -173,10 +173,10 @@ def test_activation_side_changes_neither_statistics_nor_modes(stride):
 @pytest.mark.parametrize(
     ("name", "arguments", "code", "where"),
     [
-        ("densenet1211", {}, "unknown-backbone", "backbone.name"),
-        (SMALL, {"pretrained": "nowhere.pt"}, "missing-file", f"pretrained of backbone {SMALL}"),
-        (SMALL, {"pretrained": 3}, "value", f"pretrained of backbone {SMALL}"),
-        (SMALL, {"options": {"checkpoint_path": "a.pt"}}, "unknown-key", f"options of backbone {SMALL}"),
+        ("densenet1211", {}, "unknown-backbone", "the options: name"),
+        (SMALL, {"pretrained": "nowhere.pt"}, "missing-file", "the options: pretrained"),
+        (SMALL, {"pretrained": 3}, "value", "the options: pretrained"),
+        (SMALL, {"options": {"checkpoint_path": "a.pt"}}, "unknown-key", "the options: options"),
     ],
 )
 def test_wrong_arguments_are_errors(name, arguments, code, where):

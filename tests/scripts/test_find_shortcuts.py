@@ -88,7 +88,7 @@ def test_unwritable_folder_is_an_error_before_the_search(search, tmp_path, monke
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     done = find_shortcuts(tmp_path, "--out", tmp_path / "new")
-    assert (done.returncode, find_places(done.stderr)) == (1, [str(tmp_path / "new")])
+    assert (done.returncode, find_places(done.stderr)) == (2, [str(tmp_path / "new")])
     assert search[1] == []
 
 
@@ -98,7 +98,7 @@ def test_full_disk_is_an_error(search, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_text", fill)
     done = find_shortcuts(tmp_path)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "No space left on device" in done.stderr
 
 

@@ -38,9 +38,9 @@ def test_phantom_of_the_test_split_with_a_sheet(make: Make, tmp_path: Path) -> N
     [
         (("file",), 2, "file", ""),
         ((".",), 2, ".", ""),
-        (("file/ph",), 1, "file/ph", ""),
-        (("ph", "--strength", "Edema=inf"), 2, "strength[Edema]", "inf"),
-        (("ph", "--laterals", "nan"), 2, "laterals", "nan"),
+        (("file/ph",), 2, "file/ph", ""),
+        (("ph", "--strength", "Edema=inf"), 2, "--strength[Edema]", "inf"),
+        (("ph", "--laterals", "nan"), 2, "--laterals", "nan"),
     ],
 )
 def test_wrong_call_is_an_error(make: Make, tmp_path: Path, arguments, code: int, place: str, named: str) -> None:

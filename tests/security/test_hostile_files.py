@@ -176,13 +176,13 @@ def test_image_cache_is_never_unpickled(tmp_path, marker):
     for number, content in enumerate([pickle.dumps(Touch(marker)), b"00000000 " + pickle.dumps(Touch(marker))]):
         path = tmp_path / f"{number}.films"
         path.write_bytes(content)
-        with raises("damaged-file", path):
+        with raises("damaged-cache", path):
             DecodedCache(path)
 
 
 def test_features_file_is_never_unpickled(tmp_path, marker):
     np.save(tmp_path / "features.npy", np.array([Touch(marker)], dtype=object))
-    with raises("damaged-file", tmp_path / "features.npy"):
+    with raises("damaged-cache", tmp_path / "features.npy"):
         Features(tmp_path / "features.npy")
 
 

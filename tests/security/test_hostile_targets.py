@@ -132,8 +132,8 @@ ELSEWHERE = [
     ("optimizer._target_", "${oc.env:HOSTILE}", UNTRUSTED, "optimizer"),
     ("optimizer._target_", "\\${oc.env:HOSTILE}", UNTRUSTED, "optimizer"),
     ("scheduler._target_", "${explainer.lime._target_}", UNTRUSTED, "scheduler"),
-    ("backbone.options", {"checkpoint_path": MARKER}, "unknown-key", "options of backbone resnet10t"),
-    ("backbone.options", {"pretrained_cfg_overlay": {"file": MARKER}}, "unknown-key", "options of backbone resnet10t"),
+    ("backbone.options", {"checkpoint_path": MARKER}, "unknown-key", "backbone.options"),
+    ("backbone.options", {"pretrained_cfg_overlay": {"file": MARKER}}, "unknown-key", "backbone.options"),
 ]  # fmt: skip
 """Nested, in lists, by interpolation."""
 
@@ -226,7 +226,7 @@ MODELS = [("model", each, UNTRUSTED) for each in [MKDIR, *ALIASES, *SPELLINGS]] 
     ("model.backbone.options", [MKDIR], UNTRUSTED),
     ("model.backbone.name", "hf-hub:stranger/model", "unknown-backbone"),
     ("model.backbone.name", f"local-dir:{MARKER}", "unknown-backbone"),
-    ("model.backbone.name", 7, "unknown-target"),
+    ("model.backbone.name", 7, "value"),
     ("model.dropout", f"${{oc.create:{{_target_:os.mkdir,path:{MARKER}}}}}", "unresolved"),
     ("model", "chexpert.models.Single", "not-a-checkpoint"),
 ]

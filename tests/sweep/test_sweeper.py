@@ -12,8 +12,10 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from chexpert.signals import PrunedError
+from chexpert.sweep.result import overrides_of, summarize_best
+from chexpert.sweep.space import parse_space
 from chexpert.sweep.study import mix, open_storage
-from chexpert.sweep.sweeper import SearchSettings, search
+from chexpert.sweep.sweeper import SearchSettings, find_left, search
 
 SETTINGS = {"n_trials": 6, "n_jobs": 2, "direction": "maximize", "sampler": "tpe", "seed": 0, "pruner": "median",
             "storage": None, "study_name": "search", "params": {}}  # fmt: skip
@@ -196,3 +198,19 @@ def test_wrong_setting_is_an_error(tmp_path, key, value, code):
 def test_each_trial_has_its_own_seed():
     assert len({mix(seed, number) for seed in (0, 1) for number in range(50)}) == 100
     assert mix(0, 3) == mix(0, 3)
+
+
+def test_trials_of_an_older_search_have_the_names_of_today():
+    study = optuna.create_study()
+    sizes = {"data.size": optuna.distributions.IntDistribution(64, 96)}
+    study.add_trial(optuna.trial.create_trial(params={"data.size": 64}, distributions=sizes, value=0.5))
+    study.ask(sizes)
+    ((running,),) = find_left(study, {"data.image_size": sizes["data.size"]})
+    assert overrides_of(running)[0].startswith("data.image_size=")
+    assert summarize_best(study, ["seed=1"])["overrides"] == ["seed=1", "data.image_size=64"]
+
+
+def test_renamed_key_in_the_params_is_an_error():
+    with raises("renamed-key", "hydra.sweeper.params") as caught:
+        parse_space({"data.size": "choice(64, 96)"}, [])
+    assert "data.image_size" in caught.value.hint

@@ -231,5 +231,5 @@ def damaged(path: Path, message: str) -> UserError:
     """Return the error of a file that cannot be trusted."""
     hint = "delete this file, and the next run builds it anew; if it comes back, the disk or memory is failing"
     return UserError(
-        f"this cache of decoded images is damaged: {message}", code="damaged-file", where=str(path), hint=hint
+        f"this cache of decoded images is damaged: {message}", code="damaged-cache", where=str(path), hint=hint
     )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chexpert.errors import Code, UserError
+from chexpert.errors import Code, UserError, find_write_code
 from chexpert.runs.synthetic import MARK
 
 RunData = Mapping[str, Any]  # version and options, as JSON gives them back
@@ -25,7 +25,7 @@ def lies_there(folder: Path, record: RunData) -> bool:
     try:
         stored, taken = _read_record(folder), folder.exists() and not (folder.is_dir() and not any(folder.iterdir()))
     except OSError as error:
-        raise _refuse(folder, f"cannot be made: {error.strerror}", code="write-failed") from error
+        raise _refuse(folder, f"cannot be made: {error.strerror}", code=find_write_code(error)) from error
     if taken and stored != record:
         raise _refuse(folder, "is not an empty folder" if stored is None else "holds another phantom")
     return taken
@@ -59,7 +59,7 @@ def _make(draft: Path, folder: Path) -> None:
     try:
         draft.mkdir(parents=True)
     except OSError as error:
-        raise _refuse(folder, f"cannot be made: {error.strerror}", code="write-failed") from error
+        raise _refuse(folder, f"cannot be made: {error.strerror}", code=find_write_code(error)) from error
 
 
 def _read_record(folder: Path) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from chexpert.data.phantom.images.findings import PAINTED
 from chexpert.data.phantom.layouts import LAYOUTS
-from chexpert.errors import UserError
+from chexpert.errors import OWN, UserError
 from chexpert.observations import OBSERVATIONS
 
 VERSION = 4  # raise it when a radiograph or a label changes, so that `find_phantom` paints anew
@@ -115,9 +115,11 @@ def _is(kind: type, value: object) -> bool:
 def _refuse_unknown(option: str, given: Iterable[object], known: Sequence[str]) -> None:
     for value in given:
         if value not in known:
-            raise UserError(f"unknown: {value!r}", code="choice", where=option, hint=f"one of {', '.join(known)}")
+            raise UserError(
+                f"unknown: {value!r}", code="choice", where=f"{OWN}{option}", hint=f"one of {', '.join(known)}"
+            )
 
 
 def _refuse_unless(fine: bool, option: str, value: object, hint: str) -> None:
     if not fine:
-        raise UserError(f"{value!r} is not possible", code="value", where=option, hint=hint)
+        raise UserError(f"{value!r} is not possible", code="value", where=f"{OWN}{option}", hint=hint)

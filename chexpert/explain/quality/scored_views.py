@@ -65,6 +65,6 @@ def affordable(explainer: Explainer, outputs: Sequence[Sequence[int]], passes: i
 def explain_batches(
     model: Model, explainer: Explainer, images: torch.Tensor, outputs: Sequence[Sequence[int]]
 ) -> list[list[Attribution]]:
-    """Return attributions of the outputs of many views (V, 1, H, W), ``BATCH`` of them together."""
+    """Return attributions of the outputs of many views (V, 1, H, W), ``BATCH_SIZE`` of them together."""
     batches = [slice(start, start + BATCH_SIZE) for start in range(0, len(outputs), BATCH_SIZE)]
     return [own for some in batches for own in explainer(model, images[some], outputs[some])]

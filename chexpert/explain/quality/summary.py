@@ -71,8 +71,8 @@ def evaluate_sanity(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return {
         "top_block": top,
         "top_block_size": size,
-        "cascade": [top["value"], *(_plain_mean(rhos) for rhos in deeper)] if depths else [],
-        "cascade_size": [size["value"], *(_plain_mean(map(abs, rhos)) for rhos in deeper)] if depths else [],
+        "cascade": [top["value"], *(or_none(_mean_defined(rhos)) for rhos in deeper)] if depths else [],
+        "cascade_size": [size["value"], *(or_none(_mean_defined(map(abs, rhos))) for rhos in deeper)] if depths else [],
         "passed": size["value"] <= MOST_ALIKE if size["n"] >= LEAST_MAPS else None,
     }
 
@@ -110,10 +110,10 @@ def _describe(found: Interval) -> dict[str, Any]:
 
 def mean(rows: Sequence[Mapping[str, float]], key: str) -> float:
     """Compute the mean over the rows in which a metric is defined; NaN if there is none."""
-    defined = [row[key] for row in rows if not math.isnan(row.get(key, math.nan))]
+    return _mean_defined(row.get(key, math.nan) for row in rows)
+
+
+def _mean_defined(values: Iterable[float]) -> float:
+    """Mean of the defined values; NaN if there is none."""
+    defined = [value for value in values if not math.isnan(value)]
     return sum(defined) / len(defined) if defined else math.nan
-
-
-def _plain_mean(values: Iterable[float]) -> float | None:
-    """Mean of the defined values; None if there is none."""
-    return or_none(mean([{"": value} for value in values], ""))

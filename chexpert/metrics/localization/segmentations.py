@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-from chexpert.errors import UserError
+from chexpert.errors import Code, UserError
 from chexpert.metrics.localization.run_lengths import RunLengths, check
 from chexpert.observations import CHEXLOCALIZE, LOCALIZED, OBSERVATIONS
 
@@ -51,7 +51,8 @@ class Segmentations:
         except FileNotFoundError as error:
             raise UserError("no such file", code="missing-file", where=str(path), hint=HINT) from error
         except (OSError, ValueError) as error:
-            raise UserError(f"no masks: {error}", code="damaged-file", where=str(path), hint=HINT) from error
+            code: Code = "unreadable-file" if isinstance(error, OSError) else "damaged-file"
+            raise UserError(f"no masks: {error}", code=code, where=str(path), hint=HINT) from error
 
     def _check(self, view: str, masks: Mapping[str, Any]) -> dict[str, RunLengths]:
         checked: dict[str, RunLengths] = {}

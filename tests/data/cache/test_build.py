@@ -271,7 +271,7 @@ def test_images_that_change_during_the_build_are_an_error(folder, images, monkey
 def test_renamed_cache_is_an_error(folder, images):
     first, other = (open_cache(folder, "train", chosen, Preprocessing(SIZE)).path for chosen in (images, images[1:]))
     first.replace(other)
-    with raises("damaged-file", other):
+    with raises("damaged-cache", other):
         open_cache(folder, "train", images[1:], Preprocessing(SIZE))
 
 

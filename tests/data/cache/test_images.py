@@ -57,7 +57,7 @@ def test_changed_bit_anywhere_is_an_error(cache):
         changed = bytearray(content)
         changed[place] ^= 1 << place % 8
         cache.path.write_bytes(changed)
-        with raises("damaged-file", cache.path):
+        with raises("damaged-cache", cache.path):
             [read(DecodedCache(cache.path), row) for row in range(4)]
 
 
@@ -93,7 +93,7 @@ def test_changed_image_or_note_is_an_error_in_its_row_only(tmp_path, files, row,
     opened = DecodedCache(path)
     assert all(read(opened, other) is not None for other in range(4) if other != row)
     for _ in range(2):
-        with raises("damaged-file", path) as caught:
+        with raises("damaged-cache", path) as caught:
             read(opened, row)
         assert str(row) in caught.value.message
 
@@ -115,7 +115,7 @@ def test_long_notes_are_cut():
 @pytest.mark.parametrize("change", [lambda c: c[:-1], lambda c: c + b"\0", lambda c: c[:4000], lambda c: b""])
 def test_file_of_other_length_is_an_error(cache, change):
     cache.path.write_bytes(change(cache.path.read_bytes()))
-    with raises("damaged-file", cache.path):
+    with raises("damaged-cache", cache.path):
         DecodedCache(cache.path)
 
 
@@ -126,7 +126,7 @@ def test_damaged_row_is_not_skipped_as_an_unreadable_image(cache, files):
     targets, mask = np.zeros((4, 1), dtype="float32"), np.ones((4, 1), dtype=bool)
     opened = DecodedCache(cache.path)
     views = ViewDataset(list("abcd"), files, targets, mask, Preprocessing(SIZE), skip=True, cache=opened)
-    with raises("damaged-file", cache.path):
+    with raises("damaged-cache", cache.path):
         views[0, 0]
 
 
