@@ -1,4 +1,4 @@
-"""Tries networks of timm as backbones, and prints a row of docs/networks.md for each.
+"""Tries networks of timm as backbones, and prints a row of docs/reference/networks.md for each.
 
 Untrained weights, the input size that timm states, one image of a gray ramp, a few passes an explainer.
 """

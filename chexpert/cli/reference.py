@@ -12,7 +12,7 @@ python train.py -m KEY=VALUE,VALUE GROUP=OPTION,...  a sweep over every combinat
 python train.py resume=RUN                           resume what stopped
 
 No value is null, a list is [a,b], and what has spaces or brackets stands in quotes: 'mean_over=[Pleural Effusion]'.
---cfg job prints what would run; --hydra-help lists Hydra's own options; README.md has the examples."""
+--cfg job prints what would run; --hydra-help lists Hydra's own options; docs/index.md has the pages."""
 WIDTH = 120
 
 

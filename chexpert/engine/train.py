@@ -132,7 +132,7 @@ def launch_workers(plain: dict[str, Any], folder: Path, stopper: Stopper) -> flo
     clean(folder)
     count = count_devices(plain["trainer"])
     if find_rank() is None and plain["trainer"].get("num_nodes", 1) > 1:
-        hint = "start it on each of them by torchrun or srun: docs/cluster.md"
+        hint = "start it on each of them by torchrun or srun: docs/how-to/slurm.md"
         raise UserError(
             "one process cannot start others on other machines", code="conflict", where="trainer.num_nodes", hint=hint
         )

@@ -18,7 +18,7 @@ import chexpert.config  # noqa: F401 - the schema
 
 PROJECT = Path(__file__).parents[2]
 CONF = PROJECT / "conf"
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
 LINK = re.compile(r"\]\(([^)#\s]+)")
@@ -105,7 +105,7 @@ def test_every_command_of_a_script_parses(monkeypatch, capsys, command):
     pytest.fail("nothing was parsed")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 def test_every_table_is_whole(page):
     lines = BLOCK.sub("", page.read_text(encoding="utf-8")).splitlines()
     starts = [n for n, line in enumerate(lines) if line.startswith("|") and not lines[n - 1].startswith("|")]
@@ -121,7 +121,7 @@ def take_table(lines: list[str], start: int) -> Iterator[str]:
         yield line
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
 def test_every_linked_or_named_file_exists(page):
     text = page.read_text(encoding="utf-8")
     linked = [link for link in LINK.findall(text) if "://" not in link and not link.startswith("mailto:")]
@@ -130,9 +130,19 @@ def test_every_linked_or_named_file_exists(page):
     assert [word for word in named if not list(PROJECT.glob(word.rstrip("/")))] == []
 
 
+def test_readme_is_short():
+    assert len((PROJECT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_every_page_is_in_the_index():
+    docs = PROJECT / "docs"
+    listed = {(docs / link).resolve() for link in LINK.findall((docs / "index.md").read_text(encoding="utf-8"))}
+    assert [page for page in docs.rglob("*.md") if page.resolve() not in listed | {docs / "index.md"}] == []
+
+
 def read_options() -> list[tuple[list[str], str]]:
     """Return the keys and the text of each row of the table of options."""
-    lines = (PROJECT / "README.md").read_text(encoding="utf-8").splitlines()
+    lines = (PROJECT / "docs/reference/config.md").read_text(encoding="utf-8").splitlines()
     rows = list(take_table(lines, lines.index("| key | options |") + 2))
     return [(SPAN.findall(row.split("|")[1]), row) for row in rows]
 

@@ -49,7 +49,8 @@ def list_files() -> list[Path]:
     folders = [PROJECT / name for name in ("chexpert", "conf", "scripts")]
     files = [path for folder in folders for path in folder.rglob("*")]
     found = [path for path in files if path.suffix in (".py", ".yaml", ".html", ".js")]
-    return [PROJECT / "train.py", PROJECT / "README.md", *sorted(found)]
+    pages = [page for page in (PROJECT / "docs").rglob("*.md") if page.name != "decisions.md"]
+    return [PROJECT / "train.py", PROJECT / "README.md", *sorted(pages), *sorted(found)]
 
 
 def find_banned(text: str, banned: str) -> Iterator[tuple[int, str]]:

@@ -66,7 +66,7 @@ def images(tmp_path) -> Path:
 def submit(cwd: Path, images: Path, *options: str) -> subprocess.Popen:
     """Start the script that sbatch runs on the first node."""
     tiny = [*TINY, "data=small", f"data.root={images}", "explainer=[]", "calibration=null", *options]
-    script = PROJECT / "docs/train.sbatch"
+    script = PROJECT / "docs/how-to/train.sbatch"
     return subprocess.Popen([str(script), *tiny], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

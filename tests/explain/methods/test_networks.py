@@ -1,4 +1,4 @@
-"""docs/networks.md: one network of each family of timm as a backbone, and its explainers."""
+"""docs/reference/networks.md: one network of each family of timm as a backbone, and its explainers."""
 
 import runpy
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 import timm
 
 PROJECT = Path(__file__).parents[3]
-PAGE = (PROJECT / "docs/networks.md").read_text()
+PAGE = (PROJECT / "docs/reference/networks.md").read_text()
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith("| family")]
 
 
