@@ -1,6 +1,5 @@
 """A full disk, and a folder that cannot be written: one error, and the last checkpoint still loads."""
 
-import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -49,7 +48,7 @@ def test_full_disk_is_an_error_and_the_last_checkpoint_loads(images, small_disk,
     kept = sorted(path.name for path in folder.glob("checkpoints/*"))
     print(f"{small_disk}: code {code}, kept {kept}, log {log[-500:]}")
     assert code == 1
-    assert os.strerror(errno.ENOSPC).lower() in log.lower()
+    assert "no space left" in log.lower()
     assert any(str(folder) in place or os.path.relpath(folder, PROJECT) in place for place in find_places(log))
     assert "Traceback" not in log
     assert find_unreadable(folder) == []
