@@ -62,8 +62,17 @@ def validate_args(cfg: dict[str, Any]) -> list[UserError]:
         if not isinstance(node, dict) or "_target_" not in node:
             errors.append(_not_chosen(key, nodes))
         errors += check_targets(node, key, known=outputs if key in ("labels", "loss") else {})
-    unique = {(error.code, error.message, error.hint): error for error in reversed(errors)}
-    return list(unique.values())[::-1]  # an interpolated node is checked where it stands too
+    unique: list[UserError] = []
+    for error in errors:
+        if not any(_is_repeated(error, before) for before in unique):
+            unique.append(error)
+    return unique
+
+
+def _is_repeated(error: UserError, before: UserError) -> bool:
+    """Whether an error was found before: ``model.backbone`` is interpolated from ``backbone``, and both are checked."""
+    same = (error.code, error.message, error.hint) == (before.code, before.message, before.hint)
+    return same and (error.where == before.where or error.where.endswith(f".{before.where}"))
 
 
 def _not_chosen(key: str, nodes: Mapping[str, Any]) -> UserError:

@@ -379,6 +379,17 @@ def test_missing_data_root_is_an_error_with_both_ways_to_set_it(monkeypatch):
     assert "CHEXPERT_ROOT" in error.value.hint
 
 
+def test_same_error_at_several_places_is_reported_at_each():
+    errors = find_errors("explain.count=0", "explain.top=0", "explainer=[gradcam,hirescam]",
+                         "explainer.gradcam.stride=0", "explainer.hirescam.stride=0")  # fmt: skip
+    strides = ["explainer.gradcam.stride", "explainer.hirescam.stride"]
+    assert [error.where for error in errors] == ["explain.count", "explain.top", *strides]
+
+
+def test_error_of_an_interpolated_node_is_reported_once():
+    assert [error.where for error in find_errors("backbone.name=nonet")] == ["backbone.name"]
+
+
 def test_all_errors_are_reported_together():
     errors = find_errors("+foo=1", "data.views=side", "backbone.name=nonet", "trainer.max_epoch=1")
     assert [error.where for error in errors] == [TOP_LEVEL, "data.views", "backbone.name", "trainer (Trainer)"]
