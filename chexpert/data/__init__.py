@@ -8,6 +8,7 @@ from chexpert.data.labels import LabelPolicy, find_scarce
 from chexpert.data.loader import Start
 from chexpert.data.phantom import find_phantom, write_phantom
 from chexpert.data.preprocessing import Preprocessing, get_size, read_gray
+from chexpert.data.sources.frame import read_frame
 from chexpert.data.sources.splits import check_studies
 from chexpert.data.summary import list_differences, list_repaired
 from chexpert.data.workers import reporting_dead_workers
@@ -27,6 +28,7 @@ __all__ = [
     "list_differences",
     "list_repaired",
     "open_cache",
+    "read_frame",
     "read_gray",
     "reporting_dead_workers",
     "warp",

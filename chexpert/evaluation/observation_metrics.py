@@ -12,7 +12,7 @@ from chexpert.evaluation.join import LabeledScores
 from chexpert.metrics import Auroc, Interval, auroc, logit_interval, percentile_interval
 from chexpert.metrics.auroc_intervals import bound_extreme, delong_interval
 from chexpert.metrics.bootstrap import weighted_aurocs, weighted_average_precisions, weighted_means
-from chexpert.metrics.calibration import expected_calibration_error
+from chexpert.metrics.calibration import expected_calibration_error, weighted_calibration_errors
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def evaluate_calibration(sample: Sample) -> dict[str, Any]:
 
 def _estimate_error(sample: Sample) -> Interval:
     """Compute the calibration error with the spread of resampled rows about it, in which the error is larger."""
-    value = float(expected_calibration_error(sample.scores, sample.labels, np.ones((1, len(sample.scores))))[0])
-    replicates = expected_calibration_error(sample.scores, sample.labels, sample.counts)
+    value = expected_calibration_error(sample.scores, sample.labels)
+    replicates = weighted_calibration_errors(sample.scores, sample.labels, sample.counts)
     return percentile_interval(value, np.maximum(replicates - np.nanmean(replicates) + value, 0), len(sample.scores))
 
 

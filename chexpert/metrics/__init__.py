@@ -1,8 +1,10 @@
 """Metrics that evaluate a model: functions of arrays, without torch."""
 
 from chexpert.metrics.auroc import Auroc, auroc, auroc_mean, multilabel_auroc
-from chexpert.metrics.auroc_intervals import logit_interval, mean_auroc_interval, percentile_interval
+from chexpert.metrics.auroc_intervals import auroc_interval, logit_interval, mean_auroc_interval, percentile_interval
 from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means, bootstrap_of_means
+from chexpert.metrics.calibration import calibrate, expected_calibration_error, fit_calibration
+from chexpert.metrics.comparison import Difference, adjust_holm, compare_aurocs
 from chexpert.metrics.faithfulness import Faithfulness, curve_area, evaluate_curves
 from chexpert.metrics.localization.map_agreement import spearman
 from chexpert.metrics.localization.map_files import LocalMap, find_maps, write_map
@@ -28,21 +30,28 @@ from chexpert.metrics.study_aggregation import (
 
 __all__ = [
     "Auroc",
+    "Difference",
     "Faithfulness",
     "Interval",
     "LocalMap",
     "Segmentations",
+    "adjust_holm",
     "auroc",
+    "auroc_interval",
     "auroc_mean",
     "bootstrap_mean",
     "bootstrap_means",
     "bootstrap_of_means",
+    "calibrate",
     "chance",
+    "compare_aurocs",
     "curve_area",
     "evaluate_curves",
+    "expected_calibration_error",
     "expected_hit",
     "find_maps",
     "find_study",
+    "fit_calibration",
     "grid_ceiling",
     "hit",
     "iou",

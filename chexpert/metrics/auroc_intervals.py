@@ -105,27 +105,63 @@ def auroc_replicates(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray)
     return np.stack(columns, axis=1) if columns else np.zeros((len(counts), 0))
 
 
+def auroc_interval(
+    scores: ArrayLike, labels: ArrayLike, studies: ArrayLike | None = None, replicates: int = 1000, seed: int = 0
+) -> Interval:
+    """Compute the AUROC of one observation with its 95 % interval, as a run reports it.
+
+    Args:
+        scores: (N,) float on any monotone scale.
+        labels: (N,) in {0, 1, NaN}; a row without a label counts for nothing.
+        studies: (N,) int, of each row the number of its study, from 0 on: whole studies are resampled. None: each row
+            is a study.
+        replicates: number of bootstrap replicates.
+        seed: seed of the resampling.
+
+    Returns:
+        The AUROC with its interval, ``n`` being the labeled rows; NaN where a class is absent.
+
+    >>> [round(part, 3) for part in auroc_interval([.1, .4, .35, .8, .2, .9], [0, 0, 1, 1, 0, 1])[:4]]
+    [0.889, 0.005, 1.0, 6]
+    """
+    rows, truth = np.asarray(scores, "float64"), np.asarray(labels, "float64")
+    counts = resample_studies(np.arange(len(rows)) if studies is None else studies, replicates, seed)
+    known = np.isfinite(truth)
+    found = auroc(rows[known], truth[known])
+    rarer = min(found.positives, found.negatives)
+    return logit_interval(
+        found.value, weighted_aurocs(rows[known], truth[known], counts[:, known]), int(known.sum()), rarer
+    )
+
+
 def mean_auroc_interval(
-    scores: ArrayLike, labels: ArrayLike, mask: ArrayLike, studies: ArrayLike, replicates: int = 1000, seed: int = 0
+    scores: ArrayLike,
+    labels: ArrayLike,
+    mask: ArrayLike | None = None,
+    studies: ArrayLike | None = None,
+    replicates: int = 1000,
+    seed: int = 0,
 ) -> Interval:
     """Compute the mean AUROC over C observations with its 95 % interval.
 
     Args:
         scores: (N, C) float.
-        labels: (N, C) in {0, 1}.
+        labels: (N, C) in {0, 1}; without a mask also NaN, where there is no label.
         mask: (N, C) bool, False where there is no label.
-        studies: (N,) int, of each row the number of its study, from 0 on; whole studies are resampled.
+        studies: (N,) int, of each row the number of its study, from 0 on; whole studies are resampled. None: each row
+            is a study.
         replicates: number of replicates; one in which an observation is undefined is left out and counted.
         seed: seed of the resampling.
 
     Returns:
         The mean with its interval, ``n`` being N; NaN where the AUROC of an observation is undefined, or C is 0.
     """
-    known_labels = np.where(np.asarray(mask, bool), np.asarray(labels, "float64"), math.nan)
-    rows = np.asarray(scores, "float64")
+    truth, rows = np.asarray(labels, "float64"), np.asarray(scores, "float64")
+    known_labels = truth if mask is None else np.where(np.asarray(mask, bool), truth, math.nan)
     if not rows.shape[1]:
         return Interval(math.nan, math.nan, math.nan, len(rows), replicates)
-    replicate_aurocs = auroc_replicates(rows, known_labels, resample_studies(studies, replicates, seed))
+    numbers = np.arange(len(rows)) if studies is None else studies
+    replicate_aurocs = auroc_replicates(rows, known_labels, resample_studies(numbers, replicates, seed))
     return mean_of(rows, known_labels, replicate_aurocs)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -51,15 +52,48 @@ METHODS: dict[str, Callable[[np.ndarray, np.ndarray], Parameters]] = {
 """By name: of scores (N,) in [0, 1] and labels (N,) in {0, 1}, of which both are there."""
 
 
-def calibrate(scores: np.ndarray, parameters: Parameters) -> np.ndarray:
-    """Return calibrated probabilities of scores in [0, 1], in their shape.
+def fit_calibration(scores: ArrayLike, labels: ArrayLike, method: str = "platt") -> Parameters:
+    """Fit how scores become probabilities, on rows that are not evaluated.
 
-    >>> calibrate(np.array([0.5, 0.8]), {"slope": 0.0, "intercept": 0.0})
+    Args:
+        scores: (N,) float in [0, 1].
+        labels: (N,) in {0, 1, NaN}; a row without a label counts for nothing.
+        method: ``platt``, ``temperature`` or ``isotonic``.
+
+    Returns:
+        Plain numbers for :func:`calibrate`.
+
+    Raises:
+        ValueError: an unknown method, a score outside [0, 1], or a class that is absent.
+    """
+    rows, truth = np.asarray(scores, "float64"), np.asarray(labels, "float64")
+    rows, truth = rows[np.isfinite(truth)], truth[np.isfinite(truth)]
+    if method not in METHODS:
+        raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
+    if not ((rows >= 0) & (rows <= 1)).all():
+        raise ValueError("scores are in [0, 1]")
+    if not 0 < (truth == 1).sum() < len(truth):
+        raise ValueError("calibration needs rows of both classes")
+    return METHODS[method](rows, truth)
+
+
+def calibrate(scores: ArrayLike, parameters: Parameters) -> np.ndarray:
+    """Return calibrated probabilities.
+
+    Args:
+        scores: float in [0, 1], of any shape.
+        parameters: of :func:`fit_calibration`.
+
+    Returns:
+        Probabilities in [0, 1], in the shape of the scores.
+
+    >>> calibrate([0.5, 0.8], {"slope": 0.0, "intercept": 0.0})
     array([0.5, 0.5])
     """
+    rows = np.asarray(scores, "float64")
     if "slope" in parameters:
-        return expit(parameters["slope"] * to_logits(scores) + parameters["intercept"])
-    return np.interp(scores, parameters["scores"], parameters["probabilities"])
+        return expit(parameters["slope"] * to_logits(rows) + parameters["intercept"])
+    return np.interp(rows, parameters["scores"], parameters["probabilities"])
 
 
 def to_logits(scores: np.ndarray) -> np.ndarray:
@@ -68,25 +102,40 @@ def to_logits(scores: np.ndarray) -> np.ndarray:
     return np.log(inside) - np.log1p(-inside)
 
 
-def expected_calibration_error(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Compute the expected calibration error (R,) over ``BINS`` bins of equal width.
+def expected_calibration_error(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Compute the expected calibration error over ``BINS`` bins of equal width (Guo et al. 2017).
 
-    It is the mean distance between score and share of positives, each bin weighted by its rows.
+    It is the mean distance between score and share of positives, each bin weighted by its rows. It is never negative,
+    so chance alone makes it larger than 0.
 
-    It is never negative, so chance alone makes it larger than 0, and even more in a replicate of resampled rows.
+    Args:
+        scores: (N,) float in [0, 1].
+        labels: (N,) in {0, 1}.
+
+    Returns:
+        The error in [0, 1]; NaN without a row.
+
+    >>> round(expected_calibration_error([.1, .1, .9], [0, 1, 1]), 4)
+    0.3
+    """
+    rows = np.asarray(scores, "float64")
+    return float(weighted_calibration_errors(rows, np.asarray(labels, "float64"), np.ones((1, len(rows))))[0])
+
+
+def weighted_calibration_errors(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Compute the expected calibration error of each replicate, (R,) float64; chance makes it larger than that of all.
 
     Args:
         scores: (N,) in [0, 1].
         labels: (N,) in {0, 1}.
         counts: (R, N), how often each row was sampled.
-
-    >>> expected_calibration_error(np.array([.1, .1, .9]), np.array([0, 1, 1.0]), np.ones((1, 3))).round(4)
-    array([0.3])
     """
     places = find_bins(scores)
     gaps = counts * (scores - labels)
-    summed = np.stack([gaps[:, places == place].sum(1) for place in np.unique(places)], axis=1)
     total = counts.sum(1, dtype="float64")
+    if not len(scores):
+        return np.full(len(total), math.nan)
+    summed = np.stack([gaps[:, places == place].sum(1) for place in np.unique(places)], axis=1)
     return np.divide(np.abs(summed).sum(1), total, out=np.full(len(total), math.nan), where=total > 0)
 
 

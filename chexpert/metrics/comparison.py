@@ -2,11 +2,68 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from chexpert.metrics.bootstrap import Interval
+from chexpert.metrics.auroc_intervals import auroc_replicates
+from chexpert.metrics.bootstrap import Interval, resample_studies
+
+
+class Difference(NamedTuple):
+    """A paired difference of two models.
+
+    Attributes:
+        interval: the difference with its 95 % interval.
+        p: two-sided p of no difference; NaN where the two never differ.
+    """
+
+    interval: Interval
+    p: float
+
+
+def compare_aurocs(
+    scores: ArrayLike,
+    others: ArrayLike,
+    labels: ArrayLike,
+    studies: ArrayLike | None = None,
+    replicates: int = 1000,
+    seed: int = 0,
+) -> Difference:
+    """Compare two models on the same rows: the AUROC of the first less that of the second.
+
+    Of several observations the means are compared. The same rows are resampled for both, as ``chexpert compare`` does.
+
+    Args:
+        scores: (N,) or (N, C) float, of the first model.
+        others: of the same shape, of the second model; it may have another scale.
+        labels: of the same shape, in {0, 1, NaN}; NaN where there is no label.
+        studies: (N,) int, of each row the number of its study, from 0 on: whole studies are resampled. None: each row
+            is a study.
+        replicates: number of bootstrap replicates.
+        seed: seed of the resampling.
+
+    Returns:
+        The difference with its interval and p; NaN where an AUROC is undefined.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    >>> found = compare_aurocs([.1, .4, .35, .8, .2, .9], [.5, .4, .3, .6, .2, .1], [0, 0, 1, 1, 0, 1])
+    >>> round(found.interval.value, 3), round(found.p, 2)
+    (0.444, 0.12)
+    """
+    first, second, truth = (np.atleast_1d(np.asarray(part, "float64")) for part in (scores, others, labels))
+    if not first.shape == second.shape == truth.shape:
+        raise ValueError(f"scores, others and labels differ in shape: {first.shape}, {second.shape}, {truth.shape}")
+    first, second, truth = (part.reshape(len(part), -1) for part in (first, second, truth))
+    resampled = resample_studies(np.arange(len(truth)) if studies is None else studies, replicates, seed)
+    counts = np.vstack([np.ones((1, len(truth))), resampled])  # the first holds every row once
+    means = [auroc_replicates(part, truth, counts).mean(1) for part in (first, second)]
+    value, rest = float(means[0][0] - means[1][0]), means[0][1:] - means[1][1:]
+    return Difference(paired_interval(value, rest, len(truth)), paired_p(value, rest))
 
 
 def paired_interval(difference: float, replicates: np.ndarray, n: int) -> Interval:

@@ -12,7 +12,9 @@ from chexpert.data.labels.rules import SELF_TRAINED, THREE_CLASS, Rules, check_r
 from chexpert.data.labels.self_training import find_predictions, read_targets
 from chexpert.data.labels.targets import RandomTargets, Targets
 from chexpert.data.shared_strings import Texts
+from chexpert.data.sources.frame import find_key
 from chexpert.errors import UserError
+from chexpert.observations import OBSERVATIONS
 
 CONDITIONAL_ROWS = ("positive_parents", "all")
 
@@ -106,9 +108,28 @@ class LabelPolicy:
         return find_parents(observations) if self.conditional else None
 
     def apply(self, frame: pd.DataFrame, observations: Sequence[str]) -> Targets:
-        """Return targets and mask of the views of a table, for C observations."""
+        """Return what a loss learns from the labels of a table.
+
+        Args:
+            frame: N rows, as :func:`chexpert.data.read_frame` or ``pandas.read_csv("train.csv")`` reads them: a column
+                for each observation, in {1, 0, -1, NaN}. Samples of a range follow from ``key`` or ``Path``, or
+                without both from the index.
+            observations: names of C columns.
+
+        Returns:
+            ``values`` (N, C) float32 in [0, 1] and ``mask`` (N, C) bool, False where there is nothing to learn; with
+            U columns more under ``three_class``, see :class:`Targets`.
+
+        Raises:
+            UserError: a column is missing, or a label is another value.
+
+        >>> frame = pd.DataFrame({"Edema": [1, 0, -1, None]})
+        >>> LabelPolicy("ones", blank="ignore").apply(frame, ["Edema"]).values.ravel().tolist()
+        [1.0, 0.0, 1.0, 0.0]
+        """
+        check_labels(frame, observations)
         labels = (propagate(frame) if self.propagate else frame)[list(observations)].to_numpy("float32")
-        keys = list(frame["key"])
+        keys = find_keys(frame)
         low, high = self._bounds(labels, keys, observations)
         mask = ~np.isnan(low)
         values = np.where(mask, low, 0).astype("float32")
@@ -142,6 +163,33 @@ class LabelPolicy:
         if taught.any():
             low[taught] = high[taught] = read_targets(find_predictions(self.predictions), keys, observations, taught)
         return low, high
+
+
+def check_labels(frame: pd.DataFrame, observations: Sequence[str]) -> None:
+    """Check that a table has labels of these observations.
+
+    Raises:
+        UserError: a column is missing, or a label is neither 1, 0, -1 nor blank.
+    """
+    if missing := [name for name in observations if name not in frame]:
+        hint = f"columns named {', '.join(OBSERVATIONS)}"
+        raise UserError(
+            f"no column {', '.join(map(repr, missing))}", code="missing-column", where="the table", hint=hint
+        )
+    for name in observations:
+        known = frame[name].isna() | frame[name].isin([1, 0, -1])
+        if not known.all():
+            where, hint = f"row {frame.index[~known][0]!r}, column {name}", "1, 0, -1, or NaN where it is blank"
+            raise UserError(f"no label: {frame[name][~known].iloc[0]!r}", code="cell", where=where, hint=hint)
+
+
+def find_keys(frame: pd.DataFrame) -> list[str]:
+    """Return a name for each row of a table, from which its samples follow: the same view has the same samples."""
+    if "key" in frame:
+        return list(frame["key"])
+    if "Path" in frame:
+        return [find_key(str(path)) or str(path) for path in frame["Path"]]
+    return list(map(str, frame.index))
 
 
 def hard_labels(

@@ -130,6 +130,18 @@ def _place(table: Table, split: str | None) -> dict[str, Sequence[str]]:
     }
 
 
+def find_key(path: str) -> str | None:
+    """Return the name that a view has in every copy of CheXpert; None where the path is not CheXpert's.
+
+    >>> find_key("CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg")
+    'train/patient00001/study1/view1_frontal'
+    """
+    match = PLACE.fullmatch(path)
+    head = match and HEAD.fullmatch(match[1])
+    split = head and _name_split(head, None)
+    return "/".join((split, *match.groups()[1:4])) if match and split else None
+
+
 def _name_split(match: re.Match[str], split: str | None) -> str:
     return "valid" if match["split"] == "val" else match["split"] or split or ""
 

@@ -1,10 +1,12 @@
 """LIME (Ribeiro et al. 2016, arxiv.org/abs/1602.04938) for gray images, in bounded memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
+from chexpert.errors import UserError
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.batched_inference import Write
 from chexpert.explain.methods.perturbation import Perturbing
@@ -66,19 +68,54 @@ class Lime(Perturbing):
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
         """Explain one view (1, H, W) uint8."""
         gray = image[0].cpu().numpy()
-        segments = quickshift(gray) if self.segments == "quickshift" else segment(gray, self.superpixels)
+        segments = self._segment(gray)
         shown = sample_superpixels(self.samples, int(segments.max()), self.seed)
         logits = self.probe(model, self.samples, hide_superpixels(image, self.hide(image), segments, shown), image)
         values = (logits if self.of == "logit" else logits.sigmoid()).numpy()[:, list(outputs)]
-        return self._fit(segments, shown, values)
+        return self._fit(segments, shown, values, self.of)
 
-    def _fit(self, segments: np.ndarray, shown: np.ndarray, values: np.ndarray) -> list[Attribution]:
+    def explain_function(
+        self, function: Callable[[np.ndarray], ArrayLike], image: np.ndarray, batch_size: int = 16
+    ) -> list[Attribution]:
+        """Explain any function of images for one image; no model of this package is needed.
+
+        Args:
+            function: from (B, H, W) uint8 to (B,) or (B, C) numbers; logits suit better than probabilities, which
+                hardly move near 0 and 1. ``of`` is ignored: the numbers are explained as they are.
+            image: (H, W) uint8.
+            batch_size: B, the most images of a call.
+
+        Returns:
+            C attributions (one for (B,)), each with ``signed`` (H, W) and ``map`` (H, W) in [0, 1].
+
+        Raises:
+            UserError: an image of another shape or type, or a function that returns another number of rows or NaN.
+        """
+        if not isinstance(image, np.ndarray) or image.ndim != 2 or image.dtype != np.uint8:
+            found = f"{np.shape(image)} {getattr(image, 'dtype', type(image).__name__)}"
+            raise UserError(f"an image of {found}", code="input-kind", where="image", hint="give (H, W) uint8")
+        gray = torch.from_numpy(np.ascontiguousarray(image))[None]
+        segments = self._segment(image)
+        shown = sample_superpixels(self.samples, int(segments.max()), self.seed)
+        write = hide_superpixels(gray, self.hide(gray), segments, shown)
+        buffer = torch.empty(batch_size, *gray.shape, dtype=torch.uint8)
+        values = []
+        for start in range(0, self.samples, batch_size):
+            part = buffer[: min(batch_size, self.samples - start)]
+            write(start, part)
+            values.append(_check_values(function(part[:, 0].numpy().copy()), len(part)))
+        return self._fit(segments, shown, np.concatenate(values), "the function")
+
+    def _segment(self, gray: np.ndarray) -> np.ndarray:
+        return quickshift(gray) if self.segments == "quickshift" else segment(gray, self.superpixels)
+
+    def _fit(self, segments: np.ndarray, shown: np.ndarray, values: np.ndarray, of: str) -> list[Attribution]:
         weights, r2 = fit(shown, values, self.kernel_width)
         middle = len(shown) - len(shown) // 2
         halves = [fit(shown[part], values[part], self.kernel_width)[0] for part in (slice(middle), slice(middle, None))]
         settings = {
             "layer": "input superpixels",
-            "of": self.of,
+            "of": of,
             "segments": self.segments,
             "samples": self.samples,
             "superpixels": len(weights),
@@ -94,6 +131,17 @@ class Lime(Perturbing):
             )
             for rank in range(values.shape[1])
         ]
+
+
+def _check_values(values: ArrayLike, count: int) -> np.ndarray:
+    """Return what a function says of ``count`` images as (count, C) float64."""
+    found = np.asarray(values, "float64")
+    if found.ndim not in (1, 2) or len(found) != count:
+        message = f"it returns an array of shape {found.shape} for {count} images"
+        raise UserError(message, code="input-kind", where="function", hint=f"return ({count},) or ({count}, C) numbers")
+    if not np.isfinite(found).all():
+        raise UserError("it returns NaN or infinity", code="nan", where="function", hint="return finite numbers")
+    return found.reshape(count, -1)
 
 
 def hide_superpixels(image: torch.Tensor, hidden: torch.Tensor, segments: np.ndarray, shown: np.ndarray) -> Write:
