@@ -13,6 +13,7 @@ from chexpert.config.checks import (
     validate_args,
     write_list,
 )
+from chexpert.config.compose_run import ComposedRun, compose_run
 from chexpert.config.hydra_callbacks import SweepTable
 from chexpert.config.instantiate import build, raising_build_errors
 from chexpert.config.recipe import compose_recipe
@@ -31,12 +32,14 @@ __all__ = [
     "PARTIAL",
     "STUDY_SCORES",
     "TARGET",
+    "ComposedRun",
     "ExplainConfig",
     "RunFolder",
     "SweepTable",
     "build",
     "check_targets",
     "compose_recipe",
+    "compose_run",
     "find_checkpoint",
     "find_explain_errors",
     "find_notices",

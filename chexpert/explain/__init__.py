@@ -3,6 +3,7 @@
 from chexpert.explain.attribution import Attribution, Explainer, explaining
 from chexpert.explain.callback import ExplainCallback
 from chexpert.explain.explainer_check import try_explainers
+from chexpert.explain.explanation import Explanation
 from chexpert.explain.failures import Failures
 from chexpert.explain.masks import find_masks
 from chexpert.explain.methods.cam import EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
@@ -15,8 +16,8 @@ from chexpert.explain.methods.score_cam import ScoreCAM
 from chexpert.explain.quality.evaluate import ExplainerEvaluation, Rows
 from chexpert.explain.quality.scored_views import choose_scored
 from chexpert.explain.quality.table import score_explainers
-from chexpert.explain.session import explain_views
-from chexpert.explain.view import View, open_view
+from chexpert.explain.session import explain_view, explain_views
+from chexpert.explain.view import View, make_view, open_view
 from chexpert.explain.view_selection import choose_rows, find_views
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "ExplainCallback",
     "Explainer",
     "ExplainerEvaluation",
+    "Explanation",
     "Failures",
     "GradCAM",
     "GradCAMPlusPlus",
@@ -40,10 +42,12 @@ __all__ = [
     "View",
     "choose_rows",
     "choose_scored",
+    "explain_view",
     "explain_views",
     "explaining",
     "find_masks",
     "find_views",
+    "make_view",
     "open_view",
     "score_explainers",
     "try_explainers",

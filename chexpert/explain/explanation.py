@@ -1,10 +1,12 @@
 """An attribution with what a reader of it must know."""
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from chexpert.explain.attribution import Attribution
+from chexpert.explain.attribution import Attribution, positive_share
 from chexpert.explain.view import View
 
 TRUTHS = {1: "present", 0: "absent", None: "not labeled"}
@@ -27,6 +29,32 @@ class Explanation:
     probability: float
     explainer: str
     attribution: Attribution
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.observation} by {self.explainer}: p = {self.probability:.3f}>"
+
+    def _repr_png_(self) -> bytes:
+        """The figure, for Jupyter."""
+        content = io.BytesIO()
+        self.figure.savefig(content, format="png")
+        return content.getvalue()
+
+    @property
+    def signed(self) -> np.ndarray:
+        """(H, W) float32 on the image, raw: negative values speak against the observation; 0 where nothing was seen."""
+        return self.view.carry_back(self.attribution.signed)
+
+    @property
+    def map(self) -> np.ndarray:
+        """(H, W) float32 in [0, 1] on the image: the positive evidence over its maximum."""
+        return positive_share(self.signed)
+
+    @property
+    def figure(self) -> Figure:
+        """The image beside the map over it, with the members of a combined model below."""
+        from chexpert.explain.plots import find_scale, plot_picture  # which plot explanations: they import this module
+
+        return plot_picture(self, find_scale([self]))
 
     @property
     def truth(self) -> int | None:

@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 
 from chexpert.console import log
-from chexpert.explain.attribution import Explainer, explaining
+from chexpert.explain.attribution import Attribution, Explainer, explaining
 from chexpert.explain.batched_inference import estimate_seconds
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.export import write_explainer
@@ -56,10 +56,7 @@ def explain_views(
             log.info(f"{name}: {describe_work(model, explainer, images, outputs)}")
             attributions = explain_batches(model, explainer, images, outputs)
             explanations = [
-                [
-                    Explanation(view, observations[output], float(row[output]), name, attribution)
-                    for output, attribution in zip(wanted, of_view, strict=True)
-                ]
+                describe_view(view, row, wanted, of_view, observations, name)
                 for view, row, wanted, of_view in zip(views, probabilities, outputs, attributions, strict=True)
             ]
             sheets[name] = write_explainer(folder, name, explanations)
@@ -71,6 +68,43 @@ def explain_views(
         sheet.savefig(path)
         sheets[f"views/{path.stem}"] = sheet
     return sheets
+
+
+def explain_view(
+    model: Model,
+    explainer: Explainer,
+    view: View,
+    observations: Sequence[str],
+    name: str,
+    *,
+    only: Sequence[str] | None = None,
+    top: int = 1,
+) -> list[Explanation]:
+    """Explain one view and write nothing; see :func:`explain_views` for the arguments.
+
+    Returns:
+        One explanation for each observation of ``only``, or for each of the ``top`` most probable ones.
+    """
+    images = stack_images(model, [view])
+    probabilities = predict(model, images)
+    outputs = [choose_outputs(probabilities[0], observations, only, top)]
+    attributions = explain_batches(model, explainer, images, outputs)
+    return describe_view(view, probabilities[0], outputs[0], attributions[0], observations, name)
+
+
+def describe_view(
+    view: View,
+    probabilities: np.ndarray,
+    outputs: Sequence[int],
+    attributions: Sequence[Attribution],
+    observations: Sequence[str],
+    explainer: str,
+) -> list[Explanation]:
+    """Return the attributions of a view's outputs with what is known of them; probabilities are (C,)."""
+    return [
+        Explanation(view, observations[output], float(probabilities[output]), explainer, attribution)
+        for output, attribution in zip(outputs, attributions, strict=True)
+    ]
 
 
 def stack_images(model: Model, views: Sequence[View]) -> torch.Tensor:

@@ -67,7 +67,7 @@ def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View
     """
     try:
         gray, notes = replace(preprocessing, least=LEAST_SIDE).read_noted(file)
-        original, image = read_gray(file), torch.from_numpy(gray)[None]
+        original = read_gray(file)
     except UserError as error:
         if error.code == "not-installed":
             raise
@@ -75,6 +75,12 @@ def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View
         raise UserError(error.message, code=code, where=error.where, hint=IMAGE) from error
     for note in notes:
         log.info(f"flagged: {file}: {note}")
+    return View(path, torch.from_numpy(gray)[None], original, preprocessing.matrix(*original.shape))
+
+
+def make_view(path: str, original: np.ndarray, preprocessing: Preprocessing) -> View:
+    """Make the view of an image (H, W) uint8, without labels and masks; ``path`` names it."""
+    image = torch.from_numpy(preprocessing.apply(original))[None]
     return View(path, image, original, preprocessing.matrix(*original.shape))
 
 

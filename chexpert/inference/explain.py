@@ -12,9 +12,11 @@ from chexpert.data import CheXpertDataModule
 from chexpert.errors import UserError
 from chexpert.explain import (
     ExplainerEvaluation,
+    Explanation,
     Failures,
     View,
     choose_rows,
+    explain_view,
     explain_views,
     find_masks,
     find_views,
@@ -85,6 +87,39 @@ def explain_run(
         evaluate(model, left, data.datasets["valid"], rows, loaded.observations, masks, folder, failures)
     failures.write()
     return folder, failures
+
+
+def explain_image(
+    loaded: Loaded,
+    view: View,
+    explainer: str,
+    conf: Path,
+    *,
+    observation: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Explanation:
+    """Explain one output for one view, and write nothing.
+
+    Args:
+        loaded: the run's model; it is moved to its device.
+        view: the view.
+        explainer: name of a file in conf/explainer; where the run had that explainer, it keeps its settings.
+        conf: the folder of configs.
+        observation: the observation to explain; None: the most probable one.
+        overrides: explainer.<name>.<setting>=<value>.
+
+    Returns:
+        The explanation.
+
+    Raises:
+        UserError: an unknown explainer, observation or setting, or an explainer that the model is not made for.
+    """
+    nodes, _ = compose_settings(loaded.config, [explainer], conf, overrides)
+    only = resolve_observations(observation and [observation], loaded.observations, "observation")
+    built = {explainer: build(nodes[explainer], f"explainer.{explainer}")}
+    check_layers(built, loaded.model)
+    model = move_to_device(loaded.model)
+    return explain_view(model, built[explainer], view, loaded.observations, explainer, only=only)[0]
 
 
 def open_views(images: Sequence[str], loaded: Loaded, salt: str | None = None) -> list[View]:

@@ -3,6 +3,7 @@
 from chexpert.report.figures.exploration import plot_exploration
 from chexpert.report.html.comparison import write_comparison
 from chexpert.report.html.run_page import write_report
+from chexpert.report.html.summary import summarize_run
 from chexpert.report.text.audit import describe_audit
 from chexpert.report.text.comparison import describe_comparison
 from chexpert.report.text.evaluation import describe_evaluation
@@ -23,6 +24,7 @@ __all__ = [
     "describe_shortcuts",
     "plot_exploration",
     "quality_table",
+    "summarize_run",
     "write_comparison",
     "write_report",
 ]

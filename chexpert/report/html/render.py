@@ -29,15 +29,19 @@ def render_page(template: str, script: str = "", **context: Any) -> str:
         A self-contained HTML page, which loads nothing from a network.
     """
     style = (HERE / "style.css").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src {_hash(style)}; script-src {_hash(script) if script else NONE}"
     )
-    page = environment.get_template(template)
-    text = page.render(style=style, script=script, policy=policy, not_a_device=NOT_A_DEVICE, **context)
+    return render(template, style=style, script=script, policy=policy, **context)
+
+
+def render(template: str, **context: Any) -> str:
+    """Render a template of a page, or of a part for a notebook, which has neither style nor script of its own."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    text = environment.get_template(template).render(not_a_device=NOT_A_DEVICE, **context)
     return UNSHOWN.sub("\ufffd", text)
 
 

@@ -1,0 +1,66 @@
+"""Predict files and arrays by a run, as a table in memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from chexpert.api.arrays import read_images, write_images
+from chexpert.api.tables import read_table
+from chexpert.console import log
+from chexpert.errors import UserError
+from chexpert.inference.predict import predict
+
+SHOWN = 3
+"""Images that a warning names."""
+
+
+def predict_images(run: Path, images: str | Path | Sequence[str | Path] | ArrayLike, **options: Any) -> pd.DataFrame:
+    """Predict files or an array; see :meth:`chexpert.api.Run.predict`.
+
+    The images go through the command's own code, arrays as files without loss: there is one way from an image to a
+    probability.
+    """
+    paths = list_paths(images)
+    with TemporaryDirectory(prefix="chexpert-") as name:
+        folder = Path(name)
+        if paths is not None:
+            return predict_files(run, paths, folder, **options)
+        if options["level"] != "image":
+            raise UserError("an array has no studies", code="level", where="level", hint="level='image'")
+        arrays = read_images(images)  # type: ignore[arg-type]  # paths are none
+        table = predict_files(run, write_images(arrays, folder), folder, **options | {"ids": "path"})
+        numbered = table.set_axis(pd.RangeIndex(len(table), name="image"))
+        numbered.attrs["flagged"] = {int(Path(name).stem): why for name, why in table.attrs["flagged"].items()}
+        return numbered
+
+
+def list_paths(images: Any) -> list[Path] | None:
+    """Return paths as a list; None for an array.
+
+    Raises:
+        UserError: an empty list.
+    """
+    if isinstance(images, str | Path):
+        return [Path(images).expanduser()]
+    if not isinstance(images, Sequence):
+        return None
+    if not len(images):
+        raise UserError("no image", code="input-kind", where="images", hint="give image files, a folder or an array")
+    if all(isinstance(image, str | Path) for image in images):
+        return [Path(image).expanduser() for image in images]
+    return None
+
+
+def predict_files(run: Path, paths: Sequence[Path], folder: Path, **options: Any) -> pd.DataFrame:
+    """Predict image files, a folder or a table; a temporary folder takes the command's output."""
+    outcome = predict(run, paths, folder / "predictions.csv", **options)
+    table = read_table(outcome.output)
+    table.attrs |= {"failed": dict(outcome.failed), "flagged": dict(outcome.flagged)}
+    if outcome.failed:
+        names = ", ".join(list(outcome.failed)[:SHOWN])
+        log.warning(f"{len(outcome.failed)} images could not be read, see attrs['failed']: {names}")
+    return table

@@ -1,0 +1,61 @@
+"""Train from Python as ``chexpert train`` does."""
+
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from chexpert.api.run import Run, open_run
+from chexpert.conf_folder import find_conf
+from chexpert.console import NOTE, log
+
+
+def train(*settings: str, config_dir: str | Path | None = None) -> Run:
+    """Train, evaluate and explain one run, as ``chexpert train`` does with the same settings.
+
+    The run folder is made below the current folder: ``outputs/<name>/<time>/``, or by ``"hydra.run.dir=FOLDER"``. The
+    random seeds of Python, NumPy and torch are set. An interrupted run is resumed by ``train("resume=FOLDER")``.
+
+    Args:
+        settings: settings as on the command line, such as ``"model=combined"`` and ``"trainer.max_epochs=3"``.
+        config_dir: folder of own options, such as ``experiment/mine.yaml``; names in it are then not corrected.
+
+    Returns:
+        The finished run.
+
+    Raises:
+        UserError: something that the user can fix: a setting, the data, a folder, the memory.
+        KeyboardInterrupt: the run was interrupted; its folder holds what it needs to be resumed.
+
+    Example:
+        >>> train("modle=combined")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        chexpert.errors.UserError: ...
+    """
+    conf = find_conf()
+    words = list(settings) if config_dir else check_settings(settings, conf)
+    from chexpert.config import compose_run, find_notices  # Hydra, and below it torch, take seconds
+
+    composed = compose_run(words, conf, Path(config_dir) if config_dir else None)
+    for notice in find_notices(composed.config, composed.overrides):
+        log.log(NOTE, notice)
+    from chexpert.engine.train import run
+    from chexpert.signals import Stopped
+
+    try:
+        run(composed.config, composed.folder, composed.overrides)
+    except Stopped as stopped:
+        if stopped.signal == signal.SIGINT:
+            raise KeyboardInterrupt(str(stopped)) from stopped
+        raise
+    return open_run(composed.folder)
+
+
+def check_settings(settings: Sequence[str], conf: Path) -> list[str]:
+    """Check settings as the command line does, and return them as Hydra reads them.
+
+    Raises:
+        UserError: a setting cannot be run as typed.
+    """
+    from chexpert.cli import Settings, check
+
+    return check(settings, Settings(conf))
