@@ -28,7 +28,10 @@ def read_images(array: ArrayLike) -> np.ndarray:
     >>> read_images(np.full((32, 40), 0.5)).shape, read_images(np.full((2, 32, 32), 1.0)).max()
     ((1, 32, 40), np.uint8(255))
     """
-    images = np.asarray(array)
+    try:
+        images = np.asarray(array)
+    except ValueError as error:  # images of several sizes
+        raise UserError("no array of one shape", code="input-kind", where="the array", hint=SHAPES) from error
     if images.ndim not in (2, 3) or not images.size:
         raise UserError(f"an array of shape {images.shape}", code="input-kind", where="the array", hint=SHAPES)
     if min(images.shape[-2:]) < LEAST_SIDE:

@@ -30,7 +30,8 @@ BANNED = {
 ALLOWED = {
     "films": r'"films"|films/<view>|\.films"|\.films\.',
     "film": r"\'film\'|\"film\"|film radiography",
-    "figure": r"\bFigure\b|matplotlib|add_figure|</?figure|axes\.figure|\"figure\"",
+    "figure": r"\bFigure\b|matplotlib|add_figure|</?figure|axes\.figure|\"figure\"|"
+    r"\.figure\b|def figure\(|``figure``|[Tt]he figure\b",  # matplotlib's
     "judged": r'"not_judged"',
     "labelledby": "aria-labelledby",
     "labeller": r'"data\.labeller"',
