@@ -156,6 +156,10 @@ class UserError(Exception):
         where = f"{place}.{self.where.removeprefix(OWN)}" if own else ", ".join(filter(None, [str(place), self.where]))
         return UserError(self.message, code=self.code, where=where, hint=self.hint)
 
+    def _render_traceback_(self) -> list[str]:
+        """The message alone, for Jupyter and IPython: the error lies in what was typed, not in the code."""
+        return [f"{type(self).__name__}: {self}"]
+
     def __reduce__(self) -> tuple[Any, ...]:  # an exception is copied to another process by its text alone otherwise
         return partial(type(self), code=self.code, where=self.where, hint=self.hint), (self.message,)
 

@@ -56,3 +56,8 @@ def test_exit_code_says_if_the_work_failed_or_the_use_was_wrong(error, code):
 
 def test_codes_of_failures_are_codes():
     assert {*get_args(Code)} > FAILURES
+
+
+def test_jupyter_shows_the_message_alone():
+    error = UserError("label '2' is not 1, 0 or -1", code="cell", where="train.csv, line 7")
+    assert error._render_traceback_() == [f"UserError: {error}"]

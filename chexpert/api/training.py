@@ -42,7 +42,7 @@ def train(*settings: str, config_dir: str | Path | None = None) -> Run:
     from chexpert.signals import Stopped
 
     try:
-        run(composed.config, composed.folder, composed.overrides)
+        run(composed.config, composed.folder, composed.overrides, summary=False)  # the run shows itself
     except Stopped as stopped:
         if stopped.signal == signal.SIGINT:
             raise KeyboardInterrupt(str(stopped)) from stopped

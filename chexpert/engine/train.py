@@ -46,7 +46,9 @@ EXPECTED = (
 )
 
 
-def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: bool = False) -> float:
+def run(
+    cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: bool = False, summary: bool = True
+) -> float:
     """Train, evaluate and explain by a config, in an empty folder or, with ``resume``, from the last checkpoint.
 
     Args:
@@ -55,6 +57,7 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
         overrides: of the command line, for state.json.
         sweep: the run is a job of a sweep: its folder stays, with its state, also where nothing was trained, and one
             that failed before is not tried again.
+        summary: whether the metrics and the next steps are printed at the end.
 
     Returns:
         The mean AUROC of the best weights on the split that chose them, for a sweeper to rank; NaN if undefined.
@@ -87,7 +90,8 @@ def run(cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: 
                 mean = launch_workers(resolve_settings(cfg), folder, stopper)
             with report_errors_as_warnings(folder):
                 write_report(folder)  # with the explanations, once the run's state says that it is finished
-    print(describe(folder))
+    if summary:
+        print(describe(folder))
     return mean
 
 

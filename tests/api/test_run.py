@@ -139,6 +139,7 @@ def test_explanation_is_that_of_the_command(at_work, tmp_path):
     positive = np.maximum(explanation.signed, 0)
     np.testing.assert_allclose(explanation.map, positive / max(positive.max(), 1e-12))
     assert isinstance(explanation.figure, Figure)
+    assert explanation.figure._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
     assert explanation._repr_png_().startswith(b"\x89PNG")
 
 

@@ -61,8 +61,9 @@ def test_few_lines_are_printed_without_a_terminal(capfd):
         chexpert.train(*SHORT, "trainer.max_epochs=3", "save_every_n_minutes=1000")
     out, err = capfd.readouterr()
     assert err.count("epoch ") == 3
-    assert len(out.splitlines()) + len(err.splitlines()) < 30
-    assert "\r" not in out + err
+    assert len(err.splitlines()) < 20
+    assert "\r" not in err
+    assert out == ""  # the returned run shows the metrics
 
 
 def test_interrupted_run_is_resumed(monkeypatch):

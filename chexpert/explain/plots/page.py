@@ -1,5 +1,6 @@
 """Panels with titles and color bars in rows, laid out in inches: exact, and faster than a layout engine that tries."""
 
+import io
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,13 +47,22 @@ class Panel:
         return THICK + NUMBERS + LINE * len(wrap(self.bar.text, self.width)) + EDGE if self.bar else 0
 
 
+class Page(Figure):
+    """A figure that Jupyter shows; it shows others only once pyplot is imported."""
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.savefig(content, format="png")
+        return content.getvalue()
+
+
 def lay_out_page(head: str, rows: Sequence[Sequence[Panel]]) -> Figure:
     """Lay out a page of these rows of panels below a head."""
     width = max(sum(panel.width + EDGE for panel in row) for row in rows) + EDGE
     lines = wrap(head, width - 2 * EDGE)
     tops = [max(len(panel.above) for panel in row) * LINE + EDGE for row in rows]
     heights = [max(panel.height + panel.below for panel in row) for row in rows]
-    page = Figure(figsize=(width, LINE * len(lines) + sum(tops) + sum(heights) + 3 * EDGE), dpi=100)
+    page = Page(figsize=(width, LINE * len(lines) + sum(tops) + sum(heights) + 3 * EDGE), dpi=100)
     _write(page, EDGE, EDGE, lines, weight="bold")
     y = 2 * EDGE + LINE * len(lines)
     for row, top, height in zip(rows, tops, heights, strict=True):
