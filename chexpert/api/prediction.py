@@ -1,6 +1,7 @@
 """Predict files and arrays by a run, as a table in memory."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from chexpert.api.arrays import read_images, write_images
 from chexpert.api.tables import read_table
-from chexpert.console import log
+from chexpert.console import log, show_progress
 from chexpert.errors import UserError
 from chexpert.inference.predict import predict
 
@@ -57,7 +58,8 @@ def list_paths(images: Any) -> list[Path] | None:
 
 def predict_files(run: Path, paths: Sequence[Path], folder: Path, **options: Any) -> pd.DataFrame:
     """Predict image files, a folder or a table; a temporary folder takes the command's output."""
-    outcome = predict(run, paths, folder / "predictions.csv", **options)
+    watch = partial(show_progress, title="batches")
+    outcome = predict(run, paths, folder / "predictions.csv", watch=watch, **options)
     table = read_table(outcome.output)
     table.attrs |= {"failed": dict(outcome.failed), "flagged": dict(outcome.flagged)}
     if outcome.failed:

@@ -17,7 +17,7 @@ from chexpert.evaluation import read_labels
 from chexpert.report import summarize_run, write_report
 from chexpert.report.names import find_salt, name_folder
 from chexpert.runs import files as run_files
-from chexpert.runs.anonymize import is_public
+from chexpert.runs.anonymize import find_public
 from chexpert.runs.read import read_config, read_mapping, read_mapping_or_empty, read_state
 from chexpert.runs.synthetic import is_synthetic_run
 
@@ -255,7 +255,7 @@ class Run:
                 raise UserError("several images", code="input-kind", where="the array", hint=hint)
             return make_view("array", images[0], self._loaded.preprocessing)
         path = Path(image).expanduser()
-        if not path.exists() and is_public(Path(image).as_posix()):
+        if not path.exists() and find_public(Path(image).as_posix()):
             masks = self._loaded.config["explain"]["masks"]
             choice = {"views": [Path(image).as_posix()], "count": 1, "masks": masks}
             return choose_views(self._data, self._loaded, choice)[0]

@@ -31,11 +31,11 @@ def train(*settings: str, config_dir: str | Path | None = None) -> Run:
         Traceback (most recent call last):
         chexpert.errors.UserError: ...
     """
-    conf = find_conf()
-    words = list(settings) if config_dir else check_settings(settings, conf)
+    conf, own = find_conf(), Path(config_dir) if config_dir else None
+    words = check_settings(settings, conf, own)
     from chexpert.config import compose_run, find_notices  # Hydra, and below it torch, take seconds
 
-    composed = compose_run(words, conf, Path(config_dir) if config_dir else None)
+    composed = compose_run(words, conf, own)
     for notice in find_notices(composed.config, composed.overrides):
         log.log(NOTE, notice)
     from chexpert.engine.train import run
@@ -50,7 +50,7 @@ def train(*settings: str, config_dir: str | Path | None = None) -> Run:
     return open_run(composed.folder)
 
 
-def check_settings(settings: Sequence[str], conf: Path) -> list[str]:
+def check_settings(settings: Sequence[str], conf: Path, config_dir: Path | None) -> list[str]:
     """Check settings as the command line does, and return them as Hydra reads them.
 
     Raises:
@@ -58,4 +58,4 @@ def check_settings(settings: Sequence[str], conf: Path) -> list[str]:
     """
     from chexpert.cli import Settings, check
 
-    return check(settings, Settings(conf))
+    return list(settings) if config_dir else check(settings, Settings(conf))

@@ -102,7 +102,7 @@ def test_own_options_come_from_a_folder():
     assert (run.config["trainer"]["max_epochs"], run.folder.parent.name) == (2, "own")
     with raises("missing-folder", "absent"):
         chexpert.train(*SHORT, config_dir="absent")
-    with raises("not-composed"):
+    with pytest.raises(chexpert.UserError):
         chexpert.train(*SHORT, "experiment=absent", config_dir="mine")
 
 
