@@ -48,7 +48,7 @@ class Panel:
 
 
 class Page(Figure):
-    """A figure that Jupyter shows; it shows others only once pyplot is imported."""
+    """A matplotlib Figure that Jupyter shows; others it shows only once pyplot is imported."""
 
     def _repr_png_(self) -> bytes:
         content = io.BytesIO()
