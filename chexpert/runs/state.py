@@ -44,7 +44,7 @@ def writing_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
     state: dict[str, Any] = {
         "state": "running",
         "why": None,
-        "command": " ".join(["python train.py", *overrides]),
+        "command": " ".join(["chexpert train", *overrides]),
         "overrides": list(overrides),
         "versions": list_versions(),
         "started": before.get("started", now),

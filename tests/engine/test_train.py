@@ -540,7 +540,7 @@ def test_unwritable_report_is_a_warning_with_the_command(tmp_path, capsys, name)
         raise OSError(28, "No space left on device")
     warning, _, command = capsys.readouterr().err.strip().rpartition(": ")
     assert "No space left on device" in warning
-    assert shlex.split(command) == ["python", "scripts/make_report.py", str(tmp_path / name)]
+    assert shlex.split(command) == ["chexpert", "report", str(tmp_path / name)]
 
 
 def test_full_disk_while_explaining_keeps_metrics_and_report(tmp_path, phantom, monkeypatch, capsys):
