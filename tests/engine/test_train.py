@@ -524,7 +524,7 @@ def test_failed_explainer_keeps_the_run_and_the_other_explainers(tmp_path, phant
     run = tmp_path / "run"
     output = capsys.readouterr()
     assert f"{mean:.3f}"[1:] in output.out
-    assert f"scripts/explain.py {run} --explainer gradcam --out {run}/explanations-gradcam" in output.err
+    assert f"chexpert explain {run} --explainer gradcam --out {run}/explanations-gradcam" in output.err
     assert json.loads((run / "state.json").read_text())["state"] == "finished"
     assert json.loads((run / "explanations/failed.json").read_text()).keys() == {"gradcam"}
     assert "Traceback" not in (run / "report.html").read_text()
