@@ -24,6 +24,7 @@ Code = Literal[
     "not-installed",  # an optional library
     "reserved-argument",  # set by the run itself
     "untrusted-target",
+    "own-module",  # of the user, which cannot be imported
     "unknown-target",
     "not-built",
     "not-compiled",

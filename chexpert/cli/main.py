@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
 
+from chexpert.cli.allow import take_allowed
 from chexpert.console import open_streams
 from chexpert.errors import UserError, get_exit_code
 
@@ -44,7 +45,7 @@ def main(name: str | None = None) -> None:
     if name is None:
         name, arguments = _read_name(arguments)
     try:
-        sys.exit(_run(name, arguments))
+        sys.exit(_run(name, take_allowed(arguments)))
     except (UserError, OSError) as error:  # OSError: a full disk, a file that may not be read
         print(f"error: {error}", file=sys.stderr)
         sys.exit(get_exit_code(error))

@@ -1,12 +1,14 @@
 """``chexpert train``: one run, or a sweep with ``-m``. Hydra reads the arguments, after they were checked."""
 
 import sys
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from chexpert.cli.corrections import answer
 from chexpert.conf_folder import find_conf
 from chexpert.console import NOTE, log, open_streams
 from chexpert.errors import UserError, get_exit_code
+from chexpert.own_modules import VARIABLE
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,6 +42,7 @@ def run_job(cfg: "DictConfig") -> float:
     sweep = hydra_cfg.mode == RunMode.MULTIRUN
     folder = shorten(hydra_cfg.runtime.output_dir)
     try:
+        _check_environment(hydra_cfg.job.env_set)
         return train(cfg, folder, hydra_cfg.overrides.task, sweep=sweep)
     except UserError as error:
         if not sweep:
@@ -49,3 +52,10 @@ def run_job(cfg: "DictConfig") -> float:
 
         print(f"error in job {hydra_cfg.job.num} ({name_folder(folder)}): {error}", file=sys.stderr)
         raise  # the other jobs of the sweep continue; Hydra raises this once they are done
+
+
+def _check_environment(variables: Container[str]) -> None:
+    """Check that the config, which may be somebody else's, does not allow modules."""
+    if VARIABLE in variables:
+        where = f"hydra.job.env_set.{VARIABLE}"
+        raise UserError("no config may set it", code="untrusted-target", where=where, hint="allow=MODULE, typed")

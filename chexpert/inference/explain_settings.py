@@ -37,11 +37,13 @@ def compose_settings(
     config: Mapping[str, Any], explainers: Sequence[str], conf: Path, overrides: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the nodes ``explainer`` and ``explain`` as plain containers: from conf, the run, then the overrides."""
-    check_names(explainers, sorted(path.stem for path in (conf / "explainer").glob("*.yaml")), "an explainer")
-    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-        cfg = compose("train", [f"explainer=[{','.join(explainers)}]", f"seed={config['seed']}"])
-    OmegaConf.resolve(cfg.explainer)
     own = {name: node for name, node in config["explainer"].items() if name in explainers}
+    shipped = sorted(path.stem for path in (conf / "explainer").glob("*.yaml"))
+    check_names(explainers, sorted({*shipped, *own}), "an explainer")
+    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+        listed = ",".join(name for name in explainers if name in shipped)
+        cfg = compose("train", [f"explainer=[{listed}]", f"seed={config['seed']}"])
+    OmegaConf.resolve(cfg.explainer)
     try:
         settings = OmegaConf.merge(
             OmegaConf.create({"explainer": cfg.explainer, "explain": OmegaConf.structured(ExplainConfig)}),

@@ -36,15 +36,22 @@ def answer(arguments: Sequence[str], conf: Path) -> list[str]:
     if "--version" in arguments:
         print(f"chexpert {version('chexpert')}")
         sys.exit()
-    settings = Settings(conf)
-    if HELP & set(arguments):
-        print(write_reference(settings))
-        sys.exit()
     try:
+        settings = Settings(conf, find_own_folder(arguments))
+        if HELP & set(arguments):
+            print(write_reference(settings))
+            sys.exit()
         return check(arguments, settings)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def find_own_folder(arguments: Sequence[str]) -> Path | None:
+    """Return the folder of ``--config-dir``, None where there is none."""
+    options = [option.partition("=") for option in read_words(arguments).options]
+    folders = [Path(value) for name, _, value in options if name in ("--config-dir", "-cd") and value]
+    return folders[-1] if folders else None
 
 
 def check(arguments: Sequence[str], settings: Settings) -> list[str]:

@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from chexpert.cli.corrections.own_folder import check_own_folder, read_yaml
 from chexpert.cli.corrections.sources import Argument, is_open_ended, read_arguments, read_literal
 
 GIVEN = read_literal("chexpert.config.allowed_targets", "GIVEN")
@@ -18,21 +17,32 @@ UNFILLED = ("defaults", "hydra", "explain")
 
 
 class Settings:
-    """What a folder of configs and the signatures of the classes that they name let one set.
+    """What folders of configs and the signatures of the classes that they name let one set.
 
     Args:
-        conf: the folder, with train.yaml and a folder for each group.
+        conf: the folder with train.yaml and a folder for each group.
+        own: another one with more options, of ``--config-dir``.
+
+    Raises:
+        UserError: the own folder is missing, or has a file of the same name; Hydra would never read that file.
     """
 
-    def __init__(self, conf: Path) -> None:
+    def __init__(self, conf: Path, own: Path | None = None) -> None:
         self.conf = conf
+        self.folders = [conf, own] if own else [conf]
+        if own:
+            check_own_folder(own, conf)
         self._nodes: dict[str, dict[str, dict[str, Any]]] = {}
 
     @cached_property
     def groups(self) -> dict[str, list[str]]:
         """The options of each group, by name."""
-        folders = sorted(path for path in self.conf.iterdir() if path.is_dir() and path.name != "hydra")
-        return {path.name: sorted(file.stem for file in path.glob("*.yaml")) for path in folders}
+        names = {path.name for folder in self.folders for path in folder.iterdir() if path.is_dir()}
+        return {name: sorted(self._list_files(name)) for name in sorted(names - {"hydra"})}
+
+    def _list_files(self, group: str) -> dict[str, Path]:
+        """The file of each option of a group, by name."""
+        return {file.stem: file for folder in self.folders for file in (folder / group).glob("*.yaml")}
 
     @cached_property
     def defaults(self) -> dict[str, Any]:
@@ -53,8 +63,8 @@ class Settings:
 
     def read_option(self, group: str, option: str) -> dict[str, Any]:
         """Read the file of an option, with the options it builds on; empty where there is none."""
-        file = self.conf / group / f"{option}.yaml"
-        node = dict(read_yaml(file.read_text()) or {}) if file.is_file() else {}
+        file = self._list_files(group).get(option)
+        node = dict(read_yaml(file.read_text()) or {}) if file else {}
         below: dict[str, Any] = {}
         for entry in node.pop("defaults", ()) if group != "experiment" else ():
             above = entry.removeprefix(f"/{group}/") if isinstance(entry, str) else "_self_"
@@ -119,7 +129,7 @@ class Settings:
     def _read_defaults(self, group: str, option: Any) -> list[Any]:
         if option not in self.groups.get(group, ()):
             return []
-        node = read_yaml((self.conf / group / f"{option}.yaml").read_text())
+        node = read_yaml(self._list_files(group)[option].read_text())
         return node.get("defaults") or [] if isinstance(node, dict) else []
 
     def list_inherited(self, recipe: str) -> list[str]:
@@ -140,11 +150,6 @@ def write_value(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)
-
-
-def read_yaml(text: str) -> Any:
-    """Parse the text of a config file, by the fast reader where there is one."""
-    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def list_networks() -> set[str]:
