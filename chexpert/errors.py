@@ -10,7 +10,7 @@ from chexpert.console import show
 # What went wrong, in a word or two that stay the same when a message is worded anew; ``where`` says at what.
 Code = Literal[
     # settings and options
-    "command-line",  # words that train.py does not know, with those that were probably meant
+    "command-line",  # words that the command does not know, with those that were probably meant
     "value",  # out of its range, or of another type
     "choice",  # not one of a list
     "conflict",  # with another setting
@@ -24,6 +24,7 @@ Code = Literal[
     "not-installed",  # an optional library
     "reserved-argument",  # set by the run itself
     "untrusted-target",
+    "own-module",  # of the user, which cannot be imported
     "unknown-target",
     "not-built",
     "not-compiled",
@@ -160,6 +161,10 @@ class UserError(Exception):
         """The message alone, for Jupyter and IPython: the error lies in what was typed, not in the code."""
         return [f"{type(self).__name__}: {self}"]
 
+    def at_option(self) -> "UserError":
+        """Return the error with its place as an option of the command line, where it is one of a class's options."""
+        return UserError(self.message, code=self.code, where=self.where.replace(OWN, "--"), hint=self.hint)
+
     def __reduce__(self) -> tuple[Any, ...]:  # an exception is copied to another process by its text alone otherwise
         return partial(type(self), code=self.code, where=self.where, hint=self.hint), (self.message,)
 
@@ -212,9 +217,9 @@ def find_write_code(error: OSError) -> Code:
 
 
 def advise_extra(extra: str) -> str:
-    """How an optional dependency is installed: from the checkout, since the package is in no registry.
+    """Return the command that installs an optional dependency beside the installed package.
 
     >>> advise_extra("sweep")
-    "pip install -e '.[sweep]' in the project's folder"
+    "pip install 'chexpert[sweep]'"
     """
-    return f"pip install -e '.[{extra}]' in the project's folder"
+    return f"pip install 'chexpert[{extra}]'"

@@ -91,7 +91,7 @@ def test_run_stopped_in_a_wait_is_requeued(tmp_path, sent, calls):
         assert running.stop(getattr(signal, sent)) == 128 + getattr(signal, sent)
         printed = running.err.read_text()
     assert sent in printed
-    assert f"python train.py 'resume={run}'\n" in printed
+    assert f"chexpert train 'resume={run}'\n" in printed
     assert (tmp_path / "calls").read_text() == calls
     state = json.loads((run / run_files.STATE).read_text())
     assert sent in state.pop("why")

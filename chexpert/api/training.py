@@ -16,8 +16,9 @@ def train(*settings: str, config_dir: str | Path | None = None) -> Run:
     random seeds of Python, NumPy and torch are set. An interrupted run is resumed by ``train("resume=FOLDER")``.
 
     Args:
-        settings: settings as on the command line, such as ``"model=combined"`` and ``"trainer.max_epochs=3"``.
-        config_dir: folder of own options, such as ``experiment/mine.yaml``; names in it are then not corrected.
+        settings: settings as on the command line, such as ``"model=combined"`` and ``"trainer.max_epochs=3"``;
+            ``"allow=MODULE"`` lets configs name classes of your own module, in this process from then on.
+        config_dir: folder of your own options, such as ``experiment/mine.yaml``; as ``--config-dir``.
 
     Returns:
         The finished run.
@@ -50,12 +51,13 @@ def train(*settings: str, config_dir: str | Path | None = None) -> Run:
     return open_run(composed.folder)
 
 
-def check_settings(settings: Sequence[str], conf: Path, config_dir: Path | None) -> list[str]:
+def check_settings(settings: Sequence[str], conf: Path, own: Path | None) -> list[str]:
     """Check settings as the command line does, and return them as Hydra reads them.
 
     Raises:
-        UserError: a setting cannot be run as typed.
+        UserError: a setting cannot be run as typed, or the own folder is none.
     """
-    from chexpert.cli import Settings, check
+    from chexpert.cli.allow import take_allowed
+    from chexpert.cli.corrections import Settings, check
 
-    return list(settings) if config_dir else check(settings, Settings(conf))
+    return check(take_allowed(list(settings)), Settings(conf, own))

@@ -1,9 +1,4 @@
-"""What is typed, looked at before Hydra: names that others use, near names, spaces, ``~``; and ``--help``.
+"""The command ``chexpert``: a module for each of its commands, with ``add_arguments`` and ``run``.
 
-Light on purpose: neither Hydra nor torch is imported here, so that an answer takes no second.
+Nothing here imports torch, Hydra or pandas before the arguments are read, so that ``--help`` and errors are quick.
 """
-
-from chexpert.cli.corrections import answer, check
-from chexpert.cli.settings import Settings
-
-__all__ = ["Settings", "answer", "check"]

@@ -12,6 +12,7 @@ from typing import Any
 from chexpert.config.unknown_key import unknown_key_error
 from chexpert.config.value_checks import find_kind_error
 from chexpert.errors import OWN, UserError
+from chexpert.own_modules import list_own_modules
 
 TARGET, PARTIAL = "_target_", "_partial_"
 GIVEN = {
@@ -32,40 +33,50 @@ class Allowed:
     Attributes:
         modules: a ``_target_`` is one of these, a dot and a public name that this module has.
         kinds: the object of that name is a subclass of one of these classes, or this very function.
+        extensible: it may also be of a module of the user's own, see ``chexpert.own_modules``.
     """
 
     modules: tuple[str, ...]
     kinds: tuple[str, ...]
+    extensible: bool = False
 
     def list_names(self) -> list[str]:
         """Return the names of the explainers that may stand there, as settings have them."""
-        places = (vars(importlib.import_module(module)) for module in self.modules)
+        places = (vars(_import(module)) for module in self.list_modules())
         found = [value for place in places for value in place.values() if _is_one(value, self)]
         return sorted({name for value in found if isinstance(name := getattr(value, "name", None), str)})
 
+    def list_modules(self) -> list[str]:
+        """Return the modules of the project and of libraries, then those of the user."""
+        return [*self.modules, *(list_own_modules() if self.extensible else ())]
+
     def __str__(self) -> str:
-        return f"only {' or '.join(kind.rpartition('.')[2] for kind in self.kinds)} of {' or '.join(self.modules)}"
+        kinds = " or ".join(kind.rpartition(".")[2] for kind in self.kinds)
+        own = "; of your own module with allow=MODULE on the command line" if self.extensible else ""
+        return f"only {kinds} of {' or '.join(self.list_modules())}{own}"
 
 
-BACKBONE = Allowed(("chexpert.models",), ("chexpert.models.Backbone",))
+BACKBONE = Allowed(("chexpert.models",), ("chexpert.models.Backbone",), extensible=True)
 ALLOWED: Mapping[str, Allowed] = {
     "data": Allowed(("chexpert.data",), ("chexpert.data.CheXpertDataModule",)),
     "data.root": Allowed(("chexpert.data",), ("chexpert.data.find_phantom",)),
-    "data.augmentation": Allowed(("chexpert.data",), ("chexpert.data.Augmentation",)),
-    "labels": Allowed(("chexpert.data",), ("chexpert.data.LabelPolicy",)),
+    "data.augmentation": Allowed(("chexpert.data",), ("chexpert.data.Augmentation",), extensible=True),
+    "labels": Allowed(("chexpert.data",), ("chexpert.data.LabelPolicy",), extensible=True),
     "backbone": BACKBONE,
-    "model": Allowed(("chexpert.models",), ("chexpert.models.Model",)),
+    "model": Allowed(("chexpert.models",), ("chexpert.models.Model",), extensible=True),
     "model.backbone": BACKBONE,
     "model.members.*": BACKBONE,
-    "loss": Allowed(("chexpert.training",), ("torch.nn.Module",)),
-    "optimizer": Allowed(("torch.optim", "chexpert.training"), ("torch.optim.Optimizer",)),
-    "scheduler": Allowed(("torch.optim.lr_scheduler", "chexpert.training"), ("torch.optim.lr_scheduler.LRScheduler",)),
+    "loss": Allowed(("chexpert.training",), ("torch.nn.Module",), extensible=True),
+    "optimizer": Allowed(("torch.optim", "chexpert.training"), ("torch.optim.Optimizer",), extensible=True),
+    "scheduler": Allowed(
+        ("torch.optim.lr_scheduler", "chexpert.training"), ("torch.optim.lr_scheduler.LRScheduler",), extensible=True
+    ),
     "averaging": Allowed(
         ("pytorch_lightning.callbacks", "chexpert.training"),
         ("pytorch_lightning.callbacks.WeightAveraging", "pytorch_lightning.callbacks.StochasticWeightAveraging"),
     ),
     "trainer": Allowed(("pytorch_lightning",), ("pytorch_lightning.Trainer",)),
-    "explainer.*": Allowed(("chexpert.explain",), ("chexpert.explain.Explainer",)),
+    "explainer.*": Allowed(("chexpert.explain",), ("chexpert.explain.Explainer",), extensible=True),
 }
 """The allow-list, by place. A config, typed or carried by a checkpoint, must not be able to run any other code."""
 
@@ -93,7 +104,7 @@ def walk(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def find_target(node: Mapping[str, Any], where: str) -> Any:
     """Return the class or function that a node names, if it is on the allow-list.
 
-    Import nothing but the modules of the allow-list, and call nothing.
+    Import nothing but the modules of the allow-list and those that the user has allowed, and call nothing.
 
     Args:
         node: config node with a ``_target_``.
@@ -114,9 +125,9 @@ def find_target(node: Mapping[str, Any], where: str) -> Any:
         )
     distrust = UserError(f"_target_ {target} is not trusted", code="untrusted-target", where=where, hint=str(allowed))
     module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
-    if module not in allowed.modules or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
+    if module not in allowed.list_modules() or not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name):
         raise distrust
-    known = vars(importlib.import_module(module))
+    known = vars(_import(module))
     if name not in known:
         error = unknown_key_error(name, where, [key for key, value in known.items() if _is_one(value, allowed)])
         raise UserError(f"_target_ {target}: there is none", code="unknown-target", where=where, hint=error.hint)
@@ -125,10 +136,29 @@ def find_target(node: Mapping[str, Any], where: str) -> Any:
     return known[name]
 
 
+def _import(module: str) -> Any:
+    """Import a module of the allow-list; one of the user's own may fail in any way."""
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        if module not in list_own_modules():
+            raise
+        reason = f"{type(error).__name__}: {error}"
+        hint = f"python -c 'import {module}' shows where"
+        raise UserError(
+            f"cannot be imported: {reason}", code="own-module", where=f"allow={module}", hint=hint
+        ) from error
+
+
 def _is_one(built: Any, allowed: Allowed) -> bool:
+    """Whether an object is of the kinds that are allowed.
+
+    A class must inherit from one of them: an explainer's protocol would take anything of the same shape. What a class
+    says of itself does not count (``__class__``, ``__eq__``, ``__subclasscheck__``): ``type`` is asked.
+    """
+    parents = type.__dict__["__mro__"].__get__(built) if issubclass(type(built), type) else (built,)
     kinds = [pkgutil.resolve_name(kind) for kind in allowed.kinds]
-    # An heir by name: an explainer's protocol would take anything of the same shape.
-    return any(kind in (built.__mro__ if inspect.isclass(built) else (built,)) for kind in kinds)
+    return any(kind is parent for kind in kinds for parent in parents)
 
 
 def check_targets(node: Any, where: str, known: Mapping[str, Any] = {}) -> Iterator[UserError]:

@@ -83,12 +83,5 @@ def check_single(words: Sequence[str]) -> None:
 
 
 def quote_folder(folder: Path) -> str:
-    """Return the place of a folder for Hydra's search path.
-
-    Raises:
-        UserError: there is no such folder.
-    """
-    if not folder.is_dir():
-        hint = "give a folder with a folder for each group: experiment/, labels/, ..."
-        raise UserError("no such folder", code="missing-folder", where=str(folder), hint=hint)
+    """Return the place of a folder for Hydra's search path."""
     return QuotedString(f"file://{folder.absolute()}", Quote.single).with_quotes()

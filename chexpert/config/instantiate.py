@@ -33,7 +33,7 @@ def build(node: Mapping[str, Any], where: str, **given: Any) -> Any:
             "nothing to build: no _target_",
             code="missing-argument",
             where=where,
-            hint=f"choose it: {where}=OPTION; python train.py --help lists them",
+            hint=f"choose it: {where}=OPTION; chexpert train --help lists them",
         )
     with raising_build_errors(node, where):
         factory = partial(targets[where], **_fill_all(node, where, targets))

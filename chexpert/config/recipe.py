@@ -11,7 +11,7 @@ from chexpert.errors import UserError
 
 
 def compose_recipe(conf: Path, name: str) -> dict[str, Any]:
-    """Return the config of ``python train.py experiment=name``, unchecked.
+    """Return the config of ``chexpert train experiment=name``, unchecked.
 
     Args:
         conf: folder of the configs, with train.yaml and experiment/.

@@ -117,7 +117,7 @@ def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     before = read_state(folder, run_files.SWEEP).get("overrides", overrides)
     if not same_sweep(before, overrides):
         was = f"this sweep was started with {' '.join(before)}"
-        hint = f"another hydra.sweep.dir=..., or resume that one: python train.py {quote(f'resume={folder}')}"
+        hint = f"another hydra.sweep.dir=..., or resume that one: chexpert train {quote(f'resume={folder}')}"
         raise UserError(was, code="other-config", where=str(folder), hint=hint)
     return folder
 
@@ -166,5 +166,5 @@ def check_folder(folder: Path, *, resumed: bool) -> None:
     if used and not resumed:
         hint = "choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
         if read_state(folder) or read_state(folder, run_files.SWEEP):
-            hint += f", or resume that run: python train.py {quote(f'resume={folder}')}"
+            hint += f", or resume that run: chexpert train {quote(f'resume={folder}')}"
         raise UserError("the run folder is not empty", code="not-empty", where=str(folder), hint=hint)

@@ -5,6 +5,7 @@ from chexpert.data.cache import open_cache
 from chexpert.data.datamodule import CheXpertDataModule
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.labels import LabelPolicy, find_scarce
+from chexpert.data.labels.targets import Targets
 from chexpert.data.loader import Start
 from chexpert.data.phantom import find_phantom, write_phantom
 from chexpert.data.preprocessing import Preprocessing, get_size, read_gray
@@ -20,6 +21,7 @@ __all__ = [
     "LabelPolicy",
     "Preprocessing",
     "Start",
+    "Targets",
     "ViewDataset",
     "check_studies",
     "find_phantom",

@@ -139,7 +139,7 @@ def write_features(
     try:
         with partial.open("wb") as file:
             np.lib.format.write_array_header_2_0(file, header)
-            flagged = FirstLines("python scripts/audit_data.py ROOT --json audit.json lists them all")
+            flagged = FirstLines("chexpert audit ROOT --json audit.json lists them all")
             for batch in show_progress(batches, "computing features", len(views), each=batch_size):
                 for name, why in batch.flagged:  # the only time that the images are looked at
                     flagged.print(f"{why}: {name}")

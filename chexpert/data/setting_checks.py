@@ -82,7 +82,7 @@ def _find_wrong_paths(options: Mapping[str, Any]) -> Iterator[UserError]:
         message, hint = f"{str(cache)!r} is no folder for the cache", "a folder, made if missing: outputs/cache"
         yield UserError(message, code="value", where="data.cache", hint=hint)
     if manifest is not None and not (isinstance(manifest, str | Path) and Path(manifest).expanduser().is_file()):
-        hint = "write one: python scripts/audit_data.py ROOT --manifest FILE"
+        hint = "write one: chexpert audit ROOT --manifest FILE"
         yield UserError(f"no manifest there: {manifest}", code="missing-file", where="data.manifest", hint=hint)
 
 

@@ -104,7 +104,7 @@ def report_errors_as_warnings(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = shlex.join(["python", "scripts/make_report.py", str(folder)])
+        hint = shlex.join(["chexpert", "report", str(folder)])
         there = "is not up to date" if (folder / run_files.REPORT).is_file() else "is missing"
         log.warning(f"the report {there} ({error.strerror or error}): {hint}")
 

@@ -39,10 +39,10 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
     state = read_state(folder)
     if not cfg.get("resume") or not state:
         hint = "choose another: hydra.run.dir=..."
-        hint += f", or resume that run: python train.py {quote(f'resume={folder}')}" * bool(state)
+        hint += f", or resume that run: chexpert train {quote(f'resume={folder}')}" * bool(state)
         raise UserError("the run folder is not empty", code="not-empty", where=str(folder), hint=hint)
     if sweep and state["state"] == "failed" and list(overrides) == state["overrides"]:  # others may do better
-        hint = f"once it is fixed: python train.py {quote(f'resume={folder}')}"
+        hint = f"once it is fixed: chexpert train {quote(f'resume={folder}')}"
         raise UserError(f"failed before: {state['why']}", code="failed-run", where=str(folder), hint=hint)
     if sweep and state["state"] == "pruned":
         raise PrunedError(state["why"])
@@ -69,7 +69,7 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
             )
         log.info(f"finished before: {folder}")
         if find_later_changes(before, now):
-            hint = f"python scripts/explain.py {quote(str(folder))} --out FOLDER"
+            hint = f"chexpert explain {quote(str(folder))} --out FOLDER"
             log.log(NOTE, f"nothing is calibrated or explained again; explain by: {hint}")
         mean = metrics[metrics["epoch_chosen_on"] or "valid"]["auroc_mean"]
         return math.nan if mean is None else mean

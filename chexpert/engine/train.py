@@ -120,7 +120,7 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
 def report_stopped(folder: Path, stopped: Stopped, *, sweep: bool = False) -> None:
     """Print how to resume a stopped run, requeue its SLURM job, and write its state."""
     whole = find_sweep(folder) if sweep else folder
-    log.info(f"{stopped}; resume with: python train.py {quote(f'resume={whole}')}")
+    log.info(f"{stopped}; resume with: chexpert train {quote(f'resume={whole}')}")
     if stopped.signal == REQUEUE:
         requeue()
     write_stopped(folder, str(stopped))

@@ -36,7 +36,7 @@ def evaluate(
     chosen_on: str | None = None,
     group_by: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return the content of evaluation/<split>.json and of scripts/evaluate.py.
+    """Return the content of evaluation/<split>.json and of chexpert evaluate.
 
     Undefined metrics are NaN, with their counts.
 

@@ -81,7 +81,7 @@ def _refuse(name: str, candidates: Sequence[str], where: str) -> None:
         message,
         code="ambiguous-row",
         where=where,
-        hint="give their folders too, in both tables alike (predict.py --ids path)",
+        hint="give their folders too, in both tables alike (chexpert predict --ids path)",
     )
 
 

@@ -60,7 +60,7 @@ def reproduce(
     Args:
         recipe: resolved config of the recipe.
         run: run folder.
-        evaluation: JSON file by scripts/evaluate.py with the metrics of an ensemble of this and other runs; by default
+        evaluation: JSON file by chexpert evaluate with the metrics of an ensemble of this and other runs; by default
             the run's own metrics are compared.
         find_recipe: function from a name to a recipe, for a recipe that starts from the run of another.
 
@@ -163,7 +163,7 @@ def check_evaluation_setting(recipe: Recipe, evaluated: Mapping[str, Any], *, gi
     if of["checkpoints"] > 1 and not given:
         yield f"the value is of {of['checkpoints']} checkpoints, averaged: evaluate their ensemble, give --evaluation"
     if not evaluated:
-        yield f"no metrics with their interval for the {of['split']} split: run scripts/evaluate.py"
+        yield f"no metrics with their interval for the {of['split']} split: run chexpert evaluate"
         return
     level = evaluated.get("level")
     if level != of["level"]:

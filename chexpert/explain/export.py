@@ -37,7 +37,7 @@ def write_explainer(folder: Path, name: str, views: Sequence[Sequence[Explanatio
 
 
 def export_map(path: Path, explanation: Explanation) -> None:
-    """Write a map as scripts/localize.py reads it, and beside it the raw maps of the explainer.
+    """Write a map as chexpert localize reads it, and beside it the raw maps of the explainer.
 
     ``map`` (h, w) in [0, 1] lies over the whole image of ``height`` x ``width`` pixels; ``signed`` and ``members_*``
     are raw and in model coordinates, of ``shape``, where ``matrix`` leads from the image and the cells of ``grid`` lie.

@@ -50,7 +50,7 @@ class Failures(dict[str, str]):
             return []
         names = [*dict.fromkeys(name for entry in self.details.values() for name in entry["explainers"])]
         folder = run / f"{run_files.EXPLANATIONS}-{names[0]}"
-        again = join(["python", "scripts/explain.py", str(run), "--explainer", *names, "--out", str(folder)])
+        again = join(["chexpert", "explain", str(run), "--explainer", *names, "--out", str(folder)])
         lines = []
         for name, entry in self.details.items():
             lines.append(f"warning: {name} failed: {entry['why']}")

@@ -1,4 +1,4 @@
-"""The explainers and settings of scripts/explain.py: from conf, the config of the run and the command line."""
+"""The explainers and settings of chexpert explain: from conf, the config of the run and the command line."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from chexpert.config import GROUPS, ExplainConfig, check_targets, find_explain_errors, unknown_key_error
+from chexpert.config import GROUPS, ExplainConfig, build, check_targets, find_explain_errors, unknown_key_error
 from chexpert.errors import Code, UserError, raise_errors
 from chexpert.explain import Explainer
 from chexpert.explain.methods.cam import Cam
@@ -37,11 +37,13 @@ def compose_settings(
     config: Mapping[str, Any], explainers: Sequence[str], conf: Path, overrides: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the nodes ``explainer`` and ``explain`` as plain containers: from conf, the run, then the overrides."""
-    check_names(explainers, sorted(path.stem for path in (conf / "explainer").glob("*.yaml")), "an explainer")
-    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
-        cfg = compose("train", [f"explainer=[{','.join(explainers)}]", f"seed={config['seed']}"])
-    OmegaConf.resolve(cfg.explainer)
     own = {name: node for name, node in config["explainer"].items() if name in explainers}
+    shipped = sorted(path.stem for path in (conf / "explainer").glob("*.yaml"))
+    check_names(explainers, sorted({*shipped, *own}), "an explainer")
+    with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
+        listed = ",".join(name for name in explainers if name in shipped)
+        cfg = compose("train", [f"explainer=[{listed}]", f"seed={config['seed']}"])
+    OmegaConf.resolve(cfg.explainer)
     try:
         settings = OmegaConf.merge(
             OmegaConf.create({"explainer": cfg.explainer, "explain": OmegaConf.structured(ExplainConfig)}),
@@ -51,7 +53,7 @@ def compose_settings(
     except OmegaConfBaseException as error:
         message, hint = (
             str(error).splitlines()[0],
-            "python train.py --help lists the settings explain... and explainer...",
+            "chexpert train --help lists the settings explain... and explainer...",
         )
         raise UserError(
             message, code="not-composed", where=" ".join(overrides) or "the run's config", hint=hint
@@ -61,6 +63,19 @@ def compose_settings(
         raise unknown_key_error(other[0], other[0], ["explainer", "explain"])
     check_settings(plain["explainer"], plain["explain"], explainers)
     return plain["explainer"], plain["explain"]
+
+
+def build_explainer(name: str, conf: Path, seed: int) -> Explainer:
+    """Return an explainer as its file in conf/explainer describes it.
+
+    Args:
+        name: of the file, without its ending.
+        conf: folder of the configs.
+        seed: of its random numbers.
+    """
+    node = OmegaConf.merge({"seed": seed}, OmegaConf.load(conf / "explainer" / f"{name}.yaml"))
+    nodes: Any = OmegaConf.to_container(node, resolve=True)
+    return build(nodes[name], f"explainer.{name}")
 
 
 def check_settings(nodes: Mapping[str, Any], choice: Mapping[str, Any], explainers: Sequence[str]) -> None:

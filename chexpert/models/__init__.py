@@ -1,6 +1,6 @@
 """Networks that map an image to the logits of observations."""
 
-from chexpert.models.backbone import Backbone, fitting_sizes
+from chexpert.models.backbone import Backbone, find_family, fitting_sizes
 from chexpert.models.combined import Combined
 from chexpert.models.model import LONE, Model, learns_from_one, synchronize_batch_norm
 from chexpert.models.single import Single
@@ -11,6 +11,7 @@ __all__ = [
     "Combined",
     "Model",
     "Single",
+    "find_family",
     "fitting_sizes",
     "learns_from_one",
     "synchronize_batch_norm",

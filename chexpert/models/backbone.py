@@ -263,6 +263,15 @@ class Backbone(nn.Module):
             raise UserError(message, code="image-size", where="data.image_size", hint=hint)
 
 
+def find_family(name: str) -> str:
+    """Return the module of timm that a network is defined in.
+
+    >>> find_family("resnet18")
+    'resnet'
+    """
+    return timm.model_entrypoint(name).__module__.rpartition(".")[2]
+
+
 def fitting_sizes(size: int, cell: int) -> list[int]:
     """Return the multiples of a cell next to a size, below and above.
 

@@ -132,7 +132,7 @@ class RunData:
             given = given if labels.is_file() else given.replace(f"RUN/{_short(labels)}", "LABELS.csv")
             level, views = self.level(split)
             level = f"--level {level} --study-score {views} --group-by sex age view --out RUN/{_short(path)}"
-            self.lack(message, f"python scripts/evaluate.py {given} {level}, then make this report again")
+            self.lack(message, f"chexpert evaluate {given} {level}, then make this report again")
         try:
             self.labeled[split] = read_run(self.run, split, *self.level(split))
         except UserError:
@@ -156,7 +156,7 @@ class RunData:
             listed = entry.get("explainers")
             names = [*map(str, listed)] if listed and isinstance(listed, list) else [name]
             folder = f"RUN/{run_files.EXPLANATIONS}-{names[0]}"
-            hint = f"python scripts/explain.py RUN --explainer {' '.join(names)} --out {folder}"
+            hint = f"chexpert explain RUN --explainer {' '.join(names)} --out {folder}"
             message = f"explanations by {name}, which" if names == [name] else f"explanations: {name}"
             self.lack(f"{message} failed: {entry.get('why')}", hint)
 

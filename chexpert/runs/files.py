@@ -116,7 +116,7 @@ def picture(explanations: Path, explainer: str, view: str, observation: str) -> 
 
 
 def attribution_map(explanations: Path, explainer: str, view: str, observation: str) -> Path:
-    """Return the path of <explainer>/maps/<view>_<observation>_map.npz, in a folder that scripts/localize.py reads.
+    """Return the path of <explainer>/maps/<view>_<observation>_map.npz, in a folder that chexpert localize reads.
 
     >>> attribution_map(Path("explanations"), "lime", "valid/patient1/study1/view1_frontal.jpg", "Edema").name
     'patient1_study1_view1_frontal_Edema_map.npz'

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from chexpert.console import NOTE, log
 from chexpert.errors import UserError
+from chexpert.own_modules import list_own_modules
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
 from chexpert.signals import PrunedError, Stopped
@@ -44,7 +45,7 @@ def writing_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
     state: dict[str, Any] = {
         "state": "running",
         "why": None,
-        "command": " ".join(["python train.py", *overrides]),
+        "command": " ".join(["chexpert train", *(f"allow={name}" for name in list_own_modules()), *overrides]),
         "overrides": list(overrides),
         "versions": list_versions(),
         "started": before.get("started", now),

@@ -1,4 +1,4 @@
-"""The sweeper as Hydra knows it: ``python train.py -m hydra/sweeper=optuna optimizer.lr='interval(1e-5,1e-3)'``."""
+"""The sweeper as Hydra knows it: ``chexpert train -m hydra/sweeper=optuna optimizer.lr='interval(1e-5,1e-3)'``."""
 
 import sys
 from typing import Any

@@ -71,5 +71,5 @@ def describe_best(folder: Path, study: optuna.Study, fixed: Sequence[str]) -> st
     return "\n".join([
         f"best of {counts}: {best['value']:.4f} (the best of many is optimistic: report another split)",
         f"  job folder:  {folder / str(best['job'])}",
-        f"  again:       python train.py {shlex.join(best['overrides'])}",
+        f"  again:       chexpert train {shlex.join(best['overrides'])}",
     ])  # fmt: skip

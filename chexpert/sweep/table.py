@@ -147,7 +147,7 @@ def describe_sweep(sweep: Path) -> str:
     if not (jobs := read_sweep(sweep)):
         return ""
     lines = [f"sweep {sweep}, {len(jobs)} jobs: {describe_metrics(jobs)}", *align(sweep_table(jobs)), ""]
-    lines += [f"written:  {sweep / CSV} and {MARKDOWN}", f"compare:  python scripts/compare.py {quote(str(sweep))}"]
+    lines += [f"written:  {sweep / CSV} and {MARKDOWN}", f"compare:  chexpert compare {quote(str(sweep))}"]
     return "\n".join(lines)
 
 

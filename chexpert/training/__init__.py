@@ -2,7 +2,7 @@
 
 from chexpert.training.losses.auc_margin import AUCMarginLoss
 from chexpert.training.losses.focal import AsymmetricLoss, FocalLoss
-from chexpert.training.losses.masked_bce import MaskedBCE, count_targets
+from chexpert.training.losses.masked_bce import EntryLoss, MaskedBCE, count_targets
 from chexpert.training.losses.weighted_bce import WeightedBCE
 from chexpert.training.module import MultilabelModule
 from chexpert.training.optimizers import PESG, start_optimizer
@@ -18,6 +18,7 @@ __all__ = [
     "SWA",
     "AUCMarginLoss",
     "AsymmetricLoss",
+    "EntryLoss",
     "FocalLoss",
     "MaskedBCE",
     "MultilabelModule",

@@ -1,4 +1,4 @@
-"""Scripts, options and settings that are named in hints and messages exist."""
+"""Commands, options and settings that are named in hints and messages exist."""
 
 import ast
 import inspect
@@ -11,6 +11,7 @@ import pytest
 import pytorch_lightning as pl
 from helpers.errors import raises
 
+from chexpert.cli.main import COMMANDS, make_parser
 from chexpert.config.run_folder import check_folder
 from chexpert.config.schema import Config, ExplainConfig
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy
@@ -18,13 +19,10 @@ from chexpert.runs import files as run_files
 from chexpert.runs.resume import replay
 
 PROJECT = Path(__file__).parents[2]
-SOURCES = [
-    *sorted((PROJECT / "chexpert").rglob("*.py")),
-    *sorted((PROJECT / "scripts").rglob("*.py")),
-    PROJECT / "train.py",
-]
+SOURCES = sorted((PROJECT / "chexpert").rglob("*.py"))
 DOCKER = {"--shm-size", "--ipc"}
-SCRIPT = re.compile(r"(?<![\w/.-])((?:scripts/)?[a-z_]+\.py)\b")
+SCRIPT = re.compile(r"(?<![\w/.-])(?:scripts/)?[a-z_]+\.py\b")
+COMMAND = re.compile(r"\bchexpert ([a-z]+)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 SETTING = re.compile(r"(?<![\w./$<-])\+?([a-z_]+(?:[@.][a-z_]+)*)=(?=[\w'\"\[{./(]|\.\.\.)")
 PRINTING = ("sys.exit", "print", "parser.error", "self.lack", "self.run_data.lack")
@@ -68,24 +66,25 @@ HINTS = read_hints()
 
 
 def read_options() -> set[str]:
-    """Return the options of all scripts, and Hydra's of train.py."""
-    scripts = [ast.walk(ast.parse(path.read_text())) for path in (PROJECT / "scripts").rglob("*.py")]
-    named = [node.args[0] for nodes in scripts for node in nodes if isinstance(node, ast.Call) and node.args]
-    texts = {node.value for node in named if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return (
-        {text for text in texts if OPTION.fullmatch(text)} | {"--multirun", "--cfg", "--config-dir", "--help"} | DOCKER
-    )
+    """Return the options of all commands, and Hydra's of train."""
+    parsers = [make_parser(name) for name in COMMANDS if name not in ("train", "demo")]
+    known = {option for parser in parsers for option in parser._option_string_actions}
+    return known | {"--multirun", "--cfg", "--config-dir"} | DOCKER
 
 
 def test_sources_have_hints():
     assert len(HINTS) > 250
 
 
-def test_scripts_in_hints_exist():
-    named = {(where, name) for where, hint in HINTS for name in SCRIPT.findall(hint)}
-    there = {path.name for path in (PROJECT / "scripts").rglob("*.py")} | {"train.py"}
-    assert named
-    assert [(where, name) for where, name in named if name.removeprefix("scripts/") not in there] == []
+def test_commands_in_hints_exist():
+    named = {(where, name) for where, hint in HINTS for name in COMMAND.findall(hint)}
+    assert len(named) > 10
+    assert [(where, name) for where, name in named if name not in COMMANDS] == []
+
+
+def test_hints_name_no_script():
+    """An installed wheel has none."""
+    assert [(where, hint) for where, hint in HINTS if SCRIPT.search(hint)] == []
 
 
 def test_options_in_hints_exist():
@@ -105,7 +104,7 @@ def is_setting(key: str) -> bool:
     """Return whether the config has this key, by the signatures of what it configures."""
     group, _, rest = key.replace("@", ".").partition(".")
     if group == "hydra" or group not in {field.name for field in fields(Config)}:
-        return group == "hydra"
+        return group in ("hydra", "allow")  # allow is a word of the command, no key
     for above, kind in ARGUMENTS.items():
         if rest and key.startswith(f"{above}.") and (above, rest) != ("data", "augmentation"):
             return key.removeprefix(f"{above}.").partition(".")[0] in inspect.signature(kind).parameters
@@ -124,16 +123,5 @@ def test_hint_of_a_run_or_sweep_resumes_it(tmp_path, name):
     run_files.write_json(tmp_path / name, {"state": "stopped", "overrides": ["seed=1"]})
     with raises("not-empty", tmp_path) as caught:
         check_folder(tmp_path, resumed=False)
-    arguments = shlex.split(caught.value.hint.partition("python train.py ")[2])
+    arguments = shlex.split(caught.value.hint.partition("chexpert train ")[2])
     assert "seed=1" in replay(arguments)
-
-
-def test_commands_in_hints_have_the_path_of_the_script():
-    """A command must run in the project's folder."""
-    bare = re.compile(r"(?<![\w./])(?:[a-z_]+)\.py (?:[A-Z]|--)")
-    allowed = ("predict.py --ids",)  # an option, not a command
-    assert [
-        (where, hint)
-        for where, hint in HINTS
-        if bare.search(hint) and not any(one in hint for one in allowed) and "python " not in hint
-    ] == []

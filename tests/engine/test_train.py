@@ -524,7 +524,7 @@ def test_failed_explainer_keeps_the_run_and_the_other_explainers(tmp_path, phant
     run = tmp_path / "run"
     output = capsys.readouterr()
     assert f"{mean:.3f}"[1:] in output.out
-    assert f"scripts/explain.py {run} --explainer gradcam --out {run}/explanations-gradcam" in output.err
+    assert f"chexpert explain {run} --explainer gradcam --out {run}/explanations-gradcam" in output.err
     assert json.loads((run / "state.json").read_text())["state"] == "finished"
     assert json.loads((run / "explanations/failed.json").read_text()).keys() == {"gradcam"}
     assert "Traceback" not in (run / "report.html").read_text()
@@ -540,7 +540,7 @@ def test_unwritable_report_is_a_warning_with_the_command(tmp_path, capsys, name)
         raise OSError(28, "No space left on device")
     warning, _, command = capsys.readouterr().err.strip().rpartition(": ")
     assert "No space left on device" in warning
-    assert shlex.split(command) == ["python", "scripts/make_report.py", str(tmp_path / name)]
+    assert shlex.split(command) == ["chexpert", "report", str(tmp_path / name)]
 
 
 def test_full_disk_while_explaining_keeps_metrics_and_report(tmp_path, phantom, monkeypatch, capsys):

@@ -190,7 +190,7 @@ def test_value_of_30_checkpoints_needs_an_ensemble(tmp_path):
 def test_run_without_metrics_is_not_comparable(tmp_path):
     run = make(tmp_path / "run")
     run_files.evaluation(run, "valid").unlink()
-    assert "scripts/evaluate.py" in " ".join(reproduce(RECIPE, run).reasons)
+    assert "chexpert evaluate" in " ".join(reproduce(RECIPE, run).reasons)
 
 
 def test_missing_run_or_damaged_metrics_are_an_error(tmp_path):

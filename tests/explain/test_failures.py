@@ -45,7 +45,7 @@ def test_command_that_explains_again_is_quoted(tmp_path, name):
     fail(failures, "scoring", ValueError("none"), explainers=["lime", "rise"])
     line = failures.format_lines(run)[-1]
     arguments = ["--explainer", "lime", "rise", "--out", f"{run}/explanations-lime"]
-    assert shlex.split(line[line.index("python ") :]) == ["python", "scripts/explain.py", str(run), *arguments]
+    assert shlex.split(line[line.index("chexpert ") :]) == ["chexpert", "explain", str(run), *arguments]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ CONFIG = {
     "data": {"root": "/data/ward 3/DOE^JANE", "image_size": 64}, "explain": {"views": ["ward 3/DOE^JANE.dcm"]},
 }  # fmt: skip
 STATE = {
-    "state": "finished", "why": None, "command": "python train.py data.root=/data/ward", "seconds": 125.0,
+    "state": "finished", "why": None, "command": "chexpert train data.root=/data/ward", "seconds": 125.0,
     "overrides": ["data.root=/data/ward 3/DOE^JANE", "seed=3"], "started": "2026-11-25T06:04:12+00:00",
     "versions": {"python": "3.11.7", "torch": "2.10.0"},
 }  # fmt: skip

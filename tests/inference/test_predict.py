@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 import pytest
 import torch
+from helpers.cli import run_cli
 from helpers.commands import running_code
 from helpers.dicom import make_dicom
 from helpers.errors import raises
 from helpers.runs import start
-from helpers.scripts import run_script
 from PIL import Image
 
 from chexpert.data import write_phantom
@@ -334,12 +334,12 @@ def test_outputs_contain_no_patient_name_or_id(run, tmp_path):
                    ReferringPhysicianName=name, ImageComments=mrn, private=f"{name} {mrn}")  # fmt: skip
     (ward / "DOEX_JANEX" / "broken.dcm").write_bytes(b"no image")
     out = tmp_path / "out"
-    done = run_script("predict", run, ward, out / "p.csv")
+    done = run_cli("predict", run, ward, out / "p.csv")
     assert done.returncode == 1, done.stderr
     assert "broken.dcm" in done.stderr  # on the user's own terminal
     image = next(ward.glob("*/MRN*.dcm"))
     few = ["--explainer", "gradcam", "lime", "explainer.lime.samples=20"]
-    done = run_script("explain", run, image, "--out", out / "explained", *few)
+    done = run_cli("explain", run, image, "--out", out / "explained", *few)
     assert done.returncode == 0, done.stderr
     found = [(path, secret) for folder in (run, out) for path in folder.rglob("*") for secret in find_secrets(path)]
     assert found == []

@@ -22,8 +22,8 @@ def test_images_are_hashed_and_paths_of_settings_hidden(hashed):
 
 
 def test_command_keeps_its_keys(hashed):
-    words = ["python", "train.py", "data.root=/data/jane", "explain.views=[JANE]", "optimizer.lr=1e-3", "-m"]
-    assert hashed.command(words) == f"python train.py data.root={HIDDEN} explain.views={HIDDEN} optimizer.lr=1e-3 -m"
+    words = ["chexpert", "train", "data.root=/data/jane", "explain.views=[JANE]", "optimizer.lr=1e-3", "-m"]
+    assert hashed.command(words) == f"chexpert train data.root={HIDDEN} explain.views={HIDDEN} optimizer.lr=1e-3 -m"
 
 
 def test_kind_path_hides_nothing(tmp_path):

@@ -19,7 +19,7 @@ def test_state_is_running_then_finished(tmp_path):
     with writing_state(tmp_path, ["model=combined", "seed=1"]):
         during = read(tmp_path)
         assert (during["state"], during["seconds"]) == ("running", None)
-        assert during["command"] == "python train.py model=combined seed=1"
+        assert during["command"] == "chexpert train model=combined seed=1"
     assert read(tmp_path) == during | {"state": "finished", "seconds": pytest.approx(0, abs=30)}
 
 

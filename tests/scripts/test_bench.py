@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.scripts import run_script
+from helpers.commands import run_command
 
 PROJECT = Path(__file__).parents[2]
 
@@ -44,7 +44,7 @@ def test_make_bench_runs_all_benchmarks_without_data():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_gpu_benchmark_without_a_gpu_does_nothing(rounds):
-    done = run_script("benchmarks/bench_gpu")
+    done = run_command("scripts/benchmarks/bench_gpu.py")
     assert (done.returncode, done.stderr) == (0, "")
     assert "no GPU" in done.stdout
 

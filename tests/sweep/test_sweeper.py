@@ -84,7 +84,7 @@ def test_grid_runs_each_job_once_and_saves_the_best(tmp_path, capsys):
     assert [trial.user_attrs["error"] for trial in failed] == ["bad on purpose"] * 3
     printed = "".join(capsys.readouterr())
     assert printed.count("bad on purpose") == 3
-    assert "python train.py seed=3 x=2 y=good" in printed
+    assert "chexpert train seed=3 x=2 y=good" in printed
 
 
 def test_jobs_without_a_number_fail_and_pruned_jobs_are_pruned(tmp_path):

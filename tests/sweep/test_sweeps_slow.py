@@ -48,7 +48,7 @@ def test_launcher_runs_a_sweep_with_a_failing_job(tmp_path, phantom, launcher):
     sweep = ["-m", f"hydra/launcher={launcher}", *SMALL, f"data.root={phantom}", f"hydra.sweep.dir={tmp_path}/sweep"]
     done = train(*sweep, "optimizer.lr=1e-3,2e-3,-1,3e-3")
     assert done.returncode == 1
-    assert done.stdout.rstrip().endswith(f"python scripts/compare.py {tmp_path}/sweep")
+    assert done.stdout.rstrip().endswith(f"chexpert compare {tmp_path}/sweep")
     rows = {row["job"]: row for row in read_table(tmp_path / "sweep")}
     assert {job: row["state"] for job, row in rows.items()} == {
         "0": "finished", "1": "finished", "2": "failed", "3": "finished",

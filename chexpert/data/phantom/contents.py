@@ -33,8 +33,8 @@ def make_command(root: Path, tree: Tree, options: Options) -> str:
     if not options.defects and "valid" in tree:
         data = f"data.root={place}" if PLAIN.fullmatch(place) else shlex.quote(f'data.root="{place}"')
         start = "" if "train" in tree else " start_from=RUN trainer.max_epochs=0"
-        return f"python train.py data={group} {data}{start}"
-    return f"python scripts/audit_data.py {shlex.quote(place)}"
+        return f"chexpert train data={group} {data}{start}"
+    return f"chexpert audit {shlex.quote(place)}"
 
 
 def _list_files(folder: Path, tree: Tree, layout: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from chexpert.errors import Code, UserError
 
 CHANGED = "changed since the manifest was written"
-WRITE = "write it again: python scripts/audit_data.py ROOT --manifest FILE"
+WRITE = "write it again: chexpert audit ROOT --manifest FILE"
 LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)")
 
 

@@ -94,7 +94,7 @@ def localize(
     seed: int = 0,
     watch: Watch = iter,
 ) -> tuple[Table, list[str]]:
-    """Return the table of scripts/localize.py, and notes on files that are ignored.
+    """Return the table of chexpert localize, and notes on files that are ignored.
 
     Raises:
         ValueError: segmentations and maps are both given, or neither.

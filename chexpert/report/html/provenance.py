@@ -40,7 +40,7 @@ def list_facts(run_data: RunData, names: Names) -> list[tuple[str, str]]:
     if why := state.get("why"):
         facts.append(("Why", names.path(str(why))))
     if "overrides" in state:
-        facts.append(("Command", names.command(["python", "train.py", *map(str, state["overrides"])])))
+        facts.append(("Command", names.command(["chexpert", "train", *map(str, state["overrides"])])))
     elif "command" in state:
         facts.append(("Command", names.path(str(state["command"]))))
     facts.append(("Started", str(state.get("started", "not recorded"))))

@@ -141,11 +141,9 @@ class Parts:
         """Read the images with their maps."""
         found = read_gallery(self.run_data.run, self.names)
         if not found.cards:
-            self.run_data.lack("explanations: none are left in explanations/", "python scripts/explain.py RUN")
+            self.run_data.lack("explanations: none are left in explanations/", "chexpert explain RUN")
             return None
         if None in found.originals:
             message = "images beneath the maps: this run did not keep them"
-            self.run_data.lack(
-                message, "move explanations/ away, python scripts/explain.py RUN, then make this report again"
-            )
+            self.run_data.lack(message, "move explanations/ away, chexpert explain RUN, then make this report again")
         return found

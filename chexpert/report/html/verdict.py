@@ -75,7 +75,7 @@ def count_classes(auroc: dict[str, Any]) -> str:
 
 
 def find_shortcuts(run_data: RunData) -> Iterator[str]:
-    """Yield the shortcuts that scripts/find_shortcuts.py found, if it was run."""
+    """Yield the shortcuts that chexpert shortcuts found, if it was run."""
     content = read_mapping_or_empty(run_data.run / run_files.SHORTCUTS / "shortcut.json")
     if content:
         yield from describe_found_shortcuts(content)

@@ -14,7 +14,7 @@ def describe_audit(content: Mapping[str, Any]) -> str:
     """Describe an audit: counts beside the published ones, defects by kind, and last the verdict.
 
     Args:
-        content: content of the JSON file that ``scripts/audit_data.py --json`` writes.
+        content: content of the JSON file that ``chexpert audit --json`` writes.
 
     Returns:
         Lines of text, at most three defects of each kind among them.

@@ -15,7 +15,7 @@ def describe_evaluation(content: Mapping[str, Any], evaluation_setting: str) -> 
     """Describe one evaluation in all its tables.
 
     Args:
-        content: content of evaluation/<split>.json, or of the JSON file of scripts/evaluate.py.
+        content: content of evaluation/<split>.json, or of the JSON file of chexpert evaluate.
         evaluation_setting: words for the evaluated rows and the source of the labels, for the head of the table.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The table of scripts/localize.py as plain text."""
+"""The table of chexpert localize as plain text."""
 
 import math
 from collections.abc import Iterator, Mapping

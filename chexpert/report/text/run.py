@@ -1,6 +1,7 @@
 """What a run found, as plain text, from its folder alone."""
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -45,7 +46,6 @@ def describe(run: Path) -> str:
     lines.append(f"look further:  {python} -m tensorboard.main --host 127.0.0.1 --logdir {shlex.quote(str(run))}")
     lines.append("               and open http://127.0.0.1:6006/#custom_scalars: each AUROC beside the mean")
     if run_files.checkpoint(run).is_file():
-        code = f"import chexpert; print(chexpert.load({str(run)!r}).observations)"
-        quoted = f'"{code}"' if shlex.quote(str(run)) == str(run) else shlex.quote(code)
-        lines.append(f"use the model: {python} -c {quoted}")
+        command = "chexpert" if shutil.which("chexpert") else f"{python} -m chexpert"
+        lines.append(f"use the model: {command} predict {shlex.quote(str(run))} IMAGES OUTPUT.csv")
     return "\n".join(lines)

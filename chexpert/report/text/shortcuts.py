@@ -26,7 +26,7 @@ def describe_shortcuts(content: Mapping[str, Any]) -> str:
     """Describe the shortcuts or that none was found, then the values behind it.
 
     Args:
-        content: content of the shortcut.json that ``scripts/find_shortcuts.py`` writes.
+        content: content of the shortcut.json that ``chexpert shortcuts`` writes.
 
     Returns:
         Lines of text.

@@ -1,10 +1,11 @@
 """docs/reference/networks.md: one network of each family of timm as a backbone, and its explainers."""
 
-import runpy
 from pathlib import Path
 
 import pytest
 import timm
+
+from chexpert.engine.networks import describe_network
 
 PROJECT = Path(__file__).parents[3]
 PAGE = (PROJECT / "docs/reference/networks.md").read_text()
@@ -22,5 +23,4 @@ def test_every_family_has_a_row():
 @pytest.mark.slow
 @pytest.mark.parametrize("row", [row for row in ROWS if "not tried" not in row], ids=lambda row: read_cells(row)[1])
 def test_row_of_a_network_is_right(row):
-    describe = runpy.run_path(str(PROJECT / "scripts/networks.py"))["describe"]
-    assert describe(read_cells(row)[1]) == row
+    assert describe_network(read_cells(row)[1]) == row

@@ -200,7 +200,7 @@ def test_run_without_evaluations_has_a_page_without_a_mean(page, copy):
         (copy / name).unlink()
     old = write_report(copy).read_text()
     assert ("Mean over" in page, "Mean over" in old) == (True, False)
-    assert "scripts/evaluate.py --predictions RUN/predictions/valid.csv --labels LABELS.csv --level image" in old
+    assert "chexpert evaluate --predictions RUN/predictions/valid.csv --labels LABELS.csv --level image" in old
     assert "0.750" in old
     assert_safe(old)
 
@@ -225,7 +225,7 @@ def test_old_run_has_intervals_after_evaluate_files(copy):
     ("gone", "named"),
     [
         ("tensorboard", "tensorboard"),
-        ("explanations", "scripts/explain.py RUN"),
+        ("explanations", "chexpert explain RUN"),
         ("explanations/images", "images"),
         ("calibration.json", "data.dev=0.1 calibration=platt"),
         ("config.yaml", "config.yaml"),

@@ -116,7 +116,7 @@ def test_provenance_lists_steps_facts_and_data(run, run_data):
     ((title, rule),) = list_label_rules(run_data, Names("hash", run))
     assert (re.findall(r"-1", title), re.findall(r"[\d.]+", rule)) == (["-1"], ["0.55", "0.85"])
     facts = dict(list_facts(run_data, Names("path", run)))
-    assert facts["Command"] == "python train.py data.root=/data/ward 3/DOE^JANE seed=3"
+    assert facts["Command"] == "chexpert train data.root=/data/ward 3/DOE^JANE seed=3"
     assert (facts["Wall time"], facts["torch"], facts["Outcome"]) == ("2 min 5 s", "2.10.0", "finished")
     assert list_data(run_data, Names("hash", run))[0]["place"] == ""
     assert list_data(run_data, Names("path", run))[0]["place"] == "/data/ward 3/DOE^JANE"
@@ -137,5 +137,5 @@ def test_failed_explainer_is_listed_without_its_traceback(run, tmp_path, entry, 
     assert "lime" in lack.message
     assert lack.message.endswith(why)
     assert lack.hint == (
-        f"python scripts/explain.py RUN --explainer {explainers} --out RUN/explanations-{explainers.split()[0]}"
+        f"chexpert explain RUN --explainer {explainers} --out RUN/explanations-{explainers.split()[0]}"
     )

@@ -66,13 +66,13 @@ def test_run_is_described_from_its_folder(run):
     sheet = folder / "explanations" / "lime" / "sheet.png"
     sheet.parent.mkdir(parents=True)
     sheet.touch()
-    assert "chexpert.load" not in describe(folder)  # there is no checkpoint to load
+    assert "chexpert predict" not in describe(folder)  # there is no checkpoint
     best = folder / "checkpoints" / "best.ckpt"
     best.parent.mkdir()
     best.touch()
     text = describe(folder)
     assert str(sheet) in text
-    assert f"chexpert.load('{folder}')" in text
+    assert f"chexpert predict {folder} " in text
     assert "skipped" not in text
 
 

@@ -1,0 +1,70 @@
+"""Explain a finished run on its validation views, or on any images.
+
+chexpert explain outputs/RUN image.jpg --explainer gradcam lime --out explained explainer.lime.samples=200
+"""
+
+import re
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from chexpert.cli.shared_arguments import add_ids
+from chexpert.conf_folder import find_conf, list_options
+
+SETTING = re.compile(r"[a-z]\w*\.[\w.]+=")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments to a parser, but for the settings."""
+    parser.usage = (
+        "%(prog)s RUN [IMAGE ...] [--explainer NAME ...] [--observations NAME ...] [--out FOLDER] [KEY=VALUE]"
+    )
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
+    add("images", nargs="*", metavar="IMAGE", help="images (JPEG, PNG, DICOM); by default validation views of its data")
+    known = f"hirescam (the default) or others: {', '.join(list_options('explainer'))}"
+    add("--explainer", nargs="+", default=["hirescam"], metavar="NAME", help=known)
+    add("--observations", nargs="+", metavar="NAME", help="by default the most probable ones of each view")
+    add("--out", type=Path, metavar="FOLDER", help="a new folder; by default RUN/explanations")
+    add_ids(parser, "path: call images by their names, patients' too")
+
+
+def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
+    """Parse the arguments; settings (``explainer.lime.samples=200``) may stand anywhere, so they come out first."""
+    overrides = [argument for argument in arguments if SETTING.match(argument) and not Path(argument).exists()]
+    given = parser.parse_intermixed_args([argument for argument in arguments if argument not in overrides])
+    given.overrides = overrides
+    return given
+
+
+def run(given: Namespace) -> int:
+    """Explain, and print the metrics and the written files."""
+    from chexpert.inference.explain import explain_run
+
+    folder, failures = explain_run(
+        given.run, given.images, given.explainer, find_conf(),
+        observations=given.observations, out=given.out, ids=given.ids, overrides=given.overrides,
+    )  # fmt: skip
+    _print_files(folder)
+    return _print_failures(failures)
+
+
+def _print_files(folder: Path) -> None:
+    from chexpert.report import quality_table
+    from chexpert.runs import files as run_files
+    from chexpert.runs.read import read_mapping
+
+    if (quality := folder / run_files.QUALITY).is_file():
+        print(quality_table(read_mapping(quality)), f"written:       {quality}", sep="\n")
+    if (ids := folder / run_files.IDS).is_file():
+        print(ids.read_text(encoding="utf-8"), end="")
+    sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png")]
+    print("\n".join(f"written:       {sheet}" for sheet in sorted(sheets)))
+
+
+def _print_failures(failures: Mapping[str, str]) -> int:
+    """Print why explainers failed, and return the exit code."""
+    for name, why in failures.items():
+        print(f"error: {name} failed: {why}", file=sys.stderr)
+    return 1 if failures else 0

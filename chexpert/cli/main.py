@@ -1,0 +1,130 @@
+"""``chexpert COMMAND ...``: finds the module of the command, reads its arguments, runs it and reports its error."""
+
+import os
+import shlex
+import sys
+from argparse import ArgumentError, ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import version
+
+from chexpert.cli.allow import take_allowed
+from chexpert.console import open_streams
+from chexpert.errors import UserError, get_exit_code
+
+COMMANDS = {
+    "demo": "train, evaluate and explain on synthetic images: the first thing to run",
+    "train": "train a model, evaluate it, explain it; sweeps with -m",
+    "doctor": "report what is installed and what is missing",
+    "audit": "check a copy of CheXpert",
+    "phantom": "write synthetic images with labels and masks, laid out as CheXpert",
+    "evaluate": "evaluate predictions against labels",
+    "compare": "rank runs, sweeps and predictions, with paired differences",
+    "ensemble": "average checkpoints or predictions",
+    "predict": "predict images by a trained model",
+    "explain": "explain a trained model on images",
+    "localize": "score attribution maps against masks",
+    "shortcuts": "look for shortcuts of a trained model",
+    "reproduce": "check a run against the published metric of a recipe",
+    "report": "write report.html of a run again",
+    "networks": "try networks of timm as backbones",
+}
+
+
+def main(name: str | None = None) -> None:
+    """Run a command, and exit with its code.
+
+    Args:
+        name: of the command, whose arguments are the whole command line; by default its first word is the name.
+    """
+    open_streams()
+    if "_ARGCOMPLETE" in os.environ:
+        _complete()
+    arguments = sys.argv[1:]
+    if name is None:
+        name, arguments = _read_name(arguments)
+    try:
+        sys.exit(_run(name, take_allowed(arguments)))
+    except (UserError, OSError) as error:  # OSError: a full disk, a file that may not be read
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(get_exit_code(error))
+
+
+def make_parser(name: str) -> ArgumentParser:
+    """Return the parser of a command; ``train`` and ``demo`` have none, since Hydra reads their arguments."""
+    module = import_module(f"chexpert.cli.{name}")
+    parser = ArgumentParser(
+        prog=f"chexpert {name}", description=module.__doc__, formatter_class=RawDescriptionHelpFormatter
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def _run(name: str, arguments: list[str]) -> int | None:
+    module = import_module(f"chexpert.cli.{name}")
+    if not hasattr(module, "add_arguments"):
+        return module.run(arguments)
+    parser = make_parser(name)
+    try:
+        return module.run(module.parse(parser, arguments) if hasattr(module, "parse") else parser.parse_args(arguments))
+    except ArgumentError as error:
+        parser.error(str(error))
+
+
+def _read_name(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Split the name of the command from its arguments, or answer the words before it."""
+    name, *others = arguments or ["--help"]
+    if name in COMMANDS:
+        return name, others
+    if name in ("--help", "-h", "help"):
+        print(_describe_commands())
+        sys.exit()
+    if name == "--version":
+        print(f"chexpert {version('chexpert')}")
+        sys.exit()
+    if "=" in name:
+        hint = shlex.join(["chexpert", "train", *arguments])
+    else:
+        near = get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else "chexpert --help lists the commands"
+    print(f"error: {UserError('no such command', code='command-line', where=name, hint=hint)}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _describe_commands() -> str:
+    lines = [f"  {name:<10} {line}" for name, line in COMMANDS.items()]
+    return "\n".join(
+        [
+            "chexpert COMMAND ...",
+            "",
+            "Experiments on CheXpert: train, evaluate by AUROC, explain. Not a medical device.",
+            "",
+            *lines,
+            "",
+            "chexpert COMMAND --help describes a command; chexpert --version prints the version.",
+        ]
+    )
+
+
+def _complete() -> None:
+    """Answer the shell's request for completions; argcomplete exits the process."""
+    import argcomplete
+
+    parser = ArgumentParser(prog="chexpert")
+    subparsers = parser.add_subparsers()
+    typed = os.environ.get("COMP_LINE", "").split()
+    for name in COMMANDS:
+        one = subparsers.add_parser(name)
+        if name in typed:
+            module = import_module(f"chexpert.cli.{name}")
+            getattr(module, "add_arguments", _add_settings)(one)
+    argcomplete.autocomplete(parser)
+
+
+def _add_settings(parser: ArgumentParser) -> None:
+    """Add the words of ``train``, which completion alone reads by argparse."""
+    from chexpert.cli.corrections.completion import list_words
+
+    settings = parser.add_argument("settings", nargs="*")
+    settings.completer = lambda prefix, **_: list_words(prefix)  # type: ignore[attr-defined]

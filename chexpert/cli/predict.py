@@ -1,0 +1,83 @@
+"""Predict any images by a trained model, and write their probabilities.
+
+INPUT: a table with the column Path (CheXpert's competition: one row a study, the maximum over its views), a folder, or
+image files: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM. The content of a file decides, not its name. Images other
+than CheXpert's are one study each, and are called by salted hashes, in the order of the input. Run again, a command
+that was stopped resumes.
+Listed at the end are images that should be looked at (no contrast, no radiograph), and files that are no images.
+Exit code 1: some images could not be read; they are listed. 2: the command or one of its files is wrong.
+Not a medical device.
+"""
+
+import shlex
+from argparse import ArgumentError, ArgumentParser, Namespace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chexpert.cli.shared_arguments import add_ids, add_level
+from chexpert.console import NOTE, log, show_progress
+
+if TYPE_CHECKING:
+    from chexpert.inference.predict import Outcome
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments to a parser."""
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
+    add("input", type=Path, nargs="+", metavar="INPUT", help="one table, one folder, or image files")
+    add("output", type=Path, metavar="OUTPUT.csv", help="a new file")
+    add("--calibrated", action="store_true", help="by the calibration that the run keeps")
+    add_level(parser, "one row an image or a study")
+    add("--observations", choices=("competition", "all"), default="competition", help="the five, or all that it knows")
+    add("--root", type=Path, help="of the paths in a table (the run's data root, else the table's folder)")
+    add_ids(parser, "path: keep names as they are, patients' too")
+    add("--batch-size", type=int, metavar="N", help="images a pass (as in training)")
+    add("--workers", type=int, metavar="N", help="processes that read images (as in training)")
+
+
+def run(given: Namespace) -> int:
+    """Predict, write the table, and list the images that need a look."""
+    options = vars(given)
+    if (given.batch_size is not None and given.batch_size < 1) or (given.workers or 0) < 0:
+        raise ArgumentError(None, "--batch-size is at least 1, --workers at least 0")
+    if given.ids == "path":
+        log.log(NOTE, "--ids path: names stay in the output as they are, those of patients too")
+
+    from chexpert.inference.predict import predict
+
+    folder = options.pop("run")
+    watch = partial(show_progress, title="batches")
+    outcome = predict(folder, options.pop("input"), options.pop("output"), watch=watch, **options)
+    _print_output(outcome, folder)
+    _list_images(outcome)
+    return 1 if outcome.failed else 0
+
+
+def _print_output(outcome: "Outcome", run: Path) -> None:
+    from chexpert.runs.anonymize import HASH_NOTE
+    from chexpert.runs.synthetic import TRAINED
+
+    before = f" ({outcome.resumed} predicted before)"
+    print(f"written: {outcome.output}, {outcome.rows} rows of {outcome.images} images{before}")
+    if outcome.hashed:
+        log.log(NOTE, HASH_NOTE)
+        options = ["--predictions", outcome.output, "--labels", "LABELS.csv", "--hashed-by", run, "--out", "OUT.json"]
+        print(f"evaluate them: chexpert evaluate {shlex.join(map(str, options))}")
+    if outcome.synthetic:
+        log.log(NOTE, f"the model was {TRAINED}")
+
+
+def _list_images(outcome: "Outcome") -> None:
+    """List the images that should be looked at, and the files that were not predicted."""
+    for name, why in outcome.flagged.items():
+        log.info(f"flagged: {name}: {why}")
+    if outcome.aside:
+        log.info(f"left aside: {len(outcome.aside)} files that are no images")
+    for name, kind in outcome.aside.items():
+        log.info(f"left aside: {name}: {kind}")
+    for name in outcome.incomplete:
+        log.info(f"scored without a view that could not be read: {name}")
+    for name, why in outcome.failed.items():
+        log.info(f"not predicted: {name}: {why}")

@@ -1,0 +1,28 @@
+"""Write report.html of a run again, from its files alone: no model, no torch, no network; runs of any age.
+
+    chexpert report outputs/RUN --out report.html
+Exit code 2: there is nothing to report.
+"""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from chexpert.cli.shared_arguments import add_ids, check_paths
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments to a parser."""
+    add = parser.add_argument
+    add("run", type=Path, metavar="RUN", help="a run folder")
+    add("--out", type=Path, metavar="FILE", help="by default RUN/report.html; an older one is replaced")
+    add_ids(parser, "name images by hashes (hash), or as they are (path)")
+
+
+def run(given: Namespace) -> None:
+    """Write the page."""
+    check_paths([given.out])
+
+    from chexpert.report import write_report
+
+    path = write_report(given.run, given.ids, given.out)
+    print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")

@@ -1,0 +1,60 @@
+"""Arguments that several commands have, and the checks of their values."""
+
+from argparse import SUPPRESS, Action, ArgumentError, ArgumentParser
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def add_level(parser: ArgumentParser, level_help: str, default: str = "study") -> None:
+    """Add ``--level`` with its default, and ``--study-score`` with the default max."""
+    parser.add_argument("--level", choices=("image", "study"), default=default, help=f"{level_help} ({default})")
+    _add_study_score(parser, "max", "max")
+
+
+def add_level_of_runs(parser: ArgumentParser) -> None:
+    """Add ``--level`` and ``--study-score``, both None where the runs decide."""
+    level_help = "what is evaluated (as the runs have it; of files: study)"
+    parser.add_argument("--level", choices=("image", "study"), help=level_help)
+    _add_study_score(parser, None, "as the runs have it")
+
+
+def _add_study_score(parser: ArgumentParser, default: str | None, described: str) -> None:
+    score_help = f"score of a study from its views ({described})"
+    parser.add_argument("--study-score", dest="views", choices=("max", "mean"), default=default, help=score_help)
+    add_renamed(parser, "--views", "--study-score")
+
+
+def add_ids(parser: ArgumentParser, path_help: str) -> None:
+    """Add ``--ids``, by default hashes."""
+    parser.add_argument("--ids", choices=("hash", "path"), default="hash", help=path_help)
+
+
+def add_bootstrap(parser: ArgumentParser) -> None:
+    """Add ``--bootstrap`` and ``--seed``."""
+    parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="replicates of the intervals (1000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
+
+
+def check_bootstrap(replicates: int, seed: int) -> None:
+    """Check the values of ``add_bootstrap``."""
+    if replicates < 10 or seed < 0:
+        raise ArgumentError(None, "--bootstrap is at least 10, --seed at least 0")
+
+
+def add_renamed(parser: ArgumentParser, old: str, new: str) -> None:
+    """Add an option that ends the command with its new name, exit code 2, and that ``--help`` does not list."""
+    parser.add_argument(old, nargs="?", action=_Renamed, const=new, dest=SUPPRESS, help=SUPPRESS)
+
+
+class _Renamed(Action):
+    def __call__(self, parser: ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:
+        parser.error(f"{option} was renamed to {self.const}")
+
+
+def check_paths(files: Iterable[Path | None], folders: Iterable[Path | None] = ()) -> None:
+    """Check that the files and folders of a command can be written, before the work that fills them."""
+    from chexpert.runs.files import find_clashes
+
+    for wrong in find_clashes(files, folders):
+        raise ArgumentError(None, wrong)
