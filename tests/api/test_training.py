@@ -14,6 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 import chexpert
+from chexpert.own_modules import VARIABLE
 
 SHORT = [*TINY, "data=small", "data.root=data", "explainer=[]", "calibration=null"]
 
@@ -104,6 +105,20 @@ def test_own_options_come_from_a_folder():
         chexpert.train(*SHORT, config_dir="absent")
     with raises("command-line", "experiment=absent"):
         chexpert.train(*SHORT, "experiment=absent", config_dir="mine")
+
+
+def test_own_module_is_allowed_by_name(monkeypatch):
+    example = Path(__file__).parents[2] / "docs/examples/mylab"
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.syspath_prepend(example)
+    own = [*SHORT, "loss=capped_bce"]
+    with leaving_plots_out():
+        with raises("untrusted-target"):
+            chexpert.train(*own, config_dir=example / "conf")
+        run = chexpert.train(*own, "allow=mylab.losses", config_dir=example / "conf")
+    assert run.config["loss"]["_target_"].startswith("mylab.losses.")
+    with raises("not-installed", "allow=absent"):
+        chexpert.train(*SHORT, "allow=absent")
 
 
 @pytest.mark.parametrize(
