@@ -5,7 +5,7 @@ PROCESSES ?= auto
 READY := .venv/ready
 BENCHES := start loader memory step precision run gpu evaluate explain explain_memory
 
-.PHONY: demo test check bench
+.PHONY: demo test check docs bench
 
 demo: $(READY)  ## train, evaluate and explain on the phantom
 	$(BIN)/python train.py experiment=demo
@@ -20,6 +20,13 @@ check: $(READY)  ## style, types, who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: export NO_MKDOCS_2_WARNING = 1  # of mkdocs-material, on a version that this project does not use
+docs: $(READY)  ## the pages of docs/ as a site, in build/site
+	$(BIN)/python -c 'import material, mkdocs_jupyter, mkdocstrings_handlers.python' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m chexpert.cli.reference_pages
+	$(BIN)/python -m mkdocs build --strict
 
 bench: $(READY)  ## ratios of interleaved runs on this machine, and outputs/bench/*.json; an hour and more
 	for name in $(BENCHES); do $(BIN)/python scripts/benchmarks/bench_$$name.py --json outputs/bench/$$name.json || exit; done

@@ -33,7 +33,7 @@ def logit_interval(
     """Compute a 95 % interval of a share from the standard deviation of its replicates, on the scale of log odds.
 
     On this scale the errors of a share are even. The ends between which 95 % of the replicates of an AUROC lie are too
-    narrow: docs/decisions.md has coverages. The replicates of a value of 0 or 1 are all alike; see
+    narrow: docs/decisions/confidence-intervals.md has coverages. The replicates of a value of 0 or 1 are all alike; see
     :func:`bound_extreme` for its interval.
 
     Args:

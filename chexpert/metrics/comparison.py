@@ -90,7 +90,7 @@ def paired_p(difference: float, replicates: np.ndarray) -> float:
 
     It is NaN where the two models never differ.
 
-    Its size under no difference was simulated: see docs/decisions.md.
+    Its size under no difference was simulated: see docs/decisions/confidence-intervals.md.
 
     >>> round(paired_p(0.1, np.array([0.05, 0.1, 0.15])), 4)
     0.0455

@@ -50,7 +50,7 @@ def list_files() -> list[Path]:
     folders = [PROJECT / name for name in ("chexpert", "conf", "scripts")]
     files = [path for folder in folders for path in folder.rglob("*")]
     found = [path for path in files if path.suffix in (".py", ".yaml", ".html", ".js")]
-    pages = [page for page in (PROJECT / "docs").rglob("*.md") if page.name != "decisions.md"]
+    pages = [page for page in (PROJECT / "docs").rglob("*.md") if "decisions" not in page.parts]
     return [PROJECT / "train.py", PROJECT / "README.md", *sorted(pages), *sorted(found)]
 
 

@@ -1,6 +1,6 @@
 """The search on two small trained models: the device is tied to the finding, or independent of it.
 
-The result of 20 models of the second kind is in docs/decisions.md.
+The result of 20 models of the second kind is in docs/decisions/shortcuts.md.
 """
 
 from pathlib import Path

@@ -37,28 +37,35 @@ def _list_groups(settings: Settings) -> Iterator[str]:
 
 
 def _list_group(group: str, settings: Settings) -> Iterator[str]:
-    """The keys of a group: what its options share once, the others by option."""
+    yield f"{group}:"
+    yield from (_write(name, key, option) for name, key, option in list_keys(group, settings))
+
+
+def list_keys(group: str, settings: Settings) -> Iterator[tuple[str, Argument, str]]:
+    """Yield each key of a group once: its whole name, the argument, and the option that has it ("" where most do)."""
     nodes = list(settings.list_nodes(group))
     first = settings.defaults.get(group)
     nodes.sort(key=lambda option: option != first)
-    seen: dict[str, Argument] = {}
-    yield f"{group}:"
+    seen = set()
     for option in nodes:
         for name, key in settings.list_keys(group, option).items():
             place = f"explainer.{option}.{name}" if group == "explainer" else f"{group}.{name}"
             if place in seen or (group == "model" and name in ("backbone", "members")):
                 continue
-            seen[place] = key
-            yield _write(
-                place, key, "" if option == first or len(nodes) == 1 or group in ("data", "explainer") else option
-            )
+            seen.add(place)
+            shared = option == first or len(nodes) == 1 or group in ("data", "explainer")
+            yield place, key, "" if shared else option
+
+
+def write_default(key: Argument) -> str:
+    """Return the default of a key as it is typed, "-" for none."""
+    default = {"None": "null", "True": "true", "False": "false", "": "-"}.get(key.default, key.default).strip("'")
+    return re.sub(r"^\((.*)\)$", r"[\1]", default).replace("oc.env:", "")
 
 
 def _write(name: str, key: Argument, option: str = "") -> str:
-    default = {"None": "null", "True": "true", "False": "false", "": "-"}.get(key.default, key.default).strip("'")
-    default = re.sub(r"^\((.*)\)$", r"[\1]", default).replace("oc.env:", "")
     line = re.sub(r":\w+:`[~.]?(.*?)`", r"\1", key.line).replace("`", "")
     line = f"({option}) {line}" if option else line
     return textwrap.shorten(
-        f"  {name:<31} {default:<14} ".replace(" ", "\0") + line, WIDTH, placeholder=" ..."
+        f"  {name:<31} {write_default(key):<14} ".replace(" ", "\0") + line, WIDTH, placeholder=" ..."
     ).replace("\0", " ")

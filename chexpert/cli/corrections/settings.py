@@ -61,6 +61,10 @@ class Settings:
                 keys[name] = Argument(name, match["value"].strip(), "", (match["line"] or "").strip())
         return keys
 
+    def find_file(self, group: str, option: str) -> Path:
+        """Return the file of an option."""
+        return self._list_files(group)[option]
+
     def read_option(self, group: str, option: str) -> dict[str, Any]:
         """Read the file of an option, with the options it builds on; empty where there is none."""
         file = self._list_files(group).get(option)

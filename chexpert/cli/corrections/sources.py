@@ -5,6 +5,7 @@ import importlib.util
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,6 +68,22 @@ def read_literal(module: str, name: str) -> Any:
     assigned = ast.parse(_cut(_read(module), rf"{name} =")).body[0]
     assert isinstance(assigned, ast.Assign)
     return ast.literal_eval(assigned.value)
+
+
+def read_constants(module: str) -> dict[str, str]:
+    """Return the text below each constant of a module that has one, by name."""
+    body = ast.parse(_read(module)).body
+    pairs = pairwise(body)
+    assigned = (ast.Assign, ast.AnnAssign)
+    return {
+        _get_name(one): _find_text(below.value)
+        for one, below in pairs
+        if isinstance(one, assigned) and isinstance(below, ast.Expr) and _find_text(below.value)
+    }
+
+
+def _get_name(node: ast.Assign | ast.AnnAssign) -> str:
+    return ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
 
 
 def _cut(text: str, start: str) -> str:
@@ -132,7 +149,19 @@ def _list_arguments(found: Found) -> Iterator[Argument]:
     pairs = [*zip(given, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
     for argument, default in pairs:
         if argument.arg != "self":
-            yield Argument(argument.arg, _write(default), _write(argument.annotation), lines.get(argument.arg, ""))
+            written = _write(_resolve(default, owner.module))
+            yield Argument(argument.arg, written, _write(argument.annotation), lines.get(argument.arg, ""))
+
+
+def _resolve(default: ast.expr | None, module: str) -> ast.expr | None:
+    """Replace a field of a data class, such as ``Options.seed``, by the default of the field."""
+    if not (isinstance(default, ast.Attribute) and isinstance(default.value, ast.Name)):
+        return default
+    found = find_definition(module, default.value.id)
+    for node in found.node.body if found else ():
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == default.attr:
+            return node.value
+    return default
 
 
 def _list_fields(found: Found) -> Iterator[Argument]:

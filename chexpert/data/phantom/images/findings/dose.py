@@ -17,7 +17,7 @@ STRENGTH = {
 each side in body units).
 
 Those of the five competition observations were set by trial on phantom 3, so that a small network learns every finding
-but none to the end (AUROC .80-.97 each); see docs/decisions.md. The others are distractors, set by eye.
+but none to the end (AUROC .80-.97 each); see docs/decisions/phantom.md. The others are distractors, set by eye.
 """
 
 FAINTEST = 0.45
