@@ -18,7 +18,10 @@ import chexpert.config  # noqa: F401 - the schema
 
 PROJECT = Path(__file__).parents[2]
 CONF = PROJECT / "conf"
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+PAGES = [
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "UPGRADING.md")),
+    *sorted((PROJECT / "docs").rglob("*.md")),
+]
 BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
 LINK = re.compile(r"\]\(([^)#\s]+)")
