@@ -1,14 +1,18 @@
-# Each target makes .venv when it is missing.
+# demo, test, check and bench make .venv when it is missing. A bare `make` prints the targets: it must not install 5 GB.
 PYTHON ?= python3
 BIN := .venv/bin
 PROCESSES ?= auto
 READY := .venv/ready
 BENCHES := start loader memory step precision run gpu evaluate explain explain_memory
 
-.PHONY: demo test check docs bench
+.PHONY: help demo test check docs bench notes
+.DEFAULT_GOAL := help
+
+help:  ## print this list
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
 
 demo: $(READY)  ## train, evaluate and explain on the phantom
-	$(BIN)/python train.py experiment=demo
+	$(BIN)/chexpert demo
 
 # Four processes at most, since each has torch in memory; the tests of a file share what is slow to make, so they stay together.
 test: export PYTHONDONTWRITEBYTECODE =  # many processes are started: each would compile the package again
@@ -31,6 +35,10 @@ docs: $(READY)  ## the pages of docs/ as a site, in build/site
 bench: $(READY)  ## ratios of interleaved runs on this machine, and outputs/bench/*.json; an hour and more
 	for name in $(BENCHES); do $(BIN)/python scripts/benchmarks/bench_$$name.py --json outputs/bench/$$name.json || exit; done
 	$(BIN)/python scripts/benchmarks/bench.py --json outputs/bench/bench.json
+
+notes:  ## print the release notes of VERSION=0.1.0 from CHANGELOG.md
+	@awk '/^## / {on = $$2 == version; next} on && (seen || NF) {print; seen = 1} \
+		END {if (!seen) {print "error: VERSION=" version " is not in CHANGELOG.md" >"/dev/stderr"; exit 2}}' version=$(VERSION) CHANGELOG.md
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -7,7 +7,10 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 DECISIONS = PROJECT / "docs/decisions"
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+PAGES = [
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "UPGRADING.md")),
+    *sorted((PROJECT / "docs").rglob("*.md")),
+]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)`([^`\n]+(?:\n[^`\n]+)?)`(?!`)")
 PROGRAMS = ("chexpert", "python", "python3", "pip", "make", "pytest", "sbatch", "torchrun", "tensorboard", "docker")
