@@ -43,6 +43,7 @@ EXPECTED = (
     "dataloader is not resumable",
     "It is recommended to use `self.log",
     "You are using a custom batch sampler",
+    "but have no logger configured",
 )
 
 

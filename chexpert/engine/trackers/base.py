@@ -1,5 +1,6 @@
 """The interface of a tracker, and the run that it tracks."""
 
+import importlib.util
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -99,7 +100,6 @@ def render(figure: Figure) -> Image.Image:
 
 def find_missing(extra: str, *modules: str) -> Iterator[UserError]:
     """Yield the error of an extra of which one of these modules is not installed."""
-    from importlib.util import find_spec
-
-    if missing := [module for module in modules if find_spec(module) is None]:
-        yield UserError(f"{', '.join(missing)} cannot be imported", code="not-installed", hint=advise_extra(extra))
+    if missing := [module for module in modules if importlib.util.find_spec(module) is None]:
+        message = f"{', '.join(missing)} cannot be imported"
+        yield UserError(message, code="not-installed", where=f"logger.{extra}", hint=advise_extra(extra))

@@ -103,7 +103,7 @@ class Wandb(Tracker):
 
     def finish(self, outcome: str) -> None:
         with self._in_folder():
-            self.logger.experiment.finish(exit_code=int(outcome != "finished"), quiet=True)
+            self.logger.experiment.finish(exit_code=int(outcome != "finished"))
 
     @contextmanager
     def _in_folder(self) -> Iterator[None]:
