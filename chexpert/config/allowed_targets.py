@@ -41,7 +41,7 @@ class Allowed:
     extensible: bool = False
 
     def list_names(self) -> list[str]:
-        """Return the names of the explainers that may stand there, as settings have them."""
+        """Return the names of the explainers or trackers that may stand there, as settings have them."""
         places = (vars(_import(module)) for module in self.list_modules())
         found = [value for place in places for value in place.values() if _is_one(value, self)]
         return sorted({name for value in found if isinstance(name := getattr(value, "name", None), str)})
@@ -77,6 +77,7 @@ ALLOWED: Mapping[str, Allowed] = {
     ),
     "trainer": Allowed(("pytorch_lightning",), ("pytorch_lightning.Trainer",)),
     "explainer.*": Allowed(("chexpert.explain",), ("chexpert.explain.Explainer",), extensible=True),
+    "logger.*": Allowed(("chexpert.engine.trackers",), ("chexpert.engine.trackers.Tracker",)),
 }
 """The allow-list, by place. A config, typed or carried by a checkpoint, must not be able to run any other code."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.config.allowed_targets import ALLOWED, check_targets
-from chexpert.config.schema import GROUP_KEYS, Config
+from chexpert.config.schema import GROUP_KEYS, LISTED, Config
 from chexpert.config.training_checks import find_feature_errors, find_length_errors, find_training_errors
 from chexpert.config.unknown_key import TOP_LEVEL, unknown_key_error
 from chexpert.config.value_checks import find_value_errors
@@ -54,9 +54,9 @@ def validate_args(cfg: dict[str, Any]) -> list[UserError]:
     elif not cfg.get("resume"):  # which has all weights in its own checkpoint
         errors += _start_errors(cfg["start_from"])
     nodes = {
-        key: cfg[key] for key in GROUP_KEYS if key != "explainer" and key in cfg and (cfg[key] or key != "averaging")
+        key: cfg[key] for key in GROUP_KEYS if key not in LISTED and key in cfg and (cfg[key] or key != "averaging")
     }
-    nodes |= {f"explainer.{name}": node for name, node in (cfg.get("explainer") or {}).items()}
+    nodes |= {f"{group}.{name}": node for group in LISTED for name, node in (cfg.get(group) or {}).items()}
     outputs = {"observations": list(map(str, cfg["observations"])) if isinstance(cfg["observations"], list) else []}
     for key, node in nodes.items():
         if not isinstance(node, dict) or "_target_" not in node:
@@ -78,15 +78,15 @@ def _is_repeated(error: UserError, before: UserError) -> bool:
 def _not_chosen(key: str, nodes: Mapping[str, Any]) -> UserError:
     """The error of a group of which only single settings are given."""
     group, _, name = key.partition(".")
-    if group != "explainer":
+    if group not in LISTED:
         return UserError("set, but not chosen", code="unused-setting", where=key, hint=f"choose it too: {group}=OPTION")
-    known = ALLOWED["explainer.*"].list_names()
+    known = ALLOWED[f"{group}.*"].list_names()
     if name not in known:
-        return unknown_key_error(name, "explainer", known)
+        return unknown_key_error(name, group, known)
     chosen = [
-        one.partition(".")[2] for one, node in nodes.items() if one.startswith("explainer.") and "_target_" in node
+        one.partition(".")[2] for one, node in nodes.items() if one.startswith(f"{group}.") and "_target_" in node
     ]
-    hint = f"choose it too: explainer=[{','.join([*chosen, name])}]"
+    hint = f"choose it too: {group}=[{','.join([*chosen, name])}]"
     return UserError("set, but not chosen", code="unused-setting", where=key, hint=hint)
 
 

@@ -16,8 +16,12 @@ GROUP_KEYS = (
     "averaging",
     "trainer",
     "explainer",
+    "logger",
 )
 """Top-level keys that a config group fills."""
+
+LISTED = ("explainer", "logger")
+"""Those of which several options are chosen at once, each a node of its own name."""
 
 
 @dataclass
@@ -70,6 +74,7 @@ class Config:
     averaging: Any = field(default_factory=dict)
     trainer: Any = field(default_factory=dict)
     explainer: Any = field(default_factory=dict)
+    logger: Any = field(default_factory=dict)
 
 
 def make_schema() -> DictConfig:

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from chexpert.checkpoints import FORMAT, get_output_head, load_state, read_checkpoint, without_pretrained
 from chexpert.config import build, find_target, raising_build_errors, write_list
 from chexpert.data import Preprocessing
+from chexpert.engine.trackers import Tracker
 from chexpert.errors import UserError, raise_errors
 from chexpert.explain import ExplainCallback, Explainer
 from chexpert.explain import explaining as evaluating
@@ -188,6 +189,11 @@ def averaging(cfg: Mapping[str, Any]) -> list[Any]:
 def build_explainers(cfg: Mapping[str, Any]) -> dict[str, Explainer]:
     """Return the explainers by name."""
     return {name: build(node, f"explainer.{name}") for name, node in cfg["explainer"].items()}
+
+
+def build_trackers(cfg: Mapping[str, Any]) -> list[Tracker]:
+    """Return the trackers, in the order of the config; none of them has started."""
+    return [build(node, f"logger.{name}") for name, node in cfg["logger"].items()]
 
 
 def make_explain_callback(cfg: Mapping[str, Any], folder: Path) -> ExplainCallback:

@@ -13,16 +13,19 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import Logger
 
 from chexpert.checkpoints import AtomicCheckpointIO, BestCheckpoint, EveryCheckpoint, LastCheckpoint, export, keep_best
 from chexpert.config import build
 from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule, reporting_dead_workers
+from chexpert.distributed import find_rank
 from chexpert.engine.build import averaging, build_module, make_explain_callback
 from chexpert.engine.resume_checks import Last
 from chexpert.engine.summary import MONITOR, find_notes, find_undefined, find_warnings, print_summary
-from chexpert.engine.tensorboard import TensorBoardWriter, show_evaluation, show_explanations
+from chexpert.engine.tensorboard import TensorBoardWriter, show_evaluation
+from chexpert.engine.trackers import TrackedRun
+from chexpert.engine.tracking import Tracking, tracking
 from chexpert.evaluation.run import evaluate_run
 from chexpert.explain import ExplainCallback
 from chexpert.models import Model, synchronize_batch_norm
@@ -30,10 +33,11 @@ from chexpert.report import write_report
 from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_private
+from chexpert.runs.state import find_sweep, write_finished
 from chexpert.signals import Stopper
 from chexpert.training import MultilabelModule, ResultsWriter, count_targets, make_progress  # fmt: skip
 
-EXCLUDED_HPARAMS = ("backbone", "recipe")
+EXCLUDED_HPARAMS = ("backbone", "logger", "recipe")
 """Keys that are not logged as hyperparameters: ``model`` repeats ``backbone``; ``recipe`` holds expected results."""
 
 
@@ -46,18 +50,35 @@ def fit(
     If ``last`` is given, training resumes from that checkpoint. Rank 0 writes the files and returns the mean AUROC on
     the split that chooses the epoch; the other ranks return NaN.
     """
+    sweep = find_sweep(folder)
+    run = TrackedRun(folder, cfg["name"], name_folder(folder), sweep.name if sweep else None, last and last.steps)
+    with tracking(cfg, run, first=not find_rank()) as tracked:
+        return fit_tracked(cfg, model, data, folder, stopper, last, tracked)
+
+
+def fit_tracked(
+    cfg: dict[str, Any],
+    model: Model,
+    data: CheXpertDataModule,
+    folder: Path,
+    stopper: Stopper,
+    last: Last | None,
+    tracked: Tracking,
+) -> float:
+    """Do the work of :func:`fit` with trackers that have started."""
     trial = cfg.pop("trial")  # the search trial is not part of the saved configuration
     undefined = find_undefined(data, cfg["mean_over"])
     # If every AUROC is undefined, the validation loss chooses the best epoch.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
     best = BestCheckpoint(folder, monitor, mode)
     settings = flatten_hparams({key: cfg[key] for key in cfg if key not in EXCLUDED_HPARAMS})
-    results, tensorboard = ResultsWriter(folder), TensorBoardWriter({"run": name_folder(folder)} | settings)
+    hparams = {"run": name_folder(folder)} | settings
+    results, tensorboard = ResultsWriter(folder), TensorBoardWriter(hparams)
     saver = LastCheckpoint(run_files.checkpoint(folder, run_files.LAST), stopper, cfg["save_every_n_minutes"])
-    chosen = choose_callbacks(cfg, folder, monitor, mode)
+    chosen = choose_callbacks(cfg, folder, monitor, mode, logged=bool(tracked.loggers))
     explain_callback = make_explain_callback(cfg, folder)
     callbacks = [*chosen, best, results, tensorboard, explain_callback, *make_trial_callbacks(trial), saver]
-    trainer = make_trainer(cfg["trainer"], folder, last, callbacks)
+    trainer = make_trainer(cfg["trainer"], tracked.loggers, callbacks)
     explain_callback.check(data)
     module = make_module(cfg, model, data, distributed=trainer.world_size > 1)
     if trainer.is_global_zero:
@@ -68,6 +89,7 @@ def fit(
             log.warning(warning)
         for note in find_notes(data, cfg):
             log.log(NOTE, note)
+        tracked.log_settings(hparams, cfg)
     if "train" in data.datasets:
         trainer.fit(module, datamodule=data, ckpt_path=last and last.path, weights_only=True)
     weights = best.best_model_path or None
@@ -80,9 +102,21 @@ def fit(
     if weights:
         export(folder)
     evaluate_run(folder, cfg)
-    show_evaluation(folder)
-    explain(explain_callback, trainer, model, folder)
+    if tracked.has_tensorboard():
+        show_evaluation(folder)
+    tracked.log_evaluations(trainer.global_step)
+    explain(explain_callback, trainer, model, folder, tracked)
+    send_report(folder, tracked)
     return results.metrics[data.selection_split or "valid"]["auroc_mean"]
+
+
+def send_report(folder: Path, tracked: Tracking) -> None:
+    """Write the whole report, and record it where a tracker stores files; :func:`run` writes that of the others."""
+    if tracked.takes_files():
+        write_finished(folder)
+        with report_errors_as_warnings(folder):
+            write_report(folder)
+        tracked.log_file(folder / run_files.REPORT)
 
 
 def report_skipped_and_flagged(data: CheXpertDataModule, results: ResultsWriter, folder: Path) -> None:
@@ -109,21 +143,26 @@ def report_errors_as_warnings(folder: Path) -> Iterator[None]:
         log.warning(f"the report {there} ({error.strerror or error}): {hint}")
 
 
-def explain(callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path) -> None:
-    """Write the explanations, and show them in TensorBoard: last, so that a failure loses no result of the training."""
+def explain(callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path, tracked: Tracking) -> None:
+    """Write and record the explanations: last, so that a failure loses no result of the training."""
     if not callback.explainers:
         return
     with report_errors_as_warnings(folder):
         write_report(folder)
-    assert isinstance(trainer.logger, TensorBoardLogger)  # made by make_logger
-    failures = callback.explain(trainer, model, partial(show_explanations, trainer.logger, step=trainer.global_step))
+    failures = callback.explain(trainer, model, partial(tracked.show_explanations, step=trainer.global_step))
     for line in failures.format_lines(folder):
         log.info(line)
 
 
-def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: str) -> list[pl.Callback]:
-    """Return progress, learning rate and averaging, and what the config adds: early stopping and checkpoints."""
-    chosen = [*make_progress(), LearningRateMonitor(), *averaging(cfg)]
+def choose_callbacks(
+    cfg: Mapping[str, Any], folder: Path, monitor: str, mode: str, *, logged: bool
+) -> list[pl.Callback]:
+    """Return progress, learning rate and averaging, and what the config adds: early stopping and checkpoints.
+
+    ``logged``: there is a logger for the learning rate.
+    """
+    rates = [LearningRateMonitor()] if logged else []
+    chosen = [*make_progress(), *rates, *averaging(cfg)]
     if cfg["early_stopping"] is not None:
         chosen.append(EarlyStopping(monitor, mode=mode, patience=cfg["early_stopping"]))
     if cfg["save_top_k"] > 1:
@@ -133,15 +172,13 @@ def choose_callbacks(cfg: Mapping[str, Any], folder: Path, monitor: str, mode: s
     return chosen
 
 
-def make_trainer(
-    node: Mapping[str, Any], folder: Path, last: Last | None, callbacks: Sequence[pl.Callback]
-) -> pl.Trainer:
+def make_trainer(node: Mapping[str, Any], loggers: Sequence[Logger], callbacks: Sequence[pl.Callback]) -> pl.Trainer:
     """Return the trainer, without Lightning's signal handlers."""
     trainer = build(
         {key: value for key, value in node.items() if key != "sync_batchnorm"},
         "trainer",
         callbacks=list(callbacks),
-        logger=make_logger(folder, last),
+        logger=list(loggers),
         plugins=[AtomicCheckpointIO()],
         use_distributed_sampler=False,  # the loader splits each batch between the processes
     )
@@ -188,12 +225,6 @@ def make_trial_callbacks(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
     from chexpert.sweep.pruning import TrialReporter  # an extra: only a search needs Optuna
 
     return [TrialReporter(**trial, monitor=MONITOR)]
-
-
-def make_logger(folder: Path, last: Last | None) -> TensorBoardLogger:
-    """Return the TensorBoard logger; of a resumed run, events after its checkpoint are deleted: the steps run again."""
-    step = last and last.steps
-    return TensorBoardLogger(folder, name=run_files.TENSORBOARD, version="", default_hp_metric=False, purge_step=step)
 
 
 def evaluate(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerFn
 
@@ -20,8 +19,6 @@ from chexpert.runs.read import read_mapping
 from chexpert.runs.synthetic import NOTE, is_synthetic_path
 from chexpert.training import MultilabelModule
 
-SHEET_DPI = 60
-
 
 class TensorBoardWriter(pl.Callback):
     """Writes the layout of the charts, and for each split that the best weights evaluate PR curves and hparams.
@@ -34,17 +31,19 @@ class TensorBoardWriter(pl.Callback):
         self.hparams = hparams
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if isinstance(trainer.logger, TensorBoardLogger) and trainer.is_global_zero:
+        logger = find_logger(trainer)
+        if logger and trainer.is_global_zero:
             assert isinstance(pl_module, MultilabelModule)
             layout = make_layout(order(pl_module.observations, pl_module.validation.mean_over))
-            trainer.logger.experiment.add_custom_scalars(layout)
+            logger.experiment.add_custom_scalars(layout)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         evaluating = trainer.state.fn == TrainerFn.VALIDATING and trainer.is_global_zero
-        if not evaluating or not isinstance(trainer.logger, TensorBoardLogger):
+        logger = find_logger(trainer)
+        if not evaluating or not logger:
             return
         assert isinstance(pl_module, MultilabelModule)
-        data, seen, writer = trainer.datamodule, pl_module.validation, trainer.logger.experiment  # type: ignore[attr-defined]
+        data, seen, writer = trainer.datamodule, pl_module.validation, logger.experiment  # type: ignore[attr-defined]
         probabilities, labels, mask = seen.labeled
         for c, name in enumerate(seen.observations):
             rows = mask[:, c]
@@ -53,30 +52,26 @@ class TensorBoardWriter(pl.Callback):
                 writer.add_pr_curve(tag, labels[rows, c], probabilities[rows, c], trainer.global_step)
         chooses = data.selection_split or "valid"  # settings are compared on the split that chooses the weights
         if data.evaluated_split == chooses:
-            trainer.logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": seen.find_mean()[0]})
+            logger.log_hyperparams(self.hparams, {"hparams/auroc_mean": seen.find_mean()[0]})
 
 
-def show_explanations(
-    logger: TensorBoardLogger, sheets: Mapping[str, Figure], quality: Mapping[str, Any], step: int
-) -> None:
-    """Add the sheets of a run's explained views, and its explainers' metrics.
+def find_logger(trainer: pl.Trainer) -> TensorBoardLogger | None:
+    """Return the logger of a trainer that writes to TensorBoard; None without one."""
+    return next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
+
+
+def list_explanation_scalars(quality: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Yield tags and values of the explainers' metrics: ``explain/<explainer>/<metric>/<observation>``.
 
     Args:
-        logger: of the run.
-        sheets: by place in the folder of explanations; at low resolution.
-        quality: content of quality.json; a metric with a value becomes the scalar
-            ``explain/<explainer>/<metric>/<observation>``.
-        step: of the training.
+        quality: content of quality.json; a metric without a value is left out.
     """
-    for place, sheet in sheets.items():
-        sheet.set_dpi(SHEET_DPI)
-        logger.experiment.add_figure(f"explanations/{place}", sheet, step)
     for explainer, scored in quality.get("explainers", {}).items():
         for observation, metrics in scored["observations"].items():
             for kind, metric in metrics.items():
                 value = metric.get("value") if isinstance(metric, Mapping) else metric
                 if value is not None:
-                    logger.experiment.add_scalar(f"explain/{explainer}/{kind}/{observation}", value, step)
+                    yield f"explain/{explainer}/{kind}/{observation}", value
 
 
 def show_evaluation(folder: Path) -> None:
@@ -109,7 +104,12 @@ def describe_run(folder: Path) -> str:
 
 
 def list_scalars(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield tags and values of all defined metrics: ``auroc/valid/mean``, ``groups/valid/sex/Female``, ...
+    """Yield tags and values of all defined metrics."""
+    yield from ((tag, own["value"]) for tag, own in list_metrics(split, content))
+
+
+def list_metrics(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield tags and all defined metrics: ``auroc/valid/mean``, ``groups/valid/sex/Female``, ...
 
     The AUROC of a group is the mean over the same observations as that of all rows, or is left out.
     """
@@ -121,7 +121,7 @@ def list_scalars(split: str, content: Mapping[str, Any]) -> Iterator[tuple[str, 
         for part, metrics in own["rows"].items():
             if metrics["auroc_mean"]["over"] == content["auroc_mean"]["over"]:
                 scalars[f"groups/{split}/{group}/{part}"] = metrics["auroc_mean"]
-    yield from ((tag, own["value"]) for tag, own in scalars.items() if own["value"] is not None)
+    yield from ((tag, own) for tag, own in scalars.items() if own["value"] is not None)
 
 
 def list_calibrations(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

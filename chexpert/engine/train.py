@@ -30,7 +30,7 @@ from chexpert.runs import files as run_files
 from chexpert.runs.diff import keep_original_paths
 from chexpert.runs.read import read_config
 from chexpert.runs.resume import strip_place
-from chexpert.runs.state import run_lock, wait_for, write_stopped, writing_state
+from chexpert.runs.state import find_sweep, run_lock, wait_for, write_stopped, writing_state
 from chexpert.signals import REQUEUE, Stopped, Stopper, handling_signals, requeue
 
 # Lightning warns of what is chosen on purpose here.
@@ -43,6 +43,7 @@ EXPECTED = (
     "dataloader is not resumable",
     "It is recommended to use `self.log",
     "You are using a custom batch sampler",
+    "but have no logger configured",
 )
 
 
@@ -119,16 +120,11 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
 
 def report_stopped(folder: Path, stopped: Stopped, *, sweep: bool = False) -> None:
     """Print how to resume a stopped run, requeue its SLURM job, and write its state."""
-    whole = find_sweep(folder) if sweep else folder
+    whole = (find_sweep(folder) or folder) if sweep else folder
     log.info(f"{stopped}; resume with: chexpert train {quote(f'resume={whole}')}")
     if stopped.signal == REQUEUE:
         requeue()
     write_stopped(folder, str(stopped))
-
-
-def find_sweep(job: Path) -> Path:
-    """Return the folder of a job's sweep, which resumes the job and the remaining ones; the job itself without one."""
-    return next((above for above in job.parents if (above / run_files.SWEEP).is_file()), job)
 
 
 def launch_workers(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:

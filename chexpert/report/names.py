@@ -17,7 +17,7 @@ KINDS = ("hash", "path")
 HIDDEN = "[a path]"
 LONGEST = 60
 """Characters of the name of a run, which stands beside its folder."""
-OMITTED = (*PLACES, *PLACE, "features", "save_every_n_minutes", "trainer.enable_progress_bar")
+OMITTED = (*PLACES, *PLACE, "features", "logger", "save_every_n_minutes", "trainer.enable_progress_bar")
 """Settings that no run is named by: where things lie, and how the work is done."""
 HUB = ("hf-hub:", "hf_hub:")
 PATH_LIKE = re.compile(r"[/\\]|^~|\.(?:jpe?g|png|dcm|dicom|csv|npz|ckpt)\b", re.IGNORECASE)
@@ -122,7 +122,7 @@ def hide_value(key: str, value: Any) -> Any:
 
 def _is_omitted(override: str) -> bool:
     key = override.lstrip("+~").partition("=")[0]
-    return key in OMITTED or key.startswith(("hydra.", "hydra/"))
+    return key in OMITTED or key.startswith(("hydra.", "hydra/", "logger."))
 
 
 def names_file(text: str) -> bool:

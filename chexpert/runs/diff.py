@@ -19,6 +19,7 @@ AFTER = ("calibration", "explain", "explainer")
 
 MAY_CHANGE = (
     *AFTER,
+    "logger",
     "recipe",
     "resume",
     "save_every_n_minutes",
@@ -61,8 +62,8 @@ def describe_changes(old: Config, new: Config, keys: Sequence[str]) -> list[str]
 
 
 def changes_no_metric(key: str) -> bool:
-    """Return whether a key changes no metric; the text of a recipe changes none."""
-    return key in PLACES or key.startswith("recipe.") or key == "recipe"
+    """Return whether a key changes no metric; the text of a recipe and the trackers change none."""
+    return key in PLACES or key.partition(".")[0] in ("logger", "recipe")
 
 
 def find_differences(settings: Sequence[Config]) -> list[str]:

@@ -76,6 +76,17 @@ def write_stopped(folder: Path, why: str) -> None:
             run_files.write_json(path, state | {"state": ENDS[Stopped], "why": why})
 
 
+def write_finished(folder: Path) -> None:
+    """Write the state ``finished`` of a run that only has its report to write, which shows the state."""
+    path = folder / run_files.STATE
+    run_files.write_json(path, read_mapping(path) | {"state": "finished"})
+
+
+def find_sweep(job: Path) -> Path | None:
+    """Return the folder of the sweep that a job belongs to; None of a single run."""
+    return next((above for above in job.parents if (above / run_files.SWEEP).is_file()), None)
+
+
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
     """Lock a run folder for this process; the system releases the lock when the process dies.

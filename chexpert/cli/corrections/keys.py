@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from chexpert.cli.corrections.names import PLAIN, find_name, normalize, translate
 from chexpert.cli.corrections.near_names import Answer, find_near
-from chexpert.cli.corrections.settings import Settings, list_networks
+from chexpert.cli.corrections.settings import LISTED, Settings, list_networks
 from chexpert.cli.corrections.sources import is_installed
 from chexpert.errors import advise_extra
 from chexpert.runs.config_keys import RENAMED
@@ -83,7 +83,7 @@ def _check_flat(key: str, value: str, settings: Settings, chosen: Mapping[str, o
     if target:
         return _translate(message, key, target, value, settings)
     places = [
-        f"{group}.{key}" for group in settings.groups if group != "explainer" and settings.find_options(group, key)
+        f"{group}.{key}" for group in settings.groups if group not in LISTED and settings.find_options(group, key)
     ]
     places += [name for name in settings.top if name.endswith(f".{key}")]
     fitting = [
@@ -138,7 +138,7 @@ def _check_inner(key: str, value: str, settings: Settings, chosen: Mapping[str, 
     name, _, inner = rest.partition(".")
     if first == "labels" and " " in rest:
         return Answer("a key has no space", meant=[f"labels.{name}={{{inner}: {value}}}"])
-    if first in ("explainer", "experiment", "model") or name in OPEN or f"{first}._target_" in chosen:
+    if first in (*LISTED, "experiment", "model") or name in OPEN or f"{first}._target_" in chosen:
         return None  # whose classes say themselves what is wrong
     if options := settings.find_options(first, name):
         return _check_chosen(first, name, rest, value, options, settings, chosen)

@@ -63,6 +63,7 @@ NAMES: Mapping[str, str] = {
     "work_dir",
     "seed": "random_state random_seed manual_seed rng_seed",
     "explainer": "explainers xai cam",
+    "logger": "loggers tracker trackers report_to log_with",
     "explain.count": "num_explain n_explain",
     "compile": "torch_compile torchcompile compile_model",
     "save_top_k": "keep checkpoint_hist",

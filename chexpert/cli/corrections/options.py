@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from chexpert.cli.corrections.arguments import split_commas, walk_values
 from chexpert.cli.corrections.near_names import Answer, find_near
-from chexpert.cli.corrections.settings import Settings, list_networks
+from chexpert.cli.corrections.settings import LISTED, Settings, list_networks
 from chexpert.runs.config_keys import RENAMED, flatten
 
 
@@ -14,8 +14,8 @@ def check_group(key: str, group: str, value: str, settings: Settings) -> Answer 
     wrong = [word for word in _list_options(value) if word not in settings.groups[group]]
     if not wrong:
         return _check_recipes(value, settings) if group == "experiment" else None
-    if group == "explainer" and value.strip("[]").lower() in ("none", "null", "false", "no", "off", "0"):
-        return Answer("no explainers are an empty list", meant=[f"{key}=[]"])
+    if group in LISTED and value.strip("[]").lower() in ("none", "null", "false", "no", "off", "0"):
+        return Answer(f"no {group} is an empty list", meant=[f"{key}=[]"])
     if len(wrong) > 1 or "@" in key or group != key.lstrip("+"):
         near = [name for word in wrong for name in find_near(word, settings.groups[group])[:1]]
         return Answer(

@@ -4,7 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from chexpert.cli.corrections.settings import Settings, write_value
+from chexpert.cli.corrections.settings import LISTED, Settings, write_value
 from chexpert.cli.corrections.sources import Argument
 
 HEAD = """chexpert train [KEY=VALUE | GROUP=OPTION]...       one run
@@ -49,11 +49,11 @@ def list_keys(group: str, settings: Settings) -> Iterator[tuple[str, Argument, s
     seen = set()
     for option in nodes:
         for name, key in settings.list_keys(group, option).items():
-            place = f"explainer.{option}.{name}" if group == "explainer" else f"{group}.{name}"
+            place = f"{group}.{option}.{name}" if group in LISTED else f"{group}.{name}"
             if place in seen or (group == "model" and name in ("backbone", "members")):
                 continue
             seen.add(place)
-            shared = option == first or len(nodes) == 1 or group in ("data", "explainer")
+            shared = option == first or len(nodes) == 1 or group in ("data", *LISTED)
             yield place, key, "" if shared else option
 
 

@@ -12,6 +12,7 @@ from chexpert.cli.corrections.sources import Argument, is_open_ended, read_argum
 
 GIVEN = read_literal("chexpert.config.allowed_targets", "GIVEN")
 LINE = re.compile(r"^(?P<indent> *)(?P<key>[\w.]+):(?P<value>[^#\n]*)(?:#(?P<line>.*))?$")
+LISTED = read_literal("chexpert.config.schema", "LISTED")
 UNFILLED = ("defaults", "hydra", "explain")
 """Of train.yaml, what is no key by itself."""
 
@@ -73,7 +74,7 @@ class Settings:
         for entry in node.pop("defaults", ()) if group != "experiment" else ():
             above = entry.removeprefix(f"/{group}/") if isinstance(entry, str) else "_self_"
             below |= self.read_option(group, above) if above != "_self_" else {}
-        whole = group != "explainer" and group in node  # a file of the whole config: its own group is one key of it
+        whole = group not in LISTED and group in node  # a file of the whole config: its own group is one key of it
         return below | (node[group] if whole else node)
 
     def list_nodes(self, group: str) -> dict[str, dict[str, Any]]:
@@ -83,12 +84,12 @@ class Settings:
         nodes: dict[str, dict[str, Any]] = self._nodes.setdefault(group, {})
         for option in self.groups.get(group, ()):
             node = self.read_option(group, option)
-            for place, inner in node.items() if group == "explainer" else [(option, node)]:
+            for place, inner in node.items() if group in LISTED else [(option, node)]:
                 nodes[place] = inner
         return nodes
 
     def list_keys(self, group: str, option: str) -> dict[str, Argument]:
-        """Return the keys of an option (of explainers: of the explainer of that name), with its own defaults."""
+        """Return the keys of an option (of explainers and loggers: of the one of that name), with its own defaults."""
         node = self.list_nodes(group).get(option, {})
         given = GIVEN.get(group, ())
         keys = {a.name: a for a in read_arguments(str(node.get("_target_", ""))) if a.name not in given}

@@ -7,12 +7,12 @@ from pathlib import Path
 from chexpert.cli.corrections.arguments import close_brackets, split_commas, walk_values
 from chexpert.cli.corrections.near_names import Answer, find_near
 from chexpert.cli.corrections.options import check_group
-from chexpert.cli.corrections.settings import Settings, list_networks
+from chexpert.cli.corrections.settings import LISTED, Settings, list_networks
 from chexpert.cli.corrections.sources import Argument
 from chexpert.observations import OBSERVATIONS
 
 NONE = ("none", "None", "NONE", "nil", "Null_")
-NOTHING = {"pretrained": "false", "data.test": "false", "calibration": "null", "explainer": "[]"}
+NOTHING = {"pretrained": "false", "data.test": "false", "calibration": "null", "explainer": "[]", "logger": "[]"}
 """Words for none, where the default or annotation does not say that it is null."""
 LISTS = ("observations", "mean_over", "explain.views", "explain.observations", "trainer.devices", "labels.uncertain")
 FILES = ("data.root", "data.test", "data.manifest", "labels.predictions", "start_from", "pretrained", "explain.masks")
@@ -65,7 +65,7 @@ def _check_several(key: str, value: str, settings: Settings, sweep: bool) -> Ans
     if key in ("observations", "mean_over", "explain.observations"):
         parts = [next((name for name in OBSERVATIONS if name.lower() == one.strip().lower()), one) for one in parts]
     listed = f"{key}=[{','.join(part.strip() for part in parts)}]"
-    if key in LISTS or key == "explainer" or _is_list(key, settings):
+    if key in (*LISTS, *LISTED) or _is_list(key, settings):
         return Answer("a list stands in square brackets", meant=[listed])
     if (
         key.lstrip("+") in FILES
@@ -98,9 +98,9 @@ def _find_setting(key: str, settings: Settings) -> Argument | None:
 def find_argument(key: str, settings: Settings) -> Argument | None:
     """Return the argument of a class that a dotted key sets, of the first option that has it."""
     group, _, name = key.partition(".")
-    if group == "explainer":
-        explainer, _, name = name.partition(".")
-        return settings.list_keys(group, explainer).get(name)
+    if group in LISTED:
+        option, _, name = name.partition(".")
+        return settings.list_keys(group, option).get(name)
     options = settings.find_options(group, name) if name else []
     return settings.list_keys(group, options[0]).get(name) if options else None
 

@@ -1,0 +1,101 @@
+"""MLflow: a local database by default, or a server."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from pytorch_lightning.loggers import Logger, MLFlowLogger
+
+from chexpert.engine.trackers.base import TrackedRun, Tracker, find_missing, render
+from chexpert.errors import UserError
+from chexpert.runs import files as run_files
+
+STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
+
+
+class MLflow(Tracker):
+    """MLflow.
+
+    Args:
+        folder: of the local store: the database ``mlflow.db``, and the files in ``artifacts``.
+        tracking_uri: address of a server or another database, instead of the folder.
+        experiment: of the runs; the config's ``name`` by default.
+    """
+
+    name = "mlflow"
+    logger: MLFlowLogger
+
+    def __init__(
+        self, folder: str = "outputs/mlflow", tracking_uri: str | None = None, experiment: str | None = None
+    ) -> None:
+        self.folder, self.tracking_uri, self.experiment = Path(folder), tracking_uri, experiment
+
+    @staticmethod
+    def validate_args(tracking_uri: str | None = None, **arguments: Any) -> Iterator[UserError]:
+        """Yield that the library is missing, or that of a database."""
+        yield from find_missing("mlflow", "mlflow", *(["sqlalchemy", "alembic"] if tracking_uri is None else []))
+
+    def start(self, run: TrackedRun) -> Logger:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        client = mlflow.MlflowClient(self.tracking_uri or self._make_store())
+        own = run.read_id(self.name)
+        try:
+            if own:
+                client.update_run(own, status="RUNNING")
+        except MlflowException as error:
+            hint = "give the store where it began: logger.mlflow.folder=..., or delete the file to begin another record"
+            where = str(run.folder / run_files.TRACKERS)
+            raise UserError(f"the store has no run {own}", code="missing-run", where=where, hint=hint) from error
+        if not own:
+            own = self._create(client, run)
+            run.write_id(self.name, own)
+        self.logger = MLFlowLogger(tracking_uri=client.tracking_uri, run_id=own)
+        return self.logger
+
+    def _make_store(self) -> str:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{self.folder.absolute().as_posix()}/mlflow.db"
+
+    def _create(self, client: Any, run: TrackedRun) -> str:
+        """Create the run, without the tags that MLflow's own functions add: user, program and repository."""
+        from mlflow.exceptions import MlflowException
+
+        name = self.experiment or run.name
+        place = None if self.tracking_uri else (self.folder / "artifacts").absolute().as_uri()
+        if client.get_experiment_by_name(name) is None:
+            try:
+                client.create_experiment(name, artifact_location=place)
+            except MlflowException:  # another job of the sweep has just done it
+                if client.get_experiment_by_name(name) is None:
+                    raise
+        tags = {"run_folder": run.folder.name} | ({"sweep": run.sweep} if run.sweep else {})
+        experiment = client.get_experiment_by_name(name).experiment_id
+        return client.create_run(experiment, tags=tags, run_name=run.title).info.run_id
+
+    def log_settings(self, hparams: Any, config: str) -> None:
+        self._forget_changed(hparams)
+        super().log_settings(hparams, config)
+        self.logger.experiment.log_text(self.logger.run_id, config, run_files.CONFIG)
+
+    def _forget_changed(self, hparams: dict[str, Any]) -> None:
+        """Leave out settings that a resumed run has changed, such as its number of epochs: MLflow keeps the first."""
+        known = self.logger.experiment.get_run(self.logger.run_id).data.params
+        for key in [key for key, value in hparams.items() if key in known and known[key] != str(value)[:250]]:
+            del hparams[key]
+
+    def log_picture(self, tag: str, picture: Figure, step: int) -> None:
+        self.logger.experiment.log_image(self.logger.run_id, render(picture), f"{tag}.png")
+
+    def log_file(self, path: Path) -> None:
+        self.logger.experiment.log_artifact(self.logger.run_id, str(path))
+
+    def finish(self, outcome: str) -> None:
+        self.logger.experiment.set_terminated(self.logger.run_id, STATUS[outcome])

@@ -1,0 +1,104 @@
+"""Record a run with the trackers that its config chooses: settings, metrics with intervals, pictures, the report."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from matplotlib.figure import Figure
+
+from chexpert.console import log
+from chexpert.engine.build import build_trackers
+from chexpert.engine.tensorboard import list_explanation_scalars, list_metrics
+from chexpert.engine.trackers import TensorBoard, TrackedRun, Tracker
+from chexpert.report.names import Names, hide_value
+from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping
+from chexpert.signals import Stopped
+
+
+class Tracking:
+    """The trackers of a run that have started.
+
+    Args:
+        run: which is recorded.
+        trackers: of the first process all that are chosen; of any other TensorBoard alone, which then writes nothing.
+    """
+
+    def __init__(self, run: TrackedRun, trackers: list[Tracker]) -> None:
+        self.run, self.trackers = run, trackers
+        self.loggers = [tracker.start(run) for tracker in trackers]
+
+    def log_settings(self, hparams: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        """Record the settings, with a word in place of each path, and a hash in place of each image."""
+        shown = yaml.safe_dump(Names("hash", self.run.folder).settings(config), sort_keys=False)
+        for tracker in self.trackers:
+            tracker.log_settings({key: hide_value(key, value) for key, value in hparams.items()}, shown)
+
+    def log_evaluations(self, step: int) -> None:
+        """Record each metric of each evaluation, its interval beside it as ``<tag>/low`` and ``<tag>/high``."""
+        for path in sorted((self.run.folder / run_files.EVALUATION).glob("*.json")):
+            scalars: dict[str, float] = {}
+            for tag, metric in list_metrics(path.stem, read_mapping(path)):
+                values = {tag: metric["value"], f"{tag}/low": metric["ci_low"], f"{tag}/high": metric["ci_high"]}
+                scalars |= {key: value for key, value in values.items() if value is not None}
+            self._attempt("log_scalars", scalars, step)
+
+    def show_explanations(self, sheets: Mapping[str, Figure], quality: Mapping[str, Any], step: int) -> None:
+        """Record the sheets of explained views, and the metrics of the explainers in the content of quality.json."""
+        self._attempt("show_explanations", sheets, dict(list_explanation_scalars(quality)), step)
+
+    def log_file(self, path: Path) -> None:
+        """Record a file of the run folder, if it is there."""
+        if path.is_file():
+            self._attempt("log_file", path)
+
+    def _attempt(self, method: str, *arguments: Any) -> None:
+        """Call a method of each tracker; an error of one of them is a warning: the run is valid without it."""
+        for tracker in self.trackers:
+            try:
+                getattr(tracker, method)(*arguments)
+            except Exception as error:  # of a library, a server or a disk
+                log.warning(f"logger.{tracker.name}: {method} failed: {error or type(error).__name__}")
+
+    def finish(self, outcome: str) -> None:
+        """End the record with ``finished``, ``stopped`` or ``failed``."""
+        self._attempt("finish", outcome)
+
+    def takes_files(self) -> bool:
+        """Return whether a tracker stores files."""
+        return any(type(tracker).log_file is not Tracker.log_file for tracker in self.trackers)
+
+    def has_tensorboard(self) -> bool:
+        """Return whether TensorBoard is among the trackers."""
+        return any(isinstance(tracker, TensorBoard) for tracker in self.trackers)
+
+
+@contextmanager
+def tracking(cfg: Mapping[str, Any], run: TrackedRun, *, first: bool) -> Iterator[Tracking]:
+    """Start the trackers of a config, and end their records with the outcome of the body.
+
+    Args:
+        cfg: of the run.
+        run: which is recorded.
+        first: this is the first of the processes that train together, or the only one.
+
+    Yields:
+        The trackers.
+
+    Raises:
+        UserError: a tracker has no record of a run that resumes.
+    """
+    chosen = [tracker for tracker in build_trackers(cfg) if first or isinstance(tracker, TensorBoard)]
+    started = Tracking(run, chosen)
+    outcome = "failed"
+    try:
+        yield started
+        outcome = "finished"
+    except Stopped:
+        outcome = "stopped"
+        raise
+    finally:
+        if first:
+            started.finish(outcome)
