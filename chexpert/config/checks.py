@@ -155,6 +155,10 @@ def _number_errors(cfg: dict[str, Any]) -> Iterator[UserError]:
     ):
         hint = "how many, a list of their numbers, or auto: all"
         yield UserError(f"{devices!r} is not possible", code="value", where="trainer.devices", hint=hint)
+    depth = trainer.get("enable_model_summary", False)
+    if not isinstance(depth, int) or depth < -1:
+        hint = "true, or how many levels of layers to print; -1: all"
+        yield UserError(f"{depth!r} is not possible", code="value", where="trainer.enable_model_summary", hint=hint)
     if cfg["save_every_n_minutes"] <= 0:
         message = f"{cfg['save_every_n_minutes']} is not possible"
         yield UserError(message, code="value", where="save_every_n_minutes", hint="minutes above 0")

@@ -22,7 +22,7 @@ from chexpert.data import CheXpertDataModule, reporting_dead_workers
 from chexpert.distributed import find_rank
 from chexpert.engine.build import averaging, build_module, make_explain_callback
 from chexpert.engine.resume_checks import Last
-from chexpert.engine.summary import MONITOR, find_notes, find_undefined, find_warnings, print_summary
+from chexpert.engine.summary import MONITOR, describe_layers, find_notes, find_undefined, find_warnings, print_summary
 from chexpert.engine.tensorboard import TensorBoardWriter, show_evaluation
 from chexpert.engine.trackers import TrackedRun
 from chexpert.engine.tracking import Tracking, tracking
@@ -85,6 +85,8 @@ def fit_tracked(
         run_files.write_text(folder / run_files.CONFIG, OmegaConf.to_yaml(OmegaConf.create(cfg)))
         run_files.write_json(folder / run_files.DATA, data.summarize())
         log.info(print_summary(model, data, trainer, folder))
+        if depth := cfg["trainer"].get("enable_model_summary"):
+            log.info(describe_layers(module, data.preprocessing.size, depth))
         for warning in find_warnings(data, undefined, monitor):
             log.warning(warning)
         for note in find_notes(data, cfg):
@@ -175,7 +177,8 @@ def choose_callbacks(
 def make_trainer(node: Mapping[str, Any], loggers: Sequence[Logger], callbacks: Sequence[pl.Callback]) -> pl.Trainer:
     """Return the trainer, without Lightning's signal handlers."""
     trainer = build(
-        {key: value for key, value in node.items() if key != "sync_batchnorm"},
+        # Lightning's own table goes to standard output, has one level and no sizes: describe_layers prints it
+        {key: value for key, value in node.items() if key != "sync_batchnorm"} | {"enable_model_summary": False},
         "trainer",
         callbacks=list(callbacks),
         logger=list(loggers),

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.model_summary import summarize
 
 from chexpert.data import CheXpertDataModule, find_scarce
 from chexpert.data.loader import joins_last
@@ -14,6 +16,8 @@ from chexpert.runs.synthetic import NOTE
 
 MONITOR = "val/auroc_mean"
 """By which the best epoch is chosen, where it is defined."""
+NETWORKS = 4
+"""The depth at which ``model._members.<name>.net`` stands in a combined model."""
 
 
 def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, folder: Path) -> str:
@@ -30,6 +34,21 @@ def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, f
         f"{trainer.strategy.root_device} in {trainer.precision}\n"
         f"run folder: {folder}"
     )
+
+
+def describe_layers(module: pl.LightningModule, size: int, depth: int | bool) -> str:
+    """Return Lightning's table of layers: type, parameters, FLOPs, and sizes of input and output for one image.
+
+    Args:
+        module: has a model that takes images of ``size`` x ``size`` pixels.
+        size: in pixels.
+        depth: levels of nested layers, -1 for all; ``True`` for those down to each network of the model.
+    """
+    module.example_input_array = torch.zeros(1, 1, size, size, dtype=torch.uint8)
+    try:
+        return str(summarize(module, max_depth=NETWORKS if depth is True else depth))
+    finally:
+        module.example_input_array = None
 
 
 def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, int]], monitor: str) -> Iterator[str]:

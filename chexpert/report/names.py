@@ -17,7 +17,8 @@ KINDS = ("hash", "path")
 HIDDEN = "[a path]"
 LONGEST = 60
 """Characters of the name of a run, which stands beside its folder."""
-OMITTED = (*PLACES, *PLACE, "features", "logger", "save_every_n_minutes", "trainer.enable_progress_bar")
+SHOWN = ("trainer.enable_model_summary", "trainer.enable_progress_bar")
+OMITTED = (*PLACES, *PLACE, "features", "logger", "save_every_n_minutes", *SHOWN)
 """Settings that no run is named by: where things lie, and how the work is done."""
 HUB = ("hf-hub:", "hf_hub:")
 PATH_LIKE = re.compile(r"[/\\]|^~|\.(?:jpe?g|png|dcm|dicom|csv|npz|ckpt)\b", re.IGNORECASE)

@@ -26,6 +26,7 @@ MAY_CHANGE = (
     "data.cache",
     "data.num_workers",
     "trainer.devices",
+    "trainer.enable_model_summary",
     "trainer.enable_progress_bar",
     "trainer.max_epochs",
     "trainer.num_nodes",

@@ -205,6 +205,8 @@ def find_errors(*overrides: str) -> list[UserError]:
         ("name=../away", "value", "name", "outputs/"),
         ("trainer.max_epochs=abc", "value", "trainer.max_epochs", "'abc'"),
         ("trainer.devices=0", "value", "trainer.devices", "auto"),
+        ("trainer.enable_model_summary=-2", "value", "trainer.enable_model_summary", "-1"),
+        ("trainer.enable_model_summary=2.5", "value", "trainer.enable_model_summary", "levels"),
         ("trainer.gradient_clip_val=0", "value", "trainer.gradient_clip_val", "null"),
         ("trainer.inference_mode=maybe", "value", "trainer.inference_mode", "true or false"),
         ("trainer.limit_train_batches=half", "value", "trainer.limit_train_batches", "'half'"),
