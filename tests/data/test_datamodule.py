@@ -371,7 +371,7 @@ def test_training_is_read_after_an_evaluation(make_data):
         ({"test": 3}, "value", "data.test", "true, false"),
         ({"labeler": "chexbert"}, "missing-table", "data.labeler", "train_cheXbert.csv"),
         ({"labeler": "impression"}, "choice", "data.labeler", "chexbert, visualchexbert"),
-        ({"manifest": "/no/such"}, "missing-file", "data.manifest", "audit_data.py"),
+        ({"manifest": "/no/such"}, "missing-file", "data.manifest", "chexpert audit"),
     ],
 )
 def test_wrong_arguments_for_this_dataset_are_errors(write_chexpert, rows, options, code, where, hint):
