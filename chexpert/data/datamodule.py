@@ -53,7 +53,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         num_workers: loader processes, of each device; 0 decodes in the main process.
         on_missing: ``stop`` at a missing or unreadable image, or ``skip`` and count it.
         seed: of splits, order and augmentation.
-        manifest: file of SHA-256s, by ``audit_data.py ROOT --manifest``: what differs from it never reaches the model.
+        manifest: file of SHA-256s, by ``chexpert audit --manifest``: what differs from it never reaches the model.
         cache: folder for decoded images, 50 KB each at 224 px: later epochs and runs decode nothing. None: no cache.
     """
 
