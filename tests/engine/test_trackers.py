@@ -1,9 +1,8 @@
 """Runs recorded by trackers for real: tables, MLflow's local store, and wandb's offline files."""
 
 import csv
-import getpass
 import json
-import platform
+import socket
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +22,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of SQLA
 
 SECRET = "DOE-1950"
 """A name in the path of the data."""
+HOST, USER = "ward-3-workstation", "jane-doe"
 
 
 @pytest.fixture
-def private(tmp_path, phantom) -> Path:
-    """The phantom in a folder with a private name."""
+def private(tmp_path, phantom, monkeypatch) -> Path:
+    """The phantom in a folder with a private name, on a machine and of a user with private names."""
+    monkeypatch.setattr(socket, "gethostname", lambda: HOST)
+    for name in ("LOGNAME", "USER"):
+        monkeypatch.setenv(name, USER)
     (tmp_path / SECRET).symlink_to(phantom)
     return tmp_path / SECRET
 
@@ -159,7 +162,7 @@ def test_mlflow_store_has_metrics_settings_pictures_and_report(tmp_path, private
     assert {"report.html", "config.yaml", "explanations/gradcam.png"} <= files
     tags = dict(query(tmp_path / "store", "select key, value from tags"))
     assert set(tags) <= {"run_folder", "mlflow.runName"}
-    assert_private(tmp_path / "store", SECRET, platform.node(), f"{getpass.getuser()}@")
+    assert_private(tmp_path / "store", SECRET, HOST, USER)
 
 
 @pytest.mark.slow
@@ -204,7 +207,7 @@ def test_wandb_offline_files_have_metrics_settings_pictures_and_report(tmp_path,
     artifacts = [record.request.log_artifact.artifact for record in records] + [record.artifact for record in records]
     assert any(entry.path == "report.html" for artifact in artifacts for entry in artifact.manifest.contents)
     assert list((run / "wandb").glob("offline-run-*/files/media/images/explanations/gradcam*.png"))
-    assert_private(run / "wandb", SECRET, platform.node(), f"{getpass.getuser()}@")
+    assert_private(run / "wandb", SECRET, HOST, USER)
 
 
 def read_id(run: Path) -> str:

@@ -15,6 +15,7 @@ from chexpert.cli.corrections.arguments import split_commas
 from chexpert.config import validate_args
 from chexpert.config.quoting import quote_values
 from chexpert.config.resolution import to_plain
+from chexpert.config.schema import LISTED
 from chexpert.errors import UserError, UserErrors, advise_extra
 from chexpert.runs.config_keys import RENAMED
 
@@ -250,9 +251,7 @@ def test_missing_plugin_is_an_error_with_its_extra(monkeypatch, typed, extra):
 def test_every_option_of_every_group_is_unchanged():
     for group, options in SETTINGS.groups.items():
         for option in options:
-            for typed in (
-                (f"{group}={option}", f"{group}=[{option}]") if group == "explainer" else (f"{group}={option}",)
-            ):
+            for typed in (f"{group}={option}", f"{group}=[{option}]") if group in LISTED else (f"{group}={option}",):
                 assert check([typed], SETTINGS) == [typed]
 
 

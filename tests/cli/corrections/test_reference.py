@@ -10,7 +10,7 @@ from chexpert.cli.corrections import Settings, answer
 from chexpert.cli.corrections.reference import WIDTH, write_reference
 from chexpert.cli.corrections.settings import GIVEN, list_networks
 from chexpert.cli.corrections.sources import read_arguments
-from chexpert.config.schema import GROUP_KEYS, Config, ExplainConfig
+from chexpert.config.schema import GROUP_KEYS, LISTED, Config, ExplainConfig
 
 CONF = Path(__file__).parents[3] / "conf"
 SETTINGS = Settings(CONF)
@@ -40,7 +40,7 @@ def test_reference_lists_every_key_with_its_default():
     for group in SETTINGS.groups:
         if group not in ("experiment", "model"):
             for option in SETTINGS.list_nodes(group):
-                place = f"explainer.{option}" if group == "explainer" else group
+                place = f"{group}.{option}" if group in LISTED else group
                 wanted += [f"{place}.{key}" for key in SETTINGS.list_keys(group, option)]
     assert not [key for key in wanted if key not in lines]
     assert lines["optimizer.lr"].split()[1] == "3e-4"
