@@ -29,7 +29,7 @@ Code = Literal[
     "not-built",
     "not-compiled",
     "search",  # the space or the sampler of a search
-    "storage",  # of a search's trials
+    "storage",  # of a search's trials, or of a tracker
     "level",  # image or study
     # files
     "missing-file",

@@ -27,8 +27,15 @@ class Tracking:
     """
 
     def __init__(self, run: TrackedRun, trackers: list[Tracker]) -> None:
-        self.run, self.trackers = run, trackers
-        self.loggers = [tracker.start(run) for tracker in trackers]
+        self.run, self.trackers = run, list[Tracker]()
+        self.loggers = []
+        try:
+            for tracker in trackers:
+                self.loggers.append(tracker.start(run))
+                self.trackers.append(tracker)
+        except BaseException:
+            self.finish("failed")  # those that have started
+            raise
 
     def log_settings(self, hparams: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Record the settings, with a word in place of each path, and a hash in place of each image."""

@@ -50,15 +50,22 @@ def replay(arguments: Sequence[str]) -> list[str]:
     return [*multirun, *kept, *arguments, *place]
 
 
+SENDING = ("logger.wandb.", "logger.mlflow.")
+"""Settings by which a tracker may leave this machine."""
+
+
 def check_repeated(overrides: Sequence[str], folder: Path) -> None:
-    """Raise an error for overrides that a file may not repeat: Hydra's own nodes and options can run any code.
+    """Raise an error for overrides that a file may not repeat.
+
+    Hydra's own nodes and options can run any code, and a tracker can send metrics and pictures to a server.
 
     Raises:
         UserError: such an override; typed beside ``resume`` it is the user's own.
     """
     for override in map(str, overrides):
         hydras = override.startswith("-") or "hydra" in override.partition("=")[0]
-        if hydras and not (REPEATED.fullmatch(override) and "_target_" not in override):
+        foreign = hydras and not (REPEATED.fullmatch(override) and "_target_" not in override)
+        if foreign or _find_key(override).startswith(SENDING):
             hint = f"if it is yours, type it again: {quote(f'resume={folder}')} {quote(override)}"
             raise UserError(f"{override} is not repeated from a file", code="conflict", where=str(folder), hint=hint)
 

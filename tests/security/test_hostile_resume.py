@@ -38,6 +38,9 @@ def leave(folder: Path, *overrides: str, name: str = run_files.STATE) -> str:
         "--config-dir=/tmp/evil",
         "-cd/tmp/evil",
         "--multirun",
+        "logger.mlflow.tracking_uri=http://elsewhere",
+        "+logger.wandb.mode=online",
+        "++logger.wandb.mode=online",
     ],
 )
 @pytest.mark.parametrize("name", [run_files.STATE, run_files.SWEEP])

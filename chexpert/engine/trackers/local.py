@@ -57,6 +57,8 @@ class Csv(Tracker):
             table = self.logger.experiment
         for row in before:
             table.log_metrics({key: float(value) for key, value in row.items()}, int(float(row["step"])))
+        if before:
+            table.save()  # the logger has deleted the file
         return self.logger
 
 

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from chexpert.engine.trackers.base import TrackedRun, Tracker, find_missing, ren
 from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 
+REFUSED = re.compile("[^a-zA-Z0-9_/. -]")
+"""Characters that the logger would leave out of a tag, so that two tags could become one."""
 STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
 
@@ -45,20 +48,30 @@ class MLflow(Tracker):
 
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         logging.getLogger("alembic").setLevel(logging.WARNING)
-        client = mlflow.MlflowClient(self.tracking_uri or self._make_store())
         own = run.read_id(self.name)
         try:
+            client = mlflow.MlflowClient(self.tracking_uri or self._make_store())
             if own:
                 client.update_run(own, status="RUNNING")
+            else:
+                own = self._create(client, run)
         except MlflowException as error:
-            hint = "give the store where it began: logger.mlflow.folder=..., or delete the file to begin another record"
-            where = str(run.folder / run_files.TRACKERS)
-            raise UserError(f"the store has no run {own}", code="missing-run", where=where, hint=hint) from error
-        if not own:
-            own = self._create(client, run)
-            run.write_id(self.name, own)
+            if own and error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                raise self._describe_missing(own, run) from error
+            reason = " ".join(str(error).split())
+            hint = "logger.mlflow.folder=FOLDER, or the address of a server that runs: logger.mlflow.tracking_uri=..."
+            raise UserError(
+                f"the store cannot be used: {reason}", code="storage", where="logger.mlflow", hint=hint
+            ) from error
+        run.write_id(self.name, own)
         self.logger = MLFlowLogger(tracking_uri=client.tracking_uri, run_id=own)
         return self.logger
+
+    @staticmethod
+    def _describe_missing(own: str, run: TrackedRun) -> UserError:
+        hint = "give the store where it began: logger.mlflow.folder=..., or delete the file to begin another record"
+        where = str(run.folder / run_files.TRACKERS)
+        return UserError(f"the store has no run {own}", code="missing-run", where=where, hint=hint)
 
     def _make_store(self) -> str:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +104,9 @@ class MLflow(Tracker):
         for key in [key for key, value in hparams.items() if key in known and known[key] != str(value)[:250]]:
             del hparams[key]
 
+    def log_scalars(self, scalars: Mapping[str, float], step: int) -> None:
+        super().log_scalars({escape_tag(tag): value for tag, value in scalars.items()}, step)
+
     def log_picture(self, tag: str, picture: Figure, step: int) -> None:
         self.logger.experiment.log_image(self.logger.run_id, render(picture), f"{tag}.png")
 
@@ -99,3 +115,12 @@ class MLflow(Tracker):
 
     def finish(self, outcome: str) -> None:
         self.logger.experiment.set_terminated(self.logger.run_id, STATUS[outcome])
+
+
+def escape_tag(tag: str) -> str:
+    """Return a tag with the code of each character that MLflow does not take.
+
+    >>> escape_tag("age/<40")
+    'age/_3c_40'
+    """
+    return REFUSED.sub(lambda found: f"_{ord(found[0]):x}_", tag)
