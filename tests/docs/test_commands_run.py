@@ -106,11 +106,16 @@ def remove_outputs(folder: Path, name: str, words: list[str]) -> None:
     """Remove what a command writes anew and another one reads."""
     named = [words[place + 1] for place, word in enumerate(words) if word in ("--out", "--save-segmentations")]
     named += {"predict": words[2:3], "phantom": words[:1]}.get(name, [])
-    for path in (folder / one for one in named):
-        if path.is_symlink() or path.is_file():
-            path.unlink()
-        elif path.is_dir():
-            path.rename(path.with_name(f"{path.name} before"))
+    for one in named:
+        remove(folder / one)
+
+
+def remove(path: Path) -> None:
+    """Remove a file; put a folder, on which others may build, aside."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        path.rename(path.with_name(f"{path.name} before"))
 
 
 @pytest.mark.timeout(1800)
@@ -121,7 +126,9 @@ def test_command_of_a_page_runs(folder, phantom, command):
     _, name, *words = split(command.replace("$CHEXPERT_ROOT", str(phantom)))
     root = folder / "full" if "data=full" in words else phantom
     for first in [training for key, training in FIRST.items() if key in command]:
-        before = run(folder, "train", make_small("train", first.split()), root)
+        trained = first.split()
+        remove(folder / trained[-1].partition("=")[2])
+        before = run(folder, "train", make_small("train", trained), root)
         assert before.returncode == 0, before.stderr
     if "--leaderboard" in words:
         place_on_leaderboard(folder)

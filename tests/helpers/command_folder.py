@@ -74,6 +74,8 @@ def _write_tables(folder: Path, phantom: Path) -> None:
     with (phantom / "CheXpert-v1.0-small/valid.csv").open() as file:
         paths = [row["Path"] for row in csv.DictReader(file)]
     (folder / "valid_image_paths.csv").write_text("\n".join(["Path", *paths]) + "\n")
+    (outlines,) = phantom.rglob("gt_segmentations_valid.json")
+    shutil.copy(outlines, folder / "markers.json")
     (folder / "members.yaml").write_text("Edema: [outputs/a, outputs/b]\nConsolidation: [outputs/c]\n")
 
 
@@ -83,7 +85,6 @@ def _write_masks(folder: Path) -> None:
     names = [
         "GT.json",
         "PRED.json",
-        "markers.json",
         *(f"gt_segmentations_{split}.json" for split in ("valid", "val", "test")),
     ]
     for name in names:
