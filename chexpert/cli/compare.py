@@ -1,8 +1,8 @@
 """Rank runs, sweeps and files of predictions by AUROC, with paired differences on the rows that all have.
 
-    chexpert compare outputs/sweep                               a sweep, also while it runs or with failed jobs
-    chexpert compare RUN RUN P.csv --labels L.csv --by Edema     by one observation; files need the labels of their rows
-    chexpert compare RUN --leaderboard FOLDER                    among CheXpert's public entries and radiologists
+    chexpert compare outputs/sweep                                 a sweep, also while it runs or with failed jobs
+    chexpert compare RUN_A RUN_B P.csv --labels L.csv --by Edema   by one observation; files need labels
+    chexpert compare RUN --leaderboard FOLDER                      among CheXpert's public entries and radiologists
 Exit code 2: the command or one of its files is wrong.
 """
 

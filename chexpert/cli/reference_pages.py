@@ -86,7 +86,8 @@ def write_settings(settings: Settings) -> str:
 def _list_choice(group: str, settings: Settings) -> tuple[str, str, str]:
     default = settings.defaults.get(group)
     options = ", ".join(f"`{option}`" for option in settings.groups[group])
-    return f"[`{group}`](#{group})", f"`{write_value(default)}`", options
+    written = write_value(default).replace(",", ", ")  # may break there
+    return f"[`{group}`](#{group})", f"`{written}`", options
 
 
 def _write_group(group: str, settings: Settings) -> Iterator[str]:

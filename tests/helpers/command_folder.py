@@ -1,0 +1,114 @@
+"""A folder that has a small file or run for each name on the pages, so that their commands can be run in it."""
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from chexpert.data import write_phantom
+from chexpert.metrics import LocalMap, write_map, write_segmentations
+from chexpert.metrics.localization.run_lengths import encode
+from helpers.leaderboards import make_scores, write_board, write_scores
+from helpers.runs import PROJECT, train
+
+RUNS = ("RUN_A", "RUN_B", "RUN_C", "outputs/RUN", "outputs/a", "outputs/b", "outputs/c", "outputs/chexpert/2026-01-01",
+        "outputs/densenet121_original/2026-01-01", "outputs/irvin2019/2026-01-01")  # fmt: skip
+TABLES = ("P.csv", "a.csv", "b.csv", "one.csv", "two.csv", "ensemble.csv", "predictions.csv")
+MASKED = [f"patient{number}_study1_view1_frontal" for number in range(64741, 64744)]
+SMALL = [
+    "data.image_size=64",
+    "data.num_workers=0",
+    "trainer.max_epochs=1",
+    "trainer.limit_train_batches=2",
+    "trainer.val_check_interval=1.0",
+    "trainer.accelerator=cpu",
+    "pretrained=false",
+    "explain.count=1",
+    "explain.top=1",
+    "explain.score=0",
+]
+"""Settings that make any training small."""
+SMALL_PHANTOM = ["data.root.patients=12", "data.root.valid=24", "data.root.size=96", "data.root.workers=1"]
+
+
+def write_folder(folder: Path, phantom: Path) -> None:
+    """Fill a folder: data, one trained run under each name that the pages give to one, tables, images and masks."""
+    _link_data(folder, phantom)
+    settings = ["data=small", f"data.root={phantom}", "data.dev=0.25", "data.test=true", "explainer=[hirescam]"]
+    done = train(*settings, *SMALL, f"hydra.run.dir={folder / 'RUN'}", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    for name in RUNS:
+        shutil.copytree(folder / "RUN", folder / name)
+    for sweep in ("SWEEP", "outputs/sweep", "outputs/chexpert/sweep"):
+        for job in "01":
+            shutil.copytree(folder / "RUN", folder / sweep / job)
+    _write_tables(folder, phantom)
+    _write_masks(folder)
+    write_board(folder / "cheXpert-test-set-labels")
+    (folder / "FOLDER").symlink_to("cheXpert-test-set-labels")
+
+
+def _link_data(folder: Path, phantom: Path) -> None:
+    for name in ("DATA", "OUT"):
+        (folder / name).symlink_to(phantom)
+    write_phantom(folder / "full", patients=12, valid=12, size=96, layout="full", workers=1)
+    write_phantom(folder / "faulty", patients=12, valid=4, size=64, defects=["missing", "shared"], workers=1)
+    write_phantom(folder / "ph", patients=12, valid=12, size=96, shortcut=0.9, workers=1)
+    (folder / "docs").symlink_to(PROJECT / "docs")
+    images = sorted((phantom / "CheXpert-v1.0-small/valid").rglob("*_frontal.jpg"))[:3]
+    for name in ("images", "IMAGES"):
+        (folder / name).mkdir()
+        for number, image in enumerate(images):
+            shutil.copy(image, folder / name / f"{number}.jpg")
+    shutil.copy(images[0], folder / "image.jpg")
+
+
+def _write_tables(folder: Path, phantom: Path) -> None:
+    run = folder / "RUN"
+    for name in TABLES:
+        shutil.copy(run / "predictions/valid.csv", folder / name)
+    for name in ("L.csv", "LABELS.csv"):
+        shutil.copy(run / "labels/valid.csv", folder / name)
+    with (phantom / "CheXpert-v1.0-small/valid.csv").open() as file:
+        paths = [row["Path"] for row in csv.DictReader(file)]
+    (folder / "valid_image_paths.csv").write_text("\n".join(["Path", *paths]) + "\n")
+    (outlines,) = phantom.rglob("gt_segmentations_valid.json")
+    shutil.copy(outlines, folder / "markers.json")
+    (folder / "members.yaml").write_text("Edema: [outputs/a, outputs/b]\nConsolidation: [outputs/c]\n")
+
+
+def _write_masks(folder: Path) -> None:
+    mask = np.zeros((12, 9), bool)
+    mask[2:6, 3:7] = True
+    names = [
+        "GT.json",
+        "PRED.json",
+        *(f"gt_segmentations_{split}.json" for split in ("valid", "val", "test")),
+    ]
+    for name in names:
+        write_segmentations(folder / name, {view: {"Edema": encode(mask)} for view in MASKED})
+    for place in ("DIR", "VALDIR", "RUN/explanations/hirescam/maps"):
+        shutil.rmtree(folder / place, ignore_errors=True)
+        for view in MASKED:
+            file = folder / place / f"{view}_Edema_map.npz"
+            write_map(file, LocalMap(mask + np.linspace(0, 0.1, 9), 0.6, 9, 12))
+
+
+def place_on_leaderboard(folder: Path) -> None:
+    """Give the run predictions of the studies of the leaderboard."""
+    write_scores(folder / "RUN/predictions/test.csv", make_scores(1.7, 42))
+
+
+def copy_folder(template: Path, folder: Path) -> Path:
+    """Copy the folder for one command; large files are linked."""
+    return Path(shutil.copytree(template, folder, symlinks=True, copy_function=_link))
+
+
+def _link(source: str, target: str) -> None:
+    """Link weights and images; copy what a command may write into."""
+    if source.endswith((".jpg", ".png", ".ckpt", ".safetensors")):
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
