@@ -44,12 +44,13 @@ latest:  ## the fast tests with the newest versions that pyproject.toml allows, 
 	.venv-latest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable '.[dev]'
 	.venv-latest/bin/$(PYTESTS)
 
+# uv keeps a version that the written file has, unless --upgrade is given.
 lock:  ## write constraints/ again, after a change of pyproject.toml or constraints.txt
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet uv==0.13.9
 	for minor in 11 12 13; do $(COMPILE) --python-version 3.$$minor --universal --generate-hashes \
 		--constraint constraints.txt --output-file constraints/py3$$minor.txt || exit; done
-	$(COMPILE) --python-version 3.11 --resolution lowest-direct --output-file constraints/floor.txt
+	$(COMPILE) --python-version 3.11 --upgrade --resolution lowest-direct --output-file constraints/floor.txt
 
 bench: $(READY)  ## ratios of interleaved runs on this machine, and outputs/bench/*.json; an hour and more
 	for name in $(BENCHES); do $(BIN)/python scripts/benchmarks/bench_$$name.py --json outputs/bench/$$name.json || exit; done

@@ -7,7 +7,8 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 TOP = Path(__file__).parents[2]
-PAGES = {name: f"project/{name.lower()}" for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")}
+TOP_PAGES = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "UPGRADING.md")
+PAGES = {name: f"project/{name.lower()}" for name in TOP_PAGES}
 """Where the site has the pages that a code host expects in the top folder."""
 FOREIGN = re.compile(r"<(script|link)\b[^>]*\b(?:src|href)=\"(?:https?:)?//[^>]*>(?:\s*</script>)?")
 

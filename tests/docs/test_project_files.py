@@ -32,7 +32,8 @@ def read_rows(text: str) -> list[tuple[str, ...]]:
 
 
 def make(*words):
-    return subprocess.run(["make", *words], cwd=PROJECT, capture_output=True, text=True, check=False)
+    command = ["make", "--no-print-directory", *words]  # `make test` calls this: a make below a make prints its folder
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
 
 
 def test_citation_is_of_this_version():

@@ -91,10 +91,10 @@ class Tracker:
         self.logger.save()
 
 
-def render(figure: Figure) -> Image.Image:
-    """Return a figure as an image, at low resolution."""
+def render(plot: Figure) -> Image.Image:
+    """Return a plot as an image, at low resolution."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=SHEET_DPI)
+    plot.savefig(buffer, format="png", dpi=SHEET_DPI)
     return Image.open(buffer)
 
 
