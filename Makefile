@@ -6,6 +6,7 @@ READY := .venv/ready
 LOWEST ?= python3.11
 PYTESTS = pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile
 COMPILE := .venv-lock/bin/uv pip compile --quiet --no-config --no-annotate --custom-compile-command 'make lock' --extra dev pyproject.toml
+NOTEBOOKS := $(wildcard docs/notebooks/*.ipynb)
 BENCHES := start loader memory step precision run gpu evaluate explain explain_memory
 
 .PHONY: help demo test check floor latest lock docs bench notes
@@ -29,11 +30,16 @@ check: $(READY)  ## style, types, who may import whom
 	$(BIN)/lint-imports
 
 docs: export NO_MKDOCS_2_WARNING = 1  # of mkdocs-material, on a version that this project does not use
-docs: $(READY)  ## the pages of docs/ as a site, in build/site
-	$(BIN)/python -c 'import material, mkdocs_jupyter, mkdocstrings_handlers.python' 2>/dev/null || \
-		$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+docs: $(NOTEBOOKS:docs/%=build/%)  ## the pages of docs/ as a site, in build/site
 	$(BIN)/python -m chexpert.cli.reference_pages
 	$(BIN)/python -m mkdocs build --strict
+
+build/docs-ready: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	mkdir -p build && touch $@
+
+build/notebooks/%.ipynb: docs/notebooks/%.ipynb build/docs-ready
+	$(BIN)/python scripts/docs/execute_notebook.py $< $@
 
 # Old releases use what newer ones of other packages deprecate: such a warning is no error of this project.
 floor: .venv-floor/ready  ## the fast tests with the lowest version of each dependency that pyproject.toml allows

@@ -7,6 +7,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 TOP = Path(__file__).parents[2]
+BUILD = TOP / "build"
 TOP_PAGES = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "UPGRADING.md")
 PAGES = {name: f"project/{name.lower()}" for name in TOP_PAGES}
 """Where the site has the pages that a code host expects in the top folder."""
@@ -14,9 +15,12 @@ FOREIGN = re.compile(r"<(script|link)\b[^>]*\b(?:src|href)=\"(?:https?:)?//[^>]*
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages of the top folder."""
+    """Add the pages of the top folder; show notebooks with their outputs where ``make docs`` has executed them."""
     for name, place in PAGES.items():
         files.append(File.generated(config, place, content=(TOP / name).read_text(encoding="utf-8")))
+    for notebook in (file for file in files if file.src_uri.endswith(".ipynb")):
+        if (BUILD / notebook.src_uri).is_file():
+            notebook.file.src_dir = str(BUILD)  # of the file that mkdocs-jupyter wraps
     return files
 
 
