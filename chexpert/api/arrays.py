@@ -25,8 +25,8 @@ def read_images(array: ArrayLike) -> np.ndarray:
     Raises:
         UserError: another shape, type or range, or NaN.
 
-    >>> read_images(np.full((32, 40), 0.5)).shape, read_images(np.full((2, 32, 32), 1.0)).max()
-    ((1, 32, 40), np.uint8(255))
+    >>> read_images(np.full((32, 40), 0.5)).shape, read_images(np.full((2, 32, 32), 1.0)).max().item()
+    ((1, 32, 40), 255)
     """
     try:
         images = np.asarray(array)

@@ -109,5 +109,7 @@ def test_auc_margin_without_pesg_is_an_error(tmp_path, phantom):
 @pytest.mark.parametrize(("depth", "tables"), [("false", 0), ("true", 1)])
 def test_layers_are_reported_on_request(depth, tables, tmp_path, phantom, caplog, capsys):
     start(tmp_path / "run", phantom, "explainer=[]", f"trainer.enable_model_summary={depth}")
-    assert sum("model._members.backbone.net" in message for message in caplog.messages) == tables
-    assert "model._members" not in capsys.readouterr().out
+    printed = capsys.readouterr()
+    logged = caplog.text or printed.err  # as the version of Lightning propagates it
+    assert logged.count("model._members.backbone.net") == tables
+    assert "model._members" not in printed.out

@@ -24,6 +24,7 @@ def read_scores(folder: Path, split: str) -> np.ndarray:
         return np.array([[float(cell) for cell in row[1:]] for row in list(csv.reader(file))[1:]])
 
 
+@pytest.mark.skipif(np.__version__ < "2", reason="NumPy 1 rounds otherwise: the phantom has other bytes")
 def test_stopped_run_of_an_older_version_resumes(tmp_path, phantom):
     run = shutil.copytree(LEGACY / "run_stopped", tmp_path / "run")
     done = train(f"resume={run}", f"data.root={phantom}")

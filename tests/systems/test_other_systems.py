@@ -97,11 +97,11 @@ def test_file_system_without_locks_is_noted(monkeypatch, tmp_path, capsys):
 def test_child_of_a_killed_run_does_not_hold_its_lock(tmp_path):
     code = "import os, sys, time; from pathlib import Path; from chexpert.runs.state import run_lock\n"
     code += "with run_lock(Path(sys.argv[1])):\n"
-    code += "    if not os.fork(): time.sleep(60)\n"
+    code += "    os.fork()\n"
     code += "    print(flush=True); time.sleep(60)"
     command = [sys.executable, "-c", code, tmp_path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as run:
-        run.stdout.readline()
+        assert [run.stdout.readline() for _ in range(2)] == [b"\n", b"\n"]  # both are past the fork
         assert state.is_running(tmp_path)
         run.kill()  # without its child
         run.wait()
