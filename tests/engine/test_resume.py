@@ -281,7 +281,7 @@ def test_run_resumes_from_every_saved_checkpoint(tmp_path, phantom, monkeypatch,
 
 def test_resume_keeps_the_decision_of_early_stopping(tmp_path, phantom, monkeypatch):
     options = ["trainer.val_check_interval=2", "early_stopping=0", "optimizer.lr=1e-30", "trainer.max_epochs=3"]
-    options += ["unfreeze_epoch=9"]  # with the learning rate: no validation is better than the first
+    options += ["backbone.frozen=true"]  # with the learning rate: no validation is better than the first
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "evaluate", lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # after the training
         with pytest.raises(Stopped):
