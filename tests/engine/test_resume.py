@@ -280,14 +280,13 @@ def test_run_resumes_from_every_saved_checkpoint(tmp_path, phantom, monkeypatch,
 
 
 def test_resume_keeps_the_decision_of_early_stopping(tmp_path, phantom, monkeypatch):
-    options = ["trainer.val_check_interval=2", "early_stopping=0", "optimizer.lr=1e-30", "trainer.max_epochs=3"]
-    options += ["backbone.frozen=true"]  # with the learning rate: no validation is better than the first
+    options = ["trainer.val_check_interval=2", "early_stopping=0", "optimizer.lr=1e-30", "trainer.max_epochs=9"]
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "evaluate", lambda *_: os.kill(os.getpid(), signal.SIGTERM))  # after the training
         with pytest.raises(Stopped):
             start(tmp_path, phantom, *SHORT, *options)
     steps = read(tmp_path, "last")["global_step"]
-    assert 0 < steps < 5
+    assert 0 < steps < 9 * 5  # only the statistics of batch normalization change: soon nothing gets better
     start(tmp_path, phantom, *SHORT, *options, "resume=auto")
     assert read(tmp_path, "last")["global_step"] == steps
 
