@@ -55,8 +55,17 @@ def test_workflow_calls_ci_run_with_each_python():
     assert [(words[0], (PROJECT / words[1]).is_file()) for words in commands] == [("bash", True)]
 
 
-def test_workflow_may_only_read_and_pins_its_actions():
-    workflow = read_yaml(".github/workflows/ci.yml")
+def test_workflow_makes_targets_that_exist():
+    (job,) = read_yaml(".github/workflows/versions.yml")["jobs"].values()
+    targets = [chosen["target"] for chosen in job["strategy"]["matrix"]["include"]]
+    lines = (PROJECT / "Makefile").read_text().splitlines()
+    assert targets == ["floor", "latest"]
+    assert [name for name in targets if not any(line.startswith(f"{name}:") for line in lines)] == []
+
+
+@pytest.mark.parametrize("name", ["ci", "versions"])
+def test_workflow_may_only_read_and_pins_its_actions(name):
+    workflow = read_yaml(f".github/workflows/{name}.yml")
     assert workflow["permissions"] == {"contents": "read"}
     used = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
     assert used

@@ -10,6 +10,7 @@ import os
 import runpy
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -125,4 +126,5 @@ def _run(words: list[str], cwd: str, environment: Mapping[str, str], streams: tu
             runpy.run_path(words[0], run_name="__main__")
     finally:
         sys.stdout.flush()
-        atexit._run_exitfuncs()  # a forked process of multiprocessing runs none
+        threading._shutdown()  # as an interpreter ends: a forked process of multiprocessing runs neither
+        atexit._run_exitfuncs()
