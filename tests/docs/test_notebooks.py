@@ -47,6 +47,5 @@ def test_every_cell_of_a_notebook_runs(path, tmp_path):
     cells = nbformat.read(tmp_path / "executed.ipynb", as_version=4).cells
     printed = [output for cell in cells for output in cell.get("outputs", ())]
     assert not any("Traceback" in output.get("text", "") for output in printed)
-    assert any("finished" in str(output.get("data")) for output in printed)
     lines = sum(output.get("text", "").count("\n") for output in printed if output["output_type"] == "stream")
     assert lines < 100  # no progress bar floods a notebook
