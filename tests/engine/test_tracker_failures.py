@@ -1,5 +1,6 @@
 """Trackers that fail, at the start or later: the run goes on, or ends with one error before it has begun."""
 
+import csv
 import errno
 import json
 import sqlite3
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from helpers.configs import make
 from helpers.errors import raises
 from helpers.resumed_runs import SHORT
 from helpers.runs import start
 from pytorch_lightning.loggers import CSVLogger, Logger
 
+from chexpert.config import resolve
 from chexpert.console import log
 from chexpert.engine.trackers import Csv, MLflow, TrackedRun, Wandb, guarded_logger
 from chexpert.engine.trackers.guarded_logger import GuardedLogger
@@ -27,6 +31,14 @@ def warnings(monkeypatch) -> list[str]:
     """The warnings of the project's own logger."""
     found: list[str] = []
     monkeypatch.setattr(log, "warning", found.append)
+    return found
+
+
+@pytest.fixture
+def notes(monkeypatch) -> list[str]:
+    """The notes of the project's own logger."""
+    found: list[str] = []
+    monkeypatch.setattr(log, "log", lambda _, message: found.append(message))
     return found
 
 
@@ -227,3 +239,110 @@ def test_full_disk_stays_an_error_of_the_disk(begun):
 
     with pytest.raises(OSError, match="No space"):
         Tracking(begun, [Full()])
+
+
+def begin_table(run: Path, text: bytes, last_step: int | None = 10) -> Any:
+    """Begin a table where another one lies, from a checkpoint at this step."""
+    (run / "csv").mkdir(parents=True)
+    (run / "csv/metrics.csv").write_bytes(text)
+    return Csv().start(TrackedRun(run, "one", "title", last_step=last_step))
+
+
+def read_cells(run: Path) -> list[dict[str, str]]:
+    with (run / "csv/metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"1,word",
+        b"word,1",
+        b"2.5,1",
+        b"nan,1",
+        b",1",
+        b"2,0.5,0.5",
+        b"2",
+        b"2,\xff",
+        b'2,"0.5',
+        b"2,0\x00",
+        b"\x00" * 9,
+    ],
+)
+def test_rows_that_cannot_be_read_are_left_out(tmp_path, damage, notes):
+    begin_table(tmp_path, b'step,"a, b"\r\n0,0.25\r\n' + damage + b"\r\n1,0.5\r\n")
+    assert read_cells(tmp_path) == [{"step": "0", "a, b": "0.25"}, {"step": "1", "a, b": "0.5"}]
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    "text", [b"loss\n0.25\n", b"", b"\x00\x01\xff", b"step,step\n1,2\n", b"step\n" + b"1" * 200_000]
+)
+def test_table_without_steps_begins_anew(tmp_path, text, notes):
+    logger = begin_table(tmp_path, text)
+    logger.log_metrics({"loss": 0.5}, 3)
+    logger.save()
+    assert read_cells(tmp_path) == [{"step": "3", "loss": "0.5"}]
+
+
+@pytest.mark.parametrize(("last_step", "kept"), [(None, []), (0, []), (2, ["0", "1"]), (10, ["0", "1", "2"])])
+def test_rows_before_the_checkpoint_are_kept(tmp_path, last_step, kept):
+    begin_table(tmp_path, b"step,loss\n0,0.25\n1,\n2,0.75\n", last_step)
+    found = read_cells(tmp_path) if (tmp_path / "csv/metrics.csv").is_file() else []
+    assert [row["step"] for row in found] == kept
+
+
+def test_no_row_is_lost_where_a_column_is_added(tmp_path, monkeypatch):
+    """At no moment does the file have fewer rows than were written."""
+    logger = begin_table(tmp_path, b"step,loss\r\n0,0.25\r\n1,0.5\r\n")
+    counts = []
+
+    def trace(frame, event, _):
+        counts.append(len(read_cells(tmp_path)))
+        return trace
+
+    logger.log_metrics({"auroc": 0.75}, 2)
+    sys.settrace(trace)
+    try:
+        logger.save()
+    finally:
+        sys.settrace(None)
+    assert min(counts) == 2
+    assert read_cells(tmp_path) == [
+        {"auroc": "", "loss": "0.25", "step": "0"},
+        {"auroc": "", "loss": "0.5", "step": "1"},
+        {"auroc": "0.75", "loss": "", "step": "2"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://jane:secret@server/runs",
+        "https://token@server",
+        "https://:secret@server",
+        "postgresql://jane:sec/ret@host:5432/runs",
+        "mysql+pymysql://jane:@host/runs",
+        "postgresql://host/runs?user=jane&password=secret",
+    ],
+)
+def test_password_in_an_address_is_an_error(address):
+    with raises("value", "logger.mlflow.tracking_uri"):
+        resolve(make("logger=[mlflow]", f"logger.mlflow.tracking_uri='{address}'"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://127.0.0.1:5000", "sqlite:////home/jane@ward/runs.db", "postgresql://jane@host/runs", "databricks"],
+)
+def test_address_without_a_password(address):
+    cfg = resolve(make("logger=[mlflow]", f"logger.mlflow.tracking_uri='{address}'"))
+    assert cfg["logger"]["mlflow"]["tracking_uri"] == address
+
+
+def test_checkpoint_names_no_tracker(tmp_path, phantom):
+    start(tmp_path / "run", phantom, "logger=[csv]", "explainer=[]")
+    for name in ("best", "last"):
+        content = torch.load(tmp_path / f"run/checkpoints/{name}.ckpt", weights_only=True)["chexpert"]
+        assert "logger" not in content["config"]
+        assert content["config"]["seed"] == 0
