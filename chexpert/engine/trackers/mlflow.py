@@ -13,13 +13,15 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger, MLFlowLogger
 
 from chexpert.engine.trackers.base import TrackedRun, Tracker, find_missing, render
-from chexpert.errors import UserError
+from chexpert.errors import OWN, UserError
 from chexpert.runs import files as run_files
 
 REFUSED = re.compile("[^a-zA-Z0-9_/. -]")
 """Characters that the logger would leave out of a tag, so that two tags could become one."""
 MISSING = "RESOURCE_DOES_NOT_EXIST"
 """MLflow's code of a run that the store does not have."""
+SECRET = re.compile(r"(?:(https?)://[^/?#]*|[\w+.-]+://[^/:@]*:.*)@|.*[?&]\w*password=", re.IGNORECASE)
+"""An address with a login (http) or password (database)."""
 STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
 
@@ -42,7 +44,16 @@ class MLflow(Tracker):
 
     @staticmethod
     def validate_args(tracking_uri: str | None = None, **arguments: Any) -> Iterator[UserError]:
-        """Yield that the library is missing, or that of a database."""
+        """Yield that the library is missing, or that of a database, and that the address holds a password."""
+        if tracking_uri is not None and (found := SECRET.match(tracking_uri)):
+            login = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            variables = login if found[1] else "those of the database's driver, such as PGPASSWORD"
+            yield UserError(
+                "a password would stand in the files of the run",
+                code="value",
+                where=f"{OWN}tracking_uri",
+                hint=f"leave it out, and set environment variables: {variables}",
+            )
         yield from find_missing("mlflow", "mlflow", *(["sqlalchemy", "alembic"] if tracking_uri is None else []))
 
     @property
