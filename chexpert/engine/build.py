@@ -158,7 +158,7 @@ def build_module(
     """Build the Lightning module, with the metadata of its checkpoints; ``counts``: see :func:`build_loss`."""
     metadata = {
         "format": FORMAT,
-        "config": cfg,
+        "config": {key: value for key, value in cfg.items() if key != "logger"},  # a checkpoint is made to be shared
         "observations": list(cfg["observations"]),
         "readout": {"uncertain": model.output_head.uncertain, "parents": model.output_head.parents},
         "preprocessing": {"size": preprocessing.size, "fit": preprocessing.fit},

@@ -7,11 +7,13 @@ from typing import Any
 
 import yaml
 from matplotlib.figure import Figure
+from pytorch_lightning.loggers import Logger
 
-from chexpert.console import log
 from chexpert.engine.build import build_trackers
 from chexpert.engine.tensorboard import list_explanation_scalars, list_metrics
 from chexpert.engine.trackers import TensorBoard, TrackedRun, Tracker
+from chexpert.engine.trackers.guarded_logger import GuardedLogger, describe_failure, warn_of_failure
+from chexpert.errors import FULL, UserError
 from chexpert.report.names import Names, hide_value
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
@@ -28,11 +30,14 @@ class Tracking:
 
     def __init__(self, run: TrackedRun, trackers: list[Tracker]) -> None:
         self.run, self.trackers = run, list[Tracker]()
-        self.loggers = []
+        self.loggers = list[Logger]()
         try:
             for tracker in trackers:
-                self.loggers.append(tracker.start(run))
+                logger = start(tracker, run)
                 self.trackers.append(tracker)
+                # TensorBoardWriter and Lightning look for its class, and it writes to the run folder alone.
+                keeps_class = isinstance(tracker, TensorBoard)
+                self.loggers.append(logger if keeps_class else GuardedLogger(tracker.name, logger))
         except BaseException:
             self.finish("failed")  # those that have started
             raise
@@ -40,8 +45,7 @@ class Tracking:
     def log_settings(self, hparams: Mapping[str, Any], config: Mapping[str, Any]) -> None:
         """Record the settings, with a word in place of each path, and a hash in place of each image."""
         shown = yaml.safe_dump(Names("hash", self.run.folder).settings(config), sort_keys=False)
-        for tracker in self.trackers:
-            tracker.log_settings({key: hide_value(key, value) for key, value in hparams.items()}, shown)
+        self._attempt("log_settings", {key: hide_value(key, value) for key, value in hparams.items()}, shown)
 
     def log_evaluations(self, step: int) -> None:
         """Record each metric of each evaluation, its interval beside it as ``<tag>/low`` and ``<tag>/high``."""
@@ -67,7 +71,7 @@ class Tracking:
             try:
                 getattr(tracker, method)(*arguments)
             except Exception as error:  # of a library, a server or a disk
-                log.warning(f"logger.{tracker.name}: {method} failed: {error or type(error).__name__}")
+                warn_of_failure(tracker.name, method, error)
 
     def finish(self, outcome: str) -> None:
         """End the record with ``finished``, ``stopped`` or ``failed``."""
@@ -80,6 +84,24 @@ class Tracking:
     def has_tensorboard(self) -> bool:
         """Return whether TensorBoard is among the trackers."""
         return any(isinstance(tracker, TensorBoard) for tracker in self.trackers)
+
+
+def start(tracker: Tracker, run: TrackedRun) -> Logger:
+    """Begin or continue the record of a run.
+
+    Raises:
+        UserError: the tracker cannot start, by whatever exception of its library.
+        OSError: the disk is full.
+    """
+    try:
+        return tracker.start(run)
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise
+        message = f"cannot be started: {describe_failure(error)}"
+        raise UserError(message, code="storage", where=f"logger.{tracker.name}", hint=tracker.hint) from error
 
 
 @contextmanager
@@ -95,7 +117,7 @@ def tracking(cfg: Mapping[str, Any], run: TrackedRun, *, first: bool) -> Iterato
         The trackers.
 
     Raises:
-        UserError: a tracker has no record of a run that resumes.
+        UserError: a tracker cannot start, or has no record of a run that resumes.
     """
     chosen = [tracker for tracker in build_trackers(cfg) if first or isinstance(tracker, TensorBoard)]
     started = Tracking(run, chosen)

@@ -1,6 +1,7 @@
 """The interface of a tracker, and the run that it tracks."""
 
 import importlib.util
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,6 +17,8 @@ from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
 
 SHEET_DPI = 60
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""An id of a run; wandb takes no other characters."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,17 @@ class TrackedRun:
     last_step: int | None = None
 
     def read_id(self, tracker: str) -> str | None:
-        """Return the id that a tracker has given to this run; None before it has."""
-        found = read_mapping(self.folder / run_files.TRACKERS).get(tracker)
-        return None if found is None else str(found)
+        """Return the id that a tracker has given to this run; None before it has.
+
+        Raises:
+            UserError: the file holds no id in this place.
+        """
+        path = self.folder / run_files.TRACKERS
+        hint = "delete the file to begin another record"
+        found = read_mapping(path, hint).get(tracker)
+        if found is not None and not (isinstance(found, str) and ID.fullmatch(found)):
+            raise UserError(f"damaged: no id of {tracker}", code="damaged-file", where=str(path), hint=hint)
+        return found
 
     def write_id(self, tracker: str, own: str) -> None:
         """Write the id of this run, by which the tracker finds it again when the run resumes."""
@@ -56,6 +67,11 @@ class Tracker:
 
     name = ""
     logger: Logger
+
+    @property
+    def hint(self) -> str:
+        """What helps where the tracker cannot start."""
+        return "leave it out: logger=[] or another one"
 
     def start(self, run: TrackedRun) -> Logger:
         """Begin the record of a run, or continue that of a run that resumes, and return Lightning's logger."""

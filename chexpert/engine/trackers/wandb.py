@@ -62,6 +62,10 @@ class Wandb(Tracker):
             yield UserError(f"unknown mode: {mode!r}", code="choice", where=f"{OWN}mode", hint=hint)
         yield from find_missing("wandb", "wandb")
 
+    @property
+    def hint(self) -> str:
+        return "wandb login, or logger.wandb.mode=offline" if self.mode == "online" else super().hint
+
     def start(self, run: TrackedRun) -> Logger:
         self.folder = run.folder / run_files.WANDB
         self.folder.mkdir(parents=True, exist_ok=True)
