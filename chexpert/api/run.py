@@ -129,14 +129,17 @@ class Run:
             split: ``dev``, ``valid`` or ``test``.
 
         Returns:
-            One row an image and a column for each observation of the run, in :meth:`predictions`' order where all
-            could be read; labels 1, 0, or NaN where there is none.
+            The rows of :meth:`predictions`, where the run has those, and a column for each observation of the run;
+            labels 1, 0, or NaN where there is none.
 
         Raises:
             UserError: the run has no labels of this split.
         """
         self._check_split(run_files.LABELS, split)
         table = tabulate(read_labels(run_files.labels(self.folder, split)))
+        if run_files.predictions(self.folder, split).is_file():  # an image that could not be read has labels alone
+            rows = self.predictions(split).index
+            table = table.reindex(rows) if rows.isin(table.index).all() else table
         trained = self.config.get("observations")
         return table if not isinstance(trained, list) else table[[name for name in trained if name in table]]
 

@@ -1,6 +1,7 @@
 """An opened run: its numbers are those of its files and of the commands."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,18 @@ def test_tables_are_those_of_the_files(workplace):
         run.predictions("test")
     with raises("missing-split", "'train'"):
         run.labels("train")
+
+
+def test_labels_have_the_rows_of_the_predictions(workplace, tmp_path):
+    shutil.copytree(workplace.run.folder, tmp_path / "run")
+    run = chexpert.open_run(tmp_path / "run")
+    path = run_files.predictions(run.folder, "valid")
+    kept = run.predictions().iloc[::-2]
+    kept.to_csv(path)
+    assert list(run.labels().index) == list(kept.index)
+    pd.testing.assert_frame_equal(run.labels(), workplace.run.labels().loc[kept.index], check_names=False)
+    path.unlink()
+    assert len(run.labels()) == 24
 
 
 def test_settings_and_state(workplace):
