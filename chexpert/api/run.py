@@ -9,13 +9,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from chexpert.api.arguments import read_path
-from chexpert.api.tables import read_table, tabulate, tabulate_metrics
+from chexpert.api.tables import read_metrics, read_table, tabulate
 from chexpert.errors import UserError
 from chexpert.evaluation import read_labels
 from chexpert.report import summarize_run, write_report
 from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files
-from chexpert.runs.read import read_config, read_mapping, read_mapping_or_empty, read_state
+from chexpert.runs.read import read_config, read_mapping_or_empty, read_state
 from chexpert.runs.synthetic import is_synthetic_run
 
 if TYPE_CHECKING:  # torch takes seconds to import: not for those who only read metrics
@@ -98,14 +98,12 @@ class Run:
         positives, negatives``. Undefined metrics are NaN. The values are those of evaluation/<split>.json.
 
         Raises:
-            UserError: the run was not evaluated.
+            UserError: the run was not evaluated, or a file of evaluation/ is damaged.
         """
         if not self.splits:
             hint = f"the run is {self.state.get('state', 'of unknown state')}; resume it, or open another"
             raise UserError("no metrics of a run", code="missing-run", where=str(self.folder), hint=hint)
-        hint = "write it again: chexpert evaluate --predictions ... --labels ... --out ..."
-        paths = {split: run_files.evaluation(self.folder, split) for split in self.splits}
-        return tabulate_metrics({split: read_mapping(path, hint, required=True) for split, path in paths.items()})
+        return read_metrics(self.folder, self.splits)
 
     def predictions(self, split: str = "valid") -> pd.DataFrame:
         """Return the run's probabilities for a split.

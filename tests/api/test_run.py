@@ -53,6 +53,19 @@ def test_tables_are_those_of_the_files(workplace):
         run.labels("train")
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["{}", '{"auroc": {}}', '{"auroc": [], "auroc_mean": {}, "n": 1}', '{"auroc": {"Edema": 0.5}, "auroc_mean": 1}',
+     "[]", '{"auroc": {"Edema": {"value": "a", "positives": 1, "negatives": 1}}, "auroc_mean": {"value": 0.5}, "n": 2}'],
+)  # fmt: skip
+def test_damaged_evaluation_is_an_error(workplace, tmp_path, content):
+    shutil.copytree(workplace.run.folder, tmp_path / "run")
+    path = run_files.evaluation(tmp_path / "run", "valid")
+    path.write_text(content)
+    with raises("damaged-file", path):
+        _ = chexpert.open_run(tmp_path / "run").metrics
+
+
 def test_labels_have_the_rows_of_the_predictions(workplace, tmp_path):
     shutil.copytree(workplace.run.folder, tmp_path / "run")
     run = chexpert.open_run(tmp_path / "run")
