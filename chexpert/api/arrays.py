@@ -10,6 +10,7 @@ from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
 
 SHAPES = "give gray images: (h, w) for one, (n, h, w) for n"
+DETACH = "give tensor.detach()"
 RANGE = "give uint8, or floats from 0 (black) to 1 (white)"
 
 
@@ -30,8 +31,11 @@ def read_images(array: ArrayLike) -> np.ndarray:
     """
     try:
         images = np.asarray(array)
-    except ValueError as error:  # images of several sizes
-        raise UserError("no array of one shape", code="input-kind", where="the array", hint=SHAPES) from error
+    except RuntimeError as error:  # torch: it is part of a graph
+        raise UserError("a tensor with gradients", code="input-kind", where="the array", hint=DETACH) from error
+    except (TypeError, ValueError) as error:  # images of several sizes; a tensor on another device
+        hint = f"{SHAPES}; of a tensor on a device tensor.cpu()"
+        raise UserError("no array of one shape", code="input-kind", where="the array", hint=hint) from error
     if images.ndim not in (2, 3) or not images.size:
         raise UserError(f"an array of shape {images.shape}", code="input-kind", where="the array", hint=SHAPES)
     if min(images.shape[-2:]) < LEAST_SIDE:

@@ -1,30 +1,26 @@
 """A run folder as a Python object."""
 
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from chexpert.api.tables import read_table, tabulate, tabulate_metrics
-from chexpert.conf_folder import find_conf
+from chexpert.api.arguments import read_path
+from chexpert.api.tables import read_metrics, read_table, tabulate
 from chexpert.errors import UserError
 from chexpert.evaluation import read_labels
 from chexpert.report import summarize_run, write_report
-from chexpert.report.names import find_salt, name_folder
+from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files
-from chexpert.runs.anonymize import find_public
-from chexpert.runs.read import read_config, read_mapping, read_mapping_or_empty, read_state
+from chexpert.runs.read import read_config, read_mapping_or_empty, read_state
 from chexpert.runs.synthetic import is_synthetic_run
 
 if TYPE_CHECKING:  # torch takes seconds to import: not for those who only read metrics
-    from chexpert.checkpoints import Loaded
-    from chexpert.data import CheXpertDataModule
-    from chexpert.explain import Explanation, View
+    from chexpert.api.trained_model import TrainedModel
+    from chexpert.explain import Explanation
 
 Images = str | Path | Sequence[str | Path] | ArrayLike
 """A file, a folder, a table with the column Path, several files; or an array (h, w) or (n, h, w)."""
@@ -42,7 +38,7 @@ def open_run(path: str | Path) -> "Run":
     Raises:
         UserError: there is no run in this folder.
     """
-    folder = Path(path).expanduser().absolute()
+    folder = read_path("path", path).absolute()
     names = (run_files.STATE, run_files.CONFIG, run_files.METRICS)
     if any((folder / name).is_file() for name in names):
         return Run(folder)
@@ -55,7 +51,7 @@ def open_run(path: str | Path) -> "Run":
 class Run:
     """A run folder: its settings, metrics and predictions, and its trained model. Not a medical device.
 
-    Made by :func:`open_run` and by :func:`chexpert.train`. Everything is read when it is asked for.
+    Made by :func:`open_run` and by :func:`chexpert.train`. Everything is read when it is asked for; the weights once.
 
     Attributes:
         folder: absolute path of the run folder.
@@ -102,14 +98,12 @@ class Run:
         positives, negatives``. Undefined metrics are NaN. The values are those of evaluation/<split>.json.
 
         Raises:
-            UserError: the run was not evaluated.
+            UserError: the run was not evaluated, or a file of evaluation/ is damaged.
         """
         if not self.splits:
             hint = f"the run is {self.state.get('state', 'of unknown state')}; resume it, or open another"
             raise UserError("no metrics of a run", code="missing-run", where=str(self.folder), hint=hint)
-        hint = "write it again: chexpert evaluate --predictions ... --labels ... --out ..."
-        paths = {split: run_files.evaluation(self.folder, split) for split in self.splits}
-        return tabulate_metrics({split: read_mapping(path, hint, required=True) for split, path in paths.items()})
+        return read_metrics(self.folder, self.splits)
 
     def predictions(self, split: str = "valid") -> pd.DataFrame:
         """Return the run's probabilities for a split.
@@ -133,16 +127,19 @@ class Run:
             split: ``dev``, ``valid`` or ``test``.
 
         Returns:
-            One row an image and a column for each observation of the run, in :meth:`predictions`' order where all
-            could be read; labels 1, 0, or NaN where there is none.
+            The rows of :meth:`predictions`, where the run has those, and a column for each observation of the run;
+            labels 1, 0, or NaN where there is none.
 
         Raises:
             UserError: the run has no labels of this split.
         """
         self._check_split(run_files.LABELS, split)
         table = tabulate(read_labels(run_files.labels(self.folder, split)))
-        learned = self.config.get("observations")
-        return table if not isinstance(learned, list) else table[[name for name in learned if name in table]]
+        if run_files.predictions(self.folder, split).is_file():  # an image that could not be read has labels alone
+            rows = self.predictions(split).index
+            table = table.reindex(rows) if rows.isin(table.index).all() else table
+        trained = self.config.get("observations")
+        return table if not isinstance(trained, list) else table[[name for name in trained if name in table]]
 
     def _check_split(self, kind: str, split: str) -> None:
         there = sorted(path.stem for path in (self.folder / kind).glob("*.csv"))
@@ -182,13 +179,13 @@ class Run:
             by number from 0. ``attrs["failed"]`` has, by name, why an image could not be read; it has no row.
 
         Raises:
-            UserError: no image, or none that can be read; an array of another shape, type or range; no weights.
+            UserError: no image, or none that can be read; an array of another shape, type or range; no weights; an
+                argument that is none of its choices.
         """
         from chexpert.api.prediction import predict_images
 
         options = {"level": level, "views": views, "calibrated": calibrated, "observations": observations, "ids": ids}
-        where = {"root": root and Path(root), "batch_size": batch_size, "workers": num_workers}
-        return predict_images(self.folder, images, **options, **where)
+        return predict_images(self._model, images, root=root, batch_size=batch_size, num_workers=num_workers, **options)
 
     def explain(
         self,
@@ -196,7 +193,7 @@ class Run:
         explainer: str = "gradcam",
         observation: str | None = None,
         *,
-        settings: Sequence[str] = (),
+        settings: str | Sequence[str] = (),
         ids: str = "hash",
     ) -> "Explanation":
         """Explain a prediction for one image, as ``chexpert explain`` does; nothing is written.
@@ -206,7 +203,7 @@ class Run:
                 array (h, w), uint8 or float in [0, 1].
             explainer: ``gradcam``, ``hirescam``, ``lime``, ``occlusion``, or another of ``chexpert explain --help``.
             observation: the observation to explain; by default the most probable one.
-            settings: settings of the explainer, such as ``"explainer.lime.samples=500"``.
+            settings: settings of the explainer, such as ``"explainer.lime.samples=500"``: one, or several.
             ids: ``hash``: the figure names a file by a salted hash; ``path``: by its name.
 
         Returns:
@@ -216,12 +213,9 @@ class Run:
         Raises:
             UserError: no such image, explainer or observation, or an array of another shape, type or range.
         """
-        from chexpert.inference.explain import explain_image
+        from chexpert.api.explanation import explain
 
-        view = self._open_view(image, ids)
-        return explain_image(
-            self._loaded, view, explainer, find_conf(), observation=observation, overrides=list(settings)
-        )
+        return explain(self._model, image, explainer, observation=observation, settings=settings, ids=ids)
 
     def report(self) -> Path:
         """Write report.html into the run folder anew, and return its path; names of files are hidden.
@@ -232,31 +226,7 @@ class Run:
         return write_report(self.folder)
 
     @cached_property
-    def _loaded(self) -> "Loaded":
-        from chexpert.checkpoints import load
+    def _model(self) -> "TrainedModel":
+        from chexpert.api.trained_model import TrainedModel
 
-        return load(self.folder)
-
-    @cached_property
-    def _data(self) -> "CheXpertDataModule":
-        from chexpert.inference.opened_run import open_data
-
-        return open_data(self._loaded, hint="restore them, or give an image file")
-
-    def _open_view(self, image: str | Path | ArrayLike, ids: str) -> "View":
-        from chexpert.api.arrays import read_images
-        from chexpert.explain import make_view
-        from chexpert.inference.explain import choose_views, open_views
-
-        if not isinstance(image, str | Path):
-            images = read_images(image)
-            if np.ndim(image) != 2:
-                hint = "explain one image at a time: array[0]"
-                raise UserError("several images", code="input-kind", where="the array", hint=hint)
-            return make_view("array", images[0], self._loaded.preprocessing)
-        path = Path(image).expanduser()
-        if not path.exists() and find_public(Path(image).as_posix()):
-            masks = self._loaded.config["explain"]["masks"]
-            choice = {"views": [Path(image).as_posix()], "count": 1, "masks": masks}
-            return choose_views(self._data, self._loaded, choice)[0]
-        return open_views([os.fspath(path)], self._loaded, find_salt(self.folder) if ids == "hash" else None)[0]
+        return TrainedModel(self.folder)

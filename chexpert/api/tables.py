@@ -1,27 +1,46 @@
 """The files of a run as pandas tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from chexpert.errors import UserError
 from chexpert.evaluation import Named, read_predictions
 from chexpert.report.html.performance import list_lines
+from chexpert.report.run_data import BROKEN
+from chexpert.runs import files as run_files
+from chexpert.runs.read import read_mapping
 
 COUNTS = ("n", "positives", "negatives")
+HINT = "write it again: chexpert evaluate --predictions ... --labels ... --out ..."
 MEAN = "mean"
 """The row of the mean AUROC; no observation has this name."""
 
 
-def tabulate_metrics(evaluations: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the metrics of evaluations by split: a row for each observation, and one for the mean AUROC."""
-    rows = [
-        {"split": split} | row for split, content in evaluations.items() for row in (*list_rows(content), mean(content))
-    ]
+def read_metrics(folder: Path, splits: Sequence[str]) -> pd.DataFrame:
+    """Read the metrics of a run's splits: a row for each observation, and one for the mean AUROC.
+
+    Raises:
+        UserError: a file of evaluation/ is missing or damaged.
+    """
+    tables = []
+    for split in splits:
+        path = run_files.evaluation(folder, split)
+        content = read_mapping(path, HINT, required=True)
+        try:
+            tables.append(tabulate_metrics(split, content))
+        except BROKEN as error:
+            raise UserError("damaged: no evaluation", code="damaged-file", where=str(path), hint=HINT) from error
+    return pd.concat(tables)
+
+
+def tabulate_metrics(split: str, content: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the metrics of an evaluation: a row for each observation, and one for the mean AUROC."""
+    rows = [{"split": split} | row for row in (*list_rows(content), make_mean_row(content))]
     table = pd.DataFrame(rows).set_index(["split", "observation"])
-    counts = list(COUNTS)
-    return table.astype(dict.fromkeys(table.columns, "float64") | dict.fromkeys(counts, "Int64"))
+    return table.astype(dict.fromkeys(table.columns, "float64") | dict.fromkeys(COUNTS, "Int64"))
 
 
 def list_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -41,7 +60,7 @@ def list_rows(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def mean(content: Mapping[str, Any]) -> dict[str, Any]:
+def make_mean_row(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row of the mean AUROC."""
     return {"observation": MEAN, **spread("auroc", content["auroc_mean"]), "n": content["n"]}
 

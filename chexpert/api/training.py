@@ -4,6 +4,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from chexpert.api.arguments import naming_arguments, read_path, read_texts
 from chexpert.api.run import Run, open_run
 from chexpert.conf_folder import find_conf
 from chexpert.console import NOTE, log
@@ -32,8 +33,9 @@ def train(*settings: str, config_dir: str | Path | None = None) -> Run:
         Traceback (most recent call last):
         chexpert.errors.UserError: ...
     """
-    conf, own = find_conf(), Path(config_dir) if config_dir else None
-    words = check_settings(settings, conf, own)
+    conf, own = find_conf(), None if config_dir is None else read_path("config_dir", config_dir)
+    with naming_arguments():
+        words = check_settings(read_texts("settings", settings), conf, own)
     from chexpert.config import compose_run, find_notices  # Hydra, and below it torch, take seconds
 
     composed = compose_run(words, conf, own)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from chexpert.cli.shared_arguments import add_ids, add_level
 from chexpert.console import NOTE, log, show_progress
+from chexpert.inference.choices import COLUMNS
 
 if TYPE_CHECKING:
     from chexpert.inference.predict import Outcome
@@ -30,17 +31,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("output", type=Path, metavar="OUTPUT.csv", help="a new file")
     add("--calibrated", action="store_true", help="by the calibration that the run keeps")
     add_level(parser, "one row an image or a study")
-    add("--observations", choices=("competition", "all"), default="competition", help="the five, or all that it knows")
+    add("--observations", choices=COLUMNS, default="competition", help="the five, or all that it knows")
     add("--root", type=Path, help="of the paths in a table (the run's data root, else the table's folder)")
     add_ids(parser, "path: keep names as they are, patients' too")
     add("--batch-size", type=int, metavar="N", help="images a pass (as in training)")
-    add("--workers", type=int, metavar="N", help="processes that read images (as in training)")
+    add("--workers", dest="num_workers", type=int, metavar="N", help="processes that read images (as in training)")
 
 
 def run(given: Namespace) -> int:
     """Predict, write the table, and list the images that need a look."""
     options = vars(given)
-    if (given.batch_size is not None and given.batch_size < 1) or (given.workers or 0) < 0:
+    if (given.batch_size is not None and given.batch_size < 1) or (given.num_workers or 0) < 0:
         raise ArgumentError(None, "--batch-size is at least 1, --workers at least 0")
     if given.ids == "path":
         log.log(NOTE, "--ids path: names stay in the output as they are, those of patients too")

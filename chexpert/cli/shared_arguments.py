@@ -5,29 +5,31 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from chexpert.inference.choices import IDS, LEVELS, VIEWS
+
 
 def add_level(parser: ArgumentParser, level_help: str, default: str = "study") -> None:
     """Add ``--level`` with its default, and ``--study-score`` with the default max."""
-    parser.add_argument("--level", choices=("image", "study"), default=default, help=f"{level_help} ({default})")
+    parser.add_argument("--level", choices=LEVELS, default=default, help=f"{level_help} ({default})")
     _add_study_score(parser, "max", "max")
 
 
 def add_level_of_runs(parser: ArgumentParser) -> None:
     """Add ``--level`` and ``--study-score``, both None where the runs decide."""
     level_help = "what is evaluated (as the runs have it; of files: study)"
-    parser.add_argument("--level", choices=("image", "study"), help=level_help)
+    parser.add_argument("--level", choices=LEVELS, help=level_help)
     _add_study_score(parser, None, "as the runs have it")
 
 
 def _add_study_score(parser: ArgumentParser, default: str | None, described: str) -> None:
     score_help = f"score of a study from its views ({described})"
-    parser.add_argument("--study-score", dest="views", choices=("max", "mean"), default=default, help=score_help)
+    parser.add_argument("--study-score", dest="views", choices=VIEWS, default=default, help=score_help)
     add_renamed(parser, "--views", "--study-score")
 
 
 def add_ids(parser: ArgumentParser, path_help: str) -> None:
     """Add ``--ids``, by default hashes."""
-    parser.add_argument("--ids", choices=("hash", "path"), default="hash", help=path_help)
+    parser.add_argument("--ids", choices=IDS, default="hash", help=path_help)
 
 
 def add_bootstrap(parser: ArgumentParser) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from chexpert.evaluation.join import LabeledScores
 from chexpert.metrics import Auroc, Interval, auroc, logit_interval, percentile_interval
-from chexpert.metrics.auroc_intervals import bound_extreme, delong_interval
+from chexpert.metrics.auroc_intervals import bound_extreme
 from chexpert.metrics.bootstrap import weighted_aurocs, weighted_average_precisions, weighted_means
 from chexpert.metrics.calibration import expected_calibration_error, weighted_calibration_errors
+from chexpert.metrics.delong import delong_interval
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from chexpert.evaluation.aligned_predictions import AlignedPredictions
 from chexpert.evaluation.candidates import Candidate
 from chexpert.evaluation.observation_metrics import interval_to_dict
 from chexpert.metrics import auroc, logit_interval
-from chexpert.metrics.auroc_intervals import auroc_replicates, delong_test
+from chexpert.metrics.auroc_intervals import auroc_replicates
 from chexpert.metrics.bootstrap import resample_studies
 from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
+from chexpert.metrics.delong import delong_test
 from chexpert.runs.diff import get_seed_and_fold, group_replicates
 
 

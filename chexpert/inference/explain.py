@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from chexpert.checkpoints import Loaded, load
 from chexpert.config import build
 from chexpert.console import NOTE, log
@@ -22,6 +24,7 @@ from chexpert.explain import (
     find_views,
     open_view,
 )
+from chexpert.inference.choices import hides_names
 from chexpert.inference.explain_settings import check_layers, compose_settings, resolve_observations
 from chexpert.inference.opened_run import move_to_device, open_data, predict_valid
 from chexpert.inference.output_folder import find_folder, find_home
@@ -59,6 +62,7 @@ def explain_run(
     Raises:
         UserError: something the user can fix; nothing is then written.
     """
+    hashed = hides_names(ids)
     folder = find_folder(run, out)
     loaded = load(run)
     if loaded.synthetic:
@@ -72,7 +76,7 @@ def explain_run(
     built = {name: build(node, f"explainer.{name}") for name, node in nodes.items()}
     check_layers(built, loaded.model)
     data = None if images else open_data(loaded)
-    salt = read_salt(find_home(run)) if images and ids == "hash" else None
+    salt = read_salt(find_home(run)) if images and hashed else None
     views = choose_views(data, loaded, choice) if data else open_views(images, loaded, salt)
     model = move_to_device(loaded.model)
     failures = Failures(folder)
@@ -114,11 +118,11 @@ def explain_image(
     Raises:
         UserError: an unknown explainer, observation or setting, or an explainer that the model is not made for.
     """
-    nodes, _ = compose_settings(loaded.config, [explainer], conf, overrides)
+    nodes, _ = compose_settings(loaded.config, [explainer], conf, overrides, "explainer")
     only = resolve_observations(observation and [observation], loaded.observations, "observation")
     built = {explainer: build(nodes[explainer], f"explainer.{explainer}")}
     check_layers(built, loaded.model)
-    model = move_to_device(loaded.model)
+    model = move_to_device(loaded.model).to(memory_format=torch.contiguous_format)  # a prediction may have left another
     return explain_view(model, built[explainer], view, loaded.observations, explainer, only=only)[0]
 
 

@@ -1,6 +1,7 @@
 """The explainers and settings of chexpert explain: from conf, the config of the run and the command line."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,16 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from chexpert.config import GROUPS, ExplainConfig, build, check_targets, find_explain_errors, unknown_key_error
 from chexpert.errors import Code, UserError, raise_errors
 from chexpert.explain import Explainer
 from chexpert.explain.methods.cam import Cam
 from chexpert.models import Model
+
+SETTING = re.compile(r"\w+(\.\w+)+=")
+"""Of an explainer, or of ``explain``."""
 
 
 def check_layers(explainers: Mapping[str, Explainer], model: Model) -> None:
@@ -34,12 +39,22 @@ def resolve_observations(names: Any, known: Sequence[str], where: str) -> list[s
 
 
 def compose_settings(
-    config: Mapping[str, Any], explainers: Sequence[str], conf: Path, overrides: Sequence[str]
+    config: Mapping[str, Any],
+    explainers: Sequence[str],
+    conf: Path,
+    overrides: Sequence[str],
+    where: str = "--explainer",
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the nodes ``explainer`` and ``explain`` as plain containers: from conf, the run, then the overrides."""
+    """Return the nodes ``explainer`` and ``explain`` as plain containers: from conf, the run, then the overrides.
+
+    ``where`` is the place of ``explainers`` in errors.
+    """
+    for word in overrides:
+        if not SETTING.match(word):
+            raise UserError("no setting", code="value", where=word, hint="as in explainer.occlusion.patch=0.25")
     own = {name: node for name, node in config["explainer"].items() if name in explainers}
     shipped = sorted(path.stem for path in (conf / "explainer").glob("*.yaml"))
-    check_names(explainers, sorted({*shipped, *own}), "an explainer")
+    check_names(explainers, sorted({*shipped, *own}), "an explainer", where)
     with initialize_config_dir(str(conf.resolve()), version_base="1.3"):
         listed = ",".join(name for name in explainers if name in shipped)
         cfg = compose("train", [f"explainer=[{listed}]", f"seed={config['seed']}"])
@@ -50,7 +65,7 @@ def compose_settings(
             OmegaConf.create({"explainer": own, "explain": config["explain"]}),
             OmegaConf.from_dotlist(list(overrides)),
         )
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, YAMLError) as error:
         message, hint = (
             str(error).splitlines()[0],
             "chexpert train --help lists the settings explain... and explainer...",
@@ -61,7 +76,7 @@ def compose_settings(
     plain: dict[str, Any] = OmegaConf.to_container(settings)  # type: ignore[assignment]
     if other := [key for key in plain if key not in ("explainer", "explain")]:
         raise unknown_key_error(other[0], other[0], ["explainer", "explain"])
-    check_settings(plain["explainer"], plain["explain"], explainers)
+    check_settings(plain["explainer"], plain["explain"], explainers, where)
     return plain["explainer"], plain["explain"]
 
 
@@ -78,14 +93,20 @@ def build_explainer(name: str, conf: Path, seed: int) -> Explainer:
     return build(nodes[name], f"explainer.{name}")
 
 
-def check_settings(nodes: Mapping[str, Any], choice: Mapping[str, Any], explainers: Sequence[str]) -> None:
+def check_settings(
+    nodes: Mapping[str, Any], choice: Mapping[str, Any], explainers: Sequence[str], where: str = "--explainer"
+) -> None:
     """Check the settings, and raise all errors at once."""
     errors = list(find_explain_errors(choice))
     for name, node in nodes.items():
         if name not in explainers:
             hint = f"choose it too, or leave it out: --explainer {' '.join([*explainers, name])}"
+            hint = hint if where == "--explainer" else f"leave it out, or explain by it: {where}={name!r}"
             error = UserError("set, but not chosen", code="unused-setting", where=f"explainer.{name}", hint=hint)
             errors.append(error)
+        elif not isinstance(node, Mapping):
+            hint = f"set one of its settings: explainer.{name}.<setting>=..."
+            errors.append(UserError(f"{node!r} is no explainer", code="value", where=f"explainer.{name}", hint=hint))
         else:
             errors += check_targets(node, f"explainer.{name}")
     raise_errors(errors)

@@ -15,6 +15,7 @@ from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
 from chexpert.evaluation import Calibration
+from chexpert.inference.choices import check_options, hides_names
 from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.journal import Journal, find_key
 from chexpert.inference.opened_run import prepare
@@ -70,7 +71,8 @@ def predict(
     root: Path | None = None,
     ids: str = "hash",
     batch_size: int | None = None,
-    workers: int | None = None,
+    num_workers: int | None = None,
+    loaded: Loaded | None = None,
     watch: Watch = iter,
 ) -> Outcome:
     """Predict images by the best weights of a run.
@@ -86,12 +88,17 @@ def predict(
         root: of the paths in a table; by default the run's data root, then the table's folder.
         ids: ``hash``: names other than CheXpert's own become salted hashes; ``path``: they stay.
         batch_size: images a pass; by default as in training.
-        workers: loader processes; likewise.
+        num_workers: loader processes; likewise.
+        loaded: the run's model, where it is loaded already.
         watch: shows progress.
 
     Raises:
         UserError: something the user can fix; an image that cannot be read is none, see :class:`Outcome`.
     """
+    check_options(
+        level=level, views=views, calibrated=calibrated, observations=observations, ids=ids, batch_size=batch_size,
+        num_workers=num_workers,
+    )  # fmt: skip
     if output.exists():
         raise UserError(
             "it is there already, and nothing is overwritten",
@@ -99,22 +106,20 @@ def predict(
             where=str(output),
             hint="give a new file",
         )
-    loaded = load(run)
+    loaded = loaded or load(run)
     names = choose_columns(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
-    salt = read_salt(find_home(run)) if ids == "hash" else None
+    salt = read_salt(find_home(run)) if hides_names(ids) else None
     data = loaded.config["data"]
-    batch_size, workers = (
-        batch_size or data.get("batch_size", 16),
-        data.get("num_workers", 2) if workers is None else workers,
-    )
+    batch_size = batch_size or data.get("batch_size", 16)
+    num_workers = data.get("num_workers", 2) if num_workers is None else num_workers
     key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images)
     output.parent.mkdir(parents=True, exist_ok=True)
     with Journal(output, key, len(images), len(loaded.observations)) as journal:
         resumed = len(journal.done)
         left = [n for n, image in enumerate(images) if image.file and n not in journal.done]
-        for batch, flagged in run_model(loaded, images, left, batch_size, workers, watch):
+        for batch, flagged in run_model(loaded, images, left, batch_size, num_workers, watch):
             journal.add(batch, flagged)
         done = sorted(journal.done)
         kept, lost = [images[n] for n in done], [image for n, image in enumerate(images) if n not in journal.done]

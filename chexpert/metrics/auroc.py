@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
+
+from chexpert.metrics.rows import read_labeled, read_rows
 
 
 class Auroc(NamedTuple):
@@ -22,19 +23,24 @@ def auroc(scores: ArrayLike, labels: ArrayLike) -> Auroc:
 
     Args:
         scores: (N,) float on any monotone scale.
-        labels: (N,) in {0, 1}.
+        labels: (N,) in {0, 1, NaN}; a row without a label counts for nothing.
 
     Returns:
         The AUROC in [0, 1] with the counts of positives and negatives; the value is NaN where a class is absent.
 
+    Raises:
+        ValueError: the rows differ (pandas tables are joined by their index), a label is none of these, or a score is
+            not finite.
+
     >>> auroc([.1, .4, .35, .8], [0, 0, 1, 1])
     Auroc(value=0.75, positives=2, negatives=2)
     """
-    positive = np.asarray(labels) == 1
+    rows, truth = read_labeled(scores, labels)
+    positive = truth == 1
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return Auroc(math.nan, positives, negatives)
-    won = rankdata(scores)[positive].sum() - positives * (positives + 1) / 2
+    won = rankdata(rows)[positive].sum() - positives * (positives + 1) / 2
     return Auroc(float(won / (positives * negatives)), positives, negatives)
 
 
@@ -48,9 +54,12 @@ def multilabel_auroc(scores: ArrayLike, labels: ArrayLike, mask: ArrayLike) -> l
 
     Returns:
         C AUROCs, see :func:`auroc`, in the order of the columns.
+
+    Raises:
+        ValueError: as of :func:`auroc`; pandas tables are joined by index and columns.
     """
-    scores, labels, mask = np.asarray(scores), np.asarray(labels), np.asarray(mask, bool)
-    return [auroc(scores[known, c], labels[known, c]) for c, known in enumerate(mask.T)]
+    (rows,), truth, _ = read_rows([scores], labels, mask=mask, dimensions=(2,))
+    return [auroc(own, known) for own, known in zip(rows.T, truth.T, strict=True)]
 
 
 def auroc_mean(aurocs: Mapping[str, Auroc], over: Sequence[str]) -> tuple[float, list[str]]:

@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, ndtri, stdtrit
-from scipy.stats import norm, rankdata
 
 from chexpert.metrics.auroc import auroc
 from chexpert.metrics.bootstrap import Interval, find_ends, resample_studies, weighted_aurocs
+from chexpert.metrics.rows import read_rows
 
 
 def percentile_interval(value: float, replicates: np.ndarray, n: int) -> Interval:
@@ -113,19 +112,23 @@ def auroc_interval(
     Args:
         scores: (N,) float on any monotone scale.
         labels: (N,) in {0, 1, NaN}; a row without a label counts for nothing.
-        studies: (N,) int, of each row the number of its study, from 0 on: whole studies are resampled. None: each row
-            is a study.
+        studies: (N,) of each row the id of its study, numbers or names: whole studies are resampled. None: each row is
+            a study.
         replicates: number of bootstrap replicates.
         seed: seed of the resampling.
 
     Returns:
         The AUROC with its interval, ``n`` being the labeled rows; NaN where a class is absent.
 
+    Raises:
+        ValueError: the rows differ (pandas tables are joined by their index), a label is none of these, or a score is
+            not finite.
+
     >>> [round(part, 3) for part in auroc_interval([.1, .4, .35, .8, .2, .9], [0, 0, 1, 1, 0, 1])[:4]]
     [0.889, 0.005, 1.0, 6]
     """
-    rows, truth = np.asarray(scores, "float64"), np.asarray(labels, "float64")
-    counts = resample_studies(np.arange(len(rows)) if studies is None else studies, replicates, seed)
+    (rows,), truth, numbers = read_rows([scores], labels, studies)
+    counts = resample_studies(numbers, replicates, seed)
     known = np.isfinite(truth)
     found = auroc(rows[known], truth[known])
     rarer = min(found.positives, found.negatives)
@@ -148,21 +151,21 @@ def mean_auroc_interval(
         scores: (N, C) float.
         labels: (N, C) in {0, 1}; without a mask also NaN, where there is no label.
         mask: (N, C) bool, False where there is no label.
-        studies: (N,) int, of each row the number of its study, from 0 on; whole studies are resampled. None: each row
-            is a study.
+        studies: (N,) of each row the id of its study, numbers or names: whole studies are resampled. None: each row is
+            a study.
         replicates: number of replicates; one in which an observation is undefined is left out and counted.
         seed: seed of the resampling.
 
     Returns:
         The mean with its interval, ``n`` being N; NaN where the AUROC of an observation is undefined, or C is 0.
+
+    Raises:
+        ValueError: as of :func:`auroc_interval`; pandas tables are joined by index and columns.
     """
-    truth, rows = np.asarray(labels, "float64"), np.asarray(scores, "float64")
-    known_labels = truth if mask is None else np.where(np.asarray(mask, bool), truth, math.nan)
+    (rows,), truth, numbers = read_rows([scores], labels, studies, mask, dimensions=(2,))
     if not rows.shape[1]:
         return Interval(math.nan, math.nan, math.nan, len(rows), replicates)
-    numbers = np.arange(len(rows)) if studies is None else studies
-    replicate_aurocs = auroc_replicates(rows, known_labels, resample_studies(numbers, replicates, seed))
-    return mean_of(rows, known_labels, replicate_aurocs)
+    return mean_of(rows, truth, auroc_replicates(rows, truth, resample_studies(numbers, replicates, seed)))
 
 
 def mean_of(scores: np.ndarray, labels: np.ndarray, replicates: np.ndarray) -> Interval:
@@ -201,66 +204,3 @@ class RankedScores:
 
     def _describe(self, values: np.ndarray) -> Interval:
         return percentile_interval(float(values[0]), values[1:], self.n)
-
-
-class Placements(NamedTuple):
-    """Of each of M scores and each row, the share of the other class's rows that it is in order with.
-
-    Attributes:
-        positives: (M, P).
-        negatives: (M, Q).
-    """
-
-    positives: np.ndarray
-    negatives: np.ndarray
-
-
-def compute_placements(scores: ArrayLike, labels: ArrayLike) -> Placements:
-    """Compute placements by ranks (Sun and Xu 2014), ties at half weight.
-
-    Args:
-        scores: (M, N) float, of M models on the same rows.
-        labels: (N,) in {0, 1}; both are there.
-    """
-    rows, positive = np.atleast_2d(np.asarray(scores, "float64")), np.asarray(labels) == 1
-    up, down = int(positive.sum()), int((~positive).sum())
-    ranks = rankdata(rows, axis=1)
-    above = (ranks[:, positive] - rankdata(rows[:, positive], axis=1)) / down
-    below = (ranks[:, ~positive] - rankdata(rows[:, ~positive], axis=1)) / up
-    return Placements(above, 1 - below)
-
-
-def delong_covariance(scores: ArrayLike, labels: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Compute AUROCs (M,) and their covariance (M, M) (DeLong, DeLong and Clarke-Pearson 1988).
-
-    Both are NaN where a class has fewer than two rows.
-
-    >>> values, covariance = delong_covariance([[.1, .4, .35, .8]], [0, 0, 1, 1])
-    >>> values.tolist(), covariance.tolist()
-    ([0.75], [[0.125]])
-    """
-    count, positive = len(np.atleast_2d(scores)), np.asarray(labels) == 1
-    if min(positive.sum(), (~positive).sum()) < 2:
-        return np.full(count, math.nan), np.full((count, count), math.nan)
-    placed = compute_placements(scores, labels)
-    parts = [np.atleast_2d(np.cov(part)) / part.shape[1] for part in placed]
-    return placed.positives.mean(1), parts[0] + parts[1]
-
-
-def delong_interval(scores: ArrayLike, labels: np.ndarray) -> tuple[float, float]:
-    """Return the ends of the 95 % interval of one AUROC, on the scale of log odds; rows are taken as independent."""
-    values, covariance = delong_covariance(scores, labels)
-    positives = float((np.asarray(labels) == 1).sum())
-    return lay_off(float(values[0]), math.sqrt(covariance[0, 0]), min(positives, len(labels) - positives))
-
-
-def delong_test(scores: ArrayLike, labels: ArrayLike) -> float:
-    """Return the two-sided p of two models' equal AUROC on the same rows; NaN where they cannot differ.
-
-    Args:
-        scores: (2, N) float.
-        labels: (N,) in {0, 1}.
-    """
-    values, covariance = delong_covariance(scores, labels)
-    variance = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
-    return float(2 * norm.sf(abs(values[0] - values[1]) / math.sqrt(variance))) if variance > 0 else math.nan

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from chexpert.metrics.rows import check_scores, read_labeled, to_array
+
 Parameters = dict[str, Any]
 """Plain numbers, to be kept as JSON."""
 
@@ -64,14 +66,12 @@ def fit_calibration(scores: ArrayLike, labels: ArrayLike, method: str = "platt")
         Plain numbers for :func:`calibrate`.
 
     Raises:
-        ValueError: an unknown method, a score outside [0, 1], or a class that is absent.
+        ValueError: an unknown method, other rows (pandas tables are joined by their index), a label that is none of
+            these, a score outside [0, 1], or a class that is absent.
     """
-    rows, truth = np.asarray(scores, "float64"), np.asarray(labels, "float64")
-    rows, truth = rows[np.isfinite(truth)], truth[np.isfinite(truth)]
     if method not in METHODS:
         raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
-    if not ((rows >= 0) & (rows <= 1)).all():
-        raise ValueError("scores are in [0, 1]")
+    rows, truth = read_labeled(scores, labels, probabilities=True)
     if not 0 < (truth == 1).sum() < len(truth):
         raise ValueError("calibration needs rows of both classes")
     return METHODS[method](rows, truth)
@@ -87,10 +87,14 @@ def calibrate(scores: ArrayLike, parameters: Parameters) -> np.ndarray:
     Returns:
         Probabilities in [0, 1], in the shape of the scores.
 
+    Raises:
+        ValueError: a score outside [0, 1].
+
     >>> calibrate([0.5, 0.8], {"slope": 0.0, "intercept": 0.0})
     array([0.5, 0.5])
     """
-    rows = np.asarray(scores, "float64")
+    rows = to_array(scores)
+    check_scores(rows, probabilities=True)
     if "slope" in parameters:
         return expit(parameters["slope"] * to_logits(rows) + parameters["intercept"])
     return np.interp(rows, parameters["scores"], parameters["probabilities"])
@@ -110,16 +114,19 @@ def expected_calibration_error(scores: ArrayLike, labels: ArrayLike) -> float:
 
     Args:
         scores: (N,) float in [0, 1].
-        labels: (N,) in {0, 1}.
+        labels: (N,) in {0, 1, NaN}; a row without a label counts for nothing.
 
     Returns:
         The error in [0, 1]; NaN without a row.
 
+    Raises:
+        ValueError: as of :func:`fit_calibration`.
+
     >>> round(expected_calibration_error([.1, .1, .9], [0, 1, 1]), 4)
     0.3
     """
-    rows = np.asarray(scores, "float64")
-    return float(weighted_calibration_errors(rows, np.asarray(labels, "float64"), np.ones((1, len(rows))))[0])
+    rows, truth = read_labeled(scores, labels, probabilities=True)
+    return float(weighted_calibration_errors(rows, truth, np.ones((1, len(rows))))[0])
 
 
 def weighted_calibration_errors(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from scipy.special import ndtr, ndtri
 
 from chexpert.metrics.auroc_intervals import auroc_replicates
 from chexpert.metrics.bootstrap import Interval, resample_studies
+from chexpert.metrics.rows import read_rows
 
 
 class Difference(NamedTuple):
@@ -40,8 +41,8 @@ def compare_aurocs(
         scores: (N,) or (N, C) float, of the first model.
         others: of the same shape, of the second model; it may have another scale.
         labels: of the same shape, in {0, 1, NaN}; NaN where there is no label.
-        studies: (N,) int, of each row the number of its study, from 0 on: whole studies are resampled. None: each row
-            is a study.
+        studies: (N,) of each row the id of its study, numbers or names: whole studies are resampled. None: each row is
+            a study.
         replicates: number of bootstrap replicates.
         seed: seed of the resampling.
 
@@ -49,17 +50,16 @@ def compare_aurocs(
         The difference with its interval and p; NaN where an AUROC is undefined.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the rows differ (pandas tables are joined by index and columns), a label is none of these, or a
+            score is not finite.
 
     >>> found = compare_aurocs([.1, .4, .35, .8, .2, .9], [.5, .4, .3, .6, .2, .1], [0, 0, 1, 1, 0, 1])
     >>> round(found.interval.value, 3), round(found.p, 2)
     (0.444, 0.12)
     """
-    first, second, truth = (np.atleast_1d(np.asarray(part, "float64")) for part in (scores, others, labels))
-    if not first.shape == second.shape == truth.shape:
-        raise ValueError(f"scores, others and labels differ in shape: {first.shape}, {second.shape}, {truth.shape}")
-    first, second, truth = (part.reshape(len(part), -1) for part in (first, second, truth))
-    resampled = resample_studies(np.arange(len(truth)) if studies is None else studies, replicates, seed)
+    models, truth, numbers = read_rows([scores, others], labels, studies, dimensions=(1, 2))
+    first, second, truth = (part.reshape(len(part), -1) for part in (*models, truth))
+    resampled = resample_studies(numbers, replicates, seed)
     counts = np.vstack([np.ones((1, len(truth))), resampled])  # the first holds every row once
     means = [auroc_replicates(part, truth, counts).mean(1) for part in (first, second)]
     value, rest = float(means[0][0] - means[1][0]), means[0][1:] - means[1][1:]

@@ -4,19 +4,22 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from chexpert.metrics.rows import read_labeled, read_rows
 
 SPECIFICITY = 0.9
 """That ``specificity_0.9`` keeps: one false alarm in ten images without the finding."""
 
 
-def youden_threshold(probabilities: np.ndarray, labels: np.ndarray) -> float:
+def youden_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """Return the threshold with the highest sensitivity + specificity - 1 (Youden 1950).
 
     A view whose probability is the threshold or more is predicted positive.
 
     Args:
         probabilities: (N,) float.
-        labels: (N,) in {0, 1}.
+        labels: (N,) in {0, 1, NaN}; a row without a label counts for nothing.
 
     Returns:
         The midpoint between one of the probabilities, the lowest of equally good ones, and the next lower one (or
@@ -65,16 +68,17 @@ RULES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def _best_threshold(
-    probabilities: np.ndarray, labels: np.ndarray, evaluate: Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
+    probabilities: ArrayLike, labels: ArrayLike, evaluate: Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
 ) -> float:
     """Return the lowest of the best thresholds.
 
     ``evaluate`` rates each from the positives found, the negatives cleared, and how many there are of each.
     """
-    positive, negative = (np.sort(probabilities[labels == label]) for label in (1, 0))
+    rows, truth = read_labeled(probabilities, labels)
+    positive, negative = (np.sort(rows[truth == label]) for label in (1, 0))
     if not len(positive) or not len(negative):
         return math.nan
-    thresholds = np.unique(probabilities)
+    thresholds = np.unique(rows)
     found = len(positive) - np.searchsorted(positive, thresholds)
     cleared = np.searchsorted(negative, thresholds)
     best = int(np.argmax(evaluate(found, cleared, len(positive), len(negative))))
@@ -83,7 +87,7 @@ def _best_threshold(
     return middle if middle > lower else upper  # between neighboring floats there is none
 
 
-def youden_thresholds(probabilities: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> list[float]:
+def youden_thresholds(probabilities: ArrayLike, labels: ArrayLike, mask: ArrayLike) -> list[float]:
     """Return :func:`youden_threshold` of each of C observations over the views labeled for it.
 
     Args:
@@ -94,4 +98,5 @@ def youden_thresholds(probabilities: np.ndarray, labels: np.ndarray, mask: np.nd
     Returns:
         C thresholds in the order of the columns; NaN where a class is absent.
     """
-    return [youden_threshold(probabilities[known, c], labels[known, c]) for c, known in enumerate(mask.T.astype(bool))]
+    (rows,), truth, _ = read_rows([probabilities], labels, mask=mask, dimensions=(2,))
+    return [youden_threshold(own, known) for own, known in zip(rows.T, truth.T, strict=True)]

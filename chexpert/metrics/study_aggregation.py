@@ -119,7 +119,12 @@ def reduce_to_studies(
 
     Raises:
         UserError: the views of a study have different labels.
+        ValueError: scores, labels and mask have other shapes.
     """
+    shapes = [np.shape(part) for part in (scores, labels, mask)]
+    if len({(len(studies), *shape[1:]) for shape in shapes} | set(shapes)) > 1:
+        listed = ", ".join(map(str, shapes))
+        raise ValueError(f"scores, labels and mask have one shape, ({len(studies)}, C), and not {listed}")
     rows, names = number_studies(studies)
     reduced = reduce_labels(rows, np.where(np.asarray(mask, bool), np.asarray(labels, "float64"), np.nan), names)
     return reduce_scores(rows, np.asarray(scores, "float64"), score), np.nan_to_num(reduced), ~np.isnan(reduced)

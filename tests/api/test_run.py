@@ -1,6 +1,7 @@
 """An opened run: its numbers are those of its files and of the commands."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -50,6 +51,31 @@ def test_tables_are_those_of_the_files(workplace):
         run.predictions("test")
     with raises("missing-split", "'train'"):
         run.labels("train")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{}", '{"auroc": {}}', '{"auroc": [], "auroc_mean": {}, "n": 1}', '{"auroc": {"Edema": 0.5}, "auroc_mean": 1}',
+     "[]", '{"auroc": {"Edema": {"value": "a", "positives": 1, "negatives": 1}}, "auroc_mean": {"value": 0.5}, "n": 2}'],
+)  # fmt: skip
+def test_damaged_evaluation_is_an_error(workplace, tmp_path, content):
+    shutil.copytree(workplace.run.folder, tmp_path / "run")
+    path = run_files.evaluation(tmp_path / "run", "valid")
+    path.write_text(content)
+    with raises("damaged-file", path):
+        _ = chexpert.open_run(tmp_path / "run").metrics
+
+
+def test_labels_have_the_rows_of_the_predictions(workplace, tmp_path):
+    shutil.copytree(workplace.run.folder, tmp_path / "run")
+    run = chexpert.open_run(tmp_path / "run")
+    path = run_files.predictions(run.folder, "valid")
+    kept = run.predictions().iloc[::-2]
+    kept.to_csv(path)
+    assert list(run.labels().index) == list(kept.index)
+    pd.testing.assert_frame_equal(run.labels(), workplace.run.labels().loc[kept.index], check_names=False)
+    path.unlink()
+    assert len(run.labels()) == 24
 
 
 def test_settings_and_state(workplace):

@@ -17,8 +17,10 @@ from helpers.errors import raises
 from helpers.runs import start
 from PIL import Image
 
+from chexpert.conf_folder import find_conf
 from chexpert.data import write_phantom
 from chexpert.evaluation import evaluate, read_labeled_scores
+from chexpert.inference.explain import explain_run
 from chexpert.inference.inputs import InputImage, name_image, read_images
 from chexpert.inference.journal import Journal
 from chexpert.inference.predict import hash_own_names, predict
@@ -68,6 +70,20 @@ def test_valid_predictions_equal_those_of_the_run(run, table, tmp_path):
     assert (tmp_path / "views.csv").read_text() == run_files.predictions(run, "valid").read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("ids", "Hash"), ("level", "Study"), ("views", "Mean"), ("observations", "Edema")]
+)
+def test_unknown_choice_is_an_error(run, table, tmp_path, name, value):
+    with raises("choice", name):
+        predict(run, [table], tmp_path / "out.csv", **{name: value})
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_explanations_have_no_unknown_kind_of_names(run, tmp_path):
+    with raises("choice", "ids"):
+        explain_run(run, ["DOE.png"], ["gradcam"], find_conf(), out=tmp_path / "out", ids="Hash")
+
+
 def test_calibration_is_applied_at_its_level(run, table, tmp_path):
     calibration = json.loads((run / "calibration.json").read_text())
     for level in ("study", "image"):
@@ -105,7 +121,7 @@ def test_killed_prediction_resumes(run, table, tmp_path):
     code = (
         "import sys, time; from pathlib import Path; from chexpert.inference.predict import predict\n"
         "def slow(batches):\n for batch in batches:\n  yield batch\n  print('batch', flush=True); time.sleep(1)\n"
-        "predict(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), watch=slow, workers=0)"
+        "predict(Path(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), watch=slow, num_workers=0)"
     )
     with running_code(code, run, table, cut) as running:
         running.wait_for_lines(2)

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from chexpert.metrics.auroc_intervals import delong_covariance, delong_interval, delong_test, logit_interval
+from chexpert.metrics.auroc_intervals import logit_interval
 from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs
+from chexpert.metrics.delong import delong_covariance, delong_interval, delong_test
 
 
 def define(scores, labels):

@@ -16,6 +16,8 @@ from chexpert.data.sources.frame import find_key
 from chexpert.errors import UserError
 from chexpert.observations import OBSERVATIONS
 
+KEYS = ("key", "Path")
+"""Columns that name the rows."""
 CONDITIONAL_ROWS = ("positive_parents", "all")
 
 
@@ -121,7 +123,7 @@ class LabelPolicy:
             U columns more under ``three_class``, see :class:`Targets`.
 
         Raises:
-            UserError: a column is missing, or a label is another value.
+            UserError: it is no table, a column is missing or there twice, or a label is another value.
 
         >>> frame = pd.DataFrame({"Edema": [1, 0, -1, None]})
         >>> LabelPolicy("ones", blank="ignore").apply(frame, ["Edema"]).values.ravel().tolist()
@@ -169,13 +171,20 @@ def check_labels(frame: pd.DataFrame, observations: Sequence[str]) -> None:
     """Check that a table has labels of these observations.
 
     Raises:
-        UserError: a column is missing, or a label is neither 1, 0, -1 nor blank.
+        UserError: it is no table, a column is missing or there twice, or a label is neither 1, 0, -1 nor blank.
     """
+    if not isinstance(frame, pd.DataFrame):
+        message, hint = f"no table, but of type {type(frame).__name__}", "give a table: pandas.DataFrame(...)"
+        raise UserError(message, code="value", where="the table", hint=hint)
     if missing := [name for name in observations if name not in frame]:
         hint = f"columns named {', '.join(OBSERVATIONS)}"
         raise UserError(
             f"no column {', '.join(map(repr, missing))}", code="missing-column", where="the table", hint=hint
         )
+    used = [*observations, *(name for name in KEYS if name in frame)]
+    if twice := [name for name in dict.fromkeys(used) if (frame.columns == name).sum() > 1]:
+        message = f"several columns are called {', '.join(twice)}"
+        raise UserError(message, code="repeated", where="the table", hint="keep one of each name")
     for name in observations:
         known = frame[name].isna() | frame[name].isin([1, 0, -1])
         if not known.all():

@@ -1,0 +1,68 @@
+"""What the commands and the Python API let a user choose from, and the checks of a choice."""
+
+from collections.abc import Sequence
+from numbers import Integral
+
+from chexpert.errors import UserError
+
+LEVELS = ("image", "study")
+VIEWS = ("max", "mean")
+"""How the views of a study make its score."""
+IDS = ("hash", "path")
+"""How rows and figures call an image: by a salted hash, or by its name."""
+COLUMNS = ("competition", "all")
+"""Observations of a table of predictions."""
+
+
+def check_options(
+    *, level: str, views: str, calibrated: bool, observations: str, ids: str, batch_size: int | None,
+    num_workers: int | None,
+) -> None:  # fmt: skip
+    """Check the options of a prediction that need neither the run nor the images.
+
+    Raises:
+        UserError: one is none of its choices, or no number that it can be.
+    """
+    check_choice("level", level, LEVELS)
+    check_choice("views", views, VIEWS)
+    check_choice("observations", observations, COLUMNS)
+    check_choice("ids", ids, IDS)
+    if not isinstance(calibrated, bool):
+        raise UserError(
+            f"calibrated is not possible: {calibrated!r}", code="value", where="calibrated", hint="True or False"
+        )
+    check_count("batch_size", batch_size, 1)
+    check_count("num_workers", num_workers, 0)
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Check that the argument ``name`` is one of its choices.
+
+    Raises:
+        UserError: it is another text, or no text.
+    """
+    if not (isinstance(value, str) and value in choices):
+        hint = f"one of {', '.join(choices)}"
+        raise UserError(f"{name} is not possible: {value!r}", code="choice", where=name, hint=hint)
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """Check that the argument ``name`` is None or a whole number, ``least`` or more.
+
+    Raises:
+        UserError: it is another number, or none.
+    """
+    if value is None or (isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least):
+        return
+    hint = f"a whole number, at least {least}"
+    raise UserError(f"{name} is not possible: {value!r}", code="value", where=name, hint=hint)
+
+
+def hides_names(ids: str) -> bool:
+    """Check ``ids``, and return whether names become hashes: only ``path`` shows them.
+
+    Raises:
+        UserError: it is neither ``hash`` nor ``path``.
+    """
+    check_choice("ids", ids, IDS)
+    return ids != "path"
