@@ -50,8 +50,8 @@ def replay(arguments: Sequence[str]) -> list[str]:
     return [*multirun, *kept, *arguments, *place]
 
 
-SENDING = ("logger.wandb.", "logger.mlflow.")
-"""Settings by which a tracker may leave this machine."""
+LOCAL = re.compile(r"\+*logger=[\w,\[\] ]*|\+*logger\.(tensorboard|csv)\.(?!_target_)\w+=[^{}\[\]$]*")
+"""What is repeated of the trackers: their choice, and plain settings of those that write on this machine alone."""
 
 
 def check_repeated(overrides: Sequence[str], folder: Path) -> None:
@@ -63,11 +63,19 @@ def check_repeated(overrides: Sequence[str], folder: Path) -> None:
         UserError: such an override; typed beside ``resume`` it is the user's own.
     """
     for override in map(str, overrides):
-        hydras = override.startswith("-") or "hydra" in override.partition("=")[0]
-        foreign = hydras and not (REPEATED.fullmatch(override) and "_target_" not in override)
-        if foreign or _find_key(override).startswith(SENDING):
+        if not _is_repeated(override):
             hint = f"if it is yours, type it again: {quote(f'resume={folder}')} {quote(override)}"
             raise UserError(f"{override} is not repeated from a file", code="conflict", where=str(folder), hint=hint)
+
+
+def _is_repeated(override: str) -> bool:
+    if override.startswith("-"):
+        return False
+    key = override.partition("=")[0]
+    if "hydra" in key:
+        inner = override.replace("hydra", "", 1)  # a search space sets keys of each job
+        return bool(REPEATED.fullmatch(override)) and not any(word in inner for word in ("_target_", "hydra", "logger"))
+    return "logger" not in key or bool(LOCAL.fullmatch(override))
 
 
 def _find_key(override: str) -> str:
