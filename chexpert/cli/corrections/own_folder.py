@@ -47,6 +47,7 @@ def check_own_folder(own: Path, conf: Path) -> None:
         raise UserError(message, code="conflict", where=where, hint="give them other names")
     for path in files:
         text = _read(own / path)
+        _check_header(text, own / path)
         node = _parse(text, own / path)
         if path.parts[0] != "hydra" and (keys := [*_find_places(path, text, node), *_find_keys(node)]):
             message = f"a file that is no option of hydra/ cannot set {', '.join(keys)}"
@@ -77,6 +78,16 @@ def _read(path: Path) -> str:
         reason = "not in UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
         hint = "save it in UTF-8, or take it out of the folder"
         raise UserError(f"cannot be read: {reason}", code="unreadable-file", where=str(path), hint=hint) from error
+
+
+def _check_header(text: str, path: Path) -> None:
+    """Check the lines above the keys that Hydra reads: each ``# @KEY VALUE``."""
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if line and not re.match(r"#\s*@", line):
+            return
+        if line and len(line.lstrip("#").split()) != 2:
+            where, hint = f"{path}, line {number}", "as in: # @package _global_"
+            raise UserError("no key and value", code="value", where=where, hint=hint)
 
 
 def _parse(text: str, path: Path) -> dict[Any, Any]:
