@@ -52,6 +52,12 @@ def pytest_terminal_summary(terminalreporter) -> None:
     ATTEMPTS.unlink()
 
 
+@pytest.fixture(autouse=True)
+def no_own_modules(monkeypatch) -> None:
+    """Commands run in this process, and each freezes the list of the allowed modules."""
+    monkeypatch.setattr("chexpert.own_modules._allowed", None)
+
+
 @pytest.fixture
 def make_row() -> Callable[..., Row]:
     """The cells of one view by column; a mapping replaces some of them. Unnamed labels are blank."""

@@ -22,7 +22,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
-    add("images", nargs="*", metavar="IMAGE", help="images (JPEG, PNG, DICOM); by default validation views of its data")
+    add(
+        "images",
+        nargs="*",
+        default=[],
+        metavar="IMAGE",
+        help="images (JPEG, PNG, DICOM); by default validation views of its data",
+    )
     known = f"hirescam (the default) or others: {', '.join(list_options('explainer'))}"
     add("--explainer", nargs="+", default=["hirescam"], metavar="NAME", help=known)
     add("--observations", nargs="+", metavar="NAME", help="by default the most probable ones of each view")

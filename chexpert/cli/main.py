@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
+from typing import NoReturn
 
 from chexpert.cli.allow import take_allowed
 from chexpert.console import open_streams
@@ -31,6 +32,9 @@ COMMANDS = {
     "networks": "try networks of timm as backbones",
 }
 
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C has ended, as shells have it: 128 and the number of the signal."""
+
 
 def main(name: str | None = None) -> None:
     """Run a command, and exit with its code.
@@ -41,27 +45,33 @@ def main(name: str | None = None) -> None:
     open_streams()
     if "_ARGCOMPLETE" in os.environ:
         _complete()
-    arguments = sys.argv[1:]
-    if name is None:
-        name, arguments = _read_name(arguments)
     try:
-        sys.exit(_run(name, take_allowed(arguments)))
+        sys.exit(_run(name, sys.argv[1:]) if name else _read_and_run(sys.argv[1:]))
     except (UserError, OSError) as error:  # OSError: a full disk, a file that may not be read
         print(f"error: {error}", file=sys.stderr)
         sys.exit(get_exit_code(error))
+    except KeyboardInterrupt:  # of a training: see chexpert.signals
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+class Parser(ArgumentParser):
+    """The parser of a command; its errors are those of the project."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message, code="command-line", where=self.prog, hint=f"{self.prog} --help")
 
 
 def make_parser(name: str) -> ArgumentParser:
     """Return the parser of a command; ``train`` and ``demo`` have none, since Hydra reads their arguments."""
     module = import_module(f"chexpert.cli.{name}")
-    parser = ArgumentParser(
-        prog=f"chexpert {name}", description=module.__doc__, formatter_class=RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog=f"chexpert {name}", description=module.__doc__, formatter_class=RawDescriptionHelpFormatter)
     module.add_arguments(parser)
     return parser
 
 
-def _run(name: str, arguments: list[str]) -> int | None:
+def _run(name: str, words: Sequence[str]) -> int | None:
+    arguments = take_allowed(words)
     module = import_module(f"chexpert.cli.{name}")
     if not hasattr(module, "add_arguments"):
         return module.run(arguments)
@@ -72,24 +82,23 @@ def _run(name: str, arguments: list[str]) -> int | None:
         parser.error(str(error))
 
 
-def _read_name(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Split the name of the command from its arguments, or answer the words before it."""
-    name, *others = arguments or ["--help"]
+def _read_and_run(words: Sequence[str]) -> int | None:
+    """Run the command that is the first word, or print what was asked for instead of one."""
+    name, *arguments = words or ["--help"]
     if name in COMMANDS:
-        return name, others
+        return _run(name, arguments)
     if name in ("--help", "-h", "help"):
         print(_describe_commands())
-        sys.exit()
+        return None
     if name == "--version":
         print(f"chexpert {version('chexpert')}")
-        sys.exit()
+        return None
     if "=" in name:
-        hint = shlex.join(["chexpert", "train", *arguments])
+        hint = shlex.join(["chexpert", "train", *words])
     else:
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else "chexpert --help lists the commands"
-    print(f"error: {UserError('no such command', code='command-line', where=name, hint=hint)}", file=sys.stderr)
-    sys.exit(2)
+    raise UserError("no such command", code="command-line", where=name, hint=hint)
 
 
 def _describe_commands() -> str:
@@ -103,6 +112,7 @@ def _describe_commands() -> str:
             *lines,
             "",
             "chexpert COMMAND --help describes a command; chexpert --version prints the version.",
+            "Every command takes allow=MODULE for your own classes.",
         ]
     )
 

@@ -13,12 +13,12 @@ from chexpert.config.checks import (
     validate_args,
     write_list,
 )
-from chexpert.config.compose_run import ComposedRun, compose_run
+from chexpert.config.compose_run import ComposedRun, compose_run, raising_hydra_errors
 from chexpert.config.hydra_callbacks import SweepTable
 from chexpert.config.instantiate import build, raising_build_errors
 from chexpert.config.recipe import compose_recipe
 from chexpert.config.resolution import find_notices, resolve
-from chexpert.config.run_folder import RunFolder, repeat
+from chexpert.config.run_folder import RunFolder, find_config_dir, repeat
 from chexpert.config.schema import ExplainConfig, make_schema
 from chexpert.config.training_checks import LIMITS
 from chexpert.config.unknown_key import unknown_key_error
@@ -41,10 +41,12 @@ __all__ = [
     "compose_recipe",
     "compose_run",
     "find_checkpoint",
+    "find_config_dir",
     "find_explain_errors",
     "find_notices",
     "find_target",
     "raising_build_errors",
+    "raising_hydra_errors",
     "repeat",
     "resolve",
     "unknown_key_error",

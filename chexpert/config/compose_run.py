@@ -1,10 +1,12 @@
 """Compose one run in this process, as Hydra does for ``chexpert train``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
@@ -19,6 +21,8 @@ from chexpert.runs.files import shorten
 from chexpert.runs.resume import replay
 
 PLACE = "hydra.run.dir"
+KNOWN = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+"""What is raised where settings cannot be composed."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +54,27 @@ def compose_run(settings: Sequence[str], conf: Path, config_dir: Path | None = N
     Raises:
         UserError: the settings cannot be composed, are none of a single run, or the folder cannot be used.
     """
-    words = quote_values(replay(settings))
+    words = quote_values(replay(settings, config_dir))
     check_single(words)
     places = [f"hydra.searchpath=[{quote_folder(config_dir)}]"] if config_dir else []
-    with initialize_config_dir(str(conf.absolute()), job_name="train", version_base="1.3"):
-        try:
-            config = compose("train", [*words, *places], return_hydra_config=True)
-            folder = shorten(broadcast_decision("run folder", lambda: choose_folder(config)))
-        except (HydraException, OmegaConfBaseException) as error:
-            message = " ".join(str(error).split())
-            hint = "chexpert train --help lists the settings"
-            raise UserError(message, code="not-composed", where=" ".join(settings), hint=hint) from error
+    here = initialize_config_dir(str(conf.absolute()), job_name="train", version_base="1.3")
+    with here, raising_hydra_errors(settings):
+        config = compose("train", [*words, *places], return_hydra_config=True)
+        folder = shorten(broadcast_decision("run folder", lambda: choose_folder(config)))
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     return ComposedRun(own, folder, list(config.hydra.overrides.task))
+
+
+@contextmanager
+def raising_hydra_errors(settings: Sequence[str]) -> Iterator[None]:
+    """Raise an error of Hydra in composing these settings as a UserError."""
+    try:
+        yield
+    except KNOWN as error:
+        causes = [str(one) for one in (error, error.__cause__) if isinstance(one, KNOWN)]
+        message = " ".join(" ".join(dict.fromkeys(causes)).split())
+        hint = "chexpert train --help lists the settings"
+        raise UserError(message, code="not-composed", where=" ".join(settings), hint=hint) from error
 
 
 def check_single(words: Sequence[str]) -> None:

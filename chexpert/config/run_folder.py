@@ -1,11 +1,9 @@
 """The run folder: new or resumed, and tried before Hydra makes it, whose own error is a traceback."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -26,7 +24,7 @@ from chexpert.runs.resume import (
     same_sweep,
     strip_place,
 )
-from chexpert.runs.state import is_running, run_lock
+from chexpert.runs.state import describe_own_parts, is_running, make_folder, run_lock, write_resume_command
 
 
 class RunFolder(Callback):
@@ -44,12 +42,13 @@ class RunFolder(Callback):
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         overrides = strip_place([*config.hydra.overrides.task, *config.hydra.overrides.hydra])
+        own = describe_own_parts(find_config_dir(config.hydra))
         with exiting_on_user_errors():
             folder = choose_sweep_folder(config, overrides)
             self._held.enter_context(run_lock(folder))
             for part in folder.glob(f"*{run_files.PART}"):  # of a table, where the sweep was killed
                 part.unlink(missing_ok=True)
-            run_files.write_json(folder / run_files.SWEEP, {"state": "running", "overrides": overrides})
+            run_files.write_json(folder / run_files.SWEEP, {"state": "running", "overrides": overrides} | own)
         with read_write(config.hydra.overrides):  # of which each job's config is composed anew, wherever it runs
             place = QuotedString(str(folder), Quote.single).with_quotes()
             config.hydra.overrides.hydra.append(f"hydra.sweep.dir={place}")
@@ -63,12 +62,11 @@ class RunFolder(Callback):
 
 @contextmanager
 def exiting_on_user_errors() -> Iterator[None]:
-    """End the command with one message: Hydra turns the exception of a callback into a warning, and continues."""
+    """End the command, which prints the error: Hydra turns other exceptions of a callback into warnings."""
     try:
         yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(get_exit_code(error))
+        raise SystemExit(get_exit_code(error)) from error
 
 
 def repeat(arguments: Sequence[str]) -> list[str]:
@@ -81,12 +79,15 @@ def repeat(arguments: Sequence[str]) -> list[str]:
         Hydra's options first, then the settings, with quotes around the values that Hydra cannot read without them.
 
     Raises:
-        SystemExit: no run or sweep lies there, its command line may not be repeated, or Hydra cannot read a setting;
-            the message of the error was printed.
+        UserError: no run or sweep lies there, its command line may not be repeated, or Hydra cannot read a setting.
     """
-    with exiting_on_user_errors():
-        whole = replay(arguments)
-        return quote_values(sorted(whole, key=lambda one: not one.startswith("-")))  # Hydra reads no option in between
+    whole = replay(arguments)
+    return quote_values(sorted(whole, key=lambda one: not one.startswith("-")))  # Hydra reads no option in between
+
+
+def find_config_dir(hydra: Any) -> Path | None:
+    """Return the folder of ``--config-dir`` by Hydra's node of a config."""
+    return next((Path(one.path) for one in hydra.runtime.config_sources if one.provider == "command-line"), None)
 
 
 def choose_folder(config: DictConfig) -> str:
@@ -117,7 +118,7 @@ def choose_sweep_folder(config: DictConfig, overrides: Sequence[str]) -> Path:
     before = read_state(folder, run_files.SWEEP).get("overrides", overrides)
     if not same_sweep(before, overrides):
         was = f"this sweep was started with {' '.join(before)}"
-        hint = f"another hydra.sweep.dir=..., or resume that one: chexpert train {quote(f'resume={folder}')}"
+        hint = f"another hydra.sweep.dir=..., or resume that one: {write_resume_command(folder)}"
         raise UserError(was, code="other-config", where=str(folder), hint=hint)
     return folder
 
@@ -153,7 +154,7 @@ def check_folder(folder: Path, *, resumed: bool) -> None:
         UserError: it cannot be made, or it holds files and is not resumed.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         used = not run_files.is_empty(folder)
     except OSError as error:
         hint = "make it writable, or choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
@@ -166,5 +167,5 @@ def check_folder(folder: Path, *, resumed: bool) -> None:
     if used and not resumed:
         hint = "choose another: hydra.run.dir=... (a sweep: hydra.sweep.dir=...)"
         if read_state(folder) or read_state(folder, run_files.SWEEP):
-            hint += f", or resume that run: chexpert train {quote(f'resume={folder}')}"
+            hint += f", or resume that run: {write_resume_command(folder)}"
         raise UserError("the run folder is not empty", code="not-empty", where=str(folder), hint=hint)

@@ -21,7 +21,12 @@ def describe_network(name: str) -> str:
 
     Returns:
         Family, name, input size, last map, and for the explainers ``yes`` or why not; or why the network is refused.
+
+    Raises:
+        UserError: timm has no network of this name.
     """
+    if wrong := [error for error in Backbone.validate_args(name) if error.code == "unknown-backbone"]:
+        raise UserError(wrong[0].message, code="unknown-backbone", where=name, hint=wrong[0].hint)
     torch.manual_seed(0)
     family = find_family(name)
     try:

@@ -17,6 +17,7 @@ from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.diff import describe_moved, find_changes, find_later_changes
 from chexpert.runs.read import read_config, read_mapping, read_state
+from chexpert.runs.state import write_resume_command
 from chexpert.signals import PrunedError
 
 
@@ -39,10 +40,10 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
     state = read_state(folder)
     if not cfg.get("resume") or not state:
         hint = "choose another: hydra.run.dir=..."
-        hint += f", or resume that run: chexpert train {quote(f'resume={folder}')}" * bool(state)
+        hint += f", or resume that run: {write_resume_command(folder)}" * bool(state)
         raise UserError("the run folder is not empty", code="not-empty", where=str(folder), hint=hint)
     if sweep and state["state"] == "failed" and list(overrides) == state["overrides"]:  # others may do better
-        hint = f"once it is fixed: chexpert train {quote(f'resume={folder}')}"
+        hint = f"once it is fixed: {write_resume_command(folder)}"
         raise UserError(f"failed before: {state['why']}", code="failed-run", where=str(folder), hint=hint)
     if sweep and state["state"] == "pruned":
         raise PrunedError(state["why"])

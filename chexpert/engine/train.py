@@ -3,13 +3,11 @@
 import logging
 import math
 import os
-import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import pytorch_lightning as pl
@@ -30,7 +28,15 @@ from chexpert.runs import files as run_files
 from chexpert.runs.diff import keep_original_paths
 from chexpert.runs.read import read_config
 from chexpert.runs.resume import strip_place
-from chexpert.runs.state import find_sweep, run_lock, wait_for, write_stopped, writing_state
+from chexpert.runs.state import (
+    find_sweep,
+    remove_folder,
+    run_lock,
+    wait_for,
+    write_resume_command,
+    write_stopped,
+    writing_state,
+)
 from chexpert.signals import REQUEUE, Stopped, Stopper, handling_signals, requeue
 
 # Lightning warns of what is chosen on purpose here.
@@ -48,7 +54,13 @@ EXPECTED = (
 
 
 def run(
-    cfg: DictConfig, folder: Path, overrides: Sequence[str] = (), *, sweep: bool = False, summary: bool = True
+    cfg: DictConfig,
+    folder: Path,
+    overrides: Sequence[str] = (),
+    *,
+    sweep: bool = False,
+    summary: bool = True,
+    config_dir: Path | None = None,
 ) -> float:
     """Train, evaluate and explain by a config, in an empty folder or, with ``resume``, from the last checkpoint.
 
@@ -59,6 +71,7 @@ def run(
         sweep: the run is a job of a sweep: its folder stays, with its state, also where nothing was trained, and one
             that failed before is not tried again.
         summary: whether the metrics and the next steps are printed at the end.
+        config_dir: the user's own folder of options, for state.json.
 
     Returns:
         The mean AUROC of the best weights on the split that chose them, for a sweeper to rank; NaN if undefined.
@@ -87,7 +100,7 @@ def run(
         deferred = find_rank() is not None
         handling = handling_signals(deferred=deferred, before_exit=partial(report_stopped, folder, sweep=sweep))
         with ending(folder, discard=new and not sweep, sweep=sweep), handling as stopper:
-            with writing_state(folder, strip_place(overrides)):
+            with writing_state(folder, strip_place(overrides), config_dir):
                 mean = launch_workers(resolve_settings(cfg), folder, stopper)
             with report_errors_as_warnings(folder):
                 write_report(folder)  # with the explanations, once the run's state says that it is finished
@@ -109,9 +122,9 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
             with suppress(Exception):  # the first error is the one that is raised
                 write_report(folder)
         elif discard and not any(folder.glob(f"{run_files.CHECKPOINTS}/*.ckpt")):
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
         if isinstance(error, OSError) and error.errno in FULL:
-            hint = "free space there; then continue with resume=RUN"
+            hint = f"free space there; then resume: {write_resume_command(folder)}"
             raise UserError(
                 f"cannot be written: {error.strerror}", code="write-failed", where=str(folder), hint=hint
             ) from error
@@ -121,7 +134,7 @@ def ending(folder: Path, *, discard: bool, sweep: bool = False) -> Iterator[None
 def report_stopped(folder: Path, stopped: Stopped, *, sweep: bool = False) -> None:
     """Print how to resume a stopped run, requeue its SLURM job, and write its state."""
     whole = (find_sweep(folder) or folder) if sweep else folder
-    log.info(f"{stopped}; resume with: chexpert train {quote(f'resume={whole}')}")
+    log.info(f"{stopped}; resume with: {write_resume_command(whole)}")
     if stopped.signal == REQUEUE:
         requeue()
     write_stopped(folder, str(stopped))

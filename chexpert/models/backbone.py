@@ -1,5 +1,6 @@
 """A timm network without its head."""
 
+from difflib import get_close_matches
 from math import isqrt, prod
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class Backbone(nn.Module):
             if key in WEIGHT_OPTIONS
         ]
         if not timm.is_model(name):
-            close = timm.list_models(f"*{str(name)[:6]}*")[:8]
+            close = get_close_matches(str(name), timm.list_models(), n=8)
             message = f"timm has no model {name!r}"
             hint = "did you mean one of " + ", ".join(close) if close else "timm.list_models() has all names"
             errors.append(UserError(message, code="unknown-backbone", where=f"{OWN}name", hint=hint))

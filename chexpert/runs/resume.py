@@ -11,6 +11,7 @@ from chexpert.errors import UserError
 from chexpert.runs import files as run_files
 from chexpert.runs.diff import PATHS, find_changes, list_moved, names_weights
 from chexpert.runs.read import read_config, read_state
+from chexpert.runs.state import write_resume_command
 
 REPEATED = re.compile(
     r"\+*hydra[/.](sweeper|launcher)=\w+|"
@@ -18,18 +19,25 @@ REPEATED = re.compile(
 )
 """What of Hydra's own is repeated: the choice of a launcher and its numbers, the sweeper and its search space."""
 
+OWN_FOLDER = re.compile(r"(--config-dir|-cd)\b")
+
 PLACE = ("resume", "trial", "hydra.mode", "hydra.run.dir", "hydra.sweep.dir")
 MANNER = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs")
 """How the jobs of a sweep are launched, and how long a search lasts: a resumed sweep may change this."""
 
 
-def replay(arguments: Sequence[str]) -> list[str]:
+def replay(arguments: Sequence[str], config_dir: Path | None = None) -> list[str]:
     """Return the command line with that of the run or sweep that ``resume=PATH`` names; without one, unchanged.
 
     What is given beside it replaces what was given then.
 
+    Args:
+        arguments: words of the command line.
+        config_dir: the user's own folder of options, where it is no word of the command line.
+
     Raises:
-        UserError: no run or sweep lies there, or its command line is not one that a file may repeat.
+        UserError: no run or sweep lies there, its command line is not one that a file may repeat, or it had options of
+            a folder that is not given.
     """
     named = [argument.partition("=")[2].strip("'\"") for argument in arguments if argument.startswith("resume=")]
     if not named or named[-1] in ("auto", "null", ""):
@@ -42,6 +50,10 @@ def replay(arguments: Sequence[str]) -> list[str]:
         raise UserError(
             "no run and no sweep of this project lies there", code="missing-run", where=f"resume={folder}", hint=hint
         )
+    if state.get("config_dir") and not config_dir and not any(map(OWN_FOLDER.match, arguments)):
+        message = f"this {'sweep' if sweep else 'run'} has options of {state['config_dir']}"
+        hint = f"if the folder is yours, type it again: {write_resume_command(folder)}"
+        raise UserError(message, code="missing-folder", where=f"resume={folder}", hint=hint)
     replaced = {_find_key(argument) for argument in arguments}
     kept = [override for override in state["overrides"] if _find_key(override) not in replaced]
     check_repeated(kept, folder)
@@ -50,8 +62,8 @@ def replay(arguments: Sequence[str]) -> list[str]:
     return [*multirun, *kept, *arguments, *place]
 
 
-SENDING = ("logger.wandb.", "logger.mlflow.")
-"""Settings by which a tracker may leave this machine."""
+LOCAL = re.compile(r"\+*logger=[\w,\[\] ]*|\+*logger\.(tensorboard|csv)\.(?!_target_)\w+=[^{}\[\]$]*")
+"""What is repeated of the trackers: their choice, and plain settings of those that write on this machine alone."""
 
 
 def check_repeated(overrides: Sequence[str], folder: Path) -> None:
@@ -63,11 +75,19 @@ def check_repeated(overrides: Sequence[str], folder: Path) -> None:
         UserError: such an override; typed beside ``resume`` it is the user's own.
     """
     for override in map(str, overrides):
-        hydras = override.startswith("-") or "hydra" in override.partition("=")[0]
-        foreign = hydras and not (REPEATED.fullmatch(override) and "_target_" not in override)
-        if foreign or _find_key(override).startswith(SENDING):
+        if not _is_repeated(override):
             hint = f"if it is yours, type it again: {quote(f'resume={folder}')} {quote(override)}"
             raise UserError(f"{override} is not repeated from a file", code="conflict", where=str(folder), hint=hint)
+
+
+def _is_repeated(override: str) -> bool:
+    if override.startswith("-"):
+        return False
+    key = override.partition("=")[0]
+    if "hydra" in key:
+        inner = override.replace("hydra", "", 1)  # a search space sets keys of each job
+        return bool(REPEATED.fullmatch(override)) and not any(word in inner for word in ("_target_", "hydra", "logger"))
+    return "logger" not in key or bool(LOCAL.fullmatch(override))
 
 
 def _find_key(override: str) -> str:

@@ -1,12 +1,14 @@
 """The state of a run in its folder, during the run and afterwards, for sweeps and comparisons."""
 
 import platform
+import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -15,7 +17,7 @@ from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.own_modules import list_own_modules
 from chexpert.runs import files as run_files
-from chexpert.runs.read import read_mapping
+from chexpert.runs.read import read_mapping, read_mapping_or_empty
 from chexpert.signals import PrunedError, Stopped
 
 ENDS: dict[type, str] = {Stopped: "stopped", PrunedError: "pruned"}
@@ -28,7 +30,7 @@ def list_versions() -> dict[str, str]:
 
 
 @contextmanager
-def writing_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]:
+def writing_state(folder: Path, overrides: Sequence[str] = (), config_dir: Path | None = None) -> Iterator[None]:
     """Keep state.json while a run works in a folder.
 
     The state is ``running``, then ``finished``, ``stopped`` with the signal, ``pruned``, or ``failed`` with the reason.
@@ -37,21 +39,23 @@ def writing_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
     Args:
         folder: of the run.
         overrides: what was chosen on the command line.
+        config_dir: the user's own folder of options.
     """
     started = time.monotonic()
     path = folder / run_files.STATE
     before = read_mapping(path)
     now = datetime.now().astimezone().isoformat(timespec="seconds")
+    own = describe_own_parts(config_dir)
     state: dict[str, Any] = {
         "state": "running",
         "why": None,
-        "command": " ".join(["chexpert train", *(f"allow={name}" for name in list_own_modules()), *overrides]),
+        "command": " ".join(["chexpert train", *write_own_words(own), *overrides]),
         "overrides": list(overrides),
         "versions": list_versions(),
         "started": before.get("started", now),
         "resumed": [*before.get("resumed", []), now] if before else [],
         "seconds": before.get("seconds"),
-    }
+    } | own
     run_files.write_json(path, state)
     try:
         yield
@@ -65,6 +69,29 @@ def writing_state(folder: Path, overrides: Sequence[str] = ()) -> Iterator[None]
         state["seconds"] = round((before.get("seconds") or 0) + time.monotonic() - started, 1)
         with suppress(OSError):  # a full disk: the first error was printed, and stays the one that is raised
             run_files.write_json(path, state)
+
+
+def describe_own_parts(config_dir: Path | None) -> dict[str, Any]:
+    """Return the user's own modules and folder of options for a state file; empty where there are none.
+
+    They are shown in commands, and never taken from a file.
+    """
+    own = {"allow": list_own_modules(), "config_dir": str(config_dir.absolute()) if config_dir else None}
+    return {key: value for key, value in own.items() if value}
+
+
+def write_own_words(state: Mapping[str, Any]) -> list[str]:
+    """Return the words of a command line that a state's own modules and folder of options need."""
+    allowed = [f"allow={name}" for name in state.get("allow") or ()]
+    folder = state.get("config_dir")
+    return [*allowed, *(["--config-dir", quote(str(run_files.shorten(folder)))] if folder else [])]
+
+
+def write_resume_command(folder: Path) -> str:
+    """Return the command that resumes the run or sweep in a folder."""
+    sweep = (folder / run_files.SWEEP).is_file()
+    state = read_mapping_or_empty(folder / (run_files.SWEEP if sweep else run_files.STATE))
+    return " ".join(["chexpert train", *write_own_words(state), quote(f"resume={folder}")])
 
 
 def write_stopped(folder: Path, why: str) -> None:
@@ -85,6 +112,32 @@ def write_finished(folder: Path) -> None:
 def find_sweep(job: Path) -> Path | None:
     """Return the folder of the sweep that a job belongs to; None of a single run."""
     return next((above for above in job.parents if (above / run_files.SWEEP).is_file()), None)
+
+
+_made: dict[Path, list[Path]] = {}
+"""The folders that this process has made for a run folder, the innermost first."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make a run folder, and note which folders above it were not there."""
+    whole = folder.resolve()
+    missing = [path for path in (whole, *whole.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    _made[whole] = missing
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a run folder with all that is in it, and the folders above it that were made for it and are empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # another run is there
+        for path in _made.pop(folder.resolve(), [])[1:]:
+            path.rmdir()
+
+
+def remove_empty_folder(folder: Path) -> None:
+    """Remove a folder that this process has made and in which no run has begun."""
+    if _made.get(folder.resolve()) and folder.is_dir() and run_files.is_empty(folder):
+        remove_folder(folder)
 
 
 @contextmanager

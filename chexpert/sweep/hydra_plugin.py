@@ -1,6 +1,5 @@
 """The sweeper as Hydra knows it: ``chexpert train -m hydra/sweeper=optuna optimizer.lr='interval(1e-5,1e-3)'``."""
 
-import sys
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -8,7 +7,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from chexpert.errors import UserError, advise_extra, get_exit_code
+from chexpert.errors import UserError, advise_extra
 
 
 class OptunaSweeper(Sweeper):
@@ -30,14 +29,15 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> float:
-        """Search, and return the best value."""
+        """Search, and return the best value.
+
+        Raises:
+            UserError: Optuna is missing, or the search cannot be done as it is set.
+        """
         try:
             from chexpert.sweep.sweeper import SearchSettings, search  # only now: Optuna takes a second to import
         except ImportError as error:
-            print(f"error: a search needs Optuna: {error}\n  hint:  {advise_extra('sweep')}", file=sys.stderr)
-            sys.exit(2)
-        try:
-            return search(SearchSettings(**self.settings), arguments, self)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            sys.exit(get_exit_code(error))
+            message = f"a search needs Optuna: {error}"
+            where = "hydra/sweeper=optuna"
+            raise UserError(message, code="not-installed", where=where, hint=advise_extra("sweep")) from error
+        return search(SearchSettings(**self.settings), arguments, self)

@@ -41,7 +41,11 @@ def test_sweep_is_ranked_and_written(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "places", "named"),
-    [(["none"], ["none"], ""), (["none", "--bootstrap", "1"], [], "--bootstrap"), ([], [], "RUN")],
+    [
+        (["none"], ["none"], ""),
+        (["none", "--bootstrap", "1"], ["chexpert compare"], "--bootstrap"),
+        ([], ["chexpert compare"], "RUN"),
+    ],
 )
 def test_wrong_call_is_an_error(arguments, places, named):
     done = compare(*arguments)

@@ -26,11 +26,11 @@ def test_ensemble_writes_a_file_that_evaluate_reads(tmp_path):
     [
         (["none.csv", "--out", "new.csv"], ["none.csv"], ""),
         (["none", "--out", "new.csv"], ["none"], ""),
-        (["none", "--out", "there.csv"], [], "there.csv"),
-        (["none", "--members", "a.yaml", "--out", "new.csv"], [], "--members"),
-        (["--out", "new.csv"], [], "--members"),
-        (["none", "--top-k", "0", "--out", "new.csv"], [], "--top-k"),
-        (["none", "--out", "there.csv/new.csv"], [], "there.csv"),
+        (["none", "--out", "there.csv"], ["chexpert ensemble"], "there.csv"),
+        (["none", "--members", "a.yaml", "--out", "new.csv"], ["chexpert ensemble"], "--members"),
+        (["--out", "new.csv"], ["chexpert ensemble"], "--members"),
+        (["none", "--top-k", "0", "--out", "new.csv"], ["chexpert ensemble"], "--top-k"),
+        (["none", "--out", "there.csv/new.csv"], ["chexpert ensemble"], "there.csv"),
     ],
 )
 def test_wrong_call_is_an_error(tmp_path, monkeypatch, arguments, places, named):

@@ -85,8 +85,8 @@ def test_thresholds_are_chosen_on_other_studies(files):
 @pytest.mark.parametrize(
     ("arguments", "places", "named"),
     [
-        (["--bootstrap", "1"], [], "--bootstrap"),
-        (["--tune-labels", "x"], [], "--tune-predictions"),
+        (["--bootstrap", "1"], ["chexpert evaluate"], "--bootstrap"),
+        (["--tune-labels", "x"], ["chexpert evaluate"], "--tune-predictions"),
         (["--mean-over", "Fracture"], ["--mean-over"], "Fracture"),
         (["--group-by", "sex"], ["--group-by"], "sex"),
         (["--level", "image"], ["plain.csv"], "--level study"),

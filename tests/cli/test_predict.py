@@ -12,10 +12,10 @@ from helpers.errors import find_places
     [
         ("run image.png there.csv", ["there.csv"], ""),
         ("run image.png new.csv", ["run"], ""),
-        ("run image.png new.csv --batch-size 0", [], "--batch-size"),
-        ("run image.png new.csv --workers -1", [], "--workers"),
-        ("run image.png new.csv --level patient", [], "--level"),
-        ("run new.csv", [], "OUTPUT.csv"),
+        ("run image.png new.csv --batch-size 0", ["chexpert predict"], "--batch-size"),
+        ("run image.png new.csv --workers -1", ["chexpert predict"], "--workers"),
+        ("run image.png new.csv --level patient", ["chexpert predict"], "--level"),
+        ("run new.csv", ["chexpert predict"], "OUTPUT.csv"),
     ],
 )
 def test_wrong_call_is_an_error(tmp_path, monkeypatch, arguments, places, named):

@@ -14,4 +14,4 @@ def test_folder_as_page_is_an_error(tmp_path):
     done = run_cli("report", tmp_path, "--out", tmp_path)
     assert done.returncode == 2
     assert str(tmp_path) in done.stderr.partition("error: ")[2]
-    assert find_places(done.stderr) == []
+    assert find_places(done.stderr) == ["chexpert report"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,13 @@ def test_own_parts_train_predict_and_explain(environment, phantom, tmp_path):
     state = json.loads((tmp_path / "run/state.json").read_text())
     assert state["command"].split()[:5] == ["chexpert", "train", *[f"allow=mylab.{name}" for name in (
         "losses", "labels", "networks")]]  # fmt: skip
-    assert not any(word.startswith("allow") for word in state["overrides"])
+    assert state["command"].split()[6] == "--config-dir"
+    assert not any(word.startswith(("allow", "-")) for word in state["overrides"])
+    refused = chexpert(environment, tmp_path, "train", "resume=run")
+    assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
+    again = shlex.split(refused.stderr.strip().partition("again: chexpert ")[2])
+    done = chexpert(environment, tmp_path, *again)
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / "run/explanations/gradient_times_input/sheet.png").is_file()
 
     predict = ["predict", "run", phantom / "CheXpert-v1.0-small/valid.csv", "p.csv"]

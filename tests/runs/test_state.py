@@ -3,11 +3,15 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from helpers.errors import raises
 
 from chexpert.errors import UserError
-from chexpert.runs.state import wait_for, writing_state
+from chexpert.own_modules import VARIABLE
+from chexpert.runs.resume import replay
+from chexpert.runs.state import wait_for, write_resume_command, writing_state
 from chexpert.signals import PrunedError
 
 
@@ -21,6 +25,22 @@ def test_state_is_running_then_finished(tmp_path):
         assert (during["state"], during["seconds"]) == ("running", None)
         assert during["command"] == "chexpert train model=combined seed=1"
     assert read(tmp_path) == during | {"state": "finished", "seconds": pytest.approx(0, abs=30)}
+
+
+def test_own_modules_and_folder_stand_in_the_commands(tmp_path, monkeypatch):
+    """In texts alone: resuming does not repeat them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(VARIABLE, "mylab.losses,mylab.labels")
+    words = "allow=mylab.losses allow=mylab.labels --config-dir 'my conf'"
+    with writing_state(Path("run"), ["seed=1"], Path("my conf")):
+        assert read(Path("run"))["command"] == f"chexpert train {words} seed=1"
+    assert write_resume_command(Path("run")) == f"chexpert train {words} resume=run"
+    with raises("missing-folder", "resume=run") as caught:
+        replay(["resume=run"])
+    assert write_resume_command(Path("run")) in caught.value.hint
+    resumed = ["resume=run", "seed=1", "hydra.run.dir=run"]
+    assert sorted(replay(["--config-dir=my conf", "resume=run"])) == sorted([*resumed, "--config-dir=my conf"])
+    assert sorted(replay(["resume=run"], Path("my conf"))) == sorted(resumed)
 
 
 def test_wait_for_waits_for_a_running_job(tmp_path, capsys):

@@ -177,11 +177,38 @@ def test_run_folder_cannot_allow(own, tmp_path):
     "text",
     [
         "hydra: {callbacks: {evil: {_target_: os.system}}}",
+        "hydra: {callbacks: '${recipe.x}'}\nrecipe: {x: {evil: {_target_: os.system}}}",
+        "hydra: {callbacks: {evil: '${recipe.x}'}}\nrecipe: {x: {_target_: os.system}}",
+        "hydra: ${recipe}",
+        "hydra: {run: '${recipe.x}'}",
+        "hydra: {run: {dir: '${oc.env:HOME}'}}",
+        "hydra: {run: {dir: {_target_: os.system}}}",
         "hydra: {job: {env_set: {CHEXPERT_ALLOW: mylab.losses}}}",
+        "hydra: {job_logging: {formatters: {evil: {'()': pathlib.Path.touch, self: evil}}}}",
+        "hydra: {job_logging: {handlers: {evil: {class: logging.FileHandler, filename: evil}}}}",
+        "hydra: {hydra_logging: {version: 1}}",
+        "hydra: {searchpath: ['file:///tmp/evil']}",
         "hydra: {launcher: {x: [{_target_: os.system}]}}",
+        "hydra: {launcher: {setup: [touch evil]}}",
+        "hydra: {sweeper: {_target_: os.system}}",
+        "hydra: {sweeper: {storage: 'postgresql://elsewhere/trials'}}",
+        "hydra: {sweeper: {params: {+hydra.callbacks.evil: '{_target_: os.system}'}}}",
+        "hydra: {sweeper: {params: {seed: '${oc.env:HOME}'}}}",
+        "hydra.callbacks: {evil: {_target_: os.system}}",
+        "x: &x {hydra: {callbacks: {evil: {_target_: os.system}}}}\n<<: *x",
         "# @package hydra.callbacks.evil\n_target_: os.system",
+        " # @package hydra.callbacks.evil\n_target_: os.system",
+        "   #  @package hydra.callbacks.evil\n_target_: os.system",
+        "\n#@x y\n # @package _global_.hydra.callbacks.evil\n_target_: os.system",
         "# @package hydra.job.env_set\nCHEXPERT_ALLOW: mylab.losses",
         "defaults: [/labels@hydra.callbacks.evil: x]",
+        "defaults: [override /hydra/callbacks: evil]",
+        "defaults: [override hydra/launcher: evil]",
+        "defaults: [/hydra/callbacks/evil]",
+        "defaults: [{optional /hydra/callbacks: evil}]",
+        "defaults: [{/labels: [a, '../hydra/evil']}]",
+        "defaults: ['/${oc.select:x,hyd}ra/callbacks/evil']",
+        "defaults: ['/labels@${oc.select:x,hyd}ra.callbacks.evil': x]",
     ],
 )
 def test_recipe_of_an_own_folder_cannot_have_hydra_run_code(tmp_path, text):
@@ -190,6 +217,73 @@ def test_recipe_of_an_own_folder_cannot_have_hydra_run_code(tmp_path, text):
     recipe.write_text(text)
     with raises("untrusted-target", recipe):
         Settings(CONF, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["labels/hydra.yaml", "hydra.yaml", "labels/hydra/callbacks/evil.yaml"])
+def test_name_hydra_outside_its_folder_is_refused(tmp_path, name):
+    """``# @package _name_`` would make the node ``hydra`` of such a file."""
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("# @package _name_\ncallbacks: {evil: {_target_: os.system}}")
+    with raises("untrusted-target", file):
+        Settings(CONF, tmp_path)
+
+
+def test_file_behind_a_link_is_checked(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/evil.yaml").write_text("hydra: {callbacks: {evil: {_target_: os.system}}}")
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/experiment").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "own/labels").symlink_to(tmp_path / "own")  # an endless folder
+    (tmp_path / "own/hydra").symlink_to(tmp_path / "elsewhere")
+    with raises("untrusted-target", tmp_path / "own/experiment/evil.yaml"):
+        Settings(CONF, tmp_path / "own")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["schema", "hydra/config", "hydra/launcher/basic", "hydra/sweeper/basic", "hydra/launcher/joblib",
+     "hydra/launcher/submitit_slurm", "hydra/job_logging/none", "hydra/output/default"],
+)  # fmt: skip
+def test_option_that_is_chosen_without_being_typed_is_refused(tmp_path, name):
+    """Hydra looks into the folder before it looks among its own options."""
+    file = tmp_path / f"{name}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("callbacks: {evil: {_target_: os.system}}")
+    with raises("conflict", f"--config-dir {tmp_path}"):
+        Settings(CONF, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# @package _global_\nhydra: {run: {dir: outputs/mine}, sweep: {dir: outputs/mine, subdir: job}}",
+        "# @package _global_\nhydra: {sweeper: {n_trials: 4, seed: 1, params: {seed: '1,2', optimizer.lr: 0.1}}}",
+        "# @package _global_\n# A recipe of the lab.\ndefaults: [{override /loss: mine}, _self_]\nname: ${oc.env:USER}",
+    ],
+)
+def test_harmless_recipe_is_accepted(tmp_path, text):
+    recipe = tmp_path / "experiment/mine.yaml"
+    recipe.parent.mkdir()
+    recipe.write_text(text)
+    assert "mine" in Settings(CONF, tmp_path).groups["experiment"]
+
+
+def test_option_below_hydra_is_the_choice_of_the_command_line(tmp_path):
+    (tmp_path / "hydra/launcher").mkdir(parents=True)
+    (tmp_path / "hydra/launcher/mine.yaml").write_text("_target_: hydra_plugins.mine.Launcher")
+    Settings(CONF, tmp_path)
+
+
+def test_module_that_the_environment_gets_later_is_not_allowed(own, monkeypatch):
+    """As by a callback of Hydra, before the job."""
+    monkeypatch.setenv(VARIABLE, "")
+    take_allowed(["allow=mylab.broken"])
+    monkeypatch.setenv(VARIABLE, "mylab.losses")
+    assert list_own_modules() == ["mylab.broken"]
+    with raises("untrusted-target", "loss"):
+        find_target(target("Loss"), "loss")
+    assert not (own / "imported").exists()
 
 
 def test_environment_that_hydra_sets_is_refused(own, tmp_path, monkeypatch):

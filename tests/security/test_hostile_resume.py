@@ -41,6 +41,18 @@ def leave(folder: Path, *overrides: str, name: str = run_files.STATE) -> str:
         "logger.mlflow.tracking_uri=http://elsewhere",
         "+logger.wandb.mode=online",
         "++logger.wandb.mode=online",
+        "logger.wandb={mode:online}",
+        "logger={wandb:{_target_:chexpert.engine.trackers.Wandb,mode:online}}",
+        "'logger.wandb.mode'=online",
+        "logger.mlflow={tracking_uri:'http://elsewhere'}",
+        "+logger={mlflow:{tracking_uri:'http://elsewhere'}}",
+        "logger.csv._target_=chexpert.engine.trackers.Wandb",
+        "logger.csv={_target_:chexpert.engine.trackers.Wandb,mode:online}",
+        "+logger@logger.wandb=wandb",
+        "+labels@logger.wandb=ones",
+        "+hydra.sweeper.params={logger.wandb.mode:online}",
+        "+hydra.sweeper.params={+hydra.job_logging.formatters.x:'{():pathlib.Path.touch}'}",
+        "+hydra.sweeper.params.logger.wandb.mode=online",
     ],
 )
 @pytest.mark.parametrize("name", [run_files.STATE, run_files.SWEEP])
@@ -58,3 +70,9 @@ def test_choices_of_a_sweep_are_repeated(tmp_path):
                  "hydra.sweeper.n_trials=30", "hydra.sweeper.params.lr='interval(1e-5, 1e-2)'"]  # fmt: skip
     resume = leave(tmp_path / "sweep", *overrides, name=run_files.SWEEP)
     assert replay([resume])[1:-2] == overrides
+
+
+def test_choice_and_plain_settings_of_local_trackers_are_repeated(tmp_path):
+    overrides = ["logger=[tensorboard,wandb]", "logger=[]", "logger=csv", "logger.tensorboard.histograms=true"]
+    resume = leave(tmp_path / "run", *overrides)
+    assert replay([resume])[:4] == overrides

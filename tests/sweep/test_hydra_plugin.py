@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from helpers.cli import run_cli
 from helpers.errors import find_places
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
@@ -63,9 +64,10 @@ def test_parallel_search_survives_a_killed_worker(tmp_path):
 
 
 def test_user_error_is_printed_without_a_traceback(tmp_path):
-    done = start_app(tmp_path, "hydra/sweeper=optuna", "hydra.sweeper.sampler=grid", "x=interval(0.0, 1.0)")
+    search = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.sampler=grid", f"hydra.sweep.dir={tmp_path}/sweep"]
+    done = run_cli("train", *search, "optimizer.lr=interval(0.0, 1.0)")
     assert done.returncode == 2
-    assert find_places(done.stderr) == ["x"]
+    assert find_places(done.stderr) == ["optimizer.lr"]
     assert "Traceback" not in done.stderr
 
 
@@ -74,7 +76,7 @@ def test_resumed_sweep_sets_the_folder_of_its_jobs(tmp_path):
     overrides = {"task": ["seed=0,1", "resume=auto"], "hydra": ["hydra.launcher.n_jobs=4"]}
     (tmp_path / "it's/1/sweep.json").write_text(json.dumps({"state": "running", "overrides": ["seed=0,1"]}))
     sweep = {"sweep": {"dir": f"{tmp_path}/it's/2"}, "overrides": overrides}
-    config = OmegaConf.create({"resume": "auto", "hydra": sweep})
+    config = OmegaConf.create({"resume": "auto", "hydra": sweep | {"runtime": {"config_sources": []}}})
     callback = RunFolder()
     callback.on_multirun_start(config)
     assert config.hydra.sweep.dir == f"{tmp_path}/it's/1"

@@ -1,7 +1,6 @@
 """The step before Hydra: what cannot be run as it is typed is answered with the command that was meant."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -18,10 +17,8 @@ from chexpert.observations import COMPETITION
 HELP = {"--help", "-h", "help", "-help", "--h"}
 
 
-def answer(arguments: Sequence[str], conf: Path) -> list[str]:
-    """Return the arguments for Hydra, or end the process with an answer.
-
-    The process ends with the reference where help is requested, with the version, or with one error message.
+def answer(arguments: Sequence[str], conf: Path) -> list[str] | None:
+    """Return the arguments for Hydra; None after the help or the version, which were printed.
 
     Args:
         arguments: words of the command line, without the name of the program.
@@ -31,20 +28,22 @@ def answer(arguments: Sequence[str], conf: Path) -> list[str]:
         Hydra's own options, then the settings, with ``~`` replaced by the home folder as in a shell.
 
     Raises:
-        SystemExit: with code 0 after help or version, with code 2 after an error.
+        UserError: the arguments cannot be run as they are typed, or a folder of options cannot be used.
     """
     if "--version" in arguments:
         print(f"chexpert {version('chexpert')}")
-        sys.exit()
+        return None
+    own = find_own_folder(arguments)
     try:
-        settings = Settings(conf, find_own_folder(arguments))
+        settings = Settings(conf, own)
         if HELP & set(arguments):
             print(write_reference(settings))
-            sys.exit()
+            return None
         return check(arguments, settings)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    except RecursionError as error:
+        hint = "see the defaults of its files"
+        message = "options choose each other in a circle"
+        raise UserError(message, code="conflict", where=f"--config-dir {own}", hint=hint) from error
 
 
 def find_own_folder(arguments: Sequence[str]) -> Path | None:

@@ -57,9 +57,7 @@ def test_keys_of_the_top_level_have_a_description():
 
 @pytest.mark.parametrize("word", ["--help", "-h", "help"])
 def test_help_words_print_the_reference(word, capsys):
-    with pytest.raises(SystemExit) as ended:
-        answer(["seed=1", word], CONF)
-    assert not ended.value.code
+    assert answer(["seed=1", word], CONF) is None
     assert "trainer.max_epochs" in capsys.readouterr().out
 
 
