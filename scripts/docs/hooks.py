@@ -20,7 +20,8 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, place, content=(TOP / name).read_text(encoding="utf-8")))
     for notebook in (file for file in files if file.src_uri.endswith(".ipynb")):
         if (BUILD / notebook.src_uri).is_file():
-            notebook.file.src_dir = str(BUILD)  # of the file that mkdocs-jupyter wraps
+            wrapped: Any = notebook  # by mkdocs-jupyter
+            wrapped.file.src_dir = str(BUILD)
     return files
 
 
