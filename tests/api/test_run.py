@@ -56,7 +56,8 @@ def test_tables_are_those_of_the_files(workplace):
 @pytest.mark.parametrize(
     "content",
     ["{}", '{"auroc": {}}', '{"auroc": [], "auroc_mean": {}, "n": 1}', '{"auroc": {"Edema": 0.5}, "auroc_mean": 1}',
-     "[]", '{"auroc": {"Edema": {"value": "a", "positives": 1, "negatives": 1}}, "auroc_mean": {"value": 0.5}, "n": 2}'],
+     "[]",
+     '{"auroc": {"Edema": {"value": "a", "positives": 1, "negatives": 1}}, "auroc_mean": {"value": 0.5}, "n": 2}'],
 )  # fmt: skip
 def test_damaged_evaluation_is_an_error(workplace, tmp_path, content):
     shutil.copytree(workplace.run.folder, tmp_path / "run")
