@@ -38,7 +38,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         observations: names of the C observations to learn, in the order of the model's outputs.
         labels: policy for uncertain and blank training labels. Other splits take the labels as they are.
         variant: ``small``, ``full``, ``plus``, or ``auto`` where only one of them lies there.
-        labeler: whose labels train gets: None for those of train.csv, ``chexbert``, ``visualchexbert``; of CheXpert
+        labeler: whose labels train gets (null: those of train.csv): ``chexbert`` or ``visualchexbert``; of CheXpert
             Plus ``impression`` (its default), ``findings`` or ``report``, for valid too.
         views: ``frontal``, ``lateral`` or ``all``.
         dev: share of the training patients that is held out, in (0, 1).
