@@ -15,7 +15,7 @@ VARIANTS = ("auto", "small", "full", "plus")  # of detect_layout, whose import m
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments to a parser."""
     add = parser.add_argument
-    add("root", type=Path, help="the folder above CheXpert-v1.0[-small], or that one itself")
+    add("root", type=Path, help="the folder that contains CheXpert-v1.0[-small], or that one itself")
     add("--no-images", action="store_true", help="look at the tables only")
     add("--variant", default="auto", choices=VARIANTS, help="where several copies lie there")
     add("--json", type=Path, metavar="OUT", help="write all counts and defects")

@@ -34,11 +34,11 @@ class CheXpertDataModule(pl.LightningDataModule):
     are evaluated by their labels as they are, ``dev`` by labels read from reports, of which blanks count as negative.
 
     Args:
-        root: the folder above CheXpert's own, in any of the forms that :mod:`chexpert.data.sources.layout` knows.
+        root: the folder that contains CheXpert-v1.0[-small], in any form of :mod:`chexpert.data.sources.layout`.
         observations: names of the C observations to learn, in the order of the model's outputs.
         labels: policy for uncertain and blank training labels. Other splits take the labels as they are.
         variant: ``small``, ``full``, ``plus``, or ``auto`` where only one of them lies there.
-        labeler: whose labels train gets: None for those of train.csv, ``chexbert``, ``visualchexbert``; of CheXpert
+        labeler: whose labels train gets (null: those of train.csv): ``chexbert`` or ``visualchexbert``; of CheXpert
             Plus ``impression`` (its default), ``findings`` or ``report``, for valid too.
         views: ``frontal``, ``lateral`` or ``all``.
         dev: share of the training patients that is held out, in (0, 1).

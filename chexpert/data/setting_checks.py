@@ -32,8 +32,8 @@ def find_wrong_settings(root: object, options: Mapping[str, Any]) -> Iterator[Us
         hint = "leave it out, or data.augmentation=null for none"
         yield UserError(f"{augmentation!r} is not possible", code="value", where="data.augmentation", hint=hint)
     if root is None:
-        hint = "give the folder above CheXpert's own: data.root=..., or set CHEXPERT_ROOT"
-        yield UserError("where is CheXpert?", code="missing-dataset", where="data.root", hint=hint)
+        hint = "give the folder that contains CheXpert-v1.0-small: data.root=..., or set CHEXPERT_ROOT"
+        yield UserError("data.root is not set", code="missing-dataset", where="data.root", hint=hint)
     elif isinstance(root, str | Path) and options.get("variant", "auto") in VARIANTS:
         yield from _find_wrong_copy(root, options)
 

@@ -9,7 +9,7 @@ LEVELS = ("image", "study")
 VIEWS = ("max", "mean")
 """How the views of a study make its score."""
 IDS = ("hash", "path")
-"""How rows and figures call an image: by a salted hash, or by its name."""
+"""How an image is called in tables and plots: by a salted hash, or by its name."""
 COLUMNS = ("competition", "all")
 """Observations of a table of predictions."""
 

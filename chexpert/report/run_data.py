@@ -77,7 +77,9 @@ class RunData:
         metrics = keep(read_mapping_or_empty(run / run_files.METRICS), METRICS | dict.fromkeys(SPLITS, dict))
         if not any({"n", "auroc"} <= metrics.get(split, {}).keys() for split in SPLITS):
             hint = "give the folder of a run that was evaluated: outputs/<name>/<time>"
-            raise UserError("no metrics of a run", code="missing-run", where=str(run / run_files.METRICS), hint=hint)
+            raise UserError(
+                "no metrics of a run", code="missing-run", where=str((run / run_files.METRICS).resolve()), hint=hint
+            )
         run_data = cls(run, metrics)
         run_data._read_settings()
         for split in run_data.splits:

@@ -146,13 +146,14 @@ def read_text(path: Path, notes: Notes) -> str:
     """
     try:
         text = decode(path.read_bytes(), path, notes)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"the table cannot be read: {error}",
-            code="missing-file" if isinstance(error, FileNotFoundError) else "unreadable-file",
-            where=str(path),
-            hint="check its path; save it as CSV in UTF-8",
-        ) from error
+    except FileNotFoundError as error:
+        raise UserError("no such file", code="missing-file", where=str(path), hint="check its path") from error
+    except OSError as error:
+        message, hint = f"the table cannot be read: {error.strerror}", "give a file that you may read"
+        raise UserError(message, code="unreadable-file", where=str(path), hint=hint) from error
+    except UnicodeDecodeError as error:
+        message, hint = f"the table cannot be read: {error}", "save it as CSV in UTF-8"
+        raise UserError(message, code="unreadable-file", where=str(path), hint=hint) from error
     if "\r" in text:
         text = text.replace("\r\r\n", "\n").replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
     for character, name in (("\r", "a stray carriage return"), ("\0", "a NUL character")):

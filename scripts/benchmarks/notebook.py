@@ -64,7 +64,7 @@ def train(root: Path, backbone: str, epochs: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path, help="the folder above CheXpert's own")
+    parser.add_argument("root", type=Path, help="the folder that contains CheXpert-v1.0[-small]")
     parser.add_argument("--backbone", default="densenet121", help="of timm (densenet121)")
     parser.add_argument("--epochs", type=int, default=3, help="(3)")
     given = parser.parse_args()

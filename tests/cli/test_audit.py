@@ -19,6 +19,14 @@ def root(write_chexpert, make_row):
     return write_chexpert([make_row({"Edema": "1.0"})], [make_row({"Edema": "1.0"}, split="valid")])
 
 
+def test_folder_without_a_dataset_ends_with_exit_code_2(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = audit(".")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(tmp_path) in done.stderr.splitlines()[0]
+    assert "ROOT" not in done.stderr
+
+
 def test_files_are_written_and_the_verdict_is_printed_last(root, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
     done = audit(root, "--json", out / "a.json", "--manifest", out / "m.txt", "--figures", out / "figures")

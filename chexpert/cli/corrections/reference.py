@@ -12,8 +12,10 @@ chexpert train -m KEY=VALUE,VALUE GROUP=OPTION,...  a sweep over every combinati
 chexpert train resume=RUN                           resume what stopped
 
 No value is null, a list is [a,b], and what has spaces or brackets stands in quotes: 'mean_over=[Pleural Effusion]'.
---cfg job prints what would run; --hydra-help lists Hydra's own options; docs/index.md has the pages."""
+--cfg job prints what would run; --hydra-help lists Hydra's own options."""
 WIDTH = 120
+INDENT = " " * 49
+"""Of what does not fit into the line: below its beginning."""
 
 
 def write_reference(settings: Settings) -> str:
@@ -66,6 +68,5 @@ def write_default(key: Argument) -> str:
 def _write(name: str, key: Argument, option: str = "") -> str:
     line = re.sub(r":\w+:`[~.]?(.*?)`", r"\1", key.line).replace("`", "")
     line = f"({option}) {line}" if option else line
-    return textwrap.shorten(
-        f"  {name:<31} {write_default(key):<14} ".replace(" ", "\0") + line, WIDTH, placeholder=" ..."
-    ).replace("\0", " ")
+    head = f"  {name:<31} {write_default(key):<14} "
+    return textwrap.fill(line, WIDTH, initial_indent=head, subsequent_indent=INDENT) or head.rstrip()

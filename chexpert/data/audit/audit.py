@@ -32,16 +32,19 @@ def audit_copy(
         workers: number of processes; None for one for each processor.
 
     Returns:
-        The audit: layout, tables, counts, hashes and defects. Where no dataset, or more than one, lies under the root,
-        that is its one defect.
+        The audit: layout, tables, counts, hashes and defects. Where more than one dataset lies under the root, that is
+        its one defect.
 
     Raises:
-        UserError: a worker process was ended from outside, mostly for lack of memory.
+        UserError: there is no dataset, or none of this variant; or a worker process was ended from outside, mostly for
+            lack of memory.
     """
     audit = Audit()
     try:
-        audit.layout = find_layout(root, variant, where="ROOT")
+        audit.layout = find_layout(root, variant, where="")
     except UserError as error:
+        if error.code == "missing-dataset":
+            raise
         audit.defects.append(as_defect("layout", error))
         return audit
     audit.defects += find_lost_tables(audit.layout)

@@ -15,7 +15,7 @@ class Audit:
     """What an audit found.
 
     Attributes:
-        layout: the copy; None where no copy, or more than one, lies under the root.
+        layout: the copy; None where more than one lies under the root.
         frames: the splits that could be read and have a row.
         unread: the splits whose tables could not be read, had no row, or list images that lie elsewhere.
         counts: by split, of `count_split`; with the fingerprint, and with the published totals where the split claims

@@ -35,14 +35,14 @@ def find_phantom(
         test: number of patients in test, of one study each.
         size: short side of the radiographs in pixels.
         seed: seed of the patients, in 0 to 2^63 - 1.
-        layout: layout of the files, one of `LAYOUTS`.
+        layout: layout of the files: small, full, mlmip, aimi, bare, flat, chexlocalize or plus.
         labelers: whether to write train_cheXbert.csv and train_visualCheXbert.csv too.
         enriched: whether Atelectasis, Cardiomegaly and Consolidation are more frequent than in CheXpert.
         laterals: share of lateral views among all views, in [0, 0.5).
         strength: factor on the visibility of a finding, by name; 1 where unnamed.
         shortcut: probability of Support Devices with Cardiomegaly, in [0, 1]; None for no such tie.
         counterfactuals: observations without which the valid radiographs that show them are painted again.
-        defects: defects to plant, of `DEFECTS`.
+        defects: defects to plant: missing, truncated, duplicate or shared.
         workers: number of processes; None for one for each processor.
 
     Returns:

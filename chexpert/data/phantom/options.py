@@ -34,7 +34,8 @@ class Options:
         test: patients in test, of one study each.
         size: short side of the radiographs in pixels.
         seed: another seed, other patients.
-        layout: how the files lie, one of `LAYOUTS`; chexlocalize has no train, plus has no test.
+        layout: how the files lie: small, full, mlmip, aimi, bare, flat, chexlocalize or plus; chexlocalize has
+            no train, plus has no test.
         labelers: write train_cheXbert.csv and train_visualCheXbert.csv too.
         enriched: Atelectasis, Cardiomegaly and Consolidation as frequent as 240 images need; false: as in CheXpert.
         laterals: share of laterals among all views, below one half.
@@ -42,7 +43,8 @@ class Options:
         shortcut: probability of Support Devices with Cardiomegaly, 1 - that without. Then independent/ and reversed/
             hold valid (and test) with one half and with 1 - shortcut: the same but for the devices.
         counterfactuals: observations; counterfactual/<observation>/ has the valid radiographs that show it, without it.
-        defects: of `DEFECTS`, planted after writing and listed in phantom/defects.json.
+        defects: missing, truncated, duplicate or shared; planted after writing, and listed in
+            phantom/defects.json.
     """
 
     patients: int = 370

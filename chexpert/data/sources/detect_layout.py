@@ -29,21 +29,23 @@ SMALL = re.compile("chexpert.*small", re.IGNORECASE)
 BARE = "copy without CheXpert's folder name"
 BATCHES = re.compile(r"CheXpert-v1\.0 batch ([1-4]) \(.*\)")
 
+CONTAINS = "the folder that contains CheXpert-v1.0-small, CheXpert-v1.0 or AIMI's batch folders"
+
 
 def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root") -> Layout:
     """Detect in which form CheXpert lies under a root.
 
     Args:
-        root: the folder above CheXpert's own, or that one itself.
+        root: the folder that contains CheXpert-v1.0[-small], or that one itself.
         variant: ``small``, ``full`` or ``plus`` where both lie there, or ``auto``.
-        where: the key that gave the root, for messages.
+        where: the key that gave the root, for messages; "" where a command names it.
 
     Raises:
         UserError: none of the forms that are known, none of the wanted variant, or more than one.
     """
     root = Path(root).expanduser().absolute()  # not resolved: a link's own name may show the variant
     if not root.is_dir():
-        hint = "give the folder that holds CheXpert" + f": {where}=..., or set CHEXPERT_ROOT" * (where == "data.root")
+        hint = f"give {CONTAINS}" + f": {where}=..., or set CHEXPERT_ROOT" * (where == "data.root")
         raise UserError("the data root is not a folder", code="missing-folder", where=f"{where}={root}", hint=hint)
     found = [layout for detect in DETECTORS for layout in detect(root)]
     wanted = [layout for layout in found if variant in ("auto", layout.variant)]
@@ -57,21 +59,22 @@ def find_layout(root: str | Path, variant: str = "auto", where: str = "data.root
     wanted = list({layout.folder.resolve(): layout for layout in reversed(wanted)}.values())[::-1]  # one by two names
     if len(wanted) == 1:
         return wanted[0]
+    place = f"{where}={root}" if where else ""
     variants = "data=small, data=full" if where.startswith("data.") else "--variant small, --variant full"
     names = "; ".join(f"{layout.name} ({layout.variant}) in {layout.folder}" for layout in wanted or found)
     if wanted:
         hint = f"give its own folder: {where}=..." if where.startswith("data.") else "give its own folder"
         hint += f", or choose one: {variants}" * (len({layout.variant for layout in wanted}) > 1)
         raise UserError(
-            f"several copies of CheXpert: {names}", code="ambiguous-dataset", where=f"{where}={root}", hint=hint
+            f"several copies of CheXpert: {names}", code="ambiguous-dataset", where=place or str(root), hint=hint
         )
     kind = "" if variant == "auto" else f"{variant} "
-    looked = f"; found: {names}" if found else f"; looked for {', '.join(NAMED)}, AIMI's batches and train.csv itself"
-    hint = f"point {where} at the folder above CheXpert's own"
+    listed = f"; found: {names}" if found else ""
+    hint = f"give {CONTAINS}" + f": {where}=..." * bool(where)
     hint += f", or choose another variant ({variants})" * (variant != "auto")
     if disguised := _find_disguised(root):
         hint = f"{disguised} is no CSV file: unpack or save it as {disguised.name.partition('.')[0]}.csv"
-    raise UserError(f"no {kind}CheXpert there{looked}", code="missing-dataset", where=f"{where}={root}", hint=hint)
+    raise UserError(f"there is no {kind}CheXpert in {root}{listed}", code="missing-dataset", where=place, hint=hint)
 
 
 def _detect_named(root: Path) -> Iterator[Layout]:

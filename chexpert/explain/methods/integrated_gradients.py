@@ -23,7 +23,7 @@ class IntegratedGradients(Perturbing):
 
     Args:
         steps: points on the way, in the middle of as many equal pieces.
-        fill: the baseline, see ``fills.fill_image``; black is the image before any exposure, and far
+        fill: the baseline: ``blur``, ``mean``, ``local`` or ``black``; black is the image before any exposure, and far
             enough from every image that the logit gains something on the way.
         memory: MiB that a forward and backward pass may take for its activations.
         batch_size: images a pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.

@@ -32,7 +32,7 @@ class Lime(Perturbing):
         superpixels: wanted number inside the body; quickshift chooses its own.
         segments: ``slic``, or ``quickshift`` as the lime package has it, over the whole picture.
         of: ``logit`` or ``probability``; a probability near 0 or 1 hardly moves.
-        fill: what is hidden becomes this, see ``fills.fill_image``.
+        fill: what is hidden becomes this: ``blur``, ``mean``, ``local`` or ``black``.
         kernel_width: of the exponential kernel on the cosine distance, as in the package.
         seed: of the perturbations.
         memory: MiB that a forward pass may take for its activations; see ``batched_inference.find_memory``.

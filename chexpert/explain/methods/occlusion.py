@@ -17,7 +17,7 @@ class Occlusion(Perturbing):
     Args:
         patch: side of the patch as a share of the image's.
         stride: steps of the patch, likewise; one above ``patch`` would leave pixels out, and is taken as ``patch``.
-        fill: what is hidden becomes this, see ``fills.fill_image``.
+        fill: what is hidden becomes this: ``blur``, ``mean``, ``local`` or ``black``.
         memory: MiB that a forward pass may take for its activations; see ``batched_inference.find_memory``.
         batch_size: images a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """

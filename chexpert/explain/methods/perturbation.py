@@ -18,7 +18,7 @@ class Perturbing(Explainer, ABC):
     """Hides regions of an image; one set of perturbed images serves all outputs of a view.
 
     Args:
-        fill: what stands where a region is hidden, see ``fills.fill_image``.
+        fill: what stands where a region is hidden: ``blur``, ``mean``, ``local`` or ``black``.
         memory: MiB that a forward pass may take for its activations.
         batch_size: images a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
     """

@@ -26,7 +26,7 @@ class Rise(Perturbing):
     Args:
         samples: masked images. The paper takes 4,000 and more; noise falls with their square root.
         cells: of the coarse random grid along a side, which is enlarged bilinearly and shifted at random.
-        fill: what is hidden becomes this, see ``fills.fill_image``; the paper's is black.
+        fill: what is hidden becomes this: ``blur``, ``mean``, ``local`` or ``black``; the paper's is black.
         seed: of the masks.
         memory: MiB that a forward pass may take for its activations; see ``batched_inference.find_memory``.
         batch_size: images a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.

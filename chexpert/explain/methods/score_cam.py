@@ -27,8 +27,8 @@ class ScoreCAM(Cam):
     Args:
         channels: masks in all, shared evenly by the members: those with the largest mean activation. The paper takes
             every channel; DenseNet-121 has 1,024.
-        fill: what shows where the image is hidden; see ``fills.fill_image``.
-        stride: as for every :class:`Cam`.
+        fill: what shows where the image is hidden: ``blur``, ``mean``, ``local`` or ``black``.
+        stride: explain the last map of this many pixels a cell (8, 16) instead of the last map of the network.
     """
 
     name = "scorecam"

@@ -38,7 +38,7 @@ def infer_curves(
         image: (1, H, W) uint8.
         maps: M signed maps (H, W) in model coordinates; the highest pixels go first.
         probe: runs the images.
-        fill: what is hidden becomes this, see :func:`chexpert.explain.methods.fills.fill_image`.
+        fill: what is hidden becomes this: ``blur``, ``mean``, ``local`` or ``black``.
 
     Returns:
         (M, 2, T, C), T the number of ``SHARES``: by map the deletion curve, from the full image to the hidden one, and

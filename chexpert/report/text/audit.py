@@ -21,7 +21,7 @@ def describe_audit(content: Mapping[str, Any]) -> str:
     """
     layout = content["layout"]
     splits = {name: counts for name, counts in content.items() if name not in ("layout", "defects")}
-    lines = [f"{layout['name']} in {layout['folder']}" if layout else "no copy of CheXpert was found", ""]
+    lines = [f"{layout['name']} in {layout['folder']}" if layout else "several copies of CheXpert were found", ""]
     if layout and layout.get("synthetic"):
         lines.insert(1, NOTE)
     if splits:

@@ -11,6 +11,9 @@ from chexpert.cli.corrections.reference import WIDTH, write_reference
 from chexpert.cli.corrections.settings import GIVEN, list_networks
 from chexpert.cli.corrections.sources import read_arguments
 from chexpert.config.schema import GROUP_KEYS, LISTED, Config, ExplainConfig
+from chexpert.data.phantom.layouts import LAYOUTS
+from chexpert.data.phantom.options import DEFECTS
+from chexpert.explain.methods.fills import FILLS
 
 CONF = Path(__file__).parents[3] / "conf"
 SETTINGS = Settings(CONF)
@@ -34,7 +37,8 @@ def test_arguments_from_source_match_the_signature(target):
 
 
 def test_reference_lists_every_key_with_its_default():
-    lines = {line.split()[0]: line for line in write_reference(SETTINGS).splitlines() if line.startswith("  ")}
+    text = write_reference(SETTINGS).splitlines()
+    lines = {line.split()[0]: line for line in text if line.startswith("  ") and line[2:3] != " "}
     wanted = [key for key in Config.__dataclass_fields__ if key not in (*GROUP_KEYS, "explain", "trial")]
     wanted += [f"explain.{key}" for key in ExplainConfig.__dataclass_fields__]
     for group in SETTINGS.groups:
@@ -47,8 +51,16 @@ def test_reference_lists_every_key_with_its_default():
     assert lines["trainer.max_epochs"].split()[1] == "5"
     assert lines["data.batch_size"].split()[1] == "16"
     assert lines["labels.uncertain"].split()[1] == "[0.55,0.85]"
-    assert max(map(len, lines.values())) <= WIDTH
+    assert max(map(len, text)) <= WIDTH
+    assert not [line for line in text if line.endswith(" ...")]
     assert not [line for line in lines if line.removeprefix("trainer.") in GIVEN["trainer"] and "." in line]
+
+
+def test_reference_names_what_can_be_typed():
+    text = write_reference(SETTINGS)
+    assert [word for word in ("LAYOUTS", "DEFECTS", "fill_image", "every Cam", "docs/") if word in text] == []
+    words = " ".join(text.split())
+    assert all(", ".join(names[:-1]) + f" or {names[-1]}" in words for names in ([*LAYOUTS], [*DEFECTS], [*FILLS]))
 
 
 def test_keys_of_the_top_level_have_a_description():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.errors import raises
 from PIL import Image
 
 from chexpert.data.audit import audit_copy
@@ -107,8 +108,16 @@ def test_chexpert_plus_without_train_passes(tmp_path):
 
 
 def test_folder_without_a_dataset_is_an_error(tmp_path):
-    audit = audit_copy(tmp_path)
-    assert [defect.kind for defect in audit.defects] == ["layout"]
+    with raises("missing-dataset", "") as caught:
+        audit_copy(tmp_path)
+    assert str(tmp_path) in caught.value.message
+
+
+def test_two_datasets_are_a_defect(tmp_path):
+    for folder in ("one", "two"):
+        write_phantom(tmp_path / folder, patients=1, valid=1, size=32)
+    audit = audit_copy(tmp_path, decode=False)
+    assert [(defect.kind, defect.where) for defect in audit.defects] == [("layout", str(tmp_path))]
     assert audit.to_json()["layout"] is None
 
 

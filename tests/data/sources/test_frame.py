@@ -263,8 +263,16 @@ def test_hostile_study_is_an_error(tmp_path, study):
 
 
 def test_missing_table_is_an_error(tmp_path):
-    with raises("missing-file", tmp_path / "valid.csv"):
+    with raises("missing-file", tmp_path / "valid.csv") as caught:
         read_frame(tmp_path / "valid.csv")
+    assert "Errno" not in caught.value.message
+    assert "CSV" not in caught.value.hint
+
+
+def test_folder_as_table_is_an_error(tmp_path):
+    with raises("unreadable-file", tmp_path) as caught:
+        read_frame(tmp_path)
+    assert "Errno" not in caught.value.message
 
 
 def test_empty_table_is_an_error(tmp_path):
