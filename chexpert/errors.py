@@ -26,6 +26,8 @@ Code = Literal[
     "untrusted-target",
     "own-module",  # of the user, which cannot be imported
     "unknown-target",
+    "wrong-base",  # a class of the user's own module that is of another kind
+    "missing-method",
     "not-built",
     "not-compiled",
     "search",  # the space or the sampler of a search

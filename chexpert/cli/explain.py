@@ -9,7 +9,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chexpert.cli.shared_arguments import add_ids
+from chexpert.cli.shared_arguments import add_completions, add_ids
 from chexpert.conf_folder import find_conf, list_options
 
 SETTING = re.compile(r"[a-z]\w*\.[\w.]+=")
@@ -30,7 +30,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="images (JPEG, PNG, DICOM); by default validation views of its data",
     )
     known = f"hirescam (the default) or others: {', '.join(list_options('explainer'))}"
-    add("--explainer", nargs="+", default=["hirescam"], metavar="NAME", help=known)
+    explainers = add("--explainer", nargs="+", default=["hirescam"], metavar="NAME", help=known)
+    add_completions(explainers, list_options("explainer"))
     add("--observations", nargs="+", metavar="NAME", help="by default the most probable ones of each view")
     add("--out", type=Path, metavar="FOLDER", help="a new folder; by default RUN/explanations")
     add_ids(parser, "path: call images by their names, patients' too")

@@ -136,5 +136,8 @@ def _add_settings(parser: ArgumentParser) -> None:
     """Add the words of ``train``, which completion alone reads by argparse."""
     from chexpert.cli.corrections.completion import list_words
 
+    typed = os.environ.get("COMP_LINE", "").split()[2:]
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("--config-dir", "-cd")
     settings = parser.add_argument("settings", nargs="*")
-    settings.completer = lambda prefix, **_: list_words(prefix)  # type: ignore[attr-defined]
+    settings.completer = lambda prefix, **_: list_words(prefix, typed)  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ Exit code 0: within; 1: outside; 3: not comparable; 2: the command or one of its
 from argparse import ArgumentError, ArgumentParser, Namespace
 from pathlib import Path
 
+from chexpert.cli.shared_arguments import add_completions
 from chexpert.conf_folder import find_conf, list_options
 
 CODES = {"within": 0, "outside": 1, "not comparable": 3}
@@ -17,7 +18,8 @@ CODES = {"within": 0, "outside": 1, "not comparable": 3}
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments to a parser."""
-    parser.add_argument("recipe", metavar="RECIPE", help=f"one of {', '.join(list_options('experiment'))}")
+    recipes = list_options("experiment")
+    add_completions(parser.add_argument("recipe", metavar="RECIPE", help=f"one of {', '.join(recipes)}"), recipes)
     parser.add_argument("run", type=Path, metavar="RUN", help="a run folder")
     parser.add_argument("--evaluation", type=Path, metavar="E.json", help="of an ensemble, instead of the run's own")
 

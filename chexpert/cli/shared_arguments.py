@@ -54,6 +54,11 @@ class _Renamed(Action):
         parser.error(f"{option} was renamed to {self.const}")
 
 
+def add_completions(action: Action, words: Iterable[str]) -> None:
+    """Let a shell complete the values of an argument; ``choices`` would refuse other ones without the hint."""
+    action.completer = lambda **_: words  # type: ignore[attr-defined]
+
+
 def check_paths(files: Iterable[Path | None], folders: Iterable[Path | None] = ()) -> None:
     """Check that the files and folders of a command can be written, before the work that fills them."""
     from chexpert.runs.files import find_clashes

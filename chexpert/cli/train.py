@@ -55,7 +55,11 @@ def _raising_errors(settings: Sequence[str]) -> Iterator[None]:
         raise
     except UserError as error:
         cause = error.__cause__
-        if cause and any(frame.f_code is run_job.__code__ for frame, _ in traceback.walk_tb(cause.__traceback__)):
+        if (
+            isinstance(cause, Exception)
+            and not isinstance(cause, UserError)
+            and any(frame.f_code is run_job.__code__ for frame, _ in traceback.walk_tb(cause.__traceback__))
+        ):
             raise cause from None  # not of the settings: an error in the work of a job
         raise
     finally:
@@ -94,7 +98,7 @@ def run_job(cfg: "DictConfig") -> float:
 
         print(f"error in job {hydra_cfg.job.num} ({name_folder(folder)}): {error}", file=sys.stderr)
         hint = "its error stands above, and in table.md of the sweep"
-        failed = UserError("a job has failed", code="failed-run", where=name_folder(folder), hint=hint)
+        failed = UserError(f"job {hydra_cfg.job.num} has failed", code="failed-run", hint=hint)
         raise failed from error  # the other jobs of the sweep continue; Hydra raises this once they are done
 
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from chexpert.config.unknown_key import unknown_key_error
-from chexpert.config.value_checks import find_kind_error
+from chexpert.config.value_checks import find_kind_error, list_missing_methods
 from chexpert.errors import OWN, UserError
 from chexpert.own_modules import list_own_modules
 
@@ -115,7 +115,8 @@ def find_target(node: Mapping[str, Any], where: str) -> Any:
         The class or function itself.
 
     Raises:
-        UserError: the name or the object behind it is not on the list for this place, or nothing has this name.
+        UserError: the name or the object behind it is not on the list for this place, or nothing has this name; in a
+            module of the user, the class has another base.
     """
     target = node.get(TARGET)
     allowed = next((allowed for place, allowed in ALLOWED.items() if fnmatchcase(where, place)), None)
@@ -133,8 +134,15 @@ def find_target(node: Mapping[str, Any], where: str) -> Any:
         error = unknown_key_error(name, where, [key for key, value in known.items() if _is_one(value, allowed)])
         raise UserError(f"_target_ {target}: there is none", code="unknown-target", where=where, hint=error.hint)
     if not _is_one(known[name], allowed):  # the object counts, not its spelling: a module may have imported anything
-        raise distrust
+        raise distrust if module in allowed.modules else _wrong_base(str(target), where, allowed)
     return known[name]
+
+
+def _wrong_base(target: str, where: str, allowed: Allowed) -> UserError:
+    """Return the error of a name in a module that the user has allowed."""
+    message = f"{target} does not inherit from {' or '.join(allowed.kinds)}"
+    hint = "let the class inherit from it, or name another: docs/how-to/own-parts.md"
+    return UserError(message, code="wrong-base", where=f"{where}.{TARGET}", hint=hint)
 
 
 def _import(module: str) -> Any:
@@ -190,6 +198,10 @@ def check_targets(node: Any, where: str, known: Mapping[str, Any] = {}) -> Itera
 
 
 def _check_node(built: Any, node: Mapping[str, Any], where: str, known: Mapping[str, Any]) -> Iterator[UserError]:
+    if lacking := list_missing_methods(built):
+        message, hint = f"{node[TARGET]} has no {', '.join(lacking)}", "write the method: docs/how-to/own-parts.md"
+        yield UserError(message, code="missing-method", where=f"{where}.{TARGET}", hint=hint)
+        return
     arguments = {key: value for key, value in node.items() if key not in (TARGET, PARTIAL)}
     errors = [*_check_values(node, where), *_check_arguments(built, arguments, where)]
     yield from errors

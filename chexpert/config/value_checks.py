@@ -42,3 +42,15 @@ def find_kind_error(parameter: inspect.Parameter, value: Any, where: str) -> Use
     if isinstance(default, bool) and words == {"bool"} and not isinstance(value, bool):
         return UserError(f"{value!r} is not possible", code="value", where=where, hint="true or false")
     return None
+
+
+def list_missing_methods(built: Any) -> list[str]:
+    """Return the methods that a class must have of its own: abstract ones, those of a protocol, and torch's forward."""
+    names = set(getattr(built, "__abstractmethods__", ()))
+    for base in getattr(built, "__mro__", ()):
+        if getattr(base, "_is_protocol", False):
+            own = {name: value for name, value in vars(base).items() if inspect.isfunction(value)}
+            names |= {name for name, value in own.items() if name != "__init__" and getattr(built, name) is value}
+    if getattr(getattr(built, "forward", None), "__name__", "") == "_forward_unimplemented":
+        names.add("forward")
+    return sorted(names - {"__subclasshook__"})

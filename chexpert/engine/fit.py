@@ -19,13 +19,11 @@ from chexpert.checkpoints import AtomicCheckpointIO, BestCheckpoint, EveryCheckp
 from chexpert.config import build
 from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule, reporting_dead_workers
-from chexpert.distributed import find_rank
 from chexpert.engine.build import averaging, build_module, make_explain_callback
 from chexpert.engine.resume_checks import Last
 from chexpert.engine.summary import MONITOR, describe_layers, find_notes, find_undefined, find_warnings, print_summary
 from chexpert.engine.tensorboard import TensorBoardWriter, show_evaluation
-from chexpert.engine.trackers import TrackedRun
-from chexpert.engine.tracking import Tracking, tracking
+from chexpert.engine.tracking import Tracking
 from chexpert.evaluation.run import evaluate_run
 from chexpert.explain import ExplainCallback
 from chexpert.models import Model, synchronize_batch_norm
@@ -33,7 +31,6 @@ from chexpert.report import write_report
 from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_private
-from chexpert.runs.state import find_sweep, write_finished
 from chexpert.signals import Stopper
 from chexpert.training import MultilabelModule, ResultsWriter, count_targets, make_progress  # fmt: skip
 
@@ -43,20 +40,6 @@ EXCLUDED_HPARAMS = ("backbone", "logger", "recipe")
 
 @reporting_dead_workers()
 def fit(
-    cfg: dict[str, Any], model: Model, data: CheXpertDataModule, folder: Path, stopper: Stopper, last: Last | None
-) -> float:
-    """Train the model, evaluate its best weights and explain its predictions; all files go to ``folder``.
-
-    If ``last`` is given, training resumes from that checkpoint. Rank 0 writes the files and returns the mean AUROC on
-    the split that chooses the epoch; the other ranks return NaN.
-    """
-    sweep = find_sweep(folder)
-    run = TrackedRun(folder, cfg["name"], name_folder(folder), sweep.name if sweep else None, last and last.steps)
-    with tracking(cfg, run, first=not find_rank()) as tracked:
-        return fit_tracked(cfg, model, data, folder, stopper, last, tracked)
-
-
-def fit_tracked(
     cfg: dict[str, Any],
     model: Model,
     data: CheXpertDataModule,
@@ -65,7 +48,11 @@ def fit_tracked(
     last: Last | None,
     tracked: Tracking,
 ) -> float:
-    """Do the work of :func:`fit` with trackers that have started."""
+    """Train the model, evaluate its best weights and explain its predictions; all files go to ``folder``.
+
+    If ``last`` is given, training resumes from that checkpoint. Rank 0 writes the files and returns the mean AUROC on
+    the split that chooses the epoch; the other ranks return NaN.
+    """
     trial = cfg.pop("trial")  # the search trial is not part of the saved configuration
     undefined = find_undefined(data, cfg["mean_over"])
     # If every AUROC is undefined, the validation loss chooses the best epoch.
@@ -108,17 +95,7 @@ def fit_tracked(
         show_evaluation(folder)
     tracked.log_evaluations(trainer.global_step)
     explain(explain_callback, trainer, model, folder, tracked)
-    send_report(folder, tracked)
     return results.metrics[data.selection_split or "valid"]["auroc_mean"]
-
-
-def send_report(folder: Path, tracked: Tracking) -> None:
-    """Write the whole report, and record it where a tracker stores files; :func:`run` writes that of the others."""
-    if tracked.takes_files():
-        write_finished(folder)
-        with report_errors_as_warnings(folder):
-            write_report(folder)
-        tracked.log_file(folder / run_files.REPORT)
 
 
 def report_skipped_and_flagged(data: CheXpertDataModule, results: ResultsWriter, folder: Path) -> None:

@@ -9,14 +9,16 @@ import yaml
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger
 
+from chexpert.distributed import find_rank
 from chexpert.engine.build import build_trackers
 from chexpert.engine.tensorboard import list_explanation_scalars, list_metrics
 from chexpert.engine.trackers import TensorBoard, TrackedRun, Tracker
 from chexpert.engine.trackers.guarded_logger import GuardedLogger, describe_failure, warn_of_failure
 from chexpert.errors import FULL, UserError
-from chexpert.report.names import Names, hide_value
+from chexpert.report.names import Names, hide_value, name_folder
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
+from chexpert.runs.state import find_sweep
 from chexpert.signals import Stopped
 
 
@@ -77,10 +79,6 @@ class Tracking:
         """End the record with ``finished``, ``stopped`` or ``failed``."""
         self._attempt("finish", outcome)
 
-    def takes_files(self) -> bool:
-        """Return whether a tracker stores files."""
-        return any(type(tracker).log_file is not Tracker.log_file for tracker in self.trackers)
-
     def has_tensorboard(self) -> bool:
         """Return whether TensorBoard is among the trackers."""
         return any(isinstance(tracker, TensorBoard) for tracker in self.trackers)
@@ -105,13 +103,15 @@ def start(tracker: Tracker, run: TrackedRun) -> Logger:
 
 
 @contextmanager
-def tracking(cfg: Mapping[str, Any], run: TrackedRun, *, first: bool) -> Iterator[Tracking]:
+def tracking(cfg: Mapping[str, Any], folder: Path, last_step: int | None) -> Iterator[Tracking]:
     """Start the trackers of a config, and end their records with the outcome of the body.
+
+    Of several processes that train together the first has all trackers.
 
     Args:
         cfg: of the run.
-        run: which is recorded.
-        first: this is the first of the processes that train together, or the only one.
+        folder: of the run.
+        last_step: optimizer steps of the checkpoint from which the run resumes; None for a new one.
 
     Yields:
         The trackers.
@@ -119,8 +119,9 @@ def tracking(cfg: Mapping[str, Any], run: TrackedRun, *, first: bool) -> Iterato
     Raises:
         UserError: a tracker cannot start, or has no record of a run that resumes.
     """
-    chosen = [tracker for tracker in build_trackers(cfg) if first or isinstance(tracker, TensorBoard)]
-    started = Tracking(run, chosen)
+    sweep, first = find_sweep(folder), not find_rank()
+    run = TrackedRun(folder, cfg["name"], name_folder(folder), sweep.name if sweep else None, last_step)
+    started = Tracking(run, [one for one in build_trackers(cfg) if first or isinstance(one, TensorBoard)])
     outcome = "failed"
     try:
         yield started

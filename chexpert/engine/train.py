@@ -22,6 +22,7 @@ from chexpert.engine.build import build_model, try_out
 from chexpert.engine.fit import fit, report_errors_as_warnings
 from chexpert.engine.resume_checks import find_last, resume_decision
 from chexpert.engine.setup import check_preprocessing, choose_settings, prepare, resolve_settings, try_model
+from chexpert.engine.tracking import Tracking, tracking
 from chexpert.errors import FULL, UserError
 from chexpert.report import describe, write_report
 from chexpert.runs import files as run_files
@@ -33,8 +34,8 @@ from chexpert.runs.state import (
     remove_folder,
     run_lock,
     wait_for,
+    write_end,
     write_resume_command,
-    write_stopped,
     writing_state,
 )
 from chexpert.signals import REQUEUE, Stopped, Stopper, handling_signals, requeue
@@ -99,11 +100,9 @@ def run(
             return found[0]
         deferred = find_rank() is not None
         handling = handling_signals(deferred=deferred, before_exit=partial(report_stopped, folder, sweep=sweep))
-        with ending(folder, discard=new and not sweep, sweep=sweep), handling as stopper:
-            with writing_state(folder, strip_place(overrides), config_dir):
-                mean = launch_workers(resolve_settings(cfg), folder, stopper)
-            with report_errors_as_warnings(folder):
-                write_report(folder)  # with the explanations, once the run's state says that it is finished
+        recording = writing_state(folder, strip_place(overrides), config_dir)
+        with ending(folder, discard=new and not sweep, sweep=sweep), handling as stopper, recording:
+            mean = launch_workers(resolve_settings(cfg), folder, stopper)
     if summary:
         print(describe(folder))
     return mean
@@ -137,7 +136,7 @@ def report_stopped(folder: Path, stopped: Stopped, *, sweep: bool = False) -> No
     log.info(f"{stopped}; resume with: {write_resume_command(whole)}")
     if stopped.signal == REQUEUE:
         requeue()
-    write_stopped(folder, str(stopped))
+    write_end(folder, "stopped", str(stopped))
 
 
 def launch_workers(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
@@ -195,4 +194,19 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
         check_studies({split: data.frames[split] for split in data.reported})
     if last and (before := read_config(folder)):
         plain = keep_original_paths(before, plain)
-    return fit(plain, model, data, folder, stopper, last)
+    with tracking(plain, folder, last and last.steps) as tracked:
+        mean = fit(plain, model, data, folder, stopper, last, tracked)
+        if not find_rank():
+            finish(folder, tracked)
+    return mean
+
+
+def finish(folder: Path, tracked: Tracking) -> None:
+    """Write the state, which the report shows, and the report with the explanations, and record the report.
+
+    A server may take long to store the report, or never answer: the run has finished before.
+    """
+    write_end(folder, "finished")
+    with report_errors_as_warnings(folder):
+        write_report(folder)
+    tracked.log_file(folder / run_files.REPORT)

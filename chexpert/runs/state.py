@@ -41,7 +41,6 @@ def writing_state(folder: Path, overrides: Sequence[str] = (), config_dir: Path 
         overrides: what was chosen on the command line.
         config_dir: the user's own folder of options.
     """
-    started = time.monotonic()
     path = folder / run_files.STATE
     before = read_mapping(path)
     now = datetime.now().astimezone().isoformat(timespec="seconds")
@@ -61,14 +60,9 @@ def writing_state(folder: Path, overrides: Sequence[str] = (), config_dir: Path 
         yield
     except BaseException as error:  # written and raised again: also for an interrupt
         why = next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__)
-        state |= {"state": ENDS.get(type(error), "failed"), "why": why}
+        write_end(folder, ENDS.get(type(error), "failed"), why)
         raise
-    else:
-        state["state"] = "finished"
-    finally:
-        state["seconds"] = round((before.get("seconds") or 0) + time.monotonic() - started, 1)
-        with suppress(OSError):  # a full disk: the first error was printed, and stays the one that is raised
-            run_files.write_json(path, state)
+    write_end(folder, "finished")
 
 
 def describe_own_parts(config_dir: Path | None) -> dict[str, Any]:
@@ -94,19 +88,21 @@ def write_resume_command(folder: Path) -> str:
     return " ".join(["chexpert train", *write_own_words(state), quote(f"resume={folder}")])
 
 
-def write_stopped(folder: Path, why: str) -> None:
-    """Write the state ``stopped`` of a run whose process ends before it can write it."""
+def write_end(folder: Path, outcome: str, why: str | None = None) -> None:
+    """Write how a run ended, and its seconds; a run that has ended keeps its first outcome.
+
+    Args:
+        folder: of the run.
+        outcome: ``finished``, ``stopped``, ``pruned`` or ``failed``.
+        why: the signal or the error.
+    """
     path = folder / run_files.STATE
-    with suppress(OSError, UserError):
+    with suppress(OSError, UserError):  # a full disk: the first error was printed, and stays the one that is raised
         state = read_mapping(path)
         if state.get("state") == "running":
-            run_files.write_json(path, state | {"state": ENDS[Stopped], "why": why})
-
-
-def write_finished(folder: Path) -> None:
-    """Write the state ``finished`` of a run that only has its report to write, which shows the state."""
-    path = folder / run_files.STATE
-    run_files.write_json(path, read_mapping(path) | {"state": "finished"})
+            begun = datetime.fromisoformat([state["started"], *state["resumed"]][-1])
+            seconds = (state["seconds"] or 0) + (datetime.now().astimezone() - begun).total_seconds()
+            run_files.write_json(path, state | {"state": outcome, "why": why, "seconds": round(seconds, 1)})
 
 
 def find_sweep(job: Path) -> Path | None:

@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+MYLAB = Path(__file__).parents[2] / "docs/examples/mylab/conf"
 
 
 def complete(line: str, folder) -> set[str]:
@@ -28,6 +31,16 @@ def complete(line: str, folder) -> set[str]:
         ("chexpert demo seed", {"seed="}),
         ("chexpert predict --ob", {"--observations"}),
         ("chexpert compare --level ", {"image", "study"}),
+        ("chexpert train explainer.lime.sa", {"explainer.lime.samples="}),
+        ("chexpert train logger.wandb.m", {"logger.wandb.mode="}),
+        ("chexpert train seed=1 labels=on", {"labels=ones"}),
+        ("chexpert train -m labels=on", {"labels=ones"}),
+        (f"chexpert train --config-dir {MYLAB} experiment=m", {"experiment=mylab"}),
+        (f"chexpert train --config-dir={MYLAB} loss=cap", {"loss=capped_bce"}),
+        ("chexpert train --config-dir nosuch experiment=dem", {"experiment=demo"}),
+        ("chexpert explain x --explainer lim", {"lime"}),
+        ("chexpert explain x --explainer gradcam lim", {"lime"}),
+        ("chexpert reproduce irv", {"irvin2019"}),
     ],
 )
 def test_line_has_its_completions(tmp_path, line, words):

@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import torch
 from helpers.configs import make
 from helpers.errors import raises
 from helpers.resumed_runs import SHORT
-from helpers.runs import start
+from helpers.runs import TINY, start, train
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 from chexpert.config import resolve
@@ -22,6 +23,7 @@ from chexpert.console import log
 from chexpert.engine.trackers import Csv, MLflow, TrackedRun, Wandb, guarded_logger
 from chexpert.engine.trackers.guarded_logger import GuardedLogger
 from chexpert.engine.tracking import Tracking
+from chexpert.signals import Stopped
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of SQLAlchemy, within MLflow
 
@@ -346,3 +348,45 @@ def test_checkpoint_names_no_tracker(tmp_path, phantom):
         content = torch.load(tmp_path / f"run/checkpoints/{name}.ckpt", weights_only=True)["chexpert"]
         assert "logger" not in content["config"]
         assert content["config"]["seed"] == 0
+
+
+def test_report_is_recorded_once_when_the_run_has_finished(tmp_path, phantom, monkeypatch):
+    recorded = []
+
+    def log_file(self, path: Path) -> None:
+        recorded.append((path.name, path.read_bytes(), json.loads((tmp_path / "run/state.json").read_text())))
+
+    monkeypatch.setattr(Csv, "log_file", log_file)
+    written = []
+    monkeypatch.setattr(Tracking, "finish", lambda _, outcome: written.append(outcome))
+    start(tmp_path / "run", phantom, "logger=[csv]", plotted=True)
+    ((name, content, state),) = recorded
+    assert (name, written) == ("report.html", ["finished"])
+    assert content == (tmp_path / "run/report.html").read_bytes()
+    assert state["state"] == "finished"
+    assert 0 < state["seconds"] < 300
+    assert json.loads((tmp_path / "run/state.json").read_text()) == state
+
+
+def test_run_that_is_stopped_while_the_report_is_sent_has_finished(tmp_path, phantom, monkeypatch):
+    def log_file(*_) -> None:
+        raise Stopped(signal.SIGTERM)
+
+    monkeypatch.setattr(Csv, "log_file", log_file)
+    with pytest.raises(Stopped):
+        start(tmp_path / "run", phantom, "logger=[csv]", "explainer=[]")
+    assert json.loads((tmp_path / "run/state.json").read_text())["state"] == "finished"
+    assert (tmp_path / "run/report.html").is_file()
+
+
+@pytest.mark.slow
+def test_first_of_two_processes_records_the_report(tmp_path, phantom):
+    two = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu"]
+    done = train("data=small", f"data.root={phantom}", *TINY, *two, "explainer=[]", "logger=[mlflow]",
+                 f"logger.mlflow.folder={tmp_path / 'store'}", f"hydra.run.dir={tmp_path / 'run'}")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (recorded,) = (tmp_path / "store").rglob("report.html")
+    assert recorded.read_bytes() == (tmp_path / "run/report.html").read_bytes()
+    assert json.loads((tmp_path / "run/state.json").read_text())["state"] == "finished"
+    with sqlite3.connect(tmp_path / "store/mlflow.db") as database:
+        assert database.execute("select status from runs").fetchall() == [("FINISHED",)]

@@ -11,7 +11,7 @@ from helpers.errors import raises
 
 from chexpert.cli.allow import take_allowed
 from chexpert.cli.corrections import Settings
-from chexpert.config.allowed_targets import find_target
+from chexpert.config.allowed_targets import check_targets, find_target
 from chexpert.own_modules import VARIABLE, list_own_modules
 from chexpert.runs import files as run_files
 from chexpert.runs.resume import replay
@@ -21,10 +21,17 @@ MODULE = '''
 import os
 from os import system
 from torch import nn
+from chexpert.explain import Explainer
 
 class Loss(nn.Module):
     def forward(self, logits, targets, mask):
         return logits.sum()
+
+class Unfinished(nn.Module):
+    pass
+
+class UnfinishedExplainer(Explainer):
+    """Without its method."""
 
 class Plain:
     """Not a module at all."""
@@ -93,8 +100,24 @@ def test_allowed_module_gives_its_class(own, monkeypatch):
 @pytest.mark.parametrize("name", ["system", "os", "nn", "Plain", "SaysItIsAModule", "Lying", "equal", "instance"])
 def test_other_names_of_an_allowed_module_are_refused(own, monkeypatch, name):
     monkeypatch.setenv(VARIABLE, "mylab.losses")
-    with raises("untrusted-target", "loss"):
+    with raises("wrong-base", "loss._target_"):
         find_target(target(name), "loss")
+
+
+def test_class_of_the_standard_library_is_refused(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "json")
+    with raises("wrong-base", "loss._target_"):
+        find_target({"_target_": "json.JSONDecoder"}, "loss")
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [("loss", "Unfinished"), ("explainer.mine", "UnfinishedExplainer")],
+)
+def test_class_that_lacks_its_method_is_an_error(own, monkeypatch, place, name):
+    monkeypatch.setenv(VARIABLE, "mylab.losses")
+    errors = [*check_targets(target(name), place)]
+    assert [(error.code, error.where) for error in errors] == [("missing-method", f"{place}._target_")]
 
 
 @pytest.mark.parametrize("name", ["equal", "Lying", "system"])
@@ -144,13 +167,21 @@ def test_words_allow_modules_and_are_taken_out(own, monkeypatch, word):
 @pytest.mark.parametrize(
     ("word", "code"),
     [("allow=no_such_package.x", "not-installed"), ("allow=", "value"), ("allow=my-lab", "value"),
-     ("allow=../x", "value"), ("allow=os.", "value"), ("allow=/tmp/x.py", "value")],
+     ("allow=../x", "value"), ("allow=os.", "value"), ("allow=/tmp/x.py", "value"),
+     ("allow=__main__", "not-installed"), ("allow=torch.nosuch", "not-installed"),
+     ("allow=mylab.nosuch", "not-installed"),
+     ("allow=json.decoder.x", "not-installed"), ("allow=mylab.losses.x", "not-installed")],
 )  # fmt: skip
 def test_wrong_module_is_an_error(own, monkeypatch, word, code):
     monkeypatch.setenv(VARIABLE, "")
     with raises(code, word):
         take_allowed([word])
     assert run_cli("predict", "RUN", "IMAGE", "OUT.csv", word).returncode == 2
+
+
+def test_module_of_another_package_is_found_without_an_import(own):
+    take_allowed(["allow=mylab.losses,json.decoder,torch.optim.lr_scheduler,xml.dom.minidom"])
+    assert not (own / "imported").exists()
 
 
 def test_wrong_module_of_the_environment_is_an_error(monkeypatch):

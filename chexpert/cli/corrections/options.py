@@ -44,6 +44,10 @@ def _describe_unknown(words: list[str], group: str) -> str:
 
 
 def _list_known(group: str, settings: Settings) -> str:
+    if group in LISTED:
+        usual = settings.defaults[group]
+        shown = ",".join([*usual, *(name for name in settings.groups[group] if name not in usual)][:2])
+        return f"one or more of {', '.join(settings.groups[group])}: {group}=[{shown}]"
     return f"{group}= one of {', '.join(settings.groups[group])}" + "; any timm name: backbone.name=..." * (
         group == "backbone"
     )

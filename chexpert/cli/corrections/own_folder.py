@@ -95,9 +95,9 @@ def _parse(text: str, path: Path) -> dict[Any, Any]:
     try:
         node = read_yaml(text) or {}
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        lines = re.findall(r"line (\d+)", str(error))
+        where = f"{path}, line {lines[-1]}" if lines else str(path)
+        reason = ", ".join(line for line in str(error).splitlines() if not line.startswith(" "))
         hint = "correct the YAML; a value with brackets or colons stands in quotes"
         raise UserError(f"not YAML: {reason}", code="damaged-file", where=where, hint=hint) from error
     if not isinstance(node, dict):

@@ -71,10 +71,11 @@ class Settings:
         file = self._list_files(group).get(option)
         node = dict(read_yaml(file.read_text()) or {}) if file else {}
         below: dict[str, Any] = {}
-        for entry in node.pop("defaults", ()) if group != "experiment" else ():
+        for entry in node.pop("defaults", ()) or () if group != "experiment" else ():
             above = entry.removeprefix(f"/{group}/") if isinstance(entry, str) else "_self_"
             below |= self.read_option(group, above) if above != "_self_" else {}
-        whole = group not in LISTED and group in node  # a file of the whole config: its own group is one key of it
+        # in a file of the whole config its own group is one key of it
+        whole = group not in LISTED and isinstance(node.get(group), dict)
         return below | (node[group] if whole else node)
 
     def list_nodes(self, group: str) -> dict[str, dict[str, Any]]:
@@ -85,7 +86,7 @@ class Settings:
         for option in self.groups.get(group, ()):
             node = self.read_option(group, option)
             for place, inner in node.items() if group in LISTED else [(option, node)]:
-                nodes[place] = inner
+                nodes[place] = inner if isinstance(inner, dict) else {}  # Hydra reports the other ones
         return nodes
 
     def list_keys(self, group: str, option: str) -> dict[str, Argument]:

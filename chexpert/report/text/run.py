@@ -43,8 +43,9 @@ def describe(run: Path) -> str:
     lines += ["", f"run folder:    {run}"]
     lines += [f"report:        {run / run_files.REPORT}"] if (run / run_files.REPORT).is_file() else []
     lines += [f"explanations:  {picture}" for picture in pictures]
-    lines.append(f"look further:  {python} -m tensorboard.main --host 127.0.0.1 --logdir {shlex.quote(str(run))}")
-    lines.append("               and open http://127.0.0.1:6006/#custom_scalars: each AUROC beside the mean")
+    if (run / run_files.TENSORBOARD).is_dir():
+        lines.append(f"look further:  {python} -m tensorboard.main --host 127.0.0.1 --logdir {shlex.quote(str(run))}")
+        lines.append("               and open http://127.0.0.1:6006/#custom_scalars: each AUROC beside the mean")
     if run_files.checkpoint(run).is_file():
         command = "chexpert" if shutil.which("chexpert") else f"{python} -m chexpert"
         lines.append(f"use the model: {command} predict {shlex.quote(str(run))} IMAGES OUTPUT.csv")

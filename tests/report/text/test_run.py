@@ -78,3 +78,10 @@ def test_run_is_described_from_its_folder(run):
 
 def test_skipped_views_are_counted(run):
     assert "2" in find(describe(run("a.jpg", "b.jpg")), "skipped")
+
+
+def test_tensorboard_is_named_only_where_it_was_written(run):
+    folder = run()
+    assert "--logdir" not in describe(folder)
+    (folder / "tensorboard").mkdir()
+    assert f"--logdir {folder}" in describe(folder)
