@@ -41,13 +41,13 @@ def test_interrupted_command_ends_in_one_line(monkeypatch):
     assert (done.returncode, len(done.stderr.splitlines())) == (130, 1)
 
 
-def test_image_of_explain_is_optional(tmp_path):
+def test_image_of_explain_is_optional():
     done = run_cli("explain")
     assert "RUN" in done.stderr
     assert "IMAGE" not in done.stderr
 
 
-def test_demo_has_its_own_help(capsys):
+def test_demo_has_its_own_help():
     done = run_cli("demo", "--help")
     assert (done.returncode, len(done.stdout.splitlines()) < 10) == (0, True)
     assert "experiment=demo" in done.stdout
@@ -56,6 +56,12 @@ def test_demo_has_its_own_help(capsys):
 def test_stray_word_of_the_demo_is_its_own_error():
     done = run_cli("demo", "foo")
     assert (done.returncode, find_places(done.stderr)) == (2, ["foo"])
+
+
+def test_unknown_tracker_has_the_form_of_a_list_in_its_hint():
+    done = run_cli("train", "logger=[foo]")
+    assert (done.returncode, find_places(done.stderr)) == (2, ["logger=[foo]"])
+    assert done.stderr.rstrip().endswith(" logger=[tensorboard,csv]")
 
 
 def test_unknown_network_is_one_error():
