@@ -45,7 +45,7 @@ def train(*settings: str, config_dir: str | Path | None = None) -> Run:
     from chexpert.signals import Stopped
 
     try:
-        run(composed.config, composed.folder, composed.overrides, summary=False)  # the run shows itself
+        run(composed.config, composed.folder, composed.overrides, summary=False, config_dir=own)  # the run shows itself
     except Stopped as stopped:
         if stopped.signal == signal.SIGINT:
             raise KeyboardInterrupt(str(stopped)) from stopped

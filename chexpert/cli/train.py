@@ -74,20 +74,21 @@ def run_job(cfg: "DictConfig") -> float:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from chexpert.config import find_config_dir, find_notices
+    from chexpert.config import find_config_dir, find_notices, list_typed
     from chexpert.engine.train import run as train  # after composing, so that --cfg is quick
     from chexpert.runs.files import shorten
     from chexpert.runs.state import remove_empty_folder
 
     open_streams()  # a launcher may run a job in a process of its own
     hydra_cfg = HydraConfig.get()
-    for notice in find_notices(cfg, hydra_cfg.overrides.task):
+    overrides = list_typed(hydra_cfg)
+    for notice in find_notices(cfg, overrides):
         log.log(NOTE, notice)
     sweep = hydra_cfg.mode == RunMode.MULTIRUN
     folder = shorten(hydra_cfg.runtime.output_dir)
     try:
         _check_environment(hydra_cfg.job.env_set)
-        return train(cfg, folder, hydra_cfg.overrides.task, sweep=sweep, config_dir=find_config_dir(hydra_cfg))
+        return train(cfg, folder, overrides, sweep=sweep, config_dir=find_config_dir(hydra_cfg))
     except UserError as error:
         if not sweep:
             remove_empty_folder(folder)  # it was refused before it began

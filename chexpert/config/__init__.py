@@ -18,7 +18,7 @@ from chexpert.config.hydra_callbacks import SweepTable
 from chexpert.config.instantiate import build, raising_build_errors
 from chexpert.config.recipe import compose_recipe
 from chexpert.config.resolution import find_notices, resolve
-from chexpert.config.run_folder import RunFolder, find_config_dir, repeat
+from chexpert.config.run_folder import RunFolder, find_config_dir, list_typed, repeat
 from chexpert.config.schema import ExplainConfig, make_schema
 from chexpert.config.training_checks import LIMITS
 from chexpert.config.unknown_key import unknown_key_error
@@ -45,6 +45,7 @@ __all__ = [
     "find_explain_errors",
     "find_notices",
     "find_target",
+    "list_typed",
     "raising_build_errors",
     "raising_hydra_errors",
     "repeat",

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from chexpert.config.quoting import quote_values
-from chexpert.config.run_folder import choose_folder
+from chexpert.config.run_folder import choose_folder, list_typed
 from chexpert.distributed import broadcast_decision
 from chexpert.errors import UserError
 from chexpert.runs.files import shorten
@@ -62,7 +62,7 @@ def compose_run(settings: Sequence[str], conf: Path, config_dir: Path | None = N
         config = compose("train", [*words, *places], return_hydra_config=True)
         folder = shorten(broadcast_decision("run folder", lambda: choose_folder(config)))
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return ComposedRun(own, folder, list(config.hydra.overrides.task))
+    return ComposedRun(own, folder, list_typed(config.hydra))
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class RunFolder(Callback):
             config.hydra.run.dir = broadcast_decision("run folder", lambda: choose_folder(config))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        overrides = strip_place([*config.hydra.overrides.task, *config.hydra.overrides.hydra])
+        overrides = strip_place([*list_typed(config.hydra), *list_typed(config.hydra, "hydra")])
         own = describe_own_parts(find_config_dir(config.hydra))
         with exiting_on_user_errors():
             folder = choose_sweep_folder(config, overrides)
@@ -83,6 +83,16 @@ def repeat(arguments: Sequence[str]) -> list[str]:
     """
     whole = replay(arguments)
     return quote_values(sorted(whole, key=lambda one: not one.startswith("-")))  # Hydra reads no option in between
+
+
+def list_typed(hydra: Any, kind: str = "task") -> list[str]:
+    """Return the settings as they were typed: an interpolation in one stays, and no environment variable is written.
+
+    Args:
+        hydra: Hydra's node of a config.
+        kind: ``task`` for settings of the run, ``hydra`` for those of Hydra itself.
+    """
+    return [str(word) for word in OmegaConf.to_container(hydra.overrides, resolve=False)[kind]]
 
 
 def find_config_dir(hydra: Any) -> Path | None:

@@ -8,6 +8,8 @@ from helpers.errors import find_places
 
 import chexpert.cli.networks
 from chexpert.cli.main import COMMANDS
+from chexpert.conf_folder import find_conf
+from chexpert.config import compose_run
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("train", "demo")])
@@ -119,3 +121,21 @@ def test_bad_file_of_an_own_folder_is_one_error(tmp_path, monkeypatch, content, 
     done = run_cli("train", "--config-dir", "own", "experiment=bad", "--cfg", "job")
     assert (done.returncode, "Traceback" in done.stderr, "HYDRA_FULL_ERROR" in done.stderr) == (2, False, False)
     assert [place.replace("--cfg=job ", "") for place in find_places(done.stderr)] == places
+
+
+def test_environment_variable_of_a_setting_is_not_written_to_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CHEXPERT_ROOT", "nowhere")
+    monkeypatch.setenv("ADDRESS", "http://tracking.example")
+    composed = compose_run(
+        ["data=small", "logger.mlflow.tracking_uri=${oc.env:ADDRESS}", "logger=[mlflow]"], find_conf()
+    )
+    assert composed.config.logger.mlflow.tracking_uri == "http://tracking.example"
+    assert "logger.mlflow.tracking_uri=${oc.env:ADDRESS}" in composed.overrides
+
+
+def test_environment_variable_that_is_not_set_is_one_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ADDRESS", raising=False)
+    done = run_cli("train", "logger=[mlflow]", "logger.mlflow.tracking_uri=${oc.env:ADDRESS}")
+    assert (done.returncode, done.stderr.count("error: "), "Traceback" in done.stderr) == (2, 1, False)
