@@ -1,16 +1,17 @@
 """Report what is installed and what is missing: versions, devices, extras, data, disk, memory, writable folders.
 
-Each line that needs attention has what to do about it. No names of users and no file names of data are printed, so that
-the output may go into a bug report; folders are.
+Each line that needs attention has what to do about it. No file names of data are printed, and the home folder as ``~``,
+so that the output may go into a bug report; other folders are printed as they are.
 Exit code 0: training can start here; 1: something that it needs is missing.
 """
 
 import os
 import platform
+import re
 import shutil
 import tempfile
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,13 @@ from chexpert.errors import UserError, advise_extra
 GB = 1e9
 DISK, MEMORY, SHARED_MEMORY = 5 * GB, 4 * GB, 1 * GB
 """Free bytes below which a run of usual size is likely to fail: of a run folder, of a training, of loader processes."""
+SHARED_ADVICE = "data.num_workers=0, or a larger /dev/shm"
+OUTPUT_ADVICE = "change to a folder that may be written, or hydra.run.dir=FOLDER"
+TEMPORARY_ADVICE = "set TMPDIR to a folder that may be written"
+WEIGHT_ADVICE = "set HF_HOME to a folder that may be written, or pretrained=FILE"
+BROKEN = dict.fromkeys(("torch", "torchvision"), "install torch and torchvision together again")
+UNKNOWN = "follow the lines above; if this one stays, report it with this output"
+"""What to do about a check that raises an exception."""
 MAINTAINERS = ("dev", "docs", "browser")
 """Extras that only the project's own tests and pages need."""
 
@@ -54,36 +62,47 @@ def run(given: Namespace) -> int:
     failed = False
     for check in _check_all(given.root, given.out):
         mark = "MISSING" if check.needed else "note" if check.advice else "ok"
-        print(f"{mark:<8} {check.name:<18} {check.found}", flush=True)
+        print(hide_home(f"{mark:<8} {check.name:<18} {check.found}"), flush=True)
         if check.advice:
-            print(f"{'':<27} -> {check.advice}", flush=True)
+            print(hide_home(f"{'':<27} -> {check.advice}"), flush=True)
         failed |= check.needed
     return int(failed)
 
 
 def _check_all(root: str | None, out: Path) -> Iterator[Check]:
-    yield Check("chexpert", metadata.version("chexpert"))
-    yield Check("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}")
-    yield from check_packages()
-    yield from check_extras()
-    yield from check_devices()
-    yield check_data(root)
-    yield check_space("disk", out, DISK, "choose another folder: hydra.run.dir=FOLDER")
-    yield check_memory()
-    yield check_space("shared memory", Path("/dev/shm"), SHARED_MEMORY, "data.num_workers=0, or a larger /dev/shm")
-    yield check_loader_processes()
-    yield check_writable(
-        "outputs", out, needed=True, advice="change to a folder that may be written, or hydra.run.dir=FOLDER"
-    )
-    yield check_writable(
-        "temporary files", Path(tempfile.gettempdir()), needed=True, advice="set TMPDIR to a folder that may be written"
-    )
-    yield check_writable(
-        "weights",
-        find_weight_folder(),
-        needed=False,
-        advice="set HF_HOME to a folder that may be written, or pretrained=FILE",
-    )
+    temporary = Path(tempfile.gettempdir())
+    for name, check in {
+        "chexpert": lambda: [Check("chexpert", metadata.version("chexpert"))],
+        "Python": lambda: [Check("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}")],
+        "packages": check_packages,
+        "extras": check_extras,
+        "torch": check_devices,
+        "torchvision": check_vision,
+        "data": lambda: [check_data(root)],
+        "disk": lambda: [check_space("disk", out, DISK, "choose another folder: hydra.run.dir=FOLDER")],
+        "memory": lambda: [check_memory()],
+        "shared memory": lambda: [check_space("shared memory", Path("/dev/shm"), SHARED_MEMORY, SHARED_ADVICE)],
+        "loader processes": lambda: [check_loader_processes()],
+        "outputs": lambda: [check_writable("outputs", out, True, OUTPUT_ADVICE)],
+        "temporary files": lambda: [check_writable("temporary files", temporary, True, TEMPORARY_ADVICE)],
+        "weights": lambda: [check_writable("weights", find_weight_folder(), False, WEIGHT_ADVICE)],
+    }.items():
+        yield from catching(name, check)
+
+
+def catching(name: str, check: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    """Yield the lines of a check; an exception becomes one: of a damaged installation anything may be raised."""
+    try:
+        yield from check()
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        yield Check(name, f"{type(error).__name__}: {reason}", BROKEN.get(name, UNKNOWN), needed=True)
+
+
+def hide_home(text: str) -> str:
+    """Return a text with ``~`` in place of the home folder, whose name is often that of its user."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path raises an error where there is no home
+    return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text) if len(home) > 1 else text
 
 
 def check_packages() -> Iterator[Check]:
@@ -124,15 +143,10 @@ def _read_requirements(extra: str = "") -> list[Requirement]:
 
 def check_devices() -> Iterator[Check]:
     """Yield the processors, and whether they multiply bfloat16."""
-    try:
-        import torch
+    import torch
 
-        from chexpert.training.precision import native_precision
-    except (ImportError, OSError) as error:  # OSError: a library of CUDA that cannot be loaded
-        yield Check(
-            "torch", f"cannot be imported: {error}", "install torch and torchvision together again", needed=True
-        )
-        return
+    from chexpert.training.precision import native_precision
+
     yield Check("CPU", f"{os.cpu_count()} cores")
     gpus = [torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count())]
     for gpu in gpus:
@@ -144,6 +158,13 @@ def check_devices() -> Iterator[Check]:
             "GPU", "none that torch can use", "on a CPU: trainer=debug, or frozen backbones with features=FOLDER"
         )
     yield Check("precision", native_precision())
+
+
+def check_vision() -> Iterator[Check]:
+    """Import torchvision, which is built for one version of torch: the versions may fit, and the builds may not."""
+    import torchvision  # noqa: F401
+
+    return iter(())
 
 
 def check_data(root: str | None) -> Check:
@@ -192,8 +213,8 @@ def check_loader_processes() -> Check:
 
 def check_writable(name: str, folder: Path, needed: bool, advice: str) -> Check:
     """Return whether a file can be made where a folder is, or will be."""
-    there = next(above for above in (folder.absolute(), *folder.absolute().parents) if above.is_dir())
     try:
+        there = next(above for above in (folder.absolute(), *folder.absolute().parents) if above.exists())
         with tempfile.TemporaryFile(dir=there):
             return Check(name, f"{folder}: writable")
     except OSError as error:

@@ -1,12 +1,16 @@
 """chexpert doctor: what it finds, and what it advises."""
 
 import importlib.metadata as metadata
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 from helpers.cli import run_cli
+from helpers.runs import PROJECT
 from packaging.requirements import Requirement
 
 from chexpert.cli import doctor
@@ -87,3 +91,56 @@ def test_exit_code_is_1_where_something_is_missing(monkeypatch, tmp_path):
     done = run_cli("doctor", "--out", Path(tmp_path))
     assert done.returncode == 1
     assert done.stdout.split()[0] == "MISSING"
+
+
+LATER = ["data", "disk", "memory", "loader", "outputs", "temporary", "weights"]
+
+
+@pytest.mark.parametrize(
+    ("library", "error", "missing"),
+    [
+        ("torch", "OSError('libcudart.so: cannot open shared object file')", {"torch", "torchvision", "loader"}),
+        ("torch", "ImportError('no torch')", {"torch", "torchvision", "loader"}),
+        pytest.param(
+            "torchvision",
+            "RuntimeError('operator torchvision::nms does not exist')",
+            {"torch", "torchvision", "loader"},
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_library_that_cannot_be_imported_is_a_line(tmp_path, library, error, missing):
+    (tmp_path / library).mkdir()
+    (tmp_path / library / "__init__.py").write_text(f"raise {error}\n")
+    path = os.pathsep.join([str(tmp_path), str(PROJECT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "chexpert", "doctor"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    marks = {line.split()[1]: line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")}
+    assert {name for name, mark in marks.items() if mark == "MISSING"} == missing
+    assert [name for name in marks if name in LATER] == LATER
+
+
+def test_exception_of_a_check_is_a_line(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "check_memory", lambda: 1 / 0)
+    checks = {check.name: check for check in doctor._check_all(None, tmp_path)}
+    assert checks["memory"].needed
+    assert not checks["weights"].needed
+
+
+def test_file_is_no_folder_to_write_to(tmp_path):
+    (tmp_path / "file").touch()
+    for out in ("file", "file/below"):
+        assert doctor.check_writable("outputs", tmp_path / out, True, "another").needed
+    assert not doctor.check_writable("outputs", tmp_path / "new/below", True, "another").needed
+
+
+def test_home_is_not_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "jane-doe"))
+    monkeypatch.delenv("HF_HOME", raising=False)
+    done = run_cli("doctor", "--root", tmp_path / "jane-doe/data", "--out", tmp_path / "jane-doe/runs")
+    assert "jane-doe" not in done.stdout
+    assert "~/.cache/huggingface" in done.stdout
+    assert doctor.hide_home(str(tmp_path / "jane-doe-2")) == str(tmp_path / "jane-doe-2")
