@@ -54,8 +54,9 @@ def pytest_terminal_summary(terminalreporter) -> None:
 
 @pytest.fixture(autouse=True)
 def no_own_modules(monkeypatch) -> None:
-    """Commands run in this process, and each freezes the list of the allowed modules."""
+    """Commands run in this process, and each freezes the list of the allowed modules and writes the variable."""
     monkeypatch.setattr("chexpert.own_modules._allowed", None)
+    monkeypatch.setenv("CHEXPERT_ALLOW", "")
 
 
 @pytest.fixture
