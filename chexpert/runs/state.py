@@ -100,9 +100,17 @@ def write_end(folder: Path, outcome: str, why: str | None = None) -> None:
     with suppress(OSError, UserError):  # a full disk: the first error was printed, and stays the one that is raised
         state = read_mapping(path)
         if state.get("state") == "running":
-            begun = datetime.fromisoformat([state["started"], *state["resumed"]][-1])
-            seconds = (state["seconds"] or 0) + (datetime.now().astimezone() - begun).total_seconds()
-            run_files.write_json(path, state | {"state": outcome, "why": why, "seconds": round(seconds, 1)})
+            run_files.write_json(path, state | {"state": outcome, "why": why, "seconds": _count_seconds(state)})
+
+
+def _count_seconds(state: Mapping[str, Any]) -> float | None:
+    """Return the seconds of the run until now; those of the state where it has no time of a start."""
+    begun = [state.get("started"), *state.get("resumed", [])][-1]
+    if begun is None:
+        return state.get("seconds")
+    return round(
+        (state.get("seconds") or 0) + (datetime.now().astimezone() - datetime.fromisoformat(begun)).total_seconds(), 1
+    )
 
 
 def find_sweep(job: Path) -> Path | None:

@@ -89,7 +89,7 @@ def _write_masks(folder: Path) -> None:
     ]
     for name in names:
         write_segmentations(folder / name, {view: {"Edema": encode(mask)} for view in MASKED})
-    for place in ("DIR", "VALDIR", "RUN/explanations/hirescam/maps"):
+    for place in ("DIR", "VALDIR", "maps/gradcam/maps", "RUN/explanations/hirescam/maps"):
         shutil.rmtree(folder / place, ignore_errors=True)
         for view in MASKED:
             file = folder / place / f"{view}_Edema_map.npz"
