@@ -160,9 +160,11 @@ def follow(module, **options):
     return moves.seen
 
 
-def test_gradients_are_clipped_to_their_norm():
-    assert max(follow(make_module(single()))) > 1e-2
-    assert max(follow(make_module(single()), gradient_clip_val=1e-3)) <= 1e-3 * (1 + 1e-3)
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_to_their_norm(precision):
+    assert max(follow(make_module(single()), precision=precision)) > 1e-2
+    clipped = follow(make_module(single()), precision=precision, gradient_clip_val=1e-3)
+    assert max(clipped) <= 1e-3 * (1 + 1e-3)
 
 
 def test_accumulated_gradients_move_the_weights_every_second_step():
