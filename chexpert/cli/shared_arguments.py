@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from chexpert.observations import STUDY_SCORES
+
 
 def add_level(parser: ArgumentParser, level_help: str, default: str = "study") -> None:
     """Add ``--level`` with its default, and ``--study-score`` with the default max."""
@@ -21,7 +23,7 @@ def add_level_of_runs(parser: ArgumentParser) -> None:
 
 def _add_study_score(parser: ArgumentParser, default: str | None, described: str) -> None:
     score_help = f"score of a study from its views ({described})"
-    parser.add_argument("--study-score", dest="views", choices=("max", "mean"), default=default, help=score_help)
+    parser.add_argument("--study-score", dest="views", choices=STUDY_SCORES, default=default, help=score_help)
     add_renamed(parser, "--views", "--study-score")
 
 

@@ -42,7 +42,7 @@ def compare(
         paths: run folders, folders of runs, and CSV files of predictions.
         split: split of the runs; by default ``valid``, with a leaderboard ``test``.
         level: ``image`` or ``study``; by default that of the runs, of files and with a leaderboard ``study``.
-        views: ``max`` or ``mean`` over the views of a study; by default as in the runs.
+        views: ``max``, ``mean`` or ``noisy_or`` over the views of a study; by default as in the runs.
         by: metric of the ranking: ``auroc_mean``, or the name of an observation for its AUROC.
         mean_over: observations to compare and to average the AUROC over; by default the competition's.
         labels: CSV file of labels for all models; files of predictions have no labels of their own.

@@ -99,7 +99,7 @@ def evaluate_files(
         predictions: CSV file of scores by Path or Study.
         labels: CSV file of the labels of the same rows.
         level: ``study`` or ``image``.
-        views: ``max`` or ``mean`` over the views of a study.
+        views: ``max``, ``mean`` or ``noisy_or`` over the views of a study.
         mean_over: names of observations in any spelling; by default the competition's.
         tuning: files of predictions and labels of other studies, on which thresholds are chosen.
         hashed_by: run folders whose predictions have hashed names.
