@@ -12,7 +12,7 @@ from chexpert.errors import UserError
 from chexpert.report.html.comparison import markdown_table
 from chexpert.report.names import HIDDEN, hide_value, names_file
 from chexpert.report.text.comparison_tables import Table, align
-from chexpert.report.text.evaluation import format_value
+from chexpert.report.text.values import format_value
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping, read_state
 from chexpert.runs.synthetic import WORDS, is_synthetic_path
