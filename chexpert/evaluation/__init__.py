@@ -8,6 +8,7 @@ from chexpert.evaluation.evaluation_settings import SETTINGS, describe_setting, 
 from chexpert.evaluation.join import LabeledScores, describe_level, join_labels, read_labeled_scores, read_run
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions, to_studies
 from chexpert.evaluation.reproduce import Reproduction, reproduce
+from chexpert.evaluation.seed_spread import find_tie, gather_configurations
 
 __all__ = [
     "SETTINGS",
@@ -25,6 +26,8 @@ __all__ = [
     "evaluate_calibrated",
     "evaluate_files",
     "evaluate_settings",
+    "find_tie",
+    "gather_configurations",
     "join_labels",
     "read_labeled_scores",
     "read_labels",
