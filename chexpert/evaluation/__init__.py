@@ -7,6 +7,7 @@ from chexpert.evaluation.evaluate import Points, check_disjoint, choose_operatin
 from chexpert.evaluation.evaluation_settings import SETTINGS, describe_setting, evaluate_settings, take_settings
 from chexpert.evaluation.join import LabeledScores, describe_level, join_labels, read_labeled_scores, read_run
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions, to_studies
+from chexpert.evaluation.published_setting import describe_published
 from chexpert.evaluation.reproduce import Reproduction, reproduce
 from chexpert.evaluation.seed_spread import find_tie, gather_configurations
 
@@ -21,6 +22,7 @@ __all__ = [
     "choose_operating_points",
     "compare",
     "describe_level",
+    "describe_published",
     "describe_setting",
     "evaluate",
     "evaluate_calibrated",
