@@ -20,6 +20,8 @@ from chexpert.metrics.bootstrap import resample_studies
 SETTINGS = {"studies": "study", "images": "image", "frontal": "image"}
 """The level of each evaluation setting: studies by the maximum over their views, all images, frontal images."""
 VIEW = re.compile(r"(?:^|[/_])view[0-9]+_(frontal|lateral)(?:\.[^./]*)?$", re.IGNORECASE)
+LARGE, FEWER = 10_000, 200
+"""Rows above which so many replicates are enough: the interval is narrow, and seconds count."""
 SHOWN = ("value", "ci_low", "ci_high", "positives", "negatives")
 
 
@@ -163,8 +165,9 @@ def evaluate_settings(
 
     Returns:
         By setting ``level``, ``views`` (how the score of a study was made; None where its file lists studies),
-        ``images`` (``frontal``, ``lateral``, ``all`` or None), ``n``, ``studies``, ``auroc``, ``auroc_mean`` and
-        ``why``: None, or why the files cannot give this setting; the others are then None.
+        ``images`` (``frontal``, ``lateral``, ``all`` or None), ``n``, ``studies``, ``replicates`` (at most 200 of more
+        than 10,000 rows), ``auroc``, ``auroc_mean`` and ``why``: None, or why the files cannot give this setting; the
+        others are then None.
     """
     return {name: _evaluate(SETTINGS[name], own, mean_over, replicates, seed, main) for name, own in settings.items()}
 
@@ -179,12 +182,13 @@ def _evaluate(
 ) -> dict[str, Any]:
     labeled = setting.labeled
     if labeled is None:
-        nothing = dict.fromkeys(("views", "images", "n", "studies", "auroc", "auroc_mean"))
+        nothing = dict.fromkeys(("views", "images", "n", "studies", "replicates", "auroc", "auroc_mean"))
         return {"level": level, **nothing, "why": setting.why}
     if main and _are_same(labeled, main[0]):
         aurocs = {name: {key: own[key] for key in SHOWN} for name, own in main[1]["auroc"].items()}
         mean = main[1]["auroc_mean"]
     else:
+        replicates = min(replicates, FEWER) if len(labeled.names) > LARGE else replicates
         counts = resample_studies(labeled.studies, replicates, seed)
         samples = {sample.observation: sample for sample in take_samples(labeled, counts)}
         aurocs = {name: _describe(sample) for name, sample in samples.items()}
@@ -196,6 +200,7 @@ def _evaluate(
         "images": setting.images,
         "n": len(labeled.names),
         "studies": int(labeled.studies.max()) + 1,
+        "replicates": replicates,
         "auroc": aurocs,
         "auroc_mean": mean,
         "why": None,
