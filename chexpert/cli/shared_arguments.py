@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from chexpert.inference.choices import IDS, LEVELS, VIEWS
+from chexpert.inference.choices import IDS, LEVELS
+from chexpert.observations import STUDY_SCORES
 
 
 def add_level(parser: ArgumentParser, level_help: str, default: str = "study") -> None:
@@ -23,7 +24,7 @@ def add_level_of_runs(parser: ArgumentParser) -> None:
 
 def _add_study_score(parser: ArgumentParser, default: str | None, described: str) -> None:
     score_help = f"score of a study from its views ({described})"
-    parser.add_argument("--study-score", dest="views", choices=VIEWS, default=default, help=score_help)
+    parser.add_argument("--study-score", dest="views", choices=STUDY_SCORES, default=default, help=score_help)
     add_renamed(parser, "--views", "--study-score")
 
 

@@ -12,13 +12,13 @@ from chexpert.config.training_checks import find_feature_errors, find_length_err
 from chexpert.config.unknown_key import TOP_LEVEL, unknown_key_error
 from chexpert.config.value_checks import find_value_errors
 from chexpert.errors import UserError
-from chexpert.observations import COMPETITION, OBSERVATIONS
+from chexpert.observations import COMPETITION, OBSERVATIONS, STUDY_SCORES
 from chexpert.runs import files as run_files
 
 GROUPS: dict[str, tuple[str, ...]] = {"competition": COMPETITION, "all": OBSERVATIONS}
 """Words for lists of observations."""
 
-LEVELS, STUDY_SCORES = ("image", "study"), ("max", "mean")
+LEVELS = ("image", "study")
 CALIBRATIONS = ("platt", "temperature", "isotonic")  # as chexpert.metrics.calibration has them, which loads scipy
 
 

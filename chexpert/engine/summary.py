@@ -1,5 +1,6 @@
 """The messages of a run before it starts: its summary, warnings and notes."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pytorch_lightning.utilities.model_summary import summarize
 
 from chexpert.data import CheXpertDataModule, find_scarce
 from chexpert.data.loader import joins_last
+from chexpert.data.sources.published_counts import describe_counts
 from chexpert.models import Model
 from chexpert.report.names import name_folder
 from chexpert.runs.synthetic import NOTE
@@ -66,6 +68,10 @@ def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, i
 
 def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str]:
     """Yield a note where the run differs from its settings."""
+    if not data.synthetic and data.layout.variant in ("small", "full"):
+        differing = describe_counts(count_rows(data), data.views)
+        if differing:
+            yield f"{differing}; see chexpert audit {shlex.quote(str(data.root))}"
     explain, there = cfg["explain"], len(data.datasets["valid"])
     if cfg["explainer"] and explain["views"] is None and explain["count"] > there:
         yield f"explain.count={explain['count']}, and valid has {there:,} views: all of them are explained"
@@ -74,6 +80,17 @@ def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str
             f"one of {len(train):,} training images is left over behind batches of {data.batch_size}: "
             "it joins the batch before it, since BatchNorm learns nothing from a single value"
         )
+
+
+def count_rows(data: CheXpertDataModule) -> dict[str, tuple[int, int]]:
+    """Count images and studies of each split as it was read, before patients were held out of train."""
+    counts = {
+        split: (len(frame), len(frame[["patient", "study"]].drop_duplicates())) for split, frame in data.frames.items()
+    }
+    held = counts.pop("dev", (0, 0))
+    if "train" in counts:  # no study is in both
+        counts["train"] = counts["train"][0] + held[0], counts["train"][1] + held[1]
+    return counts
 
 
 def find_undefined(data: CheXpertDataModule, mean_over: Sequence[str]) -> dict[str, tuple[int, int]]:

@@ -4,11 +4,15 @@ from chexpert.evaluation.calibration import Calibration, evaluate_calibrated
 from chexpert.evaluation.compare import compare
 from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.evaluate import Points, check_disjoint, choose_operating_points, evaluate, evaluate_files
+from chexpert.evaluation.evaluation_settings import SETTINGS, describe_setting, evaluate_settings, take_settings
 from chexpert.evaluation.join import LabeledScores, describe_level, join_labels, read_labeled_scores, read_run
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions, to_studies
+from chexpert.evaluation.published_setting import describe_published
 from chexpert.evaluation.reproduce import Reproduction, reproduce
+from chexpert.evaluation.seed_spread import find_tie, gather_configurations
 
 __all__ = [
+    "SETTINGS",
     "Calibration",
     "LabeledScores",
     "Named",
@@ -18,9 +22,14 @@ __all__ = [
     "choose_operating_points",
     "compare",
     "describe_level",
+    "describe_published",
+    "describe_setting",
     "evaluate",
     "evaluate_calibrated",
     "evaluate_files",
+    "evaluate_settings",
+    "find_tie",
+    "gather_configurations",
     "join_labels",
     "read_labeled_scores",
     "read_labels",
@@ -28,5 +37,6 @@ __all__ = [
     "read_run",
     "reproduce",
     "strip_copy",
+    "take_settings",
     "to_studies",
 ]

@@ -27,7 +27,7 @@ class AlignedPredictions:
         scores: (M, N, C) float64.
         labels: (N, C) in {1, 0, NaN}.
         level: ``image`` or ``study``.
-        views: ``max`` or ``mean`` over the views of a study.
+        views: ``max``, ``mean`` or ``noisy_or`` over the views of a study.
         left_out: of each model, how many of its rows not all others have, or have no label.
         labels_left_out: how many labeled rows not all models have.
     """
@@ -58,7 +58,7 @@ def align_predictions(
         candidates: M of them.
         labels: what those are evaluated by that have no labels of their own.
         level: ``image`` or ``study``.
-        views: ``max`` or ``mean`` over the views of a study.
+        views: ``max``, ``mean`` or ``noisy_or`` over the views of a study.
         over: observations to compare; by default those of the competition that the first has.
         hashed_by: runs that hashed the names in files of predictions.
 

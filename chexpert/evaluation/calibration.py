@@ -23,7 +23,7 @@ class Calibration:
     Attributes:
         method: ``temperature``, ``platt`` or ``isotonic``.
         fitted_on: the split.
-        views: ``max`` or ``mean`` over the views of a study, at that level.
+        views: ``max``, ``mean`` or ``noisy_or`` over the views of a study, at that level.
         levels: parameters by level and observation; None where a class was absent. A study's score is another quantity
             than a view's, so each level has its own.
     """

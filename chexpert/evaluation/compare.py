@@ -12,14 +12,14 @@ from chexpert.evaluation.aligned_predictions import AlignedPredictions, align_pr
 from chexpert.evaluation.candidates import Absent, Candidate, list_candidates
 from chexpert.evaluation.leaderboard import evaluate_rank, evaluate_readers, find_entries, read_readers
 from chexpert.evaluation.predictions import Named, read_labels
-from chexpert.evaluation.ranking import find_defined, gather_configurations, rank, resample_aurocs
+from chexpert.evaluation.ranking import find_defined, rank, resample_aurocs
+from chexpert.evaluation.seed_spread import find_tie, gather_configurations
+from chexpert.evaluation.shared_setting import IMAGES, select_frontal, share_setting
 from chexpert.observations import find_observation
 from chexpert.runs.diff import find_differences
 from chexpert.runs.synthetic import is_synthetic_path
 
 MEAN = "auroc_mean"
-OPTIONS = {"level": "--level", "views": "--study-score"}
-"""The option that chooses a key of the evaluation setting."""
 
 
 def compare(
@@ -28,6 +28,7 @@ def compare(
     split: str | None = None,
     level: str | None = None,
     views: str | None = None,
+    images: str | None = None,
     by: str = MEAN,
     mean_over: Sequence[str] | None = None,
     labels: Path | None = None,
@@ -42,7 +43,8 @@ def compare(
         paths: run folders, folders of runs, and CSV files of predictions.
         split: split of the runs; by default ``valid``, with a leaderboard ``test``.
         level: ``image`` or ``study``; by default that of the runs, of files and with a leaderboard ``study``.
-        views: ``max`` or ``mean`` over the views of a study; by default as in the runs.
+        views: ``max``, ``mean`` or ``noisy_or`` over the views of a study; by default as in the runs.
+        images: ``frontal``: the scores of frontal images alone are compared; by default those of all.
         by: metric of the ranking: ``auroc_mean``, or the name of an observation for its AUROC.
         mean_over: observations to compare and to average the AUROC over; by default the competition's.
         labels: CSV file of labels for all models; files of predictions have no labels of their own.
@@ -54,31 +56,42 @@ def compare(
     Returns:
         ``models`` from the best to the worst, each with its metrics, intervals and difference from the reference (the
         best model, with a leaderboard the first of ``paths``); the evaluation setting (``level``, ``views``, ``n``,
-        ``studies``, ``by``, ``bootstrap``, ...); ``configurations``, the mean over seeds and folds. With a leaderboard
-        also ``ranks`` and ``readers``, by the name of the run or file.
+        ``images``, ``studies``, ``by``, ``bootstrap``, ...); ``configurations``, mean and spread over seeds and folds;
+        ``tie``, the difference below which two runs tie, see :func:`find_tie`. With a leaderboard also ``ranks`` and
+        ``readers``, by the name of the run or file.
 
     Raises:
-        UserError: the runs and files cannot be compared.
+        UserError: the runs and files cannot be compared, or have different evaluation settings.
     """
+    if images not in (None, *IMAGES):
+        hint = f"one of {', '.join(IMAGES)}"
+        raise UserError(f"unknown images: {images!r}", code="choice", where="--images", hint=hint)
     split = split or ("test" if leaderboard else "valid")
     found, absent = list_candidates(paths, split)
     board = find_entries(leaderboard) if leaderboard else None
     known = read_labels(labels) if labels else board.truth if board else None
+    if images == "frontal":
+        found = select_frontal(evaluate_together(found, known), known)
     candidates = evaluate_together([*found, *(board.entries if board else [])], known)
-    level = level or ("study" if board else find_shared(found, "level", "study"))
-    views = views or (find_shared(found, "views", "max") if level == "study" else "max")
-    aligned = align_predictions(candidates, known, level, views, find_all(mean_over), hashed_by)
+    shared = share_setting(candidates, known, level or ("study" if board else None), views)
+    aligned = align_predictions(candidates, known, shared.level, shared.views, find_all(mean_over), hashed_by)
     place = select_metric(by, aligned)
     aurocs = resample_aurocs(aligned, replicates, seed)
     runs = [one for one in found if one.settings]
     content = describe_aligned(aligned, by, absent, replicates, seed) | {
         "split": split if runs else None,
+        "images": shared.images,
         "labels_of": describe_labels(found, known),
         "models": rank(aligned, candidates, aurocs, place, reference=0 if board else None),
         "synthetic": [one.name for one in candidates if one.synthetic or (labels and is_synthetic_path(labels))],
         "differing_settings": find_differences([one.settings for one in runs]) if runs else [],
     }
-    content["configurations"] = gather_configurations(candidates, content["models"])
+    values = {model["name"]: model["figure"]["value"] for model in content["models"]}
+    names = [one.name for one in candidates]
+    content["configurations"] = gather_configurations(
+        [one.settings for one in candidates], [values[name] for name in names], names
+    )
+    content["tie"] = find_tie(content["configurations"])
     if leaderboard:
         readers, own = read_readers(leaderboard), list(enumerate(aligned.names[: len(found)]))
         content["ranks"] = {name: evaluate_rank(aurocs, m, find_defined(aurocs, place)) for m, name in own}
@@ -103,20 +116,6 @@ def describe_labels(candidates: Sequence[Candidate], known: Named | None) -> lis
 def find_all(names: Sequence[str] | None) -> list[str] | None:
     """Return CheXpert's names of observations in any spelling."""
     return list(dict.fromkeys(find_observation(name) or name for name in names)) if names else None
-
-
-def find_shared(candidates: Sequence[Candidate], key: str, otherwise: str) -> str:
-    """Return the value of a key that all runs share."""
-    found = {one.evaluation_setting[key] for one in candidates if one.evaluation_setting.get(key)}
-    if len(found) > 1:
-        where = ", ".join(f"{one.name} ({one.evaluation_setting.get(key)})" for one in candidates)
-        raise UserError(
-            f"runs of different {key}: {', '.join(sorted(found))}",
-            code="not-comparable",
-            where=where,
-            hint=f"choose: {OPTIONS[key]}",
-        )
-    return next(iter(found), otherwise)
 
 
 def select_metric(by: str, aligned: AlignedPredictions) -> list[int]:

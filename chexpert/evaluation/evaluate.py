@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 
 from chexpert.errors import UserError
+from chexpert.evaluation.evaluation_settings import evaluate_settings, take_settings
 from chexpert.evaluation.groups import evaluate_groups
-from chexpert.evaluation.join import LabeledScores, read_labeled_scores
+from chexpert.evaluation.join import LabeledScores, join_labels, read_labeled_scores
+from chexpert.evaluation.match_names import match_prediction_names
 from chexpert.evaluation.observation_metrics import (
     Sample,
     evaluate_calibration,
+    evaluate_mean,
     evaluate_point,
-    interval_to_dict,
     take_samples,
 )
-from chexpert.metrics import auroc_mean
+from chexpert.evaluation.predictions import read_labels, read_predictions
 from chexpert.metrics.bootstrap import resample_studies
 from chexpert.metrics.operating_point import RULES
 from chexpert.observations import COMPETITION, find_observation
@@ -99,26 +101,36 @@ def evaluate_files(
         predictions: CSV file of scores by Path or Study.
         labels: CSV file of the labels of the same rows.
         level: ``study`` or ``image``.
-        views: ``max`` or ``mean`` over the views of a study.
+        views: ``max``, ``mean`` or ``noisy_or`` over the views of a study.
         mean_over: names of observations in any spelling; by default the competition's.
         tuning: files of predictions and labels of other studies, on which thresholds are chosen.
         hashed_by: run folders whose predictions have hashed names.
         options: further arguments of :func:`evaluate`.
 
     Returns:
-        The metrics as :func:`evaluate` returns them, and ``synthetic``: whether the images are synthetic.
+        The metrics as :func:`evaluate` returns them; ``evaluation_settings``, see :func:`evaluate_settings`; and
+        ``synthetic``: whether the images are synthetic.
 
     Raises:
         UserError: the files do not match, or a name is unknown.
     """
-    labeled = read_labeled_scores(predictions, labels, level, views, hashed_by)
+    truth = read_labels(labels)
+    scores = match_prediction_names(read_predictions(predictions), truth, hashed_by)
+    labeled = join_labels(scores, truth, level, views)
     if tuning:
         tuned = read_labeled_scores(*tuning, level, views, hashed_by)
         check_disjoint(labeled, tuned)
         options |= {"operating_points": choose_operating_points(tuned), "chosen_on": str(tuning[0])}
     synthetic = is_synthetic_path(predictions) or is_synthetic_path(labels)
     names = find_names(mean_over or COMPETITION, labeled, requested=bool(mean_over))
-    return evaluate(labeled, mean_over=names, **options) | {"synthetic": synthetic}
+    content = evaluate(labeled, mean_over=names, **options)
+    content["evaluation_settings"] = evaluate_settings(
+        take_settings(scores, truth, labeled),
+        names,
+        **{key: content["bootstrap"][key] for key in ("replicates", "seed")},
+        main=(labeled, content),
+    )
+    return content | {"synthetic": synthetic}
 
 
 def find_names(names: Sequence[str], labeled: LabeledScores, *, requested: bool) -> list[str]:
@@ -163,14 +175,6 @@ def check_disjoint(evaluated: LabeledScores, tuning: LabeledScores) -> None:
         raise UserError(
             message, code="shared-patients", where=min(shared), hint="choose thresholds on other studies, such as dev"
         )
-
-
-def evaluate_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the mean AUROC with its interval over the defined observations, and their names."""
-    _, over = auroc_mean({name: sample.value for name, sample in samples.items()},
-                         [name for name in mean_over if name in samples])  # fmt: skip
-    found = Sample.mean([samples[name] for name in over])
-    return interval_to_dict(found) | {"undefined_replicates": found.undefined_replicates}, over
 
 
 def evaluate_points(samples: Mapping[str, Sample], points: Points | None) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ class LabeledScores:
         scores: (N, C) float64 on any scale.
         labels: (N, C) float64 in {1, 0, NaN}; NaN where there is no label.
         level: ``image`` or ``study``.
-        views: ``max`` or ``mean``, how the scores of a study's views are combined; ignored at level ``image``.
+        views: score of a study from its views: ``max``, ``mean`` or ``noisy_or``; ignored at level ``image``.
         groups: N values by grouping, such as Sex; blank where unknown.
         left_out: names of the rows that only ``predictions`` or only ``labels`` have, by these words.
         not_evaluated: observations that only ``predictions`` or only ``labels`` have.
@@ -85,7 +85,7 @@ def join_labels(
         predictions: scores of views or studies.
         labels: labels of views or studies.
         level: ``image`` or ``study``; at level ``study`` the views of each side are reduced to studies.
-        views: ``max`` or ``mean`` of the scores over the views of a study.
+        views: ``max``, ``mean`` or ``noisy_or`` of the scores over the views of a study.
         hashed_by: folders of the runs that may have predicted: hashed names are recognized by their salts.
 
     Returns:
@@ -153,7 +153,7 @@ def read_labeled_scores(
         predictions: CSV file of scores by Path or Study.
         labels: CSV file of labels by Path or Study.
         level: ``image`` or ``study``.
-        views: ``max`` or ``mean`` of the scores over the views of a study.
+        views: ``max``, ``mean`` or ``noisy_or`` of the scores over the views of a study.
         hashed_by: folders of the runs that may have predicted: hashed names are recognized by their salts.
 
     Returns:
@@ -172,7 +172,7 @@ def read_run(run: Path, split: str, level: str, views: str = "max") -> LabeledSc
         run: run folder.
         split: ``dev``, ``valid`` or ``test``.
         level: ``image`` or ``study``.
-        views: ``max`` or ``mean`` of the scores over the views of a study.
+        views: ``max``, ``mean`` or ``noisy_or`` of the scores over the views of a study.
 
     Returns:
         Scores and labels of the shared rows and observations.

@@ -1,7 +1,7 @@
 """The metrics of one observation, each with its interval over resampled studies."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chexpert.evaluation.join import LabeledScores
-from chexpert.metrics import Auroc, Interval, auroc, logit_interval, percentile_interval
+from chexpert.metrics import Auroc, Interval, auroc, auroc_mean, logit_interval, percentile_interval
 from chexpert.metrics.auroc_intervals import bound_extreme
 from chexpert.metrics.bootstrap import weighted_aurocs, weighted_average_precisions, weighted_means
 from chexpert.metrics.calibration import expected_calibration_error, weighted_calibration_errors
@@ -101,6 +101,14 @@ def take_samples(labeled: LabeledScores, counts: np.ndarray) -> Iterator[Sample]
         known = np.isfinite(labeled.labels[:, c])
         own = counts if known.all() else counts[:, known]
         yield Sample(name, labeled.scores[known, c], labeled.labels[known, c], own)
+
+
+def evaluate_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the mean AUROC with its interval over the defined observations, and their names."""
+    _, over = auroc_mean({name: sample.value for name, sample in samples.items()},
+                         [name for name in mean_over if name in samples])  # fmt: skip
+    found = Sample.mean([samples[name] for name in over])
+    return interval_to_dict(found) | {"undefined_replicates": found.undefined_replicates}, over
 
 
 def interval_to_dict(interval: Interval) -> dict[str, Any]:

@@ -119,14 +119,14 @@ def to_studies(rows: Named, views: str = "max", *, labels: bool = False) -> Name
 
     Args:
         rows: N views; studies are returned as they are.
-        views: ``max`` or ``mean`` of the scores over the views of a study.
+        views: score of a study from its views, one of ``STUDY_SCORES``.
         labels: whether the columns are labels, which must be equal within a study.
 
     Returns:
         S studies in the order of their first views. The value of a group is the one that the views share, or ``mixed``.
 
     Raises:
-        UserError: the views of a study have different labels.
+        UserError: the views of a study have different labels, or ``noisy_or`` of scores outside [0, 1].
     """
     if rows.key == "Study":
         return rows
@@ -134,7 +134,10 @@ def to_studies(rows: Named, views: str = "max", *, labels: bool = False) -> Name
     numbers, _ = number_studies(list(map(strip_copy, studies)))  # views of one study may be spelled as of two copies
     names = [studies[row] for row in np.unique(numbers, return_index=True)[1]]
     stacked = np.column_stack(list(rows.columns.values()))
-    reduced = reduce_labels(numbers, stacked, names) if labels else reduce_scores(numbers, stacked, views)
+    if labels:
+        reduced = reduce_labels(numbers, stacked, names)
+    else:
+        reduced = reduce_scores(numbers, stacked, views, where=str(rows.path))
     groups = {group: _share(values, numbers, len(names)) for group, values in rows.groups.items()}
     return Named(rows.path, "Study", names, dict(zip(rows.columns, reduced.T, strict=True)), groups)
 

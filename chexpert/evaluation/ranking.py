@@ -1,7 +1,7 @@
 """Models on the same rows from the best on, each with what it lacks to the best, or to one that is given."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from chexpert.metrics.auroc_intervals import auroc_replicates
 from chexpert.metrics.bootstrap import resample_studies
 from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
 from chexpert.metrics.delong import delong_test
-from chexpert.runs.diff import get_seed_and_fold, group_replicates
 
 
 def resample_aurocs(aligned: AlignedPredictions, replicates: int, seed: int) -> np.ndarray:
@@ -93,20 +92,3 @@ def _delong(aligned: AlignedPredictions, best: int, m: int, over: Sequence[int])
         return None
     known = np.isfinite(aligned.labels[:, over[0]])
     return delong_test(aligned.scores[[best, m]][:, known, over[0]], aligned.labels[known, over[0]])
-
-
-def gather_configurations(candidates: Sequence[Candidate], models: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return mean and spread over the seeds and folds of each configuration that has more than one run."""
-    values = {model["name"]: model["figure"]["value"] for model in models}
-    gathered = []
-    for every in group_replicates([one.settings for one in candidates]):
-        by_seed = {
-            get_seed_and_fold(candidates[place].settings): place for place in reversed(every)
-        }  # a copy is no other replicate
-        places = sorted(by_seed.values())
-        own = [values[candidates[place].name] for place in places]
-        if len(own) > 1:
-            names = [candidates[place].name for place in places]
-            spread = {"n": len(own), "mean": float(np.mean(own)), "sd": float(np.std(own, ddof=1))}
-            gathered.append({"runs": names} | spread | {"low": min(own), "high": max(own)})
-    return sorted(gathered, key=lambda group: -group["mean"])

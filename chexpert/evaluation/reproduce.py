@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.errors import UserError
+from chexpert.evaluation.published_setting import ROWS, read_measured
 from chexpert.runs import files as run_files
 from chexpert.runs.config_keys import flatten
 from chexpert.runs.read import read_config, read_mapping, read_state
@@ -30,7 +31,6 @@ NO_MATTER = (
 
 TRAIN = {"frontal": 191_027, "lateral": 32_387, "all": 223_414}
 """Training images of CheXpert by views."""
-STUDIES = {"valid": 200, "test": 500}
 LOST = 0.001
 """Share of the training images that may be missing: one is known to be in some copies."""
 
@@ -44,18 +44,20 @@ class Reproduction:
         reference: of the recipe: source, expected, tolerance, of, cost.
         measured: the mean AUROC with its interval, where there is one: value, ci_low, ci_high, over.
         reasons: why it is not comparable.
+        settings: the run's metrics in each evaluation setting, where its evaluation has them.
     """
 
     word: str
     reference: Mapping[str, Any]
     measured: Mapping[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def reproduce(
     recipe: Recipe, run: Path, evaluation: Path | None = None, find_recipe: Callable[[str], Recipe] | None = None
 ) -> Reproduction:
-    """Compare a run with a recipe.
+    """Compare a run with a recipe, in the evaluation setting of the published value.
 
     Args:
         recipe: resolved config of the recipe.
@@ -86,12 +88,14 @@ def reproduce(
         *check_outcome(reference, metrics, read_state(run)),
     ]
     evaluated = read_mapping(evaluation or run_files.evaluation(run, reference["of"]["split"]))
-    reasons += check_evaluation_setting(recipe, evaluated, given=evaluation is not None)
-    measured = evaluated.get("auroc_mean") or {}
+    images = read_mapping(run / run_files.DATA).get("views") if evaluation is None else None
+    measured, unlike = compare_setting(recipe, evaluated, images, given=evaluation is not None)
+    reasons += unlike
     if reference["expected"] is None:
         reasons.append("nothing is published after this stage alone")
     if reasons:
-        return Reproduction(NOT_COMPARABLE, reference, measured, tuple(dict.fromkeys(reasons)))
+        settings = evaluated.get("evaluation_settings") or {}
+        return Reproduction(NOT_COMPARABLE, reference, measured, tuple(dict.fromkeys(reasons)), settings)
     inside = abs(measured["value"] - reference["expected"]) <= reference["tolerance"] + 1e-9  # 0.81 - 0.03 is 0.78
     return Reproduction(WITHIN if inside else OUTSIDE, reference, measured)
 
@@ -141,8 +145,9 @@ def check_data(reference: Mapping[str, Any], data: Mapping[str, Any], *, synthet
         yield f"it was not trained on CheXpert: {trained:,} {views} images, and not {whole:,}"
     split = reference["of"]["split"]
     studies = splits.get(split, {}).get("studies", 0)
-    if studies != STUDIES.get(split):
-        yield f"it was not evaluated on CheXpert's {split} set: {studies} studies, and not {STUDIES.get(split)}"
+    expected = ROWS.get(split, {}).get("studies")
+    if studies != expected:
+        yield f"it was not evaluated on CheXpert's {split} set: {studies} studies, and not {expected}"
 
 
 def check_outcome(reference: Mapping[str, Any], metrics: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
@@ -157,25 +162,31 @@ def check_outcome(reference: Mapping[str, Any], metrics: Mapping[str, Any], stat
         yield f"the epoch was chosen on {metrics.get('epoch_chosen_on')}, and not on {of['epoch_chosen_on']}"
 
 
-def check_evaluation_setting(recipe: Recipe, evaluated: Mapping[str, Any], *, given: bool) -> Iterator[str]:
-    """Check that the measured value and the expected one have the same evaluation setting."""
-    of = recipe["recipe"]["of"]
+def compare_setting(
+    recipe: Recipe, evaluated: Mapping[str, Any], images: str | None, *, given: bool
+) -> tuple[Mapping[str, Any], list[str]]:
+    """Return the measured value in the evaluation setting of the expected one, and why they cannot be compared.
+
+    Args:
+        recipe: with the expected value.
+        evaluated: content of an evaluation; empty where there is none.
+        images: ``data.views`` of the run; None of a file.
+        given: the evaluation is a file that was given, not the run's own.
+    """
+    of, reasons = recipe["recipe"]["of"], []
     if of["checkpoints"] > 1 and not given:
-        yield f"the value is of {of['checkpoints']} checkpoints, averaged: evaluate their ensemble, give --evaluation"
+        reasons.append(
+            f"the value is of {of['checkpoints']} checkpoints, averaged: evaluate their ensemble, give --evaluation"
+        )
     if not evaluated:
-        yield f"no metrics with their interval for the {of['split']} split: run chexpert evaluate"
-        return
-    level = evaluated.get("level")
-    if level != of["level"]:
-        yield f"the value is of the level {level}, and not {of['level']}"
-    if level == "study" and evaluated.get("views") != recipe["study_score"]:
-        views = evaluated.get("views")
-        yield f"the score of a study is the {views} over its views, and not the {recipe['study_score']}"
-    if level == "study" and evaluated.get("n") != STUDIES.get(of["split"]):
-        yield f"{evaluated.get('n')} studies were evaluated, and not {STUDIES.get(of['split'])}"
-    over = evaluated.get("auroc_mean", {}).get("over")
-    if sorted(over or ()) != sorted(recipe["mean_over"]):
-        yield f"the mean is over {', '.join(over or ())}, and not over {', '.join(recipe['mean_over'])}"
+        return {}, [*reasons, f"no metrics with their interval for the {of['split']} split: run chexpert evaluate"]
+    if recipe["recipe"]["expected"] is None:
+        return evaluated.get("auroc_mean") or {}, reasons
+    measured, unlike = read_measured(of, recipe["study_score"], evaluated, images)
+    over = measured.get("over") or ()
+    if sorted(over) != sorted(recipe["mean_over"]):
+        unlike.append(f"the mean is over {', '.join(over)}, and not over {', '.join(recipe['mean_over'])}")
+    return measured, reasons + unlike
 
 
 def _spell(settings: Mapping[str, Any], key: str) -> str:

@@ -12,7 +12,11 @@ from chexpert.evaluation import (
     choose_operating_points,
     evaluate,
     evaluate_calibrated,
+    evaluate_settings,
+    read_labels,
+    read_predictions,
     read_run,
+    take_settings,
 )
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
@@ -34,7 +38,41 @@ def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
         content = evaluate(labeled[split], mean_over=cfg["mean_over"], seed=cfg["seed"], **options)
         apart = fitted if split != chosen else None
         content["calibrated"] = evaluate_calibrated(labeled[split], apart, cfg["seed"]) if apart else None
+        if split != "dev":  # whose metrics nobody publishes; it may have a hundred times the images
+            content["evaluation_settings"] = evaluate_in_settings(
+                folder, split, labeled[split], cfg["mean_over"], content
+            )
+            metrics[split]["evaluation_settings"] = summarize_settings(content["evaluation_settings"])
         run_files.write_json(run_files.evaluation(folder, split), content | describe_split(split, metrics))
+    run_files.write_json(folder / run_files.METRICS, metrics)
+
+
+def evaluate_in_settings(
+    folder: Path, split: str, labeled: LabeledScores, mean_over: Sequence[str], content: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Evaluate a split in each evaluation setting that the run's predictions can give.
+
+    Args:
+        folder: of the run.
+        split: which.
+        labeled: its rows as the run evaluates them.
+        mean_over: observations to average the AUROC over.
+        content: their evaluation.
+    """
+    files = read_predictions(run_files.predictions(folder, split)), read_labels(run_files.labels(folder, split))
+    bootstrap = content["bootstrap"]
+    return evaluate_settings(
+        take_settings(*files, labeled),
+        mean_over,
+        bootstrap["replicates"],
+        bootstrap["seed"],
+        main=(labeled, content),
+    )
+
+
+def summarize_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return n, the mean AUROC and its interval in each evaluation setting, as metrics.json holds them."""
+    return {name: {"n": own["n"], "auroc_mean": own["auroc_mean"], "why": own["why"]} for name, own in settings.items()}
 
 
 def fit_calibration(

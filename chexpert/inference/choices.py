@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from numbers import Integral
 
 from chexpert.errors import UserError
+from chexpert.observations import STUDY_SCORES
 
 LEVELS = ("image", "study")
-VIEWS = ("max", "mean")
-"""How the views of a study make its score."""
 IDS = ("hash", "path")
 """How an image is called in tables and plots: by a salted hash, or by its name."""
 COLUMNS = ("competition", "all")
@@ -24,7 +23,7 @@ def check_options(
         UserError: one is none of its choices, or no number that it can be.
     """
     check_choice("level", level, LEVELS)
-    check_choice("views", views, VIEWS)
+    check_choice("views", views, STUDY_SCORES)
     check_choice("observations", observations, COLUMNS)
     check_choice("ids", ids, IDS)
     if not isinstance(calibrated, bool):

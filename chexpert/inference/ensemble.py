@@ -61,7 +61,7 @@ def ensemble(
         split: ``dev``, ``valid`` or ``test`` of the runs' data.
         how: ``mean``, or ``rank`` over the rows.
         level: ``image``; ``study``: the average of the members' scores of a study.
-        views: ``max`` or ``mean`` over the views of a study.
+        views: ``max``, ``mean`` or ``noisy_or`` over the views of a study.
         watch: shows progress.
 
     Raises:

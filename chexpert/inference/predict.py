@@ -82,7 +82,7 @@ def predict(
         inputs: one table with the column Path, one folder, or image files.
         output: a new CSV file.
         level: ``study``: one row a study; ``image``: one row an image.
-        views: ``max`` (the competition's rule) or ``mean`` over the views of a study.
+        views: ``max`` (the competition's rule), ``mean`` or ``noisy_or`` over the views of a study.
         calibrated: probabilities by the run's calibration.json.
         observations: ``competition``: the five; ``all`` that the model knows.
         root: of the paths in a table; by default the run's data root, then the table's folder.

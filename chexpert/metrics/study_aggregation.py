@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chexpert.errors import UserError
+from chexpert.observations import STUDY_SCORES
 
 MIMIC = re.compile(r"s[0-9]{8}")
 """A study's folder in MIMIC-CXR."""
-SCORES = ("max", "mean")
-"""How the views of a study make its score; Irvin et al. 2019 take the maximum."""
 
 
 def find_study(path: str) -> str:
@@ -51,25 +50,64 @@ def number_studies(studies: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     return rows, list(places)
 
 
-def reduce_scores(rows: np.ndarray, scores: np.ndarray, score: str = "max") -> np.ndarray:
+def reduce_scores(rows: np.ndarray, scores: np.ndarray, score: str = "max", where: str = "study_score") -> np.ndarray:
     """Return the scores of S studies, from those of their views.
 
     Args:
-        rows: (N,) int, of each view the number of its study, from 0 on.
+        rows: (N,) int, of each view the number of its study, from 0 on; each study has a view.
         scores: (N, C) float of the views.
-        score: ``max`` or ``mean`` over the views.
+        score: ``max`` over the views, as in Irvin et al. 2019; ``mean``; or ``noisy_or``, 1 - prod(1 - p): the
+            probability that one view or more shows the observation, if the views were independent (Pearl 1988).
+        where: of the scores, for an error.
 
     Returns:
         (S, C) float.
+
+    Raises:
+        UserError: another score, or ``noisy_or`` of scores outside [0, 1].
+
+    >>> reduce_scores(np.array([0, 0, 1]), np.array([[0.5], [0.5], [0.3]]), "noisy_or").tolist()
+    [[0.75], [0.3]]
     """
-    count = int(rows.max(initial=-1)) + 1
-    if score == "max":
-        joined = np.full((count, scores.shape[1]), -np.inf)
-        np.maximum.at(joined, rows, scores)
-        return joined
+    if score not in REDUCTIONS:
+        hint = f"one of {', '.join(REDUCTIONS)}"
+        raise UserError(f"unknown study_score: {score!r}", code="choice", where=where, hint=hint)
+    if score == "noisy_or" and len(scores) and not (scores.min() >= 0 and scores.max() <= 1):
+        message = "noisy_or is of probabilities, and a score is outside [0, 1]"
+        hint = "study_score=max or mean (of files: --study-score max)"
+        raise UserError(message, code="not-probability", where=where, hint=hint)
+    return REDUCTIONS[score](rows, scores, int(rows.max(initial=-1)) + 1)
+
+
+def _reduce_max(rows: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
+    joined = np.full((count, scores.shape[1]), -np.inf)
+    np.maximum.at(joined, rows, scores)
+    return joined
+
+
+def _reduce_mean(rows: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
     sums = np.zeros((count, scores.shape[1]))
     np.add.at(sums, rows, scores)
     return sums / np.bincount(rows, minlength=count)[:, None]
+
+
+def _reduce_noisy_or(rows: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
+    """By logarithms, which keep the digits of small probabilities; the views of a study in the order of their scores.
+
+    So the order of the file changes no digit, and studies of equal views tie.
+    """
+    highest = _reduce_max(rows, scores, count)
+    if not count:
+        return highest
+    order = np.lexsort((scores, np.broadcast_to(rows[:, None], scores.shape)), axis=0)
+    views = np.bincount(rows, minlength=count)
+    with np.errstate(divide="ignore"):  # of a view with probability 1
+        absent = np.log1p(-np.take_along_axis(scores.astype("float64"), order, axis=0))
+    joined = -np.expm1(np.add.reduceat(absent, np.cumsum(views) - views, axis=0))
+    return np.where(views[:, None] > 1, np.maximum(joined, highest), highest)  # rounding is not to lower it
+
+
+REDUCTIONS = dict(zip(STUDY_SCORES, (_reduce_max, _reduce_mean, _reduce_noisy_or), strict=True))
 
 
 def reduce_labels(rows: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -112,7 +150,7 @@ def reduce_to_studies(
         scores: (N, C) float.
         labels: (N, C) in {0, 1}.
         mask: (N, C) bool, False where there is no label.
-        score: ``max`` or ``mean`` over the views.
+        score: ``max``, ``mean`` or ``noisy_or``, see :func:`reduce_scores`.
 
     Returns:
         Scores, labels and mask, (S, C) each.

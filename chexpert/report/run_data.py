@@ -100,7 +100,7 @@ class RunData:
         return self.metrics.get("epoch_chosen_on")
 
     def level(self, split: str) -> tuple[str, str]:
-        """Return ``image`` or ``study``, and ``max`` or ``mean`` over views."""
+        """Return ``image`` or ``study``, and ``max``, ``mean`` or ``noisy_or`` over views."""
         content = self.evaluations.get(split, {})
         level = content.get("level") or self.metrics[split].get("level") or self.config.get("level", "image")
         return level, content.get("views") or self.config.get("study_score", "max")

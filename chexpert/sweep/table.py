@@ -9,10 +9,13 @@ from shlex import quote
 from typing import Any
 
 from chexpert.errors import UserError
+from chexpert.evaluation import describe_level, find_tie, gather_configurations
+from chexpert.evaluation.join import LEVEL_NAMES
 from chexpert.report.html.comparison import markdown_table
 from chexpert.report.names import HIDDEN, hide_value, names_file
 from chexpert.report.text.comparison_tables import Table, align
-from chexpert.report.text.evaluation import format_value
+from chexpert.report.text.seed_spread import describe_spread
+from chexpert.report.text.values import format_value
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping, read_state
 from chexpert.runs.synthetic import WORDS, is_synthetic_path
@@ -47,6 +50,8 @@ class Job:
     overrides: Mapping[str, str] | None = None
     seconds: float | None = None
     synthetic: bool = False
+    setting: tuple[str, ...] = ()
+    """Its evaluation setting, in words: the rows, and the images that the run evaluates."""
 
     @property
     def value(self) -> float:
@@ -67,7 +72,8 @@ def read_job(folder: Path) -> Job:
     try:
         state, metrics = read_state(folder), read_mapping(folder / run_files.METRICS)
         split = metrics.get("epoch_chosen_on") or "valid"
-        auroc = read_mapping(run_files.evaluation(folder, split)).get("auroc_mean")
+        evaluated = read_mapping(run_files.evaluation(folder, split))
+        auroc, setting = evaluated.get("auroc_mean"), read_setting(folder, evaluated)
         if not auroc and split in metrics:  # it has metrics.json, but no evaluation yet
             mean, over = metrics[split]["auroc_mean"], metrics[split]["auroc_mean_over"]
             auroc = {"value": mean, "ci_low": None, "ci_high": None, "over": over}
@@ -75,18 +81,36 @@ def read_job(folder: Path) -> Job:
         overrides = {key.lstrip("+"): value for key, _, value in pairs}
         why = state["why"] or ""
         rest = (split if auroc else "", auroc, overrides, state["seconds"], is_synthetic_path(folder))
-        return Job(folder.name, state["state"], why, *rest)
+        return Job(folder.name, state["state"], why, *rest, setting)
     except UserError as error:
         return Job(folder.name, "unreadable", f"{error.message}, {error.where}")
     except (KeyError, TypeError, AttributeError) as error:
         return Job(folder.name, "unreadable", f"{type(error).__name__}: {error}")
 
 
+def read_setting(folder: Path, evaluated: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the rows of a job's evaluation and the images that it evaluates, in words; empty where not recorded."""
+    rows = (describe_level(evaluated),) if evaluated.get("level") in LEVEL_NAMES else ()
+    images = read_mapping(folder / run_files.DATA).get("views")
+    return rows + ((f"data.views={images}",) if rows and images else ())
+
+
 def describe_metrics(jobs: Sequence[Job]) -> str:
-    """Describe the metrics of the table, and the jobs with synthetic images."""
+    """Describe the metrics of the table, the jobs with synthetic images, and evaluation settings that differ."""
     synthetic = [job.name for job in jobs if job.synthetic]
     which = "" if len(synthetic) == len(jobs) else f" (jobs {', '.join(synthetic)})"
-    return f"{WORDS}{which}; {NOTE}" if synthetic else NOTE
+    settings = list(dict.fromkeys(", ".join(job.setting) for job in jobs if job.setting))
+    differ = f"; do not compare ranks across evaluation settings: {'; '.join(settings)}" if len(settings) > 1 else ""
+    return (f"{WORDS}{which}; {NOTE}" if synthetic else NOTE) + differ
+
+
+def describe_seeds(jobs: Sequence[Job]) -> list[str]:
+    """Describe mean and spread of the configurations of which several seeds or folds are finished, and the tie."""
+    ranked = [job for job in jobs if not math.isnan(job.value)]
+    settings = [dict(job.overrides or {}) | {"split": job.split} for job in ranked]
+    names = [job.name for job in ranked]
+    gathered = gather_configurations(settings, [job.value for job in ranked], names)
+    return list(describe_spread(gathered, find_tie(gathered), {name: name for name in names}))
 
 
 def find_differing(jobs: Sequence[Job]) -> list[str]:
@@ -146,7 +170,8 @@ def describe_sweep(sweep: Path) -> str:
     """Return the table for the terminal; empty for a sweep without jobs."""
     if not (jobs := read_sweep(sweep)):
         return ""
-    lines = [f"sweep {sweep}, {len(jobs)} jobs: {describe_metrics(jobs)}", *align(sweep_table(jobs)), ""]
+    lines = [f"sweep {sweep}, {len(jobs)} jobs: {describe_metrics(jobs)}", *align(sweep_table(jobs))]
+    lines += [*describe_seeds(jobs), ""]
     lines += [f"written:  {sweep / CSV} and {MARKDOWN}", f"compare:  chexpert compare {quote(str(sweep))}"]
     return "\n".join(lines)
 
@@ -165,10 +190,12 @@ def write_sweep(sweep: Path) -> None:
     """
     written: list[list[str]] = []
     part = sweep / f".table-{secrets.token_hex(4)}.part"
-    while (rows := list(list_jobs(jobs := list(map(export, read_sweep(sweep)))))) != written:
+    while (rows := list(list_jobs(jobs := list(map(export, found := read_sweep(sweep)))))) != written:
         run_files.write_table(part, rows[0], rows[1:])
         part.replace(sweep / CSV)
         lines = ["# Sweep", "", describe_metrics(jobs), "", *markdown_table(sweep_table(jobs)), ""]
+        seeds = describe_seeds(found)  # hidden values of different jobs are alike
+        lines += [*(f"- {line}" for line in seeds), ""] if seeds else []
         part.write_text("\n".join(lines), encoding="utf-8")
         part.replace(sweep / MARKDOWN)
         written = rows

@@ -33,7 +33,7 @@ class MultilabelModule(pl.LightningModule):
         scheduler: constructor that takes the optimizer; one that asks for ``total_steps`` is stepped every batch,
             any other every epoch.
         level: ``image`` evaluates single views, ``study`` their studies.
-        study_score: ``max`` or ``mean`` over the views of a study.
+        study_score: ``max``, ``mean`` or ``noisy_or`` over the views of a study.
         backbone_lr_factor: learning rate of the backbones over that of the classifier.
         unfreeze_epoch: the backbones are frozen in the epochs before this one.
         metadata: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.

@@ -35,7 +35,7 @@ class Validation(nn.Module):
         observations: names of the C outputs.
         mean_over: observations over which the mean AUROC goes.
         level: ``image`` evaluates single views, ``study`` their studies.
-        study_score: ``max`` or ``mean`` over the views of a study.
+        study_score: ``max``, ``mean`` or ``noisy_or`` over the views of a study.
     """
 
     def __init__(

@@ -65,8 +65,11 @@ def test_every_recipe_composes_with_source_and_expectation(recipe, root, monkeyp
     recipe = cfg["recipe"]
     assert recipe.keys() - {"after"} == {"source", "expected", "tolerance", "of", "cost"}
     assert recipe.get("after") in (None, *RECIPES)
-    assert recipe["of"].keys() == {"split", "labels", "level", "epoch_chosen_on", "checkpoints"}
-    assert recipe["of"]["level"] == cfg["level"]
+    of = recipe["of"]
+    assert of.keys() - {"assumed"} == {"split", "labels", "level", "images", "epoch_chosen_on", "checkpoints"}
+    assert of["level"] in (None, cfg["level"])
+    assert of["images"] in (None, cfg["data"].get("views", "frontal"))
+    assert {key for key in of.get("assumed", ()) if of[key]} == set(of.get("assumed", ()))
     assert (recipe["expected"] is None) == (recipe["tolerance"] is None)
     assert recipe["expected"] is None or 0.5 < recipe["expected"] < 1 > recipe["tolerance"] > 0
     assert all(isinstance(recipe[key], str) for key in ("source", "cost"))

@@ -9,6 +9,7 @@ import pytest
 from helpers.errors import raises
 from helpers.evaluated_runs import LABELS, STUDIES, make_run, make_scores
 from helpers.golden import check_golden
+from helpers.made_up_test_set import AUROCS, frontal_scores, write_labels, write_predictions
 from sklearn.metrics import roc_auc_score
 
 from chexpert.evaluation import compare
@@ -109,17 +110,64 @@ def test_damaged_run_is_left_out_of_a_sweep_only(tmp_path, name, content, code, 
         compare(runs, replicates=5)
 
 
-def test_runs_of_different_levels_need_a_level(tmp_path):
+def test_runs_of_different_evaluation_settings_are_not_ranked(tmp_path):
     runs = [make_run(tmp_path / "a"), make_run(tmp_path / "b", study_score="mean")]
     metrics = json.loads((runs[1] / run_files.METRICS).read_text())
     run_files.write_json(runs[1] / run_files.METRICS, metrics | {"valid": {"level": "image"}})
-    with raises("not-comparable", f"{runs[0]} (study), {runs[1]} (image)") as caught:
+    frontal = "frontal images"
+    with raises(
+        "not-comparable", f"{runs[0]} (studies (max over views), {frontal}), {runs[1]} (single views, {frontal})"
+    ) as caught:
         compare(runs, replicates=5)
-    assert "--level" in caught.value.hint
-    with raises("not-comparable", f"{runs[0]} (max), {runs[1]} (mean)"):
+    assert caught.value.hint.endswith(": --level study --study-score max")
+    kinds = ("studies (max over views)", "studies (mean over views)")
+    where = ", ".join(f"{run} ({kind}, {frontal})" for run, kind in zip(runs, kinds, strict=True))
+    with raises("not-comparable", where) as caught:
         compare(runs, level="study", replicates=5)
+    assert caught.value.hint.endswith(": --study-score max")
     content = compare(runs, level="image", replicates=5)
-    assert (content["level"], content["views"], content["n"]) == ("image", None, 120)
+    assert (content["level"], content["views"], content["images"], content["n"]) == ("image", None, "frontal", 120)
+    content = compare(runs, level="study", views="noisy_or", replicates=5)
+    assert (content["level"], content["views"]) == ("study", "noisy_or")
+
+
+def test_models_of_other_images_are_not_ranked_until_frontal_ones_are_chosen(tmp_path):
+    every = write_predictions(tmp_path / "all.csv")
+    frontal = write_predictions(tmp_path / "frontal.csv", frontal_scores())
+    labels, paths = write_labels(tmp_path / "l.csv"), [every, frontal]
+    options = {"labels": labels, "mean_over": ["Edema"], "replicates": 20}
+    for level in ("study", "image"):
+        with raises("not-comparable") as caught:
+            compare(paths, level=level, **options)
+        assert all(f"{path} (" in caught.value.where for path in paths)
+        assert "all images" in caught.value.where
+        assert caught.value.hint.endswith(": --images frontal")
+        content = compare(paths, level=level, images="frontal", **options)
+        assert [model["figure"]["value"] for model in content["models"]] == [0.5, 0.5]
+        assert content["images"] == "frontal"
+    assert compare([every], **options)["models"][0]["figure"]["value"] == pytest.approx(AUROCS["studies"][1])
+    with raises("choice", "--images"):
+        compare(paths, images="lateral", **options)
+
+
+def test_labels_of_frontal_images_alone_make_single_views_comparable(tmp_path):
+    paths = [write_predictions(tmp_path / "all.csv"), write_predictions(tmp_path / "frontal.csv", frontal_scores())]
+    labels = write_labels(tmp_path / "l.csv", tuple(frontal_scores()))
+    content = compare(paths, labels=labels, mean_over=["Edema"], level="image", replicates=5)
+    assert (content["n"], content["images"]) == (4, "frontal")
+    with raises("not-comparable"):  # the maximum is over laterals too
+        compare(paths, labels=labels, mean_over=["Edema"], level="study", replicates=5)
+
+
+def test_file_of_studies_is_compared_with_any_but_has_no_frontal_images(tmp_path):
+    studies = tmp_path / "studies.csv"
+    rows = [f"CheXpert-v1.0/test/patient{64741 + row}/study1,{score}" for row, score in enumerate((0.9, 0.6, 0.7, 0.5))]
+    studies.write_text("\n".join(["Study,Edema", *rows]))
+    paths = [studies, write_predictions(tmp_path / "frontal.csv", frontal_scores())]
+    options = {"labels": write_labels(tmp_path / "l.csv"), "mean_over": ["Edema"], "replicates": 20}
+    assert [model["figure"]["value"] for model in compare(paths, **options)["models"]] == [0.75, 0.5]
+    with raises("level", studies):
+        compare(paths, images="frontal", **options)
 
 
 def test_seeds_and_folds_of_one_configuration_are_averaged(tmp_path):
@@ -132,6 +180,9 @@ def test_seeds_and_folds_of_one_configuration_are_averaged(tmp_path):
     assert group["runs"] == [str(tmp_path / f"a{seed}") for seed in range(3)]
     assert (group["n"], group["mean"]) == (3, pytest.approx(np.mean(values), abs=1e-9))
     assert group["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-9)
+    assert (group["low"], group["high"]) == pytest.approx((min(values), max(values)), abs=1e-9)
+    assert content["tie"]["limit"] == pytest.approx(1.959964 * 2**0.5 * group["sd"], rel=1e-6)
+    assert (content["tie"]["runs"], content["tie"]["configurations"]) == (3, 1)
 
 
 def test_files_of_predictions_need_labels(tmp_path):

@@ -1,5 +1,6 @@
 """Comparisons of made-up run folders with a recipe."""
 
+import copy
 import re
 import runpy
 import subprocess
@@ -154,6 +155,7 @@ def test_second_stage_needs_a_run_of_the_first(tmp_path):
         return compose_recipe(CONF, name)
 
     second = find("pham_stage2")
+    second["recipe"]["of"] |= {"level": "image", "images": "frontal"}  # as if the source had stated them
     first = make(tmp_path / "first", find("pham_stage1"))
     run = make(tmp_path / "run", second, value=0.9, change=put("start_from", str(first)))
     assert reproduce(second, run, find_recipe=find).word == "within"
@@ -185,6 +187,87 @@ def test_value_of_30_checkpoints_needs_an_ensemble(tmp_path):
     assert reproduce(IRVIN, run, tmp_path / "ensemble.json").word == "within"
     run_files.write_json(tmp_path / "part.json", make_evaluation(0.9, "study", 199))
     assert "199" in " ".join(reproduce(IRVIN, run, tmp_path / "part.json").reasons)
+
+
+ROWS = {"studies": 200, "images": 234, "frontal": 202}
+
+
+def make_settings(missing=(), used="all", **values):
+    """Evaluation settings with these mean AUROCs; of the missing ones there is a reason."""
+    found = {}
+    for name, n in ROWS.items():
+        mean = make_evaluation(values.get(name, 0.6))["auroc_mean"]
+        kind = {"studies": used, "images": "all", "frontal": "frontal"}[name]
+        level, views = ("study", "max") if name == "studies" else ("image", None)
+        own = {"level": level, "views": views, "images": kind, "n": n, "why": None}
+        found[name] = own | {"auroc_mean": mean}
+        if name in missing:
+            found[name] |= dict.fromkeys(("views", "images", "n", "auroc_mean")) | {"why": "no lateral image"}
+    return {"evaluation_settings": found}
+
+
+def reproduce_setting(folder, of, settings, main=0.99):
+    """Compare an evaluation with a recipe whose value, .81, has this setting."""
+    recipe = copy.deepcopy(RECIPE)
+    recipe["recipe"]["of"] |= of
+    run = make(folder, recipe)
+    run_files.write_json(folder / "e.json", make_evaluation(main, "image", 234) | settings)
+    return reproduce(recipe, run, folder / "e.json")
+
+
+@pytest.mark.parametrize(
+    ("level", "images", "name"),
+    [("study", "all", "studies"), ("image", "all", "images"), ("image", "frontal", "frontal")],
+)
+def test_value_is_compared_in_the_setting_of_the_published_one(level, images, name, tmp_path):
+    of = {"level": level, "images": images}
+    found = reproduce_setting(tmp_path / "in", of, make_settings(**{name: 0.82}))
+    assert (found.word, found.reasons, found.measured["value"]) == ("within", (), 0.82)
+    others = {other: 0.82 for other in ROWS if other != name}
+    assert reproduce_setting(tmp_path / "out", of, make_settings(**others)).word == "outside"
+    found = reproduce_setting(tmp_path / "no", of, make_settings([name], **{name: 0.82}))
+    assert (found.word, len(found.reasons)) == ("not comparable", 1)
+    assert "no lateral image" in found.reasons[0]
+
+
+def test_studies_by_frontal_views_are_another_setting_than_by_all(tmp_path):
+    for images, other in (("all", "frontal"), ("frontal", "all")):
+        of = {"level": "study", "images": images}
+        found = reproduce_setting(tmp_path / images, of, make_settings(used=other, studies=0.82))
+        assert (found.word, len(found.reasons)) == ("not comparable", 1)
+        same = reproduce_setting(tmp_path / f"{images} too", of, make_settings(used=images, studies=0.82))
+        assert same.word == "within"
+        unknown = reproduce_setting(tmp_path / f"{images} none", of, make_settings(used=None, studies=0.82))
+        assert unknown.word == "within"  # of a file of studies, such as an ensemble's
+
+
+def test_own_setting_counts_where_an_older_evaluation_has_no_other(tmp_path):
+    change = put("data.views", "all")
+    run = make(tmp_path / "run", change=change, n=234)
+    reasons = reproduce(RECIPE, run).reasons
+    assert [reason for reason in reasons if "of all images, and not of frontal" in reason]
+
+
+@pytest.mark.parametrize("of", [{"images": None}, {"level": None, "images": None}])
+def test_unknown_setting_gives_no_verdict_but_all_values(of, tmp_path):
+    values = {"studies": 0.81, "images": 0.7, "frontal": 0.9}
+    found = reproduce_setting(tmp_path / "run", of, make_settings(**values))
+    assert (found.word, len(found.reasons)) == ("not comparable", 1)
+    text = describe_reproduction("mine", found)
+    assert all(f"{value:.4f}" in text for value in values.values())
+
+
+def test_assumed_setting_gives_a_verdict_that_names_it(tmp_path):
+    found = reproduce_setting(tmp_path / "run", {"assumed": ["images"]}, make_settings(frontal=0.82))
+    assert found.word == "within"
+    (line,) = [line for line in describe_reproduction("mine", found).splitlines() if line.startswith("expected:")]
+    assert "assumed: images" in line
+
+
+@pytest.mark.parametrize("recipe", ["jfhealthcare", "pham_stage2"])
+def test_recipes_whose_source_states_no_setting_say_so(recipe):
+    of = compose_recipe(CONF, recipe)["recipe"]["of"]
+    assert of["images"] is None
 
 
 def test_run_without_metrics_is_not_comparable(tmp_path):

@@ -1,12 +1,17 @@
 """Scores and labels of studies, from those of their views."""
 
+import sys
+from fractions import Fraction
+from math import prod
+
 import numpy as np
 import pytest
 from helpers.errors import raises
 
-from chexpert.config import STUDY_SCORES
-from chexpert.metrics import reduce_to_studies
-from chexpert.metrics.study_aggregation import SCORES
+from chexpert.cli.main import main
+from chexpert.config import STUDY_SCORES as CONFIG_SCORES
+from chexpert.metrics import reduce_scores, reduce_to_studies
+from chexpert.observations import STUDY_SCORES
 
 STUDIES = ["b", "a", "b", "b"]
 PROBABILITIES = np.array([[0.1, 0.9], [0.5, 0.25], [0.4, 0.3], [0.1, 0.6]])
@@ -15,9 +20,14 @@ MASK = np.array([[True, True], [True, False], [True, True], [True, True]])
 
 
 @pytest.mark.parametrize(
-    ("score", "expected"), [("max", [[0.4, 0.9], [0.5, 0.25]]), ("mean", [[0.2, 0.6], [0.5, 0.25]])]
+    ("score", "expected"),
+    [
+        ("max", [[0.4, 0.9], [0.5, 0.25]]),
+        ("mean", [[0.2, 0.6], [0.5, 0.25]]),
+        ("noisy_or", [[1 - 0.9 * 0.6 * 0.9, 1 - 0.1 * 0.7 * 0.4], [0.5, 0.25]]),
+    ],
 )
-def test_study_score_is_the_maximum_or_mean_of_its_views(score, expected):
+def test_study_score_is_the_maximum_mean_or_noisy_or_of_its_views(score, expected):
     probabilities, labels, mask = reduce_to_studies(STUDIES, PROBABILITIES, LABELS, MASK, score=score)
     assert np.allclose(probabilities, np.array(expected))
     assert labels.tolist() == [[1, 0], [0, 0]]
@@ -38,5 +48,57 @@ def test_masked_labels_may_differ():
     assert mask.tolist() == [[False]]
 
 
-def test_config_lists_exactly_the_study_scores():
-    assert set(SCORES) == set(STUDY_SCORES)
+def make_views(seed, views=300, studies=90):
+    """Scores (N, 3) of views, some 0, 1 or tiny, and of each the number of its study."""
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([np.arange(studies), rng.integers(0, studies, views - studies)])
+    scores = rng.random((views, 3)) ** rng.choice([0.5, 1, 60], (views, 3))
+    scores[rng.random((views, 3)) < 0.05] = 0
+    scores[rng.random((views, 3)) < 0.05] = 1
+    return rows, scores
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noisy_or_matches_exact_fractions(seed):
+    rows, scores = make_views(seed)
+    found = reduce_scores(rows, scores, "noisy_or")
+    for study in range(len(found)):
+        for c in range(3):
+            absent = prod(1 - Fraction(float(score)) for score in scores[rows == study, c])
+            assert found[study, c] == pytest.approx(float(1 - absent), rel=1e-13, abs=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noisy_or_lies_between_the_maximum_and_1_and_has_no_order(seed):
+    rows, scores = make_views(seed)
+    found, highest = reduce_scores(rows, scores, "noisy_or"), reduce_scores(rows, scores)
+    assert ((highest <= found) & (found <= 1)).all()
+    order = np.random.default_rng(seed).permutation(len(rows))
+    assert (reduce_scores(rows[order], scores[order], "noisy_or") == found).all()
+    single = np.bincount(rows) == 1
+    assert single.any()
+    assert (found[single] == highest[single]).all()
+
+
+def test_noisy_or_of_no_view_is_empty():
+    assert reduce_scores(np.zeros(0, int), np.zeros((0, 2)), "noisy_or").shape == (0, 2)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, np.nan])
+def test_noisy_or_is_of_probabilities(wrong):
+    with raises("not-probability", "study_score"):
+        reduce_scores(np.zeros(2, int), np.array([[0.5], [wrong]]), "noisy_or")
+
+
+def test_unknown_study_score_is_an_error():
+    with raises("choice", "study_score"):
+        reduce_scores(np.zeros(1, int), np.zeros((1, 1)), "noisy-or")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "compare", "ensemble"])
+def test_commands_and_config_have_the_one_list_of_study_scores(command, monkeypatch, capsys):
+    assert CONFIG_SCORES is STUDY_SCORES
+    monkeypatch.setattr(sys, "argv", ["chexpert", command, "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    assert f"--study-score {{{','.join(STUDY_SCORES)}}}" in " ".join(capsys.readouterr().out.split())

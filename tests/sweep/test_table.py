@@ -2,8 +2,11 @@
 
 import csv
 import json
+import math
 import multiprocessing
+import shutil
 
+import numpy as np
 import pytest
 
 from chexpert.runs import files as run_files
@@ -97,6 +100,45 @@ def test_files_of_the_table_hide_paths(tmp_path):
         assert "DOE" not in text
         assert "[a path]" in text
     assert "DOE.jpg" in describe_sweep(tmp_path)
+
+
+def test_seeds_of_one_configuration_have_mean_spread_and_a_tie(tmp_path):
+    values = {"lr=1": (0.80, 0.82), "lr=2": (0.90, 0.93), "lr=3": (0.5,)}
+    for lr, own in values.items():
+        for seed, value in enumerate(own):
+            make_job(tmp_path, f"{lr[-1]}{seed}", value=value, overrides=[f"optimizer.{lr}", f"seed={seed}"])
+    make_job(tmp_path, "9", "failed", overrides=["optimizer.lr=3", "seed=1"])
+    write_sweep(tmp_path)
+    lines = [line[2:] for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("- ")]
+    assert lines == [line for line in describe_sweep(tmp_path).splitlines() if line in lines]
+    first, second, tie = lines
+    sd = math.sqrt((np.var(values["lr=1"], ddof=1) + np.var(values["lr=2"], ddof=1)) / 2)
+    assert all(number in first for number in ("0.915", "0.021", "0.900", "0.930", "21, 20"))
+    assert all(number in second for number in ("0.810", "0.014", "0.800", "0.820", "0.105", f"{1.959964 * sd:.3f}"))
+    assert f"{1.959964 * math.sqrt(2) * sd:.3f}" in tie
+
+
+def test_seeds_are_not_gathered_over_hidden_settings_or_splits(tmp_path):
+    make_job(tmp_path, "0", value=0.5, overrides=["start_from=a/b", "seed=0"])
+    make_job(tmp_path, "1", value=0.6, overrides=["start_from=a/c", "seed=1"])
+    make_job(tmp_path, "2", value=0.7, overrides=["start_from=a/c", "seed=2"], split="dev")
+    write_sweep(tmp_path)
+    assert not [line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("- ")]
+
+
+def test_jobs_of_different_evaluation_settings_are_named(tmp_path):
+    for name, level, images in (("0", "image", "frontal"), ("1", "study", "frontal"), ("2", "study", "all")):
+        make_job(tmp_path, name, value=0.5, overrides=[f"level={level}"])
+        path = tmp_path / name / "evaluation/valid.json"
+        views = "max" if level == "study" else None
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"level": level, "views": views}))
+        run_files.write_json(tmp_path / name / "data.json", {"views": images, "splits": {}})
+    assert len({job.setting for job in read_sweep(tmp_path)}) == 3
+    head = describe_sweep(tmp_path).splitlines()[0]
+    assert all(word in head for word in ("single views", "studies (max over views)", "data.views=all"))
+    for name in "12":
+        shutil.rmtree(tmp_path / name)
+    assert "single views" not in describe_sweep(tmp_path).splitlines()[0]
 
 
 def finish(sweep, name):

@@ -90,6 +90,41 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 """By split, in the form of `chexpert.data.audit.count_split`."""
 
 
+BY_VIEWS: dict[str, dict[str, tuple[int, int | None]]] = {
+    "train": {"all": (223_414, 187_641), "frontal": (191_027, 187_625), "lateral": (32_387, None)},
+    "valid": {"all": (234, 200), "frontal": (202, 200), "lateral": (32, None)},
+    "test": {"all": (668, 500), "frontal": (518, 500), "lateral": (150, None)},
+}
+"""Images and studies of each split by ``data.views``; None where no number of studies is published."""
+PART = 0.9
+"""Share of the training images below which a data set is a part of CheXpert by intention."""
+
+
+def describe_counts(found: Mapping[str, tuple[int, int]], views: str) -> str | None:
+    """Describe where a whole CheXpert differs from the published counts.
+
+    Args:
+        found: images and studies of each split.
+        views: which of its images: ``frontal``, ``lateral`` or ``all``.
+
+    Returns:
+        A sentence; None where nothing differs, or where the training images are a part of CheXpert alone.
+
+    >>> describe_counts({"train": (191_026, 187_625), "valid": (202, 200)}, "frontal")
+    'not the published counts of CheXpert (frontal images): train 191,026 images, published 191,027'
+    """
+    images, _ = found.get("train", (0, 0))
+    if images < PART * BY_VIEWS["train"][views][0]:
+        return None
+    differing = [
+        f"{split} {count:,} {noun}, published {published:,}"
+        for split, counts in found.items()
+        for noun, count, published in zip(("images", "studies"), counts, BY_VIEWS[split][views], strict=True)
+        if published is not None and count != published
+    ]
+    return f"not the published counts of CheXpert ({views} images): {'; '.join(differing)}" if differing else None
+
+
 def find_differences(counts: Mapping[str, Any], split: str) -> list[str]:
     """Return the differences between the counts of a split and the published ones; none where none were published.
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from chexpert.report.evaluation_setting import describe_choice, describe_labels, describe_rows
 from chexpert.report.run_data import RunData
-from chexpert.report.text.evaluation import format_value
 from chexpert.report.text.explanation_quality import ALIKE, find_flags
 from chexpert.report.text.shortcuts import describe_found_shortcuts
+from chexpert.report.text.values import format_value
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping_or_empty
 

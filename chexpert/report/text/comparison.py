@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chexpert.evaluation import describe_level
+from chexpert.evaluation import describe_level, describe_setting
 from chexpert.report.names import find_common, hide_override
 from chexpert.report.text.comparison_tables import (
     align,
@@ -15,6 +15,7 @@ from chexpert.report.text.comparison_tables import (
     reader_tables,
     setting_rows,
 )
+from chexpert.report.text.seed_spread import describe_spread
 from chexpert.runs.synthetic import WORDS
 
 LEVEL = 0.05
@@ -45,9 +46,16 @@ def describe_evaluation_setting(content: Mapping[str, Any]) -> str:
     synthetic = f"{WORDS}, " if len(content["synthetic"]) == len(content["models"]) else ""
     bootstrap = content["bootstrap"]
     return (
-        f"{metric}{of}, {synthetic}{split}{describe_level(content)}{labels}, n = {content['n']:,} that all have, "
+        f"{metric}{of}, {synthetic}{split}{describe_rows(content)}{labels}, n = {content['n']:,} that all have, "
         f"[95 % interval, {bootstrap['replicates']:,} resamples of {content['studies']:,} studies, the same for all]"
     )
+
+
+def describe_rows(content: Mapping[str, Any]) -> str:
+    """Describe the level and the images: "studies (max over frontal views)", "all images"."""
+    if content["level"] == "study":
+        return describe_setting("studies", content)
+    return f"{content['images']} images" if content["images"] else describe_level(content)
 
 
 def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
@@ -62,12 +70,7 @@ def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
             yield f"{shown[model['name']]}: its epoch was chosen on these rows: optimistic"
     if 0 < len(content["synthetic"]) < len(content["models"]):
         yield f"{WORDS}, and not those of the others: {', '.join(shown[name] for name in content['synthetic'])}"
-    for group in content["configurations"]:
-        runs = ", ".join(shown[name] for name in group["runs"])
-        yield (
-            f"one configuration, {group['n']} seeds or folds: mean {group['mean']:.3f}, sd {group['sd']:.3f}, "
-            f"{group['low']:.3f} to {group['high']:.3f} ({runs}); the spread of training, no interval over patients"
-        )
+    yield from describe_spread(content["configurations"], content["tie"], shown)
     for one in content["absent"]:
         yield f"not compared: {shown[one['name']]}, {one['state']}: {one['why']}"
     for name, rank in content.get("ranks", {}).items():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.report.names import name_runs
-from chexpert.report.text.evaluation import format_value
+from chexpert.report.text.values import format_value
 
 Table = list[list[str]]
 

@@ -1,10 +1,11 @@
 """Describe an evaluation as plain text; every metric has its evaluation setting and its interval."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chexpert.evaluation import describe_level
+from chexpert.report.text.evaluation_settings import describe_settings
+from chexpert.report.text.values import format_number, format_value
 from chexpert.runs.synthetic import WORDS
 
 SHOWN = 5
@@ -19,10 +20,11 @@ def describe_evaluation(content: Mapping[str, Any], evaluation_setting: str) -> 
         evaluation_setting: words for the evaluated rows and the source of the labels, for the head of the table.
 
     Returns:
-        Lines of text: AUROC, AUPRC, calibration, operating points, groups, and the rows that were left out.
+        Lines of text: AUROC, also in other evaluation settings, AUPRC, calibration, operating points, groups, and
+        the rows that were left out.
     """
     parts = [*_precisions(content), *_calibration(content), *_points(content), *_groups(content), *_left_out(content)]
-    return "\n".join([describe_aurocs(content, evaluation_setting), *parts])
+    return "\n".join([describe_aurocs(content, evaluation_setting), *describe_settings(content), *parts])
 
 
 def describe_aurocs(content: Mapping[str, Any], evaluation_setting: str, note: str = "") -> str:
@@ -30,30 +32,6 @@ def describe_aurocs(content: Mapping[str, Any], evaluation_setting: str, note: s
     over = content["auroc_mean"]["over"]
     mean = f"{f'mean over {len(over)}':<26}  {format_value(content['auroc_mean']):<20}  {note}".rstrip()
     return "\n".join([_head(content, evaluation_setting), *_aurocs(content), mean])
-
-
-def format_value(metric: Mapping[str, Any], digits: int = 3) -> str:
-    """Format a metric with its interval; undefined is a dash.
-
-    >>> format_value({"value": 0.9, "ci_low": 0.85, "ci_high": 0.94})
-    '0.900 [0.850, 0.940]'
-    >>> format_value({"value": None, "ci_low": None, "ci_high": None})
-    '-'
-    """
-    if is_undefined(metric["value"]):
-        return "-"
-    ends = [format_number(metric[end], digits) for end in ("ci_low", "ci_high")]
-    return f"{metric['value']:.{digits}f} [{', '.join(ends)}]"
-
-
-def format_number(value: float | None, digits: int = 3) -> str:
-    """Format a number; undefined is a dash."""
-    return "-" if is_undefined(value) else f"{value:.{digits}f}"
-
-
-def is_undefined(value: float | None) -> bool:
-    """Return whether a value is NaN, or null where it was read from JSON."""
-    return value is None or math.isnan(value)
 
 
 def _head(content: Mapping[str, Any], evaluation_setting: str) -> str:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from chexpert.evaluation import Reproduction, describe_level
+from chexpert.evaluation import Reproduction, describe_published, describe_setting
+from chexpert.report.text.evaluation_settings import list_given
+from chexpert.report.text.values import format_value
 
 
 def describe_reproduction(name: str, found: Reproduction) -> str:
@@ -22,7 +24,7 @@ def _lines(name: str, found: Reproduction) -> Iterator[str]:
     reference, measured = found.reference, found.measured
     of = reference["of"]
     expected = "none" if reference["expected"] is None else f"{reference['expected']} +- {reference['tolerance']}"
-    rows = describe_level({"level": of["level"], "views": "max"})
+    rows = describe_published(of)
     checkpoints = "" if of["checkpoints"] == 1 else f", {of['checkpoints']} checkpoints averaged"
     yield f"recipe:    {name}, {reference['source']}"
     yield f"expected:  mean AUROC {expected} ({of['split']} split, labels of {of['labels']}, {rows}{checkpoints})"
@@ -32,6 +34,9 @@ def _lines(name: str, found: Reproduction) -> Iterator[str]:
     yield f"verdict:   {found.word}{_explain(found)}"
     for reason in found.reasons:
         yield f"  - {reason}"
+    if found.reasons:  # the reader compares
+        for key, own in list_given(found.settings).items():
+            yield f"in {describe_setting(key, own)}: {format_value(own['auroc_mean'], 4)}, n = {own['n']:,}"
 
 
 def _explain(found: Reproduction) -> str:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from chexpert.report.text.evaluation import describe_aurocs
+from chexpert.report.text.evaluation_settings import describe_settings
 from chexpert.report.text.explanation_quality import quality_table
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
@@ -32,7 +33,7 @@ def describe(run: Path) -> str:
             note = "epoch chosen here: optimistic" if split == chosen else f"epoch chosen on {chosen}"
             note = note if chosen else "nothing was trained, no epoch chosen"
             content = read_mapping(run_files.evaluation(run, split), required=True)
-            lines.append(describe_aurocs(content, f"{split} split, {labels}", note))
+            lines += [describe_aurocs(content, f"{split} split, {labels}", note), *describe_settings(content)]
     quality = run / run_files.EXPLANATIONS / run_files.QUALITY
     if quality.is_file():
         lines += ["", f"explanations, {quality}", quality_table(read_mapping(quality))]

@@ -1,0 +1,29 @@
+"""Metrics as text: a value with its interval; undefined is a dash."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def format_value(metric: Mapping[str, Any], digits: int = 3) -> str:
+    """Format a metric with its interval; undefined is a dash.
+
+    >>> format_value({"value": 0.9, "ci_low": 0.85, "ci_high": 0.94})
+    '0.900 [0.850, 0.940]'
+    >>> format_value({"value": None, "ci_low": None, "ci_high": None})
+    '-'
+    """
+    if is_undefined(metric["value"]):
+        return "-"
+    ends = [format_number(metric[end], digits) for end in ("ci_low", "ci_high")]
+    return f"{metric['value']:.{digits}f} [{', '.join(ends)}]"
+
+
+def format_number(value: float | None, digits: int = 3) -> str:
+    """Format a number; undefined is a dash."""
+    return "-" if is_undefined(value) else f"{value:.{digits}f}"
+
+
+def is_undefined(value: float | None) -> bool:
+    """Return whether a value is NaN, or null where it was read from JSON."""
+    return value is None or math.isnan(value)
