@@ -1,6 +1,7 @@
 """Load the public weights of a card into a headless network: names, positions, the first layer and its statistics."""
 
 import hashlib
+import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ def load_card(net: nn.Module, card: WeightCard, path: Path) -> None:
             f"no network under the names of {card.title}, or several: {layout.anchor} stands there once in its file"
         )
         raise UserError(message, code="other-weights", where=where, hint=f"the file that {card.source} describes")
+    logging.getLogger("timm").setLevel(logging.WARNING)  # it logs that it resamples
     state = find_filter(net)(layout.convert(state), net)
     state = {key: value for key, value in state.items() if not _is_extra(key, card.extra)}
     wanted = net.state_dict()

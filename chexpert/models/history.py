@@ -40,7 +40,7 @@ SENTENCES = {
 }
 
 
-def describe_contamination(histories: Iterable[History], before: str | None = None) -> str:
+def describe_contamination(histories: Iterable[History], stored: Mapping[str, Any] | None = None) -> str:
     """Say whether the backbones of a model saw CheXpert's training images before the run.
 
     ``data.dev`` and folds are taken from these images. It says nothing of the official valid and test images, of which
@@ -48,13 +48,13 @@ def describe_contamination(histories: Iterable[History], before: str | None = No
 
     Args:
         histories: of all members.
-        before: the sentence of the run whose weights the whole model starts from.
+        stored: metadata of the checkpoint whose weights the whole model starts from, which hold its own sentence.
 
     >>> describe_contamination([History("rad-dino", "yes"), History("timm's a1_in1k", "no")])
     "the backbone saw CheXpert's training images before this run (rad-dino: yes, timm's a1_in1k: no)"
     """
-    if before is not None:
-        return before
+    if stored is not None:
+        return str(stored.get("contamination", SENTENCES["unknown"]))
     own = list(dict.fromkeys(histories))
     worst = next(seen for seen in ("yes", "unknown", "no") if any(one.saw_chexpert == seen for one in own))
     each = ", ".join(one.weights if len(own) == 1 else f"{one.weights}: {one.saw_chexpert}" for one in own)
