@@ -2,7 +2,7 @@
 
 chexpert weights list
 chexpert weights show rad-dino
-chexpert weights convert FILE OUT.safetensors
+chexpert weights convert RUN/checkpoints/best.ckpt OUT.safetensors
 """
 
 import textwrap
