@@ -83,6 +83,7 @@ Code = Literal[
     "newer-version",
     "other-model",
     "other-weights",
+    "ambiguous-weights",  # several of one name
     "other-config",
     "other-data",
     "other-preprocessing",
@@ -154,10 +155,15 @@ class UserError(Exception):
         super().__init__("\n".join(lines))
 
     def within(self, place: object) -> "UserError":
-        """Return the error at its place in another: in a file, or as a key below a node where it is one of options."""
+        """Return the error at its place in another: in a file, or as a key below a node where it is one of options.
+
+        A hint names the setting likewise.
+        """
         own = self.where.startswith(OWN)
         where = f"{place}.{self.where.removeprefix(OWN)}" if own else ", ".join(filter(None, [str(place), self.where]))
-        return UserError(self.message, code=self.code, where=where, hint=self.hint)
+        # model.backbone is interpolated from backbone, and is set there
+        node = "backbone" if place == "model.backbone" else place
+        return UserError(self.message, code=self.code, where=where, hint=self.hint.replace(OWN, f"{node}."))
 
     def _render_traceback_(self) -> list[str]:
         """The message alone, for Jupyter and IPython: the error lies in what was typed, not in the code."""
@@ -165,7 +171,8 @@ class UserError(Exception):
 
     def at_option(self) -> "UserError":
         """Return the error with its place as an option of the command line, where it is one of a class's options."""
-        return UserError(self.message, code=self.code, where=self.where.replace(OWN, "--"), hint=self.hint)
+        where, hint = (text.replace(OWN, "--") for text in (self.where, self.hint))
+        return UserError(self.message, code=self.code, where=where, hint=hint)
 
     def __reduce__(self) -> tuple[Any, ...]:  # an exception is copied to another process by its text alone otherwise
         return partial(type(self), code=self.code, where=self.where, hint=self.hint), (self.message,)

@@ -166,7 +166,7 @@ class Run:
             images: an image file, a folder, a table (.csv) with the column Path, or a list of image files; or an array
                 (h, w) or (n, h, w), uint8 or float in [0, 1], 0 being black.
             level: ``image``: one row an image; ``study``: one row a study of CheXpert.
-            views: ``max`` or ``mean`` over the views of a study.
+            views: score of a study from its views: ``max``, ``mean`` or ``noisy_or``.
             calibrated: probabilities by the run's calibration.json.
             observations: ``all`` that the model knows, or ``competition``: the five.
             root: folder of the paths in a table; by default the run's data root, then the table's folder.

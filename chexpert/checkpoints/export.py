@@ -34,6 +34,7 @@ def export(run: Path) -> Path:
         "config": {"model": without_pretrained(stored["config"]["model"])},
         **{key: stored[key] for key in ("observations", "readout", "preprocessing", "versions")},
         "synthetic": synthetic,
+        "contamination": stored.get("contamination"),
         "note": "Research software: not a medical device." + f" The model was {TRAINED}." * synthetic,
     }
     part = path.with_name(path.name + run_files.PART)

@@ -19,7 +19,7 @@ from chexpert.engine.trackers import Tracker
 from chexpert.errors import UserError, raise_errors
 from chexpert.explain import ExplainCallback, Explainer
 from chexpert.explain import explaining as evaluating
-from chexpert.models import Model, fitting_sizes
+from chexpert.models import Model, describe_contamination, fitting_sizes
 from chexpert.runs.state import list_versions
 from chexpert.training import MultilabelModule, find_device, start_optimizer, start_scheduler
 
@@ -102,17 +102,18 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
     output_head = {"uncertain": labels.three_class(observations), "parents": labels.parents(observations)}
     node = without_pretrained(cfg["model"]) if cfg.get("start_from") else cfg["model"]  # all weights are that run's
     model = build(node, "model", outputs=len(observations), **output_head)
+    stored = None
     if cfg.get("start_from"):
-        metadata, state = read_checkpoint(cfg["start_from"])
-        if metadata["observations"] != cfg["observations"]:
+        stored, state = read_checkpoint(cfg["start_from"])
+        if stored["observations"] != cfg["observations"]:
             raise UserError(
-                f"the checkpoint puts out {metadata['observations']}, this run {cfg['observations']}",
+                f"the checkpoint puts out {stored['observations']}, this run {cfg['observations']}",
                 code="other-model",
                 where=f"start_from={cfg['start_from']}",
-                hint=f"{write_list('observations', metadata['observations'])}, with mean_over among them; or only its "
+                hint=f"{write_list('observations', stored['observations'])}, with mean_over among them; or only its "
                 "backbone: start_from=null pretrained=RUN/checkpoints/best.ckpt",
             )
-        if (trained := get_output_head(metadata)) != output_head:
+        if (trained := get_output_head(stored)) != output_head:
             raise UserError(
                 f"the checkpoint's outputs are read as {trained}, this run's as {output_head}",
                 code="other-model",
@@ -121,6 +122,7 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
                 "pretrained=RUN/checkpoints/best.ckpt",
             )
         load_state(model, state, f"start_from={cfg['start_from']}")
+    model.contamination = describe_contamination([one.history for one in model.members.values()], stored)
     return set_memory_format(model, cfg)
 
 
@@ -164,6 +166,7 @@ def build_module(
         "preprocessing": {"size": preprocessing.size, "fit": preprocessing.fit},
         "versions": list_versions(),
         "synthetic": synthetic,
+        "contamination": model.contamination,
     }
     return MultilabelModule(
         model,

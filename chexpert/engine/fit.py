@@ -64,6 +64,7 @@ def fit(
     saver = LastCheckpoint(run_files.checkpoint(folder, run_files.LAST), stopper, cfg["save_every_n_minutes"])
     chosen = choose_callbacks(cfg, folder, monitor, mode, logged=bool(tracked.loggers))
     explain_callback = make_explain_callback(cfg, folder)
+    results.metrics["contamination"] = model.contamination
     callbacks = [*chosen, best, results, tensorboard, explain_callback, *make_trial_callbacks(trial), saver]
     trainer = make_trainer(cfg["trainer"], tracked.loggers, callbacks)
     explain_callback.check(data)

@@ -34,6 +34,7 @@ def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, f
         f"data:       {views} views ({data.views}) of {data.layout.name} in {data.layout.folder}\n{note}"
         f"model:      {names}, {trained / 1e6:.1f} of {sum(weights) / 1e6:.1f} million weights trained, on "
         f"{trainer.strategy.root_device} in {trainer.precision}\n"
+        f"weights:    {model.contamination}\n"
         f"run folder: {folder}"
     )
 

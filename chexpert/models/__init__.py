@@ -1,8 +1,10 @@
 """Networks that map an image to the logits of observations."""
 
-from chexpert.models.backbone import Backbone, find_family, fitting_sizes
+from chexpert.models.backbone import Backbone, find_family
 from chexpert.models.combined import Combined
+from chexpert.models.history import describe_contamination
 from chexpert.models.model import LONE, Model, learns_from_one, synchronize_batch_norm
+from chexpert.models.public_weights import fitting_sizes
 from chexpert.models.single import Single
 
 __all__ = [
@@ -11,6 +13,7 @@ __all__ = [
     "Combined",
     "Model",
     "Single",
+    "describe_contamination",
     "find_family",
     "fitting_sizes",
     "learns_from_one",

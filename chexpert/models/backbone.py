@@ -12,7 +12,11 @@ from torch import nn
 
 from chexpert.errors import OWN, UserError
 from chexpert.models.activation import ActivationWatch
+from chexpert.models.card_weights import load_card
+from chexpert.models.history import describe_history
 from chexpert.models.pretrained import create_pretrained, load_weights
+from chexpert.models.public_weights import find_public, find_weight_errors, fitting_sizes
+from chexpert.weights import Source, find_source
 
 WEIGHT_OPTIONS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 """Arguments by which timm would load weights past the safe loading of this project."""
@@ -26,8 +30,10 @@ class Backbone(nn.Module):
 
     Args:
         name: any timm model name.
-        pretrained: True takes timm's ImageNet weights (the stem summed to one channel), False none, and a path
-            the weights in that file: safetensors, a plain state dict, or a checkpoint of an earlier run.
+        pretrained: True takes timm's ImageNet weights (the stem summed to one channel), False none; ``NAME`` public
+            weights (``chexpert weights list``), ``NAME:FILE`` a copy of their file, ``hf:OWNER/REPO`` those of a
+            repository of timm; and a path the weights in that file: safetensors, a plain state dict, or a checkpoint
+            of an earlier run.
         frozen: keep the weights, and the statistics of normalization layers, as they are.
         mean: gray mean of the input in [0, 1]; by default what the weights were trained with.
         std: gray standard deviation, likewise.
@@ -49,14 +55,22 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.name, self.frozen = name, frozen
-        options = {"in_chans": 1, "num_classes": 0} | (options or {})
+        source = find_source(str(pretrained)) if isinstance(pretrained, str | Path) else Source()
+        public = find_public(source, name, options or {})
+        options = {"in_chans": 1, "num_classes": 0, **(public.card.options if public else {}), **(options or {})}
         if pretrained is True:
             self.net = create_pretrained(name, **options)
         else:
             self.net = timm.create_model(name, pretrained=False, **options)
         if hasattr(self.net, "pre_logits"):
             self.net.pre_logits = nn.Identity()  # VGG's 119 million weights between features and head
-        own = load_weights(self.net, pretrained, name) if isinstance(pretrained, str | Path) else {}
+        own: dict[str, tuple[float, ...]] = {}
+        if public:
+            load_card(self.net, *public)
+            own = {"mean": public.card.mean, "std": public.card.std}
+        elif source.file:
+            own = load_weights(self.net, source.file, name)
+        self.history = describe_history(pretrained, public and public.card, self.net.pretrained_cfg)
         self.width: int = self.net.num_features
         embeds = [module for module in self.net.modules() if isinstance(module, PatchEmbed)]
         # of the image itself; in a list, or its weights would be registered twice
@@ -70,7 +84,12 @@ class Backbone(nn.Module):
 
     @staticmethod
     def validate_args(
-        name: str, pretrained: bool | str = False, options: dict | None = None, **_: object
+        name: str,
+        pretrained: bool | str = False,
+        options: dict | None = None,
+        mean: float | None = None,
+        std: float | None = None,
+        **_: object,
     ) -> list[UserError]:
         """Return the errors in these arguments, before anything is built."""
         errors = [
@@ -88,12 +107,7 @@ class Backbone(nn.Module):
             message = f"timm has no model {name!r}"
             hint = "did you mean one of " + ", ".join(close) if close else "timm.list_models() has all names"
             errors.append(UserError(message, code="unknown-backbone", where=f"{OWN}name", hint=hint))
-        if not isinstance(pretrained, bool | str):
-            message, hint = f"{pretrained!r} is not possible", "pretrained=true, false, or the path of a file"
-            errors.append(UserError(message, code="value", where=f"{OWN}pretrained", hint=hint))
-        if isinstance(pretrained, str) and not Path(pretrained).is_file():
-            message, hint = f"no such weight file: {pretrained}", "pretrained=true, false, or the path of a file"
-            errors.append(UserError(message, code="missing-file", where=f"{OWN}pretrained", hint=hint))
+        errors += find_weight_errors(pretrained, name, options or {}, {"mean": mean, "std": std})
         return errors
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -271,23 +285,6 @@ def find_family(name: str) -> str:
     'resnet'
     """
     return timm.model_entrypoint(name).__module__.rpartition(".")[2]
-
-
-def fitting_sizes(size: int, cell: int) -> list[int]:
-    """Return the multiples of a cell next to a size, below and above.
-
-    Args:
-        size: side of an image in pixels.
-        cell: side of a cell, or of a patch, in pixels.
-
-    Returns:
-        The largest multiple that is not above the size, unless it is 0, and the next larger multiple.
-
-    >>> fitting_sizes(320, 14)
-    [308, 322]
-    """
-    below = size // cell * cell
-    return [fit for fit in (below, below + cell) if fit]
 
 
 def _say_size(size: int) -> str:

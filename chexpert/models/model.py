@@ -10,6 +10,7 @@ from torch import nn
 
 from chexpert.errors import UserError
 from chexpert.models.backbone import Backbone
+from chexpert.models.history import SENTENCES
 from chexpert.models.output_head import OutputHead
 
 
@@ -20,6 +21,9 @@ class Model(nn.Module, ABC):
         members: the backbones by branch name.
         output_head: from the classifier's raw logits to those of the C observations.
     """
+
+    contamination: str = SENTENCES["unknown"]
+    """Whether the members saw images of CheXpert before the run, in a sentence."""
 
     def __init__(self, members: Mapping[str, Backbone], output_head: OutputHead) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ import urllib.request
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,9 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
         UserError: the weights cannot be had; it names the ways out.
     """
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say the same five times
-    before = huggingface_hub.constants.HF_HUB_OFFLINE
-    if _offline():
-        huggingface_hub.constants.HF_HUB_OFFLINE = True  # a cached file still loads, a miss fails at once
     try:
-        return timm.create_model(name, pretrained=True, **options)
+        with avoiding_retries():
+            return timm.create_model(name, pretrained=True, **options)
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"the pretrained weights of {name} cannot be had: {first_line(error)}",
@@ -48,6 +47,16 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
             where=f"backbone {name}",
             hint=WAYS_OUT,
         ) from error
+
+
+@contextmanager
+def avoiding_retries() -> Iterator[None]:
+    """Let the Hub's library answer from its cache alone where there is no network: a miss fails at once."""
+    before = huggingface_hub.constants.HF_HUB_OFFLINE
+    if _offline():
+        huggingface_hub.constants.HF_HUB_OFFLINE = True
+    try:
+        yield
     finally:
         huggingface_hub.constants.HF_HUB_OFFLINE = before
 

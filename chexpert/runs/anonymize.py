@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from chexpert.weights import names_a_file
+
 # CheXpert's own names are no one's: they were given when the data were de-identified.
 PUBLIC = re.compile(
     r"(?:CheXpert-v1\.0(?:-small)?/)?(?:(?:train|valid|test)/)?patient[0-9]{5}/study[1-9][0-9]*"
@@ -68,10 +70,15 @@ def is_private(key: str, value: object) -> bool:
 
     >>> is_private("data.root", "DOE_1950"), is_private("pretrained", "auto"), is_private("optimizer.lr", 0.1)
     (True, False, False)
+    >>> is_private("pretrained", "rad-dino"), is_private("pretrained", "rad-dino:DOE.pt")
+    (False, True)
     """
     texts = value if isinstance(value, list | tuple) else [value]
     named = any(isinstance(text, str) and text.lower() not in WORDS for text in texts)
-    return named and key.lstrip("+~").rpartition(".")[2] in PRIVATE
+    last = key.lstrip("+~").rpartition(".")[2]
+    if last == "pretrained":  # public weights are named by a word
+        return named and any(names_a_file(text) for text in texts)
+    return named and last in PRIVATE
 
 
 def find_public(path: str) -> str | None:

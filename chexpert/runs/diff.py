@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chexpert.runs.config_keys import flatten
+from chexpert.weights import find_source, names_a_file
 
 Config = Mapping[str, Any]
 _MISSING = object()
@@ -131,8 +132,17 @@ def names_weights(key: str) -> bool:
 
 def _is_path(key: str, before: Any, now: Any) -> bool:
     """Return whether a key names a file or folder, before and now; ``data.test`` may be true: beside the others."""
-    named = key in PATHS or names_weights(key)
-    return named and all(isinstance(path, str) or (path is True and key == "data.test") for path in (before, now))
+    if names_weights(key) and key != "start_from":
+        return names_a_file(before) and names_a_file(now) and _name_card(before) == _name_card(now)
+    return key in PATHS and all(
+        isinstance(path, str) or (path is True and key == "data.test") for path in (before, now)
+    )
+
+
+def _name_card(value: str) -> str:
+    """The name of the card that a file is a copy of, empty for others."""
+    source = find_source(value)
+    return source.card.name if source.card else ""
 
 
 def list_moved(before: Config, now: Config) -> dict[str, tuple[str, str]]:

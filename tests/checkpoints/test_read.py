@@ -61,7 +61,7 @@ def test_safetensors_load_to_the_same_model(run):
 
 def test_exported_metadata_holds_no_path_and_no_training_setting(run):
     metadata = json.loads(export(run).with_suffix(".json").read_text())
-    keys = "format config observations readout preprocessing versions note synthetic"
+    keys = "format config observations readout preprocessing versions note synthetic contamination"
     assert metadata.keys() == set(keys.split())
     assert metadata["config"].keys() == {"model"}
     assert "phantom20" not in json.dumps(metadata)  # the data's root

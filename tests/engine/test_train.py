@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import chexpert
 from chexpert.engine.fit import report_errors_as_warnings
 from chexpert.errors import Code, UserError
+from chexpert.models.history import SENTENCES
 from chexpert.observations import COMPETITION, PARENTS
 from chexpert.runs import files as run_files
 
@@ -64,7 +65,8 @@ def test_metrics_match_sklearn_on_the_written_predictions(finished, phantom):
     folder, _ = finished
     metrics = json.loads((folder / "metrics.json").read_text())
     valid = metrics["valid"]
-    assert set(metrics) == {"valid", "epoch_chosen_on", "best_epoch", "seconds", "skipped"}
+    assert set(metrics) == {"contamination", "valid", "epoch_chosen_on", "best_epoch", "seconds", "skipped"}
+    assert metrics["contamination"] == f"{SENTENCES['no']} before this run (random weights)"
     assert valid["n"] == 24
     assert metrics["best_epoch"] == 0
     table = csv.DictReader((phantom / "CheXpert-v1.0-small/valid.csv").open())

@@ -36,6 +36,9 @@ def write_run(folder, config=None, overrides=(), name=run_files.STATE):
         ({"start_from": "a"}, {"start_from": "b"}, True),
         ({"start_from": "a"}, {"start_from": None}, False),
         ({"model": {"x": {"pretrained": "a"}}}, {"model": {"x": {"pretrained": "b"}}}, True),
+        ({"model": {"x": {"pretrained": "rad-dino"}}}, {"model": {"x": {"pretrained": "xrayclip"}}}, False),
+        ({"model": {"x": {"pretrained": "rad-dino:a"}}}, {"model": {"x": {"pretrained": "rad-dino:b"}}}, True),
+        ({"model": {"x": {"pretrained": "rad-dino:a"}}}, {"model": {"x": {"pretrained": "xrayclip:a"}}}, False),
         (
             {"model": {"members": {"x": {"pretrained": "a"}}}},
             {"model": {"members": {"x": {"pretrained": True}}}},

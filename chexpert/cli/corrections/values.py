@@ -132,7 +132,7 @@ def _check_kind(plain: str, key: str, value: str, settings: Settings, chosen: Ma
         return Answer("true, false, or a folder", meant=[f"{key}={meant}"])
     if plain == "pretrained" and value.lower() in ("yes", "no", "on", "off", "imagenet"):
         meant = "false" if value.lower() in ("no", "off") else "true"
-        return Answer("true, false, or the path of a file", meant=[f"{key}={meant}"])
+        return Answer("true, false, a name of chexpert weights list, or the path of a file", meant=[f"{key}={meant}"])
     kind = "number" if is_number(found.default) else "truth" if found.default.lower() in ("true", "false") else ""
     for word in walk_values(value):
         if kind == "truth" and "str" not in found.annotation and word.lower() in ("yes", "on", "no", "off"):

@@ -46,6 +46,8 @@ def list_facts(run_data: RunData, names: Names) -> list[tuple[str, str]]:
     facts.append(("Started", str(state.get("started", "not recorded"))))
     seconds = state.get("seconds") or run_data.metrics.get("seconds")
     facts.append(("Wall time", describe_seconds(seconds)))
+    if contamination := run_data.metrics.get("contamination"):
+        facts.append(("Weights", str(contamination)))
     facts.append(("Seed", str(run_data.config.get("seed", "not recorded"))))
     facts += [(str(name), str(number)) for name, number in state.get("versions", {}).items()]
     return facts

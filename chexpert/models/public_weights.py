@@ -1,0 +1,108 @@
+"""Public weights for a backbone, and the errors where a config contradicts their card."""
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chexpert.errors import OWN, UserError
+from chexpert.models.fetch import fetch, fetch_repository
+from chexpert.weights import Source, WeightCard, find_near, find_source
+
+WAYS = "true, false, a name of chexpert weights list, hf:OWNER/REPO, or the path of a file"
+
+
+class PublicWeights(NamedTuple):
+    """A card and its file."""
+
+    card: WeightCard
+    path: Path
+
+
+def find_public(source: Source, name: str, options: Mapping[str, Any]) -> PublicWeights | None:
+    """Return the card and the file of public weights; None where a source names none.
+
+    Raises:
+        UserError: the file cannot be had, or the network of a repository is another one, or has other options.
+    """
+    if source.card:
+        return PublicWeights(source.card, Path(source.file) if source.file else fetch(source.card))
+    if source.repository is None:
+        return None
+    card, path = fetch_repository(source.repository, name)
+    if lacking := {key: value for key, value in card.options.items() if options.get(key) != value}:
+        message = f"its network has other options: {lacking}"
+        hint = " ".join(f"+backbone.options.{key}={value}" for key, value in lacking.items())
+        raise UserError(message, code="conflict", where=f"pretrained={card.name}", hint=hint)
+    return PublicWeights(card, path)
+
+
+def find_weight_errors(
+    pretrained: object, name: str, options: Mapping[str, Any], statistics: Mapping[str, float | None]
+) -> list[UserError]:
+    """Return the errors in ``pretrained``, and in what stands beside it, before anything is downloaded.
+
+    Args:
+        pretrained: as the config has it.
+        name: of the network.
+        options: of the network.
+        statistics: ``mean`` and ``std`` of the config, None where they are not given.
+    """
+    where = f"{OWN}pretrained"
+    if isinstance(pretrained, bool):
+        return []
+    if not isinstance(pretrained, str):
+        message = f"{pretrained!r} is not possible"
+        return [UserError(message, code="value", where=where, hint=f"pretrained={WAYS}")]
+    try:
+        source = find_source(pretrained)
+    except UserError as error:
+        return [UserError(error.message, code=error.code, where=where, hint=error.hint)]
+    errors = []
+    if source.file and not Path(source.file).is_file():
+        near = [] if source.card else find_near(pretrained.partition(":")[0])
+        hint = " or ".join(f"pretrained={one}" for one in near) or f"pretrained={WAYS}"
+        message = f"no such weight file: {source.file}" + " (nor public weights of that name)" * (not source.card)
+        errors.append(UserError(message, code="missing-file", where=where, hint=hint))
+    return errors + (list(find_contradictions(source.card, name, options, statistics)) if source.card else [])
+
+
+def find_contradictions(
+    card: WeightCard, name: str, options: Mapping[str, Any], statistics: Mapping[str, float | None]
+) -> Iterator[UserError]:
+    """Yield an error for each setting that the weights of a card were not trained with."""
+    if name != card.network:
+        message = f"{card.name} are weights of {card.network}, not of {name}"
+        yield UserError(message, code="other-weights", where=f"{OWN}name", hint=f"{OWN}name={card.network}")
+        return
+    for key, value in card.options.items():
+        if key in options and options[key] != value:
+            message = f"{card.name} needs {key}={value}, not {options[key]}"
+            yield UserError(message, code="conflict", where=f"{OWN}options", hint=f"leave {key} out: the card has it")
+    for key, own in (("mean", card.gray_mean), ("std", card.gray_std)):
+        given = statistics.get(key)
+        if given is not None and not math.isclose(given, own, rel_tol=1e-4, abs_tol=1e-6):
+            message = f"{given} contradicts {card.name}, which was trained with {own:g}"
+            yield UserError(message, code="conflict", where=f"{OWN}{key}", hint=f"leave {key} out: the card has it")
+    size = options.get("img_size")
+    if card.patch and isinstance(size, int) and size % card.patch:
+        message = f"{card.name} takes multiples of {card.patch} px, not {size}"
+        hint = " or ".join(f"data.image_size={fit}" for fit in fitting_sizes(size, card.patch))
+        yield UserError(message, code="image-size", where="data.image_size", hint=hint)
+
+
+def fitting_sizes(size: int, cell: int) -> list[int]:
+    """Return the multiples of a cell next to a size, below and above.
+
+    Args:
+        size: side of an image in pixels.
+        cell: side of a cell, or of a patch, in pixels.
+
+    Returns:
+        The largest multiple that is not above the size, unless it is 0, and the next larger multiple.
+
+    >>> fitting_sizes(320, 14)
+    [308, 322]
+    """
+    below = size // cell * cell
+    return [fit for fit in (below, below + cell) if fit]

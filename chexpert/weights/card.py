@@ -1,0 +1,134 @@
+"""One card for each set of public weights: where it is from, which network it is for, and what that network expects.
+
+The cards are YAML files, one for each family. A file has the fields that all its weights share, and below ``weights``
+those of each one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+FOLDER = Path(__file__).parent / "cards"
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with libyaml
+Seen = Literal["yes", "no", "unknown"]
+Format = Literal["safetensors", "state_dict", "pickled_module"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightCard:
+    """What is known of a set of weights. Unknown values are None, or the word ``unknown``.
+
+    Args:
+        name: by which ``pretrained`` and ``chexpert weights`` find it.
+        title: in a few words.
+        source: address of the page that describes the weights.
+        repository: of the Hugging Face Hub, where the file lies there.
+        file: its name there, or at the end of ``url``; None where it is not known.
+        url: direct address of the file, where it lies elsewhere and may be fetched without a form.
+        format: of the file; a pickled module cannot be read without running its code.
+        license: as its owner names it.
+        non_commercial: whether the license forbids commercial use; None where no license is stated.
+        size_mb: of the file, in units of 10**6 bytes.
+        sha256: of the file, in hexadecimal digits.
+        network: name of the network in timm.
+        options: further arguments of ``timm.create_model``.
+        image_size: height and width in pixels of the images that the weights were trained on.
+        patch: the image size must be a multiple of it; None where any size will do.
+        mean: of each input channel in [0, 1], one value where all are alike.
+        std: likewise.
+        layout: of the names in the file; see ``chexpert.models.key_layouts``.
+        extra: names, or beginnings of names that end with a dot, which the file has and the headless network has not.
+        pooling: of the authors. It is not what is used here.
+        saw_chexpert: whether images of CheXpert's training set were among the training images.
+        saw_chexpert_source: who says so.
+        preprocessing: of the authors, as far as it differs from resizing and normalizing.
+        checked: what was run with the real file, and what was not.
+    """
+
+    name: str
+    title: str
+    source: str
+    repository: str | None
+    file: str | None
+    url: str | None
+    format: Format
+    license: str
+    non_commercial: bool | None
+    size_mb: float | None
+    sha256: str | None
+    network: str
+    options: Mapping[str, Any]
+    image_size: int
+    patch: int | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    layout: str
+    extra: tuple[str, ...]
+    pooling: str
+    saw_chexpert: Seen
+    saw_chexpert_source: str
+    preprocessing: str | None
+    checked: str
+
+    @property
+    def gray_mean(self) -> float:
+        """Mean of the one gray channel that stands for all."""
+        return sum(self.mean) / len(self.mean)
+
+    @property
+    def gray_std(self) -> float:
+        """Standard deviation, likewise."""
+        return sum(self.std) / len(self.std)
+
+
+@cache
+def read_cards(folder: Path = FOLDER) -> dict[str, WeightCard]:
+    """Return all cards by name, in the order of their files.
+
+    Raises:
+        ValueError: a card has a key too many or too few, or a value that is not possible.
+    """
+    cards: dict[str, WeightCard] = {}
+    for file in sorted(folder.glob("*.yaml")):
+        shared = yaml.load(file.read_text(encoding="utf-8"), LOADER)
+        for name, own in shared.pop("weights").items():
+            if name in cards:
+                raise ValueError(f"{file}: {name} is the name of two cards")
+            cards[name] = _make(f"{file}: {name}", name, shared, own or {})
+    return cards
+
+
+def find_card(name: str) -> WeightCard | None:
+    """Return the card of this name."""
+    return read_cards().get(name)
+
+
+def find_near(name: str, count: int = 3) -> list[str]:
+    """Return the names of cards that are nearly this one.
+
+    >>> find_near("raddino", 1)
+    ['rad-dino']
+    """
+    return get_close_matches(name.lower(), read_cards(), n=count, cutoff=0.5)
+
+
+def _make(where: str, name: str, shared: Mapping[str, Any], own: Mapping[str, Any]) -> WeightCard:
+    if twice := sorted(shared.keys() & own.keys()):
+        raise ValueError(f"{where}: given for the family too: {twice}")
+    values: dict[str, Any] = {**shared, **own, "name": name}
+    known = {field.name for field in fields(WeightCard)}
+    if values.keys() != known:
+        raise ValueError(f"{where}: missing {sorted(known - values.keys())}, unknown {sorted(values.keys() - known)}")
+    for key, words in (("saw_chexpert", get_args(Seen)), ("format", get_args(Format))):
+        if values[key] not in words:
+            raise ValueError(f"{where}: {key} is {values[key]!r}, not one of {words}")
+    for key in ("mean", "std", "extra"):
+        values[key] = tuple(values[key])
+    if not len(values["mean"]) == len(values["std"]) or len(values["mean"]) not in (1, 3):
+        raise ValueError(f"{where}: mean and std have one value, or one for each of three channels")
+    return WeightCard(**values)
