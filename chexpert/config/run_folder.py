@@ -92,7 +92,8 @@ def list_typed(hydra: Any, kind: str = "task") -> list[str]:
         hydra: Hydra's node of a config.
         kind: ``task`` for settings of the run, ``hydra`` for those of Hydra itself.
     """
-    return [str(word) for word in OmegaConf.to_container(hydra.overrides, resolve=False)[kind]]
+    overrides: Any = OmegaConf.to_container(hydra.overrides, resolve=False)
+    return list(overrides[kind])
 
 
 def find_config_dir(hydra: Any) -> Path | None:
