@@ -5,6 +5,7 @@ so that the output may go into a bug report; other folders are printed as they a
 Exit code 0: training can start here; 1: something that it needs is missing.
 """
 
+import importlib
 import os
 import platform
 import re
@@ -162,8 +163,7 @@ def check_devices() -> Iterator[Check]:
 
 def check_vision() -> Iterator[Check]:
     """Import torchvision, which is built for one version of torch: the versions may fit, and the builds may not."""
-    import torchvision  # noqa: F401
-
+    importlib.import_module("torchvision")
     return iter(())
 
 
