@@ -15,11 +15,15 @@ from chexpert.engine.tensorboard import list_explanation_scalars, list_metrics
 from chexpert.engine.trackers import TensorBoard, TrackedRun, Tracker
 from chexpert.engine.trackers.guarded_logger import GuardedLogger, describe_failure, warn_of_failure
 from chexpert.errors import FULL, UserError
+from chexpert.report.html.gallery import read_explanations
 from chexpert.report.names import Names, hide_value, name_folder
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
 from chexpert.runs.state import find_sweep
 from chexpert.signals import Stopped
+
+VIEWS = "views/"
+"""Before the name of a view in the place of its sheet."""
 
 
 class Tracking:
@@ -59,8 +63,25 @@ class Tracking:
             self._attempt("log_scalars", scalars, step)
 
     def show_explanations(self, sheets: Mapping[str, Figure], quality: Mapping[str, Any], step: int) -> None:
-        """Record the sheets of explained views, and the metrics of the explainers in the content of quality.json."""
-        self._attempt("show_explanations", sheets, dict(list_explanation_scalars(quality)), step)
+        """Record the sheets of explained views, and the metrics of the explainers in the content of quality.json.
+
+        A view has its hash in the place of its name, as in the report; TensorBoard, which stays here, has the name.
+        """
+        scalars, hashed = dict(list_explanation_scalars(quality)), self._hash_views(sheets)
+        for tracker in self.trackers:
+            shown = sheets if isinstance(tracker, TensorBoard) else hashed
+            self._call(tracker, "show_explanations", shown, scalars, step)
+
+    def _hash_views(self, sheets: Mapping[str, Figure]) -> dict[str, Figure]:
+        names, folder = Names("hash", self.run.folder), self.run.folder / run_files.EXPLANATIONS
+        manifests = folder.glob(f"*/{run_files.MANIFEST}")
+        views = [str(entry["view"]) for path in manifests for entry in read_explanations(path)]
+        paths = {run_files.view_name(view): view for view in views}
+        hashed = {}
+        for place, sheet in sheets.items():
+            view = place.removeprefix(VIEWS)
+            hashed[place if view == place else f"{VIEWS}{names.image(paths.get(view, view))}"] = sheet
+        return hashed
 
     def log_file(self, path: Path) -> None:
         """Record a file of the run folder, if it is there."""
@@ -70,10 +91,13 @@ class Tracking:
     def _attempt(self, method: str, *arguments: Any) -> None:
         """Call a method of each tracker; an error of one of them is a warning: the run is valid without it."""
         for tracker in self.trackers:
-            try:
-                getattr(tracker, method)(*arguments)
-            except Exception as error:  # of a library, a server or a disk
-                warn_of_failure(tracker.name, method, error)
+            self._call(tracker, method, *arguments)
+
+    def _call(self, tracker: Tracker, method: str, *arguments: Any) -> None:
+        try:
+            getattr(tracker, method)(*arguments)
+        except Exception as error:  # of a library, a server or a disk
+            warn_of_failure(tracker.name, method, error)
 
     def finish(self, outcome: str) -> None:
         """End the record with ``finished``, ``stopped`` or ``failed``."""

@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from helpers.runs import TINY, start, train
 
 from chexpert.config import resolve
 from chexpert.engine import trackers
+from chexpert.runs.anonymize import hash_name
+from chexpert.runs.files import view_name
 from chexpert.signals import Stopped
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of SQLAlchemy, within MLflow
@@ -23,6 +27,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of SQLA
 SECRET = "DOE-1950"
 """A name in the path of the data."""
 HOST, USER = "ward-3-workstation", "jane-doe"
+REAL_HOST = socket.gethostname()
+"""Which a program that is not Python finds, such as wandb's core."""
+RUN = "ROE-1960"
+"""A private name of the run folder."""
 
 
 @pytest.fixture
@@ -77,10 +85,12 @@ def scan_wandb(run: Path) -> Iterator[Any]:
     from wandb.proto.wandb_internal_pb2 import Record
 
     for path in sorted((run / "wandb").glob("offline-run-*/*.wandb")):
-        for data in read_log(path.read_bytes()):
-            record = Record()
-            record.ParseFromString(data)
-            yield record
+        until, records = time.monotonic() + 60, list[Any]()
+        while not (records and records[-1].HasField("exit")):  # wandb's core writes the last ones after ``finish``
+            assert time.monotonic() < until
+            time.sleep(0.05)
+            records = [Record.FromString(data) for data in read_log(path.read_bytes())]
+        yield from records
 
 
 def read_log(content: bytes, block: int = 32768) -> Iterator[bytes]:
@@ -112,6 +122,22 @@ def assert_private(folder: Path, *names: str) -> None:
     words = [name.encode() for name in names]
     found = [path for path in folder.rglob("*") if path.is_file() and any(word in path.read_bytes() for word in words)]
     assert found == []
+
+
+def find_texts(run: Path, name: str) -> set[str]:
+    """Where a name stands as a word of its own in what wandb writes: fields of the records, and files of text."""
+    word = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+    lines = [line for record in scan_wandb(run) for line in str(record).splitlines()]
+    fields = {line.strip().partition(":")[0] for line in lines if word.search(line)}
+    files = [path for path in (run / "wandb").rglob("*") if path.suffix in (".log", ".json", ".yaml", ".txt")]
+    return fields | {path.name for path in files if word.search(path.read_text(errors="replace"))}
+
+
+def find_views(run: Path) -> tuple[list[str], list[str]]:
+    """The names of the explained views, and their hashes."""
+    paths = {entry["view"] for entry in json.loads((run / "explanations/gradcam/manifest.json").read_text())}
+    salt = (run / "ids.salt").read_text().strip()
+    return [view_name(path) for path in paths], [hash_name(path, salt) for path in paths]
 
 
 def test_table_has_metrics_with_intervals_and_settings(tmp_path, private):
@@ -148,7 +174,7 @@ def test_table_of_a_resumed_run_has_each_step_once(tmp_path, phantom, monkeypatc
 
 @pytest.mark.slow
 def test_mlflow_store_has_metrics_settings_pictures_and_report(tmp_path, private, store):
-    run = tmp_path / "run"
+    run = tmp_path / RUN
     start(run, private, "logger=[tensorboard,mlflow]", *store)
     assert list((run / "tensorboard").glob("events*"))
     found = dict(query(tmp_path / "store", "select key, value from latest_metrics"))
@@ -159,10 +185,12 @@ def test_mlflow_store_has_metrics_settings_pictures_and_report(tmp_path, private
     assert "chexpert" in [name for (name,) in query(tmp_path / "store", "select name from experiments")]
     files = {path.relative_to(tmp_path / "store/artifacts").as_posix().partition("/artifacts/")[2]
              for path in (tmp_path / "store/artifacts").rglob("*") if path.is_file()}  # fmt: skip
-    assert {"report.html", "config.yaml", "explanations/gradcam.png"} <= files
+    names, (hashed,) = find_views(run)
+    assert {"report.html", "config.yaml", "explanations/gradcam.png", f"explanations/views/{hashed}.png"} <= files
+    assert not [path for path in files if any(name in path for name in names)]
     tags = dict(query(tmp_path / "store", "select key, value from tags"))
-    assert set(tags) <= {"run_folder", "mlflow.runName"}
-    assert_private(tmp_path / "store", SECRET, HOST, USER)
+    assert set(tags) <= {"mlflow.runName"}
+    assert_private(tmp_path / "store", SECRET, HOST, USER, RUN, *names)
 
 
 @pytest.mark.slow
@@ -195,7 +223,7 @@ def test_store_without_the_run_is_one_error(tmp_path, phantom, store, monkeypatc
 
 @pytest.mark.slow
 def test_wandb_offline_files_have_metrics_settings_pictures_and_report(tmp_path, private):
-    run = tmp_path / "run"
+    run = tmp_path / RUN
     start(run, private, "logger=[wandb]", "logger.wandb.tags=[first]")
     found, expected = read_wandb(run), read_metrics(run) | read_intervals(run)
     assert {tag: found[tag] for tag in expected} == pytest.approx(expected, abs=1e-6)
@@ -207,7 +235,12 @@ def test_wandb_offline_files_have_metrics_settings_pictures_and_report(tmp_path,
     artifacts = [record.request.log_artifact.artifact for record in records] + [record.artifact for record in records]
     assert any(entry.path == "report.html" for artifact in artifacts for entry in artifact.manifest.contents)
     assert list((run / "wandb").glob("offline-run-*/files/media/images/explanations/gradcam*.png"))
-    assert_private(run / "wandb", SECRET, HOST, USER)
+    names, (hashed,) = find_views(run)
+    assert list((run / "wandb").glob(f"offline-run-*/files/media/images/explanations/views/{hashed}*.png"))
+    assert_private(run / "wandb", SECRET, HOST, USER, *names)
+    assert not [path for path in run.glob("wandb/**/*") if any(name in path.name for name in names)]
+    assert find_texts(run, REAL_HOST) == set()
+    assert find_texts(run, RUN) == {"local_path", "debug.log"}  # which docs/how-to/track.md names
 
 
 def read_id(run: Path) -> str:
@@ -217,16 +250,18 @@ def read_id(run: Path) -> str:
 @pytest.mark.slow
 def test_each_job_of_a_sweep_is_a_run_of_one_group(tmp_path, phantom, store):
     sweep = tmp_path / "sweep"
-    done = train("-m", "seed=0,1", "data=small", f"data.root={phantom}", *TINY, "explainer=[]", "name=four",
+    done = train("-m", "seed=0,1,2,3", "data=small", f"data.root={phantom}", *TINY, "explainer=[]", "name=four",
                  f"hydra.sweep.dir={sweep}", "logger=[mlflow,wandb]", *store)  # fmt: skip
     assert done.returncode == 0, done.stderr
-    ids = [json.loads((sweep / str(job) / "trackers.json").read_text()) for job in range(2)]
+    ids = [json.loads((sweep / str(job) / "trackers.json").read_text()) for job in range(4)]
     runs = query(tmp_path / "store", "select run_uuid, experiment_id, status from runs")
     assert {own for own, _, _ in runs} == {own["mlflow"] for own in ids}
+    assert [len({own[name] for own in ids}) for name in ("mlflow", "wandb")] == [4, 4]
+    assert {status for _, _, status in runs} == {"FINISHED"}
     assert len({experiment for _, experiment, _ in runs}) == 1
     sweeps = query(tmp_path / "store", "select value from tags where key = 'sweep'")
-    assert sweeps == [("sweep",), ("sweep",)]
-    for job in range(2):
+    assert sweeps == [("sweep",)] * 4
+    for job in range(4):
         found = [record.run for record in scan_wandb(sweep / str(job)) if record.HasField("run")]
         assert {(one.run_id, one.run_group, one.project) for one in found} == {(ids[job]["wandb"], "sweep", "four")}
         assert read_wandb(sweep / str(job))["auroc/valid/mean"] == pytest.approx(

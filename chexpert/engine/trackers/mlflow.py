@@ -112,7 +112,7 @@ class MLflow(Tracker):
                 if client.get_experiment_by_name(name) is None:
                     raise
         experiment = client.get_experiment_by_name(name).experiment_id
-        tags = {"run_folder": run.folder.name} | ({"sweep": run.sweep} if run.sweep else {})
+        tags = {"sweep": run.sweep} if run.sweep else {}
         return client.create_run(experiment, tags=tags, run_name=run.title).info.run_id
 
     def log_settings(self, hparams: Mapping[str, Any], config: str) -> None:
