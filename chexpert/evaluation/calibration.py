@@ -11,8 +11,8 @@ import numpy as np
 from chexpert.errors import Code, UserError
 from chexpert.evaluation.join import LabeledScores
 from chexpert.evaluation.observation_metrics import evaluate_calibration, take_samples
-from chexpert.metrics.bootstrap import resample_studies
 from chexpert.metrics.calibration import METHODS, Parameters, calibrate
+from chexpert.metrics.resampling import sample_studies
 from chexpert.runs import files as run_files
 
 
@@ -107,8 +107,9 @@ def evaluate_calibrated(labeled: LabeledScores, calibration: Calibration, seed: 
     columns = [list(labeled.observations).index(name) for name in names]
     scores = calibration.apply(labeled.scores[:, columns], names, labeled.level)
     calibrated = replace(labeled, observations=names, scores=scores, labels=labeled.labels[:, columns])
-    samples = take_samples(calibrated, resample_studies(labeled.studies, seed=seed))
-    metrics = {sample.observation: evaluate_calibration(sample) for sample in samples}
+    counts = sample_studies(int(labeled.studies.max()) + 1, seed=seed)
+    samples = take_samples(calibrated, counts, ["brier", "ece"])
+    metrics = {name: evaluate_calibration(sample) for name, sample in samples.items()}
     return {"method": calibration.method, "fitted_on": calibration.fitted_on, "figures": metrics}
 
 

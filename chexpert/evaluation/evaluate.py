@@ -12,15 +12,14 @@ from chexpert.evaluation.groups import evaluate_groups
 from chexpert.evaluation.join import LabeledScores, join_labels, read_labeled_scores
 from chexpert.evaluation.match_names import match_prediction_names
 from chexpert.evaluation.observation_metrics import (
-    Sample,
     evaluate_calibration,
     evaluate_mean,
-    evaluate_point,
+    evaluate_points,
     take_samples,
 )
 from chexpert.evaluation.predictions import read_labels, read_predictions
-from chexpert.metrics.bootstrap import resample_studies
 from chexpert.metrics.operating_point import RULES
+from chexpert.metrics.resampling import sample_studies
 from chexpert.observations import COMPETITION, find_observation
 from chexpert.runs.synthetic import is_synthetic_path
 
@@ -59,22 +58,22 @@ def evaluate(
     Raises:
         UserError: the labels do not have one of the groups.
     """
-    counts = resample_studies(labeled.studies, replicates, seed)
-    samples = {sample.observation: sample for sample in take_samples(labeled, counts)}
-    mean, over = evaluate_mean(samples, mean_over)
+    counts = sample_studies(int(labeled.studies.max()) + 1, replicates, seed)
     why = find_scale_error(labeled.scores)
+    samples = take_samples(labeled, counts, ["auroc", "auprc"] if why else ["auroc", "auprc", "brier", "ece"])
+    mean, over = evaluate_mean(samples, mean_over)
     return {
         "level": labeled.level,
         "views": labeled.views if labeled.level == "study" else None,
         "n": len(labeled.names),
-        "studies": int(labeled.studies.max()) + 1,
+        "studies": len(counts),
         "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"},
         "auroc": {name: sample.auroc() for name, sample in samples.items()},
         "auroc_mean": mean | {"over": over},
         "auprc": {name: sample.auprc() for name, sample in samples.items()},
         "calibration": None if why else {name: evaluate_calibration(sample) for name, sample in samples.items()},
         "not_probabilities": why,
-        "operating_points": evaluate_points(samples, operating_points),
+        "operating_points": None if operating_points is None else evaluate_points(samples, operating_points, counts),
         "operating_points_chosen_on": chosen_on,
         "groups": {
             name: evaluate_groups(labeled, name, counts, over, calibrated=not why) for name in map(str.lower, group_by)
@@ -175,17 +174,6 @@ def check_disjoint(evaluated: LabeledScores, tuning: LabeledScores) -> None:
         raise UserError(
             message, code="shared-patients", where=min(shared), hint="choose thresholds on other studies, such as dev"
         )
-
-
-def evaluate_points(samples: Mapping[str, Sample], points: Points | None) -> dict[str, Any] | None:
-    """Compute sensitivity and specificity at thresholds that were chosen on other studies."""
-    if points is None:
-        return None
-    return {
-        name: {rule: evaluate_point(sample, threshold) for rule, threshold in points[name].items()}
-        for name, sample in samples.items()
-        if name in points
-    }
 
 
 def find_scale_error(scores: np.ndarray) -> str | None:

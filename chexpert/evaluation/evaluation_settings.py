@@ -15,7 +15,7 @@ from chexpert.evaluation.join import LabeledScores, join_labels
 from chexpert.evaluation.observation_metrics import Sample, evaluate_mean, interval_to_dict, take_samples
 from chexpert.evaluation.predictions import Named
 from chexpert.metrics import find_study, number_studies
-from chexpert.metrics.bootstrap import resample_studies
+from chexpert.metrics.resampling import sample_studies
 
 SETTINGS = {"studies": "study", "images": "image", "frontal": "image"}
 """The level of each evaluation setting: studies by the maximum over their views, all images, frontal images."""
@@ -189,8 +189,8 @@ def _evaluate(
         mean = main[1]["auroc_mean"]
     else:
         replicates = min(replicates, FEWER) if len(labeled.names) > LARGE else replicates
-        counts = resample_studies(labeled.studies, replicates, seed)
-        samples = {sample.observation: sample for sample in take_samples(labeled, counts)}
+        counts = sample_studies(int(labeled.studies.max()) + 1, replicates, seed)
+        samples = take_samples(labeled, counts, ["auroc"])
         aurocs = {name: _describe(sample) for name, sample in samples.items()}
         found, over = evaluate_mean(samples, mean_over)
         mean = found | {"over": over}

@@ -9,9 +9,13 @@ import numpy as np
 from chexpert.errors import UserError
 from chexpert.evaluation.group_values import AGES
 from chexpert.evaluation.join import LabeledScores
-from chexpert.evaluation.observation_metrics import Sample, evaluate_calibration, interval_to_dict
+from chexpert.evaluation.observation_metrics import (
+    Sample,
+    estimate_calibration_error,
+    interval_to_dict,
+    take_samples,
+)
 from chexpert.metrics import percentile_interval
-from chexpert.metrics.bootstrap import weighted_means
 
 LEAST = 10
 """Positives and negatives of an observation below which a part is small: no gap is read from it."""
@@ -25,7 +29,7 @@ def evaluate_groups(
     Args:
         labeled: N rows.
         group: its name.
-        counts: (R, N), how often each row was sampled.
+        counts: (S, R), how often each study was sampled.
         over: what the mean is over, where it is defined in the part.
         calibrated: whether scores are probabilities.
 
@@ -39,7 +43,10 @@ def evaluate_groups(
             f"nothing is known of {group!r} in the labels", code="unknown-group", where="--group-by", hint=hint
         )
     values = np.array(labeled.groups[group])
-    parts = {part: _take(labeled, counts, values == part) for part in sorted(set(values) - {""}, key=_order)}
+    metrics = ["auroc", "prevalence", *(["ece"] if calibrated else [])]
+    parts = {
+        part: take_samples(labeled, counts, metrics, values == part) for part in sorted(set(values) - {""}, key=_order)
+    }
     rows = {part: _evaluate(samples, int((values == part).sum()), over, calibrated) for part, samples in parts.items()}
     return {"rows": rows, "unknown": int((values == "").sum()), "largest_gap": find_largest_gap(parts)}
 
@@ -75,14 +82,6 @@ def _order(part: str) -> tuple[int, str]:
     return (AGES.index(part) if part in AGES else 0), part
 
 
-def _take(labeled: LabeledScores, counts: np.ndarray, rows: np.ndarray) -> dict[str, Sample]:
-    samples = {}
-    for c, name in enumerate(labeled.observations):
-        known = rows & np.isfinite(labeled.labels[:, c])
-        samples[name] = Sample(name, labeled.scores[known, c], labeled.labels[known, c], counts[:, known])
-    return samples
-
-
 def _evaluate(samples: Mapping[str, Sample], n: int, over: Sequence[str], calibrated: bool) -> dict[str, Any]:
     used = [name for name in over if samples[name].rarer]
     metrics = {
@@ -93,11 +92,9 @@ def _evaluate(samples: Mapping[str, Sample], n: int, over: Sequence[str], calibr
         "prevalence": {name: _prevalence(sample) for name, sample in samples.items()},
     }
     if calibrated:
-        metrics["ece"] = {name: evaluate_calibration(sample)["ece"] for name, sample in samples.items()}
+        metrics["ece"] = {name: estimate_calibration_error(sample) for name, sample in samples.items()}
     return metrics
 
 
 def _prevalence(sample: Sample) -> dict[str, Any]:
-    return interval_to_dict(
-        percentile_interval(sample.prevalence, weighted_means(sample.labels, sample.counts), len(sample.labels))
-    )
+    return interval_to_dict(percentile_interval(sample.prevalence, sample.replicates["prevalence"], len(sample.labels)))

@@ -1,8 +1,8 @@
 """The metrics of one observation, each with its interval over resampled studies."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,9 +11,18 @@ import numpy as np
 from chexpert.evaluation.join import LabeledScores
 from chexpert.metrics import Auroc, Interval, auroc, auroc_mean, logit_interval, percentile_interval
 from chexpert.metrics.auroc_intervals import bound_extreme
-from chexpert.metrics.bootstrap import weighted_aurocs, weighted_average_precisions, weighted_means
-from chexpert.metrics.calibration import expected_calibration_error, weighted_calibration_errors
+from chexpert.metrics.calibration import calibration_error_sums, expected_calibration_error
 from chexpert.metrics.delong import delong_interval
+from chexpert.metrics.resampling import Sums, auroc_sums, average_precision_sums, compute_replicates, mean_sums
+
+METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], Sums]] = {
+    "auroc": auroc_sums,
+    "auprc": average_precision_sums,
+    "brier": lambda scores, labels: mean_sums((scores - labels) ** 2),
+    "ece": calibration_error_sums,
+    "prevalence": lambda scores, labels: mean_sums(labels),
+}
+"""Of the scores and labels (n,) of an observation; ``brier`` and ``ece`` need probabilities."""
 
 
 @dataclass(frozen=True)
@@ -24,23 +33,25 @@ class Sample:
         observation: its name.
         scores: (n,) float.
         labels: (n,) in {0, 1}.
-        counts: (R, n), how often each row was sampled.
+        studies: (n,) int, the number of each row's study.
+        replicates: by metric (R,), its values in the replicates.
     """
 
     observation: str
     scores: np.ndarray
     labels: np.ndarray
-    counts: np.ndarray
+    studies: np.ndarray
+    replicates: dict[str, np.ndarray] = field(default_factory=dict)
 
     @cached_property
     def value(self) -> Auroc:
         """The AUROC of the rows themselves."""
         return auroc(self.scores, self.labels)
 
-    @cached_property
+    @property
     def aurocs(self) -> np.ndarray:
         """(R,) of the replicates."""
-        return weighted_aurocs(self.scores, self.labels, self.counts)
+        return self.replicates["auroc"]
 
     @property
     def rarer(self) -> int:
@@ -68,7 +79,7 @@ class Sample:
         """Return the average precision with its interval, and the prevalence, which it is at chance."""
         if not self.rarer:
             return interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0)) | {"prevalence": self.prevalence}
-        found = self.resample(weighted_average_precisions, logit=True)
+        found = self.resample("auprc", logit=True)
         return interval_to_dict(found) | {"prevalence": self.prevalence}
 
     @property
@@ -76,13 +87,12 @@ class Sample:
         """Share of positives; NaN without a row."""
         return float(self.labels.mean()) if len(self.labels) else math.nan
 
-    def resample(self, metric: Callable[..., np.ndarray], *, logit: bool = False) -> Interval:
-        """Compute a metric ``(scores, labels, counts) -> (R,)`` on the rows and on the replicates."""
-        value = float(metric(self.scores, self.labels, np.ones((1, len(self.scores))))[0])
-        replicates = metric(self.scores, self.labels, self.counts)
+    def resample(self, metric: str, *, logit: bool = False) -> Interval:
+        """Return a metric of the rows with its interval."""
+        value = METRICS[metric](self.scores, self.labels).value()
         if logit:
-            return logit_interval(value, replicates, len(self.scores), self.rarer)
-        return percentile_interval(value, replicates, len(self.scores))
+            return logit_interval(value, self.replicates[metric], len(self.scores), self.rarer)
+        return percentile_interval(value, self.replicates[metric], len(self.scores))
 
     @staticmethod
     def mean(samples: "Sequence[Sample]") -> Interval:
@@ -95,12 +105,27 @@ class Sample:
         return logit_interval(value, replicates, rows, rarest=min(sample.rarer for sample in samples))
 
 
-def take_samples(labeled: LabeledScores, counts: np.ndarray) -> Iterator[Sample]:
-    """Yield the labeled rows of each observation, and how often each was sampled."""
-    for c, name in enumerate(labeled.observations):
-        known = np.isfinite(labeled.labels[:, c])
-        own = counts if known.all() else counts[:, known]
-        yield Sample(name, labeled.scores[known, c], labeled.labels[known, c], own)
+def take_samples(
+    labeled: LabeledScores, counts: np.ndarray, metrics: Sequence[str], rows: np.ndarray | None = None
+) -> dict[str, Sample]:
+    """Return the labeled rows of each observation, with metrics of the replicates, by its name.
+
+    Args:
+        labeled: N rows.
+        counts: (S, R), how often each study was sampled.
+        metrics: names of some of ``METRICS``.
+        rows: (N,) bool, those to take; by default all.
+    """
+    known = np.isfinite(labeled.labels) if rows is None else np.isfinite(labeled.labels) & rows[:, None]
+    samples = [
+        Sample(name, labeled.scores[own, c], labeled.labels[own, c], labeled.studies[own])
+        for c, (name, own) in enumerate(zip(labeled.observations, known.T, strict=True))
+    ]
+    pairs = [(sample, metric) for sample in samples for metric in metrics]
+    sums = ((METRICS[metric](sample.scores, sample.labels), sample.studies) for sample, metric in pairs)
+    for (sample, metric), values in zip(pairs, compute_replicates(sums, counts), strict=True):
+        sample.replicates[metric] = values
+    return {sample.observation: sample for sample in samples}
 
 
 def evaluate_mean(samples: Mapping[str, Sample], mean_over: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
@@ -121,31 +146,53 @@ def evaluate_calibration(sample: Sample) -> dict[str, Any]:
     if not len(sample.scores):
         nothing = interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0))
         return {"brier": nothing, "ece": nothing}
-    brier = sample.resample(lambda scores, labels, counts: weighted_means((scores - labels) ** 2, counts))
-    return {"brier": interval_to_dict(brier), "ece": interval_to_dict(_estimate_error(sample))}
+    return {"brier": interval_to_dict(sample.resample("brier")), "ece": estimate_calibration_error(sample)}
 
 
-def _estimate_error(sample: Sample) -> Interval:
-    """Compute the calibration error with the spread of resampled rows about it, in which the error is larger."""
-    value = expected_calibration_error(sample.scores, sample.labels)
-    replicates = weighted_calibration_errors(sample.scores, sample.labels, sample.counts)
-    return percentile_interval(value, np.maximum(replicates - np.nanmean(replicates) + value, 0), len(sample.scores))
-
-
-def evaluate_point(sample: Sample, threshold: float) -> dict[str, Any]:
-    """Return sensitivity and specificity at a threshold; NaN where the threshold or a class is undefined."""
-    predicted = (sample.scores >= threshold).astype("float64")
-    return {
-        "threshold": threshold,
-        "sensitivity": _share(predicted, sample.labels == 1, sample, threshold),
-        "specificity": _share(1 - predicted, sample.labels == 0, sample, threshold),
-    }
-
-
-def _share(right: np.ndarray, rows: np.ndarray, sample: Sample, threshold: float) -> dict[str, Any]:
-    if math.isnan(threshold) or not rows.any():
+def estimate_calibration_error(sample: Sample) -> dict[str, Any]:
+    """Return the calibration error with the spread of resampled rows about it, in which the error is larger."""
+    if not len(sample.scores):
         return interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0))
-    value, count = float(right[rows].mean()), int(rows.sum())
+    value, replicates = expected_calibration_error(sample.scores, sample.labels), sample.replicates["ece"]
+    centered = np.maximum(replicates - np.nanmean(replicates) + value, 0)
+    return interval_to_dict(percentile_interval(value, centered, len(sample.scores)))
+
+
+def evaluate_points(
+    samples: Mapping[str, Sample], points: Mapping[str, Mapping[str, float]], counts: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """Return sensitivity and specificity at thresholds; NaN where the threshold or a class is undefined.
+
+    Args:
+        samples: rows by observation.
+        points: thresholds by observation and rule; observations without a sample are left out.
+        counts: (S, R), how often each study was sampled.
+    """
+    found: dict[str, dict[str, Any]] = {name: {} for name in samples if name in points}
+    shares: dict[tuple[str, str, str], tuple[np.ndarray, np.ndarray]] = {}
+    for name in found:
+        for rule, threshold in points[name].items():
+            found[name][rule] = {"threshold": threshold}
+            shares |= {(name, rule, share): rows for share, rows in _take_right(samples[name], threshold).items()}
+    replicates = compute_replicates(((mean_sums(right), studies) for right, studies in shares.values()), counts)
+    for ((name, rule, share), (right, _)), values in zip(shares.items(), replicates, strict=True):
+        rows = right[:0] if math.isnan(points[name][rule]) else right
+        found[name][rule][share] = _describe_share(rows, values)
+    return found
+
+
+def _take_right(sample: Sample, threshold: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of the rows of each class, whether the threshold is right about them, and their studies."""
+    positive = sample.labels == 1
+    right = (sample.scores >= threshold) == positive
+    classes = {"sensitivity": positive, "specificity": ~positive}
+    return {share: (right[rows], sample.studies[rows]) for share, rows in classes.items()}
+
+
+def _describe_share(right: np.ndarray, replicates: np.ndarray) -> dict[str, Any]:
+    if not len(right):
+        return interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0))
+    value, count = float(right.mean()), len(right)
     if value in (0, 1):  # every replicate is alike
         return {"value": value} | dict(zip(("ci_low", "ci_high"), bound_extreme(value, count), strict=True))
-    return interval_to_dict(percentile_interval(value, weighted_means(right[rows], sample.counts[:, rows]), count))
+    return interval_to_dict(percentile_interval(value, replicates, count))

@@ -11,15 +11,15 @@ from chexpert.evaluation.candidates import Candidate
 from chexpert.evaluation.observation_metrics import interval_to_dict
 from chexpert.metrics import auroc, logit_interval
 from chexpert.metrics.auroc_intervals import auroc_replicates
-from chexpert.metrics.bootstrap import resample_studies
 from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
 from chexpert.metrics.delong import delong_test
+from chexpert.metrics.resampling import resample_studies
 
 
 def resample_aurocs(aligned: AlignedPredictions, replicates: int, seed: int) -> np.ndarray:
     """Return AUROCs (M, 1 + R, C) of the rows and of R replicates, the same resampled rows for every model."""
     resampled = resample_studies(aligned.studies, replicates, seed)
-    counts = np.vstack([np.ones((1, len(aligned.rows))), resampled])
+    counts = np.vstack([np.ones((1, len(aligned.rows)), np.uint8), resampled])
     return np.stack([auroc_replicates(scores, aligned.labels, counts) for scores in aligned.scores])
 
 

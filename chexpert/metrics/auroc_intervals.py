@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from scipy.special import expit, ndtri, stdtrit
 
 from chexpert.metrics.auroc import auroc
-from chexpert.metrics.bootstrap import Interval, find_ends, resample_studies, weighted_aurocs
+from chexpert.metrics.bootstrap import Interval, find_ends
+from chexpert.metrics.resampling import auroc_sums, compute_replicates, resample_studies, weighted_aurocs
 from chexpert.metrics.rows import read_rows
 
 
@@ -97,11 +98,9 @@ def auroc_replicates(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray)
         labels: (N, C) in {1, 0, NaN}.
         counts: (R, N), how often each row was sampled.
     """
-    columns = []
-    for own, truth in zip(scores.T, labels.T, strict=True):
-        known = np.isfinite(truth)
-        columns.append(weighted_aurocs(own[known], truth[known], counts if known.all() else counts[:, known]))
-    return np.stack(columns, axis=1) if columns else np.zeros((len(counts), 0))
+    known = [np.flatnonzero(np.isfinite(truth)) for truth in labels.T]
+    metrics = ((auroc_sums(scores[rows, c], labels[rows, c]), rows) for c, rows in enumerate(known))
+    return compute_replicates(metrics, counts.T).T
 
 
 def auroc_interval(
@@ -191,7 +190,7 @@ class RankedScores:
     def __init__(self, scores: np.ndarray, labels: np.ndarray, replicates: int = 1000, seed: int = 0) -> None:
         self.n, self.positives = len(labels), int((np.asarray(labels) == 1).sum())
         resampled = resample_studies(np.arange(self.n), replicates, seed)
-        counts = np.vstack([np.ones((1, self.n)), resampled])  # the first holds every row once
+        counts = np.vstack([np.ones((1, self.n), np.uint8), resampled])  # the first holds every row once
         self._aurocs = np.stack([weighted_aurocs(own, labels, counts) for own in scores], axis=1)
 
     def auroc(self, score: int) -> Interval:

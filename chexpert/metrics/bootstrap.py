@@ -1,7 +1,7 @@
 """Percentile intervals by the bootstrap: how far a mean over images moves with other images."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -124,92 +124,3 @@ def find_ends(replicates: np.ndarray) -> tuple[float, float]:
     ordered = np.sort(replicates)
     low, high = (float(ordered[max(int(share * len(ordered)) - 1, 0)]) for share in ENDS)
     return low, high
-
-
-CHUNK = 4_000_000
-"""Counts in one pass, 32 MB of float64: more gains no speed."""
-
-
-def resample_studies(studies: ArrayLike, replicates: int = 1000, seed: int = 0) -> np.ndarray:
-    """Return how often each row is sampled, (R, N) uint16, if whole studies are sampled with replacement.
-
-    Views of one study are no independent evidence: sampled singly, they would make intervals too narrow.
-
-    Args:
-        studies: (N,) int, of each row the number of its study, from 0 on.
-        replicates: R.
-        seed: of the resampling; the caller's random state is left alone.
-
-    >>> resample_studies([0, 0, 1], replicates=2).sum(1) >= 2
-    array([ True,  True])
-    """
-    rows = np.asarray(studies)
-    count = int(rows.max(initial=-1)) + 1
-    if not count:
-        return np.zeros((replicates, 0), np.uint16)
-    sampled = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), replicates)
-    return sampled.astype(np.uint16)[:, rows]
-
-
-def weighted_aurocs(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> np.ndarray:
-    """Compute the AUROC of each replicate, (R,) float64, ties at half weight; NaN where it lacks a class.
-
-    Args:
-        scores: (N,) float on any monotone scale.
-        labels: (N,) in {0, 1}.
-        counts: (R, N), how often each row was sampled.
-
-    >>> weighted_aurocs([.1, .4, .35, .8], [0, 0, 1, 1], np.array([[1, 1, 1, 1], [1, 2, 1, 0], [1, 1, 0, 0]]))
-    array([0.75      , 0.33333333,        nan])
-    """
-    return np.concatenate([_aurocs(*group) for group in _by_score(scores, labels, counts)])
-
-
-def weighted_average_precisions(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> np.ndarray:
-    """Compute the average precision of each replicate, (R,) float64.
-
-    It is the sum of precisions by the recall that each score adds.
-
-    Arguments as of :func:`weighted_aurocs`; NaN where a replicate has no positive.
-
-    >>> weighted_average_precisions([.1, .4, .35, .8], [0, 0, 1, 1], np.ones((1, 4))).round(4)
-    array([0.8333])
-    """
-    return np.concatenate([_precisions(*group) for group in _by_score(scores, labels, counts)])
-
-
-def weighted_means(values: ArrayLike, counts: np.ndarray) -> np.ndarray:
-    """Compute the mean of (N,) values in each replicate, (R,) float64; NaN where it has no row."""
-    return _divide(counts @ np.asarray(values, "float64"), counts.sum(1, dtype="float64"))
-
-
-def _by_score(scores: ArrayLike, labels: ArrayLike, counts: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield positives and negatives at each distinct score, from the lowest, (r, K) each, by chunks of replicates."""
-    values, positive = np.asarray(scores), np.asarray(labels) == 1
-    order = np.argsort(values, kind="stable")
-    ordered, yes = values[order], positive[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, int)
-    step = max(1, CHUNK // max(1, len(order)))
-    for start in range(0, max(1, len(counts)), step):
-        sampled = counts[start : start + step][:, order].astype("float64")
-        ups, downs = sampled * yes, sampled * ~yes
-        if len(starts) < len(order):
-            ups, downs = (np.add.reduceat(part, starts, axis=1) for part in (ups, downs))
-        yield ups, downs
-
-
-def _aurocs(ups: np.ndarray, downs: np.ndarray) -> np.ndarray:
-    lower = np.cumsum(downs, axis=1)
-    won = np.einsum("rk,rk->r", ups, lower) - np.einsum("rk,rk->r", ups, downs) / 2
-    return _divide(won, ups.sum(1) * downs.sum(1))
-
-
-def _precisions(ups: np.ndarray, downs: np.ndarray) -> np.ndarray:
-    found = np.cumsum(ups[:, ::-1], axis=1)
-    predicted = found + np.cumsum(downs[:, ::-1], axis=1)
-    precision = np.divide(found, predicted, out=np.zeros_like(found), where=predicted > 0)
-    return _divide(np.einsum("rk,rk->r", ups[:, ::-1], precision), ups.sum(1))
-
-
-def _divide(sums: np.ndarray, by: np.ndarray) -> np.ndarray:
-    return np.divide(sums, by, out=np.full(len(sums), math.nan), where=by > 0)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize
+from scipy.sparse import coo_array
 from scipy.special import expit
 
+from chexpert.metrics.resampling import Sums, divide, weigh
 from chexpert.metrics.rows import check_scores, read_labeled, to_array
 
 Parameters = dict[str, Any]
@@ -126,7 +128,7 @@ def expected_calibration_error(scores: ArrayLike, labels: ArrayLike) -> float:
     0.3
     """
     rows, truth = read_labeled(scores, labels, probabilities=True)
-    return float(weighted_calibration_errors(rows, truth, np.ones((1, len(rows))))[0])
+    return calibration_error_sums(rows, truth).value()
 
 
 def weighted_calibration_errors(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -137,13 +139,20 @@ def weighted_calibration_errors(scores: np.ndarray, labels: np.ndarray, counts: 
         labels: (N,) in {0, 1}.
         counts: (R, N), how often each row was sampled.
     """
-    places = find_bins(scores)
-    gaps = counts * (scores - labels)
-    total = counts.sum(1, dtype="float64")
-    if not len(scores):
-        return np.full(len(total), math.nan)
-    summed = np.stack([gaps[:, places == place].sum(1) for place in np.unique(places)], axis=1)
-    return np.divide(np.abs(summed).sum(1), total, out=np.full(len(total), math.nan), where=total > 0)
+    return weigh(calibration_error_sums(scores, labels), counts)
+
+
+def calibration_error_sums(scores: np.ndarray, labels: np.ndarray) -> Sums:
+    """Return the sums of the expected calibration error: of each bin the gaps of its rows, and the count of all rows.
+
+    Args:
+        scores: (n,) in [0, 1].
+        labels: (n,) in {0, 1}.
+    """
+    rows = np.arange(len(scores))
+    weights, sums = np.r_[scores - labels, np.ones(len(rows))], np.r_[find_bins(scores), np.full(len(rows), BINS)]
+    placed = coo_array((weights, (sums, np.r_[rows, rows])), (BINS + 1, len(rows)))
+    return Sums(placed, lambda sums: divide(np.abs(sums[:-1]).sum(0), sums[-1]))
 
 
 def find_bins(scores: np.ndarray) -> np.ndarray:

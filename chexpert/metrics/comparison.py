@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from chexpert.metrics.auroc_intervals import auroc_replicates
-from chexpert.metrics.bootstrap import Interval, resample_studies
+from chexpert.metrics.bootstrap import Interval
+from chexpert.metrics.resampling import resample_studies
 from chexpert.metrics.rows import read_rows
 
 
@@ -60,7 +61,7 @@ def compare_aurocs(
     models, truth, numbers = read_rows([scores, others], labels, studies, dimensions=(1, 2))
     first, second, truth = (part.reshape(len(part), -1) for part in (*models, truth))
     resampled = resample_studies(numbers, replicates, seed)
-    counts = np.vstack([np.ones((1, len(truth))), resampled])  # the first holds every row once
+    counts = np.vstack([np.ones((1, len(truth)), np.uint8), resampled])  # the first holds every row once
     means = [auroc_replicates(part, truth, counts).mean(1) for part in (first, second)]
     value, rest = float(means[0][0] - means[1][0]), means[0][1:] - means[1][1:]
     return Difference(paired_interval(value, rest, len(truth)), paired_p(value, rest))

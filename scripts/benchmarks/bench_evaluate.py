@@ -15,7 +15,7 @@ def make_cases(studies: int, replicates: int) -> dict[str, Callable[[], np.ndarr
     from sklearn.metrics import roc_auc_score
 
     from chexpert.metrics.auroc_intervals import auroc_replicates
-    from chexpert.metrics.bootstrap import resample_studies
+    from chexpert.metrics.resampling import resample_studies
 
     rng = np.random.default_rng(0)
     labels = (rng.random((studies, OBSERVATIONS)) < 0.2).astype("float64")

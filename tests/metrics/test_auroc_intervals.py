@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from chexpert.metrics import logit_interval, mean_auroc_interval, percentile_interval
 from chexpert.metrics.auroc_intervals import lay_off
-from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs
+from chexpert.metrics.resampling import resample_studies, weighted_aurocs
 
 
 def test_interval_is_symmetric_in_log_odds():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs
 from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
 from chexpert.metrics.delong import delong_test
+from chexpert.metrics.resampling import resample_studies, weighted_aurocs
 
 
 def test_interval_excludes_0_exactly_where_p_is_below_0_05():

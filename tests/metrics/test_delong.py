@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from chexpert.metrics.auroc_intervals import logit_interval
-from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs
 from chexpert.metrics.delong import delong_covariance, delong_interval, delong_test
+from chexpert.metrics.resampling import resample_studies, weighted_aurocs
 
 
 def define(scores, labels):

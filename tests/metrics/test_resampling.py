@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from chexpert.metrics.bootstrap import resample_studies, weighted_aurocs, weighted_average_precisions, weighted_means
+from chexpert.metrics.resampling import resample_studies, weighted_aurocs, weighted_average_precisions, weighted_means
 
 
 @pytest.fixture(params=[1, 6], ids=["ties", "few ties"])
@@ -49,7 +49,7 @@ def test_seed_fixes_the_resamples():
 def test_chunk_size_does_not_change_results(rows, monkeypatch):
     scores, labels, counts = rows
     whole = weighted_aurocs(scores, labels, counts)
-    monkeypatch.setattr("chexpert.metrics.bootstrap.CHUNK", 60 * 7)
+    monkeypatch.setattr("chexpert.metrics.resampling.CHUNK", 60 * 7)
     assert (weighted_aurocs(scores, labels, counts) == whole).all()
 
 
