@@ -95,8 +95,8 @@ def _take_studies(predictions: Named, labels: Named, main: LabeledScores | None)
         return Setting(why="the names of the images contain no study")
     try:
         labeled = _join(predictions, labels, "study", main)
-    except UserError as error:  # views of a study with different labels
-        return Setting(why=f"{error.message}, {error.where}")
+    except UserError as error:  # views of a study with different labels; where it is names the study, and a patient
+        return Setting(why=error.message)
     labeled = replace(labeled, views="max" if predictions.key == "Path" else "")
     return Setting(find_images(predictions, labels), labeled)
 
@@ -108,7 +108,7 @@ def _take_images(predictions: Named, labels: Named, main: LabeledScores | None) 
     try:
         labeled = _join(predictions, labels, "image", main)
     except UserError as error:
-        return Setting(why=f"{error.message}, {error.where}")
+        return Setting(why=error.message)
     return Setting(_join_kinds(find_kinds(labeled.names, labeled.groups.get("view"))), labeled)
 
 

@@ -154,7 +154,8 @@ def test_studies_whose_views_have_different_labels_are_given_as_images(tmp_path)
     )
     labels.write_text(text)
     found = evaluate_settings(predictions, labels, level="image")
-    assert "patient64741/study1" in found["studies"]["why"]
+    assert found["studies"]["why"]
+    assert "patient64741" not in found["studies"]["why"]
     assert (found["images"]["n"], found["frontal"]["n"]) == (7, 4)
 
 
@@ -203,11 +204,32 @@ def test_text_has_the_settings_side_by_side(files, tmp_path):
     assert "by evaluation setting" not in describe_evaluation(plain, "made up")
 
 
+OPTIONS = {"level": "image", "study_score": "noisy_or", "calibration": None, "mean_over": ["Edema"], "seed": 0}
+"""Settings of a run that its evaluation reads."""
+OWN = {
+    "labels": "test_labels.csv", "level": "image", "n": 7, "auroc_mean": 0.75,
+    "auroc": {"Edema": {"value": 0.75, "positives": 4, "negatives": 3}},
+}  # fmt: skip
+"""Its metrics of a split."""
+
+
+def test_files_of_a_run_name_no_patient_whose_views_have_different_labels(tmp_path):
+    run_files.write_json(tmp_path / run_files.METRICS, {"valid": OWN, "epoch_chosen_on": "valid", "skipped": []})
+    names = {name.replace("patient64741", "DOE_JANE_1950"): score for name, score in SCORES.items()}
+    write_predictions(run_files.predictions(tmp_path, "valid"), names, prefix="")
+    path = write_labels(run_files.labels(tmp_path, "valid"), names, prefix="")
+    lines = path.read_text().splitlines()
+    lines = [line.replace(",0.0,0.0", ",1.0,0.0") if "DOE_JANE_1950/study1/view2" in line else line for line in lines]
+    path.write_text("\n".join(lines))
+    evaluate_run(tmp_path, OPTIONS)
+    evaluation = run_files.evaluation(tmp_path, "valid")
+    assert json.loads(evaluation.read_text())["evaluation_settings"]["studies"]["why"]
+    for written in (write_report(tmp_path), tmp_path / run_files.METRICS, evaluation):
+        assert "DOE" not in written.read_text()
+
+
 def test_run_has_the_settings_in_its_files_and_its_table(tmp_path):
-    options = {"level": "image", "study_score": "noisy_or", "calibration": None, "mean_over": ["Edema"], "seed": 0}
-    auroc = {"Edema": {"value": 0.75, "positives": 4, "negatives": 3}}
-    own = {"labels": "test_labels.csv", "level": "image", "n": 7, "auroc": auroc, "auroc_mean": 0.75}
-    splits = dict.fromkeys(("dev", "valid", "test"), own)
+    splits = dict.fromkeys(("dev", "valid", "test"), OWN)
     run_files.write_json(tmp_path / run_files.METRICS, splits | {"epoch_chosen_on": "dev", "skipped": []})
     for split in splits:
         patients = {"dev": "patient0", "valid": "patient1", "test": "patient64"}[split]
@@ -216,7 +238,7 @@ def test_run_has_the_settings_in_its_files_and_its_table(tmp_path):
         write_labels(run_files.labels(tmp_path, split))
         path = run_files.labels(tmp_path, split)
         path.write_text(path.read_text().replace("patient64", patients))
-    evaluate_run(tmp_path, options)
+    evaluate_run(tmp_path, OPTIONS)
     metrics = json.loads((tmp_path / run_files.METRICS).read_text())
     for split in ("valid", "test"):
         content = json.loads(run_files.evaluation(tmp_path, split).read_text())
