@@ -18,7 +18,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("paths", nargs="+", type=Path, metavar="RUN|SWEEP|P.csv", help="run folders, folders of runs, predictions")
     add("--split", help="of the runs: dev, valid or test (valid; beside a leaderboard test)")
     add_level_of_runs(parser)
-    add("--images", choices=("all", "frontal"), help="frontal: compare frontal images alone (all that the models have)")
+    add("--images", choices=("frontal",), help="compare frontal images alone (default: all that the models have)")
     add("--by", default="auroc_mean", metavar="METRIC", help="auroc_mean (default) or an observation")
     add("--mean-over", nargs="+", metavar="NAME", help="the mean AUROC is over these (the competition's five)")
     add("--labels", type=Path, metavar="L.csv", help="evaluate all by these labels")

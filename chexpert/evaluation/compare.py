@@ -14,7 +14,7 @@ from chexpert.evaluation.leaderboard import evaluate_rank, evaluate_readers, fin
 from chexpert.evaluation.predictions import Named, read_labels
 from chexpert.evaluation.ranking import find_defined, rank, resample_aurocs
 from chexpert.evaluation.seed_spread import find_tie, gather_configurations
-from chexpert.evaluation.shared_setting import IMAGES, select_frontal, share_setting
+from chexpert.evaluation.shared_setting import IMAGES, SharedSetting, select_frontal, share_setting
 from chexpert.observations import find_observation
 from chexpert.runs.diff import find_differences
 from chexpert.runs.synthetic import is_synthetic_path
@@ -56,9 +56,10 @@ def compare(
     Returns:
         ``models`` from the best to the worst, each with its metrics, intervals and difference from the reference (the
         best model, with a leaderboard the first of ``paths``); the evaluation setting (``level``, ``views``, ``n``,
-        ``images``, ``studies``, ``by``, ``bootstrap``, ...); ``configurations``, mean and spread over seeds and folds;
-        ``tie``, the difference below which two runs tie, see :func:`find_tie`. With a leaderboard also ``ranks`` and
-        ``readers``, by the name of the run or file.
+        ``images``, ``studies``, ``by``, ``bootstrap``, ...; ``views`` and ``images`` are None unless known of all, and
+        ``setting_unknown`` names the others); ``configurations``, mean and spread over seeds and folds; ``tie``, the
+        difference below which two runs tie, see :func:`find_tie`. With a leaderboard also ``ranks`` and ``readers``, by
+        the name of the run or file.
 
     Raises:
         UserError: the runs and files cannot be compared, or have different evaluation settings.
@@ -73,14 +74,17 @@ def compare(
     if images == "frontal":
         found = select_frontal(evaluate_together(found, known), known)
     candidates = evaluate_together([*found, *(board.entries if board else [])], known)
-    shared = share_setting(candidates, known, level or ("study" if board else None), views)
+    shared = share_setting(candidates[: len(found)], known, level or ("study" if board else None), views)
+    unknown = [*shared.unknown, *(one.name for one in candidates[len(found) :])]  # entries are files of studies
     aligned = align_predictions(candidates, known, shared.level, shared.views, find_all(mean_over), hashed_by)
     place = select_metric(by, aligned)
     aurocs = resample_aurocs(aligned, replicates, seed)
     runs = [one for one in found if one.settings]
     content = describe_aligned(aligned, by, absent, replicates, seed) | {
         "split": split if runs else None,
-        "images": shared.images,
+        "views": describe_views(candidates, shared),
+        "images": None if unknown else shared.images,
+        "setting_unknown": unknown,
         "labels_of": describe_labels(found, known),
         "models": rank(aligned, candidates, aurocs, place, reference=0 if board else None),
         "synthetic": [one.name for one in candidates if one.synthetic or (labels and is_synthetic_path(labels))],
@@ -102,6 +106,12 @@ def compare(
 def evaluate_together(candidates: Sequence[Candidate], known: Named | None) -> list[Candidate]:
     """Return the candidates with these labels instead of their own, if there are any."""
     return [replace(one, labels=known) if known else one for one in candidates]
+
+
+def describe_views(candidates: Sequence[Candidate], shared: SharedSetting) -> str | None:
+    """Return the score of a study from its views; None of single views, and where a file lists studies."""
+    listed = any(one.predictions.key == "Study" for one in candidates)
+    return None if shared.level == "image" or listed else shared.views
 
 
 def describe_labels(candidates: Sequence[Candidate], known: Named | None) -> list[str]:
@@ -141,7 +151,6 @@ def describe_aligned(
     }  # fmt: skip
     return {
         "level": aligned.level,
-        "views": aligned.views if aligned.level == "study" else None,
         "n": len(aligned.rows),
         "studies": int(aligned.studies.max()) + 1,
         "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"},

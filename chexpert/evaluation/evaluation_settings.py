@@ -20,8 +20,8 @@ from chexpert.metrics.resampling import sample_studies
 SETTINGS = {"studies": "study", "images": "image", "frontal": "image"}
 """The level of each evaluation setting: studies by the maximum over their views, all images, frontal images."""
 VIEW = re.compile(r"(?:^|[/_])view[0-9]+_(frontal|lateral)(?:\.[^./]*)?$", re.IGNORECASE)
-LARGE, FEWER = 10_000, 200
-"""Rows above which so many replicates are enough: the interval is narrow, and seconds count."""
+MANY_ROWS, MOST_REPLICATES = 10_000, 200
+"""With more rows than these, at most so many replicates: the interval is narrow, and seconds count."""
 SHOWN = ("value", "ci_low", "ci_high", "positives", "negatives")
 
 
@@ -95,8 +95,8 @@ def _take_studies(predictions: Named, labels: Named, main: LabeledScores | None)
         return Setting(why="the names of the images contain no study")
     try:
         labeled = _join(predictions, labels, "study", main)
-    except UserError as error:  # views of a study with different labels
-        return Setting(why=f"{error.message}, {error.where}")
+    except UserError as error:  # views of a study with different labels; where it is names the study, and a patient
+        return Setting(why=error.message)
     labeled = replace(labeled, views="max" if predictions.key == "Path" else "")
     return Setting(find_images(predictions, labels), labeled)
 
@@ -108,7 +108,7 @@ def _take_images(predictions: Named, labels: Named, main: LabeledScores | None) 
     try:
         labeled = _join(predictions, labels, "image", main)
     except UserError as error:
-        return Setting(why=f"{error.message}, {error.where}")
+        return Setting(why=error.message)
     return Setting(_join_kinds(find_kinds(labeled.names, labeled.groups.get("view"))), labeled)
 
 
@@ -121,6 +121,8 @@ def _join(predictions: Named, labels: Named, level: str, main: LabeledScores | N
 def _check_all(images: Setting) -> Setting:
     if images.images == "frontal":
         return Setting(why="no lateral image has a prediction: the same as frontal images")
+    if images.images == "lateral":
+        return Setting(why="no frontal image has a prediction")
     return images
 
 
@@ -188,7 +190,7 @@ def _evaluate(
         aurocs = {name: {key: own[key] for key in SHOWN} for name, own in main[1]["auroc"].items()}
         mean = main[1]["auroc_mean"]
     else:
-        replicates = min(replicates, FEWER) if len(labeled.names) > LARGE else replicates
+        replicates = min(replicates, MOST_REPLICATES) if len(labeled.names) > MANY_ROWS else replicates
         counts = sample_studies(int(labeled.studies.max()) + 1, replicates, seed)
         samples = take_samples(labeled, counts, ["auroc"])
         aurocs = {name: _describe(sample) for name, sample in samples.items()}
@@ -228,9 +230,14 @@ def describe_setting(name: str, setting: Mapping[str, Any]) -> str:
     ('studies (max over views)', 'frontal images')
     >>> describe_setting("studies", {"views": "max", "images": "frontal"})
     'studies (max over frontal views)'
+    >>> describe_setting("images", {"images": "all"}), describe_setting("images", {"images": None, "why": None})
+    ('all images', 'images of unknown view')
     """
-    if name != "studies":
-        return {"images": "all images", "frontal": "frontal images"}[name]
+    if name == "frontal":
+        return "frontal images"
+    if name == "images":
+        unknown = "images" in setting and not setting["images"] and not setting.get("why")
+        return "images of unknown view" if unknown else "all images"
     if not setting.get("views"):
         return "studies"
     kind = f"{setting['images']} " if setting.get("images") in ("frontal", "lateral") else ""

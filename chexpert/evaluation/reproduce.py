@@ -29,6 +29,10 @@ NO_MATTER = (
 )  # fmt: skip
 """Settings that cannot change the value by more than another seed would; ``start_from`` is evaluated apart."""
 
+BY_EPOCH = ("level", "study_score")
+"""Settings of the evaluation that the epoch is chosen by: with others a run has other weights, and another value in
+every evaluation setting."""
+
 TRAIN = {"frontal": 191_027, "lateral": 32_387, "all": 223_414}
 """Training images of CheXpert by views."""
 LOST = 0.001
@@ -107,7 +111,8 @@ def find_unlike(recipe: Recipe, settings: Mapping[str, Any]) -> Iterator[str]:
         if not any(f"{key}.".startswith(f"{other}.") for other in NO_MATTER):
             here, there = (_spell(own, key) for own in (settings, wanted))
             if here != there:
-                yield f"{key}: {there} in the recipe, {here} in the run"
+                why = ", and the epoch is chosen by it" * (key in BY_EPOCH)
+                yield f"{key}: {there} in the recipe, {here} in the run{why}"
 
 
 def check_start(

@@ -1,6 +1,6 @@
 """The one evaluation setting of compared models; models of different settings are not ranked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,8 +10,8 @@ from chexpert.evaluation.evaluation_settings import find_images, list_kinds
 from chexpert.evaluation.join import LEVEL_NAMES, describe_level
 from chexpert.evaluation.predictions import Named
 
-IMAGES = ("all", "frontal")
-"""What the rows may be restricted to; ``all``: as the models have them."""
+IMAGES = ("frontal",)
+"""What the rows may be restricted to."""
 EQUAL = {"level": "--level study", "views": "--study-score max", "images": "--images frontal"}
 """The option that makes a part of the setting equal for all models."""
 
@@ -23,12 +23,14 @@ class SharedSetting:
     Attributes:
         level: ``image`` or ``study``.
         views: score of a study from its views: ``max``, ``mean`` or ``noisy_or``.
-        images: that the scores are of: ``frontal``, ``lateral``, ``all`` (both), or None where that is not known.
+        images: that the scores are of: ``frontal``, ``lateral``, ``all`` (both), or None where not known of each.
+        unknown: names of the models whose images are not known.
     """
 
     level: str
     views: str
     images: str | None
+    unknown: tuple[str, ...] = ()
 
 
 def share_setting(
@@ -60,9 +62,29 @@ def share_setting(
             if kind or one.evaluation_setting
         ]
         message = "models of different evaluation settings are not ranked"
-        hint = f"evaluate all in the same: {' '.join(EQUAL[key] for key in differing)}"
+        hint = advise(differing, dict(zip([one.name for one in candidates], own, strict=True)))
         raise UserError(message, code="not-comparable", where=", ".join(named), hint=hint)
-    return SharedSetting(levels.pop(), (scores or {"max"}).pop(), images.pop() if images else None)
+    unknown = tuple(one.name for one, kind in zip(candidates, own, strict=True) if kind is None)
+    return SharedSetting(
+        levels.pop(), (scores or {"max"}).pop(), images.pop() if images and not unknown else None, unknown
+    )
+
+
+def advise(differing: Sequence[str], images: Mapping[str, str | None]) -> str:
+    """Return how to make the settings equal, or which models cannot be in one table.
+
+    Args:
+        differing: parts of the setting that differ.
+        images: of each model, by name.
+    """
+    lateral = [name for name, kind in images.items() if kind == "lateral"]
+    apart = lateral if "images" in differing else []
+    options = [EQUAL[key] for key in differing if key != "images" or not apart]
+    hint = f"evaluate all in the same: {' '.join(options)}" if options else ""
+    if apart:
+        return "; ".join(filter(None, [hint, f"compare models of lateral images alone apart: {', '.join(apart)}"]))
+    unknown = [name for name, kind in images.items() if kind is None]
+    return hint + (f", without {', '.join(unknown)}" if unknown and "images" in differing else "")
 
 
 def _find(candidates: Sequence[Candidate], key: str) -> set[str]:

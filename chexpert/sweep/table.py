@@ -61,10 +61,10 @@ class Job:
 
 
 def read_sweep(sweep: Path) -> list[Job]:
-    """Read the jobs of a sweep, the best first, those without a value last and by their numbers."""
+    """Read the jobs of a sweep in the order of :func:`order_jobs`."""
     folders = [path.parent for path in sweep.glob(f"*/{run_files.STATE}")]
     jobs = map(read_job, sorted(folders, key=lambda folder: (folder.name.zfill(9), folder.name)))
-    return sorted(jobs, key=lambda job: math.inf if math.isnan(job.value) else -job.value)
+    return order_jobs(list(jobs))
 
 
 def read_job(folder: Path) -> Job:
@@ -95,22 +95,43 @@ def read_setting(folder: Path, evaluated: Mapping[str, Any]) -> tuple[str, ...]:
     return rows + ((f"data.views={images}",) if rows and images else ())
 
 
+def list_settings(jobs: Sequence[Job]) -> list[tuple[str, ...]]:
+    """Return the evaluation settings of the jobs with a value; with more than one the jobs are not ranked."""
+    return list(dict.fromkeys(job.setting for job in jobs if job.setting and not math.isnan(job.value)))
+
+
+def order_jobs(jobs: Sequence[Job]) -> list[Job]:
+    """Return the jobs, the best first where all have one evaluation setting; those without a value by their numbers."""
+    if len(list_settings(jobs)) > 1:
+        return list(jobs)
+    return sorted(jobs, key=lambda job: math.inf if math.isnan(job.value) else -job.value)
+
+
 def describe_metrics(jobs: Sequence[Job]) -> str:
     """Describe the metrics of the table, the jobs with synthetic images, and evaluation settings that differ."""
     synthetic = [job.name for job in jobs if job.synthetic]
     which = "" if len(synthetic) == len(jobs) else f" (jobs {', '.join(synthetic)})"
-    settings = list(dict.fromkeys(", ".join(job.setting) for job in jobs if job.setting))
-    differ = f"; do not compare ranks across evaluation settings: {'; '.join(settings)}" if len(settings) > 1 else ""
+    settings = list(map(", ".join, list_settings(jobs)))
+    differ = f"; not ranked, since the evaluation settings differ: {'; '.join(settings)}" if len(settings) > 1 else ""
     return (f"{WORDS}{which}; {NOTE}" if synthetic else NOTE) + differ
 
 
 def describe_seeds(jobs: Sequence[Job]) -> list[str]:
-    """Describe mean and spread of the configurations of which several seeds or folds are finished, and the tie."""
-    ranked = [job for job in jobs if not math.isnan(job.value)]
-    settings = [dict(job.overrides or {}) | {"split": job.split} for job in ranked]
-    names = [job.name for job in ranked]
-    gathered = gather_configurations(settings, [job.value for job in ranked], names)
-    return list(describe_spread(gathered, find_tie(gathered), {name: name for name in names}))
+    """Describe mean and spread of the configurations of which several seeds or folds are finished, and the tie.
+
+    Jobs of different evaluation settings are not compared.
+    """
+    known = [job for job in jobs if not math.isnan(job.value)]
+    settings = list(dict.fromkeys(job.setting for job in known))
+    lines = []
+    for setting in settings:
+        own = [job for job in known if job.setting == setting]
+        values = [dict(job.overrides or {}) | {"split": job.split} for job in own]
+        names = [job.name for job in own]
+        gathered = gather_configurations(values, [job.value for job in own], names)
+        head = f"{', '.join(setting) or 'evaluation setting not recorded'}: " if len(settings) > 1 else ""
+        lines += [head + line for line in describe_spread(gathered, find_tie(gathered), {name: name for name in names})]
+    return lines
 
 
 def find_differing(jobs: Sequence[Job]) -> list[str]:
@@ -125,13 +146,13 @@ def sweep_table(jobs: Sequence[Job]) -> Table:
     keys = find_differing(jobs)
     rows = [
         [
-            *_place(place, job),
+            *place,
             *((format_value(job.auroc), str(len(job.auroc["over"])), job.split) if job.auroc else ("-", "-", "-")),
             *_settings(job, keys),
             "-" if job.seconds is None else f"{job.seconds:.0f}",
             job.why,
         ]
-        for place, job in enumerate(jobs, start=1)
+        for place, job in zip(_place(jobs), jobs, strict=True)
     ]
     return [["rank", "job", "state", "auroc_mean", "over", "split", *keys, "seconds", "why"], *rows]
 
@@ -143,16 +164,21 @@ def list_jobs(jobs: Sequence[Job]) -> Iterator[list[str]]:
     yield ["rank", "job", "state", "auroc_mean", "ci_low", "ci_high", "over", "split", "seconds", "why", *keys] + (
         ["synthetic"] * synthetic
     )
-    for place, job in enumerate(jobs, start=1):
+    for place, job in zip(_place(jobs), jobs, strict=True):
         values = [(job.auroc or {}).get(end) for end in ends]
         numbers = ["" if number is None else repr(number) for number in (*values, job.seconds)]
         over = str(len(job.auroc["over"])) if job.auroc else ""
         settings = _settings(job, keys) + [str(job.synthetic).lower()] * synthetic
-        yield [*_place(place, job), *numbers[:3], over, job.split, numbers[3], job.why, *settings]
+        yield [*place, *numbers[:3], over, job.split, numbers[3], job.why, *settings]
 
 
-def _place(place: int, job: Job) -> list[str]:
-    return ["" if math.isnan(job.value) else str(place), job.name, job.state]
+def _place(jobs: Sequence[Job]) -> list[list[str]]:
+    """Return rank, name and state of each job; only jobs of one evaluation setting have ranks."""
+    ranked = len(list_settings(jobs)) < 2
+    return [
+        [str(place) if ranked and not math.isnan(job.value) else "", job.name, job.state]
+        for place, job in enumerate(jobs, start=1)
+    ]
 
 
 def _settings(job: Job, keys: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from helpers.errors import raises
 from helpers.evaluated_runs import LABELS, STUDIES, make_run, make_scores
 from helpers.golden import check_golden
-from helpers.made_up_test_set import AUROCS, frontal_scores, write_labels, write_predictions
+from helpers.made_up_test_set import AUROCS, SCORES, frontal_scores, write_labels, write_predictions
 from sklearn.metrics import roc_auc_score
 
 from chexpert.evaluation import compare
@@ -146,8 +146,48 @@ def test_models_of_other_images_are_not_ranked_until_frontal_ones_are_chosen(tmp
         assert [model["figure"]["value"] for model in content["models"]] == [0.5, 0.5]
         assert content["images"] == "frontal"
     assert compare([every], **options)["models"][0]["figure"]["value"] == pytest.approx(AUROCS["studies"][1])
-    with raises("choice", "--images"):
-        compare(paths, images="lateral", **options)
+    for images in ("lateral", "all"):
+        with raises("choice", "--images"):
+            compare(paths, images=images, **options)
+
+
+def write_studies(path):
+    """Scores of the four studies by the mean over all views."""
+    rows = [f"CheXpert-v1.0/test/patient{64741 + row}/study1,{score}" for row, score in enumerate((0.9, 0.6, 0.7, 0.5))]
+    path.write_text("\n".join(["Study,Edema", *rows]))
+    return path
+
+
+def test_advice_fits_the_images_that_the_files_have(tmp_path):
+    lateral = write_predictions(tmp_path / "side.csv", {k: v for k, v in SCORES.items() if "lateral" in k})
+    frontal = write_predictions(tmp_path / "frontal.csv", frontal_scores())
+    options = {"labels": write_labels(tmp_path / "l.csv"), "mean_over": ["Edema"], "replicates": 20}
+    with raises("not-comparable") as caught:
+        compare([lateral, frontal], **options)
+    assert "--images" not in caught.value.hint
+    assert str(lateral) in caught.value.hint
+    studies, every = write_studies(tmp_path / "studies.csv"), write_predictions(tmp_path / "all.csv")
+    with raises("not-comparable") as caught:
+        compare([studies, every, frontal], **options)
+    assert caught.value.hint.endswith(f"--images frontal, without {studies}")
+    assert compare([every, frontal], images="frontal", **options)["images"] == "frontal"
+
+
+def test_setting_that_is_not_known_of_each_model_is_not_stated(tmp_path):
+    paths = [
+        write_studies(tmp_path / "studies.csv"),
+        write_predictions(tmp_path / "frontal.csv", frontal_scores()),
+    ]
+    options = {"labels": write_labels(tmp_path / "l.csv"), "mean_over": ["Edema"], "replicates": 20}
+    content = compare(paths, **options)
+    assert (content["views"], content["images"], content["setting_unknown"]) == (None, None, [str(paths[0])])
+    head, *lines = describe_comparison(content).splitlines()
+    assert "frontal" not in head
+    assert "max over" not in head
+    assert [line for line in lines if "studies.csv" in line and "evaluation setting" in line]
+    assert all(str(tmp_path) not in path.read_text() for path in write_comparison(tmp_path / "out", content))
+    alone = compare(paths[1:], **options)
+    assert (alone["views"], alone["images"], alone["setting_unknown"]) == ("max", "frontal", [])
 
 
 def test_labels_of_frontal_images_alone_make_single_views_comparable(tmp_path):
@@ -160,9 +200,7 @@ def test_labels_of_frontal_images_alone_make_single_views_comparable(tmp_path):
 
 
 def test_file_of_studies_is_compared_with_any_but_has_no_frontal_images(tmp_path):
-    studies = tmp_path / "studies.csv"
-    rows = [f"CheXpert-v1.0/test/patient{64741 + row}/study1,{score}" for row, score in enumerate((0.9, 0.6, 0.7, 0.5))]
-    studies.write_text("\n".join(["Study,Edema", *rows]))
+    studies = write_studies(tmp_path / "studies.csv")
     paths = [studies, write_predictions(tmp_path / "frontal.csv", frontal_scores())]
     options = {"labels": write_labels(tmp_path / "l.csv"), "mean_over": ["Edema"], "replicates": 20}
     assert [model["figure"]["value"] for model in compare(paths, **options)["models"]] == [0.75, 0.5]
@@ -181,8 +219,8 @@ def test_seeds_and_folds_of_one_configuration_are_averaged(tmp_path):
     assert (group["n"], group["mean"]) == (3, pytest.approx(np.mean(values), abs=1e-9))
     assert group["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-9)
     assert (group["low"], group["high"]) == pytest.approx((min(values), max(values)), abs=1e-9)
-    assert content["tie"]["limit"] == pytest.approx(1.959964 * 2**0.5 * group["sd"], rel=1e-6)
-    assert (content["tie"]["runs"], content["tie"]["configurations"]) == (3, 1)
+    assert group["folds"] == [0, 1, 2]
+    assert content["tie"] == {"limit": None, "sd": None, "degrees": 0}
 
 
 def test_files_of_predictions_need_labels(tmp_path):

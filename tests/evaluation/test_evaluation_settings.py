@@ -10,12 +10,28 @@ from helpers.leaderboards import ENTRIES, STUDIES, TRUTH, make_scores, write_boa
 from helpers.made_up_test_set import AUROCS, SCORES, frontal_scores, write_labels, write_predictions
 from sklearn.metrics import roc_auc_score
 
-from chexpert.evaluation import evaluate, evaluate_files, join_labels, read_labels, read_predictions, take_settings
+from chexpert.evaluation import (
+    describe_setting,
+    evaluate,
+    evaluate_files,
+    join_labels,
+    read_labels,
+    read_predictions,
+    take_settings,
+)
 from chexpert.evaluation.evaluation_settings import find_kinds
 from chexpert.evaluation.run import evaluate_run
 from chexpert.observations import COMPETITION
 from chexpert.report import describe, describe_evaluation, write_report
 from chexpert.runs import files as run_files
+
+OPTIONS = {"level": "image", "study_score": "noisy_or", "calibration": None, "mean_over": ["Edema"], "seed": 0}
+"""Settings of a run that its evaluation reads."""
+OWN = {
+    "labels": "test_labels.csv", "level": "image", "n": 7, "auroc_mean": 0.75,
+    "auroc": {"Edema": {"value": 0.75, "positives": 4, "negatives": 3}},
+}  # fmt: skip
+"""Its metrics of a split."""
 
 
 def evaluate_settings(predictions, labels, **options):
@@ -74,6 +90,15 @@ def test_without_a_lateral_all_images_are_given_once(tmp_path):
         assert "frontal images" in found["images"]["why"]
         assert (found["frontal"]["n"], found["frontal"]["auroc_mean"]["value"]) == (4, 0.5)
         assert (found["studies"]["n"], found["studies"]["images"]) == (4, "frontal")
+
+
+def test_lateral_images_alone_are_not_all_images(tmp_path):
+    names = {name: score for name, score in SCORES.items() if "lateral" in name}
+    found = evaluate_settings(write_predictions(tmp_path / "p.csv", names), write_labels(tmp_path / "l.csv"))
+    for name in ("images", "frontal"):
+        assert found[name]["why"]
+        assert (found[name]["n"], found[name]["auroc_mean"]) == (None, None)
+    assert (found["studies"]["n"], found["studies"]["images"]) == (3, "lateral")
 
 
 def test_file_of_studies_gives_studies_alone(tmp_path):
@@ -143,7 +168,8 @@ def test_own_images_have_the_column_or_no_kind(tmp_path):
     assert (found["frontal"]["n"], found["frontal"]["auroc_mean"]["value"]) == (3, 0.5)
     labels.write_text("\n".join(["Path,Edema,Fracture", *(f"{name},{row % 2},0" for row, name in enumerate(names))]))
     found = evaluate_settings(predictions, labels)
-    assert found["images"]["n"] == 4
+    assert (found["images"]["n"], found["images"]["images"]) == (4, None)
+    assert "unknown" in describe_setting("images", found["images"])
     assert "4 images" in found["frontal"]["why"]
 
 
@@ -154,7 +180,8 @@ def test_studies_whose_views_have_different_labels_are_given_as_images(tmp_path)
     )
     labels.write_text(text)
     found = evaluate_settings(predictions, labels, level="image")
-    assert "patient64741/study1" in found["studies"]["why"]
+    assert found["studies"]["why"]
+    assert "patient64741" not in found["studies"]["why"]
     assert (found["images"]["n"], found["frontal"]["n"]) == (7, 4)
 
 
@@ -185,11 +212,26 @@ def test_settings_share_the_join_of_the_main_evaluation(files):
 
 
 def test_many_rows_have_fewer_replicates(tmp_path, monkeypatch, files):
-    monkeypatch.setattr("chexpert.evaluation.evaluation_settings.LARGE", 5)
+    monkeypatch.setattr("chexpert.evaluation.evaluation_settings.MANY_ROWS", 5)
     content = evaluate_files(*files, mean_over=["Edema"], replicates=300)
     found = content["evaluation_settings"]
     assert {name: own["replicates"] for name, own in found.items()} == {"studies": 300, "images": 200, "frontal": 300}
     assert found["images"]["auroc_mean"]["value"] == pytest.approx(AUROCS["images"][1])
+    rows = [line.split() for line in describe_evaluation(content, "made up").splitlines()]
+    assert ["resamples", "300", "200", "300"] in rows
+    monkeypatch.undo()
+    content = evaluate_files(*files, mean_over=["Edema"], replicates=300)
+    assert not [line for line in describe_evaluation(content, "made up").splitlines() if line.startswith("resamples")]
+
+
+def test_page_has_the_replicates_where_they_differ(tmp_path, monkeypatch):
+    monkeypatch.setattr("chexpert.evaluation.evaluation_settings.MANY_ROWS", 5)
+    run_files.write_json(tmp_path / run_files.METRICS, {"valid": OWN, "epoch_chosen_on": "valid", "skipped": []})
+    write_predictions(run_files.predictions(tmp_path, "valid"))
+    write_labels(run_files.labels(tmp_path, "valid"))
+    evaluate_run(tmp_path, OPTIONS | {"level": "study"})  # by noisy_or: no setting is the evaluation itself
+    page = write_report(tmp_path).read_text()
+    assert all(f"{head} resamples" in page for head in ("all images, n = 7, 200", "frontal images, n = 4, 1,000"))
 
 
 def test_text_has_the_settings_side_by_side(files, tmp_path):
@@ -203,11 +245,23 @@ def test_text_has_the_settings_side_by_side(files, tmp_path):
     assert "by evaluation setting" not in describe_evaluation(plain, "made up")
 
 
+def test_files_of_a_run_name_no_patient_whose_views_have_different_labels(tmp_path):
+    run_files.write_json(tmp_path / run_files.METRICS, {"valid": OWN, "epoch_chosen_on": "valid", "skipped": []})
+    names = {name.replace("patient64741", "DOE_JANE_1950"): score for name, score in SCORES.items()}
+    write_predictions(run_files.predictions(tmp_path, "valid"), names, prefix="")
+    path = write_labels(run_files.labels(tmp_path, "valid"), names, prefix="")
+    lines = path.read_text().splitlines()
+    lines = [line.replace(",0.0,0.0", ",1.0,0.0") if "DOE_JANE_1950/study1/view2" in line else line for line in lines]
+    path.write_text("\n".join(lines))
+    evaluate_run(tmp_path, OPTIONS)
+    evaluation = run_files.evaluation(tmp_path, "valid")
+    assert json.loads(evaluation.read_text())["evaluation_settings"]["studies"]["why"]
+    for written in (write_report(tmp_path), tmp_path / run_files.METRICS, evaluation):
+        assert "DOE" not in written.read_text()
+
+
 def test_run_has_the_settings_in_its_files_and_its_table(tmp_path):
-    options = {"level": "image", "study_score": "noisy_or", "calibration": None, "mean_over": ["Edema"], "seed": 0}
-    auroc = {"Edema": {"value": 0.75, "positives": 4, "negatives": 3}}
-    own = {"labels": "test_labels.csv", "level": "image", "n": 7, "auroc": auroc, "auroc_mean": 0.75}
-    splits = dict.fromkeys(("dev", "valid", "test"), own)
+    splits = dict.fromkeys(("dev", "valid", "test"), OWN)
     run_files.write_json(tmp_path / run_files.METRICS, splits | {"epoch_chosen_on": "dev", "skipped": []})
     for split in splits:
         patients = {"dev": "patient0", "valid": "patient1", "test": "patient64"}[split]
@@ -216,7 +270,7 @@ def test_run_has_the_settings_in_its_files_and_its_table(tmp_path):
         write_labels(run_files.labels(tmp_path, split))
         path = run_files.labels(tmp_path, split)
         path.write_text(path.read_text().replace("patient64", patients))
-    evaluate_run(tmp_path, options)
+    evaluate_run(tmp_path, OPTIONS)
     metrics = json.loads((tmp_path / run_files.METRICS).read_text())
     for split in ("valid", "test"):
         content = json.loads(run_files.evaluation(tmp_path, split).read_text())

@@ -11,9 +11,11 @@ import pytest
 import yaml
 from helpers.errors import raises
 from helpers.golden import check_golden
+from helpers.made_up_test_set import AUROCS, write_labels, write_predictions
 
 from chexpert.config import compose_recipe
-from chexpert.evaluation import reproduce
+from chexpert.evaluation import published_setting, reproduce
+from chexpert.evaluation.run import evaluate_run
 from chexpert.observations import COMPETITION
 from chexpert.report import describe_reproduction
 from chexpert.runs import files as run_files
@@ -96,6 +98,8 @@ def test_settings_that_do_not_matter_may_differ(key, value, tmp_path):
         ("model.backbone.name", "resnet18", "densenet121", "resnet18"),
         ("pretrained", False, "True", "False"),
         ("start_from", "outputs/x", "none", "outputs/x"),
+        ("level", "study", "image", "study"),
+        ("study_score", "mean", "max", "mean"),
     ],
 )
 def test_other_setting_is_not_comparable(key, value, recipe, run, tmp_path):
@@ -268,6 +272,27 @@ def test_assumed_setting_gives_a_verdict_that_names_it(tmp_path):
 def test_recipes_whose_source_states_no_setting_say_so(recipe):
     of = compose_recipe(CONF, recipe)["recipe"]["of"]
     assert of["images"] is None
+
+
+@pytest.mark.parametrize(("level", "words"), [("image", ("within", [])), ("study", ("not comparable", ["level"]))])
+def test_files_of_a_run_give_the_published_setting_but_not_an_epoch_chosen_by_another(
+    tmp_path, monkeypatch, level, words
+):
+    """The made-up test set has an AUROC of .5 over frontal images and .75 over studies and all images."""
+    monkeypatch.setitem(published_setting.ROWS, "valid", {name: n for name, (n, _) in AUROCS.items()})
+    recipe = copy.deepcopy(RECIPE) | {"mean_over": ["Edema"]}
+    recipe["recipe"] |= {"expected": 0.5}
+    run = make(tmp_path / "run", recipe, data={"valid": {"studies": 4, "images": 7}}, change=put("level", level))
+    write_predictions(run_files.predictions(run, "valid"))
+    write_labels(run_files.labels(run, "valid"))
+    evaluate_run(run, recipe | {"level": level, "calibration": None})
+    found = reproduce(recipe, run)
+    assert (found.word, [reason.partition(":")[0] for reason in found.reasons]) == words
+    assert found.measured["value"] == 0.5
+    evaluation = run_files.evaluation(run, "valid")
+    assert evaluation.is_file()
+    other = make(tmp_path / "other", recipe, data={"valid": {"studies": 4, "images": 7}})
+    assert reproduce(recipe, other, evaluation).word == "within"  # a file may have any level
 
 
 def test_run_without_metrics_is_not_comparable(tmp_path):

@@ -8,9 +8,10 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from chexpert.runs import files as run_files
-from chexpert.sweep.table import describe_sweep, read_sweep, write_sweep
+from chexpert.sweep.table import describe_seeds, describe_sweep, read_sweep, write_sweep
 
 
 def make_job(sweep, name, state="finished", *, value=None, why=None, overrides=(), seconds=9.6, split="valid"):
@@ -103,7 +104,7 @@ def test_files_of_the_table_hide_paths(tmp_path):
 
 
 def test_seeds_of_one_configuration_have_mean_spread_and_a_tie(tmp_path):
-    values = {"lr=1": (0.80, 0.82), "lr=2": (0.90, 0.93), "lr=3": (0.5,)}
+    values = {"lr=1": (0.80, 0.82, 0.81), "lr=2": (0.90, 0.93, 0.90), "lr=3": (0.5,)}
     for lr, own in values.items():
         for seed, value in enumerate(own):
             make_job(tmp_path, f"{lr[-1]}{seed}", value=value, overrides=[f"optimizer.{lr}", f"seed={seed}"])
@@ -113,9 +114,47 @@ def test_seeds_of_one_configuration_have_mean_spread_and_a_tie(tmp_path):
     assert lines == [line for line in describe_sweep(tmp_path).splitlines() if line in lines]
     first, second, tie = lines
     sd = math.sqrt((np.var(values["lr=1"], ddof=1) + np.var(values["lr=2"], ddof=1)) / 2)
-    assert all(number in first for number in ("0.915", "0.021", "0.900", "0.930", "21, 20"))
-    assert all(number in second for number in ("0.810", "0.014", "0.800", "0.820", "0.105", f"{1.959964 * sd:.3f}"))
-    assert f"{1.959964 * math.sqrt(2) * sd:.3f}" in tie
+    reach = t.ppf(0.975, 4) * sd
+    assert all(number in first for number in ("0.910", "0.017", "0.900", "0.930", "21, 20, 22"))
+    assert all(number in second for number in ("0.810", "0.010", "0.800", "0.820", "0.100"))
+    assert f"{reach * math.sqrt(2 / 3):.3f}" in second
+    assert f"{reach * math.sqrt(2):.3f}" in tie
+
+
+def test_folds_of_a_sweep_are_not_seeds(tmp_path):
+    for lr, less in ((1, 0), (2, 0.03)):
+        for fold, value in enumerate((0.80, 0.84, 0.90, 0.86, 0.78)):
+            make_job(tmp_path, f"{lr}{fold}", value=value - less, overrides=[f"optimizer.lr={lr}", f"data.fold={fold}"])
+    *configurations, last = describe_seeds(read_sweep(tmp_path))
+    assert len(configurations) == 2
+    assert not any("tie (" in line for line in configurations)
+    assert "less than" not in last
+
+
+def set_setting(sweep, name, level, images="frontal"):
+    """Record the evaluation setting of a job."""
+    path = sweep / name / "evaluation/valid.json"
+    views = "max" if level == "study" else None
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"level": level, "views": views}))
+    run_files.write_json(sweep / name / "data.json", {"views": images, "splits": {}})
+
+
+def test_jobs_of_different_evaluation_settings_have_no_rank(tmp_path):
+    for name, value, level in (("0", 0.5, "image"), ("1", 0.6, "study"), ("2", 0.7, "image"), ("10", 0.9, "study")):
+        make_job(tmp_path, name, value=value, overrides=[f"seed={name}"])  # the setting is of an experiment's file
+        set_setting(tmp_path, name, level)
+    write_sweep(tmp_path)
+    rows = [(row["rank"], row["job"]) for row in csv.DictReader((tmp_path / "table.csv").open())]
+    assert rows == [("", "0"), ("", "1"), ("", "2"), ("", "10")]
+    table = [line for line in (tmp_path / "table.md").read_text().splitlines() if line.startswith("|  |")]
+    assert len(table) == 4
+    spread = [line for line in describe_seeds(read_sweep(tmp_path)) if "(0, 2)" in line or "(1, 10)" in line]
+    assert len(spread) == 2
+    for name in ("1", "10"):
+        shutil.rmtree(tmp_path / name)
+    write_sweep(tmp_path)
+    rows = [(row["rank"], row["job"]) for row in csv.DictReader((tmp_path / "table.csv").open())]
+    assert rows == [("1", "2"), ("2", "0")]
 
 
 def test_seeds_are_not_gathered_over_hidden_settings_or_splits(tmp_path):
@@ -129,10 +168,7 @@ def test_seeds_are_not_gathered_over_hidden_settings_or_splits(tmp_path):
 def test_jobs_of_different_evaluation_settings_are_named(tmp_path):
     for name, level, images in (("0", "image", "frontal"), ("1", "study", "frontal"), ("2", "study", "all")):
         make_job(tmp_path, name, value=0.5, overrides=[f"level={level}"])
-        path = tmp_path / name / "evaluation/valid.json"
-        views = "max" if level == "study" else None
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"level": level, "views": views}))
-        run_files.write_json(tmp_path / name / "data.json", {"views": images, "splits": {}})
+        set_setting(tmp_path, name, level, images)
     assert len({job.setting for job in read_sweep(tmp_path)}) == 3
     head = describe_sweep(tmp_path).splitlines()[0]
     assert all(word in head for word in ("single views", "studies (max over views)", "data.views=all"))

@@ -64,6 +64,7 @@ def export(content: Mapping[str, Any]) -> dict[str, Any]:
         "models": list(map(hide, content["models"])),
         "absent": list(map(hide, content["absent"])),
         "synthetic": [shown[name] for name in content["synthetic"]],
+        "setting_unknown": [shown[name] for name in content["setting_unknown"]],
         "configurations": [{**own, "runs": [shown[name] for name in own["runs"]]} for own in content["configurations"]],
     }
 

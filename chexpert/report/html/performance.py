@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from chexpert.evaluation import describe_setting
 from chexpert.report.evaluation_setting import describe_choice, describe_interval, describe_labels, describe_rows
 from chexpert.report.run_data import RunData
-from chexpert.report.text.evaluation_settings import is_other, list_given, list_missing
+from chexpert.report.text.evaluation_settings import SettingsTable, collect_settings, list_missing
 
 RULES = {"youden": "Youden", "f1": "F1", "specificity_0.9": "specificity .9"}
 
@@ -48,7 +47,7 @@ class Performance:
         points: sensitivity and specificity by observation, of each the same rules.
         points_chosen_on: where their thresholds come from.
         note: why there is no calibration.
-        settings: header and rows of the AUROCs in each evaluation setting; empty where there is one setting alone.
+        settings: the AUROCs in each evaluation setting; None where there is one setting alone.
         missing_settings: why the predictions cannot give the others.
     """
 
@@ -62,7 +61,7 @@ class Performance:
     points: dict[str, list[Point]]
     points_chosen_on: str | None
     note: str | None
-    settings: list[list[Any]] = field(default_factory=list)
+    settings: SettingsTable | None = None
     missing_settings: list[str] = field(default_factory=list)
 
 
@@ -81,20 +80,9 @@ def collect_performance(run_data: RunData, split: str, hide: Any = str) -> Perfo
         list_points(content.get("operating_points") or {}),
         None if chosen is None else hide(str(chosen)),
         content.get("not_probabilities"),
-        *collect_settings(content),
+        collect_settings(content),
+        list_missing(content.get("evaluation_settings") or {}),
     )
-
-
-def collect_settings(content: Mapping[str, Any]) -> tuple[list[list[Any]], list[str]]:
-    """Return header and rows of the AUROCs in each evaluation setting, and why some are missing."""
-    settings = content.get("evaluation_settings") or {}
-    given = list_given(settings)
-    if len(given) < 2 and not any(is_other(own, content) for own in given.values()):
-        return [], list_missing(settings)
-    header = ["Observation", *(f"{describe_setting(name, own)}, n = {own['n']:,}" for name, own in given.items())]
-    names = list(next(iter(given.values()))["auroc"])
-    rows = [[name, *(own["auroc"][name] for own in given.values())] for name in names]
-    return [header, *rows, ["Mean", *(own["auroc_mean"] for own in given.values())]], list_missing(settings)
 
 
 def list_lines(content: Mapping[str, Any]) -> list[Line]:

@@ -64,6 +64,7 @@ def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
     if common := find_common([one["overrides"] for one in list_runs(content)]):
         yield f"in common: {', '.join(map(hide_override, common))}"
     yield from describe_differences(content["models"], shown)
+    yield from _list_unknown(content, shown)
     yield from _left_out(content, shown)
     for model in content["models"]:
         if model.get("epoch_chosen_on") and model["epoch_chosen_on"] == content["split"]:
@@ -95,6 +96,16 @@ def describe_differences(models: Sequence[Mapping[str, Any]], shown: Mapping[str
     yield f"no significant difference from {reference} (Holm's p of .05 or more): {', '.join(near) or 'none'}"
     if models[0]["reference"] and len(others) > 1:
         yield "the best of several is best partly by chance"
+
+
+def _list_unknown(content: Mapping[str, Any], shown: Mapping[str, str]) -> Iterator[str]:
+    """Name the files whose evaluation setting is not known; of a leaderboard its entries are counted."""
+    unknown, placed = content["setting_unknown"], content.get("ranks")
+    own = [shown[name] for name in unknown if placed is None or name in placed]
+    if entries := len(unknown) - len(own):
+        own.append(f"{entries} entries of the leaderboard")
+    if own:
+        yield f"evaluation setting not known, so it may be another: {', '.join(own)}"
 
 
 def _left_out(content: Mapping[str, Any], shown: Mapping[str, str]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The AUROC of one file of predictions in each evaluation setting, side by side."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from chexpert.evaluation import describe_setting
@@ -19,11 +20,44 @@ def describe_settings(content: Mapping[str, Any]) -> Iterator[str]:
     Args:
         content: content of evaluation/<split>.json; none is needed of an older version, which has no settings.
     """
-    settings: Settings = content.get("evaluation_settings") or {}
-    given = list_given(settings)
-    if len(given) > 1 or any(is_other(own, content) for own in given.values()):
-        yield from align(settings_table(settings))
-    yield from list_missing(settings)
+    if table := collect_settings(content):
+        yield from align(settings_table(table))
+    yield from list_missing(content.get("evaluation_settings") or {})
+
+
+@dataclass(frozen=True)
+class SettingsTable:
+    """The AUROCs in each evaluation setting.
+
+    Attributes:
+        columns: words of each setting.
+        n: rows of each.
+        replicates: of each; empty where all have those of the evaluation itself.
+        rows: name of an observation and its AUROC in each setting.
+        means: mean AUROC in each setting.
+    """
+
+    columns: list[str]
+    n: list[int]
+    replicates: list[int]
+    rows: list[tuple[str, list[Mapping[str, Any]]]]
+    means: list[Mapping[str, Any]]
+
+
+def collect_settings(content: Mapping[str, Any]) -> SettingsTable | None:
+    """Return the cells of the table; None where it would show the setting of the evaluation itself alone."""
+    given = list_given(content.get("evaluation_settings") or {})
+    if len(given) < 2 and not any(is_other(own, content) for own in given.values()):
+        return None
+    settings = list(given.values())
+    replicates = [own["replicates"] for own in settings]
+    return SettingsTable(
+        [describe_setting(name, own) for name, own in given.items()],
+        [own["n"] for own in settings],
+        replicates if set(replicates) != {content["bootstrap"]["replicates"]} else [],
+        [(name, [own["auroc"][name] for own in settings]) for name in settings[0]["auroc"]],
+        [own["auroc_mean"] for own in settings],
+    )
 
 
 def list_given(settings: Settings) -> dict[str, Mapping[str, Any]]:
@@ -47,12 +81,10 @@ def is_other(setting: Mapping[str, Any], content: Mapping[str, Any]) -> bool:
     ) != content["views"]
 
 
-def settings_table(settings: Settings) -> Table:
-    """Return header and rows: a column for each evaluation setting that the predictions can give."""
-    given = list_given(settings)
-    names = list(next(iter(given.values()))["auroc"]) if given else []
-    header = ["AUROC by evaluation setting", *(describe_setting(name, own) for name, own in given.items())]
-    rows = [["n", *(f"{own['n']:,}" for own in given.values())]]
-    rows += [[name, *(format_value(own["auroc"][name]) for own in given.values())] for name in names]
-    means = [own["auroc_mean"] for own in given.values()]
-    return [header, *rows, ["mean", *(f"{format_value(mean)} over {len(mean['over'])}" for mean in means)]]
+def settings_table(table: SettingsTable) -> Table:
+    """Return header and rows of texts: a column for each evaluation setting that the predictions can give."""
+    rows = [["n", *(f"{n:,}" for n in table.n)]]
+    rows += [["resamples", *(f"{count:,}" for count in table.replicates)]] if table.replicates else []
+    rows += [[name, *map(format_value, aurocs)] for name, aurocs in table.rows]
+    means = [f"{format_value(mean)} over {len(mean['over'])}" for mean in table.means]
+    return [["AUROC by evaluation setting", *table.columns], *rows, ["mean", *means]]
