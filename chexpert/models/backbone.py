@@ -1,5 +1,6 @@
 """A timm network without its head."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from math import isqrt, prod
 from pathlib import Path
@@ -64,13 +65,14 @@ class Backbone(nn.Module):
             self.net = timm.create_model(name, pretrained=False, **options)
         if hasattr(self.net, "pre_logits"):
             self.net.pre_logits = nn.Identity()  # VGG's 119 million weights between features and head
-        own: dict[str, tuple[float, ...]] = {}
+        own: Mapping[str, tuple[float, ...]] = {}
+        metadata = None
         if public:
             load_card(self.net, *public)
             own = {"mean": public.card.mean, "std": public.card.std}
         elif source.file:
-            own = load_weights(self.net, source.file, name)
-        self.history = describe_history(pretrained, public and public.card, self.net.pretrained_cfg)
+            own, metadata = load_weights(self.net, source.file, name)
+        self.history = describe_history(pretrained, public and public.card, self.net.pretrained_cfg, metadata)
         self.width: int = self.net.num_features
         embeds = [module for module in self.net.modules() if isinstance(module, PatchEmbed)]
         # of the image itself; in a list, or its weights would be registered twice

@@ -1,17 +1,20 @@
 """Convert a file of weights to safetensors, or say why it cannot be read without running its code."""
 
+import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
 
 from chexpert.errors import UserError
 from chexpert.models.fetch import MAKE_STATE
-from chexpert.models.pretrained import read_tensors
+from chexpert.models.weight_file import METADATA, read_weight_file
 from chexpert.runs import files as run_files
+from chexpert.runs.synthetic import is_synthetic_metadata
 
 
 def convert(source: Path, out: Path) -> int:
@@ -35,20 +38,29 @@ def convert(source: Path, out: Path) -> int:
     if not source.is_file():
         raise UserError("no such file", code="missing-file", where=str(source), hint="the path of a file of weights")
     try:
-        found = read_tensors(source)
+        found, metadata = read_weight_file(source)
     except UserError as error:
         raise _explain(source, error) from error
     if not found:
         raise UserError("no tensors in it", code="other-weights", where=str(source), hint="a file of weights")
     part = out.with_name(out.name + run_files.PART)
     try:
-        save_file({name: tensor.detach().contiguous().clone() for name, tensor in found.items()}, part)
+        tensors = {name: tensor.detach().contiguous().clone() for name, tensor in found.items()}
+        save_file(tensors, part, describe_origin(metadata))
         part.replace(out)
     except OSError as error:
         part.unlink(missing_ok=True)
         message = f"cannot be written: {error.strerror or error}"
         raise UserError(message, code="write-failed", where=str(out), hint="free space, or another folder") from error
     return len(found)
+
+
+def describe_origin(metadata: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Return the header of a converted checkpoint: whether its run saw CheXpert; mean and std are tensors."""
+    if metadata is None:
+        return None
+    origin = {"synthetic": is_synthetic_metadata(metadata), "contamination": metadata.get("contamination")}
+    return {METADATA: json.dumps(origin)}
 
 
 def list_objects(path: Path) -> list[str]:

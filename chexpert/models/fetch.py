@@ -13,7 +13,8 @@ import timm
 import torch
 
 from chexpert.errors import UserError
-from chexpert.models.pretrained import avoiding_retries, first_line
+from chexpert.models.pretrained import avoiding_retries
+from chexpert.models.weight_file import first_line
 from chexpert.weights import HUB, WeightCard
 
 MAKE_STATE = (

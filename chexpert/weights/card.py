@@ -16,6 +16,12 @@ import yaml
 FOLDER = Path(__file__).parent / "cards"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with libyaml
 Seen = Literal["yes", "no", "unknown"]
+SENTENCES: dict[str, str] = {
+    "yes": "the backbone saw CheXpert's training images",
+    "no": "the backbone did not see CheXpert's training images",
+    "unknown": "it is unknown whether the backbone saw CheXpert's training images",
+}
+"""By each value of ``saw_chexpert``."""
 Format = Literal["safetensors", "state_dict", "pickled_module"]
 
 
