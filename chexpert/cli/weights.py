@@ -85,6 +85,7 @@ def show_card(name: str) -> Iterator[str]:
         hint = near or "chexpert weights list"
         raise UserError(f"no public weights of the name {name!r}", code="choice", where="weights", hint=hint)
     size = f"{card.size_mb:g} MB" if card.size_mb else "unknown size"
+    statistics = ", or ".join(f"{one.gray_mean:.8g}, {one.gray_std:.8g}" for one in card.list_statistics())
     rows = {
         "name": card.name,
         "title": card.title,
@@ -95,13 +96,14 @@ def show_card(name: str) -> Iterator[str]:
         "license": card.license + ", non-commercial" * (card.non_commercial is True),
         "network": " ".join([card.network, *(f"{key}={value}" for key, value in card.options.items())]),
         "image size": f"{card.image_size} px" + (f", a multiple of {card.patch}" if card.patch else ", or any other"),
-        "mean, std": f"{card.gray_mean:.8g}, {card.gray_std:.8g} of gray values in [0, 1]",
+        "mean, std": f"{statistics} of gray values in [0, 1]",
         "pooling": f"{card.pooling} (of the authors; the mean is used here)",
         "input": card.preprocessing or "resized and normalized",
         "CheXpert": f"{describe_seen(card)}: {card.saw_chexpert_source}",
         "checked": card.checked,
     }
     for title, text in rows.items():
+        text += f" (assumed: {card.assumed[title]})" if title in card.assumed else ""
         indent = f"{title + ':':<12}"
         yield textwrap.fill(" ".join(text.split()), WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent),
                             break_long_words=False, break_on_hyphens=False)  # fmt: skip

@@ -68,10 +68,13 @@ class Backbone(nn.Module):
         own: Mapping[str, tuple[float, ...]] = {}
         metadata = None
         if public:
-            load_card(self.net, *public)
-            own = {"mean": public.card.mean, "std": public.card.std}
+            card = public.card.select_statistics({"mean": mean, "std": std}) or public.card
+            load_card(self.net, card, public.path)
+            own = {"mean": card.mean, "std": card.std}
         elif source.file:
-            own, metadata = load_weights(self.net, source.file, name)
+            own, metadata = load_weights(
+                self.net, source.file, name, own_statistics=mean is not None and std is not None
+            )
         self.history = describe_history(pretrained, public and public.card, self.net.pretrained_cfg, metadata)
         self.width: int = self.net.num_features
         embeds = [module for module in self.net.modules() if isinstance(module, PatchEmbed)]

@@ -5,7 +5,7 @@ import shlex
 import socket
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,9 +18,11 @@ from timm.models import adapt_input_conv
 from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.models.weight_file import first_line, read_weight_file
+from chexpert.weights import read_cards
 
 WAYS_OUT = (
     "pretrained=false trains from scratch; pretrained=PATH takes a file (safetensors, a state dict, a checkpoint), "
+    "pretrained=NAME:PATH that of public weights (chexpert weights list), "
     "of a combined model's member model.members.NAME.pretrained=PATH"
 )
 
@@ -63,7 +65,7 @@ class LoadedWeights(NamedTuple):
     metadata: Mapping[str, Any] | None
 
 
-def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> LoadedWeights:
+def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_statistics: bool = False) -> LoadedWeights:
     """Load a file into a headless network, wherever in the file its weights stand.
 
     Read are safetensors, plain state dicts and checkpoints (of this project, of timm, Lightning, DataParallel,
@@ -71,14 +73,24 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> LoadedWei
     other entries (heads, other members) are left alone. A stem with three input channels is summed to one, as timm
     does.
 
+    Args:
+        net: of timm, changed in place.
+        path: of the file.
+        name: of the network.
+        own_statistics: whether the config has a mean and a standard deviation: then a file that looks like that of
+            public weights may be another's.
+
     Returns:
         The gray ``mean`` and ``std`` beside the weights in a checkpoint of this project, which belong together, and
         its metadata.
 
     Raises:
-        UserError: not a weight file; no weights of this network in it, or several; other shapes.
+        UserError: not a weight file; no weights of this network in it, or several; other shapes; or those of public
+            weights, which have a mean and a standard deviation of their own.
     """
     found, metadata = read_weight_file(Path(path))
+    if not own_statistics:
+        _refuse_public(found, path, name)
     wanted = net.state_dict()
     prefix = _find_prefix(found, list(wanted), f"{path} for backbone {name}")
     state = {key: found.get(prefix + key, value) for key, value in wanted.items()}
@@ -98,6 +110,21 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> LoadedWei
     beside = prefix.removesuffix("net.")
     own = {key: (float(found[beside + key]),) for key in ("mean", "std") if beside != prefix and beside + key in found}
     return LoadedWeights(own, metadata)
+
+
+def _refuse_public(found: Iterable[str], path: str | Path, name: str) -> None:
+    """Raise where the names are those of public weights, whose mean and std timm's would stand in for."""
+    dotted = [f".{key}." for key in found]
+    cards = [
+        card
+        for card in read_cards().values()
+        if card.network == name and any(f".{mark.rstrip('.')}." in key for mark in card.telltale for key in dotted)
+    ]
+    if cards:
+        message = f"its names are those of public weights with a mean and std of their own: {cards[0].title}"
+        ways = " or ".join(f"pretrained={card.name}:{path}" for card in cards)
+        hint = f"{ways}; where it is another file: backbone.mean=... and backbone.std=... of its training"
+        raise UserError(message, code="other-weights", where=f"{path} for backbone {name}", hint=hint)
 
 
 def _find_prefix(found: Mapping[str, torch.Tensor], wanted: Sequence[str], where: str) -> str:

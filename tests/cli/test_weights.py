@@ -50,9 +50,9 @@ def test_show_has_the_facts_of_a_card(name):
     [
         (["show", "raddino"], "chexpert weights show rad-dino"),
         (["show", "zzz"], "chexpert weights list"),
-        (["show"], "usage"),
-        (["list", "x"], "usage"),
-        (["convert", "a.pt"], "usage"),
+        (["show"], "chexpert weights --help"),
+        (["list", "x"], "chexpert weights --help"),
+        (["convert", "a.pt"], "chexpert weights --help"),
         (["convert", "a.pt", "b.pt"], "b.pt.safetensors"),
         (["convert", "a.pt", "b.safetensors"], "where: a.pt"),
     ],
