@@ -57,7 +57,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.name, self.frozen = name, frozen
         source = find_source(str(pretrained)) if isinstance(pretrained, str | Path) else Source()
-        public = find_public(source, name, options or {})
+        public = find_public(source, name, options or {}, {"mean": mean, "std": std})
         options = {"in_chans": 1, "num_classes": 0, **(public.card.options if public else {}), **(options or {})}
         if pretrained is True:
             self.net = create_pretrained(name, **options)

@@ -35,6 +35,7 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
     """
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say the same five times
     try:
+        _check_release(timm.get_pretrained_cfg(name))
         with avoiding_retries():
             return timm.create_model(name, pretrained=True, **options)
     except (OSError, RuntimeError, ValueError) as error:
@@ -44,6 +45,18 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
             where=f"backbone {name}",
             hint=WAYS_OUT,
         ) from error
+
+
+def _check_release(about: Any) -> None:
+    """Raise where a file that is not on the Hub would be fetched although nothing is to be downloaded."""
+    if about and about.url and not about.hf_hub_id:
+        check_offline(Path(torch.hub.get_dir()) / "checkpoints" / about.url.rpartition("/")[2])
+
+
+def check_offline(path: Path) -> None:
+    """Raise OSError where a file of a release is missing and ``HF_HUB_OFFLINE`` is set, which torch does not read."""
+    if huggingface_hub.constants.HF_HUB_OFFLINE and not path.is_file():
+        raise OSError(f"HF_HUB_OFFLINE is set, and there is no {path}")
 
 
 @contextmanager

@@ -23,11 +23,14 @@ class PublicWeights(NamedTuple):
     path: Path
 
 
-def find_public(source: Source, name: str, options: Mapping[str, Any]) -> PublicWeights | None:
+def find_public(
+    source: Source, name: str, options: Mapping[str, Any], statistics: Mapping[str, float | None]
+) -> PublicWeights | None:
     """Return the card and the file of public weights; None where a source names none.
 
     Raises:
-        UserError: the file cannot be had, or the network of a repository is another one, or has other options.
+        UserError: the file cannot be had, or the network of a repository is another one, or has other options
+            or statistics.
     """
     if source.card:
         return PublicWeights(source.card, Path(source.file) if source.file else fetch(source.card))
@@ -38,6 +41,8 @@ def find_public(source: Source, name: str, options: Mapping[str, Any]) -> Public
         message = f"its network has other options: {lacking}"
         hint = " ".join(f"+backbone.options.{key}={value}" for key, value in lacking.items())
         raise UserError(message, code="conflict", where=f"pretrained={card.name}", hint=hint)
+    for error in check_statistics(card, statistics, "backbone."):
+        raise error
     return PublicWeights(card, path)
 
 
