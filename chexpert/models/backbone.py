@@ -31,9 +31,9 @@ class Backbone(nn.Module):
 
     Args:
         name: any timm model name.
-        pretrained: True takes timm's ImageNet weights (the stem summed to one channel), False none; ``NAME`` public
+        pretrained: True takes timm's ImageNet weights (the stem summed to one channel), False none, ``NAME`` public
             weights (``chexpert weights list``), ``NAME:FILE`` a copy of their file, ``hf:OWNER/REPO`` those of a
-            repository of timm; and a path the weights in that file: safetensors, a plain state dict, or a checkpoint
+            repository of timm, and a path the weights in that file: safetensors, a plain state dict, or a checkpoint
             of an earlier run.
         frozen: keep the weights, and the statistics of normalization layers, as they are.
         mean: gray mean of the input in [0, 1]; by default what the weights were trained with.

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +18,14 @@ from chexpert.models.pretrained import avoiding_retries, check_offline
 from chexpert.models.weight_file import first_line
 from chexpert.weights import HUB, WeightCard
 
-MAKE_STATE = (
-    "import sys, torch; module = torch.load(sys.argv[1], map_location='cpu', weights_only=False); "
-    "torch.save(module.state_dict(), sys.argv[2])"
+STATE_DICT_PROGRAM = (
+    "import sys, torch; states = lambda value: value.state_dict() if hasattr(value, 'state_dict') else "
+    "{str(key): states(one) for key, one in value.items()} if isinstance(value, dict) else "
+    "value if torch.is_tensor(value) else None; "
+    "torch.save(states(torch.load(sys.argv[1], map_location='cpu', weights_only=False)), sys.argv[2])"
 )
-"""Program that turns a pickled module into a state dict. It runs the file's code: only for who trusts it."""
+"""Makes a state dict of a pickled module, or of a mapping that holds some. It runs the file's code: only for who trusts
+it."""
 
 TIMM_STATISTICS = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 """timm's own, of a network whose config says nothing."""
@@ -57,8 +61,13 @@ def describe_module(card: WeightCard) -> str:
     """Say how to make a state dict of a pickled module, where its library is installed."""
     return (
         f"get it from {card.url}; where its library is installed and if you trust the file: "
-        f'python -c "{MAKE_STATE}" FILE state.pt; then pretrained={card.name}:state.pt'
+        f"{make_state_command('FILE')}; then pretrained={card.name}:state.pt"
     )
+
+
+def make_state_command(path: str) -> str:
+    """Return the command that makes state.pt of a pickled file, for a shell."""
+    return shlex.join(["python", "-c", STATE_DICT_PROGRAM, path, "state.pt"])
 
 
 def fetch_repository(repository: str, network: str) -> tuple[WeightCard, Path]:

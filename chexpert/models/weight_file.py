@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 
 from chexpert.errors import UserError
+from chexpert.models.pickle_globals import list_globals
 from chexpert.runs.read import read_mapping_or_empty
 
 METADATA = "chexpert"
@@ -18,6 +19,10 @@ METADATA = "chexpert"
 
 OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
 """Names in torchvision's DenseNet weights, and in all that were trained from them, until 2018: norm.1 for norm1."""
+
+
+SHOWN = 4
+"""Classes that a message lists."""
 
 
 class WeightFile(NamedTuple):
@@ -38,10 +43,26 @@ def read_weight_file(path: Path) -> WeightFile:
     try:
         content, metadata = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     except Exception as error:
-        message = f"no weight file that can be read safely: {first_line(error)}"
         hint = "give a safetensors file or a plain state dict, as torch.save(network.state_dict(), PATH) writes it"
-        raise UserError(message, code="unreadable-file", where=str(path), hint=hint) from error
-    return WeightFile(dict(_flatten(content)), metadata if isinstance(metadata, Mapping) else None)
+        raise UserError(_describe(path, error), code="unreadable-file", where=str(path), hint=hint) from error
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in _flatten(content):
+        if name in tensors:
+            hint = "save the weights of one network alone, each under a name of its own"
+            raise UserError(f"two tensors are called {name}", code="other-weights", where=str(path), hint=hint)
+        tensors[name] = tensor
+    return WeightFile(tensors, metadata if isinstance(metadata, Mapping) else None)
+
+
+def _describe(path: Path, error: Exception) -> str:
+    """Why a file cannot be read; torch's own words would advise to run its code."""
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror or first_line(error)}"
+    names = [] if path.suffix == ".safetensors" else list_globals(path)
+    if names:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        return f"reading it would run code of {', '.join(names[:SHOWN])}{more}"
+    return "no weight file that can be read: it is damaged, or of another kind"
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], Any]:
