@@ -27,7 +27,7 @@ DISK, MEMORY, SHARED_MEMORY = 5 * GB, 4 * GB, 1 * GB
 SHARED_ADVICE = "data.num_workers=0, or a larger /dev/shm"
 OUTPUT_ADVICE = "change to a folder that may be written, or hydra.run.dir=FOLDER"
 TEMPORARY_ADVICE = "set TMPDIR to a folder that may be written"
-WEIGHT_ADVICE = "set HF_HOME to a folder that may be written, or pretrained=FILE"
+WEIGHT_ADVICE = "set HF_HOME to a folder that may be written, or pretrained=FILE (of public weights NAME:FILE)"
 BROKEN = dict.fromkeys(("torch", "torchvision"), "install torch and torchvision together again")
 UNKNOWN = "follow the lines above; if this one stays, report it with this output"
 """What to do about a check that raises an exception."""

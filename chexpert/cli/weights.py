@@ -9,16 +9,19 @@ import textwrap
 from argparse import ArgumentError, ArgumentParser, Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chexpert.weights import WeightCard
 
 WIDTH = 100
-SEEN = {"yes": "saw CheXpert", "no": "did not see CheXpert", "unknown": "unknown if it saw CheXpert"}
-TAKES = {"list": 0, "show": 1, "convert": 2}
-"""How many values stand behind each action."""
+NUMBER_OF_VALUES = {"list": 0, "show": 1, "convert": 2}
+"""Behind each action."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments to a parser."""
-    parser.add_argument("action", choices=tuple(TAKES), help="what to do")
+    parser.add_argument("action", choices=tuple(NUMBER_OF_VALUES), help="what to do")
     parser.add_argument(
         "values",
         nargs="*",
@@ -30,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def parse(parser: ArgumentParser, arguments: list[str]) -> Namespace:
     """Return the arguments, whose number depends on the action."""
     given = parser.parse_args(arguments)
-    if len(given.values) != TAKES[given.action]:
+    if len(given.values) != NUMBER_OF_VALUES[given.action]:
         wanted = {"list": "nothing", "show": "one name", "convert": "FILE and OUT.safetensors"}[given.action]
         raise ArgumentError(None, f"{given.action} takes {wanted}, not {len(given.values)} values")
     return given
@@ -56,8 +59,15 @@ def list_cards() -> Iterator[str]:
     width = max(map(len, cards))
     for name, card in cards.items():
         use = "non-commercial, " if card.non_commercial else "no license, " if card.non_commercial is None else ""
-        yield f"{name:<{width}}  {card.title} ({card.image_size} px, {use}{SEEN[card.saw_chexpert]})"
+        yield f"{name:<{width}}  {card.title} ({card.image_size} px, {use}{describe_seen(card)})"
     yield "Use one: pretrained=NAME backbone.name=NETWORK; what is known of one: chexpert weights show NAME"
+
+
+def describe_seen(card: "WeightCard") -> str:
+    """Return whether the weights of a card saw images of CheXpert, in words."""
+    from chexpert.weights import SENTENCES
+
+    return SENTENCES[card.saw_chexpert].removeprefix("the backbone ")
 
 
 def show_card(name: str) -> Iterator[str]:
@@ -75,23 +85,25 @@ def show_card(name: str) -> Iterator[str]:
         hint = near or "chexpert weights list"
         raise UserError(f"no public weights of the name {name!r}", code="choice", where="weights", hint=hint)
     size = f"{card.size_mb:g} MB" if card.size_mb else "unknown size"
+    statistics = ", or ".join(f"{one.gray_mean:.8g}, {one.gray_std:.8g}" for one in card.list_statistics())
     rows = {
         "name": card.name,
         "title": card.title,
         "source": card.source,
         "file": f"{card.file or 'name not known'} ({card.format.replace('_', ' ')}, {size})",
         "address": card.url or (f"https://huggingface.co/{card.repository}" if card.repository else "see source"),
-        "sha256": card.sha256 or "not public",
+        "sha256": card.sha256 or "not known here",
         "license": card.license + ", non-commercial" * (card.non_commercial is True),
         "network": " ".join([card.network, *(f"{key}={value}" for key, value in card.options.items())]),
         "image size": f"{card.image_size} px" + (f", a multiple of {card.patch}" if card.patch else ", or any other"),
-        "mean, std": f"{card.gray_mean:.8g}, {card.gray_std:.8g} of gray values in [0, 1]",
+        "mean, std": f"{statistics} of gray values in [0, 1]",
         "pooling": f"{card.pooling} (of the authors; the mean is used here)",
         "input": card.preprocessing or "resized and normalized",
-        "CheXpert": f"{SEEN[card.saw_chexpert]}: {card.saw_chexpert_source}",
+        "CheXpert": f"{describe_seen(card)}: {card.saw_chexpert_source}",
         "checked": card.checked,
     }
     for title, text in rows.items():
+        text += f" (assumed: {card.assumed[title]})" if title in card.assumed else ""
         indent = f"{title + ':':<12}"
         yield textwrap.fill(" ".join(text.split()), WIDTH, initial_indent=indent, subsequent_indent=" " * len(indent),
                             break_long_words=False, break_on_hyphens=False)  # fmt: skip

@@ -19,7 +19,7 @@ from chexpert.engine.trackers import Tracker
 from chexpert.errors import UserError, raise_errors
 from chexpert.explain import ExplainCallback, Explainer
 from chexpert.explain import explaining as evaluating
-from chexpert.models import Model, describe_contamination, fitting_sizes
+from chexpert.models import Model, describe_contamination, describe_run, fitting_sizes
 from chexpert.runs.state import list_versions
 from chexpert.training import MultilabelModule, find_device, start_optimizer, start_scheduler
 
@@ -102,7 +102,7 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
     output_head = {"uncertain": labels.three_class(observations), "parents": labels.parents(observations)}
     node = without_pretrained(cfg["model"]) if cfg.get("start_from") else cfg["model"]  # all weights are that run's
     model = build(node, "model", outputs=len(observations), **output_head)
-    stored = None
+    histories = [member.history for member in model.members.values()]
     if cfg.get("start_from"):
         stored, state = read_checkpoint(cfg["start_from"])
         if stored["observations"] != cfg["observations"]:
@@ -122,7 +122,8 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
                 "pretrained=RUN/checkpoints/best.ckpt",
             )
         load_state(model, state, f"start_from={cfg['start_from']}")
-    model.contamination = describe_contamination([one.history for one in model.members.values()], stored)
+        histories = [describe_run(stored)]  # all weights are that run's
+    model.contamination = describe_contamination(histories)
     return set_memory_format(model, cfg)
 
 

@@ -2,7 +2,7 @@
 
 from chexpert.models.backbone import Backbone, find_family
 from chexpert.models.combined import Combined
-from chexpert.models.history import describe_contamination
+from chexpert.models.history import describe_contamination, describe_run
 from chexpert.models.model import LONE, Model, learns_from_one, synchronize_batch_norm
 from chexpert.models.public_weights import fitting_sizes
 from chexpert.models.single import Single
@@ -14,6 +14,7 @@ __all__ = [
     "Model",
     "Single",
     "describe_contamination",
+    "describe_run",
     "find_family",
     "fitting_sizes",
     "learns_from_one",

@@ -1,5 +1,6 @@
 """A timm network without its head."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from math import isqrt, prod
 from pathlib import Path
@@ -30,9 +31,9 @@ class Backbone(nn.Module):
 
     Args:
         name: any timm model name.
-        pretrained: True takes timm's ImageNet weights (the stem summed to one channel), False none; ``NAME`` public
+        pretrained: True takes timm's ImageNet weights (the stem summed to one channel), False none, ``NAME`` public
             weights (``chexpert weights list``), ``NAME:FILE`` a copy of their file, ``hf:OWNER/REPO`` those of a
-            repository of timm; and a path the weights in that file: safetensors, a plain state dict, or a checkpoint
+            repository of timm, and a path the weights in that file: safetensors, a plain state dict, or a checkpoint
             of an earlier run.
         frozen: keep the weights, and the statistics of normalization layers, as they are.
         mean: gray mean of the input in [0, 1]; by default what the weights were trained with.
@@ -56,7 +57,7 @@ class Backbone(nn.Module):
         super().__init__()
         self.name, self.frozen = name, frozen
         source = find_source(str(pretrained)) if isinstance(pretrained, str | Path) else Source()
-        public = find_public(source, name, options or {})
+        public = find_public(source, name, options or {}, {"mean": mean, "std": std})
         options = {"in_chans": 1, "num_classes": 0, **(public.card.options if public else {}), **(options or {})}
         if pretrained is True:
             self.net = create_pretrained(name, **options)
@@ -64,13 +65,17 @@ class Backbone(nn.Module):
             self.net = timm.create_model(name, pretrained=False, **options)
         if hasattr(self.net, "pre_logits"):
             self.net.pre_logits = nn.Identity()  # VGG's 119 million weights between features and head
-        own: dict[str, tuple[float, ...]] = {}
+        own: Mapping[str, tuple[float, ...]] = {}
+        metadata = None
         if public:
-            load_card(self.net, *public)
-            own = {"mean": public.card.mean, "std": public.card.std}
+            card = public.card.select_statistics({"mean": mean, "std": std}) or public.card
+            load_card(self.net, card, public.path)
+            own = {"mean": card.mean, "std": card.std}
         elif source.file:
-            own = load_weights(self.net, source.file, name)
-        self.history = describe_history(pretrained, public and public.card, self.net.pretrained_cfg)
+            own, metadata = load_weights(
+                self.net, source.file, name, own_statistics=mean is not None and std is not None
+            )
+        self.history = describe_history(pretrained, public and public.card, self.net.pretrained_cfg, metadata)
         self.width: int = self.net.num_features
         embeds = [module for module in self.net.modules() if isinstance(module, PatchEmbed)]
         # of the image itself; in a list, or its weights would be registered twice

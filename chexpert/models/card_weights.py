@@ -13,7 +13,7 @@ from torch import nn
 
 from chexpert.errors import UserError
 from chexpert.models.key_layouts import KEY_LAYOUTS, KeyLayout, State, strip_prefix
-from chexpert.models.pretrained import read_tensors
+from chexpert.models.weight_file import read_weight_file
 from chexpert.weights import WeightCard
 
 SHOWN = 5
@@ -31,7 +31,7 @@ def load_card(net: nn.Module, card: WeightCard, path: Path) -> None:
     where = f"{path} for {card.name}"
     check_sha256(card, path)
     layout = _find_layout(net, card)
-    state = strip_prefix(read_tensors(path), layout.anchor)
+    state = strip_prefix(read_weight_file(path).tensors, layout.anchor)
     if state is None:
         message = (
             f"no network under the names of {card.title}, or several: {layout.anchor} stands there once in its file"

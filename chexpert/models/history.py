@@ -4,10 +4,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from chexpert.weights import WeightCard
+from chexpert.runs.synthetic import is_synthetic_metadata
+from chexpert.weights import SENTENCES, WeightCard
 
-PHOTOGRAPHS = re.compile(r"in(?:1|12|21|22)k")
-"""In the tags of timm: subsets of ImageNet."""
+IMAGENET = re.compile(r"(^|_)(in(1|12|21|22)k|fcmae)(_|$)")
+"""In the tags of timm: subsets of ImageNet; ConvNeXt V2's masked autoencoders learned from the first."""
+OTHER_DATA = re.compile(r"(^|_)(\w*\d[mb]|jft|swag|ig|webli|clip|openai|laion\w*|seer|indomain)(_|$)")
+"""In the tags of timm: photographs of the web, by name or by their number, as in yfcc100m and ig1b."""
+BEFORE = " before this run "
 
 
 class History(NamedTuple):
@@ -17,45 +21,67 @@ class History(NamedTuple):
     saw_chexpert: str
 
 
-def describe_history(pretrained: object, card: WeightCard | None, statistics: Mapping[str, Any]) -> History:
+def describe_history(
+    pretrained: object,
+    card: WeightCard | None,
+    statistics: Mapping[str, Any],
+    metadata: Mapping[str, Any] | None = None,
+) -> History:
     """Return what the weights of a backbone learned from, before the run.
 
     Args:
         pretrained: as the config has it.
         card: of the public weights.
         statistics: timm's ``pretrained_cfg``, whose ``tag`` names the training of its own weights.
+        metadata: of the checkpoint of this project that the weights are from.
     """
     if card:
         return History(card.name, card.saw_chexpert)
+    if metadata is not None:
+        return describe_run(metadata)
     if pretrained is True:
         tag = str(statistics.get("tag") or "")
-        return History(f"timm's {tag}".strip(), "no" if PHOTOGRAPHS.search(tag) else "unknown")
+        return History(f"timm's {tag}".strip(), "no" if is_imagenet(tag) else "unknown")
     return History("a file", "unknown") if pretrained else History("random weights", "no")
 
 
-SENTENCES = {
-    "yes": "the backbone saw CheXpert's training images",
-    "no": "the backbone did not see CheXpert's training images",
-    "unknown": "it is unknown whether the backbone saw CheXpert's training images",
-}
+def is_imagenet(tag: str) -> bool:
+    """Return whether ImageNet alone is named in each stage of a training, by timm's tag of its weights.
+
+    >>> is_imagenet("augreg_in21k_ft_in1k"), is_imagenet("laion2b_ft_in12k_in1k"), is_imagenet("ft_in1k")
+    (True, False, False)
+    """
+    stages = re.split(r"(?:^|_)ft_", tag)
+    return all(IMAGENET.search(stage) and not OTHER_DATA.search(stage) for stage in stages)
 
 
-def describe_contamination(histories: Iterable[History], stored: Mapping[str, Any] | None = None) -> str:
+def describe_run(metadata: Mapping[str, Any]) -> History:
+    """Return what the weights of an earlier run learned from, by the metadata of its checkpoint.
+
+    A run that is not on synthetic images trained on CheXpert, whatever it began with.
+    """
+    sentence = metadata.get("contamination")
+    sentence = sentence if isinstance(sentence, str) else ""
+    began = sentence.partition(BEFORE)[2].removeprefix("(").removesuffix(")") or "weights of unknown origin"
+    if not is_synthetic_metadata(metadata):
+        return History(f"an earlier run trained on CheXpert, which began with {began}", "yes")
+    seen = [word for word, known in SENTENCES.items() if sentence.startswith(known)]
+    return History(f"an earlier run on synthetic images, which began with {began}", seen[0] if seen else "unknown")
+
+
+def describe_contamination(histories: Iterable[History]) -> str:
     """Say whether the backbones of a model saw CheXpert's training images before the run.
 
     ``data.dev`` and folds are taken from these images. It says nothing of the official valid and test images, of which
     no public weights state whether they saw them.
 
     Args:
-        histories: of all members.
-        stored: metadata of the checkpoint whose weights the whole model starts from, which hold its own sentence.
+        histories: of all members, or the one of the run whose weights the whole model starts from.
 
     >>> describe_contamination([History("rad-dino", "yes"), History("timm's a1_in1k", "no")])
     "the backbone saw CheXpert's training images before this run (rad-dino: yes, timm's a1_in1k: no)"
     """
-    if stored is not None:
-        return str(stored.get("contamination", SENTENCES["unknown"]))
     own = list(dict.fromkeys(histories))
     worst = next(seen for seen in ("yes", "unknown", "no") if any(one.saw_chexpert == seen for one in own))
     each = ", ".join(one.weights if len(own) == 1 else f"{one.weights}: {one.saw_chexpert}" for one in own)
-    return f"{SENTENCES[worst]} before this run ({each})"
+    return f"{SENTENCES[worst]}{BEFORE}({each})"

@@ -10,8 +10,8 @@ from torch import nn
 
 from chexpert.errors import UserError
 from chexpert.models.backbone import Backbone
-from chexpert.models.history import SENTENCES
 from chexpert.models.output_head import OutputHead
+from chexpert.weights import SENTENCES
 
 
 class Model(nn.Module, ABC):

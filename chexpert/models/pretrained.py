@@ -1,33 +1,30 @@
 """Weights for a backbone: from timm's hub, or from a file of whatever origin."""
 
 import logging
-import re
 import shlex
 import socket
 import urllib.request
-from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import huggingface_hub.constants
-import safetensors.torch
 import timm
 import torch
 from timm.models import adapt_input_conv
 
 from chexpert.console import NOTE, log
 from chexpert.errors import UserError
+from chexpert.models.weight_file import first_line, read_weight_file
+from chexpert.weights import read_cards
 
 WAYS_OUT = (
     "pretrained=false trains from scratch; pretrained=PATH takes a file (safetensors, a state dict, a checkpoint), "
+    "pretrained=NAME:PATH that of public weights (chexpert weights list), "
     "of a combined model's member model.members.NAME.pretrained=PATH"
 )
-
-OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.\w+)$")
-"""Names in torchvision's DenseNet weights, and in all that were trained from them, until 2018: norm.1 for norm1."""
 
 
 def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
@@ -38,6 +35,7 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
     """
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say the same five times
     try:
+        _check_release(timm.get_pretrained_cfg(name))
         with avoiding_retries():
             return timm.create_model(name, pretrained=True, **options)
     except (OSError, RuntimeError, ValueError) as error:
@@ -47,6 +45,18 @@ def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
             where=f"backbone {name}",
             hint=WAYS_OUT,
         ) from error
+
+
+def _check_release(about: Any) -> None:
+    """Raise where a file that is not on the Hub would be fetched although nothing is to be downloaded."""
+    if about and about.url and not about.hf_hub_id:
+        check_offline(Path(torch.hub.get_dir()) / "checkpoints" / about.url.rpartition("/")[2])
+
+
+def check_offline(path: Path) -> None:
+    """Raise OSError where a file of a release is missing and ``HF_HUB_OFFLINE`` is set, which torch does not read."""
+    if huggingface_hub.constants.HF_HUB_OFFLINE and not path.is_file():
+        raise OSError(f"HF_HUB_OFFLINE is set, and there is no {path}")
 
 
 @contextmanager
@@ -61,7 +71,14 @@ def avoiding_retries() -> Iterator[None]:
         huggingface_hub.constants.HF_HUB_OFFLINE = before
 
 
-def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str, tuple[float, ...]]:
+class LoadedWeights(NamedTuple):
+    """What stands in a file beside the weights: gray ``mean`` and ``std``, and the metadata of its run."""
+
+    statistics: Mapping[str, tuple[float, ...]]
+    metadata: Mapping[str, Any] | None
+
+
+def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_statistics: bool = False) -> LoadedWeights:
     """Load a file into a headless network, wherever in the file its weights stand.
 
     Read are safetensors, plain state dicts and checkpoints (of this project, of timm, Lightning, DataParallel,
@@ -69,13 +86,24 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str,
     other entries (heads, other members) are left alone. A stem with three input channels is summed to one, as timm
     does.
 
+    Args:
+        net: of timm, changed in place.
+        path: of the file.
+        name: of the network.
+        own_statistics: whether the config has a mean and a standard deviation: then a file that looks like that of
+            public weights may be another's.
+
     Returns:
-        The gray ``mean`` and ``std`` beside the weights in a checkpoint of this project: they belong together.
+        The gray ``mean`` and ``std`` beside the weights in a checkpoint of this project, which belong together, and
+        its metadata.
 
     Raises:
-        UserError: not a weight file; no weights of this network in it, or several; other shapes.
+        UserError: not a weight file; no weights of this network in it, or several; other shapes; or those of public
+            weights, which have a mean and a standard deviation of their own.
     """
-    found = read_tensors(Path(path))
+    found, metadata = read_weight_file(Path(path))
+    if not own_statistics:
+        _refuse_public(found, path, name)
     wanted = net.state_dict()
     prefix = _find_prefix(found, list(wanted), f"{path} for backbone {name}")
     state = {key: found.get(prefix + key, value) for key, value in wanted.items()}
@@ -93,38 +121,23 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str) -> dict[str,
         )
     net.load_state_dict(state)
     beside = prefix.removesuffix("net.")
-    return {key: (float(found[beside + key]),) for key in ("mean", "std") if beside != prefix and beside + key in found}
+    own = {key: (float(found[beside + key]),) for key in ("mean", "std") if beside != prefix and beside + key in found}
+    return LoadedWeights(own, metadata)
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """Read the tensors of a weight file by name, without running code from it.
-
-    Names of nested entries are joined by dots, and are as today's networks have them.
-    """
-    try:
-        if path.suffix == ".safetensors":
-            content = safetensors.torch.load_file(path)
-        else:
-            with torch.serialization.safe_globals([Namespace]):  # the arguments in a checkpoint of timm's training
-                content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        message = f"no weight file that can be read safely: {first_line(error)}"
-        hint = "give a safetensors file or a plain state dict, as torch.save(network.state_dict(), PATH) writes it"
-        raise UserError(message, code="unreadable-file", where=str(path), hint=hint) from error
-    return dict(_flatten(content))
-
-
-def _flatten(content: Any, prefix: str = "", levels: int = 8) -> Iterator[tuple[str, torch.Tensor]]:
-    if isinstance(content, Mapping) and levels:  # a file may hold a mapping within itself
-        for key, value in content.items():
-            yield from _flatten(value, f"{prefix}.{key}".removeprefix("."), levels - 1)
-    elif isinstance(content, torch.Tensor):
-        yield OLD_DENSENET.sub(r"\1\2", prefix.replace("_orig_mod.", "")), content
-
-
-def first_line(error: BaseException) -> str:
-    """Return the message of an error, in one line; its kind where it has no message."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _refuse_public(found: Iterable[str], path: str | Path, name: str) -> None:
+    """Raise where the names are those of public weights, whose mean and std timm's would stand in for."""
+    dotted = [f".{key}." for key in found]
+    cards = [
+        card
+        for card in read_cards().values()
+        if card.network == name and any(f".{mark.rstrip('.')}." in key for mark in card.telltale for key in dotted)
+    ]
+    if cards:
+        message = f"its names are those of public weights with a mean and std of their own: {cards[0].title}"
+        ways = " or ".join(f"pretrained={card.name}:{path}" for card in cards)
+        hint = f"{ways}; where it is another file: backbone.mean=... and backbone.std=... of its training"
+        raise UserError(message, code="other-weights", where=f"{path} for backbone {name}", hint=hint)
 
 
 def _find_prefix(found: Mapping[str, torch.Tensor], wanted: Sequence[str], where: str) -> str:
@@ -188,9 +201,9 @@ def _write_command(where: str, prefix: str) -> str:
     """A command that leaves one of several networks of a file in a file of its own."""
     path = where.rpartition(" for backbone ")[0]
     code = (
-        "import sys, torch; from pathlib import Path; from chexpert.models.pretrained import read_tensors; "
+        "import sys, torch; from pathlib import Path; from chexpert.models.weight_file import read_weight_file; "
         "old, new, prefix = sys.argv[1:]; "
-        "tensors = read_tensors(Path(old)).items(); "
+        "tensors = read_weight_file(Path(old)).tensors.items(); "
         "torch.save({key.removeprefix(prefix): value for key, value in tensors if key.startswith(prefix)}, new)"
     )
     return shlex.join(["python", "-c", code, path, "one.pt", prefix]) + "; then pretrained=one.pt"

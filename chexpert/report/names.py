@@ -20,7 +20,7 @@ LONGEST = 60
 SHOWN = ("trainer.enable_model_summary", "trainer.enable_progress_bar")
 OMITTED = (*PLACES, *PLACE, "features", "logger", "save_every_n_minutes", *SHOWN)
 """Settings that no run is named by: where things lie, and how the work is done."""
-HUB = ("hf-hub:", "hf_hub:")
+HUB = ("hf:", "hf-hub:", "hf_hub:")
 PATH_LIKE = re.compile(r"[/\\]|^~|\.(?:jpe?g|png|dcm|dicom|csv|npz|ckpt)\b", re.IGNORECASE)
 
 

@@ -4,8 +4,9 @@ The cards are YAML files, one for each family. A file has the fields that all it
 those of each one.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,12 @@ import yaml
 FOLDER = Path(__file__).parent / "cards"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with libyaml
 Seen = Literal["yes", "no", "unknown"]
+SENTENCES: dict[str, str] = {
+    "yes": "the backbone saw CheXpert's training images",
+    "no": "the backbone did not see CheXpert's training images",
+    "unknown": "it is unknown whether the backbone saw CheXpert's training images",
+}
+"""By each value of ``saw_chexpert``."""
 Format = Literal["safetensors", "state_dict", "pickled_module"]
 
 
@@ -48,6 +55,11 @@ class WeightCard:
         saw_chexpert_source: who says so.
         preprocessing: of the authors, as far as it differs from resizing and normalizing.
         checked: what was run with the real file, and what was not.
+        telltale: names, or beginnings of names that end with a dot, by which the authors' file is recognized.
+        library: that the classes of a pickled module are from.
+        other_mean: of each channel, with which the weights may be used too; none where there is no other.
+        other_std: likewise.
+        assumed: what of a file, image size, network, or mean and std is an assumption, and why.
     """
 
     name: str
@@ -74,6 +86,11 @@ class WeightCard:
     saw_chexpert_source: str
     preprocessing: str | None
     checked: str
+    telltale: tuple[str, ...] = ()
+    library: str | None = None
+    other_mean: tuple[float, ...] = ()
+    other_std: tuple[float, ...] = ()
+    assumed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def gray_mean(self) -> float:
@@ -84,6 +101,27 @@ class WeightCard:
     def gray_std(self) -> float:
         """Standard deviation, likewise."""
         return sum(self.std) / len(self.std)
+
+    def list_statistics(self) -> Iterator["WeightCard"]:
+        """Yield the card, and the same one with the other mean and standard deviation that its weights allow."""
+        yield self
+        if self.other_mean:
+            yield replace(self, mean=self.other_mean, std=self.other_std, other_mean=(), other_std=())
+
+    def select_statistics(self, given: Mapping[str, float | None]) -> "WeightCard | None":
+        """Return the card whose mean and std are those that are given; None where there is none.
+
+        Args:
+            given: ``mean`` and ``std``, None where the card's own are to be taken.
+        """
+        first = self
+        for card in self.list_statistics():
+            own = {"mean": card.gray_mean, "std": card.gray_std}
+            wanted = [(value, own[key]) for key, value in given.items() if value is not None]
+            whole = card is first or len(wanted) == len(own)  # one value of one pair, and one of the other, is neither
+            if whole and all(math.isclose(*pair, rel_tol=1e-4, abs_tol=1e-6) for pair in wanted):
+                return card
+        return None
 
 
 @cache
@@ -121,14 +159,18 @@ def _make(where: str, name: str, shared: Mapping[str, Any], own: Mapping[str, An
     if twice := sorted(shared.keys() & own.keys()):
         raise ValueError(f"{where}: given for the family too: {twice}")
     values: dict[str, Any] = {**shared, **own, "name": name}
-    known = {field.name for field in fields(WeightCard)}
-    if values.keys() != known:
-        raise ValueError(f"{where}: missing {sorted(known - values.keys())}, unknown {sorted(values.keys() - known)}")
+    known = {one.name for one in fields(WeightCard)}
+    optional = {one.name for one in fields(WeightCard) if not one.default is one.default_factory is MISSING}
+    missing, unknown = known - optional - values.keys(), values.keys() - known
+    if missing or unknown:
+        raise ValueError(f"{where}: missing {sorted(missing)}, unknown {sorted(unknown)}")
     for key, words in (("saw_chexpert", get_args(Seen)), ("format", get_args(Format))):
         if values[key] not in words:
             raise ValueError(f"{where}: {key} is {values[key]!r}, not one of {words}")
-    for key in ("mean", "std", "extra"):
-        values[key] = tuple(values[key])
+    for key in ("mean", "std", "extra", "telltale", "other_mean", "other_std"):
+        values[key] = tuple(values.get(key, ()))
     if not len(values["mean"]) == len(values["std"]) or len(values["mean"]) not in (1, 3):
         raise ValueError(f"{where}: mean and std have one value, or one for each of three channels")
+    if len(values["other_mean"]) != len(values["other_std"]):
+        raise ValueError(f"{where}: other_mean and other_std belong together")
     return WeightCard(**values)

@@ -1,5 +1,6 @@
 """What a value of ``pretrained`` names: a card, a repository of the Hugging Face Hub, or a file."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -7,6 +8,9 @@ from chexpert.errors import UserError
 from chexpert.weights.card import WeightCard, find_card, read_cards
 
 HUB = "hf:"
+HUBS = (HUB, "hf-hub:")
+"""timm's own spelling is the longer one."""
+REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
 
 class Source(NamedTuple):
@@ -21,25 +25,30 @@ def find_source(value: str) -> Source:
     """Return what a value names.
 
     Args:
-        value: ``NAME`` of a card, ``NAME:FILE`` (a copy of its file), ``hf:OWNER/REPO``, or ``FILE``. A card goes
-            before a file of the same name; ``./NAME`` is the file.
+        value: ``NAME`` of a card, ``NAME:FILE`` (a copy of its file), ``hf:OWNER/REPO`` (or ``hf-hub:``),
+            or ``FILE``. A card goes before a file of the same name; ``./NAME`` is the file.
 
     Raises:
-        UserError: several cards are of one repository.
+        UserError: no such form of a repository, or several cards are of one.
 
     >>> find_source("rad-dino").card.network, find_source("a/b.pt").file
     ('vit_base_patch14_dinov2', 'a/b.pt')
     >>> find_source("rad-dino:a/b.pt").file, find_source("hf:timm/resnet18.a1_in1k").repository
     ('a/b.pt', 'timm/resnet18.a1_in1k')
     """
-    if value.startswith(HUB):
-        return _find_repository(value.removeprefix(HUB))
+    if value.startswith(HUBS):
+        return _find_repository(value.partition(":")[2])
     name, colon, file = value.partition(":")
     card = find_card(name)
     return Source(card, file=file or None) if card and (file or not colon) else Source(file=value)
 
 
 def _find_repository(repository: str) -> Source:
+    if not REPOSITORY.fullmatch(repository) or ".." in repository:
+        message = f"{repository!r} is no repository of the Hugging Face Hub"
+        raise UserError(
+            message, code="value", where=f"pretrained={HUB}{repository}", hint=f"pretrained={HUB}OWNER/REPO"
+        )
     cards = [card for card in read_cards().values() if card.repository == repository]
     if len(cards) > 1:
         message = f"{repository} has weights of several networks"
@@ -54,7 +63,7 @@ def names_a_file(value: object) -> bool:
     >>> names_a_file("rad-dino"), names_a_file("rad-dino:x.pt"), names_a_file("hf:a/b"), names_a_file(True)
     (False, True, False, False)
     """
-    if not isinstance(value, str) or value == "auto" or value.startswith(HUB):
+    if not isinstance(value, str) or value == "auto" or value.startswith(HUBS):
         return False
     return find_source(value).file is not None
 

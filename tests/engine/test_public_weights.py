@@ -9,12 +9,11 @@ import torch
 from helpers.runs import start
 
 import chexpert
-from chexpert.models.history import SENTENCES
 from chexpert.report.html.provenance import list_facts
 from chexpert.report.names import Names
 from chexpert.report.run_data import RunData
 from chexpert.runs.read import read_config
-from chexpert.weights import read_cards
+from chexpert.weights import SENTENCES, read_cards
 
 NETWORK = "eva02_tiny_patch14_224"
 LINE = f"{SENTENCES['yes']} before this run (eva-x-ti)"

@@ -20,9 +20,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import chexpert
 from chexpert.engine.fit import report_errors_as_warnings
 from chexpert.errors import Code, UserError
-from chexpert.models.history import SENTENCES
 from chexpert.observations import COMPETITION, PARENTS
 from chexpert.runs import files as run_files
+from chexpert.weights import SENTENCES
 
 SCORED = [*LIME, "explain.count=2", "explain.top=3", "explain.score=2"]
 

@@ -341,3 +341,66 @@ def test_the_network_of_each_card_exists_with_its_options(name):
     net = timm.create_model(card.network, in_chans=1, num_classes=0, **size, **card.options)
     assert card.patch is None or card.image_size % card.patch == 0
     assert net.num_features > 0
+
+
+PLAIN = {  # by card: the network without a card, and what its file has beside
+    "xrv-densenet121-nih": ("densenet121", {"op_threshs": torch.zeros(18)}, {}),
+    "medical-mae-vit-b": ("vit_base_patch16_224", {"decoder_pos_embed": torch.zeros(1, 5, 9)}, SMALL),
+    "biomedclip": ("vit_base_patch16_224", {"visual.trunk.norm.bias": torch.zeros(48)}, SMALL),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_file_of_public_weights_is_refused_without_its_name(tmp_path, name):
+    network, beside, options = PLAIN[name]
+    state = Backbone(network, options=options).net.state_dict()
+    path = tmp_path / "x.pt"
+    torch.save({"model": state | beside}, path)
+    with raises("other-weights", f"{path} for backbone {network}") as error:
+        Backbone(network, str(path), options=options)
+    assert f"pretrained={name}:{path}" in error.value.hint
+    other = Backbone(network, str(path), options=options, mean=0.4, std=0.2)  # its owner knows better
+    assert other.mean.item() == pytest.approx(0.4)
+    torch.save({"model": state}, path)
+    assert Backbone(network, str(path), options=options).mean.item() == pytest.approx(
+        0.449 if network == "densenet121" else 0.5
+    )
+
+
+def test_a_file_of_public_weights_is_known_by_its_name_and_sha256(small, tmp_path):
+    path = tmp_path / "backbone_compatible.safetensors"
+    path.write_bytes(b"bytes")
+    small("rad-dino", sha256=hashlib.sha256(b"bytes").hexdigest(), size_mb=5e-6)
+    for one in (path, path.rename(tmp_path / "x.safetensors")):
+        one.write_bytes(b"bytes")
+        (error,) = Backbone.validate_args("vit_base_patch14_dinov2", str(one))
+        assert (error.code, error.hint) == ("other-weights", f"pretrained=rad-dino:{one}")
+    (tmp_path / "y.safetensors").write_bytes(b"other")
+    assert Backbone.validate_args("vit_base_patch14_dinov2", str(tmp_path / "y.safetensors")) == []
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "wrong"),
+    [
+        (None, None, 0),
+        (0.5056, 0.252, 0),
+        (0.449, 0.226, 0),
+        (0.449, None, 1),
+        (0.5056, 0.226, 1),
+        (0.5, 0.5, 1),
+    ],
+)
+def test_the_two_statistics_of_medical_mae_are_allowed(mean, std, wrong):
+    found = Backbone.validate_args("vit_base_patch16_224", "medical-mae-vit-b", mean=mean, std=std)
+    assert [error.code for error in found if error.code == "conflict"] == ["conflict"] * wrong
+
+
+@torch.no_grad()
+def test_medical_mae_with_the_statistics_of_imagenet(family):
+    card, net, path = family("medical-mae-vit-b")
+    images = make_images(64)
+    own = {"mean": 0.449, "std": 0.226, "options": {"img_size": 64}}
+    backbone = Backbone(card.network, f"{card.name}:{path}", **own).eval().double()
+    mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    expected = net.double().forward_features((images.double() / 255 - mean) / std)
+    assert torch.allclose(backbone(images), backbone.to_map(expected), rtol=1e-6, atol=1e-6)

@@ -1,6 +1,7 @@
 """The files of public weights: without a network, from a repository of timm, and where a form or code is needed."""
 
 import json
+from contextlib import nullcontext
 
 import huggingface_hub
 import huggingface_hub.constants
@@ -102,3 +103,63 @@ def test_a_repository_without_a_network_is_an_error():
     with raises("download", "pretrained=hf:me/mine") as error:
         Backbone(NAME, "hf:me/mine")
     assert "https://huggingface.co/me/mine" in error.value.hint
+
+
+def test_a_release_is_not_fetched_offline(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda url, path, **options: asked.append(url))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with raises("download", "pretrained=xrv-resnet50-all") as error:
+        Backbone("resnet50", "xrv-resnet50-all")
+    assert "pretrained=xrv-resnet50-all:FILE" in error.value.hint
+    assert asked == []
+
+
+def test_timms_own_release_is_not_fetched_offline(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda url, path, *rest, **options: asked.append(url))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with raises("download", "backbone legacy_seresnet18"):
+        Backbone("legacy_seresnet18", True)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        [],
+        None,
+        "text",
+        write_config(pretrained_cfg="text"),
+        write_config(pretrained_cfg=[1]),
+        write_config(pretrained_cfg={"mean": ["a"]}),
+        write_config(pretrained_cfg={"mean": 3}),
+        write_config(pretrained_cfg={"mean": [0.5], "std": [0.5, 0.5, 0.5]}),
+        write_config(pretrained_cfg={"std": [0, 0, 0]}),
+        write_config(pretrained_cfg={"input_size": 3}),
+        write_config(pretrained_cfg={"classifier": 3}),
+        write_config(model_args=[1]),
+    ],
+    ids=str,
+)
+def test_an_odd_config_of_a_repository_is_an_error(repository, config):
+    repository(config, timm.create_model(NAME, num_classes=10).state_dict())
+    with raises("other-weights", "pretrained=hf:me/mine"):
+        Backbone(NAME, "hf:me/mine")
+
+
+@pytest.mark.parametrize("about", [None, {}, {"mean": None, "std": None}])
+def test_a_repository_that_says_nothing_has_timms_defaults(repository, about):
+    repository(
+        write_config(pretrained_cfg=about, classifier="fc"),
+        dict(timm.create_model(NAME, num_classes=0).state_dict()),
+    )
+    backbone = Backbone(NAME, "hf:me/mine")
+    assert (backbone.mean.item(), backbone.std.item()) == pytest.approx((0.449, 0.226))
+
+
+@pytest.mark.parametrize(("given", "wrong"), [({"mean": 0.5, "std": 0.2}, 0), ({"mean": 0.4}, 1), ({"std": 0.226}, 1)])
+def test_statistics_that_contradict_a_repository_are_an_error(repository, given, wrong):
+    repository(write_config(), timm.create_model(NAME, num_classes=10).state_dict())
+    with raises("conflict", f"backbone.{next(iter(given))}") if wrong else nullcontext():
+        Backbone(NAME, "hf:me/mine", **given)

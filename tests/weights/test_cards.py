@@ -5,7 +5,9 @@ import re
 import pytest
 import timm
 import yaml
+from helpers.errors import raises
 
+from chexpert.models import Backbone
 from chexpert.models.key_layouts import KEY_LAYOUTS
 from chexpert.weights import FOLDER, find_near, find_source, read_cards
 
@@ -79,6 +81,8 @@ def test_a_card_in_one_file_is_whole(tmp_path):
         ("C:/x.pt", None, None, "C:/x.pt"),
         ("rad-dino:", None, None, "rad-dino:"),
         ("hf:microsoft/rad-dino", "rad-dino", None, None),
+        ("hf-hub:microsoft/rad-dino", "rad-dino", None, None),
+        ("hf-hub:timm/resnet18.a1_in1k", None, "timm/resnet18.a1_in1k", None),
         ("hf:timm/resnet18.a1_in1k", None, "timm/resnet18.a1_in1k", None),
     ],
 )
@@ -91,3 +95,13 @@ def test_near_names():
     assert find_near("RAD_DINO")[0] == "rad-dino"
     assert find_near("medmae-vit-b")[0] == "medical-mae-vit-b"
     assert find_near("zzz") == []
+
+
+@pytest.mark.parametrize(
+    "value", ["hf:", "hf-hub:", "hf:a", "hf:a/", "hf:/b", "hf:a/../b", "hf:a/..", "hf:a/b/c", "hf:a b/c"]
+)
+def test_no_form_of_a_repository_is_an_error(value):
+    with raises("value", f"pretrained=hf:{value.partition(':')[2]}"):
+        find_source(value)
+    (error,) = Backbone.validate_args("resnet18", value)
+    assert error.code == "value"
