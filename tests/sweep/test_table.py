@@ -46,7 +46,9 @@ def test_jobs_are_ranked_and_those_without_a_value_come_last(sweep):
     ]
     assert rows[0] == {
         "rank": "1", "job": "2", "state": "finished", "auroc_mean": "0.75", "ci_low": "0.65", "ci_high": "0.85",
-        "over": "1", "split": "dev", "seconds": "9.6", "why": "", "seed": "2", "labels": "ones", "name": "x",
+        "over": "1", "split": "dev", "seconds": "9.6", "training_seconds": "", "validation_seconds": "",
+        "evaluation_seconds": "", "peak_memory_mib": "", "device_memory_mib": "",
+        "why": "", "seed": "2", "labels": "ones", "name": "x",
     }  # fmt: skip
     assert (rows[2]["why"], rows[2]["auroc_mean"], rows[2]["split"]) == ("lower the rate", "", "")
     assert rows[4]["labels"] == rows[4]["seconds"] == ""
