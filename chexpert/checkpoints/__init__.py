@@ -2,7 +2,7 @@
 
 from chexpert.checkpoints.callbacks import BestCheckpoint, EveryCheckpoint, keep_best
 from chexpert.checkpoints.export import export
-from chexpert.checkpoints.io import AtomicCheckpointIO, clean, load_content
+from chexpert.checkpoints.io import AtomicCheckpointIO, clean, fingerprint, load_content, write_whole
 from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_pretrained
 from chexpert.checkpoints.read import Loaded, load, load_state, read_checkpoint, read_metadata
 from chexpert.checkpoints.resume_state import RESUME, LastCheckpoint
@@ -17,6 +17,7 @@ __all__ = [
     "Loaded",
     "clean",
     "export",
+    "fingerprint",
     "get_output_head",
     "keep_best",
     "load",
@@ -25,4 +26,5 @@ __all__ = [
     "read_checkpoint",
     "read_metadata",
     "without_pretrained",
+    "write_whole",
 ]

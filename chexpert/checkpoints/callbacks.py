@@ -1,5 +1,6 @@
 """Which checkpoints stay: the best epoch's, and where asked those of the best few."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,18 @@ class BestCheckpoint(ModelCheckpoint):
         mode: ``max`` or ``min``.
         name: of the file, as :class:`ModelCheckpoint` takes it.
         count: how many are kept.
+        on_saved: called by all processes with the trainer and the file, once that is written.
     """
 
-    def __init__(self, run: Path, monitor: str, mode: str, name: str = run_files.BEST, count: int = 1) -> None:
+    def __init__(
+        self,
+        run: Path,
+        monitor: str,
+        mode: str,
+        name: str = run_files.BEST,
+        count: int = 1,
+        on_saved: Callable[[Any, Path], None] = lambda trainer, path: None,
+    ) -> None:
         super().__init__(
             run / run_files.CHECKPOINTS,
             name,
@@ -32,6 +42,7 @@ class BestCheckpoint(ModelCheckpoint):
             auto_insert_metric_name=False,
             enable_version_counter=False,  # a run that was killed writes its files again
         )
+        self.on_saved = on_saved
         self._at: int | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -57,6 +68,7 @@ class BestCheckpoint(ModelCheckpoint):
         self._at = trainer.global_step
         super()._save_checkpoint(trainer, filepath)
         remove_old(trainer, filepath)
+        self.on_saved(trainer, Path(filepath))
 
     @property
     def best_epoch(self) -> int | None:

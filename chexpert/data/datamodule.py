@@ -134,10 +134,14 @@ class CheXpertDataModule(pl.LightningDataModule):
         kept = {name: frame[~frame["path"].isin(gone)] for name, frame in self.frames.items()}
         splits = {name: summarize_split(frame) | self.sources[name] for name, frame in kept.items()}
         for name, split in splits.items():
-            if name not in self._contents:
-                self._contents[name] = identify(self.frames[name], self.datasets[name])
-            split["content"] = self._contents[name]
+            split["content"] = self.identify(name)
         return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits}
+
+    def identify(self, split: str) -> dict[str, Any]:
+        """Return what identifies a split: digests of the order of its rows, the targets, and some images."""
+        if split not in self._contents:
+            self._contents[split] = identify(self.frames[split], self.datasets[split])
+        return self._contents[split]
 
     def write_labels(self, path: Path, split: str, views: Sequence[str]) -> None:
         """Write the labels by which these views (their CSV paths) of a split are evaluated, in CheXpert's columns."""

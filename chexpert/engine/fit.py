@@ -32,7 +32,15 @@ from chexpert.report.names import name_folder
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_private
 from chexpert.signals import Stopper
-from chexpert.training import MultilabelModule, ResultsWriter, count_targets, make_progress  # fmt: skip
+from chexpert.training import (
+    BestValidation,
+    MultilabelModule,
+    Resources,
+    ResultsWriter,
+    count_targets,
+    make_empty_loader,
+    make_progress,
+)
 
 EXCLUDED_HPARAMS = ("backbone", "logger", "recipe")
 """Keys that are not logged as hyperparameters: ``model`` repeats ``backbone``; ``recipe`` holds expected results."""
@@ -57,7 +65,8 @@ def fit(
     undefined = find_undefined(data, cfg["mean_over"])
     # If every AUROC is undefined, the validation loss chooses the best epoch.
     monitor, mode = ("val/loss", "min") if len(undefined) == len(cfg["mean_over"]) else (MONITOR, "max")
-    best = BestCheckpoint(folder, monitor, mode)
+    kept, resources = BestValidation(folder), Resources()
+    best = BestCheckpoint(folder, monitor, mode, on_saved=kept.write)
     settings = flatten_hparams({key: cfg[key] for key in cfg if key not in EXCLUDED_HPARAMS})
     hparams = {"run": name_folder(folder)} | settings
     results, tensorboard = ResultsWriter(folder), TensorBoardWriter(hparams)
@@ -65,7 +74,8 @@ def fit(
     chosen = choose_callbacks(cfg, folder, monitor, mode, logged=bool(tracked.loggers))
     explain_callback = make_explain_callback(cfg, folder)
     results.metrics["contamination"] = model.contamination
-    callbacks = [*chosen, best, results, tensorboard, explain_callback, *make_trial_callbacks(trial), saver]
+    writers = [best, results, tensorboard, explain_callback, *make_trial_callbacks(trial), saver]
+    callbacks = [resources, kept, *chosen, *writers]
     trainer = make_trainer(cfg["trainer"], tracked.loggers, callbacks)
     explain_callback.check(data)
     module = make_module(cfg, model, data, distributed=trainer.world_size > 1)
@@ -83,9 +93,11 @@ def fit(
     if "train" in data.datasets:
         trainer.fit(module, datamodule=data, ckpt_path=last and last.path, weights_only=True)
     weights = best.best_model_path or None
-    if cfg["predict_train"]:
-        predict_train(trainer, module, data, weights, folder)
-    evaluate(trainer, module, data, weights)
+    with resources.measuring("evaluation"):
+        if cfg["predict_train"]:
+            predict_train(trainer, module, data, weights, folder)
+        evaluate(trainer, module, data, weights, kept)
+    results.metrics["resources"] = resources.summarize(trainer.strategy.root_device)
     if not trainer.is_global_zero:
         return math.nan
     report_skipped_and_flagged(data, results, folder)
@@ -208,14 +220,22 @@ def make_trial_callbacks(trial: Mapping[str, Any] | None) -> list[pl.Callback]:
     return [TrialReporter(**trial, monitor=MONITOR)]
 
 
-def evaluate(trainer: pl.Trainer, module: pl.LightningModule, data: CheXpertDataModule, best: str | None) -> None:
+def evaluate(
+    trainer: pl.Trainer, module: MultilabelModule, data: CheXpertDataModule, best: str | None, kept: BestValidation
+) -> None:
     """Evaluate every reported split with the best weights, or the current ones if nothing was trained.
 
-    The valid split comes last, since rank 0 explains its views afterwards, when the other ranks have ended.
+    The split that chose the best weights was validated by them: where its predictions are ``kept``, no view of it is
+    read again. The valid split comes last, since rank 0 explains its views afterwards, when the other ranks have ended.
     """
     for split in sorted(data.reported, key=lambda split: split == "valid"):
         data.evaluated_split = split
-        trainer.validate(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True)
+        chose = split == data.selection_split
+        module.replayed = kept.read(trainer, data, best) if best and chose else None
+        replays = best and chose and trainer.strategy.broadcast(module.replayed is not None)
+        views: dict[str, Any] = {"dataloaders": make_empty_loader()} if replays else {"datamodule": data}
+        trainer.validate(module, **views, ckpt_path=best, verbose=False, weights_only=True)
+    module.replayed = None
 
 
 def flatten_hparams(cfg: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -15,6 +15,8 @@ CONFIG = "config.yaml"
 CHECKPOINTS = "checkpoints"
 BEST = "best"
 LAST = "last"  # the name that Lightning gives it
+BEST_VALIDATION = "best-validation.pt"
+"""Beside best.ckpt: the predictions by which it was chosen."""
 KEPT = re.compile(r"epoch[=-](\d+)-(auroc_mean|loss)[=-](-?\d+\.\d+|nan|-?inf)(?:-v\d+)?\.ckpt")
 """A kept checkpoint; names had ``=`` in the place of some hyphens, which Hydra's command line refuses."""
 EVERY = "step-{step:07d}"

@@ -3,7 +3,7 @@
 import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -26,6 +26,15 @@ NOTE = (
     "on the split that chose each job's epoch: optimistic, as is the best of many"
 )
 
+COSTS = {
+    ("seconds", "training"): ("training s", "training_seconds"),
+    ("seconds", "validation"): ("validation s", "validation_seconds"),
+    ("seconds", "evaluation"): ("evaluation s", "evaluation_seconds"),
+    ("peak_memory_mib", "process"): ("peak MiB", "peak_memory_mib"),
+    ("peak_memory_mib", "device"): ("GPU MiB", "device_memory_mib"),
+}
+"""Where metrics.json has what a job costs, and its columns in table.md and table.csv."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -40,6 +49,7 @@ class Job:
         overrides: what it was started with, by key.
         seconds: that it took so far.
         synthetic: whether its images are.
+        resources: seconds of its parts and peak memory, as metrics.json has them; empty until it is evaluated.
     """
 
     name: str
@@ -52,12 +62,17 @@ class Job:
     synthetic: bool = False
     setting: tuple[str, ...] = ()
     """Its evaluation setting, in words: the rows, and the images that the run evaluates."""
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def value(self) -> float:
         """The value that ranks it; NaN where that is undefined or the job is not finished."""
         value = self.auroc["value"] if self.auroc and self.state == "finished" else None
         return math.nan if value is None else value
+
+    def cost(self, kind: str, part: str) -> float | None:
+        """Return one of :data:`COSTS`; None where it is not recorded."""
+        return self.resources.get(kind, {}).get(part)
 
 
 def read_sweep(sweep: Path) -> list[Job]:
@@ -81,7 +96,7 @@ def read_job(folder: Path) -> Job:
         overrides = {key.lstrip("+"): value for key, _, value in pairs}
         why = state["why"] or ""
         rest = (split if auroc else "", auroc, overrides, state["seconds"], is_synthetic_path(folder))
-        return Job(folder.name, state["state"], why, *rest, setting)
+        return Job(folder.name, state["state"], why, *rest, setting, metrics.get("resources") or {})
     except UserError as error:
         return Job(folder.name, "unreadable", f"{error.message}, {error.where}")
     except (KeyError, TypeError, AttributeError) as error:
@@ -143,33 +158,39 @@ def find_differing(jobs: Sequence[Job]) -> list[str]:
 
 def sweep_table(jobs: Sequence[Job]) -> Table:
     """Return header and rows to read."""
-    keys = find_differing(jobs)
+    keys, costs = find_differing(jobs), find_costs(jobs)
     rows = [
         [
             *place,
             *((format_value(job.auroc), str(len(job.auroc["over"])), job.split) if job.auroc else ("-", "-", "-")),
             *_settings(job, keys),
-            "-" if job.seconds is None else f"{job.seconds:.0f}",
+            *("-" if cost is None else f"{cost:.0f}" for cost in (job.seconds, *(job.cost(*at) for at in costs))),
             job.why,
         ]
         for place, job in zip(_place(jobs), jobs, strict=True)
     ]
-    return [["rank", "job", "state", "auroc_mean", "over", "split", *keys, "seconds", "why"], *rows]
+    titles = [title for title, _ in costs.values()]
+    return [["rank", "job", "state", "auroc_mean", "over", "split", *keys, "seconds", *titles, "why"], *rows]
+
+
+def find_costs(jobs: Sequence[Job]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the costs that are known of at least one job; see :data:`COSTS`."""
+    return {at: names for at, names in COSTS.items() if any(job.cost(*at) is not None for job in jobs)}
 
 
 def list_jobs(jobs: Sequence[Job]) -> Iterator[list[str]]:
     """Yield the header and rows of the CSV: every value in full, undefined is empty."""
     keys, ends = find_differing(jobs), ("value", "ci_low", "ci_high")
     synthetic = any(job.synthetic for job in jobs)
-    yield ["rank", "job", "state", "auroc_mean", "ci_low", "ci_high", "over", "split", "seconds", "why", *keys] + (
-        ["synthetic"] * synthetic
-    )
+    first = ["rank", "job", "state", "auroc_mean", "ci_low", "ci_high", "over", "split", "seconds"]
+    yield [*first, *(column for _, column in COSTS.values()), "why", *keys, *["synthetic"] * synthetic]
     for place, job in zip(_place(jobs), jobs, strict=True):
         values = [(job.auroc or {}).get(end) for end in ends]
-        numbers = ["" if number is None else repr(number) for number in (*values, job.seconds)]
+        costs = [job.seconds, *(job.cost(*at) for at in COSTS)]
+        numbers = ["" if number is None else repr(number) for number in (*values, *costs)]
         over = str(len(job.auroc["over"])) if job.auroc else ""
         settings = _settings(job, keys) + [str(job.synthetic).lower()] * synthetic
-        yield [*place, *numbers[:3], over, job.split, numbers[3], job.why, *settings]
+        yield [*place, *numbers[:3], over, job.split, *numbers[3:], job.why, *settings]
 
 
 def _place(jobs: Sequence[Job]) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """What a training step and a validation step do, for any model that maps images to logits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -65,6 +65,8 @@ class MultilabelModule(pl.LightningModule):
         self.compiled = compile_function(model.training_logits) if compiled else None
         self.watch = LossWatch()
         self.validation = Validation(observations, mean_over, level, study_score)
+        self.replayed: Mapping[str, Any] | None = None
+        """The state of an earlier validation that the next one begins with."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.model(images)
@@ -123,6 +125,8 @@ class MultilabelModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.validation.begin()
+        if self.replayed is not None:
+            self.validation.restore(self.replayed)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not batch.paths:

@@ -25,6 +25,8 @@ from chexpert.metrics import (
 )  # fmt: skip
 from chexpert.runs import files as run_files
 
+SCORES = ("probabilities", "labels", "mask")
+
 
 class Validation(nn.Module):
     """The views of the last validation with their probabilities and AUROCs.
@@ -69,6 +71,17 @@ class Validation(nn.Module):
         self.scores.update(logits, batch.targets, batch.mask)
         self.paths += batch.paths
         self.rows += batch.rows
+
+    def state(self) -> dict[str, Any]:
+        """Return the views, what was computed of them, and the losses, as a file can hold them; all on the CPU."""
+        scores = dict(zip(SCORES, (part.cpu() for part in self.scores.rows()), strict=True))
+        return {"rows": list(self.rows), "paths": list(self.paths), "losses": self._join_losses()} | scores
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """See again what a validation saw, from its :meth:`state`."""
+        self.begin()
+        self.rows, self.paths, self.losses = list(state["rows"]), list(state["paths"]), [state["losses"]]
+        self.scores.take(*(state[name] for name in SCORES))
 
     def gather(self, processes: int, skipped: set[str], flagged: Mapping[str, str]) -> tuple[set[str], dict[str, str]]:
         """Gather the views, skipped images and flags of all processes, in the order of the file."""
@@ -169,7 +182,7 @@ class MultilabelAuroc(Metric):
     def __init__(self, observations: Sequence[str]) -> None:
         super().__init__()
         self.observations = list(observations)
-        for name in ("probabilities", "labels", "mask"):
+        for name in SCORES:
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(self, logits: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> None:

@@ -21,7 +21,7 @@ from chexpert.engine.tensorboard import TensorBoardWriter
 from chexpert.models import Model
 from chexpert.observations import COMPETITION
 from chexpert.signals import Stopper
-from chexpert.training import MaskedBCE, MultilabelModule, ResultsWriter, make_progress
+from chexpert.training import BestValidation, MaskedBCE, MultilabelModule, Resources, ResultsWriter, make_progress
 
 WARM = 2  # steps that are not counted
 CLOCK = "wall"
@@ -87,7 +87,9 @@ def run_bare(model: Model, loader: Iterable[Batch], **trainer: Any) -> Timed:
 def run_project(model: Model, loader: Any, *, compiled: bool = False, **trainer: Any) -> Timed:
     """This project's module with all that a run has beside it, logging as a run does."""
     clock, run = Clock(), Path(tempfile.mkdtemp(prefix="bench"))
-    kept: list[pl.Callback] = [BestCheckpoint(run, "val/auroc_mean", "max"), ResultsWriter(run), TensorBoardWriter({})]
+    validation, metric = BestValidation(run), ("val/auroc_mean", "max")
+    best = BestCheckpoint(run, *metric, on_saved=validation.write)
+    kept: list[pl.Callback] = [Resources(), validation, best, ResultsWriter(run), TensorBoardWriter({})]
     kept += [LastCheckpoint(run / "last.ckpt", Stopper())]
     logger, constant = TensorBoardLogger(run, name="", version=""), torch.optim.lr_scheduler.ConstantLR
     names = list(COMPETITION)

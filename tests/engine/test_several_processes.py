@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,38 @@ def slurm_variables(rank: int) -> dict[str, str]:
     names = {"SLURM_PROCID": rank, "SLURM_LOCALID": rank, "SLURM_NTASKS": 2, "SLURM_NTASKS_PER_NODE": 2}
     job = {"SLURM_JOB_ID": "424242", "SLURM_JOB_NAME": "train", "SLURM_NODEID": "0", "SLURM_NODELIST": "127.0.0.1"}
     return {name: str(value) for name, value in names.items()} | job
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_kept_predictions_of_the_best_epoch(tmp_path, phantom):
+    whole = tmp_path / "whole"
+    done = train(*options(phantom, *TWO, "averaging=ema"), f"hydra.run.dir={whole}")
+    assert done.returncode == 0, done.stderr
+    resume_before_evaluation(whole, tmp_path / "anew", lambda file: file.unlink())
+    resume_before_evaluation(whole, tmp_path / "kept", lambda file: None)
+    resume_before_evaluation(whole, tmp_path / "marked", mark)
+    resume_before_evaluation(whole, tmp_path / "one", mark, "trainer.devices=1", "trainer.strategy=auto")
+    found = {path.name: (path / "predictions/valid.csv").read_bytes() for path in tmp_path.iterdir()}
+    assert found["whole"] == found["anew"] == found["kept"]
+    assert [row.split(b",")[1] for row in found["marked"].splitlines()[1:]] == [b"0.25"] * 24
+    assert read(tmp_path / "one")["values"] == pytest.approx(read(whole)["values"], abs=1e-6)  # evaluated anew
+
+
+def resume_before_evaluation(whole: Path, folder: Path, change: Callable[[Path], object], *more: str) -> None:
+    """Resume a copy of a run as if it had been killed after its last epoch, with a changed file of predictions."""
+    shutil.copytree(whole, folder)
+    state = json.loads((folder / "state.json").read_text())
+    (folder / "state.json").write_text(json.dumps(state | {"state": "running"}))
+    change(folder / "checkpoints/best-validation.pt")
+    done = train(f"resume={folder}", *more)
+    assert done.returncode == 0, done.stderr
+
+
+def mark(file: Path) -> None:
+    """Set all kept probabilities, so that it shows where they are taken."""
+    content = torch.load(file, weights_only=True)
+    content["validation"]["probabilities"].fill_(0.25)
+    torch.save(content, file)
 
 
 @pytest.mark.slow

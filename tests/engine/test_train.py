@@ -65,7 +65,9 @@ def test_metrics_match_sklearn_on_the_written_predictions(finished, phantom):
     folder, _ = finished
     metrics = json.loads((folder / "metrics.json").read_text())
     valid = metrics["valid"]
-    assert set(metrics) == {"contamination", "valid", "epoch_chosen_on", "best_epoch", "seconds", "skipped"}
+    assert set(metrics) == {
+        "contamination", "valid", "epoch_chosen_on", "best_epoch", "seconds", "skipped", "resources"
+    }  # fmt: skip
     assert metrics["contamination"] == f"{SENTENCES['no']} before this run (random weights)"
     assert valid["n"] == 24
     assert metrics["best_epoch"] == 0

@@ -127,7 +127,8 @@ def digest(folder: Path) -> dict[str, str]:
         for part in ("state_dict", "optimizer_states"):  # the best has weights only
             found[f"{name} {part}"] = hashlib.sha256(_bytes(content.get(part))).hexdigest()
     metrics = json.loads((folder / "metrics.json").read_text())
-    metrics.pop("seconds", None)
+    for cost in ("seconds", "resources"):
+        metrics.pop(cost, None)
     found["metrics"] = json.dumps(metrics, sort_keys=True)
     for path in [*folder.glob("predictions/*.csv"), *folder.glob("explanations/**/*_map.npz")]:
         found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -21,7 +21,8 @@ import numpy as np
 from safetensors.numpy import load_file
 
 PROJECT = Path(__file__).parents[2]
-CHANGING = ("seconds", "versions", "time", "started", "ended", "path", "root", "folder", "host", "commit", "command")
+CHANGING = ("seconds", "memory", "versions", "time", "started", "ended", "path", "root", "folder", "host")
+CHANGING += ("commit", "command")
 TINY = (
     "data=small data.root={work}/data data.image_size=64 data.batch_size=8 data.num_workers=0 trainer.max_epochs=2 "
     "trainer.accelerator=cpu pretrained=false explain.count=2 explain.score=6"

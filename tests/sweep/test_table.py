@@ -47,7 +47,9 @@ def test_jobs_are_ranked_and_those_without_a_value_come_last(sweep):
     ]
     assert rows[0] == {
         "rank": "1", "job": "2", "state": "finished", "auroc_mean": "0.75", "ci_low": "0.65", "ci_high": "0.85",
-        "over": "1", "split": "dev", "seconds": "9.6", "why": "", "seed": "2", "labels": "ones", "name": "x",
+        "over": "1", "split": "dev", "seconds": "9.6", "training_seconds": "", "validation_seconds": "",
+        "evaluation_seconds": "", "peak_memory_mib": "", "device_memory_mib": "",
+        "why": "", "seed": "2", "labels": "ones", "name": "x",
     }  # fmt: skip
     assert (rows[2]["why"], rows[2]["auroc_mean"], rows[2]["split"]) == ("lower the rate", "", "")
     assert rows[4]["labels"] == rows[4]["seconds"] == ""
@@ -65,6 +67,28 @@ def test_shared_settings_are_no_column(tmp_path):
     write_sweep(tmp_path)
     header = (tmp_path / "table.md").read_text().splitlines()[4]
     assert header == "| rank | job | state | auroc_mean | over | split | seed | seconds | why |"
+
+
+def test_costs_are_columns_where_they_are_known(tmp_path):
+    for name, device in (("0", None), ("1", 2048.4)):
+        make_job(tmp_path, name, value=0.5)
+        metrics = json.loads((tmp_path / name / "metrics.json").read_text())
+        seconds = {"training": 7.5, "validation": 2.25, "evaluation": 0.1}
+        metrics["resources"] = {"seconds": seconds, "peak_memory_mib": {"process": 812.4, "device": device}}
+        run_files.write_json(tmp_path / name / "metrics.json", metrics)
+    make_job(tmp_path, "2", value=0.4)  # of an older version
+    write_sweep(tmp_path)
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    costs = "training s | validation s | evaluation s | peak MiB | GPU MiB"
+    assert lines[4] == f"| rank | job | state | auroc_mean | over | split | seconds | {costs} | why |"
+    assert [line.split(" | ")[6:12] for line in lines[6:9]] == [
+        ["10", "8", "2", "0", "812", "-"],
+        ["10", "8", "2", "0", "812", "2048"],
+        ["10", "-", "-", "-", "-", "-"],
+    ]
+    row = list(csv.DictReader((tmp_path / "table.csv").open()))[1]
+    names = ("training_seconds", "validation_seconds", "evaluation_seconds", "peak_memory_mib", "device_memory_mib")
+    assert [row[name] for name in names] == ["7.5", "2.25", "0.1", "812.4", "2048.4"]
 
 
 def test_job_without_evaluation_shows_its_value_only(tmp_path):

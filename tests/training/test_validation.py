@@ -66,6 +66,15 @@ def test_process_may_have_seen_nothing(monkeypatch):
     assert (own.rows, len(own.labeled[0])) == ([0, 2], 2)
 
 
+def test_restored_validation_is_the_same():
+    own, again = see(FIRST, SECOND), Validation(NAMES, NAMES)
+    again.restore(own.state())
+    assert (again.paths, again.rows) == (own.paths, own.rows)
+    assert all(torch.equal(*parts) for parts in zip(again.scores.rows(), own.scores.rows(), strict=True))
+    assert again.evaluate_run() == own.evaluate_run()
+    assert again.auroc == own.auroc
+
+
 def test_empty_validation_is_undefined():
     validation = see()
     assert validation.evaluate_run() == 0
