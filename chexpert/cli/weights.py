@@ -77,11 +77,11 @@ def show_card(name: str) -> Iterator[str]:
         UserError: there is none of this name.
     """
     from chexpert.errors import UserError
-    from chexpert.weights import find_card, find_near
+    from chexpert.weights import get_card, list_near_names
 
-    card = find_card(name)
+    card = get_card(name)
     if card is None:
-        near = " or ".join(f"chexpert weights show {one}" for one in find_near(name))
+        near = " or ".join(f"chexpert weights show {one}" for one in list_near_names(name))
         hint = near or "chexpert weights list"
         raise UserError(f"no public weights of the name {name!r}", code="choice", where="weights", hint=hint)
     size = f"{card.size_mb:g} MB" if card.size_mb else "unknown size"

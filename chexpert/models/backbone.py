@@ -16,8 +16,8 @@ from chexpert.models.activation import ActivationWatch
 from chexpert.models.card_weights import load_card
 from chexpert.models.history import describe_history
 from chexpert.models.pretrained import create_pretrained, load_weights
-from chexpert.models.public_weights import find_public, find_weight_errors, fitting_sizes
-from chexpert.weights import Source, find_source
+from chexpert.models.public_weights import check_weights, fitting_sizes, get_public_weights
+from chexpert.weights import Source, parse_source
 
 WEIGHT_OPTIONS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
 """Arguments by which timm would load weights past the safe loading of this project."""
@@ -56,8 +56,8 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.name, self.frozen = name, frozen
-        source = find_source(str(pretrained)) if isinstance(pretrained, str | Path) else Source()
-        public = find_public(source, name, options or {}, {"mean": mean, "std": std})
+        source = parse_source(str(pretrained)) if isinstance(pretrained, str | Path) else Source()
+        public = get_public_weights(source, name, options or {}, {"mean": mean, "std": std})
         options = {"in_chans": 1, "num_classes": 0, **(public.card.options if public else {}), **(options or {})}
         if pretrained is True:
             self.net = create_pretrained(name, **options)
@@ -112,7 +112,7 @@ class Backbone(nn.Module):
             message = f"timm has no model {name!r}"
             hint = "did you mean one of " + ", ".join(close) if close else "timm.list_models() has all names"
             errors.append(UserError(message, code="unknown-backbone", where=f"{OWN}name", hint=hint))
-        errors += find_weight_errors(pretrained, name, options or {}, {"mean": mean, "std": std})
+        errors += check_weights(pretrained, name, options or {}, {"mean": mean, "std": std})
         return errors
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,15 @@ def load_card(net: nn.Module, card: WeightCard, path: Path) -> None:
     """
     where = f"{path} for {card.name}"
     check_sha256(card, path)
-    layout = _find_layout(net, card)
+    layout = _get_layout(net, card)
     state = strip_prefix(read_weight_file(path).tensors, layout.anchor)
     if state is None:
         message = (
             f"no network under the names of {card.title}, or several: {layout.anchor} stands there once in its file"
         )
         raise UserError(message, code="other-weights", where=where, hint=f"the file that {card.source} describes")
-    logging.getLogger("timm").setLevel(logging.WARNING)  # it logs that it resamples
-    state = find_filter(net)(layout.convert(state), net)
+    with quiet_timm():
+        state = get_filter(net)(layout.convert(state), net)
     state = {key: value for key, value in state.items() if not _is_extra(key, card.extra)}
     wanted = net.state_dict()
     state = merge_channels(state, wanted, card)
@@ -47,7 +48,19 @@ def load_card(net: nn.Module, card: WeightCard, path: Path) -> None:
     net.load_state_dict({key: state.get(key, value) for key, value in wanted.items()})
 
 
-def find_filter(net: nn.Module) -> Callable[[State, nn.Module], State]:
+@contextmanager
+def quiet_timm() -> Iterator[None]:
+    """Keep timm from logging that it resamples."""
+    logger = logging.getLogger("timm")
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def get_filter(net: nn.Module) -> Callable[[State, nn.Module], State]:
     """Return timm's own filter of checkpoints for the module that defines a network, or one that changes nothing."""
     module = sys.modules[type(net).__module__]
     return getattr(module, "checkpoint_filter_fn", lambda state, net: state)
@@ -109,7 +122,7 @@ def check_sha256(card: WeightCard, path: Path) -> None:
         raise UserError(message, code="changed-file", where=str(path), hint=f"get {card.file} again from {card.source}")
 
 
-def _find_layout(net: nn.Module, card: WeightCard) -> KeyLayout:
+def _get_layout(net: nn.Module, card: WeightCard) -> KeyLayout:
     layout = KEY_LAYOUTS[card.layout]
     names = net.state_dict()
     if layout.anchor in names or card.layout != "timm":

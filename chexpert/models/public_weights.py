@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from chexpert.errors import OWN, UserError
 from chexpert.models.fetch import fetch, fetch_repository
-from chexpert.weights import Source, WeightCard, find_near, find_source, read_cards
+from chexpert.weights import Source, WeightCard, list_near_names, parse_source, read_cards
 
 WAYS = "true, false, a name of chexpert weights list, hf:OWNER/REPO, or the path of a file"
 
@@ -23,7 +23,7 @@ class PublicWeights(NamedTuple):
     path: Path
 
 
-def find_public(
+def get_public_weights(
     source: Source, name: str, options: Mapping[str, Any], statistics: Mapping[str, float | None]
 ) -> PublicWeights | None:
     """Return the card and the file of public weights; None where a source names none.
@@ -46,7 +46,7 @@ def find_public(
     return PublicWeights(card, path)
 
 
-def find_weight_errors(
+def check_weights(
     pretrained: object, name: str, options: Mapping[str, Any], statistics: Mapping[str, float | None]
 ) -> list[UserError]:
     """Return the errors in ``pretrained``, and in what stands beside it, before anything is downloaded.
@@ -64,21 +64,21 @@ def find_weight_errors(
         message = f"{pretrained!r} is not possible"
         return [UserError(message, code="value", where=where, hint=f"pretrained={WAYS}")]
     try:
-        source = find_source(pretrained)
+        source = parse_source(pretrained)
     except UserError as error:
         return [UserError(error.message, code=error.code, where=where, hint=error.hint)]
     errors = []
     if source.file and not Path(source.file).is_file():
-        near = [] if source.card else find_near(pretrained.partition(":")[0])
+        near = [] if source.card else list_near_names(pretrained.partition(":")[0])
         hint = " or ".join(f"pretrained={one}" for one in near) or f"pretrained={WAYS}"
         message = f"no such weight file: {source.file}" + " (nor public weights of that name)" * (not source.card)
         errors.append(UserError(message, code="missing-file", where=where, hint=hint))
     elif source.file and not source.card:
         errors += check_plain_file(source.file, name)
-    return errors + (list(find_contradictions(source.card, name, options, statistics)) if source.card else [])
+    return errors + (list(list_contradictions(source.card, name, options, statistics)) if source.card else [])
 
 
-def find_contradictions(
+def list_contradictions(
     card: WeightCard, name: str, options: Mapping[str, Any], statistics: Mapping[str, float | None]
 ) -> Iterator[UserError]:
     """Yield an error for each setting that the weights of a card were not trained with."""

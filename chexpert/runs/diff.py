@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chexpert.runs.config_keys import flatten
-from chexpert.weights import find_source, names_a_file
+from chexpert.weights import names_a_file, parse_source
 
 Config = Mapping[str, Any]
 _MISSING = object()
@@ -141,7 +141,7 @@ def _is_path(key: str, before: Any, now: Any) -> bool:
 
 def _name_card(value: str) -> str:
     """The name of the card that a file is a copy of, empty for others."""
-    source = find_source(value)
+    source = parse_source(value)
     return source.card.name if source.card else ""
 
 

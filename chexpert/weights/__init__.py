@@ -1,7 +1,7 @@
 """Cards of public weights, and what a value of ``pretrained`` names. Nothing here needs torch."""
 
-from chexpert.weights.card import FOLDER, SENTENCES, WeightCard, find_card, find_near, read_cards
-from chexpert.weights.source import HUB, Source, fill_options, find_source, names_a_file
+from chexpert.weights.card import FOLDER, SENTENCES, WeightCard, get_card, list_near_names, read_cards
+from chexpert.weights.source import HUB, Source, fill_options, names_a_file, parse_source
 
 __all__ = [
     "FOLDER",
@@ -10,9 +10,9 @@ __all__ = [
     "Source",
     "WeightCard",
     "fill_options",
-    "find_card",
-    "find_near",
-    "find_source",
+    "get_card",
+    "list_near_names",
     "names_a_file",
+    "parse_source",
     "read_cards",
 ]

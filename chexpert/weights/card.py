@@ -141,15 +141,15 @@ def read_cards(folder: Path = FOLDER) -> dict[str, WeightCard]:
     return cards
 
 
-def find_card(name: str) -> WeightCard | None:
+def get_card(name: str) -> WeightCard | None:
     """Return the card of this name."""
     return read_cards().get(name)
 
 
-def find_near(name: str, count: int = 3) -> list[str]:
+def list_near_names(name: str, count: int = 3) -> list[str]:
     """Return the names of cards that are nearly this one.
 
-    >>> find_near("raddino", 1)
+    >>> list_near_names("raddino", 1)
     ['rad-dino']
     """
     return get_close_matches(name.lower(), read_cards(), n=count, cutoff=0.5)

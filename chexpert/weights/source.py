@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from chexpert.errors import UserError
-from chexpert.weights.card import WeightCard, find_card, read_cards
+from chexpert.weights.card import WeightCard, get_card, read_cards
 
 HUB = "hf:"
 HUBS = (HUB, "hf-hub:")
@@ -21,7 +21,7 @@ class Source(NamedTuple):
     file: str | None = None
 
 
-def find_source(value: str) -> Source:
+def parse_source(value: str) -> Source:
     """Return what a value names.
 
     Args:
@@ -31,19 +31,19 @@ def find_source(value: str) -> Source:
     Raises:
         UserError: no such form of a repository, or several cards are of one.
 
-    >>> find_source("rad-dino").card.network, find_source("a/b.pt").file
+    >>> parse_source("rad-dino").card.network, parse_source("a/b.pt").file
     ('vit_base_patch14_dinov2', 'a/b.pt')
-    >>> find_source("rad-dino:a/b.pt").file, find_source("hf:timm/resnet18.a1_in1k").repository
+    >>> parse_source("rad-dino:a/b.pt").file, parse_source("hf:timm/resnet18.a1_in1k").repository
     ('a/b.pt', 'timm/resnet18.a1_in1k')
     """
     if value.startswith(HUBS):
-        return _find_repository(value.partition(":")[2])
+        return _parse_repository(value.partition(":")[2])
     name, colon, file = value.partition(":")
-    card = find_card(name)
+    card = get_card(name)
     return Source(card, file=file or None) if card and (file or not colon) else Source(file=value)
 
 
-def _find_repository(repository: str) -> Source:
+def _parse_repository(repository: str) -> Source:
     if not REPOSITORY.fullmatch(repository) or ".." in repository:
         message = f"{repository!r} is no repository of the Hugging Face Hub"
         raise UserError(
@@ -65,7 +65,7 @@ def names_a_file(value: object) -> bool:
     """
     if not isinstance(value, str) or value == "auto" or value.startswith(HUBS):
         return False
-    return find_source(value).file is not None
+    return parse_source(value).file is not None
 
 
 def fill_options(node: Any, image_size: int | None) -> Any:
@@ -86,7 +86,7 @@ def fill_options(node: Any, image_size: int | None) -> Any:
     if not isinstance(value, str) or "name" not in filled:
         return filled
     try:
-        card = find_source(value).card
+        card = parse_source(value).card
     except UserError:  # the check of the arguments reports it
         return filled
     if card is None or filled["name"] != card.network:

@@ -1,6 +1,7 @@
 """Public weights: a file under the names that their authors use gives the outputs of their network."""
 
 import hashlib
+import logging
 import re
 from argparse import Namespace
 from dataclasses import replace
@@ -14,6 +15,7 @@ from helpers.errors import raises
 from timm.layers import resample_abs_pos_embed
 
 from chexpert.models import Backbone
+from chexpert.models.key_layouts import KEY_LAYOUTS
 from chexpert.weights import read_cards
 
 SMALL = {"depth": 2, "embed_dim": 48, "num_heads": 3}
@@ -249,29 +251,89 @@ def test_a_file_of_torchvisions_network_gives_its_outputs(small, tmp_path, name)
     assert torch.allclose(backbone(images) / scale, expected / scale, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("rad-dino", [(pixel / 255 - 0.5307) / 0.2583 for pixel in PIXELS]),
-        ("medical-mae-vit-b", [(pixel / 255 - 0.5056) / 0.252 for pixel in PIXELS]),
-        ("eva-x-s", [(pixel / 255 - 0.49185243) / 0.28509309 for pixel in PIXELS]),
-    ],
-)
-def test_pixels_arrive_as_the_family_expects(family, monkeypatch, name, expected):
+STATISTICS = {
+    "rad-dino": (0.5307, 0.2583, (-2.0545877, -0.1264452, 1.8168796)),
+    "medical-mae-vit-s": (0.5056, 0.252, (-2.0063492, -0.0300031, 1.9619048)),
+    "medical-mae-vit-b": (0.5056, 0.252, (-2.0063492, -0.0300031, 1.9619048)),
+    "eva-x-ti": (0.49185243, 0.28509309, (-1.7252345, 0.0217009, 1.7823917)),
+    "eva-x-s": (0.49185243, 0.28509309, (-1.7252345, 0.0217009, 1.7823917)),
+    "eva-x-b": (0.49185243, 0.28509309, (-1.7252345, 0.0217009, 1.7823917)),
+    "cxformer-s": (0.449, 0.226, (-1.9867257, 0.2169877, 2.4380531)),
+    "cxformer-b": (0.449, 0.226, (-1.9867257, 0.2169877, 2.4380531)),
+    "biomedclip": (0.44916430, 0.26856974, (-1.6724308, 0.1819822, 2.0509969)),
+    "xrayclip": (0.44916430, 0.26856974, (-1.6724308, 0.1819822, 2.0509969)),
+    "ark6-swin-b": (0.449, 0.226, (-1.9867257, 0.2169877, 2.4380531)),
+    "medicalpatchnet": (0.0, 1.0, (0.0, 0.4980392, 1.0)),
+    "medicalpatchnet-baseline": (0.0, 1.0, (0.0, 0.4980392, 1.0)),
+    "xrv-resnet50-all": (0.5, 0.00048828125, (-1024.0, -4.0156863, 1024.0)),
+} | {
+    f"xrv-densenet121-{name}": (0.5, 0.00048828125, (-1024.0, -4.0156863, 1024.0))
+    for name in ("all", "chex", "nih", "pc", "mimic_ch", "mimic_nb")
+}
+"""By card: gray mean and standard deviation, and what pixels of 0, 127 and 255 are after normalization by them."""
+
+
+def test_each_card_has_its_statistics():
+    found = {name: (card.gray_mean, card.gray_std) for name, card in read_cards().items()}
+    assert found == {name: pytest.approx((mean, std), abs=1e-7) for name, (mean, std, _) in STATISTICS.items()}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_pixels_arrive_as_the_family_expects(family, monkeypatch, name):
     card, _, path = family(name)
     size = FAMILIES[name][2]
-    assert see_input(load(card, path, size), monkeypatch, size) == pytest.approx(expected, abs=1e-6)
+    assert see_input(load(card, path, size), monkeypatch, size) == pytest.approx(STATISTICS[name][2], abs=2e-6)
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("xrv-densenet121-all", [-1024, (2 * 127 / 255 - 1) * 1024, 1024]), ("medicalpatchnet", [0, 127 / 255, 1])],
-)
-def test_pixels_of_convolutional_networks_arrive_as_the_family_expects(tmp_path, monkeypatch, name, expected):
+@pytest.mark.parametrize("name", [*TORCHVISION, "xrv-densenet121-all"])
+def test_pixels_of_convolutional_networks_arrive_as_the_family_expects(tmp_path, monkeypatch, name):
     make, _ = TORCHVISION.get(name, TORCHVISION["xrv-densenet121-chex"])
     torch.save(make().state_dict(), tmp_path / "state.pt")
     backbone = Backbone(read_cards()[name].network, f"{name}:{tmp_path / 'state.pt'}").eval()
-    assert see_input(backbone, monkeypatch, 64) == pytest.approx(expected, abs=1e-3)
+    assert see_input(backbone, monkeypatch, 64) == pytest.approx(STATISTICS[name][2], abs=1e-3)
+
+
+NAMES = {  # of the authors' code, by hand: the public name, and timm's
+    "transformers_dinov2": [
+        ("embeddings.cls_token", "cls_token"),
+        ("embeddings.register_tokens", "register_tokens"),
+        ("embeddings.position_embeddings", "pos_embed"),
+        ("embeddings.patch_embeddings.projection.weight", "patch_embed.proj.weight"),
+        ("encoder.layer.11.attention.output.dense.bias", "blocks.11.attn.proj.bias"),
+        ("encoder.layer.0.layer_scale1.lambda1", "blocks.0.ls1.gamma"),
+        ("encoder.layer.0.mlp.fc1.weight", "blocks.0.mlp.fc1.weight"),
+        ("layernorm.weight", "norm.weight"),
+    ],
+    "transformers_clip": [
+        ("embeddings.class_embedding", "cls_token"),
+        ("embeddings.patch_embedding.weight", "patch_embed.proj.weight"),
+        ("pre_layrnorm.weight", "norm_pre.weight"),
+        ("post_layernorm.bias", "norm.bias"),
+        ("encoder.layers.3.self_attn.out_proj.weight", "blocks.3.attn.proj.weight"),
+        ("encoder.layers.3.layer_norm2.weight", "blocks.3.norm2.weight"),
+        ("encoder.layers.3.mlp.fc2.bias", "blocks.3.mlp.fc2.bias"),
+    ],
+    "torchvision_efficientnetv2_s": [
+        ("features.0.0.weight", "conv_stem.weight"),
+        ("features.0.1.running_mean", "bn1.running_mean"),
+        ("features.1.1.block.0.0.weight", "blocks.0.1.conv.weight"),
+        ("features.2.0.block.1.0.weight", "blocks.1.0.conv_pwl.weight"),
+        ("features.4.2.block.2.fc1.weight", "blocks.3.2.se.conv_reduce.weight"),
+        ("features.6.14.block.3.1.bias", "blocks.5.14.bn3.bias"),
+        ("features.7.0.weight", "conv_head.weight"),
+    ],
+    "eva": [("blocks.0.attn.q_bias", "blocks.0.attn.q_bias"), ("rope.freqs_cos", "rope.freqs_cos")],
+    "torchvision_densenet": [("features.denseblock1.denselayer1.norm1.weight",) * 2],
+    "torchvision_resnet": [("layer1.0.conv1.weight",) * 2],
+}
+
+
+@pytest.mark.parametrize("layout", NAMES)
+def test_public_names_become_those_of_timm(layout):
+    state = {old: torch.full((1,), number) for number, (old, _) in enumerate(NAMES[layout])}
+    found = KEY_LAYOUTS[layout].convert(state)
+    for number, (_, new) in enumerate(NAMES[layout]):
+        assert found[new].flatten().tolist() == [number]
 
 
 def see_input(backbone, monkeypatch, size):
@@ -404,3 +466,11 @@ def test_medical_mae_with_the_statistics_of_imagenet(family):
     mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     expected = net.double().forward_features((images.double() / 255 - mean) / std)
     assert torch.allclose(backbone(images), backbone.to_map(expected), rtol=1e-6, atol=1e-6)
+
+
+def test_the_level_of_timms_logger_stays(family):
+    card, _, path = family("medical-mae-vit-b")
+    logger = logging.getLogger("timm")
+    before = logger.level
+    load(card, path, 96)
+    assert logger.level == before

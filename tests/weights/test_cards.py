@@ -9,7 +9,7 @@ from helpers.errors import raises
 
 from chexpert.models import Backbone
 from chexpert.models.key_layouts import KEY_LAYOUTS
-from chexpert.weights import FOLDER, find_near, find_source, read_cards
+from chexpert.weights import FOLDER, list_near_names, parse_source, read_cards
 
 CARDS = read_cards()
 FAMILIES = {
@@ -87,14 +87,14 @@ def test_a_card_in_one_file_is_whole(tmp_path):
     ],
 )
 def test_source_of_a_value(value, card, repository, file):
-    found = find_source(value)
+    found = parse_source(value)
     assert (found.card and found.card.name, found.repository, found.file) == (card, repository, file)
 
 
 def test_near_names():
-    assert find_near("RAD_DINO")[0] == "rad-dino"
-    assert find_near("medmae-vit-b")[0] == "medical-mae-vit-b"
-    assert find_near("zzz") == []
+    assert list_near_names("RAD_DINO")[0] == "rad-dino"
+    assert list_near_names("medmae-vit-b")[0] == "medical-mae-vit-b"
+    assert list_near_names("zzz") == []
 
 
 @pytest.mark.parametrize(
@@ -102,6 +102,6 @@ def test_near_names():
 )
 def test_no_form_of_a_repository_is_an_error(value):
     with raises("value", f"pretrained=hf:{value.partition(':')[2]}"):
-        find_source(value)
+        parse_source(value)
     (error,) = Backbone.validate_args("resnet18", value)
     assert error.code == "value"
