@@ -48,26 +48,9 @@ def measure_command(rows: int, replicates: int, rounds: int) -> dict[str, list[f
     needs: dict[str, list[float]] = {"seconds": [], "seconds of user CPU": [], "peak MiB": []}
     with tempfile.TemporaryDirectory() as folder:
         predictions, labels = write_tables(Path(folder), rows)
-        command: list[str] = [
-            sys.executable,
-            "-m",
-            "chexpert",
-            "evaluate",
-            "--predictions",
-            predictions,
-            "--labels",
-            labels,
-        ]
-        command += [
-            "--out",
-            Path(folder) / "O.json",
-            "--bootstrap",
-            str(replicates),
-            "--group-by",
-            "sex",
-            "age",
-            "view",
-        ]
+        files = ["--predictions", str(predictions), "--labels", str(labels), "--out", str(Path(folder, "O.json"))]
+        options = ["--bootstrap", str(replicates), "--group-by", "sex", "age", "view"]
+        command = [sys.executable, "-m", "chexpert", "evaluate", *files, *options]
         for _ in range(rounds):
             started = time.perf_counter()
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
