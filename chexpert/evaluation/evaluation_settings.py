@@ -20,8 +20,6 @@ from chexpert.metrics.resampling import sample_studies
 SETTINGS = {"studies": "study", "images": "image", "frontal": "image"}
 """The level of each evaluation setting: studies by the maximum over their views, all images, frontal images."""
 VIEW = re.compile(r"(?:^|[/_])view[0-9]+_(frontal|lateral)(?:\.[^./]*)?$", re.IGNORECASE)
-MANY_ROWS, MOST_REPLICATES = 10_000, 200
-"""With more rows than these, at most so many replicates: the interval is narrow, and seconds count."""
 SHOWN = ("value", "ci_low", "ci_high", "positives", "negatives")
 
 
@@ -167,9 +165,8 @@ def evaluate_settings(
 
     Returns:
         By setting ``level``, ``views`` (how the score of a study was made; None where its file lists studies),
-        ``images`` (``frontal``, ``lateral``, ``all`` or None), ``n``, ``studies``, ``replicates`` (at most 200 of more
-        than 10,000 rows), ``auroc``, ``auroc_mean`` and ``why``: None, or why the files cannot give this setting; the
-        others are then None.
+        ``images`` (``frontal``, ``lateral``, ``all`` or None), ``n``, ``studies``, ``replicates``, ``auroc``,
+        ``auroc_mean`` and ``why``: None, or why the files cannot give this setting; the others are then None.
     """
     return {name: _evaluate(SETTINGS[name], own, mean_over, replicates, seed, main) for name, own in settings.items()}
 
@@ -190,7 +187,6 @@ def _evaluate(
         aurocs = {name: {key: own[key] for key in SHOWN} for name, own in main[1]["auroc"].items()}
         mean = main[1]["auroc_mean"]
     else:
-        replicates = min(replicates, MOST_REPLICATES) if len(labeled.names) > MANY_ROWS else replicates
         counts = sample_studies(int(labeled.studies.max()) + 1, replicates, seed)
         samples = take_samples(labeled, counts, ["auroc"])
         aurocs = {name: _describe(sample) for name, sample in samples.items()}

@@ -96,7 +96,7 @@ def join_labels(
         UserError: level ``image`` of a file that lists studies, no row or observation is shared, a file name matches
             more than one image, or the views of a study have different labels at level ``study``.
     """
-    predictions, labels = match_prediction_names(predictions, labels, hashed_by).in_order(), labels.in_order()
+    predictions, labels = match_prediction_names(predictions, labels, hashed_by).in_order, labels.in_order
     if level == "study":
         predictions, labels = to_studies(predictions, views), to_studies(labels, labels=True)
     for side in (predictions, labels):

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from chexpert.errors import UserError
 from chexpert.evaluation.aligned_predictions import AlignedPredictions
@@ -125,6 +124,8 @@ def find_reached(truth: np.ndarray, scores: np.ndarray, alarms: int) -> float:
     >>> find_reached(np.array([1, 1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.6, 0.5]), 0)
     2.0
     """
+    from sklearn.metrics import roc_curve  # takes a second
+
     false, true, _ = roc_curve(truth, scores, drop_intermediate=False)
     alarmed, found = np.rint(false * (truth == 0).sum()), np.rint(true * (truth == 1).sum())
     there = alarmed == alarms

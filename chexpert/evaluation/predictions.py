@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,12 @@ class Named:
     columns: dict[str, np.ndarray]
     groups: dict[str, list[str]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def places(self) -> dict[str, int]:
         """The row of each name, whichever copy of CheXpert it is from."""
         return {strip_copy(name): row for row, name in enumerate(self.names)}
 
+    @cached_property  # the evaluation settings join a file several times
     def in_order(self) -> "Named":
         """Return the rows by name, 2 before 10: samples of them do not depend on the order of the file."""
         order = sorted(range(len(self.names)), key=lambda row: _count_through(self.names[row]))

@@ -131,10 +131,27 @@ def auroc_sums(scores: ArrayLike, labels: ArrayLike) -> Sums:
     )
 
     def combine(sums: np.ndarray) -> np.ndarray:
-        ups, downs = sums[:k], np.cumsum(sums[k:], axis=0, dtype="float64")
-        return divide(np.einsum("kr,kr->r", ups, downs[:-1]), ups.sum(0, dtype="float64") * downs[-1])
+        ups, downs = sums[:k], sums[k:]
+        return divide(sum_below(ups, downs[:k]), ups.sum(0, dtype="float64") * downs.sum(0, dtype="float64"))
 
     return Sums(placed, combine)
+
+
+def sum_below(ups: np.ndarray, downs: np.ndarray) -> np.ndarray:
+    """Return the sum of ups[i] * downs[j] over all j <= i, (r,) float64, of two arrays (K, r).
+
+    Neighbors are joined in pairs until one is left: K steps of a cumulative sum take three times as long.
+
+    >>> sum_below(np.array([[1], [2], [3]]), np.array([[1], [10], [100]]))
+    array([356.])
+    """
+    total = np.einsum("kr,kr->r", ups, downs, dtype="float64")
+    while len(ups) > 1:
+        if len(ups) % 2:
+            ups, downs = (np.pad(part, ((0, 1), (0, 0))) for part in (ups, downs))
+        total += np.einsum("kr,kr->r", ups[1::2], downs[::2], dtype="float64")
+        ups, downs = (part[::2] + part[1::2] for part in (ups, downs))
+    return total
 
 
 def average_precision_sums(scores: ArrayLike, labels: ArrayLike) -> Sums:

@@ -211,27 +211,9 @@ def test_settings_share_the_join_of_the_main_evaluation(files):
     assert take_settings(predictions, labels, main)["images"].labeled is main
 
 
-def test_many_rows_have_fewer_replicates(tmp_path, monkeypatch, files):
-    monkeypatch.setattr("chexpert.evaluation.evaluation_settings.MANY_ROWS", 5)
-    content = evaluate_files(*files, mean_over=["Edema"], replicates=300)
-    found = content["evaluation_settings"]
-    assert {name: own["replicates"] for name, own in found.items()} == {"studies": 300, "images": 200, "frontal": 300}
-    assert found["images"]["auroc_mean"]["value"] == pytest.approx(AUROCS["images"][1])
-    rows = [line.split() for line in describe_evaluation(content, "made up").splitlines()]
-    assert ["resamples", "300", "200", "300"] in rows
-    monkeypatch.undo()
-    content = evaluate_files(*files, mean_over=["Edema"], replicates=300)
-    assert not [line for line in describe_evaluation(content, "made up").splitlines() if line.startswith("resamples")]
-
-
-def test_page_has_the_replicates_where_they_differ(tmp_path, monkeypatch):
-    monkeypatch.setattr("chexpert.evaluation.evaluation_settings.MANY_ROWS", 5)
-    run_files.write_json(tmp_path / run_files.METRICS, {"valid": OWN, "epoch_chosen_on": "valid", "skipped": []})
-    write_predictions(run_files.predictions(tmp_path, "valid"))
-    write_labels(run_files.labels(tmp_path, "valid"))
-    evaluate_run(tmp_path, OPTIONS | {"level": "study"})  # by noisy_or: no setting is the evaluation itself
-    page = write_report(tmp_path).read_text()
-    assert all(f"{head} resamples" in page for head in ("all images, n = 7, 200", "frontal images, n = 4, 1,000"))
+def test_settings_have_the_replicates_of_the_main_evaluation(files):
+    found = evaluate_files(*files, mean_over=["Edema"], replicates=300)["evaluation_settings"]
+    assert {own["replicates"] for own in found.values()} == {300}
 
 
 def test_text_has_the_settings_side_by_side(files, tmp_path):

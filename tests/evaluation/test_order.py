@@ -82,4 +82,4 @@ def test_mask_scores_ignore_the_order_of_views():
 
 
 def test_rows_are_sorted_as_chexpert_lists_them(orders):
-    assert read_predictions(orders[1] / "0.csv").in_order().names == VIEWS
+    assert read_predictions(orders[1] / "0.csv").in_order.names == VIEWS

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from chexpert.metrics.resampling import resample_studies, weighted_aurocs, weighted_average_precisions, weighted_means
+from chexpert.metrics.resampling import (
+    auroc_sums,
+    compute_replicates,
+    mean_sums,
+    resample_studies,
+    sample_studies,
+    weighted_aurocs,
+    weighted_average_precisions,
+    weighted_means,
+)
 
 
 @pytest.fixture(params=[1, 6], ids=["ties", "few ties"])
@@ -61,3 +70,33 @@ def test_mean_of_hand_made_counts():
 
 def test_auroc_of_no_rows_is_undefined():
     assert np.isnan(weighted_aurocs([], [], np.zeros((3, 0)))).all()
+
+
+@pytest.mark.parametrize("prevalence", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_auroc_of_studies_is_the_share_of_pairs_in_order(monkeypatch, prevalence, precision):
+    monkeypatch.setattr("chexpert.metrics.resampling.EXACT", 0 if precision == "float64" else 2**23)
+    rng = np.random.default_rng(3)
+    labels, scores = rng.random(41) < prevalence, rng.integers(0, 12, 41) / 12  # with ties of both classes
+    studies = np.sort(rng.integers(0, 20, 41))
+    counts = sample_studies(20, 30, seed=2)
+    found = compute_replicates([(auroc_sums(scores, labels), studies)], counts)[0]
+    order = (scores[:, None] > scores) + (scores[:, None] == scores) / 2
+    for value, rows in zip(found, counts[studies].T.astype("float64"), strict=True):
+        up, down = rows * labels, rows * ~labels
+        pairs = up.sum() * down.sum()
+        assert value == pytest.approx(up @ order @ down / pairs if pairs else np.nan, abs=1e-15, nan_ok=True)
+
+
+def test_chunks_sample_the_same_studies(monkeypatch):
+    expected = np.random.default_rng(5).multinomial(30, np.full(30, 1 / 30), 17)
+    monkeypatch.setattr("chexpert.metrics.resampling.CHUNK", 30 * 4)
+    sample_studies.cache_clear()
+    assert (expected == sample_studies(30, 17, seed=5).T).all()
+
+
+def test_value_of_sums_is_the_metric_of_the_rows(rows):
+    scores, labels, _ = rows
+    assert auroc_sums(scores, labels).value() == pytest.approx(roc_auc_score(labels, scores), abs=1e-15)
+    assert mean_sums(scores).value() == pytest.approx(scores.mean(), abs=1e-15)
+    assert np.isnan(mean_sums([]).value())
