@@ -96,13 +96,18 @@ def check_input(model: Model, size: int) -> None:
         )
 
 
-def build_model(cfg: Mapping[str, Any]) -> Model:
-    """Build the model of a config, with the weights of ``start_from`` where that is given."""
+def build_model(cfg: Mapping[str, Any], *, resumes: bool = False) -> Model:
+    """Build the model of a config, with the weights of ``start_from`` where that is given.
+
+    Args:
+        cfg: of the run.
+        resumes: ``start_from`` is the run's own checkpoint, which says what the weights had seen before the run.
+    """
     labels, observations = build(cfg["labels"], "labels"), cfg["observations"]
     output_head = {"uncertain": labels.three_class(observations), "parents": labels.parents(observations)}
     node = without_pretrained(cfg["model"]) if cfg.get("start_from") else cfg["model"]  # all weights are that run's
     model = build(node, "model", outputs=len(observations), **output_head)
-    histories = [member.history for member in model.members.values()]
+    histories, stored = [member.history for member in model.members.values()], dict[str, Any]()
     if cfg.get("start_from"):
         stored, state = read_checkpoint(cfg["start_from"])
         if stored["observations"] != cfg["observations"]:
@@ -123,7 +128,8 @@ def build_model(cfg: Mapping[str, Any]) -> Model:
             )
         load_state(model, state, f"start_from={cfg['start_from']}")
         histories = [describe_run(stored)]  # all weights are that run's
-    model.contamination = describe_contamination(histories)
+    own = stored.get("contamination") if resumes else None
+    model.contamination = own or describe_contamination(histories)
     return set_memory_format(model, cfg)
 
 

@@ -184,7 +184,7 @@ def work(plain: dict[str, Any], folder: Path, stopper: Stopper) -> float:
     try_out(plain)
     last = find_last(folder, plain["trainer"].get("max_epochs"))
     # Before any data is read: weights may be unavailable. A resumed run has them all in its checkpoint.
-    model = build_model(plain if last is None else plain | {"start_from": str(last.path)})
+    model = build_model(plain | {"start_from": str(last.path)}, resumes=True) if last else build_model(plain)
     choose_settings(plain, model, folder if last else None)
     try_model(plain, model)
     only_evaluated = plain["trainer"].get("max_epochs") == 0 and not plain["predict_train"]

