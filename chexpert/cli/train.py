@@ -92,9 +92,8 @@ def run_job(cfg: "DictConfig") -> float:
     except UserError as error:
         if not sweep:
             remove_empty_folder(folder)  # it was refused before it began
-            raise SystemExit(
-                get_exit_code(error)
-            ) from error  # the command prints it; Hydra would print a line of its own
+            # The command prints it; Hydra would print a line of its own.
+            raise SystemExit(get_exit_code(error)) from error
         from chexpert.report.names import name_folder
 
         print(f"error in job {hydra_cfg.job.num} ({name_folder(folder)}): {error}", file=sys.stderr)
