@@ -20,14 +20,17 @@ WITHIN, OUTSIDE, NOT_COMPARABLE = "within", "outside", "not comparable"
 NO_MATTER = (
     "backbone",  # the model repeats it, or has members of its own
     "calibration", "channels_last", "compile", "data.cache", "data.manifest", "data.on_missing", "data.root",
-    "data.test", "data.num_workers", "explain", "explainer", "features", "labels.seed", "name", "optimizer.foreach",
-    "optimizer.fused", "predict_train", "recipe", "resume", "save_every_n_minutes", "save_every_n_steps", "save_top_k",
-    "seed", "start_from", "trainer.accelerator", "trainer.benchmark", "trainer.deterministic", "trainer.devices",
-    "trainer.enable_checkpointing", "trainer.enable_model_summary", "trainer.enable_progress_bar",
-    "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.precision", "trainer.strategy",
-    "trainer.sync_batchnorm",
+    "data.test", "data.num_workers", "explain", "explainer", "features", "labels.predictions", "labels.seed", "name",
+    "optimizer.foreach", "optimizer.fused", "predict_train", "recipe", "resume", "save_every_n_minutes",
+    "save_every_n_steps", "save_top_k", "seed", "start_from", "trainer.accelerator", "trainer.benchmark",
+    "trainer.deterministic", "trainer.devices", "trainer.enable_checkpointing", "trainer.enable_model_summary",
+    "trainer.enable_progress_bar", "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.precision",
+    "trainer.strategy", "trainer.sync_batchnorm",
 )  # fmt: skip
-"""Settings that cannot change the value by more than another seed would; ``start_from`` is evaluated apart."""
+"""Settings that cannot change the value by more than another seed would; earlier runs are checked apart."""
+
+EARLIER = {"start_from": "after", "labels.predictions": "predictions_of"}
+"""Settings that name an earlier run, and the key of ``recipe`` that names the recipe of that run."""
 
 BY_EPOCH = ("level", "study_score")
 """Settings of the evaluation that the epoch is chosen by: with others a run has other weights, and another value in
@@ -87,7 +90,7 @@ def reproduce(
     metrics = read_mapping(run / run_files.METRICS)
     reasons = [
         *find_unlike(recipe, settings),
-        *check_start(reference, settings, find_recipe),
+        *check_earlier_runs(reference, settings, find_recipe),
         *check_data(reference, read_mapping(run / run_files.DATA), synthetic=is_synthetic_path(run)),
         *check_outcome(reference, metrics, read_state(run)),
     ]
@@ -115,27 +118,32 @@ def find_unlike(recipe: Recipe, settings: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{key}: {there} in the recipe, {here} in the run{why}"
 
 
-def check_start(
+def check_earlier_runs(
     reference: Mapping[str, Any], settings: Mapping[str, Any], find_recipe: Callable[[str], Recipe] | None
 ) -> Iterator[str]:
-    """Check that the run started from a run of the recipe that comes before, or from none where none does."""
-    start, before = settings.get("start_from"), reference.get("after")
-    if not before:
-        if start:
-            yield f"start_from: none in the recipe, {start} in the run"
-        return
-    if not start or find_recipe is None:
-        yield f"it did not start from a run of {before}: start_from=RUN"
-        return
-    folder = next(
-        (path for path in (Path(start), *Path(start).parents[:2]) if (path / run_files.CONFIG).is_file()), None
-    )
+    """Check that what a run takes from earlier runs is of runs of the recipes that come before, or that it takes none.
+
+    These are the weights that it starts from, and the predictions that its labels are made of.
+    """
+    for key, name in EARLIER.items():
+        path, before = settings.get(key), reference.get(name)
+        if not before:
+            if path:
+                yield f"{key}: none in the recipe, {path} in the run"
+        elif not path or find_recipe is None:
+            yield f"{key}: it needs a run of {before}: {key}=RUN"
+        else:
+            yield from _check_earlier_run(key, Path(path), before, find_recipe)
+
+
+def _check_earlier_run(key: str, path: Path, before: str, find_recipe: Callable[[str], Recipe]) -> Iterator[str]:
+    folder = next((own for own in (path, *path.parents[:2]) if (own / run_files.CONFIG).is_file()), None)
     if folder is None:
-        yield f"what it started from is not there to be compared with {before}: {start}"
+        yield f"{key}: {path} is not there to be compared with {before}"
         return
-    earlier, first = find_recipe(before), flatten(read_config(folder))
-    for reason in (*find_unlike(earlier, first), *check_start(earlier["recipe"], first, find_recipe)):
-        yield f"the run that it started from: {reason}"
+    earlier, settings = find_recipe(before), flatten(read_config(folder))
+    for reason in (*find_unlike(earlier, settings), *check_earlier_runs(earlier["recipe"], settings, find_recipe)):
+        yield f"the run of {key}: {reason}"
 
 
 def check_data(reference: Mapping[str, Any], data: Mapping[str, Any], *, synthetic: bool) -> Iterator[str]:

@@ -41,9 +41,11 @@ def root(tmp_path_factory) -> Path:
 
 def needs(option: str, root: Path) -> list[str]:
     """Return the overrides that an option requires."""
+    predictions = [f"labels.predictions={root / 'predictions.csv'}"]
     beside = {
         "labels=conditional": ["observations=all"],
-        "labels=self_trained": [f"labels.predictions={root / 'predictions.csv'}"],
+        "labels=self_trained": predictions,
+        "irvin2019_self_trained": predictions,
         "pham_stage2": [f"start_from={root / 'predictions.csv'}"],
         "libauc_stage2": [f"start_from={root / 'predictions.csv'}"],
     }
@@ -63,8 +65,8 @@ def test_every_recipe_composes_with_source_and_expectation(recipe, root, monkeyp
     cfg = resolve(make(f"experiment={recipe}", *needs(recipe, root)))
     assert cfg["name"] == recipe
     recipe = cfg["recipe"]
-    assert recipe.keys() - {"after"} == {"source", "expected", "tolerance", "of", "cost"}
-    assert recipe.get("after") in (None, *RECIPES)
+    assert recipe.keys() - {"after", "predictions_of"} == {"source", "expected", "tolerance", "of", "cost"}
+    assert {recipe.get("after"), recipe.get("predictions_of")} <= {None, *RECIPES}
     of = recipe["of"]
     assert of.keys() - {"assumed"} == {"split", "labels", "level", "images", "epoch_chosen_on", "checkpoints"}
     assert of["level"] in (None, cfg["level"])

@@ -176,6 +176,29 @@ def test_second_stage_needs_a_run_of_the_first(tmp_path):
     assert "no/such/run" in " ".join(reproduce(second, gone, find_recipe=find).reasons)
 
 
+def test_self_training_needs_a_run_of_the_recipe_that_predicts(tmp_path):
+    def find(name):
+        recipe = compose_recipe(CONF, name)
+        recipe["recipe"]["of"]["checkpoints"] = 1
+        return recipe
+
+    def compare(name, recipe, predictions):
+        change = put("labels.predictions", predictions and str(predictions))
+        run = make(tmp_path / name, find(recipe), change=change, level="study", n=200, value=0.894)
+        return reproduce(find(recipe), run, find_recipe=find)
+
+    first = make(tmp_path / "first", find("irvin2019_ignore"), change=put("predict_train", True))
+    assert compare("run", "irvin2019_self_trained", first).word == "within"
+    assert compare("file", "irvin2019_self_trained", first / "predictions/train.csv").word == "within"
+    ones = make(tmp_path / "ones", find("irvin2019_ones"))
+    (reason,) = compare("other", "irvin2019_self_trained", ones).reasons
+    assert reason.startswith("the run of labels.predictions: labels.uncertain: ignore in the recipe, ones in the run")
+    (reason,) = compare("none", "irvin2019_self_trained", None).reasons
+    assert "irvin2019_ignore" in reason
+    (reason,) = compare("plain", "irvin2019_ignore", first).reasons
+    assert reason.startswith("labels.predictions: none in the recipe")
+
+
 def test_stage_without_a_published_value_is_not_comparable(tmp_path):
     recipe = compose_recipe(CONF, "pham_stage1")
     found = reproduce(recipe, make(tmp_path / "run", recipe))

@@ -1,10 +1,13 @@
 """Losses on logits, with soft targets and a mask."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
+
+from chexpert.errors import UserError
 
 
 class EntryLoss(nn.Module, ABC):
@@ -25,9 +28,30 @@ class EntryLoss(nn.Module, ABC):
 
 
 class MaskedBCE(EntryLoss):
-    """Binary cross entropy in nats an entry, averaged over the entries that the mask leaves in."""
+    """Binary cross entropy in nats an entry, averaged over the entries that the mask leaves in.
+
+    Args:
+        label_smoothing: e in [0, 1): in training, a target t becomes (1 - e) t + e / 2. This is the smoothing of
+            Szegedy et al. 2016, arxiv.org/abs/1512.00567, for two classes. Validation losses are of the targets as
+            they are.
+    """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.label_smoothing = label_smoothing
+
+    @staticmethod
+    def validate_args(label_smoothing: Any = 0.0, **_: object) -> list[UserError]:
+        """Return the errors of these arguments, before anything is built."""
+        known = isinstance(label_smoothing, int | float) and not isinstance(label_smoothing, bool)
+        if known and 0 <= label_smoothing < 1:
+            return []
+        message, hint = f"{label_smoothing!r} is not possible", "a number from 0 to below 1, such as 0.05"
+        return [UserError(message, code="value", where="loss.label_smoothing", hint=hint)]
 
     def entries(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self.training and self.label_smoothing:
+            targets = targets * (1 - self.label_smoothing) + self.label_smoothing / 2
         return binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
 

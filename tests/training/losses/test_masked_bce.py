@@ -34,3 +34,22 @@ def test_half_precision_is_computed_in_float32():
     loss = MaskedBCE()(logits, torch.tensor([[1.0]]), torch.tensor([[True]]))
     assert loss.dtype == torch.float32
     assert float(loss) == pytest.approx(math.log1p(math.exp(-12)), rel=1e-4)
+
+
+def test_label_smoothing_by_hand_in_training_alone():
+    # e = .2 makes .9 of 1 and .1 of 0, and leaves .5; p = 3/4.
+    loss, logits = MaskedBCE(label_smoothing=0.2), torch.full((1, 3), math.log(3))
+    targets, mask = torch.tensor([[1.0, 0.0, 0.5]]), torch.ones(1, 3, dtype=torch.bool)
+
+    def entropy(target):
+        return -(target * math.log(0.75) + (1 - target) * math.log(0.25))
+
+    assert float(loss(logits, targets, mask)) == pytest.approx((entropy(0.9) + entropy(0.1) + entropy(0.5)) / 3)
+    plain = (entropy(1) + entropy(0) + entropy(0.5)) / 3
+    assert float(loss.eval()(logits, targets, mask)) == pytest.approx(plain)
+
+
+@pytest.mark.parametrize("value", [1, -0.1, "0.1", True, math.nan])
+def test_impossible_label_smoothing(value):
+    (error,) = MaskedBCE.validate_args(label_smoothing=value)
+    assert (error.code, error.where) == ("value", "loss.label_smoothing")
