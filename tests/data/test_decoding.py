@@ -1,6 +1,7 @@
 """Gray values of image files of every kind, against the values that were written."""
 
 import io
+import math
 import struct
 import zlib
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from helpers.dicom import make_dicom
 from helpers.errors import raises
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from chexpert.data import Preprocessing, read_gray
@@ -270,6 +273,17 @@ def test_single_gray_value_has_no_contrast(value):
     assert not has_contrast(blank)  # nor by a hot pixel
     blank[:, 10:] = (value + 8) % 256
     assert has_contrast(blank)
+
+
+@given(st.integers(1, 30), st.integers(1, 60), st.integers(1, 16), st.integers(0, 40), st.integers(0, 2**32 - 1))
+def test_contrast_is_that_of_the_sorted_pixels(height, width, grays, changed, seed):
+    rng = np.random.default_rng(seed)
+    gray = (100 + rng.integers(0, grays, (height, width))).astype(np.uint8)
+    gray.ravel()[rng.integers(0, gray.size, changed)] = rng.integers(0, 256, changed)
+    gray[rng.integers(0, height)] += rng.integers(0, 10, dtype=np.uint8)
+    ordered = sorted(gray.ravel().tolist())
+    low, high = ordered[math.ceil(0.001 * (gray.size - 1))], ordered[int(0.999 * (gray.size - 1))]
+    assert has_contrast(gray) == (high - low >= 8)
 
 
 def test_image_below_the_least_size_is_an_error(tmp_path):
