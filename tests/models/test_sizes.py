@@ -8,8 +8,9 @@ import pytest
 import torch
 from helpers.errors import raises
 
-from chexpert.engine.build import check_input
+from chexpert.engine.input_check import check_input
 from chexpert.errors import UserError
+from chexpert.image_size import ImageSize
 from chexpert.models import Backbone, Combined, Single, fitting_sizes
 
 SWIN = {"img_size": 66, "embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2)}
@@ -17,9 +18,21 @@ QUICK = ("densenet121", "efficientnet_b0", "mnasnet_100", "resnet10t", "resnet18
 CONFIGURED = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "backbone").glob("*.yaml"))
 
 
-@pytest.mark.parametrize(("size", "cell", "fits"), [(320, 14, [308, 322]), (330, 32, [320, 352]), (10, 14, [14])])
+@pytest.mark.parametrize(
+    ("size", "cell", "fits"),
+    [
+        (320, (14, 14), [308, 322]),
+        (330, (32, 32), [320, 352]),
+        (10, (14, 14), [14]),
+        ([320, 390], (14, 14), [[308, 378], [322, 392]]),
+        ([320, 392], (14, 14), [[308, 392], [322, 392]]),  # a side that fits stays
+        ([392, 10], (14, 14), [[392, 14]]),
+        ([60, 50], (16, 8), [[48, 48], [64, 56]]),
+        (64, (32, 32), [64]),
+    ],
+)
 def test_fitting_sizes_are_the_next_multiples_of_a_cell(size, cell, fits):
-    assert fitting_sizes(size, cell) == fits
+    assert fitting_sizes(ImageSize.of(size), cell) == [ImageSize.of(fit) for fit in fits]
 
 
 @pytest.mark.parametrize(
@@ -39,11 +52,65 @@ def test_patches_that_do_not_fill_an_image_are_an_error(name, options, size, fit
         assert f"data.image_size={fit} +backbone.options.img_size={fit}" in error.value.hint
 
 
+@pytest.mark.parametrize(
+    ("size", "fits"),
+    [
+        ((320, 390), ("[308,378]", "[322,392]")),
+        ((320, 392), ("[308,392]", "[322,392]")),
+        ((322, 390), ("[322,378]", "[322,392]")),
+    ],
+)
+def test_hints_of_patches_that_do_not_fill_a_rectangle_name_both_sides(size, fits):
+    options = {"img_size": size, "embed_dim": 12, "num_heads": 1, "depth": 1}
+    with raises("image-size", "data.image_size") as error:
+        Backbone("vit_small_patch14_dinov2", options=options)(torch.zeros(1, 1, *size))
+    assert re.findall(r"data\.image_size=(\S+) \+backbone\.options\.img_size=(\S+)", error.value.hint) == [
+        (fit, fit) for fit in fits
+    ]
+    assert f"{size[0]} x {size[1]}" in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("sides", "words", "fits"),
+    [
+        ((65, 64), "row", ["[64,64]", "[96,64]"]),
+        ((64, 65), "column", ["[64,64]", "[64,96]"]),
+        ((65, 97), "row and column", ["[64,96]", "[96,128]"]),
+    ],
+)
+def test_network_that_never_sees_the_edge_of_a_rectangle_is_an_error(sides, words, fits):
+    with raises("image-size", "data.image_size") as error:
+        check_input(Single(Backbone("test_convnext"), 1), ImageSize(*sides))
+    assert f"last {words} of" in error.value.message
+    assert re.findall(r"data\.image_size=(\S+)", error.value.hint) == [fit.replace("[64,64]", "64") for fit in fits]
+
+
+@pytest.mark.parametrize("sides", [(96, 64), (64, 96)])
+def test_network_that_takes_only_squares_is_named(sides):
+    square = Backbone("resnet10t")
+    square.net.forward_features = take_square
+    model = Combined({"a": Backbone("resnet10t"), "b": square}, 1)
+    square.name = "squares"
+    with raises("image-size", "data.image_size") as error:
+        check_input(model, ImageSize(*sides))
+    assert "squares takes only square images" in error.value.message
+    assert "resnet10t" not in error.value.message
+    assert re.findall(r"data\.image_size=(\d+)", error.value.hint) == ["64", "96"]
+
+
+def take_square(images):
+    if images.shape[2] != images.shape[3]:
+        raise RuntimeError("shapes")
+    return images.expand(-1, 512, -1, -1)
+
+
 @pytest.mark.parametrize("combined", [False, True])
 def test_network_that_never_sees_the_last_row_is_an_error(combined):
     blind = Backbone("test_convnext")
     with raises("image-size", "data.image_size") as error:
-        check_input(Combined({"a": Backbone("resnet10t"), "b": blind}, 1) if combined else Single(blind, 1), 65)
+        check_input(
+            Combined({"a": Backbone("resnet10t"), "b": blind}, 1) if combined else Single(blind, 1), ImageSize(65, 65)
+        )
     assert "test_convnext" in error.value.message
     assert "resnet10t" not in error.value.message
     assert re.findall(r"data\.image_size=(\d+)", error.value.hint) == ["64", "96"]
@@ -57,7 +124,7 @@ def test_input_check_restores_the_modes_of_the_model(ending, monkeypatch):
     if ending == "failed":
         monkeypatch.setattr(model, "forward", lambda images: 1 / 0)
     with nullcontext() if ending == "accepted" else pytest.raises(UserError):
-        check_input(model, 65 if ending == "blind" else 64)
+        check_input(model, ImageSize.of(65 if ending == "blind" else 64))
     assert [module.training for module in model.modules()] == modes
 
 
@@ -65,4 +132,4 @@ def test_input_check_restores_the_modes_of_the_model(ending, monkeypatch):
     "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CONFIGURED]
 )
 def test_configured_backbone_sees_the_last_row_and_column(name):
-    check_input(Single(Backbone(name), 1), 64)
+    check_input(Single(Backbone(name), 1), ImageSize(64, 64))
