@@ -60,6 +60,7 @@ class Backbone(nn.Module):
         source = parse_source(str(pretrained)) if isinstance(pretrained, str | Path) else Source()
         public = get_public_weights(source, name, options or {}, {"mean": mean, "std": std})
         options = {"in_chans": 1, "num_classes": 0, **(public.card.options if public else {}), **(options or {})}
+        self.options = options
         if pretrained is True:
             self.net = create_pretrained(name, **options)
         else:

@@ -1,5 +1,6 @@
 """Sizes of images at which a network would not see all of them."""
 
+import json
 import re
 from contextlib import nullcontext
 from pathlib import Path
@@ -85,23 +86,33 @@ def test_network_that_never_sees_the_edge_of_a_rectangle_is_an_error(sides, word
     assert re.findall(r"data\.image_size=(\S+)", error.value.hint) == [fit.replace("[64,64]", "64") for fit in fits]
 
 
-@pytest.mark.parametrize("sides", [(96, 64), (64, 96)])
-def test_network_that_takes_only_squares_is_named(sides):
-    square = Backbone("resnet10t")
-    square.net.forward_features = take_square
-    model = Combined({"a": Backbone("resnet10t"), "b": square}, 1)
-    square.name = "squares"
+CONVIT = {"embed_dim": 16, "num_heads": 4, "depth": 2, "local_up_to_layer": 1}
+
+
+@pytest.mark.parametrize("combined", [False, True])
+@pytest.mark.parametrize("made_for", [{}, {"img_size": [96, 64]}])
+def test_network_that_takes_only_squares_is_named(made_for, combined):
+    square = Backbone("convit_tiny", options=CONVIT | made_for)
+    model = Combined({"a": Backbone("resnet10t"), "b": square}, 1) if combined else Single(square, 1)
     with raises("image-size", "data.image_size") as error:
-        check_input(model, ImageSize(*sides))
-    assert "squares takes only square images" in error.value.message
+        check_input(model, ImageSize(96, 64))
+    assert "convit_tiny" in error.value.message
+    assert "square" in error.value.message
     assert "resnet10t" not in error.value.message
-    assert re.findall(r"data\.image_size=(\d+)", error.value.hint) == ["64", "96"]
+    hints = re.findall(r"data\.image_size=(\S+) \+backbone\.options\.img_size=(\S+?),? ", error.value.hint)
+    assert hints == [("64", "64"), ("96", "96")]
+    for side in (64, 96):
+        check_input(Single(Backbone("convit_tiny", options=CONVIT | {"img_size": side}), 1), ImageSize(side, side))
 
 
-def take_square(images):
-    if images.shape[2] != images.shape[3]:
-        raise RuntimeError("shapes")
-    return images.expand(-1, 512, -1, -1)
+def test_hint_of_an_edge_that_is_never_seen_names_only_sizes_that_were_seen():
+    model = Single(Backbone("convmixer_768_32"), 1)
+    with raises("image-size", "data.image_size") as error:
+        check_input(model, ImageSize(70, 65))
+    fits = re.findall(r"data\.image_size=(\S+)", error.value.hint)
+    assert fits == ["[70,63]", "70"]
+    for fit in fits:
+        check_input(model, ImageSize.of(json.loads(fit)))
 
 
 @pytest.mark.parametrize("combined", [False, True])
