@@ -10,11 +10,9 @@ from omegaconf.errors import OmegaConfBaseException
 from chexpert.config.checks import expand, validate_args
 from chexpert.distributed import find_device_errors
 from chexpert.errors import UserError, raise_errors
+from chexpert.image_size import DEFAULT
 from chexpert.runs.synthetic import is_phantom
 from chexpert.weights import fill_options
-
-IMAGE_SIZE = 224
-"""The default of ``data.image_size``; a test compares it with the data module's."""
 
 
 def resolve(cfg: DictConfig) -> dict[str, Any]:
@@ -52,7 +50,7 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
     plain.pop("hydra", None)
     if isinstance(plain.get("labels"), dict):
         _fill_rules(plain["labels"])
-    size = plain["data"].get("image_size", IMAGE_SIZE) if isinstance(plain.get("data"), dict) else None
+    size = plain["data"].get("image_size", DEFAULT.plain) if isinstance(plain.get("data"), dict) else None
     for key in ("backbone", "model"):
         if key in plain:
             plain[key] = fill_options(plain[key], size)

@@ -32,7 +32,7 @@ def find_kind_error(parameter: inspect.Parameter, value: Any, where: str) -> Use
     """Return the error in the type of an argument, as far as its default and annotation show one."""
     default, written = parameter.default, inspect.formatannotation(parameter.annotation)
     words = set(re.findall(r"\w+", written.lower()))
-    number = isinstance(default, int | float) and not isinstance(default, bool) and "str" not in words
+    number = isinstance(default, int | float) and not isinstance(default, bool) and not words & {"str", "sequence"}
     if isinstance(value, str) and "${" in value:
         return None  # reported as not resolved
     if isinstance(value, str) and (number or (words and words <= NUMBERS and words != {"bool"})):

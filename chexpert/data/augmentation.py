@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
-from chexpert.data.preprocessing import about
+from chexpert.data.preprocessing import about, find_middle
+from chexpert.image_size import ImageSize
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Augmentation:
     Attributes:
         rotation: largest angle in degrees, either way.
         scale: least and greatest magnification.
-        shift: largest displacement as a share of the side, either way, in x and in y.
+        shift: largest displacement as a share of the side, either way: in x of the width, in y of the height.
         flip: probability of mirroring left and right. It moves the heart to the other side: 0 by default.
     """
 
@@ -27,16 +28,15 @@ class Augmentation:
     shift: float = 0.05
     flip: float = 0.0
 
-    def matrix(self, size: int, rng: np.random.Generator) -> np.ndarray:
-        """Sample a (3, 3) affine in model coordinates of a ``size`` x ``size`` input."""
+    def matrix(self, size: ImageSize, rng: np.random.Generator) -> np.ndarray:
+        """Sample a (3, 3) affine in the pixels of an input of this size: it shears none, whatever the proportions."""
         angle = math.radians(rng.uniform(-self.rotation, self.rotation))
         scale = rng.uniform(*self.scale)
-        dx, dy = rng.uniform(-self.shift, self.shift, size=2) * size
+        dx, dy = rng.uniform(-self.shift, self.shift, size=2) * (size.width, size.height)
         mirror = -1.0 if rng.random() < self.flip else 1.0
         cos, sin = scale * math.cos(angle), scale * math.sin(angle)
         linear = np.array([[mirror * cos, -sin, 0], [mirror * sin, cos, 0], [0, 0, 1.0]])
-        middle = (size - 1) / 2
-        matrix = about(middle, middle, linear, middle)
+        matrix = about(find_middle(*size), linear, find_middle(*size))
         matrix[:2, 2] += dx, dy
         return matrix
 
@@ -47,7 +47,7 @@ def warp(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     OpenCV on the CPU, where torch's ``grid_sample`` takes three times as long. The two agree within two gray levels.
 
     Args:
-        images: (B, 1, H, W) uint8, H = W.
+        images: (B, 1, H, W) uint8.
         matrices: (B, 2, 3) float32, from a place (x, y) in the image, at pixel centers, to where it goes.
 
     Returns:
@@ -68,9 +68,11 @@ def _warp_each(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
 def _warp_together(images: torch.Tensor, matrices: torch.Tensor) -> torch.Tensor:
     linear, shift = matrices[:, :, :2], matrices[:, :, 2:]
     back = torch.linalg.inv_ex(linear).inverse  # inv would wait for the device
-    # affine_grid counts from the middle of the image, in halves of its side.
-    half = (images.shape[-1] - 1) / 2
+    # affine_grid counts from the middle of the image, in halves of its sides.
+    sides = torch.empty_like(shift)
+    sides[:, 0], sides[:, 1] = images.shape[-1], images.shape[-2]  # a tensor of the CPU would wait for the device
+    half = (sides - 1) / 2
     middle = back @ (half - shift) - half
-    theta = torch.cat([back, middle * (2 / images.shape[-1])], dim=2)
+    theta = torch.cat([back * (sides.mT / sides), middle * (2 / sides)], dim=2)
     grid = affine_grid(theta, list(images.shape), align_corners=False)
     return grid_sample(images.float(), grid, align_corners=False).round().to(torch.uint8)

@@ -23,6 +23,7 @@ from chexpert.data.sources.splits import SplitReader, check_patients
 from chexpert.data.split import check_folds, held_range, hold_out
 from chexpert.data.summary import describe_source, identify, summarize_split, write_labels
 from chexpert.errors import UserError
+from chexpert.image_size import ImageSize
 from chexpert.runs.files import EVALUATED_SPLITS
 
 
@@ -45,8 +46,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         folds: hold out one of this many folds of the training patients instead.
         fold: which one, from 0; given with ``folds``.
         test: report the test set too; a folder, where it lies in another copy.
-        image_size: height and width of the model's input in pixels.
-        resize_mode: how an image becomes square: ``stretch``, ``crop`` or ``pad``.
+        image_size: of the model's input in pixels: a whole number for a square, or height and width.
+        resize_mode: how an image gets these proportions: ``stretch``, ``crop`` or ``pad``.
         augmentation: random geometry for training.
         batch_size: views a step, on all devices together; a single training view that is left over at the end of an
             epoch joins the batch before it.
@@ -69,7 +70,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         folds: int | None = None,
         fold: int | None = None,
         test: bool | str = False,
-        image_size: int = 224,
+        image_size: int | Sequence[int] = 224,
         resize_mode: str = "stretch",
         augmentation: Augmentation | None = None,
         batch_size: int = 16,
@@ -83,7 +84,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.root, self.variant, self.labeler, self.views = Path(root), variant, labeler, views
         self.observations, self.labels, self.seed = list(observations), labels, seed
         self.held, self.folds, self.with_test = held_range(dev, folds, fold), folds, test
-        self.preprocessing, self.augmentation = Preprocessing(image_size, resize_mode), augmentation
+        self.preprocessing, self.augmentation = Preprocessing(ImageSize.of(image_size), resize_mode), augmentation
         self.batch_size, self.num_workers, self.on_missing = batch_size, num_workers, on_missing
         self.cache, self.manifest = cache, manifest
         self.skipped: set[str] = set()

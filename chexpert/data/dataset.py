@@ -124,11 +124,10 @@ class ViewDataset(Dataset):
         return sum(-(-size // PAGE) * PAGE for size in (images, 4 * self.targets[0].numel() * views, PAGE, PAGE))
 
     def _allocate(self, views: int) -> np.ndarray:
-        size = self.preprocessing.size
-        return np.empty((views, 1, size, size), dtype=np.uint8)
+        return np.empty((views, 1, *self.preprocessing.size), dtype=np.uint8)
 
     def _read(self, row: int, image: np.ndarray) -> tuple[str, ...] | None:
-        """Fills (1, size, size), and gives notes on the image; None where it cannot be read and may be skipped."""
+        """Fills (1, H, W), and gives notes on the image; None where it cannot be read and may be skipped."""
         out = image[0]
         if self.cache is not None and self.cache.read(row, out):
             return self.cache.notes(row)

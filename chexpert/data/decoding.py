@@ -12,6 +12,7 @@ from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, TiffI
 from chexpert.data.dicom import decode_dicom, read_header
 from chexpert.data.gray import to_gray
 from chexpert.data.sources.file_types import HEAD, is_dicom, recognize
+from chexpert.image_size import ImageSize
 
 MAX_PIXELS = 64_000_000  # CheXpert's largest images have about 7 million; a 388 kB PNG can claim 400 million
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "JPEG2000", "GIF", "AVIF", "PPM")
@@ -40,7 +41,7 @@ class Decoded(NamedTuple):
     """What should be known of it."""
 
 
-def decode(content: bytes, size: int | None = None) -> Decoded:
+def decode(content: bytes, size: ImageSize | None = None) -> Decoded:
     """Decode an image; a JPEG at least twice larger than ``size`` both ways is averaged over blocks on the way.
 
     libjpeg averages 2 x 2, 4 x 4 or 8 x 8 pixels by leaving out the finer cosines of each block: half the time of a
@@ -58,9 +59,9 @@ def decode(content: bytes, size: int | None = None) -> Decoded:
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # MPO: a camera's preview goes with the image
             raise ValueError(f"{getattr(image, 'n_frames', 1)} frames or pages: a radiograph has one")
         orientation = find_orientation(image)
-        side = size or min(width, height)  # draft gives None where it is no JPEG, or less than twice too large
-        large = min(width, height) >= 2 * side and orientation == PLAIN  # or the last, partial blocks would come first
-        drafted = image.draft("L", (side, side)) if large else None
+        # turned, the last, partial blocks would come first
+        large = size and height >= 2 * size.height and width >= 2 * size.width and orientation == PLAIN
+        drafted = image.draft("L", (size.width, size.height)) if size and large else None  # None where it is no JPEG
         reduced = round(width / drafted[1][2]) if drafted else 1
         gray = turn(_gray(image, content), orientation)
         if reduced == 1:  # it may lie on its side in the file

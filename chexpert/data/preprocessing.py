@@ -12,6 +12,7 @@ from chexpert.data.decoding import Decoded, decode, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.sources.manifest import CHANGED
 from chexpert.errors import Code, UserError
+from chexpert.image_size import DEFAULT, ImageSize
 
 FITS = ("stretch", "crop", "pad")
 LEAST_SIDE = 32
@@ -25,21 +26,28 @@ class Preprocessing:
     """Geometry of the model's input; gray values are normalized inside the model, from its own buffers.
 
     Attributes:
-        size: height and width of the input in pixels.
-        fit: ``stretch`` both sides to ``size``; ``crop`` the middle square; ``pad`` to a square with black.
+        size: height and width of the input in pixels; a whole number is the side of a square.
+        fit: ``stretch`` both sides to ``size``; ``crop`` the largest part in the middle that has its proportions;
+            ``pad`` to its proportions with black.
         least: refuse an image with a side of fewer pixels.
     """
 
-    size: int = 224
+    size: ImageSize = DEFAULT
     fit: str = "stretch"
     least: int = 1
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", ImageSize.of(self.size))
+
+    def __str__(self) -> str:
+        return f"{self.size} px, {self.fit}"
+
     def __call__(self, path: str | Path) -> torch.Tensor:
-        """The view in this file as the model takes it: (1, size, size) uint8."""
+        """The view in this file as the model takes it: (1, H, W) uint8, H and W those of ``size``."""
         return torch.from_numpy(self.read(path))[None]
 
     def read(self, path: str | Path, sha256: str = "") -> np.ndarray:
-        """Read the image in this file, fitted: (size, size) uint8. Augmentation and the decoded cache start from here.
+        """Read the image in this file, fitted: (H, W) uint8. Augmentation and the decoded cache start from here.
 
         Where its SHA-256 is given, the file must be what it was.
 
@@ -57,22 +65,23 @@ class Preprocessing:
         return self._fit(image), image.notes if has_contrast(image.gray) else (*image.notes, NO_CONTRAST)
 
     def apply(self, gray: np.ndarray) -> np.ndarray:
-        """Carry (H, W) uint8 to (size, size) uint8."""
+        """Carry an image of any size, uint8, to the model's, (H, W) uint8."""
         return self._fit(Decoded(gray, *gray.shape))
 
     def matrix(self, height: int, width: int) -> np.ndarray:
         """Return the (3, 3) affine from image coordinates to model coordinates, (x, y) at pixel centers."""
-        x, y = self.size / width, self.size / height
+        x, y = self.size.width / width, self.size.height / height
         if self.fit == "crop":
             x = y = max(x, y)
         elif self.fit == "pad":
             x = y = min(x, y)
-        return about((width - 1) / 2, (height - 1) / 2, np.diag([x, y, 1.0]), (self.size - 1) / 2)
+        return about(find_middle(height, width), np.diag([x, y, 1.0]), find_middle(*self.size))
 
     def _fit(self, image: Decoded) -> np.ndarray:
-        side = max(image.height, image.width) if self.fit == "pad" else min(image.height, image.width)
-        gray = _shrink(image.gray, side // (self.size * image.reduced))
-        out = (self.size, self.size)
+        high, wide = self.size.height * image.reduced, self.size.width * image.reduced
+        factors = image.height // high, image.width // wide
+        gray = _shrink(image.gray, max(factors) if self.fit == "pad" else min(factors))
+        out = (self.size.width, self.size.height)
         if self.fit == "stretch" and image.reduced == 1:  # the same map as the matrix says, in a third of the time
             return cv2.resize(gray, out, interpolation=cv2.INTER_LINEAR)
         height, width = (image.reduced * a / b for a, b in zip(image.gray.shape, gray.shape, strict=True))  # of a block
@@ -81,11 +90,16 @@ class Preprocessing:
         return cv2.warpAffine(gray, matrix[:2], out, flags=cv2.INTER_LINEAR, borderMode=border)
 
 
-def about(x: float, y: float, linear: np.ndarray, target: float) -> np.ndarray:
-    """Return the affine that applies ``linear`` about (x, y) and carries that point to (target, target)."""
-    to_origin = np.array([[1, 0, -x], [0, 1, -y], [0, 0, 1.0]])
-    to_target = np.array([[1, 0, target], [0, 1, target], [0, 0, 1.0]])
+def about(point: tuple[float, float], linear: np.ndarray, target: tuple[float, float]) -> np.ndarray:
+    """Return the affine that applies ``linear`` about a point (x, y) and carries that point to ``target``."""
+    to_origin = np.array([[1, 0, -point[0]], [0, 1, -point[1]], [0, 0, 1.0]])
+    to_target = np.array([[1, 0, target[0]], [0, 1, target[1]], [0, 0, 1.0]])
     return to_target @ linear @ to_origin
+
+
+def find_middle(height: int, width: int) -> tuple[float, float]:
+    """Return the middle (x, y) of an image, at pixel centers."""
+    return (width - 1) / 2, (height - 1) / 2
 
 
 def read_gray(path: str | Path) -> np.ndarray:
@@ -120,7 +134,7 @@ def get_size(path: str | Path) -> tuple[int, int] | None:
         return None
 
 
-def _decode(path: str | Path, size: int | None = None, sha256: str = "") -> Decoded:
+def _decode(path: str | Path, size: ImageSize | None = None, sha256: str = "") -> Decoded:
     """Decodes the image in a file, which must have the SHA-256 if one is given; ``size`` as ``decode`` takes it."""
     try:
         content = Path(path).read_bytes()

@@ -1,6 +1,7 @@
 """Checks of the settings of the data module, before anything is read."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from chexpert.data.sources.detect_layout import VARIANTS, find_layout
 from chexpert.data.sources.frame import VIEWS
 from chexpert.data.sources.layout import LABELERS, Layout
 from chexpert.errors import UserError
+from chexpert.image_size import ImageSize
 
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "variant": VARIANTS,
@@ -18,13 +20,16 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "on_missing": ("stop", "skip"),
     "labeler": (None, *LABELERS, *SECTIONS),
 }
-LEAST = {"image_size": 8, "batch_size": 1, "num_workers": 0}
+LEAST = {"batch_size": 1, "num_workers": 0}
+LEAST_PIXELS = 8
+"""On each side of an image."""
 
 
 def find_wrong_settings(root: object, options: Mapping[str, Any]) -> Iterator[UserError]:
     """Yield all errors in the settings, and in them for the dataset that lies there."""
     yield from _find_unknown(options)
     yield from _find_wrong_numbers(options)
+    yield from _find_wrong_size(options.get("image_size", LEAST_PIXELS))
     yield from _find_wrong_parts(options)
     yield from _find_wrong_paths(options)
     augmentation = options.get("augmentation")
@@ -50,6 +55,14 @@ def _find_wrong_numbers(options: Mapping[str, Any]) -> Iterator[UserError]:
         if not _is_whole(options.get(key, least), least):
             hint = f"a whole number, at least {least}"
             yield UserError(f"{options[key]!r} is not possible", code="value", where=f"data.{key}", hint=hint)
+
+
+def _find_wrong_size(size: object) -> Iterator[UserError]:
+    with suppress(ValueError):
+        if min(ImageSize.of(size)) >= LEAST_PIXELS:
+            return
+    hint = f"a whole number for a square, or [HEIGHT,WIDTH], such as [384,320]; each at least {LEAST_PIXELS} pixels"
+    yield UserError(f"{size!r} is not possible", code="value", where="data.image_size", hint=hint)
 
 
 def _find_wrong_parts(options: Mapping[str, Any]) -> Iterator[UserError]:

@@ -1,7 +1,6 @@
 """Build the parts of a run from its config: model, loss, module, callbacks."""
 
 import inspect
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,8 +17,7 @@ from chexpert.data import Preprocessing
 from chexpert.engine.trackers import Tracker
 from chexpert.errors import UserError, raise_errors
 from chexpert.explain import ExplainCallback, Explainer
-from chexpert.explain import explaining as evaluating
-from chexpert.models import Model, describe_contamination, describe_run, fitting_sizes
+from chexpert.models import Model, describe_contamination, describe_run
 from chexpert.runs.state import list_versions
 from chexpert.training import MultilabelModule, find_device, start_optimizer, start_scheduler
 
@@ -62,38 +60,6 @@ def try_rates(cfg: Mapping[str, Any], steps: int = 100) -> None:
 def takes_total_steps(scheduler: Mapping[str, Any]) -> bool:
     """Return whether this scheduler plans its rates for the whole training."""
     return "total_steps" in inspect.signature(find_target(scheduler, "scheduler")).parameters
-
-
-def check_input(model: Model, size: int) -> None:
-    """Run the model on two images: some networks take only certain sizes, or never see the last rows of others.
-
-    Raises:
-        UserError: the model cannot take images of this size, or sees less than all of them.
-    """
-    edged = torch.zeros(1, 1, size, size)
-    edged[..., -1, :] = edged[..., :, -1] = torch.nan  # passes through weights of any value, zeros included
-    try:
-        with evaluating(model), torch.no_grad():
-            model(torch.zeros(1, 1, size, size, dtype=torch.uint8))
-            maps = model.feature_maps(edged)
-    except UserError:
-        raise
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        message = f"the model cannot take an image of {size} px: {reason}"
-        sizes = ", ".join(f"data.image_size={member.made_for} ({member.name})" for member in model.members.values())
-        raise UserError(
-            message, code="image-size", where="data.image_size", hint=f"{sizes}, or another backbone"
-        ) from error
-    if blind := [model.members[name] for name, map_ in maps.items() if not map_.isnan().any()]:
-        fits = fitting_sizes(size, math.lcm(*(member.cell for member in blind)))
-        message = f"the last row and column of {size} px are never seen by {', '.join(member.name for member in blind)}"
-        raise UserError(
-            message,
-            code="image-size",
-            where="data.image_size",
-            hint=" or ".join(f"data.image_size={fit}" for fit in fits),
-        )
 
 
 def build_model(cfg: Mapping[str, Any], *, resumes: bool = False) -> Model:
@@ -170,7 +136,7 @@ def build_module(
         "config": {key: value for key, value in cfg.items() if key != "logger"},  # a checkpoint is made to be shared
         "observations": list(cfg["observations"]),
         "readout": {"uncertain": model.output_head.uncertain, "parents": model.output_head.parents},
-        "preprocessing": {"size": preprocessing.size, "fit": preprocessing.fit},
+        "preprocessing": {"size": preprocessing.size.plain, "fit": preprocessing.fit},
         "versions": list_versions(),
         "synthetic": synthetic,
         "contamination": model.contamination,

@@ -2,7 +2,7 @@
 
 import torch
 
-from chexpert.engine.build import check_input
+from chexpert.engine.input_check import check_input
 from chexpert.errors import UserError
 from chexpert.explain import HiResCAM
 from chexpert.explain.explainer_check import KINDS, describe_maps, find_fault

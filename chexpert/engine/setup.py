@@ -11,12 +11,14 @@ from chexpert.checkpoints import read_metadata
 from chexpert.config import build, resolve
 from chexpert.data import CheXpertDataModule, Preprocessing
 from chexpert.distributed import broadcast_decision, count_devices, find_rank
-from chexpert.engine.build import build_explainers, check_input, data_arguments
+from chexpert.engine.build import build_explainers, data_arguments
 from chexpert.engine.features import use_features
+from chexpert.engine.input_check import check_input
 from chexpert.engine.length_checks import find_short_errors, find_single_image_errors
 from chexpert.engine.resume_checks import check_data
 from chexpert.errors import UserError, raise_errors
 from chexpert.explain import try_explainers
+from chexpert.image_size import DEFAULT, ImageSize
 from chexpert.models import Model, learns_from_one
 from chexpert.runs.read import read_config
 from chexpert.training import choose_precision
@@ -49,9 +51,14 @@ def try_model(plain: Mapping[str, Any], model: Model) -> None:
     Raises:
         UserError: it does not, or one of them cannot.
     """
-    size = plain["data"].get("image_size", Preprocessing.size)
+    size = get_image_size(plain)
     check_input(model, size)
     try_explainers(model, build_explainers(plain), size)
+
+
+def get_image_size(plain: Mapping[str, Any]) -> ImageSize:
+    """Return the size of the images of a config."""
+    return ImageSize.of(plain["data"].get("image_size", DEFAULT))
 
 
 def prepare(plain: dict[str, Any], model: Model, stage: str, folder: Path) -> CheXpertDataModule:
@@ -83,7 +90,7 @@ def check_lengths(plain: Mapping[str, Any], model: Model, views: Mapping[str, in
     errors = list(find_short_errors(plain, views))
     world = count_devices(plain["trainer"]) * plain["trainer"].get("num_nodes", 1)
     lone = list(find_single_image_errors(plain, views, world))
-    if lone and not learns_from_one(model, plain["data"].get("image_size", Preprocessing.size)):
+    if lone and not learns_from_one(model, get_image_size(plain)):
         errors += lone
     raise_errors(errors)
 
@@ -94,9 +101,9 @@ def check_preprocessing(cfg: Mapping[str, Any], data: CheXpertDataModule) -> Non
         return
     trained = Preprocessing(**read_metadata(cfg["start_from"])["preprocessing"])
     if trained != data.preprocessing:
-        hint = f"data.image_size={trained.size} data.resize_mode={trained.fit}"
+        hint = f"data.image_size={trained.size.setting} data.resize_mode={trained.fit}"
         raise UserError(
-            f"trained on {trained}, evaluated on {data.preprocessing}",
+            f"trained at {trained}, evaluated at {data.preprocessing}",
             code="other-preprocessing",
             where="data",
             hint=hint,

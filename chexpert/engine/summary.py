@@ -12,6 +12,7 @@ from pytorch_lightning.utilities.model_summary import summarize
 from chexpert.data import CheXpertDataModule, find_scarce
 from chexpert.data.loader import joins_last
 from chexpert.data.sources.published_counts import describe_counts
+from chexpert.image_size import ImageSize
 from chexpert.models import Model
 from chexpert.report.names import name_folder
 from chexpert.runs.synthetic import NOTE
@@ -39,15 +40,15 @@ def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, f
     )
 
 
-def describe_layers(module: pl.LightningModule, size: int, depth: int | bool) -> str:
+def describe_layers(module: pl.LightningModule, size: ImageSize, depth: int | bool) -> str:
     """Return Lightning's table of layers: type, parameters, FLOPs, and sizes of input and output for one image.
 
     Args:
-        module: has a model that takes images of ``size`` x ``size`` pixels.
-        size: in pixels.
+        module: has a model that takes images of this size.
+        size: of the image.
         depth: levels of nested layers, -1 for all; ``True`` for those down to each network of the model.
     """
-    module.example_input_array = torch.zeros(1, 1, size, size, dtype=torch.uint8)
+    module.example_input_array = torch.zeros(1, 1, *size, dtype=torch.uint8)
     try:
         return str(summarize(module, max_depth=NETWORKS if depth is True else depth))
     finally:

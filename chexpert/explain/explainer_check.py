@@ -15,6 +15,7 @@ from chexpert.explain.methods.lime import Lime
 from chexpert.explain.methods.occlusion import Occlusion
 from chexpert.explain.methods.rise import Rise
 from chexpert.explain.methods.score_cam import ScoreCAM
+from chexpert.image_size import ImageSize
 from chexpert.models import Model
 
 KINDS = (GradCAM, HiResCAM, GradCAMPlusPlus, LayerCAM, EigenCAM, ScoreCAM, Lime, Occlusion, Rise, IntegratedGradients)
@@ -22,13 +23,13 @@ FEW = {"samples": 4, "superpixels": 4, "channels": 2, "steps": 1, "patch": 0.5, 
 """Settings with which a map costs a few passes; ``stride`` is set of explainers that have a ``patch`` only."""
 
 
-def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: int) -> None:
+def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: ImageSize) -> None:
     """Check that each explainer explains this model, on an image of a gray ramp and with a few passes.
 
     Args:
         model: model to explain, on any device.
         explainers: explainers by name.
-        size: side of the image in pixels.
+        size: of the image.
 
     Raises:
         UserError: one of them cannot explain this model; it names the layer, and the explainers that can.
@@ -45,7 +46,7 @@ def try_explainers(model: Model, explainers: Mapping[str, Explainer], size: int)
     raise UserError(message, code="explainer", where="explainer", hint="; or ".join(hints))
 
 
-def find_fault(model: Model, explainer: Explainer, size: int) -> str:
+def find_fault(model: Model, explainer: Explainer, size: ImageSize) -> str:
     """Return the reason why an explainer gives no map of an image of this size; empty where it gives one."""
     device = next(model.parameters()).device
     try:
@@ -80,12 +81,12 @@ def cheapen(explainer: Explainer) -> Explainer:
     return cheap
 
 
-def make_ramp(size: int) -> torch.Tensor:
-    """Return an image (1, 1, size, size) uint8, from black to white."""
-    return torch.linspace(0, 255, size * size).reshape(1, 1, size, size).to(torch.uint8)
+def make_ramp(size: ImageSize) -> torch.Tensor:
+    """Return an image (1, 1, H, W) uint8, from black to white."""
+    return torch.linspace(0, 255, size.pixels).reshape(1, 1, *size).to(torch.uint8)
 
 
-def describe_maps(model: Model, size: int) -> str:
+def describe_maps(model: Model, size: ImageSize) -> str:
     """Describe the layer of each member, with channels and cells."""
     with torch.no_grad():
         maps = model.eval().feature_maps(make_ramp(size).to(next(model.parameters()).device))

@@ -1,10 +1,20 @@
 """From the model's coordinates back to the image, as it lies in its file: crop and resize undone."""
 
 from collections.abc import Sequence
+from math import sqrt
 
 import numpy as np
 import torch
 from torch.nn.functional import grid_sample
+
+
+def mean_side(shape: Sequence[int]) -> float:
+    """Return the side of the square with as many pixels as an image (H, W), of which lengths are given as shares.
+
+    >>> mean_side((224, 224)), mean_side((90, 40))
+    (224.0, 60.0)
+    """
+    return sqrt(shape[0] * shape[1])
 
 
 def carry_back(maps: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:

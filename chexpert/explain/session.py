@@ -108,13 +108,13 @@ def describe_view(
 
 
 def stack_images(model: Model, views: Sequence[View]) -> torch.Tensor:
-    """Stack the views into (V, 1, S, S) uint8, on the model's device."""
+    """Stack the views into (V, 1, H, W) uint8, on the model's device."""
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     return torch.stack([view.image for view in views]).to(device)
 
 
 def predict(model: Model, images: torch.Tensor) -> np.ndarray:
-    """Return probabilities (V, C) float32 of views (V, 1, S, S) uint8."""
+    """Return probabilities (V, C) float32 of views (V, 1, H, W) uint8."""
     with explaining(model), torch.no_grad():
         return torch.cat([model(batch).float().sigmoid().cpu() for batch in images.split(BATCH_SIZE)]).numpy()
 

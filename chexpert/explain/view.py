@@ -25,7 +25,7 @@ class View:
 
     Attributes:
         path: as the CSV has it, or of the image file.
-        image: (1, S, S) uint8, what the model sees.
+        image: (1, h, w) uint8, what the model sees.
         original: (H, W) uint8, every pixel of its file, turned as its EXIF says.
         matrix: (3, 3) affine from image coordinates to the model's.
         truth: 1 or 0 by observation; one that is blank or uncertain is not in it.
@@ -45,7 +45,7 @@ class View:
         return run_files.view_name(self.path)
 
     def carry_back(self, maps: np.ndarray) -> np.ndarray:
-        """Resample maps (..., S, S) in model coordinates to (..., H, W) on the image."""
+        """Resample maps (..., h, w) in model coordinates to (..., H, W) on the image."""
         return carry_back(maps, self.matrix, *self.original.shape)
 
 

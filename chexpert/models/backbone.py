@@ -1,8 +1,8 @@
 """A timm network without its head."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from math import isqrt, prod
+from math import prod, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from timm.layers import PatchEmbed
 from torch import nn
 
 from chexpert.errors import OWN, UserError
+from chexpert.image_size import ImageSize
 from chexpert.models.activation import ActivationWatch
 from chexpert.models.card_weights import load_card
 from chexpert.models.history import describe_history
@@ -59,6 +60,7 @@ class Backbone(nn.Module):
         source = parse_source(str(pretrained)) if isinstance(pretrained, str | Path) else Source()
         public = get_public_weights(source, name, options or {}, {"mean": mean, "std": std})
         options = {"in_chans": 1, "num_classes": 0, **(public.card.options if public else {}), **(options or {})}
+        self.options = options
         if pretrained is True:
             self.net = create_pretrained(name, **options)
         else:
@@ -123,10 +125,11 @@ class Backbone(nn.Module):
         Raises:
             UserError: a transformer that was made for another size.
         """
-        self._check_size(*images.shape[-2:])
+        size = ImageSize(*images.shape[-2:])
+        self._check_size(size)
         scale = 1 if images.is_floating_point() else 255
         images = images.to(self.mean.dtype) / scale
-        return self.to_map(self.net.forward_features((images - self.mean) / self.std))
+        return self.to_map(self.net.forward_features((images - self.mean) / self.std), size)
 
     def tap(self, images: torch.Tensor, stride: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the output of the last stage of this many pixels a cell, as a leaf, and the last feature map.
@@ -217,8 +220,12 @@ class Backbone(nn.Module):
             )
         return stages[stride]
 
-    def to_map(self, features: torch.Tensor) -> torch.Tensor:
+    def to_map(self, features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
         """Return a stage's output, or its gradient, as (B, K, h, w): tokens and channels-last are turned.
+
+        Args:
+            features: of a stage.
+            size: height and width in pixels of the images that they were computed from.
 
         Raises:
             UserError: these are several maps, or tokens that are no grid.
@@ -227,26 +234,32 @@ class Backbone(nn.Module):
             message = f"{self.name} puts out several maps and no last one"
             raise UserError(message, code="feature-map", where="backbone.name", hint="another backbone")
         if features.ndim == 3:  # tokens of a transformer, (B, N, K)
-            before, grid = self._find_grid(features.shape[1])
+            before, grid = self._find_grid(features.shape[1], ImageSize(*size))
             return features[:, before:].transpose(1, 2).unflatten(2, grid)
         if getattr(self.net, "output_fmt", "NCHW") == "NHWC":  # as Swin gives them
             return features.permute(0, 3, 1, 2)
         return features
 
-    def _find_grid(self, tokens: int) -> tuple[int, tuple[int, int]]:
+    def _find_grid(self, tokens: int, size: ImageSize) -> tuple[int, tuple[int, int]]:
         """How many class and register tokens come first, and rows and columns of the patches behind them."""
-        made_for = tuple(getattr(self._patches, "grid_size", None) or (0, 0))
         # CaiT, XCiT: a stage has no class token yet; VOLO has one and does not say so
         for before in (getattr(self.net, "num_prefix_tokens", 0), 0, 1):
-            left = tokens - before
-            square = isqrt(left), isqrt(left)  # images are square; some networks take them in any size
-            grid = made_for if prod(made_for) == left else square
-            if prod(grid) == left:
-                return before, grid
-        message = f"{self.name} puts out {tokens} tokens, and its patches are {made_for[0]} x {made_for[1]}"
+            for grid in self._list_grids(tokens - before, size):
+                if prod(grid) == tokens - before:
+                    return before, grid
+        message = f"{self.name} puts out {tokens} tokens, which are no grid on images of {size} px"
         raise UserError(
             message, code="feature-map", where="backbone.name", hint="a network that keeps one token for each patch"
         )
+
+    def _list_grids(self, tokens: int, size: ImageSize) -> Iterator[tuple[int, int]]:
+        """Rows and columns of patches, where each may have a token; and of square cells, since some networks pool."""
+        if self._patches is not None:
+            high, wide = self._patches.patch_size
+            yield size.height // high, size.width // wide
+        if tokens > 0:
+            cell = sqrt(size.pixels / tokens)
+            yield round(size.height / cell), round(size.width / cell)
 
     @property
     def _patches(self) -> PatchEmbed | None:
@@ -254,32 +267,35 @@ class Backbone(nn.Module):
         return self._embeds[0] if self._embeds else None
 
     @property
-    def made_for(self) -> int:
-        """Height in pixels of the images that timm's weights were trained on."""
-        return int(self.net.pretrained_cfg.get("input_size", (1, 224, 224))[1])
+    def made_for(self) -> ImageSize:
+        """Size of the images that timm's weights were trained on."""
+        return ImageSize(*self.net.pretrained_cfg.get("input_size", (1, 224, 224))[1:])
 
     @property
-    def cell(self) -> int:
-        """Pixels of the side of a patch, or of a cell of the last map: a multiple of it leaves no row over."""
+    def cell(self) -> tuple[int, int]:
+        """Height and width in pixels of a patch, or of a cell of the last map: multiples of them leave nothing over."""
         if self._patches is not None:
-            return max(self._patches.patch_size)
-        return max((info["reduction"] for info in getattr(self.net, "feature_info", [])), default=32)
+            high, wide = self._patches.patch_size
+            return high, wide
+        side = max((info["reduction"] for info in getattr(self.net, "feature_info", [])), default=32)
+        return side, side
 
-    def _check_size(self, height: int, width: int) -> None:
+    def _check_size(self, size: ImageSize) -> None:
         """Patches that do not fill the image would leave its last rows unseen, and stretch every map."""
         if self._patches is None:
             return
-        patch = self._patches.patch_size
-        if height % patch[0] or width % patch[1]:
+        high, wide = self.cell
+        if size.height % high or size.width % wide:
             message = (
-                f"patches of {patch[0]} x {patch[1]} pixels ({self.name}) do not fill images of {height} x {width}"
+                f"patches of {high} x {wide} pixels ({self.name}) do not fill images of {size.height} x {size.width}"
             )
-            hint = " or ".join(f"data.image_size={fit} {_say_size(fit)}" for fit in fitting_sizes(height, patch[0]))
+            fits = fitting_sizes(size, self.cell)
+            hint = " or ".join(f"data.image_size={fit.setting} {_say_size(fit)}" for fit in fits)
             raise UserError(message, code="image-size", where="data.image_size", hint=hint)
-        size = self._patches.img_size if self._patches.strict_img_size else None
-        if size and tuple(size) != (height, width):
-            message = f"{self.name} takes images of {size[0]} x {size[1]} pixels, not {height} x {width}"
-            hint = f"data.image_size={size[0]}, or {_say_size(height)}"
+        own = self._patches.img_size if self._patches.strict_img_size else None
+        if own and tuple(own) != size:
+            message = f"{self.name} takes images of {own[0]} x {own[1]} pixels, not {size.height} x {size.width}"
+            hint = f"data.image_size={ImageSize(*own).setting}, or {_say_size(size)}"
             raise UserError(message, code="image-size", where="data.image_size", hint=hint)
 
 
@@ -292,8 +308,8 @@ def find_family(name: str) -> str:
     return timm.model_entrypoint(name).__module__.rpartition(".")[2]
 
 
-def _say_size(size: int) -> str:
-    return f"+backbone.options.img_size={size}"
+def _say_size(size: ImageSize) -> str:
+    return f"+backbone.options.img_size={size.setting}"
 
 
 def _gray(value: float | None, channels: tuple[float, ...]) -> torch.Tensor:

@@ -9,6 +9,7 @@ from timm.layers import convert_sync_batchnorm
 from torch import nn
 
 from chexpert.errors import UserError
+from chexpert.image_size import ImageSize
 from chexpert.models.backbone import Backbone
 from chexpert.models.output_head import OutputHead
 from chexpert.weights import SENTENCES
@@ -109,14 +110,14 @@ LONE = "more than 1 value per channel"
 """In what torch raises where batch normalization is to learn from a single value."""
 
 
-def learns_from_one(model: Model, size: int) -> bool:
+def learns_from_one(model: Model, size: ImageSize) -> bool:
     """Return whether a step of training can be made on a single image; batch normalization may need more.
 
     The step is tried on a copy: the model does not change.
 
     Args:
         model: model to try.
-        size: height and width of the image in pixels.
+        size: of the image.
 
     Returns:
         False if a layer of batch normalization gets a single value per channel.
@@ -126,7 +127,7 @@ def learns_from_one(model: Model, size: int) -> bool:
         UserError: the model takes no image of this size.
     """
     trial = copy.deepcopy(model).train()
-    image = torch.zeros(1, 1, size, size, dtype=torch.uint8)
+    image = torch.zeros(1, 1, *size, dtype=torch.uint8)
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             trial.training_logits(image)

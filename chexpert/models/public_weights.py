@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from chexpert.errors import OWN, UserError
+from chexpert.image_size import ImageSize
 from chexpert.models.fetch import fetch, fetch_repository
 from chexpert.weights import Source, WeightCard, list_near_names, parse_source, read_cards
 
@@ -91,11 +93,14 @@ def list_contradictions(
             message = f"{card.name} needs {key}={value}, not {options[key]}"
             yield UserError(message, code="conflict", where=f"{OWN}options", hint=f"leave {key} out: the card has it")
     yield from check_statistics(card, statistics, OWN)
-    size = options.get("img_size")
-    if card.patch and isinstance(size, int) and size % card.patch:
-        message = f"{card.name} takes multiples of {card.patch} px, not {size}"
-        hint = " or ".join(f"data.image_size={fit}" for fit in fitting_sizes(size, card.patch))
-        yield UserError(message, code="image-size", where="data.image_size", hint=hint)
+    with suppress(ValueError):  # the data module reports what is no size
+        size = ImageSize.of(options.get("img_size"))
+        if card.patch and any(side % card.patch for side in size):
+            message = f"{card.name} takes multiples of {card.patch} px, not {size}"
+            hint = " or ".join(
+                f"data.image_size={fit.setting}" for fit in fitting_sizes(size, (card.patch, card.patch))
+            )
+            yield UserError(message, code="image-size", where="data.image_size", hint=hint)
 
 
 def check_statistics(card: WeightCard, given: Mapping[str, float | None], where: str) -> Iterator[UserError]:
@@ -142,18 +147,20 @@ def has_sha256_of(card: WeightCard, path: str) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == card.sha256
 
 
-def fitting_sizes(size: int, cell: int) -> list[int]:
-    """Return the multiples of a cell next to a size, below and above.
+def fitting_sizes(size: ImageSize, cell: tuple[int, int]) -> list[ImageSize]:
+    """Return the sizes of whole cells next to a size, below and above; a side that fits stays as it is.
 
     Args:
-        size: side of an image in pixels.
-        cell: side of a cell, or of a patch, in pixels.
+        size: of an image.
+        cell: height and width of a cell, or of a patch, in pixels.
 
     Returns:
-        The largest multiple that is not above the size, unless it is 0, and the next larger multiple.
+        The size whose sides are the largest multiples that are not above, unless one is 0, and the size whose sides
+        are the smallest that are not below.
 
-    >>> fitting_sizes(320, 14)
-    [308, 322]
+    >>> [fit.setting for fit in fitting_sizes(ImageSize(320, 280), (14, 14))]
+    ['[308,280]', '[322,280]']
     """
-    below = size // cell * cell
-    return [fit for fit in (below, below + cell) if fit]
+    below = ImageSize(*(side // own * own for side, own in zip(size, cell, strict=True)))
+    above = ImageSize(*(-(-side // own) * own for side, own in zip(size, cell, strict=True)))
+    return [fit for fit in dict.fromkeys((below, above)) if all(fit)]

@@ -13,6 +13,7 @@ from torch import nn
 from chexpert.console import NOTE, log
 from chexpert.data import Batch
 from chexpert.errors import UserError
+from chexpert.image_size import ImageSize
 from chexpert.models import LONE, Model
 from chexpert.training.compiling import compile_function
 from chexpert.training.nan_guard import LossWatch, Step, check_weights
@@ -187,10 +188,10 @@ class MultilabelModule(pl.LightningModule):
         make = fuse(self.make_optimizer, self.device.type, precision)
         return start_optimizer(make, backbones, others, duals, self.backbone_lr_factor)
 
-    def ignore_unused_in_ddp(self, size: int) -> None:
+    def ignore_unused_in_ddp(self, size: ImageSize) -> None:
         """Exclude the parts behind the last feature map, so that other processes do not wait for their gradients."""
         self.eval()
-        self.model.training_logits(torch.zeros(1, 1, size, size, dtype=torch.uint8)).sum().backward()
+        self.model.training_logits(torch.zeros(1, 1, *size, dtype=torch.uint8)).sum().backward()
         self.train()
         model = self.model.named_parameters()
         self._ddp_params_and_buffers_to_ignore = [f"model.{name}" for name, weight in model if weight.grad is None]

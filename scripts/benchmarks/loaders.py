@@ -12,7 +12,7 @@ from torchvision import transforms
 from chexpert.data import Augmentation, Batch, Preprocessing, ViewDataset, open_cache, warp
 from chexpert.data.loader import ViewLoader, make_loader
 
-GEOMETRY = Preprocessing(224)
+GEOMETRY = Preprocessing()  # 224 px
 
 AUGMENT = transforms.Compose(
     [

@@ -1,12 +1,14 @@
 """Public weights in the settings: what is filled in, and what contradicts a card."""
 
+import inspect
+
 import pytest
 from helpers.configs import make
 from helpers.errors import raises
 
 from chexpert.config import resolve
-from chexpert.config.resolution import IMAGE_SIZE
-from chexpert.data import Preprocessing
+from chexpert.data import CheXpertDataModule, Preprocessing
+from chexpert.image_size import DEFAULT
 
 RAD_DINO = ("pretrained=rad-dino", "backbone.name=vit_base_patch14_dinov2")
 EVA_X = ("pretrained=eva-x-s", "backbone.name=eva02_small_patch14_224")
@@ -14,12 +16,13 @@ MEMBER = "model.members.densenet"
 
 
 def test_the_default_size_is_that_of_the_data():
-    assert Preprocessing.size == IMAGE_SIZE
+    assert inspect.signature(CheXpertDataModule).parameters["image_size"].default == DEFAULT.plain == 224
+    assert Preprocessing().size == DEFAULT
 
 
 def test_the_network_is_made_for_the_images_of_the_run():
-    for settings, size in ((RAD_DINO, IMAGE_SIZE), ([*RAD_DINO, "data.image_size=518"], 518)):
-        plain = resolve(make(*settings))
+    for setting, size in (("", 224), ("data.image_size=518", 518), ("data.image_size=[392,322]", [392, 322])):
+        plain = resolve(make(*RAD_DINO, *filter(None, [setting])))
         assert plain["model"]["backbone"]["options"] == {"img_size": size}
         assert plain["backbone"] == plain["model"]["backbone"]
 
@@ -38,7 +41,7 @@ def test_the_options_of_a_card_stand_in_the_config_and_a_given_one_goes_before()
 def test_members_have_weights_of_their_own(tmp_path):
     settings = [f"{MEMBER}.pretrained=rad-dino", f"{MEMBER}.name=vit_base_patch14_dinov2", "pretrained=false"]
     members = resolve(make("model=combined", *settings))["model"]["members"]
-    assert members["densenet"]["options"] == {"img_size": IMAGE_SIZE}
+    assert members["densenet"]["options"] == {"img_size": 224}
     assert "options" not in members["efficientnet"]
 
 

@@ -1,5 +1,8 @@
 """From image file to model input, on images small enough to compute by hand."""
 
+import io
+import itertools
+import math
 import struct
 import zlib
 
@@ -10,9 +13,11 @@ import scipy.ndimage
 import torch
 from PIL import Image, ImageFile
 
+from chexpert.data.decoding import decode
 from chexpert.data.preprocessing import FITS, Preprocessing, read_gray
 from chexpert.data.sources.manifest import CHANGED, hash_file
 from chexpert.errors import UserError
+from chexpert.image_size import ImageSize
 
 WIDE = np.array([[10, 20, 30, 40], [50, 60, 70, 80]], dtype=np.uint8)
 
@@ -43,6 +48,13 @@ def test_bright_pixel_is_averaged_over_its_block():
     assert Preprocessing(2).apply(image).tolist() == [[192 / 64, 0], [0, 0]]
 
 
+@pytest.mark.parametrize("fit", FITS)
+def test_bright_pixel_is_averaged_over_its_block_in_a_rectangle(fit):
+    image = np.zeros((16, 24), dtype=np.uint8)
+    image[0, 0] = 192
+    assert Preprocessing((2, 3), fit).apply(image).tolist() == [[192 / 64, 0, 0], [0, 0, 0]]
+
+
 def test_image_of_the_right_size_is_unchanged():
     image = noise(16, 16)
     for fit in ("stretch", "crop", "pad"):
@@ -60,6 +72,92 @@ def test_image_of_the_right_size_is_unchanged():
 )
 def test_fitted_image_matches_values_by_hand(fit, image, expected):
     assert Preprocessing(len(expected), fit).apply(image).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("fit", "size", "expected"),
+    [
+        ("stretch", (2, 2), [[15, 35], [55, 75]]),
+        ("stretch", (1, 4), [[30, 40, 50, 60]]),
+        ("stretch", (2, 1), [[25], [65]]),
+        ("crop", (2, 3), [[15, 25, 35], [55, 65, 75]]),
+        ("crop", (2, 1), [[25], [65]]),
+        ("crop", (1, 4), [[30, 40, 50, 60]]),
+        ("pad", (4, 4), [[0] * 4, *WIDE.tolist(), [0] * 4]),
+        ("pad", (2, 6), [[0, 10, 20, 30, 40, 0], [0, 50, 60, 70, 80, 0]]),
+        ("pad", (2, 2), [[17.5, 27.5]] * 2),  # first blocks of 2 x 2 are averaged
+    ],
+)
+def test_rectangle_matches_values_by_hand(fit, size, expected):
+    fitted = Preprocessing(size, fit).apply(WIDE)
+    assert fitted.shape == size
+    assert np.abs(fitted - np.array(expected, dtype=float)).max() <= 1
+
+
+def fit_slowly(image, size, fit):
+    """Each pixel of the result from the place that its center has on the image, bilinear; black outside for pad.
+
+    For images less than twice too large, of which no blocks are averaged first.
+    """
+    (height, width), (h, w) = image.shape, size
+    y, x = h / height, w / width
+    if fit != "stretch":
+        y = x = (max if fit == "crop" else min)(x, y)
+    out = np.zeros(size)
+    for row, column in np.ndindex(*size):
+        v = (row + 0.5 - h / 2) / y + height / 2 - 0.5
+        u = (column + 0.5 - w / 2) / x + width / 2 - 0.5
+        if fit != "pad":
+            v, u = min(max(v, 0), height - 1), min(max(u, 0), width - 1)
+        for i, j in itertools.product((math.floor(v), math.floor(v) + 1), (math.floor(u), math.floor(u) + 1)):
+            if 0 <= i < height and 0 <= j < width:
+                out[row, column] += (1 - abs(v - i)) * (1 - abs(u - j)) * image[i, j]
+    return out
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [(24, 20), (20, 24), (33, 50), (28, 44)])
+@pytest.mark.parametrize("shape", [(39, 32), (31, 39), (18, 18)])
+def test_rectangle_is_fitted_as_pixel_by_pixel(fit, size, shape):
+    image = smooth(*shape)
+    fitted = Preprocessing(size, fit).apply(image).astype(float)
+    assert np.abs(fitted - fit_slowly(image, size, fit)).max() <= 3  # OpenCV 4 rounds to 1/32 of a pixel
+
+
+@pytest.mark.parametrize(
+    ("fit", "corners"),
+    [
+        ("stretch", [(-0.5, -0.5), (59.5, 89.5)]),
+        ("crop", [(-0.5, -15.5), (59.5, 104.5)]),  # scaled by 0.6, the larger: 60 x 120
+        ("pad", [(7, -0.5), (52, 89.5)]),  # by 0.45, the smaller: 45 x 90
+    ],
+)
+def test_matrix_takes_the_corners_of_an_image_to_their_places(fit, corners):
+    matrix = Preprocessing((90, 60), fit).matrix(200, 100)
+    for corner, expected in zip([(-0.5, -0.5), (99.5, 199.5)], corners, strict=True):
+        assert matrix @ [*corner, 1] == pytest.approx([*expected, 1])
+
+
+@pytest.mark.parametrize(
+    ("size", "reduced"), [((100, 100), 4), ((100, 60), 4), ((50, 30), 8), ((200, 60), 2), ((260, 60), 1)]
+)
+def test_jpeg_is_reduced_to_no_less_than_either_side(size, reduced):
+    file = io.BytesIO()
+    Image.fromarray(smooth(500, 420)).save(file, "JPEG")
+    decoded = decode(file.getvalue(), ImageSize(*size))
+    assert decoded.reduced == reduced
+    assert decoded.gray.shape == (-(-500 // reduced), -(-420 // reduced))
+
+
+@pytest.mark.parametrize("size", ["224", 0, 2.5, [64], [64, 48, 3], [64, -48], [64, True], None])
+def test_what_is_no_size_is_an_error(size):
+    with pytest.raises(ValueError, match="no size of images"):
+        Preprocessing(size)
+
+
+def test_square_is_the_same_as_a_number_and_as_a_list():
+    assert Preprocessing(64) == Preprocessing([64, 64])
+    assert Preprocessing([64, 48]).size == (64, 48)
 
 
 def test_gradient_keeps_its_position_when_it_shrinks():
@@ -159,16 +257,17 @@ def test_large_jpeg_is_averaged_while_decoding(tmp_path, size):
 
 
 @pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("size", [(16, 16), (24, 16), (12, 20)])
 @pytest.mark.parametrize(("height", "width"), [(65, 71), (129, 201), (400, 393)])
-def test_averaging_while_decoding_keeps_positions(tmp_path, fit, height, width):
+def test_averaging_while_decoding_keeps_positions(tmp_path, fit, height, width, size):
     y, x = np.mgrid[:height, :width]
     image = np.rint(100 * x / width + 150 * y / height)
     path = save(tmp_path / "image.jpg", image.astype(np.uint8), quality=100)
-    y, x = np.mgrid[:16, :16]
-    source = np.linalg.inv(Preprocessing(16, fit).matrix(height, width)) @ [x.ravel(), y.ravel(), np.ones(256)]
+    y, x = np.indices(size)
+    source = np.linalg.inv(Preprocessing(size, fit).matrix(height, width)) @ [x.ravel(), y.ravel(), np.ones(x.size)]
     within = np.abs(source[:2].T / [width, height] - 0.5).max(axis=1) < 0.45  # and no black of a padded image
     expected = 100 * source[0] / width + 150 * source[1] / height
-    assert np.abs(Preprocessing(16, fit).read(path).ravel() - expected)[within].max() <= 1.5  # rounding, twice
+    assert np.abs(Preprocessing(size, fit).read(path).ravel() - expected)[within].max() <= 1.5  # rounding, twice
 
 
 def test_image_below_twice_the_size_is_decoded_in_full(tmp_path):

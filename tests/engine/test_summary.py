@@ -7,6 +7,7 @@ import torch
 from helpers.modules import make_module
 
 from chexpert.engine.summary import describe_layers
+from chexpert.image_size import ImageSize
 from chexpert.models import Backbone, Combined
 
 NETWORKS = [f"model._members.{name}.net" for name in ("a", "b")]
@@ -26,7 +27,7 @@ def read_rows(table):
 
 
 def test_table_has_parameters_and_sizes(module):
-    rows = read_rows(describe_layers(module, 64, True))
+    rows = read_rows(describe_layers(module, ImageSize(64, 64), True))
     weights = module.model.classifier.weight
     kind, parameters, mode, flops, size_in, size_out = rows["model.classifier"]
     assert (kind, parameters, mode) == ("Linear", str(weights.numel() + len(weights)), "train")
@@ -37,18 +38,20 @@ def test_table_has_parameters_and_sizes(module):
 
 @pytest.mark.parametrize(("depth", "deepest"), [(1, 0), (2, 1), (True, 3), (5, 4)])
 def test_depth_is_the_number_of_levels(module, depth, deepest):
-    names = read_rows(describe_layers(module, 64, depth))
+    names = read_rows(describe_layers(module, ImageSize(64, 64), depth))
     assert max(name.count(".") for name in names) == deepest
     assert [name in names for name in NETWORKS] == [deepest >= 3] * 2
 
 
 def test_depth_of_minus_one_lists_all_layers(module):
-    assert list(read_rows(describe_layers(module, 64, -1))) == [name for name, _ in module.named_modules() if name]
+    assert list(read_rows(describe_layers(module, ImageSize(64, 64), -1))) == [
+        name for name, _ in module.named_modules() if name
+    ]
 
 
 def test_table_changes_nothing(module):
     before, random = {name: value.clone() for name, value in module.state_dict().items()}, torch.get_rng_state()
-    describe_layers(module, 64, True)
+    describe_layers(module, ImageSize(64, 64), True)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert torch.equal(random, torch.get_rng_state())
     assert module.example_input_array is None

@@ -4,9 +4,10 @@ import pytest
 from helpers.errors import raises
 
 from chexpert.explain import GradCAM, HiResCAM, Lime, try_explainers
+from chexpert.image_size import ImageSize
 from chexpert.models import Backbone, Single
 
-SIZE = 64
+SIZE = ImageSize(64, 64)
 
 
 @pytest.fixture

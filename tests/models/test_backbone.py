@@ -57,7 +57,59 @@ def test_tokens_become_a_map_in_reading_order(size, count, rows):
 
 def test_undeclared_class_token_is_left_out():
     tokens = torch.arange(17.0)[None, :, None].expand(1, 17, 64)  # as VOLO's
-    assert Backbone(SMALL).to_map(tokens)[0, 0, 0].tolist() == [1, 2, 3, 4]
+    assert Backbone(SMALL).to_map(tokens, (64, 64))[0, 0, 0].tolist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("size", "grid"),
+    [
+        ((384, 320), (24, 20)),
+        ((320, 384), (20, 24)),
+        ((768, 640), (24, 20)),  # of a network that pools 2 x 2 patches
+        ((400, 320), (13, 10)),  # of 25 x 20 patches, pooled with the last row padded
+        ((784, 644), (56, 46)),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1])
+def test_tokens_of_a_rectangle_become_a_map_of_its_proportions(size, grid, before):
+    backbone = Backbone(SMALL)  # has no patches that would say so
+    backbone.net.num_prefix_tokens = before
+    count = before + grid[0] * grid[1]
+    tokens = torch.arange(float(count))[None, :, None].expand(1, count, 2)
+    expected = torch.arange(float(before), count).view(grid)
+    assert torch.equal(backbone.to_map(tokens, size)[0, 1], expected)
+
+
+def test_image_of_any_size_has_its_own_grid_and_not_that_of_the_network():
+    options = {"img_size": [64, 96], "dynamic_img_size": True}
+    backbone = Backbone("vit_tiny_patch16_224", options={**options, "depth": 1})
+    tokens = torch.arange(25.0)[None, :, None].expand(1, 25, 192)
+    backbone.net.forward_features = lambda images: tokens
+    assert backbone(torch.zeros(1, 1, 96, 64))[0, 0].tolist() == torch.arange(1.0, 25).view(6, 4).tolist()
+    assert backbone(torch.zeros(1, 1, 64, 96))[0, 0].tolist() == torch.arange(1.0, 25).view(4, 6).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet10t", {}),
+        ("test_vit", {"img_size": [96, 64]}),
+        ("vit_tiny_patch16_224", {"dynamic_img_size": True, "depth": 1}),
+        ("swin_tiny_patch4_window7_224", SWIN | {"img_size": [96, 64]}),
+    ],
+)
+def test_map_of_a_rectangle_lies_on_the_image_as_it_lies(name, options):
+    """What changes in one corner of the image changes the map there most."""
+    torch.manual_seed(0)
+    backbone = Backbone(name, options=options).eval()
+    images = torch.rand(1, 1, 96, 64, generator=torch.Generator().manual_seed(0)).repeat(5, 1, 1, 1)
+    for number, (top, left) in enumerate(((0, 0), (0, 32), (64, 0), (64, 32)), 1):
+        images[number, :, top : top + 32, left : left + 32] = 1 - images[number, :, top : top + 32, left : left + 32]
+    with torch.no_grad():
+        maps = backbone(images)
+    assert maps.shape[2] * 2 == maps.shape[3] * 3
+    changes = torch.nn.functional.adaptive_avg_pool2d((maps[1:] - maps[:1]).abs().mean(1), (3, 2)).flatten(1)
+    assert changes.argmax(1).tolist() == [0, 1, 4, 5]
 
 
 def test_transformer_of_any_size_maps_images_of_another_size():
@@ -91,11 +143,13 @@ def test_tokens_without_a_grid_are_an_error():
     ("name", "options"), [("vit_tiny_patch16_224", {"img_size": 64}), ("swin_tiny_patch4_window7_224", SWIN)]
 )
 def test_image_of_another_size_is_an_error_with_the_option(name, options):
-    with raises("image-size", "data.image_size") as error:
-        Backbone(name, options=options)(torch.zeros(1, 1, 96, 96))
-    assert name in error.value.message
-    assert "64 x 64" in error.value.message
-    assert "options.img_size=96" in error.value.hint
+    backbone = Backbone(name, options=options)
+    for sides, setting in (([96, 96], "96"), ([96, 64], "[96,64]")):
+        with raises("image-size", "data.image_size") as error:
+            backbone(torch.zeros(1, 1, *sides))
+        assert name in error.value.message
+        assert "64 x 64" in error.value.message
+        assert f"options.img_size={setting}" in error.value.hint
 
 
 def test_transformer_registers_each_weight_once():

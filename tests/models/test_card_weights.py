@@ -223,8 +223,21 @@ def test_a_file_of_the_authors_gives_the_outputs_of_their_network(family, name):
     mean, std = (torch.tensor(own).broadcast_to(3).view(1, 3, 1, 1).double() for own in (card.mean, card.std))
     expected = net.double().forward_features((images.double() / 255 - mean) / std)
     found = backbone(images)
-    assert torch.allclose(found, backbone.to_map(expected), rtol=1e-6, atol=1e-6)
+    assert torch.allclose(found, backbone.to_map(expected, (size, size)), rtol=1e-6, atol=1e-6)
     assert found.std() > 0.01
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("sides", [(84, 56), (56, 84)])
+def test_a_rectangle_gives_the_outputs_of_the_authors_network_at_that_size(family, sides):
+    card, net, path = family("rad-dino")
+    backbone = load(card, path, list(sides)).double()
+    images = torch.randint(0, 256, (2, 1, *sides), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    net.set_input_size(list(sides))
+    mean, std = (torch.tensor(own).broadcast_to(3).view(1, 3, 1, 1).double() for own in (card.mean, card.std))
+    tokens = net.double().forward_features((images.double() / 255 - mean) / std)[:, net.num_prefix_tokens :]
+    expected = tokens.reshape(2, sides[0] // 14, sides[1] // 14, -1).permute(0, 3, 1, 2)
+    assert torch.allclose(backbone(images), expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
@@ -340,13 +353,13 @@ def see_input(backbone, monkeypatch, size):
     """What the network gets for images of one gray value each."""
     seen = []
     monkeypatch.setattr(backbone.net, "forward_features", lambda x: seen.append(x) or torch.zeros(len(x), 1, 1, 1))
-    monkeypatch.setattr(backbone, "to_map", lambda x: x)
+    monkeypatch.setattr(backbone, "to_map", lambda x, size: x)
     backbone(torch.tensor(PIXELS, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, size, size))
     return seen[0][:, 0, 0, 0].tolist()
 
 
 @pytest.mark.parametrize(("name", "patch"), [("medical-mae-vit-b", 16), ("rad-dino", 14), ("xrayclip", 16)])
-@pytest.mark.parametrize("grid", [(24, 24), (20, 24), (3, 3)], ids=str)
+@pytest.mark.parametrize("grid", [(24, 24), (24, 20), (20, 24), (3, 3)], ids=str)
 def test_positions_are_resampled_as_timm_does(family, name, patch, grid):
     card, net, path = family(name)
     size = [patch * cells for cells in grid]
@@ -465,7 +478,7 @@ def test_medical_mae_with_the_statistics_of_imagenet(family):
     backbone = Backbone(card.network, f"{card.name}:{path}", **own).eval().double()
     mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     expected = net.double().forward_features((images.double() / 255 - mean) / std)
-    assert torch.allclose(backbone(images), backbone.to_map(expected), rtol=1e-6, atol=1e-6)
+    assert torch.allclose(backbone(images), backbone.to_map(expected, (64, 64)), rtol=1e-6, atol=1e-6)
 
 
 def test_the_level_of_timms_logger_stays(family):

@@ -67,6 +67,8 @@ def _check_several(key: str, value: str, settings: Settings, sweep: bool) -> Ans
     listed = f"{key}=[{','.join(part.strip() for part in parts)}]"
     if key in (*LISTS, *LISTED) or _is_list(key, settings):
         return Answer("a list stands in square brackets", meant=[listed])
+    if "Sequence" in _get_annotation(key, settings):  # one value or several
+        return Answer("a list stands in square brackets", hint=f"{listed}; values of a sweep: -m {key}={value}")
     if (
         key.lstrip("+") in FILES
         and "/" in value
@@ -81,6 +83,11 @@ def _is_fraction(key: str, settings: Settings) -> bool:
     """Whether a key is a number that need not be whole."""
     found = _find_setting(key, settings)
     return found is not None and is_number(found.default) and not found.default.lstrip("-").isdigit()
+
+
+def _get_annotation(key: str, settings: Settings) -> str:
+    found = find_argument(key, settings)
+    return found.annotation if found else ""
 
 
 def _is_list(key: str, settings: Settings) -> bool:
@@ -133,8 +140,12 @@ def _check_kind(plain: str, key: str, value: str, settings: Settings, chosen: Ma
     if plain == "pretrained" and value.lower() in ("yes", "no", "on", "off", "imagenet"):
         meant = "false" if value.lower() in ("no", "off") else "true"
         return Answer("true, false, a name of chexpert weights list, or the path of a file", meant=[f"{key}={meant}"])
+    if plain == "data.image_size" and (sides := re.fullmatch(r"(\d+)\s*[xX*]\s*(\d+)", value)):
+        return Answer("height and width stand in square brackets", meant=[f"{key}=[{sides[1]},{sides[2]}]"])
     kind = "number" if is_number(found.default) else "truth" if found.default.lower() in ("true", "false") else ""
     for word in walk_values(value):
+        if READ_BY_HYDRA.match(word):  # one of several, as in 224,[384,320]
+            continue
         if kind == "truth" and "str" not in found.annotation and word.lower() in ("yes", "on", "no", "off"):
             meant = "true" if word.lower() in ("yes", "on") else "false"
             return Answer("true or false", meant=[f"{key}={value.replace(word, meant)}"])

@@ -94,7 +94,7 @@ def build_cache(
     started = time.monotonic()
     with PartialCache(path, key) as partial:
         pending, unreadable = partial.pending, dict[int, str]()
-        _check_disk_space(partial, len(pending) * (key.size**2 + NOTES))
+        _check_disk_space(partial, len(pending) * (key.size.pixels + NOTES))
         log.info(f"cache: decoding {len(pending):,} images into {path} ({key.length / 1e9:.1f} GB)")
         chunks = [pending[n : n + CHUNK] for n in range(0, len(pending), CHUNK)]
         decoded = decode(Decoding(files, preprocessing, digests), chunks, workers)
@@ -119,7 +119,7 @@ def build_cache(
 
 
 class Decoding(Dataset):
-    """Decodes chunks of rows: to them, their images (n, size, size), why not, and notes."""
+    """Decodes chunks of rows: to them, their images (n, H, W), why not, and notes."""
 
     def __init__(
         self, files: Sequence[str], preprocessing: Preprocessing, digests: Sequence[str] | None = None
@@ -127,7 +127,7 @@ class Decoding(Dataset):
         self.files, self.preprocessing, self.digests = files, preprocessing, digests or [""] * len(files)
 
     def __getitem__(self, rows: np.ndarray) -> tuple[list[int], np.ndarray, dict[int, str], dict[int, tuple[str, ...]]]:
-        images = np.zeros((len(rows), self.preprocessing.size, self.preprocessing.size), dtype=np.uint8)
+        images = np.zeros((len(rows), *self.preprocessing.size), dtype=np.uint8)
         reasons, noted = dict[int, str](), dict[int, tuple[str, ...]]()
         for row, image in zip(rows.tolist(), images, strict=True):
             try:
@@ -159,7 +159,7 @@ def decode(decoding: Decoding, chunks: list[np.ndarray], workers: int | None) ->
 
 def warn_superseded(folder: Path, split: str, key: CacheKey, source: str) -> None:
     """Log earlier caches of the same images in the same geometry that this one replaces, and why."""
-    for old in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.films")):
+    for old in sorted(folder.glob(f"{key.start(split)}*.films")):
         try:
             header = read_header(old)
             before = CacheKey.from_dict(header["key"])
@@ -168,7 +168,7 @@ def warn_superseded(folder: Path, split: str, key: CacheKey, source: str) -> Non
         if header["source"] == source:
             reason = _compare(before, key)
             log.info(f"cache: built anew, since {reason}; if no other run needs it, delete {old}")
-    for rest in sorted(folder.glob(f"{split}-{key.size}-{key.fit}-*.partial")):
+    for rest in sorted(folder.glob(f"{key.start(split)}*.partial")):
         if rest.stem != Path(key.name(split)).stem:
             log.info(f"cache: unfinished, and not for these images; if no run builds it, delete {rest}")
 

@@ -1,6 +1,6 @@
 """Fitted images in one memory-mapped file: what stands in it, and how it is read and checked.
 
-The file: a header of 4,096 bytes (JSON, its CRC first), N x size x size bytes of gray, N entries of the index, and N
+The file: a header of 4,096 bytes (JSON, its CRC first), N x height x width bytes of gray, N entries of the index, and N
 times 256 bytes of notes on the images.
 """
 
@@ -22,6 +22,7 @@ from PIL import features
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.sources.image_files import ENDINGS
 from chexpert.errors import UserError
+from chexpert.image_size import ImageSize
 
 VERSION = 3  # raise it when the layout changes, or when Preprocessing makes other pixels of a file
 HEADER = 4096
@@ -37,7 +38,7 @@ class CacheKey:
     Attributes:
         images: number of rows.
         files: SHA-256 over path below their common folder, size and times of change of each image file, in order.
-        size: of the fitted images in pixels.
+        size: of the fitted images, height and width in pixels.
         fit: how they were fitted.
         code: version of the pixels and of the layout.
         decoder: versions of the libraries that made the pixels.
@@ -45,7 +46,7 @@ class CacheKey:
 
     images: int
     files: str
-    size: int
+    size: ImageSize
     fit: str
     code: int
     decoder: str
@@ -53,22 +54,27 @@ class CacheKey:
     def name(self, split: str) -> str:
         """Return the name of the file, such as train-224-stretch-0123456789abcdef.films."""
         digest = hashlib.sha256(json.dumps(self.to_dict()).encode()).hexdigest()
-        return f"{split}-{self.size}-{self.fit}-{digest[:16]}.films"
+        return f"{self.start(split)}{digest[:16]}.films"
+
+    def start(self, split: str) -> str:
+        """Return how the names of the files of this geometry start: train-224-stretch-, train-384x320-stretch-."""
+        return f"{split}-{str(self.size).replace(' ', '')}-{self.fit}-"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the key as files hold it: under the names of older versions, whose caches stay valid."""
         content = asdict(self)
-        return {"films": content.pop("images"), **content}
+        return {"films": content.pop("images"), **content, "size": self.size.plain}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "CacheKey":
         """Read a key from the header of a file."""
-        return cls(images=content["films"], **{key: value for key, value in content.items() if key != "films"})
+        own = {key: value for key, value in content.items() if key != "films"}
+        return cls(images=content["films"], **own | {"size": ImageSize.of(content["size"])})
 
     @property
     def index_start(self) -> int:
         """Bytes before the index."""
-        return HEADER + self.images * self.size**2
+        return HEADER + self.images * self.size.pixels
 
     @property
     def length(self) -> int:
@@ -170,7 +176,7 @@ class DecodedCache:
             self.index = np.fromfile(path, INDEX, key.images, offset=key.index_start)
             if zlib.crc32(self.index.tobytes()) != header["index_crc"]:
                 raise ValueError("its index is damaged")
-            shape = (key.images, key.size, key.size)
+            shape = (key.images, *key.size)
             # An array of the plain class: memmap's own takes ten times longer to give out a row.
             self._images = np.asarray(np.memmap(path, np.uint8, "r", HEADER, shape))
             self._notes = np.asarray(np.memmap(path, np.uint8, "r", key.notes_start, (key.images, NOTES)))
@@ -186,7 +192,7 @@ class DecodedCache:
         return len(self.index)
 
     def read(self, row: int, out: np.ndarray) -> bool:
-        """Copy an image to ``out``, (size, size) uint8; return False where its file could not be read for the cache.
+        """Copy an image to ``out``, (H, W) uint8; return False where its file could not be read for the cache.
 
         Raises:
             UserError: at the first reading of a row in this process, its bytes are not what was written.

@@ -70,10 +70,10 @@ class PartialCache:
         unreadable: Mapping[int, str],
         notes: Mapping[int, Sequence[str]] = MappingProxyType({}),
     ) -> None:
-        """Write images (n, size, size) and the notes on some of them, and only then that they are there."""
+        """Write images (n, H, W) and the notes on some of them, and only then that they are there."""
         for row, image in zip(rows, images, strict=True):
             packed = pack_notes(notes.get(row, ()))
-            self._file.seek(HEADER + row * self.key.size**2)
+            self._file.seek(HEADER + row * self.key.size.pixels)
             self._file.write(image)
             self._file.seek(self.key.notes_start + row * NOTES)
             self._file.write(packed)
@@ -118,8 +118,8 @@ class PartialCache:
     def _check_rows(self) -> None:
         """A row whose bytes did not reach the disk before the power failed counts as not tried."""
         for row in np.flatnonzero(find_ready(self._index)):
-            self._file.seek(HEADER + int(row) * self.key.size**2)
-            image = self._file.read(self.key.size**2)
+            self._file.seek(HEADER + int(row) * self.key.size.pixels)
+            image = self._file.read(self.key.size.pixels)
             self._file.seek(self.key.notes_start + int(row) * NOTES)
             if find_crc(image, self._file.read(NOTES)) != self._index["crc"][row]:
                 self._index["state"][row] = 0

@@ -56,7 +56,8 @@ class Cam(Explainer, ABC):
 
     def describe(self, model: Model, images: torch.Tensor, maps: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """Return the manifest of maps from :meth:`chexpert.models.Model.trace`."""
-        grids = [list(as_map(model, name, traced).shape[-2:]) for name, traced in maps.items()]
+        size = images.shape[-2:]
+        grids = [list(as_map(model, name, traced, size).shape[-2:]) for name, traced in maps.items()]
         members = {name: model.members[name] for name in maps if name in model.members}
         return {
             "explainer": self.name,
@@ -93,6 +94,7 @@ class GradientCam(Cam):
         explained: list[list[Attribution]] = [[] for _ in outputs]
         if not any(map(len, outputs)):
             return explained
+        size = images.shape[-2:]
         with explaining(model):
             maps, logits = model.trace(images, self.stride)
             manifest = self.describe(model, images, maps)
@@ -102,20 +104,22 @@ class GradientCam(Cam):
                 # views do not see each other in evaluation mode, so the sum has each view's own gradient
                 gradients = torch.autograd.grad(logits[rows, columns].sum(), list(maps.values()), retain_graph=True)
                 signed = {
-                    name: upsample(self._combine(model, name, feature, gradient), *images.shape[-2:]).cpu().numpy()
+                    name: upsample(self._combine(model, name, feature, gradient, size), *size).cpu().numpy()
                     for (name, feature), gradient in zip(maps.items(), gradients, strict=True)
                 }
                 for row in rows:
                     explained[row].append(attribute({name: cams[row] for name, cams in signed.items()}, manifest))
         return explained
 
-    def _combine(self, model: Model, name: str, feature: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-        return self.combine(as_map(model, name, feature.detach()), as_map(model, name, gradient))
+    def _combine(
+        self, model: Model, name: str, feature: torch.Tensor, gradient: torch.Tensor, size: Sequence[int]
+    ) -> torch.Tensor:
+        return self.combine(as_map(model, name, feature.detach(), size), as_map(model, name, gradient, size))
 
 
-def as_map(model: Model, name: str, traced: torch.Tensor) -> torch.Tensor:
-    """Return the traced tensor of a member, or its gradient, as (B, K, h, w)."""
-    return model.members[name].to_map(traced) if name in model.members else traced
+def as_map(model: Model, name: str, traced: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """Return the traced tensor of a member, or its gradient, as (B, K, h, w), of images (H, W) of this size."""
+    return model.members[name].to_map(traced, size) if name in model.members else traced
 
 
 def attribute(members: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> Attribution:

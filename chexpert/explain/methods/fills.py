@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from chexpert.explain.geometry import mean_side
 from chexpert.explain.methods.superpixels import find_body
 
 FILLS = ("blur", "mean", "local", "black")
@@ -29,7 +30,7 @@ def fill_image(gray: np.ndarray, kind: str) -> np.ndarray:
     """
     fill = gray.astype("float32")
     if kind == "blur":
-        fill = blur(fill, BLUR * gray.shape[1])
+        fill = blur(fill, BLUR * mean_side(gray.shape))
     elif kind == "mean":
         fill = np.full_like(fill, fill[find_body(gray)].mean())
     elif kind == "local":
@@ -48,7 +49,7 @@ def blur(values: np.ndarray, sigma: float) -> np.ndarray:
 
 def surroundings(original: np.ndarray, body: np.ndarray) -> np.ndarray:
     """Return the mean over a soft ring around each pixel, (H, W) float32, of the body only where that is near."""
-    near, far = (share * original.shape[1] for share in RING)
+    near, far = (share * mean_side(original.shape) for share in RING)
     weight = body.astype("float32") + 1e-3  # outside the body only where nothing else is near
 
     def ring(values: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from chexpert.explain.attribution import Attribution, Explainer, check_request
+from chexpert.explain.geometry import mean_side
 from chexpert.models import Model
 
 SMOOTH = 0.05  # standard deviation as a share of the side: blobs about as large as those of a CAM
@@ -46,7 +47,8 @@ class RandomMap(Explainer):
 
 def smooth_noise(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Return noise (H, W) float32 of mean 0 and variance 1: white, filtered by a Gaussian on a torus."""
-    y, x = np.fft.fftfreq(height) * height, np.fft.rfftfreq(width) * width  # cycles a side
+    side = mean_side((height, width))  # blobs are round on a rectangle too
+    y, x = np.fft.fftfreq(height) * side, np.fft.rfftfreq(width) * side  # cycles a side
     passed = np.exp(-2 * (np.pi * SMOOTH) ** 2 * (y[:, None] ** 2 + x**2))
     passed[0, 0] = 0
     noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((height, width))) * passed, (height, width))

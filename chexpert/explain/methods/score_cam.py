@@ -67,7 +67,9 @@ class ScoreCAM(Cam):
             manifest = self.describe(model, image[None], maps) | {"channels": self.channels, "fill": self.fill}
             share = max(1, self.channels // len(maps))
             size = image.shape[-2:]
-            masks = {name: make_masks(as_map(model, name, m.detach())[0], share, size) for name, m in maps.items()}
+            masks = {
+                name: make_masks(as_map(model, name, m.detach(), size)[0], share, size) for name, m in maps.items()
+            }
         gains = self._probe(model, image, torch.cat(list(masks.values()))).to(image.device)
         shares = dict(zip(masks, gains.split([len(own) for own in masks.values()]), strict=True))
         members = [

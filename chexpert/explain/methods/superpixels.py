@@ -5,6 +5,8 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter, label
 from skimage import segmentation
 from skimage.filters import threshold_otsu
 
+from chexpert.explain.geometry import mean_side
+
 LEAST_BODY = 0.2  # share of the picture; below it the mask has missed, and the whole picture is taken
 
 
@@ -43,7 +45,7 @@ def quickshift(gray: np.ndarray) -> np.ndarray:
 
 def find_body(gray: np.ndarray) -> np.ndarray:
     """Return a mask (H, W) bool of the body: the largest bright region with its holes, without the black surround."""
-    smooth = gaussian_filter(gray.astype("float32"), gray.shape[0] / 50)
+    smooth = gaussian_filter(gray.astype("float32"), mean_side(gray.shape) / 50)
     regions, found = label(smooth > threshold_otsu(smooth) / 2) if smooth.min() < smooth.max() else (gray, 0)
     if found == 0:
         return np.ones(gray.shape, dtype=bool)

@@ -39,7 +39,7 @@ class Canvas:
         return side * width / max(height, width), side * height / max(height, width)
 
     def place(self, signed: np.ndarray) -> np.ndarray:
-        """Resample a map (S, S) in model coordinates to this image: (h, w)."""
+        """Resample a map in model coordinates to this image: (h, w)."""
         return carry_to(signed, self.view.matrix, self.view.original.shape, self.image.shape)
 
     def outline(self, mask: np.ndarray) -> list[np.ndarray]:

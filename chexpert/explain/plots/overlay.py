@@ -41,7 +41,7 @@ class Evidence:
 
     Attributes:
         canvas: the image.
-        signed: (S, S) raw map in model coordinates.
+        signed: (H, W) raw map in model coordinates.
         scale: of its colors.
         mask: where the finding was outlined.
         spread: it has no sign, but is the standard deviation over members.

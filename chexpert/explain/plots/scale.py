@@ -8,6 +8,7 @@ from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from scipy.ndimage import uniform_filter
 
+from chexpert.explain.geometry import mean_side
 from chexpert.explain.plots.page import Bar
 from chexpert.metrics.localization.map_colors import color_evidence
 
@@ -60,4 +61,4 @@ class Scale:
 
 
 def _greatest(magnitude: np.ndarray) -> float:
-    return float(uniform_filter(magnitude.astype("float64"), max(1, round(SPOT * magnitude.shape[-1]))).max())
+    return float(uniform_filter(magnitude.astype("float64"), max(1, round(SPOT * mean_side(magnitude.shape)))).max())

@@ -22,10 +22,10 @@ class Case:
 
     Attributes:
         name: of the view, as CheXlocalize spells it.
-        image: (S, S) uint8.
+        image: (H, W) uint8.
         labels: 1 or 0 by observation; one that is blank or uncertain is not in it.
-        regions: (S, S) bool by name, those with a pixel in them.
-        body: (S, S) bool.
+        regions: (H, W) bool by name, those with a pixel in them.
+        body: (H, W) bool.
     """
 
     name: str

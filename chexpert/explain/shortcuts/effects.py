@@ -33,7 +33,7 @@ class Effects:
 
 
 def compute_logits(model: Model, images: Sequence[np.ndarray], title: str) -> np.ndarray:
-    """Return logits (N, C) float32 of N images (S, S) uint8."""
+    """Return logits (N, C) float32 of N images (H, W) uint8."""
 
     def write(start: int, buffer: torch.Tensor) -> None:
         some = np.stack(images[start : start + len(buffer)])
@@ -53,7 +53,7 @@ def measure_effects(
         model: images to logits.
         cases: one or more that show the suspect, and others.
         suspect: name of a region.
-        without: images (S, S) uint8 painted without the suspect, by the name of the view, where there are such.
+        without: images (H, W) uint8 painted without the suspect, by the name of the view, where there are such.
         seed: of the choice and of the controls' places.
     """
     rng = np.random.default_rng(seed)

@@ -12,21 +12,22 @@ from chexpert.models import Model
 
 CORNER = 1 / 8
 BORDER = 1 / 16
-"""Shares of the image's side: of each of the four squares at the corners, and of the frame along the border."""
+"""Shares of each side of the image: of the four boxes at the corners, and of the frame along the border."""
 
-GEOMETRY = "corners: four squares of 1/8 of the side; border: a frame of 1/16 of the side"
+GEOMETRY = "corners: four boxes of 1/8 of each side; border: a frame of 1/16 of each side"
 
 PLACES = ("outside the body", "corners", "border")
 BATCH = 16
 
 
 def mark_places(case: Case) -> dict[str, np.ndarray]:
-    """Return masks (S, S) bool by name: ``PLACES``, and every region of the case."""
-    side = case.image.shape[0]
-    corner, border = round(CORNER * side), max(1, round(BORDER * side))
-    near = np.minimum(np.arange(side), np.arange(side)[::-1])
-    corners = (near[:, None] < corner) & (near[None] < corner)
-    frame = (near[:, None] < border) | (near[None] < border)
+    """Return masks (H, W) bool by name: ``PLACES``, and every region of the case."""
+    near_corner, near_border = [], []  # of the rows, then of the columns
+    for side in case.image.shape:
+        distance = np.minimum(np.arange(side), np.arange(side)[::-1])
+        near_corner.append(distance < round(CORNER * side))
+        near_border.append(distance < max(1, round(BORDER * side)))
+    corners, frame = np.logical_and.outer(*near_corner), np.logical_or.outer(*near_border)
     return dict(zip(PLACES, (~case.body, corners, frame), strict=True)) | dict(case.regions)
 
 
@@ -47,7 +48,7 @@ def measure_mass(
 def _explain(
     model: Model, explainer: Explainer, cases: Sequence[Case], outputs: Sequence[int]
 ) -> Iterator[tuple[Case, list[np.ndarray]]]:
-    """Each case with its raw maps (S, S), one an output."""
+    """Each case with its raw maps (H, W), one an output."""
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     for start in range(0, len(cases), BATCH):
         some = cases[start : start + BATCH]

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from scipy.signal import fftconvolve
 
+from chexpert.explain.geometry import mean_side
+
 MARGIN = 1 / 64
 """Share of the image's side by which a region is grown before it is filled: resizing and JPEG blur its edge."""
 
@@ -14,14 +16,14 @@ MOST_SHARED = 0.25
 
 
 def grow(region: np.ndarray) -> np.ndarray:
-    """Grow a region (S, S) by ``MARGIN``, at least 1 pixel."""
-    reach = max(1, round(MARGIN * region.shape[0]))
+    """Grow a region (H, W) by ``MARGIN``, at least 1 pixel."""
+    reach = max(1, round(MARGIN * mean_side(region.shape)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     return cv2.dilate(region.astype(np.uint8), disc).astype(bool)
 
 
 def inpaint(original: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """Fill a region of an image (S, S) uint8 from its surroundings (Telea 2004); elsewhere every pixel stays."""
+    """Fill a region of an image (H, W) uint8 from its surroundings (Telea 2004); elsewhere every pixel stays."""
     return cv2.inpaint(original, region.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA)
 
 
@@ -32,13 +34,13 @@ def place_controls(region: np.ndarray, body: np.ndarray, count: int, rng: np.ran
     sampled among those that overlap least.
 
     Args:
-        region: (S, S) bool, as it will be filled.
-        body: (S, S) bool.
+        region: (H, W) bool, as it will be filled.
+        body: (H, W) bool.
         count: controls wanted.
         rng: samples the places.
 
     Returns:
-        ``count`` regions (S, S) of exactly as many pixels; none where no region fits into the body.
+        ``count`` regions (H, W) of exactly as many pixels; none where no region fits into the body.
     """
     rows, columns = np.nonzero(region)
     if not len(rows):

@@ -27,7 +27,7 @@ class Evidence:
     Attributes:
         splits: cases of ``matched``, as the model was trained, and where there are such of ``independent`` and
             ``reversed``, in which what is suspected comes with other images.
-        without: by suspect and name of the view the image (S, S) uint8 painted without the suspect.
+        without: by suspect and name of the view the image (H, W) uint8 painted without the suspect.
         learned_ties: by suspect and observation phi of the two in the training labels, of suspects that have such.
     """
 

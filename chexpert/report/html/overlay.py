@@ -42,7 +42,7 @@ def spread(signed: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.
     """Resample a map to its whole image, (h, w) in its proportions; 0 where the model saw nothing.
 
     Args:
-        signed: (S, S).
+        signed: (H, W).
         matrix: (3, 3), from the image to the model's coordinates, (x, y) at pixel centers.
         size: width and height of the image.
     """

@@ -11,6 +11,7 @@ from PIL import Image
 
 from chexpert.data import Preprocessing, ViewDataset, open_cache
 from chexpert.data.cache.images import CacheKey, CachePart, DecodedCache, make_key, pack_notes
+from chexpert.image_size import ImageSize
 
 SIZE = 8
 
@@ -31,7 +32,7 @@ def cache(tmp_path, files):
 
 
 def read(cache, row):
-    out = np.empty((cache.key.size, cache.key.size), dtype=np.uint8)
+    out = np.empty(cache.key.size, dtype=np.uint8)
     return out if cache.read(row, out) else None
 
 
@@ -168,12 +169,33 @@ def test_moved_dataset_keeps_its_key(files, tmp_path):
 
 @pytest.mark.parametrize("field", ["images", "files", "size", "fit", "code", "decoder"])
 def test_file_name_depends_on_each_part_of_the_key(field):
-    parts = {"images": 1, "files": "", "size": 8, "fit": "pad", "code": 1, "decoder": ""}
-    other = parts | {field: parts[field] + type(parts[field])("1")}
+    parts = {"images": 1, "files": "", "size": ImageSize(8, 8), "fit": "pad", "code": 1, "decoder": ""}
+    other = parts | {field: ImageSize(8, 9) if field == "size" else parts[field] + type(parts[field])("1")}
     assert CacheKey(**parts).name("train") != CacheKey(**other).name("train")
 
 
 def test_key_has_the_file_name_of_older_versions():
-    key = CacheKey(1, "", 8, "pad", 1, "")
+    key = CacheKey(1, "", ImageSize(8, 8), "pad", 1, "")
     assert key.name("train") == "train-8-pad-7991230aba1bc325.films"  # of older versions
+    assert key.to_dict()["size"] == 8
     assert CacheKey.from_dict(key.to_dict()) == key
+
+
+def test_key_of_a_rectangle_names_both_sides():
+    key = CacheKey(1, "", ImageSize(12, 8), "pad", 1, "")
+    assert key.name("train").startswith("train-12x8-pad-")
+    assert key.to_dict()["size"] == [12, 8]
+    assert CacheKey.from_dict(key.to_dict()) == key
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+def test_rectangles_come_back_as_they_were_fitted(tmp_path, files, fit):
+    preprocessing = Preprocessing((9, 5), fit)
+    cache = open_cache(tmp_path / "cache", "train", files, preprocessing)
+    assert cache.path.stat().st_size == 4096 + 4 * 9 * 5 + 4 * 8 + 4 * 256
+    for opened in (cache, open_cache(tmp_path / "cache", "train", files, preprocessing)):
+        out = np.empty((9, 5), dtype=np.uint8)
+        for row, file in enumerate(files):
+            assert opened.read(row, out)
+            assert (out == preprocessing.read(file)).all()
+    assert open_cache(tmp_path / "cache", "train", files, Preprocessing((5, 9), fit)).path != cache.path

@@ -126,7 +126,7 @@ def test_finer_map_changes_nothing_even_after_an_error(backbone, monkeypatch):
     prepare(model)
     before = describe(model)
 
-    def fail(features):
+    def fail(features, size):
         raise BrokenError
 
     with monkeypatch.context() as patch:
