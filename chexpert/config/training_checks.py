@@ -139,8 +139,13 @@ def find_feature_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
         message, hint = "augmentation gives other images in every epoch", "data.augmentation=null, or features=null"
         yield UserError(message, code="conflict", where="features, data.augmentation", hint=hint)
     for where, node in find_backbones(cfg.get("model"), "model"):
+        key = "backbone" if where == "model.backbone" else where
+        if node.get("pooling") == "pcam":
+            message = "pooling=pcam makes another vector for each observation in every step, so there is none to keep"
+            yield UserError(
+                message, code="conflict", where=f"features, {where}", hint=f"features=null, or {key}.pooling=avg"
+            )
         if node.get("frozen") is not True:
-            key = "backbone" if where == "model.backbone" else where
             message, hint = "a backbone that is trained gives other features after every step", f"{key}.frozen=true"
             if not (node.get("pretrained") or cfg.get("start_from")):
                 hint += f" with trained weights ({key}.pretrained=true or a file, or start_from=RUN)"
