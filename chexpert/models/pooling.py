@@ -29,7 +29,7 @@ def find_pooling_errors(pooling: object, sharpness: object) -> list[UserError]:
             UserError(f"{sharpness!r} is not possible", code="value", where=where, hint="a number above 0, such as 10")
         )
     elif sharpness != SHARPNESS and pooling != "lse":
-        message, hint = f"pooling={pooling} has no sharpness", f"{OWN}pooling=lse, or leave sharpness out"
+        message, hint = f"pooling {pooling} has no sharpness", "leave sharpness out: log-sum-exp (lse) alone has it"
         errors.append(UserError(message, code="unused-setting", where=where, hint=hint))
     return errors
 
