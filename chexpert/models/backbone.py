@@ -15,6 +15,7 @@ from chexpert.errors import OWN, UserError
 from chexpert.models.activation import ActivationWatch
 from chexpert.models.card_weights import load_card
 from chexpert.models.history import describe_history
+from chexpert.models.layers import find_depths
 from chexpert.models.pooling import CLASS_TOKEN, SHARPNESS, Pooling, find_pooling_errors, no_vectors, pool_map
 from chexpert.models.pretrained import create_pretrained, load_weights
 from chexpert.models.public_weights import check_weights, fitting_sizes, get_public_weights
@@ -197,6 +198,14 @@ class Backbone(nn.Module):
     def train(self, mode: bool = True) -> "Backbone":
         """Set the mode; a frozen backbone stays in eval mode, or its batch statistics would drift."""
         return super().train(mode and not self.frozen)
+
+    def find_depths(self) -> dict[str, int]:
+        """Return how many layers below the classifier each parameter lies: :func:`chexpert.models.layers.find_depths`.
+
+        Raises:
+            UserError: timm knows no layers of this network.
+        """
+        return {f"net.{key}": depth for key, depth in find_depths(self.net, self.name).items()}
 
     def layer_at(self, stride: int | None = None) -> str:
         """Return the name of the layer whose feature map is taken, for the caption of a picture."""
