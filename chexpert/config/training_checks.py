@@ -37,8 +37,8 @@ def _backbone_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
         hint = f"above 0; a backbone that is not trained at all: backbone_lr_factor=1 {untrained}"
         yield UserError(f"{factor} is not possible", code="value", where="backbone_lr_factor", hint=hint)
     decay = cfg["layer_decay"]
-    if not 0 < decay <= 1:
-        hint = "above 0 and 1 at most, such as 0.75; 1: one rate for all layers"
+    if decay is not None and not 0 < decay <= 1:
+        hint = "above 0 and 1 at most, such as 0.75; or null: one rate for all layers"
         yield UserError(f"{decay} is not possible", code="value", where="layer_decay", hint=hint)
     if epoch < 0:
         yield UserError(f"{epoch} is not possible", code="value", where="unfreeze_epoch", hint="an epoch, from 0")
@@ -47,9 +47,9 @@ def _backbone_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
         yield UserError(f"the training ends after {epochs} epochs", code="value", where="unfreeze_epoch", hint=hint)
     frozen = list(_find_frozen(cfg.get("model")))
     if frozen and all(frozen):
-        for key, usual in (("backbone_lr_factor", 1), ("layer_decay", 1), ("unfreeze_epoch", 0)):
+        for key, usual in (("backbone_lr_factor", 1), ("layer_decay", None), ("unfreeze_epoch", 0)):
             if cfg[key] != usual:
-                hint = f"{key}={usual}, or {untrained.replace('true', 'false')}"
+                hint = f"{key}={'null' if usual is None else usual}, or {untrained.replace('true', 'false')}"
                 yield UserError("no backbone is trained: all are frozen", code="conflict", where=key, hint=hint)
 
 

@@ -52,7 +52,7 @@ def try_model(plain: Mapping[str, Any], model: Model) -> None:
     size = plain["data"].get("image_size", Preprocessing.size)
     check_input(model, size)
     try_explainers(model, build_explainers(plain), size)
-    if plain["layer_decay"] != 1:
+    if plain["layer_decay"]:
         for member in model.members.values():
             member.find_depths()
 

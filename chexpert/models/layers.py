@@ -33,5 +33,5 @@ def find_depths(net: Any, name: str) -> dict[str, int]:
         head = max(layers.values()) + 1
     if len(set(layers.values()) | {head}) < 3:
         message = f"timm knows no layers of {name}, so that its learning rate cannot decay from one to the next"
-        raise UserError(message, code="conflict", where="layer_decay", hint="layer_decay=1, or another backbone")
+        raise UserError(message, code="conflict", where="layer_decay", hint="layer_decay=null, or another backbone")
     return {key: head - layer for key, layer in layers.items()}

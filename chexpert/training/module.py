@@ -36,7 +36,7 @@ class MultilabelModule(pl.LightningModule):
         level: ``image`` evaluates single views, ``study`` their studies.
         study_score: ``max``, ``mean`` or ``noisy_or`` over the views of a study.
         backbone_lr_factor: learning rate of the backbones over that of the classifier.
-        layer_decay: learning rate of a backbone's layer over that of the layer above it.
+        layer_decay: learning rate of a backbone's layer over that of the layer above it; None is one rate for all.
         unfreeze_epoch: the backbones are frozen in the epochs before this one.
         metadata: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.
         compiled: the model's part of a training step goes through torch.compile.
@@ -55,7 +55,7 @@ class MultilabelModule(pl.LightningModule):
         study_score: str = "max",
         backbone_lr_factor: float = 1.0,
         unfreeze_epoch: int = 0,
-        layer_decay: float = 1.0,
+        layer_decay: float | None = None,
         compiled: bool = False,
     ) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class MultilabelModule(pl.LightningModule):
         precision = str(self.trainer.precision) if self._trainer else ""
         make = fuse(self.make_optimizer, self.device.type, precision)
         trained = {name: member for name, member in self.model.members.items() if member in self.trained}
-        layers = split_layers(trained, self.layer_decay, self.backbone_lr_factor) if self.layer_decay != 1 else []
+        layers = split_layers(trained, self.layer_decay, self.backbone_lr_factor) if self.layer_decay else []
         return start_optimizer(make, backbones, others, duals, self.backbone_lr_factor, layers)
 
     def ignore_unused_in_ddp(self, size: int) -> None:
