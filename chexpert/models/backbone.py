@@ -19,6 +19,7 @@ from chexpert.models.layers import find_depths
 from chexpert.models.pooling import CLASS_TOKEN, SHARPNESS, Pooling, find_pooling_errors, no_vectors, pool_map
 from chexpert.models.pretrained import create_pretrained, load_weights
 from chexpert.models.public_weights import check_weights, fitting_sizes, get_public_weights
+from chexpert.models.stem import find_channel_errors, make_statistic
 from chexpert.models.tapping import (
     check_class_token,
     check_tokens,
@@ -48,7 +49,8 @@ class Backbone(nn.Module):
         frozen: keep the weights, and the statistics of normalization layers, as they are.
         mean: gray mean of the input in [0, 1]; by default what the weights were trained with.
         std: gray standard deviation, likewise.
-        options: further arguments of ``timm.create_model``, but none that names weights.
+        options: further arguments of ``timm.create_model``, but none that names weights. With ``in_chans=3`` the
+            network gets the gray image three times, each by the mean and standard deviation of its channel.
         pooling: of the last features: the mean of the map (``avg``), its maximum (``max``), log-sum-exp (``lse``),
             probabilistic CAM (``pcam``); of a transformer, its class token (``cls``), or beside it the mean of the
             patch tokens (``cls+avg``).
@@ -100,8 +102,11 @@ class Backbone(nn.Module):
         # of the image itself; in a list, or its weights would be registered twice
         self._embeds = [module for module in embeds if module.proj.in_channels == options["in_chans"]][:1]
         statistics = self.net.pretrained_cfg
-        self.register_buffer("mean", _gray(mean, own.get("mean", statistics.get("mean", (0.449,)))))
-        self.register_buffer("std", _gray(std, own.get("std", statistics.get("std", (0.226,)))))
+        channels = options["in_chans"]
+        if public and channels == 3:
+            mean = std = None  # of the card, whose channels have each their own: the config's are their means
+        self.register_buffer("mean", make_statistic(mean, own.get("mean", statistics.get("mean", (0.449,))), channels))
+        self.register_buffer("std", make_statistic(std, own.get("std", statistics.get("std", (0.226,))), channels))
         self._sides: dict[int | None, str] = {}
         self.requires_grad_(not frozen)
         self.train()
@@ -134,7 +139,7 @@ class Backbone(nn.Module):
             hint = "did you mean one of " + ", ".join(close) if close else "timm.list_models() has all names"
             errors.append(UserError(message, code="unknown-backbone", where=f"{OWN}name", hint=hint))
         errors += check_weights(pretrained, name, options or {}, {"mean": mean, "std": std})
-        return errors + find_pooling_errors(pooling, sharpness)
+        return errors + find_pooling_errors(pooling, sharpness) + find_channel_errors(options or {})
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Compute the feature map (B, K, h, w) that pooling reads, of images (B, 1, H, W), uint8 or float in [0, 1].
@@ -338,8 +343,3 @@ def find_family(name: str) -> str:
 
 def _say_size(size: int) -> str:
     return f"+backbone.options.img_size={size}"
-
-
-def _gray(value: float | None, channels: tuple[float, ...]) -> torch.Tensor:
-    """One gray value for the three color values of ImageNet; a gray image has equal channels."""
-    return torch.tensor(sum(channels) / len(channels) if value is None else float(value))
