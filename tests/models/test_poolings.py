@@ -183,3 +183,10 @@ def test_key_of_averaged_features_is_that_of_earlier_files():
     for tensor in backbone.state_dict().values():
         tensor.zero_()
     assert digest_members(Single(backbone, 2)) == "4f8e18eed9804fc9f4665fd5ae536f51c6a6062dbd538babed11ab3fa8cb5de8"
+
+
+@pytest.mark.parametrize("pooling", ["lse", "pcam", "cls+avg"])
+def test_every_pooling_compiles_as_one_graph(pooling):
+    model = Single(Backbone(**VIT, pooling=pooling), 2).eval()
+    compiled = torch.compile(model.training_logits, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(IMAGES), model.training_logits(IMAGES))

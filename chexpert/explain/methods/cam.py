@@ -56,7 +56,7 @@ class Cam(Explainer, ABC):
 
     def describe(self, model: Model, images: torch.Tensor, maps: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """Return the manifest of maps from :meth:`chexpert.models.Model.trace`."""
-        grids = [list(as_map(model, name, traced).shape[-2:]) for name, traced in maps.items()]
+        grids = [list(as_map(model, name, traced, self.stride).shape[-2:]) for name, traced in maps.items()]
         members = {name: model.members[name] for name in maps if name in model.members}
         return {
             "explainer": self.name,
@@ -110,12 +110,12 @@ class GradientCam(Cam):
         return explained
 
     def _combine(self, model: Model, name: str, feature: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-        return self.combine(as_map(model, name, feature.detach()), as_map(model, name, gradient))
+        return self.combine(*(as_map(model, name, own, self.stride) for own in (feature.detach(), gradient)))
 
 
-def as_map(model: Model, name: str, traced: torch.Tensor) -> torch.Tensor:
-    """Return the traced tensor of a member, or its gradient, as (B, K, h, w)."""
-    return model.members[name].to_map(traced) if name in model.members else traced
+def as_map(model: Model, name: str, traced: torch.Tensor, stride: int | None) -> torch.Tensor:
+    """Return the traced tensor of a member, or its gradient, as (B, K, h, w), which the last map is already."""
+    return traced if stride is None or name not in model.members else model.members[name].to_map(traced)
 
 
 def attribute(members: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> Attribution:
