@@ -70,6 +70,13 @@ def describe_seen(card: "WeightCard") -> str:
     return SENTENCES[card.saw_chexpert].removeprefix("the backbone ")
 
 
+def describe_pooling(card: "WeightCard") -> str:
+    """Return which value of the config is the pooling of a card's authors."""
+    if card.pooling_value is None:
+        return "no value of backbone.pooling does the same, and the mean is the default"
+    return f"backbone.pooling={card.pooling_value}" + ", the default" * (card.pooling_value == "avg")
+
+
 def show_card(name: str) -> Iterator[str]:
     """Yield the lines of a card.
 
@@ -97,7 +104,7 @@ def show_card(name: str) -> Iterator[str]:
         "network": " ".join([card.network, *(f"{key}={value}" for key, value in card.options.items())]),
         "image size": f"{card.image_size} px" + (f", a multiple of {card.patch}" if card.patch else ", or any other"),
         "mean, std": f"{statistics} of gray values in [0, 1]",
-        "pooling": f"{card.pooling} (of the authors; the mean is used here)",
+        "pooling": f"{card.pooling} (of the authors; {describe_pooling(card)})",
         "input": card.preprocessing or "resized and normalized",
         "CheXpert": f"{describe_seen(card)}: {card.saw_chexpert_source}",
         "checked": card.checked,

@@ -49,6 +49,7 @@ class Config:
     start_from: str | None = None
     channels_last: bool = MISSING
     backbone_lr_factor: float = MISSING
+    layer_decay: float | None = None
     unfreeze_epoch: int = MISSING
     compile: bool = MISSING
     features: str | None = None

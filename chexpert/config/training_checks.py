@@ -36,6 +36,10 @@ def _backbone_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     if not 0 < factor < float("inf"):
         hint = f"above 0; a backbone that is not trained at all: backbone_lr_factor=1 {untrained}"
         yield UserError(f"{factor} is not possible", code="value", where="backbone_lr_factor", hint=hint)
+    decay = cfg["layer_decay"]
+    if decay is not None and not 0 < decay <= 1:
+        hint = "above 0 and 1 at most, such as 0.75; or null: one rate for all layers"
+        yield UserError(f"{decay} is not possible", code="value", where="layer_decay", hint=hint)
     if epoch < 0:
         yield UserError(f"{epoch} is not possible", code="value", where="unfreeze_epoch", hint="an epoch, from 0")
     if epochs and epoch >= epochs:
@@ -43,9 +47,9 @@ def _backbone_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
         yield UserError(f"the training ends after {epochs} epochs", code="value", where="unfreeze_epoch", hint=hint)
     frozen = list(_find_frozen(cfg.get("model")))
     if frozen and all(frozen):
-        for key, usual in (("backbone_lr_factor", 1), ("unfreeze_epoch", 0)):
+        for key, usual in (("backbone_lr_factor", 1), ("layer_decay", None), ("unfreeze_epoch", 0)):
             if cfg[key] != usual:
-                hint = f"{key}={usual}, or {untrained.replace('true', 'false')}"
+                hint = f"{key}={'null' if usual is None else usual}, or {untrained.replace('true', 'false')}"
                 yield UserError("no backbone is trained: all are frozen", code="conflict", where=key, hint=hint)
 
 
@@ -139,8 +143,13 @@ def find_feature_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
         message, hint = "augmentation gives other images in every epoch", "data.augmentation=null, or features=null"
         yield UserError(message, code="conflict", where="features, data.augmentation", hint=hint)
     for where, node in find_backbones(cfg.get("model"), "model"):
+        key = "backbone" if where == "model.backbone" else where
+        if node.get("pooling") == "pcam":
+            message = "pooling=pcam makes another vector for each observation in every step, so there is none to keep"
+            yield UserError(
+                message, code="conflict", where=f"features, {where}", hint=f"features=null, or {key}.pooling=avg"
+            )
         if node.get("frozen") is not True:
-            key = "backbone" if where == "model.backbone" else where
             message, hint = "a backbone that is trained gives other features after every step", f"{key}.frozen=true"
             if not (node.get("pretrained") or cfg.get("start_from")):
                 hint += f" with trained weights ({key}.pretrained=true or a file, or start_from=RUN)"

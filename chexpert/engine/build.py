@@ -153,6 +153,7 @@ def build_module(
         study_score=cfg["study_score"],
         backbone_lr_factor=cfg["backbone_lr_factor"],
         unfreeze_epoch=cfg["unfreeze_epoch"],
+        layer_decay=cfg["layer_decay"],
         compiled=cfg["compile"],
     )
 

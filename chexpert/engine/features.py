@@ -43,9 +43,11 @@ def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule)
 
 
 def digest_members(model: Model) -> str:
-    """Return SHA-256 of names, weights and statistics of the members, in order."""
+    """Return SHA-256 of names, poolings, weights and statistics of the members, in order."""
     digest = hashlib.sha256()
     for name, member in model.members.items():
+        if member.pooling != "avg":  # as files of before there were others have it
+            digest.update(f"{name} {member.pooling} {member.sharpness}\n".encode())
         for key, value in member.state_dict().items():
             digest.update(f"{name} {member.name} {key} {value.dtype} {tuple(value.shape)}\n".encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())

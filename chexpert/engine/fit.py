@@ -12,7 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger
 
 from chexpert.checkpoints import AtomicCheckpointIO, BestCheckpoint, EveryCheckpoint, LastCheckpoint, export, keep_best
@@ -35,6 +35,7 @@ from chexpert.signals import Stopper
 from chexpert.training import (
     BestValidation,
     MultilabelModule,
+    RateMonitor,
     Resources,
     ResultsWriter,
     count_targets,
@@ -153,7 +154,7 @@ def choose_callbacks(
 
     ``logged``: there is a logger for the learning rate.
     """
-    rates = [LearningRateMonitor()] if logged else []
+    rates = [RateMonitor()] if logged else []
     chosen = [*make_progress(), *rates, *averaging(cfg)]
     if cfg["early_stopping"] is not None:
         chosen.append(EarlyStopping(monitor, mode=mode, patience=cfg["early_stopping"]))

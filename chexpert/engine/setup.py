@@ -46,7 +46,7 @@ def choose_settings(plain: dict[str, Any], model: Model, before: Path | None) ->
 
 
 def try_model(plain: Mapping[str, Any], model: Model) -> None:
-    """Check that the model takes images of the config's size, and that the chosen explainers explain it.
+    """Check that the model takes images of the config's size, that the chosen explainers explain it, and its layers.
 
     Raises:
         UserError: it does not, or one of them cannot.
@@ -54,6 +54,9 @@ def try_model(plain: Mapping[str, Any], model: Model) -> None:
     size = get_image_size(plain)
     check_input(model, size)
     try_explainers(model, build_explainers(plain), size)
+    if plain["layer_decay"]:
+        for member in model.members.values():
+            member.find_depths()
 
 
 def get_image_size(plain: Mapping[str, Any]) -> ImageSize:

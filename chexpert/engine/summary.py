@@ -9,13 +9,15 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.model_summary import summarize
 
+from chexpert.config import find_backbones
 from chexpert.data import CheXpertDataModule, find_scarce
 from chexpert.data.loader import joins_last
 from chexpert.data.sources.published_counts import describe_counts
 from chexpert.image_size import ImageSize
-from chexpert.models import Model
+from chexpert.models import Backbone, Model
 from chexpert.report.names import name_folder
 from chexpert.runs.synthetic import NOTE
+from chexpert.weights import parse_source
 
 MONITOR = "val/auroc_mean"
 """By which the best epoch is chosen, where it is defined."""
@@ -27,7 +29,7 @@ def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, f
     """Describe the run that is about to start, in a few lines."""
     weights = [p.numel() for p in model.parameters()]
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    names = " + ".join(member.name for member in model.members.values())
+    names = " + ".join(member.name + describe_pooling(member) for member in model.members.values())
     note = f"            {NOTE}\n" if data.synthetic else ""
     views = ", ".join(f"{len(dataset)} {split}" for split, dataset in data.datasets.items())
     return (
@@ -38,6 +40,11 @@ def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, f
         f"weights:    {model.contamination}\n"
         f"run folder: {folder}"
     )
+
+
+def describe_pooling(member: Backbone) -> str:
+    """Return the pooling of a member in brackets; nothing where it is the mean of the map."""
+    return "" if member.pooling == "avg" else f" ({member.pooling})"
 
 
 def describe_layers(module: pl.LightningModule, size: ImageSize, depth: int | bool) -> str:
@@ -74,6 +81,7 @@ def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str
         differing = describe_counts(count_rows(data), data.views)
         if differing:
             yield f"{differing}; see chexpert audit {shlex.quote(str(data.root))}"
+    yield from find_pooling_notes(cfg)
     explain, there = cfg["explain"], len(data.datasets["valid"])
     if cfg["explainer"] and explain["views"] is None and explain["count"] > there:
         yield f"explain.count={explain['count']}, and valid has {there:,} views: all of them are explained"
@@ -82,6 +90,18 @@ def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str
             f"one of {len(train):,} training images is left over behind batches of {data.batch_size}: "
             "it joins the batch before it, since BatchNorm learns nothing from a single value"
         )
+
+
+def find_pooling_notes(cfg: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a note for each backbone whose public weights are pooled otherwise than by their authors, and unasked."""
+    for where, node in find_backbones(cfg.get("model"), "model"):
+        value = node.get("pretrained")
+        if "pooling" in node or not isinstance(value, str) or value == "auto":
+            continue
+        card = parse_source(value).card
+        if card and card.pooling_value not in (None, "avg"):
+            key = f"{'backbone' if where == 'model.backbone' else where}.pooling"
+            yield f"{card.name} is pooled by the mean; its authors used {card.pooling}: {key}={card.pooling_value}"
 
 
 def count_rows(data: CheXpertDataModule) -> dict[str, tuple[int, int]]:

@@ -16,8 +16,19 @@ from chexpert.image_size import ImageSize
 from chexpert.models.activation import ActivationWatch
 from chexpert.models.card_weights import load_card
 from chexpert.models.history import describe_history
+from chexpert.models.layers import find_depths
+from chexpert.models.pooling import CLASS_TOKEN, SHARPNESS, Pooling, find_pooling_errors, no_vectors, pool_map
 from chexpert.models.pretrained import create_pretrained, load_weights
 from chexpert.models.public_weights import check_weights, fitting_sizes, get_public_weights
+from chexpert.models.stem import find_channel_errors, make_statistic
+from chexpert.models.tapping import (
+    check_class_token,
+    check_tokens,
+    find_last_attention,
+    list_stages,
+    tap_class_token,
+    tap_stage,
+)
 from chexpert.weights import Source, parse_source
 
 WEIGHT_OPTIONS = ("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir")
@@ -39,7 +50,12 @@ class Backbone(nn.Module):
         frozen: keep the weights, and the statistics of normalization layers, as they are.
         mean: gray mean of the input in [0, 1]; by default what the weights were trained with.
         std: gray standard deviation, likewise.
-        options: further arguments of ``timm.create_model``, but none that names weights.
+        options: further arguments of ``timm.create_model``, but none that names weights. With ``in_chans=3`` the
+            network gets the gray image three times, each by the mean and standard deviation of its channel.
+        pooling: of the last features: the mean of the map (``avg``), its maximum (``max``), log-sum-exp (``lse``),
+            probabilistic CAM (``pcam``); of a transformer, its class token (``cls``), or beside it the mean of the
+            patch tokens (``cls+avg``).
+        sharpness: r of ``lse``: near 0 it is the mean, the larger the nearer to the maximum.
     """
 
     net: Any
@@ -54,9 +70,12 @@ class Backbone(nn.Module):
         mean: float | None = None,
         std: float | None = None,
         options: dict | None = None,
+        pooling: Pooling = "avg",
+        sharpness: float = SHARPNESS,
     ) -> None:
         super().__init__()
         self.name, self.frozen = name, frozen
+        self.pooling, self.sharpness = pooling, sharpness
         source = parse_source(str(pretrained)) if isinstance(pretrained, str | Path) else Source()
         public = get_public_weights(source, name, options or {}, {"mean": mean, "std": std})
         options = {"in_chans": 1, "num_classes": 0, **(public.card.options if public else {}), **(options or {})}
@@ -78,13 +97,18 @@ class Backbone(nn.Module):
                 self.net, source.file, name, own_statistics=mean is not None and std is not None
             )
         self.history = describe_history(pretrained, public and public.card, self.net.pretrained_cfg, metadata)
-        self.width: int = self.net.num_features
+        self.width: int = self.net.num_features * (2 if pooling == "cls+avg" else 1)
+        if self.reads_class_token:
+            check_class_token(self.net, name)
         embeds = [module for module in self.net.modules() if isinstance(module, PatchEmbed)]
         # of the image itself; in a list, or its weights would be registered twice
         self._embeds = [module for module in embeds if module.proj.in_channels == options["in_chans"]][:1]
         statistics = self.net.pretrained_cfg
-        self.register_buffer("mean", _gray(mean, own.get("mean", statistics.get("mean", (0.449,)))))
-        self.register_buffer("std", _gray(std, own.get("std", statistics.get("std", (0.226,)))))
+        channels = options["in_chans"]
+        if public and channels == 3:
+            mean = std = None  # of the card, whose channels have each their own: the config's are their means
+        self.register_buffer("mean", make_statistic(mean, own.get("mean", statistics.get("mean", (0.449,))), channels))
+        self.register_buffer("std", make_statistic(std, own.get("std", statistics.get("std", (0.226,))), channels))
         self._sides: dict[int | None, str] = {}
         self.requires_grad_(not frozen)
         self.train()
@@ -96,6 +120,8 @@ class Backbone(nn.Module):
         options: dict | None = None,
         mean: float | None = None,
         std: float | None = None,
+        pooling: object = "avg",
+        sharpness: object = SHARPNESS,
         **_: object,
     ) -> list[UserError]:
         """Return the errors in these arguments, before anything is built."""
@@ -115,12 +141,13 @@ class Backbone(nn.Module):
             hint = "did you mean one of " + ", ".join(close) if close else "timm.list_models() has all names"
             errors.append(UserError(message, code="unknown-backbone", where=f"{OWN}name", hint=hint))
         errors += check_weights(pretrained, name, options or {}, {"mean": mean, "std": std})
-        return errors
+        return errors + find_pooling_errors(pooling, sharpness) + find_channel_errors(options or {})
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Compute the feature map (B, K, h, w) that pooling reads, of images (B, 1, H, W), uint8 or float in [0, 1].
 
-        For DenseNet this is after the last ReLU, for EfficientNet after the 1x1 head convolution.
+        For DenseNet this is after the last ReLU, for EfficientNet after the 1x1 head convolution. Where pooling reads
+        the class token, these are the tokens (B, N, K), that one first.
 
         Raises:
             UserError: a transformer that was made for another size.
@@ -129,40 +156,47 @@ class Backbone(nn.Module):
         self._check_size(size)
         scale = 1 if images.is_floating_point() else 255
         images = images.to(self.mean.dtype) / scale
-        return self.to_map(self.net.forward_features((images - self.mean) / self.std), size)
+        features = self.net.forward_features((images - self.mean) / self.std)
+        return check_tokens(self, features, size) if self.reads_class_token else self.to_map(features, size)
 
-    def tap(self, images: torch.Tensor, stride: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the output of the last stage of this many pixels a cell, as a leaf, and the last feature map.
+    def pool(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the vectors (B, width) of features from :meth:`forward`; vectors (B, width) stay as they are.
 
-        The last feature map is made from the leaf.
+        Raises:
+            UserError: the pooling needs a classifier, or these tokens have no class token.
+        """
+        if features.ndim == 2:
+            return features
+        if self.pooling == "pcam":
+            raise no_vectors(self.name)
+        if not self.reads_class_token:
+            return pool_map(features, self.pooling, self.sharpness)
+        token, before = features[:, 0], getattr(self.net, "num_prefix_tokens", 0) or 1  # VOLO does not say so
+        return token if self.pooling == "cls" else torch.cat([token, features[:, before:].mean(1)], dim=1)
 
-        Gradients are kept from the leaf on, whatever the mode around. ``to_map`` makes a map of the leaf.
+    @property
+    def reads_class_token(self) -> bool:
+        """Whether pooling reads the class token, by itself or beside the patches."""
+        return self.pooling in CLASS_TOKEN
+
+    def tap(self, images: torch.Tensor, stride: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what an explainer reads, as a leaf, and the features of :meth:`forward`, which are made from it.
+
+        The leaf is the output of the last stage of this many pixels a cell, or the last feature map; ``to_map`` makes a
+        map of it. Where pooling reads the class token, nothing that the last stage puts out reaches it, so there a map
+        (B, K, h, w) is read as :func:`chexpert.models.tapping.tap_class_token` says.
+
+        Gradients are kept from the leaf on, whatever the mode around.
 
         Raises:
             UserError: the network has no such stage.
         """
-        leaves: list[torch.Tensor] = []
-        stage = self.layer_at(stride)
-
-        def cut(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
-            if not isinstance(output, torch.Tensor):  # HRNet's branches, TNT's tokens of two kinds
-                raise UserError(
-                    f"{stage} puts out several maps",
-                    code="feature-map",
-                    where="explainer.*.stride",
-                    hint="null: the last map",
-                )
-            torch.set_grad_enabled(True)
-            leaves.append(output.detach().requires_grad_())
-            return leaves[-1].clone()  # what works in place behind it, as many a ReLU, must not change the leaf
-
-        hook = self.net.get_submodule(self._find_stage(stride)).register_forward_hook(cut)
-        try:
-            with torch.no_grad():
-                last = self(images)
-        finally:
-            hook.remove()
-        return leaves[-1], last
+        if self._reads_attention(stride):
+            return tap_class_token(self, images)
+        if stride is None:
+            leaf = self(images).detach().requires_grad_()
+            return leaf, leaf
+        return tap_stage(self, images, self._find_stage(stride))
 
     def freeze(self, frozen: bool = True) -> None:
         """Keep weights and statistics as they are from now on, or let them be trained once ``train`` is called."""
@@ -173,8 +207,19 @@ class Backbone(nn.Module):
         """Set the mode; a frozen backbone stays in eval mode, or its batch statistics would drift."""
         return super().train(mode and not self.frozen)
 
+    def find_depths(self) -> dict[str, int]:
+        """Return how many layers below the classifier each parameter lies: :func:`chexpert.models.layers.find_depths`.
+
+        Raises:
+            UserError: timm knows no layers of this network.
+        """
+        return {f"net.{key}": depth for key, depth in find_depths(self.net, self.name).items()}
+
     def layer_at(self, stride: int | None = None) -> str:
         """Return the name of the layer whose feature map is taken, for the caption of a picture."""
+        if self._reads_attention(stride):
+            beside = " and forward_features" if self.pooling == "cls+avg" else ""
+            return f"{self.name}.{find_last_attention(self)}{beside}"
         return f"{self.name}.{'forward_features' if stride is None else self._find_stage(stride)}"
 
     def activation_side(self, images: torch.Tensor, stride: int | None = None) -> str:
@@ -207,9 +252,7 @@ class Backbone(nn.Module):
 
     def _find_stage(self, stride: int) -> str:
         """Name of the last stage of this many pixels a cell."""
-        modules = {name for name, _ in self.net.named_modules()}
-        feature_info = getattr(self.net, "feature_info", [])  # of some networks by names that they do not have
-        stages = {info["reduction"]: info["module"] for info in feature_info if info["module"] in modules}
+        stages = list_stages(self.net)
         if stride not in stages:
             hint = ", ".join(["null for the last map", *map(str, stages)])
             raise UserError(
@@ -219,6 +262,12 @@ class Backbone(nn.Module):
                 hint=hint,
             )
         return stages[stride]
+
+    def _reads_attention(self, stride: int | None) -> bool:
+        """Whether pooling reads a class token that the last stage of this stride does not reach any more."""
+        if not self.reads_class_token:
+            return False
+        return stride is None or self._find_stage(stride) == list(list_stages(self.net).values())[-1]
 
     def to_map(self, features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
         """Return a stage's output, or its gradient, as (B, K, h, w): tokens and channels-last are turned.
@@ -234,13 +283,13 @@ class Backbone(nn.Module):
             message = f"{self.name} puts out several maps and no last one"
             raise UserError(message, code="feature-map", where="backbone.name", hint="another backbone")
         if features.ndim == 3:  # tokens of a transformer, (B, N, K)
-            before, grid = self._find_grid(features.shape[1], ImageSize(*size))
+            before, grid = self.find_grid(features.shape[1], ImageSize(*size))
             return features[:, before:].transpose(1, 2).unflatten(2, grid)
         if getattr(self.net, "output_fmt", "NCHW") == "NHWC":  # as Swin gives them
             return features.permute(0, 3, 1, 2)
         return features
 
-    def _find_grid(self, tokens: int, size: ImageSize) -> tuple[int, tuple[int, int]]:
+    def find_grid(self, tokens: int, size: ImageSize) -> tuple[int, tuple[int, int]]:
         """How many class and register tokens come first, and rows and columns of the patches behind them."""
         # CaiT, XCiT: a stage has no class token yet; VOLO has one and does not say so
         for before in (getattr(self.net, "num_prefix_tokens", 0), 0, 1):
@@ -310,8 +359,3 @@ def find_family(name: str) -> str:
 
 def _say_size(size: ImageSize) -> str:
     return f"+backbone.options.img_size={size.setting}"
-
-
-def _gray(value: float | None, channels: tuple[float, ...]) -> torch.Tensor:
-    """One gray value for the three color values of ImageNet; a gray image has equal channels."""
-    return torch.tensor(sum(channels) / len(channels) if value is None else float(value))

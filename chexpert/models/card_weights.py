@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timm.models import adapt_input_conv
 from torch import nn
 
 from chexpert.errors import UserError
 from chexpert.models.key_layouts import KEY_LAYOUTS, KeyLayout, State, strip_prefix
+from chexpert.models.stem import fit_stem, is_stem
 from chexpert.models.weight_file import read_weight_file
 from chexpert.weights import WeightCard
 
@@ -67,7 +67,9 @@ def get_filter(net: nn.Module) -> Callable[[State, nn.Module], State]:
 
 
 def merge_channels(state: State, wanted: Mapping[str, torch.Tensor], card: WeightCard) -> State:
-    """Return the state with a first layer of one channel, which gives for a gray image what three gave for its copies.
+    """Return the state with a first layer of the network's channels.
+
+    One channel gives for a gray image what three gave for its copies. Three that are wanted stay as they are.
 
     Each channel had its own mean m_c and standard deviation s_c, the gray one has their means m and s. So the weights
     of a channel are taken times s / s_c, and what is left, the sum of w_c (m - m_c) / s_c over a patch, is a constant
@@ -77,14 +79,14 @@ def merge_channels(state: State, wanted: Mapping[str, torch.Tensor], card: Weigh
     changed = dict(state)
     for key, value in state.items():
         target = wanted.get(key)
-        if target is None or not value.ndim == target.ndim == 4 or (value.shape[1], target.shape[1]) != (3, 1):
+        if target is None or not is_stem(target, value):
             continue
-        if not key.startswith("patch_embed."):
-            changed[key] = adapt_input_conv(1, value)
+        if value.shape[1] == 1 or not key.startswith("patch_embed."):
+            changed[key] = fit_stem(value, target.shape[1])
             continue
         mean, std = (torch.tensor(own).broadcast_to(3).to(torch.float64) for own in (card.mean, card.std))
         scaled = value.double() * (card.gray_std / std).view(1, 3, 1, 1)
-        changed[key] = adapt_input_conv(1, scaled).to(value.dtype)
+        changed[key] = fit_stem(scaled, 1).to(value.dtype)
         if len(set(card.mean)) > 1:
             constant = (value.double().sum((2, 3)) * ((card.gray_mean - mean) / std)).sum(1)
             _add_constant(changed, key, constant, wanted)

@@ -10,6 +10,7 @@ from chexpert.errors import UserError
 from chexpert.models.backbone import Backbone
 from chexpert.models.model import Model, find_dropout_errors
 from chexpert.models.output_head import OutputHead
+from chexpert.models.pooling import attend, classify_vectors
 
 
 class Combined(Model):
@@ -63,23 +64,38 @@ class Combined(Model):
         return errors
 
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        return self._read({name: norm(maps[name].mean((2, 3))) for name, norm in self.norms.items()})
+        return self._read({name: norm(self._pool(name, maps[name])) for name, norm in self.norms.items()})
 
     def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return :meth:`score`, to the last bit, while each norm's standard deviation counts as a constant.
+        """Return :meth:`score`, to the last bit, while what normalizes and weighs counts as a constant.
 
-        A norm's output does not change with the size of its input. So by the true gradient every member's map of
-        the last layer would add up to 0, whatever the logit, and evidence would always stand beside its contrary.
+        That is each norm's standard deviation, and the weights that PCAM gives to cells. A norm's output does not
+        change with the size of its input. So by the true gradient every member's map of the last layer would add up to
+        0, whatever the logit, and evidence would always stand beside its contrary.
         """
-        return self._read({name: hold_scale(norm, maps[name].mean((2, 3))) for name, norm in self.norms.items()})
+        pooled = {name: self._pool(name, maps[name], hold=True) for name in self.norms}
+        return self._read({name: hold_scale(norm, pooled[name]) for name, norm in self.norms.items()})
+
+    def _pool(self, name: str, features: torch.Tensor, *, hold: bool = False) -> torch.Tensor:
+        """Vectors (B, K) of a member; (B, C, K) by PCAM, for which its part of the classifier reads normed cells."""
+        member = self.members[name]
+        if member.pooling != "pcam":
+            return member.pool(features)
+        before = list(self.norms)[: list(self.norms).index(name)]
+        start = sum(self.members[other].width for other in before)
+        weight = self.classifier.weight[:, start : start + member.width] * self.gains[name]
+        return attend(features, weight, self.classifier.bias, self.norms[name], hold=hold)
 
     def _read(self, normed: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        features = torch.cat([normed[name] * self.gains[name] for name in self.norms], dim=1)
-        return self.classifier(self.dropout(features))
+        vectors = [normed[name] * self.gains[name] for name in self.norms]
+        if any(own.ndim == 3 for own in vectors):  # one for each output: those that all share are repeated
+            outputs = self.output_head.width
+            vectors = [own if own.ndim == 3 else own[:, None].expand(-1, outputs, -1) for own in vectors]
+        return classify_vectors(self.classifier, self.dropout(torch.cat(vectors, dim=-1)))
 
 
 def hold_scale(norm: Any, pooled: torch.Tensor) -> torch.Tensor:
-    """Apply a LayerNorm to (B, K) with the gradient of centering and dividing by a constant."""
-    centered = pooled - pooled.mean(1, keepdim=True)
-    scaled = centered / (centered.detach().square().mean(1, keepdim=True) + norm.eps).sqrt()
+    """Apply a LayerNorm to (..., K) with the gradient of centering and dividing by a constant."""
+    centered = pooled - pooled.mean(-1, keepdim=True)
+    scaled = centered / (centered.detach().square().mean(-1, keepdim=True) + norm.eps).sqrt()
     return norm(pooled).detach() + (scaled - scaled.detach())

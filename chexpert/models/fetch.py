@@ -145,6 +145,7 @@ def _make_card(network: str, options: Mapping[str, Any], about: Mapping[str, Any
         layout="timm",
         extra=tuple(f"{name}." for name in names),
         pooling="see the page",
+        pooling_value=None,
         saw_chexpert="unknown",
         saw_chexpert_source="no card of this project",
         preprocessing=None,

@@ -41,10 +41,12 @@ class Model(nn.Module, ABC):
         return self.classify(self.feature_maps(images))
 
     def feature_maps(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the last feature map (B, K, h, w) of each member; pooled features (B, D) are maps of one cell."""
+        """Return the last feature map (B, K, h, w) of each member, or what else its pooling reads.
+
+        Of pooled features (B, D), return each member's part (B, K), which its pooling leaves as it is.
+        """
         if images.ndim == 2:
-            widths = [member.width for member in self.members.values()]
-            parts = images[:, :, None, None].split(widths, dim=1)
+            parts = images.split([member.width for member in self.members.values()], dim=1)
             return dict(zip(self.members, parts, strict=True))
         return {name: member(images) for name, member in self.members.items()}
 
@@ -52,8 +54,11 @@ class Model(nn.Module, ABC):
         """Return the pooled features (B, D) of all members side by side, of images (B, 1, H, W).
 
         They give the same logits as the images.
+
+        Raises:
+            UserError: a member is pooled for each output anew.
         """
-        return torch.cat([map_.mean((2, 3)) for map_ in self.feature_maps(images).values()], dim=1)
+        return torch.cat([self.members[name].pool(own) for name, own in self.feature_maps(images).items()], dim=1)
 
     def trace(self, images: torch.Tensor, stride: int | None = None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Return feature maps by member, and the logits (B, C) computed from them, for gradients of the logits.
@@ -67,7 +72,7 @@ class Model(nn.Module, ABC):
                 :meth:`Backbone.tap`.
         """
         with torch.no_grad():
-            if stride is None:
+            if stride is None and not any(member.reads_class_token for member in self.members.values()):
                 traced = last = {name: m.detach().requires_grad_() for name, m in self.feature_maps(images).items()}
             else:
                 taps = {name: member.tap(images, stride) for name, member in self.members.items()}
@@ -88,7 +93,10 @@ class Model(nn.Module, ABC):
         """Compute raw logits (B, C + U) from feature maps: ``output_head.width`` of them."""
 
     def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Return :meth:`score`, linear in the maps: gradient times map adds up to the logit less the bias."""
+        """Return :meth:`score`, linear in the maps: gradient times map adds up to the logit less the bias.
+
+        Of log-sum-exp and the class token it is not linear, and the gradient is the true one.
+        """
         return self.score(maps)
 
 

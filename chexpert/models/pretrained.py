@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import huggingface_hub.constants
 import timm
 import torch
-from timm.models import adapt_input_conv
 
 from chexpert.console import NOTE, log
 from chexpert.errors import UserError
+from chexpert.models.stem import fit_stem, is_stem
 from chexpert.models.weight_file import first_line, read_weight_file
 from chexpert.weights import read_cards
 
@@ -84,7 +84,7 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
     Read are safetensors, plain state dicts and checkpoints (of this project, of timm, Lightning, DataParallel,
     torch.compile, or any that nests the weights under a key, such as ``model``): the entries may carry any prefix;
     other entries (heads, other members) are left alone. A stem with three input channels is summed to one, as timm
-    does.
+    does, and one with a single channel is divided among three.
 
     Args:
         net: of timm, changed in place.
@@ -108,8 +108,8 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
     prefix = _find_prefix(found, list(wanted), f"{path} for backbone {name}")
     state = {key: found.get(prefix + key, value) for key, value in wanted.items()}
     for key, value in wanted.items():
-        if value.ndim == state[key].ndim == 4 and (value.shape[1], state[key].shape[1]) == (1, 3):  # a stem
-            state[key] = adapt_input_conv(1, state[key])
+        if is_stem(value, state[key]):
+            state[key] = fit_stem(state[key], value.shape[1])
     wrong = [key for key in wanted if state[key].shape != wanted[key].shape]
     if wrong:
         message = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"
@@ -121,7 +121,8 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
         )
     net.load_state_dict(state)
     beside = prefix.removesuffix("net.")
-    own = {key: (float(found[beside + key]),) for key in ("mean", "std") if beside != prefix and beside + key in found}
+    names = [key for key in ("mean", "std") if beside != prefix and beside + key in found]
+    own = {key: tuple(found[beside + key].flatten().tolist()) for key in names}
     return LoadedWeights(own, metadata)
 
 

@@ -9,10 +9,11 @@ from chexpert.errors import UserError
 from chexpert.models.backbone import Backbone
 from chexpert.models.model import Model, find_dropout_errors
 from chexpert.models.output_head import OutputHead
+from chexpert.models.pooling import attend, classify_vectors
 
 
 class Single(Model):
-    """Backbone, average pooling, dropout, linear head.
+    """Backbone, pooling, dropout, linear head.
 
     Args:
         backbone: the headless network; as a member it is called "backbone".
@@ -40,4 +41,16 @@ class Single(Model):
         return find_dropout_errors(dropout)
 
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        return self.head(self.dropout(maps["backbone"].mean((2, 3))))
+        return self._read(maps["backbone"])
+
+    def weigh(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Return :meth:`score`, to the last bit, while the weights that PCAM gives to cells count as constants."""
+        return self._read(maps["backbone"], hold=True)
+
+    def _read(self, features: torch.Tensor, *, hold: bool = False) -> torch.Tensor:
+        backbone = self.members["backbone"]
+        if backbone.pooling == "pcam":
+            vectors = attend(features, self.head.weight, self.head.bias, hold=hold)
+        else:
+            vectors = backbone.pool(features)
+        return classify_vectors(self.head, self.dropout(vectors))

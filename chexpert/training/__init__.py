@@ -1,6 +1,7 @@
 """Fitting a model: steps, losses, progress, and the metrics that a run writes."""
 
 from chexpert.training.best_validation import BestValidation, make_empty_loader
+from chexpert.training.layer_rates import RateMonitor
 from chexpert.training.losses.auc_margin import AUCMarginLoss
 from chexpert.training.losses.focal import AsymmetricLoss, FocalLoss
 from chexpert.training.losses.masked_bce import EntryLoss, MaskedBCE, count_targets
@@ -26,6 +27,7 @@ __all__ = [
     "MaskedBCE",
     "MultilabelModule",
     "OneCycle",
+    "RateMonitor",
     "Resources",
     "ResultsWriter",
     "WarmupCosine",

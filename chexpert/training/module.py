@@ -16,6 +16,7 @@ from chexpert.errors import UserError
 from chexpert.image_size import ImageSize
 from chexpert.models import LONE, Model
 from chexpert.training.compiling import compile_function
+from chexpert.training.layer_rates import split_layers
 from chexpert.training.nan_guard import LossWatch, Step, check_weights
 from chexpert.training.optimizers import fuse, start_optimizer
 from chexpert.training.schedulers import start_scheduler
@@ -36,6 +37,7 @@ class MultilabelModule(pl.LightningModule):
         level: ``image`` evaluates single views, ``study`` their studies.
         study_score: ``max``, ``mean`` or ``noisy_or`` over the views of a study.
         backbone_lr_factor: learning rate of the backbones over that of the classifier.
+        layer_decay: learning rate of a backbone's layer over that of the layer above it; None is one rate for all.
         unfreeze_epoch: the backbones are frozen in the epochs before this one.
         metadata: plain containers that a checkpoint carries under "chexpert", so that it loads with no flags.
         compiled: the model's part of a training step goes through torch.compile.
@@ -54,6 +56,7 @@ class MultilabelModule(pl.LightningModule):
         study_score: str = "max",
         backbone_lr_factor: float = 1.0,
         unfreeze_epoch: int = 0,
+        layer_decay: float | None = None,
         compiled: bool = False,
     ) -> None:
         super().__init__()
@@ -61,6 +64,7 @@ class MultilabelModule(pl.LightningModule):
         self.observations = list(observations)
         self.make_optimizer, self.make_scheduler, self.metadata = optimizer, scheduler, metadata
         self.backbone_lr_factor, self.unfreeze_epoch = backbone_lr_factor, unfreeze_epoch
+        self.layer_decay = layer_decay
         self.trained = [backbone for backbone in model.members.values() if not backbone.frozen]
         """The backbones that are not frozen for good."""
         self.compiled = compile_function(model.training_logits) if compiled else None
@@ -186,7 +190,9 @@ class MultilabelModule(pl.LightningModule):
         others = [p for p in self.parameters() if p.requires_grad and id(p) not in apart]
         precision = str(self.trainer.precision) if self._trainer else ""
         make = fuse(self.make_optimizer, self.device.type, precision)
-        return start_optimizer(make, backbones, others, duals, self.backbone_lr_factor)
+        trained = {name: member for name, member in self.model.members.items() if member in self.trained}
+        layers = split_layers(trained, self.layer_decay, self.backbone_lr_factor) if self.layer_decay else []
+        return start_optimizer(make, backbones, others, duals, self.backbone_lr_factor, layers)
 
     def ignore_unused_in_ddp(self, size: ImageSize) -> None:
         """Exclude the parts behind the last feature map, so that other processes do not wait for their gradients."""

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from chexpert.errors import UserError
+from chexpert.training.layer_rates import Layer
 
 
 class PESG(Optimizer):
@@ -130,6 +131,7 @@ def start_optimizer(
     others: Sequence[nn.Parameter],
     duals: Sequence[nn.Parameter] = (),
     backbone_lr_factor: float = 1.0,
+    layers: Sequence[Layer] = (),
 ) -> torch.optim.Optimizer:
     """Build the optimizer of these parameters, in one group if they share one learning rate.
 
@@ -139,9 +141,11 @@ def start_optimizer(
         others: parameters of classifiers and of the loss.
         duals: variables of the loss that are to be ascended; they form a group with ``maximize``.
         backbone_lr_factor: rate of the backbones over that of the others; 1 is one rate for all.
+        layers: in place of ``backbones`` and their factor, each layer with a factor of its own, in a group of its own.
 
     Returns:
-        The optimizer; its groups are named ``backbones``, ``others``, ``weights`` or ``duals`` if there are several.
+        The optimizer; its groups are named ``backbones``, ``others``, ``weights``, ``duals`` or by their layer if there
+        are several.
 
     Raises:
         UserError: there are duals, and the optimizer would descend them.
@@ -149,6 +153,9 @@ def start_optimizer(
     groups: list[dict[str, Any]] = [{"params": [*backbones, *others], "name": "weights"}]
     if backbone_lr_factor != 1:
         groups = [{"params": list(backbones), "name": "backbones"}, {"params": list(others), "name": "others"}]
+    if layers:
+        named = [{"params": layer.params, "name": layer.name, "logged": layer.logged} for layer in layers]
+        groups = [*named, {"params": list(others), "name": "others"}]
     if duals:
         groups.append({"params": list(duals), "name": "duals", "maximize": True})
     groups = [group for group in groups if group["params"]]
@@ -158,7 +165,7 @@ def start_optimizer(
     if duals and not isinstance(optimizer, PESG):
         message = f"{type(optimizer).__name__} does not keep the loss's dual variables at 0 or more"
         raise UserError(message, code="conflict", where="optimizer", hint="optimizer=pesg, or another loss")
+    factors = {"backbones": backbone_lr_factor, **{layer.name: layer.factor for layer in layers}}
     for group in optimizer.param_groups:
-        if group.get("name") == "backbones":
-            group["lr"] *= backbone_lr_factor
+        group["lr"] *= factors.get(group.get("name", ""), 1)
     return optimizer

@@ -50,7 +50,9 @@ class WeightCard:
         std: likewise.
         layout: of the names in the file; see ``chexpert.models.key_layouts``.
         extra: names, or beginnings of names that end with a dot, which the file has and the headless network has not.
-        pooling: of the authors. It is not what is used here.
+        pooling: of the authors. Used here is what the config has, the mean by default.
+        pooling_value: value of the config's ``pooling`` that is theirs, layers behind it left aside; None where no
+            value is.
         saw_chexpert: whether images of CheXpert's training set were among the training images.
         saw_chexpert_source: who says so.
         preprocessing: of the authors, as far as it differs from resizing and normalizing.
@@ -82,6 +84,7 @@ class WeightCard:
     layout: str
     extra: tuple[str, ...]
     pooling: str
+    pooling_value: str | None
     saw_chexpert: Seen
     saw_chexpert_source: str
     preprocessing: str | None
@@ -169,6 +172,8 @@ def _make(where: str, name: str, shared: Mapping[str, Any], own: Mapping[str, An
             raise ValueError(f"{where}: {key} is {values[key]!r}, not one of {words}")
     for key in ("mean", "std", "extra", "telltale", "other_mean", "other_std"):
         values[key] = tuple(values.get(key, ()))
+    if values["pooling_value"] not in (None, "avg", "max", "cls", "cls+avg"):
+        raise ValueError(f"{where}: {values['pooling_value']!r} is no pooling")
     if not len(values["mean"]) == len(values["std"]) or len(values["mean"]) not in (1, 3):
         raise ValueError(f"{where}: mean and std have one value, or one for each of three channels")
     if len(values["other_mean"]) != len(values["other_std"]):

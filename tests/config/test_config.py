@@ -194,6 +194,8 @@ def find_errors(*overrides: str) -> list[UserError]:
         ("data.augmentation=true", "value", "data.augmentation", "data.augmentation=null"),
         ("labels.redraw=often", "value", "labels.redraw", "true or false"),
         ("backbone_lr_factor=0", "value", "backbone_lr_factor", "backbone.frozen=true"),
+        ("layer_decay=0", "value", "layer_decay", "0.75"),
+        ("layer_decay=1.5", "value", "layer_decay", "0.75"),
         ("unfreeze_epoch=-1", "value", "unfreeze_epoch", "-1"),
         ("unfreeze_epoch=5", "value", "unfreeze_epoch", "5 epochs"),
         ("save_every_n_steps=0", "value", "save_every_n_steps", "null"),
@@ -258,6 +260,7 @@ def test_empty_value_is_an_error(key):
         (["averaging=swa", "averaging.start_epoch=5"], "value", "averaging.start_epoch", "0 to 4"),
         ([*FROZEN, "unfreeze_epoch=1"], "conflict", "unfreeze_epoch", "backbone.frozen=false"),
         ([*FROZEN, "backbone_lr_factor=0.1"], "conflict", "backbone_lr_factor", "backbone.frozen=false"),
+        ([*FROZEN, "layer_decay=0.7"], "conflict", "layer_decay", "backbone.frozen=false"),
         (
             ["trainer.gradient_clip_val=1", "trainer.precision=16-mixed", "optimizer.fused=true"],
             "conflict",

@@ -29,6 +29,7 @@ OPTIONS = [
     ],
     ["loss=focal", "scheduler=plateau", "scheduler.patience=0"],
     ["loss=asymmetric", "averaging=ema", "unfreeze_epoch=1"],
+    ["layer_decay=0.5", "backbone_lr_factor=0.5", "unfreeze_epoch=1", "averaging=ema"],
 ]
 
 
@@ -43,6 +44,14 @@ def test_stopped_run_resumes_to_the_same_bits(tmp_path, phantom, undisturbed, mo
             start(tmp_path, phantom, *SHORT, *options)
     start(tmp_path, phantom, *SHORT, *options, "resume=auto")
     check_equal(tmp_path, whole)
+
+
+def test_run_with_layers_of_unlike_rates_resumes_to_the_same_bits(tmp_path, phantom, undisturbed, monkeypatch):
+    test_stopped_run_resumes_to_the_same_bits(
+        tmp_path, phantom, undisturbed, monkeypatch, OPTIONS[-1], "training_step", 6
+    )
+    groups = read(tmp_path, "last")["optimizer_states"][0]["param_groups"]
+    assert [group["name"] for group in groups] == [*(f"backbone/depth_0{d}" for d in (5, 4, 3, 2, 1)), "others"]
 
 
 def test_averaged_run_stopped_in_validation_resumes(tmp_path, phantom, undisturbed, monkeypatch):

@@ -240,6 +240,35 @@ def test_a_rectangle_gives_the_outputs_of_the_authors_network_at_that_size(famil
     assert torch.allclose(backbone(images), expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+@torch.no_grad()
+def test_three_channels_are_those_of_the_authors(family, name):
+    card, net, path = family(name)
+    size = FAMILIES[name][2]
+    options = {"img_size": size, "in_chans": 3}
+    backbone = Backbone(card.network, f"{card.name}:{path}", options=options, mean=card.gray_mean, std=card.gray_std)
+    mean, std = (torch.tensor(own).broadcast_to(3).view(3, 1, 1) for own in (card.mean, card.std))
+    assert torch.equal(backbone.mean, mean)
+    assert torch.equal(backbone.std, std)
+    images = make_images(size)
+    expected = net.double().forward_features((images.double() / 255 - mean) / std)
+    found = backbone.eval().double()(images)
+    assert torch.allclose(found, backbone.to_map(expected, (size, size)), rtol=1e-6, atol=1e-6)
+
+
+@torch.no_grad()
+def test_weights_of_one_channel_serve_three_copies(tmp_path):
+    name = "xrv-densenet121-chex"
+    state = Backbone("densenet121").net.state_dict()
+    torch.save(state, tmp_path / "x.pt")
+    one, three = (
+        Backbone("densenet121", f"{name}:{tmp_path / 'x.pt'}", options={"in_chans": channels}).eval().double()
+        for channels in (1, 3)
+    )
+    expected = one(make_images(64))
+    assert torch.allclose(three(make_images(64)) / expected.abs().max(), expected / expected.abs().max(), atol=1e-6)
+
+
 @pytest.mark.parametrize("name", TORCHVISION)
 @torch.no_grad()
 def test_a_file_of_torchvisions_network_gives_its_outputs(small, tmp_path, name):

@@ -10,6 +10,8 @@ from chexpert.models import Backbone, Combined
 class Fixed(nn.Module):
     """A member whose map has these means, and a ripple about them that grows from channel to channel."""
 
+    pooling = "avg"
+
     def __init__(self, *values):
         super().__init__()
         self.width, self.values = len(values), torch.tensor(values)
@@ -17,6 +19,9 @@ class Fixed(nn.Module):
     def forward(self, images):
         ripple = torch.arange(self.width)[:, None, None] * torch.tensor([[-1.0, 1.0], [1.0, -1.0]])
         return (self.values[:, None, None] + ripple).expand(len(images), -1, 2, 2)
+
+    def pool(self, features):
+        return features.mean((2, 3))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from chexpert.data import Batch
 from chexpert.models import Backbone, Combined, Single
-from chexpert.training import MaskedBCE, MultilabelModule, OneCycle, start_optimizer
+from chexpert.training import PESG, AUCMarginLoss, MaskedBCE, MultilabelModule, OneCycle, RateMonitor, start_optimizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*self.log", "ignore:.*LeafSpec", "ignore:.*in eval mode")
 NAMES = ["Edema", "Fracture"]
@@ -137,6 +137,115 @@ def test_single_rate_is_one_group_without_a_name():
     parts = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
     (group,) = start_optimizer(partial(torch.optim.SGD, lr=0.1), parts[:1], parts[1:]).param_groups
     assert "name" not in group
+
+
+# Layers
+
+
+def layered(pooling="avg", **options):
+    torch.manual_seed(0)
+    backbone = Backbone("test_vit", options={"img_size": 32, "depth": 2, **options}, pooling=pooling)
+    return Single(backbone, outputs=2)
+
+
+def rates_of(module):
+    """Learning rate of each parameter that is trained."""
+    groups = module.start_optimizer().param_groups
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    assert sum(len(group["params"]) for group in groups) == len(rates)
+    return {name: rates.get(id(p)) for name, p in module.model.named_parameters()}
+
+
+def test_rates_of_layers_are_those_by_hand():
+    rates = rates_of(make_module(layered(), layer_decay=0.5, backbone_lr_factor=0.1))
+    powers = {"patch_embed": 3, "cls_token": 3, "pos_embed": 3, "blocks.0": 2, "blocks.1": 1, "norm": 1}
+    for name, rate in rates.items():
+        key = name.removeprefix("_members.backbone.net.")
+        if name.startswith("head."):
+            assert rate == 0.01
+        else:
+            (power,) = [power for start, power in powers.items() if key.startswith(start)]
+            assert rate == pytest.approx(0.01 * 0.1 * 0.5**power), name
+
+
+def test_each_member_has_its_own_depth():
+    members = {
+        "deep": Backbone("test_vit", options={"img_size": 32, "depth": 4}),
+        "flat": Backbone("test_vit", options={"img_size": 32, "depth": 1}),
+        "kept": Backbone("mnasnet_small", frozen=True),
+    }
+    module = make_module(Combined(members, outputs=2), layer_decay=0.5)
+    rates = rates_of(module)
+    ends = {f"{member}.{end}": rates[f"_members.{member}.net.{end}"] for member in ("deep", "flat")
+            for end in ("cls_token", "norm.weight")}  # fmt: skip
+    assert ends == {"deep.cls_token": 0.01 / 32, "deep.norm.weight": 0.005, "flat.cls_token": 0.0025,
+                    "flat.norm.weight": 0.005}  # fmt: skip
+    assert {rate for name, rate in rates.items() if ".kept." in name} == {None}
+    assert rates["classifier.weight"] == 0.01
+
+
+def test_a_few_steps_equal_groups_by_hand():
+    """AdamW with one group for each parameter, its rate and its schedule written out."""
+
+    def rate(name):
+        key = name.removeprefix("_members.backbone.net.")
+        depth = 0 if name.startswith("head.") else 1 if key.startswith(("blocks.1", "norm")) else 2
+        return 0.01 * 0.5 ** (depth if key.startswith(("blocks", "norm", "head")) else 3)
+
+    model, twin = layered().double(), layered().double()  # a key's bias has no gradient, but its rounding error
+    images = torch.rand(4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    targets = torch.eye(2).repeat(2, 1).double()
+    module = make_module(model, partial(ConstantLR, factor=0.5, total_iters=100), layer_decay=0.5)
+    ours = module.start_optimizer()
+    schedule = module.make_scheduler(ours)
+    groups = [{"params": [p], "lr": rate(name) * 0.5} for name, p in twin.named_parameters()]
+    theirs = torch.optim.AdamW(groups, weight_decay=0.1)
+    for _ in range(3):
+        for own, optimizer in ((model, ours), (twin, theirs)):
+            optimizer.zero_grad()
+            torch.nn.functional.binary_cross_entropy_with_logits(own(images), targets).backward()
+            optimizer.step()
+        schedule.step()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, twin.state_dict()[name], rtol=1e-9, atol=1e-9)
+    assert not torch.equal(model.head.weight, layered().double().head.weight)
+
+
+def test_one_cycle_keeps_the_ratio_of_layers_at_every_step():
+    rates = Rates()
+    fit(make_module(layered(), OneCycle, layer_decay=0.5), rates)
+    for step in rates.seen:
+        assert [rate / step[-1] for rate in step] == pytest.approx([1 / 8, 1 / 4, 1 / 2, 1])
+
+
+def test_layers_stay_frozen_until_the_unfreeze_epoch():
+    weights = Weights()
+    fit(make_module(layered(), unfreeze_epoch=2, layer_decay=0.5), weights)
+    assert same(weights.states[0], weights.states[1])
+    assert not same(weights.states[1], weights.states[2])
+
+
+def test_duals_are_a_group_behind_the_layers():
+    module = make_module(layered(), layer_decay=0.5)
+    module.make_optimizer = partial(PESG, lr=0.01)
+    module.loss = AUCMarginLoss(NAMES, torch.ones(2, 2))
+    groups = module.start_optimizer().param_groups
+    assert [group["name"] for group in groups] == [
+        "backbone/depth_03", "backbone/depth_02", "backbone/depth_01", "others", "duals",
+    ]  # fmt: skip
+    assert [group["lr"] for group in groups] == pytest.approx([0.00125, 0.0025, 0.005, 0.01, 0.01])
+    assert [group["maximize"] for group in groups] == [False] * 4 + [True]
+
+
+def test_first_and_last_layer_alone_are_logged(tmp_path):
+    seen = {}
+    logger = pl.loggers.CSVLogger(tmp_path)
+    logger.log_metrics = lambda metrics, step=None: seen.update(metrics)
+    fit(make_module(layered(), layer_decay=0.5), RateMonitor(), logger=logger, log_every_n_steps=1)
+    rates = {name: value for name, value in seen.items() if name.startswith("lr-")}
+    assert rates == pytest.approx({
+        "lr-AdamW/backbone/depth_03": 0.00125, "lr-AdamW/backbone/depth_01": 0.005, "lr-AdamW/others": 0.01,
+    })  # fmt: skip
 
 
 # Flags of the trainer

@@ -57,7 +57,7 @@ class Cam(Explainer, ABC):
     def describe(self, model: Model, images: torch.Tensor, maps: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """Return the manifest of maps from :meth:`chexpert.models.Model.trace`."""
         size = images.shape[-2:]
-        grids = [list(as_map(model, name, traced, size).shape[-2:]) for name, traced in maps.items()]
+        grids = [list(as_map(model, name, traced, self.stride, size).shape[-2:]) for name, traced in maps.items()]
         members = {name: model.members[name] for name in maps if name in model.members}
         return {
             "explainer": self.name,
@@ -114,12 +114,20 @@ class GradientCam(Cam):
     def _combine(
         self, model: Model, name: str, feature: torch.Tensor, gradient: torch.Tensor, size: Sequence[int]
     ) -> torch.Tensor:
-        return self.combine(as_map(model, name, feature.detach(), size), as_map(model, name, gradient, size))
+        return self.combine(*(as_map(model, name, own, self.stride, size) for own in (feature.detach(), gradient)))
 
 
-def as_map(model: Model, name: str, traced: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Return the traced tensor of a member, or its gradient, as (B, K, h, w), of images (H, W) of this size."""
-    return model.members[name].to_map(traced, size) if name in model.members else traced
+def as_map(model: Model, name: str, traced: torch.Tensor, stride: int | None, size: Sequence[int]) -> torch.Tensor:
+    """Return the traced tensor of a member, or its gradient, as (B, K, h, w), which the last map is already.
+
+    Args:
+        model: that it is traced in.
+        name: of the member.
+        traced: from :meth:`chexpert.models.Model.trace`, or its gradient.
+        stride: of the trace.
+        size: height and width in pixels of the images.
+    """
+    return traced if stride is None or name not in model.members else model.members[name].to_map(traced, size)
 
 
 def attribute(members: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> Attribution:

@@ -67,9 +67,8 @@ class ScoreCAM(Cam):
             manifest = self.describe(model, image[None], maps) | {"channels": self.channels, "fill": self.fill}
             share = max(1, self.channels // len(maps))
             size = image.shape[-2:]
-            masks = {
-                name: make_masks(as_map(model, name, m.detach(), size)[0], share, size) for name, m in maps.items()
-            }
+            found = {name: as_map(model, name, own.detach(), self.stride, size) for name, own in maps.items()}
+            masks = {name: make_masks(own[0], share, size) for name, own in found.items()}
         gains = self._probe(model, image, torch.cat(list(masks.values()))).to(image.device)
         shares = dict(zip(masks, gains.split([len(own) for own in masks.values()]), strict=True))
         members = [

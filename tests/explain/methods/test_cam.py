@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from chexpert.explain import GradCAM
+from chexpert.metrics.localization.overlap import upsample
 from chexpert.models import Backbone, Combined, Single
 
 
@@ -21,6 +22,17 @@ def test_one_forward_pass_serves_all_outputs(monkeypatch):
     assert len(calls) == 1
     for single, attribution in zip(singles, together, strict=True):
         assert abs(single - attribution.signed).max() < 1e-6
+
+
+def test_last_map_of_a_network_with_channels_last_is_turned_once():
+    swin = {"img_size": 96, "embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": (1, 1, 2, 2), "window_size": 3}
+    torch.manual_seed(0)
+    model = Single(Backbone("swin_tiny_patch4_window7_224", options=swin), outputs=1).eval()
+    image = torch.randint(0, 256, (1, 1, 96, 96), dtype=torch.uint8)
+    ((attribution,),) = GradCAM()(model, image, [[0]])
+    expected = torch.einsum("khw,k->hw", model.feature_maps(image)["backbone"][0], model.head.weight[0])
+    assert attribution.manifest["grid"] == [3, 3]
+    assert abs(attribution.signed - upsample(expected[None].detach(), 96, 96)[0].numpy()).max() < 1e-6
 
 
 def test_member_map_is_its_part_of_the_logit_on_any_grid():
