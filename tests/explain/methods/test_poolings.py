@@ -17,6 +17,7 @@ from chexpert.explain import (
     ScoreCAM,
 )
 from chexpert.explain.explainer_check import try_explainers
+from chexpert.image_size import ImageSize
 from chexpert.metrics.localization.overlap import upsample
 from chexpert.models import Backbone, Combined, Single
 
@@ -142,7 +143,7 @@ def test_every_explainer_has_a_map_of_every_pooling(pooling):
         "integrated_gradients": IntegratedGradients(),
     }
     model = make(pooling)
-    try_explainers(model, explainers, 64)
+    try_explainers(model, explainers, ImageSize(64, 64))
     for explainer in CAMS:
         signed = explain(explainer, model)
         assert signed.shape == (64, 64)
@@ -190,5 +191,5 @@ def test_transformer_whose_attention_is_hidden_names_the_explainers_that_work():
         block.forward = lambda x, block=block, **_: x + block.attention(block.norm1(x))
         del block.attn
     with raises("explainer", "explainer") as error:
-        try_explainers(model, {"gradcam": GradCAM()}, 64)
+        try_explainers(model, {"gradcam": GradCAM()}, ImageSize(64, 64))
     assert "explainer=[lime,occlusion,rise,integrated_gradients]" in error.value.hint
