@@ -137,7 +137,7 @@ def test_output_names_metrics_folder_and_tensorboard(finished):
 
 def test_loaded_checkpoint_gives_the_written_predictions(finished, phantom):
     assert_loads(finished[0], phantom)
-    assert chexpert.load(finished[0]).preprocessing.size == 64
+    assert chexpert.load(finished[0]).preprocessing.size == (64, 64)
 
 
 @pytest.fixture(scope="module")
