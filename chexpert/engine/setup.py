@@ -56,7 +56,8 @@ def try_model(plain: Mapping[str, Any], model: Model) -> None:
     try_explainers(model, build_explainers(plain), size)
     if plain["layer_decay"]:
         for member in model.members.values():
-            member.find_depths()
+            if not member.frozen:
+                member.find_depths()
 
 
 def get_image_size(plain: Mapping[str, Any]) -> ImageSize:

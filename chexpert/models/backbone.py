@@ -84,6 +84,8 @@ class Backbone(nn.Module):
             self.net = create_pretrained(name, **options)
         else:
             self.net = timm.create_model(name, pretrained=False, **options)
+        if self.reads_class_token:
+            check_class_token(self.net, name)
         if hasattr(self.net, "pre_logits"):
             self.net.pre_logits = nn.Identity()  # VGG's 119 million weights between features and head
         own: Mapping[str, tuple[float, ...]] = {}
@@ -98,8 +100,6 @@ class Backbone(nn.Module):
             )
         self.history = describe_history(pretrained, public and public.card, self.net.pretrained_cfg, metadata)
         self.width: int = self.net.num_features * (2 if pooling == "cls+avg" else 1)
-        if self.reads_class_token:
-            check_class_token(self.net, name)
         embeds = [module for module in self.net.modules() if isinstance(module, PatchEmbed)]
         # of the image itself; in a list, or its weights would be registered twice
         self._embeds = [module for module in embeds if module.proj.in_channels == options["in_chans"]][:1]
