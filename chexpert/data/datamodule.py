@@ -47,7 +47,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         test: report the test set too; a folder, where it lies in another copy.
         image_size: height and width of the model's input in pixels.
         resize_mode: how an image becomes square: ``stretch``, ``crop`` or ``pad``.
-        augmentation: random geometry for training.
+        augmentation: random geometry and gray values for training.
         batch_size: views a step, on all devices together; a single training view that is left over at the end of an
             epoch joins the batch before it.
         num_workers: loader processes, of each device; 0 decodes in the main process.
@@ -196,7 +196,10 @@ class CheXpertDataModule(pl.LightningDataModule):
                 self.lines["flagged"].print(f"{why}: {path}")
         if batch.matrices is None:
             return batch
-        return batch._replace(images=warp(batch.images, batch.matrices), matrices=None)
+        images = warp(batch.images, batch.matrices)
+        if batch.grays is not None and self.augmentation is not None:
+            images = self.augmentation.apply(images, batch.grays)
+        return batch._replace(images=images, matrices=None, grays=None)
 
     def use_features(self, folder: Path, members: str, width: int, pool: Pool) -> None:
         """Let loaders give the features that ``pool`` computes, as :func:`open_features` keeps them in ``folder``.
