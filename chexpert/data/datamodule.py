@@ -101,6 +101,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         """What identifies each split, once it was asked for: images are read for it."""
         self.evaluated_split = "valid"
         """The split that the next validation evaluates outside of fitting."""
+        self.predicted_split = "train"
+        """The split that the next prediction is of."""
         self.features: dict[str, Features] = {}
         """What loaders give in the place of images, by split."""
         self.on_read: Callable[[dict[str, int]], None] = lambda views: None
@@ -182,8 +184,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         return self._loader((fitting and self.selection_split) or self.evaluated_split, shuffle=False)
 
     def predict_dataloader(self) -> ViewLoader:
-        """Return a loader of the training views as validation would show them: in file order, without augmentation."""
-        return self._loader("train", shuffle=False, augmented=False)
+        """Return a loader of a split as validation would show it: in file order, without augmentation."""
+        return self._loader(self.predicted_split, shuffle=False, augmented=False)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment on the device, and count in the main process the views that the workers skipped, each once."""

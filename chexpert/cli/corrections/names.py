@@ -71,6 +71,7 @@ NAMES: Mapping[str, str] = {
     "explainer": "explainers xai cam",
     "logger": "loggers tracker trackers report_to log_with",
     "explain.count": "num_explain n_explain",
+    "tta": "tta use_tta test_time_augmentation",
     "compile": "torch_compile torchcompile compile_model",
     "save_top_k": "keep checkpoint_hist",
     "experiment": "recipe_name preset cfg_name config config_name config_file conf yaml",
