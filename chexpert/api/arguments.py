@@ -18,6 +18,7 @@ ARGUMENTS = {
     "--observations": "observations",
     "--root": "root",
     "--study-score": "views",
+    "--tta": "tta",
     "--workers": "num_workers",
 }
 """The API's arguments, by the option of the command line."""

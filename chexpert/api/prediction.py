@@ -16,7 +16,7 @@ from chexpert.api.tables import read_table
 from chexpert.api.trained_model import TrainedModel
 from chexpert.console import log, show_progress
 from chexpert.errors import UserError
-from chexpert.inference.choices import check_options
+from chexpert.inference.choices import check_options, parse_tta
 from chexpert.inference.predict import predict
 
 SHOWN = 3
@@ -36,6 +36,7 @@ def predict_images(
     The images go through the command's own code, arrays as files without loss: there is one way from an image to a
     probability.
     """
+    options["tta"] = parse_tta(options["tta"])
     check_options(**options)
     options["root"] = root if root is None else read_path("root", root)
     paths = list_paths(images)

@@ -109,7 +109,8 @@ class Run:
         """Return the run's probabilities for a split.
 
         Args:
-            split: ``dev``, ``valid``, ``test``, or ``train`` of a run with ``predict_train=true``.
+            split: ``dev``, ``valid``, ``test``, or ``train`` of a run with ``predict_train=true``; ``valid-tta`` and
+                ``test-tta`` of a run with ``tta``.
 
         Returns:
             One row an image, named by ``Path``; a column of probabilities in [0, 1] for each observation.
@@ -159,6 +160,7 @@ class Run:
         ids: str = "path",
         batch_size: int | None = None,
         num_workers: int | None = None,
+        tta: int | str | None = None,
     ) -> pd.DataFrame:
         """Predict images by the best weights of the run, as ``chexpert predict`` does.
 
@@ -173,6 +175,8 @@ class Run:
             ids: ``path``: rows are named by paths; ``hash``: names other than CheXpert's own become salted hashes.
             batch_size: images in a forward pass; by default as in training.
             num_workers: processes that read files; by default as in training.
+            tta: test-time augmentation: probabilities are the mean over views of the image: ``flip``, ``shift``, or a
+                number of views, in the ranges that the model was trained with.
 
         Returns:
             Probabilities in [0, 1], a column for each observation. Rows are named by ``Path`` (``Study``), of an array
@@ -185,6 +189,7 @@ class Run:
         from chexpert.api.prediction import predict_images
 
         options = {"level": level, "views": views, "calibrated": calibrated, "observations": observations, "ids": ids}
+        options["tta"] = tta
         return predict_images(self._model, images, root=root, batch_size=batch_size, num_workers=num_workers, **options)
 
     def explain(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from chexpert.cli.shared_arguments import add_ids, add_level
 from chexpert.console import NOTE, log, show_progress
-from chexpert.inference.choices import COLUMNS
+from chexpert.inference.choices import COLUMNS, parse_tta
 
 if TYPE_CHECKING:
     from chexpert.inference.predict import Outcome
@@ -35,6 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--root", type=Path, help="of the paths in a table (the run's data root, else the table's folder)")
     add_ids(parser, "path: keep names as they are, patients' too")
     add("--batch-size", type=int, metavar="N", help="images a pass (as in training)")
+    add("--tta", type=parse_tta, metavar="flip|shift|K", help="test-time augmentation: mean over K views of an image")
     add("--workers", dest="num_workers", type=int, metavar="N", help="processes that read images (as in training)")
 
 
@@ -62,6 +63,8 @@ def _print_output(outcome: "Outcome", run: Path) -> None:
 
     before = f" ({outcome.resumed} predicted before)"
     print(f"written: {outcome.output}, {outcome.rows} rows of {outcome.images} images{before}")
+    if outcome.tta > 1:
+        print(f"test-time augmentation: each probability is the mean over {outcome.tta} views of the image")
     if outcome.hashed:
         log.log(NOTE, HASH_NOTE)
         options = ["--predictions", outcome.output, "--labels", "LABELS.csv", "--hashed-by", run, "--out", "OUT.json"]

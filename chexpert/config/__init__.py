@@ -21,6 +21,7 @@ from chexpert.config.resolution import find_notices, resolve
 from chexpert.config.run_folder import RunFolder, find_config_dir, list_typed, repeat
 from chexpert.config.schema import ExplainConfig, make_schema
 from chexpert.config.training_checks import LIMITS, find_backbones
+from chexpert.config.tta_checks import TTA, check_tta, find_tta_error
 from chexpert.config.unknown_key import unknown_key_error
 from chexpert.sweep import register
 
@@ -32,12 +33,14 @@ __all__ = [
     "PARTIAL",
     "STUDY_SCORES",
     "TARGET",
+    "TTA",
     "ComposedRun",
     "ExplainConfig",
     "RunFolder",
     "SweepTable",
     "build",
     "check_targets",
+    "check_tta",
     "compose_recipe",
     "compose_run",
     "find_backbones",
@@ -46,6 +49,7 @@ __all__ = [
     "find_explain_errors",
     "find_notices",
     "find_target",
+    "find_tta_error",
     "list_typed",
     "raising_build_errors",
     "raising_hydra_errors",

@@ -9,6 +9,7 @@ from typing import Any
 from chexpert.config.allowed_targets import ALLOWED, check_targets
 from chexpert.config.schema import GROUP_KEYS, LISTED, Config
 from chexpert.config.training_checks import find_feature_errors, find_length_errors, find_training_errors
+from chexpert.config.tta_checks import find_tta_errors
 from chexpert.config.unknown_key import TOP_LEVEL, unknown_key_error
 from chexpert.config.value_checks import find_value_errors
 from chexpert.errors import UserError
@@ -49,6 +50,7 @@ def validate_args(cfg: dict[str, Any]) -> list[UserError]:
     errors += find_length_errors(cfg["trainer"])
     errors += find_training_errors(cfg)
     errors += find_feature_errors(cfg)
+    errors += find_tta_errors(cfg)
     if not cfg.get("start_from"):
         errors += _frozen_errors(cfg.get("model"), "model")
     elif not cfg.get("resume"):  # which has all weights in its own checkpoint

@@ -58,6 +58,7 @@ class Config:
     study_score: str = MISSING
     predict_train: bool = MISSING
     calibration: str | None = None
+    tta: Any = None
     resume: str | None = None
     save_every_n_minutes: float = MISSING
     save_top_k: int = MISSING

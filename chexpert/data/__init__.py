@@ -12,6 +12,7 @@ from chexpert.data.preprocessing import Preprocessing, get_size, read_gray
 from chexpert.data.sources.frame import read_frame
 from chexpert.data.sources.splits import check_studies
 from chexpert.data.summary import list_differences, list_repaired
+from chexpert.data.tta import make_transforms, predict_views
 from chexpert.data.workers import reporting_dead_workers
 
 __all__ = [
@@ -29,7 +30,9 @@ __all__ = [
     "get_size",
     "list_differences",
     "list_repaired",
+    "make_transforms",
     "open_cache",
+    "predict_views",
     "read_frame",
     "read_gray",
     "reporting_dead_workers",

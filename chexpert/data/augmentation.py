@@ -1,4 +1,4 @@
-"""Random geometry for training views."""
+"""Random geometry for training views; :mod:`chexpert.data.photometric` has their random gray values."""
 
 import math
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ import numpy as np
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
+from chexpert.data.photometric import Photometric
 from chexpert.data.preprocessing import about, find_middle
 from chexpert.image_size import ImageSize
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """A random affine about the middle of the model's input.
+class Augmentation(Photometric):
+    """A random affine about the middle of the model's input, and random gray values.
 
     Attributes:
         rotation: largest angle in degrees, either way.

@@ -48,7 +48,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         test: report the test set too; a folder, where it lies in another copy.
         image_size: of the model's input in pixels: a whole number for a square, or height and width.
         resize_mode: how an image gets these proportions: ``stretch``, ``crop`` or ``pad``.
-        augmentation: random geometry for training.
+        augmentation: random geometry and gray values for training.
         batch_size: views a step, on all devices together; a single training view that is left over at the end of an
             epoch joins the batch before it.
         num_workers: loader processes, of each device; 0 decodes in the main process.
@@ -102,6 +102,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         """What identifies each split, once it was asked for: images are read for it."""
         self.evaluated_split = "valid"
         """The split that the next validation evaluates outside of fitting."""
+        self.predicted_split = "train"
+        """The split that the next prediction is of."""
         self.features: dict[str, Features] = {}
         """What loaders give in the place of images, by split."""
         self.on_read: Callable[[dict[str, int]], None] = lambda views: None
@@ -183,8 +185,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         return self._loader((fitting and self.selection_split) or self.evaluated_split, shuffle=False)
 
     def predict_dataloader(self) -> ViewLoader:
-        """Return a loader of the training views as validation would show them: in file order, without augmentation."""
-        return self._loader("train", shuffle=False, augmented=False)
+        """Return a loader of a split as validation would show it: in file order, without augmentation."""
+        return self._loader(self.predicted_split, shuffle=False, augmented=False)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment on the device, and count in the main process the views that the workers skipped, each once."""
@@ -197,7 +199,10 @@ class CheXpertDataModule(pl.LightningDataModule):
                 self.lines["flagged"].print(f"{why}: {path}")
         if batch.matrices is None:
             return batch
-        return batch._replace(images=warp(batch.images, batch.matrices), matrices=None)
+        images = warp(batch.images, batch.matrices)
+        if batch.grays is not None and self.augmentation is not None:
+            images = self.augmentation.apply(images, batch.grays)
+        return batch._replace(images=images, matrices=None, grays=None)
 
     def use_features(self, folder: Path, members: str, width: int, pool: Pool) -> None:
         """Let loaders give the features that ``pool`` computes, as :func:`open_features` keeps them in ``folder``.

@@ -12,6 +12,7 @@ from chexpert.data.augmentation import Augmentation
 from chexpert.data.cache import CachePart, DecodedCache
 from chexpert.data.labels import RandomTargets
 from chexpert.data.preprocessing import Preprocessing
+from chexpert.data.random_streams import open_stream
 from chexpert.data.shared_strings import Texts
 from chexpert.data.workers import PAGE
 from chexpert.errors import UserError
@@ -36,6 +37,8 @@ class Batch(NamedTuple):
     """B rows of the split: the order of the file where several processes evaluate."""
     flagged: Sequence[tuple[str, str]] = ()
     """Paths of views that were read all the same, each once, and why they should be looked at: no contrast, ..."""
+    grays: torch.Tensor | None = None
+    """(B, P) float32, the sampled changes of gray values, for ``Augmentation.apply``; None likewise."""
 
 
 class ViewDataset(Dataset):
@@ -49,7 +52,7 @@ class ViewDataset(Dataset):
         targets: (N, C) float32, in training (N, C + U) (see :class:`chexpert.data.labels.Targets`).
         mask: likewise, bool.
         preprocessing: geometry of the input.
-        augmentation: random geometry, or None.
+        augmentation: random geometry and gray values, or None.
         seed: of the augmentation.
         skip: leave unreadable images out of their batch and name them there, instead of raising.
         random_targets: targets that each epoch samples anew.
@@ -115,13 +118,15 @@ class ViewDataset(Dataset):
             mask = torch.zeros_like(mask)
         if self.random_targets is not None and keys:
             self.random_targets.fill(targets.numpy(), rows, keys[0][0])  # a batch is of one epoch
-        paths, matrices = [self.paths[row] for row in rows], self._matrices(kept)
-        return Batch(torch.from_numpy(images[: len(rows)]), targets, mask, paths, skipped, matrices, rows, flagged)
+        paths, matrices, grays = [self.paths[row] for row in rows], self._matrices(kept), self._sample_grays(kept)
+        read = torch.from_numpy(images[: len(rows)])
+        return Batch(read, targets, mask, paths, skipped, matrices, rows, flagged, grays)
 
     def measure(self, views: int) -> int:
         """Return the bytes of memory that a batch of so many views takes, each tensor of it whole pages."""
-        images = self._allocate(1).nbytes * views
-        return sum(-(-size // PAGE) * PAGE for size in (images, 4 * self.targets[0].numel() * views, PAGE, PAGE))
+        images, targets = self._allocate(1).nbytes * views, 4 * self.targets[0].numel() * views
+        grays = 4 * self.augmentation.columns * views if self.augmentation else 0
+        return sum(-(-size // PAGE) * PAGE for size in (images, targets, grays, PAGE, PAGE))
 
     def _allocate(self, views: int) -> np.ndarray:
         return np.empty((views, 1, *self.preprocessing.size), dtype=np.uint8)
@@ -147,3 +152,13 @@ class ViewDataset(Dataset):
             rng = np.random.default_rng((self.seed, *key))
             out[...] = self.augmentation.matrix(self.preprocessing.size, rng)[:2]
         return torch.from_numpy(matrices)
+
+    def _sample_grays(self, keys: Sequence[tuple[int, int]]) -> torch.Tensor | None:
+        """Sample from a stream of their own: the geometry stays the same with and without them."""
+        if self.augmentation is None or not self.augmentation.columns:
+            return None
+        grays = np.empty((len(keys), self.augmentation.columns), dtype=np.float32)
+        for out, key in zip(grays, keys, strict=True):
+            rng = open_stream(self.seed, "train", *key, purpose="grays")
+            out[...] = self.augmentation.sample(*self.preprocessing.size, rng)
+        return torch.from_numpy(grays)

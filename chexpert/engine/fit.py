@@ -2,15 +2,13 @@
 
 import math
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger
@@ -20,6 +18,7 @@ from chexpert.config import build
 from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule, reporting_dead_workers
 from chexpert.engine.build import averaging, build_module, make_explain_callback
+from chexpert.engine.predictions import predict_tta, write_predictions
 from chexpert.engine.resume_checks import Last
 from chexpert.engine.summary import MONITOR, describe_layers, find_notes, find_undefined, find_warnings, print_summary
 from chexpert.engine.tensorboard import TensorBoardWriter, show_evaluation
@@ -96,7 +95,9 @@ def fit(
     weights = best.best_model_path or None
     with resources.measuring("evaluation"):
         if cfg["predict_train"]:
-            predict_train(trainer, module, data, weights, folder)
+            write_predictions(trainer, module, data, weights, folder)
+        if cfg["tta"] is not None:
+            predict_tta(trainer, module, data, weights, folder, cfg)
         evaluate(trainer, module, data, weights, kept)
     results.metrics["resources"] = resources.summarize(trainer.strategy.root_device)
     if not trainer.is_global_zero:
@@ -191,25 +192,6 @@ def make_module(cfg: dict[str, Any], model: Model, data: CheXpertDataModule, *, 
     if distributed:
         module.ignore_unused_in_ddp(data.preprocessing.size)
     return module
-
-
-def predict_train(
-    trainer: pl.Trainer, module: MultilabelModule, data: CheXpertDataModule, weights: str | None, folder: Path
-) -> None:
-    """Write the predictions of the training views."""
-    batches = trainer.predict(module, datamodule=data, ckpt_path=weights, weights_only=True)
-    rows = gather_predictions(trainer, batches or [])
-    if trainer.is_global_zero:
-        run_files.write_predictions(run_files.predictions(folder, "train"), module.observations, rows)
-
-
-def gather_predictions(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:
-    """Return (path, probabilities) of the views of all processes, in the order of the data set."""
-    shares: list[Any] = [list(chain.from_iterable(batches))]
-    if trainer.world_size > 1:
-        shares = [None] * trainer.world_size
-        torch.distributed.all_gather_object(shares, list(chain.from_iterable(batches)))
-    return [(path, values) for _, path, values in sorted(chain.from_iterable(shares))]
 
 
 def make_trial_callbacks(trial: Mapping[str, Any] | None) -> list[pl.Callback]:

@@ -18,6 +18,7 @@ from chexpert.evaluation import (
     read_run,
     take_settings,
 )
+from chexpert.evaluation.tta import evaluate_tta
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
 
@@ -44,6 +45,10 @@ def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
             )
             metrics[split]["evaluation_settings"] = summarize_settings(content["evaluation_settings"])
         run_files.write_json(run_files.evaluation(folder, split), content | describe_split(split, metrics))
+    if cfg.get("tta") is not None:
+        own = (cfg["level"], cfg["study_score"], cfg["mean_over"], cfg["seed"])
+        gains = {split: evaluate_tta(folder, split, *own) for split in splits if split != "dev"}
+        metrics["tta"] = {"option": cfg["tta"]} | gains
     run_files.write_json(folder / run_files.METRICS, metrics)
 
 

@@ -15,7 +15,7 @@ COLUMNS = ("competition", "all")
 
 def check_options(
     *, level: str, views: str, calibrated: bool, observations: str, ids: str, batch_size: int | None,
-    num_workers: int | None,
+    num_workers: int | None, tta: object = None,
 ) -> None:  # fmt: skip
     """Check the options of a prediction that need neither the run nor the images.
 
@@ -30,8 +30,30 @@ def check_options(
         raise UserError(
             f"calibrated is not possible: {calibrated!r}", code="value", where="calibrated", hint="True or False"
         )
+    if tta is not None:
+        _check_tta(tta, calibrated=calibrated)
     check_count("batch_size", batch_size, 1)
     check_count("num_workers", num_workers, 0)
+
+
+def parse_tta(tta: object) -> object:
+    """Return a number that is written as a text as a number, all else as it is.
+
+    >>> parse_tta("10"), parse_tta("flip"), parse_tta(None)
+    (10, 'flip', None)
+    """
+    return int(tta) if isinstance(tta, str) and tta.lstrip("-").isdecimal() else tta
+
+
+def _check_tta(tta: object, *, calibrated: bool) -> None:
+    from chexpert.config import find_tta_error  # loads hydra: not for those who read metrics
+
+    if error := find_tta_error(tta, "--tta"):
+        raise error
+    if calibrated:
+        message = "the calibration is of probabilities without test-time augmentation"
+        hint = "without --calibrated, or without --tta"
+        raise UserError(message, code="other-calibration", where=f"--tta {tta}", hint=hint)
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:

@@ -19,10 +19,13 @@ class Journal:
         key: of what makes a probability what it is; a journal of another key is refused.
         images: how many there are.
         width: how many probabilities an image has.
+        options: what is done otherwise than usual, to be read in the first line.
     """
 
-    def __init__(self, output: Path, key: str, images: int, width: int) -> None:
-        self.path, self.key = output.with_name(f"{output.name}.part"), key
+    def __init__(
+        self, output: Path, key: str, images: int, width: int, options: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
+        self.path, self.head = output.with_name(f"{output.name}.part"), json.dumps({"key": key, **options})
         self.images, self.width = images, width
         self.done: dict[int, list[float]] = {}
         self.flagged: dict[int, str] = {}
@@ -35,7 +38,7 @@ class Journal:
             self._read()
         aside = self.path.with_name(f"{self.path.name}.new")  # a kill here loses nothing
         with aside.open("w", encoding="utf-8") as self.file:
-            self.file.write(json.dumps({"key": self.key}) + "\n")
+            self.file.write(f"{self.head}\n")
             self._write(self.done, self.flagged)
         aside.replace(self.path)  # once it is closed: Windows renames no open file
         self.file = self.path.open("a", encoding="utf-8")
@@ -67,7 +70,7 @@ class Journal:
         head, *lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
         if not head:
             return  # killed before it held anything
-        if head != json.dumps({"key": self.key}):
+        if head != self.head:
             message = "another model's, input's or option's unfinished predictions lie there"
             raise UserError(
                 message, code="other-config", where=str(self.path), hint="remove the file, or give another output"

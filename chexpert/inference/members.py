@@ -64,7 +64,7 @@ def find_choice(member: Path) -> str | None:
 
 def find_split(member: Path, split: str) -> str | None:
     """Return the split of a member's scores: that of the checkpoints, or the name of a run's own predictions."""
-    return split if member.suffix != ".csv" else member.stem if find_run(member) else None
+    return split if member.suffix != ".csv" else member.stem.removesuffix(run_files.TTA) if find_run(member) else None
 
 
 def describe_choice(member: Path, chosen: str | None) -> str:

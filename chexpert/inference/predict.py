@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from chexpert.checkpoints import Loaded, load
-from chexpert.config import build
-from chexpert.data import ViewDataset, reporting_dead_workers
+from chexpert.config import build, check_tta
+from chexpert.data import ViewDataset, make_transforms, predict_views, reporting_dead_workers
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
@@ -44,6 +44,7 @@ class Outcome:
         aside: of each file that is no image, and was left aside, its name and what it is.
         hashed: whether a row is called by a hash.
         synthetic: whether the model was trained on synthetic images.
+        tta: over how many views of each image the probabilities are averaged, 1 without test-time augmentation.
     """
 
     output: Path
@@ -56,6 +57,7 @@ class Outcome:
     aside: Mapping[str, str]
     hashed: bool = False
     synthetic: bool = False
+    tta: int = 1
 
 
 @reporting_dead_workers()
@@ -72,6 +74,7 @@ def predict(
     ids: str = "hash",
     batch_size: int | None = None,
     num_workers: int | None = None,
+    tta: int | str | None = None,
     loaded: Loaded | None = None,
     watch: Watch = iter,
 ) -> Outcome:
@@ -89,6 +92,7 @@ def predict(
         ids: ``hash``: names other than CheXpert's own become salted hashes; ``path``: they stay.
         batch_size: images a pass; by default as in training.
         num_workers: loader processes; likewise.
+        tta: test-time augmentation: ``flip``, ``shift``, or a number of views; see :func:`make_transforms`.
         loaded: the run's model, where it is loaded already.
         watch: shows progress.
 
@@ -97,7 +101,7 @@ def predict(
     """
     check_options(
         level=level, views=views, calibrated=calibrated, observations=observations, ids=ids, batch_size=batch_size,
-        num_workers=num_workers,
+        num_workers=num_workers, tta=tta,
     )  # fmt: skip
     if output.exists():
         raise UserError(
@@ -107,6 +111,7 @@ def predict(
             hint="give a new file",
         )
     loaded = loaded or load(run)
+    transforms = None if tta is None else open_transforms(loaded, tta)
     names = choose_columns(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
@@ -114,12 +119,13 @@ def predict(
     data = loaded.config["data"]
     batch_size = batch_size or data.get("batch_size", 16)
     num_workers = data.get("num_workers", 2) if num_workers is None else num_workers
-    key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images)
+    options = {} if tta is None else {"tta": tta}
+    key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images, **options)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with Journal(output, key, len(images), len(loaded.observations)) as journal:
+    with Journal(output, key, len(images), len(loaded.observations), options) as journal:
         resumed = len(journal.done)
         left = [n for n, image in enumerate(images) if image.file and n not in journal.done]
-        for batch, flagged in run_model(loaded, images, left, batch_size, num_workers, watch):
+        for batch, flagged in run_model(loaded, images, left, batch_size, num_workers, watch, transforms):
             journal.add(batch, flagged)
         done = sorted(journal.done)
         kept, lost = [images[n] for n in done], [image for n, image in enumerate(images) if n not in journal.done]
@@ -151,7 +157,20 @@ def predict(
         aside=aside,
         hashed=salt is not None and any(is_hash(name) for name, _ in named),
         synthetic=loaded.synthetic,
+        tta=1 if transforms is None else len(transforms),
     )
+
+
+def open_transforms(loaded: Loaded, tta: int | str) -> torch.Tensor:
+    """Return the views (K, 2, 3) of test-time augmentation, in the ranges that the model was trained with.
+
+    Raises:
+        UserError: the model was not trained with such views.
+    """
+    node = loaded.config["data"].get("augmentation")
+    check_tta(tta, node)
+    augmentation = build(node, "data.augmentation")
+    return make_transforms(tta, augmentation, loaded.preprocessing.size, loaded.config["seed"])
 
 
 def read_calibration(run: Path, level: str, views: str) -> Calibration:
@@ -188,7 +207,13 @@ def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
 
 
 def run_model(
-    loaded: Loaded, images: Sequence[InputImage], left: Sequence[int], batch_size: int, workers: int, watch: Watch
+    loaded: Loaded,
+    images: Sequence[InputImage],
+    left: Sequence[int],
+    batch_size: int,
+    workers: int,
+    watch: Watch,
+    transforms: torch.Tensor | None = None,
 ) -> Iterator[tuple[dict[int, list[float]], dict[int, str]]]:
     """Yield probabilities of the images with these numbers, a batch at a time, and flags of suspicious ones.
 
@@ -203,10 +228,14 @@ def run_model(
     loader = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
     model = prepare(loaded)
     device = next(model.parameters()).device
+
+    def predict_one(images: torch.Tensor) -> torch.Tensor:
+        return model(images).float().sigmoid()
+
     with torch.inference_mode():
         for batch in watch(loader):
             if batch.paths:
-                probabilities = model(batch.images.to(device)).float().sigmoid().cpu()
+                probabilities = predict_views(predict_one, batch.images.to(device), transforms).cpu()
                 if not probabilities.isfinite().all():
                     hint = "take another checkpoint of the run"
                     raise UserError("the model puts out NaN or infinity", code="nan", where="the checkpoint", hint=hint)

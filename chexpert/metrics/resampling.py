@@ -37,7 +37,7 @@ class Sums:
 
     def by_study(self, studies: np.ndarray, count: int) -> csr_array:
         """Return what each study adds to each sum, (K, S), from the study (n,) of each row."""
-        sums, rows = self.weights.coords
+        sums, rows = self.weights.row, self.weights.col  # coords is of SciPy 1.13
         return coo_array((self.weights.data, (sums, studies[rows])), (self.weights.shape[0], count)).tocsr()
 
 

@@ -9,13 +9,13 @@ from chexpert.weights import names_a_file, parse_source
 Config = Mapping[str, Any]
 _MISSING = object()
 
-PLACES = ("name", "data.root", "data.cache", "data.num_workers")
-"""Keys that change no metric."""
+PLACES = ("name", "data.root", "data.cache", "data.num_workers", "tta")
+"""Keys that change no metric; the predictions of test-time augmentation stand beside the others."""
 
 REPLICATE = ("seed", "data.fold")
 """Keys that make another replicate of the same configuration."""
 
-AFTER = ("calibration", "explain", "explainer")
+AFTER = ("calibration", "explain", "explainer", "tta")
 """Keys of what is done once the best weights have been evaluated."""
 
 MAY_CHANGE = (

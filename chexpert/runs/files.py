@@ -102,6 +102,19 @@ def predictions(run: Path, split: str) -> Path:
     return run / PREDICTIONS / f"{split}.csv"
 
 
+TTA = "-tta"
+"""At the end of the name of predictions with test-time augmentation."""
+
+
+def name_tta(split: str) -> str:
+    """Return the name of the predictions of a split with test-time augmentation.
+
+    >>> name_tta("valid")
+    'valid-tta'
+    """
+    return split + TTA
+
+
 def labels(run: Path, split: str) -> Path:
     """Return the path of labels/valid.csv: a split's labels in CheXpert's columns; blank where there is no label."""
     return run / LABELS / f"{split}.csv"

@@ -11,7 +11,7 @@ from pytorch_lightning.utilities import GradClipAlgorithmType
 from torch import nn
 
 from chexpert.console import NOTE, log
-from chexpert.data import Batch
+from chexpert.data import Batch, predict_views
 from chexpert.errors import UserError
 from chexpert.image_size import ImageSize
 from chexpert.models import LONE, Model
@@ -70,6 +70,8 @@ class MultilabelModule(pl.LightningModule):
         self.compiled = compile_function(model.training_logits) if compiled else None
         self.watch = LossWatch()
         self.validation = Validation(observations, mean_over, level, study_score)
+        self.transforms: torch.Tensor | None = None
+        """(K, 2, 3) views of an image over which predictions are averaged; None: the image as it is."""
         self.replayed: Mapping[str, Any] | None = None
         """The state of an earlier validation that the next one begins with."""
 
@@ -143,7 +145,11 @@ class MultilabelModule(pl.LightningModule):
         """Return row, path and C probabilities of each view."""
         if not batch.paths:
             return []
-        probabilities = self._evaluate(batch, f"batch {batch_idx} to predict").sigmoid()
+
+        def predict(images: torch.Tensor) -> torch.Tensor:
+            return self._evaluate(batch._replace(images=images), f"batch {batch_idx} to predict").sigmoid()
+
+        probabilities = predict_views(predict, batch.images, self.transforms)
         return list(zip(batch.rows, batch.paths, probabilities.tolist(), strict=True))
 
     def _evaluate(self, batch: Batch, where: str) -> torch.Tensor:

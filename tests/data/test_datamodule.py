@@ -12,6 +12,7 @@ from helpers.errors import raises
 from PIL import Image
 
 from chexpert.data import Augmentation, CheXpertDataModule, LabelPolicy, list_differences, list_repaired, summary
+from chexpert.data.loader import Share, make_loader
 from chexpert.data.sources.manifest import CHANGED, hash_file, write_manifest
 from chexpert.engine.resume_checks import check_data
 from chexpert.errors import UserError
@@ -148,6 +149,49 @@ def test_batch_is_augmented_once(make_data):
     data = make_data(augmentation=Augmentation())
     batch = data.on_after_batch_transfer(data.datasets["train"][0, 0], 0)
     assert batch.matrices is None
+    assert data.on_after_batch_transfer(batch, 0) is batch
+
+
+GRAYS = {"brightness": 0.3, "contrast": 0.3, "gamma": [0.7, 1.4], "noise": 0.1, "blur": 1.0, "cutout": 1}
+
+
+def read_images(data):
+    """The images of an epoch by path."""
+    batches = read_epoch(data, data.train_dataloader())
+    return {path: image for batch in batches for path, image in zip(batch.paths, batch.images, strict=True)}
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 5}, {"num_workers": 2}], ids=str)
+def test_augmented_images_depend_on_seed_epoch_and_row_alone(make_data, options):
+    augmentation = Augmentation(**GRAYS)
+    images = read_images(make_data(augmentation=augmentation))
+    others = read_images(make_data(augmentation=augmentation, **options))
+    assert len(images) == 5
+    assert all(torch.equal(image, others[path]) for path, image in images.items())
+    moved = read_images(make_data(augmentation=Augmentation()))
+    assert not any(torch.equal(image, moved[path]) for path, image in images.items())
+    other_seed = read_images(make_data(augmentation=augmentation, seed=1))
+    assert not any(torch.equal(image, other_seed[path]) for path, image in images.items())
+
+
+def test_two_processes_see_the_images_of_one(make_data):
+    data = make_data(augmentation=Augmentation(**GRAYS))
+    images = read_images(data)
+    for rank in (0, 1):
+        views = data.datasets["train"]
+        loader = make_loader(views, batch_size=2, workers=0, shuffle=True, seed=0, share=Share(rank, 2))
+        for batch in read_epoch(data, loader):
+            for path, image in zip(batch.paths, batch.images, strict=True):
+                assert torch.equal(image, images[path])
+
+
+def test_grays_change_after_the_geometry(make_data):
+    data = make_data(augmentation=Augmentation(**GRAYS))
+    raw = data.datasets["train"].read([(0, 0), (0, 1)])
+    batch = data.on_after_batch_transfer(raw, 0)
+    moved = make_data(augmentation=Augmentation()).on_after_batch_transfer(raw._replace(grays=None), 0)
+    assert torch.equal(batch.images, data.augmentation.apply(moved.images, raw.grays))
+    assert batch.grays is None
     assert data.on_after_batch_transfer(batch, 0) is batch
 
 

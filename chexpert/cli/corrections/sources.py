@@ -165,14 +165,17 @@ def _resolve(default: ast.expr | None, module: str) -> ast.expr | None:
 
 
 def _list_fields(found: Found) -> Iterator[Argument]:
-    """The fields of a data class."""
-    if not found.node.decorator_list:
+    """The fields of a data class, its own before those of its bases."""
+    if isinstance(found.node, ast.FunctionDef) or not found.node.decorator_list:
         return
     lines = _read_docs(found)
     for node in found.node.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             name = node.target.id
             yield Argument(name, _write(node.value), _write(node.annotation), lines.get(name, ""))
+    for base in found.node.bases:
+        inherited = find_definition(found.module, base.id) if isinstance(base, ast.Name) else None
+        yield from _list_fields(inherited) if inherited else ()
 
 
 def _write(node: ast.expr | None) -> str:

@@ -3,11 +3,14 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from chexpert.report.text.evaluation import describe_aurocs
 from chexpert.report.text.evaluation_settings import describe_settings
 from chexpert.report.text.explanation_quality import quality_table
+from chexpert.report.text.values import format_number, format_value, is_undefined
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
 
@@ -34,6 +37,7 @@ def describe(run: Path) -> str:
             note = note if chosen else "nothing was trained, no epoch chosen"
             content = read_mapping(run_files.evaluation(run, split), required=True)
             lines += [describe_aurocs(content, f"{split} split, {labels}", note), *describe_settings(content)]
+    lines += describe_tta(metrics.get("tta") or {})
     quality = run / run_files.EXPLANATIONS / run_files.QUALITY
     if quality.is_file():
         lines += ["", f"explanations, {quality}", quality_table(read_mapping(quality))]
@@ -51,3 +55,24 @@ def describe(run: Path) -> str:
         command = "chexpert" if shutil.which("chexpert") else f"{python} -m chexpert"
         lines.append(f"use the model: {command} predict {shlex.quote(str(run))} IMAGES OUTPUT.csv")
     return "\n".join(lines)
+
+
+def describe_tta(gains: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each split: the mean AUROC without and with test-time augmentation, and their difference.
+
+    Args:
+        gains: ``tta`` of metrics.json; empty without test-time augmentation.
+
+    >>> difference = {"value": 0.006, "ci_low": -0.002, "ci_high": 0.013}
+    >>> mean = {"plain": 0.812, "tta": 0.818, "difference": difference, "over": ["Edema"]}
+    >>> print(*describe_tta({"option": 10, "valid": {"auroc_mean": mean}}))
+    tta=10, valid split: mean AUROC over 1 0.812 -> 0.818, difference +0.006 [-0.002, 0.013]
+    """
+    for split in run_files.EVALUATED_SPLITS:
+        if split in gains:
+            mean = gains[split]["auroc_mean"]
+            values = " -> ".join(format_number(mean[key]) for key in ("plain", "tta"))
+            difference = mean["difference"]
+            sign = "" if is_undefined(difference["value"]) or difference["value"] < 0 else "+"
+            change = f"difference {sign}{format_value(difference)}"
+            yield f"tta={gains['option']}, {split} split: mean AUROC over {len(mean['over'])} {values}, {change}"
