@@ -12,7 +12,7 @@ from chexpert.console import FirstLines
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
-from chexpert.data.features import Features, FeatureViews, Pool, open_features
+from chexpert.data.features import Encoder, Features, FeatureViews, open_features
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
 from chexpert.data.loader import BEGIN, SINGLE_PROCESS, Share, Start, ViewLoader, make_loader
 from chexpert.data.preprocessing import Preprocessing
@@ -24,6 +24,9 @@ from chexpert.data.split import check_folds, held_range, hold_out
 from chexpert.data.summary import describe_source, identify, summarize_split, write_labels
 from chexpert.errors import UserError
 from chexpert.runs.files import EVALUATED_SPLITS
+
+FORWARD = 16
+"""Images in a forward pass that computes features, at most: a batch of features may be of hundreds."""
 
 
 class CheXpertDataModule(pl.LightningDataModule):
@@ -198,8 +201,8 @@ class CheXpertDataModule(pl.LightningDataModule):
             return batch
         return batch._replace(images=warp(batch.images, batch.matrices), matrices=None)
 
-    def use_features(self, folder: Path, members: str, width: int, pool: Pool) -> None:
-        """Let loaders give the features that ``pool`` computes, as :func:`open_features` keeps them in ``folder``.
+    def use_features(self, folder: Path, encoders: Sequence[Encoder]) -> None:
+        """Let loaders give the features of these encoders, as :func:`open_features` keeps them in ``folder``.
 
         Views of train and those held out of it share a file, whatever the fold.
         """
@@ -209,11 +212,11 @@ class CheXpertDataModule(pl.LightningDataModule):
         for name, frame in frames.items():
             cache = self.datasets[name].cache
             views = self._make_views("plain", frame, cache.cache if isinstance(cache, CachePart) else None)
-            loading = {"batch_size": self.batch_size, "workers": self.num_workers}
-            path = open_features(folder, name, views, members, width, pool, **loading)
+            loading = {"batch_size": min(self.batch_size, FORWARD), "workers": self.num_workers}
+            paths = open_features(folder, name, views, encoders, **loading)
             for split in ("train", "dev") if name == "train" else (name,):
                 if split in self.frames:
-                    self.features[split] = Features(path, self.frames[split]["image"].to_numpy())
+                    self.features[split] = Features(paths, self.frames[split]["image"].to_numpy())
 
     def _open_cache(self, name: str, frame: pd.DataFrame) -> DecodedCache | None:
         """The cache of a split as it was read, before anything is held out of it: all folds share it."""

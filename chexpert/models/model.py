@@ -52,7 +52,11 @@ class Model(nn.Module, ABC):
 
         They give the same logits as the images.
         """
-        return torch.cat([map_.mean((2, 3)) for map_ in self.feature_maps(images).values()], dim=1)
+        return torch.cat([self.pool_member(name, images) for name in self.members], dim=1)
+
+    def pool_member(self, name: str, images: torch.Tensor) -> torch.Tensor:
+        """Return the pooled features (B, K) of one member, of images (B, 1, H, W)."""
+        return self.members[name](images).mean((2, 3))
 
     def trace(self, images: torch.Tensor, stride: int | None = None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Return feature maps by member, and the logits (B, C) computed from them, for gradients of the logits.
