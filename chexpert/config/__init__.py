@@ -20,7 +20,7 @@ from chexpert.config.recipe import compose_recipe
 from chexpert.config.resolution import find_notices, resolve
 from chexpert.config.run_folder import RunFolder, find_config_dir, list_typed, repeat
 from chexpert.config.schema import ExplainConfig, make_schema
-from chexpert.config.training_checks import LIMITS
+from chexpert.config.training_checks import LIMITS, find_backbones
 from chexpert.config.unknown_key import unknown_key_error
 from chexpert.sweep import register
 
@@ -40,6 +40,7 @@ __all__ = [
     "check_targets",
     "compose_recipe",
     "compose_run",
+    "find_backbones",
     "find_checkpoint",
     "find_config_dir",
     "find_explain_errors",

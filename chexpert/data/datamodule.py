@@ -12,7 +12,7 @@ from chexpert.console import FirstLines
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
-from chexpert.data.features import Encoder, Features, FeatureViews, open_features
+from chexpert.data.features import FORWARD, Encoder, Features, FeatureViews, open_features
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
 from chexpert.data.loader import BEGIN, SINGLE_PROCESS, Share, Start, ViewLoader, make_loader
 from chexpert.data.preprocessing import Preprocessing
@@ -24,9 +24,6 @@ from chexpert.data.split import check_folds, held_range, hold_out
 from chexpert.data.summary import describe_source, identify, summarize_split, write_labels
 from chexpert.errors import UserError
 from chexpert.runs.files import EVALUATED_SPLITS
-
-FORWARD = 16
-"""Images in a forward pass that computes features, at most: a batch of features may be of hundreds."""
 
 
 class CheXpertDataModule(pl.LightningDataModule):

@@ -24,6 +24,9 @@ from chexpert.errors import UserError
 
 VERSION = 1  # raise it when the layout changes, or when a member makes other features of an image
 
+FORWARD = 16
+"""Images in a forward pass that computes features, at most: a batch of features may be of hundreds."""
+
 CHUNK = 8192
 """Rows of which statistics are computed at once."""
 

@@ -11,8 +11,8 @@ import torch
 from chexpert.data import CheXpertDataModule
 from chexpert.data.features import Encoder
 from chexpert.errors import UserError
-from chexpert.models import Backbone, Model
-from chexpert.training import find_device
+from chexpert.models import Backbone, Model, Probe
+from chexpert.training import count_targets, find_device
 
 
 def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule) -> None:
@@ -42,6 +42,15 @@ def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule)
     encoders = [Encoder(digest_member(own), own.width, partial(pool, name)) for name, own in model.members.items()]
     data.use_features(Path(cfg["features"]).expanduser(), encoders)
     model.cpu()
+    if isinstance(model, Probe) and "train" in data.features and not cfg.get("start_from"):
+        prepare_probe(model, data)
+
+
+def prepare_probe(model: Probe, data: CheXpertDataModule) -> None:
+    """Give a probe the statistics of the training features, and the prevalence of the training labels."""
+    model.standardize(*map(torch.from_numpy, data.features["train"].measure()))
+    train = data.datasets["train"]
+    model.begin_with_prevalence(count_targets(train.targets, train.mask))
 
 
 def digest_member(member: Backbone) -> str:

@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from timm.layers import convert_sync_batchnorm
@@ -147,3 +147,12 @@ def find_dropout_errors(dropout: object) -> list[UserError]:
         return []
     hint = "a probability from 0 to below 1, such as 0.3"
     return [UserError(f"a dropout of {dropout!r} is not possible", code="value", where="model.dropout", hint=hint)]
+
+
+def find_name_errors(members: Iterable[str]) -> list[UserError]:
+    """Return the errors in the branch names of members: a dot would end one in the names of weights."""
+    return [
+        UserError(f"a member's name has a dot: {name}", code="value", where="model.members", hint="use letters and _")
+        for name in members
+        if "." in name
+    ]
