@@ -156,7 +156,7 @@ def check_devices() -> Iterator[Check]:
         yield Check("GPU", "Apple's (mps)")
     elif not gpus:
         yield Check(
-            "GPU", "none that torch can use", "on a CPU: trainer=debug, or frozen backbones with features=FOLDER"
+            "GPU", "none that torch can use", "on a CPU: trainer=debug, or a head on frozen encoders: model=probe"
         )
     yield Check("precision", native_precision())
 

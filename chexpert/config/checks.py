@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.config.allowed_targets import ALLOWED, check_targets
+from chexpert.config.probe_checks import find_probe_errors, is_probe
 from chexpert.config.schema import GROUP_KEYS, LISTED, Config
 from chexpert.config.training_checks import find_feature_errors, find_length_errors, find_training_errors
 from chexpert.config.tta_checks import find_tta_errors
@@ -51,8 +52,9 @@ def validate_args(cfg: dict[str, Any]) -> list[UserError]:
     errors += find_training_errors(cfg)
     errors += find_feature_errors(cfg)
     errors += find_tta_errors(cfg)
+    errors += find_probe_errors(cfg)
     if not cfg.get("start_from"):
-        errors += _frozen_errors(cfg.get("model"), "model")
+        errors += () if is_probe(cfg) else _frozen_errors(cfg.get("model"), "model")
     elif not cfg.get("resume"):  # which has all weights in its own checkpoint
         errors += _start_errors(cfg["start_from"])
     nodes = {

@@ -86,7 +86,7 @@ def find_notices(cfg: DictConfig, overrides: Sequence[str]) -> list[str]:
     """
     chosen = [override for override in overrides if override.lstrip("+").startswith(("backbone=", "backbone."))]
     notices = []
-    if chosen and "members" in cfg.model:
+    if chosen and "members" in cfg.model and "backbone" not in cfg.model:
         way = "choose its members: backbone@model.members.<name>=..."
         notices.append(f"{chosen[0]} has no effect on a combined model; {way}")
     patience, validations = cfg.early_stopping, _count_validations(cfg.trainer)

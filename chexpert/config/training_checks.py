@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
+from chexpert.config.probe_checks import is_probe
 from chexpert.errors import UserError
 
 LIMITS = ("limit_train_batches", "limit_val_batches")
@@ -46,7 +47,7 @@ def _backbone_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
         hint = f"an earlier epoch; a backbone that is not trained at all: unfreeze_epoch=0 {untrained}"
         yield UserError(f"the training ends after {epochs} epochs", code="value", where="unfreeze_epoch", hint=hint)
     frozen = list(_find_frozen(cfg.get("model")))
-    if frozen and all(frozen):
+    if frozen and all(frozen) and not is_probe(cfg):
         for key, usual in (("backbone_lr_factor", 1), ("layer_decay", None), ("unfreeze_epoch", 0)):
             if cfg[key] != usual:
                 hint = f"{key}={'null' if usual is None else usual}, or {untrained.replace('true', 'false')}"
@@ -137,7 +138,7 @@ def _is_number(value: Any) -> TypeGuard[int | float]:
 
 def find_feature_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     """Yield the settings that prevent computing the pooled features of images once."""
-    if not cfg.get("features"):
+    if not cfg.get("features") or is_probe(cfg):
         return
     if (cfg.get("data") or {}).get("augmentation"):
         message, hint = "augmentation gives other images in every epoch", "data.augmentation=null, or features=null"

@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 import pytorch_lightning as pl
+import torch
 
 from chexpert.console import FirstLines
 from chexpert.data.augmentation import Augmentation, warp
 from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
-from chexpert.data.features import Features, FeatureViews, Pool, open_features
+from chexpert.data.features import FORWARD, Encoder, Features, FeatureViews, open_features
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
 from chexpert.data.loader import BEGIN, SINGLE_PROCESS, Share, Start, ViewLoader, make_loader
 from chexpert.data.preprocessing import Preprocessing
@@ -188,6 +189,12 @@ class CheXpertDataModule(pl.LightningDataModule):
         """Return a loader of a split as validation would show it: in file order, without augmentation."""
         return self._loader(self.predicted_split, shuffle=False, augmented=False)
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move the tensors alone: Lightning would look at each of B paths and rows, a third of a step on features."""
+        waits = device.type in ("cpu", "mps")  # as Lightning has it
+        tensors: dict[str, Any] = {key: part for key, part in batch._asdict().items() if isinstance(part, torch.Tensor)}
+        return batch._replace(**{key: part.to(device, non_blocking=not waits) for key, part in tensors.items()})
+
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment on the device, and count in the main process the views that the workers skipped, each once."""
         for path in set(batch.skipped) - self.skipped:
@@ -204,8 +211,8 @@ class CheXpertDataModule(pl.LightningDataModule):
             images = self.augmentation.apply(images, batch.grays)
         return batch._replace(images=images, matrices=None, grays=None)
 
-    def use_features(self, folder: Path, members: str, width: int, pool: Pool) -> None:
-        """Let loaders give the features that ``pool`` computes, as :func:`open_features` keeps them in ``folder``.
+    def use_features(self, folder: Path, encoders: Sequence[Encoder]) -> None:
+        """Let loaders give the features of these encoders, as :func:`open_features` keeps them in ``folder``.
 
         Views of train and those held out of it share a file, whatever the fold.
         """
@@ -215,11 +222,11 @@ class CheXpertDataModule(pl.LightningDataModule):
         for name, frame in frames.items():
             cache = self.datasets[name].cache
             views = self._make_views("plain", frame, cache.cache if isinstance(cache, CachePart) else None)
-            loading = {"batch_size": self.batch_size, "workers": self.num_workers}
-            path = open_features(folder, name, views, members, width, pool, **loading)
+            loading = {"batch_size": min(self.batch_size, FORWARD), "workers": self.num_workers}
+            paths = open_features(folder, name, views, encoders, **loading)
             for split in ("train", "dev") if name == "train" else (name,):
                 if split in self.frames:
-                    self.features[split] = Features(path, self.frames[split]["image"].to_numpy())
+                    self.features[split] = Features(paths, self.frames[split]["image"].to_numpy())
 
     def _open_cache(self, name: str, frame: pd.DataFrame) -> DecodedCache | None:
         """The cache of a split as it was read, before anything is held out of it: all folds share it."""

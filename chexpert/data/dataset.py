@@ -41,6 +41,19 @@ class Batch(NamedTuple):
     """(B, P) float32, the sampled changes of gray values, for ``Augmentation.apply``; None likewise."""
 
 
+class Read(NamedTuple):
+    """The images of a batch that could be read."""
+
+    images: np.ndarray
+    """(B, 1, H, W) uint8, or features (B, D) float32."""
+    kept: list[tuple[int, int]]
+    """Keys (epoch, row) of these."""
+    skipped: list[str]
+    """As in :class:`Batch`."""
+    flagged: list[tuple[str, str]]
+    """As in :class:`Batch`."""
+
+
 class ViewDataset(Dataset):
     """Views of one split. A key is (epoch, row), so that augmentation depends on seed, epoch and row alone.
 
@@ -99,28 +112,15 @@ class ViewDataset(Dataset):
         Raises:
             UserError: an image cannot be read and ``skip`` is not set, or the cache is damaged.
         """
-        images = self._allocate(len(keys))
-        kept: list[tuple[int, int]] = []
-        skipped: list[str] = []
-        flagged: list[tuple[str, str]] = []
-        for key in keys:
-            epoch, row = key[0], max(key[1], ~key[1])
-            notes = self._read(row, images[len(kept)])
-            if notes is None:
-                skipped.append(self.paths[row])
-                continue
-            kept.append((epoch, row))
-            if notes:
-                flagged.append((self.paths[row], "; ".join(notes)))
+        images, kept, skipped, flagged = self._read(keys)
         rows = [row for _, row in kept]
         targets, mask = self.targets[rows], self.mask[rows]
         if keys and keys[0][1] < 0:
             mask = torch.zeros_like(mask)
         if self.random_targets is not None and keys:
             self.random_targets.fill(targets.numpy(), rows, keys[0][0])  # a batch is of one epoch
-        paths, matrices, grays = [self.paths[row] for row in rows], self._matrices(kept), self._sample_grays(kept)
-        read = torch.from_numpy(images[: len(rows)])
-        return Batch(read, targets, mask, paths, skipped, matrices, rows, flagged, grays)
+        paths, matrices, grays = self.paths.take(rows), self._matrices(kept), self._sample_grays(kept)
+        return Batch(torch.from_numpy(images), targets, mask, paths, skipped, matrices, rows, flagged, grays)
 
     def measure(self, views: int) -> int:
         """Return the bytes of memory that a batch of so many views takes, each tensor of it whole pages."""
@@ -131,7 +131,21 @@ class ViewDataset(Dataset):
     def _allocate(self, views: int) -> np.ndarray:
         return np.empty((views, 1, *self.preprocessing.size), dtype=np.uint8)
 
-    def _read(self, row: int, image: np.ndarray) -> tuple[str, ...] | None:
+    def _read(self, keys: Sequence[tuple[int, int]]) -> "Read":
+        images = self._allocate(len(keys))
+        read = Read(images, [], [], [])
+        for key in keys:
+            epoch, row = key[0], max(key[1], ~key[1])
+            notes = self._read_image(row, images[len(read.kept)])
+            if notes is None:
+                read.skipped.append(self.paths[row])
+                continue
+            read.kept.append((epoch, row))
+            if notes:
+                read.flagged.append((self.paths[row], "; ".join(notes)))
+        return read._replace(images=images[: len(read.kept)])
+
+    def _read_image(self, row: int, image: np.ndarray) -> tuple[str, ...] | None:
         """Fills (1, H, W), and gives notes on the image; None where it cannot be read and may be skipped."""
         out = image[0]
         if self.cache is not None and self.cache.read(row, out):

@@ -25,3 +25,7 @@ class Texts(Sequence[str]):
         if isinstance(row, slice):
             return [os.fsdecode(text) for text in self._encoded[row]]
         return os.fsdecode(self._encoded[row])
+
+    def take(self, rows: Sequence[int]) -> list[str]:
+        """Return the strings of these rows."""
+        return [os.fsdecode(text) for text in self._encoded[list(rows)].tolist()]

@@ -2,15 +2,17 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from chexpert.data import CheXpertDataModule
+from chexpert.data.features import Encoder
 from chexpert.errors import UserError
-from chexpert.models import Model
-from chexpert.training import find_device
+from chexpert.models import Backbone, Model, Probe
+from chexpert.training import count_targets, find_device
 
 
 def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule) -> None:
@@ -32,23 +34,32 @@ def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule)
             f"these members are trained: {', '.join(trained)}", code="conflict", where="features", hint=hint
         )
     device = torch.device(find_device(cfg["trainer"].get("accelerator", "auto")))
-    width = sum(member.width for member in model.members.values())
 
     @torch.inference_mode()
-    def pool(images: torch.Tensor) -> torch.Tensor:
-        return model.to(device).pool(images.to(device)).float().cpu()
+    def pool(name: str, images: torch.Tensor) -> torch.Tensor:
+        return model.to(device).pool_member(name, images.to(device)).float().cpu()
 
-    data.use_features(Path(cfg["features"]).expanduser(), digest_members(model), width, pool)
+    encoders = [Encoder(digest_member(own), own.width, partial(pool, name)) for name, own in model.members.items()]
+    data.use_features(Path(cfg["features"]).expanduser(), encoders)
     model.cpu()
+    if isinstance(model, Probe) and "train" in data.features and not cfg.get("start_from"):
+        prepare_probe(model, data)
 
 
-def digest_members(model: Model) -> str:
-    """Return SHA-256 of names, poolings, weights and statistics of the members, in order."""
+def prepare_probe(model: Probe, data: CheXpertDataModule) -> None:
+    """Give a probe the statistics of the training features, and the prevalence of the training labels."""
+    model.standardize(*map(torch.from_numpy, data.features["train"].measure()))
+    train = data.datasets["train"]
+    model.begin_with_prevalence(count_targets(train.targets, train.mask))
+
+
+def digest_member(member: Backbone) -> str:
+    """Return SHA-256 of the name, pooling, weights and statistics of a network, whatever the model calls it."""
     digest = hashlib.sha256()
-    for name, member in model.members.items():
-        if member.pooling != "avg":  # as files of before there were others have it
-            digest.update(f"{name} {member.pooling} {member.sharpness}\n".encode())
-        for key, value in member.state_dict().items():
-            digest.update(f"{name} {member.name} {key} {value.dtype} {tuple(value.shape)}\n".encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    if member.pooling != "avg":  # as files of before there were others have it
+        digest.update(f"{member.pooling} {member.sharpness}\n".encode())
+    for key, value in member.state_dict().items():
+        # "backbone": so that files are still found that were written for a model of one network
+        digest.update(f"backbone {member.name} {key} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -20,7 +20,15 @@ from chexpert.data import CheXpertDataModule, reporting_dead_workers
 from chexpert.engine.build import averaging, build_module, make_explain_callback
 from chexpert.engine.predictions import predict_tta, write_predictions
 from chexpert.engine.resume_checks import Last
-from chexpert.engine.summary import MONITOR, describe_layers, find_notes, find_undefined, find_warnings, print_summary
+from chexpert.engine.summary import (
+    MONITOR,
+    describe_layers,
+    find_notes,
+    find_random_encoders,
+    find_undefined,
+    find_warnings,
+    print_summary,
+)
 from chexpert.engine.tensorboard import TensorBoardWriter, show_evaluation
 from chexpert.engine.tracking import Tracking
 from chexpert.evaluation.run import evaluate_run
@@ -85,7 +93,7 @@ def fit(
         log.info(print_summary(model, data, trainer, folder))
         if depth := cfg["trainer"].get("enable_model_summary"):
             log.info(describe_layers(module, data.preprocessing.size, depth))
-        for warning in find_warnings(data, undefined, monitor):
+        for warning in (*find_random_encoders(model, cfg), *find_warnings(data, undefined, monitor)):
             log.warning(warning)
         for note in find_notes(data, cfg):
             log.log(NOTE, note)

@@ -14,7 +14,7 @@ from chexpert.data import CheXpertDataModule, find_scarce
 from chexpert.data.loader import joins_last
 from chexpert.data.sources.published_counts import describe_counts
 from chexpert.image_size import ImageSize
-from chexpert.models import Backbone, Model
+from chexpert.models import Backbone, Model, Probe
 from chexpert.report.names import name_folder
 from chexpert.runs.synthetic import NOTE
 from chexpert.weights import parse_source
@@ -73,6 +73,14 @@ def find_warnings(data: CheXpertDataModule, undefined: Mapping[str, tuple[int, i
         scarce = find_scarce(train.targets.numpy(), train.mask.numpy(), data.observations)
         for name, (yes, no) in scarce.items():
             yield f"{name} has {yes:,.0f} positive and {no:,.0f} negative labels to learn from under this policy"
+
+
+def find_random_encoders(model: Model, cfg: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a warning for each encoder of a probe that was never trained; other frozen backbones are refused then."""
+    if isinstance(model, Probe) and not cfg.get("start_from"):
+        untrained = [where for where, node in find_backbones(cfg["model"], "model") if not node.get("pretrained")]
+        for name in (where.rpartition(".")[2] for where in untrained):
+            yield f"the encoder {name} ({model.members[name].name}) has random weights, so its features are random"
 
 
 def find_notes(data: CheXpertDataModule, cfg: Mapping[str, Any]) -> Iterator[str]:

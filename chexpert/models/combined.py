@@ -8,7 +8,7 @@ from torch import nn
 
 from chexpert.errors import UserError
 from chexpert.models.backbone import Backbone
-from chexpert.models.model import Model, find_dropout_errors
+from chexpert.models.model import Model, find_dropout_errors, find_name_errors
 from chexpert.models.output_head import OutputHead
 from chexpert.models.pooling import attend, classify_vectors
 
@@ -54,13 +54,7 @@ class Combined(Model):
             message = f"a combined model of {len(members)} member ({', '.join(members) or 'none'})"
             hint = "add one: +backbone@model.members.resnet=resnet18, or take model=single"
             errors.append(UserError(message, code="too-few", where="model.members", hint=hint))
-        errors += [
-            UserError(
-                f"a member's name has a dot: {name}", code="value", where="model.members", hint="use letters and _"
-            )
-            for name in members
-            if "." in name
-        ]
+        errors += find_name_errors(members)
         return errors
 
     def score(self, maps: Mapping[str, torch.Tensor]) -> torch.Tensor:

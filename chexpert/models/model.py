@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from timm.layers import convert_sync_batchnorm
@@ -58,7 +58,12 @@ class Model(nn.Module, ABC):
         Raises:
             UserError: a member is pooled for each output anew.
         """
-        return torch.cat([self.members[name].pool(own) for name, own in self.feature_maps(images).items()], dim=1)
+        return torch.cat([self.pool_member(name, images) for name in self.members], dim=1)
+
+    def pool_member(self, name: str, images: torch.Tensor) -> torch.Tensor:
+        """Return the pooled features (B, K) of one member, of images (B, 1, H, W)."""
+        member = self.members[name]
+        return member.pool(member(images))
 
     def trace(self, images: torch.Tensor, stride: int | None = None) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Return feature maps by member, and the logits (B, C) computed from them, for gradients of the logits.
@@ -152,3 +157,12 @@ def find_dropout_errors(dropout: object) -> list[UserError]:
         return []
     hint = "a probability from 0 to below 1, such as 0.3"
     return [UserError(f"a dropout of {dropout!r} is not possible", code="value", where="model.dropout", hint=hint)]
+
+
+def find_name_errors(members: Iterable[str]) -> list[UserError]:
+    """Return the errors in the branch names of members: a dot would end one in the names of weights."""
+    return [
+        UserError(f"a member's name has a dot: {name}", code="value", where="model.members", hint="use letters and _")
+        for name in members
+        if "." in name
+    ]

@@ -195,6 +195,15 @@ def test_grays_change_after_the_geometry(make_data):
     assert data.on_after_batch_transfer(batch, 0) is batch
 
 
+def test_tensors_of_a_batch_are_moved_and_the_rest_stays(make_data, rows):
+    data = make_data(rows)
+    batch = data.datasets["train"].read([(0, 0)])
+    moved = data.transfer_batch_to_device(batch, torch.device("meta"), 0)
+    devices = [part.device.type for part in moved if isinstance(part, torch.Tensor)]
+    assert devices == ["meta"] * (3 + (batch.matrices is not None))
+    assert (moved.paths, moved.rows) == (batch.paths, batch.rows)
+
+
 def test_validation_keeps_the_file_order(make_data, make_row):
     valid = [make_row(patient=patient, split="valid") for patient in (3, 1, 2)]
     paths = [path for batch in make_data(valid=valid).val_dataloader() for path in batch.paths]

@@ -4,6 +4,8 @@ import os
 import platform
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from helpers.errors import raises
 from PIL import Image
 
 from chexpert.data import Preprocessing, ViewDataset
-from chexpert.data.features import Features, FeatureViews, open_features
+from chexpert.data.features import Encoder, Features, FeatureViews, open_features
+from chexpert.data.partial_files import locked
 from chexpert.errors import UserError
 
 WIDTH = 3
@@ -48,22 +51,28 @@ def fail(images):
     raise AssertionError("computed again")
 
 
-def write(folder, views, pool=pool, **options):
-    return open_features(folder, "train", views, "digest", WIDTH, pool, **options)
+def double(images):
+    """Two features: twice the gray, and one."""
+    gray = images[:, 0, 0, 0].float()
+    return torch.stack([2 * gray, torch.ones_like(gray)], dim=1)
+
+
+def write(folder, views, pool=pool, digest="digest", **options):
+    (path,) = open_features(folder, "train", views, [Encoder(digest, WIDTH, pool)], **options)
+    return path
 
 
 def test_features_replace_images_and_keep_the_targets(make_views, tmp_path):
     views = make_views()
-    features = FeatureViews(views, Features(write(tmp_path / "cache", views, batch_size=2)))
+    features = FeatureViews(views, Features([write(tmp_path / "cache", views, batch_size=2)]))
     batch = features.read([(0, 4), (0, 1)])
     assert batch.images.tolist() == [[4, 4.5, -4], [1, 1.5, -1]]
     assert (batch.targets.tolist(), batch.paths) == ([[4], [1]], ["view4", "view1"])
 
 
 def test_rows_of_a_part_have_their_own_order(make_views, tmp_path):
-    part, out = Features(write(tmp_path / "cache", make_views()), [3, 0]), np.empty(WIDTH, np.float32)
-    assert part.read(0, out)
-    assert out.tolist() == [3, 3.5, -3]
+    part = Features([write(tmp_path / "cache", make_views())], [3, 0])
+    assert part.read([0, 1, 0]).tolist() == [[3, 3.5, -3], [0, 0.5, 0], [3, 3.5, -3]]
 
 
 def test_features_are_computed_again_only_after_a_change(make_views, tmp_path):
@@ -71,7 +80,7 @@ def test_features_are_computed_again_only_after_a_change(make_views, tmp_path):
     first = write(folder, make_views())
     assert write(folder, make_views(), fail) == first
     assert write(folder, make_views(size=4)) != first
-    assert open_features(folder, "train", make_views(), "other weights", WIDTH, pool) != first
+    assert write(folder, make_views(), digest="other weights") != first
     (tmp_path / "2.png").write_bytes((tmp_path / "3.png").read_bytes())
     assert write(folder, make_views()) != first
 
@@ -79,7 +88,7 @@ def test_features_are_computed_again_only_after_a_change(make_views, tmp_path):
 @pytest.mark.parametrize("broken", [0, 2, 3])
 def test_skipped_image_is_skipped_in_the_features(make_views, tmp_path, broken):
     views = make_views(broken, skip=True)
-    features = FeatureViews(views, Features(write(tmp_path / "cache", views, batch_size=3)))
+    features = FeatureViews(views, Features([write(tmp_path / "cache", views, batch_size=3)]))
     batch = features.read([(0, row) for row in range(5)])
     assert batch.skipped == [f"view{broken}"]
     assert batch.images[:, 0].tolist() == [row for row in range(5) if row != broken]
@@ -109,7 +118,7 @@ def test_changed_byte_is_an_error(make_views, tmp_path, place, row):
     content[place] ^= 1
     path.write_bytes(content)
     with raises("damaged-cache", path) as caught:
-        Features(path).read(4, np.empty(WIDTH, np.float32))
+        Features([path]).read([0, 4])
     assert row in caught.value.message
 
 
@@ -117,14 +126,62 @@ def test_short_file_is_an_error(make_views, tmp_path):
     path = write(tmp_path / "cache", make_views())
     path.write_bytes(path.read_bytes()[:-4])
     with raises("damaged-cache", path):
-        Features(path)
+        Features([path])
 
 
 def test_unwritable_folder_is_an_error(make_views, tmp_path):
     (tmp_path / "file").touch()
     with raises("write-failed", tmp_path / "file") as caught:
         write(tmp_path / "file", make_views())
-    assert "features=null" in caught.value.hint
+    assert "features=FOLDER" in caught.value.hint
+
+
+def test_only_the_added_encoder_is_computed(make_views, tmp_path):
+    folder, views = tmp_path / "cache", make_views()
+    first = write(folder, views)
+    encoders = [Encoder("added", 2, double), Encoder("digest", WIDTH, fail)]
+    paths = open_features(folder, "train", views, encoders, batch_size=2)
+    assert paths[1] == first
+    assert sorted(folder.iterdir()) == sorted(paths)
+    assert Features(paths).read([4, 1]).tolist() == [[8, 1, 4, 4.5, -4], [2, 1, 1, 1.5, -1]]
+
+
+def test_equal_encoders_share_a_file(make_views, tmp_path):
+    paths = open_features(tmp_path / "cache", "train", make_views(), [Encoder("digest", WIDTH, pool)] * 2)
+    assert paths[0] == paths[1]
+    assert Features(paths).read([2]).tolist() == [[2, 2.5, -2, 2, 2.5, -2]]
+
+
+def test_missing_encoders_are_computed_in_one_pass_over_the_images(make_views, tmp_path, monkeypatch):
+    looked, views, read = [], make_views(), ViewDataset.read
+    monkeypatch.setattr(ViewDataset, "read", lambda self, keys: looked.extend(keys) or read(self, keys))
+    open_features(tmp_path, "train", views, [Encoder("a", WIDTH, pool), Encoder("b", 2, double)], batch_size=2)
+    assert [row for _, row in looked] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("chunk", [2, 8192])
+def test_statistics_are_of_the_readable_images_of_the_part(make_views, tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr("chexpert.data.features.CHUNK", chunk)
+    path = write(tmp_path / "cache", make_views(2, skip=True))
+    mean, deviation = Features([path], [0, 1, 2, 4]).measure()  # grays 0, 1 and 4
+    assert mean == pytest.approx([5 / 3, 5 / 3 + 0.5, -5 / 3])
+    assert deviation == pytest.approx([(26 / 9) ** 0.5] * 3)
+
+
+def test_other_process_that_computes_the_same_is_waited_for(make_views, tmp_path):
+    folder, views, read = tmp_path / "cache", make_views(), []
+    path = write(folder, views)
+    content = path.read_bytes()
+    path.unlink()
+    other = threading.Thread(target=lambda: read.append(write(folder, views, fail)))
+    with locked(path, "computes these features"):
+        other.start()
+        time.sleep(0.3)
+        assert read == []
+        path.write_bytes(content)
+    other.join()
+    assert read == [path]
+    assert list(folder.iterdir()) == [path]
 
 
 def make_leftover(folder):

@@ -1,5 +1,6 @@
 """Training a classifier on cached features equals training on images."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ from helpers.errors import raises
 from helpers.runs import start
 
 from chexpert.checkpoints import load
-from chexpert.engine.features import digest_members, use_features
+from chexpert.engine.features import digest_member, use_features
 from chexpert.errors import UserErrors
 from chexpert.models import Backbone, Combined, Single
 
@@ -79,8 +80,21 @@ def test_folds_share_the_features_and_other_weights_do_not(pair, phantom, source
         f"features={pair / 'cache'}",
     )
     assert sorted(path.name for path in (pair / "cache").iterdir()) == before
-    models = [Single(Backbone("mnasnet_small", frozen=True), 5) for _ in range(2)]
-    assert digest_members(models[0]) != digest_members(models[1])
+    backbones = [Backbone("mnasnet_small", frozen=True) for _ in range(2)]
+    assert digest_member(backbones[0]) != digest_member(backbones[1])
+
+
+def test_file_of_one_network_is_found_that_was_written_before_members_had_their_own():
+    torch.manual_seed(0)
+    backbone = Backbone("mnasnet_small")
+    for weights in backbone.state_dict().values():
+        weights.fill_(0.5)
+    digest = hashlib.sha256()  # as that version had it, of a whole model
+    for name, member in Single(backbone, 5).members.items():
+        for key, value in member.state_dict().items():
+            digest.update(f"{name} {member.name} {key} {value.dtype} {tuple(value.shape)}\n".encode())
+            digest.update(value.numpy().tobytes())
+    assert digest_member(backbone) == digest.hexdigest()
 
 
 def test_run_on_features_explains_images(phantom, source, pair, tmp_path):
