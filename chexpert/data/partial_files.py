@@ -34,7 +34,7 @@ def locked(path: Path, work: str) -> Iterator[None]:
             log.info(f"waiting for the process that {work}: {path}")
             with waiting():
                 lock.acquire()
-    except NotImplementedError:
+    except (OSError, NotImplementedError):  # no locks there; a folder that cannot be written fails at the file itself
         pass
     try:
         yield
