@@ -12,6 +12,7 @@ from chexpert.errors import UserError
 from chexpert.image_size import ImageSize
 from chexpert.models.backbone import Backbone
 from chexpert.models.output_head import OutputHead
+from chexpert.models.positions import POSITIONS, fit_positions
 from chexpert.weights import SENTENCES
 
 
@@ -35,6 +36,22 @@ class Model(nn.Module, ABC):
     def members(self) -> dict[str, Backbone]:
         """The backbones by branch name."""
         return dict(self._members.items())  # type: ignore[arg-type]
+
+    def fit_weights(self, state: Mapping[str, torch.Tensor], size: ImageSize) -> dict[str, torch.Tensor]:
+        """Return the weights of a model of this kind, trained on images of another size, for those of this one.
+
+        Position embeddings are resampled, see :func:`chexpert.models.positions.fit_positions`.
+
+        Args:
+            state: weights by name.
+            size: of the images that they were trained on.
+        """
+        fitted = dict(state)
+        for name, member in self.members.items():
+            key = f"_members.{name}.net.{POSITIONS}"
+            if key in fitted:
+                fitted[key] = fit_positions(member.net, fitted[key], size)
+        return fitted
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Compute logits (B, C) of images (B, 1, H, W), uint8 or float in [0, 1], or of the output of :meth:`pool`."""

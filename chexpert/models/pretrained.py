@@ -16,6 +16,8 @@ import torch
 
 from chexpert.console import NOTE, log
 from chexpert.errors import UserError
+from chexpert.image_size import ImageSize
+from chexpert.models.positions import POSITIONS, fit_positions
 from chexpert.models.stem import fit_stem, is_stem
 from chexpert.models.weight_file import first_line, read_weight_file
 from chexpert.weights import read_cards
@@ -84,7 +86,7 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
     Read are safetensors, plain state dicts and checkpoints (of this project, of timm, Lightning, DataParallel,
     torch.compile, or any that nests the weights under a key, such as ``model``): the entries may carry any prefix;
     other entries (heads, other members) are left alone. A stem with three input channels is summed to one, as timm
-    does, and one with a single channel is divided among three.
+    does, and one with a single channel is divided among three. Position embeddings are resampled to the network's.
 
     Args:
         net: of timm, changed in place.
@@ -110,6 +112,9 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
     for key, value in wanted.items():
         if is_stem(value, state[key]):
             state[key] = fit_stem(state[key], value.shape[1])
+    if POSITIONS in state:
+        trained = ImageSize.of(metadata["preprocessing"]["size"]) if metadata else None
+        state[POSITIONS] = fit_positions(net, state[POSITIONS], trained)
     wrong = [key for key in wanted if state[key].shape != wanted[key].shape]
     if wrong:
         message = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"

@@ -1,0 +1,79 @@
+"""Position embeddings for images of another size."""
+
+import pytest
+import torch
+from timm.layers import resample_abs_pos_embed
+
+from chexpert.image_size import ImageSize
+from chexpert.models import Backbone, Combined, Single
+from chexpert.models.positions import fit_positions
+
+VIT = "vit_tiny_patch16_224"
+
+
+def make(size, name=VIT):
+    return Backbone(name, options={"img_size": list(size), "depth": 1})
+
+
+def fill(backbone, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        backbone.net.pos_embed.copy_(torch.randn(backbone.net.pos_embed.shape, generator=generator))
+    return backbone
+
+
+def test_positions_of_a_ramp_stay_a_ramp():
+    # one channel has the row of each patch, at its center from 0 to 1: away from the border cubic keeps what is linear
+    rows = (torch.arange(8) + 0.5) / 8
+    positions = torch.zeros(1, 1 + 8 * 4, 192)
+    positions[0, 1:, 0] = rows.repeat_interleave(4)
+    positions[0, 0] = 7
+    found = fit_positions(make((256, 32)).net, positions, ImageSize(128, 64))
+    assert found.shape == (1, 1 + 16 * 2, 192)
+    assert found[0, 0].tolist() == [7] * 192
+    column = found[0, 1:, 0].reshape(16, 2)
+    torch.testing.assert_close(column[:, 0], column[:, 1])
+    torch.testing.assert_close(column[4:-4, 0], ((torch.arange(16) + 0.5) / 16)[4:-4], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("size", [None, ImageSize(64, 64)])
+def test_a_square_is_resampled_as_timm_does(size):
+    positions = fill(make((64, 64))).net.pos_embed
+    found = fit_positions(make((96, 160)).net, positions, size)
+    assert torch.equal(found, resample_abs_pos_embed(positions, [6, 10]))
+
+
+def test_a_rectangle_is_not_taken_for_a_square():
+    positions = fill(make((64, 144))).net.pos_embed  # 4 x 9 patches, as many as 6 x 6
+    found = fit_positions(make((96, 96)).net, positions, ImageSize(64, 144))
+    assert torch.equal(found, resample_abs_pos_embed(positions, [6, 6], [4, 9]))
+    assert torch.equal(fit_positions(make((64, 144)).net, positions, ImageSize(64, 144)), positions)
+
+
+def test_positions_of_another_network_stay_as_they_are():
+    positions = torch.zeros(1, 17, 8)
+    assert fit_positions(make((96, 96)).net, positions, ImageSize(64, 64)) is positions
+    assert fit_positions(make((96, 96)).net, torch.zeros(1, 12, 192), ImageSize(64, 64)).shape == (1, 12, 192)
+    assert fit_positions(Backbone("test_resnet").net, positions) is positions
+
+
+@pytest.mark.parametrize("combined", [False, True])
+def test_a_model_takes_the_weights_of_a_smaller_one(combined):
+    models = []
+    for size in ((64, 48), (96, 128)):
+        vit = fill(make(size))
+        models.append(Combined({"a": vit, "b": Backbone("test_resnet")}, 2) if combined else Single(vit, 2))
+    small, large = models
+    name = "a" if combined else "backbone"
+    large.load_state_dict(large.fit_weights(small.state_dict(), ImageSize(64, 48)))
+    before, after = (model.members[name].net for model in models)
+    assert torch.equal(after.pos_embed, resample_abs_pos_embed(before.pos_embed, [6, 8], [4, 3]))
+    assert torch.equal(after.blocks[0].attn.qkv.weight, before.blocks[0].attn.qkv.weight)
+
+
+def test_a_file_of_timm_at_another_size_is_loaded(tmp_path):
+    small = fill(make((64, 64)))
+    torch.save(small.net.state_dict(), tmp_path / "vit.pt")
+    options = {"img_size": [96, 128], "depth": 1}
+    found = Backbone(VIT, str(tmp_path / "vit.pt"), options=options).net.pos_embed
+    assert torch.equal(found, resample_abs_pos_embed(small.net.pos_embed, [6, 8]))
