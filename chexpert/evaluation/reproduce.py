@@ -9,8 +9,10 @@ from chexpert.errors import UserError
 from chexpert.evaluation.published_setting import ROWS, read_measured
 from chexpert.runs import files as run_files
 from chexpert.runs.config_keys import flatten
+from chexpert.runs.diff import names_weights
 from chexpert.runs.read import read_config, read_mapping, read_state
 from chexpert.runs.synthetic import NOTE, is_synthetic_path
+from chexpert.weights import parse_source
 
 Recipe = Mapping[str, Any]
 """The resolved config of a recipe; its key ``recipe`` holds the expected value."""
@@ -204,6 +206,8 @@ def compare_setting(
 
 def _spell(settings: Mapping[str, Any], key: str) -> str:
     value = settings.get(key)
+    if names_weights(key) and isinstance(value, str) and (card := parse_source(value).card):
+        return card.name  # from whichever file they were read
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return str(value)
     try:

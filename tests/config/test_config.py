@@ -33,7 +33,7 @@ def root(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("chexpert")
     for name in ("CheXpert-v1.0-small", "CheXpert-v1.0"):
         (root / name).mkdir()
-        for split in ("train", "valid"):
+        for split in ("train", "valid", "test_labels"):
             (root / name / f"{split}.csv").touch()
     (root / "predictions.csv").touch()
     return root
@@ -46,6 +46,12 @@ def needs(option: str, root: Path) -> list[str]:
         "labels=conditional": ["observations=all"],
         "labels=self_trained": predictions,
         "irvin2019_self_trained": predictions,
+        "chest_xray_bench_convnext": predictions,
+        "chest_xray_bench_convnext_large_images": predictions,
+        "chest_xray_bench_medical_mae_stage1": predictions,
+        "chest_xray_bench_medical_mae": [*predictions, f"start_from={root / 'predictions.csv'}"],
+        "chest_xray_bench_rad_dino": predictions,
+        "chest_xray_bench_three": [*predictions, f"start_from={root / 'predictions.csv'}"],
         "pham_stage2": [f"start_from={root / 'predictions.csv'}"],
         "libauc_stage2": [f"start_from={root / 'predictions.csv'}"],
     }

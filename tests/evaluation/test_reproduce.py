@@ -110,6 +110,23 @@ def test_other_setting_is_not_comparable(key, value, recipe, run, tmp_path):
     assert (named, *re.findall(r"(\[.*?\]|\S+) in the", values)) == (key, recipe, run)
 
 
+def test_public_weights_may_come_from_any_file(tmp_path):
+    recipe = copy.deepcopy(RECIPE)
+    recipe["pretrained"] = recipe["model"]["backbone"]["pretrained"] = "rad-dino"
+
+    def change(value):
+        def put_both(config):
+            put("pretrained", value)(config)
+            put("model.backbone.pretrained", value)(config)
+
+        return put_both
+
+    same = make(tmp_path / "same", recipe, change=change("rad-dino:/files/dino.safetensors"))
+    assert reproduce(recipe, same).word == "within"
+    other = make(tmp_path / "other", recipe, change=change("medical-mae-vit-b:/files/dino.safetensors"))
+    assert len(reproduce(recipe, other).reasons) == 2
+
+
 def test_run_on_a_phantom_is_not_comparable(tmp_path):
     change = put("data.root", {"_target_": "chexpert.data.find_phantom"})
     found = reproduce(RECIPE, make(tmp_path / "run", change=change))
