@@ -36,7 +36,8 @@ SMALL_PHANTOM = ["data.root.patients=12", "data.root.valid=24", "data.root.size=
 def write_folder(folder: Path, phantom: Path) -> None:
     """Fill a folder: data, one trained run under each name that the pages give to one, tables, images and masks."""
     _link_data(folder, phantom)
-    settings = ["data=small", f"data.root={phantom}", "data.dev=0.25", "data.test=true", "explainer=[hirescam]"]
+    splits = ["data.dev=0.25", "data.test=true", "tta=shift"]
+    settings = ["data=small", f"data.root={phantom}", *splits, "explainer=[hirescam]"]
     done = train(*settings, *SMALL, f"hydra.run.dir={folder / 'RUN'}", cwd=folder)
     assert done.returncode == 0, done.stderr
     for name in RUNS:
