@@ -64,7 +64,9 @@ def _sees_all(model: Model, size: ImageSize) -> bool:
 def _explain_refusal(model: Model, size: ImageSize, error: Exception) -> UserError:
     reason = str(error).strip().partition("\n")[0] or type(error).__name__
     message = f"the model cannot take an image of {size} px: {reason}"
-    return UserError(message, code="image-size", where=WHERE, hint=_advise_own_sizes(model))
+    settings = [_find_setting(member, size) for member in model.members.values() if "img_size" not in member.options]
+    made = " or ".join(dict.fromkeys(setting for setting in settings if "img_size" in setting))
+    return UserError(message, code="image-size", where=WHERE, hint=made or _advise_own_sizes(model))
 
 
 def _advise_own_sizes(model: Model) -> str:

@@ -54,6 +54,7 @@ def test_stopped_run_resumes_to_the_same_bits(tmp_path, phantom, undisturbed, mo
         pytest.param(["data.num_workers=2"], marks=pytest.mark.slow),
         ["trainer.accumulate_grad_batches=2"],
         ["data.augmentation.noise=0.1", "data.augmentation.blur=1", "data.augmentation.cutout=2"],
+        ["data.image_size=[64,48]"],
         pytest.param(["scheduler=step", "optimizer=sgd"], marks=pytest.mark.slow),
         pytest.param(["data.batch_size=19", "data.image_size=32", "trainer.max_epochs=4"], marks=pytest.mark.slow),
         ["scheduler=plateau", "scheduler.patience=0"],

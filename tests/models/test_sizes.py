@@ -86,6 +86,15 @@ def test_network_that_never_sees_the_edge_of_a_rectangle_is_an_error(sides, word
     assert re.findall(r"data\.image_size=(\S+)", error.value.hint) == [fit.replace("[64,64]", "64") for fit in fits]
 
 
+@pytest.mark.parametrize("sides", [(224, 160), (192, 192)])
+def test_hint_of_a_network_that_is_made_for_a_size_is_the_option_that_works(sides):
+    size = ImageSize(*sides)
+    with raises("image-size", "data.image_size") as error:
+        check_input(Single(Backbone("pit_ti_224"), 1), size)
+    assert error.value.hint == f"data.image_size={size.setting} +backbone.options.img_size={size.setting}"
+    check_input(Single(Backbone("pit_ti_224", options={"img_size": size.plain}), 1), size)
+
+
 CONVIT = {"embed_dim": 16, "num_heads": 4, "depth": 2, "local_up_to_layer": 1}
 
 
