@@ -72,6 +72,11 @@ def read_checkpoint(path: str | Path, *, mmap: bool = False) -> Stored:
     if number > FORMAT:
         message = f"a newer version of chexpert wrote this checkpoint (format {number}; this one reads up to {FORMAT})"
         raise UserError(message, code="newer-version", where=str(file), hint="update chexpert")
+    try:
+        Preprocessing(**metadata["preprocessing"])
+    except (TypeError, ValueError) as error:
+        message = f"a preprocessing that cannot be read: {error}"
+        raise UserError(message, code="not-a-checkpoint", where=str(file), hint="give another checkpoint") from error
     return metadata, weights
 
 

@@ -86,7 +86,7 @@ def _find_square_only(model: Model, size: ImageSize) -> UserError | None:
             hints |= dict.fromkeys(filter(None, squares))
     if not names:
         return None
-    message = f"{', '.join(names)} takes only square images, not {size} px"
+    message = f"{', '.join(names)} {'takes' if len(names) == 1 else 'take'} only square images, not {size} px"
     return UserError(message, code="image-size", where=WHERE, hint=f"{' or '.join(hints)}, or another backbone")
 
 

@@ -41,6 +41,23 @@ def test_checkpoint_of_a_newer_version_is_an_error(tmp_path):
     assert str(FORMAT + 1) in error.value.message
 
 
+@pytest.mark.parametrize("size", ["large", 0, [64], [64, 48, 3], [64, -48], None])
+def test_size_that_is_none_is_an_error(tmp_path, size):
+    content = torch.load(OLDER[-1], weights_only=True)
+    content["chexpert"]["preprocessing"]["size"] = size
+    torch.save(content, tmp_path / "best.ckpt")
+    with raises("not-a-checkpoint", tmp_path / "best.ckpt"):
+        chexpert.load(tmp_path / "best.ckpt")
+
+
+def test_size_of_a_rectangle_is_read_from_both_kinds_of_files(run):
+    path = run / "checkpoints/best.ckpt"
+    content = torch.load(path, weights_only=True)
+    content["chexpert"]["preprocessing"]["size"] = [96, 64]
+    torch.save(content, path)
+    assert chexpert.load(export(run)).preprocessing.size == chexpert.load(path).preprocessing.size == (96, 64)
+
+
 @pytest.fixture
 def run(tmp_path) -> Path:
     (tmp_path / "checkpoints").mkdir()
