@@ -36,6 +36,9 @@ def find_probe_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     nodes = {"backbone": cfg["model"].get("backbone")}
     nodes |= {f"model.members.{name}": node for name, node in (cfg["model"].get("members") or {}).items()}
     for key, node in nodes.items():
+        if isinstance(node, Mapping) and node.get("pooling") == "pcam":
+            message = "pooling=pcam makes another vector for each observation in every step, so there is none to keep"
+            yield UserError(message, code="conflict", where=f"{key}.pooling", hint=f"{key}.pooling=avg; or {WITHOUT}")
         if isinstance(node, Mapping) and node.get("frozen", True) is not True:
             message, hint = "the encoders of a probe are always frozen", f"leave it out; or {WITHOUT}"
             yield UserError(message, code="conflict", where=f"{key}.frozen", hint=hint)

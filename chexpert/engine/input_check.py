@@ -48,7 +48,7 @@ def _explain_unseen(model: Model, size: ImageSize, unseen: dict[str, list[Backbo
     blind = [member for member in model.members.values() if any(member in own for own in unseen.values())]
     edges = [edge for edge, own in unseen.items() if own]
     names, verb = ", ".join(member.name for member in blind), "is" if len(edges) == 1 else "are"
-    heights, widths = zip(*(member.cell for member in blind), strict=True)
+    heights, widths = zip(*(member.grid.cell for member in blind), strict=True)
     fits = [fit for fit in fitting_sizes(size, (math.lcm(*heights), math.lcm(*widths))) if _sees_all(model, fit)]
     hint = " or ".join(f"{WHERE}={fit.setting}" for fit in fits)
     message = f"the last {' and '.join(edges)} of {size} px {verb} never seen by {names}"

@@ -1,14 +1,12 @@
 """A timm network without its head."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from math import prod, sqrt
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from timm.layers import PatchEmbed
 from torch import nn
 
 from chexpert.errors import OWN, UserError
@@ -17,9 +15,10 @@ from chexpert.models.activation import ActivationWatch
 from chexpert.models.card_weights import load_card
 from chexpert.models.history import describe_history
 from chexpert.models.layers import find_depths
+from chexpert.models.patches import PatchGrid
 from chexpert.models.pooling import CLASS_TOKEN, SHARPNESS, Pooling, find_pooling_errors, no_vectors, pool_map
 from chexpert.models.pretrained import create_pretrained, load_weights
-from chexpert.models.public_weights import check_weights, fitting_sizes, get_public_weights
+from chexpert.models.public_weights import check_weights, get_public_weights
 from chexpert.models.stem import find_channel_errors, make_statistic
 from chexpert.models.tapping import (
     check_class_token,
@@ -100,9 +99,7 @@ class Backbone(nn.Module):
             )
         self.history = describe_history(pretrained, public and public.card, self.net.pretrained_cfg, metadata)
         self.width: int = self.net.num_features * (2 if pooling == "cls+avg" else 1)
-        embeds = [module for module in self.net.modules() if isinstance(module, PatchEmbed)]
-        # of the image itself; in a list, or its weights would be registered twice
-        self._embeds = [module for module in embeds if module.proj.in_channels == options["in_chans"]][:1]
+        self.grid = PatchGrid(self.net, name, options["in_chans"])
         statistics = self.net.pretrained_cfg
         channels = options["in_chans"]
         if public and channels == 3:
@@ -153,7 +150,7 @@ class Backbone(nn.Module):
             UserError: a transformer that was made for another size.
         """
         size = ImageSize(*images.shape[-2:])
-        self._check_size(size)
+        self.grid.check(size)
         scale = 1 if images.is_floating_point() else 255
         images = images.to(self.mean.dtype) / scale
         features = self.net.forward_features((images - self.mean) / self.std)
@@ -283,69 +280,16 @@ class Backbone(nn.Module):
             message = f"{self.name} puts out several maps and no last one"
             raise UserError(message, code="feature-map", where="backbone.name", hint="another backbone")
         if features.ndim == 3:  # tokens of a transformer, (B, N, K)
-            before, grid = self.find_grid(features.shape[1], ImageSize(*size))
+            before, grid = self.grid.find(features.shape[1], ImageSize(*size))
             return features[:, before:].transpose(1, 2).unflatten(2, grid)
         if getattr(self.net, "output_fmt", "NCHW") == "NHWC":  # as Swin gives them
             return features.permute(0, 3, 1, 2)
         return features
 
-    def find_grid(self, tokens: int, size: ImageSize) -> tuple[int, tuple[int, int]]:
-        """How many class and register tokens come first, and rows and columns of the patches behind them."""
-        # CaiT, XCiT: a stage has no class token yet; VOLO has one and does not say so
-        for before in (getattr(self.net, "num_prefix_tokens", 0), 0, 1):
-            for grid in self._list_grids(tokens - before, size):
-                if prod(grid) == tokens - before:
-                    return before, grid
-        message = f"{self.name} puts out {tokens} tokens, which are no grid on images of {size} px"
-        raise UserError(
-            message, code="feature-map", where="backbone.name", hint="a network that keeps one token for each patch"
-        )
-
-    def _list_grids(self, tokens: int, size: ImageSize) -> Iterator[tuple[int, int]]:
-        """Rows and columns of patches, where each may have a token; and of square cells, since some networks pool."""
-        if self._patches is not None:
-            high, wide = self._patches.patch_size
-            yield size.height // high, size.width // wide
-        if tokens > 0:
-            cell = sqrt(size.pixels / tokens)
-            yield round(size.height / cell), round(size.width / cell)
-
-    @property
-    def _patches(self) -> PatchEmbed | None:
-        """What cuts the image into patches that do not overlap, where the network has such a layer."""
-        return self._embeds[0] if self._embeds else None
-
     @property
     def made_for(self) -> ImageSize:
         """Size of the images that timm's weights were trained on."""
         return ImageSize(*self.net.pretrained_cfg.get("input_size", (1, 224, 224))[1:])
-
-    @property
-    def cell(self) -> tuple[int, int]:
-        """Height and width in pixels of a patch, or of a cell of the last map: multiples of them leave nothing over."""
-        if self._patches is not None:
-            high, wide = self._patches.patch_size
-            return high, wide
-        side = max((info["reduction"] for info in getattr(self.net, "feature_info", [])), default=32)
-        return side, side
-
-    def _check_size(self, size: ImageSize) -> None:
-        """Patches that do not fill the image would leave its last rows unseen, and stretch every map."""
-        if self._patches is None:
-            return
-        high, wide = self.cell
-        if size.height % high or size.width % wide:
-            message = (
-                f"patches of {high} x {wide} pixels ({self.name}) do not fill images of {size.height} x {size.width}"
-            )
-            fits = fitting_sizes(size, self.cell)
-            hint = " or ".join(f"data.image_size={fit.setting} {_say_size(fit)}" for fit in fits)
-            raise UserError(message, code="image-size", where="data.image_size", hint=hint)
-        own = self._patches.img_size if self._patches.strict_img_size else None
-        if own and tuple(own) != size:
-            message = f"{self.name} takes images of {own[0]} x {own[1]} pixels, not {size.height} x {size.width}"
-            hint = f"data.image_size={ImageSize(*own).setting}, or {_say_size(size)}"
-            raise UserError(message, code="image-size", where="data.image_size", hint=hint)
 
 
 def find_family(name: str) -> str:
@@ -355,7 +299,3 @@ def find_family(name: str) -> str:
     'resnet'
     """
     return timm.model_entrypoint(name).__module__.rpartition(".")[2]
-
-
-def _say_size(size: ImageSize) -> str:
-    return f"+backbone.options.img_size={size.setting}"

@@ -128,7 +128,7 @@ def check_tokens(backbone: Backbone, tokens: Any, size: ImageSize) -> torch.Tens
     Raises:
         UserError: these are several maps, or there is no class token among them.
     """
-    if isinstance(tokens, torch.Tensor) and tokens.ndim == 3 and backbone.find_grid(tokens.shape[1], size)[0]:
+    if isinstance(tokens, torch.Tensor) and tokens.ndim == 3 and backbone.grid.find(tokens.shape[1], size)[0]:
         return tokens
     message, hint = f"{backbone.name} puts out no class token before its patches", "backbone.pooling=avg"
     raise UserError(message, code="feature-map", where="backbone.pooling", hint=hint)

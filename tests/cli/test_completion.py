@@ -40,7 +40,7 @@ def complete(line: str, folder) -> set[str]:
         ("chexpert train --config-dir nosuch experiment=dem", {"experiment=demo"}),
         ("chexpert explain x --explainer lim", {"lime"}),
         ("chexpert explain x --explainer gradcam lim", {"lime"}),
-        ("chexpert reproduce irv", {"irvin2019"}),
+        ("chexpert reproduce jf", {"jfhealthcare"}),
     ],
 )
 def test_line_has_its_completions(tmp_path, line, words):

@@ -17,13 +17,14 @@ class Fixed(Base):
     def __init__(self, *values):
         nn.Module.__init__(self)
         self.width, self.values, self.frozen, self.name = len(values), torch.tensor(values), False, "fixed"
+        self.pooling, self.sharpness = "avg", 10
         self.weight = nn.Parameter(torch.ones(()))
 
     def forward(self, images):
         means = images.float().mean((1, 2, 3))[:, None] * self.values * self.weight
         return torch.stack([means - 1, means + 1], dim=2)[:, :, None]
 
-    def to_map(self, features):
+    def to_map(self, features, size):
         return features
 
     def layer_at(self, stride=None):

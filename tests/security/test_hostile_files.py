@@ -183,7 +183,7 @@ def test_image_cache_is_never_unpickled(tmp_path, marker):
 def test_features_file_is_never_unpickled(tmp_path, marker):
     np.save(tmp_path / "features.npy", np.array([Touch(marker)], dtype=object))
     with raises("damaged-cache", tmp_path / "features.npy"):
-        Features(tmp_path / "features.npy")
+        Features([tmp_path / "features.npy"])
 
 
 def test_map_file_is_never_unpickled(tmp_path, marker):

@@ -12,7 +12,7 @@ import pytest
 from helpers.errors import raises
 
 from chexpert.checkpoints.io import sync
-from chexpert.data import features
+from chexpert.data import partial_files
 from chexpert.data.phantom import write_phantom
 from chexpert.runs import files as run_files
 from chexpert.runs import state
@@ -110,9 +110,9 @@ def test_child_of_a_killed_run_does_not_hold_its_lock(tmp_path):
 
 
 def test_no_process_is_sent_a_signal_on_windows(monkeypatch):
-    monkeypatch.setattr(features.os, "name", "nt")
-    monkeypatch.setattr(features.os, "kill", lambda *_: pytest.fail("killed"))
-    assert not features.is_alive(os.getpid())
+    monkeypatch.setattr(partial_files.os, "name", "nt")
+    monkeypatch.setattr(partial_files.os, "kill", lambda *_: pytest.fail("killed"))
+    assert not partial_files.is_alive(os.getpid())
 
 
 def test_path_on_another_drive_stays_absolute(monkeypatch):
