@@ -190,10 +190,11 @@ class Backbone(nn.Module):
         """
         if self._reads_attention(stride):
             return tap_class_token(self, images)
-        if stride is None:
+        stage = self._find_stage(stride)
+        if stage is None:
             leaf = self(images).detach().requires_grad_()
             return leaf, leaf
-        return tap_stage(self, images, self._find_stage(stride))
+        return tap_stage(self, images, stage)
 
     def freeze(self, frozen: bool = True) -> None:
         """Keep weights and statistics as they are from now on, or let them be trained once ``train`` is called."""
@@ -217,7 +218,7 @@ class Backbone(nn.Module):
         if self._reads_attention(stride):
             beside = " and forward_features" if self.pooling == "cls+avg" else ""
             return f"{self.name}.{find_last_attention(self)}{beside}"
-        return f"{self.name}.{'forward_features' if stride is None else self._find_stage(stride)}"
+        return f"{self.name}.{self._find_stage(stride) or 'forward_features'}"
 
     def activation_side(self, images: torch.Tensor, stride: int | None = None) -> str:
         """Return on which side of its activation a feature map is read: ``after``, ``before`` or ``none``.
@@ -237,18 +238,25 @@ class Backbone(nn.Module):
         return self._sides[stride]
 
     def _follow(self, watch: ActivationWatch, images: torch.Tensor, stride: int | None) -> None:
-        if stride is None:
+        name = self._find_stage(stride)
+        if name is None:
             watch.follow(self(images))
             return
-        stage = self.net.get_submodule(self._find_stage(stride))
+        stage = self.net.get_submodule(name)
         hook = stage.register_forward_hook(lambda module, inputs, output: watch.follow(output))
         try:
             self(images)
         finally:
             hook.remove()
 
-    def _find_stage(self, stride: int) -> str:
-        """Name of the last stage of this many pixels a cell."""
+    def _find_stage(self, stride: int | None) -> str | None:
+        """Name of the last stage of this many pixels a cell; None: the last map.
+
+        That is read for the last block of a transformer too: the norm behind the block does not change with the size of
+        its input, so that gradient times feature would be 0 in every cell before it.
+        """
+        if stride is None:
+            return None
         stages = list_stages(self.net)
         if stride not in stages:
             hint = ", ".join(["null for the last map", *map(str, stages)])
@@ -258,13 +266,12 @@ class Backbone(nn.Module):
                 where="explainer.*.stride",
                 hint=hint,
             )
-        return stages[stride]
+        last = hasattr(self.net, "num_prefix_tokens") and stages[stride] == list(stages.values())[-1]
+        return None if last else stages[stride]
 
     def _reads_attention(self, stride: int | None) -> bool:
         """Whether pooling reads a class token that the last stage of this stride does not reach any more."""
-        if not self.reads_class_token:
-            return False
-        return stride is None or self._find_stage(stride) == list(list_stages(self.net).values())[-1]
+        return self.reads_class_token and self._find_stage(stride) is None
 
     def to_map(self, features: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
         """Return a stage's output, or its gradient, as (B, K, h, w): tokens and channels-last are turned.

@@ -118,8 +118,8 @@ def test_transformer_of_any_size_maps_images_of_another_size():
 
 
 def test_stage_with_several_maps_is_an_error():
-    backbone = Backbone("test_vit", options={"img_size": 64})
-    backbone.net.blocks[-1].register_forward_hook(lambda module, inputs, output: (output, output))
+    backbone = Backbone("test_resnet")
+    backbone.net.layer3.register_forward_hook(lambda module, inputs, output: (output, output))
     with raises("feature-map", "explainer.*.stride"):
         backbone.tap(torch.zeros(1, 1, 64, 64), 16)
 

@@ -165,6 +165,15 @@ def test_grad_cam_of_pcam_is_the_map_of_the_classifier():
     np.testing.assert_allclose(explain(GradCAM(), model), enlarge(cells), atol=1e-5)
 
 
+@pytest.mark.parametrize("stride", [None, 16])
+def test_hirescam_of_a_transformer_adds_up_to_the_logit_whichever_name_its_last_map_has(stride):
+    model = make("avg")
+    attribution = HiResCAM(stride=stride)(model, IMAGES, [[1]])[0][0]
+    assert attribution.manifest["layer"] == {"backbone": "test_vit.forward_features"}
+    logit = (model(IMAGES)[0, 1] - model.head.bias[1]).item()
+    assert attribution.signed.mean() == pytest.approx(logit, rel=1e-3)
+
+
 def test_hirescam_of_pcam_is_that_map_weighted_by_the_probability():
     model = make("pcam")
     cells = model.feature_maps(IMAGES)["backbone"].detach()[0].flatten(1).T @ model.head.weight[1]
