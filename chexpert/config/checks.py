@@ -54,7 +54,7 @@ def validate_args(cfg: dict[str, Any]) -> list[UserError]:
     errors += find_tta_errors(cfg)
     errors += find_probe_errors(cfg)
     if not cfg.get("start_from"):
-        errors += () if is_probe(cfg) else _frozen_errors(cfg.get("model"), "model")
+        errors += _stage_errors(cfg) or (() if is_probe(cfg) else _frozen_errors(cfg.get("model"), "model"))
     elif not cfg.get("resume"):  # which has all weights in its own checkpoint
         errors += _start_errors(cfg["start_from"])
     nodes = {
@@ -71,6 +71,16 @@ def validate_args(cfg: dict[str, Any]) -> list[UserError]:
         if not any(_is_repeated(error, before) for before in unique):
             unique.append(error)
     return unique
+
+
+def _stage_errors(cfg: Mapping[str, Any]) -> list[UserError]:
+    """Return an error where the second stage of a recipe would begin from random weights."""
+    recipe = cfg.get("recipe")
+    before = recipe.get("after") if isinstance(recipe, Mapping) else None
+    if not before or cfg.get("resume"):
+        return []
+    message, hint = f"this recipe starts from a run of {before}", f"experiment={before} first, then start_from=RUN"
+    return [UserError(message, code="missing-run", where="start_from", hint=hint)]
 
 
 def _is_repeated(error: UserError, before: UserError) -> bool:

@@ -33,12 +33,23 @@ def find_probe_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
             spelled = "null" if usual is None else usual
             message, hint = "the encoders of a probe are never trained", f"{key}={spelled}; or {WITHOUT}"
             yield UserError(message, code="conflict", where=key, hint=hint)
+    members = cfg["model"].get("members") or {}
+    if not isinstance(members, Mapping):
+        yield _describe_member("model.members", members, "NAME")
+        return
     nodes = {"backbone": cfg["model"].get("backbone")}
-    nodes |= {f"model.members.{name}": node for name, node in (cfg["model"].get("members") or {}).items()}
+    nodes |= {f"model.members.{name}": node for name, node in members.items()}
     for key, node in nodes.items():
+        if not isinstance(node, Mapping):
+            yield _describe_member(key, node, key.rpartition(".")[2])
         if isinstance(node, Mapping) and node.get("pooling") == "pcam":
             message = "pooling=pcam makes another vector for each observation in every step, so there is none to keep"
             yield UserError(message, code="conflict", where=f"{key}.pooling", hint=f"{key}.pooling=avg; or {WITHOUT}")
         if isinstance(node, Mapping) and node.get("frozen", True) is not True:
             message, hint = "the encoders of a probe are always frozen", f"leave it out; or {WITHOUT}"
             yield UserError(message, code="conflict", where=f"{key}.frozen", hint=hint)
+
+
+def _describe_member(where: str, value: object, name: str) -> UserError:
+    message, hint = f"an encoder is an option of backbone, not {value!r}", f"+backbone@model.members.{name}={value}"
+    return UserError(message, code="value", where=where, hint=hint)

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from chexpert.config.allowed_targets import TARGET, find_target
+from chexpert.config.probe_checks import is_probe
 from chexpert.errors import UserError
 
 TTA = ("flip", "shift")
@@ -22,8 +23,9 @@ def find_tta_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
         return
     if error := find_tta_error(tta, "tta"):
         yield error
-    elif cfg.get("features"):
-        message, hint = "test-time augmentation needs images, and features stand for them", "tta=null, or features=null"
+    elif cfg.get("features") or is_probe(cfg):
+        message = "test-time augmentation needs images, and features stand for them"
+        hint = "tta=null, or model=single" if is_probe(cfg) else "tta=null, or features=null"
         yield UserError(message, code="conflict", where="features, tta", hint=hint)
     elif (possible := list_other_tta(tta, (cfg.get("data") or {}).get("augmentation"))) is not None:
         key = f"data.augmentation{'.' + tta if tta in TTA else ''}"

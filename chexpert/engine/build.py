@@ -17,7 +17,6 @@ from chexpert.data import Preprocessing
 from chexpert.engine.trackers import Tracker
 from chexpert.errors import UserError, raise_errors
 from chexpert.explain import ExplainCallback, Explainer
-from chexpert.image_size import ImageSize
 from chexpert.models import Model, describe_contamination, describe_run
 from chexpert.runs.state import list_versions
 from chexpert.training import MultilabelModule, find_device, start_optimizer, start_scheduler
@@ -93,7 +92,7 @@ def build_model(cfg: Mapping[str, Any], *, resumes: bool = False) -> Model:
                 hint="labels=... as that run had them; or only its backbone: start_from=null "
                 "pretrained=RUN/checkpoints/best.ckpt",
             )
-        state = model.fit_weights(state, ImageSize.of(stored["preprocessing"]["size"]))
+        state = model.fit_weights(state, stored["config"])
         load_state(model, state, f"start_from={cfg['start_from']}")
         histories = [describe_run(stored)]  # all weights are that run's
     own = stored.get("contamination") if resumes else None

@@ -46,6 +46,10 @@ def use_features(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule)
         prepare_probe(model, data)
 
 
+SHAPED = ("in_chans", "num_classes", "img_size")
+"""Options that shape the weights themselves, which the key of a features file has."""
+
+
 def prepare_probe(model: Probe, data: CheXpertDataModule) -> None:
     """Give a probe the statistics of the training features, and the prevalence of the training labels."""
     model.standardize(*map(torch.from_numpy, data.features["train"].measure()))
@@ -54,10 +58,12 @@ def prepare_probe(model: Probe, data: CheXpertDataModule) -> None:
 
 
 def digest_member(member: Backbone) -> str:
-    """Return SHA-256 of the name, pooling, weights and statistics of a network, whatever the model calls it."""
+    """Return SHA-256 of name, pooling, options, weights and statistics of a network, whatever the model calls it."""
     digest = hashlib.sha256()
     if member.pooling != "avg":  # as files of before there were others have it
         digest.update(f"{member.pooling} {member.sharpness}\n".encode())
+    if options := {key: value for key, value in sorted(member.options.items()) if key not in SHAPED}:
+        digest.update(f"{options}\n".encode())
     for key, value in member.state_dict().items():
         # "backbone": so that files are still found that were written for a model of one network
         digest.update(f"backbone {member.name} {key} {value.dtype} {tuple(value.shape)}\n".encode())

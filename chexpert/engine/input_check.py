@@ -99,6 +99,6 @@ def _find_setting(member: Backbone, size: ImageSize) -> str:
     for options in [own | made] if "img_size" in own else [own, own | made]:
         with suppress(Exception), torch.device("meta"), torch.no_grad():
             Backbone(member.name, options=options).eval()(torch.zeros(1, 1, *size))
-            made_words = f" +backbone.options.img_size={size.setting}" if "img_size" in options else ""
+            made_words = f" +{member.place}.options.img_size={size.setting}" if "img_size" in options else ""
             return f"{WHERE}={size.setting}{made_words}"
     return ""

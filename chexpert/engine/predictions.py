@@ -41,10 +41,11 @@ def predict_tta(
     """Write the predictions with test-time augmentation of the splits whose metrics are published."""
     assert data.augmentation is not None  # or the settings contradict each other
     module.transforms = make_transforms(cfg["tta"], data.augmentation, data.preprocessing.size, cfg["seed"])
+    before, trainer.limit_predict_batches = trainer.limit_predict_batches, trainer.limit_val_batches  # the same views
     for split in data.reported:
         if split != "dev":
             write_predictions(trainer, module, data, weights, folder, split, run_files.name_tta(split))
-    module.transforms = None
+    module.transforms, trainer.limit_predict_batches = None, before
 
 
 def gather_predictions(trainer: pl.Trainer, batches: Iterable[Any]) -> list[tuple[str, list[float]]]:

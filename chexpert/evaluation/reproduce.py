@@ -27,7 +27,7 @@ NO_MATTER = (
     "save_every_n_steps", "save_top_k", "seed", "start_from", "trainer.accelerator", "trainer.benchmark",
     "trainer.deterministic", "trainer.devices", "trainer.enable_checkpointing", "trainer.enable_model_summary",
     "trainer.enable_progress_bar", "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.precision",
-    "trainer.strategy", "trainer.sync_batchnorm",
+    "trainer.strategy", "trainer.sync_batchnorm", "tta",
 )  # fmt: skip
 """Settings that cannot change the value by more than another seed would; earlier runs are checked apart."""
 
@@ -144,7 +144,13 @@ def _check_earlier_run(key: str, path: Path, before: str, find_recipe: Callable[
         yield f"{key}: {path} is not there to be compared with {before}"
         return
     earlier, settings = find_recipe(before), flatten(read_config(folder))
-    for reason in (*find_unlike(earlier, settings), *check_earlier_runs(earlier["recipe"], settings, find_recipe)):
+    reasons = (
+        *find_unlike(earlier, settings),
+        *check_earlier_runs(earlier["recipe"], settings, find_recipe),
+        *check_data(earlier["recipe"], read_mapping(folder / run_files.DATA), synthetic=is_synthetic_path(folder)),
+        *check_finished(read_state(folder)),
+    )
+    for reason in reasons:
         yield f"the run of {key}: {reason}"
 
 
@@ -165,11 +171,16 @@ def check_data(reference: Mapping[str, Any], data: Mapping[str, Any], *, synthet
         yield f"it was not evaluated on CheXpert's {split} set: {studies} studies, and not {expected}"
 
 
+def check_finished(state: Mapping[str, Any]) -> Iterator[str]:
+    """Check that a run is finished."""
+    if state.get("state") != "finished":
+        yield f"the run is not finished: {state.get('state', 'no state is recorded')}"
+
+
 def check_outcome(reference: Mapping[str, Any], metrics: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
     """Check that the run is finished and was evaluated by the same labels, its epoch chosen on the same split."""
     of = reference["of"]
-    if state.get("state") != "finished":
-        yield f"the run is not finished: {state.get('state', 'no state is recorded')}"
+    yield from check_finished(state)
     labels = metrics.get(of["split"], {}).get("labels")
     if labels != of["labels"]:
         yield f"evaluated by the labels of {labels}, and not of {of['labels']}"

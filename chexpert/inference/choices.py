@@ -1,5 +1,6 @@
 """What the commands and the Python API let a user choose from, and the checks of a choice."""
 
+import re
 from collections.abc import Sequence
 from numbers import Integral
 
@@ -42,7 +43,7 @@ def parse_tta(tta: object) -> object:
     >>> parse_tta("10"), parse_tta("flip"), parse_tta(None)
     (10, 'flip', None)
     """
-    return int(tta) if isinstance(tta, str) and tta.lstrip("-").isdecimal() else tta
+    return int(tta) if isinstance(tta, str) and re.fullmatch(r"-?[0-9]+", tta) else tta
 
 
 def _check_tta(tta: object, *, calibrated: bool) -> None:

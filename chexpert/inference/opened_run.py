@@ -7,12 +7,13 @@ import torch
 from chexpert.checkpoints import Loaded
 from chexpert.config import build, check_targets
 from chexpert.data import CheXpertDataModule, LabelPolicy, reporting_dead_workers
+from chexpert.data.features import FORWARD
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.errors import UserError, raise_errors
 from chexpert.explain import (
     Rows,
 )
-from chexpert.models import Model
+from chexpert.models import Model, Probe
 
 
 def move_to_device(model: Model) -> Model:
@@ -24,6 +25,12 @@ def prepare(loaded: Loaded) -> Model:
     """Move the model to its device and to the memory format of its evaluation: another one adds up otherwise."""
     model = move_to_device(loaded.model)
     return model.to(memory_format=torch.channels_last) if loaded.config["channels_last"] else model
+
+
+def limit_batch(loaded: Loaded) -> int:
+    """Return the images of a pass: as in training; of a probe, whose batches were of features, at most 16."""
+    trained_on = loaded.config["data"].get("batch_size", 16)
+    return min(trained_on, FORWARD) if isinstance(loaded.model, Probe) else trained_on
 
 
 @reporting_dead_workers()
@@ -52,6 +59,7 @@ def open_data(
     """
     # what only training and evaluation need may be gone: label files, the test set, the decoded images
     node = loaded.config["data"] | {"cache": None}
+    node["batch_size"] = limit_batch(loaded)
     node["test"] = test and (node.get("test") or True)
     node |= {"root": str(root), "manifest": None} if root else {}
     try:

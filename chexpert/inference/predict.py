@@ -11,7 +11,6 @@ import torch
 from chexpert.checkpoints import Loaded, load
 from chexpert.config import build, check_tta
 from chexpert.data import ViewDataset, make_transforms, predict_views, reporting_dead_workers
-from chexpert.data.features import FORWARD
 from chexpert.data.loader import ViewLoader, make_loader
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
@@ -19,11 +18,10 @@ from chexpert.evaluation import Calibration
 from chexpert.inference.choices import check_options, hides_names
 from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.journal import Journal, find_key
-from chexpert.inference.opened_run import prepare
+from chexpert.inference.opened_run import limit_batch, prepare
 from chexpert.inference.output_folder import find_home
 from chexpert.inference.output_table import choose_columns, hash_own_names, write
 from chexpert.metrics import number_studies, reduce_scores
-from chexpert.models import Probe
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_hash, name_safely, read_salt
 
@@ -119,9 +117,7 @@ def predict(
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if hides_names(ids) else None
     data = loaded.config["data"]
-    trained_on = data.get("batch_size", 16)
-    # the batches of a probe were of features: as many images might not fit into memory
-    batch_size = batch_size or (min(trained_on, FORWARD) if isinstance(loaded.model, Probe) else trained_on)
+    batch_size = batch_size or limit_batch(loaded)
     num_workers = data.get("num_workers", 2) if num_workers is None else num_workers
     options = {} if tta is None else {"tta": tta}
     key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images, **options)

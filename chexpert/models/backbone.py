@@ -58,6 +58,8 @@ class Backbone(nn.Module):
     """
 
     net: Any
+    place = "backbone"
+    """Its key in the config, for hints; a combined model changes it."""
     mean: torch.Tensor
     std: torch.Tensor
 
@@ -150,7 +152,7 @@ class Backbone(nn.Module):
             UserError: a transformer that was made for another size.
         """
         size = ImageSize(*images.shape[-2:])
-        self.grid.check(size)
+        self.grid.check(size, self.place)
         scale = 1 if images.is_floating_point() else 255
         images = images.to(self.mean.dtype) / scale
         features = self.net.forward_features((images - self.mean) / self.std)

@@ -3,6 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from timm.layers import convert_sync_batchnorm
@@ -12,7 +13,7 @@ from chexpert.errors import UserError
 from chexpert.image_size import ImageSize
 from chexpert.models.backbone import Backbone
 from chexpert.models.output_head import OutputHead
-from chexpert.models.positions import POSITIONS, fit_positions
+from chexpert.models.positions import POSITIONS, find_made_for, fit_positions
 from chexpert.weights import SENTENCES
 
 
@@ -30,6 +31,8 @@ class Model(nn.Module, ABC):
     def __init__(self, members: Mapping[str, Backbone], output_head: OutputHead) -> None:
         super().__init__()
         self._members = nn.ModuleDict(members)
+        for name, member in members.items():
+            member.place = "backbone" if name == "backbone" else f"model.members.{name}"
         self.output_head = output_head
 
     @property
@@ -37,20 +40,20 @@ class Model(nn.Module, ABC):
         """The backbones by branch name."""
         return dict(self._members.items())  # type: ignore[arg-type]
 
-    def fit_weights(self, state: Mapping[str, torch.Tensor], size: ImageSize) -> dict[str, torch.Tensor]:
-        """Return the weights of a model of this kind, trained on images of another size, for those of this one.
+    def fit_weights(self, state: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+        """Return the weights of a model of this kind, made for images of another size, for those of this one.
 
         Position embeddings are resampled, see :func:`chexpert.models.positions.fit_positions`.
 
         Args:
             state: weights by name.
-            size: of the images that they were trained on.
+            config: of the run that they are from.
         """
         fitted = dict(state)
         for name, member in self.members.items():
             key = f"_members.{name}.net.{POSITIONS}"
             if key in fitted:
-                fitted[key] = fit_positions(member.net, fitted[key], size)
+                fitted[key] = fit_positions(member.net, fitted[key], find_made_for(config, name))
         return fitted
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

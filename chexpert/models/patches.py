@@ -55,8 +55,12 @@ class PatchGrid:
             message, code="feature-map", where="backbone.name", hint="a network that keeps one token for each patch"
         )
 
-    def check(self, size: ImageSize) -> None:
+    def check(self, size: ImageSize, place: str) -> None:
         """Check that patches fill images of this size: its last rows would be unseen, and every map stretched.
+
+        Args:
+            size: of the images.
+            place: key of the network in the config, for the hint.
 
         Raises:
             UserError: they do not, or the network was made for another size.
@@ -69,12 +73,12 @@ class PatchGrid:
                 f"patches of {high} x {wide} pixels ({self.name}) do not fill images of {size.height} x {size.width}"
             )
             fits = fitting_sizes(size, self.cell)
-            hint = " or ".join(f"data.image_size={fit.setting} {_say_size(fit)}" for fit in fits)
+            hint = " or ".join(f"data.image_size={fit.setting} {_say_size(fit, place)}" for fit in fits)
             raise UserError(message, code="image-size", where="data.image_size", hint=hint)
         own = self._embed.img_size if self._embed.strict_img_size else None
         if own and tuple(own) != size:
             message = f"{self.name} takes images of {own[0]} x {own[1]} pixels, not {size.height} x {size.width}"
-            hint = f"data.image_size={ImageSize(*own).setting}, or {_say_size(size)}"
+            hint = f"data.image_size={ImageSize(*own).setting}, or {_say_size(size, place)}"
             raise UserError(message, code="image-size", where="data.image_size", hint=hint)
 
     def _list_grids(self, tokens: int, size: ImageSize) -> Iterator[tuple[int, int]]:
@@ -87,5 +91,5 @@ class PatchGrid:
             yield round(size.height / cell), round(size.width / cell)
 
 
-def _say_size(size: ImageSize) -> str:
-    return f"+backbone.options.img_size={size.setting}"
+def _say_size(size: ImageSize, place: str) -> str:
+    return f"+{place}.options.img_size={size.setting}"

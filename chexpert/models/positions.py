@@ -1,5 +1,6 @@
 """Position embeddings of a transformer, for images of another size."""
 
+from collections.abc import Mapping
 from math import isqrt, prod
 from typing import Any
 
@@ -21,13 +22,16 @@ def fit_positions(net: Any, positions: torch.Tensor, size: ImageSize | None = No
     Args:
         net: of timm.
         positions: (1, N, K), of other weights of this network.
-        size: of the images that these weights were trained on; by default a square.
+        size: of the images that the network of these weights was made for, whatever it was trained on. By default that
+            of this network, where as many tokens have embeddings, and otherwise a square.
 
     Returns:
         (1, M, K) for the M tokens of the network; ``positions`` themselves where they fit, or nothing can be done.
     """
     embed, wanted = getattr(net, "patch_embed", None), getattr(net, POSITIONS, None)
     if not isinstance(embed, PatchEmbed) or wanted is None or wanted.ndim != 3 or positions.ndim != 3:
+        return positions
+    if size is None and positions.shape == wanted.shape:
         return positions
     before = wanted.shape[1] - prod(embed.grid_size)
     patches = positions.shape[1] - before
@@ -36,3 +40,21 @@ def fit_positions(net: Any, positions: torch.Tensor, size: ImageSize | None = No
     if prod(grid) != patches or positions.shape[2] != wanted.shape[2]:
         return positions
     return resample_abs_pos_embed(positions, list(embed.grid_size), list(grid), before)
+
+
+def find_made_for(config: Mapping[str, Any], member: str) -> ImageSize | None:
+    """Return the size of images that a member of an earlier run's model was made for; None where no option says it.
+
+    Args:
+        config: of that run.
+        member: its branch name; ``backbone`` of a single model.
+    """
+    model = config.get("model")
+    for key in ("backbone",) if member == "backbone" else ("members", member):
+        model = model.get(key) if isinstance(model, Mapping) else None
+    options = model.get("options") if isinstance(model, Mapping) else None
+    size = options.get("img_size") if isinstance(options, Mapping) else None
+    try:
+        return None if size is None else ImageSize.of(size)
+    except ValueError:
+        return None

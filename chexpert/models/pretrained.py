@@ -1,6 +1,7 @@
 """Weights for a backbone: from timm's hub, or from a file of whatever origin."""
 
 import logging
+import re
 import shlex
 import socket
 import urllib.request
@@ -17,11 +18,13 @@ import torch
 from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.image_size import ImageSize
-from chexpert.models.positions import POSITIONS, fit_positions
+from chexpert.models.positions import POSITIONS, find_made_for, fit_positions
 from chexpert.models.stem import fit_stem, is_stem
 from chexpert.models.weight_file import first_line, read_weight_file
 from chexpert.weights import read_cards
 
+MEMBER = re.compile(r"_members\.([^.]+)\.net\.$")
+"""The branch name in the prefix of a network's weights in a checkpoint of this project."""
 WAYS_OUT = (
     "pretrained=false trains from scratch; pretrained=PATH takes a file (safetensors, a state dict, a checkpoint), "
     "pretrained=NAME:PATH that of public weights (chexpert weights list), "
@@ -113,8 +116,7 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
         if is_stem(value, state[key]):
             state[key] = fit_stem(state[key], value.shape[1])
     if POSITIONS in state:
-        trained = ImageSize.of(metadata["preprocessing"]["size"]) if metadata else None
-        state[POSITIONS] = fit_positions(net, state[POSITIONS], trained)
+        state[POSITIONS] = fit_positions(net, state[POSITIONS], _find_made_for(metadata, prefix))
     wrong = [key for key in wanted if state[key].shape != wanted[key].shape]
     if wrong:
         message = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"
@@ -129,6 +131,11 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
     names = [key for key in ("mean", "std") if beside != prefix and beside + key in found]
     own = {key: tuple(found[beside + key].flatten().tolist()) for key in names}
     return LoadedWeights(own, metadata)
+
+
+def _find_made_for(metadata: Mapping[str, Any] | None, prefix: str) -> ImageSize | None:
+    config, match = (metadata or {}).get("config"), MEMBER.search(prefix)
+    return find_made_for(config, match[1]) if isinstance(config, Mapping) and match else None
 
 
 def _refuse_public(found: Iterable[str], path: str | Path, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from chexpert.errors import UserError
+from chexpert.errors import OWN, UserError
 from chexpert.image_size import ImageSize
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def tap_class_token(backbone: Backbone, images: torch.Tensor) -> tuple[torch.Ten
     def shift(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
         tokens = args[0] if args else None
         if not isinstance(tokens, torch.Tensor) or tokens.ndim != 3 or tokens.shape[2] != backbone.net.num_features:
-            raise unreadable_class_token(backbone.name)
+            raise unreadable_class_token(backbone)
         torch.set_grad_enabled(True)
         read.append(backbone.to_map(tokens.detach(), size))
         batch, _, *grid = read[-1].shape
@@ -84,7 +84,7 @@ def tap_class_token(backbone: Backbone, images: torch.Tensor) -> tuple[torch.Ten
     with removing(attention.register_forward_pre_hook(shift)), torch.no_grad():
         tokens = backbone(images)
     if len(leaves) != 1:
-        raise unreadable_class_token(backbone.name)
+        raise unreadable_class_token(backbone)
     (leaf,) = leaves
     if backbone.pooling == "cls+avg":
         read.append(backbone.to_map(tokens.detach(), size))
@@ -111,14 +111,14 @@ def find_last_attention(backbone: Backbone) -> str:
     """
     names = [name for name, _ in backbone.net.named_modules() if name.endswith(".attn") and ".attns." not in name]
     if not names:
-        raise unreadable_class_token(backbone.name)
+        raise unreadable_class_token(backbone)
     return names[-1]
 
 
-def unreadable_class_token(name: str) -> UserError:
+def unreadable_class_token(backbone: Backbone) -> UserError:
     """Return the error of a network whose last attention cannot be cut."""
-    message = f"where the class token of {name} reads the patches cannot be found"
-    hint = "backbone.pooling=avg, or an explainer that reads images only: explainer=[lime,occlusion]"
+    message = f"where the class token of {backbone.name} reads the patches cannot be found"
+    hint = f"{backbone.place}.pooling=avg, or an explainer that reads images only: explainer=[lime,occlusion]"
     return UserError(message, code="feature-map", where="explainer", hint=hint)
 
 
@@ -130,8 +130,8 @@ def check_tokens(backbone: Backbone, tokens: Any, size: ImageSize) -> torch.Tens
     """
     if isinstance(tokens, torch.Tensor) and tokens.ndim == 3 and backbone.grid.find(tokens.shape[1], size)[0]:
         return tokens
-    message, hint = f"{backbone.name} puts out no class token before its patches", "backbone.pooling=avg"
-    raise UserError(message, code="feature-map", where="backbone.pooling", hint=hint)
+    message, key = f"{backbone.name} puts out no class token before its patches", f"{backbone.place}.pooling"
+    raise UserError(message, code="feature-map", where=key, hint=f"{key}=avg")
 
 
 def check_class_token(net: nn.Module, name: str) -> None:
@@ -143,8 +143,8 @@ def check_class_token(net: nn.Module, name: str) -> None:
     if any(key.rpartition(".")[2] == "cls_token" for key, _ in net.named_parameters()):
         return
     message = f"{name} has no class token to pool"
-    hint = "backbone.pooling=avg, or a transformer with a class token, such as vit_small_patch16_224"
-    raise UserError(message, code="conflict", where="backbone.pooling", hint=hint)
+    hint = f"{OWN}pooling=avg, or a transformer with a class token, such as vit_small_patch16_224"
+    raise UserError(message, code="conflict", where=f"{OWN}pooling", hint=hint)
 
 
 @contextmanager

@@ -108,7 +108,8 @@ class MultilabelModule(pl.LightningModule):
                 reason = "no step: it is alone in its batch, and BatchNorm learns nothing from one value"
                 log.log(NOTE, f"{', '.join(batch.paths)}: {reason}")
                 return None
-            message = f"BatchNorm cannot learn from one image of {batch.images.shape[-1]} px: its last map has one cell"
+            size = ImageSize(*batch.images.shape[-2:])
+            message = f"BatchNorm cannot learn from one image of {size} px: its last map has one cell"
             hint = "data.batch_size: 2 or more on each device; or data.image_size: larger; or frozen backbones"
             raise UserError(message, code="batch-size", where="data.batch_size", hint=hint) from error
 

@@ -68,7 +68,7 @@ def names_a_file(value: object) -> bool:
     return parse_source(value).file is not None
 
 
-def fill_options(node: Any, image_size: int | None) -> Any:
+def fill_options(node: Any, image_size: int | list[int] | None) -> Any:
     """Return the node of a model, with the options that the cards of its backbones ask for.
 
     They stand in the config of a run then, so that its checkpoints can be loaded without the card: a checkpoint has all
@@ -77,7 +77,7 @@ def fill_options(node: Any, image_size: int | None) -> Any:
 
     Args:
         node: config node; anything but a mapping is returned as it is.
-        image_size: of the run, in pixels.
+        image_size: of the run, in pixels: of a square, or height and width.
     """
     if not isinstance(node, Mapping):
         return node

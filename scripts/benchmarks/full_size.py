@@ -5,6 +5,7 @@ small network at 64 px, so that reading takes most of the time: `--backbone` and
 that decodes, one that builds the cache, one from the cache.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rounds import parse, spread, write
+from rounds import spread, write
 
 from chexpert.console import open_streams
 
@@ -92,12 +93,20 @@ def _run_in(run: Path, root: Path, settings: Sequence[str]) -> dict[str, float]:
 
 
 def main() -> None:
-    given = parse(__doc__, tree="outputs/bench/full-size", images=64, backbone="resnet10t", size=64, batch=256)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--tree", type=Path, default=Path("outputs/bench/full-size"), help="folder of the tree")
+    parser.add_argument("--images", type=int, default=64, help="synthetic images that the links are of")
+    parser.add_argument("--backbone", default="resnet10t", help=" ")
+    parser.add_argument("--size", type=int, default=64, help="image size in pixels")
+    parser.add_argument("--batch", type=int, default=256, help=" ")
+    parser.add_argument("--rounds", type=int, default=1, help="of three runs each, minutes each")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write what was measured there")
+    given = parser.parse_args()
     from full_size_tree import make_full_size_tree  # after the parsing, so that --help is quick
     from images import list_images
 
     started = time.time()
-    root = make_full_size_tree(Path(given.tree), list_images(given.images))
+    root = make_full_size_tree(given.tree, list_images(given.images))
     print(f"tables and links: {time.time() - started:.0f} s")
     network = (f"backbone={given.backbone}", f"data.image_size={given.size}", f"data.batch_size={given.batch}")
     found: dict[str, list[dict[str, float]]] = {"decoding": [], "building the cache": [], "from the cache": []}

@@ -37,6 +37,7 @@ def make_full_size_tree(root: Path, images: Sequence[Path]) -> Path:
     for number, row in enumerate([*rows, *valid]):
         path = root / row.partition(",")[0]
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # of a build that was stopped
         os.link(images[number % len(images)], path)
     (folder / "valid.csv").write_text("\n".join([header, *valid]) + "\n", encoding="utf-8")
     return root

@@ -494,3 +494,10 @@ def test_wrong_observations_are_one_error():
 )
 def test_settings_that_hints_name_are_valid(overrides):
     try_out(resolve(make(*overrides)))
+
+
+@pytest.mark.parametrize("recipe", ["pham_stage2", "chest_xray_bench_medical_mae"])
+def test_second_stage_without_a_run_of_the_first_is_an_error(recipe, root):
+    overrides = ["data=small", f"data.root={root}", f"labels.predictions={root / 'predictions.csv'}"]
+    with raises("missing-run", "start_from"):
+        resolve(make(f"experiment={recipe}", *(overrides if recipe.startswith("chest") else overrides[:2])))

@@ -54,6 +54,8 @@ def test_random_and_frozen_encoders_are_no_errors():
         (["model.hidden=[128,-1]"], ("value", "model.hidden")),
         (["model.dropout=1"], ("value", "model.dropout")),
         (["+backbone@model.members.backbone=resnet18"], ("repeated", "model.members.backbone")),
+        (["+model.members=resnet50"], ("value", "model.members")),
+        (["+model.members.a=resnet50"], ("value", "model.members.a")),
     ],
 )
 def test_setting_that_contradicts_a_probe_is_one_error(overrides, error):

@@ -13,6 +13,7 @@ import chexpert
 from chexpert.checkpoints import load
 from chexpert.data import ViewDataset
 from chexpert.data.features import Features
+from chexpert.inference.opened_run import open_data
 from chexpert.report import write_report
 from chexpert.signals import Stopped
 
@@ -111,6 +112,12 @@ def test_prediction_of_images_is_that_of_the_run(trained, phantom):
     predicted = chexpert.open_run(trained[0] / "run").predict([phantom / row["Path"] for row in rows])
     for row, (_, own) in zip(rows, predicted.iterrows(), strict=True):
         assert list(own) == pytest.approx([float(row[name]) for name in predicted.columns], abs=2e-6)
+
+
+def test_images_of_a_pass_are_fewer_than_the_features_of_a_batch(trained):
+    loaded = load(trained)
+    loaded.config["data"]["batch_size"] = 256
+    assert open_data(loaded).batch_size == 16
 
 
 def test_stopped_probe_resumes_to_the_same_bits(tmp_path, phantom, monkeypatch):

@@ -67,6 +67,13 @@ def test_predictions_are_the_mean_of_both_images(runs, phantom):
         assert both[0] != pytest.approx(both[1], abs=1e-6)
 
 
+def test_fewer_batches_of_validation_are_fewer_of_test_time_augmentation(tmp_path, phantom):
+    start(tmp_path / "run", phantom, "explainer=[]", "tta=shift", "trainer.limit_val_batches=1", "data.batch_size=4")
+    ours, theirs = (read_table(tmp_path / "run", name).index for name in ("valid-tta", "valid"))
+    assert len(ours) == 4
+    assert list(ours) == list(theirs)
+
+
 def test_gain_is_that_of_compare(runs):
     gain, run = read_json(runs["flip"] / "metrics.json")["tta"], runs["flip"]
     assert gain["option"] == "flip"

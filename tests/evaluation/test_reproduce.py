@@ -78,7 +78,7 @@ def test_value_within_the_tolerance_is_reproduced(value, word, tmp_path):
         ("name", "mine"), ("seed", 7), ("labels.seed", 7), ("data.num_workers", 9), ("data.cache", "/tmp/images"),
         ("trainer.devices", 8), ("trainer.strategy", "ddp"), ("trainer.accelerator", "gpu"), ("explainer", {}),
         ("explain.count", 9), ("save_top_k", 3), ("calibration", None), ("data.test", True), ("compile", True),
-        ("trainer.precision", "32-true"), ("optimizer.lr", "1e-4"), ("optimizer.lr", 0.0001),
+        ("trainer.precision", "32-true"), ("optimizer.lr", "1e-4"), ("optimizer.lr", 0.0001), ("tta", 5),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_matter_may_differ(key, value, tmp_path):
@@ -210,6 +210,9 @@ def test_self_training_needs_a_run_of_the_recipe_that_predicts(tmp_path):
     ones = make(tmp_path / "ones", find("irvin2019_ones"))
     (reason,) = compare("other", "irvin2019_self_trained", ones).reasons
     assert reason.startswith("the run of labels.predictions: labels.uncertain: ignore in the recipe, ones in the run")
+    failed = make(tmp_path / "failed", find("irvin2019_ignore"), state="failed", data={"train": {"images": 9}})
+    reasons = compare("of_failed", "irvin2019_self_trained", failed).reasons
+    assert [reason.partition(": ")[0] for reason in reasons] == ["the run of labels.predictions"] * 2
     (reason,) = compare("none", "irvin2019_self_trained", None).reasons
     assert "irvin2019_ignore" in reason
     (reason,) = compare("plain", "irvin2019_ignore", first).reasons

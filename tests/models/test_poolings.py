@@ -103,7 +103,7 @@ def test_registers_are_neither_class_token_nor_patches():
 )
 @pytest.mark.parametrize("pooling", ["cls", "cls+avg"])
 def test_network_without_class_token_is_an_error(name, options, pooling):
-    with raises("conflict", "backbone.pooling"):
+    with raises("conflict", "the options: pooling"):
         Backbone(name, options=options, pooling=pooling)
 
 
@@ -173,6 +173,14 @@ def test_features_of_another_pooling_have_another_key():
         torch.manual_seed(0)
         models[pooling, sharpness] = digest_member(Backbone("test_resnet", pooling=pooling, sharpness=sharpness))
     assert len(set(models.values())) == 4
+
+
+def test_features_of_other_options_have_another_key():
+    keys = set()
+    for options in ({}, {"output_stride": 8}):
+        torch.manual_seed(0)
+        keys.add(digest_member(Backbone("resnet10t", options=options)))
+    assert len(keys) == 2
 
 
 def test_key_of_averaged_features_is_that_of_earlier_files():

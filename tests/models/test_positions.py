@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
 
 from chexpert.image_size import ImageSize
 from chexpert.models import Backbone, Combined, Single
-from chexpert.models.positions import fit_positions
+from chexpert.models.positions import find_made_for, fit_positions
 
 VIT = "vit_tiny_patch16_224"
 
@@ -50,6 +51,31 @@ def test_a_rectangle_is_not_taken_for_a_square():
     assert torch.equal(fit_positions(make((64, 144)).net, positions, ImageSize(64, 144)), positions)
 
 
+def test_positions_of_this_network_stay_as_they_are_whatever_it_was_trained_on():
+    net = fill(make((64, 144))).net  # 4 x 9 patches, as many as 6 x 6
+    assert fit_positions(net, net.pos_embed) is net.pos_embed
+    dynamic = {"img_size": [96, 64], "depth": 1, "dynamic_img_size": True}
+    backbone = fill(Backbone(VIT, options=dynamic))
+    config = {"model": {"backbone": {"options": dynamic}}}
+    state = {"_members.backbone.net.pos_embed": backbone.net.pos_embed}
+    assert torch.equal(Single(backbone, 2).fit_weights(state, config)[next(iter(state))], backbone.net.pos_embed)
+
+
+@pytest.mark.parametrize(
+    ("config", "member", "size"),
+    [
+        ({"model": {"backbone": {"options": {"img_size": 64}}}}, "backbone", (64, 64)),
+        ({"model": {"members": {"a": {"options": {"img_size": [64, 48]}}}}}, "a", (64, 48)),
+        ({"model": {"backbone": {"options": None}}}, "backbone", None),
+        ({"model": {"backbone": {"options": {"img_size": "64"}}}}, "backbone", None),
+        ({"model": {"backbone": {}}}, "a", None),
+        ({}, "backbone", None),
+    ],
+)
+def test_size_that_a_member_was_made_for(config, member, size):
+    assert find_made_for(config, member) == size
+
+
 def test_positions_of_another_network_stay_as_they_are():
     positions = torch.zeros(1, 17, 8)
     assert fit_positions(make((96, 96)).net, positions, ImageSize(64, 64)) is positions
@@ -65,7 +91,9 @@ def test_a_model_takes_the_weights_of_a_smaller_one(combined):
         models.append(Combined({"a": vit, "b": Backbone("test_resnet")}, 2) if combined else Single(vit, 2))
     small, large = models
     name = "a" if combined else "backbone"
-    large.load_state_dict(large.fit_weights(small.state_dict(), ImageSize(64, 48)))
+    node = {"options": {"img_size": [64, 48]}}
+    config = {"model": {"members": {"a": node}} if combined else {"backbone": node}}
+    large.load_state_dict(large.fit_weights(small.state_dict(), config))
     before, after = (model.members[name].net for model in models)
     assert torch.equal(after.pos_embed, resample_abs_pos_embed(before.pos_embed, [6, 8], [4, 3]))
     assert torch.equal(after.blocks[0].attn.qkv.weight, before.blocks[0].attn.qkv.weight)
@@ -77,3 +105,12 @@ def test_a_file_of_timm_at_another_size_is_loaded(tmp_path):
     options = {"img_size": [96, 128], "depth": 1}
     found = Backbone(VIT, str(tmp_path / "vit.pt"), options=options).net.pos_embed
     assert torch.equal(found, resample_abs_pos_embed(small.net.pos_embed, [6, 8]))
+
+
+def test_a_converted_checkpoint_is_loaded(tmp_path):
+    backbone = fill(make((64, 48)))
+    state = {f"_members.backbone.{key}": value for key, value in backbone.state_dict().items()}
+    save_file(state, tmp_path / "c.safetensors", {"chexpert": '{"synthetic": false, "contamination": "no"}'})
+    options = {"img_size": [64, 48], "depth": 1}
+    found = Backbone(VIT, str(tmp_path / "c.safetensors"), options=options).net.pos_embed
+    assert torch.equal(found, backbone.net.pos_embed)

@@ -108,7 +108,8 @@ def test_network_that_takes_only_squares_is_named(made_for, combined):
     assert "convit_tiny" in error.value.message
     assert "square" in error.value.message
     assert "resnet10t" not in error.value.message
-    hints = re.findall(r"data\.image_size=(\S+) \+backbone\.options\.img_size=(\S+?),? ", error.value.hint)
+    place = "model.members.b" if combined else "backbone"
+    hints = re.findall(rf"data\.image_size=(\S+) \+{place}\.options\.img_size=(\S+?),? ", error.value.hint)
     assert hints == [("64", "64"), ("96", "96")]
     for side in (64, 96):
         check_input(Single(Backbone("convit_tiny", options=CONVIT | {"img_size": side}), 1), ImageSize(side, side))
