@@ -115,7 +115,7 @@ def test_prediction_of_images_is_that_of_the_run(trained, phantom):
 
 
 def test_images_of_a_pass_are_fewer_than_the_features_of_a_batch(trained):
-    loaded = load(trained[0])
+    loaded = load(trained[0] / "run")
     loaded.config["data"]["batch_size"] = 256
     assert open_data(loaded).batch_size == 16
 
