@@ -24,12 +24,12 @@ def move_to_device(model: Model) -> Model:
 def prepare(loaded: Loaded) -> Model:
     """Move the model to its device and to the memory format of its evaluation: another one adds up otherwise."""
     model = move_to_device(loaded.model)
-    return model.to(memory_format=torch.channels_last) if loaded.config["channels_last"] else model
+    return model.to(memory_format=torch.channels_last) if loaded.config.get("channels_last", False) else model
 
 
 def limit_batch(loaded: Loaded) -> int:
     """Return the images of a pass: as in training; of a probe, whose batches were of features, at most 16."""
-    trained_on = loaded.config["data"].get("batch_size", 16)
+    trained_on = loaded.config.get("data", {}).get("batch_size", 16)
     return min(trained_on, FORWARD) if isinstance(loaded.model, Probe) else trained_on
 
 

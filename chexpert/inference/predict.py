@@ -116,7 +116,7 @@ def predict(
     calibration = read_calibration(run, level, views) if calibrated else None
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if hides_names(ids) else None
-    data = loaded.config["data"]
+    data = loaded.config.get("data", {})  # an exported file has none
     batch_size = batch_size or limit_batch(loaded)
     num_workers = data.get("num_workers", 2) if num_workers is None else num_workers
     options = {} if tta is None else {"tta": tta}
@@ -167,7 +167,7 @@ def open_transforms(loaded: Loaded, tta: int | str) -> torch.Tensor:
     Raises:
         UserError: the model was not trained with such views.
     """
-    node = loaded.config["data"].get("augmentation")
+    node = loaded.config.get("data", {}).get("augmentation")
     check_tta(tta, node)
     augmentation = build(node, "data.augmentation")
     return make_transforms(tta, augmentation, loaded.preprocessing.size, loaded.config["seed"])
@@ -199,7 +199,7 @@ def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
         return []
     if root:
         return [root.absolute()]
-    own = loaded.config["data"].get("root")
+    own = loaded.config.get("data", {}).get("root")
     if isinstance(own, Mapping):  # the phantom, which would be painted where it is missing
         own = build(own, "data.root") if Path(own.get("parent", "")).is_dir() else None
     places = [Path(own).expanduser()] if own else []

@@ -28,7 +28,7 @@ STATE = {
     "seconds": float,
 }
 DATA = {"splits": dict}
-METRICS = {"skipped": list, "best_epoch": int, "seconds": float, "epoch_chosen_on": str}
+METRICS = {"tta": dict, "skipped": list, "best_epoch": int, "seconds": float, "epoch_chosen_on": str}
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Runs with test-time augmentation: what they write beside, and that all else stays."""
 
+import html
 import json
 import shutil
 
@@ -19,7 +20,8 @@ from chexpert.inference.members import find_split
 from chexpert.inference.predict import predict
 from chexpert.metrics.comparison import compare_aurocs
 from chexpert.observations import COMPETITION
-from chexpert.report import describe
+from chexpert.report import describe, write_report
+from chexpert.report.text.run import describe_tta
 from chexpert.runs import files as run_files
 from chexpert.signals import Stopped
 
@@ -72,6 +74,13 @@ def test_fewer_batches_of_validation_are_fewer_of_test_time_augmentation(tmp_pat
     ours, theirs = (read_table(tmp_path / "run", name).index for name in ("valid-tta", "valid"))
     assert len(ours) == 4
     assert list(ours) == list(theirs)
+
+
+def test_report_has_the_printed_gain(runs, tmp_path):
+    (line,) = describe_tta(read_json(runs["flip"] / "metrics.json")["tta"])
+    flip, null = (write_report(runs[tta], out=tmp_path / f"{tta}.html").read_text() for tta in ("flip", "null"))
+    assert line in html.unescape(flip)
+    assert "test-time augmentation:" not in null
 
 
 def test_gain_is_that_of_compare(runs):

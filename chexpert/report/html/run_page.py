@@ -17,6 +17,7 @@ from chexpert.report.html.verdict import find_aurocs, find_warnings, summarize_i
 from chexpert.report.names import Names, name_folder
 from chexpert.report.run_data import BROKEN, RunData
 from chexpert.report.text.explanation_quality import MEANINGS, list_quality
+from chexpert.report.text.run import describe_tta
 from chexpert.runs import files as run_files
 
 HASHED = (
@@ -82,7 +83,7 @@ class Parts:
         """Return the parts by name; None for a part with nothing to show."""
         makers: dict[str, Callable[[], Any]] = {
             "forest": self.forest, "curves": self.curves, "reliability": self.reliability, "training": self.training,
-            "groups": self.groups, "quality": self.quality, "gallery": self.gallery,
+            "tta": self.tta, "groups": self.groups, "quality": self.quality, "gallery": self.gallery,
         }  # fmt: skip
         return {name: self._try(name, make) for name, make in makers.items()}
 
@@ -101,6 +102,10 @@ class Parts:
         rows = [Row(name, auroc) for name, auroc in find_aurocs(self.run_data, self.split).items()]
         title = f"AUROC by observation, {self.where}, {describe_interval(self.content)}"
         return plot_forest(rows, "AUROC, 95 % interval", title, "forest")
+
+    def tta(self) -> Any:
+        """Describe the gain of test-time augmentation, a line for each split."""
+        return list(describe_tta(self.run_data.metrics.get("tta") or {}))
 
     def curves(self) -> Any:
         """Plot ROC and precision-recall curves."""
