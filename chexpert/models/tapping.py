@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from chexpert.errors import OWN, UserError
+from chexpert.errors import UserError
 from chexpert.image_size import ImageSize
 
 if TYPE_CHECKING:
@@ -143,8 +143,9 @@ def check_class_token(net: nn.Module, name: str) -> None:
     if any(key.rpartition(".")[2] == "cls_token" for key, _ in net.named_parameters()):
         return
     message = f"{name} has no class token to pool"
-    hint = f"{OWN}pooling=avg, or a transformer with a class token, such as vit_small_patch16_224"
-    raise UserError(message, code="conflict", where=f"{OWN}pooling", hint=hint)
+    ways = "backbone.pooling=avg (of a member model.members.NAME.pooling=avg)"
+    hint = f"{ways}, or a transformer with a class token, such as vit_small_patch16_224"
+    raise UserError(message, code="conflict", where="backbone.pooling", hint=hint)
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def is_setting(key: str) -> bool:
     """Return whether the config has this key, by the signatures of what it configures."""
     group, _, rest = key.replace("@", ".").partition(".")
     if group == "hydra" or group not in {field.name for field in fields(Config)}:
-        return group in ("hydra", "allow")  # allow is a word of the command, no key
+        return group in ("hydra", "allow", "experiment")  # allow is a word of the command, no key
     for above, kind in ARGUMENTS.items():
         if rest and key.startswith(f"{above}.") and (above, rest) != ("data", "augmentation"):
             return key.removeprefix(f"{above}.").partition(".")[0] in inspect.signature(kind).parameters

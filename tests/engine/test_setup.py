@@ -72,7 +72,7 @@ def test_missing_devices_are_an_error(trainer, gpus, where, monkeypatch):
 
 def test_start_from_requests_no_pretrained_weights(monkeypatch):
     metadata = {"observations": ["Edema"], "readout": {"uncertain": [], "parents": None}}
-    metadata["preprocessing"] = {"size": 224, "fit": "stretch"}
+    metadata["config"] = {"model": {}}
     monkeypatch.setattr(build, "read_checkpoint", lambda path: (metadata, {}))
     monkeypatch.setattr(build, "load_state", lambda model, state, where: None)
 

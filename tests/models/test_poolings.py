@@ -103,7 +103,7 @@ def test_registers_are_neither_class_token_nor_patches():
 )
 @pytest.mark.parametrize("pooling", ["cls", "cls+avg"])
 def test_network_without_class_token_is_an_error(name, options, pooling):
-    with raises("conflict", "the options: pooling"):
+    with raises("conflict", "backbone.pooling"):
         Backbone(name, options=options, pooling=pooling)
 
 
