@@ -131,7 +131,7 @@ class ViewDataset(Dataset):
     def _allocate(self, views: int) -> np.ndarray:
         return np.empty((views, 1, *self.preprocessing.size), dtype=np.uint8)
 
-    def _read(self, keys: Sequence[tuple[int, int]]) -> "Read":
+    def _read(self, keys: Sequence[tuple[int, int]]) -> Read:
         images = self._allocate(len(keys))
         read = Read(images, [], [], [])
         for key in keys:
