@@ -165,9 +165,12 @@ def open_transforms(loaded: Loaded, tta: int | str) -> torch.Tensor:
     """Return the views (K, 2, 3) of test-time augmentation, in the ranges that the model was trained with.
 
     Raises:
-        UserError: the model was not trained with such views.
+        UserError: the model was not trained with such views, or it is of exported weights, which do not say.
     """
-    node = loaded.config.get("data", {}).get("augmentation")
+    if "data" not in loaded.config:
+        message, hint = "exported weights do not hold the augmentation of their training", "give the run folder instead"
+        raise UserError(message, code="missing-augmentation", where=f"--tta {tta}", hint=f"{hint}, or without --tta")
+    node = loaded.config["data"].get("augmentation")
     check_tta(tta, node)
     augmentation = build(node, "data.augmentation")
     return make_transforms(tta, augmentation, loaded.preprocessing.size, loaded.config["seed"])

@@ -192,7 +192,7 @@ class MultilabelAuroc(Metric):
     def take(self, probabilities: torch.Tensor, labels: torch.Tensor, mask: torch.Tensor) -> None:
         """Add probabilities (B, C) as they are."""
         self.probabilities.append(probabilities)
-        self.labels.append(labels)
+        self.labels.append(labels.float())  # bf16-true rounds the batch, and NumPy has no bfloat16
         self.mask.append(mask)
 
     def compute(self) -> dict[str, Auroc]:

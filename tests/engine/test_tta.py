@@ -185,6 +185,16 @@ def test_calibrated_probabilities_have_no_tta(runs, phantom, tmp_path):
         predict(runs["flip"], [phantom], tmp_path / "out.csv", tta="flip", calibrated=True)
 
 
+def test_exported_weights_do_not_say_which_views_they_know(runs, phantom, tmp_path):
+    image = phantom / read_table(runs["flip"]).index[0]
+    weights = runs["flip"] / "checkpoints" / "best.safetensors"
+    predict(weights, [image], tmp_path / "plain.csv")
+    with pytest.raises(UserError) as caught:
+        predict(weights, [image], tmp_path / "out.csv", tta="flip")
+    assert (caught.value.code, caught.value.where) == ("missing-augmentation", "--tta flip")
+    assert predict(runs["flip"], [image], tmp_path / "out.csv", tta="flip").tta == 2  # as the hint says
+
+
 def test_a_model_without_flips_has_no_views_of_them(tmp_path, phantom):
     start(tmp_path / "run", phantom, "explainer=[]", "trainer.limit_train_batches=1")
     image = next((phantom / "CheXpert-v1.0-small/valid").rglob("*.jpg"))

@@ -61,6 +61,14 @@ def test_rows_are_probabilities_in_their_order():
     assert (labels[:, 0].tolist(), mask[:, 0].tolist()) == ([1, 1], [True, True])
 
 
+def test_labels_of_a_batch_in_bfloat16():
+    metric = MultilabelAuroc(["Edema"])
+    half = torch.tensor([[0.0], [1.0]], dtype=torch.bfloat16)
+    metric.update(half, half, torch.ones(2, 1, dtype=torch.bool))
+    assert metric.compute()["Edema"] == Auroc(1.0, 1, 1)
+    assert metric.rows()[1].dtype == torch.float32
+
+
 def test_reset_removes_earlier_batches():
     metric = MultilabelAuroc(["Edema"])
     for labels in (column(0, 1), column(1, 0)):
