@@ -169,7 +169,7 @@ def open_transforms(loaded: Loaded, tta: int | str) -> torch.Tensor:
     """
     if "data" not in loaded.config:
         message, hint = "exported weights do not hold the augmentation of their training", "give the run folder instead"
-        raise UserError(message, code="missing-augmentation", where=f"--tta {tta}", hint=f"{hint}, or without --tta")
+        raise UserError(message, code="missing-run", where=f"--tta {tta}", hint=f"{hint}, or without --tta")
     node = loaded.config["data"].get("augmentation")
     check_tta(tta, node)
     augmentation = build(node, "data.augmentation")

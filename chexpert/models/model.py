@@ -13,7 +13,7 @@ from chexpert.errors import UserError
 from chexpert.image_size import ImageSize
 from chexpert.models.backbone import Backbone
 from chexpert.models.output_head import OutputHead
-from chexpert.models.positions import POSITIONS, find_made_for, fit_positions
+from chexpert.models.positions import POSITIONS, find_made_for, fit_bias_tables, fit_positions
 from chexpert.weights import SENTENCES
 
 
@@ -43,7 +43,7 @@ class Model(nn.Module, ABC):
     def fit_weights(self, state: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         """Return the weights of a model of this kind, made for images of another size, for those of this one.
 
-        Position embeddings are resampled, see :func:`chexpert.models.positions.fit_positions`.
+        Position embeddings are resampled, see :mod:`chexpert.models.positions`.
 
         Args:
             state: weights by name.
@@ -51,6 +51,7 @@ class Model(nn.Module, ABC):
         """
         fitted = dict(state)
         for name, member in self.members.items():
+            fitted = fit_bias_tables(member.net, fitted, f"_members.{name}.net.")
             key = f"_members.{name}.net.{POSITIONS}"
             if key in fitted:
                 fitted[key] = fit_positions(member.net, fitted[key], find_made_for(config, name))

@@ -1,17 +1,45 @@
 """Position embeddings of a transformer, for images of another size."""
 
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from math import isqrt, prod
 from typing import Any
 
 import torch
-from timm.layers import PatchEmbed, resample_abs_pos_embed
+from timm.layers import PatchEmbed, resample_abs_pos_embed, resize_rel_pos_bias_table
 
 from chexpert.image_size import ImageSize
 
 POSITIONS = "pos_embed"
 """Name of the embeddings in timm's networks: of the class token and registers where they have any, and of the patches
 in rows."""
+BIAS_TABLE = "relative_position_bias_table"
+"""End of the name of a table of relative positions: of BEiT, Swin, MaxViT and CoAtNet."""
+
+
+def fit_bias_tables(
+    net: torch.nn.Module, state: Mapping[str, torch.Tensor], prefix: str = ""
+) -> dict[str, torch.Tensor]:
+    """Resample the tables of relative positions to the windows of a network, as timm does.
+
+    Args:
+        net: of timm.
+        state: of other weights of this network, by name.
+        prefix: of the names.
+
+    Returns:
+        ``state`` with other tables; one that is of no square window stays as it is.
+    """
+    fitted = dict(state)
+    for key, wanted in net.state_dict().items():
+        table = fitted.get(prefix + key)
+        if key.endswith(BIAS_TABLE) and table is not None and table.shape != wanted.shape:
+            window: Any = net.get_submodule(key.removesuffix(f".{BIAS_TABLE}")).window_size
+            with suppress(ValueError, AssertionError), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch, about how timm indexes
+                fitted[prefix + key] = resize_rel_pos_bias_table(table, window, wanted.shape)
+    return fitted
 
 
 def fit_positions(net: Any, positions: torch.Tensor, size: ImageSize | None = None) -> torch.Tensor:

@@ -18,7 +18,7 @@ import torch
 from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.image_size import ImageSize
-from chexpert.models.positions import POSITIONS, find_made_for, fit_positions
+from chexpert.models.positions import POSITIONS, find_made_for, fit_bias_tables, fit_positions
 from chexpert.models.stem import fit_stem, is_stem
 from chexpert.models.weight_file import first_line, read_weight_file
 from chexpert.weights import read_cards
@@ -30,6 +30,7 @@ WAYS_OUT = (
     "pretrained=NAME:PATH that of public weights (chexpert weights list), "
     "of a combined model's member model.members.NAME.pretrained=PATH"
 )
+OF_POSITIONS = "take the data.image_size that the weights were made for: positions of this kind are not resampled"
 
 
 def create_pretrained(name: str, **options: Any) -> torch.nn.Module:
@@ -89,7 +90,8 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
     Read are safetensors, plain state dicts and checkpoints (of this project, of timm, Lightning, DataParallel,
     torch.compile, or any that nests the weights under a key, such as ``model``): the entries may carry any prefix;
     other entries (heads, other members) are left alone. A stem with three input channels is summed to one, as timm
-    does, and one with a single channel is divided among three. Position embeddings are resampled to the network's.
+    does, and one with a single channel is divided among three. Absolute and relative position embeddings are
+    resampled to the network's.
 
     Args:
         net: of timm, changed in place.
@@ -117,6 +119,7 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
             state[key] = fit_stem(state[key], value.shape[1])
     if POSITIONS in state:
         state[POSITIONS] = fit_positions(net, state[POSITIONS], _find_made_for(metadata, prefix))
+    state = fit_bias_tables(net, state)
     wrong = [key for key in wanted if state[key].shape != wanted[key].shape]
     if wrong:
         message = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"
@@ -124,7 +127,7 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
             f"weights of another shape: {message}",
             code="other-weights",
             where=f"{path} for backbone {name}",
-            hint=WAYS_OUT,
+            hint=OF_POSITIONS if "pos" in wrong[0].rpartition(".")[2] else WAYS_OUT,
         )
     net.load_state_dict(state)
     beside = prefix.removesuffix("net.")

@@ -191,7 +191,7 @@ def test_exported_weights_do_not_say_which_views_they_know(runs, phantom, tmp_pa
     predict(weights, [image], tmp_path / "plain.csv")
     with pytest.raises(UserError) as caught:
         predict(weights, [image], tmp_path / "out.csv", tta="flip")
-    assert (caught.value.code, caught.value.where) == ("missing-augmentation", "--tta flip")
+    assert (caught.value.code, caught.value.where) == ("missing-run", "--tta flip")
     assert predict(runs["flip"], [image], tmp_path / "out.csv", tta="flip").tta == 2  # as the hint says
 
 

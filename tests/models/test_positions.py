@@ -4,10 +4,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
+from timm.models.beit import checkpoint_filter_fn
 
 from chexpert.image_size import ImageSize
 from chexpert.models import Backbone, Combined, Single
-from chexpert.models.positions import find_made_for, fit_positions
+from chexpert.models.positions import find_made_for, fit_bias_tables, fit_positions
 
 VIT = "vit_tiny_patch16_224"
 
@@ -114,3 +115,28 @@ def test_a_converted_checkpoint_is_loaded(tmp_path):
     options = {"img_size": [64, 48], "depth": 1}
     found = Backbone(VIT, str(tmp_path / "c.safetensors"), options=options).net.pos_embed
     assert torch.equal(found, backbone.net.pos_embed)
+
+
+def make_beit(size):
+    return Backbone("beit_base_patch16_224", options={"img_size": size, "depth": 1, "embed_dim": 48, "num_heads": 3})
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of timm's own resampling
+def test_tables_of_relative_positions_are_resampled_as_timm_does(tmp_path):
+    small, large = make_beit(64), make_beit(96)
+    with torch.no_grad():
+        for key, value in small.net.named_parameters():
+            value.copy_(torch.randn(value.shape, generator=torch.Generator().manual_seed(len(key))))
+    state = small.net.state_dict()
+    expected = checkpoint_filter_fn(dict(state), large.net)
+    save_file(state, tmp_path / "small.safetensors")
+    options = {"img_size": 96, "depth": 1, "embed_dim": 48, "num_heads": 3}
+    loaded = Backbone("beit_base_patch16_224", str(tmp_path / "small.safetensors"), options=options)
+    for key, value in loaded.net.state_dict().items():
+        assert torch.equal(value, expected[key]), key
+    first, second = Single(small, outputs=2), Single(large, outputs=2)
+    fitted = second.fit_weights(first.state_dict(), {})
+    second.load_state_dict(fitted)
+    key = "blocks.0.attn.relative_position_bias_table"
+    assert torch.equal(second.state_dict()[f"_members.backbone.net.{key}"], expected[key])
+    assert fit_bias_tables(small.net, state)[key] is state[key]
