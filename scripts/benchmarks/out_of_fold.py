@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -69,21 +70,48 @@ def train(root: Path, out: Path, settings: list[str], folds: int, seeds: int) ->
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def read_scores(out: Path, paths: list[str], seeds: int) -> np.ndarray:
-    """Out-of-fold probabilities (seeds, N, 5)."""
+class Scores(NamedTuple):
+    """Probabilities (seeds, N, 5) of the rows, each by the run that did not see it, and the fold (N,) of each row."""
+
+    probabilities: np.ndarray
+    folds: np.ndarray
+
+
+def read_scores(out: Path, paths: list[str], seeds: int) -> Scores:
+    """Read the out-of-fold predictions of a setting's runs."""
     place = {path: row for row, path in enumerate(paths)}
-    scores = np.full((seeds, len(paths), len(COMPETITION)), np.nan)
+    probabilities = np.full((seeds, len(paths), len(COMPETITION)), np.nan)
+    folds = np.zeros(len(paths), int)
     for file in sorted(out.glob("*/predictions/dev.csv")):
-        config = json.loads((file.parents[1] / "state.json").read_text(encoding="utf-8"))
-        seed = next(int(word.split("=")[1]) for word in config["overrides"] if word.startswith("seed="))
+        state = json.loads((file.parents[1] / "state.json").read_text(encoding="utf-8"))
+        given = dict(word.split("=", 1) for word in state["overrides"])
+        if int(given["seed"]) >= seeds:
+            continue
         with file.open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
-                scores[seed, place[row["Path"]]] = [float(row[observation]) for observation in COMPETITION]
-    if not np.isfinite(scores).all():
-        raise SystemExit(f"{out}: {int(np.isnan(scores).any(2).sum())} rows have no prediction")
-    return scores
+                probabilities[int(given["seed"]), place[row["Path"]]] = [float(row[name]) for name in COMPETITION]
+                folds[place[row["Path"]]] = int(given["data.fold"])
+    if not np.isfinite(probabilities).all():
+        raise SystemExit(f"{out}: {int(np.isnan(probabilities).any(2).sum())} rows have no prediction")
+    return Scores(probabilities, folds)
 
 
-def resample(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean AUROC (1 + R,) over observations and seeds: of the rows, and of each resample."""
-    return np.mean([auroc_replicates(one, labels, counts).mean(1) for one in scores], axis=0)
+def resample(scores: Scores, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Mean AUROC (1 + R,) over observations and seeds: of the rows, and of each resample.
+
+    Only rows of one fold are compared with each other: the scores of different models have no common scale.
+    """
+    return np.mean([_auroc_within(one, scores.folds, labels, counts).mean(1) for one in scores.probabilities], axis=0)
+
+
+def _auroc_within(scores: np.ndarray, folds: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Share (1 + R, 5) of the pairs of a positive and a negative row of one fold that the scores have in order."""
+    ordered, pairs = np.zeros((2, len(counts), scores.shape[1]))
+    for fold in np.unique(folds):
+        rows = folds == fold
+        own, times = labels[rows], counts[:, rows].astype(float)
+        size = (times @ (own == 1)) * (times @ (own == 0))
+        ordered += np.nan_to_num(auroc_replicates(scores[rows], own, counts[:, rows])) * size
+        pairs += size
+    with np.errstate(invalid="ignore"):  # NaN where a resample has no pair
+        return ordered / pairs

@@ -2,20 +2,25 @@
 
 The rows of train.csv and valid.csv are pooled, since both are few; the patients of one in twenty stay behind as
 valid.csv, which every run needs, and are not counted. Each setting trains one run for each fold and seed, validates
-once, after its last epoch, and so is not helped by a choice of the epoch. Scores of the held-out folds together give
-one AUROC a seed; settings are compared by the mean over seeds, paired, with whole patients resampled. Blank labels
-count as negative, and uncertain ones are left out.
+once, after its last epoch, and so is not helped by a choice of the epoch. The AUROC of a seed is the share of pairs of
+a positive and a negative row of the same held-out fold that are in order; settings are compared by the mean over seeds,
+paired, with whole patients resampled. Blank labels count as negative, and uncertain ones are left out. A setting
+``{"mean_of": [NAME, ...]}`` averages the probabilities of others.
 
     python scripts/benchmarks/small_data.py DATA OUT [--only NAME ...] [--folds 5] [--seeds 3]
 
-Runs that are in OUT are not trained again.
+Runs that are in OUT are not trained again. Processor time is that of one run, or of all runs of an average.
 """
 
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from chexpert.console import open_streams
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def main() -> None:
@@ -29,12 +34,11 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=1000)
     given = parser.parse_args()
     import numpy as np  # after the parsing, so that --help is quick
-    from out_of_fold import pool, read_scores, read_truth, resample, train
+    from out_of_fold import Scores, pool, read_scores, read_truth, resample, train
 
-    from chexpert.metrics.comparison import paired_interval
     from chexpert.metrics.resampling import resample_studies
 
-    settings: dict[str, list[str]] = json.loads(given.settings.read_text(encoding="utf-8"))
+    settings: dict[str, Any] = json.loads(given.settings.read_text(encoding="utf-8"))
     names = given.only or list(settings)
     given.out.mkdir(parents=True, exist_ok=True)
     root = pool(given.data, given.out.resolve() / "data")
@@ -45,19 +49,29 @@ def main() -> None:
     seconds = json.loads(seconds_file.read_text(encoding="utf-8")) if seconds_file.exists() else {}
     reference = None
     for name in names:
-        out = given.out.resolve() / name
-        if name not in seconds:
-            seconds[name] = train(root, out, settings[name], given.folds, given.seeds)
-            seconds_file.write_text(json.dumps(seconds, indent=2), encoding="utf-8")
-        found = resample(read_scores(out, paths, given.seeds), labels, counts)
+        parts = settings[name]["mean_of"] if isinstance(settings[name], dict) else [name]
+        for part in parts:
+            if part not in seconds:
+                seconds[part] = train(root, given.out.resolve() / part, settings[part], given.folds, given.seeds)
+                seconds_file.write_text(json.dumps(seconds, indent=2), encoding="utf-8")
+        read = [read_scores(given.out / part, paths, given.seeds) for part in parts]
+        scores = Scores(np.mean([one.probabilities for one in read], axis=0), read[0].folds)
+        spent = sum(seconds[part] for part in parts) / (given.folds * given.seeds)
+        found = resample(scores, labels, counts)
         reference = found if reference is None else reference
-        gain = paired_interval(found[0] - reference[0], found[1:] - reference[1:], len(paths))
-        runs = given.folds * given.seeds
-        print(
-            f"{name:<28} {found[0]:.4f}  {gain.value:+.4f} [{gain.ci_low:+.4f}, {gain.ci_high:+.4f}]"
-            f"  {seconds[name] / runs:6.1f} s of CPU a run",
-            flush=True,
-        )
+        print(describe(name, found, reference, len(paths), spent), flush=True)
+        if given.seeds > 1:
+            mean = resample(Scores(scores.probabilities.mean(0, keepdims=True), scores.folds), labels, counts)
+            print(describe("  mean over its seeds", mean, reference, len(paths), spent * given.seeds), flush=True)
+
+
+def describe(name: str, found: "np.ndarray", reference: "np.ndarray", n: int, spent: float) -> str:
+    """Return the line of a setting: mean AUROC, its difference with interval, processor time of a run."""
+    from chexpert.metrics.comparison import paired_interval
+
+    gain = paired_interval(found[0] - reference[0], found[1:] - reference[1:], n)
+    interval = f"{gain.value:+.4f} [{gain.ci_low:+.4f}, {gain.ci_high:+.4f}]"
+    return f"{name:<28} {found[0]:.4f}  {interval}  {spent:6.0f} s of CPU"
 
 
 if __name__ == "__main__":
