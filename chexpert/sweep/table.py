@@ -88,7 +88,7 @@ def read_job(folder: Path) -> Job:
         state, metrics = read_state(folder), read_mapping(folder / run_files.METRICS)
         split = metrics.get("epoch_chosen_on") or "valid"
         evaluated = read_mapping(run_files.evaluation(folder, split))
-        auroc, setting = evaluated.get("auroc_mean"), read_setting(folder, evaluated)
+        auroc, setting = evaluated.get("auroc_mean"), read_setting(folder, evaluated, split)
         if not auroc and split in metrics:  # it has metrics.json, but no evaluation yet
             mean, over = metrics[split]["auroc_mean"], metrics[split]["auroc_mean_over"]
             auroc = {"value": mean, "ci_low": None, "ci_high": None, "over": over}
@@ -103,9 +103,9 @@ def read_job(folder: Path) -> Job:
         return Job(folder.name, "unreadable", f"{type(error).__name__}: {error}")
 
 
-def read_setting(folder: Path, evaluated: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the rows of a job's evaluation and the images that it evaluates, in words; empty where not recorded."""
-    rows = (describe_level(evaluated),) if evaluated.get("level") in LEVEL_NAMES else ()
+def read_setting(folder: Path, evaluated: Mapping[str, Any], split: str) -> tuple[str, ...]:
+    """Return the split and rows of a job's evaluation and the images that it evaluates; empty where not recorded."""
+    rows = (f"{split} split", describe_level(evaluated)) if evaluated.get("level") in LEVEL_NAMES else ()
     images = read_mapping(folder / run_files.DATA).get("views")
     return rows + ((f"data.views={images}",) if rows and images else ())
 

@@ -157,7 +157,7 @@ def test_folds_of_a_sweep_are_not_seeds(tmp_path):
 
 def set_setting(sweep, name, level, images="frontal"):
     """Record the evaluation setting of a job."""
-    path = sweep / name / "evaluation/valid.json"
+    (path,) = (sweep / name / "evaluation").glob("*.json")
     views = "max" if level == "study" else None
     path.write_text(json.dumps(json.loads(path.read_text()) | {"level": level, "views": views}))
     run_files.write_json(sweep / name / "data.json", {"views": images, "splits": {}})
@@ -199,6 +199,16 @@ def test_jobs_of_different_evaluation_settings_are_named(tmp_path):
     for name in "12":
         shutil.rmtree(tmp_path / name)
     assert "single views" not in describe_sweep(tmp_path).splitlines()[0]
+
+
+def test_jobs_whose_epochs_were_chosen_on_different_splits_have_no_rank(tmp_path):
+    for name, split in (("0", "dev"), ("1", "valid")):
+        make_job(tmp_path, name, value=0.8 + 0.1 * int(name), split=split)
+        set_setting(tmp_path, name, "image")
+    write_sweep(tmp_path)
+    assert [row["rank"] for row in csv.DictReader((tmp_path / "table.csv").open())] == ["", ""]
+    head = describe_sweep(tmp_path).splitlines()[0]
+    assert "dev split" in head and "valid split" in head
 
 
 def finish(sweep, name):
