@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="resnet10t", help=" ")
     parser.add_argument("--size", type=int, default=64, help="image size in pixels")
     parser.add_argument("--batch", type=int, default=256, help=" ")
+    parser.add_argument("--part", type=float, default=1.0, help="of the batches of the epoch")
     parser.add_argument("--rounds", type=int, default=1, help="of three runs each, minutes each")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write what was measured there")
     given = parser.parse_args()
@@ -108,7 +109,12 @@ def main() -> None:
     started = time.time()
     root = make_full_size_tree(given.tree, list_images(given.images))
     print(f"tables and links: {time.time() - started:.0f} s")
-    network = (f"backbone={given.backbone}", f"data.image_size={given.size}", f"data.batch_size={given.batch}")
+    network: tuple[str, ...] = (
+        f"backbone={given.backbone}",
+        f"data.image_size={given.size}",
+        f"data.batch_size={given.batch}",
+    )
+    network += (f"trainer.limit_train_batches={given.part}",)
     found: dict[str, list[dict[str, float]]] = {"decoding": [], "building the cache": [], "from the cache": []}
     for _ in range(given.rounds):
         with tempfile.TemporaryDirectory(dir=root.parent) as cache:
