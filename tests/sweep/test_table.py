@@ -208,7 +208,7 @@ def test_jobs_whose_epochs_were_chosen_on_different_splits_have_no_rank(tmp_path
     write_sweep(tmp_path)
     assert [row["rank"] for row in csv.DictReader((tmp_path / "table.csv").open())] == ["", ""]
     head = describe_sweep(tmp_path).splitlines()[0]
-    assert "dev split" in head and "valid split" in head
+    assert all(f"{split} split" in head for split in ("dev", "valid"))
 
 
 def finish(sweep, name):
