@@ -72,7 +72,7 @@ def write_segmented(
     """Write the segmentations of maps by the thresholds of a table; the maps are read once more."""
     masks: dict[str, dict[str, RunLengths]] = defaultdict(dict)
     for file in watch(files):
-        local, row = read_fitting(truth, file), table[file.observation]
+        (local, _), row = read_fitting(truth, file), table[file.observation]
         large = upsample_array(local.map, local.height, local.width)
         found = next(segment(large, [row["threshold"]]))
         kept = local.probability >= row["probability_cutoff"]
