@@ -126,7 +126,7 @@ def test_tuned_threshold_matches_the_reference(case, tmp_path):
         return plain.miou(case.truth, case.segment(lambda large: plain.segment_above(large, threshold)), True)
 
     found = case.table(tmp_path, "tuned")
-    assert found["threshold"] == pytest.approx(plain.tune([0.2, 0.3, 0.4, 0.5, 0.6, 0.7], evaluate), abs=1e-6)
+    assert found["threshold"] == pytest.approx(plain.tune(list(np.arange(0.2, 0.8, 0.1)), evaluate), abs=1e-6)
     assert found["miou"] == pytest.approx(evaluate(found["threshold"]), abs=1e-6)
     assert found["tuned_on"] == HERE
 
