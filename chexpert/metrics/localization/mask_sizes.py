@@ -52,7 +52,7 @@ def check_size(masks: Segmentations, view: str, image: Size, where: str, hint: s
 
 
 def log_sizes(masks: Segmentations, images: Mapping[str, Size], noun: str = "images") -> None:
-    """Print one note if masks have another size than their images, with the number of masks by both sizes.
+    """Print one note if masks with a pixel have another size than their images: their number by both sizes.
 
     Args:
         masks: the file.
@@ -63,8 +63,8 @@ def log_sizes(masks: Segmentations, images: Mapping[str, Size], noun: str = "ima
     for view, image in images.items():
         size = masks.size(view)
         if size and size != image:
-            pairs[size, image] += len(masks.masks(view))
-    if pairs:
+            pairs[size, image] += sum(masks.area(view, name) > 0 for name in masks.masks(view))
+    if pairs := +pairs:  # without those of no mask
         listed = [
             f"{count} of {mask[0]} x {mask[1]} pixels on {noun} of {image[0]} x {image[1]}"
             for (mask, image), count in pairs.most_common(LISTED)
