@@ -24,6 +24,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     predicted.add_argument("--segmentations", type=Path, metavar="PRED.json", help="predicted masks")
     predicted.add_argument("--maps", type=Path, metavar="DIR", help="attribution maps, in any depth of folders")
     add("--threshold", metavar="T", help="otsu (default), tuned, a number for maps in [0, 1], or a tuning_results.csv")
+    add(
+        "--thresholds",
+        nargs="+",
+        metavar="T",
+        help="that tuned tries (CheXlocalize's 0.2, 0.3, ... 0.8), or exact: all",
+    )
     add("--probability-cutoff", metavar="P", help="no mask below: a number, tuned, or a probability_tuning_results.csv")
     add("--tune-ground-truth", type=Path, metavar="GT.json", help="tune on these masks, not on the images scored")
     add("--tune-maps", type=Path, metavar="DIR", help="and these maps")
@@ -58,6 +64,8 @@ def _check_options(options: Mapping[str, Any]) -> None:
     """Check what argparse cannot: options that need or exclude others."""
     if "segmentations" in options and options.keys() & {"threshold", "probability_cutoff", "save_segmentations"}:
         raise ArgumentError(None, "--threshold, --probability-cutoff and --save-segmentations are for --maps")
+    if "thresholds" in options and options.get("threshold") != "tuned":
+        raise ArgumentError(None, "--thresholds are those that --threshold tuned tries")
     tuned = "tuned" in (options.get("threshold"), options.get("probability_cutoff"))
     if ("tune_maps" in options, "tune_ground_truth" in options) not in ((False, False), (tuned, tuned)):
         raise ArgumentError(

@@ -63,7 +63,7 @@ class Explanation:
 
     @property
     def mask(self) -> np.ndarray | None:
-        """(H, W) bool, where the finding was outlined on the image; None where that is not known."""
+        """Bool, where the finding was outlined, over the image at any resolution; None where that is not known."""
         mask = self.view.masks.get(self.observation)
         return mask if mask is not None and mask.any() else None
 

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch.nn.functional import grid_sample
 
+from chexpert.metrics.localization.mask_sizes import resize_matrix
+
 
 def mean_side(shape: Sequence[int]) -> float:
     """Return the side of the square with as many pixels as an image (H, W), of which lengths are given as shares.
@@ -56,9 +58,3 @@ def carry_whole(maps: np.ndarray, matrix: np.ndarray, shape: Sequence[int]) -> n
     if np.allclose(matrix @ resize_matrix(h, w, height, width), np.eye(3), atol=1e-6) and maps.shape[-2:] == (h, w):
         return maps
     return carry_to(maps, matrix, shape, (h, w))
-
-
-def resize_matrix(height: int, width: int, to_height: int, to_width: int) -> np.ndarray:
-    """Return the affine (3, 3), (x, y) at pixel centers, of an image whose borders are stretched to another size."""
-    x, y = to_width / width, to_height / height
-    return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1.0]])

@@ -1,14 +1,14 @@
-"""Which masks a run's views have."""
+"""Which masks a run's views have, and whether they are of these images."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from chexpert.data import ViewDataset, get_size
-from chexpert.errors import UserError
 from chexpert.metrics import Segmentations
+from chexpert.metrics.localization.mask_sizes import check_size, log_sizes
 from chexpert.runs import files as run_files
 
-OTHER_SIZE = "give the masks of this copy (those of v1.0 do not fit v1.0-small), or none: explain.masks=false"
+OTHERS = "give the masks of these images, at any resolution (a size is [height, width]), or none: explain.masks=false"
 NAMES = ("gt_segmentations_valid.json", "gt_segmentations_val.json")  # the second as CheXlocalize distributes it
 
 
@@ -32,17 +32,17 @@ def find_masks(chosen: str | bool | None, copy: Path) -> Segmentations | None:
 
 
 def check_masks(dataset: ViewDataset, rows: Iterable[int], masks: Segmentations) -> None:
-    """Check that the masks of these rows have the size of their images, of which only the headers are read.
+    """Check that the masks of these rows have the proportions of their images, of which only the headers are read.
+
+    Masks of another resolution are reported in one note.
 
     Raises:
-        UserError: a mask is of another size than its image.
+        UserError: a mask has other proportions than its image.
     """
-    sizes = {row: masks.size(run_files.view_name(dataset.paths[row])) for row in set(rows)}
-    outlined = {row: size for row, size in sizes.items() if size}
-    found = {row: get_size(dataset.files[row]) for row in outlined}
-    wrong = sorted(row for row, size in found.items() if size and size != outlined[row])
-    if wrong:
-        (height, width), (rows_, columns) = outlined[wrong[0]], found[wrong[0]] or (0, 0)
-        message = f"the mask of {dataset.paths[wrong[0]]} has {height} x {width} pixels, its image {rows_} x {columns}"
-        more = f"; so it is with {len(wrong)} of the {len(outlined)} views that are explained and have masks"
-        raise UserError(message + more, code="mask-size", where=masks.where, hint=OTHER_SIZE)
+    images = {}
+    for row in sorted(set(rows)):
+        view = run_files.view_name(dataset.paths[row])
+        if masks.size(view) and (size := get_size(dataset.files[row])):
+            check_size(masks, view, size, masks.where, OTHERS)
+            images[view] = size
+    log_sizes(masks, images)

@@ -12,8 +12,9 @@ from chexpert.data import Preprocessing, ViewDataset, read_gray
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import Code, UserError
 from chexpert.explain.geometry import carry_back
-from chexpert.explain.masks import OTHER_SIZE
+from chexpert.explain.masks import OTHERS
 from chexpert.metrics import Segmentations
+from chexpert.metrics.localization.mask_sizes import check_size, resize_matrix
 from chexpert.runs import files as run_files
 
 IMAGE = "give the JPEG, PNG, TIFF or DICOM of a radiograph"
@@ -29,7 +30,7 @@ class View:
         original: (H, W) uint8, every pixel of its file, turned as its EXIF says.
         matrix: (3, 3) affine from image coordinates to the model's.
         truth: 1 or 0 by observation; one that is blank or uncertain is not in it.
-        masks: (H, W) bool by observation, where a finding was outlined.
+        masks: bool by observation, where a finding was outlined; over the whole image, at any resolution.
     """
 
     path: str
@@ -44,9 +45,21 @@ class View:
         """patient64541_study1_view1_frontal, as CheXlocalize spells it."""
         return run_files.view_name(self.path)
 
-    def carry_back(self, maps: np.ndarray) -> np.ndarray:
-        """Resample maps (..., h, w) in model coordinates to (..., H, W) on the image."""
-        return carry_back(maps, self.matrix, *self.original.shape)
+    def matrix_of(self, shape: Sequence[int]) -> np.ndarray:
+        """Return the affine (3, 3) to the model's coordinates from those of a mask (rows, columns) over the image."""
+        return self.matrix @ resize_matrix(*shape, *self.original.shape)
+
+    def carry_back(self, maps: np.ndarray, shape: Sequence[int] | None = None) -> np.ndarray:
+        """Resample maps (..., h, w) in model coordinates to the image.
+
+        Args:
+            maps: the maps.
+            shape: rows and columns of the result, such as those of a mask; by default the image's.
+
+        Returns:
+            (..., rows, columns), over the whole image.
+        """
+        return carry_back(maps, self.matrix_of(shape or self.original.shape), *(shape or self.original.shape))
 
 
 def open_view(path: str, file: str | Path, preprocessing: Preprocessing) -> View:
@@ -90,7 +103,7 @@ def find_view(
     """Read the view in a row of a data set, with labels and masks; None where it cannot be read and may be skipped.
 
     Raises:
-        UserError: a mask is of another size than the image.
+        UserError: a mask has other proportions than the image.
     """
     batch = dataset[(0, row)]
     if not batch.paths:
@@ -99,15 +112,8 @@ def find_view(
     labels, known = batch.targets[0].tolist(), batch.mask[0].tolist()
     truth = {name: int(labels[c]) for c, name in enumerate(observations) if known[c]}
     path = batch.paths[0]
-    outlined = masks.masks(run_files.view_name(path)) if masks else {}
-    for name, mask in outlined.items():
-        _check_size(mask, original, path, name)
-    return View(path, batch.images[0], original, dataset.preprocessing.matrix(*original.shape), truth, outlined)
-
-
-def _check_size(mask: np.ndarray, original: np.ndarray, path: str, observation: str) -> None:
-    if mask.shape != original.shape:
-        message = (
-            f"the mask of {observation} has {mask.shape[0]} x {mask.shape[1]} pixels, the image {original.shape[0]} x"
-        )
-        raise UserError(f"{message} {original.shape[1]}", code="mask-size", where=path, hint=OTHER_SIZE)
+    view = View(path, batch.images[0], original, dataset.preprocessing.matrix(*original.shape), truth)
+    if masks is None:
+        return view
+    check_size(masks, view.name, original.shape, path, OTHERS)
+    return replace(view, masks=masks.masks(view.name))

@@ -62,7 +62,7 @@ def find_views(
         Views with their labels and masks, in the order of the rows.
 
     Raises:
-        UserError: a mask is of another size than its image, or an image cannot be read and may not be skipped.
+        UserError: a mask has other proportions than its image, or an image cannot be read and may not be skipped.
     """
     found = (find_view(dataset, row, observations, masks) for row in rows)
     return [view for view in found if view is not None]

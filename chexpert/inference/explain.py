@@ -24,6 +24,7 @@ from chexpert.explain import (
     find_views,
     open_view,
 )
+from chexpert.explain.masks import check_masks
 from chexpert.inference.choices import hides_names
 from chexpert.inference.explain_settings import check_layers, compose_settings, resolve_observations
 from chexpert.inference.opened_run import move_to_device, open_data, predict_valid
@@ -77,7 +78,9 @@ def explain_run(
     check_layers(built, loaded.model)
     data = None if images else open_data(loaded)
     salt = read_salt(find_home(run)) if images and hashed else None
-    views = choose_views(data, loaded, choice) if data else open_views(images, loaded, salt)
+    evaluate = ExplainerEvaluation(choice["score"], choice["passes"], loaded.config["seed"])
+    scored = evaluate.choose(data.datasets["valid"]) if data else []
+    views = choose_views(data, loaded, choice, scored) if data else open_views(images, loaded, salt)
     model = move_to_device(loaded.model)
     failures = Failures(folder)
     more: dict[str, Any] = {"only": only, "top": choice["top"], "failures": failures}
@@ -85,7 +88,6 @@ def explain_run(
     if salt and any(is_hash(view.path) for view in views):
         run_files.write_text(folder / run_files.IDS, f"{HASH_NOTE}\n")
     if data and choice["score"]:
-        evaluate = ExplainerEvaluation(choice["score"], choice["passes"], loaded.config["seed"])
         masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)
         left = {name: explainer for name, explainer in built.items() if name not in failures}
         evaluate(model, left, data.datasets["valid"], rows, loaded.observations, masks, folder, failures)
@@ -144,12 +146,19 @@ def open_views(images: Sequence[str], loaded: Loaded, salt: str | None = None) -
     return [open_view(name, image, loaded.preprocessing) for name, image in zip(called, images, strict=True)]
 
 
-def choose_views(data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, Any]) -> list[View]:
-    """Read the validation views of the run's data that its ``explain`` chooses, with labels and masks."""
+def choose_views(
+    data: CheXpertDataModule, loaded: Loaded, choice: Mapping[str, Any], scored: Sequence[int] = ()
+) -> list[View]:
+    """Read the validation views of the run's data that its ``explain`` chooses, with labels and masks.
+
+    The masks of these rows and of those that are ``scored`` later are checked before.
+    """
     dataset, masks = data.datasets["valid"], find_masks(choice["masks"], data.layout.folder)
     rows = choose_rows(dataset, choice["views"], choice["count"], loaded.config["seed"])
     if choice["views"] is None and choice["count"] > len(rows):
         log.log(NOTE, f"explain.count={choice['count']}, and valid has {len(rows):,} views")
+    if masks:
+        check_masks(dataset, [*rows, *scored], masks)
     views = find_views(dataset, rows, loaded.observations, masks)
     if not views:
         message, hint = f"none of the {len(rows)} chosen views can be read", "choose others, or more: explain.count=N"

@@ -82,6 +82,19 @@ def test_settings_are_tuned_on_these_images_or_others(run):
     assert "gt.json" in done.stdout
 
 
+def test_given_thresholds_are_tried_and_named(run):
+    arguments = "--ground-truth gt.json --maps maps --threshold tuned --out out.json"
+    assert "thresholds tried: 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, as in CheXlocalize" in run(arguments).stdout
+    assert "thresholds tried: 0.99, 0.25, not as" in run(f"{arguments} --thresholds 0.99 0.25").stdout
+    found = read("out.json")["Lung Opacity"]
+    assert (found["threshold"], found["miou"]) == (0.25, 1.0)
+    done = run(f"{arguments} --thresholds exact")
+    assert "thresholds tried: the exact search over all thresholds, not CheXlocalize's procedure" in done.stdout
+    found = read("out.json")["Lung Opacity"]
+    assert (found["threshold"], found["miou"]) == (pytest.approx(0.1 / 1.075), 1.0)
+    assert "> 0.0930233" in done.stdout
+
+
 def test_tables_of_settings_are_applied(run):
     Path("t.csv").write_text("threshold,task\n0.95,Airspace Opacity\n")
     Path("p.csv").write_text("prob_threshold,mIoU,task\n0.0,0.1,Airspace Opacity\n0.7,0.2,Airspace Opacity\n")
@@ -140,6 +153,9 @@ def test_table_needs_rows_only_for_observations_with_maps(run):
         "--ground-truth gt.json --maps maps --save-segmentations gt.json --out out.json",
         "--ground-truth gt.json --maps maps --threshold 2 --out out.json",
         "--ground-truth gt.json --maps maps --threshold absent.csv --out out.json",
+        "--ground-truth gt.json --maps maps --thresholds 0.2 0.3 --out out.json",
+        "--ground-truth gt.json --maps maps --threshold tuned --thresholds 0.2 exact --out out.json",
+        "--ground-truth gt.json --maps maps --threshold tuned --thresholds 1.2 --out out.json",
         "--ground-truth gt.json --maps maps --probability-cutoff otsu --out out.json",
         "--ground-truth gt.json --segmentations gt.json --threshold 0.5 --out out.json",
         "--ground-truth gt.json --maps maps --tune-maps maps --threshold tuned --out out.json",

@@ -3,12 +3,14 @@ import re
 
 import numpy as np
 import pytest
+from helpers.errors import raises
 from PIL import Image
 from pycocotools import mask as rle
 
 from chexpert.data import Preprocessing, ViewDataset
 from chexpert.errors import UserError
 from chexpert.explain import find_masks, find_views, open_view
+from chexpert.explain.masks import check_masks
 from chexpert.explain.view import find_view
 
 PATH = "CheXpert-v1.0-small/valid/patient1/study1/{}.jpg"
@@ -63,7 +65,26 @@ def test_masks_of_another_size_are_an_error(folder):
     with pytest.raises(UserError) as error:
         find_view(open_dataset(folder), 0, NAMES, masks)
     assert error.value.where == PATH.format("view1_frontal")
-    assert re.search("Lung Opacity.*2320 x 2828.*40 x 32", error.value.message)
+    assert re.search("40 x 32.*2320 x 2828", error.value.message)
+
+
+def test_masks_of_another_resolution_keep_it(folder, capsys):
+    write_masks(folder.parent / "large.json", (160, 128))
+    masks, dataset = find_masks(str(folder.parent / "large.json"), folder), open_dataset(folder)
+    view = find_view(dataset, 0, NAMES, masks)
+    assert view.masks["Lung Opacity"].shape == (160, 128)
+    assert view.carry_back(np.ones((16, 16)), (160, 128)).shape == (160, 128)
+    check_masks(dataset, [0, 1, 0], masks)
+    (note,) = capsys.readouterr().err.splitlines()
+    assert "1 of 160 x 128 pixels on images of 40 x 32" in note
+
+
+def test_masks_of_other_proportions_are_an_error_before_images_are_read(folder):
+    write_masks(folder.parent / "other.json", (128, 160))
+    masks = find_masks(str(folder.parent / "other.json"), folder)
+    with raises("mask-size", masks.where) as error:
+        check_masks(open_dataset(folder), [1, 0], masks)
+    assert "explain.masks=false" in error.value.hint
 
 
 def test_masks_are_found_beside_the_folder_unless_chosen(folder):

@@ -50,8 +50,13 @@ def segment_otsu(map):
         return np.zeros(map.shape, bool)
     steps = np.floor(stretch(map) * 255 + 1e-4).astype(np.uint8)
     above = (steps > otsu_threshold(steps)).astype(np.uint8)
+    return fill(above)
+
+
+def fill(above):
+    """Every contour of a uint8 mask, those of holes too, as a polygon that Pillow fills; not of a single pixel."""
     contours, _ = cv2.findContours(above, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
-    canvas = Image.new("1", map.shape[::-1])
+    canvas = Image.new("1", above.shape[::-1])
     for contour in contours:
         if len(contour) > 1:
             ImageDraw.Draw(canvas).polygon([(int(x), int(y)) for x, y in contour[:, 0]], outline=1, fill=1)

@@ -41,15 +41,15 @@ def loaded(root):
 
 @pytest.fixture
 def outline(tmp_path, root):
-    """A region file: a square of 9 x 9 pixels in every view that the phantom has masks of."""
+    """A region file: a square of 9 x 9 pixels in every view that the phantom has masks of, ``scale`` times enlarged."""
 
-    def outline(name="marker", size=None, rename=lambda view: view):
+    def outline(name="marker", size=None, rename=lambda view: view, scale=1):
         masks = json.loads((root / "gt_segmentations_valid.json").read_text())
         listed = {}
         for view, own in masks.items():
             square = np.zeros(size or next(iter(own.values()))["size"], dtype=np.uint8, order="F")
             square[20:29, 20:29] = 1
-            encoded = rle.encode(square)
+            encoded = rle.encode(np.asfortranarray(np.kron(square, np.ones((scale, scale), dtype=np.uint8))))
             listed[rename(view)] = {name: encoded | {"counts": encoded["counts"].decode()}}
         path = tmp_path / "regions.json"
         path.write_text(json.dumps(listed))
@@ -110,12 +110,20 @@ def test_data_without_masks_and_train_images_still_show_evidence(loaded, root, t
     assert "corners" in describe_shortcuts({"run": "mine", **content})
 
 
-def test_regions_of_another_size_are_an_error(loaded, outline):
-    regions = outline(size=(30, 30))
+def test_regions_of_another_resolution_give_the_same_result(loaded, outline, capsys):
+    options = {"observations": ["Edema"]}
+    one, other = (find_shortcuts(loaded, RandomMap(), regions=outline(scale=n), **options)[0] for n in (1, 4))
+    assert json.dumps(one) == json.dumps(other)
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert f"{sum(len(own) for own in json.loads(outline().read_text()).values())} masks" in note
+
+
+def test_regions_of_other_proportions_are_an_error(loaded, outline):
+    regions = outline(size=(30, 60))
     with raises("mask-size") as caught:
         find_shortcuts(loaded, RandomMap(), regions=regions)
     assert caught.value.where.startswith(f"{regions}, patient")
-    assert "30 x 30" in caught.value.message
+    assert "30 x 60" in caught.value.message
 
 
 def test_regions_of_other_images_are_an_error(loaded, outline):

@@ -43,7 +43,13 @@ class Canvas:
         return carry_to(signed, self.view.matrix, self.view.original.shape, self.image.shape)
 
     def outline(self, mask: np.ndarray) -> list[np.ndarray]:
-        """Return the borders of a mask (H, W) on the original image, as lines (n, 2) of (x, y) on this one."""
+        """Return the borders of a mask over the whole image, of any size, as lines (n, 2) of (x, y) on this image."""
         factors = np.array(self.image.shape) / mask.shape
-        lines = find_contours(np.pad(mask, 1).astype(float), 0.5)  # padded, so that a line along the edge closes
-        return [((line - 1 + 0.5) * factors - 0.5)[:, ::-1] for line in lines]
+        rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+        if not len(rows):
+            return []
+        # only where the mask is, a tenth of a large one; padded, so that a line along the edge closes
+        part = np.pad(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
+        corner = np.array([rows[0], columns[0]]) - 1
+        lines = find_contours(part.astype(float), 0.5)
+        return [((line + corner + 0.5) * factors - 0.5)[:, ::-1] for line in lines]

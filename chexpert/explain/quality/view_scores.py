@@ -24,19 +24,19 @@ ROADS = 8  # likewise ROAD: 8 images and 8 sparse systems each
 
 
 def locate(view: View, observation: str, attribution: Attribution, predicted: bool) -> Row:
-    """Compare a map with the finding's mask, on the image; return no metric where there is no mask."""
+    """Compare a map with the finding's mask, at the mask's size; return no metric where there is no mask."""
     mask = view.masks.get(observation)
     if mask is None or not mask.any():
         return {}
-    on_image = view.carry_back(attribution.map)
-    peaks = expected_hit(on_image, mask)
+    on_mask, matrix = view.carry_back(attribution.map, mask.shape), view.matrix_of(mask.shape)
+    peaks = expected_hit(on_mask, mask)
     return {
         "hit": peaks,
         "chance": chance(mask),
-        "reachable": contains_cell(mask, attribution.manifest.get("grid"), view.matrix, attribution.map.shape),
-        "mass": relevance_mass(on_image, mask),
-        "rank_accuracy": rank_accuracy(on_image, mask),
-        "iou": iou(segment_otsu(on_image), mask, true_positives_only=True),
+        "reachable": contains_cell(mask, attribution.manifest.get("grid"), matrix, attribution.map.shape),
+        "mass": relevance_mass(on_mask, mask),
+        "rank_accuracy": rank_accuracy(on_mask, mask),
+        "iou": iou(segment_otsu(on_mask), mask, true_positives_only=True),
         # a map without evidence has no peak, and so none in the finding
         "right": (0.0 if math.isnan(peaks) else peaks) if predicted else math.nan,
     }

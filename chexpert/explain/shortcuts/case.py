@@ -10,10 +10,14 @@ from chexpert.errors import UserError
 from chexpert.explain.methods.superpixels import find_body
 from chexpert.explain.view import View, find_view
 from chexpert.metrics import Segmentations
+from chexpert.metrics.localization.mask_sizes import Size, check_size, log_sizes
+from chexpert.metrics.localization.segmentations import ViewMasks
 from chexpert.observations import OBSERVATIONS
 
 FINDINGS = frozenset(OBSERVATIONS) - {"Support Devices"}
 """They come together and look alike in any patient, so a logit that follows another of them is no shortcut."""
+
+OTHERS = "outline these images, at any resolution; a size is [height, width]"
 
 
 @dataclass(frozen=True)
@@ -49,30 +53,23 @@ def read_cases(
         The views in the order of the dataset, in the model's coordinates.
 
     Raises:
-        UserError: a mask is of another size than its image, or a file knows none of the views.
+        UserError: a mask has other proportions than its image, or a file knows none of the views.
     """
-    seen: set[str] = set()
+    seen: dict[str, Size] = {}
     for row in range(len(dataset)):
         view = find_view(dataset, row, observations)
         if view is not None:
-            seen.add(view.name)
-            masks = {name: mask for file in outlined for name, mask in _find_masks(file, view).items()}
-            yield to_case(replace(view, masks=masks), dataset.preprocessing)
+            seen[view.name] = view.original.shape
+            for file in outlined:
+                check_size(file, view.name, view.original.shape, f"{file.where}, {view.name}", OTHERS)
+            items = {name: item for file in outlined for name, item in file.listed.get(view.name, {}).items()}
+            yield to_case(replace(view, masks=ViewMasks(items)), dataset.preprocessing)
     for file in outlined:
-        if not seen & set(file):
+        log_sizes(file, seen)
+        if not seen.keys() & set(file):
             message = f"regions of {len(file)} views, but of none of these {len(seen)}"
             hint = f"names as {min(seen, default='patient64541_study1_view1_frontal')}"
             raise UserError(message, code="no-overlap", where=file.where, hint=hint)
-
-
-def _find_masks(file: Segmentations, view: View) -> dict[str, np.ndarray]:
-    size = file.size(view.name)
-    if size is not None and size != view.original.shape:
-        height, width = view.original.shape[:2]
-        message = f"regions of {size[0]} x {size[1]} pixels, the image has {height} x {width}"
-        hint = "outline the images of this copy: those of v1.0 and v1.0-small differ"
-        raise UserError(message, code="mask-size", where=f"{file.where}, {view.name}", hint=hint)
-    return file.masks(view.name)
 
 
 def to_case(view: View, preprocessing: Preprocessing) -> Case:

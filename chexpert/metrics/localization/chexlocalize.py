@@ -3,16 +3,28 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from chexpert.metrics.localization.exact_threshold import search_thresholds
 from chexpert.metrics.localization.map_files import MapFile, find_maps
 from chexpert.metrics.localization.mask_counts import Watch, count_maps, count_segmentations, read_fitting
 from chexpert.metrics.localization.observation_scores import Table, score
 from chexpert.metrics.localization.overlap import segment, upsample_array
 from chexpert.metrics.localization.run_lengths import RunLengths, encode
 from chexpert.metrics.localization.segmentations import Segmentations, write_segmentations
-from chexpert.metrics.localization.thresholds import Setting, choose, list_thresholds, read_cutoff, read_threshold
+from chexpert.metrics.localization.thresholds import (
+    THRESHOLDS,
+    Candidates,
+    Setting,
+    choose,
+    describe_candidates,
+    list_thresholds,
+    read_candidates,
+    read_cutoff,
+    read_threshold,
+)
 from chexpert.observations import LOCALIZED
 
 HERE = "these images: optimistic"
@@ -36,6 +48,7 @@ def localize_maps(
     threshold: Setting = "otsu",
     cutoff: Setting = 0.0,
     *,
+    candidates: Candidates = THRESHOLDS,
     tune_on: tuple[Segmentations, Sequence[MapFile]] | None = None,
     replicates: int = 1000,
     seed: int = 0,
@@ -48,6 +61,7 @@ def localize_maps(
         files: the maps, see :func:`chexpert.metrics.find_maps`.
         threshold: makes a segmentation of a map, see :func:`chexpert.metrics.localization.thresholds.read_threshold`.
         cutoff: of the probability, below which the segmentation is empty; likewise.
+        candidates: thresholds that ``tuned`` tries; or ``exact``, all that exist, for which maps are read twice more.
         tune_on: other masks and maps, on which what is ``tuned`` is chosen; by default it is chosen on these.
         replicates: of the bootstrap.
         seed: likewise.
@@ -56,14 +70,20 @@ def localize_maps(
     Raises:
         UserError: a map is damaged or of another image, or a setting lacks an observation.
     """
-    counts = count_maps(*(tune_on or (truth, files)), list_thresholds(threshold), watch)
-    mapped = {file.observation for file in files}
-    choices = {name: choose(counts.get(name), name, threshold, cutoff) for name in LOCALIZED if name in mapped}
+    tuning = tune_on or (truth, files)
+    tried: dict[str, Sequence[float]] = dict.fromkeys(LOCALIZED, candidates if candidates != "exact" else THRESHOLDS)
+    if (threshold, candidates) == ("tuned", "exact"):
+        tried |= {name: [found] for name, found in search_thresholds(*tuning, watch).items()}
+    thresholds = list_thresholds(threshold, tried)
+    counts = count_maps(*tuning, thresholds, watch)
+    mapped = [name for name in LOCALIZED if name in {file.observation for file in files}]
+    choices = {name: choose(counts.get(name), thresholds(name), name, threshold, cutoff) for name in mapped}
     if tune_on:
         counts = count_maps(truth, files, lambda name: [choices[name].threshold], watch)
     tuned_on = (tune_on[0].where if tune_on else HERE) if "tuned" in (threshold, cutoff) else None
-    options = {"replicates": replicates, "seed": seed}
-    return {name: score(mask_counts, choices.get(name), tuned_on, **options) for name, mask_counts in counts.items()}
+    tuned_by = describe_candidates(candidates) if threshold == "tuned" else None
+    options: dict[str, Any] = {"tuned_on": tuned_on, "tuned_by": tuned_by, "replicates": replicates, "seed": seed}
+    return {name: score(mask_counts, choices.get(name), **options) for name, mask_counts in counts.items()}
 
 
 def write_segmented(
@@ -72,7 +92,7 @@ def write_segmented(
     """Write the segmentations of maps by the thresholds of a table; the maps are read once more."""
     masks: dict[str, dict[str, RunLengths]] = defaultdict(dict)
     for file in watch(files):
-        local, row = read_fitting(truth, file), table[file.observation]
+        (local, _), row = read_fitting(truth, file), table[file.observation]
         large = upsample_array(local.map, local.height, local.width)
         found = next(segment(large, [row["threshold"]]))
         kept = local.probability >= row["probability_cutoff"]
@@ -86,6 +106,7 @@ def localize(
     segmentations: Path | None = None,
     maps: Path | None = None,
     threshold: str = "otsu",
+    thresholds: Sequence[str] | None = None,
     probability_cutoff: str = "0",
     tune_ground_truth: Path | None = None,
     tune_maps: Path | None = None,
@@ -114,6 +135,7 @@ def localize(
         ]
         return localize_segmentations(truth, predicted, bootstrap, seed), notes
     settings = read_threshold(threshold), read_cutoff(probability_cutoff)
+    candidates = THRESHOLDS if thresholds is None else read_candidates(thresholds)
     files, ignored = find_maps(maps, LOCALIZED)  # type: ignore[arg-type]
     tune_on = None
     if tune_ground_truth and tune_maps:
@@ -121,7 +143,14 @@ def localize(
         tune_on = Segmentations.read(tune_ground_truth), tuning
         ignored = [*ignored, *(f"{tune_maps}: {note}" for note in aside if tune_maps != maps)]
         notes += tune_on[0].note_unknown() if tune_ground_truth != ground_truth else []
-    table = localize_maps(truth, files, *settings, tune_on=tune_on, replicates=bootstrap, seed=seed, watch=watch)
+    options: dict[str, Any] = {
+        "candidates": candidates,
+        "tune_on": tune_on,
+        "replicates": bootstrap,
+        "seed": seed,
+        "watch": watch,
+    }
+    table = localize_maps(truth, files, *settings, **options)
     if save_segmentations:
         write_segmented(save_segmentations, truth, files, table, watch)
     return table, [*notes, *ignored, *_note_views(truth, [file.view for file in files], "map")]

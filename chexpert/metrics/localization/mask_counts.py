@@ -12,11 +12,12 @@ import numpy as np
 from chexpert.errors import UserError
 from chexpert.metrics.localization.map_files import LocalMap, MapFile
 from chexpert.metrics.localization.map_scores import contains_cell, hit
+from chexpert.metrics.localization.mask_sizes import Size, check_size, log_sizes, resize_mask, resize_matrix
 from chexpert.metrics.localization.overlap import Threshold, ious, segment, upsample_array
 from chexpert.metrics.localization.segmentations import Segmentations
 from chexpert.observations import LOCALIZED
 
-COPY = "give the masks of this copy: those of v1.0 do not fit v1.0-small"
+OTHERS = "give the masks of these images, at any resolution; a size is [height, width]"
 
 Watch = Callable[[Sequence[MapFile]], Iterable[MapFile]]
 """Gives the files on, one by one; a progress bar, for example."""
@@ -76,13 +77,16 @@ class MaskCounts:
 def count_segmentations(truth: Segmentations, predicted: Segmentations) -> dict[str, MaskCounts]:
     """Count the masks of each localized observation that occurs in one of the files.
 
+    Predicted masks of another size are brought to the size of the true ones.
+
     Raises:
-        UserError: a view's masks differ in size, or the files have no view in common.
+        UserError: a view's masks differ in proportions, or the files have no view in common.
     """
     _check_views(truth, predicted, predicted.where)
-    for view in predicted:
-        if predicted.size(view):
-            _check_size(truth, view, predicted.size(view), predicted.where, COPY)
+    sizes = {view: size for view in predicted if (size := predicted.size(view))}
+    for view, size in sizes.items():
+        check_size(truth, view, size, predicted.where, OTHERS)
+    log_sizes(truth, sizes, "predictions")
     return {
         name: MaskCounts(truth, name, {view: _count_shared(truth, predicted, view, name) for view in predicted}, [None])
         for name in _localized(truth.observations() | predicted.observations())
@@ -90,8 +94,12 @@ def count_segmentations(truth: Segmentations, predicted: Segmentations) -> dict[
 
 
 def _count_shared(truth: Segmentations, predicted: Segmentations, view: str, observation: str) -> Counted:
-    shared = truth.intersection(predicted, view, observation)
-    return Counted([predicted.area(view, observation)], [shared])
+    size, mask = truth.size(view), predicted.mask(view, observation)
+    if mask is None or size in (None, mask.shape):
+        return Counted([predicted.area(view, observation)], [truth.intersection(predicted, view, observation)])
+    mask, true = resize_mask(mask, *size), truth.mask(view, observation)
+    shared = 0 if true is None else int(np.count_nonzero(mask & true))
+    return Counted([int(np.count_nonzero(mask))], [shared])
 
 
 def count_maps(
@@ -109,33 +117,36 @@ def count_maps(
         watch: shows the progress.
 
     Raises:
-        UserError: a map is damaged or made for an image of another size, or no map's view has masks.
+        UserError: a map is damaged or made for an image of other proportions, or no map's view has masks.
     """
     _check_views(truth, {file.view for file in files}, str(files[0].path.parent))
     names = _localized(truth.observations() | {file.observation for file in files})
     counted: dict[str, dict[str, Counted]] = {name: {} for name in names}
+    sizes: dict[str, Size] = {}
     for file in watch(files):
-        local = read_fitting(truth, file)
+        local, sizes[file.view] = read_fitting(truth, file)
         mask = truth.mask(file.view, file.observation)
         counted[file.observation][file.view] = count_map(local, mask, thresholds(file.observation))
+    log_sizes(truth, sizes)
     return {name: MaskCounts(truth, name, maps, thresholds(name) if maps else [None]) for name, maps in counted.items()}
 
 
-def read_fitting(truth: Segmentations, file: MapFile) -> LocalMap:
-    """Read the map in a file, if it was made for an image of the size that the view's masks have.
+def read_fitting(truth: Segmentations, file: MapFile) -> tuple[LocalMap, Size]:
+    """Read the map in a file, as one of an image as large as the view's masks; and the size of its own image.
 
     Raises:
-        UserError: it was not, or it is damaged.
+        UserError: the image has other proportions than the masks, or the file is damaged.
     """
     local = file.read()
-    _check_size(
-        truth, file.view, (local.height, local.width), str(file.path), f"{COPY}; or this is the map of another view"
-    )
-    return local
+    image = local.height, local.width
+    check_size(truth, file.view, image, str(file.path), f"{OTHERS}; or this is the map of another view")
+    height, width = truth.size(file.view) or image
+    onto = None if local.matrix is None else local.matrix @ resize_matrix(height, width, *image)
+    return local._replace(height=height, width=width, matrix=onto), image
 
 
 def count_map(local: LocalMap, mask: np.ndarray | None, thresholds: Sequence[Threshold]) -> Counted:
-    """Bring a map to the size of the image and count its segmentations; ``mask`` is None where it is empty."""
+    """Bring a map to the size of its image and count its segmentations; ``mask`` is None where it is empty."""
     large = upsample_array(local.map, local.height, local.width)
     predicted, shared = [], []
     for segmentation in segment(large, thresholds):
@@ -156,12 +167,3 @@ def _check_views(truth: Segmentations, views: Iterable[str], where: str) -> None
         first = next(iter(truth), None)
         hint = f"name views as the ground truth does: {first}" if first else "the ground truth lists no view"
         raise UserError(f"none of the views is in {truth.where}", code="no-overlap", where=where, hint=hint)
-
-
-def _check_size(truth: Segmentations, view: str, size: tuple[int, int] | None, where: str, hint: str) -> None:
-    known = truth.size(view)
-    if known and size and known != size:
-        sizes = f"{size[0]} x {size[1]} pixels here, {known[0]} x {known[1]} in {truth.where}"
-        raise UserError(
-            f"masks of another size than the image: {view} has {sizes}", code="mask-size", where=where, hint=hint
-        )

@@ -17,8 +17,9 @@ Table = dict[str, dict[str, Any]]
 def score(
     mask_counts: MaskCounts,
     choice: Choice | None,
-    tuned_on: str | None = None,
     *,
+    tuned_on: str | None = None,
+    tuned_by: str | None = None,
     replicates: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def score(
         "probability_cutoff": cutoff if choice else None,
         "tuned_images": tuned_images,
         "tuned_on": tuned_on,
+        "tuned_by": tuned_by,
     }
 
 

@@ -107,13 +107,13 @@ def segment(map: np.ndarray, thresholds: Iterable[Threshold]) -> Iterator[np.nda
 
     The map is stretched once, which takes long on a large image.
     """
-    stretched = _stretch(map)
+    stretched = stretch(map)
     for threshold in thresholds:
         yield _otsu(stretched) if threshold == "otsu" else stretched > threshold
 
 
-def _stretch(map: np.ndarray) -> np.ndarray:
-    """float32 in [0, 1]; a constant map becomes 0, below any threshold."""
+def stretch(map: np.ndarray) -> np.ndarray:
+    """Stretch a map to [0, 1], float32; a constant map becomes 0, below any threshold."""
     stretched = np.asarray(map, "float32") - np.float32(map.min())
     high = stretched.max()
     return np.divide(stretched, high, out=stretched) if high > 0 else stretched
@@ -121,7 +121,11 @@ def _stretch(map: np.ndarray) -> np.ndarray:
 
 def _otsu(stretched: np.ndarray) -> np.ndarray:
     steps = (stretched * np.float32(255)).astype(np.uint8)  # cut off, not rounded
-    _, above = cv2.threshold(steps, 0, 1, cv2.THRESH_OTSU)
+    return fill_contours(cv2.threshold(steps, 0, 1, cv2.THRESH_OTSU)[1])
+
+
+def fill_contours(above: np.ndarray) -> np.ndarray:
+    """Fill the holes of a mask (H, W) uint8 and drop its single pixels, as CheXlocalize does by Pillow's polygons."""
     contours, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     filled = np.zeros_like(above)
     return cv2.drawContours(filled, _drop_points(contours), -1, 1, cv2.FILLED).astype(bool)

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
+MOST_PIXELS = 64_000_000
+"""Of a mask: CheXpert's images have about 7 million, and a line of text can claim any number."""
+
 RunLengths = dict[str, Any]
 """{"size": [height, width], "counts": str or bytes}, as pycocotools decodes it."""
 
@@ -29,11 +32,15 @@ def check(item: Any) -> RunLengths:
     Raises:
         ValueError: what is wrong with it.
     """
-    if not isinstance(item, dict) or not {"size", "counts"} <= item.keys():
+    if not isinstance(item, dict) or "counts" not in item:
         raise ValueError("a mask has size and counts")
+    if "size" not in item:
+        raise ValueError("a mask without size: [height, width] of the image that was outlined")
     size, counts = item["size"], item["counts"]
     if not (isinstance(size, list) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)):
-        raise ValueError(f"size {size} is not [height, width]")
+        raise ValueError(f"size {size} is not [height, width]: two whole numbers of pixels")
+    if size[0] * size[1] > MOST_PIXELS:
+        raise ValueError(f"size {size} has more than {MOST_PIXELS:,} pixels")
     lengths = _listed(counts) if isinstance(counts, list) else unpack(counts)
     if lengths.sum() != size[0] * size[1]:
         raise ValueError(

@@ -16,7 +16,38 @@ from chexpert.observations import CHEXLOCALIZE, LOCALIZED, OBSERVATIONS
 SPELLED = {theirs: ours for ours, theirs in CHEXLOCALIZE.items()}
 """CheXpert's spelling of what CheXlocalize calls otherwise."""
 
-HINT = "a JSON by CheXlocalize, or gt_segmentations_*.json of a phantom"
+HINT = (
+    "a JSON by CheXlocalize, or gt_segmentations_*.json of a phantom: "
+    'each mask is {"size": [height, width], "counts": run lengths}'
+)
+
+
+class ViewMasks(Mapping[str, np.ndarray]):
+    """Masks of a view by observation, (H, W) bool in image coordinates; each is decoded when it is asked for.
+
+    Fourteen masks of an image of v1.0 would take 90 MB, and those of a split 20 GB.
+
+    Args:
+        items: the encoded masks by observation.
+    """
+
+    def __init__(self, items: Mapping[str, RunLengths]) -> None:
+        self._items = items
+
+    def __getitem__(self, observation: str) -> np.ndarray:
+        return np.ascontiguousarray(rle.decode(self._items[observation])).view(bool)
+
+    def __contains__(self, observation: object) -> bool:
+        return observation in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:
+        return f"<masks of {', '.join(self) or 'nothing'}>"
 
 
 class Segmentations:
@@ -30,7 +61,7 @@ class Segmentations:
         where: the file, for messages.
 
     Raises:
-        UserError: not of this form; a mask does not fit its size; the masks of a view differ in size.
+        UserError: not of this form; a mask has no size or does not fill it; the masks of a view differ in size.
     """
 
     def __init__(self, listed: Mapping[str, Mapping[str, Any]], where: str) -> None:
@@ -113,14 +144,13 @@ class Segmentations:
         first = next(iter(self.listed.get(view, {}).values()), None)
         return (first["size"][0], first["size"][1]) if first else None
 
-    def masks(self, view: str) -> dict[str, np.ndarray]:
+    def masks(self, view: str) -> ViewMasks:
         """Return the masks of a view by observation, (H, W) bool in image coordinates; only those that are listed."""
-        return {name: rle.decode(item).astype(bool) for name, item in self.listed.get(view, {}).items()}
+        return ViewMasks(self.listed.get(view, {}))
 
     def mask(self, view: str, observation: str) -> np.ndarray | None:
         """Return a mask, (H, W) bool in image coordinates; None where it is empty or not listed."""
-        item = self.listed.get(view, {}).get(observation)
-        return np.ascontiguousarray(rle.decode(item)).view(bool) if item and rle.area(item) else None
+        return self.masks(view)[observation] if self.area(view, observation) else None
 
     def area(self, view: str, observation: str) -> int:
         """Count the pixels of a mask, without decoding it."""

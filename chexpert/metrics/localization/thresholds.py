@@ -13,8 +13,8 @@ from chexpert.metrics.localization.overlap import Threshold
 from chexpert.metrics.localization.segmentations import SPELLED
 from chexpert.tables.csv_text import read_records
 
-THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-"""Of a map in [0, 1]; those that CheXlocalize tries."""
+THRESHOLDS: tuple[float, ...] = tuple(np.arange(0.2, 0.8, 0.1).tolist())
+"""Of a map in [0, 1]; those that CheXlocalize tries, by its own expression: seven with 0.8, since 0.1 is inexact."""
 
 CUTOFFS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Of the probability, below which the predicted mask is empty; likewise."""
@@ -23,6 +23,9 @@ Setting = float | Literal["otsu", "tuned"] | Mapping[str, float]
 """One value for all observations, a way to find it, or one value for each observation."""
 
 Candidate = TypeVar("Candidate", float, Threshold)
+
+Candidates = Sequence[float] | Literal["exact"]
+"""What ``tuned`` tries; ``exact``: every value of the maps (:mod:`chexpert.metrics.localization.exact_threshold`)."""
 
 
 class Choice(NamedTuple):
@@ -36,16 +39,23 @@ class Choice(NamedTuple):
     tuned_images: int | None = None
 
 
-def list_thresholds(setting: Setting) -> Callable[[str], Sequence[Threshold]]:
-    """Return the thresholds at which an observation's maps must be counted, as a function of its name."""
+def list_thresholds(setting: Setting, tried: Mapping[str, Sequence[float]]) -> Callable[[str], Sequence[Threshold]]:
+    """Return the thresholds at which an observation's maps must be counted, as a function of its name.
+
+    Args:
+        setting: one for all, one for each observation, or ``tuned``.
+        tried: by observation, what ``tuned`` chooses from; ``THRESHOLDS`` for those not in it.
+    """
     if setting == "tuned":
-        return lambda _: THRESHOLDS
+        return lambda name: tried.get(name, THRESHOLDS)
     if isinstance(setting, Mapping):
         return lambda name: [_find(setting, name)]
     return lambda _: [setting]
 
 
-def choose(mask_counts: MaskCounts | None, name: str, threshold: Setting, cutoff: Setting) -> Choice:
+def choose(
+    mask_counts: MaskCounts | None, thresholds: Sequence[Threshold], name: str, threshold: Setting, cutoff: Setting
+) -> Choice:
     """Choose the threshold that is best on true positives, then with it the best cut-off over all images.
 
     The first among equals, and the first of all where none can be evaluated. A cut-off is tuned by the very value that
@@ -53,11 +63,11 @@ def choose(mask_counts: MaskCounts | None, name: str, threshold: Setting, cutoff
 
     Args:
         mask_counts: of the observation on the set to tune on; None if it does not occur there.
+        thresholds: at which they were counted.
         name: of the observation.
         threshold: ``tuned``, or given.
         cutoff: likewise.
     """
-    thresholds = list_thresholds(threshold)(name)
     cutoffs = CUTOFFS if cutoff == "tuned" else [_find(cutoff, name) if isinstance(cutoff, Mapping) else float(cutoff)]
     if "tuned" not in (threshold, cutoff):
         return Choice(thresholds[0], cutoffs[0])
@@ -87,6 +97,32 @@ def read_threshold(text: str) -> Setting:
         UserError: it is none of them.
     """
     return text if text in ("otsu", "tuned") else _read_setting(text, read_thresholds, "otsu, tuned", "--threshold")  # type: ignore[return-value]
+
+
+def read_candidates(texts: Sequence[str]) -> Candidates:
+    """Return what ``tuned`` tries, of the words of --thresholds: ``exact`` alone, or numbers in [0, 1].
+
+    Raises:
+        UserError: it is neither.
+    """
+    if list(texts) == ["exact"]:
+        return "exact"
+    try:
+        values = [float(text) for text in texts]
+    except ValueError:
+        values = []
+    if not values or not all(0 <= value <= 1 for value in values):
+        message, hint = f"{' '.join(texts)} is not possible", "numbers in [0, 1], or exact alone"
+        raise UserError(message, code="value", where="--thresholds", hint=hint)
+    return values
+
+
+def describe_candidates(candidates: Candidates) -> str:
+    """Describe how thresholds are tuned, and whether CheXlocalize does it so."""
+    if candidates == "exact":
+        return "the exact search over all thresholds, not CheXlocalize's procedure"
+    values = ", ".join(f"{value:.6g}" for value in candidates)
+    return f"{values}, {'as' if tuple(candidates) == THRESHOLDS else 'not as'} in CheXlocalize"
 
 
 def read_cutoff(text: str) -> Setting:

@@ -45,7 +45,7 @@ def _settings(row: Mapping[str, Any]) -> str:
     threshold, cutoff = row["threshold"], row["probability_cutoff"]
     if threshold is None:
         return "as given"
-    above = "Otsu" if threshold == "otsu" else f"> {threshold}"
+    above = "Otsu" if threshold == "otsu" else f"> {threshold:.6g}"
     return f"{above}, p >= {cutoff}" if cutoff else above
 
 
@@ -62,4 +62,7 @@ def _notes(table: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             if (count := row[f"{prefix}undefined_replicates"]) and row[f"{prefix}images"]:
                 yield f"note: {name}, {head}: replicates without any of its images, left out: {count}"
     if any(row.get("tuned_images") is not None for row in table.values()):
-        yield f"tuned on: {next(iter(table.values()))['tuned_on']}"
+        row = next(iter(table.values()))
+        yield f"tuned on: {row['tuned_on']}"
+        if row.get("tuned_by"):
+            yield f"thresholds tried: {row['tuned_by']}"

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from skimage.measure import find_contours
 
 from chexpert.explain.plots.canvas import LONGEST, Canvas
 
@@ -41,3 +42,23 @@ def test_outline_is_scaled_with_a_reduced_image(make_view):
     (line,) = canvas.outline(mask)
     assert line.min(0).tolist() == [299.5, 99.5]
     assert line.max(0).tolist() == [399.5, 199.5]
+
+
+def test_outline_of_a_larger_mask_lies_on_the_same_place(make_view):
+    canvas = Canvas.of(make_view((40, 32)))
+    mask = np.zeros((40, 32), dtype=bool)
+    mask[10:20, 5:15] = True
+    (line,) = canvas.outline(np.kron(mask, np.ones((8, 8), dtype=bool)))
+    assert (line.min(0).tolist(), line.max(0).tolist()) == ([4.5, 9.5], [14.5, 19.5])  # x, y
+
+
+def test_outline_is_that_of_the_whole_mask(make_view):
+    canvas, rng = Canvas.of(make_view((40, 32))), np.random.default_rng(0)
+    assert canvas.outline(np.zeros((40, 32), dtype=bool)) == []
+    for _ in range(20):
+        mask = np.zeros((40, 32), dtype=bool)
+        top, left = rng.integers(0, 25, 2)
+        mask[top : top + 15, left : left + 9] = rng.random((15, min(9, 32 - left))) < 0.5
+        whole = [line[:, ::-1] - 1 for line in find_contours(np.pad(mask, 1).astype(float), 0.5)]
+        for one, other in zip(canvas.outline(mask), whole, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-12)

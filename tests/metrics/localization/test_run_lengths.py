@@ -49,7 +49,12 @@ def test_list_of_counts_gives_the_same_mask():
         ({"size": [5], "counts": "3"}, "height, width"),
         ({"size": ["5", "7"], "counts": "3"}, "height, width"),
         ({"size": [0, 7], "counts": "0"}, "height, width"),
-        ({"counts": "3"}, "size"),
+        ({"counts": "3"}, "without size.*height, width"),
+        ({"size": 35, "counts": ";230009"}, "height, width"),
+        ({"size": None, "counts": ";230009"}, "height, width"),
+        ({"size": [5.0, 7.0], "counts": ";230009"}, "height, width"),
+        ({"size": [-5, -7], "counts": ";230009"}, "height, width"),
+        ({"size": [10**5, 10**5], "counts": [10**10]}, "64,000,000"),
         ([1, 2], "size"),
     ],
 )

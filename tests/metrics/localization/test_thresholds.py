@@ -2,12 +2,21 @@
 
 import re
 
+import numpy as np
 import pytest
 from helpers.errors import raises
 
-from chexpert.metrics.localization.thresholds import choose, list_thresholds, read_cutoff, read_threshold
+from chexpert.metrics.localization.thresholds import (
+    THRESHOLDS,
+    choose,
+    describe_candidates,
+    list_thresholds,
+    read_candidates,
+    read_cutoff,
+    read_threshold,
+)
 
-THRESHOLDS = "threshold,task\n0.4,Airspace Opacity\n0.2,Edema\n"
+TABLE = "threshold,task\n0.4,Airspace Opacity\n0.2,Edema\n"
 CUTOFFS = "prob_threshold,mIoU,task\n0.0,0.1,Edema\n0.1,0.3,Edema\n0.2,0.3,Edema\n0.0,0.2,Airspace Opacity\n"
 
 
@@ -28,7 +37,7 @@ def test_words_and_numbers_are_read():
 
 
 def test_chexlocalizes_table_of_thresholds_is_read(write):
-    assert read_threshold(write(THRESHOLDS)) == {"Lung Opacity": 0.4, "Edema": 0.2}
+    assert read_threshold(write(TABLE)) == {"Lung Opacity": 0.4, "Edema": 0.2}
 
 
 def test_first_of_the_best_cutoffs_is_chosen(write):
@@ -91,12 +100,34 @@ def test_cutoff_of_undefined_miou_is_never_chosen(write):
 
 
 def test_observation_missing_from_a_table_is_an_error():
-    for read in (list_thresholds({"Edema": 0.2}), lambda name: choose(None, name, "otsu", {"Edema": 0.2})):
+    for read in (list_thresholds({"Edema": 0.2}, {}), lambda name: choose(None, [], name, "otsu", {"Edema": 0.2})):
         with raises("missing-observation") as error:
             read("Atelectasis")
         assert "Atelectasis" in error.value.message
 
 
 def test_given_settings_are_chosen_unchanged():
-    assert choose(None, "Edema", {"Edema": 0.2}, 0.1) == (0.2, 0.1, None)
-    assert choose(None, "Edema", "otsu", {"Edema": 0.3}) == ("otsu", 0.3, None)
+    assert choose(None, [0.2], "Edema", {"Edema": 0.2}, 0.1) == (0.2, 0.1, None)
+    assert choose(None, ["otsu"], "Edema", "otsu", {"Edema": 0.3}) == ("otsu", 0.3, None)
+
+
+def test_default_candidates_are_the_seven_of_chexlocalize():
+    assert tuple(np.arange(0.2, 0.8, 0.1)) == THRESHOLDS
+    assert len(THRESHOLDS) == 7
+    assert THRESHOLDS[-1] == 0.8000000000000003
+    assert list_thresholds("tuned", {"Edema": [0.5]})("Edema") == [0.5]
+    assert list_thresholds("tuned", {"Edema": [0.5]})("Fracture") == THRESHOLDS
+
+
+def test_candidates_are_numbers_or_exact():
+    assert read_candidates(["0.25", "1e-1", "1"]) == [0.25, 0.1, 1]
+    assert read_candidates(["exact"]) == "exact"
+    for texts in (["0.2", "exact"], ["1.5"], ["nan"], ["0.2,0.3"], []):
+        with raises("value", "--thresholds"):
+            read_candidates(texts)
+
+
+def test_description_says_whether_chexlocalize_tries_them():
+    assert describe_candidates(THRESHOLDS) == "0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, as in CheXlocalize"
+    assert describe_candidates([0.2, 0.25]) == "0.2, 0.25, not as in CheXlocalize"
+    assert "not CheXlocalize's" in describe_candidates("exact")
