@@ -94,7 +94,7 @@ class Captum(Explainer):
         if wrong := find_method_errors(method, options):
             return errors + wrong
         if isinstance(fill, list) and len(fill) > 1 and not takes_several(str(method)):
-            hint = f"one of {', '.join(FILLS)}; several with {OWN}method=GradientShap"
+            hint = f"one of {', '.join(FILLS)}; several with the method GradientShap"
             errors.append(UserError(f"{method} has one baseline", code="value", where=f"{OWN}fill", hint=hint))
         return errors + find_option_errors(options, list_options(str(method), options), str(method))
 

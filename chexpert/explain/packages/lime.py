@@ -85,6 +85,7 @@ class LimePackage(Explainer):
         of: object = "probability",
         segmentation: object = "quickshift",
         segmentation_options: Any = None,
+        hide_color: object = None,
         feature_selection: object = "auto",
         kernel_width: object = 0.25,
         distance_metric: object = "cosine",
@@ -106,6 +107,9 @@ class LimePackage(Explainer):
         if not isinstance(kernel_width, int | float) or not kernel_width > 0:
             message = f"{kernel_width!r} is not possible"
             errors.append(UserError(message, code="value", where=f"{OWN}kernel_width", hint="a number above 0"))
+        if hide_color is not None and hide_color not in range(256):
+            message, hint = f"{hide_color!r} is not possible", "a whole number from 0 to 255, or null"
+            errors.append(UserError(message, code="value", where=f"{OWN}hide_color", hint=hint))
         if wrong := find_name_errors(segmentation, SEGMENTS, "a segmentation of lime", "segmentation"):
             return errors + wrong
         known = list_parameters(getattr(functions, str(segmentation)), ["image", "channel_axis", "start_label"])
