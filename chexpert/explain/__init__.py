@@ -13,6 +13,9 @@ from chexpert.explain.methods.occlusion import Occlusion
 from chexpert.explain.methods.random_map import RandomMap
 from chexpert.explain.methods.rise import Rise
 from chexpert.explain.methods.score_cam import ScoreCAM
+from chexpert.explain.packages.captum import Captum
+from chexpert.explain.packages.grad_cam import GradCamPackage
+from chexpert.explain.packages.lime import LimePackage
 from chexpert.explain.quality.evaluate import ExplainerEvaluation, Rows
 from chexpert.explain.quality.scored_views import choose_scored
 from chexpert.explain.quality.table import score_explainers
@@ -22,6 +25,7 @@ from chexpert.explain.view_selection import choose_rows, find_views
 
 __all__ = [
     "Attribution",
+    "Captum",
     "EigenCAM",
     "ExplainCallback",
     "Explainer",
@@ -30,10 +34,12 @@ __all__ = [
     "Failures",
     "GradCAM",
     "GradCAMPlusPlus",
+    "GradCamPackage",
     "HiResCAM",
     "IntegratedGradients",
     "LayerCAM",
     "Lime",
+    "LimePackage",
     "Occlusion",
     "RandomMap",
     "Rise",

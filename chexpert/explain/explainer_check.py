@@ -19,7 +19,7 @@ from chexpert.image_size import ImageSize
 from chexpert.models import Model
 
 KINDS = (GradCAM, HiResCAM, GradCAMPlusPlus, LayerCAM, EigenCAM, ScoreCAM, Lime, Occlusion, Rise, IntegratedGradients)
-FEW = {"samples": 4, "superpixels": 4, "channels": 2, "steps": 1, "patch": 0.5, "stride": 0.5}
+FEW = {"samples": 4, "num_samples": 4, "superpixels": 4, "channels": 2, "steps": 1, "patch": 0.5, "stride": 0.5}
 """Settings with which a map costs a few passes; ``stride`` is set of explainers that have a ``patch`` only."""
 
 
@@ -50,8 +50,7 @@ def find_fault(model: Model, explainer: Explainer, size: ImageSize) -> str:
     """Return the reason why an explainer gives no map of an image of this size; empty where it gives one."""
     device = next(model.parameters()).device
     try:
-        if isinstance(explainer, Cam):
-            explainer.check(model)
+        check_explainer(explainer, model)
         found = cheapen(explainer)(model, make_ramp(size).to(device), [[0]])[0][0]
     except UserError as error:
         return error.message
@@ -60,6 +59,16 @@ def find_fault(model: Model, explainer: Explainer, size: ImageSize) -> str:
     if prod(found.manifest.get("grid") or (2,)) == 1:
         return "its map has one cell, so it shows no place"
     return "" if np.isfinite(found.signed).all() else "its map is not finite"
+
+
+def check_explainer(explainer: Explainer, model: Model) -> None:
+    """Check that a model has the layers that an explainer reads, where the explainer can say so before it is run.
+
+    Raises:
+        UserError: the model lacks them.
+    """
+    if check := getattr(explainer, "check", None):
+        check(model)
 
 
 def of_last(explainer: Explainer) -> Explainer | None:
@@ -72,7 +81,9 @@ def of_last(explainer: Explainer) -> Explainer | None:
 
 
 def cheapen(explainer: Explainer) -> Explainer:
-    """Return a copy of an explainer that takes only a few passes."""
+    """Return a copy of an explainer that takes only a few passes; one that knows how makes it itself."""
+    if own := getattr(explainer, "cheapen", None):
+        return own()
     cheap = copy.copy(explainer)
     wanted = FEW if hasattr(cheap, "patch") else {key: few for key, few in FEW.items() if key != "stride"}
     for key, few in wanted.items():

@@ -95,5 +95,7 @@ class Explanation:
         of = str(manifest.get("of", "logit"))
         if of == "nothing":
             return "nothing: a control"
+        if "unit" in manifest:  # of another package, with a scale of its own
+            return str(manifest["unit"])
         gradients = isinstance(manifest["layer"], dict) and "channels" not in manifest
         return f"activation x gradient of the {of}" if gradients else f"change of the {of}"

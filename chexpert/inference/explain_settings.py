@@ -14,7 +14,7 @@ from yaml import YAMLError
 from chexpert.config import GROUPS, ExplainConfig, build, check_targets, find_explain_errors, unknown_key_error
 from chexpert.errors import Code, UserError, raise_errors
 from chexpert.explain import Explainer
-from chexpert.explain.methods.cam import Cam
+from chexpert.explain.explainer_check import check_explainer
 from chexpert.models import Model
 
 SETTING = re.compile(r"\w+(\.\w+)+=")
@@ -24,8 +24,7 @@ SETTING = re.compile(r"\w+(\.\w+)+=")
 def check_layers(explainers: Mapping[str, Explainer], model: Model) -> None:
     """Check that the model has the explainers' layers, before the first explainer has written anything."""
     for explainer in explainers.values():
-        if isinstance(explainer, Cam):
-            explainer.check(model)
+        check_explainer(explainer, model)
 
 
 def resolve_observations(names: Any, known: Sequence[str], where: str) -> list[str] | None:

@@ -1,6 +1,6 @@
 """A timm network without its head."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from chexpert.models.tapping import (
     check_tokens,
     find_last_attention,
     list_stages,
+    pass_attention,
+    pass_stage,
     tap_class_token,
     tap_stage,
 )
@@ -197,6 +199,22 @@ class Backbone(nn.Module):
             leaf = self(images).detach().requires_grad_()
             return leaf, leaf
         return tap_stage(self, images, stage)
+
+    def pass_map(
+        self, images: torch.Tensor, stride: int | None, layer: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """Return the features of :meth:`forward`, of images whose map (B, K, h, w) passes a layer on its way.
+
+        It is the map that :meth:`tap` reads, so that a package can hook the layer; gradients go all the way down.
+        Where the class token and the patches' mean are pooled, it is the map that the class token reads.
+
+        Raises:
+            UserError: the network has no such stage.
+        """
+        if self._reads_attention(stride):
+            return pass_attention(self, images, layer)
+        stage = self._find_stage(stride)
+        return layer(self(images)) if stage is None else pass_stage(self, images, stage, layer)
 
     def freeze(self, frozen: bool = True) -> None:
         """Keep weights and statistics as they are from now on, or let them be trained once ``train`` is called."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -32,13 +32,7 @@ def tap_stage(backbone: Backbone, images: torch.Tensor, stage: str) -> tuple[tor
     leaves: list[torch.Tensor] = []
 
     def cut(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
-        if not isinstance(output, torch.Tensor):  # HRNet's branches, TNT's tokens of two kinds
-            raise UserError(
-                f"{backbone.name}.{stage} puts out several maps",
-                code="feature-map",
-                where="explainer.*.stride",
-                hint="null: the last map",
-            )
+        check_single(backbone, stage, output)
         torch.set_grad_enabled(True)
         leaves.append(output.detach().requires_grad_())
         return leaves[-1].clone()  # what works in place behind it, as many a ReLU, must not change the leaf
@@ -46,6 +40,78 @@ def tap_stage(backbone: Backbone, images: torch.Tensor, stage: str) -> tuple[tor
     with removing(backbone.net.get_submodule(stage).register_forward_hook(cut)), torch.no_grad():
         last = backbone(images)
     return leaves[-1], last
+
+
+def check_single(backbone: Backbone, stage: str, output: object) -> None:
+    """Check that a stage has one output.
+
+    Raises:
+        UserError: it has several.
+    """
+    if not isinstance(output, torch.Tensor):  # HRNet's branches, TNT's tokens of two kinds
+        raise UserError(
+            f"{backbone.name}.{stage} puts out several maps",
+            code="feature-map",
+            where="explainer.*.stride",
+            hint="null: the last map",
+        )
+
+
+def pass_stage(
+    backbone: Backbone, images: torch.Tensor, stage: str, layer: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Return the features of images of which the map of a stage passes a layer; gradients are kept.
+
+    Raises:
+        UserError: the stage has several outputs.
+    """
+    size = images.shape[-2:]
+
+    def divert(module: nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
+        check_single(backbone, stage, output)
+        passed = put_map(backbone, output, layer(backbone.to_map(output, size)))
+        return passed.clone()  # what works in place behind it must not change what the layer has put out
+
+    with removing(backbone.net.get_submodule(stage).register_forward_hook(divert)):
+        return backbone(images)
+
+
+def pass_attention(
+    backbone: Backbone, images: torch.Tensor, layer: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Return the tokens of images of which the map that the last attention reads passes a layer; gradients are kept.
+
+    Raises:
+        UserError: this network's attention cannot be found or cut.
+    """
+    size = images.shape[-2:]
+
+    def divert(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        check_attention_input(backbone, args)
+        return put_map(backbone, args[0], layer(backbone.to_map(args[0], size))), *args[1:]
+
+    attention = backbone.net.get_submodule(find_last_attention(backbone))
+    with removing(attention.register_forward_pre_hook(divert)):
+        return backbone(images)
+
+
+def put_map(backbone: Backbone, features: torch.Tensor, map_: torch.Tensor) -> torch.Tensor:
+    """Return a stage's output with another map (B, K, h, w) for that of its patches: the way back of ``to_map``."""
+    if features.ndim == 3:
+        before = features.shape[1] - map_[0, 0].numel()
+        return torch.cat([features[:, :before], map_.flatten(2).transpose(1, 2)], dim=1)
+    return map_.permute(0, 2, 3, 1) if getattr(backbone.net, "output_fmt", "NCHW") == "NHWC" else map_
+
+
+def check_attention_input(backbone: Backbone, args: tuple[Any, ...]) -> None:
+    """Check that an attention reads tokens (B, N, K).
+
+    Raises:
+        UserError: it does not.
+    """
+    tokens = args[0] if args else None
+    if not isinstance(tokens, torch.Tensor) or tokens.ndim != 3 or tokens.shape[2] != backbone.net.num_features:
+        raise unreadable_class_token(backbone)
 
 
 def tap_class_token(backbone: Backbone, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,9 +136,8 @@ def tap_class_token(backbone: Backbone, images: torch.Tensor) -> tuple[torch.Ten
     read: list[torch.Tensor] = []
 
     def shift(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        tokens = args[0] if args else None
-        if not isinstance(tokens, torch.Tensor) or tokens.ndim != 3 or tokens.shape[2] != backbone.net.num_features:
-            raise unreadable_class_token(backbone)
+        check_attention_input(backbone, args)
+        tokens = args[0]
         torch.set_grad_enabled(True)
         read.append(backbone.to_map(tokens.detach(), size))
         batch, _, *grid = read[-1].shape
