@@ -10,6 +10,7 @@ from chexpert.explain.methods.cam import EigenCAM, GradCAM, GradCAMPlusPlus, HiR
 from chexpert.explain.methods.integrated_gradients import IntegratedGradients
 from chexpert.explain.methods.lime import Lime
 from chexpert.explain.methods.occlusion import Occlusion
+from chexpert.explain.methods.patch_logits import PatchLogits
 from chexpert.explain.methods.random_map import RandomMap
 from chexpert.explain.methods.rise import Rise
 from chexpert.explain.methods.score_cam import ScoreCAM
@@ -35,6 +36,7 @@ __all__ = [
     "LayerCAM",
     "Lime",
     "Occlusion",
+    "PatchLogits",
     "RandomMap",
     "Rise",
     "Rows",
