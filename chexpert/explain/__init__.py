@@ -10,6 +10,7 @@ from chexpert.explain.methods.cam import EigenCAM, GradCAM, GradCAMPlusPlus, HiR
 from chexpert.explain.methods.integrated_gradients import IntegratedGradients
 from chexpert.explain.methods.lime import Lime
 from chexpert.explain.methods.occlusion import Occlusion
+from chexpert.explain.methods.patch_logits import PatchLogits
 from chexpert.explain.methods.random_map import RandomMap
 from chexpert.explain.methods.rise import Rise
 from chexpert.explain.methods.score_cam import ScoreCAM
@@ -41,6 +42,7 @@ __all__ = [
     "Lime",
     "LimePackage",
     "Occlusion",
+    "PatchLogits",
     "RandomMap",
     "Rise",
     "Rows",

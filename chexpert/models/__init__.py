@@ -4,6 +4,7 @@ from chexpert.models.backbone import Backbone, find_family
 from chexpert.models.combined import Combined
 from chexpert.models.history import describe_contamination, describe_run
 from chexpert.models.model import LONE, Model, learns_from_one, synchronize_batch_norm
+from chexpert.models.patch_backbone import PatchBackbone
 from chexpert.models.probe import Probe
 from chexpert.models.public_weights import fitting_sizes
 from chexpert.models.single import Single
@@ -13,6 +14,7 @@ __all__ = [
     "Backbone",
     "Combined",
     "Model",
+    "PatchBackbone",
     "Probe",
     "Single",
     "describe_contamination",

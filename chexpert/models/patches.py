@@ -27,6 +27,11 @@ class PatchGrid:
         self._prefix_tokens = getattr(net, "num_prefix_tokens", 0)
 
     @property
+    def cuts(self) -> bool:
+        """Whether the network itself cuts patches, as a transformer does."""
+        return self._embed is not None
+
+    @property
     def cell(self) -> tuple[int, int]:
         """Height and width in pixels of a patch, or of a cell of the last map: multiples of them leave nothing over."""
         if self._embed is not None:

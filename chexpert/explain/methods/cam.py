@@ -104,12 +104,18 @@ class GradientCam(Cam):
                 # views do not see each other in evaluation mode, so the sum has each view's own gradient
                 gradients = torch.autograd.grad(logits[rows, columns].sum(), list(maps.values()), retain_graph=True)
                 signed = {
-                    name: upsample(self._combine(model, name, feature, gradient, size), *size).cpu().numpy()
+                    name: self.enlarge(model, name, self._combine(model, name, feature, gradient, size), size)
+                    .cpu()
+                    .numpy()
                     for (name, feature), gradient in zip(maps.items(), gradients, strict=True)
                 }
                 for row in rows:
                     explained[row].append(attribute({name: cams[row] for name, cams in signed.items()}, manifest))
         return explained
+
+    def enlarge(self, model: Model, name: str, cam: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+        """Bring the map (B, h, w) of a member to the size (H, W) of the images."""
+        return upsample(cam, *size)
 
     def _combine(
         self, model: Model, name: str, feature: torch.Tensor, gradient: torch.Tensor, size: Sequence[int]
