@@ -71,7 +71,10 @@ def train(root: Path, out: Path, settings: list[str], folds: int, seeds: int) ->
 
 
 class Scores(NamedTuple):
-    """Probabilities (seeds, N, 5) of the rows, each by the run that did not see it, and the fold (N,) of each row."""
+    """Probabilities (seeds, N, 5) of the rows, each by the run that did not see it, and each row's fold (seeds, N).
+
+    The seed of a run assigns the folds too.
+    """
 
     probabilities: np.ndarray
     folds: np.ndarray
@@ -81,16 +84,16 @@ def read_scores(out: Path, paths: list[str], seeds: int) -> Scores:
     """Read the out-of-fold predictions of a setting's runs."""
     place = {path: row for row, path in enumerate(paths)}
     probabilities = np.full((seeds, len(paths), len(COMPETITION)), np.nan)
-    folds = np.zeros(len(paths), int)
+    folds = np.zeros((seeds, len(paths)), int)
     for file in sorted(out.glob("*/predictions/dev.csv")):
         state = json.loads((file.parents[1] / "state.json").read_text(encoding="utf-8"))
         given = dict(word.split("=", 1) for word in state["overrides"])
-        if int(given["seed"]) >= seeds:
+        if (seed := int(given["seed"])) >= seeds:
             continue
         with file.open(encoding="utf-8", newline="") as stream:
             for row in csv.DictReader(stream):
-                probabilities[int(given["seed"]), place[row["Path"]]] = [float(row[name]) for name in COMPETITION]
-                folds[place[row["Path"]]] = int(given["data.fold"])
+                probabilities[seed, place[row["Path"]]] = [float(row[name]) for name in COMPETITION]
+                folds[seed, place[row["Path"]]] = int(given["data.fold"])
     if not np.isfinite(probabilities).all():
         raise SystemExit(f"{out}: {int(np.isnan(probabilities).any(2).sum())} rows have no prediction")
     return Scores(probabilities, folds)
@@ -101,7 +104,10 @@ def resample(scores: Scores, labels: np.ndarray, counts: np.ndarray) -> np.ndarr
 
     Only rows of one fold are compared with each other: the scores of different models have no common scale.
     """
-    return np.mean([_auroc_within(one, scores.folds, labels, counts).mean(1) for one in scores.probabilities], axis=0)
+    seeds = (
+        _auroc_within(*one, labels, counts).mean(1) for one in zip(scores.probabilities, scores.folds, strict=True)
+    )
+    return np.mean(list(seeds), axis=0)
 
 
 def _auroc_within(scores: np.ndarray, folds: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -60,9 +60,6 @@ def main() -> None:
         found = resample(scores, labels, counts)
         reference = found if reference is None else reference
         print(describe(name, found, reference, len(paths), spent), flush=True)
-        if given.seeds > 1:
-            mean = resample(Scores(scores.probabilities.mean(0, keepdims=True), scores.folds), labels, counts)
-            print(describe("  mean over its seeds", mean, reference, len(paths), spent * given.seeds), flush=True)
 
 
 def describe(name: str, found: "np.ndarray", reference: "np.ndarray", n: int, spent: float) -> str:

@@ -96,6 +96,9 @@ class Captum(Explainer):
         if isinstance(fill, list) and len(fill) > 1 and not takes_several(str(method)):
             hint = f"one of {', '.join(FILLS)}; several with the method GradientShap"
             errors.append(UserError(f"{method} has one baseline", code="value", where=f"{OWN}fill", hint=hint))
+        if "DeepLiftShap" in (method, options.get(INNER)) and not (isinstance(fill, list) and len(fill) > 1):
+            message, hint = "DeepLiftShap needs several baselines", "several of them, such as [black,blur]"
+            errors.append(UserError(message, code="value", where=f"{OWN}fill", hint=hint))
         return errors + find_option_errors(options, list_options(str(method), options), str(method))
 
     def passes(self, outputs: int) -> int:

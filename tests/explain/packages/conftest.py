@@ -1,14 +1,7 @@
-"""Small networks, and captum: the package itself, or where it is not installed a stand-in with its signatures."""
-
-import importlib
-import sys
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
-from types import ModuleType
+"""Small networks, and views that are no squares."""
 
 import pytest
 import torch
-from helpers import captum_stand_in
 
 from chexpert.models import Backbone, Combined, Model, Single
 
@@ -38,15 +31,3 @@ def combined() -> Model:
 def transformer() -> Model:
     torch.manual_seed(0)
     return Single(Backbone("test_vit", options={"img_size": list(SIZE)}), 3).eval()
-
-
-@pytest.fixture
-def captum(monkeypatch) -> ModuleType:
-    """captum.attr."""
-    if find_spec("captum"):
-        return importlib.import_module("captum.attr")
-    package = ModuleType("captum")
-    package.attr, package.__spec__ = captum_stand_in, ModuleSpec("captum", None)
-    monkeypatch.setitem(sys.modules, "captum", package)
-    monkeypatch.setitem(sys.modules, "captum.attr", captum_stand_in)
-    return captum_stand_in

@@ -52,7 +52,6 @@ def describe(model):
     }
 
 
-@pytest.mark.usefixtures("captum")
 @pytest.mark.parametrize("make", EXPLAINERS)
 @pytest.mark.parametrize("broken", [False, True])
 def test_model_and_random_numbers_stay_as_they_were(model, images, make, broken, monkeypatch):

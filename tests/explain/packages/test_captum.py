@@ -1,8 +1,8 @@
-"""Attributions of captum through the project's own explainer; without captum, of a stand-in with its signatures."""
+"""Attributions of captum through the project's own explainer."""
 
 import json
-from importlib.util import find_spec
 
+import captum.attr
 import numpy as np
 import pytest
 import torch
@@ -14,8 +14,6 @@ from chexpert.models import Backbone, Single
 
 OUTPUT = 2
 WIDE = {"sliding_window_shapes": [1, 32, 16], "strides": [1, 16, 16]}
-REAL = find_spec("captum") is not None
-pytestmark = pytest.mark.usefixtures("captum")
 
 
 def explain(model, images, **options):
@@ -33,7 +31,7 @@ def make_baselines(images, *fills):
     return torch.from_numpy(np.stack([fill_image(gray, fill) for fill in fills]))[:, None].float() / 255
 
 
-@pytest.mark.filterwarnings("ignore:Setting")  # captum, of its hooks
+@pytest.mark.filterwarnings("ignore:Setting", "ignore:Input Tensor")  # captum, of its hooks and of the view
 @pytest.mark.parametrize(
     ("method", "options", "arguments"),
     [
@@ -49,13 +47,13 @@ def make_baselines(images, *fills):
             {"sliding_window_shapes": (1, 8, 6), "strides": (1, 4, 3), "baselines": True},
             marks=pytest.mark.slow,
         ),
-        pytest.param("DeepLift", {}, {"baselines": True}, marks=pytest.mark.skipif(not REAL, reason="needs captum")),
-        pytest.param("Deconvolution", {}, {}, marks=pytest.mark.skipif(not REAL, reason="needs captum")),
+        ("DeepLift", {}, {"baselines": True}),
+        ("Deconvolution", {}, {}),
         ("GuidedBackprop", {}, {}),
     ],
 )
 @pytest.mark.parametrize("model", ["single", "combined"])
-def test_map_equals_captum_by_hand(request, images, captum, model, method, options, arguments):
+def test_map_equals_captum_by_hand(request, images, model, method, options, arguments):
     model = request.getfixturevalue(model)
     found = explain(model, images, method=method, options=options, batch_size=4)
     if "baselines" in arguments:
@@ -63,7 +61,7 @@ def test_map_equals_captum_by_hand(request, images, captum, model, method, optio
     relus = [module for module in model.modules() if getattr(module, "inplace", False)]
     for relu in relus:
         relu.inplace = False  # or the hooks of guided backpropagation fail
-    by_hand = getattr(captum, method)(model).attribute(prepare(images), target=OUTPUT, **arguments)
+    by_hand = getattr(captum.attr, method)(model).attribute(prepare(images), target=OUTPUT, **arguments)
     for relu in relus:
         relu.inplace = True
     assert by_hand.abs().max() > 0
@@ -72,12 +70,18 @@ def test_map_equals_captum_by_hand(request, images, captum, model, method, optio
     json.dumps(found.manifest, allow_nan=False)
 
 
-@pytest.mark.skipif(not REAL, reason="needs captum")
 @pytest.mark.parametrize("method", ["KernelShap", "Lime", "FeatureAblation", "ShapleyValueSampling", "DeepLiftShap"])
 def test_further_methods_of_captum_explain(single, images, method):
     few = {} if method in ("FeatureAblation", "DeepLiftShap") else {"n_samples": 5}
-    found = explain(single, images, method=method, superpixels=5, options=few)
+    fill = ["black", "blur"] if method == "DeepLiftShap" else "black"
+    found = explain(single, images, method=method, superpixels=5, options=few, fill=fill)
     assert np.isfinite(found.signed).all()
+
+
+def test_a_distribution_has_several_baselines():
+    (error,) = Captum.validate_args(method="DeepLiftShap")
+    assert (error.code, error.where.split()[-1]) == ("value", "fill")
+    assert Captum.validate_args(method="DeepLiftShap", fill=["black", "blur"]) == []
 
 
 def test_chunks_change_nothing(single, images):
@@ -86,10 +90,10 @@ def test_chunks_change_nothing(single, images):
         assert abs(one.signed - many.signed).max() <= 1e-5
 
 
-def test_noise_tunnel_repeats_another_method(single, images, captum):
+def test_noise_tunnel_repeats_another_method(single, images):
     options = {"attribution_method": "Saliency", "abs": False, "nt_samples": 3, "stdevs": 0.2}
     found = explain(single, images, method="NoiseTunnel", options=options)
-    tunnel = captum.NoiseTunnel(captum.Saliency(single))
+    tunnel = captum.attr.NoiseTunnel(captum.attr.Saliency(single))
     by_hand = tunnel.attribute(
         prepare(images), nt_samples=3, stdevs=0.2, nt_samples_batch_size=16, abs=False, target=OUTPUT
     )
@@ -151,7 +155,6 @@ def test_trial_takes_few_passes(single, images):
     explainer.cheapen()(single, images, [[0], []])
 
 
-@pytest.mark.skipif(REAL, reason="captum is installed")
 def test_without_captum_there_is_one_error_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     (error,) = Captum.validate_args(method="Saliency")
