@@ -19,6 +19,7 @@ from chexpert.explain.methods.superpixels import segment
 from chexpert.explain.packages.borrowed_model import borrow, seed_all
 from chexpert.explain.packages.captum_methods import (
     CHUNKS,
+    COUNTS,
     INNER,
     count_passes,
     find_method_errors,
@@ -91,6 +92,8 @@ class Captum(Explainer):
         errors = find_number_errors(least, {"superpixels": superpixels, "batch_size": batch_size, "seed": seed})
         errors += find_fill_errors(fill)
         options = {} if options is None else options
+        if not isinstance(options, Mapping):
+            return errors + find_option_errors(options, (), str(method))
         if wrong := find_method_errors(method, options):
             return errors + wrong
         if isinstance(fill, list) and len(fill) > 1 and not takes_several(str(method)):
@@ -99,6 +102,8 @@ class Captum(Explainer):
         if "DeepLiftShap" in (method, options.get(INNER)) and not (isinstance(fill, list) and len(fill) > 1):
             message, hint = "DeepLiftShap needs several baselines", "several of them, such as [black,blur]"
             errors.append(UserError(message, code="value", where=f"{OWN}fill", hint=hint))
+        counts = {f"options.{key}": options[key] for key in COUNTS if key in options}
+        errors += find_number_errors(dict.fromkeys(counts, 1), counts)
         return errors + find_option_errors(options, list_options(str(method), options), str(method))
 
     def passes(self, outputs: int) -> int:
@@ -163,6 +168,8 @@ class Captum(Explainer):
         """The arguments of ``attribute`` for one view (1, H, W): those given, and those that the view gives."""
         known = list_parameters(method.attribute)
         given = pick(self.options, known)
+        if isinstance(given.get("stdevs"), int):
+            given["stdevs"] = float(given["stdevs"])  # captum takes no 1 for 1.0
         height, width = image.shape[-2:]
         own: dict[str, Any] = dict.fromkeys(CHUNKS, self.batch_size)
         own["sliding_window_shapes"] = 1, -(-height // WINDOW), -(-width // WINDOW)

@@ -103,8 +103,11 @@ class GradCamPackage(Cam):
         known = list_options(classes[str(method)])
         errors += find_option_errors({} if options is None else options, known, str(method))
         if isinstance(options, Mapping) and "base_method" in options and "base_method" in known:
-            base = options["base_method"]
-            errors += find_name_errors(base, classes, "a CAM of the grad-cam package", "options.base_method")
+            bases = [
+                name for name, one in classes.items() if name not in WHOLE and "base_method" not in list_options(one)
+            ]
+            kind = "a CAM of a map in the grad-cam package"
+            errors += find_name_errors(options["base_method"], bases, kind, "options.base_method")
         return errors
 
     def passes(self, outputs: int) -> int:
@@ -116,8 +119,10 @@ class GradCamPackage(Cam):
     def cheapen(self) -> "GradCamPackage":
         """Return an explainer of the same map that takes a few passes only."""
         cheap = copy.copy(self)
-        if self.method in A_CHANNEL or self.method == "SESS":
+        if self.method in A_CHANNEL:
             cheap.method, cheap.options = "GradCAM", {}
+        elif "num_scales" in list_options(list_classes()[self.method]):  # SESS, with a single window
+            cheap.options = {key: value for key, value in self.options.items() if key != "scales"} | {"num_scales": 1}
         return cheap
 
     def check(self, model: Model) -> None:
@@ -159,7 +164,8 @@ class GradCamPackage(Cam):
 
         seed_all(self.seed + output)
         made = self._make(tapped, layers)
-        tapped.model.requires_grad_(not getattr(made, "detach", True))  # ShapleyCAM differentiates the gradient again
+        again = any(not getattr(part, "detach", True) for part in list_parts(made))
+        tapped.model.requires_grad_(again)  # ShapleyCAM differentiates the gradient once more
         call = list_parameters(get_call(type(made)), GIVEN)
         # with a target FinerCAM would compare with none
         asked = {"target_idx": output} if compares(type(made)) else {"targets": [ClassifierOutputTarget(output)]}
@@ -234,9 +240,14 @@ def compares(built: Any) -> bool:
     return "target_idx" in list_parameters(get_call(built))
 
 
+def list_parts(made: Any) -> list[Any]:
+    """Return a CAM and those that it is made of."""
+    return [made, *filter(None, [getattr(made, "base_cam", None), *getattr(made, "base_cam_per_layer", ())])]
+
+
 def release(made: Any) -> None:
     """Remove the hooks of a CAM, and of those that it is made of."""
-    for part in (made, getattr(made, "base_cam", None), *getattr(made, "base_cam_per_layer", ())):
+    for part in list_parts(made):
         if hasattr(part, "activations_and_grads"):
             part.activations_and_grads.release()
 

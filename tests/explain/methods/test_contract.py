@@ -6,7 +6,6 @@ import json
 import random
 from contextlib import nullcontext
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from chexpert.models import Backbone, Combined, Model, Single
 
 CONF = Path(__file__).parents[3] / "conf"
 EXPLAINERS = sorted(path.stem for path in CONF.glob("explainer/*.yaml"))
-EXPLAINERS = [name for name in EXPLAINERS if name != "captum" or find_spec("captum")]
 BACKBONES = sorted(path.stem for path in CONF.glob("backbone/*.yaml"))
 # arguments that cost time, wherever an explainer has them
 CHEAP = {"samples": 12, "num_samples": 12, "superpixels": 6, "channels": 3, "masks": 6, "steps": 3, "patch": 0.5}

@@ -31,7 +31,7 @@ def make_baselines(images, *fills):
     return torch.from_numpy(np.stack([fill_image(gray, fill) for fill in fills]))[:, None].float() / 255
 
 
-@pytest.mark.filterwarnings("ignore:Setting", "ignore:Input Tensor")  # captum, of its hooks and of the view
+@pytest.mark.filterwarnings("ignore::UserWarning")  # captum, of its hooks and of inputs without a gradient
 @pytest.mark.parametrize(
     ("method", "options", "arguments"),
     [
@@ -121,6 +121,8 @@ def test_superpixels_are_features_and_several_fills_are_a_distribution(single, i
         ({"method": "FeaturePermutation"}, "choice", "method", "explainer.a.method=FeatureAblation"),
         ({"method": "ShapleyValues"}, "choice", "method", "explainer.a.method=ShapleyValueSampling"),
         ({"method": "Saliency", "options": {"n_steps": 3}}, "unknown-key", "options.n_steps", "abs"),
+        ({"options": {"n_steps": 0}}, "value", "options.n_steps", "1"),
+        ({"options": 3}, "value", "options", "mapping"),
         ({"options": {"n_step": 3}}, "unknown-key", "options.n_step", "n_steps"),
         ({"options": {"internal_batch_size": 3}}, "unknown-key", "options.internal_batch_size", "n_steps"),
         ({"method": "NoiseTunnel", "options": {"attribution_method": "Salience"}}, "choice", "x", "Saliency"),
