@@ -38,8 +38,8 @@ def complete(line: str, folder) -> set[str]:
         (f"chexpert train --config-dir {MYLAB} experiment=m", {"experiment=mylab"}),
         (f"chexpert train --config-dir={MYLAB} loss=cap", {"loss=capped_bce"}),
         ("chexpert train --config-dir nosuch experiment=dem", {"experiment=demo"}),
-        ("chexpert explain x --explainer lim", {"lime"}),
-        ("chexpert explain x --explainer gradcam lim", {"lime"}),
+        ("chexpert explain x --explainer lim", {"lime", "lime_package"}),
+        ("chexpert explain x --explainer gradcam lim", {"lime", "lime_package"}),
         ("chexpert reproduce jf", {"jfhealthcare"}),
     ],
 )
