@@ -8,6 +8,9 @@ from chexpert.errors import UserError
 
 LIMITS = ("limit_train_batches", "limit_val_batches")
 
+BACKBONES = (".Backbone", ".PatchBackbone")
+"""Ends of the targets of a backbone."""
+
 
 def find_training_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     """Yield the errors in rates, freezing, averaging, clipping, stopping and checkpoints that no class reports."""
@@ -95,7 +98,7 @@ def _count_epochs(cfg: Mapping[str, Any]) -> int:
 def _find_frozen(node: Any) -> Iterator[bool]:
     """Of each backbone below a model, whether it is frozen."""
     if isinstance(node, Mapping):
-        if str(node.get("_target_", "")).endswith(".Backbone"):
+        if str(node.get("_target_", "")).endswith(BACKBONES):
             yield node.get("frozen") is True
         for value in node.values():
             yield from _find_frozen(value)
@@ -161,7 +164,7 @@ def find_backbones(node: Any, where: str) -> Iterator[tuple[str, Mapping[str, An
     """Yield the nodes of backbones below a node, with their dotted keys."""
     if not isinstance(node, Mapping):
         return
-    if str(node.get("_target_", "")).endswith(".Backbone"):
+    if str(node.get("_target_", "")).endswith(BACKBONES):
         yield where, node
     for key, value in node.items():
         yield from find_backbones(value, f"{where}.{key}")

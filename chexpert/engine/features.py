@@ -11,7 +11,7 @@ import torch
 from chexpert.data import CheXpertDataModule
 from chexpert.data.features import Encoder
 from chexpert.errors import UserError
-from chexpert.models import Backbone, Model, Probe
+from chexpert.models import Backbone, Model, PatchBackbone, Probe
 from chexpert.training import count_targets, find_device
 
 
@@ -58,8 +58,10 @@ def prepare_probe(model: Probe, data: CheXpertDataModule) -> None:
 
 
 def digest_member(member: Backbone) -> str:
-    """Return SHA-256 of name, pooling, options, weights and statistics of a network, whatever the model calls it."""
+    """Return SHA-256 of a network: its name, patches, pooling, options, weights and statistics, under any key."""
     digest = hashlib.sha256()
+    if isinstance(member, PatchBackbone):
+        digest.update(f"patches of {member.patch} every {member.step}\n".encode())
     if member.pooling != "avg":  # as files of before there were others have it
         digest.update(f"{member.pooling} {member.sharpness}\n".encode())
     if options := {key: value for key, value in sorted(member.options.items()) if key not in SHAPED}:

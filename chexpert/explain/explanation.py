@@ -92,8 +92,6 @@ class Explanation:
         the logit less its bias. Others change the image, or what is seen of it, and watch the output.
         """
         manifest = self.attribution.manifest
-        if own := manifest.get("unit"):
-            return str(own)
         of = str(manifest.get("of", "logit"))
         if of == "nothing":
             return "nothing: a control"

@@ -51,7 +51,7 @@ class Model(nn.Module, ABC):
         """
         fitted = dict(state)
         for name, member in self.members.items():
-            fitted = fit_bias_tables(member.net, fitted, f"_members.{name}.net.")
+            fitted = fit_bias_tables(member.net, fitted, f"_members.{name}.net.", find_made_for(config, name))
             key = f"_members.{name}.net.{POSITIONS}"
             if key in fitted:
                 fitted[key] = fit_positions(member.net, fitted[key], find_made_for(config, name))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch.nn.functional import fold
+from torch.nn.functional import fold, interpolate, pad
 
 from chexpert.errors import OWN, UserError
 from chexpert.image_size import ImageSize
@@ -96,6 +96,21 @@ class PatchBackbone(Backbone):
         both = torch.cat([cells, torch.ones_like(cells[:1])])
         sums = fold(both, tuple(size), self.patch, stride=self.step)[:, 0]
         return sums[:-1] / sums[-1]
+
+    def interpolate(self, values: torch.Tensor) -> torch.Tensor:
+        """Interpolate between the centers of patches, and repeat the values of the outermost ones up to the border.
+
+        Args:
+            values: (B, rows, columns), one of each patch.
+
+        Returns:
+            (B, H, W).
+        """
+        rows, columns = values.shape[1:]
+        inner = (rows * self.step, columns * self.step)
+        before, over = (self.patch - self.step) // 2, self.patch - self.step
+        found = interpolate(values[:, None].float(), inner, mode="bilinear", align_corners=False)
+        return pad(found, (before, over - before, before, over - before), mode="replicate")[:, 0]
 
     def layer_at(self, stride: int | None = None) -> str:
         """Return the name of the layer whose feature map is taken: there is one."""

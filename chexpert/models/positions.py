@@ -19,7 +19,7 @@ BIAS_TABLE = "relative_position_bias_table"
 
 
 def fit_bias_tables(
-    net: torch.nn.Module, state: Mapping[str, torch.Tensor], prefix: str = ""
+    net: torch.nn.Module, state: Mapping[str, torch.Tensor], prefix: str = "", size: ImageSize | None = None
 ) -> dict[str, torch.Tensor]:
     """Resample the tables of relative positions to the windows of a network, as timm does.
 
@@ -28,17 +28,28 @@ def fit_bias_tables(
         state: of other weights of this network, by name.
         prefix: of the names.
 
+        size: of the images that the network of these weights was made for, as :func:`fit_positions` has it.
+
     Returns:
-        ``state`` with other tables; one that is of no square window stays as it is.
+        ``state`` with other tables; one of windows that are unknown and no squares stays as it is.
     """
-    fitted = dict(state)
+    fitted, embed = dict(state), getattr(net, "patch_embed", None)
+    grid = before = None
+    if isinstance(embed, PatchEmbed):
+        grid, (high, wide) = tuple(embed.grid_size), embed.patch_size
+        before = (size.height // high, size.width // wide) if size else None
     for key, wanted in net.state_dict().items():
         table = fitted.get(prefix + key)
-        if key.endswith(BIAS_TABLE) and table is not None and table.shape != wanted.shape:
-            window: Any = net.get_submodule(key.removesuffix(f".{BIAS_TABLE}")).window_size
-            with suppress(ValueError, AssertionError), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of torch, about how timm indexes
-                fitted[prefix + key] = resize_rel_pos_bias_table(table, window, wanted.shape)
+        if not key.endswith(BIAS_TABLE) or table is None:
+            continue
+        window: Any = net.get_submodule(key.removesuffix(f".{BIAS_TABLE}")).window_size
+        old = before if tuple(window) == grid else None  # a window that grows with the image, as BEiT's
+        if tuple(window) == old or (old is None and (table.shape == wanted.shape or window[0] != window[1])):
+            continue
+        with suppress(ValueError, AssertionError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, about how timm indexes
+            given = {"old_window_size": old} if old else {}
+            fitted[prefix + key] = resize_rel_pos_bias_table(table, window, wanted.shape, **given)
     return fitted
 
 

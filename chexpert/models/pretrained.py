@@ -119,7 +119,7 @@ def load_weights(net: torch.nn.Module, path: str | Path, name: str, *, own_stati
             state[key] = fit_stem(state[key], value.shape[1])
     if POSITIONS in state:
         state[POSITIONS] = fit_positions(net, state[POSITIONS], _find_made_for(metadata, prefix))
-    state = fit_bias_tables(net, state)
+    state = fit_bias_tables(net, state, size=_find_made_for(metadata, prefix))
     wrong = [key for key in wanted if state[key].shape != wanted[key].shape]
     if wrong:
         message = f"{wrong[0]} is {tuple(state[wrong[0]].shape)}, the network's is {tuple(wanted[wrong[0]].shape)}"

@@ -55,6 +55,8 @@ def main() -> None:
                 seconds[part] = train(root, given.out.resolve() / part, settings[part], given.folds, given.seeds)
                 seconds_file.write_text(json.dumps(seconds, indent=2), encoding="utf-8")
         read = [read_scores(given.out / part, paths, given.seeds) for part in parts]
+        if any((one.folds != read[0].folds).any() for one in read):
+            raise SystemExit(f"{name}: its parts have other folds")
         scores = Scores(np.mean([one.probabilities for one in read], axis=0), read[0].folds)
         spent = sum(seconds[part] for part in parts) / (given.folds * given.seeds)
         found = resample(scores, labels, counts)

@@ -19,7 +19,8 @@ def test_run_explains_itself_and_its_weights_are_exported(tmp_path, phantom):
     start(tmp_path / "run", phantom, *PATCHES, "explainer=[patch_logits,gradcam]", "trainer.limit_train_batches=2")
     record = json.loads((tmp_path / "run/explanations/patch_logits/manifest.json").read_text())[0]
     assert record["layer"] == {"backbone": "resnet10t.forward_features on patches of 32 px"}
-    assert record["grid"] == [2, 3]
+    gradcam = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())[0]
+    assert gradcam["grid"] == [2, 3]
     image = next((phantom / "CheXpert-v1.0-small/valid").rglob("*.jpg"))
     for name, source in (("run", tmp_path / "run"), ("file", tmp_path / "run/checkpoints/best.safetensors")):
         predict(source, [image], tmp_path / f"{name}.csv")

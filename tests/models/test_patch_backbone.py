@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from chexpert.engine.features import digest_member
 from chexpert.errors import UserError
-from chexpert.explain import GradCAM, HiResCAM, PatchLogits
+from chexpert.explain import GradCAM, GradCamPackage, HiResCAM, PatchLogits
 from chexpert.image_size import ImageSize
 from chexpert.models import Backbone, Combined, PatchBackbone, Single
 
@@ -56,7 +57,9 @@ def test_map_of_a_linear_patch_model_is_exact():
     (((attribution),),) = PatchLogits()(model, images, [[0]])
     expected = np.array([[0.5, 0.5, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 0.4, 0.4], [0, 0, 0.4, 0.4]])
     np.testing.assert_allclose(attribution.signed, expected, atol=1e-6)
-    assert attribution.manifest["grid"] == [2, 2]
+    assert "grid" not in attribution.manifest  # it is flat within a patch
+    assert attribution.manifest["unit"] == "logit of each patch, less the bias"
+    assert PatchLogits(smooth=True)(model, images, [[0]])[0][0].manifest["grid"] == [2, 2]
 
 
 def test_pixels_outside_a_patch_do_not_count_for_it():
@@ -77,6 +80,40 @@ def test_overlap_gives_each_pixel_the_mean_of_its_patches():
     assert found[0, 0].tolist() == [0, 0, 0.5, 0.5, 1.5, 1.5, 2, 2]
     assert found[0, 2, 2] == (0 + 1 + 3 + 4) / 4
     assert backbone.count_patches(ImageSize(6, 8)) == (2, 3)
+
+
+def test_smooth_map_of_overlapping_patches_has_their_values_at_their_centers():
+    backbone = linear(PatchBackbone(NAME, patch=6, step=2))  # centers at 3, 5, 7 of 10 pixels
+    found = backbone.interpolate(torch.tensor([[[0.0, 2.0, 6.0]]]))
+    assert found[0, 0].tolist() == [0, 0, 0, 0.5, 1.5, 3, 5, 6, 6, 6]
+    model = Single(PatchBackbone(NAME, patch=32, step=16), outputs=1).eval()
+    ((attribution,),) = HiResCAM()(model, make_images(64, 80, batch=1), [[0]])
+    assert "grid" not in attribution.manifest  # cells overlap
+
+
+def test_map_of_conditional_logits_is_no_exact_one():
+    model = Single(PatchBackbone(NAME, patch=32), outputs=2, parents=[-1, 0]).eval()
+    ((attribution,),) = PatchLogits()(model, make_images(64, 64, batch=1), [[1]])
+    assert "unit" not in attribution.manifest
+
+
+def test_features_of_other_patches_have_another_file():
+    torch.manual_seed(0)
+    whole = Backbone(NAME)
+    digests = set()
+    for one in (whole, PatchBackbone(NAME), PatchBackbone(NAME, patch=16), PatchBackbone(NAME, patch=16, step=8)):
+        one.load_state_dict(whole.state_dict())
+        digests.add(digest_member(one))
+    assert len(digests) == 4
+
+
+def test_fullgrad_cannot_read_patches():
+    with pytest.raises(UserError) as caught:
+        GradCamPackage("FullGrad").check(Single(PatchBackbone(NAME, patch=32), outputs=1))
+    assert (caught.value.code, caught.value.where) == ("explainer", "explainer.grad_cam_package.method")
+    model = Single(PatchBackbone(NAME, patch=32), outputs=1).eval()
+    ((attribution,),) = GradCamPackage("XGradCAM")(model, make_images(64, 64, batch=1), [[0]])
+    assert attribution.signed.shape == (64, 64)
 
 
 def test_smooth_map_is_that_of_hirescam():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import save_file
-from timm.layers import resample_abs_pos_embed
+from timm.layers import resample_abs_pos_embed, resize_rel_pos_bias_table
 from timm.models.beit import checkpoint_filter_fn
 
 from chexpert.image_size import ImageSize
@@ -140,3 +140,17 @@ def test_tables_of_relative_positions_are_resampled_as_timm_does(tmp_path):
     key = "blocks.0.attn.relative_position_bias_table"
     assert torch.equal(second.state_dict()[f"_members.backbone.net.{key}"], expected[key])
     assert fit_bias_tables(small.net, state)[key] is state[key]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of timm's own resampling
+def test_tables_of_a_rectangle_are_not_taken_for_those_of_another():
+    tall, wide = make_beit([96, 64]), make_beit([64, 96])
+    table = torch.randn(tall.net.blocks[0].attn.relative_position_bias_table.shape)
+    key = "blocks.0.attn.relative_position_bias_table"
+    fitted = fit_bias_tables(wide.net, {key: table}, size=ImageSize(96, 64))[key]
+    expected = resize_rel_pos_bias_table(table, (4, 6), table.shape, old_window_size=(6, 4))
+    assert torch.equal(fitted, expected)
+    assert not torch.equal(fitted, table)
+    assert fit_bias_tables(tall.net, {key: table}, size=ImageSize(96, 64))[key] is table
+    square = make_beit(64).net.blocks[0].attn.relative_position_bias_table.detach()
+    assert fit_bias_tables(wide.net, {key: square})[key] is square  # refused later, by its shape

@@ -12,14 +12,14 @@ from chexpert.errors import UserError
 from chexpert.explain.attribution import Attribution, Explainer, check_request, explaining
 from chexpert.metrics import spearman
 from chexpert.metrics.localization.overlap import upsample
-from chexpert.models import Model
+from chexpert.models import Model, PatchBackbone
 
 
 class Cam(Explainer, ABC):
     """A map made of the channels of a network's feature map; of each member's, for a combined model.
 
     The last map is taken where pooling reads it: behind the last activation, where the network has one there. The
-    manifest says so under ``relu``; under ``grid`` it has the cells of the finest map (h, w).
+    manifest says so under ``relu``; under ``grid`` it has the cells of the finest map (h, w), unless cells overlap.
 
     Members' maps are summed before anything is normalized. ``member_spearman`` in the manifest is the mean rank
     correlation over the pairs of members: near 1 where they look at the same regions, null where a map is constant.
@@ -63,9 +63,8 @@ class Cam(Explainer, ABC):
             "explainer": self.name,
             "layer": {name: member.layer_at(self.stride) for name, member in members.items()},
             "relu": {name: member.activation_side(images, self.stride) for name, member in members.items()},
-            "grid": max(grids, key=np.prod),
             "of": "logit",
-        }
+        } | ({} if overlaps(model) else {"grid": max(grids, key=np.prod)})
 
 
 class GradientCam(Cam):
@@ -115,7 +114,8 @@ class GradientCam(Cam):
 
     def enlarge(self, model: Model, name: str, cam: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
         """Bring the map (B, h, w) of a member to the size (H, W) of the images."""
-        return upsample(cam, *size)
+        member = model.members.get(name)
+        return member.interpolate(cam) if isinstance(member, PatchBackbone) else upsample(cam, *size)
 
     def _combine(
         self, model: Model, name: str, feature: torch.Tensor, gradient: torch.Tensor, size: Sequence[int]
@@ -133,7 +133,15 @@ def as_map(model: Model, name: str, traced: torch.Tensor, stride: int | None, si
         stride: of the trace.
         size: height and width in pixels of the images.
     """
-    return traced if stride is None or name not in model.members else model.members[name].to_map(traced, size)
+    member = model.members.get(name)
+    if stride is None or member is None or isinstance(member, PatchBackbone):
+        return traced
+    return member.to_map(traced, size)
+
+
+def overlaps(model: Model) -> bool:
+    """Return whether cells of a map overlap in the image, so that they are no grid."""
+    return any(isinstance(one, PatchBackbone) and one.step < one.patch for one in model.members.values())
 
 
 def attribute(members: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> Attribution:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from chexpert.errors import UserError
+from chexpert.explain.attribution import Attribution
 from chexpert.explain.methods.cam import HiResCAM
 from chexpert.image_size import ImageSize
 from chexpert.models import Model, PatchBackbone, Single
@@ -14,9 +15,9 @@ from chexpert.models import Model, PatchBackbone, Single
 class PatchLogits(HiResCAM):
     """The logit of each patch less the classifier's bias, in every pixel of the patch.
 
-    For a single model with average pooling the mean over the patches plus the bias is the model's logit, and nothing
-    was computed for the explanation. A member of a combined model has its part of the logit there, and of other
-    poolings the map is gradient times feature, as of :class:`HiResCAM`.
+    For a single model with average pooling and unconditional labels the mean over the patches plus the bias is the
+    model's logit, and nothing was computed for the explanation. A member of a combined model has its part of the logit
+    there. Of other poolings and of conditional labels the map is gradient times feature, as of :class:`HiResCAM`.
 
     Args:
         smooth: interpolate between the centers of patches; by default each pixel has the mean of the patches that it
@@ -28,6 +29,11 @@ class PatchLogits(HiResCAM):
     def __init__(self, smooth: bool = False) -> None:
         super().__init__()
         self.smooth = smooth
+
+    def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
+        """Attributions for views (B, 1, H, W) uint8 of the outputs listed for each."""
+        self.check(model)
+        return super().__call__(model, images, outputs)
 
     def check(self, model: Model) -> None:
         """Check that all members of a model see patches, before training.
@@ -42,11 +48,14 @@ class PatchLogits(HiResCAM):
                 raise UserError(message, code="explainer", where="explainer.patch_logits", hint=hint)
 
     def describe(self, model: Model, images: torch.Tensor, maps: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """Return the manifest; a map of blocks is flat within a patch, so that it points at no center of a cell."""
         exact = isinstance(model, Single) and model.members["backbone"].pooling == "avg"
-        own = {"unit": "logit of each patch, less the bias"} if exact else {}
-        return super().describe(model, images, maps) | own
+        own = {"unit": "logit of each patch, less the bias"} if exact and model.output_head.parents is None else {}
+        manifest = super().describe(model, images, maps) | own
+        return {key: value for key, value in manifest.items() if key != "grid" or self.smooth}
 
     def enlarge(self, model: Model, name: str, cam: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+        """Give each pixel the mean of the patches (B, rows, columns) that it lies in, (B, H, W)."""
         member = model.members[name]
         if self.smooth or not isinstance(member, PatchBackbone):
             return super().enlarge(model, name, cam, size)

@@ -24,7 +24,7 @@ from chexpert.explain.packages.options import (
     pick,
 )
 from chexpert.explain.packages.tapped_model import Tapped
-from chexpert.models import Model
+from chexpert.models import Model, PatchBackbone
 
 GIVEN = (
     *("model", "target_layers", "reshape_transform", "ablation_layer", "batch_size"),
@@ -259,6 +259,9 @@ def check_biases(model: Model, where: str) -> None:
         UserError: a member has other layers with a bias, as transformers have, or none.
     """
     for member in model.members.values():
+        if isinstance(member, PatchBackbone):
+            message = f"FullGrad reads layers at the size of the image, and those of {member.name} see patches"
+            raise UserError(message, code="explainer", where=where, hint=f"{where}=XGradCAM, or another backbone")
         kinds = {type(module) for module in member.net.modules() if getattr(module, "bias", None) is not None}
         if kinds and kinds <= {nn.Conv2d, nn.BatchNorm2d}:
             continue

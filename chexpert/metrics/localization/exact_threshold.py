@@ -97,7 +97,7 @@ def _count_from(*parts: np.ndarray) -> list[np.ndarray]:
 
 
 def _list_steps(map: np.ndarray, mask: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels of an image in the chosen bins: their values, ascending, and by how much the IoU changes with each."""
+    """The values of an image's pixels in the chosen bins, ascending, and by how much the IoU changes with each."""
     inside, outside = _count_from(*_divide(map, mask))
     among = np.append(chosen, False)[_find_bins(map)]
     values, in_mask = map[among], mask[among]
@@ -110,4 +110,5 @@ def _list_steps(map: np.ndarray, mask: np.ndarray, chosen: np.ndarray) -> tuple[
     others = outside[bins] - (place - (inside[bins] - left))
     one = left / (inside[0] + others)
     other = (left - in_mask) / (inside[0] + others - ~in_mask)
-    return values, other - one
+    starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])[: len(values)])
+    return values[starts], np.add.reduceat(other - one, starts) if len(starts) else other - one

@@ -122,7 +122,12 @@ def describe_candidates(candidates: Candidates) -> str:
     if candidates == "exact":
         return "the exact search over all thresholds, not CheXlocalize's procedure"
     values = ", ".join(f"{value:.6g}" for value in candidates)
-    return f"{values}, {'as' if tuple(candidates) == THRESHOLDS else 'not as'} in CheXlocalize"
+    typed, theirs = (
+        np.array(list(candidates), np.float32),
+        np.array(THRESHOLDS, np.float32),
+    )  # as maps are compared with
+    same = np.array_equal(typed, theirs)
+    return f"{values}, {'as' if same else 'not as'} in CheXlocalize"
 
 
 def read_cutoff(text: str) -> Setting:

@@ -129,5 +129,8 @@ def test_candidates_are_numbers_or_exact():
 
 def test_description_says_whether_chexlocalize_tries_them():
     assert describe_candidates(THRESHOLDS) == "0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, as in CheXlocalize"
+    assert describe_candidates([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]) == describe_candidates(
+        THRESHOLDS
+    )  # as one types them
     assert describe_candidates([0.2, 0.25]) == "0.2, 0.25, not as in CheXlocalize"
     assert "not CheXlocalize's" in describe_candidates("exact")
