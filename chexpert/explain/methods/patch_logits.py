@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from chexpert.errors import UserError
-from chexpert.explain.attribution import Attribution
 from chexpert.explain.methods.cam import HiResCAM
 from chexpert.image_size import ImageSize
 from chexpert.models import Model, PatchBackbone, Single
@@ -30,11 +29,6 @@ class PatchLogits(HiResCAM):
         super().__init__()
         self.smooth = smooth
 
-    def __call__(self, model: Model, images: torch.Tensor, outputs: Sequence[Sequence[int]]) -> list[list[Attribution]]:
-        """Attributions for views (B, 1, H, W) uint8 of the outputs listed for each."""
-        self.check(model)
-        return super().__call__(model, images, outputs)
-
     def check(self, model: Model) -> None:
         """Check that all members of a model see patches, before training.
 
@@ -49,9 +43,8 @@ class PatchLogits(HiResCAM):
 
     def describe(self, model: Model, images: torch.Tensor, maps: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """Return the manifest; a map of blocks is flat within a patch, so that it points at no center of a cell."""
-        exact = isinstance(model, Single) and model.members["backbone"].pooling == "avg"
-        own = {"unit": "logit of each patch, less the bias"} if exact and model.output_head.parents is None else {}
-        manifest = super().describe(model, images, maps) | own
+        unit = {"unit": "logit of each patch, less the bias"} if puts_out_mean(model) else {}
+        manifest = super().describe(model, images, maps) | unit
         return {key: value for key, value in manifest.items() if key != "grid" or self.smooth}
 
     def enlarge(self, model: Model, name: str, cam: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -60,3 +53,10 @@ class PatchLogits(HiResCAM):
         if self.smooth or not isinstance(member, PatchBackbone):
             return super().enlarge(model, name, cam, size)
         return member.spread(cam, ImageSize(*size))
+
+
+def puts_out_mean(model: Model) -> bool:
+    """Return whether a model's logits are the means of those of its patches."""
+    backbone = model.members.get("backbone")
+    patches = isinstance(model, Single) and isinstance(backbone, PatchBackbone) and backbone.pooling == "avg"
+    return patches and model.output_head.parents is None

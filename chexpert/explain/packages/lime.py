@@ -156,7 +156,7 @@ class LimePackage(Explainer):
     def _classify(self, model: Model, device: torch.device) -> Any:
         def classify(images: np.ndarray) -> np.ndarray:
             gray = torch.from_numpy(images[..., 0].copy())[:, None].to(device)  # the three channels are the same
-            logits = model(gray).double().cpu()
+            logits = model(gray).cpu().double()  # not every device has float64
             return (logits.sigmoid() if self.of == "probability" else logits).numpy()
 
         return classify
