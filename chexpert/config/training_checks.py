@@ -49,7 +49,7 @@ def _backbone_errors(cfg: Mapping[str, Any]) -> Iterator[UserError]:
     if epochs and epoch >= epochs:
         hint = f"an earlier epoch; a backbone that is not trained at all: unfreeze_epoch=0 {untrained}"
         yield UserError(f"the training ends after {epochs} epochs", code="value", where="unfreeze_epoch", hint=hint)
-    frozen = list(_find_frozen(cfg.get("model")))
+    frozen = [node.get("frozen") is True for _, node in find_backbones(cfg.get("model"), "model")]
     if frozen and all(frozen) and not is_probe(cfg):
         for key, usual in (("backbone_lr_factor", 1), ("layer_decay", None), ("unfreeze_epoch", 0)):
             if cfg[key] != usual:
@@ -93,15 +93,6 @@ def _count_epochs(cfg: Mapping[str, Any]) -> int:
     """Epochs of training; 0 where nothing is trained, or nobody knows how long."""
     epochs = cfg["trainer"].get("max_epochs")
     return epochs if isinstance(epochs, int) and epochs > 0 else 0
-
-
-def _find_frozen(node: Any) -> Iterator[bool]:
-    """Of each backbone below a model, whether it is frozen."""
-    if isinstance(node, Mapping):
-        if str(node.get("_target_", "")).endswith(BACKBONES):
-            yield node.get("frozen") is True
-        for value in node.values():
-            yield from _find_frozen(value)
 
 
 def find_length_errors(trainer: Mapping[str, Any]) -> Iterator[UserError]:

@@ -71,7 +71,7 @@ def resume_decision(cfg: DictConfig, folder: Path, *, sweep: bool, overrides: Se
         log.info(f"finished before: {folder}")
         if find_later_changes(before, now):
             hint = f"chexpert explain {quote(str(folder))} --out FOLDER"
-            log.log(NOTE, f"nothing is calibrated, explained or augmented at test time again; explain by: {hint}")
+            log.log(NOTE, f"calibration, explanations and test-time augmentation stay as they are; explain by: {hint}")
         mean = metrics[metrics["epoch_chosen_on"] or "valid"]["auroc_mean"]
         return math.nan if mean is None else mean
     if epochs[0] != epochs[1] and takes_total_steps(now["scheduler"]):

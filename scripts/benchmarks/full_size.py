@@ -109,12 +109,12 @@ def main() -> None:
     started = time.time()
     root = make_full_size_tree(given.tree, list_images(given.images))
     print(f"tables and links: {time.time() - started:.0f} s")
-    network: tuple[str, ...] = (
+    network = (
         f"backbone={given.backbone}",
         f"data.image_size={given.size}",
         f"data.batch_size={given.batch}",
+        f"trainer.limit_train_batches={given.part}",
     )
-    network += (f"trainer.limit_train_batches={given.part}",)
     found: dict[str, list[dict[str, float]]] = {"decoding": [], "building the cache": [], "from the cache": []}
     for _ in range(given.rounds):
         with tempfile.TemporaryDirectory(dir=root.parent) as cache:

@@ -134,7 +134,8 @@ class LimePackage(Explainer):
             kernel_width=self.kernel_width, feature_selection=self.feature_selection, random_state=self.seed
         )
         options = {key: to_tuple(value) for key, value in self.segmentation_options.items()}
-        with recording_scores(explainer.base) as r2, without_progress():
+        r2 = record_scores(explainer.base)
+        with without_progress():
             explanation = explainer.explain_instance(
                 np.repeat(image[0].cpu().numpy()[..., None], 3, axis=2),
                 self._classify(model, image.device),
@@ -184,9 +185,8 @@ def paint(segments: np.ndarray, weights: Sequence[tuple[int, float]]) -> np.ndar
     return by_number[segments]
 
 
-@contextmanager
-def recording_scores(base: Any) -> Iterator[list[float]]:
-    """Collect the R2 of each label: the package keeps that of the last one only."""
+def record_scores(base: Any) -> list[float]:
+    """Return a list to which a LIME of the package adds the R2 of each label: it keeps that of the last one only."""
     scores: list[float] = []
     explain = base.explain_instance_with_data
 
@@ -196,7 +196,7 @@ def recording_scores(base: Any) -> Iterator[list[float]]:
         return result
 
     base.explain_instance_with_data = record
-    yield scores
+    return scores
 
 
 @contextmanager

@@ -122,12 +122,8 @@ def describe_candidates(candidates: Candidates) -> str:
     if candidates == "exact":
         return "the exact search over all thresholds, not CheXlocalize's procedure"
     values = ", ".join(f"{value:.6g}" for value in candidates)
-    typed, theirs = (
-        np.array(list(candidates), np.float32),
-        np.array(THRESHOLDS, np.float32),
-    )  # as maps are compared with
-    same = np.array_equal(typed, theirs)
-    return f"{values}, {'as' if same else 'not as'} in CheXlocalize"
+    theirs = np.array_equal(np.array([*candidates], "float32"), np.array(THRESHOLDS, "float32"))  # the type of maps
+    return f"{values}, {'as' if theirs else 'not as'} in CheXlocalize"
 
 
 def read_cutoff(text: str) -> Setting:

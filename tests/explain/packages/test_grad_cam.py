@@ -11,7 +11,7 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from chexpert.explain import GradCAM, GradCamPackage, HiResCAM, LayerCAM
-from chexpert.explain.packages.grad_cam import list_classes
+from chexpert.explain.packages.grad_cam_methods import list_classes
 from chexpert.models import Backbone, Combined, Probe, Single
 
 OUTPUT = 2
