@@ -11,6 +11,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several test processes share the core
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
+if "CHEXPERT_TEST_ACCELERATOR" in os.environ:  # values are compared with those of the CPU: no products of 10 bits
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
 import hypothesis
 import numpy as np
 import pytest

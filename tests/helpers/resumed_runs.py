@@ -22,9 +22,9 @@ def read(folder: Path, name: str) -> dict:
 
 
 def same(one, other) -> bool:
-    """Equal to the bit, whatever the nesting."""
+    """Equal to the bit, whatever the nesting and the device."""
     if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
+        return torch.equal(one.cpu(), other.cpu())
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple):

@@ -15,12 +15,15 @@ from helpers.configs import make
 
 PROJECT = Path(__file__).parents[2]
 
+# CHEXPERT_TEST_ACCELERATOR=gpu runs every tiny run of the tests on a GPU
+ACCELERATOR = os.environ.get("CHEXPERT_TEST_ACCELERATOR", "cpu")
 TINY = [
     "data.image_size=64",
     "data.batch_size=8",
     "data.num_workers=0",
     "trainer.max_epochs=1",
-    "trainer.accelerator=cpu",
+    f"trainer.accelerator={ACCELERATOR}",
+    f"trainer.deterministic={str(ACCELERATOR != 'cpu').lower()}",
     "pretrained=false",
     "trainer.log_every_n_steps=1",
     "backbone=resnet10t",

@@ -25,13 +25,29 @@ def borrow(model: Model) -> Iterator[Model]:
     Yields:
         The copy, where gradients are allowed.
     """
-    with torch.inference_mode(False), torch.enable_grad(), keep_random_state(model), warnings.catch_warnings():
+    quiet = warnings.catch_warnings()
+    with torch.inference_mode(False), torch.enable_grad(), keep_random_state(model), warn_of_nondeterminism(), quiet:
         warnings.filterwarnings("ignore", module="captum")  # that it sets hooks: on the copy
         borrowed = copy.deepcopy(model).eval().requires_grad_(False)
         for module in borrowed.modules():
             if isinstance(getattr(module, "inplace", None), bool):
                 module.inplace = False  # type: ignore[assignment]
         yield borrowed
+
+
+@contextmanager
+def warn_of_nondeterminism() -> Iterator[None]:
+    """Warn where ``trainer.deterministic=true`` would raise: of some operations CUDA has no other version.
+
+    An example is the unpooling of captum's DeepLift. The maps may then differ in their last digits between two calls.
+    """
+    enabled = torch.are_deterministic_algorithms_enabled()
+    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(enabled, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=only_warn)
 
 
 @contextmanager

@@ -195,12 +195,46 @@ def test_frozen_weights_and_inference_mode_give_the_same_map(model, explainer):
 @pytest.mark.gpu
 @pytest.mark.parametrize("stride", [None, 16])
 @pytest.mark.parametrize("backbone", FAST)
-def test_map_is_the_same_on_a_gpu(backbone, stride, monkeypatch):
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+def test_map_of_a_stage_is_the_same_on_a_gpu(backbone, stride, full_precision):
     model, explainer = make_backbone(backbone), LayerCAM(stride=stride)
     ((expected,),) = explainer(model, make_images(1), [[1]])
     ((ours,),) = explainer(copy.deepcopy(model).to("cuda"), make_images(1).to("cuda"), [[1]])
     assert abs(ours.signed - expected.signed).max() <= 1e-3 * abs(expected.signed).max()
+
+
+@pytest.fixture
+def full_precision(monkeypatch):
+    """Convolutions on a GPU in float32, not in TF32, which has 10 bits of precision."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+@pytest.mark.gpu
+def test_explainer_gives_the_same_map_on_a_gpu(model, explainer, full_precision):
+    on_gpu, images = copy.deepcopy(model).to("cuda"), make_images()
+    random_before = torch.cuda.get_rng_state()
+    ours = explainer(on_gpu, images.to("cuda"), OUTPUTS)
+    assert torch.equal(torch.cuda.get_rng_state(), random_before)
+    for mine, expected in zip(ours, explainer(model, images, OUTPUTS), strict=True):
+        for one, other in zip(mine, expected, strict=True):
+            assert abs(one.signed - other.signed).max() <= 1e-2 * abs(other.signed).max()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("backbone", ["efficientnet_b4", "combined"])
+@pytest.mark.parametrize("name", ["lime", "occlusion", "rise", "integrated_gradients"])
+def test_memory_of_a_gpu_is_bounded(backbone, name):
+    """The notebooks ran out of memory where LIME met EfficientNet and the combined model."""
+    model, explainer = copy.deepcopy(make_backbone(backbone)).to("cuda"), make_explainer(name)
+    explainer.memory = 256
+    for setting in set(CHEAP) & set(vars(explainer)) - {"superpixels", "patch", "steps"}:
+        setattr(explainer, setting, 600)
+    image = torch.randint(0, 256, (1, 1, 380, 380), dtype=torch.uint8, device="cuda")
+    torch.cuda.synchronize()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    explainer(model, image, [[0, 1]])
+    assert torch.cuda.max_memory_allocated() - before <= 2 * 256 * 2**20
 
 
 @pytest.mark.parametrize(

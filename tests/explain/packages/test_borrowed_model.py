@@ -88,3 +88,14 @@ def test_borrowed_model_works_nowhere_in_place_and_has_the_same_logits(model, im
         assert len(relus) > 4
         assert not any(relu.inplace for relu in relus)
     assert all(module.inplace for module in model.modules() if isinstance(module, nn.ReLU))
+
+
+def test_package_may_use_operations_without_a_deterministic_version(model):
+    torch.use_deterministic_algorithms(True)
+    try:
+        with borrow(model):
+            assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.are_deterministic_algorithms_enabled()
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
