@@ -29,7 +29,7 @@ def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, f
     """Describe the run that is about to start, in a few lines."""
     weights = [p.numel() for p in model.parameters()]
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    names = " + ".join(member.name + describe_pooling(member) for member in model.members.values())
+    names = " + ".join(member.title + describe_pooling(member) for member in model.members.values())
     note = f"            {NOTE}\n" if data.synthetic else ""
     views = ", ".join(f"{len(dataset)} {split}" for split, dataset in data.datasets.items())
     return (

@@ -233,6 +233,11 @@ class Backbone(nn.Module):
         """
         return {f"net.{key}": depth for key, depth in find_depths(self.net, self.name).items()}
 
+    @property
+    def title(self) -> str:
+        """The network, and how it sees an image."""
+        return self.name
+
     def layer_at(self, stride: int | None = None) -> str:
         """Return the name of the layer whose feature map is taken, for the caption of a picture."""
         if self._reads_attention(stride):

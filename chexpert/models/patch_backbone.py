@@ -112,6 +112,12 @@ class PatchBackbone(Backbone):
         found = interpolate(values[:, None].float(), inner, mode="bilinear", align_corners=False)
         return pad(found, (before, over - before, before, over - before), mode="replicate")[:, 0]
 
+    @property
+    def title(self) -> str:
+        """The network, and how it sees an image."""
+        beside = f" every {self.step}" * (self.step < self.patch)
+        return f"{self.name} on patches of {self.patch} x {self.patch} px{beside}"
+
     def layer_at(self, stride: int | None = None) -> str:
         """Return the name of the layer whose feature map is taken: there is one."""
         return f"{self.name}.forward_features on patches of {self.patch} px"

@@ -15,8 +15,9 @@ from chexpert.signals import Stopped
 PATCHES = ["model=patches", "data.image_size=[64,96]"]
 
 
-def test_run_explains_itself_and_its_weights_are_exported(tmp_path, phantom):
+def test_run_explains_itself_and_its_weights_are_exported(tmp_path, phantom, capsys):
     start(tmp_path / "run", phantom, *PATCHES, "explainer=[patch_logits,gradcam]", "trainer.limit_train_batches=2")
+    assert "resnet10t on patches of 32 x 32 px," in capsys.readouterr().err
     record = json.loads((tmp_path / "run/explanations/patch_logits/manifest.json").read_text())[0]
     assert record["layer"] == {"backbone": "resnet10t.forward_features on patches of 32 px"}
     gradcam = json.loads((tmp_path / "run/explanations/gradcam/manifest.json").read_text())[0]
