@@ -41,7 +41,8 @@ def write_explainer(
         thresholds: of the maps, from which on a pixel is in a region.
         boxed: plot the boxes of the regions too.
     """
-    entries, rows = [], []
+    entries: list[dict[str, Any]] = []
+    rows: list[list[str]] = []
     masks: dict[str, dict[str, RunLengths]] = {}
     for explanations in views:
         scale, canvas = find_scale(explanations), Canvas.of(explanations[0].view)

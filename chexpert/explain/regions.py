@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from chexpert.metrics import segment_above, segment_otsu
 from chexpert.metrics.localization.overlap import Threshold, otsu_threshold
@@ -124,7 +125,7 @@ def list_rows(image: str, observation: str, probability: float, region: Region) 
 def write_mask(path: Path, mask: np.ndarray) -> None:
     """Write a mask (H, W) bool as a PNG of the image's size: 255 where it is marked, elsewhere 0."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), mask.astype(np.uint8) * 255)
+    Image.fromarray(mask.astype(np.uint8) * 255).save(path)  # OpenCV would pass over a file that cannot be written
 
 
 def write_regions(path: Path, rows: Sequence[Sequence[str]]) -> None:

@@ -137,7 +137,8 @@ class ExplainedPredictions:
 
     def _write(self, name: str, explanations: Sequence[Explanation]) -> list[list[str]]:
         """Write the pictures and masks of a view; return its rows."""
-        scale, rows = find_scale(explanations), []
+        scale = find_scale(explanations)
+        rows: list[list[str]] = []
         for explanation in explanations:
             region = explanation.segment()
             export_picture(self.folder, name, explanation, scale, region, boxed=True)

@@ -169,7 +169,7 @@ def predict(
         hashed=salt is not None and any(is_hash(name) for name, _ in named),
         synthetic=loaded.synthetic,
         tta=1 if transforms is None else len(transforms),
-        explanations=explained and explained.folder,
+        explanations=explained.folder if explained else None,
     )
 
 
