@@ -18,7 +18,8 @@ SETTING = re.compile(r"[a-z]\w*\.[\w.]+=")
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments to a parser, but for the settings."""
     parser.usage = (
-        "%(prog)s RUN [IMAGE ...] [--explainer NAME ...] [--observations NAME ...] [--out FOLDER] [KEY=VALUE]"
+        "%(prog)s RUN [IMAGE ...] [--explainer NAME ...] [--observations NAME ...] [--threshold T] [--boxes] "
+        "[--out FOLDER] [KEY=VALUE]"
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
@@ -34,6 +35,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_completions(explainers, list_options("explainer"))
     add("--observations", nargs="+", metavar="NAME", help="by default the most probable ones of each view")
     add("--out", type=Path, metavar="FOLDER", help="a new folder; by default RUN/explanations")
+    add("--threshold", default="otsu", metavar="T", help="of regions: otsu, a number in [0, 1], or a table of localize")
+    add("--boxes", dest="boxed", action="store_true", help="plot the boxes of the regions over the maps")
     add_ids(parser, "path: call images by their names, patients' too")
 
 
@@ -52,6 +55,7 @@ def run(given: Namespace) -> int:
     folder, failures = explain_run(
         given.run, given.images, given.explainer, find_conf(),
         observations=given.observations, out=given.out, ids=given.ids, overrides=given.overrides,
+        threshold=given.threshold, boxed=given.boxed,
     )  # fmt: skip
     _print_files(folder)
     return _print_failures(failures)
@@ -66,7 +70,7 @@ def _print_files(folder: Path) -> None:
         print(quality_table(read_mapping(quality)), f"written:       {quality}", sep="\n")
     if (ids := folder / run_files.IDS).is_file():
         print(ids.read_text(encoding="utf-8"), end="")
-    sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png")]
+    sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png"), *folder.glob(f"*/{run_files.REGIONS}")]
     print("\n".join(f"written:       {sheet}" for sheet in sorted(sheets)))
 
 

@@ -16,6 +16,7 @@ from chexpert.explain.export import write_explainer
 from chexpert.explain.failures import Failures
 from chexpert.explain.plots import plot_view_sheet
 from chexpert.explain.quality.scored_views import BATCH_SIZE, explain_batches
+from chexpert.explain.regions import Thresholds
 from chexpert.explain.view import View
 from chexpert.models import Model
 from chexpert.runs import files as run_files
@@ -31,6 +32,8 @@ def explain_views(
     only: Sequence[str] | None = None,
     top: int = 3,
     failures: Failures | None = None,
+    thresholds: Thresholds = "otsu",
+    boxed: bool = False,
 ) -> dict[str, Figure]:
     """Explain the views; the pictures, maps, manifest and sheet of an explainer are written as soon as it is done.
 
@@ -43,6 +46,8 @@ def explain_views(
         only: observations to explain, the same of every view; None: the ``top`` most probable ones of each view.
         top: number of observations of a view; ignored if ``only`` is given.
         failures: collects the errors of explainers, so that the others still run; None: the first error is raised.
+        thresholds: of the maps, from which on a pixel is in a region.
+        boxed: plot the boxes of the regions too.
 
     Returns:
         The sheets by their place in the folder: "<explainer>", and "views/<view>" with all explainers of a view.
@@ -59,7 +64,7 @@ def explain_views(
                 describe_view(view, row, wanted, of_view, observations, name)
                 for view, row, wanted, of_view in zip(views, probabilities, outputs, attributions, strict=True)
             ]
-            sheets[name] = write_explainer(folder, name, explanations)
+            sheets[name] = write_explainer(folder, name, explanations, thresholds, boxed=boxed)
             explained[name] = explanations
     for view, *by_explainer in zip(views, *explained.values(), strict=True) if explained else ():
         sheet = plot_view_sheet(dict(zip(explained, by_explainer, strict=True)))

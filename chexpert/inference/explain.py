@@ -25,10 +25,12 @@ from chexpert.explain import (
     open_view,
 )
 from chexpert.explain.masks import check_masks
+from chexpert.explain.regions import Thresholds
 from chexpert.inference.choices import hides_names
 from chexpert.inference.explain_settings import check_layers, compose_settings, resolve_observations
 from chexpert.inference.opened_run import move_to_device, open_data, predict_valid
 from chexpert.inference.output_folder import find_folder, find_home
+from chexpert.metrics.localization.thresholds import read_threshold
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import HASH_NOTE, find_public, is_hash, name_safely, read_salt, shorten_names
 from chexpert.runs.synthetic import TRAINED
@@ -44,6 +46,8 @@ def explain_run(
     out: Path | None = None,
     ids: str = "hash",
     overrides: Sequence[str] = (),
+    threshold: str = "otsu",
+    boxed: bool = False,
 ) -> tuple[Path, Failures]:
     """Explain images, or the validation views that the run's own ``explain`` chooses, by the run's best weights.
 
@@ -56,6 +60,8 @@ def explain_run(
         out: a new folder for the explanations; by default that of the run.
         ids: ``hash``: image files other than CheXpert's own are called by salted hashes; ``path``: by their names.
         overrides: explainer.<name>.<setting>=<value> and explain.<setting>=<value>.
+        threshold: of the maps' regions: ``otsu``, a number in [0, 1], or a file of thresholds by observation.
+        boxed: plot the boxes of the regions over the maps.
 
     Returns:
         The folder of the explanations, and which explainers failed; the others have left theirs.
@@ -64,6 +70,7 @@ def explain_run(
         UserError: something the user can fix; nothing is then written.
     """
     hashed = hides_names(ids)
+    thresholds = read_region_threshold(threshold)
     folder = find_folder(run, out)
     loaded = load(run)
     if loaded.synthetic:
@@ -84,6 +91,7 @@ def explain_run(
     model = move_to_device(loaded.model)
     failures = Failures(folder)
     more: dict[str, Any] = {"only": only, "top": choice["top"], "failures": failures}
+    more |= {"thresholds": thresholds, "boxed": boxed}
     explain_views(model, built, views, loaded.observations, folder, **more)
     if salt and any(is_hash(view.path) for view in views):
         run_files.write_text(folder / run_files.IDS, f"{HASH_NOTE}\n")
@@ -93,6 +101,18 @@ def explain_run(
         evaluate(model, left, data.datasets["valid"], rows, loaded.observations, masks, folder, failures)
     failures.write()
     return folder, failures
+
+
+def read_region_threshold(text: str) -> Thresholds:
+    """Return ``otsu``, a number, or the thresholds by observation in the file with this name.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    hint = "otsu, a number in [0, 1], or a file; to tune one: chexpert localize --threshold tuned"
+    if text == "tuned":
+        raise UserError("nothing is tuned here", code="choice", where="--threshold", hint=hint)
+    return read_threshold(text)  # type: ignore[return-value]  # it is not tuned
 
 
 def explain_image(

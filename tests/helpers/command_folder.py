@@ -90,6 +90,7 @@ def _write_masks(folder: Path) -> None:
     ]
     for name in names:
         write_segmentations(folder / name, {view: {"Edema": encode(mask)} for view in MASKED})
+    (folder / "tuned.json").write_text('{"Edema": {"threshold": 0.3}, "Cardiomegaly": {"threshold": "otsu"}}')
     for place in ("DIR", "VALDIR", "maps/gradcam/maps", "RUN/explanations/hirescam/maps"):
         shutil.rmtree(folder / place, ignore_errors=True)
         for view in MASKED:

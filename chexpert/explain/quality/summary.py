@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chexpert.explain.geometry import GEOMETRY
 from chexpert.explain.quality.sanity import MOST_ALIKE
 from chexpert.metrics import Interval, bootstrap_mean, bootstrap_of_means, normalize_hit
 from chexpert.runs.files import or_none
@@ -31,6 +32,8 @@ DEFINITIONS = {
     "gap_logit_over_random": "the same in logits, defined for every view",
     "road": "logit with the least relevant pixels imputed less that with the most relevant, mean of 20 to 80 %",
     "sanity": f"rank correlation with the maps after shuffling weights from the top; passed: mean size <= {MOST_ALIKE}",
+    "stability": "rank correlation with the map of another seed, or of the image with noise of 1 % (stability_of)",
+    "border_mass": f"share of the positive evidence at border and corners, over that area; {GEOMETRY}",
     "between_observations": "rank correlation with the view's maps of other observations",
     "right_for_the_right_reason": "share of true positives (Youden threshold, with a mask) whose map peaks in the mask",
 }
@@ -55,6 +58,8 @@ def summarize(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         "relevance_over_area": joint_interval(rows, ("mass", "chance"), over_area),
         **{key: interval(rows, key) for key in plain},
         "sanity": evaluate_sanity(rows),
+        "stability": interval(rows, "stability"),
+        "border_mass": interval(rows, "border"),
         "between_observations": interval(rows, "between"),
         "right_for_the_right_reason": interval(rows, "right"),
     }

@@ -14,7 +14,9 @@ from chexpert.explain.failures import Failures
 from chexpert.explain.quality.deletion_insertion import CUTS
 from chexpert.explain.quality.sanity import check_sanity, count_passes
 from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
-from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, summarize
+from chexpert.explain.quality.stability import check_stability
+from chexpert.explain.quality.stability import count_passes as count_stability_passes
+from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, interval, summarize
 from chexpert.explain.quality.view_scores import CURVES, Probing, Row, score_maps, true_positives
 from chexpert.explain.session import describe_work, stack_images
 from chexpert.explain.view import View
@@ -54,9 +56,9 @@ def score_explainers(
 
     Returns:
         Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
-        ``control`` (it does not ask the model), ``sanity`` over all observations together, and ``observations`` by
-        name, with the metrics of ``DEFINITIONS``; a mean over views is ``{"value", "ci_low", "ci_high", "n"}``, 95 %
-        by bootstrap over views.
+        ``control`` (it does not ask the model), ``sanity`` and ``stability`` over all observations together,
+        ``stability_of`` (what was changed: ``seed`` or ``noise``), and ``observations`` by name, with the metrics of
+        ``DEFINITIONS``; a mean over views is ``{"value", "ci_low", "ci_high", "n"}``, 95 % by bootstrap over views.
     """
     views = [replace(view, image=image) for view, image in zip(views, stack_images(model, views), strict=True)]
     outputs = limit(
@@ -71,11 +73,13 @@ def score_explainers(
         asked = views[:count], outputs[:count]
         right = true_positives(outputs, predicted)[:count]
         log.info(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}")
-        rows, seconds = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
-        metrics = {o: {"auroc": or_none(aurocs[o])} | summarize(rows[c]) for c, o in enumerate(observations)}
-        pooled = evaluate_sanity([row for own in rows for row in own])
+        rows, more = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
+        of = {"stability_of": more.get("stability_of")}
+        metrics = {o: {"auroc": or_none(aurocs[o])} | of | summarize(rows[c]) for c, o in enumerate(observations)}
+        pooled = [row for own in rows for row in own]
         control = not any(explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
-        return {"views": count, "control": control, **seconds, "sanity": pooled, "observations": metrics}
+        overall = {"sanity": evaluate_sanity(pooled), "stability": interval(pooled, "stability")}
+        return {"views": count, "control": control, **more, **overall, "observations": metrics}
 
     scored = {}
     for name, explainer in explainers.items():
@@ -97,6 +101,7 @@ def estimate(
         return f"no view within explain.passes={passes}"
     images, curved = stack_images(model, views), sum(map(len, limit(right, CURVES)))
     extra = curved * 2 * (len(CUTS) + 1) + count_passes(explainer, outputs, passes)
+    extra += count_stability_passes(explainer, outputs, passes)
     return describe_work(model, explainer, images, outputs, extra_passes=extra)
 
 
@@ -109,8 +114,8 @@ def score_explainer(
     observations: Sequence[str],
     probing: Probing,
     passes: int,
-) -> tuple[list[list[Row]], dict[str, float]]:
-    """Return the rows of each observation's maps by one explainer, and the seconds that it took."""
+) -> tuple[list[list[Row]], dict[str, Any]]:
+    """Return the rows of each observation's maps by one explainer; the seconds taken, and what stability is of."""
     begun = time.perf_counter()
     if not views:  # not even one is within the passes
         return [[] for _ in observations], {}
@@ -119,10 +124,11 @@ def score_explainer(
     explained = time.perf_counter()
     scored = score_maps(views, outputs, attributions, observations, predicted, probing)
     checked = check_sanity(model, explainer, images, outputs, attributions, passes)
+    kind, stable = check_stability(model, explainer, images, outputs, attributions, passes)
     rows: list[list[Row]] = [[] for _ in observations]
-    for own, *parts in zip(outputs, scored, checked, strict=True):
-        for c, row, sanity in zip(own, *parts, strict=True):
-            rows[c].append(row | sanity)
+    for own, *parts in zip(outputs, scored, checked, stable, strict=True):
+        for c, row, sanity, again in zip(own, *parts, strict=True):
+            rows[c].append(row | sanity | again)
     done = time.perf_counter()
     seconds = {"seconds_explaining": round(explained - begun, 1), "seconds_scoring": round(done - explained, 1)}
-    return rows, seconds
+    return rows, {**seconds, "stability_of": kind}

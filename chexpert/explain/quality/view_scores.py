@@ -7,6 +7,7 @@ import numpy as np
 
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.batched_inference import Probe
+from chexpert.explain.geometry import mark_corners, mark_frame
 from chexpert.explain.methods.random_map import RandomMap
 from chexpert.explain.quality.deletion_insertion import SHARES, infer_curves
 from chexpert.explain.quality.road import infer_road
@@ -40,6 +41,15 @@ def locate(view: View, observation: str, attribution: Attribution, predicted: bo
         # a map without evidence has no peak, and so none in the finding
         "right": (0.0 if math.isnan(peaks) else peaks) if predicted else math.nan,
     }
+
+
+def measure_border(attribution: Attribution) -> float:
+    """Return the share of the positive evidence at the border and the corners, over their area: 1 for an even map.
+
+    It is measured on what the model sees, so that padding counts. NaN where no pixel speaks for the observation.
+    """
+    place = mark_frame(attribution.signed.shape) | mark_corners(attribution.signed.shape)
+    return relevance_mass(attribution.signed, place) / float(place.mean())
 
 
 class Probing:
@@ -104,6 +114,7 @@ def score_maps(
         signed = {c: attribution.signed for c, attribution in zip(own, maps, strict=True)}
         metrics: dict[int, Row] = {
             c: {"between": rho, "evidence": float(attribution.has_evidence), "predicted": float(found)}
+            | {"border": measure_border(attribution)}
             | locate(view, observations[c], attribution, found)
             for c, rho, attribution, found in zip(own, between_observations(maps), maps, predicted[row], strict=True)
         }

@@ -193,3 +193,13 @@ def test_maps_of_a_view_are_compared_with_each_other(scores):
 def test_scores_are_written_and_read_unchanged(scores, tmp_path):
     run_files.write_json(tmp_path / "quality.json", scores)
     assert json.loads((tmp_path / "quality.json").read_text()) == scores
+
+
+def test_second_maps_and_evidence_at_the_border_are_scored(scores):
+    oracle, random = (get_metrics(scores, name) for name in ("oracle", "random"))
+    assert (oracle["stability"]["value"], oracle["stability"]["n"]) == (pytest.approx(1), 5)
+    assert (oracle["stability_of"], random["stability_of"]) == ("noise", "seed")
+    assert scores["explainers"]["random"]["stability"]["n"] == 5 + 3
+    assert abs(scores["explainers"]["random"]["stability"]["value"]) < 0.3
+    # of 32 x 32 pixels the frame has two and each corner is 4 x 4: a quarter; the squares lie inside
+    assert (oracle["border_mass"]["value"], oracle["border_mass"]["n"]) == (0, 6)
