@@ -11,11 +11,13 @@ import numpy as np
 from chexpert.console import log
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.failures import Failures
+from chexpert.explain.quality.cost import describe_cost, hash_weights, measuring
 from chexpert.explain.quality.deletion_insertion import CUTS
 from chexpert.explain.quality.sanity import check_sanity, count_passes
 from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
 from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, summarize
 from chexpert.explain.quality.view_scores import CURVES, Probing, Row, score_maps, true_positives
+from chexpert.explain.quality.view_table import ViewTable
 from chexpert.explain.session import describe_work, stack_images
 from chexpert.explain.view import View
 from chexpert.models import Model
@@ -35,6 +37,7 @@ def score_explainers(
     passes: int,
     seed: int,
     failures: Failures | None = None,
+    view_table: ViewTable | None = None,
 ) -> dict[str, Any]:
     """Explain the observations that are present in some views, and evaluate the maps.
 
@@ -51,6 +54,7 @@ def score_explainers(
         passes: forward passes that an explainer may spend on these views; a dear one gets the first of them only.
         seed: of the random maps.
         failures: notes the explainers that fail, and the others continue; without it, the first failure ends all.
+        view_table: is given the rows of single maps.
 
     Returns:
         Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
@@ -65,17 +69,20 @@ def score_explainers(
     predicted = [[probabilities[row, c] >= cutoffs[observations[c]] for c in own] for row, own in enumerate(outputs)]
     probing = Probing(model, seed)
     head = {"views": len(views), "per_observation": per_observation, "passes": passes, "seed": seed}
+    head |= {"weights": hash_weights(model), "device": stack_images(model, views[:1]).device.type}
 
     def score(name: str, explainer: Explainer) -> dict[str, Any]:
         count = affordable(explainer, outputs, passes)
         asked = views[:count], outputs[:count]
         right = true_positives(outputs, predicted)[:count]
         log.info(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}")
-        rows, seconds = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
+        rows, cost = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
+        if view_table is not None:
+            view_table.add(name, *asked, observations, rows)
         metrics = {o: {"auroc": or_none(aurocs[o])} | summarize(rows[c]) for c, o in enumerate(observations)}
         pooled = evaluate_sanity([row for own in rows for row in own])
         control = not any(explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
-        return {"views": count, "control": control, **seconds, "sanity": pooled, "observations": metrics}
+        return {"views": count, "control": control, **cost, "sanity": pooled, "observations": metrics}
 
     scored = {}
     for name, explainer in explainers.items():
@@ -109,13 +116,13 @@ def score_explainer(
     observations: Sequence[str],
     probing: Probing,
     passes: int,
-) -> tuple[list[list[Row]], dict[str, float]]:
-    """Return the rows of each observation's maps by one explainer, and the seconds that it took."""
-    begun = time.perf_counter()
+) -> tuple[list[list[Row]], dict[str, Any]]:
+    """Return the rows of each observation's maps by one explainer, and what they cost in seconds and memory."""
     if not views:  # not even one is within the passes
         return [[] for _ in observations], {}
     images = stack_images(model, views)
-    attributions = explain_batches(model, explainer, images, outputs)
+    with measuring(images.device) as found:
+        attributions = explain_batches(model, explainer, images, outputs)
     explained = time.perf_counter()
     scored = score_maps(views, outputs, attributions, observations, predicted, probing)
     checked = check_sanity(model, explainer, images, outputs, attributions, passes)
@@ -123,6 +130,8 @@ def score_explainer(
     for own, *parts in zip(outputs, scored, checked, strict=True):
         for c, row, sanity in zip(own, *parts, strict=True):
             rows[c].append(row | sanity)
-    done = time.perf_counter()
-    seconds = {"seconds_explaining": round(explained - begun, 1), "seconds_scoring": round(done - explained, 1)}
-    return rows, seconds
+    seconds = {
+        "seconds_explaining": round(found["seconds"], 1),
+        "seconds_scoring": round(time.perf_counter() - explained, 1),
+    }
+    return rows, seconds | describe_cost(explainer, outputs, found)
