@@ -17,8 +17,8 @@ from chexpert.peak_memory import read_device_peak, read_process_peak, reset_devi
 def measuring(device: torch.device) -> Iterator[dict[str, Any]]:
     """Measure the work within the context.
 
-    The peak of the process holds the model, the images and all libraries: on a CPU that is what a machine must have, and
-    no share of it can be ascribed to the explainer alone.
+    The peak of the process holds the model, the images and all libraries: on a CPU that is what a machine must have,
+    and no share of it can be ascribed to the explainer alone.
 
     Args:
         device: of the model.
