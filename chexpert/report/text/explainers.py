@@ -135,12 +135,12 @@ def _describe_determinism(own: Mapping[str, Any]) -> str:
     if own["seed"] is None:
         return "takes no seed"
     found = own["seed_stability"]
-    text = f"rank correlation {_value(found)} of maps of two seeds" if found else f"other seeds {NOT_MEASURED}"
+    text = f"rank correlation {_value(found)}, between samples of two seeds" if found else f"other seeds {NOT_MEASURED}"
     return f"samples by a seed ({own['seed']}); {text}"
 
 
 def _describe_stability(found: Mapping[str, Any] | None) -> str:
-    return f"rank correlation {_value(found)} with the map of a slightly changed image" if found else NOT_MEASURED
+    return f"rank correlation {_value(found)}, with the map of a slightly changed image" if found else NOT_MEASURED
 
 
 def _describe_label(found: Mapping[str, Any] | None) -> str:
@@ -155,7 +155,7 @@ def _describe_sanity(own: Mapping[str, Any]) -> str:
     verdict = {True: "passed", False: "failed", None: "too few maps for a verdict"}[own["passed"]]
     deeper = [("-" if one is None else f"{one:.2f}") for one in own["cascade_size"]]
     cascade = f"; block by block down to the stem {', '.join(deeper)}" if deeper else f"; deeper blocks {NOT_MEASURED}"
-    return f"{verdict}: rank correlation {_value(top)} with shuffled weights of the top block{cascade}"
+    return f"{verdict}: rank correlation {_value(top)}, with shuffled weights of the top block{cascade}"
 
 
 def _describe_cost(cost: Mapping[str, Any]) -> str:
@@ -172,16 +172,18 @@ def _describe_cost(cost: Mapping[str, Any]) -> str:
 
 
 def _list_means(means: Mapping[str, Any], content: Mapping[str, Any]) -> str:
+    """List means over observations, whose n is the number of observations."""
     return ", ".join(
-        f"{content['metrics'][key]['name']} {NOT_MEASURED if is_undefined(own['value']) else _value(own)}"
+        f"{content['metrics'][key]['name']} {NOT_MEASURED if is_undefined(own['value']) else _value(own, 'over')}"
         for key, own in means.items()
     )
 
 
-def _value(found: Mapping[str, Any]) -> str:
+def _value(found: Mapping[str, Any], count: str = "n") -> str:
     ends = [found.get(end) for end in ("ci_low", "ci_high")]
     interval = "" if any(end is None or is_undefined(end) for end in ends) else f" [{ends[0]:.2f}, {ends[1]:.2f}]"
-    return f"{found['value']:.2f}{interval}, n {found['n']}"
+    comma = "," if count == "n" else ""
+    return f"{found['value']:.2f}{interval}{comma} {count} {found['n']}"
 
 
 def _show(value: Any) -> str:
