@@ -2,7 +2,7 @@
 
     chexpert explain-leaderboard outputs/chexpert/<time>                     the explainers of one run
     chexpert explain-leaderboard RUN_A RUN_B --by iou --out explainers       of two models; also as CSV, JSON and a page
-    chexpert explain-leaderboard RUN explained                               with what chexpert explain --out has added
+    chexpert explain-leaderboard RUN more                                    with what chexpert explain --out has added
 Exit code 2: the command or one of its files is wrong.
 """
 

@@ -15,7 +15,7 @@ from chexpert.report.text.explainer_tables import (
     published_table,
     tau_table,
 )
-from chexpert.report.text.explainers import describe_card, describe_intervals, describe_model, describe_notes
+from chexpert.report.text.explainers import describe_card, describe_intervals, describe_notes, describe_views
 from chexpert.report.text.values import format_interval, is_undefined
 from chexpert.runs import files as run_files
 
@@ -90,7 +90,7 @@ def _describe_parts(number: int, name: str, model: Mapping[str, Any], content: M
     return {
         "id": f"model-{number}",
         "name": name,
-        "line": describe_model(name, model),
+        "line": describe_views(model),
         "explainers": model["explainers"],
         "keys": keys,
         "observations": observations,

@@ -90,7 +90,7 @@ def format_number(value: float | None) -> str:
     >>> format_number(0.01234), format_number(1000), format_number(None)
     ('0.0123', '1000', '-')
     """
-    if is_undefined(value) or value is None:
+    if value is None or is_undefined(value):
         return "-"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 

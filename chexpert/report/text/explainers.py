@@ -36,7 +36,7 @@ def describe_explainers(content: Mapping[str, Any]) -> str:
     """
     lines = [describe_intervals(content)]
     for name, model in zip(name_models(content), content["models"], strict=True):
-        lines += ["", describe_model(name, model), *_describe_tables(model, content)]
+        lines += ["", f"{name}: {describe_views(model)}", *_describe_tables(model, content)]
     lines += ["", *_describe_published(content), "", *describe_notes(content), *list_meanings(content)]
     return "\n".join(part for line in lines for part in (wrap(line, WIDTH) if len(line) > WIDTH else [line]))
 
@@ -50,11 +50,11 @@ def describe_intervals(content: Mapping[str, Any]) -> str:
     )
 
 
-def describe_model(name: str, model: Mapping[str, Any]) -> str:
-    """Describe a model and the views on which its explainers were scored."""
+def describe_views(model: Mapping[str, Any]) -> str:
+    """Describe the views on which the explainers of a model were scored."""
     studies = f" of {model['studies']:,} studies" if model["studies"] else ""
     masks = "" if model["masks"] else ", without masks"
-    return f"{name}: {model['views']:,} single views{studies} of the {model['split']} split{masks}"
+    return f"{model['views']:,} single views{studies} of the {model['split']} split{masks}"
 
 
 def _describe_tables(model: Mapping[str, Any], content: Mapping[str, Any]) -> Iterator[str]:

@@ -30,7 +30,9 @@ def format_short(value: float | None, digits: int = 2) -> str:
     >>> format_short(0.25), format_short(-0.25), format_short(12.5, 1), format_short(None)
     ('.25', '-.25', '12.5', '-')
     """
-    return "-" if is_undefined(value) else f"{value:.{digits}f}".replace("0.", ".", 1 if abs(value) < 1 else 0)
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.{digits}f}".replace("0.", ".", 1 if abs(value) < 1 else 0)
 
 
 def format_interval(metric: Mapping[str, Any], digits: int = 2) -> str:
