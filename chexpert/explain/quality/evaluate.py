@@ -12,6 +12,7 @@ from chexpert.explain.attribution import Explainer
 from chexpert.explain.failures import Failures
 from chexpert.explain.quality.scored_views import choose_scored
 from chexpert.explain.quality.table import score_explainers
+from chexpert.explain.quality.view_table import ViewTable
 from chexpert.explain.session import predict, stack_images
 from chexpert.explain.view_selection import find_views
 from chexpert.metrics import Segmentations, multilabel_auroc, youden_thresholds
@@ -74,6 +75,7 @@ class ExplainerEvaluation:
         probabilities, labels, mask = (rows.cpu().numpy() for rows in labeled)
         aurocs = [auroc.value for auroc in multilabel_auroc(probabilities, labels, mask)]
         cutoffs = youden_thresholds(probabilities, labels, mask)
+        table = ViewTable()
         scores = score_explainers(
             model,
             explainers,
@@ -86,8 +88,10 @@ class ExplainerEvaluation:
             passes=self.passes,
             seed=self.seed,
             failures=failures,
+            view_table=table,
         )
         head = {"split": "valid", "masks": masks and masks.where, "synthetic": is_phantom(Path(dataset.files[0]))}
         content = head | scores
+        table.write(folder / run_files.QUALITY_VIEWS)
         run_files.write_json(folder / run_files.QUALITY, content)
         return content

@@ -11,6 +11,7 @@ import numpy as np
 from chexpert.console import log
 from chexpert.explain.attribution import Explainer
 from chexpert.explain.failures import Failures
+from chexpert.explain.quality.cost import describe_cost, hash_weights, measuring
 from chexpert.explain.quality.deletion_insertion import CUTS
 from chexpert.explain.quality.sanity import check_sanity, count_passes
 from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
@@ -18,6 +19,7 @@ from chexpert.explain.quality.stability import check_stability
 from chexpert.explain.quality.stability import count_passes as count_stability_passes
 from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, interval, summarize
 from chexpert.explain.quality.view_scores import CURVES, Probing, Row, score_maps, true_positives
+from chexpert.explain.quality.view_table import ViewTable
 from chexpert.explain.session import describe_work, stack_images
 from chexpert.explain.view import View
 from chexpert.models import Model
@@ -37,6 +39,7 @@ def score_explainers(
     passes: int,
     seed: int,
     failures: Failures | None = None,
+    view_table: ViewTable | None = None,
 ) -> dict[str, Any]:
     """Explain the observations that are present in some views, and evaluate the maps.
 
@@ -53,6 +56,7 @@ def score_explainers(
         passes: forward passes that an explainer may spend on these views; a dear one gets the first of them only.
         seed: of the random maps.
         failures: notes the explainers that fail, and the others continue; without it, the first failure ends all.
+        view_table: is given the rows of single maps.
 
     Returns:
         Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
@@ -67,6 +71,7 @@ def score_explainers(
     predicted = [[probabilities[row, c] >= cutoffs[observations[c]] for c in own] for row, own in enumerate(outputs)]
     probing = Probing(model, seed)
     head = {"views": len(views), "per_observation": per_observation, "passes": passes, "seed": seed}
+    head |= {"weights": hash_weights(model), "device": stack_images(model, views[:1]).device.type}
 
     def score(name: str, explainer: Explainer) -> dict[str, Any]:
         count = affordable(explainer, outputs, passes)
@@ -74,6 +79,8 @@ def score_explainers(
         right = true_positives(outputs, predicted)[:count]
         log.info(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}")
         rows, more = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
+        if view_table is not None:
+            view_table.add(name, *asked, observations, rows)
         of = {"stability_of": more.get("stability_of")}
         metrics = {o: {"auroc": or_none(aurocs[o])} | of | summarize(rows[c]) for c, o in enumerate(observations)}
         pooled = [row for own in rows for row in own]
@@ -115,12 +122,12 @@ def score_explainer(
     probing: Probing,
     passes: int,
 ) -> tuple[list[list[Row]], dict[str, Any]]:
-    """Return the rows of each observation's maps by one explainer; the seconds taken, and what stability is of."""
-    begun = time.perf_counter()
+    """Return the rows of each observation's maps by one explainer; their cost, and what stability is of."""
     if not views:  # not even one is within the passes
         return [[] for _ in observations], {}
     images = stack_images(model, views)
-    attributions = explain_batches(model, explainer, images, outputs)
+    with measuring(images.device) as found:
+        attributions = explain_batches(model, explainer, images, outputs)
     explained = time.perf_counter()
     scored = score_maps(views, outputs, attributions, observations, predicted, probing)
     checked = check_sanity(model, explainer, images, outputs, attributions, passes)
@@ -129,6 +136,8 @@ def score_explainer(
     for own, *parts in zip(outputs, scored, checked, stable, strict=True):
         for c, row, sanity, again in zip(own, *parts, strict=True):
             rows[c].append(row | sanity | again)
-    done = time.perf_counter()
-    seconds = {"seconds_explaining": round(explained - begun, 1), "seconds_scoring": round(done - explained, 1)}
-    return rows, {**seconds, "stability_of": kind}
+    seconds = {
+        "seconds_explaining": round(found["seconds"], 1),
+        "seconds_scoring": round(time.perf_counter() - explained, 1),
+    }
+    return rows, seconds | describe_cost(explainer, outputs, found) | {"stability_of": kind}

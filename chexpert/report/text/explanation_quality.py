@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from chexpert.report.text.values import format_interval, format_short
 from chexpert.runs.synthetic import NOTE
 
 WIDTHS = (22, 21, 22, 22, 7, 11, 7)
@@ -102,7 +103,7 @@ def describe_instability(scored: Mapping[str, Any]) -> str:
     stability = _get(scored, "stability")
     if stability["value"] is None or stability["value"] >= UNSTABLE:
         return ""
-    return f"{AGAIN[scored['stability_of']]}: rank correlation {_number(stability['value'])}, {stability['n']} maps"
+    return f"{AGAIN[scored['stability_of']]}: rank correlation {format_short(stability['value'])}, {stability['n']} maps"
 
 
 def find_flags(where: str, metrics: Mapping[str, Any]) -> list[str]:
@@ -136,11 +137,11 @@ def _cells(observation: str, metrics: Mapping[str, Any]) -> tuple[str, ...]:
     alike = metrics["sanity"]["top_block_size"]["value"]
     return (
         shorten(observation),
-        _interval(get_hit(metrics)),
-        _interval(metrics["relevance_over_area"], 1),
-        _interval(metrics["gap_over_random"]),
+        format_interval(get_hit(metrics)),
+        format_interval(metrics["relevance_over_area"], 1),
+        format_interval(metrics["gap_over_random"]),
         _count(_get(metrics, "road")),
-        f"{_number(alike)} {VERDICTS[metrics['sanity']['passed']]}".rstrip(),
+        f"{format_short(alike)} {VERDICTS[metrics['sanity']['passed']]}".rstrip(),
         _share(metrics["right_for_the_right_reason"]),
     )
 
@@ -154,30 +155,9 @@ def shorten(observation: str) -> str:
     return observation if len(observation) <= WIDTHS[0] else f"{observation[: WIDTHS[0] - 1]}."
 
 
-def _number(value: float | None, digits: int = 2) -> str:
-    """Format a number without the zero before its point.
-
-    >>> _number(0.25), _number(-0.25), _number(12.5, 1), _number(None)
-    ('.25', '-.25', '12.5', '-')
-    """
-    return "-" if value is None else f"{value:.{digits}f}".replace("0.", ".", 1 if abs(value) < 1 else 0)
-
-
-def _interval(metric: Mapping[str, Any], digits: int = 2) -> str:
-    """Value, interval and n.
-
-    >>> _interval({"value": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": 32})
-    '.50 [.25, .75] 32'
-    """
-    if metric["value"] is None:
-        return "-"
-    ends = f"[{_number(metric['ci_low'], digits)}, {_number(metric['ci_high'], digits)}]"
-    return f"{_number(metric['value'], digits)} {ends} {metric['n']}"
-
-
 def _count(metric: Mapping[str, Any]) -> str:
     """Value and n."""
-    return "-" if metric["value"] is None else f"{_number(metric['value'])} {metric['n']}"
+    return "-" if metric["value"] is None else f"{format_short(metric['value'])} {metric['n']}"
 
 
 def _share(metric: Mapping[str, Any]) -> str:
