@@ -1,6 +1,5 @@
 """How good a run's explanations are: do maps point at the finding, does the model follow them, were they learned?"""
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,13 +9,14 @@ import numpy as np
 
 from chexpert.console import log
 from chexpert.explain.attribution import Explainer
+from chexpert.explain.explained_views import ExplainedViews
 from chexpert.explain.failures import Failures
-from chexpert.explain.quality.deletion_insertion import CUTS
-from chexpert.explain.quality.sanity import check_sanity, count_passes
-from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
+from chexpert.explain.quality.scored_views import limit
+from chexpert.explain.quality.scoring import Scoring
 from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, summarize
-from chexpert.explain.quality.view_scores import CURVES, Probing, Row, score_maps, true_positives
-from chexpert.explain.session import describe_work, stack_images
+from chexpert.explain.quality.view_scores import Probing
+from chexpert.explain.session import describe_work, order_by_cost, stack_images
+from chexpert.explain.time_budget import TimeBudget, reserve
 from chexpert.explain.view import View
 from chexpert.models import Model
 from chexpert.runs.files import or_none
@@ -35,6 +35,8 @@ def score_explainers(
     passes: int,
     seed: int,
     failures: Failures | None = None,
+    explained: ExplainedViews | None = None,
+    budget: TimeBudget | None = None,
 ) -> dict[str, Any]:
     """Explain the observations that are present in some views, and evaluate the maps.
 
@@ -51,6 +53,8 @@ def score_explainers(
         passes: forward passes that an explainer may spend on these views; a dear one gets the first of them only.
         seed: of the random maps.
         failures: notes the explainers that fail, and the others continue; without it, the first failure ends all.
+        explained: has the attributions of views that were explained before.
+        budget: of time; views are left out from the end. None: no limit.
 
     Returns:
         Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
@@ -63,66 +67,36 @@ def score_explainers(
         [[c for c, o in enumerate(observations) if view.truth.get(o) == 1] for view in views], per_observation
     )
     predicted = [[probabilities[row, c] >= cutoffs[observations[c]] for c in own] for row, own in enumerate(outputs)]
+    explained, budget = explained or ExplainedViews(), budget or TimeBudget()
+    budget.measure(model, views[0].image)
     probing = Probing(model, seed)
     head = {"views": len(views), "per_observation": per_observation, "passes": passes, "seed": seed}
 
-    def score(name: str, explainer: Explainer) -> dict[str, Any]:
-        count = affordable(explainer, outputs, passes)
-        asked = views[:count], outputs[:count]
-        right = true_positives(outputs, predicted)[:count]
-        log.info(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}")
-        rows, seconds = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
+    def score(name: str, later: Sequence[str]) -> dict[str, Any]:
+        scoring = scorings[name]
+        reserved = reserve([scorings[other].least_seconds(budget) for other in (name, *later)], budget.left)
+        log.info(f"scoring {name}: {describe(scoring, passes)}")
+        rows, seconds = scoring.run(budget, reserved)
         metrics = {o: {"auroc": or_none(aurocs[o])} | summarize(rows[c]) for c, o in enumerate(observations)}
         pooled = evaluate_sanity([row for own in rows for row in own])
-        control = not any(explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
-        return {"views": count, "control": control, **seconds, "sanity": pooled, "observations": metrics}
+        control = not any(scoring.explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
+        return {"views": scoring.done, "control": control, **seconds, "sanity": pooled, "observations": metrics}
 
-    scored = {}
-    for name, explainer in explainers.items():
+    scorings = {
+        name: Scoring(name, explainer, views, outputs, predicted, observations, probing, explained, passes)
+        for name, explainer in explainers.items()
+    }
+    names, scored = order_by_cost(explainers, budget), {}
+    for place, name in enumerate(names):
         with nullcontext() if failures is None else failures.catching(name):
-            scored[name] = score(name, explainer)
-    return head | {"definitions": DEFINITIONS, "explainers": scored}
+            scored[name] = score(name, names[place + 1 :])
+    in_order = {name: scored[name] for name in explainers if name in scored}
+    return head | {"definitions": DEFINITIONS, "explainers": in_order, "time_budget": budget.summarize()}
 
 
-def estimate(
-    model: Model,
-    explainer: Explainer,
-    views: Sequence[View],
-    outputs: Sequence[Sequence[int]],
-    right: Sequence[Sequence[int]],
-    passes: int,
-) -> str:
-    """Describe the next step and about how long it will take; ``right`` are the outputs that are true positives."""
-    if not views:
+def describe(scoring: Scoring, passes: int) -> str:
+    """Describe the next step and about how long it will take."""
+    if not scoring.most:
         return f"no view within explain.passes={passes}"
-    images, curved = stack_images(model, views), sum(map(len, limit(right, CURVES)))
-    extra = curved * 2 * (len(CUTS) + 1) + count_passes(explainer, outputs, passes)
-    return describe_work(model, explainer, images, outputs, extra_passes=extra)
-
-
-def score_explainer(
-    model: Model,
-    explainer: Explainer,
-    views: Sequence[View],
-    outputs: Sequence[Sequence[int]],
-    predicted: Sequence[Sequence[bool]],
-    observations: Sequence[str],
-    probing: Probing,
-    passes: int,
-) -> tuple[list[list[Row]], dict[str, float]]:
-    """Return the rows of each observation's maps by one explainer, and the seconds that it took."""
-    begun = time.perf_counter()
-    if not views:  # not even one is within the passes
-        return [[] for _ in observations], {}
-    images = stack_images(model, views)
-    attributions = explain_batches(model, explainer, images, outputs)
-    explained = time.perf_counter()
-    scored = score_maps(views, outputs, attributions, observations, predicted, probing)
-    checked = check_sanity(model, explainer, images, outputs, attributions, passes)
-    rows: list[list[Row]] = [[] for _ in observations]
-    for own, *parts in zip(outputs, scored, checked, strict=True):
-        for c, row, sanity in zip(own, *parts, strict=True):
-            rows[c].append(row | sanity)
-    done = time.perf_counter()
-    seconds = {"seconds_explaining": round(explained - begun, 1), "seconds_scoring": round(done - explained, 1)}
-    return rows, seconds
+    images = stack_images(scoring.probing.model, scoring.views[: scoring.most])
+    return describe_work(scoring.probing.model, images, scoring.count_passes(scoring.most))
