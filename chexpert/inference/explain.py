@@ -13,9 +13,11 @@ from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule
 from chexpert.errors import UserError
 from chexpert.explain import (
+    ExplainedViews,
     ExplainerEvaluation,
     Explanation,
     Failures,
+    TimeBudget,
     View,
     choose_rows,
     explain_view,
@@ -23,6 +25,7 @@ from chexpert.explain import (
     find_masks,
     find_views,
     open_view,
+    resolve_minutes,
 )
 from chexpert.explain.masks import check_masks
 from chexpert.explain.regions import Thresholds
@@ -86,19 +89,22 @@ def explain_run(
     data = None if images else open_data(loaded)
     salt = read_salt(find_home(run)) if images and hashed else None
     evaluate = ExplainerEvaluation(choice["score"], choice["passes"], loaded.config["seed"])
-    scored = evaluate.choose(data.datasets["valid"]) if data else []
+    first = choose_first(data, choice, loaded.config["seed"])
+    scored = evaluate.choose(data.datasets["valid"], first) if data else []
     views = choose_views(data, loaded, choice, scored) if data else open_views(images, loaded, salt)
     model = move_to_device(loaded.model)
     failures = Failures(folder)
-    more: dict[str, Any] = {"only": only, "top": choice["top"], "failures": failures}
-    more |= {"thresholds": thresholds, "boxed": boxed}
-    explain_views(model, built, views, loaded.observations, folder, **more)
+    needed = evaluate.needed(data.datasets["valid"], views, loaded.observations, first) if data else {}
+    budget = TimeBudget(resolve_minutes(choice["minutes"]))
+    shared: dict[str, Any] = {"failures": failures, "explained": ExplainedViews(needed), "budget": budget}
+    regions: dict[str, Any] = {"thresholds": thresholds, "boxed": boxed}
+    explain_views(model, built, views, loaded.observations, folder, only=only, top=choice["top"], **shared, **regions)
     if salt and any(is_hash(view.path) for view in views):
         run_files.write_text(folder / run_files.IDS, f"{HASH_NOTE}\n")
     if data and choice["score"]:
         masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)
         left = {name: explainer for name, explainer in built.items() if name not in failures}
-        evaluate(model, left, data.datasets["valid"], rows, loaded.observations, masks, folder, failures)
+        evaluate(model, left, data.datasets["valid"], rows, loaded.observations, masks, folder, first=first, **shared)
     failures.write()
     return folder, failures
 
@@ -164,6 +170,13 @@ def open_views(images: Sequence[str], loaded: Loaded, salt: str | None = None) -
                     f"{images[first]} and {images[row]} are {kind}", code="repeated", where="the images", hint=hint
                 )
     return [open_view(name, image, loaded.preprocessing) for name, image in zip(called, images, strict=True)]
+
+
+def choose_first(data: CheXpertDataModule | None, choice: Mapping[str, Any], seed: int) -> list[int]:
+    """Return the rows that are explained and scored before others: those of a fair sample."""
+    if data is None or choice["views"]:
+        return []
+    return choose_rows(data.datasets["valid"], None, choice["count"], seed)
 
 
 def choose_views(

@@ -61,7 +61,8 @@ def compose_settings(
     try:
         settings = OmegaConf.merge(
             OmegaConf.create({"explainer": cfg.explainer, "explain": OmegaConf.structured(ExplainConfig)}),
-            OmegaConf.create({"explainer": own, "explain": config["explain"]}),
+            # the run's limit of time was for the end of training: here all is explained unless asked otherwise
+            OmegaConf.create({"explainer": own, "explain": {**config["explain"], "minutes": None}}),
             OmegaConf.from_dotlist(list(overrides)),
         )
     except (OmegaConfBaseException, YAMLError) as error:

@@ -15,9 +15,9 @@ from chexpert.config import build
 from chexpert.data import read_gray
 from chexpert.errors import UserError
 from chexpert.explain import Explainer, Explanation, View
+from chexpert.explain.explained_views import explain_batches
 from chexpert.explain.export import export_picture
 from chexpert.explain.plots import find_scale
-from chexpert.explain.quality.scored_views import explain_batches
 from chexpert.explain.regions import HEADER, list_rows, write_regions
 from chexpert.explain.session import choose_outputs, describe_view
 from chexpert.inference.explain_settings import check_layers, compose_settings, resolve_observations

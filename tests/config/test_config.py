@@ -222,6 +222,8 @@ def find_errors(*overrides: str) -> list[UserError]:
         ("explain.masks=true", "missing-file", "explain.masks", "null"),
         ("explain.score=-1", "value", "explain.score", "-1"),
         ("explain.passes=0", "value", "explain.passes", "explain.score=0"),
+        ("explain.minutes=0", "value", "explain.minutes", "auto"),
+        ("explain.minutes=soon", "value", "explain.minutes", "null"),
         ("seed=-1", "value", "seed", "-1"),
         ("seed=4294967296", "value", "seed", "4294967295"),
         ("name=../away", "value", "name", "outputs/"),

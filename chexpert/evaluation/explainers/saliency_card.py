@@ -38,7 +38,8 @@ def write_card(
         block), ``faithfulness``, ``localizability`` and ``cost``.
     """
     settings = read_hyperparameters(entry, config)
-    seeded, stability = "seed" in settings, mean["stability"]
+    kind = entry.scored.get("stability_of")
+    seeded, stability = "seed" in settings if kind is None else kind == "seed", mean["stability"]
     measured = stability if stability["value"] is not None else None
     sanity = entry.scored.get("sanity") or {}
     return {

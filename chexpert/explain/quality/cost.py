@@ -13,43 +13,53 @@ from chexpert.models import Model
 from chexpert.peak_memory import read_device_peak, read_process_peak, reset_device_peak, reset_process_peak
 
 
-@contextmanager
-def measuring(device: torch.device) -> Iterator[dict[str, Any]]:
-    """Measure the work within the context.
+class Cost:
+    """The seconds and peak memory of an explainer's maps, which are made in several steps.
 
     The peak of the process holds the model, the images and all libraries: on a CPU that is what a machine must have,
     and no share of it can be ascribed to the explainer alone.
 
     Args:
         device: of the model.
-
-    Yields:
-        A mapping that is filled at the end: ``seconds``, and ``peak_memory_mib`` with ``process`` (resident, None where
-        the system does not count it) and ``device`` (tensors on a GPU of CUDA, None elsewhere).
     """
-    found: dict[str, Any] = {}
-    reset_process_peak()
-    reset_device_peak(device)
-    _wait(device)
-    begun = time.perf_counter()
-    yield found
-    _wait(device)
-    found["seconds"] = time.perf_counter() - begun
-    peaks = {"process": read_process_peak(), "device": read_device_peak(device)}
-    found["peak_memory_mib"] = {name: None if peak is None else round(peak, 1) for name, peak in peaks.items()}
 
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.seconds, self.maps = device, 0.0, 0
+        self.peaks: dict[str, float | None] = {"process": None, "device": None}
+        """MiB: resident memory of the process, and tensors on a GPU of CUDA; None where they are not counted."""
 
-def describe_cost(explainer: Explainer, outputs: Sequence[Sequence[int]], found: dict[str, Any]) -> dict[str, Any]:
-    """Return the entries of quality.json from a measurement of all maps of some outputs of each view."""
-    maps = sum(map(len, outputs))
-    passes = sum(explainer.passes(len(own)) for own in outputs)
-    return {
-        "maps": maps,
-        "seconds_per_map": round(found["seconds"] / maps, 5) if maps else None,
-        "passes_per_map": round(passes / maps, 2) if maps else None,
-        "memory_limit_mib": getattr(getattr(explainer, "probe", None), "memory", None),
-        "peak_memory_mib": found["peak_memory_mib"],
-    }
+    @contextmanager
+    def measuring(self, maps: int) -> Iterator[None]:
+        """Measure a step that makes so many maps; one of none is not measured."""
+        if not maps:
+            yield
+            return
+        reset_process_peak()
+        reset_device_peak(self.device)
+        _wait(self.device)
+        begun = time.perf_counter()
+        yield
+        _wait(self.device)
+        self.seconds += time.perf_counter() - begun
+        self.maps += maps
+        for name, peak in (("process", read_process_peak()), ("device", read_device_peak(self.device))):
+            if peak is not None:
+                self.peaks[name] = max(self.peaks[name] or 0.0, round(peak, 1))
+
+    def describe(self, explainer: Explainer, outputs: Sequence[Sequence[int]]) -> dict[str, Any]:
+        """Return the entries of quality.json; ``outputs`` are those of each scored view.
+
+        Maps that were made before, for the pictures, are among ``maps`` and not in the seconds of one.
+        """
+        maps = sum(map(len, outputs))
+        passes = sum(explainer.passes(len(own)) for own in outputs)
+        return {
+            "maps": maps,
+            "seconds_per_map": round(self.seconds / self.maps, 5) if self.maps else None,
+            "passes_per_map": round(passes / maps, 2) if maps else None,
+            "memory_limit_mib": getattr(getattr(explainer, "probe", None), "memory", None),
+            "peak_memory_mib": self.peaks,
+        }
 
 
 def hash_weights(model: Model) -> str:

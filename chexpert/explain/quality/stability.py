@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from chexpert.explain.attribution import Attribution, Explainer
-from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
+from chexpert.explain.explained_views import explain_batches
+from chexpert.explain.quality.scored_views import affordable, limit
 from chexpert.metrics import spearman
 from chexpert.models import Model
 

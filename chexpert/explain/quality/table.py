@@ -1,6 +1,5 @@
 """How good a run's explanations are: do maps point at the finding, does the model follow them, were they learned?"""
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,17 +9,16 @@ import numpy as np
 
 from chexpert.console import log
 from chexpert.explain.attribution import Explainer
+from chexpert.explain.explained_views import ExplainedViews
 from chexpert.explain.failures import Failures
-from chexpert.explain.quality.cost import describe_cost, hash_weights, measuring
-from chexpert.explain.quality.deletion_insertion import CUTS
-from chexpert.explain.quality.sanity import check_sanity, count_passes
-from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
-from chexpert.explain.quality.stability import check_stability
-from chexpert.explain.quality.stability import count_passes as count_stability_passes
+from chexpert.explain.quality.cost import hash_weights
+from chexpert.explain.quality.scored_views import limit
+from chexpert.explain.quality.scoring import Scoring
 from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, interval, summarize
-from chexpert.explain.quality.view_scores import CURVES, Probing, Row, score_maps, true_positives
+from chexpert.explain.quality.view_scores import Probing
 from chexpert.explain.quality.view_table import ViewTable
-from chexpert.explain.session import describe_work, stack_images
+from chexpert.explain.session import describe_work, order_by_cost, stack_images
+from chexpert.explain.time_budget import TimeBudget, reserve
 from chexpert.explain.view import View
 from chexpert.models import Model
 from chexpert.runs.files import or_none
@@ -40,6 +38,8 @@ def score_explainers(
     seed: int,
     failures: Failures | None = None,
     view_table: ViewTable | None = None,
+    explained: ExplainedViews | None = None,
+    budget: TimeBudget | None = None,
 ) -> dict[str, Any]:
     """Explain the observations that are present in some views, and evaluate the maps.
 
@@ -57,6 +57,8 @@ def score_explainers(
         seed: of the random maps.
         failures: notes the explainers that fail, and the others continue; without it, the first failure ends all.
         view_table: is given the rows of single maps.
+        explained: has the attributions of views that were explained before.
+        budget: of time; views are left out from the end. None: no limit.
 
     Returns:
         Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
@@ -69,75 +71,41 @@ def score_explainers(
         [[c for c, o in enumerate(observations) if view.truth.get(o) == 1] for view in views], per_observation
     )
     predicted = [[probabilities[row, c] >= cutoffs[observations[c]] for c in own] for row, own in enumerate(outputs)]
+    explained, budget = explained or ExplainedViews(), budget or TimeBudget()
+    budget.measure(model, views[0].image)
     probing = Probing(model, seed)
     head = {"views": len(views), "per_observation": per_observation, "passes": passes, "seed": seed}
     head |= {"weights": hash_weights(model), "device": stack_images(model, views[:1]).device.type}
 
-    def score(name: str, explainer: Explainer) -> dict[str, Any]:
-        count = affordable(explainer, outputs, passes)
-        asked = views[:count], outputs[:count]
-        right = true_positives(outputs, predicted)[:count]
-        log.info(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}")
-        rows, more = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
+    def score(name: str, later: Sequence[str]) -> dict[str, Any]:
+        scoring = scorings[name]
+        reserved = reserve([scorings[other].least_seconds(budget) for other in (name, *later)], budget.left)
+        log.info(f"scoring {name}: {describe(scoring, passes)}")
+        rows, more = scoring.run(budget, reserved)
         if view_table is not None:
-            view_table.add(name, *asked, observations, rows)
+            view_table.add(name, views[: scoring.done], outputs[: scoring.done], observations, rows)
         of = {"stability_of": more.get("stability_of")}
         metrics = {o: {"auroc": or_none(aurocs[o])} | of | summarize(rows[c]) for c, o in enumerate(observations)}
         pooled = [row for own in rows for row in own]
-        control = not any(explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
+        control = not any(scoring.explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
         overall = {"sanity": evaluate_sanity(pooled), "stability": interval(pooled, "stability")}
-        return {"views": count, "control": control, **more, **overall, "observations": metrics}
+        return {"views": scoring.done, "control": control, **more, **overall, "observations": metrics}
 
-    scored = {}
-    for name, explainer in explainers.items():
-        with nullcontext() if failures is None else failures.catching(name):
-            scored[name] = score(name, explainer)
-    return head | {"definitions": DEFINITIONS, "explainers": scored}
-
-
-def estimate(
-    model: Model,
-    explainer: Explainer,
-    views: Sequence[View],
-    outputs: Sequence[Sequence[int]],
-    right: Sequence[Sequence[int]],
-    passes: int,
-) -> str:
-    """Describe the next step and about how long it will take; ``right`` are the outputs that are true positives."""
-    if not views:
-        return f"no view within explain.passes={passes}"
-    images, curved = stack_images(model, views), sum(map(len, limit(right, CURVES)))
-    extra = curved * 2 * (len(CUTS) + 1) + count_passes(explainer, outputs, passes)
-    extra += count_stability_passes(explainer, outputs, passes)
-    return describe_work(model, explainer, images, outputs, extra_passes=extra)
-
-
-def score_explainer(
-    model: Model,
-    explainer: Explainer,
-    views: Sequence[View],
-    outputs: Sequence[Sequence[int]],
-    predicted: Sequence[Sequence[bool]],
-    observations: Sequence[str],
-    probing: Probing,
-    passes: int,
-) -> tuple[list[list[Row]], dict[str, Any]]:
-    """Return the rows of each observation's maps by one explainer; their cost, and what stability is of."""
-    if not views:  # not even one is within the passes
-        return [[] for _ in observations], {}
-    images = stack_images(model, views)
-    with measuring(images.device) as found:
-        attributions = explain_batches(model, explainer, images, outputs)
-    explained = time.perf_counter()
-    scored = score_maps(views, outputs, attributions, observations, predicted, probing)
-    checked = check_sanity(model, explainer, images, outputs, attributions, passes)
-    kind, stable = check_stability(model, explainer, images, outputs, attributions, passes)
-    rows: list[list[Row]] = [[] for _ in observations]
-    for own, *parts in zip(outputs, scored, checked, stable, strict=True):
-        for c, row, sanity, again in zip(own, *parts, strict=True):
-            rows[c].append(row | sanity | again)
-    seconds = {
-        "seconds_explaining": round(found["seconds"], 1),
-        "seconds_scoring": round(time.perf_counter() - explained, 1),
+    scorings = {
+        name: Scoring(name, explainer, views, outputs, predicted, observations, probing, explained, passes)
+        for name, explainer in explainers.items()
     }
-    return rows, seconds | describe_cost(explainer, outputs, found) | {"stability_of": kind}
+    names, scored = order_by_cost(explainers, budget), {}
+    for place, name in enumerate(names):
+        with nullcontext() if failures is None else failures.catching(name):
+            scored[name] = score(name, names[place + 1 :])
+    in_order = {name: scored[name] for name in explainers if name in scored}
+    return head | {"definitions": DEFINITIONS, "explainers": in_order, "time_budget": budget.summarize()}
+
+
+def describe(scoring: Scoring, passes: int) -> str:
+    """Describe the next step and about how long it will take."""
+    if not scoring.most:
+        return f"no view within explain.passes={passes}"
+    images = stack_images(scoring.probing.model, scoring.views[: scoring.most])
+    return describe_work(scoring.probing.model, images, scoring.count_passes(scoring.most))

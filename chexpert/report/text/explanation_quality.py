@@ -103,7 +103,8 @@ def describe_instability(scored: Mapping[str, Any]) -> str:
     stability = _get(scored, "stability")
     if stability["value"] is None or stability["value"] >= UNSTABLE:
         return ""
-    return f"{AGAIN[scored['stability_of']]}: rank correlation {format_short(stability['value'])}, {stability['n']} maps"
+    value, maps = format_short(stability["value"]), stability["n"]
+    return f"{AGAIN[scored['stability_of']]}: rank correlation {value}, {maps} maps"
 
 
 def find_flags(where: str, metrics: Mapping[str, Any]) -> list[str]:
