@@ -112,9 +112,9 @@ def test_explainer_without_time_for_a_view_has_no_folder(clock, tmp_path):
     assert not (tmp_path / "slow").exists()
 
 
-@pytest.mark.parametrize(("minutes", "done"), [(0.2, 7), (0.4, 19), (0.6, 24), (None, 24)])
+@pytest.mark.parametrize(("minutes", "done"), [(0.3, 9), (0.4, 15), (0.6, 24), (None, 24)])
 def test_smaller_budget_scores_a_prefix(clock, minutes, done):
-    """480 of the 2,400 passes are for the sanity check, which is 4.8 s."""
+    """480 of the 2,400 passes are for the sanity check, 400 for second maps: together 8.8 s."""
     slow = Slow(clock, 1)
     content = score(make_views(24), {"slow": slow}, TimeBudget(minutes, clock), passes=2400)
     scored = [row for row, _ in slow.explained][:done]
@@ -137,13 +137,14 @@ def test_five_views_come_before_the_sanity_check(clock):
     content = score(make_views(24), {"slow": Slow(clock, 1)}, TimeBudget(0.1, clock), passes=2400)
     assert content["explainers"]["slow"]["views"] == 5
     assert content["explainers"]["slow"]["sanity"]["top_block"]["n"] == 0
-    assert [entry["step"] for entry in content["time_budget"]["left_out"]] == ["scored", "checked for sanity"]
+    steps = [entry["step"] for entry in content["time_budget"]["left_out"]]
+    assert steps == ["scored", "checked for sanity", "checked for stability"]
 
 
 def test_left_out_views_are_one_printed_line_each(clock, capsys):
     score(make_views(24), {"slow": Slow(clock, 1)}, TimeBudget(0.4, clock), passes=2400)
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
-    assert lines == ["note: slow: scored 19 of 24 views (time budget 0.4 min; explain.minutes=null does all)"]
+    assert lines == ["note: slow: scored 15 of 24 views (time budget 0.4 min; explain.minutes=null does all)"]
 
 
 def test_view_that_was_shown_is_not_explained_again_for_the_scores(clock, tmp_path):
@@ -172,6 +173,9 @@ def test_sharing_saves_the_forward_passes_of_the_shared_views(tmp_path, monkeypa
         shown = sum(seen)
         monkeypatch.setattr(
             "chexpert.explain.quality.scoring.check_sanity", lambda m, e, i, outputs, *_: [[{}, {}]] * 3
+        )
+        monkeypatch.setattr(
+            "chexpert.explain.quality.scoring.check_stability", lambda m, e, i, outputs, *_: ("seed", [[{}, {}]] * 3)
         )
         probabilities, aurocs = np.full((3, 2), 0.1), dict.fromkeys(NAMES, 0.5)
         score_explainers(

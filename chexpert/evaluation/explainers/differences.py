@@ -39,7 +39,7 @@ def _compare(
     views: dict[str, np.ndarray] = {}
     for observation in observations:
         columns = [replicates.select(entry.rows, metric, observation) for entry in (first, second)]
-        both = np.isfinite(columns).all((0, 2))
+        both = np.asarray(np.isfinite(columns).all((0, 2)))
         if not both.any():
             continue
         own = [replicates.compute(np.where(both[:, None], one, np.nan), metric) for one in columns]

@@ -104,7 +104,7 @@ def _read_scored(scored: Mapping[str, Any]) -> bool:
     return bool(scored["control"])
 
 
-def read_rows(path: Path) -> dict[str, Rows]:
+def read_rows(path: Path) -> Mapping[str, Rows]:
     """Return the rows of quality.csv by explainer; empty where the file is not there.
 
     Raises:

@@ -39,7 +39,7 @@ def mean_table(model: Mapping[str, Any], content: Mapping[str, Any]) -> Table:
 def observation_tables(model: Mapping[str, Any], content: Mapping[str, Any]) -> Iterator[Table]:
     """Yield the metrics of each observation that was scored."""
     for name in model["observations"]:
-        table = _tabulate(name, model, content, lambda one, name=name: one["observations"].get(name))  # type: ignore[misc]
+        table = _tabulate(name, model, content, lambda one, name=name: one["observations"].get(name))
         if any(cell != "-" for row in table[1:] for cell in row[1:]):
             yield table
 
