@@ -25,6 +25,7 @@ COMMANDS = {
     "ensemble": "average checkpoints or predictions",
     "predict": "predict images by a trained model",
     "explain": "explain a trained model on images",
+    "counterfactual": "show images with a finding lowered and raised, by a trained model",
     "localize": "score attribution maps against masks",
     "shortcuts": "look for shortcuts of a trained model",
     "reproduce": "check a run against the published metric of a recipe",
@@ -103,7 +104,7 @@ def _read_and_run(words: Sequence[str]) -> int | None:
 
 
 def _describe_commands() -> str:
-    lines = [f"  {name:<10} {line}" for name, line in COMMANDS.items()]
+    lines = [f"  {name:<14} {line}" for name, line in COMMANDS.items()]
     return "\n".join(
         [
             "chexpert COMMAND ...",

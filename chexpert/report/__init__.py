@@ -6,6 +6,7 @@ from chexpert.report.html.run_page import write_report
 from chexpert.report.html.summary import summarize_run
 from chexpert.report.text.audit import describe_audit
 from chexpert.report.text.comparison import describe_comparison
+from chexpert.report.text.counterfactual import describe_counterfactuals
 from chexpert.report.text.evaluation import describe_evaluation
 from chexpert.report.text.explanation_quality import quality_table
 from chexpert.report.text.localization import describe_localization
@@ -18,6 +19,7 @@ __all__ = [
     "describe",
     "describe_audit",
     "describe_comparison",
+    "describe_counterfactuals",
     "describe_evaluation",
     "describe_localization",
     "describe_reproduction",
