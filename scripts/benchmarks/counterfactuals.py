@@ -67,7 +67,8 @@ def measure_seed(run: Path, root: Path, given: Namespace, seed: int) -> list[dic
     model, network = loaded.model.to(given.device), read_autoencoder(file).network.to(given.device)
     some = read_images(data.datasets["valid"], MEASURED, seed)
     print(f"seed {seed}: {measure_reconstruction(model, network, some, loaded.observations)}", flush=True)
-    cases = list(read_cases(data.datasets["valid"], loaded.observations, [find_masks(None, data.layout.folder)]))
+    masks = find_masks(None, data.layout.folder)
+    cases = list(read_cases(data.datasets["valid"], loaded.observations, [masks] if masks else []))
     stacked = torch.from_numpy(np.stack([case.image for case in cases]))[:, None]
     with torch.inference_mode():
         logits = torch.cat([model(part.to(given.device)).float().cpu() for part in stacked.split(32)]).numpy()
