@@ -27,6 +27,7 @@ COMMANDS = {
     "predict": "predict images by a trained model",
     "explain": "explain a trained model on images",
     "explain-leaderboard": "compare explainers across runs, with paired differences",
+    "counterfactual": "show images with a finding lowered and raised, by a trained model",
     "localize": "score attribution maps against masks",
     "shortcuts": "look for shortcuts of a trained model",
     "reproduce": "check a run against the published metric of a recipe",

@@ -9,6 +9,7 @@ from chexpert.explain.failures import Failures
 from chexpert.explain.masks import find_masks
 from chexpert.explain.methods.cam import EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
 from chexpert.explain.methods.integrated_gradients import IntegratedGradients
+from chexpert.explain.methods.latent_shift import LatentShift
 from chexpert.explain.methods.lime import Lime
 from chexpert.explain.methods.occlusion import Occlusion
 from chexpert.explain.methods.patch_logits import PatchLogits
@@ -41,6 +42,7 @@ __all__ = [
     "GradCamPackage",
     "HiResCAM",
     "IntegratedGradients",
+    "LatentShift",
     "LayerCAM",
     "Lime",
     "LimePackage",

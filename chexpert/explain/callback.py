@@ -123,8 +123,16 @@ class ExplainCallback(pl.Callback):
         remaining = {name: explainer for name, explainer in self.explainers.items() if name not in failures}
         with step("scoring"):
             masks, first = find_masks(self.masks, data.layout.folder), self.first(dataset)
-            quality = self.evaluate(  # type: ignore[misc]
-                model, remaining, dataset, self.rows, names, masks, folder, first=first, **shared
+            quality = self.evaluate(
+                model,
+                remaining,
+                dataset,
+                self.rows,
+                names,  # type: ignore[arg-type]
+                masks,
+                folder,
+                first=first,
+                **shared,
             )
         with step("showing"):
             show({}, quality or {})

@@ -22,7 +22,7 @@ class ExplainedViews:
     """
 
     def __init__(self, needed: Mapping[str, Sequence[int]] | None = None) -> None:
-        self.needed = dict(needed or {})
+        self.needed: Mapping[str, Sequence[int]] = dict(needed or {})
         self._kept: dict[tuple[str, str], dict[int, Attribution]] = {}
 
     def missing(self, name: str, path: str, outputs: Sequence[int]) -> list[int]:

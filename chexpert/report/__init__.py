@@ -7,6 +7,7 @@ from chexpert.report.html.run_page import write_report
 from chexpert.report.html.summary import summarize_run
 from chexpert.report.text.audit import describe_audit
 from chexpert.report.text.comparison import describe_comparison
+from chexpert.report.text.counterfactual import describe_counterfactuals
 from chexpert.report.text.evaluation import describe_evaluation
 from chexpert.report.text.explainers import describe_explainers
 from chexpert.report.text.explanation_quality import quality_table
@@ -20,6 +21,7 @@ __all__ = [
     "describe",
     "describe_audit",
     "describe_comparison",
+    "describe_counterfactuals",
     "describe_evaluation",
     "describe_explainers",
     "describe_localization",

@@ -10,6 +10,7 @@ import numpy as np
 from chexpert.data import write_phantom
 from chexpert.metrics import LocalMap, write_map, write_segmentations
 from chexpert.metrics.localization.run_lengths import encode
+from helpers.autoencoders import write_random_autoencoder
 from helpers.leaderboards import make_scores, write_board, write_scores
 from helpers.runs import PROJECT, train
 from helpers.scored_explainers import write_quality
@@ -49,6 +50,8 @@ def write_folder(folder: Path, phantom: Path) -> None:
             shutil.copytree(folder / "RUN", folder / sweep / job)
     _write_tables(folder, phantom)
     _write_masks(folder)
+    (folder / "earlier").mkdir()
+    write_random_autoencoder(folder / "earlier/autoencoder.safetensors", 64)
     write_board(folder / "cheXpert-test-set-labels")
     (folder / "FOLDER").symlink_to("cheXpert-test-set-labels")
 

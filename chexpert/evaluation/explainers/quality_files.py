@@ -37,7 +37,7 @@ class Quality:
     folder: Path
     explanations: Path
     content: dict[str, Any]
-    rows: dict[str, Rows]
+    rows: Mapping[str, Rows]
     config: dict[str, Any]
 
 

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from chexpert.explain.attribution import Attribution, Explainer
@@ -78,7 +77,7 @@ class Scoring:
     def least_seconds(self, budget: TimeBudget) -> float:
         """Estimate the seconds of the first views that every explainer should have, their checks included."""
         views = min(LEAST_VIEWS, self.most)
-        return float(sum(self._seconds(budget)[:views])) + budget.seconds(self._count_checks(views, 0), self.name)
+        return sum(self._seconds(budget)[:views]) + budget.seconds(self._count_checks(views, 0), self.name)
 
     def run(self, budget: TimeBudget, reserved: float = 0.0) -> tuple[list[list[Row]], dict[str, Any]]:
         """Score as many of the first views as the passes and the budget allow, of which ``reserved`` seconds remain.
@@ -110,10 +109,10 @@ class Scoring:
         more = {f"seconds_{part}": round(own, 1) for part, own in seconds.items()}
         return rows, more | self.cost.describe(self.explainer, self.outputs[: self.done]) | {"stability_of": kind}
 
-    def _seconds(self, budget: TimeBudget) -> np.ndarray:
+    def _seconds(self, budget: TimeBudget) -> list[float]:
         """Estimated seconds of each view, without the checks."""
-        testing = [budget.seconds(passes) for passes in self._testing]
-        return np.add([budget.seconds(passes, self.name) for passes in self._explaining], testing)
+        both = zip(self._explaining, self._testing, strict=True)
+        return [budget.seconds(explaining, self.name) + budget.seconds(testing) for explaining, testing in both]
 
     def _count_fitting(self, budget: TimeBudget, available: float, size: int) -> int:
         """How many views of the next chunk fit; from the least number on, with the checks of all of them."""

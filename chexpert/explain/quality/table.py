@@ -74,7 +74,7 @@ def score_explainers(
     explained, budget = explained or ExplainedViews(), budget or TimeBudget()
     budget.measure(model, views[0].image)
     probing = Probing(model, seed)
-    head = {"views": len(views), "per_observation": per_observation, "passes": passes, "seed": seed}
+    head: dict[str, Any] = {"views": len(views), "per_observation": per_observation, "passes": passes, "seed": seed}
     head |= {"weights": hash_weights(model), "device": stack_images(model, views[:1]).device.type}
 
     def score(name: str, later: Sequence[str]) -> dict[str, Any]:
