@@ -127,8 +127,8 @@ class ExplainCallback(pl.Callback):
                 model,
                 remaining,
                 dataset,
-                self.rows,
-                names,  # type: ignore[arg-type]
+                self.rows,  # type: ignore[arg-type]
+                names,
                 masks,
                 folder,
                 first=first,
