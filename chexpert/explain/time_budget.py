@@ -95,10 +95,10 @@ def count_fitting(seconds: Sequence[float], available: float) -> int:
 def reserve(least: Sequence[float], available: float) -> float:
     """Return the seconds that the first of several steps leaves to the others: their least.
 
-    Where the least of all does not fit, each has its part of what is available.
+    Where the least of all does not fit, the first has its own in full: the cheapest come first, and a dear explainer
+    takes what they leave.
 
     >>> reserve([1, 2, 3], 10), reserve([1, 2, 3], 3), reserve([0, 0], float("inf"))
-    (5, 2.5, 0)
+    (5, 2, 0)
     """
-    others, total = sum(least[1:]), sum(least)
-    return others if total <= available else max(available, 0) * others / total
+    return min(sum(least[1:]), max(available - least[0], 0))
