@@ -182,11 +182,13 @@ def _list_means(means: Mapping[str, Any], content: Mapping[str, Any]) -> str:
 def _value(found: Mapping[str, Any], count: str = "n") -> str:
     ends = [found.get(end) for end in ("ci_low", "ci_high")]
     interval = "" if any(end is None or is_undefined(end) for end in ends) else f" [{ends[0]:.2f}, {ends[1]:.2f}]"
-    comma = "," if count == "n" else ""
-    return f"{found['value']:.2f}{interval}{comma} {count} {found['n']}"
+    comma, unit = (",", "") if count == "n" else ("", " observations")
+    return f"{found['value']:.2f}{interval}{comma} {count} {found['n']}{unit}"
 
 
 def _show(value: Any) -> str:
     if isinstance(value, dict) and len(value) == 1:
         return _show(next(iter(value.values())))
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key}: {_show(own)}" for key, own in value.items()) + ")"
     return f"{value:g}" if isinstance(value, float) else str(value)
