@@ -1,8 +1,8 @@
 """The explanations of models of several phantom seeds: AUROC, and where the maps point, with paired differences.
 
-Each seed has its own patients, weights and samples. A model of every kind is trained on its phantom, and all findings of
-the validation views are explained. Means are over the maps of all seeds; whole studies are resampled for intervals. A
-difference is of the maps of the same finding on the same view.
+Each seed has its own patients, weights and samples. A model of every kind is trained on its phantom, and all findings
+of the validation views are explained. Means are over the maps of all seeds; whole studies are resampled for the
+intervals. A difference is of the maps of the same finding on the same view.
 
     python scripts/benchmarks/explanation_seeds.py OUT [--seeds 1 2 3] [--size 224] [--epochs 7]
 
