@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from chexpert.console import log
 from chexpert.explain.attribution import Attribution, Explainer, explaining
-from chexpert.explain.batched_inference import FEW, estimate_seconds
+from chexpert.explain.batched_inference import FEW
 from chexpert.explain.explained_views import BATCH_SIZE, ExplainedViews, explain_batches
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.export import write_explainer
@@ -116,7 +116,7 @@ def explain_in_time(
         if not fitting:
             break
         if not found:
-            log.info(f"{name}: {describe_work(model, images[: len(views)], sum(costs))}")
+            log.info(f"{name}: {describe_work(len(views), budget.estimate(model, images[0], sum(costs), name))}")
         some = slice(len(found), len(found) + fitting)
         with budget.timing(name, sum(costs[some])):
             found += explained.explain(model, name, explainer, paths[some], images[some], outputs[some])
@@ -206,9 +206,13 @@ def choose_outputs(
     return np.argsort(-probabilities, kind="stable")[:top].tolist()
 
 
-def describe_work(model: Model, images: torch.Tensor, passes: int) -> str:
-    """Return the number of views and the estimated time of the passes: "4 views, about 35 s"."""
-    return f"{len(images)} view{'s' * (len(images) > 1)}, {format_duration(estimate_seconds(model, images[0], passes))}"
+def describe_work(views: int, seconds: float) -> str:
+    """Describe a step.
+
+    >>> describe_work(4, 34.6)
+    '4 views, about 35 s'
+    """
+    return f"{views} view{'s' * (views > 1)}, {format_duration(seconds)}"
 
 
 def format_duration(seconds: float) -> str:

@@ -63,6 +63,19 @@ class TimeBudget:
         """Estimate the seconds of forward passes of the model, or of those that explainer ``name`` does."""
         return 0.0 if self.minutes is None else passes * self._paces.get(name, self._paces.get("", 0.0))
 
+    def estimate(self, model: Model, image: torch.Tensor, passes: int, name: str) -> float:
+        """Estimate the seconds of the next step, for a message: no more than are left.
+
+        Args:
+            model: on the device that it uses.
+            image: like those of the step, (1, H, W) uint8.
+            passes: forward passes.
+            name: of the explainer.
+        """
+        if self.minutes is None:
+            return estimate_seconds(model, image, passes)
+        return min(self.seconds(passes, name), max(self.left, 0.0))
+
     @contextmanager
     def timing(self, name: str, passes: float) -> Iterator[None]:
         """Learn the pace of explainer ``name`` from what runs inside, which does that many passes."""

@@ -10,6 +10,7 @@ from chexpert.explain import ExplainedViews, Lime, TimeBudget, explain_views, re
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.local_model_notes import log_local_models
 from chexpert.explain.quality.table import score_explainers
+from chexpert.explain.quality.view_scores import score_maps
 from chexpert.explain.view import View
 from chexpert.models import Model
 from chexpert.models.output_head import OutputHead
@@ -124,6 +125,19 @@ def test_smaller_budget_scores_a_prefix(clock, minutes, done):
     assert content["time_budget"] == {"minutes": minutes, "left_out": expected}
 
 
+def test_time_of_scoring_counts_too(clock, monkeypatch):
+    """A view takes 1 s to explain and 2 s to score, the checks 8.8 s: 7 of them fit into 30 s."""
+
+    def score_slowly(views, *others):
+        clock.now += 2 * len(views)
+        return score_maps(views, *others)
+
+    monkeypatch.setattr("chexpert.explain.quality.scoring.score_maps", score_slowly)
+    content = score(make_views(24), {"slow": Slow(clock, 1)}, TimeBudget(0.5, clock), passes=2400)
+    assert content["explainers"]["slow"]["views"] == 7
+    assert clock.now <= 30
+
+
 def test_every_explainer_has_five_views_before_one_has_more(clock):
     cheap, dear = Slow(clock, 0.5, passes=50), Slow(clock, 1)
     content = score(make_views(24), {"dear": dear, "cheap": cheap}, TimeBudget(0.2, clock), passes=2400)
@@ -160,7 +174,7 @@ def test_view_that_was_shown_is_not_explained_again_for_the_scores(clock, tmp_pa
 
 
 def test_sharing_saves_the_forward_passes_of_the_shared_views(tmp_path, monkeypatch):
-    monkeypatch.setattr("chexpert.explain.session.estimate_seconds", lambda *_: 0)
+    monkeypatch.setattr("chexpert.explain.time_budget.estimate_seconds", lambda *_: 0)
     views = [
         View(view.path, torch.randint(0, 256, (1, 32, 32), dtype=torch.uint8), view.original, view.matrix, view.truth)
         for view in make_views(3)

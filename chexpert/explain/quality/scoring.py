@@ -20,6 +20,8 @@ from chexpert.explain.session import count_together, stack_images
 from chexpert.explain.time_budget import LEAST_VIEWS, TimeBudget, count_fitting
 from chexpert.explain.view import View
 
+SCORES = "scores of maps"
+"""The name by which a budget learns the pace of scoring, which is that of all explainers."""
 Count = Callable[[Explainer, Sequence[Sequence[int]], int], int]
 
 
@@ -62,11 +64,16 @@ class Scoring:
         self._explaining = [
             explained.count_passes(name, explainer, view.path, own) for view, own in zip(views, outputs, strict=True)
         ]
-        self._testing = [count_tests(own) for own in self.tested]
 
     def count_passes(self, views: int) -> int:
         """Return the forward passes of the first views, their checks included."""
-        return sum(self._explaining[:views]) + sum(self._testing[:views]) + self._count_checks(views, self.passes)
+        tests = sum(map(self._count_tests, range(views)))
+        return sum(self._explaining[:views]) + tests + self._count_checks(views, self.passes)
+
+    def _count_tests(self, row: int) -> int:
+        """Return the passes of curves and ROAD of a view, and one for the comparison of each map with its mask."""
+        with_control = not self.probing.has_control(self.views[row])
+        return count_tests(self.tested[row], with_control=with_control) + len(self.outputs[row])
 
     def _count_checks(self, views: int, passes: int) -> int:
         """Return the passes of the checks of sanity and stability, of these passes in all; 0 for the least of them."""
@@ -94,7 +101,7 @@ class Scoring:
             if not fitting:
                 break
             attributions += self._explain(slice(self.done, self.done + fitting), budget)
-            scored += self._score(attributions, slice(self.done, self.done + fitting))
+            scored += self._score(attributions, slice(self.done, self.done + fitting), budget)
             self.done += fitting
         budget.report(self.name, "scored", self.done, self.most)
         rows: list[list[Row]] = [[] for _ in self.observations]
@@ -111,8 +118,9 @@ class Scoring:
 
     def _seconds(self, budget: TimeBudget) -> list[float]:
         """Estimated seconds of each view, without the checks."""
-        both = zip(self._explaining, self._testing, strict=True)
-        return [budget.seconds(explaining, self.name) + budget.seconds(testing) for explaining, testing in both]
+        explaining = [budget.seconds(passes, self.name) for passes in self._explaining]
+        tests = [budget.seconds(self._count_tests(row), SCORES) for row in range(len(self.views))]
+        return [sum(both) for both in zip(explaining, tests, strict=True)]
 
     def _count_fitting(self, budget: TimeBudget, available: float, size: int) -> int:
         """How many views of the next chunk fit; from the least number on, with the checks of all of them."""
@@ -134,16 +142,17 @@ class Scoring:
                 self.probing.model, self.name, self.explainer, paths, images, self.outputs[some]
             )
 
-    def _score(self, attributions: Sequence[Sequence[Attribution]], some: slice) -> list[list[Row]]:
-        return score_maps(
-            self.views[some],
-            self.outputs[some],
-            attributions[some],
-            self.observations,
-            self.predicted[some],
-            self.tested[some],
-            self.probing,
-        )
+    def _score(self, attributions: Sequence[Sequence[Attribution]], some: slice, budget: TimeBudget) -> list[list[Row]]:
+        with budget.timing(SCORES, sum(map(self._count_tests, range(some.start, some.stop)))):
+            return score_maps(
+                self.views[some],
+                self.outputs[some],
+                attributions[some],
+                self.observations,
+                self.predicted[some],
+                self.tested[some],
+                self.probing,
+            )
 
     def _afford(self, count: Count, budget: TimeBudget, available: float) -> int | None:
         """Return the passes that a check gets: all, of which it takes a share; 0: its least; None: that is too long."""

@@ -80,7 +80,7 @@ def score_explainers(
     def score(name: str, later: Sequence[str]) -> dict[str, Any]:
         scoring = scorings[name]
         reserved = reserve([scorings[other].least_seconds(budget) for other in (name, *later)], budget.left)
-        log.info(f"scoring {name}: {describe(scoring, passes)}")
+        log.info(f"scoring {name}: {describe(scoring, passes, budget)}")
         rows, more = scoring.run(budget, reserved)
         if view_table is not None:
             view_table.add(name, views[: scoring.done], outputs[: scoring.done], observations, rows)
@@ -103,9 +103,9 @@ def score_explainers(
     return head | {"definitions": DEFINITIONS, "explainers": in_order, "time_budget": budget.summarize()}
 
 
-def describe(scoring: Scoring, passes: int) -> str:
+def describe(scoring: Scoring, passes: int, budget: TimeBudget) -> str:
     """Describe the next step and about how long it will take."""
     if not scoring.most:
         return f"no view within explain.passes={passes}"
-    images = stack_images(scoring.probing.model, scoring.views[: scoring.most])
-    return describe_work(scoring.probing.model, images, scoring.count_passes(scoring.most))
+    model, image = scoring.probing.model, scoring.views[0].image
+    return describe_work(scoring.most, budget.estimate(model, image, scoring.count_passes(scoring.most), scoring.name))

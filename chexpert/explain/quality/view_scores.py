@@ -61,11 +61,15 @@ class Probing:
         self.control = RandomMap(seed + 1)  # not the very map of an explainer "random", whose gap would be exactly 0
         self._controls: dict[str, np.ndarray] = {}
 
+    def has_control(self, view: View) -> bool:
+        """Return whether the curves of the control are there for a view."""
+        return view.path in self._controls
+
     def curves(self, view: View, maps: Sequence[np.ndarray], outputs: Sequence[int]) -> list[Row]:
         """Return areas under the curves of the maps that explain these outputs, and their gap over a random map's."""
         if not outputs:
             return []
-        fresh = [] if view.path in self._controls else [self.control(self.model, view.image[None], [[0]])[0][0].signed]
+        fresh = [] if self.has_control(view) else [self.control(self.model, view.image[None], [[0]])[0][0].signed]
         logits = infer_curves(self.model, view.image, [*maps, *fresh], self.probe)
         if fresh:
             self._controls[view.path] = logits[-1]
@@ -136,8 +140,8 @@ def choose_tested(
     return list(zip(limit(right, CURVES), limit(right, ROADS), strict=True))
 
 
-def count_tests(tested: tuple[Sequence[int], Sequence[int]]) -> int:
-    """Return the forward passes of the curves and ROAD of a view, with the curves of the control."""
+def count_tests(tested: tuple[Sequence[int], Sequence[int]], *, with_control: bool) -> int:
+    """Return the forward passes of the curves and ROAD of a view, with the curves of the control or without them."""
     curved, roaded = map(len, tested)
-    of_curves = 2 * len(CUTS) * (curved + 1) + 2 if curved else 0
+    of_curves = 2 * len(CUTS) * (curved + with_control) + 2 if curved else 0
     return of_curves + 2 * len(IMPUTED) * roaded
