@@ -45,6 +45,7 @@ def needs(option: str, root: Path) -> list[str]:
     beside = {
         "labels=conditional": ["observations=all"],
         "labels=self_trained": predictions,
+        "explainer=latent_shift": [f"explainer.latent_shift.autoencoder={root / 'predictions.csv'}"],
         "irvin2019_self_trained": predictions,
         "chest_xray_bench_convnext": predictions,
         "chest_xray_bench_convnext_large_images": predictions,
