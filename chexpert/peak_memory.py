@@ -12,10 +12,17 @@ PROCESS = Path("/proc/self")
 MIB = 2**20
 
 
-def reset_process_peak() -> None:
-    """Let the peak begin anew, where Linux allows it: the jobs of a sweep share a process."""
-    with suppress(OSError):
+def reset_process_peak() -> bool:
+    """Let the peak begin anew, where Linux allows it: the jobs of a sweep share a process.
+
+    Returns:
+        Whether it did; elsewhere the peak is that of all that the process has done.
+    """
+    try:
         (PROCESS / "clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
 
 
 def read_process_peak() -> float | None:

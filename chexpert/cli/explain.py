@@ -3,16 +3,12 @@
 chexpert explain outputs/RUN image.jpg --explainer gradcam lime --out explained explainer.lime.samples=200
 """
 
-import re
-import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from chexpert.cli.shared_arguments import add_completions, add_ids
+from chexpert.cli.shared_arguments import add_completions, add_ids, print_failures, take_settings
 from chexpert.conf_folder import find_conf, list_options
-
-SETTING = re.compile(r"[a-z]\w*\.[\w.]+=")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,8 +38,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     """Parse the arguments; settings (``explainer.lime.samples=200``) may stand anywhere, so they come out first."""
-    overrides = [argument for argument in arguments if SETTING.match(argument) and not Path(argument).exists()]
-    given = parser.parse_intermixed_args([argument for argument in arguments if argument not in overrides])
+    overrides, others = take_settings(arguments)
+    given = parser.parse_intermixed_args(others)
     given.overrides = overrides
     return given
 
@@ -58,7 +54,7 @@ def run(given: Namespace) -> int:
         threshold=given.threshold, boxed=given.boxed,
     )  # fmt: skip
     _print_files(folder)
-    return _print_failures(failures)
+    return print_failures(failures)
 
 
 def _print_files(folder: Path) -> None:
@@ -72,10 +68,3 @@ def _print_files(folder: Path) -> None:
         print(ids.read_text(encoding="utf-8"), end="")
     sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png"), *folder.glob(f"*/{run_files.REGIONS}")]
     print("\n".join(f"written:       {sheet}" for sheet in sorted(sheets)))
-
-
-def _print_failures(failures: Mapping[str, str]) -> int:
-    """Print why explainers failed, and return the exit code."""
-    for name, why in failures.items():
-        print(f"error: {name} failed: {why}", file=sys.stderr)
-    return 1 if failures else 0

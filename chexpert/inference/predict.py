@@ -1,7 +1,7 @@
 """From a run and images to a table of probabilities, as the competition asked for it: one row a study."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
 from chexpert.evaluation import Calibration
 from chexpert.inference.choices import check_options, hides_names
-from chexpert.inference.explained_predictions import ExplainedPredictions, ExplainRequest
+from chexpert.inference.explained_predictions import ExplainedPredictions, ExplainRequest, find_explanations
 from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.journal import Journal, find_key
 from chexpert.inference.opened_run import limit_batch
@@ -44,6 +44,7 @@ class Outcome:
         synthetic: whether the model was trained on synthetic images.
         tta: over how many views of each image the probabilities are averaged, 1 without test-time augmentation.
         explanations: the folder of the explanations; None without them.
+        failed_explainers: by name why an explainer failed; it has explained the batches before.
     """
 
     output: Path
@@ -58,6 +59,7 @@ class Outcome:
     synthetic: bool = False
     tta: int = 1
     explanations: Path | None = None
+    failed_explainers: Mapping[str, str] = field(default_factory=dict)
 
 
 @reporting_dead_workers()
@@ -106,15 +108,12 @@ def predict(
         num_workers=num_workers, tta=tta,
     )  # fmt: skip
     if output.exists():
-        raise UserError(
-            "it is there already, and nothing is overwritten",
-            code="not-empty",
-            where=str(output),
-            hint="give a new file",
-        )
+        message = "it is there already, and nothing is overwritten"
+        raise UserError(message, code="not-empty", where=str(output), hint="give a new file")
+    folder = find_explanations(output, inputs) if explain else None
     loaded = loaded or load(run)
     transforms = None if tta is None else open_transforms(loaded, tta)
-    explained = None if explain is None else ExplainedPredictions(loaded, explain, output)
+    explained = ExplainedPredictions(loaded, explain, folder) if explain and folder else None
     names = choose_columns(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
@@ -132,7 +131,7 @@ def predict(
         resumed = len(journal.done)
         left = [n for n, image in enumerate(images) if image.file and n not in journal.done]
         if explained:
-            explained.start(images, called, journal.done)
+            explained.start(images, called, journal.done, journal.path)
         for batch in run_model(loaded, images, left, batch_size, num_workers, watch, transforms):
             if explained:
                 explained.add(images, batch.rows, batch.images)
@@ -169,7 +168,8 @@ def predict(
         hashed=salt is not None and any(is_hash(name) for name, _ in named),
         synthetic=loaded.synthetic,
         tta=1 if transforms is None else len(transforms),
-        explanations=explained.folder if explained else None,
+        explanations=folder,
+        failed_explainers=explained.failures if explained else {},
     )
 
 

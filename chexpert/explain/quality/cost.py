@@ -26,7 +26,7 @@ class Cost:
     def __init__(self, device: torch.device) -> None:
         self.device, self.seconds, self.maps = device, 0.0, 0
         self.peaks: dict[str, float | None] = {"process": None, "device": None}
-        """MiB: resident memory of the process, and tensors on a GPU of CUDA; None where they are not counted."""
+        """MiB: resident memory of the process, and tensors on a GPU of CUDA; None where none is counted of a step."""
 
     @contextmanager
     def measuring(self, maps: int) -> Iterator[None]:
@@ -34,7 +34,7 @@ class Cost:
         if not maps:
             yield
             return
-        reset_process_peak()
+        begun_anew = reset_process_peak()
         reset_device_peak(self.device)
         _wait(self.device)
         begun = time.perf_counter()
@@ -42,7 +42,8 @@ class Cost:
         _wait(self.device)
         self.seconds += time.perf_counter() - begun
         self.maps += maps
-        for name, peak in (("process", read_process_peak()), ("device", read_device_peak(self.device))):
+        process = read_process_peak() if begun_anew else None  # else it is the peak of the training before
+        for name, peak in (("process", process), ("device", read_device_peak(self.device))):
             if peak is not None:
                 self.peaks[name] = max(self.peaks[name] or 0.0, round(peak, 1))
 

@@ -68,6 +68,25 @@ def test_seed_without_influence_counts_as_none():
     assert len(get_values(rows)) == 6
 
 
+def test_seed_is_tried_on_the_first_view_with_a_map():
+    images = IMAGES.clone()
+    images[0] = 7  # its map is the same for every seed
+    explainer = Gray(seed=3)
+    kind, rows = check(explainer, images=images)
+    assert kind == "seed"
+    assert np.abs(get_values(rows[1:])).max() < 0.2
+    assert [len(seen) for seen in explainer.seen] == [4, 1, 1, 2]  # of all, the trial, those before and after it
+
+
+def test_difference_of_rounding_is_no_influence_of_the_seed():
+    class Rounded(Gray):
+        def __call__(self, model, images, outputs):
+            found = super().__call__(model, images, outputs)
+            return [[Attribution(one.signed * np.float32(1 + 1e-5 * self.seed)) for one in own] for own in found]
+
+    assert check(Rounded(seed=3, used=False))[0] == "noise"
+
+
 def test_map_that_is_always_the_same_is_perfectly_stable():
     class Fixed(Gray):
         def __call__(self, model, images, outputs):

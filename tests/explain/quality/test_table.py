@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from chexpert import peak_memory
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.methods.random_map import RandomMap
-from chexpert.explain.quality.cost import hash_weights
+from chexpert.explain.quality.cost import Cost, hash_weights
 from chexpert.explain.quality.table import score_explainers
 from chexpert.explain.quality.view_table import ViewTable
 from chexpert.explain.view import View
@@ -229,6 +230,15 @@ def test_cost_is_of_the_maps(scores):
     assert 0 < found["seconds_per_map"] < 1
     assert found["peak_memory_mib"]["process"] > 10
     assert scores["explainers"]["random"]["passes_per_map"] == 0
+
+
+def test_peak_of_the_process_that_cannot_begin_anew_is_unknown(monkeypatch, tmp_path):
+    monkeypatch.setattr(peak_memory, "PROCESS", tmp_path / "missing")  # a system without /proc
+    cost = Cost(torch.device("cpu"))
+    with cost.measuring(1):
+        pass
+    assert (cost.maps, cost.peaks) == (1, {"process": None, "device": None})
+    assert peak_memory.read_process_peak() > 10
 
 
 def test_weights_have_one_digest():
