@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+import yaml
 from helpers.cli import run_cli
 from helpers.errors import find_places
 from helpers.scored_explainers import write_quality, write_run
@@ -57,6 +58,34 @@ def test_files_hold_every_value_and_no_path(done, folders):
     rows = list(csv.DictReader((out / "differences.csv").open()))
     assert {row["observation"] for row in rows} == {"mean over observations", "Edema", "Enlarged Cardiomediastinum"}
     assert len({(row["first"], row["second"]) for row in rows}) == 6
+
+
+def test_names_of_files_are_in_no_file(tmp_path):
+    run = write_run(tmp_path / "run", {"lime": make(1.0), "latent_shift": make(0.5)})
+    for name in ("lime", "latent_shift"):
+        entry = {key: f"{name}/{key}/DOE^JANE/view1.png" for key in ("view", "picture", "mask", "map", "image")}
+        entry |= {"observation": "Edema", "probability": 0.5, "superpixels": 60, "pairs": True}
+        entry |= {"segments": "DOE^JANE", "autoencoder": "DOE^JANE", "kernel": "DOE^JANE/kernel.npy"}
+        entry |= {"layer": {"file": "DOE^JANE/net.pt"}, "options": {"segments": "DOE^JANE", "notes": ["DOE^JANE.png"]}}
+        (run / "explanations" / name).mkdir()
+        (run / "explanations" / name / "manifest.json").write_text(json.dumps([entry]))
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["explainer"]["lime"]["segments"] = config["explainer"]["lime"]["regions"] = "/data/DOE^JANE/regions.png"
+    config["explainer"]["latent_shift"] = {"autoencoder": "DOE^JANE", "amount": 0.25}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    assert run_cli("explain-leaderboard", run, "--out", tmp_path / "out").returncode == 0
+    texts = [(tmp_path / "out" / name).read_text() for name in FILES]
+    assert not any("DOE" in text for text in texts)
+    assert texts[FILES.index("explainers.html")].count("pairs True") == 2
+
+
+def test_division_of_the_image_is_shown(tmp_path):
+    folder = write_quality(tmp_path / "more", {"lime": make(1.0)})
+    (folder / "lime").mkdir()
+    entry = {"view": "a", "observation": "Edema", "probability": 0.5, "segments": "slic"}
+    (folder / "lime/manifest.json").write_text(json.dumps([entry]))
+    assert run_cli("explain-leaderboard", folder, "--out", tmp_path / "out").returncode == 0
+    assert "segments slic" in (tmp_path / "out/explainers.html").read_text()
 
 
 class Page(HTMLParser):

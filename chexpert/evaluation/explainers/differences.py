@@ -38,7 +38,7 @@ def _compare(
     apart: dict[str, np.ndarray] = {}
     views: dict[str, np.ndarray] = {}
     for observation in observations:
-        columns = [replicates.select(entry.rows, metric, observation) for entry in (first, second)]
+        columns = [replicates.select(entry.by_observation.get(observation, {}), metric) for entry in (first, second)]
         both = np.asarray(np.isfinite(columns).all((0, 2)))
         if not both.any():
             continue

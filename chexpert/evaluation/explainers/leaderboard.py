@@ -12,10 +12,10 @@ from chexpert.evaluation.explainers.differences import compare_entries
 from chexpert.evaluation.explainers.metrics import LEAST_MAPS, MEAN_RANK, METRICS, SORTED_BY, Metric
 from chexpert.evaluation.explainers.models import Entry, ScoredModel, describe_network, group_models
 from chexpert.evaluation.explainers.published import read_published
-from chexpert.evaluation.explainers.quality_files import read_quality
+from chexpert.evaluation.explainers.quality_files import Quality, read_quality
 from chexpert.evaluation.explainers.rankings import average_ranks, compare_rankings, rank_explainers
 from chexpert.evaluation.explainers.replicates import ViewReplicates, mean_over
-from chexpert.evaluation.explainers.saliency_card import write_card
+from chexpert.evaluation.explainers.saliency_card import read_hyperparameters, write_card
 from chexpert.metrics.bootstrap import find_ends
 
 NOTHING = {"value": None, "ci_low": None, "ci_high": None, "n": 0}
@@ -33,19 +33,20 @@ def compare_explainers(
         seed: seed of the resampling.
 
     Returns:
-        ``models``, each with its ``explainers`` from the best to the worst (``observations``: metrics with interval
-        and n; ``mean``: over observations, of which n is the number; ``ranks``, ``mean_rank``; ``cost``; ``card``),
-        ``mean_over`` (the observations of each mean), ``differences`` and ``rankings``; ``same_views``, whether all
-        models were scored on the same views; ``published``, values of others for context; ``metrics``, how to read
-        them. Controls are not ranked.
+        ``models``, each with its ``explainers`` from the best to the worst (``observations``: metrics with interval and
+        n; ``mean``: over observations, of which n is the number; ``ranks``, ``mean_rank``; ``cost``; ``card``),
+        ``mean_over`` (the observations of each mean), ``left_out`` (by a time budget), ``differences`` and
+        ``rankings``; ``same_views``, whether all models were scored on the same views; ``published``, values of others
+        for context; ``metrics``, how to read them. Controls are not ranked.
 
     Raises:
         UserError: a folder is no run, or has no scores of explainers.
     """
     if by not in SORTED_BY:
         raise UserError(f"nothing to sort by: {by}", code="choice", where="--by", hint=f"one of {', '.join(SORTED_BY)}")
-    _check_repeated(folders)
-    models = group_models([read_quality(folder) for folder in folders])
+    read = [read_quality(folder) for folder in folders]
+    _check_repeated(read)
+    models = group_models(read)
     views = [model.views for model in models]
     return {
         "models": [_describe_model(model, by, replicates, seed) for model in models],
@@ -61,11 +62,13 @@ def compare_explainers(
     }  # fmt: skip
 
 
-def _check_repeated(folders: Sequence[Path]) -> None:
-    places = [folder.resolve() for folder in folders]
+def _check_repeated(folders: Sequence[Quality]) -> None:
+    """A run folder and its folder of explanations have the same scores."""
+    places = [quality.explanations.resolve() for quality in folders]
     for row, place in enumerate(places):
         if place in places[:row]:
-            raise UserError("given twice", code="repeated", where=str(folders[row]), hint="give each folder once")
+            where = str(folders[row].folder)
+            raise UserError("its scores are given twice", code="repeated", where=where, hint="give each folder once")
 
 
 def _describe_model(model: ScoredModel, by: str, replicates: int, seed: int) -> dict[str, Any]:
@@ -75,11 +78,13 @@ def _describe_model(model: ScoredModel, by: str, replicates: int, seed: int) -> 
         entry.name: {key: describe_mean(entry, METRICS[key], over[key], resampled) for key in METRICS}
         for entry in model.entries
     }
-    ranked = {
+    defined = {
         entry.name: {key: mean["value"] for key, mean in means[entry.name].items() if mean["value"] is not None}
         for entry in model.entries
         if not entry.control
     }
+    # metrics rank if all explainers have them, so one without any value would leave the others without a rank
+    ranked = {name: own for name, own in defined.items() if own}
     ranks = rank_explainers(ranked)
     content = model.folders[0].content
     explainers = [
@@ -95,10 +100,23 @@ def _describe_model(model: ScoredModel, by: str, replicates: int, seed: int) -> 
         "synthetic": any(one.content.get("synthetic") for one in model.folders),
         "observations": model.observations,
         "mean_over": over,
+        "left_out": list_left_out(model),
         "explainers": sorted(explainers, key=lambda own: _order(own, by)),
         "differences": compare_entries(model, resampled) if resampled else [],
         "rankings": compare_rankings(ranked),
     }
+
+
+def list_left_out(model: ScoredModel) -> list[dict[str, Any]]:
+    """List what a time budget left out: ``minutes``, and for each ``explainer`` and ``step``, ``done`` and ``of``."""
+    names = {(id(entry.quality), entry.explainer): entry.name for entry in model.entries}
+    found = []
+    for quality in model.folders:
+        budget = quality.content.get("time_budget") or {}
+        for one in budget.get("left_out") or ():
+            name = names.get((id(quality), one["explainer"]), one["explainer"])
+            found.append(one | {"explainer": name, "minutes": budget.get("minutes")})
+    return found
 
 
 def find_shared(model: ScoredModel, metric: Metric) -> list[str]:
@@ -126,7 +144,8 @@ def describe_mean(
     value, maps = float(np.mean([own["value"] for own in defined])), sum(own["n"] for own in defined)
     ends: tuple[float | None, float | None] = None, None
     if resampled and entry.rows and maps >= LEAST_MAPS:
-        each = {name: resampled.compute(resampled.select(entry.rows, metric, name), metric) for name in observations}
+        rows = entry.by_observation
+        each = {name: resampled.compute(resampled.select(rows.get(name, {}), metric), metric) for name in observations}
         rest = mean_over(each, observations)[1:]
         if np.isfinite(rest).any():
             ends = find_ends(rest[np.isfinite(rest)])
@@ -137,7 +156,11 @@ def _describe_entry(
     entry: Entry, model: ScoredModel, mean: Mapping[str, Any], ranks: Mapping[str, float]
 ) -> dict[str, Any]:
     own = entry.scored["observations"]
-    cost = describe_cost(entry.scored) | {"device": entry.quality.content.get("device")}
+    settings = read_hyperparameters(entry, model.config)
+    cost = describe_cost(entry.scored) | {
+        "passes_at_most": "converged" in settings,
+        "device": entry.quality.content.get("device"),
+    }
     return {
         "name": entry.name,
         "explainer": entry.explainer,
@@ -153,7 +176,7 @@ def _describe_entry(
         "ranks": ranks,
         "mean_rank": None if entry.control else average_ranks(ranks),
         "cost": cost,
-        "card": write_card(entry, model.config, mean, cost),
+        "card": write_card(entry, settings, mean, cost),
     }
 
 

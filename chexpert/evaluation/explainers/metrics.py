@@ -72,8 +72,9 @@ METRICS = {
                lower_is_better=True, below="sanity"),
         Metric("stability", "stability", ("stability",),
                "rank correlation with the map of another seed, or of a slightly changed image"),
-        Metric("border_mass", "border", ("border_mass",),
-               "share of the evidence at the image's border; not ranked", lower_is_better=True, ranked=False),
+        Metric("border_mass", "border", ("border",),
+               "evidence at border and corners over their area: 1 for an even map; not ranked",
+               lower_is_better=True, ranked=False),
     )
 }  # fmt: skip
 """By key, in the order of the tables."""

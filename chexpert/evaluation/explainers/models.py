@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from chexpert.evaluation.explainers.quality_files import Quality, Rows
+
+ViewRows = Mapping[str, Mapping[str, float]]
+"""The metrics of the maps of one observation, by view."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,14 @@ class Entry:
     def control(self) -> bool:
         """Whether the explainer does not ask the model."""
         return bool(self.scored["control"])
+
+    @cached_property
+    def by_observation(self) -> Mapping[str, ViewRows]:
+        """The rows of each observation, by view."""
+        found: dict[str, dict[str, Mapping[str, float]]] = {}
+        for (view, observation), row in self.rows.items():
+            found.setdefault(observation, {})[view] = row
+        return found
 
 
 @dataclass(frozen=True)
@@ -71,17 +83,34 @@ def group_models(folders: Sequence[Quality]) -> list[ScoredModel]:
 
 def _list_entries(folders: Sequence[Quality]) -> list[Entry]:
     names = [name for quality in folders for name in quality.content["explainers"]]
+    tails = shorten_folders([quality.folder for quality in folders])
     return [
         Entry(
-            name if names.count(name) == 1 else f"{name} ({quality.folder.name})",
+            name if names.count(name) == 1 else f"{name} ({tail})",
             name,
             scored,
             quality.rows.get(name, {}),
             quality,
         )
-        for quality in folders
+        for quality, tail in zip(folders, tails, strict=True)
         for name, scored in quality.content["explainers"].items()
     ]
+
+
+def shorten_folders(folders: Sequence[Path]) -> list[str]:
+    """Return the last parts of each folder, as many as no other folder ends with.
+
+    >>> shorten_folders([Path("/a/explained"), Path("/b/explained"), Path("/b/more")])
+    ['a/explained', 'b/explained', 'more']
+    """
+    parts = [folder.resolve().parts for folder in folders]
+    return [_shorten(own, parts) for own in parts]
+
+
+def _shorten(own: tuple[str, ...], parts: Sequence[tuple[str, ...]]) -> str:
+    tails = (own[-length:] for length in range(1, len(own)))
+    distinct = (tail for tail in tails if sum(other[-len(tail) :] == tail for other in parts) == 1)
+    return str(Path(*next(distinct, own)))
 
 
 def describe_network(config: Mapping[str, Any]) -> str | None:

@@ -65,7 +65,8 @@ def read_quality(folder: Path) -> Quality:
 def advise(folder: Path) -> str:
     """Return the command that scores explainers of the run in a folder, or of the run that a folder is of."""
     run = shlex.quote(str(folder)) if any((folder / name).is_file() for name in RUN_FILES) else "RUN"
-    return f"chexpert explain {run} --explainer hirescam gradcam lime --out NEW, then compare NEW"
+    explain = f"chexpert explain {run} --explainer hirescam gradcam lime --out NEW explain.score=32"
+    return f"{explain}; then: chexpert explain-leaderboard NEW"
 
 
 def _explain_missing(folder: Path, explanations: Path) -> UserError:
@@ -74,10 +75,7 @@ def _explain_missing(folder: Path, explanations: Path) -> UserError:
         message, hint = "explainers of this run were not scored", advise(folder)
         return UserError(message, code="missing-file", where=str(explanations / run_files.QUALITY), hint=hint)
     if any(folder.glob(f"*/{run_files.MANIFEST}")):
-        message, hint = (
-            "explanations without scores",
-            f"{advise(folder)}; of validation views, since images have no labels",
-        )
+        message, hint = "explanations without scores", f"score validation views, which have labels: {advise(folder)}"
         return UserError(message, code="missing-file", where=str(explanations / run_files.QUALITY), hint=hint)
     return UserError("no run and no explanations", code="missing-run", where=str(folder), hint=FOLDERS)
 

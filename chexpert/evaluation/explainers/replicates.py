@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from chexpert.evaluation.explainers.metrics import Metric
-from chexpert.evaluation.explainers.quality_files import Rows
+from chexpert.evaluation.explainers.models import ViewRows
 from chexpert.metrics.resampling import resample_studies
 from chexpert.metrics.study_aggregation import find_study, number_studies
 
@@ -27,12 +27,11 @@ class ViewReplicates:
         counts = resample_studies(studies, replicates, seed)
         self._counts = np.vstack([np.ones((1, len(names))), counts])  # the first holds every view once
 
-    def select(self, rows: Rows, metric: Metric, observation: str) -> np.ndarray:
-        """Return the columns of a metric for an observation, (V, K), NaN in views without a defined value."""
+    def select(self, rows: ViewRows, metric: Metric) -> np.ndarray:
+        """Return the columns of a metric for the rows of an observation, (V, K), NaN in views without a value."""
         values = np.full((len(self._places), len(metric.columns)), np.nan)
-        for (view, name), row in rows.items():
-            if name == observation:
-                values[self._places[view]] = [row.get(column, np.nan) for column in metric.columns]
+        for view, row in rows.items():
+            values[self._places[view]] = [row.get(column, np.nan) for column in metric.columns]
         values[~np.isfinite(values).all(1)] = np.nan
         return values
 

@@ -16,28 +16,29 @@ FAITHFULNESS = ("gap_over_random", "road")
 OF_A_VIEW = frozenset({
     "view", "observation", "probability", "truth", "width", "height", "image", "outline", "scale", "positive_evidence",
     "picture", "map", "explainer", "grid", "stability", "r2", "superpixels", "member_spearman",
+    "mask", "step", "reached", "passes", "steps", "completeness_error", "completeness_error_logit",
 })  # fmt: skip
 """Entries of a manifest that are no hyperparameters."""
 
 
 def write_card(
-    entry: Entry, config: Mapping[str, Any], mean: Mapping[str, Mapping[str, Any]], cost: Mapping[str, Any]
+    entry: Entry, settings: Mapping[str, Any], mean: Mapping[str, Mapping[str, Any]], cost: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Fill the card of an explainer; None and empty where something was not measured.
 
     Args:
         entry: the explainer.
-        config: of the run.
+        settings: its hyperparameters, of :func:`read_hyperparameters`.
         mean: its metrics over observations.
         cost: of its maps.
 
     Returns:
-        ``determinism`` (``seed`` and ``seed_stability``: rank correlation of what two seeds give), ``hyperparameters``,
+        ``determinism`` (``seed``; ``depends_on_seed``, None where no other seed was tried; ``seed_stability``: rank
+        correlation of what two seeds give), ``hyperparameters``,
         ``input_sensitivity`` (rank correlation with the map of a slightly changed image), ``label_sensitivity`` (with
         the view's maps of other observations), ``model_sensitivity`` (with the maps after shuffling weights, block by
         block), ``faithfulness``, ``localizability`` and ``cost``.
     """
-    settings = read_hyperparameters(entry, config)
     kind = entry.scored.get("stability_of")
     seeded, stability = "seed" in settings if kind is None else kind == "seed", mean["stability"]
     measured = stability if stability["value"] is not None else None
@@ -45,6 +46,7 @@ def write_card(
     return {
         "determinism": {
             "seed": settings.get("seed"),
+            "depends_on_seed": None if kind is None else seeded,
             "seed_stability": (measured or read_seed_stability(entry)) if seeded else None,
         },
         "hyperparameters": {key: value for key, value in settings.items() if key != "seed"},
@@ -62,14 +64,16 @@ def write_card(
 
 
 def read_hyperparameters(entry: Entry, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of an explainer: those of its config, and those of the manifest that all its maps share."""
+    """Return the settings of an explainer: those that all its maps share, and those that its config alone has."""
     nodes = config.get("explainer")
     node = nodes.get(entry.explainer) if isinstance(nodes, Mapping) and _is_home(entry) else None
     settings = {key: value for key, value in (node or {}).items() if not key.startswith("_")}
     maps = list(read_explanations(entry.quality.explanations / entry.explainer / run_files.MANIFEST))
     first = maps[0] if maps else {}
     shared = {key: own for key, own in first.items() if all(one.get(key) == own for one in maps)}
-    found = {key: own for key, own in shared.items() if key not in OF_A_VIEW} | settings
+    # with the passes of a view, samples too are those that its map has taken, fewer than the setting allows
+    own_to_views = OF_A_VIEW | ({"samples"} if "passes" in first else frozenset())
+    found = settings | {key: own for key, own in shared.items() if key not in own_to_views}
     return {key: own for key, own in found.items() if own is not None and not is_private(key, own)}
 
 

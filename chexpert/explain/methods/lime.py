@@ -153,6 +153,7 @@ class Lime(Perturbing):
             "of": of,
             "segments": self.segments,
             "passes": passes,
+            "converged": self.converged,
             "pairs": self.pairs,
             "superpixels": int(segments.max()),
             "kernel_width": self.kernel_width,

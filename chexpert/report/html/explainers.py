@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from chexpert.report.html.render import render_page
+from chexpert.report.names import hide_settings
 from chexpert.report.text.comparison_tables import format_p, name_apart
 from chexpert.report.text.explainer_tables import (
     cost_table,
@@ -46,18 +47,24 @@ def write_explainers(folder: Path, content: Mapping[str, Any]) -> list[Path]:
 
 
 def export(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the comparison as it may leave this machine: folders by their last names."""
+    """Return the comparison as it may leave this machine: folders by their last names, no files in settings."""
     shown = name_apart([folder for model in content["models"] for folder in model["folders"]])
     last = {folder: short if not Path(short).is_absolute() else Path(short).name for folder, short in shown.items()}
     models = [
         {
             **model,
             "folders": [last[folder] for folder in model["folders"]],
-            "explainers": [{**one, "folder": last[one["folder"]]} for one in model["explainers"]],
+            "explainers": [_hide(one) | {"folder": last[one["folder"]]} for one in model["explainers"]],
         }
         for model in content["models"]
     ]
     return {**content, "models": models}
+
+
+def _hide(explainer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an explainer with a word in place of each hyperparameter that may name a file."""
+    card = explainer["card"]
+    return {**explainer, "card": {**card, "hyperparameters": hide_settings(card["hyperparameters"])}}
 
 
 def to_page(content: Mapping[str, Any]) -> str:

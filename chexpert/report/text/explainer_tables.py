@@ -64,7 +64,7 @@ def cost_table(model: Mapping[str, Any]) -> Table:
             _name(one),
             format_short(one["mean_rank"]),
             format_number(one["cost"]["seconds_per_map"]),
-            format_number(one["cost"]["passes_per_map"]),
+            format_passes(one["cost"]),
             format_memory(one["cost"]),
             format_number(one["views"]),
         ]
@@ -82,6 +82,16 @@ def format_memory(cost: Mapping[str, Any]) -> str:
     peaks = cost["peak_memory_mib"]
     kind = next((kind for kind in ("device", "process") if peaks.get(kind) is not None), None)
     return f"{peaks[kind]:.0f} MiB {kind}" if kind else "-"
+
+
+def format_passes(cost: Mapping[str, Any]) -> str:
+    """Format the planned forward passes of a map.
+
+    >>> format_passes({"passes_per_map": 1000, "passes_at_most": True})
+    'at most 1000'
+    """
+    passes = format_number(cost["passes_per_map"])
+    return f"at most {passes}" if cost["passes_at_most"] and passes != "-" else passes
 
 
 def format_number(value: float | None) -> str:

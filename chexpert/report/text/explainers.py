@@ -11,6 +11,7 @@ from chexpert.report.text.explainer_tables import (
     difference_table,
     format_memory,
     format_number,
+    format_passes,
     list_defined,
     mean_table,
     name_models,
@@ -19,6 +20,7 @@ from chexpert.report.text.explainer_tables import (
     published_table,
     tau_table,
 )
+from chexpert.report.text.explanation_quality import describe_left_out
 from chexpert.report.text.values import is_undefined
 from chexpert.runs.synthetic import NOTE
 
@@ -90,12 +92,26 @@ def describe_notes(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _describe_means(content)
     if any(one["control"] for model in models for one in model["explainers"]):
         yield "a control does not ask the model, and is not ranked"
+    yield from _describe_missing(content)
+    yield "passes are those planned; integrated gradients take more where the first steps do not suffice"
     yield (
         "seconds are of each run's own machine; peak memory is of the whole process with model, images and libraries, "
         "or of the tensors on a GPU (device)"
     )
     if any(model["synthetic"] for model in models):
         yield NOTE
+
+
+def _describe_missing(content: Mapping[str, Any]) -> Iterator[str]:
+    """Name the explainers without scored views, and what a time budget left out."""
+    models = content["models"]
+    names = [f"{name}: " if len(models) > 1 else "" for name in name_models(content)]
+    for name, model in zip(names, models, strict=True):
+        for one in model["explainers"]:
+            if one["views"] == 0:
+                yield f"{name}{one['name']}: no view was scored"
+        for one in model["left_out"]:
+            yield f"{name}{describe_left_out(one, one['minutes'])}"
 
 
 def _describe_means(content: Mapping[str, Any]) -> Iterator[str]:
@@ -132,11 +148,15 @@ NOT_MEASURED = "not measured"
 
 
 def _describe_determinism(own: Mapping[str, Any]) -> str:
-    if own["seed"] is None:
-        return "takes no seed"
+    seed, depends = own["seed"], own["depends_on_seed"]
+    if depends is False:
+        other = "" if seed is None else f" (stored: {seed}; another one gives the same map)"
+        return f"depends on no seed{other}"
+    if seed is None and depends is None:
+        return "no seed stored"
     found = own["seed_stability"]
     text = f"rank correlation {_value(found)}, between samples of two seeds" if found else f"other seeds {NOT_MEASURED}"
-    return f"samples by a seed ({own['seed']}); {text}"
+    return f"samples by a seed ({'not stored' if seed is None else seed}); {text}"
 
 
 def _describe_stability(found: Mapping[str, Any] | None) -> str:
@@ -160,7 +180,7 @@ def _describe_sanity(own: Mapping[str, Any]) -> str:
 
 def _describe_cost(cost: Mapping[str, Any]) -> str:
     parts = {
-        "forward passes": format_number(cost["passes_per_map"]),
+        "forward passes": format_passes(cost),
         "s": format_number(cost["seconds_per_map"]),
     }
     listed = [f"{value} {unit}" for unit, value in parts.items() if value != "-"]

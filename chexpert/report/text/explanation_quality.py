@@ -51,7 +51,24 @@ def quality_table(content: Mapping[str, Any]) -> str:
     """
     blocks = [_block(name, scored) for name, scored in content["explainers"].items()]
     flags = [flag for item in content["explainers"].items() for flag in _flags(*item)]
-    return "\n".join([*blocks, *HOW_TO_READ, *([NOTE] if content.get("synthetic") else []), *flags])
+    notes = [*HOW_TO_READ, *list_left_out(content), *([NOTE] if content.get("synthetic") else [])]
+    return "\n".join([*blocks, *notes, *flags])
+
+
+def list_left_out(content: Mapping[str, Any]) -> list[str]:
+    """Return a line for each step that the time budget cut; none of an older version's file."""
+    budget = content.get("time_budget") or {}
+    return [describe_left_out(one, budget.get("minutes")) for one in budget.get("left_out") or ()]
+
+
+def describe_left_out(step: Mapping[str, Any], minutes: float | None) -> str:
+    """Describe on how many views an explainer did a step within a time budget.
+
+    >>> describe_left_out({"explainer": "lime", "step": "scored", "done": 5, "of": 32}, 3.0)
+    'lime: scored 5 of 32 views (time budget 3 min)'
+    """
+    limit = "" if minutes is None else f" {minutes:.3g} min"
+    return f"{step['explainer']}: {step['step']} {step['done']} of {step['of']} views (time budget{limit})"
 
 
 def list_quality(content: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -156,8 +156,74 @@ def test_card_is_filled_from_the_run(tmp_path):
     assert card["model_sensitivity"]["cascade_size"] == [0.25, 0.125]
     assert card["label_sensitivity"] == {"value": 0.5, "observations": 1, "n": 1}
     card = get(content, "gradcam")["card"]
-    assert card["determinism"] == {"seed": None, "seed_stability": None}
+    assert card["determinism"] == {"seed": None, "depends_on_seed": None, "seed_stability": None}
     assert card["hyperparameters"] == {"of": "logit", "layer": {"backbone": "layer4"}}
+
+
+def write_manifest(explanations, explainer, **more):
+    (explanations / explainer).mkdir(parents=True)
+    entry = {"view": view(0), "observation": "Edema", "probability": 0.5} | more
+    (explanations / explainer / "manifest.json").write_text(json.dumps([entry]))
+
+
+def test_card_has_settings_of_the_maps_before_those_of_the_config_and_nothing_of_single_maps(tmp_path):
+    run = write_run(tmp_path / "run", {"lime": LIME})
+    of_a_view = {"mask": "lime/masks/a.png", "step": -0.5, "reached": True, "steps": 128, "passes": 40, "samples": 40}
+    of_a_view |= {"completeness_error": 0.01, "completeness_error_logit": 0.1}
+    write_manifest(run / "explanations", "lime", **of_a_view, seed=7, pairs=True)
+    card = get(compare(run), "lime")["card"]
+    assert card["hyperparameters"] == {"samples": 60, "pairs": True}
+    assert card["determinism"]["seed"] == 7
+
+
+def test_samples_are_a_setting_of_maps_that_count_no_passes(tmp_path):
+    folder = write_quality(tmp_path / "more", {"rise": LIME})
+    write_manifest(folder, "rise", samples=4000, seed=1)
+    assert get(compare(folder), "rise")["card"]["hyperparameters"] == {"samples": 4000}
+
+
+@pytest.mark.parametrize(("converged", "at_most"), [(0.9, True), (None, False)])
+def test_passes_of_an_explainer_that_stops_early_are_an_upper_bound(tmp_path, converged, at_most):
+    folder = write_quality(tmp_path / "more", {"lime": LIME}, passes_per_map=1000.0)
+    write_manifest(folder, "lime", converged=converged)
+    cost = get(compare(folder), "lime")["cost"]
+    assert (cost["passes_per_map"], cost["passes_at_most"]) == (1000, at_most)
+
+
+@pytest.mark.parametrize(("kind", "depends"), [("seed", True), ("noise", False), (None, None)])
+def test_card_has_whether_the_seed_has_an_influence(tmp_path, kind, depends):
+    run = write_run(tmp_path / "run", {"lime": LIME}, stability_of=kind)
+    determinism = get(compare(run), "lime")["card"]["determinism"]
+    assert (determinism["seed"], determinism["depends_on_seed"]) == (3, depends)
+
+
+def test_explainer_without_scored_views_removes_no_rank(tmp_path):
+    run = write_run(tmp_path / "run", {"gradcam": GRADCAM, "lime": LIME, "rise": {}})
+    path = run / "explanations/quality.json"
+    content = json.loads(path.read_text())
+    content["explainers"]["rise"] |= {"views": 0}
+    path.write_text(json.dumps(content))
+    content = compare(run)
+    assert [one["name"] for one in content["models"][0]["explainers"]] == ["gradcam", "lime", "rise"]
+    assert [get(content, name)["mean_rank"] for name in ("gradcam", "lime")] == [1.5, 1.5]
+    assert get(content, "rise")["ranks"] == {}
+    assert content["models"][0]["rankings"]["explainers"] == 2
+
+
+def test_explainers_are_named_by_the_shortest_distinct_folder(tmp_path):
+    names = ("a/explained", "b/explained", "b/more")
+    folders = [write_quality(tmp_path / name, {"lime": LIME}, weights="ab12") for name in names]
+    found = {one["name"] for one in compare(*folders)["models"][0]["explainers"]}
+    assert found == {"lime (a/explained)", "lime (b/explained)", "lime (more)"}
+
+
+def test_what_the_time_budget_left_out_is_kept(tmp_path):
+    folder = write_quality(tmp_path / "more", {"lime": LIME})
+    left_out = {"explainer": "lime", "step": "scored", "done": 5, "of": 32}
+    content = json.loads((folder / "quality.json").read_text())
+    content["time_budget"] = {"minutes": 3.0, "left_out": [left_out]}
+    (folder / "quality.json").write_text(json.dumps(content))
+    assert compare(folder)["models"][0]["left_out"] == [left_out | {"minutes": 3.0}]
 
 
 def test_published_rows_have_the_means_of_their_values():
@@ -212,5 +278,7 @@ def test_damaged_rows_are_an_error(tmp_path, text):
 def test_folder_given_twice_and_unknown_metric_are_errors(run):
     with raises("repeated", where=str(run)):
         compare(run, run)
+    with raises("repeated", where=str(run / "explanations")):
+        compare(run, run / "explanations")
     with raises("choice", where="--by"):
         compare(run, by="auroc")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from chexpert import peak_memory
+from chexpert.evaluation.explainers import METRICS
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.methods.random_map import RandomMap
 from chexpert.explain.quality.cost import Cost, hash_weights
@@ -222,6 +223,14 @@ def test_rows_of_single_maps_are_those_of_the_means(views, tmp_path):
             gaps = [float(row["gap_over_random"]) for row in own if row["gap_over_random"]]
             found = get_metrics(content, name, observation)["gap_over_random"]
             assert (len(gaps), np.mean(gaps)) == (found["n"], pytest.approx(found["value"]))
+
+
+def test_columns_of_the_compared_metrics_are_in_the_table(views, tmp_path):
+    table = ViewTable()
+    score(views, {"oracle": Oracle()}, view_table=table)
+    table.write(tmp_path / "quality.csv")
+    header = (tmp_path / "quality.csv").read_text().splitlines()[0].split(",")
+    assert {column for metric in METRICS.values() for column in metric.columns} <= {*header}
 
 
 def test_cost_is_of_the_maps(scores):

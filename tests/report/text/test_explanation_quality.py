@@ -1,10 +1,11 @@
 """The table of explanation quality."""
 
 import copy
+import re
 
 import pytest
 
-from chexpert.report.text.explanation_quality import MEANINGS, list_quality, quality_table
+from chexpert.report.text.explanation_quality import MEANINGS, list_left_out, list_quality, quality_table
 
 
 def over(value, low=None, high=None, n=0):
@@ -111,6 +112,25 @@ def test_second_maps_that_differ_are_one_warning_of_the_explainer(value, kind):
     found = list_warnings(content)
     assert len(found) == (value == 0.25)
     assert all(kind in line and ".25, 3 maps" in line for line in found)
+
+
+def test_what_the_time_budget_left_out_is_a_line_each():
+    left_out = [
+        {"explainer": "lime", "step": "explained", "done": 2, "of": 4},
+        {"explainer": "gradcam", "step": "scored", "done": 5, "of": 32},
+    ]
+    content = make(Edema=EDEMA) | {"time_budget": {"minutes": 3.0, "left_out": left_out}}
+    lines = [line for line in quality_table(content).splitlines() if line.endswith("(time budget 3 min)")]
+    assert [re.findall(r"^(\w+): .* (\d+) of (\d+) ", line) for line in lines] == [
+        [("lime", "2", "4")],
+        [("gradcam", "5", "32")],
+    ]
+    assert list_left_out(content) == lines
+
+
+@pytest.mark.parametrize("budget", [None, {}, {"minutes": None, "left_out": []}])
+def test_no_time_budget_leaves_nothing_out(budget):
+    assert list_left_out(make(Edema=EDEMA) | {"time_budget": budget}) == []
 
 
 def test_control_has_no_warning():
