@@ -65,7 +65,7 @@ def find_explanations(output: Path, inputs: Sequence[Path]) -> Path:
     folder = output.with_name(output.stem + FOLDER)
     for path in inputs:
         if path.is_dir() and folder.resolve().is_relative_to(path.resolve()):
-            outside = run_files.shorten(path.resolve().parent / output.name)
+            outside = run_files.shorten(str(path.resolve().parent / output.name))
             message, hint = f"pictures would be among the images of {path}", "give an output outside it, as in"
             hint = f"{hint} {shlex.quote(str(outside))}"
             raise UserError(message, code="conflict", where=str(folder), hint=hint)
