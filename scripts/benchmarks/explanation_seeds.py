@@ -95,10 +95,10 @@ def read_auroc(run: Path) -> str:
 def print_means(maps: "pd.DataFrame") -> None:
     """Print the mean of each metric, by explainer, of all findings and of each small one."""
     for what, chosen in [("all findings", maps), *((one, maps[maps["observation"] == one]) for one in SMALL)]:
-        print(f"\n{what:<24}" + "".join(f"{title:>20}" for title in METRICS.values()))
+        print(f"\n{what:<28}" + "".join(f"{title:>26}" for title in METRICS.values()))
         for name, own in chosen.groupby("explainer"):
             cells = [describe(own, own[key]) if key in own else "-" for key in METRICS]
-            print(f"{name:<24}" + "".join(f"{cell:>20}" for cell in cells), flush=True)
+            print(f"{name:<28}" + "".join(f"{cell:>26}" for cell in cells), flush=True)
 
 
 def print_differences(maps: "pd.DataFrame", name: str) -> None:
