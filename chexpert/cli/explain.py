@@ -3,22 +3,19 @@
 chexpert explain outputs/RUN image.jpg --explainer gradcam lime --out explained explainer.lime.samples=200
 """
 
-import re
-import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from chexpert.cli.shared_arguments import add_completions, add_ids
+from chexpert.cli.shared_arguments import add_completions, add_ids, print_failures, take_settings
 from chexpert.conf_folder import find_conf, list_options
-
-SETTING = re.compile(r"[a-z]\w*\.[\w.]+=")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments to a parser, but for the settings."""
     parser.usage = (
-        "%(prog)s RUN [IMAGE ...] [--explainer NAME ...] [--observations NAME ...] [--out FOLDER] [KEY=VALUE]"
+        "%(prog)s RUN [IMAGE ...] [--explainer NAME ...] [--observations NAME ...] [--threshold T] [--boxes] "
+        "[--out FOLDER] [KEY=VALUE]"
     )
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
@@ -34,13 +31,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_completions(explainers, list_options("explainer"))
     add("--observations", nargs="+", metavar="NAME", help="by default the most probable ones of each view")
     add("--out", type=Path, metavar="FOLDER", help="a new folder; by default RUN/explanations")
+    add("--threshold", default="otsu", metavar="T", help="of regions: otsu, a number in [0, 1], or a table of localize")
+    add("--boxes", dest="boxed", action="store_true", help="plot the boxes of the regions over the maps")
     add_ids(parser, "path: call images by their names, patients' too")
 
 
 def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     """Parse the arguments; settings (``explainer.lime.samples=200``) may stand anywhere, so they come out first."""
-    overrides = [argument for argument in arguments if SETTING.match(argument) and not Path(argument).exists()]
-    given = parser.parse_intermixed_args([argument for argument in arguments if argument not in overrides])
+    overrides, others = take_settings(arguments)
+    given = parser.parse_intermixed_args(others)
     given.overrides = overrides
     return given
 
@@ -52,9 +51,10 @@ def run(given: Namespace) -> int:
     folder, failures = explain_run(
         given.run, given.images, given.explainer, find_conf(),
         observations=given.observations, out=given.out, ids=given.ids, overrides=given.overrides,
+        threshold=given.threshold, boxed=given.boxed,
     )  # fmt: skip
     _print_files(folder)
-    return _print_failures(failures)
+    return print_failures(failures)
 
 
 def _print_files(folder: Path) -> None:
@@ -66,12 +66,5 @@ def _print_files(folder: Path) -> None:
         print(quality_table(read_mapping(quality)), f"written:       {quality}", sep="\n")
     if (ids := folder / run_files.IDS).is_file():
         print(ids.read_text(encoding="utf-8"), end="")
-    sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png")]
+    sheets = [*folder.glob("*/sheet.png"), *(folder / "views").glob("*.png"), *folder.glob(f"*/{run_files.REGIONS}")]
     print("\n".join(f"written:       {sheet}" for sheet in sorted(sheets)))
-
-
-def _print_failures(failures: Mapping[str, str]) -> int:
-    """Print why explainers failed, and return the exit code."""
-    for name, why in failures.items():
-        print(f"error: {name} failed: {why}", file=sys.stderr)
-    return 1 if failures else 0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 from typing import NoReturn
 
 from chexpert.cli.allow import take_allowed
@@ -25,6 +26,8 @@ COMMANDS = {
     "ensemble": "average checkpoints or predictions",
     "predict": "predict images by a trained model",
     "explain": "explain a trained model on images",
+    "explain-leaderboard": "compare explainers across runs, with paired differences",
+    "counterfactual": "show images with a finding lowered and raised, by a trained model",
     "localize": "score attribution maps against masks",
     "shortcuts": "look for shortcuts of a trained model",
     "reproduce": "check a run against the published metric of a recipe",
@@ -63,9 +66,14 @@ class Parser(ArgumentParser):
         raise UserError(message, code="command-line", where=self.prog, hint=f"{self.prog} --help")
 
 
+def import_command(name: str) -> ModuleType:
+    """Import the module of a command; ``explain-leaderboard`` is that of ``explain_leaderboard``."""
+    return import_module(f"chexpert.cli.{name.replace('-', '_')}")
+
+
 def make_parser(name: str) -> ArgumentParser:
     """Return the parser of a command; ``train`` and ``demo`` have none, since Hydra reads their arguments."""
-    module = import_module(f"chexpert.cli.{name}")
+    module = import_command(name)
     parser = Parser(prog=f"chexpert {name}", description=module.__doc__, formatter_class=RawDescriptionHelpFormatter)
     module.add_arguments(parser)
     return parser
@@ -73,7 +81,7 @@ def make_parser(name: str) -> ArgumentParser:
 
 def _run(name: str, words: Sequence[str]) -> int | None:
     arguments = take_allowed(words)
-    module = import_module(f"chexpert.cli.{name}")
+    module = import_command(name)
     if not hasattr(module, "add_arguments"):
         return module.run(arguments)
     parser = make_parser(name)
@@ -103,7 +111,7 @@ def _read_and_run(words: Sequence[str]) -> int | None:
 
 
 def _describe_commands() -> str:
-    lines = [f"  {name:<10} {line}" for name, line in COMMANDS.items()]
+    lines = [f"  {name:<19} {line}" for name, line in COMMANDS.items()]
     return "\n".join(
         [
             "chexpert COMMAND ...",
@@ -128,7 +136,7 @@ def _complete() -> None:
     for name in COMMANDS:
         one = subparsers.add_parser(name)
         if name in typed:
-            module = import_module(f"chexpert.cli.{name}")
+            module = import_command(name)
             getattr(module, "add_arguments", _add_settings)(one)
     argcomplete.autocomplete(parser)
 

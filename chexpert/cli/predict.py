@@ -5,17 +5,19 @@ image files: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM. The content of a file
 than CheXpert's are one study each, and are called by salted hashes, in the order of the input. Run again, a command
 that was stopped resumes.
 Listed at the end are images that should be looked at (no contrast, no radiograph), and files that are no images.
-Exit code 1: some images could not be read; they are listed. 2: the command or one of its files is wrong.
+Exit code 1: some images could not be read, or an explainer failed; they are listed. 2: the command or one of its files
+is wrong.
 Not a medical device.
 """
 
 import shlex
 from argparse import ArgumentError, ArgumentParser, Namespace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from chexpert.cli.shared_arguments import add_ids, add_level
+from chexpert.cli.shared_arguments import add_ids, add_level, print_failures, take_settings
 from chexpert.console import NOTE, log, show_progress
 from chexpert.inference.choices import COLUMNS, parse_tta
 
@@ -36,7 +38,19 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_ids(parser, "path: keep names as they are, patients' too")
     add("--batch-size", type=int, metavar="N", help="images a pass (as in training)")
     add("--tta", type=parse_tta, metavar="flip|shift|K", help="test-time augmentation: mean over K views of an image")
+    explain_help = "explain each image too, by these: gradcam, hirescam, ...; with settings: explainer.lime.samples=200"
+    add("--explain", nargs="+", metavar="NAME", help=explain_help)
+    add("--top", type=int, metavar="K", help="with --explain: the most probable observations of an image (1)")
+    add("--explain-observations", nargs="+", metavar="NAME", help="with --explain: these, of every image")
     add("--workers", dest="num_workers", type=int, metavar="N", help="processes that read images (as in training)")
+
+
+def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
+    """Parse the arguments; settings of explainers may stand anywhere, so they come out first."""
+    settings, others = take_settings(arguments)
+    given = parser.parse_args(others)
+    given.settings = settings
+    return given
 
 
 def run(given: Namespace) -> int:
@@ -44,17 +58,33 @@ def run(given: Namespace) -> int:
     options = vars(given)
     if (given.batch_size is not None and given.batch_size < 1) or (given.num_workers or 0) < 0:
         raise ArgumentError(None, "--batch-size is at least 1, --workers at least 0")
+    request = _read_request(options)
     if given.ids == "path":
         log.log(NOTE, "--ids path: names stay in the output as they are, those of patients too")
 
+    from chexpert.inference.explained_predictions import ExplainRequest
     from chexpert.inference.predict import predict
 
     folder = options.pop("run")
+    explain = ExplainRequest(**request) if request else None
     watch = partial(show_progress, title="batches")
-    outcome = predict(folder, options.pop("input"), options.pop("output"), watch=watch, **options)
+    outcome = predict(folder, options.pop("input"), options.pop("output"), watch=watch, explain=explain, **options)
     _print_output(outcome, folder)
     _list_images(outcome)
-    return 1 if outcome.failed else 0
+    return max(print_failures(outcome.failed_explainers), 1 if outcome.failed else 0)
+
+
+def _read_request(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of --explain out; empty without it."""
+    keys = ("explain", "top", "explain_observations", "settings")
+    explainers, top, observations, settings = (options.pop(key) for key in keys)
+    if explainers is None:
+        if top is not None or observations is not None or settings:
+            raise ArgumentError(None, "--top, --explain-observations and settings need --explain")
+        return {}
+    if top is not None and (top < 1 or observations is not None):
+        raise ArgumentError(None, "--top is at least 1, and not beside --explain-observations")
+    return {"explainers": explainers, "top": top or 1, "observations": observations, "settings": settings}
 
 
 def _print_output(outcome: "Outcome", run: Path) -> None:
@@ -63,6 +93,8 @@ def _print_output(outcome: "Outcome", run: Path) -> None:
 
     before = f" ({outcome.resumed} predicted before)"
     print(f"written: {outcome.output}, {outcome.rows} rows of {outcome.images} images{before}")
+    if outcome.explanations:
+        print(f"explanations: {outcome.explanations}; boxes and peaks in <explainer>/regions.csv")
     if outcome.tta > 1:
         print(f"test-time augmentation: each probability is the mean over {outcome.tta} views of the image")
     if outcome.hashed:

@@ -12,7 +12,7 @@ from types import ModuleType
 from chexpert.cli.corrections.reference import list_keys, write_default
 from chexpert.cli.corrections.settings import Settings, write_value
 from chexpert.cli.corrections.sources import Argument, find_definition, read_arguments, read_constants
-from chexpert.cli.main import COMMANDS, make_parser
+from chexpert.cli.main import COMMANDS, import_command, make_parser
 from chexpert.conf_folder import find_conf
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -160,7 +160,7 @@ def write_commands() -> str:
 
 def _write_command(name: str) -> str:
     head = f"\n## chexpert {name}\n\n"
-    module = importlib.import_module(f"chexpert.cli.{name}")
+    module = import_command(name)
     if not hasattr(module, "add_arguments"):
         return f"{head}{COMMANDS[name].capitalize()}. Its arguments are [settings](config.md).\n"
     parser = make_parser(name)

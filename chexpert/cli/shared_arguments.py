@@ -1,12 +1,16 @@
 """Arguments that several commands have, and the checks of their values."""
 
+import re
+import sys
 from argparse import SUPPRESS, Action, ArgumentError, ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from chexpert.inference.choices import IDS, LEVELS
 from chexpert.observations import STUDY_SCORES
+
+SETTING = re.compile(r"[a-z]\w*\.[\w.]+=")
 
 
 def add_level(parser: ArgumentParser, level_help: str, default: str = "study") -> None:
@@ -58,6 +62,19 @@ class _Renamed(Action):
 def add_completions(action: Action, words: Iterable[str]) -> None:
     """Let a shell complete the values of an argument; ``choices`` would refuse other ones without the hint."""
     action.completer = lambda **_: words  # type: ignore[attr-defined]
+
+
+def take_settings(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words that are settings (``explainer.lime.samples=200``), which may stand anywhere, and the others."""
+    settings = [word for word in arguments if SETTING.match(word) and not Path(word).exists()]
+    return settings, [word for word in arguments if word not in settings]
+
+
+def print_failures(failures: Mapping[str, str]) -> int:
+    """Print why explainers failed, and return the exit code."""
+    for name, why in failures.items():
+        print(f"error: {name} failed: {why}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 def check_paths(files: Iterable[Path | None], folders: Iterable[Path | None] = ()) -> None:

@@ -206,6 +206,10 @@ def find_explain_errors(explain: Mapping[str, Any]) -> Iterator[UserError]:
     if explain["score"] < 0:
         hint = "how many views of each observation are scored, 0 for none"
         yield UserError(f"{explain['score']} is not possible", code="value", where="explain.score", hint=hint)
+    minutes = explain["minutes"]
+    if minutes not in (None, "auto") and not (type(minutes) in (int, float) and minutes > 0):
+        hint = "a number of minutes above 0, auto (3, or a quarter of the time of the fit), or null (no limit)"
+        yield UserError(f"{minutes!r} is not possible", code="value", where="explain.minutes", hint=hint)
     views, masks = explain["views"], explain["masks"]
     if views is not None and len(set(views)) != max(1, len(views)):
         hint = "name each view once; none at all: explainer=[]"

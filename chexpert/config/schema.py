@@ -35,6 +35,7 @@ class ExplainConfig:
     masks: Any = None
     score: int = 32
     passes: int = 5000
+    minutes: Any = "auto"
 
 
 @dataclass

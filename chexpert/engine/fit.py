@@ -117,7 +117,8 @@ def fit(
     if tracked.has_tensorboard():
         show_evaluation(folder)
     tracked.log_evaluations(trainer.global_step)
-    explain(explain_callback, trainer, model, folder, tracked)
+    seconds = results.metrics["resources"]["seconds"]
+    explain(explain_callback, trainer, model, folder, tracked, seconds["training"] + seconds["validation"])
     return results.metrics[data.selection_split or "valid"]["auroc_mean"]
 
 
@@ -145,13 +146,16 @@ def report_errors_as_warnings(folder: Path) -> Iterator[None]:
         log.warning(f"the report {there} ({error.strerror or error}): {hint}")
 
 
-def explain(callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path, tracked: Tracking) -> None:
+def explain(
+    callback: ExplainCallback, trainer: pl.Trainer, model: Model, folder: Path, tracked: Tracking, fit_seconds: float
+) -> None:
     """Write and record the explanations: last, so that a failure loses no result of the training."""
     if not callback.explainers:
         return
     with report_errors_as_warnings(folder):
         write_report(folder)
-    failures = callback.explain(trainer, model, partial(tracked.show_explanations, step=trainer.global_step))
+    show = partial(tracked.show_explanations, step=trainer.global_step)
+    failures = callback.explain(trainer, model, show, fit_seconds)
     for line in failures.format_lines(folder):
         log.info(line)
 

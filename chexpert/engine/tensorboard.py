@@ -70,7 +70,7 @@ def list_explanation_scalars(quality: Mapping[str, Any]) -> Iterator[tuple[str, 
         for observation, metrics in scored["observations"].items():
             for kind, metric in metrics.items():
                 value = metric.get("value") if isinstance(metric, Mapping) else metric
-                if value is not None:
+                if isinstance(value, int | float):  # stability_of is a word
                     yield f"explain/{explainer}/{kind}/{observation}", value
 
 

@@ -15,10 +15,9 @@ from chexpert.engine.tensorboard import list_explanation_scalars, list_metrics
 from chexpert.engine.trackers import TensorBoard, TrackedRun, Tracker
 from chexpert.engine.trackers.guarded_logger import GuardedLogger, describe_failure, warn_of_failure
 from chexpert.errors import FULL, UserError
-from chexpert.report.html.gallery import read_explanations
 from chexpert.report.names import Names, hide_value, name_folder
 from chexpert.runs import files as run_files
-from chexpert.runs.read import read_mapping
+from chexpert.runs.read import read_explanations, read_mapping
 from chexpert.runs.state import find_sweep
 from chexpert.signals import Stopped
 

@@ -2,12 +2,14 @@
 
 from chexpert.explain.attribution import Attribution, Explainer, explaining
 from chexpert.explain.callback import ExplainCallback
+from chexpert.explain.explained_views import ExplainedViews
 from chexpert.explain.explainer_check import try_explainers
 from chexpert.explain.explanation import Explanation
 from chexpert.explain.failures import Failures
 from chexpert.explain.masks import find_masks
 from chexpert.explain.methods.cam import EigenCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
 from chexpert.explain.methods.integrated_gradients import IntegratedGradients
+from chexpert.explain.methods.latent_shift import LatentShift
 from chexpert.explain.methods.lime import Lime
 from chexpert.explain.methods.occlusion import Occlusion
 from chexpert.explain.methods.patch_logits import PatchLogits
@@ -21,6 +23,7 @@ from chexpert.explain.quality.evaluate import ExplainerEvaluation, Rows
 from chexpert.explain.quality.scored_views import choose_scored
 from chexpert.explain.quality.table import score_explainers
 from chexpert.explain.session import explain_view, explain_views
+from chexpert.explain.time_budget import TimeBudget, resolve_minutes
 from chexpert.explain.view import View, make_view, open_view
 from chexpert.explain.view_selection import choose_rows, find_views
 
@@ -29,6 +32,7 @@ __all__ = [
     "Captum",
     "EigenCAM",
     "ExplainCallback",
+    "ExplainedViews",
     "Explainer",
     "ExplainerEvaluation",
     "Explanation",
@@ -38,6 +42,7 @@ __all__ = [
     "GradCamPackage",
     "HiResCAM",
     "IntegratedGradients",
+    "LatentShift",
     "LayerCAM",
     "Lime",
     "LimePackage",
@@ -47,6 +52,7 @@ __all__ = [
     "Rise",
     "Rows",
     "ScoreCAM",
+    "TimeBudget",
     "View",
     "choose_rows",
     "choose_scored",
@@ -57,6 +63,7 @@ __all__ = [
     "find_views",
     "make_view",
     "open_view",
+    "resolve_minutes",
     "score_explainers",
     "try_explainers",
 ]

@@ -35,26 +35,48 @@ class Probe:
         memory: MiB that a forward pass may take for its activations; by default see :func:`find_memory`.
         batch_size: images a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
         title: of the progress bar, which is shown for ``MANY`` images or more.
+        precision: ``bf16`` for bfloat16; None for that of the weights.
     """
 
-    def __init__(self, memory: float | None = None, batch_size: int | None = None, title: str = "probing") -> None:
-        self.memory, self.batch_size, self.title = memory, batch_size, title
+    def __init__(
+        self,
+        memory: float | None = None,
+        batch_size: int | None = None,
+        title: str = "probing",
+        precision: str | None = None,
+    ) -> None:
+        self.memory, self.batch_size, self.title, self.precision = memory, batch_size, title, precision
 
-    def __call__(self, model: Model, count: int, write: Write, like: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self,
+        model: Model,
+        count: int,
+        write: Write,
+        like: torch.Tensor,
+        enough: Callable[[torch.Tensor], bool] | None = None,
+    ) -> torch.Tensor:
         """Logits (count, C) float32 on the CPU of ``count`` images, each of the shape and type of ``like`` (1, H, W).
+
+        ``enough`` is given the logits so far after each pass; where it returns True, these are returned.
 
         Raises:
             UserError: memory does not suffice for a single image.
         """
+        logits: list[torch.Tensor] = []
         with explaining(model), torch.inference_mode():
             size = min(count, self.batch_size or self.fit(like, lambda: model(like[None])))
             buffer = torch.empty(size, *like.shape, dtype=like.dtype, device=like.device)
 
             def run(start: int, number: int) -> torch.Tensor:
                 write(start, buffer[:number])
-                return model(buffer[:number]).float().cpu()
+                with torch.autocast(like.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                    return model(buffer[:number]).float().cpu()
 
-            return torch.cat(list(self.chunks(count, size, run)))
+            for chunk in self.chunks(count, size, run):
+                logits.append(chunk)
+                if enough is not None and enough(torch.cat(logits)):
+                    break
+            return torch.cat(logits)
 
     def fit(self, like: torch.Tensor, once: Callable[[], object]) -> int:
         """Return how many images like ``like`` fit into the memory; ``once`` does the work for one image."""

@@ -103,6 +103,6 @@ def describe_maps(model: Model, size: ImageSize) -> str:
         features = model.eval().feature_maps(make_ramp(size).to(next(model.parameters()).device))
     maps = {name: model.members[name].to_map(own, size) if own.ndim == 3 else own for name, own in features.items()}
     return ", ".join(
-        f"{model.members[name].layer_at()}: {' x '.join(map(str, own.shape[1:]))}"
+        f"forward_features of {model.members[name].title}: {' x '.join(map(str, own.shape[1:]))}"
         for name, own in maps.items()
     )

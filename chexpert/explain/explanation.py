@@ -7,7 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from chexpert.explain.attribution import Attribution, positive_share
+from chexpert.explain.regions import Region, find_region
 from chexpert.explain.view import View
+from chexpert.metrics.localization.overlap import Threshold
 
 TRUTHS = {1: "present", 0: "absent", None: "not labeled"}
 
@@ -48,6 +50,14 @@ class Explanation:
     def map(self) -> np.ndarray:
         """(H, W) float32 in [0, 1] on the image: the positive evidence over its maximum."""
         return positive_share(self.signed)
+
+    def segment(self, threshold: Threshold = "otsu") -> Region:
+        """Return where the map is above a threshold: mask, boxes and peak in pixels of the image.
+
+        Args:
+            threshold: ``otsu``, or a number in [0, 1] of the map.
+        """
+        return find_region(self.map, threshold)
 
     @property
     def figure(self) -> Figure:

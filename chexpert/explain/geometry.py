@@ -9,6 +9,12 @@ from torch.nn.functional import grid_sample
 
 from chexpert.metrics.localization.mask_sizes import resize_matrix
 
+CORNER = 1 / 8
+BORDER = 1 / 16
+"""Shares of each side of the image: of the four boxes at the corners, and of the frame along the border."""
+
+GEOMETRY = "corners: four boxes of 1/8 of each side; border: a frame of 1/16 of each side"
+
 
 def mean_side(shape: Sequence[int]) -> float:
     """Return the side of the square with as many pixels as an image (H, W), of which lengths are given as shares.
@@ -17,6 +23,25 @@ def mean_side(shape: Sequence[int]) -> float:
     (224.0, 60.0)
     """
     return sqrt(shape[0] * shape[1])
+
+
+def mark_corners(shape: Sequence[int]) -> np.ndarray:
+    """Return the four boxes at the corners of an image (H, W), bool."""
+    return np.logical_and.outer(*(_distance(side) < round(CORNER * side) for side in shape))
+
+
+def mark_frame(shape: Sequence[int]) -> np.ndarray:
+    """Return the frame along the border of an image (H, W), bool; at least one pixel wide.
+
+    >>> mark_frame((4, 3)).astype(int).tolist()
+    [[1, 1, 1], [1, 0, 1], [1, 0, 1], [1, 1, 1]]
+    """
+    return np.logical_or.outer(*(_distance(side) < max(1, round(BORDER * side)) for side in shape))
+
+
+def _distance(side: int) -> np.ndarray:
+    """Of each row, or column, to the nearer end."""
+    return np.minimum(np.arange(side), np.arange(side)[::-1])
 
 
 def carry_back(maps: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -13,9 +13,11 @@ from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule
 from chexpert.errors import UserError
 from chexpert.explain import (
+    ExplainedViews,
     ExplainerEvaluation,
     Explanation,
     Failures,
+    TimeBudget,
     View,
     choose_rows,
     explain_view,
@@ -23,12 +25,15 @@ from chexpert.explain import (
     find_masks,
     find_views,
     open_view,
+    resolve_minutes,
 )
 from chexpert.explain.masks import check_masks
+from chexpert.explain.regions import Thresholds
 from chexpert.inference.choices import hides_names
 from chexpert.inference.explain_settings import check_layers, compose_settings, resolve_observations
 from chexpert.inference.opened_run import move_to_device, open_data, predict_valid
 from chexpert.inference.output_folder import find_folder, find_home
+from chexpert.metrics.localization.thresholds import read_threshold
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import HASH_NOTE, find_public, is_hash, name_safely, read_salt, shorten_names
 from chexpert.runs.synthetic import TRAINED
@@ -44,6 +49,8 @@ def explain_run(
     out: Path | None = None,
     ids: str = "hash",
     overrides: Sequence[str] = (),
+    threshold: str = "otsu",
+    boxed: bool = False,
 ) -> tuple[Path, Failures]:
     """Explain images, or the validation views that the run's own ``explain`` chooses, by the run's best weights.
 
@@ -56,6 +63,8 @@ def explain_run(
         out: a new folder for the explanations; by default that of the run.
         ids: ``hash``: image files other than CheXpert's own are called by salted hashes; ``path``: by their names.
         overrides: explainer.<name>.<setting>=<value> and explain.<setting>=<value>.
+        threshold: of the maps' regions: ``otsu``, a number in [0, 1], or a file of thresholds by observation.
+        boxed: plot the boxes of the regions over the maps.
 
     Returns:
         The folder of the explanations, and which explainers failed; the others have left theirs.
@@ -64,6 +73,7 @@ def explain_run(
         UserError: something the user can fix; nothing is then written.
     """
     hashed = hides_names(ids)
+    thresholds = read_region_threshold(threshold)
     folder = find_folder(run, out)
     loaded = load(run)
     if loaded.synthetic:
@@ -79,20 +89,36 @@ def explain_run(
     data = None if images else open_data(loaded)
     salt = read_salt(find_home(run)) if images and hashed else None
     evaluate = ExplainerEvaluation(choice["score"], choice["passes"], loaded.config["seed"])
-    scored = evaluate.choose(data.datasets["valid"]) if data else []
+    first = choose_first(data, choice, loaded.config["seed"])
+    scored = evaluate.choose(data.datasets["valid"], first) if data else []
     views = choose_views(data, loaded, choice, scored) if data else open_views(images, loaded, salt)
     model = move_to_device(loaded.model)
     failures = Failures(folder)
-    more: dict[str, Any] = {"only": only, "top": choice["top"], "failures": failures}
-    explain_views(model, built, views, loaded.observations, folder, **more)
+    needed = evaluate.needed(data.datasets["valid"], views, loaded.observations, first) if data else {}
+    budget = TimeBudget(resolve_minutes(choice["minutes"]))
+    shared: dict[str, Any] = {"failures": failures, "explained": ExplainedViews(needed), "budget": budget}
+    regions: dict[str, Any] = {"thresholds": thresholds, "boxed": boxed}
+    explain_views(model, built, views, loaded.observations, folder, only=only, top=choice["top"], **shared, **regions)
     if salt and any(is_hash(view.path) for view in views):
         run_files.write_text(folder / run_files.IDS, f"{HASH_NOTE}\n")
     if data and choice["score"]:
         masks, rows = find_masks(choice["masks"], data.layout.folder), predict_valid(model, data)
         left = {name: explainer for name, explainer in built.items() if name not in failures}
-        evaluate(model, left, data.datasets["valid"], rows, loaded.observations, masks, folder, failures)
+        evaluate(model, left, data.datasets["valid"], rows, loaded.observations, masks, folder, first=first, **shared)
     failures.write()
     return folder, failures
+
+
+def read_region_threshold(text: str) -> Thresholds:
+    """Return ``otsu``, a number, or the thresholds by observation in the file with this name.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    hint = "otsu, a number in [0, 1], or a file; to tune one: chexpert localize --threshold tuned"
+    if text == "tuned":
+        raise UserError("nothing is tuned here", code="choice", where="--threshold", hint=hint)
+    return read_threshold(text)  # type: ignore[return-value]  # it is not tuned
 
 
 def explain_image(
@@ -144,6 +170,13 @@ def open_views(images: Sequence[str], loaded: Loaded, salt: str | None = None) -
                     f"{images[first]} and {images[row]} are {kind}", code="repeated", where="the images", hint=hint
                 )
     return [open_view(name, image, loaded.preprocessing) for name, image in zip(called, images, strict=True)]
+
+
+def choose_first(data: CheXpertDataModule | None, choice: Mapping[str, Any], seed: int) -> list[int]:
+    """Return the rows that are explained and scored before others: those of a fair sample."""
+    if data is None or choice["views"]:
+        return []
+    return choose_rows(data.datasets["valid"], None, choice["count"], seed)
 
 
 def choose_views(

@@ -61,7 +61,8 @@ def compose_settings(
     try:
         settings = OmegaConf.merge(
             OmegaConf.create({"explainer": cfg.explainer, "explain": OmegaConf.structured(ExplainConfig)}),
-            OmegaConf.create({"explainer": own, "explain": config["explain"]}),
+            # the run's limit of time was for the end of training: here all is explained unless asked otherwise
+            OmegaConf.create({"explainer": own, "explain": {**config["explain"], "minutes": None}}),
             OmegaConf.from_dotlist(list(overrides)),
         )
     except (OmegaConfBaseException, YAMLError) as error:
@@ -99,8 +100,8 @@ def check_settings(
     errors = list(find_explain_errors(choice))
     for name, node in nodes.items():
         if name not in explainers:
-            hint = f"choose it too, or leave it out: --explainer {' '.join([*explainers, name])}"
-            hint = hint if where == "--explainer" else f"leave it out, or explain by it: {where}={name!r}"
+            hint = f"choose it too, or leave it out: {where} {' '.join([*explainers, name])}"
+            hint = hint if where.startswith("--") else f"leave it out, or explain by it: {where}={name!r}"
             error = UserError("set, but not chosen", code="unused-setting", where=f"explainer.{name}", hint=hint)
             errors.append(error)
         elif not isinstance(node, Mapping):

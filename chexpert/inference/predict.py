@@ -1,7 +1,7 @@
 """From a run and images to a table of probabilities, as the competition asked for it: one row a study."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +10,21 @@ import torch
 
 from chexpert.checkpoints import Loaded, load
 from chexpert.config import build, check_tta
-from chexpert.data import ViewDataset, make_transforms, predict_views, reporting_dead_workers
-from chexpert.data.loader import ViewLoader, make_loader
+from chexpert.data import make_transforms, reporting_dead_workers
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
 from chexpert.evaluation import Calibration
 from chexpert.inference.choices import check_options, hides_names
+from chexpert.inference.explained_predictions import ExplainedPredictions, ExplainRequest, find_explanations
 from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.journal import Journal, find_key
-from chexpert.inference.opened_run import limit_batch, prepare
+from chexpert.inference.opened_run import limit_batch
 from chexpert.inference.output_folder import find_home
 from chexpert.inference.output_table import choose_columns, hash_own_names, write
+from chexpert.inference.predicted_batches import Watch, run_model
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_hash, name_safely, read_salt
-
-Watch = Callable[[ViewLoader], Iterable[Any]]
-"""Iterates over the batches, and shows the progress."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,8 @@ class Outcome:
         hashed: whether a row is called by a hash.
         synthetic: whether the model was trained on synthetic images.
         tta: over how many views of each image the probabilities are averaged, 1 without test-time augmentation.
+        explanations: the folder of the explanations; None without them.
+        failed_explainers: by name why an explainer failed; it has explained the batches before.
     """
 
     output: Path
@@ -58,6 +58,8 @@ class Outcome:
     hashed: bool = False
     synthetic: bool = False
     tta: int = 1
+    explanations: Path | None = None
+    failed_explainers: Mapping[str, str] = field(default_factory=dict)
 
 
 @reporting_dead_workers()
@@ -75,6 +77,7 @@ def predict(
     batch_size: int | None = None,
     num_workers: int | None = None,
     tta: int | str | None = None,
+    explain: ExplainRequest | None = None,
     loaded: Loaded | None = None,
     watch: Watch = iter,
 ) -> Outcome:
@@ -93,6 +96,7 @@ def predict(
         batch_size: images a pass; by default as in training, of a probe 16.
         num_workers: loader processes; likewise.
         tta: test-time augmentation: ``flip``, ``shift``, or a number of views; see :func:`make_transforms`.
+        explain: what is explained of each image, in a folder beside the output; None: nothing.
         loaded: the run's model, where it is loaded already.
         watch: shows progress.
 
@@ -104,14 +108,12 @@ def predict(
         num_workers=num_workers, tta=tta,
     )  # fmt: skip
     if output.exists():
-        raise UserError(
-            "it is there already, and nothing is overwritten",
-            code="not-empty",
-            where=str(output),
-            hint="give a new file",
-        )
+        message = "it is there already, and nothing is overwritten"
+        raise UserError(message, code="not-empty", where=str(output), hint="give a new file")
+    folder = find_explanations(output, inputs) if explain else None
     loaded = loaded or load(run)
     transforms = None if tta is None else open_transforms(loaded, tta)
+    explained = ExplainedPredictions(loaded, explain, folder) if explain and folder else None
     names = choose_columns(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
@@ -119,14 +121,21 @@ def predict(
     data = loaded.config.get("data", {})  # an exported file has none
     batch_size = batch_size or limit_batch(loaded)
     num_workers = data.get("num_workers", 2) if num_workers is None else num_workers
-    options = {} if tta is None else {"tta": tta}
+    options: dict[str, Any] = {} if tta is None else {"tta": tta}
+    options |= {} if explain is None else explain.options
+    own = hash_own_names(images, inputs, salt)
+    called = {image.name: own.get(image.name) or name_safely(image.name, salt) for image in images}
     key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images, **options)
     output.parent.mkdir(parents=True, exist_ok=True)
     with Journal(output, key, len(images), len(loaded.observations), options) as journal:
         resumed = len(journal.done)
         left = [n for n, image in enumerate(images) if image.file and n not in journal.done]
-        for batch, flagged in run_model(loaded, images, left, batch_size, num_workers, watch, transforms):
-            journal.add(batch, flagged)
+        if explained:
+            explained.start(images, called, journal.done, journal.path)
+        for batch in run_model(loaded, images, left, batch_size, num_workers, watch, transforms):
+            if explained:
+                explained.add(images, batch.rows, batch.images)
+            journal.add(batch.rows, batch.flagged)
         done = sorted(journal.done)
         kept, lost = [images[n] for n in done], [image for n, image in enumerate(images) if n not in journal.done]
         failed = {image.name: explain_failure(loaded, image) for image in lost}
@@ -141,8 +150,9 @@ def predict(
         probabilities = run_files.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
         rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
-        own = hash_own_names(images, inputs, salt)
-        named = [(own.get(name) or name_safely(name, salt), row) for name, row in rows]
+        named = [(called.get(name) or name_safely(name, salt), row) for name, row in rows]
+        if explained:
+            explained.finish()
         write(output, level, names, named)
         journal.remove()
     incomplete = {image.study for image in lost} & {image.study for image in kept} if level == "study" else ()
@@ -158,6 +168,8 @@ def predict(
         hashed=salt is not None and any(is_hash(name) for name, _ in named),
         synthetic=loaded.synthetic,
         tta=1 if transforms is None else len(transforms),
+        explanations=folder,
+        failed_explainers=explained.failures if explained else {},
     )
 
 
@@ -207,43 +219,6 @@ def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
         own = build(own, "data.root") if Path(own.get("parent", "")).is_dir() else None
     places = [Path(own).expanduser()] if own else []
     return [place.absolute() for place in [*places, first.parent] if place.is_dir()]
-
-
-def run_model(
-    loaded: Loaded,
-    images: Sequence[InputImage],
-    left: Sequence[int],
-    batch_size: int,
-    workers: int,
-    watch: Watch,
-    transforms: torch.Tensor | None = None,
-) -> Iterator[tuple[dict[int, list[float]], dict[int, str]]]:
-    """Yield probabilities of the images with these numbers, a batch at a time, and flags of suspicious ones.
-
-    Those that cannot be read are left out.
-    """
-    if not left:
-        return
-    nothing = np.zeros((len(left), 0), dtype=np.float32)
-    files = [str(images[number].file) for number in left]
-    fitting = replace(loaded.preprocessing, least=LEAST_SIDE)
-    views = ViewDataset([str(n) for n in left], files, nothing, nothing.astype(bool), fitting, skip=True)
-    loader = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
-    model = prepare(loaded)
-    device = next(model.parameters()).device
-
-    def predict_one(images: torch.Tensor) -> torch.Tensor:
-        return model(images).float().sigmoid()
-
-    with torch.inference_mode():
-        for batch in watch(loader):
-            if batch.paths:
-                probabilities = predict_views(predict_one, batch.images.to(device), transforms).cpu()
-                if not probabilities.isfinite().all():
-                    hint = "take another checkpoint of the run"
-                    raise UserError("the model puts out NaN or infinity", code="nan", where="the checkpoint", hint=hint)
-                flagged = {int(name): why for name, why in batch.flagged}
-                yield dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True)), flagged
 
 
 def reduce(

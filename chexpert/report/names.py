@@ -121,6 +121,18 @@ def hide_value(key: str, value: Any) -> Any:
     return HIDDEN if is_private(key, value) or names_file(str(value)) else value
 
 
+def hide_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings, with a word in place of each value that may name a file, also in settings of settings.
+
+    >>> hide_settings({"samples": 60, "options": {"segments": "DOE", "kernel": "DOE/1.npy"}})
+    {'samples': 60, 'options': {'segments': '[a path]', 'kernel': '[a path]'}}
+    """
+    return {
+        str(key): hide_settings(own) if isinstance(own, Mapping) else hide_value(str(key), own)
+        for key, own in settings.items()
+    }
+
+
 def _is_omitted(override: str) -> bool:
     key = override.lstrip("+~").partition("=")[0]
     return key in OMITTED or key.startswith(("hydra.", "hydra/", "logger."))

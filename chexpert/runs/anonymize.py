@@ -24,6 +24,7 @@ HASH_NOTE = (
 )
 """What a reader of hashed names must know."""
 PRIVATE = (
+    "autoencoder",
     "root",
     "parent",
     "cache",
@@ -32,6 +33,7 @@ PRIVATE = (
     "masks",
     "predictions",
     "pretrained",
+    "segments",
     "start_from",
     "test",
     "dir",
@@ -40,6 +42,8 @@ PRIVATE = (
 """Last parts of the keys of settings that name files or images, whatever their values look like."""
 WORDS = ("auto", "true", "false", "null", "", "frontal", "lateral", "all")
 """Values of such keys that name none."""
+SEGMENTATIONS = ("slic", "quickshift", "felzenszwalb", "grid", "anatomy")
+"""Values of ``segments`` that name a way to divide an image; any other one is a file."""
 
 
 def is_public(name: str) -> bool:
@@ -72,12 +76,16 @@ def is_private(key: str, value: object) -> bool:
     (True, False, False)
     >>> is_private("pretrained", "rad-dino"), is_private("pretrained", "rad-dino:DOE.pt")
     (False, True)
+    >>> is_private("explainer.lime.segments", "slic"), is_private("explainer.lime.segments", "DOE.png")
+    (False, True)
     """
     texts = value if isinstance(value, list | tuple) else [value]
     named = any(isinstance(text, str) and text.lower() not in WORDS for text in texts)
     last = key.lstrip("+~").rpartition(".")[2]
     if last == "pretrained":  # public weights are named by a word
         return named and any(names_a_file(text) for text in texts)
+    if last == "segments" and value in SEGMENTATIONS:
+        return False
     return named and last in PRIVATE
 
 

@@ -42,12 +42,21 @@ REPORT = "report.html"
 IMAGES = "images"
 EXPLANATIONS = "explanations"
 SHORTCUTS = "shortcuts"
+COUNTERFACTUALS = "counterfactuals"
 ESCAPE = "surrogateescape"
 """For text that is written: a name of a file that is no UTF-8 keeps its bytes."""
 PART = ".part"
 """What a file is called while it is written, after its own name."""
 MANIFEST = "manifest.json"
 QUALITY = "quality.json"
+REGIONS = "regions.csv"
+"""Boxes and peaks of an explainer's maps."""
+SEGMENTATIONS = "segmentations.json"
+"""The masks of an explainer's maps in CheXlocalize's format."""
+QUALITY_VIEWS = "quality.csv"
+"""Beside quality.json: the metrics of single maps."""
+QUALITY_KEYS = ("explainer", "view", "observation")
+"""The first columns of quality.csv; the others are metrics."""
 IDS = "ids.txt"
 """How the hashes of the explained images are made; only where there are any."""
 FAILED = "failed.json"
@@ -132,6 +141,11 @@ def picture(explanations: Path, explainer: str, view: str, observation: str) -> 
     PosixPath('explanations/lime/patient1_study1_view1_frontal/Edema.png')
     """
     return explanations / explainer / view_name(view) / f"{observation}.png"
+
+
+def region_mask(explanations: Path, explainer: str, view: str, observation: str) -> Path:
+    """Return the path of <explainer>/<view>/<observation>_mask.png: the pixels of the image above the threshold."""
+    return picture(explanations, explainer, view, f"{observation}_mask")
 
 
 def attribution_map(explanations: Path, explainer: str, view: str, observation: str) -> Path:

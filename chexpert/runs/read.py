@@ -1,6 +1,7 @@
 """Read the JSON and YAML files of a run folder, also those of older versions."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,18 @@ def read_state(folder: Path, name: str = run_files.STATE) -> dict[str, Any]:
         UserError: the file is damaged.
     """
     return read_mapping(folder / name)
+
+
+def read_explanations(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the entries of a manifest that name a view and an observation."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for entry in content if isinstance(content, list) else []:
+        known = isinstance(entry, Mapping) and {"view", "observation", "probability"} <= set(entry)
+        if known and isinstance(entry["probability"], int | float):
+            yield entry
 
 
 def _rename(name: str, content: dict[str, Any]) -> dict[str, Any]:

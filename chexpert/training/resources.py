@@ -1,17 +1,14 @@
 """What a run costs: seconds of its parts and peak memory."""
 
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
-PROCESS = Path("/proc/self")
-MIB = 2**20
+from chexpert.peak_memory import read_device_peak, read_process_peak, reset_device_peak, reset_process_peak
 
 
 class Resources(pl.Callback):
@@ -48,8 +45,8 @@ class Resources(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._device = trainer.strategy.root_device
-        if stage == "fit" and self._device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._device)
+        if stage == "fit":
+            reset_device_peak(self._device)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._begin("training")
@@ -86,28 +83,3 @@ class Resources(pl.Callback):
         for name, peak in found.items():
             if peak is not None:
                 self.peaks[name] = max(peak, self.peaks[name] or 0)
-
-
-def reset_process_peak() -> None:
-    """Let the peak begin anew, where Linux allows it: the jobs of a sweep share a process."""
-    with suppress(OSError):
-        (PROCESS / "clear_refs").write_text("5")
-
-
-def read_process_peak() -> float | None:
-    """Return the most memory in MiB that this process has had resident; None where the system does not count it."""
-    with suppress(OSError):  # not getrusage on Linux: a process begins with the peak of the one that started it
-        for line in (PROCESS / "status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / MIB if sys.platform == "darwin" else peak / 1024
-
-
-def read_device_peak(device: torch.device) -> float | None:
-    """Return the most memory in MiB that tensors have had on a GPU of CUDA; None on another device."""
-    return torch.cuda.max_memory_allocated(device) / MIB if device.type == "cuda" else None

@@ -52,7 +52,7 @@ def make_limes(size: int, samples: int) -> dict[str, Callable[[], object]]:
     ours, theirs = Lime(samples=samples), LimeImageExplainer(random_state=0)
 
     def explain() -> object:
-        with patch("chexpert.explain.methods.lime.segment", return_value=segments):
+        with patch("chexpert.explain.methods.regions.segment", return_value=segments):
             return ours(model, image, [OUTPUTS])
 
     def explain_by_package() -> object:

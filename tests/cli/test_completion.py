@@ -35,7 +35,7 @@ def complete(line: str, folder) -> set[str]:
         ("chexpert train logger.wandb.m", {"logger.wandb.mode="}),
         ("chexpert train seed=1 labels=on", {"labels=ones"}),
         ("chexpert train -m labels=on", {"labels=ones"}),
-        (f"chexpert train --config-dir {MYLAB} experiment=m", {"experiment=mylab"}),
+        (f"chexpert train --config-dir {MYLAB} experiment=my", {"experiment=mylab"}),
         (f"chexpert train --config-dir={MYLAB} loss=cap", {"loss=capped_bce"}),
         ("chexpert train --config-dir nosuch experiment=dem", {"experiment=demo"}),
         ("chexpert explain x --explainer lim", {"lime", "lime_package"}),

@@ -180,3 +180,21 @@ def test_untrusted_class_in_the_config_is_an_error(explain: Explain, run: Path) 
     done = explain("run")
     assert (done.returncode, find_places(done.stderr)) == (2, ["data"])
     assert "subprocess.Popen" in done.stderr
+
+
+def test_regions_follow_a_table_of_thresholds(explain: Explain, run: Path) -> None:
+    (run.parent / "tuned.json").write_text('{"Edema": {"threshold": 0.3}}')
+    names = ["--observations", "Edema", "Pleural Effusion"]
+    done = explain("run", "image.png", *names, "--threshold", "tuned.json", "--boxes", "--out", "new")
+    assert done.returncode == 0, done.stderr
+    assert "new/hirescam/regions.csv" in done.stdout
+    lines = [line.split(",") for line in (run.parent / "new/hirescam/regions.csv").read_text().splitlines()[1:]]
+    assert {line[3] for line in lines if line[1] == "Edema"} <= {"0.3", ""}
+    assert not {line[3] for line in lines if line[1] != "Edema"} & {"0.3"}
+    assert {tuple(line[-2:]) for line in lines} == {("70", "90")}
+
+
+@pytest.mark.parametrize("threshold", ["tuned", "1.5", "none.json"])
+def test_wrong_threshold_is_an_error(explain: Explain, threshold: str) -> None:
+    done = explain("run", "image.png", "--threshold", threshold, "--out", "new")
+    assert (done.returncode, find_places(done.stderr)) == (2, ["--threshold"])

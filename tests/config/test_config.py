@@ -45,6 +45,7 @@ def needs(option: str, root: Path) -> list[str]:
     beside = {
         "labels=conditional": ["observations=all"],
         "labels=self_trained": predictions,
+        "explainer=latent_shift": [f"explainer.latent_shift.autoencoder={root / 'predictions.csv'}"],
         "irvin2019_self_trained": predictions,
         "chest_xray_bench_convnext": predictions,
         "chest_xray_bench_convnext_large_images": predictions,
@@ -222,6 +223,8 @@ def find_errors(*overrides: str) -> list[UserError]:
         ("explain.masks=true", "missing-file", "explain.masks", "null"),
         ("explain.score=-1", "value", "explain.score", "-1"),
         ("explain.passes=0", "value", "explain.passes", "explain.score=0"),
+        ("explain.minutes=0", "value", "explain.minutes", "auto"),
+        ("explain.minutes=soon", "value", "explain.minutes", "null"),
         ("seed=-1", "value", "seed", "-1"),
         ("seed=4294967296", "value", "seed", "4294967295"),
         ("name=../away", "value", "name", "outputs/"),

@@ -1,7 +1,6 @@
 """Every command of every page is parsed: its options exist, and its settings compose."""
 
 import re
-from importlib import import_module
 
 import pytest
 from helpers.pages import PROJECT, list_commands, split
@@ -10,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
 
 import chexpert.config  # noqa: F401 - the schema
-from chexpert.cli.main import COMMANDS, make_parser
+from chexpert.cli.main import COMMANDS, import_command, make_parser
 
 TARGETS = set(re.findall(r"^([a-z]+):.*##", (PROJECT / "Makefile").read_text(), re.MULTILINE))
 OPTIONS = ("--help", "--version", "COMMAND --help")
@@ -43,7 +42,7 @@ def test_every_command_parses(monkeypatch, command):
     if " ".join([name, *words]) in OPTIONS or words == ["--help"]:
         return
     assert name in COMMANDS
-    module = import_module(f"chexpert.cli.{name}")
+    module = import_command(name)
     if not hasattr(module, "add_arguments"):
         check_settings(words)
         return

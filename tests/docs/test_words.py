@@ -28,6 +28,7 @@ BANNED = {
     r"\w*(normalis|randomis|optimis|synchronis|serialis|localis|summaris|initialis)(?!t)\w*": "American spelling",
 }
 ALLOWED = {
+    "draw": r"ImageDraw\.Draw\(",  # Pillow's
     "films": r'"films"|films/<view>|\.films"|\.films\.',
     "film": r"\'film\'|\"film\"|film radiography",
     "figure": r"\bFigure\b|matplotlib|add_figure|</?figure|axes\.figure|\"figure\"|"

@@ -165,7 +165,7 @@ def test_explainer_metrics_are_in_file_output_and_tensorboard(finished, tags):
     assert set(scored) == {"hirescam", "gradcam", "lime"}
     assert all(list(own["observations"]) == list(COMPETITION) for own in scored.values())
     for name, own in scored.items():
-        assert re.search(rf"^{name} +hit +mass/area +gap +sanity", output, re.MULTILINE)
+        assert re.search(rf"^{name} +hit +mass/area +gap +ROAD +sanity", output, re.MULTILINE)
         hits = {o: metrics["hit_rate"]["value"] for o, metrics in own["observations"].items()}
         assert any(value is not None for value in hits.values())
         for observation, value in hits.items():

@@ -3,6 +3,7 @@
 import json
 import shlex
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from helpers.errors import find_places
@@ -55,7 +56,8 @@ def test_failing_step_is_noted_and_costs_no_explainer_its_maps(tmp_path, monkeyp
     evaluated = []
     explaining = ExplainCallback(tmp_path, {"lime": None, "rise": None}, ["Edema"])
     explaining.rows, explaining.find = (), lambda data: ["view"]
-    explaining.evaluate = lambda model, left, *_: evaluated.append([*left])
+    explaining.evaluate = Mock(side_effect=lambda model, left, *_, **__: evaluated.append([*left]))
+    explaining.first = lambda dataset: []
     for name in ("explain_views", "find_masks"):
         monkeypatch.setattr(callback, name, lambda *_, name=name, **__: 1 / 0 if name == broken else {})
     data = SimpleNamespace(datasets={"valid": None}, layout=SimpleNamespace(folder=tmp_path))

@@ -56,7 +56,7 @@ def views(make_view):
 def test_start_is_logged_with_the_estimated_seconds(tmp_path, views, capsys, monkeypatch):
     estimated = []
     monkeypatch.setattr(
-        "chexpert.explain.session.estimate_seconds", lambda m, like, n: estimated.append((like.shape, n)) or 35
+        "chexpert.explain.time_budget.estimate_seconds", lambda m, like, n: estimated.append((like.shape, n)) or 35
     )
     explain_views(Gray(), {"signs": Signs()}, views, NAMES, tmp_path, only=["Edema"])
     printed = capsys.readouterr().err
@@ -105,7 +105,7 @@ def test_manifest_describes_each_map(tmp_path, views):
 
 
 def test_explainers_share_probabilities_and_have_sheets(tmp_path, views, monkeypatch):
-    monkeypatch.setattr("chexpert.explain.session.estimate_seconds", lambda *_: 0)
+    monkeypatch.setattr("chexpert.explain.time_budget.estimate_seconds", lambda *_: 0)
     model = Gray()
     sheets = explain_views(model, {"one": Signs(), "two": Signs()}, views, NAMES, tmp_path, top=1)
     assert model.seen == [2]

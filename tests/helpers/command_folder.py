@@ -10,8 +10,10 @@ import numpy as np
 from chexpert.data import write_phantom
 from chexpert.metrics import LocalMap, write_map, write_segmentations
 from chexpert.metrics.localization.run_lengths import encode
+from helpers.autoencoders import write_random_autoencoder
 from helpers.leaderboards import make_scores, write_board, write_scores
 from helpers.runs import PROJECT, train
+from helpers.scored_explainers import write_quality
 
 RUNS = ("RUN_A", "RUN_B", "RUN_C", "outputs/RUN", "outputs/a", "outputs/b", "outputs/c", "outputs/chexpert/2026-01-01",
         "outputs/densenet121_original/2026-01-01", "outputs/irvin2019/2026-01-01")  # fmt: skip
@@ -40,6 +42,7 @@ def write_folder(folder: Path, phantom: Path) -> None:
     settings = ["data=small", f"data.root={phantom}", *splits, "explainer=[hirescam]"]
     done = train(*settings, *SMALL, f"hydra.run.dir={folder / 'RUN'}", cwd=folder)
     assert done.returncode == 0, done.stderr
+    _write_quality(folder)
     for name in RUNS:
         shutil.copytree(folder / "RUN", folder / name)
     for sweep in ("SWEEP", "outputs/sweep", "outputs/chexpert/sweep"):
@@ -47,8 +50,17 @@ def write_folder(folder: Path, phantom: Path) -> None:
             shutil.copytree(folder / "RUN", folder / sweep / job)
     _write_tables(folder, phantom)
     _write_masks(folder)
+    (folder / "earlier").mkdir()
+    write_random_autoencoder(folder / "earlier/autoencoder.safetensors", 64)
     write_board(folder / "cheXpert-test-set-labels")
     (folder / "FOLDER").symlink_to("cheXpert-test-set-labels")
+
+
+def _write_quality(folder: Path) -> None:
+    """Write scores of explainers, which such a small run has not."""
+    values = {"Edema": {"iou": [0.25] * 6, "road": [1.0, 2.0] * 3}}
+    write_quality(folder / "RUN/explanations", {"hirescam": values, "lime": values})
+    write_quality(folder / "more", {"rise": values})
 
 
 def _link_data(folder: Path, phantom: Path) -> None:
@@ -90,6 +102,7 @@ def _write_masks(folder: Path) -> None:
     ]
     for name in names:
         write_segmentations(folder / name, {view: {"Edema": encode(mask)} for view in MASKED})
+    (folder / "tuned.json").write_text('{"Edema": {"threshold": 0.3}, "Cardiomegaly": {"threshold": "otsu"}}')
     for place in ("DIR", "VALDIR", "maps/gradcam/maps", "RUN/explanations/hirescam/maps"):
         shutil.rmtree(folder / place, ignore_errors=True)
         for view in MASKED:

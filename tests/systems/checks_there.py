@@ -3,6 +3,7 @@
 import inspect
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
@@ -42,6 +43,11 @@ def make(node: str, name: str, **given: object) -> object:
     cfg = OmegaConf.merge({"seed": 0, "trainer": {"max_epochs": 1}}, OmegaConf.load(CONF / node / f"{name}.yaml"))
     cfg = cfg.get(name, cfg.get(node, cfg))
     known = inspect.signature(get_object(cfg["_target_"])).parameters
+    if "autoencoder" in known:
+        sys.path.append(str(Path(__file__).parents[1]))
+        from helpers.autoencoders import write_random_autoencoder
+
+        given["autoencoder"] = write_random_autoencoder(Path(tempfile.mkdtemp()) / "autoencoder.safetensors", 64)
     kept = {key: value for key, value in (CHEAP | given).items() if key in known}
     return instantiate(OmegaConf.create({key: cfg[key] for key in cfg if key not in ("seed", "trainer")}), **kept)
 

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from chexpert import peak_memory
+from chexpert.peak_memory import read_device_peak, read_process_peak
 from chexpert.training import resources
-from chexpert.training.resources import Resources, read_device_peak, read_process_peak
+from chexpert.training.resources import Resources
 
 CPU = torch.device("cpu")
 
@@ -19,7 +21,7 @@ def clock(monkeypatch):
 @pytest.fixture(autouse=True)
 def process(tmp_path, monkeypatch):
     """A folder in the place of /proc/self."""
-    monkeypatch.setattr(resources, "PROCESS", tmp_path)
+    monkeypatch.setattr(peak_memory, "PROCESS", tmp_path)
     (tmp_path / "status").write_text("VmPeak:\t 9000 kB\nVmHWM:\t 2048 kB\n")
     return tmp_path
 

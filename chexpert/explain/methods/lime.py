@@ -1,6 +1,7 @@
 """LIME (Ribeiro et al. 2016, arxiv.org/abs/1602.04938) for gray images, in bounded memory."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,9 +10,9 @@ from numpy.typing import ArrayLike
 from chexpert.errors import UserError
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.batched_inference import Write
-from chexpert.explain.methods.perturbation import Perturbing
-from chexpert.explain.methods.superpixels import quickshift, segment
-from chexpert.metrics import spearman
+from chexpert.explain.methods.local_model import LocalFit, sample_superpixels
+from chexpert.explain.methods.perturbation import Perturbing, is_positive
+from chexpert.explain.methods.regions import REGIONS, divide_image, find_errors
 from chexpert.models import Model
 from chexpert.runs.files import or_none
 
@@ -27,13 +28,18 @@ class Lime(Perturbing):
     another seed with the full budget would give.
 
     Args:
-        samples: perturbed images. The author's rule is 10 or more a superpixel (marcotcr/lime issue 524); 20 keep the
-            order of the weights.
-        superpixels: wanted number inside the body; quickshift chooses its own.
-        segments: ``slic``, or ``quickshift`` as the lime package has it, over the whole picture.
+        samples: perturbed images; with ``converged`` at most. The author's rule is 10 or more a superpixel
+            (marcotcr/lime issue 524).
+        converged: an observation needs no further samples from this ``stability`` on; it is computed after 320 samples
+            and then every 160. None: always ``samples``.
+        pairs: every second sample shows what the one before it hides; see :func:`sample_superpixels`.
+        superpixels: wanted number inside the body, for ``slic`` and ``grid``.
+        segments: ``slic``; ``quickshift`` as the lime package has it, over the whole picture; ``grid`` of square cells;
+            ``anatomy``, a fixed atlas scaled to the body; or an image file of region numbers, 0 is never hidden.
         of: ``logit`` or ``probability``; a probability near 0 or 1 hardly moves.
         fill: what is hidden becomes this: ``blur``, ``mean``, ``local`` or ``black``.
         kernel_width: of the exponential kernel on the cosine distance, as in the package.
+        precision: ``bf16``: the perturbed images run in bfloat16, which is faster where the device has units for it.
         seed: of the perturbations.
         memory: MiB that a forward pass may take for its activations; see ``batched_inference.find_memory``.
         batch_size: images a forward pass; by default as many as fit, at most 16 on a CPU and 256 elsewhere.
@@ -43,7 +49,7 @@ class Lime(Perturbing):
     counts = ("superpixels",)
     halved = ("samples",)
     positives = (*Perturbing.positives, "kernel_width")
-    choices = {**Perturbing.choices, "segments": ("slic", "quickshift"), "of": ("logit", "probability")}
+    choices = {**Perturbing.choices, "of": ("logit", "probability")}
 
     def __init__(
         self,
@@ -56,23 +62,49 @@ class Lime(Perturbing):
         seed: int = 0,
         memory: float | None = None,
         batch_size: int | None = None,
+        converged: float | None = None,
+        pairs: bool = False,
+        precision: str | None = None,
     ) -> None:
         super().__init__(fill, memory, batch_size)
         self.samples, self.superpixels, self.segments = samples, superpixels, segments
         self.of, self.kernel_width, self.seed = of, kernel_width, seed
+        self.converged, self.pairs = converged, pairs
+        self.probe.precision = precision
+
+    @classmethod
+    def validate_args(cls, **options: Any) -> list[UserError]:
+        """Return the errors of these arguments, before anything is built."""
+        errors = super().validate_args(**options)
+        converged, precision, segments = (options.get(key) for key in ("converged", "precision", "segments"))
+        where = f"explainer.{cls.name}."
+        if converged is not None and not (is_positive(converged) and converged < 1):
+            hint = "a number above 0 and below 1, or null: always all samples"
+            errors.append(
+                UserError(f"{converged!r} is not possible", code="value", where=f"{where}converged", hint=hint)
+            )
+        if precision not in (None, "bf16"):
+            message, hint = f"{precision!r} is not possible", "bf16, or null: float32"
+            errors.append(UserError(message, code="choice", where=f"{where}precision", hint=hint))
+        if "segments" in options and segments not in REGIONS:
+            errors += find_errors(segments, f"{where}segments")
+        return errors
 
     def passes(self, outputs: int) -> int:
-        """Return one pass a sample, whatever the number of outputs."""
+        """Return one pass a sample, whatever the number of outputs; with ``converged`` it may take fewer."""
         return self.samples
 
     def explain(self, model: Model, image: torch.Tensor, outputs: Sequence[int]) -> list[Attribution]:
         """Explain one view (1, H, W) uint8."""
-        gray = image[0].cpu().numpy()
-        segments = self._segment(gray)
-        shown = sample_superpixels(self.samples, int(segments.max()), self.seed)
-        logits = self.probe(model, self.samples, hide_superpixels(image, self.hide(image), segments, shown), image)
-        values = (logits if self.of == "logit" else logits.sigmoid()).numpy()[:, list(outputs)]
-        return self._fit(segments, shown, values, self.of)
+        segments = self._segment(image[0].cpu().numpy())
+        fit = self._start_fit(segments)
+        write = hide_superpixels(image, self.hide(image), segments, fit.shown[fit.order])
+
+        def enough(logits: torch.Tensor) -> bool:
+            return fit((logits if self.of == "logit" else logits.sigmoid()).numpy()[:, list(outputs)])
+
+        taken = len(self.probe(model, self.samples, write, image, enough))
+        return self._attribute(segments, fit, taken, self.of)
 
     def explain_function(
         self, function: Callable[[np.ndarray], ArrayLike], image: np.ndarray, batch_size: int = 16
@@ -96,40 +128,46 @@ class Lime(Perturbing):
             raise UserError(f"an image of {found}", code="input-kind", where="image", hint="give (H, W) uint8")
         gray = torch.from_numpy(np.ascontiguousarray(image))[None]
         segments = self._segment(image)
-        shown = sample_superpixels(self.samples, int(segments.max()), self.seed)
-        write = hide_superpixels(gray, self.hide(gray), segments, shown)
+        fit = self._start_fit(segments)
+        write = hide_superpixels(gray, self.hide(gray), segments, fit.shown[fit.order])
         buffer = torch.empty(batch_size, *gray.shape, dtype=torch.uint8)
-        values = []
-        for start in range(0, self.samples, batch_size):
-            part = buffer[: min(batch_size, self.samples - start)]
-            write(start, part)
+        values: list[np.ndarray] = []
+        taken, enough = 0, False
+        while not enough:
+            part = buffer[: min(batch_size, self.samples - taken)]
+            write(taken, part)
             values.append(_check_values(function(part[:, 0].numpy().copy()), len(part)))
-        return self._fit(segments, shown, np.concatenate(values), "the function")
+            taken, enough = taken + len(part), fit(np.concatenate(values))
+        return self._attribute(segments, fit, taken, "the function")
 
     def _segment(self, gray: np.ndarray) -> np.ndarray:
-        return quickshift(gray) if self.segments == "quickshift" else segment(gray, self.superpixels)
+        return divide_image(gray, self.segments, self.superpixels)
 
-    def _fit(self, segments: np.ndarray, shown: np.ndarray, values: np.ndarray, of: str) -> list[Attribution]:
-        weights, r2 = fit(shown, values, self.kernel_width)
-        middle = len(shown) - len(shown) // 2
-        halves = [fit(shown[part], values[part], self.kernel_width)[0] for part in (slice(middle), slice(middle, None))]
+    def _start_fit(self, segments: np.ndarray) -> LocalFit:
+        shown = sample_superpixels(self.samples, int(segments.max()), self.seed, self.pairs)
+        return LocalFit(shown, self.kernel_width, self.converged)
+
+    def _attribute(self, segments: np.ndarray, fit: LocalFit, passes: int, of: str) -> list[Attribution]:
         settings = {
             "layer": "input superpixels",
             "of": of,
             "segments": self.segments,
-            "samples": self.samples,
-            "superpixels": len(weights),
+            "passes": passes,
+            "converged": self.converged,
+            "pairs": self.pairs,
+            "superpixels": int(segments.max()),
             "kernel_width": self.kernel_width,
             "seed": self.seed,
         }
         return [
             self.attribute(
-                np.append(0, weights[:, rank])[segments],
+                np.append(0, model.weights)[segments],
                 **settings,
-                r2=or_none(float(r2[rank])),
-                stability=or_none(spearman(*(half[:, rank] for half in halves))),
+                samples=model.samples,
+                r2=or_none(model.r2),
+                stability=or_none(model.stability),
             )
-            for rank in range(values.shape[1])
+            for _, model in sorted(fit.models.items())
         ]
 
 
@@ -167,44 +205,3 @@ def hide_superpixels(image: torch.Tensor, hidden: torch.Tensor, segments: np.nda
         buffer.view(len(buffer), -1).copy_(mask.T).bitwise_and_(change).bitwise_xor_(fill)
 
     return write
-
-
-RIDGE = 1.0  # penalty on the squared weights, as in the lime package
-
-
-def sample_superpixels(samples: int, superpixels: int, seed: int) -> np.ndarray:
-    """Sample the superpixels, (samples, S) bool, that a perturbed image shows, each with probability 1/2.
-
-    The first shows all. The two halves of the samples have two seeds, so that a fit to one half can be compared with a
-    fit to the other.
-    """
-    first, second = (np.random.default_rng([seed, half]) for half in (0, 1))
-    middle = samples - samples // 2
-    shown = [rng.random((n, superpixels)) < 0.5 for rng, n in ((first, middle), (second, samples - middle))]
-    shown[0][0] = True
-    return np.concatenate(shown)
-
-
-def weigh(shown: np.ndarray, kernel_width: float) -> np.ndarray:
-    """Return the weight of each sample, (samples,): the package's kernel on the cosine distance to showing all."""
-    distance = 1 - np.sqrt(shown.mean(1, dtype="float64"))
-    return np.sqrt(np.exp(-(distance**2) / kernel_width**2))
-
-
-def fit(shown: np.ndarray, values: np.ndarray, kernel_width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Fit weights of superpixels for each observation and R2 of each local model, as the lime package, solved once.
-
-    Args:
-        shown: (samples, S) of 0 and 1.
-        values: (samples, C), what the model says of each sample.
-        kernel_width: see :func:`weigh`.
-
-    Returns:
-        (S, C) weights and (C,) R2 over the weighted samples; NaN for an observation that never changed.
-    """
-    near = weigh(shown, kernel_width)[:, None]
-    x, y = shown.astype("float64"), values.astype("float64")
-    x, y = x - (near * x).sum(0) / near.sum(), y - (near * y).sum(0) / near.sum()
-    weights = np.linalg.solve(x.T @ (near * x) + RIDGE * np.eye(x.shape[1]), x.T @ (near * y))
-    total, left = (near * y**2).sum(0), (near * (y - x @ weights) ** 2).sum(0)
-    return weights, 1 - np.divide(left, total, out=np.full_like(total, np.nan), where=total > 0)

@@ -43,6 +43,26 @@ def quickshift(gray: np.ndarray) -> np.ndarray:
     return segmentation.quickshift(color, kernel_size=4, max_dist=200, ratio=0.2) + 1
 
 
+def grid(gray: np.ndarray, count: int) -> np.ndarray:
+    """Divide the box around the body into about ``count`` square cells: (H, W) int64, 0 outside the box, from 1 inside.
+
+    The cells fill the box, so that they are only nearly square where its sides are no multiples of each other.
+    """
+    top, bottom, left, right = find_box(gray)
+    side = np.sqrt((bottom - top) * (right - left) / count)
+    rows, columns = (max(1, round(length / side)) for length in (bottom - top, right - left))
+    y, x = (np.arange(length) * n // length for length, n in ((bottom - top, rows), (right - left, columns)))
+    cells = np.zeros(gray.shape, dtype=np.int64)
+    cells[top:bottom, left:right] = y[:, None] * columns + x + 1
+    return cells
+
+
+def find_box(gray: np.ndarray) -> tuple[int, int, int, int]:
+    """Return the box around the body in (H, W) uint8: top, bottom, left and right, the ends exclusive."""
+    rows, columns = (np.flatnonzero(find_body(gray).any(axis)) for axis in (1, 0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
 def find_body(gray: np.ndarray) -> np.ndarray:
     """Return a mask (H, W) bool of the body: the largest bright region with its holes, without the black surround."""
     smooth = gaussian_filter(gray.astype("float32"), mean_side(gray.shape) / 50)

@@ -7,6 +7,7 @@ import numpy as np
 from skimage.measure import find_contours
 
 from chexpert.explain.geometry import carry_to
+from chexpert.explain.regions import Box
 from chexpert.explain.view import View
 
 LONGEST = 512  # pixels of a panel's longer side: more than it is printed with, less than an image of 2,800
@@ -41,6 +42,11 @@ class Canvas:
     def place(self, signed: np.ndarray) -> np.ndarray:
         """Resample a map in model coordinates to this image: (h, w)."""
         return carry_to(signed, self.view.matrix, self.view.original.shape, self.image.shape)
+
+    def reduce(self, box: Box) -> tuple[float, float, float, float]:
+        """Return the edges (x0, y0, x1, y1) of a box of pixels of the image's file on this image."""
+        down, across = np.array(self.image.shape) / self.view.original.shape
+        return box.x0 * across - 0.5, box.y0 * down - 0.5, box.x1 * across - 0.5, box.y1 * down - 0.5
 
     def outline(self, mask: np.ndarray) -> list[np.ndarray]:
         """Return the borders of a mask over the whole image, of any size, as lines (n, 2) of (x, y) on this image."""

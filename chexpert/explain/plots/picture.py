@@ -1,6 +1,6 @@
 """The picture of one explanation: the image, the map over it, and below them the members of a combined model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from matplotlib.figure import Figure
 
@@ -9,17 +9,19 @@ from chexpert.explain.plots.canvas import Canvas
 from chexpert.explain.plots.overlay import Evidence, legend, plot_image
 from chexpert.explain.plots.page import Bar, Panel, lay_out_page
 from chexpert.explain.plots.scale import DISAGREEMENT, Scale
+from chexpert.explain.regions import Box
 
 SIDE, SMALL = 4.2, 2.0  # inches of a panel's longer side; of a member's
 A_ROW = 4  # members beside each other
 
 
-def plot_picture(explanation: Explanation, scale: Scale) -> Figure:
+def plot_picture(explanation: Explanation, scale: Scale, boxes: Sequence[Box] = ()) -> Figure:
     """Plot the image beside its map, with a panel for each member of a combined model.
 
     Args:
         explanation: the explanation to plot.
         scale: color scale, the same for all observations of the view.
+        boxes: around regions of the map, plotted over it.
 
     Returns:
         The picture; its title has the observation, its probability and true label, and the name of the view.
@@ -27,10 +29,12 @@ def plot_picture(explanation: Explanation, scale: Scale) -> Figure:
     canvas = Canvas.of(explanation.view)
     width, height = canvas.size(SIDE)
     panel = Panel(width, height, "the image", plot_image(canvas, explanation.mask))
-    shown = Evidence(canvas, explanation.attribution.signed, scale, explanation.mask)
+    shown = Evidence(canvas, explanation.attribution.signed, scale, explanation.mask, boxes=boxes)
     title = f"{explanation.explainer}: {explanation.layer}"
     overlay = Panel(width, height, title, shown.plot, scale.bar(explanation.unit))
-    head = "\n".join([explanation.title.replace("\n", ", "), explanation.view.name, legend([explanation])])
+    head = "\n".join(
+        [explanation.title.replace("\n", ", "), explanation.view.name, legend([explanation], boxed=bool(boxes))]
+    )
     members = list(_member_panels(explanation, canvas)) if explanation.attribution.members else []
     return lay_out_page(head, [(panel, overlay), *(members[k : k + A_ROW] for k in range(0, len(members), A_ROW))])
 

@@ -1,6 +1,6 @@
 """Evaluates explainers on the validation views of a run, and leaves what it found in quality.json."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,14 @@ import torch
 
 from chexpert.data import ViewDataset
 from chexpert.explain.attribution import Explainer
+from chexpert.explain.explained_views import ExplainedViews
 from chexpert.explain.failures import Failures
 from chexpert.explain.quality.scored_views import choose_scored
 from chexpert.explain.quality.table import score_explainers
+from chexpert.explain.quality.view_table import ViewTable
 from chexpert.explain.session import predict, stack_images
+from chexpert.explain.time_budget import TimeBudget
+from chexpert.explain.view import View
 from chexpert.explain.view_selection import find_views
 from chexpert.metrics import Segmentations, multilabel_auroc, youden_thresholds
 from chexpert.models import Model
@@ -37,10 +41,21 @@ class ExplainerEvaluation:
     passes: int
     seed: int
 
-    def choose(self, dataset: ViewDataset) -> list[int]:
-        """Choose the rows of the views that are scored."""
+    def choose(self, dataset: ViewDataset, first: Sequence[int] = ()) -> list[int]:
+        """Choose the rows of the views that are scored; ``first`` are taken before the others, where they suit."""
         present = ((dataset.targets == 1) & dataset.mask).numpy()
-        return choose_scored(present, self.score, self.seed)
+        return choose_scored(present, self.score, self.seed, first)
+
+    def needed(
+        self, dataset: ViewDataset, views: Sequence[View], observations: Sequence[str], first: Sequence[int] = ()
+    ) -> dict[str, list[int]]:
+        """Return, of those of the views that will be scored, the outputs that will be explained, by path."""
+        scored = {dataset.paths[row] for row in self.choose(dataset, first)}
+        return {
+            view.path: [c for c, name in enumerate(observations) if view.truth.get(name) == 1]
+            for view in views
+            if view.path in scored
+        }
 
     def __call__(
         self,
@@ -52,6 +67,10 @@ class ExplainerEvaluation:
         masks: Segmentations | None,
         folder: Path,
         failures: Failures | None = None,
+        *,
+        first: Sequence[int] = (),
+        explained: ExplainedViews | None = None,
+        budget: TimeBudget | None = None,
     ) -> dict[str, Any] | None:
         """Scores explainers on views that show a finding.
 
@@ -64,16 +83,20 @@ class ExplainerEvaluation:
             masks: of these views, where there are any.
             folder: of the explanations.
             failures: notes the explainers that fail; see :func:`chexpert.explain.quality.table.score_explainers`.
+            first: rows that are taken before the others.
+            explained: has the attributions of views that were explained before.
+            budget: of time; None: no limit.
 
         Returns:
             What quality.json holds; None where no view shows a finding, or none is to be scored.
         """
-        views = find_views(dataset, self.choose(dataset), observations, masks)
+        views = find_views(dataset, self.choose(dataset, first), observations, masks)
         if not views:
             return None
         probabilities, labels, mask = (rows.cpu().numpy() for rows in labeled)
         aurocs = [auroc.value for auroc in multilabel_auroc(probabilities, labels, mask)]
         cutoffs = youden_thresholds(probabilities, labels, mask)
+        table = ViewTable()
         scores = score_explainers(
             model,
             explainers,
@@ -86,8 +109,12 @@ class ExplainerEvaluation:
             passes=self.passes,
             seed=self.seed,
             failures=failures,
+            view_table=table,
+            explained=explained,
+            budget=budget,
         )
         head = {"split": "valid", "masks": masks and masks.where, "synthetic": is_phantom(Path(dataset.files[0]))}
         content = head | scores
+        table.write(folder / run_files.QUALITY_VIEWS)
         run_files.write_json(folder / run_files.QUALITY, content)
         return content

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from chexpert.explain.attribution import Attribution, Explainer
-from chexpert.explain.quality.scored_views import explain_batches
+from chexpert.explain.explained_views import explain_batches
 from chexpert.explain.quality.weight_randomization import find_blocks, randomize
 from chexpert.metrics import spearman
 from chexpert.models import Model

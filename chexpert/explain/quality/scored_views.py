@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-from chexpert.explain.attribution import Attribution, Explainer
-from chexpert.models import Model
-
-BATCH_SIZE = 8  # views: enough to share a forward pass, few enough to fit
+from chexpert.explain.attribution import Explainer
 
 
-def choose_scored(present: np.ndarray, per_observation: int, seed: int) -> list[int]:
+def choose_scored(present: np.ndarray, per_observation: int, seed: int, first: Sequence[int] = ()) -> list[int]:
     """Sample views until each observation is present in ``per_observation`` of them, or in all that there are.
 
     A view counts for every observation that it shows. The next one is always sampled for the observation that has
@@ -22,6 +18,7 @@ def choose_scored(present: np.ndarray, per_observation: int, seed: int) -> list[
         present: (N, C) bool, whether the label of an observation is 1.
         per_observation: views wanted of each observation.
         seed: of the sample.
+        first: rows that are taken before the others, as those of a sample that is explained anyway.
 
     Returns:
         Rows, in the order in which they are to be scored.
@@ -29,7 +26,8 @@ def choose_scored(present: np.ndarray, per_observation: int, seed: int) -> list[
     >>> sorted(choose_scored(np.array([[1, 0], [1, 1], [0, 0]], dtype=bool), 2, seed=0))
     [0, 1]
     """
-    waiting = np.random.default_rng(seed).permutation(len(present)).tolist()
+    sampled = np.random.default_rng(seed).permutation(len(present)).tolist()
+    waiting = [*first, *(row for row in sampled if row not in {*first})]
     counts = np.zeros(present.shape[1], dtype=int)
     rows: list[int] = []
     while True:
@@ -60,11 +58,3 @@ def affordable(explainer: Explainer, outputs: Sequence[Sequence[int]], passes: i
     """Return how many of the views, from the first on, an explainer can take with this many forward passes."""
     spent = np.cumsum([explainer.passes(len(own)) for own in outputs])
     return int((spent <= passes).sum())
-
-
-def explain_batches(
-    model: Model, explainer: Explainer, images: torch.Tensor, outputs: Sequence[Sequence[int]]
-) -> list[list[Attribution]]:
-    """Return attributions of the outputs of many views (V, 1, H, W), ``BATCH_SIZE`` of them together."""
-    batches = [slice(start, start + BATCH_SIZE) for start in range(0, len(outputs), BATCH_SIZE)]
-    return [own for some in batches for own in explainer(model, images[some], outputs[some])]

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from chexpert.explain.geometry import GEOMETRY
 from chexpert.explain.quality.sanity import MOST_ALIKE
-from chexpert.metrics import Interval, bootstrap_mean, bootstrap_of_means, normalize_hit
+from chexpert.metrics import Interval, bootstrap_mean, bootstrap_of_means
+from chexpert.metrics.localization.map_scores import divide_by_area, normalize_hits
 from chexpert.runs.files import or_none
 
 LEAST_MAPS = 5  # below it a mean has no interval, and the check is neither passed nor failed
@@ -31,6 +33,8 @@ DEFINITIONS = {
     "gap_logit_over_random": "the same in logits, defined for every view",
     "road": "logit with the least relevant pixels imputed less that with the most relevant, mean of 20 to 80 %",
     "sanity": f"rank correlation with the maps after shuffling weights from the top; passed: mean size <= {MOST_ALIKE}",
+    "stability": "rank correlation with the map of another seed, or of the image with noise of 1 % (stability_of)",
+    "border_mass": f"share of the positive evidence at border and corners, over that area; {GEOMETRY}",
     "between_observations": "rank correlation with the view's maps of other observations",
     "right_for_the_right_reason": "share of true positives (Youden threshold, with a mask) whose map peaks in the mask",
 }
@@ -49,12 +53,14 @@ def summarize(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
         "hit_rate": interval(rows, "hit"),
         "chance": or_none(by_chance),
         "ceiling": or_none(ceiling),
-        "hit_normalized": joint_interval(rows, ("hit", "chance", "reachable"), normalize),
+        "hit_normalized": joint_interval(rows, ("hit", "chance", "reachable"), normalize_hits),
         "relevance_mass": interval(rows, "mass"),
         "area": or_none(area),
-        "relevance_over_area": joint_interval(rows, ("mass", "chance"), over_area),
+        "relevance_over_area": joint_interval(rows, ("mass", "chance"), divide_by_area),
         **{key: interval(rows, key) for key in plain},
         "sanity": evaluate_sanity(rows),
+        "stability": interval(rows, "stability"),
+        "border_mass": interval(rows, "border"),
         "between_observations": interval(rows, "between"),
         "right_for_the_right_reason": interval(rows, "right"),
     }
@@ -89,17 +95,6 @@ def joint_interval(
     values = np.array([[row.get(key, math.nan) for key in keys] for row in rows]).reshape(-1, len(keys))
     found = bootstrap_of_means(values, combine)
     return _describe(found) | {"undefined_replicates": found.undefined_replicates}
-
-
-def normalize(means: np.ndarray) -> np.ndarray:
-    """Apply :func:`chexpert.metrics.normalize_hit` to mean hits, chances and ceilings (R, 3)."""
-    return np.array([normalize_hit(*own) for own in means.tolist()])
-
-
-def over_area(means: np.ndarray) -> np.ndarray:
-    """Divide mean relevance mass by mean area, of (R, 2)."""
-    mass, area = means.T
-    return np.divide(mass, area, out=np.full(len(means), math.nan), where=area > 0)
 
 
 def _describe(found: Interval) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """How good a run's explanations are: do maps point at the finding, does the model follow them, were they learned?"""
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -10,13 +9,16 @@ import numpy as np
 
 from chexpert.console import log
 from chexpert.explain.attribution import Explainer
+from chexpert.explain.explained_views import ExplainedViews
 from chexpert.explain.failures import Failures
-from chexpert.explain.quality.deletion_insertion import CUTS
-from chexpert.explain.quality.sanity import check_sanity, count_passes
-from chexpert.explain.quality.scored_views import affordable, explain_batches, limit
-from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, summarize
-from chexpert.explain.quality.view_scores import CURVES, Probing, Row, score_maps, true_positives
-from chexpert.explain.session import describe_work, stack_images
+from chexpert.explain.quality.cost import hash_weights
+from chexpert.explain.quality.scored_views import limit
+from chexpert.explain.quality.scoring import Scoring
+from chexpert.explain.quality.summary import DEFINITIONS, evaluate_sanity, interval, summarize
+from chexpert.explain.quality.view_scores import Probing
+from chexpert.explain.quality.view_table import ViewTable
+from chexpert.explain.session import describe_work, order_by_cost, stack_images
+from chexpert.explain.time_budget import TimeBudget, reserve
 from chexpert.explain.view import View
 from chexpert.models import Model
 from chexpert.runs.files import or_none
@@ -35,6 +37,9 @@ def score_explainers(
     passes: int,
     seed: int,
     failures: Failures | None = None,
+    view_table: ViewTable | None = None,
+    explained: ExplainedViews | None = None,
+    budget: TimeBudget | None = None,
 ) -> dict[str, Any]:
     """Explain the observations that are present in some views, and evaluate the maps.
 
@@ -51,78 +56,56 @@ def score_explainers(
         passes: forward passes that an explainer may spend on these views; a dear one gets the first of them only.
         seed: of the random maps.
         failures: notes the explainers that fail, and the others continue; without it, the first failure ends all.
+        view_table: is given the rows of single maps.
+        explained: has the attributions of views that were explained before.
+        budget: of time; views are left out from the end. None: no limit.
 
     Returns:
         Plain containers for explanations/quality.json, None where undefined: ``explainers`` by name, there
-        ``control`` (it does not ask the model), ``sanity`` over all observations together, and ``observations`` by
-        name, with the metrics of ``DEFINITIONS``; a mean over views is ``{"value", "ci_low", "ci_high", "n"}``, 95 %
-        by bootstrap over views.
+        ``control`` (it does not ask the model), ``sanity`` and ``stability`` over all observations together,
+        ``stability_of`` (what was changed: ``seed`` or ``noise``), and ``observations`` by name, with the metrics of
+        ``DEFINITIONS``; a mean over views is ``{"value", "ci_low", "ci_high", "n"}``, 95 % by bootstrap over views.
     """
     views = [replace(view, image=image) for view, image in zip(views, stack_images(model, views), strict=True)]
     outputs = limit(
         [[c for c, o in enumerate(observations) if view.truth.get(o) == 1] for view in views], per_observation
     )
     predicted = [[probabilities[row, c] >= cutoffs[observations[c]] for c in own] for row, own in enumerate(outputs)]
+    explained, budget = explained or ExplainedViews(), budget or TimeBudget()
+    budget.measure(model, views[0].image)
     probing = Probing(model, seed)
-    head = {"views": len(views), "per_observation": per_observation, "passes": passes, "seed": seed}
+    head: dict[str, Any] = {"views": len(views), "per_observation": per_observation, "passes": passes, "seed": seed}
+    head |= {"weights": hash_weights(model), "device": stack_images(model, views[:1]).device.type}
 
-    def score(name: str, explainer: Explainer) -> dict[str, Any]:
-        count = affordable(explainer, outputs, passes)
-        asked = views[:count], outputs[:count]
-        right = true_positives(outputs, predicted)[:count]
-        log.info(f"scoring {name}: {estimate(model, explainer, *asked, right, passes)}")
-        rows, seconds = score_explainer(model, explainer, *asked, predicted[:count], observations, probing, passes)
-        metrics = {o: {"auroc": or_none(aurocs[o])} | summarize(rows[c]) for c, o in enumerate(observations)}
-        pooled = evaluate_sanity([row for own in rows for row in own])
-        control = not any(explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
-        return {"views": count, "control": control, **seconds, "sanity": pooled, "observations": metrics}
+    def score(name: str, later: Sequence[str]) -> dict[str, Any]:
+        scoring = scorings[name]
+        reserved = reserve([scorings[other].least_seconds(budget) for other in (name, *later)], budget.left)
+        log.info(f"scoring {name}: {describe(scoring, passes, budget)}")
+        rows, more = scoring.run(budget, reserved)
+        if view_table is not None:
+            view_table.add(name, views[: scoring.done], outputs[: scoring.done], observations, rows)
+        of = {"stability_of": more.get("stability_of")}
+        metrics = {o: {"auroc": or_none(aurocs[o])} | of | summarize(rows[c]) for c, o in enumerate(observations)}
+        pooled = [row for own in rows for row in own]
+        control = not any(scoring.explainer.passes(wanted) for wanted in range(1, len(observations) + 1))
+        overall = {"sanity": evaluate_sanity(pooled), "stability": interval(pooled, "stability")}
+        return {"views": scoring.done, "control": control, **more, **overall, "observations": metrics}
 
-    scored = {}
-    for name, explainer in explainers.items():
+    scorings = {
+        name: Scoring(name, explainer, views, outputs, predicted, observations, probing, explained, passes)
+        for name, explainer in explainers.items()
+    }
+    names, scored = order_by_cost(explainers, budget), {}
+    for place, name in enumerate(names):
         with nullcontext() if failures is None else failures.catching(name):
-            scored[name] = score(name, explainer)
-    return head | {"definitions": DEFINITIONS, "explainers": scored}
+            scored[name] = score(name, names[place + 1 :])
+    in_order = {name: scored[name] for name in explainers if name in scored}
+    return head | {"definitions": DEFINITIONS, "explainers": in_order, "time_budget": budget.summarize()}
 
 
-def estimate(
-    model: Model,
-    explainer: Explainer,
-    views: Sequence[View],
-    outputs: Sequence[Sequence[int]],
-    right: Sequence[Sequence[int]],
-    passes: int,
-) -> str:
-    """Describe the next step and about how long it will take; ``right`` are the outputs that are true positives."""
-    if not views:
+def describe(scoring: Scoring, passes: int, budget: TimeBudget) -> str:
+    """Describe the next step and about how long it will take."""
+    if not scoring.most:
         return f"no view within explain.passes={passes}"
-    images, curved = stack_images(model, views), sum(map(len, limit(right, CURVES)))
-    extra = curved * 2 * (len(CUTS) + 1) + count_passes(explainer, outputs, passes)
-    return describe_work(model, explainer, images, outputs, extra_passes=extra)
-
-
-def score_explainer(
-    model: Model,
-    explainer: Explainer,
-    views: Sequence[View],
-    outputs: Sequence[Sequence[int]],
-    predicted: Sequence[Sequence[bool]],
-    observations: Sequence[str],
-    probing: Probing,
-    passes: int,
-) -> tuple[list[list[Row]], dict[str, float]]:
-    """Return the rows of each observation's maps by one explainer, and the seconds that it took."""
-    begun = time.perf_counter()
-    if not views:  # not even one is within the passes
-        return [[] for _ in observations], {}
-    images = stack_images(model, views)
-    attributions = explain_batches(model, explainer, images, outputs)
-    explained = time.perf_counter()
-    scored = score_maps(views, outputs, attributions, observations, predicted, probing)
-    checked = check_sanity(model, explainer, images, outputs, attributions, passes)
-    rows: list[list[Row]] = [[] for _ in observations]
-    for own, *parts in zip(outputs, scored, checked, strict=True):
-        for c, row, sanity in zip(own, *parts, strict=True):
-            rows[c].append(row | sanity)
-    done = time.perf_counter()
-    seconds = {"seconds_explaining": round(explained - begun, 1), "seconds_scoring": round(done - explained, 1)}
-    return rows, seconds
+    model, image = scoring.probing.model, scoring.views[0].image
+    return describe_work(scoring.most, budget.estimate(model, image, scoring.count_passes(scoring.most), scoring.name))

@@ -7,8 +7,10 @@ import numpy as np
 
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.batched_inference import Probe
+from chexpert.explain.geometry import mark_corners, mark_frame
 from chexpert.explain.methods.random_map import RandomMap
-from chexpert.explain.quality.deletion_insertion import SHARES, infer_curves
+from chexpert.explain.quality.deletion_insertion import CUTS, SHARES, infer_curves
+from chexpert.explain.quality.road import SHARES as IMPUTED
 from chexpert.explain.quality.road import infer_road
 from chexpert.explain.quality.sanity import between_observations
 from chexpert.explain.quality.scored_views import limit
@@ -42,6 +44,15 @@ def locate(view: View, observation: str, attribution: Attribution, predicted: bo
     }
 
 
+def measure_border(attribution: Attribution) -> float:
+    """Return the share of the positive evidence at the border and the corners, over their area: 1 for an even map.
+
+    It is measured on what the model sees, so that padding counts. NaN where no pixel speaks for the observation.
+    """
+    place = mark_frame(attribution.signed.shape) | mark_corners(attribution.signed.shape)
+    return relevance_mass(attribution.signed, place) / float(place.mean())
+
+
 class Probing:
     """Curves and ROAD of several explainers; the control's curves are shared, and made once a view."""
 
@@ -50,11 +61,15 @@ class Probing:
         self.control = RandomMap(seed + 1)  # not the very map of an explainer "random", whose gap would be exactly 0
         self._controls: dict[str, np.ndarray] = {}
 
+    def has_control(self, view: View) -> bool:
+        """Return whether the curves of the control are there for a view."""
+        return view.path in self._controls
+
     def curves(self, view: View, maps: Sequence[np.ndarray], outputs: Sequence[int]) -> list[Row]:
         """Return areas under the curves of the maps that explain these outputs, and their gap over a random map's."""
         if not outputs:
             return []
-        fresh = [] if view.path in self._controls else [self.control(self.model, view.image[None], [[0]])[0][0].signed]
+        fresh = [] if self.has_control(view) else [self.control(self.model, view.image[None], [[0]])[0][0].signed]
         logits = infer_curves(self.model, view.image, [*maps, *fresh], self.probe)
         if fresh:
             self._controls[view.path] = logits[-1]
@@ -91,24 +106,42 @@ def score_maps(
     attributions: Sequence[Sequence[Attribution]],
     observations: Sequence[str],
     predicted: Sequence[Sequence[bool]],
+    tested: Sequence[tuple[Sequence[int], Sequence[int]]],
     probing: Probing,
 ) -> list[list[Row]]:
     """Return a row of metrics for each map, without those of the sanity check.
 
-    Curves and ROAD are of true positives alone: what a model does not see, its output cannot follow.
+    ``tested`` names the outputs of each view that have curves, and those that have ROAD; see :func:`choose_tested`.
     """
-    right = true_positives(outputs, predicted)
-    curved, roaded = limit(right, CURVES), limit(right, ROADS)
     scored = []
-    for row, (view, own, maps) in enumerate(zip(views, outputs, attributions, strict=True)):
+    for view, own, maps, found, chosen in zip(views, outputs, attributions, predicted, tested, strict=True):
         signed = {c: attribution.signed for c, attribution in zip(own, maps, strict=True)}
         metrics: dict[int, Row] = {
-            c: {"between": rho, "evidence": float(attribution.has_evidence), "predicted": float(found)}
-            | locate(view, observations[c], attribution, found)
-            for c, rho, attribution, found in zip(own, between_observations(maps), maps, predicted[row], strict=True)
+            c: {"between": rho, "evidence": float(attribution.has_evidence), "predicted": float(right)}
+            | {"border": measure_border(attribution)}
+            | locate(view, observations[c], attribution, right)
+            for c, rho, attribution, right in zip(own, between_observations(maps), maps, found, strict=True)
         }
-        for probe, chosen in ((probing.curves, curved[row]), (probing.road, roaded[row])):
-            for c, found in zip(chosen, probe(view, [signed[c] for c in chosen], chosen), strict=True):
-                metrics[c] |= found
+        for probe, some in zip((probing.curves, probing.road), chosen, strict=True):
+            for c, row in zip(some, probe(view, [signed[c] for c in some], some), strict=True):
+                metrics[c] |= row
         scored.append([metrics[c] for c in own])
     return scored
+
+
+def choose_tested(
+    outputs: Sequence[Sequence[int]], predicted: Sequence[Sequence[bool]]
+) -> list[tuple[list[int], list[int]]]:
+    """Return the outputs of each view that get curves, and those that get ROAD: the first true positives of each.
+
+    What a model does not see, its output cannot follow.
+    """
+    right = true_positives(outputs, predicted)
+    return list(zip(limit(right, CURVES), limit(right, ROADS), strict=True))
+
+
+def count_tests(tested: tuple[Sequence[int], Sequence[int]], *, with_control: bool) -> int:
+    """Return the forward passes of the curves and ROAD of a view, with the curves of the control or without them."""
+    curved, roaded = map(len, tested)
+    of_curves = 2 * len(CUTS) * (curved + with_control) + 2 if curved else 0
+    return of_curves + 2 * len(IMPUTED) * roaded

@@ -1,7 +1,7 @@
 """Does a model read what it should not: a device, a marker, the edge of the image?"""
 
+from chexpert.explain.geometry import GEOMETRY
 from chexpert.explain.shortcuts.case import Case, find_suspects, read_cases
-from chexpert.explain.shortcuts.evidence_mass import GEOMETRY
 from chexpert.explain.shortcuts.picture import plot_images
 from chexpert.explain.shortcuts.search import Evidence, Search
 

@@ -6,15 +6,10 @@ import numpy as np
 import torch
 
 from chexpert.explain.attribution import Explainer
+from chexpert.explain.geometry import mark_corners, mark_frame
 from chexpert.explain.shortcuts.case import Case
 from chexpert.metrics.localization.map_scores import relevance_mass
 from chexpert.models import Model
-
-CORNER = 1 / 8
-BORDER = 1 / 16
-"""Shares of each side of the image: of the four boxes at the corners, and of the frame along the border."""
-
-GEOMETRY = "corners: four boxes of 1/8 of each side; border: a frame of 1/16 of each side"
 
 PLACES = ("outside the body", "corners", "border")
 BATCH = 16
@@ -22,12 +17,7 @@ BATCH = 16
 
 def mark_places(case: Case) -> dict[str, np.ndarray]:
     """Return masks (H, W) bool by name: ``PLACES``, and every region of the case."""
-    near_corner, near_border = [], []  # of the rows, then of the columns
-    for side in case.image.shape:
-        distance = np.minimum(np.arange(side), np.arange(side)[::-1])
-        near_corner.append(distance < round(CORNER * side))
-        near_border.append(distance < max(1, round(BORDER * side)))
-    corners, frame = np.logical_and.outer(*near_corner), np.logical_or.outer(*near_border)
+    corners, frame = mark_corners(case.image.shape), mark_frame(case.image.shape)
     return dict(zip(PLACES, (~case.body, corners, frame), strict=True)) | dict(case.regions)
 
 

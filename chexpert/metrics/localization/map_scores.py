@@ -139,6 +139,17 @@ def normalize_hit(rate: float, chance: float, ceiling: float) -> float:
     return (rate - chance) / (ceiling - chance) if ceiling > chance else math.nan
 
 
+def normalize_hits(means: np.ndarray) -> np.ndarray:
+    """Apply :func:`normalize_hit` to mean hits, chances and ceilings (R, 3)."""
+    return np.array([normalize_hit(*own) for own in means.tolist()])
+
+
+def divide_by_area(means: np.ndarray) -> np.ndarray:
+    """Divide mean relevance mass by mean area, of (R, 2)."""
+    mass, area = means.T
+    return np.divide(mass, area, out=np.full(len(means), math.nan), where=area > 0)
+
+
 def relevance_mass(map: np.ndarray, mask: np.ndarray) -> float:
     """Compute the share of the positive evidence that lies in the mask (CLEVR-XAI, arxiv.org/abs/2003.07258).
 

@@ -89,6 +89,15 @@ def segment_otsu(map: np.ndarray) -> np.ndarray:
     return next(segment(map, ["otsu"]))
 
 
+def otsu_threshold(map: np.ndarray) -> float:
+    """Return Otsu's threshold of a map, stretched to [0, 1]: pixels from it on are above, before holes are filled.
+
+    Args:
+        map: (H, W) float, of any scale, not constant.
+    """
+    return float(cv2.threshold(_count_steps(stretch(map)), 0, 1, cv2.THRESH_OTSU)[0] + 1) / 255
+
+
 def segment_above(map: np.ndarray, threshold: float) -> np.ndarray:
     """Segment a map, stretched to [0, 1], at a threshold.
 
@@ -120,8 +129,11 @@ def stretch(map: np.ndarray) -> np.ndarray:
 
 
 def _otsu(stretched: np.ndarray) -> np.ndarray:
-    steps = (stretched * np.float32(255)).astype(np.uint8)  # cut off, not rounded
-    return fill_contours(cv2.threshold(steps, 0, 1, cv2.THRESH_OTSU)[1])
+    return fill_contours(cv2.threshold(_count_steps(stretched), 0, 1, cv2.THRESH_OTSU)[1])
+
+
+def _count_steps(stretched: np.ndarray) -> np.ndarray:
+    return (stretched * np.float32(255)).astype(np.uint8)  # cut off, not rounded
 
 
 def fill_contours(above: np.ndarray) -> np.ndarray:

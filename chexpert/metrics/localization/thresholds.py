@@ -11,6 +11,7 @@ from chexpert.errors import UserError
 from chexpert.metrics.localization.mask_counts import MaskCounts
 from chexpert.metrics.localization.overlap import Threshold
 from chexpert.metrics.localization.segmentations import SPELLED
+from chexpert.runs.read import read_mapping
 from chexpert.tables.csv_text import read_records
 
 THRESHOLDS: tuple[float, ...] = tuple(np.arange(0.2, 0.8, 0.1).tolist())
@@ -18,6 +19,8 @@ THRESHOLDS: tuple[float, ...] = tuple(np.arange(0.2, 0.8, 0.1).tolist())
 
 CUTOFFS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Of the probability, below which the predicted mask is empty; likewise."""
+
+TABLE = "the JSON file of chexpert localize --threshold tuned, or a tuning_results.csv"
 
 Setting = float | Literal["otsu", "tuned"] | Mapping[str, float]
 """One value for all observations, a way to find it, or one value for each observation."""
@@ -149,12 +152,29 @@ def _read_setting(text: str, read: Callable[[str], dict[str, float]], words: str
 
 
 def read_thresholds(path: str | Path) -> dict[str, float]:
-    """Read CheXlocalize's tuning_results.csv, columns threshold and task, by observation.
+    """Read thresholds by observation.
+
+    Args:
+        path: the JSON file that ``chexpert localize`` wrote, or CheXlocalize's tuning_results.csv: columns threshold
+            and task.
 
     Raises:
         UserError: no such file, or not of this form.
     """
+    if Path(path).suffix == ".json":
+        return _read_table(Path(path))
     return {name: threshold for name, threshold, _ in _read(path, "threshold")}
+
+
+def _read_table(path: Path) -> dict[str, float]:
+    """The thresholds in the table that chexpert localize wrote, of observations that have a number there."""
+    rows = read_mapping(path, f"give {TABLE}")
+    found = {name: row.get("threshold") for name, row in rows.items() if isinstance(row, Mapping)}
+    known = {name: float(value) for name, value in found.items() if isinstance(value, int | float) and 0 <= value <= 1}
+    if not known:
+        message = "no threshold that is a number"
+        raise UserError(message, code="missing-column", where=str(path), hint=f"give {TABLE}")
+    return known
 
 
 def read_cutoffs(path: str | Path) -> dict[str, float]:

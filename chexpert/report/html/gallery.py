@@ -1,8 +1,7 @@
 """Read the explanations of a run by image and observation, with all explainers beside each other."""
 
 import io
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from PIL import Image
 from chexpert.report.html.overlay import plot_overlay, to_address
 from chexpert.report.names import Names
 from chexpert.runs import files as run_files
+from chexpert.runs.read import read_explanations
 
 TRUTHS = {1: "present", 0: "absent", None: "not labeled"}
 LONGEST = 448  # pixels of an image
@@ -94,18 +94,6 @@ def read_gallery(run: Path, names: Names) -> Gallery:
     originals = [read_image(run_files.image(folder, view)) for view in views]
     ordered = sorted(cards.values(), key=lambda card: (card.image_index, -card.probability))
     return Gallery(explainers, ordered, originals)
-
-
-def read_explanations(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the entries of a manifest that name a view and an observation."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    for entry in content if isinstance(content, list) else []:
-        known = isinstance(entry, Mapping) and {"view", "observation", "probability"} <= set(entry)
-        if known and isinstance(entry["probability"], int | float):
-            yield entry
 
 
 def read_image(path: Path) -> str | None:

@@ -16,7 +16,7 @@ from chexpert.report.html.performance import collect_performance
 from chexpert.report.html.verdict import find_aurocs, find_warnings, summarize_in_two
 from chexpert.report.names import Names, name_folder
 from chexpert.report.run_data import BROKEN, RunData
-from chexpert.report.text.explanation_quality import MEANINGS, list_quality
+from chexpert.report.text.explanation_quality import MEANINGS, list_left_out, list_quality
 from chexpert.report.text.run import describe_tta
 from chexpert.runs import files as run_files
 
@@ -140,7 +140,10 @@ class Parts:
         """Return the scores of the explainers."""
         if not self.run_data.quality:
             return None
-        return {"explainers": list_quality(self.run_data.quality), "meanings": MEANINGS}
+        quality = self.run_data.quality
+        return {
+            "explainers": list_quality(quality), "meanings": MEANINGS, "left_out": list_left_out(quality)
+        }  # fmt: skip
 
     def gallery(self) -> Any:
         """Read the images with their maps."""

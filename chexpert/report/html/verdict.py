@@ -5,7 +5,7 @@ from typing import Any
 
 from chexpert.report.evaluation_setting import describe_choice, describe_labels, describe_rows
 from chexpert.report.run_data import RunData
-from chexpert.report.text.explanation_quality import ALIKE, find_flags
+from chexpert.report.text.explanation_quality import ALIKE, describe_instability, find_flags
 from chexpert.report.text.shortcuts import describe_found_shortcuts
 from chexpert.report.text.values import format_value
 from chexpert.runs import files as run_files
@@ -59,6 +59,7 @@ def find_warnings(run_data: RunData) -> Iterator[str]:
     yield from find_undefined(run_data)
     yield from find_chance(run_data)
     yield from find_insane(run_data)
+    yield from find_unstable(run_data)
     yield from find_uncalibrated(run_data)
     yield from find_gaps(run_data)
     yield from find_quality_flags(run_data)
@@ -115,6 +116,13 @@ def find_insane(run_data: RunData) -> Iterator[str]:
     for name, scored in run_data.quality.get("explainers", {}).items():
         if not scored["control"] and scored["sanity"]["passed"] is False:
             yield f"Maps by {name} are no evidence: {ALIKE}."
+
+
+def find_unstable(run_data: RunData) -> Iterator[str]:
+    """Yield a warning of each explainer whose second maps differ from the first."""
+    for name, scored in run_data.quality.get("explainers", {}).items():
+        if not scored["control"] and (unstable := describe_instability(scored)):
+            yield f"Maps by {name}: {unstable}."
 
 
 def find_uncalibrated(run_data: RunData) -> Iterator[str]:

@@ -24,6 +24,29 @@ def format_number(value: float | None, digits: int = 3) -> str:
     return "-" if is_undefined(value) else f"{value:.{digits}f}"
 
 
+def format_short(value: float | None, digits: int = 2) -> str:
+    """Format a number without the zero before its point.
+
+    >>> format_short(0.25), format_short(-0.25), format_short(12.5, 1), format_short(None)
+    ('.25', '-.25', '12.5', '-')
+    """
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.{digits}f}".replace("0.", ".", 1 if abs(value) < 1 else 0)
+
+
+def format_interval(metric: Mapping[str, Any], digits: int = 2) -> str:
+    """Format a metric with its interval and n; undefined is a dash.
+
+    >>> format_interval({"value": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": 32})
+    '.50 [.25, .75] 32'
+    """
+    if is_undefined(metric["value"]):
+        return "-"
+    ends = f"[{format_short(metric['ci_low'], digits)}, {format_short(metric['ci_high'], digits)}]"
+    return f"{format_short(metric['value'], digits)} {ends} {metric['n']}"
+
+
 def is_undefined(value: float | None) -> bool:
     """Return whether a value is NaN, or null where it was read from JSON."""
     return value is None or math.isnan(value)

@@ -4,6 +4,7 @@ import copy
 import inspect
 import json
 import random
+import tempfile
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.autoencoders import write_random_autoencoder
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
@@ -32,10 +34,18 @@ class BrokenError(Exception):
     """Raised in the middle of an explanation."""
 
 
+@cache
+def make_autoencoder() -> str:
+    """Return the file of an autoencoder of 64 x 64 pixels with random weights."""
+    return write_random_autoencoder(Path(tempfile.mkdtemp()) / "autoencoder.safetensors", 64)
+
+
 def make_explainer(name):
     cfg = OmegaConf.merge({"seed": 0}, OmegaConf.load(CONF / "explainer" / f"{name}.yaml"))[name]
     known = inspect.signature(get_object(cfg["_target_"])).parameters
     cheap = CHEAP | {"stride": 0.25} if "patch" in known else CHEAP
+    if "autoencoder" in known:
+        cheap = cheap | {"autoencoder": make_autoencoder()}
     return instantiate(cfg, **{key: value for key, value in cheap.items() if key in known})
 
 

@@ -9,9 +9,11 @@ from scipy.stats import spearmanr
 
 from chexpert.explain import Lime
 from chexpert.explain.batched_inference import Probe, peak_bytes
-from chexpert.explain.methods.lime import fit, hide_superpixels, sample_superpixels
+from chexpert.explain.methods.fills import fill_image
+from chexpert.explain.methods.lime import hide_superpixels
+from chexpert.explain.methods.local_model import fit, sample_superpixels
 from chexpert.explain.methods.superpixels import quickshift, segment
-from chexpert.models import Model
+from chexpert.models import Backbone, Model, Single
 from chexpert.models.output_head import OutputHead
 
 
@@ -165,3 +167,52 @@ def spy(method, results):
         return results[-1]
 
     return call
+
+
+def test_fixed_number_of_samples_gives_the_weights_of_one_fit(image):
+    """Without pairs and a stop, the map is what it was before there were any."""
+    segments = segment(image[0].numpy(), 12)
+    shown = sample_superpixels(150, int(segments.max()), seed=5)
+    hidden = torch.from_numpy(fill_image(image[0].numpy(), "local"))
+    logits = Probe(batch_size=16)(Linear(), 150, hide_superpixels(image, hidden, segments, shown), image).numpy()
+    (attributions,) = Lime(150, 12, seed=5, batch_size=16, pairs=False, converged=None)(Linear(), image[None], [[0, 1]])
+    weights, _ = fit(shown, logits, 0.25)
+    for c, attribution in enumerate(attributions):
+        assert (attribution.signed == np.append(0, weights[:, c])[segments].astype("float32")).all()
+        assert (attribution.manifest["samples"], attribution.manifest["passes"]) == (150, 150)
+
+
+def test_converged_explanation_ends_after_the_first_check_of_a_linear_model(image):
+    model = Linear()
+    ((attribution,),) = Lime(2000, 12, converged=0.8, batch_size=16)(model, image[None], [[0]])
+    assert sum(model.seen) == attribution.manifest["passes"] == attribution.manifest["samples"] == 320
+    assert attribution.manifest["stability"] >= 0.8
+
+
+def test_converged_map_of_an_output_does_not_depend_on_the_others(image):
+    alone, both = (
+        Lime(600, 12, converged=0.999, batch_size=size, pairs=True)(Linear(), image[None], [outputs])[0]
+        for size, outputs in ((7, [1]), (16, [0, 1]))
+    )
+    assert abs(alone[0].signed - both[1].signed).max() < 1e-6
+
+
+def test_function_is_asked_until_it_converges(image):
+    asked = []
+
+    def left(images):
+        asked.append(len(images))
+        return images[:, :, :32].mean((1, 2))
+
+    (attribution,) = Lime(2000, 12, converged=0.8).explain_function(left, image[0].numpy())
+    assert sum(asked) == attribution.manifest["passes"] == 320
+
+
+def test_bfloat16_gives_nearly_the_same_ranks(image):
+    torch.manual_seed(0)
+    model = Single(Backbone("resnet10t"), outputs=1)
+    full, half = (
+        Lime(200, 12, precision=precision)(model, image[None], [[0]])[0][0].signed for precision in (None, "bf16")
+    )
+    assert (full != half).any()
+    assert spearmanr(full.ravel(), half.ravel()).statistic > 0.9

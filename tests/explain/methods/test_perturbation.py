@@ -3,8 +3,9 @@ import pytest
 from chexpert.explain import GradCAM, IntegratedGradients, Lime, Occlusion, Rise, ScoreCAM
 
 LIME = [
-    *({"samples": 0}, {"samples": 1}, {"seed": -1}, {"superpixels": 2.5}, {"fill": "white"}, {"segments": "grid"}),
+    *({"samples": 0}, {"samples": 1}, {"seed": -1}, {"superpixels": 2.5}, {"fill": "white"}, {"segments": "squares"}),
     *({"of": "softmax"}, {"kernel_width": 0}, {"memory": -1}, {"batch_size": 0}),
+    *({"converged": 1}, {"converged": "yes"}, {"precision": "fp16"}),
 ]
 
 
@@ -20,7 +21,7 @@ LIME = [
 def test_wrong_argument_is_an_error_at_its_key(kind, option):
     (error,) = kind.validate_args(**option)
     key = next(iter(option))
-    code = "choice" if key in kind.choices else "value"
+    code = "choice" if key in (*kind.choices, "segments", "precision") else "value"
     assert (error.code, error.where) == (code, f"explainer.{kind.name}.{key}")
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from chexpert.explain.attribution import Attribution
-from chexpert.explain.quality.scored_views import affordable, choose_scored, explain_batches, limit
+from chexpert.explain.explained_views import explain_batches
+from chexpert.explain.quality.scored_views import affordable, choose_scored, limit
 
 
 class Expensive:
@@ -70,3 +71,14 @@ def test_views_are_explained_in_batches_in_order():
     assert [[attribution.signed.item() for attribution in own] for own in found] == [
         [row, row + 1] if row % 2 else [row + 2] for row in range(20)
     ]
+
+
+def test_views_that_are_explained_anyway_come_first_where_they_suit():
+    present = sample_present(0)
+    shown = np.flatnonzero(present.any(1))[5:9].tolist()
+    rows = choose_scored(present, 10, 0, first=shown)
+    assert len({*rows[:4]} & {*shown}) == 2  # the other two show none of the rare observations
+    assert not {*choose_scored(present, 10, 0)[:4]} & {*shown}
+    assert (present[rows].sum(0) >= np.minimum(present.sum(0), 10)).all()
+    nothing = np.flatnonzero(~present.any(1))[:1].tolist()
+    assert choose_scored(present, 10, 0, first=nothing) == choose_scored(present, 10, 0)

@@ -1,14 +1,19 @@
 """The whole scoring, on images whose findings are bright squares, of a model that reads these squares."""
 
+import csv
 import json
 
 import numpy as np
 import pytest
 import torch
 
+from chexpert import peak_memory
+from chexpert.evaluation.explainers import METRICS
 from chexpert.explain.attribution import Attribution
 from chexpert.explain.methods.random_map import RandomMap
+from chexpert.explain.quality.cost import Cost, hash_weights
 from chexpert.explain.quality.table import score_explainers
+from chexpert.explain.quality.view_table import ViewTable
 from chexpert.explain.view import View
 from chexpert.models import Model
 from chexpert.models.output_head import OutputHead
@@ -77,12 +82,12 @@ def views() -> list[View]:
     return [make_view(row, NAMES[: 1 + row % 2]) for row in range(6)]
 
 
-def score(views, explainers, passes=1000, per_observation=32, cutoffs=(0.5, 0.5)):
+def score(views, explainers, passes=1000, per_observation=32, cutoffs=(0.5, 0.5), **more):
     probabilities = np.tile([0.9, 0.8], (len(views), 1))
     aurocs = dict(zip(NAMES, [0.9, float("nan")], strict=True))
     return score_explainers(
         Squares(), explainers, views, probabilities, NAMES, aurocs, dict(zip(NAMES, cutoffs, strict=True)),
-        per_observation=per_observation, passes=passes, seed=0,
+        per_observation=per_observation, passes=passes, seed=0, **more,
     )  # fmt: skip
 
 
@@ -193,3 +198,61 @@ def test_maps_of_a_view_are_compared_with_each_other(scores):
 def test_scores_are_written_and_read_unchanged(scores, tmp_path):
     run_files.write_json(tmp_path / "quality.json", scores)
     assert json.loads((tmp_path / "quality.json").read_text()) == scores
+
+
+def test_second_maps_and_evidence_at_the_border_are_scored(scores):
+    oracle, random = (get_metrics(scores, name) for name in ("oracle", "random"))
+    assert (oracle["stability"]["value"], oracle["stability"]["n"]) == (pytest.approx(1), 5)
+    assert (oracle["stability_of"], random["stability_of"]) == ("noise", "seed")
+    assert scores["explainers"]["random"]["stability"]["n"] == 5 + 3
+    assert abs(scores["explainers"]["random"]["stability"]["value"]) < 0.3
+    # of 32 x 32 pixels the frame has two and each corner is 4 x 4: a quarter; the squares lie inside
+    assert (oracle["border_mass"]["value"], oracle["border_mass"]["n"]) == (0, 6)
+
+
+def test_rows_of_single_maps_are_those_of_the_means(views, tmp_path):
+    table = ViewTable()
+    content = score(views, {"oracle": Oracle(), "expensive": Oracle(cost=100)}, passes=250, view_table=table)
+    table.write(tmp_path / "quality.csv")
+    rows = list(csv.DictReader((tmp_path / "quality.csv").open()))
+    assert len(rows) == 9 + 3  # six views, three of them with both observations; and the first two
+    assert [row["view"] for row in rows[6:9]] == [f"p{row}/study1/view1.jpg" for row in (1, 3, 5)]
+    for name in ("oracle", "expensive"):
+        for observation in NAMES:
+            own = [row for row in rows if (row["explainer"], row["observation"]) == (name, observation)]
+            gaps = [float(row["gap_over_random"]) for row in own if row["gap_over_random"]]
+            found = get_metrics(content, name, observation)["gap_over_random"]
+            assert (len(gaps), np.mean(gaps)) == (found["n"], pytest.approx(found["value"]))
+
+
+def test_columns_of_the_compared_metrics_are_in_the_table(views, tmp_path):
+    table = ViewTable()
+    score(views, {"oracle": Oracle()}, view_table=table)
+    table.write(tmp_path / "quality.csv")
+    header = (tmp_path / "quality.csv").read_text().splitlines()[0].split(",")
+    assert {column for metric in METRICS.values() for column in metric.columns} <= {*header}
+
+
+def test_cost_is_of_the_maps(scores):
+    found = scores["explainers"]["oracle"]
+    assert (found["maps"], found["passes_per_map"], found["peak_memory_mib"]["device"]) == (9, 0.67, None)
+    assert 0 < found["seconds_per_map"] < 1
+    assert found["peak_memory_mib"]["process"] > 10
+    assert scores["explainers"]["random"]["passes_per_map"] == 0
+
+
+def test_peak_of_the_process_that_cannot_begin_anew_is_unknown(monkeypatch, tmp_path):
+    monkeypatch.setattr(peak_memory, "PROCESS", tmp_path / "missing")  # a system without /proc
+    cost = Cost(torch.device("cpu"))
+    with cost.measuring(1):
+        pass
+    assert (cost.maps, cost.peaks) == (1, {"process": None, "device": None})
+    assert peak_memory.read_process_peak() > 10
+
+
+def test_weights_have_one_digest():
+    first, second = Squares(), Squares()
+    assert hash_weights(first) == hash_weights(second)
+    with torch.no_grad():
+        second.weight[0] += 1e-6
+    assert hash_weights(first) != hash_weights(second)

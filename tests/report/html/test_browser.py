@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from helpers.hostile_runs import make_hostile_run
 from helpers.report_runs import make_run
+from helpers.scored_explainers import write_run
 
-from chexpert.report import write_report
+from chexpert.evaluation.explainers import compare_explainers
+from chexpert.report import write_explainers, write_report
 
 pytestmark = pytest.mark.browser
 
@@ -84,6 +86,20 @@ def test_page_loads_nothing_logs_nothing_and_fits_the_screen(browser, report, wi
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}[scheme]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_of_explainers_fits_the_screen_and_its_tables_scroll(browser, tmp_path, width, scheme):
+    values = {"Enlarged Cardiomediastinum": {"iou": [0.25] * 6, "road": [1.0, 2.0] * 3, "gap_over_random": [0.5] * 6}}
+    run = write_run(tmp_path / "run", dict.fromkeys(("gradcam_plus_plus", "integrated_gradients", "lime"), values))
+    page = write_explainers(tmp_path / "out", compare_explainers([run], replicates=50))[2]
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    open_page(browser, page, width)
+    assert browser.get_log("browser") == []
+    assert list_requests(browser) == [page.as_uri()]
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 def test_gallery_filters_by_observation_truth_probability(opened):

@@ -112,6 +112,17 @@ def test_page_of_a_phantom_has_synthetic_in_two_sections(page, copy):
 
 
 @pytest.mark.usefixtures("plots_left_empty")
+def test_what_the_time_budget_left_out_is_among_the_explanations(page, copy):
+    line = "lime: scored 5 of 32 views"
+    assert line not in page
+    path = copy / "explanations/quality.json"
+    left_out = [{"explainer": "lime", "step": "scored", "done": 5, "of": 32}]
+    content = json.loads(path.read_text()) | {"time_budget": {"minutes": 3.0, "left_out": left_out}}
+    path.write_text(json.dumps(content))
+    assert line in find_section(write_report(copy).read_text(), "explanations")
+
+
+@pytest.mark.usefixtures("plots_left_empty")
 def test_gallery_of_hashed_names_refers_to_the_salt(page, copy):
     assert "ids.salt" in find_section(page, "explanations")
     assert "ids.salt" not in write_report(copy, ids="path").read_text()

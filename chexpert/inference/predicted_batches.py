@@ -1,0 +1,72 @@
+"""Run a model over image files, a batch at a time."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from chexpert.checkpoints import Loaded
+from chexpert.data import ViewDataset, predict_views
+from chexpert.data.loader import ViewLoader, make_loader
+from chexpert.data.preprocessing import LEAST_SIDE
+from chexpert.errors import UserError
+from chexpert.inference.inputs import InputImage
+from chexpert.inference.opened_run import prepare
+
+Watch = Callable[[ViewLoader], Iterable[Any]]
+"""Iterates over the batches, and shows the progress."""
+
+
+@dataclass(frozen=True)
+class PredictedBatch:
+    """Images that were predicted together.
+
+    Attributes:
+        rows: the C probabilities of each image, by its number in the input.
+        flagged: of suspicious images why they should be looked at, likewise.
+        images: (B, 1, H, W) uint8, what the model saw of them, in the order of ``rows``, on the CPU.
+    """
+
+    rows: dict[int, list[float]]
+    flagged: dict[int, str]
+    images: torch.Tensor
+
+
+def run_model(
+    loaded: Loaded,
+    images: Sequence[InputImage],
+    left: Sequence[int],
+    batch_size: int,
+    workers: int,
+    watch: Watch,
+    transforms: torch.Tensor | None = None,
+) -> Iterator[PredictedBatch]:
+    """Yield the predictions of the images with these numbers, a batch at a time.
+
+    Those that cannot be read are left out.
+    """
+    if not left:
+        return
+    nothing = np.zeros((len(left), 0), dtype=np.float32)
+    files = [str(images[number].file) for number in left]
+    fitting = replace(loaded.preprocessing, least=LEAST_SIDE)
+    views = ViewDataset([str(n) for n in left], files, nothing, nothing.astype(bool), fitting, skip=True)
+    loader = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)
+    model = prepare(loaded)
+    device = next(model.parameters()).device
+
+    def predict_one(images: torch.Tensor) -> torch.Tensor:
+        return model(images).float().sigmoid()
+
+    for batch in watch(loader):
+        if batch.paths:
+            with torch.inference_mode():  # not around the yield, or whoever takes the batch would be in it too
+                probabilities = predict_views(predict_one, batch.images.to(device), transforms).cpu()
+            if not probabilities.isfinite().all():
+                hint = "take another checkpoint of the run"
+                raise UserError("the model puts out NaN or infinity", code="nan", where="the checkpoint", hint=hint)
+            flagged = {int(name): why for name, why in batch.flagged}
+            rows = dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True))
+            yield PredictedBatch(rows, flagged, batch.images)
