@@ -2,7 +2,7 @@
 
 A phantom of each seed ties Support Devices to Cardiomegaly: with a probability of .85 (tied) or .5 (not tied). A model
 is trained on it and searched for shortcuts. A model that was not tied is searched on the images of the first tied seed
-too, where device and finding do come together: only the model tells the two apart there.
+too, where device and finding do come together: only the models differ there.
 
     python scripts/benchmarks/shortcut_seeds.py OUT [--tied 100 101 ...] [--free 0 1 ...]
 
