@@ -6,7 +6,7 @@ absolute change (goal .6), of the change weighed by the gradient (the explainer 
 evidence, of a random map and of the exact change; and the movement of the other logits over the own one (goal below
 .5), of Latent Shift and of the exact images. Runs that are in --out are not trained again.
 
-On a CPU: --seeds 1 --size 64 --patients 100 --epochs 8 --views 8 takes some ten minutes.
+On a CPU: --seeds 1 --size 64 --patients 100 --epochs 8 --views 8 is a small form.
 """
 
 import argparse

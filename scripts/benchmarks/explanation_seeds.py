@@ -6,7 +6,8 @@ intervals. A difference is of the maps of the same finding on the same view.
 
     python scripts/benchmarks/explanation_seeds.py OUT [--seeds 1 2 3] [--size 224] [--epochs 7]
 
-What is in OUT is not made again. At 224 px a seed takes about an hour of one CPU core without bfloat16.
+What is in OUT is not made again. The two trainings of a seed took 68 minutes on
+a shared CPU core without bfloat16, beside other work.
 """
 
 import argparse
@@ -85,7 +86,7 @@ def explain(run: Path, explainers: list[str]) -> Path:
 
 
 def read_auroc(run: Path) -> str:
-    """Return the mean AUROC of the valid split with its interval."""
+    """Return the mean AUROC of the valid split."""
     from chexpert.runs.read import read_mapping
 
     found = read_mapping(run / "metrics.json", required=True)["valid"]

@@ -6,7 +6,7 @@ too, where device and finding do come together: only the models differ there.
 
     python scripts/benchmarks/shortcut_seeds.py OUT [--tied 100 101 ...] [--free 0 1 ...]
 
-What is in OUT is not made again, so that a stopped table is continued. A seed takes about five minutes of a CPU core.
+What is in OUT is not made again, so that a stopped table is continued.
 """
 
 import argparse

@@ -17,7 +17,7 @@ Kind = Literal["seed", "noise"]
 
 MAPS = 5  # of an observation: an interval needs as many
 SHARE = 5  # an explainer may spend this fraction of its forward passes on second maps
-LEAST_VIEWS = 2  # and as much more as these take: LIME and RISE need 1,000 passes for one
+LEAST_VIEWS = 2  # and as much more as these take: LIME needs 640 passes for one, RISE 1,000
 NOISE = 0.01  # standard deviation as a share of the gray range: less than a JPEG image changes when it is saved again
 
 
