@@ -6,10 +6,12 @@ from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.evaluate import Points, check_disjoint, choose_operating_points, evaluate, evaluate_files
 from chexpert.evaluation.evaluation_settings import SETTINGS, describe_setting, evaluate_settings, take_settings
 from chexpert.evaluation.join import LabeledScores, describe_level, join_labels, read_labeled_scores, read_run
+from chexpert.evaluation.prediction_sets import PredictionSets
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions, to_studies
 from chexpert.evaluation.published_setting import describe_published
 from chexpert.evaluation.reproduce import Reproduction, reproduce
 from chexpert.evaluation.seed_spread import find_tie, gather_configurations
+from chexpert.evaluation.set_coverage import evaluate_sets
 
 __all__ = [
     "SETTINGS",
@@ -17,6 +19,7 @@ __all__ = [
     "LabeledScores",
     "Named",
     "Points",
+    "PredictionSets",
     "Reproduction",
     "check_disjoint",
     "choose_operating_points",
@@ -27,6 +30,7 @@ __all__ = [
     "evaluate",
     "evaluate_calibrated",
     "evaluate_files",
+    "evaluate_sets",
     "evaluate_settings",
     "find_tie",
     "gather_configurations",

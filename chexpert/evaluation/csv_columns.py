@@ -20,6 +20,9 @@ PATIENT = re.compile(r"(?:^|/)(?:(patient\d+/study\d+(?:/.*?)?)(?:\.(?i:jpe?g|pn
 OWN_STUDY = re.compile(r"s?([0-9]{8})(?:\.0)?")
 """A study of MIMIC-CXR, as its tables or folders number it."""
 
+SET = " set"
+"""After the name of an observation, the column of its prediction sets."""
+
 
 class CsvColumns:
     """A CSV file as text by column, of which each line has as many fields as the header."""
@@ -105,6 +108,15 @@ class CsvColumns:
             if name:
                 found[name] = column
         return found
+
+
+def names_set(column: str) -> bool:
+    """Return whether a column is of prediction sets.
+
+    >>> names_set("Edema set"), names_set("Edema"), names_set("data set")
+    (True, False, False)
+    """
+    return column.endswith(SET) and find_observation(column.removesuffix(SET)) is not None
 
 
 def find_close(name: str) -> list[str]:

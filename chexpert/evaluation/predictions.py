@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from chexpert.errors import UserError
-from chexpert.evaluation.csv_columns import CsvColumns, find_close, strip_copy, suggest
+from chexpert.evaluation.csv_columns import CsvColumns, find_close, names_set, strip_copy, suggest
 from chexpert.evaluation.group_values import find_circumstances
 from chexpert.metrics import find_study, number_studies, reduce_labels, reduce_scores
 from chexpert.observations import OBSERVATIONS
@@ -55,7 +55,7 @@ def _count_through(name: str) -> tuple[list[str | int], str]:
 def read_predictions(path: Path) -> Named:
     """Read scores of views (``Path``) or studies (``Study``), one column for each observation.
 
-    Columns that resemble no observation are skipped with a note.
+    Columns that resemble no observation, and those of prediction sets, are skipped with a note.
 
     Args:
         path: CSV file.
@@ -70,7 +70,7 @@ def read_predictions(path: Path) -> Named:
     cells = CsvColumns(path)
     (name, key), found = cells.key(), cells.observations()
     others = [column for column in cells.header if column not in (name, *found.values(), *cells.unnamed)]
-    if close := [column for column in others if find_close(column)]:
+    if close := [column for column in others if find_close(column) and not names_set(column)]:
         message = f"unknown observation: {', '.join(map(repr, close))}"
         raise UserError(message, code="unknown-observation", where=f"{path}, line 1", hint=suggest(close))
     if others:

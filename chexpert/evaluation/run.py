@@ -1,4 +1,4 @@
-"""What follows from a run's predictions: its calibration and the evaluation of each split, from its files alone."""
+"""What follows from a run's predictions: calibration, prediction sets and evaluations, from its files alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,9 +9,11 @@ from chexpert.errors import UserError
 from chexpert.evaluation import (
     Calibration,
     LabeledScores,
+    PredictionSets,
     choose_operating_points,
     evaluate,
     evaluate_calibrated,
+    evaluate_sets,
     evaluate_settings,
     read_labels,
     read_predictions,
@@ -26,12 +28,14 @@ GROUPS = ("sex", "age", "view", "ap_pa", "devices")
 
 
 def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
-    """Write calibration.json, where there is a split to fit it on, and the evaluation of each evaluated split."""
+    """Write calibration and prediction sets, where there is a split to fit them on, and each split's evaluation."""
     metrics = read_mapping(folder / run_files.METRICS, required=True)
     splits = [split for split in run_files.EVALUATED_SPLITS if split in metrics]
     labeled = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
     chosen = find_development(splits)
-    fitted = fit_calibration(folder, cfg["calibration"], chosen, labeled)
+    levels = list(read_levels(folder, chosen, labeled[chosen])) if chosen else []
+    fitted = fit_calibration(folder, cfg["calibration"], chosen, levels)
+    sets = fit_prediction_sets(folder, chosen, levels)
     for split in splits:
         options: dict[str, Any] = {"group_by": () if split == "dev" else find_groups(labeled[split])}
         if chosen and split != chosen:  # what is chosen on a split is not evaluated there
@@ -39,6 +43,8 @@ def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
         content = evaluate(labeled[split], mean_over=cfg["mean_over"], seed=cfg["seed"], **options)
         apart = fitted if split != chosen else None
         content["calibrated"] = evaluate_calibrated(labeled[split], apart, cfg["seed"]) if apart else None
+        if sets and split != chosen:
+            content["prediction_sets"] = evaluate_sets(labeled[split], sets, cfg["seed"], options["group_by"])
         if split != "dev":  # whose metrics nobody publishes; it may have a hundred times the images
             content["evaluation_settings"] = evaluate_in_settings(
                 folder, split, labeled[split], cfg["mean_over"], content
@@ -81,16 +87,25 @@ def summarize_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, d
 
 
 def fit_calibration(
-    folder: Path, method: str | None, chosen: str | None, labeled: Mapping[str, LabeledScores]
+    folder: Path, method: str | None, chosen: str | None, levels: Sequence[LabeledScores]
 ) -> Calibration | None:
     """Fit and write calibration.json, where there is a split to fit it on and a method is chosen."""
     if not chosen or not method:
         return None
-    fitted = Calibration.fit(method, chosen, list(read_levels(folder, chosen, labeled[chosen])))
+    fitted = Calibration.fit(method, chosen, levels)
     if not any(any(level.values()) for level in fitted.levels.values()):
         log.warning(f"no calibration: {chosen} has no observation with positives and negatives")
         return None
     fitted.write(folder / run_files.CALIBRATION)
+    return fitted
+
+
+def fit_prediction_sets(folder: Path, chosen: str | None, levels: Sequence[LabeledScores]) -> PredictionSets | None:
+    """Fit and write prediction_sets.json, where there is a split to fit them on."""
+    if not chosen:
+        return None
+    fitted = PredictionSets.fit(chosen, levels)
+    fitted.write(folder / run_files.PREDICTION_SETS)
     return fitted
 
 
@@ -100,7 +115,7 @@ def read_levels(folder: Path, split: str, labeled: LabeledScores) -> Iterator[La
     try:
         yield read_run(folder, split, "study" if labeled.level == "image" else "image", labeled.views)
     except UserError as error:  # views of one study with different labels: nobody evaluates them by study
-        log.log(NOTE, f"no calibration for studies: {error.message}")
+        log.log(NOTE, f"no calibration and no prediction sets for studies: {error.message}")
 
 
 def find_development(splits: Sequence[str]) -> str | None:

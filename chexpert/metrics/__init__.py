@@ -5,6 +5,7 @@ from chexpert.metrics.auroc_intervals import auroc_interval, logit_interval, mea
 from chexpert.metrics.bootstrap import Interval, bootstrap_mean, bootstrap_means, bootstrap_of_means
 from chexpert.metrics.calibration import calibrate, expected_calibration_error, fit_calibration
 from chexpert.metrics.comparison import Difference, adjust_holm, compare_aurocs
+from chexpert.metrics.conformal import conformal_p_values, prediction_sets
 from chexpert.metrics.faithfulness import Faithfulness, curve_area, evaluate_curves
 from chexpert.metrics.localization.map_agreement import spearman
 from chexpert.metrics.localization.map_files import LocalMap, find_maps, write_map
@@ -21,6 +22,7 @@ from chexpert.metrics.localization.overlap import iou, segment_above, segment_ot
 from chexpert.metrics.localization.segmentations import Segmentations, write_segmentations
 from chexpert.metrics.operating_point import youden_threshold, youden_thresholds
 from chexpert.metrics.study_aggregation import (
+    find_patient,
     find_study,
     number_studies,
     reduce_labels,
@@ -45,11 +47,13 @@ __all__ = [
     "calibrate",
     "chance",
     "compare_aurocs",
+    "conformal_p_values",
     "curve_area",
     "evaluate_curves",
     "expected_calibration_error",
     "expected_hit",
     "find_maps",
+    "find_patient",
     "find_study",
     "fit_calibration",
     "grid_ceiling",
@@ -61,6 +65,7 @@ __all__ = [
     "normalize_hit",
     "number_studies",
     "percentile_interval",
+    "prediction_sets",
     "rank_accuracy",
     "reduce_labels",
     "reduce_scores",

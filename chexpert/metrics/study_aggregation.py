@@ -11,6 +11,8 @@ from chexpert.observations import STUDY_SCORES
 
 MIMIC = re.compile(r"s[0-9]{8}")
 """A study's folder in MIMIC-CXR."""
+PATIENT = re.compile(r"(?:^|/)(patient[0-9]+(?=/study)|p[0-9]{8}(?=/s[0-9]{8}))", re.IGNORECASE)
+"""A patient's folder in CheXpert or MIMIC-CXR, above that of a study."""
 
 
 def find_study(path: str) -> str:
@@ -31,6 +33,16 @@ def find_study(path: str) -> str:
     folder = path.rpartition("/")[0]
     name = folder.rpartition("/")[2].lower()
     return folder if name.startswith("study") or MIMIC.fullmatch(name) else path
+
+
+def find_patient(name: str) -> str:
+    """Return the patient of a view or study, where the name says it; otherwise its study, see :func:`find_study`.
+
+    >>> find_patient("CheXpert-v1.0/valid/patient64541/study1/view1_frontal.jpg"), find_patient("patient64541/study1")
+    ('patient64541', 'patient64541')
+    """
+    found = PATIENT.search(name)
+    return found[1].lower() if found else find_study(name)
 
 
 def number_studies(studies: Sequence[str]) -> tuple[np.ndarray, list[str]]:

@@ -1,0 +1,160 @@
+"""The prediction sets that a run keeps: fitted on a development split, for single views and for studies."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chexpert.errors import Code, UserError
+from chexpert.evaluation.csv_columns import strip_copy
+from chexpert.evaluation.join import LabeledScores
+from chexpert.metrics import find_patient, number_studies
+from chexpert.metrics.conformal import CLASSES, SETS, Bounds, choose_sets, count_needed, fit_bounds, list_ranks
+from chexpert.runs import files as run_files
+
+HINT = "choose a run with a development split (data.dev=0.1)"
+
+
+@dataclass(frozen=True)
+class PredictionSets:
+    """Which scores are those of rows that show an observation, and of rows that do not; see :mod:`.metrics.conformal`.
+
+    Attributes:
+        fitted_on: the split, or the name of another set of labels.
+        views: ``max``, ``mean`` or ``noisy_or`` over the views of a study, at that level.
+        levels: scores of both classes by level and observation.
+    """
+
+    fitted_on: str
+    views: str
+    levels: Mapping[str, Mapping[str, Bounds]]
+
+    @classmethod
+    def fit(cls, split: str, labeled: Sequence[LabeledScores]) -> "PredictionSets":
+        """Keep the scores of each class at each level, of one row a patient: see :func:`select_rows`.
+
+        Args:
+            split: of ``labeled``.
+            labeled: the same rows at one or more levels, scores on any scale that the applied ones have too.
+        """
+        levels = {one.level: {name: _fit(one, name) for name in one.observations} for one in labeled}
+        return cls(split, labeled[-1].views, levels)
+
+    @classmethod
+    def read(cls, path: Path) -> "PredictionSets":
+        """Read the file that :meth:`write` has written."""
+        try:
+            found = cls(**json.loads(path.read_text(encoding="utf-8")))
+            _check_form(found)
+            return found
+        except FileNotFoundError as error:
+            message = "this run has no prediction sets: it had no split to fit them on, or is of an older version"
+            hint = f"predict without --sets, or {HINT}"
+            raise UserError(message, code="missing-calibration", where=str(path), hint=hint) from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            code: Code = "unreadable-file" if isinstance(error, OSError) else "damaged-file"
+            raise UserError(f"no prediction sets: {error}", code=code, where=str(path), hint=HINT) from error
+
+    def write(self, path: Path) -> None:
+        """Write prediction_sets.json."""
+        run_files.write_json(path, asdict(self))
+
+    def apply(
+        self, scores: np.ndarray, observations: Sequence[str], level: str, error_rate: float
+    ) -> dict[str, list[str]]:
+        """Return the sets of scores at an error rate.
+
+        Args:
+            scores: (N, C) float, as the run has written them, not calibrated.
+            observations: names of the C columns.
+            level: ``image`` or ``study``.
+            error_rate: between 0 and .5.
+
+        Returns:
+            N texts of each observation: ``present``, ``absent``, ``both``, ``neither``; or ``none`` with the counts
+            that are too low, see :meth:`list_missing`.
+
+        Raises:
+            UserError: the level or an observation was not fitted, or no observation has enough rows.
+        """
+        missing = self.list_missing(observations, level, error_rate)
+        if len(missing) == len(observations):
+            message = f"too few patients for a set at error rate {error_rate:g}: {_list_reasons(missing)}"
+            hint = f"a higher error rate, such as --sets 0.2, or {HINT.removeprefix('choose ')} of more patients"
+            raise UserError(message, code="too-few", where=run_files.PREDICTION_SETS, hint=hint)
+        names = np.array(SETS)
+        return {
+            name: [f"none ({missing[name]})"] * len(scores)
+            if name in missing
+            else names[choose_sets(scores[:, c], self.levels[level][name], error_rate)].tolist()
+            for c, name in enumerate(observations)
+        }
+
+    def list_missing(self, observations: Sequence[str], level: str, error_rate: float) -> dict[str, str]:
+        """Return why an observation has no set at an error rate, by name: patients of a class that are too few.
+
+        Raises:
+            UserError: the level or an observation was not fitted.
+        """
+        if level not in self.levels:
+            message = f"no prediction sets at level {level}: they were fitted at level {', '.join(self.levels)}"
+            hint = f"--level {next(iter(self.levels), 'image')}, or without --sets"
+            raise UserError(message, code="other-calibration", where=run_files.PREDICTION_SETS, hint=hint)
+        fitted = self.levels[level]
+        if unknown := [name for name in observations if name not in fitted]:
+            message = f"no prediction sets of {', '.join(unknown)}: fitted were {', '.join(fitted)}"
+            hint = "predict without --sets, or fit them by labels of these observations"
+            raise UserError(message, code="other-observations", where=run_files.PREDICTION_SETS, hint=hint)
+        found = {name: find_shortage(fitted[name], error_rate) for name in observations}
+        return {name: why for name, why in found.items() if why}
+
+
+def find_shortage(bounds: Bounds, error_rate: float) -> str | None:
+    """Return which class has too few calibration rows for a set at an error rate, with the counts; None if none has.
+
+    >>> find_shortage({"absent": {"rows": 90, "scores": []}, "present": {"rows": 5, "scores": []}}, 0.1)
+    '5 present, 9 needed'
+    """
+    needed = count_needed(error_rate)
+    short = [f"{bounds[name]['rows']} {name}" for name in CLASSES[::-1] if bounds[name]["rows"] < needed]
+    return f"{' and '.join(short)}, {needed} needed" if short else None
+
+
+def select_rows(names: Sequence[str]) -> np.ndarray:
+    """Return the places of one row a patient, by a hash of the name: scores and the order of rows do not matter.
+
+    Rows of one patient are no independent evidence, and the guarantee is of rows that are exchangeable.
+
+    >>> select_rows(["patient1/study1", "patient1/study2", "patient2/study1"]).tolist()
+    [1, 2]
+    """
+    hashes = [blake2b(strip_copy(name).encode("utf-8", "surrogateescape"), digest_size=8).digest() for name in names]
+    order = sorted(range(len(names)), key=hashes.__getitem__)
+    numbers, _ = number_studies([find_patient(names[place]) for place in order])
+    firsts = np.unique(numbers, return_index=True)[1]
+    return np.sort(np.array(order, dtype="int64")[firsts])
+
+
+def _fit(labeled: LabeledScores, name: str) -> Bounds:
+    """Of each class one row a patient: a patient may be in both."""
+    c = list(labeled.observations).index(name)
+    labels = labeled.labels[:, c]
+    parts = [np.flatnonzero(labels == label) for label in (0, 1)]
+    rows = np.concatenate([own[select_rows([labeled.names[row] for row in own])] for own in parts])
+    return fit_bounds(labeled.scores[rows, c], labels[rows])
+
+
+def _check_form(found: PredictionSets) -> None:
+    for level in found.levels.values():
+        for name, bounds in level.items():
+            for own in (bounds[kind] for kind in CLASSES):
+                if len(list_ranks(own["rows"])) != len(own["scores"]) or not np.isfinite(own["scores"]).all():
+                    raise ValueError(f"the scores of {name} are damaged")
+
+
+def _list_reasons(missing: Mapping[str, Any]) -> str:
+    return "; ".join(f"{name} {why}" for name, why in missing.items())
