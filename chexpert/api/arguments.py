@@ -17,6 +17,7 @@ ARGUMENTS = {
     "--level": "level",
     "--observations": "observations",
     "--root": "root",
+    "--sets": "sets",
     "--study-score": "views",
     "--tta": "tta",
     "--workers": "num_workers",

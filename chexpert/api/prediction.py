@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from chexpert.api.arguments import naming_arguments, read_path
 from chexpert.api.arrays import read_images, write_images
-from chexpert.api.tables import read_table
+from chexpert.api.tables import read_prediction_table
 from chexpert.api.trained_model import TrainedModel
 from chexpert.console import log, show_progress
 from chexpert.errors import UserError
@@ -74,7 +74,7 @@ def predict_files(model: TrainedModel, paths: Sequence[Path], folder: Path, **op
     """Predict image files, a folder or a table; a temporary folder takes the command's output."""
     watch = partial(show_progress, title="batches")
     outcome = predict(model.folder, paths, folder / "predictions.csv", loaded=model.loaded, watch=watch, **options)
-    table = read_table(outcome.output)
+    table = read_prediction_table(outcome.output)
     table.attrs |= {"failed": dict(outcome.failed), "flagged": dict(outcome.flagged)}
     if outcome.failed:
         names = ", ".join(list(outcome.failed)[:SHOWN])

@@ -161,6 +161,7 @@ class Run:
         batch_size: int | None = None,
         num_workers: int | None = None,
         tta: int | str | None = None,
+        sets: float | None = None,
     ) -> pd.DataFrame:
         """Predict images by the best weights of the run, as ``chexpert predict`` does.
 
@@ -177,10 +178,13 @@ class Run:
             num_workers: processes that read files; by default as in training.
             tta: test-time augmentation: probabilities are the mean over views of the image: ``flip``, ``shift``, or a
                 number of views, in the ranges that the model was trained with.
+            sets: error rate of prediction sets, between 0 and .5, by the run's prediction_sets.json.
 
         Returns:
-            Probabilities in [0, 1], a column for each observation. Rows are named by ``Path`` (``Study``), of an array
-            by number from 0. ``attrs["failed"]`` has, by name, why an image could not be read; it has no row.
+            Probabilities in [0, 1], a column for each observation. With ``sets`` also a column ``Edema set`` for each:
+            ``present``, ``absent``, ``both``, ``neither``, or ``none`` with the reason. Rows are named by ``Path``
+            (``Study``), of an array by number from 0. ``attrs["failed"]`` has, by name, why an image could not be read;
+            it has no row.
 
         Raises:
             UserError: no image, or none that can be read; an array of another shape, type or range; no weights; an
@@ -189,7 +193,7 @@ class Run:
         from chexpert.api.prediction import predict_images
 
         options = {"level": level, "views": views, "calibrated": calibrated, "observations": observations, "ids": ids}
-        options["tta"] = tta
+        options |= {"tta": tta, "sets": sets}
         return predict_images(self._model, images, root=root, batch_size=batch_size, num_workers=num_workers, **options)
 
     def explain(

@@ -8,6 +8,7 @@ import pandas as pd
 
 from chexpert.errors import UserError
 from chexpert.evaluation import Named, read_predictions
+from chexpert.evaluation.csv_columns import CsvColumns, names_set
 from chexpert.report.html.performance import list_lines
 from chexpert.report.run_data import BROKEN
 from chexpert.runs import files as run_files
@@ -80,3 +81,12 @@ def tabulate(named: Named) -> pd.DataFrame:
 def read_table(path: Path) -> pd.DataFrame:
     """Read a file of predictions; see :func:`chexpert.evaluation.read_predictions`."""
     return tabulate(read_predictions(path))
+
+
+def read_prediction_table(path: Path) -> pd.DataFrame:
+    """Read a table that predict has written, with its columns of prediction sets, where it has any."""
+    cells = CsvColumns(path)
+    name, key = cells.key()
+    columns: dict[str, Any] = {own: cells.numbers(column) for own, column in cells.observations().items()}
+    columns |= {column: cells.columns[column] for column in cells.header if names_set(column)}
+    return pd.DataFrame(columns, index=pd.Index(cells.columns[name], name=key))

@@ -39,6 +39,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--batch-size", type=int, metavar="N", help="images a pass (as in training)")
     add("--tta", type=parse_tta, metavar="flip|shift|K", help="test-time augmentation: mean over K views of an image")
     explain_help = "explain each image too, by these: gradcam, hirescam, ...; with settings: explainer.lime.samples=200"
+    sets_help = (
+        "a set for each probability: present, absent, both or neither; errs in a class at most at this rate: 0.1"
+    )
+    add("--sets", type=float, metavar="RATE", help=sets_help)
     add("--explain", nargs="+", metavar="NAME", help=explain_help)
     add("--top", type=int, metavar="K", help="with --explain: the most probable observations of an image (1)")
     add("--explain-observations", nargs="+", metavar="NAME", help="with --explain: these, of every image")
@@ -97,6 +101,8 @@ def _print_output(outcome: "Outcome", run: Path) -> None:
         print(f"explanations: {outcome.explanations}; boxes and peaks in <explainer>/regions.csv")
     if outcome.tta > 1:
         print(f"test-time augmentation: each probability is the mean over {outcome.tta} views of the image")
+    for name, why in outcome.missing_sets.items():
+        print(f"no set of {name}: {why}")
     if outcome.hashed:
         log.log(NOTE, HASH_NOTE)
         options = ["--predictions", outcome.output, "--labels", "LABELS.csv", "--hashed-by", run, "--out", "OUT.json"]

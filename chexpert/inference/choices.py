@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 
 from chexpert.errors import UserError
+from chexpert.metrics.conformal import HIGHEST
 from chexpert.observations import STUDY_SCORES
 
 LEVELS = ("image", "study")
@@ -16,7 +17,7 @@ COLUMNS = ("competition", "all")
 
 def check_options(
     *, level: str, views: str, calibrated: bool, observations: str, ids: str, batch_size: int | None,
-    num_workers: int | None, tta: object = None,
+    num_workers: int | None, tta: object = None, sets: object = None,
 ) -> None:  # fmt: skip
     """Check the options of a prediction that need neither the run nor the images.
 
@@ -33,6 +34,8 @@ def check_options(
         )
     if tta is not None:
         _check_tta(tta, calibrated=calibrated)
+    if sets is not None:
+        _check_sets(sets, tta)
     check_count("batch_size", batch_size, 1)
     check_count("num_workers", num_workers, 0)
 
@@ -54,6 +57,16 @@ def _check_tta(tta: object, *, calibrated: bool) -> None:
     if calibrated:
         message = "the calibration is of probabilities without test-time augmentation"
         hint = "without --calibrated, or without --tta"
+        raise UserError(message, code="other-calibration", where=f"--tta {tta}", hint=hint)
+
+
+def _check_sets(sets: object, tta: object) -> None:
+    if isinstance(sets, bool) or not isinstance(sets, Real) or not 0 < float(sets) < HIGHEST:
+        message = f"an error rate lies between 0 and {HIGHEST}, both excluded"
+        raise UserError(message, code="value", where=f"--sets {sets}", hint="--sets 0.1")
+    if tta is not None:
+        message = "prediction sets are of probabilities without test-time augmentation"
+        hint = "without --sets, or without --tta"
         raise UserError(message, code="other-calibration", where=f"--tta {tta}", hint=hint)
 
 

@@ -1,6 +1,6 @@
 """The table of predictions that a command writes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from chexpert.errors import UserError
@@ -37,11 +37,17 @@ def choose_columns(known: Sequence[str], which: str) -> list[str]:
     return list(COMPETITION)
 
 
-def write(output: Path, level: str, names: Sequence[str], rows: Iterable[tuple[str, list[float]]]) -> None:
-    """Write the table, whole or not at all."""
+def write(
+    output: Path,
+    level: str,
+    names: Sequence[str],
+    rows: Iterable[tuple[str, list[float]]],
+    sets: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Write the table, whole or not at all; ``sets`` are columns of prediction sets by header."""
     safe = ((escape_name(name), row) for name, row in rows)
     part = output.with_name(f"{output.name}.new")
-    run_files.write_predictions(part, names, safe, key="Study" if level == "study" else "Path")
+    run_files.write_predictions(part, names, safe, key="Study" if level == "study" else "Path", texts=sets)
     part.replace(output)
 
 

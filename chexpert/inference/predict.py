@@ -22,6 +22,7 @@ from chexpert.inference.opened_run import limit_batch
 from chexpert.inference.output_folder import find_home
 from chexpert.inference.output_table import choose_columns, hash_own_names, write
 from chexpert.inference.predicted_batches import Watch, run_model
+from chexpert.inference.prediction_sets import open_sets
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_hash, name_safely, read_salt
@@ -44,6 +45,7 @@ class Outcome:
         synthetic: whether the model was trained on synthetic images.
         tta: over how many views of each image the probabilities are averaged, 1 without test-time augmentation.
         explanations: the folder of the explanations; None without them.
+        missing_sets: of each observation that has no prediction set why; it is in the table too.
         failed_explainers: by name why an explainer failed; it has explained the batches before.
     """
 
@@ -59,6 +61,7 @@ class Outcome:
     synthetic: bool = False
     tta: int = 1
     explanations: Path | None = None
+    missing_sets: Mapping[str, str] = field(default_factory=dict)
     failed_explainers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +80,7 @@ def predict(
     batch_size: int | None = None,
     num_workers: int | None = None,
     tta: int | str | None = None,
+    sets: float | None = None,
     explain: ExplainRequest | None = None,
     loaded: Loaded | None = None,
     watch: Watch = iter,
@@ -96,6 +100,7 @@ def predict(
         batch_size: images a pass; by default as in training, of a probe 16.
         num_workers: loader processes; likewise.
         tta: test-time augmentation: ``flip``, ``shift``, or a number of views; see :func:`make_transforms`.
+        sets: error rate of the prediction sets, between 0 and .5; None: the table has none.
         explain: what is explained of each image, in a folder beside the output; None: nothing.
         loaded: the run's model, where it is loaded already.
         watch: shows progress.
@@ -105,7 +110,7 @@ def predict(
     """
     check_options(
         level=level, views=views, calibrated=calibrated, observations=observations, ids=ids, batch_size=batch_size,
-        num_workers=num_workers, tta=tta,
+        num_workers=num_workers, tta=tta, sets=sets,
     )  # fmt: skip
     if output.exists():
         message = "it is there already, and nothing is overwritten"
@@ -116,6 +121,7 @@ def predict(
     explained = ExplainedPredictions(loaded, explain, folder) if explain and folder else None
     names = choose_columns(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
+    set_columns = open_sets(run, names, level, views, sets) if sets else None
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if hides_names(ids) else None
     data = loaded.config.get("data", {})  # an exported file has none
@@ -150,10 +156,11 @@ def predict(
         probabilities = run_files.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
         rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
+        raw = reduce(kept, probabilities[:, columns], level, views, names, None)
         named = [(called.get(name) or name_safely(name, salt), row) for name, row in rows]
         if explained:
             explained.finish()
-        write(output, level, names, named)
+        write(output, level, names, named, set_columns and set_columns.make(raw))
         journal.remove()
     incomplete = {image.study for image in lost} & {image.study for image in kept} if level == "study" else ()
     return Outcome(
@@ -169,6 +176,7 @@ def predict(
         synthetic=loaded.synthetic,
         tta=1 if transforms is None else len(transforms),
         explanations=folder,
+        missing_sets=set_columns.missing if set_columns else {},
         failed_explainers=explained.failures if explained else {},
     )
 

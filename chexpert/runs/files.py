@@ -5,7 +5,8 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -207,10 +208,19 @@ def find_clashes(files: Iterable[Path | None], folders: Iterable[Path | None]) -
 
 
 def write_predictions(
-    path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]], key: str = "Path"
+    path: Path,
+    observations: Sequence[str],
+    rows: Iterable[tuple[str, Sequence[float]]],
+    key: str = "Path",
+    texts: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Write rows of a Path, or another ``key``, and C probabilities; nine digits preserve a float32 to the last bit."""
-    write_table(path, [key, *observations], ([view, *map(_digits, values)] for view, values in rows))
+    """Write rows of a Path, or another ``key``, and C probabilities; nine digits preserve a float32 to the last bit.
+
+    ``texts`` are further columns by header, a text for each row.
+    """
+    more = zip(*texts.values(), strict=True) if texts else repeat(())
+    lines = ([view, *map(_digits, values), *own] for (view, values), own in zip(rows, more, strict=False))
+    write_table(path, [key, *observations, *(texts or ())], lines)
 
 
 def as_written(probabilities: np.ndarray) -> np.ndarray:
