@@ -13,6 +13,7 @@ from chexpert.report.html import provenance, read_script, render_page
 from chexpert.report.html.gallery import read_gallery
 from chexpert.report.html.groups import list_groups, plot_groups
 from chexpert.report.html.performance import collect_performance
+from chexpert.report.html.prediction_sets import collect_sets
 from chexpert.report.html.verdict import find_aurocs, find_warnings, summarize_in_two
 from chexpert.report.names import Names, name_folder
 from chexpert.report.run_data import BROKEN, RunData
@@ -83,6 +84,7 @@ class Parts:
         """Return the parts by name; None for a part with nothing to show."""
         makers: dict[str, Callable[[], Any]] = {
             "forest": self.forest, "curves": self.curves, "reliability": self.reliability, "training": self.training,
+            "sets": self.sets,
             "tta": self.tta, "groups": self.groups, "quality": self.quality, "gallery": self.gallery,
         }  # fmt: skip
         return {name: self._try(name, make) for name, make in makers.items()}
@@ -119,6 +121,14 @@ class Parts:
         if calibration and calibration.fitted_on == self.split:
             calibration = None  # it would look better than it is
         return plot_reliability(self.labeled, self.content, calibration, self.where, "reliability")
+
+    def sets(self) -> Any:
+        """Collect the prediction sets."""
+        found = collect_sets(self.content) if self.content else None
+        if not found:
+            message = "prediction sets: no split was left to fit them on, or the run is of an older version"
+            self.run_data.lack(message, "a run with data.dev=0.1")
+        return found
 
     def training(self) -> Any:
         """Plot loss and AUROC by epoch."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from chexpert.evaluation import describe_level
 from chexpert.report.text.evaluation_settings import describe_settings
+from chexpert.report.text.prediction_sets import describe_sets
 from chexpert.report.text.values import format_number, format_value
 from chexpert.runs.synthetic import WORDS
 
@@ -20,10 +21,11 @@ def describe_evaluation(content: Mapping[str, Any], evaluation_setting: str) -> 
         evaluation_setting: words for the evaluated rows and the source of the labels, for the head of the table.
 
     Returns:
-        Lines of text: AUROC, also in other evaluation settings, AUPRC, calibration, operating points, groups, and
-        the rows that were left out.
+        Lines of text: AUROC, also in other evaluation settings, AUPRC, calibration, prediction sets, operating points,
+        groups, and the rows that were left out.
     """
-    parts = [*_precisions(content), *_calibration(content), *_points(content), *_groups(content), *_left_out(content)]
+    parts = [*_precisions(content), *_calibration(content), *describe_sets(content), *_points(content)]
+    parts += [*_groups(content), *_left_out(content)]
     return "\n".join([describe_aurocs(content, evaluation_setting), *describe_settings(content), *parts])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from chexpert.report.text.evaluation import describe_aurocs
 from chexpert.report.text.evaluation_settings import describe_settings
 from chexpert.report.text.explanation_quality import quality_table
+from chexpert.report.text.prediction_sets import summarize_sets
 from chexpert.report.text.values import format_number, format_value, is_undefined
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
@@ -37,6 +38,7 @@ def describe(run: Path) -> str:
             note = note if chosen else "nothing was trained, no epoch chosen"
             content = read_mapping(run_files.evaluation(run, split), required=True)
             lines += [describe_aurocs(content, f"{split} split, {labels}", note), *describe_settings(content)]
+            lines += summarize_sets(content)
     lines += describe_tta(metrics.get("tta") or {})
     quality = run / run_files.EXPLANATIONS / run_files.QUALITY
     if quality.is_file():
