@@ -149,3 +149,24 @@ def choose_sets(scores: np.ndarray, bounds: Bounds, error_rate: float) -> np.nda
 def _find_bound(own: dict[str, Any], error_rate: float) -> float:
     place = np.searchsorted(list_ranks(own["rows"]), find_rank(error_rate, own["rows"]), "right")
     return own["scores"][place - 1]
+
+
+def coverage_band(calibration_rows: int, rows: int, error_rate: float) -> tuple[int, int]:
+    """Return the counts between which 95 % of counts of covered rows of a class lie, or a little more.
+
+    The coverage of sets that were fitted once varies with the calibration rows: it is a beta variable, so the count is
+    beta-binomial (Angelopoulos and Bates 2023, arxiv.org/abs/2107.07511). A binomial band leaves this out.
+
+    Args:
+        calibration_rows: of the class, exchangeable with the new rows, without ties among the scores.
+        rows: new ones of the class.
+        error_rate: between 0 and .5.
+
+    >>> coverage_band(99, 100, 0.1), coverage_band(100_000, 100, 0.1)
+    ((81, 97), (84, 95))
+    """
+    from scipy.stats import betabinom  # takes a second
+
+    rank = find_rank(error_rate, calibration_rows)
+    low, high = betabinom.ppf([0.025, 0.975], rows, calibration_rows + 1 - rank, rank)
+    return int(low), int(high)

@@ -8,7 +8,7 @@ import pytest
 from crepes.base import ConformalClassifier
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import betabinom
+from scipy.stats import betabinom, binom
 
 from chexpert.metrics.conformal import (
     GRID,
@@ -16,6 +16,7 @@ from chexpert.metrics.conformal import (
     choose_sets,
     conformal_p_values,
     count_needed,
+    coverage_band,
     find_rank,
     fit_bounds,
     list_ranks,
@@ -154,21 +155,35 @@ def test_wrong_calibration_rows_are_an_error(scores, labels):
         conformal_p_values([0.5], scores, labels)
 
 
+def sample_coverage(rng, rows, held_out, rate):
+    """Covered rows of each class, of sets that are fitted once."""
+    labels = np.repeat([0, 1], rows)
+    bounds = fit_bounds(rng.normal(labels), labels)
+    new = [rng.normal(float(label), size=count) for label, count in enumerate(held_out)]
+    return [(choose_sets(scores, bounds, rate) & (1 + label) > 0).sum() for label, scores in enumerate(new)]
+
+
 def test_coverage_of_each_class_is_beta_binomial_over_many_splits():
     """Of 2,000 simulated splits; the band holds 95 % or a little more, as counts are whole."""
-    rng = np.random.default_rng(3)
-    rows, held_out, rate = {0: 400, 1: 60}, {0: 300, 1: 80}, 0.1
-    covered = {0: [], 1: []}
-    for _ in range(2_000):
-        labels = np.repeat([0, 1], [rows[0], rows[1]])
-        bounds = fit_bounds(rng.normal(labels * 1.0), labels)
-        for label, count in held_out.items():
-            sets = choose_sets(rng.normal(float(label), size=count), bounds, rate)
-            covered[label].append((sets & (1 + label) > 0).sum())
-    for label, counts in covered.items():
-        rank = find_rank(rate, rows[label])
-        law = betabinom(held_out[label], rows[label] + 1 - rank, rank)
-        low, high = law.ppf([0.025, 0.975])
-        inside = np.mean((low <= np.array(counts)) & (np.array(counts) <= high))
+    rng, rows, held_out, rate = np.random.default_rng(3), (400, 60), (300, 80), 0.1
+    covered = np.array([sample_coverage(rng, rows, held_out, rate) for _ in range(2_000)])
+    for counts, own, new in zip(covered.T, rows, held_out, strict=True):
+        low, high = coverage_band(own, new, rate)
+        rank = find_rank(rate, own)
+        law = betabinom(new, own + 1 - rank, rank)
+        inside = np.mean((low <= counts) & (counts <= high))
         assert inside == pytest.approx(law.cdf(high) - law.cdf(low - 1), abs=0.015)
-        assert np.mean(counts) / held_out[label] == pytest.approx(1 - rank / (rows[label] + 1), abs=0.005)
+        assert inside >= 0.94
+        assert counts.mean() / new == pytest.approx(1 - rank / (own + 1), abs=0.005)
+
+
+@pytest.mark.parametrize(("rows", "binomial"), [((20_000, 4_000), True), ((900, 100), False)])
+def test_coverage_of_100_splits_lies_in_the_band(rows, binomial):
+    """The binomial band is met only where calibration rows are many; 90 of 100 are 3 standard errors below 96."""
+    rng, held_out, rate = np.random.default_rng(0), (900, 100), 0.1
+    covered = np.array([sample_coverage(rng, rows, held_out, rate) for _ in range(100)])
+    for counts, own, new in zip(covered.T, rows, held_out, strict=True):
+        low, high = coverage_band(own, new, rate)
+        assert ((low <= counts) & (counts <= high)).sum() >= 90
+        low, high = binom.ppf([0.025, 0.975], new, 1 - rate)
+        assert (((low <= counts) & (counts <= high)).sum() >= 90) == binomial
