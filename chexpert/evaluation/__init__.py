@@ -10,6 +10,7 @@ from chexpert.evaluation.predictions import Named, read_labels, read_predictions
 from chexpert.evaluation.published_setting import describe_published
 from chexpert.evaluation.reproduce import Reproduction, reproduce
 from chexpert.evaluation.seed_spread import find_tie, gather_configurations
+from chexpert.evaluation.thresholds import Thresholds
 
 __all__ = [
     "SETTINGS",
@@ -18,6 +19,7 @@ __all__ = [
     "Named",
     "Points",
     "Reproduction",
+    "Thresholds",
     "check_disjoint",
     "choose_operating_points",
     "compare",

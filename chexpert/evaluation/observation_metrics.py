@@ -177,7 +177,7 @@ def evaluate_points(
     replicates = compute_replicates(((mean_sums(right), studies) for right, studies in shares.values()), counts)
     for ((name, rule, share), (right, _)), values in zip(shares.items(), replicates, strict=True):
         rows = right[:0] if math.isnan(points[name][rule]) else right
-        found[name][rule][share] = _describe_share(rows, values)
+        found[name][rule][share] = describe_share(rows, values)
     return found
 
 
@@ -189,7 +189,8 @@ def _take_right(sample: Sample, threshold: float) -> dict[str, tuple[np.ndarray,
     return {share: (right[rows], sample.studies[rows]) for share, rows in classes.items()}
 
 
-def _describe_share(right: np.ndarray, replicates: np.ndarray) -> dict[str, Any]:
+def describe_share(right: np.ndarray, replicates: np.ndarray) -> dict[str, Any]:
+    """Return the share of rows that are right with its interval; one of 0 or 1 has that of the exact binomial."""
     if not len(right):
         return interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0))
     value, count = float(right.mean()), len(right)

@@ -9,6 +9,7 @@ from chexpert.errors import UserError
 from chexpert.evaluation import (
     Calibration,
     LabeledScores,
+    Thresholds,
     choose_operating_points,
     evaluate,
     evaluate_calibrated,
@@ -18,25 +19,35 @@ from chexpert.evaluation import (
     read_run,
     take_settings,
 )
+from chexpert.evaluation.thresholds import get_kind
 from chexpert.evaluation.tta import evaluate_tta
+from chexpert.metrics.operating_point import DEFAULT_RULES
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
 
 GROUPS = ("sex", "age", "view", "ap_pa", "devices")
+COMPARED = ("prior", "race", "ethnicity", "insurance")
+"""Every patient of CheXpert's valid and test set has one study, and only CheXpert Plus has the others."""
 
 
 def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
-    """Write calibration.json, where there is a split to fit it on, and the evaluation of each evaluated split."""
+    """Write calibration.json and thresholds.json, where there is a split for them, and the evaluation of each split."""
     metrics = read_mapping(folder / run_files.METRICS, required=True)
     splits = [split for split in run_files.EVALUATED_SPLITS if split in metrics]
     labeled = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
     chosen = find_development(splits)
-    fitted = fit_calibration(folder, cfg["calibration"], chosen, labeled)
+    levels = list(read_levels(folder, chosen, labeled[chosen])) if chosen else []
+    fitted = fit_calibration(folder, cfg["calibration"], chosen, levels)
+    rules = cfg.get("thresholds", DEFAULT_RULES)
+    kind = get_kind(chosen, metrics[chosen]["labels"]) if chosen else None
+    if chosen and kind:
+        Thresholds.choose(chosen, kind, levels, rules).write(folder / run_files.THRESHOLDS)
     for split in splits:
         options: dict[str, Any] = {"group_by": () if split == "dev" else find_groups(labeled[split])}
         if chosen and split != chosen:  # what is chosen on a split is not evaluated there
-            options |= {"operating_points": choose_operating_points(labeled[chosen]), "chosen_on": chosen}
+            options |= {"operating_points": choose_operating_points(labeled[chosen], rules), "chosen_on": chosen}
         content = evaluate(labeled[split], mean_over=cfg["mean_over"], seed=cfg["seed"], **options)
+        content["operating_points_labels"] = kind if split != chosen else None
         apart = fitted if split != chosen else None
         content["calibrated"] = evaluate_calibrated(labeled[split], apart, cfg["seed"]) if apart else None
         if split != "dev":  # whose metrics nobody publishes; it may have a hundred times the images
@@ -81,12 +92,12 @@ def summarize_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, d
 
 
 def fit_calibration(
-    folder: Path, method: str | None, chosen: str | None, labeled: Mapping[str, LabeledScores]
+    folder: Path, method: str | None, chosen: str | None, levels: Sequence[LabeledScores]
 ) -> Calibration | None:
     """Fit and write calibration.json, where there is a split to fit it on and a method is chosen."""
     if not chosen or not method:
         return None
-    fitted = Calibration.fit(method, chosen, list(read_levels(folder, chosen, labeled[chosen])))
+    fitted = Calibration.fit(method, chosen, levels)
     if not any(any(level.values()) for level in fitted.levels.values()):
         log.warning(f"no calibration: {chosen} has no observation with positives and negatives")
         return None
@@ -100,7 +111,7 @@ def read_levels(folder: Path, split: str, labeled: LabeledScores) -> Iterator[La
     try:
         yield read_run(folder, split, "study" if labeled.level == "image" else "image", labeled.views)
     except UserError as error:  # views of one study with different labels: nobody evaluates them by study
-        log.log(NOTE, f"no calibration for studies: {error.message}")
+        log.log(NOTE, f"no calibration and no thresholds for studies: {error.message}")
 
 
 def find_development(splits: Sequence[str]) -> str | None:
@@ -113,8 +124,11 @@ def find_development(splits: Sequence[str]) -> str | None:
 
 
 def find_groups(labeled: LabeledScores) -> list[str]:
-    """Return the groups that are known of at least one row."""
-    return [group for group in GROUPS if group in labeled.groups and any(labeled.groups[group])]
+    """Return the groups that are known of at least one row, and those of ``COMPARED`` that have parts to compare."""
+    known = {group: {*values} - {""} for group, values in labeled.groups.items()}
+    return [group for group in GROUPS if known.get(group)] + [
+        group for group in COMPARED if len(known.get(group, ())) > 1
+    ]
 
 
 def describe_split(split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import numpy as np
 from helpers.errors import raises
 
 from chexpert.evaluation import LabeledScores
-from chexpert.evaluation import run as evaluate_run
 from chexpert.evaluation.calibration import Calibration, evaluate_calibrated
 from chexpert.evaluation.run import fit_calibration
 
@@ -36,11 +35,10 @@ def test_observation_without_positives_is_not_calibrated():
     assert "Edema" not in caught.value.message
 
 
-def test_split_without_positives_leaves_no_calibration(tmp_path, capsys, monkeypatch):
+def test_split_without_positives_leaves_no_calibration(tmp_path, capsys):
     labeled = make_labeled()
-    monkeypatch.setattr(evaluate_run, "read_levels", lambda folder, split, labeled: iter([labeled]))
     labeled.labels[:] = 0
-    assert fit_calibration(tmp_path, "platt", "dev", {"dev": labeled}) is None
+    assert fit_calibration(tmp_path, "platt", "dev", [labeled]) is None
     assert "dev" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     assert evaluate_calibrated(make_labeled(), Calibration.fit("platt", "dev", [labeled])) is None
