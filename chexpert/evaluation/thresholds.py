@@ -113,4 +113,4 @@ def warn_of_labels(kind: str | None) -> str | None:
     if kind in (RADIOLOGISTS, "given"):
         return None
     known = WARNING if kind == REPORT else f"whose labels the thresholds were chosen on is not recorded; {WARNING}"
-    return f"{known}: {RECALIBRATE}"
+    return f"{known}; choose them anew on expert labels: {RECALIBRATE}"
