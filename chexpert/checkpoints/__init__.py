@@ -2,6 +2,7 @@
 
 from chexpert.checkpoints.callbacks import BestCheckpoint, EveryCheckpoint, keep_best
 from chexpert.checkpoints.export import export
+from chexpert.checkpoints.fitted import embed_fitted
 from chexpert.checkpoints.io import AtomicCheckpointIO, clean, fingerprint, load_content, write_whole
 from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_pretrained
 from chexpert.checkpoints.read import Loaded, load, load_state, read_checkpoint, read_metadata
@@ -16,6 +17,7 @@ __all__ = [
     "LastCheckpoint",
     "Loaded",
     "clean",
+    "embed_fitted",
     "export",
     "fingerprint",
     "get_output_head",

@@ -6,6 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import save
 
+from chexpert.checkpoints.fitted import read_fitted
 from chexpert.checkpoints.metadata import FORMAT, without_pretrained
 from chexpert.checkpoints.read import read_checkpoint
 from chexpert.errors import UserError
@@ -16,7 +17,8 @@ from chexpert.runs.synthetic import TRAINED, is_synthetic_metadata
 def export(run: Path) -> Path:
     """Write the best weights of a run as best.safetensors, with the metadata to use them as best.json.
 
-    The metadata have no path, no split and no setting of the training, so that the two files can be given to others.
+    The metadata have no path, no image and no setting of the training, so that the two files can be given to others.
+    What was fitted by then stands in best.json too; :func:`embed_fitted` adds what is fitted later.
 
     Args:
         run: run folder.
@@ -36,7 +38,7 @@ def export(run: Path) -> Path:
         "synthetic": synthetic,
         "contamination": stored.get("contamination"),
         "note": "Research software: not a medical device." + f" The model was {TRAINED}." * synthetic,
-    }
+    } | read_fitted(run)
     part = path.with_name(path.name + run_files.PART)
     try:
         part.write_bytes(save({name: tensor.contiguous() for name, tensor in weights.items()}))

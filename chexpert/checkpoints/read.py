@@ -3,19 +3,23 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from safetensors.torch import load_file
 
+from chexpert.checkpoints.fitted import Fitted, get_fitted
 from chexpert.checkpoints.io import load_content
 from chexpert.checkpoints.metadata import FORMAT, get_output_head, without_pretrained
 from chexpert.config import TARGET, build, check_targets, find_checkpoint
 from chexpert.data import Preprocessing
 from chexpert.errors import UserError, raise_errors
+from chexpert.evaluation import Calibration, Thresholds
 from chexpert.models import Model
 from chexpert.runs import files as run_files
 from chexpert.runs.config_keys import rename_keys
@@ -132,6 +136,9 @@ class Loaded:
         observations: names of the C outputs.
         config: of the run that trained it.
         synthetic: whether it was trained on synthetic images.
+        fitted: what was fitted after the weights, as the files of the run hold it: ``calibration``, ``thresholds`` and
+            ``prediction_sets``, each where the run had a split to fit it on.
+        source: the run folder or file.
     """
 
     model: Model
@@ -139,6 +146,48 @@ class Loaded:
     observations: list[str]
     config: dict[str, Any]
     synthetic: bool = False
+    fitted: Fitted = field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def calibration(self) -> Calibration:
+        """The calibration that was fitted for these weights.
+
+        Raises:
+            UserError: there is none.
+        """
+        return Calibration.parse(self.fitted.get("calibration"), self.source)
+
+    @property
+    def thresholds(self) -> dict[str, dict[str, dict[str, float | None]]]:
+        """Thresholds of raw probabilities by level (``image``, ``study``), observation and rule; None where undefined.
+
+        ``fitted["thresholds"]`` has besides the split that they were chosen on, and whose labels it has: thresholds
+        chosen on labels read from reports are not those for radiologists' labels.
+
+        Raises:
+            UserError: there are none.
+        """
+        return Thresholds.parse(self.fitted.get("thresholds"), self.source).by_level()
+
+    def calibrate(self, probabilities: ArrayLike, level: str = "image") -> np.ndarray:
+        """Return calibrated probabilities.
+
+        Args:
+            probabilities: (N, C) in [0, 1], a column for each of ``observations``; a table, or a tensor on the CPU.
+            level: ``image``, or ``study`` for scores of studies, each over the views as ``calibration.views`` has it.
+
+        Returns:
+            (N, C) float64 in [0, 1].
+
+        Raises:
+            UserError: there is no calibration, or an observation was not fitted at this level.
+            ValueError: an array of another shape, or a value outside [0, 1].
+        """
+        rows = np.asarray(probabilities, "float64")
+        if rows.ndim != 2 or rows.shape[1] != len(self.observations):
+            raise ValueError(f"probabilities have the shape (N, {len(self.observations)}), and not {rows.shape}")
+        return self.calibration.apply(rows, self.observations, level)
 
 
 def load(path: str | Path) -> Loaded:
@@ -163,4 +212,5 @@ def load(path: str | Path) -> Loaded:
     model = build(without_pretrained(config["model"]), "model", **given)
     load_state(model, state, str(path))
     preprocessing, observations = Preprocessing(**metadata["preprocessing"]), metadata["observations"]
-    return Loaded(model.eval(), preprocessing, observations, config, is_synthetic_metadata(metadata))
+    synthetic, fitted = is_synthetic_metadata(metadata), get_fitted(Path(path), metadata)
+    return Loaded(model.eval(), preprocessing, observations, config, synthetic, fitted, str(path))

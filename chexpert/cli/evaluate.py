@@ -2,7 +2,8 @@
 
 P.csv: Path or Study, and one column of scores an observation; L.csv: the same rows, labels 1, 0 or blank, in any order.
 Your own images are joined by file name, hashed ones by the salt of the run that predicted them.
-Sensitivity and specificity need thresholds chosen on other studies: --tune-predictions and --tune-labels.
+Sensitivity and specificity need thresholds chosen on other studies: --tune-predictions and --tune-labels. Thresholds
+chosen on labels read from reports are not those for radiologists' labels: chexpert recalibrate RUN --labels FILE.
 Exit code 2: the command or one of its files is wrong.
 """
 
@@ -22,7 +23,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_level(parser, "what is evaluated")
     add("--mean-over", nargs="+", metavar="NAME", help="the mean AUROC is over these (the competition's five)")
     add_bootstrap(parser)
-    add("--group-by", nargs="+", default=(), metavar="G", help="sex, age, view, ap_pa, devices, any column of L.csv")
+    add(
+        "--group-by",
+        nargs="+",
+        default=(),
+        metavar="G",
+        help="sex, age, view, ap_pa, devices, prior, any column of L.csv",
+    )
     add("--tune-predictions", type=Path, metavar="P.csv", help="choose thresholds on these predictions")
     add("--tune-labels", type=Path, metavar="L.csv", help="and these labels")
     add("--hashed-by", nargs="+", type=Path, default=(), metavar="RUN", help="the run whose predictions hash names")

@@ -31,7 +31,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("run", type=Path, metavar="RUN", help="a run folder, or a checkpoint")
     add("input", type=Path, nargs="+", metavar="INPUT", help="one table, one folder, or image files")
     add("output", type=Path, metavar="OUTPUT.csv", help="a new file")
-    add("--calibrated", action="store_true", help="by the calibration that the run keeps")
+    add("--calibrated", action="store_true", help="by the calibration that the run, or best.json, keeps")
+    file_help = "by this calibration.json of chexpert recalibrate instead"
+    add("--calibration", dest="calibration_file", type=Path, metavar="FILE", help=file_help)
     add_level(parser, "one row an image or a study")
     add("--observations", choices=COLUMNS, default="competition", help="the five, or all that it knows")
     add("--root", type=Path, help="of the paths in a table (the run's data root, else the table's folder)")

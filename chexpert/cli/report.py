@@ -15,6 +15,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("run", type=Path, metavar="RUN", help="a run folder")
     add("--out", type=Path, metavar="FILE", help="by default RUN/report.html; an older one is replaced")
+    readers_help = "points of human readers on the ROC curves: observation, reader, sensitivity, specificity"
+    add("--readers", type=Path, metavar="CSV", help=readers_help)
     add_ids(parser, "name images by hashes (hash), or as they are (path)")
 
 
@@ -24,5 +26,5 @@ def run(given: Namespace) -> None:
 
     from chexpert.report import write_report
 
-    path = write_report(given.run, given.ids, given.out)
+    path = write_report(given.run, given.ids, given.out, given.readers)
     print(f"written: {path} ({path.stat().st_size / 1e6:.1f} MB)")

@@ -9,6 +9,7 @@ from typing import Any
 from chexpert.config.allowed_targets import ALLOWED, check_targets
 from chexpert.config.probe_checks import find_probe_errors, is_probe
 from chexpert.config.schema import GROUP_KEYS, LISTED, Config
+from chexpert.config.threshold_checks import find_rule_errors
 from chexpert.config.training_checks import find_feature_errors, find_length_errors, find_training_errors
 from chexpert.config.tta_checks import find_tta_errors
 from chexpert.config.unknown_key import TOP_LEVEL, unknown_key_error
@@ -48,6 +49,7 @@ def validate_args(cfg: dict[str, Any]) -> list[UserError]:
     errors += _observation_errors(cfg)
     errors += find_explain_errors(cfg["explain"])
     errors += _number_errors(cfg)
+    errors += find_rule_errors(cfg["thresholds"])
     errors += find_length_errors(cfg["trainer"])
     errors += find_training_errors(cfg)
     errors += find_feature_errors(cfg)

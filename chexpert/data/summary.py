@@ -15,6 +15,8 @@ from chexpert.observations import OBSERVATIONS
 from chexpert.runs import files as run_files
 from chexpert.runs.synthetic import is_phantom
 
+GROUPS = {"race": "Race", "ethnicity": "Ethnicity", "insurance": "Insurance", "order": "Study Order"}
+"""Columns of labels/<split>.csv behind CheXpert's, by those of a frame of CheXpert Plus."""
 LABEL = {1.0: "1.0", 0.0: "0.0"}  # otherwise there is none
 
 
@@ -61,8 +63,9 @@ def write_labels(
         {"Path": frame["path"], "Sex": frame["sex"], "Age": ages, "Frontal/Lateral": kinds[0].str.title()}
         | {"AP/PA": kinds[2].str.upper()} | text
     )  # fmt: skip
-    rows = table[list(HEADER)].set_index("Path", drop=False).loc[list(views)]
-    run_files.write_table(path, HEADER, rows.itertuples(index=False))
+    groups = {title: frame[name] for name, title in GROUPS.items() if name in frame and frame[name].any()}
+    rows = table[list(HEADER)].assign(**groups).set_index("Path", drop=False).loc[list(views)]
+    run_files.write_table(path, [*HEADER, *groups], rows.itertuples(index=False))
 
 
 SAMPLE = 16

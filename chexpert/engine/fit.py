@@ -13,7 +13,15 @@ from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger
 
-from chexpert.checkpoints import AtomicCheckpointIO, BestCheckpoint, EveryCheckpoint, LastCheckpoint, export, keep_best
+from chexpert.checkpoints import (
+    AtomicCheckpointIO,
+    BestCheckpoint,
+    EveryCheckpoint,
+    LastCheckpoint,
+    embed_fitted,
+    export,
+    keep_best,
+)
 from chexpert.config import build
 from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule, reporting_dead_workers
@@ -114,6 +122,8 @@ def fit(
     if weights:
         export(folder)
     evaluate_run(folder, cfg)
+    if weights:
+        embed_fitted(folder)
     if tracked.has_tensorboard():
         show_evaluation(folder)
     tracked.log_evaluations(trainer.global_step)

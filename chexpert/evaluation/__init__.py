@@ -12,6 +12,7 @@ from chexpert.evaluation.published_setting import describe_published
 from chexpert.evaluation.reproduce import Reproduction, reproduce
 from chexpert.evaluation.seed_spread import find_tie, gather_configurations
 from chexpert.evaluation.set_coverage import evaluate_sets
+from chexpert.evaluation.thresholds import Thresholds
 
 __all__ = [
     "SETTINGS",
@@ -21,6 +22,7 @@ __all__ = [
     "Points",
     "PredictionSets",
     "Reproduction",
+    "Thresholds",
     "check_disjoint",
     "choose_operating_points",
     "compare",

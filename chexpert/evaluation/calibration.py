@@ -15,6 +15,8 @@ from chexpert.metrics.calibration import METHODS, Parameters, calibrate
 from chexpert.metrics.resampling import sample_studies
 from chexpert.runs import files as run_files
 
+OTHER_RUN = "choose a run with a development split (data.dev=0.1) and calibration=platt"
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -49,20 +51,33 @@ class Calibration:
     def read(cls, path: Path) -> "Calibration":
         """Read the file that :meth:`write` has written."""
         try:
-            found = cls(**json.loads(path.read_text(encoding="utf-8")))
-            if not all(isinstance(level, dict) for level in found.levels.values()):
-                raise ValueError("its levels are damaged")
-            return found
-        except FileNotFoundError as error:
+            return cls.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
+        except FileNotFoundError:
+            return cls.parse(None, str(path))
+        except (OSError, ValueError) as error:
+            code: Code = "unreadable-file" if isinstance(error, OSError) else "damaged-file"
+            raise UserError(f"no calibration: {error}", code=code, where=str(path), hint=OTHER_RUN) from error
+
+    @classmethod
+    def parse(cls, content: Any, where: str) -> "Calibration":
+        """Return the calibration in the content of calibration.json.
+
+        Raises:
+            UserError: ``content`` is None, as there is none, or it is of another form.
+        """
+        if content is None:
             message = "this run has no calibration: it had no split to fit one on, or calibration=null"
             hint = (
                 "predict without --calibrated, or by a run with data.dev=0.1 (or data.test=true) and calibration=platt"
             )
-            raise UserError(message, code="missing-calibration", where=str(path), hint=hint) from error
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            hint = "choose a run with a development split (data.dev=0.1) and calibration=platt"
-            code: Code = "unreadable-file" if isinstance(error, OSError) else "damaged-file"
-            raise UserError(f"no calibration: {error}", code=code, where=str(path), hint=hint) from error
+            raise UserError(message, code="missing-calibration", where=where, hint=hint)
+        try:
+            found = cls(**content)
+            if not all(isinstance(level, dict) for level in found.levels.values()):
+                raise ValueError("its levels are damaged")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"no calibration: {error}", code="damaged-file", where=where, hint=OTHER_RUN) from error
+        return found
 
     def write(self, path: Path) -> None:
         """Write calibration.json."""

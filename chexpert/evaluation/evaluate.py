@@ -18,7 +18,7 @@ from chexpert.evaluation.observation_metrics import (
     take_samples,
 )
 from chexpert.evaluation.predictions import read_labels, read_predictions
-from chexpert.metrics.operating_point import RULES
+from chexpert.metrics.operating_point import DEFAULT_RULES, get_rule
 from chexpert.metrics.resampling import sample_studies
 from chexpert.observations import COMPETITION, find_observation
 from chexpert.runs.synthetic import is_synthetic_path
@@ -129,7 +129,7 @@ def evaluate_files(
         **{key: content["bootstrap"][key] for key in ("replicates", "seed")},
         main=(labeled, content),
     )
-    return content | {"synthetic": synthetic}
+    return content | {"synthetic": synthetic, "operating_points_labels": None}
 
 
 def find_names(names: Sequence[str], labeled: LabeledScores, *, requested: bool) -> list[str]:
@@ -143,18 +143,20 @@ def find_names(names: Sequence[str], labeled: LabeledScores, *, requested: bool)
     return found
 
 
-def choose_operating_points(labeled: LabeledScores) -> dict[str, dict[str, float]]:
-    """Choose thresholds by observation and rule: Youden, F1, fixed specificity.
+def choose_operating_points(
+    labeled: LabeledScores, rules: Sequence[str] = DEFAULT_RULES
+) -> dict[str, dict[str, float]]:
+    """Choose thresholds by observation and rule: Youden, F1, fixed sensitivity or specificity.
 
     Args:
         labeled: N rows, of other studies than those that are evaluated at the thresholds.
+        rules: names of rules, see :func:`chexpert.metrics.operating_point.get_rule`.
 
     Returns:
-        For each observation the threshold of each rule: ``youden``, ``f1`` and ``specificity_0.9``, see
-        :mod:`chexpert.metrics.operating_point`; NaN if a class is missing.
+        For each observation the threshold of each rule; NaN if a class is missing.
     """
     columns = {name: labeled.column(name)[:2] for name in labeled.observations}
-    return {name: {rule: find(*column) for rule, find in RULES.items()} for name, column in columns.items()}
+    return {name: {rule: get_rule(rule)(*column) for rule in rules} for name, column in columns.items()}
 
 
 def check_disjoint(evaluated: LabeledScores, tuning: LabeledScores) -> None:

@@ -190,7 +190,7 @@ def _take_right(sample: Sample, threshold: float) -> dict[str, tuple[np.ndarray,
 
 
 def describe_share(right: np.ndarray, replicates: np.ndarray) -> dict[str, Any]:
-    """Return a share of rows (n,) bool with its interval; NaN without a row."""
+    """Return a share of rows (n,) bool with its interval, that of the exact binomial for 0 and 1; NaN without a row."""
     if not len(right):
         return interval_to_dict(Interval(math.nan, math.nan, math.nan, 0, 0))
     value, count = float(right.mean()), len(right)

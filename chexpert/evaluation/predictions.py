@@ -10,7 +10,7 @@ import numpy as np
 
 from chexpert.errors import UserError
 from chexpert.evaluation.csv_columns import CsvColumns, find_close, names_set, strip_copy, suggest
-from chexpert.evaluation.group_values import find_circumstances
+from chexpert.evaluation.group_values import find_circumstances, name_prior
 from chexpert.metrics import find_study, number_studies, reduce_labels, reduce_scores
 from chexpert.observations import OBSERVATIONS
 
@@ -113,6 +113,8 @@ def read_labels(path: Path) -> Named:
     cells.notes.print()
     others = [column for column in cells.header if column not in (name, *found.values(), *cells.unnamed)]
     groups = find_circumstances({column: cells.columns[column] for column in others}, columns)
+    if any(priors := [name_prior(row) for row in cells.columns[name]]):
+        groups.setdefault("prior", priors)
     return Named(path, key, cells.columns[name], columns, groups)
 
 

@@ -10,6 +10,7 @@ from chexpert.evaluation import (
     Calibration,
     LabeledScores,
     PredictionSets,
+    Thresholds,
     choose_operating_points,
     evaluate,
     evaluate_calibrated,
@@ -20,15 +21,19 @@ from chexpert.evaluation import (
     read_run,
     take_settings,
 )
+from chexpert.evaluation.thresholds import get_kind
 from chexpert.evaluation.tta import evaluate_tta
+from chexpert.metrics.operating_point import DEFAULT_RULES
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
 
 GROUPS = ("sex", "age", "view", "ap_pa", "devices")
+COMPARED = ("prior", "race", "ethnicity", "insurance")
+"""Every patient of CheXpert's valid and test set has one study, and only CheXpert Plus has the others."""
 
 
 def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
-    """Write calibration and prediction sets, where there is a split to fit them on, and each split's evaluation."""
+    """Write calibration, thresholds and prediction sets, where there is a split for them, and each evaluation."""
     metrics = read_mapping(folder / run_files.METRICS, required=True)
     splits = [split for split in run_files.EVALUATED_SPLITS if split in metrics]
     labeled = {split: read_run(folder, split, cfg["level"], cfg["study_score"]) for split in splits}
@@ -36,11 +41,16 @@ def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
     levels = list(read_levels(folder, chosen, labeled[chosen])) if chosen else []
     fitted = fit_calibration(folder, cfg["calibration"], chosen, levels)
     sets = fit_prediction_sets(folder, chosen, levels)
+    rules = cfg.get("thresholds", DEFAULT_RULES)
+    kind = get_kind(chosen, metrics[chosen]["labels"]) if chosen else None
+    if chosen and kind:
+        Thresholds.choose(chosen, kind, levels, rules).write(folder / run_files.THRESHOLDS)
     for split in splits:
         options: dict[str, Any] = {"group_by": () if split == "dev" else find_groups(labeled[split])}
         if chosen and split != chosen:  # what is chosen on a split is not evaluated there
-            options |= {"operating_points": choose_operating_points(labeled[chosen]), "chosen_on": chosen}
+            options |= {"operating_points": choose_operating_points(labeled[chosen], rules), "chosen_on": chosen}
         content = evaluate(labeled[split], mean_over=cfg["mean_over"], seed=cfg["seed"], **options)
+        content["operating_points_labels"] = kind if split != chosen else None
         apart = fitted if split != chosen else None
         content["calibrated"] = evaluate_calibrated(labeled[split], apart, cfg["seed"]) if apart else None
         if sets and split != chosen:
@@ -115,7 +125,7 @@ def read_levels(folder: Path, split: str, labeled: LabeledScores) -> Iterator[La
     try:
         yield read_run(folder, split, "study" if labeled.level == "image" else "image", labeled.views)
     except UserError as error:  # views of one study with different labels: nobody evaluates them by study
-        log.log(NOTE, f"no calibration and no prediction sets for studies: {error.message}")
+        log.log(NOTE, f"no calibration, thresholds and prediction sets for studies: {error.message}")
 
 
 def find_development(splits: Sequence[str]) -> str | None:
@@ -128,8 +138,11 @@ def find_development(splits: Sequence[str]) -> str | None:
 
 
 def find_groups(labeled: LabeledScores) -> list[str]:
-    """Return the groups that are known of at least one row."""
-    return [group for group in GROUPS if group in labeled.groups and any(labeled.groups[group])]
+    """Return the groups that are known of at least one row, and those of ``COMPARED`` that have parts to compare."""
+    known = {group: {*values} - {""} for group, values in labeled.groups.items()}
+    return [group for group in GROUPS if known.get(group)] + [
+        group for group in COMPARED if len(known.get(group, ())) > 1
+    ]
 
 
 def describe_split(split: str, metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from chexpert.data import make_transforms, reporting_dead_workers
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
 from chexpert.evaluation import Calibration
+from chexpert.inference.calibration import read_calibration
 from chexpert.inference.choices import check_options, hides_names
 from chexpert.inference.explained_predictions import ExplainedPredictions, ExplainRequest, find_explanations
 from chexpert.inference.inputs import InputImage, is_table, list_images
@@ -74,6 +75,7 @@ def predict(
     level: str = "study",
     views: str = "max",
     calibrated: bool = False,
+    calibration_file: Path | None = None,
     observations: str = "competition",
     root: Path | None = None,
     ids: str = "hash",
@@ -93,7 +95,8 @@ def predict(
         output: a new CSV file.
         level: ``study``: one row a study; ``image``: one row an image.
         views: ``max`` (the competition's rule), ``mean`` or ``noisy_or`` over the views of a study.
-        calibrated: probabilities by the run's calibration.json.
+        calibrated: probabilities by the run's calibration.json, or by that of exported weights.
+        calibration_file: calibrated by this file of ``chexpert recalibrate`` instead.
         observations: ``competition``: the five; ``all`` that the model knows.
         root: of the paths in a table; by default the run's data root, then the table's folder.
         ids: ``hash``: names other than CheXpert's own become salted hashes; ``path``: they stay.
@@ -120,7 +123,9 @@ def predict(
     transforms = None if tta is None else open_transforms(loaded, tta)
     explained = ExplainedPredictions(loaded, explain, folder) if explain and folder else None
     names = choose_columns(loaded.observations, observations)
-    calibration = read_calibration(run, level, views) if calibrated else None
+    calibration = None
+    if calibrated or calibration_file:
+        calibration = read_calibration(run, loaded, level, views, calibration_file)
     set_columns = open_sets(run, names, level, views, sets) if sets else None
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if hides_names(ids) else None
@@ -194,26 +199,6 @@ def open_transforms(loaded: Loaded, tta: int | str) -> torch.Tensor:
     check_tta(tta, node)
     augmentation = build(node, "data.augmentation")
     return make_transforms(tta, augmentation, loaded.preprocessing.size, loaded.config["seed"])
-
-
-def read_calibration(run: Path, level: str, views: str) -> Calibration:
-    """Read the calibration of a run, and check that it fits the weights and the scores of studies.
-
-    Raises:
-        UserError: there is none, or it is of other scores.
-    """
-    if run.is_file() and run.name != run_files.checkpoint(run).name:
-        hint = f"predict by the run, or by {run_files.BEST}.ckpt"
-        raise UserError(
-            "the calibration is of the run's best weights", code="other-calibration", where=str(run), hint=hint
-        )
-    found = Calibration.read(find_home(run) / run_files.CALIBRATION)
-    if level == "study" and found.views != views:
-        message = f"the calibration is of the {found.views} over the views of a study"
-        raise UserError(
-            message, code="other-calibration", where=f"--study-score {views}", hint=f"--study-score {found.views}"
-        )
-    return found
 
 
 def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:

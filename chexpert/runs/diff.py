@@ -15,7 +15,7 @@ PLACES = ("name", "data.root", "data.cache", "data.num_workers", "tta")
 REPLICATE = ("seed", "data.fold")
 """Keys that make another replicate of the same configuration."""
 
-AFTER = ("calibration", "explain", "explainer", "tta")
+AFTER = ("calibration", "explain", "explainer", "thresholds", "tta")
 """Keys of what is done once the best weights have been evaluated."""
 
 MAY_CHANGE = (

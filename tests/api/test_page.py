@@ -11,7 +11,7 @@ SCRIPTS = dict(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
 
 
 def test_page_has_a_script_for_each_part():
-    assert len(SCRIPTS) == 11
+    assert len(SCRIPTS) == 12
     assert all(len([line for line in script.splitlines() if line]) <= 12 for script in SCRIPTS.values())
 
 
@@ -27,6 +27,7 @@ CHECKS = {
     "Train": ["run.state['state'] == 'finished'", "run.metrics.shape == (6, 15)", "run.synthetic"],
     "Read a run": ["probabilities.shape == labels.shape == (24, 5)", "(run.folder / 'report.html').is_file()"],
     "Predict": ["len(table) == 3", "table.attrs['failed'] == {}"],
+    "Calibrated probabilities and thresholds": ["0 < loaded.thresholds['image']['Edema']['youden'] < 1"],
     "Explain": ["explanation.map.shape == explanation.view.original.shape", "explanation.observation == 'Edema'"],
     "Data module with your own network": ["float(loss.detach()) > 0"],
     "Label policies on a table": ["targets.values.shape == (len(frame), 5)"],

@@ -4,12 +4,14 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.errors import raises
 
 import chexpert
-from chexpert.checkpoints import FORMAT, export, load_state
+from chexpert.checkpoints import FORMAT, embed_fitted, export, load_state
+from chexpert.evaluation import Calibration, Thresholds
 
 OLDER = sorted((Path(__file__).parents[1] / "legacy_checkpoints").glob("*.ckpt"))
 """One for each change of the metadata or the config, as the version of that time wrote it, without Lightning's part
@@ -83,6 +85,37 @@ def test_exported_metadata_holds_no_path_and_no_training_setting(run):
     assert metadata["config"].keys() == {"model"}
     assert "phantom20" not in json.dumps(metadata)  # the data's root
     assert "medical device" in metadata["note"]
+
+
+def test_what_was_fitted_travels_with_the_weights(run):
+    names = chexpert.load(run).observations
+    path = export(run)
+    with raises("missing-calibration", path):
+        chexpert.load(path).calibrate(np.full((1, len(names)), 0.5))
+    with raises("missing-calibration", path):
+        _ = chexpert.load(path).thresholds
+    parameters = {name: {"slope": 0.5, "intercept": -0.1 * c} for c, name in enumerate(names)}
+    Calibration("platt", "dev", "max", {"image": parameters, "study": {}}).write(run / "calibration.json")
+    levels = {"image": {name: {"positives": 5, "negatives": 9, "thresholds": {"youden": 0.3}} for name in names}}
+    Thresholds("dev", "report", "max", levels).write(run / "thresholds.json")
+    (run / "prediction_sets.json").write_text('{"levels": {"image": {}}}')
+    embed_fitted(run)
+    embedded = json.loads(path.with_suffix(".json").read_text())
+    assert embedded["thresholds"] == json.loads((run / "thresholds.json").read_text())
+    probabilities = np.linspace(0.1, 0.9, 3 * len(names)).reshape(3, -1)
+    expected = 1 / (1 + np.exp(-(0.5 * np.log(probabilities / (1 - probabilities)) - 0.1 * np.arange(len(names)))))
+    for source in (run, run / "checkpoints/best.ckpt", path, path.with_suffix(".json")):
+        loaded = chexpert.load(source)
+        assert loaded.calibrate(probabilities) == pytest.approx(expected)
+        assert loaded.thresholds == {"image": {name: {"youden": 0.3} for name in names}}
+        assert loaded.fitted["prediction_sets"] == {"levels": {"image": {}}}
+    with pytest.raises(ValueError, match="shape"):
+        loaded.calibrate(probabilities[:, 1:])
+    (run / "calibration.json").unlink()
+    embed_fitted(run)
+    assert "calibration" not in json.loads(path.with_suffix(".json").read_text())
+    (run / "checkpoints/other.ckpt").write_bytes((run / "checkpoints/best.ckpt").read_bytes())
+    assert chexpert.load(run / "checkpoints/other.ckpt").fitted == {}
 
 
 def test_safetensors_without_metadata_are_an_error(run):

@@ -102,6 +102,15 @@ def test_group_is_read_in_any_case_and_only_once(files):
         read_labels(files(labels="Study,Site,site,Edema\na,x,y,1\n")[1])
 
 
+def test_prior_study_is_read_from_the_number_of_the_study_or_from_a_column(files):
+    labels = (
+        "Path,Edema\np/patient00001/study1/view1_frontal.jpg,1\np/patient00001/study12/view1_frontal.jpg,0\na.png,0\n"
+    )
+    assert read_labels(files(labels=labels)[1]).groups == {"prior": ["no prior study", "prior study", ""]}
+    labels = "Path,Edema,Study Order\np/patient00001/study1/view1_frontal.jpg,1,3\nb.png,0,1\nc.png,0,\n"
+    assert read_labels(files(labels=labels)[1]).groups == {"prior": ["prior study", "no prior study", ""]}
+
+
 def test_group_that_differs_between_views_is_mixed(files):
     labels = """Path,Frontal/Lateral,AP/PA,Edema
 v/patient1/study1/view1_frontal.jpg,Frontal,AP,1

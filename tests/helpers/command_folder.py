@@ -82,7 +82,10 @@ def _write_tables(folder: Path, phantom: Path) -> None:
     run = folder / "RUN"
     for name in TABLES:
         shutil.copy(run / "predictions/valid.csv", folder / name)
-    for name in ("L.csv", "LABELS.csv"):
+    (folder / "recalibrated").mkdir()
+    shutil.copy(run / "calibration.json", folder / "recalibrated/calibration.json")
+    (folder / "readers.csv").write_text("observation,reader,sensitivity,specificity\nEdema,one,0.6,0.9\n")
+    for name in ("L.csv", "LABELS.csv", "EXPERT.csv"):
         shutil.copy(run / "labels/valid.csv", folder / name)
     with (phantom / "CheXpert-v1.0-small/valid.csv").open() as file:
         paths = [row["Path"] for row in csv.DictReader(file)]

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import numpy as np
 import pytest
 import torch
+import yaml
 from helpers.cli import run_cli
 from helpers.commands import running_code
 from helpers.dicom import make_dicom
@@ -149,6 +150,49 @@ def test_damaged_journal_lines_are_predicted_again(tmp_path, line):
         file.write(f"{line}\n")
     with Journal(tmp_path / "out.csv", "key", 3, 2) as journal:
         assert journal.done == {0: [0.5, 0.25]}
+
+
+def test_calibration_of_exported_weights_is_that_of_the_run(run, table, tmp_path):
+    root = find_root(run)
+    for name, source in (("run", run), ("exported", run / "checkpoints/best.safetensors")):
+        predict(source, [table], tmp_path / f"{name}.csv", root=root, calibrated=True)
+    assert (tmp_path / "exported.csv").read_text() == (tmp_path / "run.csv").read_text()
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for name in ("best.safetensors", "best.json"):
+        (alone / name).write_bytes((run / "checkpoints" / name).read_bytes())
+    predict(alone / "best.safetensors", [table], tmp_path / "alone.csv", root=root, calibrated=True, ids="path")
+    assert (tmp_path / "alone.csv").read_text() == (tmp_path / "run.csv").read_text()
+    stored = json.loads((alone / "best.json").read_text())
+    assert stored["calibration"] == json.loads((run / "calibration.json").read_text())
+    assert stored["thresholds"] == json.loads((run / "thresholds.json").read_text())
+    assert str(root) not in json.dumps(stored)
+    assert "patient" not in json.dumps(stored)
+    (alone / "best.json").write_text(json.dumps({key: own for key, own in stored.items() if key != "calibration"}))
+    with raises("missing-calibration", alone / "best.safetensors"):
+        predict(alone / "best.safetensors", [table], tmp_path / "out.csv", root=root, calibrated=True)
+
+
+def test_calibration_may_be_a_file(run, table, tmp_path):
+    content = json.loads((run / "calibration.json").read_text())
+    for level in content["levels"].values():
+        for name in level:
+            level[name] = {"slope": 1.0, "intercept": 0.0}
+    path = tmp_path / "calibration.json"
+    path.write_text(json.dumps(content))
+    predict(run, [table], tmp_path / "raw.csv")
+    predict(run, [table], tmp_path / "same.csv", calibration_file=path)
+    raw, same = (
+        [[float(v) for k, v in row.items() if k != "Study"] for row in read(tmp_path / f"{name}.csv")]
+        for name in ("raw", "same")
+    )
+    assert np.allclose(raw, same, atol=1e-7)
+    with raises("missing-calibration", tmp_path / "none.json"):
+        predict(run, [table], tmp_path / "out.csv", calibration_file=tmp_path / "none.json")
+
+
+def find_root(run):
+    return Path(yaml.safe_load((run / "config.yaml").read_text())["data"]["root"])
 
 
 def test_calibration_of_other_weights_or_scores_is_an_error(run, table, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score, roc_curve
 
 from chexpert.metrics import youden_threshold, youden_thresholds
-from chexpert.metrics.operating_point import f1_threshold, specificity_threshold
+from chexpert.metrics.operating_point import f1_threshold, get_rule, sensitivity_threshold, specificity_threshold
 
 
 @pytest.mark.parametrize("case", range(50))
@@ -59,3 +59,40 @@ def test_specificity_threshold_has_the_highest_sensitivity():
     assert threshold == pytest.approx(0.425)
     assert (probabilities[labels == 0] < threshold).mean() == 0.9
     assert (probabilities[labels == 1] >= threshold).mean() == 1
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.55, 0.9, 0.95])
+@pytest.mark.parametrize("case", range(10))
+def test_fixed_sensitivity_and_specificity_against_all_thresholds(case, kept):
+    rng = np.random.default_rng(case)
+    probabilities, labels = rng.random(40).round(1 + case % 3), np.r_[0, 1, rng.integers(0, 2, 38)]
+    up, down = probabilities[labels == 1], probabilities[labels == 0]
+    levels = np.unique(probabilities)
+    sensitive = [t for t in levels if (up >= t).sum() >= kept * len(up) - 1e-9]
+    chosen = sensitivity_threshold(probabilities, labels, kept)
+    assert ((probabilities >= chosen) == (probabilities >= max(sensitive))).all()
+    specific = [t for t in levels if (down < t).sum() >= kept * len(down) - 1e-9]
+    chosen = specificity_threshold(probabilities, labels, kept)
+    if specific:
+        assert (up >= chosen).sum() == (up >= min(specific)).sum()
+        assert (down < chosen).mean() >= kept - 1e-9
+    assert get_rule(f"sensitivity_{kept}")(probabilities, labels) == sensitivity_threshold(probabilities, labels, kept)
+
+
+def test_share_of_rows_that_float_rounding_would_miss():
+    probabilities, labels = np.arange(40) / 40, np.r_[np.zeros(20), np.ones(20)]  # .55 * 20 is above 11 in float64
+    assert (probabilities[labels == 1] >= sensitivity_threshold(probabilities, labels, 0.55)).sum() == 11
+
+
+@pytest.mark.parametrize("rule", ["youden", "f1", "specificity_0.8", "sensitivity_0.8"])
+def test_labels_in_part_count_as_copies_of_rows(rule):
+    rng = np.random.default_rng(3)
+    scores, quarters = rng.random(30), rng.integers(0, 5, 30)
+    labels = np.concatenate([np.r_[np.ones(q), np.zeros(4 - q)] for q in quarters])
+    assert get_rule(rule)(scores, quarters / 4) == get_rule(rule)(np.repeat(scores, 4), labels)
+
+
+@pytest.mark.parametrize("name", ["yuden", "sensitivity", "sensitivity_1.5", "specificity_0.0", "specificity_.", "f2"])
+def test_unknown_rule_is_an_error(name):
+    with pytest.raises(ValueError, match="rule"):
+        get_rule(name)

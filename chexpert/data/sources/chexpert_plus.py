@@ -1,6 +1,7 @@
 """CheXpert Plus (Chambon et al. 2024, arxiv.org/abs/2405.19538): its table, and its labels as JSON lines.
 
-Only the columns that CheXpert has are kept: reports, race, insurance and the like never leave this file.
+The columns that CheXpert has are kept, and those of ``GROUPS``, to evaluate parts of the rows: reports never leave
+this file.
 """
 
 import csv
@@ -22,6 +23,10 @@ SECTIONS = ("impression", "findings", "report")
 """Sections of the report that CheXbert labeled; CheXpert's own labels are of the impression."""
 
 COLUMNS = ("path_to_image", "frontal_lateral", "ap_pa", "age", "sex", "split")
+GROUPS = {"race": "race", "ethnicity": "ethnicity", "insurance": "insurance_type"}
+"""Columns of the frame by the column of the table, which may lack them."""
+ORDER = "patient_report_date_order"
+"""Of a study among those of its patient: 1 is the oldest."""
 PLACE = re.compile(
     r"(train|valid|test)/(patient[0-9]{5})/(study[1-9][0-9]*)/(view[1-9][0-9]*_(frontal|lateral))\.(?i:jpe?g|png)"
 )
@@ -71,7 +76,8 @@ def read_plus(table: Path, labels: Path, split: str) -> pd.DataFrame:
 def _read_views(table: Path) -> pd.DataFrame:
     """One row a view of every split, without labels."""
     rows = [_read_view(cells, where) for cells, where in _read_rows(table)]
-    frame = pd.DataFrame(rows, columns=[*TEXT, "age"]).astype(dict.fromkeys(TEXT, "str"))
+    frame = pd.DataFrame(rows, columns=[*TEXT, "age", *GROUPS, "order"])
+    frame = frame.astype(dict.fromkeys([*TEXT, *GROUPS, "order"], "str"))
     if frame["key"].duplicated().any():
         twice = frame.loc[frame["key"].duplicated(), "key"].iloc[0]
         raise UserError(f"this view is listed twice: {twice}", code="repeated", where=str(table), hint=HINT)
@@ -88,7 +94,8 @@ def _read_rows(table: Path) -> Iterator[tuple[dict[str, str], str]]:
             if lacking:
                 message = f"not the columns of CheXpert Plus: {', '.join(lacking)} wanting, or twice there"
                 raise UserError(message, code="missing-column", where=f"{table}, line 1", hint=HINT)
-            places = [header.index(name) for name in COLUMNS]
+            wanted = [*COLUMNS, *(name for name in (*GROUPS.values(), ORDER) if header.count(name) == 1)]
+            places = [header.index(name) for name in wanted]
             for cells in reader:
                 where = f"{table}, record ending in line {reader.line_num}"
                 if not any(cell.strip(AROUND) for cell in cells):
@@ -98,7 +105,7 @@ def _read_rows(table: Path) -> Iterator[tuple[dict[str, str], str]]:
                         f"{len(cells)} fields instead of {len(header)}", code="field-count", where=where, hint=HINT
                     )
                 tidied = (cells[place].strip(AROUND) for place in places)
-                yield {name: BLANKS.get(cell, cell) for name, cell in zip(COLUMNS, tidied, strict=True)}, where
+                yield {name: BLANKS.get(cell, cell) for name, cell in zip(wanted, tidied, strict=True)}, where
     except (OSError, UnicodeError, csv.Error) as error:
         raise UserError(
             f"the table cannot be read: {error}", code="unreadable-file", where=str(table), hint=HINT
@@ -144,7 +151,11 @@ def _read_view(cells: dict[str, str], where: str) -> dict[str, Any]:
         "study": study,
         "view": view,
     }
-    return place | {"projection": projection, "sex": cells["sex"], "age": float(age[1]) if age else np.nan}
+    order = cells.get(ORDER, "").removesuffix(".0") or study.removeprefix("study")
+    require(order.isdecimal() and int(order), ORDER, "not the number of a study from 1 on")
+    groups = {name: cells.get(column, "") for name, column in GROUPS.items()} | {"order": order}
+    known = {"projection": projection, "sex": cells["sex"], "age": float(age[1]) if age else np.nan}
+    return place | known | groups
 
 
 def find_place(path: str) -> re.Match[str] | None:

@@ -1,7 +1,8 @@
 """ROC and precision-recall curves of one observation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,24 +10,30 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from chexpert.evaluation import LabeledScores
+from chexpert.evaluation.readers import ReaderPoint
 from chexpert.report.figures.style import PLAIN
 from chexpert.report.figures.svg import FAINT, INK, plot_svg
 
 SIZE = (2.15, 2.05)  # inches: two of them beside each other on a phone
 RULE = "youden"
 MARK = "#D55E00"
+READER = "#009E73"
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Of an observation: both as inline SVG."""
+    """Of an observation: both as inline SVG, and how many readers have a point."""
 
     observation: str
     roc: Markup
     pr: Markup
+    readers: int = 0
 
 
-def plot_curves(labeled: LabeledScores, content: Mapping[str, Any], where: str, key: str) -> list[Curves]:
+def plot_curves(
+    labeled: LabeledScores, content: Mapping[str, Any], where: str, key: str,
+    readers: Mapping[str, Sequence[ReaderPoint]] = MappingProxyType({}),
+) -> list[Curves]:  # fmt: skip
     """Plot the curves of each observation that has both classes.
 
     Args:
@@ -34,19 +41,27 @@ def plot_curves(labeled: LabeledScores, content: Mapping[str, Any], where: str, 
         content: their evaluation, for the thresholds that were chosen elsewhere; may be empty.
         where: the evaluation setting, for those who do not see the curves.
         key: of the SVG's ids.
+        readers: points of human readers by observation.
     """
     points = content.get("operating_points") or {}
     found = []
     for c, name in enumerate(labeled.observations):
         scores, labels, _ = labeled.column(name)
         if 0 < labels.sum() < len(labels):
-            roc = plot_roc(scores, labels, points.get(name, {}).get(RULE), f"{name}, {where}", f"{key}-roc-{c}")
-            found.append(Curves(name, roc, plot_pr(scores, labels, f"{name}, {where}", f"{key}-pr-{c}")))
+            point, title, own = points.get(name, {}).get(RULE), f"{name}, {where}", readers.get(name, ())
+            roc = plot_roc(scores, labels, point, title, f"{key}-roc-{c}", own)
+            found.append(Curves(name, roc, plot_pr(scores, labels, title, f"{key}-pr-{c}"), len(own)))
     return found
 
 
-def plot_roc(scores: np.ndarray, labels: np.ndarray, point: Mapping[str, Any] | None, title: str, key: str) -> Markup:
-    """Plot sensitivity over 1 - specificity; a cross where the chosen threshold lands on these rows."""
+def plot_roc(
+    scores: np.ndarray, labels: np.ndarray, point: Mapping[str, Any] | None, title: str, key: str,
+    readers: Sequence[ReaderPoint] = (),
+) -> Markup:  # fmt: skip
+    """Plot sensitivity over 1 - specificity; a cross where the chosen threshold lands on these rows.
+
+    Readers are rings: their points are of a file, not of these rows.
+    """
     from sklearn.metrics import roc_curve  # takes a second
 
     wrong, right, _ = roc_curve(labels, scores)
@@ -57,6 +72,9 @@ def plot_roc(scores: np.ndarray, labels: np.ndarray, point: Mapping[str, Any] | 
         if point and point["sensitivity"]["value"] is not None and point["specificity"]["value"] is not None:
             place = 1 - point["specificity"]["value"], point["sensitivity"]["value"]
             axes.plot(*place, "P", color=MARK, markersize=7, markeredgewidth=0, zorder=3)
+        places = [(1 - own.specificity, own.sensitivity) for own in readers]
+        if places:
+            axes.plot(*zip(*places, strict=True), "o", mfc="none", mec=READER, markersize=5, mew=1.3, zorder=4)
         frame(axes, "1 - specificity", "sensitivity")
 
     return plot_svg(key, f"ROC curve: {title}", SIZE, paint)

@@ -16,6 +16,10 @@ TITLES = {
     "view": "View",
     "ap_pa": "Projection",
     "devices": "Support devices",
+    "prior": "Prior study of the patient",
+    "race": "Race",
+    "ethnicity": "Ethnicity",
+    "insurance": "Insurance",
 }
 
 

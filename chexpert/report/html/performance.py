@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chexpert.evaluation.thresholds import warn_of_labels
 from chexpert.report.evaluation_setting import describe_choice, describe_interval, describe_labels, describe_rows
 from chexpert.report.run_data import RunData
 from chexpert.report.text.evaluation_settings import SettingsTable, collect_settings, list_missing
 
-RULES = {"youden": "Youden", "f1": "F1", "specificity_0.9": "specificity .9"}
+RULES = {"youden": "Youden", "f1": "F1"}
+"""Others are ``specificity_0.9`` and the like."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Performance:
         mean: None where it has no interval.
         points: sensitivity and specificity by observation, of each the same rules.
         points_chosen_on: where their thresholds come from.
+        points_warning: what they are not for.
         note: why there is no calibration.
         settings: the AUROCs in each evaluation setting; None where there is one setting alone.
         missing_settings: why the predictions cannot give the others.
@@ -60,6 +63,7 @@ class Performance:
     mean: Mapping[str, Any] | None
     points: dict[str, list[Point]]
     points_chosen_on: str | None
+    points_warning: str | None
     note: str | None
     settings: SettingsTable | None = None
     missing_settings: list[str] = field(default_factory=list)
@@ -79,6 +83,7 @@ def collect_performance(run_data: RunData, split: str, hide: Any = str) -> Perfo
         content.get("auroc_mean"),
         list_points(content.get("operating_points") or {}),
         None if chosen is None else hide(str(chosen)),
+        warn_of_labels(content.get("operating_points_labels")),
         content.get("not_probabilities"),
         collect_settings(content),
         list_missing(content.get("evaluation_settings") or {}),
@@ -99,7 +104,9 @@ def list_points(points: Mapping[str, Any]) -> dict[str, list[Point]]:
     """Return the rows of the table of thresholds."""
     return {
         name: [
-            Point(RULES.get(rule, rule), own["threshold"], own["sensitivity"], own["specificity"])
+            Point(
+                RULES.get(rule) or rule.replace("_0.", " ."), own["threshold"], own["sensitivity"], own["specificity"]
+            )
             for rule, own in rules.items()
         ]
         for name, rules in points.items()

@@ -1,9 +1,11 @@
 """Write report.html: the content of a run folder as one page that needs no network, no model and no torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from chexpert.evaluation.readers import ReaderPoint, read_readers
 from chexpert.report.evaluation_setting import describe_interval, describe_rows
 from chexpert.report.figures.forest import Row, plot_forest
 from chexpert.report.figures.reliability import plot_reliability
@@ -26,28 +28,33 @@ HASHED = (
     "the file ids.salt of the run folder; lists keep the order of the input."
 )
 
+Readers = Mapping[str, Sequence[ReaderPoint]]
+NO_READERS: Readers = MappingProxyType({})
 
-def write_report(run: Path, ids: str = "hash", out: Path | None = None) -> Path:
+
+def write_report(run: Path, ids: str = "hash", out: Path | None = None, readers: Path | None = None) -> Path:
     """Write the report of a run as one HTML page; an older one is replaced.
 
     Args:
         run: run folder, also of an older version.
         ids: ``hash`` names images by hashes and hides paths; ``path`` shows both.
         out: path of the page; by default report.html in the run folder.
+        readers: CSV file of human readers' operating points, which stand beside the ROC curves.
 
     Returns:
         Path of the page.
 
     Raises:
-        UserError: the run has no metrics.
+        UserError: the run has no metrics, or the file of readers is damaged.
     """
     path = out or run / run_files.REPORT
-    page = make_page(RunData.read(run), Names(ids, run))
+    points = read_readers(readers) if readers else {}
+    page = make_page(RunData.read(run), Names(ids, run), points)
     run_files.write_text(path, page)  # an older one stays where there is no space for this one
     return path
 
 
-def make_page(run_data: RunData, names: Names) -> str:
+def make_page(run_data: RunData, names: Names, readers: Readers = NO_READERS) -> str:
     """Return the text of the page."""
     verdict = summarize_in_two(run_data)
     return render_page(
@@ -61,7 +68,7 @@ def make_page(run_data: RunData, names: Names) -> str:
         warnings=[warning for warning in find_warnings(run_data) if warning not in verdict],
         where=describe_rows(run_data, run_data.splits[0]),
         tables=[collect_performance(run_data, split, names.path) for split in run_data.splits],
-        parts=Parts(run_data, names).make(),
+        parts=Parts(run_data, names, readers).make(),
         provenance=provenance,
         hashed=HASHED,
     )
@@ -73,8 +80,8 @@ class Parts:
     One that an older or damaged file does not allow is left out, and the page says so.
     """
 
-    def __init__(self, run_data: RunData, names: Names) -> None:
-        self.run_data, self.names = run_data, names
+    def __init__(self, run_data: RunData, names: Names, readers: Readers) -> None:
+        self.run_data, self.names, self.readers = run_data, names, readers
         self.split = run_data.splits[0]
         self.content = run_data.evaluations.get(self.split, {})
         self.labeled = run_data.labeled.get(self.split)
@@ -111,7 +118,7 @@ class Parts:
 
     def curves(self) -> Any:
         """Plot ROC and precision-recall curves."""
-        return self.labeled and plot_curves(self.labeled, self.content, self.where, "curve")
+        return self.labeled and plot_curves(self.labeled, self.content, self.where, "curve", self.readers)
 
     def reliability(self) -> Any:
         """Plot reliability before and after calibration; nothing for scores that are no probabilities."""

@@ -16,7 +16,7 @@ FEW = 2
 """The most observations of which a sentence gives the values."""
 POOR = 0.05
 """A calibration error is reported if its interval is above this value."""
-NAMES = {"ap_pa": "projection", "devices": "support devices"}
+NAMES = {"ap_pa": "projection", "devices": "support devices", "prior": "prior study"}
 """Of groups."""
 
 

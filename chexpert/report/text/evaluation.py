@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chexpert.evaluation import describe_level
+from chexpert.evaluation.thresholds import warn_of_labels
 from chexpert.report.text.evaluation_settings import describe_settings
 from chexpert.report.text.prediction_sets import describe_sets
 from chexpert.report.text.values import format_number, format_value
@@ -77,6 +78,8 @@ def _points(content: Mapping[str, Any]) -> Iterator[str]:
             threshold = format_number(point["threshold"])
             pair = " / ".join(format_value(point[key], 2) for key in ("sensitivity", "specificity"))
             yield f"{name:<26}  {rule:<15} {threshold:>6}  {pair}"
+    if warning := warn_of_labels(content.get("operating_points_labels")):
+        yield f"note: {warning}"
 
 
 def _groups(content: Mapping[str, Any]) -> Iterator[str]:

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from chexpert.evaluation.thresholds import warn_of_labels
 from chexpert.report.text.evaluation import describe_aurocs
 from chexpert.report.text.evaluation_settings import describe_settings
 from chexpert.report.text.explanation_quality import quality_table
 from chexpert.report.text.prediction_sets import summarize_sets
 from chexpert.report.text.values import format_number, format_value, is_undefined
 from chexpert.runs import files as run_files
-from chexpert.runs.read import read_mapping
+from chexpert.runs.read import read_mapping, read_mapping_or_empty
 
 
 def describe(run: Path) -> str:
@@ -40,6 +41,10 @@ def describe(run: Path) -> str:
             lines += [describe_aurocs(content, f"{split} split, {labels}", note), *describe_settings(content)]
             lines += summarize_sets(content)
     lines += describe_tta(metrics.get("tta") or {})
+    if (thresholds := read_mapping_or_empty(run / run_files.THRESHOLDS)) and (
+        warning := warn_of_labels(thresholds.get("labels"))
+    ):
+        lines.append(f"thresholds, {run / run_files.THRESHOLDS}: {warning}")
     quality = run / run_files.EXPLANATIONS / run_files.QUALITY
     if quality.is_file():
         lines += ["", f"explanations, {quality}", quality_table(read_mapping(quality))]

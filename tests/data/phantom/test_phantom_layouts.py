@@ -113,6 +113,11 @@ def test_chexpert_plus_tables_have_the_same_values(phantoms: dict[str, Path]) ->
     ]
     assert {row["split"] for row in rows} == {"train", "valid"}
     assert any("\n" in row["report"] and "," in row["report"] for row in rows)
+    patients = {row["deid_patient_id"]: (row["race"], row["ethnicity"], row["insurance_type"]) for row in rows}
+    assert all(
+        patients[row["deid_patient_id"]] == (row["race"], row["ethnicity"], row["insurance_type"]) for row in rows
+    )
+    assert all(len(set(values)) > 1 for values in zip(*patients.values(), strict=True))
     lines = (phantoms["plus"] / "chexbert_labels/report_fixed.json").read_text().splitlines()
     for line, row in zip(lines, same, strict=True):
         found = json.loads(line)

@@ -64,8 +64,28 @@ def test_split_without_rows_has_the_same_columns(plus, split):
     assert {empty[name].dtype for name in ("key", "split", "patient", "study", "view", "sex")} == {full["key"].dtype}
 
 
-def test_report_and_race_are_not_read(plus):
-    assert not {"report", "race"} & set(find_layout(plus).read("train").columns)
+def test_report_is_not_read(plus):
+    assert "report" not in find_layout(plus).read("train").columns
+
+
+def test_columns_of_groups_are_read_where_the_table_has_them(plus):
+    row = find_layout(plus).read("train").loc[0]
+    assert row[["race", "ethnicity", "insurance", "order"]].tolist() == ["Other", "", "", "1"]
+    table = plus / "df_chexpert_plus_240401.csv"
+    lines = table.read_text().splitlines()
+    more = ["ethnicity,insurance_type,patient_report_date_order", "", "Unknown,Medicaid,3", "Unknown,Medicare,1.0"]
+    longer = [f"{line},{own}" if own else line for line, own in zip(lines, more, strict=True)]
+    table.write_text("\n".join(longer) + "\n")
+    row = find_layout(plus).read("train").loc[0]
+    assert row[["race", "ethnicity", "insurance", "order"]].tolist() == ["Other", "Unknown", "Medicaid", "3"]
+    assert find_layout(plus).read("valid").loc[0, "order"] == "1"
+
+
+def test_order_that_is_no_number_is_an_error(plus):
+    table = plus / "df_chexpert_plus_240401.csv"
+    table.write_text(table.read_text().replace("race", "patient_report_date_order"))
+    with raises("cell", f"{table}, record ending in line 3, column patient_report_date_order"):
+        find_layout(plus).read("train")
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,18 @@ from pathlib import Path
 
 from chexpert.data.phantom.tables.cohort import Entry
 from chexpert.data.phantom.tables.label_tables import write_rows
+from chexpert.data.random_streams import open_stream
 from chexpert.observations import OBSERVATIONS
 
 SECTIONS = {"report": None, "findings": "cheXbert", "impression": None}
 """Whose labels the file of a section holds: those of the split's table, or of another reader."""
+
+GROUPS = {
+    "race": ("White", "Asian", "Black or African American", "Other", "Unknown"),
+    "ethnicity": ("Non-Hispanic/Non-Latino", "Hispanic/Latino", "Unknown"),
+    "insurance_type": ("Medicare", "Private Insurance", "Medicaid", "Unknown"),
+}
+"""Values of columns of CheXpert Plus, here all equally frequent."""
 
 
 def write_plus(root: Path, splits: Mapping[str, Sequence[Entry]]) -> None:
@@ -43,13 +51,18 @@ def _row(entry: Entry) -> dict[str, str]:
         "patient_report_date_order": str(entry.radiograph.study),
         "age": f"{entry.age}.0",
         "sex": entry.sex,
-        "race": "Unknown",
-        "ethnicity": "Unknown",
+        **_sample_groups(entry.radiograph.seed, entry.radiograph.split, entry.radiograph.patient),
         "split": entry.split,
         "report": f"NARRATIVE:\nCHEST, {entry.kind.upper()}\n\nFINDINGS: {findings}\n\nIMPRESSION:\n{impression}\n",
         "section_findings": findings,
         "section_impression": impression,
     }
+
+
+def _sample_groups(seed: int, split: str, patient: int) -> dict[str, str]:
+    """Sample what the table says of a patient besides sex and age; nothing of the radiographs depends on it."""
+    rng = open_stream(seed, split, patient, 0, 0, purpose="demographics")
+    return {column: values[int(rng.integers(len(values)))] for column, values in GROUPS.items()}
 
 
 def _labels(entry: Entry, reader: str | None) -> dict[str, object]:
