@@ -18,6 +18,7 @@ from chexpert.evaluation import (
     read_run,
     take_settings,
 )
+from chexpert.evaluation.selective.run import evaluate_run_selective
 from chexpert.evaluation.tta import evaluate_tta
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
@@ -39,6 +40,8 @@ def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
         content = evaluate(labeled[split], mean_over=cfg["mean_over"], seed=cfg["seed"], **options)
         apart = fitted if split != chosen else None
         content["calibrated"] = evaluate_calibrated(labeled[split], apart, cfg["seed"]) if apart else None
+        if chosen and split != chosen:
+            content["selective"] = evaluate_run_selective(labeled[split], fitted, chosen, cfg["seed"])
         if split != "dev":  # whose metrics nobody publishes; it may have a hundred times the images
             content["evaluation_settings"] = evaluate_in_settings(
                 folder, split, labeled[split], cfg["mean_over"], content

@@ -11,6 +11,7 @@ changes nothing: of a group of m rows with mean loss l, j of which are kept, the
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,15 +123,9 @@ def aurc_replicates(confidence: ArrayLike, losses: ArrayLike, counts: np.ndarray
         counts: (n, R), how often each row was sampled.
     """
     values, lost = _check(confidence, losses)
-    order = np.argsort(-values, kind="stable")
-    edges = np.flatnonzero(np.diff(values[order], prepend=np.nan))
-    found = np.empty(counts.shape[1])
-    step = max(1, CHUNK // max(1, len(values)))
-    for start in range(0, counts.shape[1], step):
-        part = counts[order, start : start + step].astype("float64")
-        groups = (np.add.reduceat(weights, edges) if len(edges) else weights
-                  for weights in (part, part * lost[order, None]))  # fmt: skip
-        found[start : start + step] = _average_risks(*groups)
+    found = np.full(counts.shape[1], math.nan)
+    for part, rows, sums in _resample_groups(values, lost, counts):
+        found[part] = _average_risks(rows, sums)
     return found
 
 
@@ -144,16 +139,34 @@ def risk_replicates(confidence: ArrayLike, losses: ArrayLike, counts: np.ndarray
         coverages: (K,) in (0, 1].
     """
     values, lost = _check(confidence, losses)
-    cutoffs, groups = _group(values)
     shares = np.asarray(coverages, "float64")
     found = np.full((len(shares), counts.shape[1]), math.nan)
-    for r, own in enumerate(np.ascontiguousarray(counts.T, "float64")):
-        kept = np.cumsum(np.bincount(groups, own, minlength=len(cutoffs)))
-        if len(kept) and kept[-1]:
-            sums = np.cumsum(np.bincount(groups, own * lost, minlength=len(cutoffs)))
-            rows = np.maximum(1, np.ceil(shares * kept[-1] - ROUNDING))
-            found[:, r] = np.interp(rows, np.r_[0, kept], np.r_[0, sums]) / rows
+    for part, rows, sums in _resample_groups(values, lost, counts):
+        kept, summed = (np.pad(np.cumsum(own, axis=0), ((1, 0), (0, 0))) for own in (rows, sums))
+        for k, share in enumerate(shares):
+            wanted = np.maximum(1, np.ceil(share * kept[-1] - ROUNDING))
+            group = np.minimum((kept < wanted).sum(0), len(rows))[None]  # the one that holds the last row kept
+            before, loss = (np.take_along_axis(own, group - 1, 0)[0] for own in (kept, summed))
+            own_rows, own_sum = (np.take_along_axis(own, group - 1, 0)[0] for own in (rows, sums))
+            mean = np.divide(own_sum, own_rows, out=np.full(len(loss), math.nan), where=own_rows > 0)
+            found[k, part] = (loss + (wanted - before) * mean) / wanted
     return found
+
+
+def _resample_groups(
+    confidence: np.ndarray, losses: np.ndarray, counts: np.ndarray
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield, a part of the replicates at a time, rows and summed losses (G, r) of groups of equal confidence."""
+    order = np.argsort(-confidence, kind="stable")
+    edges = np.flatnonzero(np.diff(confidence[order], prepend=np.nan))
+    step = max(1, CHUNK // max(1, len(confidence)))
+    for start in range(0, counts.shape[1] if len(order) else 0, step):
+        part = slice(start, start + step)
+        rows = counts[order, part].astype("float64")
+        sums = rows * losses[order, None]
+        if len(edges) < len(order):
+            rows, sums = (np.add.reduceat(own, edges) for own in (rows, sums))
+        yield part, rows, sums
 
 
 def _average_risks(rows: np.ndarray, losses: np.ndarray) -> np.ndarray:
