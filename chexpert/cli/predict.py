@@ -40,6 +40,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_ids(parser, "path: keep names as they are, patients' too")
     add("--batch-size", type=int, metavar="N", help="images a pass (as in training)")
     add("--tta", type=parse_tta, metavar="flip|shift|K", help="test-time augmentation: mean over K views of an image")
+    spread_help = "new folder for the tables of each view (with --tta) or of each member of a combined model"
+    add("--spread", type=Path, metavar="FOLDER", help=spread_help)
     explain_help = "explain each image too, by these: gradcam, hirescam, ...; with settings: explainer.lime.samples=200"
     sets_help = (
         "a set for each probability: present, absent, both or neither; errs in a class at most at this rate: 0.1"
@@ -75,7 +77,7 @@ def run(given: Namespace) -> int:
     explain = ExplainRequest(**request) if request else None
     watch = partial(show_progress, title="batches")
     outcome = predict(folder, options.pop("input"), options.pop("output"), watch=watch, explain=explain, **options)
-    _print_output(outcome, folder)
+    _print_output(outcome, folder, given.spread)
     _list_images(outcome)
     return max(print_failures(outcome.failed_explainers), 1 if outcome.failed else 0)
 
@@ -93,7 +95,7 @@ def _read_request(options: dict[str, Any]) -> dict[str, Any]:
     return {"explainers": explainers, "top": top or 1, "observations": observations, "settings": settings}
 
 
-def _print_output(outcome: "Outcome", run: Path) -> None:
+def _print_output(outcome: "Outcome", run: Path, spread: Path | None) -> None:
     from chexpert.runs.anonymize import HASH_NOTE
     from chexpert.runs.synthetic import TRAINED
 
@@ -105,6 +107,8 @@ def _print_output(outcome: "Outcome", run: Path) -> None:
         print(f"test-time augmentation: each probability is the mean over {outcome.tta} views of the image")
     for name, why in outcome.missing_sets.items():
         print(f"no set of {name}: {why}")
+    if spread:
+        print(f"spread: {spread}; chexpert defer reads it")
     if outcome.hashed:
         log.log(NOTE, HASH_NOTE)
         options = ["--predictions", outcome.output, "--labels", "LABELS.csv", "--hashed-by", run, "--out", "OUT.json"]

@@ -1,6 +1,6 @@
 """Test-time augmentation: the mean of the probabilities over several views of an image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -60,7 +60,18 @@ def predict_views(predict: Predict, images: torch.Tensor, transforms: torch.Tens
     """
     if transforms is None:
         return predict(images)
-    total = torch.zeros((), dtype=torch.float64)  # the mean of equal probabilities is that probability, to the bit
+    return average_views(list_views(predict, images, transforms))
+
+
+def list_views(predict: Predict, images: torch.Tensor, transforms: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the probabilities (B, C) float64 of one view of each image after another, on the CPU; as predict_views."""
     for transform in transforms.to(images.device):
-        total = total + predict(warp(images, transform.expand(len(images), 2, 3))).double().cpu()
-    return (total / len(transforms)).float()
+        yield predict(warp(images, transform.expand(len(images), 2, 3))).double().cpu()
+
+
+def average_views(views: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Return the mean (B, C) float32 of the probabilities (B, C) float64 of views."""
+    total, count = torch.zeros((), dtype=torch.float64), 0  # the mean of equal ones is that probability, to the bit
+    for view in views:
+        total, count = total + view, count + 1
+    return (total / count).float()

@@ -21,6 +21,7 @@ from chexpert.evaluation import (
     read_run,
     take_settings,
 )
+from chexpert.evaluation.selective.run import evaluate_run_selective
 from chexpert.evaluation.thresholds import get_kind
 from chexpert.evaluation.tta import evaluate_tta
 from chexpert.metrics.operating_point import DEFAULT_RULES
@@ -55,6 +56,8 @@ def evaluate_run(folder: Path, cfg: Mapping[str, Any]) -> None:
         content["calibrated"] = evaluate_calibrated(labeled[split], apart, cfg["seed"]) if apart else None
         if sets and split != chosen:
             content["prediction_sets"] = evaluate_sets(labeled[split], sets, cfg["seed"], options["group_by"])
+        if chosen and split != chosen:
+            content["selective"] = evaluate_run_selective(labeled[split], fitted, chosen, cfg["seed"])
         if split != "dev":  # whose metrics nobody publishes; it may have a hundred times the images
             content["evaluation_settings"] = evaluate_in_settings(
                 folder, split, labeled[split], cfg["mean_over"], content

@@ -24,6 +24,8 @@ from chexpert.inference.output_folder import find_home
 from chexpert.inference.output_table import choose_columns, hash_own_names, write
 from chexpert.inference.predicted_batches import Watch, run_model
 from chexpert.inference.prediction_sets import open_sets
+from chexpert.inference.spread import open_spread
+from chexpert.inference.spread_tables import SpreadTables
 from chexpert.metrics import number_studies, reduce_scores
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_hash, name_safely, read_salt
@@ -84,6 +86,7 @@ def predict(
     tta: int | str | None = None,
     sets: float | None = None,
     explain: ExplainRequest | None = None,
+    spread: Path | None = None,
     loaded: Loaded | None = None,
     watch: Watch = iter,
 ) -> Outcome:
@@ -105,6 +108,7 @@ def predict(
         tta: test-time augmentation: ``flip``, ``shift``, or a number of views; see :func:`make_transforms`.
         sets: error rate of the prediction sets, between 0 and .5; None: the table has none.
         explain: what is explained of each image, in a folder beside the output; None: nothing.
+        spread: a new folder for the tables of each view (with ``tta``) or of each member of a combined model.
         loaded: the run's model, where it is loaded already.
         watch: shows progress.
 
@@ -121,6 +125,7 @@ def predict(
     folder = find_explanations(output, inputs) if explain else None
     loaded = loaded or load(run)
     transforms = None if tta is None else open_transforms(loaded, tta)
+    apart = SpreadTables(open_spread(loaded, transforms), spread) if spread else None
     explained = ExplainedPredictions(loaded, explain, folder) if explain and folder else None
     names = choose_columns(loaded.observations, observations)
     calibration = None
@@ -133,20 +138,23 @@ def predict(
     batch_size = batch_size or limit_batch(loaded)
     num_workers = data.get("num_workers", 2) if num_workers is None else num_workers
     options: dict[str, Any] = {} if tta is None else {"tta": tta}
-    options |= {} if explain is None else explain.options
+    options |= ({} if explain is None else explain.options) | ({} if apart is None else apart.options)
     own = hash_own_names(images, inputs, salt)
     called = {image.name: own.get(image.name) or name_safely(image.name, salt) for image in images}
     key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images, **options)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with Journal(output, key, len(images), len(loaded.observations), options) as journal:
+    width = len(loaded.observations) * (apart.count if apart else 1)
+    with Journal(output, key, len(images), width, options) as journal:
         resumed = len(journal.done)
         left = [n for n, image in enumerate(images) if image.file and n not in journal.done]
         if explained:
             explained.start(images, called, journal.done, journal.path)
-        for batch in run_model(loaded, images, left, batch_size, num_workers, watch, transforms):
+        for batch in run_model(
+            loaded, images, left, batch_size, num_workers, watch, transforms, apart and apart.spread
+        ):
             if explained:
                 explained.add(images, batch.rows, batch.images)
-            journal.add(batch.rows, batch.flagged)
+            journal.add({n: row + batch.apart.get(n, []) for n, row in batch.rows.items()}, batch.flagged)
         done = sorted(journal.done)
         kept, lost = [images[n] for n in done], [image for n, image in enumerate(images) if n not in journal.done]
         failed = {image.name: explain_failure(loaded, image) for image in lost}
@@ -160,12 +168,18 @@ def predict(
             )
         probabilities = run_files.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
+        probabilities, *tables = np.split(probabilities, apart.count if apart else 1, axis=1)
         rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
         raw = reduce(kept, probabilities[:, columns], level, views, names, None)
         named = [(called.get(name) or name_safely(name, salt), row) for name, row in rows]
         if explained:
             explained.finish()
         write(output, level, names, named, set_columns and set_columns.make(raw))
+        if apart:
+            each = [reduce(kept, table[:, columns], level, views, names, None) for table in tables]
+            apart.write(
+                level, names, [[(name, row) for (name, _), (_, row) in zip(named, own, strict=True)] for own in each]
+            )
         journal.remove()
     incomplete = {image.study for image in lost} & {image.study for image in kept} if level == "study" else ()
     return Outcome(

@@ -14,6 +14,7 @@ from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
 from chexpert.inference.inputs import InputImage
 from chexpert.inference.opened_run import prepare
+from chexpert.inference.spread import Spread
 
 Watch = Callable[[ViewLoader], Iterable[Any]]
 """Iterates over the batches, and shows the progress."""
@@ -26,12 +27,14 @@ class PredictedBatch:
     Attributes:
         rows: the C probabilities of each image, by its number in the input.
         flagged: of suspicious images why they should be looked at, likewise.
+        apart: the K probabilities of a spread, K x C numbers of each image, likewise; empty without one.
         images: (B, 1, H, W) uint8, what the model saw of them, in the order of ``rows``, on the CPU.
     """
 
     rows: dict[int, list[float]]
     flagged: dict[int, str]
     images: torch.Tensor
+    apart: dict[int, list[float]]
 
 
 def run_model(
@@ -42,6 +45,7 @@ def run_model(
     workers: int,
     watch: Watch,
     transforms: torch.Tensor | None = None,
+    spread: Spread | None = None,
 ) -> Iterator[PredictedBatch]:
     """Yield the predictions of the images with these numbers, a batch at a time.
 
@@ -63,10 +67,14 @@ def run_model(
     for batch in watch(loader):
         if batch.paths:
             with torch.inference_mode():  # not around the yield, or whoever takes the batch would be in it too
-                probabilities = predict_views(predict_one, batch.images.to(device), transforms).cpu()
+                shown = batch.images.to(device)
+                each = spread.predict(model, shown) if spread else None
+                mean = None if spread is None or each is None else spread.average(each)
+                probabilities = (predict_views(predict_one, shown, transforms) if mean is None else mean).cpu()
             if not probabilities.isfinite().all():
                 hint = "take another checkpoint of the run"
                 raise UserError("the model puts out NaN or infinity", code="nan", where="the checkpoint", hint=hint)
             flagged = {int(name): why for name, why in batch.flagged}
             rows = dict(zip(map(int, batch.paths), probabilities.tolist(), strict=True))
-            yield PredictedBatch(rows, flagged, batch.images)
+            apart = {} if each is None else dict(zip(rows, each.transpose(0, 1).flatten(1).tolist(), strict=True))
+            yield PredictedBatch(rows, flagged, batch.images, apart)

@@ -70,6 +70,22 @@ class Combined(Model):
         pooled = {name: self._pool(name, maps[name], hold=True) for name in self.norms}
         return self._read({name: hold_scale(norm, pooled[name]) for name, norm in self.norms.items()})
 
+    def member_logits(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return of each member the logits (B, C) that the model had if all M members contributed as this one does.
+
+        The raw logit is the sum of the members' contributions and the bias; here the member's own counts M times. So
+        the mean of the members' raw logits is that of the model, and their spread is how far members disagree.
+
+        Args:
+            images: (B, 1, H, W), uint8 or float in [0, 1], or the output of :meth:`pool`.
+        """
+        maps = self.feature_maps(images)
+        normed = {name: norm(self._pool(name, maps[name])) for name, norm in self.norms.items()}
+        silent = {name: torch.zeros_like(vector) for name, vector in normed.items()}
+        bias = self.classifier.bias
+        shares = {name: self._read(silent | {name: vector}) - bias for name, vector in normed.items()}
+        return {name: self.output_head(len(shares) * share + bias) for name, share in shares.items()}
+
     def _pool(self, name: str, features: torch.Tensor, *, hold: bool = False) -> torch.Tensor:
         """Vectors (B, K) of a member; (B, C, K) by PCAM, for which its part of the classifier reads normed cells."""
         member = self.members[name]

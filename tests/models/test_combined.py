@@ -83,3 +83,29 @@ def test_dot_in_a_member_name_is_an_error():
 
 def test_two_members_have_no_errors():
     assert Combined.validate_args({"a": None, "b": None}) == []
+
+
+def test_logits_of_a_member_by_hand(narrow_and_wide):
+    narrow_and_wide.classifier.bias.data.fill_(0.5)
+    own = narrow_and_wide.member_logits(torch.zeros(1, 1, 8, 8))
+    # the classifier returns its input: outputs 0 and 1 are all of the narrow member, twice its share with two members
+    assert own["narrow"][0, :3].tolist() == pytest.approx([0.5 - 2 * 2.5**0.5, 0.5 + 2 * 2.5**0.5, 0.5], rel=1e-4)
+    assert own["wide"][0, :3].tolist() == pytest.approx([0.5, 0.5, 0.5 - 2 * 0.625**0.5], rel=1e-4)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "pcam"])
+def test_mean_of_the_members_logits_is_the_logit(pooling):
+    members = {"first": Backbone("mnasnet_small", pooling=pooling), "second": Backbone("test_resnet")}
+    model = Combined(members, outputs=3).eval()
+    images = torch.rand(2, 1, 64, 64)
+    with torch.no_grad():
+        mean = torch.stack(list(model.member_logits(images).values())).mean(0)
+        torch.testing.assert_close(mean, model(images))
+
+
+def test_logits_of_members_are_of_the_observations_where_those_are_conditional():
+    members = {"first": Backbone("mnasnet_small"), "second": Backbone("test_resnet")}
+    model = Combined(members, outputs=2, parents=[-1, 0]).eval()
+    with torch.no_grad():
+        own = model.member_logits(torch.rand(2, 1, 64, 64))
+    assert all((logits[:, 1] < logits[:, 0]).all() for logits in own.values())  # a child is no more probable

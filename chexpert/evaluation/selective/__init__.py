@@ -1,0 +1,1 @@
+"""Selective prediction: which rows a model decides, which a reader sees, and the risk of those that it decides."""
