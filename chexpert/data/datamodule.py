@@ -15,6 +15,8 @@ from chexpert.data.cache import CachePart, DecodedCache, open_cache
 from chexpert.data.dataset import Batch, ViewDataset
 from chexpert.data.features import FORWARD, Encoder, Features, FeatureViews, open_features
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
+from chexpert.data.labels.corrections import Corrections, locate_corrections
+from chexpert.data.labels.corrections_file import read_corrections
 from chexpert.data.loader import BEGIN, SINGLE_PROCESS, Share, Start, ViewLoader, make_loader
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.setting_checks import find_wrong_settings
@@ -55,6 +57,9 @@ class CheXpertDataModule(pl.LightningDataModule):
         num_workers: loader processes, of each device; 0 decodes in the main process.
         on_missing: ``stop`` at a missing or unreadable image, or ``skip`` and count it.
         seed: of splits, order and augmentation.
+        corrections: file of corrected labels, as ``chexpert audit-labels`` lists them: these take the place of the
+            labels of the training views.
+        correct_evaluated: correct the labels of dev, valid and test too, by which runs are compared.
         manifest: file of SHA-256s, by ``chexpert audit --manifest``: what differs from it never reaches the model.
         cache: folder for decoded images, 50 KB each at 224 px: later epochs and runs decode nothing. None: no cache.
     """
@@ -80,6 +85,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         seed: int = 0,
         cache: str | Path | None = None,
         manifest: str | Path | None = None,
+        corrections: str | Path | None = None,
+        correct_evaluated: bool = False,
     ) -> None:
         super().__init__()
         self.root, self.variant, self.labeler, self.views = Path(root), variant, labeler, views
@@ -88,6 +95,9 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.preprocessing, self.augmentation = Preprocessing(ImageSize.of(image_size), resize_mode), augmentation
         self.batch_size, self.num_workers, self.on_missing = batch_size, num_workers, on_missing
         self.cache, self.manifest = cache, manifest
+        self.corrections_file, self.correct_evaluated = corrections, correct_evaluated
+        self.corrections: Corrections | None = None
+        """What was corrected, where ``corrections`` names a file."""
         self.skipped: set[str] = set()
         """CSV paths of the views left out so far under ``on_missing=skip``."""
         self.flagged: dict[str, str] = {}
@@ -139,7 +149,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         splits = {name: summarize_split(frame) | self.sources[name] for name, frame in kept.items()}
         for name, split in splits.items():
             split["content"] = self.identify(name)
-        return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits}
+        corrected = {"corrections": self.corrections.summarize()} if self.corrections else {}
+        return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits} | corrected
 
     def identify(self, split: str) -> dict[str, Any]:
         """Return what identifies a split: digests of the order of its rows, the targets, and some images."""
@@ -161,9 +172,11 @@ class CheXpertDataModule(pl.LightningDataModule):
         if self.with_test:
             layouts["test"] = self.layout if self.with_test is True else find_layout(self.with_test, where="data.test")
         frames: dict[str, pd.DataFrame] = {}
+        listed: dict[str, pd.DataFrame] = {}
         for name, layout in layouts.items():
             reader = SplitReader(layout, self.views, self.labeler, known, skip=self.on_missing == "skip")
             frames[name] = reader.read(name)
+            listed[name] = reader.listed
             self.sources[name] = describe_source(layout, name, self.labeler)
             self.skipped.update(reader.missing)
         check_patients(frames, self.layout.folder)
@@ -171,6 +184,10 @@ class CheXpertDataModule(pl.LightningDataModule):
         if stage == "fit" and self.held is not None:
             check_folds(frames["train"], self.folds)
             frames["train"], frames["dev"] = hold_out(frames["train"], *self.held, self.seed)
+        if self.corrections_file:
+            file = read_corrections(Path(self.corrections_file).expanduser())
+            self.corrections = locate_corrections(file, listed, evaluated=self.correct_evaluated)
+            frames = self.corrections.correct(frames)
         self.on_read({name: len(frame) for name, frame in frames.items()})
         images = {name: self._open_cache(name, frame) for name, frame in whole.items()}
         if "dev" in frames:

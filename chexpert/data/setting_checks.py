@@ -97,6 +97,23 @@ def _find_wrong_paths(options: Mapping[str, Any]) -> Iterator[UserError]:
     if manifest is not None and not (isinstance(manifest, str | Path) and Path(manifest).expanduser().is_file()):
         hint = "write one: chexpert audit ROOT --manifest FILE"
         yield UserError(f"no manifest there: {manifest}", code="missing-file", where="data.manifest", hint=hint)
+    yield from _find_wrong_corrections(options.get("corrections"), options.get("correct_evaluated", False))
+
+
+def _find_wrong_corrections(corrections: object, evaluated: object) -> Iterator[UserError]:
+    if corrections is not None and not (
+        isinstance(corrections, str | Path) and Path(corrections).expanduser().is_file()
+    ):
+        hint = "list labels to correct: chexpert audit-labels RUN --out FOLDER"
+        yield UserError(
+            f"no corrections there: {corrections}", code="missing-file", where="data.corrections", hint=hint
+        )
+    if not isinstance(evaluated, bool):
+        message = f"{evaluated!r} is not possible"
+        yield UserError(message, code="value", where="data.correct_evaluated", hint="true or false")
+    elif evaluated and corrections is None:
+        hint = "give the file too: data.corrections=FILE"
+        yield UserError("nothing is corrected", code="unused-setting", where="data.correct_evaluated", hint=hint)
 
 
 def _find_wrong_copy(root: str | Path, options: Mapping[str, Any]) -> Iterator[UserError]:

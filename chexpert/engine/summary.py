@@ -31,6 +31,8 @@ def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, f
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     names = " + ".join(member.title + describe_pooling(member) for member in model.members.values())
     note = f"            {NOTE}\n" if data.synthetic else ""
+    if data.corrections:
+        note += f"            {data.corrections.describe()}, by {data.corrections.file.path}\n"
     views = ", ".join(f"{len(dataset)} {split}" for split, dataset in data.datasets.items())
     return (
         f"run:        {name_folder(folder)}\n"

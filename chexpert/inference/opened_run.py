@@ -62,6 +62,8 @@ def open_data(
     node["batch_size"] = limit_batch(loaded)
     node["test"] = test and (node.get("test") or True)
     node |= {"root": str(root), "manifest": None} if root else {}
+    if not learned and not node.get("correct_evaluated"):  # these correct training labels alone
+        node["corrections"] = None
     try:
         raise_errors(list(check_targets(node, "data")))
         labels = build(loaded.config["labels"], "labels") if learned else LabelPolicy("ignore")

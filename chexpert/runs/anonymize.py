@@ -28,6 +28,7 @@ PRIVATE = (
     "root",
     "parent",
     "cache",
+    "corrections",
     "features",
     "manifest",
     "masks",

@@ -31,6 +31,8 @@ class SplitReader:
         self, layout: Layout, views: str, labeler: str | None, known: Mapping[str, str] | None, *, skip: bool
     ) -> None:
         self.layout, self.views, self.labeler, self.known, self.skip = layout, views, labeler, known, skip
+        self.listed = pd.DataFrame()
+        """All rows of the split that was read last, before views were selected."""
         self.missing: list[str] = []
         """CSV paths of the views that were left out."""
 
@@ -47,7 +49,7 @@ class SplitReader:
             find_present(table.parent, [table])
         if self.known is not None:
             check_files(self.known, layout.folder, tables)
-        listed = layout.read(split, self.labeler)
+        self.listed = listed = layout.read(split, self.labeler)
         if listed.empty:
             raise UserError(
                 "the table has no row", code="empty-table", where=str(layout.tables[split]), hint="restore the table"
