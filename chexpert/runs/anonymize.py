@@ -29,6 +29,7 @@ PRIVATE = (
     "parent",
     "cache",
     "features",
+    "file",
     "manifest",
     "masks",
     "predictions",

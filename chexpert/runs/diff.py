@@ -36,7 +36,10 @@ MAY_CHANGE = (
 )
 """Keys that a resumed run may change: the metrics do not depend on them, or they say how long to train."""
 
-PATHS = ("data.root", "data.root.parent", "data.test", "data.manifest", "features", "labels.predictions", "start_from")
+PATHS = (
+    "data.root", "data.root.parent", "data.test", "data.manifest", "features", "labels.file", "labels.predictions",
+    "start_from",
+)  # fmt: skip
 """Keys that name files, as every ``pretrained`` does: where these lie may change, what they hold may not."""
 
 
