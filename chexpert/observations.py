@@ -24,6 +24,9 @@ OBSERVATIONS = (
 COMPETITION = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
 """The five by whose mean AUROC the competition ranks."""
 
+REPORT_LABELS = ("1", "0", "-1", "blank")
+"""The label values of a report, as files of learned targets name them."""
+
 STUDY_SCORES = ("max", "mean", "noisy_or")
 """How the views of a study make its score, see :func:`chexpert.metrics.reduce_scores`; no other place lists them."""
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "doctor": "report what is installed and what is missing",
     "audit": "check a copy of CheXpert",
     "phantom": "write synthetic images with labels and masks, laid out as CheXpert",
+    "learn-targets": "learn what a report label says of a finding: targets of labels=learned",
     "evaluate": "evaluate predictions against labels",
     "compare": "rank runs, sweeps and predictions, with paired differences",
     "ensemble": "average checkpoints or predictions",

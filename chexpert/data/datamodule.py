@@ -17,6 +17,7 @@ from chexpert.data.features import FORWARD, Encoder, Features, FeatureViews, ope
 from chexpert.data.labels import LabelPolicy, Targets, hard_labels
 from chexpert.data.labels.corrections import Corrections, locate_corrections
 from chexpert.data.labels.corrections_file import read_corrections
+from chexpert.data.labels.learned_targets import check_origin
 from chexpert.data.loader import BEGIN, SINGLE_PROCESS, Share, Start, ViewLoader, make_loader
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.setting_checks import find_wrong_settings
@@ -109,6 +110,8 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.datasets: dict[str, ViewDataset] = {}
         self.sources: dict[str, dict[str, Any]] = {}
         """Copy, folder and label file of each split, and whether its images are synthetic."""
+        self.learned_targets: dict[str, Any] = {}
+        """What the file of learned targets says of the observations; empty where none is learned."""
         self._contents: dict[str, dict[str, Any]] = {}
         """What identifies each split, once it was asked for: images are read for it."""
         self.evaluated_split = "valid"
@@ -150,7 +153,9 @@ class CheXpertDataModule(pl.LightningDataModule):
         for name, split in splits.items():
             split["content"] = self.identify(name)
         corrected = {"corrections": self.corrections.summarize()} if self.corrections else {}
-        return {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits} | corrected
+        learned = {"learned_targets": self.learned_targets} if self.learned_targets else {}
+        base = {"views": self.views, "manifest": self.manifest and str(self.manifest), "splits": splits}
+        return base | corrected | learned
 
     def identify(self, split: str) -> dict[str, Any]:
         """Return what identifies a split: digests of the order of its rows, the targets, and some images."""
@@ -255,6 +260,9 @@ class CheXpertDataModule(pl.LightningDataModule):
     def _make_views(self, name: str, frame: pd.DataFrame, images: DecodedCache | None) -> ViewDataset:
         train, names = name == "train", self.observations
         if train:
+            self.learned_targets = self.labels.read_learned(names)
+            if self.learned_targets:
+                check_origin(self.learned_targets, self.sources["train"])
             targets = self.labels.apply(frame, names)
         else:  # labels of dev are read from reports, as those of train are
             targets = Targets(*hard_labels(frame, names, blank_is_negative=name == "dev"))

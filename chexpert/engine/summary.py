@@ -11,6 +11,7 @@ from pytorch_lightning.utilities.model_summary import summarize
 
 from chexpert.config import find_backbones
 from chexpert.data import CheXpertDataModule, find_scarce
+from chexpert.data.labels.learned_targets import describe_targets
 from chexpert.data.loader import joins_last
 from chexpert.data.sources.published_counts import describe_counts
 from chexpert.image_size import ImageSize
@@ -34,12 +35,13 @@ def print_summary(model: Model, data: CheXpertDataModule, trainer: pl.Trainer, f
     if data.corrections:
         note += f"            {data.corrections.describe()}, by {data.corrections.file.path}\n"
     views = ", ".join(f"{len(dataset)} {split}" for split, dataset in data.datasets.items())
+    learned = "".join(f"targets:    {line}\n" for line in describe_targets(data.learned_targets))
     return (
         f"run:        {name_folder(folder)}\n"
         f"data:       {views} views ({data.views}) of {data.layout.name} in {data.layout.folder}\n{note}"
         f"model:      {names}, {trained / 1e6:.1f} of {sum(weights) / 1e6:.1f} million weights trained, on "
         f"{trainer.strategy.root_device} in {trainer.precision}\n"
-        f"weights:    {model.contamination}\n"
+        f"weights:    {model.contamination}\n{learned}"
         f"run folder: {folder}"
     )
 

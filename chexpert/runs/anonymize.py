@@ -30,6 +30,7 @@ PRIVATE = (
     "cache",
     "corrections",
     "features",
+    "file",
     "manifest",
     "masks",
     "predictions",

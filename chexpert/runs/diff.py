@@ -37,7 +37,8 @@ MAY_CHANGE = (
 """Keys that a resumed run may change: the metrics do not depend on them, or they say how long to train."""
 
 PATHS = (
-    "data.root", "data.root.parent", "data.test", "data.manifest", "data.corrections", "features", "labels.predictions",
+    "data.root", "data.root.parent", "data.test", "data.manifest", "data.corrections", "features", "labels.file",
+    "labels.predictions",
     "start_from",
 )  # fmt: skip
 """Keys that name files, as every ``pretrained`` does: where these lie may change, what they hold may not."""

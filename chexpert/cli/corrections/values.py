@@ -15,7 +15,10 @@ NONE = ("none", "None", "NONE", "nil", "Null_")
 NOTHING = {"pretrained": "false", "data.test": "false", "calibration": "null", "explainer": "[]", "logger": "[]"}
 """Words for none, where the default or annotation does not say that it is null."""
 LISTS = ("observations", "mean_over", "explain.views", "explain.observations", "trainer.devices", "labels.uncertain")
-FILES = ("data.root", "data.test", "data.manifest", "labels.predictions", "start_from", "pretrained", "explain.masks")
+FILES = (
+    "data.root", "data.test", "data.manifest", "labels.file", "labels.predictions", "start_from", "pretrained",
+    "explain.masks",
+)  # fmt: skip
 """Settings that name what must be there."""
 READ_BY_HYDRA = re.compile(r"""^\s*(?:[\[{'"]|\$\{|\w+\()""")
 

@@ -1,6 +1,6 @@
 """From labels {1, 0, -1, blank} to what the loss sees: a target in [0, 1] and a mask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from chexpert.data.labels.hierarchy import find_parents, propagate
-from chexpert.data.labels.rules import SELF_TRAINED, THREE_CLASS, Rules, check_rules, find_words, read_rules
+from chexpert.data.labels.learned_targets import get_values, read_targets_file
+from chexpert.data.labels.policy_checks import CERTAIN, CONDITIONAL_ROWS, find_policy_errors
+from chexpert.data.labels.rules import LEARNED, SELF_TRAINED, THREE_CLASS, Rules, read_rules
 from chexpert.data.labels.self_training import find_predictions, read_targets
 from chexpert.data.labels.targets import RandomTargets, Targets
 from chexpert.data.shared_strings import Texts
@@ -18,11 +20,10 @@ from chexpert.observations import OBSERVATIONS
 
 KEYS = ("key", "Path")
 """Columns that name the rows."""
-CONDITIONAL_ROWS = ("positive_parents", "all")
 
 
 class LabelPolicy:
-    """What becomes of uncertain (-1) and of blank labels; 0 and 1 stay as they are.
+    """What becomes of uncertain (-1) and of blank labels; 0 and 1 stay as they are, unless their targets are learned.
 
     Args:
         uncertain: the rule for -1, the uncertainty policy, or a rule by observation with ``default`` for the rest.
@@ -36,6 +37,8 @@ class LabelPolicy:
         conditional_rows: of conditional learning: ``positive_parents`` (its first stage) or ``all`` (its second).
         predictions: for ``self_trained``, the run whose predictions/train.csv to take, or a file of that form.
         seed: of the samples.
+        certain: what 1 and 0 become: ``hard``, themselves, or ``learned``, where a rule of the observation is.
+        file: for ``learned``, P(finding | label) as ``chexpert learn-targets`` writes it.
     """
 
     def __init__(
@@ -45,61 +48,32 @@ class LabelPolicy:
         redraw: bool = False,
         propagate: bool = False,
         conditional: bool = False,
-        conditional_rows: str = "positive_parents",
+        conditional_rows: str = CONDITIONAL_ROWS[0],
         predictions: str | Path | None = None,
         seed: int = 0,
+        certain: str = CERTAIN[0],
+        file: str | Path | None = None,
     ) -> None:
         self.uncertain = read_rules(uncertain, "labels.uncertain")
         self.blank = read_rules(blank, "labels.blank")
         self.redraw, self.propagate, self.seed = redraw, propagate or conditional, seed
         self.conditional, self.conditional_rows = conditional, conditional_rows
-        self.predictions = predictions
+        self.predictions, self.certain, self.file = predictions, certain, file
 
     @staticmethod
     def validate_args(
         uncertain: Rules,
         blank: Rules = "zeros",
         conditional: bool = False,
-        conditional_rows: str = "positive_parents",
+        conditional_rows: str = CONDITIONAL_ROWS[0],
         predictions: str | None = None,
         observations: Sequence[str] = (),
         **others: Any,
     ) -> list[UserError]:
         """Return the errors in these arguments, and in them for these observations, before anything is built."""
-        errors = [*check_rules(uncertain, "labels.uncertain", observations)]
-        errors += check_rules(blank, "labels.blank", observations)
-        if THREE_CLASS in find_words(blank):
-            hint = "zeros, ones, ignore, or a soft target: a blank is no class of its own"
-            errors.append(
-                UserError("three_class is for uncertain labels", code="conflict", where="labels.blank", hint=hint)
-            )
-        if conditional_rows not in CONDITIONAL_ROWS:
-            message, hint = f"unknown rows: {conditional_rows!r}", f"one of {', '.join(CONDITIONAL_ROWS)}"
-            errors.append(UserError(message, code="choice", where="labels.conditional_rows", hint=hint))
-        switches = {"conditional": conditional} | {key: others.get(key, False) for key in ("redraw", "propagate")}
-        errors += [
-            UserError(f"{value!r} is not possible", code="value", where=f"labels.{key}", hint="true or false")
-            for key, value in switches.items()
-            if not isinstance(value, bool)
-        ]
-        if conditional_rows != CONDITIONAL_ROWS[0] and conditional is False:
-            message, hint = "rows of conditional learning, but nothing is conditional", "labels.conditional=true"
-            errors.append(UserError(message, code="conflict", where="labels.conditional_rows", hint=hint))
-        checks: list[Callable[[], object]] = [lambda: find_parents(observations)] if conditional else []
-        if SELF_TRAINED in find_words(uncertain) | find_words(blank):
-            checks.append(lambda: find_predictions(predictions))
-        elif predictions is not None:
-            message, hint = (
-                "predictions, but nothing is self-trained",
-                "labels.uncertain=self_trained, or leave them out",
-            )
-            errors.append(UserError(message, code="conflict", where="labels.predictions", hint=hint))
-        for check in checks:
-            try:
-                check()
-            except UserError as error:
-                errors.append(error)
-        return errors
+        given = {"uncertain": uncertain, "blank": blank, "conditional": conditional}
+        given |= {"conditional_rows": conditional_rows, "predictions": predictions}
+        return list(find_policy_errors(given | others, observations))
 
     def three_class(self, observations: Sequence[str]) -> list[int]:
         """Return the indices of the U observations for which "uncertain" is a class of its own."""
@@ -108,6 +82,15 @@ class LabelPolicy:
     def parents(self, observations: Sequence[str]) -> list[int] | None:
         """Return the index of each observation's parent (-1 for a root) where probabilities are conditional on it."""
         return find_parents(observations) if self.conditional else None
+
+    def read_learned(self, observations: Sequence[str]) -> dict[str, Any]:
+        """Return the learned targets of those of the observations that have a rule ``learned``, as their file has them.
+
+        Raises:
+            UserError: the file is missing or damaged, or has no targets of an observation.
+        """
+        names = [name for name in observations if LEARNED in (self.uncertain[name], self.blank[name])]
+        return read_targets_file(self.file, names) if names else {}
 
     def apply(self, frame: pd.DataFrame, observations: Sequence[str]) -> Targets:
         """Return what a loss learns from the labels of a table.
@@ -143,7 +126,7 @@ class LabelPolicy:
         unsure = labels[:, third] == -1
         values = np.hstack([values, unsure.astype("float32")])
         mask = np.hstack([mask, mask[:, third] | unsure])
-        if self.conditional and self.conditional_rows == "positive_parents":
+        if self.conditional and self.conditional_rows == CONDITIONAL_ROWS[0]:
             asked = find_asked(labels, find_parents(observations))
             mask &= np.hstack([asked, asked[:, third]])
         return Targets(values, mask, random_targets if self.redraw else None)
@@ -155,11 +138,20 @@ class LabelPolicy:
         low = np.where((labels == 0) | (labels == 1), labels, np.nan).astype(float)
         high = low.copy()
         taught = np.zeros(labels.shape, dtype=bool)
+        learned = self.read_learned(observations)
         for c, name in enumerate(observations):
-            for rules, where in ((self.uncertain, labels[:, c] == -1), (self.blank, np.isnan(labels[:, c]))):
+            own = labels[:, c]
+            values = get_values(learned, name) if learned and name in learned["observations"] else None
+            if values is not None and self.certain == LEARNED:
+                for value, label in zip(values[:2], (1, 0), strict=True):  # the label itself where none was learned
+                    low[own == label, c] = high[own == label, c] = label if np.isnan(value) else value
+            places = enumerate(((self.uncertain, own == -1), (self.blank, np.isnan(own))), 2)
+            for place, (rules, where) in places:
                 rule = rules[name]
                 if rule == SELF_TRAINED:
                     taught[where, c] = True
+                elif rule == LEARNED and values is not None:  # NaN, which is masked, where none was learned
+                    low[where, c] = high[where, c] = values[place]
                 elif not isinstance(rule, str):
                     low[where, c], high[where, c] = rule
         if taught.any():

@@ -16,8 +16,8 @@ Rules = Rule | Mapping[str, Rule]
 """One rule for all observations, or a rule by observation with ``default`` for the rest."""
 
 FIXED: dict[str, Bounds] = {"zeros": (0.0, 0.0), "ones": (1.0, 1.0)}
-IGNORE, THREE_CLASS, SELF_TRAINED = "ignore", "three_class", "self_trained"
-WORDS = (*FIXED, IGNORE, THREE_CLASS, SELF_TRAINED)
+IGNORE, THREE_CLASS, SELF_TRAINED, LEARNED = "ignore", "three_class", "self_trained", "learned"
+WORDS = (*FIXED, IGNORE, THREE_CLASS, SELF_TRAINED, LEARNED)
 
 
 def read_rule(rule: Rule, where: str) -> Bounds | str:
@@ -84,3 +84,8 @@ def find_words(rules: Rules) -> set[str]:
     """
     named = rules.values() if isinstance(rules, Mapping) else [rules]
     return {rule for rule in named if isinstance(rule, str)}
+
+
+def get_rule(rules: Rules, name: str) -> Rule | None:
+    """Return the rule of an observation as it was given; None where it has none."""
+    return rules.get(name, rules.get("default")) if isinstance(rules, Mapping) else rules

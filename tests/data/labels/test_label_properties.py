@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers.configs import CONF
+from helpers.learned_targets import write_targets
 from omegaconf import OmegaConf
 
 from chexpert.data import LabelPolicy
@@ -23,6 +24,7 @@ RULES = [
     "ignore",
     "three_class",
     "self_trained",
+    "learned",
     0.0,
     0.3,
     1,
@@ -42,7 +44,7 @@ LINES = [
 ]
 
 
-def compute_reference(row, key, names, policy, predicted, epoch):
+def compute_reference(row, key, names, policy, predicted, learned, epoch):
     """Return (target, mask) of each observation of one view, then (is uncertain, mask) of the three-class ones."""
     labels = dict(row)
     if policy.get("propagate") or policy.get("conditional"):
@@ -63,8 +65,17 @@ def compute_reference(row, key, names, policy, predicted, epoch):
                     asked = labels[line[line.index(name) - 1]] == 1
         rules = policy["uncertain"] if label == -1 else policy.get("blank", "zeros")
         rule = (rules[name] if name in rules else rules["default"]) if isinstance(rules, dict) else rules
+        place = {1: 0, 0: 1, -1: 2}.get(label, 3)
         if label in (0, 1):
+            either = [policy["uncertain"], policy.get("blank", "zeros")]
+            either = [
+                (one[name] if name in one else one["default"]) if isinstance(one, dict) else one for one in either
+            ]
             target = label
+            if policy.get("certain") == "learned" and "learned" in either and learned[name][place] is not None:
+                target = learned[name][place]
+        elif rule == "learned":
+            target = learned[name][place]
         elif rule in ("ignore", "three_class"):
             target = None
         elif rule == "self_trained":
@@ -103,10 +114,11 @@ def make_policy(rng):
         "propagate": bool(rng.random() < 0.5),
         "conditional": bool(rng.random() < 0.3),
         "conditional_rows": ["positive_parents", "all"][rng.integers(2)],
+        "certain": ["hard", "learned"][rng.integers(2)],
     }
 
 
-def check_table(seed, predictions, predicted):
+def check_table(seed, predictions, predicted, file, learned):
     """Compare one policy of conf/labels and a random one with the reference, on one random table."""
     rng = np.random.default_rng(seed)
     keys = rng.choice(sorted(predicted), rng.integers(1, 7), replace=False).tolist()
@@ -120,11 +132,11 @@ def check_table(seed, predictions, predicted):
             rng.permutation(OBSERVATIONS if policy.get("conditional") else rng.choice([*COMPETITION], 3, False))
         )
         epoch = int(rng.integers(5))
-        targets, mask, random_targets = LabelPolicy(**policy, predictions=predictions).apply(frame, names)
+        targets, mask, random_targets = LabelPolicy(**policy, predictions=predictions, file=file).apply(frame, names)
         if random_targets is not None:
             random_targets.fill(targets, range(len(keys)), epoch)
         rows = frame.to_dict("records")
-        expected = [compute_reference(row, row["key"], names, policy, predicted, epoch) for row in rows]
+        expected = [compute_reference(row, row["key"], names, policy, predicted, learned, epoch) for row in rows]
         assert (targets.dtype, mask.dtype, targets.shape) == (np.float32, bool, mask.shape)
         assert 0 <= targets.min() <= targets.max() <= 1
         assert np.abs(targets - [[target for target, _ in row] for row in expected]).max() <= 1e-7
@@ -133,12 +145,16 @@ def check_table(seed, predictions, predicted):
 
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory):
-    """Return predictions of a first run on 20 views, as a file and by key."""
+    """Return predictions of a first run on 20 views, and learned targets, each as a file and by key."""
     rng = np.random.default_rng(0)
     predicted = {f"train/patient{n:05d}/study{n % 3}/view1_frontal": rng.random(14).tolist() for n in range(20)}
     file = tmp_path_factory.mktemp("first") / "train.csv"
     run_files.write_predictions(file, OBSERVATIONS, ((f"{key}.jpg", row) for key, row in predicted.items()))
-    return file, predicted
+    values = rng.random((14, 4)).tolist()
+    learned = {
+        name: [None if value < 0.1 else value for value in own] for name, own in zip(OBSERVATIONS, values, strict=True)
+    }
+    return file, predicted, write_targets(file.with_name("targets.json"), learned), learned
 
 
 def test_configured_policies_are_found():
