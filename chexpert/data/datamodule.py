@@ -21,6 +21,7 @@ from chexpert.data.labels.learned_targets import check_origin
 from chexpert.data.loader import BEGIN, SINGLE_PROCESS, Share, Start, ViewLoader, make_loader
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.setting_checks import find_wrong_settings
+from chexpert.data.skip_limit import SKIP_LIMIT, SkipLimit
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.data.sources.manifest import read_manifest
 from chexpert.data.sources.splits import SplitReader, check_patients
@@ -57,6 +58,7 @@ class CheXpertDataModule(pl.LightningDataModule):
             epoch joins the batch before it.
         num_workers: loader processes, of each device; 0 decodes in the main process.
         on_missing: ``stop`` at a missing or unreadable image, or ``skip`` and count it.
+        skip_limit: share of the views of a split that may be skipped, in [0, 1]: beyond it the run stops.
         seed: of splits, order and augmentation.
         corrections: file of corrected labels, as ``chexpert audit-labels`` lists them: these take the place of the
             labels of the training views.
@@ -88,6 +90,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         manifest: str | Path | None = None,
         corrections: str | Path | None = None,
         correct_evaluated: bool = False,
+        skip_limit: float = SKIP_LIMIT,
     ) -> None:
         super().__init__()
         self.root, self.variant, self.labeler, self.views = Path(root), variant, labeler, views
@@ -99,6 +102,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         self.corrections_file, self.correct_evaluated = corrections, correct_evaluated
         self.corrections: Corrections | None = None
         """What was corrected, where ``corrections`` names a file."""
+        self.skip_limit = SkipLimit(skip_limit)
         self.skipped: set[str] = set()
         """CSV paths of the views left out so far under ``on_missing=skip``."""
         self.flagged: dict[str, str] = {}
@@ -184,6 +188,7 @@ class CheXpertDataModule(pl.LightningDataModule):
             listed[name] = reader.listed
             self.sources[name] = describe_source(layout, name, self.labeler)
             self.skipped.update(reader.missing)
+            self.skip_limit.start(name, list(frames[name]["path"]), reader.missing, layout.tables[name])
         check_patients(frames, self.layout.folder)
         whole = dict(frames)
         if stage == "fit" and self.held is not None:
@@ -219,9 +224,9 @@ class CheXpertDataModule(pl.LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Augment on the device, and count in the main process the views that the workers skipped, each once."""
-        for path in set(batch.skipped) - self.skipped:
-            self.skipped.add(path)
+        for path in sorted(set(batch.skipped) - self.skipped):
             self.lines["skipped"].print(f"skipped, cannot be read: {path}")
+            self.add_skipped({path})
         for path, why in batch.flagged:
             if path not in self.flagged:
                 self.flagged[path] = why
@@ -232,6 +237,16 @@ class CheXpertDataModule(pl.LightningDataModule):
         if batch.grays is not None and self.augmentation is not None:
             images = self.augmentation.apply(images, batch.grays)
         return batch._replace(images=images, matrices=None, grays=None)
+
+    def add_skipped(self, paths: Iterable[str]) -> None:
+        """Count views that this process, or another one, could not read.
+
+        Raises:
+            UserError: they are more than ``skip_limit`` lets be skipped.
+        """
+        new = sorted(set(paths) - self.skipped)
+        self.skipped.update(new)
+        self.skip_limit.count(new)
 
     def use_features(self, folder: Path, encoders: Sequence[Encoder]) -> None:
         """Let loaders give the features of these encoders, as :func:`open_features` keeps them in ``folder``.
@@ -255,7 +270,12 @@ class CheXpertDataModule(pl.LightningDataModule):
         if self.cache is None:
             return None
         skip, folder = self.on_missing == "skip", Path(self.cache).expanduser()
-        return open_cache(folder, name, list(frame["file"]), self.preprocessing, skip=skip, digests=_digests(frame))
+        files, digests = list(frame["file"]), _digests(frame)
+
+        def check(rows: Sequence[int]) -> None:
+            self.skip_limit.check(name, [frame["path"].iloc[row] for row in rows])
+
+        return open_cache(folder, name, files, self.preprocessing, skip=skip, digests=digests, check=check)
 
     def _make_views(self, name: str, frame: pd.DataFrame, images: DecodedCache | None) -> ViewDataset:
         train, names = name == "train", self.observations

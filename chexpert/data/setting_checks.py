@@ -55,6 +55,10 @@ def _find_wrong_numbers(options: Mapping[str, Any]) -> Iterator[UserError]:
         if not _is_whole(options.get(key, least), least):
             hint = f"a whole number, at least {least}"
             yield UserError(f"{options[key]!r} is not possible", code="value", where=f"data.{key}", hint=hint)
+    limit = options.get("skip_limit", 0)
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 <= limit <= 1:
+        hint = "a share of the views of a split, from 0 to 1, such as 0.01"
+        yield UserError(f"{limit!r} is not possible", code="value", where="data.skip_limit", hint=hint)
 
 
 def _find_wrong_size(size: object) -> Iterator[UserError]:

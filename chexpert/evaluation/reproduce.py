@@ -21,13 +21,14 @@ WITHIN, OUTSIDE, NOT_COMPARABLE = "within", "outside", "not comparable"
 
 NO_MATTER = (
     "backbone",  # the model repeats it, or has members of its own
-    "calibration", "channels_last", "compile", "data.cache", "data.manifest", "data.on_missing", "data.root",
-    "data.test", "data.num_workers", "explain", "explainer", "features", "labels.predictions", "labels.seed", "name",
-    "optimizer.foreach", "optimizer.fused", "predict_train", "recipe", "resume", "save_every_n_minutes",
-    "save_every_n_steps", "save_top_k", "seed", "start_from", "thresholds", "trainer.accelerator", "trainer.benchmark",
-    "trainer.deterministic", "trainer.devices", "trainer.enable_checkpointing", "trainer.enable_model_summary",
-    "trainer.enable_progress_bar", "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.precision",
-    "trainer.strategy", "trainer.sync_batchnorm", "tta",
+    "calibration", "channels_last", "compile", "data.cache", "data.manifest", "data.num_workers", "data.on_missing",
+    "data.root", "data.skip_limit", "data.test", "explain", "explainer", "features", "gate", "labels.predictions",
+    "labels.seed", "name", "optimizer.foreach", "optimizer.fused", "predict_train", "recipe", "resume",
+    "save_every_n_minutes", "save_every_n_steps", "save_top_k", "seed", "start_from", "thresholds",
+    "trainer.accelerator", "trainer.benchmark", "trainer.deterministic", "trainer.devices",
+    "trainer.enable_checkpointing", "trainer.enable_model_summary", "trainer.enable_progress_bar",
+    "trainer.log_every_n_steps", "trainer.num_nodes", "trainer.precision", "trainer.strategy", "trainer.sync_batchnorm",
+    "tta",
 )  # fmt: skip
 """Settings that cannot change the value by more than another seed would; earlier runs are checked apart."""
 

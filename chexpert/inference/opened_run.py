@@ -59,6 +59,8 @@ def open_data(
     """
     # what only training and evaluation need may be gone: label files, the test set, the decoded images
     node = loaded.config["data"] | {"cache": None}
+    if node.get("on_missing") == "skip":  # how many may be was decided when it was trained
+        node["skip_limit"] = 1.0
     node["batch_size"] = limit_batch(loaded)
     node["test"] = test and (node.get("test") or True)
     node |= {"root": str(root), "manifest": None} if root else {}

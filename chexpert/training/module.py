@@ -168,8 +168,8 @@ class MultilabelModule(pl.LightningModule):
         if not self._is_single_process:
             data = self.trainer.datamodule  # type: ignore[attr-defined]
             skipped, flagged = self.validation.gather(self.trainer.world_size, data.skipped, data.flagged)
-            data.skipped |= skipped
             data.flagged |= flagged
+            data.add_skipped(skipped)
         loss = self.validation.evaluate_run()
         values = {f"val/auroc/{name}": auroc.value for name, auroc in self.validation.auroc.items()}
         self.log_dict(values | {"val/loss": loss}, logger=self._fitting)

@@ -271,7 +271,7 @@ def test_missing_image_is_an_error(make_data, tmp_path, split):
 
 
 def test_missing_image_is_skipped_and_counted(make_data, capsys):
-    data = make_data(damage=remove("train", 3), on_missing="skip")
+    data = make_data(damage=remove("train", 3), on_missing="skip", skip_limit=0.5)
     gone = f"{FOLDER}/{image('train', 3)}"
     assert data.skipped == {gone}
     assert gone not in data.datasets["train"].paths
@@ -281,7 +281,7 @@ def test_missing_image_is_skipped_and_counted(make_data, capsys):
 
 def test_skipping_keeps_labels_with_their_views(make_data, make_row):
     train = [make_row({"Edema": label}, patient=n) for n, label in enumerate(["1.0", "0.0", "1.0"])]
-    data = make_data(train, damage=remove("train", 0), on_missing="skip")
+    data = make_data(train, damage=remove("train", 0), on_missing="skip", skip_limit=0.5)
     batch = data.datasets["train"].read([(0, 0), (0, 1)])
     assert batch.paths == [row["Path"] for row in train[1:]]
     assert batch.targets[:, 0].tolist() == [0, 1]
@@ -290,6 +290,86 @@ def test_skipping_keeps_labels_with_their_views(make_data, make_row):
 def test_skipping_all_views_of_a_split_is_an_error(make_data, tmp_path):
     with raises("missing-image", tmp_path / FOLDER / "valid.csv"):
         make_data(damage=remove("valid", 1), on_missing="skip")
+
+
+def make_limited(make_data, make_row, gone, damage, limit, views=20, **options):
+    """A data module of 20 training views, of which these patients' images are damaged."""
+    train = [make_row({"Edema": "1.0"}, patient=patient) for patient in range(views)]
+
+    def damage_some(folder):
+        for patient in gone:
+            damage("train", patient)(folder)
+
+    return make_data(train, damage=damage_some, on_missing="skip", skip_limit=limit, **options)
+
+
+def test_more_missing_images_than_the_limit_stop(make_data, make_row, tmp_path):
+    with raises("missing-image", tmp_path / FOLDER / "train.csv") as caught:
+        make_limited(make_data, make_row, (3, 4), remove, 0.05)
+    assert [int(number) for number in re.findall(r"\d+", caught.value.message)[:2]] == [2, 20]
+    assert caught.value.hint.endswith("data.skip_limit=0.1")
+
+
+@pytest.mark.parametrize(("gone", "limit"), [((3,), 0.05), ((3, 4), 0.1), ((), 0.0), (range(10), 0.5)])
+def test_as_many_missing_images_as_the_limit_are_skipped(make_data, make_row, gone, limit):
+    """The limit of the hint works too."""
+    assert len(make_limited(make_data, make_row, gone, remove, limit).skipped) == len(gone)
+
+
+def test_by_default_one_missing_image_of_a_small_set_stops(make_data, make_row):
+    for views, stops in ((99, True), (100, False)):
+        train = [make_row({"Edema": "1.0"}, patient=patient) for patient in range(views)]
+        if stops:
+            with pytest.raises(UserError) as caught:
+                make_data(train, damage=remove("train", 3), on_missing="skip")
+            assert caught.value.code == "missing-image"
+        else:
+            assert len(make_data(train, damage=remove("train", 3), on_missing="skip").skipped) == 1
+
+
+def test_limit_counts_missing_and_unreadable_images_together(make_data, make_row, tmp_path):
+    def damage(split, patient):
+        return (remove if patient == 3 else truncate)(split, patient)
+
+    data = make_limited(make_data, make_row, (3, 4), damage, 0.1)
+    read_epoch(data, data.train_dataloader())
+    read_epoch(data, data.train_dataloader())  # none is counted again
+    assert len(data.skipped) == 2
+    data = make_limited(make_data, make_row, (3, 4), damage, 0.05)
+    with raises("unreadable-image", tmp_path / FOLDER / "train.csv") as caught:
+        read_epoch(data, data.train_dataloader())
+    assert [int(number) for number in re.findall(r"\d+", caught.value.message)[:2]] == [2, 20]
+
+
+def test_views_held_out_of_train_count_as_views_of_train(make_data, make_row):
+    data = make_limited(make_data, make_row, (3, 4), truncate, 0.1, dev=0.5)
+    read_epoch(data, data.train_dataloader())
+    read_epoch(data, data._loader("dev", shuffle=False))
+    assert len(data.skipped) == 2
+
+
+def test_skipped_images_of_other_processes_are_limited(make_data, make_row):
+    data = make_limited(make_data, make_row, (3,), truncate, 0.05)
+    read_epoch(data, data.train_dataloader())
+    with pytest.raises(UserError) as caught:
+        data.add_skipped({f"{FOLDER}/{image('train', 3)}", f"{FOLDER}/{image('train', 7)}"})
+    assert caught.value.code == "unreadable-image"
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_limit_holds_in_a_cache(make_data, make_row, tmp_path, built):
+    folder = tmp_path / "cache"
+    if built:
+        data = make_limited(make_data, make_row, (3, 4), truncate, 0.1, cache=folder)
+        read_epoch(data, data.train_dataloader())
+        data = CheXpertDataModule(
+            data.root, NAMES, LabelPolicy("ones"), image_size=16, on_missing="skip", skip_limit=0.05, cache=folder
+        )
+        with raises("unreadable-image", tmp_path / FOLDER / "train.csv"):
+            data.setup("fit")
+    else:
+        with raises("unreadable-image", tmp_path / FOLDER / "train.csv"):
+            make_limited(make_data, make_row, (3, 4), truncate, 0.05, cache=folder)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -301,7 +381,7 @@ def test_truncated_image_is_an_error(make_data, tmp_path, workers):
 
 
 def test_truncated_image_is_skipped_and_counted_once(make_data, capsys):
-    data = make_data(damage=truncate("train", 3), on_missing="skip")
+    data = make_data(damage=truncate("train", 3), on_missing="skip", skip_limit=0.5)
     for _ in range(2):
         read_epoch(data, data.train_dataloader())
     gone = f"{FOLDER}/{image('train', 3)}"
@@ -344,6 +424,8 @@ def test_valid_arguments_have_no_errors(write_chexpert, rows):
         ("resize_mode", "squeeze", "choice", "stretch, crop, pad"),
         ("on_missing", "ignore", "choice", "stop, skip"),
         ("labeler", "me", "choice", "null, chexbert, visualchexbert, impression, findings, report"),
+        ("skip_limit", 1.5, "value", "0.01"),
+        ("skip_limit", True, "value", "0.01"),
         ("dev", 1.5, "value", "0.05"),
         ("folds", 1, "value", "2"),
         ("image_size", 0, "value", "8"),
@@ -496,7 +578,7 @@ def test_replaced_image_is_an_error_with_a_manifest(make_with_manifest, tmp_path
 
 
 def test_replaced_image_is_skipped_with_on_missing_skip(make_with_manifest):
-    data = make_with_manifest(replace_image, on_missing="skip")
+    data = make_with_manifest(replace_image, on_missing="skip", skip_limit=0.5)
     read_epoch(data, data.train_dataloader())
     assert data.skipped == {f"{FOLDER}/{image('train', 3)}"}
 
@@ -585,7 +667,7 @@ def test_resuming_reads_each_image_once_and_notes_repaired_ones(make_data, tmp_p
 
 
 def test_skipped_views_are_not_in_the_summary(make_data):
-    data = make_data(damage=truncate("train", 3), on_missing="skip")
+    data = make_data(damage=truncate("train", 3), on_missing="skip", skip_limit=0.5)
     before = data.summarize()["splits"]["train"]
     read_epoch(data, data.train_dataloader())
     after = data.summarize()["splits"]["train"]

@@ -385,7 +385,9 @@ def test_missing_image_is_an_error_or_skipped(tmp_path, copy):
     gone.unlink()
     error = start_with_error(tmp_path / "run", copy.parent, "missing-image", copy / "train.csv")
     assert str(gone.relative_to(copy)) in error.message
-    start(tmp_path / "run", copy.parent, "data.on_missing=skip", "explainer=[]")
+    error = start_with_error(tmp_path / "few", copy.parent, "missing-image", copy / "train.csv", "data.on_missing=skip")
+    allowed = error.hint.split()[-1]
+    start(tmp_path / "run", copy.parent, "data.on_missing=skip", allowed, "explainer=[]")
     skipped = json.loads((tmp_path / "run/metrics.json").read_text())["skipped"]
     assert skipped == [f"CheXpert-v1.0-small/{gone.relative_to(copy)}"]
 

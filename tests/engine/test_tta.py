@@ -253,7 +253,13 @@ def test_unreadable_image_is_left_out_of_both(tmp_path, phantom):
     shutil.copytree(phantom, tmp_path / "data")
     broken = sorted((tmp_path / "data/CheXpert-v1.0-small/valid").rglob("*_frontal.jpg"))[3]
     broken.write_bytes(b"no image")
-    options = [f"data.root={tmp_path}/data", "data.on_missing=skip", "explainer=[]", "tta=shift"]
+    options = [
+        f"data.root={tmp_path}/data",
+        "data.on_missing=skip",
+        "data.skip_limit=0.05",
+        "explainer=[]",
+        "tta=shift",
+    ]
     start(tmp_path / "run", phantom, *options, "trainer.limit_train_batches=1")
     assert list(read_table(tmp_path / "run").index) == list(read_table(tmp_path / "run", "valid").index)
     assert len(read_table(tmp_path / "run")) == 23

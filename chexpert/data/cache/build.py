@@ -3,7 +3,7 @@
 import errno
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ from chexpert.errors import UserError
 CHUNK = 16  # images a task
 NAMED = 5  # unreadable images that are named before the build stops
 
+Check = Callable[[Sequence[int]], None]
+"""Is called with the rows that cannot be read so far, and raises where they are too many to be skipped."""
+
 
 def open_cache(
     folder: Path,
@@ -40,6 +43,7 @@ def open_cache(
     workers: int | None = None,
     skip: bool = False,
     digests: Sequence[str] | None = None,
+    check: Check | None = None,
 ) -> DecodedCache:
     """Open the cache of these images, and build it first where there is none.
 
@@ -51,6 +55,7 @@ def open_cache(
         workers: number of processes that decode; None for one on each processor that this process may use.
         skip: whether to leave out images that cannot be read, instead of raising.
         digests: SHA-256 of each file, which it must have.
+        check: whether so many may be left out; None: any number.
 
     Returns:
         The complete cache, opened.
@@ -65,7 +70,7 @@ def open_cache(
         try:
             folder.mkdir(parents=True, exist_ok=True)
             warn_superseded(folder, split, key, find_source(names))
-            build_cache(path, key, names, preprocessing, workers=workers, skip=skip, digests=digests)
+            build_cache(path, key, names, preprocessing, workers=workers, skip=skip, digests=digests, check=check)
         except OSError as error:
             hint = "free disk space or repair the folder, choose another one, or use none: data.cache=null"
             raise UserError(
@@ -74,7 +79,10 @@ def open_cache(
     cache = DecodedCache(path)
     if cache.key != key:
         raise damaged(path, "it was written for other images")
-    for row in np.flatnonzero(cache.index["state"] == UNREADABLE).tolist():
+    unreadable = np.flatnonzero(cache.index["state"] == UNREADABLE).tolist()
+    if skip and check:
+        check(unreadable)
+    for row in unreadable:
         if not skip:  # raises what it is, unless it can be read by now
             preprocessing.read(names[row], digests[row] if digests else "")
     return cache
@@ -89,6 +97,7 @@ def build_cache(
     workers: int | None,
     skip: bool,
     digests: Sequence[str] | None = None,
+    check: Check | None = None,
 ) -> None:
     """Write the cache at ``path``, which appears complete or not at all."""
     started = time.monotonic()
@@ -100,6 +109,8 @@ def build_cache(
         decoded = decode(Decoding(files, preprocessing, digests), chunks, workers)
         for rows, images, reasons, notes in show_progress(decoded, "decoding images", len(pending), each=CHUNK):
             unreadable |= reasons
+            if skip and check and reasons:
+                check(list(unreadable))
             if partial.overtaken or (len(unreadable) >= NAMED and not skip):
                 break
             partial.write(rows, images, reasons, notes)
