@@ -13,7 +13,7 @@ from chexpert.errors import Code, UserError
 from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.join import LabeledScores
 from chexpert.metrics import find_patient, number_studies
-from chexpert.metrics.conformal import CLASSES, SETS, Bounds, choose_sets, count_needed, fit_bounds, list_ranks
+from chexpert.metrics.conformal import CLASSES, HIGHEST, SETS, Bounds, choose_sets, count_needed, fit_bounds, list_ranks
 from chexpert.runs import files as run_files
 
 HINT = "choose a run with a development split (data.dev=0.1)"
@@ -83,7 +83,9 @@ class PredictionSets:
         missing = self.list_missing(observations, level, error_rate)
         if len(missing) == len(observations):
             message = f"too few patients for a set at error rate {error_rate:g}: {_list_reasons(missing)}"
-            hint = f"a higher error rate, such as --sets 0.2, or {HINT.removeprefix('choose ')} of more patients"
+            hint = "fit them on more patients: by a run with a larger data.dev"
+            rate = find_lowest_rate([self.levels[level][name] for name in observations])
+            hint = f"a higher error rate, --sets {rate:g}, or {hint}" if rate < HIGHEST else hint
             raise UserError(message, code="too-few", where=run_files.PREDICTION_SETS, hint=hint)
         names = np.array(SETS)
         return {
@@ -121,6 +123,16 @@ def find_shortage(bounds: Bounds, error_rate: float) -> str | None:
     needed = count_needed(error_rate)
     short = [f"{bounds[name]['rows']} {name}" for name in CLASSES[::-1] if bounds[name]["rows"] < needed]
     return f"{' and '.join(short)}, {needed} needed" if short else None
+
+
+def find_lowest_rate(bounds: Sequence[Bounds]) -> float:
+    """Return the lowest error rate, in hundredths, at which one observation has a set; 1 where it would be .5 or more.
+
+    >>> find_lowest_rate([{"absent": {"rows": 90, "scores": []}, "present": {"rows": 5, "scores": []}}])
+    0.17
+    """
+    most = max((min(own[kind]["rows"] for kind in CLASSES) for own in bounds), default=0)
+    return next((cents / 100 for cents in range(1, 50) if count_needed(cents / 100) <= most), 1.0)
 
 
 def select_rows(names: Sequence[str], wanted: np.ndarray) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -50,9 +51,15 @@ def test_a_rare_class_has_no_set_but_its_count(positives, rate, guarded):
 
 
 def test_no_set_of_any_observation_is_an_error():
+    fitted = PredictionSets.fit("dev", [make_labeled(rows=8)])
     with raises("too-few", "prediction_sets.json") as caught:
-        PredictionSets.fit("dev", [make_labeled(rows=8)]).apply(np.zeros((3, 2)), NAMES, "study", 0.1)
+        fitted.apply(np.zeros((3, 2)), NAMES, "study", 0.1)
     assert "4 present and 4 absent, 9 needed" in caught.value.message
+    rate = float(re.search(r"--sets ([0-9.]+)", caught.value.hint)[1])
+    assert fitted.apply(np.zeros((3, 2)), NAMES, "study", rate)
+    with raises("too-few", "prediction_sets.json") as caught:
+        PredictionSets.fit("dev", [make_labeled(rows=2)]).apply(np.zeros((3, 2)), NAMES, "study", 0.4)
+    assert "--sets" not in caught.value.hint
 
 
 def test_unlabeled_observation_has_no_set():
