@@ -27,6 +27,9 @@ COMPETITION = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural
 STUDY_SCORES = ("max", "mean", "noisy_or")
 """How the views of a study make its score, see :func:`chexpert.metrics.reduce_scores`; no other place lists them."""
 
+HIGHEST_ERROR_RATE = 0.5
+"""Error rates of prediction sets lie below it."""
+
 LOCALIZED = (
     "Enlarged Cardiomediastinum",
     "Cardiomegaly",

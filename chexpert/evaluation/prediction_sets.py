@@ -13,7 +13,8 @@ from chexpert.errors import Code, UserError
 from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.join import LabeledScores
 from chexpert.metrics import find_patient, number_studies
-from chexpert.metrics.conformal import CLASSES, HIGHEST, SETS, Bounds, choose_sets, count_needed, fit_bounds, list_ranks
+from chexpert.metrics.conformal import CLASSES, SETS, Bounds, choose_sets, count_needed, fit_bounds, list_ranks
+from chexpert.observations import HIGHEST_ERROR_RATE
 from chexpert.runs import files as run_files
 
 HINT = "choose a run with a development split (data.dev=0.1)"
@@ -85,7 +86,7 @@ class PredictionSets:
             message = f"too few patients for a set at error rate {error_rate:g}: {_list_reasons(missing)}"
             hint = "fit them on more patients: by a run with a larger data.dev"
             rate = find_lowest_rate([self.levels[level][name] for name in observations])
-            hint = f"a higher error rate, --sets {rate:g}, or {hint}" if rate < HIGHEST else hint
+            hint = f"a higher error rate, --sets {rate:g}, or {hint}" if rate < HIGHEST_ERROR_RATE else hint
             raise UserError(message, code="too-few", where=run_files.PREDICTION_SETS, hint=hint)
         names = np.array(SETS)
         return {
