@@ -160,7 +160,7 @@ def predict(
         named = [(called.get(name) or name_safely(name, salt), row) for name, row in rows]
         if explained:
             explained.finish()
-        write(output, level, names, named, set_columns and set_columns.make(raw))
+        write(output, level, names, named, set_columns.make(raw) if set_columns else None)
         journal.remove()
     incomplete = {image.study for image in lost} & {image.study for image in kept} if level == "study" else ()
     return Outcome(

@@ -104,7 +104,7 @@ def take(labeled: "LabeledScores", rows: "np.ndarray") -> "LabeledScores":
     places = np.flatnonzero(rows)
     return replace(
         labeled,
-        names=[labeled.names[place] for place in places],
+        names=[labeled.names[place] for place in places.tolist()],
         studies=labeled.studies[rows],
         scores=labeled.scores[rows],
         labels=labeled.labels[rows],
