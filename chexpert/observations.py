@@ -30,6 +30,9 @@ REPORT_LABELS = ("1", "0", "-1", "blank")
 STUDY_SCORES = ("max", "mean", "noisy_or")
 """How the views of a study make its score, see :func:`chexpert.metrics.reduce_scores`; no other place lists them."""
 
+HIGHEST_ERROR_RATE = 0.5
+"""Error rates of prediction sets lie below it."""
+
 LOCALIZED = (
     "Enlarged Cardiomediastinum",
     "Cardiomegaly",

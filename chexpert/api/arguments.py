@@ -23,6 +23,8 @@ ARGUMENTS = {
     "--workers": "num_workers",
 }
 """The API's arguments, by the option of the command line."""
+NUMBERS = ("sets",)
+"""Arguments whose value is no text."""
 PLACE = re.compile(r"^(--[a-z-]+)(?: (.+))?$", re.DOTALL)
 HINT = re.compile(r"(?<!\S)(--[a-z-]+)(?: ([^\s,;]+))?")
 
@@ -95,4 +97,4 @@ def _rename(match: re.Match[str]) -> str:
     name, value = ARGUMENTS.get(match[1]), match[2]
     if name is None:
         return match[0]
-    return name if value is None else f"{name}={value!r}"
+    return name if value is None else f"{name}={value if name in NUMBERS else repr(value)}"

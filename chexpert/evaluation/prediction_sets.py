@@ -14,6 +14,7 @@ from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.join import LabeledScores
 from chexpert.metrics import find_patient, number_studies
 from chexpert.metrics.conformal import CLASSES, SETS, Bounds, choose_sets, count_needed, fit_bounds, list_ranks
+from chexpert.observations import HIGHEST_ERROR_RATE
 from chexpert.runs import files as run_files
 
 HINT = "choose a run with a development split (data.dev=0.1)"
@@ -41,8 +42,7 @@ class PredictionSets:
             split: of ``labeled``.
             labeled: the same rows at one or more levels, scores on any scale that the applied ones have too.
         """
-        levels = {one.level: {name: _fit(one, name) for name in one.observations} for one in labeled}
-        return cls(split, labeled[-1].views, levels)
+        return cls(split, labeled[-1].views, {one.level: fit_level(one) for one in labeled})
 
     @classmethod
     def read(cls, path: Path) -> "PredictionSets":
@@ -84,7 +84,9 @@ class PredictionSets:
         missing = self.list_missing(observations, level, error_rate)
         if len(missing) == len(observations):
             message = f"too few patients for a set at error rate {error_rate:g}: {_list_reasons(missing)}"
-            hint = f"a higher error rate, such as --sets 0.2, or {HINT.removeprefix('choose ')} of more patients"
+            hint = "fit them on more patients: by a run with a larger data.dev"
+            rate = find_lowest_rate([self.levels[level][name] for name in observations])
+            hint = f"a higher error rate, --sets {rate:g}, or {hint}" if rate < HIGHEST_ERROR_RATE else hint
             raise UserError(message, code="too-few", where=run_files.PREDICTION_SETS, hint=hint)
         names = np.array(SETS)
         return {
@@ -124,28 +126,44 @@ def find_shortage(bounds: Bounds, error_rate: float) -> str | None:
     return f"{' and '.join(short)}, {needed} needed" if short else None
 
 
-def select_rows(names: Sequence[str]) -> np.ndarray:
-    """Return the places of one row a patient, by a hash of the name: scores and the order of rows do not matter.
+def find_lowest_rate(bounds: Sequence[Bounds]) -> float:
+    """Return the lowest error rate, in hundredths, at which one observation has a set; 1 where it would be .5 or more.
+
+    >>> find_lowest_rate([{"absent": {"rows": 90, "scores": []}, "present": {"rows": 5, "scores": []}}])
+    0.17
+    """
+    most = max((min(own[kind]["rows"] for kind in CLASSES) for own in bounds), default=0)
+    return next((cents / 100 for cents in range(1, 50) if count_needed(cents / 100) <= most), 1.0)
+
+
+def select_rows(names: Sequence[str], wanted: np.ndarray) -> list[np.ndarray]:
+    """Return K times the places of one row a patient, by a hash of the name: neither score nor order matters.
 
     Rows of one patient are no independent evidence, and the guarantee is of rows that are exchangeable.
 
-    >>> select_rows(["patient1/study1", "patient1/study2", "patient2/study1"]).tolist()
-    [1, 2]
+    Args:
+        names: of N rows.
+        wanted: (K, N) bool, the rows to select from.
+
+    >>> select_rows(["patient1/study1", "patient1/study2", "patient2/study1"], np.ones((1, 3), bool))
+    [array([1, 2])]
     """
     hashes = [blake2b(strip_copy(name).encode("utf-8", "surrogateescape"), digest_size=8).digest() for name in names]
-    order = sorted(range(len(names)), key=hashes.__getitem__)
-    numbers, _ = number_studies([find_patient(names[place]) for place in order])
-    firsts = np.unique(numbers, return_index=True)[1]
-    return np.sort(np.array(order, dtype="int64")[firsts])
+    order = np.array(sorted(range(len(names)), key=hashes.__getitem__), dtype="int64")
+    patients, _ = number_studies([find_patient(name) for name in names])
+    parts = (order[own[order]] for own in wanted)
+    return [np.sort(own[np.unique(patients[own], return_index=True)[1]]) for own in parts]
 
 
-def _fit(labeled: LabeledScores, name: str) -> Bounds:
-    """Of each class one row a patient: a patient may be in both."""
-    c = list(labeled.observations).index(name)
-    labels = labeled.labels[:, c]
-    parts = [np.flatnonzero(labels == label) for label in (0, 1)]
-    rows = np.concatenate([own[select_rows([labeled.names[row] for row in own])] for own in parts])
-    return fit_bounds(labeled.scores[rows, c], labels[rows])
+def fit_level(labeled: LabeledScores) -> dict[str, Bounds]:
+    """Fit each observation, each class on one row a patient: a patient may be in both classes."""
+    labels = labeled.labels.T
+    chosen = select_rows(labeled.names, np.concatenate([labels == 0, labels == 1]))
+    found = {}
+    for c, name in enumerate(labeled.observations):
+        rows = np.concatenate([chosen[c], chosen[c + len(labeled.observations)]])
+        found[name] = fit_bounds(labeled.scores[rows, c], labeled.labels[rows, c])
+    return found
 
 
 def _check_form(found: PredictionSets) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 
 from chexpert.errors import UserError
-from chexpert.metrics.conformal import HIGHEST
-from chexpert.observations import STUDY_SCORES
+from chexpert.observations import HIGHEST_ERROR_RATE, STUDY_SCORES
 
 LEVELS = ("image", "study")
 IDS = ("hash", "path")
@@ -61,8 +60,8 @@ def _check_tta(tta: object, *, calibrated: bool) -> None:
 
 
 def _check_sets(sets: object, tta: object) -> None:
-    if isinstance(sets, bool) or not isinstance(sets, Real) or not 0 < float(sets) < HIGHEST:
-        message = f"an error rate lies between 0 and {HIGHEST}, both excluded"
+    if isinstance(sets, bool) or not isinstance(sets, Real) or not 0 < float(sets) < HIGHEST_ERROR_RATE:
+        message = f"an error rate lies between 0 and {HIGHEST_ERROR_RATE}, both excluded"
         raise UserError(message, code="value", where=f"--sets {sets}", hint="--sets 0.1")
     if tta is not None:
         message = "prediction sets are of probabilities without test-time augmentation"

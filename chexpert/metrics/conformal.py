@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chexpert.metrics.rows import check_scores, read_labeled, to_array
+from chexpert.observations import HIGHEST_ERROR_RATE
 
 CLASSES = ("absent", "present")
 """By label: 0, 1."""
@@ -21,8 +22,6 @@ SETS = ("neither", "absent", "present", "both")
 """By number: 1 for ``absent`` plus 2 for ``present``."""
 GRID = 1000
 """Sets are exact at error rates of whole thousandths; at others they are those of the next lower rank that is kept."""
-HIGHEST = 0.5
-"""Error rates lie below it."""
 
 Bounds = dict[str, dict[str, Any]]
 """Plain numbers, to be kept as JSON: of each class ``rows``, its calibration rows, and ``scores``, some of theirs."""
@@ -81,8 +80,8 @@ def check_error_rate(error_rate: float) -> None:
     Raises:
         ValueError: it does not.
     """
-    if not 0 < error_rate < HIGHEST:
-        raise ValueError(f"an error rate lies between 0 and {HIGHEST}, and not at {error_rate:g}")
+    if not 0 < error_rate < HIGHEST_ERROR_RATE:
+        raise ValueError(f"an error rate lies between 0 and {HIGHEST_ERROR_RATE}, and not at {error_rate:g}")
 
 
 def count_needed(error_rate: float) -> int:
@@ -120,7 +119,7 @@ def list_ranks(rows: int) -> np.ndarray:
     >>> list_ranks(9), len(list_ranks(100_000))
     (array([1, 2, 3, 4]), 499)
     """
-    found = np.unique(np.arange(1, GRID * HIGHEST).astype("int64") * (rows + 1) // GRID)
+    found = np.unique(np.arange(1, GRID * HIGHEST_ERROR_RATE).astype("int64") * (rows + 1) // GRID)
     return found[found > 0]
 
 

@@ -104,7 +104,7 @@ def take(labeled: "LabeledScores", rows: "np.ndarray") -> "LabeledScores":
     places = np.flatnonzero(rows)
     return replace(
         labeled,
-        names=[labeled.names[place] for place in places],
+        names=[labeled.names[place] for place in places.tolist()],
         studies=labeled.studies[rows],
         scores=labeled.scores[rows],
         labels=labeled.labels[rows],
@@ -125,7 +125,7 @@ def count_covered(labeled: "LabeledScores", sets: Any, rate: float) -> Iterator[
         covered = choose_sets(labeled.scores[:, c], bounds, rate)
         for label, kind in enumerate(CLASSES):
             own = np.flatnonzero(labeled.labels[:, c] == label)
-            single = own[select_rows([labeled.names[row] for row in own])]
+            (single,) = select_rows(labeled.names, labeled.labels[None, :, c] == label)
             for words, rows in (("one row a patient", single), ("all rows", own)):
                 count = int(((covered[rows] & (1 + label)) > 0).sum())
                 yield f"{name}, {kind}, {words}", (bounds[kind]["rows"], len(rows), count)

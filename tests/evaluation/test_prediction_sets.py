@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -50,9 +51,15 @@ def test_a_rare_class_has_no_set_but_its_count(positives, rate, guarded):
 
 
 def test_no_set_of_any_observation_is_an_error():
+    fitted = PredictionSets.fit("dev", [make_labeled(rows=8)])
     with raises("too-few", "prediction_sets.json") as caught:
-        PredictionSets.fit("dev", [make_labeled(rows=8)]).apply(np.zeros((3, 2)), NAMES, "study", 0.1)
+        fitted.apply(np.zeros((3, 2)), NAMES, "study", 0.1)
     assert "4 present and 4 absent, 9 needed" in caught.value.message
+    rate = float(re.search(r"--sets ([0-9.]+)", caught.value.hint)[1])
+    assert fitted.apply(np.zeros((3, 2)), NAMES, "study", rate)
+    with raises("too-few", "prediction_sets.json") as caught:
+        PredictionSets.fit("dev", [make_labeled(rows=2)]).apply(np.zeros((3, 2)), NAMES, "study", 0.4)
+    assert "--sets" not in caught.value.hint
 
 
 def test_unlabeled_observation_has_no_set():
@@ -88,15 +95,21 @@ def test_damaged_file_is_an_error(tmp_path, change):
         PredictionSets.read(path)
 
 
+def select(names):
+    """Names of one row a patient."""
+    (rows,) = select_rows(names, np.ones((1, len(names)), bool))
+    return [names[row] for row in rows]
+
+
 def test_one_row_a_patient_counts_whatever_its_score_and_place():
     names = [f"valid/patient{n:05d}/study{s}/view{v}_frontal.jpg" for n in range(30) for s in (1, 2) for v in (1, 2)]
-    chosen = {names[row] for row in select_rows(names)}
+    chosen = select(names)
     assert len(chosen) == len({find_patient(name) for name in chosen}) == 30
-    assert {names[::-1][row] for row in select_rows(names[::-1])} == chosen
+    assert {*select(names[::-1])} == {*chosen}
     copied = [name.replace("valid/", "CheXpert-v1.0-small/valid/") for name in names]
-    assert select_rows(copied).tolist() == select_rows(names).tolist()
+    assert select(copied) == [name.replace("valid/", "CheXpert-v1.0-small/valid/") for name in chosen]
     assert len({name[-17:] for name in chosen}) > 1  # not always the first view
-    assert select_rows(["a.png", "b.png"]).tolist() == [0, 1]
+    assert select(["a.png", "b.png"]) == ["a.png", "b.png"]
 
 
 def test_a_patient_counts_once_in_each_class():

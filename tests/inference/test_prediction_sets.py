@@ -81,7 +81,7 @@ def test_python_returns_the_columns_of_the_command(run, table, tmp_path):
 def test_other_error_rates_are_an_error(run, table, tmp_path, rate):
     with raises("value", f"--sets {rate}"):
         predict(run, [table], tmp_path / "out.csv", sets=rate)
-    with raises("value", f"sets='{rate}'"):
+    with raises("value", f"sets={rate}"):
         chexpert.open_run(run).predict(table, sets=rate)
 
 

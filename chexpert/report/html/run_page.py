@@ -131,7 +131,9 @@ class Parts:
 
     def sets(self) -> Any:
         """Collect the prediction sets."""
-        found = collect_sets(self.content) if self.content else None
+        if not self.content:
+            return None
+        found = collect_sets(self.content)
         if not found:
             message = "prediction sets: no split was left to fit them on, or the run is of an older version"
             self.run_data.lack(message, "a run with data.dev=0.1")
