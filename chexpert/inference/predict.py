@@ -106,6 +106,7 @@ def predict(
     Raises:
         UserError: something the user can fix; an image that cannot be read is none, see :class:`Outcome`.
     """
+    calibrated = calibrated if calibration_file is None else True
     check_options(
         level=level, views=views, calibrated=calibrated, observations=observations, ids=ids, batch_size=batch_size,
         num_workers=num_workers, tta=tta,
@@ -118,9 +119,7 @@ def predict(
     transforms = None if tta is None else open_transforms(loaded, tta)
     explained = ExplainedPredictions(loaded, explain, folder) if explain and folder else None
     names = choose_columns(loaded.observations, observations)
-    calibration = None
-    if calibrated or calibration_file:
-        calibration = read_calibration(run, loaded, level, views, calibration_file)
+    calibration = read_calibration(run, loaded, level, views, calibration_file) if calibrated else None
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if hides_names(ids) else None
     data = loaded.config.get("data", {})  # an exported file has none
