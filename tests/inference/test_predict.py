@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -168,7 +169,7 @@ def test_calibration_of_exported_weights_is_that_of_the_run(run, table, tmp_path
     assert stored["calibration"] == json.loads((run / "calibration.json").read_text())
     assert stored["thresholds"] == json.loads((run / "thresholds.json").read_text())
     assert str(root) not in json.dumps(stored)
-    assert "patient" not in json.dumps(stored)
+    assert not re.search(r"patient\d", json.dumps(stored))
     (alone / "best.json").write_text(json.dumps({key: own for key, own in stored.items() if key != "calibration"}))
     with raises("missing-calibration", alone / "best.safetensors"):
         predict(alone / "best.safetensors", [table], tmp_path / "out.csv", root=root, calibrated=True)
