@@ -115,6 +115,7 @@ def predict(
     Raises:
         UserError: something the user can fix; an image that cannot be read is none, see :class:`Outcome`.
     """
+    calibrated = calibrated if calibration_file is None else True
     check_options(
         level=level, views=views, calibrated=calibrated, observations=observations, ids=ids, batch_size=batch_size,
         num_workers=num_workers, tta=tta, sets=sets,
@@ -128,9 +129,7 @@ def predict(
     apart = SpreadTables(open_spread(loaded, transforms), spread) if spread else None
     explained = ExplainedPredictions(loaded, explain, folder) if explain and folder else None
     names = choose_columns(loaded.observations, observations)
-    calibration = None
-    if calibrated or calibration_file:
-        calibration = read_calibration(run, loaded, level, views, calibration_file)
+    calibration = read_calibration(run, loaded, level, views, calibration_file) if calibrated else None
     set_columns = open_sets(run, names, level, views, sets) if sets else None
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if hides_names(ids) else None

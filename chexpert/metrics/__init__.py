@@ -21,6 +21,7 @@ from chexpert.metrics.localization.map_scores import (
 from chexpert.metrics.localization.overlap import iou, segment_above, segment_otsu
 from chexpert.metrics.localization.segmentations import Segmentations, write_segmentations
 from chexpert.metrics.operating_point import youden_threshold, youden_thresholds
+from chexpert.metrics.prior_shift import adjust_prevalence, estimate_prevalence
 from chexpert.metrics.study_aggregation import (
     find_patient,
     find_study,
@@ -38,6 +39,7 @@ __all__ = [
     "LocalMap",
     "Segmentations",
     "adjust_holm",
+    "adjust_prevalence",
     "auroc",
     "auroc_interval",
     "auroc_mean",
@@ -49,6 +51,7 @@ __all__ = [
     "compare_aurocs",
     "conformal_p_values",
     "curve_area",
+    "estimate_prevalence",
     "evaluate_curves",
     "expected_calibration_error",
     "expected_hit",

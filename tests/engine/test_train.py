@@ -117,6 +117,14 @@ def check_evaluations(run: Path, metrics: dict) -> None:
     calibration = json.loads((run / "calibration.json").read_text())
     assert (calibration["method"], calibration["fitted_on"]) == ("platt", "dev")
     assert list(calibration["levels"]) == ["study", "image"]
+    thresholds = json.loads((run / "thresholds.json").read_text())
+    assert (thresholds["chosen_on"], thresholds["labels"], [*thresholds["levels"]]) == (
+        "dev",
+        "report",
+        ["study", "image"],
+    )
+    stored = json.loads((run / "checkpoints/best.json").read_text())
+    assert (stored["calibration"], stored["thresholds"]) == (calibration, thresholds)
     for split in ("dev", "valid", "test"):
         content = json.loads((run / "evaluation" / f"{split}.json").read_text())
         values = {name: own["value"] for name, own in metrics[split]["auroc"].items()}

@@ -80,7 +80,7 @@ class Parts:
     One that an older or damaged file does not allow is left out, and the page says so.
     """
 
-    def __init__(self, run_data: RunData, names: Names, readers: Readers) -> None:
+    def __init__(self, run_data: RunData, names: Names, readers: Readers = NO_READERS) -> None:
         self.run_data, self.names, self.readers = run_data, names, readers
         self.split = run_data.splits[0]
         self.content = run_data.evaluations.get(self.split, {})

@@ -147,6 +147,14 @@ def test_each_observation_has_one_plot_of_each_kind(page):
     assert kinds.count("Loss") == kinds.count("Learning") == 1
 
 
+def test_readers_points_stand_beside_the_curves_of_their_observation(copy, page):
+    readers = copy / "readers.csv"
+    readers.write_text("observation,reader,sensitivity,specificity\nEdema,one,.6,.9\nEdema,two,.7,.8\n")
+    section = find_section(write_report(copy, readers=readers).read_text(), "curves")
+    assert section.count(", 2 readers</figcaption>") == 1
+    assert section.count("#009e73") > find_section(page, "curves").count("#009e73")
+
+
 def test_ids_are_unique_and_references_resolve(page):
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
