@@ -86,7 +86,8 @@ def find_section(page: str, name: str) -> str:
 
 
 def test_page_has_its_sections_in_order_and_a_disclaimer(page):
-    order = ("verdict", "metrics", "curves", "reliability", "training", "groups", "data", "explanations", "done", "run")
+    order = ("verdict", "metrics", "curves", "reliability", "selective", "training", "groups", "data",
+             "explanations", "done", "run")  # fmt: skip
     assert re.findall(r'<section id="(\w+)"', page) == list(order)
     assert "medical device" in page[page.index("<footer>") :]
     assert 'class="lack"' not in page
