@@ -49,8 +49,16 @@ class Spread:
         return average_views(probabilities) if self.kind == TTA else None
 
 
-def open_spread(loaded: Loaded, transforms: torch.Tensor | None) -> Spread:
+def open_spread(
+    loaded: Loaded, transforms: torch.Tensor | None, where: str = "--spread", other: str = "--tta flip"
+) -> Spread:
     """Return the spread of a model: of the views where there are transforms, otherwise of its members.
+
+    Args:
+        loaded: the model.
+        transforms: (K, 2, 3) of the views.
+        where: the option that asks for it, for the error.
+        other: the option of a spread that any model has, if its augmentation has such views.
 
     Raises:
         UserError: the model is not a combined one, and there are no transforms.
@@ -59,8 +67,8 @@ def open_spread(loaded: Loaded, transforms: torch.Tensor | None) -> Spread:
         return Spread(TTA, [f"view-{number:02d}" for number in range(len(transforms))], transforms)
     if not isinstance(loaded.model, Combined):
         message = "the model has no members that disagree: it is not a combined one"
-        hint = "the spread over views: --tta flip, or a run of model=combined"
-        raise UserError(message, code="other-model", where="--spread", hint=hint)
+        hint = f"the spread over views: {other}, or a run of model=combined"
+        raise UserError(message, code="other-model", where=where, hint=hint)
     return Spread(MEMBERS, list(loaded.model.members))
 
 

@@ -23,10 +23,21 @@ NOT_RUN = {
     r"chexpert train .*pretrained=(rad-dino|xrv-)": "needs the file of public weights; tests/engine runs made-up ones",
 }
 """Commands that cannot run here, by pattern, and why; test_commands.py parses them."""
-FAST = ("audit", "compare", "doctor", "evaluate", "explain-leaderboard", "localize", "phantom", "reproduce", "weights")
+FAST = (
+    "audit",
+    "compare",
+    "defer",
+    "doctor",
+    "evaluate",
+    "explain-leaderboard",
+    "localize",
+    "phantom",
+    "reproduce",
+    "weights",
+)
 SLOW_OPTIONS = ("--figures", "--leaderboard")
 ENDS = {
-    "audit faulty": {1}, "doctor": {0, 1}, "reproduce": {3}, "shortcuts": {0, 1, 3},
+    "audit faulty": {1}, "defer RUN --risk": {0, 2}, "doctor": {0, 1}, "reproduce": {3}, "shortcuts": {0, 1, 3},
     "recalibrate": {0, 2},  # so small a phantom may have too few positives
 }  # fmt: skip
 """Exit codes other than 0, by the first words of a command."""

@@ -1,7 +1,7 @@
 """The risk-coverage curves of confidences, each compared with random deferral and with the plain confidence."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ import numpy as np
 from chexpert.evaluation.observation_metrics import interval_to_dict
 from chexpert.evaluation.selective.confidence import PLAIN, RANDOM
 from chexpert.evaluation.selective.labeled import LabeledConfidences
-from chexpert.metrics.auroc_intervals import logit_interval
+from chexpert.metrics.auroc_intervals import logit_interval, percentile_interval
+from chexpert.metrics.bootstrap import Interval
 from chexpert.metrics.comparison import adjust_holm, paired_interval, paired_p
 from chexpert.metrics.resampling import compute_replicates, mean_sums, sample_studies
 from chexpert.metrics.risk_coverage import (
@@ -24,6 +25,11 @@ COVERAGES = tuple(round(0.1 * tenth, 1) for tenth in range(1, 11))
 """The coverages of a curve in the JSON files."""
 LOSSES = ("error", "brier")
 """0/1 error of the decision at the threshold, and squared error of the probability."""
+INTERVALS: Mapping[str, Callable[[float, np.ndarray, int], Interval]] = {
+    "error": logit_interval,
+    "brier": percentile_interval,
+}
+"""A share has an interval on the scale of log odds, also where it is 0; a mean square may be tiny, and is no share."""
 MEAN = "mean"
 """Of a row over its labeled observations."""
 ALPHA = 0.05
@@ -82,7 +88,7 @@ def evaluate_selective(
             for loss, lost in losses.items():
                 rows = average_observations(lost) if c is None else lost[:, c]
                 known = np.isfinite(rows)
-                own[loss] = _Curve(surety[known], rows[known], counts[studies[known]])
+                own[loss] = _Curve(loss, surety[known], rows[known], counts[studies[known]])
     described = {
         kind: {
             name: {loss: curve.describe(found[PLAIN][name][loss] if kind != PLAIN else None)
@@ -105,7 +111,8 @@ def evaluate_selective(
 class _Curve:
     """One confidence and one loss of n rows, with the replicates of its area."""
 
-    def __init__(self, confidence: np.ndarray, losses: np.ndarray, counts: np.ndarray) -> None:
+    def __init__(self, loss: str, confidence: np.ndarray, losses: np.ndarray, counts: np.ndarray) -> None:
+        self.bound = INTERVALS[loss]
         self.confidence, self.losses, self.counts = confidence, losses, counts
         self.curve: RiskCoverage = risk_coverage(confidence, losses)
         self.areas = aurc_replicates(confidence, losses, counts)
@@ -117,11 +124,11 @@ class _Curve:
         risks = risk_replicates(self.confidence, self.losses, self.counts, COVERAGES)
         own = {
             "n": n,
-            "risk": interval_to_dict(logit_interval(self.curve.risk(), self.means, n)),
-            "aurc": interval_to_dict(logit_interval(area, self.areas, n)),
+            "risk": interval_to_dict(self.bound(self.curve.risk(), self.means, n)),
+            "aurc": interval_to_dict(self.bound(area, self.areas, n)),
             "excess_aurc": self.curve.excess_aurc(),
             "risks": [
-                interval_to_dict(logit_interval(self.curve.risk(share), replicates, count_kept(n, share)))
+                interval_to_dict(self.bound(self.curve.risk(share), replicates, count_kept(n, share)))
                 for share, replicates in zip(COVERAGES, risks, strict=True)
             ],
             f"over_{RANDOM}": describe_difference(area - self.curve.risk(), self.areas - self.means, n),
@@ -154,7 +161,7 @@ def evaluate_kept(
         known = kept & np.isfinite(rows)
         means = compute_replicates([(mean_sums(rows[known]), labeled.studies[known])], counts)[0]
         value = float(rows[known].mean()) if known.any() else math.nan
-        found[loss] = interval_to_dict(logit_interval(value, means, int(known.sum())))
+        found[loss] = interval_to_dict(INTERVALS[loss](value, means, int(known.sum())))
     return found
 
 

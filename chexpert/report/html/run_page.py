@@ -9,6 +9,7 @@ from chexpert.evaluation.readers import ReaderPoint, read_readers
 from chexpert.report.evaluation_setting import describe_interval, describe_rows
 from chexpert.report.figures.forest import Row, plot_forest
 from chexpert.report.figures.reliability import plot_reliability
+from chexpert.report.figures.risk_coverage import plot_risk_coverage
 from chexpert.report.figures.roc import plot_curves
 from chexpert.report.figures.training_curves import plot_training
 from chexpert.report.html import provenance, read_script, render_page
@@ -90,9 +91,9 @@ class Parts:
     def make(self) -> dict[str, Any]:
         """Return the parts by name; None for a part with nothing to show."""
         makers: dict[str, Callable[[], Any]] = {
-            "forest": self.forest, "curves": self.curves, "reliability": self.reliability, "training": self.training,
-            "sets": self.sets,
-            "tta": self.tta, "groups": self.groups, "quality": self.quality, "gallery": self.gallery,
+            "forest": self.forest, "curves": self.curves, "reliability": self.reliability, "sets": self.sets,
+            "selective": self.selective, "training": self.training, "tta": self.tta, "groups": self.groups,
+            "quality": self.quality, "gallery": self.gallery,
         }  # fmt: skip
         return {name: self._try(name, make) for name, make in makers.items()}
 
@@ -138,6 +139,11 @@ class Parts:
             message = "prediction sets: no split was left to fit them on, or the run is of an older version"
             self.run_data.lack(message, "a run with data.dev=0.1")
         return found
+
+    def selective(self) -> Any:
+        """Plot the risk-coverage curves of the plain confidence."""
+        own = self.content.get("selective")
+        return own and plot_risk_coverage(own, self.where, "risk")
 
     def training(self) -> Any:
         """Plot loss and AUROC by epoch."""

@@ -86,7 +86,7 @@ def find_section(page: str, name: str) -> str:
 
 
 def test_page_has_its_sections_in_order_and_a_disclaimer(page):
-    order = "verdict metrics curves reliability sets training groups data explanations done run"
+    order = "verdict metrics curves reliability sets selective training groups data explanations done run"
     assert re.findall(r'<section id="(\w+)"', page) == order.split()
     assert "medical device" in page[page.index("<footer>") :]
     assert 'class="lack"' not in page
