@@ -67,10 +67,20 @@ def score_labels(labels: ArrayLike, probabilities: ArrayLike, method: str = "adj
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}: one of {', '.join(METHODS)}")
     if method == "adjusted":
-        thresholds = compute_thresholds(labels, probabilities)
-        both = both - thresholds + thresholds.max()  # above 0
-        both = both / both.sum(axis=1, keepdims=True)
+        both = adjust_probabilities(probabilities, compute_thresholds(labels, probabilities))
     return both[np.arange(len(given)), given]
+
+
+def adjust_probabilities(probabilities: ArrayLike, thresholds: np.ndarray) -> np.ndarray:
+    """Return the probabilities of both classes less their thresholds, (N, 2), shifted and scaled into [0, 1].
+
+    Args:
+        probabilities: (N,) of 1, in [0, 1].
+        thresholds: (2,) as :func:`compute_thresholds` gives them.
+    """
+    positive = np.asarray(probabilities, float)
+    shifted = np.column_stack([1 - positive, positive]) - thresholds + thresholds.max()
+    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def suggest_labels(probabilities: ArrayLike, thresholds: np.ndarray) -> np.ndarray:

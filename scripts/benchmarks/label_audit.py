@@ -1,14 +1,24 @@
 """Runs and counts of the label audit's benchmark: flips planted in a phantom, patient folds, corrections by truth."""
 
 import csv
+import math
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from chexpert.data.phantom import write_phantom
+from chexpert.evaluation import read_run
+from chexpert.evaluation.label_issues import write_issues
+from chexpert.inference.label_audit import audit_labels
+from chexpert.metrics.auroc_intervals import auroc_replicates
+from chexpert.metrics.comparison import paired_interval
+from chexpert.metrics.label_issues import score_labels
+from chexpert.metrics.resampling import resample_studies, sample_studies
 from chexpert.observations import COMPETITION
 
 ROOT = Path(__file__).parents[2]
@@ -88,3 +98,129 @@ def write_rows(path: Path, header: list[str], rows: list[dict[str, str]]) -> Non
         writer = csv.DictWriter(file, header, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def measure_folds(given: Namespace, root: Path, sweep: Path, seed: int) -> dict[str, Any]:
+    """Rank the labels by the audit and by cleanlab, and return the flips among the first of each observation.
+
+    Returns:
+        By method and observation: of each study how many flipped labels it has, how many of them are listed, how many
+        labels it has, and how many are listed.
+    """
+    audit = audit_labels([sweep], top=str(given.top))
+    flipped = {(one["Study"], one["observation"]) for one in read_rows(root / FLIPS)[1]}
+    studies = [find_study(name) for name in audit.views.names]
+    counts: dict[str, Any] = {}
+    for c, name in enumerate(audit.views.observations):
+        labels, own = audit.views.labels[:, c], audit.views.probabilities[:, c]
+        rows = np.flatnonzero(labels != -1)
+        given_labels = (labels[rows] == 1).astype(int)
+        size = math.ceil(given.top * len(rows))
+        wrong = np.array([(studies[row], name) in flipped for row in rows])
+        for method, listed in list_first(given_labels, own[rows], size).items():
+            chosen = np.zeros(len(rows), bool)
+            chosen[listed] = True
+            table = np.column_stack([wrong, wrong & chosen, np.ones(len(rows)), chosen])
+            counts.setdefault(method, {})[name] = sum_by_study(table, [studies[row] for row in rows])
+        mine = sorted(one.row for one in audit.issues[c].issues)
+        assert mine == sorted(rows[list_first(given_labels, own[rows], size)["adjusted (default)"]].tolist())
+    return counts
+
+
+def list_first(labels: np.ndarray, probabilities: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """Return the first rows by each method."""
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    both = np.column_stack([1 - probabilities, probabilities])
+    options = {"labels": labels, "pred_probs": both}
+    flags = find_label_issues(**options, filter_by="confident_learning", min_examples_per_class=0, n_jobs=1)
+    plain = get_label_quality_scores(**options, method="self_confidence")
+    scores = {
+        "adjusted (default)": score_labels(labels, probabilities, "adjusted"),
+        "self-confidence (= loss, margin)": score_labels(labels, probabilities, "self_confidence"),
+        "cleanlab get_label_quality_scores": plain,
+        "cleanlab the same, adjusted": get_label_quality_scores(**options, adjust_pred_probs=True),
+        "cleanlab find_label_issues first": np.where(flags, plain - 1, plain),  # those that it flags, then the others
+        "random": np.random.default_rng(0).random(len(labels)),
+    }
+    return {name: np.argsort(own, kind="stable")[:size] for name, own in scores.items()}
+
+
+def sum_by_study(table: np.ndarray, studies: Sequence[str]) -> np.ndarray:
+    """Return the sums of the rows of each study, (S, 4)."""
+    names, places = np.unique(studies, return_inverse=True)
+    sums = np.zeros((len(names), table.shape[1]))
+    np.add.at(sums, places, table)
+    return sums
+
+
+def lift(sums: np.ndarray) -> tuple[float, float, float, float]:
+    """Return how many times the random share of the flips is listed, its 95 % interval over studies, and the share.
+
+    Args:
+        sums: (S, 4): flips, listed flips, labels, listed labels of each study.
+    """
+    counts = sample_studies(len(sums), 2000, 0).astype(float)
+    totals = sums.T @ counts
+    values = (totals[1] / totals[0]) / (totals[3] / totals[2])
+    whole = sums.sum(axis=0)
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(whole[1] / whole[0] / (whole[3] / whole[2])), float(low), float(high), float(whole[1] / whole[0])
+
+
+def write_corrections(given: Namespace, root: Path, sweep: Path, path: Path) -> int:
+    """Correct the listed labels by the phantom's truth, as an expert would; return how many change their meaning."""
+    write_issues(path, *_listed(given, sweep))
+    header, rows = read_rows(path)
+    truth = {row["Path"]: row for row in read_rows(root / "phantom/truth.csv")[1]}
+    for row in rows:
+        row["corrected"] = truth[row["Path"].removeprefix(f"{FOLDER}/")][row["observation"]]
+    write_rows(path, header, rows)
+    return sum((row["label"] == "1") != (row["corrected"] == "1") for row in rows)
+
+
+def _listed(given: Namespace, sweep: Path) -> tuple[list[Any], list[str]]:
+    audit = audit_labels([sweep], top=str(given.top))
+    return [one for own in audit.issues for one in own.issues], list(audit.views.names)
+
+
+def train_pair(given: Namespace, seed: int, root: Path, corrections: Path) -> list[Path]:
+    """Train with the flipped labels and with the corrected ones; return both runs."""
+    runs = []
+    for name, extra in (("flipped", []), ("corrected", [f"data.corrections={corrections}"])):
+        out = given.out / f"seed{seed}/{name}"
+        seeds = ",".join(map(str, range(given.repeats)))
+        train(root, out, [f"seed={seeds}", *extra, *list_settings(given)])
+        runs.append(out)
+    return runs
+
+
+def read_valid(runs: Path, repeats: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return the mean probabilities of a sweep's runs on valid, the true labels and the studies."""
+    own = [read_run(runs / str(job), "valid", "image") for job in range(repeats)]
+    columns = [list(own[0].observations).index(name) for name in COMPETITION]
+    scores = np.stack([one.scores[:, columns] for one in own])
+    return scores, own[0].labels[:, columns], [find_study(name) for name in own[0].names]
+
+
+def compare_pairs(pairs: Sequence[tuple[Path, Path]], repeats: int) -> dict[str, Any]:
+    """Compare corrected with flipped training labels by the AUROC on the truth of valid.
+
+    The mean over phantoms and training seeds of the difference in mean AUROC. Whole studies are resampled in each
+    phantom, so the interval is of these models; the spread of the single differences is stated beside it.
+    """
+    single: list[float] = []
+    replicates = []
+    for flipped, corrected in pairs:
+        (old, labels, studies), (new, _, _) = read_valid(flipped, repeats), read_valid(corrected, repeats)
+        numbers = np.unique(studies, return_inverse=True)[1]
+        counts = np.vstack([np.ones((1, len(labels)), np.uint8), resample_studies(numbers, 1000, len(replicates))])
+        for one, other in zip(new, old, strict=True):
+            differences = auroc_replicates(one, labels, counts).mean(1) - auroc_replicates(other, labels, counts).mean(
+                1
+            )
+            single.append(float(differences[0]))
+            replicates.append(differences[1:])
+    interval = paired_interval(float(np.mean(single)), np.mean(replicates, axis=0), len(single))
+    return {"difference": list(interval[:3]), "single": single}
