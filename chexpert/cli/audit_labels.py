@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chexpert.inference.choices import IDS
 
+METHODS = ("self_confidence", "adjusted")  # of chexpert.metrics.label_issues, which loads scipy beside it
 SPLITS = ("dev", "valid", "test", "train")
 
 
@@ -25,6 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--observations", nargs="+", metavar="NAME", help="to audit (all of the model's)")
     add("--top", default="0.05", metavar="N", help="labels of each observation that are listed, or their share (0.05)")
     add("--blank", choices=("negative", "leave-out"), default="negative", help="of blank labels (negative)")
+    add("--method", choices=METHODS, default=METHODS[0], help="of the score (self_confidence)")
     add("--sheet", type=int, default=24, metavar="N", help="images of each observation on the sheet (24)")
     add("--neighbors", type=int, default=3, metavar="N", help="similar images beside each; 0: none (3)")
     add("--root", type=Path, metavar="FOLDER", help="the dataset, where it has moved")
@@ -42,7 +44,7 @@ def run(given: Namespace) -> None:
     out = find_folder(given.paths[0], given.out, "files")
     audit = audit_labels(
         given.paths, split=given.split, observations=given.observations, top=given.top, blank=given.blank,
-        root=given.root,
+        method=given.method, root=given.root,
     )  # fmt: skip
     try_folder(out)
     print(describe_audit(audit), flush=True)

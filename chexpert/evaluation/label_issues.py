@@ -9,6 +9,7 @@ import numpy as np
 
 from chexpert.errors import UserError
 from chexpert.metrics.label_issues import (
+    METHODS,
     LabelErrors,
     adjust_probabilities,
     compute_thresholds,
@@ -18,7 +19,6 @@ from chexpert.metrics.label_issues import (
 )
 from chexpert.runs import files as run_files
 
-METHOD = "adjusted"
 TOP = "0.05"
 HEADER = ("Path", "observation", "label", "probability", "score", "rank", "suggested", "expected_share", "corrected")
 BLANKS = ("negative", "leave-out")
@@ -78,7 +78,12 @@ class ObservationIssues:
 
 
 def rank_issues(
-    observation: str, labels: np.ndarray, probabilities: np.ndarray, top: str = TOP, blank: str = BLANKS[0]
+    observation: str,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    top: str = TOP,
+    blank: str = BLANKS[0],
+    method: str = METHODS[0],
 ) -> ObservationIssues:
     """Rank the labels of an observation.
 
@@ -88,6 +93,7 @@ def rank_issues(
         probabilities: (N,) in [0, 1], by models that did not learn from these labels.
         top: how many labels to list, such as ``50``, or the share of them, such as ``0.05``.
         blank: ``negative``: a blank label is ranked with the labels 0; ``leave-out``: it is not ranked.
+        method: of the score, one of ``METHODS``.
     """
     empty, uncertain = np.isnan(labels), labels == -1
     ranked = np.flatnonzero(~uncertain & (~empty if blank == BLANKS[1] else True))
@@ -106,7 +112,7 @@ def rank_issues(
         other = "" if suggested[row] < 0 or agrees else str(suggested[row])
         return LabelIssue(row, observation, name, float(probabilities[row]), score, rank, other, share)
 
-    scores = score_labels(given, own, METHOD)
+    scores = score_labels(given, own, method)
     order = np.argsort(scores, kind="stable")[: count_top(top, len(scores))]
     shares = [errors.share_wrong_negatives, errors.share_wrong_positives]
     listed = enumerate(order.tolist(), start=1)

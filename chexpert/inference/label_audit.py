@@ -12,9 +12,10 @@ from chexpert.console import NOTE, log
 from chexpert.data import read_gray
 from chexpert.errors import UserError
 from chexpert.evaluation.held_out import HeldOut, read_held_out
-from chexpert.evaluation.label_issues import METHOD, SPELLED, ObservationIssues, check_top, rank_issues, write_issues
+from chexpert.evaluation.label_issues import SPELLED, ObservationIssues, check_top, rank_issues, write_issues
 from chexpert.inference.audited_views import AuditedViews, open_views
 from chexpert.inference.neighbors import compute_features, read_images, select_neighbors
+from chexpert.metrics.label_issues import METHODS
 from chexpert.report.html.gallery import encode_gray
 from chexpert.report.html.label_issues import AuditCard, AuditImage, make_audit_page
 from chexpert.report.names import Names
@@ -50,6 +51,7 @@ def audit_labels(
     observations: Sequence[str] | None = None,
     top: str = "0.05",
     blank: str = "negative",
+    method: str = METHODS[0],
     root: Path | None = None,
 ) -> LabelAudit:
     """Rank the labels that are most likely wrong.
@@ -60,6 +62,7 @@ def audit_labels(
         observations: to audit; by default all that the model puts out.
         top: how many labels of an observation to list, or the share of them.
         blank: ``negative``: blank labels are ranked with the labels 0; ``leave-out``.
+        method: of the score: ``self_confidence``, or ``adjusted`` by the mean of the label's class.
         root: of the dataset; by default that of the runs.
 
     Raises:
@@ -74,10 +77,14 @@ def audit_labels(
         raise UserError(message, code="unknown-observation", where="--observations", hint=hint)
     views = open_views(held, root)
     columns = [(name, list(held.observations).index(name)) for name in asked]
-    issues = [rank_issues(name, views.labels[:, c], views.probabilities[:, c], top, blank) for name, c in columns]
+    issues = [
+        rank_issues(name, views.labels[:, c], views.probabilities[:, c], top, blank, method) for name, c in columns
+    ]
     for note in list_notes(held, views):
         log.log(NOTE, note)
-    return LabelAudit(held, views, issues, make_content(held, views, issues, top, blank))
+    return LabelAudit(
+        held, views, issues, make_content(held, views, issues, {"method": method, "top": top, "blank": blank})
+    )
 
 
 def list_notes(held: HeldOut, views: AuditedViews) -> list[str]:
@@ -91,7 +98,7 @@ def list_notes(held: HeldOut, views: AuditedViews) -> list[str]:
 
 
 def make_content(
-    held: HeldOut, views: AuditedViews, issues: Sequence[ObservationIssues], top: str, blank: str
+    held: HeldOut, views: AuditedViews, issues: Sequence[ObservationIssues], options: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the content of label_issues.json: settings, counts and thresholds, without a name of an image."""
     seeds = len({config["seed"] for config in held.configs})
@@ -105,9 +112,7 @@ def make_content(
         "runs": len(held.runs),
         "labels_of": views.labels_of,
         "synthetic": views.synthetic,
-        "method": METHOD,
-        "top": top,
-        "blank": blank,
+        **options,
         "observations": {own.observation: _count(own) for own in issues},
     }
 

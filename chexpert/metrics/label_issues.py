@@ -46,7 +46,7 @@ def compute_thresholds(labels: ArrayLike, probabilities: ArrayLike) -> np.ndarra
     return np.array([both[given == k, k].mean() if (given == k).any() else 1.0 for k in (0, 1)])
 
 
-def score_labels(labels: ArrayLike, probabilities: ArrayLike, method: str = "adjusted") -> np.ndarray:
+def score_labels(labels: ArrayLike, probabilities: ArrayLike, method: str = METHODS[0]) -> np.ndarray:
     """Return how well each label agrees with its probability: the lowest are the most likely wrong.
 
     Args:
@@ -60,7 +60,7 @@ def score_labels(labels: ArrayLike, probabilities: ArrayLike, method: str = "adj
     Raises:
         ValueError: lengths differ, a label or probability is none, or the method is unknown.
 
-    >>> score_labels([0, 1], [0.9, 0.8], "self_confidence").round(2).tolist()
+    >>> score_labels([0, 1], [0.9, 0.8]).round(2).tolist()
     [0.1, 0.8]
     """
     given, both = _read(labels, probabilities)

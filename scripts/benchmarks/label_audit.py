@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = "CheXpert-v1.0-small"
 COMMON = ("data=small", "pretrained=false", "explainer=[]", "logger=[]", "calibration=null", "data.num_workers=0")
 FLIPS = "phantom/flips.csv"
+DEFAULT = "self-confidence, the default (= loss, margin)"
 
 
 def prepare(given: Namespace, seed: int) -> Path:
@@ -123,7 +124,7 @@ def measure_folds(given: Namespace, root: Path, sweep: Path, seed: int) -> dict[
             table = np.column_stack([wrong, wrong & chosen, np.ones(len(rows)), chosen])
             counts.setdefault(method, {})[name] = sum_by_study(table, [studies[row] for row in rows])
         mine = sorted(one.row for one in audit.issues[c].issues)
-        assert mine == sorted(rows[list_first(given_labels, own[rows], size)["adjusted (default)"]].tolist())
+        assert mine == sorted(rows[list_first(given_labels, own[rows], size)[DEFAULT]].tolist())
     return counts
 
 
@@ -137,8 +138,8 @@ def list_first(labels: np.ndarray, probabilities: np.ndarray, size: int) -> dict
     flags = find_label_issues(**options, filter_by="confident_learning", min_examples_per_class=0, n_jobs=1)
     plain = get_label_quality_scores(**options, method="self_confidence")
     scores = {
-        "adjusted (default)": score_labels(labels, probabilities, "adjusted"),
-        "self-confidence (= loss, margin)": score_labels(labels, probabilities, "self_confidence"),
+        DEFAULT: score_labels(labels, probabilities),
+        "less the mean of the class": score_labels(labels, probabilities, "adjusted"),
         "cleanlab get_label_quality_scores": plain,
         "cleanlab the same, adjusted": get_label_quality_scores(**options, adjust_pred_probs=True),
         "cleanlab find_label_issues first": np.where(flags, plain - 1, plain),  # those that it flags, then the others

@@ -17,12 +17,20 @@ def test_ranks_by_hand():
     found = rank_issues("Edema", LABELS, PROBABILITIES, top="3")
     assert found.thresholds == pytest.approx((0.55, 0.6))
     assert (found.positives, found.negatives, found.blanks, found.uncertain) == (3, 5, 2, 2)
-    # self-confidence less threshold: blank of .95: .05 - .55 = -.5; 1 of .1: -.5; 0 of .7: .3 - .55 = -.25
-    assert {(one.row, one.label, one.suggested) for one in found.issues[:2]} == {(2, "1", "0"), (6, "blank", "1")}
-    assert (found.issues[2].row, found.issues[2].label, found.issues[2].suggested) == (5, "0", "1")
+    # probabilities of the given label: blank of .95: .05; 1 of .1: .1; 0 of .7: .3
+    assert [(one.row, one.label, one.suggested) for one in found.issues] == [
+        (6, "blank", "1"),
+        (2, "1", "0"),
+        (5, "0", "1"),
+    ]
+    assert [one.score for one in found.issues] == pytest.approx([0.05, 0.1, 0.3])
     assert [one.rank for one in found.issues] == [1, 2, 3]
     assert found.errors == pytest.approx((2 / 5, 1 / 3))
     assert found.issues[2].expected_share == pytest.approx(2 / 5)
+    # less the thresholds: -.5, -.5, -.25
+    adjusted = rank_issues("Edema", LABELS, PROBABILITIES, top="3", method="adjusted")
+    assert adjusted.issues[0].score == pytest.approx(adjusted.issues[1].score)
+    assert adjusted.issues[2].row == 5
 
 
 def test_uncertain_labels_are_listed_apart():
