@@ -7,13 +7,13 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chexpert.data.phantom import write_phantom
 from chexpert.evaluation import read_run
-from chexpert.evaluation.label_issues import write_issues
+from chexpert.evaluation.label_issues import rank_issues, write_issues
 from chexpert.inference.label_audit import audit_labels
 from chexpert.metrics.auroc_intervals import auroc_replicates
 from chexpert.metrics.comparison import paired_interval
@@ -101,30 +101,40 @@ def write_rows(path: Path, header: list[str], rows: list[dict[str, str]]) -> Non
         writer.writerows(rows)
 
 
-def measure_folds(given: Namespace, root: Path, sweep: Path, seed: int) -> dict[str, Any]:
-    """Rank the labels by the audit and by cleanlab, and return the flips among the first of each observation.
+class Predicted(NamedTuple):
+    """Labels (N, 5) in {1, 0, -1, NaN} and out-of-fold probabilities (N, 5) of training views, by their names."""
+
+    names: list[str]
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+
+def predict_folds(given: Namespace, seed: int, root: Path) -> Predicted:
+    """Predict each training view by the network of the fold that holds it out."""
+    views = audit_labels([train_folds(given, seed, root)]).views
+    return Predicted(list(views.names), views.labels, views.probabilities)
+
+
+def count_flips(given: Namespace, root: Path, predicted: Predicted) -> dict[str, Any]:
+    """Rank the labels by the audit's scores and by cleanlab, and count the flips among the first of each observation.
 
     Returns:
         By method and observation: of each study how many flipped labels it has, how many of them are listed, how many
         labels it has, and how many are listed.
     """
-    audit = audit_labels([sweep], top=str(given.top))
     flipped = {(one["Study"], one["observation"]) for one in read_rows(root / FLIPS)[1]}
-    studies = [find_study(name) for name in audit.views.names]
+    studies = [find_study(name) for name in predicted.names]
     counts: dict[str, Any] = {}
-    for c, name in enumerate(audit.views.observations):
-        labels, own = audit.views.labels[:, c], audit.views.probabilities[:, c]
+    for c, name in enumerate(COMPETITION):
+        labels, own = predicted.labels[:, c], predicted.probabilities[:, c]
         rows = np.flatnonzero(labels != -1)
         given_labels = (labels[rows] == 1).astype(int)
-        size = math.ceil(given.top * len(rows))
         wrong = np.array([(studies[row], name) in flipped for row in rows])
-        for method, listed in list_first(given_labels, own[rows], size).items():
+        for method, listed in list_first(given_labels, own[rows], math.ceil(given.top * len(rows))).items():
             chosen = np.zeros(len(rows), bool)
             chosen[listed] = True
             table = np.column_stack([wrong, wrong & chosen, np.ones(len(rows)), chosen])
             counts.setdefault(method, {})[name] = sum_by_study(table, [studies[row] for row in rows])
-        mine = sorted(one.row for one in audit.issues[c].issues)
-        assert mine == sorted(rows[list_first(given_labels, own[rows], size)[DEFAULT]].tolist())
     return counts
 
 
@@ -170,9 +180,11 @@ def lift(sums: np.ndarray) -> tuple[float, float, float, float]:
     return float(whole[1] / whole[0] / (whole[3] / whole[2])), float(low), float(high), float(whole[1] / whole[0])
 
 
-def write_corrections(given: Namespace, root: Path, sweep: Path, path: Path) -> int:
+def write_corrections(given: Namespace, root: Path, predicted: Predicted, path: Path) -> int:
     """Correct the listed labels by the phantom's truth, as an expert would; return how many change their meaning."""
-    write_issues(path, *_listed(given, sweep))
+    columns = zip(COMPETITION, predicted.labels.T, predicted.probabilities.T, strict=True)
+    issues = [one for name, *own in columns for one in rank_issues(name, *own, top=str(given.top)).issues]
+    write_issues(path, issues, predicted.names)
     header, rows = read_rows(path)
     truth = {row["Path"]: row for row in read_rows(root / "phantom/truth.csv")[1]}
     for row in rows:
@@ -181,47 +193,38 @@ def write_corrections(given: Namespace, root: Path, sweep: Path, path: Path) -> 
     return sum((row["label"] == "1") != (row["corrected"] == "1") for row in rows)
 
 
-def _listed(given: Namespace, sweep: Path) -> tuple[list[Any], list[str]]:
-    audit = audit_labels([sweep], top=str(given.top))
-    return [one for own in audit.issues for one in own.issues], list(audit.views.names)
+class Pair(NamedTuple):
+    """Scores (N, 5) on valid by flipped and by corrected training labels, its true labels, and the studies."""
+
+    flipped: np.ndarray
+    corrected: np.ndarray
+    labels: np.ndarray
+    studies: list[str]
 
 
-def train_pair(given: Namespace, seed: int, root: Path, corrections: Path) -> list[Path]:
-    """Train with the flipped labels and with the corrected ones; return both runs."""
-    runs = []
+def train_pair(given: Namespace, seed: int, root: Path, corrections: Path) -> Pair:
+    """Train networks with the flipped labels and with the corrected ones, and predict valid."""
+    found = []
     for name, extra in (("flipped", []), ("corrected", [f"data.corrections={corrections}"])):
         out = given.out / f"seed{seed}/{name}"
-        seeds = ",".join(map(str, range(given.repeats)))
-        train(root, out, [f"seed={seeds}", *extra, *list_settings(given)])
-        runs.append(out)
-    return runs
+        train(root, out, [f"seed={seed}", *extra, *list_settings(given)])
+        found.append(read_run(next(out.glob("[0-9]*")), "valid", "image"))
+    columns = [list(found[0].observations).index(name) for name in COMPETITION]
+    scores = [one.scores[:, columns] for one in found]
+    return Pair(*scores, found[0].labels[:, columns], [find_study(name) for name in found[0].names])
 
 
-def read_valid(runs: Path, repeats: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Return the mean probabilities of a sweep's runs on valid, the true labels and the studies."""
-    own = [read_run(runs / str(job), "valid", "image") for job in range(repeats)]
-    columns = [list(own[0].observations).index(name) for name in COMPETITION]
-    scores = np.stack([one.scores[:, columns] for one in own])
-    return scores, own[0].labels[:, columns], [find_study(name) for name in own[0].names]
+def compare_pairs(pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Return the mean over phantoms of the difference in mean AUROC on the truth of valid, corrected less flipped.
 
-
-def compare_pairs(pairs: Sequence[tuple[Path, Path]], repeats: int) -> dict[str, Any]:
-    """Compare corrected with flipped training labels by the AUROC on the truth of valid.
-
-    The mean over phantoms and training seeds of the difference in mean AUROC. Whole studies are resampled in each
-    phantom, so the interval is of these models; the spread of the single differences is stated beside it.
+    Whole studies are resampled in each phantom: the interval is of these models.
     """
-    single: list[float] = []
-    replicates = []
-    for flipped, corrected in pairs:
-        (old, labels, studies), (new, _, _) = read_valid(flipped, repeats), read_valid(corrected, repeats)
-        numbers = np.unique(studies, return_inverse=True)[1]
-        counts = np.vstack([np.ones((1, len(labels)), np.uint8), resample_studies(numbers, 1000, len(replicates))])
-        for one, other in zip(new, old, strict=True):
-            differences = auroc_replicates(one, labels, counts).mean(1) - auroc_replicates(other, labels, counts).mean(
-                1
-            )
-            single.append(float(differences[0]))
-            replicates.append(differences[1:])
-    interval = paired_interval(float(np.mean(single)), np.mean(replicates, axis=0), len(single))
-    return {"difference": list(interval[:3]), "single": single}
+    single, replicates = [], []
+    for seed, pair in enumerate(pairs):
+        numbers = np.unique(pair.studies, return_inverse=True)[1]
+        counts = np.vstack([np.ones((1, len(numbers)), np.uint8), resample_studies(numbers, 1000, seed)])
+        new, old = (auroc_replicates(own, pair.labels, counts).mean(1) for own in (pair.corrected, pair.flipped))
+        single.append([float(old[0]), float(new[0])])
+        replicates.append((new - old)[1:])
+    value = float(np.mean([new - old for old, new in single]))
+    return {"difference": list(paired_interval(value, np.mean(replicates, axis=0), len(pairs))[:3]), "aurocs": single}
