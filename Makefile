@@ -7,7 +7,7 @@ LOWEST ?= python3.11
 PYTESTS = pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile
 COMPILE := .venv-lock/bin/uv pip compile --quiet --no-config --no-annotate --custom-compile-command 'make lock' --extra dev pyproject.toml
 NOTEBOOKS := $(wildcard docs/notebooks/*.ipynb)
-BENCHES := start loader memory step precision run gpu evaluate explain explain_memory counterfactuals
+BENCHES := start loader memory step precision run gpu evaluate explain explain_memory counterfactuals label_audit
 
 .PHONY: help demo test check floor latest lock docs bench notes
 .DEFAULT_GOAL := help

@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a model, evaluate it, explain it; sweeps with -m",
     "doctor": "report what is installed and what is missing",
     "audit": "check a copy of CheXpert",
+    "audit-labels": "list the labels that are most likely wrong",
     "phantom": "write synthetic images with labels and masks, laid out as CheXpert",
     "learn-targets": "learn what a report label says of a finding: targets of labels=learned",
     "evaluate": "evaluate predictions against labels",

@@ -4,6 +4,8 @@ A patient is held out by a hash of seed and patient alone. So no patient is ever
 is when rows are added, removed or reordered; shares are met on average, not exactly.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -54,3 +56,18 @@ def held_range(dev: float | None, folds: int | None, fold: int | None) -> tuple[
     if folds is not None and fold is not None:
         return fold / folds, (fold + 1) / folds
     return None if dev is None else (0.0, dev)
+
+
+def select_held_out(
+    frame: pd.DataFrame, dev: float | None, folds: int | None, fold: int | None, seed: int
+) -> pd.DataFrame:
+    """Return the rows of the patients that a run with these settings holds out; none without such settings."""
+    low, high = held_range(dev, folds, fold) or (0.0, 0.0)
+    place = place_patients(frame["patient"], seed)
+    return frame[(low <= place) & (place < high)]
+
+
+def join_parts(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return all training rows, those that are held out among them, in the order of the table."""
+    parts = [frames[split] for split in ("train", "dev") if split in frames]
+    return pd.concat(parts).sort_values("image", ignore_index=True)

@@ -1,6 +1,8 @@
 """The data and the model of a finished run, opened again from its checkpoint."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -57,19 +59,27 @@ def open_data(
         learned: with the training views as the run learned them, where the copy has such.
         test: with the test set, where the run had it or else beside the other views.
     """
+    config = loaded.config | {"observations": loaded.observations}
+    config["data"] = config["data"] | {"batch_size": limit_batch(loaded)}
+    return open_config_data(config, root, hint=hint, learned=learned, test=test)
+
+
+def open_config_data(
+    config: Mapping[str, Any], root: Path | None, *, hint: str, learned: bool, test: bool, policy: bool = True
+) -> CheXpertDataModule:
+    """Open the data of a config, as :func:`open_data` does; without its label ``policy``, only the tables count."""
     # what only training and evaluation need may be gone: label files, the test set, the decoded images
-    node = loaded.config["data"] | {"cache": None}
+    node = config["data"] | {"cache": None}
     if node.get("on_missing") == "skip":  # how many may be was decided when it was trained
         node["skip_limit"] = 1.0
-    node["batch_size"] = limit_batch(loaded)
     node["test"] = test and (node.get("test") or True)
     node |= {"root": str(root), "manifest": None} if root else {}
     if not learned and not node.get("correct_evaluated"):  # these correct training labels alone
         node["corrections"] = None
     try:
         raise_errors(list(check_targets(node, "data")))
-        labels = build(loaded.config["labels"], "labels") if learned else LabelPolicy("ignore")
-        given = {"observations": loaded.observations, "seed": loaded.config["seed"]}
+        labels = build(config["labels"], "labels") if learned and policy else LabelPolicy("ignore")
+        given = {"observations": config["observations"], "seed": config["seed"]}
         data: CheXpertDataModule = build(node, "data", labels=labels, **given)
         data.setup("fit" if learned and "train" in find_layout(data.root, data.variant).tables else "validate")
     except UserError as error:

@@ -46,7 +46,7 @@ def compute_thresholds(labels: ArrayLike, probabilities: ArrayLike) -> np.ndarra
     return np.array([both[given == k, k].mean() if (given == k).any() else 1.0 for k in (0, 1)])
 
 
-def score_labels(labels: ArrayLike, probabilities: ArrayLike, method: str = "adjusted") -> np.ndarray:
+def score_labels(labels: ArrayLike, probabilities: ArrayLike, method: str = METHODS[0]) -> np.ndarray:
     """Return how well each label agrees with its probability: the lowest are the most likely wrong.
 
     Args:
@@ -60,17 +60,27 @@ def score_labels(labels: ArrayLike, probabilities: ArrayLike, method: str = "adj
     Raises:
         ValueError: lengths differ, a label or probability is none, or the method is unknown.
 
-    >>> score_labels([0, 1], [0.9, 0.8], "self_confidence").round(2).tolist()
+    >>> score_labels([0, 1], [0.9, 0.8]).round(2).tolist()
     [0.1, 0.8]
     """
     given, both = _read(labels, probabilities)
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}: one of {', '.join(METHODS)}")
     if method == "adjusted":
-        thresholds = compute_thresholds(labels, probabilities)
-        both = both - thresholds + thresholds.max()  # above 0
-        both = both / both.sum(axis=1, keepdims=True)
+        both = adjust_probabilities(probabilities, compute_thresholds(labels, probabilities))
     return both[np.arange(len(given)), given]
+
+
+def adjust_probabilities(probabilities: ArrayLike, thresholds: np.ndarray) -> np.ndarray:
+    """Return the probabilities of both classes less their thresholds, (N, 2), shifted and scaled into [0, 1].
+
+    Args:
+        probabilities: (N,) of 1, in [0, 1].
+        thresholds: (2,) as :func:`compute_thresholds` gives them.
+    """
+    positive = np.asarray(probabilities, float)
+    shifted = np.column_stack([1 - positive, positive]) - thresholds + thresholds.max()
+    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 def suggest_labels(probabilities: ArrayLike, thresholds: np.ndarray) -> np.ndarray:

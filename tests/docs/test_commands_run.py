@@ -46,6 +46,7 @@ FIRST = {
     "experiment=pham_stage2": "experiment=pham_stage1 hydra.run.dir=outputs/pham_stage1/2026-01-01",
     "labels=self_trained": "labels=ignore predict_train=true hydra.run.dir=outputs/chexpert/2026-01-01",
     "model.members.densenet.pretrained": "data=small backbone=densenet121 hydra.run.dir=outputs/chexpert/2026-01-01",
+    "audit-labels outputs/folds": "-m data.folds=2 data.fold=0,1 data=small hydra.sweep.dir=outputs/folds",
     "<job>": "-m seed=0,1 hydra.sweep.dir=outputs/chexpert/2026-01-01",
     "gradient_times_input": "allow=[mylab.losses,mylab.labels,mylab.networks,mylab.explainers] experiment=mylab "
     f"--config-dir {PROJECT / 'docs/examples/mylab/conf'} hydra.run.dir=RUN",

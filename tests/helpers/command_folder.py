@@ -92,6 +92,7 @@ def _write_tables(folder: Path, phantom: Path) -> None:
     (folder / "valid_image_paths.csv").write_text("\n".join(["Path", *paths]) + "\n")
     (outlines,) = phantom.rglob("gt_segmentations_valid.json")
     shutil.copy(outlines, folder / "markers.json")
+    (folder / "corrections.csv").write_text("Study,observation,corrected\ntrain/patient00001/study1,Edema,-1\n")
     (folder / "members.yaml").write_text("Edema: [outputs/a, outputs/b]\nConsolidation: [outputs/c]\n")
 
 

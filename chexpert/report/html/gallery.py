@@ -103,9 +103,15 @@ def read_image(path: Path) -> str | None:
             original = image.convert("L")
     except (OSError, ValueError):
         return None
-    original.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    return encode_gray(np.asarray(original))
+
+
+def encode_gray(gray: np.ndarray, longest: int = LONGEST) -> str:
+    """Encode an image (H, W) uint8 as JPEG in an address, its longer side at most ``longest`` pixels."""
+    image = Image.fromarray(gray)
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    Image.fromarray(np.asarray(original)).save(file, "JPEG", quality=QUALITY)  # of the pixels alone
+    image.save(file, "JPEG", quality=QUALITY)  # of the pixels alone
     return to_address(file.getvalue(), "image/jpeg")
 
 
