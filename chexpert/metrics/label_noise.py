@@ -1,4 +1,4 @@
-"""P(finding | report label): by counting truth, or by expectation maximisation from predictions, without any truth.
+"""P(finding | report label): by counting truth, or by expectation maximization from predictions, without any truth.
 
 The model of the second: a study shows the finding (Z = 1) or not. Its report label L in {1, 0, -1, blank} is sampled
 from P(L | Z), and the classifier's score is another, independent source: given Z, the score says nothing more about L.
@@ -30,7 +30,7 @@ PSEUDO = 0.5
 BINS, PER_BIN = 50, 20
 """Bins of equal counts by the rank of the score, at most, and studies in each at least."""
 STARTS = [(share, slope) for share in (0.5, 1.0, 2.0) for slope in (1.0, 3.0)]
-"""Prevalences, as multiples of the share of label 1, and slopes, from which the maximisation starts."""
+"""Prevalences, as multiples of the share of label 1, and slopes, from which the maximization starts."""
 STEPS, TOLERANCE = 3000, 1e-7
 
 
@@ -128,7 +128,7 @@ class Mixture(NamedTuple):
 def maximize(
     counts: np.ndarray, positions: np.ndarray, line: np.ndarray, emissions: np.ndarray | None = None, steps: int = STEPS
 ) -> Mixture:
-    """Fit P(label | finding) and the line of the log-odds by expectation maximisation, for R tables at once.
+    """Fit P(label | finding) and the line of the log-odds by expectation maximization, for R tables at once.
 
     Args:
         counts: (R, B, 4), studies in each of B bins with each label value.

@@ -23,7 +23,18 @@ NOT_RUN = {
     r"chexpert train .*pretrained=(rad-dino|xrv-)": "needs the file of public weights; tests/engine runs made-up ones",
 }
 """Commands that cannot run here, by pattern, and why; test_commands.py parses them."""
-FAST = ("audit", "compare", "doctor", "evaluate", "explain-leaderboard", "localize", "phantom", "reproduce", "weights")
+FAST = (
+    "audit",
+    "compare",
+    "doctor",
+    "evaluate",
+    "explain-leaderboard",
+    "learn-targets",
+    "localize",
+    "phantom",
+    "reproduce",
+    "weights",
+)
 SLOW_OPTIONS = ("--figures", "--leaderboard")
 ENDS = {"audit faulty": {1}, "doctor": {0, 1}, "reproduce": {3}, "shortcuts": {0, 1, 3}}
 """Exit codes other than 0, by the first words of a command."""

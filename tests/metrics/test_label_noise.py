@@ -1,4 +1,4 @@
-"""P(finding | report label): counts against exact numbers, expectation maximisation against loops and truth."""
+"""P(finding | report label): counts against exact numbers, expectation maximization against loops and truth."""
 
 import math
 
