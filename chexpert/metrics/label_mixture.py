@@ -106,7 +106,8 @@ def fit_mixture(counts: np.ndarray, positions: np.ndarray) -> Mixture:
     lines = np.array([(logit(share * times), slope) for times, slope in STARTS])
     fits = maximize(np.repeat(counts, len(lines), axis=0), positions, lines)
     best = int(fits.likelihood.argmax())
-    return Mixture(*(part[best : best + 1] for part in fits[:4]), fits.steps)
+    one = slice(best, best + 1)
+    return Mixture(fits.probabilities[one], fits.emissions[one], fits.line[one], fits.likelihood[one], fits.steps)
 
 
 def explain_unidentified(fit: Mixture, counts: np.ndarray, positions: np.ndarray) -> str | None:

@@ -147,8 +147,8 @@ def learn_from_scores(
         return [_leave_out(int(count), why=why) for count in n]
     sampled = sample_studies(int(owners.max()) + 1, replicates, seed)
     tables = np.stack([np.bincount(cells, sampled[owners, r], counts.size) for r in range(replicates)])
-    begin = [np.repeat(part, replicates, axis=0) for part in (best.line, best.emissions)]
-    again = maximize(tables.reshape(replicates, bins, -1), positions, *begin).probabilities
+    line, emissions = (np.repeat(part, replicates, axis=0) for part in (best.line, best.emissions))
+    again = maximize(tables.reshape(replicates, bins, -1), positions, line, emissions).probabilities
     return [_describe(best.probabilities[0, place], again[:, place], int(n[place])) for place in range(len(n))]
 
 
