@@ -1,8 +1,8 @@
 """Learn P(finding | report label) for each observation: the soft targets of ``labels=learned``.
 
-    chexpert learn-targets outputs/sweep --out targets.json                 from the folds of a sweep, no truth needed
-    chexpert learn-targets RUN --expert LABELS.csv --out targets.json       from expert labels of training studies
-LABELS.csv: Path or Study, and a column of 1, 0 or blank for each observation; no patient of valid or test.
+    chexpert learn-targets FOLDS --out targets.json                         from the folds of a sweep, no truth needed
+    chexpert learn-targets RUN --expert EXPERT.csv --out targets.json       from expert labels of training studies
+EXPERT.csv: Path or Study, and a column of 1, 0 or blank for each observation; no patient of valid or test.
 Exit code 2: the command or one of its files is wrong.
 """
 
@@ -17,7 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("source", type=Path, metavar="RUN|FOLDS", help="run that held patients out, or the sweep of its folds")
     add("--out", type=Path, required=True, metavar="T.json", help="a new file, for labels.file")
-    add("--expert", type=Path, metavar="LABELS.csv", help="expert labels to count, instead of predictions")
+    add("--expert", type=Path, metavar="EXPERT.csv", help="expert labels to count, instead of predictions")
     add("--root", type=Path, metavar="FOLDER", help="of the data, where they have moved (as the run had it)")
     add("--bootstrap", type=int, default=200, metavar="N", help="replicates of the intervals (200)")
     add("--seed", type=int, default=0, help="of the bootstrap (0)")

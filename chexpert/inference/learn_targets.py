@@ -1,6 +1,6 @@
 """From a run, its report labels and its held-out patients to P(finding | label): the file of ``labels=learned``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,9 @@ def learn_targets(
 
     Args:
         source: a run, or a folder with the folds of a sweep.
-        expert: file of expert labels of training studies; without it, expectation maximisation is used.
+        expert: file of expert labels of training studies; without it, expectation maximization is used.
         root: of the data, where they have moved.
-        replicates: of the intervals of the expectation maximisation.
+        replicates: of the intervals of the expectation maximization.
         seed: of the resampling.
 
     Returns:
@@ -48,24 +48,25 @@ def learn_targets(
     else:
         assert folds is not None
         names, found, content = learn_from_folds(folds, reports, replicates, seed)
-    observations = {name: _describe(found[name]) for name in names}
-    if all(entry["value"] is None for own in observations.values() for entry in own.values()):
-        why = next(entry["why"] for own in observations.values() for entry in own.values())
-        raise UserError(f"no target could be learned: {why}", code="too-few", where=str(expert or source), hint=HINT)
-    return content | {
-        "observations": observations,
-        "fingerprint": compute_fingerprint(content | {"observations": observations}),
-    }
+    content = fill_content(content, {name: found[name] for name in names})
+    entries = [entry for own in content["observations"].values() for entry in own.values()]
+    if all(entry["value"] is None for entry in entries):
+        why, where = entries[0]["why"], str(expert or source)
+        raise UserError(f"no target could be learned: {why}", code="too-few", where=where, hint=HINT)
+    return content
 
 
-def _describe(found: Sequence[LabelProbability]) -> dict[str, Any]:
-    """One observation's entries as JSON gives them back."""
-    entries = {}
-    for label, own in zip(REPORT_LABELS, found, strict=True):
-        numbers = [or_none(round(value, 6)) for value in (own.value, own.ci_low, own.ci_high)]
-        entry = [*numbers, own.n, or_none(round(own.positives, 3)), own.why]
-        entries[label] = dict(zip(FIELDS, entry, strict=True))
-    return entries
+def fill_content(content: dict[str, Any], found: Mapping[str, Sequence[LabelProbability]]) -> dict[str, Any]:
+    """Return the content of a file of targets: method and origin, with the probabilities and a fingerprint of all."""
+    observations = {}
+    for name, probabilities in found.items():
+        entries = observations[name] = dict[str, Any]()
+        for label, own in zip(REPORT_LABELS, probabilities, strict=True):
+            numbers = [or_none(round(value, 6)) for value in (own.value, own.ci_low, own.ci_high)]
+            entry = [*numbers, own.n, or_none(round(own.positives, 3)), own.why]
+            entries[label] = dict(zip(FIELDS, entry, strict=True))
+    filled = content | {"observations": observations}
+    return filled | {"fingerprint": compute_fingerprint(filled)}
 
 
 def _open_reports(run: Path, root: Path | None) -> Reports:
@@ -78,7 +79,7 @@ def _open_reports(run: Path, root: Path | None) -> Reports:
 def learn_from_folds(
     folds: OutOfFold, reports: Reports, replicates: int, seed: int
 ) -> tuple[list[str], dict[str, list[LabelProbability]], dict[str, Any]]:
-    """Return the observations, their probabilities by expectation maximisation, and what they were fitted on."""
+    """Return the observations, their probabilities by expectation maximization, and what they were fitted on."""
     for run, views in zip(folds.runs, folds.views, strict=True):
         reports.check_views(views, read_splits(run).get("dev", {}))
     if len(folds.names) < 2 * PER_BIN:
@@ -92,7 +93,7 @@ def learn_from_folds(
         for c, name in enumerate(folds.observations)
     }
     where = {"runs": [str(run) for run in folds.runs]} | reports.describe(folds.names)
-    content = {"method": "expectation maximisation", "fitted_on": where, "replicates": replicates, "seed": seed}
+    content = {"method": "expectation maximization", "fitted_on": where, "replicates": replicates, "seed": seed}
     return folds.observations, found, content
 
 

@@ -30,6 +30,7 @@ FAST = (
     "doctor",
     "evaluate",
     "explain-leaderboard",
+    "learn-targets",
     "localize",
     "phantom",
     "reproduce",

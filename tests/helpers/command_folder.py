@@ -10,8 +10,11 @@ import numpy as np
 from chexpert.data import write_phantom
 from chexpert.metrics import LocalMap, write_map, write_segmentations
 from chexpert.metrics.localization.run_lengths import encode
+from chexpert.observations import COMPETITION
 from helpers.autoencoders import write_random_autoencoder
+from helpers.folds import write_expert, write_folds, write_reports
 from helpers.leaderboards import make_scores, write_board, write_scores
+from helpers.learned_targets import write_targets
 from helpers.runs import PROJECT, train
 from helpers.scored_explainers import write_quality
 
@@ -50,6 +53,7 @@ def write_folder(folder: Path, phantom: Path) -> None:
             shutil.copytree(folder / "RUN", folder / sweep / job)
     _write_tables(folder, phantom)
     _write_masks(folder)
+    _write_reports(folder)
     (folder / "earlier").mkdir()
     write_random_autoencoder(folder / "earlier/autoencoder.safetensors", 64)
     write_board(folder / "cheXpert-test-set-labels")
@@ -94,6 +98,17 @@ def _write_tables(folder: Path, phantom: Path) -> None:
     shutil.copy(outlines, folder / "markers.json")
     (folder / "corrections.csv").write_text("Study,observation,corrected\ntrain/patient00001/study1,Edema,-1\n")
     (folder / "members.yaml").write_text("Edema: [outputs/a, outputs/b]\nConsolidation: [outputs/c]\n")
+
+
+def _write_reports(folder: Path) -> None:
+    """Write folds of enough studies for learned targets, expert labels of the run's studies, and a file of targets."""
+    truth = write_reports(folder / "reports", 120)
+    write_folds(folder / "FOLDS", folder / "reports", truth)
+    with (folder / "DATA/phantom/truth.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if "train/" in row["Path"]]
+    shown = {"/".join(row["Path"].split("/")[-3:-1]): [int(row[name]) for name in COMPETITION] for row in rows}
+    write_expert(folder / "EXPERT.csv", {study: np.array(own) for study, own in shown.items()}, len(shown))
+    write_targets(folder / "targets.json", {name: [0.9, 0.1, 0.5, 0.1] for name in COMPETITION}, synthetic=True)
 
 
 def _write_masks(folder: Path) -> None:

@@ -50,7 +50,7 @@ def select_labels(made, name, studies=None):
 
 def test_folds_recover_what_the_reports_mean(made):
     content = learn_targets(made[2], replicates=20)
-    assert content["method"] == "expectation maximisation"
+    assert content["method"] == "expectation maximization"
     assert content["fitted_on"]["labels"] == "train.csv"
     assert (content["fitted_on"]["studies"], content["fitted_on"]["patients"]) == (600, 600)
     for name in COMPETITION:

@@ -16,7 +16,7 @@ KEY = "labels.file"
 HINT = "write it: chexpert learn-targets RUN --out targets.json"
 FIELDS = ("value", "ci_low", "ci_high", "n", "positives", "why")
 """What stands in the file for each label value of an observation."""
-METHODS = {"expectation maximisation": "from out-of-fold predictions", "expert labels": "from expert labels"}
+METHODS = {"expectation maximization": "from out-of-fold predictions", "expert labels": "from expert labels"}
 """How targets can be learned, and the same in a few words."""
 
 

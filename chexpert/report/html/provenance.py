@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from chexpert.observations import REPORT_LABELS
 from chexpert.report.evaluation_setting import describe_choice, is_synthetic
 from chexpert.report.names import Names
 from chexpert.report.run_data import RunData
@@ -31,6 +32,22 @@ def list_label_rules(run_data: RunData, names: Names) -> list[tuple[str, str]]:
     policy = {key: value for key, value in run_data.config.get("labels", {}).items() if key != "_target_"}
     titles = {"uncertain": "uncertain (-1)", "blank": "blank"}
     return [(titles.get(key, key), _spell(value)) for key, value in names.settings(policy).items()]
+
+
+def list_learned_targets(run_data: RunData) -> list[tuple[str, list[str]]]:
+    """Return of each observation the learned targets of ``REPORT_LABELS``, with interval and number of studies."""
+    content = run_data.data.get("learned_targets")
+    observations = content.get("observations") if isinstance(content, dict) else None
+    rows = observations.items() if isinstance(observations, dict) else ()
+    return [(str(name), [_write_target(own, label) for label in REPORT_LABELS]) for name, own in rows]
+
+
+def _write_target(entries: Any, label: str) -> str:
+    own = entries.get(label) if isinstance(entries, dict) else None
+    numbers = [own.get(key) for key in ("value", "ci_low", "ci_high", "n")] if isinstance(own, dict) else [None]
+    if not all(isinstance(number, int | float) for number in numbers):
+        return "not learned"
+    return "{:.2f} [{:.2f}, {:.2f}] ({:,})".format(*numbers)
 
 
 def list_facts(run_data: RunData, names: Names) -> list[tuple[str, str]]:

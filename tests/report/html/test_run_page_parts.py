@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.golden import check_golden
+from helpers.learned_targets import make_targets
 from helpers.report_runs import make_run
 
 from chexpert.report.figures.reliability import plot_reliability
@@ -16,7 +17,14 @@ from chexpert.report.figures.training_curves import plot_training, read_lines
 from chexpert.report.html.gallery import read_gallery
 from chexpert.report.html.groups import list_groups, plot_groups
 from chexpert.report.html.performance import collect_performance
-from chexpert.report.html.provenance import list_data, list_done, list_facts, list_label_rules, list_undone
+from chexpert.report.html.provenance import (
+    list_data,
+    list_done,
+    list_facts,
+    list_label_rules,
+    list_learned_targets,
+    list_undone,
+)
 from chexpert.report.html.run_page import Parts
 from chexpert.report.names import Names
 from chexpert.report.run_data import RunData
@@ -120,6 +128,17 @@ def test_provenance_lists_steps_facts_and_data(run, run_data):
     assert (facts["Wall time"], facts["torch"], facts["Outcome"]) == ("2 min 5 s", "2.10.0", "finished")
     assert list_data(run_data, Names("hash", run))[0]["place"] == ""
     assert list_data(run_data, Names("path", run))[0]["place"] == "/data/ward 3/DOE^JANE"
+
+
+@pytest.mark.parametrize("damage", [None, [], {"observations": 1}])
+def test_page_has_learned_targets_with_intervals_and_counts(run, damage):
+    run_data = RunData.read(run)
+    assert list_learned_targets(run_data) == []
+    run_data.data["learned_targets"] = make_targets({"Edema": [0.5, 0.25, None, 0.125]})
+    cells = ["0.50 [0.25, 0.50] (100)", "0.25 [0.12, 0.25] (100)", "not learned", "0.12 [0.06, 0.12] (100)"]
+    assert list_learned_targets(run_data) == [("Edema", cells)]
+    run_data.data["learned_targets"] = damage
+    assert list_learned_targets(run_data) == []
 
 
 @pytest.mark.parametrize(
