@@ -1,5 +1,6 @@
 """Whether the images of a folder differ from those that a run knows: in which quantities, and by how much."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import comb
@@ -113,13 +114,9 @@ def compute_least_p(sides: list[Side], tests: int, permutations: int) -> float:
 
 def exclude_patients(known: ImageSet, given: ImageSet) -> tuple[ImageSet, int]:
     """Return the reference without the patients of the given set, and how many; only one dataset shares its names."""
-    files = {image.file and Path(image.file).resolve() for image in given.images}
-    same = {
-        patient
-        for patient, image in zip(known.patients, known.images, strict=True)
-        if image.file and Path(image.file).resolve() in files
-    }
-    if known.folder and known.folder == given.folder:
+    files = {os.path.realpath(image.file) for image in given.images if image.file}
+    same = {patient for patient, image in zip(known.patients, known.images, strict=True) if image.file in files}
+    if known.folder == given.folder:
         same |= set(known.patients) & set(given.patients)
     rows = [row for row, patient in enumerate(known.patients) if patient not in same]
     return known.select(rows), len(same)

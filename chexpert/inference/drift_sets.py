@@ -1,7 +1,7 @@
 """The two sets of images that a drift is looked for between: which images, of which patients, and their metadata."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,7 +71,8 @@ def read_reference(loaded: Loaded, split: str | None) -> tuple[str, ImageSet]:
             f"the data of the run have no {chosen} split", code="missing-split", where="--reference", hint=hint
         )
     frame = data.frames[chosen]
-    images = [InputImage(path, str(file)) for path, file in zip(frame["path"], frame["file"], strict=True)]
+    files = _resolve(data.layout, frame["file"])
+    images = [InputImage(path, file) for path, file in zip(frame["path"], files, strict=True)]
     folder = os.path.realpath(data.layout.folder)
     return chosen, ImageSet(images, list(frame["patient"]), list_circumstances(frame), folder)
 
@@ -118,7 +119,9 @@ def _read_dataset(layout: Layout, views: str) -> ImageSet:
         frame = select_views(layout.read(split), views)
         if frame.empty:
             continue
-        files = [str(file) if there else None for file, there in zip(*layout.find(frame), strict=True)]
+        found, present = layout.find(frame)
+        resolved = zip(_resolve(layout, found), present, strict=True)
+        files = [file if there else None for file, there in resolved]
         images += [InputImage(path, file) for path, file in zip(frame["path"], files, strict=True)]
         patients += list(frame["patient"])
         parts.append(list_circumstances(frame))
@@ -129,6 +132,12 @@ def _read_dataset(layout: Layout, views: str) -> ImageSet:
     joined = {name: np.concatenate([part[name] for part in known]) for name in known[0]} if known else None
     metadata = joined if len(known) == len(parts) else None
     return ImageSet(images, patients, metadata, os.path.realpath(layout.folder))
+
+
+def _resolve(layout: Layout, files: Iterable[str]) -> list[str]:
+    """Return image files by the folder that the dataset folder really is; no link below it leads out."""
+    real = os.path.realpath(layout.folder)
+    return [f"{real}{os.sep}{os.path.relpath(file, layout.folder)}" for file in files]
 
 
 def _name_patient(name: str) -> str:
