@@ -17,6 +17,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("root", type=Path, help="the folder that contains CheXpert-v1.0[-small], or that one itself")
     add("--no-images", action="store_true", help="look at the tables only")
+    add("--within-train", action="store_true", help="look for near-duplicate images within train too")
     add("--variant", default="auto", choices=VARIANTS, help="where several copies lie there")
     add("--json", type=Path, metavar="OUT", help="write all counts and defects")
     add("--manifest", type=Path, metavar="OUT", help="write the SHA-256 of every file")
@@ -29,6 +30,8 @@ def run(given: Namespace) -> int:
     """Audit, print the result, write the files that were asked for."""
     if given.no_images and (given.manifest or given.check):
         raise ArgumentError(None, "--manifest and --check read every file: leave out --no-images")
+    if given.no_images and given.within_train:
+        raise ArgumentError(None, "--within-train compares images: leave out --no-images")
     if given.workers is not None and given.workers < 1:
         raise ArgumentError(None, f"--workers {given.workers}: a whole number, at least 1")
     if not given.root.expanduser().is_dir():
@@ -42,8 +45,9 @@ def run(given: Namespace) -> int:
 
     known = read_manifest(given.check) if given.check else None
     audit = audit_copy(
-        given.root, variant=given.variant, decode=not given.no_images, known=known, workers=given.workers
-    )
+        given.root, variant=given.variant, decode=not given.no_images, known=known, workers=given.workers,
+        within_train=given.within_train,
+    )  # fmt: skip
     content = audit.to_json()
     print(describe_audit(content), flush=True)  # first: whatever becomes of the files, it was worth the wait
     if given.json:

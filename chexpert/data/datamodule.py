@@ -21,7 +21,7 @@ from chexpert.data.labels.learned_targets import check_origin
 from chexpert.data.loader import BEGIN, SINGLE_PROCESS, Share, Start, ViewLoader, make_loader
 from chexpert.data.preprocessing import Preprocessing
 from chexpert.data.setting_checks import find_wrong_settings
-from chexpert.data.skip_limit import SKIP_LIMIT, SkipLimit
+from chexpert.data.skip_limit import SkipLimit
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.data.sources.manifest import read_manifest
 from chexpert.data.sources.splits import SplitReader, check_patients
@@ -90,7 +90,7 @@ class CheXpertDataModule(pl.LightningDataModule):
         manifest: str | Path | None = None,
         corrections: str | Path | None = None,
         correct_evaluated: bool = False,
-        skip_limit: float = SKIP_LIMIT,
+        skip_limit: float = 0.01,
     ) -> None:
         super().__init__()
         self.root, self.variant, self.labeler, self.views = Path(root), variant, labeler, views

@@ -69,6 +69,11 @@ def decode(content: bytes, size: ImageSize | None = None) -> Decoded:
         return Decoded(gray, height, width, reduced, mode)
 
 
+def describe_damage(error: Exception) -> str:
+    """Return why an image cannot be read, in one line: decoders put several into one error."""
+    return f"this image cannot be read: {' '.join(str(error).split())}"
+
+
 def read_size(content: bytes) -> tuple[int, int]:
     """Return rows and columns of an image as it is shown, from its header only.
 

@@ -67,8 +67,11 @@ def _check(header: Any, max_pixels: int) -> None:
         raise ValueError("a DICOMDIR, the list of the files on a CD")
     if "Rows" not in header or kind is None:
         raise ValueError(f"a DICOM file without an image (modality {header.get('Modality') or 'not given'})")
-    if header.Rows * header.Columns > max_pixels:
-        raise ValueError(f"{header.Columns} x {header.Rows} pixels, more than {max_pixels:,}")
+    rows, columns = header.get("Rows"), header.get("Columns")
+    if not (isinstance(rows, int) and isinstance(columns, int)):
+        raise ValueError("a DICOM file without the number of its rows or columns")
+    if rows * columns > max_pixels:
+        raise ValueError(f"{columns} x {rows} pixels, more than {max_pixels:,}")
     if frames > 1:
         raise ValueError(f"{frames} frames: a radiograph has one")
     if kind not in ("MONOCHROME1", "MONOCHROME2", "RGB") and not kind.startswith("YBR_"):
@@ -92,7 +95,12 @@ def _check_decoder(syntax: Any) -> None:
 
 def _read_pixels(header: Any) -> np.ndarray:
     """(H, W) as stored; of three equal channels one."""
-    pixels = header.pixel_array
+    try:
+        pixels = header.pixel_array
+    except (RuntimeError, AttributeError) as error:  # pydicom lists what each decoder tripped over inside of itself
+        if header.file_meta.TransferSyntaxUID.is_encapsulated:
+            raise ValueError("its compressed pixels are damaged") from error
+        raise
     if pixels.ndim == 2:
         return pixels
     low, high = pixels.min(axis=2), pixels.max(axis=2)

@@ -19,6 +19,10 @@ BORDER = 0.05
 DARK = 16  # of 255: unexposed image and collimation, after JPEG
 
 
+Circumstances = dict[str, np.ndarray]
+"""Sex, age and projection of N views, by name."""
+
+
 class KnownViews(NamedTuple):
     """N views of a split."""
 
@@ -81,6 +85,17 @@ def describe_metadata(frame: pd.DataFrame) -> np.ndarray:
         projection == "lateral",
     ]
     return np.column_stack([column.to_numpy("float64") for column in columns])
+
+
+def list_circumstances(frame: pd.DataFrame) -> Circumstances | None:
+    """Return ``sex`` and ``projection`` (N,) str and ``age`` (N,) float of a frame's rows; None where no row has them.
+
+    An age of 0 is not known in CheXpert, and becomes NaN; an empty sex is not known.
+    """
+    if not (frame["sex"] != "").any():
+        return None
+    age = frame["age"].where(frame["age"] > 0).to_numpy("float64")
+    return {"sex": frame["sex"].to_numpy(str), "projection": frame["projection"].to_numpy(str), "age": age}
 
 
 def describe_gray(image: np.ndarray, size: Sequence[int]) -> np.ndarray:

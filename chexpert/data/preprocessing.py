@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import torch
 
-from chexpert.data.decoding import Decoded, decode, read_size
+from chexpert.data.decoding import Decoded, decode, describe_damage, read_size
 from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.sources.manifest import CHANGED
 from chexpert.errors import Code, UserError
@@ -150,7 +150,7 @@ def _decode(path: str | Path, size: ImageSize | None = None, sha256: str = "") -
     except ImportError as error:
         raise UserError(str(error), code="not-installed", where=str(path)) from error
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
-        raise _unreadable(f"this image cannot be read: {error}", path) from error
+        raise _unreadable(describe_damage(error), path) from error
 
 
 def _unreadable(message: str, path: str | Path, code: Code = "unreadable-image") -> UserError:

@@ -7,9 +7,6 @@ import pandas as pd
 
 from chexpert.errors import Code, UserError
 
-SKIP_LIMIT = 0.01
-"""Share of the views of a split. CheXpert lacks none of its images; one disk fault damages a few, a cut copy many."""
-
 STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Values that a hint names: more files may turn out to be unreadable later than the one that the run stops at."""
 

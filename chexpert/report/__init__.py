@@ -8,6 +8,7 @@ from chexpert.report.html.summary import summarize_run
 from chexpert.report.text.audit import describe_audit
 from chexpert.report.text.comparison import describe_comparison
 from chexpert.report.text.counterfactual import describe_counterfactuals
+from chexpert.report.text.drift import describe_drift
 from chexpert.report.text.evaluation import describe_evaluation
 from chexpert.report.text.explainers import describe_explainers
 from chexpert.report.text.explanation_quality import quality_table
@@ -22,6 +23,7 @@ __all__ = [
     "describe_audit",
     "describe_comparison",
     "describe_counterfactuals",
+    "describe_drift",
     "describe_evaluation",
     "describe_explainers",
     "describe_localization",

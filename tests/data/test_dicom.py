@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pydicom
 import pytest
-from helpers.dicom import RAMP, make_dicom
+from helpers.dicom import RAMP, compress, make_dicom
 from helpers.errors import raises
 from pydicom.dataset import Dataset
 
@@ -231,6 +231,32 @@ def test_structured_report_is_an_error(tmp_path):
     assert caught.value.where == str(path)
 
 
+@pytest.mark.parametrize("name", ["Rows", "Columns"])
+@pytest.mark.parametrize("empty", [False, True])
+def test_missing_number_of_rows_or_columns_is_an_error(tmp_path, name, empty):
+    path = make_dicom(tmp_path / "image.dcm")
+    header = pydicom.dcmread(path)
+    if empty:
+        setattr(header, name, None)
+    else:
+        delattr(header, name)
+    header.save_as(path)
+    with raises("unreadable-image", path) as caught:
+        read_gray(path)
+    assert "object" not in caught.value.message
+
+
+def test_damaged_compressed_pixels_are_an_error_of_one_line(tmp_path):
+    path = make_dicom(tmp_path / "image.dcm")
+    header = pydicom.dcmread(path)
+    header.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+    header.PixelData = pydicom.encaps.encapsulate([b"\0" * 64])
+    header.save_as(path)
+    with raises("unreadable-image", path) as caught:
+        read_gray(path)
+    assert "\n" not in caught.value.message
+
+
 def test_missing_decoder_is_an_error_with_its_command(tmp_path, monkeypatch):
     from pydicom.pixels.decoders.base import JPEGLosslessSV1Decoder
     from pydicom.uid import JPEGLosslessSV1
@@ -262,17 +288,3 @@ def test_lossless_compression_keeps_the_pixels(tmp_path, syntax):
         compress(path, uid, pytest.importorskip("gdcm"))
     assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == uid
     assert np.array_equal(read_gray(path), plain)
-
-
-def compress(path, uid, gdcm):
-    """Rewrites a file in another transfer syntax."""
-    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
-    reader.SetFileName(str(path))
-    assert reader.Read()
-    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(str(uid))))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer.SetFileName(str(path))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()

@@ -21,6 +21,7 @@ def audit_copy(
     decode: bool = True,
     known: Mapping[str, str] | None = None,
     workers: int | None = None,
+    within_train: bool = False,
 ) -> Audit:
     """Audit the CheXpert dataset that lies under a root.
 
@@ -30,6 +31,8 @@ def audit_copy(
         decode: whether to check the images too: are they there, and can they be decoded.
         known: {relative path: SHA-256} of an earlier manifest to compare the files with.
         workers: number of processes; None for one for each processor.
+        within_train: whether to look for nearly the same images of different patients within train too, not only
+            between splits.
 
     Returns:
         The audit: layout, tables, counts, hashes and defects. Where more than one dataset lies under the root, that is
@@ -53,7 +56,7 @@ def audit_copy(
         audit.defects += check_table(audit, split, frame)
     audit.defects += consistency.find_shared_patients(audit.frames)
     if decode:
-        audit.defects += check_images(audit, audit.layout, known or (), workers)
+        audit.defects += check_images(audit, audit.layout, known or (), workers, within_train=within_train)
     if known is not None:
         audit.defects += compare_manifest(known, audit.hashes)
     return audit

@@ -9,6 +9,7 @@ import pandas as pd
 from chexpert.data.audit import images
 from chexpert.data.audit.defect import Defect, as_defect, warn
 from chexpert.data.audit.missing_tables import find_unlisted
+from chexpert.data.audit.near_duplicates import locate_near_duplicates
 from chexpert.data.audit.result import Audit
 from chexpert.data.parallel import map_files
 from chexpert.data.sources.layout import Layout
@@ -19,8 +20,13 @@ FOLDERS = ("train", "valid", "val", "test")  # looked through whether a table li
 COLUMNS = [column.name for column in fields(images.ImageFile)]
 
 
-def check_images(audit: Audit, layout: Layout, known: Iterable[str], workers: int | None) -> Iterator[Defect]:
-    """Check every file that is listed, lies beside those that are, or was known before."""
+def check_images(
+    audit: Audit, layout: Layout, known: Iterable[str], workers: int | None, *, within_train: bool = False
+) -> Iterator[Defect]:
+    """Check every file that is listed, lies beside those that are, or was known before.
+
+    Nearly the same images are looked for between splits, or also ``within_train``.
+    """
     rows = [pd.DataFrame(columns=["key", "split", "file"], dtype=str)]
     for split, frame in audit.frames.items():
         try:
@@ -49,6 +55,7 @@ def check_images(audit: Audit, layout: Layout, known: Iterable[str], workers: in
     )
     for look in looks:
         yield from look(audit.images)
+    yield from locate_near_duplicates(audit.images, within_train=within_train)
 
 
 def _find_unlisted(audit: Audit, layout: Layout, unlisted: Sequence[str], listed: Collection[str]) -> Iterator[Defect]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from chexpert.data.audit.defect import Defect, warn
-from chexpert.data.decoding import decode
+from chexpert.data.audit.near_duplicates import compute_hash
+from chexpert.data.decoding import decode, describe_damage
 from chexpert.data.gray import NO_CONTRAST, has_contrast
 from chexpert.data.sources.file_types import recognize_file
 
@@ -29,6 +30,7 @@ class ImageFile:
     error: str = ""
     contrast: bool = True  # whether anything can be seen
     notes: str = ""  # what else should be known
+    phash: str = ""  # perceptual hash
 
 
 def inspect_image(path: str) -> ImageFile:
@@ -39,9 +41,10 @@ def inspect_image(path: str) -> ImageFile:
         digest = hashlib.sha256(content).hexdigest()
         image = decode(content)
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
-        return ImageFile(digest, error=f"this image cannot be read: {error}")
+        return ImageFile(digest, error=describe_damage(error))
     notes = "; ".join(image.notes)
-    return ImageFile(digest, image.height, image.width, image.mode, contrast=has_contrast(image.gray), notes=notes)
+    contrast, phash = has_contrast(image.gray), compute_hash(image.gray)
+    return ImageFile(digest, image.height, image.width, image.mode, contrast=contrast, notes=notes, phash=phash)
 
 
 def list_unlisted(folder: Path, listed: Collection[str], tops: Iterable[str] = ()) -> list[str]:

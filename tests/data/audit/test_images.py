@@ -7,6 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import imagehash
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,14 +28,15 @@ def image(tmp_path):
 def make_table(*rows, **columns):
     """Return a table of (key, width, height), as `find_odd_images` takes it."""
     table = pd.DataFrame(rows, columns=["key", "width", "height"])
-    return table.assign(split="train", sha256=table["key"], mode="L", error="", contrast=True, notes="").assign(
-        **columns
-    )
+    return table.assign(
+        split="train", sha256=table["key"], mode="L", error="", contrast=True, notes="", phash=""
+    ).assign(**columns)
 
 
 def test_image_is_hashed_and_measured(image):
     digest = hashlib.sha256(image.read_bytes()).hexdigest()
-    assert inspect_image(str(image)) == ImageFile(digest, 40, 60, "L", "")
+    phash = str(imagehash.phash(Image.open(image), hash_size=16))
+    assert inspect_image(str(image)) == ImageFile(digest, 40, 60, "L", "", phash=phash)
 
 
 def test_image_is_read_once(image, monkeypatch):
