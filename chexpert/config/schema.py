@@ -59,6 +59,7 @@ class Config:
     study_score: str = MISSING
     predict_train: bool = MISSING
     calibration: str | None = None
+    gate: str | None = None
     tta: Any = None
     resume: str | None = None
     save_every_n_minutes: float = MISSING

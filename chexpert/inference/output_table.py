@@ -1,6 +1,6 @@
 """The table of predictions that a command writes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from chexpert.errors import UserError
@@ -37,11 +37,31 @@ def choose_columns(known: Sequence[str], which: str) -> list[str]:
     return list(COMPETITION)
 
 
-def write(output: Path, level: str, names: Sequence[str], rows: Iterable[tuple[str, list[float]]]) -> None:
-    """Write the table, whole or not at all."""
-    safe = ((escape_name(name), row) for name, row in rows)
+FLAGS = "flags"
+"""The last column of a table, where a row is flagged: why, each reason with its number."""
+
+
+def write(
+    output: Path,
+    level: str,
+    names: Sequence[str],
+    rows: Iterable[tuple[str, list[float] | None]],
+    flags: Mapping[str, str],
+) -> None:
+    """Write the table, whole or not at all.
+
+    Args:
+        output: the file.
+        level: ``study`` or ``image``.
+        names: of the C columns of probabilities.
+        rows: name and probabilities (C) of each row; None: its cells are blank.
+        flags: by the name of the row; without any there is no such column.
+    """
+    key = "Study" if level == "study" else "Path"
     part = output.with_name(f"{output.name}.new")
-    run_files.write_predictions(part, names, safe, key="Study" if level == "study" else "Path")
+    cells = ((name, [""] * len(names) if row is None else run_files.write_digits(row)) for name, row in rows)
+    own = ([escape_name(name), *row, *([flags.get(name, "")] if flags else [])] for name, row in cells)
+    run_files.write_table(part, [key, *names, *([FLAGS] if flags else [])], own)
     part.replace(output)
 
 

@@ -16,13 +16,14 @@ from chexpert.errors import UserError
 from chexpert.evaluation import Calibration
 from chexpert.inference.choices import check_options, hides_names
 from chexpert.inference.explained_predictions import ExplainedPredictions, ExplainRequest, find_explanations
+from chexpert.inference.gating import open_gating
 from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.journal import Journal, find_key
 from chexpert.inference.opened_run import limit_batch
 from chexpert.inference.output_folder import find_home
 from chexpert.inference.output_table import choose_columns, hash_own_names, write
 from chexpert.inference.predicted_batches import Watch, run_model
-from chexpert.metrics import number_studies, reduce_scores
+from chexpert.inference.result_rows import make_rows, name_flags
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_hash, name_safely, read_salt
 
@@ -38,7 +39,9 @@ class Outcome:
         resumed: how many had been predicted before.
         failed: of each image that could not be read its name in the input, and why.
         incomplete: studies that lack a failed view and are scored by the others; by the names in the input.
-        flagged: of each image that is predicted but should be looked at its name in the input, and why.
+        flagged: of each image that should be looked at its name in the input, and why.
+        refused: of the flagged images the names of those that got no probabilities.
+        ungated: why no gate was used, where one would have been; see :mod:`chexpert.inference.gating`.
         aside: of each file that is no image, and was left aside, its name and what it is.
         hashed: whether a row is called by a hash.
         synthetic: whether the model was trained on synthetic images.
@@ -55,6 +58,8 @@ class Outcome:
     incomplete: Sequence[str]
     flagged: Mapping[str, str]
     aside: Mapping[str, str]
+    refused: Sequence[str] = ()
+    ungated: str = ""
     hashed: bool = False
     synthetic: bool = False
     tta: int = 1
@@ -77,6 +82,7 @@ def predict(
     batch_size: int | None = None,
     num_workers: int | None = None,
     tta: int | str | None = None,
+    gate: str = "flag",
     explain: ExplainRequest | None = None,
     loaded: Loaded | None = None,
     watch: Watch = iter,
@@ -96,6 +102,8 @@ def predict(
         batch_size: images a pass; by default as in training, of a probe 16.
         num_workers: loader processes; likewise.
         tta: test-time augmentation: ``flip``, ``shift``, or a number of views; see :func:`make_transforms`.
+        gate: ``flag``: list images that are no frontal radiograph or unlike the training images, by the run's gate, and
+            name the reasons in the table; ``refuse``: give them no probabilities; ``off``.
         explain: what is explained of each image, in a folder beside the output; None: nothing.
         loaded: the run's model, where it is loaded already.
         watch: shows progress.
@@ -105,7 +113,7 @@ def predict(
     """
     check_options(
         level=level, views=views, calibrated=calibrated, observations=observations, ids=ids, batch_size=batch_size,
-        num_workers=num_workers, tta=tta,
+        num_workers=num_workers, tta=tta, gate=gate,
     )  # fmt: skip
     if output.exists():
         message = "it is there already, and nothing is overwritten"
@@ -116,13 +124,14 @@ def predict(
     explained = ExplainedPredictions(loaded, explain, folder) if explain and folder else None
     names = choose_columns(loaded.observations, observations)
     calibration = read_calibration(run, level, views) if calibrated else None
+    gating = open_gating(run, loaded, gate)
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if hides_names(ids) else None
     data = loaded.config.get("data", {})  # an exported file has none
     batch_size = batch_size or limit_batch(loaded)
     num_workers = data.get("num_workers", 2) if num_workers is None else num_workers
     options: dict[str, Any] = {} if tta is None else {"tta": tta}
-    options |= {} if explain is None else explain.options
+    options |= gating.options | ({} if explain is None else explain.options)
     own = hash_own_names(images, inputs, salt)
     called = {image.name: own.get(image.name) or name_safely(image.name, salt) for image in images}
     key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images, **options)
@@ -131,10 +140,12 @@ def predict(
         resumed = len(journal.done)
         left = [n for n, image in enumerate(images) if image.file and n not in journal.done]
         if explained:
-            explained.start(images, called, journal.done, journal.path)
-        for batch in run_model(loaded, images, left, batch_size, num_workers, watch, transforms):
-            if explained:
-                explained.add(images, batch.rows, batch.images)
+            before = journal.done.keys() - (journal.flagged.keys() if gating.refuses else ())
+            explained.start(images, called, before, journal.path)
+        for batch in run_model(loaded, images, left, batch_size, num_workers, watch, transforms, gating):
+            shown = batch.without_flagged() if gating.refuses else batch
+            if explained and shown.rows:
+                explained.add(images, shown.rows, shown.images)
             journal.add(batch.rows, batch.flagged)
         done = sorted(journal.done)
         kept, lost = [images[n] for n in done], [image for n, image in enumerate(images) if n not in journal.done]
@@ -149,11 +160,15 @@ def predict(
             )
         probabilities = run_files.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
-        rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
-        named = [(called.get(name) or name_safely(name, salt), row) for name, row in rows]
-        if explained:
+        flagged = {images[n].name: why for n, why in sorted(journal.flagged.items()) if n in journal.done}
+        refused = [*flagged] if gating.refuses else []
+        rows = make_rows(kept, probabilities[:, columns], refused, level, views, names, calibration)
+        safe = {name: called.get(name) or name_safely(name, salt) for name, _ in rows}
+        named = [(safe[name], row) for name, row in rows]
+        if explained and explained.begun:
             explained.finish()
-        write(output, level, names, named)
+        flags = name_flags(kept, flagged, level) if gating.gate else {}
+        write(output, level, names, named, {safe[name]: why for name, why in flags.items()})
         journal.remove()
     incomplete = {image.study for image in lost} & {image.study for image in kept} if level == "study" else ()
     return Outcome(
@@ -163,8 +178,10 @@ def predict(
         resumed=resumed,
         failed=failed,
         incomplete=sorted(incomplete),
-        flagged={images[n].name: why for n, why in sorted(journal.flagged.items())},
+        flagged=flagged,
         aside=aside,
+        refused=refused,
+        ungated=gating.missing,
         hashed=salt is not None and any(is_hash(name) for name, _ in named),
         synthetic=loaded.synthetic,
         tta=1 if transforms is None else len(transforms),
@@ -219,24 +236,6 @@ def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
         own = build(own, "data.root") if Path(own.get("parent", "")).is_dir() else None
     places = [Path(own).expanduser()] if own else []
     return [place.absolute() for place in [*places, first.parent] if place.is_dir()]
-
-
-def reduce(
-    images: Sequence[InputImage],
-    scores: np.ndarray,
-    level: str,
-    views: str,
-    names: Sequence[str],
-    calibration: Calibration | None,
-) -> list[tuple[str, list[float]]]:
-    """Return names and probabilities (C) of the rows of the table."""
-    rows = [image.name for image in images]
-    if level == "study":
-        numbers, rows = number_studies([image.study for image in images])
-        scores = reduce_scores(numbers, scores, views)
-    if calibration:
-        scores = calibration.apply(scores, names, level)
-    return list(zip(rows, scores.tolist(), strict=True))
 
 
 def explain_failure(loaded: Loaded, image: InputImage) -> str:

@@ -39,9 +39,9 @@ class Gaussian:
 def fit_gaussian(features: np.ndarray, directions: int = 64) -> Gaussian:
     """Fit a normal distribution to features (N, D), each divided by its standard deviation.
 
-    The covariance is shrunk to a multiple of the identity (Ledoit and Wolf 2004, doi.org/10.1016/S0047-259X(03)00096-4),
-    so that it can be inverted with fewer rows than features. Of the shrunk one, the ``directions`` of largest variance
-    stay, and the mean variance of the others stands for all of them: with all directions, nothing is lost.
+    The covariance is shrunk to a multiple of the identity, so that it can be inverted with fewer rows than features:
+    Ledoit and Wolf 2004, doi.org/10.1016/S0047-259X(03)00096-4. Of the shrunk one, the ``directions`` of largest
+    variance stay, and the mean variance of the others stands for all of them: with all directions, nothing is lost.
 
     Args:
         features: (N, D), N at least 2.

@@ -210,7 +210,16 @@ def write_predictions(
     path: Path, observations: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]], key: str = "Path"
 ) -> None:
     """Write rows of a Path, or another ``key``, and C probabilities; nine digits preserve a float32 to the last bit."""
-    write_table(path, [key, *observations], ([view, *map(_digits, values)] for view, values in rows))
+    write_table(path, [key, *observations], ([view, *write_digits(values)] for view, values in rows))
+
+
+def write_digits(probabilities: Iterable[float]) -> list[str]:
+    """Return probabilities as texts of nine digits.
+
+    >>> write_digits([0.25, 1 / 3])
+    ['0.25', '0.333333333']
+    """
+    return [_digits(probability) for probability in probabilities]
 
 
 def as_written(probabilities: np.ndarray) -> np.ndarray:
