@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "rank runs, sweeps and predictions, with paired differences",
     "ensemble": "average checkpoints or predictions",
     "predict": "predict images by a trained model",
+    "gate": "fit the checks by which predict flags images that are no frontal radiograph or unlike the training images",
     "explain": "explain a trained model on images",
     "explain-leaderboard": "compare explainers across runs, with paired differences",
     "counterfactual": "show images with a finding lowered and raised, by a trained model",

@@ -23,7 +23,7 @@ from chexpert.inference.opened_run import limit_batch
 from chexpert.inference.output_folder import find_home
 from chexpert.inference.output_table import choose_columns, hash_own_names, write
 from chexpert.inference.predicted_batches import Watch, run_model
-from chexpert.inference.result_rows import make_rows, name_flags
+from chexpert.inference.result_rows import find_partly_refused, make_rows, name_flags
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_hash, name_safely, read_salt
 
@@ -41,6 +41,7 @@ class Outcome:
         incomplete: studies that lack a failed view and are scored by the others; by the names in the input.
         flagged: of each image that should be looked at its name in the input, and why.
         refused: of the flagged images the names of those that got no probabilities.
+        partly_refused: studies that have a refused view and are scored by the others, likewise.
         ungated: why no gate was used, where one would have been; see :mod:`chexpert.inference.gating`.
         aside: of each file that is no image, and was left aside, its name and what it is.
         hashed: whether a row is called by a hash.
@@ -59,6 +60,7 @@ class Outcome:
     flagged: Mapping[str, str]
     aside: Mapping[str, str]
     refused: Sequence[str] = ()
+    partly_refused: Sequence[str] = ()
     ungated: str = ""
     hashed: bool = False
     synthetic: bool = False
@@ -181,6 +183,7 @@ def predict(
         flagged=flagged,
         aside=aside,
         refused=refused,
+        partly_refused=find_partly_refused(kept, refused, level),
         ungated=gating.missing,
         hashed=salt is not None and any(is_hash(name) for name, _ in named),
         synthetic=loaded.synthetic,

@@ -55,3 +55,11 @@ def name_flags(images: Sequence[InputImage], flagged: Mapping[str, str], level: 
             view = f"{image.name.rpartition('/')[2]}: " if is_view else ""
             found.setdefault(image.study if level == "study" else image.name, []).append(view + flagged[image.name])
     return {name: "; ".join(flags) for name, flags in found.items()}
+
+
+def find_partly_refused(images: Sequence[InputImage], refused: Collection[str], level: str) -> list[str]:
+    """Return the studies that have a refused view, and another one that they are scored by."""
+    if level != "study":
+        return []
+    left = {image.study for image in images if image.name not in refused}
+    return sorted({image.study for image in images if image.name in refused} & left)
