@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from chexpert.api.arguments import naming_arguments, read_path
 from chexpert.api.arrays import read_images, write_images
-from chexpert.api.tables import read_table
+from chexpert.api.tables import read_predicted
 from chexpert.api.trained_model import TrainedModel
 from chexpert.console import log, show_progress
 from chexpert.errors import UserError
@@ -50,6 +50,7 @@ def predict_images(
         table = predict_files(model, write_images(arrays, folder), folder, **options | {"ids": "path"})
         numbered = table.set_axis(pd.RangeIndex(len(table), name="image"))
         numbered.attrs["flagged"] = {int(Path(name).stem): why for name, why in table.attrs["flagged"].items()}
+        numbered.attrs["refused"] = [int(Path(name).stem) for name in table.attrs["refused"]]
         return numbered
 
 
@@ -74,8 +75,8 @@ def predict_files(model: TrainedModel, paths: Sequence[Path], folder: Path, **op
     """Predict image files, a folder or a table; a temporary folder takes the command's output."""
     watch = partial(show_progress, title="batches")
     outcome = predict(model.folder, paths, folder / "predictions.csv", loaded=model.loaded, watch=watch, **options)
-    table = read_table(outcome.output)
-    table.attrs |= {"failed": dict(outcome.failed), "flagged": dict(outcome.flagged)}
+    table = read_predicted(outcome.output)
+    table.attrs |= {"failed": dict(outcome.failed), "flagged": dict(outcome.flagged), "refused": [*outcome.refused]}
     if outcome.failed:
         names = ", ".join(list(outcome.failed)[:SHOWN])
         log.warning(f"{len(outcome.failed)} images could not be read, see attrs['failed']: {names}")

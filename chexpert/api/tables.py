@@ -80,3 +80,9 @@ def tabulate(named: Named) -> pd.DataFrame:
 def read_table(path: Path) -> pd.DataFrame:
     """Read a file of predictions; see :func:`chexpert.evaluation.read_predictions`."""
     return tabulate(read_predictions(path))
+
+
+def read_predicted(path: Path) -> pd.DataFrame:
+    """Read a table that chexpert predict wrote: NaN where an image was refused, and no column of flags."""
+    table = pd.read_csv(path, index_col=0, dtype={0: str, run_files.FLAGS: str}, float_precision="round_trip")
+    return table.drop(columns=[run_files.FLAGS] if run_files.FLAGS in table else [])

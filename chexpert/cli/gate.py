@@ -33,4 +33,4 @@ def run(given: Namespace) -> None:
         given.run, given.method, replace=given.replace, batch_size=given.batch_size, num_workers=given.num_workers
     )
     print(f"written: {path} ({path.stat().st_size / 1e6:.2f} MB)")
-    print(describe_gate(given.run))
+    print(f"gate: {describe_gate(given.run)}")

@@ -37,10 +37,6 @@ def choose_columns(known: Sequence[str], which: str) -> list[str]:
     return list(COMPETITION)
 
 
-FLAGS = "flags"
-"""The last column of a table, where a row is flagged: why, each reason with its number."""
-
-
 def write(
     output: Path,
     level: str,
@@ -61,7 +57,7 @@ def write(
     part = output.with_name(f"{output.name}.new")
     cells = ((name, [""] * len(names) if row is None else run_files.write_digits(row)) for name, row in rows)
     own = ([escape_name(name), *row, *([flags.get(name, "")] if flags else [])] for name, row in cells)
-    run_files.write_table(part, [key, *names, *([FLAGS] if flags else [])], own)
+    run_files.write_table(part, [key, *names, *([run_files.FLAGS] if flags else [])], own)
     part.replace(output)
 
 

@@ -25,7 +25,13 @@ NOT_RUN = {
 """Commands that cannot run here, by pattern, and why; test_commands.py parses them."""
 FAST = ("audit", "compare", "doctor", "evaluate", "explain-leaderboard", "localize", "phantom", "reproduce", "weights")
 SLOW_OPTIONS = ("--figures", "--leaderboard")
-ENDS = {"audit faulty": {1}, "doctor": {0, 1}, "reproduce": {3}, "shortcuts": {0, 1, 3}}
+ENDS = {
+    "audit faulty": {1},
+    "predict RUN images/ accepted.csv": {0, 1},
+    "doctor": {0, 1},
+    "reproduce": {3},
+    "shortcuts": {0, 1, 3},
+}
 """Exit codes other than 0, by the first words of a command."""
 FIRST = {
     "experiment=libauc_stage2": "experiment=libauc_stage1 hydra.run.dir=RUN",

@@ -24,6 +24,6 @@ def describe_gate(run: Path) -> str:
     if "lateral" not in content["kinds"]:
         views = f"{', '.join(kinds)}; no check for laterals, since no lateral image was there to fit it on"
     return (
-        f"gate: {METHODS[content['method']]}, from {facts['images']:,} training images, its limit also from "
+        f"{METHODS[content['method']]}, from {facts['images']:,} training images, its limit also from "
         f"{facts['held_out']:,} images of {facts['held_split']}; views: {views}"
     )
