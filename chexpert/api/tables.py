@@ -12,6 +12,7 @@ from chexpert.report.html.performance import list_lines
 from chexpert.report.run_data import BROKEN
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
+from chexpert.tables.csv_text import read_records
 
 COUNTS = ("n", "positives", "negatives")
 HINT = "write it again: chexpert evaluate --predictions ... --labels ... --out ..."
@@ -84,5 +85,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def read_predicted(path: Path) -> pd.DataFrame:
     """Read a table that chexpert predict wrote: NaN where an image was refused, and no column of flags."""
-    table = pd.read_csv(path, index_col=0, dtype={0: str, run_files.FLAGS: str}, float_precision="round_trip")
-    return table.drop(columns=[run_files.FLAGS] if run_files.FLAGS in table else [])
+    records = read_records(path)
+    key, *columns = [name for name in records.header if name != run_files.FLAGS]
+    values = {name: [float(cell or "nan") for cell in records.column(name)] for name in columns}
+    return pd.DataFrame(values, index=pd.Index(records.column(key), name=key))
