@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.covariance import ledoit_wolf_shrinkage
 
 LEAST_DEVIATION = 1e-6
 """Of a feature, relative to the largest one: below it the feature is constant, and is left out."""
@@ -50,6 +49,8 @@ def fit_gaussian(features: np.ndarray, directions: int = 64) -> Gaussian:
     Raises:
         ValueError: fewer than 2 rows, or all features are constant.
     """
+    from sklearn.covariance import ledoit_wolf_shrinkage  # takes a second, and predictions need none
+
     features = np.asarray(features, np.float64)
     if len(features) < 2:
         raise ValueError(f"{len(features)} rows, at least 2 are needed")
