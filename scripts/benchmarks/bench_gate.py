@@ -2,17 +2,13 @@
 
     python scripts/benchmarks/bench_gate.py RUN --images FOLDER --json OUT
 
-RUN was trained on the phantom and has a gate. FOLDER holds real images as CheXpert lays them out: small networks are
-trained on three quarters of their patients, and their gates are applied to the others.
+RUN was trained on the phantom and has a gate. FOLDER holds real images as CheXpert lays them out: gates are fitted on
+three quarters of their patients, with the run's network, and applied to the others.
 """
 
 import argparse
-import csv
 import json
 import resource
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -23,19 +19,24 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import torch
 from foreign_images import write_foreign, write_transformed
 from sklearn.metrics import roc_auc_score
 
 from chexpert.checkpoints import Loaded, load
 from chexpert.data import read_gray, write_phantom
-from chexpert.gate import FeatureDistance
+from chexpert.gate import FeatureDistance, Gate
+from chexpert.gate.feature_distance import fit_distance
+from chexpert.gate.folds import assign_folds
+from chexpert.gate.thumbnails import make_thumbnails
+from chexpert.gate.view_check import fit_view_check
 from chexpert.image_size import ImageSize
 from chexpert.inference.gating import NO_GATE, Gating, open_gating
 from chexpert.inference.inputs import InputImage
 from chexpert.inference.predicted_batches import run_model
+from chexpert.models.pooled_features import pool_batch
 
 FOLDS = 4
-TABLES = ("train", "valid")
 
 
 def main() -> None:
@@ -55,14 +56,9 @@ def main() -> None:
         sets = {"phantom frontals": frontals} | others | write_foreign(folder / "foreign")
         real = list_images(given.images) if given.images else []
         sets |= {"real frontals under the phantom's model": real} if real else {}
-        table = measure_sets(loaded, gating, sets)
-        result: dict[str, Any] = {
-            "phantom": table,
-            "cost": time_gate(loaded, gating, frontals[: given.timed], given.rounds),
-        }
-        given.json.write_text(json.dumps(result, indent=1))
-        if given.images:
-            result["real"] = cross_fit(folder / "real", given.images)
+        result: dict[str, Any] = {"real": cross_fit(loaded, given.images, folder / "real")} if given.images else {}
+        result["phantom"] = measure_sets(loaded, gating, sets)
+        result["cost"] = time_gate(loaded, gating, frontals[: given.timed], given.rounds)
     given.json.write_text(json.dumps(result, indent=1))
     print(json.dumps(result["cost"], indent=1))
 
@@ -152,56 +148,37 @@ def time_gate(loaded: Loaded, gating: Gating, files: Sequence[Path], rounds: int
     }  # fmt: skip
 
 
-def cross_fit(folder: Path, images: Path) -> dict[str, Any]:
-    """Gates of small networks that were trained on the other patients, applied to each quarter of the patients."""
-    home = next(path for path in images.iterdir() if (path / "train.csv").is_file())
-    rows = [row for name in TABLES for row in csv.DictReader((home / f"{name}.csv").open())]
-    patients = sorted({row["Path"].split("/")[2] for row in rows})
-    np.random.default_rng(0).shuffle(patients)
-    flags, transformed = list[str](), dict[str, list[str]]()
+def cross_fit(loaded: Loaded, images: Path, folder: Path) -> dict[str, Any]:
+    """Gates fitted on three quarters of the patients, with the run's network, applied to the others."""
+    files = list_images(images)
+    patients = [next(part for part in file.parts if part.startswith("patient")) for file in files]
+    gray = {f"{n}.png": read_gray(file) for n, file in enumerate(files)}
+    sets = {"frontals": read(loaded, files)}
+    sets |= {kind: read(loaded, own) for kind, own in write_transformed(folder / "changed", gray).items()}
+    foreign = {kind: read(loaded, own) for kind, own in write_foreign(folder / "foreign").items()}
+    shown, features = sets["frontals"]
+    folds = assign_folds(patients, FOLDS, seed=0)
+    flags: dict[str, list[list[str]]] = {}
     for fold in range(FOLDS):
-        left_out = set(patients[fold::FOLDS])
-        root = write_dataset(folder / f"data{fold}", home, rows, left_out)
-        run = folder / f"run{fold}"
-        train(root, run)
-        loaded = load(run)
-        gating = open_gating(run, loaded, "flag")
-        files = sorted((root / home.name / "valid").rglob("*.jpg"))
-        flags += score(loaded, gating, files)[1]
-        gray = {f"{n}.png": read_gray(path) for n, path in enumerate(files)}
-        for kind, changed in write_transformed(folder / f"changed{fold}", gray).items():
-            transformed.setdefault(kind, []).extend(score(loaded, gating, changed)[1])
-        for kind, changed in write_foreign(folder / f"foreign{fold}").items():
-            transformed.setdefault(kind, []).extend(score(loaded, gating, changed)[1])
-    table = {"frontals": describe(flags)} | {kind: describe(own) for kind, own in transformed.items()}
+        known, left_out = folds != fold, folds == fold
+        own = [patient for patient, there in zip(patients, known, strict=True) if there]
+        thumbnails, nothing = make_thumbnails(shown[known]), make_thumbnails(shown[:0])
+        view = fit_view_check(thumbnails, own, nothing, [], seed=0)
+        gate = Gate("", view, fit_distance("mahalanobis", features[known], own, features[:0], seed=0))
+        for kind, (seen, pooled) in sets.items():
+            flags.setdefault(kind, []).extend(gate.check(seen[left_out], pooled[left_out]))
+        for kind, (seen, pooled) in foreign.items():
+            flags.setdefault(kind, []).extend(gate.check(seen, pooled))
+    table = {kind: describe(["; ".join(reasons) for reasons in own]) for kind, own in flags.items()}
     for name, row in table.items():
         print("real:", name, row, flush=True)
     return table
 
 
-def write_dataset(root: Path, home: Path, rows: Sequence[Mapping[str, str]], left_out: set[str]) -> Path:
-    """The images of the patients that are left out as valid, all others as train."""
-    tables: dict[str, list[dict[str, str]]] = {name: [] for name in TABLES}
-    for row in rows:
-        _, _, *rest = row["Path"].split("/")
-        split = "valid" if rest[0] in left_out else "train"
-        path = "/".join([home.name, split, *rest])
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(home.parent / row["Path"], root / path)
-        tables[split].append({**row, "Path": path})
-    for name, own in tables.items():
-        with (root / home.name / f"{name}.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, own[0].keys(), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(own)
-    return root
-
-
-def train(root: Path, run: Path) -> None:
-    settings = ["data=small", f"data.root={root}", "data.dev=0.25", "data.image_size=64", "data.num_workers=0",
-                "backbone=resnet10t", "pretrained=false", "trainer.max_epochs=3", "explainer=[]", "logger=[]",
-                "gate=mahalanobis", f"hydra.run.dir={run}"]  # fmt: skip
-    subprocess.run([sys.executable, "train.py", *settings], check=True, capture_output=True)
+def read(loaded: Loaded, files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Images (N, H, W) as the model sees them, and their pooled features (N, D)."""
+    images = np.stack([loaded.preprocessing.read(file) for file in files])
+    return images, pool_batch(loaded.model, torch.from_numpy(images)[:, None]).numpy()
 
 
 if __name__ == "__main__":
