@@ -1,5 +1,6 @@
 """Fits the gate of a run on its best weights, once they are evaluated."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,6 @@ def fit_run_gate(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule,
     except TooFewImagesError as error:
         log.log(NOTE, error.message)
     except UserError as error:
-        log.warning(f"no gate: {error.message}; fit one later: chexpert gate {folder}")
+        log.warning(f"no gate: {error.message}; fit one later: {shlex.join(['chexpert', 'gate', str(folder)])}")
     finally:
         model.to(before)

@@ -1,6 +1,7 @@
 """The gate in a run folder: gate.safetensors, numbers only, bound to the weights."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def read_gate(path: Path) -> Gate:
         UserError: there is none, it is damaged, or a newer version wrote it.
     """
     if not path.is_file():
-        hint = f"fit one: chexpert gate {path.parent}"
+        hint = f"fit one: {shlex.join(['chexpert', 'gate', str(path.parent)])}"
         raise UserError("this run has no gate", code="missing-file", where=str(path), hint=hint)
     try:
         content, tensors = read_gate_facts(path), load(path.read_bytes())

@@ -1,5 +1,6 @@
 """Fit the gate of a finished run."""
 
+import shlex
 from pathlib import Path
 
 from chexpert.checkpoints import load
@@ -33,7 +34,9 @@ def fit_gate_of_run(
     path = run / run_files.GATE
     if path.exists() and not replace:
         message = "the run has a gate, and nothing is overwritten"
-        raise UserError(message, code="not-empty", where=str(path), hint=f"chexpert gate {run} --replace")
+        raise UserError(
+            message, code="not-empty", where=str(path), hint=shlex.join(["chexpert", "gate", str(run), "--replace"])
+        )
     loaded = load(run)
     data = open_data(loaded, hint="restore them: the gate is fitted on the training images", learned=True)
     workers = data.num_workers if num_workers is None else num_workers

@@ -1,6 +1,7 @@
 """The gate of a run where its model predicts."""
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -109,4 +110,4 @@ def _find_hint(run: Path, home: Path) -> str:
         return f"predict by the run: {home}"
     if not run_files.checkpoint(home).is_file():
         return f"put {run_files.GATE} of the run beside the weights, or --gate off"
-    return f"fit one: chexpert gate {home}"
+    return f"fit one: {shlex.join(['chexpert', 'gate', str(home)])}"
