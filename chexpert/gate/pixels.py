@@ -13,7 +13,7 @@ MOST_UNIFORM = 0.9
 MOST_SATURATED = 0.5
 """Share of pixels that are black or white to a gray level: at most .17 of the same images."""
 LEAST_RANGE = 40
-"""Of 255, between the 1st and the 99th percentile: of the same images the first is at most 68, the second at least 148."""
+"""Of 255, between the 1st and the 99th percentile: of the same images at most 68 and at least 148."""
 MOST_COLOR = 10.0
 """Of 255: the mean difference between the largest and the smallest channel. JPEG colors a gray image by up to 8."""
 SAMPLED = 256
