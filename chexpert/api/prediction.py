@@ -50,6 +50,7 @@ def predict_images(
         table = predict_files(model, write_images(arrays, folder), folder, **options | {"ids": "path"})
         numbered = table.set_axis(pd.RangeIndex(len(table), name="image"))
         numbered.attrs["flagged"] = {int(Path(name).stem): why for name, why in table.attrs["flagged"].items()}
+        numbered.attrs["refused"] = [int(Path(name).stem) for name in table.attrs["refused"]]
         return numbered
 
 
@@ -75,7 +76,7 @@ def predict_files(model: TrainedModel, paths: Sequence[Path], folder: Path, **op
     watch = partial(show_progress, title="batches")
     outcome = predict(model.folder, paths, folder / "predictions.csv", loaded=model.loaded, watch=watch, **options)
     table = read_prediction_table(outcome.output)
-    table.attrs |= {"failed": dict(outcome.failed), "flagged": dict(outcome.flagged)}
+    table.attrs |= {"failed": dict(outcome.failed), "flagged": dict(outcome.flagged), "refused": [*outcome.refused]}
     if outcome.failed:
         names = ", ".join(list(outcome.failed)[:SHOWN])
         log.warning(f"{len(outcome.failed)} images could not be read, see attrs['failed']: {names}")

@@ -162,6 +162,7 @@ class Run:
         num_workers: int | None = None,
         tta: int | str | None = None,
         sets: float | None = None,
+        gate: str = "flag",
     ) -> pd.DataFrame:
         """Predict images by the best weights of the run, as ``chexpert predict`` does.
 
@@ -179,12 +180,15 @@ class Run:
             tta: test-time augmentation: probabilities are the mean over views of the image: ``flip``, ``shift``, or a
                 number of views, in the ranges that the model was trained with.
             sets: error rate of prediction sets, between 0 and .5, by the run's prediction_sets.json.
+            gate: ``flag``: look for images that are no frontal radiograph or unlike the training images, by the run's
+                gate, if it has one; ``refuse``: give them no probabilities; ``off``.
 
         Returns:
             Probabilities in [0, 1], a column for each observation. With ``sets`` also a column ``Edema set`` for each:
             ``present``, ``absent``, ``both``, ``neither``, or ``none`` with the reason. Rows are named by ``Path``
             (``Study``), of an array by number from 0. ``attrs["failed"]`` has, by name, why an image could not be read;
-            it has no row.
+            it has no row. ``attrs["flagged"]`` has why an image should be looked at; ``attrs["refused"]`` the names of
+            those that got no probabilities: their rows are NaN.
 
         Raises:
             UserError: no image, or none that can be read; an array of another shape, type or range; no weights; an
@@ -193,7 +197,7 @@ class Run:
         from chexpert.api.prediction import predict_images
 
         options = {"level": level, "views": views, "calibrated": calibrated, "observations": observations, "ids": ids}
-        options |= {"tta": tta, "sets": sets}
+        options |= {"tta": tta, "sets": sets, "gate": gate}
         return predict_images(self._model, images, root=root, batch_size=batch_size, num_workers=num_workers, **options)
 
     def explain(

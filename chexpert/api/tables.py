@@ -8,11 +8,12 @@ import pandas as pd
 
 from chexpert.errors import UserError
 from chexpert.evaluation import Named, read_predictions
-from chexpert.evaluation.csv_columns import CsvColumns, names_set
+from chexpert.evaluation.csv_columns import names_set
 from chexpert.report.html.performance import list_lines
 from chexpert.report.run_data import BROKEN
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping
+from chexpert.tables.csv_text import read_records
 
 COUNTS = ("n", "positives", "negatives")
 HINT = "write it again: chexpert evaluate --predictions ... --labels ... --out ..."
@@ -84,9 +85,11 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def read_prediction_table(path: Path) -> pd.DataFrame:
-    """Read a table that predict has written, with its columns of prediction sets, where it has any."""
-    cells = CsvColumns(path)
-    name, key = cells.key()
-    columns: dict[str, Any] = {own: cells.numbers(column) for own, column in cells.observations().items()}
-    columns |= {column: cells.columns[column] for column in cells.header if names_set(column)}
-    return pd.DataFrame(columns, index=pd.Index(cells.columns[name], name=key))
+    """Read a table that predict has written: NaN where an image was refused; with prediction sets, without flags."""
+    records = read_records(path)
+    key, *columns = [name for name in records.header if name != run_files.FLAGS]
+    values: dict[str, Any] = {
+        name: records.column(name) if names_set(name) else [float(cell or "nan") for cell in records.column(name)]
+        for name in columns
+    }
+    return pd.DataFrame(values, index=pd.Index(records.column(key), name=key))

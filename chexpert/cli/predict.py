@@ -4,9 +4,10 @@ INPUT: a table with the column Path (CheXpert's competition: one row a study, th
 image files: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, DICOM. The content of a file decides, not its name. Images other
 than CheXpert's are one study each, and are called by salted hashes, in the order of the input. Run again, a command
 that was stopped resumes.
-Listed at the end are images that should be looked at (no contrast, no radiograph), and files that are no images.
-Exit code 1: some images could not be read, or an explainer failed; they are listed. 2: the command or one of its files
-is wrong.
+Listed at the end, and in the column flags, are images that should be looked at, each with its reason and a number:
+lateral, inverted, rotated, nearly black, unlike the training images, ... Files that are no images are listed too.
+Exit code 1: some images could not be read or were refused, or an explainer failed; they are listed. 2: the command or
+one of its files is wrong.
 Not a medical device.
 """
 
@@ -19,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from chexpert.cli.shared_arguments import add_ids, add_level, print_failures, take_settings
 from chexpert.console import NOTE, log, show_progress
-from chexpert.inference.choices import COLUMNS, parse_tta
+from chexpert.inference.choices import COLUMNS, GATES, parse_tta
 
 if TYPE_CHECKING:
-    from chexpert.inference.predict import Outcome
+    from chexpert.inference.prediction_outcome import Outcome
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,6 +38,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_level(parser, "one row an image or a study")
     add("--observations", choices=COLUMNS, default="competition", help="the five, or all that it knows")
     add("--root", type=Path, help="of the paths in a table (the run's data root, else the table's folder)")
+    add(
+        "--gate", choices=GATES, default="flag", help="images that the run's gate flags: list them, or no probabilities"
+    )
     add_ids(parser, "path: keep names as they are, patients' too")
     add("--batch-size", type=int, metavar="N", help="images a pass (as in training)")
     add("--tta", type=parse_tta, metavar="flip|shift|K", help="test-time augmentation: mean over K views of an image")
@@ -79,7 +83,7 @@ def run(given: Namespace) -> int:
     outcome = predict(folder, options.pop("input"), options.pop("output"), watch=watch, explain=explain, **options)
     _print_output(outcome, folder, given.spread)
     _list_images(outcome)
-    return max(print_failures(outcome.failed_explainers), 1 if outcome.failed else 0)
+    return max(print_failures(outcome.failed_explainers), 1 if outcome.failed or outcome.refused else 0)
 
 
 def _read_request(options: dict[str, Any]) -> dict[str, Any]:
@@ -119,13 +123,17 @@ def _print_output(outcome: "Outcome", run: Path, spread: Path | None) -> None:
 
 def _list_images(outcome: "Outcome") -> None:
     """List the images that should be looked at, and the files that were not predicted."""
+    if outcome.ungated:
+        log.log(NOTE, f"gate: {outcome.ungated}")
     for name, why in outcome.flagged.items():
-        log.info(f"flagged: {name}: {why}")
+        log.info(f"{'refused' if name in outcome.refused else 'flagged'}: {name}: {why}")
     if outcome.aside:
         log.info(f"left aside: {len(outcome.aside)} files that are no images")
     for name, kind in outcome.aside.items():
         log.info(f"left aside: {name}: {kind}")
     for name in outcome.incomplete:
         log.info(f"scored without a view that could not be read: {name}")
+    for name in outcome.partly_refused:
+        log.info(f"scored without a view that was refused: {name}")
     for name, why in outcome.failed.items():
         log.info(f"not predicted: {name}: {why}")

@@ -22,6 +22,7 @@ GROUPS: dict[str, tuple[str, ...]] = {"competition": COMPETITION, "all": OBSERVA
 """Words for lists of observations."""
 
 LEVELS = ("image", "study")
+GATES = ("mahalanobis", "knn")  # as chexpert.gate has them, which loads torch
 CALIBRATIONS = ("platt", "temperature", "isotonic")  # as chexpert.metrics.calibration has them, which loads scipy
 
 
@@ -180,7 +181,10 @@ def _number_errors(cfg: dict[str, Any]) -> Iterator[UserError]:
         yield UserError(message, code="value", where="save_every_n_minutes", hint="minutes above 0")
     if cfg["save_top_k"] < 1:
         yield UserError(f"{cfg['save_top_k']} is not possible", code="value", where="save_top_k", hint="1 or more")
-    for key, words in (("level", LEVELS), ("study_score", STUDY_SCORES), ("calibration", (None, *CALIBRATIONS))):
+    choices: dict[str, tuple[str | None, ...]] = {
+        "level": LEVELS, "study_score": STUDY_SCORES, "calibration": (None, *CALIBRATIONS), "gate": (None, *GATES),
+    }  # fmt: skip
+    for key, words in choices.items():
         if cfg[key] not in words:
             yield UserError(
                 f"unknown {key}: {cfg[key]!r}",

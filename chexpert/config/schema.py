@@ -60,6 +60,7 @@ class Config:
     predict_train: bool = MISSING
     calibration: str | None = None
     thresholds: Any = MISSING
+    gate: str | None = None
     tta: Any = None
     resume: str | None = None
     save_every_n_minutes: float = MISSING

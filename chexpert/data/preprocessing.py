@@ -58,11 +58,15 @@ class Preprocessing:
 
     def read_noted(self, path: str | Path, sha256: str = "") -> tuple[np.ndarray, tuple[str, ...]]:
         """Read as ``read`` does, and return notes on the image: no contrast, no radiograph, ..."""
+        return self.read_decoded(path, sha256)[1:]
+
+    def read_decoded(self, path: str | Path, sha256: str = "") -> tuple[Decoded, np.ndarray, tuple[str, ...]]:
+        """Read as ``read_noted`` does, and return the image as it came from its file before both."""
         image = _decode(path, self.size, sha256)
         if min(image.height, image.width) < self.least:
             message = f"{image.width} x {image.height} pixels: a radiograph has at least {self.least} on each side"
             raise _unreadable(f"this image is too small: {message}", path, code="image-size")
-        return self._fit(image), image.notes if has_contrast(image.gray) else (*image.notes, NO_CONTRAST)
+        return image, self._fit(image), image.notes if has_contrast(image.gray) else (*image.notes, NO_CONTRAST)
 
     def apply(self, gray: np.ndarray) -> np.ndarray:
         """Carry an image of any size, uint8, to the model's, (H, W) uint8."""

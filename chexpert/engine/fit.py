@@ -26,6 +26,7 @@ from chexpert.config import build
 from chexpert.console import NOTE, log
 from chexpert.data import CheXpertDataModule, reporting_dead_workers
 from chexpert.engine.build import averaging, build_module, make_explain_callback
+from chexpert.engine.gate import fit_run_gate
 from chexpert.engine.predictions import predict_tta, write_predictions
 from chexpert.engine.resume_checks import Last
 from chexpert.engine.summary import (
@@ -124,6 +125,7 @@ def fit(
     evaluate_run(folder, cfg)
     if weights:
         embed_fitted(folder)
+    fit_run_gate(cfg, model, data, folder)
     if tracked.has_tensorboard():
         show_evaluation(folder)
     tracked.log_evaluations(trainer.global_step)

@@ -8,6 +8,8 @@ from chexpert.errors import UserError
 from chexpert.observations import HIGHEST_ERROR_RATE, STUDY_SCORES
 
 LEVELS = ("image", "study")
+GATES = ("flag", "refuse", "off")
+"""What becomes of images that a run's gate finds: they are listed, get no probabilities, or are not looked for."""
 IDS = ("hash", "path")
 """How an image is called in tables and plots: by a salted hash, or by its name."""
 COLUMNS = ("competition", "all")
@@ -16,7 +18,7 @@ COLUMNS = ("competition", "all")
 
 def check_options(
     *, level: str, views: str, calibrated: bool, observations: str, ids: str, batch_size: int | None,
-    num_workers: int | None, tta: object = None, sets: object = None,
+    num_workers: int | None, tta: object = None, sets: object = None, gate: str = "flag",
 ) -> None:  # fmt: skip
     """Check the options of a prediction that need neither the run nor the images.
 
@@ -27,6 +29,7 @@ def check_options(
     check_choice("views", views, STUDY_SCORES)
     check_choice("observations", observations, COLUMNS)
     check_choice("ids", ids, IDS)
+    check_choice("gate", gate, GATES)
     if not isinstance(calibrated, bool):
         raise UserError(
             f"calibrated is not possible: {calibrated!r}", code="value", where="calibrated", hint="True or False"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from chexpert.errors import UserError
 from chexpert.inference.inputs import InputImage
@@ -9,6 +10,8 @@ from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import name_safely, shorten_names
 
+Row = tuple[str, list[float] | None]
+"""Name and probabilities (C); None where no image of the row may be scored."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -41,13 +44,21 @@ def write(
     output: Path,
     level: str,
     names: Sequence[str],
-    rows: Iterable[tuple[str, list[float]]],
-    sets: Mapping[str, Sequence[str]] | None = None,
+    rows: Iterable[Row],
+    texts: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
-    """Write the table, whole or not at all; ``sets`` are columns of prediction sets by header."""
+    """Write the table, whole or not at all.
+
+    Args:
+        output: the file.
+        level: ``study`` or ``image``.
+        names: of the C columns of probabilities.
+        rows: name and probabilities (C) of each row; None: its cells are blank.
+        texts: further columns by header, a text for each row.
+    """
     safe = ((escape_name(name), row) for name, row in rows)
     part = output.with_name(f"{output.name}.new")
-    run_files.write_predictions(part, names, safe, key="Study" if level == "study" else "Path", texts=sets)
+    run_files.write_predictions(part, names, safe, key="Study" if level == "study" else "Path", texts=texts)
     part.replace(output)
 
 

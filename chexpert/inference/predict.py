@@ -1,7 +1,7 @@
 """From a run and images to a table of probabilities, as the competition asked for it: one row a study."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,59 +13,23 @@ from chexpert.config import build, check_tta
 from chexpert.data import make_transforms, reporting_dead_workers
 from chexpert.data.preprocessing import LEAST_SIDE
 from chexpert.errors import UserError
-from chexpert.evaluation import Calibration
 from chexpert.inference.calibration import read_calibration
 from chexpert.inference.choices import check_options, hides_names
 from chexpert.inference.explained_predictions import ExplainedPredictions, ExplainRequest, find_explanations
+from chexpert.inference.gating import open_gating
 from chexpert.inference.inputs import InputImage, is_table, list_images
 from chexpert.inference.journal import Journal, find_key
 from chexpert.inference.opened_run import limit_batch
 from chexpert.inference.output_folder import find_home
 from chexpert.inference.output_table import choose_columns, hash_own_names, write
 from chexpert.inference.predicted_batches import Watch, run_model
+from chexpert.inference.prediction_outcome import Outcome
 from chexpert.inference.prediction_sets import open_sets
+from chexpert.inference.result_rows import ResultRows, find_partly_refused
 from chexpert.inference.spread import open_spread
 from chexpert.inference.spread_tables import SpreadTables
-from chexpert.metrics import number_studies, reduce_scores
 from chexpert.runs import files as run_files
 from chexpert.runs.anonymize import is_hash, name_safely, read_salt
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of the images.
-
-    Attributes:
-        output: the table that was written.
-        images: how many were predicted, resumed ones included.
-        rows: of the table.
-        resumed: how many had been predicted before.
-        failed: of each image that could not be read its name in the input, and why.
-        incomplete: studies that lack a failed view and are scored by the others; by the names in the input.
-        flagged: of each image that is predicted but should be looked at its name in the input, and why.
-        aside: of each file that is no image, and was left aside, its name and what it is.
-        hashed: whether a row is called by a hash.
-        synthetic: whether the model was trained on synthetic images.
-        tta: over how many views of each image the probabilities are averaged, 1 without test-time augmentation.
-        explanations: the folder of the explanations; None without them.
-        missing_sets: of each observation that has no prediction set why; it is in the table too.
-        failed_explainers: by name why an explainer failed; it has explained the batches before.
-    """
-
-    output: Path
-    images: int
-    rows: int
-    resumed: int
-    failed: Mapping[str, str]
-    incomplete: Sequence[str]
-    flagged: Mapping[str, str]
-    aside: Mapping[str, str]
-    hashed: bool = False
-    synthetic: bool = False
-    tta: int = 1
-    explanations: Path | None = None
-    missing_sets: Mapping[str, str] = field(default_factory=dict)
-    failed_explainers: Mapping[str, str] = field(default_factory=dict)
 
 
 @reporting_dead_workers()
@@ -85,6 +49,7 @@ def predict(
     num_workers: int | None = None,
     tta: int | str | None = None,
     sets: float | None = None,
+    gate: str = "flag",
     explain: ExplainRequest | None = None,
     spread: Path | None = None,
     loaded: Loaded | None = None,
@@ -107,6 +72,8 @@ def predict(
         num_workers: loader processes; likewise.
         tta: test-time augmentation: ``flip``, ``shift``, or a number of views; see :func:`make_transforms`.
         sets: error rate of the prediction sets, between 0 and .5; None: the table has none.
+        gate: ``flag``: list images that are no frontal radiograph or unlike the training images, by the run's gate, and
+            name the reasons in the table; ``refuse``: give them no probabilities; ``off``.
         explain: what is explained of each image, in a folder beside the output; None: nothing.
         spread: a new folder for the tables of each view (with ``tta``) or of each member of a combined model.
         loaded: the run's model, where it is loaded already.
@@ -118,7 +85,7 @@ def predict(
     calibrated = calibrated if calibration_file is None else True
     check_options(
         level=level, views=views, calibrated=calibrated, observations=observations, ids=ids, batch_size=batch_size,
-        num_workers=num_workers, tta=tta, sets=sets,
+        num_workers=num_workers, tta=tta, sets=sets, gate=gate,
     )  # fmt: skip
     if output.exists():
         message = "it is there already, and nothing is overwritten"
@@ -131,13 +98,14 @@ def predict(
     names = choose_columns(loaded.observations, observations)
     calibration = read_calibration(run, loaded, level, views, calibration_file) if calibrated else None
     set_columns = open_sets(run, names, level, views, sets) if sets else None
+    gating = open_gating(run, loaded, gate)
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if hides_names(ids) else None
     data = loaded.config.get("data", {})  # an exported file has none
     batch_size = batch_size or limit_batch(loaded)
     num_workers = data.get("num_workers", 2) if num_workers is None else num_workers
     options: dict[str, Any] = {} if tta is None else {"tta": tta}
-    options |= ({} if explain is None else explain.options) | ({} if apart is None else apart.options)
+    options |= gating.options | (explain.options if explain else {}) | (apart.options if apart else {})
     own = hash_own_names(images, inputs, salt)
     called = {image.name: own.get(image.name) or name_safely(image.name, salt) for image in images}
     key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images, **options)
@@ -147,12 +115,13 @@ def predict(
         resumed = len(journal.done)
         left = [n for n, image in enumerate(images) if image.file and n not in journal.done]
         if explained:
-            explained.start(images, called, journal.done, journal.path)
-        for batch in run_model(
-            loaded, images, left, batch_size, num_workers, watch, transforms, apart and apart.spread
-        ):
-            if explained:
-                explained.add(images, batch.rows, batch.images)
+            before = journal.done.keys() - (journal.flagged.keys() if gating.refuses else ())
+            explained.start(images, called, before, journal.path)
+        spread_kind = apart and apart.spread
+        for batch in run_model(loaded, images, left, batch_size, num_workers, watch, transforms, spread_kind, gating):
+            shown = batch.without_flagged() if gating.refuses else batch
+            if explained and shown.rows:
+                explained.add(images, shown.rows, shown.images)
             journal.add({n: row + batch.apart.get(n, []) for n, row in batch.rows.items()}, batch.flagged)
         done = sorted(journal.done)
         kept, lost = [images[n] for n in done], [image for n, image in enumerate(images) if n not in journal.done]
@@ -165,20 +134,21 @@ def predict(
                 where=first,
                 hint="give images: JPEG, PNG or DICOM",
             )
+        flagged = {images[n].name: why for n, why in sorted(journal.flagged.items()) if n in journal.done}
+        refused = [*flagged] if gating.refuses else []
         probabilities = run_files.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
-        probabilities, *tables = np.split(probabilities, apart.count if apart else 1, axis=1)
-        rows = reduce(kept, probabilities[:, columns], level, views, names, calibration)
-        raw = reduce(kept, probabilities[:, columns], level, views, names, None)
-        named = [(called.get(name) or name_safely(name, salt), row) for name, row in rows]
-        if explained:
+        own_scores, *tables = (
+            part[:, columns] for part in np.split(probabilities, apart.count if apart else 1, axis=1)
+        )
+        rows = ResultRows(kept, refused, level, views, names, lambda name: called.get(name) or name_safely(name, salt))
+        named = rows.score(own_scores, calibration)
+        if explained and explained.begun:
             explained.finish()
-        write(output, level, names, named, set_columns and set_columns.make(raw))
+        texts = set_columns.make(rows.score(own_scores)) if set_columns else {}
+        write(output, level, names, named, texts | (rows.flag(flagged) if gating.gate else {}))
         if apart:
-            each = [reduce(kept, table[:, columns], level, views, names, None) for table in tables]
-            apart.write(
-                level, names, [[(name, row) for (name, _), (_, row) in zip(named, own, strict=True)] for own in each]
-            )
+            apart.write(level, names, [rows.score(table) for table in tables])
         journal.remove()
     incomplete = {image.study for image in lost} & {image.study for image in kept} if level == "study" else ()
     return Outcome(
@@ -188,8 +158,11 @@ def predict(
         resumed=resumed,
         failed=failed,
         incomplete=sorted(incomplete),
-        flagged={images[n].name: why for n, why in sorted(journal.flagged.items())},
+        flagged=flagged,
         aside=aside,
+        refused=refused,
+        partly_refused=find_partly_refused(kept, refused, level),
+        ungated=gating.missing,
         hashed=salt is not None and any(is_hash(name) for name, _ in named),
         synthetic=loaded.synthetic,
         tta=1 if transforms is None else len(transforms),
@@ -225,24 +198,6 @@ def find_roots(loaded: Loaded, first: Path, root: Path | None) -> list[Path]:
         own = build(own, "data.root") if Path(own.get("parent", "")).is_dir() else None
     places = [Path(own).expanduser()] if own else []
     return [place.absolute() for place in [*places, first.parent] if place.is_dir()]
-
-
-def reduce(
-    images: Sequence[InputImage],
-    scores: np.ndarray,
-    level: str,
-    views: str,
-    names: Sequence[str],
-    calibration: Calibration | None,
-) -> list[tuple[str, list[float]]]:
-    """Return names and probabilities (C) of the rows of the table."""
-    rows = [image.name for image in images]
-    if level == "study":
-        numbers, rows = number_studies([image.study for image in images])
-        scores = reduce_scores(numbers, scores, views)
-    if calibration:
-        scores = calibration.apply(scores, names, level)
-    return list(zip(rows, scores.tolist(), strict=True))
 
 
 def explain_failure(loaded: Loaded, image: InputImage) -> str:

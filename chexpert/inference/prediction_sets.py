@@ -10,6 +10,7 @@ from chexpert.errors import UserError
 from chexpert.evaluation import PredictionSets
 from chexpert.evaluation.csv_columns import SET
 from chexpert.inference.output_folder import find_home
+from chexpert.inference.output_table import Row
 from chexpert.runs import files as run_files
 
 
@@ -31,11 +32,15 @@ class SetColumns:
     error_rate: float
     missing: Mapping[str, str] = field(default_factory=dict)
 
-    def make(self, rows: Sequence[tuple[str, Sequence[float]]]) -> dict[str, list[str]]:
-        """Return the columns by header, from the names and the probabilities, not calibrated, of the table's rows."""
-        scores = np.array([row for _, row in rows])
+    def make(self, rows: Sequence[Row]) -> dict[str, list[str]]:
+        """Return the columns by header, of the table's rows with probabilities that are not calibrated.
+
+        The cells of a row without probabilities are blank.
+        """
+        scores = np.array([row for _, row in rows if row is not None]).reshape(-1, len(self.names))
         found = self.sets.apply(scores, self.names, self.level, self.error_rate)
-        return {name + SET: column for name, column in found.items()}
+        sets = {name: iter(column) for name, column in found.items()}
+        return {name + SET: ["" if row is None else next(own) for _, row in rows] for name, own in sets.items()}
 
 
 def open_sets(run: Path, names: Sequence[str], level: str, views: str, error_rate: float) -> SetColumns:

@@ -6,7 +6,7 @@ from pathlib import Path
 from chexpert.errors import Code, UserError
 from chexpert.evaluation import Named, read_predictions
 from chexpert.inference.output_folder import try_folder
-from chexpert.inference.output_table import write
+from chexpert.inference.output_table import Row, write
 from chexpert.inference.spread import MEMBERS, TTA, Spread
 
 
@@ -32,12 +32,12 @@ class SpreadTables:
         self.count = 1 + len(spread.names)
         """Probabilities of an image and observation: that of the output, and the K."""
 
-    def write(self, level: str, names: Sequence[str], tables: Sequence[Sequence[tuple[str, list[float]]]]) -> None:
-        """Write the K tables, each with its rows by name."""
+    def write(self, level: str, names: Sequence[str], tables: Sequence[Sequence[Row]]) -> None:
+        """Write the K tables, each with its rows by name; refused ones, which have no probabilities, are left out."""
         for name, rows in zip(self.spread.names, tables, strict=True):
             path = self.folder / f"{name}.csv"
             path.parent.mkdir(parents=True, exist_ok=True)
-            write(path, level, names, rows)
+            write(path, level, names, [(name, row) for name, row in rows if row is not None])
 
 
 def read_spreads(folder: Path) -> Mapping[str, list[Named]]:

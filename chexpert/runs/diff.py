@@ -9,8 +9,8 @@ from chexpert.weights import names_a_file, parse_source
 Config = Mapping[str, Any]
 _MISSING = object()
 
-PLACES = ("name", "data.root", "data.cache", "data.num_workers", "tta")
-"""Keys that change no metric; the predictions of test-time augmentation stand beside the others."""
+PLACES = ("name", "data.root", "data.cache", "data.num_workers", "gate", "tta")
+"""Keys that change no metric; the predictions of test-time augmentation, and the gate, stand beside the others."""
 
 REPLICATE = ("seed", "data.fold")
 """Keys that make another replicate of the same configuration."""
@@ -20,6 +20,7 @@ AFTER = ("calibration", "explain", "explainer", "thresholds", "tta")
 
 MAY_CHANGE = (
     *AFTER,
+    "gate",
     "logger",
     "recipe",
     "resume",

@@ -39,6 +39,8 @@ CALIBRATION = "calibration.json"
 THRESHOLDS = "thresholds.json"
 PREDICTION_SETS = "prediction_sets.json"
 GATE = "gate.safetensors"
+FLAGS = "flags"
+"""The last column of a table of predictions, where a row is flagged: why, each reason with its number."""
 STATE = "state.json"
 SWEEP = "sweep.json"
 LOCK = ".lock"
@@ -210,16 +212,17 @@ def find_clashes(files: Iterable[Path | None], folders: Iterable[Path | None]) -
 def write_predictions(
     path: Path,
     observations: Sequence[str],
-    rows: Iterable[tuple[str, Sequence[float]]],
+    rows: Iterable[tuple[str, Sequence[float] | None]],
     key: str = "Path",
     texts: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write rows of a Path, or another ``key``, and C probabilities; nine digits preserve a float32 to the last bit.
 
-    ``texts`` are further columns by header, a text for each row.
+    ``texts`` are further columns by header, a text for each row. The cells of a row without probabilities are blank.
     """
     more = zip(*texts.values(), strict=True) if texts else repeat(())
-    lines = ([view, *map(_digits, values), *own] for (view, values), own in zip(rows, more, strict=False))
+    cells = ((view, [""] * len(observations) if values is None else map(_digits, values)) for view, values in rows)
+    lines = ([view, *values, *own] for (view, values), own in zip(cells, more, strict=False))
     write_table(path, [key, *observations, *(texts or ())], lines)
 
 

@@ -31,6 +31,7 @@ TINY = [
     "explain.count=1",
     "explain.top=2",
     "explain.score=0",
+    "gate=null",
 ]
 
 

@@ -1,6 +1,7 @@
 """The provenance of a run's metrics: data, labels, held-out and skipped rows, versions and time."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import yaml
@@ -9,6 +10,7 @@ from chexpert.observations import REPORT_LABELS
 from chexpert.report.evaluation_setting import describe_choice, is_synthetic
 from chexpert.report.names import Names
 from chexpert.report.run_data import RunData
+from chexpert.report.text.gate import describe_gate
 from chexpert.runs.synthetic import WORDS
 
 SHOWN = 200
@@ -65,6 +67,8 @@ def list_facts(run_data: RunData, names: Names) -> list[tuple[str, str]]:
     facts.append(("Wall time", describe_seconds(seconds)))
     if contamination := run_data.metrics.get("contamination"):
         facts.append(("Weights", str(contamination)))
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # no gate, as in an older run
+        facts.append(("Gate", describe_gate(run_data.run)))
     facts.append(("Seed", str(run_data.config.get("seed", "not recorded"))))
     facts += [(str(name), str(number)) for name, number in state.get("versions", {}).items()]
     return facts
