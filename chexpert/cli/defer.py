@@ -1,10 +1,10 @@
 """List the studies that a reader should see, the least sure first, and the risk of those that the model decides.
 
     chexpert defer RUN                                           risk-coverage curve of the valid split
-    chexpert defer RUN --count 50 --out defer.csv                the 50 studies that the run is least sure of
+    chexpert defer RUN --count 5 --out defer.csv                 the five studies that the run is least sure of
     chexpert defer RUN --risk 0.1 --out defer.csv                so many that the error of the others is at most .1;
                                                                  chosen on the development split, evaluated on valid
-    chexpert defer RUN --predictions P.csv --count 50 --out d.csv    of images without labels: the risk is not known
+    chexpert defer RUN --predictions P.csv --count 5 --out d.csv     of images without labels: the risk is not known
 Confidences: plain (the calibrated probability of the more probable answer), members (of a combined model), ensemble
 (other models: --ensemble), tta (views of an image). Each is compared with random deferral and with the plain one.
 Exit code 2: the command or one of its files is wrong.
