@@ -93,10 +93,10 @@ def check_folds(
         message = f"runs of {' and of '.join(map(str, counts))} folds: a model of one has seen what another holds out"
         raise UserError(message, code="other-config", where=where, hint="give the runs of one number of folds")
     if len(groups := group_replicates(flat)) > 1:
-        settings = [flat[group[0]] for group in groups[:2]]
+        old, new = settings = [flat[group[0]] for group in groups[:2]]
         keys = [key for key in list_differing_keys(settings) if not changes_no_metric(key)]
         keys = [key for key in keys if key not in ("data.fold", "seed")]
-        message = "these runs differ in more than seed and fold: " + "; ".join(describe_changes(*settings, keys)[:3])
+        message = "these runs differ in more than seed and fold: " + "; ".join(describe_changes(old, new, keys)[:3])
         hint = "give the runs of one configuration"
         raise UserError(message, code="other-config", where=where, hint=hint)
     for seed in dict.fromkeys(own.get("seed") for own in flat):

@@ -54,9 +54,9 @@ class Corrections:
 
     def _correct(self, frame: pd.DataFrame) -> pd.DataFrame:
         corrected, wanted = frame.copy(), frame["patient"].isin({place[0] for place in self.labels})
-        for row in frame[wanted].itertuples():
-            for observation, label in self.labels.get((row.patient, row.study, row.view), {}).items():
-                before = float(frame.at[row.Index, observation])
+        for number, row in zip(np.flatnonzero(wanted).tolist(), frame[wanted].itertuples(), strict=True):
+            for observation, label in self.labels.get((str(row.patient), str(row.study), str(row.view)), {}).items():
+                before = float(frame[observation].to_numpy()[number])
                 if same(before, label):
                     self.unchanged[observation] += 1
                     continue
