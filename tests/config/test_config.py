@@ -7,6 +7,7 @@ import hydra.utils
 import pytest
 from helpers.configs import CONF, make
 from helpers.errors import raises
+from helpers.learned_targets import write_targets
 from omegaconf import OmegaConf
 
 from chexpert.config import find_notices, resolve, validate_args
@@ -39,11 +40,15 @@ def root(tmp_path_factory) -> Path:
     return root
 
 
+TARGETS: dict[str, list[float | None]] = {name: [0.9, 0.1, 0.5, 0.1] for name in COMPETITION}
+
+
 def needs(option: str, root: Path) -> list[str]:
     """Return the overrides that an option requires."""
     predictions = [f"labels.predictions={root / 'predictions.csv'}"]
     beside = {
         "labels=conditional": ["observations=all"],
+        "labels=learned": [f"labels.file={write_targets(root / 'targets.json', TARGETS)}"],
         "labels=self_trained": predictions,
         "explainer=latent_shift": [f"explainer.latent_shift.autoencoder={root / 'predictions.csv'}"],
         "irvin2019_self_trained": predictions,
