@@ -56,9 +56,10 @@ def compute_pooled_features(
     views = ViewDataset(names, files, nothing, nothing.astype(bool), fitting, skip=True)
     model = prepare(loaded)
     device = next(model.parameters()).device
-    rows, pooled, probabilities, gray = [], [], [], []
-    loader = make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0) if there else []
-    for batch in watch(loader) if there else ():
+    rows: list[int] = []
+    pooled, probabilities, gray = [], [], []
+    batches = watch(make_loader(views, batch_size=batch_size, workers=workers, shuffle=False, seed=0)) if there else ()
+    for batch in batches:
         if not batch.paths:
             continue
         with torch.inference_mode():

@@ -41,7 +41,8 @@ def main() -> int:
     given.out.mkdir(parents=True)
     out = given.out.resolve()
     data = prepare_data(out)
-    end, failures, rounds = time.monotonic() + given.hours * 3600, 0, []
+    rounds: list[dict[str, float]] = []
+    end, failures = time.monotonic() + given.hours * 3600, 0
     while time.monotonic() < end:
         started, folder = time.monotonic(), out / "round"
         apart = len(rounds) % OWN_PROCESSES == OWN_PROCESSES - 1
