@@ -3,8 +3,9 @@
 A run chooses its thresholds on labels read from reports. Radiologists' labels of the same images differ, and so does
 the best threshold. Printed are sensitivity, specificity and predictive values on the given labels: as is, corrected for
 another prevalence (--prevalence, or estimated without labels), and refitted, each with its 95 % interval.
-FOLDER then holds calibration.json and thresholds.json, for chexpert predict --calibration FOLDER/calibration.json, and
-recalibration.json. An observation with fewer than 10 positives or negatives is left as it is, and listed.
+FOLDER then holds calibration.json, thresholds.json and, after a refit, prediction_sets.json, for chexpert predict
+--calibration FOLDER/calibration.json (with --sets: the sets beside it), and recalibration.json. An observation with
+fewer than 10 positives or negatives is left as it is, and listed.
 Exit code 2: the command or one of its files is wrong.
 """
 

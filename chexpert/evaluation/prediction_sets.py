@@ -48,16 +48,30 @@ class PredictionSets:
     def read(cls, path: Path) -> "PredictionSets":
         """Read the file that :meth:`write` has written."""
         try:
-            found = cls(**json.loads(path.read_text(encoding="utf-8")))
-            _check_form(found)
-            return found
-        except FileNotFoundError as error:
-            message = "this run has no prediction sets: it had no split to fit them on, or is of an older version"
-            hint = f"predict without --sets, or {HINT}"
-            raise UserError(message, code="missing-calibration", where=str(path), hint=hint) from error
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            return cls.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
+        except FileNotFoundError:
+            return cls.parse(None, str(path))
+        except (OSError, ValueError) as error:
             code: Code = "unreadable-file" if isinstance(error, OSError) else "damaged-file"
             raise UserError(f"no prediction sets: {error}", code=code, where=str(path), hint=HINT) from error
+
+    @classmethod
+    def parse(cls, content: Any, where: str) -> "PredictionSets":
+        """Return the prediction sets in the content of prediction_sets.json.
+
+        Raises:
+            UserError: ``content`` is None, as there are none, or it is of another form.
+        """
+        if content is None:
+            message = "this run has no prediction sets: it had no split to fit them on, or is of an older version"
+            hint = f"predict without --sets, or {HINT}"
+            raise UserError(message, code="missing-calibration", where=where, hint=hint)
+        try:
+            found = cls(**content)
+            _check_form(found)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"no prediction sets: {error}", code="damaged-file", where=where, hint=HINT) from error
+        return found
 
     def write(self, path: Path) -> None:
         """Write prediction_sets.json."""

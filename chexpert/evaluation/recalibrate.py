@@ -12,6 +12,7 @@ from chexpert.evaluation.calibration import Calibration
 from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.evaluate import find_scale_error
 from chexpert.evaluation.join import LabeledScores, join_labels
+from chexpert.evaluation.prediction_sets import PredictionSets
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions
 from chexpert.evaluation.remedies import LEAST, Fit, Given, evaluate_remedies, fit_shift, number_patients, refit
 from chexpert.evaluation.thresholds import Thresholds
@@ -31,17 +32,22 @@ class Recalibration:
     Attributes:
         calibration: with the observations that were left as they are.
         thresholds: likewise.
+        sets: prediction sets of the new labels; None without a refit: another prevalence changes none, since each class
+            has its own.
         report: level, counts, and by observation the remedies, see :func:`evaluate_remedies`.
     """
 
     calibration: Calibration
     thresholds: Thresholds
+    sets: PredictionSets | None
     report: dict[str, Any]
 
     def write(self, folder: Path) -> None:
-        """Write calibration.json, thresholds.json and recalibration.json."""
+        """Write calibration.json, thresholds.json, prediction_sets.json and recalibration.json."""
         self.calibration.write(folder / run_files.CALIBRATION)
         self.thresholds.write(folder / run_files.THRESHOLDS)
+        if self.sets:
+            self.sets.write(folder / run_files.PREDICTION_SETS)
         run_files.write_json(folder / REPORT, self.report)
 
 
@@ -106,7 +112,8 @@ def recalibrate(
         "given_prevalence": dict(known), "observations": remedies,
         "left_out": {side: len(names) for side, names in main.left_out.items()},
     }  # fmt: skip
-    return Recalibration(*_fit_levels(joined, calibration, thresholds, known, write), report)
+    sets = PredictionSets.fit(FITTED_ON, list(joined.values())) if write == "refit" else None
+    return Recalibration(*_fit_levels(joined, calibration, thresholds, known, write), sets, report)
 
 
 def check_patients(run: Path, split: str, truth: Named) -> None:
@@ -198,7 +205,6 @@ def _fit_levels(
                 counts = {"positives": positives, "negatives": len(given.labels) - positives}
                 fitted[level][name], rules = fit
                 chosen[level][name] = counts | {"thresholds": rules}
-    # prediction sets are fitted anew here, on `joined`
     return (
         replace(calibration, fitted_on=FITTED_ON, levels=fitted),
         replace(thresholds, chosen_on=FITTED_ON, labels="given", levels=chosen),

@@ -1,12 +1,15 @@
-"""The calibration that predictions are made by: of the run, of exported weights, or of a file."""
+"""What was fitted after the weights, for predictions: of the run, of exported weights, or of a file."""
 
 from pathlib import Path
+from typing import TypeVar
 
 from chexpert.checkpoints import Loaded
 from chexpert.errors import UserError
-from chexpert.evaluation import Calibration
+from chexpert.evaluation import Calibration, PredictionSets
 from chexpert.inference.output_folder import find_home
 from chexpert.runs import files as run_files
+
+Fitted = TypeVar("Fitted", Calibration, PredictionSets)
 
 
 def read_calibration(run: Path, loaded: Loaded, level: str, views: str, file: Path | None = None) -> Calibration:
@@ -22,22 +25,29 @@ def read_calibration(run: Path, loaded: Loaded, level: str, views: str, file: Pa
     Raises:
         UserError: there is none, or it is of other weights or scores.
     """
-    found = Calibration.read(file) if file else _read_own(run, loaded)
-    if level == "study" and found.views != views:
-        message = f"the calibration is of the {found.views} over the views of a study"
-        raise UserError(
-            message, code="other-calibration", where=f"--study-score {views}", hint=f"--study-score {found.views}"
-        )
+    found = Calibration.read(file) if file else read_fitted(Calibration, run_files.CALIBRATION, run, loaded)
+    check_views(found, level, views, "the calibration is")
     return found
 
 
-def _read_own(run: Path, loaded: Loaded) -> Calibration:
+def read_fitted(kind: type[Fitted], name: str, run: Path, loaded: Loaded) -> Fitted:
+    """Return what was fitted for the weights, from the file of this name of the run, or from exported weights.
+
+    Raises:
+        UserError: there is none, or it is of other weights.
+    """
     best = run_files.checkpoint(run)
     if run.is_file() and run.suffix == best.suffix and run.name != best.name:
-        hint = f"predict by the run, or by {best.name}"
-        raise UserError(
-            "the calibration is of the run's best weights", code="other-calibration", where=str(run), hint=hint
-        )
+        message, hint = f"{name} is of the run's best weights", f"predict by the run, or by {best.name}"
+        raise UserError(message, code="other-calibration", where=str(run), hint=hint)
     if run.is_dir() or run.name == best.name:
-        return Calibration.read(find_home(run) / run_files.CALIBRATION)
-    return Calibration.parse(loaded.fitted.get("calibration"), str(run))
+        return kind.read(find_home(run) / name)
+    return kind.parse(loaded.fitted.get(Path(name).stem), str(run))
+
+
+def check_views(found: Calibration | PredictionSets, level: str, views: str, what: str) -> None:
+    """Raise an error if studies are scored otherwise than where this was fitted; ``what`` begins the message."""
+    if level == "study" and found.views != views:
+        message = f"{what} of the {found.views} over the views of a study"
+        where, hint = f"--study-score {views}", f"--study-score {found.views}"
+        raise UserError(message, code="other-calibration", where=where, hint=hint)

@@ -97,7 +97,7 @@ def predict(
     explained = ExplainedPredictions(loaded, explain, folder) if explain and folder else None
     names = choose_columns(loaded.observations, observations)
     calibration = read_calibration(run, loaded, level, views, calibration_file) if calibrated else None
-    set_columns = open_sets(run, names, level, views, sets) if sets else None
+    set_columns = open_sets(run, loaded, names, level, views, sets, calibration_file) if sets else None
     gating = open_gating(run, loaded, gate)
     images, aside = list_images(inputs, find_roots(loaded, inputs[0], root))
     salt = read_salt(find_home(run)) if hides_names(ids) else None

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from chexpert.errors import UserError
+from chexpert.checkpoints import Loaded
 from chexpert.evaluation import PredictionSets
 from chexpert.evaluation.csv_columns import SET
-from chexpert.inference.output_folder import find_home
+from chexpert.inference.calibration import check_views, read_fitted
 from chexpert.inference.output_table import Row
 from chexpert.runs import files as run_files
 
@@ -43,20 +43,26 @@ class SetColumns:
         return {name + SET: ["" if row is None else next(own) for _, row in rows] for name, own in sets.items()}
 
 
-def open_sets(run: Path, names: Sequence[str], level: str, views: str, error_rate: float) -> SetColumns:
-    """Read the prediction sets of a run, and check that they fit the weights, the observations and the scores.
+def open_sets(
+    run: Path,
+    loaded: Loaded,
+    names: Sequence[str],
+    level: str,
+    views: str,
+    error_rate: float,
+    calibration_file: Path | None = None,
+) -> SetColumns:
+    """Read the prediction sets of weights, and check that they fit the observations and the scores.
+
+    Those beside ``calibration_file``, of ``chexpert recalibrate``, take the place of the run's own.
 
     Raises:
         UserError: there are none, they are of other scores, or no observation has a set at this error rate.
     """
-    if run.is_file() and run.name != run_files.checkpoint(run).name:
-        message = "prediction sets are of the run's best weights"
-        hint = f"predict by the run, or by {run_files.BEST}.ckpt"
-        raise UserError(message, code="other-calibration", where=str(run), hint=hint)
-    found = PredictionSets.read(find_home(run) / run_files.PREDICTION_SETS)
-    if level == "study" and found.views != views:
-        message = f"prediction sets are of the {found.views} over the views of a study"
-        where, hint = f"--study-score {views}", f"--study-score {found.views}"
-        raise UserError(message, code="other-calibration", where=where, hint=hint)
+    if calibration_file:
+        found = PredictionSets.read(calibration_file.with_name(run_files.PREDICTION_SETS))
+    else:
+        found = read_fitted(PredictionSets, run_files.PREDICTION_SETS, run, loaded)
+    check_views(found, level, views, "prediction sets are")
     found.apply(np.empty((0, len(names))), names, level, error_rate)  # before anything is predicted
     return SetColumns(found, names, level, error_rate, found.list_missing(names, level, error_rate))

@@ -90,9 +90,6 @@ def test_scores_that_were_not_fitted_are_errors(run, table, tmp_path):
         predict(run, [table], tmp_path / "out.csv", sets=RATE, views="mean")
     with raises("other-calibration", "--tta 2"):
         predict(run, [table], tmp_path / "out.csv", sets=RATE, tta=2)
-    exported = run_files.checkpoint(run).with_suffix(".safetensors")
-    with raises("other-calibration", exported):
-        predict(exported, [table], tmp_path / "out.csv", sets=RATE, root=table.parent)
     with raises("too-few", run_files.PREDICTION_SETS):
         predict(run, [table], tmp_path / "out.csv", sets=0.001)
     assert not list(tmp_path.glob("out.csv*"))
