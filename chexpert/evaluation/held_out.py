@@ -31,6 +31,7 @@ class HeldOut:
         observations: names of the C columns.
         names: of the views, as the predictions have them.
         probabilities: (N, C) in [0, 1]; with folds of several seeds the mean over the seeds.
+        models: (N,) int, the place in ``runs`` of the run that predicted a view; of several seeds the first.
     """
 
     runs: Sequence[Path]
@@ -40,6 +41,7 @@ class HeldOut:
     observations: Sequence[str]
     names: Sequence[str]
     probabilities: np.ndarray
+    models: np.ndarray
 
 
 def read_held_out(paths: Sequence[Path], split: str | None = None) -> HeldOut:
@@ -144,8 +146,9 @@ def _read_one(run: Path, config: Mapping[str, Any], split: str) -> HeldOut:
         raise UserError(message, code="missing-split", where=str(run), hint=hint)
     found = read_probabilities(run, split)
     return HeldOut(
-        [run], [config], split, None, list(found.columns), found.names, np.column_stack([*found.columns.values()])
-    )
+        [run], [config], split, None, list(found.columns), found.names, np.column_stack([*found.columns.values()]),
+        np.zeros(len(found.names), int),
+    )  # fmt: skip
 
 
 def _join_folds(
@@ -153,20 +156,43 @@ def _join_folds(
 ) -> HeldOut:
     """Join the folds of each seed, and average over the seeds."""
     sums: dict[str, np.ndarray] = {}
+    models: dict[str, int] = {}
     seen: dict[str, list[object]] = {}
     observations: list[str] = []
-    for run, own in zip(runs, flat, strict=True):
+    for place, (run, own) in enumerate(zip(runs, flat, strict=True)):
         found = read_probabilities(run, "dev")
         observations = observations or list(found.columns)
+        check_columns(run, found, runs[0], observations)
         for name, row in zip(found.names, np.column_stack([found.columns[c] for c in observations]), strict=True):
             if own.get("seed") in seen.setdefault(name, []):
                 message = f"two folds of seed {own.get('seed')} hold out {name}: they are of other data"
                 hint = "give the folds of one sweep"
                 raise UserError(message, code="other-data", where=str(run), hint=hint)
             seen[name].append(own.get("seed"))
+            models.setdefault(name, place)
             sums[name] = sums[name] + row if name in sums else row
     means = np.array([sums[name] / len(seen[name]) for name in sums])
-    return HeldOut(list(runs), list(configs), "dev", int(flat[0]["data.folds"]), observations, list(sums), means)
+    return HeldOut(
+        list(runs),
+        list(configs),
+        "dev",
+        int(flat[0]["data.folds"]),
+        observations,
+        list(sums),
+        means,
+        np.array(list(models.values())),
+    )
+
+
+def check_columns(run: Path, found: Named, first: Path, observations: Sequence[str]) -> None:
+    """Check that the predictions of a fold are of the observations of the first one.
+
+    Raises:
+        UserError: they are of others.
+    """
+    if set(found.columns) != set(observations):
+        message = f"predictions of {', '.join(found.columns)}, and those of {first} of {', '.join(observations)}"
+        raise UserError(message, code="other-observations", where=str(run), hint="give runs of the same ones")
 
 
 def read_probabilities(run: Path, split: str) -> Named:

@@ -1,5 +1,6 @@
 """Predictions of training studies by models that did not see their patients: of one run, or of the folds of a sweep."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,13 @@ from typing import Any
 import numpy as np
 
 from chexpert.errors import UserError
-from chexpert.evaluation.candidates import find_runs
 from chexpert.evaluation.csv_columns import strip_copy
-from chexpert.evaluation.predictions import Named, read_predictions, to_studies
+from chexpert.evaluation.held_out import FOLDS, HeldOut, read_held_out
+from chexpert.evaluation.predictions import Named, to_studies
 from chexpert.runs import files as run_files
-from chexpert.runs.read import read_config, read_mapping
+from chexpert.runs.read import read_mapping
 
-HINT = "hold patients out: chexpert train -m data.folds=5 data.fold=0,1,2,3,4, then give the folder of the sweep"
-SAME = ("observations", "study_score", "data.views", "data.labeler")
-"""Settings that the folds must share."""
+HINT = f"hold patients out: {FOLDS}, then give the folder of the sweep"
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,6 @@ class OutOfFold:
 
     Attributes:
         runs: their folders.
-        config: of the first run.
         views: CSV paths of the views that each run predicted.
         names: of the studies, as ``patient00001/study1``.
         observations: names of the C columns.
@@ -32,11 +30,10 @@ class OutOfFold:
         models: (S,) int, of each study the place of its run in ``runs``.
     """
 
-    runs: list[Path]
-    config: dict[str, Any]
+    runs: Sequence[Path]
     views: list[list[str]]
     names: list[str]
-    observations: list[str]
+    observations: Sequence[str]
     scores: np.ndarray
     models: np.ndarray
 
@@ -45,36 +42,27 @@ def read_out_of_fold(source: Path) -> OutOfFold:
     """Read the predictions of a run, or of the runs below a folder, on the patients that they held out.
 
     Raises:
-        UserError: there is no run, one held nobody out, has not finished, or began from weights of another run, the
-            runs have other observations or settings, or two predicted the same study.
+        UserError: as :func:`read_held_out` does; a run began from weights of another run; or there are folds of several
+            seeds.
     """
     if source.is_file():
         message = "a file of predictions does not say which patients its model has seen"
         raise UserError(message, code="missing-run", where=str(source), hint=f"give the folder of the run; or {HINT}")
-    runs = find_runs(source)
-    configs = [read_config(run) for run in runs]
-    for run, config in zip(runs, configs, strict=True):
-        check_held_out(run, config)
-        check_same(runs[0], configs[0], run, config)
-    read = [read_predictions(run_files.predictions(run, "dev")) for run in runs]
-    for run, own in zip(runs, read, strict=True):
-        if set(own.columns) != set(read[0].columns):
-            message = f"predictions of {', '.join(own.columns)}, and those of {runs[0]} of {', '.join(read[0].columns)}"
-            raise UserError(message, code="other-observations", where=str(run), hint="give runs of the same ones")
-    studies = [to_studies(own, configs[0].get("study_score", "max")) for own in read]
-    check_repeated(runs, studies)
-    observations = list(read[0].columns)
-    return OutOfFold(
-        runs, configs[0], [own.names for own in read],
-        [strip_copy(name) for own in studies for name in own.names],
-        observations,
-        np.vstack([np.column_stack([own.columns[name] for name in observations]) for own in studies]),
-        np.repeat(np.arange(len(runs)), [len(own.names) for own in studies]),
-    )  # fmt: skip
+    held = read_held_out([source])
+    for run, config in zip(held.runs, held.configs, strict=True):
+        check_start(run, config)
+    if held.folds and len(held.runs) > held.folds:
+        message = f"{len(held.runs)} runs of {held.folds} folds: several models have predicted a study"
+        raise UserError(message, code="repeated", where=str(source), hint="give the folds of one seed")
+    return join_views(held, source)
 
 
-def check_held_out(run: Path, config: dict[str, Any]) -> None:
-    """Check that a run predicted patients that it had not seen."""
+def check_start(run: Path, config: Mapping[str, Any]) -> None:
+    """Check that a run held patients out, and began from no weights that may have seen them.
+
+    Raises:
+        UserError: it did not.
+    """
     data = config.get("data") or {}
     if data.get("dev") is None and data.get("fold") is None:
         message = "this run held nobody out, so all its predictions of training images are of images that it has seen"
@@ -82,37 +70,32 @@ def check_held_out(run: Path, config: dict[str, Any]) -> None:
     if config.get("start_from"):
         message = f"this run began from the weights of {config['start_from']}, which may have seen these patients"
         raise UserError(message, code="conflict", where=str(run), hint="give runs without start_from")
-    file = run_files.predictions(run, "dev")
-    if not file.is_file():
-        raise UserError("this run has not predicted the patients that it held out", code="missing-file",
-                        where=str(file), hint=f"finish it: chexpert train resume={run}")  # fmt: skip
 
 
-def check_same(first: Path, config: dict[str, Any], run: Path, other: dict[str, Any]) -> None:
-    """Check that two folds are of the same observations, views and labels."""
-    for key in SAME:
-        values = [_get(own, key) for own in (config, other)]
-        if values[0] != values[1]:
-            message = f"{key} is {values[1]}, and {values[0]} in {first}"
-            code = "other-observations" if key == "observations" else "not-comparable"
-            raise UserError(message, code=code, where=str(run), hint="give the folds of one sweep")  # type: ignore[arg-type]
-
-
-def _get(config: dict[str, Any], key: str) -> Any:
-    group, _, name = key.rpartition(".")
-    return ((config.get(group) or {}) if group else config).get(name)
-
-
-def check_repeated(runs: list[Path], studies: list[Named]) -> None:
-    """Check that no two runs predicted the same study."""
-    by: dict[str, Path] = {}
-    for run, own in zip(runs, studies, strict=True):
-        for name in map(strip_copy, own.names):
-            if name in by:
-                message = f"{name} was predicted by {by[name]} too"
-                hint = "give the folds of one seed"
-                raise UserError(message, code="repeated", where=str(run), hint=hint)
-            by[name] = run
+def join_views(held: HeldOut, source: Path) -> OutOfFold:
+    """Return the scores of the studies of these views, as the runs join the views of a study."""
+    rule = str(held.configs[0].get("study_score", "max"))
+    parts = [np.flatnonzero(held.models == place) for place in range(len(held.runs))]
+    studies = [
+        to_studies(
+            Named(
+                source,
+                "Path",
+                [held.names[row] for row in rows],
+                {name: held.probabilities[rows, c] for c, name in enumerate(held.observations)},
+            ),
+            rule,
+        )
+        for rows in parts
+    ]
+    return OutOfFold(
+        held.runs,
+        [[held.names[row] for row in rows] for rows in parts],
+        [strip_copy(name) for own in studies for name in own.names],
+        held.observations,
+        np.vstack([np.column_stack([*own.columns.values()]) for own in studies]),
+        np.repeat(np.arange(len(parts)), [len(own.names) for own in studies]),
+    )
 
 
 def read_splits(run: Path) -> dict[str, Any]:

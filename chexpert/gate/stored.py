@@ -90,8 +90,8 @@ def _build(content: dict[str, Any], tensors: dict[str, np.ndarray]) -> Gate:
     )  # fmt: skip
     gaussian = reference = None
     if content["method"] == "mahalanobis":
-        names = ("mean", "scale", "directions", "variances")
-        gaussian = Gaussian(*(tensors[f"distance/{name}"] for name in names), float(content["rest"]))
+        parts = {name: tensors[f"distance/{name}"] for name in ("mean", "scale", "directions", "variances")}
+        gaussian = Gaussian(**parts, rest=float(content["rest"]))
     else:
         reference = tensors["distance/reference"]
     distance = FeatureDistance(content["method"], float(content["limit"]), gaussian, reference)

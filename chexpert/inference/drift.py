@@ -14,8 +14,8 @@ from chexpert.data import reporting_dead_workers
 from chexpert.data.metadata import GRAY, Circumstances
 from chexpert.errors import UserError
 from chexpert.inference.drift_sets import ImageSet, read_given, read_reference
+from chexpert.inference.image_features import ImageFeatures, compute_image_features
 from chexpert.inference.opened_run import limit_batch
-from chexpert.inference.pooled_features import ImageFeatures, compute_pooled_features
 from chexpert.inference.predicted_batches import Watch
 from chexpert.metrics.comparison import adjust_holm
 from chexpert.metrics.two_sample import (
@@ -125,7 +125,7 @@ def exclude_patients(known: ImageSet, given: ImageSet) -> tuple[ImageSet, int]:
 def read_side(loaded: Loaded, images: ImageSet, watch: Watch) -> Side:
     """Compute the features of a set, and leave out what cannot be read."""
     workers = loaded.config.get("data", {}).get("num_workers", 2)
-    features = compute_pooled_features(loaded, images.images, limit_batch(loaded), workers, watch)
+    features = compute_image_features(loaded, images.images, limit_batch(loaded), workers, watch)
     return Side(images.select(features.rows), features, len(images.images) - len(features.rows))
 
 

@@ -23,7 +23,7 @@ def main() -> None:
     from chexpert.checkpoints import load
     from chexpert.inference.drift import Side, read_side, run_tests
     from chexpert.inference.drift_sets import read_reference
-    from chexpert.inference.pooled_features import ImageFeatures
+    from chexpert.inference.image_features import ImageFeatures
     from chexpert.metrics.comparison import adjust_holm
     from chexpert.metrics.two_sample import PatientPermutations
 

@@ -16,8 +16,8 @@ from chexpert.checkpoints import Loaded
 from chexpert.data import Preprocessing, write_phantom
 from chexpert.inference.drift import compute_drift
 from chexpert.inference.drift_sets import ImageSet
+from chexpert.inference.image_features import compute_image_features
 from chexpert.inference.inputs import InputImage
-from chexpert.inference.pooled_features import compute_pooled_features, pool_images
 from chexpert.models import Backbone, Single
 from chexpert.report import describe_drift
 
@@ -150,22 +150,13 @@ def test_features_and_probabilities_are_those_of_the_model(loaded, root):
     paths = sorted((root / COPY / "valid").rglob("*frontal.jpg"))[:5]
     images = [InputImage(str(path), str(path)) for path in paths]
     images.insert(2, InputImage("gone", None))
-    found = compute_pooled_features(loaded, images, batch_size=2, workers=0)
+    found = compute_image_features(loaded, images, batch_size=2, workers=0)
     assert found.rows == [0, 1, 3, 4, 5]
     batch = torch.stack([loaded.preprocessing(path) for path in paths])
     with torch.inference_mode():
         assert np.allclose(found.pooled, loaded.model.pool(batch), atol=1e-5)
         assert np.allclose(found.probabilities, loaded.model(batch).sigmoid(), atol=1e-5)
     assert found.gray[:, -2:].tolist() == [list(cv2.imread(str(path), 0).shape[::-1]) for path in paths]
-
-
-def test_member_that_has_no_vectors_is_averaged_over_its_map():
-    model = Single(Backbone("resnet10t", pooling="pcam"), 2).eval()
-    images = torch.randint(0, 256, (2, 1, 64, 64), dtype=torch.uint8)
-    with torch.inference_mode():
-        vectors, logits = pool_images(model, images)
-        assert torch.allclose(vectors, model.feature_maps(images)["backbone"].mean((2, 3)))
-        assert torch.allclose(logits, model(images), atol=1e-5)
 
 
 def test_sample_holds_whole_patients():

@@ -87,8 +87,9 @@ def test_policy_reads_what_the_command_writes(made, tmp_path):
     assert again.returncode == 2
 
 
-def test_one_run_with_a_development_split_is_enough(made):
-    content = learn_targets(made[2] / "0", replicates=10)
+def test_one_run_with_a_development_split_is_enough(folds):
+    edit(folds / "0/config.yaml", "folds: 2, fold: 0", "dev: 0.5")
+    content = learn_targets(folds / "0", replicates=10)
     assert 200 < content["fitted_on"]["studies"] < 400
 
 
@@ -106,12 +107,13 @@ def test_data_that_have_moved_are_given_by_their_root(folds):
 def test_run_that_held_nobody_out_is_an_error(folds):
     edit(folds / "0/config.yaml", "folds: 2, fold: 0", "dev: null")
     with raises("missing-split", folds / "0"):
-        learn_targets(folds)
+        learn_targets(folds / "0")
 
 
 def test_run_that_began_from_another_is_an_error(folds):
-    edit(folds / "1/config.yaml", "seed: 0", "seed: 0\nstart_from: outputs/other")
-    with raises("conflict", folds / "1"):
+    for fold in (0, 1):
+        edit(folds / f"{fold}/config.yaml", "seed: 0", "seed: 0\nstart_from: outputs/other")
+    with raises("conflict", folds / "0"):
         learn_targets(folds)
 
 
@@ -125,13 +127,15 @@ def test_file_of_predictions_is_an_error(folds):
 def test_unfinished_run_is_an_error(folds):
     file = run_files.predictions(folds / "1", "dev")
     file.unlink()
-    with raises("missing-file", file):
+    with raises("missing-run", folds):
         learn_targets(folds)
 
 
 def test_folds_of_two_seeds_are_an_error(folds):
-    shutil.copytree(folds / "0", folds / "2")
-    with raises("repeated", folds / "2"):
+    for fold in (0, 1):
+        shutil.copytree(folds / str(fold), folds / str(2 + fold))
+        edit(folds / f"{2 + fold}/config.yaml", "seed: 0", "seed: 1")
+    with raises("repeated", folds):
         learn_targets(folds)
 
 
@@ -143,7 +147,7 @@ def test_predictions_of_other_observations_are_an_error(folds):
 
 def test_folds_of_other_labels_are_an_error(folds):
     edit(folds / "1/config.yaml", "labeler: null", "labeler: chexbert")
-    with raises("not-comparable", folds / "1"):
+    with raises("other-config", f"{folds / '0'}, {folds / '1'}"):
         learn_targets(folds)
 
 

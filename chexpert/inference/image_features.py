@@ -18,7 +18,7 @@ from chexpert.errors import UserError
 from chexpert.inference.inputs import InputImage
 from chexpert.inference.opened_run import prepare
 from chexpert.inference.predicted_batches import Watch
-from chexpert.models import Model
+from chexpert.models.pooled_features import PooledFeatures
 
 
 class ImageFeatures(NamedTuple):
@@ -34,7 +34,7 @@ class ImageFeatures(NamedTuple):
     """(N, 12) float, ``chexpert.data.metadata.GRAY``; of the image as the model gets it, and the size of the file."""
 
 
-def compute_pooled_features(
+def compute_image_features(
     loaded: Loaded, images: Sequence[InputImage], batch_size: int, workers: int, watch: Watch = iter
 ) -> ImageFeatures:
     """Compute the features of those images that can be read.
@@ -62,10 +62,11 @@ def compute_pooled_features(
     for batch in batches:
         if not batch.paths:
             continue
-        with torch.inference_mode():
-            vectors, logits = pool_images(model, batch.images.to(device))
+        with torch.inference_mode(), PooledFeatures(model) as features:
+            logits = model(batch.images.to(device))
+            vectors = features.take()
         rows += map(int, batch.paths)
-        pooled.append(vectors.float().cpu().numpy())
+        pooled.append(vectors.numpy())
         probabilities.append(logits.float().sigmoid().cpu().numpy())
         for path, image in zip(batch.paths, batch.images[:, 0].numpy(), strict=True):
             size = read_size(Path(str(images[int(path)].file)).read_bytes())[::-1]
@@ -77,16 +78,3 @@ def compute_pooled_features(
         hint = "take another checkpoint of the run"
         raise UserError("the model puts out NaN or infinity", code="nan", where="the checkpoint", hint=hint)
     return found
-
-
-def pool_images(model: Model, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the pooled features (B, D) of all members side by side, and the logits (B, C), of images (B, 1, H, W).
-
-    A member whose pooling weighs the cells for each output anew (``pcam``) is averaged over its map.
-    """
-    maps = model.feature_maps(images)
-    vectors = [
-        own.mean((2, 3)) if model.members[name].pooling == "pcam" and own.ndim == 4 else model.members[name].pool(own)
-        for name, own in maps.items()
-    ]
-    return torch.cat(vectors, dim=1), model.classify(maps)
