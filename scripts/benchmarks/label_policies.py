@@ -72,7 +72,7 @@ def score_policies(out: Path, encoder: Path, seed: int, studies: int) -> None:
     ignoring = fit_head(vectors, LabelPolicy("ignore").apply(train, names))
     rows = zip(train["path"], predict(vectors, ignoring).tolist(), strict=True)
     write_predictions(folder / "train.csv", names, rows)
-    learned = {"uncertain": "learned", "blank": "learned"}
+    learned: dict[str, Any] = {"uncertain": "learned", "blank": "learned"}
     policies = {
         "lsr": LabelPolicy([0.55, 0.85], seed=seed),
         "ones": LabelPolicy("ones"),
@@ -87,7 +87,7 @@ def score_policies(out: Path, encoder: Path, seed: int, studies: int) -> None:
     targets["truth"] = targets["lsr"]._replace(values=shown.astype("float32"), mask=np.ones(shown.shape, bool))
     scores = {name: predict(features[held["row"]], fit_head(vectors, own)) for name, own in targets.items()}
     reports, mask = hard_labels(held, names, blank_is_negative=True)
-    labels = {"truth": read_truth(root, held), "reports": np.where(mask, reports, np.nan)}
+    labels: dict[str, Any] = {"truth": read_truth(root, held), "reports": np.where(mask, reports, np.nan)}
     patients = np.unique(held["patient"].to_numpy(str), return_inverse=True)[1]
     shares = compute_shares(frame, read_truth(root, frame))
     np.savez(

@@ -71,7 +71,7 @@ class LabelPolicy:
         **others: Any,
     ) -> list[UserError]:
         """Return the errors in these arguments, and in them for these observations, before anything is built."""
-        given = {"uncertain": uncertain, "blank": blank, "conditional": conditional}
+        given: dict[str, Any] = {"uncertain": uncertain, "blank": blank, "conditional": conditional}
         given |= {"conditional_rows": conditional_rows, "predictions": predictions}
         return list(find_policy_errors(given | others, observations))
 
