@@ -75,7 +75,7 @@ def check_start(run: Path, config: Mapping[str, Any]) -> None:
 def join_views(held: HeldOut, source: Path) -> OutOfFold:
     """Return the scores of the studies of these views, as the runs join the views of a study."""
     rule = str(held.configs[0].get("study_score", "max"))
-    parts = [np.flatnonzero(held.models == place) for place in range(len(held.runs))]
+    parts = [np.flatnonzero(held.models == place).tolist() for place in range(len(held.runs))]
     studies = [
         to_studies(
             Named(

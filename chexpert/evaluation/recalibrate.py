@@ -80,10 +80,8 @@ def recalibrate(
         UserError: the run has no calibration or thresholds, the files do not match, the labels are of patients that the
             run chose its thresholds on, or no observation has enough positives and negatives.
     """
-    calibration, thresholds = (
-        kind.read(run / name)
-        for kind, name in ((Calibration, run_files.CALIBRATION), (Thresholds, run_files.THRESHOLDS))
-    )
+    calibration = Calibration.read(run / run_files.CALIBRATION)
+    thresholds = Thresholds.read(run / run_files.THRESHOLDS)
     truth = read_labels(labels)
     check_patients(run, thresholds.chosen_on, truth)
     scores = read_predictions(predictions or select_predictions(run, thresholds.chosen_on, truth))

@@ -66,11 +66,11 @@ def open_views(held: HeldOut, root: Path | None = None) -> AuditedViews:
     for run, own in zip(held.runs, held.configs, strict=True):
         check_same_data(run, held.split, _select(frame, own) if dev else frame)
     places = {run_files.view_name(path): row for row, path in enumerate(frame["path"])}
-    rows = [places.get(run_files.view_name(name)) for name in held.names]
-    if None in rows:
-        message = f"{rows.count(None)} of {len(rows)} predicted views are not in the dataset folder"
-        where = f"{held.runs[0]}: {held.names[rows.index(None)]}"
+    if missing := [name for name in held.names if run_files.view_name(name) not in places]:
+        message = f"{len(missing)} of {len(held.names)} predicted views are not in the dataset folder"
+        where = f"{held.runs[0]}: {missing[0]}"
         raise UserError(message, code="other-data", where=where, hint="give the data of the runs: --root FOLDER")
+    rows = [places[run_files.view_name(name)] for name in held.names]
     listed = frame if held.folds or not dev else _select(frame, held.configs[0])
     found = frame.iloc[rows]
     source = data.sources["train" if dev else held.split]

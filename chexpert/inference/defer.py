@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from chexpert.errors import UserError
-from chexpert.evaluation.evaluate import RULES
 from chexpert.evaluation.selective.confidence import PLAIN, Confidences, compute_confidences
 from chexpert.evaluation.selective.deferral import Cutoff, DeferredRow, choose_cutoff, count_deferred, rank_rows
 from chexpert.evaluation.selective.evaluate import (
@@ -20,6 +19,7 @@ from chexpert.evaluation.selective.evaluate import (
 from chexpert.evaluation.selective.labeled import LabeledConfidences, check_apart, label_rows
 from chexpert.evaluation.selective.run import THRESHOLD, describe_setting
 from chexpert.inference.defer_inputs import DeferInputs, Source, Watch
+from chexpert.metrics.operating_point import get_rule
 from chexpert.runs.synthetic import is_synthetic_path
 
 
@@ -187,7 +187,7 @@ def _choose_thresholds(rule: str, development: LabeledConfidences, split: str) -
     found = []
     for c, name in enumerate(development.confidences.observations):
         known = np.isfinite(development.labels[:, c])
-        chosen = RULES[rule](development.confidences.probabilities[known, c], development.labels[known, c])
+        chosen = get_rule(rule)(development.confidences.probabilities[known, c], development.labels[known, c])
         if not np.isfinite(chosen):
             message = f"no threshold by this rule: the {split} split lacks a class of {name}"
             where = f"--threshold {rule}"

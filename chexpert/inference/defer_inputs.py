@@ -170,7 +170,7 @@ class DeferInputs:
         if kind == "tta" and tta is None:
             message, hint = "the run has no views of its own", "--confidence tta --tta flip, shift or a number of views"
             raise UserError(message, code="missing-argument", where="--tta", hint=hint)
-        transforms = open_transforms(self.loaded, tta) if kind == "tta" else None
+        transforms = open_transforms(self.loaded, tta) if kind == "tta" and tta is not None else None
         spread = open_spread(self.loaded, transforms, f"--confidence {kind}", "--confidence tta --tta shift")
         tables = predict_split(self.loaded, run_files.checkpoint(self.run), split, spread, self.watch)
         return [take_rows(table, predictions) for table in tables]

@@ -94,7 +94,7 @@ def learn_from_folds(
     }
     where = {"runs": [str(run) for run in folds.runs]} | reports.describe(folds.names)
     content = {"method": "expectation maximization", "fitted_on": where, "replicates": replicates, "seed": seed}
-    return folds.observations, found, content
+    return list(folds.observations), found, content
 
 
 def learn_from_expert(

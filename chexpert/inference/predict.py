@@ -117,8 +117,8 @@ def predict(
         if explained:
             before = journal.done.keys() - (journal.flagged.keys() if gating.refuses else ())
             explained.start(images, called, before, journal.path)
-        spread_kind = apart and apart.spread
-        for batch in run_model(loaded, images, left, batch_size, num_workers, watch, transforms, spread_kind, gating):
+        each = apart.spread if apart else None
+        for batch in run_model(loaded, images, left, batch_size, num_workers, watch, transforms, each, gating):
             shown = batch.without_flagged() if gating.refuses else batch
             if explained and shown.rows:
                 explained.add(images, shown.rows, shown.images)

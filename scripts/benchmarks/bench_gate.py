@@ -95,7 +95,7 @@ def score(loaded: Loaded, gating: Gating, files: Sequence[Path]) -> tuple[list[f
     watched = replace(gating.gate, distance=Watched(**vars(gating.gate.distance)))
     flags: dict[int, str] = {}
     images = [InputImage(str(file), str(file)) for file in files]
-    for batch in run_model(loaded, images, range(len(images)), 16, 0, iter, None, replace(gating, gate=watched)):
+    for batch in run_model(loaded, images, range(len(images)), 16, 0, iter, gating=replace(gating, gate=watched)):
         flags |= batch.flagged
     assert len(distances) == len(files)
     return distances, [flags.get(number, "") for number in range(len(files))]
@@ -128,7 +128,7 @@ def time_gate(loaded: Loaded, gating: Gating, files: Sequence[Path], rounds: int
 
     def predict(used: Gating) -> float:
         start = time.process_time()
-        for _ in run_model(large, images, range(len(images)), 16, 0, iter, None, used):
+        for _ in run_model(large, images, range(len(images)), 16, 0, iter, gating=used):
             pass
         return time.process_time() - start
 

@@ -183,7 +183,9 @@ def lift(sums: np.ndarray) -> tuple[float, float, float, float]:
 def write_corrections(given: Namespace, root: Path, predicted: Predicted, path: Path) -> int:
     """Correct the listed labels by the phantom's truth, as an expert would; return how many change their meaning."""
     columns = zip(COMPETITION, predicted.labels.T, predicted.probabilities.T, strict=True)
-    issues = [one for name, *own in columns for one in rank_issues(name, *own, top=str(given.top)).issues]
+    issues = [
+        one for name, labels, scores in columns for one in rank_issues(name, labels, scores, str(given.top)).issues
+    ]
     write_issues(path, issues, predicted.names)
     header, rows = read_rows(path)
     truth = {row["Path"]: row for row in read_rows(root / "phantom/truth.csv")[1]}
@@ -210,8 +212,8 @@ def train_pair(given: Namespace, seed: int, root: Path, corrections: Path) -> Pa
         train(root, out, [f"seed={seed}", *extra, *list_settings(given)])
         found.append(read_run(next(out.glob("[0-9]*")), "valid", "image"))
     columns = [list(found[0].observations).index(name) for name in COMPETITION]
-    scores = [one.scores[:, columns] for one in found]
-    return Pair(*scores, found[0].labels[:, columns], [find_study(name) for name in found[0].names])
+    flipped, corrected = (one.scores[:, columns] for one in found)
+    return Pair(flipped, corrected, found[0].labels[:, columns], [find_study(name) for name in found[0].names])
 
 
 def compare_pairs(pairs: Sequence[Pair]) -> dict[str, Any]:

@@ -51,12 +51,12 @@ class Probe:
         """Fit to the flipped labels and to the corrected ones, and predict valid."""
         corrected = open_data(self.given, self.root, corrections).frames["train"]
         columns = list(COMPETITION)
-        scores = [
+        before, after = (
             fit_predict(self.features["train"], frame[columns].to_numpy("float64"), self.features["valid"])
             for frame in (self.train, corrected)
-        ]
+        )
         studies = [find_study(path) for path in self.valid["path"]]
-        return Pair(*scores, self.valid[columns].to_numpy("float64"), studies)
+        return Pair(before, after, self.valid[columns].to_numpy("float64"), studies)
 
 
 def fit_predict(features: np.ndarray, labels: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -50,10 +50,11 @@ def fit_run(run: Path, phantoms: Path, seed: int, valid: int, *, usual: bool) ->
     from chexpert.metrics import auroc
     from chexpert.runs import files as run_files
 
-    options = {"seed": seed, "size": 96}
-    roots = dict.fromkeys(("train", "dev", "valid"), Path(find_phantom(phantoms, valid=valid, **options)))
+    phantom = Path(find_phantom(phantoms, valid=valid, seed=seed, size=96))
+    roots = dict.fromkeys(("train", "dev", "valid"), phantom)
     if usual:
-        roots |= dict.fromkeys(("train", "dev"), Path(find_phantom(phantoms, valid=4, enriched=False, **options)))
+        usual_phantom = Path(find_phantom(phantoms, valid=4, enriched=False, seed=seed, size=96))
+        roots |= dict.fromkeys(("train", "dev"), usual_phantom)
     frames = {split: read_frame(roots[split] / f"CheXpert-v1.0-small/{split}.csv") for split in ("train", "valid")}
     frames = {split: own[own["projection"] != "lateral"] for split, own in frames.items()}
     held = frames["train"]["patient"].map(lambda patient: int(patient[-2:]) % 10 < 3)
@@ -78,8 +79,8 @@ def fit_run(run: Path, phantoms: Path, seed: int, valid: int, *, usual: bool) ->
         run_files.write_predictions(
             run_files.predictions(run, split), COMPETITION, zip(frame["path"], own.tolist(), strict=True)
         )
-        labels = frame[list(COMPETITION)].fillna(0).to_numpy()
-        cells = [["" if label == -1 else f"{label:.1f}" for label in row] for row in labels.tolist()]
+        table = frame[list(COMPETITION)].fillna(0).to_numpy()
+        cells = [["" if label == -1 else f"{label:.1f}" for label in row] for row in table.tolist()]
         rows = [[path, *row] for path, row in zip(frame["path"], cells, strict=True)]
         run_files.write_table(run_files.labels(run, split), ["Path", *COMPETITION], rows)
     levels = [read_run(run, "dev", level) for level in ("image", "study")]
