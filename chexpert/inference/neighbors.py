@@ -12,6 +12,7 @@ from chexpert.console import NOTE, log
 from chexpert.data import Preprocessing
 from chexpert.errors import UserError
 from chexpert.inference.opened_run import prepare
+from chexpert.models.pooled_features import pool_batch
 from chexpert.runs import files as run_files
 
 THUMBNAIL = 32
@@ -34,12 +35,9 @@ def compute_features(run: Path, images: Sequence[np.ndarray]) -> tuple[np.ndarra
             [cv2.resize(one, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA) for one in images]
         ), "thumbnails"
     model, rows = prepare(loaded), []
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        for start in range(0, len(images), BATCH):
-            batch = torch.from_numpy(np.stack(images[start : start + BATCH]))[:, None].to(device)
-            pooled = [model.pool_member(name, batch).float().cpu().numpy() for name in model.members]
-            rows.append(np.concatenate(pooled, axis=1))
+    for start in range(0, len(images), BATCH):
+        batch = torch.from_numpy(np.stack(images[start : start + BATCH]))[:, None]
+        rows.append(pool_batch(model, batch).numpy())
     features = np.concatenate(rows)
     return _standardize(features - features.mean(axis=0)), f"pooled features of {run_files.BEST}.ckpt"
 

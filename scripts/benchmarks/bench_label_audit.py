@@ -10,6 +10,7 @@ a logistic regression on the pooled features of that run takes the place of the 
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from rounds import write
 
@@ -55,7 +56,7 @@ def main() -> None:
         print(method)
         for name, (value, low, high, share) in cells.items():
             print(f"  {name:<20} {value:>5.1f} x [{low:.1f}, {high:.1f}], {100 * share:.0f} % of the flips")
-    content = {"table": table, "corrected": corrected}
+    content: dict[str, Any] = {"table": table, "corrected": corrected}
     if pairs:
         content["auroc"] = bench.compare_pairs(pairs)
         value, low, high = content["auroc"]["difference"]

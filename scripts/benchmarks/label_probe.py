@@ -33,7 +33,7 @@ class Probe:
         data = open_data(given, root)
         self.train, self.valid = data.frames["train"], data.frames["valid"]
         images = read_images([*self.train["file"], *self.valid["file"]], data.preprocessing)
-        features, self.how = compute_features(given.encoder, images)
+        features, self.how = compute_features(given.encoder, [image for image in images if image is not None])
         self.features = {"train": features[: len(self.train)], "valid": features[len(self.train) :]}
 
     def predict_folds(self) -> Predicted:
