@@ -13,6 +13,7 @@ ARGUMENTS = {
     "--calibrated": "calibrated",
     "--config-dir": "config_dir",
     "--explainer": "explainer",
+    "--gate": "gate",
     "--ids": "ids",
     "--level": "level",
     "--observations": "observations",

@@ -14,7 +14,7 @@ from chexpert.api.arguments import naming_arguments, read_path
 from chexpert.api.arrays import read_images, write_images
 from chexpert.api.tables import read_prediction_table
 from chexpert.api.trained_model import TrainedModel
-from chexpert.console import log, show_progress
+from chexpert.console import NOTE, log, show_progress
 from chexpert.errors import UserError
 from chexpert.inference.choices import check_options, parse_tta
 from chexpert.inference.predict import predict
@@ -77,6 +77,8 @@ def predict_files(model: TrainedModel, paths: Sequence[Path], folder: Path, **op
     outcome = predict(model.folder, paths, folder / "predictions.csv", loaded=model.loaded, watch=watch, **options)
     table = read_prediction_table(outcome.output)
     table.attrs |= {"failed": dict(outcome.failed), "flagged": dict(outcome.flagged), "refused": [*outcome.refused]}
+    if outcome.ungated:
+        log.log(NOTE, outcome.ungated)
     if outcome.failed:
         names = ", ".join(list(outcome.failed)[:SHOWN])
         log.warning(f"{len(outcome.failed)} images could not be read, see attrs['failed']: {names}")

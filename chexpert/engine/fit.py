@@ -125,10 +125,10 @@ def fit(
     evaluate_run(folder, cfg)
     if weights:
         embed_fitted(folder)
-    fit_run_gate(cfg, model, data, folder)
     if tracked.has_tensorboard():
         show_evaluation(folder)
     tracked.log_evaluations(trainer.global_step)
+    fit_run_gate(cfg, model, data, folder)
     seconds = results.metrics["resources"]["seconds"]
     explain(explain_callback, trainer, model, folder, tracked, seconds["training"] + seconds["validation"])
     return results.metrics[data.selection_split or "valid"]["auroc_mean"]

@@ -40,7 +40,8 @@ def fit_run_gate(cfg: Mapping[str, Any], model: Model, data: CheXpertDataModule,
         write_gate(folder / run_files.GATE, gate)
     except TooFewImagesError as error:
         log.log(NOTE, error.message)
-    except UserError as error:
-        log.warning(f"no gate: {error.message}; fit one later: {shlex.join(['chexpert', 'gate', str(folder)])}")
+    except (UserError, OSError, RuntimeError, MemoryError) as error:  # a run that is done does not fail by it
+        why = error.message if isinstance(error, UserError) else error
+        log.warning(f"no gate: {why}; fit one later: {shlex.join(['chexpert', 'gate', str(folder)])}")
     finally:
         model.to(before)

@@ -2,13 +2,14 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from chexpert.errors import Code, UserError
 from chexpert.observations import OBSERVATIONS, find_observation
+from chexpert.runs import files as run_files
 from chexpert.tables.csv_text import LABELS, NUMBER, read_records
 
 KEYS = {"path": "Path", "study": "Study", "study_id": "Study"}
@@ -76,6 +77,26 @@ class CsvColumns:
                 self.refuse(row, found[0], "this row stands twice", "keep one row of each", code="repeated")
             seen.add(name)
         return found[0], KEYS[found[0].lower()]
+
+    def leave_out_refused(self, observations: Iterable[str]) -> None:
+        """Drop, with a note, the rows without any number that ``chexpert predict --gate refuse`` has flagged.
+
+        Args:
+            observations: columns of the numbers.
+        """
+        flags, columns = self.columns.get(run_files.FLAGS), [self.columns[name] for name in observations]
+        if flags is None:
+            return
+        refused = {row for row, flag in enumerate(flags) if flag and not any(own[row] for own in columns)}
+        if len(refused) == len(flags):
+            hint = "predict again with --gate flag"
+            message = f"all {len(flags)} rows were refused: none has a probability"
+            raise UserError(message, code="empty-table", where=str(self.path), hint=hint)
+        if refused:
+            kept = [row for row in range(len(flags)) if row not in refused]
+            self.columns = {name: [own[row] for row in kept] for name, own in self.columns.items()}
+            self.lines = [self.lines[row] for row in kept]
+            self.notes.add("rows without probabilities left out: the gate refused them", count=len(refused))
 
     def numbers(self, column: str) -> np.ndarray:
         """Return the numbers (N,) float64 of a column."""

@@ -55,7 +55,8 @@ def _count_through(name: str) -> tuple[list[str | int], str]:
 def read_predictions(path: Path) -> Named:
     """Read scores of views (``Path``) or studies (``Study``), one column for each observation.
 
-    Columns that resemble no observation, and those of prediction sets, are skipped with a note.
+    Columns that resemble no observation, those of prediction sets, and rows that a gate has refused are skipped with a
+    note.
 
     Args:
         path: CSV file.
@@ -69,6 +70,7 @@ def read_predictions(path: Path) -> Named:
     """
     cells = CsvColumns(path)
     (name, key), found = cells.key(), cells.observations()
+    cells.leave_out_refused(found.values())
     others = [column for column in cells.header if column not in (name, *found.values(), *cells.unnamed)]
     if close := [column for column in others if find_close(column) and not names_set(column)]:
         message = f"unknown observation: {', '.join(map(repr, close))}"

@@ -16,7 +16,7 @@ from chexpert.errors import UserError
 from chexpert.gate.feature_distance import fit_distance
 from chexpert.gate.gate import Gate
 from chexpert.gate.thumbnails import make_thumbnails
-from chexpert.gate.view_check import fit_view_check
+from chexpert.gate.view_check import LATERAL, fit_view_check
 from chexpert.models import Model
 from chexpert.models.pooled_features import pool_batch
 
@@ -59,8 +59,7 @@ def fit_gate(
     if "train" not in data.frames:
         raise _too_few("the run has no training images")
     training, patients = _sample(data.frames["train"], MOST_IMAGES, seed), data.frames["train"]["patient"].nunique()
-    if len(training) < LEAST_IMAGES or patients < LEAST_PATIENTS:
-        raise _too_few(f"{len(training)} training images of {patients} patients")
+    check_enough(len(training), patients)
     held_split = data.selection_split or "valid"
     laterals = read_laterals(data)
     trained = model.training
@@ -71,16 +70,26 @@ def fit_gate(
         seen = _read(None, data, laterals, "laterals", **loading)
     finally:
         model.train(trained)
-    view = fit_view_check(known.thumbnails, known.patients, seen.thumbnails, seen.patients, seed)
-    distance = fit_distance(method, known.features, known.patients, held_out.features, seed)
+    check_enough(len(known.patients), len(set(known.patients)))  # without those that could not be read
+    try:
+        view = fit_view_check(known.thumbnails, known.patients, seen.thumbnails, seen.patients, seed)
+        distance = fit_distance(method, known.features, known.patients, held_out.features, seed)
+    except ValueError as error:  # as where all features are constant
+        raise _too_few(str(error)) from error
     facts = {
         "images": len(known.patients),
         "held_out": len(held_out.patients),
         "held_split": held_split,
-        "laterals": len(seen.patients),
+        "laterals": len(seen.patients) if LATERAL in view.kinds else 0,
         "seconds": round(time.monotonic() - start, 1),
     }
     return Gate(weights, view, distance, facts)
+
+
+def check_enough(images: int, patients: int) -> None:
+    """Raise an error if a gate cannot be fitted on so few."""
+    if images < LEAST_IMAGES or patients < LEAST_PATIENTS:
+        raise _too_few(f"{images} training images of {patients} patients")
 
 
 def _too_few(message: str) -> TooFewImagesError:

@@ -10,6 +10,10 @@ from chexpert.gate.thumbnails import make_thumbnails, mirror, standardize, trans
 
 UPRIGHT, LATERAL = "upright", "lateral"
 FOLDS = 5
+LEAST_PATIENTS = 10
+"""That laterals are of: fewer may lie in one fold as a whole."""
+NEVER = -1e9
+"""Logit of a kind that is not there."""
 PENALTY = 0.01
 """C of scikit-learn: .01 recognized at least as many of 184 radiographs as .001, and their rotations."""
 SHARE = 0.01
@@ -59,31 +63,35 @@ def fit_view_check(
     Args:
         upright: thumbnails (N, SIDE, SIDE) of training images.
         patients: N of them.
-        laterals: thumbnails (M, SIDE, SIDE); M may be 0, and no image is then recognized as a lateral.
+        laterals: thumbnails (M, SIDE, SIDE); of fewer than 10 patients they are not used, and no image is then
+            recognized as a lateral.
         lateral_patients: M of them.
         seed: of the folds.
     """
     kinds = {UPRIGHT: np.concatenate([upright, mirror(upright)])} | transform(upright)
     own = {UPRIGHT: [*patients, *patients]} | {kind: [*patients] for kind in [*kinds][1:]}
-    if len(laterals):
+    if len(set(lateral_patients)) >= LEAST_PATIENTS:
         kinds, own = kinds | {LATERAL: laterals}, own | {LATERAL: [*lateral_patients]}
     rows = np.concatenate([standardize(thumbnails) for thumbnails in kinds.values()])
     numbers = np.repeat(np.arange(len(kinds)), [len(thumbnails) for thumbnails in kinds.values()])
     folds = assign_folds([patient for names in own.values() for patient in names], FOLDS, seed)
     found = []
     for fold in np.unique(folds):
-        fitted = _fit(rows[folds != fold], numbers[folds != fold])
+        fitted = _fit(rows[folds != fold], numbers[folds != fold], len(kinds))
         found.append(_compare(rows[(folds == fold) & (numbers == 0)], *fitted))
     odds = np.concatenate(found)
     limits = [0.0] + [max(0.0, float(np.quantile(odds[:, kind], 1 - SHARE))) for kind in range(1, len(kinds))]
-    return ViewCheck(tuple(kinds), *_fit(rows, numbers), np.array(limits))
+    return ViewCheck(tuple(kinds), *_fit(rows, numbers, len(kinds)), np.array(limits))
 
 
-def _fit(rows: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _fit(rows: np.ndarray, numbers: np.ndarray, kinds: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights (K, D) and bias (K,); a kind that a fold leaves out as a whole is never the more probable one."""
     from sklearn.linear_model import LogisticRegression  # takes a second
 
     model = LogisticRegression(C=PENALTY, max_iter=500).fit(rows, numbers)
-    return model.coef_, model.intercept_
+    weights, bias = np.zeros((kinds, rows.shape[1])), np.full(kinds, NEVER)
+    weights[model.classes_], bias[model.classes_] = model.coef_, model.intercept_
+    return weights, bias
 
 
 def _compare(rows: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:

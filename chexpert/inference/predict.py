@@ -105,7 +105,9 @@ def predict(
     batch_size = batch_size or limit_batch(loaded)
     num_workers = data.get("num_workers", 2) if num_workers is None else num_workers
     options: dict[str, Any] = {} if tta is None else {"tta": tta}
-    options |= gating.options | (explain.options if explain else {}) | (apart.options if apart else {})
+    options |= gating.options | (apart.options if apart else {})
+    if explain:
+        options |= explain.options | ({"explained": "accepted"} if gating.refuses else {})
     own = hash_own_names(images, inputs, salt)
     called = {image.name: own.get(image.name) or name_safely(image.name, salt) for image in images}
     key = find_key(run_files.checkpoint(run) if run.is_dir() else run, images, **options)
@@ -135,7 +137,7 @@ def predict(
                 hint="give images: JPEG, PNG or DICOM",
             )
         flagged = {images[n].name: why for n, why in sorted(journal.flagged.items()) if n in journal.done}
-        refused = [*flagged] if gating.refuses else []
+        refused = frozenset(flagged) if gating.refuses else frozenset()
         probabilities = run_files.as_written(np.array([journal.done[n] for n in done]))
         columns = [loaded.observations.index(name) for name in names]
         own_scores, *tables = (
@@ -160,7 +162,7 @@ def predict(
         incomplete=sorted(incomplete),
         flagged=flagged,
         aside=aside,
-        refused=refused,
+        refused=[name for name in flagged if name in refused],
         partly_refused=find_partly_refused(kept, refused, level),
         ungated=gating.missing,
         hashed=salt is not None and any(is_hash(name) for name, _ in named),

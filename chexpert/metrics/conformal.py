@@ -141,13 +141,15 @@ def choose_sets(scores: np.ndarray, bounds: Bounds, error_rate: float) -> np.nda
         bounds: of :func:`fit_bounds`, with as many rows of each class as :func:`count_needed` asks for.
         error_rate: between 0 and .5.
     """
-    lowest, highest = (_find_bound(bounds[name], error_rate) for name in ("present", "absent"))
+    lowest = _find_bound(bounds["present"], error_rate, -np.inf)
+    highest = _find_bound(bounds["absent"], error_rate, np.inf)
     return (scores <= highest) + 2 * (scores >= lowest)
 
 
-def _find_bound(own: dict[str, Any], error_rate: float) -> float:
+def _find_bound(own: dict[str, Any], error_rate: float, beyond: float) -> float:
+    """Return the score at the next lower rank that is kept; without one, ``beyond``: the class is in every set."""
     place = np.searchsorted(list_ranks(own["rows"]), find_rank(error_rate, own["rows"]), "right")
-    return own["scores"][place - 1]
+    return own["scores"][place - 1] if place else beyond
 
 
 def coverage_band(calibration_rows: int, rows: int, error_rate: float) -> tuple[int, int]:

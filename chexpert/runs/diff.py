@@ -9,7 +9,7 @@ from chexpert.weights import names_a_file, parse_source
 Config = Mapping[str, Any]
 _MISSING = object()
 
-PLACES = ("name", "data.root", "data.cache", "data.num_workers", "gate", "tta")
+PLACES = ("name", "data.root", "data.cache", "data.num_workers", "data.skip_limit", "gate", "tta")
 """Keys that change no metric; the predictions of test-time augmentation, and the gate, stand beside the others."""
 
 REPLICATE = ("seed", "data.fold")
@@ -27,6 +27,7 @@ MAY_CHANGE = (
     "save_every_n_minutes",
     "data.cache",
     "data.num_workers",
+    "data.skip_limit",
     "trainer.devices",
     "trainer.enable_model_summary",
     "trainer.enable_progress_bar",

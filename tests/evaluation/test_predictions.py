@@ -216,3 +216,17 @@ def test_studies_of_mimic_are_joined_by_number(files):
     predictions = "Path,Edema\nfiles/p10/p10000032/s50414267/a.jpg,0.5\nfiles/p10/p10000032/s50414267/b.jpg,0.7\n"
     labeled = read_labeled_scores(*files(predictions, labels))
     assert (labeled.scores.tolist(), labeled.labels.tolist(), labeled.groups) == ([[0.7]], [[1]], {})
+
+
+def test_rows_that_a_gate_refused_are_left_out_and_counted(tmp_path, capsys):
+    path = tmp_path / "p.csv"
+    path.write_text("Path,Edema,flags\na.png,0.25,\nb.png,,inverted\nc.png,0.5,inverted\n")
+    found = read_predictions(path)
+    assert (found.names, found.columns["Edema"].tolist()) == (["a.png", "c.png"], [0.25, 0.5])
+    assert "1 rows without probabilities" in capsys.readouterr().err
+    path.write_text("Path,Edema,flags\nb.png,,inverted\n")
+    with raises("empty-table", path):
+        read_predictions(path)
+    path.write_text("Path,Edema,flags\na.png,,\nb.png,,inverted\n")
+    with raises("cell", f"{path}, line 2, column Edema"):
+        read_predictions(path)

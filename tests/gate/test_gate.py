@@ -11,7 +11,7 @@ from chexpert.gate import Gate, check_weights, read_gate, write_gate
 from chexpert.gate.feature_distance import FeatureDistance, fit_distance
 from chexpert.gate.folds import assign_folds
 from chexpert.gate.thumbnails import make_thumbnails, standardize, transform
-from chexpert.gate.view_check import fit_view_check
+from chexpert.gate.view_check import NEVER, _fit, fit_view_check
 from chexpert.metrics.distances import Gaussian
 
 PATIENTS = [f"patient{n // 2}" for n in range(60)]
@@ -78,6 +78,19 @@ def test_probability_is_that_of_scikit_learn(view):
 def test_without_laterals_there_is_no_such_kind():
     upright = make_thumbnails(paint(60, 0))
     assert "lateral" not in fit_view_check(upright, PATIENTS, upright[:0], [], seed=0).kinds
+
+
+def test_laterals_of_few_patients_are_no_kind():
+    upright, laterals = make_thumbnails(paint(60, 0)), make_thumbnails(paint(20, 1, lateral=True))
+    assert "lateral" not in fit_view_check(upright, PATIENTS, laterals, ["one"] * 20, seed=0).kinds
+
+
+def test_kind_that_a_fold_leaves_out_is_never_the_more_probable_one():
+    rows, numbers = np.random.default_rng(0).normal(size=(30, 4)), np.repeat([0, 1, 3], 10)
+    weights, bias = _fit(rows, numbers, 4)
+    assert (weights.shape, bias.shape) == ((4, 4), (4,))
+    assert (rows @ weights.T + bias).argmax(1).max() in (0, 1, 3)
+    assert ((rows @ weights.T + bias)[:, 2] == NEVER).all()
 
 
 def test_patients_stay_together():

@@ -92,6 +92,13 @@ def test_many_rows_keep_500_scores_and_exact_sets(rate):
     assert np.array(SETS)[choose_sets(new, bounds, rate)].tolist() == expected.tolist()
 
 
+def test_rate_below_every_kept_score_leaves_no_class_out():
+    rng = np.random.default_rng(3)
+    labels, scores = np.repeat([0, 1], 1_999), rng.random(3_998)
+    assert count_needed(0.0005) == 1_999
+    assert (choose_sets(rng.random(500), fit_bounds(scores, labels), 0.0005) == SETS.index("both")).all()
+
+
 def test_rate_between_thousandths_gives_no_smaller_set():
     rng = np.random.default_rng(2)
     labels, scores, new = rng.integers(0, 2, 20_000), rng.random(20_000), rng.random(2_000)
