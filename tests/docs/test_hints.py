@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[2]
 SOURCES = sorted((PROJECT / "chexpert").rglob("*.py"))
 DOCKER = {"--shm-size", "--ipc"}
 SCRIPT = re.compile(r"(?<![\w/.-])(?:scripts/)?[a-z_]+\.py\b")
-COMMAND = re.compile(r"\bchexpert ([a-z]+)\b")
+COMMAND = re.compile(r"\bchexpert ([a-z]+(?:-[a-z]+)*)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 SETTING = re.compile(r"(?<![\w./$<-])\+?([a-z_]+(?:[@.][a-z_]+)*)=(?=[\w'\"\[{./(]|\.\.\.)")
 PRINTING = ("sys.exit", "print", "parser.error", "self.lack", "self.run_data.lack")

@@ -282,9 +282,7 @@ def test_cache_does_not_change_the_skipped_views(write_chexpert, make_row, folde
     seen = []
     options = {"image_size": 16, "batch_size": 2, "num_workers": 0, "on_missing": "skip", "skip_limit": 0.5}
     for cache in (None, folder, folder):
-        data = CheXpertDataModule(
-            root, ["Edema"], LabelPolicy("ones"), **options, on_missing="skip", skip_limit=0.5, cache=cache
-        )
+        data = CheXpertDataModule(root, ["Edema"], LabelPolicy("ones"), **options, cache=cache)
         data.setup("fit")
         batches = [data.on_after_batch_transfer(batch, 0) for batch in data.train_dataloader()]
         seen.append((data.skipped, [batch.paths for batch in batches]))

@@ -1,10 +1,4 @@
-"""What the gate of a run flags: upright frontals of other seeds, everything else, real images; and what it costs.
-
-    python scripts/benchmarks/bench_gate.py RUN --images FOLDER --json OUT
-
-RUN was trained on the phantom and has a gate. FOLDER holds real images as CheXpert lays them out: gates are fitted on
-three quarters of their patients, with the run's network, and applied to the others.
-"""
+"""The measures of gate_flags.py: flagged images by kind, and the gate's cost."""
 
 import argparse
 import json
@@ -39,16 +33,8 @@ from chexpert.models.pooled_features import pool_batch
 FOLDS = 4
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--images", type=Path, help="a folder of real images, as CheXpert lays them out")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[11, 12, 13], help="of the phantoms")
-    parser.add_argument("--patients", type=int, default=60, help="of each phantom")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--timed", type=int, default=200, help="images of each round of the timing")
-    parser.add_argument("--json", type=Path, required=True)
-    given = parser.parse_args()
+def measure(given: argparse.Namespace) -> None:
+    """Measure flags and cost as the arguments of ``gate_flags.py`` ask for, and write and print them."""
     loaded, gating = load(given.run), open_gating(given.run, load(given.run), "flag")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -179,7 +165,3 @@ def read(loaded: Loaded, files: Sequence[Path]) -> tuple[np.ndarray, np.ndarray]
     """Images (N, H, W) as the model sees them, and their pooled features (N, D)."""
     images = np.stack([loaded.preprocessing.read(file) for file in files])
     return images, pool_batch(loaded.model, torch.from_numpy(images)[:, None]).numpy()
-
-
-if __name__ == "__main__":
-    main()
