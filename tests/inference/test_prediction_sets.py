@@ -128,16 +128,17 @@ def test_recalibrated_sets_are_those_beside_the_calibration_else_the_runs_own(ru
     assert read(tmp_path / "refit.csv") != read(tmp_path / "own.csv")
 
 
-def test_recalibration_of_another_run_is_an_error(run, table, tmp_path):
+def test_recalibration_of_another_run_is_an_error(run, phantom, table, tmp_path):
     own = Calibration.read(run / run_files.CALIBRATION)
     other = replace(own, method="other")
     file = tmp_path / run_files.CALIBRATION
     replace(own, of=other.digest).write(file)
-    for weights in (run, run_files.checkpoint(run), run_files.checkpoint(run).with_suffix(run_files.SAFETENSORS)):
-        if weights.exists():
-            with raises("other-calibration", file):
-                predict(weights, [table], tmp_path / "out.csv", calibration_file=file)
+    exported = run_files.checkpoint(run).with_suffix(run_files.SAFETENSORS)
+    for weights in (run, run_files.checkpoint(run), run_files.checkpoint(run, run_files.LAST), exported):
+        with raises("other-calibration"):
+            predict(weights, [table], tmp_path / "out.csv", calibration_file=file)
     replace(own, of=own.digest).write(file)
+    assert predict(exported, [table], tmp_path / "exported.csv", root=phantom, calibration_file=file).output.is_file()
     sets = file.with_name(run_files.PREDICTION_SETS)
     replace(PredictionSets.read(run / run_files.PREDICTION_SETS), of=other.digest).write(sets)
     with raises("other-calibration", sets):
