@@ -12,7 +12,7 @@ Not a medical device.
 """
 
 import sys
-from argparse import ArgumentError, ArgumentParser, Namespace
+from argparse import ArgumentError, ArgumentParser, ArgumentTypeError, Namespace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from chexpert.inference.defer import Deferral
 
 CONFIDENCES = ("plain", "members", "ensemble", "tta")
-RULES = ("youden", "f1", "specificity_0.9")
 LOSSES = ("error", "brier")
 
 
@@ -47,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--ensemble", nargs="+", type=Path, default=(), metavar="RUN|P.csv", help="other models of the same images")
     add("--tta", type=parse_tta, metavar="flip|shift|K", help="of --confidence tta: views of an image (the run's own)")
     add("--spread", type=Path, metavar="FOLDER", help="of chexpert predict --spread, for members and tta of a file")
-    threshold_help = f"of the decisions (0.5); {', '.join(RULES)}: chosen on the development split"
+    threshold_help = "of the decisions (0.5); youden, f1, sensitivity_X, specificity_X: chosen on the development split"
     add("--threshold", type=parse_threshold, default=0.5, metavar="T|RULE", help=threshold_help)
     add("--observations", nargs="+", metavar="NAME", help="to average over (the competition's five)")
     add_level(parser, "what is deferred")
@@ -59,7 +58,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def parse_threshold(text: str) -> float | str:
     """Return a threshold, or the rule by which it is chosen."""
-    return text if text in RULES else float(text)
+    try:
+        return float(text)
+    except ValueError:
+        from chexpert.metrics.operating_point import RULE_NAMES, get_rule
+
+    try:
+        get_rule(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"no number, and no rule: {text!r}; {RULE_NAMES}") from error
+    return text
 
 
 def run(given: Namespace) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ class Calibration:
         views: ``max``, ``mean`` or ``noisy_or`` over the views of a study, at that level.
         levels: parameters by level and observation; None where a class was absent. A study's score is another quantity
             than a view's, so each level has its own.
+        of: :attr:`digest` of the run's own calibration, where this one takes its place; None in a run.
     """
 
     method: str
     fitted_on: str
     views: str
     levels: Mapping[str, Mapping[str, Parameters | None]]
+    of: str | None = None
 
     @classmethod
     def fit(cls, method: str, split: str, labeled: Sequence[LabeledScores]) -> "Calibration":
@@ -81,7 +84,13 @@ class Calibration:
 
     def write(self, path: Path) -> None:
         """Write calibration.json."""
-        run_files.write_json(path, asdict(self))
+        run_files.write_json(path, leave_out_none(self))
+
+    @property
+    def digest(self) -> str:
+        """What says whose calibration this is: no two fits on the scores of different weights are the same."""
+        text = json.dumps({"method": self.method, "views": self.views, "levels": self.levels}, sort_keys=True)
+        return sha256(text.encode()).hexdigest()
 
     def apply(self, scores: np.ndarray, observations: Sequence[str], level: str) -> np.ndarray:
         """Return calibrated probabilities (N, C) of scores (N, C) in [0, 1].
@@ -99,6 +108,11 @@ class Calibration:
                 hint="leave them out, or take the raw probabilities",
             )
         return np.column_stack([calibrate(scores[:, c], fitted[name]) for c, name in enumerate(observations)])
+
+
+def leave_out_none(fitted: Any) -> dict[str, Any]:
+    """Return the content of a file of fitted parameters: what a run does not have is left out."""
+    return {key: value for key, value in asdict(fitted).items() if value is not None}
 
 
 def evaluate_calibrated(labeled: LabeledScores, calibration: Calibration, seed: int = 0) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chexpert.errors import Code, UserError
+from chexpert.evaluation.calibration import leave_out_none
 from chexpert.evaluation.csv_columns import strip_copy
 from chexpert.evaluation.join import LabeledScores
 from chexpert.metrics import find_patient, number_studies
@@ -28,11 +29,13 @@ class PredictionSets:
         fitted_on: the split, or the name of another set of labels.
         views: ``max``, ``mean`` or ``noisy_or`` over the views of a study, at that level.
         levels: scores of both classes by level and observation.
+        of: as in :class:`chexpert.evaluation.Calibration`.
     """
 
     fitted_on: str
     views: str
     levels: Mapping[str, Mapping[str, Bounds]]
+    of: str | None = None
 
     @classmethod
     def fit(cls, split: str, labeled: Sequence[LabeledScores]) -> "PredictionSets":
@@ -75,7 +78,7 @@ class PredictionSets:
 
     def write(self, path: Path) -> None:
         """Write prediction_sets.json."""
-        run_files.write_json(path, asdict(self))
+        run_files.write_json(path, leave_out_none(self))
 
     def apply(
         self, scores: np.ndarray, observations: Sequence[str], level: str, error_rate: float

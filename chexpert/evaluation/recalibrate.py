@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.evaluation.calibration import Calibration
 from chexpert.evaluation.csv_columns import strip_copy
@@ -14,14 +13,20 @@ from chexpert.evaluation.evaluate import find_scale_error
 from chexpert.evaluation.join import LabeledScores, join_labels
 from chexpert.evaluation.prediction_sets import PredictionSets
 from chexpert.evaluation.predictions import Named, read_labels, read_predictions
-from chexpert.evaluation.remedies import LEAST, Fit, Given, evaluate_remedies, fit_shift, number_patients, refit
+from chexpert.evaluation.recalibrated_levels import (
+    FITTED_ON,
+    fit_levels,
+    list_kept,
+    merge_calibration,
+    merge_thresholds,
+    take_given,
+)
+from chexpert.evaluation.remedies import LEAST, evaluate_remedies
 from chexpert.evaluation.thresholds import Thresholds
 from chexpert.metrics import find_study
 from chexpert.metrics.resampling import sample_studies
 from chexpert.runs import files as run_files
 
-FITTED_ON = "recalibration"
-"""What calibration.json and thresholds.json name in the place of a split."""
 REPORT = "recalibration.json"
 
 
@@ -78,7 +83,7 @@ def recalibrate(
 
     Raises:
         UserError: the run has no calibration or thresholds, the files do not match, the labels are of patients that the
-            run chose its thresholds on, or no observation has enough positives and negatives.
+            run chose its thresholds or trained on, or nothing can be fitted.
     """
     calibration = Calibration.read(run / run_files.CALIBRATION)
     thresholds = Thresholds.read(run / run_files.THRESHOLDS)
@@ -92,38 +97,53 @@ def recalibrate(
         raise UserError(why, code="not-probability", where=str(scores.path), hint=hint)
     known = check_prevalence(prevalence or {}, main.observations)
     joined |= _join_other(scores, truth, main, hashed_by or [run])
+    levels = fit_levels(joined, calibration, thresholds, known, write)
+    if not any(levels.values()):
+        message = f"no observation has {LEAST} positives and {LEAST} negatives among {len(main.names)} rows"
+        if write != "refit":
+            message = "of no observation is a prevalence between 0 and 1 given or estimated"
+        hint = "label more studies that show the findings" + ("" if write == "refit" else ", or give --prevalence")
+        raise UserError(message, code="too-few", where=str(labels), hint=hint)
     counts = sample_studies(int(main.studies.max()) + 1, replicates, seed)
-    found = {name: _take(main, name, calibration, thresholds, known.get(name)) for name in main.observations}
+    found = {name: take_given(main, name, calibration, thresholds, known.get(name)) for name in main.observations}
     remedies = {
         name: {"positives": int(main.column(name)[1].sum()), "negatives": int((1 - main.column(name)[1]).sum())}
         | {"remedies": evaluate_remedies(given, counts, seed) if given and len(given.labels) else None}
         for name, given in found.items()
     }
-    kept = [name for name, given in found.items() if not given or not given.enough]
-    if write == "refit" and len(kept) == len(found):
-        message = f"no observation has {LEAST} positives and {LEAST} negatives among {len(main.names)} rows"
-        raise UserError(message, code="too-few", where=str(labels), hint="label more studies that show the findings")
     report = {
         "level": level, "views": main.views if level == "study" else None, "n": len(main.names), "studies": len(counts),
         "bootstrap": {"replicates": replicates, "seed": seed, "unit": "study"}, "written": write, "least": LEAST,
-        "chosen_on": thresholds.chosen_on, "labels_before": thresholds.labels, "left_as_is": kept,
+        "chosen_on": thresholds.chosen_on, "labels_before": thresholds.labels, "left_as_is": list_kept(joined, levels),
         "given_prevalence": dict(known), "observations": remedies,
         "left_out": {side: len(names) for side, names in main.left_out.items()},
     }  # fmt: skip
-    sets = PredictionSets.fit(FITTED_ON, list(joined.values())) if write == "refit" else None
-    return Recalibration(*_fit_levels(joined, calibration, thresholds, known, write), sets, report)
+    sets = None
+    if write == "refit":
+        sets = replace(PredictionSets.fit(FITTED_ON, list(joined.values())), of=calibration.digest)
+    return Recalibration(
+        merge_calibration(calibration, levels),
+        merge_thresholds(thresholds, levels, given=write == "refit"),
+        sets,
+        report,
+    )
 
 
 def check_patients(run: Path, split: str, truth: Named) -> None:
-    """Raise an error if the labels are of patients on whom the run chose its thresholds, which would look too good."""
-    path = run_files.labels(run, split)
-    if not path.is_file():
-        return
-    shared = _list_patients(truth) & _list_patients(read_labels(path))
-    if shared:
-        message = f"{len(shared)} patients are those on whom the run chose its thresholds ({split})"
-        hint = "label studies of other patients"
-        raise UserError(message, code="shared-patients", where=f"{truth.path}: {min(shared)}", hint=hint)
+    """Raise an error if the labels are of patients whose scores look too good, and note what cannot be checked.
+
+    Those are the patients on whom the run chose its thresholds, and those whose images it has seen in training.
+    """
+    chosen, trained = run_files.labels(run, split), run_files.predictions(run, "train")
+    known = ((chosen, read_labels, "chose its thresholds"), (trained, read_predictions, "trained"))
+    for path, read, what in known:
+        if path.is_file() and (shared := _list_patients(truth) & _list_patients(read(path))):
+            message = f"{len(shared)} patients are those on whom the run {what} ({path.parent.name}/{path.name})"
+            hint = "label studies of other patients"
+            raise UserError(message, code="shared-patients", where=f"{truth.path}: {min(shared)}", hint=hint)
+    if not trained.is_file():
+        message = f"whether it trained on patients of {truth.path} is not checked: {trained} is not there"
+        log.log(NOTE, f"{message} (predict_train=true writes it)")
 
 
 def select_predictions(run: Path, chosen_on: str, truth: Named) -> Path:
@@ -169,51 +189,6 @@ def _join_other(
         return {other: join_labels(scores, truth, other, main.views, hashed_by)}
     except UserError:  # files of studies have no images; views of one study may have different labels
         return {}
-
-
-def _take(
-    labeled: LabeledScores, name: str, calibration: Calibration, thresholds: Thresholds, after: float | None
-) -> Given | None:
-    """Return the labeled rows of an observation; None where the run has no calibration or threshold of it."""
-    fitted = calibration.levels.get(labeled.level, {}).get(name)
-    own = thresholds.levels.get(labeled.level, {}).get(name)
-    if not fitted or not own or None in own["thresholds"].values():
-        return None
-    scores, labels, studies = labeled.column(name)
-    rows = np.isfinite(labeled.labels[:, list(labeled.observations).index(name)])
-    patients = number_patients([study for study, known in zip(labeled.study_names(), rows, strict=True) if known])
-    before = own["positives"] / (own["positives"] + own["negatives"])
-    return Given(
-        scores, labels, studies, patients, calibration.method, fitted, own["thresholds"], before, after
-    )  # fmt: skip
-
-
-def _fit_levels(
-    joined: Mapping[str, LabeledScores], calibration: Calibration, thresholds: Thresholds,
-    known: Mapping[str, float], write: str,
-) -> tuple[Calibration, Thresholds]:  # fmt: skip
-    """Fit each level; an observation that cannot be fitted keeps what the run has for it."""
-    fitted: dict[str, dict[str, Any]] = {level: dict(calibration.levels.get(level, {})) for level in joined}
-    chosen: dict[str, dict[str, Any]] = {level: dict(thresholds.levels.get(level, {})) for level in joined}
-    for level, labeled in joined.items():
-        for name in labeled.observations:
-            given = _take(labeled, name, calibration, thresholds, known.get(name))
-            if given and (fit := _fit(given, write)):
-                positives = int(given.labels.sum())
-                counts = {"positives": positives, "negatives": len(given.labels) - positives}
-                fitted[level][name], rules = fit
-                chosen[level][name] = counts | {"thresholds": rules}
-    return (
-        replace(calibration, fitted_on=FITTED_ON, levels=fitted),
-        replace(thresholds, chosen_on=FITTED_ON, labels="given", levels=chosen),
-    )
-
-
-def _fit(given: Given, write: str) -> Fit | None:
-    if write == "refit":
-        return refit(given) if given.enough else None
-    shift = fit_shift(given) if len(given.scores) else None
-    return shift[0] if shift else None
 
 
 def _list_studies(rows: Named) -> set[str]:

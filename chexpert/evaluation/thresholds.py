@@ -29,10 +29,12 @@ class Thresholds:
 
     Attributes:
         chosen_on: the split.
-        labels: ``report`` or ``radiologists``: whose labels these rows have; ``given`` after a recalibration.
+        labels: ``report`` or ``radiologists``: whose labels these rows have; ``given`` where a recalibration has
+            refitted all.
         views: ``max``, ``mean`` or ``noisy_or`` over the views of a study, at that level.
         levels: by level and observation the counts ``positives`` and ``negatives``, and ``thresholds`` by rule; null
-            where a class was absent. A threshold is of raw scores, not of calibrated probabilities.
+            where a class was absent. A threshold is of raw scores, not of calibrated probabilities. ``labels`` of an
+            observation where they are others than those of the file.
     """
 
     chosen_on: str

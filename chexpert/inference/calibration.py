@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from chexpert.checkpoints import Loaded
+from chexpert.console import NOTE, log
 from chexpert.errors import UserError
 from chexpert.evaluation import Calibration, PredictionSets
 from chexpert.inference.output_folder import find_home
@@ -20,12 +21,17 @@ def read_calibration(run: Path, loaded: Loaded, level: str, views: str, file: Pa
         loaded: its model.
         level: ``image`` or ``study``.
         views: score of a study from its views.
-        file: calibration.json of ``chexpert recalibrate``, in the place of the run's own.
+        file: calibration.json of ``chexpert recalibrate`` for these weights, in the place of the run's own.
 
     Raises:
         UserError: there is none, or it is of other weights or scores.
     """
+    if file and not file.exists():
+        hint = "chexpert recalibrate RUN --labels FILE writes one"
+        raise UserError("no such file", code="missing-file", where=str(file), hint=hint)
     found = Calibration.read(file) if file else read_fitted(Calibration, run_files.CALIBRATION, run, loaded)
+    if file:
+        check_weights(found, file, run, loaded)
     check_views(found, level, views, "the calibration is")
     return found
 
@@ -43,6 +49,18 @@ def read_fitted(kind: type[Fitted], name: str, run: Path, loaded: Loaded) -> Fit
     if run.is_dir() or run.name == best.name:
         return kind.read(find_home(run) / name)
     return kind.parse(loaded.fitted.get(Path(name).stem), str(run))
+
+
+def check_weights(found: Calibration | PredictionSets, file: Path, run: Path, loaded: Loaded) -> None:
+    """Raise an error if a file of ``chexpert recalibrate`` is for other weights: by the calibration that they have.
+
+    A file that does not record whose it is, such as a run's own, is noted.
+    """
+    if found.of is None:
+        log.log(NOTE, f"{file} is taken as it is: whether it is for these weights is not recorded")
+    elif found.of != read_fitted(Calibration, run_files.CALIBRATION, run, loaded).digest:
+        hint = f"chexpert recalibrate {run} --labels FILE --out FOLDER"
+        raise UserError("it was fitted for another run", code="other-calibration", where=str(file), hint=hint)
 
 
 def check_views(found: Calibration | PredictionSets, level: str, views: str, what: str) -> None:

@@ -123,8 +123,8 @@ def defer(
         spread: folder of ``chexpert predict --spread``, for ``members`` and ``tta`` of a file of predictions.
         tta: the views of ``tta`` on a split: ``flip``, ``shift`` or a number; by default the run's own.
         calibrated: the file holds calibrated probabilities already.
-        threshold: of the decisions; or the rule by which it is chosen on the development split: ``youden``, ``f1`` or
-            ``specificity_0.9``.
+        threshold: of the decisions; or the rule by which it is chosen on the development split: see
+            :func:`chexpert.metrics.operating_point.get_rule`.
         observations: to average over; by default the competition's.
         level: ``image`` or ``study``.
         views: ``max``, ``mean`` or ``noisy_or`` over the views of a study; by default the run's.

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from chexpert.checkpoints import Loaded
+from chexpert.console import NOTE, log
 from chexpert.evaluation import PredictionSets
 from chexpert.evaluation.csv_columns import SET
-from chexpert.inference.calibration import check_views, read_fitted
+from chexpert.inference.calibration import check_views, check_weights, read_fitted
 from chexpert.inference.output_table import Row
 from chexpert.runs import files as run_files
 
@@ -54,14 +55,19 @@ def open_sets(
 ) -> SetColumns:
     """Read the prediction sets of weights, and check that they fit the observations and the scores.
 
-    Those beside ``calibration_file``, of ``chexpert recalibrate``, take the place of the run's own.
+    Those beside ``calibration_file``, of ``chexpert recalibrate``, take the place of the run's own. Where there are
+    none, the run's own stay: another prevalence changes no set.
 
     Raises:
         UserError: there are none, they are of other scores, or no observation has a set at this error rate.
     """
-    if calibration_file:
-        found = PredictionSets.read(calibration_file.with_name(run_files.PREDICTION_SETS))
+    beside = calibration_file and calibration_file.with_name(run_files.PREDICTION_SETS)
+    if beside and beside.exists():
+        found = PredictionSets.read(beside)
+        check_weights(found, beside, run, loaded)
     else:
+        if beside:
+            log.log(NOTE, f"there is no {beside}: the prediction sets are the run's own")
         found = read_fitted(PredictionSets, run_files.PREDICTION_SETS, run, loaded)
     check_views(found, level, views, "prediction sets are")
     found.apply(np.empty((0, len(names))), names, level, error_rate)  # before anything is predicted

@@ -1,12 +1,14 @@
 """chexpert defer: what it prints and writes, and wrong command lines."""
 
 import csv
+from argparse import ArgumentTypeError
 
 import pytest
 from helpers.cli import run_cli
 from helpers.errors import find_places
 from helpers.report_runs import OBSERVATIONS, make_run
 
+from chexpert.cli.defer import parse_threshold
 from chexpert.runs import files as run_files
 
 
@@ -43,9 +45,16 @@ def test_no_better_confidence_is_said(made):
     assert done.stdout.count("No confidence is shown to be better than the plain one") == 2
 
 
+def test_threshold_is_a_number_or_any_rule():
+    assert [parse_threshold(text) for text in ("0.3", "sensitivity_0.8")] == [0.3, "sensitivity_0.8"]
+    with pytest.raises(ArgumentTypeError):
+        parse_threshold("sensitivity_2")
+
+
 @pytest.mark.parametrize("arguments", [
     ["--count", 3], ["--out", "d.csv"], ["--count", 3, "--coverage", 0.5, "--out", "d.csv"], ["--threshold", 1.5],
     ["--labels", "l.csv"], ["--risk", 1.5, "--out", "d.csv"], ["--confidence", "none"], ["--threshold", "none"],
+    ["--threshold", "sensitivity_2"], ["--threshold", "nan"],
 ])  # fmt: skip
 def test_wrong_command_line(made, arguments):
     done = defer(made, *arguments)

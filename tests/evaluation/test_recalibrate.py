@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -106,12 +108,80 @@ def test_rare_observation_is_left_as_it_is_and_named(run, labels, tmp_path):
     for level in ("image", "study"):
         assert found.calibration.levels[level]["Fracture"] == before[0].levels[level]["Fracture"]
         assert found.thresholds.levels[level]["Fracture"] == before[1].levels[level]["Fracture"]
-    assert (found.thresholds.labels, found.thresholds.chosen_on) == ("given", "recalibration")
+    assert (found.thresholds.labels, found.thresholds.chosen_on) == ("report", "recalibration")
+    kinds = {name: own.get("labels") for name, own in found.thresholds.levels["study"].items()}
+    assert kinds == {"Edema": "given", "Cardiomegaly": "given", "Fracture": None}
+    assert found.calibration.of == found.sets.of == before[0].digest
     found.write(tmp_path)
     assert Calibration.read(tmp_path / "calibration.json") == found.calibration
     assert json.loads((tmp_path / "recalibration.json").read_text())["left_as_is"] == ["Fracture"]
     text = describe_recalibration(found.report)
     assert "Fracture" in text.partition("left as is (")[2]
+
+
+def test_labels_are_given_ones_where_all_is_refitted(run, labels, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    for name, kind in (("thresholds.json", Thresholds), ("calibration.json", Calibration)):
+        own = kind.read(folder / name)
+        levels = {level: {"Edema": found["Edema"]} for level, found in own.levels.items()}
+        replace(own, levels=levels).write(folder / name)
+    found = recalibrate(folder, labels, replicates=20).thresholds
+    assert found.labels == "given"
+    assert "labels" not in found.levels["study"]["Edema"]
+
+
+def test_prior_shift_keeps_kind_and_counts_of_the_labels(run, labels):
+    before = Thresholds.read(run / "thresholds.json")
+    given = {"Edema": 0.2, "Fracture": 0.02}
+    found = recalibrate(run, labels, prevalence=given, write="prior_shift", replicates=20)
+    assert (found.thresholds.labels, found.sets) == ("report", None)
+    assert found.report["left_as_is"] == []
+    for level, observations in found.thresholds.levels.items():
+        for name, own in observations.items():
+            old = before.levels[level][name]
+            assert own == old | {"thresholds": own["thresholds"]}
+            assert own["thresholds"] != old["thresholds"]
+
+
+def write_absent(run, labels, folder):
+    """Scores of 0 of Edema, so that its estimated prevalence is 0."""
+    rows = [[row["Path"], "0.0001", row["Fracture"]] for row in read(run_files.predictions(run, "valid"))]
+    run_files.write_table(folder / "p.csv", ["Path", "Edema", "Fracture"], rows)
+    return folder / "p.csv"
+
+
+def test_prior_shift_that_is_not_possible_is_listed_or_an_error(run, labels, tmp_path):
+    predictions = write_absent(run, labels, tmp_path)
+    options = {"predictions": predictions, "write": "prior_shift", "replicates": 20}
+    found = recalibrate(run, labels, prevalence={"Fracture": 0.1}, **options)
+    assert found.report["left_as_is"] == ["Edema"]
+    assert (
+        found.thresholds.levels["study"]["Edema"] == Thresholds.read(run / "thresholds.json").levels["study"]["Edema"]
+    )
+    assert "Edema" in describe_recalibration(found.report).partition("left as is (")[2]
+    only = write_labels(tmp_path / "l.csv", [row["Path"] for row in read(labels)])
+    with raises("too-few", only):
+        recalibrate(run, only, **options)
+    assert recalibrate(run, only, prevalence={"Edema": 0.2}, **options).report["left_as_is"] == []
+
+
+def test_training_patients_are_refused_where_they_are_known(run, labels, tmp_path, caplog):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    with caplog.at_level("INFO"):
+        recalibrate(folder, labels, replicates=20)
+    train = run_files.predictions(folder, "train")
+    assert [str(train) in record.message for record in caplog.records].count(True) == 1
+    caplog.clear()
+    shutil.copy(run_files.predictions(folder, "valid"), train)
+    train.write_text(train.read_text().replace("patient64541", "patient9").replace("/study1/", "/study7/"))
+    with raises("shared-patients", f"{labels}: patient64542"):
+        recalibrate(folder, labels, replicates=20)
+    train.write_text("\n".join(train.read_text().splitlines()[:2]) + "\n")
+    with caplog.at_level("INFO"):
+        recalibrate(folder, labels, replicates=20)
+    assert not [record for record in caplog.records if str(train) in record.message]
 
 
 def test_given_prevalence_shifts_the_log_odds_and_nothing_else(run, labels):

@@ -85,6 +85,21 @@ def test_nothing_is_evaluated_on_the_rows_that_it_was_chosen_on(made):
         defer(made[0], split="dev", threshold="youden", **OWN)
 
 
+def test_other_studies_of_the_same_patients_are_refused(made, tmp_path):
+    dev = run_files.predictions(made[0], "dev")
+    (tmp_path / "p.csv").write_text(dev.read_text().replace("/study1/", "/study2/"))
+    patient = min(name.split("/")[1] for name in read_predictions(dev).names)
+    with raises("shared-patients", patient):
+        defer(made[0], predictions=tmp_path / "p.csv", amount=Amount(risk=0.5), **OWN)
+    assert defer(made[0], predictions=tmp_path / "p.csv", amount=Amount(count=3), **OWN).count == 3
+
+
+@pytest.mark.parametrize("rule", ["sensitivity_0.8", "specificity_0.75"])
+def test_threshold_by_any_rule(made, rule):
+    done = defer(made[0], threshold=rule, **OWN)
+    assert done.content["threshold_rule"] == rule
+
+
 def test_ensemble_of_runs_or_of_files_is_the_same(made):
     file = run_files.predictions(made[1], "valid")
     runs, files = (defer(made[0], ensemble=[own], amount=Amount(count=5), **OWN) for own in (made[1], file))

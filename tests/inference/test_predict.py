@@ -185,7 +185,7 @@ def test_calibration_may_be_a_file(run, table, tmp_path):
     predict(run, [table], tmp_path / "raw.csv")
     predict(run, [table], tmp_path / "same.csv", calibration_file=path)
     assert read_numbers(tmp_path / "same.csv") == pytest.approx(read_numbers(tmp_path / "raw.csv"), abs=1e-6)
-    with raises("missing-calibration", tmp_path / "none.json"):
+    with raises("missing-file", tmp_path / "none.json"):
         predict(run, [table], tmp_path / "out.csv", calibration_file=tmp_path / "none.json")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from helpers.runs import start
 
 import chexpert
 from chexpert.data import write_phantom
-from chexpert.evaluation import PredictionSets, read_predictions
+from chexpert.evaluation import Calibration, PredictionSets, read_predictions
 from chexpert.inference.predict import predict
+from chexpert.metrics.conformal import list_ranks
 from chexpert.observations import COMPETITION
 from chexpert.runs import files as run_files
 
@@ -109,6 +111,44 @@ def test_run_without_sets_and_labels_of_other_observations_are_errors(run, table
             predict(run, [table], tmp_path / "out.csv", sets=RATE)
     finally:
         path.write_text(kept)
+
+
+def test_recalibrated_sets_are_those_beside_the_calibration_else_the_runs_own(run, table, tmp_path):
+    own = Calibration.read(run / run_files.CALIBRATION)
+    file = tmp_path / "shifted" / run_files.CALIBRATION
+    replace(own, of=own.digest).write(file)
+    predict(run, [table], tmp_path / "own.csv", calibrated=True, sets=RATE)
+    predict(run, [table], tmp_path / "shifted.csv", calibration_file=file, sets=RATE)
+    assert read(tmp_path / "shifted.csv") == read(tmp_path / "own.csv")
+    everything = {"rows": 5, "scores": [0.0] * len(list_ranks(5))}
+    bounds = {"absent": everything, "present": everything}
+    levels = {"study": dict.fromkeys(COMPETITION, bounds)}
+    PredictionSets("recalibration", own.views, levels, own.digest).write(file.with_name(run_files.PREDICTION_SETS))
+    predict(run, [table], tmp_path / "refit.csv", calibration_file=file, sets=RATE)
+    assert read(tmp_path / "refit.csv") != read(tmp_path / "own.csv")
+
+
+def test_recalibration_of_another_run_is_an_error(run, phantom, table, tmp_path):
+    own = Calibration.read(run / run_files.CALIBRATION)
+    other = replace(own, method="other")
+    file = tmp_path / run_files.CALIBRATION
+    replace(own, of=other.digest).write(file)
+    exported = run_files.checkpoint(run).with_suffix(run_files.SAFETENSORS)
+    for weights in (run, run_files.checkpoint(run), run_files.checkpoint(run, run_files.LAST), exported):
+        with raises("other-calibration"):
+            predict(weights, [table], tmp_path / "out.csv", calibration_file=file)
+    replace(own, of=own.digest).write(file)
+    assert predict(exported, [table], tmp_path / "exported.csv", root=phantom, calibration_file=file).output.is_file()
+    sets = file.with_name(run_files.PREDICTION_SETS)
+    replace(PredictionSets.read(run / run_files.PREDICTION_SETS), of=other.digest).write(sets)
+    with raises("other-calibration", sets):
+        predict(run, [table], tmp_path / "out.csv", calibration_file=file, sets=RATE)
+    assert predict(run, [table], tmp_path / "out.csv", calibration_file=file).output.is_file()
+
+
+def test_missing_file_of_a_calibration_is_named(run, table, tmp_path):
+    with raises("missing-file", tmp_path / "none.json"):
+        predict(run, [table], tmp_path / "out.csv", calibration_file=tmp_path / "none.json", sets=RATE)
 
 
 def test_command_prints_observations_without_a_set(run, table, tmp_path):

@@ -12,7 +12,7 @@ from chexpert.evaluation.join import join_labels
 from chexpert.evaluation.match_names import match_prediction_names
 from chexpert.evaluation.predictions import Named
 from chexpert.evaluation.selective.confidence import Confidences
-from chexpert.metrics import find_study
+from chexpert.metrics import find_patient, find_study
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,6 @@ class LabeledConfidences:
     labels: np.ndarray
     studies: np.ndarray
     places: np.ndarray
-
-    @property
-    def study_names(self) -> set[str]:
-        """The studies of the rows, whichever copy of CheXpert they are of."""
-        return {strip_copy(find_study(name)) for name in self.confidences.names}
 
 
 def label_rows(
@@ -77,16 +72,19 @@ def label_rows(
 
 
 def check_apart(names: Sequence[str], development: LabeledConfidences) -> None:
-    """Check that nothing is evaluated on studies that it was chosen on.
+    """Check that nothing is evaluated on patients that it was chosen on: their studies resemble each other.
 
     Args:
         names: of the rows that are evaluated or deferred.
         development: the rows that a cutoff or threshold is chosen on.
 
     Raises:
-        UserError: both have a study in common.
+        UserError: both have a patient in common.
     """
-    if shared := development.study_names & {strip_copy(find_study(name)) for name in names}:
-        message = f"{len(shared)} studies are in the development split too, on which the cutoff or threshold is chosen"
-        hint = "give other studies, or an amount that needs no choice: --count N"
+    own, chosen_on = (
+        {find_patient(strip_copy(name)) for name in rows} for rows in (names, development.confidences.names)
+    )
+    if shared := own & chosen_on:
+        message = f"{len(shared)} patients are in the development split too, on which the cutoff or threshold is chosen"
+        hint = "give studies of other patients, or an amount that needs no choice: --count N"
         raise UserError(message, code="shared-patients", where=min(shared), hint=hint)

@@ -24,7 +24,13 @@ def describe_recalibration(report: Mapping[str, Any]) -> str:
     for name, own in report["observations"].items():
         lines += ["", f"{name}: {own['positives']:,} positive, {own['negatives']:,} negative", *_describe(own)]
     if kept := report["left_as_is"]:
-        least = f"fewer than {report['least']} positives or negatives, or nothing fitted in the run"
+        refitted = report["written"] == "refit"
+        why = (
+            f"fewer than {report['least']} positives or negatives"
+            if refitted
+            else "estimated prevalence 0 or 1, or no row"
+        )
+        least = f"{why}, or nothing fitted in the run"
         lines += ["", f"left as is ({least}): {', '.join(kept)}"]
     for side, count in report["left_out"].items():
         if count:
