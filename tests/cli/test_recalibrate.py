@@ -19,7 +19,7 @@ def test_files_are_written_once(run):
     assert done.returncode == 0, done.stderr
     assert "Fracture" in done.stdout
     names = {path.name for path in (run / "recalibration").iterdir()}
-    assert names == {"calibration.json", "thresholds.json", "recalibration.json"}
+    assert names == {"calibration.json", "thresholds.json", "prediction_sets.json", "recalibration.json"}
     again = run_cli(*words)
     assert (again.returncode, find_places(again.stderr)) == (2, [str(run / "recalibration")])
 

@@ -74,7 +74,7 @@ def test_description_has_values_intervals_and_counts(file):
     lines = list(describe_targets(LabelPolicy(**ALL, file=file).read_learned(NAMES)))
     assert len(lines) == 3
     assert "0.90 [0.45, 0.90] (100)" in lines[1]
-    assert "-1: not learned (3)" in lines[2]
+    assert "-1: not learned, fewer than 10 studies (3)" in lines[2]
 
 
 def test_fingerprint_survives_json(file):
