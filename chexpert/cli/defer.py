@@ -97,6 +97,11 @@ def run(given: Namespace) -> None:
         watch=partial(show_progress, title="batches"),
     )  # fmt: skip
     print_summary(done, str(given.predictions or f"{given.run}, {given.split} split"))
+    if given.risk is not None and done.content and done.content["kept"]:
+        from chexpert.report.text.selective import describe_excess
+
+        for line in describe_excess(done.content["kept"], given.risk_of, given.risk):
+            print(line, flush=True)
     if given.out:
         from chexpert.evaluation.selective.deferral import write_deferred
 

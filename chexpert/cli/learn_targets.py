@@ -31,7 +31,7 @@ def run(given: Namespace) -> None:
         raise ArgumentError(None, f"{given.out} is there already, and nothing is overwritten")
     check_paths([given.out])
 
-    from chexpert.data.labels.learned_targets import describe_targets
+    from chexpert.data.labels.learned_targets import advise_rules, describe_targets, list_not_learned
     from chexpert.inference.learn_targets import learn_targets
     from chexpert.runs.files import write_json
 
@@ -44,4 +44,6 @@ def run(given: Namespace) -> None:
         print(f"left out: {', '.join(left_out['observations'])}, which the expert labels lack")
     write_json(given.out, content)
     print(f"written:      {given.out}")
-    print(f"train by it:  chexpert train labels=learned labels.file={given.out}")
+    own = list_not_learned(content)
+    rules = f" {advise_rules(*own)}" if own else ""
+    print(f"train by it:  chexpert train labels=learned labels.file={given.out}{rules}")

@@ -103,7 +103,10 @@ class PredictionSets:
             message = f"too few patients for a set at error rate {error_rate:g}: {_list_reasons(missing)}"
             hint = "fit them on more patients: by a run with a larger data.dev"
             rate = find_lowest_rate([self.levels[level][name] for name in observations])
-            hint = f"a higher error rate, --sets {rate:g}, or {hint}" if rate < HIGHEST_ERROR_RATE else hint
+            if rate < HIGHEST_ERROR_RATE:
+                count = len(observations) - len(self.list_missing(observations, level, rate))
+                have = f"at which {count} of {len(observations)} observations {'has' if count == 1 else 'have'} a set"
+                hint = f"a higher error rate, --sets {rate:g}, {have}; or {hint}"
             raise UserError(message, code="too-few", where=run_files.PREDICTION_SETS, hint=hint)
         names = np.array(SETS)
         return {
@@ -136,10 +139,11 @@ def find_shortage(bounds: Bounds, error_rate: float) -> str | None:
     """Return which class has too few calibration rows for a set at an error rate, with the counts; None if none has.
 
     >>> find_shortage({"absent": {"rows": 90, "scores": []}, "present": {"rows": 5, "scores": []}}, 0.1)
-    '5 present, 9 needed'
+    '5 patients present, 9 needed'
     """
     needed = count_needed(error_rate)
-    short = [f"{bounds[name]['rows']} {name}" for name in CLASSES[::-1] if bounds[name]["rows"] < needed]
+    rows = {name: bounds[name]["rows"] for name in CLASSES[::-1]}
+    short = [f"{n} patient{'' if n == 1 else 's'} {name}" for name, n in rows.items() if n < needed]
     return f"{' and '.join(short)}, {needed} needed" if short else None
 
 

@@ -12,9 +12,8 @@ def find_folder(run: Path, out: Path | None, name: str = run_files.EXPLANATIONS)
     folder = out or find_home(run) / name
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         hint = "give a new folder: --out FOLDER"
-        raise UserError(
-            f"there are {name} already, and nothing is overwritten", code="not-empty", where=str(folder), hint=hint
-        )
+        message = "it is there already and is no empty folder; nothing is overwritten"
+        raise UserError(message, code="not-empty", where=str(folder), hint=hint)
     if blocked := next((above for above in folder.absolute().parents if above.exists() and not above.is_dir()), None):
         raise UserError(
             f"{blocked} is no folder", code="not-writable", where=str(folder), hint="give another: --out FOLDER"

@@ -29,7 +29,7 @@ def test_list_and_summary(made, tmp_path):
     assert list(rows[0]) == ["Study", "Confidence", "Observation", "Probability"]
     assert len(rows) == 3
     assert [row["Confidence"] for row in rows] == sorted((row["Confidence"] for row in rows), key=float)
-    assert done.stdout.count("AURC") == 2
+    assert done.stdout.count("AURC less random") == 2
 
 
 def test_file_without_labels_has_a_list_and_no_risk(made, tmp_path):

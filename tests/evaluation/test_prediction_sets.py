@@ -47,14 +47,14 @@ def test_written_sets_are_read_and_are_those_of_the_p_values(tmp_path):
 def test_a_rare_class_has_no_set_but_its_count(positives, rate, guarded):
     found = PredictionSets.fit("dev", [make_labeled(positives=positives)]).apply(np.zeros((3, 2)), NAMES, "study", rate)
     assert set(found["Edema"]) <= {"present", "absent", "both", "neither"}
-    assert (found["Fracture"] == [f"none ({positives} present, 9 needed)"] * 3) == guarded
+    assert (found["Fracture"] == [f"none ({positives} patients present, 9 needed)"] * 3) == guarded
 
 
 def test_no_set_of_any_observation_is_an_error():
     fitted = PredictionSets.fit("dev", [make_labeled(rows=8)])
     with raises("too-few", "prediction_sets.json") as caught:
         fitted.apply(np.zeros((3, 2)), NAMES, "study", 0.1)
-    assert "4 present and 4 absent, 9 needed" in caught.value.message
+    assert "4 patients present and 4 patients absent, 9 needed" in caught.value.message
     rate = float(re.search(r"--sets ([0-9.]+)", caught.value.hint)[1])
     assert fitted.apply(np.zeros((3, 2)), NAMES, "study", rate)
     with raises("too-few", "prediction_sets.json") as caught:
@@ -66,7 +66,7 @@ def test_unlabeled_observation_has_no_set():
     labeled = make_labeled()
     labeled.labels[:, 1] = math.nan
     missing = PredictionSets.fit("dev", [labeled]).list_missing(NAMES, "study", 0.1)
-    assert missing == {"Fracture": "0 present and 0 absent, 9 needed"}
+    assert missing == {"Fracture": "0 patients present and 0 patients absent, 9 needed"}
 
 
 def test_levels_and_observations_that_were_not_fitted_are_errors():
@@ -119,7 +119,7 @@ def test_a_patient_counts_once_in_each_class():
     one = LabeledScores(names, np.arange(4), ["Edema"], labeled.scores[:, :1], labels, "study", "max")
     bounds = PredictionSets.fit("dev", [one]).levels["study"]["Edema"]
     assert (bounds["present"]["rows"], bounds["absent"]["rows"]) == (2, 1)
-    assert find_shortage(bounds, 0.4) == "1 absent, 2 needed"
+    assert find_shortage(bounds, 0.4) == "1 patient absent, 2 needed"
 
 
 @pytest.mark.parametrize(("name", "patient"), [
@@ -161,7 +161,7 @@ def test_coverage_and_size_match_a_count_by_hand():
 
 def test_guarded_observation_has_no_coverage():
     found = evaluate_sets(make_labeled(seed=2), PredictionSets.fit("dev", [make_labeled()]))
-    assert found["error_rates"]["0.1"]["Fracture"] == {"why": "5 present, 9 needed"}
+    assert found["error_rates"]["0.1"]["Fracture"] == {"why": "5 patients present, 9 needed"}
     assert found["error_rates"]["0.2"]["Fracture"]["why"] is None
 
 

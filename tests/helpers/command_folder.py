@@ -87,7 +87,8 @@ def _write_tables(folder: Path, phantom: Path) -> None:
     for name in TABLES:
         shutil.copy(run / "predictions/valid.csv", folder / name)
     (folder / "recalibrated").mkdir()
-    shutil.copy(run / "calibration.json", folder / "recalibrated/calibration.json")
+    for name in ("calibration.json", "prediction_sets.json"):
+        shutil.copy(run / name, folder / "recalibrated" / name)
     (folder / "readers.csv").write_text("observation,reader,sensitivity,specificity\nEdema,one,0.6,0.9\n")
     for name in ("L.csv", "LABELS.csv", "EXPERT.csv"):
         shutil.copy(run / "labels/valid.csv", folder / name)

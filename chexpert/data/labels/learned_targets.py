@@ -55,19 +55,31 @@ def read_targets_file(file: str | Path | None, observations: Sequence[str]) -> d
     known = content["observations"]
     if missing := [name for name in observations if name not in known]:
         message = f"these targets are of {', '.join(known)}, and not of {', '.join(missing)}"
-        hint = f"{HINT}, by runs of these observations; or give them rules of their own: {advise_rules(missing[0])}"
+        hint = f"{HINT}, by runs of these observations; or give them rules of their own: {advise_rules(*missing)}"
         raise UserError(message, code="other-observations", where=str(path), hint=hint)
     for name in observations:
-        if all(entry["value"] is None for entry in known[name].values()):
+        if not_learned(known[name]):
             message = f"no target of {name} was learned: {known[name]['1']['why']}"
-            hint = f"give it rules of its own: {advise_rules(name)}"
+            lacking = [other for other in observations if not_learned(known[other])]
+            hint = f"give {', '.join(lacking)} rules of their own: {advise_rules(*lacking)}"
             raise UserError(message, code="too-few", where=str(path), hint=hint)
     return content | {"observations": {name: known[name] for name in observations}}
 
 
-def advise_rules(name: str) -> str:
-    """Return the settings that give an observation rules of its own."""
-    return f"'labels.uncertain={{{name}: ignore}}' 'labels.blank={{default: learned, {name}: zeros}}'"
+def not_learned(entries: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether no target of an observation was learned."""
+    return all(entry["value"] is None for entry in entries.values())
+
+
+def list_not_learned(content: Mapping[str, Any]) -> list[str]:
+    """Return the observations of which no target was learned: training needs rules of their own for them."""
+    return [name for name, entries in content["observations"].items() if not_learned(entries)]
+
+
+def advise_rules(*names: str) -> str:
+    """Return the settings that give observations rules of their own."""
+    uncertain, blank = (", ".join(f"{name}: {rule}" for name in names) for rule in ("ignore", "zeros"))
+    return f"'labels.uncertain={{{uncertain}}}' 'labels.blank={{default: learned, {blank}}}'"
 
 
 def find_damage(content: Mapping[str, Any]) -> Iterator[str]:
@@ -127,10 +139,17 @@ def describe_targets(content: Mapping[str, Any]) -> Iterator[str]:
         f"({where.get('labels')}); 95 % intervals, number of studies"
     )
     for name, entries in content["observations"].items():
+        if not_learned(entries):
+            yield f"  {name:<26} not learned: {entries['1']['why']} ({_count_studies(entries)})"
+            continue
         yield f"  {name:<26} " + "   ".join(_describe_entry(label, entries[label]) for label in REPORT_LABELS)
+
+
+def _count_studies(entries: Mapping[str, Mapping[str, Any]]) -> str:
+    return "studies with " + ", ".join(f"{label}: {entries[label]['n']:,}" for label in REPORT_LABELS)
 
 
 def _describe_entry(label: str, entry: Mapping[str, Any]) -> str:
     if entry["value"] is None:
-        return f"{label}: not learned ({entry['n']:,})"
+        return f"{label}: not learned, {entry['why']} ({entry['n']:,})"
     return f"{label}: {entry['value']:.2f} [{entry['ci_low']:.2f}, {entry['ci_high']:.2f}] ({entry['n']:,})"

@@ -69,9 +69,6 @@ def plot_panel(coverages: list[float], losses: Mapping[str, Any], title: str, ke
 
 
 def find_top(losses: Mapping[str, Any]) -> float:
-    """Return the end of the axis of risks: above every curve and the end of the interval over all rows.
-
-    The intervals of the smallest coverages, of a few rows, would flatten the curves, and may end above it.
-    """
-    curves = [risk["value"] or 0 for own in losses.values() for risk in own["risks"]]
-    return 1.1 * max([0.02, *curves, *(own["risk"]["ci_high"] or 0 for own in losses.values())])
+    """Return the end of the axis of risks: above every curve and every interval."""
+    risks = [risk for own in losses.values() for risk in own["risks"]]
+    return 1.05 * max([0.02, *(risk[end] or 0 for risk in risks for end in ("value", "ci_high"))])

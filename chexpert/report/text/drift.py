@@ -38,10 +38,10 @@ def describe_drift(content: Mapping[str, Any]) -> str:
     if content["least_p"] >= LEVEL:
         why = f"of so few patients, or permutations, p is {content['least_p']:.2f} or more"
         lines.append(f"note: no difference can be found: {why}")
-    table = [["", "", "reference", "given", "effect", "", "p"], *_rows(content["tests"])]
+    table = [["", "group", "quantity", "reference", "given", "effect", "", "p"], *_rows(content["tests"])]
     lines += ["", *align(table), "", *READING]
     lines += ["", f"A classifier distinguishes the two sets by their features with an AUROC of "
-              f"{format_number(content['features_auroc'])} (0.5: not at all)."]  # fmt: skip
+              f"{format_number(content['features_auroc'])} (0.5: not at all; below it by chance)."]  # fmt: skip
     return "\n".join([*lines, _summarize(content)])
 
 
@@ -51,10 +51,12 @@ def _count(side: Mapping[str, Any]) -> str:
 
 
 def _rows(tests: list[Mapping[str, Any]]) -> Iterator[list[str]]:
+    last = None
     for test in tests:
+        group, last = "" if test["group"] == last else test["group"], test["group"]
         values = [_format(test["reference"]), _format(test["given"])]
         effect = [format_number(test["effect"]), UNITS[test["unit"]]]
-        yield ["*" if test["differs"] else "", test["name"], *values, *effect, format_p(test["p_holm"])]
+        yield ["*" if test["differs"] else "", group, test["name"], *values, *effect, format_p(test["p_holm"])]
 
 
 def _format(value: object) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from chexpert.evaluation import describe_level
 from chexpert.evaluation.selective.confidence import PLAIN
 from chexpert.evaluation.selective.evaluate import LOSSES, MEAN, find_better
-from chexpert.report.text.comparison_tables import align
+from chexpert.report.text.comparison_tables import align, format_p
 from chexpert.report.text.values import format_number, format_value, is_undefined
 
 LOSS_NAMES = {"error": "0/1 error", "brier": "Brier score"}
@@ -61,7 +61,7 @@ def describe_thresholds(content: Mapping[str, Any]) -> str:
 def _tabulate(content: Mapping[str, Any], loss: str) -> list[list[str]]:
     places = [content["coverages"].index(share) for share in SHOWN]
     header = ["confidence", "AURC", "above the oracle", *(f"risk at {share:.0%}" for share in SHOWN),
-              "less random", "p", "less plain", "p (Holm)"]  # fmt: skip
+              "AURC less random", "p", "AURC less plain", "p (Holm)"]  # fmt: skip
     rows = [header]
     for kind, parts in content["confidences"].items():
         own = parts[MEAN][loss]
@@ -69,7 +69,7 @@ def _tabulate(content: Mapping[str, Any], loss: str) -> list[list[str]]:
         rows[-1] += [format_value(own["risks"][place]) for place in places]
         for than, p in (("over_random", "p"), ("over_plain", "p_holm")):
             difference = own.get(than)
-            rows[-1] += [format_value(difference), format_number(difference[p])] if difference else ["", ""]
+            rows[-1] += [format_value(difference), format_p(difference[p])] if difference else ["", ""]
     if len(content["confidences"]) == 1:
         rows = [row[:-2] for row in rows]
     return rows
@@ -90,6 +90,21 @@ def describe_verdicts(content: Mapping[str, Any], loss: str) -> Iterator[str]:
             yield f"Better than the plain confidence by {name}: {', '.join(found)}."
         else:
             yield f"No confidence is shown to be better than the plain one by {name}."
+
+
+def describe_excess(kept: Mapping[str, Any], loss: str, asked: float) -> Iterator[str]:
+    """Yield a line where the risk that remains is shown to be above the one that was asked for.
+
+    Args:
+        kept: of :func:`chexpert.evaluation.selective.evaluate.evaluate_kept`.
+        loss: whose risk was asked for.
+        asked: the risk.
+    """
+    low = kept[loss]["ci_low"]
+    if not is_undefined(low) and low > asked:
+        name = LOSS_NAMES[loss]
+        what = f"the remaining {name} is above the {asked:g} that was asked for, with its whole interval"
+        yield f"note: {what}: the cutoff of the development split does not hold here"
 
 
 def describe_kept(kept: Mapping[str, Any], deferred: int, rows: int, risks: Mapping[str, Any]) -> str:

@@ -2,16 +2,24 @@
 
 import json
 import math
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from helpers.errors import raises
 from helpers.learned_targets import make_targets, write_targets
 
 from chexpert.data import LabelPolicy
-from chexpert.data.labels.learned_targets import compute_fingerprint, describe_targets, read_targets_file
+from chexpert.data.labels.learned_targets import (
+    advise_rules,
+    compute_fingerprint,
+    describe_targets,
+    list_not_learned,
+    read_targets_file,
+)
 from chexpert.data.labels.policy_checks import find_policy_errors
 
 NAMES = ["Edema", "Fracture"]
@@ -74,7 +82,7 @@ def test_description_has_values_intervals_and_counts(file):
     lines = list(describe_targets(LabelPolicy(**ALL, file=file).read_learned(NAMES)))
     assert len(lines) == 3
     assert "0.90 [0.45, 0.90] (100)" in lines[1]
-    assert "-1: not learned (3)" in lines[2]
+    assert "-1: not learned, fewer than 10 studies (3)" in lines[2]
 
 
 def test_fingerprint_survives_json(file):
@@ -162,3 +170,20 @@ def test_no_loss_of_the_project_needs_hard_labels():
             for soft in (0.2, 0.5)
         ]
         assert np.isfinite(values).all()
+
+
+def test_reason_stands_once_where_nothing_of_an_observation_was_learned():
+    content = make_targets(VALUES | {"Edema": [None] * 4})
+    assert "not learned: fewer than 10 studies (studies with 1: 3, " in list(describe_targets(content))[2]
+    assert list_not_learned(content) == ["Edema"]
+
+
+def test_advised_rules_serve_all_observations_without_targets(tmp_path):
+    file = write_targets(tmp_path / "none.json", {"Edema": [None] * 4, "Fracture": [None] * 4, "Pneumonia": [0.5] * 4})
+    names = ["Edema", "Fracture", "Pneumonia"]
+    (error,) = find_policy_errors(ALL | {"file": file}, names)
+    advised = error.hint.split(": ", 1)[1]
+    assert advised == advise_rules("Edema", "Fracture")
+    rules = {setting.split("=")[0]: yaml.safe_load(setting.split("=")[1]) for setting in shlex.split(advised)}
+    own = {"uncertain": {"default": "learned"} | rules["labels.uncertain"], "blank": rules["labels.blank"]}
+    assert list(find_policy_errors(ALL | own | {"file": file}, names)) == []

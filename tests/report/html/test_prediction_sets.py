@@ -47,13 +47,13 @@ def test_page_shows_the_tables_and_why_there_is_no_set(run, content):
     edit_json(run_files.evaluation(run, "valid"), lambda found: _leave_out(found, "Edema"))
     page = make_page(RunData.read(run), Names("hash", run))
     section = re.search(r'<section id="sets">.*?</section>', page, re.DOTALL)[0]
-    assert section.count("no set: 5 present, 9 needed") == 1
+    assert section.count("no set: 5 patients present, 9 needed") == 1
     assert section.count("<table>") == 3 + 3
     run_files.evaluation(run, "valid").write_text(json.dumps(content))
 
 
 def _leave_out(content, name):
-    content["prediction_sets"]["error_rates"]["0.1"][name] = {"why": "5 present, 9 needed"}
+    content["prediction_sets"]["error_rates"]["0.1"][name] = {"why": "5 patients present, 9 needed"}
     return content
 
 

@@ -32,14 +32,14 @@ def test_table_has_coverage_size_and_shares_or_the_count(content):
         assert f"{metric['value']:.2f} [{metric['ci_low']:.2f}, {metric['ci_high']:.2f}]" in edema
     assert edema.endswith(" / ".join(f"{share:.2f}"[1:] if share < 1 else "1.00" for share in (
         own["shares"][kind] for kind in ("present", "absent", "both", "neither"))))  # fmt: skip
-    assert fracture.split(": ") == ["Fracture                    no set", "5 present, 9 needed"]
+    assert fracture.split(": ") == ["Fracture                    no set", "5 patients present, 9 needed"]
     assert {head, edema, fracture} <= {*describe_evaluation(content, "made up").splitlines()}
 
 
 def test_summary_is_one_line(content):
     (line,) = summarize_sets(content)
     assert f"{content['prediction_sets']['error_rates']['0.1']['Edema']['size']['value']:.2f}" in line
-    assert "Fracture: 5 present, 9 needed" in line
+    assert "Fracture: 5 patients present, 9 needed" in line
 
 
 @pytest.mark.parametrize("content", [{}, {"prediction_sets": None}])
