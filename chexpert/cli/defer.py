@@ -52,6 +52,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_level(parser, "what is deferred")
     parser.set_defaults(views=None)
     add_bootstrap(parser)
+    parser.set_defaults(bootstrap=None)  # by the number of rows
     add("--hashed-by", nargs="+", type=Path, default=(), metavar="RUN", help="the run whose predictions hash names")
     add("--out", type=Path, metavar="DEFER.csv", help="a new file: the list, the least sure first")
 
@@ -72,7 +73,7 @@ def parse_threshold(text: str) -> float | str:
 
 def run(given: Namespace) -> None:
     """Print the risk-coverage summary, and write the list."""
-    check_bootstrap(given.bootstrap, given.seed)
+    check_bootstrap(1000 if given.bootstrap is None else given.bootstrap, given.seed)
     asked = next((name for name in ("count", "coverage", "risk") if getattr(given, name) is not None), None)
     if bool(asked) != bool(given.out):
         raise ArgumentError(None, "--out goes with one of --count, --coverage and --risk")

@@ -11,9 +11,9 @@ BANDS = ((1, 40, "under 40"), (40, 60, "40 to 59"), (60, 80, "60 to 79"), (80, 2
 """Of age in years; CheXpert's 0 means that it is not known, and its 90 is 90 or more."""
 AGES = [name for *_, name in BANDS]
 COLUMNS = {"frontal/lateral": "view", "ap/pa": "ap_pa", "insurance_type": "insurance"}
+"""CheXpert's columns, in small letters, by the name of the group, where that is another."""
 ORDERS = ("study order", "patient_report_date_order")
 """Columns with the number of a study among those of its patient, 1 being the oldest."""
-"""CheXpert's columns, in small letters, by the name of the group, where that is another."""
 STUDY = re.compile(r"(?:^|/)patient[0-9]{5}/study([1-9][0-9]*)(?:/|$)")
 PRIORS = ("no prior study", "prior study")
 """In the data set: what a patient had before it is not known."""

@@ -12,6 +12,7 @@ from chexpert.evaluation.selective.confidence import PLAIN, Confidences, compute
 from chexpert.evaluation.selective.deferral import Cutoff, DeferredRow, choose_cutoff, count_deferred, rank_rows
 from chexpert.evaluation.selective.evaluate import (
     average_observations,
+    choose_replicates,
     compute_losses,
     evaluate_kept,
     evaluate_selective,
@@ -105,7 +106,7 @@ def defer(
     observations: Sequence[str] | None = None,
     level: str = "study",
     views: str | None = None,
-    replicates: int = 1000,
+    replicates: int | None = None,
     seed: int = 0,
     hashed_by: Sequence[Path] = (),
     watch: Watch = iter,
@@ -128,7 +129,7 @@ def defer(
         observations: to average over; by default the competition's.
         level: ``image`` or ``study``.
         views: ``max``, ``mean`` or ``noisy_or`` over the views of a study; by default the run's.
-        replicates: number of bootstrap replicates.
+        replicates: number of bootstrap replicates; by default 1000, and of more than 1,000 rows fewer.
         seed: of the resampling.
         hashed_by: run folders that hashed the names in the file.
         watch: shows progress.
@@ -167,6 +168,7 @@ def defer(
     content = None
     if labeled:
         kept = ~np.isin(labeled.places, order[: count or 0])
+        replicates = replicates or choose_replicates(len(labeled.labels))
         content = evaluate_selective(labeled, thresholds, replicates, seed) | {
             "threshold_rule": threshold if isinstance(threshold, str) else None,
             "without_labels": len(rows) - len(labeled.labels),

@@ -92,7 +92,7 @@ def learn_from_folds(
         )
         for c, name in enumerate(folds.observations)
     }
-    where = {"runs": [str(run) for run in folds.runs]} | reports.describe(folds.names)
+    where = {"runs": [run.resolve().name for run in folds.runs]} | reports.describe(folds.names)
     content = {"method": "expectation maximization", "fitted_on": where, "replicates": replicates, "seed": seed}
     return list(folds.observations), found, content
 
@@ -116,7 +116,7 @@ def learn_from_expert(
         raise UserError(message, code="other-observations", where=str(expert), hint=hint)
     rows = [names[place] for place in places]
     found = {name: count_truth(reports.get_labels(rows, name), given.columns[name][places]) for name in observations}
-    where = {"runs": [str(run)], "expert": expert.name} | reports.describe(rows)
+    where = {"runs": [run.resolve().name], "expert": expert.name} | reports.describe(rows)
     where |= {"left_out": {"studies": len(names) - len(places), "observations": [n for n in trained if n not in found]}}
     return observations, found, {"method": "expert labels", "fitted_on": where}
 

@@ -25,8 +25,10 @@ def compute_features(run: Path, images: Sequence[np.ndarray]) -> tuple[np.ndarra
 
     Args:
         run: the run whose best weights give pooled features; thumbnails take their place where they cannot be loaded.
-        images: (H, W) uint8, at the size of the model.
+        images: (H, W) uint8, at the size of the model; of none the vectors have no length either.
     """
+    if not len(images):
+        return np.empty((0, 0)), "no images"
     try:
         loaded = load(run)
     except UserError as error:

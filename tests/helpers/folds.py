@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.data.split import held_range, hold_out
@@ -43,12 +44,22 @@ def _report(shown: bool, rng: np.random.Generator) -> str:
     return "0.0" if rng.random() < 1 / 3 else ""
 
 
-def write_folds(folder: Path, root: Path, truth: dict[str, np.ndarray], folds: int = 2, seed: int = 0) -> Path:
-    """Write the runs of a sweep over folds: config.yaml, data.json, state.json and predictions/dev.csv of each."""
+def write_folds(
+    folder: Path,
+    root: Path,
+    truth: dict[str, np.ndarray],
+    folds: int = 2,
+    seed: int = 0,
+    frame: pd.DataFrame | None = None,
+) -> Path:
+    """Write the runs of a sweep over folds: config.yaml, data.json, state.json and predictions/dev.csv of each.
+
+    They have read the table of train, or in its place this frame.
+    """
     layout, rng = find_layout(root), np.random.default_rng(seed)
     for fold in range(folds):
         run = folder / str(fold)
-        kept, held = hold_out(layout.read("train"), *held_range(None, folds, fold), seed)
+        kept, held = hold_out(layout.read("train") if frame is None else frame, *held_range(None, folds, fold), seed)
         source = describe_source(layout, "train", None)
         splits = {"train": summarize_split(kept) | source, "dev": summarize_split(held) | source}
         run_files.write_json(run / run_files.DATA, {"views": "frontal", "splits": splits})

@@ -11,7 +11,7 @@ from helpers.errors import raises
 
 from chexpert.data import CheXpertDataModule, LabelPolicy
 from chexpert.inference.label_audit import audit_labels, write_audit
-from chexpert.inference.neighbors import select_neighbors
+from chexpert.inference.neighbors import compute_features, select_neighbors
 from chexpert.runs import files as run_files
 
 NAMES = ["Edema", "Fracture"]
@@ -220,3 +220,9 @@ def test_studies_are_no_views(folds):
 def test_neighbors_are_of_other_patients():
     features = np.array([[1.0, 0], [0.9, 0.1], [0.6, 0.8], [0, 1.0]])
     assert select_neighbors(features, ["a", "a", "b", "c"], [0, 3], 2) == [[2, 3], [2, 1]]
+
+
+def test_no_images_have_no_neighbors(tmp_path):
+    features, _ = compute_features(tmp_path, [])
+    assert features.shape == (0, 0)
+    assert select_neighbors(features, [], [], 3) == []

@@ -12,6 +12,7 @@ from helpers.errors import raises
 from helpers.folds import write_expert, write_folds, write_reports
 
 from chexpert.data import LabelPolicy, read_frame
+from chexpert.data.sources.detect_layout import find_layout
 from chexpert.inference.learn_targets import learn_targets
 from chexpert.metrics.label_noise import count_truth
 from chexpert.observations import COMPETITION
@@ -158,6 +159,37 @@ def test_labels_that_have_changed_are_an_error(folds):
     table.write_text("\n".join(lines) + "\n")
     with raises("other-data", folds.parent / "CheXpert-v1.0-small"):
         learn_targets(folds)
+
+
+def test_corrections_of_what_is_evaluated_are_read_as_the_run_read_them(folds, made):
+    """The folds held out corrected labels, so their fingerprints are of those."""
+    root, studies = folds.parent, ["train/patient00001/study1", "valid/patient64541/study1"]
+    plain = learn_targets(folds, replicates=10)
+    frame = find_layout(root).read("train")
+    label = 0 if frame["Edema"][0] == 1 else 1
+    file = root / "corrections.csv"
+    file.write_text("Study,observation,corrected\n" + "".join(f"{name},Edema,{label}\n" for name in studies))
+    frame.loc[0, "Edema"] = label
+    shutil.rmtree(folds)
+    write_folds(folds, root, made[1], frame=frame)
+    for config in folds.glob("*/config.yaml"):
+        edit(config, "labeler: null", f"labeler: null, corrections: '{file}', correct_evaluated: true")
+    content = learn_targets(folds, replicates=10)
+    ones = [own["observations"]["Edema"]["1"]["n"] for own in (content, plain)]
+    assert ones[0] - ones[1] == (1 if label else -1)
+    assert content["fitted_on"]["fingerprint"] != plain["fitted_on"]["fingerprint"]
+    for config in folds.glob("*/config.yaml"):
+        edit(config, "correct_evaluated: true", "correct_evaluated: false")
+    with raises("other-data", root / "CheXpert-v1.0-small"):  # then the held-out labels would not be the corrected ones
+        learn_targets(folds)
+
+
+def test_the_file_names_no_folder_of_this_machine(made, tmp_path):
+    """It is made to be passed on, and every run that is trained by it copies it."""
+    expert = write_expert(tmp_path / "expert.csv", made[1], 100)
+    for content in (learn_targets(made[2], replicates=10), learn_targets(made[2], expert)):
+        assert content["fitted_on"]["runs"][0] == "0"
+        assert str(made[0]) not in json.dumps(content)
 
 
 def test_too_few_studies_are_an_error(tmp_path):

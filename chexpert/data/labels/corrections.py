@@ -53,16 +53,20 @@ class Corrections:
         return [place for place in rows.itertuples(index=False, name=None) if place in self.labels]
 
     def _correct(self, frame: pd.DataFrame) -> pd.DataFrame:
-        corrected, wanted = frame.copy(), frame["patient"].isin({place[0] for place in self.labels})
-        for number, row in zip(np.flatnonzero(wanted).tolist(), frame[wanted].itertuples(), strict=True):
-            for observation, label in self.labels.get((str(row.patient), str(row.study), str(row.view)), {}).items():
-                before = float(frame[observation].to_numpy()[number])
+        corrected, wanted = frame.copy(), frame["patient"].isin({place[0] for place in self.labels}).to_numpy()
+        columns = {
+            name: frame[name].to_numpy().copy() for name in {name for own in self.labels.values() for name in own}
+        }
+        places = frame.loc[wanted, list(VIEW)].itertuples(index=False, name=None)
+        for number, place in zip(np.flatnonzero(wanted).tolist(), places, strict=True):
+            for observation, label in self.labels.get(place, {}).items():
+                before = float(columns[observation][number])
                 if same(before, label):
                     self.unchanged[observation] += 1
                     continue
                 self.changed.setdefault(observation, Counter())[f"{spell(before)} to {spell(label)}"] += 1
-                corrected.loc[row.Index, observation] = np.float32(label)
-        return corrected
+                columns[observation][number] = label
+        return corrected.assign(**columns)
 
     def summarize(self) -> dict[str, Any]:
         """Return the file with its fingerprint, and the counts, as data.json has them."""
@@ -108,7 +112,7 @@ def locate_corrections(
             other, or a row that was listed with another label than the table has.
     """
     patients = {row.patient for row in file.rows}
-    known = {split: frame[frame["patient"].isin(patients)] for split, frame in tables.items()}
+    known = {split: _Table(frame[frame["patient"].isin(patients)]) for split, frame in tables.items()}
     labels: dict[Place, dict[str, float]] = {}
     lines: dict[tuple[Place, str], Correction] = {}
     for row in file.rows:
@@ -123,26 +127,41 @@ def locate_corrections(
     return Corrections(file, labels, evaluated)
 
 
-def _locate(
-    file: CorrectionFile, row: Correction, tables: Mapping[str, pd.DataFrame], *, evaluated: bool
-) -> list[Place]:
+class _Table:
+    """The views of a split by study: a scan of the table for each row of a file takes hours for a hundred thousand."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+        self.studies: dict[tuple[str, str], list[tuple[int, Place]]] = {}
+        for number, place in enumerate(frame[list(VIEW)].itertuples(index=False, name=None)):
+            self.studies.setdefault(place[:2], []).append((number, place))
+
+    def select(self, row: Correction) -> list[tuple[int, Place]]:
+        """The number and place of each view that a row corrects."""
+        study = self.studies.get((row.patient, row.study), [])
+        return [own for own in study if row.view is None or own[1][2] == row.view]
+
+    def get_labels(self, rows: list[tuple[int, Place]], observation: str) -> list[float]:
+        """The labels of these views."""
+        column = self.frame[observation].to_numpy()
+        return [float(column[number]) for number, _ in rows]
+
+
+def _locate(file: CorrectionFile, row: Correction, tables: Mapping[str, _Table], *, evaluated: bool) -> list[Place]:
     """The places that a row corrects; none where it may be of train, and train is not read."""
-    for split, frame in tables.items():
-        own = frame[(frame["patient"] == row.patient) & (frame["study"] == row.study)]
-        own = own if row.view is None else own[own["view"] == row.view]
-        if own.empty:
+    for split, table in tables.items():
+        own = table.select(row)
+        if not own:
             continue
         if split != "train" and not evaluated:
             hint = f"remove the row; or correct what is evaluated too, which no other run is compared with: {EVALUATED}"
             file.refuse(row, f"{row.name} is of {split}, which is evaluated", hint, "conflict")
-        now = own[row.observation].to_numpy()
-        if row.before is not None and not all(same(float(label), row.before) for label in now):
-            message = (
-                f"listed with the label {spell(row.before)} of {row.observation}, which is {spell(float(now[0]))} here"
-            )
+        now = table.get_labels(own, row.observation)
+        if row.before is not None and not all(same(label, row.before) for label in now):
+            message = f"listed with the label {spell(row.before)} of {row.observation}, which is {spell(now[0])} here"
             hint = "correct the labels that the list was made of (data.labeler), or drop the column label"
             file.refuse(row, message, hint, "label-conflict")
-        return list(own[list(VIEW)].itertuples(index=False, name=None))
+        return [place for _, place in own]
     if "train" in tables:
         hint = f"name a row of {', '.join(tables)}" + ("; of test: data.test=true" if "test" not in tables else "")
         file.refuse(row, f"no table lists {row.name}", hint, "unknown-view")

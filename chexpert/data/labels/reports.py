@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from chexpert.data.labels.corrections import locate_corrections
+from chexpert.data.labels.corrections_file import read_corrections
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.data.sources.frame import find_key, select_views
 from chexpert.data.sources.layout import Layout
@@ -93,7 +95,7 @@ def read_reports(data: Mapping[str, Any], folder: str, root: Path | None = None)
         root: of the data, where they have moved.
 
     Raises:
-        UserError: the data are not there, or the views of a study have different labels.
+        UserError: the data or their corrections are not there, or the views of a study have different labels.
     """
     own = data.get("root")
     place = root or Path(own if isinstance(own, str) else folder)  # otherwise it is a phantom yet to be painted
@@ -101,10 +103,23 @@ def read_reports(data: Mapping[str, Any], folder: str, root: Path | None = None)
         raise UserError("the data of the run are not there", code="missing-folder", where=str(place), hint=MOVED)
     layout = find_layout(place, data.get("variant") or "auto", where="")
     labeler = data.get("labeler")
-    frame = select_views(layout.read("train", labeler), data.get("views") or "frontal")
-    check_studies({"train": frame})
-    reported = {split: set(layout.read(split)["patient"]) for split in ("valid", "test") if split in layout.tables}
+    tables = {"train": layout.read("train", labeler)}
+    tables |= {split: layout.read(split) for split in ("valid", "test") if split in layout.tables}
     if isinstance(data.get("test"), str):
-        reported["test"] = set(find_layout(data["test"], where="data.test").read("test")["patient"])
+        tables["test"] = find_layout(data["test"], where="data.test").read("test")
+    reported = {split: set(table["patient"]) for split, table in tables.items() if split != "train"}
+    frame = select_views(_correct(tables, data), data.get("views") or "frontal")
+    check_studies({"train": frame})
     studies = frame.assign(name=frame["patient"] + "/" + frame["study"]).drop_duplicates("name").set_index("name")
     return Reports(layout, layout.find_labels("train", labeler).name, frame, studies, reported)
+
+
+def _correct(tables: Mapping[str, pd.DataFrame], data: Mapping[str, Any]) -> pd.DataFrame:
+    """The training table, with the labels by which the run evaluated the views that it held out.
+
+    Corrections of training labels alone left those as they were.
+    """
+    if not (data.get("corrections") and data.get("correct_evaluated")):
+        return tables["train"]
+    file = read_corrections(Path(data["corrections"]).expanduser())
+    return locate_corrections(file, tables, evaluated=True).correct({"train": tables["train"]})["train"]

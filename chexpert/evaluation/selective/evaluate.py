@@ -33,6 +33,19 @@ INTERVALS: Mapping[str, Callable[[float, np.ndarray, int], Interval]] = {
 MEAN = "mean"
 """Of a row over its labeled observations."""
 ALPHA = 0.05
+MOST, LEAST = 1000, 100
+"""Replicates of few rows, and of many."""
+RESAMPLED = 1_000_000
+"""Rows times replicates, in between: their product is what the time grows with."""
+
+
+def choose_replicates(rows: int) -> int:
+    """Return the number of bootstrap replicates of so many rows: it falls from 1,000 rows on, and is 100 of 10,000.
+
+    >>> [choose_replicates(rows) for rows in (0, 1000, 5000, 5001, 20_000)]
+    [1000, 1000, 200, 199, 100]
+    """
+    return min(MOST, max(LEAST, RESAMPLED // max(1, rows)))
 
 
 def compute_losses(probabilities: np.ndarray, labels: np.ndarray, thresholds: np.ndarray) -> dict[str, np.ndarray]:
@@ -88,7 +101,7 @@ def evaluate_selective(
             for loss, lost in losses.items():
                 rows = average_observations(lost) if c is None else lost[:, c]
                 known = np.isfinite(rows)
-                own[loss] = _Curve(loss, surety[known], rows[known], counts[studies[known]])
+                own[loss] = _Curve(loss, surety[known], rows[known], counts, studies[known])
     described = {
         kind: {
             name: {loss: curve.describe(found[PLAIN][name][loss] if kind != PLAIN else None)
@@ -111,17 +124,20 @@ def evaluate_selective(
 class _Curve:
     """One confidence and one loss of n rows, with the replicates of its area."""
 
-    def __init__(self, loss: str, confidence: np.ndarray, losses: np.ndarray, counts: np.ndarray) -> None:
+    def __init__(
+        self, loss: str, confidence: np.ndarray, losses: np.ndarray, counts: np.ndarray, studies: np.ndarray
+    ) -> None:
         self.bound = INTERVALS[loss]
-        self.confidence, self.losses, self.counts = confidence, losses, counts
+        self.confidence, self.losses, self.counts, self.studies = confidence, losses, counts, studies
         self.curve: RiskCoverage = risk_coverage(confidence, losses)
-        self.areas = aurc_replicates(confidence, losses, counts)
-        self.means = compute_replicates([(mean_sums(losses), np.arange(len(losses)))], counts)[0]
+        rows = counts[studies]  # of all curves together they would take hundreds of MB, so none keeps its own
+        self.areas = aurc_replicates(confidence, losses, rows)
+        self.means = compute_replicates([(mean_sums(losses), np.arange(len(losses)))], rows)[0]
 
     def describe(self, plain: "_Curve | None") -> dict[str, Any]:
         """Return the metrics with their intervals, and the paired differences."""
         n, area = self.curve.n, self.curve.aurc()
-        risks = risk_replicates(self.confidence, self.losses, self.counts, COVERAGES)
+        risks = risk_replicates(self.confidence, self.losses, self.counts[self.studies], COVERAGES)
         own = {
             "n": n,
             "risk": interval_to_dict(self.bound(self.curve.risk(), self.means, n)),

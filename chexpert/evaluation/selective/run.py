@@ -10,15 +10,12 @@ from chexpert.evaluation.calibration import Calibration
 from chexpert.evaluation.join import LabeledScores
 from chexpert.evaluation.predictions import Named
 from chexpert.evaluation.selective.confidence import Confidences, compute_confidences
-from chexpert.evaluation.selective.evaluate import evaluate_selective
+from chexpert.evaluation.selective.evaluate import choose_replicates, evaluate_selective
 from chexpert.evaluation.selective.labeled import LabeledConfidences
 from chexpert.observations import COMPETITION
 
 THRESHOLD = 0.5
 """Of a calibrated probability the threshold with the fewest expected errors, which count alike (Chow 1970)."""
-
-MANY = 5000
-"""Rows above which the replicates are fewer: 1000 of 20,000 rows would take minutes at the end of a run."""
 
 
 def evaluate_run_selective(
@@ -42,11 +39,10 @@ def evaluate_run_selective(
     if not ((scores >= 0) & (scores <= 1)).all():
         return None
     confidences = confide(replace(labeled, observations=chosen, scores=scores), calibration)
-    replicates = 1000 if len(scores) <= MANY else 100
     thresholds = np.full(len(chosen), THRESHOLD)
     places = np.arange(len(scores))
     rows = LabeledConfidences(confidences, labeled.labels[:, columns], labeled.studies, places)
-    content = evaluate_selective(rows, thresholds, replicates, seed)
+    content = evaluate_selective(rows, thresholds, choose_replicates(len(scores)), seed)
     return describe_setting(labeled.level, labeled.views, confidences, calibration, fitted_on) | content
 
 

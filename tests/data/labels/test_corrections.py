@@ -4,10 +4,12 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers.errors import raises
 
 from chexpert.data import CheXpertDataModule, LabelPolicy
+from chexpert.data.labels.corrections import locate_corrections
 from chexpert.data.labels.corrections_file import read_corrections
 from chexpert.data.phantom import write_phantom
 from chexpert.engine.resume_checks import check_data
@@ -182,3 +184,36 @@ def test_every_layout_is_corrected_by_the_same_names(tmp_path, layout):
         assert data.frames["train"]["Edema"][0] == label
         assert data.corrections.changed["Edema"].total() == 1
         assert Path(data.summarize()["corrections"]["file"]) == file
+
+
+def test_many_corrections_are_those_of_one_at_a_time(write_file):
+    """The slow reference corrects one label after another."""
+    generator = np.random.default_rng(0)
+    names = [(f"patient{row // 3:05d}", "study1", f"view{row % 3 + 1}_frontal") for row in range(60)]
+    frame = pd.DataFrame(names, columns=["patient", "study", "view"], index=generator.permutation(60))
+    for name in NAMES:
+        frame[name] = generator.choice(np.array([1, 0, -1, np.nan], "float32"), 60)
+    places = generator.permutation(120)[:50].tolist()
+    rows = [(names[place // 2], NAMES[place % 2], str(generator.choice(["1", "0", "-1", "blank"]))) for place in places]
+    file = read_corrections(write_file(*("/".join(name) + f".jpg,{own},{text}" for name, own, text in rows)))
+    found = locate_corrections(file, {"train": frame})
+    corrected = found.correct({"train": frame})["train"]
+    expected, unchanged = frame.copy(), 0
+    for (patient, study, view), own, text in rows:
+        at = (expected["patient"] == patient) & (expected["study"] == study) & (expected["view"] == view)
+        label = np.nan if text == "blank" else float(text)
+        unchanged += int(np.array_equal(expected.loc[at, own], [label], equal_nan=True))
+        expected.loc[at, own] = np.float32(label)
+    pd.testing.assert_frame_equal(corrected, expected)
+    assert found.unchanged.total() == unchanged
+    assert sum(own.total() for own in found.changed.values()) == 50 - unchanged
+
+
+def test_no_row_of_a_file_scans_the_table(write_file, monkeypatch):
+    frame = pd.DataFrame({"patient": [f"patient{row:05d}" for row in range(200)], "study": "study1"})
+    frame = frame.assign(view="view1_frontal", Edema=np.float32(1))
+    compared, equal = [], pd.Series.__eq__
+    monkeypatch.setattr(pd.Series, "__eq__", lambda *both: compared.append(1) or equal(*both))
+    lines = [f"train/patient{row:05d}/study1/view1_frontal.jpg,Edema,0" for row in range(200)]
+    found = locate_corrections(read_corrections(write_file(*lines)), {"train": frame})
+    assert (len(found.labels), len(compared)) == (200, 0)

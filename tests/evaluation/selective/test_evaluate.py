@@ -1,13 +1,16 @@
 """Risks and areas of labeled rows, with paired differences: by hand, and against a slow reference."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from chexpert.evaluation.selective import evaluate
 from chexpert.evaluation.selective.confidence import Confidences, plain_confidence
 from chexpert.evaluation.selective.evaluate import (
     average_observations,
+    choose_replicates,
     compute_losses,
     evaluate_kept,
     evaluate_selective,
@@ -92,3 +95,16 @@ def test_risk_of_the_rows_that_are_kept():
     assert kept["error"]["value"] == pytest.approx(0.25)
     assert kept["error"]["ci_low"] <= 0.25 <= kept["error"]["ci_high"]
     assert math.isnan(evaluate_kept(rows, HALF, np.zeros(3, bool), 50)["error"]["value"])
+
+
+def test_replicates_fall_steadily_with_the_rows():
+    counts = [choose_replicates(rows) for rows in range(1, 20_001)]
+    assert (counts[0], counts[999], counts[4999], counts[-1]) == (1000, 1000, 200, 100)
+    assert all(0 <= before - now <= 1 for before, now in pairwise(counts))
+
+
+def test_no_curve_keeps_its_own_copy_of_the_counts(monkeypatch):
+    kept, describe = [], evaluate._Curve.describe
+    monkeypatch.setattr(evaluate._Curve, "describe", lambda own, plain: kept.append(own.counts) or describe(own, plain))
+    evaluate_selective(make([[0.9, 0.8], [0.6, 0.2]], [[1, NAN], [0, NAN]]), HALF, 20)
+    assert len({id(own) for own in kept}) == 1
