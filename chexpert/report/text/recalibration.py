@@ -122,5 +122,5 @@ def _compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
     ends = [own.get(end) for own in (before, after) for end in ("ci_low", "ci_high")]
     if any(is_undefined(end) for end in ends):
         return None
-    low, high, other_low, other_high = ends
+    low, high, other_low, other_high = map(float, ends)
     return "higher" if other_low > high else "lower" if other_high < low else None
