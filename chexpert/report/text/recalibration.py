@@ -1,11 +1,12 @@
 """Describe a recalibration as plain text: each remedy with its interval."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from chexpert.evaluation import describe_level
 from chexpert.evaluation.thresholds import WARNING
-from chexpert.report.text.values import format_number, format_value, is_undefined
+from chexpert.report.text.values import format_number, format_value
 
 NAMES = {"as_is": "as is", "prior_shift": "prior shift", "refit": "refit"}
 SHARES = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
@@ -120,7 +121,7 @@ def _compare_rules(remedies: Mapping[str, Any]) -> Iterator[str]:
 def _compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
     """Return whether an interval lies wholly above or below another; None where they overlap, or one is undefined."""
     ends = [own.get(end) for own in (before, after) for end in ("ci_low", "ci_high")]
-    if any(is_undefined(end) for end in ends):
+    low, high, other_low, other_high = (math.nan if end is None else float(end) for end in ends)
+    if any(map(math.isnan, (low, high, other_low, other_high))):
         return None
-    low, high, other_low, other_high = map(float, ends)
     return "higher" if other_low > high else "lower" if other_high < low else None
