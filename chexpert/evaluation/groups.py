@@ -1,5 +1,6 @@
 """The same metrics in parts of the rows: by sex, age, view, devices, or any other column of the labels."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -19,12 +20,20 @@ from chexpert.metrics import percentile_interval
 
 LEAST = 10
 """Positives and negatives of an observation below which a part is small: no gap is read from it."""
+PERSONAL = ("race", "ethnicity", "insurance")
+"""Groups of which no part of few patients is shown: a metric of one patient says what this patient has."""
+FEW = 10
+"""Patients below which a part of a personal group is merged with other such parts."""
+OTHER = "other, of few patients"
+PATIENT = re.compile(r"patient[0-9]{5}")
 
 
 def evaluate_groups(
     labeled: LabeledScores, group: str, counts: np.ndarray, over: Sequence[str], *, calibrated: bool
 ) -> dict[str, Any]:
     """Return AUROC, prevalence and calibration in each part of a group, and the largest gap between two parts.
+
+    Parts of race, ethnicity or insurance with fewer than ``FEW`` patients are one part together, or count as unknown.
 
     Args:
         labeled: N rows.
@@ -42,13 +51,39 @@ def evaluate_groups(
         raise UserError(
             f"nothing is known of {group!r} in the labels", code="unknown-group", where="--group-by", hint=hint
         )
-    values = np.array(labeled.groups[group])
+    values = select_parts(labeled, group)
     metrics = ["auroc", "prevalence", *(["ece"] if calibrated else [])]
     parts = {
         part: take_samples(labeled, counts, metrics, values == part) for part in sorted(set(values) - {""}, key=_order)
     }
     rows = {part: _evaluate(samples, int((values == part).sum()), over, calibrated) for part, samples in parts.items()}
     return {"rows": rows, "unknown": int((values == "").sum()), "largest_gap": find_largest_gap(parts)}
+
+
+def select_parts(labeled: LabeledScores, group: str) -> np.ndarray:
+    """Return the part (N,) of a group that each row is in, blank where not known; personal ones of few are merged."""
+    values = labeled.groups[group]
+    return merge_few(values, labeled.names) if group in PERSONAL else np.array(values)
+
+
+def merge_few(values: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """Return the values (N,) with ``OTHER`` in the place of those of few patients, or blank where these are few too.
+
+    Args:
+        values: (N,) of a group, blank where not known.
+        names: of the views or studies; each is a patient of its own where it names none.
+    """
+    found = np.array([*values], dtype=object)
+    patients = np.array([_find_patient(name) for name in names], dtype=object)
+    few = [part for part in set(values) - {""} if len(set(patients[found == part])) < FEW]
+    merged = np.isin(found, few)
+    found[merged] = OTHER if len(set(patients[merged])) >= FEW else ""
+    return found.astype(str)
+
+
+def _find_patient(name: str) -> str:
+    match = PATIENT.search(name)
+    return match[0] if match else name
 
 
 def find_largest_gap(parts: Mapping[str, Mapping[str, Sample]]) -> dict[str, Any] | None:

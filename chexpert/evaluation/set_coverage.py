@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from chexpert.evaluation.groups import select_parts
 from chexpert.evaluation.join import LabeledScores
 from chexpert.evaluation.observation_metrics import describe_share, interval_to_dict
 from chexpert.evaluation.prediction_sets import PredictionSets, find_shortage
@@ -64,7 +65,7 @@ def evaluate_sets(
 
 
 def _list_parts(labeled: LabeledScores, group: str) -> Iterator[tuple[str, np.ndarray]]:
-    values = np.array(labeled.groups[group])
+    values = select_parts(labeled, group)
     for part in sorted(set(values.tolist()) - {""}):
         yield part, values == part
 

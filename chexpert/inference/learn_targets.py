@@ -65,7 +65,8 @@ def fill_content(content: dict[str, Any], found: Mapping[str, Sequence[LabelProb
             numbers = [or_none(round(value, 6)) for value in (own.value, own.ci_low, own.ci_high)]
             entry = [*numbers, own.n, or_none(round(own.positives, 3)), own.why]
             entries[label] = dict(zip(FIELDS, entry, strict=True))
-    filled = content | {"observations": observations}
+    aurocs = {name: round(own[0].auroc, 4) for name, own in found.items() if own[0].auroc is not None}
+    filled = content | {"observations": observations} | ({"fitted_auroc": aurocs} if aurocs else {})
     return filled | {"fingerprint": compute_fingerprint(filled)}
 
 

@@ -110,12 +110,17 @@ def fit_mixture(counts: np.ndarray, positions: np.ndarray) -> Mixture:
     return Mixture(fits.probabilities[one], fits.emissions[one], fits.line[one], fits.likelihood[one], fits.steps)
 
 
-def explain_unidentified(fit: Mixture, counts: np.ndarray, positions: np.ndarray) -> str | None:
-    """Return why a fit says nothing of the finding; None where it does."""
+def compute_fitted_auroc(fit: Mixture, counts: np.ndarray, positions: np.ndarray) -> float:
+    """Return the AUROC of the score for the finding, as fitted, of counts (B, 4)."""
     sizes, shares = counts.sum(1), expit(fit.line[0, 0] + fit.line[0, 1] * positions)
     positive, negative = sizes * shares, sizes * (1 - shares)
     below = np.cumsum(negative) - negative / 2  # the studies of a bin are ties
-    auroc = float((positive * below).sum() / (positive.sum() * negative.sum()))
+    return float((positive * below).sum() / (positive.sum() * negative.sum()))
+
+
+def explain_unidentified(fit: Mixture, counts: np.ndarray, positions: np.ndarray) -> str | None:
+    """Return why a fit says nothing of the finding; None where it does."""
+    auroc = compute_fitted_auroc(fit, counts, positions)
     if auroc < LEAST_AUROC:
         return f"the predictions hardly separate studies: AUROC {auroc:.2f} for the finding as fitted"
     if fit.emissions[0, 0, 0] <= fit.emissions[0, 1, 0]:

@@ -9,7 +9,7 @@ from scipy.special import betaincinv, ndtri
 from scipy.stats import rankdata
 
 from chexpert.metrics.bootstrap import ENDS, find_ends
-from chexpert.metrics.label_mixture import PSEUDO, explain_unidentified, fit_mixture, maximize
+from chexpert.metrics.label_mixture import PSEUDO, compute_fitted_auroc, explain_unidentified, fit_mixture, maximize
 from chexpert.metrics.resampling import sample_studies
 from chexpert.observations import REPORT_LABELS
 
@@ -29,6 +29,7 @@ class LabelProbability(NamedTuple):
         n: studies with this label value.
         positives: those of them that show the finding; expected ones where they are not known.
         why: None where it was fitted.
+        auroc: of the score for the finding, as fitted; None where truth was counted.
     """
 
     value: float
@@ -37,6 +38,7 @@ class LabelProbability(NamedTuple):
     n: int
     positives: float
     why: str | None = None
+    auroc: float | None = None
 
 
 def index_labels(labels: ArrayLike) -> np.ndarray:
@@ -149,7 +151,9 @@ def learn_from_scores(
     tables = np.stack([np.bincount(cells, sampled[owners, r], counts.size) for r in range(replicates)])
     line, emissions = (np.repeat(part, replicates, axis=0) for part in (best.line, best.emissions))
     again = maximize(tables.reshape(replicates, bins, -1), positions, line, emissions).probabilities
-    return [_describe(best.probabilities[0, place], again[:, place], int(n[place])) for place in range(len(n))]
+    auroc = compute_fitted_auroc(best, counts[0], positions)
+    found = [_describe(best.probabilities[0, place], again[:, place], int(n[place])) for place in range(len(n))]
+    return [own._replace(auroc=auroc) for own in found]
 
 
 def _describe(value: float, replicates: np.ndarray, n: int) -> LabelProbability:

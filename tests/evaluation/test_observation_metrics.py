@@ -9,6 +9,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, confusion
 
 from chexpert.evaluation import LabeledScores, check_disjoint, choose_operating_points, evaluate
 from chexpert.evaluation.evaluate import find_names
+from chexpert.evaluation.groups import merge_few
 
 NAMES = ["Edema", "Fracture"]
 
@@ -132,6 +133,23 @@ def test_small_part_is_marked_and_has_no_gap():
     assert found["rows"]["B"]["small"]
     assert found["rows"]["B"]["auroc"]["Fracture"]["small"]
     assert found["largest_gap"] is None
+
+
+def test_personal_parts_of_few_patients_are_merged_or_left_out():
+    many, few, one = ["A"] * 80, [part for part in "BC" for _ in range(6)], ["D"]
+    own = evaluate(make_labeled(93, race=many + few + one), mean_over=NAMES, group_by=["race"], replicates=10)
+    assert {part: row["n"] for part, row in own["groups"]["race"]["rows"].items()} == {
+        "A": 80, "other, of few patients": 13,
+    }  # fmt: skip
+    own = evaluate(make_labeled(81, insurance=many + one), mean_over=NAMES, group_by=["insurance"], replicates=10)
+    assert list(own["groups"]["insurance"]["rows"]) == ["A"]
+    assert own["groups"]["insurance"]["unknown"] == 1
+
+
+def test_patients_are_counted_and_not_their_studies():
+    names = [f"patient{row // 5:05d}/study{row % 5 + 1}" for row in range(45)]
+    assert set(merge_few(["A"] * 45, names)) == {""}
+    assert set(merge_few(["A"] * 45, [f"patient{row:05d}/study1" for row in range(45)])) == {"A"}
 
 
 def test_unknown_group_is_an_error(labeled):

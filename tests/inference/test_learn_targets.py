@@ -12,6 +12,7 @@ from helpers.errors import raises
 from helpers.folds import write_expert, write_folds, write_reports
 
 from chexpert.data import LabelPolicy, read_frame
+from chexpert.data.labels.learned_targets import describe_targets
 from chexpert.data.sources.detect_layout import find_layout
 from chexpert.inference.learn_targets import learn_targets
 from chexpert.metrics.label_noise import count_truth
@@ -182,6 +183,18 @@ def test_corrections_of_what_is_evaluated_are_read_as_the_run_read_them(folds, m
         edit(config, "correct_evaluated: true", "correct_evaluated: false")
     with raises("other-data", root / "CheXpert-v1.0-small"):  # then the held-out labels would not be the corrected ones
         learn_targets(folds)
+
+
+def test_a_low_fitted_auroc_is_a_warning(made):
+    content = learn_targets(made[2], replicates=10)
+    assert set(content["fitted_auroc"]) == set(COMPETITION)
+    assert all(0.9 < auroc < 1 for auroc in content["fitted_auroc"].values())  # planted: Phi(2.5 / sqrt 2) = .961
+    others = dict.fromkeys(COMPETITION, 0.95) | {"Edema": 0.86}
+    line = list(describe_targets(content | {"fitted_auroc": others}))[-1]
+    assert line.startswith("warning")
+    assert "Edema 0.86;" in line
+    lines = list(describe_targets(content | {"fitted_auroc": others | {"Edema": 0.95}}))
+    assert not any("warning" in line for line in lines)
 
 
 def test_the_file_names_no_folder_of_this_machine(made, tmp_path):

@@ -19,6 +19,9 @@ FIELDS = ("value", "ci_low", "ci_high", "n", "positives", "why")
 METHODS = {"expectation maximization": "from out-of-fold predictions", "expert labels": "from expert labels"}
 """How targets can be learned, and the same in a few words."""
 
+SURE_AUROC = 0.93
+"""Fitted AUROC below which expectation maximization is wrong by up to .07 of planted values (decisions/labels.md)."""
+
 
 def find_targets(file: str | Path | None) -> Path:
     """Return the file of learned targets.
@@ -143,6 +146,13 @@ def describe_targets(content: Mapping[str, Any]) -> Iterator[str]:
             yield f"  {name:<26} not learned: {entries['1']['why']} ({_count_studies(entries)})"
             continue
         yield f"  {name:<26} " + "   ".join(_describe_entry(label, entries[label]) for label in REPORT_LABELS)
+    known = {name: own for name, own in content.get("fitted_auroc", {}).items() if name in content["observations"]}
+    if weak := {name: auroc for name, auroc in known.items() if auroc < SURE_AUROC}:
+        listed = ", ".join(f"{name} {auroc:.2f}" for name, auroc in weak.items())
+        yield (
+            f"warning: fitted AUROC below {SURE_AUROC}: {listed}; targets may be wrong by more than their intervals "
+            "say, so prefer expert labels (--expert)"
+        )
 
 
 def _count_studies(entries: Mapping[str, Mapping[str, Any]]) -> str:
