@@ -39,6 +39,7 @@ FAST = (
 SLOW_OPTIONS = ("--figures", "--leaderboard")
 ENDS = {
     "audit faulty": {1}, "defer RUN --risk": {0, 2}, "doctor": {0, 1}, "drift": {0, 1}, "reproduce": {3},
+    "gate RUN": {0, 2},  # RUN may have one
     "predict RUN images/ accepted.csv": {0, 1}, "shortcuts": {0, 1, 3},
     "recalibrate": {0, 2},  # so small a phantom may have too few positives
 }  # fmt: skip
