@@ -51,8 +51,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--observations", nargs="+", metavar="NAME", help="to average over (the competition's five)")
     add_level(parser, "what is deferred")
     parser.set_defaults(views=None)
-    add_bootstrap(parser)
-    parser.set_defaults(bootstrap=None)  # by the number of rows
+    add_bootstrap(parser, None, "by the number of rows: 1000 up to 1,000 rows, 100 from 10,000 on")
     add("--hashed-by", nargs="+", type=Path, default=(), metavar="RUN", help="the run whose predictions hash names")
     add("--out", type=Path, metavar="DEFER.csv", help="a new file: the list, the least sure first")
 

@@ -37,9 +37,10 @@ def add_ids(parser: ArgumentParser, path_help: str) -> None:
     parser.add_argument("--ids", choices=IDS, default="hash", help=path_help)
 
 
-def add_bootstrap(parser: ArgumentParser) -> None:
+def add_bootstrap(parser: ArgumentParser, default: int | None = 1000, described: str = "1000") -> None:
     """Add ``--bootstrap`` and ``--seed``."""
-    parser.add_argument("--bootstrap", type=int, default=1000, metavar="N", help="replicates of the intervals (1000)")
+    replicates_help = f"replicates of the intervals ({described})"
+    parser.add_argument("--bootstrap", type=int, default=default, metavar="N", help=replicates_help)
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (0)")
 
 
