@@ -10,7 +10,7 @@ from chexpert.gate.thumbnails import make_thumbnails, mirror, standardize, trans
 
 UPRIGHT, LATERAL = "upright", "lateral"
 FOLDS = 5
-LEAST_PATIENTS = 10
+LEAST_PATIENTS = 5
 """That laterals are of: fewer may lie in one fold as a whole."""
 NEVER = -1e9
 """Logit of a kind that is not there."""
@@ -63,7 +63,7 @@ def fit_view_check(
     Args:
         upright: thumbnails (N, SIDE, SIDE) of training images.
         patients: N of them.
-        laterals: thumbnails (M, SIDE, SIDE); of fewer than 10 patients they are not used, and no image is then
+        laterals: thumbnails (M, SIDE, SIDE); of fewer than 5 patients they are not used, and no image is then
             recognized as a lateral.
         lateral_patients: M of them.
         seed: of the folds.

@@ -27,7 +27,9 @@ FRONTAL = "data.views=frontal"
 
 @pytest.fixture(scope="module")
 def phantom(tmp_path_factory):
-    return write_phantom(tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, size=96, workers=1)
+    return write_phantom(
+        tmp_path_factory.mktemp("data") / "phantom", patients=20, valid=24, size=96, laterals=0.4, workers=1
+    )
 
 
 @pytest.fixture(scope="module")
