@@ -125,8 +125,9 @@ def _list_images(outcome: "Outcome") -> None:
     """List the images that should be looked at, and the files that were not predicted."""
     if outcome.ungated:
         log.log(NOTE, f"gate: {outcome.ungated}")
+    refused = frozenset(outcome.refused)
     for name, why in outcome.flagged.items():
-        log.info(f"{'refused' if name in outcome.refused else 'flagged'}: {name}: {why}")
+        log.info(f"{'refused' if name in refused else 'flagged'}: {name}: {why}")
     if outcome.aside:
         log.info(f"left aside: {len(outcome.aside)} files that are no images")
     for name, kind in outcome.aside.items():

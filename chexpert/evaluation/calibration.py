@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.errors import Code, UserError
+from chexpert.errors import UserError
+from chexpert.evaluation.fitted_files import read_fitted_file
 from chexpert.evaluation.join import LabeledScores
 from chexpert.evaluation.observation_metrics import evaluate_calibration, take_samples
 from chexpert.metrics.calibration import METHODS, Parameters, calibrate
@@ -53,13 +54,7 @@ class Calibration:
     @classmethod
     def read(cls, path: Path) -> "Calibration":
         """Read the file that :meth:`write` has written."""
-        try:
-            return cls.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
-        except FileNotFoundError:
-            return cls.parse(None, str(path))
-        except (OSError, ValueError) as error:
-            code: Code = "unreadable-file" if isinstance(error, OSError) else "damaged-file"
-            raise UserError(f"no calibration: {error}", code=code, where=str(path), hint=OTHER_RUN) from error
+        return read_fitted_file(path, cls.parse, "calibration", OTHER_RUN)
 
     @classmethod
     def parse(cls, content: Any, where: str) -> "Calibration":

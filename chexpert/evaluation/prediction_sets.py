@@ -1,6 +1,5 @@
 """The prediction sets that a run keeps: fitted on a development split, for single views and for studies."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -9,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from chexpert.errors import Code, UserError
+from chexpert.errors import UserError
 from chexpert.evaluation.calibration import leave_out_none
 from chexpert.evaluation.csv_columns import strip_copy
+from chexpert.evaluation.fitted_files import read_fitted_file
 from chexpert.evaluation.join import LabeledScores
 from chexpert.metrics import find_patient, number_studies
 from chexpert.metrics.conformal import CLASSES, SETS, Bounds, choose_sets, count_needed, fit_bounds, list_ranks
@@ -50,13 +50,7 @@ class PredictionSets:
     @classmethod
     def read(cls, path: Path) -> "PredictionSets":
         """Read the file that :meth:`write` has written."""
-        try:
-            return cls.parse(json.loads(path.read_text(encoding="utf-8")), str(path))
-        except FileNotFoundError:
-            return cls.parse(None, str(path))
-        except (OSError, ValueError) as error:
-            code: Code = "unreadable-file" if isinstance(error, OSError) else "damaged-file"
-            raise UserError(f"no prediction sets: {error}", code=code, where=str(path), hint=HINT) from error
+        return read_fitted_file(path, cls.parse, "prediction sets", HINT)
 
     @classmethod
     def parse(cls, content: Any, where: str) -> "PredictionSets":
