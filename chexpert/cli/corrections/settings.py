@@ -123,8 +123,8 @@ class Settings:
         return chosen
 
     def _choose_by(self, group: str, option: Any) -> dict[str, Any]:
-        """What an option chooses of other groups: a recipe, or trainer=debug."""
-        chosen: dict[str, Any] = {}
+        """What an option chooses of other groups, and the classes it puts into them: a recipe, or model=patches."""
+        chosen: dict[str, Any] = self._list_classes(group, option)
         for entry in self._read_defaults(group, option):
             if isinstance(entry, dict):
                 chosen |= {key.removeprefix("override ").lstrip("/"): value for key, value in entry.items()}
@@ -132,11 +132,23 @@ class Settings:
                 chosen |= self._choose_by(group, entry.removeprefix(f"/{group}/"))
         return chosen
 
+    def _list_classes(self, group: str, option: Any) -> dict[str, Any]:
+        """The class that an option of one group puts into each other group, as model=patches into the backbone."""
+        nodes = self._read_file(group, option)
+        return {
+            f"{other}._target_": node["_target_"]
+            for other, node in nodes.items()
+            if other in self.groups and other != group and isinstance(node, dict) and "_target_" in node
+        }
+
+    def _read_file(self, group: str, option: Any) -> dict[str, Any]:
+        """What the file of an option says itself; empty where there is none."""
+        file = self._list_files(group).get(str(option)) if group in self.groups else None
+        node = read_yaml(file.read_text()) if file else None
+        return node if isinstance(node, dict) else {}
+
     def _read_defaults(self, group: str, option: Any) -> list[Any]:
-        if option not in self.groups.get(group, ()):
-            return []
-        node = read_yaml(self._list_files(group)[option].read_text())
-        return node.get("defaults") or [] if isinstance(node, dict) else []
+        return self._read_file(group, option).get("defaults") or []
 
     def list_inherited(self, recipe: str) -> list[str]:
         """Return a recipe and the recipes that it builds on."""

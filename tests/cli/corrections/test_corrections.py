@@ -201,6 +201,8 @@ def test_all_errors_of_a_command_are_listed():
         "-m 'labels.uncertain=zeros,[0.5,0.9]' data.folds=5 data.fold=0,1,2,3,4",
         "model=combined +backbone@model.members.resnet=resnet18 '~backbone@model.members.densenet'",
         "model=combined model.members.densenet.frozen=true model.members.densenet.pretrained=/x/best.ckpt",
+        "model=patches backbone.patch=64 data.image_size=512",
+        "experiment=medical_patch_net backbone.patch=32",
         "backbone.name=hf-hub:timm/resnet50.a1_in1k backbone.options={drop_rate:0.1}",
         "labels.uncertain.Edema=ones 'labels.blank={default: zeros, Edema: ones}'",
         "labels=jfhealthcare 'labels.uncertain={default: [0,0.3]}' loss=weighted_bce loss.pos_weight=3",
