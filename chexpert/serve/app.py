@@ -25,8 +25,8 @@ FILES = {"/": ("viewer.html", "text/html"), "/viewer.css": ("viewer.css", "text/
          "/viewer.js": ("viewer.js", "text/javascript")}  # fmt: skip
 EVERY = 0.2
 """Seconds between two lines about the progress of an explanation."""
-Answer = tuple[int, dict[str, Any]]
-"""Status and content."""
+Outcome = tuple[int, dict[str, Any]]
+"""Status and content of an answer."""
 BUSY = "too many requests at once: try again in a moment"
 
 
@@ -47,8 +47,8 @@ def make_app(model: ServedModel, queue: JobQueue, token: str, port: int) -> ASGI
     routes = [_serve_file(path, *file) for path, file in FILES.items()]
     routes += [
         Route("/api/run", describe),
-        Route("/api/predictions", _Prediction(model, queue), methods=["POST"]),
-        Route("/api/neighbors", _Neighbors(model, queue), methods=["POST"]),
+        Route("/api/predictions", _Answer(queue, model.predict), methods=["POST"]),
+        Route("/api/neighbors", _Answer(queue, model.compare), methods=["POST"]),
         Route("/api/explanations", _Explanation(model, queue), methods=["POST"]),
     ]
     app = Starlette(routes=routes, exception_handlers=HANDLERS)
@@ -56,34 +56,17 @@ def make_app(model: ServedModel, queue: JobQueue, token: str, port: int) -> ASGI
     return Guard(app, token, port)
 
 
-class _Prediction:
-    """Predicts the image in the body of a request."""
+class _Answer:
+    """Answers a request with what a function makes of the image in its body; 202 where that is not yet ready."""
 
-    def __init__(self, model: ServedModel, queue: JobQueue) -> None:
-        self.model, self.queue = model, queue
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self.queue.reserve() as job:
-            content = await read_upload(Request(scope, receive))
-            found = await self.queue.run(job, lambda job: self.model.predict(content))
-        await JSONResponse(found)(scope, receive, send)
-
-
-class _Neighbors:
-    """Compares the image in the body of a request with training images.
-
-    The first requests compute the features of training images, one batch each, and answer how many are done (202):
-    other requests come in between.
-    """
-
-    def __init__(self, model: ServedModel, queue: JobQueue) -> None:
-        self.model, self.queue = model, queue
+    def __init__(self, queue: JobQueue, call: Callable[[bytes], dict[str, Any]]) -> None:
+        self.queue, self.call = queue, call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self.queue.reserve() as job:
+        with self.queue.reserve() as job:  # before the image is read: the memory of all of them is bounded
             content = await read_upload(Request(scope, receive))
-            found = await self.queue.run(job, lambda job: self.model.compare(content))
-        await JSONResponse(found, 200 if "neighbors" in found else 202)(scope, receive, send)
+            found = await self.queue.run(job, lambda job: self.call(content))
+        await JSONResponse(found, 202 if "done" in found else 200)(scope, receive, send)
 
 
 class _Explanation:
@@ -144,18 +127,18 @@ def _line(content: dict[str, Any]) -> str:
     return json.dumps(content, allow_nan=False) + "\n"
 
 
-def _describe(error: Any) -> Answer:
+def _describe(error: Any) -> Outcome:
     return 422, {"error": error.message, "code": error.code}
 
 
-def _log_failure(error: Any) -> Answer:
+def _log_failure(error: Any) -> Outcome:
     """Log an error of the program's own: the page shows its type alone, since its text may hold anything."""
     log.error("".join(traceback.format_exception(error.__cause__)))
     name = type(error.__cause__).__name__
     return 500, {"error": f"the viewer failed ({name}); its terminal has the details", "code": "failure"}
 
 
-ANSWERS: dict[type[Exception], Callable[[Any], Answer]] = {
+ANSWERS: dict[type[Exception], Callable[[Any], Outcome]] = {
     ClientDisconnect: lambda error: (400, {"error": "the upload ended early", "code": "disconnected"}),
     JobCancelledError: lambda error: (503, {"error": "the server ends", "code": "cancelled"}),
     JobFailedError: _log_failure,

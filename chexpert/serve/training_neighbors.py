@@ -27,6 +27,8 @@ COUNT = 5
 """Nearest images that are shown."""
 SIDE = 160
 """Pixels along a side of a picture."""
+SAME = 1e-4
+"""Distance below which two images are one to the model; that of a file and its copy is the error of float32."""
 STATES = {1.0: "present", -1.0: "uncertain"}
 """Labels that are shown; an image without any has neither."""
 
@@ -102,7 +104,8 @@ class TrainingNeighbors:
         nearest = np.argsort(distances, kind="stable")[:COUNT]
         found = [self._describe(self._kept[row], float(max(0.0, distances[row]))) for row in nearest]
         which = f"{len(self._kept):,} of {self.of:,} training images"
-        text = f"The {len(found)} nearest of {which}; distance 0: the same image, 1: unrelated."
+        same = " The image, or one like it to the model, is a training image." if found[0]["distance"] < SAME else ""
+        text = f"The {len(found)} nearest of {which}; distance 0: the same image, 1: unrelated.{same}"
         return {"neighbors": found, "text": text}
 
     def _open(self) -> None:

@@ -106,7 +106,7 @@ def test_mutated_file_is_an_answer_or_one_message(client, tmp_path, kind):
 
 
 def test_error_of_the_program_is_logged_and_not_shown(client, model, images, capsys):
-    with mock.patch.object(model, "predict", side_effect=KeyError("a secret")):
+    with mock.patch.object(model, "read", side_effect=KeyError("a secret")):
         found = client.ask("/api/predictions", images[0].read_bytes())
     assert (found.status_code, found.json()["code"]) == (500, "failure")
     assert "secret" not in found.text

@@ -21,13 +21,15 @@
     return element;
   }
 
+  function clean(text) { return text.replace(UNSHOWN, "\ufffd"); }
+
   function shorten(text) {
-    const shown = text.replace(UNSHOWN, "\ufffd");
+    const shown = clean(text);
     return shown.length > LONGEST ? `${shown.slice(0, LONGEST)}\u2026` : shown;
   }
 
   function showError(text) {
-    get("error").textContent = text;
+    get("error").textContent = clean(text);
     get("error").hidden = !text;
   }
 
@@ -157,7 +159,7 @@
     get("explaining").hidden = found.refused || !run.methods.length;
     get("similar").hidden = found.refused;
     if (found.refused) { get("status").textContent = "The gate refuses this image."; return; }
-    const first = [...found.rows].sort((a, b) => b.probability - a.probability)[0];
+    const first = [...found.rows].sort((a, b) => shownValue(b) - shownValue(a))[0];
     get("observation").value = first.observation;
     showRows();
     get("status").textContent = `Predicted: the most probable is ${first.observation}, ${format(shownValue(first))}.`;
@@ -167,7 +169,7 @@
   function showGate(found) {
     const words = found.refused ? "Refused by the gate, so there are no probabilities" : "Flagged";
     get("gate").className = `gate ${found.flags ? "flagged" : run.gate === "on" ? "passed" : ""}`;
-    get("gate").textContent = found.flags ? `${words}: ${found.flags}.` : run.gate_text;
+    get("gate").textContent = found.flags ? clean(`${words}: ${found.flags}.`) : run.gate_text;
   }
 
   // --- the table ---
@@ -282,7 +284,7 @@
       if (explaining === controller) showMap(found);
     } catch (error) {
       if (isAbort(error) || explaining !== controller) return;
-      get("map-text").textContent = `No map: ${error.message}`;
+      get("map-text").textContent = clean(`No map: ${error.message}`);
     } finally {
       if (explaining === controller) { explaining = null; get("work").hidden = true; }
     }
