@@ -4,6 +4,7 @@ import asyncio
 import json
 import traceback
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from chexpert.errors import UserError, UserErrors
 from chexpert.serve.job_queue import Job, JobCancelledError, JobFailedError, JobQueue, QueueFullError
 from chexpert.serve.security import Guard
 from chexpert.serve.served_model import ServedModel
-from chexpert.serve.upload import RequestError, read_upload
+from chexpert.serve.upload import SLOW, RequestError, discard_upload, read_upload
 
 STATIC = Path(__file__).parent / "static"
 FILES = {"/": ("viewer.html", "text/html"), "/viewer.css": ("viewer.css", "text/css"),
@@ -56,6 +57,23 @@ def make_app(model: ServedModel, queue: JobQueue, token: str, port: int) -> ASGI
     return Guard(app, token, port)
 
 
+@asynccontextmanager
+async def taking_upload(queue: JobQueue, request: Request) -> AsyncIterator[tuple[Job, bytes]]:
+    """Keep a place for a job, then read its image: the memory of all images that wait is bounded.
+
+    Raises:
+        QueueFullError: there is no place.
+        RequestError: the upload is refused.
+    """
+    try:
+        with queue.reserve() as job:
+            yield job, await read_upload(request)
+    except (QueueFullError, RequestError) as error:
+        if not (isinstance(error, RequestError) and error.status == SLOW):
+            await discard_upload(request)
+        raise
+
+
 class _Answer:
     """Answers a request with what a function makes of the image in its body; 202 where that is not yet ready."""
 
@@ -63,8 +81,7 @@ class _Answer:
         self.queue, self.call = queue, call
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self.queue.reserve() as job:  # before the image is read: the memory of all of them is bounded
-            content = await read_upload(Request(scope, receive))
+        async with taking_upload(self.queue, Request(scope, receive)) as (job, content):
             found = await self.queue.run(job, lambda job: self.call(content))
         await JSONResponse(found, 202 if "done" in found else 200)(scope, receive, send)
 
@@ -82,8 +99,7 @@ class _Explanation:
         request = Request(scope, receive)
         method = _choose(request, "method", list(self.model.explainers.by_name))
         observation = _choose(request, "observation", self.model.names)
-        with self.queue.reserve() as job:
-            content = await read_upload(request)
+        async with taking_upload(self.queue, request) as (job, content):
             lines = self._work(job, lambda job: self.model.explain(content, method, observation, job))
             await StreamingResponse(lines, media_type="application/x-ndjson")(scope, receive, send)
 

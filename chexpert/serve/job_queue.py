@@ -130,10 +130,14 @@ class JobQueue:
             except Exception as error:
                 raise JobFailedError from error
 
-        return await asyncio.wrap_future(self._worker.submit(begin))
+        try:
+            work = self._worker.submit(begin)
+        except RuntimeError as error:  # the queue is closed
+            raise JobCancelledError from error
+        return await asyncio.wrap_future(work)
 
     def close(self) -> None:
         """Cancel all jobs, and wait until the thread has ended."""
-        for job in self._jobs:
+        for job in tuple(self._jobs):  # the server's thread may still change it
             job.cancel()
         self._worker.shutdown(wait=True, cancel_futures=True)

@@ -30,7 +30,7 @@ def test_200_requests_at_once_are_answered_or_refused(client, model, images):
 
 
 def test_upload_over_the_limit_is_refused_before_it_is_read(client):
-    with mock.patch.object(upload, "MOST_BYTES", 1000):
+    with mock.patch.object(upload, "MOST_BYTES", 1000), mock.patch.object(upload, "MOST_DISCARDED", 2000):
         found = client.ask("/api/predictions", b"x" * 1001)
         assert (found.status_code, found.json()["code"]) == (413, "too-large")
 
@@ -46,7 +46,7 @@ def test_upload_over_the_limit_is_refused_before_it_is_read(client):
                 return await own.post("/a-token/api/predictions", content=stream())
 
         assert asyncio.run(send()).status_code == 413
-        assert len(sent) <= 5
+        assert len(sent) <= 15  # 1,000 bytes are read, and 2,000 more are discarded
 
 
 def test_slow_upload_gives_its_place_back(client):
@@ -136,3 +136,9 @@ def test_queue_runs_one_job_at_a_time_and_refuses_more_than_it_holds():
     assert asyncio.run(go()) == [1, 1, 1]
     assert most == [1, 1, 1]
     queue.close()
+
+
+def test_closed_queue_answers_and_does_not_fail(client, queue, images):
+    queue.close()
+    found = client.ask("/api/predictions", images[0].read_bytes())
+    assert (found.status_code, found.json()["code"]) == (503, "cancelled")
