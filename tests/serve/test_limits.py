@@ -12,6 +12,7 @@ from data.test_mutated_images import KINDS, mutate
 from helpers.dicom import make_dicom
 from PIL import Image
 
+from chexpert.peak_memory import read_process_peak, reset_process_peak
 from chexpert.serve import upload
 from chexpert.serve.job_queue import MOST_JOBS, JobQueue, QueueFullError
 
@@ -142,3 +143,20 @@ def test_closed_queue_answers_and_does_not_fail(client, queue, images):
     queue.close()
     found = client.ask("/api/predictions", images[0].read_bytes())
     assert (found.status_code, found.json()["code"]) == (503, "cancelled")
+
+
+@pytest.mark.slow
+def test_peak_of_memory_does_not_grow_with_requests(client, images):
+    content, query = images[0].read_bytes(), "?method=gradcam&observation=Edema"
+
+    def ask(count: int) -> float:
+        for _ in range(count):
+            assert client.ask("/api/predictions", content).status_code == 200
+        assert client.ask(f"/api/explanations{query}", content).status_code == 200
+        peak = read_process_peak()
+        assert peak is not None
+        return peak
+
+    reset_process_peak()
+    first = ask(50)
+    assert ask(450) - first < 16  # MiB
