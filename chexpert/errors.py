@@ -113,6 +113,7 @@ Code = Literal[
     "out-of-memory",
     "shared-memory",
     "socket-path",
+    "port",  # of a server: in use, or not to be taken
     "no-process",
     "dead-process",
     "stalled",

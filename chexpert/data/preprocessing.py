@@ -18,6 +18,9 @@ FITS = ("stretch", "crop", "pad")
 LEAST_SIDE = 32
 """Pixels: images are scaled down to hundreds; icons and dots, which are smaller, are not predicted or explained."""
 
+Source = str | Path | bytes
+"""An image file, or its content in memory."""
+
 cv2.setNumThreads(0)  # the loader's workers are the parallelism; OpenCV's own threads fight with them
 
 
@@ -42,11 +45,11 @@ class Preprocessing:
     def __str__(self) -> str:
         return f"{self.size} px, {self.fit}"
 
-    def __call__(self, path: str | Path) -> torch.Tensor:
+    def __call__(self, path: Source) -> torch.Tensor:
         """The view in this file as the model takes it: (1, H, W) uint8, H and W those of ``size``."""
         return torch.from_numpy(self.read(path))[None]
 
-    def read(self, path: str | Path, sha256: str = "") -> np.ndarray:
+    def read(self, path: Source, sha256: str = "") -> np.ndarray:
         """Read the image in this file, fitted: (H, W) uint8. Augmentation and the decoded cache start from here.
 
         Where its SHA-256 is given, the file must be what it was.
@@ -56,11 +59,11 @@ class Preprocessing:
         """
         return self.read_noted(path, sha256)[0]
 
-    def read_noted(self, path: str | Path, sha256: str = "") -> tuple[np.ndarray, tuple[str, ...]]:
+    def read_noted(self, path: Source, sha256: str = "") -> tuple[np.ndarray, tuple[str, ...]]:
         """Read as ``read`` does, and return notes on the image: no contrast, no radiograph, ..."""
         return self.read_decoded(path, sha256)[1:]
 
-    def read_decoded(self, path: str | Path, sha256: str = "") -> tuple[Decoded, np.ndarray, tuple[str, ...]]:
+    def read_decoded(self, path: Source, sha256: str = "") -> tuple[Decoded, np.ndarray, tuple[str, ...]]:
         """Read as ``read_noted`` does, and return the image as it came from its file before both."""
         image = _decode(path, self.size, sha256)
         if min(image.height, image.width) < self.least:
@@ -106,13 +109,13 @@ def find_middle(height: int, width: int) -> tuple[float, float]:
     return (width - 1) / 2, (height - 1) / 2
 
 
-def read_gray(path: str | Path) -> np.ndarray:
+def read_gray(path: Source) -> np.ndarray:
     """Decode an image file to gray, every pixel of it.
 
     Pillow decodes, since it refuses truncated files, which OpenCV fills with gray.
 
     Args:
-        path: image file.
+        path: image file, or its content.
 
     Returns:
         (H, W) uint8, turned as viewers show the image.
@@ -138,10 +141,20 @@ def get_size(path: str | Path) -> tuple[int, int] | None:
         return None
 
 
-def _decode(path: str | Path, size: ImageSize | None = None, sha256: str = "") -> Decoded:
+def read_content(source: Source) -> bytes:
+    """Return the content of an image file."""
+    return source if isinstance(source, bytes) else Path(source).read_bytes()
+
+
+def _name(source: Source) -> str:
+    """Return what an error calls an image file, or one in memory."""
+    return "the image" if isinstance(source, bytes) else str(source)
+
+
+def _decode(path: Source, size: ImageSize | None = None, sha256: str = "") -> Decoded:
     """Decodes the image in a file, which must have the SHA-256 if one is given; ``size`` as ``decode`` takes it."""
     try:
-        content = Path(path).read_bytes()
+        content = read_content(path)
         if sha256 and hashlib.sha256(content).hexdigest() != sha256:
             raise _unreadable(f"this image cannot be read: {CHANGED}", path, code="changed-file")
         return decode(content, size)
@@ -152,14 +165,14 @@ def _decode(path: str | Path, size: ImageSize | None = None, sha256: str = "") -
     except UserError:
         raise
     except ImportError as error:
-        raise UserError(str(error), code="not-installed", where=str(path)) from error
+        raise UserError(str(error), code="not-installed", where=_name(path)) from error
     except Exception as error:  # Pillow's plugins raise almost anything on damaged files
         raise _unreadable(describe_damage(error), path) from error
 
 
-def _unreadable(message: str, path: str | Path, code: Code = "unreadable-image") -> UserError:
+def _unreadable(message: str, path: Source, code: Code = "unreadable-image") -> UserError:
     hint = "restore the file, or leave such views out and count them: data.on_missing=skip"
-    return UserError(message, code=code, where=str(path), hint=hint)
+    return UserError(message, code=code, where=_name(path), hint=hint)
 
 
 def _shrink(gray: np.ndarray, factor: int) -> np.ndarray:

@@ -33,7 +33,7 @@ def compute_features(run: Path, images: Sequence[np.ndarray]) -> tuple[np.ndarra
         loaded = load(run)
     except UserError as error:
         log.log(NOTE, f"neighbors are found by thumbnails, since the model cannot be loaded: {error.message}")
-        return _standardize(
+        return standardize(
             [cv2.resize(one, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA) for one in images]
         ), "thumbnails"
     model, rows = prepare(loaded), []
@@ -41,11 +41,11 @@ def compute_features(run: Path, images: Sequence[np.ndarray]) -> tuple[np.ndarra
         batch = torch.from_numpy(np.stack(images[start : start + BATCH]))[:, None]
         rows.append(pool_batch(model, batch).numpy())
     features = np.concatenate(rows)
-    return _standardize(features - features.mean(axis=0)), f"pooled features of {run_files.BEST}.ckpt"
+    return standardize(features - features.mean(axis=0)), f"pooled features of {run_files.BEST}.ckpt"
 
 
-def _standardize(rows: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    """Rows of length 1 about their own mean, so that a product of two is their correlation."""
+def standardize(rows: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """Return rows of length 1 about their own mean, so that a product of two is their correlation."""
     flat = np.stack([np.ravel(row) for row in rows]).astype("float64")
     flat -= flat.mean(axis=1, keepdims=True)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-12)

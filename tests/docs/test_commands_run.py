@@ -16,7 +16,7 @@ NOT_RUN = {
     r"make \w+": "builds .venv; demo, test, check and docs run before each release",
     r"python -c": "measured, or needs a network",
     r"python tests/|python train\.py": "how a measurement was made",
-    r"tensorboard": "a server that does not end",
+    r"tensorboard|chexpert serve": "a server that does not end; tests/serve starts the viewer",
     r"sbatch": "needs a cluster; tests/systems runs the script with stand-ins",
     r"torchrun": "needs four machines",
     r"chexpert train -m hydra/launcher=slurm ": "needs a cluster",
