@@ -37,7 +37,7 @@ COMMANDS = {
     "shortcuts": "look for shortcuts of a trained model",
     "reproduce": "check a run against the published metric of a recipe",
     "recalibrate": "fit calibration and thresholds anew on a few expert labels",
-    "report": "write report.html of a run again",
+    "report": "write report.html and MODEL_CARD.md of a run again",
     "weights": "list public weights for backbones, and convert a file of weights",
     "networks": "try networks of timm as backbones",
 }
