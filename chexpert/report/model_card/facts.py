@@ -94,7 +94,9 @@ def describe_training(run_data: RunData) -> Markdown | None:
     """Return the settings of the training, its length and the versions."""
     if not run_data.config:
         return None
-    flat = {key: value for key, value in flatten(run_data.config).items() if value is not None and is_listed(key)}
+    flat = {
+        key: value for key, value in flatten(run_data.config).items() if value not in (None, {}, []) and is_listed(key)
+    }
     facts: list[tuple[str, object]] = [(name, value) for name, value in map(_spell, flat.items())]
     best = run_data.metrics.get("best_epoch")
     facts.append(("epoch of the weights", "not recorded" if best is None else best + 1))

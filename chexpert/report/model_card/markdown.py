@@ -10,6 +10,7 @@ MARKUP = re.compile(
     r"[\\`*|~$]|\[(?![\d.,–\s-]+\](?![(:\[]))"  # an interval in brackets is no link
     r"|(?<![^\W_])_|_(?![^\W_])|^[#+-](?=\s)|^=+$|^(?=\d+[.)]\s)"
 )
+BREAKS = re.compile(r"[^\S\u00a0]+")
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 ADDRESS = re.compile(r"(?i)\b(https?|ftp|mailto|xmpp)(?=:)|\b(www)(?=\.)|(?<=\S)@(?=\S)")
 ZERO_WIDTH = "&#8203;"
@@ -32,7 +33,7 @@ def escape(value: Any) -> Markdown:
     """
     if isinstance(value, Markdown):
         return value
-    text = UNSHOWN.sub("\ufffd", " ".join(str(value).split()))
+    text = UNSHOWN.sub("\ufffd", BREAKS.sub(" ", str(value)).strip())
     text = MARKUP.sub(lambda match: f"\\{match[0]}" if match[0] else ZERO_WIDTH, text)
     text = re.sub("[&<>]", lambda match: ENTITIES[match[0]], text)
     return Markdown(ADDRESS.sub(lambda match: f"{match[0]}{ZERO_WIDTH}", text))

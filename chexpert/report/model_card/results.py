@@ -17,6 +17,8 @@ from chexpert.report.text.values import is_undefined
 from chexpert.runs import files as run_files
 from chexpert.runs.read import read_mapping_or_empty
 
+NO_BREAK = "\u00a0"
+"""Between a value and its interval: a narrow column would divide them."""
 SCORES = ("Hit", "Mass / area", "Gap", "Sanity", "Right reason")
 """Of ``MEANINGS``: the columns of the table of explanations; the file has more."""
 
@@ -164,17 +166,18 @@ def hide_file(text: str) -> str:
 
 
 def show(metric: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """Format a metric, with its interval where it has one; undefined is a dash.
+    r"""Format a metric, with its interval where it has one; undefined is a dash.
 
     >>> show({"value": 0.5, "ci_low": 0.4, "ci_high": 0.6}, 2), show({"value": 0.5}), show(None)
-    ('0.50 [0.40, 0.60]', '0.500', '–')
+    ('0.50\xa0[0.40,\xa00.60]', '0.500', '–')
     """
     if not metric or is_undefined(metric["value"]):
         return "–"
     value = _show_number(metric["value"], digits)
     if is_undefined(metric.get("ci_low")):
         return value
-    return f"{value} [{', '.join(_show_number(metric[end], digits) for end in ('ci_low', 'ci_high'))}]"
+    ends = (_show_number(metric[end], digits) for end in ("ci_low", "ci_high"))
+    return f"{value} [{', '.join(ends)}]".replace(" ", NO_BREAK)
 
 
 def join(parts: Sequence[Markdown]) -> Markdown:

@@ -80,7 +80,7 @@ def read_table(text: str) -> dict[str, list[str]]:
 
 def show(metric: dict, digits: int) -> str:
     value, low, high = (format(metric[key], f".{digits}f") for key in ("value", "ci_low", "ci_high"))
-    return f"{value} [{low}, {high}]"
+    return f"{value} [{low}, {high}]".replace(" ", "\u00a0")
 
 
 def test_whole_card(run):
